@@ -1,0 +1,85 @@
+"""The three families of errors.
+
+The caller's (answered with a 4xx), the world's (tried again, or failing one row), and everything else, which
+is a bug and is never caught. Messages name the thing and its id; they never hold a secret.
+"""
+
+from __future__ import annotations
+
+
+class CallerError(Exception):
+    """Base of what a caller did wrong. Nothing has been written when it is raised."""
+
+
+class Invalid(CallerError):
+    """A value is wrong (400). `field` is the name in the request, dotted for a nested one."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class Unauthenticated(CallerError):
+    """Nobody, or a token that is no longer good (401)."""
+
+    def __init__(self, message: str = "Invalid or expired token") -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Forbidden(CallerError):
+    """The caller may see the thing but not do this to it (403)."""
+
+
+class NotFound(CallerError):
+    """There is no such thing for this caller (404): missing and foreign look the same."""
+
+
+class Conflict(CallerError):
+    """The thing is not in a state for this (409). The message names the present state."""
+
+    def __init__(self, message: str, *, field: str = "state") -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
+
+
+class IllegalTransition(Conflict):
+    """A state change for which there is no edge, or none for this actor."""
+
+
+class KeyReused(CallerError):
+    """An Idempotency-Key was used again with another body (422)."""
+
+
+class Busy(Exception):
+    """The database could not be reached or locked in time (503): the same request may be sent again."""
+
+
+class LeaseLost(Exception):
+    """Another worker has taken the job over; whatever this one did in its transaction is rolled back."""
+
+
+class ProviderUnavailable(Exception):
+    """The world did not answer, or answered that it can't now. The same call may be made again later.
+
+    retry_after_seconds: what the other side asked for; None means the caller's own back-off.
+    """
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ProviderRefused(Exception):
+    """The world said no, and will say so again. `code` is stable; the message is for a person."""
+
+    def __init__(self, message: str, *, code: str = "refused") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Misconfigured(Exception):
+    """A setting, program or server is missing or wrong. One line that names it and the remedy."""

@@ -1,0 +1,94 @@
+"""Names that are computed, never fetched: ids, slugs, branches, namespaces, hosts.
+
+The short id is the last 8 hex digits of an id: the first ones of a version 7 UUID are a clock and collide.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+import unicodedata
+import uuid
+
+OWNER_PATTERN = re.compile(r"[a-z0-9-]{1,40}")
+SHA_PATTERN = re.compile(r"[0-9a-f]{40}")
+
+STAGING_BRANCH = "staging"
+RELEASE_PREFIX = "release/"
+
+
+def new_id() -> str:
+    """A UUID of version 7 (RFC 9562): 48 bits of milliseconds, then random. Sorts by creation."""
+    value = (int(time.time() * 1000) << 80) | int.from_bytes(os.urandom(10), "big")
+    value = (value & ~(0xF << 76)) | (0x7 << 76)
+    value = (value & ~(0x3 << 62)) | (0x2 << 62)
+    return str(uuid.UUID(int=value))
+
+
+def new_agent_id() -> str:
+    """`agent-` and 12 hex digits."""
+    return f"agent-{secrets.token_hex(6)}"
+
+
+def new_question_id() -> str:
+    """`q-` and a UUID."""
+    return f"q-{new_id()}"
+
+
+def new_request_id() -> str:
+    """`req-` and a UUID."""
+    return f"req-{new_id()}"
+
+
+def short_id(some_id: str) -> str:
+    """The last 8 hex digits of an id, the part used in names."""
+    return some_id.replace("-", "")[-8:]
+
+
+def slug(text: str, *, longest: int = 40) -> str:
+    """`[a-z0-9-]{1,longest}` made from any text; `x` where nothing of it remains."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+    return words[:longest].strip("-") or "x"
+
+
+def numbered(name: str, number: int, *, longest: int = 40) -> str:
+    """`name`, `name-2`, `name-3`, …, cut so that the whole fits."""
+    if number < 2:
+        return name
+    tail = f"-{number}"
+    return name[: longest - len(tail)].rstrip("-") + tail
+
+
+def task_branch(task_id: str, title: str) -> str:
+    """`task-<short id>-<slug of title>`, at most 60 characters."""
+    return f"task-{short_id(task_id)}-{slug(title, longest=46)}"
+
+
+def namespace(project_slug: str, project_id: str) -> str:
+    """`<slug>-<short id>`, a valid Kubernetes namespace (at most 63 characters)."""
+    return f"{project_slug}-{short_id(project_id)}"
+
+
+def preview_app(task_id: str) -> str:
+    """The name of a task's preview in its project's namespace."""
+    return f"task-{short_id(task_id)}"
+
+
+def release_branch(name: str | None, notes: str | None, group_id: str) -> str:
+    """`release/<slug of name, else of the first two words of notes, else short id>`.
+
+    >>> release_branch(None, "Sprint 1 features", "…")
+    'release/sprint-1'
+    """
+    if name and name.strip():
+        return RELEASE_PREFIX + slug(name)
+    words = (notes or "").split()[:2]
+    return RELEASE_PREFIX + (slug(" ".join(words)) if words else short_id(group_id))
+
+
+def is_platform_branch(branch: str) -> bool:
+    """Whether only the platform writes this branch."""
+    return branch == STAGING_BRANCH or branch.startswith(RELEASE_PREFIX)

@@ -1,0 +1,165 @@
+"""What a runtime is to AiWorker: where versions run, checks are made and logs are kept.
+
+Verbs are `ensure_`, `read_` and `delete_`: ensuring what is there and deleting what is absent succeed, so every
+call may be made again after a lost answer. No call waits for a program: ensure_ starts, read_ tells.
+ProviderUnavailable: the same call may work later. ProviderRefused: it won't; `code` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from common.providers.forge.protocol import Source
+
+
+@dataclass(frozen=True)
+class Space:
+    """A project's place in the runtime: its namespace's name. project_id marks it as ours."""
+
+    namespace: str
+    project_id: str
+    cpu_limit: str | None = None
+    memory_limit: str | None = None
+
+
+@dataclass(frozen=True)
+class App:
+    """One thing that serves: `name` is unique within the namespace (`staging`, `production`, `task-<short id>`)."""
+
+    space: Space
+    name: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """What an app should run.
+
+    version_id: the deployment's id: the same id is the same version. commit: SHA. start_command: a shell command, None
+    means the repository's Procfile `web:` line, else a static file server for an index.html at its root, else refused
+    with the code `nothing_to_run`. env: all variables, secrets included; PORT and HOST are the runtime's.
+    health_seconds: how long health_path must answer (status below 500, within 5 s) without a miss before the version
+    is live; 0 means once. start_seconds: how long it may take until it first answers.
+    memory_limit: a Kubernetes quantity, None means unlimited. port: what it must listen on, None means any (PORT).
+    """
+
+    version_id: str
+    commit: str
+    source: Source
+    start_command: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    health_path: str = "/"
+    health_seconds: float = 0
+    start_seconds: float = 60
+    memory_limit: str | None = None
+    docker_image: str | None = None
+    replicas: int = 1
+    port: int | None = None
+
+
+class AppPhase(StrEnum):
+    STARTING = "starting"
+    """The version is being checked out, started or health-checked. Whatever was live before still serves."""
+    LIVE = "live"
+    """The version passed its health check and serves."""
+    FAILED = "failed"
+    """The version never became healthy, or was live and keeps dying. `reason` says why, in words."""
+
+
+@dataclass(frozen=True)
+class AppState:
+    """How one version of an app is doing.
+
+    url: where the app answers, whatever version serves it. live_version_id: what serves now (None: nothing).
+    reason: a sentence, only when FAILED; code: `nothing_to_run`, `exited`, `unhealthy`, `timeout`, `memory`,
+    `checkout_failed`, `keeps_dying`. restarts: how often the live version's process had to be started again.
+    checked_seconds: for how long it has been healthy.
+    """
+
+    phase: AppPhase
+    url: str
+    live_version_id: str | None
+    reason: str | None = None
+    code: str | None = None
+    restarts: int = 0
+    checked_seconds: float = 0
+
+
+@dataclass(frozen=True)
+class Check:
+    """A command to be run on a clean checkout of one commit. check_id: the same id is the same check.
+
+    command: a shell command. timeout_seconds: after it the whole process tree is killed. memory_limit as in Version.
+    """
+
+    space: Space
+    check_id: str
+    commit: str
+    source: Source
+    command: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    timeout_seconds: float = 900
+    memory_limit: str | None = None
+
+
+class CheckPhase(StrEnum):
+    RUNNING = "running"
+    PASSED = "passed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class CheckState:
+    """exit_code: None while running, and where it was killed. log: the last 64 KiB of its output.
+
+    reason: a sentence when FAILED (`it exited with 1`, `it took longer than 900 s`); None otherwise.
+    """
+
+    phase: CheckPhase
+    exit_code: int | None
+    log: str
+    reason: str | None = None
+
+
+class Runtime(Protocol):
+    """One runtime. See the module for what every verb promises."""
+
+    def ping(self) -> None:
+        """Return if the runtime can serve; ProviderUnavailable with the reason if not."""
+
+    def ensure_environment(self, space: Space) -> None:
+        """The project's namespace exists, with its limits."""
+
+    def delete_environment(self, space: Space) -> None:
+        """Everything of the project is gone: apps, checks, checkouts, ports."""
+
+    def ensure_app(self, app: App, version: Version) -> AppState:
+        """The app is to run this version: started if it is not, left alone if it is (also if it failed).
+
+        The version that is live keeps serving until the new one has passed its health check; the switch drops no
+        request. A newer ensure_app replaces a candidate that is still starting. When a version fails, what was live
+        before goes on. The app's url stays the same for its whole life, also over a restart of the runtime.
+        """
+
+    def read_app(self, app: App, version_id: str) -> AppState | None:
+        """How that version is doing; None if the runtime does not know it (never ensured, deleted, or restarted since)."""
+
+    def delete_app(self, app: App) -> None:
+        """Nothing of the app runs any more, its port and checkout are free. Its logs may be kept."""
+
+    def list_apps(self) -> list[tuple[str, str, str | None]]:
+        """(namespace, app name, version id that is wanted) of everything of ours that runs: how orphans are found."""
+
+    def app_logs(self, app: App, version_id: str, *, limit: int = 500) -> list[str]:
+        """The last lines that this version's processes wrote, oldest first. Empty when there are none (any more)."""
+
+    def ensure_check(self, check: Check) -> CheckState:
+        """The check runs or has run. The same id never runs twice while the runtime remembers it."""
+
+    def read_check(self, space: Space, check_id: str) -> CheckState | None:
+        """How it is doing; None if the runtime does not know it (never ensured, deleted, or restarted since)."""
+
+    def delete_check(self, space: Space, check_id: str) -> None:
+        """It does not run any more, and its checkout is gone."""

@@ -1,0 +1,290 @@
+"""Every setting: what it is, its unit, what None means, and why this default.
+
+Settings come from the environment only. `AIWORKER_X` wins over the customary name (`DATABASE_URL`), and a secret may
+come from a file (`AIWORKER_SECRET_KEY_FILE`). A wrong value raises Misconfigured with one line that names it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from common.errors import Misconfigured
+
+
+@dataclass(frozen=True)
+class WebSettings:
+    """How people and agents reach this instance."""
+
+    host: str
+    """Address to listen on (AIWORKER_HOST). 127.0.0.1 by default: a control plane is opened up on purpose only."""
+    port: int
+    """AIWORKER_PORT or PORT; 3000 by default, as in the founding document."""
+    public_url: str
+    """What links start with (AIWORKER_PUBLIC_URL), without a trailing slash. http://localhost:<port> by default."""
+    internal_url: str
+    """Where agents on this machine reach the API (AIWORKER_INTERNAL_URL). http://127.0.0.1:<port> by default."""
+    metrics_public: bool
+    """AIWORKER_METRICS_PUBLIC=1 serves /metrics without a token, for a scraper inside a closed network."""
+    max_body_bytes: int
+    """Largest JSON body (AIWORKER_MAX_BODY_BYTES), 1 MiB by default. Git over HTTP is exempt."""
+    git_max_body_bytes: int
+    """Largest push (AIWORKER_GIT_MAX_BODY_BYTES), 2 GiB by default."""
+    trusted_proxies: int
+    """How many proxies in front set X-Forwarded-* (AIWORKER_TRUSTED_PROXIES). 0: those headers are ignored."""
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """Where data lives."""
+
+    data_dir: Path
+    """AIWORKER_DATA_DIR, `.aiworker` by default. Holds everything the embedded parts keep."""
+    database_url: str
+    """AIWORKER_DATABASE_URL or DATABASE_URL. By default SQLite in the data directory."""
+    redis_url: str
+    """AIWORKER_REDIS_URL or REDIS_URL. By default the embedded Valkey's Unix socket in the data directory."""
+    redis_embedded: bool
+    """Whether `aiworker up` starts the embedded Valkey: true where no Redis URL is given."""
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+
+@dataclass(frozen=True)
+class SecuritySettings:
+    """Secrets and how long authority lasts."""
+
+    secret_key: bytes
+    """AIWORKER_SECRET_KEY or SECRET_KEY (32 characters or more); made once and kept in the data directory by default."""
+    admin_password: str | None
+    """AIWORKER_ADMIN_PASSWORD for the first start. None: one is made and printed once."""
+    access_token_seconds: int
+    """How long a login's access token is good (AIWORKER_ACCESS_TOKEN_SECONDS), 900 by default."""
+    refresh_token_seconds: int
+    """How long a session may be refreshed (AIWORKER_REFRESH_TOKEN_SECONDS), 30 days by default."""
+
+    def key_for(self, purpose: str) -> bytes:
+        """32 bytes derived from the secret key for one purpose, so that no two uses share a key."""
+        return hmac.new(self.secret_key, purpose.encode(), hashlib.sha256).digest()
+
+
+@dataclass(frozen=True)
+class ForgeSettings:
+    """Where the code lives."""
+
+    kind: str
+    """AIWORKER_FORGE: `local` (bare repositories in the data directory) or `gitea`."""
+    owner: str
+    """The owner part of repository addresses (AIWORKER_FORGE_OWNER), `aiworker` by default."""
+    repositories_dir: Path
+    """Where the local forge keeps its repositories: `repositories` in the data directory."""
+    import_allow: tuple[str, ...]
+    """Private hosts (or host:port) that importUrl may name (AIWORKER_IMPORT_ALLOW, comma-separated). None by default."""
+    gitea_url: str | None
+    gitea_token: str | None
+
+
+@dataclass(frozen=True)
+class RuntimeSettings:
+    """Where previews, staging and production run."""
+
+    kind: str
+    """AIWORKER_RUNTIME: `local` (processes on this machine) or `kubernetes`."""
+    supervisor_dir: Path
+    """Where the local runtime keeps checkouts, logs and its socket: `runtime` in the data directory."""
+    public_host: str
+    """The host in the local runtime's URLs (AIWORKER_RUNTIME_HOST), `localhost` by default."""
+    bind_host: str
+    """The address its stable ports listen on (AIWORKER_RUNTIME_BIND), 127.0.0.1 by default."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    web: WebSettings
+    store: StoreSettings
+    security: SecuritySettings
+    forge: ForgeSettings
+    runtime: RuntimeSettings
+    instance: str
+    """Names this instance in shared places such as Redis keys (AIWORKER_INSTANCE), `aiw` by default."""
+    log_level: str
+    """LOG_LEVEL or AIWORKER_LOG_LEVEL, INFO by default."""
+
+
+class _Environment:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, *names: str, default: str | None = None) -> str | None:
+        for name in names:
+            value = self._environ.get(name, "").strip()
+            if value:
+                return value
+            file = self._environ.get(f"{name}_FILE", "").strip()
+            if file:
+                try:
+                    return Path(file).read_text(encoding="utf-8").strip()
+                except OSError as error:
+                    raise Misconfigured(f"{name}_FILE={file} can't be read: {error.strerror}") from error
+        return default
+
+    def string(self, *names: str, default: str) -> str:
+        return self.text(*names) or default
+
+    def number(self, *names: str, default: int, least: int = 0, most: int = 2**31) -> int:
+        value = self.text(*names)
+        if value is None:
+            return default
+        if not value.isdigit() or not least <= int(value) <= most:
+            raise Misconfigured(f"{names[0]}={value} is not a whole number from {least} to {most}")
+        return int(value)
+
+    def flag(self, name: str) -> bool:
+        value = (self.text(name) or "0").lower()
+        if value not in {"0", "1", "true", "false", "yes", "no"}:
+            raise Misconfigured(f"{name}={value} is not 0 or 1")
+        return value in {"1", "true", "yes"}
+
+    def choice(self, name: str, *, default: str, of: tuple[str, ...]) -> str:
+        value = self.string(name, default=default)
+        if value not in of:
+            raise Misconfigured(f"{name}={value} is not one of {', '.join(of)}")
+        return value
+
+
+def from_env(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read every setting from the environment. Raises Misconfigured; makes the secret key's file if there is none."""
+    env = _Environment(os.environ if environ is None else environ)
+    store = _store(env)
+    web = _web(env)
+    return Settings(
+        web=web,
+        store=store,
+        security=_security(env, store.data_dir),
+        forge=_forge(env, store.data_dir),
+        runtime=RuntimeSettings(
+            kind=env.choice("AIWORKER_RUNTIME", default="local", of=("local", "kubernetes")),
+            supervisor_dir=store.data_dir / "runtime",
+            public_host=env.string("AIWORKER_RUNTIME_HOST", default="localhost"),
+            bind_host=env.string("AIWORKER_RUNTIME_BIND", default="127.0.0.1"),
+        ),
+        instance=env.string("AIWORKER_INSTANCE", default="aiw"),
+        log_level=env.string("AIWORKER_LOG_LEVEL", "LOG_LEVEL", default="INFO").upper(),
+    )
+
+
+@functools.cache
+def settings() -> Settings:
+    """The settings of this process, read once. `settings.cache_clear()` reads them anew."""
+    return from_env()
+
+
+def _web(env: _Environment) -> WebSettings:
+    port = env.number("AIWORKER_PORT", "PORT", default=3000, least=1, most=65535)
+    public_url = env.string("AIWORKER_PUBLIC_URL", default=f"http://localhost:{port}").rstrip("/")
+    if urlsplit(public_url).scheme not in {"http", "https"} or not urlsplit(public_url).netloc:
+        raise Misconfigured(f"AIWORKER_PUBLIC_URL={public_url} is not an http or https address")
+    return WebSettings(
+        host=env.string("AIWORKER_HOST", default="127.0.0.1"),
+        port=port,
+        public_url=public_url,
+        internal_url=env.string("AIWORKER_INTERNAL_URL", default=f"http://127.0.0.1:{port}").rstrip("/"),
+        metrics_public=env.flag("AIWORKER_METRICS_PUBLIC"),
+        max_body_bytes=env.number("AIWORKER_MAX_BODY_BYTES", default=2**20, least=1024),
+        git_max_body_bytes=env.number("AIWORKER_GIT_MAX_BODY_BYTES", default=2**31, least=2**20, most=2**40),
+        trusted_proxies=env.number("AIWORKER_TRUSTED_PROXIES", default=0, most=10),
+    )
+
+
+def _store(env: _Environment) -> StoreSettings:
+    data_dir = Path(env.string("AIWORKER_DATA_DIR", default=".aiworker")).expanduser().absolute()
+    database_url = env.string("AIWORKER_DATABASE_URL", "DATABASE_URL", default=f"sqlite:///{data_dir / 'aiworker.db'}")
+    for plain in ("mysql://", "mariadb://", "mariadb+pymysql://"):
+        if database_url.startswith(plain):
+            database_url = "mysql+pymysql://" + database_url.removeprefix(plain)
+    if not database_url.startswith(("sqlite:///", "mysql+pymysql://")):
+        raise Misconfigured("AIWORKER_DATABASE_URL must start with mysql+pymysql:// or sqlite:///")
+    if database_url.startswith("mysql") and "charset=" not in database_url:
+        database_url += ("&" if "?" in database_url else "?") + "charset=utf8mb4"
+    redis_url = env.text("AIWORKER_REDIS_URL", "REDIS_URL")
+    if redis_url and not redis_url.startswith(("redis://", "rediss://", "unix://")):
+        raise Misconfigured("AIWORKER_REDIS_URL must start with redis://, rediss:// or unix://")
+    return StoreSettings(
+        data_dir=data_dir,
+        database_url=database_url,
+        redis_url=redis_url or f"unix://{socket_path(data_dir, 'redis')}",
+        redis_embedded=redis_url is None,
+    )
+
+
+def socket_path(data_dir: Path, name: str) -> Path:
+    """Where a Unix socket of this data directory lies.
+
+    In the directory itself, or, where that path is longer than the 107 bytes the kernel takes, in a private
+    directory under /tmp named by a hash of it: two data directories never share one.
+    """
+    inside = data_dir / f"{name}.sock"
+    if len(os.fsencode(inside)) <= 100:
+        return inside
+    digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+    return Path(f"/tmp/aiworker-{os.getuid()}-{digest}") / f"{name}.sock"
+
+
+def _security(env: _Environment, data_dir: Path) -> SecuritySettings:
+    key = env.text("AIWORKER_SECRET_KEY", "SECRET_KEY")
+    if key is not None and len(key) < 32:
+        raise Misconfigured("AIWORKER_SECRET_KEY is shorter than 32 characters; make one with: openssl rand -hex 32")
+    return SecuritySettings(
+        secret_key=key.encode() if key else _kept_secret(data_dir),
+        admin_password=env.text("AIWORKER_ADMIN_PASSWORD"),
+        access_token_seconds=env.number("AIWORKER_ACCESS_TOKEN_SECONDS", default=900, least=5),
+        refresh_token_seconds=env.number("AIWORKER_REFRESH_TOKEN_SECONDS", default=30 * 86400, least=10),
+    )
+
+
+def _kept_secret(data_dir: Path) -> bytes:
+    """The key in the data directory, made if there is none. Safe when several processes start at once."""
+    path = data_dir / "secret_key"
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            new = path.with_name(f".secret_key.{os.getpid()}")
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32))
+            try:
+                os.link(new, path)  # fails if another process was first: its key wins
+            except FileExistsError:
+                pass
+            finally:
+                new.unlink()
+        return path.read_bytes().strip()
+    except OSError as error:
+        raise Misconfigured(
+            f"the data directory {data_dir} can't be written ({error.strerror}); set AIWORKER_DATA_DIR to one that can"
+        ) from error
+
+
+def _forge(env: _Environment, data_dir: Path) -> ForgeSettings:
+    kind = env.choice("AIWORKER_FORGE", default="local", of=("local", "gitea"))
+    gitea_url, gitea_token = env.text("AIWORKER_GITEA_URL", "GITEA_URL"), env.text("AIWORKER_GITEA_TOKEN", "GITEA_TOKEN")
+    if kind == "gitea" and not (gitea_url and gitea_token):
+        raise Misconfigured("AIWORKER_FORGE=gitea needs GITEA_URL and GITEA_TOKEN")
+    allow = env.string("AIWORKER_IMPORT_ALLOW", default="")
+    return ForgeSettings(
+        kind=kind,
+        owner=env.string("AIWORKER_FORGE_OWNER", default="aiworker"),
+        repositories_dir=data_dir / "repositories",
+        import_allow=tuple(host.strip().lower() for host in allow.split(",") if host.strip()),
+        gitea_url=gitea_url,
+        gitea_token=gitea_token,
+    )
