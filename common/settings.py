@@ -64,7 +64,7 @@ class SecuritySettings:
     """Secrets and how long authority lasts."""
 
     secret_key: bytes
-    """AIWORKER_SECRET_KEY or SECRET_KEY (32 characters or more); made once and kept in the data directory by default."""
+    """AIWORKER_SECRET_KEY or SECRET_KEY (32 characters or more); by default made once and kept with the data."""
     admin_password: str | None
     """AIWORKER_ADMIN_PASSWORD for the first start. None: one is made and printed once."""
     access_token_seconds: int
@@ -88,7 +88,7 @@ class ForgeSettings:
     repositories_dir: Path
     """Where the local forge keeps its repositories: `repositories` in the data directory."""
     import_allow: tuple[str, ...]
-    """Private hosts (or host:port) that importUrl may name (AIWORKER_IMPORT_ALLOW, comma-separated). None by default."""
+    """Private hosts (or host:port) that importUrl may name (AIWORKER_IMPORT_ALLOW, comma-separated). Default: none."""
     gitea_url: str | None
     gitea_token: str | None
 
@@ -236,7 +236,7 @@ def socket_path(data_dir: Path, name: str) -> Path:
     if len(os.fsencode(inside)) <= 100:
         return inside
     digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
-    return Path(f"/tmp/aiworker-{os.getuid()}-{digest}") / f"{name}.sock"
+    return Path(f"/tmp/aiworker-{os.getuid()}-{digest}") / f"{name}.sock"  # noqa: S108 (made 0700, owner checked)
 
 
 def _security(env: _Environment, data_dir: Path) -> SecuritySettings:
@@ -276,7 +276,8 @@ def _kept_secret(data_dir: Path) -> bytes:
 
 def _forge(env: _Environment, data_dir: Path) -> ForgeSettings:
     kind = env.choice("AIWORKER_FORGE", default="local", of=("local", "gitea"))
-    gitea_url, gitea_token = env.text("AIWORKER_GITEA_URL", "GITEA_URL"), env.text("AIWORKER_GITEA_TOKEN", "GITEA_TOKEN")
+    gitea_url = env.text("AIWORKER_GITEA_URL", "GITEA_URL")
+    gitea_token = env.text("AIWORKER_GITEA_TOKEN", "GITEA_TOKEN")
     if kind == "gitea" and not (gitea_url and gitea_token):
         raise Misconfigured("AIWORKER_FORGE=gitea needs GITEA_URL and GITEA_TOKEN")
     allow = env.string("AIWORKER_IMPORT_ALLOW", default="")

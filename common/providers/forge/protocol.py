@@ -25,7 +25,7 @@ class Repository:
 
 @dataclass(frozen=True)
 class RepositoryState:
-    """default_head: the SHA of the default branch (never None once ensured: an empty repository gets a first commit)."""
+    """default_head: the SHA of the default branch (there is always one: an empty repository gets it)."""
 
     url: str
     default_branch: str
@@ -79,7 +79,7 @@ class Diff:
 
 @dataclass(frozen=True)
 class Merged:
-    """commit is the new head of the target branch; unchanged (and equal to its old head) if it held the commit already."""
+    """commit is the new head of the target branch: its old head if that held the commit already."""
 
     commit: str
 
@@ -140,7 +140,7 @@ class Forge(Protocol):
         """It is gone with all its pull requests and credentials. One of another project is left alone and refused."""
 
     def ensure_branch(self, repository: Repository, branch: str, *, at: str) -> str:
-        """The branch exists; returns its head. `at` (a SHA) is where it starts if it was not there; otherwise unused."""
+        """The branch exists; returns its head. `at` (a SHA) is where a new one starts."""
 
     def delete_branch(self, repository: Repository, branch: str) -> None:
         """There is no such branch."""

@@ -144,7 +144,7 @@ class Runtime(Protocol):
         """
 
     def read_app(self, app: App, version_id: str) -> AppState | None:
-        """How that version is doing; None if the runtime does not know it (never ensured, deleted, or restarted since)."""
+        """How that version is doing; None if the runtime does not know it (any more)."""
 
     def delete_app(self, app: App) -> None:
         """Nothing of the app runs any more, its port and checkout are free. Its logs may be kept."""
