@@ -1,0 +1,204 @@
+"""Engines, column types and what the two databases need to be told apart.
+
+Two engines a process, made after a fork: one for transactions, one for reads (AUTOCOMMIT). Nothing here decides
+when a transaction begins or ends: that is common/transaction.py.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, DateTime, Engine, create_engine, event, text
+from sqlalchemy.dialects import mysql
+from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.types import JSON, TypeDecorator
+
+from common.settings import settings
+
+WRITE_WAIT_SECONDS = 5.0
+"""How long a writer waits for SQLite's lock, or for InnoDB's row locks, before the caller gets a 503."""
+
+# 1020 record changed, 1205 lock wait, 1213 deadlock, 2006/2013 connection gone, 4031 idle disconnect,
+# 1290/1836 read-only (a failover): the function may be run again from its start.
+_RETRIED_CODES = frozenset({1020, 1205, 1213, 1290, 1836, 2006, 2013, 4031})
+_UNREACHABLE_CODES = frozenset({1040, 1044, 1045, 1049, 1053, 2002, 2003, 2005})
+
+sqlite_write_lock = threading.Lock()
+"""One writer a process: under gevent, two greenlets in BEGIN IMMEDIATE would deadlock the process with itself."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time with microseconds, stored naive."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        if dialect.name in {"mysql", "mariadb"}:
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        return dialect.type_descriptor(DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise TypeError("a time without a zone can't be stored")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class JsonText(TypeDecorator[Any]):
+    """A JSON value; replaced as a whole, never changed in place."""
+
+    impl = JSON
+    cache_ok = True
+
+
+_engines: dict[tuple[int, str, bool], Engine] = {}
+_engines_lock = threading.Lock()
+
+
+def engine(*, reads: bool = False) -> Engine:
+    """This process's engine for the configured database. Safe from several threads."""
+    url = settings().store.database_url
+    key = (os.getpid(), url, reads)
+    if key not in _engines:
+        with _engines_lock:
+            if key not in _engines:
+                _engines[key] = _make(url, reads=reads)
+    return _engines[key]
+
+
+def dispose_engines() -> None:
+    """Close this process's connections, and forget those that came over a fork."""
+    with _engines_lock:
+        for (pid, _url, _reads), made in list(_engines.items()):
+            made.dispose(close=pid == os.getpid())
+        _engines.clear()
+
+
+def _make(url: str, *, reads: bool) -> Engine:
+    if url.startswith("sqlite"):
+        return _make_sqlite(url, reads=reads)
+    return create_engine(
+        url,
+        isolation_level="AUTOCOMMIT" if reads else "READ COMMITTED",
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        pool_timeout=5,
+        pool_size=10,
+        max_overflow=20,
+        connect_args={
+            "connect_timeout": 3,
+            "read_timeout": 30,
+            "write_timeout": 30,
+            "init_command": "SET time_zone='+00:00', innodb_lock_wait_timeout=5",
+        },
+    )
+
+
+def _make_sqlite(url: str, *, reads: bool) -> Engine:
+    made = create_engine(url, pool_size=20, max_overflow=40, pool_timeout=5)
+
+    @event.listens_for(made, "connect")
+    def _connect(connection: sqlite3.Connection, _record: object) -> None:
+        # No implicit BEGIN by the driver: the begin event below says which kind it is.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        # busy_timeout 0: a wait inside SQLite would stop every greenlet of the process. We wait outside.
+        for pragma in ("busy_timeout=0", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            _pragma(cursor, pragma)
+        cursor.close()
+
+    @event.listens_for(made, "begin")
+    def _begin(connection: Connection) -> None:
+        if not reads:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return made
+
+
+def _pragma(cursor: sqlite3.Cursor, pragma: str) -> None:
+    # Turning WAL on needs the file alone for a moment; another process that starts at the same time may have it.
+    for attempt in range(200):
+        try:
+            cursor.execute(f"PRAGMA {pragma}")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or attempt == 199:
+                raise
+            threading.Event().wait(0.025)
+
+
+def is_sqlite() -> bool:
+    return settings().store.is_sqlite
+
+
+def read_now(connection: Connection) -> datetime:
+    """The database's clock, aware UTC: leases are measured by it, never by a process's own."""
+    if is_sqlite():
+        value = cast("str", connection.execute(text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")).scalar_one())
+        return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    return cast("datetime", connection.execute(text("SELECT UTC_TIMESTAMP(6)")).scalar_one()).replace(tzinfo=UTC)
+
+
+def is_lock_wait(error: BaseException) -> bool:
+    """SQLite's lock is held by another process: the same BEGIN may be tried again in a moment."""
+    return (
+        isinstance(error, OperationalError)
+        and isinstance(error.orig, sqlite3.OperationalError)
+        and ("locked" in str(error.orig) or "busy" in str(error.orig))
+    )
+
+
+def is_retried(error: BaseException) -> bool:
+    """A deadlock, a lost connection or a failover: the whole function may be run again."""
+    if is_lock_wait(error):
+        return True
+    return isinstance(error, DBAPIError) and _code(error) in _RETRIED_CODES
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """The database can't be reached at all."""
+    if isinstance(error, DBAPIError) and isinstance(error.orig, sqlite3.OperationalError):
+        return "unable to open" in str(error.orig) or "disk I/O" in str(error.orig) or "full" in str(error.orig)
+    return isinstance(error, DBAPIError) and _code(error) in _UNREACHABLE_CODES
+
+
+def _code(error: DBAPIError) -> int | None:
+    arguments = getattr(error.orig, "args", ())
+    return arguments[0] if arguments and isinstance(arguments[0], int) else None
+
+
+def ping() -> None:
+    """One statement on the read engine; raises what the driver raises."""
+    with engine(reads=True).connect() as connection:
+        connection.execute(text("SELECT 1"))
+
+
+def describe_url(url: str) -> str:
+    """The URL without its password, for people."""
+    return make_url(url).render_as_string(hide_password=True)
+
+
+__all__ = [
+    "JsonText",
+    "UtcDateTime",
+    "describe_url",
+    "dispose_engines",
+    "engine",
+    "is_lock_wait",
+    "is_retried",
+    "is_sqlite",
+    "is_unreachable",
+    "ping",
+    "read_now",
+    "sqlite_write_lock",
+]

@@ -1,0 +1,130 @@
+"""Every durable event on the wire, one frozen dataclass each; names and data are a promise to clients.
+
+`feed` is the project whose feed records it, or PLATFORM. An attribute that is None is left out of the data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+PLATFORM = "platform"
+"""The feed of what belongs to no project."""
+
+_CAMEL: dict[str, str] = {}
+
+
+def _camel(name: str) -> str:
+    if name not in _CAMEL:
+        head, *tail = name.split("_")
+        _CAMEL[name] = head + "".join(part.title() for part in tail)
+    return _CAMEL[name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """feed: a project's id or PLATFORM. subject_task_id: the task whose timeline shows it, None for no task's."""
+
+    name: ClassVar[str]
+    feed: str
+    subject_task_id: str | None = None
+
+    def body(self) -> dict[str, Any]:
+        """The event's `data`, camelCase, without what is None."""
+        hidden = {"feed", "subject_task_id"}
+        values = ((field.name, getattr(self, field.name)) for field in fields(self) if field.name not in hidden)
+        return {_camel(name): value for name, value in values if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskCreated(Event):
+    name: ClassVar[str] = "task:created"
+    task_id: str
+    project_id: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskStatusChanged(Event):
+    name: ClassVar[str] = "task:status_changed"
+    task_id: str
+    old_state: str
+    new_state: str
+    preview_url: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskUpdated(Event):
+    """Something of the task changed that is not its state; `changed` names the fields."""
+
+    name: ClassVar[str] = "task:updated"
+    task_id: str
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskNeedsInput(Event):
+    name: ClassVar[str] = "task:needs_input"
+    task_id: str
+    question_id: str
+    question: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionAnswered(Event):
+    name: ClassVar[str] = "question:answered"
+    task_id: str
+    question_id: str
+    response: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentStatus(Event):
+    """Goes to the project whose task the agent takes or leaves, else to the platform's feed."""
+
+    name: ClassVar[str] = "agent:status"
+    agent_id: str
+    status: str
+    last_task_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskGroupStatusChanged(Event):
+    name: ClassVar[str] = "task-group:status_changed"
+    task_group_id: str
+    old_status: str | None
+    new_status: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectStatusChanged(Event):
+    name: ClassVar[str] = "project:status_changed"
+    project_id: str
+    old_status: str | None
+    new_status: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployStarted(Event):
+    name: ClassVar[str] = "deploy:started"
+    deployment_id: str
+    environment: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployCompleted(Event):
+    name: ClassVar[str] = "deploy:completed"
+    deployment_id: str
+    environment: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployFailed(Event):
+    name: ClassVar[str] = "deploy:failed"
+    deployment_id: str
+    environment: str
+    error: str
+
+
+DURABLE: tuple[type[Event], ...] = tuple(Event.__subclasses__())

@@ -1,0 +1,19 @@
+"""How alembic runs a migration: on the connection that common.services.database.upgrade hands over."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from common.models import Base
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=Base.metadata,
+    render_as_batch=connection.dialect.name == "sqlite",
+    compare_type=True,
+    transactional_ddl=connection.dialect.name == "sqlite",
+    user_module_prefix="database.",
+)
+with context.begin_transaction():
+    context.run_migrations()

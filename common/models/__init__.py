@@ -1,0 +1,39 @@
+"""The tables. Closed to web and workers: only services and the transaction know them."""
+
+from __future__ import annotations
+
+from common.models.account import ApiToken, EnrolmentToken, Login, User
+from common.models.agent import Agent
+from common.models.base import Base
+from common.models.delivery import Deployment, GroupMember, TaskGroup
+from common.models.journal import EventRow, Feed, IdempotencyKey, Job, Mark
+from common.models.project import Project, ProjectMember
+from common.models.run import LogEntry, Run, RunSession
+from common.models.task import Comment, Question, Task, TaskCheck, TaskDependency
+
+__all__ = [
+    "Agent",
+    "ApiToken",
+    "Base",
+    "Comment",
+    "Deployment",
+    "EnrolmentToken",
+    "EventRow",
+    "Feed",
+    "GroupMember",
+    "IdempotencyKey",
+    "Job",
+    "LogEntry",
+    "Login",
+    "Mark",
+    "Project",
+    "ProjectMember",
+    "Question",
+    "Run",
+    "RunSession",
+    "Task",
+    "TaskCheck",
+    "TaskDependency",
+    "TaskGroup",
+    "User",
+]

@@ -1,0 +1,47 @@
+"""An agent: a runner process that takes runs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.events import PLATFORM, AgentStatus, Event
+from common.models.base import Base, HasState
+from common.states import AGENT_EDGES, AgentState, By
+
+
+class Agent(HasState, Base):
+    """digest: SHA-256 of its token. slots: how many runs it takes at once. last_task_id: what it last took or left."""
+
+    __tablename__ = "agents"
+    lock_rank = 6
+    edges = AGENT_EDGES
+    state_type = AgentState
+    thing = "agent"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    pod_name: Mapped[str] = mapped_column(String(253))
+    capabilities: Mapped[list[Any]]
+    driver: Mapped[str] = mapped_column(String(40))
+    version: Mapped[str] = mapped_column(String(40))
+    slots: Mapped[int]
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    current_task_id: Mapped[str | None] = mapped_column(String(40))
+    last_task_id: Mapped[str | None] = mapped_column(String(40))
+    tasks_completed: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+
+    def move_to(self, new: AgentState, by: By, *, feed: str = PLATFORM, task_id: str | None = None) -> Event:
+        """feed: the project whose task it takes or leaves."""
+        self.change_state(new, by)
+        return AgentStatus(
+            feed=feed,
+            subject_task_id=task_id,
+            agent_id=self.id,
+            status=new,
+            last_task_id=self.last_task_id,
+        )

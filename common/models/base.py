@@ -1,0 +1,68 @@
+"""What every table shares: ids, times, and a state that only `move_to` changes.
+
+Model files know only this one. Nothing here opens a transaction or loads a relationship by itself.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import String, UnicodeText
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from common.database import JsonText, UtcDateTime
+from common.errors import IllegalTransition
+from common.names import new_id
+from common.states import By, Edges
+
+LongText = UnicodeText().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+"""Up to 16 MiB on MariaDB; a plain TEXT there would end at 64 KiB."""
+
+TABLE_OPTIONS = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
+"""A binary collation: names and ids compare by their bytes, as on SQLite."""
+
+
+class Base(DeclarativeBase):
+    __table_args__: Any = TABLE_OPTIONS
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcDateTime,
+        dict[str, Any]: JsonText,
+        list[Any]: JsonText,
+    }
+
+    lock_rank: ClassVar[int] = 0
+    """Rows are locked in this order, lowest first, so that no two transactions wait for each other."""
+
+
+class HasId:
+    id: Mapped[str] = mapped_column(String(40), primary_key=True, default=new_id)
+
+
+class HasState:
+    """A state that only `change_state` moves, along an edge of `edges`. Set once, at construction, as `state_`."""
+
+    edges: ClassVar[Edges]
+    state_type: ClassVar[Any]
+    thing: ClassVar[str]
+    """What messages call it."""
+
+    state_: Mapped[str] = mapped_column("state", String(24), index=True)
+
+    id: Mapped[str]
+
+    @property
+    def state(self) -> Any:
+        return self.state_type(self.state_)
+
+    def may_move_to(self, new: Any, by: By) -> bool:
+        return by in self.edges.get((self.state, new), frozenset())
+
+    def change_state(self, new: Any, by: By) -> Any:
+        """Move along an edge; returns the state it was in. IllegalTransition (a 409) where there is none."""
+        if not self.may_move_to(new, by):
+            raise IllegalTransition(f"{self.thing} {self.id} is {self.state}; it can't become {new} now")
+        old = self.state
+        self.state_ = str(new)
+        return old

@@ -1,0 +1,145 @@
+"""Groups of approved tasks on their way out, and deployments of one version to one environment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, UnicodeText, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.events import DeployCompleted, DeployFailed, DeployStarted, Event, TaskGroupStatusChanged
+from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
+from common.states import (
+    ACTIVE_DEPLOYMENT,
+    DEPLOYMENT_EDGES,
+    GROUP_EDGES,
+    GROUP_LIVE,
+    By,
+    DeploymentState,
+    Environment,
+    GroupState,
+)
+
+
+class TaskGroup(HasId, HasState, Base):
+    """base_sha: the default branch's head it is built on. head_sha: the release branch's. tested_sha: the head that
+    passed. attempt rises with every rebuild: a check's name holds it. wants_staging: deploy when merged.
+    """
+
+    __tablename__ = "task_groups"
+    __table_args__ = (
+        UniqueConstraint("project_id", "branch", name="uq_task_groups_branch"),
+        Index("ix_task_groups_created", "created_at", "id"),
+        TABLE_OPTIONS,
+    )
+    lock_rank = 4
+    edges = GROUP_EDGES
+    state_type = GroupState
+    thing = "task group"
+
+    project_id: Mapped[str] = mapped_column(String(40), ForeignKey("projects.id"))
+    name: Mapped[str | None] = mapped_column(String(100))
+    notes: Mapped[str | None] = mapped_column(LongText)
+    target_branch: Mapped[str] = mapped_column(String(16))
+    branch: Mapped[str] = mapped_column(String(100))
+    base_sha: Mapped[str | None] = mapped_column(String(40))
+    head_sha: Mapped[str | None] = mapped_column(String(40))
+    tested_sha: Mapped[str | None] = mapped_column(String(40))
+    attempt: Mapped[int] = mapped_column(default=1)
+    build: Mapped[dict[str, Any]]
+    problems: Mapped[list[Any]]
+    error: Mapped[str | None] = mapped_column(UnicodeText)
+    wants_staging: Mapped[bool] = mapped_column(default=False)
+    accept_rolled_back: Mapped[bool] = mapped_column(default=False)
+    created_by: Mapped[str] = mapped_column(String(140))
+    created_at: Mapped[datetime]
+
+    def move_to(self, new: GroupState, by: By) -> Event:
+        old = self.change_state(new, by)
+        return TaskGroupStatusChanged(feed=self.project_id, task_group_id=self.id, old_status=old, new_status=new)
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in GROUP_LIVE
+
+
+class GroupMember(Base):
+    """A task in a group. live_task_id is its task_id while it is held: a task is in at most one live group.
+
+    removed_reason None: it is part of it. position: the order of merging, from 0. merged_sha: the release branch's
+    head right after it was merged in the present attempt.
+    """
+
+    __tablename__ = "group_members"
+
+    group_id: Mapped[str] = mapped_column(ForeignKey("task_groups.id", ondelete="CASCADE"), primary_key=True)
+    task_id: Mapped[str] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True, index=True)
+    live_task_id: Mapped[str | None] = mapped_column(String(40), unique=True)
+    position: Mapped[int]
+    approved_sha: Mapped[str] = mapped_column(String(40))
+    merged_sha: Mapped[str | None] = mapped_column(String(40))
+    removed_reason: Mapped[str | None] = mapped_column(String(24))
+
+
+class Deployment(HasId, HasState, Base):
+    """One version in one environment.
+
+    active_key: unique while it is pending or in progress, so that an environment has at most one under way. live_key:
+    unique while it is what serves. spec_sealed: everything that the runtime was told, so that going back brings
+    exactly what was healthy. was_healthy: it once passed its check: a rollback may go back to it.
+    """
+
+    __tablename__ = "deployments"
+    __table_args__ = (
+        Index("ix_deployments_project_created", "project_id", "created_at", "id"),
+        TABLE_OPTIONS,
+    )
+    lock_rank = 5
+    edges = DEPLOYMENT_EDGES
+    state_type = DeploymentState
+    thing = "deployment"
+
+    project_id: Mapped[str] = mapped_column(String(40), ForeignKey("projects.id"))
+    environment_: Mapped[str] = mapped_column("environment", String(16))
+    app_name: Mapped[str] = mapped_column(String(63))
+    commit_sha: Mapped[str] = mapped_column(String(40))
+    branch: Mapped[str] = mapped_column(String(100))
+    task_id: Mapped[str | None] = mapped_column(String(40), index=True)
+    task_group_id: Mapped[str | None] = mapped_column(String(40), index=True)
+    rollback_of: Mapped[str | None] = mapped_column(String(40))
+    url: Mapped[str | None] = mapped_column(String(500))
+    error: Mapped[str | None] = mapped_column(UnicodeText)
+    error_code: Mapped[str | None] = mapped_column(String(24))
+    active_key: Mapped[str | None] = mapped_column(String(120), unique=True)
+    live_key: Mapped[str | None] = mapped_column(String(120), unique=True)
+    spec_sealed: Mapped[str] = mapped_column(LongText)
+    was_healthy: Mapped[bool] = mapped_column(default=False)
+    expires_at: Mapped[datetime | None]
+    created_by: Mapped[str] = mapped_column(String(140))
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    @property
+    def environment(self) -> Environment:
+        return Environment(self.environment_)
+
+    @property
+    def place(self) -> str:
+        """Where it runs: what active_key and live_key hold."""
+        return f"{self.project_id}:{self.app_name}"
+
+    def move_to(self, new: DeploymentState, by: By) -> Event | None:
+        """Keeps the keys right. None for a change that clients are not told of by an event of its own."""
+        self.change_state(new, by)
+        self.active_key = self.place if new in ACTIVE_DEPLOYMENT else None
+        self.live_key = self.place if new is DeploymentState.COMPLETED else None
+        about = {"feed": self.project_id, "deployment_id": self.id, "environment": self.environment_}
+        if new is DeploymentState.IN_PROGRESS:
+            return DeployStarted(**about, subject_task_id=self.task_id)
+        if new is DeploymentState.COMPLETED:
+            return DeployCompleted(**about, subject_task_id=self.task_id, url=self.url or "")
+        if new is DeploymentState.FAILED:
+            return DeployFailed(**about, subject_task_id=self.task_id, error=self.error or "unknown")
+        return None

@@ -1,0 +1,97 @@
+"""What happened and what is to be done: feeds and events, jobs, idempotency keys, the clockwork's marks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, LargeBinary, SmallInteger, String, UnicodeText
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.models.base import TABLE_OPTIONS, Base, HasId, LongText
+
+
+class Feed(Base):
+    """One per project, and `platform`. No foreign key: raising a counter on a row that inserts share-lock deadlocks."""
+
+    __tablename__ = "feeds"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class EventRow(Base):
+    """An event as it went out: data is the JSON text, byte for byte. seq has no gaps within a feed."""
+
+    __tablename__ = "events"
+    __table_args__ = (Index("ix_events_task", "task_id", "seq"), Index("ix_events_at", "at"), TABLE_OPTIONS)
+
+    feed_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(40))
+    task_id: Mapped[str | None] = mapped_column(String(40))
+    data: Mapped[str] = mapped_column(LongText)
+    actor: Mapped[str] = mapped_column(String(140))
+    request_id: Mapped[str | None] = mapped_column(String(100))
+    at: Mapped[datetime]
+
+
+class Job(HasId, Base):
+    """Work to be done. live_key is `kind:subject` while queued or running, so there is one live row for each.
+
+    generation rises with every enqueue; one raised during the work runs it again. fence rises with every claim: what
+    an older claim writes is refused. attempts are counted at the claim, so a job that kills its process is counted.
+    unavailable_since: since when the world does not answer.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index("ix_jobs_due", "state", "next_at"),
+        Index("ix_jobs_created", "created_at", "id"),
+        TABLE_OPTIONS,
+    )
+
+    kind: Mapped[str] = mapped_column(String(40))
+    subject_id: Mapped[str] = mapped_column(String(40))
+    project_id: Mapped[str | None] = mapped_column(String(40), index=True)
+    live_key: Mapped[str | None] = mapped_column(String(100), unique=True)
+    state: Mapped[str] = mapped_column(String(16))
+    generation: Mapped[int] = mapped_column(default=1)
+    next_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(default=0)
+    fence: Mapped[int] = mapped_column(BigInteger, default=0)
+    lease_until: Mapped[datetime | None]
+    waits: Mapped[int] = mapped_column(default=0)
+    unavailable_since: Mapped[datetime | None]
+    progress_done: Mapped[int | None]
+    progress_total: Mapped[int | None]
+    progress_message: Mapped[str | None] = mapped_column(String(500))
+    error: Mapped[str | None] = mapped_column(UnicodeText)
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Base):
+    """The first answer to a POST with a key. status 0: the first request is still under way in its transaction."""
+
+    __tablename__ = "idempotency_keys"
+
+    caller: Mapped[str] = mapped_column(String(60), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    route: Mapped[str] = mapped_column(String(255))
+    body_digest: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int] = mapped_column(SmallInteger)
+    body: Mapped[bytes] = mapped_column(LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb"))
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Mark(Base):
+    """A named moment or small value that processes share, such as when the sweep last ran."""
+
+    __tablename__ = "marks"
+
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    at: Mapped[datetime]
+    value: Mapped[dict[str, Any]]

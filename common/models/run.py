@@ -1,0 +1,84 @@
+"""A run: one attempt at a task by one agent. Its id is its fence, and its token dies with it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, UnicodeText
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
+from common.states import RUN_EDGES, By, RunState
+
+
+class Run(HasId, HasState, Base):
+    """live_task_id equals task_id while the run lives and is NULL after: unique, so a task has at most one live run.
+
+    secrets_sealed: the run's token and the forge's credential, so that a claim whose answer was lost can be answered
+    again. seen_at: when a heartbeat last named it (the database's clock). is_acknowledged: a heartbeat named it.
+    claimed_sha: the commit that its agent says is the result.
+    """
+
+    __tablename__ = "runs"
+    lock_rank = 3
+    edges = RUN_EDGES
+    state_type = RunState
+    thing = "run"
+
+    task_id: Mapped[str] = mapped_column(String(40), ForeignKey("tasks.id", ondelete="CASCADE"), index=True)
+    project_id: Mapped[str] = mapped_column(String(40), index=True)
+    live_task_id: Mapped[str | None] = mapped_column(String(40), unique=True)
+    agent_id: Mapped[str] = mapped_column(String(40), index=True)
+    round: Mapped[int]
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(UnicodeText)
+    summary: Mapped[str | None] = mapped_column(LongText)
+    claimed_sha: Mapped[str | None] = mapped_column(String(40))
+    base_sha: Mapped[str | None] = mapped_column(String(40))
+    usage: Mapped[dict[str, Any]]
+    token_digest: Mapped[str] = mapped_column(String(64), unique=True)
+    secrets_sealed: Mapped[str | None] = mapped_column(UnicodeText)
+    is_acknowledged: Mapped[bool] = mapped_column(default=False)
+    is_cancel_wanted: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    seen_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+    def move_to(self, new: RunState, by: By) -> None:
+        self.change_state(new, by)
+        if new is RunState.ENDED:
+            self.live_task_id = None
+            self.secrets_sealed = None
+
+
+class LogEntry(Base):
+    """A line of an agent's log. run_id None: the agent's own. kind: log, text, tool, result."""
+
+    __tablename__ = "log_entries"
+    __table_args__ = (
+        Index("ix_log_entries_agent", "agent_id", "id"),
+        Index("ix_log_entries_run", "run_id", "id"),
+        TABLE_OPTIONS,
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    agent_id: Mapped[str] = mapped_column(String(40))
+    run_id: Mapped[str | None] = mapped_column(String(40))
+    at: Mapped[datetime]
+    level: Mapped[str] = mapped_column(String(8))
+    kind: Mapped[str] = mapped_column(String(8))
+    message: Mapped[str] = mapped_column(LongText)
+
+
+class RunSession(Base):
+    """The agent CLI's session of a task: a bounded archive, so that any agent can resume it."""
+
+    __tablename__ = "run_sessions"
+
+    task_id: Mapped[str] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    run_id: Mapped[str] = mapped_column(String(40))
+    archive: Mapped[bytes] = mapped_column(LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb"))
+    saved_at: Mapped[datetime]

@@ -1,0 +1,155 @@
+"""A task, what it waits for, what was asked and said about it, and what was proven of its work."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, SmallInteger, String, UnicodeText, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.events import Event, TaskStatusChanged
+from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
+from common.states import TASK_EDGES, By, Phase, TaskState
+
+
+class Task(HasId, HasState, Base):
+    """What a person wants done.
+
+    phase: only in in_progress, None otherwise. round: starts at 1, rises with every rejection or refusal. attempts:
+    runs lost in a row. refusals: proofs failed since a person last acted. head_sha: what was last proven; approved_sha:
+    what was approved. queued_at: since when it waits for an agent (priorities age by it).
+    """
+
+    __tablename__ = "tasks"
+    __table_args__ = (
+        Index("ix_tasks_project_created", "project_id", "created_at", "id"),
+        Index("ix_tasks_project_state", "project_id", "state"),
+        Index("ix_tasks_created", "created_at", "id"),
+        TABLE_OPTIONS,
+    )
+    lock_rank = 2
+    edges = TASK_EDGES
+    state_type = TaskState
+    thing = "task"
+
+    project_id: Mapped[str] = mapped_column(String(40), ForeignKey("projects.id"))
+    title: Mapped[str] = mapped_column(String(200))
+    description: Mapped[str] = mapped_column(LongText, default="")
+    notes: Mapped[str | None] = mapped_column(LongText)
+    priority: Mapped[int] = mapped_column(SmallInteger)
+    phase_: Mapped[str | None] = mapped_column("phase", String(16))
+    round: Mapped[int] = mapped_column(default=1)
+    attempts: Mapped[int] = mapped_column(default=0)
+    refusals: Mapped[int] = mapped_column(default=0)
+    labels: Mapped[list[Any]]
+    required_capabilities: Mapped[list[Any]]
+    driver: Mapped[str | None] = mapped_column(String(40))
+    limits: Mapped[dict[str, Any]]
+    assigned_agent_id: Mapped[str | None] = mapped_column(String(40), index=True)
+    branch_name: Mapped[str] = mapped_column(String(100))
+    head_sha: Mapped[str | None] = mapped_column(String(40))
+    approved_sha: Mapped[str | None] = mapped_column(String(40))
+    approved_by: Mapped[str | None] = mapped_column(String(140))
+    pr_number: Mapped[int | None]
+    pr_url: Mapped[str | None] = mapped_column(String(500))
+    preview_url: Mapped[str | None] = mapped_column(String(500))
+    error: Mapped[str | None] = mapped_column(UnicodeText)
+    created_by: Mapped[str] = mapped_column(String(140))
+    created_by_id: Mapped[str | None] = mapped_column(String(40))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    queued_at: Mapped[datetime]
+
+    @property
+    def phase(self) -> Phase | None:
+        return Phase(self.phase_) if self.phase_ else None
+
+    def move_to(self, new: TaskState, by: By, *, phase: Phase | None = None) -> Event:
+        """phase goes with in_progress and is required there; it is cleared otherwise."""
+        if (new is TaskState.IN_PROGRESS) != (phase is not None):
+            raise ValueError(f"phase {phase} does not go with {new}")
+        old = self.change_state(new, by)
+        self.phase_ = phase
+        return TaskStatusChanged(
+            feed=self.project_id,
+            subject_task_id=self.id,
+            task_id=self.id,
+            old_state=old,
+            new_state=new,
+            preview_url=self.preview_url,
+        )
+
+    def enter_phase(self, phase: Phase) -> None:
+        """Change what happens inside in_progress; no event but task:updated tells of it."""
+        if self.state is not TaskState.IN_PROGRESS:
+            raise ValueError(f"task {self.id} is {self.state}: it has no phase")
+        self.phase_ = phase
+
+
+class TaskDependency(Base):
+    """task_id starts when depends_on_id is approved or later."""
+
+    __tablename__ = "task_dependencies"
+
+    task_id: Mapped[str] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    depends_on_id: Mapped[str] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class Question(Base):
+    """What an agent asked. The same question in the same round is this one: fingerprint is a hash of its text."""
+
+    __tablename__ = "questions"
+    __table_args__ = (UniqueConstraint("task_id", "round", "fingerprint", name="uq_questions_same"), TABLE_OPTIONS)
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    task_id: Mapped[str] = mapped_column(String(40), ForeignKey("tasks.id", ondelete="CASCADE"), index=True)
+    run_id: Mapped[str | None] = mapped_column(String(40))
+    round: Mapped[int]
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    question: Mapped[str] = mapped_column(LongText)
+    context: Mapped[str | None] = mapped_column(LongText)
+    options: Mapped[list[Any]]
+    state: Mapped[str] = mapped_column(String(16))
+    asked_at: Mapped[datetime]
+    response: Mapped[str | None] = mapped_column(LongText)
+    responded_at: Mapped[datetime | None]
+    responded_by: Mapped[str | None] = mapped_column(String(140))
+
+
+class Comment(HasId, Base):
+    """What the next run has to act on.
+
+    kind: comment, rejection, refusal, group. parent_id: the rejection a line comment belongs to. delivered_run_id:
+    the run that was given it, None until then: each is delivered once.
+    """
+
+    __tablename__ = "comments"
+
+    task_id: Mapped[str] = mapped_column(String(40), ForeignKey("tasks.id", ondelete="CASCADE"), index=True)
+    parent_id: Mapped[str | None] = mapped_column(String(40))
+    kind: Mapped[str] = mapped_column(String(16))
+    author: Mapped[str] = mapped_column(String(140))
+    body: Mapped[str] = mapped_column(LongText)
+    path: Mapped[str | None] = mapped_column(String(1000))
+    line: Mapped[int | None]
+    created_at: Mapped[datetime]
+    delivered_run_id: Mapped[str | None] = mapped_column(String(40))
+    delivered_at: Mapped[datetime | None]
+
+
+class TaskCheck(HasId, Base):
+    """One thing the platform looked at to prove a run's claim. status: running, passed, failed, skipped."""
+
+    __tablename__ = "task_checks"
+    __table_args__ = (UniqueConstraint("run_id", "name", name="uq_task_checks_once"), TABLE_OPTIONS)
+
+    task_id: Mapped[str] = mapped_column(String(40), ForeignKey("tasks.id", ondelete="CASCADE"), index=True)
+    run_id: Mapped[str] = mapped_column(String(40))
+    commit_sha: Mapped[str | None] = mapped_column(String(40))
+    name: Mapped[str] = mapped_column(String(24))
+    status: Mapped[str] = mapped_column(String(16))
+    code: Mapped[str | None] = mapped_column(String(40))
+    message: Mapped[str | None] = mapped_column(LongText)
+    log: Mapped[str | None] = mapped_column(LongText)
+    at: Mapped[datetime]

@@ -1,0 +1,48 @@
+"""Secrets at rest: sealed with a key derived from the instance's secret key, compared by their hash.
+
+What is sealed can be opened again by this instance only (Fernet: AES-128-CBC with HMAC-SHA256). Tokens that only
+need to be recognised are stored as SHA-256: they carry 256 bits of chance, so no slow hash is needed.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+import secrets
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from common.errors import Misconfigured
+from common.settings import settings
+
+
+@functools.lru_cache(maxsize=4)
+def _fernet(key: bytes) -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(key))
+
+
+def seal(value: Any) -> str:
+    """Any JSON value as text that says nothing without the secret key."""
+    fernet = _fernet(settings().security.key_for("sealing"))
+    return fernet.encrypt(json.dumps(value, separators=(",", ":")).encode()).decode()
+
+
+def unseal(sealed: str) -> Any:
+    """The value that was sealed. Misconfigured if it was sealed with another key."""
+    try:
+        return json.loads(_fernet(settings().security.key_for("sealing")).decrypt(sealed.encode()))
+    except InvalidToken as error:
+        raise Misconfigured("stored secrets were sealed with another AIWORKER_SECRET_KEY; set that one") from error
+
+
+def new_token(prefix: str) -> str:
+    """`<prefix>_` and 43 characters of chance (256 bits)."""
+    return f"{prefix}_{secrets.token_urlsafe(32)}"
+
+
+def digest(token: str) -> str:
+    """How a token is stored and found again: 64 hex digits."""
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,85 @@
+"""Who may see and do what. Every query of a caller's goes through here: nothing outside their reach exists for them.
+
+A person's role is the least of their own, their token's, and, in a restricted project, their membership's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, or_, select, true
+
+from common.errors import Forbidden, NotFound
+from common.models.project import Project, ProjectMember
+from common.states import Role
+from common.transaction import Snapshot, Transaction
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A person at the API. role: at most what their token allows. token_id: the API token or login they came by."""
+
+    user_id: str
+    username: str
+    role: Role
+    token_id: str = ""
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role >= Role.ADMIN
+
+    @property
+    def name(self) -> str:
+        """How events call them."""
+        return self.username
+
+    def require(self, role: Role) -> None:
+        """Forbidden below this role."""
+        if self.role < role:
+            raise Forbidden(f"{role.label} is needed")
+
+    def role_in(self, at: Snapshot | Transaction, project: Project) -> Role | None:
+        """What they are in a project, None if it does not exist for them."""
+        if self.is_admin or not project.is_restricted:
+            return self.role
+        row = at.session.get(ProjectMember, (project.id, self.user_id))
+        return None if row is None else min(self.role, Role(row.role))
+
+    def may_see(self, at: Snapshot | Transaction, project_id: str | None) -> bool:
+        """Whether a project exists for them; what belongs to none is for administrators."""
+        if project_id is None:
+            return self.is_admin
+        project = at.session.get(Project, project_id)
+        return project is not None and self.role_in(at, project) is not None
+
+    def require_in(self, at: Snapshot | Transaction, project_id: str | None, role: Role) -> Project:
+        """The project. NotFound where it does not exist for them, Forbidden below the role."""
+        project = None if project_id is None else at.session.get(Project, project_id)
+        held = None if project is None else self.role_in(at, project)
+        if project is None or held is None:
+            raise NotFound(f"project {project_id}")
+        if held < role:
+            raise Forbidden(f"{role.label} is needed")
+        return project
+
+    def require_maintainer(self, at: Snapshot | Transaction, project_id: str | None) -> None:
+        """Maintainer of the project, or administrator for what belongs to none."""
+        if project_id is None:
+            if not self.is_admin:
+                raise NotFound("no project")
+            return
+        self.require_in(at, project_id, Role.MAINTAINER)
+
+
+def visible_projects(by: Caller) -> Select[Any]:
+    """The ids of the projects that exist for them, as a subquery."""
+    return select(Project.id).where(sees_project(by))
+
+
+def sees_project(by: Caller) -> ColumnElement[bool]:
+    """The condition on Project."""
+    if by.is_admin:
+        return true()
+    member = select(ProjectMember.project_id).where(ProjectMember.user_id == by.user_id)
+    return or_(Project.is_restricted.is_(False), Project.id.in_(member))

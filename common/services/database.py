@@ -1,0 +1,80 @@
+"""The schema: brought up to date by alembic, whose scripts lie in common/migrations."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from common import database
+from common.errors import Misconfigured
+from common.settings import settings
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+
+def upgrade() -> None:
+    """Bring the schema up to date. Safe to repeat, and from several processes at once: one does it, the others wait.
+
+    Misconfigured, with one line, where the database can't be reached.
+    """
+    try:
+        with _alone() as connection:
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except DBAPIError as error:
+        url = database.describe_url(settings().store.database_url)
+        raise Misconfigured(f"the database {url} can't be used: {error.orig}; check AIWORKER_DATABASE_URL") from error
+
+
+def is_current() -> bool:
+    """Whether the schema is the one this code was written for."""
+    with database.engine(reads=True).connect() as connection:
+        present = MigrationContext.configure(connection).get_current_revision()
+    return present == ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def ping() -> None:
+    """One statement; raises what the driver raises."""
+    database.ping()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return config
+
+
+@contextmanager
+def _alone() -> Iterator[Connection]:
+    """A connection on which nobody else migrates: a lock file beside SQLite's, an advisory lock on MariaDB."""
+    if database.is_sqlite():
+        store = settings().store
+        store.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (store.data_dir / ".migrate.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with database.engine().connect() as connection:
+                yield connection
+                connection.commit()
+        return
+    with database.engine().connect() as connection:
+        if connection.execute(text("SELECT GET_LOCK('aiworker-migrate', 120)")).scalar_one() != 1:
+            raise Misconfigured("another process has been migrating the database for two minutes; look at its log")
+        connection.commit()
+        try:
+            yield connection
+            connection.commit()
+        finally:
+            connection.execute(text("SELECT RELEASE_LOCK('aiworker-migrate')"))
+            connection.commit()

@@ -1,0 +1,215 @@
+"""The life of a job row: claimed with a fence and a lease, renewed, backed off, parked, swept, retried.
+
+Finishing a job belongs to the transaction that records its result (`tx.finish`, `tx.again`), not here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, or_, select, update
+
+from common.announcer import Announcement, announcer
+from common.errors import Conflict, LeaseLost, NotFound
+from common.feed import Entry, message
+from common.jobs import CATALOGUE, LEASE_SECONDS, UNAVAILABLE_HOURS
+from common.models.journal import Job, Mark
+from common.services.access import Caller, visible_projects
+from common.services.paging import Page, PageQuery, page_of
+from common.states import LIVE_JOB, JobState
+from common.transaction import Lease, Transaction, snapshot, transactional
+
+Parked = Callable[[str, str], None]
+"""What is to become of the subject of a parked job: (subject id, reason). Runs in the parking transaction."""
+
+MOST_SWEPT = 200
+
+
+@transactional
+def claim_job(tx: Transaction, job_id: str, parked: Parked | None = None) -> Lease | None:
+    """Take the job for LEASE_SECONDS; None if it is not due, held by another, over, or was parked just now.
+
+    Attempts are counted here, before the work: a job that kills its process is counted too.
+    """
+    now = tx.now()
+    due = (
+        update(Job)
+        .where(
+            Job.id == job_id,
+            Job.state.in_(LIVE_JOB),
+            Job.next_at <= now,
+            or_(Job.lease_until.is_(None), Job.lease_until < now),
+        )
+        .values(
+            fence=Job.fence + 1,
+            attempts=Job.attempts + 1,
+            state=JobState.RUNNING,
+            lease_until=now + timedelta(seconds=LEASE_SECONDS),
+            started_at=func.coalesce(Job.started_at, now),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    claimed: Any = tx.session.execute(due)
+    if claimed.rowcount == 0:
+        return None
+    job = tx.get(Job, job_id)
+    if job.attempts > CATALOGUE[job.kind].attempts:
+        reason = job.error or "its worker died each time"
+        _park(tx, job, f"given up after {job.attempts - 1} attempts: {reason}", parked)
+        return None
+    return Lease(job.id, job.kind, job.subject_id, job.project_id, job.fence, job.generation, job.attempts)
+
+
+@transactional
+def renew_lease(tx: Transaction, lease: Lease) -> bool:
+    """Hold the job for another LEASE_SECONDS; False if it is somebody else's now."""
+    mine = (Job.id == lease.job_id, Job.fence == lease.fence, Job.state == JobState.RUNNING)
+    renewed: Any = tx.session.execute(
+        update(Job)
+        .where(*mine)
+        .values(lease_until=tx.now() + timedelta(seconds=LEASE_SECONDS))
+        .execution_options(synchronize_session=False)
+    )
+    return bool(renewed.rowcount)
+
+
+@transactional
+def finish_if_held(tx: Transaction, lease: Lease) -> None:
+    """The job had nothing (more) to do. Does nothing if its own transaction has finished it already."""
+    job = tx.session.get(Job, lease.job_id)
+    if job is not None and job.fence == lease.fence and job.state == JobState.RUNNING:
+        tx.finish(lease)
+
+
+@transactional
+def fail_attempt(
+    tx: Transaction, lease: Lease, reason: str, parked: Parked | None = None, *, final: bool = False
+) -> None:
+    """The attempt failed: back off, or park the job when its attempts are used up (or `final`)."""
+    job = _held(tx, lease)
+    if final or job.attempts >= CATALOGUE[job.kind].attempts:
+        _park(tx, job, reason, parked)
+        return
+    job.state, job.lease_until, job.error = JobState.QUEUED, None, reason[:500]
+    job.next_at = tx.now() + timedelta(seconds=_back_off(job.attempts))
+
+
+@transactional
+def put_off(tx: Transaction, lease: Lease, reason: str, parked: Parked | None, after_seconds: float | None) -> None:
+    """The world did not answer: look again later. It does not count as an attempt, but ends after a day."""
+    job = _held(tx, lease)
+    now = tx.now()
+    since = job.unavailable_since or now
+    if now - since > timedelta(hours=UNAVAILABLE_HOURS):
+        _park(tx, job, f"unavailable for {UNAVAILABLE_HOURS} hours: {reason}", parked)
+        return
+    job.unavailable_since, job.waits, job.attempts = since, job.waits + 1, max(0, job.attempts - 1)
+    job.state, job.lease_until, job.error = JobState.QUEUED, None, reason[:500]
+    wait = _back_off(job.waits) if after_seconds is None else min(after_seconds, 300)
+    job.next_at = now + timedelta(seconds=wait)
+    tx.ring_later(job.kind, job.id, wait)
+
+
+def _back_off(times: int) -> float:
+    """Full jitter, up to 60 s."""
+    return random.uniform(0.2, min(60.0, 2.0 ** min(times, 10)))  # noqa: S311 (jitter, not a secret)
+
+
+def _held(tx: Transaction, lease: Lease) -> Job:
+    job = tx.lock(Job, lease.job_id)
+    if job.fence != lease.fence or job.state != JobState.RUNNING:
+        raise LeaseLost(lease.job_id)
+    return job
+
+
+def _park(tx: Transaction, job: Job, reason: str, parked: Parked | None) -> None:
+    job.state, job.live_key, job.lease_until = JobState.FAILED, None, None
+    job.error, job.finished_at = reason[:2000], tx.now()
+    tx.session.flush()
+    if parked is not None:
+        parked(job.subject_id, reason)
+
+
+@transactional
+def sweep_jobs(tx: Transaction) -> int:
+    """Ring for every job that is due and not held: lost messages, dead workers, waits that are over."""
+    now = tx.now()
+    due = tx.session.execute(
+        select(Job.id, Job.kind)
+        .where(Job.state.in_(LIVE_JOB), Job.next_at <= now, or_(Job.lease_until.is_(None), Job.lease_until < now))
+        .order_by(Job.next_at)
+        .limit(MOST_SWEPT)
+    )
+    found = [tuple(row) for row in due]
+    for job_id, kind in found:
+        tx.ring_later(kind, job_id)
+    set_mark(tx, "sweep", {"rung": len(found)})
+    return len(found)
+
+
+def set_mark(tx: Transaction, name: str, value: dict[str, Any]) -> None:
+    mark = tx.session.get(Mark, name)
+    if mark is None:
+        tx.session.add(Mark(name=name, at=tx.now(), value=value))
+    else:
+        mark.at, mark.value = tx.now(), value
+
+
+@transactional
+def save_progress(tx: Transaction, lease: Lease, done: int | None, total: int | None, said: str) -> None:
+    """How far the job is; clients hear of it at once. Call it at most twice a second."""
+    mine = (Job.id == lease.job_id, Job.fence == lease.fence, Job.state == JobState.RUNNING)
+    tx.session.execute(
+        update(Job)
+        .where(*mine)
+        .values(progress_done=done, progress_total=total, progress_message=said[:500])
+        .execution_options(synchronize_session=False)
+    )
+    if lease.project_id:
+        body = {"jobId": lease.job_id, "kind": lease.kind, "subjectId": lease.subject_id, "state": JobState.RUNNING}
+        tx.tell(lease.project_id, "job:progress", {**body, "done": done, "total": total, "message": said[:500]})
+
+
+def announce_live(project_id: str, task_id: str, event: str, body: dict[str, Any]) -> None:
+    """An ephemeral message outside of any transaction."""
+    text = message(event, body, projectId=project_id)
+    announcer().announce(Announcement(entries=[Entry("ephemeral", project_id, text, task_id=task_id)]))
+
+
+def list_jobs(by: Caller, page: PageQuery, *, state: str | None, kind: str | None, project_id: str | None) -> Page[Job]:
+    """Newest first; those of no project are shown to administrators only."""
+    query = select(Job)
+    if not by.is_admin:
+        query = query.where(Job.project_id.in_(visible_projects(by)))
+    for column, value in ((Job.state, state), (Job.kind, kind), (Job.project_id, project_id)):
+        if value is not None:
+            query = query.where(column == value)
+    with snapshot() as read:
+        return page_of(read, query, Job.created_at, Job.id, page)
+
+
+def read_job(by: Caller, job_id: str) -> Job:
+    with snapshot() as read:
+        job = read.get(Job, job_id)
+        if job is None or not by.may_see(read, job.project_id):
+            raise NotFound(f"job {job_id}")
+        return job
+
+
+@transactional
+def retry_job(tx: Transaction, job_id: str, *, by: Caller) -> Job:
+    """A parked job runs again from its start. Conflict for any other state, or if there is a newer live one."""
+    job = tx.lock(Job, job_id)
+    by.require_maintainer(tx, job.project_id)
+    if job.state != JobState.FAILED:
+        raise Conflict(f"job {job.id} is {job.state}; only a failed one can be retried")
+    key = f"{job.kind}:{job.subject_id}"
+    if tx.find(select(Job).where(Job.live_key == key)) is not None:
+        raise Conflict(f"job {job.id} has been replaced by a newer one that is queued or running")
+    job.state, job.live_key, job.next_at, job.attempts, job.waits = JobState.QUEUED, key, tx.now(), 0, 0
+    job.error = job.finished_at = job.unavailable_since = None
+    tx.ring_later(job.kind, job.id)
+    return job

@@ -1,0 +1,310 @@
+"""The states things can be in, and the edges between them.
+
+An edge names who may take it: a person's act, the platform's own, or an agent's report. An edge that is not here
+does not exist: `move_to` refuses it with a 409 that names the present state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum, StrEnum
+
+
+class Role(IntEnum):
+    """What a person may do; each role includes those below it."""
+
+    VIEWER = 1
+    """Reads."""
+    MEMBER = 2
+    """Also creates and edits tasks and answers questions."""
+    MAINTAINER = 3
+    """Also approves, rejects, groups, deploys, rolls back and manages projects."""
+    ADMIN = 4
+    """Also manages users and sees every project."""
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+    @classmethod
+    def of(cls, label: str) -> Role:
+        return cls[label.upper()]
+
+
+class By(StrEnum):
+    """Who takes an edge."""
+
+    PERSON = "person"
+    PLATFORM = "platform"
+
+
+_P = frozenset({By.PERSON})
+_S = frozenset({By.PLATFORM})
+_B = _P | _S
+
+Edges = Mapping[tuple[StrEnum, StrEnum], frozenset[By]]
+
+
+class ProjectState(StrEnum):
+    PROVISIONING = "provisioning"
+    """Repository and namespace are being made. Tasks may be written, none starts."""
+    ACTIVE = "active"
+    """Work goes on."""
+    FAILED = "failed"
+    """Provisioning was refused by the forge or the runtime; `error` says why, retry starts it again."""
+    DELETING = "deleting"
+    """Everything of it is being removed; the rows go last."""
+
+
+PROJECT_EDGES: Edges = {
+    (ProjectState.PROVISIONING, ProjectState.ACTIVE): _S,
+    (ProjectState.PROVISIONING, ProjectState.FAILED): _S,
+    (ProjectState.FAILED, ProjectState.PROVISIONING): _P,
+    (ProjectState.PROVISIONING, ProjectState.DELETING): _P,
+    (ProjectState.ACTIVE, ProjectState.DELETING): _P,
+    (ProjectState.FAILED, ProjectState.DELETING): _P,
+}
+
+
+class TaskState(StrEnum):
+    BACKLOG = "backlog"
+    """Waiting for an agent."""
+    IN_PROGRESS = "in_progress"
+    """An agent works on it, will again, or its work is being verified: see Phase."""
+    NEEDS_INPUT = "needs_input"
+    """A person has to answer a question."""
+    READY_TO_TEST = "ready_to_test"
+    """The work at head_sha is proven; a person has to approve or reject it."""
+    APPROVED = "approved"
+    """A person approved exactly approved_sha."""
+    STAGING = "staging"
+    """Part of a group that runs on staging."""
+    PRODUCTION = "production"
+    """Delivered."""
+    FAILED = "failed"
+    """Given up after too many attempts; retry puts it back into the backlog."""
+    CANCELLED = "cancelled"
+    """A person does not want it any more."""
+
+
+class Phase(StrEnum):
+    """Where a task in IN_PROGRESS is."""
+
+    QUEUED = "queued"
+    """Waiting for an agent to go on with it."""
+    WORKING = "working"
+    """A live run has it."""
+    VERIFYING = "verifying"
+    """The agent claims to be done; the platform looks whether it is true."""
+
+
+TASK_EDGES: Edges = {
+    (TaskState.BACKLOG, TaskState.IN_PROGRESS): _S,
+    (TaskState.IN_PROGRESS, TaskState.NEEDS_INPUT): _S,
+    (TaskState.NEEDS_INPUT, TaskState.IN_PROGRESS): _B,
+    (TaskState.IN_PROGRESS, TaskState.BACKLOG): _S,
+    (TaskState.IN_PROGRESS, TaskState.READY_TO_TEST): _S,
+    (TaskState.IN_PROGRESS, TaskState.FAILED): _S,
+    (TaskState.NEEDS_INPUT, TaskState.BACKLOG): _S,
+    (TaskState.NEEDS_INPUT, TaskState.FAILED): _S,
+    (TaskState.READY_TO_TEST, TaskState.APPROVED): _P,
+    (TaskState.READY_TO_TEST, TaskState.IN_PROGRESS): _B,
+    (TaskState.APPROVED, TaskState.IN_PROGRESS): _S,
+    (TaskState.APPROVED, TaskState.STAGING): _S,
+    (TaskState.STAGING, TaskState.APPROVED): _B,
+    (TaskState.STAGING, TaskState.PRODUCTION): _S,
+    (TaskState.FAILED, TaskState.BACKLOG): _P,
+    (TaskState.BACKLOG, TaskState.CANCELLED): _P,
+    (TaskState.IN_PROGRESS, TaskState.CANCELLED): _P,
+    (TaskState.NEEDS_INPUT, TaskState.CANCELLED): _P,
+    (TaskState.READY_TO_TEST, TaskState.CANCELLED): _P,
+    (TaskState.APPROVED, TaskState.CANCELLED): _P,
+}
+
+DELIVERABLE = frozenset({TaskState.APPROVED, TaskState.STAGING, TaskState.PRODUCTION})
+"""States in which a task counts as done for those that depend on it."""
+
+UNDER_WAY = frozenset({TaskState.IN_PROGRESS, TaskState.NEEDS_INPUT})
+"""States that count towards a project's maxParallelTasks."""
+
+OVER = frozenset({TaskState.PRODUCTION, TaskState.CANCELLED})
+"""States that a task never leaves."""
+
+
+class Priority(IntEnum):
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    URGENT = 4
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+    @classmethod
+    def of(cls, label: str) -> Priority:
+        return cls[label.upper()]
+
+
+class QuestionState(StrEnum):
+    PENDING = "pending"
+    ANSWERED = "answered"
+    WITHDRAWN = "withdrawn"
+    """Its task was cancelled, or went on without the answer."""
+
+
+class RunState(StrEnum):
+    PREPARING = "preparing"
+    """Given to an agent; its branch and credential are being made."""
+    READY = "ready"
+    """The agent may claim it."""
+    RUNNING = "running"
+    """The agent has claimed it."""
+    ENDED = "ended"
+    """Over; its token is good for nothing. `outcome` says how."""
+
+
+RUN_EDGES: Edges = {
+    (RunState.PREPARING, RunState.READY): _S,
+    (RunState.READY, RunState.RUNNING): _S,
+    (RunState.PREPARING, RunState.ENDED): _B,
+    (RunState.READY, RunState.ENDED): _B,
+    (RunState.RUNNING, RunState.ENDED): _B,
+}
+
+
+class Outcome(StrEnum):
+    """How a run ended: as its agent reported, or `lost`."""
+
+    COMPLETED = "completed"
+    WAITING = "waiting"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+
+class AgentState(StrEnum):
+    STARTING = "starting"
+    """Registered, not heard of since."""
+    IDLE = "idle"
+    """Waiting for work."""
+    BUSY = "busy"
+    """Has at least one live run."""
+    DRAINING = "draining"
+    """Finishes what it has and takes nothing more."""
+    OFFLINE = "offline"
+    """Not heard of for a minute."""
+    ERROR = "error"
+    """Said that it can't work."""
+
+
+AGENT_EDGES: Edges = {
+    **{
+        (old, new): _S
+        for old in AgentState
+        for new in (AgentState.IDLE, AgentState.BUSY, AgentState.OFFLINE, AgentState.ERROR)
+        if old is not new
+    },
+    **{
+        (old, AgentState.DRAINING): _B
+        for old in (AgentState.STARTING, AgentState.IDLE, AgentState.BUSY, AgentState.OFFLINE)
+    },
+}
+
+
+class GroupState(StrEnum):
+    PENDING = "pending"
+    """Made; merging has not begun."""
+    MERGING = "merging"
+    """The release branch is being built from the default branch's head, and tested."""
+    MERGED = "merged"
+    """The release branch's head was tested as it is."""
+    DEPLOYING_STAGING = "deploying_staging"
+    STAGING = "staging"
+    """Runs on staging, healthy."""
+    DEPLOYING_PRODUCTION = "deploying_production"
+    PRODUCTION = "production"
+    """Delivered: the default branch points at what was tested."""
+    FAILED = "failed"
+    """Could not be tested or deployed; `problems` and `error` say why, retry starts it again."""
+    CONFLICT = "conflict"
+    """Nothing was left to merge; `problems` names what was taken out and why."""
+    CANCELLED = "cancelled"
+
+
+GROUP_EDGES: Edges = {
+    (GroupState.PENDING, GroupState.MERGING): _S,
+    (GroupState.MERGING, GroupState.MERGED): _S,
+    (GroupState.MERGING, GroupState.FAILED): _S,
+    (GroupState.MERGING, GroupState.CONFLICT): _S,
+    (GroupState.MERGED, GroupState.DEPLOYING_STAGING): _B,
+    (GroupState.MERGED, GroupState.MERGING): _B,
+    (GroupState.DEPLOYING_STAGING, GroupState.STAGING): _S,
+    (GroupState.DEPLOYING_STAGING, GroupState.FAILED): _S,
+    (GroupState.DEPLOYING_STAGING, GroupState.MERGING): _B,
+    (GroupState.STAGING, GroupState.DEPLOYING_PRODUCTION): _P,
+    (GroupState.STAGING, GroupState.MERGING): _B,
+    (GroupState.STAGING, GroupState.MERGED): _S,
+    (GroupState.DEPLOYING_PRODUCTION, GroupState.PRODUCTION): _S,
+    (GroupState.DEPLOYING_PRODUCTION, GroupState.STAGING): _S,
+    (GroupState.DEPLOYING_PRODUCTION, GroupState.MERGING): _S,
+    (GroupState.FAILED, GroupState.MERGING): _P,
+    (GroupState.PENDING, GroupState.CANCELLED): _P,
+    (GroupState.MERGING, GroupState.CANCELLED): _P,
+    (GroupState.MERGED, GroupState.CANCELLED): _P,
+    (GroupState.DEPLOYING_STAGING, GroupState.CANCELLED): _P,
+    (GroupState.STAGING, GroupState.CANCELLED): _P,
+    (GroupState.FAILED, GroupState.CANCELLED): _P,
+}
+
+GROUP_LIVE = frozenset(GroupState) - {GroupState.PRODUCTION, GroupState.CONFLICT, GroupState.CANCELLED}
+"""States in which a group holds its tasks: none of them can be in another live group."""
+
+
+class Environment(StrEnum):
+    PREVIEW = "preview"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+class DeploymentState(StrEnum):
+    PENDING = "pending"
+    """Asked for; nothing has been started."""
+    IN_PROGRESS = "in_progress"
+    """Being started and health-checked. What ran before still serves."""
+    COMPLETED = "completed"
+    """Passed its health check. The newest one of an environment is what serves there."""
+    FAILED = "failed"
+    """Never became healthy; `error` says why. What ran before still serves."""
+    ROLLED_BACK = "rolled_back"
+    """Was live; a rollback put an older version in its place."""
+    SUPERSEDED = "superseded"
+    """Was live, or under way, until a newer one took its place or it was taken down."""
+
+
+DEPLOYMENT_EDGES: Edges = {
+    (DeploymentState.PENDING, DeploymentState.IN_PROGRESS): _S,
+    (DeploymentState.PENDING, DeploymentState.FAILED): _S,
+    (DeploymentState.PENDING, DeploymentState.SUPERSEDED): _B,
+    (DeploymentState.IN_PROGRESS, DeploymentState.COMPLETED): _S,
+    (DeploymentState.IN_PROGRESS, DeploymentState.FAILED): _S,
+    (DeploymentState.IN_PROGRESS, DeploymentState.SUPERSEDED): _B,
+    (DeploymentState.COMPLETED, DeploymentState.ROLLED_BACK): _S,
+    (DeploymentState.COMPLETED, DeploymentState.SUPERSEDED): _B,
+    (DeploymentState.COMPLETED, DeploymentState.FAILED): _S,
+}
+
+ACTIVE_DEPLOYMENT = frozenset({DeploymentState.PENDING, DeploymentState.IN_PROGRESS})
+"""At most one deployment of a (project, environment) is in one of these."""
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    """Parked after too many attempts; retry starts it again."""
+    CANCELLED = "cancelled"
+
+
+LIVE_JOB = frozenset({JobState.QUEUED, JobState.RUNNING})
