@@ -1,0 +1,119 @@
+"""Fixtures that every test may use: servers and databases.
+
+What this machine lacks leaves tests out, with the reason; under REQUIRE_ALL=1 every test that is left out is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from tests.databases import ReusedDatabase, create_schema, sqlite_url
+from tests.servers import MariaDB, NotInstalled, redis_server, run_folder, shared_mariadb
+
+REQUIRE_ALL = os.environ.get("REQUIRE_ALL", "0") not in {"", "0"}
+
+_RUN_FOLDER = pytest.StashKey[Path]()
+_RUN = pytest.StashKey[ExitStack]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    worker_input = getattr(config, "workerinput", None)
+    if worker_input is not None:
+        config.stash[_RUN_FOLDER] = Path(worker_input["run_folder"])
+        return
+    config.stash[_RUN] = ExitStack()
+    config.stash[_RUN_FOLDER] = config.stash[_RUN].enter_context(run_folder())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist which folder the run shares."""
+    node.workerinput["run_folder"] = str(node.config.stash[_RUN_FOLDER])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _RUN in config.stash:
+        config.stash[_RUN].close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was left out, and REQUIRE_ALL=1 asks for every test: {reason}"
+    return report
+
+
+def leave_out(reason: str) -> NoReturn:
+    """Leave the present test out because this machine lacks something. A failure under REQUIRE_ALL=1."""
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def mariadb(request: pytest.FixtureRequest) -> MariaDB:
+    """The run's one MariaDB; `new_database()` gives an empty database of the test's own."""
+    try:
+        return shared_mariadb(request.config.stash[_RUN_FOLDER])
+    except NotInstalled as reason:
+        leave_out(str(reason))
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Redis of this test process alone, on a Unix socket. Tests that need it empty call `flushall` first."""
+    with redis_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Where the browser is."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        leave_out("Chromium is not installed (on Debian: apt-get install chromium)")
+    return found
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the schema: to be copied, not used."""
+    path = tmp_path_factory.mktemp("schema") / "aiworker.db"
+    create_schema(sqlite_url(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def reused_mariadb(mariadb: MariaDB) -> ReusedDatabase:
+    """This test process's MariaDB database with the schema: to be reset before each use."""
+    url = mariadb.new_database()
+    create_schema(url)
+    return ReusedDatabase(mariadb, url)
+
+
+@pytest.fixture
+def sqlite_database_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A SQLite database with the schema, this test's own."""
+    return sqlite_url(Path(shutil.copy(sqlite_template, tmp_path / "aiworker.db")))
+
+
+@pytest.fixture
+def mariadb_database_url(reused_mariadb: ReusedDatabase) -> str:
+    """A MariaDB database with the schema and nothing of an earlier test in it. Leave no transaction open there."""
+    reused_mariadb.reset()
+    return reused_mariadb.url
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The same test on both kinds of database: a URL with the schema and no rows of other tests."""
+    url: str = request.getfixturevalue(f"{request.param}_database_url")
+    return url
