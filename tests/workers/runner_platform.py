@@ -1,0 +1,280 @@
+"""A small platform that speaks the runner's protocol (docs/api-shapes.md) over real HTTP, and keeps what it is told.
+
+It can be told to fail, and can be stopped and started again on the same port with its state.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+Json = dict[str, Any]
+DEADLINE_SECONDS = 40.0
+
+
+def eventually(condition: Callable[[], Any], what: str) -> Any:
+    """Wait for a condition with a deadline; returns what it gave."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        threading.Event().wait(0.02)
+    raise AssertionError(f"it never came to this: {what}")
+
+
+def git(*arguments: str, cwd: Path) -> str:
+    """Run git with an identity of the test's own; returns its output, stripped."""
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.invalid", "-c", "init.defaultBranch=main"]
+    return subprocess.run(
+        ["git", *identity, *arguments], cwd=cwd, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def make_repository(directory: Path, branch: str = "task-1") -> Path:
+    """A bare repository with one commit (README.md, app.txt) on main and on the branch."""
+    directory.mkdir(parents=True)
+    git("init", "--quiet", "work", cwd=directory)
+    work = directory / "work"
+    (work / "README.md").write_text("# Demo\n")
+    (work / "app.txt").write_text("one two\n")
+    git("add", ".", cwd=work)
+    git("commit", "--quiet", "-m", "Start", cwd=work)
+    git("branch", branch, cwd=work)
+    git("clone", "--quiet", "--bare", "work", "bare.git", cwd=directory)
+    return directory / "bare.git"
+
+
+@dataclass
+class PlatformRun:
+    """What the platform knows of one run."""
+
+    claim: Json
+    state: str = "waiting to be claimed"
+    finish: Json | None = None
+    lines: list[Json] = field(default_factory=list)
+    progress: list[Json] = field(default_factory=list)
+    is_over: bool = False
+
+    @property
+    def log(self) -> str:
+        return "\n".join(line["message"] for line in self.lines)
+
+
+class Platform:
+    """The state, and one server at a time in front of it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Condition()
+        self.runs: dict[str, PlatformRun] = {}
+        self.enrolment_tokens = {"enrol-1"}
+        self.agent_tokens: set[str] = set()
+        self.registrations: list[Json] = []
+        self.heartbeats: list[list[str]] = []
+        self.directives: list[Json] = []
+        self.questions: dict[str, Json] = {}
+        self.sessions: dict[str, bytes] = {}
+        self.failures: dict[str, list[int]] = {}
+        self.seen: list[str] = []
+        self.port = 0
+        self._server: ThreadingHTTPServer | None = None
+        self._is_closing = False
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._is_closing = False
+        platform = self
+
+        class Bound(_Conversation):
+            pass
+
+        Bound.platform = platform
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Bound)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self) -> None:
+        """From now on connections are refused; what is held is let go without an answer."""
+        with self.lock:
+            self._is_closing = True
+            self.lock.notify_all()
+        assert self._server is not None
+        self._server.shutdown()
+        self._server.server_close()
+
+    def add_run(self, run_id: str, repository: Path | str, description: str, **more: Any) -> PlatformRun:
+        """Queue a run. more: round, hasSession, feedback, limits, username, password, branch, title."""
+        claim = {
+            "run": {"id": run_id, "round": more.get("round", 1), "token": f"token-of-{run_id}"},
+            "task": {"id": "task-id-1", "title": more.get("title", "Do it"), "description": description,
+                     "branchName": more.get("branch", "task-1"), "priority": "medium", "labels": []},
+            "project": {"id": "p", "name": "Demo", "defaultBranch": "main", "testCommand": None,
+                        "agentInstructions": None},
+            "clone": {"url": str(repository), "username": more.get("username"), "password": more.get("password"),
+                      "branch": more.get("branch", "task-1"), "baseBranch": "main"},
+            "prompt": "Please", "feedback": more.get("feedback", []), "limits": more.get("limits", {}),
+            "driver": None, "hasSession": "task-id-1" in self.sessions,
+        }  # fmt: skip
+        with self.lock:
+            run = self.runs[run_id] = PlatformRun(claim)
+            self.lock.notify_all()
+        return run
+
+    def answer(self, text: str) -> None:
+        with self.lock:
+            for question in self.questions.values():
+                question |= {"status": "answered", "response": text}
+            self.lock.notify_all()
+
+    def direct(self, directive: Json) -> None:
+        with self.lock:
+            self.directives.append(directive)
+
+    def wait(self, seconds: float, until: Callable[[], Any]) -> Any:
+        """Under the lock: hold a request; ConnectionAbortedError when the server stops meanwhile."""
+        value = self.lock.wait_for(lambda: self._is_closing or until(), timeout=seconds)
+        if self._is_closing:
+            raise ConnectionAbortedError
+        return value
+
+
+class _Conversation(BaseHTTPRequestHandler):
+    platform: Platform
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's own name)
+        """Tests read the state, not a log."""
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    do_POST = do_PUT = do_GET
+
+    def _answer(self) -> None:
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        address = urlsplit(self.path)
+        wait = float(parse_qs(address.query).get("wait", ["0"])[0])
+        path = address.path.removeprefix("/api")
+        try:
+            with self.platform.lock:
+                status, body = self._route(path, content, wait)
+                self.platform.lock.notify_all()
+        except ConnectionAbortedError:
+            self.close_connection = True
+            return
+        payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+        try:
+            self.send_response(status)
+            if status != 204:
+                self.send_header("Content-Length", str(len(payload)))
+            self.end_headers()
+            if status != 204:
+                self.wfile.write(payload)
+        except OSError:
+            self.close_connection = True
+
+    def _route(self, path: str, content: bytes, wait: float) -> tuple[int, Json | bytes]:
+        platform, token = self.platform, (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+        platform.seen.append(f"{self.command} {path}")
+        for pattern, statuses in platform.failures.items():
+            if statuses and re.search(pattern, path):
+                return statuses.pop(0), {"error": "Told to fail"}
+        if path == "/runner/register":
+            return self._register(token, json.loads(content))
+        if path in {"/runner/heartbeat", "/runner/claim"}:
+            if token not in platform.agent_tokens:
+                return 401, {"error": "Invalid or expired token"}
+            return self._heartbeat(json.loads(content)) if path.endswith("heartbeat") else self._claim(wait)
+        _, _, _, run_id, *rest = path.split("/")
+        run = platform.runs[run_id]
+        if token != run.claim["run"]["token"]:
+            return 401, {"error": "Invalid or expired token"}
+        repeated = rest == ["finish"] and run.finish == json.loads(content)
+        if run.is_over and not repeated:
+            return 409, {"error": "Conflict", "details": {"field": "state", "message": "the run is over"}}
+        return self._report(run, rest, content, wait)
+
+    def _register(self, token: str, body: Json) -> tuple[int, Json]:
+        platform = self.platform
+        if token not in platform.enrolment_tokens:
+            return 401, {"error": "Invalid or expired token"}
+        platform.enrolment_tokens.discard(token)
+        platform.registrations.append(body)
+        number = len(platform.registrations)
+        platform.agent_tokens.add(f"agent-token-{number}")
+        return 201, {"agent": {"id": f"agent-{number:012x}"}, "token": f"agent-token-{number}"}
+
+    def _heartbeat(self, body: Json) -> tuple[int, Json]:
+        self.platform.heartbeats.append(body["runIds"])
+        directives, self.platform.directives = self.platform.directives, []
+        return 200, {"leaseUntil": "2026-01-01T00:00:00Z", "directives": directives}
+
+    def _claim(self, wait: float) -> tuple[int, Json]:
+        def free() -> PlatformRun | None:
+            return next((run for run in self.platform.runs.values() if run.state == "waiting to be claimed"), None)
+
+        run = self.platform.wait(wait, free)
+        if not run:
+            return 204, {}
+        run.state = "claimed"
+        return 200, run.claim
+
+    def _report(self, run: PlatformRun, rest: list[str], content: bytes, wait: float) -> tuple[int, Json | bytes]:
+        platform, task_id = self.platform, run.claim["task"]["id"]
+        match self.command, rest:
+            case "POST", ["logs"]:
+                lines = json.loads(content)["lines"]
+                run.lines += lines
+                return 200, {"accepted": len(lines)}
+            case "POST", ["progress" | "usage"]:
+                run.progress.append(json.loads(content))
+                return 200, {}
+            case "POST", ["questions"]:
+                return self._ask(json.loads(content))
+            case "GET", ["questions", question_id]:
+                question = platform.questions[question_id]
+                platform.wait(wait, lambda: question["response"] is not None)
+                return 200, {"question": question}
+            case "PUT", ["session"]:
+                platform.sessions[task_id] = content
+                return 204, {}
+            case "GET", ["session"]:
+                kept = platform.sessions.get(task_id)
+                return (404, {"error": "Resource not found"}) if kept is None else (200, kept)
+            case "POST", ["finish"]:
+                run.finish, run.is_over = json.loads(content), True
+                return 200, {"run": {"id": run.claim["run"]["id"]}}
+        return 404, {"error": "Resource not found"}
+
+    def _ask(self, body: Json) -> tuple[int, Json]:
+        for question in self.platform.questions.values():
+            if question["question"] == body["question"]:
+                return 200, {"question": question}
+        new = {"id": f"q-{len(self.platform.questions) + 1}", "context": None, "options": None, "status": "open",
+               "response": None, **body}  # fmt: skip
+        self.platform.questions[new["id"]] = new
+        return 201, {"question": new}
+
+
+@contextmanager
+def running_platform() -> Iterator[Platform]:
+    platform = Platform()
+    platform.start()
+    try:
+        yield platform
+    finally:
+        platform.stop()

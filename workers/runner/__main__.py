@@ -1,0 +1,145 @@
+"""`python -m workers.runner`: the program around the loop: arguments, one instance per directory, signals, the log."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+from urllib.parse import urlsplit
+
+from common.errors import Misconfigured
+from workers.runner.drivers import driver_named
+from workers.runner.loop import Runner, RunnerSettings
+
+_PLAIN_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: at, level, event, and the record's own fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+        }
+        line |= {name: value for name, value in record.__dict__.items() if name not in _PLAIN_FIELDS}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until drained. 0: drained; 1: misconfigured, or told twice to stop. 2: wrong arguments."""
+    try:
+        settings = _settings(_parser().parse_args(arguments))
+        lock = _only_one(settings.work_dir)
+        with lock:
+            _log_to_stderr()
+            runner = Runner(settings)
+            _stop_on_signals(runner)
+            runner.serve()
+    except Misconfigured as error:
+        print(f"aiworker agent: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m workers.runner", description="An agent of an AiWorker platform.")
+    parser.add_argument("--url", required=True, help="the platform's address, such as http://127.0.0.1:3000")
+    parser.add_argument("--token-file", required=True, type=Path, help="file that holds an enrolment token")
+    parser.add_argument("--work-dir", required=True, type=Path, help="directory for clones and the agent's own token")
+    parser.add_argument("--name", default=socket.gethostname(), help="pod name shown to people (the host's name)")
+    parser.add_argument("--driver", default="scripted", help="what does the work (scripted)")
+    parser.add_argument("--capabilities", default="", help="comma-separated")
+    parser.add_argument("--slots", default=1, type=int, help="runs at the same time (1)")
+    return parser
+
+
+def _settings(arguments: argparse.Namespace) -> RunnerSettings:
+    address = urlsplit(arguments.url)
+    if address.scheme not in {"http", "https"} or not address.netloc:
+        raise Misconfigured(f"--url {arguments.url} is not an http or https address")
+    if not 1 <= arguments.slots <= 100:
+        raise Misconfigured(f"--slots {arguments.slots} is not from 1 to 100")
+    driver_named(arguments.driver)
+    return RunnerSettings(
+        url=arguments.url.rstrip("/"),
+        token_path=arguments.token_file.absolute(),
+        work_dir=arguments.work_dir.absolute(),
+        pod_name=arguments.name,
+        driver=arguments.driver,
+        capabilities=tuple(filter(None, (name.strip() for name in arguments.capabilities.split(",")))),
+        slots=arguments.slots,
+        heartbeat_seconds=_seconds("AIWORKER_HEARTBEAT_SECONDS", 15.0),
+        ask_hold_seconds=_seconds("AIWORKER_ASK_HOLD_SECONDS", 45.0, least=0.0),
+        drain_seconds=_seconds("AIWORKER_DRAIN_SECONDS", 10.0, least=0.0),
+    )
+
+
+def _seconds(name: str, default: float, *, least: float = 0.05) -> float:
+    text = os.environ.get(name, "").strip()
+    try:
+        seconds = float(text) if text else default
+    except ValueError:
+        seconds = -1.0
+    if not least <= seconds <= 86_400:
+        raise Misconfigured(f"{name}={text} is not a number of seconds from {least:g} to 86400")
+    return seconds
+
+
+def _only_one(work_dir: Path) -> TextIO:
+    """Hold the work directory for this process. Two agents in one would remove each other's clones."""
+    try:
+        work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (work_dir / "lock").open("w", encoding="utf-8")
+    except OSError as error:
+        raise Misconfigured(f"the work directory {work_dir} can't be written: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise Misconfigured(f"another agent works in {work_dir}; give this one a --work-dir of its own") from error
+    return lock
+
+
+def _log_to_stderr() -> None:
+    stream = logging.StreamHandler(sys.stderr)
+    stream.setFormatter(JsonLines())
+    logging.basicConfig(level=os.environ.get("LOG_LEVEL", "INFO").upper(), handlers=[stream])
+    # urllib3 logs addresses at DEBUG only; whatever the level is here, it says nothing about requests.
+    logging.getLogger("urllib3").setLevel(logging.WARNING)
+
+
+def _stop_on_signals(runner: Runner) -> None:
+    """SIGTERM or SIGINT: drain, in bounds. The second one: at once.
+
+    The signal only writes a byte. What it means is done by a thread, as in a signal's own frame the locks it needs
+    may be held by the very code that it interrupted.
+    """
+    reading, writing = os.pipe()
+
+    def obey() -> None:
+        os.read(reading, 1)
+        runner.stop()
+        os.read(reading, 1)
+        runner.kill()
+        os._exit(1)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os.write(writing, b"."))
+    threading.Thread(target=obey, name="signals", daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

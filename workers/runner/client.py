@@ -1,0 +1,290 @@
+"""The platform's runner API over HTTP, one class per principal: the agent and its run.
+
+Owns the wire: paths, tokens, and what a status means. It tries a call again only where it says so; tokens appear in
+no message. A Wire is used by one thread at a time; every thread has its own.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import requests
+
+from common.errors import Invalid, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
+from workers.runner.cancellation import Cancellation
+
+Result = TypeVar("Result")
+Json = dict[str, Any]
+
+FIRST_DELAY_SECONDS = 0.5
+LONGEST_DELAY_SECONDS = 10.0
+LONG_POLL_SECONDS = 25
+MOST_LINES = 500
+MOST_SESSION_BYTES = 16 * 2**20
+_CONNECT_SECONDS = 5.0
+_ANSWER_SECONDS = 30.0
+
+
+class RunOver(Exception):
+    """The platform no longer takes reports for this run: it is over, or another agent has it. Drop it at once."""
+
+
+class Backoff:
+    """Exponential back-off with full jitter: 0.5 s at first, at most 10 s."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+
+    def next_seconds(self, error: ProviderUnavailable | None = None) -> float:
+        """How long to wait now. What the other side asked for is kept to, up to the most."""
+        bound = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(self._failures, 10))
+        self._failures += 1
+        asked = (error.retry_after_seconds if error else None) or 0.0
+        return max(random.uniform(0, bound), min(asked, LONGEST_DELAY_SECONDS))  # noqa: S311 (jitter, not a secret)
+
+    def reset(self) -> None:
+        self._failures = 0
+
+
+class Wire:
+    """HTTP to one platform. Neither proxies nor ~/.netrc of this machine are looked at, and no redirect followed."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/").removesuffix("/api")
+        self._http = requests.Session()
+        self._http.trust_env = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str,
+        json: Json | None = None,
+        content: bytes | None = None,
+        wait_seconds: int | None = None,
+    ) -> requests.Response:
+        """Send one request and return its 2xx reply.
+
+        wait_seconds: how long the platform may hold the reply. Raises ProviderUnavailable (no connection, 5xx, 429),
+        Unauthenticated (401), NotFound (404), RunOver (409) and ProviderRefused (any other).
+        """
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        if content is not None:
+            headers["Content-Type"] = "application/octet-stream"
+        try:
+            reply = self._http.request(
+                method,
+                f"{self.url}/api{path}",
+                params=None if wait_seconds is None else {"wait": str(wait_seconds)},
+                json=json,
+                data=content,
+                headers=headers,
+                timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS + (wait_seconds or 0)),
+                allow_redirects=False,
+            )
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+            raise ProviderRefused(f"{self.url} is not an http or https address") from error
+        except requests.RequestException as error:
+            raise ProviderUnavailable(f"{self.url} does not answer ({type(error).__name__})") from error
+        _raise_for_status(reply, f"{method} {path}")
+        return reply
+
+    def call_json(
+        self, method: str, path: str, *, token: str, json: Json | None = None, wait_seconds: int | None = None
+    ) -> Json:
+        """As `call`, for a reply that must be a JSON object. Anything else is a proxy's page: ProviderUnavailable."""
+        reply = self.call(method, path, token=token, json=json, wait_seconds=wait_seconds)
+        if reply.status_code == 204:
+            return {}
+        try:
+            body = reply.json()
+        except requests.exceptions.JSONDecodeError as error:
+            raise ProviderUnavailable(f"{self.url} answered {method} {path} with something else than JSON") from error
+        if not isinstance(body, dict):
+            raise ProviderUnavailable(f"{self.url} answered {method} {path} with something else than an object")
+        return body
+
+
+class AgentApi:
+    """What an agent may call with its own token."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def register(
+        self, enrolment_token: str, *, pod_name: str, capabilities: Sequence[str], driver: str, version: str, slots: int
+    ) -> tuple[str, str]:
+        """Enrol; returns the agent's id and its token."""
+        body = {
+            "podName": pod_name,
+            "capabilities": list(capabilities),
+            "driver": driver,
+            "version": version,
+            "slots": slots,
+        }
+        reply = self._wire.call_json("POST", "/runner/register", token=enrolment_token, json=body)
+        return str(reply["agent"]["id"]), str(reply["token"])
+
+    def heartbeat(self, token: str, run_ids: Sequence[str]) -> list[Json]:
+        """Say which runs live here; returns the platform's directives."""
+        reply = self._wire.call_json("POST", "/runner/heartbeat", token=token, json={"runIds": list(run_ids)})
+        directives: list[Json] = reply.get("directives", [])
+        return directives
+
+    def claim(self, token: str) -> Json | None:
+        """Wait up to 25 s for a run; None if there was none."""
+        return (
+            self._wire.call_json("POST", "/runner/claim", token=token, json={}, wait_seconds=LONG_POLL_SECONDS) or None
+        )
+
+
+@dataclass
+class RunToken:
+    """A run's own token. It is replaced when the platform hands the same run out again."""
+
+    value: str = field(repr=False)
+
+
+class RunApi:
+    """What is reported of one run, with its own token.
+
+    Every call waits for a platform that is away for as long as it takes, and raises RunOver when the run is over and
+    Cancelled when the run is cancelled meanwhile. A log batch whose answer was lost is sent again and may then be
+    there twice; every other call may be repeated.
+    """
+
+    def __init__(self, url: str, run_id: str, token: RunToken, cancellation: Cancellation) -> None:
+        self.url = url
+        self.run_id = run_id
+        self.token = token
+        self._cancellation = cancellation
+
+    def send_logs(self, lines: Sequence[Json]) -> None:
+        self._patiently(lambda wire: self._post(wire, "/logs", {"lines": list(lines)}))
+
+    def send_progress(self, message: str, done: int | None, total: int | None) -> None:
+        body = {"message": message, "done": done, "total": total}
+        self._patiently(lambda wire: self._post(wire, "/progress", _without_nones(body)))
+
+    def send_usage(self, *, input_tokens: int, output_tokens: int, cached_tokens: int, cost_usd: float) -> None:
+        """This run's totals so far."""
+        body = {
+            "inputTokens": input_tokens,
+            "outputTokens": output_tokens,
+            "cachedTokens": cached_tokens,
+            "costUsd": cost_usd,
+        }
+        self._patiently(lambda wire: self._post(wire, "/usage", body))
+
+    def ask(self, question: str, context: str | None, options: Sequence[str]) -> Json:
+        """The question as the platform keeps it: the known one where it was asked before, answered or not."""
+        body = _without_nones({"question": question, "context": context, "options": list(options) or None})
+        reply: Json = self._patiently(lambda wire: self._post(wire, "/questions", body))["question"]
+        return reply
+
+    def read_question(self, question_id: str, *, wait_seconds: int) -> Json:
+        """The question again, when it is answered or after that many seconds. Cancelling does not wait for it."""
+        path = f"{self._path}/questions/{question_id}"
+
+        def read(wire: Wire) -> Json:
+            return wire.call_json("GET", path, token=self.token.value, wait_seconds=wait_seconds)
+
+        reply: Json = self._cancellation.abandonable(lambda: self._patiently(read))["question"]
+        return reply
+
+    def put_session(self, archive: bytes) -> None:
+        """Keep the session; Invalid if it is larger than the platform takes."""
+        if len(archive) > MOST_SESSION_BYTES:
+            raise Invalid("session", f"{len(archive)} bytes is more than the {MOST_SESSION_BYTES} that are kept")
+        self._patiently(
+            lambda wire: wire.call("PUT", f"{self._path}/session", token=self.token.value, content=archive).close()
+        )
+
+    def get_session(self) -> bytes | None:
+        """The kept session, None if there is none."""
+
+        def read(wire: Wire) -> bytes | None:
+            try:
+                return wire.call("GET", f"{self._path}/session", token=self.token.value).content
+            except NotFound:
+                return None
+
+        return self._patiently(read)
+
+    def finish(self, outcome: str, *, commit_sha: str | None, summary: str, reason: str | None) -> None:
+        """Report the end; the run's token is no longer good then."""
+        body = _without_nones({"outcome": outcome, "commitSha": commit_sha, "summary": summary, "reason": reason})
+        self._patiently(lambda wire: self._post(wire, "/finish", body))
+
+    @property
+    def _path(self) -> str:
+        return f"/runner/runs/{self.run_id}"
+
+    def _post(self, wire: Wire, path: str, body: Json) -> Json:
+        return wire.call_json("POST", self._path + path, token=self.token.value, json=body)
+
+    def _patiently(self, send: Callable[[Wire], Result]) -> Result:
+        backoff = Backoff()
+        with Wire(self.url) as wire:
+            while True:
+                self._cancellation.check()
+                token = self.token.value
+                try:
+                    return send(wire)
+                except ProviderUnavailable as error:
+                    self._cancellation.sleep(backoff.next_seconds(error))
+                except Unauthenticated as error:
+                    # A run that was handed out anew, because its claim's answer was lost, has got a new token.
+                    if token == self.token.value:
+                        raise RunOver(f"the token of run {self.run_id} is no longer good") from error
+
+
+def _raise_for_status(reply: requests.Response, call: str) -> None:
+    status = reply.status_code
+    if 200 <= status < 300:
+        return
+    message = f"{call}: {status} {_reason(reply)}"
+    reply.close()
+    if status >= 500 or status in {408, 425, 429}:
+        asked = reply.headers.get("Retry-After", "")
+        raise ProviderUnavailable(message, retry_after_seconds=float(asked) if asked.isdigit() else None)
+    if status == 401:
+        raise Unauthenticated(message)
+    if status == 404:
+        raise NotFound(message)
+    if status == 409:
+        raise RunOver(message)
+    raise ProviderRefused(message)
+
+
+def _reason(reply: requests.Response) -> str:
+    """The platform's own words for an error, at most 300 characters."""
+    try:
+        body = reply.json()
+    except (requests.exceptions.JSONDecodeError, UnicodeDecodeError):
+        return str(reply.reason)
+    if not isinstance(body, dict):
+        return str(reply.reason)
+    details = body.get("details")
+    said = details.get("message") if isinstance(details, dict) else None
+    return str(said or body.get("error") or reply.reason)[:300]
+
+
+def _without_nones(body: Mapping[str, Any]) -> Json:
+    return {key: value for key, value in body.items() if value is not None}

@@ -1,0 +1,215 @@
+"""A driver that does what the task's description says, step by step: see drivers/steps.py for the language.
+
+It makes real edits with real commands, so the whole platform can be tried without a model. One block is followed per
+round. In `ask`, the answer stands in for `{{answer}}` in every later step's texts.
+
+A question that stays open is remembered with the step it belongs to; the next run of the same round goes on there,
+if the branch is where it was then. In every other case the block starts from the top. A round that was begun before
+(its run was lost after a push) is then followed again, and a `replace`, `append` or `delete` whose effect is there
+already counts as done; in a first run it fails or is done again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from workers.runner.drivers.protocol import Outcome, OutcomeKind, Session
+from workers.runner.drivers.steps import (
+    Append,
+    Ask,
+    Delete,
+    Fail,
+    Replace,
+    Run,
+    Say,
+    Sleep,
+    Step,
+    StepError,
+    Write,
+    steps_for_round,
+)
+from workers.runner.processes import run_command
+
+_PLACE_FILE = "scripted.json"
+_LAST_LINES = 10
+
+
+class StepFailed(Exception):
+    """A step could not be done. The message is for the task's people."""
+
+
+@dataclass
+class _Place:
+    """Where in the block the run is. next_step counts from 0."""
+
+    next_step: int = 0
+    answers: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+
+class ScriptedDriver:
+    name = "scripted"
+
+    def work(self, session: Session) -> Outcome:
+        try:
+            steps = steps_for_round(session.task.description, session.round)
+        except StepError as error:
+            return Outcome(OutcomeKind.FAILED, reason=str(error))
+        place = _restored(session, len(steps))
+        for number in range(place.next_step, len(steps)):
+            session.cancellation.check()
+            session.platform.progress(f"Step {number + 1} of {len(steps)}", number, len(steps))
+            try:
+                answered = _do(_with_answer(steps[number], place.answers), session, place)
+            except StepFailed as error:
+                reason = f"Step {number + 1}: {error}"
+                session.platform.result(reason, ok=False)
+                return Outcome(OutcomeKind.FAILED, summary=_summary(place), reason=reason)
+            if not answered:
+                place.next_step = number
+                _keep(session, place)
+                return Outcome(OutcomeKind.WAITING, summary="Waits for an answer")
+        (session.session_dir / _PLACE_FILE).unlink(missing_ok=True)
+        return Outcome(OutcomeKind.COMPLETED, summary=_summary(place) or f"Followed {len(steps)} steps")
+
+
+def _summary(place: _Place) -> str:
+    return "\n".join(place.said)
+
+
+def _keep(session: Session, place: _Place) -> None:
+    state = {"nextStep": place.next_step, "answers": place.answers, "said": place.said}
+    (session.session_dir / _PLACE_FILE).write_text(json.dumps(state), encoding="utf-8")
+
+
+def _restored(session: Session, steps: int) -> _Place:
+    """Where to start. From the top unless an earlier run of this round left its place at the branch's present head."""
+    saved = session.saved
+    if saved is None or saved.round != session.round or saved.head_sha != session.head_sha:
+        return _Place()
+    try:
+        state = json.loads((session.session_dir / _PLACE_FILE).read_text(encoding="utf-8"))
+        place = _Place(int(state["nextStep"]), [str(it) for it in state["answers"]], [str(it) for it in state["said"]])
+    except (OSError, ValueError, KeyError, TypeError):
+        return _Place()
+    # The description may have been edited meanwhile.
+    return place if 0 <= place.next_step < steps else _Place()
+
+
+def _with_answer(step: Step, answers: list[str]) -> Step:
+    if not answers:
+        return step
+    texts: dict[str, Any] = {
+        each.name: value.replace("{{answer}}", answers[-1])
+        for each in fields(step)
+        if isinstance(value := getattr(step, each.name), str)
+    }
+    return replace(step, **texts)
+
+
+def _do(step: Step, session: Session, place: _Place) -> bool:
+    """Do one step; False if it is a question that stays open. Raises StepFailed."""
+    platform = session.platform
+    match step:
+        case Say(text):
+            platform.say(text)
+            place.said.append(text)
+        case Ask(question, context, options):
+            answer = platform.ask(question, context, options)
+            if answer is None:
+                return False
+            place.answers.append(answer)
+        case Sleep(seconds):
+            platform.tool(f"sleep {seconds:g}")
+            session.cancellation.sleep(seconds)
+        case Fail(reason):
+            raise StepFailed(reason)
+        case Run(command):
+            _run(command, session)
+        case Write() | Append() | Replace() | Delete():
+            platform.tool(f"{type(step).__name__.lower()} {step.path}")
+            try:
+                _edit(step, _inside(session.workspace, step.path), may_be_done=session.is_repeated)
+            except (OSError, ValueError) as error:
+                why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+                raise StepFailed(f"{step.path}: {why}") from error
+            platform.result("done")
+    return True
+
+
+def _run(command: str, session: Session) -> None:
+    session.platform.tool(f"$ {command}")
+    last: list[str] = []
+
+    def on_line(line: str) -> None:
+        session.platform.result(line)
+        last.append(line)
+        del last[:-_LAST_LINES]
+
+    try:
+        code = run_command(
+            ["/bin/sh", "-c", command],
+            cwd=session.workspace,
+            environ=session.environ,
+            cancellation=session.cancellation,
+            on_line=on_line,
+        )
+    except (OSError, ValueError) as error:
+        raise StepFailed(f"the command can't be started: {error}") from error
+    if code != 0:
+        raise StepFailed("\n".join([f"the command `{command}` ended with exit code {code}", *last]))
+
+
+def _edit(step: Write | Append | Replace | Delete, path: Path, *, may_be_done: bool) -> None:
+    match step:
+        case Write(_, content):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode())
+        case Append(_, content):
+            present = path.read_bytes() if path.exists() else b""
+            if may_be_done and present.endswith(content.encode()):
+                return
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(present + content.encode())
+        case Replace(_, old, new):
+            # Bytes, so that line ends and whatever isn't UTF-8 stay as they are.
+            present = path.read_bytes()
+            if old.encode() in present:
+                path.write_bytes(present.replace(old.encode(), new.encode()))
+            elif not (may_be_done and new.encode() in present):
+                raise StepFailed(f"{step.path} does not contain the text to replace: {old[:200]!r}")
+        case Delete():
+            if may_be_done and not path.exists() and not path.is_symlink():
+                return
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def _inside(workspace: Path, text: str) -> Path:
+    """The path in the workspace that a step names. Raises StepFailed for one that leads anywhere else.
+
+    The last part may be a symbolic link only if it leads to a place in the workspace; so may every directory.
+    """
+    pure = PurePosixPath(text)
+    if pure.is_absolute() or not pure.parts or ".." in pure.parts or "\\" in text:
+        raise StepFailed(f"{text[:200]!r} is not a relative path inside the workspace")
+    # Some file systems take .GIT for .git, too.
+    if any(part.lower() == ".git" for part in pure.parts):
+        raise StepFailed(f"{text[:200]!r} leads into git's own directory")
+    root = workspace.resolve()
+    path = root / pure
+    try:
+        resolved = path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise StepFailed(f"{text[:200]!r} can't be followed") from error
+    if not resolved.is_relative_to(root) or resolved == root:
+        raise StepFailed(f"{text[:200]!r} leaves the workspace")
+    if any(part.lower() == ".git" for part in resolved.relative_to(root).parts):
+        raise StepFailed(f"{text[:200]!r} leads into git's own directory")
+    return path

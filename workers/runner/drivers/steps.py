@@ -1,0 +1,214 @@
+"""The language of the scripted driver: fenced blocks tagged `steps` in a task's description.
+
+Each block is a YAML list of steps; block n is for round n, and the last one for every round after it. A step is a
+mapping with one key: write, append, replace, delete, run, say, ask, sleep or fail. Parsing is pure, and every error is
+a StepError that names the step by its number, counted from 1.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+_FENCE = re.compile(
+    r"^ {0,3}(?P<fence>`{3,}|~{3,})[ \t]*steps[ \t]*\r?$\n(?P<body>.*?)^ {0,3}(?P=fence)[`~]*[ \t]*\r?$",
+    re.MULTILINE | re.DOTALL,
+)
+MOST_STEPS = 1000
+LONGEST_SLEEP_SECONDS = 86_400.0
+
+
+class StepError(Exception):
+    """The steps can't be understood. The message is for whoever wrote the task."""
+
+
+@dataclass(frozen=True)
+class Write:
+    path: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Append:
+    path: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Every occurrence of old, which is not empty."""
+
+    path: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Delete:
+    path: str
+
+
+@dataclass(frozen=True)
+class Run:
+    command: str
+
+
+@dataclass(frozen=True)
+class Say:
+    text: str
+
+
+@dataclass(frozen=True)
+class Ask:
+    question: str
+    context: str | None = None
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sleep:
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Fail:
+    reason: str
+
+
+Step = Write | Append | Replace | Delete | Run | Say | Ask | Sleep | Fail
+
+
+def steps_for_round(description: str, round_number: int) -> list[Step]:
+    """The steps of a round, which starts at 1. Raises StepError, also when the description has no block."""
+    blocks = [match["body"] for match in _FENCE.finditer(description.replace("\r\n", "\n"))]
+    if not blocks:
+        raise StepError(
+            "The scripted driver needs a fenced block tagged `steps` in the task's description, and there is none. "
+            "Add one, or give the task to another driver."
+        )
+    return parse_steps(blocks[min(max(round_number, 1), len(blocks)) - 1])
+
+
+def parse_steps(text: str) -> list[Step]:
+    """One block's YAML as steps. Raises StepError."""
+    try:
+        steps = yaml.safe_load(text)
+    # A number or a date that Python can't hold is a ValueError, and brackets in brackets a RecursionError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise StepError(f"The steps are not valid YAML: {_one_line(error)}") from error
+    if not isinstance(steps, list) or not steps:
+        raise StepError("The steps must be a YAML list with at least one step.")
+    if len(steps) > MOST_STEPS:
+        raise StepError(f"There are {len(steps)} steps; at most {MOST_STEPS} are taken.")
+    return [_parse_step(number, step) for number, step in enumerate(steps, start=1)]
+
+
+def _parse_step(number: int, step: Any) -> Step:
+    if not isinstance(step, dict) or len(step) != 1:
+        raise StepError(f'Step {number} must be a mapping with one key, such as `say: "Hello"`.')
+    kind, value = next(iter(step.items()))
+    parse = _PARSERS.get(kind) if isinstance(kind, str) else None
+    if parse is None:
+        raise StepError(f"Step {number}: there is no step {_shown(kind)}; there are: {', '.join(_PARSERS)}.")
+    return parse(_Value(number, str(kind), value))
+
+
+@dataclass(frozen=True)
+class _Value:
+    """What stands behind a step's key, with the words for an error."""
+
+    number: int
+    kind: str
+    value: Any
+
+    def wrong(self, message: str) -> StepError:
+        return StepError(f"Step {self.number} ({self.kind}): {message}")
+
+    def text(self) -> str:
+        return self._text("its value", self.value)
+
+    def fields(self, *required: str, optional: tuple[str, ...] = ()) -> dict[str, Any]:
+        if not isinstance(self.value, dict):
+            raise self.wrong(f"needs a mapping with {', '.join(required)}")
+        known = (*required, *optional)
+        for name in self.value:
+            if name not in known:
+                raise self.wrong(f"has no field {_shown(name)}; there are: {', '.join(known)}")
+        for name in required:
+            if name not in self.value:
+                raise self.wrong(f"lacks the field {name}")
+        return self.value
+
+    def field(self, name: str, *, may_be_empty: bool = False) -> str:
+        return self._text(name, self.value[name], may_be_empty=may_be_empty)
+
+    def _text(self, name: str, value: Any, *, may_be_empty: bool = False) -> str:
+        if not isinstance(value, str):
+            raise self.wrong(f"{name} must be text; put it in quotes")
+        if not value and not may_be_empty:
+            raise self.wrong(f"{name} is empty")
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise self.wrong(f"{name} holds a character that no file or command can")
+        return value
+
+
+def _write(value: _Value) -> Step:
+    value.fields("path", "content")
+    return Write(value.field("path"), value.field("content", may_be_empty=True))
+
+
+def _append(value: _Value) -> Step:
+    value.fields("path", "content")
+    return Append(value.field("path"), value.field("content"))
+
+
+def _replace(value: _Value) -> Step:
+    value.fields("path", "old", "new")
+    return Replace(value.field("path"), value.field("old"), value.field("new", may_be_empty=True))
+
+
+def _ask(value: _Value) -> Step:
+    if isinstance(value.value, str):
+        return Ask(value.text())
+    fields = value.fields("question", optional=("context", "options"))
+    options = fields.get("options") or []
+    if not isinstance(options, list) or not all(isinstance(option, str) and option for option in options):
+        raise value.wrong("options must be a list of texts")
+    context = value.field("context", may_be_empty=True) if fields.get("context") is not None else None
+    return Ask(value.field("question"), context, tuple(options))
+
+
+def _sleep(value: _Value) -> Step:
+    seconds = value.value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+        raise value.wrong("needs a number of seconds")
+    if not 0 <= seconds <= LONGEST_SLEEP_SECONDS:
+        raise value.wrong(f"must be from 0 to {LONGEST_SLEEP_SECONDS:.0f} seconds")
+    return Sleep(float(seconds))
+
+
+_PARSERS: dict[str, Callable[[_Value], Step]] = {
+    "write": _write,
+    "append": _append,
+    "replace": _replace,
+    "delete": lambda value: Delete(value.text()),
+    "run": lambda value: Run(value.text()),
+    "say": lambda value: Say(value.text()),
+    "ask": _ask,
+    "sleep": _sleep,
+    "fail": lambda value: Fail(value.text()),
+}
+
+
+def _shown(value: Any) -> str:
+    # Of a list or mapping only the kind: YAML's references can make one that is endless when written out.
+    return repr(value)[:60] if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,96 @@
+"""Who this agent is: its id and token, kept in the work directory, got by enrolling.
+
+The enrolment token is read from its file only when it is needed, so it may be replaced while the agent runs. The
+agent's own token is kept with mode 0600 and good until the platform says 401.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from common.errors import Forbidden, Misconfigured, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
+from workers.runner.client import AgentApi, Backoff, RunOver, Wire
+
+VERSION = "1.0.0"
+
+
+@dataclass(frozen=True)
+class Identity:
+    agent_id: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """How this agent enrols. `sleep` waits that many seconds; it may raise to give up."""
+
+    url: str
+    token_path: Path
+    kept_path: Path
+    pod_name: str
+    capabilities: tuple[str, ...]
+    driver: str
+    slots: int
+    sleep: Callable[[float], None]
+
+    def kept(self) -> Identity | None:
+        """The identity of an earlier start at the same address, None if there is none."""
+        try:
+            kept = json.loads(self.kept_path.read_text(encoding="utf-8"))
+            return Identity(str(kept["agentId"]), str(kept["token"])) if kept["url"] == self.url else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def enrol(self) -> Identity:
+        """Register, and keep what it gives. Waits for a platform that is away for as long as it takes.
+
+        Raises Misconfigured, in one line, when there is no enrolment token or it isn't taken.
+        """
+        backoff = Backoff()
+        while True:
+            token = self._enrolment_token()
+            try:
+                with Wire(self.url) as wire:
+                    agent_id, agent_token = AgentApi(wire).register(
+                        token,
+                        pod_name=self.pod_name,
+                        capabilities=self.capabilities,
+                        driver=self.driver,
+                        version=VERSION,
+                        slots=self.slots,
+                    )
+            except ProviderUnavailable as error:
+                self.sleep(backoff.next_seconds(error))
+            except (Unauthenticated, Forbidden, NotFound, RunOver, ProviderRefused, KeyError, TypeError) as error:
+                raise Misconfigured(
+                    f"the platform at {self.url} does not take the enrolment token in {self.token_path} "
+                    f"({error}); put a new one there: POST /api/agents/enrolment-tokens"
+                ) from error
+            else:
+                identity = Identity(agent_id, agent_token)
+                self._keep(identity)
+                return identity
+
+    def _enrolment_token(self) -> str:
+        try:
+            token = self.token_path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is not text"
+            raise Misconfigured(f"the enrolment token {self.token_path} can't be read: {why}") from error
+        if not token or not token.isascii() or not token.isprintable():
+            raise Misconfigured(
+                f"{self.token_path} holds no enrolment token; POST /api/agents/enrolment-tokens makes one"
+            )
+        return token
+
+    def _keep(self, identity: Identity) -> None:
+        new = self.kept_path.with_name(f".{self.kept_path.name}.new")
+        new.unlink(missing_ok=True)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump({"url": self.url, "agentId": identity.agent_id, "token": identity.token}, file)
+        new.replace(self.kept_path)

@@ -1,0 +1,279 @@
+"""The agent's loop: enrol, claim, run, tell the platform which runs live here, and do as it directs.
+
+Three kinds of threads: one claims, one sends heartbeats, and each run has its own. They share the set of live runs,
+under one lock. A platform that is away never ends the loop; only an enrolment that is refused does.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.errors import Misconfigured, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
+from workers.runner.cancellation import Cancellation, Cancelled, Why
+from workers.runner.client import AgentApi, Backoff, Json, RunOver, Wire
+from workers.runner.enrolment import Enrolment, Identity
+from workers.runner.runs import ClaimedRun, Run, remove_leftovers
+
+logger = logging.getLogger("workers.runner")
+
+_SHORTEST_ROUND_SECONDS = 1.0
+_CLEARING_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class RunnerSettings:
+    """What one agent is. Times in seconds."""
+
+    url: str
+    token_path: Path
+    work_dir: Path
+    pod_name: str
+    driver: str
+    capabilities: tuple[str, ...] = ()
+    slots: int = 1
+    heartbeat_seconds: float = 15.0
+    """How often the platform hears of this agent; it finds it lost after 60 s."""
+    ask_hold_seconds: float = 45.0
+    """How long a run waits for an answer before it ends as `waiting` and makes room."""
+    drain_seconds: float = 10.0
+    """How long runs may go on after SIGTERM before they are killed."""
+
+
+class Runner:
+    """One agent. `serve` is called once; `stop` and `kill` from any thread, at any time."""
+
+    def __init__(self, settings: RunnerSettings) -> None:
+        self._settings = settings
+        self._changed = threading.Condition()
+        self._runs: dict[str, Run] = {}
+        self._is_draining = False
+        self._is_over = False
+        self._failure: Misconfigured | None = None
+        self._beat = threading.Event()
+        # Set when the loop ends: it ends the waits of the claiming and heartbeating threads.
+        self._ending = Cancellation()
+        self._enrolling = threading.Lock()
+        self._identity: Identity | None = None
+        self._enrolment = Enrolment(
+            url=settings.url,
+            token_path=settings.token_path,
+            kept_path=settings.work_dir / "agent.json",
+            pod_name=settings.pod_name,
+            capabilities=settings.capabilities,
+            driver=settings.driver,
+            slots=settings.slots,
+            sleep=self._ending.sleep,
+        )
+
+    def serve(self) -> None:
+        """Work until drained: by the platform, without a bound, or by `stop`.
+
+        Raises Misconfigured, in one line, when the platform refuses to enrol this agent.
+        """
+        remove_leftovers(self._runs_dir)
+        for target in (self._claim_runs, self._send_heartbeats):
+            threading.Thread(target=self._guarded, args=(target,), name=target.__name__, daemon=True).start()
+        with self._changed:
+            self._changed.wait_for(lambda: self._failure or self._is_over or (self._is_draining and not self._runs))
+        self._ending.cancel(Why.SHUTDOWN, "The agent stops.")
+        self._beat.set()
+        if self._failure:
+            self._cancel_all()
+            raise self._failure
+
+    def stop(self) -> None:
+        """Claim nothing more; kill what still runs after `drain_seconds`. Returns at once."""
+        self._drain()
+        _later(self._settings.drain_seconds, self._give_up)
+
+    def _give_up(self) -> None:
+        self._cancel_all()
+        # A run's last request may hang in a platform that does not answer; its processes are dead by then.
+        _later(_CLEARING_SECONDS, self._end)
+
+    def _end(self) -> None:
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+
+    def kill(self) -> None:
+        """Kill every run's processes now."""
+        self._drain()
+        self._cancel_all()
+
+    def _drain(self) -> None:
+        with self._changed:
+            self._is_draining = True
+            self._changed.notify_all()
+
+    def _cancel_all(self) -> None:
+        with self._changed:
+            runs = list(self._runs.values())
+        for run in runs:
+            run.cancel(Why.SHUTDOWN, "The agent stops.")
+
+    def _guarded(self, target: Callable[[], None]) -> None:
+        try:
+            target()
+        except Cancelled:
+            return
+        except Misconfigured as error:
+            self._fail(error)
+        except Exception as error:
+            # Without this thread the agent would look alive and do nothing: it ends, and says why.
+            logger.exception("agent stopped by a bug")
+            self._fail(Misconfigured(f"the agent's {target.__name__} failed: {error}"))
+
+    def _fail(self, error: Misconfigured) -> None:
+        with self._changed:
+            self._failure = self._failure or error
+            self._changed.notify_all()
+
+    # Claiming
+
+    def _claim_runs(self) -> None:
+        backoff = Backoff()
+        with Wire(self._settings.url) as wire:
+            api = AgentApi(wire)
+            while self._wait_for_slot():
+                identity = self._identified()
+                began = time.monotonic()
+                try:
+                    body = api.claim(identity.token)
+                except ProviderUnavailable as error:
+                    logger.warning("platform is away", extra={"reason": str(error)})
+                    self._ending.sleep(backoff.next_seconds(error))
+                    continue
+                except Unauthenticated:
+                    self._forget(identity)
+                    continue
+                except (ProviderRefused, NotFound, RunOver) as error:
+                    logger.warning("claim refused", extra={"reason": str(error)})
+                    self._ending.sleep(_SHORTEST_ROUND_SECONDS + backoff.next_seconds())
+                    continue
+                backoff.reset()
+                if body is not None:
+                    self._take(body)
+                elif time.monotonic() - began < _SHORTEST_ROUND_SECONDS:
+                    # The platform did not hold the request: without a pause this would be a busy loop.
+                    self._ending.sleep(_SHORTEST_ROUND_SECONDS)
+
+    def _wait_for_slot(self) -> bool:
+        """Wait until another run fits in; False once nothing is to be claimed any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_draining or len(self._runs) < self._settings.slots)
+            return not self._is_draining
+
+    def _take(self, body: Json) -> None:
+        """Start a claimed run. One that lives here already was handed out again: it only gets its new token."""
+        try:
+            claimed = ClaimedRun.from_json(body)
+        except (KeyError, TypeError, ValueError) as error:
+            logger.error("claim not understood", extra={"reason": f"{type(error).__name__}: {error}"})
+            self._ending.sleep(_SHORTEST_ROUND_SECONDS)
+            return
+        with self._changed:
+            if self._is_draining:
+                # No heartbeat names it, so the platform hands it out again.
+                logger.warning("run not taken", extra={"run_id": claimed.id, "reason": "the agent drains"})
+                return
+            known = self._runs.get(claimed.id)
+            if known is None:
+                run = self._runs[claimed.id] = self._new_run(claimed)
+        if known is not None:
+            known.renew_token(claimed.token)
+        else:
+            threading.Thread(target=self._execute, args=(run,), name=f"run {run.id}", daemon=True).start()
+        self._beat.set()
+
+    def _new_run(self, claimed: ClaimedRun) -> Run:
+        # The id comes from the platform; as a directory's name it may hold nothing that leads elsewhere.
+        name = "".join(character if character.isalnum() or character == "-" else "_" for character in claimed.id)
+        return Run(
+            claimed,
+            url=self._settings.url,
+            directory=self._runs_dir / name,
+            default_driver=self._settings.driver,
+            ask_hold_seconds=self._settings.ask_hold_seconds,
+        )
+
+    def _execute(self, run: Run) -> None:
+        try:
+            run.execute()
+        except Exception:
+            logger.exception("run ended by a bug", extra={"run_id": run.id})
+        finally:
+            with self._changed:
+                del self._runs[run.id]
+                self._changed.notify_all()
+
+    @property
+    def _runs_dir(self) -> Path:
+        return self._settings.work_dir / "runs"
+
+    # Heartbeats
+
+    def _send_heartbeats(self) -> None:
+        backoff = Backoff()
+        with Wire(self._settings.url) as wire:
+            api = AgentApi(wire)
+            while not self._ending.is_set():
+                self._beat.clear()
+                identity = self._identified()
+                with self._changed:
+                    run_ids = sorted(self._runs)
+                pause = self._settings.heartbeat_seconds
+                try:
+                    for directive in api.heartbeat(identity.token, run_ids):
+                        self._obey(directive)
+                    backoff.reset()
+                except ProviderUnavailable as error:
+                    pause = min(pause, backoff.next_seconds(error))
+                except Unauthenticated:
+                    self._forget(identity)
+                    pause = 0
+                except (ProviderRefused, NotFound, RunOver) as error:
+                    logger.warning("heartbeat refused", extra={"reason": str(error)})
+                self._beat.wait(pause)
+
+    def _obey(self, directive: Json) -> None:
+        run_id, what = directive.get("runId"), directive.get("do")
+        if what == "drain" and run_id is None:
+            logger.info("draining")
+            self._drain()
+        elif what == "cancel" and run_id is not None:
+            with self._changed:
+                run = self._runs.get(run_id)
+            if run is not None:
+                logger.info("run cancelled", extra={"run_id": run.id})
+                run.cancel(Why.CANCELLED, "The run was cancelled.")
+        else:
+            logger.warning("directive not understood", extra={"directive": repr(directive)[:200]})
+
+    # Identity
+
+    def _identified(self) -> Identity:
+        """Who this agent is; enrols if nobody yet. Both threads may come here: one enrols, the other waits."""
+        with self._enrolling:
+            if self._identity is None:
+                self._identity = self._enrolment.kept() or self._enrolment.enrol()
+                logger.info("agent ready", extra={"agent_id": self._identity.agent_id})
+            return self._identity
+
+    def _forget(self, refused: Identity) -> None:
+        """The platform no longer knows this identity: enrol anew, unless the other thread has done so already."""
+        with self._enrolling:
+            if self._identity is refused:
+                logger.warning("agent's token is no longer good; enrolling again", extra={"agent_id": refused.agent_id})
+                self._identity = self._enrolment.enrol()
+
+
+def _later(seconds: float, call: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, call)
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,165 @@
+"""Commands of one run: started in a process group of their own, read line by line, and killed as a whole tree.
+
+A command's group ends with it: what it left in the background is killed when it exits. What also left the group
+(setsid) is found by the HOME in its environment, which is the run's own directory. This is tidiness, not a sandbox.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from workers.runner.cancellation import Cancellation
+
+LONGEST_LINE = 4000
+_POLL_SECONDS = 0.05
+_CHUNK_BYTES = 65536
+_CHUNKS_AFTER_EXIT = 4
+
+
+class TimedOut(Exception):
+    """A command took longer than it may; it has been killed."""
+
+
+def run_command(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    environ: Mapping[str, str],
+    cancellation: Cancellation,
+    on_line: Callable[[str], None],
+    timeout_seconds: float | None = None,
+) -> int:
+    """Run a command to its end and return its exit code (128 + n for signal n, as a shell says it).
+
+    on_line is called with each line of its output, standard error included, without the line end, cut at
+    LONGEST_LINE. Its environment is exactly `environ`, its standard input is empty. Raises Cancelled, TimedOut, and
+    FileNotFoundError or PermissionError where the program can't be started. On return nothing of its group lives.
+    """
+    cancellation.check()
+    process = subprocess.Popen(
+        argv,
+        cwd=cwd,
+        env=dict(environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        bufsize=0,
+    )
+    deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+    lines = _Lines(on_line)
+    try:
+        with cancellation.calling(lambda: kill_tree(process.pid)):
+            in_time = _read(process, lines, deadline)
+    finally:
+        kill_tree(process.pid)
+        code = process.wait()
+        if process.stdout:
+            process.stdout.close()
+    lines.close()
+    cancellation.check()
+    if not in_time:
+        raise TimedOut(f"{argv[0]} took longer than {timeout_seconds:g} s and was killed")
+    return code if code >= 0 else 128 - code
+
+
+def kill_tree(pid: int) -> None:
+    """Kill the group that `pid` leads, and all its descendants, in whatever group. None there: nothing to do.
+
+    Only for a child that has not been waited for: until then its number can't belong to anybody else.
+    """
+    descendants: list[psutil.Process] = []
+    with contextlib.suppress(psutil.Error):
+        descendants = psutil.Process(pid).children(recursive=True)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    for process in descendants:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+def kill_all_below(home: Path) -> int:
+    """Kill every process whose HOME is `home` or lies in it; returns how many. Safe to repeat.
+
+    Finds what outlived its command or, at start, what an earlier runner that was killed has left behind.
+    """
+    killed = 0
+    inside = f"{home}{os.sep}"
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if f"{process.environ().get('HOME', '')}{os.sep}".startswith(inside) and process.pid != os.getpid():
+                process.kill()
+                killed += 1
+    return killed
+
+
+class _Lines:
+    """Puts bytes together to lines."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._rest = ""
+
+    def feed(self, chunk: bytes) -> None:
+        *lines, self._rest = (self._rest + self._decode(chunk)).split("\n")
+        for line in lines:
+            self._on_line(line.rstrip("\r")[:LONGEST_LINE])
+        # Of a line without end only its beginning is ever shown, so only that is kept.
+        self._rest = self._rest[: LONGEST_LINE + 1]
+
+    def close(self) -> None:
+        rest = self._rest + self._decode(b"", True)
+        if rest:
+            self._on_line(rest[:LONGEST_LINE])
+
+
+def _read(process: subprocess.Popen[bytes], lines: _Lines, deadline: float | None) -> bool:
+    """Read until the process has exited; False if the deadline came first.
+
+    The pipe's end alone says nothing: a background child may hold it open after the exit, or the command may have
+    closed it before.
+    """
+    assert process.stdout is not None
+    descriptor = process.stdout.fileno()
+    os.set_blocking(descriptor, False)
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        is_open = True
+        while not _has_exited(process.pid):
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+            if not is_open:
+                time.sleep(_POLL_SECONDS / 5)
+            elif selector.select(_POLL_SECONDS):
+                is_open = _feed(descriptor, lines)
+                if not is_open:
+                    selector.unregister(descriptor)
+        kill_tree(process.pid)
+        # A pipe holds 64 KiB, so what the command wrote is read by then, whoever still writes into it.
+        for _ in range(_CHUNKS_AFTER_EXIT):
+            if not (is_open and selector.select(0)):
+                break
+            is_open = _feed(descriptor, lines)
+        return True
+
+
+def _feed(descriptor: int, lines: _Lines) -> bool:
+    chunk = os.read(descriptor, _CHUNK_BYTES)
+    lines.feed(chunk)
+    return bool(chunk)
+
+
+def _has_exited(pid: int) -> bool:
+    """Whether the child has ended. It is left unwaited, so that its number stays ours until the tree is killed."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

@@ -1,0 +1,270 @@
+"""One run from claim to report, whatever its driver: clone, let the driver work, commit, push, finish.
+
+What it reports is what the platform will check: a commit that is the head of the run's branch. It may be cut short
+at any point: nothing but the branch and the kept session outlives it, and both may be written again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from common.errors import Invalid, Misconfigured, NotFound, ProviderRefused, ProviderUnavailable
+from workers.runner import sessions
+from workers.runner.cancellation import Cancellation, Cancelled, Why
+from workers.runner.client import Backoff, Json, RunApi, RunOver, RunToken
+from workers.runner.drivers import driver_named
+from workers.runner.drivers.protocol import (
+    Driver,
+    Feedback,
+    Outcome,
+    OutcomeKind,
+    ReviewComment,
+    SavedSession,
+    Session,
+    Task,
+)
+from workers.runner.processes import kill_all_below
+from workers.runner.reports import RunLog, RunPlatform
+from workers.runner.workspace import Remote, Workspace
+
+logger = logging.getLogger("workers.runner")
+
+PATIENCE_WITH_FORGE_SECONDS = 300.0
+_LONGEST_TITLE = 120
+
+
+@dataclass(frozen=True)
+class ClaimedRun:
+    """What a claim hands out, as far as this process uses it. driver: None leaves it to the agent's own."""
+
+    id: str
+    round: int
+    token: str = field(repr=False)
+    task: Task
+    remote: Remote
+    prompt: str
+    feedback: tuple[Feedback, ...]
+    limits: Mapping[str, Any]
+    driver: str | None
+    has_session: bool
+
+    @classmethod
+    def from_json(cls, body: Json) -> ClaimedRun:
+        """Raises KeyError or TypeError where the reply lacks what the protocol promises."""
+        run, task, clone = body["run"], body["task"], body["clone"]
+        return cls(
+            id=str(run["id"]),
+            round=int(run["round"]),
+            token=str(run["token"]),
+            task=Task(str(task["id"]), str(task["title"]), str(task.get("description") or "")),
+            remote=Remote(
+                clone["url"], clone["branch"], clone["baseBranch"], clone.get("username"), clone.get("password")
+            ),
+            prompt=str(body.get("prompt") or ""),
+            feedback=tuple(_feedback(each) for each in body.get("feedback") or []),
+            limits=body.get("limits") or {},
+            driver=body.get("driver"),
+            has_session=bool(body.get("hasSession")),
+        )
+
+
+@dataclass(frozen=True)
+class _Report:
+    outcome: str
+    summary: str
+    reason: str | None = None
+    commit_sha: str | None = None
+
+
+class Run:
+    """One claimed run. `execute` is called once, in a thread of its own; the rest from any thread."""
+
+    def __init__(
+        self, claimed: ClaimedRun, *, url: str, directory: Path, default_driver: str, ask_hold_seconds: float
+    ) -> None:
+        self.id = claimed.id
+        self._claimed = claimed
+        self._url = url
+        self._default_driver = default_driver
+        self._ask_hold_seconds = ask_hold_seconds
+        self._token = RunToken(claimed.token)
+        # The work stops for any reason; the reports of it only where nobody takes them any more.
+        self._work = Cancellation()
+        self._reporting = Cancellation()
+        self._workspace = Workspace(directory, claimed.remote, self._work)
+
+    def cancel(self, why: Why, message: str = "") -> None:
+        """Stop: kill what runs, then report what `why` says is to be reported. Repeating changes nothing."""
+        self._work.cancel(why, message)
+        if why in {Why.DROPPED, Why.SHUTDOWN}:
+            self._reporting.cancel(why, message)
+
+    def drop(self, message: str) -> None:
+        self.cancel(Why.DROPPED, message)
+
+    def renew_token(self, token: str) -> None:
+        """The platform handed this run out again, with this token."""
+        self._token.value = token
+
+    def execute(self) -> None:
+        """Do the run and report it. On return nothing of it is left on this machine."""
+        logger.info("run started", extra={"run_id": self.id, "task_id": self._claimed.task.id})
+        api = RunApi(self._url, self.id, self._token, self._reporting)
+        timer = self._time_limit()
+        try:
+            with RunLog(api, on_over=self.drop, secrets=self._secrets()) as log:
+                report = self._report(api, log)
+                if report.reason:
+                    log.add("log", report.reason, level="info" if report.outcome == "cancelled" else "error")
+            api.finish(report.outcome, commit_sha=report.commit_sha, summary=report.summary, reason=report.reason)
+            logger.info("run ended", extra={"run_id": self.id, "outcome": report.outcome})
+        except RunOver as error:
+            self.drop(str(error))
+            logger.warning("run dropped", extra={"run_id": self.id, "reason": str(error)})
+        except Cancelled as error:
+            logger.warning("run dropped", extra={"run_id": self.id, "reason": str(error)})
+        except (ProviderRefused, NotFound) as error:
+            logger.error("run's report refused", extra={"run_id": self.id, "reason": str(error)})
+        finally:
+            timer.cancel()
+            # Whatever ended the run, nothing of it goes on while its directory is removed.
+            self._work.cancel(Why.DROPPED, "The run is over.")
+            self._workspace.remove()
+
+    def _report(self, api: RunApi, log: RunLog) -> _Report:
+        """Work, and say how it ended. Raises Cancelled and RunOver only when there is nobody to report to."""
+        try:
+            return self._attempt(api, log)
+        except Cancelled:
+            self._reporting.check()
+            if self._work.why is Why.LIMIT:
+                return _Report("failed", "", self._work.message)
+            return _Report("cancelled", "", self._work.message or "The run was cancelled.")
+        except RunOver:
+            raise
+        except (ProviderRefused, ProviderUnavailable, Invalid, Misconfigured, NotFound) as error:
+            return _Report("failed", "", str(error))
+        except Exception as error:
+            # A bug of the driver's or ours: it ends this run, not the agent, and the task's people learn of it.
+            logger.exception("run failed by a bug", extra={"run_id": self.id})
+            return _Report("failed", "", f"The agent's program failed: {type(error).__name__}: {error}")
+
+    def _attempt(self, api: RunApi, log: RunLog) -> _Report:
+        driver = driver_named(self._claimed.driver or self._default_driver)
+        log.add("log", f"Cloning {self._claimed.remote.branch}")
+        self._patiently(self._workspace.clone)
+        saved = self._restore_session(api, driver)
+        outcome = driver.work(self._session(log, saved))
+        self._work.check()
+        if outcome.kind is OutcomeKind.FAILED:
+            return _Report("failed", outcome.summary, outcome.reason or "The driver gave no reason.")
+        self._workspace.commit_all(self._message(outcome))
+        log.add("log", f"Pushing {self._claimed.remote.branch}")
+        head = self._patiently(self._workspace.push)
+        self._keep_session(api, log, driver, outcome, head)
+        return _Report(str(outcome.kind), outcome.summary, commit_sha=head)
+
+    def _session(self, log: RunLog, saved: SavedSession | None) -> Session:
+        claimed, workspace = self._claimed, self._workspace
+        platform = RunPlatform(
+            RunApi(self._url, self.id, self._token, self._work),
+            log,
+            self._work,
+            on_over=self.drop,
+            limits=claimed.limits,
+            hold_seconds=self._ask_hold_seconds,
+        )
+        trailers = workspace.head_message().splitlines()
+        return Session(
+            run_id=claimed.id,
+            round=claimed.round,
+            task=claimed.task,
+            prompt=claimed.prompt,
+            feedback=claimed.feedback,
+            workspace=workspace.path,
+            session_dir=workspace.session_dir,
+            saved=saved,
+            head_sha=workspace.head(),
+            is_repeated=all(trailer in trailers for trailer in self._trailers()),
+            environ=workspace.environ,
+            cancellation=self._work,
+            platform=platform,
+        )
+
+    def _restore_session(self, api: RunApi, driver: Driver) -> SavedSession | None:
+        archive = api.get_session() if self._claimed.has_session else None
+        return sessions.unpack(archive, self._workspace.session_dir, driver=driver.name) if archive else None
+
+    def _keep_session(self, api: RunApi, log: RunLog, driver: Driver, outcome: Outcome, head: str) -> None:
+        """A waiting run needs its session; for a completed one it only saves the next round some work."""
+        directory = self._workspace.session_dir
+        is_waiting = outcome.kind is OutcomeKind.WAITING
+        if not is_waiting and not any(directory.iterdir()):
+            return
+        archive = sessions.pack(directory, driver=driver.name, round_number=self._claimed.round, head_sha=head)
+        try:
+            api.put_session(archive)
+        except (Invalid, ProviderRefused) as error:
+            if is_waiting:
+                raise
+            log.add("log", f"The session is not kept: {error}", level="warn")
+
+    def _message(self, outcome: Outcome) -> str:
+        title = " ".join(self._claimed.task.title.split())[:_LONGEST_TITLE] or "Untitled task"
+        if outcome.kind is OutcomeKind.WAITING:
+            title = f"Work so far: {title}"
+        return (
+            "\n\n".join(part for part in (title, outcome.summary.strip(), "\n".join(self._trailers())) if part) + "\n"
+        )
+
+    def _trailers(self) -> list[str]:
+        return [f"Task: {self._claimed.task.id}", f"Round: {self._claimed.round}"]
+
+    def _patiently(self, call: Callable[[], Any]) -> Any:
+        """Repeat what needs the forge for some minutes while it is away."""
+        backoff = Backoff()
+        deadline = time.monotonic() + PATIENCE_WITH_FORGE_SECONDS
+        while True:
+            try:
+                return call()
+            except ProviderUnavailable as error:
+                if time.monotonic() > deadline:
+                    raise
+                self._work.sleep(backoff.next_seconds(error))
+
+    def _time_limit(self) -> threading.Timer:
+        minutes = self._claimed.limits.get("maxMinutes")
+        message = f"The run took longer than {minutes} minutes."
+        timer = threading.Timer((minutes or 0) * 60, self.cancel, (Why.LIMIT, message))
+        timer.daemon = True
+        if minutes:
+            timer.start()
+        return timer
+
+    def _secrets(self) -> list[str]:
+        return [self._claimed.token, self._claimed.remote.password or ""]
+
+
+def remove_leftovers(runs_dir: Path) -> None:
+    """Nothing of the runs of an earlier process is left: no command that outlived it, no workspace."""
+    if not runs_dir.exists():
+        return
+    kill_all_below(runs_dir)
+    for directory in runs_dir.iterdir():
+        with contextlib.suppress(OSError):
+            Workspace(directory, Remote("", "", ""), Cancellation()).remove()
+
+
+def _feedback(body: Json) -> Feedback:
+    comments = tuple(
+        ReviewComment(str(each.get("body") or ""), each.get("path"), each.get("line"))
+        for each in body.get("comments") or []
+    )
+    return Feedback(str(body["kind"]), str(body.get("body") or ""), comments)

@@ -1,0 +1,245 @@
+"""A run's workspace: a fresh clone, the agent's commits in it, and the push.
+
+Two repositories lie in the run's directory. `origin.git` is this process's own: it alone is fetched and pushed with
+the run's credential, and a driver's commands have no reason to touch it. `repository` is cloned from it by path and
+is where the driver works; its configuration may have been written by anybody, so no git command that runs in it ever
+sees the credential. Hooks never run, in either. The credential is in the environment of single git commands only.
+
+    <run directory>/origin.git    <run directory>/repository    <run directory>/home    <run directory>/session
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from common.errors import ProviderRefused, ProviderUnavailable
+from workers.runner.cancellation import Cancellation
+from workers.runner.processes import TimedOut, kill_all_below, run_command
+
+IDENTITY_NAME = "AI agent"
+IDENTITY_EMAIL = "agent@aiworker.invalid"
+
+_LOCAL_SECONDS = 120
+_NETWORK_SECONDS = 600
+_OPTIONS = (
+    "-c", "core.hooksPath=/dev/null",
+    "-c", "core.fsmonitor=false",
+    "-c", "commit.gpgSign=false",
+    "-c", "gc.auto=0",
+    "-c", "maintenance.auto=false",
+    "-c", "protocol.ext.allow=never",
+    "-c", "advice.detachedHead=false",
+)  # fmt: skip
+_AWAY = (
+    "could not resolve",
+    "failed to connect",
+    "couldn't connect",
+    "connection",
+    "timed out",
+    "early eof",
+    "unexpected disconnect",
+    "hung up",
+    "empty reply",
+    "returned error: 5",
+    "returned error: 429",
+    "rpc failed",
+)
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Where a run's branch lives. username and password are None when the address needs none."""
+
+    url: str
+    branch: str
+    base_branch: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One run's directory. Made by `clone`, gone after `remove`."""
+
+    directory: Path
+    remote: Remote
+    cancellation: Cancellation
+
+    @property
+    def path(self) -> Path:
+        """The working tree."""
+        return self.directory / "repository"
+
+    @property
+    def home(self) -> Path:
+        return self.directory / "home"
+
+    @property
+    def session_dir(self) -> Path:
+        return self.directory / "session"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """All that a driver's commands get of this process's environment: never a token."""
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "GIT_AUTHOR_NAME": IDENTITY_NAME,
+            "GIT_AUTHOR_EMAIL": IDENTITY_EMAIL,
+            "GIT_COMMITTER_NAME": IDENTITY_NAME,
+            "GIT_COMMITTER_EMAIL": IDENTITY_EMAIL,
+        }
+
+    def clone(self) -> None:
+        """Make the directory anew, whatever was there, with the branch checked out and tracking origin's.
+
+        Raises ProviderUnavailable when the forge is away and ProviderRefused when it has no such branch for us.
+        """
+        self.remove()
+        for directory in (self.directory, self.home, self.session_dir):
+            directory.mkdir(mode=0o700, parents=True)
+        mirror = self.directory / "origin.git"
+        self._git(["init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(mirror)], self.directory)
+        self._fetch()
+        branch = self.remote.branch
+        arguments = ["clone", "--quiet", "--template=", "--branch", branch, "--", str(mirror), str(self.path)]
+        self._git(arguments, self.directory)
+
+    def head(self) -> str:
+        """The SHA of the working tree's commit."""
+        return self._git(["rev-parse", "--verify", "HEAD^{commit}"], self.path)[0]
+
+    def head_message(self) -> str:
+        """The whole message of the working tree's commit."""
+        return "\n".join(self._git(["log", "-1", "--format=%B", "HEAD"], self.path))
+
+    def commit_all(self, message: str) -> str | None:
+        """Commit everything that differs from HEAD; returns the commit's SHA, None when nothing does.
+
+        A merge that was left half done is concluded by it, conflict markers and all: the platform's checks judge it.
+        """
+        # A git of the agent's that was killed leaves its lock behind, and none of them lives any more.
+        kill_all_below(self.home)
+        (self.path / ".git" / "index.lock").unlink(missing_ok=True)
+        self._git(["add", "--all", "--", "."], self.path)
+        is_merging = (self.path / ".git" / "MERGE_HEAD").exists()
+        if not is_merging and not self._git(["status", "--porcelain", "--untracked-files=no"], self.path):
+            return None
+        self._git(["commit", "--quiet", "--no-verify", "--cleanup=verbatim", "-m", message], self.path)
+        return self.head()
+
+    def push(self) -> str:
+        """The branch at the forge is the working tree's commit; returns its SHA. Repeating is safe.
+
+        If somebody else moved the branch, their commits are merged in once. Raises ProviderUnavailable when the
+        forge is away, ProviderRefused when it says no, when that merge conflicts, or the branch moves again.
+        """
+        if self._push():
+            return self.head()
+        self._fetch()
+        branch = self.remote.branch
+        self._git(["fetch", "--quiet", "--no-tags", "--", str(self.directory / "origin.git"),
+                   f"refs/heads/{branch}"], self.path)  # fmt: skip
+        try:
+            self._git(["merge", "--quiet", "--no-edit", "--no-verify", "FETCH_HEAD"], self.path)
+        except ProviderRefused as error:
+            raise ProviderRefused(
+                f"somebody else pushed to {branch}, and their commits conflict with this run's", code="diverged"
+            ) from error
+        if not self._push():
+            raise ProviderRefused(f"{branch} was moved twice while this run pushed it", code="diverged")
+        return self.head()
+
+    def remove(self) -> None:
+        """Nothing of it is left: no process, no file."""
+        if self.directory.exists():
+            kill_all_below(self.home)
+            shutil.rmtree(self.directory, ignore_errors=True)
+        if self.directory.exists():
+            # A build may have left directories without write permission.
+            for place, directories, _ in os.walk(self.directory):
+                for directory in (Path(place, name) for name in directories):
+                    if not directory.is_symlink():
+                        directory.chmod(0o700)
+            shutil.rmtree(self.directory)
+
+    def _fetch(self) -> None:
+        mirror = self.directory / "origin.git"
+        self._git(
+            ["fetch", "--quiet", "--no-tags", "--prune", "--no-recurse-submodules", "--", self.remote.url,
+             "+refs/heads/*:refs/heads/*"],
+            mirror,
+            credential=True,
+        )  # fmt: skip
+
+    def _push(self) -> bool:
+        """Push from origin.git; False if the branch has commits that this one lacks."""
+        mirror = self.directory / "origin.git"
+        self._git(["fetch", "--quiet", "--no-tags", "--", str(self.path), "+HEAD:refs/aiworker/head"], mirror)
+        target = f"refs/aiworker/head:refs/heads/{self.remote.branch}"
+        try:
+            self._git(["push", "--quiet", "--porcelain", "--", self.remote.url, target], mirror, credential=True)
+        except ProviderRefused as error:
+            if any(word in error.message for word in ("non-fast-forward", "fetch first", "needs force")):
+                return False
+            raise
+        return True
+
+    def _git(self, arguments: Sequence[str], cwd: Path, *, credential: bool = False) -> list[str]:
+        """Run git and return its lines. Only with `credential` does it get the credential, and time for a network."""
+        lines: list[str] = []
+        environ = self.environ | _QUIET | (_credential_environ(self.remote) if credential else {})
+        seconds = _NETWORK_SECONDS if credential else _LOCAL_SECONDS
+        try:
+            code = run_command(
+                ["git", *_OPTIONS, *arguments],
+                cwd=cwd,
+                environ=environ,
+                cancellation=self.cancellation,
+                on_line=lines.append,
+                timeout_seconds=seconds,
+            )
+        except TimedOut as error:
+            raise ProviderUnavailable(f"git {arguments[0]} took longer than {seconds} s") from error
+        except OSError as error:
+            raise ProviderRefused(f"git can't be started: {error.strerror}", code="no_git") from error
+        if code == 0:
+            return lines
+        said = "\n".join(lines[-20:])
+        if credential and any(word in said.lower() for word in _AWAY) and "denied" not in said.lower():
+            raise ProviderUnavailable(f"git {arguments[0]}: {said}")
+        raise ProviderRefused(f"git {arguments[0]} failed with exit code {code}: {said}", code="git_failed")
+
+
+_QUIET: dict[str, str] = {
+    "LC_ALL": "C.UTF-8",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_EDITOR": "true",
+    "GIT_LFS_SKIP_SMUDGE": "1",
+}
+
+
+def _credential_environ(remote: Remote) -> dict[str, str]:
+    """Git configuration by environment, as no command line and no file shows it.
+
+    The header is bound to the address's own scheme and host, and redirects aren't followed: it can't reach another.
+    """
+    settings = {"http.followRedirects": "false"}
+    address = urlsplit(remote.url)
+    if remote.username is not None and remote.password is not None and address.scheme in {"http", "https"}:
+        basic = base64.b64encode(f"{remote.username}:{remote.password}".encode()).decode()
+        settings[f"http.{address.scheme}://{address.netloc}/.extraHeader"] = f"Authorization: Basic {basic}"
+    environ = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings.items()):
+        environ[f"GIT_CONFIG_KEY_{number}"] = key
+        environ[f"GIT_CONFIG_VALUE_{number}"] = value
+    return environ
