@@ -1,0 +1,48 @@
+# How to start, test and maintain AiWorker. `make up` is all that a new machine needs; the rest is for its developers.
+#
+#   PYTHON=python3.13   which Python (3.11 or newer) the virtual environment is made with
+#   REQUIRE_ALL=1       a test that is left out is a failure
+#   ARGS='…'            more arguments for pytest, the benchmark, the demonstration or `aiworker up`
+
+SHELL := /bin/bash
+VENV ?= .venv
+export VENV
+BIN := $(VENV)/bin
+
+.PHONY: help up test check demo bench lock image clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+up: ## Install what is missing and start the whole platform in the foreground
+	@.ci/venv requirements.lock
+	@exec $(BIN)/aiworker up $(ARGS)
+
+test: ## Check style, types and architecture, and run every test
+	@.ci/venv requirements-dev.lock
+	@.ci/packages
+	@.ci/check
+	@exec $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+check: ## Check style, types and architecture only
+	@.ci/venv requirements-dev.lock
+	@.ci/check
+
+demo: ## Show one task's whole way, from a sentence to production
+	@.ci/venv requirements-dev.lock
+	@exec $(BIN)/python -m tests.e2e.story $(ARGS)
+
+bench: ## Measure this machine
+	@.ci/venv requirements-dev.lock
+	@exec $(BIN)/python -m tests.bench $(ARGS)
+
+lock: ## Resolve the dependencies anew, with hashes
+	@.ci/venv requirements-dev.lock
+	@.ci/lock
+
+image: ## Build the container image
+	docker build --tag aiworker .
+
+clean: ## Remove the virtual environment and caches; the data in .aiworker stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
