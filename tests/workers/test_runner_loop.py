@@ -163,7 +163,7 @@ def test_two_agents_never_share_a_work_directory(platform: Platform, start: Star
 def test_an_answer_in_time_goes_on_in_the_same_run(platform: Platform, repository: Path, start: Start) -> None:
     run = platform.add_run(
         "run-1", repository,
-        steps("- ask: {question: Which colour?, options: [red, blue]}", "- write: {path: c, content: '{{answer}}'}"),
+        steps('- ask: {question: "Which colour?", options: [red, blue]}', "- write: {path: c, content: '{{answer}}'}"),
     )  # fmt: skip
     start()
     eventually(lambda: platform.questions, "the question is asked")

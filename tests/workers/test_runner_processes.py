@@ -1,0 +1,101 @@
+"""Commands and sessions: bounds, exit codes, and archives from strangers."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.runner import sessions
+from workers.runner.cancellation import Cancellation, Cancelled, Why
+from workers.runner.drivers.protocol import SavedSession
+from workers.runner.processes import LONGEST_LINE, TimedOut, run_command
+
+
+def run(command: str, cwd: Path, *, timeout_seconds: float | None = None) -> tuple[int, list[str]]:
+    lines: list[str] = []
+    code = run_command(
+        ["/bin/sh", "-c", command], cwd=cwd, environ={"PATH": os.environ["PATH"], "HOME": str(cwd)},
+        cancellation=Cancellation(), on_line=lines.append, timeout_seconds=timeout_seconds,
+    )  # fmt: skip
+    return code, lines
+
+
+def test_the_exit_code_is_the_shells(tmp_path: Path) -> None:
+    assert run("exit 7", tmp_path) == (7, [])
+    assert run("kill -9 $$", tmp_path) == (137, [])
+
+
+def test_all_output_is_read_whatever_its_size_and_long_lines_are_cut(tmp_path: Path) -> None:
+    _, lines = run("seq 1 50000", tmp_path)
+    assert lines == [str(number) for number in range(1, 50001)]
+    _, lines = run("head -c 1000000 /dev/zero | tr '\\0' x; echo; echo end", tmp_path)
+    assert [len(line) for line in lines] == [LONGEST_LINE, 3]
+
+
+def test_a_command_that_takes_too_long_is_killed(tmp_path: Path) -> None:
+    with pytest.raises(TimedOut):
+        run("sleep 300", tmp_path, timeout_seconds=0.1)
+    with pytest.raises(TimedOut):
+        run("yes", tmp_path, timeout_seconds=0.1)
+
+
+def test_a_command_that_closed_its_output_is_waited_for(tmp_path: Path) -> None:
+    assert run("exec >&- 2>&-; sleep 0.2; exit 5", tmp_path) == (5, [])
+
+
+def test_nothing_is_started_after_cancelling_and_the_first_reason_stays(tmp_path: Path) -> None:
+    cancellation = Cancellation()
+    cancellation.cancel(Why.LIMIT, "Too long")
+    cancellation.cancel(Why.CANCELLED, "Later")
+    with pytest.raises(Cancelled, match="Too long"):
+        run_command(
+            ["/bin/sh", "-c", f"touch {tmp_path}/ran"], cwd=tmp_path, environ={}, cancellation=cancellation,
+            on_line=lambda line: None,
+        )  # fmt: skip
+    assert not (tmp_path / "ran").exists()
+    assert cancellation.why is Why.LIMIT
+
+
+def test_a_session_comes_back_as_it_was_packed(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "deep").mkdir(parents=True)
+    (source / "deep" / "log.jsonl").write_text("{}")
+    (source / "link").symlink_to("/etc/passwd")
+    target.mkdir()
+    archive = sessions.pack(source, driver="scripted", round_number=3, head_sha="a" * 40)
+
+    assert sessions.unpack(archive, target, driver="another") is None
+    assert list(target.iterdir()) == []
+    assert sessions.unpack(archive, target, driver="scripted") == SavedSession(3, "a" * 40)
+    assert (target / "deep" / "log.jsonl").read_text() == "{}"
+    assert not (target / "link").exists()
+
+
+@pytest.mark.parametrize("name", ["session/../../escaped", "session//tmp/../../escaped", "session/a/../../../escaped"])
+def test_an_archive_never_writes_outside_its_directory(tmp_path: Path, name: str) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for entry_name, content in (
+            ("manifest.json", b'{"driver": "scripted", "round": 1, "headSha": "x"}'),
+            (name, b"evil"),
+        ):
+            entry = tarfile.TarInfo(entry_name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    target = tmp_path / "in" / "target"
+    target.mkdir(parents=True)
+
+    sessions.unpack(buffer.getvalue(), target, driver="scripted")
+
+    assert not list(tmp_path.rglob("escaped"))
+
+
+@given(st.binary(max_size=400))
+def test_bytes_that_are_no_session_are_none(content: bytes) -> None:
+    assert sessions.unpack(content, Path("/nonexistent"), driver="scripted") is None

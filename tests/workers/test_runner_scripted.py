@@ -1,0 +1,232 @@
+"""The scripted driver in a real clone of a real repository, without a platform."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.workers.runner_platform import eventually, make_repository
+from workers.runner.cancellation import Cancellation, Cancelled, Why
+from workers.runner.drivers import driver_named
+from workers.runner.drivers.protocol import Outcome, OutcomeKind, SavedSession, Session, Task
+from workers.runner.workspace import Remote, Workspace
+
+
+@dataclass
+class Listener:
+    """A Platform that keeps what it hears and answers with what it was given."""
+
+    answers: dict[str, str] = field(default_factory=dict)
+    heard: list[tuple[str, str]] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        self.heard.append(("text", text))
+
+    def tool(self, text: str) -> None:
+        self.heard.append(("tool", text))
+
+    def result(self, text: str, *, ok: bool = True) -> None:
+        self.heard.append(("result" if ok else "failure", text))
+
+    def progress(self, message: str, done: int | None = None, total: int | None = None) -> None:
+        self.heard.append(("progress", message))
+
+    def usage(self, *, input_tokens: int, output_tokens: int, cached_tokens: int, cost_usd: float) -> None:
+        raise AssertionError("a script uses no tokens")
+
+    def ask(self, question: str, context: str | None = None, options: tuple[str, ...] = ()) -> str | None:
+        self.heard.append(("ask", question))
+        return self.answers.get(question)
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+@pytest.fixture
+def session(tmp_path: Path, listener: Listener) -> Session:
+    repository = make_repository(tmp_path / "forge")
+    cancellation = Cancellation()
+    workspace = Workspace(tmp_path / "run", Remote(str(repository), "task-1", "main"), cancellation)
+    workspace.clone()
+    return Session(
+        run_id="r", round=1, task=Task("t", "Do it", ""), prompt="", feedback=(), workspace=workspace.path,
+        session_dir=workspace.session_dir, saved=None, head_sha=workspace.head(), is_repeated=False,
+        environ=workspace.environ, cancellation=cancellation, platform=listener,
+    )  # fmt: skip
+
+
+def work(session: Session, *lines: str) -> Outcome:
+    description = "```steps\n" + "\n".join(lines) + "\n```"
+    return driver_named("scripted").work(replace(session, task=replace(session.task, description=description)))
+
+
+def test_edits_are_made_in_the_workspace(session: Session) -> None:
+    outcome = work(
+        session,
+        "- write: {path: new/deep.txt, content: 'hé'}",
+        "- append: {path: app.txt, content: three}",
+        "- replace: {path: app.txt, old: two, new: 2}".replace("2}", "'2'}"),
+        "- delete: README.md",
+    )
+    assert outcome.kind is OutcomeKind.COMPLETED
+    assert (session.workspace / "new/deep.txt").read_text(encoding="utf-8") == "hé"
+    assert (session.workspace / "app.txt").read_text() == "one 2\nthree"
+    assert not (session.workspace / "README.md").exists()
+
+
+def test_a_commands_environment_is_scrubbed(
+    session: Session, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIWORKER_SECRET_KEY", "very-secret")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "0")
+
+    work(session, "- run: env")
+
+    lines = [text for kind, text in listener.heard if kind == "result"]
+    names = {line.split("=")[0] for line in lines}
+    # PWD and the like are the shell's own.
+    assert names - {"PWD", "OLDPWD", "SHLVL", "_"} == {
+        "PATH", "HOME", "LANG",
+        "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL",
+    }  # fmt: skip
+    assert f"HOME={session.workspace.parent / 'home'}" in lines
+
+
+def test_an_answer_stands_in_for_its_mark_in_later_steps(session: Session, listener: Listener) -> None:
+    listener.answers = {"Colour?": "blue", "Is blue right?": "yes"}
+    outcome = work(session, "- ask: 'Colour?'", "- ask: 'Is {{answer}} right?'", "- say: 'It is {{answer}}'")
+    assert outcome == Outcome(OutcomeKind.COMPLETED, "It is yes")
+
+
+def test_an_open_question_is_taken_up_at_its_step(session: Session, listener: Listener) -> None:
+    script = ("- say: start", "- ask: 'Colour?'", "- write: {path: c, content: '{{answer}}'}")
+    assert work(session, *script).kind is OutcomeKind.WAITING
+    listener.answers = {"Colour?": "blue"}
+    listener.heard.clear()
+
+    resumed = work(replace(session, saved=SavedSession(1, session.head_sha)), *script)
+
+    assert resumed.kind is OutcomeKind.COMPLETED
+    assert ("text", "start") not in listener.heard
+    assert (session.workspace / "c").read_text() == "blue"
+    assert resumed.summary == "start"
+
+
+@pytest.mark.parametrize("saved", [SavedSession(2, "same"), SavedSession(1, "0" * 40)])
+def test_a_place_of_another_round_or_commit_is_ignored(
+    session: Session, listener: Listener, saved: SavedSession
+) -> None:
+    script = ("- say: start", "- ask: 'Colour?'")
+    assert work(session, *script).kind is OutcomeKind.WAITING
+    listener.heard.clear()
+    if saved.head_sha == "same":
+        saved = replace(saved, head_sha=session.head_sha)
+
+    work(replace(session, saved=saved), *script)
+
+    assert ("text", "start") in listener.heard
+
+
+@pytest.mark.parametrize("is_repeated", [False, True])
+def test_only_a_repeated_round_takes_what_is_there_as_done(session: Session, is_repeated: bool) -> None:
+    script = ("- replace: {path: app.txt, old: two, new: 'dos'}", "- append: {path: app.txt, content: end}")
+    assert work(session, *script).kind is OutcomeKind.COMPLETED
+    again = work(replace(session, is_repeated=is_repeated), *script)
+    assert again.kind is (OutcomeKind.COMPLETED if is_repeated else OutcomeKind.FAILED)
+    assert (session.workspace / "app.txt").read_text() == "one dos\nend"
+
+
+HOSTILE_PATHS = [
+    "/etc/passwd", "../outside", "a/../../outside", ".git/config", ".GIT/hooks/x", "sub/.git/config", ".", "",
+    "link-out/x", "link-out-file", "link-git/config", "loop/x", "a\\..\\b", "x" * 5000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", HOSTILE_PATHS)
+@pytest.mark.parametrize("kind", ["write", "append", "replace", "delete"])
+def test_no_step_reaches_outside_the_workspace_or_into_git(
+    session: Session, tmp_path: Path, path: str, kind: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "x").write_text("keep")
+    (session.workspace / "link-out").symlink_to(outside)
+    (session.workspace / "link-out-file").symlink_to(outside / "x")
+    (session.workspace / "link-git").symlink_to(".git")
+    (session.workspace / "loop").symlink_to("loop")
+    config = (session.workspace / ".git" / "config").read_text()
+    value = {"write": "{path: P, content: a}", "append": "{path: P, content: a}",
+             "replace": "{path: P, old: keep, new: a}", "delete": "P"}[kind].replace("P", f"'{path}'")  # fmt: skip
+
+    assert work(session, f"- {kind}: {value}").kind is OutcomeKind.FAILED
+
+    assert (outside / "x").read_text() == "keep"
+    assert sorted(it.name for it in tmp_path.iterdir()) == ["forge", "outside", "run"]
+    assert (session.workspace / ".git" / "config").read_text() == config
+    assert (session.workspace / "link-out").is_symlink()
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.sampled_from(["..", ".", "a", ".git", "/", "", "\\", "\t", "é", "link"]), min_size=1, max_size=5))
+def test_any_path_stays_inside_or_is_refused(session: Session, parts: list[str]) -> None:
+    link = session.workspace / "link"
+    if not link.is_symlink():
+        link.symlink_to("..")
+    before = sorted(it.name for it in session.workspace.parent.iterdir())
+    git_before = sorted((session.workspace / ".git").iterdir())
+    path = "/".join(parts).replace("\\", "\\\\").replace("\t", "\\t")
+
+    work(session, f'- write: {{path: "{path}", content: x}}')
+
+    assert sorted(it.name for it in session.workspace.parent.iterdir()) == before
+    assert sorted((session.workspace / ".git").iterdir()) == git_before
+
+
+def cancel_when(session: Session, condition: Callable[[], object]) -> threading.Thread:
+    def wait() -> None:
+        eventually(condition, "the run is where it is to be cancelled")
+        session.cancellation.cancel(Why.CANCELLED, "Enough")
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def test_cancelling_kills_the_whole_process_tree(session: Session, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    child = f"sh -c 'echo $$ >> {pids}; trap \"\" TERM; sleep 300; sleep 300'"
+    canceller = cancel_when(session, lambda: pids.exists() and len(pids.read_text().split()) == 3)
+
+    with pytest.raises(Cancelled, match="Enough"):
+        work(session, f"- run: |\n    {child} & setsid {child} & {child}")
+
+    canceller.join()
+    eventually(lambda: not any(psutil.pid_exists(int(pid)) for pid in pids.read_text().split()), "nothing is left")
+
+
+def test_a_sleep_is_cut_short_by_cancelling(session: Session, listener: Listener) -> None:
+    canceller = cancel_when(session, lambda: ("tool", "sleep 300") in listener.heard)
+    with pytest.raises(Cancelled):
+        work(session, "- sleep: 300")
+    canceller.join()
+
+
+def test_what_a_command_leaves_in_the_background_ends_with_it(session: Session, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    outcome = work(session, f"- run: 'sleep 300 & echo $! > {pid}'")
+    assert outcome.kind is OutcomeKind.COMPLETED
+    eventually(lambda: not psutil.pid_exists(int(pid.read_text())), "the background command is gone")
+
+
+def test_output_is_streamed_in_order_and_bytes_that_are_no_text_are_shown(session: Session, listener: Listener) -> None:
+    work(session, r"- run: 'printf ''a\n\377b\r\n''; printf c >&2'")
+    assert [text for kind, text in listener.heard if kind == "result"] == ["a", "\ufffdb", "c"]
