@@ -1,0 +1,205 @@
+"""The page is whole, asks no other host, and its policy lets nothing in but itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from urllib.parse import urljoin
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from common.errors import Misconfigured
+from web.page import STATIC, content_security_policy, page
+
+OURS = sorted(
+    path
+    for path in STATIC.rglob("*")
+    if path.suffix in {".css", ".html", ".mjs", ".svg"} and "vendor" not in path.relative_to(STATIC).parts
+)
+HOOKS = [
+    "login-username",
+    "login-password",
+    "login-submit",
+    "project-new",
+    "project-name",
+    "project-import-url",
+    "project-create",
+    "project-select",
+    "task-card",
+    "task-new",
+    "task-title",
+    "task-description",
+    "task-create",
+    "task-state",
+    "question-answer",
+    "question-submit",
+    "task-approve",
+    "task-reject",
+    "reject-reason",
+    "reject-submit",
+    "task-diff",
+    "task-log",
+    "task-preview",
+    "group-new",
+    "group-name",
+    "group-create",
+    "group-status",
+    "group-deploy-staging",
+    "group-deploy-production",
+    "deployment-row",
+    "deployment-rollback",
+    "agents-row",
+]
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    app = Flask("page", static_folder=None)
+    app.register_blueprint(page)
+    return app.test_client()
+
+
+def _import_map(html: str) -> dict[str, str]:
+    text = re.findall(r'<script type="importmap">(.*?)</script>', html, re.DOTALL)[0]
+    return dict(json.loads(text)["imports"])
+
+
+def _modules(client: FlaskClient) -> Iterator[tuple[str, str, str]]:
+    """Every module that `/` reaches: its address, its type and its text."""
+    html = client.get("/").text
+    names = _import_map(html)
+    waiting = re.findall(r'<script type="module" src="([^"]+)"', html)
+    seen: set[str] = set()
+    while waiting:
+        address = waiting.pop()
+        if address in seen:
+            continue
+        seen.add(address)
+        reply = client.get(address)
+        assert reply.status_code == 200, f"{address} is imported but not served"
+        yield address, reply.content_type, reply.text
+        for said in re.findall(r'\b(?:from|import)\s*["\']([^"\'\s]+)["\']', reply.text):
+            if said.startswith((".", "/")):
+                waiting.append(urljoin(address, said))
+            elif said in names:
+                waiting.append(names[said])
+
+
+def test_every_module_that_the_page_imports_is_served_as_a_script(client: FlaskClient) -> None:
+    modules = list(_modules(client))
+
+    ours = {f"/static/{path.relative_to(STATIC).as_posix()}" for path in OURS if path.suffix == ".mjs"}
+    assert {address for address, _, _ in modules} >= ours - {"/static/app/docs.mjs"}
+    assert {kind for _, kind, _ in modules} == {"text/javascript; charset=utf-8"}
+
+
+@pytest.mark.parametrize("address", ["/", "/api/docs"])
+def test_whatever_a_page_links_is_served(client: FlaskClient, address: str) -> None:
+    html = client.get(address).text
+    linked: list[str] = re.findall(r'(?:src|href)="(/static/[^"]+)"', html)
+
+    assert linked
+    assert {name: client.get(name).status_code for name in linked} == dict.fromkeys(linked, 200)
+
+
+def test_every_static_file_that_a_module_or_a_style_names_is_served(client: FlaskClient) -> None:
+    named = {name for path in OURS for name in re.findall(r'"(/static/[^"]+)"', path.read_text("utf-8"))}
+
+    assert len(named) > 10
+    assert [name for name in named if client.get(name).status_code != 200] == []
+
+
+@pytest.mark.parametrize("address", ["/", "/api/docs"])
+def test_the_policy_lets_nothing_unsafe_in(client: FlaskClient, address: str) -> None:
+    policy = client.get(address).headers["Content-Security-Policy"]
+
+    assert "unsafe-" not in policy
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "*" not in policy
+    assert "http" not in policy
+
+
+def test_the_import_map_is_allowed_by_its_hash(client: FlaskClient) -> None:
+    reply = client.get("/")
+    text = re.findall(r'<script type="importmap">(.*?)</script>', reply.text, re.DOTALL)[0]
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+    assert f"script-src 'self' 'sha256-{digest}'" in reply.headers["Content-Security-Policy"]
+
+
+def test_another_import_map_has_another_policy() -> None:
+    one, other = (f'<script type="importmap">{text}</script>' for text in ("{}", "{ }"))
+
+    assert content_security_policy(one) != content_security_policy(other)
+
+
+def test_the_only_inline_script_is_the_import_map() -> None:
+    for name in ("index.html", "docs.html"):
+        html = (STATIC / name).read_text("utf-8")
+        scripts = re.findall(r"<script([^>]*)>", html)
+        assert all("src=" in attributes or 'type="importmap"' in attributes for attributes in scripts)
+        assert not re.search(r"<style|\son\w+=|\sstyle=", html)
+
+
+def test_our_own_files_name_no_other_host() -> None:
+    namespaces = ("http://www.w3.org/2000/svg",)
+    for path in OURS:
+        text = path.read_text("utf-8")
+        for namespace in namespaces:
+            text = text.replace(namespace, "")
+        assert re.findall(r"https?://[\w.]+", text) == [], path
+        assert re.findall(r'["\'(]//[\w.]+', text) == [], path
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_for_browser_tests_is_there(hook: str) -> None:
+    source = "\n".join(path.read_text("utf-8") for path in OURS if path.suffix == ".mjs")
+
+    assert re.search(rf'testid="?=?"{hook}"', source), hook
+
+
+def test_a_column_and_a_card_can_be_told_apart() -> None:
+    source = (STATIC / "app/views/board.mjs").read_text("utf-8")
+
+    assert "data-testid=${`board-column-${state}`}" in source
+    assert "data-task-id=${task.id}" in source
+
+
+def test_our_files_are_asked_for_again_and_vendored_ones_are_kept(client: FlaskClient) -> None:
+    ours = client.get("/static/app/main.mjs")
+    vendored = client.get(_import_map(client.get("/").text)["preact"])
+
+    assert ours.headers["Cache-Control"] == "no-cache"
+    assert client.get("/static/app/main.mjs", headers={"If-None-Match": ours.headers["ETag"]}).status_code == 304
+    assert "immutable" in vendored.headers["Cache-Control"]
+    assert vendored.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "name", ["../page.py", "app/../../page.py", "%2e%2e/page.py", "no.mjs", "app", "a%00b", "VENDOR.md"]
+)
+def test_nothing_but_the_pages_own_files_is_served(client: FlaskClient, name: str) -> None:
+    assert client.get(f"/static/{name}").status_code == 404
+
+
+def test_the_vendored_files_are_those_that_the_list_names() -> None:
+    folder = STATIC / "vendor"
+    listed = dict(re.findall(r"`([^`]+/[^`]+)` \| `([0-9a-f]{64})`", (folder / "VENDOR.md").read_text("utf-8")))
+    found = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(("LICENSE", "NOTICE", "VENDOR"))
+    }
+
+    assert found == listed
+
+
+def test_an_app_with_a_static_folder_of_its_own_is_refused() -> None:
+    with pytest.raises(Misconfigured, match="static_folder=None"):
+        Flask("page", static_folder=str(STATIC)).register_blueprint(page)

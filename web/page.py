@@ -1,0 +1,113 @@
+"""The web page: what a browser needs to show it, and nothing that it shows.
+
+Owns `/`, `/static/` and `/api/docs`, with their cache and security headers. It knows neither the API nor the database:
+everything on the page comes over `/api` and `/ws` like any other client's. The app that registers it is made with
+`static_folder=None`, or Flask's own route would answer `/static/` first, without these headers.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+from flask import Blueprint, Response, abort, request
+from flask.blueprints import BlueprintSetupState
+
+from common.errors import Misconfigured
+
+STATIC = Path(__file__).parent / "static"
+
+# Said here and not guessed from the machine's mime table: a module with another type isn't run by a browser.
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+}
+
+# Only what was there at the start is served, so a name can't lead out of the folder.
+_FILES = {
+    path.relative_to(STATIC).as_posix(): path
+    for path in sorted(STATIC.rglob("*"))
+    if path.is_file() and (path.suffix in _TYPES or path.name.startswith(("LICENSE", "NOTICE")))
+}
+
+_IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
+
+page = Blueprint("page", __name__)
+
+
+def content_security_policy(html: str) -> str:
+    """The policy for one of our pages: this origin alone, and of inline scripts only its import map, by hash."""
+    hashes = [
+        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+        for text in _IMPORT_MAP.findall(html)
+    ]
+    return "; ".join(
+        [
+            "default-src 'self'",
+            " ".join(["script-src 'self'", *hashes]),
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "font-src 'self'",
+            "connect-src 'self' ws: wss:",
+            "object-src 'none'",
+            "frame-src 'none'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+@page.record_once
+def _own_the_static_files(state: BlueprintSetupState) -> None:
+    if state.app.has_static_folder:
+        raise Misconfigured("the app has a static folder of its own; make it with Flask(…, static_folder=None)")
+
+
+@page.get("/")
+def index() -> Response:
+    """The one page of the app. Its routes live behind `#`, so it is the same for all of them."""
+    return _html("index.html")
+
+
+@page.get("/api/docs")
+def docs() -> Response:
+    """The API to read and to try, from `/api/openapi.json`."""
+    return _html("docs.html")
+
+
+@page.get("/static/<path:name>")
+def static_file(name: str) -> Response:
+    """A file of the page. Ours are asked for again each time (ETag), vendored ones kept: their path has a version."""
+    if name not in _FILES:
+        abort(404)
+    if name.startswith("vendor/"):
+        return _reply(name, "public, max-age=31536000, immutable")
+    return _reply(name, "no-cache")
+
+
+def _html(name: str) -> Response:
+    reply = _reply(name, "no-cache")
+    reply.headers["Content-Security-Policy"] = content_security_policy((STATIC / name).read_text("utf-8"))
+    reply.headers["X-Frame-Options"] = "DENY"
+    reply.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    reply.headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
+    return reply
+
+
+def _reply(name: str, cache: str) -> Response:
+    path = _FILES[name]
+    body = path.read_bytes()
+    reply = Response(body, content_type=_TYPES.get(path.suffix, "text/plain; charset=utf-8"))
+    reply.headers["Cache-Control"] = cache
+    reply.headers["X-Content-Type-Options"] = "nosniff"
+    reply.headers["Referrer-Policy"] = "no-referrer"
+    reply.set_etag(hashlib.sha256(body).hexdigest())
+    reply.make_conditional(request)
+    return reply

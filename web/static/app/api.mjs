@@ -1,0 +1,141 @@
+// The only way to the REST API: Bearer token, one refresh on 401, errors as sentences.
+import { current, forget, keep, reread } from "./session.mjs";
+
+// What a failed call throws. `message` is for a person, `status` 0 means that the server wasn't reached.
+export class ApiError extends Error {
+  constructor(status, message, field = null) {
+    super(message);
+    this.status = status;
+    this.field = field;
+  }
+}
+
+// "healthSeconds.staging" becomes "Health seconds staging".
+function words(field) {
+  const text = field.replace(/[._]/g, " ").replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function sentence(status, body, headers) {
+  const details = body?.details;
+  const again = headers.get("Retry-After");
+  if (status === 400 && details?.field) {
+    const faults = body.errors?.length ? body.errors : [details];
+    return faults.map((fault) => `${words(fault.field)}: ${fault.message}`).join(" · ");
+  }
+  if (details?.message) return details.message;
+  if (status === 403) return "Your role doesn't allow this.";
+  if (status === 404) return "There is no such thing, or you may not see it.";
+  if (status === 413) return "That is too large.";
+  if (status === 429) return `Too many requests. Try again${again ? ` in ${again} s` : " shortly"}.`;
+  if (status === 503) return `The server can't answer this now. Try again${again ? ` in ${again} s` : " shortly"}.`;
+  if (status >= 500) return `The server failed${body?.requestId ? ` (request ${body.requestId})` : ""}.`;
+  return body?.error || `The server answered ${status}.`;
+}
+
+async function send(method, path, { body, query, key, token } = {}) {
+  const url = new URL(`/api${path}`, location.origin);
+  for (const [name, value] of Object.entries(query || {})) {
+    if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
+  }
+  const headers = { Accept: "application/json" };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (key) headers["Idempotency-Key"] = key;
+  let reply;
+  try {
+    reply = await fetch(url, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store" });
+  } catch {
+    throw new ApiError(0, "The server can't be reached. Check that it is running and try again.");
+  }
+  const text = await reply.text();
+  let json = null;
+  try {
+    json = text ? JSON.parse(text) : null;
+  } catch {
+    // A proxy's page, say: the status alone speaks then.
+  }
+  if (!reply.ok) throw new ApiError(reply.status, sentence(reply.status, json, reply.headers), json?.details?.field ?? null);
+  return json;
+}
+
+// Refreshing rotates the token, so two tabs must not do it at once: the second would show a used one.
+const alone = (act) => (navigator.locks ? navigator.locks.request("aiworker-refresh", act) : act());
+let refreshing = null;
+
+// Replaces the access token `stale`. Throws ApiError 401, signed out, when the session is over.
+export function refresh(stale) {
+  refreshing ??= alone(async () => {
+    const kept = reread();
+    if (!kept) throw new ApiError(401, "Please sign in again.");
+    if (kept.accessToken !== stale) return;
+    try {
+      keep(await send("POST", "/auth/refresh", { body: { refreshToken: kept.refreshToken } }));
+    } catch (error) {
+      if (error.status === 401 || error.status === 400) {
+        forget();
+        throw new ApiError(401, "Your session has ended. Please sign in again.");
+      }
+      throw error;
+    }
+  }).finally(() => {
+    refreshing = null;
+  });
+  return refreshing;
+}
+
+async function call(method, path, options = {}) {
+  const token = current()?.accessToken;
+  try {
+    return await send(method, path, { ...options, token });
+  } catch (error) {
+    if (error.status !== 401 || !token) throw error;
+    await refresh(token);
+    return send(method, path, { ...options, token: current()?.accessToken });
+  }
+}
+
+// crypto.randomUUID is missing on plain http from another machine.
+function newKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// These routes take no Idempotency-Key.
+const KEYLESS = /^\/(auth|tokens|users|agents\/enrolment-tokens)(\/|$)/;
+
+async function post(path, body = {}) {
+  if (KEYLESS.test(path)) return call("POST", path, { body });
+  const key = newKey();
+  try {
+    return await call("POST", path, { body, key });
+  } catch (error) {
+    // The answer may have been lost after the effect; with the same key a second try is the same act.
+    if (error.status !== 0) throw error;
+    await new Promise((resolve) => setTimeout(resolve, 800));
+    return call("POST", path, { body, key });
+  }
+}
+
+export const api = {
+  get: (path, query) => call("GET", path, { query }),
+  post,
+  patch: (path, body) => call("PATCH", path, { body }),
+  put: (path, body) => call("PUT", path, { body }),
+  remove: (path) => call("DELETE", path),
+};
+
+export async function signIn(username, password) {
+  const reply = await send("POST", "/auth/login", { body: { username, password } });
+  keep(reply);
+  return reply.user;
+}
+
+export async function signOut() {
+  const kept = current();
+  try {
+    if (kept) await send("POST", "/auth/logout", { body: { refreshToken: kept.refreshToken }, token: kept.accessToken });
+  } catch {
+    // Signing out here must work without the server; its token ends by itself.
+  }
+  forget();
+}

@@ -1,0 +1,153 @@
+// The live connection: one WebSocket at /ws for the page. Tells listeners what happens; never keeps state of the domain.
+import { signal } from "@preact/signals";
+import { refresh } from "./api.mjs";
+import { current, signedIn } from "./session.mjs";
+
+// "off" (nobody signed in), "connecting", "on".
+export const connection = signal("off");
+
+const PLATFORM = "platform";
+const listeners = new Set();
+const seen = new Map(); // project id → the last seq that was heard
+const wanted = new Map(); // project id → how many views want it
+const followed = new Map(); // task id → how many views want it
+let socket = null;
+let tries = 0;
+let retry = 0;
+let renewal = 0;
+
+// Calls listener({event, data, projectId, seq, at}) for each message. `resync` means: read the state again over REST.
+export function listen(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function tell(message) {
+  for (const listener of [...listeners]) listener(message);
+}
+
+function send(event, data) {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ event, data }));
+}
+
+function subscribe(projectId) {
+  const data = { projectId };
+  if (seen.has(projectId)) data.afterSeq = seen.get(projectId);
+  send("subscribe", data);
+}
+
+// Counts a wish for `id` and returns what ends it; says so to the server on the first and after the last.
+function want(wishes, id, begin, end) {
+  wishes.set(id, (wishes.get(id) || 0) + 1);
+  if (wishes.get(id) === 1 && connection.value === "on") begin(id);
+  return () => {
+    const left = wishes.get(id) - 1;
+    if (left > 0) return wishes.set(id, left);
+    wishes.delete(id);
+    if (connection.value === "on") end(id);
+  };
+}
+
+export const watchProject = (id) =>
+  want(wanted, id, subscribe, (gone) => {
+    seen.delete(gone);
+    send("unsubscribe", { projectId: gone });
+  });
+
+export const followTask = (id) =>
+  want(followed, id, (taskId) => send("follow", { taskId }), (taskId) => send("unfollow", { taskId }));
+
+function heard(text) {
+  const message = JSON.parse(text);
+  const projectId = message.projectId ?? message.data?.projectId;
+  if (message.event === "auth:ok") return ready();
+  if (message.event === "subscribed") {
+    const seq = message.data?.seq ?? message.seq;
+    // With afterSeq the missed events follow; without, this is where the live ones begin.
+    if (!seen.has(projectId) && Number.isInteger(seq)) seen.set(projectId, seq);
+    return;
+  }
+  if (message.event === "resync") {
+    seen.delete(projectId);
+    const seq = message.data?.seq ?? message.seq;
+    if (Number.isInteger(seq)) seen.set(projectId, seq);
+  } else if (Number.isInteger(message.seq)) {
+    if (message.seq <= (seen.get(projectId) ?? -1)) return;
+    seen.set(projectId, message.seq);
+  }
+  tell({ ...message, projectId });
+}
+
+function ready() {
+  const again = connection.value === "on";
+  connection.value = "on";
+  tries = 0;
+  scheduleRenewal();
+  if (again) return;
+  for (const projectId of wanted.keys()) subscribe(projectId);
+  for (const taskId of followed.keys()) send("follow", { taskId });
+  tell({ event: "connected", data: {} });
+}
+
+// A fresh token before the old one ends keeps the socket open.
+function scheduleRenewal() {
+  clearTimeout(renewal);
+  const left = (current()?.expiresAt ?? 0) - Date.now();
+  renewal = setTimeout(async () => {
+    const stale = current()?.accessToken;
+    try {
+      if (stale) await refresh(stale);
+    } catch {
+      return; // Signed out, or away: then the socket closes and connecting again says so.
+    }
+    send("auth", { token: current()?.accessToken });
+  }, Math.min(Math.max(left - 60_000, left / 2, 1000), 2 ** 31 - 1));
+}
+
+async function connect() {
+  clearTimeout(retry);
+  if (!signedIn.value || socket) return;
+  connection.value = "connecting";
+  const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
+  const mine = new WebSocket(url);
+  socket = mine;
+  mine.onopen = () => send("auth", { token: current()?.accessToken });
+  mine.onmessage = (event) => mine === socket && heard(event.data);
+  mine.onclose = (event) => mine === socket && lost(event.code);
+}
+
+async function lost(code) {
+  clearTimeout(renewal);
+  socket = null;
+  if (!signedIn.value) return (connection.value = "off");
+  connection.value = "connecting";
+  tries += 1;
+  if (code === 4401) {
+    try {
+      await refresh(current()?.accessToken);
+    } catch {
+      // Signed out by now, or the server is away: the next try tells.
+    }
+  }
+  const wait = Math.min(30_000, 500 * 2 ** Math.min(tries, 7)) * (0.5 + Math.random() / 2);
+  retry = setTimeout(connect, wait);
+}
+
+function close() {
+  clearTimeout(retry);
+  clearTimeout(renewal);
+  const old = socket;
+  socket = null;
+  connection.value = "off";
+  seen.clear();
+  old?.close();
+}
+
+signedIn.subscribe((yes) => (yes ? connect() : close()));
+window.addEventListener("online", () => {
+  tries = 0;
+  connect();
+});
+
+// agent:status of agents that belong to no project arrives here.
+watchProject(PLATFORM);

@@ -1,0 +1,122 @@
+// Hooks that read the API and keep what they read fresh while a view is open.
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { api } from "./api.mjs";
+import { followTask, listen, watchProject } from "./live.mjs";
+import { failed } from "./toasts.mjs";
+
+// Calls `act` once, shortly after the last of several live messages that `concerns` says yes to.
+export function useLive(concerns, act) {
+  const latest = useRef();
+  latest.current = { concerns, act };
+  useEffect(() => {
+    let timer = 0;
+    const end = listen((message) => {
+      if (message.event !== "resync" && message.event !== "connected" && !latest.current.concerns(message)) return;
+      // Not moved by later messages, so a busy project still shows something four times a second.
+      timer ||= setTimeout(() => {
+        timer = 0;
+        latest.current.act();
+      }, 250);
+    });
+    return () => {
+      clearTimeout(timer);
+      end();
+    };
+  }, []);
+}
+
+export const useProjectFeed = (projectId) => useEffect(() => (projectId ? watchProject(projectId) : undefined), [projectId]);
+export const useTaskLogs = (taskId) => useEffect(() => (taskId ? followTask(taskId) : undefined), [taskId]);
+
+// {value, error, reload}: value stays while it is read again; answers that come late for an earlier path are dropped.
+export function useRead(path, query = {}, { pause = false } = {}) {
+  const [state, setState] = useState({ path: null, value: null, error: null });
+  const asked = useRef(0);
+  const key = path + JSON.stringify(query);
+  const reload = useCallback(async () => {
+    if (!path || pause) return;
+    const mine = ++asked.current;
+    try {
+      const value = await api.get(path, query);
+      if (mine === asked.current) setState({ path: key, value, error: null });
+    } catch (error) {
+      if (mine === asked.current) setState((old) => ({ path: key, value: old.path === key ? old.value : null, error }));
+    }
+  }, [key, pause]);
+  useEffect(() => {
+    reload();
+    return () => {
+      asked.current += 1;
+    };
+  }, [reload]);
+  const fresh = state.path === key;
+  return { value: fresh ? state.value : null, error: fresh ? state.error : null, reload };
+}
+
+// A paged list: {items, error, hasMore, more, reload}; items is null until the first answer.
+export function usePages(path, name, query = {}) {
+  const [state, setState] = useState({ key: null, items: null, cursor: null, error: null });
+  const asked = useRef(0);
+  const shown = useRef(0);
+  const key = path + JSON.stringify(query);
+  const read = useCallback(
+    async (cursor) => {
+      if (!path) return;
+      const mine = ++asked.current;
+      // Read again, the list keeps its length as far as one page may reach.
+      const limit = cursor ? 50 : Math.min(200, Math.max(50, shown.current));
+      try {
+        const reply = await api.get(path, { ...query, limit, cursor });
+        if (mine !== asked.current) return;
+        setState((old) => {
+          const items = cursor && old.key === key ? [...old.items, ...reply[name]] : reply[name];
+          shown.current = items.length;
+          return { key, items, cursor: reply.nextCursor ?? null, error: null };
+        });
+      } catch (error) {
+        if (mine !== asked.current) return;
+        if (cursor) failed(error);
+        else setState((old) => (old.key === key && old.items ? old : { key, items: null, cursor: null, error }));
+      }
+    },
+    [key],
+  );
+  const reload = useCallback(() => read(null), [read]);
+  useEffect(() => {
+    shown.current = 0;
+    reload();
+    return () => {
+      asked.current += 1;
+    };
+  }, [reload]);
+  const fresh = state.key === key;
+  return {
+    items: fresh ? state.items : null,
+    error: fresh ? state.error : null,
+    hasMore: fresh && state.cursor !== null,
+    more: () => read(state.cursor),
+    reload,
+  };
+}
+
+// [busy, run]: run(act) keeps a second click away, shows what fails and returns whether it went well.
+export function useAct() {
+  const [busy, setBusy] = useState(false);
+  const going = useRef(false);
+  const run = async (act) => {
+    if (going.current) return false;
+    going.current = true;
+    setBusy(true);
+    try {
+      await act();
+      return true;
+    } catch (error) {
+      failed(error);
+      return false;
+    } finally {
+      going.current = false;
+      setBusy(false);
+    }
+  };
+  return [busy, run];
+}

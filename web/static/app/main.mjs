@@ -1,0 +1,8 @@
+// Starts the page: draws the shell once, everything else follows the signals.
+import { render } from "preact";
+import { html } from "./html.mjs";
+import { App } from "./views/shell.mjs";
+
+const root = document.getElementById("app");
+root.replaceChildren();
+render(html`<${App} />`, root);

@@ -1,0 +1,147 @@
+// A unified diff by diff2html, with comments beside its lines. One of two places that set HTML, through DOMPurify.
+import DOMPurify from "dompurify";
+import { render } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { html } from "../html.mjs";
+import { Loading } from "./controls.mjs";
+
+const SCRIPT = "/static/vendor/diff2html-3.4.56/diff2html.min.js";
+const MOST_CHARACTERS = 400_000;
+let loading = null;
+
+// diff2html is no module, and only who looks at a diff needs it.
+function diff2html() {
+  loading ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = SCRIPT;
+    script.onload = () => resolve(window.Diff2Html);
+    script.onerror = () => {
+      loading = null;
+      reject(new Error("The diff viewer could not be loaded. Reload the page."));
+    };
+    document.head.append(script);
+  });
+  return loading;
+}
+
+const OPTIONS = { outputFormat: "line-by-line", drawFileList: false, matching: "none", diffStyle: "word", colorScheme: "auto", rawTemplates: {} };
+
+function draw(library, patch) {
+  const files = library.parse(patch, OPTIONS);
+  const markup = library.html(files, OPTIONS);
+  const box = document.createElement("div");
+  box.innerHTML = DOMPurify.sanitize(markup, { FORBID_ATTR: ["style", "id", "href"], FORBID_TAGS: ["style", "input", "form", "a"] });
+  box.querySelectorAll(".d2h-file-wrapper").forEach((wrapper, index) => {
+    const file = files[index];
+    wrapper.dataset.path = file.isDeleted ? file.oldName : file.newName;
+    wrapper.querySelectorAll("tr").forEach((row) => {
+      const cell = row.querySelector("td.d2h-code-linenumber");
+      const line = Number(cell?.querySelector(".line-num2")?.textContent || cell?.querySelector(".line-num1")?.textContent);
+      if (line) row.dataset.line = line;
+      // Where a new line and a removed one share a number, comments stand at the new one.
+      if (line && cell.querySelector(".line-num2")?.textContent) row.dataset.side = "new";
+    });
+  });
+  return box;
+}
+
+function rowOf(box, path, line) {
+  const file = [...box.querySelectorAll(".d2h-file-wrapper")].find((wrapper) => wrapper.dataset.path === path);
+  const rows = file ? [...file.querySelectorAll(`tr[data-line="${Number(line)}"]`)] : [];
+  return rows.find((row) => row.dataset.side === "new") || rows[0] || null;
+}
+
+const Note = ({ comments, draft, write, drop }) => html`<div class="note">
+  ${comments.map((comment) => html`<div key=${comment.id} class="note-said"><b>${comment.author?.username || comment.author || "Someone"}</b> ${comment.body}</div>`)}
+  ${draft && html`<label><span class="sr">Comment on line ${draft.line} of ${draft.path}</span><textarea rows="2" data-testid="diff-comment" value=${draft.body}
+    placeholder="What should change here? It is sent with the rejection." onInput=${(event) => write(event.target.value)}></textarea></label>
+    <button type="button" class="button small ghost" onClick=${drop}>Remove</button>`}</div>`;
+
+// drafts: [{path, line, body}] being written; setDrafts is null where comments aren't to be added.
+export function Diff({ patch, comments, drafts, setDrafts }) {
+  const host = useRef();
+  const drawn = useRef(null);
+  const notes = useRef(new Map());
+  const [state, setState] = useState("loading");
+  const tooLong = patch.length > MOST_CHARACTERS;
+
+  useEffect(() => {
+    if (tooLong) return undefined;
+    let gone = false;
+    diff2html().then((library) => {
+      if (gone) return;
+      drawn.current = draw(library, patch);
+      notes.current.clear();
+      host.current.replaceChildren(drawn.current);
+      setState(`drawn ${patch.length} ${Date.now()}`);
+    }, (error) => !gone && setState(error.message));
+    return () => {
+      gone = true;
+    };
+  }, [patch]);
+
+  useEffect(() => {
+    const box = drawn.current;
+    if (!box) return;
+    box.classList.toggle("can-comment", !!setDrafts);
+    box.querySelectorAll("td.d2h-code-linenumber").forEach((cell) => {
+      if (setDrafts && cell.parentElement.dataset.line) {
+        cell.tabIndex = 0;
+        cell.setAttribute("role", "button");
+        cell.setAttribute("aria-label", `Comment on line ${cell.parentElement.dataset.line}`);
+      } else cell.removeAttribute("tabindex");
+    });
+    showNotes(box, notes.current, comments, drafts, setDrafts);
+  }, [state, comments, drafts, !setDrafts]);
+
+  const add = (event) => {
+    if (!setDrafts || event.target.closest(".note")) return;
+    if (event.type === "keydown" && event.key !== "Enter" && event.key !== " ") return;
+    if (event.type === "keydown" && !event.target.matches("td.d2h-code-linenumber")) return;
+    if (event.type === "click" && String(getSelection())) return;
+    const row = event.target.closest("tr[data-line]");
+    if (!row) return;
+    event.preventDefault();
+    const path = row.closest(".d2h-file-wrapper").dataset.path;
+    const line = Number(row.dataset.line);
+    if (!drafts.some((draft) => draft.path === path && draft.line === line)) setDrafts([...drafts, { path, line, body: "" }]);
+    requestAnimationFrame(() => requestAnimationFrame(() => rowOf(drawn.current, path, line)?.nextElementSibling?.querySelector("textarea")?.focus()));
+  };
+
+  if (tooLong) return html`<pre class="lines">${patch}</pre>`;
+  return html`<div class="diff" ref=${host} onClick=${add} onKeyDown=${add}>${state === "loading" && html`<${Loading} />`}</div>
+    ${!state.startsWith("drawn") && state !== "loading" && html`<p class="fault">${state}</p>`}`;
+}
+
+// Puts one row below each line that has comments or a draft, and takes away those that have none any more.
+function showNotes(box, notes, comments, drafts, setDrafts) {
+  const places = new Map();
+  const place = (path, line) => {
+    const key = `${path}\n${line}`;
+    if (!places.has(key)) places.set(key, { path, line, comments: [], draft: null });
+    return places.get(key);
+  };
+  for (const comment of comments) if (comment.path && comment.line) place(comment.path, comment.line).comments.push(comment);
+  for (const draft of setDrafts ? drafts : []) place(draft.path, draft.line).draft = draft;
+  for (const [key, cell] of notes) {
+    if (places.has(key)) continue;
+    render(null, cell);
+    cell.parentElement.remove();
+    notes.delete(key);
+  }
+  for (const [key, { path, line, comments: said, draft }] of places) {
+    if (!notes.has(key)) {
+      const below = rowOf(box, path, line);
+      if (!below) continue;
+      const row = document.createElement("tr");
+      const cell = document.createElement("td");
+      cell.colSpan = 2;
+      row.append(cell);
+      below.after(row);
+      notes.set(key, cell);
+    }
+    const others = drafts.filter((other) => other !== draft);
+    const write = (body) => setDrafts(drafts.map((other) => (other === draft ? { ...draft, body } : other)));
+    render(html`<${Note} comments=${said} draft=${draft} write=${write} drop=${() => setDrafts(others)} />`, notes.get(key));
+  }
+}

@@ -1,0 +1,48 @@
+// The projects that the caller may see, shared by the picker and the views.
+import { computed, signal } from "@preact/signals";
+import { api } from "./api.mjs";
+import { route } from "./routes.mjs";
+import { signedIn } from "./session.mjs";
+
+const CHOSEN = "aiworker.project";
+
+export const projects = signal(null);
+export const trouble = signal(null);
+
+// The project of the address, else the one looked at last, else the newest.
+export const projectId = computed(() => route.value.projectId || lastProject() || null);
+export const project = computed(() => projects.value?.find(({ id }) => id === projectId.value) ?? null);
+
+function lastProject() {
+  const known = projects.value || [];
+  const kept = sessionStorage.getItem(CHOSEN);
+  return (known.find(({ id }) => id === kept) || known[0])?.id;
+}
+
+export async function loadProjects() {
+  try {
+    const found = [];
+    let cursor;
+    do {
+      const reply = await api.get("/projects", { limit: 200, cursor });
+      found.push(...reply.projects);
+      cursor = reply.nextCursor;
+    } while (cursor);
+    projects.value = found;
+    trouble.value = null;
+  } catch (error) {
+    trouble.value = error;
+  }
+}
+
+// Takes a project as a reply gave it; a new one comes first.
+export function keepProject(fresh) {
+  const known = projects.value || [];
+  const at = known.findIndex(({ id }) => id === fresh.id);
+  projects.value = at < 0 ? [fresh, ...known] : known.map((old) => (old.id === fresh.id ? { ...old, ...fresh } : old));
+}
+
+route.subscribe(({ projectId: id }) => id && sessionStorage.setItem(CHOSEN, id));
+signedIn.subscribe((yes) => {
+  if (!yes) projects.value = null;
+});

@@ -1,0 +1,39 @@
+// Routes live behind `#`, so the server serves one page. route is what the views render.
+import { signal } from "@preact/signals";
+
+function parse() {
+  const parts = location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decode);
+  if (parts[0] === "projects" && parts[1] === "new") return { view: "project-new" };
+  if (parts[0] === "projects" && parts[1]) {
+    return { view: parts[2] || "tasks", projectId: parts[1], id: parts[3] || null };
+  }
+  return { view: parts[0] || "home", id: parts[1] || null };
+}
+
+function decode(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+export const route = signal(parse());
+
+window.addEventListener("hashchange", () => {
+  route.value = parse();
+});
+
+export function go(hash) {
+  location.hash = hash;
+}
+
+export const to = {
+  project: (id) => `#/projects/${id}/tasks`,
+  task: (projectId, id) => `#/projects/${projectId}/tasks/${id}`,
+  groups: (projectId) => `#/projects/${projectId}/groups`,
+  group: (projectId, id) => `#/projects/${projectId}/groups/${id}`,
+  deployments: (projectId) => `#/projects/${projectId}/deployments`,
+  settings: (projectId) => `#/projects/${projectId}/settings`,
+  agent: (id) => `#/agents/${id}`,
+};

@@ -1,0 +1,53 @@
+// Who is signed in. The only module that touches localStorage: no other code sees where the tokens are kept.
+import { signal } from "@preact/signals";
+
+const KEY = "aiworker.session";
+const RANK = { viewer: 0, member: 1, maintainer: 2, admin: 3 };
+
+// The tokens as kept: {accessToken, refreshToken, expiresAt (ms)}, or null.
+let tokens = read();
+
+// The caller ({id, username, role}); null while nobody is signed in or it isn't known yet.
+export const user = signal(null);
+export const signedIn = signal(tokens !== null);
+
+function read() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEY));
+    return kept && kept.accessToken && kept.refreshToken ? kept : null;
+  } catch {
+    return null;
+  }
+}
+
+export const current = () => tokens;
+
+// Reads what another tab may have kept since: it may have rotated the refresh token.
+export function reread() {
+  tokens = read();
+  signedIn.value = tokens !== null;
+  return tokens;
+}
+
+export function keep({ accessToken, refreshToken, expiresIn }) {
+  tokens = { accessToken, refreshToken, expiresAt: Date.now() + (expiresIn || 900) * 1000 };
+  localStorage.setItem(KEY, JSON.stringify(tokens));
+  signedIn.value = true;
+}
+
+export function forget() {
+  tokens = null;
+  localStorage.removeItem(KEY);
+  user.value = null;
+  signedIn.value = false;
+}
+
+// True when the caller's role is at least this one. The server decides; this only hides what it would refuse.
+export const may = (role) => RANK[user.value?.role] >= RANK[role];
+
+window.addEventListener("storage", (event) => {
+  if (event.key === KEY || event.key === null) {
+    reread();
+    if (!tokens) user.value = null;
+  }
+});

@@ -1,0 +1,82 @@
+// The board's tasks: pages of each state over REST, then kept right by events. Other views read one task by themselves.
+import { signal } from "@preact/signals";
+import { api } from "./api.mjs";
+import { failed } from "./toasts.mjs";
+
+const PAGE = 50;
+
+// Map of task id → task, for the project that the board shows; null until the first answer.
+export const tasks = signal(null);
+// state → the cursor of its next page; absent when all of it is here.
+export const cursors = signal({});
+export const trouble = signal(null);
+
+let shown = { projectId: null, q: "" };
+let asked = 0;
+let dirty = new Set();
+let timer = 0;
+
+const put = (fresh) => {
+  const all = new Map(tasks.value || []);
+  for (const task of fresh) all.set(task.id, { ...all.get(task.id), ...task });
+  tasks.value = all;
+};
+
+// Reads the first page of each state. Repeating it is safe: the last call wins.
+export async function loadBoard(projectId, q, states) {
+  const mine = ++asked;
+  if (projectId !== shown.projectId || q !== shown.q) tasks.value = null;
+  shown = { projectId, q };
+  dirty = new Set();
+  try {
+    const replies = await Promise.all(states.map((state) => api.get("/tasks", { projectId, state, q, limit: PAGE })));
+    if (mine !== asked) return;
+    tasks.value = new Map(replies.flatMap((reply) => reply.tasks).map((task) => [task.id, task]));
+    cursors.value = Object.fromEntries(states.map((state, at) => [state, replies[at].nextCursor]).filter(([, cursor]) => cursor));
+    trouble.value = null;
+  } catch (error) {
+    if (mine === asked) trouble.value = error;
+  }
+}
+
+export async function loadMore(state) {
+  const mine = asked;
+  const { projectId, q } = shown;
+  const reply = await api.get("/tasks", { projectId, state, q, limit: PAGE, cursor: cursors.value[state] });
+  if (mine !== asked) return;
+  put(reply.tasks);
+  const { [state]: _, ...rest } = cursors.value;
+  cursors.value = reply.nextCursor ? { ...rest, [state]: reply.nextCursor } : rest;
+}
+
+export function keepTask(task) {
+  if (task.projectId === shown.projectId && tasks.value) put([task]);
+}
+
+// Takes one live message: moves the card at once, then reads what else changed. `again` reads the whole board.
+export function heardOfTask(message, again) {
+  const id = message.data?.taskId;
+  if (!id || message.projectId !== shown.projectId || !tasks.value) return;
+  const known = tasks.value.get(id);
+  if (message.event === "task:status_changed" && known) put([{ id, state: message.data.newState }]);
+  // A search's hits are the server's to say.
+  if (!known && shown.q) return;
+  dirty.add(id);
+  timer ||= setTimeout(() => {
+    timer = 0;
+    readDirty(again);
+  }, 150);
+}
+
+async function readDirty(again) {
+  const ids = [...dirty];
+  dirty = new Set();
+  if (ids.length > 12) return again();
+  const mine = asked;
+  try {
+    const replies = await Promise.all(ids.map((id) => api.get(`/tasks/${id}`).catch((error) => (error.status === 404 ? null : Promise.reject(error)))));
+    if (mine === asked) put(replies.filter(Boolean).map(({ task }) => task));
+  } catch (error) {
+    failed(error);
+  }
+}

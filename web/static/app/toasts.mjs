@@ -1,0 +1,23 @@
+// Short messages at the edge of the page: what failed, in the server's words, and what was done.
+import { signal } from "@preact/signals";
+
+export const toasts = signal([]);
+let next = 1;
+
+export function dismiss(id) {
+  toasts.value = toasts.value.filter((toast) => toast.id !== id);
+}
+
+function show(kind, text, link = null) {
+  const id = next++;
+  toasts.value = [...toasts.value.filter((toast) => toast.text !== text).slice(-3), { id, kind, text, link }];
+  setTimeout(() => dismiss(id), kind === "bad" ? 9000 : 4000);
+}
+
+export const told = (text, link) => show("good", text, link);
+
+export function failed(error) {
+  if (error?.status === 401) return;
+  if (error?.status === undefined) console.error(error);
+  show("bad", error?.message || String(error));
+}

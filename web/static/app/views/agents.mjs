@@ -1,0 +1,61 @@
+// The agents: who is there, what each is doing, and taking one out of service.
+import { useState } from "preact/hooks";
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { useLive, usePages, useRead } from "../loading.mjs";
+import { Badge, Button, Confirm, Empty, Listing, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
+import { go, route, to } from "../routes.mjs";
+import { may } from "../session.mjs";
+import { clock, exact, shortId } from "../words.mjs";
+
+const isAgentStatus = ({ event }) => event === "agent:status";
+// A task's page opens by its id alone: the agent's list doesn't say the project.
+const openTask = async (id) => {
+  const { task } = await api.get(`/tasks/${id}`);
+  go(to.task(task.projectId, id));
+};
+
+export function Agents() {
+  const pages = usePages("/agents", "agents");
+  useLive(isAgentStatus, pages.reload);
+  return html`<${Page} title="Agents" lead="Who does the work. Each takes up the tasks whose required capabilities it has.">
+    <${Listing} pages=${pages} empty=${html`<${Empty} title="No agent has registered">Start one on this machine, or make an enrolment token${may("admin") ? html` under <a href="#/admin">Users and enrolment</a>` : ""} and let one register from elsewhere.<//>`}>
+      <div class="table-wrap"><table><thead><tr><th>Agent</th><th>Status</th><th>Capabilities</th><th>Current task</th><th>Done</th><th>Last heartbeat</th></tr></thead><tbody>
+      ${pages.items?.map((agent) => html`<tr key=${agent.id} data-testid="agents-row" data-agent-id=${agent.id} data-status=${agent.status}>
+        <td><a href=${to.agent(agent.id)}><b>${agent.podName}</b></a><small>${agent.id} · ${agent.driver} ${agent.version}</small></td><td><${Badge} word=${agent.status} /></td>
+        <td>${(agent.capabilities || []).map((one) => html`<span key=${one} class="chip">${one}</span>`)}</td>
+        <td>${agent.currentTaskId ? html`<${Button} small kind="ghost" act=${() => openTask(agent.currentTaskId)}>${shortId(agent.currentTaskId)}<//>` : html`<span class="muted">None</span>`}</td>
+        <td>${agent.tasksCompleted}</td><td><${Time} at=${agent.lastHeartbeat} /></td></tr>`)}</tbody></table></div><//><//>`;
+}
+
+export function Agent({ id }) {
+  const { value, error, reload } = useRead(`/agents/${id}`);
+  const [level, setLevel] = useState("");
+  const logs = useRead(`/agents/${id}/logs`, { limit: 200, level });
+  const [removing, setRemoving] = useState(false);
+  useLive((message) => isAgentStatus(message) && message.data?.agentId === id, () => {
+    reload();
+    logs.reload();
+  });
+  const agent = value?.agent;
+  if (error && !agent) return html`<${Page} title="Agent"><${Trouble} error=${error} again=${reload} /><//>`;
+  if (!agent) return html`<${Loading} />`;
+  const drain = async () => {
+    await api.post(`/agents/${id}/drain`);
+    await reload();
+  };
+  const actions = may("admin") && html`${["idle", "busy", "starting", "offline"].includes(agent.status) && html`<${Button} act=${drain} testid="agent-drain" title="It finishes what it has and takes nothing more">Drain<//>`}
+    <button type="button" class="button ghost" onClick=${() => setRemoving(true)}>Remove</button>`;
+  return html`<${Page} title=${html`${agent.podName} <${Badge} word=${agent.status} />`} lead=${html`<a href="#/agents">Agents</a> · ${agent.id}`} actions=${actions}>
+    <dl class="facts"><dt>Driver</dt><dd>${agent.driver} ${agent.version}</dd><dt>Capabilities</dt><dd>${(agent.capabilities || []).map((one) => html`<span key=${one} class="chip">${one}</span>`)}</dd>
+      <dt>Current task</dt><dd>${agent.currentTaskId ? html`<${Button} small act=${() => openTask(agent.currentTaskId)}>Open ${shortId(agent.currentTaskId)}<//>` : html`<span class="muted">None</span>`}</dd>
+      <dt>Tasks done</dt><dd>${agent.tasksCompleted}</dd><dt>Last heartbeat</dt><dd><${Time} at=${agent.lastHeartbeat} /></dd></dl>
+    <section><div class="section-head"><h2>Log</h2><span class="actions"><label><span class="sr">Level</span><select value=${level} onChange=${(event) => setLevel(event.target.value)}><option value="">Every level</option>${["debug", "info", "warn", "error"].map((one) => html`<option key=${one} value=${one}>${one}</option>`)}</select></label>
+      <${Button} small act=${logs.reload}>Read again<//></span></div>
+      ${logs.error ? html`<${Trouble} error=${logs.error} again=${logs.reload} />` : !logs.value ? html`<${Loading} />` : logs.value.logs.length ? html`<div class="log-box" tabindex="0"><ol class="log">${logs.value.logs.map((one, at) => html`<li key=${at} class=${`entry log ${one.level === "error" ? "erro" : one.level.startsWith("warn") ? "warn" : ""}`}>
+        <time datetime=${one.at} title=${exact(one.at)}>${clock(one.at)}</time><pre>${one.message}</pre></li>`)}</ol></div>` : html`<p class="muted">It has logged nothing${level ? " at this level" : ""}.</p>`}</section>
+    ${removing && html`<${Confirm} title="Remove this agent?" verb="Remove" act=${async () => {
+      await api.remove(`/agents/${id}`);
+      if (route.value.view === "agents") go("#/agents");
+    }} close=${() => setRemoving(false)}>What it works on is given to another agent. To let it finish first, drain it.<//>`}<//>`;
+}

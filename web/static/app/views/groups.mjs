@@ -1,0 +1,59 @@
+// A project's task groups, and making one out of approved tasks.
+import { useState } from "preact/hooks";
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { useLive, usePages } from "../loading.mjs";
+import { Badge, Dialog, Empty, Fault, Field, Icon, Listing, Loading, Page, SelectField, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
+import { project } from "../projects.mjs";
+import { go, to } from "../routes.mjs";
+import { may } from "../session.mjs";
+import { sha } from "../words.mjs";
+
+export const groupTitle = (group) => group.name || group.stagingBranch?.replace(/^release\//, "") || "Group";
+
+export function Groups() {
+  const { id: projectId } = project.value;
+  const pages = usePages("/task-groups", "taskGroups", { projectId });
+  const [making, setMaking] = useState(false);
+  useLive(({ event }) => event === "task-group:status_changed", pages.reload);
+  const actions = may("maintainer") && html`<button type="button" class="button primary" data-testid="group-new" onClick=${() => setMaking(true)}><${Icon} name="plus" />New group</button>`;
+  return html`<${Page} title="Groups" lead="Approved tasks that are merged, tested and delivered together." actions=${actions}>
+    <${Listing} pages=${pages} empty=${html`<${Empty} title="No groups yet">Once tasks are approved, put them into a group: the platform merges and tests them together, and takes them to staging and to production.<//>`}>
+      <ul class="rows">${pages.items?.map((group) => html`<li key=${group.id}><a class="row" href=${to.group(projectId, group.id)} data-testid="group-row" data-group-id=${group.id}>
+        <span class="row-main"><b>${groupTitle(group)}</b><code>${group.stagingBranch}</code></span>
+        <${Badge} word=${group.status} />${group.problems?.length > 0 && html`<span class="chip bad">${group.problems.length} taken out</span>`}
+        <span class="muted">${group.taskIds.length} ${group.taskIds.length === 1 ? "task" : "tasks"}</span><code>${sha(group.headSha)}</code><${Time} at=${group.createdAt} /></a></li>`)}</ul><//>
+    ${making && html`<${NewGroup} projectId=${projectId} close=${() => setMaking(false)} />`}<//>`;
+}
+
+function NewGroup({ projectId, close }) {
+  const pages = usePages("/tasks", "tasks", { projectId, state: "approved" });
+  const [left, setLeft] = useState(new Set());
+  const form = useForm({ name: "", notes: "", targetBranch: "staging" });
+  // Listed newest first; the order of the ids is the order of merging.
+  const approved = [...(pages.items || [])].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const chosen = approved.filter(({ id }) => !left.has(id));
+  const toggle = (id) => {
+    const next = new Set(left);
+    if (!next.delete(id)) next.add(id);
+    setLeft(next);
+  };
+  const create = form.submit(async ({ name, notes, targetBranch }) => {
+    const body = { projectId, taskIds: chosen.map(({ id }) => id), targetBranch };
+    if (name.trim()) body.name = name.trim();
+    if (notes.trim()) body.notes = notes.trim();
+    const { taskGroup } = await api.post("/task-groups", body);
+    go(to.group(projectId, taskGroup.id));
+  });
+  if (pages.error) return html`<${Dialog} title="New group" close=${close}><${Trouble} error=${pages.error} again=${pages.reload} /><//>`;
+  return html`<${Dialog} title="New group" close=${close} wide><form onSubmit=${create}>
+    <${Field} label="Approved tasks" hint="Merged in this order, oldest first. One that is in another group is refused." control=${(id) => html`<div class="choices" id=${id} role="group" aria-label="Approved tasks">
+      ${!pages.items ? html`<${Loading} />` : approved.length ? approved.map((task) => html`<label key=${task.id} class="check" data-testid="group-task" data-task-id=${task.id}>
+        <input type="checkbox" checked=${!left.has(task.id)} onChange=${() => toggle(task.id)} /><span>${task.title}<small>${task.branchName}</small></span></label>`) : html`<p class="muted">No task is approved. Approve some on the board first.</p>`}
+      ${pages.hasMore && html`<button type="button" class="button more" onClick=${pages.more}>Load more</button>`}</div>`} />
+    <div class="pair"><${TextField} label="Name" name="name" form=${form} testid="group-name" placeholder="Sprint 12" hint="Names the release branch." />
+    <${SelectField} label="Take it to" name="targetBranch" form=${form} testid="group-target" options=${[["staging", "Staging: I say when"], ["production", "Production: to staging by itself"]]} hint="Production is always a person's call." /></div>
+    <${TextField} label="Notes" name="notes" form=${form} testid="group-notes" rows="3" />
+    <${Fault} form=${form} /><footer><button type="button" class="button" onClick=${close}>Cancel</button>
+    <button class="button primary" data-testid="group-create" disabled=${form.busy || !chosen.length}>Create group of ${chosen.length}</button></footer></form><//>`;
+}

@@ -1,0 +1,70 @@
+// The fields of a project, shared by making one and changing it: how a draft of text becomes the API's body.
+import { html } from "../html.mjs";
+import { CheckField, TextField } from "../parts/controls.mjs";
+
+const TEXTS = ["name", "description", "dockerImage", "cpuLimit", "memoryLimit", "startCommand", "testCommand", "healthPath", "agentInstructions"];
+const NUMBERS = ["replicas", "port", "previewTtlHours", "maxParallelTasks"];
+const FLAGS = ["restricted", "separateApprover"];
+const PLACES = ["preview", "staging", "production"];
+const LIMITS = ["maxCostUsd", "maxTokens", "maxMinutes"];
+
+const variables = (text) => Object.fromEntries(text.split("\n").map((line) => line.trim()).filter(Boolean).map((line) => {
+  const at = line.indexOf("=");
+  return at < 0 ? [line, ""] : [line.slice(0, at).trim(), line.slice(at + 1)];
+}));
+
+export function draftOf(project = {}) {
+  const draft = { importUrl: "", defaultBranch: project.defaultBranch || "", secretEnvVars: "" };
+  for (const name of TEXTS) draft[name] = project[name] ?? "";
+  for (const name of NUMBERS) draft[name] = project[name] ?? "";
+  for (const name of FLAGS) draft[name] = !!project[name];
+  for (const place of PLACES) draft[`healthSeconds.${place}`] = project.healthSeconds?.[place] ?? "";
+  for (const limit of LIMITS) draft[`limits.${limit}`] = project.limits?.[limit] ?? "";
+  draft.envVars = Object.entries(project.envVars || {}).map(([name, value]) => `${name}=${value}`).join("\n");
+  draft.forbiddenPaths = (project.forbiddenPaths || []).join("\n");
+  return draft;
+}
+
+const number = (text) => (text === "" || text === null ? undefined : Number(text));
+
+function nested(draft, prefix, names) {
+  const pairs = names.map((name) => [name, number(draft[`${prefix}.${name}`])]).filter(([, value]) => value !== undefined);
+  return pairs.length ? Object.fromEntries(pairs) : undefined;
+}
+
+// Only what was filled in or differs from `before`; an empty text is sent only where there was one.
+export function bodyOf(draft, before) {
+  const body = {};
+  const set = (name, value, old) => {
+    if (value !== undefined && JSON.stringify(value) !== JSON.stringify(old)) body[name] = value;
+  };
+  for (const name of TEXTS) set(name, name === "agentInstructions" ? draft[name] : draft[name].trim(), before[name]);
+  for (const name of NUMBERS) set(name, number(draft[name]), number(before[name]));
+  for (const name of FLAGS) set(name, draft[name], before[name]);
+  set("healthSeconds", nested(draft, "healthSeconds", PLACES), nested(before, "healthSeconds", PLACES));
+  set("limits", nested(draft, "limits", LIMITS), nested(before, "limits", LIMITS));
+  set("envVars", variables(draft.envVars), variables(before.envVars));
+  set("forbiddenPaths", draft.forbiddenPaths.split("\n").map((path) => path.trim()).filter(Boolean), before.forbiddenPaths.split("\n").filter(Boolean));
+  for (const name of ["importUrl", "defaultBranch"]) set(name, draft[name].trim(), before[name]);
+  if (draft.secretEnvVars.trim()) body.secretEnvVars = variables(draft.secretEnvVars);
+  return body;
+}
+
+const Count = (props) => html`<${TextField} type="number" min="0" ...${props} />`;
+
+export const RunFields = ({ form }) => html`<div class="pair">
+    <${TextField} label="Start command" name="startCommand" form=${form} testid="project-start-command" placeholder="python3 -m http.server $PORT" hint="Runs a version; PORT says where to listen." />
+    <${TextField} label="Test command" name="testCommand" form=${form} testid="project-test-command" placeholder="python3 -m unittest" hint="Run by the platform on every commit an agent finishes." /></div>
+  <div class="triple">${PLACES.map((place) => html`<${Count} key=${place} label=${`Healthy for, ${place}`} name=${`healthSeconds.${place}`} form=${form} testid=${`project-health-${place}`} placeholder=${{ preview: "0", staging: "10", production: "30" }[place]} hint="Seconds" />`)}</div>`;
+
+export const MoreFields = ({ form, secrets = [] }) => html`
+  <div class="pair"><${TextField} label="Environment variables" name="envVars" form=${form} rows="4" placeholder="NAME=value" hint="One a line." spellcheck=${false} />
+    <${TextField} label="Secret variables" name="secretEnvVars" form=${form} rows="4" placeholder="NAME=value" spellcheck=${false} hint=${secrets.length ? `Set: ${secrets.join(", ")}. What is written here replaces them.` : "One a line. Never shown again."} /></div>
+  <div class="triple"><${TextField} label="Health path" name="healthPath" form=${form} placeholder="/" /><${Count} label="Port" name="port" form=${form} /><${Count} label="Replicas" name="replicas" form=${form} placeholder="1" /></div>
+  <div class="triple"><${TextField} label="Image" name="dockerImage" form=${form} placeholder="node:20-alpine" /><${TextField} label="CPU limit" name="cpuLimit" form=${form} placeholder="1000m" /><${TextField} label="Memory limit" name="memoryLimit" form=${form} placeholder="1Gi" /></div>
+  <div class="pair"><${Count} label="Tasks at once" name="maxParallelTasks" form=${form} hint="Empty: as many as there are agents." /><${Count} label="Previews live for" name="previewTtlHours" form=${form} placeholder="72" hint="Hours" /></div>
+  <div class="triple"><${Count} label="Most cost a task" name="limits.maxCostUsd" form=${form} step="0.01" hint="US dollars" /><${Count} label="Most tokens a task" name="limits.maxTokens" form=${form} /><${Count} label="Most minutes a task" name="limits.maxMinutes" form=${form} /></div>
+  <${TextField} label="Instructions for the agents" name="agentInstructions" form=${form} rows="4" hint="Given with every task of this project." />
+  <${TextField} label="Forbidden paths" name="forbiddenPaths" form=${form} rows="3" hint="One a line. Work that touches them is refused." spellcheck=${false} />
+  <${CheckField} label="Restricted" hint="Only its members and admins see it." name="restricted" form=${form} />
+  <${CheckField} label="Separate approver" hint="Whoever created a task may not approve it." name="separateApprover" form=${form} />`;

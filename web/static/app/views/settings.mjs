@@ -1,0 +1,76 @@
+// A project's settings, its members, and its end.
+import { useState } from "preact/hooks";
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { usePages, useRead } from "../loading.mjs";
+import { Badge, Button, Confirm, Empty, Fault, Loading, OutLink, Page, SelectField, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
+import { keepProject, loadProjects, project } from "../projects.mjs";
+import { go } from "../routes.mjs";
+import { may } from "../session.mjs";
+import { told } from "../toasts.mjs";
+import { say } from "../words.mjs";
+import { ROLE_OPTIONS } from "./admin.mjs";
+import { bodyOf, draftOf, MoreFields, RunFields } from "./project-form.mjs";
+
+export function ProjectSettings() {
+  const { value, error, reload } = useRead(`/projects/${project.value.id}`);
+  const [ending, setEnding] = useState(false);
+  const one = value?.project;
+  if (error && !one) return html`<${Page} title="Settings"><${Trouble} error=${error} again=${reload} /><//>`;
+  if (!one) return html`<${Loading} />`;
+  const status = project.value.status || one.status;
+  const retry = async () => keepProject((await api.post(`/projects/${one.id}/retry`)).project);
+  const remove = async () => {
+    await api.remove(`/projects/${one.id}`);
+    told("The project is being deleted.");
+    await loadProjects();
+    go("#/");
+  };
+  return html`<${Page} title=${html`${one.name} <${Badge} word=${status} testid="project-status" />`} lead="Settings take effect with the next deployment."
+    actions=${status === "failed" && may("maintainer") && html`<${Button} kind="primary" act=${retry}>Try again<//>`}>
+    ${one.error && html`<p class="banner bad">${one.error}</p>`}
+    <dl class="facts"><dt>Repository</dt><dd><${OutLink} href=${one.giteaRepoUrl}>${one.giteaRepoUrl}<//></dd><dt>Namespace</dt><dd><code>${one.k8sNamespace}</code></dd><dt>Default branch</dt><dd><code>${one.defaultBranch}</code></dd><dt>Created</dt><dd><${Time} at=${one.createdAt} /></dd></dl>
+    ${may("maintainer") ? html`<${Form} key=${one.id} of=${one} /><${Members} id=${one.id} restricted=${one.restricted} />
+      <section class="danger-zone"><h2>Delete</h2><p class="muted">Removes its repository, previews, staging and production, and every task.</p><button type="button" class="button danger" data-testid="project-delete" onClick=${() => setEnding(true)}>Delete project…</button></section>`
+      : html`<${Empty} title="Only maintainers change these">Ask a maintainer or an admin.<//>`}
+    ${ending && html`<${Confirm} title=${`Delete ${one.name}?`} verb="Delete for good" typed=${one.name} testid="project-delete-confirm" act=${remove} close=${() => setEnding(false)}>Its repository, its deployments and everything written in it go. This can't be undone.<//>`}<//>`;
+}
+
+function Form({ of }) {
+  const [before, setBefore] = useState(draftOf(of));
+  const form = useForm(before);
+  const save = form.submit(async (draft) => {
+    const body = bodyOf({ ...draft, importUrl: "", defaultBranch: before.defaultBranch }, before);
+    if (!Object.keys(body).length) return told("Nothing has changed.");
+    const { project: fresh } = await api.patch(`/projects/${of.id}`, body);
+    keepProject(fresh);
+    setBefore({ ...draft, secretEnvVars: "" });
+    form.change("secretEnvVars", "");
+    told("Saved.");
+  });
+  const secrets = Array.isArray(of.secretEnvVars) ? of.secretEnvVars : Object.keys(of.secretEnvVars || {});
+  return html`<section><h2>Settings</h2><form class="sheet" onSubmit=${save}><${TextField} label="Name" name="name" form=${form} required maxlength="100" /><${TextField} label="Description" name="description" form=${form} rows="2" />
+    <${RunFields} form=${form} /><${MoreFields} form=${form} secrets=${secrets} /><${Fault} form=${form} /><footer><button class="button primary" data-testid="project-save" disabled=${form.busy}>Save</button></footer></form></section>`;
+}
+
+function Members({ id, restricted }) {
+  const { value, error, reload } = useRead(`/projects/${id}/members`);
+  // Only an admin may list the users; a maintainer names one by id.
+  const users = usePages(may("admin") ? "/users" : null, "users");
+  const form = useForm({ userId: "", role: "member" });
+  const add = form.submit(async ({ userId, role }) => {
+    await api.put(`/projects/${id}/members/${encodeURIComponent(userId.trim())}`, { role });
+    form.reset();
+    await reload();
+  });
+  const members = value?.members || [];
+  const others = (users.items || []).filter((one) => !members.some(({ userId }) => userId === one.id));
+  const drop = (userId) => async () => {
+    await api.remove(`/projects/${id}/members/${userId}`);
+    await reload();
+  };
+  return html`<section><h2>Members</h2><p class="muted">${restricted ? "Only these and admins see this project." : "Everybody sees this project. A member's role here counts when it is restricted."}</p>
+    ${error ? html`<${Trouble} error=${error} again=${reload} />` : !value ? html`<${Loading} />` : html`<ul class="rows">${members.map((one) => html`<li key=${one.userId} class="row"><span class="row-main"><b>${one.username}</b></span><span class="chip">${say(one.role)}</span><${Button} small kind="ghost" act=${drop(one.userId)}>Remove<//></li>`)}</ul>
+      <form class="inline" onSubmit=${add}>${may("admin") ? html`<${SelectField} label="User" name="userId" form=${form} required options=${[["", "Choose…"], ...others.map((one) => [one.id, one.username])]} />` : html`<${TextField} label="User id" name="userId" form=${form} required />`}
+      <${SelectField} label="Role" name="role" form=${form} options=${ROLE_OPTIONS.slice(0, 3)} /><button class="button" disabled=${form.busy || !form.draft.userId}>Add</button></form><${Fault} form=${form} />`}</section>`;
+}

@@ -1,0 +1,80 @@
+// How the API's words, times and ids are said to a person. No state but the clock.
+import { signal } from "@preact/signals";
+
+export const TASK_STATES = [
+  ["backlog", "Backlog"],
+  ["in_progress", "In progress"],
+  ["needs_input", "Needs input"],
+  ["ready_to_test", "Ready to test"],
+  ["approved", "Approved"],
+  ["staging", "Staging"],
+  ["production", "Production"],
+];
+export const ENDED_STATES = [
+  ["failed", "Failed"],
+  ["cancelled", "Cancelled"],
+];
+export const PRIORITIES = ["urgent", "high", "medium", "low"];
+
+const NAMES = new Map([...TASK_STATES, ...ENDED_STATES]);
+
+export function say(word) {
+  if (!word) return "";
+  if (NAMES.has(word)) return NAMES.get(word);
+  const text = String(word).replace(/[_-]/g, " ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+// What a state means for the eye: quiet, busy, ask, good, done or bad.
+const TONES = {
+  quiet: ["backlog", "pending", "cancelled", "superseded", "offline", "queued", "draining", "ended", "skipped"],
+  busy: ["in_progress", "provisioning", "merging", "deploying_staging", "deploying_production", "busy", "running", "starting", "preparing", "ready", "deleting", "working", "verifying"],
+  ask: ["needs_input", "ready_to_test", "waiting", "rolled_back", "conflict"],
+  good: ["approved", "merged", "staging", "active", "completed", "passed", "idle", "done", "answered"],
+  done: ["production"],
+  bad: ["failed", "error", "lost"],
+};
+const TONE = new Map(Object.entries(TONES).flatMap(([tone, words]) => words.map((word) => [word, tone])));
+export const tone = (word) => TONE.get(word) || "quiet";
+
+// Read in a render, it makes relative times move on by themselves.
+export const now = signal(Date.now());
+setInterval(() => {
+  now.value = Date.now();
+}, 15_000);
+
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "narrow" });
+const STEPS = [["year", 31_536_000], ["month", 2_592_000], ["day", 86_400], ["hour", 3600], ["minute", 60]];
+
+export function ago(at) {
+  const seconds = Math.round((Date.parse(at) - Math.max(now.value, Date.now())) / 1000);
+  if (Number.isNaN(seconds)) return "";
+  for (const [unit, size] of STEPS) {
+    if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
+  }
+  return seconds > 5 ? relative.format(seconds, "second") : "just now";
+}
+
+export const exact = (at) => (at ? new Date(at).toLocaleString() : "");
+export const clock = (at) => (at ? new Date(at).toLocaleTimeString([], { hour12: false }) : "");
+// The last 8 hex digits of an id: the first ones are a clock and look alike.
+export const shortId = (id) => (id ? String(id).replaceAll("-", "").slice(-8) : "");
+export const sha = (commit) => (commit ? commit.slice(0, 8) : "");
+export const lines = (text) => text.split(/[\n,]/).map((part) => part.trim()).filter(Boolean);
+
+export function actorName(actor) {
+  if (!actor) return "the platform";
+  if (typeof actor === "object") return actor.username || actor.name || actor.id || "the platform";
+  return /^[0-9a-f]{8}-/.test(actor) ? shortId(actor) : actor;
+}
+export const idOf = (thing) => (thing && typeof thing === "object" ? thing.id : thing);
+
+// Only a web address becomes a link; anything else (javascript:, data:) stays text.
+export function webUrl(text) {
+  try {
+    const url = new URL(text);
+    return url.protocol === "http:" || url.protocol === "https:" ? url.href : null;
+  } catch {
+    return null;
+  }
+}
