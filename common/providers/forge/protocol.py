@@ -216,3 +216,6 @@ class Forge(Protocol):
 
     def read_source(self, repository: Repository) -> Source:
         """Where the runtime clones from."""
+
+    def read_clone_url(self, repository: Repository) -> str:
+        """The http(s) address an agent clones from and pushes to, with a credential of its own. Holds no secret."""

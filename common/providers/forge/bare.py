@@ -1,0 +1,325 @@
+"""The local forge: bare repositories in a directory, worked on by git's plumbing.
+
+Everything it knows is on disk, in `<root>/<owner>/<name>.git` and in that repository's directory `aiworker`, so any
+number of processes may use it at once; a ref moves by compare-and-swap, a record is replaced whole. It serves nothing
+by itself: `web.git_http` does that. It never runs a hook, and never checks a file out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from common.errors import ProviderRefused, ProviderUnavailable
+from common.names import OWNER_PATTERN
+from common.providers.forge import credentials, git, history, pulls, repositories
+from common.providers.forge.diffs import read_diff
+from common.providers.forge.protocol import (
+    Comment,
+    Credential,
+    Diff,
+    MergeConflict,
+    Merged,
+    PullRequest,
+    PullState,
+    Repository,
+    RepositoryState,
+    Source,
+)
+
+_OLDEST_GIT = (2, 38)
+
+
+class BareForge:
+    """The Forge protocol on this machine's disk. Its methods promise what the protocol says.
+
+    public_url: what people's links start with. internal_url: where agents on this machine reach the same server.
+    import_allow: see `import_address`.
+    """
+
+    def __init__(self, root: Path, *, public_url: str, internal_url: str, import_allow: tuple[str, ...]) -> None:
+        self._root = root
+        self._public_url = public_url.rstrip("/")
+        self._internal_url = internal_url.rstrip("/")
+        self._import_allow = import_allow
+
+    def ping(self) -> None:
+        try:
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ProviderUnavailable(f"{self._root} can't be made: {error.strerror}") from error
+        if not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):
+            raise ProviderUnavailable(f"{self._root} can't be written")
+        version = git.run(None, "version").line
+        found = re.search(r"(\d+)\.(\d+)", version)
+        if found is None or (int(found[1]), int(found[2])) < _OLDEST_GIT:
+            raise ProviderUnavailable(f"{version} is too old; install git 2.38 or newer")
+
+    # Repositories
+
+    def ensure_repository(
+        self, repository: Repository, *, default_branch: str, description: str, import_url: str | None
+    ) -> RepositoryState:
+        git.branch_ref(default_branch)
+        path = self._place(repository)
+        # Most often it is there already; then nobody has to wait for the lock.
+        if not path.is_dir() or history.read_ref(path, repositories.head_ref(path)) is None:
+            with repositories.building(path):
+                if not path.is_dir():
+                    repositories.create(
+                        path,
+                        repository,
+                        default_branch=default_branch,
+                        description=description,
+                        import_url=import_url,
+                        allow=self._import_allow,
+                    )
+                repositories.complete(self._open(repository), title=repository.name, description=description)
+        path = self._open(repository)
+        repositories.configure(path)
+        default = repositories.head_ref(path).removeprefix("refs/heads/")
+        head = self.read_head(repository, default)
+        if head is None:
+            raise ProviderUnavailable(f"the branch {default} of {repository.name} was removed just now")
+        return RepositoryState(url=self._page(repository), default_branch=default, default_head=head)
+
+    def delete_repository(self, repository: Repository) -> None:
+        path = self._place(repository)
+        if not path.parent.is_dir():
+            return
+        with repositories.building(path):
+            if path.is_dir():
+                repositories.remove(self._open(repository))
+
+    def repository_path(self, repository: Repository) -> Path:
+        """Where it lies on disk. ProviderRefused (`no_repository`, `foreign`) like every verb."""
+        return self._open(repository)
+
+    def read_source(self, repository: Repository) -> Source:
+        return Source(clone_url=str(self._open(repository)))
+
+    def read_clone_url(self, repository: Repository) -> str:
+        self._place(repository)
+        return f"{self._internal_url}/git/{repository.owner}/{repository.name}.git"
+
+    # Branches and commits
+
+    def ensure_branch(self, repository: Repository, branch: str, *, at: str) -> str:
+        path, ref = self._open(repository), git.branch_ref(branch)
+        head = history.read_ref(path, ref)
+        if head is None:
+            commit = history.commit_at(path, at)
+            head = commit if history.move(path, ref, new=commit, old=None) else history.read_ref(path, ref)
+        if head is None:
+            raise ProviderUnavailable(f"the branch {branch} came and went while it was being made")
+        return head
+
+    def delete_branch(self, repository: Repository, branch: str) -> None:
+        path, ref = self._open(repository), git.branch_ref(branch)
+        if ref == repositories.head_ref(path):
+            raise ProviderRefused(f"{branch} is the default branch and stays", code="default_branch")
+        git.run(path, "update-ref", "--no-deref", "-d", ref)
+
+    def read_head(self, repository: Repository, branch: str) -> str | None:
+        return history.read_ref(self._open(repository), git.branch_ref(branch))
+
+    def contains(self, repository: Repository, *, ancestor: str, head: str) -> bool:
+        path = self._open(repository)
+        return history.contains(path, ancestor=history.commit_at(path, ancestor), head=history.commit_at(path, head))
+
+    def diff(self, repository: Repository, *, base: str, head: str, max_bytes: int = 2_000_000) -> Diff:
+        path = self._open(repository)
+        base, head = history.commit_at(path, base), history.commit_at(path, head)
+        left_at = history.merge_base(path, base, head)
+        return read_diff(path, merge_base=left_at, base=base, head=head, max_bytes=max_bytes)
+
+    def read_file(self, repository: Repository, *, commit: str, path: str, max_bytes: int = 100_000) -> bytes | None:
+        place = self._open(repository)
+        commit = history.commit_at(place, commit)
+        if "\0" in path or any(part in {"", ".", ".."} for part in path.split("/")):
+            return None
+        name = path.encode("utf-8", "surrogateescape")
+        listed = git.run(place, "ls-tree", "-z", "-l", "--full-tree", commit, "--", os.fsdecode(name)).stdout
+        entry, _, found = listed.removesuffix(b"\0").partition(b"\t")
+        # Only a file's own entry counts: not a directory, not a link, whose content would be where it leads.
+        if found != name or not entry.startswith(b"100"):
+            return None
+        _, _, blob, size = entry.decode("ascii").split()
+        if int(size) > max_bytes:
+            raise ProviderRefused(f"{path} has {size} bytes, more than {max_bytes}", code="too_large")
+        return git.run(place, "cat-file", "blob", blob).stdout
+
+    # Merging and moving
+
+    def try_merge(self, repository: Repository, *, base: str, commit: str) -> MergeConflict | None:
+        path = self._open(repository)
+        result = history.merged_tree(path, history.commit_at(path, base), history.commit_at(path, commit))
+        return result if isinstance(result, MergeConflict) else None
+
+    def merge(
+        self, repository: Repository, *, into: str, commit: str, expected_head: str, message: str
+    ) -> Merged | MergeConflict:
+        path, ref = self._open(repository), git.branch_ref(into)
+        commit = history.commit_at(path, commit)
+        head = history.required_head(path, ref)
+        if head != expected_head:
+            # After a lost answer, the merge that was asked for may be exactly what is there.
+            if history.parents(path, head) == [expected_head, commit]:
+                return Merged(head)
+            raise _head_moved(into, head, expected_head)
+        if history.contains(path, ancestor=commit, head=head):
+            return Merged(head)
+        tree = history.merged_tree(path, head, commit)
+        if isinstance(tree, MergeConflict):
+            return tree
+        said = message.replace("\0", "").encode("utf-8", "replace")
+        merged = git.run(path, "commit-tree", tree, "-p", head, "-p", commit, stdin=said).line
+        if not history.move(path, ref, new=merged, old=head):
+            raise _head_moved(into, history.read_ref(path, ref), expected_head)
+        return Merged(merged)
+
+    def advance(self, repository: Repository, branch: str, *, old: str | None, new: str, force: bool = False) -> None:
+        path, ref = self._open(repository), git.branch_ref(branch)
+        new = history.commit_at(path, new)
+        head = history.read_ref(path, ref)
+        if head == new:
+            return
+        if force and ref == repositories.head_ref(path):
+            raise ProviderRefused(f"the default branch {branch} is never forced", code="not_fast_forward")
+        if head != old:
+            raise _head_moved(branch, head, old)
+        if head is not None and not force and not history.contains(path, ancestor=head, head=new):
+            raise ProviderRefused(f"{new} does not contain {head}, where {branch} is", code="not_fast_forward")
+        if not history.move(path, ref, new=new, old=head):
+            found = history.read_ref(path, ref)
+            if found != new:
+                raise _head_moved(branch, found, old)
+
+    def ensure_tag(self, repository: Repository, tag: str, *, at: str) -> None:
+        path, ref = self._open(repository), git.tag_ref(tag)
+        commit = history.commit_at(path, at)
+        found = history.read_ref(path, ref)
+        if found is None and not history.move(path, ref, new=commit, old=None):
+            found = history.read_ref(path, ref)
+        if found not in {None, commit}:
+            raise ProviderRefused(f"the tag {tag} names {found}, not {commit}", code="tag_moved")
+
+    def ensure_protection(self, repository: Repository) -> None:
+        # The configuration hides those branches from every push; the platform itself moves them without one.
+        repositories.configure(self._open(repository))
+
+    # Pull requests
+
+    def ensure_pull_request(
+        self, repository: Repository, *, head: str, base: str, title: str, body: str
+    ) -> PullRequest:
+        path = self._open(repository)
+        history.required_head(path, git.branch_ref(base))
+        head_sha = history.required_head(path, git.branch_ref(head))
+        return pulls.ensure(
+            _pulls(path), self._page(repository), head=head, base=base, head_sha=head_sha, title=title, body=body
+        )
+
+    def read_pull_request(self, repository: Repository, number: int) -> PullRequest | None:
+        path = self._open(repository)
+        pull = pulls.read(_pulls(path), self._page(repository), number)
+        if pull is None or pull.state is not PullState.OPEN:
+            return pull
+        live = history.read_ref(path, git.branch_ref(pull.head))
+        return pull if live is None else PullRequest(**{**vars(pull), "head_sha": live})
+
+    def close_pull_request(self, repository: Repository, number: int, *, merged_commit: str | None = None) -> None:
+        path = self._open(repository)
+        merged = None if merged_commit is None else history.commit_at(path, merged_commit)
+        pull = pulls.read(_pulls(path), self._page(repository), number)
+        head_sha = history.read_ref(path, git.branch_ref(pull.head)) if pull else None
+        pulls.close(_pulls(path), number, head_sha=head_sha, merged_commit=merged)
+
+    def ensure_comment(self, repository: Repository, number: int, *, key: str, body: str) -> None:
+        pulls.ensure_comment(_pulls(self._open(repository)), number, key=key, body=body)
+
+    def read_comments(self, repository: Repository, number: int) -> list[Comment]:
+        self._open(repository)
+        return []
+
+    def read_platform_comments(self, repository: Repository, number: int) -> list[Comment]:
+        """What `ensure_comment` wrote on it, oldest first; the id is the key."""
+        return pulls.read_comments(_pulls(self._open(repository)), number)
+
+    def ensure_status(
+        self, repository: Repository, *, commit: str, context: str, state: str, description: str, target_url: str | None
+    ) -> None:
+        path = self._open(repository)
+        status = pulls.Status(context=context, state=state, description=description, target_url=target_url)
+        pulls.ensure_status(_statuses(path, history.commit_at(path, commit)), status)
+
+    def read_statuses(self, repository: Repository, commit: str) -> list[pulls.Status]:
+        """What `ensure_status` set on the commit."""
+        path = self._open(repository)
+        return pulls.read_statuses(_statuses(path, history.commit_at(path, commit)))
+
+    # Credentials
+
+    def ensure_credential(self, repository: Repository, *, branch: str, run_id: str) -> Credential:
+        path = self._open(repository)
+        git.branch_ref(branch)
+        return credentials.ensure(_credentials(path), branch=branch, run_id=run_id)
+
+    def delete_credential(self, repository: Repository, *, run_id: str) -> None:
+        credentials.delete(_credentials(self._open(repository)), run_id=run_id)
+
+    def check_credential(self, repository: Repository, username: str, password: str) -> str | None:
+        """The one branch that this run's credential may push, None if it is not good here. The branch has no prefix."""
+        return credentials.check(_credentials(self._open(repository)), username, password)
+
+    def ensure_webhook(self, repository: Repository) -> None:
+        self._open(repository)
+
+    # Places
+
+    def _page(self, repository: Repository) -> str:
+        return f"{self._public_url}/git/{repository.owner}/{repository.name}"
+
+    def _place(self, repository: Repository) -> Path:
+        for part in (repository.owner, repository.name):
+            if not OWNER_PATTERN.fullmatch(part):
+                raise ProviderRefused(f"{part!r} can't be part of a repository's name", code="bad_name")
+        return self._root / repository.owner / f"{repository.name}.git"
+
+    def _open(self, repository: Repository) -> Path:
+        """Its path. A repository of the same name that belongs to another project is refused by every verb."""
+        path = self._place(repository)
+        try:
+            marker = (path / "aiworker" / "project_id").read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            if path.is_dir():
+                raise _foreign(repository) from error
+            name = f"{repository.owner}/{repository.name}"
+            raise ProviderRefused(f"there is no repository {name}", code="no_repository") from error
+        if marker != repository.project_id:
+            raise _foreign(repository)
+        return path
+
+
+def _pulls(path: Path) -> Path:
+    return path / "aiworker" / "pulls.json"
+
+
+def _credentials(path: Path) -> Path:
+    return path / "aiworker" / "credentials.json"
+
+
+def _statuses(path: Path, commit: str) -> Path:
+    return path / "aiworker" / "statuses" / f"{commit}.json"
+
+
+def _foreign(repository: Repository) -> ProviderRefused:
+    name = f"{repository.owner}/{repository.name}"
+    return ProviderRefused(f"the repository {name} belongs to another project", code="foreign")
+
+
+def _head_moved(branch: str, found: str | None, expected: str | None) -> ProviderRefused:
+    there = f"at {found}" if found else "not there"
+    wanted = f"at {expected}" if expected else "not there"
+    return ProviderRefused(f"the branch {branch} is {there}; it was expected {wanted}", code="head_moved")

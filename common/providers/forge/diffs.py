@@ -1,0 +1,66 @@
+"""What a commit changed since it left another: git's own reckoning, read so that no file name can mislead it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from common.errors import ProviderRefused
+from common.providers.forge import git
+from common.providers.forge.protocol import Diff, FileDiff
+
+# Whoever checks the list of files must see all of it: a longer one is refused, never cut.
+_MAX_LIST_BYTES = 16 * 2**20
+_OPTIONS = ("-r", "-M", "--no-ext-diff", "--no-textconv", "--no-color", "--no-commit-id")
+_STATUSES = {"A": "added", "D": "deleted", "R": "renamed"}
+
+
+def read_diff(repository_path: Path, *, merge_base: str, base: str, head: str, max_bytes: int) -> Diff:
+    """merge_base is where head left base; all three are SHAs of commits that are there."""
+    listed = git.run(
+        repository_path, "diff-tree", *_OPTIONS, "-z", "--raw", "--numstat", merge_base, head, max_bytes=_MAX_LIST_BYTES
+    )
+    if listed.stdout_is_cut:
+        raise ProviderRefused(f"{head} changes too many files to list", code="diff_too_large")
+    patch = git.run(
+        repository_path, "diff-tree", *_OPTIONS, "-p", merge_base, head, max_bytes=max_bytes,
+        config=(("core.quotePath", "false"),),
+    )  # fmt: skip
+    text = patch.stdout
+    if patch.stdout_is_cut:
+        # Cut at a line's end, so that no character is halved.
+        text = text[: text.rfind(b"\n") + 1]
+    return Diff(
+        base_sha=base,
+        head_sha=head,
+        files=tuple(_files(listed.stdout)),
+        patch=text.decode("utf-8", "replace"),
+        is_truncated=patch.stdout_is_cut,
+    )
+
+
+def _files(listing: bytes) -> Iterator[FileDiff]:
+    """First come all the raw entries (`:modes ids status NUL path NUL`), then the counts in the same order."""
+    words = iter(listing.decode("utf-8", "replace").split("\0"))
+    entries: list[tuple[str, str, str | None]] = []
+    for word in words:
+        if not word.startswith(":"):
+            break
+        status = word.rsplit(" ", 1)[1][0]
+        path, old_path = next(words), None
+        if status == "R":
+            path, old_path = next(words), path
+        entries.append((path, _STATUSES.get(status, "modified"), old_path))
+    for path, status, old_path in entries:
+        added, deleted, name = word.split("\t", 2)
+        if not name:
+            # A rename's count is followed by both its paths as words of their own.
+            next(words), next(words)
+        yield FileDiff(
+            path=path,
+            status=status,
+            additions=None if added == "-" else int(added),
+            deletions=None if deleted == "-" else int(deleted),
+            old_path=old_path,
+        )
+        word = next(words, "")

@@ -1,0 +1,205 @@
+"""How this program runs git: with nothing of its surroundings, for a bounded time, and never outliving its parent.
+
+The environment is built from scratch, so no configuration of the machine or of the user counts; hooks and replacement
+objects are off; arguments are SHAs or fully qualified refs, never a name that somebody chose. This module knows
+processes and ref names; what a repository is for is the others' business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.errors import ProviderRefused, ProviderUnavailable
+
+ZERO_SHA = "0" * 40
+_SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
+_IDENTITY = "AiWorker"
+_EMAIL = "aiworker@localhost"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a git process answered. stdout_is_cut: it had more to say than was asked for, and was stopped."""
+
+    code: int
+    stdout: bytes
+    stderr: str
+    stdout_is_cut: bool = False
+
+    @property
+    def line(self) -> str:
+        return self.stdout.decode("utf-8", "replace").strip()
+
+    @property
+    def reason(self) -> str:
+        """Its last words, for a message."""
+        lines = [line for line in self.stderr.splitlines() if line.strip()]
+        return lines[-1].strip()[:300] if lines else f"exit code {self.code}"
+
+
+def environment(config: Mapping[str, str] | Sequence[tuple[str, str]] = ()) -> dict[str, str]:
+    """The whole environment of a git process. `config` is the last word on any configuration; keys may repeat."""
+    pairs = [("core.hooksPath", "/dev/null"), ("safe.directory", "*")]
+    pairs += list(config.items() if isinstance(config, Mapping) else config)
+    variables = {
+        "PATH": os.environ.get("PATH", _SEARCH_PATH),
+        "HOME": "/nonexistent",
+        "LC_ALL": "C",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_LITERAL_PATHSPECS": "1",
+        "GIT_AUTHOR_NAME": _IDENTITY,
+        "GIT_AUTHOR_EMAIL": _EMAIL,
+        "GIT_COMMITTER_NAME": _IDENTITY,
+        "GIT_COMMITTER_EMAIL": _EMAIL,
+        "GIT_CONFIG_COUNT": str(len(pairs)),
+    }
+    for number, (key, value) in enumerate(pairs):
+        variables[f"GIT_CONFIG_KEY_{number}"] = key
+        variables[f"GIT_CONFIG_VALUE_{number}"] = value
+    return variables
+
+
+@functools.cache
+def leash() -> tuple[str, ...]:
+    """The words before a command that make the kernel kill it when its parent dies; none where there is no setpriv."""
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process group started here, and reap it. Safe to repeat."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def run(
+    repository_path: Path | None,
+    *arguments: str,
+    stdin: bytes = b"",
+    accept: tuple[int, ...] = (0,),
+    timeout_seconds: float = 30,
+    max_bytes: int | None = None,
+    config: Sequence[tuple[str, str]] = (),
+) -> Answer:
+    """Run one git command to its end. stdin must be small (a commit message, a file of ours).
+
+    accept: the exit codes that are answers; any other raises ProviderUnavailable, as does a passed time limit.
+    None accepted (`()`) means all are. max_bytes: stop reading, and the process, after that much output.
+    """
+    variables = environment(config)
+    if repository_path is not None:
+        # Named outright, so that git neither searches upwards nor asks who owns the directory.
+        variables["GIT_DIR"] = str(repository_path)
+    with tempfile.TemporaryFile() as said:
+        process = _start(["git", *arguments], variables, said.fileno())
+        try:
+            stdout, is_cut, is_late = _exchange(process, stdin, timeout_seconds, max_bytes)
+        finally:
+            kill(process)
+            for pipe in (process.stdin, process.stdout):
+                with contextlib.suppress(OSError):
+                    pipe.close()  # type: ignore[union-attr]
+        said.seek(0)
+        answer = Answer(process.returncode, stdout, said.read(65536).decode("utf-8", "replace"), is_cut)
+    name = repository_path.name if repository_path else "no repository"
+    if is_late:
+        raise ProviderUnavailable(
+            f"git {arguments[0]} in {name} took longer than {timeout_seconds:g} s and was stopped"
+        )
+    if accept and answer.code not in accept and not is_cut:
+        raise ProviderUnavailable(f"git {arguments[0]} in {name} failed: {answer.reason}")
+    return answer
+
+
+def _start(command: list[str], variables: dict[str, str], stderr: int) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            [*leash(), *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=variables,
+            cwd="/",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ProviderUnavailable(f"git can't be started: {error.strerror}; install git 2.38 or newer") from error
+
+
+def _exchange(
+    process: subprocess.Popen[bytes], stdin: bytes, timeout_seconds: float, max_bytes: int | None
+) -> tuple[bytes, bool, bool]:
+    """Its output, whether that was cut at max_bytes, and whether the time ran out."""
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    timer = threading.Timer(timeout_seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        # A process that ends without reading what it was told says why by its exit code.
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(stdin)
+            process.stdin.close()
+        if max_bytes is None:
+            stdout, is_cut = process.stdout.read(), False
+        else:
+            stdout = process.stdout.read(max_bytes + 1)
+            is_cut = len(stdout) > max_bytes
+        if not is_cut:
+            process.wait()
+    finally:
+        timer.cancel()
+    return stdout[:max_bytes], is_cut, late.is_set()
+
+
+@functools.lru_cache(maxsize=4096)
+def is_valid_name(name: str) -> bool:
+    """Whether a branch or tag may be called this: what git takes, less what could pass for an option or a ref."""
+    if (
+        not name
+        or len(name.encode("utf-8", "replace")) > 200
+        or name.startswith(("-", "refs/"))
+        or name in {"HEAD", "@"}
+    ):
+        return False
+    # Not printable: control characters, bidirectional marks and lone surrogates, none of which a name needs.
+    if not name.isprintable():
+        return False
+    return run(None, "check-ref-format", f"refs/heads/{name}", accept=(0, 1)).code == 0
+
+
+def branch_ref(branch: str) -> str:
+    """`refs/heads/<branch>`; ProviderRefused (`bad_name`) for what can't be a branch."""
+    if not is_valid_name(branch):
+        raise ProviderRefused(f"{branch!r} can't be the name of a branch", code="bad_name")
+    return f"refs/heads/{branch}"
+
+
+def tag_ref(tag: str) -> str:
+    """`refs/tags/<tag>`; ProviderRefused (`bad_name`) for what can't be a tag."""
+    if not is_valid_name(tag):
+        raise ProviderRefused(f"{tag!r} can't be the name of a tag", code="bad_name")
+    return f"refs/tags/{tag}"

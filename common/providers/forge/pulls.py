@@ -1,0 +1,113 @@
+"""Pull requests, comments and statuses of the local forge: its own records, since bare git knows none of these.
+
+Records hold what was said; what a branch points at is read from git by the caller and passed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common.errors import ProviderRefused
+from common.providers.forge.protocol import Comment, PullRequest, PullState
+from common.providers.forge.records import changing_record, read_record
+
+
+@dataclass(frozen=True)
+class Status:
+    """A check shown on a commit. state: pending, success, failure, error. target_url None: it has no page."""
+
+    context: str
+    state: str
+    description: str
+    target_url: str | None
+
+
+STATUS_STATES = frozenset({"pending", "success", "failure", "error"})
+
+
+def ensure(
+    record_path: Path, base_url: str, *, head: str, base: str, head_sha: str, title: str, body: str
+) -> PullRequest:
+    """The one pull request of these two branches: made, or opened again, with this title and body.
+
+    A merged one stays merged: what it was for has happened. base_url: the repository's page.
+    """
+    with changing_record(record_path) as record:
+        pulls = record.setdefault("pulls", {})
+        found = next((pull for pull in pulls.values() if (pull["head"], pull["base"]) == (head, base)), None)
+        if found is None:
+            # Numbers are never used twice: nothing is ever taken out of the record.
+            number = len(pulls) + 1
+            found = {"number": number, "head": head, "base": base, "merged_commit": None, "comments": {}}
+            pulls[str(number)] = found
+        if found["merged_commit"] is None:
+            found |= {"title": title, "body": body, "state": PullState.OPEN.value, "head_sha": head_sha}
+        return _pull(found, base_url)
+
+
+def read(record_path: Path, base_url: str, number: int) -> PullRequest | None:
+    """As last recorded, None if there is none with this number."""
+    found = read_record(record_path).get("pulls", {}).get(str(number))
+    return _pull(found, base_url) if found else None
+
+
+def close(record_path: Path, number: int, *, head_sha: str | None, merged_commit: str | None) -> None:
+    """It is closed, as merged if merged_commit is given. One that was merged stays so. head_sha None: keep the last."""
+    with changing_record(record_path) as record:
+        pull = _pull_entry(record, number)
+        if pull["merged_commit"] is not None:
+            return
+        pull["state"] = (PullState.MERGED if merged_commit else PullState.CLOSED).value
+        pull["merged_commit"] = merged_commit
+        pull["head_sha"] = head_sha or pull["head_sha"]
+
+
+def ensure_comment(record_path: Path, number: int, *, key: str, body: str) -> None:
+    """The comment with this key says this."""
+    with changing_record(record_path) as record:
+        _pull_entry(record, number)["comments"][key] = body
+
+
+def read_comments(record_path: Path, number: int) -> list[Comment]:
+    """The platform's own comments, oldest first; the id is the key."""
+    comments = _pull_entry(read_record(record_path), number)["comments"]
+    return [Comment(id=key, author="AiWorker", body=body) for key, body in comments.items()]
+
+
+def ensure_status(record_path: Path, status: Status) -> None:
+    """The commit's record holds this status, once for each context. record_path: the commit's own file."""
+    if status.state not in STATUS_STATES:
+        raise ProviderRefused(f"{status.state!r} is not the state of a status", code="bad_status")
+    with changing_record(record_path) as record:
+        record[status.context] = {
+            "state": status.state,
+            "description": status.description,
+            "target_url": status.target_url,
+        }
+
+
+def read_statuses(record_path: Path) -> list[Status]:
+    """What the commit shows, by context, in the order they were first set."""
+    return [Status(context=context, **kept) for context, kept in read_record(record_path).items()]
+
+
+def _pull_entry(record: dict[str, Any], number: int) -> dict[str, Any]:
+    pull: dict[str, Any] | None = record.get("pulls", {}).get(str(number))
+    if pull is None:
+        raise ProviderRefused(f"there is no pull request {number}", code="no_pull_request")
+    return pull
+
+
+def _pull(kept: dict[str, Any], base_url: str) -> PullRequest:
+    return PullRequest(
+        number=kept["number"],
+        url=f"{base_url}/pulls/{kept['number']}",
+        head=kept["head"],
+        base=kept["base"],
+        head_sha=kept["head_sha"],
+        title=kept["title"],
+        state=PullState(kept["state"]),
+        merged_commit=kept["merged_commit"],
+    )

@@ -1,0 +1,158 @@
+"""Making and removing the local forge's bare repositories on disk.
+
+A repository appears at its place in one step, complete: it is built beside it, and renamed. Whatever a process that
+died half-way left behind is cleared away by the next one. One lock for each name keeps two from building at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from common.errors import ProviderRefused, ProviderUnavailable
+from common.names import RELEASE_PREFIX, STAGING_BRANCH
+from common.providers.forge import git
+from common.providers.forge.import_address import resolve_import_address
+from common.providers.forge.protocol import Repository
+from common.providers.forge.records import locked, sync_directory, write_whole
+
+IMPORT_SECONDS = 540.0
+_SERVER_TROUBLE = re.compile(r"error: (5\d\d|429)\b")
+
+_CONFIG = f"""\
+# Written by AiWorker, and written anew when it differs.
+[core]
+\trepositoryformatversion = 0
+\tfilemode = true
+\tbare = true
+\thooksPath = /dev/null
+\tfsync = committed
+[transfer]
+\tbundleURI = false
+[uploadpack]
+\tallowAnySHA1InWant = true
+\tallowFilter = true
+[receive]
+\tdenyDeletes = true
+\tfsckObjects = true
+\thideRefs = refs/heads/{STAGING_BRANCH}
+\thideRefs = refs/heads/{RELEASE_PREFIX.rstrip("/")}
+[receive "fsck"]
+\tzeroPaddedFilemode = warn
+\tbadTimezone = warn
+\tmissingSpaceBeforeDate = warn
+"""
+
+
+@contextlib.contextmanager
+def building(path: Path) -> Iterator[None]:
+    """Hold the one right to make or remove the repository at `path`, having cleared what was left half-done."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with locked(path.parent / f".{path.stem}.lock", wait=False):
+        for leftover in path.parent.glob(f".*.{path.name}"):
+            shutil.rmtree(leftover)
+        yield
+
+
+def create(path: Path, repository: Repository, *, default_branch: str, description: str, import_url: str | None,
+           allow: tuple[str, ...]) -> None:  # fmt: skip
+    """Build the repository and put it in its place. The caller holds `building`."""
+    # No repository's name holds a dot, so this can't be the leftover of another one.
+    temporary = path.parent / f".new.{path.name}"
+    git.run(None, "init", "--quiet", "--bare", "--template=", f"--initial-branch={default_branch}", str(temporary))
+    configure(temporary)
+    records = temporary / "aiworker"
+    (records / "statuses").mkdir(parents=True)
+    write_whole(records / "project_id", repository.project_id.encode())
+    if import_url is not None:
+        _import(temporary, import_url, allow, default_branch)
+    complete(temporary, title=repository.name, description=description)
+    os.rename(temporary, path)
+    sync_directory(path.parent)
+
+
+def configure(path: Path) -> None:
+    """The repository has the platform's configuration, and no other."""
+    config = path / "config"
+    if config.read_text(encoding="utf-8", errors="replace") != _CONFIG:
+        write_whole(config, _CONFIG.encode())
+
+
+def complete(path: Path, *, title: str, description: str) -> None:
+    """The branch that HEAD names has a commit: a README.md where it had none."""
+    ref = head_ref(path)
+    if git.run(path, "for-each-ref", ref).stdout:
+        return
+    readme = f"# {title}\n" + (f"\n{description.strip()}\n" if description.strip() else "")
+    content = readme.replace("\0", "").encode("utf-8", "replace")
+    blob = git.run(path, "hash-object", "-w", "--stdin", stdin=content).line
+    tree = git.run(path, "mktree", stdin=f"100644 blob {blob}\tREADME.md\n".encode()).line
+    commit = git.run(path, "commit-tree", tree, stdin=b"Start the repository\n").line
+    git.run(path, "update-ref", "--no-deref", ref, commit, git.ZERO_SHA)
+
+
+def head_ref(path: Path) -> str:
+    """The fully qualified ref of the default branch."""
+    return git.run(path, "symbolic-ref", "HEAD").line
+
+
+def remove(path: Path) -> None:
+    """It is gone. Renamed first, so that nobody meets half of it. The caller holds `building`."""
+    grave = path.parent / f".{secrets.token_hex(4)}.{path.name}"
+    os.rename(path, grave)
+    sync_directory(path.parent)
+    shutil.rmtree(grave)
+
+
+def _import(path: Path, url: str, allow: tuple[str, ...], default_branch: str) -> None:
+    """All branches and tags of the address, and HEAD on the wanted branch or else on the source's own."""
+    deadline = time.monotonic() + IMPORT_SECONDS
+    pin = resolve_import_address(url, allow)
+    config = [
+        ("protocol.allow", "never"),
+        ("protocol.http.allow", "always"),
+        ("protocol.https.allow", "always"),
+        # A redirect would lead past the check of the address; this also keeps git from following alternates.
+        ("http.followRedirects", "false"),
+        ("http.lowSpeedLimit", "1000"),
+        ("http.lowSpeedTime", "60"),
+        ("fetch.fsckObjects", "false"),
+        ("gc.auto", "0"),
+    ]
+    if pin is not None:
+        config.append(("http.curloptResolve", pin))
+    refspecs = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+    options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--end-of-options")
+    listed = _import_step(path, deadline, config, "ls-remote", "--symref", "--end-of-options", url, "HEAD")
+    _import_step(path, deadline, config, "fetch", *options, url, *refspecs)
+    branches = git.run(path, "for-each-ref", "--format=%(refname)", "refs/heads/").line.splitlines()
+    if not branches or git.branch_ref(default_branch) in branches:
+        return
+    named = re.search(r"^ref: (refs/heads/\S+)\tHEAD$", listed, re.MULTILINE)
+    if named is None or named[1] not in branches:
+        raise ProviderRefused(
+            f"the imported repository has no branch {default_branch}, and its HEAD names none", code="import_failed"
+        )
+    git.run(path, "symbolic-ref", "HEAD", named[1])
+
+
+def _import_step(path: Path, deadline: float, config: list[tuple[str, str]], *arguments: str) -> str:
+    left = deadline - time.monotonic()
+    try:
+        answer = git.run(path, *arguments, accept=(), timeout_seconds=max(left, 0.001), config=config)
+    except ProviderUnavailable as error:
+        # Another attempt would take as long: it is for a person to decide.
+        raise ProviderRefused(
+            f"the import did not end within {IMPORT_SECONDS:g} s and was stopped", code="import_failed"
+        ) from error
+    if answer.code == 0:
+        return answer.line
+    if _SERVER_TROUBLE.search(answer.stderr):
+        raise ProviderUnavailable(f"the server to import from has trouble: {answer.reason}")
+    raise ProviderRefused(f"the address can't be cloned: {answer.reason}", code="import_failed")
