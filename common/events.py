@@ -5,20 +5,19 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 PLATFORM = "platform"
 """The feed of what belongs to no project."""
 
-_CAMEL: dict[str, str] = {}
 
-
-def _camel(name: str) -> str:
-    if name not in _CAMEL:
-        head, *tail = name.split("_")
-        _CAMEL[name] = head + "".join(part.title() for part in tail)
-    return _CAMEL[name]
+@functools.cache
+def camel(name: str) -> str:
+    """`preview_url` as it is on the wire: `previewUrl`."""
+    head, *tail = name.split("_")
+    return head + "".join(part.title() for part in tail)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +32,7 @@ class Event:
         """The event's `data`, camelCase, without what is None."""
         hidden = {"feed", "subject_task_id"}
         values = ((field.name, getattr(self, field.name)) for field in fields(self) if field.name not in hidden)
-        return {_camel(name): value for name, value in values if value is not None}
+        return {camel(name): value for name, value in values if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)

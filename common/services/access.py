@@ -13,7 +13,9 @@ from sqlalchemy import ColumnElement, Select, or_, select, true
 from common.errors import Forbidden, NotFound
 from common.models.project import Project, ProjectMember
 from common.states import Role
-from common.transaction import Snapshot, Transaction
+from common.transaction import Snapshot, Transaction, acting
+
+__all__ = ["Caller", "acting", "sees_project", "visible_projects"]
 
 
 @dataclass(frozen=True)

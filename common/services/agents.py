@@ -1,0 +1,122 @@
+"""Agents as people see them: listed, read, drained, removed; and noticed when they are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from common.errors import Conflict, NotFound
+from common.models.account import EnrolmentToken
+from common.models.agent import Agent
+from common.models.run import LogEntry, Run
+from common.names import new_id
+from common.sealing import digest, new_token
+from common.services import ending
+from common.services.access import Caller, visible_projects
+from common.services.paging import Page, PageQuery, page_of
+from common.services.scheduling import AGENT_LOST_SECONDS
+from common.states import AgentState, By, Role, RunState
+from common.transaction import Transaction, snapshot, transactional
+
+KEPT_OFFLINE_DAYS = 7
+"""An agent that was not heard of for this long is forgotten."""
+
+
+def list_agents(page: PageQuery, *, by: Caller) -> Page[Agent]:
+    """Every agent; agents belong to the platform, so everybody sees them."""
+    by.require(Role.VIEWER)
+    with snapshot() as read:
+        return page_of(read, select(Agent), Agent.created_at, Agent.id, page)
+
+
+def read_agent(agent_id: str, *, by: Caller) -> tuple[Agent, Sequence[LogEntry]]:
+    """The agent and the newest entries of its log, oldest first."""
+    with snapshot() as read:
+        agent = read.get(Agent, agent_id)
+        if agent is None:
+            raise NotFound(f"agent {agent_id}")
+    return agent, list_agent_logs(agent_id, limit=50, level=None, by=by)
+
+
+def list_agent_logs(agent_id: str, *, limit: int, level: str | None, by: Caller) -> Sequence[LogEntry]:
+    """The newest entries, oldest first; those of runs only of projects that exist for the caller."""
+    query = select(LogEntry).where(LogEntry.agent_id == agent_id)
+    if level is not None:
+        query = query.where(LogEntry.level == level)
+    if not by.is_admin:
+        theirs = select(Run.id).where(Run.project_id.in_(visible_projects(by)))
+        query = query.where((LogEntry.run_id.is_(None)) | (LogEntry.run_id.in_(theirs)))
+    with snapshot() as read:
+        if read.get(Agent, agent_id) is None:
+            raise NotFound(f"agent {agent_id}")
+        return list(reversed(read.all(query.order_by(LogEntry.id.desc()).limit(limit))))
+
+
+@transactional
+def drain_agent(tx: Transaction, agent_id: str, *, by: Caller) -> Agent:
+    """It finishes what it has and takes nothing more. Safe to repeat."""
+    by.require(Role.MAINTAINER)
+    agent = tx.lock(Agent, agent_id)
+    if agent.state is not AgentState.DRAINING:
+        tx.record(agent.move_to(AgentState.DRAINING, By.PERSON))
+        tx.wake(f"agent:{agent.id}")
+    return agent
+
+
+@transactional
+def delete_agent(tx: Transaction, agent_id: str, *, by: Caller) -> None:
+    """Its token is good for nothing any more. Conflict while it has a live run: drain it first."""
+    by.require(Role.ADMIN)
+    agent = tx.lock(Agent, agent_id)
+    live = ending.live_runs_of(tx, agent.id)
+    if live:
+        raise Conflict(f"agent {agent.id} is {agent.state} with {live} live run(s); drain it first")
+    tx.session.delete(agent)
+
+
+@transactional
+def expire_agents(tx: Transaction) -> int:
+    """Agents not heard of for a minute are offline and their runs lost; so are runs that no agent took or named.
+
+    Returns how many runs were lost. Safe to repeat.
+    """
+    deadline = tx.now() - timedelta(seconds=AGENT_LOST_SECONDS)
+    overdue = select(Run.id).where(
+        Run.live_task_id.is_not(None), Run.state_ != RunState.PREPARING, Run.seen_at < deadline
+    )
+    lost = ending.lose_runs(tx, tx.session.scalars(overdue).all(), "its agent was not heard of for a minute")
+    silent = select(Agent.id).where(Agent.seen_at < deadline, Agent.state_ != AgentState.OFFLINE)
+    for agent in tx.lock_all(Agent, tx.session.scalars(silent).all()):
+        tx.record(agent.move_to(AgentState.OFFLINE, By.PLATFORM))
+    return lost
+
+
+@transactional
+def forget_agents(tx: Transaction) -> int:
+    """Remove agents that have been offline for a week. Returns how many."""
+    deadline = tx.now() - timedelta(days=KEPT_OFFLINE_DAYS)
+    gone = tx.all(
+        select(Agent).where(
+            Agent.state_ == AgentState.OFFLINE,
+            Agent.seen_at < deadline,
+            ~select(Run.id).where(Run.agent_id == Agent.id, Run.live_task_id.is_not(None)).exists(),
+        )
+    )
+    for agent in gone:
+        tx.session.delete(agent)
+    return len(gone)
+
+
+@transactional
+def create_local_enrolment(tx: Transaction) -> str:
+    """A token that lets this machine's own agents register, good for a day; `aiworker up` makes one at each start."""
+    token = new_token("awe")
+    tx.add(
+        EnrolmentToken(
+            id=new_id(), digest=digest(token), created_by="platform", created_at=tx.now(),
+            expires_at=tx.now() + timedelta(days=1),
+        )
+    )  # fmt: skip
+    return token

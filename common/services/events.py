@@ -1,0 +1,165 @@
+"""The durable record of what happened, and who may read and follow which part of it.
+
+Events are written by transactions (common/transaction.py) and never change. What is kept of a feed has no gap: only
+its oldest part is ever taken away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam, delete, func, select
+
+from common.errors import NotFound
+from common.events import PLATFORM
+from common.models.journal import EventRow, Feed
+from common.models.project import Project
+from common.models.task import Task
+from common.services.access import Caller, sees_project, visible_projects
+from common.transaction import Transaction, snapshot, transactional
+
+KEPT_DAYS = 7
+PAGE = 500
+_PURGED_AT_ONCE = 2_000
+
+_COLUMNS = (EventRow.feed_id, EventRow.seq, EventRow.name, EventRow.at, EventRow.actor, EventRow.data)
+_AFTER = (
+    select(*_COLUMNS)
+    .where(EventRow.feed_id == bindparam("feed"), EventRow.seq > bindparam("after"))
+    .order_by(EventRow.seq)
+    .limit(bindparam("most"))
+)
+
+
+@dataclass(frozen=True)
+class StoredEvent:
+    """text: the message as it went out, JSON, byte for byte. seq has no gaps within a feed."""
+
+    feed_id: str
+    seq: int
+    name: str
+    at: datetime
+    actor: str
+    text: str
+
+
+def list_events(
+    by: Caller, *, feed_id: str, after_seq: int = 0, name: str | None = None, limit: int = PAGE
+) -> list[StoredEvent]:
+    """What a feed holds after after_seq, oldest first. name: events of this name alone.
+
+    NotFound if the feed is not theirs; everybody may read PLATFORM's.
+    """
+    with snapshot() as read:
+        if feed_id != PLATFORM and not by.may_see(read, feed_id):
+            raise NotFound(f"project {feed_id}")
+    named = () if name is None else (EventRow.name == name,)
+    return _read(EventRow.feed_id == feed_id, EventRow.seq > after_seq, *named, limit=limit)
+
+
+def task_events(by: Caller, task_id: str, *, after_seq: int = 0, limit: int = PAGE) -> list[StoredEvent]:
+    """A task's timeline, oldest first. NotFound if the task is not theirs to see."""
+    project_id = may_follow_task(by, task_id)
+    mine = (EventRow.task_id == task_id, EventRow.feed_id == project_id, EventRow.seq > after_seq)
+    return _read(*mine, limit=limit)
+
+
+def events_after(feed_id: str, after_seq: int, limit: int = PAGE) -> list[StoredEvent]:
+    """The same as list_events for a caller whose right was checked before."""
+    with snapshot() as read:
+        rows = read.session.execute(_AFTER, {"feed": feed_id, "after": after_seq, "most": limit})
+        return [StoredEvent(*row) for row in rows]
+
+
+def feed_heads(feed_ids: Collection[str] | None) -> dict[str, int]:
+    """The seq of each feed's newest event; a feed that has none yet is left out. None: of all feeds."""
+    query = select(Feed.id, Feed.seq)
+    if feed_ids is not None:
+        query = query.where(Feed.id.in_(feed_ids))
+    with snapshot() as read:
+        return {feed_id: seq for feed_id, seq in read.session.execute(query)}
+
+
+def oldest_seq(feed_id: str) -> int | None:
+    """The oldest event that is kept, None if none is."""
+    with snapshot() as read:
+        return read.session.execute(select(func.min(EventRow.seq)).where(EventRow.feed_id == feed_id)).scalar_one()
+
+
+def visible_feeds(by: Caller) -> set[str] | None:
+    """Every feed that they may follow, None for all there are and will be."""
+    if by.is_admin:
+        return None
+    with snapshot() as read:
+        return {PLATFORM, *read.session.scalars(visible_projects(by))}
+
+
+def visible_among(by: Caller, feed_ids: Collection[str]) -> set[str]:
+    """Those of the feeds that exist and that they may follow."""
+    projects = [feed_id for feed_id in feed_ids if feed_id != PLATFORM]
+    seen = {PLATFORM} & set(feed_ids)
+    if projects:
+        with snapshot() as read:
+            seen |= set(read.session.scalars(select(Project.id).where(Project.id.in_(projects), sees_project(by))))
+    return seen
+
+
+def may_follow_task(by: Caller, task_id: str) -> str:
+    """The id of the task's project. NotFound if the task is not theirs to see."""
+    query = select(Task.project_id).join(Project, Project.id == Task.project_id)
+    with snapshot() as read:
+        project_id = read.session.execute(query.where(Task.id == task_id, sees_project(by))).scalar_one_or_none()
+    if project_id is None:
+        raise NotFound(f"task {task_id}")
+    return project_id
+
+
+def purge_events(older_than_days: float = KEPT_DAYS) -> int:
+    """Forget what is older, in short transactions. Returns how many events went. Safe to repeat and at any time.
+
+    An event's time is a little before its seq, so times within a feed may be out of order: everything up to the
+    newest old event goes, since a gap inside of what is kept would be taken for a loss.
+    """
+    newest_old = select(EventRow.feed_id, func.max(EventRow.seq)).group_by(EventRow.feed_id)
+    with snapshot() as read:
+        before = read.now() - timedelta(days=older_than_days)
+        last_seqs = [(row[0], row[1]) for row in read.session.execute(newest_old.where(EventRow.at < before))]
+    purged = 0
+    for feed_id, last in last_seqs:
+        while gone := _purge_oldest(feed_id, last):
+            purged += gone
+    return purged
+
+
+@transactional
+def _purge_oldest(tx: Transaction, feed_id: str, last: int) -> int:
+    oldest = tx.session.execute(select(func.min(EventRow.seq)).where(EventRow.feed_id == feed_id)).scalar_one()
+    if oldest is None or oldest > last:
+        return 0
+    upto = min(last, oldest + _PURGED_AT_ONCE - 1)
+    done: Any = tx.session.execute(delete(EventRow).where(EventRow.feed_id == feed_id, EventRow.seq <= upto))
+    return int(done.rowcount)
+
+
+def _read(*where: ColumnElement[bool], limit: int) -> list[StoredEvent]:
+    query = select(*_COLUMNS).where(*where).order_by(EventRow.seq).limit(limit)
+    with snapshot() as read:
+        return [StoredEvent(*row) for row in read.session.execute(query)]
+
+
+__all__ = [
+    "PLATFORM",
+    "StoredEvent",
+    "events_after",
+    "feed_heads",
+    "list_events",
+    "may_follow_task",
+    "oldest_seq",
+    "purge_events",
+    "task_events",
+    "visible_among",
+    "visible_feeds",
+]

@@ -1,0 +1,77 @@
+"""What a run has to act on: rejections, refusals, what a group found, remarks and answers. Each is delivered once.
+
+A run whose claim was answered twice gets the same; one that is lost before it finished gives its feedback back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+
+from common.models.run import Run
+from common.models.task import Comment, Question, Task
+from common.states import QuestionState
+from common.transaction import Transaction
+
+
+@dataclass(frozen=True)
+class LineComment:
+    id: str
+    body: str
+    path: str | None
+    line: int | None
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """kind: rejection, refusal, group, comment or answer. comments belong to it."""
+
+    kind: str
+    body: str
+    comments: tuple[LineComment, ...] = ()
+
+
+def feedback_of(tx: Transaction, task: Task, run: Run) -> list[Feedback]:
+    """Everything not delivered yet, oldest first, and the round's answers; marks it as delivered to this run."""
+    rows = tx.all(
+        select(Comment)
+        .where(Comment.task_id == task.id)
+        .where((Comment.delivered_run_id.is_(None)) | (Comment.delivered_run_id == run.id))
+        .order_by(Comment.created_at, Comment.id)
+    )
+    for row in rows:
+        row.delivered_run_id, row.delivered_at = run.id, row.delivered_at or tx.now()
+    tops = [row for row in rows if row.parent_id is None]
+    given = [
+        Feedback(
+            top.kind,
+            top.body,
+            tuple(
+                LineComment(row.id, row.body, row.path, row.line)
+                for row in rows
+                if row.parent_id == top.id or (row is top and row.path is not None)
+            ),
+        )
+        for top in tops
+    ]
+    return given + _answers(tx, task)
+
+
+def _answers(tx: Transaction, task: Task) -> list[Feedback]:
+    answered = tx.all(
+        select(Question)
+        .where(Question.task_id == task.id, Question.round == task.round, Question.state == QuestionState.ANSWERED)
+        .order_by(Question.responded_at)
+    )
+    return [Feedback("answer", f"You asked: {row.question}\nThe answer: {row.response}") for row in answered]
+
+
+def give_back(tx: Transaction, run: Run) -> None:
+    """A lost run's feedback goes to the next one."""
+    tx.session.execute(
+        update(Comment)
+        .where(Comment.delivered_run_id == run.id)
+        .values(delivered_run_id=None, delivered_at=None)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,91 @@
+"""One effect for one Idempotency-Key: the first answer is kept and given again.
+
+The answer commits with what it answers for, since `once` opens the transaction that the use case joins. Answers that
+are errors are not kept: the caller may send the same key again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.exc import OperationalError
+
+from common import database
+from common.errors import Conflict, KeyReused
+from common.models.journal import IdempotencyKey
+from common.transaction import Transaction, transactional
+
+KEPT_HOURS = 24
+LONGEST_KEY = 255
+MOST_PURGED = 500
+
+_LOCK_WAIT_TIMEOUT = 1205
+
+R = TypeVar("R")
+
+
+@transactional
+def once(
+    tx: Transaction,
+    key: str,
+    caller: str,
+    route: str,
+    body_digest: str,
+    act: Callable[[], R],
+    render: Callable[[R], tuple[int, bytes]],
+) -> tuple[int, bytes, bool]:
+    """Act and keep the rendered answer, or give the one that was kept: (status, body, whether it is an earlier one).
+
+    KeyReused where the key came with another route or body. A first request that is still under way is waited for
+    (5 s, the database's lock wait), then Conflict. What act raises rolls everything back, the key included.
+    """
+    if not _take(tx, key, caller, route, body_digest):
+        earlier = tx.session.execute(select(IdempotencyKey).filter_by(caller=caller, key=key)).scalar_one_or_none()
+        if earlier is None:
+            raise Conflict("the first request with this key has just failed; send it again", field="Idempotency-Key")
+        if tx.now() - earlier.created_at <= timedelta(hours=KEPT_HOURS):
+            if (earlier.route, earlier.body_digest) != (route, body_digest):
+                raise KeyReused(f"Idempotency-Key {key} was used with another request")
+            return earlier.status, earlier.body, True
+        earlier.route, earlier.body_digest, earlier.created_at = route, body_digest, tx.now()
+    status, body = render(act())
+    row = tx.session.get_one(IdempotencyKey, (caller, key))
+    if status < 400:
+        row.status, row.body = status, body
+    else:
+        tx.session.delete(row)
+    return status, body, False
+
+
+def _take(tx: Transaction, key: str, caller: str, route: str, body_digest: str) -> bool:
+    """Insert the key; False if it is there. Waits for another transaction that has inserted it and not yet ended."""
+    values: dict[str, Any] = {
+        "caller": caller, "key": key, "route": route[:255], "body_digest": body_digest, "status": 0, "body": b"",
+        "created_at": tx.now(),
+    }  # fmt: skip
+    insert: Any
+    if database.is_sqlite():
+        insert = sqlite.insert(IdempotencyKey).values(values).on_conflict_do_nothing()
+    else:
+        insert = mysql.insert(IdempotencyKey).values(values).prefix_with("IGNORE")
+    try:
+        inserted: Any = tx.session.execute(insert)
+    except OperationalError as error:
+        if getattr(error.orig, "args", (None,))[0] != _LOCK_WAIT_TIMEOUT:
+            raise
+        raise Conflict("the first request with this key is still under way", field="Idempotency-Key") from error
+    return bool(inserted.rowcount)
+
+
+@transactional
+def purge_idempotency_keys(tx: Transaction) -> int:
+    """Remove keys older than KEPT_HOURS, for the sweep. Returns how many (at most MOST_PURGED at once)."""
+    before = tx.now() - timedelta(hours=KEPT_HOURS)
+    old = tx.all(select(IdempotencyKey).where(IdempotencyKey.created_at < before).limit(MOST_PURGED))
+    for row in old:
+        tx.session.delete(row)
+    return len(old)

@@ -1,0 +1,125 @@
+"""What the jobs of a project read and record: being provisioned, and being removed. The rows go last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from common import jobs
+from common.models import (
+    Comment,
+    Deployment,
+    EventRow,
+    Feed,
+    GroupMember,
+    Job,
+    LogEntry,
+    Project,
+    ProjectMember,
+    Question,
+    Run,
+    RunSession,
+    Task,
+    TaskCheck,
+    TaskDependency,
+    TaskGroup,
+)
+from common.services import ending
+from common.services.places import Place, place_of
+from common.states import By, ProjectState
+from common.transaction import Lease, Transaction, transactional
+
+
+@dataclass(frozen=True)
+class ProvisionPlan:
+    """What a project needs outside. import_url None: it starts empty."""
+
+    place: Place
+    description: str
+    import_url: str | None
+
+
+def _plan(project: Project) -> ProvisionPlan:
+    return ProvisionPlan(place_of(project), project.description, project.import_url)
+
+
+@transactional
+def begin_provision(tx: Transaction, lease: Lease) -> ProvisionPlan | None:
+    """What is to be made; None if the project is gone or not being provisioned any more."""
+    project = tx.session.get(Project, lease.subject_id)
+    if project is None or project.state is not ProjectState.PROVISIONING:
+        return None
+    return _plan(project)
+
+
+@transactional
+def record_provisioned(tx: Transaction, lease: Lease, *, default_branch: str, repository_url: str) -> None:
+    """Repository and namespace are there: the project is active, and its tasks may start."""
+    project = tx.lock(Project, lease.subject_id)
+    if project.state is ProjectState.PROVISIONING:
+        project.default_branch, project.repository_url = default_branch, repository_url
+        tx.record(project.move_to(ProjectState.ACTIVE, By.PLATFORM))
+        tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+    tx.finish(lease)
+
+
+@transactional
+def fail_provision(tx: Transaction, project_id: str, reason: str) -> None:
+    """The forge or the runtime refused, or the job was given up."""
+    project = tx.lock(Project, project_id)
+    if project.state is ProjectState.PROVISIONING:
+        project.error = reason[:2000]
+        tx.record(project.move_to(ProjectState.FAILED, By.PLATFORM))
+
+
+@transactional
+def record_provision_refused(tx: Transaction, lease: Lease, reason: str) -> None:
+    fail_provision(lease.subject_id, reason)
+    tx.finish(lease)
+
+
+@transactional
+def begin_deletion(tx: Transaction, lease: Lease) -> ProvisionPlan | None:
+    """End what lives of the project; returns what is to be removed outside, None if it is gone already."""
+    project = tx.session.get(Project, lease.subject_id)
+    if project is None:
+        return None
+    live = select(Run.id).where(Run.project_id == project.id, Run.live_task_id.is_not(None))
+    ending.abandon_runs(tx, tx.session.scalars(live).all(), "the project is being deleted")
+    return _plan(project)
+
+
+@transactional
+def record_deleted(tx: Transaction, lease: Lease) -> None:
+    """Remove the rows. The job's own row stays, without its project."""
+    project_id = lease.subject_id
+    tasks = select(Task.id).where(Task.project_id == project_id).scalar_subquery()
+    groups = select(TaskGroup.id).where(TaskGroup.project_id == project_id).scalar_subquery()
+    runs = select(Run.id).where(Run.project_id == project_id).scalar_subquery()
+    tx.session.execute(
+        update(Job).where(Job.id == lease.job_id).values(project_id=None).execution_options(synchronize_session=False)
+    )
+    conditions: list[tuple[Any, Any]] = [
+        (LogEntry, LogEntry.run_id.in_(runs)),
+        (RunSession, RunSession.task_id.in_(tasks)),
+        (TaskCheck, TaskCheck.task_id.in_(tasks)),
+        (Comment, Comment.task_id.in_(tasks)),
+        (Question, Question.task_id.in_(tasks)),
+        (TaskDependency, TaskDependency.task_id.in_(tasks)),
+        (GroupMember, GroupMember.group_id.in_(groups)),
+        (Run, Run.project_id == project_id),
+        (Deployment, Deployment.project_id == project_id),
+        (TaskGroup, TaskGroup.project_id == project_id),
+        (Task, Task.project_id == project_id),
+        (ProjectMember, ProjectMember.project_id == project_id),
+        (Job, Job.project_id == project_id),
+        (EventRow, EventRow.feed_id == project_id),
+        (Project, Project.id == project_id),
+    ]
+    for model, condition in conditions:
+        tx.session.execute(delete(model).where(condition).execution_options(synchronize_session=False))
+    # The feed's row goes too: nothing records into it any more.
+    tx.session.execute(delete(Feed).where(Feed.id == project_id).execution_options(synchronize_session=False))
+    tx.finish(Lease(lease.job_id, lease.kind, project_id, None, lease.fence, lease.generation, lease.attempts))

@@ -1,0 +1,152 @@
+"""Which task goes to which agent: one batch at a time, by one job.
+
+Those that wait inside in_progress (after an answer, a rejection, a refusal) come first, then by priority, which
+rises by one step for every hour of waiting, then by age. Agents are matched by capabilities and free slots.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.orm import aliased
+
+from common import jobs
+from common.models.agent import Agent
+from common.models.project import Project
+from common.models.run import Run
+from common.models.task import Task, TaskDependency
+from common.names import new_id
+from common.sealing import digest, new_token, seal
+from common.services.tasks import record_update
+from common.states import DELIVERABLE, UNDER_WAY, AgentState, By, Phase, ProjectState, RunState, TaskState
+from common.transaction import Lease, Transaction, transactional
+
+BATCH = 200
+AGENT_LOST_SECONDS = 60
+"""An agent not heard of for this long has lost its runs."""
+AGEING_SECONDS = 3600
+"""Waiting this long counts as much as one step of priority."""
+
+READY_STATES = (AgentState.IDLE, AgentState.BUSY)
+
+
+@transactional
+def schedule_tasks(tx: Transaction, lease: Lease) -> int:
+    """Give claimable tasks to free agents; each gets a run that is being prepared. Returns how many."""
+    pairs = _matched(tx)
+    tasks = {task.id: task for task in tx.lock_all(Task, [task_id for task_id, _agent in pairs])}
+    agents = {agent.id: agent for agent in tx.lock_all(Agent, {agent_id for _task, agent_id in pairs})}
+    for task_id, agent_id in pairs:
+        if task_id in tasks and agent_id in agents:
+            _start_run(tx, tasks[task_id], agents[agent_id])
+    if len(pairs) == BATCH:
+        tx.again(lease, after_seconds=0)
+    else:
+        tx.finish(lease)
+    return len(pairs)
+
+
+def _matched(tx: Transaction) -> list[tuple[str, str]]:
+    """Pairs of ids of a task and the agent that should take it, decided without locks."""
+    free = _free_agents(tx)
+    under_way = _under_way(tx)
+    pairs: list[tuple[str, str]] = []
+    for task in _claimable(tx) if free else []:
+        agent = _match(task, free)
+        if agent is None or not _has_room(tx, task, under_way):
+            continue
+        pairs.append((task.id, agent.id))
+        free[agent] -= 1
+        under_way[task.project_id] += 0 if task.state is TaskState.IN_PROGRESS else 1
+        if not any(free.values()):
+            break
+    return pairs
+
+
+def _claimable(tx: Transaction) -> list[Task]:
+    """In the order in which they should start."""
+    waits_for = aliased(Task)
+    unmet = (
+        select(TaskDependency.task_id)
+        .join(waits_for, waits_for.id == TaskDependency.depends_on_id)
+        .where(TaskDependency.task_id == Task.id, waits_for.state_.not_in(DELIVERABLE))
+    )
+    queued = and_(Task.state_ == TaskState.IN_PROGRESS, Task.phase_ == Phase.QUEUED)
+    query = (
+        select(Task)
+        .join(Project, Project.id == Task.project_id)
+        .where(
+            or_(Task.state_ == TaskState.BACKLOG, queued),
+            Project.state_ == ProjectState.ACTIVE,
+            ~unmet.exists(),
+            ~select(Run.id).where(Run.live_task_id == Task.id).exists(),
+        )
+        .order_by(Task.state_.desc(), Task.queued_at)
+        .limit(BATCH * 5)
+    )
+    now = tx.now()
+    return sorted(tx.all(query), key=lambda task: _rank(task, now))[:BATCH]
+
+
+def _rank(task: Task, now: datetime) -> tuple[bool, float, datetime]:
+    waited = (now - task.queued_at) / timedelta(seconds=AGEING_SECONDS)
+    return (task.state is not TaskState.IN_PROGRESS, -(task.priority + waited), task.queued_at)
+
+
+def _free_agents(tx: Transaction) -> Counter[Agent]:
+    """Agents with the number of runs that each could take; those with the fewest live runs first."""
+    alive = tx.now() - timedelta(seconds=AGENT_LOST_SECONDS)
+    live = select(Run.agent_id, func.count()).where(Run.live_task_id.is_not(None)).group_by(Run.agent_id)
+    taken: dict[str, int] = dict(tx.session.execute(live).tuples())
+    agents = tx.all(select(Agent).where(Agent.state_.in_(READY_STATES), Agent.seen_at >= alive))
+    agents.sort(key=lambda agent: (taken.get(agent.id, 0), agent.seen_at))
+    return Counter({agent: room for agent in agents if (room := agent.slots - taken.get(agent.id, 0)) > 0})
+
+
+def _match(task: Task, free: Counter[Agent]) -> Agent | None:
+    """An agent that can do it; among several the one with the fewest capabilities, which others may need more."""
+    fit = [
+        agent
+        for agent, room in free.items()
+        if room > 0
+        and set(task.required_capabilities) <= set(agent.capabilities)
+        and (task.driver is None or task.driver == agent.driver)
+    ]
+    return min(fit, key=lambda agent: len(agent.capabilities), default=None)
+
+
+def _under_way(tx: Transaction) -> Counter[str]:
+    query = select(Task.project_id, func.count()).where(Task.state_.in_(UNDER_WAY)).group_by(Task.project_id)
+    return Counter(dict(tx.session.execute(query).tuples()))
+
+
+def _has_room(tx: Transaction, task: Task, under_way: Counter[str]) -> bool:
+    most = tx.get(Project, task.project_id).max_parallel_tasks
+    return most is None or task.state is TaskState.IN_PROGRESS or under_way[task.project_id] < most
+
+
+def _start_run(tx: Transaction, task: Task, agent: Agent) -> None:
+    """The task is the agent's, by a new run; nothing happens if either was taken away meanwhile. Both are locked."""
+    is_queued = task.state is TaskState.IN_PROGRESS and task.phase is Phase.QUEUED
+    if (task.state is not TaskState.BACKLOG and not is_queued) or agent.state not in READY_STATES:
+        return
+    token = new_token("awr")
+    run = tx.add(
+        Run(
+            id=new_id(), state_=RunState.PREPARING, task_id=task.id, project_id=task.project_id, live_task_id=task.id,
+            agent_id=agent.id, round=task.round, usage={}, token_digest=digest(token),
+            secrets_sealed=seal({"token": token}), created_at=tx.now(), seen_at=tx.now(),
+        )
+    )  # fmt: skip
+    task.assigned_agent_id, task.updated_at = agent.id, tx.now()
+    if is_queued:
+        task.enter_phase(Phase.WORKING)
+        record_update(tx, task, "phase", "assigned_agent_id")
+    else:
+        tx.record(task.move_to(TaskState.IN_PROGRESS, By.PLATFORM, phase=Phase.WORKING))
+    agent.current_task_id = agent.last_task_id = task.id
+    if agent.state is AgentState.IDLE:
+        tx.record(agent.move_to(AgentState.BUSY, By.PLATFORM, feed=task.project_id, task_id=task.id))
+    tx.enqueue(jobs.PREPARE_RUN, run.id, project_id=task.project_id)
