@@ -146,7 +146,7 @@ def run_folder() -> Iterator[Path]:
             yield folder
         if (folder / _ADDRESS).exists():
             keeper = json.loads((folder / _ADDRESS).read_text())["keeper"]
-            _wait_for(lambda: _is_gone(keeper), "MariaDB's keeper has not ended")
+            _wait_for(lambda: is_gone(keeper), "MariaDB's keeper has not ended")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -223,7 +223,7 @@ def _free_port() -> int:
         return port
 
 
-def _is_gone(pid: int) -> bool:
+def is_gone(pid: int) -> bool:
     """Whether a process has ended; its parent may not have collected it yet."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

@@ -13,9 +13,10 @@ import psutil
 import pymysql
 import pytest
 import redis
+import sqlalchemy
 
 from tests.databases import ReusedDatabase
-from tests.servers import ROOT, MariaDB
+from tests.servers import ROOT, MariaDB, is_gone
 
 
 def test_databases_of_one_server_are_strangers(mariadb: MariaDB) -> None:
@@ -53,6 +54,14 @@ def test_a_reused_database_keeps_the_rows_it_began_with_and_no_others(mariadb: M
         assert cursor.fetchall() == ()
 
 
+def test_each_kind_of_database_has_the_newest_schema_and_no_projects(database_url: str) -> None:
+    engine = sqlalchemy.create_engine(database_url)
+    with engine.begin() as connection:
+        assert connection.execute(sqlalchemy.text("select count(*) from alembic_version")).scalar_one() == 1
+        assert connection.execute(sqlalchemy.text("select count(*) from projects")).scalar_one() == 0
+    engine.dispose()
+
+
 def test_redis_answers(redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
         assert client.ping()
@@ -76,7 +85,7 @@ def test_the_shared_mariadb_ends_with_a_run_that_is_killed(mariadb: MariaDB) -> 
         os.kill(run.pid, signal.SIGKILL)
 
     deadline = time.monotonic() + 30
-    while server.is_running() or keeper.is_running() or Path(folder).exists():
+    while not (is_gone(server.pid) and is_gone(keeper.pid)) or Path(folder).exists():
         assert time.monotonic() < deadline, "MariaDB outlived the run that it was for"
 
 

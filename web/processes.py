@@ -33,7 +33,12 @@ TAIL_LINES = 15
 ECHO_LINES = 5
 ECHO_WINDOW_SECONDS = 10.0
 
-_IMPORTANT = re.compile(rb'"level": ?"(warning|error|critical)"|\b(WARNING|ERROR|CRITICAL)\b|^Traceback \(most recent')
+# Our own lines, then Celery's, gunicorn's and the standard library's. Elsewhere those words are banners and prose.
+_IMPORTANT = re.compile(
+    rb'"level": ?"(warning|error|critical)"'
+    rb"|^\[[^\]]*: (WARNING|ERROR|CRITICAL)/|\[(WARNING|ERROR|CRITICAL)\]|^(WARNING|ERROR|CRITICAL)\b"
+    rb"|^Traceback \(most recent"
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,70 @@
+"""What is started, and what each program is told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from common.settings import Settings, from_env
+from web.programs import Catalogue, environment_of
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return from_env(
+        {
+            "AIWORKER_DATA_DIR": str(tmp_path),
+            "AIWORKER_PORT": "4321",
+            "AIWORKER_HOST": "::1",
+            "AIWORKER_INSTANCE": "second",
+            "AIWORKER_ADMIN_PASSWORD": "unused-here",
+        }
+    )
+
+
+@pytest.fixture
+def catalogue(settings: Settings) -> Catalogue:
+    return Catalogue(settings, flower_port=5999, flower_password="secret-of-flower")
+
+
+def test_other_processes_read_the_same_settings(settings: Settings) -> None:
+    again = from_env(environment_of(settings))
+
+    assert (again.web, again.store, again.forge, again.runtime) == (
+        settings.web,
+        settings.store,
+        settings.forge,
+        settings.runtime,
+    )
+    assert (again.instance, again.log_level) == (settings.instance, settings.log_level)
+
+
+def test_a_redis_of_ones_own_is_passed_on(tmp_path: Path) -> None:
+    settings = from_env({"AIWORKER_DATA_DIR": str(tmp_path), "REDIS_URL": "redis://127.0.0.1:6379/3"})
+
+    assert from_env(environment_of(settings)).store == settings.store
+
+
+def test_what_runs_foreign_code_inherits_no_secret(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AIWORKER_SECRET_KEY", "SECRET_KEY_FILE", "DATABASE_URL", "AIWORKER_ADMIN_PASSWORD", "GITEA_TOKEN"):
+        monkeypatch.setenv(name, "canary")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "the-models-own")
+
+    for program in (catalogue.agent(1), catalogue.supervisor(), catalogue.store()):
+        assert "canary" not in program.environment.values()
+        assert program.environment["ANTHROPIC_API_KEY"] == "the-models-own"
+        assert program.environment["PATH"] == os.environ["PATH"]
+    assert catalogue.worker().environment["GITEA_TOKEN"] == "canary"
+
+
+def test_flowers_password_is_in_no_argument_list(catalogue: Catalogue) -> None:
+    flower = catalogue.flower()
+
+    assert not any("secret-of-flower" in argument for argument in flower.argv)
+    assert flower.environment["FLOWER_BASIC_AUTH"] == "aiworker:secret-of-flower"
+
+
+def test_an_ipv6_address_is_bound_in_brackets(catalogue: Catalogue) -> None:
+    assert "[::1]:4321" in catalogue.web().argv

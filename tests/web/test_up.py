@@ -1,0 +1,95 @@
+"""The whole platform on this machine: started, stopped, started again, with real processes only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.servers import ROOT, is_gone
+from web.prerequisites import free_port
+
+LAUNCH = """
+import sys
+from common.errors import Misconfigured
+from common.settings import from_env
+from web.up import run_up
+try:
+    sys.exit(run_up(from_env(), agents=1))
+except Misconfigured as error:
+    sys.exit(str(error))
+"""
+LOGS = {"agent-1", "beat", "flower", "supervisor", "valkey", "web", "worker", "worker-slow"}
+
+
+@contextmanager
+def launched(data_dir: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIWORKER_")}
+    environment |= {"AIWORKER_DATA_DIR": str(data_dir), "AIWORKER_PORT": str(port)}
+    command = [sys.executable, "-c", LAUNCH]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as launcher:
+        try:
+            yield launcher
+        finally:
+            launcher.kill()
+
+
+def read_until(launcher: subprocess.Popen[str], part: str) -> str:
+    """What the launcher printed up to the line with this part. It ends early, and fails, where the launcher ends."""
+    assert launcher.stdout is not None
+    printed = ""
+    for line in launcher.stdout:
+        printed += line
+        if part in line:
+            return printed
+    pytest.fail(f"the launcher ended and never printed {part!r}:\n{printed}")
+
+
+def test_the_platform_starts_stops_and_goes_on_with_its_data(tmp_path: Path) -> None:
+    port = free_port("127.0.0.1")
+    with launched(tmp_path / "data", port) as launcher:
+        first = read_until(launcher, "Stop it with Ctrl-C")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health/live") as reply:
+            assert reply.status == 200
+        children = psutil.Process(launcher.pid).children(recursive=True)
+        launcher.send_signal(signal.SIGINT)
+        assert launcher.stdout is not None
+        assert launcher.stdout.read().rstrip().endswith("Stopped.")
+        assert launcher.wait() == 0
+    assert all(is_gone(child.pid) for child in children)
+    assert {log.stem for log in (tmp_path / "data" / "logs").glob("*.log")} == LOGS
+    assert (tmp_path / "data" / "agent" / "enrolment-token").stat().st_mode & 0o777 == 0o600
+
+    with launched(tmp_path / "data", port) as launcher:
+        second = read_until(launcher, "Stop it with Ctrl-C")
+        launcher.send_signal(signal.SIGTERM)
+        assert launcher.wait() == 0
+    assert "admin / " in first
+    assert "admin / " not in second
+
+
+def test_a_taken_port_stops_the_start_with_one_line(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+
+        with launched(tmp_path / "data", port) as launcher:
+            assert launcher.stdout is not None
+            printed = launcher.stdout.read()
+            assert launcher.wait() == 1
+
+    assert printed.splitlines() == [
+        f"port {port} on 127.0.0.1 can't be used (Address already in use); choose another with AIWORKER_PORT or --port"
+    ]
