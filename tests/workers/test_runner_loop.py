@@ -268,7 +268,7 @@ def test_a_platform_that_fails_and_restarts_loses_nothing(
     assert [line["message"] for line in run.lines if line["message"] in {"started", "went on"}] == [
         "started", "went on",
     ]  # fmt: skip
-    assert head(repository) == run.finish["commitSha"] if run.finish else False
+    assert ended(run)["commitSha"] == head(repository)
 
 
 def test_an_agent_waits_for_a_platform_that_is_not_there_yet(platform: Platform, start: Start) -> None:
@@ -391,8 +391,7 @@ def test_a_run_that_can_not_be_done_fails_plainly(
 def test_a_run_that_takes_too_long_fails(platform: Platform, repository: Path, start: Start) -> None:
     run = platform.add_run("run-1", repository, steps("- sleep: 300"), limits={"maxMinutes": 0.02})
     start()
-    report = ended(run)
-    assert (report["outcome"], report["reason"]) == ("failed", "The run took longer than 0.02 minutes.")
+    assert ended(run) == {"outcome": "failed", "summary": "", "reason": "The run took longer than 0.02 minutes."}
 
 
 def test_a_branch_that_is_not_there_fails_the_run(platform: Platform, repository: Path, start: Start) -> None:

@@ -62,6 +62,16 @@ def test_a_fence_inside_a_longer_fence_is_content() -> None:
     assert steps_for_round(description, 1) == [Write("a.md", "```\ncode\n```\n")]
 
 
+def test_a_block_that_another_fence_only_shows_is_none() -> None:
+    shown = "````markdown\n```steps\n- say: shown\n```\n````\n"
+    assert steps_for_round(shown + "```steps\n- say: meant\n```", 1) == [Say("meant")]
+
+
+def test_a_description_full_of_fences_is_read_in_one_pass() -> None:
+    with pytest.raises(StepError, match="needs a fenced block"):
+        steps_for_round("```steps\n" * 20_000, 1)
+
+
 @pytest.mark.parametrize("description", ["", "Do it", "```\n- say: hi\n```", "```steps\n- say: never closed"])
 def test_a_description_without_a_block_is_refused_with_a_sentence(description: str) -> None:
     with pytest.raises(StepError, match="needs a fenced block tagged `steps`"):

@@ -15,10 +15,7 @@ from typing import Any
 
 import yaml
 
-_FENCE = re.compile(
-    r"^ {0,3}(?P<fence>`{3,}|~{3,})[ \t]*steps[ \t]*\r?$\n(?P<body>.*?)^ {0,3}(?P=fence)[`~]*[ \t]*\r?$",
-    re.MULTILINE | re.DOTALL,
-)
+_FENCE = re.compile(r" {0,3}(?P<fence>`{3,}|~{3,})(?P<tag>[^`]*)")
 MOST_STEPS = 1000
 LONGEST_SLEEP_SECONDS = 86_400.0
 
@@ -85,13 +82,34 @@ Step = Write | Append | Replace | Delete | Run | Say | Ask | Sleep | Fail
 
 def steps_for_round(description: str, round_number: int) -> list[Step]:
     """The steps of a round, which starts at 1. Raises StepError, also when the description has no block."""
-    blocks = [match["body"] for match in _FENCE.finditer(description.replace("\r\n", "\n"))]
+    blocks = _blocks(description)
     if not blocks:
         raise StepError(
             "The scripted driver needs a fenced block tagged `steps` in the task's description, and there is none. "
             "Add one, or give the task to another driver."
         )
     return parse_steps(blocks[min(max(round_number, 1), len(blocks)) - 1])
+
+
+def _blocks(description: str) -> list[str]:
+    """The bodies of the fenced blocks tagged `steps`, as Markdown sees them; one that is never closed is none.
+
+    Line by line, as an expression over the whole text takes minutes for some hostile ones.
+    """
+    blocks: list[str] = []
+    fence, is_steps, body = "", False, [""]
+    for line in description.replace("\r\n", "\n").split("\n"):
+        match = _FENCE.fullmatch(line)
+        if not fence:
+            if match:
+                fence, is_steps, body = match["fence"], match["tag"].split()[:1] == ["steps"], []
+        elif match and match["fence"].startswith(fence) and not match["tag"].strip():
+            if is_steps:
+                blocks.append("\n".join(body) + "\n")
+            fence = ""
+        else:
+            body.append(line)
+    return blocks
 
 
 def parse_steps(text: str) -> list[Step]:
