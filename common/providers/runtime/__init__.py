@@ -1,1 +1,43 @@
-"""."""
+"""Where previews, staging and production run: the protocol, and the one runtime that the settings name."""
+
+from __future__ import annotations
+
+import functools
+
+from common.errors import Misconfigured
+from common.providers.runtime.processes import ProcessRuntime
+from common.providers.runtime.protocol import (
+    App,
+    AppPhase,
+    AppState,
+    Check,
+    CheckPhase,
+    CheckState,
+    Runtime,
+    Space,
+    Version,
+)
+from common.settings import settings, socket_path
+
+__all__ = [
+    "App",
+    "AppPhase",
+    "AppState",
+    "Check",
+    "CheckPhase",
+    "CheckState",
+    "ProcessRuntime",
+    "Runtime",
+    "Space",
+    "Version",
+    "runtime",
+]
+
+
+@functools.cache
+def runtime() -> Runtime:
+    """The runtime that AIWORKER_RUNTIME names. Nothing is connected yet; `runtime.cache_clear()` chooses anew."""
+    chosen = settings()
+    if chosen.runtime.kind == "kubernetes":
+        raise Misconfigured("AIWORKER_RUNTIME=kubernetes is not built in yet; use AIWORKER_RUNTIME=local")
+    return ProcessRuntime(socket_path(chosen.store.data_dir, "supervisor"))

@@ -1,0 +1,188 @@
+"""A real supervisor in a directory of its own, and real repositories with small web apps for it to run."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from common.errors import ProviderUnavailable
+from common.providers.forge.protocol import Source
+from common.providers.runtime import ProcessRuntime, Version
+from tests.providers.runtime_contract import until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+WEB_APP = """
+import http.server, json, os, subprocess, sys, time
+
+began = time.monotonic()
+keep = []
+
+
+class App(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        status, body = 200, open("says").read()
+        if time.monotonic() - began > float(os.environ.get("TURNS_BAD_AFTER", "1000")):
+            status = 500
+        if self.path == "/env":
+            body = json.dumps(dict(os.environ))
+        elif self.path == "/pid":
+            body = str(os.getpid())
+        elif self.path == "/child":
+            body = str(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid)
+        elif self.path == "/daemon":
+            body = str(subprocess.Popen(["sleep", "600"], start_new_session=True).pid)
+        elif self.path == "/eat":
+            keep.append(b"x" * 120_000_000)
+        elif self.path == "/die":
+            os._exit(7)
+        elif self.path == "/talk":
+            for number in range(60_000):
+                print(f"line {number} " + "." * 40)
+        elif self.path == "/slow":
+            time.sleep(1.5)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
+
+
+print("\\x1b[31mhello\\x1b[0m from", open("says").read(), flush=True)
+Server((os.environ["HOST"], int(os.environ["PORT"])), App).serve_forever()
+"""
+RUN_WEB_APP = f"{shlex.quote(sys.executable)} -I app.py"
+
+
+class Repository:
+    """A git repository on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True)
+        self._git("init", "--quiet", "--initial-branch=main")
+
+    def commit(self, **files: str) -> str:
+        """Commit these files alone, `__` in a name being a dot; returns the SHA."""
+        for old in self.path.iterdir():
+            if old.name != ".git":
+                old.unlink()
+        for name, text in files.items():
+            (self.path / name.replace("__", ".")).write_text(text)
+        return self.commit_all()
+
+    def commit_all(self) -> str:
+        """Commit what lies in the work tree; returns the SHA."""
+        self._git("add", "--all")
+        self._git("-c", "user.name=T", "-c", "user.email=t@localhost", "commit", "--quiet", "--allow-empty", "-m", "x")
+        return self._git("rev-parse", "HEAD")
+
+    def reset(self, to: str) -> None:
+        """Move the branch, and with it leave the commits after it on no branch."""
+        self._git("reset", "--quiet", "--hard", to)
+
+    def serve_plainly(self) -> None:
+        """Write the files that git's protocol without a server program reads."""
+        self._git("update-server-info")
+
+    def version(self, version_id: str, commit: str, **fields: Any) -> Version:
+        return Version(version_id, commit, Source(str(self.path)), **{"start_seconds": 30, **fields})
+
+    def web_app(self, version_id: str, *, says: str | None = None, **fields: Any) -> Version:
+        """A version that answers with `says`, by default its id."""
+        commit = self.commit(app__py=WEB_APP, says=says or version_id)
+        return self.version(version_id, commit, **{"start_command": RUN_WEB_APP, **fields})
+
+    def _git(self, *arguments: str) -> str:
+        env = {"PATH": os.environ["PATH"], "HOME": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+        done = subprocess.run(
+            ["git", "-C", str(self.path), *arguments], check=True, capture_output=True, text=True, env=env
+        )
+        return done.stdout.strip()
+
+
+class Supervisor:
+    """A supervisor process. `runtime` is a client of it."""
+
+    def __init__(self, directory: Path, **environ: str) -> None:
+        self.directory = directory
+        self.socket = directory / "s.sock"
+        self.runtime = ProcessRuntime(self.socket)
+        self._environ = environ
+        self.process = self.spawn()
+        until(self._answers, what="the supervisor's start")
+
+    def spawn(self, **options: Any) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "workers.supervisor", "--dir", str(self.directory), "--socket"]
+        env = {**os.environ, **self._environ}
+        return subprocess.Popen([*command, str(self.socket)], cwd=ROOT, env=env, text=True, **options)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+    def start_again(self) -> None:
+        self.process = self.spawn()
+        until(self._answers, what="the supervisor's second start")
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, "the supervisor has ended"
+        try:
+            self.runtime.ping()
+        except ProviderUnavailable:
+            return False
+        return True
+
+
+@contextmanager
+def supervised(directory: Path, **environ: str) -> Iterator[Supervisor]:
+    supervisor = Supervisor(directory, **environ)
+    try:
+        yield supervisor
+    finally:
+        if supervisor.process.poll() is None:
+            supervisor.stop()
+
+
+def get(url: str, path: str = "/") -> tuple[int, str]:
+    """(status, body) over a connection of its own."""
+    try:
+        with urllib.request.urlopen(url + path, timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_until_gone(*pids: int) -> None:
+    until(lambda: not any(lives(pid) for pid in pids), what=f"the end of {pids}")

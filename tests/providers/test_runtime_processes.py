@@ -1,0 +1,303 @@
+"""The local runtime against the contract, and how its apps behave to those who use them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from common.providers.runtime import App, AppPhase, ProcessRuntime, Space
+from tests.providers.runtime_contract import MakeVersion, RuntimeContract, settled, until
+from tests.providers.runtime_supervisor import Repository, Supervisor, get, lives, supervised, wait_until_gone
+
+SPACE = Space("shop-0000beef", "project-1")
+APP = App(SPACE, "staging")
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
+    with supervised(tmp_path / "runtime", AIWORKER_SECRET_KEY="0123456789abcdef" * 2) as running:
+        yield running
+
+
+@pytest.fixture
+def runtime(supervisor: Supervisor) -> ProcessRuntime:
+    return supervisor.runtime
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "repository")
+
+
+class TestProcessRuntime(RuntimeContract):
+    @pytest.fixture
+    def space(self) -> Space:
+        return SPACE
+
+    @pytest.fixture
+    def good(self, repository: Repository) -> MakeVersion:
+        return lambda version_id: repository.web_app(version_id)
+
+    @pytest.fixture
+    def bad(self, repository: Repository) -> MakeVersion:
+        return lambda version_id: repository.web_app(version_id, start_command="echo no such luck; exit 4")
+
+
+def test_a_switch_is_seen_by_nobody(runtime: ProcessRuntime, repository: Repository) -> None:
+    url = runtime.ensure_app(APP, repository.web_app("old")).url
+    settled(runtime, APP, "old")
+    seen: list[tuple[int, str]] = []
+    is_over = threading.Event()
+
+    def hammer() -> None:
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+        while not is_over.is_set():
+            # One request over a connection of its own, one over the connection that is kept open.
+            seen.append(get(url))
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            seen.append((answer.status, answer.read().decode()))
+        connection.close()
+
+    client = threading.Thread(target=hammer)
+    client.start()
+    until(lambda: len(seen) > 20)
+    runtime.ensure_app(APP, repository.web_app("new"))
+    settled(runtime, APP, "new")
+    until(lambda: [says for _, says in seen[-10:]].count("new") >= 5)
+    is_over.set()
+    client.join()
+
+    assert {status for status, _ in seen} == {200}
+    assert {says for _, says in seen} == {"old", "new"}
+    own = [says for _, says in seen[::2]]
+    assert own == sorted(own, reverse=True)  # old … old new … new
+
+
+def test_a_request_in_flight_ends_on_the_old_version(runtime: ProcessRuntime, repository: Repository) -> None:
+    url = runtime.ensure_app(APP, repository.web_app("old")).url
+    settled(runtime, APP, "old")
+    old_pid = int(get(url, "/pid")[1])
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+    connection.request("GET", "/slow")
+    runtime.ensure_app(APP, repository.web_app("new"))
+    settled(runtime, APP, "new")
+    answer = connection.getresponse()
+
+    assert (answer.status, answer.read()) == (200, b"old")
+    connection.close()
+    assert get(url) == (200, "new")
+    wait_until_gone(old_pid)
+
+
+def test_a_bad_candidate_leaves_the_old_version_serving(runtime: ProcessRuntime, repository: Repository) -> None:
+    url = runtime.ensure_app(APP, repository.web_app("old")).url
+    settled(runtime, APP, "old")
+    runtime.ensure_app(APP, repository.web_app("bad", start_command="echo no such luck; exit 4"))
+    state = settled(runtime, APP, "bad")
+
+    assert state.code == "exited"
+    assert state.reason == "the process exited with 4: no such luck"
+    assert get(url) == (200, "old")
+
+
+def test_a_candidate_that_turns_bad_while_it_is_watched_fails(runtime: ProcessRuntime, repository: Repository) -> None:
+    runtime.ensure_app(APP, repository.web_app("bad", env={"TURNS_BAD_AFTER": "1"}, health_seconds=2))
+    state = settled(runtime, APP, "bad")
+
+    assert (state.phase, state.code, state.live_version_id) == (AppPhase.FAILED, "unhealthy", None)
+    assert state.reason is not None
+    assert state.reason.endswith("it answered GET / with 500")
+
+
+def test_a_candidate_is_watched_for_as_long_as_was_asked(runtime: ProcessRuntime, repository: Repository) -> None:
+    runtime.ensure_app(APP, repository.web_app("good", health_seconds=1))
+    state = settled(runtime, APP, "good")
+
+    assert state.phase is AppPhase.LIVE
+    assert state.checked_seconds >= 1
+
+
+def test_a_candidate_that_never_answers_times_out(runtime: ProcessRuntime, repository: Repository) -> None:
+    runtime.ensure_app(APP, repository.web_app("mute", start_command="sleep 600", start_seconds=0.5))
+    state = settled(runtime, APP, "mute")
+
+    assert (state.phase, state.code) == (AppPhase.FAILED, "timeout")
+
+
+def test_a_candidate_that_only_answers_errors_is_unhealthy(runtime: ProcessRuntime, repository: Repository) -> None:
+    version = repository.web_app("ill", env={"TURNS_BAD_AFTER": "0"}, start_seconds=2)
+    runtime.ensure_app(APP, version)
+    state = settled(runtime, APP, "ill")
+
+    assert (state.phase, state.code) == (AppPhase.FAILED, "unhealthy")
+
+
+def test_a_newer_version_replaces_a_candidate_that_is_starting(runtime: ProcessRuntime, repository: Repository) -> None:
+    runtime.ensure_app(APP, repository.web_app("slow", start_command="sleep 600"))
+    url = runtime.ensure_app(APP, repository.web_app("new")).url
+
+    assert settled(runtime, APP, "new").phase is AppPhase.LIVE
+    assert settled(runtime, APP, "slow").code == "replaced"
+    assert get(url) == (200, "new")
+
+
+def test_a_version_that_was_live_can_come_back(runtime: ProcessRuntime, repository: Repository) -> None:
+    old = repository.web_app("old")
+    url = runtime.ensure_app(APP, old).url
+    settled(runtime, APP, "old")
+    runtime.ensure_app(APP, repository.web_app("new"))
+    settled(runtime, APP, "new")
+    runtime.ensure_app(APP, old)
+    settled(runtime, APP, "old")
+
+    until(lambda: get(url) == (200, "old"))
+
+
+def test_a_killed_live_process_comes_back_at_the_same_url(runtime: ProcessRuntime, repository: Repository) -> None:
+    url = runtime.ensure_app(APP, repository.web_app("v1")).url
+    settled(runtime, APP, "v1")
+    pid = int(get(url, "/pid")[1])
+    psutil.Process(pid).send_signal(signal.SIGKILL)
+    wait_until_gone(pid)
+
+    # Not one request is refused meanwhile: the forwarder holds it until the process is back.
+    assert get(url) == (200, "v1")
+    state = runtime.read_app(APP, "v1")
+    assert state is not None
+    assert (state.phase, state.restarts) == (AppPhase.LIVE, 1)
+
+
+def test_a_version_that_keeps_dying_fails_and_the_older_one_can_be_ensured(
+    runtime: ProcessRuntime, repository: Repository
+) -> None:
+    url = runtime.ensure_app(APP, repository.web_app("v1")).url
+    settled(runtime, APP, "v1")
+    for restarts in range(5):
+        pid = int(get(url, "/pid")[1])
+        psutil.Process(pid).kill()
+        wait_until_gone(pid)
+        until(lambda n=restarts: _restarts(runtime) > n or _phase(runtime) is AppPhase.FAILED)  # type: ignore[misc]
+    state = runtime.read_app(APP, "v1")
+
+    assert state is not None
+    assert (state.phase, state.code) == (AppPhase.FAILED, "keeps_dying")
+    assert str(state.reason).startswith("it failed 5 times within 60 s")
+    runtime.ensure_app(APP, repository.web_app("v0"))
+    assert settled(runtime, APP, "v0").live_version_id == "v0"
+    assert get(url) == (200, "v0")
+
+
+def test_a_live_version_that_turns_bad_is_started_again(runtime: ProcessRuntime, repository: Repository) -> None:
+    url = runtime.ensure_app(APP, repository.web_app("v1", env={"TURNS_BAD_AFTER": "3"})).url
+    settled(runtime, APP, "v1")
+
+    until(lambda: _restarts(runtime) == 1)
+    until(lambda: get(url) == (200, "v1"))
+
+
+def test_a_process_tree_over_its_memory_is_killed(runtime: ProcessRuntime, repository: Repository) -> None:
+    url = runtime.ensure_app(APP, repository.web_app("v1", memory_limit="100Mi")).url
+    settled(runtime, APP, "v1")
+    pid = int(get(url, "/pid")[1])
+    get(url, "/eat")
+
+    wait_until_gone(pid)
+    until(lambda: any("its limit is 100 MiB" in line for line in runtime.app_logs(APP, "v1")))
+
+
+def test_a_candidate_over_its_memory_fails(runtime: ProcessRuntime, repository: Repository) -> None:
+    version = repository.web_app("fat", memory_limit="1000k", health_seconds=600)
+    runtime.ensure_app(APP, version)
+
+    assert settled(runtime, APP, "fat").code == "memory"
+
+
+def test_stopping_an_app_ends_also_what_it_started(runtime: ProcessRuntime, repository: Repository) -> None:
+    url = runtime.ensure_app(APP, repository.web_app("v1")).url
+    settled(runtime, APP, "v1")
+    pids = [int(get(url, path)[1]) for path in ("/pid", "/child", "/daemon")]
+    assert all(lives(pid) for pid in pids)
+    runtime.delete_app(APP)
+
+    assert not any(lives(pid) for pid in pids)
+
+
+def test_an_apps_environment_holds_its_variables_and_none_of_the_supervisors(
+    runtime: ProcessRuntime, repository: Repository
+) -> None:
+    url = runtime.ensure_app(APP, repository.web_app("v1", env={"COLOUR": "blue", "PORT": "1"})).url
+    settled(runtime, APP, "v1")
+    env = json.loads(get(url, "/env")[1])
+
+    assert env["COLOUR"] == "blue"
+    assert env["HOST"] == "127.0.0.1"
+    assert int(env["PORT"]) not in (1, urlsplit(url).port)
+    assert set(env) - {"PWD", "OLDPWD", "SHLVL", "_", "LC_CTYPE"} == {
+        *("PATH", "HOME", "LANG", "COLOUR", "PORT", "HOST", "RUNTIME_UNIT"),
+    }
+
+
+def test_a_fixed_port_that_is_taken_is_told_otherwise_in_PORT(runtime: ProcessRuntime, repository: Repository) -> None:
+    url = runtime.ensure_app(APP, repository.web_app("v1")).url
+    settled(runtime, APP, "v1")
+    other = App(SPACE, "other")
+    other_url = runtime.ensure_app(other, repository.web_app("v2", port=urlsplit(url).port)).url
+    settled(runtime, other, "v2")
+
+    assert get(other_url) == (200, "v2")
+    assert get(url) == (200, "v1")
+
+
+def test_logs_are_plain_capped_and_tell_what_the_supervisor_did(
+    runtime: ProcessRuntime, repository: Repository, tmp_path: Path
+) -> None:
+    url = runtime.ensure_app(APP, repository.web_app("v1")).url
+    settled(runtime, APP, "v1")
+    lines = runtime.app_logs(APP, "v1")
+    assert "hello from v1" in lines
+    assert lines[0].startswith("[runtime] started as process")
+    for _ in range(2):
+        get(url, "/talk")
+
+    until(lambda: runtime.app_logs(APP, "v1", limit=1)[0].startswith("line 59"))
+    assert len(runtime.app_logs(APP, "v1", limit=7)) == 7
+    files = list((tmp_path / "runtime/apps").glob("*/*/logs/*"))
+    assert len(files) == 2
+    assert all(file.stat().st_size <= 2**20 for file in files)
+
+
+def test_a_commit_that_is_not_there_is_a_failed_checkout(runtime: ProcessRuntime, repository: Repository) -> None:
+    repository.commit(a="1")
+    runtime.ensure_app(APP, repository.version("v1", "f" * 40))
+    state = settled(runtime, APP, "v1")
+
+    assert (state.phase, state.code) == (AppPhase.FAILED, "checkout_failed")
+    assert "f" * 40 in str(state.reason)
+
+
+def test_with_nothing_live_the_port_answers_503(runtime: ProcessRuntime, repository: Repository) -> None:
+    url = runtime.ensure_app(APP, repository.web_app("bad", start_command="exit 1")).url
+    settled(runtime, APP, "bad")
+
+    assert get(url)[0] == 503
+
+
+def _restarts(runtime: ProcessRuntime) -> int:
+    state = runtime.read_app(APP, "v1")
+    assert state is not None
+    return state.restarts
+
+
+def _phase(runtime: ProcessRuntime) -> AppPhase:
+    state = runtime.read_app(APP, "v1")
+    assert state is not None
+    return state.phase

@@ -1,0 +1,198 @@
+"""The supervisor's own life: one per directory, what it remembers, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
+from common.providers.runtime import App, AppPhase, ProcessRuntime, Space, runtime
+from common.settings import settings
+from tests.providers.runtime_contract import check_of, finished, settled, until
+from tests.providers.runtime_supervisor import ROOT, Repository, Supervisor, get, lives, supervised, wait_until_gone
+
+SPACE = Space("shop-0000beef", "project-1")
+APP = App(SPACE, "production")
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
+    with supervised(tmp_path / "runtime") as running:
+        yield running
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "repository")
+
+
+@pytest.fixture
+def _settings_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path / "elsewhere"))
+    yield
+    runtime.cache_clear()
+    settings.cache_clear()
+
+
+def test_a_second_supervisor_in_the_same_directory_is_refused(supervisor: Supervisor) -> None:
+    second = supervisor.spawn(stderr=subprocess.PIPE)
+    _, said = second.communicate(timeout=20)
+
+    assert second.returncode == 1
+    assert said == f"another supervisor already runs in {supervisor.directory}\n"
+    supervisor.runtime.ping()
+
+
+def test_a_restart_keeps_the_port_and_the_version_passes_its_gate_anew(
+    supervisor: Supervisor, repository: Repository
+) -> None:
+    version = repository.web_app("v1")
+    url = supervisor.runtime.ensure_app(APP, version).url
+    settled(supervisor.runtime, APP, "v1")
+    assert supervisor.stop() == 0
+    supervisor.start_again()
+
+    assert supervisor.runtime.read_app(APP, "v1") is None
+    assert supervisor.runtime.list_apps() == [(SPACE.namespace, "production", None)]
+    assert get(url)[0] == 503
+    assert supervisor.runtime.ensure_app(APP, version).url == url
+    assert settled(supervisor.runtime, APP, "v1").phase is AppPhase.LIVE
+    assert get(url) == (200, "v1")
+
+
+def test_a_remembered_port_that_another_program_took_is_replaced(
+    supervisor: Supervisor, repository: Repository
+) -> None:
+    version = repository.web_app("v1")
+    url = supervisor.runtime.ensure_app(APP, version).url
+    supervisor.stop()
+    port = urlsplit(url).port
+    command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
+    foreigner = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: any(one.laddr[1] == port for one in psutil.Process(foreigner.pid).net_connections()))
+        supervisor.start_again()
+        other_url = supervisor.runtime.ensure_app(APP, version).url
+        settled(supervisor.runtime, APP, "v1")
+
+        assert other_url != url
+        assert get(other_url) == (200, "v1")
+    finally:
+        foreigner.kill()
+        foreigner.wait()
+
+
+def test_a_stopped_supervisor_leaves_nothing_running(supervisor: Supervisor, repository: Repository) -> None:
+    pids = _family(supervisor, repository)
+    assert supervisor.stop() == 0
+
+    assert not any(lives(pid) for pid in pids)
+
+
+def test_a_killed_supervisor_leaves_nothing_running(supervisor: Supervisor, repository: Repository) -> None:
+    pids = _family(supervisor, repository)
+    supervisor.kill()
+
+    wait_until_gone(*pids)
+
+
+def test_what_outlived_supervisor_and_guard_is_killed_at_the_next_start(
+    supervisor: Supervisor, repository: Repository
+) -> None:
+    pids = _family(supervisor, repository)
+    guards = [child for child in psutil.Process(supervisor.process.pid).children() if "guard" in str(child.cmdline())]
+    assert len(guards) == 1
+    guards[0].kill()
+    supervisor.kill()
+    survivors = [pid for pid in pids if lives(pid)]
+    assert survivors  # what an app starts in turn does not end with the supervisor by itself
+    supervisor.start_again()
+
+    assert not any(lives(pid) for pid in pids)
+
+
+def test_a_finished_check_is_known_after_a_restart_and_a_lost_one_is_not(
+    supervisor: Supervisor, repository: Repository, tmp_path: Path
+) -> None:
+    version = repository.version("x", repository.commit(a="1"))
+    done, lost = (check_of(version, SPACE, name, command) for name, command in [("a", "echo hi"), ("b", "sleep 600")])
+    supervisor.runtime.ensure_check(done)
+    supervisor.runtime.ensure_check(lost)
+    state = finished(supervisor.runtime, done)
+    supervisor.kill()
+    supervisor.start_again()
+
+    assert supervisor.runtime.read_check(SPACE, "a") == state
+    assert supervisor.runtime.read_check(SPACE, "b") is None
+    assert [path.name for path in (supervisor.directory / "checks" / SPACE.namespace).iterdir()] == ["a.json"]
+
+
+def test_nobody_else_may_open_the_socket(supervisor: Supervisor) -> None:
+    assert supervisor.socket.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("namespace", "name"), [("../up", "app"), ("shop", "a/b"), ("shop", "..")])
+def test_a_name_that_is_a_path_is_refused(supervisor: Supervisor, namespace: str, name: str) -> None:
+    with pytest.raises(ProviderRefused) as refused:
+        supervisor.runtime.read_app(App(Space(namespace, "project-1"), name), "v1")
+    assert refused.value.code == "invalid"
+
+
+def test_without_a_supervisor_the_runtime_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(ProviderUnavailable, match="is `aiworker up` running"):
+        ProcessRuntime(tmp_path / "missing.sock").ping()
+
+
+@pytest.mark.usefixtures("_settings_of")
+def test_the_settings_choose_the_runtime() -> None:
+    settings.cache_clear()
+    runtime.cache_clear()
+
+    with pytest.raises(ProviderUnavailable, match=r"elsewhere/supervisor\.sock"):
+        runtime().ping()
+
+
+@pytest.mark.usefixtures("_settings_of")
+def test_the_kubernetes_runtime_is_refused_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIWORKER_RUNTIME", "kubernetes")
+    settings.cache_clear()
+    runtime.cache_clear()
+
+    with pytest.raises(Misconfigured, match="not built in yet"):
+        runtime()
+
+
+def test_the_supervisor_imports_none_of_the_platforms_weight() -> None:
+    program = "import sys, workers.supervisor.__main__; print(*sys.modules)"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, env=os.environ)
+    roots = {name.split(".")[0] for name in done.stdout.split()}
+    inside = {name for name in done.stdout.split() if name.startswith("common.")}
+
+    assert not roots & {"flask", "sqlalchemy", "celery", "redis", "kubernetes", "requests", "gevent"}
+    assert not inside & {"common.models", "common.services", "common.broker", "common.database", "common.providers"}
+
+
+def _family(supervisor: Supervisor, repository: Repository) -> list[int]:
+    """The pids of an app's process, of its child, of its daemon and of a running check's background process."""
+    url = supervisor.runtime.ensure_app(APP, repository.web_app("v1")).url
+    settled(supervisor.runtime, APP, "v1")
+    pids = [int(get(url, path)[1]) for path in ("/pid", "/child", "/daemon")]
+    version = repository.version("x", repository.commit(a="1"))
+    supervisor.runtime.ensure_check(check_of(version, SPACE, "c", "sleep 600 & echo $!; wait"))
+
+    def check_pid() -> int:
+        state = supervisor.runtime.read_check(SPACE, "c")
+        assert state is not None
+        return int(state.log or 0)
+
+    pids.append(until(check_pid))
+    assert all(lives(pid) for pid in pids)
+    return pids

@@ -1,0 +1,117 @@
+"""`python -m workers.supervisor --dir <directory> --socket <path>`: run the local runtime until SIGTERM or SIGINT.
+
+One supervisor per directory: a second one says so and exits with 1. A supervisor that is killed takes its children with
+it (see `processes` and `guard`), and the next one first ends what may still be left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from workers.supervisor.apps import Apps
+from workers.supervisor.checkout import Checkouts
+from workers.supervisor.checks import Checks
+from workers.supervisor.ports import Ports
+from workers.supervisor.processes import Processes, kill_recorded
+from workers.supervisor.server import Server
+from workers.supervisor.version import Tools
+
+log = logging.getLogger("workers.supervisor")
+
+
+def main() -> int:
+    arguments = _arguments()
+    directory: Path = arguments.dir.absolute()
+    socket: Path = (arguments.socket or directory / "supervisor.sock").absolute()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(directory / "lock"):
+            _make_private(socket.parent)
+            asyncio.run(_serve(directory, socket, arguments.bind, arguments.public_host))
+    except BlockingIOError:
+        print(f"another supervisor already runs in {directory}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"the local runtime can't run in {directory}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m workers.supervisor", description="AiWorker's local runtime.")
+    parser.add_argument("--dir", type=Path, required=True, help="where checkouts, logs and ports are kept")
+    parser.add_argument("--socket", type=Path, help="the Unix socket to answer on; by default supervisor.sock in --dir")
+    parser.add_argument("--public-host", default="localhost", help="the host in the apps' addresses")
+    parser.add_argument("--bind", default="127.0.0.1", help="the address that the apps' ports listen on")
+    return parser.parse_args()
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock; BlockingIOError when another process has it. The kernel frees it however this one ends."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make_private(directory: Path) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if directory.stat().st_uid != os.getuid():
+        raise PermissionError(f"{directory} belongs to another user")
+
+
+@contextlib.contextmanager
+def _guarded(records: Path) -> Iterator[None]:
+    """A guard lives as long as this process does, and a moment longer."""
+    guard = subprocess.Popen(
+        [sys.executable, "-m", "workers.supervisor.guard", str(records)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        guard.communicate()
+
+
+async def _serve(directory: Path, socket: Path, bind_host: str, public_host: str) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    records = directory / "processes"
+    for left in sorted(records.glob("*/")):
+        kill_recorded(left)
+    processes = Processes(records)
+    with _guarded(processes.directory):
+        checkouts = Checkouts(directory / "mirrors")
+        tools = Tools(processes, checkouts, Ports())
+        apps = Apps(directory / "apps", bind_host, tools)
+        checks = Checks(directory / "checks", tools)
+        await apps.restore()
+        checks.restore()
+        server = Server(apps, checks, public_host, checkouts.forget)
+        await server.open(socket)
+        log.info("the local runtime answers on %s", socket)
+        await stop.wait()
+        server.close()
+        await asyncio.gather(apps.close(), checks.close())
+        socket.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,214 @@
+"""The apps: which version of each is live, which is on its way, and the one port that it answers on.
+
+The port is chosen when an app is first ensured and written to the app's directory; at a start it is taken again before
+anything runs, so an address that was given out stays good. Versions are known in memory only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import shutil
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any
+
+from workers.supervisor.forward import Forwarder
+from workers.supervisor.logs import LogFile, last_lines
+from workers.supervisor.ports import NoFreePort
+from workers.supervisor.version import Failed, Phase, RunningVersion, Tools
+from workers.supervisor.wire import Place, WantedVersion
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 5.0
+VERSIONS_KEPT = 20
+
+
+class NoPort(Exception):
+    """The app can't listen now; the same call may work later."""
+
+
+class App:
+    """One thing that serves. `open` it before anything else."""
+
+    def __init__(self, place: Place, name: str, directory: Path, tools: Tools) -> None:
+        self.place = place
+        self.name = name
+        self.port = 0
+        self.wanted_id: str | None = None
+        self._directory = directory
+        self._tools = tools
+        self._forwarder = Forwarder(lambda: self._live)
+        self._live: RunningVersion | None = None
+        self._candidate: RunningVersion | None = None
+        self._versions: dict[str, RunningVersion] = {}
+        self._endings: set[asyncio.Task[None]] = set()
+
+    async def open(self, host: str) -> None:
+        """Listen on the app's remembered port, or, where there is none or it is taken, on another one."""
+        file = self._directory / "app.json"
+        kept = json.loads(file.read_text(encoding="utf-8"))["port"] if file.exists() else None
+        try:
+            self.port = self._tools.ports.take(host, kept)
+            await self._forwarder.open(host, self.port)
+        except (OSError, NoFreePort) as error:
+            raise NoPort(f"{self.place.namespace}/{self.name} can't listen on {host}: {error}") from error
+        if kept not in (None, self.port):
+            log.warning(
+                "port %s of %s/%s is taken by another program; it answers on %s from now on",
+                kept, self.place.namespace, self.name, self.port,
+            )  # fmt: skip
+        self._directory.mkdir(parents=True, exist_ok=True)
+        fresh = file.with_suffix(".new")
+        fresh.write_text(json.dumps({"port": self.port, "project_id": self.place.project_id}), encoding="utf-8")
+        fresh.replace(file)
+
+    def ensure(self, wanted: WantedVersion) -> None:
+        """Make this the version to run. See the protocol for what is left alone."""
+        self.wanted_id = wanted.version_id
+        if self._candidate is not None and self._candidate.version_id != wanted.version_id:
+            self._replace_candidate(wanted.version_id)
+        known = self._versions.get(wanted.version_id)
+        if known is not None and (known is self._live or known is self._candidate or known.phase is Phase.FAILED):
+            return
+        version_id = wanted.version_id
+        place, log_file = self._directory / "versions" / version_id, LogFile(self._log_path(version_id))
+        version = RunningVersion(wanted, self.place.project_id, place, log_file, self._tools, self._switch)
+        if known is not None:
+            # It was live once and is wanted again: its place is free only when the old process has been stopped.
+            self._end(self._after(known, version))
+        else:
+            version.begin()
+        self._versions.pop(version_id, None)
+        self._versions[version_id] = self._candidate = version
+        self._forget_old_versions()
+
+    def state(self, version_id: str, public_host: str) -> dict[str, Any] | None:
+        """The protocol's AppState of one version; None if it is not known."""
+        version = self._versions.get(version_id)
+        if version is None:
+            return None
+        live = self._live
+        serves = live is not None and (live.phase is Phase.LIVE or live.is_answering)
+        host = f"[{public_host}]" if ":" in public_host else public_host
+        return {
+            "phase": version.phase,
+            "url": f"http://{host}:{self.port}",
+            "live_version_id": live.version_id if live is not None and serves else None,
+            "reason": version.failure.reason if version.failure else None,
+            "code": version.failure.code if version.failure else None,
+            "restarts": version.restarts,
+            "checked_seconds": round(version.checked_seconds, 1),
+        }
+
+    def log_lines(self, version_id: str, limit: int) -> list[str]:
+        return last_lines(self._log_path(version_id), limit)
+
+    async def close(self) -> None:
+        """Nothing of it runs or listens any more."""
+        await self._forwarder.close()
+        await asyncio.gather(*(version.stop() for version in self._versions.values()), *self._endings)
+        self._tools.ports.free(self.port)
+
+    def _replace_candidate(self, by: str) -> None:
+        replaced, self._candidate = self._candidate, None
+        if replaced is not None:
+            if replaced.phase is Phase.STARTING:
+                replaced.fail(Failed("replaced", f"version {by} was asked for before this one was live"))
+            self._end(replaced.stop())
+
+    def _switch(self, version: RunningVersion) -> None:
+        """From this moment new connections go to the version; the one before ends when its own are over."""
+        before, self._live = self._live, version
+        self._candidate = None
+        if before is not None:
+            self._end(self._retire(before))
+
+    async def _retire(self, version: RunningVersion) -> None:
+        await self._forwarder.drain(version, DRAIN_SECONDS)
+        await version.stop()
+
+    async def _after(self, before: RunningVersion, version: RunningVersion) -> None:
+        await before.stop(0)
+        if not version.is_stopped:
+            version.begin()
+
+    def _end(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+
+    def _forget_old_versions(self) -> None:
+        for version_id, version in list(self._versions.items())[:-VERSIONS_KEPT]:
+            if version is not self._live and version is not self._candidate:
+                del self._versions[version_id]
+                self._end(version.stop())
+        logs = sorted((self._directory / "logs").glob("*.log*"), key=lambda file: file.stat().st_mtime)
+        for file in logs[: -2 * VERSIONS_KEPT]:
+            file.unlink(missing_ok=True)
+
+    def _log_path(self, version_id: str) -> Path:
+        return self._directory / "logs" / f"{version_id}.log"
+
+
+class Apps:
+    """All apps, by namespace and name."""
+
+    def __init__(self, directory: Path, bind_host: str, tools: Tools) -> None:
+        self._directory = directory
+        self._bind_host = bind_host
+        self._tools = tools
+        self._apps: dict[tuple[str, str], App] = {}
+        self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+
+    async def restore(self) -> None:
+        """Take every remembered port again, and drop the checkouts that an earlier supervisor left."""
+        for file in self._directory.glob("*/*/app.json"):
+            shutil.rmtree(file.parent / "versions", ignore_errors=True)
+            place = Place(file.parent.parent.name, json.loads(file.read_text(encoding="utf-8"))["project_id"])
+            with contextlib.suppress(NoPort):  # tried again when the app is ensured
+                await self._opened(place, file.parent.name)
+
+    async def ensure(self, place: Place, name: str, wanted: WantedVersion) -> App:
+        """Raises NoPort."""
+        async with self._lock(place.namespace, name):
+            app = await self._opened(place, name)
+            app.ensure(wanted)
+            return app
+
+    def find(self, place: Place, name: str) -> App | None:
+        return self._apps.get((place.namespace, name))
+
+    async def delete(self, namespace: str, name: str) -> None:
+        async with self._lock(namespace, name):
+            app = self._apps.pop((namespace, name), None)
+            if app is not None:
+                await app.close()
+            await asyncio.to_thread(shutil.rmtree, self._directory / namespace / name, ignore_errors=True)
+            with contextlib.suppress(OSError):  # others of the namespace are still there
+                (self._directory / namespace).rmdir()
+
+    async def delete_namespace(self, namespace: str) -> None:
+        names = [name for of, name in self._apps if of == namespace]
+        await asyncio.gather(*(self.delete(namespace, name) for name in names))
+        await asyncio.to_thread(shutil.rmtree, self._directory / namespace, ignore_errors=True)
+
+    def listed(self) -> list[list[str | None]]:
+        return [[namespace, name, app.wanted_id] for (namespace, name), app in sorted(self._apps.items())]
+
+    async def close(self) -> None:
+        await asyncio.gather(*(app.close() for app in self._apps.values()))
+
+    async def _opened(self, place: Place, name: str) -> App:
+        key = (place.namespace, name)
+        if key not in self._apps:
+            app = App(place, name, self._directory / place.namespace / name, self._tools)
+            await app.open(self._bind_host)
+            self._apps[key] = app
+        return self._apps[key]
+
+    def _lock(self, namespace: str, name: str) -> asyncio.Lock:
+        return self._locks.setdefault((namespace, name), asyncio.Lock())

@@ -1,0 +1,148 @@
+"""Clean checkouts of exact commits.
+
+One bare mirror per project is fetched into; each checkout is a repository of its own that borrows the mirror's objects
+and has no remote, no hooks and no credential. Git sees no configuration but what is given here, and the credential only
+through its environment, never in an argument that every user of the machine can read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import os
+import shutil
+import signal
+from pathlib import Path
+
+from workers.supervisor.processes import tied_to_supervisor
+from workers.supervisor.wire import Origin
+
+GIT_SECONDS = 600
+TRY_AGAIN_AFTER_SECONDS = (0.5, 2.0)
+
+
+class CheckoutFailed(Exception):
+    """The commit could not be had. The message is a sentence without secrets."""
+
+
+class Checkouts:
+    """Keeps the mirrors in one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def make(self, project_id: str, origin: Origin, commit: str, to: Path) -> None:
+        """Put the commit's files into the directory `to`, which is emptied first. Raises CheckoutFailed."""
+        mirror = self._directory / f"{project_id}.git"
+        await asyncio.to_thread(shutil.rmtree, to, ignore_errors=True)
+        async with self._locks.setdefault(project_id, asyncio.Lock()):
+            if not (mirror / "HEAD").exists():
+                mirror.mkdir(parents=True, exist_ok=True)
+                await _git("init", "--quiet", "--bare", "--template=", str(mirror))
+            if not await _has(mirror, commit):
+                await _fetch(mirror, origin, commit)
+        await _git("init", "--quiet", "--template=", str(to))
+        alternates = to / ".git" / "objects" / "info" / "alternates"
+        alternates.parent.mkdir(parents=True, exist_ok=True)
+        alternates.write_text(f"{mirror / 'objects'}\n", encoding="utf-8")
+        inside = ("--git-dir", str(to / ".git"), "--work-tree", str(to))
+        await _git(*inside, "checkout", "--quiet", "--force", "--detach", commit)
+
+    def forget(self, project_id: str) -> None:
+        """Remove the project's mirror. Blocks."""
+        shutil.rmtree(self._directory / f"{project_id}.git", ignore_errors=True)
+        self._locks.pop(project_id, None)
+
+
+async def _fetch(mirror: Path, origin: Origin, commit: str) -> None:
+    """Every branch, then, where the commit is on none of them, the commit itself."""
+    fetch = ("--git-dir", str(mirror), "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--prune")
+    for delay in (*TRY_AGAIN_AFTER_SECONDS, None):
+        try:
+            await _git(*fetch, "--end-of-options", origin.clone_url, "+refs/heads/*:refs/heads/*", origin=origin)
+            break
+        except CheckoutFailed:
+            # The forge may be starting anew at this moment.
+            if delay is None:
+                raise
+            await asyncio.sleep(delay)
+    if not await _has(mirror, commit):
+        try:
+            await _git(*fetch[:-1], "--end-of-options", origin.clone_url, commit, origin=origin)
+        except CheckoutFailed as failure:
+            raise CheckoutFailed(f"commit {commit} is not in the repository ({failure})") from failure
+
+
+async def _has(mirror: Path, commit: str) -> bool:
+    try:
+        await _git("--git-dir", str(mirror), "cat-file", "-e", f"{commit}^{{commit}}")
+    except CheckoutFailed:
+        return False
+    return True
+
+
+async def _git(*arguments: str, origin: Origin | None = None) -> None:
+    """Run git; CheckoutFailed with the last line that it said."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *tied_to_supervisor(),
+            "git",
+            *arguments,
+            env=_environment(origin),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CheckoutFailed(f"git can't be started: {error.strerror}") from error
+    try:
+        async with asyncio.timeout(GIT_SECONDS):
+            _, said = await process.communicate()
+    except TimeoutError as error:
+        raise CheckoutFailed(f"git took longer than {GIT_SECONDS} s") from error
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode:
+        lines = said.decode("utf-8", "replace").strip().splitlines()
+        raise CheckoutFailed(_without_secret(lines[-1] if lines else f"git exited with {process.returncode}", origin))
+
+
+def _environment(origin: Origin | None) -> dict[str, str]:
+    config = {
+        "gc.autoDetach": "false",
+        "maintenance.autoDetach": "false",
+        "core.hooksPath": os.devnull,
+        "credential.helper": "",
+        "advice.detachedHead": "false",
+        "http.lowSpeedLimit": "100",
+        "http.lowSpeedTime": "30",
+        # With a redirect the header below would be sent to wherever it leads.
+        "http.followRedirects": "false",
+    }
+    if origin is not None and origin.password is not None:
+        pair = f"{origin.username or ''}:{origin.password}"
+        config["http.extraHeader"] = "Authorization: Basic " + base64.b64encode(pair.encode()).decode()
+    env = {
+        "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        "HOME": os.devnull,
+        "LANG": "C.UTF-8",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ALLOW_PROTOCOL": "file:http:https",
+        "GIT_CONFIG_COUNT": str(len(config)),
+    }
+    for number, (key, value) in enumerate(config.items()):
+        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return env
+
+
+def _without_secret(text: str, origin: Origin | None) -> str:
+    if origin is not None and origin.password:
+        text = text.replace(origin.password, "…")
+    return text

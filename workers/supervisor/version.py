@@ -1,0 +1,319 @@
+"""One version of an app: checked out, started, proven healthy, then kept alive until it is stopped.
+
+It knows nothing of the port that the world sees: `on_live` tells the app, once, that it has passed its gate. Its phase
+then stays LIVE while its process is started again after a death, until it keeps dying.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from workers.supervisor import static
+from workers.supervisor.checkout import CheckoutFailed, Checkouts
+from workers.supervisor.health import probe
+from workers.supervisor.logs import LogFile
+from workers.supervisor.ports import NoFreePort, Ports
+from workers.supervisor.processes import Processes, Unit, base_environment, exit_words
+from workers.supervisor.wire import WantedVersion
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+GATE_POLL_SECONDS = 0.3
+WATCH_POLL_SECONDS = 2.0
+MISSES_ALLOWED = 2
+MEMORY_POLL_SECONDS = 1.0
+DEATHS_ALLOWED = 4
+DEATHS_WITHIN_SECONDS = 60.0
+FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.2, 5.0
+TERM_SECONDS = 3.0
+
+_PROCFILE_WEB = re.compile(r"^web:[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE)
+
+
+class Phase(StrEnum):
+    STARTING = "starting"
+    LIVE = "live"
+    FAILED = "failed"
+
+
+class Failed(Exception):
+    """Why a version does not serve: a stable code and a sentence."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What versions and checks share."""
+
+    processes: Processes
+    checkouts: Checkouts
+    ports: Ports
+
+
+class RunningVersion:
+    """A version on its way from a commit to a served port. Everything happens in one task, begun by `begin`."""
+
+    def __init__(
+        self,
+        wanted: WantedVersion,
+        project_id: str,
+        place: Path,
+        log: LogFile,
+        tools: Tools,
+        on_live: Callable[[RunningVersion], None],
+    ) -> None:
+        self.wanted = wanted
+        self.phase = Phase.STARTING
+        self.failure: Failed | None = None
+        self.restarts = 0
+        self.checked_seconds = 0.0
+        self.port: int | None = None
+        self.is_answering = False
+        self.is_stopped = False
+        self._project_id = project_id
+        self._place = place
+        self._log = log
+        self._tools = tools
+        self._on_live = on_live
+        self._unit: Unit | None = None
+        self._death: asyncio.Task[Failed] | None = None
+        self._deaths: list[float] = []
+        self._task: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
+
+    @property
+    def version_id(self) -> str:
+        return self.wanted.version_id
+
+    def begin(self) -> None:
+        self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(_report_bug)
+
+    async def stop(self, grace_seconds: float = TERM_SECONDS) -> None:
+        """Nothing of it runs any more and its checkout is gone. Its phase stays as it was. Safe to repeat."""
+        self.is_stopped = True
+        # Done once, whoever asks: one that ends later would clear the place of a version that is there by then.
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop(grace_seconds))
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self, grace_seconds: float) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        await self._clear(grace_seconds)
+        self._log.close()
+
+    def fail(self, failure: Failed) -> None:
+        """From now on it counts as failed; it goes on running until it is stopped."""
+        self.phase = Phase.FAILED
+        self.failure = failure
+        self._log.note(f"failed: {failure.reason}")
+
+    async def _run(self) -> None:
+        try:
+            argv = await self._prepare()
+            await self._start(argv)
+            await self._first_answer()
+            await self._hold_healthy()
+        except Failed as failure:
+            self.fail(failure)
+            await self._clear(TERM_SECONDS)
+            self._log.close()
+            return
+        self.phase = Phase.LIVE
+        self._log.note("healthy: it is live now")
+        self._on_live(self)
+        await self._keep_alive(argv)
+
+    async def _clear(self, grace_seconds: float) -> None:
+        self.is_answering = False
+        await self._end_unit(grace_seconds)
+        await asyncio.to_thread(shutil.rmtree, self._place, ignore_errors=True)
+
+    # --- from a commit to a process
+
+    async def _prepare(self) -> list[str]:
+        try:
+            await self._tools.checkouts.make(
+                self._project_id, self.wanted.origin, self.wanted.commit, self._place / "code"
+            )
+            (self._place / "home").mkdir(exist_ok=True)
+        except CheckoutFailed as error:
+            raise Failed("checkout_failed", f"the checkout of {self.wanted.commit} failed: {error}") from error
+        except OSError as error:
+            raise Failed("checkout_failed", f"the checkout can't be written: {error.strerror}") from error
+        return command(self.wanted.start_command, self._place / "code")
+
+    async def _start(self, argv: list[str]) -> None:
+        """Start the process on a port that is free now."""
+        try:
+            self.port = self._tools.ports.take("127.0.0.1", self.wanted.port)
+            env = base_environment(self._place / "home") | dict(self.wanted.env)
+            env |= {"PORT": str(self.port), "HOST": "127.0.0.1"}
+            unit = await self._tools.processes.start(argv, cwd=self._place / "code", env=env, sink=self._log)
+        except (OSError, NoFreePort) as error:
+            raise Failed("exited", f"it can't be started: {error}") from error
+        self._unit = unit
+        self._death = asyncio.create_task(self._death_of(unit))
+        self._log.note(f"started as process {unit.pid}, PORT={self.port}")
+
+    async def _end_unit(self, grace_seconds: float) -> None:
+        if self._death is not None:
+            self._death.cancel()
+        if self._unit is not None:
+            await self._unit.stop(grace_seconds)
+        if self.port is not None:
+            self._tools.ports.free(self.port)
+        self._unit, self._death, self.port = None, None, None
+
+    async def _death_of(self, unit: Unit) -> Failed:
+        """Wait until the process has ended or its tree is over its memory, and say so."""
+        ended = asyncio.create_task(unit.wait())
+        limit = self.wanted.memory_bytes
+        try:
+            while True:
+                done, _ = await asyncio.wait({ended}, timeout=None if limit is None else MEMORY_POLL_SECONDS)
+                if done:
+                    words = exit_words(ended.result())
+                    said = " | ".join(line for line in self._log.last_lines(6) if not line.startswith("[runtime]"))
+                    self._log.note(words)
+                    return Failed("exited", f"the process {words}" + (f": {said[-1000:]}" if said else ""))
+                if limit is not None and (used := unit.resident_bytes()) > limit:
+                    words = f"used {used // 2**20} MiB of memory, its limit is {limit // 2**20} MiB"
+                    self._log.note(words)
+                    await unit.stop(0)
+                    return Failed("memory", f"it {words}; it was killed")
+        finally:
+            ended.cancel()
+
+    # --- the gate
+
+    async def _first_answer(self) -> None:
+        """Return when it first answers well; Failed when it died or start_seconds are over."""
+        deadline = time.monotonic() + self.wanted.start_seconds
+        while True:
+            answer = await self._or_death(probe(self._listening_port(), self.wanted.health_path))
+            if answer.is_healthy:
+                self.is_answering = True
+                return
+            if time.monotonic() >= deadline:
+                code = "timeout" if answer.status is None else "unhealthy"
+                raise Failed(code, f"it did not get well within {self.wanted.start_seconds:g} s: it {answer.said}")
+            await self._or_death(asyncio.sleep(GATE_POLL_SECONDS))
+
+    async def _hold_healthy(self) -> None:
+        """Return when it has answered for health_seconds; Failed at the first miss."""
+        since = time.monotonic()
+        while self.checked_seconds < self.wanted.health_seconds:
+            left = self.wanted.health_seconds - (time.monotonic() - since)
+            await self._or_death(asyncio.sleep(max(0.0, min(GATE_POLL_SECONDS, left))))
+            looked_at = time.monotonic()
+            answer = await self._or_death(probe(self._listening_port(), self.wanted.health_path))
+            if not answer.is_healthy:
+                raise Failed("unhealthy", f"after {self.checked_seconds:.1f} s of good health it {answer.said}")
+            self.checked_seconds = looked_at - since
+
+    async def _or_death(self, work: Coroutine[Any, Any, T]) -> T:
+        """The work's result, or Failed as soon as the process has died."""
+        assert self._death is not None
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.wait({task, self._death}, return_when=asyncio.FIRST_COMPLETED)
+            if self._death.done():
+                raise self._death.result()
+            return task.result()
+        finally:
+            task.cancel()
+
+    def _listening_port(self) -> int:
+        assert self.port is not None
+        return self.port
+
+    # --- the life after it
+
+    async def _keep_alive(self, argv: list[str]) -> None:
+        while True:
+            failure = await self._until_it_fails()
+            self.is_answering = False
+            delay = self._count_death(failure)
+            self._log.note(f"{failure.reason.split(': ')[0]}; starting it again in {delay:g} s")
+            await self._end_unit(TERM_SECONDS)
+            await asyncio.sleep(delay)
+            self.restarts += 1
+            # A start that fails leaves nothing to watch: the next round finds that at once.
+            with contextlib.suppress(Failed):
+                await self._start(argv)
+
+    async def _until_it_fails(self) -> Failed:
+        if self._death is None:
+            return Failed("exited", "it can't be started")
+        try:
+            await self._first_answer()
+            misses = 0
+            while True:
+                await self._or_death(asyncio.sleep(WATCH_POLL_SECONDS))
+                answer = await self._or_death(probe(self._listening_port(), self.wanted.health_path))
+                misses = 0 if answer.is_healthy else misses + 1
+                if misses > MISSES_ALLOWED:
+                    return Failed("unhealthy", f"{misses} times in a row it {answer.said}")
+                self._forget_old_deaths()
+        except Failed as failure:
+            return failure
+
+    def _count_death(self, failure: Failed) -> float:
+        """How long to wait before the next start; too many deaths make the version FAILED."""
+        self._forget_old_deaths()
+        self._deaths.append(time.monotonic())
+        if len(self._deaths) <= DEATHS_ALLOWED:
+            return float(min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (len(self._deaths) - 1)))
+        code = "memory" if failure.code == "memory" else "keeps_dying"
+        words = f"it failed {len(self._deaths)} times within {DEATHS_WITHIN_SECONDS:g} s, at last: {failure.reason}"
+        self.fail(Failed(code, words))
+        return LONGEST_DELAY_SECONDS
+
+    def _forget_old_deaths(self) -> None:
+        """A version that has been well for long enough is live again."""
+        limit = time.monotonic() - DEATHS_WITHIN_SECONDS
+        self._deaths = [at for at in self._deaths if at > limit]
+        if self.phase is Phase.FAILED and not self._deaths:
+            self.phase, self.failure = Phase.LIVE, None
+            self._log.note("healthy again")
+
+
+def _report_bug(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("a version's task broke", exc_info=error)
+
+
+def command(start_command: str | None, code: Path) -> list[str]:
+    """What to run in this checkout: the given command, else the Procfile's web line, else a file server."""
+    if start_command:
+        return ["sh", "-c", start_command]
+    with contextlib.suppress(OSError):
+        if match := _PROCFILE_WEB.search((code / "Procfile").read_text(encoding="utf-8", errors="replace")):
+            return ["sh", "-c", match[1]]
+    if (code / "index.html").is_file():
+        return [sys.executable, "-I", str(static.__file__), str(code)]
+    raise Failed(
+        "nothing_to_run",
+        "there is nothing to run: set a start command, or add a Procfile with a web: line or an index.html to the"
+        " root of the repository",
+    )
