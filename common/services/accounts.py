@@ -120,7 +120,7 @@ def _longest_seconds(kind: str) -> int:
 
 
 def log_in(username: str, password: str) -> OpenLogin:
-    """Open a login. Unauthenticated (`Invalid credentials`) takes as long for an unknown name as for a wrong password."""
+    """Open a login. Unauthenticated (`Invalid credentials`), after the same time for an unknown name as for a known."""
     with snapshot() as read:
         user = read.find(select(User).where(User.username == username))
     known = user is not None and user.is_active

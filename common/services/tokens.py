@@ -19,7 +19,7 @@ from common.services.paging import Page, PageQuery, page_of
 from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
 
-API_TOKEN_PREFIX = "aiw_"
+API_TOKEN_PREFIX = "aiw_"  # noqa: S105 (how one is recognised)
 USE_NOTED_SECONDS = 60
 """How fresh last_used_at is: noting every use would turn every read into a write."""
 ENROLMENT_DAYS = 30

@@ -1,0 +1,89 @@
+"""Logging in and out, and who the caller is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+from marshmallow import fields
+
+from common.errors import Unauthenticated
+from common.services import accounts as services
+from common.states import Role
+from web.auth import allow, issue_tokens, public, who
+from web.http import Blueprint, body, never_replayed, one, reply
+from web.limits import LOGINS_BY_ADDRESS, LOGINS_BY_NAME, spend
+from web.schemas import Integer, Label, Schema, Text, Timestamp
+
+accounts = Blueprint("accounts", __name__, url_prefix="/api")
+
+
+class Credentials(Schema):
+    username = Text(100, required=True)
+    password = Text(services.LONGEST_PASSWORD, required=True)
+
+
+class RefreshToken(Schema):
+    refresh_token = Text(services.LONGEST_TOKEN, required=True)
+
+
+class Me(Schema):
+    id = fields.String()
+    username = fields.String()
+    role = Label(Role)
+    created_at = Timestamp()
+
+
+class Session(Schema):
+    access_token = fields.String()
+    refresh_token = fields.String()
+    expires_in = Integer()
+    user = fields.Nested(Me)
+
+
+@accounts.post("/auth/login")
+@public
+@never_replayed
+@body(Credentials)
+@reply(Session)
+def log_in(body: dict[str, Any]) -> Any:
+    """Log in. Ten failures a minute for a name from one address; then 429."""
+    address = request.remote_addr or "unknown"
+    # Counted before the attempt and given back after a good one, so that many at once are counted too.
+    by_name = spend(LOGINS_BY_NAME, f"{body['username'].lower()}|{address}")
+    by_address = spend(LOGINS_BY_ADDRESS, address)
+    login = services.log_in(body["username"], body["password"])
+    by_name.give_back()
+    by_address.give_back()
+    return issue_tokens(login)
+
+
+@accounts.post("/auth/refresh")
+@public
+@never_replayed
+@body(RefreshToken)
+@reply(Session)
+def refresh(body: dict[str, Any]) -> Any:
+    """Exchange a refresh token for a new pair. Each is good once; a second use ends the login."""
+    if not body["refresh_token"]:
+        raise Unauthenticated
+    return issue_tokens(services.refresh(body["refresh_token"]))
+
+
+@accounts.post("/auth/logout")
+@allow(Role.VIEWER)
+@never_replayed
+@reply(None, 204)
+def log_out() -> None:
+    """End the login; its tokens and open sockets end with it."""
+    services.log_out(by=who())
+
+
+@accounts.get("/auth/me")
+@allow(Role.VIEWER)
+@reply(one("user", Me))
+def read_me() -> Any:
+    """The caller; the role is at most that of the token."""
+    caller = who()
+    user = services.read_user(caller.user_id)
+    return {"user": {"id": user.id, "username": user.username, "role": caller.role, "created_at": user.created_at}}

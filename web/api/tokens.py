@@ -1,0 +1,96 @@
+"""A caller's own API tokens, and the tokens that let agents register. Each is shown once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import fields
+
+from common.services import tokens as services
+from common.services.tokens import NewApiToken
+from common.states import Role
+from web.auth import allow, who
+from web.http import Blueprint, Paging, body, many, never_replayed, one, page_reply, query, reply
+from web.schemas import Label, Name, Schema, Timestamp
+
+tokens = Blueprint("tokens", __name__, url_prefix="/api")
+
+
+class Token(Schema):
+    id = fields.String()
+    name = fields.String()
+    role = Label(Role)
+    created_at = Timestamp()
+    expires_at = Timestamp()
+    last_used_at = Timestamp()
+
+
+class NewToken(Token):
+    token = fields.String()
+
+
+class CreateToken(Schema):
+    read_only = frozenset({"id", "createdAt", "lastUsedAt", "token"})
+    name = Name(required=True)
+    role = Label(Role, allow_none=True)
+    expires_at = Timestamp(allow_none=True)
+
+
+class NewEnrolmentToken(Schema):
+    id = fields.String()
+    expires_at = Timestamp()
+    token = fields.String()
+
+
+class CreateEnrolmentToken(Schema):
+    read_only = frozenset({"id", "token"})
+    expires_at = Timestamp(allow_none=True)
+
+
+@tokens.get("/tokens")
+@allow(Role.VIEWER)
+@query(Paging)
+@reply(many("tokens", Token))
+def list_tokens(query: dict[str, Any]) -> Any:
+    return page_reply("tokens", services.list_api_tokens(who(), **query))
+
+
+@tokens.post("/tokens")
+@allow(Role.VIEWER)
+@never_replayed
+@body(CreateToken)
+@reply(one("token", NewToken), 201)
+def create_token(body: dict[str, Any]) -> Any:
+    """Make a token of the caller's role or below. It is shown in this reply and never again."""
+    return {"token": _shown_once(services.create_api_token(**body, by=who()))}
+
+
+@tokens.delete("/tokens/<id:token_id>")
+@allow(Role.VIEWER)
+@reply(None, 204)
+def delete_token(token_id: str) -> None:
+    services.delete_api_token(token_id, by=who())
+
+
+@tokens.post("/agents/enrolment-tokens")
+@allow(Role.ADMIN)
+@never_replayed
+@body(CreateEnrolmentToken)
+@reply(one("enrolmentToken", NewEnrolmentToken), 201)
+def create_enrolment_token(body: dict[str, Any]) -> Any:
+    """Make a token with which agents register until it expires, 30 days from now unless said otherwise."""
+    made = services.create_enrolment_token(**body, by=who())
+    return {"enrolmentToken": {"id": made.row.id, "expires_at": made.row.expires_at, "token": made.token}}
+
+
+def _shown_once(made: NewApiToken) -> dict[str, Any]:
+    row = made.row
+    return {
+        "id": row.id,
+        "name": row.name,
+        "role": row.role,
+        "created_at": row.created_at,
+        "expires_at": row.expires_at,
+        "last_used_at": row.last_used_at,
+        "token": made.token,
+    }

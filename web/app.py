@@ -1,0 +1,64 @@
+"""The web application, whole: what every request passes on its way to a view.
+
+`create_app()` is what gunicorn serves. Order within a request: its id, the route, the caller (web/auth.py), what may be
+sent (web/http.py), the earlier answer to its Idempotency-Key, the view; then headers.
+"""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from common.services.access import acting
+from common.settings import settings
+from web import api
+from web.auth import admit, check_rules, init_tokens
+from web.errors import register_error_handlers
+from web.http import CONVERTERS, answer, refuse_unread
+from web.logs import configure_logs, request_id
+from web.openapi import init_openapi
+
+
+class Application(Flask):
+    """Flask, with one door in front of all views."""
+
+    def dispatch_request(self) -> Response:
+        """Admit the caller, then run the view in the caller's name."""
+        if request.routing_exception is not None:
+            self.raise_routing_exception(request)
+        endpoint = str(request.endpoint)
+        name = admit(self, endpoint)
+        view = self.view_functions[endpoint]
+        refuse_unread(view)
+        with acting(name, request_id()):
+            return answer(view, lambda: self.make_response(super(Application, self).dispatch_request()))
+
+
+def create_app() -> Flask:
+    """A new application with the settings of this process."""
+    configure_logs()
+    web = settings().web
+    app = Application("web", static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=web.max_body_bytes, PROVIDE_AUTOMATIC_OPTIONS=False)
+    # Neither redirects nor guesses: an address is right or it is a 404, and none is made from the Host header.
+    app.url_map.merge_slashes = False
+    app.url_map.converters.update(CONVERTERS)
+    init_tokens(app)
+    register_error_handlers(app)
+    init_openapi(app, api.ALL)
+    app.after_request(_add_headers)
+    check_rules(app)
+    if web.trusted_proxies:
+        hops = web.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    return app
+
+
+def _add_headers(reply: Response) -> Response:
+    reply.headers["X-Request-ID"] = request_id()
+    reply.headers.setdefault("X-Content-Type-Options", "nosniff")
+    reply.headers.setdefault("Referrer-Policy", "no-referrer")
+    reply.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    if request.path.startswith("/api/"):
+        reply.headers.setdefault("Cache-Control", "no-store")
+    return reply

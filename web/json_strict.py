@@ -1,0 +1,120 @@
+"""Request bodies as JSON that means one thing only.
+
+What parsers disagree on (duplicate keys, NaN, huge numbers, lone surrogates) and what a database can't hold (NUL) is
+the caller's error, named, never a 500.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+from common.errors import Invalid
+
+DEEPEST = 64
+LARGEST = 2**63 - 1
+BODY = "body"
+"""What messages call the body as a whole."""
+
+# A string, closed or not, or a bracket. Possessive, and without a way to fail inside a string: linear in the input.
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_SUSPECT_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object in the body. Invalid with the name of what is wrong."""
+    text = _decode(raw)
+    _limit_depth(text)
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_int=_whole,
+            parse_float=_finite,
+            parse_constant=_constant,
+        )
+    except json.JSONDecodeError as error:
+        message = f"Not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        raise Invalid(BODY, message) from error
+    if not isinstance(value, dict):
+        raise Invalid(BODY, "Must be a JSON object")
+    if _SUSPECT_ESCAPE.search(text):
+        _check_texts(value, "")
+    return value
+
+
+def check_text(text: str, field: str) -> None:
+    """Invalid where the text holds what can't be stored or sent on: NUL or half of a surrogate pair."""
+    if "\0" in text:
+        raise Invalid(field, "Must not contain NUL")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise Invalid(field, "Must not contain half of a surrogate pair")
+
+
+def _decode(raw: bytes) -> str:
+    if raw.startswith(b"\xef\xbb\xbf"):
+        raise Invalid(BODY, "Must not begin with a byte order mark")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Invalid(BODY, f"Not valid UTF-8 at byte {error.start}") from error
+
+
+def _limit_depth(text: str) -> None:
+    # Before parsing: the parser recurses, and a RecursionError deep in C is no place to be.
+    depth = 0
+    for token in _STRUCTURE.finditer(text):
+        character = text[token.start()]
+        if character in "[{":
+            depth += 1
+            if depth > DEEPEST:
+                raise Invalid(BODY, f"Nested deeper than {DEEPEST} levels")
+        elif character in "]}":
+            depth -= 1
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        seen: set[str] = set()
+        for name, _value in pairs:
+            if name in seen:
+                raise Invalid(_shown(name), "Duplicate key")
+            seen.add(name)
+    return value
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > 20 or abs(value := int(digits)) > LARGEST:
+        raise Invalid(BODY, f"Holds a number beyond {LARGEST}")
+    return value
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise Invalid(BODY, "Holds a number beyond what a 64-bit float can hold")
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    raise Invalid(BODY, f"{name} is not JSON")
+
+
+def _check_texts(value: Any, path: str) -> None:
+    if isinstance(value, str):
+        check_text(value, path or BODY)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_texts(item, f"{path}.{index}" if path else str(index))
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            check_text(name, f"{path or BODY}")
+            _check_texts(item, f"{path}.{name}" if path else name)
+
+
+def _shown(name: str) -> str:
+    """A key as it may stand in a message: short, and without what can't be sent on."""
+    return name.encode("utf-8", "replace").decode().replace("\0", "?")[:100]

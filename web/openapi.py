@@ -1,0 +1,76 @@
+"""The API's description of itself: OpenAPI 3.1 at /api/openapi.json, made from the schemas that validate.
+
+A route that is not in it has no @reply; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+import flask_smorest
+from flask import Blueprint, Flask, Response
+from marshmallow import fields
+
+from web import schemas
+from web.auth import public
+from web.http import AgentIdConverter, IdConverter, QuestionIdConverter
+from web.schemas import Schema
+
+VERSION = "1.0.0"
+
+_SPEC = {
+    "info": {
+        "description": "A self-hosted control plane for AI coding agents: from a task to production, proven.",
+    },
+    "servers": [{"url": "/"}],
+    "security": [{"bearer": []}],
+}
+
+
+class Fault(Schema):
+    field = fields.String()
+    message = fields.String()
+
+
+class Error(Schema):
+    """What every error looks like; `details` and `errors` with 400 and 409, `requestId` from 500 on."""
+
+    error = fields.String(required=True)
+    details = fields.Nested(Fault)
+    errors = fields.List(fields.Nested(Fault))
+    request_id = fields.String()
+
+
+class _Api(flask_smorest.Api):  # type: ignore[misc]
+    ERROR_SCHEMA = Error
+
+    def _register_error_handlers(self) -> None:
+        """Errors are web/errors.py's alone."""
+
+
+def init_openapi(app: Flask, blueprints: list[Any]) -> None:
+    """Register the blueprints and serve their description."""
+    app.config.update(API_TITLE="AiWorker", API_VERSION=VERSION, OPENAPI_VERSION="3.1.0")
+    api = _Api(app, spec_kwargs=_SPEC)
+    scheme = {"type": "http", "scheme": "bearer", "description": "A login's access token or an API token (aiw_…)."}
+    api.spec.components.security_scheme("bearer", scheme)
+    api.register_field(schemas.Timestamp, "string", "date-time")
+    api.register_field(schemas.EnvVars, "object", None)
+    for converter in (IdConverter, AgentIdConverter, QuestionIdConverter):
+        api.register_converter(converter, lambda found: {"type": "string", "pattern": f"^{found.regex}$"})
+    for blueprint in blueprints:
+        api.register_blueprint(blueprint)
+    described = Blueprint("openapi", __name__)
+
+    @functools.cache
+    def document() -> bytes:
+        return json.dumps(api.spec.to_dict(), ensure_ascii=False).encode()
+
+    @described.get("/api/openapi.json")
+    @public
+    def openapi() -> Response:
+        return Response(document(), content_type="application/json")
+
+    app.register_blueprint(described)
