@@ -92,10 +92,11 @@ function ready() {
 // A fresh token before the old one ends keeps the socket open.
 function scheduleRenewal() {
   clearTimeout(renewal);
+  const stale = current()?.accessToken;
   const left = (current()?.expiresAt ?? 0) - Date.now();
   renewal = setTimeout(async () => {
-    const stale = current()?.accessToken;
     try {
+      // Does nothing where another tab has renewed it since.
       if (stale) await refresh(stale);
     } catch {
       return; // Signed out, or away: then the socket closes and connecting again says so.

@@ -24,7 +24,7 @@ function diff2html() {
   return loading;
 }
 
-const OPTIONS = { outputFormat: "line-by-line", drawFileList: false, matching: "none", diffStyle: "word", colorScheme: "auto", rawTemplates: {} };
+const OPTIONS = { outputFormat: "line-by-line", drawFileList: false, matching: "lines", diffStyle: "word", colorScheme: "auto" };
 
 function draw(library, patch) {
   const files = library.parse(patch, OPTIONS);

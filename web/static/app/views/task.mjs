@@ -106,14 +106,13 @@ function Runs({ task }) {
 
 function Changes({ task, review }) {
   const path = task.branchName && HAS_DIFF.includes(task.state) ? `/tasks/${task.id}/diff` : null;
-  const { value: diff, error, reload } = useRead(path, task.headSha ? { head: undefined } : {});
+  const { value: diff, error, reload } = useRead(path);
   useEffect(() => {
     if (diff && diff.headSha !== task.headSha) reload();
   }, [task.headSha, task.state]);
   if (!path) return null;
   const files = diff?.files || [];
-  return html`<section data-testid="task-diff"><div class="section-head"><h2>Changes</h2>${files.length > 0 && html`<span class="muted">${files.length} ${files.length === 1 ? "file" : "files"}
-      <b class="plus">+${files.reduce((sum, file) => sum + (file.additions || 0), 0)}</b> <b class="minus">−${files.reduce((sum, file) => sum + (file.deletions || 0), 0)}</b></span>`}</div>
+  return html`<section data-testid="task-diff"><div class="section-head"><h2>Changes</h2>${files.length > 0 && html`<span class="muted">${files.length} ${files.length === 1 ? "file" : "files"}${" "}<b class="plus">+${files.reduce((sum, file) => sum + (file.additions || 0), 0)}</b> <b class="minus">−${files.reduce((sum, file) => sum + (file.deletions || 0), 0)}</b></span>`}</div>
     ${error && error.status === 404 ? html`<p class="muted">Nothing has been pushed yet.</p>` : error ? html`<${Trouble} error=${error} again=${reload} />` : !diff ? html`<${Loading} />`
       : !diff.patch ? html`<p class="muted">Nothing has been pushed yet.</p>` : html`
       ${review && html`<p class="muted">Choose a line to comment on it; the comments go with a rejection.</p>`}
