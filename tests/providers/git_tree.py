@@ -35,10 +35,10 @@ class WorkTree:
 
     def commit(self, files: Mapping[str, str | bytes | None], *, on: str, start: str = "HEAD") -> str:
         """A commit on the branch, made at `start` if there is none yet; None deletes a file. Returns its SHA."""
-        if git("branch", "--list", on, at=self.path):
-            git("checkout", "--quiet", on, at=self.path)
-        else:
-            git("checkout", "--quiet", "-b", on, start, at=self.path)
+        # The branch that is checked out may have no commit yet: then there is nothing to switch to.
+        if git("symbolic-ref", "--short", "HEAD", at=self.path) != on:
+            exists = git("branch", "--list", on, at=self.path)
+            git("checkout", "--quiet", *([on] if exists else ["-b", on, start]), at=self.path)
         for name, content in files.items():
             place = self.path / name
             if content is None:

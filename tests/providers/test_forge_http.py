@@ -1,0 +1,330 @@
+"""Git over HTTP: a real git against a real server, in both ways the platform runs one (threads, and gevent)."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from common.providers.forge import BareForge, Repository
+from tests.providers.git_tree import WorkTree, git
+
+SHOP = Repository("aiworker", "shop", "project-1")
+
+# One application for both servers. Whoever logs in as `person` may push what isn't the platform's, `reader` nothing,
+# and a run's credential its one branch: what the platform's own route decides from its database.
+_APPLICATION = """
+import os
+from pathlib import Path
+
+from flask import Flask, Response, request
+
+from common.providers.forge import BareForge, Repository
+from web.git_http import serve_git
+
+forge = BareForge(Path(os.environ["ROOT"]), public_url="http://x", internal_url="http://x", import_allow=())
+app = Flask(__name__)
+app.config["MAX_CONTENT_LENGTH"] = 1024
+
+
+@app.route("/git/<owner>/<name>.git/<path:service_path>", methods=["GET", "POST"])
+def git(owner: str, name: str, service_path: str) -> Response:
+    repository = Repository(owner, name, "project-1")
+    login = request.authorization
+    if login is None:
+        return Response("Log in\\n", 401, {"WWW-Authenticate": 'Basic realm="git"'})
+    user, only_ref = login.username or "", None
+    if user.startswith("run-"):
+        branch = forge.check_credential(repository, user, login.password or "")
+        if branch is None:
+            return Response("No such credential\\n", 401, {"WWW-Authenticate": 'Basic realm="git"'})
+        only_ref = f"refs/heads/{branch}"
+    return serve_git(
+        forge.repository_path(repository), service_path=service_path, may_write=user != "reader",
+        hidden_refs=("refs/heads/staging", "refs/heads/release/"), only_ref=only_ref, user=user,
+        max_bytes=int(os.environ["MAX_BYTES"]),
+    )
+"""
+
+_THREADS = """
+import sys
+from application import app
+from werkzeug.serving import make_server
+make_server("127.0.0.1", 0, app, threaded=True, fd=int(sys.argv[1])).serve_forever()
+"""
+
+
+class Server:
+    """The application in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+        self.process = process
+        self.port = port
+
+    def url(self, user: str, password: str = "x") -> str:
+        return f"http://{user}:{password}@127.0.0.1:{self.port}/git/aiworker/shop.git"
+
+    def backends(self) -> list[psutil.Process]:
+        """The git processes that it runs now."""
+        found = []
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            try:
+                if "git" in child.name() and child.status() != psutil.STATUS_ZOMBIE:
+                    found.append(child)
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+
+@contextmanager
+def running(kind: str, folder: Path, root: Path, max_bytes: int) -> Iterator[Server]:
+    (folder / "application.py").write_text(_APPLICATION)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    descriptor = str(listener.fileno())
+    python = [sys.executable]
+    gunicorn = ["-m", "gunicorn", "--worker-class", "gevent", "--no-control-socket", "--log-level", "error",
+                "--worker-tmp-dir", str(folder), "--bind", f"fd://{descriptor}", "application:app"]  # fmt: skip
+    process = subprocess.Popen(
+        python + (gunicorn if kind == "gevent" else ["-c", _THREADS, descriptor]),
+        cwd=folder,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{folder}:{Path(__file__).parents[2]}",
+            "ROOT": str(root),
+            "MAX_BYTES": str(max_bytes),
+        },
+        pass_fds=[listener.fileno()],
+        stderr=subprocess.DEVNULL,
+    )
+    port = listener.getsockname()[1]
+    # Connections wait in the listener's queue until the server takes them, so nothing has to be waited for here.
+    listener.close()
+    try:
+        yield Server(process, port)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture
+def forge(tmp_path: Path) -> BareForge:
+    forge = BareForge(tmp_path / "root", public_url="http://x", internal_url="http://x", import_allow=())
+    forge.ensure_repository(SHOP, default_branch="main", description="A shop", import_url=None)
+    return forge
+
+
+@pytest.fixture(params=["threads", "gevent"])
+def server(request: pytest.FixtureRequest, forge: BareForge, tmp_path: Path) -> Iterator[Server]:
+    with running(request.param, tmp_path, tmp_path / "root", max_bytes=100 * 2**20) as server:
+        yield server
+
+
+@pytest.fixture
+def a_server(forge: BareForge, tmp_path: Path) -> Iterator[Server]:
+    """Where the kind of server makes no difference. It takes 2 MiB."""
+    with running("threads", tmp_path, tmp_path / "root", max_bytes=2 * 2**20) as server:
+        yield server
+
+
+def get(url: str, *, body: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+    login = url.removeprefix("http://").partition("@")[0]
+    manager = urllib.request.HTTPPasswordMgrWithPriorAuth()
+    user, _, password = login.partition(":")
+    plain = url.replace(f"{login}@", "")
+    manager.add_password(None, plain, user, password, is_authenticated=True)
+    opener = urllib.request.build_opener(urllib.request.HTTPBasicAuthHandler(manager))
+    try:
+        with opener.open(urllib.request.Request(plain, data=body, headers=headers or {}), timeout=30) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return refusal.code, refusal.read()
+
+
+def test_a_clone_and_a_push(server: Server, forge: BareForge, tmp_path: Path) -> None:
+    work = WorkTree(tmp_path / "work", server.url("person"))
+    commit = work.commit({"a": "a"}, on="feature")
+
+    work.push("feature")
+    again = WorkTree(tmp_path / "again", server.url("reader"))
+
+    assert forge.read_head(SHOP, "feature") == commit
+    assert git("rev-parse", "origin/feature", at=again.path) == commit
+
+
+def test_a_push_of_30_megabytes(server: Server, forge: BareForge, tmp_path: Path) -> None:
+    work = WorkTree(tmp_path / "work", server.url("person"))
+    commit = work.commit({"large": os.urandom(30 * 2**20)}, on="feature")
+
+    work.push("feature")
+    git("clone", "--quiet", "--branch=feature", server.url("reader"), str(tmp_path / "again"))
+
+    assert forge.read_head(SHOP, "feature") == commit
+    assert (tmp_path / "again" / "large").stat().st_size == 30 * 2**20
+
+
+def test_a_run_pushes_its_branch_and_no_other(server: Server, forge: BareForge, tmp_path: Path) -> None:
+    start = forge.read_head(SHOP, "main") or ""
+    for branch in ("task-1", "task-2"):
+        forge.ensure_branch(SHOP, branch, at=start)
+    credential = forge.ensure_credential(SHOP, branch="task-1", run_id="r1")
+    work = WorkTree(tmp_path / "work", server.url(credential.username, credential.password))
+    commit = work.commit({"a": "a"}, on="task-1")
+
+    work.push("task-1")
+    for refspec in ("task-1:task-2", "+task-1:task-2", "task-1:main", "task-1:new", "task-1:refs/tags/v1",
+                    "task-1:staging", "task-1:task-1-more", "task-1:refs/replace/x", ":task-1", ":task-2"):  # fmt: skip
+        work.push(refspec, accept=(1, 128))
+
+    refs = git("for-each-ref", "--format=%(refname) %(objectname)", at=forge.repository_path(SHOP)).splitlines()
+    assert refs == [f"refs/heads/main {start}", f"refs/heads/task-1 {commit}", f"refs/heads/task-2 {start}"]
+
+
+def test_a_run_may_rewrite_its_own_branch(a_server: Server, forge: BareForge, tmp_path: Path) -> None:
+    forge.ensure_branch(SHOP, "task-1", at=forge.read_head(SHOP, "main") or "")
+    credential = forge.ensure_credential(SHOP, branch="task-1", run_id="r1")
+    work = WorkTree(tmp_path / "work", a_server.url(credential.username, credential.password))
+    work.commit({"a": "1"}, on="task-1")
+    work.push("task-1")
+    git("commit", "--quiet", "--amend", "--message", "Another", at=work.path)
+
+    work.push("+task-1")
+
+    assert forge.read_head(SHOP, "task-1") == git("rev-parse", "HEAD", at=work.path)
+
+
+def test_a_deleted_credential_is_good_for_nothing(a_server: Server, forge: BareForge, tmp_path: Path) -> None:
+    credential = forge.ensure_credential(SHOP, branch="main", run_id="r1")
+    forge.delete_credential(SHOP, run_id="r1")
+
+    said = git("ls-remote", a_server.url(credential.username, credential.password), accept=(128,))
+
+    assert "Authentication failed" in said
+
+
+def test_a_person_pushes_branches_and_tags_but_not_the_platforms(
+    a_server: Server, forge: BareForge, tmp_path: Path
+) -> None:
+    work = WorkTree(tmp_path / "work", a_server.url("person"))
+    work.commit({"a": "a"}, on="main")
+
+    work.push("main", "main:feature", "main:refs/tags/v1", "main:staging-2")
+    for refspec in ("main:staging", "main:release/sprint-1", "main:refs/replace/x", "main:refs/notes/x", ":feature"):
+        assert "deny" in work.push(refspec, accept=(1,)) or refspec == ":feature"
+
+    refs = git("for-each-ref", "--format=%(refname)", at=forge.repository_path(SHOP)).splitlines()
+    assert refs == ["refs/heads/feature", "refs/heads/main", "refs/heads/staging-2", "refs/tags/v1"]
+
+
+def test_who_may_not_write_reads_only(a_server: Server, forge: BareForge, tmp_path: Path) -> None:
+    work = WorkTree(tmp_path / "work", a_server.url("reader"))
+    head = forge.read_head(SHOP, "main")
+    work.commit({"a": "a"}, on="main")
+
+    work.push("main", accept=(128,))
+
+    assert forge.read_head(SHOP, "main") == head
+    assert get(a_server.url("reader") + "/git-receive-pack", body=b"0000")[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/HEAD", 404),
+        ("/info/refs", 404),
+        ("/info/refs?service=git-upload-archive", 404),
+        ("/info/refs?service=git-upload-pack&service=git-receive-pack", 404),
+        ("/objects/info/packs", 404),
+        ("/config", 404),
+        ("/aiworker/credentials.json", 404),
+        ("/info/../config", 404),
+        ("/git-upload-pack", 405),
+        ("/info/refs?service=git-upload-pack", 200),
+    ],
+)
+def test_only_the_smart_protocol_is_served(a_server: Server, path: str, status: int) -> None:
+    assert get(a_server.url("person") + path)[0] == status
+
+
+def test_a_compressed_request_is_understood(a_server: Server, forge: BareForge) -> None:
+    head = forge.read_head(SHOP, "main") or ""
+    wanted = f"0032want {head}\n00000009done\n".encode()
+
+    status, answer = get(
+        a_server.url("reader") + "/git-upload-pack",
+        body=gzip.compress(wanted),
+        headers={"Content-Type": "application/x-git-upload-pack-request", "Content-Encoding": "gzip"},
+    )
+
+    assert status == 200
+    assert answer.startswith(b"0008NAK\n")
+    assert b"PACK" in answer
+
+
+def test_a_body_in_another_encoding_is_refused(a_server: Server) -> None:
+    status, _ = get(a_server.url("reader") + "/git-upload-pack", body=b"x", headers={"Content-Encoding": "br"})
+
+    assert status == 415
+
+
+def test_a_push_that_is_too_large_is_refused_with_the_reason(
+    a_server: Server, forge: BareForge, tmp_path: Path
+) -> None:
+    work = WorkTree(tmp_path / "work", a_server.url("person"))
+    work.commit({"large": os.urandom(8 * 2**20)}, on="feature")
+
+    in_chunks = work.push("feature", accept=(1, 128))
+    git("config", "http.postBuffer", str(20 * 2**20), at=work.path)
+    in_one = work.push("feature", accept=(1, 128))
+
+    assert "maximum allowed size" in in_chunks
+    assert "413" in in_one
+    assert forge.read_head(SHOP, "feature") is None
+
+
+def test_git_ends_when_its_client_goes_away(server: Server, forge: BareForge, tmp_path: Path) -> None:
+    work = WorkTree(tmp_path / "work", server.url("person"))
+    work.commit({"large": os.urandom(20 * 2**20)}, on="main")
+    work.push("main")
+    head = forge.read_head(SHOP, "main") or ""
+    body = f"0032want {head}\n00000009done\n".encode()
+    request = (
+        "POST /git/aiworker/shop.git/git-upload-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic cmVhZGVyOng=\r\n"
+        f"Content-Type: application/x-git-upload-pack-request\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+        client.sendall(request)
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+        assert server.backends()
+
+    deadline = time.monotonic() + 30
+    while server.backends():
+        assert time.monotonic() < deadline, server.backends()
+        psutil.wait_procs(server.backends(), timeout=0.05)
+
+
+def test_git_ends_when_its_client_goes_away_in_the_middle_of_a_push(server: Server, forge: BareForge) -> None:
+    request = (
+        b"POST /git/aiworker/shop.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic cGVyc29uOng=\r\n"
+        b"Content-Type: application/x-git-receive-pack-request\r\nContent-Length: 1000000\r\n\r\n0094"
+    )
+    deadline = time.monotonic() + 30
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+        client.sendall(request)
+        while not server.backends():
+            assert time.monotonic() < deadline
+
+    while server.backends():
+        assert time.monotonic() < deadline, server.backends()
+        psutil.wait_procs(server.backends(), timeout=0.05)
