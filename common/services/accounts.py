@@ -24,7 +24,8 @@ from common.models.account import Login, User
 from common.names import new_id
 from common.services.access import Caller
 from common.services.paging import Page, PageQuery, page_of
-from common.services.tokens import API_TOKEN_PREFIX, authenticate_api_token
+from common.services.tokens import API_TOKEN_PREFIX as API_TOKEN_PREFIX
+from common.services.tokens import authenticate_api_token
 from common.settings import settings
 from common.states import Role
 from common.transaction import Transaction, snapshot, transactional

@@ -78,3 +78,8 @@ def _alone() -> Iterator[Connection]:
         finally:
             connection.execute(text("SELECT RELEASE_LOCK('aiworker-migrate')"))
             connection.commit()
+
+
+def forget_connections() -> None:
+    """After a fork: connections belong to the parent; this process makes its own."""
+    database.dispose_engines()

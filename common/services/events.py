@@ -47,16 +47,21 @@ class StoredEvent:
 
 
 def list_events(
-    by: Caller, *, feed_id: str, after_seq: int = 0, name: str | None = None, limit: int = PAGE
+    by: Caller,
+    *,
+    feed_id: str,
+    after_seq: int = 0,
+    type: str | None = None,  # noqa: A002 (as the query parameter is called)
+    limit: int = PAGE,
 ) -> list[StoredEvent]:
-    """What a feed holds after after_seq, oldest first. name: events of this name alone.
+    """What a feed holds after after_seq, oldest first. type: events of this name alone.
 
     NotFound if the feed is not theirs; everybody may read PLATFORM's.
     """
     with snapshot() as read:
         if feed_id != PLATFORM and not by.may_see(read, feed_id):
             raise NotFound(f"project {feed_id}")
-    named = () if name is None else (EventRow.name == name,)
+    named = () if type is None else (EventRow.name == type,)
     return _read(EventRow.feed_id == feed_id, EventRow.seq > after_seq, *named, limit=limit)
 
 
@@ -80,7 +85,7 @@ def feed_heads(feed_ids: Collection[str] | None) -> dict[str, int]:
     if feed_ids is not None:
         query = query.where(Feed.id.in_(feed_ids))
     with snapshot() as read:
-        return {feed_id: seq for feed_id, seq in read.session.execute(query)}
+        return {row.id: row.seq for row in read.session.execute(query)}
 
 
 def oldest_seq(feed_id: str) -> int | None:

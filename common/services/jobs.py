@@ -85,27 +85,34 @@ def finish_if_held(tx: Transaction, lease: Lease) -> None:
 
 
 @transactional
-def fail_attempt(
-    tx: Transaction, lease: Lease, reason: str, parked: Parked | None = None, *, final: bool = False
-) -> None:
-    """The attempt failed: back off, or park the job when its attempts are used up (or `final`)."""
-    job = _held(tx, lease)
-    if final or job.attempts >= CATALOGUE[job.kind].attempts:
-        _park(tx, job, reason, parked)
+def fail_attempt(tx: Transaction, lease: Lease, reason: str, parked: Parked | None = None) -> None:
+    """The attempt failed: back off, or park the job when its attempts are used up."""
+    if lease.attempts >= CATALOGUE[lease.kind].attempts:
+        give_up(lease, reason, parked)
         return
+    job = _held(tx, lease)
     job.state, job.lease_until, job.error = JobState.QUEUED, None, reason[:500]
     job.next_at = tx.now() + timedelta(seconds=_back_off(job.attempts))
 
 
 @transactional
+def give_up(tx: Transaction, lease: Lease, reason: str, parked: Parked | None = None) -> None:
+    """Another attempt would end the same: park the job at once."""
+    # The subject first: its rows come before the job's in the order of locks.
+    if parked is not None:
+        parked(lease.subject_id, reason)
+    _park(tx, _held(tx, lease), reason, None)
+
+
+@transactional
 def put_off(tx: Transaction, lease: Lease, reason: str, parked: Parked | None, after_seconds: float | None) -> None:
     """The world did not answer: look again later. It does not count as an attempt, but ends after a day."""
-    job = _held(tx, lease)
     now = tx.now()
-    since = job.unavailable_since or now
+    since = tx.get(Job, lease.job_id).unavailable_since or now
     if now - since > timedelta(hours=UNAVAILABLE_HOURS):
-        _park(tx, job, f"unavailable for {UNAVAILABLE_HOURS} hours: {reason}", parked)
+        give_up(lease, f"unavailable for {UNAVAILABLE_HOURS} hours: {reason}", parked)
         return
+    job = _held(tx, lease)
     job.unavailable_since, job.waits, job.attempts = since, job.waits + 1, max(0, job.attempts - 1)
     job.state, job.lease_until, job.error = JobState.QUEUED, None, reason[:500]
     wait = _back_off(job.waits) if after_seconds is None else min(after_seconds, 300)

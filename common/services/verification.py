@@ -38,7 +38,7 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class ProofPlan:
-    """What `run.verify` looks at. claimed_sha None: the agent named no commit. test_command None: there are no tests."""
+    """What `run.verify` looks at. claimed_sha None: the agent named no commit. test_command None: no tests."""
 
     place: Place
     run_id: str

@@ -1,0 +1,281 @@
+"""How a deployment is carried out and how it ends: what its job reads and records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from common import jobs
+from common.models.delivery import Deployment, GroupMember, TaskGroup
+from common.models.project import Project
+from common.models.task import Task
+from common.services.deployments import Spec, open_spec
+from common.services.places import Place, place_of
+from common.services.publishing import preview_ended
+from common.services.tasks import record_update
+from common.states import (
+    ACTIVE_DEPLOYMENT,
+    By,
+    DeploymentState,
+    Environment,
+    GroupState,
+    TaskState,
+)
+from common.transaction import Lease, Transaction, transactional
+
+MOST_PREVIEWS = 20
+"""Live previews of one project; the oldest goes first."""
+
+
+@dataclass(frozen=True)
+class RolloutPlan:
+    """What `deployment.deploy` carries out.
+
+    advance_from: the default branch must be there, and is moved to commit_sha once the version is healthy; None when
+    this deployment moves no default branch (a preview, staging, a rollback). previous: what serves now, for taking a
+    version back whose branch could not be moved; None if nothing does.
+    """
+
+    place: Place
+    deployment_id: str
+    app: str
+    environment: Environment
+    commit_sha: str
+    spec: Spec
+    advance_from: str | None
+    previous: tuple[str, str, Spec] | None
+
+
+@transactional
+def begin_rollout(tx: Transaction, lease: Lease) -> RolloutPlan | None:
+    """What is to run; tells that it started. None if the deployment is over."""
+    deployment = _locked(tx, lease.subject_id)
+    if deployment is None or deployment.state not in ACTIVE_DEPLOYMENT:
+        return None
+    if deployment.state is DeploymentState.PENDING:
+        deployment.started_at = tx.now()
+        tx.record(deployment.move_to(DeploymentState.IN_PROGRESS, By.PLATFORM))
+    project = tx.get(Project, deployment.project_id)
+    live = tx.find(select(Deployment).where(Deployment.live_key == deployment.place))
+    return RolloutPlan(
+        place_of(project), deployment.id, deployment.app_name, deployment.environment, deployment.commit_sha,
+        open_spec(deployment), _advance_from(tx, deployment),
+        (live.id, live.commit_sha, open_spec(live)) if live else None,
+    )  # fmt: skip
+
+
+def _advance_from(tx: Transaction, deployment: Deployment) -> str | None:
+    if deployment.environment is not Environment.PRODUCTION or deployment.rollback_of or not deployment.task_group_id:
+        return None
+    return tx.get(TaskGroup, deployment.task_group_id).base_sha
+
+
+@transactional
+def record_progress(tx: Transaction, lease: Lease, *, message: str, url: str, after_seconds: float) -> None:
+    """It is still starting; followers hear how far it is."""
+    deployment = tx.get(Deployment, lease.subject_id)
+    body = {"deploymentId": deployment.id, "environment": deployment.environment_, "message": message}
+    tx.tell(deployment.project_id, "deploy:progress", body)
+    deployment.url = url
+    tx.again(lease, after_seconds=after_seconds)
+
+
+@transactional
+def record_live(tx: Transaction, lease: Lease, *, url: str) -> None:
+    """The version passed its health check and serves; what served before is superseded, or rolled back by this one."""
+    deployment = _locked(tx, lease.subject_id)
+    if deployment is None or deployment.state not in ACTIVE_DEPLOYMENT:
+        tx.finish(lease)
+        return
+    for former in tx.all(select(Deployment).where(Deployment.live_key == deployment.place)):
+        gone_back = deployment.rollback_of == former.id
+        tx.record(former.move_to(DeploymentState.ROLLED_BACK if gone_back else DeploymentState.SUPERSEDED, By.PLATFORM))
+    tx.session.flush()
+    deployment.url, deployment.was_healthy, deployment.finished_at = url, True, tx.now()
+    tx.record(deployment.move_to(DeploymentState.COMPLETED, By.PLATFORM))
+    tx.session.flush()
+    _tell_outcome(tx, deployment)
+    tx.finish(lease)
+
+
+@transactional
+def record_failed(tx: Transaction, lease: Lease, *, code: str, reason: str, rebuild: bool = False) -> None:
+    """It never became healthy, or could not be brought in; what served before still does.
+
+    rebuild: the default branch moved meanwhile; its group is merged, tested and staged anew.
+    """
+    fail_rollout(lease.subject_id, reason, code, rebuild=rebuild)
+    tx.finish(lease)
+
+
+@transactional
+def fail_rollout(
+    tx: Transaction, deployment_id: str, reason: str, code: str = "given_up", *, rebuild: bool = False
+) -> None:
+    deployment = _locked(tx, deployment_id)
+    if deployment is None or deployment.state not in ACTIVE_DEPLOYMENT:
+        return
+    deployment.error, deployment.error_code, deployment.finished_at = reason[:4000], code, tx.now()
+    tx.record(deployment.move_to(DeploymentState.FAILED, By.PLATFORM))
+    tx.session.flush()
+    _tell_outcome(tx, deployment, rebuild=rebuild)
+    tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
+
+
+def _locked(tx: Transaction, deployment_id: str) -> Deployment | None:
+    """The deployment with everything its outcome changes, locked in the order of locks. None if it is gone."""
+    found = tx.session.get(Deployment, deployment_id)
+    if found is None:
+        return None
+    if found.task_id:
+        tx.lock(Task, found.task_id)
+    if found.task_group_id:
+        tx.lock_all(Task, member_task_ids(tx, found.task_group_id))
+        tx.lock(TaskGroup, found.task_group_id)
+    return tx.lock(Deployment, deployment_id)
+
+
+def member_task_ids(tx: Transaction, group_id: str) -> Sequence[str]:
+    """The tasks that are part of the group, in the order of merging."""
+    query = (
+        select(GroupMember.task_id)
+        .where(GroupMember.group_id == group_id, GroupMember.removed_reason.is_(None))
+        .order_by(GroupMember.position)
+    )
+    return tx.session.scalars(query).all()
+
+
+def _tell_outcome(tx: Transaction, deployment: Deployment, *, rebuild: bool = False) -> None:
+    if deployment.task_id and deployment.environment is Environment.PREVIEW:
+        task = tx.lock(Task, deployment.task_id)
+        preview_ended(tx, task, deployment)
+        _bound_previews(tx, deployment.project_id)
+    elif deployment.task_group_id and not deployment.rollback_of:
+        _move_group(tx, tx.lock(TaskGroup, deployment.task_group_id), deployment, rebuild=rebuild)
+    if deployment.environment is not Environment.PREVIEW:
+        _wake_waiting_groups(tx, deployment.project_id)
+
+
+def _move_group(tx: Transaction, group: TaskGroup, deployment: Deployment, *, rebuild: bool) -> None:
+    is_live = deployment.state is DeploymentState.COMPLETED
+    if group.state is GroupState.DEPLOYING_STAGING:
+        if is_live:
+            tx.record(group.move_to(GroupState.STAGING, By.PLATFORM))
+            _move_tasks(tx, group, TaskState.APPROVED, TaskState.STAGING)
+        else:
+            group.error = deployment.error
+            tx.record(group.move_to(GroupState.FAILED, By.PLATFORM))
+    elif group.state is GroupState.DEPLOYING_PRODUCTION:
+        if is_live:
+            tx.record(group.move_to(GroupState.PRODUCTION, By.PLATFORM))
+            _move_tasks(tx, group, TaskState.STAGING, TaskState.PRODUCTION)
+            _release_members(tx, group)
+            tx.enqueue(jobs.FINISH_GROUP, group.id, project_id=group.project_id)
+        elif rebuild:
+            restart_merge(tx, group, By.PLATFORM)
+        else:
+            group.error = deployment.error
+            tx.record(group.move_to(GroupState.STAGING, By.PLATFORM))
+
+
+def _move_tasks(tx: Transaction, group: TaskGroup, old: TaskState, new: TaskState) -> None:
+    for task in tx.lock_all(Task, member_task_ids(tx, group.id)):
+        if task.state is old:
+            task.updated_at = tx.now()
+            tx.record(task.move_to(new, By.PLATFORM))
+            if new is TaskState.PRODUCTION:
+                tx.enqueue(jobs.CLEAN_UP_TASK, task.id, project_id=task.project_id)
+
+
+def _release_members(tx: Transaction, group: TaskGroup) -> None:
+    for member in tx.all(select(GroupMember).where(GroupMember.group_id == group.id)):
+        member.live_task_id = None
+
+
+def restart_merge(tx: Transaction, group: TaskGroup, by: By) -> None:
+    """Build the group's branch anew from the default branch's present head, test it, and bring it to staging again.
+
+    The group and its tasks are locked. Tasks that were on staging are approved again.
+    """
+    was_staged = group.state in {GroupState.STAGING, GroupState.DEPLOYING_STAGING, GroupState.DEPLOYING_PRODUCTION}
+    for task in tx.lock_all(Task, member_task_ids(tx, group.id)):
+        if task.state is TaskState.STAGING:
+            tx.record(task.move_to(TaskState.APPROVED, By.PLATFORM))
+    for member in tx.all(select(GroupMember).where(GroupMember.group_id == group.id)):
+        member.merged_sha = None
+    tx.record(group.move_to(GroupState.MERGING, by))
+    group.base_sha = group.head_sha = group.tested_sha = group.error = None
+    group.build, group.attempt = {}, group.attempt + 1
+    group.wants_staging = group.wants_staging or was_staged
+    tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=group.project_id)
+
+
+def _wake_waiting_groups(tx: Transaction, project_id: str) -> None:
+    """An environment is free again: groups that wait for it look at once."""
+    waiting = tx.all(
+        select(TaskGroup).where(
+            TaskGroup.project_id == project_id,
+            TaskGroup.state_ == GroupState.MERGED,
+            TaskGroup.wants_staging.is_(True),
+        )
+    )
+    for group in waiting:
+        tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=project_id)
+
+
+def _bound_previews(tx: Transaction, project_id: str) -> None:
+    """At most MOST_PREVIEWS live ones: the oldest are taken down."""
+    live = tx.all(
+        select(Deployment)
+        .where(
+            Deployment.project_id == project_id,
+            Deployment.environment_ == Environment.PREVIEW,
+            Deployment.live_key.is_not(None),
+        )
+        .order_by(Deployment.created_at.desc())
+    )
+    for deployment in live[MOST_PREVIEWS:]:
+        tx.enqueue(jobs.TAKE_DOWN, deployment.id, project_id=project_id)
+
+
+@transactional
+def begin_take_down(tx: Transaction, lease: Lease) -> RolloutPlan | None:
+    """The preview that is to go; None if it is not live any more."""
+    deployment = tx.session.get(Deployment, lease.subject_id)
+    if deployment is None or deployment.live_key is None or deployment.environment is not Environment.PREVIEW:
+        return None
+    project = tx.get(Project, deployment.project_id)
+    return RolloutPlan(
+        place_of(project), deployment.id, deployment.app_name, deployment.environment, deployment.commit_sha,
+        open_spec(deployment), None, None,
+    )  # fmt: skip
+
+
+@transactional
+def record_taken_down(tx: Transaction, lease: Lease) -> None:
+    """The preview is gone; its task's link with it."""
+    deployment = _locked(tx, lease.subject_id)
+    if deployment is not None and deployment.live_key is not None:
+        tx.record(deployment.move_to(DeploymentState.SUPERSEDED, By.PLATFORM))
+        if deployment.task_id:
+            task = tx.lock(Task, deployment.task_id)
+            task.preview_url = None
+            record_update(tx, task, "preview_url")
+    tx.finish(lease)
+
+
+@transactional
+def take_expired_previews_down(tx: Transaction) -> int:
+    """Previews past their time go. Returns how many were told to."""
+    expired = tx.all(
+        select(Deployment).where(
+            Deployment.environment_ == Environment.PREVIEW,
+            Deployment.live_key.is_not(None),
+            Deployment.expires_at < tx.now(),
+        )
+    )
+    for deployment in expired:
+        tx.enqueue(jobs.TAKE_DOWN, deployment.id, project_id=deployment.project_id)
+    return len(expired)

@@ -1,0 +1,129 @@
+"""The frame of every job: claim it, hold its lease while it runs, and record how it ended.
+
+A job's function is told a `Lease` and does the next missing step. It finishes by recording a result in a service
+(which ends the job in the same transaction), or by returning with nothing to do. What it raises decides the rest:
+the world did not answer (look again later), it refused or there is a bug (counted, then parked).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from billiard.exceptions import SoftTimeLimitExceeded
+from celery.signals import worker_process_init
+
+from common.broker import celery_app
+from common.errors import Busy, LeaseLost, ProviderRefused, ProviderUnavailable
+from common.jobs import LEASE_RENEWAL_SECONDS, Kind
+from common.services import jobs as rows
+from common.services.access import acting
+from common.services.database import forget_connections
+
+log = structlog.get_logger()
+celery = celery_app()
+
+Work = Callable[[Any], None]
+
+registered: dict[str, Callable[[str], None]] = {}
+"""kind → what runs one job of it, by its id. Also how tests run a job without a broker."""
+
+PROGRESS_SECONDS = 0.5
+
+
+class Claimed:
+    """A claimed job as its function sees it: the lease, and a way to tell how far it is."""
+
+    def __init__(self, lease: Any) -> None:
+        self.lease = lease
+        self._told_at = 0.0
+
+    @property
+    def subject_id(self) -> str:
+        return str(self.lease.subject_id)
+
+    def progress(self, message: str, done: int | None = None, total: int | None = None) -> None:
+        """Shown to people; at most twice a second, what comes quicker is left out."""
+        if time.monotonic() - self._told_at >= PROGRESS_SECONDS:
+            self._told_at = time.monotonic()
+            rows.save_progress(self.lease, done, total, message)
+
+
+def job(kind: Kind, *, parked: rows.Parked | None = None) -> Callable[[Work], Work]:
+    """Register the function as what does jobs of this kind. parked: what becomes of the subject when it is given up."""
+
+    def register(work: Work) -> Work:
+        def run(job_id: str) -> None:
+            run_job(job_id, work, parked)
+
+        registered[kind.name] = run
+        celery.task(run, name=kind.name, queue=kind.queue.value)
+        return work
+
+    return register
+
+
+def run_job(job_id: str, work: Work, parked: rows.Parked | None) -> None:
+    """Claim and do the job once. Nothing happens if it is not due, or another worker has it."""
+    lease = rows.claim_job(job_id, parked)
+    if lease is None:
+        return
+    with structlog.contextvars.bound_contextvars(job=lease.kind, subject=lease.subject_id), _renewed(lease):
+        try:
+            with acting("platform"):
+                work(Claimed(lease))
+                rows.finish_if_held(lease)
+        except LeaseLost:
+            log.warning("job was taken over by another worker", attempt=lease.attempts)
+        except (ProviderUnavailable, Busy) as error:
+            after = error.retry_after_seconds if isinstance(error, ProviderUnavailable) else None
+            _quietly(rows.put_off, lease, str(error), parked, after)
+        except ProviderRefused as error:
+            _quietly(rows.give_up, lease, error.message, parked)
+        except SoftTimeLimitExceeded:
+            _quietly(rows.fail_attempt, lease, "it took longer than its time limit", parked)
+        except Exception as error:
+            # A bug: counted, shown on the job, and its trace in the log. It must not take the worker down.
+            log.exception("job failed", attempt=lease.attempts)
+            _quietly(rows.fail_attempt, lease, f"{type(error).__name__}: {error}", parked)
+
+
+def _quietly(record: Callable[..., None], *arguments: Any) -> None:
+    """Record how it ended; if that is impossible now, the lease runs out and the sweep rings again."""
+    try:
+        record(*arguments)
+    except (LeaseLost, Busy) as error:
+        log.warning("the end of a job could not be recorded", error=str(error))
+
+
+@contextmanager
+def _renewed(lease: Any) -> Iterator[None]:
+    """Keep the lease from a thread of its own while the job runs."""
+    done = threading.Event()
+
+    def renew() -> None:
+        while not done.wait(LEASE_RENEWAL_SECONDS):
+            try:
+                if not rows.renew_lease(lease):
+                    return
+            except Busy:
+                continue
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _after_fork(**_arguments: Any) -> None:
+    forget_connections()
+
+
+worker_process_init.connect(_after_fork)

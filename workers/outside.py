@@ -1,0 +1,57 @@
+"""Plans of services in the words of providers: where a project's repository and space are, what a version is."""
+
+from __future__ import annotations
+
+from common.providers.forge import Forge, Repository
+from common.providers.runtime import App, Check, Space, Version
+from common.services.deployments import Spec
+from common.services.places import Place
+from common.services.rollouts import RolloutPlan
+
+TEST_SECONDS = 900
+"""How long a project's tests may take."""
+
+
+def repository(place: Place) -> Repository:
+    return Repository(place.owner, place.slug, place.project_id)
+
+
+def space(place: Place) -> Space:
+    return Space(place.namespace, place.project_id, place.cpu_limit, place.memory_limit)
+
+
+def app(place: Place, name: str) -> App:
+    return App(space(place), name)
+
+
+def version(forge: Forge, place: Place, version_id: str, commit: str, spec: Spec) -> Version:
+    return Version(
+        version_id=version_id,
+        commit=commit,
+        source=forge.read_source(repository(place)),
+        start_command=spec.start_command,
+        env=spec.env,
+        health_path=spec.health_path,
+        health_seconds=spec.health_seconds,
+        memory_limit=spec.memory_limit,
+        docker_image=spec.docker_image,
+        replicas=spec.replicas,
+        port=spec.port,
+    )
+
+
+def version_of(forge: Forge, plan: RolloutPlan) -> Version:
+    return version(forge, plan.place, plan.deployment_id, plan.commit_sha, plan.spec)
+
+
+def check(forge: Forge, place: Place, check_id: str, commit: str, command: str, env: dict[str, str]) -> Check:
+    return Check(
+        space=space(place),
+        check_id=check_id,
+        commit=commit,
+        source=forge.read_source(repository(place)),
+        command=command,
+        env=env,
+        timeout_seconds=TEST_SECONDS,
+        memory_limit=place.memory_limit,
+    )

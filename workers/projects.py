@@ -1,0 +1,59 @@
+"""Jobs of projects: repository and namespace are made true, and removed."""
+
+from __future__ import annotations
+
+from common import jobs
+from common.errors import ProviderRefused
+from common.providers.forge import forge
+from common.providers.runtime import runtime
+from common.services import provisioning, watching
+from workers.job import Claimed, job
+from workers.outside import repository, space
+
+
+@job(jobs.PROVISION_PROJECT, parked=provisioning.fail_provision)
+def provision_project(job: Claimed) -> None:
+    plan = provisioning.begin_provision(job.lease)
+    if plan is None:
+        return
+    try:
+        job.progress("importing the repository" if plan.import_url else "making the repository", 0, 2)
+        made = forge().ensure_repository(
+            repository(plan.place),
+            default_branch=plan.place.default_branch,
+            description=plan.description,
+            import_url=plan.import_url,
+        )
+        forge().ensure_protection(repository(plan.place))
+        forge().ensure_webhook(repository(plan.place))
+        job.progress("making the environment", 1, 2)
+        runtime().ensure_environment(space(plan.place))
+    except ProviderRefused as error:
+        provisioning.record_provision_refused(job.lease, error.message)
+        return
+    provisioning.record_provisioned(job.lease, default_branch=made.default_branch, repository_url=made.url)
+
+
+@job(jobs.DELETE_PROJECT)
+def delete_project(job: Claimed) -> None:
+    plan = provisioning.begin_deletion(job.lease)
+    if plan is None:
+        return
+    job.progress("removing what runs", 0, 2)
+    runtime().delete_environment(space(plan.place))
+    job.progress("removing the repository", 1, 2)
+    try:
+        forge().delete_repository(repository(plan.place))
+    except ProviderRefused as error:
+        if error.code != "no_repository":
+            raise
+    provisioning.record_deleted(job.lease)
+
+
+@job(jobs.WATCH_REPOSITORY)
+def watch_repository(job: Claimed) -> None:
+    plan = watching.begin_watch(job.lease)
+    if plan is None:
+        return
+    heads = {branch: forge().read_head(repository(plan.place), branch) for branch in plan.branches}
+    watching.record_heads(job.lease, heads)

@@ -1,0 +1,120 @@
+"""Jobs of tasks and runs: given to agents, prepared, proven, published, cleaned up."""
+
+from __future__ import annotations
+
+from common import jobs
+from common.errors import ProviderRefused
+from common.providers.forge import forge
+from common.providers.runtime import CheckPhase, CheckState, runtime
+from common.services import publishing, scheduling, verification
+from common.services.verification import CheckResult
+from workers.job import Claimed, job
+from workers.outside import app, check, repository, space
+from workers.proof import examine
+
+LOOK_AGAIN_SECONDS = 1.0
+"""How often a running test is looked at."""
+
+
+@job(jobs.SCHEDULE_TASKS)
+def schedule_tasks(job: Claimed) -> None:
+    scheduling.schedule_tasks(job.lease)
+
+
+@job(jobs.PREPARE_RUN, parked=verification.fail_prepare)
+def prepare_run(job: Claimed) -> None:
+    plan = verification.begin_prepare(job.lease)
+    if plan is None:
+        return
+    place = repository(plan.place)
+    try:
+        base = forge().read_head(place, plan.place.default_branch)
+        if base is None:
+            raise ProviderRefused(f"the default branch {plan.place.default_branch} is gone", code="no_branch")
+        forge().ensure_branch(place, plan.branch, at=base)
+        credential = forge().ensure_credential(place, branch=plan.branch, run_id=plan.run_id)
+    except ProviderRefused as error:
+        verification.record_prepare_refused(job.lease, error.message)
+        return
+    verification.record_prepared(job.lease, username=credential.username, password=credential.password)
+
+
+@job(jobs.CLOSE_RUN)
+def close_run(job: Claimed) -> None:
+    plan = verification.begin_close(job.lease)
+    if plan is not None:
+        try:
+            forge().delete_credential(repository(plan.place), run_id=plan.run_id)
+        except ProviderRefused as error:
+            if error.code != "no_repository":
+                raise
+
+
+@job(jobs.VERIFY_RUN, parked=verification.give_up_proof)
+def verify_run(job: Claimed) -> None:
+    plan = verification.begin_proof(job.lease)
+    if plan is None:
+        return
+    results = examine(forge(), repository(plan.place), plan)
+    if results[-1].status == "failed" or plan.claimed_sha is None:
+        verification.record_refused(job.lease, results)
+        return
+    if plan.test_command is None:
+        skipped = CheckResult("tests", "skipped", "The project names no tests.")
+        verification.record_proven(job.lease, [*results, skipped], commit_sha=plan.claimed_sha)
+        return
+    tested = runtime().ensure_check(
+        check(forge(), plan.place, plan.run_id, plan.claimed_sha, plan.test_command, plan.env)
+    )
+    results.append(_tests(tested))
+    if tested.phase is CheckPhase.RUNNING:
+        verification.record_checks(job.lease, results, after_seconds=LOOK_AGAIN_SECONDS)
+    elif tested.phase is CheckPhase.FAILED:
+        verification.record_refused(job.lease, results)
+    else:
+        verification.record_proven(job.lease, results, commit_sha=plan.claimed_sha)
+    if tested.phase is not CheckPhase.RUNNING:
+        runtime().delete_check(space(plan.place), plan.run_id)
+
+
+def _tests(state: CheckState) -> CheckResult:
+    if state.phase is CheckPhase.RUNNING:
+        return CheckResult("tests", "running", "The tests run.")
+    if state.phase is CheckPhase.PASSED:
+        return CheckResult("tests", "passed", "The tests pass.", log=state.log)
+    return CheckResult("tests", "failed", f"The tests fail: {state.reason}.", code="tests_failed", log=state.log)
+
+
+@job(jobs.PUBLISH_TASK, parked=publishing.give_up_publish)
+def publish_task(job: Claimed) -> None:
+    plan = publishing.begin_publish(job.lease)
+    if plan is None:
+        return
+    place = repository(plan.place)
+    try:
+        pull = forge().ensure_pull_request(
+            place, head=plan.branch, base=plan.place.default_branch, title=plan.title, body=plan.body
+        )
+        forge().ensure_status(
+            place,
+            commit=plan.head_sha,
+            context="aiworker/proof",
+            state="success",
+            description="Proven",
+            target_url=None,
+        )
+    except ProviderRefused as error:
+        publishing.record_publish_refused(job.lease, error.message)
+        return
+    publishing.record_published(job.lease, head_sha=plan.head_sha, number=pull.number, url=pull.url)
+
+
+@job(jobs.CLEAN_UP_TASK)
+def clean_up_task(job: Claimed) -> None:
+    plan = publishing.begin_clean_up(job.lease)
+    if plan is None:
+        return
+    if plan.pr_number is not None:
+        forge().close_pull_request(repository(plan.place), plan.pr_number)
+    runtime().delete_app(app(plan.place, plan.app))
+    publishing.record_cleaned_up(job.lease)
