@@ -12,11 +12,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from common.services.access import acting
 from common.settings import settings
 from web import api
-from web.auth import admit, check_rules, init_tokens
+from web.auth import admit, check_rules, init_tokens, open_blueprints
 from web.errors import register_error_handlers
 from web.http import CONVERTERS, answer, refuse_unread
 from web.logs import configure_logs, request_id
+from web.metrics import init_metrics
 from web.openapi import init_openapi
+from web.page import page
 
 
 class Application(Flask):
@@ -46,6 +48,9 @@ def create_app() -> Flask:
     init_tokens(app)
     register_error_handlers(app)
     init_openapi(app, api.ALL)
+    init_metrics(app)
+    app.register_blueprint(page)
+    open_blueprints(app, "page")
     app.after_request(_add_headers)
     check_rules(app)
     if web.trusted_proxies:

@@ -11,45 +11,93 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from flask import Flask, g, request
 from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token
 
-from common.errors import Forbidden, Unauthenticated
-from common.services import accounts
+from common.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from common.services import accounts, runners
 from common.services.access import Caller
+from common.services.runners import AgentPrincipal, RunPrincipal
 from common.settings import settings
 from common.states import Role
 
 View = TypeVar("View", bound=Callable[..., Any])
+P = TypeVar("P")
 
 _BEARER = re.compile(r"Bearer ([A-Za-z0-9._~+/=-]{1,2048})", re.IGNORECASE)
 
 
-class Principal(Protocol):
-    """Whoever calls: a person, an agent, a run. `name` is how events call them."""
-
-    @property
-    def name(self) -> str: ...
+Principal = Caller | AgentPrincipal | RunPrincipal | None
+"""Whoever calls. None: a holder of an enrolment token, who is nobody yet."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How an endpoint knows its caller. authenticate None: anybody may call, or the view checks a proof of its own."""
+    """How an endpoint knows its caller: from the token to what events call them, and who they are.
 
-    authenticate: Callable[[str], Principal] | None
+    None: anybody may call, or the view checks a proof of its own.
+    """
+
+    authenticate: Callable[[str], tuple[str, Principal]] | None
 
 
 def allow(least: Role) -> Callable[[View], View]:
     """People of this role or above. What they may see and do in a project is the service's to decide."""
 
-    def authenticate(token: str) -> Principal:
+    def authenticate(token: str) -> tuple[str, Principal]:
+        _refuse_agents(token)
         caller = accounts.authenticate(token)
         caller.require(least)
-        return caller
+        return caller.name, caller
 
     return _ruled(Rule(authenticate))
+
+
+def allow_agent(view: View) -> View:
+    """A registered agent, by its own token: `agent()` in the view."""
+
+    def authenticate(token: str) -> tuple[str, Principal]:
+        principal = runners.authenticate_agent(token)
+        return f"agent:{principal.agent_id}", principal
+
+    return _ruled(Rule(authenticate))(view)
+
+
+def allow_run(*, even_over: bool = False) -> Callable[[View], View]:
+    """The agent at work on the run that the path names as run_id, by the run's token: `run()` in the view.
+
+    Another's run does not exist for it. A run that is over is a Conflict, unless even_over.
+    """
+
+    def authenticate(token: str) -> tuple[str, Principal]:
+        principal = runners.authenticate_run(token)
+        named = (request.view_args or {}).get("run_id")
+        if named != principal.run_id:
+            raise NotFound(f"run {named}")
+        if not principal.is_live and not even_over:
+            raise Conflict(f"run {principal.run_id} is over", field="run")
+        return f"agent:{principal.agent_id}", principal
+
+    return _ruled(Rule(authenticate))
+
+
+def allow_enrolment(view: View) -> View:
+    """Whoever holds an enrolment token."""
+
+    def authenticate(token: str) -> tuple[str, Principal]:
+        return f"enrolment:{runners.authenticate_enrolment(token)}", None
+
+    return _ruled(Rule(authenticate))(view)
+
+
+def _refuse_agents(token: str) -> None:
+    """An agent is known, and has no business here: Forbidden. A token of none is told nothing."""
+    if token.startswith("awa_"):
+        raise Forbidden(f"agent {runners.authenticate_agent(token).agent_id} at a person's route")
+    if token.startswith("awr_"):
+        raise Forbidden(f"run {runners.authenticate_run(token).run_id} at a person's route")
 
 
 def public(view: View) -> View:
@@ -70,6 +118,13 @@ def _ruled(rule: Rule) -> Callable[[View], View]:
     return decorate
 
 
+def open_blueprints(app: Flask, *names: str) -> None:
+    """Mark what other modules serve without a caller: files, or a socket that authenticates by its first message."""
+    for endpoint, view in app.view_functions.items():
+        if endpoint.partition(".")[0] in names:
+            public(view)
+
+
 def rule_of(app: Flask, endpoint: str) -> Rule | None:
     return getattr(app.view_functions[endpoint], "rule", None)
 
@@ -88,8 +143,8 @@ def admit(app: Flask, endpoint: str) -> str:
         raise Forbidden(f"{endpoint} has no rule")
     if rule.authenticate is None:
         return "anonymous"
-    g.principal = rule.authenticate(bearer_token())
-    return str(g.principal.name)
+    name, g.principal = rule.authenticate(bearer_token())
+    return name
 
 
 def bearer_token() -> str:
@@ -102,9 +157,23 @@ def bearer_token() -> str:
 
 def who() -> Caller:
     """The person who calls; only in views with @allow."""
+    return _principal(Caller)
+
+
+def agent() -> AgentPrincipal:
+    """The agent that calls; only in views with @allow_agent."""
+    return _principal(AgentPrincipal)
+
+
+def run() -> RunPrincipal:
+    """The run that calls; only in views with @allow_run()."""
+    return _principal(RunPrincipal)
+
+
+def _principal(kind: type[P]) -> P:
     principal = g.principal
-    if not isinstance(principal, Caller):
-        raise TypeError("this view is not called by a person")
+    if not isinstance(principal, kind):
+        raise TypeError(f"this view is not called by a {kind.__name__}")
     return principal
 
 

@@ -211,6 +211,13 @@ class Timestamp(fields.Field[datetime]):
         raise self.make_error("invalid")
 
 
+class Itself(fields.Nested):
+    """A part of the reply that is made from the whole object, not from an attribute of it."""
+
+    def get_value(self, obj: Any, attr: str, accessor: Any = None, default: Any = ma.missing) -> Any:
+        return obj
+
+
 def iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 

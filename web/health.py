@@ -1,0 +1,125 @@
+"""What the platform stands on, and whether it answers.
+
+Each part is asked in a thread of its own and given up after two seconds; one that hangs is not asked again until it has
+come back. What was found is good for a second, so asking often costs the parts nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from common import feed
+from common.providers.forge import forge
+from common.providers.runtime import runtime
+from common.services import database
+from common.services.health import sweep_age_seconds
+from common.settings import Settings, settings
+
+log = structlog.get_logger()
+
+ANSWER_SECONDS = 2.0
+GOOD_FOR_SECONDS = 1.0
+SWEEP_LATE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """name: as the contract calls it. good and bad: its words for answering and not."""
+
+    name: str
+    ask: Callable[[], object]
+    good: str
+    bad: str
+
+
+@dataclass(frozen=True)
+class Health:
+    """status: `ok`, `degraded` or `down`."""
+
+    status: str
+    at: datetime
+    services: dict[str, str]
+    is_sweep_late: bool
+
+
+PARTS = (
+    Part("mysql", database.ping, "connected", "disconnected"),
+    Part("redis", feed.ping, "connected", "disconnected"),
+    Part("gitea", lambda: forge().ping(), "reachable", "unreachable"),
+    Part("kubernetes", lambda: runtime().ping(), "connected", "disconnected"),
+)
+VITAL = ("mysql", "redis")
+
+
+class Examination:
+    """Looks at the parts, at most once a second, whoever asks."""
+
+    def __init__(self, parts: tuple[Part, ...] = PARTS) -> None:
+        self._parts = parts
+        self._pool = ThreadPoolExecutor(max_workers=len(parts) + 1, thread_name_prefix="health")
+        self._asked: dict[str, Future[object]] = {}
+        self._lock = threading.Lock()
+        self._latest: tuple[float, Health] | None = None
+        self._began = time.monotonic()
+
+    def health(self) -> Health:
+        """How things are, or were less than a second ago. Returns within ANSWER_SECONDS, about."""
+        with self._lock:
+            if self._latest is None or time.monotonic() - self._latest[0] > GOOD_FOR_SECONDS:
+                found = self._look()
+                self._latest = (time.monotonic(), found)
+            return self._latest[1]
+
+    def _look(self) -> Health:
+        questions = {part.name: part.ask for part in self._parts} | {"sweep": sweep_age_seconds}
+        for name, ask in questions.items():
+            # One that still hangs from last time is not asked again: threads would pile up behind it.
+            if name not in self._asked or self._asked[name].done():
+                self._asked[name] = self._pool.submit(ask)
+        wait(self._asked.values(), timeout=ANSWER_SECONDS)
+        answers = {part.name: self._answered(part.name) for part in self._parts}
+        is_sweep_late = self._is_sweep_late()
+        if not all(answers[name] for name in VITAL if name in answers):
+            status = "down"
+        else:
+            status = "ok" if all(answers.values()) and not is_sweep_late else "degraded"
+        words = {part.name: part.good if answers[part.name] else part.bad for part in self._parts}
+        return Health(status, datetime.now(UTC), words, is_sweep_late)
+
+    def _answered(self, name: str) -> bool:
+        asked = self._asked[name]
+        if not asked.done():
+            return False
+        fault = asked.exception()
+        if fault is not None:
+            log.warning("a part does not answer", part=name, error=type(fault).__name__)
+        return fault is None
+
+    def _is_sweep_late(self) -> bool:
+        asked = self._asked["sweep"]
+        if not asked.done() or asked.exception() is not None:
+            return True
+        age = asked.result()
+        # A new instance has not been swept yet: then it is late only when this process has been up for long enough.
+        return (time.monotonic() - self._began if not isinstance(age, float) else age) > SWEEP_LATE_SECONDS
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def backends(chosen: Settings | None = None) -> dict[str, str]:
+    """What stands behind each name of the contract."""
+    chosen = chosen or settings()
+    return {
+        "mysql": "sqlite" if chosen.store.is_sqlite else "mysql",
+        "redis": "valkey (embedded)" if chosen.store.redis_embedded else "redis",
+        "gitea": chosen.forge.kind,
+        "kubernetes": chosen.runtime.kind,
+    }
