@@ -16,6 +16,7 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge import BareForge, Comment, Forge, PullState, Repository
 from common.providers.forge.pulls import Status
 from tests.providers.forge_contract import ForgeContract, refused
+from tests.providers.forge_pulls_contract import PullsContract
 from tests.providers.git_tree import WorkTree, git
 
 
@@ -43,7 +44,7 @@ def work(forge: BareForge, repository: Repository, tmp_path: Path) -> WorkTree:
     return WorkTree(tmp_path / "work", forge.read_source(repository).clone_url)
 
 
-class TestBareForgeKeepsTheContract(ForgeContract):
+class TestBareForgeKeepsTheContract(ForgeContract, PullsContract):
     pass
 
 

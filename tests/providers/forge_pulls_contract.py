@@ -1,0 +1,79 @@
+"""What every forge must do with pull requests. Taken like ForgeContract, with the same fixtures."""
+
+from __future__ import annotations
+
+from common.providers.forge import Forge, PullState, Repository
+from tests.providers.forge_contract import refused, twice
+from tests.providers.git_tree import WorkTree
+
+
+class PullsContract:
+    def test_two_branches_have_one_pull_request(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
+        commit = work.commit({"a": "a"}, on="task-1")
+        work.push("task-1")
+
+        pull = twice(lambda: forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="Why"))
+
+        assert (pull.head, pull.base, pull.head_sha, pull.state) == ("task-1", "main", commit, PullState.OPEN)
+        assert pull.url.endswith(f"/pulls/{pull.number}")
+        renamed = forge.ensure_pull_request(repository, head="task-1", base="main", title="B", body="Why")
+        assert (renamed.number, renamed.title) == (pull.number, "B")
+        assert twice(lambda: forge.read_pull_request(repository, pull.number)) == renamed
+        assert forge.read_pull_request(repository, pull.number + 1) is None
+
+    def test_a_pull_request_follows_its_branch(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
+        work.commit({"a": "a"}, on="task-1")
+        work.push("task-1")
+        number = forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="").number
+        later = work.commit({"b": "b"}, on="task-1")
+        work.push("task-1")
+
+        pull = forge.read_pull_request(repository, number)
+
+        assert pull is not None
+        assert pull.head_sha == later
+
+    def test_a_pull_request_of_an_absent_branch_is_refused(self, forge: Forge, repository: Repository) -> None:
+        with refused("no_branch"):
+            forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="")
+        with refused("no_branch"):
+            forge.ensure_pull_request(repository, head="main", base="absent", title="A", body="")
+
+    def test_a_merged_pull_request_says_by_which_commit(
+        self, forge: Forge, repository: Repository, work: WorkTree
+    ) -> None:
+        commit = work.commit({"a": "a"}, on="task-1")
+        work.push("task-1")
+        number = forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="").number
+        forge.advance(repository, "main", old=forge.read_head(repository, "main"), new=commit)
+
+        twice(lambda: forge.close_pull_request(repository, number, merged_commit=commit))
+        forge.delete_branch(repository, "task-1")
+
+        pull = forge.read_pull_request(repository, number)
+        assert pull is not None
+        assert (pull.state, pull.merged_commit, pull.head_sha) == (PullState.MERGED, commit, commit)
+
+    def test_a_closed_pull_request_can_be_opened_again(
+        self, forge: Forge, repository: Repository, work: WorkTree
+    ) -> None:
+        work.commit({"a": "a"}, on="task-1")
+        work.push("task-1")
+        number = forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="").number
+        twice(lambda: forge.close_pull_request(repository, number))
+        closed = forge.read_pull_request(repository, number)
+        assert closed is not None
+        assert closed.state is PullState.CLOSED
+
+        again = forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="")
+
+        assert (again.number, again.state) == (number, PullState.OPEN)
+
+    def test_the_platforms_comment_is_not_a_persons(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
+        work.commit({"a": "a"}, on="task-1")
+        work.push("task-1")
+        number = forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="").number
+
+        twice(lambda: forge.ensure_comment(repository, number, key="checks", body="All passed"))
+
+        assert twice(lambda: forge.read_comments(repository, number)) == []
