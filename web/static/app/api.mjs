@@ -133,7 +133,7 @@ export async function signIn(username, password) {
 export async function signOut() {
   const kept = current();
   try {
-    if (kept) await send("POST", "/auth/logout", { body: { refreshToken: kept.refreshToken }, token: kept.accessToken });
+    if (kept) await send("POST", "/auth/logout", { token: kept.accessToken });
   } catch {
     // Signing out here must work without the server; its token ends by itself.
   }

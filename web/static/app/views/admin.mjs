@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { usePages } from "../loading.mjs";
-import { Button, Confirm, Dialog, Empty, Fault, Icon, Listing, Page, SelectField, TextField, Time, useForm } from "../parts/controls.mjs";
+import { Button, CheckField, Confirm, Dialog, Empty, Fault, Icon, Listing, Page, SelectField, TextField, Time, useForm } from "../parts/controls.mjs";
 import { may, user } from "../session.mjs";
 import { told } from "../toasts.mjs";
 import { say } from "../words.mjs";
@@ -25,7 +25,7 @@ function Users() {
   const actions = html`<button type="button" class="button primary" data-testid="user-new" onClick=${() => setAdding(true)}><${Icon} name="plus" />New user</button>`;
   return html`<${Page} title="Users and enrolment" lead="Viewers read; members write tasks and answer; maintainers approve and deliver; admins also manage users." actions=${actions}>
     <${Listing} pages=${pages} empty=${html`<${Empty} title="Nobody else yet">Add the people who shall work with the agents.<//>`}>
-      <ul class="rows">${pages.items?.map((one) => html`<li key=${one.id} class="row" data-testid="user-row"><span class="row-main"><b>${one.username}</b></span><span class="chip">${say(one.role)}</span><${Time} at=${one.createdAt} />
+      <ul class="rows">${pages.items?.map((one) => html`<li key=${one.id} class="row" data-testid="user-row"><span class="row-main"><b>${one.username}</b></span>${one.isActive === false && html`<span class="chip bad">Inactive</span>`}<span class="chip">${say(one.role)}</span><${Time} at=${one.createdAt} />
         <button type="button" class="button small" onClick=${() => setEditing(one)}>Edit</button>
         ${one.id !== user.value.id && html`<button type="button" class="button small ghost" onClick=${() => setRemoving(one)}>Remove</button>`}</li>`)}</ul><//>
     <${Enrolment} />
@@ -38,9 +38,9 @@ function Users() {
 }
 
 function UserForm({ of, close, reload }) {
-  const form = useForm({ username: of?.username || "", password: "", role: of?.role || "member" });
-  const save = form.submit(async ({ username, password, role }) => {
-    if (of) await api.patch(`/users/${of.id}`, password ? { role, password } : { role });
+  const form = useForm({ username: of?.username || "", password: "", role: of?.role || "member", isActive: of?.isActive ?? true });
+  const save = form.submit(async ({ username, password, role, isActive }) => {
+    if (of) await api.patch(`/users/${of.id}`, { ...(password && { password }), ...(role !== of.role && { role }), ...(isActive !== (of.isActive ?? true) && { isActive }) });
     else await api.post("/users", { username: username.trim(), password, role });
     told(of ? "Saved." : "User added.");
     await reload();
@@ -49,7 +49,8 @@ function UserForm({ of, close, reload }) {
   return html`<${Dialog} title=${of ? `Edit ${of.username}` : "New user"} close=${close}><form onSubmit=${save}>
     ${!of && html`<${TextField} label="Username" name="username" form=${form} testid="user-username" required autocapitalize="none" />`}
     <${TextField} label=${of ? "New password" : "Password"} name="password" type="password" form=${form} testid="user-password" required=${!of} autocomplete="new-password" hint=${of ? "Empty: it stays." : null} />
-    <${SelectField} label="Role" name="role" form=${form} options=${ROLE_OPTIONS} testid="user-role" /><${Fault} form=${form} />
+    <${SelectField} label="Role" name="role" form=${form} options=${ROLE_OPTIONS} testid="user-role" />
+    ${of && of.id !== user.value.id && html`<${CheckField} label="Active" hint="Without it nobody can sign in as this user; their sessions end at once." name="isActive" form=${form} />`}<${Fault} form=${form} />
     <footer><button type="button" class="button" onClick=${close}>Cancel</button><button class="button primary" data-testid="user-save" disabled=${form.busy}>Save</button></footer></form><//>`;
 }
 

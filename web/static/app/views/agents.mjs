@@ -44,8 +44,8 @@ export function Agent({ id }) {
     await api.post(`/agents/${id}/drain`);
     await reload();
   };
-  const actions = may("admin") && html`${["idle", "busy", "starting", "offline"].includes(agent.status) && html`<${Button} act=${drain} testid="agent-drain" title="It finishes what it has and takes nothing more">Drain<//>`}
-    <button type="button" class="button ghost" onClick=${() => setRemoving(true)}>Remove</button>`;
+  const actions = html`${may("maintainer") && ["idle", "busy", "starting", "offline"].includes(agent.status) && html`<${Button} act=${drain} testid="agent-drain" title="It finishes what it has and takes nothing more">Drain<//>`}
+    ${may("admin") && html`<button type="button" class="button ghost" onClick=${() => setRemoving(true)}>Remove</button>`}`;
   return html`<${Page} title=${html`${agent.podName} <${Badge} word=${agent.status} />`} lead=${html`<a href="#/agents">Agents</a> · ${agent.id}`} actions=${actions}>
     <dl class="facts"><dt>Driver</dt><dd>${agent.driver} ${agent.version}</dd><dt>Capabilities</dt><dd>${(agent.capabilities || []).map((one) => html`<span key=${one} class="chip">${one}</span>`)}</dd>
       <dt>Current task</dt><dd>${agent.currentTaskId ? html`<${Button} small act=${() => openTask(agent.currentTaskId)}>Open ${shortId(agent.currentTaskId)}<//>` : html`<span class="muted">None</span>`}</dd>
@@ -57,5 +57,5 @@ export function Agent({ id }) {
     ${removing && html`<${Confirm} title="Remove this agent?" verb="Remove" act=${async () => {
       await api.remove(`/agents/${id}`);
       if (route.value.view === "agents") go("#/agents");
-    }} close=${() => setRemoving(false)}>What it works on is given to another agent. To let it finish first, drain it.<//>`}<//>`;
+    }} close=${() => setRemoving(false)}>Its token is good for nothing from then on. While it has a live run it is refused: drain it first.<//>`}<//>`;
 }

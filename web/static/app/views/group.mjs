@@ -13,6 +13,8 @@ import { groupTitle } from "./groups.mjs";
 
 const STAGEABLE = ["pending", "merging", "merged"];
 const CANCELLABLE = ["pending", "merging", "merged", "deploying_staging", "staging", "failed"];
+const RETRYABLE = ["merged", "staging", "failed"];
+const REMOVABLE = ["pending", "merging", "merged", "staging", "failed"];
 const STEPS = ["merging", "merged", "staging", "production"];
 const REACHED = { pending: 0, merging: 0, merged: 2, deploying_staging: 2, staging: 3, deploying_production: 3, production: 4 };
 
@@ -39,7 +41,6 @@ function Steps({ status }) {
 
 function Actions({ group, reload }) {
   const [asking, setAsking] = useState(null);
-  const [accept, setAccept] = useState(false);
   const post = async (verb, body) => {
     try {
       await api.post(`/task-groups/${group.id}/${verb}`, body);
@@ -51,12 +52,11 @@ function Actions({ group, reload }) {
   return html`
     ${STAGEABLE.includes(group.status) && html`<${Button} kind="primary" testid="group-deploy-staging" act=${() => post("deploy-staging")}>Deploy to staging<//>`}
     ${group.status === "staging" && html`<button type="button" class="button primary" data-testid="group-deploy-production" onClick=${() => setAsking("production")}>Deploy to production</button>`}
-    ${group.status === "failed" && html`<${Button} kind="primary" testid="group-retry" act=${() => post("retry")}>Try again<//>`}
+    ${RETRYABLE.includes(group.status) && html`<${Button} kind=${group.status === "failed" ? "primary" : ""} testid="group-retry" act=${() => post("retry")} title="Merge and test it again, from the default branch as it is now">Build again<//>`}
     ${CANCELLABLE.includes(group.status) && html`<button type="button" class="button ghost" data-testid="group-cancel" onClick=${() => setAsking("cancel")}>Cancel group</button>`}
     ${asking === "cancel" && html`<${Confirm} title="Cancel this group?" verb="Cancel group" testid="group-cancel-confirm" act=${() => post("cancel")} close=${close}>Its tasks go back to approved and can be put into another group.<//>`}
-    ${asking === "production" && html`<${Confirm} title="Deploy to production?" verb="Deploy" kind="primary" testid="group-deploy-production-confirm" act=${() => post("deploy-production", accept ? { acceptRolledBack: true } : {})} close=${close}>
-      <p>Exactly the commit that runs on staging${group.headSha ? html`, <code>${sha(group.headSha)}</code>,` : ""} goes to production.</p>
-      <label class="check"><input type="checkbox" checked=${accept} onChange=${(event) => setAccept(event.target.checked)} /><span>It may contain what was rolled back before<small>Only needed when the platform refuses for that reason.</small></span></label><//>`}`;
+    ${asking === "production" && html`<${Confirm} title="Deploy to production?" verb="Deploy" kind="primary" testid="group-deploy-production-confirm" act=${() => post("deploy-production")} close=${close}>
+      <p>Exactly the commit that runs on staging${group.headSha ? html`, <code>${sha(group.headSha)}</code>,` : ""} goes to production, and takes over once it is healthy.</p><//>`}`;
 }
 
 function Problems({ group }) {
@@ -80,9 +80,9 @@ function Stages({ group }) {
 
 function Members({ group, reload }) {
   const [removing, setRemoving] = useState(null);
-  const removable = may("maintainer") && ["pending", "merging", "merged", "deploying_staging", "staging", "failed"].includes(group.status);
+  const removable = may("maintainer") && REMOVABLE.includes(group.status);
   if (!group.taskIds.length) return html`<${Empty} title="No task is left in it">All were taken out. They are handed back to their agents with the facts.<//>`;
-  return html`<section><h2>Tasks</h2><ul class="rows">${group.taskIds.map((id) => html`<li key=${id} class="row"><${TaskRow} id=${id} known=${(group.tasks || []).find((task) => task.id === id)} projectId=${group.projectId} status=${group.status} />
+  return html`<section><h2>Tasks</h2><ul class="rows">${group.taskIds.map((id) => html`<li key=${id} class="row"><${TaskRow} id=${id} known=${(group.tasks || []).find((task) => task.id === id)} projectId=${group.projectId} />
       ${removable && html`<button type="button" class="button small ghost" onClick=${() => setRemoving(id)}>Take out</button>`}</li>`)}</ul>
     ${removing && html`<${Confirm} title="Take this task out?" verb="Take out" act=${async () => {
       await api.post(`/task-groups/${group.id}/remove`, { taskId: idOf(removing) });

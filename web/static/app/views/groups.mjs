@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { useLive, usePages } from "../loading.mjs";
-import { Badge, Dialog, Empty, Fault, Field, Icon, Listing, Loading, Page, SelectField, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
+import { Badge, CheckField, Dialog, Empty, Fault, Field, Icon, Listing, Loading, Page, SelectField, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
 import { project } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { may } from "../session.mjs";
@@ -29,7 +29,7 @@ export function Groups() {
 function NewGroup({ projectId, close }) {
   const pages = usePages("/tasks", "tasks", { projectId, state: "approved" });
   const [left, setLeft] = useState(new Set());
-  const form = useForm({ name: "", notes: "", targetBranch: "staging" });
+  const form = useForm({ name: "", notes: "", targetBranch: "staging", acceptRolledBack: false });
   // Listed newest first; the order of the ids is the order of merging.
   const approved = [...(pages.items || [])].sort((a, b) => (a.id < b.id ? -1 : 1));
   const chosen = approved.filter(({ id }) => !left.has(id));
@@ -38,8 +38,9 @@ function NewGroup({ projectId, close }) {
     if (!next.delete(id)) next.add(id);
     setLeft(next);
   };
-  const create = form.submit(async ({ name, notes, targetBranch }) => {
+  const create = form.submit(async ({ name, notes, targetBranch, acceptRolledBack }) => {
     const body = { projectId, taskIds: chosen.map(({ id }) => id), targetBranch };
+    if (acceptRolledBack) body.acceptRolledBack = true;
     if (name.trim()) body.name = name.trim();
     if (notes.trim()) body.notes = notes.trim();
     const { taskGroup } = await api.post("/task-groups", body);
@@ -54,6 +55,7 @@ function NewGroup({ projectId, close }) {
     <div class="pair"><${TextField} label="Name" name="name" form=${form} testid="group-name" placeholder="Sprint 12" hint="Names the release branch." />
     <${SelectField} label="Take it to" name="targetBranch" form=${form} testid="group-target" options=${[["staging", "Staging: I say when"], ["production", "Production: to staging by itself"]]} hint="Production is always a person's call." /></div>
     <${TextField} label="Notes" name="notes" form=${form} testid="group-notes" rows="3" />
+    ${(form.fault?.field === "acceptRolledBack" || form.draft.acceptRolledBack) && html`<${CheckField} label="Deliver what was rolled back all the same" name="acceptRolledBack" form=${form} />`}
     <${Fault} form=${form} /><footer><button type="button" class="button" onClick=${close}>Cancel</button>
     <button class="button primary" data-testid="group-create" disabled=${form.busy || !chosen.length}>Create group of ${chosen.length}</button></footer></form><//>`;
 }

@@ -27,22 +27,26 @@ export function draftOf(project = {}) {
 
 const number = (text) => (text === "" || text === null ? undefined : Number(text));
 
+// Emptied, a field says null: nothing of its own. What can't be nothing has its default.
+const CLEARED = { description: "", agentInstructions: "", name: "", healthPath: "/" };
+const text = (name, written) => (written.trim() ? (name === "agentInstructions" ? written : written.trim()) : name in CLEARED ? CLEARED[name] : null);
+
 function nested(draft, prefix, names) {
   const pairs = names.map((name) => [name, number(draft[`${prefix}.${name}`])]).filter(([, value]) => value !== undefined);
   return pairs.length ? Object.fromEntries(pairs) : undefined;
 }
 
-// Only what was filled in or differs from `before`; an empty text is sent only where there was one.
+// Only what differs from `before`.
 export function bodyOf(draft, before) {
   const body = {};
   const set = (name, value, old) => {
     if (value !== undefined && JSON.stringify(value) !== JSON.stringify(old)) body[name] = value;
   };
-  for (const name of TEXTS) set(name, name === "agentInstructions" ? draft[name] : draft[name].trim(), before[name]);
-  for (const name of NUMBERS) set(name, number(draft[name]), number(before[name]));
+  for (const name of TEXTS) set(name, text(name, draft[name]), text(name, before[name]));
+  for (const name of NUMBERS) set(name, number(draft[name]) ?? null, number(before[name]) ?? null);
   for (const name of FLAGS) set(name, draft[name], before[name]);
   set("healthSeconds", nested(draft, "healthSeconds", PLACES), nested(before, "healthSeconds", PLACES));
-  set("limits", nested(draft, "limits", LIMITS), nested(before, "limits", LIMITS));
+  set("limits", nested(draft, "limits", LIMITS) ?? {}, nested(before, "limits", LIMITS) ?? {});
   set("envVars", variables(draft.envVars), variables(before.envVars));
   set("forbiddenPaths", draft.forbiddenPaths.split("\n").map((path) => path.trim()).filter(Boolean), before.forbiddenPaths.split("\n").filter(Boolean));
   for (const name of ["importUrl", "defaultBranch"]) set(name, draft[name].trim(), before[name]);

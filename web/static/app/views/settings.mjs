@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
-import { usePages, useRead } from "../loading.mjs";
+import { useLive, usePages, useRead } from "../loading.mjs";
 import { Badge, Button, Confirm, Empty, Fault, Loading, OutLink, Page, SelectField, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
 import { keepProject, loadProjects, project } from "../projects.mjs";
 import { go } from "../routes.mjs";
@@ -15,6 +15,7 @@ import { bodyOf, draftOf, MoreFields, RunFields } from "./project-form.mjs";
 export function ProjectSettings() {
   const { value, error, reload } = useRead(`/projects/${project.value.id}`);
   const [ending, setEnding] = useState(false);
+  useLive(({ event }) => event === "project:status_changed", reload);
   const one = value?.project;
   if (error && !one) return html`<${Page} title="Settings"><${Trouble} error=${error} again=${reload} /><//>`;
   if (!one) return html`<${Loading} />`;

@@ -47,6 +47,12 @@ function Frame() {
   useProjectFeed(projectId.value);
   useLive(({ event }) => event === "project:status_changed", refreshProject);
   useSearchKey();
+  const ending = projects.value?.some(({ status }) => status === "deleting");
+  useEffect(() => {
+    // The last of a project goes without an event: its feed is gone too.
+    const timer = ending ? setInterval(loadProjects, 4000) : 0;
+    return () => clearInterval(timer);
+  }, [ending]);
   if (away) return html`<main class="page"><${Trouble} error=${away} again=${begin} /></main>`;
   if (!user.value) return html`<${Loading} />`;
   return html`<div class=${`frame ${open ? "nav-open" : ""}`}>

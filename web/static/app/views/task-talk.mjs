@@ -1,12 +1,12 @@
 // A task's comments and its timeline: what was said and what happened, and by whom.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
-import { useLive, useRead } from "../loading.mjs";
-import { Button, Fault, Loading, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
+import { useLive } from "../loading.mjs";
+import { Fault, Loading, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { may } from "../session.mjs";
-import { actorName, say, shortId } from "../words.mjs";
+import { actorName, say } from "../words.mjs";
 
 export function Comments({ task, reload }) {
   const form = useForm({ body: "" });
@@ -37,20 +37,34 @@ const SENTENCES = {
 
 export const sentence = ({ event, data }) => (SENTENCES[event] ? SENTENCES[event](data || {}) : say(event.replace(":", " ")));
 
+// Everything of a task that is on record, oldest first, page after page.
+async function readTimeline(taskId) {
+  const events = [];
+  for (let page = 0; page < 50; page += 1) {
+    const reply = await api.get(`/tasks/${taskId}/events`, { afterSeq: events.at(-1)?.seq });
+    events.push(...reply.events);
+    if (reply.events.length < 50) break;
+  }
+  return events;
+}
+
 export function Timeline({ task }) {
   const [open, setOpen] = useState(false);
-  const { value, error, reload } = useRead(open ? `/tasks/${task.id}/events` : null, { limit: 200 });
-  const [older, setOlder] = useState([]);
-  useLive(({ event, data }) => data?.taskId === task.id && event !== "task:log" && event !== "task:progress", reload);
-  const known = new Map([...(value?.events || []), ...older].map((one) => [one.seq, one]));
-  const events = [...known.values()].sort((a, b) => b.seq - a.seq);
-  const full = (value?.events || []).length >= 200 || older.length >= 200;
-  const last = Math.max(0, ...known.keys());
-  const more = async () => {
-    const reply = await api.get(`/tasks/${task.id}/events`, { afterSeq: last, limit: 200 });
-    setOlder([...older, ...reply.events]);
+  const [state, setState] = useState({ events: null, error: null });
+  const read = async () => {
+    if (!open) return;
+    try {
+      setState({ events: await readTimeline(task.id), error: null });
+    } catch (error) {
+      setState((old) => ({ ...old, error }));
+    }
   };
+  useEffect(() => {
+    read();
+  }, [open, task.id]);
+  useLive(({ event, data }) => data?.taskId === task.id && event !== "task:log" && event !== "task:progress", read);
+  const { events, error } = state;
   return html`<details class="timeline" onToggle=${(event) => setOpen(event.currentTarget.open)}><summary>Timeline</summary>
-    ${error ? html`<${Trouble} error=${error} again=${reload} />` : open && !value ? html`<${Loading} />` : html`${full && html`<${Button} small kind="more" act=${more}>Load newer<//>`}
-      <ol>${events.map((one) => html`<li key=${one.seq} title=${shortId(task.id)}><span><b>${actorName(one.actor)}</b> ${sentence(one)}</span><${Time} at=${one.at} /></li>`)}</ol>`}</details>`;
+    ${error && !events ? html`<${Trouble} error=${error} again=${read} />` : !events ? html`<${Loading} />` : html`<ol>${[...events].reverse().map((one) => html`<li key=${one.seq}>
+      <span><b>${actorName(one.actor)}</b> ${sentence(one)}</span><${Time} at=${one.at} /></li>`)}</ol>`}</details>`;
 }
