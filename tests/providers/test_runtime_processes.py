@@ -82,6 +82,26 @@ def test_a_switch_is_seen_by_nobody(runtime: ProcessRuntime, repository: Reposit
     assert own == sorted(own, reverse=True)  # old … old new … new
 
 
+def test_a_connection_that_is_kept_open_moves_to_the_new_version(
+    runtime: ProcessRuntime, repository: Repository
+) -> None:
+    url = runtime.ensure_app(APP, repository.web_app("old")).url
+    settled(runtime, APP, "old")
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+
+    def ask() -> str:
+        connection.request("GET", "/")
+        return connection.getresponse().read().decode()
+
+    assert ask() == "old"
+    socket = connection.sock
+    runtime.ensure_app(APP, repository.web_app("new"))
+    until(lambda: ask() == "new")
+
+    assert connection.sock is socket
+    connection.close()
+
+
 def test_a_request_in_flight_ends_on_the_old_version(runtime: ProcessRuntime, repository: Repository) -> None:
     url = runtime.ensure_app(APP, repository.web_app("old")).url
     settled(runtime, APP, "old")

@@ -1,13 +1,15 @@
 """An app's stable public port: every connection is passed on, byte by byte, to the version that is live.
 
-A connection stays with the process that it was opened to. It looks up what is live when it connects, and again while it
-is refused, so a switch needs no more than another answer from `live`. It reads no HTTP but to say 503.
+A connection looks up what is live when it connects, again while it is refused, and again when a new request begins on
+it after a switch: so a switch needs no more than another answer from `live`, also for connections that are kept open.
+What is in flight ends where it began. It reads no HTTP but a request's first line.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -15,6 +17,10 @@ from typing import Protocol
 CONNECT_SECONDS = 5.0
 CHUNK_BYTES = 64 * 1024
 IDLE_SECONDS = 1.0
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+_REQUEST = re.compile(rb"[A-Z]{3,10} [!-~]+ HTTP/1\.[01]\r\n")
 
 _PAGE = b"<!doctype html><meta charset=utf-8><title>503</title><p>Nothing serves here at the moment.</p>\n"
 _UNAVAILABLE = (
@@ -83,16 +89,50 @@ class Forwarder:
         try:
             # Cancelling is how a connection is closed from here; a reset is how the others do it.
             with contextlib.suppress(asyncio.CancelledError, OSError):
-                upstream = await self._connect(connection)
-                if upstream is None:
-                    await _say_unavailable(reader, writer)
-                else:
-                    await _join(connection, (reader, writer), upstream)
+                await self._pass_on(connection, (reader, writer))
         finally:
             self._connections.discard(connection)
             writer.close()
 
-    async def _connect(self, connection: _Connection) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    async def _pass_on(self, connection: _Connection, client: Streams) -> None:
+        """Serve the connection to its end, from one version after the other where it outlives a switch."""
+        request = b""
+        while (upstream := await self._connect(connection)) is not None:
+            upstream[1].write(request)
+            answering = asyncio.create_task(_copy_answers(connection, upstream[0], client[1]))
+            asking = asyncio.create_task(self._copy_requests(connection, client[0], upstream[1]))
+            try:
+                await asyncio.wait({answering, asking}, return_when=asyncio.FIRST_COMPLETED)
+                if answering.done():
+                    return
+                request = asking.result()
+                if not request:
+                    # The client has said all that it will, and may still wait for the answer.
+                    await answering
+                    return
+            finally:
+                answering.cancel()
+                asking.cancel()
+                await asyncio.gather(answering, asking, return_exceptions=True)
+                upstream[1].close()
+        await _say_unavailable(client, is_read=bool(request))
+
+    async def _copy_requests(
+        self, connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bytes:
+        """Copy until the client ends (empty), or begins a request that another version is to answer (its beginning)."""
+        while chunk := await reader.read(CHUNK_BYTES):
+            if connection.is_answered and self._live() is not connection.target and _REQUEST.match(chunk):
+                return chunk
+            connection.is_answered = False
+            connection.moved_at = time.monotonic()
+            writer.write(chunk)
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()
+        return b""
+
+    async def _connect(self, connection: _Connection) -> Streams | None:
         """A connection to what is live, tried again while that is being restarted; None: nothing is, or not in time."""
         deadline = time.monotonic() + CONNECT_SECONDS
         while (target := self._live()) is not None and time.monotonic() < deadline:
@@ -104,38 +144,20 @@ class Forwarder:
         return None
 
 
-async def _join(
-    connection: _Connection,
-    client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-    upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-) -> None:
-    sending = asyncio.create_task(_copy(connection, client[0], upstream[1], is_answer=False))
-    try:
-        await _copy(connection, upstream[0], client[1], is_answer=True)
-    finally:
-        # The server has closed: there is nobody left to send to.
-        sending.cancel()
-        with contextlib.suppress(asyncio.CancelledError, OSError):
-            await sending
-        upstream[1].close()
-
-
-async def _copy(
-    connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_answer: bool
-) -> None:
+async def _copy_answers(connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while chunk := await reader.read(CHUNK_BYTES):
-        connection.is_answered = is_answer
+        connection.is_answered = True
         connection.moved_at = time.monotonic()
         writer.write(chunk)
         await writer.drain()
-    if not is_answer and writer.can_write_eof():
-        writer.write_eof()
 
 
-async def _say_unavailable(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    # The request is read first: closing with unread input resets the connection, and the page would be lost.
+async def _say_unavailable(client: Streams, *, is_read: bool) -> None:
+    """Send the page. is_read: whether the request, or its beginning, has been read already."""
+    reader, writer = client
+    # It is read first: closing with unread input resets the connection, and the page would be lost.
     with contextlib.suppress(TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(0 if is_read else 2):
             await reader.readuntil(b"\r\n\r\n")
     writer.write(_UNAVAILABLE)
     await writer.drain()
