@@ -52,6 +52,7 @@ worker_max_tasks_per_child = 500
 worker_max_memory_per_child = 400_000
 worker_send_task_events = True
 worker_hijack_root_logger = False
+worker_redirect_stdouts = False
 worker_enable_remote_control = True
 
 timezone = "UTC"

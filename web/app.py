@@ -9,13 +9,14 @@ from __future__ import annotations
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from common.logs import configure_logs
 from common.services.access import acting
 from common.settings import settings
 from web import api
 from web.auth import admit, check_rules, init_tokens, open_blueprints
 from web.errors import register_error_handlers
 from web.http import CONVERTERS, answer, refuse_unread
-from web.logs import configure_logs, request_id
+from web.logs import request_id
 from web.metrics import init_metrics
 from web.openapi import init_openapi
 from web.page import page

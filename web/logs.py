@@ -1,20 +1,12 @@
-"""Logs for the operator: one JSON object a line on standard output, each with the id of its request.
-
-Owns the request's id: taken from X-Request-ID where that is fit to be repeated, else made. Bodies, tokens and people's
-own words are never logged.
-"""
+"""The request's id: taken from X-Request-ID where that is fit to be repeated, else made."""
 
 from __future__ import annotations
 
-import logging
 import re
-import sys
 
-import structlog
 from flask import g, request
 
 from common.names import new_request_id
-from common.settings import settings
 
 # Printable ASCII, so that the id can stand in a header, a log line and a database column as it came.
 _FIT = re.compile(r"[\x21-\x7e]{1,100}")
@@ -26,37 +18,3 @@ def request_id() -> str:
         given = request.headers.get("X-Request-ID", "")
         g.request_id = given if _FIT.fullmatch(given) else new_request_id()
     return str(g.request_id)
-
-
-def configure_logs() -> None:
-    """Our own and the libraries' lines come out alike. Safe to repeat."""
-    shared: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(_level()),
-        cache_logger_on_first_use=False,
-    )
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(),
-            ],
-        )
-    )
-    handler.set_name("aiworker")
-    root = logging.getLogger()
-    root.handlers = [kept for kept in root.handlers if kept.get_name() != "aiworker"] + [handler]
-    root.setLevel(_level())
-
-
-def _level() -> int:
-    return logging.getLevelNamesMapping().get(settings().log_level, logging.INFO)

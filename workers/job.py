@@ -7,6 +7,7 @@ the world did not answer (look again later), it refused or there is a bug (count
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,11 +16,12 @@ from typing import Any
 
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
-from celery.signals import worker_process_init
+from celery.signals import setup_logging, worker_process_init
 
 from common.broker import celery_app
 from common.errors import Busy, LeaseLost, ProviderRefused, ProviderUnavailable
 from common.jobs import LEASE_RENEWAL_SECONDS, Kind
+from common.logs import configure_logs
 from common.services import jobs as rows
 from common.services.access import acting
 from common.services.database import forget_connections
@@ -126,4 +128,12 @@ def _after_fork(**_arguments: Any) -> None:
     forget_connections()
 
 
-worker_process_init.connect(_after_fork)
+def _set_up_logs(**_arguments: Any) -> None:
+    """Ours instead of Celery's. Its line for every message is left out: the sweeps alone write one each second."""
+    configure_logs()
+    for noisy in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+worker_process_init.connect(_after_fork, weak=False)
+setup_logging.connect(_set_up_logs, weak=False)
