@@ -36,6 +36,8 @@ class Site(http.server.BaseHTTPRequestHandler):
     server_version = "aiworker-static"
     sys_version = ""
     timeout = 60
+    # Head and body are two writes: with Nagle's algorithm the second would wait some 40 ms for the first one's receipt.
+    disable_nagle_algorithm = True
 
     def __init__(self, *arguments: Any, root: Path) -> None:
         self._root = root
