@@ -12,7 +12,7 @@ const MOST_SHOWN = 1000;
 
 // {entries, error, live}: every entry of the run so far, in order.
 function useTranscript(taskId, runId) {
-  const [state, setState] = useState({ runId: null, entries: [], error: null, live: false });
+  const [state, setState] = useState({ runId: null, entries: [], error: null, live: false, progress: null });
   useTaskLogs(taskId);
   useEffect(() => {
     if (!runId) return undefined;
@@ -59,6 +59,7 @@ function useTranscript(taskId, runId) {
       if (message.event === "connected" || message.event === "resync") return soon();
       if (message.data?.taskId !== taskId) return undefined;
       if (message.event === "task:status_changed" || message.event === "task:updated") return soon();
+      if (message.event === "task:progress" && message.data.runId === runId) return show({ progress: message.data });
       if (message.event !== "task:log" || message.data.runId !== runId) return undefined;
       const fresh = message.data.entries;
       const last = entries.at(-1)?.seq;
@@ -86,7 +87,7 @@ function Entry({ entry }) {
 }
 
 export function RunLog({ taskId, runId }) {
-  const { entries, error, live } = useTranscript(taskId, runId);
+  const { entries, error, live, progress } = useTranscript(taskId, runId);
   const [all, setAll] = useState(false);
   const box = useRef();
   const atEnd = useRef(true);
@@ -103,5 +104,5 @@ export function RunLog({ taskId, runId }) {
     ${hidden > 0 && html`<${Button} small act=${async () => setAll(true)}>Show ${hidden} earlier<//>`}
     <ol class="log">${entries.slice(hidden).map((entry) => html`<${Entry} key=${entry.seq} entry=${entry} />`)}</ol>
     ${!entries.length && html`<p class="muted">${live ? "The agent has said nothing yet. What it does appears here as it happens." : "This run left no log."}</p>`}
-    ${live && html`<p class="log-live"><span class="pulse"></span>Live</p>`}</div>`;
+    ${live && html`<p class="log-live"><span class="pulse"></span>${progress?.message || "Live"}${progress?.total > 0 && ` · ${progress.done ?? 0} of ${progress.total}`}</p>`}</div>`;
 }

@@ -15,6 +15,8 @@ import { actorName, idOf, say, sha, shortId } from "../words.mjs";
 import { EditTask, Questions, Rejection, TaskActions } from "./task-actions.mjs";
 import { Comments, Timeline } from "./task-talk.mjs";
 
+// What passes by and changes nothing of the task.
+const PASSING = ["task:log", "task:progress"];
 const HAS_DIFF = ["ready_to_test", "approved", "staging", "production", "in_progress", "needs_input", "failed"];
 
 export function TaskPanel({ id }) {
@@ -23,7 +25,7 @@ export function TaskPanel({ id }) {
   const [wide, setWide] = useState(false);
   const close = () => go(to.project(project.value.id));
   const mine = new Set((task?.deployments || []).map((one) => one.id));
-  useLive(({ event, data }) => data?.taskId === id && event !== "task:log" || mine.has(data?.deploymentId), reload);
+  useLive(({ event, data }) => (data?.taskId === id && !PASSING.includes(event)) || mine.has(data?.deploymentId), reload);
   useEffect(() => {
     if (task) keepTask(task);
   }, [task]);
