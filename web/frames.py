@@ -1,0 +1,110 @@
+"""WebSocket frames as bytes (RFC 6455): built for what the server sends, taken apart for what clients send.
+
+Knows no socket. Text of the server is never compressed, fragmented or masked, so one frame serves every reader.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+LARGEST_MESSAGE = 16 * 1024
+"""Bytes a client's message may have, all its fragments together."""
+
+NORMAL, GOING_AWAY, PROTOCOL_ERROR, NOT_TEXT, NOT_UTF8 = 1000, 1001, 1002, 1003, 1007
+POLICY, TOO_BIG, TRY_AGAIN_LATER, UNAUTHENTICATED = 1008, 1009, 1013, 4401
+
+
+class Refused(Exception):
+    """The client broke a rule: the socket is to be closed with this code."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a client's, unmasked."""
+
+    opcode: int
+    is_last: bool
+    payload: bytes
+
+
+def build(opcode: int, payload: bytes) -> bytes:
+    """A whole, unmasked frame."""
+    size = len(payload)
+    if size < 126:
+        return bytes((0x80 | opcode, size)) + payload
+    if size < 2**16:
+        return struct.pack("!BBH", 0x80 | opcode, 126, size) + payload
+    return struct.pack("!BBQ", 0x80 | opcode, 127, size) + payload
+
+
+def build_text(text: str) -> bytes:
+    return build(TEXT, text.encode())
+
+
+def build_close(code: int, reason: str) -> bytes:
+    return build(CLOSE, struct.pack("!H", code) + reason.encode()[:120])
+
+
+def take(buffer: bytearray) -> Frame | None:
+    """Cut the first frame off the buffer; None if it has not arrived whole. Refused where it may never be."""
+    if len(buffer) < 2:
+        return None
+    first, second = buffer[0], buffer[1]
+    opcode, size, at = first & 0x0F, second & 0x7F, 2
+    if first & 0x70 or opcode not in {CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG}:
+        raise Refused(PROTOCOL_ERROR, "reserved bits or opcode")
+    if not second & 0x80:
+        raise Refused(PROTOCOL_ERROR, "a client's frames are masked")
+    if opcode >= CLOSE and (size > 125 or not first & 0x80):
+        raise Refused(PROTOCOL_ERROR, "a control frame is short and whole")
+    if size >= 126:
+        form = "!H" if size == 126 else "!Q"
+        if len(buffer) < at + struct.calcsize(form):
+            return None
+        (size,) = struct.unpack_from(form, buffer, at)
+        at += struct.calcsize(form)
+    if size > LARGEST_MESSAGE:
+        raise Refused(TOO_BIG, f"a message has at most {LARGEST_MESSAGE} bytes")
+    if len(buffer) < at + 4 + size:
+        return None
+    mask, body = bytes(buffer[at : at + 4]), bytes(buffer[at + 4 : at + 4 + size])
+    del buffer[: at + 4 + size]
+    return Frame(opcode, bool(first & 0x80), _unmask(body, mask))
+
+
+def _unmask(body: bytes, mask: bytes) -> bytes:
+    size = len(body)
+    key = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(body, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
+
+
+class Messages:
+    """Puts a client's frames together to messages, within LARGEST_MESSAGE."""
+
+    def __init__(self) -> None:
+        self._parts: bytearray | None = None
+
+    def add(self, frame: Frame) -> str | None:
+        """The text if this data frame completes it, else None. Refused for what is no text or too long."""
+        if frame.opcode == BINARY:
+            raise Refused(NOT_TEXT, "messages are text")
+        if (frame.opcode == CONTINUATION) == (self._parts is None):
+            raise Refused(PROTOCOL_ERROR, "a fragment without a beginning, or a beginning inside a message")
+        parts = bytearray() if self._parts is None else self._parts
+        parts += frame.payload
+        if len(parts) > LARGEST_MESSAGE:
+            raise Refused(TOO_BIG, f"a message has at most {LARGEST_MESSAGE} bytes")
+        self._parts = None if frame.is_last else parts
+        if not frame.is_last:
+            return None
+        try:
+            return parts.decode()
+        except UnicodeDecodeError as error:
+            raise Refused(NOT_UTF8, "not UTF-8") from error
