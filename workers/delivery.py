@@ -12,7 +12,7 @@ from common.services.merging import MergePlan, Step
 from common.services.rollouts import RolloutPlan
 from common.states import Environment
 from workers.job import Claimed, job
-from workers.outside import app, check, repository, space, version, version_of
+from workers.outside import app, check, repository, run_check, space, version, version_of
 
 LOOK_AGAIN_SECONDS = 0.5
 """How often a version that starts is looked at."""
@@ -62,7 +62,7 @@ def _test(job: Claimed, plan: MergePlan) -> None:
         return
     job.progress("testing the merged branch")
     command = check(forge(), plan.place, plan.check_id, plan.commit_sha, plan.test_command, plan.env or {})
-    tested = runtime().ensure_check(command)
+    tested = run_check(runtime(), command)
     if tested.phase is CheckPhase.RUNNING:
         merging.record_testing(job.lease, after_seconds=LOOK_AGAIN_SECONDS)
         return

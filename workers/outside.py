@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from common.errors import ProviderUnavailable
 from common.providers.forge import Forge, Repository
-from common.providers.runtime import App, Check, Space, Version
+from common.providers.runtime import App, Check, CheckPhase, CheckState, Runtime, Space, Version
 from common.services.deployments import Spec
 from common.services.places import Place
 from common.services.rollouts import RolloutPlan
@@ -42,6 +43,15 @@ def version(forge: Forge, place: Place, version_id: str, commit: str, spec: Spec
 
 def version_of(forge: Forge, plan: RolloutPlan) -> Version:
     return version(forge, plan.place, plan.deployment_id, plan.commit_sha, plan.spec)
+
+
+def run_check(runtime: Runtime, wanted: Check) -> CheckState:
+    """How the check is doing, begun if it was not. ProviderUnavailable where it could not be made at all."""
+    state = runtime.ensure_check(wanted)
+    if state.phase is CheckPhase.BROKEN:
+        runtime.delete_check(wanted.space, wanted.check_id)
+        raise ProviderUnavailable(f"the check of {wanted.commit} could not be made: {state.reason}")
+    return state
 
 
 def check(forge: Forge, place: Place, check_id: str, commit: str, command: str, env: dict[str, str]) -> Check:

@@ -9,7 +9,7 @@ from common.providers.runtime import CheckPhase, CheckState, runtime
 from common.services import publishing, scheduling, verification
 from common.services.verification import CheckResult
 from workers.job import Claimed, job
-from workers.outside import app, check, repository, space
+from workers.outside import app, check, repository, run_check, space
 from workers.proof import examine
 
 LOOK_AGAIN_SECONDS = 1.0
@@ -63,9 +63,8 @@ def verify_run(job: Claimed) -> None:
         skipped = CheckResult("tests", "skipped", "The project names no tests.")
         verification.record_proven(job.lease, [*results, skipped], commit_sha=plan.claimed_sha)
         return
-    tested = runtime().ensure_check(
-        check(forge(), plan.place, plan.run_id, plan.claimed_sha, plan.test_command, plan.env)
-    )
+    command = check(forge(), plan.place, plan.run_id, plan.claimed_sha, plan.test_command, plan.env)
+    tested = run_check(runtime(), command)
     results.append(_tests(tested))
     if tested.phase is CheckPhase.RUNNING:
         verification.record_checks(job.lease, results, after_seconds=LOOK_AGAIN_SECONDS)

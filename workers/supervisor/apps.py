@@ -72,7 +72,7 @@ class App:
         if self._candidate is not None and self._candidate.version_id != wanted.version_id:
             self._replace_candidate(wanted.version_id)
         known = self._versions.get(wanted.version_id)
-        if known is not None and (known is self._live or known is self._candidate or known.phase is Phase.FAILED):
+        if known is not None and (known is self._live or known is self._candidate or known.has_failed_itself):
             return
         version_id = wanted.version_id
         place, log_file = self._directory / "versions" / version_id, LogFile(self._log_path(version_id))

@@ -24,6 +24,10 @@ log = logging.getLogger(__name__)
 AT_ONCE = 2
 
 
+class _NotMade(Exception):
+    """The check could not be made: no checkout, no process. It says nothing about the commit."""
+
+
 class _Running:
     """A check that has not finished, or whose result is not on disk."""
 
@@ -99,6 +103,10 @@ class Checks:
         try:
             async with self._turn:
                 exit_code, reason = await self._outcome(place, wanted, directory, running)
+        except _NotMade as error:
+            # Nothing was learned about the commit: it is not kept, so that asking again tries again.
+            running.result = {"phase": "broken", "exit_code": None, "log": running.output.text(), "reason": str(error)}
+            return
         finally:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         state = {
@@ -131,9 +139,9 @@ class Checks:
             argv = ["sh", "-c", wanted.command]
             unit = await self._tools.processes.start(argv, cwd=code, env=env, sink=running.output)
         except CheckoutFailed as error:
-            return None, f"the checkout of {wanted.commit} failed: {error}"
+            raise _NotMade(f"the checkout of {wanted.commit} failed: {error}") from error
         except OSError as error:
-            return None, f"it can't be started: {error}"
+            raise _NotMade(f"it can't be started: {error}") from error
         try:
             return await _watched(unit, wanted)
         finally:

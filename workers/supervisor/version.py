@@ -99,6 +99,11 @@ class RunningVersion:
         self._stopping: asyncio.Task[None] | None = None
 
     @property
+    def has_failed_itself(self) -> bool:
+        """Whether it was tried and found wanting; one that only had to give way to a newer one may be tried again."""
+        return self.phase is Phase.FAILED and (self.failure is None or self.failure.code != "replaced")
+
+    @property
     def version_id(self) -> str:
         return self.wanted.version_id
 

@@ -74,7 +74,7 @@ class AppState:
 
     url: where the app answers, whatever version serves it. live_version_id: what serves now (None: nothing).
     reason: a sentence, only when FAILED; code: `nothing_to_run`, `exited`, `unhealthy`, `timeout`, `memory`,
-    `checkout_failed`, `keeps_dying`. restarts: how often the live version's process had to be started again.
+    `checkout_failed`, `keeps_dying`, `replaced` (a newer version was asked for first; ensuring it again tries it anew). restarts: how often the live version's process had to be started again.
     checked_seconds: for how long it has been healthy.
     """
 
@@ -108,13 +108,15 @@ class CheckPhase(StrEnum):
     RUNNING = "running"
     PASSED = "passed"
     FAILED = "failed"
+    BROKEN = "broken"
+    """It could not be made: no checkout, no process. It says nothing about the commit; delete it and ask again."""
 
 
 @dataclass(frozen=True)
 class CheckState:
     """exit_code: None while running, and where it was killed. log: the last 64 KiB of its output.
 
-    reason: a sentence when FAILED (`it exited with 1`, `it took longer than 900 s`); None otherwise.
+    reason: a sentence when FAILED or BROKEN (`it exited with 1`, `it took longer than 900 s`); None otherwise.
     """
 
     phase: CheckPhase
