@@ -15,6 +15,7 @@ from common.settings import settings
 from web import api
 from web.auth import admit, check_rules, init_tokens, open_blueprints
 from web.errors import register_error_handlers
+from web.feed import init_feed
 from web.http import CONVERTERS, answer, refuse_unread
 from web.logs import request_id
 from web.metrics import init_metrics
@@ -51,7 +52,8 @@ def create_app() -> Flask:
     init_openapi(app, api.ALL)
     init_metrics(app)
     app.register_blueprint(page)
-    open_blueprints(app, "page")
+    init_feed(app)
+    open_blueprints(app, "page", "feed")
     app.after_request(_add_headers)
     check_rules(app)
     if web.trusted_proxies:

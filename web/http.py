@@ -36,9 +36,10 @@
 
 Fields not sent and without load_default are absent from `body`, so a PATCH passes on what came. A view may return
 `(value, status)`. `@reply(None, 204)` answers without a body. A view without `@body` takes none, or `{}`;
-`@raw_body(most_bytes)` leaves the body to the view. Idempotency-Key works on every POST by a person but those marked
-`@never_replayed`: the whole view runs in one transaction, so it may do nothing but call services. Errors are raised
-(common.errors), never returned. Fields: web/schemas.py; in queries use QueryInteger and QueryBoolean.
+`@raw_body(most_bytes)` gives it as bytes; `@first(look)` looks at the world before it. Idempotency-Key works on every
+POST by a person but those marked `@never_replayed`: the whole view runs in one transaction, so it may do nothing but
+call services. Errors are raised (common.errors), never returned. Fields: web/schemas.py; in queries use QueryInteger
+and QueryBoolean.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ import flask_smorest
 import marshmallow as ma
 from flask import Response, g, request
 from marshmallow import fields
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.routing import BaseConverter
 
 from common.errors import Invalid
@@ -114,13 +116,35 @@ class QuestionIdConverter(BaseConverter):
 CONVERTERS = {"id": IdConverter, "agent_id": AgentIdConverter, "question_id": QuestionIdConverter}
 
 
-def body(schema: type[Schema]) -> Callable[[View], View]:
-    """The view gets the JSON body as `body`, read by the schema. An absent one is read as `{}`."""
+def first(look: Callable[..., Any]) -> Callable[[View], View]:
+    """Look at the world before anything else: the view gets what `look` returned as `seen`.
+
+    look is called with the path's parameters, after the caller was admitted and before any transaction is open, that
+    of an Idempotency-Key included. What it raises is the reply.
+    """
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def pass_on(*args: Any, **kwargs: Any) -> Any:
+            return view(*args, seen=g.seen, **kwargs)
+
+        return _marked(pass_on, view, look=look)
+
+    return decorate
+
+
+def body(schema: type[Schema], *, most_bytes: int | None = None) -> Callable[[View], View]:
+    """The view gets the JSON body as `body`, read by the schema. An absent one is read as `{}`.
+
+    most_bytes: 413 above this size; None is what holds for all bodies.
+    """
     reader = schema()
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def read(*args: Any, **kwargs: Any) -> Any:
+            if most_bytes is not None:
+                request.max_content_length = most_bytes
             return view(*args, body=_load(reader, _json_body()), **kwargs)
 
         _described(read, "arguments").setdefault("parameters", []).append(
@@ -132,13 +156,13 @@ def body(schema: type[Schema]) -> Callable[[View], View]:
 
 
 def raw_body(most_bytes: int) -> Callable[[View], View]:
-    """The view reads the body itself, as bytes; 413 above this size."""
+    """The view gets the body as `body`, as bytes; 413 above this size."""
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def read(*args: Any, **kwargs: Any) -> Any:
             request.max_content_length = most_bytes
-            return view(*args, **kwargs)
+            return view(*args, body=_body_bytes(), **kwargs)
 
         return _marked(read, view, takes_body=True)
 
@@ -292,7 +316,11 @@ def _json_body() -> dict[str, Any]:
 def _body_bytes() -> bytes:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMedia("a compressed body")
-    return request.get_data()
+    raw = request.get_data()
+    # A chunked body says no length, and werkzeug 3.1 cuts it off at the cap without a word.
+    if request.content_length is None and len(raw) >= (request.max_content_length or len(raw) + 1):
+        raise RequestEntityTooLarge
+    return raw
 
 
 def _query_parameters() -> dict[str, str]:
@@ -320,6 +348,9 @@ def refuse_unread(view: Any) -> None:
 
 def answer(view: Any, act: Callable[[], Response]) -> Response:
     """Act, or give the earlier answer to the same Idempotency-Key, byte for byte."""
+    look = getattr(view, "look", None)
+    if look is not None:
+        g.seen = look(**(request.view_args or {}))
     key = request.headers.get("Idempotency-Key")
     caller = g.get("principal")
     if key is None or request.method != "POST" or not isinstance(caller, Caller):
