@@ -68,6 +68,7 @@ class Examination:
         self._lock = threading.Lock()
         self._latest: tuple[float, Health] | None = None
         self._began = time.monotonic()
+        self._is_current = False
 
     def health(self) -> Health:
         """How things are, or were less than a second ago. Returns within ANSWER_SECONDS, about."""
@@ -109,6 +110,11 @@ class Examination:
         age = asked.result()
         # A new instance has not been swept yet: then it is late only when this process has been up for long enough.
         return (time.monotonic() - self._began if not isinstance(age, float) else age) > SWEEP_LATE_SECONDS
+
+    def is_schema_current(self) -> bool:
+        """Whether the schema is this version's. Once it is, it stays so: only a newer program migrates on."""
+        self._is_current = self._is_current or database.is_current()
+        return self._is_current
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

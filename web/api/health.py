@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import os
 from typing import Any
 
-from flask import Response
+from flask import Response, current_app
 from marshmallow import fields
 
-from common.services import database
-from web import health as examined
 from web.auth import public
+from web.health import Examination, backends
 from web.http import Blueprint, json_reply, reply
 from web.openapi import VERSION
 from web.schemas import Schema, iso
@@ -45,12 +42,12 @@ class Probe(Schema):
 @reply(Health)
 def read_health() -> Response:
     """503 where the database or Redis is away; `degraded` where the rest is, or the clockwork is late."""
-    found = _examination(os.getpid()).health()
+    found = _examination().health()
     payload = {
         "status": found.status,
         "timestamp": iso(found.at),
         "services": found.services,
-        "backends": examined.backends(),
+        "backends": backends(),
         "version": VERSION,
     }
     return json_reply(payload, 503 if found.status == "down" else 200)
@@ -69,24 +66,16 @@ def read_liveness() -> Any:
 @reply(Probe)
 def read_readiness() -> Any:
     """Database and Redis answer and the schema is this version's: requests may come here."""
-    found = _examination(os.getpid()).health()
-    if found.status == "down":
+    examination = _examination()
+    if examination.health().status == "down":
         return {"status": "down"}, 503
-    return ({"status": "ok"}, 200) if _is_current() else ({"status": "schema is not current"}, 503)
+    return ({"status": "ok"}, 200) if examination.is_schema_current() else ({"status": "schema is not current"}, 503)
 
 
-@functools.cache
-def _examination(_pid: int) -> examined.Examination:
-    return examined.Examination()
-
-
-def _is_current() -> bool:
-    # Once it is, it stays so for this process: only a newer program migrates on.
-    if not _seen_current:
-        if not database.is_current():
-            return False
-        _seen_current.append(True)
-    return True
-
-
-_seen_current: list[bool] = []
+def _examination() -> Examination:
+    """This app's, made when it is first asked: its threads belong to the process that serves."""
+    extensions = current_app.extensions
+    if "examination" not in extensions:
+        extensions["examination"] = Examination()
+    examination: Examination = extensions["examination"]
+    return examination

@@ -1,0 +1,63 @@
+"""What tests start from: people, their tokens, and clients that call in their name.
+
+Rows are made by the services that make them in earnest, or, where that is slow, as the services would make them.
+"""
+
+from __future__ import annotations
+
+import functools
+from datetime import datetime
+
+import argon2
+from flask import Flask
+from flask.testing import FlaskClient
+
+from common.models.account import User
+from common.services.access import Caller
+from common.services.tokens import create_api_token
+from common.states import Role
+from common.transaction import Transaction, transactional
+
+PASSWORD = "a password of tests"
+
+
+@functools.cache
+def _password_hash() -> str:
+    """Made once: hashing takes longer than most tests."""
+    return argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+
+
+@transactional
+def a_user(tx: Transaction, username: str, role: Role = Role.MEMBER, *, is_active: bool = True) -> User:
+    """Somebody who may log in with PASSWORD."""
+    return tx.add(
+        User(
+            username=username,
+            password_hash=_password_hash(),
+            role=role,
+            is_active=is_active,
+            token_epoch=0,
+            created_at=tx.now(),
+        )
+    )
+
+
+def caller_of(user: User) -> Caller:
+    return Caller(user.id, user.username, Role(user.role))
+
+
+def a_token(user: User, *, role: Role | None = None, expires_at: datetime | None = None) -> str:
+    """An API token of the user's."""
+    return create_api_token(by=caller_of(user), name="test", role=role, expires_at=expires_at).token
+
+
+def client_with(app: Flask, token: str | None) -> FlaskClient:
+    """A client that sends this token with every request."""
+    client = app.test_client()
+    if token is not None:
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    return client
+
+
+def client_of(app: Flask, user: User) -> FlaskClient:
+    return client_with(app, a_token(user))

@@ -1,0 +1,233 @@
+"""Who gets in: every route for everybody who is not allowed, and every way to forge or reuse a token."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from common.models.account import User
+from common.services import accounts
+from common.states import Role
+from tests import builders
+from web.auth import check_rules, rule_of
+
+INVALID = {"error": "Invalid or expired token"}
+
+PUBLIC = {
+    "accounts.log_in", "accounts.refresh", "health.read_health", "health.read_liveness", "health.read_readiness",
+    "openapi.openapi", "page.index", "page.docs", "page.static_file", "page.static", "feed.root", "feed.ws",
+}  # fmt: skip
+"""What may be called without a token. Whatever is added here is open to the whole network."""
+
+
+def test_every_route_says_who_may_call_it(plain_app: Flask) -> None:
+    check_rules(plain_app)
+
+
+def test_a_route_that_does_not_say_so_stops_the_start(plain_app: Flask) -> None:
+    plain_app.add_url_rule("/api/forgotten", "forgotten", lambda: "secret")
+
+    with pytest.raises(RuntimeError, match="forgotten"):
+        check_rules(plain_app)
+    assert plain_app.test_client().get("/api/forgotten").status_code == 403
+
+
+def test_only_what_is_listed_is_open(plain_app: Flask) -> None:
+    open_to_all = set()
+    for endpoint in plain_app.view_functions:
+        rule = rule_of(plain_app, endpoint)
+        if rule is not None and rule.authenticate is None and not endpoint.startswith("page."):
+            open_to_all.add(endpoint)
+
+    assert open_to_all <= PUBLIC
+
+
+def _calls(app: Flask) -> list[tuple[str, str]]:
+    """Every method and path that wants a token, with ids that nothing has."""
+    values = {"id": "0190a1b2-0000-7000-8000-000000000000", "agent_id": "agent-0123456789ab",
+              "question_id": "q-0190a1b2-0000-7000-8000-000000000000"}  # fmt: skip
+    calls = []
+    with app.test_request_context():
+        for rule in app.url_map.iter_rules():
+            ruled = rule_of(app, rule.endpoint)
+            if ruled is None or ruled.authenticate is None or rule.websocket:
+                continue
+            path = rule.rule
+            for name, converter in rule._converters.items():
+                kind = path[: path.index(f"{name}>")].rpartition("<")[2].rstrip(":")
+                path = path.replace(f"<{kind}:{name}>" if kind else f"<{name}>", values.get(kind, "x"))
+                assert converter is not None
+            calls += [(method, path) for method in rule.methods or () if method not in {"HEAD", "OPTIONS"}]
+    return calls
+
+
+def test_no_route_answers_without_a_token(plain_app: Flask) -> None:
+    client = plain_app.test_client()
+    answers = {call: client.open(call[1], method=call[0]) for call in _calls(plain_app)}
+
+    assert len(answers) > 10
+    assert {call: (reply.status_code, reply.json) for call, reply in answers.items()} == dict.fromkeys(
+        answers, (401, INVALID)
+    )
+
+
+ACCOUNT_ROUTES = [
+    ("GET", "/api/users", Role.ADMIN),
+    ("POST", "/api/users", Role.ADMIN),
+    ("PATCH", "/api/users/0190a1b2-0000-7000-8000-000000000000", Role.ADMIN),
+    ("DELETE", "/api/users/0190a1b2-0000-7000-8000-000000000000", Role.ADMIN),
+    ("POST", "/api/agents/enrolment-tokens", Role.ADMIN),
+    ("POST", "/api/jobs/0190a1b2-0000-7000-8000-000000000000/retry", Role.MAINTAINER),
+    ("GET", "/api/jobs", Role.VIEWER),
+    ("GET", "/api/events", Role.VIEWER),
+    ("GET", "/api/tokens", Role.VIEWER),
+    ("GET", "/api/auth/me", Role.VIEWER),
+]
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_each_role_gets_where_it_may_and_no_further(plain_app: Flask, role: Role) -> None:
+    client = builders.client_of(plain_app, builders.a_user("somebody", role))
+
+    for method, path, least in ACCOUNT_ROUTES:
+        status = client.open(path, method=method).status_code
+        assert (status == 403) == (role < least), (method, path, status)
+
+
+# -- forged and misused tokens (S9) -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def session(plain_app: Flask) -> dict[str, Any]:
+    builders.a_user("mia")
+    reply = plain_app.test_client().post(
+        "/api/auth/login", json={"username": "mia", "password": builders.PASSWORD}
+    )  # fmt: skip
+    assert reply.status_code == 200
+    body: dict[str, Any] = reply.json
+    return body
+
+
+def _claims(token: str) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    return claims
+
+
+def _signed(claims: dict[str, Any], **headers: Any) -> str:
+    return jwt.encode(claims, accounts.signing_key(), "HS256", headers=headers or None)
+
+
+def _raw(header: dict[str, Any], claims: dict[str, Any], signature: str = "") -> str:
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in (header, claims)]
+    return ".".join([*parts, signature])
+
+
+Forge = Callable[[dict[str, Any]], str]
+
+FORGED: dict[str, Forge] = {
+    "alg none": lambda claims: _raw({"alg": "none", "typ": "JWT"}, claims),
+    "alg None": lambda claims: _raw({"alg": "None", "typ": "JWT"}, claims),
+    "another key": lambda claims: jwt.encode(claims, "x" * 64, "HS256"),
+    "another algorithm": lambda claims: jwt.encode(claims, accounts.signing_key(), "HS512"),
+    "a key id": lambda claims: _signed(claims, kid="../../dev/null"),
+    "a key address": lambda claims: _signed(claims, jku="https://evil.example/keys"),
+    "a certificate address": lambda claims: _signed(claims, x5u="https://evil.example/cert"),
+    "an unknown extension": lambda claims: _signed(claims, crit=["exp2"], exp2=1),
+    "no expiry": lambda claims: _signed({key: value for key, value in claims.items() if key != "exp"}),
+    "an expiry in 2099": lambda claims: _signed({**claims, "exp": 4_070_908_800}),
+    "expired": lambda claims: _signed({**claims, "exp": int(time.time()) - 60, "iat": int(time.time()) - 120}),
+    "another audience": lambda claims: _signed({**claims, "aud": "aiworker-agent"}),
+    "no audience": lambda claims: _signed({key: value for key, value in claims.items() if key != "aud"}),
+    "another issuer": lambda claims: _signed({**claims, "iss": "evil"}),
+    "not valid yet": lambda claims: _signed({**claims, "nbf": int(time.time()) + 600}),
+    "issued in the future": lambda claims: _signed({**claims, "iat": int(time.time()) + 600}),
+    "a subject that is a number": lambda claims: _signed({**claims, "sub": 1}),
+    "a session that is a list": lambda claims: _signed({**claims, "sid": ["x"]}),
+    "an epoch that is true": lambda claims: _signed({**claims, "epoch": True}),
+    "another subject": lambda claims: _signed({**claims, "sub": "0190a1b2-0000-7000-8000-000000000000"}),
+    "another epoch": lambda claims: _signed({**claims, "epoch": 7}),
+    "8 KB": lambda claims: _signed({**claims, "pad": "x" * 8000}),
+    "no token": lambda _claims: "x",
+    "dots": lambda _claims: "..",
+}
+
+
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED.keys())
+def test_a_forged_token_is_a_401(plain_app: Flask, session: dict[str, Any], forge: Forge) -> None:
+    token = forge(_claims(session["accessToken"]))
+
+    reply = builders.client_with(plain_app, token).get("/api/auth/me")
+
+    assert (reply.status_code, reply.json) == (401, INVALID)
+
+
+def test_the_token_that_the_forgeries_are_made_from_is_good(plain_app: Flask, session: dict[str, Any]) -> None:
+    again = _signed(_claims(session["accessToken"]))
+
+    assert builders.client_with(plain_app, again).get("/api/auth/me").status_code == 200
+
+
+def test_a_refresh_token_opens_no_route(plain_app: Flask, session: dict[str, Any]) -> None:
+    assert builders.client_with(plain_app, session["refreshToken"]).get("/api/auth/me").status_code == 401
+
+
+def test_an_access_token_refreshes_nothing(plain_app: Flask, session: dict[str, Any]) -> None:
+    reply = plain_app.test_client().post("/api/auth/refresh", json={"refreshToken": session["accessToken"]})
+
+    assert (reply.status_code, reply.json) == (401, INVALID)
+
+
+@pytest.mark.parametrize(
+    "header", ["Basic {}", "{}", "Bearer", "Bearer  {}", "Token {}", "Bearer {} {}", "Bearer {},Bearer {}"]
+)
+def test_only_one_bearer_counts(plain_app: Flask, session: dict[str, Any], header: str) -> None:
+    token = session["accessToken"]
+    reply = plain_app.test_client().get("/api/auth/me", headers={"Authorization": header.format(token, token)})
+
+    assert (reply.status_code, reply.json) == (401, INVALID)
+
+
+@pytest.mark.parametrize("name", ["token", "access_token", "jwt", "Authorization"])
+def test_a_token_in_the_address_or_a_cookie_does_not_count(
+    plain_app: Flask, session: dict[str, Any], name: str
+) -> None:
+    client = plain_app.test_client()
+    client.set_cookie("access_token_cookie", session["accessToken"])
+
+    assert client.get(f"/api/auth/me?{name}={session['accessToken']}").status_code == 401
+
+
+def test_an_api_token_is_no_more_than_its_role(app: Flask, admin_user: User) -> None:
+    client = builders.client_with(app, builders.a_token(admin_user, role=Role.VIEWER))
+
+    assert client.get("/api/auth/me").json["user"]["role"] == "viewer"
+    assert client.get("/api/users").status_code == 403
+
+
+def test_an_api_token_ends_with_its_time(app: Flask, admin_user: User) -> None:
+    soon = datetime.now(UTC) + timedelta(milliseconds=300)
+    client = builders.client_with(app, builders.a_token(admin_user, expires_at=soon))
+
+    while datetime.now(UTC) < soon:
+        assert client.get("/api/auth/me").status_code in {200, 401}
+
+    assert client.get("/api/auth/me").status_code == 401
+
+
+def test_the_401_names_the_scheme(plain_app: Flask) -> None:
+    assert plain_app.test_client().get("/api/auth/me").headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_an_unknown_agents_token_is_a_401_at_a_persons_route(plain_app: Flask) -> None:
+    client: FlaskClient = builders.client_with(plain_app, "awa_" + "x" * 43)
+
+    assert client.get("/api/jobs").status_code == 401

@@ -1,0 +1,107 @@
+"""How a request is carried through: queries, pages, the description of it all."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from tests.web.conftest import AppOn
+from web.auth import rule_of
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/api/jobs?limit=-1", "limit"),
+        ("/api/jobs?limit=1&limit=2", "limit"),
+        ("/api/jobs?sort=name", "sort"),
+        ("/api/jobs?state=%00", "state"),
+        ("/api/jobs?projectId=1", "projectId"),
+        ("/api/jobs?kind=rm", "kind"),
+        ("/api/jobs?cursor=x", "cursor"),
+        ("/api/jobs?cursor=////", "cursor"),
+        ("/api/events?afterSeq=-1", "afterSeq"),
+        ("/api/events?type=x", "type"),
+        ("/api/auth/me?x=1", "x"),
+        ("/api/users?state[]=x", "state[]"),
+    ],
+)
+def test_a_query_parameter_that_is_wrong_is_named(plain_admin: FlaskClient, path: str, field: str) -> None:
+    reply = plain_admin.get(path)
+
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
+
+
+@pytest.mark.parametrize("body", [b'{"x":1}', b"[]", b"x"])
+def test_a_route_that_takes_no_body_refuses_one(plain_admin: FlaskClient, body: bytes) -> None:
+    path = "/api/jobs/0190a1b2-0000-7000-8000-000000000000/retry"
+
+    assert plain_admin.post(path, data=body, content_type="application/json").status_code == 400
+    assert plain_admin.post(path, data=b"{}", content_type="application/json").status_code == 404
+
+
+def test_a_page_tells_its_size_and_where_it_stands(plain_admin: FlaskClient) -> None:
+    page = plain_admin.get("/api/users?limit=1&offset=1").json
+
+    assert page == {"users": [], "total": 1, "limit": 1, "offset": 1, "nextCursor": None}
+
+
+def test_the_description_is_openapi_3_1(plain_app: Flask) -> None:
+    described = plain_app.test_client().get("/api/openapi.json").json
+
+    OpenAPIV31SpecValidator(described).validate()
+    assert described["openapi"] == "3.1.0"
+
+
+def test_the_description_has_every_route_of_the_api(plain_app: Flask) -> None:
+    described = plain_app.test_client().get("/api/openapi.json").json["paths"]
+    undescribed = {"/api/openapi.json", "/api/docs", "/api/metrics"}
+    served = {
+        (rule.rule, method.lower())
+        for rule in plain_app.url_map.iter_rules()
+        if rule.rule.startswith("/api/") and rule.rule not in undescribed
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    written = {
+        (path, method) for path, operations in described.items() for method in operations if method != "parameters"
+    }
+
+    assert {(_plain(path), method) for path, method in served} == written
+
+
+def _plain(rule: str) -> str:
+    """`/api/users/<id:user_id>` as OpenAPI writes it."""
+    parts = [part.rpartition(":")[2].removeprefix("<") for part in rule.replace(">", ">\0").split("\0")]
+    text = rule
+    for name in (part[:-1] for part in parts if part.endswith(">")):
+        start = text.index("<")
+        text = text[:start] + "{" + name.rpartition("<")[2] + "}" + text[text.index(">") + 1 :]
+    return text
+
+
+def test_the_description_says_which_routes_want_no_token(plain_app: Flask) -> None:
+    described = plain_app.test_client().get("/api/openapi.json").json["paths"]
+
+    assert described["/api/auth/login"]["post"]["security"] == []
+    assert "security" not in described["/api/users"]["get"]
+    assert rule_of(plain_app, "accounts.log_in") is not None
+
+
+def test_metrics_want_a_token_and_count_by_route(plain_app: Flask, plain_admin: FlaskClient) -> None:
+    plain_admin.get("/api/jobs/0190a1b2-0000-7000-8000-000000000000")
+
+    assert plain_app.test_client().get("/metrics").status_code == 401
+    for path in ("/metrics", "/api/metrics"):
+        text = plain_admin.get(path).get_data(as_text=True)
+        assert 'route="/api/jobs/<id:job_id>"' in text
+        assert "0190a1b2" not in text
+
+
+def test_metrics_are_open_where_the_operator_says_so(
+    app_on: AppOn, sqlite_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIWORKER_METRICS_PUBLIC", "1")
+
+    assert app_on(sqlite_database_url).test_client().get("/metrics").status_code == 200

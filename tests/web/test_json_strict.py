@@ -1,0 +1,80 @@
+"""S16: bodies that parsers disagree on, or that a database can't hold, are the caller's error and named."""
+
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+
+from common.errors import Invalid
+from web.json_strict import DEEPEST, parse_object
+
+REFUSED = {
+    "too deep": b'{"name":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "too deep and open": b"[" * 100_000,
+    "too many digits": b'{"name":' + b"9" * 5000 + b"}",
+    "a number of 64 bits and more": b'{"name":9223372036854775808}',
+    "a float that is infinite": b'{"name":1e999}',
+    "NaN": b'{"name":NaN}',
+    "Infinity": b'{"name":-Infinity}',
+    "a key twice": b'{"name":"a","name":"b"}',
+    "a key twice, written otherwise": b'{"name":"a","n\\u0061me":"b"}',
+    "a lone surrogate": b'{"name":"\\ud800"}',
+    "a lone surrogate as key": b'{"\\udfff":1}',
+    "NUL": b'{"name":"a\\u0000b"}',
+    "NUL in a list": b'{"name":["a",{"b":"\\u0000"}]}',
+    "bad UTF-8": b'{"name":"\xff"}',
+    "UTF-16": '{"name":"a"}'.encode("utf-16"),
+    "a byte order mark": b'\xef\xbb\xbf{"name":"a"}',
+    "null": b"null",
+    "a list": b"[]",
+    "a text": b'"x"',
+    "half": b'{"name":',
+    "two": b"{}{}",
+    "a control character": b'{"name":"a\x01"}',
+}
+
+
+@pytest.mark.parametrize("raw", REFUSED.values(), ids=REFUSED.keys())
+def test_a_body_that_means_more_than_one_thing_is_a_400_that_says_why(raw: bytes, plain_member: FlaskClient) -> None:
+    reply = plain_member.post("/api/tokens", data=raw, content_type="application/json")
+
+    assert reply.status_code == 400
+    assert reply.json["error"] == "Validation error"
+    assert set(reply.json["details"]) == {"field", "message"}
+    assert reply.json["details"]["message"]
+
+
+def test_the_field_that_holds_nul_is_named() -> None:
+    with pytest.raises(Invalid) as raised:
+        parse_object(b'{"outer":{"list":["fine","\\u0000"]}}')
+
+    assert raised.value.field == "outer.list.1"
+
+
+def test_a_pair_of_surrogates_is_a_character() -> None:
+    assert parse_object(b'{"name":"\\ud83d\\ude00"}') == {"name": "\U0001f600"}
+
+
+def test_brackets_within_texts_are_not_depth() -> None:
+    text = "[{" * 500
+    assert parse_object(f'{{"a":"{text}","b":"\\"["}}'.encode()) == {"a": text, "b": '"['}
+
+
+@pytest.mark.parametrize(("depth", "is_read"), [(DEEPEST, True), (DEEPEST + 1, False)])
+def test_depth_is_counted_exactly(depth: int, is_read: bool) -> None:
+    raw = b'{"a":' * (depth - 1) + b"{}" + b"}" * (depth - 1)
+    if is_read:
+        assert "a" in parse_object(raw)
+    else:
+        with pytest.raises(Invalid, match="Nested"):
+            parse_object(raw)
+
+
+def test_a_megabyte_of_open_quotes_is_refused_in_linear_time() -> None:
+    # Would take hours if every quote were tried to the end of the text.
+    with pytest.raises(Invalid):
+        parse_object(b'{"a":"' + b'\\"' * 500_000)
+
+
+def test_the_largest_whole_numbers_are_read_as_they_are() -> None:
+    assert parse_object(b'{"a":9223372036854775807,"b":-9223372036854775807}') == {"a": 2**63 - 1, "b": -(2**63) + 1}

@@ -1,0 +1,149 @@
+"""Fields are strict: what is read is what was meant, and what could do harm as a name or a setting is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import marshmallow as ma
+import pytest
+
+from common.states import Priority, TaskState
+from web.errors import faults_of
+from web.http import Paging
+from web.schemas import (
+    AgentId,
+    Boolean,
+    Choice,
+    EnvVars,
+    Id,
+    Integer,
+    Label,
+    Name,
+    Number,
+    Quantity,
+    Schema,
+    Text,
+    Timestamp,
+    Url,
+)
+
+
+class Everything(Schema):
+    read_only = frozenset({"k8sNamespace"})
+    name = Name()
+    text = Text(10)
+    count = Integer(0, 100)
+    amount = Number(0)
+    is_on = Boolean()
+    state = Choice(TaskState)
+    priority = Label(Priority)
+    some_id = Id()
+    agent_id = AgentId()
+    at = Timestamp()
+    url = Url()
+    cpu_limit = Quantity("cpu")
+    memory_limit = Quantity("memory")
+    env_vars = EnvVars()
+
+
+def faults(body: dict[str, Any]) -> list[tuple[str, str]]:
+    with pytest.raises(ma.ValidationError) as raised:
+        Everything().load(body)
+    return faults_of(raised.value.messages)
+
+
+AN_ID = "0190a1b2-0000-7000-8000-000000000000"
+
+BAD: list[tuple[str, Any]] = [
+    *(("name", name) for name in ["", "  ", "x" * 101, "a\0", "a\r\nb", "a\u202eb", "a\u200bb", "\ufeffa"]),
+    *(("name", name) for name in [5, None, ["a"]]),
+    *(("text", text) for text in ["x" * 11, "a\x1b[2J", "a\x00", 5, {}]),
+    *(("count", count) for count in ["2", 2.5, 2.0, True, -1, 101, None, [], 10**30]),
+    *(("amount", amount) for amount in ["2.5", True, -0.1, None]),
+    *(("isOn", is_on) for is_on in ["true", 1, 0, "yes", None]),
+    *(("state", state) for state in ["Backlog", "", 1, None, "' or 1=1"]),
+    *(("priority", priority) for priority in ["HIGH", 3, None, ["high"]]),
+    *(("someId", some) for some in ["1", "0190A1B2-0000-7000-8000-000000000000", "", f"{AN_ID}\n"]),
+    *(("agentId", some) for some in ["agent-1", "agent-0123456789AB", "0190a1b2-0000-7000-8000-000000000000"]),
+    *(("at", at) for at in ["now", "2026-01-01T00:00:00", 1, None, "0001-01-01T00:00:00+14:00"]),
+    *(("url", url) for url in ["x", "ftp://a/b", "javascript:alert(1)", "http://", "http://u:p@h/"]),
+    *(("url", url) for url in ["http://a b/", "http://h:99999/", "http://[::1", "http://a\\b/", "http://a/\n"]),
+    *(("cpuLimit", cpu) for cpu in ["1e99", "-1", "0", "1m", "1000", "2 ", "", 2, "٣"]),
+    *(("memoryLimit", memory) for memory in ["100Ti", "-1Gi", "1", "1GB", "1e9", "", 5, "1Gi\n"]),
+    *(("envVars", [] ), ("envVars", "A=B"), ("envVars", {f"V{number}": "" for number in range(201)})),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("field", "value"), BAD, ids=[f"{field}-{number}" for number, (field, _v) in enumerate(BAD)])
+def test_what_is_not_meant_is_refused_by_its_name(field: str, value: Any) -> None:
+    assert [name for name, _message in faults({field: value})] == [field]
+
+
+ENV = [
+    "LD_PRELOAD",
+    "ld_preload",
+    "PATH",
+    "KUBERNETES_SERVICE_HOST",
+    "AIWORKER_SECRET_KEY",
+    "PORT",
+    "A=B",
+    "A\0",
+    "",
+    "1A",
+    "a-b",
+    "Ä",
+]
+
+
+@pytest.mark.parametrize("name", ENV)
+def test_a_variable_that_the_platform_sets_is_refused_by_its_name(name: str) -> None:
+    assert [field for field, _message in faults({"envVars": {"FINE": "x", name: "x"}})] == [f"envVars.{name}"]
+
+
+@pytest.mark.parametrize("value", [1, None, True, ["x"], "x" * 32_769, "a\0b"])
+def test_a_variables_value_is_a_text_of_sane_size(value: Any) -> None:
+    assert [field for field, _message in faults({"envVars": {"FINE": value}})] == ["envVars.FINE"]
+
+
+def test_what_is_meant_is_read() -> None:
+    loaded = Everything().load(
+        {
+            "name": " Ünïcode 😀 project ", "text": "a\n\tb", "count": 100, "amount": 1, "isOn": False,
+            "state": "backlog",
+            "priority": "high", "someId": "0190a1b2-0000-7000-8000-000000000000", "agentId": "agent-0123456789ab",
+            "at": "2026-01-01T02:00:00+02:00", "url": "https://example.org:8443/a?b=c", "cpuLimit": "1000m",
+            "memoryLimit": "1Gi", "envVars": {"NODE_ENV": "production", "_X": ""},
+        }
+    )  # fmt: skip
+
+    assert loaded["name"] == "Ünïcode 😀 project"
+    assert loaded["is_on"] is False
+    assert loaded["priority"] is Priority.HIGH
+    assert loaded["at"] == datetime(2026, 1, 1, tzinfo=UTC)
+    assert loaded["env_vars"] == {"NODE_ENV": "production", "_X": ""}
+
+
+def test_several_faults_come_in_the_order_of_the_fields_and_unknown_ones_last() -> None:
+    body = {"zzz": 1, "k8sNamespace": "kube-system", "count": "2", "name": ""}
+
+    assert [field for field, _message in faults(body)][:2] == ["name", "count"]
+    assert ("zzz", "Unknown field") in faults(body)
+    assert ("k8sNamespace", "Read-only field") in faults(body)
+
+
+def test_times_go_out_in_utc() -> None:
+    assert Everything().dump({"at": datetime(2026, 1, 19, 10, tzinfo=UTC)}) == {"at": "2026-01-19T10:00:00.000000Z"}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [("limit", "-1"), ("limit", "0"), ("limit", "201"), ("limit", "1;drop"), ("limit", "1000000000"), ("limit", "٣"),
+     ("limit", "1.0"), ("limit", ""), ("offset", "-1"), ("offset", str(2**63)), ("offset", " 1"), ("cursor", ""),
+     ("state[]", "x"), ("sort", "name")],
+)  # fmt: skip
+def test_paging_is_as_strict(parameter: str, value: str) -> None:
+    with pytest.raises(ma.ValidationError) as raised:
+        Paging().load({parameter: value})
+
+    assert [field for field, _message in faults_of(raised.value.messages)] == [parameter]
