@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from flask import Flask, Response
+from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
 from common.errors import (
@@ -27,6 +27,8 @@ from common.errors import (
     ProviderUnavailable,
     Unauthenticated,
 )
+from common.services.access import acting
+from common.services.task_groups import BaseMoved, rebuild_group
 from web.logs import request_id
 
 log = structlog.get_logger()
@@ -125,6 +127,8 @@ def _caller_error(raised: CallerError) -> Response:
         case NotFound():
             return error(404)
         case Conflict():
+            if isinstance(raised, BaseMoved):
+                _rebuild(raised)
             return error(409, details={"field": raised.field, "message": raised.message})
         case UnsupportedMedia():
             return error(415)
@@ -134,6 +138,17 @@ def _caller_error(raised: CallerError) -> Response:
             return error(429, headers=_retry_after(raised.retry_after_seconds))
         case _:
             return _bug(raised)
+
+
+def _rebuild(raised: BaseMoved) -> None:
+    """Have the group merged anew, in a transaction of its own: the one that found it out of date was rolled back."""
+    caller = g.principal
+    try:
+        with acting(caller.name, request_id()):
+            rebuild_group(raised.group_id, by=caller)
+    except (CallerError, Busy) as error:
+        # The reply stays the 409: who asks again starts it again.
+        log.warning("a group could not be rebuilt", group=raised.group_id, request_id=request_id(), reason=str(error))
 
 
 def _http_error(raised: HTTPException) -> Response:

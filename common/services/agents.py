@@ -11,6 +11,7 @@ from common.errors import Conflict, NotFound
 from common.models.account import EnrolmentToken
 from common.models.agent import Agent
 from common.models.run import LogEntry, Run
+from common.models.task import Task
 from common.names import new_id
 from common.sealing import digest, new_token
 from common.services import ending
@@ -52,6 +53,13 @@ def list_agent_logs(agent_id: str, *, limit: int, level: str | None, by: Caller)
         if read.get(Agent, agent_id) is None:
             raise NotFound(f"agent {agent_id}")
         return list(reversed(read.all(query.order_by(LogEntry.id.desc()).limit(limit))))
+
+
+def visible_tasks(task_ids: Sequence[str], *, by: Caller) -> frozenset[str]:
+    """Those of the tasks that exist for the caller: agents are everybody's, what they work on is not."""
+    query = select(Task.id).where(Task.id.in_(task_ids), Task.project_id.in_(visible_projects(by)))
+    with snapshot() as read:
+        return frozenset(read.session.scalars(query))
 
 
 @transactional

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from common import jobs
 from common.errors import Conflict, NotFound
 from common.models.delivery import Deployment, TaskGroup
+from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
 from common.names import new_id, preview_app
@@ -130,8 +131,8 @@ def read_deployment(deployment_id: str, *, by: Caller) -> Placed:
 @transactional
 def rollback_deployment(
     tx: Transaction, deployment_id: str, *, to_deployment_id: str | None, by: Caller
-) -> tuple[Deployment, str]:
-    """A new deployment of an older healthy version, and its job's id. Conflict unless the deployment is live.
+) -> tuple[Deployment, Job]:
+    """A new deployment of an older healthy version, and its job. Conflict unless the deployment is live.
 
     to_deployment_id: any of the same environment that was once healthy; None means what ran before it.
     """
@@ -145,7 +146,8 @@ def rollback_deployment(
     if live.live_key is None:
         raise Conflict(f"deployment {live.id} is {live.state}; only the live one can be rolled back")
     target = _target(tx, live, to_deployment_id)
-    return start_rollback(tx, project, live, target)
+    made, job_id = start_rollback(tx, project, live, target)
+    return made, tx.get(Job, job_id)
 
 
 def start_rollback(tx: Transaction, project: Project, live: Deployment, target: Deployment) -> tuple[Deployment, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 
 from common import jobs
 from common.errors import Conflict, NotFound, Unauthenticated
@@ -149,13 +149,14 @@ def _show_alive(tx: Transaction, agent: Agent) -> None:
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
 
 
-@transactional
-def claim_run(tx: Transaction, agent_id: str) -> ClaimedRun | None:
-    """The next run that was given to this agent; None if there is none.
+def has_claimable_run(agent_id: str) -> bool:
+    """Whether `claim_run` would find one now. A read: for agents that wait and look again and again."""
+    with snapshot() as read:
+        return read.find(_claimable(agent_id)) is not None
 
-    A run that no heartbeat has named yet is handed out again: its answer may have been lost.
-    """
-    candidate = tx.find(
+
+def _claimable(agent_id: str) -> Select[Run]:
+    return (
         select(Run)
         .where(
             Run.agent_id == agent_id,
@@ -165,6 +166,15 @@ def claim_run(tx: Transaction, agent_id: str) -> ClaimedRun | None:
         )
         .order_by(Run.created_at)
     )
+
+
+@transactional
+def claim_run(tx: Transaction, agent_id: str) -> ClaimedRun | None:
+    """The next run that was given to this agent; None if there is none.
+
+    A run that no heartbeat has named yet is handed out again: its answer may have been lost.
+    """
+    candidate = tx.find(_claimable(agent_id))
     if candidate is None:
         return None
     task = tx.lock(Task, candidate.task_id)

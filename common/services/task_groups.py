@@ -44,11 +44,22 @@ class BaseMoved(Conflict):
 
 
 @dataclass(frozen=True)
+class GroupCheck:
+    """What is known of the release branch. status: running, passed, failed, or skipped where there are no tests."""
+
+    name: str
+    status: str
+    message: str
+    commit_sha: str | None
+
+
+@dataclass(frozen=True)
 class GroupView:
     """task_ids: those that are part of it, in the order of merging."""
 
     group: TaskGroup
     task_ids: Sequence[str]
+    checks: Sequence[GroupCheck] = ()
     deployments: Sequence[Deployment] = ()
 
 
@@ -167,12 +178,12 @@ def read_task_group(group_id: str, *, by: Caller) -> GroupView:
         group = read.get(TaskGroup, group_id)
         if group is None:
             raise NotFound(f"task group {group_id}")
-        by.require_in(read, group.project_id, Role.VIEWER)
+        project = by.require_in(read, group.project_id, Role.VIEWER)
         tasks = select(GroupMember.task_id).where(
             GroupMember.group_id == group_id, GroupMember.removed_reason.is_(None)
         )
         ids = read.session.scalars(tasks.order_by(GroupMember.position)).all()
-        return GroupView(group, ids, deployments.deployments_of(read, group_id))
+        return GroupView(group, ids, _checks(group, project), deployments.deployments_of(read, group_id))
 
 
 def place_of_group(group_id: str, *, by: Caller) -> Place:
@@ -323,4 +334,19 @@ def lock_group(tx: Transaction, group_id: str, by: Caller) -> TaskGroup:
 
 
 def view(tx: Transaction, group: TaskGroup) -> GroupView:
-    return GroupView(group, member_task_ids(tx, group.id), deployments.deployments_of(tx, group.id))
+    project = tx.get(Project, group.project_id)
+    made = deployments.deployments_of(tx, group.id)
+    return GroupView(group, member_task_ids(tx, group.id), _checks(group, project), made)
+
+
+def _checks(group: TaskGroup, project: Project) -> list[GroupCheck]:
+    """None until the branch is being built; the present attempt's only."""
+    if group.tested_sha is not None and project.test_command is None:
+        return [GroupCheck("tests", "skipped", "The project names no tests.", group.tested_sha)]
+    if group.tested_sha is not None:
+        return [GroupCheck("tests", "passed", "The tests pass on the merged branch.", group.tested_sha)]
+    if group.state is GroupState.FAILED:
+        return [GroupCheck("tests", "failed", group.error or "The branch could not be tested.", group.head_sha)]
+    if group.state is GroupState.MERGING:
+        return [GroupCheck("tests", "running", "The branch is being merged and tested.", group.head_sha)]
+    return []

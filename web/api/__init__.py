@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from web.api.accounts import accounts
+from web.api.agents import agents
+from web.api.deployments import deployments
 from web.api.events import events
 from web.api.health import health
 from web.api.jobs import jobs
+from web.api.projects import projects
+from web.api.runner import runner
+from web.api.runs import runs
+from web.api.task_groups import task_groups
+from web.api.tasks import tasks
 from web.api.tokens import tokens
 from web.api.users import users
 from web.http import Blueprint
 
 ALL: list[Blueprint] = [accounts, users, tokens, jobs, events, health]
+ALL += [runner, agents, task_groups, deployments]
+ALL += [projects, tasks, runs]
