@@ -99,7 +99,7 @@ def _free_agents(tx: Transaction) -> Counter[Agent]:
     """Agents with the number of runs that each could take; those with the fewest live runs first."""
     alive = tx.now() - timedelta(seconds=AGENT_LOST_SECONDS)
     live = select(Run.agent_id, func.count()).where(Run.live_task_id.is_not(None)).group_by(Run.agent_id)
-    taken: dict[str, int] = dict(tx.session.execute(live).tuples().all())
+    taken: dict[str, int] = dict(tx.session.execute(live).all())
     agents = tx.all(select(Agent).where(Agent.state_.in_(READY_STATES), Agent.seen_at >= alive))
     agents.sort(key=lambda agent: (taken.get(agent.id, 0), agent.seen_at))
     return Counter({agent: room for agent in agents if (room := agent.slots - taken.get(agent.id, 0)) > 0})
@@ -119,7 +119,7 @@ def _match(task: Task, free: Counter[Agent]) -> Agent | None:
 
 def _under_way(tx: Transaction) -> Counter[str]:
     query = select(Task.project_id, func.count()).where(Task.state_.in_(UNDER_WAY)).group_by(Task.project_id)
-    return Counter(dict(tx.session.execute(query).tuples().all()))
+    return Counter(dict(tx.session.execute(query).all()))
 
 
 def _has_room(tx: Transaction, task: Task, under_way: Counter[str]) -> bool:

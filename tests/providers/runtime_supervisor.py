@@ -123,9 +123,9 @@ class Repository:
 class Supervisor:
     """A supervisor process. `runtime` is a client of it."""
 
-    def __init__(self, directory: Path, **environ: str) -> None:
+    def __init__(self, directory: Path, *, socket: Path | None = None, **environ: str) -> None:
         self.directory = directory
-        self.socket = directory / "s.sock"
+        self.socket = socket or directory / "s.sock"
         self.runtime = ProcessRuntime(self.socket)
         self._environ = environ
         self.process = self.spawn()

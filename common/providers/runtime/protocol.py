@@ -74,7 +74,8 @@ class AppState:
 
     url: where the app answers, whatever version serves it. live_version_id: what serves now (None: nothing).
     reason: a sentence, only when FAILED; code: `nothing_to_run`, `exited`, `unhealthy`, `timeout`, `memory`,
-    `checkout_failed`, `keeps_dying`, `replaced` (a newer version was asked for first; ensuring it again tries it anew). restarts: how often the live version's process had to be started again.
+    `checkout_failed`, `keeps_dying`, `replaced` (a newer version was asked for
+    first; ensuring it again tries it anew). restarts: how often the live version's process had to be started again.
     checked_seconds: for how long it has been healthy.
     """
 

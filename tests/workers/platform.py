@@ -1,0 +1,215 @@
+"""What tests do with a platform: people act by services, agents by services and real git, jobs run when told to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select, update
+
+from common.models import Deployment, EventRow, Job, Project, Question, Run, Task, TaskGroup
+from common.models.base import Base
+from common.providers.forge import Repository, local_forge
+from common.services import agents, deployments, projects, questions, runners, task_groups, tasks
+from common.services.access import Caller
+from common.services.runners import ClaimedRun
+from common.services.task_groups import NewGroup
+from common.services.tasks import NewTask
+from common.states import Outcome, Role
+from common.transaction import Transaction, snapshot, transactional
+from tests.builders import a_user, caller_of
+from tests.providers.git_tree import WorkTree, git
+from tests.providers.runtime_supervisor import Supervisor
+from workers import registry
+
+SETTLE_SECONDS = 60
+PAGE = {"index.html": "<h1>first</h1>\n"}
+
+
+@transactional
+def _make_due(tx: Transaction) -> None:
+    """What waits for a moment is due now: tests do not sit through waits."""
+    tx.session.execute(
+        update(Job)
+        .where(Job.state == "queued", Job.next_at > tx.now())
+        .values(next_at=tx.now())
+        .execution_options(synchronize_session=False)
+    )
+
+
+class Platform:
+    """max: a maintainer. agent_id: an idle agent, made with the first task that is worked on."""
+
+    def __init__(self, folder: Path, supervisor: Supervisor) -> None:
+        self.folder = folder
+        self.supervisor = supervisor
+        self.max: Caller = caller_of(a_user("max", Role.MAINTAINER))
+        self.agent_id = ""
+        self._clones = 0
+
+    # Jobs
+
+    def due(self) -> list[Job]:
+        with snapshot() as read:
+            query = select(Job).where(Job.state == "queued", Job.next_at <= read.now()).order_by(Job.next_at, Job.id)
+            return list(read.all(query))
+
+    def run_jobs(self, *, until: Callable[[], bool] | None = None) -> None:
+        """Run due jobs until nothing is queued, or `until` holds. Waits between looks are cut short."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline:
+            if until is not None and until():
+                return
+            due = self.due()
+            for job in due:
+                registry.registered[job.kind](job.id)
+            if not due:
+                with snapshot() as read:
+                    waiting = list(read.all(select(Job).where(Job.state == "queued")))
+                if not waiting and until is None:
+                    return
+                _make_due()
+        with snapshot() as read:
+            left = [(job.kind, job.state, job.error) for job in read.all(select(Job).where(Job.state != "done"))]
+        raise AssertionError(f"the jobs did not come to an end in {SETTLE_SECONDS} s: {left}")
+
+    # People
+
+    def project(self, files: Mapping[str, str] = PAGE, **values: Any) -> Project:
+        """An active project whose default branch holds these files."""
+        seconds = {"preview": 0, "staging": 0, "production": 0}
+        made = projects.create_project(
+            {"name": f"Project {len(self.all(Project)) + 1}", "health_seconds": seconds, **values}, by=self.max
+        ).project
+        self.run_jobs()
+        tree = self.clone(made)
+        tree.commit(files, on="main")
+        tree.push("main")
+        return self.get(Project, made.id)
+
+    def task(self, project: Project, title: str = "Greet", **values: Any) -> Task:
+        return tasks.create_task(NewTask(project.id, title, **values), by=self.max)
+
+    def group(self, *members: Task, **values: Any) -> TaskGroup:
+        new = NewGroup(members[0].project_id, [task.id for task in members], **values)
+        return task_groups.create_task_group(new, by=self.max).group
+
+    def answer(self, question: Question, response: str) -> None:
+        questions.answer_question(question.task_id, question.id, response, by=self.max)
+
+    def approved(self, project: Project, title: str, files: Mapping[str, str | None]) -> Task:
+        """A task whose work was done, proven and approved."""
+        task = self.ready(project, title, files)
+        return tasks.approve_task(task.id, by=self.max)
+
+    def ready(self, project: Project, title: str, files: Mapping[str, str | None]) -> Task:
+        task = self.task(project, title)
+        self.work(task, files)
+        task = self.get(Task, task.id)
+        assert task.state == "ready_to_test", (task.state, task.phase, task.error)
+        return task
+
+    def staged(self, *members: Task, **values: Any) -> TaskGroup:
+        """A group of them that runs on staging."""
+        group = self.group(*members, target_branch="production", **values)
+        self.run_jobs()
+        return self.get(TaskGroup, group.id)
+
+    def to_production(self, group: TaskGroup) -> TaskGroup:
+        head = local_forge().read_head(self.repository(group.project_id), "main")
+        task_groups.deploy_to_production(group.id, default_head=head, by=self.max)
+        self.run_jobs()
+        return self.get(TaskGroup, group.id)
+
+    def rollback(self, deployment_id: str) -> Deployment:
+        made, _job = deployments.rollback_deployment(deployment_id, to_deployment_id=None, by=self.max)
+        self.run_jobs()
+        return self.get(Deployment, made.id)
+
+    # The agent
+
+    def agent(self, **values: Any) -> str:
+        """A new idle agent."""
+        about = {"pod_name": "pod", "capabilities": [], "driver": "scripted", "version": "1", "slots": 1, **values}
+        agent, _token = runners.register_agent(**about)
+        runners.beat(agent.id, [])
+        return agent.id
+
+    def claim(self) -> ClaimedRun:
+        """Whatever the scheduler gives the agent next."""
+        if not self.agent_id:
+            self.agent_id = self.agent()
+        runners.beat(self.agent_id, [])
+        self.run_jobs()
+        claimed = runners.claim_run(self.agent_id)
+        assert claimed is not None, "the agent was given nothing"
+        runners.beat(self.agent_id, [claimed.run.id])
+        return claimed
+
+    def push(self, claimed: ClaimedRun, files: Mapping[str, str | None]) -> str:
+        """A commit with these changes on the task's branch, at the forge. Returns its SHA."""
+        tree = self.clone(claimed.project)
+        branch = claimed.task.branch_name
+        git("checkout", "--quiet", "-B", branch, f"origin/{branch}", at=tree.path)
+        sha = tree.commit(files, on=branch)
+        tree.push(branch)
+        return sha
+
+    def finish(self, claimed: ClaimedRun, sha: str | None, outcome: Outcome = Outcome.COMPLETED) -> None:
+        runners.finish_run(claimed.run.id, outcome=outcome, commit_sha=sha, summary="done", reason=None)
+
+    def work(self, task: Task, files: Mapping[str, str | None]) -> str:
+        """The agent does the task: claims, pushes, finishes; then jobs run until the platform has made up its mind."""
+        claimed = self.claim()
+        assert claimed.task.id == task.id
+        sha = self.push(claimed, files)
+        self.finish(claimed, sha)
+        self.run_jobs()
+        return sha
+
+    # Looking
+
+    def get(self, model: type[Any], row_id: str) -> Any:
+        with snapshot() as read:
+            row = read.get(model, row_id)
+            assert row is not None
+            return row
+
+    def all(self, model: type[Any], *conditions: Any) -> list[Any]:
+        with snapshot() as read:
+            return list(read.all(select(model).where(*conditions)))
+
+    def runs(self, task: Task) -> list[Run]:
+        return self.all(Run, Run.task_id == task.id)
+
+    def events(self, project: Project) -> list[str]:
+        """The names of what was recorded, in order; that the numbers have no gap is checked."""
+        rows = self.all(EventRow, EventRow.feed_id == project.id)
+        rows.sort(key=lambda row: row.seq)
+        assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
+        return [row.name for row in rows]
+
+    def repository(self, project_id: str) -> Repository:
+        project = self.get(Project, project_id)
+        return Repository(project.repository_owner, project.slug, project.id)
+
+    def clone(self, project: Project) -> WorkTree:
+        self._clones += 1
+        path = local_forge().repository_path(self.repository(project.id))
+        return WorkTree(self.folder / f"clone-{self._clones}", str(path))
+
+    def silence(self, model: type[Base], row_id: str, seconds: float) -> None:
+        """As if nothing had been heard of it for that long."""
+        _age(model, row_id, seconds)
+
+    def expire(self) -> int:
+        return agents.expire_agents()
+
+
+@transactional
+def _age(tx: Transaction, model: type[Base], row_id: str, seconds: float) -> None:
+    row: Any = tx.get(model, row_id)
+    row.seen_at = tx.now() - timedelta(seconds=seconds)

@@ -1,0 +1,134 @@
+"""A task's whole way by jobs alone: prepared, proven, published, approved, merged, staged, delivered, taken back."""
+
+from __future__ import annotations
+
+from common.models import Deployment, Question, Run, Task, TaskGroup
+from common.providers.forge import PullState, local_forge
+from common.services import runners, tasks
+from common.states import Outcome
+from tests.providers.runtime_supervisor import get
+from tests.workers.platform import Platform
+
+
+def test_a_task_goes_from_the_backlog_to_production_and_back(platform: Platform) -> None:
+    project = platform.project(test_command="grep -q '<h1>' index.html")
+    first = platform.approved(project, "First page", {"index.html": "<h1>second</h1>\n"})
+    assert get(first.preview_url)[1] == "<h1>second</h1>\n"
+
+    group = platform.staged(first, notes="Sprint 1 features")
+    assert (group.state, group.branch) == ("staging", "release/sprint-1")
+    assert platform.get(Task, first.id).state == "staging"
+
+    group = platform.to_production(group)
+    assert group.state == "production"
+    task = platform.get(Task, first.id)
+    assert (task.state, task.preview_url) == ("production", None)
+    repository = platform.repository(project.id)
+    assert local_forge().read_head(repository, "main") == group.tested_sha
+    assert local_forge().read_pull_request(repository, task.pr_number).state is PullState.MERGED
+
+    second = platform.approved(project, "Second page", {"index.html": "<h1>third</h1>\n"})
+    platform.to_production(platform.staged(second))
+    live = platform.all(Deployment, Deployment.live_key == f"{project.id}:production")[0]
+    assert get(live.url)[1] == "<h1>third</h1>\n"
+
+    back = platform.rollback(live.id)
+    assert (back.state, back.rollback_of, back.commit_sha) == ("completed", live.id, group.tested_sha)
+    assert platform.get(Deployment, live.id).state == "rolled_back"
+    assert get(back.url)[1] == "<h1>second</h1>\n"
+    assert "deploy:completed" in platform.events(project)
+
+
+def test_a_question_is_answered_while_the_agent_waits_elsewhere(platform: Platform) -> None:
+    project = platform.project()
+    task = platform.task(project)
+    claimed = platform.claim()
+
+    question, is_new = runners.ask_question(claimed.run.id, "Which colour?", context=None, options=["red", "blue"])
+    same, is_new_again = runners.ask_question(claimed.run.id, "Which colour?", context=None, options=["red", "blue"])
+    assert (is_new, is_new_again, same.id) == (True, False, question.id)
+    assert platform.get(Task, task.id).state == "needs_input"
+
+    platform.finish(claimed, None, Outcome.WAITING)
+    platform.run_jobs()
+    assert platform.get(Task, task.id).state == "needs_input"
+    platform.answer(platform.get(Question, question.id), "blue")
+
+    again = platform.claim()
+    assert again.task.id == task.id
+    assert again.run.round == 1
+    assert any("blue" in item.body for item in again.feedback)
+
+
+def test_a_rejection_brings_the_task_back_to_an_agent_with_its_comments(platform: Platform) -> None:
+    project = platform.project()
+    task = platform.ready(project, "Page", {"index.html": "<h1>wrong</h1>\n"})
+    comment = tasks.NewComment("Say hello", path="index.html", line=1)
+    tasks.reject_task(task.id, reason="Not friendly", comments=[comment], by=platform.max)
+
+    claimed = platform.claim()
+    assert (claimed.run.round, claimed.task.branch_name) == (2, task.branch_name)
+    rejection = claimed.feedback[0]
+    assert (rejection.kind, rejection.body, rejection.comments[0].line) == ("rejection", "Not friendly", 1)
+
+    platform.finish(claimed, platform.push(claimed, {"index.html": "<h1>hello</h1>\n"}))
+    platform.run_jobs()
+    done = platform.get(Task, task.id)
+    assert (done.state, done.pr_number) == ("ready_to_test", task.pr_number)
+    assert get(done.preview_url)[1] == "<h1>hello</h1>\n"
+
+
+def test_red_tests_send_the_work_back_and_three_refusals_ask_a_person(platform: Platform) -> None:
+    project = platform.project(test_command="grep -q '<h1>' index.html")
+    task = platform.task(project)
+    for attempt in range(3):
+        claimed = platform.claim()
+        assert claimed.run.round == attempt + 1
+        platform.finish(claimed, platform.push(claimed, {"index.html": f"none {attempt}\n"}))
+        platform.run_jobs()
+    task = platform.get(Task, task.id)
+    assert task.state == "needs_input"
+    question = platform.all(Question, Question.task_id == task.id)[0]
+    assert "refused 3 times" in question.question
+    platform.answer(question, "Use a heading")
+    claimed = platform.claim()
+    assert "tests_failed" in " ".join(item.body for item in claimed.feedback)
+
+
+def test_a_lost_agent_gives_its_task_back(platform: Platform) -> None:
+    project = platform.project()
+    task = platform.task(project)
+    claimed = platform.claim()
+    platform.silence(Run, claimed.run.id, 61)
+
+    assert platform.expire() == 1
+    assert platform.expire() == 0
+    lost = platform.get(Task, task.id)
+    assert (lost.state, lost.attempts, lost.assigned_agent_id) == ("backlog", 1, None)
+    assert platform.get(Run, claimed.run.id).outcome == "lost"
+    again = platform.claim()
+    assert again.run.id != claimed.run.id
+
+
+def test_a_conflict_and_a_red_merge_name_their_culprits(platform: Platform) -> None:
+    """Each is green alone; `two` changes the line that `one` changed, `four` breaks what `three` relies on."""
+    files = {"index.html": "<h1>first</h1>\n", "a": "1\n", "b": "1\n", "c": "1\n"}
+    project = platform.project(files, test_command="! { grep -q 2 b && grep -q 2 c; }")
+    members = [
+        platform.approved(project, "one", {"a": "2\n"}),
+        platform.approved(project, "two", {"a": "3\n"}),
+        platform.approved(project, "three", {"b": "2\n"}),
+        platform.approved(project, "four", {"c": "2\n"}),
+        platform.approved(project, "five", {"d": "2\n"}),
+    ]
+    group = platform.staged(*members)
+    assert group.state == "staging"
+    kinds = {problem["taskId"]: problem["kind"] for problem in group.problems}
+    assert kinds == {members[1].id: "conflict", members[3].id: "tests_failed"}
+    assert group.problems[0]["files"] == ["a"]
+    states = [platform.get(Task, task.id).state for task in members]
+    assert states == ["staging", "in_progress", "staging", "in_progress", "staging"]
+    tree = platform.clone(project)
+    assert tree.path.joinpath("index.html").exists()
+    group = platform.to_production(platform.get(TaskGroup, group.id))
+    assert group.state == "production"
