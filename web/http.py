@@ -66,6 +66,7 @@ from common.services.paging import DEFAULT_LIMIT, MOST, Page, PageQuery
 from web.errors import Fault, Faults, UnsupportedMedia, faults_of
 from web.json_strict import check_text, parse_object
 from web.schemas import AGENT_ID_PATTERN, QUESTION_ID_PATTERN, UUID_PATTERN, Boolean, Integer, Nothing, Schema
+from web.writing import writer_of
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -186,7 +187,7 @@ def query(schema: type[Schema]) -> Callable[[View], View]:
 
 def reply(schema: type[Schema] | None, status: int = 200) -> Callable[[View], View]:
     """What the view returns is sent as the schema says. A Response is sent as it is."""
-    writer = None if schema is None else schema()
+    writer = None if schema is None else writer_of(schema())
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
@@ -195,7 +196,7 @@ def reply(schema: type[Schema] | None, status: int = 200) -> Callable[[View], Vi
             if isinstance(value, Response):
                 return value
             value, actual = value if isinstance(value, tuple) else (value, status)
-            return Response(status=actual) if writer is None else json_reply(writer.dump(value), actual)
+            return Response(status=actual) if writer is None else json_reply(writer(value), actual)
 
         described: dict[str, Any] = {"description": HTTPStatus(status).phrase, "content_type": None}
         if schema is not None:
