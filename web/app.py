@@ -13,6 +13,7 @@ from common.logs import configure_logs
 from common.services.access import acting
 from common.settings import settings
 from web import api
+from web.api.git import git
 from web.auth import admit, check_rules, init_tokens, open_blueprints
 from web.errors import register_error_handlers
 from web.feed import init_feed
@@ -52,6 +53,8 @@ def create_app() -> Flask:
     init_openapi(app, api.ALL)
     init_metrics(app)
     app.register_blueprint(page)
+    if settings().forge.kind == "local":
+        app.register_blueprint(git)
     init_feed(app)
     open_blueprints(app, "page", "feed")
     app.after_request(_add_headers)

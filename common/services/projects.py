@@ -15,10 +15,12 @@ from common.events import ProjectStatusChanged
 from common.models.account import User
 from common.models.journal import Job
 from common.models.project import Project, ProjectMember
+from common.models.run import Run
 from common.names import namespace, new_id, numbered, slug
 from common.sealing import seal, unseal
 from common.services.access import Caller, sees_project
 from common.services.paging import Page, PageQuery, page_of
+from common.services.places import Place, place_of
 from common.settings import settings
 from common.states import By, ProjectState, Role
 from common.transaction import Snapshot, Transaction, actor, snapshot, transactional
@@ -42,6 +44,14 @@ class Member:
     user_id: str
     username: str
     role: Role
+
+
+@dataclass(frozen=True)
+class FoundRepository:
+    """may_push: any branch but the platform's own; a run's credential is good for its own branch alone."""
+
+    place: Place
+    may_push: bool
 
 
 @transactional
@@ -176,6 +186,30 @@ def delete_member(tx: Transaction, project_id: str, user_id: str, *, by: Caller)
     tx.access_changed(user_id)
 
 
+def find_repository(owner: str, name: str, *, by: Caller) -> FoundRepository:
+    """The repository at `owner/name`. NotFound where its project does not exist for them."""
+    with snapshot() as read:
+        project = _project_at(read, owner, name)
+        role = None if project is None else by.role_in(read, project)
+        if project is None or role is None:
+            raise NotFound(f"repository {owner}/{name}")
+        return FoundRepository(place_of(project), may_push=role >= Role.MAINTAINER)
+
+
+def find_repository_of_run(owner: str, name: str, run_id: str) -> FoundRepository | None:
+    """The repository at `owner/name` if this live run works on it, None otherwise."""
+    with snapshot() as read:
+        project = _project_at(read, owner, name)
+        run = read.get(Run, run_id)
+        if project is None or run is None or run.project_id != project.id or run.live_task_id is None:
+            return None
+        return FoundRepository(place_of(project), may_push=True)
+
+
+def _project_at(read: Snapshot, owner: str, name: str) -> Project | None:
+    return read.find(select(Project).where(Project.slug == name, Project.repository_owner == owner))
+
+
 def environment_of(project: Project) -> dict[str, str]:
     """All variables of what runs, secret ones included."""
     secret = unseal(project.secret_env_sealed) if project.secret_env_sealed else {}
@@ -200,6 +234,9 @@ def _apply(project: Project, values: Mapping[str, Any]) -> None:
             project.health_seconds = {**(project.health_seconds or DEFAULT_HEALTH_SECONDS), **value}
         else:
             setattr(project, name, value)
+    both = sorted(set(project.env_vars) & set(project.secret_env_names))
+    if both:
+        raise Invalid(f"secretEnvVars.{both[0]}", "Is in envVars too")
 
 
 def _free_slug(tx: Transaction, wanted: str) -> str:

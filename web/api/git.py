@@ -1,0 +1,114 @@
+"""The local forge over git's smart HTTP: who may clone and push what. web/git_http.py does the serving.
+
+Basic auth, the password alone counts: a person's API token reads what its owner may see and, from maintainer on, pushes
+any branch but the platform's own; a live run's credential reads its repository and pushes its one branch. Nobody is
+asked for a password (401) whatever the address; what does not exist for a person is a 404.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+from flask import Blueprint, Response, redirect, request
+
+from common.errors import Busy, NotFound, ProviderRefused, Unauthenticated
+from common.names import RELEASE_PREFIX, STAGING_BRANCH
+from common.providers.forge import Repository, local_forge
+from common.services import accounts
+from common.services.places import Place
+from common.services.projects import find_repository, find_repository_of_run
+from common.services.watching import ring_for_push
+from common.settings import settings
+from web.auth import public
+from web.git_http import serve_git
+from web.logs import request_id
+
+git = Blueprint("git", __name__, url_prefix="/git")
+
+_PLATFORM_REFS = (f"refs/heads/{STAGING_BRANCH}", f"refs/heads/{RELEASE_PREFIX.rstrip('/')}")
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class _Access:
+    """only_ref None: every branch and tag but the platform's own."""
+
+    place: Place
+    may_push: bool
+    only_ref: str | None
+    user: str
+
+
+@git.get("/<owner>/<name>")
+@git.get("/<owner>/<name>/pulls/<int:number>")
+@public
+def show(owner: str, name: str, number: int | None = None) -> Response:
+    """Lead a browser to the page, which asks for a login and then says whether there is such a thing."""
+    place = f"{owner}/{name.removesuffix('.git')}"
+    reply = redirect(f"/#/repositories/{place}" + (f"/pulls/{number}" if number is not None else ""))
+    return Response(reply.get_data(), reply.status_code, reply.headers)
+
+
+@git.route("/<owner>/<name>/<path:service_path>", methods=["GET", "POST"])
+@public
+def serve(owner: str, name: str, service_path: str) -> Response:
+    """Answer git, for whoever the password says."""
+    try:
+        access = _access(owner, name.removesuffix(".git"))
+        place = access.place
+        path = local_forge().repository_path(Repository(place.owner, place.slug, place.project_id))
+    except Unauthenticated:
+        return _refusal(
+            401, "Give an API token of yours as the password.", {"WWW-Authenticate": 'Basic realm="AiWorker"'}
+        )
+    except NotFound:
+        return _refusal(404, "There is no such repository.")
+    except ProviderRefused as refused:
+        # Of a project that is being made, or removed, just now.
+        return _refusal(404, refused.message)
+    reply = serve_git(
+        path,
+        service_path=service_path,
+        may_write=access.may_push,
+        hidden_refs=_PLATFORM_REFS,
+        only_ref=access.only_ref,
+        user=access.user,
+        max_bytes=settings().web.git_max_body_bytes,
+    )
+    if service_path == "git-receive-pack" and reply.status_code == 200:
+        # When git has said all it has to say, the branch is where it was pushed to.
+        reply.call_on_close(lambda: _ring(place.project_id))
+    return reply
+
+
+def _access(owner: str, name: str) -> _Access:
+    """What the request's password is good for here. Unauthenticated, or NotFound for a person who may not see it."""
+    given = request.authorization
+    if given is None or given.type != "basic" or not given.password:
+        raise Unauthenticated
+    if given.password.startswith(accounts.API_TOKEN_PREFIX):
+        caller = accounts.authenticate(given.password)
+        found = find_repository(owner, name, by=caller)
+        return _Access(found.place, found.may_push, None, caller.name)
+    username = given.username or ""
+    of_run = find_repository_of_run(owner, name, username.removeprefix("run-"))
+    if of_run is None:
+        raise Unauthenticated
+    repository = Repository(of_run.place.owner, of_run.place.slug, of_run.place.project_id)
+    branch = local_forge().check_credential(repository, username, given.password)
+    if branch is None:
+        raise Unauthenticated
+    return _Access(of_run.place, of_run.may_push, f"refs/heads/{branch}", username)
+
+
+def _ring(project_id: str) -> None:
+    try:
+        ring_for_push(project_id)
+    except Busy as error:
+        # The push stands; the sweep looks at the branches of every project anyway.
+        _log.warning("a push was not announced", project=project_id, request_id=request_id(), reason=str(error))
+
+
+def _refusal(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    return Response(message + "\n", status, headers, content_type="text/plain; charset=utf-8")

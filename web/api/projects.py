@@ -1,0 +1,264 @@
+"""Projects: made, changed, shared, tried again and removed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import fields, validate
+
+from common.errors import Invalid
+from common.providers.forge import check_import_address
+from common.services import projects as services
+from common.services.projects import ProjectView
+from common.settings import settings
+from common.states import ProjectState, Role
+from web.api.deployments import StartedJob
+from web.auth import allow, who
+from web.http import Blueprint, Paging, body, many, one, page_reply, query, reply
+from web.schemas import Boolean, EnvVars, Integer, Label, Line, Name, Number, Quantity, Schema, Text, Timestamp
+
+projects = Blueprint("projects", __name__, url_prefix="/api")
+
+MASK = "***"
+"""What stands for a variable's value where the caller may know its name only."""
+
+_BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+_PLATFORM_BRANCH = re.compile(r"(?:staging|release)(?:/.*)?")
+_HEALTH_PATH = r"^/[!-\"$-\[\]-~]{0,499}\Z"
+# As the distribution project writes it: [registry[:port]/]path[:tag][@digest].
+_IMAGE = (
+    r"^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?/)?"
+    r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?\Z"
+)
+
+
+def _import_address(text: str) -> None:
+    try:
+        check_import_address(text, settings().forge.import_allow)
+    except Invalid as error:
+        raise ma.ValidationError(error.message) from error
+
+
+def _branch_name(text: str) -> None:
+    # Narrower than git: what needs no quoting anywhere, and can't stand in the way of the platform's own branches.
+    parts = text.split("/")
+    if not _BRANCH.fullmatch(text) or ".." in text or any(part.endswith((".", ".lock")) for part in parts):
+        raise ma.ValidationError("Not a branch name of letters, digits and any of _ . - /")
+    if text == "HEAD" or parts[0] == "refs":
+        raise ma.ValidationError("Is a name that git uses itself")
+    if _PLATFORM_BRANCH.fullmatch(text):
+        raise ma.ValidationError("Is a branch that the platform uses itself")
+
+
+def _path_pattern(text: str) -> None:
+    if "\\" in text or any(part in {".", ".."} for part in text.split("/")):
+        raise ma.ValidationError("Not a path pattern such as docs/** or *.lock")
+
+
+class HealthSeconds(Schema):
+    """How long a version must stay healthy, by environment."""
+
+    preview = Number(0, 3600)
+    staging = Number(0, 3600)
+    production = Number(0, 3600)
+
+
+class Limits(Schema):
+    """What one task may use up; a key that is absent limits nothing."""
+
+    max_cost_usd = Number(0, 1_000_000)
+    max_tokens = Integer(1, 10**12)
+    max_minutes = Number(0, 100_000)
+
+
+class Kept(fields.Nested):
+    """An object that is checked by its schema, and stored and shown as it was sent."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, partial: Any = None, **kwargs: Any) -> Any:
+        super()._deserialize(value, attr, data, partial, **kwargs)
+        return dict(value)
+
+    def _serialize(self, nested_obj: Any, attr: Any, obj: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        return dict(nested_obj)
+
+
+class UpdateProject(Schema):
+    read_only = frozenset(
+        {
+            "id", "slug", "giteaRepoUrl", "k8sNamespace", "status", "state", "error", "createdAt", "createdBy",
+            "importUrl", "defaultBranch",
+        }
+    )  # fmt: skip
+    name = Name()
+    description = Text(10_000)
+    docker_image = Line(255, allow_none=True, validate=validate.Regexp(_IMAGE, error="Not an image's name"))
+    env_vars = EnvVars()
+    secret_env_vars = EnvVars()
+    replicas = Integer(1, 100)
+    cpu_limit = Quantity("cpu", allow_none=True)
+    memory_limit = Quantity("memory", allow_none=True)
+    start_command = Text(8_000, least=1, allow_none=True)
+    test_command = Text(8_000, least=1, allow_none=True)
+    health_path = fields.String(
+        validate=validate.Regexp(_HEALTH_PATH, error="Must be a path that starts with /, of at most 500 characters")
+    )
+    health_seconds = Kept(HealthSeconds)
+    port = Integer(1, 65535, allow_none=True)
+    preview_ttl_hours = Integer(1, 8760)
+    max_parallel_tasks = Integer(1, 1000, allow_none=True)
+    restricted = Boolean(attribute="is_restricted")
+    separate_approver = Boolean()
+    forbidden_paths = fields.List(Line(500, validate=_path_pattern), validate=validate.Length(max=200))
+    limits = Kept(Limits)
+    agent_instructions = Text(50_000)
+
+
+class CreateProject(UpdateProject):
+    read_only = UpdateProject.read_only - {"importUrl", "defaultBranch"}
+    name = Name(required=True)
+    import_url = Line(2000, allow_none=True, validate=_import_address)
+    default_branch = Line(100, validate=_branch_name)
+
+
+class Project(Schema):
+    """envVars: for whoever does not maintain it, the values are masked. secretEnvVars: names alone, for all."""
+
+    id = fields.String()
+    name = fields.String()
+    description = fields.String()
+    slug = fields.String()
+    gitea_repo_url = fields.String(attribute="repository_url")
+    k8s_namespace = fields.String(attribute="namespace")
+    status = fields.String(attribute="state_", metadata={"enum": [str(state) for state in ProjectState]})
+    error = fields.String(allow_none=True)
+    created_at = Timestamp()
+    created_by = fields.String()
+    import_url = fields.String(allow_none=True)
+    default_branch = fields.String()
+    docker_image = fields.String(allow_none=True)
+    env_vars = fields.Dict(keys=fields.String(), values=fields.String())
+    secret_env_vars = fields.List(fields.String(), attribute="secret_env_names")
+    replicas = fields.Integer()
+    cpu_limit = fields.String(allow_none=True)
+    memory_limit = fields.String(allow_none=True)
+    start_command = fields.String(allow_none=True)
+    test_command = fields.String(allow_none=True)
+    health_path = fields.String()
+    health_seconds = Kept(HealthSeconds)
+    port = fields.Integer(allow_none=True)
+    preview_ttl_hours = fields.Integer()
+    max_parallel_tasks = fields.Integer(allow_none=True)
+    restricted = fields.Boolean(attribute="is_restricted")
+    separate_approver = fields.Boolean()
+    forbidden_paths = fields.List(fields.String())
+    limits = Kept(Limits)
+    agent_instructions = fields.String()
+
+
+class DeletedProject(Schema):
+    project = fields.Nested(Project)
+    job = fields.Nested(StartedJob)
+
+
+class Member(Schema):
+    user_id = fields.String()
+    username = fields.String()
+    role = Label(Role)
+
+
+class Members(Schema):
+    members = fields.List(fields.Nested(Member))
+
+
+class PutMember(Schema):
+    role = Label(Role, required=True)
+
+
+_ATTRIBUTES = [field.attribute or name for name, field in Project().fields.items()]
+
+
+def _shown(view: ProjectView) -> dict[str, Any]:
+    """What the caller may see of it."""
+    shown = {name: getattr(view.project, name) for name in _ATTRIBUTES}
+    if not view.shows_env:
+        shown["env_vars"] = dict.fromkeys(view.project.env_vars, MASK)
+    return shown
+
+
+@projects.get("/projects")
+@allow(Role.VIEWER)
+@query(Paging)
+@reply(many("projects", Project))
+def list_projects(query: dict[str, Any]) -> Any:
+    """Newest first, those alone that exist for the caller."""
+    page, managed = services.list_projects(query["page"], by=who())
+    shown = [_shown(ProjectView(project, project.id in managed)) for project in page.items]
+    return {**page_reply("projects", page), "projects": shown}
+
+
+@projects.post("/projects")
+@allow(Role.MAINTAINER)
+@body(CreateProject)
+@reply(one("project", Project), 201)
+def create_project(body: dict[str, Any]) -> Any:
+    """Make a project. Its repository and its space are made by the job project.provision: see `status`."""
+    return {"project": _shown(services.create_project(body, by=who()))}
+
+
+@projects.get("/projects/<id:project_id>")
+@allow(Role.VIEWER)
+@reply(one("project", Project))
+def read_project(project_id: str) -> Any:
+    return {"project": _shown(services.read_project(project_id, by=who()))}
+
+
+@projects.patch("/projects/<id:project_id>")
+@allow(Role.MAINTAINER)
+@body(UpdateProject)
+@reply(one("project", Project))
+def update_project(project_id: str, body: dict[str, Any]) -> Any:
+    """Change what the body names. What runs changes with the next deployment."""
+    return {"project": _shown(services.update_project(project_id, body, by=who()))}
+
+
+@projects.delete("/projects/<id:project_id>")
+@allow(Role.MAINTAINER)
+@reply(DeletedProject, 202)
+def delete_project(project_id: str) -> Any:
+    """Remove the project, its repository, everything of it that runs, and then its rows."""
+    project, job = services.delete_project(project_id, by=who())
+    return {"project": _shown(ProjectView(project, shows_env=True)), "job": job}
+
+
+@projects.post("/projects/<id:project_id>/retry")
+@allow(Role.MAINTAINER)
+@reply(one("project", Project))
+def retry_project(project_id: str) -> Any:
+    """Start a failed provisioning again."""
+    return {"project": _shown(services.retry_project(project_id, by=who()))}
+
+
+@projects.get("/projects/<id:project_id>/members")
+@allow(Role.VIEWER)
+@reply(Members)
+def list_members(project_id: str) -> Any:
+    """Who sees the project where it is restricted, by name."""
+    return {"members": services.list_members(project_id, by=who())}
+
+
+@projects.put("/projects/<id:project_id>/members/<id:user_id>")
+@allow(Role.MAINTAINER)
+@body(PutMember)
+@reply(one("member", Member))
+def put_member(project_id: str, user_id: str, body: dict[str, Any]) -> Any:
+    return {"member": services.put_member(project_id, user_id, body["role"], by=who())}
+
+
+@projects.delete("/projects/<id:project_id>/members/<id:user_id>")
+@allow(Role.MAINTAINER)
+@reply(None, 204)
+def delete_member(project_id: str, user_id: str) -> None:
+    services.delete_member(project_id, user_id, by=who())

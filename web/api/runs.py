@@ -1,0 +1,75 @@
+"""Runs, one attempt at a task each, and what the agent wrote in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import fields
+
+from common.services import transcripts as services
+from common.services.transcripts import entry_body
+from common.states import Outcome, Role, RunState
+from web.auth import allow, who
+from web.http import Blueprint, QueryInteger, one, query, reply
+from web.schemas import Schema, Timestamp
+
+runs = Blueprint("runs", __name__, url_prefix="/api")
+
+MOST_ENTRIES = 1000
+
+
+class Run(Schema):
+    """outcome: as its agent reported it, or `lost`; null while it lives. commitSha: what its agent calls the result."""
+
+    id = fields.String()
+    task_id = fields.String()
+    agent_id = fields.String()
+    state = fields.String(attribute="state_", metadata={"enum": [str(state) for state in RunState]})
+    round = fields.Integer()
+    outcome = fields.String(allow_none=True, metadata={"enum": [*map(str, Outcome), None]})
+    summary = fields.String(allow_none=True)
+    reason = fields.String(allow_none=True)
+    commit_sha = fields.String(attribute="claimed_sha", allow_none=True)
+    usage = fields.Dict()
+    created_at = Timestamp()
+    started_at = Timestamp(allow_none=True)
+    finished_at = Timestamp(allow_none=True)
+
+
+class Entry(Schema):
+    seq = fields.Integer()
+    at = fields.String(metadata={"format": "date-time"})
+    level = fields.String()
+    kind = fields.String()
+    message = fields.String()
+
+
+class Transcript(Schema):
+    """next: what to pass as `after` for what comes later. live: more may come."""
+
+    entries = fields.List(fields.Nested(Entry))
+    next = fields.Integer()
+    live = fields.Boolean(attribute="is_live")
+
+
+class ReadTranscript(Schema):
+    after = QueryInteger(0, load_default=0)
+    limit = QueryInteger(1, MOST_ENTRIES, load_default=500)
+
+
+@runs.get("/runs/<id:run_id>")
+@allow(Role.VIEWER)
+@reply(one("run", Run))
+def read_run(run_id: str) -> Any:
+    return {"run": services.read_run(run_id, by=who())}
+
+
+@runs.get("/runs/<id:run_id>/transcript")
+@allow(Role.VIEWER)
+@query(ReadTranscript)
+@reply(Transcript)
+def read_transcript(run_id: str, query: dict[str, Any]) -> Any:
+    """Oldest first."""
+    found = services.read_transcript(run_id, **query, by=who())
+    entries = [entry_body(entry) for entry in found.entries]
+    return {"entries": entries, "next": found.next, "is_live": found.is_live}
