@@ -91,10 +91,15 @@ def new_deployment(
 
 
 def start_preview(tx: Transaction, task: Task, project: Project) -> Deployment:
-    """A preview of the task's proven commit; one of an older commit that is still starting gives way."""
+    """A preview of the task's proven commit; one of an older commit that is still starting gives way.
+
+    Repeating gives the one that is under way.
+    """
     app = preview_app(task.id)
-    older = select(Deployment.id).where(Deployment.active_key == f"{project.id}:{app}")
-    for deployment in tx.lock_all(Deployment, tx.session.scalars(older).all()):
+    under_way = select(Deployment.id).where(Deployment.active_key == f"{project.id}:{app}")
+    for deployment in tx.lock_all(Deployment, tx.session.scalars(under_way).all()):
+        if deployment.commit_sha == task.head_sha:
+            return deployment
         deployment.finished_at = tx.now()
         tx.record(deployment.move_to(DeploymentState.SUPERSEDED, By.PLATFORM))
     tx.session.flush()
