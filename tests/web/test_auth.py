@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 
 from common.models.account import User
 from common.services import accounts
+from common.services.runners import register_agent
 from common.states import Role
 from tests import builders
 from web.auth import check_rules, rule_of
@@ -24,7 +25,8 @@ INVALID = {"error": "Invalid or expired token"}
 
 PUBLIC = {
     "accounts.log_in", "accounts.refresh", "health.read_health", "health.read_liveness", "health.read_readiness",
-    "openapi.openapi", "page.index", "page.docs", "page.static_file", "page.static", "feed.root", "feed.ws",
+    "openapi.openapi", "feed.root", "feed.ws",  # a socket authenticates by its first message
+    "git.serve", "git.show",  # git sends Basic; the view checks the password
 }  # fmt: skip
 """What may be called without a token. Whatever is added here is open to the whole network."""
 
@@ -231,3 +233,17 @@ def test_an_unknown_agents_token_is_a_401_at_a_persons_route(plain_app: Flask) -
     client: FlaskClient = builders.client_with(plain_app, "awa_" + "x" * 43)
 
     assert client.get("/api/jobs").status_code == 401
+
+
+def test_an_agent_is_known_and_has_no_business_at_a_persons_route(app: Flask) -> None:
+    _agent, token = register_agent(pod_name="pod", capabilities=[], driver="scripted", version="1", slots=1)
+    client = builders.client_with(app, token)
+
+    for method, path, _least in ACCOUNT_ROUTES:
+        assert client.open(path, method=method).status_code == 403, (method, path)
+
+
+def test_a_persons_token_is_none_of_an_agents(app: Flask, admin_user: User) -> None:
+    client = builders.client_of(app, admin_user)
+
+    assert client.post("/api/runner/heartbeat", json={"runIds": []}).status_code == 401
