@@ -1,0 +1,79 @@
+"""Projects, tasks, questions and runs as they are in the midst of things, for tests of what people then do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.models.project import Project
+from common.models.run import Run
+from common.models.task import Question, Task
+from common.names import new_id, new_question_id
+from common.services import projects, tasks
+from common.services.access import Caller
+from common.services.tasks import NewTask
+from common.states import ProjectState, Role, RunState, TaskState
+from common.transaction import Transaction, transactional
+
+MISSING_ID = "00000000-0000-7000-8000-000000000000"
+SHA = "a" * 40
+
+
+def somebody(role: Role = Role.ADMIN) -> Caller:
+    """Whoever made what a test begins with."""
+    return Caller(new_id(), "somebody", role)
+
+
+def a_project(name: str = "Shop", **values: Any) -> Project:
+    """Being provisioned."""
+    return projects.create_project({"name": name, **values}, by=somebody()).project
+
+
+def a_task(project: Project, title: str = "Implement login", *, by: Caller | None = None, **values: Any) -> Task:
+    """In the backlog."""
+    return tasks.create_task(NewTask(project.id, title, **values), by=by or somebody())
+
+
+@transactional
+def set_state(tx: Transaction, row: Task | Project, state: TaskState | ProjectState, **values: Any) -> None:
+    """Put it where work would have brought it."""
+    locked = tx.lock(type(row), row.id)
+    locked.state_ = str(state)
+    for name, value in values.items():
+        setattr(locked, name, value)
+
+
+def ready_task(project: Project, *, by: Caller | None = None) -> Task:
+    """Proven at SHA, and waiting for a person."""
+    task = a_task(project, by=by)
+    set_state(task, TaskState.READY_TO_TEST, head_sha=SHA)
+    return task
+
+
+@transactional
+def a_question(tx: Transaction, task: Task, text: str = "Which library?") -> Question:
+    """Asked, so that the task waits for a person."""
+    tx.lock(Task, task.id).state_ = str(TaskState.NEEDS_INPUT)
+    return tx.add(
+        Question(
+            id=new_question_id(), task_id=task.id, round=1, fingerprint=new_id(), question=text, context=None,
+            options=[], state="pending", asked_at=tx.now(),
+        )
+    )  # fmt: skip
+
+
+@transactional
+def a_live_run(tx: Transaction, task: Task) -> Run:
+    """At work on the task."""
+    return tx.add(
+        Run(
+            task_id=task.id, project_id=task.project_id, live_task_id=task.id, agent_id="agent-000000000001", round=1,
+            usage={}, token_digest=new_id(), state_=str(RunState.RUNNING), created_at=tx.now(), seen_at=tx.now(),
+        )
+    )  # fmt: skip
+
+
+@transactional
+def end(tx: Transaction, run: Run) -> None:
+    """The run is over."""
+    locked = tx.lock(Run, run.id)
+    locked.state_, locked.live_task_id = str(RunState.ENDED), None
