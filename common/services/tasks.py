@@ -24,6 +24,9 @@ from common.transaction import Snapshot, Transaction, actor, snapshot, transacti
 
 MOST_OPEN_DEPENDENCIES = 50
 
+CHECKS = ("head", "diff", "merge", "paths", "tests", "preview")
+"""What is looked at to prove a run's claim, in this order."""
+
 
 @dataclass(frozen=True)
 class TaskView:
@@ -141,11 +144,12 @@ def _view(read: Snapshot, task: Task, project: Project) -> TaskView:
 
 
 def _latest_checks(read: Snapshot, task_id: str) -> Sequence[TaskCheck]:
-    """Those of the newest run that was looked at."""
+    """Those of the newest run that was looked at, in the order in which they are made."""
     newest = read.find(select(TaskCheck).where(TaskCheck.task_id == task_id).order_by(TaskCheck.at.desc()))
     if newest is None:
         return ()
-    return read.all(select(TaskCheck).where(TaskCheck.run_id == newest.run_id).order_by(TaskCheck.at, TaskCheck.id))
+    checks = read.all(select(TaskCheck).where(TaskCheck.run_id == newest.run_id))
+    return sorted(checks, key=lambda check: CHECKS.index(check.name))
 
 
 @transactional

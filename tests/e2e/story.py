@@ -1,0 +1,274 @@
+"""One task's whole way, driven against a fresh instance through HTTP and the WebSocket only: `make demo`.
+
+Each step prints what it saw; the first that does not hold ends it with exit status 1.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from tests.e2e.client import Client, Listener
+from tests.e2e.instance import Instance, running
+from tests.e2e.origin import HISTORY, served_repository
+from tests.providers.git_tree import git
+
+FIRST_TASK = """\
+Greet whoever visits, in the language that the product owner wants.
+
+```steps
+- say: "Looking at the greeting"
+- ask: {question: "In which language should it greet?", context: "It greets in one.", options: [English, Spanish]}
+- write: {path: language.txt, content: "{{answer}}\\n"}
+- write: {path: greeting.txt, content: "hola\\n"}
+- run: "python3 -m unittest -q"
+```
+
+```steps
+- say: "A friendlier greeting, as the review asks"
+- replace: {path: greeting.txt, old: "hola", new: "hola, bienvenida"}
+```
+"""
+
+SECOND_TASK = """\
+Be more formal.
+
+```steps
+- write: {path: greeting.txt, content: "buenos dias\\n"}
+```
+"""
+
+EVENTS = {
+    "project:status_changed", "task:created", "task:status_changed", "task:updated", "task:needs_input",
+    "question:answered", "agent:status", "task-group:status_changed", "deploy:started", "deploy:completed",
+}  # fmt: skip
+
+
+def body_of(url: str) -> str:
+    reply = requests.get(url, timeout=30)
+    assert reply.status_code == 200, f"{url} answers {reply.status_code}"
+    return reply.text.strip()
+
+
+class Story:
+    """The steps, in order; each leaves what the next ones need."""
+
+    def __init__(self, instance: Instance, import_url: str, *, quiet: bool = False) -> None:
+        self.instance = instance
+        self.import_url = import_url
+        self.api = Client(instance.url, "")
+        self.events: Listener | None = None
+        self.project: dict[str, Any] = {}
+        self._quiet = quiet
+        self._began = time.monotonic()
+
+    def say(self, what: str, saw: str = "") -> None:
+        if not self._quiet:
+            print(f"{time.monotonic() - self._began:6.1f} s  {what:<58} {saw}", flush=True)
+
+    @property
+    def heard(self) -> Listener:
+        assert self.events is not None, "nobody listens yet"
+        return self.events
+
+    def log_in(self) -> None:
+        login = Client.login(self.instance.url, "admin", self.instance.password)
+        self.api = Client(self.instance.url, login.api_token())
+        health = self.api.get("/health")
+        assert health["status"] == "ok", health
+        self.say("Logged in as admin", f"backends {', '.join(sorted(set(health['backends'].values())))}")
+
+    def import_project(self) -> None:
+        self.project = self.api.post(
+            "/projects",
+            {
+                "name": "Greeter", "importUrl": self.import_url, "testCommand": "python3 -m unittest -q",
+                "healthSeconds": {"preview": 2, "staging": 2, "production": 2},
+            },
+            201,
+        )["project"]  # fmt: skip
+        self.events = Listener(self.instance.url, self.api.token, self.project["id"])
+        self.heard.wait(
+            "the project to be active",
+            lambda event: event["event"] == "project:status_changed" and event["data"]["newStatus"] == "active",
+        )
+        commits = self._clone_log()
+        assert commits[: len(HISTORY)] == [message for message, _files in HISTORY], commits
+        self.say("Project imported, its history kept", f"{len(commits)} commits: {', '.join(commits)}")
+
+    def _clone_log(self) -> list[str]:
+        with tempfile.TemporaryDirectory() as folder:
+            address = urlsplit(self.project["giteaRepoUrl"])
+            host = urlsplit(self.instance.url).netloc
+            clone = f"http://x:{self.api.token}@{host}{address.path}.git"
+            git("clone", "--quiet", clone, f"{folder}/clone")
+            return git("log", "--reverse", "--format=%s", at=Path(folder) / "clone").splitlines()
+
+    def write_task(self, title: str, description: str) -> str:
+        task = self.api.post(
+            "/tasks",
+            {"projectId": self.project["id"], "title": title, "description": description, "priority": "high"},
+            201,
+        )["task"]
+        self.say("Task written", f"{task['title']!r}, branch {task['branchName']}")
+        return str(task["id"])
+
+    def answer(self, task_id: str, response: str) -> None:
+        asked = self.heard.wait(
+            "the agent's question",
+            lambda event: event["event"] == "task:needs_input" and event["data"]["taskId"] == task_id,
+        )["data"]
+        self.say("The agent asks", asked["question"])
+        task = self.api.get(f"/tasks/{task_id}")["task"]
+        assert task["state"] == "needs_input", task["state"]
+        assert task["questions"][0]["status"] == "pending", task["questions"]
+        reply = self.api.post(f"/tasks/{task_id}/respond", {"questionId": asked["questionId"], "response": response})
+        assert reply["success"] is True, reply
+        assert reply["question"]["status"] == "answered", reply
+        self.say("Answered", response)
+
+    def wait_ready(self, task_id: str, expected: str, *, after: int = 0) -> int:
+        """The task is proven and its preview says what is expected. Returns the event's seq."""
+        event = self.heard.wait_state(task_id, "ready_to_test", after=after)
+        task = self.api.get(f"/tasks/{task_id}")["task"]
+        failed = [check for check in task["checks"] if check["status"] not in {"passed", "skipped"}]
+        assert not failed, failed
+        self.say("Proven", ", ".join(f"{check['name']} {check['status']}" for check in task["checks"]))
+        saw = body_of(event["data"]["previewUrl"])
+        assert saw == expected, f"the preview says {saw!r}, not {expected!r}"
+        assert task["previewUrl"] == event["data"]["previewUrl"]
+        diff = self.api.get(f"/tasks/{task_id}/diff")
+        assert any(file["path"] == "greeting.txt" for file in diff["files"]), diff["files"]
+        self.say(f"Ready to test: pull request {task['prNumber']}, preview", f"{task['previewUrl']} says {saw!r}")
+        return int(event["seq"])
+
+    def reject(self, task_id: str, reason: str) -> None:
+        comment = {"path": "greeting.txt", "line": 1, "body": "Welcome them, too"}
+        task = self.api.post(f"/tasks/{task_id}/reject", {"reason": reason, "comments": [comment]})["task"]
+        assert task["state"] == "in_progress", task
+        self.say("Rejected", reason)
+
+    def approve(self, task_id: str) -> None:
+        task = self.api.post(f"/tasks/{task_id}/approve")["task"]
+        assert task["state"] == "approved", task
+        self.api.post(f"/tasks/{task_id}/approve", status=409)
+        self.say("Approved", f"commit {task['headSha'][:12]}")
+
+    def group(self, name: str, *task_ids: str) -> str:
+        made = self.api.post(
+            "/task-groups",
+            {"projectId": self.project["id"], "taskIds": list(task_ids), "targetBranch": "staging", "name": name},
+            201,
+        )["taskGroup"]
+        assert made["status"] == "pending", made
+        self.say("Grouped", f"{made['stagingBranch']} of {len(task_ids)} task(s)")
+        return str(made["id"])
+
+    def deploy(self, group_id: str, environment: str, expected: str) -> str:
+        """Bring the group to an environment whose page then says what is expected. Returns the deployment's id."""
+        if environment == "production":
+            self._wait_group(group_id, "staging")
+        accepted = self.api.post(f"/task-groups/{group_id}/deploy-{environment}", status=202)
+        assert accepted["job"]["kind"], accepted
+        self._wait_group(group_id, environment)
+        rows = self.api.get(f"/deployments?projectId={self.project['id']}&environment={environment}&status=completed")
+        deployment = rows["deployments"][0]
+        saw = body_of(deployment["url"])
+        assert saw == expected, f"{environment} says {saw!r}, not {expected!r}"
+        self.say(f"On {environment}", f"{deployment['url']} says {saw!r}")
+        return str(deployment["id"])
+
+    def _wait_group(self, group_id: str, status: str) -> None:
+        def reached(event: Any) -> bool:
+            about = event["data"]
+            is_this = event["event"] == "task-group:status_changed" and about["taskGroupId"] == group_id
+            assert not is_this or about["newStatus"] not in {"failed", "conflict"}, self.api.get(
+                f"/task-groups/{group_id}"
+            )
+            return is_this and about["newStatus"] == status
+
+        self.heard.wait(f"the group to reach {status}", reached)
+
+    def roll_back(self, deployment_id: str, expected: str) -> None:
+        reply = self.api.post(f"/deployments/{deployment_id}/rollback", status=202)
+        assert reply["success"] is True, reply
+        new = reply["rollbackDeploymentId"]
+        self.heard.wait(
+            "the rollback to be live",
+            lambda event: event["event"] == "deploy:completed" and event["data"]["deploymentId"] == new,
+        )
+        deployment = self.api.get(f"/deployments/{new}")["deployment"]
+        assert self.api.get(f"/deployments/{deployment_id}")["deployment"]["status"] == "rolled_back"
+        saw = body_of(deployment["url"])
+        assert saw == expected, f"production says {saw!r}, not {expected!r}"
+        self.say("Rolled back", f"{deployment['url']} says {saw!r} again")
+
+    def check_record(self) -> None:
+        """What was heard live is what is on record, and every kind of event came."""
+        heard = [event for event in self.heard.events if "seq" in event]
+        missing = EVENTS - self.heard.names()
+        assert not missing, f"never heard of {missing}"
+        rows: list[Any] = []
+        while page := self.api.get(f"/events?projectId={self.project['id']}&afterSeq={len(rows)}&limit=200")["events"]:
+            rows += page
+        keys = ("event", "data", "seq", "at", "projectId")
+        assert [[row[key] for key in keys] for row in rows[: len(heard)]] == [
+            [event[key] for key in keys] for event in heard
+        ], "what was heard differs from what is on record"
+        self.say("Every event heard once and in order", f"{len(heard)} events of {len(EVENTS)} kinds")
+
+    def close(self) -> None:
+        if self.events is not None:
+            self.events.close()
+        self.api.close()
+
+
+def tell(story: Story) -> None:
+    """The whole way of two tasks."""
+    story.log_in()
+    story.import_project()
+    first = story.write_task("Greet in Spanish", FIRST_TASK)
+    story.answer(first, "Spanish")
+    seq = story.wait_ready(first, "hola")
+    story.reject(first, "Too short")
+    story.wait_ready(first, "hola, bienvenida", after=seq)
+    story.approve(first)
+    group = story.group("Sprint 1", first)
+    story.deploy(group, "staging", "hola, bienvenida")
+    story.deploy(group, "production", "hola, bienvenida")
+    second = story.write_task("Be formal", SECOND_TASK)
+    story.wait_ready(second, "buenos dias")
+    story.approve(second)
+    group = story.group("Sprint 2", second)
+    story.deploy(group, "staging", "buenos dias")
+    live = story.deploy(group, "production", "buenos dias")
+    story.roll_back(live, "hola, bienvenida")
+    story.check_record()
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="aiworker-demo-") as name, served_repository(Path(name)) as address:
+        print("Starting an instance of its own …", flush=True)
+        with running(Path(name), AIWORKER_IMPORT_ALLOW=urlsplit(address).netloc) as instance:
+            story = Story(instance, address)
+            try:
+                tell(story)
+            except AssertionError as error:
+                print(f"FAILED: {error}\n\n{instance.said()}", file=sys.stderr)
+                return 1
+            finally:
+                story.close()
+            status = instance.stop()
+            story.say("Stopped", f"exit status {status}")
+            print("Every step held." if status == 0 else "It did not stop cleanly.")
+            return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
