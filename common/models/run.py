@@ -74,11 +74,15 @@ class LogEntry(Base):
 
 
 class RunSession(Base):
-    """The agent CLI's session of a task: a bounded archive, so that any agent can resume it."""
+    """A part of the agent CLI's session of a task: a bounded archive, so that any agent can resume it.
+
+    part: its place, from 0. In parts, since a server takes only so much at once (16 MiB on MariaDB, 4 on older MySQL).
+    """
 
     __tablename__ = "run_sessions"
 
     task_id: Mapped[str] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    part: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     run_id: Mapped[str] = mapped_column(String(40))
     archive: Mapped[bytes] = mapped_column(LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb"))
     saved_at: Mapped[datetime]

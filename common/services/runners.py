@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, delete, select, update
 
 from common import jobs
 from common.errors import Conflict, NotFound, Unauthenticated
@@ -28,6 +28,8 @@ from common.transaction import Transaction, snapshot, transactional
 
 MISSING_SECONDS = 20
 """A run that its agent knew and no longer names for this long is lost: the agent was started anew."""
+
+SESSION_PART_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -235,20 +237,19 @@ def read_question(run: RunPrincipal, question_id: str) -> Question:
 def save_session(tx: Transaction, run_id: str, archive: bytes) -> None:
     """Keep the agent CLI's session for whichever run goes on with the task. Replaces the former one."""
     task, run = _live(tx, run_id)
-    row = tx.session.get(RunSession, task.id)
-    if row is None:
-        tx.add(RunSession(task_id=task.id, run_id=run.id, archive=archive, saved_at=tx.now()))
-    else:
-        row.archive, row.run_id, row.saved_at = archive, run.id, tx.now()
+    tx.session.execute(delete(RunSession).where(RunSession.task_id == task.id))
+    for part, start in enumerate(range(0, max(1, len(archive)), SESSION_PART_BYTES)):
+        piece = archive[start : start + SESSION_PART_BYTES]
+        tx.add(RunSession(task_id=task.id, part=part, run_id=run.id, archive=piece, saved_at=tx.now()))
 
 
 def read_session(run: RunPrincipal) -> bytes:
     """NotFound if the task has none."""
     with snapshot() as read:
-        row = read.get(RunSession, run.task_id)
-    if row is None:
+        parts = read.all(select(RunSession).where(RunSession.task_id == run.task_id).order_by(RunSession.part))
+    if not parts:
         raise NotFound(f"session of task {run.task_id}")
-    return row.archive
+    return b"".join(part.archive for part in parts)
 
 
 @transactional

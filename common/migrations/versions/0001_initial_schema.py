@@ -515,6 +515,7 @@ def upgrade() -> None:
     op.create_table(
         "run_sessions",
         sa.Column("task_id", sa.String(length=40), nullable=False),
+        sa.Column("part", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("run_id", sa.String(length=40), nullable=False),
         sa.Column(
             "archive",
@@ -523,7 +524,7 @@ def upgrade() -> None:
         ),
         sa.Column("saved_at", database.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("task_id"),
+        sa.PrimaryKeyConstraint("task_id", "part"),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
         mysql_engine="InnoDB",

@@ -1,0 +1,361 @@
+"""The agents' side of the API: enrolment, claims, reports, and how a run ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from common.jobs import PREPARE_RUN, SCHEDULE_TASKS
+from common.models import Agent, Question, Run, Task
+from common.services import questions, tasks
+from common.states import Role
+from tests import builders
+from tests.web.world import World, all_of, events, forget_providers, get, run_jobs, served
+from workers.runner.cancellation import Cancellation
+from workers.runner.client import AgentApi, RunApi, RunOver, RunToken, Wire
+
+REGISTRATION = {"podName": "pod-1", "capabilities": ["python"], "driver": "scripted", "version": "1.0", "slots": 1}
+
+
+@pytest.fixture
+def world(app: Flask) -> Iterator[World]:
+    yield World(app)
+    forget_providers()
+
+
+def start(world: World, **values: Any) -> tuple[FlaskClient, FlaskClient, dict[str, Any]]:
+    """A task that an agent has claimed: the agent's client, the run's, and the claim."""
+    project = world.project(has_repository=True, limits={"maxCostUsd": 5, "maxMinutes": 60}, test_command="true")
+    world.task(project, **values)
+    agent, _agent_id = world.agent()
+    run, claim = world.claim(agent)
+    return agent, run, claim
+
+
+def path_of(claim: dict[str, Any]) -> str:
+    return f"/api/runner/runs/{claim['run']['id']}"
+
+
+def test_an_agent_registers_and_becomes_idle_with_its_first_heartbeat(world: World) -> None:
+    agent, agent_id = world.agent(capabilities=["python", "node"])
+
+    shown = world.client.get(f"/api/agents/{agent_id}").json["agent"]
+    assert (shown["status"], shown["capabilities"]) == ("idle", ["python", "node"])
+    reply = agent.post("/api/runner/heartbeat", json={"runIds": []}).json
+    assert reply["directives"] == []
+    assert reply["leaseUntil"].endswith("Z")
+
+
+@pytest.mark.parametrize("field", ["podName", "driver", "version"])
+def test_a_registration_without_a_required_field_names_it(world: World, field: str) -> None:
+    from_nobody = world.app.test_client().post("/api/runner/register", json=REGISTRATION)
+    assert from_nobody.status_code == 401
+
+    enrolment = world.client_of("ada", Role.ADMIN).post("/api/agents/enrolment-tokens", json={})
+    holder = builders.client_with(world.app, enrolment.json["enrolmentToken"]["token"])
+    body = {name: value for name, value in REGISTRATION.items() if name != field}
+    reply = holder.post("/api/runner/register", json=body)
+    assert (reply.status_code, reply.json["details"]) == (400, {"field": field, "message": "Required"})
+
+
+def test_a_claim_holds_all_that_the_runner_needs(world: World) -> None:
+    _agent, _run, claim = start(
+        world, title="Say hello", description="In bold", labels=["ui"], limits={"maxMinutes": 5}, driver="scripted"
+    )
+
+    task = claim["task"]
+    assert (task["title"], task["description"], task["labels"]) == ("Say hello", "In bold", ["ui"])
+    assert task["priority"] == "medium"
+    assert task["branchName"] == claim["clone"]["branch"]
+    assert claim["project"]["testCommand"] == "true"
+    assert claim["clone"]["url"].endswith("/git/aiworker/demo.git")
+    assert claim["clone"]["baseBranch"] == "main"
+    assert claim["clone"]["password"]
+    assert claim["limits"] == {"maxCostUsd": 5, "maxMinutes": 5}
+    assert (claim["run"]["round"], claim["driver"], claim["hasSession"], claim["feedback"]) == (
+        1,
+        "scripted",
+        False,
+        [],
+    )
+    assert "Say hello" in claim["prompt"]
+
+
+def test_a_claim_with_nothing_to_do_is_a_204(world: World) -> None:
+    agent, _agent_id = world.agent()
+    reply = agent.post("/api/runner/claim?wait=0", json={})
+    assert (reply.status_code, reply.data) == (204, b"")
+
+
+@pytest.mark.parametrize("wait", ["-1", "31", "soon", "1.5"])
+def test_a_wait_is_a_whole_number_up_to_thirty(world: World, wait: str) -> None:
+    agent, _agent_id = world.agent()
+    reply = agent.post(f"/api/runner/claim?wait={wait}", json={})
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, "wait")
+
+
+def test_a_run_is_handed_out_again_until_a_heartbeat_names_it(world: World) -> None:
+    agent, _run, claim = start(world)
+
+    again = agent.post("/api/runner/claim", json={})
+    assert again.json == claim
+    agent.post("/api/runner/heartbeat", json={"runIds": [claim["run"]["id"]]})
+    assert agent.post("/api/runner/claim", json={}).status_code == 204
+
+
+def test_a_run_reaches_itself_alone(world: World) -> None:
+    agent, run, claim = start(world)
+    other = builders.client_with(world.app, builders.a_token(world.users["maxim"]))
+    foreign = "/api/runner/runs/00000000-0000-7000-8000-000000000000"
+
+    assert run.post(f"{foreign}/logs", json={"lines": []}).status_code == 404
+    assert agent.post(f"{path_of(claim)}/logs", json={"lines": []}).status_code == 401
+    assert other.post(f"{path_of(claim)}/logs", json={"lines": []}).status_code == 401
+    assert run.get("/api/projects").status_code in {401, 403}
+    assert run.post("/api/runner/heartbeat", json={"runIds": []}).status_code == 401
+
+
+def test_lines_are_kept_in_order_and_without_terminal_sequences(world: World) -> None:
+    _agent, run, claim = start(world)
+    lines = [
+        {"level": "info", "message": "\x1b[31mred\x1b[0m"},
+        {"level": "error", "message": "bad", "kind": "result", "at": "2026-01-19T10:00:00Z"},
+    ]
+
+    reply = run.post(f"{path_of(claim)}/logs", json={"lines": lines})
+
+    assert (reply.status_code, reply.json) == (200, {"accepted": 2})
+    shown = world.client.get(f"/api/agents/{claim_agent(claim)}/logs").json["logs"]
+    assert [(line["level"], line["message"], line["runId"]) for line in shown] == [
+        ("info", "red", claim["run"]["id"]),
+        ("error", "bad", claim["run"]["id"]),
+    ]
+    assert shown[1]["at"] == "2026-01-19T10:00:00.000000Z"
+
+
+def claim_agent(claim: dict[str, Any]) -> str:
+    agent_id: str = get(Run, claim["run"]["id"]).agent_id
+    return agent_id
+
+
+def test_a_batch_may_be_larger_than_other_bodies_but_not_longer_than_500_lines(world: World) -> None:
+    _agent, run, claim = start(world)
+    line = {"level": "debug", "message": "x" * 4000}
+
+    assert run.post(f"{path_of(claim)}/logs", json={"lines": [line] * 500}).json == {"accepted": 500}
+    reply = run.post(f"{path_of(claim)}/logs", json={"lines": [line] * 501})
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, "lines")
+
+
+@pytest.mark.parametrize(("field", "value"), [("level", "loud"), ("kind", "poem"), ("at", "yesterday"), ("message", 1)])
+def test_a_line_that_is_none_is_refused_by_its_place(world: World, field: str, value: Any) -> None:
+    _agent, run, claim = start(world)
+    line = {"level": "info", "message": "fine", field: value}
+    reply = run.post(f"{path_of(claim)}/logs", json={"lines": [line]})
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, f"lines.0.{field}")
+
+
+def test_usage_only_grows(world: World) -> None:
+    _agent, run, claim = start(world)
+    usage = {"inputTokens": 10, "outputTokens": 5, "cachedTokens": 1, "costUsd": 0.25}
+    assert run.post(f"{path_of(claim)}/usage", json=usage).json == {}
+    assert run.post(f"{path_of(claim)}/usage", json=usage | {"inputTokens": 4}).json == {}
+    assert get(Run, claim["run"]["id"]).usage == usage
+
+    assert run.post(f"{path_of(claim)}/progress", json={"message": "Half", "done": 1, "total": 2}).json == {}
+
+
+def test_the_same_question_is_the_known_one(world: World) -> None:
+    _agent, run, claim = start(world)
+    ask = {"question": "Which colour?", "context": "The header", "options": ["red", "blue"]}
+
+    first = run.post(f"{path_of(claim)}/questions", json=ask)
+    assert first.status_code == 201
+    question = first.json["question"]
+    assert (question["status"], question["options"]) == ("pending", ["red", "blue"])
+    assert "response" not in question
+    second = run.post(f"{path_of(claim)}/questions", json=ask)
+    assert (second.status_code, second.json) == (200, first.json)
+    assert get(Task, claim["task"]["id"]).state == "needs_input"
+    assert len(events("task:needs_input", of=question["id"])) == 1
+
+    questions.answer_question(claim["task"]["id"], question["id"], "blue", by=world.max)
+    known = run.post(f"{path_of(claim)}/questions", json=ask)
+    assert (known.status_code, known.json["question"]["response"]) == (200, "blue")
+
+
+def test_an_answer_lets_the_waiting_run_go_on(world: World) -> None:
+    _agent, run, claim = start(world)
+    asked = run.post(f"{path_of(claim)}/questions", json={"question": "Which colour?"}).json["question"]
+
+    questions.answer_question(claim["task"]["id"], asked["id"], "blue", by=world.max)
+
+    reply = run.get(f"{path_of(claim)}/questions/{asked['id']}?wait=30")
+    assert (reply.json["question"]["status"], reply.json["question"]["response"]) == ("answered", "blue")
+    task = get(Task, claim["task"]["id"])
+    assert (task.state, task.phase) == ("in_progress", "working")
+
+
+def test_a_question_of_another_task_does_not_exist(world: World) -> None:
+    _agent, run, claim = start(world)
+    missing = run.get(f"{path_of(claim)}/questions/q-00000000-0000-7000-8000-000000000000")
+    assert missing.status_code == 404
+    assert run.get(f"{path_of(claim)}/questions/nonsense").status_code == 404
+
+
+def test_an_answer_after_the_run_left_queues_the_task_for_any_agent(world: World) -> None:
+    _agent, run, claim = start(world)
+    asked = run.post(f"{path_of(claim)}/questions", json={"question": "Which colour?"}).json["question"]
+    assert (
+        run.put(f"{path_of(claim)}/session", data=b"kept", content_type="application/octet-stream").status_code == 204
+    )
+    finished = run.post(f"{path_of(claim)}/finish", json={"outcome": "waiting", "summary": "asked"})
+    assert finished.json["run"]["outcome"] == "waiting"
+    assert get(Task, claim["task"]["id"]).state == "needs_input"
+
+    questions.answer_question(claim["task"]["id"], asked["id"], "blue", by=world.max)
+    other, _other_id = world.agent(podName="pod-2", slots=2)
+    # The first agent is free too: whoever gets it is given the session and the answer.
+    run_jobs(SCHEDULE_TASKS, PREPARE_RUN)
+    next_run = next(row for row in all_of(Run, Run.live_task_id.is_not(None)))
+    assert next_run.round == 1
+    taker = other if next_run.agent_id != claim_agent(claim) else _agent
+    again = taker.post("/api/runner/claim", json={}).json
+    assert again["hasSession"] is True
+    assert [item["kind"] for item in again["feedback"]] == ["answer"]
+    assert "blue" in again["feedback"][0]["body"]
+    successor = builders.client_with(world.app, again["run"]["token"])
+    assert successor.get(f"{path_of(again)}/session").data == b"kept"
+
+
+def test_a_session_is_bytes_up_to_a_limit(world: World) -> None:
+    _agent, run, claim = start(world)
+    path = f"{path_of(claim)}/session"
+    assert run.get(path).status_code == 404
+
+    archive = os.urandom(16 * 2**20)
+    assert run.put(path, data=archive, content_type="application/octet-stream").status_code == 204
+    reply = run.get(path)
+    assert (reply.content_type, reply.data) == ("application/octet-stream", archive)
+
+    assert run.put(path, data=archive + b"x", content_type="application/octet-stream").status_code == 413
+    assert run.put(path, data=b"{}", content_type="application/json").status_code == 415
+    assert run.get(path).data == archive
+
+
+def test_a_completed_run_is_to_be_proven_and_its_repeated_report_is_the_same_reply(world: World) -> None:
+    _agent, run, claim = start(world)
+    report = {"outcome": "completed", "commitSha": "b" * 40, "summary": "done"}
+
+    first = run.post(f"{path_of(claim)}/finish", json=report)
+
+    assert first.status_code == 200
+    assert (first.json["run"]["state"], first.json["run"]["commitSha"]) == ("ended", "b" * 40)
+    task = get(Task, claim["task"]["id"])
+    assert (task.state, task.phase) == ("in_progress", "verifying")
+    assert get(Agent, claim_agent(claim)).state == "idle"
+    assert run.post(f"{path_of(claim)}/finish", json=report).json == first.json
+    other = run.post(f"{path_of(claim)}/finish", json=report | {"summary": "else"})
+    assert other.status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"), [("failed", "failed"), ("cancelled", "backlog"), ("waiting", "in_progress")]
+)
+def test_a_run_that_did_not_complete_gives_its_task_back(world: World, outcome: str, state: str) -> None:
+    _agent, run, claim = start(world)
+    report = {"outcome": outcome, "summary": "stopped", "reason": "no way"}
+    assert run.post(f"{path_of(claim)}/finish", json=report).status_code == 200
+    assert get(Task, claim["task"]["id"]).state == state
+
+
+def test_a_run_can_not_call_itself_lost(world: World) -> None:
+    _agent, run, claim = start(world)
+    reply = run.post(f"{path_of(claim)}/finish", json={"outcome": "lost", "summary": ""})
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, "outcome")
+    short = run.post(f"{path_of(claim)}/finish", json={"outcome": "completed", "summary": "", "commitSha": "abc"})
+    assert (short.status_code, short.json["details"]["field"]) == (400, "commitSha")
+
+
+def test_after_the_end_every_report_is_a_409(world: World) -> None:
+    _agent, run, claim = start(world)
+    tasks.cancel_task(claim["task"]["id"], by=world.max)
+
+    path, usage = path_of(claim), {"inputTokens": 1, "outputTokens": 1, "cachedTokens": 0, "costUsd": 0}
+    replies = [
+        run.post(f"{path}/logs", json={"lines": [{"level": "info", "message": "late"}]}),
+        run.post(f"{path}/progress", json={"message": "late"}),
+        run.post(f"{path}/usage", json=usage),
+        run.post(f"{path}/questions", json={"question": "Late?"}),
+        run.put(f"{path}/session", data=b"late", content_type="application/octet-stream"),
+        run.get(f"{path}/session"),
+        run.post(f"{path}/finish", json={"outcome": "completed", "summary": "late"}),
+    ]
+    assert [reply.status_code for reply in replies] == [409] * len(replies)
+
+
+def test_a_heartbeat_is_told_to_drop_cancelled_and_unknown_runs(world: World) -> None:
+    agent, _run, claim = start(world)
+    run_id, unknown = claim["run"]["id"], "00000000-0000-7000-8000-000000000000"
+    assert agent.post("/api/runner/heartbeat", json={"runIds": [run_id]}).json["directives"] == []
+
+    tasks.cancel_task(claim["task"]["id"], by=world.max)
+
+    told = agent.post("/api/runner/heartbeat", json={"runIds": [run_id, unknown]}).json["directives"]
+    assert told == [{"runId": run_id, "do": "cancel"}, {"runId": unknown, "do": "cancel"}]
+
+
+def test_a_drained_agent_is_told_and_gets_nothing_new(world: World) -> None:
+    project = world.project(has_repository=True)
+    agent, agent_id = world.agent()
+    assert world.client.post(f"/api/agents/{agent_id}/drain").json["agent"]["status"] == "draining"
+    world.task(project)
+    run_jobs(SCHEDULE_TASKS, PREPARE_RUN)
+
+    assert agent.post("/api/runner/heartbeat", json={"runIds": []}).json["directives"] == [{"do": "drain"}]
+    assert agent.post("/api/runner/claim", json={}).status_code == 204
+
+
+def test_long_polls_answer_when_something_happens(world: World) -> None:
+    """By the runner's own client, over a real server: a claim, then a question answered, then one withdrawn."""
+    project = world.project(has_repository=True)
+    agent, agent_id = world.agent()
+    token = agent.environ_base["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
+    with served() as url, Wire(url) as wire, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: AgentApi(wire).claim(token))
+        task = world.task(project)
+        run_jobs(SCHEDULE_TASKS, PREPARE_RUN)
+        claim = waiting.result(60)
+        assert claim is not None
+        assert (claim["task"]["id"], get(Run, claim["run"]["id"]).agent_id) == (task.id, agent_id)
+
+        run = RunApi(url, claim["run"]["id"], RunToken(claim["run"]["token"]), Cancellation())
+        first = run.ask("Which colour?", None, ())
+        answered = pool.submit(lambda: run.read_question(first["id"], wait_seconds=30))
+        questions.answer_question(task.id, first["id"], "blue", by=world.max)
+        assert answered.result(60)["response"] == "blue"
+
+        second = run.ask("Which size?", None, ["S", "L"])
+        withdrawn = pool.submit(lambda: wire_read(url, claim, second["id"]))
+        tasks.cancel_task(task.id, by=world.max)
+        assert withdrawn.result(60) in {"withdrawn", "over"}
+    assert get(Question, second["id"]).state == "withdrawn"
+
+
+def wire_read(url: str, claim: dict[str, Any], question_id: str) -> str:
+    """The question's status after the poll; `over` where the run had ended before it was asked for."""
+    from_run = claim["run"]
+    with Wire(url) as wire:
+        try:
+            path = f"/runner/runs/{from_run['id']}/questions/{question_id}"
+            reply = wire.call_json("GET", path, token=from_run["token"], wait_seconds=30)
+        except RunOver:
+            return "over"
+    status: str = reply["question"]["status"]
+    return status
