@@ -1,0 +1,382 @@
+"""Tasks over HTTP: what may be written into one, the acts that move it, and what others get to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from common.models.project import Project
+from common.names import new_id, task_branch
+from common.providers.forge import Repository, local_forge
+from common.states import ProjectState, Role, TaskState
+from tests import builders
+from tests.providers.git_tree import WorkTree
+from tests.web.made import MISSING_ID, SHA, a_live_run, a_project, a_question, a_task, ready_task, set_state
+
+LISTED = {
+    "id", "projectId", "title", "description", "state", "priority", "assignedAgentId", "branchName", "prNumber",
+    "prUrl", "previewUrl", "createdAt", "phase", "round", "headSha", "labels",
+}  # fmt: skip
+
+WRONG: list[tuple[str, Any]] = [
+    ("projectId", None), ("projectId", 1), ("projectId", "x"), ("projectId", MISSING_ID), ("projectId", "../../etc"),
+    ("title", None), ("title", ""), ("title", "  "), ("title", "x" * 201), ("title", 5), ("title", "a\nb"),
+    ("title", "a\u202eb"), ("title", []),
+    ("description", None), ("description", 1), ("description", "x" * 100_001), ("description", "a\0"),
+    ("priority", "highest"), ("priority", 3), ("priority", None), ("priority", "High"),
+    ("labels", "ui"), ("labels", [1]), ("labels", ["x" * 51]), ("labels", [str(n) for n in range(21)]),
+    ("labels", ["a\u2066"]),
+    ("requiredCapabilities", {}), ("requiredCapabilities", [None]), ("requiredCapabilities", ["x" * 51]),
+    ("dependsOn", "x"), ("dependsOn", ["x"]), ("dependsOn", [MISSING_ID]),
+    ("driver", "no such/driver"), ("driver", "x" * 41), ("driver", 1), ("driver", "--help"),
+    ("limits", []), ("limits", {"maxTokens": "5"}), ("limits", {"more": 1}),
+]  # fmt: skip
+
+READ_ONLY = ("id", "state", "phase", "round", "assignedAgentId", "branchName", "headSha", "prNumber", "createdAt")
+
+
+@pytest.fixture
+def plain_maintainer(plain_app: Flask) -> FlaskClient:
+    return builders.client_of(plain_app, builders.a_user("max", Role.MAINTAINER))
+
+
+def test_a_task_is_written_read_and_listed(member: FlaskClient) -> None:
+    project = a_project("My Project")
+    earlier = a_task(project, "Earlier")
+    body = {
+        "projectId": project.id, "title": "Implement feature X", "description": "Detailed…", "priority": "high",
+        "labels": ["ui"], "requiredCapabilities": ["python"], "dependsOn": [earlier.id], "driver": "scripted",
+        "limits": {"maxMinutes": 5},
+    }  # fmt: skip
+
+    made = member.post("/api/tasks", json=body)
+
+    assert made.status_code == 201
+    task = made.json["task"]
+    assert {name: task[name] for name in body if name != "dependsOn"} == {
+        name: value for name, value in body.items() if name != "dependsOn"
+    }
+    assert (task["state"], task["phase"], task["round"], task["prNumber"]) == ("backlog", None, 1, None)
+    assert task["branchName"] == task_branch(task["id"], "Implement feature X")
+    read = member.get(f"/api/tasks/{task['id']}").json["task"]
+    assert {name: read[name] for name in task} == task
+    assert read["project"] == {"id": project.id, "name": "My Project", "giteaRepoUrl": project.repository_url}
+    assert read["dependsOn"] == [earlier.id]
+    assert [read[name] for name in ("questions", "runs", "deployments", "checks", "comments")] == [[]] * 5
+    listed = member.get("/api/tasks").json
+    assert (listed["total"], listed["limit"], listed["offset"]) == (2, 50, 0)
+    assert listed["tasks"][0] == {name: task[name] for name in LISTED}
+    timeline = member.get(f"/api/tasks/{task['id']}/events").json
+    assert [(event["event"], event["actor"]) for event in timeline["events"]] == [("task:created", "mia")]
+
+
+def test_lists_are_filtered_by_what_is_asked(member: FlaskClient) -> None:
+    shop, blog = a_project("Shop"), a_project("Blog")
+    a_task(shop, "Add a 100% discount")
+    urgent = a_task(blog, "Write about it", priority=4)
+    set_state(urgent, TaskState.IN_PROGRESS, assigned_agent_id="agent-0123456789ab")
+
+    def titles(**asked: str) -> list[str]:
+        return [task["title"] for task in member.get("/api/tasks", query_string=asked).json["tasks"]]
+
+    assert titles(projectId=shop.id) == titles(q="100%") == titles(state="backlog") == ["Add a 100% discount"]
+    assert titles(priority="urgent") == titles(assignedAgentId="agent-0123456789ab") == ["Write about it"]
+    assert titles(q="10%1") == titles(projectId=MISSING_ID) == []
+    for asked in ("state=done", "priority=1", "projectId=x", "assignedAgentId=x", "limit=201", "limit=0", "order=id"):
+        assert member.get(f"/api/tasks?{asked}").status_code == 400
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _value in WRONG}))
+def test_a_wrong_field_is_named(plain_member: FlaskClient, name: str) -> None:
+    project = a_project()
+
+    for value in [value for wrong, value in WRONG if wrong == name]:
+        reply = plain_member.post("/api/tasks", json={"projectId": project.id, "title": "Good", name: value})
+        assert reply.status_code == 400, (value, reply.json)
+        assert reply.json["details"]["field"].split(".")[0] == name
+    assert plain_member.get("/api/tasks").json["total"] == 0
+
+
+def test_what_is_required_read_only_or_unknown_is_named(plain_member: FlaskClient) -> None:
+    empty = plain_member.post("/api/tasks")
+    assert empty.json["errors"] == [{"field": name, "message": "Required"} for name in ("projectId", "title")]
+    for name in READ_ONLY:
+        reply = plain_member.post("/api/tasks", json={"projectId": new_id(), "title": "x", name: "backlog"})
+        assert (reply.status_code, reply.json["details"]) == (400, {"field": name, "message": "Read-only field"})
+    unknown = plain_member.post("/api/tasks", json={"projectId": new_id(), "title": "x", "colour": 1})
+    assert unknown.json["details"] == {"field": "colour", "message": "Unknown field"}
+
+
+def test_the_same_key_makes_one_task(member: FlaskClient) -> None:
+    body = {"projectId": a_project().id, "title": "Once"}
+    headers = {"Idempotency-Key": "once"}
+
+    first = member.post("/api/tasks", json=body, headers=headers)
+    second = member.post("/api/tasks", json=body, headers=headers)
+    other = member.post("/api/tasks", json={**body, "title": "Other"}, headers=headers)
+
+    assert (first.status_code, second.status_code, other.status_code) == (201, 201, 422)
+    assert first.data == second.data
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert member.get("/api/tasks").json["total"] == 1
+
+
+def test_a_task_is_changed_by_what_the_body_names(member: FlaskClient) -> None:
+    task = a_task(a_project())
+    changes = {"title": "New", "description": "d", "priority": "urgent", "notes": "n", "labels": ["a", "b"]}
+
+    reply = member.patch(f"/api/tasks/{task.id}", json=changes)
+
+    assert {name: reply.json["task"][name] for name in changes} == changes
+    assert reply.json["task"]["branchName"] == task.branch_name
+    for name in ("projectId", "driver", "dependsOn", "limits", "requiredCapabilities"):
+        assert member.patch(f"/api/tasks/{task.id}", json={name: None}).json["details"]["message"] == "Read-only field"
+
+
+def test_a_state_is_changed_by_the_act_that_leads_there(maintainer: FlaskClient) -> None:
+    project = a_project()
+    approved, rejected, cancelled, failed = [ready_task(project) for _ in range(4)]
+    set_state(failed, TaskState.FAILED)
+
+    def patch(task: Any, **body: Any) -> Any:
+        return maintainer.patch(f"/api/tasks/{task.id}", json=body).json["task"]["state"]
+
+    assert patch(approved, state="approved", notes="Looks good!") == "approved"
+    assert maintainer.get(f"/api/tasks/{approved.id}").json["task"]["approvedSha"] == SHA
+    assert patch(rejected, state="in_progress", notes="Needs tests") == "in_progress"
+    assert maintainer.get(f"/api/tasks/{rejected.id}").json["task"]["comments"][0]["body"] == "Needs tests"
+    assert patch(cancelled, state="cancelled") == "cancelled"
+    assert patch(failed, state="backlog") == "backlog"
+
+
+@pytest.mark.parametrize("present", TaskState)
+def test_what_no_person_may_do_is_a_conflict_that_names_the_present_state(
+    plain_maintainer: FlaskClient, present: TaskState
+) -> None:
+    task = a_task(a_project())
+    set_state(task, present, phase_="working" if present is TaskState.IN_PROGRESS else None, head_sha=SHA)
+    may = {present}
+    if present is TaskState.READY_TO_TEST:
+        may |= {TaskState.APPROVED, TaskState.IN_PROGRESS}
+    if present is TaskState.FAILED:
+        may.add(TaskState.BACKLOG)
+    if present in {TaskState.BACKLOG, TaskState.IN_PROGRESS, TaskState.NEEDS_INPUT, TaskState.READY_TO_TEST,
+                   TaskState.APPROVED}:  # fmt: skip
+        may.add(TaskState.CANCELLED)
+
+    for wanted in set(TaskState) - may:
+        reply = plain_maintainer.patch(f"/api/tasks/{task.id}", json={"state": str(wanted)})
+        assert (reply.status_code, reply.json["error"]) == (409, "Conflict"), wanted
+        assert reply.json["details"]["field"] == "state"
+        assert f" is {present}" in reply.json["details"]["message"]
+    assert plain_maintainer.get(f"/api/tasks/{task.id}").json["task"]["state"] == present
+
+
+def test_an_answer_lets_the_task_go_on(member: FlaskClient) -> None:
+    task = a_task(a_project())
+    question = a_question(task)
+    path = f"/api/tasks/{task.id}/respond"
+
+    reply = member.post(path, json={"questionId": question.id, "response": "Use JWT"})
+
+    assert reply.status_code == 200
+    assert reply.json["success"] is True
+    assert set(reply.json["question"]) == {"id", "status", "respondedAt"}
+    assert (reply.json["question"]["id"], reply.json["question"]["status"]) == (question.id, "answered")
+    read = member.get(f"/api/tasks/{task.id}").json["task"]
+    assert (read["state"], read["phase"]) == ("in_progress", "queued")
+    assert read["questions"][0]["response"] == "Use JWT"
+    again = member.post(path, json={"questionId": question.id, "response": "Other"})
+    assert (again.status_code, again.json["details"]["field"]) == (409, "questionId")
+    elsewhere = member.post(path, json={"questionId": f"q-{MISSING_ID}", "response": "x"})
+    assert elsewhere.status_code == 404
+    for body in ({}, {"questionId": question.id, "response": " "}, {"questionId": "x", "response": "x"}):
+        assert member.post(path, json=body).status_code == 400
+
+
+def test_an_open_question_has_no_answer_yet(member: FlaskClient) -> None:
+    question = a_question(a_task(a_project()))
+
+    shown = member.get(f"/api/tasks/{question.task_id}").json["task"]["questions"][0]
+
+    assert set(shown) == {"id", "question", "context", "options", "askedAt", "status"}
+    assert shown["status"] == "pending"
+
+
+def test_an_approval_holds_for_the_commit_that_was_looked_at(maintainer: FlaskClient) -> None:
+    task = ready_task(a_project())
+    path = f"/api/tasks/{task.id}/approve"
+
+    assert maintainer.post(path, json={"commitSha": "short"}).status_code == 400
+    moved = maintainer.post(path, json={"commitSha": "b" * 40})
+    good = maintainer.post(path, json={"commitSha": SHA})
+    again = maintainer.post(path)
+
+    assert (moved.status_code, moved.json["details"]["field"]) == (409, "commitSha")
+    assert (good.json["task"]["state"], good.json["task"]["approvedSha"]) == ("approved", SHA)
+    assert (again.status_code, " is approved" in again.json["details"]["message"]) == (409, True)
+
+
+def test_whoever_wrote_a_task_may_not_approve_it_where_that_is_asked(app: Flask) -> None:
+    user = builders.a_user("max", Role.MAINTAINER)
+    task = ready_task(a_project(separate_approver=True), by=builders.caller_of(user))
+    other = builders.client_of(app, builders.a_user("mel", Role.MAINTAINER))
+
+    assert builders.client_of(app, user).post(f"/api/tasks/{task.id}/approve").status_code == 403
+    assert other.post(f"/api/tasks/{task.id}/approve").status_code == 200
+
+
+def test_a_rejection_carries_its_comments(maintainer: FlaskClient) -> None:
+    task = ready_task(a_project())
+    path = f"/api/tasks/{task.id}/reject"
+    for body in (
+        {}, {"reason": ""}, {"reason": "x", "comments": [{"path": "a"}]}, {"reason": "x", "comments": [{"body": " "}]},
+        {"reason": "x", "comments": [{"body": "b", "line": 3}]}, {"reason": "x", "comments": {}},
+        {"reason": "x", "comments": [{"body": "b", "path": "a", "line": 0}]},
+    ):  # fmt: skip
+        assert maintainer.post(path, json=body).status_code == 400, body
+
+    reply = maintainer.post(
+        path, json={"reason": "Needs more tests", "comments": [{"path": "a.py", "line": 3, "body": "Why?"}]}
+    )
+
+    assert (reply.json["task"]["state"], reply.json["task"]["round"]) == ("in_progress", 2)
+    comments = maintainer.get(f"/api/tasks/{task.id}").json["task"]["comments"]
+    assert [(one["kind"], one["body"], one["path"], one["line"]) for one in comments] == [
+        ("rejection", "Needs more tests", None, None), ("comment", "Why?", "a.py", 3)
+    ]  # fmt: skip
+    assert comments[1]["parentId"] == comments[0]["id"]
+    assert comments[0]["deliveredAt"] is None
+
+
+def test_a_task_is_cancelled_retried_and_remarked_on(member: FlaskClient) -> None:
+    project = a_project()
+    task, failed = a_task(project), a_task(project)
+    set_state(failed, TaskState.FAILED)
+
+    remark = member.post(f"/api/tasks/{task.id}/comments", json={"body": "Mind the time zone"})
+    assert (remark.status_code, remark.json["comment"]["author"]) == (201, "mia")
+    assert member.post(f"/api/tasks/{task.id}/retry").status_code == 409
+    assert member.post(f"/api/tasks/{task.id}/cancel").json["task"]["state"] == "cancelled"
+    assert member.post(f"/api/tasks/{task.id}/cancel").status_code == 409
+    assert member.post(f"/api/tasks/{failed.id}/retry").json["task"]["state"] == "backlog"
+
+
+ACTS: list[tuple[str, str, Any, Role]] = [
+    ("GET", "", None, Role.VIEWER),
+    ("GET", "/diff", None, Role.VIEWER),
+    ("GET", "/events", None, Role.VIEWER),
+    ("PATCH", "", {"notes": "x"}, Role.MEMBER),
+    ("POST", "/comments", {"body": "x"}, Role.MEMBER),
+    ("POST", "/respond", {"questionId": f"q-{MISSING_ID}", "response": "x"}, Role.MEMBER),
+    ("POST", "/retry", None, Role.MEMBER),
+    ("POST", "/approve", None, Role.MAINTAINER),
+    ("POST", "/reject", {"reason": "x"}, Role.MAINTAINER),
+    ("POST", "/cancel", None, Role.MEMBER),
+]
+
+
+def test_a_task_of_a_foreign_project_does_not_exist(app: Flask) -> None:
+    task = a_task(a_project(is_restricted=True))
+    run = a_live_run(task)
+    stranger = builders.client_of(app, builders.a_user("sam", Role.MAINTAINER))
+
+    for method, tail, body, _role in ACTS:
+        foreign = stranger.open(f"/api/tasks/{task.id}{tail}", method=method, json=body)
+        missing = stranger.open(f"/api/tasks/{MISSING_ID}{tail}", method=method, json=body)
+        assert (foreign.status_code, foreign.data) == (404, b'{"error":"Resource not found"}'), tail
+        assert (missing.status_code, missing.data) == (foreign.status_code, foreign.data)
+    for tail in ("", "/transcript"):
+        assert stranger.get(f"/api/runs/{run.id}{tail}").data == stranger.get(f"/api/runs/{MISSING_ID}{tail}").data
+    assert stranger.get("/api/tasks").json["total"] == 0
+    body = {"projectId": task.project_id, "title": "x"}
+    there, nowhere = (
+        stranger.post("/api/tasks", json={**body, "projectId": at}) for at in (task.project_id, MISSING_ID)
+    )
+    assert (there.status_code, there.data) == (nowhere.status_code, nowhere.data)
+
+
+@pytest.mark.parametrize(("method", "tail", "body", "least"), ACTS)
+def test_who_may_do_what(plain_app: Flask, method: str, tail: str, body: Any, least: Role) -> None:
+    task = a_task(a_project())
+    refused = {
+        role
+        for role in Role
+        if builders.client_of(plain_app, builders.a_user(f"user-{role.label}", role))
+        .open(f"/api/tasks/{task.id}{tail}", method=method, json=body)
+        .status_code
+        == 403
+    }
+
+    assert refused == {role for role in Role if role < least}
+    assert plain_app.test_client().open(f"/api/tasks/{task.id}{tail}", method=method).status_code == 401
+
+
+def test_a_viewer_writes_no_task(viewer: FlaskClient) -> None:
+    assert viewer.post("/api/tasks", json={"projectId": a_project().id, "title": "x"}).status_code == 403
+
+
+def test_a_project_that_goes_takes_no_task(member: FlaskClient) -> None:
+    project = a_project()
+    set_state(project, ProjectState.DELETING)
+
+    reply = member.post("/api/tasks", json={"projectId": project.id, "title": "x"})
+
+    assert (reply.status_code, "deleting" in reply.json["details"]["message"]) == (409, True)
+
+
+def test_a_run_is_read_with_what_its_agent_wrote(member: FlaskClient) -> None:
+    task = a_task(a_project())
+    run = a_live_run(task)
+
+    read = member.get(f"/api/runs/{run.id}").json["run"]
+
+    assert (read["taskId"], read["state"], read["outcome"], read["usage"]) == (task.id, "running", None, {})
+    assert member.get(f"/api/runs/{run.id}/transcript").json == {"entries": [], "next": 0, "live": True}
+    assert member.get(f"/api/runs/{run.id}/transcript?after=x").status_code == 400
+    assert member.get(f"/api/tasks/{task.id}").json["task"]["runs"] == [read]
+
+
+@pytest.fixture
+def forge_of_app(plain_app: Flask) -> Iterator[None]:
+    """The local forge, on this test's data."""
+    local_forge.cache_clear()
+    yield
+    local_forge.cache_clear()
+
+
+def _repository(project: Project) -> Path:
+    where = Repository(project.repository_owner, project.slug, project.id)
+    local_forge().ensure_repository(where, default_branch="main", description="", import_url=None)
+    return local_forge().repository_path(where)
+
+
+@pytest.mark.usefixtures("forge_of_app")
+def test_a_diff_is_what_the_branch_changes(plain_member: FlaskClient, tmp_path: Path) -> None:
+    project = a_project()
+    task = a_task(project)
+    path = f"/api/tasks/{task.id}/diff"
+    nothing = {"baseSha": None, "headSha": None, "files": [], "patch": "", "truncated": False}
+    assert plain_member.get(path).json == nothing
+    tree = WorkTree(tmp_path / "tree", str(_repository(project)))
+    assert plain_member.get(path).json == nothing
+    base = tree.commit({"a.txt": "one\n"}, on="main")
+    first = tree.commit({"a.txt": "two\n", "b.txt": "new\n"}, on=task.branch_name)
+    tree.push("main", task.branch_name)
+
+    diff = plain_member.get(path).json
+
+    assert (diff["baseSha"], diff["headSha"], diff["truncated"]) == (base, first, False)
+    assert [(file["path"], file["status"], file["additions"]) for file in diff["files"]] == [
+        ("a.txt", "modified", 1), ("b.txt", "added", 1)
+    ]  # fmt: skip
+    assert "+two\n" in diff["patch"]
+    tree.commit({"c.txt": "later\n"}, on=task.branch_name)
+    tree.push(task.branch_name)
+    set_state(task, TaskState.READY_TO_TEST, head_sha=first)
+    assert plain_member.get(path).json["headSha"] == first
