@@ -1,0 +1,207 @@
+"""Real git against the real app: who may clone and push what, and what a push sets going."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from werkzeug.serving import make_server
+
+from common import jobs
+from common.models.journal import Job
+from common.models.project import Project
+from common.providers.forge import Repository, local_forge
+from common.services.projects import put_member
+from common.states import Role, TaskState
+from common.transaction import snapshot
+from tests import builders
+from tests.providers.git_tree import WorkTree, git
+from tests.web.made import a_live_run, a_project, a_task, end, set_state, somebody
+
+PATIENCE_SECONDS = 20
+
+
+class Shop:
+    """A project with its repository, and the server that gives it out."""
+
+    def __init__(self, port: int, project: Project) -> None:
+        self.port, self.project = port, project
+        self.where = Repository(project.repository_owner, project.slug, project.id)
+        local_forge().ensure_repository(self.where, default_branch="main", description="", import_url=None)
+
+    def url(self, password: str | None, username: str = "anyone", name: str = "shop.git") -> str:
+        login = "" if password is None else f"{username}:{quote(password)}@"
+        return f"http://{login}127.0.0.1:{self.port}/git/aiworker/{name}"
+
+    def head(self, branch: str) -> str | None:
+        return local_forge().read_head(self.where, branch)
+
+    def watch_jobs(self) -> int:
+        """How often the project was to be looked at."""
+        query = select(Job).where(Job.kind == jobs.WATCH_REPOSITORY.name, Job.subject_id == self.project.id)
+        with snapshot() as read:
+            return sum(job.generation for job in read.all(query))
+
+
+@pytest.fixture
+def shop(plain_app: Flask) -> Iterator[Shop]:
+    local_forge.cache_clear()
+    server = make_server("127.0.0.1", 0, plain_app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield Shop(server.server_port, a_project())
+    finally:
+        server.shutdown()
+        thread.join(PATIENCE_SECONDS)
+        server.server_close()
+        local_forge.cache_clear()
+
+
+def _token(username: str, role: Role) -> str:
+    return builders.a_token(builders.a_user(username, role))
+
+
+def _refused(url: str, *arguments: str, at: Path | None = None) -> str:
+    """What git says when it is refused."""
+    return git(*arguments, url, at=at, accept=(128,))
+
+
+def test_a_viewer_clones_and_does_not_push(shop: Shop, tmp_path: Path) -> None:
+    url = shop.url(_token("vic", Role.VIEWER))
+    tree = WorkTree(tmp_path / "tree", url)
+    tree.commit({"a.txt": "x"}, on="main")
+
+    said = tree.push("main", accept=(128,))
+
+    assert "403" in said
+    assert git("ls-remote", url.replace("shop.git", "shop"), "refs/heads/main").startswith(shop.head("main") or "-")
+    assert shop.watch_jobs() == 0
+
+
+def test_a_member_does_not_push_and_a_maintainer_does(shop: Shop, tmp_path: Path) -> None:
+    tree = WorkTree(tmp_path / "tree", shop.url(_token("mia", Role.MEMBER)))
+    pushed = tree.commit({"a.txt": "x"}, on="feature")
+    assert "403" in tree.push("feature", accept=(128,))
+
+    tree.push("feature", to=shop.url(_token("max", Role.MAINTAINER)))
+
+    assert shop.head("feature") == pushed
+
+
+def test_a_push_has_the_project_looked_at(shop: Shop, tmp_path: Path) -> None:
+    tree = WorkTree(tmp_path / "tree", shop.url(_token("max", Role.MAINTAINER)))
+    tree.commit({"a.txt": "x"}, on="feature")
+    assert shop.watch_jobs() == 0
+
+    tree.push("feature")
+
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while shop.watch_jobs() != 1:
+        assert time.monotonic() < deadline, "the push rang nothing"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("branch", ["staging", "release/sprint-1"])
+def test_nobody_pushes_a_branch_of_the_platform(shop: Shop, tmp_path: Path, branch: str) -> None:
+    tree = WorkTree(tmp_path / "tree", shop.url(_token("ada", Role.ADMIN)))
+    tree.commit({"a.txt": "x"}, on=branch)
+
+    said = tree.push(branch, accept=(1,))
+
+    assert "hidden ref" in said
+    assert shop.head(branch) is None
+
+
+def test_a_run_pushes_its_one_branch_while_it_lives(shop: Shop, tmp_path: Path) -> None:
+    task = a_task(shop.project)
+    set_state(task, TaskState.IN_PROGRESS, phase_="working")
+    run = a_live_run(task)
+    local_forge().ensure_branch(shop.where, task.branch_name, at=shop.head("main") or "")
+    credential = local_forge().ensure_credential(shop.where, branch=task.branch_name, run_id=run.id)
+    url = shop.url(credential.password, credential.username)
+    tree = WorkTree(tmp_path / "tree", url)
+    done = tree.commit({"a.txt": "x"}, on=task.branch_name, start=f"origin/{task.branch_name}")
+    before = shop.head("main")
+
+    tree.push(task.branch_name)
+    refused = tree.push(f"{task.branch_name}:main", accept=(1,))
+    end(run)
+
+    assert shop.head(task.branch_name) == done
+    assert shop.head("main") == before
+    assert "hidden ref" in refused
+    assert "Authentication failed" in _refused(url, "ls-remote")
+
+
+def test_who_is_nobody_is_asked_for_a_password_wherever_they_knock(shop: Shop) -> None:
+    builders.a_user("ada", Role.ADMIN)
+    task = a_task(shop.project)
+    run = a_live_run(task)
+    credential = local_forge().ensure_credential(shop.where, branch=task.branch_name, run_id=run.id)
+    for password, username in (
+        (None, ""), ("wrong", "ada"), ("aiw_wrong", "ada"), ("wrong", f"run-{run.id}"), (credential.password, "run-x"),
+        (builders.PASSWORD, "ada"),
+    ):  # fmt: skip
+        for name in ("shop.git", "no-such.git"):
+            said = _refused(shop.url(password, username, name), "ls-remote")
+            assert "Authentication failed" in said or "could not read Username" in said
+
+
+def test_a_foreign_repository_does_not_exist(shop: Shop, plain_app: Flask) -> None:
+    hidden = a_project("Hidden", is_restricted=True)
+    Shop(shop.port, hidden)
+    member = builders.a_user("mia", Role.MEMBER)
+    token = builders.a_token(member)
+    answers = [
+        plain_app.test_client().get(
+            f"/git/{place}/info/refs?service={service}", auth=("x", token)
+        )
+        for place in ("aiworker/hidden", "aiworker/no-such", "other/shop", "aiworker/..", "aiworker/%2e%2e")
+        for service in ("git-upload-pack", "git-receive-pack")
+    ]  # fmt: skip
+    assert {answer.status_code for answer in answers} == {404}
+    assert len({answer.data for answer in answers[:6]}) == 1
+
+    put_member(hidden.id, member.id, Role.MEMBER, by=somebody())
+
+    assert git("ls-remote", shop.url(token, name="hidden.git"), "refs/heads/main")
+
+
+def test_nobody_is_told_what_is_missing_but_a_password(plain_app: Flask) -> None:
+    reply = plain_app.test_client().get("/git/aiworker/shop.git/info/refs?service=git-upload-pack")
+
+    assert reply.status_code == 401
+    assert reply.headers["WWW-Authenticate"].startswith("Basic ")
+
+
+def test_a_larger_push_than_a_json_body_may_be_passes(shop: Shop, tmp_path: Path) -> None:
+    tree = WorkTree(tmp_path / "tree", shop.url(_token("max", Role.MAINTAINER)))
+    noise = os.urandom(3_000_000)
+    pushed = tree.commit({"noise.bin": noise}, on="feature")
+
+    tree.push("feature")
+
+    assert shop.head("feature") == pushed
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("/git/aiworker/shop", "/#/repositories/aiworker/shop"),
+        ("/git/aiworker/shop.git", "/#/repositories/aiworker/shop"),
+        ("/git/aiworker/no-such/pulls/7", "/#/repositories/aiworker/no-such/pulls/7"),
+    ],
+)
+def test_a_browser_is_led_to_the_page_whatever_is_there(plain_app: Flask, path: str, place: str) -> None:
+    reply: Any = plain_app.test_client().get(path)
+
+    assert (reply.status_code, reply.headers["Location"]) == (302, place)
