@@ -92,6 +92,10 @@ class World:
         self.users: dict[str, User] = {}
         self.client = self.client_of(self.max.username, Role.MAINTAINER, self.max)
 
+    def app_client(self) -> FlaskClient:
+        """Another client in max's name: one is not for several threads."""
+        return builders.client_with(self.app, self.client.environ_base["HTTP_AUTHORIZATION"].removeprefix("Bearer "))
+
     def client_of(self, name: str, role: Role, caller: Caller | None = None) -> FlaskClient:
         user = builders.a_user(name, role) if caller is None else get(User, caller.user_id)
         self.users[name] = user
