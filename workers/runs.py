@@ -5,9 +5,9 @@ from __future__ import annotations
 from common import jobs
 from common.errors import ProviderRefused
 from common.providers.forge import forge
-from common.providers.runtime import CheckPhase, CheckState, runtime
+from common.providers.runtime import CheckPhase, runtime
 from common.services import publishing, scheduling, verification
-from common.services.verification import CheckResult
+from common.services.verification import CheckResult, ProofPlan
 from workers.job import Claimed, job
 from workers.outside import app, check, repository, run_check, space
 from workers.proof import examine
@@ -56,27 +56,24 @@ def verify_run(job: Claimed) -> None:
     if plan is None:
         return
     results = examine(forge(), repository(plan.place), plan)
-    if results[-1].status == "failed" or plan.claimed_sha is None:
-        verification.record_refused(job.lease, results)
-        return
-    if plan.test_command is None:
-        skipped = CheckResult("tests", "skipped", "The project names no tests.")
-        verification.record_proven(job.lease, [*results, skipped], commit_sha=plan.claimed_sha)
-        return
-    command = check(forge(), plan.place, plan.run_id, plan.claimed_sha, plan.test_command, plan.env)
-    tested = run_check(runtime(), command)
-    results.append(_tests(tested))
-    if tested.phase is CheckPhase.RUNNING:
+    if results[-1].status != "failed":
+        results.append(_tests(plan))
+    if results[-1].status == "running":
         verification.record_checks(job.lease, results, after_seconds=LOOK_AGAIN_SECONDS)
-    elif tested.phase is CheckPhase.FAILED:
+        return
+    if results[-1].status == "failed":
         verification.record_refused(job.lease, results)
     else:
-        verification.record_proven(job.lease, results, commit_sha=plan.claimed_sha)
-    if tested.phase is not CheckPhase.RUNNING:
-        runtime().delete_check(space(plan.place), plan.run_id)
+        verification.record_proven(job.lease, results)
+    runtime().delete_check(space(plan.place), plan.run_id)
 
 
-def _tests(state: CheckState) -> CheckResult:
+def _tests(plan: ProofPlan) -> CheckResult:
+    """The project's own tests on exactly the claimed commit, begun if they have not been."""
+    if plan.test_command is None or plan.claimed_sha is None:
+        return CheckResult("tests", "skipped", "The project names no tests.")
+    command = check(forge(), plan.place, plan.run_id, plan.claimed_sha, plan.test_command, plan.env)
+    state = run_check(runtime(), command)
     if state.phase is CheckPhase.RUNNING:
         return CheckResult("tests", "running", "The tests run.")
     if state.phase is CheckPhase.PASSED:

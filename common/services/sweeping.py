@@ -8,6 +8,7 @@ from sqlalchemy import delete, select
 
 from common import jobs
 from common.models.journal import Job, Mark
+from common.services.accounts import purge_logins
 from common.services.agents import forget_agents
 from common.services.events import purge_events
 from common.services.idempotency import purge_idempotency_keys
@@ -39,6 +40,7 @@ def sweep_old() -> None:
     if _purge_is_due():
         purge_events()
         purge_idempotency_keys()
+        purge_logins()
         purge_transcripts()
         purge_jobs()
         forget_agents()

@@ -155,12 +155,12 @@ def record_checks(tx: Transaction, lease: Lease, results: Sequence[CheckResult],
 
 
 @transactional
-def record_proven(tx: Transaction, lease: Lease, results: Sequence[CheckResult], *, commit_sha: str) -> None:
-    """The commit is proven: its pull request and preview come next."""
+def record_proven(tx: Transaction, lease: Lease, results: Sequence[CheckResult]) -> None:
+    """The claimed commit is proven: its pull request and preview come next."""
     task = _verifying(tx, lease)
     if task is not None:
         _store(tx, task, lease.subject_id, results)
-        task.head_sha, task.updated_at = commit_sha, tx.now()
+        task.head_sha, task.updated_at = tx.get(Run, lease.subject_id).claimed_sha, tx.now()
         record_update(tx, task, "checks", "head_sha")
         tx.enqueue(jobs.PUBLISH_TASK, task.id, project_id=task.project_id)
     tx.finish(lease)
