@@ -1,0 +1,129 @@
+"""What a transaction promises: events without gap in the order of commits, one live job, locks in one order."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import func, select
+
+from common import database, jobs
+from common.errors import Busy, NotFound
+from common.events import TaskCreated
+from common.models import Base, EventRow, Feed, Job, Project, Task
+from common.transaction import Transaction, snapshot, transactional
+
+ROOT = Path(__file__).parents[2]
+
+
+@transactional
+def _record(tx: Transaction, feed: str, name: str) -> str:
+    tx.record(TaskCreated(feed=feed, task_id=name, project_id=feed, title=name))
+    return tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+
+
+def _events(feed: str) -> list[EventRow]:
+    with snapshot() as read:
+        return list(read.all(select(EventRow).where(EventRow.feed_id == feed).order_by(EventRow.seq)))
+
+
+def test_the_migrations_make_what_the_models_say(on_database: str) -> None:
+    with database.engine().connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+    # MariaDB has no JSON type of its own, and every foreign key makes an index there.
+    assert [row for row in differences if row[0] not in {"remove_index"}] == []
+
+
+def test_many_threads_leave_no_gap_in_a_feed(on_database: str) -> None:
+    threads = [
+        threading.Thread(target=lambda number=number: [_record("p", f"{number}-{step}") for step in range(20)])
+        for number in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rows = _events("p")
+    assert [row.seq for row in rows] == list(range(1, 161))
+    assert len({row.data for row in rows}) == 160
+    with snapshot() as read:
+        live = read.all(select(Job))
+    assert [(job.state, job.generation) for job in live] == [("queued", 160)]
+
+
+def test_many_processes_leave_no_gap_in_a_feed(on_database: str) -> None:
+    program = (
+        "from tests.common.test_transaction import _record\n"
+        "for step in range(20): _record('p', str(step))\n"
+        "_record('q', 'last')\n"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", program], cwd=ROOT) for _ in range(4)]
+    assert [process.wait(60) for process in processes] == [0, 0, 0, 0]
+    assert [row.seq for row in _events("p")] == list(range(1, 81))
+    assert [row.seq for row in _events("q")] == [1, 2, 3, 4]
+
+
+def test_what_raises_leaves_nothing(on_database: str) -> None:
+    @transactional
+    def fail(tx: Transaction) -> None:
+        _record("p", "inner")
+        tx.session.flush()
+        raise NotFound("no")
+
+    with pytest.raises(NotFound):
+        fail()
+    assert _events("p") == []
+    with snapshot() as read:
+        assert read.session.execute(select(func.count()).select_from(Job)).scalar_one() == 0
+
+
+def test_an_inner_function_joins_the_open_transaction(on_database: str) -> None:
+    @transactional
+    def outer(tx: Transaction) -> None:
+        _record("p", "one")
+        _record("p", "two")
+        with snapshot() as read:
+            assert read.find(select(Feed)) is None, "feeds are raised at commit"
+
+    outer()
+    assert [row.seq for row in _events("p")] == [1, 2]
+
+
+def test_locks_out_of_order_are_a_bug(on_database: str) -> None:
+    @transactional
+    def wrong(tx: Transaction) -> None:
+        tx.lock_all(Task, ["t"])
+        tx.lock_all(Project, ["p"])
+
+    with pytest.raises(RuntimeError, match="later in the order"):
+        wrong()
+
+
+def test_another_process_holding_sqlite_is_waited_for(
+    use_database: object, sqlite_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_database(sqlite_database_url)  # type: ignore[operator]
+    monkeypatch.setattr(database, "WRITE_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("common.transaction.TRIES", 1)
+    path = sqlite_database_url.removeprefix("sqlite:///")
+    holder = (
+        "import sqlite3, sys\n"
+        f"connection = sqlite3.connect({path!r}, isolation_level=None)\n"
+        "connection.execute('BEGIN EXCLUSIVE')\n"
+        "print('held', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(Busy):
+            _record("p", "x")
+        process.communicate("")
+    assert _record("p", "x")
