@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from common.errors import ProviderUnavailable
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 LOOK_SECONDS = 5.0
 
 
-def look(read: Callable[[], T], what: str, *, seconds: float = LOOK_SECONDS) -> T:
+def look(read: Callable[[], T], what: str) -> T:
     """What `read` returns or raises. ProviderUnavailable (503) where it takes longer; `what` names it in the log."""
     found: list[T] = []
     raised: list[BaseException] = []
@@ -27,11 +27,11 @@ def look(read: Callable[[], T], what: str, *, seconds: float = LOOK_SECONDS) -> 
         except BaseException as error:  # noqa: BLE001 (raised again below, in the thread of whoever asked)
             raised.append(error)
 
-    thread: Any = threading.Thread(target=run, name=f"look at {what}", daemon=True)
+    thread = threading.Thread(target=run, name=f"look at {what}", daemon=True)
     thread.start()
-    thread.join(seconds)
+    thread.join(LOOK_SECONDS)
     if raised:
         raise raised[0]
     if not found:
-        raise ProviderUnavailable(f"{what} could not be read within {seconds:g} s")
+        raise ProviderUnavailable(f"{what} could not be read within {LOOK_SECONDS:g} s")
     return found[0]

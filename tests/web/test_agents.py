@@ -1,0 +1,154 @@
+"""Agents as people see them at the API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from common.models import Agent, Project
+from common.states import Role
+from tests.web.world import World, forget_providers, put
+
+MISSING = "agent-000000000000"
+
+
+@pytest.fixture
+def world(app: Flask) -> Iterator[World]:
+    yield World(app)
+    forget_providers()
+
+
+def test_an_agent_is_listed_as_the_founding_document_shows(world: World) -> None:
+    _client, agent_id = world.agent(podName="claude-agent-abc123", capabilities=["javascript", "react", "node"])
+
+    listed = world.client.get("/api/agents").json
+
+    assert listed["total"] == 1
+    (agent,) = listed["agents"]
+    assert agent.pop("lastHeartbeat").endswith("Z")
+    assert agent == {
+        "id": agent_id,
+        "podName": "claude-agent-abc123",
+        "status": "idle",
+        "currentTaskId": None,
+        "capabilities": ["javascript", "react", "node"],
+        "tasksCompleted": 0,
+        "driver": "scripted",
+        "version": "1.0",
+        "slots": 1,
+    }
+
+
+def test_a_busy_agent_names_its_task_to_those_who_may_see_it(world: World) -> None:
+    project = world.project(has_repository=True)
+    task = world.task(project)
+    agent, agent_id = world.agent()
+    run, claim = world.claim(agent)
+    path = f"/api/runner/runs/{claim['run']['id']}"
+    run.post(f"{path}/logs", json={"lines": [{"level": "info", "message": "reading"}]})
+    viewer, admin = world.client_of("vic", Role.VIEWER), world.client_of("ada", Role.ADMIN)
+
+    shown = viewer.get(f"/api/agents/{agent_id}").json["agent"]
+    assert (shown["status"], shown["currentTaskId"]) == ("busy", task.id)
+    assert [line["message"] for line in shown["logs"]] == ["reading"]
+
+    put(Project, project.id, is_restricted=True)
+    hidden = viewer.get(f"/api/agents/{agent_id}").json["agent"]
+    assert (hidden["status"], hidden["currentTaskId"], hidden["logs"]) == ("busy", None, [])
+    assert viewer.get("/api/agents").json["agents"][0]["currentTaskId"] is None
+    assert viewer.get(f"/api/agents/{agent_id}/logs").json == {"logs": []}
+    assert admin.get(f"/api/agents/{agent_id}").json["agent"]["currentTaskId"] == task.id
+
+    run.post(f"{path}/finish", json={"outcome": "completed", "summary": "done", "commitSha": "b" * 40})
+    done = admin.get(f"/api/agents/{agent_id}").json["agent"]
+    assert (done["status"], done["currentTaskId"], done["tasksCompleted"]) == ("idle", None, 1)
+
+
+def test_logs_are_the_newest_oldest_first_and_by_level(world: World) -> None:
+    world.task(world.project(has_repository=True))
+    agent, agent_id = world.agent()
+    run, claim = world.claim(agent)
+    lines = [{"level": "error" if n % 50 == 0 else "debug", "message": str(n)} for n in range(150)]
+    run.post(f"/api/runner/runs/{claim['run']['id']}/logs", json={"lines": lines})
+
+    def messages(query: str = "") -> list[str]:
+        return [line["message"] for line in world.client.get(f"/api/agents/{agent_id}/logs{query}").json["logs"]]
+
+    assert messages() == [str(n) for n in range(50, 150)]
+    assert messages("?limit=2") == ["148", "149"]
+    assert messages("?level=error") == ["0", "50", "100"]
+    assert messages("?level=warn") == []
+    for wrong in ("limit=0", "limit=many", "level=loud", "tail=1"):
+        assert world.client.get(f"/api/agents/{agent_id}/logs?{wrong}").status_code == 400
+
+
+def test_draining_twice_is_draining(world: World) -> None:
+    _client, agent_id = world.agent()
+    for _ in "ab":
+        reply = world.client.post(f"/api/agents/{agent_id}/drain", json={})
+        assert (reply.status_code, reply.json["agent"]["status"]) == (200, "draining")
+
+
+def test_an_agent_at_work_is_removed_only_after_its_run(world: World) -> None:
+    world.task(world.project(has_repository=True))
+    agent, agent_id = world.agent()
+    run, claim = world.claim(agent)
+    admin = world.client_of("ada", Role.ADMIN)
+
+    refused = admin.delete(f"/api/agents/{agent_id}")
+    assert (refused.status_code, "is busy" in refused.json["details"]["message"]) == (409, True)
+
+    report = {"outcome": "cancelled", "summary": "stopped"}
+    assert run.post(f"/api/runner/runs/{claim['run']['id']}/finish", json=report).status_code == 200
+    removed = admin.delete(f"/api/agents/{agent_id}")
+    assert (removed.status_code, removed.data) == (204, b"")
+    assert admin.delete(f"/api/agents/{agent_id}").status_code == 404
+    assert agent.post("/api/runner/heartbeat", json={"runIds": []}).status_code == 401
+
+
+def test_an_agent_in_error_can_not_be_drained(world: World) -> None:
+    _client, agent_id = world.agent()
+    put(Agent, agent_id, state_="error")
+    reply = world.client.post(f"/api/agents/{agent_id}/drain", json={})
+    assert (reply.status_code, "is error" in reply.json["details"]["message"]) == (409, True)
+
+
+@pytest.mark.parametrize(
+    ("role", "reads", "drains", "removes"),
+    [
+        (None, 401, 401, 401),
+        (Role.VIEWER, 200, 403, 403),
+        (Role.MEMBER, 200, 403, 403),
+        (Role.MAINTAINER, 200, 200, 403),
+        (Role.ADMIN, 200, 200, 204),
+    ],
+)
+def test_everybody_reads_maintainers_drain_and_administrators_remove(
+    world: World, role: Role | None, reads: int, drains: int, removes: int
+) -> None:
+    _client, agent_id = world.agent()
+    client = world.app.test_client() if role is None else world.client_of("somebody", role)
+    for path in ("/api/agents", f"/api/agents/{agent_id}", f"/api/agents/{agent_id}/logs"):
+        assert client.get(path).status_code == reads
+    assert client.post(f"/api/agents/{agent_id}/drain", json={}).status_code == drains
+    assert client.delete(f"/api/agents/{agent_id}").status_code == removes
+
+
+def test_an_agent_does_not_read_about_agents(world: World) -> None:
+    agent, agent_id = world.agent()
+    assert agent.get("/api/agents").status_code == 403
+    assert agent.delete(f"/api/agents/{agent_id}").status_code == 403
+
+
+def test_a_missing_agent_is_a_404(world: World) -> None:
+    admin = world.client_of("ada", Role.ADMIN)
+    replies = [
+        admin.get(f"/api/agents/{MISSING}"),
+        admin.get(f"/api/agents/{MISSING}/logs"),
+        admin.post(f"/api/agents/{MISSING}/drain", json={}),
+        admin.delete(f"/api/agents/{MISSING}"),
+        admin.get("/api/agents/nonsense"),
+    ]
+    assert [reply.status_code for reply in replies] == [404] * 5

@@ -1,0 +1,220 @@
+"""Deployments at the API: what is shown of them, what they wrote, and going back."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from common.models import Deployment, Job, Project
+from common.providers.forge import forge
+from common.providers.runtime import App, Space, Version, runtime
+from common.settings import settings, socket_path
+from common.states import Environment, Role
+from tests.providers.runtime_supervisor import Supervisor
+from tests.web.world import World, all_of, at_once, forget_providers, get, head_of, put, repository_of
+from web import looking
+
+OLD, NEW = "a" * 40, "b" * 40
+MISSING = "00000000-0000-7000-8000-000000000000"
+
+
+@pytest.fixture
+def world(app: Flask) -> Iterator[World]:
+    yield World(app)
+    forget_providers()
+
+
+@pytest.fixture
+def plain_world(plain_app: Flask) -> Iterator[World]:
+    yield World(plain_app)
+    forget_providers()
+
+
+def production(world: World, project: Project, *commits: str) -> list[str]:
+    """The ids of deployments of these commits to production, one after the other; the last one serves."""
+    made = []
+    for commit in commits:
+        if made:
+            put(Deployment, made[-1], state_="superseded", live_key=None)
+        made.append(world.deployment(project, Environment.PRODUCTION, commit_sha=commit))
+    return made
+
+
+def roll_back(world: World, deployment_id: str, **body: Any) -> Any:
+    return world.app_client().post(f"/api/deployments/{deployment_id}/rollback", json=body)
+
+
+def test_a_deployment_is_shown_without_what_it_does_not_have(world: World) -> None:
+    project = world.project()
+    (made,) = production(world, project, OLD)
+    put(Deployment, made, url="http://localhost:4000")
+
+    shown = world.client.get(f"/api/deployments/{made}").json["deployment"]
+
+    assert (shown["environment"], shown["status"], shown["commitSha"]) == ("production", "completed", OLD)
+    assert (shown["projectId"], shown["branch"], shown["url"]) == (project.id, "main", "http://localhost:4000")
+    assert {"startedAt", "finishedAt"} <= set(shown)
+    assert not {"taskId", "taskGroupId", "rollbackOf", "error", "specSealed"} & set(shown)
+
+
+def test_lists_are_filtered_newest_first_and_count_what_may_be_seen(world: World) -> None:
+    project, hidden = world.project(), world.project("Hidden")
+    first, second = production(world, project, OLD, NEW)
+    staging = world.deployment(project, Environment.STAGING)
+    secret = world.deployment(hidden, Environment.STAGING)
+    put(Project, hidden.id, is_restricted=True)
+
+    def ids(query: str = "") -> list[str]:
+        return [one["id"] for one in world.client.get(f"/api/deployments{query}").json["deployments"]]
+
+    assert ids() == [staging, second, first]
+    assert ids("?environment=production&status=superseded") == [first]
+    assert ids(f"?projectId={project.id}&limit=1&offset=1") == [second]
+    assert ids(f"?projectId={hidden.id}") == []
+    assert world.client.get("/api/deployments").json["total"] == 3
+    assert world.client.get(f"/api/deployments/{secret}").status_code == 404
+    assert roll_back(world, secret).status_code == 404
+    for wrong in ("environment=moon", "status=fine", "projectId=1", "colour=red"):
+        assert world.client.get(f"/api/deployments?{wrong}").status_code == 400
+
+
+def test_rolling_back_makes_a_new_deployment_of_what_ran_before(world: World) -> None:
+    project = world.project()
+    first, live = production(world, project, OLD, NEW)
+
+    reply = roll_back(world, live)
+
+    assert (reply.status_code, reply.json["success"]) == (202, True)
+    made = get(Deployment, reply.json["rollbackDeploymentId"])
+    assert (made.commit_sha, made.rollback_of, made.state) == (OLD, live, "pending")
+    assert made.spec_sealed == get(Deployment, first).spec_sealed
+    assert (reply.json["job"]["kind"], reply.json["job"]["state"]) == ("deployment.deploy", "queued")
+    assert [job.subject_id for job in all_of(Job, Job.id == reply.json["job"]["id"])] == [made.id]
+    # Until the older version is healthy the newer one serves.
+    assert world.client.get(f"/api/deployments/{live}").json["deployment"]["status"] == "completed"
+
+
+def test_a_rollback_may_name_any_older_healthy_version(world: World) -> None:
+    project = world.project()
+    oldest, _middle, live = production(world, project, "c" * 40, OLD, NEW)
+    reply = roll_back(world, live, toDeploymentId=oldest)
+    assert get(Deployment, reply.json["rollbackDeploymentId"]).commit_sha == "c" * 40
+
+
+def test_what_was_never_healthy_or_is_elsewhere_can_not_be_gone_back_to(world: World) -> None:
+    project = world.project()
+    _first, live = production(world, project, OLD, NEW)
+    failed = world.deployment(project, Environment.PRODUCTION, state="failed", is_live=False)
+    staging = world.deployment(project, Environment.STAGING)
+
+    refused = roll_back(world, live, toDeploymentId=failed)
+    assert (refused.status_code, "is failed" in refused.json["details"]["message"]) == (409, True)
+    assert roll_back(world, live, toDeploymentId=live).status_code == 409
+    assert roll_back(world, live, toDeploymentId=staging).status_code == 404
+    assert roll_back(world, live, toDeploymentId=MISSING).status_code == 404
+    assert roll_back(world, live, toDeploymentId="latest").status_code == 400
+    assert all_of(Deployment, Deployment.rollback_of.is_not(None)) == []
+
+
+def test_only_the_live_version_can_be_rolled_back(world: World) -> None:
+    project = world.project()
+    first, _live = production(world, project, OLD, NEW)
+    reply = roll_back(world, first)
+    assert (reply.status_code, reply.json["details"]["field"]) == (409, "state")
+    assert "is superseded" in reply.json["details"]["message"]
+
+
+def test_the_first_version_has_nothing_before_it(world: World) -> None:
+    (only,) = production(world, world.project(), OLD)
+    reply = roll_back(world, only)
+    assert reply.status_code == 409
+    assert "nothing healthy" in reply.json["details"]["message"]
+
+
+def test_a_preview_is_not_rolled_back(world: World) -> None:
+    project = world.project()
+    preview = world.deployment(project, Environment.PREVIEW)
+    reply = roll_back(world, preview)
+    assert (reply.status_code, "preview" in reply.json["details"]["message"]) == (409, True)
+
+
+def test_of_rollbacks_at_once_one_is_accepted(world: World) -> None:
+    _first, live = production(world, world.project(), OLD, NEW)
+    replies = at_once(*[lambda: roll_back(world, live)] * 6)
+    assert sorted(reply.status_code for reply in replies) == [202] + [409] * 5
+    assert len(all_of(Deployment, Deployment.rollback_of == live)) == 1
+
+
+def test_a_rollback_sent_twice_with_one_key_happens_once(world: World) -> None:
+    _first, live = production(world, world.project(), OLD, NEW)
+    first, second = (
+        world.client.post(f"/api/deployments/{live}/rollback", json={}, headers={"Idempotency-Key": "back"})
+        for _ in "ab"
+    )
+    assert (first.status_code, second.data) == (202, first.data)
+    assert len(all_of(Deployment, Deployment.rollback_of == live)) == 1
+
+
+@pytest.mark.parametrize(
+    ("role", "reads", "rolls"),
+    [(None, 401, 401), (Role.VIEWER, 200, 403), (Role.MEMBER, 200, 403), (Role.MAINTAINER, 200, 202)],
+)
+def test_everybody_reads_and_maintainers_roll_back(world: World, role: Role | None, reads: int, rolls: int) -> None:
+    _first, live = production(world, world.project(), OLD, NEW)
+    client = world.app.test_client() if role is None else world.client_of("somebody", role)
+    assert client.get("/api/deployments").status_code == reads
+    assert client.get(f"/api/deployments/{live}").status_code == reads
+    assert client.post(f"/api/deployments/{live}/rollback", json={}).status_code == rolls
+
+
+def test_the_log_is_what_its_processes_wrote(plain_world: World) -> None:
+    project = plain_world.project(has_repository=True)
+    made = plain_world.deployment(project, Environment.STAGING, commit_sha=head_of(project))
+    data_dir = settings().store.data_dir
+    supervisor = Supervisor(settings().runtime.supervisor_dir, socket=socket_path(data_dir, "supervisor"))
+    try:
+        place = App(Space(project.namespace, project.id), "staging")
+        source = forge().read_source(repository_of(project))
+        command = "echo hello from the app; exec sleep 60"
+        runtime().ensure_app(place, Version(made, head_of(project), source, start_command=command))
+
+        def lines() -> list[str]:
+            reply = plain_world.client.get(f"/api/deployments/{made}/logs")
+            assert reply.status_code == 200
+            kept: list[str] = reply.json["lines"]
+            return kept
+
+        deadline = time.monotonic() + 60
+        while not any("hello from the app" in line for line in lines()):
+            assert time.monotonic() < deadline, f"the log never held it: {lines()}"
+    finally:
+        supervisor.stop()
+
+
+def test_a_log_that_no_runtime_gives_is_a_503(plain_world: World) -> None:
+    made = plain_world.deployment(plain_world.project(), Environment.STAGING)
+    reply = plain_world.client.get(f"/api/deployments/{made}/logs")
+    assert (reply.status_code, reply.json["error"]) == (503, "Service unavailable")
+    assert reply.headers["Retry-After"]
+
+
+def test_a_runtime_that_says_nothing_is_not_waited_for(plain_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = plain_world.deployment(plain_world.project(), Environment.STAGING)
+    address = socket_path(settings().store.data_dir, "supervisor")
+    address.parent.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr(looking, "LOOK_SECONDS", 0.2)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as silent:
+        silent.bind(str(address))
+        silent.listen()
+        reply = plain_world.client.get(f"/api/deployments/{made}/logs")
+        late = [thread for thread in threading.enumerate() if thread.name.startswith("look at the log of")]
+        assert len(late) == 1, "the reply came after the runtime's own time limit"
+    assert (reply.status_code, reply.json["error"]) == (503, "Service unavailable")
+    for thread in late:
+        thread.join(20)
