@@ -38,7 +38,7 @@ def plain_world(plain_app: Flask) -> Iterator[World]:
 
 def production(world: World, project: Project, *commits: str) -> list[str]:
     """The ids of deployments of these commits to production, one after the other; the last one serves."""
-    made = []
+    made: list[str] = []
     for commit in commits:
         if made:
             put(Deployment, made[-1], state_="superseded", live_key=None)

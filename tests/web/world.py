@@ -110,7 +110,8 @@ class World:
                 repository_of(made), default_branch=made.default_branch, description="", import_url=None
             )
         _activate(made.id)
-        return get(Project, made.id)
+        active: Project = get(Project, made.id)
+        return active
 
     def task(self, project: Project, title: str = "Greet", *, state: str = "backlog", **values: Any) -> Task:
         with acting(self.max.name):
@@ -118,7 +119,8 @@ class World:
         if state != "backlog":
             approved = {"approved_sha": SHA, "approved_by": "max"} if state in {"approved", "staging"} else {}
             put(Task, made.id, state_=state, head_sha=SHA, **approved)
-        return get(Task, made.id)
+        task: Task = get(Task, made.id)
+        return task
 
     def approved(self, project: Project, *titles: str) -> list[str]:
         return [self.task(project, title, state="approved").id for title in titles or ["Greet"]]
