@@ -98,9 +98,9 @@ class Connection:
     def check(self, now: float) -> None:
         """End what is overdue: to be called about once a second, with the monotonic time. Never waits."""
         with self._lock:
+            overdue = self._closing_at is not None and now - self._closing_at > CLOSE_SECONDS
             if self.is_open and self._writer is not None and now - self._progress_at > STALL_SECONDS:
                 self._give_up("nothing was read for too long")
-            overdue = self._closing_at is not None and now - self._closing_at > CLOSE_SECONDS
         if overdue:
             self._cut()
 

@@ -109,11 +109,13 @@ class Client:
     """A client's side of one socket, by the `websockets` library. Messages are dicts."""
 
     def __init__(self, url: str, token: str | None = None, **options: Any) -> None:
-        self._connecting = connect(url, open_timeout=PATIENCE_SECONDS, proxy=None, **options)
+        self._url, self._options = url, options
         self._token = token
         self.socket: ClientConnection
 
     def __enter__(self) -> Client:
+        # Not before: `connect` connects when it is called.
+        self._connecting = connect(self._url, open_timeout=PATIENCE_SECONDS, proxy=None, **self._options)
         self.socket = self._connecting.__enter__()
         if self._token is not None:
             assert self.auth(self._token)["event"] == "auth:ok"

@@ -1,0 +1,166 @@
+"""One writer per socket, on a real pair of sockets: what a slow client gets, and what it costs."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.web.feed_server import wait_until
+from web import frames
+from web.sockets import MOST_PENDING, STALL_SECONDS, Connection
+
+CLOSING = bytes([0x88, 0x80, 0, 0, 0, 0])
+FRAME = frames.build_text("x" * 10_000)
+
+
+class Pair:
+    """Our side of a socket, as a connection that a thread reads, and the client's."""
+
+    def __init__(self, deadline: float | None = None) -> None:
+        ours, self.client = socket.socketpair()
+        self.client.settimeout(20)
+        self.connection = Connection(ours, deadline=deadline)
+        self.heard: list[str] = []
+        self._ours = ours
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        for text in self.connection.messages():
+            self.heard.append(text)
+        self.connection.end()
+        self._ours.close()
+
+    def read_all(self) -> bytes:
+        """All that the client gets, to the end, which it agrees to."""
+        parts = bytearray()
+        with contextlib.suppress(BrokenPipeError):
+            self.client.sendall(CLOSING)
+        with contextlib.suppress(ConnectionResetError):
+            while part := self.client.recv(65_536):
+                parts += part
+        return bytes(parts)
+
+    def fill(self) -> int:
+        """Send until something waits; how many frames that took."""
+        count = 0
+        while self.connection._writer is None:
+            self.connection.queue(FRAME)
+            self.connection.flush()
+            count += 1
+        return count
+
+    def close(self) -> None:
+        self.client.close()
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    made = Pair()
+    yield made
+    made.close()
+
+
+def cut_in_frames(data: bytes, frame: bytes) -> tuple[int, bytes]:
+    """How many of this frame come first, and what comes after them."""
+    count = 0
+    while data.startswith(frame, count * len(frame)):
+        count += 1
+    return count, data[count * len(frame) :]
+
+
+def test_a_client_that_lets_too_much_wait_gets_whole_frames_and_1013(pair: Pair) -> None:
+    while pair.connection.is_open:
+        pair.connection.queue(FRAME)
+        pair.connection.flush()
+
+    count, rest = cut_in_frames(pair.read_all(), FRAME)
+
+    assert count > 0
+    assert rest.startswith(frames.build_close(1013, "too much waits to be read"))
+
+
+def test_what_waits_is_bounded_in_number_too(pair: Pair) -> None:
+    pair.fill()
+    for _ in range(MOST_PENDING + 1):
+        pair.connection.queue(frames.build_text("."))
+
+    assert not pair.connection.is_open
+    assert len(pair.connection._pending) <= 2
+
+
+def test_a_client_that_takes_nothing_for_too_long_is_closed(pair: Pair) -> None:
+    count = pair.fill()
+    pair.connection.check(time.monotonic() + STALL_SECONDS - 1)
+    assert pair.connection.is_open
+    pair.connection.check(time.monotonic() + STALL_SECONDS + 1)
+    assert not pair.connection.is_open
+
+    received, rest = cut_in_frames(pair.read_all(), FRAME)
+
+    assert 0 < received <= count
+    assert rest.startswith(frames.build_close(1013, "nothing was read for too long"))
+
+
+def test_a_client_that_reads_late_gets_all_in_order(pair: Pair) -> None:
+    sent = bytearray()
+
+    def send(number: int) -> None:
+        frame = frames.build_text(f"{number}:" + "y" * 20_000)
+        sent.extend(frame)
+        pair.connection.queue(frame)
+        pair.connection.flush()
+
+    for number in range(60):
+        send(number)
+    received = bytearray(pair.client.recv(1_000))
+    for number in range(60, 120):
+        send(number)
+    while len(received) < len(sent):
+        received += pair.client.recv(65_536)
+
+    assert received == sent
+    wait_until(lambda: pair.connection._writer is None, "the writing thread outlives its work")
+
+
+def test_a_client_that_is_closed_and_does_not_answer_is_cut_off(pair: Pair) -> None:
+    pair.connection.close(1001, "bye")
+    pair.connection.check(time.monotonic() + 60)
+
+    assert pair.read_all() == frames.build_close(1001, "bye")
+
+
+def test_bytes_that_never_make_a_message_do_not_put_off_the_deadline() -> None:
+    pair = Pair(deadline=time.monotonic() + 0.3)
+    try:
+        pair.client.sendall(bytes([0x81, 0xFE, 0x40, 0x00]))  # a message of 16 KiB begins
+
+        def is_closed_at_last() -> bool:
+            with contextlib.suppress(BrokenPipeError):
+                pair.client.send(b"x")
+            return not pair.connection.is_open
+
+        wait_until(is_closed_at_last, "the deadline has no effect")
+        pair.connection.check(time.monotonic() + 60)
+        assert pair.read_all() == frames.build_close(4401, "no authentication in time")
+    finally:
+        pair.close()
+
+
+def test_nothing_is_heard_of_a_client_that_is_being_closed(pair: Pair) -> None:
+    hello = bytes([0x81, 0x85, 0, 0, 0, 0]) + b"hello"
+    pair.client.sendall(hello)
+    wait_until(lambda: pair.heard == ["hello"], "the message does not arrive")
+    pair.connection.close(1001)
+    pair.client.sendall(hello * 3)
+
+    pair.read_all()
+
+    assert pair.heard == ["hello"]
