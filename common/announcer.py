@@ -95,6 +95,9 @@ class Announcer:
             if self._is_heard:
                 log.warning("redis does not take announcements", error=type(error).__name__)
             self._is_heard = False
+        except Exception:
+            # A bug must not silence the process for good; what was lost now is made good like any other loss.
+            log.exception("an announcement failed")
         else:
             self._is_heard = True
 

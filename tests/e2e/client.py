@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable
@@ -61,7 +62,10 @@ class Listener:
         self.events: list[Json] = []
         self._changed = threading.Condition()
         self._problem: str | None = None
-        self._socket = connect(url.replace("http", "ws", 1) + "/ws", max_size=2**22, open_timeout=30)
+        self._open = contextlib.ExitStack()
+        self._socket = self._open.enter_context(
+            connect(url.replace("http", "ws", 1) + "/ws", max_size=2**22, open_timeout=30)
+        )
         self._send("auth", {"token": token})
         self._send("subscribe", {"projectId": project_id, "afterSeq": 0})
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -95,7 +99,7 @@ class Listener:
         return {event["event"] for event in self.events}
 
     def close(self) -> None:
-        self._socket.close()
+        self._open.close()
         self._thread.join(10)
 
     def _send(self, event: str, body: Json) -> None:

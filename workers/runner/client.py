@@ -237,7 +237,7 @@ class RunApi:
         return f"/runner/runs/{self.run_id}"
 
     def _post(self, wire: Wire, path: str, body: Json) -> Json:
-        return wire.call_json("POST", self._path + path, token=self.token.value, json=body)
+        return wire.call_json("POST", self._path + path, token=self.token.value, json=fit(body))
 
     def _patiently(self, send: Callable[[Wire], Result]) -> Result:
         backoff = Backoff()
@@ -253,6 +253,20 @@ class RunApi:
                     # A run that was handed out anew, because its claim's answer was lost, has got a new token.
                     if token == self.token.value:
                         raise RunOver(f"the token of run {self.run_id} is no longer good") from error
+
+
+def fit(value: Json) -> Json:
+    """The value as the platform takes it: text that an agent or its commands wrote may hold what no database keeps.
+
+    NUL is left out, halves of surrogate pairs become question marks; everything else stays.
+    """
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {key: fit(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [fit(item) for item in value]
+    return value
 
 
 def _raise_for_status(reply: requests.Response, call: str) -> None:
