@@ -44,6 +44,17 @@ def is_current() -> bool:
     return present == ScriptDirectory.from_config(_config()).get_current_head()
 
 
+def require_current() -> None:
+    """Return if the database answers and has this version's schema; Misconfigured, with the remedy, if not."""
+    url = database.describe_url(settings().store.database_url)
+    try:
+        is_good = is_current()
+    except DBAPIError as error:
+        raise Misconfigured(f"the database {url} can't be used: {error.orig}; check AIWORKER_DATABASE_URL") from error
+    if not is_good:
+        raise Misconfigured(f"the database {url} has not this version's schema; run: aiworker db upgrade")
+
+
 def ping() -> None:
     """One statement; raises what the driver raises."""
     database.ping()

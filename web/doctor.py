@@ -1,0 +1,114 @@
+"""`aiworker doctor`: what this installation needs, whether it is there, and what to do where it isn't. Only looks."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+import requests
+
+from common import feed
+from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
+from common.providers.forge import forge
+from common.providers.runtime import runtime
+from common.services.database import require_current
+from common.settings import Settings, settings
+from web.health import backends
+from web.prerequisites import check_programs
+
+OLDEST_PYTHON = (3, 11)
+LOW_BYTES = 1 << 30
+TOO_LOW_BYTES = 100 << 20
+ANSWER_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """status: ok; warn: it works, or would once the platform is up; fail: it can't."""
+
+    status: str
+    part: str
+    says: str
+
+
+def examine() -> Iterator[Finding]:
+    """One finding a part, in the order in which one would put things right."""
+    is_new = sys.version_info[:2] >= OLDEST_PYTHON
+    yield Finding(
+        "ok" if is_new else "fail", "python", platform.python_version() + ("" if is_new else "; 3.11 is needed")
+    )
+    yield _asked("programs", check_programs, "git and setpriv are there")
+    data_dir = Path(os.environ.get("AIWORKER_DATA_DIR") or ".aiworker").expanduser().absolute()
+    yield _data_dir(data_dir)
+    yield _disk(data_dir)
+    # The settings make a data directory: what a first start will bring is no fault before it.
+    is_before_start = not data_dir.exists()
+    try:
+        chosen = settings()
+    except Misconfigured as error:
+        yield Finding("fail", "settings", str(error))
+        return
+    yield Finding("ok", "settings", f"public address {chosen.web.public_url}")
+    yield from _parts(chosen, is_before_start=is_before_start)
+
+
+def _parts(chosen: Settings, *, is_before_start: bool) -> Iterator[Finding]:
+    serves = backends(chosen)
+    if is_before_start and chosen.store.is_sqlite:
+        yield Finding("warn", "database", "not there yet; the first start makes it: aiworker up")
+    else:
+        yield _asked("database", require_current, f"{serves['mysql']}, its schema is this version's")
+    starts_with_up = "; it starts with: aiworker up"
+    is_ours = chosen.store.redis_embedded
+    redis_remedy = starts_with_up if is_ours else "; check AIWORKER_REDIS_URL"
+    yield _asked("redis", feed.ping, f"{serves['redis']} answers", redis_remedy, "warn" if is_ours else "fail")
+    yield _asked("forge", lambda: forge().ping(), f"{serves['gitea']} is ready")
+    is_local = chosen.runtime.kind == "local"
+    remedy = "" if is_local else "; check KUBECONFIG"
+    yield _asked("runtime", lambda: runtime().ping(), f"{serves['kubernetes']} answers", remedy,
+                 "warn" if is_local else "fail")  # fmt: skip
+    live_url = f"{chosen.web.internal_url}/api/health/live"
+    yield _asked("web", lambda: _is_live(live_url), f"answers at {chosen.web.internal_url}", starts_with_up, "warn")
+
+
+def _asked(part: str, ask: Callable[[], object], good: str, remedy: str = "", bad: str = "fail") -> Finding:
+    try:
+        ask()
+    except Misconfigured as error:
+        return Finding("fail", part, str(error))
+    except ProviderRefused as error:
+        return Finding("fail", part, f"{error.message}{remedy}")
+    except ProviderUnavailable as error:
+        return Finding(bad, part, f"{error}{remedy}")
+    except (redis.RedisError, requests.RequestException) as error:
+        return Finding(bad, part, f"does not answer ({type(error).__name__}){remedy}")
+    return Finding("ok", part, good)
+
+
+def _is_live(url: str) -> None:
+    with requests.Session() as session:
+        session.trust_env = False
+        session.get(url, timeout=ANSWER_SECONDS).raise_for_status()
+
+
+def _data_dir(path: Path) -> Finding:
+    if not path.exists():
+        return Finding("warn", "data", f"{path} is not there yet; the first start makes it: aiworker up")
+    if not path.is_dir() or not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        return Finding("fail", "data", f"{path} can't be written; set AIWORKER_DATA_DIR to a directory that can")
+    return Finding("ok", "data", str(path))
+
+
+def _disk(path: Path) -> Finding:
+    there = next(parent for parent in (path, *path.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    says = f"{free / (1 << 30):.1f} GiB free at {there}"
+    if free < TOO_LOW_BYTES:
+        return Finding("fail", "disk", f"{says}; make room")
+    return Finding("warn", "disk", f"{says}; make room soon") if free < LOW_BYTES else Finding("ok", "disk", says)
