@@ -11,6 +11,7 @@ from common.services import merging, restoring, rollouts
 from common.services.merging import MergePlan, Step
 from common.services.rollouts import RolloutPlan
 from common.states import Environment
+from workers.barrier import read_barrier
 from workers.job import Claimed, job
 from workers.outside import app, check, repository, run_check, space, version, version_of
 
@@ -141,7 +142,7 @@ def _bring_in(job: Claimed, plan: RolloutPlan, url: str) -> None:
             runtime().ensure_app(app(plan.place, plan.app), version(forge(), plan.place, former, commit, spec))
         rollouts.record_failed(job.lease, code="base_moved", reason=error.message, rebuild=True)
         return
-    rollouts.record_live(job.lease, url=url)
+    rollouts.record_live(job.lease, url=url, barrier=read_barrier(forge(), place, plan.commit_sha, plan.older))
 
 
 @job(jobs.TAKE_DOWN)

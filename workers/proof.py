@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 from common.errors import ProviderRefused
-from common.providers.forge import Diff, Forge, MergeConflict, Repository
+from common.providers.forge import Diff, FileDiff, Forge, MergeConflict, Repository
 from common.services.verification import CheckResult, ProofPlan
+
+_TEST_FOLDERS = frozenset({"test", "tests", "spec", "specs", "__tests__"})
+_TEST_NAME = re.compile(r"^test_|^tests?\.|[_.-](test|tests|spec)\.[A-Za-z0-9]+$|[a-z]Tests?\.[A-Za-z]+$")
+_TEST_DEFINITION = re.compile(
+    r"\s*(async\s+)?def\s+test|\s*(it|test|describe)(\.\w+)*\s*\(|\s*func\s+(\([^)]*\)\s*)?Test|\s*@Test\b|\s*#\[(\w+::)?test\]"
+)
 
 
 def examine(forge: Forge, repository: Repository, plan: ProofPlan) -> list[CheckResult]:
-    """The checks up to the first that failed: head, diff, merge, paths."""
+    """The checks up to the first that failed: head, diff, merge, paths, kept_tests."""
     results = [_head(forge, repository, plan)]
     if results[-1].status == "failed" or plan.claimed_sha is None:
         return results
@@ -23,6 +30,7 @@ def examine(forge: Forge, repository: Repository, plan: ProofPlan) -> list[Check
         _diff(diff),
         _merge(forge.try_merge(repository, base=base, commit=plan.claimed_sha), plan.place.default_branch),
         _paths(diff, plan.forbidden_paths),
+        _kept_tests(diff, is_wanted=plan.keeps_tests),
     ):
         results.append(result)
         if result.status == "failed":
@@ -67,6 +75,47 @@ def _paths(diff: Diff, forbidden: tuple[str, ...]) -> CheckResult:
         return CheckResult("paths", "passed", "No forbidden path is touched.")
     message = f"It touches what the project forbids: {', '.join(hits[:20])}: take that out."
     return CheckResult("paths", "failed", message, code="forbidden_paths")
+
+
+def _kept_tests(diff: Diff, *, is_wanted: bool) -> CheckResult:
+    """Whether test files went, or lost more tests than all of them together gained."""
+    if not is_wanted:
+        return CheckResult("kept_tests", "skipped", "The project lets tests be deleted.")
+    gone = [file.old_path or file.path for file in diff.files if _loses_tests(file)]
+    if gone:
+        message = f"It deletes tests: {', '.join(sorted(gone)[:20])}: bring them back."
+        return CheckResult("kept_tests", "failed", message, code="tests_deleted")
+    lost = _tests_lost(diff.patch)
+    if lost > 0:
+        message = f"It deletes {lost} test(s) more than it adds: bring them back."
+        return CheckResult("kept_tests", "failed", message, code="tests_deleted")
+    return CheckResult("kept_tests", "passed", "No test was deleted.")
+
+
+def _loses_tests(file: FileDiff) -> bool:
+    before = file.old_path or file.path
+    if not is_test_file(before):
+        return False
+    return file.status == "deleted" or (file.status == "renamed" and not is_test_file(file.path))
+
+
+def _tests_lost(patch: str) -> int:
+    """Definitions of tests that the patch takes away, less those that it adds, in test files."""
+    lost, is_test = 0, False
+    for line in patch.splitlines():
+        if line.startswith(("--- ", "+++ ")):
+            is_test = is_test_file(line[4:].strip().strip('"').split("/", 1)[-1])
+        elif is_test and line.startswith("-") and _TEST_DEFINITION.match(line, 1):
+            lost += 1
+        elif is_test and line.startswith("+") and _TEST_DEFINITION.match(line, 1):
+            lost -= 1
+    return lost
+
+
+def is_test_file(path: str) -> bool:
+    """By the customs of the common test runners: a folder `test`, `tests`, `spec`, `__tests__`, or the file's name."""
+    *folders, name = path.split("/")
+    return any(folder in _TEST_FOLDERS for folder in folders) or _TEST_NAME.search(name) is not None
 
 
 def matches(path: str, pattern: str) -> bool:

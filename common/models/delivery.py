@@ -87,7 +87,8 @@ class Deployment(HasId, HasState, Base):
 
     active_key: unique while it is pending or in progress, so that an environment has at most one under way. live_key:
     unique while it is what serves. spec_sealed: everything that the runtime was told, so that going back brings
-    exactly what was healthy. was_healthy: it once passed its check: a rollback may go back to it.
+    exactly what was healthy. was_healthy: it once passed its check: a rollback may go back to it. barrier: what the
+    version declares about going back: `{"reason", "blocked": [commits]}`, None if it declares nothing.
     """
 
     __tablename__ = "deployments"
@@ -115,6 +116,7 @@ class Deployment(HasId, HasState, Base):
     live_key: Mapped[str | None] = mapped_column(String(120), unique=True)
     spec_sealed: Mapped[str] = mapped_column(LongText)
     was_healthy: Mapped[bool] = mapped_column(default=False)
+    barrier: Mapped[dict[str, Any] | None]
     expires_at: Mapped[datetime | None]
     created_by: Mapped[str] = mapped_column(String(140))
     created_at: Mapped[datetime]

@@ -46,6 +46,7 @@ class Project(HasId, HasState, Base):
     max_parallel_tasks: Mapped[int | None]
     is_restricted: Mapped[bool] = mapped_column(default=False)
     separate_approver: Mapped[bool] = mapped_column(default=False)
+    keep_tests: Mapped[bool] = mapped_column(default=True)
     forbidden_paths: Mapped[list[Any]]
     limits: Mapped[dict[str, Any]]
     agent_instructions: Mapped[str] = mapped_column(LongText, default="")

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from common import jobs
 from common.errors import Conflict, NotFound
-from common.models.delivery import Deployment, TaskGroup
+from common.models.delivery import Deployment, GroupMember, TaskGroup
 from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
@@ -136,8 +136,10 @@ def read_deployment(deployment_id: str, *, by: Caller) -> Placed:
 @transactional
 def rollback_deployment(
     tx: Transaction, deployment_id: str, *, to_deployment_id: str | None, by: Caller
-) -> tuple[Deployment, Job]:
-    """A new deployment of an older healthy version, and its job. Conflict unless the deployment is live.
+) -> tuple[Deployment, Job, list[str]]:
+    """A new deployment of an older healthy version, its job, and the tasks that it takes back.
+
+    Conflict unless the deployment is live, or where its repository declares that there is no way back that far.
 
     to_deployment_id: any of the same environment that was once healthy; None means what ran before it.
     """
@@ -151,8 +153,37 @@ def rollback_deployment(
     if live.live_key is None:
         raise Conflict(f"deployment {live.id} is {live.state}; only the live one can be rolled back")
     target = _target(tx, live, to_deployment_id)
+    blocked = barrier_between(live, target)
+    if blocked is not None:
+        raise Conflict(f"deployment {live.id} can't be rolled back to {target.commit_sha[:12]}: {blocked}")
     made, job_id = start_rollback(tx, project, live, target)
-    return made, tx.get(Job, job_id)
+    return made, tx.get(Job, job_id), taken_back(tx, live, target)
+
+
+def barrier_between(live: Deployment, target: Deployment) -> str | None:
+    """Why the live version can't give way to the older one, as its repository declares; None if it can."""
+    if live.barrier is None or target.commit_sha not in live.barrier["blocked"]:
+        return None
+    return str(live.barrier["reason"])
+
+
+def taken_back(at: Any, live: Deployment, target: Deployment) -> list[str]:
+    """The tasks that were delivered after the older version, up to the live one: what going back takes back."""
+    query = (
+        select(GroupMember.task_id)
+        .join(Deployment, Deployment.task_group_id == GroupMember.group_id)
+        .where(
+            GroupMember.removed_reason.is_(None),
+            Deployment.project_id == live.project_id,
+            Deployment.app_name == live.app_name,
+            Deployment.was_healthy.is_(True),
+            Deployment.rollback_of.is_(None),
+            Deployment.created_at > target.created_at,
+            Deployment.created_at <= live.created_at,
+        )
+        .order_by(Deployment.created_at, GroupMember.position)
+    )
+    return list(dict.fromkeys(at.session.scalars(query)))
 
 
 def start_rollback(tx: Transaction, project: Project, live: Deployment, target: Deployment) -> tuple[Deployment, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from sqlalchemy import select
@@ -20,11 +21,14 @@ from common.names import RELEASE_PREFIX
 from common.services import deployments, ending
 from common.services.places import Place, place_of
 from common.services.projects import environment_of
-from common.services.rollouts import member_task_ids
-from common.services.task_groups import release_all, restart_build, start_staging
+from common.services.rollouts import member_task_ids, release_members
+from common.services.task_groups import restart_build, start_staging
 from common.services.tasks import add_feedback
 from common.states import By, Environment, GroupState, TaskState
 from common.transaction import Lease, Transaction, transactional
+
+HOLD_SECONDS = 120
+"""A task that was taken out of a group waits until the group has landed or ended, at most this long."""
 
 
 class Step(StrEnum):
@@ -117,7 +121,10 @@ def record_conflict(tx: Transaction, lease: Lease, plan: MergePlan, *, files: Se
     group = _merging(tx, lease)
     if group is not None:
         against = tx.get(Project, group.project_id).default_branch
-        detail = f"conflicts with {against} and the tasks before it in {group.branch}: {', '.join(files)}"
+        detail = (
+            f"conflicts with {against} and the tasks before it in {group.branch} (at {plan.expected_head[:12]}) in "
+            f"{', '.join(files)}. Merge {against} into your branch once the others have landed, and solve it there."
+        )
         _take_out(tx, group, plan.task_id, "conflict", list(files), detail)
         _end_if_empty(tx, group)
     tx.again(lease, after_seconds=0)
@@ -185,6 +192,8 @@ def _take_out(tx: Transaction, group: TaskGroup, task_id: str, kind: str, files:
         add_feedback(tx, task, "group", f"{kind}: {detail}")
         task.approved_sha, task.approved_by, task.round, task.attempts = None, None, task.round + 1, 0
         ending.queue_again(tx, task, by=By.PLATFORM)
+        # What it clashed with lands soon as a rule: then it is solved once, against what is there.
+        task.queued_at = tx.now() + timedelta(seconds=HOLD_SECONDS)
     tx.session.flush()
 
 
@@ -192,7 +201,7 @@ def _end_if_empty(tx: Transaction, group: TaskGroup) -> bool:
     if member_task_ids(tx, group.id):
         return False
     tx.record(group.move_to(GroupState.CONFLICT, By.PLATFORM))
-    release_all(tx, group)
+    release_members(tx, group)
     return True
 
 

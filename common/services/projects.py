@@ -220,7 +220,7 @@ def _defaults() -> dict[str, Any]:
     return {
         "description": "", "default_branch": "main", "env_vars": {}, "replicas": 1, "health_path": "/",
         "health_seconds": dict(DEFAULT_HEALTH_SECONDS), "preview_ttl_hours": 72, "is_restricted": False,
-        "separate_approver": False, "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {},
+        "separate_approver": False, "keep_tests": True, "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {},
         "agent_instructions": "",
     }  # fmt: skip
 

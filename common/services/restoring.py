@@ -89,6 +89,6 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[tuple[str, st
             continue
         live.error = reason[:4000]
         target = deployments.previous_healthy(tx, live)
-        if target is not None:
+        if target is not None and deployments.barrier_between(live, target) is None:
             deployments.start_rollback(tx, tx.get(Project, live.project_id), live, target)
     tx.finish(lease)

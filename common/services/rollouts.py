@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from common import jobs
 from common.models.delivery import Deployment, GroupMember, TaskGroup
@@ -25,6 +26,8 @@ from common.states import (
 )
 from common.transaction import Lease, Transaction, transactional
 
+MOST_OLDER = 200
+"""Older versions that are held against what a new one declares about going back."""
 MOST_PREVIEWS = 20
 """Live previews of one project; the oldest goes first."""
 
@@ -35,7 +38,7 @@ class RolloutPlan:
 
     advance_from: the default branch must be there, and is moved to commit_sha once the version is healthy; None when
     this deployment moves no default branch (a preview, staging, a rollback). previous: what serves now, for taking a
-    version back whose branch could not be moved; None if nothing does.
+    version back whose branch could not be moved; None if nothing does. older: commits that were healthy there before.
     """
 
     place: Place
@@ -46,6 +49,7 @@ class RolloutPlan:
     spec: Spec
     advance_from: str | None
     previous: tuple[str, str, Spec] | None
+    older: tuple[str, ...] = ()
 
 
 @transactional
@@ -62,8 +66,24 @@ def begin_rollout(tx: Transaction, lease: Lease) -> RolloutPlan | None:
     return RolloutPlan(
         place_of(project), deployment.id, deployment.app_name, deployment.environment, deployment.commit_sha,
         open_spec(deployment), _advance_from(tx, deployment),
-        (live.id, live.commit_sha, open_spec(live)) if live else None,
+        (live.id, live.commit_sha, open_spec(live)) if live else None, _older_commits(tx, deployment),
     )  # fmt: skip
+
+
+def _older_commits(tx: Transaction, deployment: Deployment) -> tuple[str, ...]:
+    """The newest MOST_OLDER commits that were healthy in its place, but for its own."""
+    query = (
+        select(Deployment.commit_sha)
+        .where(
+            Deployment.project_id == deployment.project_id,
+            Deployment.app_name == deployment.app_name,
+            Deployment.was_healthy.is_(True),
+            Deployment.commit_sha != deployment.commit_sha,
+        )
+        .order_by(Deployment.created_at.desc())
+        .limit(MOST_OLDER)
+    )
+    return tuple(dict.fromkeys(tx.session.scalars(query)))
 
 
 def _advance_from(tx: Transaction, deployment: Deployment) -> str | None:
@@ -83,7 +103,7 @@ def record_progress(tx: Transaction, lease: Lease, *, message: str, url: str, af
 
 
 @transactional
-def record_live(tx: Transaction, lease: Lease, *, url: str) -> None:
+def record_live(tx: Transaction, lease: Lease, *, url: str, barrier: dict[str, Any] | None = None) -> None:
     """The version passed its health check and serves; what served before is superseded, or rolled back by this one."""
     deployment = _locked(tx, lease.subject_id)
     if deployment is None or deployment.state not in ACTIVE_DEPLOYMENT:
@@ -94,6 +114,7 @@ def record_live(tx: Transaction, lease: Lease, *, url: str) -> None:
         tx.record(former.move_to(DeploymentState.ROLLED_BACK if gone_back else DeploymentState.SUPERSEDED, By.PLATFORM))
     tx.session.flush()
     deployment.url, deployment.was_healthy, deployment.finished_at = url, True, tx.now()
+    deployment.barrier = barrier
     tx.record(deployment.move_to(DeploymentState.COMPLETED, By.PLATFORM))
     tx.session.flush()
     _tell_outcome(tx, deployment)
@@ -171,7 +192,7 @@ def _move_group(tx: Transaction, group: TaskGroup, deployment: Deployment, *, re
         if is_live:
             tx.record(group.move_to(GroupState.PRODUCTION, By.PLATFORM))
             _move_tasks(tx, group, TaskState.STAGING, TaskState.PRODUCTION)
-            _release_members(tx, group)
+            release_members(tx, group)
             tx.enqueue(jobs.FINISH_GROUP, group.id, project_id=group.project_id)
         elif rebuild:
             restart_merge(tx, group, By.PLATFORM)
@@ -189,9 +210,16 @@ def _move_tasks(tx: Transaction, group: TaskGroup, old: TaskState, new: TaskStat
                 tx.enqueue(jobs.CLEAN_UP_TASK, task.id, project_id=task.project_id)
 
 
-def _release_members(tx: Transaction, group: TaskGroup) -> None:
+def release_members(tx: Transaction, group: TaskGroup) -> None:
+    """The group has landed or ended: its tasks may be in another one, and those it handed back start at once."""
+    handed_back: list[str] = []
     for member in tx.all(select(GroupMember).where(GroupMember.group_id == group.id)):
         member.live_task_id = None
+        if member.removed_reason is not None:
+            handed_back.append(member.task_id)
+    waiting = update(Task).where(Task.id.in_(handed_back), Task.queued_at > tx.now()).values(queued_at=tx.now())
+    tx.session.execute(waiting.execution_options(synchronize_session=False))
+    tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
 
 
 def restart_merge(tx: Transaction, group: TaskGroup, by: By) -> None:

@@ -80,6 +80,7 @@ def _claimable(tx: Transaction) -> list[Task]:
         .where(
             or_(Task.state_ == TaskState.BACKLOG, queued),
             Project.state_ == ProjectState.ACTIVE,
+            Task.queued_at <= tx.now(),
             ~unmet.exists(),
             ~select(Run.id).where(Run.live_task_id == Task.id).exists(),
         )

@@ -19,7 +19,7 @@ from common.services import deployments
 from common.services.access import Caller, visible_projects
 from common.services.paging import Page, PageQuery, page_of
 from common.services.places import Place, place_of
-from common.services.rollouts import member_task_ids, restart_merge
+from common.services.rollouts import member_task_ids, release_members, restart_merge
 from common.states import (
     By,
     Environment,
@@ -280,7 +280,7 @@ def cancel_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupVie
     for task in tx.lock_all(Task, member_task_ids(tx, group.id)):
         if task.state is TaskState.STAGING:
             tx.record(task.move_to(TaskState.APPROVED, By.PERSON))
-    release_all(tx, group)
+    release_members(tx, group)
     deployments.supersede_active(tx, group)
     return view(tx, group)
 
@@ -302,7 +302,7 @@ def remove_from_group(tx: Transaction, group_id: str, task_id: str, *, by: Calle
     tx.session.flush()
     if not member_task_ids(tx, group.id):
         tx.record(group.move_to(GroupState.CANCELLED, By.PERSON))
-        release_all(tx, group)
+        release_members(tx, group)
     elif group.state in {GroupState.MERGED, GroupState.STAGING, GroupState.FAILED}:
         restart_merge(tx, group, By.PERSON)
     else:
@@ -317,12 +317,6 @@ def restart_build(tx: Transaction, group: TaskGroup) -> None:
     group.base_sha = group.head_sha = group.tested_sha = None
     group.build, group.attempt = {}, group.attempt + 1
     tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=group.project_id)
-
-
-def release_all(tx: Transaction, group: TaskGroup) -> None:
-    """Its tasks may be in another group."""
-    for row in tx.all(select(GroupMember).where(GroupMember.group_id == group.id)):
-        row.live_task_id = None
 
 
 def lock_group(tx: Transaction, group_id: str, by: Caller) -> TaskGroup:

@@ -24,7 +24,7 @@ from common.transaction import Snapshot, Transaction, actor, snapshot, transacti
 
 MOST_OPEN_DEPENDENCIES = 50
 
-CHECKS = ("head", "diff", "merge", "paths", "tests", "preview")
+CHECKS = ("head", "diff", "merge", "paths", "kept_tests", "tests", "preview")
 """What is looked at to prove a run's claim, in this order."""
 
 

@@ -45,6 +45,7 @@ class ProofPlan:
     branch: str
     claimed_sha: str | None
     forbidden_paths: tuple[str, ...]
+    keeps_tests: bool
     test_command: str | None
     env: dict[str, str]
 
@@ -128,6 +129,7 @@ def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
     project = tx.get(Project, task.project_id)
     return ProofPlan(
         place_of(project), run.id, task.branch_name, run.claimed_sha, tuple(project.forbidden_paths),
+        project.keep_tests,
         project.test_command, environment_of(project),
     )  # fmt: skip
 

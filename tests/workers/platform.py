@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import select, update
 
+from common.jobs import RESTORE_RUNTIME
 from common.models import Deployment, EventRow, Job, Project, Question, Run, Task, TaskGroup
 from common.models.base import Base
 from common.providers.forge import Repository, local_forge
-from common.services import agents, deployments, projects, questions, runners, task_groups, tasks
+from common.services import agents, deployments, projects, questions, runners, task_groups, tasks, watching
 from common.services.access import Caller
 from common.services.runners import ClaimedRun
 from common.services.task_groups import NewGroup
@@ -125,9 +126,18 @@ class Platform:
         return self.get(TaskGroup, group.id)
 
     def rollback(self, deployment_id: str) -> Deployment:
-        made, _job = deployments.rollback_deployment(deployment_id, to_deployment_id=None, by=self.max)
+        made, _job, _tasks = deployments.rollback_deployment(deployment_id, to_deployment_id=None, by=self.max)
         self.run_jobs()
         return self.get(Deployment, made.id)
+
+    def look_at_repository(self, project: Project) -> None:
+        """As after a push that the forge told of."""
+        watching.ring_for_push(project.id)
+        self.run_jobs()
+
+    def restore(self) -> None:
+        """Have what runs compared with what should."""
+        _restore()
 
     # The agent
 
@@ -207,6 +217,11 @@ class Platform:
 
     def expire(self) -> int:
         return agents.expire_agents()
+
+
+@transactional
+def _restore(tx: Transaction) -> None:
+    tx.enqueue(RESTORE_RUNTIME, "platform", project_id=None)
 
 
 @transactional

@@ -72,6 +72,7 @@ class RolledBack(Schema):
     success = fields.Boolean()
     rollback_deployment_id = fields.String()
     job = fields.Nested(StartedJob)
+    takes_back = fields.List(fields.String())
 
 
 @deployments.get("/deployments")
@@ -104,8 +105,8 @@ def read_deployment_logs(deployment_id: str) -> Any:
 @reply(RolledBack, 202)
 def rollback_deployment(deployment_id: str, body: dict[str, Any]) -> Any:
     """A new deployment of an older healthy version, exactly as that one was told to run. Only from the live one."""
-    made, job = services.rollback_deployment(deployment_id, **body, by=who())
-    return {"success": True, "rollback_deployment_id": made.id, "job": job}
+    made, job, task_ids = services.rollback_deployment(deployment_id, **body, by=who())
+    return {"success": True, "rollback_deployment_id": made.id, "job": job, "takes_back": task_ids}
 
 
 def _lines_of(placed: Placed) -> list[str]:

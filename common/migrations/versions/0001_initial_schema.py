@@ -201,6 +201,7 @@ def upgrade() -> None:
         sa.Column("max_parallel_tasks", sa.Integer(), nullable=True),
         sa.Column("is_restricted", sa.Boolean(), nullable=False),
         sa.Column("separate_approver", sa.Boolean(), nullable=False),
+        sa.Column("keep_tests", sa.Boolean(), nullable=False),
         sa.Column("forbidden_paths", database.JsonText(), nullable=False),
         sa.Column("limits", database.JsonText(), nullable=False),
         sa.Column(
@@ -280,6 +281,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("was_healthy", sa.Boolean(), nullable=False),
+        sa.Column("barrier", database.JsonText(), nullable=True),
         sa.Column("expires_at", database.UtcDateTime(), nullable=True),
         sa.Column("created_by", sa.String(length=140), nullable=False),
         sa.Column("created_at", database.UtcDateTime(), nullable=False),

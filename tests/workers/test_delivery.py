@@ -1,0 +1,230 @@
+"""The train, health gates, going back, and previews: what may never happen on the way to production."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import sys
+import threading
+
+import pytest
+
+from common.errors import Conflict
+from common.models import Deployment, GroupMember, Task, TaskGroup
+from common.providers.forge import local_forge
+from common.providers.runtime import CheckPhase, runtime
+from common.services import deployments, task_groups, tasks
+from tests.e2e.instance import wait_until
+from tests.providers.runtime_contract import until
+from tests.providers.runtime_supervisor import WEB_APP, get
+from tests.workers.platform import Platform
+from workers import outside
+
+APP = {"app.py": WEB_APP, "says": "first\n"}
+START = f"{shlex.quote(sys.executable)} -I app.py"
+
+
+def _live(platform: Platform, project_id: str, environment: str) -> Deployment:
+    found: Deployment = platform.all(Deployment, Deployment.live_key == f"{project_id}:{environment}")[0]
+    return found
+
+
+def test_of_eight_five_land_and_three_come_back_once(plain_platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One breaks the tests together with the others, two conflict; the culprit is named in log2(n) + 1 test runs."""
+    platform = plain_platform
+    seen: list[tuple[str, CheckPhase]] = []
+    real = outside.run_check
+
+    def counted(at: object, wanted: outside.Check) -> object:
+        state = real(at, wanted)  # type: ignore[arg-type]
+        if "-" in wanted.check_id and state.phase is not CheckPhase.RUNNING:
+            seen.append((wanted.check_id, state.phase))
+        return state
+
+    monkeypatch.setattr("workers.delivery.run_check", counted)
+    files = {"index.html": "<h1>first</h1>\n", "a": "1\n", "limit": "", "use": ""}
+    project = platform.project(files, test_command="test $(cat limit use | wc -l) -lt 2")
+    repository = platform.repository(project.id)
+    changes = [
+        {"a": "x\n"},
+        {"b": "1\n"},
+        {"limit": "1\n"},
+        {"a": "y\n"},
+        {"c": "1\n"},
+        {"use": "1\n"},
+        {"a": "z\n"},
+        {"d": "1\n"},
+    ]
+    members = [platform.approved(project, f"Task {number}", dict(change)) for number, change in enumerate(changes)]
+    seen.clear()
+
+    group = platform.staged(*members)
+    assert group.state == "staging"
+    kinds = {problem["taskId"]: problem["kind"] for problem in group.problems}
+    assert kinds == {members[3].id: "conflict", members[6].id: "conflict", members[5].id: "tests_failed"}
+    red_attempt = [check for check, _phase in seen if check.startswith(f"{group.id}-1-")]
+    assert len(red_attempt) <= math.ceil(math.log2(6)) + 1
+
+    tested = {group.tested_sha}
+    group = platform.to_production(group)
+    assert local_forge().read_head(repository, "main") in tested
+    assert sum(platform.get(Task, task.id).state == "production" for task in members) == 5
+
+    came_back = [members[3], members[5], members[6]]
+    for _ in came_back:
+        claimed = platform.claim()
+        assert [item.kind for item in claimed.feedback] == ["group"]
+        change = {"a": f"{claimed.task.title}\n"} if claimed.task.id != members[5].id else {"use": ""}
+        tree = platform.clone(claimed.project)
+        # The first of them lands alone below; each starts anew from what is there.
+        sha = tree.commit({**change, "solved": claimed.task.title}, on="again", start="origin/main")
+        tree.push(f"+again:{claimed.task.branch_name}")
+        platform.finish(claimed, sha)
+        platform.run_jobs()
+    ready = [platform.get(Task, task.id) for task in came_back]
+    assert [(task.state, task.round) for task in ready] == [("ready_to_test", 2)] * 3
+    tasks.approve_task(came_back[1].id, by=platform.max)
+    assert platform.to_production(platform.staged(platform.get(Task, came_back[1].id))).state == "production"
+
+
+def test_a_version_that_turns_bad_in_its_gate_is_never_seen(platform: Platform) -> None:
+    seconds = {"preview": 0, "staging": 2, "production": 2}
+    project = platform.project(APP, start_command=START, health_seconds=seconds)
+    platform.to_production(platform.staged(platform.approved(project, "Good", {"says": "good\n"})))
+    url = _live(platform, project.id, "production").url
+    saw: set[tuple[int, str]] = set()
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.wait(0.1):
+            saw.add(get(url))
+
+    client = threading.Thread(target=ask)
+    client.start()
+    bad = WEB_APP.replace('os.environ.get("TURNS_BAD_AFTER", "1000")', '"1"')
+    group = platform.staged(platform.approved(project, "Bad", {"app.py": bad, "says": "bad\n"}))
+    done.set()
+    client.join()
+    assert group.state == "failed"
+    assert "500" in group.error
+    assert saw == {(200, "good\n")}
+    assert get(_live(platform, project.id, "staging").url) == (200, "good\n")
+
+
+def test_a_live_version_that_keeps_dying_is_taken_back(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(APP, start_command=START)
+    platform.to_production(platform.staged(platform.approved(project, "Good", {"says": "good\n"})))
+    bad = WEB_APP.replace('os.environ.get("TURNS_BAD_AFTER", "1000")', '"0.7"')
+    platform.to_production(platform.staged(platform.approved(project, "Bad", {"app.py": bad, "says": "bad\n"})))
+    dying = _live(platform, project.id, "production")
+
+    def taken_back() -> bool:
+        platform.restore()
+        platform.run_jobs()
+        return _live(platform, project.id, "production").rollback_of == dying.id
+
+    wait_until("the dying version to be taken back", taken_back, seconds=60)
+    assert platform.get(Deployment, dying.id).state == "rolled_back"
+    assert get(_live(platform, project.id, "production").url) == (200, "good\n")
+
+
+def test_the_next_group_after_a_rollback_has_to_mend_it(platform: Platform) -> None:
+    project = platform.project()
+    platform.to_production(platform.staged(platform.approved(project, "One", {"index.html": "1\n"})))
+    platform.to_production(platform.staged(platform.approved(project, "Two", {"index.html": "2\n"})))
+    live = _live(platform, project.id, "production")
+    made, _job, taken = deployments.rollback_deployment(live.id, to_deployment_id=None, by=platform.max)
+    platform.run_jobs()
+    assert platform.get(Deployment, made.id).state == "completed"
+    assert [platform.get(Task, task_id).title for task_id in taken] == ["Two"]
+
+    other = platform.approved(project, "Other", {"other": "x\n"})
+    with pytest.raises(Conflict, match="rolled back"):
+        platform.group(other)
+    assert platform.group(other, accept_rolled_back=True).accept_rolled_back
+    fix = platform.task(project, "Mend", labels=["fix"])
+    platform.work(fix, {"index.html": "3\n"})
+    tasks.approve_task(fix.id, by=platform.max)
+    assert platform.staged(platform.get(Task, fix.id)).state in {"staging", "merged"}
+
+
+@pytest.mark.parametrize("oldest", ["this", "sha", "nonsense"])
+def test_a_change_of_data_that_can_not_be_undone_blocks_the_way_back(plain_platform: Platform, oldest: str) -> None:
+    platform = plain_platform
+    project = platform.project()
+    platform.to_production(platform.staged(platform.approved(project, "Old", {"index.html": "old\n"})))
+    named = {"this": "this", "sha": local_forge().read_head(platform.repository(project.id), "main"), "nonsense": "x"}
+    barrier = f"oldest: {named[oldest]}\nreason: Migration 12 drops a column\n"
+    files = {"index.html": "new\n", ".aiworker/rollback.yml": barrier}
+    platform.to_production(platform.staged(platform.approved(project, "New", files)))
+    live = _live(platform, project.id, "production")
+    if oldest == "sha":
+        assert platform.rollback(live.id).state == "completed"
+        return
+    reason = "drops a column" if oldest == "this" else "can't be understood"
+    with pytest.raises(Conflict, match=reason):
+        deployments.rollback_deployment(live.id, to_deployment_id=None, by=platform.max)
+
+
+def test_a_default_branch_that_moved_rebuilds_the_group(platform: Platform) -> None:
+    project = platform.project()
+    group = platform.staged(platform.approved(project, "One", {"one": "1\n"}))
+    tree = platform.clone(project)
+    tree.commit({"pushed": "by hand\n"}, on="main")
+    tree.push("main")
+    head = local_forge().read_head(platform.repository(project.id), "main")
+    with pytest.raises(task_groups.BaseMoved, match="has moved"):
+        task_groups.deploy_to_production(group.id, default_head=head, by=platform.max)
+    task_groups.rebuild_group(group.id, by=platform.max)
+    platform.run_jobs()
+    rebuilt = platform.get(TaskGroup, group.id)
+    assert (rebuilt.state, rebuilt.base_sha) == ("staging", head)
+    assert platform.to_production(rebuilt).state == "production"
+
+
+def test_a_branch_that_moves_during_the_deployment_is_noticed(platform: Platform) -> None:
+    project = platform.project()
+    group = platform.staged(platform.approved(project, "One", {"one": "1\n"}))
+    task_groups.deploy_to_production(group.id, default_head=group.base_sha, by=platform.max)
+    tree = platform.clone(project)
+    tree.commit({"pushed": "by hand\n"}, on="main")
+    tree.push("main")
+    platform.run_jobs()
+    rebuilt = platform.get(TaskGroup, group.id)
+    assert rebuilt.state == "staging"
+    assert platform.to_production(rebuilt).state == "production"
+
+
+def test_cancelled_tasks_leave_nothing_running(plain_platform: Platform) -> None:
+    """Half of the previews' tasks are cancelled while the runtime is down; once it is up, only the others serve."""
+    platform = plain_platform
+    project = platform.project()
+    made = [platform.ready(project, f"Task {number}", {f"file-{number}": "x\n"}) for number in range(6)]
+    platform.supervisor.kill()
+    for task in made[::2]:
+        tasks.cancel_task(task.id, by=platform.max)
+    platform.supervisor.start_again()
+    platform.run_jobs()
+    platform.restore()
+    platform.run_jobs()
+    kept = {task.id for task in made[1::2]}
+    names = {row.app_name for row in platform.all(Deployment, Deployment.live_key.is_not(None))}
+    assert {row.task_id for row in platform.all(Deployment, Deployment.live_key.is_not(None))} == kept
+    assert {name for _namespace, name, _wanted in runtime().list_apps()} == names
+    for task_id in kept:
+        url = platform.get(Task, task_id).preview_url
+        until(lambda url=url: get(url)[0] == 200, what=f"{url} to answer")
+
+
+def test_taking_a_task_out_rebuilds_the_rest(platform: Platform) -> None:
+    project = platform.project()
+    one = platform.approved(project, "One", {"one": "1\n"})
+    two = platform.approved(project, "Two", {"two": "2\n"})
+    group = platform.staged(one, two)
+    task_groups.remove_from_group(group.id, one.id, by=platform.max)
+    platform.run_jobs()
+    assert platform.get(TaskGroup, group.id).state == "staging"
+    assert [platform.get(Task, task.id).state for task in (one, two)] == ["approved", "staging"]
+    held = platform.all(GroupMember, GroupMember.live_task_id.is_not(None))
+    assert [member.task_id for member in held] == [two.id]

@@ -1,0 +1,173 @@
+"""An agent only claims: each way of not telling the truth has its code, and the honest run passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from common.models import Comment, Project, Task, TaskCheck
+from common.providers.forge import local_forge
+from common.services.runners import ClaimedRun
+from tests.providers.git_tree import git
+from tests.workers.platform import Platform
+from workers.proof import is_test_file, matches
+
+FILES = {
+    "index.html": "<h1>first</h1>\n",
+    "shared.txt": "one\n",
+    "tests/test_page.py": "def test_page():\n    assert True\n\n\ndef test_more():\n    assert True\n",
+}
+TESTS = "test -f index.html && ! grep -q broken index.html"
+
+Lie = Callable[[Platform, ClaimedRun], str | None]
+
+
+def _uncommitted(platform: Platform, claimed: ClaimedRun) -> str | None:
+    """The work lies in the agent's folder only; what it names is where the branch began."""
+    return _head(platform, claimed, claimed.task.branch_name)
+
+
+def _unpushed(platform: Platform, claimed: ClaimedRun) -> str | None:
+    tree = platform.clone(claimed.project)
+    return tree.commit({"index.html": "<h1>kept to myself</h1>\n"}, on=claimed.task.branch_name)
+
+
+def _red_tests(platform: Platform, claimed: ClaimedRun) -> str | None:
+    return platform.push(claimed, {"index.html": "broken\n"})
+
+
+def _deleted_tests(platform: Platform, claimed: ClaimedRun) -> str | None:
+    return platform.push(claimed, {"index.html": "<h1>x</h1>\n", "tests/test_page.py": None})
+
+
+def _fewer_tests(platform: Platform, claimed: ClaimedRun) -> str | None:
+    return platform.push(claimed, {"tests/test_page.py": "def test_page():\n    assert True\n"})
+
+
+def _stale_base(platform: Platform, claimed: ClaimedRun) -> str | None:
+    sha = platform.push(claimed, {"shared.txt": "mine\n"})
+    tree = platform.clone(claimed.project)
+    tree.commit({"shared.txt": "theirs\n"}, on="main")
+    tree.push("main")
+    return sha
+
+
+def _another_commit(platform: Platform, claimed: ClaimedRun) -> str | None:
+    """The work is pushed, but what it names is the default branch's head."""
+    platform.push(claimed, {"index.html": "<h1>x</h1>\n"})
+    return _head(platform, claimed, "main")
+
+
+def _forbidden_path(platform: Platform, claimed: ClaimedRun) -> str | None:
+    return platform.push(claimed, {".github/workflows/build.yml": "on: push\n"})
+
+
+def _no_commit(platform: Platform, claimed: ClaimedRun) -> str | None:
+    return None
+
+
+def _head(platform: Platform, claimed: ClaimedRun, branch: str) -> str | None:
+    return local_forge().read_head(platform.repository(claimed.project.id), branch)
+
+
+LIES = [
+    (_uncommitted, "empty_diff"),
+    (_unpushed, "not_pushed"),
+    (_red_tests, "tests_failed"),
+    (_deleted_tests, "tests_deleted"),
+    (_fewer_tests, "tests_deleted"),
+    (_stale_base, "conflicts"),
+    (_another_commit, "not_head"),
+    (_forbidden_path, "forbidden_paths"),
+    (_no_commit, "no_commit"),
+]
+
+
+@pytest.mark.parametrize(("lie", "code"), LIES, ids=[lie.__name__.strip("_") for lie, _code in LIES])
+def test_a_lie_is_refused_with_its_code_and_the_honest_run_passes(
+    plain_platform: Platform, lie: Lie, code: str
+) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, test_command=TESTS)
+    task = platform.task(project)
+    claimed = platform.claim()
+    platform.finish(claimed, lie(platform, claimed))
+    platform.run_jobs()
+
+    refused = platform.get(Task, task.id)
+    assert (refused.state, refused.round, refused.head_sha) == ("in_progress", 2, None)
+    checks = platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.status == "failed")
+    assert [check.code for check in checks] == [code]
+
+    again = platform.claim()
+    assert [item.kind for item in again.feedback] == ["refusal"]
+    assert again.feedback[0].body.startswith(f"{code}: ")
+    tree = platform.clone(again.project)
+    branch = again.task.branch_name
+    git("checkout", "--quiet", "-B", branch, "origin/main", at=tree.path)
+    sha = tree.commit({"index.html": "<h1>honest</h1>\n"}, on=branch)
+    tree.push(f"+{branch}")
+    platform.finish(again, sha)
+    platform.run_jobs()
+    proven = platform.get(Task, task.id)
+    assert (proven.state, proven.head_sha) == ("ready_to_test", sha)
+
+
+def test_a_project_may_let_tests_be_deleted(plain_platform: Platform) -> None:
+    project = plain_platform.project(FILES, test_command=TESTS, keep_tests=False)
+    plain_platform.ready(project, "Tidy", {"tests/test_page.py": None})
+
+
+def test_feedback_is_delivered_once(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, test_command=TESTS)
+    task = platform.task(project)
+    claimed = platform.claim()
+    platform.finish(claimed, _red_tests(platform, claimed))
+    platform.run_jobs()
+    second = platform.claim()
+    assert len(second.feedback) == 1
+    platform.finish(second, platform.push(second, {"index.html": "broken again\n"}))
+    platform.run_jobs()
+    third = platform.claim()
+    assert len(third.feedback) == 1
+    comments = platform.all(Comment, Comment.task_id == task.id)
+    assert sorted(comment.delivered_run_id for comment in comments) == sorted([second.run.id, third.run.id])
+
+
+def test_a_push_after_the_approval_voids_it(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(FILES)
+    task = platform.approved(project, "Page", {"index.html": "<h1>x</h1>\n"})
+    tree = platform.clone(platform.get(Project, project.id))
+    tree.commit({"index.html": "<h1>sneaked in</h1>\n"}, on=task.branch_name, start=f"origin/{task.branch_name}")
+    tree.push(task.branch_name)
+    platform.look_at_repository(project)
+    voided = platform.get(Task, task.id)
+    assert (voided.state, voided.approved_sha, voided.round) == ("in_progress", None, 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_one"),
+    [
+        ("tests/test_a.py", True), ("src/a_test.go", True), ("src/a.spec.ts", True), ("a.test.js", True),
+        ("src/__tests__/x.js", True), ("pkg/FooTest.java", True), ("src/contest.py", False), ("latest.txt", False),
+        ("src/testing.py", False), ("index.html", False),
+    ],
+)  # fmt: skip
+def test_test_files_are_known_by_custom(path: str, is_one: bool) -> None:
+    assert is_test_file(path) is is_one
+
+
+@pytest.mark.parametrize(
+    ("path", "pattern", "is_hit"),
+    [
+        (".github/workflows/a/b.yml", ".github/workflows/**", True), ("src/.git", ".git/**", False),
+        ("a/Dockerfile", "Dockerfile", True), ("a/Dockerfile", "/Dockerfile", False),
+        ("Dockerfile", "/Dockerfile", True),
+        ("deep/er/x.lock", "**/*.lock", True), ("docs/a.md", "docs/*.md", True), ("x/docs/a.md", "docs/*.md", False),
+    ],
+)  # fmt: skip
+def test_forbidden_paths_match_as_in_gitignore(path: str, pattern: str, is_hit: bool) -> None:
+    assert matches(path, pattern) is is_hit

@@ -1,0 +1,60 @@
+"""What a repository declares about going back: a version that changed data for good says how far a rollback may go.
+
+The file is `.aiworker/rollback.yml`:
+
+    oldest: this            # only versions with this very file, or a full commit SHA: only versions that contain it
+    reason: Migration 12 drops the column that older versions read
+
+A file that can't be understood blocks every way back: nobody knows what it meant to forbid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from common.errors import ProviderRefused
+from common.names import SHA_PATTERN
+from common.providers.forge import Forge, Repository
+
+PATH = ".aiworker/rollback.yml"
+
+
+def read_barrier(forge: Forge, repository: Repository, commit: str, older: Sequence[str]) -> dict[str, Any] | None:
+    """`{"reason", "blocked"}`, the older commits that can't be gone back to; None if nothing is declared."""
+    declared = forge.read_file(repository, commit=commit, path=PATH)
+    if declared is None:
+        return None
+    try:
+        oldest, reason = _parse(declared)
+    except ValueError as error:
+        return {"reason": f"{PATH} can't be understood: {error}", "blocked": list(older)}
+    if oldest == "this":
+        blocked = [sha for sha in older if forge.read_file(repository, commit=sha, path=PATH) != declared]
+    else:
+        blocked = [sha for sha in older if not _contains(forge, repository, oldest, sha)]
+    return {"reason": reason, "blocked": blocked}
+
+
+def _parse(declared: bytes) -> tuple[str, str]:
+    try:
+        content = yaml.safe_load(declared)
+    except yaml.YAMLError as error:
+        raise ValueError("it is not YAML") from error
+    if not isinstance(content, dict):
+        raise ValueError("it is not a mapping of oldest and reason")
+    oldest, reason = str(content.get("oldest", "this")), content.get("reason")
+    if oldest != "this" and not SHA_PATTERN.fullmatch(oldest):
+        raise ValueError("oldest is neither `this` nor a full commit SHA")
+    return oldest, str(reason or "the version declares that its change of data can't be undone")
+
+
+def _contains(forge: Forge, repository: Repository, ancestor: str, head: str) -> bool:
+    try:
+        return forge.contains(repository, ancestor=ancestor, head=head)
+    except ProviderRefused as error:
+        if error.code != "no_commit":
+            raise
+        return False
