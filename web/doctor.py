@@ -47,20 +47,20 @@ def examine() -> Iterator[Finding]:
     data_dir = Path(os.environ.get("AIWORKER_DATA_DIR") or ".aiworker").expanduser().absolute()
     yield _data_dir(data_dir)
     yield _disk(data_dir)
-    # The settings make a data directory: what a first start will bring is no fault before it.
-    is_before_start = not data_dir.exists()
     try:
         chosen = settings()
     except Misconfigured as error:
         yield Finding("fail", "settings", str(error))
         return
     yield Finding("ok", "settings", f"public address {chosen.web.public_url}")
-    yield from _parts(chosen, is_before_start=is_before_start)
+    yield from _parts(chosen)
 
 
-def _parts(chosen: Settings, *, is_before_start: bool) -> Iterator[Finding]:
+def _parts(chosen: Settings) -> Iterator[Finding]:
     serves = backends(chosen)
-    if is_before_start and chosen.store.is_sqlite:
+    file = chosen.store.data_dir / "aiworker.db"
+    # What a first start will bring is no fault before it; and to look into the file would make it.
+    if chosen.store.database_url == f"sqlite:///{file}" and not file.exists():
         yield Finding("warn", "database", "not there yet; the first start makes it: aiworker up")
     else:
         yield _asked("database", require_current, f"{serves['mysql']}, its schema is this version's")

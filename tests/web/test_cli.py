@@ -1,0 +1,202 @@
+"""The command line as a person types it: its whole program against a real server."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from common.services.access import Caller
+from common.services.paging import PageQuery
+from common.services.tokens import list_api_tokens
+from common.settings import settings
+from common.states import ProjectState, Role
+from tests import builders
+from tests.servers import ROOT
+from tests.web.made import a_project, a_question, a_task, ready_task, set_state
+from tests.web.world import forget_providers, served
+from web import cli
+
+PATIENCE_SECONDS = 60
+
+
+def aiworker(*words: str, code: int = 0, **environ: str) -> str:
+    """What the command says; its exit status must be `code`, and a failure is one line.
+
+    In this process: a new one for each of the many commands here would take longer than all that they do.
+    """
+    said, complained = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "argv", ["aiworker", *words])
+        settings.cache_clear()
+        forget_providers()
+        with redirect_stdout(said), redirect_stderr(complained), pytest.raises(SystemExit) as ended:
+            cli.main()
+    settings.cache_clear()
+    forget_providers()
+    assert (ended.value.code or 0) == code, f"{words}: {said.getvalue()}\n{complained.getvalue()}"
+    if code == 1 and complained.getvalue():
+        assert len(complained.getvalue().strip().splitlines()) == 1, complained.getvalue()
+    return (said.getvalue() + complained.getvalue()).strip()
+
+
+def aiworker_json(*words: str) -> Any:
+    return json.loads(aiworker("--json", *words))
+
+
+@pytest.fixture
+def admin_caller(plain_app: Flask) -> Caller:
+    return builders.caller_of(builders.a_user("ada", Role.ADMIN))
+
+
+@pytest.fixture
+def platform(plain_app: Flask, admin_caller: Caller, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server of this test's instance; commands find it, and no token is given to them."""
+    monkeypatch.delenv("AIWORKER_TOKEN", raising=False)
+    with served() as url:
+        monkeypatch.setenv("AIWORKER_URL", url)
+        yield url
+
+
+@pytest.mark.usefixtures("platform")
+def test_projects_and_tasks_are_used_from_a_terminal(admin_caller: Caller) -> None:
+    made = aiworker_json("project", "create", "Shop", "--test-command", "true", "--field", "restricted=true")["project"]
+    assert (made["name"], made["testCommand"], made["restricted"]) == ("Shop", "true", True)
+    assert aiworker("project", "list").split("  ")[:3] == [made["id"], "Shop", "provisioning"]
+    assert "testCommand: true" in aiworker("project", "show", "shop").splitlines()
+
+    task = aiworker_json("task", "create", "Shop", "Add a cart", "--priority", "high", "--field", 'labels=["ui"]')[
+        "task"
+    ]
+    assert (task["title"], task["priority"], task["labels"]) == ("Add a cart", "high", ["ui"])
+    listed = aiworker("task", "list", "--project", "shop", "--state", "backlog")
+    assert listed == f"{task['id']}  backlog  high  Add a cart"
+    assert " cancelled " in aiworker("task", "cancel", task["id"])
+    assert "is cancelled" in aiworker("task", "retry", task["id"], code=1)
+
+    assert " deleting " in aiworker("project", "delete", "Shop", "--yes")
+    # The tokens that were made for the commands went with them.
+    assert list_api_tokens(admin_caller, PageQuery()).total == 0
+
+
+@pytest.mark.usefixtures("platform")
+def test_what_waits_for_a_person_is_decided_from_a_terminal() -> None:
+    project = a_project()
+    set_state(project, ProjectState.ACTIVE)
+    good, bad, stuck = ready_task(project), ready_task(project), a_task(project)
+    question = a_question(stuck)
+
+    assert " approved " in aiworker("task", "approve", good.id, "--commit", good.head_sha or "a" * 40)
+    assert " in_progress " in aiworker("task", "reject", bad.id, "Needs tests")
+    assert aiworker("task", "answer", stuck.id, "Use JWT") == f"{question.id}  answered"
+    assert "0 questions are open" in aiworker("task", "answer", stuck.id, "Again", code=1)
+    group = aiworker_json("group", "create", "Shop", good.id, "--name", "Sprint 1")["taskGroup"]
+    assert group["stagingBranch"] == "release/sprint-1"
+    assert "409" in aiworker("group", "create", "Shop", good.id, code=1)
+
+
+def test_what_happens_is_shown_a_line_each(platform: str) -> None:
+    a_project("Blog")
+    project = a_project()
+    with ThreadPoolExecutor(1) as pool:
+        # Whether or not it has subscribed yet: what happens goes on happening until a line was shown.
+        shown = pool.submit(aiworker, "watch", "--project", "Shop", "--count", "1")
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not shown.done() and time.monotonic() < deadline:
+            a_task(project, "Add a cart")
+            wait([shown], timeout=0.2)
+    assert "task:created" in shown.result()
+    assert 'title="Add a cart"' in shown.result()
+    assert f"projectId={project.id}" in shown.result()
+
+
+def test_users_and_tokens_are_kept_on_the_database(plain_app: Flask) -> None:
+    assert "no active administrator" in aiworker("token", "create", "ci", code=1)
+    aiworker("user", "add", "ada", "--role", "admin", "--password", builders.PASSWORD)
+    assert "taken" in aiworker("user", "add", "ADA", "--password", builders.PASSWORD, code=1)
+    aiworker("user", "add", "vic", "--role", "viewer", "--password", builders.PASSWORD)
+    aiworker("user", "role", "vic", "member")
+    users = aiworker_json("user", "list")["users"]
+    assert {one["username"]: one["role"] for one in users} == {"ada": "admin", "vic": "member"}
+    assert "last active administrator" in aiworker("user", "role", "ada", "viewer", code=1)
+    assert "there is no user nobody" in aiworker("user", "role", "nobody", "viewer", code=1)
+
+    token = aiworker("token", "create", "ci", "--user", "vic", "--days", "1")
+    client = builders.client_with(plain_app, token)
+    assert client.get("/api/auth/me").json["user"]["username"] == "vic"
+    aiworker("user", "password", "vic", "--password", "another password")
+    logged_in = plain_app.test_client().post(
+        "/api/auth/login", json={"username": "vic", "password": "another password"}
+    )
+    assert logged_in.status_code == 200
+    listed = aiworker_json("token", "list", "--user", "vic")["tokens"]
+    assert [one["name"] for one in listed] == ["ci"]
+    aiworker("token", "revoke", listed[0]["id"], "--user", "vic")
+    assert client.get("/api/auth/me").status_code == 401
+
+
+def test_a_missing_platform_or_right_is_one_line_with_a_remedy(plain_app: Flask, tmp_path: Path) -> None:
+    builders.a_user("ada", Role.ADMIN)
+    away = {"AIWORKER_URL": "http://127.0.0.1:9", "AIWORKER_TOKEN": "aiw_x"}
+    assert "aiworker up" in aiworker("task", "list", code=1, **away)
+    assert "AIWORKER_URL" in aiworker("--url", "ftp://x", "task", "list", code=1)
+    assert "AIWORKER_DATABASE_URL" in aiworker("db", "status", code=1, AIWORKER_DATABASE_URL="oracle://x")
+    nowhere = {"AIWORKER_DATA_DIR": str(tmp_path / "no"), "AIWORKER_DATABASE_URL": ""}
+    assert "AIWORKER_TOKEN" in aiworker("task", "list", code=1, **nowhere)
+    assert "No such command" in aiworker("explode", code=2)
+
+
+def test_a_refusal_says_what_was_wrong(platform: str) -> None:
+    refused = aiworker("project", "create", "Shop", "--field", "replicas=0", code=1)
+    assert "400 replicas: Must be from 1 to 100" in refused
+    assert "check AIWORKER_TOKEN" in aiworker("--token", "aiw_wrong", "task", "list", code=1)
+    assert "there is no project Shop" in aiworker("task", "create", "Shop", "x", code=1)
+
+
+def test_a_schema_is_brought_up_to_date(plain_app: Flask, tmp_path: Path) -> None:
+    fresh = {"AIWORKER_DATABASE_URL": f"sqlite:///{tmp_path / 'fresh.db'}"}
+    assert "aiworker db upgrade" in aiworker("db", "status", code=1, **fresh)
+    aiworker("db", "upgrade", **fresh)
+    aiworker("db", "upgrade", **fresh)
+    assert aiworker("db", "status", **fresh) == "The schema is up to date."
+
+
+def test_the_doctor_names_what_is_missing(plain_app: Flask, tmp_path: Path) -> None:
+    def found(code: int, **environ: str) -> dict[str, tuple[str, str]]:
+        findings = aiworker("--json", "doctor", code=code, **environ)
+        return {one["part"]: (one["status"], one["says"]) for one in json.loads(findings)["findings"]}
+
+    fresh = found(0, AIWORKER_DATA_DIR=str(tmp_path / "fresh"), AIWORKER_DATABASE_URL="")
+    assert (fresh["data"][0], fresh["database"][0]) == ("warn", "warn")
+    (tmp_path / "data").mkdir(exist_ok=True)
+    well = found(0, AIWORKER_INTERNAL_URL="http://127.0.0.1:9")
+    assert {part for part, (status, _says) in well.items() if status == "ok"} >= {
+        "python", "programs", "data", "settings", "database", "redis", "forge"
+    }  # fmt: skip
+    assert well["web"][0] == "warn"
+    assert "aiworker up" in well["web"][1]
+    ill = found(1, AIWORKER_REDIS_URL="redis://127.0.0.1:9", AIWORKER_DATABASE_URL=f"sqlite:///{tmp_path / 'none.db'}")
+    assert ill["redis"] == ("fail", "does not answer (ConnectionError); check AIWORKER_REDIS_URL")
+    assert ill["database"][0] == "fail"
+    assert "aiworker db upgrade" in ill["database"][1]
+    assert found(1, AIWORKER_FORGE="none")["settings"][0] == "fail"
+
+
+def test_an_agent_is_the_runner_with_its_own_arguments() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "web.cli", "agent", "--help"],
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True,
+    ).stdout  # fmt: skip
+    assert "--token-file" in said
