@@ -125,7 +125,13 @@ export const api = {
 };
 
 export async function signIn(username, password) {
-  const reply = await send("POST", "/auth/login", { body: { username, password } });
+  let reply;
+  try {
+    reply = await send("POST", "/auth/login", { body: { username, password } });
+  } catch (error) {
+    if (error.status !== 401) throw error;
+    throw new ApiError(401, "The username or the password is wrong.");
+  }
   keep(reply);
   return reply.user;
 }

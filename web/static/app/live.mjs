@@ -63,8 +63,11 @@ function heard(text) {
   if (message.event === "auth:ok") return ready();
   if (message.event === "subscribed") {
     const seq = message.data?.seq ?? message.seq;
-    // With afterSeq the missed events follow; without, this is where the live ones begin.
-    if (!seen.has(projectId) && Number.isInteger(seq)) seen.set(projectId, seq);
+    // With afterSeq the missed events follow. Without, the live ones begin here, and what was read before may be older.
+    if (!seen.has(projectId) && Number.isInteger(seq)) {
+      seen.set(projectId, seq);
+      tell({ event: "resync", data: {}, projectId });
+    }
     return;
   }
   if (message.event === "resync") {

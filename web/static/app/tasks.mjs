@@ -13,6 +13,7 @@ export const trouble = signal(null);
 
 let shown = { projectId: null, q: "" };
 let asked = 0;
+let loading = false;
 let dirty = new Set();
 let timer = 0;
 
@@ -28,6 +29,7 @@ export async function loadBoard(projectId, q, states) {
   if (projectId !== shown.projectId || q !== shown.q) tasks.value = null;
   shown = { projectId, q };
   dirty = new Set();
+  loading = true;
   try {
     const replies = await Promise.all(states.map((state) => api.get("/tasks", { projectId, state, q, limit: PAGE })));
     if (mine !== asked) return;
@@ -36,6 +38,12 @@ export async function loadBoard(projectId, q, states) {
     trouble.value = null;
   } catch (error) {
     if (mine === asked) trouble.value = error;
+    if (mine === asked && tasks.value) failed(error);
+  } finally {
+    if (mine === asked) {
+      loading = false;
+      if (dirty.size && tasks.value) readDirty(() => loadBoard(projectId, q, states));
+    }
   }
 }
 
@@ -56,11 +64,12 @@ export function keepTask(task) {
 // Takes one live message: moves the card at once, then reads what else changed. `again` reads the whole board.
 export function heardOfTask(message, again) {
   const id = message.data?.taskId;
-  if (!id || message.projectId !== shown.projectId || !tasks.value) return;
+  if (!id || message.projectId !== shown.projectId) return;
+  // The pages on their way may be older than this: it is read when they are here, or they would undo it.
+  if (loading) return void dirty.add(id);
+  if (!tasks.value) return;
   const known = tasks.value.get(id);
   if (message.event === "task:status_changed" && known) put([{ id, state: message.data.newState }]);
-  // A search's hits are the server's to say.
-  if (!known && shown.q) return;
   dirty.add(id);
   timer ||= setTimeout(() => {
     timer = 0;
@@ -69,7 +78,9 @@ export function heardOfTask(message, again) {
 }
 
 async function readDirty(again) {
-  const ids = [...dirty];
+  if (loading) return;
+  // A search's hits are the server's to say.
+  const ids = [...dirty].filter((id) => !shown.q || tasks.value.has(id));
   dirty = new Set();
   if (ids.length > 12) return again();
   const mine = asked;

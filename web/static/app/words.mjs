@@ -60,6 +60,8 @@ export const clock = (at) => (at ? new Date(at).toLocaleTimeString([], { hour12:
 // The last 8 hex digits of an id: the first ones are a clock and look alike.
 export const shortId = (id) => (id ? String(id).replaceAll("-", "").slice(-8) : "");
 export const sha = (commit) => (commit ? commit.slice(0, 8) : "");
+// A message as a list shows it: whole commit ids in it are cut to what tells them apart.
+export const brief = (text) => String(text ?? "").replace(/\b[0-9a-f]{40}\b/g, sha);
 export const lines = (text) => text.split(/[\n,]/).map((part) => part.trim()).filter(Boolean);
 
 export function actorName(actor) {
@@ -68,6 +70,9 @@ export function actorName(actor) {
   return /^[0-9a-f]{8}-/.test(actor) ? shortId(actor) : actor;
 }
 export const idOf = (thing) => (thing && typeof thing === "object" ? thing.id : thing);
+
+// The platform's own forge serves git, not pages: its addresses are for `git clone`.
+export const isOwnForge = (text) => webUrl(text) !== null && new URL(text).pathname.startsWith("/git/");
 
 // Only a web address becomes a link; anything else (javascript:, data:) stays text.
 export function webUrl(text) {

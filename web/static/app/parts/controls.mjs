@@ -1,9 +1,9 @@
 // The small pieces every view is made of. They know nothing of the domain.
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { html } from "../html.mjs";
-import { failed } from "../toasts.mjs";
+import { failed, told } from "../toasts.mjs";
 import { useAct } from "../loading.mjs";
-import { ago, exact, say, tone, webUrl } from "../words.mjs";
+import { ago, exact, isOwnForge, say, tone, webUrl } from "../words.mjs";
 
 const cls = (...names) => names.filter(Boolean).join(" ");
 
@@ -24,6 +24,16 @@ export function OutLink({ href, children, testid, ...rest }) {
   const safe = webUrl(href);
   if (!safe) return html`<span data-testid=${testid}>${children}</span>`;
   return html`<a href=${safe} target="_blank" rel="noopener noreferrer" data-testid=${testid} ...${rest}>${children}<${Icon} name="out" /></a>`;
+}
+
+// The address of a repository: a page where the forge has some, else what to give to git.
+export function CloneAddress({ url }) {
+  if (!isOwnForge(url)) return html`<${OutLink} href=${url}>${url}<//>`;
+  const copy = async () => {
+    await navigator.clipboard.writeText(`git clone ${url}`);
+    told("Copied. The password is an API token of yours.");
+  };
+  return html`<code>git clone ${url}</code>${navigator.clipboard && html`<${Button} small kind="ghost" act=${copy}>Copy<//>`}`;
 }
 
 const PATHS = {

@@ -1,5 +1,5 @@
 // The agents: who is there, what each is doing, and taking one out of service.
-import { useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { useLive, usePages, useRead } from "../loading.mjs";
@@ -10,6 +10,7 @@ import { clock, exact, shortId } from "../words.mjs";
 
 const isAgentStatus = ({ event }) => event === "agent:status";
 // A task's page opens by its id alone: the agent's list doesn't say the project.
+const Capabilities = ({ of }) => (of?.length ? of.map((one) => html`<span key=${one} class="chip">${one}</span>`) : html`<span class="muted">None</span>`);
 const openTask = async (id) => {
   const { task } = await api.get(`/tasks/${id}`);
   go(to.task(task.projectId, id));
@@ -23,7 +24,7 @@ export function Agents() {
       <div class="table-wrap"><table><thead><tr><th>Agent</th><th>Status</th><th>Capabilities</th><th>Current task</th><th>Done</th><th>Last heartbeat</th></tr></thead><tbody>
       ${pages.items?.map((agent) => html`<tr key=${agent.id} data-testid="agents-row" data-agent-id=${agent.id} data-status=${agent.status}>
         <td><a href=${to.agent(agent.id)}><b>${agent.podName}</b></a><small>${agent.id} · ${agent.driver} ${agent.version}</small></td><td><${Badge} word=${agent.status} /></td>
-        <td>${(agent.capabilities || []).map((one) => html`<span key=${one} class="chip">${one}</span>`)}</td>
+        <td><${Capabilities} of=${agent.capabilities} /></td>
         <td>${agent.currentTaskId ? html`<${Button} small kind="ghost" act=${() => openTask(agent.currentTaskId)}>${shortId(agent.currentTaskId)}<//>` : html`<span class="muted">None</span>`}</td>
         <td>${agent.tasksCompleted}</td><td><${Time} at=${agent.lastHeartbeat} /></td></tr>`)}</tbody></table></div><//><//>`;
 }
@@ -37,6 +38,11 @@ export function Agent({ id }) {
     reload();
     logs.reload();
   });
+  useEffect(() => {
+    // An agent's log has no feed of its own: who watches it asks again.
+    const timer = setInterval(() => !document.hidden && logs.reload(), 5000);
+    return () => clearInterval(timer);
+  }, [logs.reload]);
   const agent = value?.agent;
   if (error && !agent) return html`<${Page} title="Agent"><${Trouble} error=${error} again=${reload} /><//>`;
   if (!agent) return html`<${Loading} />`;
@@ -47,15 +53,27 @@ export function Agent({ id }) {
   const actions = html`${may("maintainer") && ["idle", "busy", "starting", "offline"].includes(agent.status) && html`<${Button} act=${drain} testid="agent-drain" title="It finishes what it has and takes nothing more">Drain<//>`}
     ${may("admin") && html`<button type="button" class="button ghost" onClick=${() => setRemoving(true)}>Remove</button>`}`;
   return html`<${Page} title=${html`${agent.podName} <${Badge} word=${agent.status} />`} lead=${html`<a href="#/agents">Agents</a> · ${agent.id}`} actions=${actions}>
-    <dl class="facts"><dt>Driver</dt><dd>${agent.driver} ${agent.version}</dd><dt>Capabilities</dt><dd>${(agent.capabilities || []).map((one) => html`<span key=${one} class="chip">${one}</span>`)}</dd>
+    <dl class="facts"><dt>Driver</dt><dd>${agent.driver} ${agent.version}</dd><dt>Capabilities</dt><dd><${Capabilities} of=${agent.capabilities} /></dd>
       <dt>Current task</dt><dd>${agent.currentTaskId ? html`<${Button} small act=${() => openTask(agent.currentTaskId)}>Open ${shortId(agent.currentTaskId)}<//>` : html`<span class="muted">None</span>`}</dd>
       <dt>Tasks done</dt><dd>${agent.tasksCompleted}</dd><dt>Last heartbeat</dt><dd><${Time} at=${agent.lastHeartbeat} /></dd></dl>
     <section><div class="section-head"><h2>Log</h2><span class="actions"><label><span class="sr">Level</span><select value=${level} onChange=${(event) => setLevel(event.target.value)}><option value="">Every level</option>${["debug", "info", "warn", "error"].map((one) => html`<option key=${one} value=${one}>${one}</option>`)}</select></label>
       <${Button} small act=${logs.reload}>Read again<//></span></div>
-      ${logs.error ? html`<${Trouble} error=${logs.error} again=${logs.reload} />` : !logs.value ? html`<${Loading} />` : logs.value.logs.length ? html`<div class="log-box" tabindex="0"><ol class="log">${logs.value.logs.map((one, at) => html`<li key=${at} class=${`entry log ${one.level === "error" ? "erro" : one.level.startsWith("warn") ? "warn" : ""}`}>
-        <time datetime=${one.at} title=${exact(one.at)}>${clock(one.at)}</time><pre>${one.message}</pre></li>`)}</ol></div>` : html`<p class="muted">It has logged nothing${level ? " at this level" : ""}.</p>`}</section>
+      ${logs.error ? html`<${Trouble} error=${logs.error} again=${logs.reload} />` : !logs.value ? html`<${Loading} />` : logs.value.logs.length ? html`<${Log} entries=${logs.value.logs} />` : html`<p class="muted">It has logged nothing${level ? " at this level" : ""}.</p>`}</section>
     ${removing && html`<${Confirm} title="Remove this agent?" verb="Remove" act=${async () => {
       await api.remove(`/agents/${id}`);
       if (route.value.view === "agents") go("#/agents");
     }} close=${() => setRemoving(false)}>Its token is good for nothing from then on. While it has a live run it is refused: drain it first.<//>`}<//>`;
+}
+
+// Opened at its end, and staying there unless somebody scrolled up to read.
+function Log({ entries }) {
+  const box = useRef();
+  const atEnd = useRef(true);
+  useLayoutEffect(() => {
+    if (atEnd.current) box.current.scrollTop = box.current.scrollHeight;
+  });
+  return html`<div class="log-box" ref=${box} tabindex="0" data-testid="agent-log" onScroll=${({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
+    atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
+  }}><ol class="log">${entries.map((one, at) => html`<li key=${at} class=${`entry log ${one.level === "error" ? "erro" : one.level.startsWith("warn") ? "warn" : ""}`}>
+    <time datetime=${one.at} title=${exact(one.at)}>${clock(one.at)}</time><pre>${one.message}</pre></li>`)}</ol></div>`;
 }

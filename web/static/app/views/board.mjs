@@ -82,7 +82,7 @@ function Columns({ states, taskId, q }) {
   return html`<div class="board">${states.map((state) => html`<${Column} key=${state} state=${state} taskId=${taskId} tasks=${all.filter((task) => task.state === state).sort(inOrder)} />`)}</div>`;
 }
 
-const Column = ({ state, tasks: some, taskId }) => html`<section class="column" data-testid=${`board-column-${state}`} aria-label=${say(state)}>
+const Column = ({ state, tasks: some, taskId }) => html`<section class=${`column ${some.length ? "" : "none"}`} data-testid=${`board-column-${state}`} aria-label=${say(state)}>
   <h2><i class=${`state-dot ${tone(state)} ${state}`}></i>${say(state)}<span class="count">${some.length}${cursors.value[state] ? "+" : ""}</span></h2>
   <div class="cards">${some.map((task) => html`<${Card} key=${task.id} task=${task} on=${task.id === taskId} />`)}
   ${cursors.value[state] && html`<${Button} kind="more" act=${() => loadMore(state)} testid="load-more">Load more<//>`}</div></section>`;

@@ -8,7 +8,7 @@ import { Markdown } from "../parts/markdown.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { may } from "../session.mjs";
-import { actorName, idOf, say, sha, shortId } from "../words.mjs";
+import { actorName, brief, idOf, say, sha, shortId } from "../words.mjs";
 import { groupTitle } from "./groups.mjs";
 
 const STAGEABLE = ["pending", "merging", "merged"];
@@ -99,4 +99,4 @@ function TaskRow({ id, known, projectId }) {
 }
 
 const Checks = ({ checks }) => (checks.length ? html`<section><h2>Proven by the platform</h2><ul class="checks">${checks.map((check) => html`<li key=${check.name}>
-  <${Badge} word=${check.status} label=${say(check.name)} /><span>${check.message || say(check.status)}</span><code>${sha(check.commitSha)}</code><${Time} at=${check.at} /></li>`)}</ul></section>` : null);
+  <${Badge} word=${check.status} label=${say(check.name)} /><span>${brief(check.message) || say(check.status)}</span><code>${sha(check.commitSha)}</code><${Time} at=${check.at} /></li>`)}</ul></section>` : null);

@@ -4,26 +4,42 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { useLive, usePages } from "../loading.mjs";
 import { Badge, Button, Empty, Listing, Page, Time } from "../parts/controls.mjs";
+import { project } from "../projects.mjs";
 import { may } from "../session.mjs";
 import { say, shortId } from "../words.mjs";
 
 const STATES = ["", "queued", "running", "failed", "done", "cancelled"];
 
+// What the platform does over and over, once: the newest of a kind that is done, and how many there were.
+function folded(jobs) {
+  const rows = new Map();
+  for (const job of jobs) {
+    const key = job.state === "done" && job.subjectId === "platform" ? job.kind : job.id;
+    const row = rows.get(key);
+    if (row) row.times += 1;
+    else rows.set(key, { job, times: 1 });
+  }
+  return [...rows.values()];
+}
+
 export function Jobs() {
   const [state, setState] = useState("");
-  const pages = usePages("/jobs", "jobs", { state });
+  const [everywhere, setEverywhere] = useState(false);
+  const projectId = everywhere ? undefined : project.value?.id;
+  const pages = usePages("/jobs", "jobs", { state, projectId });
   useLive(({ event }) => !event.startsWith("task:log") && event !== "task:progress", pages.reload);
   const retry = (id) => async () => {
     await api.post(`/jobs/${id}/retry`);
     await pages.reload();
   };
-  const actions = html`<label><span class="sr">State</span><select value=${state} data-testid="jobs-state" onChange=${(event) => setState(event.target.value)}>${STATES.map((one) => html`<option key=${one} value=${one}>${one ? say(one) : "Every state"}</option>`)}</select></label><${Button} act=${pages.reload}>Read again<//>`;
+  const actions = html`${project.value && html`<label><span class="sr">Of what</span><select value=${everywhere ? "all" : "one"} data-testid="jobs-scope" onChange=${(event) => setEverywhere(event.target.value === "all")}>
+      <option value="one">${project.value.name}</option><option value="all">Everything</option></select></label>`}<label><span class="sr">State</span><select value=${state} data-testid="jobs-state" onChange=${(event) => setState(event.target.value)}>${STATES.map((one) => html`<option key=${one} value=${one}>${one ? say(one) : "Every state"}</option>`)}</select></label><${Button} act=${pages.reload}>Read again<//>`;
   return html`<${Page} title="Jobs" lead="What the platform does behind the scenes. A failed one waits here for a person." actions=${actions}>
     <${Listing} pages=${pages} empty=${html`<${Empty} title=${state ? `No ${state} jobs` : "No jobs yet"}>They appear when projects, tasks and groups need something done.<//>`}>
-      <ul class="rows">${pages.items?.map((job) => html`<li key=${job.id} class="row" data-testid="job-row" data-job-id=${job.id}><${Badge} word=${job.state} />
-        <span class="row-main"><span><b>${job.kind}</b> <code title=${job.subjectId}>${shortId(job.subjectId)}</code></span>
+      <ul class="rows">${folded(pages.items || []).map(({ job, times }) => html`<li key=${job.id} class="row" data-testid="job-row" data-job-id=${job.id}><${Badge} word=${job.state} />
+        <span class="row-main"><span><b>${job.kind}</b> <code title=${job.subjectId}>${shortId(job.subjectId)}</code>${times > 1 && html` <span class="muted">${times} times</span>`}</span>
           ${job.error ? html`<small class="bad-text">${job.error}</small>` : job.progress?.message && html`<small>${job.progress.message}</small>`}
           ${job.state === "running" && job.progress?.total > 0 && html`<progress max=${job.progress.total} value=${job.progress.done}></progress>`}</span>
-        <span class="muted">${job.attempts} ${job.attempts === 1 ? "attempt" : "attempts"}</span><${Time} at=${job.finishedAt || job.startedAt || job.createdAt} />
+        ${job.attempts > 0 && html`<span class="muted">${job.attempts} ${job.attempts === 1 ? "attempt" : "attempts"}</span>`}<${Time} at=${job.finishedAt || job.startedAt || job.createdAt} />
         ${job.state === "failed" && may("maintainer") && html`<${Button} small act=${retry(job.id)} testid="job-retry">Try again<//>`}</li>`)}</ul><//><//>`;
 }

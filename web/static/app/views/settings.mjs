@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { useLive, usePages, useRead } from "../loading.mjs";
-import { Badge, Button, Confirm, Empty, Fault, Loading, OutLink, Page, SelectField, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
+import { Badge, Button, CloneAddress, Confirm, Empty, Fault, Loading, Page, SelectField, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
 import { keepProject, loadProjects, project } from "../projects.mjs";
 import { go } from "../routes.mjs";
 import { may } from "../session.mjs";
@@ -29,8 +29,8 @@ export function ProjectSettings() {
   };
   return html`<${Page} title=${html`${one.name} <${Badge} word=${status} testid="project-status" />`} lead="Settings take effect with the next deployment."
     actions=${status === "failed" && may("maintainer") && html`<${Button} kind="primary" act=${retry}>Try again<//>`}>
-    ${one.error && html`<p class="banner bad">${one.error}</p>`}
-    <dl class="facts"><dt>Repository</dt><dd><${OutLink} href=${one.giteaRepoUrl}>${one.giteaRepoUrl}<//></dd><dt>Namespace</dt><dd><code>${one.k8sNamespace}</code></dd><dt>Default branch</dt><dd><code>${one.defaultBranch}</code></dd><dt>Created</dt><dd><${Time} at=${one.createdAt} /></dd></dl>
+    ${one.error && html`<p class="banner bad">${status === "failed" ? "It could not be set up: " : ""}${one.error}</p>`}
+    <dl class="facts"><dt>Repository</dt><dd><${CloneAddress} url=${one.giteaRepoUrl} /></dd><dt>Namespace</dt><dd><code>${one.k8sNamespace}</code></dd><dt>Default branch</dt><dd><code>${one.defaultBranch}</code></dd><dt>Created</dt><dd><${Time} at=${one.createdAt} /></dd></dl>
     ${may("maintainer") ? html`<${Form} key=${one.id} of=${one} /><${Members} id=${one.id} restricted=${one.restricted} />
       <section class="danger-zone"><h2>Delete</h2><p class="muted">Removes its repository, previews, staging and production, and every task.</p><button type="button" class="button danger" data-testid="project-delete" onClick=${() => setEnding(true)}>Delete project…</button></section>`
       : html`<${Empty} title="Only maintainers change these">Ask a maintainer or an admin.<//>`}

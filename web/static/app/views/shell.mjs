@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, signOut } from "../api.mjs";
 import { html } from "../html.mjs";
-import { connection } from "../live.mjs";
+import { connection, listen } from "../live.mjs";
 import { useLive, useProjectFeed } from "../loading.mjs";
 import { Button, Empty, Icon, Loading, Page, Trouble } from "../parts/controls.mjs";
 import { keepProject, loadProjects, project, projectId, projects, trouble } from "../projects.mjs";
@@ -20,6 +20,7 @@ import { Groups } from "./groups.mjs";
 import { Jobs } from "./jobs.mjs";
 import { LogIn } from "./login.mjs";
 import { NewProject } from "./new-project.mjs";
+import { Repository } from "./repository.mjs";
 import { ProjectSettings } from "./settings.mjs";
 
 const SAID = { on: "Live: changes appear by themselves", connecting: "Connecting… what you see may be old", off: "Not connected" };
@@ -46,7 +47,11 @@ function Frame() {
   useEffect(() => setOpen(false), [route.value]);
   useProjectFeed(projectId.value);
   useLive(({ event }) => event === "project:status_changed", refreshProject);
+  useOthersProjects();
   useSearchKey();
+  useEffect(() => {
+    document.title = project.value ? `${project.value.name} · AiWorker` : "AiWorker";
+  }, [project.value?.name]);
   const ending = projects.value?.some(({ status }) => status === "deleting");
   useEffect(() => {
     // The last of a project goes without an event: its feed is gone too.
@@ -76,6 +81,19 @@ async function refreshProject() {
     if (error.status === 404) await loadProjects();
     else failed(error);
   }
+}
+
+// Projects that others make have feeds that nobody follows here yet: looked for when this page was away or behind.
+function useOthersProjects() {
+  useEffect(() => {
+    const back = () => !document.hidden && loadProjects();
+    const end = listen(({ event }) => event === "connected" && loadProjects());
+    document.addEventListener("visibilitychange", back);
+    return () => {
+      end();
+      document.removeEventListener("visibilitychange", back);
+    };
+  }, []);
 }
 
 function useSearchKey() {
@@ -108,7 +126,7 @@ function Sidebar() {
   return html`<nav class="sidebar" aria-label="Main">
     <a class="brand" href="#/"><img src="/static/icon.svg" alt="" width="22" height="22" />AiWorker</a>
     <div class="picker"><label class="sr" for="project-select">Project</label>
-      <select id="project-select" data-testid="project-select" value=${id || ""} onChange=${(event) => go(to.project(event.target.value))}>
+      <select id="project-select" data-testid="project-select" value=${id || ""} onFocus=${loadProjects} onChange=${(event) => go(to.project(event.target.value))}>
         ${!known.length && html`<option value="">No project yet</option>`}
         ${known.map((one) => html`<option key=${one.id} value=${one.id} selected=${one.id === id}>${one.name}</option>`)}</select>
       ${may("maintainer") && html`<a class="button square" href="#/projects/new" data-testid="project-new" aria-label="New project" title="New project"><${Icon} name="plus" /></a>`}</div>
@@ -136,6 +154,7 @@ function View() {
   if (view === "project-new") return html`<${NewProject} />`;
   if (trouble.value && !projects.value) return html`<main class="page"><${Trouble} error=${trouble.value} again=${loadProjects} /></main>`;
   if (!projects.value) return html`<${Loading} />`;
+  if (view === "repository") return html`<${Repository} place=${route.value.place} pull=${route.value.pull} />`;
   if (!projectId.value) return html`<${Welcome} />`;
   if (!project.value) return html`<${Page} title="Not found"><${Empty} title="There is no such project">It was deleted, or you may not see it. Choose another one on the left.<//><//>`;
   const key = projectId.value;

@@ -15,9 +15,9 @@ const OVER = ["production", "cancelled"];
 export function TaskActions({ task, reload, review, edit }) {
   const [cancelling, setCancelling] = useState(false);
   // A 409 says that the state is another one by now, so the task is read again whatever the answer is.
-  const act = (verb) => async () => {
+  const act = (verb, body) => async () => {
     try {
-      await api.post(`/tasks/${task.id}/${verb}`);
+      await api.post(`/tasks/${task.id}/${verb}`, body);
     } finally {
       await reload();
     }
@@ -25,7 +25,7 @@ export function TaskActions({ task, reload, review, edit }) {
   const testable = task.state === "ready_to_test" && may("maintainer");
   const own = project.value?.separateApprover && [user.value.id, user.value.username].includes(idOf(task.createdBy));
   return html`<div class="actions task-actions">
-    ${testable && html`<${Button} kind="primary" testid="task-approve" act=${act("approve")} disabled=${own} title=${own ? "This project wants another person's approval than its creator's" : undefined}>Approve<//>
+    ${testable && html`<${Button} kind="primary" testid="task-approve" act=${act("approve", { commitSha: task.headSha })} disabled=${own} title=${own ? "This project wants another person's approval than its creator's" : undefined}>Approve<//>
       <button type="button" class="button" data-testid="task-reject" aria-expanded=${review.rejecting} onClick=${() => review.setRejecting(!review.rejecting)}>Reject${review.drafts.length ? ` (${review.drafts.length})` : ""}…</button>`}
     ${task.state === "failed" && may("member") && html`<${Button} kind="primary" act=${act("retry")} testid="task-retry">Try again<//>`}
     ${!OVER.includes(task.state) && may("member") && html`<button type="button" class="button" data-testid="task-edit" onClick=${edit}>Edit</button>`}
@@ -69,8 +69,8 @@ function Question({ question, task, reload }) {
       await reload();
     }
   });
-  return html`<form class="callout ask" onSubmit=${submit} data-testid="question" data-question-id=${question.id}><p class="callout-head">The agent asks <${Time} at=${question.askedAt} /></p>
-    <div class="asked"><${Markdown} text=${question.question} /></div>${question.context && html`<${Markdown} text=${question.context} />`}
+  return html`<form class="callout ask" onSubmit=${submit} data-testid="question" data-question-id=${question.id}><p class="callout-head">Your answer is needed <${Time} at=${question.askedAt} /></p>
+    <div class="asked"><${Markdown} text=${question.question} /></div>${question.context && html`<${Markdown} text=${/^[a-z]+(_[a-z]+)+$/.test(question.context) ? say(question.context) : question.context} />`}
     ${may("member") ? html`${question.options?.length > 0 && html`<div class="options">${question.options.map((option) => html`<button key=${option} type="button" class="button" data-testid="question-option"
         aria-pressed=${form.draft.response === option} onClick=${() => form.change("response", option)}>${option}</button>`)}</div>`}
       <${TextField} label="Your answer" name="response" form=${form} rows="2" testid="question-answer" required /><${Fault} form=${form} />

@@ -8,6 +8,17 @@ import { Markdown } from "../parts/markdown.mjs";
 import { may } from "../session.mjs";
 import { actorName, say } from "../words.mjs";
 
+// What the platform hands back ends in a program's output, and that is no Markdown.
+const IS_OUTPUT = ["refusal", "group"];
+const KINDS = { rejection: "Rejection", refusal: "Refused by the platform", group: "Taken out of its group" };
+
+function Output({ text, open }) {
+  const [first, ...rest] = text.replace(/^[a-z]+(_[a-z]+)*: /, "").split("\n");
+  const output = rest.join("\n").trim();
+  if (!output) return html`<p>${first}</p>`;
+  return html`<details open=${open}><summary>${first}</summary><pre class="lines" tabindex="0">${output}</pre></details>`;
+}
+
 export function Comments({ task, reload }) {
   const form = useForm({ body: "" });
   const submit = form.submit(async ({ body }) => {
@@ -17,8 +28,8 @@ export function Comments({ task, reload }) {
   });
   const comments = task.comments || [];
   return html`<section><h2>Comments</h2><ul class="comments" data-testid="task-comments">${comments.map((one) => html`<li key=${one.id}>
-      <p class="comment-head"><b>${actorName(one.author)}</b><${Time} at=${one.createdAt} />${one.path && html`<code>${one.path}${one.line ? `:${one.line}` : ""}</code>`}
-      <span class="muted">${one.deliveredAt ? "Read by the agent" : "Waits for the agent's next run"}</span></p><${Markdown} text=${one.body} /></li>`)}</ul>
+      <p class="comment-head"><b>${actorName(one.author)}</b><${Time} at=${one.createdAt} />${KINDS[one.kind] && html`<span class="chip">${KINDS[one.kind]}</span>`}${one.path && html`<code>${one.path}${one.line ? `:${one.line}` : ""}</code>`}
+      <span class="muted">${one.deliveredAt ? "Read by the agent" : "Waits for the agent's next run"}</span></p>${IS_OUTPUT.includes(one.kind) ? html`<${Output} text=${one.body} open=${one === comments.at(-1)} />` : html`<${Markdown} text=${one.body} />`}</li>`)}</ul>
     ${may("member") ? html`<form onSubmit=${submit}><${TextField} label="Add a comment" name="body" form=${form} rows="2" testid="comment-body" required hint="The agent is given it with its next run." /><${Fault} form=${form} />
       <footer><button class="button" data-testid="comment-submit" disabled=${form.busy}>Comment</button></footer></form>` : !comments.length && html`<p class="muted">Nobody has commented.</p>`}</section>`;
 }

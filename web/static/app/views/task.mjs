@@ -11,7 +11,7 @@ import { project } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { keepTask } from "../tasks.mjs";
-import { actorName, idOf, say, sha, shortId } from "../words.mjs";
+import { actorName, brief, idOf, isOwnForge, say, sha, shortId } from "../words.mjs";
 import { EditTask, Questions, Rejection, TaskActions } from "./task-actions.mjs";
 import { Comments, Timeline } from "./task-talk.mjs";
 
@@ -76,9 +76,9 @@ function Facts({ task }) {
   const preview = previews.sort((a, b) => (a.id < b.id ? 1 : -1))[0];
   return html`<dl class="facts">
     ${(task.previewUrl || preview) && html`<dt>Preview</dt><dd>${task.previewUrl ? html`<${OutLink} href=${task.previewUrl} testid="task-preview">${task.previewUrl}<//>` : html`<span class="muted" data-testid="task-preview">Not running</span>`}
-      ${preview && html`<${Badge} word=${preview.status} />`}${preview?.error && html`<span class="bad-text">${preview.error}</span>`}</dd>`}
+      ${preview && preview.status !== "superseded" && html`<${Badge} word=${preview.status} />`}${preview?.error && html`<span class="bad-text">${preview.error}</span>`}</dd>`}
     ${task.branchName && html`<dt>Branch</dt><dd><code>${task.branchName}</code>${task.headSha && html`<code title=${task.headSha}>${sha(task.headSha)}</code>`}</dd>`}
-    ${task.prUrl && html`<dt>Pull request</dt><dd><${OutLink} href=${task.prUrl}>#${task.prNumber}<//></dd>`}
+    ${task.prUrl && html`<dt>Pull request</dt><dd>${isOwnForge(task.prUrl) ? `#${task.prNumber}` : html`<${OutLink} href=${task.prUrl}>#${task.prNumber}<//>`}</dd>`}
     ${task.assignedAgentId && html`<dt>Agent</dt><dd><a href=${to.agent(task.assignedAgentId)}>${task.assignedAgentId}</a></dd>`}
     ${task.labels?.length > 0 && html`<dt>Labels</dt><dd>${task.labels.map((label) => html`<span key=${label} class="chip label">${label}</span>`)}</dd>`}
     ${task.requiredCapabilities?.length > 0 && html`<dt>Needs</dt><dd>${task.requiredCapabilities.map((one) => html`<span key=${one} class="chip">${one}</span>`)}</dd>`}
@@ -89,7 +89,7 @@ function Facts({ task }) {
 function Checks({ checks, headSha }) {
   if (!checks.length) return null;
   return html`<section><h2>Proven by the platform</h2><ul class="checks" data-testid="task-checks">${checks.map((check) => html`<li key=${check.name} class=${check.commitSha && headSha && check.commitSha !== headSha ? "old" : ""}>
-    <${Badge} word=${check.status} label=${say(check.name)} /><span>${check.message || say(check.status)}</span><code>${sha(check.commitSha)}</code><${Time} at=${check.at} /></li>`)}</ul></section>`;
+    <${Badge} word=${check.status} label=${say(check.name)} /><span>${brief(check.message) || say(check.status)}</span><code>${sha(check.commitSha)}</code><${Time} at=${check.at} /></li>`)}</ul></section>`;
 }
 
 function Runs({ task }) {
@@ -103,7 +103,14 @@ function Runs({ task }) {
     ${run ? html`<p class="run-line"><${Badge} word=${run.outcome || run.state} />${run.agentId && html`<a href=${to.agent(run.agentId)}>${run.agentId}</a>`}<${Time} at=${run.startedAt} />
         ${usage?.costUsd > 0 && html`<span>$${Number(usage.costUsd).toFixed(2)}</span>`}${(usage?.inputTokens || usage?.outputTokens) > 0 && html`<span>${(usage.inputTokens + usage.outputTokens).toLocaleString()} tokens</span>`}</p>
       ${(run.reason || run.summary) && html`<p class="summary">${run.reason || run.summary}</p>`}<${RunLog} key=${run.id} taskId=${task.id} runId=${run.id} />`
-    : html`<p class="muted">No agent has started yet. A free one with the right capabilities takes the task up by itself.</p>`}</section>`;
+    : html`<p class="muted">${waitsFor(task)}</p>`}</section>`;
+}
+
+function waitsFor({ state, dependsOn, requiredCapabilities: needs }) {
+  if (state !== "backlog" && state !== "in_progress") return "No agent has worked on it.";
+  const most = project.value?.maxParallelTasks;
+  return ["No agent has started yet. It waits for a free agent", needs?.length && ` that has ${needs.join(", ")}`, dependsOn?.length && ", for the tasks it depends on",
+    most && `, for a place among the ${most} ${most === 1 ? "task" : "tasks"} that this project allows at once`, "."].filter(Boolean).join("");
 }
 
 function Changes({ task, review }) {

@@ -1,0 +1,103 @@
+"""A person at the web page: a real Chromium of its own profile, watched for everything that a page must not do."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--no-first-run", "--disable-quic",
+]  # fmt: skip
+PATIENCE_MS = 60_000
+"""How long a person waits for an agent, a proof or a deployment. Nothing here measures speed."""
+
+# Chromium's own line for a reply that a test provokes: a refused password, a head that moved.
+_REFUSED = re.compile(r"Failed to load resource: the server responded with a status of (401|409) ")
+
+_REPORT_VIOLATIONS = """
+addEventListener("securitypolicyviolation", (event) =>
+  console.error(`policy violated: ${event.violatedDirective} by ${event.blockedURI}`));
+"""
+
+
+@contextlib.contextmanager
+def chromium(path: str) -> Iterator[Browser]:
+    """A browser with a new profile, gone afterwards."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Person:
+    """url: the instance's. problems: what the page did that it must not; empty is good."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self.url = url
+        self.problems: list[str] = []
+        self._host = urlsplit(url).netloc
+        self._context = browser.new_context(viewport={"width": 1280, "height": 800})
+        self._context.set_default_timeout(PATIENCE_MS)
+        self._context.add_init_script(_REPORT_VIOLATIONS)
+        self.page: Page = self._context.new_page()
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))
+        self.page.on("request", self._asked)
+
+    def open(self) -> None:
+        self.page.goto(self.url)
+
+    def log_in(self, username: str, password: str) -> None:
+        self.open()
+        self.fill("login-username", username)
+        self.fill("login-password", password)
+        self.click("login-submit")
+
+    def see(self, testid: str, **data: str) -> Locator:
+        """What carries this data-testid and can be seen; data attributes besides: task_id="…" is data-task-id."""
+        narrowed = "".join(f'[data-{name.replace("_", "-")}="{value}"]' for name, value in data.items())
+        return self.page.locator(f'[data-testid="{testid}"]{narrowed}').filter(visible=True)
+
+    def click(self, testid: str, **data: str) -> None:
+        self.see(testid, **data).click()
+
+    def fill(self, testid: str, text: str) -> None:
+        self.see(testid).fill(text)
+
+    def go(self, link: str) -> None:
+        """Follow a link of the side bar."""
+        self.page.get_by_role("navigation").get_by_role("link", name=link, exact=True).click()
+
+    def wait(self, testid: str, **data: str) -> Locator:
+        """Wait, without touching the page, until it shows this."""
+        found = self.see(testid, **data)
+        expect(found).to_be_visible(timeout=PATIENCE_MS)
+        return found
+
+    def read_out(self, link: Locator) -> str:
+        """What the page behind a link says; it opens in a tab of its own, as the link wants it."""
+        with self.page.expect_popup() as opened:
+            link.click()
+        try:
+            return opened.value.locator("body").inner_text().strip()
+        finally:
+            opened.value.close()
+
+    def close(self) -> None:
+        self._context.close()
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not _REFUSED.match(message.text):
+            self.problems.append(f"{message.type}: {message.text} ({message.location.get('url')})")
+
+    def _asked(self, request: Request) -> None:
+        address = urlsplit(request.url)
+        if address.scheme not in {"data", "blob"} and address.netloc != self._host:
+            self.problems.append(f"it asked another host: {request.url}")

@@ -1,0 +1,237 @@
+"""The web page as a person uses it: the whole story by hand, and what the page says when something is not as hoped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.browser import PATIENCE_MS, Person, chromium
+from tests.e2e.client import Client
+from tests.e2e.instance import Instance, running
+from tests.e2e.origin import served_repository
+from tests.e2e.story import FIRST_TASK, SECOND_TASK
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served_repository(tmp_path_factory.mktemp("origin")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory, origin: str) -> Iterator[Instance]:
+    folder: Path = tmp_path_factory.mktemp("instance")
+    with running(folder, AIWORKER_IMPORT_ALLOW=urlsplit(origin).netloc) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    with chromium(chromium_path) as started:
+        yield started
+
+
+@pytest.fixture
+def person(browser: Browser, instance: Instance) -> Iterator[Person]:
+    """Somebody before the sign-in page."""
+    someone = Person(browser, instance.url)
+    yield someone
+    someone.close()
+
+
+@pytest.fixture
+def admin(person: Person, instance: Instance) -> Person:
+    person.log_in("admin", instance.password)
+    person.wait("live-status", state="on")
+    return person
+
+
+@pytest.fixture
+def api(instance: Instance) -> Iterator[Client]:
+    client = Client.login(instance.url, "admin", instance.password)
+    yield client
+    client.close()
+
+
+def create_project(person: Person, name: str, import_url: str) -> None:
+    """Make a project and stay until it is active, without reloading."""
+    person.click("project-new")
+    person.fill("project-name", name)
+    person.fill("project-import-url", import_url)
+    person.fill("project-test-command", "python3 -m unittest -q")
+    for environment in ("preview", "staging", "production"):
+        person.fill(f"project-health-{environment}", "2")
+    person.click("project-create")
+    person.go("Project settings")
+    person.wait("project-status", state="active")
+    person.go("Board")
+
+
+def write_task(person: Person, title: str, description: str) -> None:
+    """Write a task and open it."""
+    person.go("Board")
+    person.click("task-new")
+    person.fill("task-title", title)
+    person.fill("task-description", description)
+    person.click("task-create")
+    person.see("task-card").filter(has_text=title).click()
+    person.wait("task-state")
+
+
+def check_ready(person: Person, expected: str) -> None:
+    """Wait until the open task is proven; its preview says what is expected."""
+    person.wait("task-state", state="ready_to_test")
+    for check in person.see("task-checks").locator("[data-state]").all():
+        assert check.get_attribute("data-state") in {"passed", "skipped"}
+    assert person.read_out(person.see("task-preview")) == expected
+
+
+def approve(person: Person) -> None:
+    person.click("task-approve")
+    person.wait("task-state", state="approved")
+
+
+def deliver(person: Person, group: str, task: str, expected: str) -> None:
+    """Put one approved task into a group and take it to staging and production, whose pages say what is expected."""
+    person.go("Groups")
+    person.click("group-new")
+    expect(person.see("group-task").filter(has_text=task).locator("input")).to_be_checked()
+    person.fill("group-name", group)
+    person.click("group-create")
+    person.click("group-deploy-staging")
+    person.wait("group-status", state="staging")
+    assert person.read_out(person.see("group-staging").get_by_role("link")) == expected
+    person.click("group-deploy-production")
+    person.click("group-deploy-production-confirm")
+    person.wait("group-status", state="production")
+    assert person.read_out(person.see("group-production").get_by_role("link")) == expected
+
+
+def test_a_wrong_password_is_said_beside_the_form(person: Person) -> None:
+    person.log_in("admin", "not the password")
+
+    expect(person.see("login-error")).to_have_text("The username or the password is wrong.")
+    expect(person.see("login-password")).to_be_visible()
+    assert person.problems == []
+
+
+def test_a_whole_task_is_done_by_hand(admin: Person, origin: str) -> None:
+    create_project(admin, "Greeter", origin)
+
+    write_task(admin, "Greet in Spanish", FIRST_TASK)
+    admin.wait("task-state", state="needs_input")
+    expect(admin.see("question")).to_contain_text("In which language should it greet?")
+    admin.see("question-option").filter(has_text="Spanish").click()
+    expect(admin.see("question-answer")).to_have_value("Spanish")
+    admin.click("question-submit")
+    expect(admin.see("task-log")).to_contain_text("OK", timeout=PATIENCE_MS)
+    check_ready(admin, "hola")
+    expect(admin.see("task-diff").locator("tr").filter(has_text="hola")).to_be_visible()
+
+    admin.see("task-diff").locator('[data-path="greeting.txt"] tr[data-side="new"] td').first.click()
+    admin.fill("diff-comment", "Welcome them, too")
+    admin.click("task-reject")
+    admin.fill("reject-reason", "Too short")
+    admin.click("reject-submit")
+    expect(admin.see("task-comments")).to_contain_text("Welcome them, too")
+    expect(admin.see("task-diff")).to_contain_text("hola, bienvenida", timeout=PATIENCE_MS)
+    check_ready(admin, "hola, bienvenida")
+    approve(admin)
+    deliver(admin, "Sprint 1", "Greet in Spanish", "hola, bienvenida")
+
+    write_task(admin, "Be formal", SECOND_TASK)
+    check_ready(admin, "buenos dias")
+    approve(admin)
+    deliver(admin, "Sprint 2", "Be formal", "buenos dias")
+
+    admin.go("Deployments")
+    production = admin.see("environment-production")
+    expect(production.get_by_test_id("deployment-row")).to_have_count(2)
+    production.get_by_test_id("deployment-rollback").click()
+    admin.click("rollback-confirm")
+    expect(production.get_by_text("Rolls back")).to_be_visible()
+    admin.wait("deployment-row", environment="production", status="rolled_back")
+    live = admin.see("deployment-row", environment="production", status="completed").first
+    assert admin.read_out(live.get_by_role("link", name="Open")) == "hola, bienvenida"
+    assert admin.problems == []
+
+
+def test_a_viewer_is_offered_nothing_to_act_with(person: Person, api: Client) -> None:
+    project = api.post("/projects", {"name": "Looked at"}, 201)["project"]
+    task = api.post("/tasks", {"projectId": project["id"], "title": "Nobody's", "requiredCapabilities": ["none"]}, 201)
+    api.post("/users", {"username": "vera", "password": "a password of Vera's", "role": "viewer"}, 201)
+
+    person.log_in("vera", "a password of Vera's")
+    person.see("project-select").select_option(label="Looked at")
+    person.click("task-card", task_id=task["task"]["id"])
+
+    person.wait("task-state", state="backlog")
+    expect(person.page.locator(".panel").get_by_role("heading", name="Nobody's")).to_be_visible()
+    for act in ("project-new", "task-new", "task-edit", "task-cancel", "task-approve", "task-reject", "comment-body"):
+        expect(person.see(act)).to_have_count(0)
+    person.go("Groups")
+    expect(person.page.get_by_text("No groups yet")).to_be_visible()
+    expect(person.see("group-new")).to_have_count(0)
+    person.go("Project settings")
+    expect(person.page.get_by_text("Only maintainers change these")).to_be_visible()
+    expect(person.see("project-save")).to_have_count(0)
+    assert person.problems == []
+
+
+def test_a_failed_import_says_why_and_can_be_tried_again(admin: Person, origin: str) -> None:
+    admin.click("project-new")
+    admin.fill("project-name", "Lost")
+    admin.fill("project-import-url", origin.replace("origin.git", "nothing.git"))
+    admin.click("project-create")
+
+    expect(admin.page.get_by_text("This project could not be set up")).to_contain_text("not found", timeout=PATIENCE_MS)
+    with admin.page.expect_response(lambda reply: reply.url.endswith("/retry")) as retried:
+        admin.click("project-retry")
+    assert retried.value.status == 200
+    assert admin.problems == []
+
+
+def test_an_approval_is_for_what_was_looked_at(admin: Person, api: Client, origin: str) -> None:
+    create_project(admin, "Reviewed", origin)
+    write_task(admin, "Be formal", SECOND_TASK)
+    admin.wait("task-state", state="ready_to_test")
+    task_id = admin.page.url.rsplit("/", 1)[-1]
+
+    with admin.page.expect_request(lambda request: request.url.endswith("/approve")) as asked:
+        approve(admin)
+
+    task = api.get(f"/tasks/{task_id}")["task"]
+    assert asked.value.post_data_json == {"commitSha": task["headSha"]}
+    assert task["approvedSha"] == task["headSha"]
+    assert admin.problems == []
+
+
+def test_the_address_of_a_repository_leads_to_its_project(admin: Person, api: Client) -> None:
+    project = api.post("/projects", {"name": "Addressed"}, 201)["project"]
+
+    admin.page.goto(f"{admin.url}{urlsplit(project['giteaRepoUrl']).path}")
+
+    expect(admin.page.get_by_role("heading", name="Addressed")).to_be_visible()
+    assert admin.page.url.endswith(f"#/projects/{project['id']}/tasks")
+    assert admin.problems == []
+
+
+def test_the_page_catches_up_after_a_crash_of_everything(admin: Person, api: Client, instance: Instance) -> None:
+    project = api.post("/projects", {"name": "Survivor"}, 201)["project"]
+    admin.see("project-select").focus()
+    admin.see("project-select").select_option(label="Survivor")
+    expect(admin.page.get_by_text("No tasks yet")).to_be_visible()
+    admin.page.evaluate("window.notReloaded = true")
+
+    instance.kill()
+    admin.wait("live-status", state="connecting")
+    instance.start()
+    task = api.post("/tasks", {"projectId": project["id"], "title": "After", "requiredCapabilities": ["none"]}, 201)
+
+    admin.wait("live-status", state="on")
+    admin.wait("task-card", task_id=task["task"]["id"])
+    assert admin.page.evaluate("window.notReloaded") is True
