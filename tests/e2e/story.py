@@ -44,9 +44,38 @@ Be more formal.
 ```
 """
 
+RIVAL_TASK = """\
+Greet in the evening, too.
+
+```steps
+- write: {path: greeting.txt, content: "buenas noches\\n"}
+```
+
+```steps
+- say: "Somebody else's greeting has landed: mine wins"
+- run: "git merge --quiet -X ours --message 'Merge what has landed' origin/main"
+```
+"""
+
+BAD_TASK = """\
+Count the visitors. (It forgets to close what it opens: a second after its start it answers 500.)
+
+```steps
+- replace:
+    path: app.py
+    old: self.send_response(200)
+    new: "self.send_response(200 if time.time() - began < 1 else 500)"
+- replace:
+    path: app.py
+    old: import http.server, os, pathlib
+    new: "import http.server, os, pathlib, time\\n\\nbegan = time.time()"
+```
+"""
+
 EVENTS = {
     "project:status_changed", "task:created", "task:status_changed", "task:updated", "task:needs_input",
     "question:answered", "agent:status", "task-group:status_changed", "deploy:started", "deploy:completed",
+    "deploy:failed",
 }  # fmt: skip
 
 
@@ -89,7 +118,7 @@ class Story:
             "/projects",
             {
                 "name": "Greeter", "importUrl": self.import_url, "testCommand": "python3 -m unittest -q",
-                "healthSeconds": {"preview": 2, "staging": 2, "production": 2},
+                "healthSeconds": {"preview": 0, "staging": 2, "production": 2},
             },
             201,
         )["project"]  # fmt: skip
@@ -184,6 +213,32 @@ class Story:
         self.say(f"On {environment}", f"{deployment['url']} says {saw!r}")
         return str(deployment["id"])
 
+    def see_conflict(self, group_id: str, task_id: str) -> None:
+        """The task was taken out of the group, which went on without it, and is back with its agent."""
+        self._wait_group(group_id, "merged")
+        group = self.api.get(f"/task-groups/{group_id}")["taskGroup"]
+        problem = next(problem for problem in group["problems"] if problem["taskId"] == task_id)
+        assert (problem["kind"], problem["files"]) == ("conflict", ["greeting.txt"]), problem
+        assert task_id not in group["taskIds"], group
+        assert self.api.get(f"/tasks/{task_id}")["task"]["state"] == "in_progress"
+        self.say("A conflict is handed back, the rest goes on", f"{problem['kind']} in {', '.join(problem['files'])}")
+
+    def see_taken_back(self, group_id: str, expected: str) -> None:
+        """The release fails its health check on staging, which goes on as it was."""
+        self.api.post(f"/task-groups/{group_id}/deploy-staging", status=202)
+        failed = self.heard.wait("the bad release to fail", lambda event: event["event"] == "deploy:failed")["data"]
+        staging = self.api.get(f"/deployments?projectId={self.project['id']}&environment=staging&status=completed")
+        saw = body_of(staging["deployments"][0]["url"])
+        assert saw == expected, f"staging says {saw!r}, not {expected!r}"
+        self.say("A bad release is taken back", failed["error"].splitlines()[0][:60])
+        self.say("Staging never noticed", f"it says {saw!r}")
+
+    def give_up(self, group_id: str, task_id: str) -> None:
+        group = self.api.post(f"/task-groups/{group_id}/cancel")["taskGroup"]
+        task = self.api.post(f"/tasks/{task_id}/cancel")["task"]
+        assert (group["status"], task["state"]) == ("cancelled", "cancelled")
+        self.say("Given up", f"{group['stagingBranch']} and its task")
+
     def _wait_group(self, group_id: str, status: str) -> None:
         def reached(event: Any) -> bool:
             about = event["data"]
@@ -243,12 +298,27 @@ def tell(story: Story) -> None:
     story.deploy(group, "staging", "hola, bienvenida")
     story.deploy(group, "production", "hola, bienvenida")
     second = story.write_task("Be formal", SECOND_TASK)
+    rival = story.write_task("Greet at night", RIVAL_TASK)
     story.wait_ready(second, "buenos dias")
+    seq = story.wait_ready(rival, "buenas noches")
     story.approve(second)
-    group = story.group("Sprint 2", second)
+    story.approve(rival)
+    group = story.group("Sprint 2", second, rival)
+    story.see_conflict(group, rival)
     story.deploy(group, "staging", "buenos dias")
-    live = story.deploy(group, "production", "buenos dias")
-    story.roll_back(live, "hola, bienvenida")
+    story.deploy(group, "production", "buenos dias")
+    story.wait_ready(rival, "buenas noches", after=seq)
+    story.approve(rival)
+    group = story.group("Sprint 3", rival)
+    story.deploy(group, "staging", "buenas noches")
+    live = story.deploy(group, "production", "buenas noches")
+    bad = story.write_task("Count visitors", BAD_TASK)
+    story.heard.wait_state(bad, "ready_to_test")
+    story.approve(bad)
+    group = story.group("Sprint 4", bad)
+    story.see_taken_back(group, "buenas noches")
+    story.give_up(group, bad)
+    story.roll_back(live, "buenos dias")
     story.check_record()
 
 
