@@ -23,6 +23,7 @@ from common.providers.forge.protocol import Repository
 from common.providers.forge.records import locked, sync_directory, write_whole
 
 IMPORT_SECONDS = 540.0
+CLEAR_SECONDS = 5.0
 _SERVER_TROUBLE = re.compile(r"error: (5\d\d|429)\b")
 
 _CONFIG = f"""\
@@ -56,15 +57,28 @@ def building(path: Path) -> Iterator[None]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(path.parent / f".{path.stem}.lock", wait=False):
         for leftover in path.parent.glob(f".*.{path.name}"):
-            shutil.rmtree(leftover)
+            _clear(leftover)
         yield
+
+
+def _clear(leftover: Path) -> None:
+    """Remove what a dead process left. Its git may have children that write for a moment longer: they are outwaited.
+
+    What still resists is left to whoever comes next; nothing is ever built in its place.
+    """
+    deadline = time.monotonic() + CLEAR_SECONDS
+    while leftover.exists():
+        shutil.rmtree(leftover, ignore_errors=True)
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.02)
 
 
 def create(path: Path, repository: Repository, *, default_branch: str, description: str, import_url: str | None,
            allow: tuple[str, ...]) -> None:  # fmt: skip
     """Build the repository and put it in its place. The caller holds `building`."""
     # No repository's name holds a dot, so this can't be the leftover of another one.
-    temporary = path.parent / f".new.{path.name}"
+    temporary = path.parent / f".{secrets.token_hex(4)}.{path.name}"
     git.run(None, "init", "--quiet", "--bare", "--template=", f"--initial-branch={default_branch}", str(temporary))
     configure(temporary)
     records = temporary / "aiworker"
