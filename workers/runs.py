@@ -36,7 +36,7 @@ def prepare_run(job: Claimed) -> None:
     except ProviderRefused as error:
         verification.record_prepare_refused(job.lease, error.message)
         return
-    verification.record_prepared(job.lease, username=credential.username, password=credential.password)
+    verification.record_prepared(job.lease, username=credential.username, password=credential.password, base_sha=base)
 
 
 @job(jobs.CLOSE_RUN)

@@ -72,13 +72,13 @@ def begin_prepare(tx: Transaction, lease: Lease) -> RunPlan | None:
 
 
 @transactional
-def record_prepared(tx: Transaction, lease: Lease, *, username: str, password: str) -> None:
-    """Branch and credential are there: the agent may claim the run."""
+def record_prepared(tx: Transaction, lease: Lease, *, username: str, password: str, base_sha: str) -> None:
+    """Branch and credential are there: the agent may claim the run. base_sha: where the default branch is now."""
     run = tx.lock(Run, lease.subject_id)
     if run.state is RunState.PREPARING and run.secrets_sealed:
         secrets = unseal(run.secrets_sealed)
         run.secrets_sealed = seal({**secrets, "username": username, "password": password})
-        run.seen_at = tx.now()
+        run.seen_at, run.base_sha = tx.now(), base_sha
         run.move_to(RunState.READY, By.PLATFORM)
         tx.wake(f"agent:{run.agent_id}")
     tx.finish(lease)

@@ -44,7 +44,7 @@ class Greeting(unittest.TestCase):
 HISTORY = [
     ("Say hello", {"greeting.txt": "hello\n"}),
     ("Serve it", {"app.py": APP, "Procfile": "web: python3 app.py\n"}),
-    ("Test it", {"test_greeting.py": TESTS}),
+    ("Test it", {"test_greeting.py": TESTS, ".gitignore": "__pycache__/\n"}),
 ]
 
 

@@ -250,6 +250,22 @@ class Story:
 
         self.heard.wait(f"the group to reach {status}", reached)
 
+    def still_shows(self, task_id: str) -> None:
+        """What a delivered task changed can be looked at for ever."""
+        self.heard.wait(
+            "its preview to go",
+            lambda event: (
+                event["event"] == "task:updated"
+                and event["data"]["taskId"] == task_id
+                and "previewUrl" in event["data"]["changed"]
+            ),
+        )
+        files = [file["path"] for file in self.api.get(f"/tasks/{task_id}/diff")["files"]]
+        assert files == ["greeting.txt", "language.txt"], files
+        task = self.api.get(f"/tasks/{task_id}")["task"]
+        assert (task["state"], task["previewUrl"]) == ("production", None), task
+        self.say("Delivered; its preview is gone, its diff stays", ", ".join(files))
+
     def roll_back(self, deployment_id: str, expected: str) -> None:
         reply = self.api.post(f"/deployments/{deployment_id}/rollback", status=202)
         assert reply["success"] is True, reply
@@ -297,6 +313,7 @@ def tell(story: Story) -> None:
     group = story.group("Sprint 1", first)
     story.deploy(group, "staging", "hola, bienvenida")
     story.deploy(group, "production", "hola, bienvenida")
+    story.still_shows(first)
     second = story.write_task("Be formal", SECOND_TASK)
     rival = story.write_task("Greet at night", RIVAL_TASK)
     story.wait_ready(second, "buenos dias")
