@@ -1,0 +1,1 @@
+"""What this machine manages: `make bench`. Figures for people to compare; no test asserts a time."""
