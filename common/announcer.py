@@ -6,6 +6,7 @@ readers of the stream look into the database. What does not fit is dropped.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import os
@@ -22,6 +23,8 @@ from common import broker, feed
 
 log = structlog.get_logger()
 
+MOST_TOGETHER = 200
+"""Entries that are published in one round trip."""
 LONGEST_DELAY_SECONDS = 4.0
 """Rings wanted later than this are left to the sweep."""
 
@@ -70,12 +73,23 @@ class Announcer:
         while True:
             timeout = max(0.0, self._later[0][0] - time.monotonic()) if self._later else None
             try:
-                announcement = self._queue.get(timeout=timeout)
+                announcement = self._gathered(self._queue.get(timeout=timeout))
             except queue.Empty:
                 announcement = Announcement()
             self._try(announcement)
             if self._queue.empty():
                 self._idle.set()
+
+    def _gathered(self, first: Announcement) -> Announcement:
+        """Together with what else waits: one round trip for all entries, and each job is rung once."""
+        together = Announcement([*first.rings], [*first.entries])
+        with contextlib.suppress(queue.Empty):
+            while len(together.entries) < MOST_TOGETHER:
+                following = self._queue.get_nowait()
+                together.rings += following.rings
+                together.entries += following.entries
+        together.rings = list(dict.fromkeys(together.rings))
+        return together
 
     def _try(self, announcement: Announcement) -> None:
         now = time.monotonic()

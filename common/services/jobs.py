@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 
 from common.announcer import Announcement, announcer
 from common.errors import Conflict, LeaseLost, NotFound
@@ -28,21 +28,32 @@ Parked = Callable[[str, str], None]
 MOST_SWEPT = 200
 
 
-@transactional
-def claim_job(tx: Transaction, job_id: str, parked: Parked | None = None) -> Lease | None:
+def claim_job(job_id: str, parked: Parked | None = None) -> Lease | None:
     """Take the job for LEASE_SECONDS; None if it is not due, held by another, over, or was parked just now.
 
     Attempts are counted here, before the work: a job that kills its process is counted too.
     """
+    # Most rings come too late: a look takes no lock, and on SQLite a claim takes the only one there is.
+    with snapshot() as read:
+        if read.find(select(Job).where(Job.id == job_id, *_is_due(read.now()))) is None:
+            return None
+    return _claim(job_id, parked)
+
+
+def _is_due(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Job.state.in_(LIVE_JOB),
+        Job.next_at <= now,
+        or_(Job.lease_until.is_(None), Job.lease_until < now),
+    )
+
+
+@transactional
+def _claim(tx: Transaction, job_id: str, parked: Parked | None) -> Lease | None:
     now = tx.now()
     due = (
         update(Job)
-        .where(
-            Job.id == job_id,
-            Job.state.in_(LIVE_JOB),
-            Job.next_at <= now,
-            or_(Job.lease_until.is_(None), Job.lease_until < now),
-        )
+        .where(Job.id == job_id, *_is_due(now))
         .values(
             fence=Job.fence + 1,
             attempts=Job.attempts + 1,
@@ -144,12 +155,7 @@ def _park(tx: Transaction, job: Job, reason: str, parked: Parked | None) -> None
 def sweep_jobs(tx: Transaction) -> int:
     """Ring for every job that is due and not held: lost messages, dead workers, waits that are over."""
     now = tx.now()
-    due = tx.session.execute(
-        select(Job.id, Job.kind)
-        .where(Job.state.in_(LIVE_JOB), Job.next_at <= now, or_(Job.lease_until.is_(None), Job.lease_until < now))
-        .order_by(Job.next_at)
-        .limit(MOST_SWEPT)
-    )
+    due = tx.session.execute(select(Job.id, Job.kind).where(*_is_due(now)).order_by(Job.next_at).limit(MOST_SWEPT))
     found = [tuple(row) for row in due]
     for job_id, kind in found:
         tx.ring_later(kind, job_id)
