@@ -25,6 +25,10 @@ export function say(word) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+// A field as the API names it, for the middle of a sentence.
+const FIELDS = { prNumber: "pull request", prUrl: "pull request", headSha: "commit", assignedAgentId: "agent", previewUrl: "preview", branchName: "branch" };
+export const sayField = (name) => FIELDS[name] || name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+
 // What a state means for the eye: quiet, busy, ask, good, done or bad.
 const TONES = {
   quiet: ["backlog", "pending", "cancelled", "superseded", "offline", "queued", "draining", "ended", "skipped"],
@@ -67,6 +71,7 @@ export const lines = (text) => text.split(/[\n,]/).map((part) => part.trim()).fi
 export function actorName(actor) {
   if (!actor) return "the platform";
   if (typeof actor === "object") return actor.username || actor.name || actor.id || "the platform";
+  if (actor.startsWith("agent:")) return actor.slice("agent:".length);
   return /^[0-9a-f]{8}-/.test(actor) ? shortId(actor) : actor;
 }
 export const idOf = (thing) => (thing && typeof thing === "object" ? thing.id : thing);

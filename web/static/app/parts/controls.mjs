@@ -1,5 +1,5 @@
 // The small pieces every view is made of. They know nothing of the domain.
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { failed, told } from "../toasts.mjs";
 import { useAct } from "../loading.mjs";
@@ -159,5 +159,11 @@ export function Listing({ pages, empty, children }) {
 export const Page = ({ title, actions, children, lead }) => html`<main class="page" id="main"><header class="page-head"><div><h1>${title}</h1>${lead && html`<p>${lead}</p>`}</div>
   <div class="actions">${actions}</div></header>${children}</main>`;
 
-export const Lines = ({ lines, empty, testid }) =>
-  html`<pre class="lines" tabindex="0" data-testid=${testid}>${lines?.length ? lines.join("\n") : html`<span class="muted">${empty}</span>`}</pre>`;
+// A program's output, opened at its end.
+export function Lines({ lines, empty, testid }) {
+  const box = useRef();
+  useLayoutEffect(() => {
+    box.current.scrollTop = box.current.scrollHeight;
+  }, [lines]);
+  return html`<pre class="lines" ref=${box} tabindex="0" data-testid=${testid}>${lines?.length ? lines.join("\n") : html`<span class="muted">${empty}</span>`}</pre>`;
+}

@@ -62,11 +62,16 @@ function Actions({ group, reload }) {
 function Problems({ group }) {
   if (!group.problems?.length) return null;
   return html`<section><h2>Taken out</h2><ul class="problems" data-testid="group-problems">${group.problems.map((one) => html`<li key=${one.taskId} class="callout bad">
-    <p><b>${say(one.kind)}</b> <a href=${to.task(group.projectId, one.taskId)}>${titleOf(group, one.taskId)}</a></p>
+    <p><b>${say(one.kind)}</b> <${TaskLink} group=${group} id=${one.taskId} /></p>
     ${one.files?.length > 0 && html`<p>${one.files.map((file) => html`<code key=${file}>${file}</code> `)}</p>`}${one.detail && html`<pre class="lines">${one.detail}</pre>`}</li>`)}</ul></section>`;
 }
 
-const titleOf = (group, id) => (group.tasks || []).find((task) => task.id === id)?.title || `Task ${shortId(id)}`;
+// What was taken out is no longer among the group's tasks: its title is read.
+function TaskLink({ group, id }) {
+  const known = (group.tasks || []).find((task) => task.id === id);
+  const { value } = useRead(known ? null : `/tasks/${id}`);
+  return html`<a href=${to.task(group.projectId, id)}>${(known || value?.task)?.title || `Task ${shortId(id)}`}</a>`;
+}
 
 function Stages({ group }) {
   const all = [...(group.deployments || [])].sort((a, b) => (a.id < b.id ? 1 : -1));

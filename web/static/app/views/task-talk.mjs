@@ -6,7 +6,7 @@ import { useLive } from "../loading.mjs";
 import { Fault, Loading, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { may } from "../session.mjs";
-import { actorName, say } from "../words.mjs";
+import { actorName, say, sayField } from "../words.mjs";
 
 // What the platform hands back ends in a program's output, and that is no Markdown.
 const IS_OUTPUT = ["refusal", "group"];
@@ -37,16 +37,16 @@ export function Comments({ task, reload }) {
 const SENTENCES = {
   "task:created": () => "created the task",
   "task:status_changed": ({ oldState, newState }) => html`moved it from ${say(oldState)} to <b>${say(newState)}</b>`,
-  "task:updated": ({ changed }) => `changed ${(changed || []).map((one) => say(one).toLowerCase()).join(", ") || "it"}`,
+  "task:updated": ({ changed }) => `changed ${[...new Set((changed || []).map(sayField))].join(", ") || "it"}`,
   "task:needs_input": ({ question }) => html`asked: ${question}`,
   "question:answered": ({ response }) => html`answered: ${response}`,
-  "agent:status": ({ agentId, status }) => `${agentId} is ${say(status).toLowerCase()}`,
+  "agent:status": ({ agentId, status }, actor) => `${actor === agentId ? "" : `${agentId} `}is ${say(status).toLowerCase()}`,
   "deploy:started": ({ environment }) => `started the ${environment} deployment`,
   "deploy:completed": ({ environment }) => `finished the ${environment} deployment`,
   "deploy:failed": ({ environment, error }) => `the ${environment} deployment failed: ${error || "no reason given"}`,
 };
 
-export const sentence = ({ event, data }) => (SENTENCES[event] ? SENTENCES[event](data || {}) : say(event.replace(":", " ")));
+export const sentence = ({ event, data, actor }) => (SENTENCES[event] ? SENTENCES[event](data || {}, actorName(actor)) : say(event.replace(":", " ")));
 
 // Everything of a task that is on record, oldest first, page after page.
 async function readTimeline(taskId) {
