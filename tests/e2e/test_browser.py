@@ -66,6 +66,8 @@ def create_project(person: Person, name: str, import_url: str) -> None:
     for environment in ("preview", "staging", "production"):
         person.fill(f"project-health-{environment}", "2")
     person.click("project-create")
+    # Until its board is open, the side bar leads to the settings of the project before.
+    expect(person.page.get_by_role("heading", name=name, exact=True)).to_be_visible(timeout=PATIENCE_MS)
     person.go("Project settings")
     person.wait("project-status", state="active")
     person.go("Board")
