@@ -49,7 +49,7 @@ cli.add_command(commands.watch)
 @cli.command()
 @click.option("--port", type=click.IntRange(1, 65535), help="AIWORKER_PORT; 3000 without it.")
 @click.option("--data-dir", type=click.Path(file_okay=False), help="AIWORKER_DATA_DIR; .aiworker without it.")
-@click.option("--agents", type=click.IntRange(0, 64), default=1, show_default=True, envvar="AIWORKER_AGENTS", help="Agents on this machine.")
+@click.option("--agents", type=click.IntRange(0, 64), default=1, envvar="AIWORKER_AGENTS", help="AIWORKER_AGENTS; 1.")
 @click.pass_context
 def up(context: click.Context, port: int | None, data_dir: str | None, agents: int) -> None:
     """Run the whole platform in the foreground, until Ctrl-C."""

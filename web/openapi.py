@@ -29,6 +29,12 @@ _SPEC = {
 }
 
 
+_METRICS = {
+    "summary": "Metrics in Prometheus' text format; a token unless AIWORKER_METRICS_PUBLIC is set.",
+    "responses": {"200": {"description": "OK", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+}
+
+
 class Fault(Schema):
     field = fields.String()
     message = fields.String()
@@ -66,7 +72,10 @@ def init_openapi(app: Flask, blueprints: list[Any]) -> None:
 
     @functools.cache
     def document() -> bytes:
-        return json.dumps(api.spec.to_dict(), ensure_ascii=False).encode()
+        spec = api.spec.to_dict()
+        # Not JSON, so no schema of ours makes it.
+        spec["paths"]["/api/metrics"] = {"get": _METRICS}
+        return json.dumps(spec, ensure_ascii=False).encode()
 
     @described.get("/api/openapi.json")
     @public

@@ -6,7 +6,7 @@ import re
 from pathlib import PurePosixPath
 
 from common.errors import ProviderRefused
-from common.providers.forge import Diff, FileDiff, Forge, MergeConflict, Repository
+from common.providers.forge import Diff, FileDiff, Forge, Repository
 from common.services.verification import CheckResult, ProofPlan
 
 _TEST_FOLDERS = frozenset({"test", "tests", "spec", "specs", "__tests__"})
@@ -17,7 +17,7 @@ _TEST_DEFINITION = re.compile(
 
 
 def examine(forge: Forge, repository: Repository, plan: ProofPlan) -> list[CheckResult]:
-    """The checks up to the first that failed: head, diff, merge, paths, kept_tests."""
+    """The checks up to the first that failed or has to wait: head, diff, merge, paths, kept_tests."""
     results = [_head(forge, repository, plan)]
     if results[-1].status == "failed" or plan.claimed_sha is None:
         return results
@@ -28,12 +28,12 @@ def examine(forge: Forge, repository: Repository, plan: ProofPlan) -> list[Check
     diff = forge.diff(repository, base=base, head=plan.claimed_sha)
     for result in (
         _diff(diff),
-        _merge(forge.try_merge(repository, base=base, commit=plan.claimed_sha), plan.place.default_branch),
+        _merge(forge, repository, plan, base),
         _paths(diff, plan.forbidden_paths),
         _kept_tests(diff, is_wanted=plan.keeps_tests),
     ):
         results.append(result)
-        if result.status == "failed":
+        if result.status in {"failed", "running"}:
             break
     return results
 
@@ -61,11 +61,17 @@ def _diff(diff: Diff) -> CheckResult:
     return CheckResult("diff", "passed", f"{len(diff.files)} file(s) changed.")
 
 
-def _merge(conflict: MergeConflict | None, base: str) -> CheckResult:
-    if conflict is None:
-        return CheckResult("merge", "passed", f"It merges cleanly into {base}.")
-    message = f"It conflicts with {base} in {', '.join(conflict.files)}: merge {base} into the branch."
-    return CheckResult("merge", "failed", message, code="conflicts")
+def _merge(forge: Forge, repository: Repository, plan: ProofPlan, base: str) -> CheckResult:
+    """Whether it merges with the default branch, and with what is about to land there from the group it came from."""
+    branch, commit = plan.place.default_branch, plan.claimed_sha or ""
+    conflict = forge.try_merge(repository, base=base, commit=commit)
+    if conflict is not None:
+        message = f"It conflicts with {branch} in {', '.join(conflict.files)}: merge {branch} into the branch."
+        return CheckResult("merge", "failed", message, code="conflicts")
+    if plan.rival is not None and forge.try_merge(repository, base=plan.rival[1], commit=commit) is not None:
+        message = f"It merges with {branch}, but not with {plan.rival[0]}, which is under way: that one goes first."
+        return CheckResult("merge", "running", message)
+    return CheckResult("merge", "passed", f"It merges cleanly into {branch}.")
 
 
 def _paths(diff: Diff, forbidden: tuple[str, ...]) -> CheckResult:

@@ -21,6 +21,8 @@ from common.services.scheduling import AGENT_LOST_SECONDS
 from common.states import AgentState, By, Role, RunState
 from common.transaction import Transaction, snapshot, transactional
 
+UNCLAIMED_SECONDS = 15
+"""A run that its agent has not claimed by then goes to another one: an agent that is there claims within seconds."""
 KEPT_OFFLINE_DAYS = 7
 """An agent that was not heard of for this long is forgotten."""
 
@@ -94,7 +96,11 @@ def expire_agents(tx: Transaction) -> int:
     overdue = select(Run.id).where(
         Run.live_task_id.is_not(None), Run.state_ != RunState.PREPARING, Run.seen_at < deadline
     )
-    lost = ending.lose_runs(tx, tx.session.scalars(overdue).all(), "its agent was not heard of for a minute")
+    unclaimed = select(Run.id).where(
+        Run.state_ == RunState.READY, Run.seen_at < tx.now() - timedelta(seconds=UNCLAIMED_SECONDS)
+    )
+    lost = ending.lose_runs(tx, tx.session.scalars(unclaimed).all(), "its agent did not claim it")
+    lost += ending.lose_runs(tx, tx.session.scalars(overdue).all(), "its agent was not heard of for a minute")
     silent = select(Agent.id).where(Agent.seen_at < deadline, Agent.state_ != AgentState.OFFLINE)
     for agent in tx.lock_all(Agent, tx.session.scalars(silent).all()):
         tx.record(agent.move_to(AgentState.OFFLINE, By.PLATFORM))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 
 from sqlalchemy import select
@@ -26,9 +25,6 @@ from common.services.task_groups import restart_build, start_staging
 from common.services.tasks import add_feedback
 from common.states import By, Environment, GroupState, TaskState
 from common.transaction import Lease, Transaction, transactional
-
-HOLD_SECONDS = 120
-"""A task that was taken out of a group waits until the group has landed or ended, at most this long."""
 
 
 class Step(StrEnum):
@@ -192,8 +188,6 @@ def _take_out(tx: Transaction, group: TaskGroup, task_id: str, kind: str, files:
         add_feedback(tx, task, "group", f"{kind}: {detail}")
         task.approved_sha, task.approved_by, task.round, task.attempts = None, None, task.round + 1, 0
         ending.queue_again(tx, task, by=By.PLATFORM)
-        # What it clashed with lands soon as a rule: then it is solved once, against what is there.
-        task.queued_at = tx.now() + timedelta(seconds=HOLD_SECONDS)
     tx.session.flush()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from common import jobs
 from common.models.delivery import Deployment, GroupMember, TaskGroup
@@ -211,15 +211,9 @@ def _move_tasks(tx: Transaction, group: TaskGroup, old: TaskState, new: TaskStat
 
 
 def release_members(tx: Transaction, group: TaskGroup) -> None:
-    """The group has landed or ended: its tasks may be in another one, and those it handed back start at once."""
-    handed_back: list[str] = []
+    """The group has landed or ended: its tasks may be in another one."""
     for member in tx.all(select(GroupMember).where(GroupMember.group_id == group.id)):
         member.live_task_id = None
-        if member.removed_reason is not None:
-            handed_back.append(member.task_id)
-    waiting = update(Task).where(Task.id.in_(handed_back), Task.queued_at > tx.now()).values(queued_at=tx.now())
-    tx.session.execute(waiting.execution_options(synchronize_session=False))
-    tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
 
 
 def restart_merge(tx: Transaction, group: TaskGroup, by: By) -> None:

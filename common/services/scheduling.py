@@ -20,7 +20,7 @@ from common.models.task import Task, TaskDependency
 from common.names import new_id
 from common.sealing import digest, new_token, seal
 from common.services.tasks import record_update
-from common.states import DELIVERABLE, UNDER_WAY, AgentState, By, Phase, ProjectState, RunState, TaskState
+from common.states import DELIVERABLE, UNDER_WAY, AgentState, By, Outcome, Phase, ProjectState, RunState, TaskState
 from common.transaction import Lease, Transaction, transactional
 
 BATCH = 200
@@ -80,7 +80,6 @@ def _claimable(tx: Transaction) -> list[Task]:
         .where(
             or_(Task.state_ == TaskState.BACKLOG, queued),
             Project.state_ == ProjectState.ACTIVE,
-            Task.queued_at <= tx.now(),
             ~unmet.exists(),
             ~select(Run.id).where(Run.live_task_id == Task.id).exists(),
         )
@@ -97,12 +96,18 @@ def _rank(task: Task, now: datetime) -> tuple[bool, float, datetime]:
 
 
 def _free_agents(tx: Transaction) -> Counter[Agent]:
-    """Agents with the number of runs that each could take; those with the fewest live runs first."""
+    """Agents with the number of runs that each could take; those with the fewest live runs first.
+
+    One that left a run unclaimed a minute ago is passed over: it does not listen.
+    """
     alive = tx.now() - timedelta(seconds=AGENT_LOST_SECONDS)
     live = select(Run.agent_id, func.count()).where(Run.live_task_id.is_not(None)).group_by(Run.agent_id)
     taken: dict[str, int] = dict(tx.session.execute(live).all())
-    agents = tx.all(select(Agent).where(Agent.state_.in_(READY_STATES), Agent.seen_at >= alive))
-    agents.sort(key=lambda agent: (taken.get(agent.id, 0), agent.seen_at))
+    deaf = select(Run.agent_id).where(Run.outcome == Outcome.LOST, Run.started_at.is_(None), Run.finished_at >= alive)
+    agents = tx.all(select(Agent).where(Agent.state_.in_(READY_STATES), Agent.seen_at >= alive, Agent.id.not_in(deaf)))
+    # Whoever was heard of last is the likeliest to be there.
+    agents.sort(key=lambda agent: agent.seen_at, reverse=True)
+    agents.sort(key=lambda agent: taken.get(agent.id, 0))
     return Counter({agent: room for agent in agents if (room := agent.slots - taken.get(agent.id, 0)) > 0})
 
 

@@ -24,6 +24,9 @@ from common.transaction import Snapshot, Transaction, actor, snapshot, transacti
 
 MOST_OPEN_DEPENDENCIES = 50
 
+FOR_MAINTAINERS = frozenset({TaskState.APPROVED, TaskState.IN_PROGRESS})
+"""States that a person sets by approving or rejecting."""
+
 CHECKS = ("head", "diff", "merge", "paths", "kept_tests", "tests", "preview")
 """What is looked at to prove a run's claim, in this order."""
 
@@ -155,8 +158,9 @@ def _latest_checks(read: Snapshot, task_id: str) -> Sequence[TaskCheck]:
 @transactional
 def update_task(tx: Transaction, task_id: str, values: Mapping[str, Any], *, by: Caller) -> Task:
     """Change what the values name; a `state` goes through the state machine like everything else."""
-    task = lock_task(tx, task_id, by, Role.MEMBER)
     wanted = values.get("state")
+    role = Role.MAINTAINER if wanted in FOR_MAINTAINERS else Role.MEMBER
+    task = lock_task(tx, task_id, by, role)
     changed = [name for name in ("title", "description", "priority", "notes", "labels") if name in values]
     for name in changed:
         setattr(task, name, int(values[name]) if name == "priority" else values[name])

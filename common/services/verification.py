@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import select
 
 from common import jobs
+from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task, TaskCheck
@@ -20,9 +22,11 @@ from common.services import ending, questions
 from common.services.places import Place, place_of
 from common.services.projects import environment_of
 from common.services.tasks import add_feedback, record_update
-from common.states import By, Outcome, Phase, RunState, TaskState
+from common.states import GROUP_LIVE, By, Outcome, Phase, RunState, TaskState
 from common.transaction import Lease, Transaction, transactional
 
+RIVAL_SECONDS = 120
+"""How long a proof waits for the group that handed the task back to land or end, where it would clash again."""
 MOST_REFUSALS = 3
 """Proofs failed in a row before a person is asked."""
 
@@ -38,7 +42,11 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class ProofPlan:
-    """What `run.verify` looks at. claimed_sha None: the agent named no commit. test_command None: no tests."""
+    """What `run.verify` looks at. claimed_sha None: the agent named no commit. test_command None: no tests.
+
+    rival: (branch, head) of a group under way that handed the task back: what it clashed with lands soon. None if there
+    is none, or it has been waited for long enough.
+    """
 
     place: Place
     run_id: str
@@ -46,6 +54,7 @@ class ProofPlan:
     claimed_sha: str | None
     forbidden_paths: tuple[str, ...]
     keeps_tests: bool
+    rival: tuple[str, str] | None
     test_command: str | None
     env: dict[str, str]
 
@@ -129,9 +138,26 @@ def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
     project = tx.get(Project, task.project_id)
     return ProofPlan(
         place_of(project), run.id, task.branch_name, run.claimed_sha, tuple(project.forbidden_paths),
-        project.keep_tests,
+        project.keep_tests, _rival(tx, task, run),
         project.test_command, environment_of(project),
     )  # fmt: skip
+
+
+def _rival(tx: Transaction, task: Task, run: Run) -> tuple[str, str] | None:
+    if run.finished_at is None or run.finished_at < tx.now() - timedelta(seconds=RIVAL_SECONDS):
+        return None
+    group = tx.find(
+        select(TaskGroup)
+        .join(GroupMember, GroupMember.group_id == TaskGroup.id)
+        .where(
+            GroupMember.task_id == task.id,
+            GroupMember.removed_reason == "conflict",
+            TaskGroup.state_.in_(GROUP_LIVE),
+            TaskGroup.head_sha.is_not(None),
+        )
+        .order_by(TaskGroup.created_at.desc())
+    )
+    return (group.branch, group.head_sha) if group is not None and group.head_sha is not None else None
 
 
 def _newest_completed(tx: Transaction, task_id: str) -> str | None:

@@ -37,7 +37,6 @@ def test_an_agent_is_listed_as_the_founding_document_shows(world: World) -> None
         "tasksCompleted": 0,
         "driver": "scripted",
         "version": "1.0",
-        "slots": 1,
     }
 
 

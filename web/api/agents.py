@@ -32,7 +32,6 @@ class Agent(Schema):
     last_heartbeat = Timestamp()
     driver = fields.String()
     version = fields.String()
-    slots = fields.Integer()
 
 
 class AgentLog(Sparse):
@@ -119,5 +118,4 @@ def agent_reply(agent: Any, shown_tasks: frozenset[str] = frozenset()) -> dict[s
         "last_heartbeat": agent.seen_at,
         "driver": agent.driver,
         "version": agent.version,
-        "slots": agent.slots,
     }

@@ -28,7 +28,6 @@ class Job(Schema):
     id = fields.String()
     kind = fields.String()
     subject_id = fields.String()
-    project_id = fields.String(allow_none=True)
     state = fields.String()
     progress = Itself(Progress)
     attempts = fields.Integer()

@@ -21,8 +21,8 @@ class Token(Schema):
     name = fields.String()
     role = Label(Role)
     created_at = Timestamp()
-    expires_at = Timestamp()
-    last_used_at = Timestamp()
+    expires_at = Timestamp(allow_none=True)
+    last_used_at = Timestamp(allow_none=True)
 
 
 class NewToken(Token):

@@ -1,0 +1,269 @@
+"""What holds for every endpoint: who may call, what errors look like, what a repeated POST does."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.contract.caller import NOWHERE, Caller, faults
+from tests.e2e.contract.platform import Platform
+
+ENDPOINTS = """\
+POST /auth/logout
+GET /auth/me
+GET /users
+POST /users
+PATCH /users/ID
+DELETE /users/ID
+GET /tokens
+POST /tokens
+DELETE /tokens/ID
+POST /agents/enrolment-tokens
+GET /projects
+POST /projects
+GET /projects/ID
+PATCH /projects/ID
+DELETE /projects/ID
+POST /projects/ID/retry
+GET /projects/ID/members
+PUT /projects/ID/members/ID
+DELETE /projects/ID/members/ID
+GET /tasks
+POST /tasks
+GET /tasks/ID
+PATCH /tasks/ID
+POST /tasks/ID/respond
+POST /tasks/ID/approve
+POST /tasks/ID/reject
+POST /tasks/ID/cancel
+POST /tasks/ID/retry
+POST /tasks/ID/comments
+GET /tasks/ID/diff
+GET /tasks/ID/events
+GET /runs/ID
+GET /runs/ID/transcript
+GET /task-groups
+POST /task-groups
+GET /task-groups/ID
+POST /task-groups/ID/deploy-staging
+POST /task-groups/ID/deploy-production
+POST /task-groups/ID/cancel
+POST /task-groups/ID/remove
+POST /task-groups/ID/retry
+GET /agents
+GET /agents/agent-000000000000
+GET /agents/agent-000000000000/logs
+POST /agents/agent-000000000000/drain
+DELETE /agents/agent-000000000000
+GET /deployments
+GET /deployments/ID
+GET /deployments/ID/logs
+POST /deployments/ID/rollback
+GET /jobs
+GET /jobs/ID
+POST /jobs/ID/retry
+GET /events
+GET /metrics
+POST /runner/register
+POST /runner/heartbeat
+POST /runner/claim
+POST /runner/runs/ID/logs
+POST /runner/runs/ID/progress
+POST /runner/runs/ID/usage
+POST /runner/runs/ID/questions
+GET /runner/runs/ID/questions/q-ID
+PUT /runner/runs/ID/session
+GET /runner/runs/ID/session
+POST /runner/runs/ID/finish
+"""
+ALL = [(line.split()[0], line.split()[1].replace("ID", NOWHERE)) for line in ENDPOINTS.splitlines()]
+BODIES = {
+    "/respond": {"questionId": f"q-{NOWHERE}", "response": "x"},
+    "/reject": {"reason": "x"},
+    "/comments": {"body": "x"},
+    "/remove": {"taskId": NOWHERE},
+    f"/members/{NOWHERE}": {"role": "member"},
+}
+OF_ONE = [(method, path) for method, path in ALL if "0000" in path and not path.startswith("/runner")]
+
+
+@pytest.mark.parametrize(
+    "token", [None, "", "nonsense", "aiw_" + "x" * 40, "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9."]
+)
+def test_nothing_answers_without_a_valid_token(platform: Platform, token: str | None) -> None:
+    caller = platform.anybody.bearing(token)
+
+    for method, path in ALL:
+        reply = caller.call(method, path, 401, json={})
+        assert reply.json() == {"error": "Invalid or expired token"}, path
+
+
+@pytest.mark.parametrize("header", ["Basic YWRtaW46YWRtaW4=", "Bearer", "Bearer a b", "bearer"])
+def test_a_malformed_authorization_is_a_401(platform: Platform, header: str) -> None:
+    reply = platform.anybody.call("GET", "/projects", 401, headers={"Authorization": header})
+
+    assert reply.json() == {"error": "Invalid or expired token"}
+
+
+def test_the_public_endpoints_need_no_token(platform: Platform) -> None:
+    for path in ("/health", "/health/live", "/health/ready", "/openapi.json", "/docs"):
+        platform.anybody.call("GET", path, 200)
+    platform.anybody.call("GET", f"{platform.url}/", 200)
+
+
+def test_what_does_not_exist_is_a_404_in_the_founding_words(admin: Caller) -> None:
+    for method, path in OF_ONE:
+        body = next((body for end, body in BODIES.items() if path.endswith(end)), {})
+        options = {} if method in {"GET", "DELETE"} else {"json": body}
+        reply = admin.call(method, path, 404, **options)
+        assert reply.json() == {"error": "Resource not found"}, path
+
+
+@pytest.mark.parametrize("end", ["not-an-id", "%00", "..%2f", "1", "Ω", NOWHERE.upper() + "x"])
+def test_an_id_that_is_none_is_a_404(admin: Caller, end: str) -> None:
+    for place in ("projects", "tasks", "task-groups", "deployments", "agents", "jobs", "runs"):
+        admin.call("GET", f"/{place}/{end}", 404)
+
+
+def test_unknown_paths_answer_in_json(platform: Platform, admin: Caller) -> None:
+    for caller in (admin, platform.anybody):
+        for path in ("/nothing", "/tasks/a/b/c", ""):
+            reply = caller.send("GET", path)
+            assert reply.status_code in {401, 404}, reply.text
+            assert "error" in reply.json()
+    admin.call("GET", "/nothing", 404)
+
+
+def test_a_wrong_method_is_a_405_that_says_which_are_allowed(admin: Caller) -> None:
+    assert "GET" in admin.call("PUT", "/projects", 405).headers["Allow"]
+    assert {"GET", "PATCH", "DELETE"} <= set(
+        admin.call("POST", f"/projects/{NOWHERE}", 405).headers["Allow"].split(", ")
+    )
+    admin.call("DELETE", "/tasks", 405)
+    admin.call("DELETE", "/health", 405)
+
+
+def test_a_body_that_is_no_json_is_refused(admin: Caller) -> None:
+    kind = {"Content-Type": "application/json"}
+    for body in (b"{", b"[1]", b'"x"', b"\xff", b"", b"null", b'{"name": NaN}', b'{"name": "a", "name": "b"}'):
+        admin.call("POST", "/projects", 400, data=body, headers=kind)
+    admin.call("POST", "/projects", 415, data=b"name=x", headers={"Content-Type": "application/x-www-form-urlencoded"})
+    admin.call("POST", "/projects", 415, data=b"<a/>", headers={"Content-Type": "text/xml"})
+
+
+def test_a_body_that_is_too_large_is_refused(admin: Caller) -> None:
+    admin.call("POST", "/projects", 413, json={"name": "x", "description": "x" * 20_000_000})
+
+
+def test_missing_unknown_and_read_only_fields_are_named(platform: Platform, admin: Caller) -> None:
+    missing = admin.post("/tasks", {}, 400)
+    assert faults(missing) == {"projectId": "Required", "title": "Required"}
+    assert missing["error"] == "Validation error"
+    assert admin.post("/tasks", {"title": "x"}, 400) == {
+        "error": "Validation error",
+        "details": {"field": "projectId", "message": "Required"},
+    }
+    project = platform.project()
+    for field, value in [("state", "approved"), ("id", NOWHERE), ("prNumber", 1), ("branchName", "x"), ("mystery", 1)]:
+        body = {"projectId": project["id"], "title": "x", field: value}
+        assert set(faults(admin.post("/tasks", body, 400))) == {field}
+    for field in ("k8sNamespace", "giteaRepoUrl", "status", "createdAt", "id", "slug"):
+        assert set(faults(admin.post("/projects", {"name": "x", field: "y"}, 400))) == {field}
+        assert set(faults(admin.patch(f"/projects/{project['id']}", {field: "y"}, 400))) == {field}
+
+
+def test_acts_that_take_no_body_refuse_fields(platform: Platform, admin: Caller) -> None:
+    task = platform.new_task(platform.project())
+
+    for act in ("approve", "cancel", "retry"):
+        assert set(faults(admin.post(f"/tasks/{task['id']}/{act}", {"mystery": 1}, 400))) == {"mystery"}
+
+
+def test_a_client_names_its_request(admin: Caller) -> None:
+    ids = {admin.call("GET", "/projects", 200).headers["X-Request-ID"] for _ in range(3)}
+
+    assert len(ids) == 3
+    assert all(one.startswith("req-") for one in ids)
+
+
+def test_the_same_key_and_body_give_the_first_answer_again(platform: Platform, admin: Caller) -> None:
+    body = {"projectId": platform.project()["id"], "title": "Once", "requiredCapabilities": ["nobody-has-this"]}
+    key = {"Idempotency-Key": platform.name("once")}
+
+    first = admin.call("POST", "/tasks", 201, json=body, headers=key)
+    again = admin.call("POST", "/tasks", 201, json=body, headers=key)
+
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.content == first.content
+    assert admin.call("POST", "/tasks", 422, json={**body, "title": "Other"}, headers=key).json()["error"]
+    other = platform.as_a("member").call("POST", "/tasks", 201, json=body, headers=key)
+    assert other.json()["task"]["id"] != first.json()["task"]["id"]
+
+
+def test_a_refused_post_is_not_stored(platform: Platform, admin: Caller) -> None:
+    key = {"Idempotency-Key": platform.name("refused")}
+    admin.call("POST", "/tasks", 400, json={"title": "x"}, headers=key)
+    body = {"projectId": platform.project()["id"], "title": "x", "requiredCapabilities": ["nobody-has-this"]}
+
+    reply = admin.call("POST", "/tasks", 201, json=body, headers=key)
+
+    assert "Idempotency-Replayed" not in reply.headers
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256])
+def test_a_key_has_1_to_255_characters(platform: Platform, admin: Caller, key: str) -> None:
+    body = {"projectId": platform.project()["id"], "title": "x", "requiredCapabilities": ["nobody-has-this"]}
+
+    admin.call("POST", "/tasks", 400, json=body, headers={"Idempotency-Key": key})
+
+
+def test_a_second_act_with_the_key_is_not_an_illegal_change(platform: Platform, admin: Caller) -> None:
+    task = platform.new_task(platform.project())
+    key = {"Idempotency-Key": platform.name("cancel")}
+
+    first = admin.call("POST", f"/tasks/{task['id']}/cancel", 200, json={}, headers=key)
+    again = admin.call("POST", f"/tasks/{task['id']}/cancel", 200, json={}, headers=key)
+
+    assert first.content == again.content
+    admin.call("POST", f"/tasks/{task['id']}/cancel", 409, json={})
+
+
+def test_keys_mean_nothing_where_secrets_are_made(admin: Caller, platform: Platform) -> None:
+    key = {"Idempotency-Key": platform.name("token")}
+    body = {"name": "twice", "role": "viewer"}
+
+    first = admin.call("POST", "/tokens", 201, json=body, headers=key).json()["token"]
+    second = admin.call("POST", "/tokens", 201, json=body, headers=key).json()["token"]
+
+    assert first["token"] != second["token"]
+
+
+def test_lists_answer_in_pages_newest_first(platform: Platform, admin: Caller) -> None:
+    project = platform.new_project()
+    made = [platform.new_task(project, title=f"Task {number}")["id"] for number in range(7)]
+
+    whole = admin.get("/tasks", projectId=project["id"])
+    assert [task["id"] for task in whole["tasks"]] == made[::-1]
+    assert (whole["total"], whole["limit"], whole["offset"]) == (7, 50, 0)
+    assert not whole["nextCursor"]
+    page = admin.get("/tasks", projectId=project["id"], limit=3, offset=2)
+    assert [task["id"] for task in page["tasks"]] == made[::-1][2:5]
+    assert (page["total"], page["limit"], page["offset"]) == (7, 3, 2)
+    by_cursor = admin.all_of("/tasks", "tasks", projectId=project["id"], limit=3)
+    assert [task["id"] for task in by_cursor] == made[::-1]
+    assert admin.get("/tasks", projectId=project["id"], offset=100)["tasks"] == []
+
+
+@pytest.mark.parametrize(
+    "place", ["projects", "tasks", "task-groups", "agents", "deployments", "jobs", "users", "tokens"]
+)
+def test_every_list_pages_alike(admin: Caller, place: str) -> None:
+    key = {"task-groups": "taskGroups"}.get(place, place)
+
+    page = admin.get(f"/{place}", limit=200)
+
+    assert set(page) == {key, "total", "limit", "offset", "nextCursor"}
+    assert isinstance(page["total"], int)
+    for wrong in ({"limit": 0}, {"limit": 201}, {"limit": "x"}, {"offset": -1}, {"cursor": "nonsense"}):
+        (name,) = wrong
+        assert set(faults(admin.get(f"/{place}", 400, **wrong))) == {name}

@@ -1,0 +1,229 @@
+"""From a proven task through a group to staging, production and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+
+from tests.e2e.contract.caller import NOWHERE, UUID7, Caller, check_time, faults
+from tests.e2e.contract.fake_agent import FakeAgent
+from tests.e2e.contract.platform import Platform, eventually
+
+Json = Any
+GROUP = {
+    "id", "projectId", "taskIds", "targetBranch", "notes", "status", "stagingBranch", "name", "headSha", "baseSha",
+    "problems", "checks", "deployments", "createdBy", "createdAt",
+}  # fmt: skip
+DEPLOYMENT = {"id", "projectId", "environment", "status", "commitSha", "branch", "url", "startedAt", "finishedAt"}
+MAYBE = {"createdBy", "createdAt", "taskId", "taskGroupId", "rollbackOf", "error"}
+
+
+def greeting(text: str) -> dict[str, str]:
+    return {"greeting.txt": text + "\n"}
+
+
+def seen_at(url: str) -> str:
+    return requests.get(url, timeout=30).text.strip()
+
+
+def test_a_review_goes_round_until_it_is_approved(platform: Platform, admin: Caller, agent: FakeAgent) -> None:
+    project = platform.deployable(separateApprover=True)
+    task = platform.ready_task(project, agent, greeting("hola"), title="Greet")
+    path = f"/tasks/{task['id']}"
+    assert seen_at(task["previewUrl"]) == "hola"
+    (preview,) = admin.get("/deployments", projectId=project["id"], environment="preview")["deployments"]
+    assert preview.items() >= {"taskId": task["id"], "status": "completed", "url": task["previewUrl"]}.items()
+    remark = {"path": "greeting.txt", "line": 1, "body": "Warmer"}
+
+    rejected = admin.post(f"{path}/reject", {"reason": "Too short", "comments": [remark]})["task"]
+
+    assert (rejected["state"], rejected["branchName"], rejected["prNumber"]) == (
+        "in_progress",
+        task["branchName"],
+        task["prNumber"],
+    )
+    run = agent.claim()
+    assert run.claim["run"]["round"] == 2
+    (rejection,) = [one for one in run.claim["feedback"] if one["kind"] == "rejection"]
+    assert rejection["body"] == "Too short"
+    assert rejection["comments"][0].items() >= remark.items()
+    commit = run.complete(greeting("hola, bienvenida"))
+    again = platform.wait_task(task["id"], "ready_to_test")
+    assert (again["prNumber"], again["headSha"]) == (task["prNumber"], commit)
+    assert seen_at(again["previewUrl"]) == "hola, bienvenida"
+    assert all(comment["deliveredAt"] for comment in again["comments"])
+    admin.post(f"{path}/approve", status=403)
+    admin.patch(path, {"state": "approved"}, 403)
+    platform.as_a("member").patch(path, {"state": "approved"}, 403)
+    platform.as_a("member").patch(path, {"state": "in_progress"}, 403)
+    approved = platform.as_a("maintainer").patch(path, {"state": "approved", "notes": "Looks good!"})["task"]
+    assert (approved["state"], platform.task(task["id"])["notes"]) == ("approved", "Looks good!")
+    assert "approved" in platform.as_a("maintainer").post(f"{path}/approve", status=409)["details"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "branch"),
+    [
+        ({"notes": "Sprint 1 features"}, "release/sprint-1"),
+        ({"name": "Big Bang", "notes": "Sprint 1 features"}, "release/big-bang"),
+        ({"notes": "Go"}, "release/go"),
+        ({}, None),
+    ],
+)
+def test_a_group_names_its_branch(
+    platform: Platform, admin: Caller, agent: FakeAgent, fields: dict[str, str], branch: str | None
+) -> None:
+    project = platform.new_project()
+    task = platform.approved_task(project, agent, {"a.txt": "a\n"})
+
+    group = platform.new_group(project, task, targetBranch="staging", **fields)
+
+    assert group.keys() >= GROUP
+    short = group["id"].replace("-", "")[-8:]
+    assert group["stagingBranch"] == (branch or f"release/{short}")
+    assert group["status"] == "pending"
+    assert (group["taskIds"], group["targetBranch"], group["problems"]) == ([task["id"]], "staging", [])
+    assert UUID7.fullmatch(group["id"])
+    check_time(group["createdAt"])
+    body = {"projectId": project["id"], "taskIds": [task["id"]]}
+    admin.post("/task-groups", body, 409)
+    cancelled = admin.post(f"/task-groups/{group['id']}/cancel")["taskGroup"]
+    assert cancelled["status"] == "cancelled"
+    assert "cancelled" in admin.post(f"/task-groups/{group['id']}/cancel", status=409)["details"]["message"]
+    platform.wait_task(task["id"], "approved")
+    second = platform.new_group(project, task, **fields)
+    if branch:
+        assert second["stagingBranch"] == f"{branch}-2"
+
+
+def test_a_group_is_checked(platform: Platform, admin: Caller) -> None:
+    project, other = platform.project(), platform.new_project()
+    mine, foreign = platform.new_task(project), platform.new_task(other)
+
+    def refused(expected: int, **body: Json) -> Json:
+        return admin.post("/task-groups", {"projectId": project["id"], "taskIds": [mine["id"]], **body}, expected)
+
+    assert faults(admin.post("/task-groups", {}, 400)) == {"projectId": "Required", "taskIds": "Required"}
+    assert set(faults(refused(400, taskIds=[]))) == {"taskIds"}
+    assert set(faults(refused(400, targetBranch="main"))) == {"targetBranch"}
+    assert "backlog" in refused(409)["details"]["message"]
+    for ids in ([foreign["id"]], [NOWHERE], [mine["id"], mine["id"]]):
+        reply = admin.send("POST", "/task-groups", json={"projectId": project["id"], "taskIds": ids})
+        assert reply.status_code in {400, 404, 409}, reply.text
+    for field in ("status", "stagingBranch", "id", "problems"):
+        assert set(faults(refused(400, **{field: "x"}))) == {field}
+
+
+def test_delivery_goes_to_staging_production_and_back(platform: Platform, admin: Caller, agent: FakeAgent) -> None:
+    project = platform.deployable()
+    first = platform.approved_task(project, agent, greeting("one"), title="One")
+    group = platform.new_group(project, first, notes="Sprint 1 features")
+    path = f"/task-groups/{group['id']}"
+
+    early = admin.send("POST", f"{path}/deploy-production", json={})
+    assert early.status_code == 409
+    accepted = admin.call("POST", f"{path}/deploy-staging", 202, json={}).json()
+    assert accepted["taskGroup"]["id"] == group["id"]
+    assert set(accepted["job"]) == {"id", "kind", "state"}
+    platform.wait_group(group["id"], "staging")
+    staged = platform.task(first["id"])
+    assert staged["state"] == "staging"
+    accepted = admin.call("POST", f"{path}/deploy-production", 202, json={}).json()
+    assert set(accepted["job"]) == {"id", "kind", "state"}
+    shown = platform.wait_group(group["id"], "production")
+    assert platform.task(first["id"])["state"] == "production"
+    assert {one["environment"] for one in shown["deployments"]} == {"staging", "production"}
+
+    def live(environment: str) -> Json:
+        (row,) = admin.get("/deployments", projectId=project["id"], environment=environment, status="completed")[
+            "deployments"
+        ]
+        return row
+
+    one = live("production")
+    assert DEPLOYMENT <= one.keys()
+    assert one.keys() & {"taskId", "rollbackOf", "error"} == set(), "what a deployment has not is left out"
+    assert (one["taskGroupId"], one["environment"], one["commitSha"]) == (group["id"], "production", shown["headSha"])
+    assert seen_at(one["url"]) == "one"
+    assert live("staging")["commitSha"] == one["commitSha"]
+    check_time(one["startedAt"])
+    check_time(one["finishedAt"])
+    whole = admin.get(f"/deployments/{one['id']}")["deployment"]
+    assert whole.items() >= {key: one[key] for key in DEPLOYMENT - {"url"}}.items()
+    assert isinstance(admin.get(f"/deployments/{one['id']}/logs")["lines"], list)
+    only = admin.send("POST", f"/deployments/{one['id']}/rollback", json={})
+    assert only.status_code == 409, "nothing ran before the first deployment"
+
+    second = platform.approved_task(project, agent, greeting("two"), title="Two")
+    group = platform.new_group(project, second, name="Two")
+    platform.deploy(group["id"], "staging")
+    two = platform.deploy(group["id"], "production")
+    assert admin.get(f"/deployments/{one['id']}")["deployment"]["status"] == "superseded"
+    admin.post(f"/deployments/{one['id']}/rollback", status=409)
+    set_of = faults(admin.post(f"/deployments/{two['id']}/rollback", {"mystery": 1}, 400))
+    assert set(set_of) == {"mystery"}
+    assert admin.send("POST", f"/deployments/{two['id']}/rollback", json={"toDeploymentId": NOWHERE}).status_code in {
+        400,
+        404,
+        409,
+    }
+
+    back = admin.call("POST", f"/deployments/{two['id']}/rollback", 202, json={}).json()
+
+    assert back.keys() == {"success", "rollbackDeploymentId", "job"}
+    assert back["success"] is True
+    new = eventually(
+        "the rollback to be live",
+        lambda: (
+            (row := admin.get(f"/deployments/{back['rollbackDeploymentId']}")["deployment"])["status"] == "completed"
+            and row
+        ),
+    )
+    assert (new["rollbackOf"], new["commitSha"]) == (two["id"], one["commitSha"])
+    assert admin.get(f"/deployments/{two['id']}")["deployment"]["status"] == "rolled_back"
+    assert seen_at(new["url"]) == "one"
+    assert {
+        row["id"] for row in admin.get("/deployments", projectId=project["id"], status="rolled_back")["deployments"]
+    } == {two["id"]}
+    for wrong in ({"environment": "moon"}, {"status": "x"}):
+        assert set(faults(admin.get("/deployments", 400, **wrong))) == set(wrong)
+
+    third = platform.approved_task(project, agent, {"other.txt": "x\n"}, title="Three")
+    body = {"projectId": project["id"], "taskIds": [third["id"]], "name": "Three"}
+    refused = admin.send("POST", "/task-groups", json=body)
+    if refused.status_code == 201:
+        ended = platform.wait_group(refused.json()["taskGroup"]["id"], "failed", "conflict", "merged", "cancelled")
+        assert ended["status"] in {"failed", "conflict"}, "it contains what was rolled back"
+    else:
+        assert refused.status_code == 409
+    accepted = admin.post("/task-groups", {**body, "acceptRolledBack": True}, 201)["taskGroup"]
+    platform.wait_group(accepted["id"], "merged")
+
+
+def test_what_conflicts_is_taken_out_and_handed_back(platform: Platform, admin: Caller) -> None:
+    agent = platform.agent(slots=2)
+    project = platform.new_project()
+    tasks = [platform.new_task(project, agent, title=title) for title in ("One", "Two")]
+    runs = [agent.claim(), agent.claim()]
+    agent.beat(*[run.id for run in runs])
+    for run in runs:
+        run.complete({"same.txt": run.id + "\n"})
+    for task in tasks:
+        platform.wait_task(task["id"], "ready_to_test")
+        admin.post(f"/tasks/{task['id']}/approve")
+
+    group = platform.new_group(project, *tasks, name="Both")
+
+    merged = platform.wait_group(group["id"], "merged")
+    (problem,) = merged["problems"]
+    assert problem.keys() == {"taskId", "kind", "files", "detail"}
+    assert (problem["taskId"], problem["files"]) == (tasks[1]["id"], ["same.txt"])
+    assert platform.task(tasks[1]["id"])["state"] == "in_progress"
+    assert "group" in {one["kind"] for one in agent.claim().claim["feedback"]}
+    removed = admin.post(f"/task-groups/{group['id']}/remove", {"taskId": tasks[0]["id"]})["taskGroup"]
+    assert tasks[0]["id"] not in removed["taskIds"]
+    platform.wait_task(tasks[0]["id"], "approved")
+    again = admin.send("POST", f"/task-groups/{group['id']}/remove", json={"taskId": tasks[0]["id"]})
+    assert again.status_code in {404, 409}, again.text

@@ -1,0 +1,299 @@
+"""The runner protocol, spoken by hand, and what people see of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.contract.caller import NOWHERE, QUESTION_ID, Caller, check_time, faults
+from tests.e2e.contract.fake_agent import FakeAgent
+from tests.e2e.contract.platform import Platform, eventually
+from tests.providers.git_tree import git
+
+CLAIM = {"run", "task", "project", "clone", "prompt", "feedback", "limits", "driver", "hasSession"}
+RUN = {
+    "id", "taskId", "agentId", "state", "round", "outcome", "summary", "reason", "commitSha", "usage", "startedAt",
+    "finishedAt",
+}  # fmt: skip
+AGENT = {
+    "id", "podName", "status", "currentTaskId", "capabilities", "tasksCompleted", "lastHeartbeat", "driver", "version",
+}  # fmt: skip
+
+
+def test_registration_is_checked(platform: Platform, admin: Caller) -> None:
+    token = admin.post("/agents/enrolment-tokens", status=201)["enrolmentToken"]["token"]
+    enrolment = admin.bearing(token)
+
+    assert faults(enrolment.post("/runner/register", {}, 400)).items() >= {"podName": "Required"}.items()
+    body = {"podName": "x", "capabilities": [], "driver": "d", "version": "1", "slots": 0}
+    assert set(faults(enrolment.post("/runner/register", body, 400))) == {"slots"}
+
+
+def test_a_heartbeat_extends_the_lease(agent: FakeAgent, admin: Caller) -> None:
+    reply = agent.beat()
+
+    assert reply.keys() == {"leaseUntil", "directives"}
+    check_time(reply["leaseUntil"])
+    assert reply["directives"] == []
+    shown = admin.get(f"/agents/{agent.id}")["agent"]
+    assert shown.keys() >= AGENT | {"logs"}
+    assert (shown["status"], shown["currentTaskId"], shown["tasksCompleted"]) == ("idle", None, 0)
+    assert (shown["driver"], shown["version"]) == ("scripted", "9.9.9")
+    check_time(shown["lastHeartbeat"])
+    listed = next(one for one in admin.all_of("/agents", "agents") if one["id"] == agent.id)
+    assert listed.keys() >= AGENT
+
+
+def test_an_agent_without_work_is_told_so(agent: FakeAgent) -> None:
+    assert agent.try_claim(0) is None
+    assert agent.try_claim(1) is None
+    for wait in ("-1", "x", "1000000"):
+        reply = agent.api.send("POST", f"/runner/claim?wait={wait}", json={})
+        assert reply.status_code == 400, (wait, reply.status_code)
+
+
+def test_a_run_goes_from_claim_to_proof(platform: Platform, admin: Caller, agent: FakeAgent) -> None:
+    project = platform.new_project(testCommand="test -f answer.txt", agentInstructions="Be brief")
+    task = platform.new_task(project, agent, title="Answer", description="Write 42", limits={"maxMinutes": 7})
+
+    run = agent.claim()
+
+    claim = run.claim
+    assert claim.keys() == CLAIM
+    assert claim["run"].keys() == {"id", "round", "token"}
+    assert claim["run"]["round"] == 1
+    assert claim["clone"].keys() == {"url", "username", "password", "branch", "baseBranch"}
+    assert (claim["clone"]["branch"], claim["clone"]["baseBranch"]) == (task["branchName"], "main")
+    assert claim["task"].keys() >= {"id", "title", "description", "branchName", "priority", "labels"}
+    assert claim["project"].keys() >= {"id", "name", "defaultBranch", "testCommand", "agentInstructions"}
+    assert claim["project"]["agentInstructions"] == "Be brief"
+    assert claim["limits"]["maxMinutes"] == 7
+    assert claim["feedback"] == []
+    assert claim["hasSession"] is False
+    assert "Write 42" in claim["prompt"]
+    working = platform.task(task["id"])
+    assert (working["state"], working["phase"], working["assignedAgentId"]) == ("in_progress", "working", agent.id)
+    busy = admin.get(f"/agents/{agent.id}")["agent"]
+    assert (busy["status"], busy["currentTaskId"]) == ("busy", task["id"])
+
+    lines = [{"level": "info", "message": "one"}, {"level": "error", "message": "two", "kind": "text"}]
+    assert run.api.post(f"{run.path}/logs", {"lines": lines}) == {"accepted": 2}
+    assert run.api.post(f"{run.path}/progress", {"message": "half", "done": 1, "total": 2}) == {}
+    usage = {"inputTokens": 10, "outputTokens": 5, "cachedTokens": 1, "costUsd": 0.25}
+    assert run.api.post(f"{run.path}/usage", usage) == {}
+    commit = run.push({"answer.txt": "42\n"})
+    ended = run.finish(commitSha=commit)
+    assert run.finish(commitSha=commit) == ended
+    assert ended["run"]["id"] == run.id
+
+    ready = platform.wait_task(task["id"], "ready_to_test")
+    assert ready["headSha"] == commit
+    assert isinstance(ready["prNumber"], int)
+    assert ready["prUrl"]
+    assert {check["name"]: check["status"] for check in ready["checks"]}.items() >= {
+        "head": "passed", "diff": "passed", "merge": "passed", "paths": "passed", "tests": "passed",
+    }.items()  # fmt: skip
+    assert all(set(check) == {"name", "status", "code", "message", "commitSha", "at"} for check in ready["checks"])
+    shown = admin.get(f"/runs/{run.id}")["run"]
+    assert shown.keys() >= RUN
+    assert (shown["state"], shown["outcome"], shown["commitSha"]) == ("ended", "completed", commit)
+    assert shown["usage"].items() >= usage.items()
+    assert [one["id"] for one in ready["runs"]] == [run.id]
+    transcript = admin.get(f"/runs/{run.id}/transcript")
+    assert transcript.keys() == {"entries", "next", "live"}
+    assert [entry["message"] for entry in transcript["entries"]] == ["one", "two"]
+    assert all(set(entry) == {"seq", "at", "level", "kind", "message"} for entry in transcript["entries"])
+    assert admin.get(f"/runs/{run.id}/transcript", after=transcript["next"])["entries"] == []
+    logs = admin.get(f"/agents/{agent.id}/logs", level="error")["logs"]
+    assert [line["message"] for line in logs if line.get("runId") == run.id] == ["two"]
+    assert {"at", "level", "message"} <= set(logs[0])
+    assert len(admin.get(f"/agents/{agent.id}/logs", limit=1)["logs"]) == 1
+    assert set(faults(admin.get(f"/agents/{agent.id}/logs", 400, level="loud"))) == {"level"}
+    idle = admin.get(f"/agents/{agent.id}")["agent"]
+    assert (idle["status"], idle["currentTaskId"], idle["tasksCompleted"]) == ("idle", None, 1)
+    assert idle["logs"]
+    diff = admin.get(f"/tasks/{task['id']}/diff")
+    assert diff.keys() == {"baseSha", "headSha", "files", "patch", "truncated"}
+    assert diff["headSha"] == commit
+    (file,) = diff["files"]
+    assert file.items() >= {"path": "answer.txt", "status": "added", "additions": 1, "deletions": 0}.items()
+    assert "+42" in diff["patch"]
+
+
+def test_a_run_that_is_over_reports_in_vain(platform: Platform, agent: FakeAgent) -> None:
+    platform.new_task(platform.new_project(), agent)
+    run = agent.claim()
+    run.finish("failed", reason="It broke")
+
+    for path, body in [
+        ("logs", {"lines": [{"level": "info", "message": "late"}]}),
+        ("progress", {"message": "late"}),
+        ("usage", {"inputTokens": 1, "outputTokens": 1, "cachedTokens": 0, "costUsd": 0}),
+        ("questions", {"question": "late?"}),
+        ("finish", {"outcome": "completed", "commitSha": "a" * 40, "summary": "late"}),
+    ]:
+        run.api.post(f"{run.path}/{path}", body, 409)
+    run.api.call("PUT", f"{run.path}/session", 409, data=b"x", headers={"Content-Type": "application/octet-stream"})
+
+
+def test_an_agent_reaches_its_own_run_alone(platform: Platform, agent: FakeAgent, admin: Caller) -> None:
+    project = platform.new_project()
+    other = platform.agent()
+    platform.new_task(project, agent)
+    platform.new_task(project, other)
+    mine, foreign = agent.claim(), other.claim()
+    log = {"lines": [{"level": "info", "message": "x"}]}
+
+    for caller in (foreign.api, agent.api, admin):
+        assert caller.send("POST", f"{mine.path}/logs", json=log).status_code in {401, 403, 404}
+    mine.api.post(
+        f"/runner/runs/{NOWHERE}/logs", log, mine.api.send("POST", f"{foreign.path}/logs", json=log).status_code
+    )
+    for path in ("/projects", "/tasks", f"/tasks/{mine.claim['task']['id']}"):
+        assert mine.api.send("GET", path).status_code in {401, 403}
+    for run in (mine, foreign):
+        run.finish("cancelled")
+
+
+def test_a_report_is_checked(platform: Platform, agent: FakeAgent) -> None:
+    platform.new_task(platform.new_project(), agent)
+    run = agent.claim()
+
+    assert faults(run.api.post(f"{run.path}/logs", {}, 400)) == {"lines": "Required"}
+    run.api.post(f"{run.path}/logs", {"lines": [{"level": "loud", "message": "x"}]}, 400)
+    run.api.post(f"{run.path}/logs", {"lines": [{"level": "info", "message": "x"}] * 501}, 400)
+    assert set(faults(run.finish("triumphant", 400))) == {"outcome"}
+    run.finish("completed", 400, commitSha="nonsense")
+    run.finish("failed", reason="x")
+
+
+def test_a_question_waits_for_its_answer(platform: Platform, agent: FakeAgent, admin: Caller) -> None:
+    task = platform.new_task(platform.new_project(), agent)
+    run = agent.claim()
+    body = {"question": "Which auth library?", "context": "JWT or sessions", "options": ["JWT", "sessions"]}
+
+    asked = run.api.post(f"{run.path}/questions", body, 201)["question"]
+    assert run.api.post(f"{run.path}/questions", body, 200)["question"]["id"] == asked["id"]
+    assert asked.keys() == {"id", "question", "context", "options", "askedAt", "status"}
+    assert QUESTION_ID.fullmatch(asked["id"])
+    assert asked["status"] == "pending"
+    check_time(asked["askedAt"])
+    assert run.api.get(f"{run.path}/questions/{asked['id']}", wait=0)["question"]["status"] == "pending"
+    shown = platform.task(task["id"])
+    assert shown["state"] == "needs_input"
+    assert shown["questions"] == [asked]
+
+    reply = admin.post(f"/tasks/{task['id']}/respond", {"questionId": asked["id"], "response": "Use JWT"})
+
+    assert reply.keys() == {"success", "question"}
+    assert reply["success"] is True
+    assert reply["question"].items() >= {"id": asked["id"], "status": "answered"}.items()
+    check_time(reply["question"]["respondedAt"])
+    got = run.api.get(f"{run.path}/questions/{asked['id']}", wait=10)["question"]
+    assert got.keys() >= asked.keys() | {"response", "respondedAt"}
+    assert (got["status"], got["response"]) == ("answered", "Use JWT")
+    assert platform.task(task["id"])["state"] == "in_progress"
+    admin.post(f"/tasks/{task['id']}/respond", {"questionId": asked["id"], "response": "No, wait"}, 409)
+    run.finish("cancelled")
+
+
+def test_an_agent_that_does_not_wait_is_followed_by_a_run_with_its_session(
+    platform: Platform, agent: FakeAgent, admin: Caller
+) -> None:
+    task = platform.new_task(platform.new_project(), agent)
+    run = agent.claim()
+    run.api.call("GET", f"{run.path}/session", 404)
+    octets = {"Content-Type": "application/octet-stream"}
+    run.api.call("PUT", f"{run.path}/session", 204, data=bytes(range(256)) * 10, headers=octets)
+    run.api.call("PUT", f"{run.path}/session", 413, data=b"x" * (16 * 2**20 + 1), headers=octets)
+    asked = run.api.post(f"{run.path}/questions", {"question": "Red?"}, 201)["question"]
+    run.finish("waiting")
+    assert platform.task(task["id"])["state"] == "needs_input"
+    assert admin.get(f"/agents/{agent.id}")["agent"]["status"] == "idle"
+
+    admin.post(f"/tasks/{task['id']}/respond", {"questionId": asked["id"], "response": "Blue"})
+
+    second = agent.claim()
+    assert second.id != run.id
+    assert second.claim["run"]["round"] == 1
+    assert second.claim["hasSession"] is True
+    assert ("answer", "Blue") in {
+        (one["kind"], "Blue" if "Blue" in one["body"] else "") for one in second.claim["feedback"]
+    }
+    assert second.api.call("GET", f"{second.path}/session", 200).content == bytes(range(256)) * 10
+    known = second.api.post(f"{second.path}/questions", {"question": "Red?"}, 200)["question"]
+    assert (known["id"], known["response"]) == (asked["id"], "Blue")
+    second.finish("cancelled")
+
+
+def test_a_cancelled_task_stops_its_run(platform: Platform, agent: FakeAgent, admin: Caller) -> None:
+    task = platform.new_task(platform.new_project(), agent)
+    run = agent.claim()
+
+    admin.post(f"/tasks/{task['id']}/cancel")
+
+    assert {"runId": run.id, "do": "cancel"} in agent.beat(run.id)["directives"]
+    run.api.post(f"{run.path}/logs", {"lines": [{"level": "info", "message": "x"}]}, 409)
+
+
+def test_a_run_pushes_its_own_branch_only_and_only_while_it_lives(platform: Platform, agent: FakeAgent) -> None:
+    platform.new_task(platform.new_project(), agent)
+    run = agent.claim()
+    branch = run.claim["clone"]["branch"]
+    run.push({"a.txt": "a\n"})
+
+    for other in ("main", "staging", "task-00000000-other", f"{branch}/x"):
+        run.tree.push(f"HEAD:refs/heads/{other}", accept=(1,))
+    run.tree.push("HEAD:refs/tags/v1", accept=(1,))
+    run.tree.push(f":refs/heads/{branch}", accept=(1,))
+    run.tree.commit({"b.txt": "b\n"}, on=branch)
+    run.tree.push(f"HEAD:refs/heads/{branch}")
+    run.finish("cancelled")
+    run.tree.commit({"c.txt": "c\n"}, on=branch)
+    eventually(
+        "the credential to die", lambda: bool(run.tree.push(f"HEAD:refs/heads/{branch}", accept=(0, 1, 128))), 10
+    )
+
+
+@pytest.mark.parametrize(
+    ("case", "check"), [("no change", "diff"), ("wrong commit", "head"), ("forbidden", "paths"), ("red tests", "tests")]
+)
+def test_a_claim_that_does_not_hold_is_refused_with_feedback(
+    platform: Platform, agent: FakeAgent, case: str, check: str
+) -> None:
+    project = platform.new_project(testCommand="test ! -f red.txt", forbiddenPaths=["secret/**", "secret/"])
+    task = platform.new_task(project, agent)
+    run = agent.claim()
+    files = {"forbidden": {"secret/key": "x"}, "red tests": {"red.txt": "x"}}.get(case, {"a.txt": "a\n"})
+    if case == "no change":
+        run.tree.push(f"origin/main:refs/heads/{run.claim['clone']['branch']}")
+        commit = git("rev-parse", "origin/main", at=run.tree.path)
+    else:
+        commit = run.push(files)
+    run.finish(commitSha="b" * 40 if case == "wrong commit" else commit)
+
+    second = agent.claim()
+
+    assert second.claim["run"]["round"] == 2
+    assert second.claim["task"]["id"] == task["id"]
+    assert "refusal" in {one["kind"] for one in second.claim["feedback"]}
+    shown = platform.task(task["id"])
+    assert shown["round"] == 2
+    assert check in {one["name"] for one in shown["checks"] if one["status"] == "failed"}
+    second.finish("cancelled")
+
+
+def test_a_drained_agent_takes_nothing_more(platform: Platform, admin: Caller) -> None:
+    agent = platform.agent()
+    reply = admin.send("POST", f"/agents/{agent.id}/drain", json={})
+    assert reply.status_code in {200, 202}, reply.text
+    assert reply.json()["agent"]["status"] == "draining"
+
+    assert {"do": "drain"} in agent.beat()["directives"]
+    platform.new_task(platform.project(), agent)
+    assert agent.try_claim(1) is None
+    assert admin.send("DELETE", f"/agents/{agent.id}").status_code in {200, 202, 204}
+    eventually(
+        "the agent to be unknown",
+        lambda: agent.api.send("POST", "/runner/heartbeat", json={"runIds": []}).status_code == 401,
+        5,
+    )
