@@ -93,14 +93,12 @@ def expire_agents(tx: Transaction) -> int:
     Returns how many runs were lost. Safe to repeat.
     """
     deadline = tx.now() - timedelta(seconds=AGENT_LOST_SECONDS)
+    unclaimed = tx.now() - timedelta(seconds=UNCLAIMED_SECONDS)
     overdue = select(Run.id).where(
-        Run.live_task_id.is_not(None), Run.state_ != RunState.PREPARING, Run.seen_at < deadline
+        ((Run.state_ == RunState.RUNNING) & (Run.seen_at < deadline))
+        | ((Run.state_ == RunState.READY) & (Run.seen_at < unclaimed))
     )
-    unclaimed = select(Run.id).where(
-        Run.state_ == RunState.READY, Run.seen_at < tx.now() - timedelta(seconds=UNCLAIMED_SECONDS)
-    )
-    lost = ending.lose_runs(tx, tx.session.scalars(unclaimed).all(), "its agent did not claim it")
-    lost += ending.lose_runs(tx, tx.session.scalars(overdue).all(), "its agent was not heard of for a minute")
+    lost = ending.lose_runs(tx, tx.session.scalars(overdue).all(), "its agent was not heard of for a minute")
     silent = select(Agent.id).where(Agent.seen_at < deadline, Agent.state_ != AgentState.OFFLINE)
     for agent in tx.lock_all(Agent, tx.session.scalars(silent).all()):
         tx.record(agent.move_to(AgentState.OFFLINE, By.PLATFORM))

@@ -88,7 +88,7 @@ def lose_runs(tx: Transaction, run_ids: Sequence[str], reason: str) -> int:
         if run.state is RunState.ENDED:
             continue
         was_claimed = run.state is RunState.RUNNING
-        end_run(tx, run, Outcome.LOST, reason)
+        end_run(tx, run, Outcome.LOST, reason if was_claimed else "its agent did not claim it")
         give_back(tx, run)
         requeue(tx, task, reason=reason, counts=was_claimed)
         lost += 1

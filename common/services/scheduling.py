@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
+from itertools import count
 
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import aliased
@@ -24,6 +25,8 @@ from common.states import DELIVERABLE, UNDER_WAY, AgentState, By, Outcome, Phase
 from common.transaction import Lease, Transaction, transactional
 
 BATCH = 200
+PAGE = 1000
+"""Claimable tasks read at once."""
 AGENT_LOST_SECONDS = 60
 """An agent not heard of for this long has lost its runs."""
 AGEING_SECONDS = 3600
@@ -53,7 +56,7 @@ def _matched(tx: Transaction) -> list[tuple[str, str]]:
     free = _free_agents(tx)
     under_way = _under_way(tx)
     pairs: list[tuple[str, str]] = []
-    for task in _claimable(tx) if free else []:
+    for task in _claimable(tx, free, under_way) if free else []:
         agent = _match(task, free)
         if agent is None or not _has_room(tx, task, under_way):
             continue
@@ -65,8 +68,12 @@ def _matched(tx: Transaction) -> list[tuple[str, str]]:
     return pairs
 
 
-def _claimable(tx: Transaction) -> list[Task]:
-    """In the order in which they should start."""
+def _claimable(tx: Transaction, free: Counter[Agent], under_way: Counter[str]) -> list[Task]:
+    """Those that could start now, in the order in which they should.
+
+    Read page by page until enough are found: however many wait for what no free agent can do, or in a project that
+    is full, they keep none behind them waiting.
+    """
     waits_for = aliased(Task)
     unmet = (
         select(TaskDependency.task_id)
@@ -83,11 +90,17 @@ def _claimable(tx: Transaction) -> list[Task]:
             ~unmet.exists(),
             ~select(Run.id).where(Run.live_task_id == Task.id).exists(),
         )
-        .order_by(Task.state_.desc(), Task.queued_at)
-        .limit(BATCH * 5)
+        .order_by(Task.state_.desc(), Task.queued_at, Task.id)
+        .limit(PAGE)
     )
+    found: list[Task] = []
+    for start in count(0, PAGE):
+        page = tx.all(query.offset(start))
+        found += [task for task in page if _match(task, free) and _has_room(tx, task, under_way)]
+        if len(page) < PAGE or len(found) >= PAGE:
+            break
     now = tx.now()
-    return sorted(tx.all(query), key=lambda task: _rank(task, now))[:BATCH]
+    return sorted(found, key=lambda task: _rank(task, now))[:BATCH]
 
 
 def _rank(task: Task, now: datetime) -> tuple[bool, float, datetime]:

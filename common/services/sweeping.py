@@ -23,6 +23,7 @@ RESTORE_SECONDS = 10
 """How often what runs is compared with what should."""
 PURGE_SECONDS = 3600
 KEPT_JOBS_DAYS = 7
+KEPT_CLOCKWORK_MINUTES = 10
 
 
 @transactional
@@ -37,6 +38,7 @@ def sweep_old() -> None:
     """Each part in a transaction of its own. Safe to repeat."""
     take_expired_previews_down()
     watch_all()
+    purge_clockwork()
     if _purge_is_due():
         purge_events()
         purge_idempotency_keys()
@@ -49,6 +51,17 @@ def sweep_old() -> None:
 @transactional
 def _purge_is_due(tx: Transaction) -> bool:
     return _is_due(tx, "purge", PURGE_SECONDS)
+
+
+@transactional
+def purge_clockwork(tx: Transaction) -> None:
+    """The platform's own jobs come every few seconds: those that were done minutes ago say nothing any more."""
+    old = tx.now() - timedelta(minutes=KEPT_CLOCKWORK_MINUTES)
+    tx.session.execute(
+        delete(Job)
+        .where(Job.state == JobState.DONE, Job.subject_id == "platform", Job.finished_at < old)
+        .execution_options(synchronize_session=False)
+    )
 
 
 @transactional

@@ -76,7 +76,8 @@ def test_slugs_that_collide_are_numbered(platform: Platform, admin: Caller) -> N
     ("field", "value"),
     [
         ("name", ""), ("name", "x" * 101), ("name", "a\x00b"), ("name", "a\u202eb"), ("name", 7), ("name", None),
-        ("envVars", {"A": 1}), ("envVars", []), ("envVars", {"": "x"}), ("replicas", -1), ("replicas", "two"), ("replicas", 1.5),
+        ("envVars", {"A": 1}), ("envVars", []), ("envVars", {"": "x"}), ("replicas", -1), ("replicas", "two"),
+        ("replicas", 1.5),
         ("cpuLimit", "lots"), ("memoryLimit", "1 GB"), ("memoryLimit", "-1Gi"), ("importUrl", "ssh://host/x"),
         ("importUrl", "http://10.0.0.1/x.git"), ("importUrl", "http://169.254.169.254/x"),
         ("importUrl", "https://user:pass@example.com/x.git"), ("importUrl", "file:///etc"),
