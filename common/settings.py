@@ -90,7 +90,55 @@ class ForgeSettings:
     import_allow: tuple[str, ...]
     """Private hosts (or host:port) that importUrl may name (AIWORKER_IMPORT_ALLOW, comma-separated). Default: none."""
     gitea_url: str | None
+    """Where Gitea or Forgejo answers (GITEA_URL), for the platform, the agents and the runtime alike."""
     gitea_token: str | None
+    """A token of a site administrator there (GITEA_TOKEN), with all scopes."""
+    webhook_url: str
+    """Where Gitea reaches this instance (AIWORKER_WEBHOOK_URL). By default <public URL>/api/webhooks/gitea."""
+    mirrors_dir: Path
+    """Where copies of Gitea's repositories are kept: `mirrors` in the data directory. Nothing but a cache."""
+
+
+@dataclass(frozen=True)
+class KubernetesSettings:
+    """What the kubernetes runtime makes of a version. Read only with AIWORKER_RUNTIME=kubernetes."""
+
+    kubeconfig: str | None
+    """KUBECONFIG: the file that says where the cluster is and who we are there. None: the account of our own pod."""
+    domain: str
+    """What the hosts of apps end with (AIWORKER_KUBE_DOMAIN), a wildcard DNS name of the ingress. Needed."""
+    image: str
+    """Our own image (AIWORKER_KUBE_IMAGE): checks out code, and runs what names no dockerImage. Needed."""
+    health: str
+    """AIWORKER_KUBE_HEALTH: `http`, an app is live when it answers through its ingress, or `readiness`, when the
+    cluster says its pods are ready: for a platform that can't reach the ingress. `http` by default."""
+    ingress_url: str | None
+    """Where the ingress is, if its hosts don't lead there from here (AIWORKER_KUBE_INGRESS_URL). None: they do."""
+    ingress_class: str | None
+    """AIWORKER_KUBE_INGRESS_CLASS. None: the cluster's default class."""
+    is_tls: bool
+    """AIWORKER_KUBE_TLS=1: apps answer with https and the ingress controller's own certificate. http by default."""
+    runtime_class: str | None
+    """AIWORKER_KUBE_RUNTIME_CLASS, such as `gvisor`. None: the cluster's default."""
+    run_as_user: int
+    """The user and group of every container (AIWORKER_KUBE_RUN_AS_USER), never root. 10001 by default, our image's."""
+    cpu: str
+    """A container's CPU limit where the project has none (AIWORKER_KUBE_CPU), `1` by default."""
+    memory: str
+    """A container's memory limit where the project has none (AIWORKER_KUBE_MEMORY), 512Mi by default."""
+    code_size: str
+    """Room for the checkout and what the program writes beside it (AIWORKER_KUBE_CODE_SIZE), 2Gi by default."""
+    tmp_size: str
+    """Room for /tmp (AIWORKER_KUBE_TMP_SIZE), 512Mi by default."""
+    quota_cpu: str
+    """All CPU limits of a project together (AIWORKER_KUBE_QUOTA_CPU), 16 by default."""
+    quota_memory: str
+    """All memory limits of a project together (AIWORKER_KUBE_QUOTA_MEMORY), 32Gi by default."""
+    quota_pods: int
+    """Pods of a project (AIWORKER_KUBE_QUOTA_PODS), 50 by default."""
+    egress: tuple[str, ...]
+    """Private networks (CIDR, comma-separated) that pods may reach, such as the forge's (AIWORKER_KUBE_EGRESS). By
+    default none: names, the public internet and namespaces labelled app.kubernetes.io/part-of=aiworker only."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +153,8 @@ class RuntimeSettings:
     """The host in the local runtime's URLs (AIWORKER_RUNTIME_HOST), `localhost` by default."""
     bind_host: str
     """The address its stable ports listen on (AIWORKER_RUNTIME_BIND), 127.0.0.1 by default."""
+    kubernetes: KubernetesSettings | None = None
+    """None with the local runtime."""
 
 
 @dataclass(frozen=True)
@@ -170,13 +220,8 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
         web=web,
         store=store,
         security=_security(env, store.data_dir),
-        forge=_forge(env, store.data_dir),
-        runtime=RuntimeSettings(
-            kind=env.choice("AIWORKER_RUNTIME", default="local", of=("local", "kubernetes")),
-            supervisor_dir=store.data_dir / "runtime",
-            public_host=env.string("AIWORKER_RUNTIME_HOST", default="localhost"),
-            bind_host=env.string("AIWORKER_RUNTIME_BIND", default="127.0.0.1"),
-        ),
+        forge=_forge(env, store.data_dir, web.public_url),
+        runtime=_runtime(env, store.data_dir),
         instance=env.string("AIWORKER_INSTANCE", default="aiw"),
         log_level=env.string("AIWORKER_LOG_LEVEL", "LOG_LEVEL", default="INFO").upper(),
     )
@@ -274,18 +319,60 @@ def _kept_secret(data_dir: Path) -> bytes:
         ) from error
 
 
-def _forge(env: _Environment, data_dir: Path) -> ForgeSettings:
+def _forge(env: _Environment, data_dir: Path, public_url: str) -> ForgeSettings:
     kind = env.choice("AIWORKER_FORGE", default="local", of=("local", "gitea"))
     gitea_url = env.text("AIWORKER_GITEA_URL", "GITEA_URL")
     gitea_token = env.text("AIWORKER_GITEA_TOKEN", "GITEA_TOKEN")
     if kind == "gitea" and not (gitea_url and gitea_token):
         raise Misconfigured("AIWORKER_FORGE=gitea needs GITEA_URL and GITEA_TOKEN")
+    if gitea_url and (urlsplit(gitea_url).scheme not in {"http", "https"} or "@" in gitea_url):
+        raise Misconfigured("GITEA_URL is not an http or https address without a name and a password")
     allow = env.string("AIWORKER_IMPORT_ALLOW", default="")
     return ForgeSettings(
         kind=kind,
         owner=env.string("AIWORKER_FORGE_OWNER", default="aiworker"),
         repositories_dir=data_dir / "repositories",
         import_allow=tuple(host.strip().lower() for host in allow.split(",") if host.strip()),
-        gitea_url=gitea_url,
+        gitea_url=gitea_url.rstrip("/") if gitea_url else None,
         gitea_token=gitea_token,
+        webhook_url=env.string("AIWORKER_WEBHOOK_URL", default=f"{public_url}/api/webhooks/gitea"),
+        mirrors_dir=data_dir / "mirrors",
+    )
+
+
+def _runtime(env: _Environment, data_dir: Path) -> RuntimeSettings:
+    kind = env.choice("AIWORKER_RUNTIME", default="local", of=("local", "kubernetes"))
+    return RuntimeSettings(
+        kind=kind,
+        supervisor_dir=data_dir / "runtime",
+        public_host=env.string("AIWORKER_RUNTIME_HOST", default="localhost"),
+        bind_host=env.string("AIWORKER_RUNTIME_BIND", default="127.0.0.1"),
+        kubernetes=_kubernetes(env) if kind == "kubernetes" else None,
+    )
+
+
+def _kubernetes(env: _Environment) -> KubernetesSettings:
+    domain, image = env.text("AIWORKER_KUBE_DOMAIN"), env.text("AIWORKER_KUBE_IMAGE")
+    if not domain or not image:
+        raise Misconfigured("AIWORKER_RUNTIME=kubernetes needs AIWORKER_KUBE_DOMAIN and AIWORKER_KUBE_IMAGE")
+    egress = env.string("AIWORKER_KUBE_EGRESS", default="")
+    ingress_url = env.text("AIWORKER_KUBE_INGRESS_URL")
+    return KubernetesSettings(
+        kubeconfig=env.text("AIWORKER_KUBECONFIG", "KUBECONFIG"),
+        domain=domain.strip(".").lower(),
+        image=image,
+        health=env.choice("AIWORKER_KUBE_HEALTH", default="http", of=("http", "readiness")),
+        ingress_url=ingress_url.rstrip("/") if ingress_url else None,
+        ingress_class=env.text("AIWORKER_KUBE_INGRESS_CLASS"),
+        is_tls=env.flag("AIWORKER_KUBE_TLS"),
+        runtime_class=env.text("AIWORKER_KUBE_RUNTIME_CLASS"),
+        run_as_user=env.number("AIWORKER_KUBE_RUN_AS_USER", default=10001, least=1),
+        cpu=env.string("AIWORKER_KUBE_CPU", default="1"),
+        memory=env.string("AIWORKER_KUBE_MEMORY", default="512Mi"),
+        code_size=env.string("AIWORKER_KUBE_CODE_SIZE", default="2Gi"),
+        tmp_size=env.string("AIWORKER_KUBE_TMP_SIZE", default="512Mi"),
+        quota_cpu=env.string("AIWORKER_KUBE_QUOTA_CPU", default="16"),
+        quota_memory=env.string("AIWORKER_KUBE_QUOTA_MEMORY", default="32Gi"),
+        quota_pods=env.number("AIWORKER_KUBE_QUOTA_PODS", default=50, least=1),
+        egress=tuple(cidr.strip() for cidr in egress.split(",") if cidr.strip()),
     )

@@ -6,6 +6,7 @@ import functools
 
 from common.errors import Misconfigured
 from common.providers.forge.bare import BareForge
+from common.providers.forge.gitea import GiteaForge
 from common.providers.forge.import_address import check_import_address
 from common.providers.forge.protocol import (
     Comment,
@@ -30,6 +31,7 @@ __all__ = [
     "Diff",
     "FileDiff",
     "Forge",
+    "GiteaForge",
     "MergeConflict",
     "Merged",
     "PullRequest",
@@ -39,13 +41,36 @@ __all__ = [
     "Source",
     "check_import_address",
     "forge",
+    "gitea_forge",
     "local_forge",
+    "webhook_secret",
 ]
 
 
 def forge() -> Forge:
     """The forge that the settings name, made once in each process. Misconfigured if it can't be had."""
-    return local_forge()
+    return gitea_forge() if settings().forge.kind == "gitea" else local_forge()
+
+
+@functools.cache
+def gitea_forge() -> GiteaForge:
+    """The forge on the Gitea server that the settings name. `gitea_forge.cache_clear()` makes it anew."""
+    chosen = settings()
+    if chosen.forge.gitea_url is None or chosen.forge.gitea_token is None:
+        raise Misconfigured("AIWORKER_FORGE=gitea needs GITEA_URL and GITEA_TOKEN")
+    return GiteaForge(
+        chosen.forge.gitea_url,
+        chosen.forge.gitea_token,
+        mirrors=chosen.forge.mirrors_dir,
+        webhook_url=chosen.forge.webhook_url,
+        webhook_secret=webhook_secret(),
+        import_allow=chosen.forge.import_allow,
+    )
+
+
+def webhook_secret() -> str:
+    """What Gitea signs its deliveries with: derived from the secret key, so it is written down nowhere else."""
+    return settings().security.key_for("gitea-webhook").hex()
 
 
 @functools.cache
@@ -57,7 +82,7 @@ def local_forge() -> BareForge:
     chosen = settings()
     if chosen.forge.kind != "local":
         raise Misconfigured(
-            f"AIWORKER_FORGE={chosen.forge.kind} is not built in yet; set AIWORKER_FORGE=local or leave it out"
+            f"with AIWORKER_FORGE={chosen.forge.kind} no repository is served from here; the forge's own address is"
         )
     return BareForge(
         chosen.forge.repositories_dir,

@@ -1,0 +1,99 @@
+"""A credential for one run: a throw-away user of the server, who may write one repository and, of the branches under
+a rule, pushes the run's own only.
+
+What bounds it is the user's rights, never a token's scopes: those bound nothing on servers before 1.26.2, and never one
+repository. The user is restricted (sees nothing it was not given), owns nothing, and is removed when the run ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+from common.errors import ProviderRefused
+from common.providers.forge.gitea.client import Client, Json, at
+from common.providers.forge.gitea.protection import Protection
+from common.providers.forge.gitea.repositories import Account, Found
+from common.providers.forge.protocol import Credential
+
+PREFIX = "aiw-run-"
+
+
+def username_of(run_id: str) -> str:
+    """The user's name on the server, computed."""
+    return PREFIX + hashlib.sha256(run_id.encode()).hexdigest()[:24]
+
+
+def ensure(
+    client: Client, found: Found, protection: Protection, account: Account, *, branch: str, run_id: str
+) -> Credential:
+    """A user of this run's own with a new password. ProviderRefused (`not_admin`) where the token can't make users."""
+    if not account.is_admin:
+        raise ProviderRefused(
+            f"the token's user {account.login} is no site administrator, so no user for a run can be made; "
+            "set GITEA_TOKEN to an administrator's",
+            code="not_admin",
+        )
+    username, password = username_of(run_id), f"{secrets.token_urlsafe(32)}-aA1"
+    made = _account(client, username)
+    if made is None:
+        wanted = {
+            "username": username,
+            "email": f"{username}@aiworker.invalid",
+            "full_name": f"AiWorker run {run_id}"[:100],
+            "password": password,
+            "must_change_password": False,
+            "send_notify": False,
+        }
+        # 422: it is there by now; the call below gives it the new password either way.
+        client.call("POST", "/admin/users", body=wanted, accept=(422,))
+    _change(client, username, password, is_open=True)
+    client.call("PUT", f"{found.path}{at('collaborators', username)}", body={"permission": "write"})
+    protection.ensure_rule(branch, pushers=(username,), is_forced=True)
+    return Credential(username, password)
+
+
+def delete(client: Client, found: Found, protection: Protection, *, run_id: str) -> None:
+    """The run's user is gone, with the rule that named it. Safe to repeat."""
+    username = username_of(run_id)
+    protection.remove_pusher(username)
+    _remove(client, found, username)
+
+
+def delete_all(client: Client, found: Found) -> None:
+    """No run's user can use the repository any more."""
+    users = [user["login"] for user in client.pages(f"{found.path}/collaborators")]
+    for username in users:
+        if username.startswith(PREFIX):
+            _remove(client, found, username)
+
+
+def _remove(client: Client, found: Found, username: str) -> None:
+    if _account(client, username) is None:
+        return
+    client.call("DELETE", f"{found.path}{at('collaborators', username)}", accept=(404, 422))
+    gone = client.call("DELETE", at("admin", "users", username), accept=(404, 422))
+    if gone.status == 422:
+        # The server keeps who still owns something: then the user stays, and nobody can be it.
+        _change(client, username, secrets.token_urlsafe(32) + "-aA1", is_open=False)
+
+
+def _account(client: Client, username: str) -> Json | None:
+    answer = client.get(at("users", username), accept=(404,))
+    return answer.body if answer.is_there else None
+
+
+def _change(client: Client, username: str, password: str, *, is_open: bool) -> None:
+    wanted = {
+        "source_id": 0,
+        "login_name": username,
+        "password": password,
+        "must_change_password": False,
+        "active": True,
+        "prohibit_login": not is_open,
+        "restricted": True,
+        "max_repo_creation": 0,
+        "allow_create_organization": False,
+        "visibility": "private",
+    }
+    client.call("PATCH", at("admin", "users", username), body=wanted)

@@ -1,0 +1,285 @@
+"""The Forge protocol on a Gitea or Forgejo server: its API for what only it knows, and git over HTTP for the code.
+
+Every verb first finds the repository and its mark, so none ever touches one that isn't the project's. Nothing is kept
+between calls but the server's features and whose token it is; the mirrors on disk are a cache.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import structlog
+
+from common.errors import ProviderRefused, ProviderUnavailable
+from common.names import is_platform_branch
+from common.providers.forge import git, history
+from common.providers.forge.gitea import credentials, repositories, webhooks
+from common.providers.forge.gitea.client import Client
+from common.providers.forge.gitea.code import Code
+from common.providers.forge.gitea.features import Features, read_features, read_version
+from common.providers.forge.gitea.mirror import Mirror
+from common.providers.forge.gitea.protection import Protection
+from common.providers.forge.gitea.pulls import Pulls, ensure_status
+from common.providers.forge.gitea.repositories import Account, Found
+from common.providers.forge.protocol import (
+    Comment,
+    Credential,
+    Diff,
+    MergeConflict,
+    Merged,
+    PullRequest,
+    Repository,
+    RepositoryState,
+    Source,
+)
+from common.providers.forge.pulls import STATUS_STATES
+
+_KEPT_SECONDS = 600.0
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class _Server:
+    features: Features
+    account: Account
+    read_at: float
+
+
+class GiteaForge:
+    """Its methods promise what the protocol says.
+
+    mirrors: a directory for the cache. webhook_url, webhook_secret: where and with what the server rings us.
+    import_allow: see `import_address`. timeout: seconds to connect, and between parts of an answer.
+    `close` ends its connections.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        mirrors: Path,
+        webhook_url: str,
+        webhook_secret: str,
+        import_allow: tuple[str, ...],
+    ) -> None:
+        self._client = Client(url, token)
+        self._token = token
+        self._mirrors = mirrors
+        self._webhook_url = webhook_url
+        self._webhook_secret = webhook_secret
+        self._import_allow = import_allow
+        self._kept: _Server | None = None
+
+    def close(self) -> None:
+        self._client.close()
+
+    def ping(self) -> None:
+        name = read_version(self._client)
+        if self._kept is None or self._kept.features.name != name:
+            self._kept = None
+            warning = self._server().features.warning
+            if warning is not None:
+                _log.warning("the forge is old", reason=warning)
+
+    @property
+    def features(self) -> Features:
+        """What the server can do."""
+        return self._server().features
+
+    # Repositories
+
+    def ensure_repository(
+        self, repository: Repository, *, default_branch: str, description: str, import_url: str | None
+    ) -> RepositoryState:
+        git.branch_ref(default_branch)
+        account = self._server().account
+        found = repositories.find(self._client, repository, account)
+        if found is None:
+            repositories.create(self._client, repository, account, default_branch=default_branch)
+            found = self._open(repository)
+        mirror = self._mirror(repository, found)
+        if not found.is_complete:
+            default = repositories.fill(
+                mirror,
+                repository,
+                default_branch=default_branch,
+                description=description,
+                import_url=import_url,
+                allow=self._import_allow,
+            )
+            repositories.complete(self._client, repository, found, default_branch=default, description=description)
+            found = self._open(repository)
+        head = mirror.read_head(f"refs/heads/{found.default_branch}")
+        if head is None:
+            raise ProviderUnavailable(f"the branch {found.default_branch} of {repository.name} was removed just now")
+        return RepositoryState(url=found.page, default_branch=found.default_branch, default_head=head)
+
+    def delete_repository(self, repository: Repository) -> None:
+        found = repositories.find(self._client, repository, self._server().account)
+        if found is None:
+            return
+        credentials.delete_all(self._client, found)
+        self._client.call("DELETE", found.path, accept=(404,))
+        self._mirror(repository, found).forget()
+
+    def read_source(self, repository: Repository) -> Source:
+        self._open(repository)
+        return Source(self._address(repository), self._server().account.login, self._token)
+
+    def read_clone_url(self, repository: Repository) -> str:
+        return self._address(repository)
+
+    # The code
+
+    def ensure_branch(self, repository: Repository, branch: str, *, at: str) -> str:
+        return self._code(repository).ensure_branch(git.branch_ref(branch), at=at)
+
+    def delete_branch(self, repository: Repository, branch: str) -> None:
+        found, ref = self._open(repository), git.branch_ref(branch)
+        if branch == found.default_branch:
+            raise ProviderRefused(f"{branch} is the default branch and stays", code="default_branch")
+        self._code(repository, found).delete_branch(ref)
+
+    def read_head(self, repository: Repository, branch: str) -> str | None:
+        ref = git.branch_ref(branch)
+        return self._mirror(repository, self._open(repository)).read_head(ref)
+
+    def contains(self, repository: Repository, *, ancestor: str, head: str) -> bool:
+        mirror = self._mirror(repository, self._open(repository))
+        return history.contains(mirror.path, ancestor=mirror.commit(ancestor), head=mirror.commit(head))
+
+    def diff(self, repository: Repository, *, base: str, head: str, max_bytes: int = 2_000_000) -> Diff:
+        return self._code(repository).diff(base=base, head=head, max_bytes=max_bytes)
+
+    def read_file(self, repository: Repository, *, commit: str, path: str, max_bytes: int = 100_000) -> bytes | None:
+        return self._code(repository).read_file(commit=commit, path=path, max_bytes=max_bytes)
+
+    def try_merge(self, repository: Repository, *, base: str, commit: str) -> MergeConflict | None:
+        mirror = self._mirror(repository, self._open(repository))
+        result = history.merged_tree(mirror.path, mirror.commit(base), mirror.commit(commit))
+        return result if isinstance(result, MergeConflict) else None
+
+    def merge(
+        self, repository: Repository, *, into: str, commit: str, expected_head: str, message: str
+    ) -> Merged | MergeConflict:
+        return self._code(repository).merge(
+            git.branch_ref(into), commit=commit, expected_head=expected_head, message=message
+        )
+
+    def advance(self, repository: Repository, branch: str, *, old: str | None, new: str, force: bool = False) -> None:
+        found, ref = self._open(repository), git.branch_ref(branch)
+        self._code(repository, found).advance(
+            ref, old=old, new=new, force=force, is_default=branch == found.default_branch
+        )
+        if is_platform_branch(branch) and not self.features.has_patterns:
+            # An old server takes a rule only for a branch that exists: now it does.
+            self._protection(found).ensure_platform_rules((branch,))
+
+    def ensure_tag(self, repository: Repository, tag: str, *, at: str) -> None:
+        self._code(repository).ensure_tag(git.tag_ref(tag), at=at)
+
+    def ensure_protection(self, repository: Repository) -> None:
+        self._protection(self._open(repository)).ensure_platform_rules()
+
+    # Pull requests
+
+    def ensure_pull_request(
+        self, repository: Repository, *, head: str, base: str, title: str, body: str
+    ) -> PullRequest:
+        found = self._open(repository)
+        mirror = self._mirror(repository, found)
+        mirror.required_head(git.branch_ref(base))
+        mirror.required_head(git.branch_ref(head))
+        return self._pulls(found).ensure(head=head, base=base, title=title, body=body)
+
+    def read_pull_request(self, repository: Repository, number: int) -> PullRequest | None:
+        return self._pulls(self._open(repository)).read(number)
+
+    def close_pull_request(self, repository: Repository, number: int, *, merged_commit: str | None = None) -> None:
+        self._pulls(self._open(repository)).close(
+            number, merged_commit=merged_commit, has_manual_merge=self.features.has_manual_merge
+        )
+
+    def ensure_comment(self, repository: Repository, number: int, *, key: str, body: str) -> None:
+        self._pulls(self._open(repository)).ensure_comment(number, key=key, body=body)
+
+    def read_comments(self, repository: Repository, number: int) -> list[Comment]:
+        return self._pulls(self._open(repository)).read_comments(number)
+
+    def ensure_status(
+        self, repository: Repository, *, commit: str, context: str, state: str, description: str, target_url: str | None
+    ) -> None:
+        found = self._open(repository)
+        if state not in STATUS_STATES:
+            raise ProviderRefused(f"{state!r} is not the state of a status", code="bad_status")
+        ensure_status(
+            self._client,
+            found,
+            commit=self._mirror(repository, found).commit(commit),
+            context=context,
+            state=state,
+            description=description,
+            target_url=target_url,
+        )
+
+    # Credentials and the doorbell
+
+    def ensure_credential(self, repository: Repository, *, branch: str, run_id: str) -> Credential:
+        found = self._open(repository)
+        git.branch_ref(branch)
+        return credentials.ensure(
+            self._client, found, self._protection(found), self._server().account, branch=branch, run_id=run_id
+        )
+
+    def delete_credential(self, repository: Repository, *, run_id: str) -> None:
+        found = self._open(repository)
+        credentials.delete(self._client, found, self._protection(found), run_id=run_id)
+
+    def ensure_webhook(self, repository: Repository) -> None:
+        webhooks.ensure(self._client, self._open(repository), url=self._webhook_url, secret=self._webhook_secret)
+
+    # Places
+
+    def _server(self) -> _Server:
+        kept = self._kept
+        if kept is None or time.monotonic() - kept.read_at > _KEPT_SECONDS:
+            features = read_features(self._client, read_version(self._client))
+            kept = self._kept = _Server(features, repositories.read_account(self._client), time.monotonic())
+        return kept
+
+    def _open(self, repository: Repository) -> Found:
+        found = repositories.find(self._client, repository, self._server().account)
+        if found is None:
+            name = f"{repository.owner}/{repository.name}"
+            raise ProviderRefused(f"there is no repository {name}", code="no_repository")
+        return found
+
+    def _address(self, repository: Repository) -> str:
+        return f"{self._client.url}/{repository.owner}/{repository.name}.git"
+
+    def _mirror(self, repository: Repository, found: Found) -> Mirror:
+        # By the server's own number too: a repository made anew under an old name shares nothing with the old one.
+        host = urlsplit(self._client.url).netloc.replace(":", "-")
+        path = self._mirrors / host / repository.owner / repository.name / f"{found.number}.git"
+        return Mirror(
+            path,
+            self._address(repository),
+            username=self._server().account.login,
+            token=self._token,
+            name=repository.name,
+        )
+
+    def _code(self, repository: Repository, found: Found | None = None) -> Code:
+        found = found or self._open(repository)
+        return Code(self._mirror(repository, found), self._protection(found))
+
+    def _protection(self, found: Found) -> Protection:
+        server = self._server()
+        return Protection(self._client, found, server.features, server.account)
+
+    def _pulls(self, found: Found) -> Pulls:
+        return Pulls(self._client, found, self._server().account)

@@ -1,0 +1,165 @@
+"""The code side of a repository on Gitea: what git itself knows, read and moved over HTTP with the platform's token.
+
+One bare mirror for each repository lies in the cache directory. It is nothing but a cache: whoever removes it costs one
+clone. Histories, diffs and merges are reckoned there; a branch moves by a push that names where it was seen
+(`--force-with-lease`), which git's server turns into a compare-and-swap. The mirror keeps commits whose branches are
+gone, and its refs are never a truth: heads are asked of the server.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+from pathlib import Path
+
+from common.errors import ProviderRefused, ProviderUnavailable
+from common.names import SHA_PATTERN
+from common.providers.forge import git, history
+from common.providers.forge.records import locked
+
+_FETCH_SECONDS = 300.0
+_ASK_SECONDS = 30.0
+_REFSPECS = (
+    "+refs/heads/*:refs/remotes/heads/*",
+    "+refs/tags/*:refs/remotes/tags/*",
+    "+refs/pull/*:refs/remotes/pull/*",
+)
+_MOVED = re.compile(r"stale info|fetch first|failed to update ref|cannot lock ref|reference already exists")
+
+
+class Mirror:
+    """One repository's. path: where the cache lies. url: its address, with neither name nor password."""
+
+    def __init__(self, path: Path, url: str, *, username: str, token: str, name: str) -> None:
+        self.path = path
+        self._url = url
+        self._name = name
+        secret = base64.b64encode(f"{username}:{token}".encode()).decode()
+        # In the environment of git, so that no list of processes shows it; and for this one address only.
+        self._config = (
+            (f"http.{url}.extraHeader", f"Authorization: Basic {secret}"),
+            ("http.followRedirects", "false"),
+            ("http.lowSpeedLimit", "1000"),
+            ("http.lowSpeedTime", "30"),
+            ("protocol.allow", "never"),
+            ("protocol.http.allow", "always"),
+            ("protocol.https.allow", "always"),
+            ("gc.auto", "0"),
+        )
+
+    def read_refs(self, *refs: str) -> dict[str, str]:
+        """What the server's refs name now (an annotated tag's commit); those that are not there are missing."""
+        asked = [name for ref in refs for name in (ref, f"{ref}^{{}}")]
+        said = self._remote(None, "ls-remote", "--quiet", "--end-of-options", self._url, *asked, timeout=_ASK_SECONDS)
+        found: dict[str, str] = {}
+        for line in said.splitlines():
+            sha, _, name = line.partition("\t")
+            # The peeled name of an annotated tag comes after the tag's own.
+            if name.removesuffix("^{}") in refs:
+                found[name.removesuffix("^{}")] = sha
+        return found
+
+    def read_head(self, ref: str) -> str | None:
+        return self.read_refs(ref).get(ref)
+
+    def required_head(self, ref: str) -> str:
+        head = self.read_head(ref)
+        if head is None:
+            branch = ref.removeprefix("refs/heads/")
+            raise ProviderRefused(f"there is no branch {branch} in {self._name}", code="no_branch")
+        return head
+
+    def commit(self, sha: str) -> str:
+        """The same SHA, with the commit in the mirror; ProviderRefused (`no_commit`) if the server has none."""
+        if not SHA_PATTERN.fullmatch(sha):
+            raise ProviderRefused(f"{sha!r} is not a full commit SHA", code="no_commit")
+        if not self._has(sha):
+            self.fetch()
+        if not self._has(sha):
+            raise ProviderRefused(f"there is no commit {sha} in {self._name}", code="no_commit")
+        return sha
+
+    def fetch(self) -> None:
+        """Everything that the server has is in the mirror."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with locked(self.path.parent / f".{self.path.stem}.lock"):
+            if not (self.path / "HEAD").exists():
+                git.run(None, "init", "--quiet", "--bare", "--template=", str(self.path))
+            options = ("--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
+            self._remote(
+                self.path, "fetch", *options, "--end-of-options", self._url, *_REFSPECS, timeout=_FETCH_SECONDS
+            )
+
+    def move(self, ref: str, *, new: str | None, old: str | None) -> bool:
+        """Point the server's ref at `new` (None: remove it) if it is at `old`. False if it is elsewhere by now.
+
+        ProviderRefused (`protected`) if a rule of the server forbids it. `new` must be in the mirror.
+        """
+        lease = f"--force-with-lease={ref}:{old or ''}"
+        answer = self._push(self.path, lease, self._url, f"{new or ''}:{ref}")
+        if answer is None:
+            return True
+        if _MOVED.search(answer):
+            found = self.read_head(ref)
+            if found == new:
+                return True
+            if found != old:
+                return False
+        raise self._rejected(ref, answer)
+
+    def publish(self, source: Path) -> None:
+        """Every branch and tag of the bare repository `source` is on the server as it is there."""
+        rejected = self._push(source, self._url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+        if rejected is not None:
+            raise self._rejected("what was imported", rejected)
+
+    def forget(self) -> None:
+        """The cache is gone, and that of any repository that had this name before: each has a folder of its own."""
+        shutil.rmtree(self.path.parent, ignore_errors=True)
+
+    def _has(self, sha: str) -> bool:
+        if not (self.path / "HEAD").exists():
+            return False
+        try:
+            return history.commit_at(self.path, sha) == sha
+        except ProviderRefused:
+            return False
+
+    def _push(self, path: Path, *arguments: str) -> str | None:
+        """None if all was taken, otherwise what was said of the refs that were not."""
+        answer = git.run(
+            path, "push", "--porcelain", "--no-verify", *arguments,
+            accept=(), timeout_seconds=_FETCH_SECONDS, config=self._config,
+        )  # fmt: skip
+        if answer.code == 0:
+            return None
+        rejected = [line for line in answer.line.splitlines() if line.startswith("!")]
+        if not rejected:
+            raise self._trouble("push", answer)
+        # What the server's rules say comes as `remote:` lines beside it.
+        return "; ".join([*rejected, *(line for line in answer.stderr.splitlines() if line.startswith("remote:"))])
+
+    def _rejected(self, ref: str, said: str) -> Exception:
+        name = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+        if "pre-receive hook declined" in said or "protected" in said:
+            return ProviderRefused(f"the server's rules protect {name} in {self._name}: {said[:300]}", code="protected")
+        if "directory file conflict" in said or "exists; cannot create" in said:
+            return ProviderRefused(f"{name} can't be made beside the refs that exist: {said[:300]}", code="bad_name")
+        return ProviderUnavailable(f"{name} of {self._name} can't be moved: {said[:300]}")
+
+    def _remote(self, path: Path | None, *arguments: str, timeout: float) -> str:
+        answer = git.run(path, *arguments, accept=(), timeout_seconds=timeout, config=self._config)
+        if answer.code != 0:
+            raise self._trouble(arguments[0], answer)
+        return answer.stdout.decode("utf-8", "replace")
+
+    def _trouble(self, verb: str, answer: git.Answer) -> Exception:
+        if re.search(r"error: 40[13]\b|Authentication failed", answer.stderr):
+            return ProviderRefused(
+                f"the server refuses git {verb} of {self._name} with the platform's token; check GITEA_TOKEN",
+                code="forbidden",
+            )
+        if re.search(r"error: 404\b|repository '.*' not found", answer.stderr):
+            return ProviderRefused(f"there is no repository {self._name}", code="no_repository")
+        return ProviderUnavailable(f"git {verb} of {self._name} failed: {answer.reason}")

@@ -1,0 +1,100 @@
+"""Rules of protection: who may push to which branch. Only the platform pushes to the default branch, staging, releases.
+
+A server from 1.19 on takes a pattern for branches that don't exist yet; an older one only names, of branches that are
+there. From 1.23 on a rule may let somebody push by force; before, no rule does, so it is lifted for the moment of a
+forced move and put back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from common.names import RELEASE_PREFIX, STAGING_BRANCH, is_platform_branch
+from common.providers.forge.gitea.client import Client, Json
+from common.providers.forge.gitea.features import Features
+from common.providers.forge.gitea.repositories import Account, Found
+
+_RELEASES = f"{RELEASE_PREFIX}**"
+
+
+class Protection:
+    """The rules of one repository."""
+
+    def __init__(self, client: Client, found: Found, features: Features, account: Account) -> None:
+        self._client = client
+        self._found = found
+        self._features = features
+        self._account = account
+        self._path = f"{found.path}/branch_protections"
+
+    def ensure_platform_rules(self, branches: Sequence[str] = ()) -> None:
+        """Only the platform pushes its branches. branches: those of its own that are known to exist (for old servers).
+
+        People who own the organisation may merge pull requests into the default branch; agents may not.
+        """
+        for branch in (self._found.default_branch, STAGING_BRANCH):
+            self.ensure_rule(branch, pushers=(), is_forced=branch == STAGING_BRANCH)
+        if self._features.has_patterns:
+            self.ensure_rule(_RELEASES, pushers=(), is_forced=True)
+            return
+        for branch in branches:
+            if is_platform_branch(branch):
+                self.ensure_rule(branch, pushers=(), is_forced=True)
+
+    def ensure_rule(self, name: str, *, pushers: Sequence[str], is_forced: bool) -> None:
+        """The rule says that the platform and `pushers` push, by force if is_forced and the server has that.
+
+        Nothing happens on an old server that has no such branch yet.
+        """
+        wanted = self._rule(pushers, is_forced)
+        for rule in self._rules():
+            if _name(rule) == name:
+                if any(rule.get(key) != value for key, value in wanted.items()):
+                    self._client.call("PATCH", self._at(name), body=wanted)
+                return
+        naming = "rule_name" if self._features.has_patterns else "branch_name"
+        # 403, and 422 on others: made just now by a call whose answer was lost. 404: no such branch.
+        answer = self._client.call("POST", self._path, body={naming: name, **wanted}, accept=(403, 404, 422))
+        if answer.status in {403, 422} and name not in {_name(rule) for rule in self._rules()}:
+            self._client.call("POST", self._path, body={naming: name, **wanted})
+
+    def lift(self, branch: str) -> None:
+        """No rule of ours stands over this branch. The caller puts it back by `ensure_platform_rules`."""
+        names = {_RELEASES, branch} if branch.startswith(RELEASE_PREFIX) else {branch}
+        for rule in self._rules():
+            if _name(rule) in names:
+                self._client.call("DELETE", self._at(_name(rule)), accept=(404,))
+
+    def remove_pusher(self, username: str) -> None:
+        """The rules made for this one user are gone."""
+        for rule in self._rules():
+            if username in (rule.get("push_whitelist_usernames") or []):
+                self._client.call("DELETE", self._at(_name(rule)), accept=(404,))
+
+    def _rule(self, pushers: Sequence[str], is_forced: bool) -> dict[str, object]:
+        allowed = sorted({self._account.login, *pushers})
+        rule: dict[str, object] = {
+            "enable_push": True,
+            "enable_push_whitelist": True,
+            "push_whitelist_usernames": allowed,
+            "enable_merge_whitelist": True,
+            "merge_whitelist_usernames": [self._account.login],
+            "merge_whitelist_teams": ["Owners"] if self._found.is_of_organisation else [],
+        }
+        if self._features.has_force_lists:
+            rule["enable_force_push"] = is_forced
+            rule["enable_force_push_allowlist"] = is_forced
+            rule["force_push_allowlist_usernames"] = allowed if is_forced else []
+        return rule
+
+    def _rules(self) -> list[Json]:
+        return self._client.get(self._path).body or []
+
+    def _at(self, name: str) -> str:
+        # A rule's name is one part of the path, whatever slashes it holds.
+        return f"{self._path}/{quote(name, safe='')}"
+
+
+def _name(rule: Json) -> str:
+    return str(rule.get("rule_name") or rule.get("branch_name") or "")

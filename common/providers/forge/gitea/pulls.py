@@ -1,0 +1,218 @@
+"""Pull requests on Gitea, with their comments and the statuses of commits.
+
+There is one for two branches at most: what is there is adopted. The platform's own comments end with a mark that names
+their key, and are known by it and by their author.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from common.errors import ProviderRefused, ProviderUnavailable
+from common.providers.forge.gitea.client import Client, Json, at
+from common.providers.forge.gitea.credentials import PREFIX
+from common.providers.forge.gitea.repositories import Account, Found
+from common.providers.forge.protocol import Comment, PullRequest, PullState
+
+_MARK = re.compile(r"<!-- aiworker:([\w./:-]+) -->\s*$")
+_MERGED_KEY = "merged-by:"
+_LONGEST_STATUS = 250
+
+
+class Pulls:
+    """The pull requests of one repository."""
+
+    def __init__(self, client: Client, found: Found, account: Account) -> None:
+        self._client = client
+        self._page = found.page
+        self._path = found.path
+        self._account = account
+
+    def ensure(self, *, head: str, base: str, title: str, body: str) -> PullRequest:
+        """Made, adopted or opened again, with this title and body. A merged one stays as it is.
+
+        The two branches must exist.
+        """
+        found = self._find(head, base)
+        if found is None:
+            wanted = {"head": head, "base": base, "title": title, "body": body}
+            # 409: there is one by now; 422 is said of that by some versions too.
+            answer = self._client.call("POST", f"{self._path}/pulls", body=wanted, accept=(409, 422))
+            found = answer.body if answer.is_there else self._find(head, base)
+            if found is None:
+                raise ProviderRefused(
+                    f"the pull request from {head} to {base} can't be made: {_message(answer.body)}", code="refused"
+                )
+        if found.get("merged"):
+            return self._pull(found)
+        changed: dict[str, object] = {}
+        if found.get("title") != title or (found.get("body") or "") != body:
+            changed |= {"title": title, "body": body}
+        if found.get("state") != "open":
+            changed |= {"state": "open"}
+        if changed:
+            found = self._client.call("PATCH", self._at(found["number"]), body=changed).body
+        return self._pull(found)
+
+    def read(self, number: int) -> PullRequest | None:
+        answer = self._client.get(self._at(number), accept=(404,))
+        return self._pull(answer.body) if answer.is_there else None
+
+    def close(self, number: int, *, merged_commit: str | None, has_manual_merge: bool) -> None:
+        """Closed; as merged by that commit, where the server can say so, and else with a comment that does."""
+        pull = self._client.get(self._at(number), accept=(404,))
+        if not pull.is_there:
+            raise _absent(number)
+        if pull.body.get("merged"):
+            return
+        if merged_commit is not None:
+            if has_manual_merge and pull.body.get("state") == "open" and self._mark_merged(number, merged_commit):
+                return
+            self.ensure_comment(
+                number, key=f"{_MERGED_KEY}{merged_commit}", body=f"Merged by the platform as {merged_commit}."
+            )
+        if pull.body.get("state") == "open":
+            self._client.call("PATCH", self._at(number), body={"state": "closed"})
+
+    def _mark_merged(self, number: int, commit: str) -> bool:
+        """Whether the pull request is merged now. 405 says both "already merged" and "not now", so it is read again."""
+        wanted = {"Do": "manually-merged", "MergeCommitID": commit}
+        answer = self._client.call("POST", f"{self._at(number)}/merge", body=wanted, accept=(403, 404, 405, 409, 422))
+        if answer.is_there or self._client.get(self._at(number)).body.get("merged"):
+            return True
+        if answer.status == 405 and "try again" in _message(answer.body).lower():
+            raise ProviderUnavailable(f"pull request {number} can't be marked as merged yet")
+        return False
+
+    def ensure_comment(self, number: int, *, key: str, body: str) -> None:
+        text = f"{body}\n\n<!-- aiworker:{key} -->"
+        for comment in self._comments(number):
+            if self._key(comment) == key:
+                if comment.get("body") != text:
+                    at_comment = f"{self._path}/issues/comments/{comment['id']}"
+                    self._client.call("PATCH", at_comment, body={"body": text})
+                return
+        self._client.call("POST", f"{self._path}/issues/{number}/comments", body={"body": text})
+
+    def read_comments(self, number: int) -> list[Comment]:
+        """What people wrote: on the whole, in reviews, and on lines of code."""
+        found = [
+            (comment["created_at"], Comment(f"comment-{comment['id']}", _login(comment), comment["body"]))
+            for comment in self._comments(number)
+            if self._is_persons(comment)
+        ]
+        for review in self._client.pages(f"{self._at(number)}/reviews"):
+            if self._is_persons(review) and review.get("state") not in {"PENDING", "REQUEST_REVIEW"}:
+                found += self._of_review(number, review)
+        return [comment for _, comment in sorted(found, key=lambda entry: entry[0])]
+
+    def _of_review(self, number: int, review: Json) -> Iterator[tuple[str, Comment]]:
+        written = review.get("submitted_at") or ""
+        if (review.get("body") or "").strip():
+            yield written, Comment(f"review-{review['id']}", _login(review), review["body"])
+        if not review.get("comments_count"):
+            return
+        for remark in self._client.get(f"{self._at(number)}/reviews/{review['id']}/comments").body or []:
+            if self._is_persons(remark):
+                yield (
+                    remark.get("created_at") or written,
+                    Comment(
+                        f"remark-{remark['id']}",
+                        _login(remark),
+                        remark["body"],
+                        path=remark.get("path") or None,
+                        line=remark.get("position") or remark.get("original_position") or None,
+                    ),
+                )
+
+    def _comments(self, number: int) -> list[Json]:
+        answer = self._client.get(f"{self._path}/issues/{number}/comments", accept=(404,))
+        if not answer.is_there:
+            raise _absent(number)
+        return answer.body or []
+
+    def _key(self, comment: Json) -> str | None:
+        mark = _MARK.search(comment.get("body") or "") if _login(comment) == self._account.login else None
+        return mark[1] if mark else None
+
+    def _is_persons(self, entry: Json) -> bool:
+        """Neither the platform's own words, nor those of a run's user, which is Ghost when the run is over."""
+        author = _login(entry)
+        if author.startswith(PREFIX) or author in {"", "Ghost"} or not (entry.get("body") or author).strip():
+            return False
+        # A person may use the account that the token belongs to; then only the mark tells.
+        return self._key(entry) is None
+
+    def _find(self, head: str, base: str) -> Json | None:
+        """The open one, or else the newest that is not; None if there never was any."""
+        ours = [
+            pull
+            for pull in self._client.pages(f"{self._path}/pulls", {"state": "all", "sort": "recentupdate"})
+            if (_branch(pull["head"]), _branch(pull["base"])) == (head, base) and _is_inside(pull)
+        ]
+        return next((pull for pull in ours if pull["state"] == "open"), max(ours, key=_number, default=None))
+
+    def _pull(self, pull: Json) -> PullRequest:
+        number = pull["number"]
+        state, merged = PullState(pull["state"]), None
+        if pull.get("merged"):
+            state, merged = PullState.MERGED, pull.get("merge_commit_sha")
+        elif state is PullState.CLOSED:
+            keys = [self._key(comment) or "" for comment in self._comments(number)]
+            merged = next((key.removeprefix(_MERGED_KEY) for key in keys if key.startswith(_MERGED_KEY)), None)
+            state = PullState.MERGED if merged else state
+        return PullRequest(
+            number=number,
+            url=f"{self._page}/pulls/{number}",
+            head=_branch(pull["head"]),
+            base=_branch(pull["base"]),
+            head_sha=pull["head"].get("sha") or "",
+            title=pull["title"],
+            state=state,
+            merged_commit=merged,
+        )
+
+    def _at(self, number: int) -> str:
+        return f"{self._path}/pulls/{number}"
+
+
+def ensure_status(
+    client: Client, found: Found, *, commit: str, context: str, state: str, description: str, target_url: str | None
+) -> None:
+    """The commit shows this check; nothing is sent where its newest status says so already."""
+    said = description[:_LONGEST_STATUS]
+    shown = client.get(f"{found.path}{at('commits', commit, 'status')}", query={"limit": 50}).body or {}
+    for status in shown.get("statuses") or []:
+        if status.get("context") == context and (status.get("status"), status.get("description")) == (state, said):
+            return
+    wanted = {"context": context, "state": state, "description": said}
+    if target_url is not None:
+        wanted["target_url"] = target_url
+    client.call("POST", f"{found.path}{at('statuses', commit)}", body=wanted)
+
+
+def _branch(side: Json) -> str:
+    # `ref` is `refs/pull/7/head` when the branch is gone; `label` keeps its name.
+    return str(side.get("label") or side.get("ref") or "").rpartition(":")[2]
+
+
+def _is_inside(pull: Json) -> bool:
+    """Whether head and base are of one repository; a head whose branch is gone may name none."""
+    return pull["head"].get("repo_id") in {pull["base"].get("repo_id"), -1, 0, None}
+
+
+def _number(pull: Json) -> int:
+    return int(pull["number"])
+
+
+def _login(entry: Json) -> str:
+    return str((entry.get("user") or {}).get("login") or "")
+
+
+def _message(body: Json) -> str:
+    return str(body.get("message") or "") if isinstance(body, dict) else ""
+
+
+def _absent(number: int) -> ProviderRefused:
+    return ProviderRefused(f"there is no pull request {number}", code="no_pull_request")

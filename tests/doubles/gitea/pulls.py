@@ -1,0 +1,127 @@
+"""The double's API, continued: pull requests, what is said on them, and what makes them merged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.doubles.gitea.api import Call, now, route
+from tests.doubles.gitea.model import Repo
+
+_REPO = "/repos/{owner}/{name}"
+_ABSENT: tuple[int, Any] = (404, {"message": "The target couldn't be found."})
+
+
+@route("GET", f"{_REPO}/pulls")
+def list_pulls(call: Call, repo: Repo) -> tuple[int, Any]:
+    found = sorted(repo.pulls.values(), key=lambda pull: -int(pull["number"]))
+    return 200, [repo.pull_json(pull) for pull in call.page(found)]
+
+
+@route("POST", f"{_REPO}/pulls")
+def create_pull(call: Call, repo: Repo) -> tuple[int, Any]:
+    head, base = call.body["head"], call.body["base"]
+    refs = repo.refs()
+    if not {f"refs/heads/{head}", f"refs/heads/{base}"} <= set(refs):
+        return _ABSENT
+    for pull in repo.pulls.values():
+        if (pull["head"], pull["base"], pull["state"]) == (head, base, "open"):
+            return 409, {"message": "pull request already exists for these targets"}
+    number = max(repo.pulls, default=0) + 1
+    repo.pulls[number] = {
+        "number": number, "head": head, "base": base, "title": call.body["title"], "body": call.body.get("body", ""),
+        "state": "open", "merged": False, "merge_commit_sha": None,
+    }  # fmt: skip
+    repo.pushed()
+    return 201, repo.pull_json(repo.pulls[number])
+
+
+@route("GET", f"{_REPO}/pulls/{{number}}")
+def read_pull(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
+    pull = repo.pulls.get(int(number))
+    return (200, repo.pull_json(pull)) if pull else _ABSENT
+
+
+@route("PATCH", f"{_REPO}/pulls/{{number}}")
+def change_pull(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
+    pull = repo.pulls.get(int(number))
+    if pull is None:
+        return _ABSENT
+    if "state" in call.body and pull["merged"]:
+        return 412, {"message": "cannot change state of this pull request, it was already merged"}
+    pull.update(call.body)
+    return 201, repo.pull_json(pull)
+
+
+@route("POST", f"{_REPO}/pulls/{{number}}/merge")
+def merge_pull(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
+    pull = repo.pulls.get(int(number))
+    if pull is None or (pull["state"] == "closed" and not pull["merged"]):
+        return _ABSENT
+    if pull["merged"]:
+        return 405, {"message": ""}
+    if repo.is_still_checking > 0:
+        repo.is_still_checking -= 1
+        return 405, {"message": "Please try again later"}
+    if call.body["Do"] != "manually-merged" or not repo.allows_manual_merge:
+        return 405, {"message": "Invalid merge style"}
+    commit = call.body["MergeCommitID"]
+    if not repo.has_commit(commit) or not repo.contains(commit, pull["base"]):
+        return 409, {"message": "Wrong commit ID"}
+    pull.update(state="closed", merged=True, merge_commit_sha=commit)
+    return 200, None
+
+
+@route("GET", f"{_REPO}/issues/{{number}}/comments")
+def list_comments(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
+    if int(number) not in repo.pulls:
+        return _ABSENT
+    return 200, [_shown(comment) for comment in repo.comments if comment["pull"] == int(number)]
+
+
+@route("POST", f"{_REPO}/issues/{{number}}/comments")
+def create_comment(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
+    if int(number) not in repo.pulls:
+        return _ABSENT
+    comment = {"id": next(call.model.numbers), "pull": int(number), "user": call.user.json(), "body": call.body["body"],
+               "created_at": now(call.model)}  # fmt: skip
+    repo.comments.append(comment)
+    return 201, _shown(comment)
+
+
+@route("PATCH", f"{_REPO}/issues/comments/{{number}}")
+def change_comment(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
+    comment = next((comment for comment in repo.comments if comment["id"] == int(number)), None)
+    if comment is None:
+        return _ABSENT
+    comment["body"] = call.body["body"]
+    return 200, _shown(comment)
+
+
+@route("GET", f"{_REPO}/pulls/{{number}}/reviews")
+def list_reviews(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
+    found = [_shown(review) for review in repo.reviews if review["pull"] == int(number)]
+    return 200, call.page(found)
+
+
+@route("GET", f"{_REPO}/pulls/{{number}}/reviews/{{review}}/comments")
+def list_remarks(call: Call, repo: Repo, number: str, review: str) -> tuple[int, Any]:
+    found = [_shown(remark) for remark in repo.remarks if remark["pull_request_review_id"] == int(review)]
+    return 200, found
+
+
+def add_review(call: Call, repo: Repo, pull: int, *, state: str, body: str, remarks: list[dict[str, Any]]) -> None:
+    """A person reviews in the browser: with a text, and remarks (path, position, body) on lines."""
+    number = next(call.model.numbers)
+    repo.reviews.append(
+        {"id": number, "pull": pull, "user": call.user.json(), "state": state, "body": body,
+         "comments_count": len(remarks), "submitted_at": now(call.model)}
+    )  # fmt: skip
+    for remark in remarks:
+        repo.remarks.append(
+            {"id": next(call.model.numbers), "pull": pull, "pull_request_review_id": number, "user": call.user.json(),
+             "created_at": now(call.model), **remark}
+        )  # fmt: skip
+
+
+def _shown(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != "pull"}

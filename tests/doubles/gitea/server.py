@@ -1,0 +1,208 @@
+"""The double as a server: real HTTP on a port of its own, git by git's own backend, and faults by script."""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import re
+import socket
+import subprocess
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from werkzeug import Request, Response
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from tests.doubles.gitea import pulls
+from tests.doubles.gitea.api import Call, answer
+from tests.doubles.gitea.contract import Contract, describe
+from tests.doubles.gitea.model import Model, Repo, User
+
+_GIT = re.compile(r"/(?P<owner>[^/]+)/(?P<name>[^/]+)\.git/(?P<service>info/refs|git-upload-pack|git-receive-pack)")
+_TOKEN = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass
+class Fault:
+    """What goes wrong with the nth request whose `METHOD /path` the pattern `match` is found in.
+
+    do: 500, 409, 429 (with Retry-After: 7), hang (no answer at all), slow (a late one), reset (the connection is cut),
+    apply_then_500 and apply_then_hang (it takes effect, and the answer is lost).
+    """
+
+    match: str
+    do: str
+    nth: int = 1
+    seen: int = 0
+
+    @property
+    def has_struck(self) -> bool:
+        return self.seen >= self.nth
+
+
+class GiteaDouble:
+    """A Gitea of this version. effects counts what was done, by `METHOD /path`; violations is to stay empty.
+
+    `push` counts as an effect only when a ref moved.
+    """
+
+    def __init__(self, root: Path, *, version: str = "1.26.2") -> None:
+        self.version = version
+        number = tuple(int(part) for part in version.split("+")[0].split("-")[0].split("."))
+        self._number = (number[0], number[1], number[2])
+        self._document = describe(self._number)
+        self._contract = Contract(self._document)
+        self.faults: list[Fault] = []
+        self.effects: collections.Counter[str] = collections.Counter()
+        self.violations: list[str] = []
+        self.model = Model(root)
+        self.admin = self.model.add_user("platform", "admin-password", token=_TOKEN, is_admin=True)
+        self.token = _TOKEN
+        self._lock = threading.RLock()
+        self._ended = threading.Event()
+        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_Quiet)
+        self.url = self.model.root_url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._ended.set()
+        self._server.shutdown()
+        self._thread.join(10)
+        self._server.server_close()
+
+    def repo(self, owner: str, name: str) -> Repo:
+        return self.model.repos[owner, name]
+
+    def person(self, login: str, *, writes: tuple[str, str]) -> User:
+        """A person who may write this repository (owner, name)."""
+        user = self.model.add_user(login, f"{login}-password")
+        self.repo(*writes).collaborators[login] = "write"
+        return user
+
+    def as_person(self, user: User, body: dict[str, Any] | None = None) -> Call:
+        """What a person does in the browser, for the functions of `pulls`."""
+        return Call(self.model, user, body or {}, {}, self._number)
+
+    def comment(self, user: User, repo: Repo, pull: int, body: str) -> None:
+        pulls.create_comment(self.as_person(user, {"body": body}), repo, str(pull))
+
+    # One request
+
+    def _serve(self, environ: dict[str, Any], start: Any) -> Any:
+        request = Request(environ)
+        raw = environ["REQUEST_URI"].partition("?")[0]
+        fault = self._fault(f"{request.method} {raw}")
+        what = fault.do if fault else ""
+        if what in {"500", "409", "429"}:
+            headers = {"Retry-After": "7"} if what == "429" else {}
+            return Response(json.dumps({"message": "by script"}), int(what), headers)(environ, start)
+        if what == "slow":
+            self._ended.wait(0.3)
+        if what in {"hang", "reset"}:
+            return self._cut(environ, is_held=what == "hang")
+        reply = self._reply(request, raw)
+        if what == "apply_then_hang":
+            return self._cut(environ, is_held=True)
+        if what == "apply_then_500":
+            reply = Response(json.dumps({"message": "by script"}), 500)
+        return reply(environ, start)
+
+    def _fault(self, line: str) -> Fault | None:
+        with self._lock:
+            for fault in self.faults:
+                if not fault.has_struck and re.search(fault.match, line):
+                    fault.seen += 1
+                    if fault.has_struck:
+                        return fault
+        return None
+
+    def _cut(self, environ: dict[str, Any], *, is_held: bool) -> list[bytes]:
+        if is_held:
+            self._ended.wait(30)
+        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        raise ConnectionResetError
+
+    def _reply(self, request: Request, raw: str) -> Response:
+        found = _GIT.fullmatch(unquote(raw))
+        if found is not None:
+            return self._git(request, found["owner"], found["name"], found["service"])
+        if raw == "/swagger.v1.json":
+            return _json(200, self._document)
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        content = request.get_data()
+        body = json.loads(content) if content else None
+        with self._lock:
+            user = self.model.user_by_token(token) if scheme == "token" else None
+            path = raw.removeprefix("/api/v1")
+            if path == "/version":
+                status, said = 200, {"version": self.version}
+            elif user is None:
+                status, said = 401, {"message": "token is required"}
+            else:
+                call = Call(self.model, user, body or {}, dict(request.args), self._number)
+                status, said = answer(call, request.method, path, unquote)
+            self.violations += self._contract.violations(
+                request.method, raw, query=request.args, body=body, status=status, answer=said
+            )
+            if request.method != "GET" and status < 300:
+                self.effects[f"{request.method} {unquote(path)}"] += 1
+        return _json(status, said)
+
+    def _git(self, request: Request, owner: str, name: str, service: str) -> Response:
+        login = request.authorization
+        user = self.model.user_by_login(login.username or "", login.password or "") if login else None
+        if user is None:
+            return Response("Unauthorized\n", 401, {"WWW-Authenticate": 'Basic realm="Gitea"'})
+        repo = self.model.repos.get((owner, name))
+        writes = "receive-pack" in service or request.args.get("service") == "git-receive-pack"
+        if repo is None or not self.model.may(user, repo, "read"):
+            return Response("Not found\n", 404)
+        if not self.model.may(user, repo, "write" if writes else "read"):
+            return Response("Forbidden\n", 403)
+        before = repo.refs()
+        reply = _backend(request, repo, service, user)
+        with self._lock:
+            if service == "git-receive-pack" and repo.refs() != before:
+                self.effects[f"push {owner}/{name}"] += 1
+                repo.pushed()
+        return reply
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 (the base's own name)
+        """Nothing: a test's output is the test's."""
+
+    def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
+        """That is what some of the faults are for."""
+
+
+def _json(status: int, body: Any) -> Response:
+    return Response("" if body is None else json.dumps(body), status, content_type="application/json")
+
+
+def _backend(request: Request, repo: Repo, service: str, user: User) -> Response:
+    """git's own program for smart HTTP, run as a CGI."""
+    content = request.get_data()
+    variables = {
+        "PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "LC_ALL": "C",
+        "GIT_PROJECT_ROOT": str(repo.path), "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": f"/{service}",
+        "REMOTE_USER": user.login, "REMOTE_ADDR": "127.0.0.1", "REQUEST_METHOD": request.method,
+        "QUERY_STRING": request.query_string.decode(), "CONTENT_TYPE": request.headers.get("Content-Type", ""),
+        "CONTENT_LENGTH": str(len(content)), "HTTP_CONTENT_ENCODING": request.headers.get("Content-Encoding", ""),
+        "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""), "PUSHER": user.login, "RULES": repo.hook_rules(),
+    }  # fmt: skip
+    done = subprocess.run(["git", "http-backend"], input=content, env=variables, capture_output=True, timeout=60)
+    head, _, body = done.stdout.partition(b"\r\n\r\n")
+    headers = [tuple(line.split(": ", 1)) for line in head.decode().splitlines() if ": " in line]
+    status = next((value for key, value in headers if key == "Status"), "200 OK")
+    return Response(body, status, [(key, value) for key, value in headers if key != "Status"])
+
+
+def basic(url: str, login: str, password: str) -> str:
+    """The address with a name and a password in it, as a person's git takes it."""
+    return url.replace("://", f"://{login}:{password}@", 1)

@@ -1,0 +1,90 @@
+"""The Gitea forge keeps the forges' contract, on a new server and on an old one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.providers.forge import Forge, Repository
+from common.providers.forge.gitea import GiteaForge
+from tests.doubles.gitea import GiteaDouble, basic
+from tests.providers.forge_contract import ForgeContract, twice
+from tests.providers.forge_pulls_contract import PullsContract
+from tests.providers.git_tree import WorkTree
+
+NEW, OLD = "1.26.2", "1.15.0"
+
+
+@pytest.fixture
+def version() -> str:
+    return NEW
+
+
+@pytest.fixture
+def server(tmp_path: Path, version: str) -> Iterator[GiteaDouble]:
+    double = GiteaDouble(tmp_path, version=version)
+    yield double
+    double.close()
+    assert double.violations == []
+
+
+@pytest.fixture
+def forge(server: GiteaDouble, tmp_path: Path) -> Iterator[GiteaForge]:
+    forge = GiteaForge(
+        server.url,
+        server.token,
+        mirrors=tmp_path / "mirrors",
+        webhook_url="http://aiworker.example.org/api/webhooks/gitea",
+        webhook_secret="a secret of the tests",
+        import_allow=("127.0.0.1",),
+    )
+    yield forge
+    forge.close()
+
+
+@pytest.fixture
+def repository(forge: GiteaForge) -> Repository:
+    repository = Repository("aiworker", "shop", "project-1")
+    forge.ensure_repository(repository, default_branch="main", description="A shop", import_url=None)
+    return repository
+
+
+@pytest.fixture
+def work(server: GiteaDouble, forge: GiteaForge, repository: Repository, tmp_path: Path) -> WorkTree:
+    """A person's clone."""
+    person = server.person("ada", writes=(repository.owner, repository.name))
+    return WorkTree(tmp_path / "work", basic(forge.read_clone_url(repository), person.login, person.password))
+
+
+class TestANewServerKeepsTheContract(ForgeContract, PullsContract):
+    pass
+
+
+class TestAnOldServerKeepsTheContract(PullsContract):
+    """What depends on the server's version; the code itself goes by git, which is the same on all."""
+
+    test_a_repository_starts_with_one_commit = ForgeContract.test_a_repository_starts_with_one_commit
+    test_a_name_can_be_used_again = ForgeContract.test_a_name_can_be_used_again_by_another_project
+    test_the_pointer_may_go_anywhere = ForgeContract.test_the_platforms_own_pointer_may_go_anywhere
+    test_a_status_can_be_set_again = ForgeContract.test_a_status_can_be_set_again
+    test_a_credential_is_made_and_deleted_again = ForgeContract.test_a_credential_is_made_and_deleted_again
+    test_a_webhook_can_be_ensured_again = ForgeContract.test_a_webhook_can_be_ensured_again
+
+    @pytest.fixture
+    def version(self) -> str:
+        return OLD
+
+    def test_platform_branches_are_protected_from_pushes(
+        self, forge: Forge, repository: Repository, work: WorkTree
+    ) -> None:
+        """Before 1.19 a branch must exist to be protected: the platform's are from when it makes them."""
+        twice(lambda: forge.ensure_protection(repository))
+        head = forge.read_head(repository, "main") or ""
+        forge.advance(repository, "release/sprint-1", old=None, new=head)
+        work.commit({"a": "a"}, on="release/sprint-1")
+
+        work.push("release/sprint-1", accept=(1, 128))
+
+        assert forge.read_head(repository, "release/sprint-1") == head
