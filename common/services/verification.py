@@ -212,7 +212,8 @@ def refuse(tx: Transaction, task: Task, failed: CheckResult) -> None:
     task.round, task.refusals, task.updated_at = task.round + 1, task.refusals + 1, tx.now()
     record_update(tx, task, "checks", "round", "phase")
     if task.refusals >= MOST_REFUSALS:
-        text = f"The work was refused {task.refusals} times, the last time because: {failed.message.rstrip('.')}. How to go on?"
+        reason = failed.message.rstrip(".")
+        text = f"The work was refused {task.refusals} times, the last time because: {reason}. How to go on?"
         questions.ask(tx, task, text, context=failed.code, options=[], run_id=None)
     else:
         ending.queue_again(tx, task, by=By.PLATFORM)
