@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
+import importlib
 
-from common.errors import Misconfigured
 from common.providers.runtime.processes import ProcessRuntime
 from common.providers.runtime.protocol import (
     App,
@@ -38,6 +38,9 @@ __all__ = [
 def runtime() -> Runtime:
     """The runtime that AIWORKER_RUNTIME names. Nothing is connected yet; `runtime.cache_clear()` chooses anew."""
     chosen = settings()
-    if chosen.runtime.kind == "kubernetes":
-        raise Misconfigured("AIWORKER_RUNTIME=kubernetes is not built in yet; use AIWORKER_RUNTIME=local")
+    if chosen.runtime.kubernetes is not None:
+        # Its client costs 1.7 s and 146 MB: only whoever uses it loads it.
+        cluster = importlib.import_module("common.providers.runtime.cluster")
+        made: Runtime = cluster.KubernetesRuntime(chosen.runtime.kubernetes, instance=chosen.instance)
+        return made
     return ProcessRuntime(socket_path(chosen.store.data_dir, "supervisor"))

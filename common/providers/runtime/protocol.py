@@ -75,7 +75,8 @@ class AppState:
     url: where the app answers, whatever version serves it. live_version_id: what serves now (None: nothing).
     reason: a sentence, only when FAILED; code: `nothing_to_run`, `exited`, `unhealthy`, `timeout`, `memory`,
     `checkout_failed`, `keeps_dying`, `replaced` (a newer version was asked for
-    first; ensuring it again tries it anew). restarts: how often the live version's process had to be started again.
+    first; ensuring it again tries it anew), and in a cluster `image`, `config`, `quota`, `no_room`. restarts: how often
+    the live version's process had to be started again.
     checked_seconds: for how long it has been healthy.
     """
 
@@ -92,7 +93,8 @@ class AppState:
 class Check:
     """A command to be run on a clean checkout of one commit. check_id: the same id is the same check.
 
-    command: a shell command. timeout_seconds: after it the whole process tree is killed. memory_limit as in Version.
+    command: a shell command. timeout_seconds: after it the whole process tree is killed. memory_limit and docker_image
+    as in Version.
     """
 
     space: Space
@@ -103,6 +105,7 @@ class Check:
     env: Mapping[str, str] = field(default_factory=dict)
     timeout_seconds: float = 900
     memory_limit: str | None = None
+    docker_image: str | None = None
 
 
 class CheckPhase(StrEnum):

@@ -1,0 +1,307 @@
+"""What AiWorker asks a cluster for, as manifests: pure functions from the protocol's words to dicts.
+
+No container runs as root, with a token of the cluster's, or with a root file system that it may write. A pod's template
+depends on its version alone, so that ensuring an older version again finds its ReplicaSet as it was.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from typing import Any
+
+from common.errors import ProviderRefused
+from common.providers.runtime import places
+from common.providers.runtime.protocol import App, Check, Space, Version
+from common.settings import KubernetesSettings
+
+Manifest = dict[str, Any]
+
+DEFAULT_PORT = 8080
+CHECKOUT_SECONDS = 180
+"""What fetching images and code may take beyond the version's or check's own time."""
+KEEP_CHECK_SECONDS = 3600
+PRIVATE_NETWORKS = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"]
+PRIVATE_NETWORKS_6 = ["fc00::/7", "fe80::/10"]
+
+
+class Manifests:
+    """Writes manifests by the settings of one instance."""
+
+    def __init__(self, chosen: KubernetesSettings, instance: str) -> None:
+        self._chosen = chosen
+        self._instance = instance
+        self._hosts = places.Hosts(chosen.domain, chosen.is_tls)
+
+    def namespace(self, space: Space) -> Manifest:
+        levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
+        about = {
+            "name": places.name("namespace", space.namespace),
+            "labels": places.labels(self._instance, space) | levels,
+        }
+        return {"apiVersion": "v1", "kind": "Namespace", "metadata": about}
+
+    def limits(self, space: Space) -> list[Manifest]:
+        """What a namespace holds before any app: quota, defaults, network policy, an account without a token."""
+        chosen = self._chosen
+        hard = {
+            "pods": str(chosen.quota_pods),
+            "limits.cpu": chosen.quota_cpu,
+            "limits.memory": chosen.quota_memory,
+            "services.loadbalancers": "0",
+            "services.nodeports": "0",
+        }
+        usual = {
+            "type": "Container",
+            "default": {"cpu": chosen.cpu, "memory": chosen.memory, "ephemeral-storage": chosen.code_size},
+            "defaultRequest": {"cpu": "10m", "memory": "64Mi", "ephemeral-storage": "64Mi"},
+        }
+        account = self._object("v1", "ServiceAccount", space, "default")
+        account["automountServiceAccountToken"] = False
+        return [
+            self._object("v1", "ResourceQuota", space, "aiworker", spec={"hard": hard}),
+            self._object("v1", "LimitRange", space, "aiworker", spec={"limits": [usual]}),
+            self._object("networking.k8s.io/v1", "NetworkPolicy", space, "aiworker", spec=self._network()),
+            account,
+        ]
+
+    def _network(self) -> Manifest:
+        """Nothing in and nothing out, but for names, the public internet, AiWorker itself and chosen networks.
+
+        What comes in is let in per app, on its port alone.
+        """
+        names = {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]}
+        public = [
+            {"ipBlock": {"cidr": "0.0.0.0/0", "except": PRIVATE_NETWORKS}},
+            {"ipBlock": {"cidr": "::/0", "except": PRIVATE_NETWORKS_6}},
+            {"namespaceSelector": {"matchLabels": {"app.kubernetes.io/part-of": "aiworker"}}},
+        ]
+        chosen = [{"ipBlock": {"cidr": cidr}} for cidr in self._chosen.egress]
+        return {
+            "podSelector": {},
+            "policyTypes": ["Ingress", "Egress"],
+            "egress": [names, {"to": public + chosen}],
+        }
+
+    def app(self, app: App, version: Version, image: str) -> list[Manifest]:
+        """Everything of an app, in the order in which it must exist. The Deployment is last: its being there says that
+        all the rest is. image: what to run, pinned where it is known.
+        """
+        port = version.port or DEFAULT_PORT
+        named = {places.APP: places.name("app", app.name)}
+        marked = named | {places.VERSION: places.label("version id", version.version_id)}
+        incoming = {
+            "podSelector": {"matchLabels": named},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"ports": [{"protocol": "TCP", "port": port}]}],
+        }
+        service = {
+            "selector": named,
+            "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
+        }
+        env = dict(version.env) | {"PORT": str(port), "HOST": "0.0.0.0"}  # noqa: S104 (inside its own pod)
+        space = app.space
+        return [
+            self._secret(space, places.env_secret(app, version.version_id), marked, env),
+            self._source(space, places.source_secret(app.name, version.version_id), marked, version),
+            self._object("networking.k8s.io/v1", "NetworkPolicy", space, f"app-{app.name}", named, spec=incoming),
+            self._object("v1", "Service", space, app.name, named, spec=service),
+            self._object("networking.k8s.io/v1", "Ingress", space, app.name, named, spec=self._ingress(app)),
+            self._deployment(app, version, image, port, marked),
+        ]
+
+    def _ingress(self, app: App) -> Manifest:
+        host = self._hosts.host(app)
+        backend = {"service": {"name": app.name, "port": {"name": "http"}}}
+        spec: Manifest = {
+            "rules": [{"host": host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}]
+        }
+        if self._chosen.ingress_class:
+            spec["ingressClassName"] = self._chosen.ingress_class
+        if self._chosen.is_tls:
+            # Without a secret's name the ingress controller's own (wildcard) certificate is taken.
+            spec["tls"] = [{"hosts": [host]}]
+        return spec
+
+    def _deployment(self, app: App, version: Version, image: str, port: int, marked: dict[str, str]) -> Manifest:
+        health = math.ceil(version.health_seconds)
+        secret = places.env_secret(app, version.version_id)
+        serving = {
+            **self._container("app", image, ["sh", "/workspace/run"], secret, version.memory_limit, app.space),
+            "ports": [{"name": "http", "containerPort": port, "protocol": "TCP"}],
+            "readinessProbe": {
+                "httpGet": {"path": version.health_path, "port": "http"},
+                "timeoutSeconds": 5,
+                "periodSeconds": 2,
+                "failureThreshold": 1,
+            },
+        }
+        source = places.source_secret(app.name, version.version_id)
+        spec = {
+            "replicas": version.replicas,
+            "minReadySeconds": health,
+            "progressDeadlineSeconds": math.ceil(version.start_seconds) + health + CHECKOUT_SECONDS,
+            "revisionHistoryLimit": 3,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "selector": {"matchLabels": {places.APP: app.name}},
+            "template": {
+                "metadata": {"labels": places.labels(self._instance, app.space) | marked},
+                "spec": self._pod(serving, self._checkout(version.commit, version.start_command), source)
+                | {"restartPolicy": "Always"},
+            },
+        }
+        made = self._object("apps/v1", "Deployment", app.space, app.name, marked, spec=spec)
+        made["metadata"]["annotations"] = {
+            places.COMMIT: version.commit,
+            places.HEALTH_SECONDS: str(health),
+            places.HEALTH_PATH: version.health_path,
+            places.IMAGE: version.docker_image or self._chosen.image,
+        }
+        return made
+
+    def check(self, check: Check) -> list[Manifest]:
+        """The Job of a check and its secrets, the Job last."""
+        name = places.check_name(check.check_id)
+        marked = {places.CHECK: name}
+        seconds = math.ceil(check.timeout_seconds)
+        secret = f"{name}-env"
+        source = places.source_secret(name, check.check_id)
+        command = ["sh", "-c", check.command]
+        running = self._container(
+            "check", check.docker_image or self._chosen.image, command, secret, check.memory_limit, check.space
+        )
+        pod = self._pod(running, self._checkout(check.commit, "true"), source)
+        spec = {
+            # The pod's own deadline ends it and keeps its log; the Job's, a little later, would remove it.
+            "activeDeadlineSeconds": seconds + 2 * CHECKOUT_SECONDS,
+            "backoffLimit": 0,
+            "ttlSecondsAfterFinished": KEEP_CHECK_SECONDS,
+            "template": {
+                "metadata": {"labels": places.labels(self._instance, check.space) | marked},
+                "spec": pod | {"restartPolicy": "Never", "activeDeadlineSeconds": seconds + CHECKOUT_SECONDS},
+            },
+        }
+        return [
+            self._secret(check.space, secret, marked, dict(check.env)),
+            self._source(check.space, source, marked, check),
+            self._object("batch/v1", "Job", check.space, name, marked, spec=spec),
+        ]
+
+    def image_record(self, space: Space, commit: str, image: str, pinned: str) -> Manifest:
+        """What an image's name meant when this commit was live on staging."""
+        made = self._object("v1", "ConfigMap", space, places.image_record(commit, image))
+        made["data"] = {"commit": commit, "image": image, "pinned": pinned}
+        return made
+
+    def verdict(self, app: App, verdict: str) -> Manifest:
+        """Only the annotation that keeps how a version ended: another field manager's, so that it outlives applies."""
+        about = {"name": app.name, "namespace": app.space.namespace, "annotations": {places.VERDICT: verdict}}
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": about}
+
+    def _pod(self, container: Manifest, checkout: Manifest, source_secret: str) -> Manifest:
+        user = self._chosen.run_as_user
+        chosen: Manifest = {"runtimeClassName": self._chosen.runtime_class} if self._chosen.runtime_class else {}
+        return chosen | {
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": user,
+                "runAsGroup": user,
+                "fsGroup": user,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "initContainers": [checkout],
+            "containers": [container],
+            "volumes": [
+                {"name": "workspace", "emptyDir": {"sizeLimit": self._chosen.code_size}},
+                {"name": "tmp", "emptyDir": {"sizeLimit": self._chosen.tmp_size}},
+                {"name": "source", "secret": {"secretName": source_secret, "defaultMode": 0o440}},
+            ],
+        }
+
+    def _checkout(self, commit: str, start_command: str | None) -> Manifest:
+        command = ["python", "-P", "-m", "workers.launch", "--commit", commit, "--source", "/source"]
+        command += ["--workspace", "/workspace"]
+        if start_command is not None:
+            command += ["--start-command", start_command]
+        return {
+            "name": "checkout",
+            "image": self._chosen.image,
+            "command": command,
+            "env": [{"name": "HOME", "value": "/tmp"}],  # noqa: S108 (a volume of the pod's own)
+            "resources": _resources("500m", "256Mi", self._chosen.code_size),
+            "securityContext": _hardened(),
+            "terminationMessagePolicy": "FallbackToLogsOnError",
+            "volumeMounts": [*_MOUNTS, {"name": "source", "mountPath": "/source", "readOnly": True}],
+        }
+
+    def _container(
+        self, name: str, image: str, command: list[str], env_secret: str, memory: str | None, space: Space
+    ) -> Manifest:
+        if not image or any(character.isspace() for character in image):
+            raise ProviderRefused(f"dockerImage {image[:80]!r} is not an image's name", code="invalid")
+        cpu = places.quantity("cpuLimit", space.cpu_limit or self._chosen.cpu)
+        memory = places.quantity("memoryLimit", memory or space.memory_limit or self._chosen.memory)
+        return {
+            "name": name,
+            "image": image,
+            "command": command,
+            "workingDir": "/workspace/code",
+            "env": [{"name": "HOME", "value": "/tmp"}],  # noqa: S108 (a volume of the pod's own)
+            "envFrom": [{"secretRef": {"name": env_secret}}],
+            "resources": _resources(cpu, memory, self._chosen.code_size),
+            "securityContext": _hardened(),
+            "volumeMounts": _MOUNTS,
+        }
+
+    def _source(self, space: Space, name: str, marked: dict[str, str], of: Version | Check) -> Manifest:
+        url = of.source.clone_url
+        if not url.startswith(("http://", "https://")):
+            raise ProviderRefused(
+                "a pod can't clone from a path on another machine; use AIWORKER_FORGE=gitea with this runtime",
+                code="no_source",
+            )
+        values = {"url": url, "username": of.source.username or "", "password": of.source.password or ""}
+        return self._secret(space, name, marked, values)
+
+    def _secret(self, space: Space, name: str, marked: dict[str, str], values: dict[str, str]) -> Manifest:
+        made = self._object("v1", "Secret", space, name, marked)
+        # Not stringData: server-side apply would forget which keys were ours.
+        made["data"] = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+        return made | {"type": "Opaque"}
+
+    def _object(
+        self, version: str, kind: str, space: Space, name: str, marked: dict[str, str] | None = None, **rest: Any
+    ) -> Manifest:
+        about = {
+            "name": name,
+            "namespace": places.name("namespace", space.namespace),
+            "labels": places.labels(self._instance, space) | (marked or {}),
+        }
+        return {"apiVersion": version, "kind": kind, "metadata": about, **rest}
+
+
+_MOUNTS: list[Manifest] = [{"name": "workspace", "mountPath": "/workspace"}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
+
+
+def _hardened() -> Manifest:
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def _resources(cpu: str, memory: str, storage: str) -> Manifest:
+    """Requests are small: most previews idle, and a limit is what protects their neighbours."""
+    asked = {"cpu": "10m", "memory": memory if _is_small(memory) else "64Mi"}
+    return {"limits": {"cpu": cpu, "memory": memory, "ephemeral-storage": storage}, "requests": asked}
+
+
+def _is_small(memory: str) -> bool:
+    """Whether a limit may be below 64Mi, which no request may exceed. Anything without a unit of mebibytes counts."""
+    return not memory.endswith(("Gi", "Ti", "Pi", "Ei", "G", "T", "P", "E")) and not (
+        memory.endswith(("Mi", "M")) and float(memory.rstrip("Mi")) >= 68
+    )

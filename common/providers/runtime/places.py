@@ -1,0 +1,162 @@
+"""Names, labels, hosts and API paths of what AiWorker has in a cluster: computed, never fetched.
+
+Every object carries the same four labels, by which it is found and known as ours. Nothing here speaks to anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from common.errors import ProviderRefused
+from common.providers.runtime.protocol import App, Space
+
+PROJECT = "aiworker.dev/project-id"
+APP = "aiworker.dev/app"
+VERSION = "aiworker.dev/version"
+CHECK = "aiworker.dev/check"
+COMMIT = "aiworker.dev/commit"
+VERDICT = "aiworker.dev/verdict"
+HEALTH_SECONDS = "aiworker.dev/health-seconds"
+HEALTH_PATH = "aiworker.dev/health-path"
+IMAGE = "aiworker.dev/image"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+INSTANCE = "app.kubernetes.io/instance"
+
+PRODUCTION = "production"
+STAGING = "staging"
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?")
+
+_GROUPS = {
+    "namespaces": "api/v1",
+    "secrets": "api/v1",
+    "services": "api/v1",
+    "pods": "api/v1",
+    "configmaps": "api/v1",
+    "serviceaccounts": "api/v1",
+    "resourcequotas": "api/v1",
+    "limitranges": "api/v1",
+    "deployments": "apis/apps/v1",
+    "replicasets": "apis/apps/v1",
+    "jobs": "apis/batch/v1",
+    "ingresses": "apis/networking.k8s.io/v1",
+    "networkpolicies": "apis/networking.k8s.io/v1",
+}
+_PLURAL = {
+    "Namespace": "namespaces",
+    "Secret": "secrets",
+    "Service": "services",
+    "ConfigMap": "configmaps",
+    "ServiceAccount": "serviceaccounts",
+    "ResourceQuota": "resourcequotas",
+    "LimitRange": "limitranges",
+    "Deployment": "deployments",
+    "Job": "jobs",
+    "Ingress": "ingresses",
+    "NetworkPolicy": "networkpolicies",
+}
+
+
+def path(plural: str, namespace: str | None = None, name: str | None = None) -> str:
+    """The path of an object, or without a name of the collection, or without a namespace of all of the cluster."""
+    parts = [_GROUPS[plural]]
+    if namespace is not None:
+        parts += ["namespaces", quote(namespace, safe="")]
+    if namespace is None or plural != "namespaces":
+        parts.append(plural)
+    if name is not None:
+        parts.append(quote(name, safe=""))
+    return "/" + "/".join(parts)
+
+
+def path_of(manifest: dict[str, object]) -> str:
+    """The path of a manifest's object."""
+    about = manifest["metadata"]
+    assert isinstance(about, dict)
+    kind = _PLURAL[str(manifest["kind"])]
+    if kind == "namespaces":
+        return path(kind, about["name"])
+    return path(kind, about["namespace"], about["name"])
+
+
+def labels(instance: str, space: Space, **more: str) -> dict[str, str]:
+    return {MANAGED_BY: "aiworker", INSTANCE: instance, PROJECT: label("project id", space.project_id), **more}
+
+
+def selector(**wanted: str) -> str:
+    return ",".join(f"{name}={value}" for name, value in wanted.items())
+
+
+def ours(instance: str) -> str:
+    """The selector of everything that belongs to this instance of AiWorker."""
+    return f"{MANAGED_BY}=aiworker,{INSTANCE}={instance}"
+
+
+def name(what: str, value: str) -> str:
+    """The value, if it is a name of the cluster's (RFC 1123 label). ProviderRefused if not."""
+    if not _NAME.fullmatch(value):
+        raise ProviderRefused(f"{what} {value[:80]!r} is not a name that Kubernetes takes", code="invalid")
+    return value
+
+
+def label(what: str, value: str) -> str:
+    if not _LABEL.fullmatch(value):
+        raise ProviderRefused(f"{what} {value[:80]!r} is not a value that a Kubernetes label takes", code="invalid")
+    return value
+
+
+def quantity(what: str, value: str) -> str:
+    if not _QUANTITY.fullmatch(value):
+        raise ProviderRefused(f"{what} {value[:80]!r} is not a quantity such as 512Mi or 500m", code="invalid")
+    return value
+
+
+def digest(*parts: str) -> str:
+    """12 hex digits that stand for these parts in a name."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+def env_secret(app: App, version_id: str) -> str:
+    return f"{app.name}-env-{digest(version_id)}"
+
+
+def source_secret(name_of: str, version_id: str) -> str:
+    return f"{name_of}-source-{digest(version_id)}"
+
+
+def check_name(check_id: str) -> str:
+    return f"check-{digest(check_id)}"
+
+
+def image_record(commit: str, image: str) -> str:
+    return f"image-{digest(commit, image)}"
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Where apps answer. domain: what every host ends with."""
+
+    domain: str
+    is_https: bool
+
+    def host(self, app: App) -> str:
+        """`task-<short id>.preview.<domain>`, `staging-<project>.<domain>`, `<project>.<domain>` for production.
+
+        The project's slug is its namespace without the short id. Where a slug would make a host that may be
+        another's (`staging-…`, `preview`), the whole namespace stands in its place.
+        """
+        slug = app.space.namespace[:-9] or app.space.namespace
+        if app.name == STAGING:
+            return f"staging-{slug}.{self.domain}"
+        if app.name == PRODUCTION:
+            is_taken = slug == "preview" or slug.startswith("staging-")
+            return f"{app.space.namespace if is_taken else slug}.{self.domain}"
+        return f"{app.name}.preview.{self.domain}"
+
+    def url(self, app: App) -> str:
+        return f"{'https' if self.is_https else 'http'}://{self.host(app)}"

@@ -1,0 +1,228 @@
+"""What a cluster's statuses mean, in words: pure functions from Deployments, Jobs and pods to a phase and its reason.
+
+The codes are those of AppState; every sentence is for whoever wrote the task, so it names the image, the exit code or
+the limit, and what the cluster said about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from common.providers.runtime.protocol import AppPhase, CheckPhase
+
+NOTHING_TO_RUN_EXIT = 20
+"""How workers.launch ends when the repository holds nothing to run."""
+
+_IMAGE = {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
+_CONFIG = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """code and reason are there only when it failed."""
+
+    phase: AppPhase
+    code: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class CheckJudgement:
+    phase: CheckPhase
+    exit_code: int | None = None
+    reason: str | None = None
+
+
+def judge_rollout(deployment: dict[str, Any], pods: Sequence[dict[str, Any]]) -> Judgement:
+    """How the rollout of what the Deployment asks for goes. pods: those of the wanted version."""
+    status = deployment.get("status", {})
+    if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 1):
+        return Judgement(AppPhase.STARTING)
+    if is_complete(deployment):
+        return Judgement(AppPhase.LIVE)
+    for pod in pods:
+        if problem := pod_problem(pod):
+            return Judgement(AppPhase.FAILED, *problem)
+    refusal = _condition(status, "ReplicaFailure")
+    if refusal is not None and refusal.get("status") == "True":
+        said = str(refusal.get("message", ""))
+        if "exceeded quota" in said:
+            return Judgement(AppPhase.FAILED, "quota", f"the project's quota is used up: {said}")
+        return Judgement(AppPhase.FAILED, "config", f"the cluster refused to make its pod: {said}")
+    progress = _condition(status, "Progressing")
+    if progress is not None and progress.get("reason") == "ProgressDeadlineExceeded":
+        return Judgement(AppPhase.FAILED, *_why_late(deployment, pods))
+    return Judgement(AppPhase.STARTING)
+
+
+def is_complete(deployment: dict[str, Any]) -> bool:
+    """Whether every wanted replica is of the wanted version, and available, and nothing else is left."""
+    wanted = deployment["spec"].get("replicas", 1)
+    status = deployment.get("status", {})
+    counts = {status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")}
+    return counts == {wanted} and status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 1)
+
+
+def pod_problem(pod: dict[str, Any]) -> tuple[str, str] | None:
+    """(code, sentence) of what will not go away by waiting; None where there is no such thing."""
+    status = pod.get("status", {})
+    for container in status.get("initContainerStatuses", []):
+        if problem := _waiting_problem(container) or _checkout_problem(container):
+            return problem
+    for container in status.get("containerStatuses", []):
+        if problem := _waiting_problem(container):
+            return problem
+    return None
+
+
+def restarts(pods: Sequence[dict[str, Any]]) -> int:
+    """How often a container of these pods had to be started again."""
+    return sum(
+        container.get("restartCount", 0)
+        for pod in pods
+        for container in pod.get("status", {}).get("containerStatuses", [])
+    )
+
+
+def ready_seconds(pods: Sequence[dict[str, Any]], now: datetime) -> float:
+    """For how long the youngest of the pods has been ready; 0 where one is not."""
+    spans = []
+    for pod in pods:
+        ready = _condition(pod.get("status", {}), "Ready") or {}
+        if ready.get("status") != "True" or "lastTransitionTime" not in ready:
+            return 0.0
+        spans.append((now - datetime.fromisoformat(ready["lastTransitionTime"])).total_seconds())
+    return max(0.0, min(spans, default=0.0))
+
+
+def image_digest(pods: Sequence[dict[str, Any]]) -> str | None:
+    """The exact image that a ready pod's app runs, as `name@sha256:…`; None where the node does not say."""
+    for pod in pods:
+        for container in pod.get("status", {}).get("containerStatuses", []):
+            image = str(container.get("imageID", "")).removeprefix("docker-pullable://")
+            if container.get("ready") and "@sha256:" in image:
+                return image
+    return None
+
+
+def judge_check(job: dict[str, Any], pods: Sequence[dict[str, Any]], *, timeout_seconds: float) -> CheckJudgement:
+    """How a check's Job did. pods: the Job's."""
+    status = job.get("status", {})
+    failed, complete = _condition(status, "Failed"), _condition(status, "Complete")
+    if complete is not None and complete.get("status") == "True":
+        return CheckJudgement(CheckPhase.PASSED, 0)
+    ended = _ended(pods)
+    if ended is not None and not (failed is None and ended.get("exitCode") == 0):
+        return _judge_exit(ended, pods, timeout_seconds)
+    for pod in pods:
+        if problem := pod_problem(pod):
+            return CheckJudgement(CheckPhase.BROKEN, None, problem[1])
+    if _is_late(pods) or (failed is not None and failed.get("reason") == "DeadlineExceeded"):
+        return CheckJudgement(CheckPhase.FAILED, None, f"it took longer than {timeout_seconds:g} s")
+    if failed is not None and failed.get("status") == "True":
+        said = failed.get("message") or failed.get("reason") or "the cluster gave no reason"
+        return CheckJudgement(CheckPhase.BROKEN, None, f"it could not be run: {_pod_reason(pods) or said}")
+    return CheckJudgement(CheckPhase.RUNNING)
+
+
+def _judge_exit(ended: dict[str, Any], pods: Sequence[dict[str, Any]], timeout_seconds: float) -> CheckJudgement:
+    code = int(ended.get("exitCode", 0))
+    if _is_late(pods):
+        # Its own deadline killed it: the exit code is the signal's.
+        return CheckJudgement(CheckPhase.FAILED, None, f"it took longer than {timeout_seconds:g} s")
+    if ended.get("reason") == "OOMKilled":
+        return CheckJudgement(
+            CheckPhase.FAILED, None, f"it was killed: it used more memory than its limit{_limit(pods)}"
+        )
+    if gone := _pod_reason(pods):
+        return CheckJudgement(CheckPhase.BROKEN, None, f"its pod was taken away: {gone}")
+    return CheckJudgement(CheckPhase.FAILED, code, f"it exited with {code}")
+
+
+def _ended(pods: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    for pod in pods:
+        for container in pod.get("status", {}).get("containerStatuses", []):
+            terminated = container.get("state", {}).get("terminated")
+            if terminated is not None:
+                found: dict[str, Any] = terminated
+                return found
+    return None
+
+
+def _is_late(pods: Sequence[dict[str, Any]]) -> bool:
+    return any(pod.get("status", {}).get("reason") == "DeadlineExceeded" for pod in pods)
+
+
+def _pod_reason(pods: Sequence[dict[str, Any]]) -> str | None:
+    """Why a pod as a whole failed, such as Evicted; None where only its program ended."""
+    for pod in pods:
+        status = pod.get("status", {})
+        if status.get("phase") == "Failed" and status.get("reason"):
+            return f"{status['reason']}: {status.get('message', '')}".rstrip(": ")
+        target = _condition(status, "DisruptionTarget")
+        if target is not None and target.get("status") == "True":
+            return f"{target.get('reason')}: {target.get('message', '')}".rstrip(": ")
+    return None
+
+
+def _waiting_problem(container: dict[str, Any]) -> tuple[str, str] | None:
+    waiting = container.get("state", {}).get("waiting") or {}
+    reason, said = waiting.get("reason", ""), str(waiting.get("message", "")).strip()
+    if reason in _IMAGE:
+        return "image", f"the image {container.get('image', '')} can't be fetched ({reason}): {said}".rstrip(": ")
+    if reason in _CONFIG:
+        return "config", f"its container can't be made ({reason}): {said}".rstrip(": ")
+    if reason == "CrashLoopBackOff" and container.get("name") != "checkout":
+        last = container.get("lastState", {}).get("terminated", {})
+        count = container.get("restartCount", 0)
+        if last.get("reason") == "OOMKilled":
+            return "memory", f"it was killed {count} times: it used more memory than its limit"
+        return "exited", f"it exited with {last.get('exitCode', '?')} and was started again {count} times"
+    return None
+
+
+def _checkout_problem(container: dict[str, Any]) -> tuple[str, str] | None:
+    states = container.get("state", {}), container.get("lastState", {})
+    for state in states:
+        ended = state.get("terminated")
+        if ended is None or ended.get("exitCode", 0) == 0:
+            continue
+        said = (str(ended.get("message", "")).strip().splitlines() or [""])[-1]
+        if ended["exitCode"] == NOTHING_TO_RUN_EXIT:
+            return "nothing_to_run", said or "there is nothing to run"
+        if ended.get("reason") == "OOMKilled":
+            said = "git used more memory than its limit"
+        return "checkout_failed", f"the commit could not be checked out: {said or ended['exitCode']}"
+    return None
+
+
+def _why_late(deployment: dict[str, Any], pods: Sequence[dict[str, Any]]) -> tuple[str, str]:
+    seconds = deployment["spec"].get("progressDeadlineSeconds", 600)
+    for pod in pods:
+        scheduled = _condition(pod.get("status", {}), "PodScheduled") or {}
+        if scheduled.get("status") == "False":
+            return "no_room", f"no node took its pod within {seconds} s: {scheduled.get('message', '')}".rstrip(": ")
+    running = [pod for pod in pods if pod.get("status", {}).get("phase") == "Running"]
+    if running:
+        path = deployment["metadata"].get("annotations", {}).get("aiworker.dev/health-path", "/")
+        return "unhealthy", f"it runs, but {path} did not answer well within {seconds} s"
+    return "timeout", f"it did not start within {seconds} s"
+
+
+def _limit(pods: Sequence[dict[str, Any]]) -> str:
+    for pod in pods:
+        limits = pod["spec"]["containers"][0].get("resources", {}).get("limits", {})
+        if "memory" in limits:
+            return f", {limits['memory']}"
+    return ""
+
+
+def _condition(status: dict[str, Any], kind: str) -> dict[str, Any] | None:
+    for condition in status.get("conditions", []) or []:
+        if condition.get("type") == kind:
+            found: dict[str, Any] = condition
+            return found
+    return None

@@ -1,0 +1,386 @@
+"""The cluster's controllers and its one simulated node: rollouts, pods, Jobs and the end of namespaces.
+
+Pods of Deployments do as the test scripted for the image or command that they name; without a script they are healthy.
+A Job's container is run for real, as a process. The cluster's clock runs `speed` times as fast as ours.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import IO, Any
+
+from tests.doubles.kubernetes.store import Object, Store, now_text
+
+READY_AFTER = 1.0
+BACK_OFF_AFTER = 10.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How pods do that name the needle anywhere in their manifest.
+
+    kind: healthy, never_ready, image_pull, invalid_image, config, crash, oom, checkout, quota, no_room, evicted.
+    after_seconds: of the cluster's clock, before a crash.
+    """
+
+    kind: str
+    after_seconds: float = 0
+    exit_code: int = 1
+    message: str = ""
+    log: str = ""
+
+
+HEALTHY = Outcome("healthy")
+
+
+class Controllers:
+    """`tick()` lets everything go one step further. Not for several threads at once."""
+
+    def __init__(self, store: Store, *, speed: float) -> None:
+        self._store = store
+        self._speed = speed
+        self._born: dict[str, float] = {}
+        self._progress: dict[str, tuple[Any, float]] = {}
+        self._processes: dict[str, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
+        self.outcomes: list[tuple[str, Outcome]] = []
+        self.logs: dict[str, str] = {}
+
+    def tick(self) -> None:
+        with self._store.lock:
+            for namespace in self._store.all("namespaces"):
+                self._end_namespace(namespace)
+            for deployment in self._store.all("deployments"):
+                self._roll_out(deployment)
+            for job in self._store.all("jobs"):
+                self._run_job(job)
+            for pod in self._store.all("pods"):
+                self._live(pod)
+            self._reap()
+
+    def close(self) -> None:
+        for uid in list(self._processes):
+            self._kill(uid)
+
+    def log_of(self, pod: Object, container: str) -> str:
+        if pod["metadata"]["uid"] in self._processes:
+            file = self._processes[pod["metadata"]["uid"]][1]
+            file.seek(0)
+            return file.read().decode()
+        return self.logs.get(pod["metadata"]["uid"], self._outcome(pod).log)
+
+    def _now(self) -> float:
+        return time.monotonic() * self._speed
+
+    def _outcome(self, pod: Object) -> Outcome:
+        text = json.dumps(pod["spec"]) + json.dumps(pod["metadata"].get("labels", {}))
+        return next((outcome for needle, outcome in reversed(self.outcomes) if needle in text), HEALTHY)
+
+    def _end_namespace(self, namespace: Object) -> None:
+        name = namespace["metadata"]["name"]
+        if "deletionTimestamp" not in namespace["metadata"]:
+            return
+        if self._age(namespace["metadata"]["uid"] + "-end") < 20:
+            return
+        for key in [key for key in self._store.objects if key[1] == name]:
+            self._store.remove(*key)
+        self._store.remove("namespaces", "", name)
+
+    def _age(self, uid: str) -> float:
+        return self._now() - self._born.setdefault(uid, self._now())
+
+    def _roll_out(self, deployment: Object) -> None:
+        about, spec = deployment["metadata"], deployment["spec"]
+        sets = self._sets(deployment)
+        template = copy.deepcopy(spec["template"])
+        mark = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:10]
+        name = f"{about['name']}-{mark}"
+        new = next((one for one in sets if one["metadata"]["name"] == name), None)
+        revisions = [int(one["metadata"]["annotations"]["deployment.kubernetes.io/revision"]) for one in sets]
+        if new is None:
+            new = self._store.put("replicasets", _replica_set(deployment, template, name, mark))
+            revisions.append(0)
+        old = [one for one in sets if one["metadata"]["name"] != name]
+        revision = int(new["metadata"]["annotations"].get("deployment.kubernetes.io/revision", 0))
+        if revision < max(revisions) or revision == 0:
+            new = copy.deepcopy(new)
+            new["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = str(max(revisions) + 1)
+            self._store.put("replicasets", new)
+        wanted = spec.get("replicas", 1)
+        available = {one["metadata"]["name"]: self._fill(one) for one in [*old, new]}
+        self._scale(new, min(wanted, available[name] + 1))
+        spare = max(0, wanted - available[name])
+        for one in old:
+            kept = min(spare, available[one["metadata"]["name"]])
+            self._scale(one, kept)
+            spare -= kept
+        self._report(deployment, name)
+        for one in [*old, new]:
+            self._fill(one)
+
+    def _sets(self, deployment: Object) -> list[Object]:
+        uid = deployment["metadata"]["uid"]
+        return [
+            one
+            for one in self._store.all("replicasets", deployment["metadata"]["namespace"])
+            if one["metadata"]["ownerReferences"][0]["uid"] == uid
+        ]
+
+    def _scale(self, replica_set: Object, replicas: int) -> None:
+        current = self._store.get("replicasets", replica_set["metadata"]["namespace"], replica_set["metadata"]["name"])
+        assert current is not None
+        self._store.update("replicasets", current, lambda one: one["spec"].update(replicas=replicas))
+
+    def _fill(self, replica_set: Object) -> int:
+        """As many pods as it wants; returns how many of them are available."""
+        namespace, name = replica_set["metadata"]["namespace"], replica_set["metadata"]["name"]
+        current = self._store.get("replicasets", namespace, name)
+        assert current is not None
+        pods = self._pods_of(current)
+        wanted = current["spec"]["replicas"]
+        for pod in pods[wanted:]:
+            self._store.remove("pods", namespace, pod["metadata"]["name"])
+        refusal = None
+        for number in range(len(pods), wanted):
+            pod = _pod(current, f"{name}-{os.urandom(3).hex()}", number)
+            if self._outcome(pod).kind == "quota":
+                refusal = f'pods "{pod["metadata"]["name"]}" is forbidden: exceeded quota: aiworker, requested: pods=1'
+                break
+            self._store.put("pods", pod)
+        pods = self._pods_of(current)
+        ready = [pod for pod in pods if _is_ready(pod)]
+        available = [pod for pod in ready if self._ready_for(pod) >= self._min_ready(current)]
+        status: Object = {
+            "replicas": len(pods),
+            "readyReplicas": len(ready),
+            "availableReplicas": len(available),
+            "observedGeneration": current["metadata"]["generation"],
+        }
+        if refusal:
+            status["conditions"] = [_condition("ReplicaFailure", "True", "FailedCreate", refusal)]
+        self._store.update("replicasets", current, lambda one: one.update(status=status))
+        return len(available)
+
+    def _min_ready(self, replica_set: Object) -> float:
+        owner = replica_set["metadata"]["ownerReferences"][0]["name"]
+        deployment = self._store.get("deployments", replica_set["metadata"]["namespace"], owner)
+        return float(deployment["spec"].get("minReadySeconds", 0)) if deployment else 0.0
+
+    def _ready_for(self, pod: Object) -> float:
+        return self._age(pod["metadata"]["uid"] + "-ready")
+
+    def _pods_of(self, owner: Object) -> list[Object]:
+        uid = owner["metadata"]["uid"]
+        return [
+            pod
+            for pod in self._store.all("pods", owner["metadata"]["namespace"])
+            if any(one["uid"] == uid for one in pod["metadata"].get("ownerReferences", []))
+        ]
+
+    def _report(self, deployment: Object, new_name: str) -> None:
+        sets = self._sets(deployment)
+        new = next(one for one in sets if one["metadata"]["name"] == new_name)
+        wanted, generation = deployment["spec"].get("replicas", 1), deployment["metadata"]["generation"]
+        total = {
+            count: sum(one.get("status", {}).get(count, 0) for one in sets)
+            for count in ("replicas", "readyReplicas", "availableReplicas")
+        }
+        updated = new.get("status", {}).get("replicas", 0)
+        is_complete = updated == total["replicas"] == new.get("status", {}).get("availableReplicas", 0) == wanted
+        uid = deployment["metadata"]["uid"]
+        seen = (generation, updated, *total.values())
+        if self._progress.get(uid, (None, 0))[0] != seen:
+            self._progress[uid] = (seen, self._now())
+        is_late = self._now() - self._progress[uid][1] > deployment["spec"].get("progressDeadlineSeconds", 600)
+        if is_complete:
+            progress = _condition("Progressing", "True", "NewReplicaSetAvailable", "")
+        elif is_late:
+            progress = _condition("Progressing", "False", "ProgressDeadlineExceeded", "timed out progressing")
+        else:
+            progress = _condition("Progressing", "True", "ReplicaSetUpdated", "")
+        former = {one["type"]: one for one in deployment.get("status", {}).get("conditions", [])}.get("Progressing", {})
+        if {**former, "lastUpdateTime": ""} == {**progress, "lastUpdateTime": ""}:
+            progress = former
+        status = {
+            "observedGeneration": generation,
+            "updatedReplicas": updated,
+            **{name: count for name, count in total.items() if count},
+            "conditions": [progress, *new.get("status", {}).get("conditions", [])],
+        }
+        self._store.update("deployments", deployment, lambda one: one.update(status=status))
+
+    def _live(self, pod: Object) -> None:
+        if any(one["kind"] == "Job" for one in pod["metadata"].get("ownerReferences", [])):
+            return
+        outcome = self._outcome(pod)
+        age = self._age(pod["metadata"]["uid"])
+        status = pod_status(pod, outcome, age)
+        was_ready = _is_ready(pod)
+        is_ready = status["conditions"][0]["status"] == "True"
+        if is_ready and was_ready:
+            status["conditions"][0] = pod["status"]["conditions"][0]
+        if is_ready != was_ready:
+            self._born.pop(pod["metadata"]["uid"] + "-ready", None)
+            self._ready_for(pod)
+        self._store.update("pods", pod, lambda one: one.update(status=status))
+
+    def _run_job(self, job: Object) -> None:
+        if any(one["status"] == "True" for one in job.get("status", {}).get("conditions", [])):
+            return
+        pods = self._pods_of(job)
+        if not pods:
+            name = f"{job['metadata']['name']}-{os.urandom(3).hex()}"
+            pods = [self._store.put("pods", _pod({**job, "kind": "Job"}, name, 0))]
+        pod = pods[0]
+        outcome = self._outcome(pod)
+        if outcome.kind in {"evicted", "checkout", "oom", "deadline", "image_pull"}:
+            status = pod_status(pod, outcome, self._age(pod["metadata"]["uid"]), is_job=True)
+            code = None if status["phase"] == "Pending" else 1
+        else:
+            code = self._run(pod)
+            status = _job_pod_status(pod, code)
+        self._store.update("pods", pod, lambda one: one.update(status=status))
+        if code is None:
+            done = []
+        elif code == 0:
+            done = [_condition("SuccessCriteriaMet", "True", "", ""), _condition("Complete", "True", "", "")]
+        else:
+            done = [_condition("Failed", "True", "BackoffLimitExceeded", "Job has reached the specified backoff limit")]
+        finished = {"active": int(code is None), "conditions": done}
+        self._store.update("jobs", job, lambda one: one.update(status=finished))
+
+    def _run(self, pod: Object) -> int | None:
+        """Run the Job's container; its exit code when it has ended."""
+        uid = pod["metadata"]["uid"]
+        if uid not in self._processes:
+            output = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process)
+            container = pod["spec"]["containers"][0]
+            env = {"PATH": os.environ["PATH"]} | {one["name"]: one["value"] for one in container.get("env", [])}
+            process = subprocess.Popen(
+                container["command"], stdout=output, stderr=subprocess.STDOUT, cwd="/tmp", env=env,
+                start_new_session=True,
+            )  # fmt: skip
+            self._processes[uid] = (process, output)
+        return self._processes[uid][0].poll()
+
+    def _reap(self) -> None:
+        present = {pod["metadata"]["uid"] for pod in self._store.all("pods")}
+        for uid in set(self._processes) - present:
+            self._kill(uid)
+
+    def _kill(self, uid: str) -> None:
+        process, output = self._processes.pop(uid)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        output.close()
+
+
+def pod_status(pod: Object, outcome: Outcome, age: float, *, is_job: bool = False) -> Object:
+    """What the node says of a pod of this age that does as scripted."""
+    image = pod["spec"]["containers"][0]["image"]
+    name = pod["spec"]["containers"][0]["name"]
+    digest = hashlib.sha256(image.encode()).hexdigest()
+    main: Object = {"name": name, "image": image, "imageID": "", "ready": False, "restartCount": 0}
+    checkout: Object = {"name": "checkout", "image": "own", "imageID": "", "ready": True, "restartCount": 0}
+    checkout["state"] = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+    main["state"] = {"waiting": {"reason": "PodInitializing"}}
+    phase, about, scheduled = "Pending", {}, _condition("PodScheduled", "True", "", "")
+    crash = outcome.kind in {"crash", "oom"} and age >= READY_AFTER + outcome.after_seconds
+    ended = {"exitCode": outcome.exit_code, "reason": "Error", "message": outcome.message}
+    if outcome.kind == "oom":
+        ended = {"exitCode": 137, "reason": "OOMKilled"}
+    if outcome.kind == "no_room":
+        message = outcome.message or "0/3 nodes are available: 3 Insufficient memory."
+        scheduled = _condition("PodScheduled", "False", "Unschedulable", message)
+        checkout["state"] = main["state"]
+    elif outcome.kind == "evicted":
+        phase, about = "Failed", {"reason": "Evicted", "message": outcome.message or "The node was low on memory."}
+    elif outcome.kind == "checkout" and age >= READY_AFTER:
+        phase = "Failed" if is_job else "Pending"
+        checkout |= {"state": {"terminated": ended}, "ready": False}
+    elif outcome.kind == "image_pull":
+        reason = "ImagePullBackOff" if age >= BACK_OFF_AFTER else "ErrImagePull"
+        main["state"] = {
+            "waiting": {"reason": reason, "message": outcome.message or f'Back-off pulling image "{image}"'}
+        }
+    elif outcome.kind == "invalid_image":
+        main["state"] = {"waiting": {"reason": "InvalidImageName", "message": outcome.message}}
+    elif outcome.kind == "config":
+        main["state"] = {"waiting": {"reason": "CreateContainerConfigError", "message": outcome.message}}
+    elif crash and is_job:
+        phase, main["state"] = "Failed", {"terminated": ended}
+    elif crash:
+        phase = "Running"
+        restarts = 1 + int((age - READY_AFTER - outcome.after_seconds) / 30)
+        main |= {"lastState": {"terminated": ended}, "restartCount": restarts}
+        main["state"] = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off restarting failed container"}}
+    elif age >= READY_AFTER:
+        phase = "Running"
+        main |= {"state": {"running": {"startedAt": now_text()}}, "ready": outcome.kind != "never_ready"}
+        main["imageID"] = f"{image.partition('@')[0].rpartition(':')[0] or image}@sha256:{digest}"
+    ready = _condition("Ready", "True" if main["ready"] else "False", "", "")
+    return {
+        "phase": phase,
+        **about,
+        "conditions": [ready, scheduled],
+        "initContainerStatuses": [checkout],
+        "containerStatuses": [main],
+    }
+
+
+def _job_pod_status(pod: Object, code: int | None) -> Object:
+    container = pod["spec"]["containers"][0]
+    state: Object = {"running": {"startedAt": now_text()}}
+    if code is not None:
+        state = {"terminated": {"exitCode": code, "reason": "Completed" if code == 0 else "Error"}}
+    phase = {None: "Running", 0: "Succeeded"}.get(code, "Failed")
+    about = {"name": container["name"], "image": container["image"], "restartCount": 0, "ready": code is None}
+    return {"phase": phase, "conditions": [], "containerStatuses": [about | {"imageID": "", "state": state}]}
+
+
+def _is_ready(pod: Object) -> bool:
+    return any(
+        one["type"] == "Ready" and one["status"] == "True" for one in pod.get("status", {}).get("conditions", [])
+    )
+
+
+def _condition(kind: str, status: str, reason: str, message: str) -> Object:
+    times = {"lastTransitionTime": now_text(), "lastUpdateTime": now_text()}
+    return {"type": kind, "status": status, "reason": reason, "message": message, **times}
+
+
+def _owner(thing: Object, kind: str) -> Object:
+    about = thing["metadata"]
+    return {"apiVersion": "v1", "kind": kind, "name": about["name"], "uid": about["uid"], "controller": True}
+
+
+def _replica_set(deployment: Object, template: Object, name: str, mark: str) -> Object:
+    template["metadata"].setdefault("labels", {})["pod-template-hash"] = mark
+    about = {
+        "name": name,
+        "namespace": deployment["metadata"]["namespace"],
+        "labels": dict(template["metadata"]["labels"]),
+        "annotations": {"deployment.kubernetes.io/revision": "0"},
+        "ownerReferences": [_owner(deployment, "Deployment")],
+    }
+    spec = {"replicas": 0, "selector": {"matchLabels": {"pod-template-hash": mark}}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": about, "spec": spec}
+
+
+def _pod(owner: Object, name: str, number: int) -> Object:
+    template = copy.deepcopy(owner["spec"]["template"])
+    about = {
+        "name": name,
+        "namespace": owner["metadata"]["namespace"],
+        "labels": template["metadata"].get("labels", {}),
+        "ownerReferences": [_owner(owner, owner["kind"])],
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": template["spec"], "status": {}}

@@ -1,0 +1,153 @@
+"""What the first container of a pod does: check out one commit and write down what is to be run.
+
+`python -m workers.launch --commit SHA --source DIR --workspace DIR [--start-command TEXT]`. DIR of source holds the
+files url, username and password. Afterwards workspace/code is the checkout and workspace/run a shell script: the start
+command, else the Procfile's web line, else a file server. Only the standard library and git are needed; what went wrong
+is the last line of its output, without secrets, and its exit code: 20 means that there is nothing to run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+NOTHING_TO_RUN_EXIT = 20
+CHECKOUT_FAILED_EXIT = 21
+GIT_SECONDS = 150
+TRY_AGAIN_AFTER_SECONDS = (0.5, 2.0)
+
+_PROCFILE_WEB = re.compile(r"^web:[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE)
+_STATIC = Path(__file__).parent / "supervisor" / "static.py"
+
+
+class Failed(Exception):
+    """It can't be run. The message is a sentence without secrets."""
+
+    def __init__(self, exit_code: int, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="workers.launch")
+    parser.add_argument("--commit", required=True)
+    parser.add_argument("--source", type=Path, required=True)
+    parser.add_argument("--workspace", type=Path, required=True)
+    parser.add_argument("--start-command")
+    asked = parser.parse_args(arguments)
+    try:
+        code = asked.workspace / "code"
+        check_out(asked.commit, asked.source, code)
+        (asked.workspace / "run").write_text(script(asked.start_command, code, asked.workspace), encoding="utf-8")
+    except Failed as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def check_out(commit: str, source: Path, code: Path) -> None:
+    """Put the commit's files into the directory `code`, which is emptied first. Raises Failed."""
+    url, username, password = ((source / name).read_text(encoding="utf-8") for name in ("url", "username", "password"))
+    environment = _environment(username, password)
+    for pause in (*TRY_AGAIN_AFTER_SECONDS, None):
+        shutil.rmtree(code, ignore_errors=True)
+        try:
+            _git(environment, "init", "--quiet", "--template=", str(code))
+            inside = ("--git-dir", str(code / ".git"), "--work-tree", str(code))
+            _fetch(environment, inside, url, commit)
+            _git(environment, *inside, "checkout", "--quiet", "--force", "--detach", commit)
+            return
+        except Failed as error:
+            if pause is None:
+                said = str(error).replace(password, "…") if password else str(error)
+                raise Failed(CHECKOUT_FAILED_EXIT, said) from None
+            time.sleep(pause)
+
+
+def _fetch(environment: dict[str, str], inside: tuple[str, ...], url: str, commit: str) -> None:
+    """The commit alone, else, from a server that gives out branches only, every branch."""
+    fetch = (*inside, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head")
+    try:
+        _git(environment, *fetch, "--depth=1", "--end-of-options", url, commit)
+    except Failed:
+        _git(environment, *fetch, "--end-of-options", url, "+refs/heads/*:refs/remotes/origin/*")
+
+
+def script(start_command: str | None, code: Path, workspace: Path) -> str:
+    """The shell script that runs what this checkout holds. Raises Failed where there is nothing to run."""
+    if start_command:
+        return start_command + "\n"
+    if match := _PROCFILE_WEB.search(_read_inside(code, "Procfile")):
+        return match[1] + "\n"
+    if (code / "index.html").is_file():
+        server = Path(shutil.copy(_STATIC, workspace / "static.py"))
+        return f"exec python3 -I {shlex.quote(str(server))} {shlex.quote(str(code))}\n"
+    raise Failed(
+        NOTHING_TO_RUN_EXIT,
+        "there is nothing to run: set a start command, or add a Procfile with a web: line or an index.html to the"
+        " root of the repository",
+    )
+
+
+def _read_inside(code: Path, name: str) -> str:
+    """A file's text; empty where there is none, or where it is a link out of the checkout."""
+    file = code / name
+    if not file.is_file() or not file.resolve().is_relative_to(code.resolve()):
+        return ""
+    return file.read_text(encoding="utf-8", errors="replace")
+
+
+def _git(environment: dict[str, str], *arguments: str) -> None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], env=environment, capture_output=True, stdin=subprocess.DEVNULL, timeout=GIT_SECONDS,
+            check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise Failed(CHECKOUT_FAILED_EXIT, f"git took longer than {GIT_SECONDS} s") from error
+    except OSError as error:
+        raise Failed(CHECKOUT_FAILED_EXIT, f"git can't be started: {error.strerror}") from error
+    if done.returncode:
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise Failed(CHECKOUT_FAILED_EXIT, lines[-1] if lines else f"git exited with {done.returncode}")
+
+
+def _environment(username: str, password: str) -> dict[str, str]:
+    """Git sees no configuration but this, and the credential through its environment only."""
+    config = {
+        "core.hooksPath": os.devnull,
+        "credential.helper": "",
+        "advice.detachedHead": "false",
+        "http.lowSpeedLimit": "100",
+        "http.lowSpeedTime": "30",
+        # With a redirect the header below would be sent to wherever it leads.
+        "http.followRedirects": "false",
+    }
+    if password:
+        pair = base64.b64encode(f"{username}:{password}".encode()).decode()
+        config["http.extraHeader"] = f"Authorization: Basic {pair}"
+    environment = {
+        "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        "HOME": os.devnull,
+        "LANG": "C.UTF-8",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ALLOW_PROTOCOL": "file:http:https",
+        "GIT_CONFIG_COUNT": str(len(config)),
+    }
+    for number, (key, value) in enumerate(config.items()):
+        environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return environment
+
+
+if __name__ == "__main__":
+    sys.exit(main())
