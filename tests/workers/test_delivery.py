@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from common.errors import Conflict
-from common.models import Deployment, GroupMember, Task, TaskGroup
+from common.models import Deployment, GroupMember, Task, TaskCheck, TaskGroup
 from common.providers.forge import local_forge
 from common.providers.runtime import CheckPhase, runtime
 from common.services import deployments, task_groups, tasks
@@ -109,6 +109,53 @@ def test_a_version_that_turns_bad_in_its_gate_is_never_seen(platform: Platform) 
     assert "500" in group.error
     assert saw == {(200, "good\n")}
     assert get(_live(platform, project.id, "staging").url) == (200, "good\n")
+
+
+def test_production_takes_back_what_staging_did_not_notice(plain_platform: Platform) -> None:
+    platform = plain_platform
+    seconds = {"preview": 0, "staging": 0, "production": 3}
+    project = platform.project(APP, start_command=START, health_seconds=seconds)
+    platform.to_production(platform.staged(platform.approved(project, "Good", {"says": "good\n"})))
+    good = _live(platform, project.id, "production")
+    bad = WEB_APP.replace('os.environ.get("TURNS_BAD_AFTER", "1000")', '"1.5"')
+    group = platform.staged(platform.approved(project, "Bad", {"app.py": bad, "says": "bad\n"}))
+    group = platform.to_production(group)
+    assert group.state == "staging"
+    assert "500" in group.error
+    assert _live(platform, project.id, "production").id == good.id
+    assert get(good.url) == (200, "good\n")
+    assert local_forge().read_head(platform.repository(project.id), "main") == good.commit_sha
+
+
+def test_work_that_came_back_waits_for_what_it_would_clash_with_again(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project({"index.html": "<h1>first</h1>\n", "shared": "1\n"})
+    first = platform.approved(project, "First", {"shared": "first\n"})
+    second = platform.approved(project, "Second", {"shared": "second\n"})
+    group = platform.staged(first, second)
+    claimed = platform.claim()
+    assert claimed.task.id == second.id
+    platform.finish(claimed, platform.push(claimed, {"other": "x\n"}))
+
+    def waits() -> bool:
+        return bool(
+            platform.all(
+                TaskCheck, TaskCheck.task_id == second.id, TaskCheck.name == "merge", TaskCheck.status == "running"
+            )
+        )
+
+    platform.run_jobs(until=waits)
+    task_groups.deploy_to_production(group.id, default_head=group.base_sha, by=platform.max)
+    platform.run_jobs()
+    assert platform.get(TaskGroup, group.id).state == "production"
+    again = platform.claim()
+    assert again.feedback[0].body.startswith("conflicts: ")
+    tree = platform.clone(project)
+    sha = tree.commit({"shared": "first and second\n"}, on="solved", start="origin/main")
+    tree.push(f"+solved:{second.branch_name}")
+    platform.finish(again, sha)
+    platform.run_jobs()
+    assert platform.get(Task, second.id).state == "ready_to_test"
 
 
 def test_a_live_version_that_keeps_dying_is_taken_back(plain_platform: Platform) -> None:

@@ -94,12 +94,15 @@ class TaskProject(Schema):
 
 
 class TaskCheck(Schema):
+    """log: what the project's tests printed at the end; null for checks that run nothing."""
+
     name = fields.String()
     status = fields.String()
     code = fields.String(allow_none=True)
     message = fields.String(allow_none=True)
     commit_sha = fields.String(allow_none=True)
     at = Timestamp()
+    log = fields.String(allow_none=True)
 
 
 class Comment(Schema):

@@ -89,7 +89,7 @@ function Facts({ task }) {
 function Checks({ checks, headSha }) {
   if (!checks.length) return null;
   return html`<section><h2>Proven by the platform</h2><ul class="checks" data-testid="task-checks">${checks.map((check) => html`<li key=${check.name} class=${check.commitSha && headSha && check.commitSha !== headSha ? "old" : ""}>
-    <${Badge} word=${check.status} label=${say(check.name)} /><span>${brief(check.message) || say(check.status)}</span><code>${sha(check.commitSha)}</code><${Time} at=${check.at} /></li>`)}</ul></section>`;
+    <${Badge} word=${check.status} label=${say(check.name)} /><span>${brief(check.message) || say(check.status)}</span><code>${sha(check.commitSha)}</code><${Time} at=${check.at} /></li>`)}</ul>${checks.filter(({ log }) => log).map((check) => html`<details key=${check.name}><summary>What the ${say(check.name)} printed</summary><pre class="lines" tabindex="0">${check.log}</pre></details>`)}</section>`;
 }
 
 function Runs({ task }) {
