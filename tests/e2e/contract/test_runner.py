@@ -92,7 +92,8 @@ def test_a_run_goes_from_claim_to_proof(platform: Platform, admin: Caller, agent
     assert {check["name"]: check["status"] for check in ready["checks"]}.items() >= {
         "head": "passed", "diff": "passed", "merge": "passed", "paths": "passed", "tests": "passed",
     }.items()  # fmt: skip
-    assert all(set(check) == {"name", "status", "code", "message", "commitSha", "at", "log"} for check in ready["checks"])
+    check_keys = {"name", "status", "code", "message", "commitSha", "at", "log"}
+    assert all(set(check) == check_keys for check in ready["checks"])
     shown = admin.get(f"/runs/{run.id}")["run"]
     assert shown.keys() >= RUN
     assert (shown["state"], shown["outcome"], shown["commitSha"]) == ("ended", "completed", commit)
