@@ -7,35 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from common.providers.forge.protocol import Source
-from common.providers.runtime import Space, Version
-from common.providers.runtime.cluster import KubernetesRuntime
-from common.providers.runtime.kube import connect
-from common.settings import KubernetesSettings, from_env
+from common.providers.runtime import Runtime, Space
 from tests.doubles.kubernetes import ClusterDouble
+from tests.providers.runtime_cluster import SPACE, runtime_on, version
 from tests.providers.runtime_contract import MakeVersion, RuntimeContract
-
-COMMIT = "1" * 40
-SOURCE = Source("http://forge.test/shop.git", "aiworker", "clone-password")
-SPACE = Space("shop-0000beef", "project-1")
-
-
-def settings_for(cluster: ClusterDouble, directory: Path, **more: str) -> KubernetesSettings:
-    environ = {
-        "AIWORKER_SECRET_KEY": "0123456789abcdef" * 2,
-        "AIWORKER_RUNTIME": "kubernetes",
-        "AIWORKER_KUBE_DOMAIN": "apps.test",
-        "AIWORKER_KUBE_IMAGE": "registry.test/aiworker:1",
-        "AIWORKER_KUBE_INGRESS_URL": cluster.url,
-        "KUBECONFIG": cluster.kubeconfig(directory),
-    }
-    chosen = from_env(environ | more).runtime.kubernetes
-    assert chosen is not None
-    return chosen
-
-
-def version(version_id: str, image: str = "registry.test/shop:1", **more: object) -> Version:
-    return Version(version_id, COMMIT, SOURCE, docker_image=image, start_seconds=1, **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -45,11 +20,9 @@ def cluster() -> Iterator[ClusterDouble]:
 
 
 @pytest.fixture
-def runtime(cluster: ClusterDouble, tmp_path: Path) -> Iterator[KubernetesRuntime]:
-    chosen = settings_for(cluster, tmp_path)
-    connected = connect(chosen.kubeconfig)
-    yield KubernetesRuntime(chosen, instance="test", cluster=connected)
-    connected.close()
+def runtime(cluster: ClusterDouble, tmp_path: Path) -> Iterator[Runtime]:
+    with runtime_on(cluster, tmp_path) as running:
+        yield running
 
 
 class TestKubernetesRuntime(RuntimeContract):

@@ -156,7 +156,7 @@ def _short(error: Exception) -> str:
 _load: Any = config
 
 
-def connect(kubeconfig: str | None) -> Cluster:
+def connect(kubeconfig: str | None, *, timeout_seconds: tuple[float, float] | None = None) -> Cluster:
     """A client by this kubeconfig file, or, with None, by the account of the pod that this process runs in."""
     configuration = client.Configuration()
     try:
@@ -167,4 +167,4 @@ def connect(kubeconfig: str | None) -> Cluster:
     except (config.ConfigException, OSError, ValueError) as error:
         where = f"KUBECONFIG={kubeconfig}" if kubeconfig else "the pod's own account (set KUBECONFIG outside a cluster)"
         raise Misconfigured(f"AIWORKER_RUNTIME=kubernetes can't use {where}: {_short(error)}") from error
-    return Cluster(configuration)
+    return Cluster(configuration, timeout_seconds=timeout_seconds)

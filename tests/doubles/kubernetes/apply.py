@@ -106,7 +106,9 @@ def _set(thing: Any, path: Path, value: Any) -> None:
             thing = found
             continue
         if is_last:
-            thing[part] = copy.deepcopy(value)
+            # An empty object owns itself, not what others have in it.
+            if value != {} or not thing.get(part):
+                thing[part] = copy.deepcopy(value)
             return
         following: Any = [] if isinstance(path[number + 1], tuple) else {}
         if not isinstance(thing.get(part), type(following)):

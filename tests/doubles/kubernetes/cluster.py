@@ -183,7 +183,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
                 self._refuse(refusal)
                 return False
         if fault == "slow":
-            self.double.is_over.wait(0.3)
+            self.double.is_over.wait(0.1)
             return True
         if fault == "hang":
             self.double.is_over.wait(30)

@@ -1,0 +1,93 @@
+"""The first container of a pod: from a source and a commit to a checkout and a script, or to a reason."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.providers.runtime_supervisor import ROOT, Repository
+
+NOTHING_TO_RUN, CHECKOUT_FAILED = 20, 21
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "repository")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    place = tmp_path / "workspace"
+    place.mkdir()
+    return place
+
+
+def launch(repository: Repository | str, commit: str, workspace: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    source = workspace.parent / "source"
+    source.mkdir()
+    url = repository if isinstance(repository, str) else f"file://{repository.path}"
+    for name, text in {"url": url, "username": "aiworker", "password": "clone-password"}.items():
+        (source / name).write_text(text)
+    command = [sys.executable, "-P", "-m", "workers.launch", "--commit", commit, "--source", str(source)]
+    command += ["--workspace", str(workspace), *more]
+    return subprocess.run(command, cwd=ROOT, env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}, text=True,
+                          capture_output=True, check=False)  # fmt: skip
+
+
+def test_a_start_command_runs_in_the_checkout_of_that_commit(repository: Repository, workspace: Path) -> None:
+    commit = repository.commit(says="the older")
+    repository.commit(says="the newer")
+    done = launch(repository, commit, workspace, "--start-command", 'cat says && echo "$0"')
+
+    assert (done.returncode, done.stderr) == (0, "")
+    ran = subprocess.run(["sh", workspace / "run"], cwd=workspace / "code", text=True, capture_output=True, check=True)
+    assert ran.stdout.startswith("the older")
+
+
+def test_a_commit_on_no_branch_is_had_all_the_same(repository: Repository, workspace: Path) -> None:
+    kept = repository.commit(says="kept")
+    lost = repository.commit(says="lost")
+    repository.reset(kept)
+
+    assert launch(repository, lost, workspace, "--start-command", "true").returncode == 0
+    assert (workspace / "code" / "says").read_text() == "lost"
+
+
+def test_a_procfile_says_what_to_run(repository: Repository, workspace: Path) -> None:
+    commit = repository.commit(Procfile="worker: sleep 1\nweb:  echo from the Procfile \n", index__html="<h1>hi</h1>")
+
+    assert launch(repository, commit, workspace).returncode == 0
+    assert (workspace / "run").read_text() == "echo from the Procfile\n"
+
+
+def test_a_website_is_served(repository: Repository, workspace: Path) -> None:
+    commit = repository.commit(index__html="<h1>hi</h1>")
+
+    assert launch(repository, commit, workspace).returncode == 0
+    assert (workspace / "run").read_text().startswith("exec python3 -I ")
+    assert "http.server" in (workspace / "static.py").read_text()
+
+
+def test_nothing_to_run_has_a_code_of_its_own(repository: Repository, workspace: Path) -> None:
+    done = launch(repository, repository.commit(README="hello"), workspace)
+
+    assert done.returncode == NOTHING_TO_RUN
+    assert "set a start command" in done.stderr.splitlines()[-1]
+
+
+def test_a_procfile_that_is_a_link_out_of_the_checkout_is_not_read(repository: Repository, workspace: Path) -> None:
+    (repository.path / "Procfile").symlink_to("/proc/self/environ")
+
+    assert launch(repository, repository.commit_all(), workspace).returncode == NOTHING_TO_RUN
+
+
+def test_a_commit_that_is_not_there_is_told_without_secrets(repository: Repository, workspace: Path) -> None:
+    repository.commit(README="hello")
+    done = launch(repository, "0" * 39 + "1", workspace)
+
+    assert done.returncode == CHECKOUT_FAILED
+    assert done.stderr.strip()
+    assert "clone-password" not in done.stderr
