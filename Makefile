@@ -2,6 +2,7 @@
 #
 #   PYTHON=python3.13   which Python (3.11 or newer) the virtual environment is made with
 #   REQUIRE_ALL=1       a test that is left out is a failure
+#   GITEA_URL=… GITEA_TOKEN=…   the server that `make test-real` tests against (a site administrator's token)
 #   ARGS='…'            more arguments for pytest, the benchmark, the demonstration or `aiworker up`
 
 SHELL := /bin/bash
@@ -9,11 +10,12 @@ VENV ?= .venv
 export VENV
 BIN := $(VENV)/bin
 
-.PHONY: help up test check demo bench lock image clean
+.PHONY: help up test test-real check demo bench lock image clean
 .DEFAULT_GOAL := help
+export GITEA_URL GITEA_TOKEN
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 up: ## Install what is missing and start the whole platform in the foreground
 	@.ci/venv requirements.lock
@@ -24,6 +26,11 @@ test: ## Check style, types and architecture, and run every test
 	@.ci/packages
 	@.ci/check
 	@exec $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+test-real: ## Run what every forge must do against a real server: GITEA_URL=… GITEA_TOKEN=…
+	@.ci/venv requirements-dev.lock
+	@test -n "$(GITEA_URL)" -a -n "$${GITEA_TOKEN}" || { echo 'give GITEA_URL=… GITEA_TOKEN=…'; exit 2; }
+	@AIWORKER_TEST_REAL=1 exec $(BIN)/python -m pytest -p no:cacheprovider tests/real $(ARGS)
 
 check: ## Check style, types and architecture only
 	@.ci/venv requirements-dev.lock

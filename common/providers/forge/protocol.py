@@ -110,13 +110,17 @@ class Source:
 
 @dataclass(frozen=True)
 class Comment:
-    """A person's comment on a pull request. path and line are None for a general one."""
+    """A person's comment on a pull request. path and line are None for a general one.
+
+    asks_for_change: it is part of a review that says so.
+    """
 
     id: str
     author: str
     body: str
     path: str | None = None
     line: int | None = None
+    asks_for_change: bool = False
 
 
 class Forge(Protocol):

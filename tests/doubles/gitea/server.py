@@ -156,16 +156,18 @@ class GiteaDouble:
     def _git(self, request: Request, owner: str, name: str, service: str) -> Response:
         login = request.authorization
         user = self.model.user_by_login(login.username or "", login.password or "") if login else None
-        if user is None:
-            return Response("Unauthorized\n", 401, {"WWW-Authenticate": 'Basic realm="Gitea"'})
         repo = self.model.repos.get((owner, name))
         writes = "receive-pack" in service or request.args.get("service") == "git-receive-pack"
+        if login is None and repo is not None and not repo.fields.get("private", True) and not writes:
+            return _backend(request, repo, service, "")
+        if user is None:
+            return Response("Unauthorized\n", 401, {"WWW-Authenticate": 'Basic realm="Gitea"'})
         if repo is None or not self.model.may(user, repo, "read"):
             return Response("Not found\n", 404)
         if not self.model.may(user, repo, "write" if writes else "read"):
             return Response("Forbidden\n", 403)
         before = repo.refs()
-        reply = _backend(request, repo, service, user)
+        reply = _backend(request, repo, service, user.login)
         with self._lock:
             if service == "git-receive-pack" and repo.refs() != before:
                 self.effects[f"push {owner}/{name}"] += 1
@@ -185,16 +187,16 @@ def _json(status: int, body: Any) -> Response:
     return Response("" if body is None else json.dumps(body), status, content_type="application/json")
 
 
-def _backend(request: Request, repo: Repo, service: str, user: User) -> Response:
+def _backend(request: Request, repo: Repo, service: str, login: str) -> Response:
     """git's own program for smart HTTP, run as a CGI."""
     content = request.get_data()
     variables = {
         "PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "LC_ALL": "C",
         "GIT_PROJECT_ROOT": str(repo.path), "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": f"/{service}",
-        "REMOTE_USER": user.login, "REMOTE_ADDR": "127.0.0.1", "REQUEST_METHOD": request.method,
+        "REMOTE_USER": login, "REMOTE_ADDR": "127.0.0.1", "REQUEST_METHOD": request.method,
         "QUERY_STRING": request.query_string.decode(), "CONTENT_TYPE": request.headers.get("Content-Type", ""),
         "CONTENT_LENGTH": str(len(content)), "HTTP_CONTENT_ENCODING": request.headers.get("Content-Encoding", ""),
-        "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""), "PUSHER": user.login, "RULES": repo.hook_rules(),
+        "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""), "PUSHER": login, "RULES": repo.hook_rules(),
     }  # fmt: skip
     done = subprocess.run(["git", "http-backend"], input=content, env=variables, capture_output=True, timeout=60)
     head, _, body = done.stdout.partition(b"\r\n\r\n")

@@ -17,7 +17,7 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.names import is_platform_branch
 from common.providers.forge import git, history
 from common.providers.forge.gitea import credentials, repositories, webhooks
-from common.providers.forge.gitea.client import Client
+from common.providers.forge.gitea.client import TIMEOUT, Client
 from common.providers.forge.gitea.code import Code
 from common.providers.forge.gitea.features import Features, read_features, read_version
 from common.providers.forge.gitea.mirror import Mirror
@@ -65,8 +65,9 @@ class GiteaForge:
         webhook_url: str,
         webhook_secret: str,
         import_allow: tuple[str, ...],
+        timeout: tuple[float, float] = TIMEOUT,
     ) -> None:
-        self._client = Client(url, token)
+        self._client = Client(url, token, timeout=timeout)
         self._token = token
         self._mirrors = mirrors
         self._webhook_url = webhook_url

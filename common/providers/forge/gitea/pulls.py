@@ -108,9 +108,9 @@ class Pulls:
         return [comment for _, comment in sorted(found, key=lambda entry: entry[0])]
 
     def _of_review(self, number: int, review: Json) -> Iterator[tuple[str, Comment]]:
-        written = review.get("submitted_at") or ""
+        written, asks = review.get("submitted_at") or "", review.get("state") == "REQUEST_CHANGES"
         if (review.get("body") or "").strip():
-            yield written, Comment(f"review-{review['id']}", _login(review), review["body"])
+            yield written, Comment(f"review-{review['id']}", _login(review), review["body"], asks_for_change=asks)
         if not review.get("comments_count"):
             return
         for remark in self._client.get(f"{self._at(number)}/reviews/{review['id']}/comments").body or []:
@@ -123,6 +123,7 @@ class Pulls:
                         remark["body"],
                         path=remark.get("path") or None,
                         line=remark.get("position") or remark.get("original_position") or None,
+                        asks_for_change=asks,
                     ),
                 )
 

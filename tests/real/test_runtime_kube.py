@@ -1,0 +1,107 @@
+"""The kubernetes runtime on a real control plane, in namespaces of its own that are removed afterwards.
+
+Nodes may be simulated, and there may be neither ingress nor pod network: what only a real container can show (exit
+codes, logs, answers) is shown on the double. Pods must become ready, as simulated ones do.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from common.errors import ProviderRefused
+from common.providers.forge.protocol import Source
+from common.providers.runtime import App, AppPhase, AppState, Runtime, Space, Version
+from common.providers.runtime.cluster import KubernetesRuntime
+from common.settings import from_env
+from tests.providers.runtime_cluster import again_slowly
+from tests.providers.runtime_contract import check_of
+
+LIVE_SECONDS = 240.0
+pytestmark = pytest.mark.timeout(900)
+
+
+def version(version_id: str) -> Version:
+    image = os.environ.get("AIWORKER_TEST_IMAGE", "python:3.13-slim")
+    return Version(version_id, "1" * 40, Source("http://forge.test/shop.git"), "sleep 600", docker_image=image)
+
+
+@pytest.fixture
+def make_runtime() -> Callable[..., Runtime]:
+    def make(**more: str) -> Runtime:
+        environ = {
+            "AIWORKER_SECRET_KEY": "0123456789abcdef" * 2,
+            "AIWORKER_RUNTIME": "kubernetes",
+            "AIWORKER_KUBE_DOMAIN": "apps.test",
+            "AIWORKER_KUBE_IMAGE": "aiworker:test",
+            "AIWORKER_KUBE_HEALTH": "readiness",
+        }
+        chosen = from_env(environ | dict(os.environ) | {"AIWORKER_RUNTIME": "kubernetes"} | more).runtime.kubernetes
+        assert chosen is not None
+        return KubernetesRuntime(chosen, instance=instance)
+
+    instance = f"real-{secrets.token_hex(4)}"
+    return make
+
+
+@pytest.fixture
+def space(make_runtime: Callable[..., Runtime]) -> Iterator[Space]:
+    made = Space(f"aiwtest-{secrets.token_hex(4)}", f"project-{secrets.token_hex(4)}")
+    yield made
+    make_runtime().delete_environment(made)
+
+
+def settled(runtime: Runtime, app: App, wanted: Version) -> AppState:
+    deadline = time.monotonic() + LIVE_SECONDS
+    while (state := again_slowly(lambda: runtime.ensure_app(app, wanted))).phase is AppPhase.STARTING:
+        assert time.monotonic() < deadline, f"{wanted.version_id} still starts: {state}"
+        time.sleep(0.5)
+    return state
+
+
+def test_versions_follow_one_another_and_all_is_removed(make_runtime: Callable[..., Runtime], space: Space) -> None:
+    runtime, app = make_runtime(), App(space, "staging")
+    runtime.ping()
+    again_slowly(lambda: runtime.ensure_environment(space))
+    again_slowly(lambda: runtime.ensure_environment(space))
+    for version_id in ("v1", "v2", "v1"):
+        state = settled(runtime, app, version(version_id))
+        assert (state.phase, state.live_version_id) == (AppPhase.LIVE, version_id)
+        assert runtime.list_apps() == [(space.namespace, "staging", version_id)]
+    runtime.delete_app(app)
+    runtime.delete_app(app)
+    assert runtime.read_app(app, "v1") is None
+    runtime.delete_environment(space)
+    runtime.delete_environment(space)
+    assert runtime.list_apps() == []
+
+
+def test_a_version_without_room_fails_and_the_old_one_stays(make_runtime: Callable[..., Runtime], space: Space) -> None:
+    runtime, app = make_runtime(AIWORKER_KUBE_QUOTA_PODS="1"), App(space, "staging")
+    assert settled(runtime, app, version("v1")).phase is AppPhase.LIVE
+    state = settled(runtime, app, version("v2"))
+
+    assert (state.phase, state.code, state.live_version_id) == (AppPhase.FAILED, "quota", "v1")
+    assert settled(runtime, app, version("v1")).phase is AppPhase.LIVE
+
+
+def test_a_check_is_one_job_and_is_removed(make_runtime: Callable[..., Runtime], space: Space) -> None:
+    runtime, check = make_runtime(), check_of(version("v1"), space, "check-1", "true")
+    again_slowly(lambda: runtime.ensure_check(check))
+    again_slowly(lambda: runtime.ensure_check(check))
+    assert runtime.read_check(space, "check-1") is not None
+    runtime.delete_check(space, "check-1")
+    runtime.delete_check(space, "check-1")
+
+    assert runtime.read_check(space, "check-1") is None
+
+
+def test_a_foreign_namespace_is_refused(make_runtime: Callable[..., Runtime], space: Space) -> None:
+    runtime = make_runtime()
+    runtime.ensure_environment(space)
+    with pytest.raises(ProviderRefused, match="is not project"):
+        runtime.ensure_environment(Space(space.namespace, "another-project"))
