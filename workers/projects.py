@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from common import jobs
 from common.errors import ProviderRefused
-from common.providers.forge import forge
+from common.providers.forge import Repository, forge
 from common.providers.runtime import runtime
 from common.services import provisioning, watching
 from workers.job import Claimed, job
@@ -56,4 +56,15 @@ def watch_repository(job: Claimed) -> None:
     if plan is None:
         return
     heads = {branch: forge().read_head(repository(plan.place), branch) for branch in plan.branches}
-    watching.record_heads(job.lease, heads)
+    pulls = {number: seen for number in plan.pulls if (seen := _look(repository(plan.place), number)) is not None}
+    watching.record_heads(job.lease, heads, pulls)
+
+
+def _look(place: Repository, number: int) -> watching.PullSeen | None:
+    """The pull request as it is now, with what people said on it; None if it is gone."""
+    pull = forge().read_pull_request(place, number)
+    if pull is None:
+        return None
+    said = forge().read_comments(place, number)
+    remarks = (watching.Remark(one.id, one.author, one.body, one.path, one.line, one.asks_for_change) for one in said)
+    return watching.PullSeen(pull.state.value, tuple(remarks))

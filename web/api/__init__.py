@@ -15,8 +15,9 @@ from web.api.task_groups import task_groups
 from web.api.tasks import tasks
 from web.api.tokens import tokens
 from web.api.users import users
+from web.api.webhooks import webhooks
 from web.http import Blueprint
 
 ALL: list[Blueprint] = [accounts, users, tokens, jobs, events, health]
 ALL += [runner, agents, task_groups, deployments]
-ALL += [projects, tasks, runs]
+ALL += [projects, tasks, runs, webhooks]

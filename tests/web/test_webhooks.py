@@ -1,0 +1,151 @@
+"""Gitea rings: who may, what it sets going, and that nothing it says is believed."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from common import jobs
+from common.models.journal import Job
+from common.models.project import Project
+from common.providers.forge import webhook_secret
+from common.settings import settings
+from common.states import ProjectState
+from common.transaction import snapshot
+from tests.web.made import a_project, set_state
+
+PUSH = {"ref": "refs/heads/task-1", "repository": {"full_name": "aiworker/shop"}}
+
+
+@pytest.fixture
+def gitea_app(plain_app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+    monkeypatch.setenv("AIWORKER_FORGE", "gitea")
+    monkeypatch.setenv("GITEA_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("GITEA_TOKEN", "a token that nothing knows")
+    settings.cache_clear()
+    yield plain_app
+    settings.cache_clear()
+
+
+@pytest.fixture
+def shop(gitea_app: Flask) -> Project:
+    project = a_project("Shop")
+    set_state(project, ProjectState.ACTIVE)
+    return project
+
+
+def ring(
+    app: Flask, body: Any = PUSH, *, event: str = "push", delivery: str = "d-1", signature: str | None = None
+) -> TestResponse:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    signed = hmac.new(webhook_secret().encode(), raw, hashlib.sha256).hexdigest()
+    headers = {
+        "X-Gitea-Event": event,
+        "X-Gitea-Delivery": delivery,
+        "X-Gitea-Signature": signed if signature is None else signature,
+        "Content-Type": "application/json",
+    }
+    return app.test_client().post("/api/webhooks/gitea", data=raw, headers=headers)
+
+
+def looks() -> int:
+    """How often any repository was to be looked at."""
+    with snapshot() as read:
+        return sum(job.generation for job in read.all(select(Job).where(Job.kind == jobs.WATCH_REPOSITORY.name)))
+
+
+@pytest.mark.parametrize(
+    "event", ["push", "pull_request", "issue_comment", "pull_request_review", "pull_request_rejected"]
+)
+def test_what_happens_at_the_forge_is_looked_at(gitea_app: Flask, shop: Project, event: str) -> None:
+    before = looks()
+
+    assert ring(gitea_app, event=event).status_code == 204
+    assert looks() == before + 1
+
+
+def test_a_replayed_delivery_is_ignored(gitea_app: Flask, shop: Project) -> None:
+    before = looks()
+
+    for delivery in ("d-1", "d-1", "d-2", "d-1"):
+        assert ring(gitea_app, delivery=delivery).status_code == 204
+
+    assert looks() == before + 2
+
+
+@pytest.mark.parametrize("signature", ["", "0" * 64, "sha256=" + "0" * 64, "é" * 64, "0" * 63])
+def test_a_wrong_signature_is_refused(gitea_app: Flask, shop: Project, signature: str) -> None:
+    before = looks()
+
+    assert ring(gitea_app, signature=signature).status_code == 401
+    assert looks() == before
+
+
+def test_a_signature_holds_for_its_very_bytes(gitea_app: Flask, shop: Project) -> None:
+    raw = json.dumps(PUSH).encode()
+    signature = hmac.new(webhook_secret().encode(), raw, hashlib.sha256).hexdigest()
+
+    assert ring(gitea_app, raw + b" ", signature=signature).status_code == 401
+    assert ring(gitea_app, raw, signature=signature).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"repository": {"full_name": "aiworker/other"}},
+        {"repository": {"full_name": "someone/shop"}},
+        {"repository": {"full_name": 7}},
+        {"repository": None},
+        {},
+        [],
+        b"",
+        b"\xff\xfe",
+        b"nonsense",
+    ],
+)
+def test_a_foreign_repository_is_ignored(gitea_app: Flask, shop: Project, body: Any) -> None:
+    before = looks()
+
+    assert ring(gitea_app, body).status_code == 204
+    assert looks() == before
+
+
+def test_other_events_are_ignored(gitea_app: Flask, shop: Project) -> None:
+    before = looks()
+
+    assert ring(gitea_app, event="fork").status_code == 204
+    assert looks() == before
+
+
+def test_a_project_that_is_going_is_not_looked_at(gitea_app: Flask, shop: Project) -> None:
+    set_state(shop, ProjectState.DELETING)
+    before = looks()
+
+    ring(gitea_app)
+
+    assert looks() == before
+
+
+def test_without_redis_a_replay_costs_one_look_more(
+    gitea_app: Flask, shop: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = looks()
+    monkeypatch.setenv("AIWORKER_REDIS_URL", "unix:///nonexistent/redis.sock")
+    settings.cache_clear()
+
+    statuses = [ring(gitea_app).status_code for _ in range(2)]
+
+    assert statuses == [204, 204]
+    assert looks() == before + 2
+
+
+def test_the_local_forge_has_no_webhooks(plain_app: Flask) -> None:
+    assert ring(plain_app).status_code == 404

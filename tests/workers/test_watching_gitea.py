@@ -1,0 +1,167 @@
+"""What people do on Gitea, and how tasks follow: by polling alone, so that a lost webhook changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from common.models import Project, Task
+from common.models.task import Comment
+from common.providers.forge import forge, gitea_forge
+from common.services import projects, tasks, watching
+from common.services.tasks import NewTask
+from common.settings import settings
+from common.states import TaskState
+from common.transaction import Transaction, snapshot, transactional
+from tests.doubles.gitea import GiteaDouble, basic
+from tests.doubles.gitea.model import Repo
+from tests.doubles.gitea.pulls import add_review, change_pull
+from tests.providers.git_tree import WorkTree
+from tests.workers.platform import Platform
+
+PULL = 1
+
+
+class Shop:
+    """A project on Gitea with one task that is ready to test: proven, with a pull request."""
+
+    def __init__(self, platform: Platform, server: GiteaDouble, folder: Path) -> None:
+        self.platform, self.server = platform, server
+        made = projects.create_project({"name": "Shop"}, by=platform.max).project
+        platform.run_jobs()
+        self.project = platform.get(Project, made.id)
+        assert self.project.state == "active", self.project.error
+        self.repo: Repo = server.repo("aiworker", "shop")
+        self.ada = server.person("ada", writes=("aiworker", "shop"))
+        self.where = platform.repository(self.project.id)
+        self.work = WorkTree(folder / "work", basic(forge().read_clone_url(self.where), "ada", "ada-password"))
+        self.task_id = tasks.create_task(NewTask(self.project.id, "Greet"), by=platform.max).id
+        self.head = self.push("a")
+        branch = self.task.branch_name
+        forge().ensure_pull_request(self.where, head=branch, base="main", title="Greet", body="")
+        _prove(self.task_id, self.head)
+
+    @property
+    def task(self) -> Task:
+        found: Task = self.platform.get(Task, self.task_id)
+        return found
+
+    def push(self, text: str) -> str:
+        commit = self.work.commit({"a": text}, on=self.task.branch_name)
+        self.work.push(self.task.branch_name)
+        return commit
+
+    def poll(self) -> None:
+        """What the sweep does now and then, and the one job that it asks for."""
+        watching.watch_all()
+        self.platform.run_jobs()
+
+    def remarks(self) -> list[tuple[str, str, str, str | None]]:
+        with snapshot() as read:
+            rows = read.all(select(Comment).where(Comment.task_id == self.task_id).order_by(Comment.created_at))
+            return [(row.kind, row.author, row.body, row.path) for row in rows]
+
+
+@transactional
+def _prove(tx: Transaction, task_id: str, head: str) -> None:
+    task = tx.lock(Task, task_id)
+    task.state_, task.head_sha, task.pr_number = str(TaskState.READY_TO_TEST), head, PULL
+
+
+@pytest.fixture
+def shop(plain_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    server = GiteaDouble(tmp_path)
+    for name, value in {"AIWORKER_FORGE": "gitea", "GITEA_URL": server.url, "GITEA_TOKEN": server.token}.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    gitea_forge.cache_clear()
+    yield Shop(plain_platform, server, tmp_path)
+    gitea_forge().close()
+    gitea_forge.cache_clear()
+    server.close()
+    assert server.violations == []
+
+
+def test_nothing_done_changes_nothing(shop: Shop) -> None:
+    shop.poll()
+
+    assert (shop.task.state, shop.remarks()) == ("ready_to_test", [])
+
+
+def test_a_project_is_protected_and_rings(shop: Shop) -> None:
+    assert sorted(shop.repo.rules) == ["main", "release/**", "staging"]
+    assert [hook["config"]["url"] for hook in shop.repo.hooks] == [settings().forge.webhook_url]
+
+
+def test_a_push_after_the_proof_voids_it(shop: Shop) -> None:
+    shop.push("b")
+
+    shop.poll()
+
+    assert (shop.task.state, shop.task.approved_sha) == ("in_progress", None)
+
+
+def test_what_is_merged_by_a_person_is_approved(shop: Shop) -> None:
+    shop.repo.pulls[PULL].update(state="closed", merged=True, merge_commit_sha=shop.head)
+
+    for _ in range(2):
+        shop.poll()
+
+    assert (shop.task.state, shop.task.approved_sha) == ("approved", shop.head)
+
+
+@pytest.mark.parametrize("is_approved", [False, True])
+def test_what_is_closed_by_a_person_is_cancelled(shop: Shop, is_approved: bool) -> None:
+    if is_approved:
+        tasks.approve_task(shop.task_id, by=shop.platform.max)
+    change_pull(shop.server.as_person(shop.ada, {"state": "closed"}), shop.repo, str(PULL))
+
+    for _ in range(2):
+        shop.poll()
+
+    assert shop.task.state == "cancelled"
+
+
+def test_what_is_closed_and_opened_again_between_two_looks_goes_on(shop: Shop) -> None:
+    for state in ("closed", "open"):
+        change_pull(shop.server.as_person(shop.ada, {"state": state}), shop.repo, str(PULL))
+
+    shop.poll()
+
+    assert shop.task.state == "ready_to_test"
+
+
+def test_a_comment_is_the_agents_once(shop: Shop) -> None:
+    shop.server.comment(shop.ada, shop.repo, PULL, "Nice")
+
+    for _ in range(3):
+        shop.poll()
+
+    assert (shop.task.state, shop.remarks()) == ("ready_to_test", [("comment", "ada", "Nice", None)])
+
+
+def test_a_review_that_asks_for_changes_sends_the_task_back_once(shop: Shop) -> None:
+    remark = {"path": "a", "position": 1, "body": "Why?"}
+    add_review(
+        shop.server.as_person(shop.ada), shop.repo, PULL, state="REQUEST_CHANGES", body="Not yet", remarks=[remark]
+    )
+
+    for _ in range(2):
+        shop.poll()
+
+    assert (shop.task.state, shop.task.round) == ("in_progress", 2)
+    assert sorted(shop.remarks()) == [("rejection", "ada", "Not yet", None), ("rejection", "ada", "Why?", "a")]
+
+
+def test_a_deleted_project_leaves_nothing_at_the_forge(shop: Shop) -> None:
+    delete: Callable[..., object] = projects.delete_project
+    change_pull(shop.server.as_person(shop.ada, {"state": "closed"}), shop.repo, str(PULL))
+    shop.poll()
+
+    delete(shop.project.id, by=shop.platform.max)
+    shop.platform.run_jobs()
+
+    assert ("aiworker", "shop") not in shop.server.model.repos

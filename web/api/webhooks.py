@@ -1,0 +1,89 @@
+"""Gitea's webhooks: a doorbell. Who rings is known by a signature over the raw body; what it says only names a place.
+
+Deliveries come late, twice, in any order or not at all: each only makes the platform look for itself, and the sweep
+looks anyway. A replayed one is told from a new one by its id while Redis remembers; where it does not, one look more
+does no harm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import json
+import re
+from typing import Any
+
+import redis
+from flask import request
+
+from common import feed
+from common.errors import NotFound, Unauthenticated
+from common.providers.forge import webhook_secret
+from common.services.webhooks import ring_for_repository
+from common.settings import settings
+from web.auth import public
+from web.http import Blueprint, raw_body, reply
+
+webhooks = Blueprint("webhooks", __name__, url_prefix="/api")
+
+MOST_BODY_BYTES = 5 * 2**20
+REMEMBERED_SECONDS = 86400
+EVENTS = frozenset(
+    {"push", "create", "delete", "pull_request", "pull_request_approved", "pull_request_rejected",
+     "pull_request_comment", "pull_request_review", "issue_comment"}
+)  # fmt: skip
+_DELIVERY = re.compile(r"[0-9A-Za-z-]{1,64}")
+_SIGNATURE = re.compile(r"[0-9a-f]{64}")
+
+
+@webhooks.post("/webhooks/gitea")
+@public
+@raw_body(MOST_BODY_BYTES)
+@reply(None, 204)
+def receive_gitea(body: bytes) -> Any:
+    """Hear what Gitea tells: 204 whether or not it matters, 401 where the signature is not ours."""
+    if settings().forge.kind != "gitea":
+        raise NotFound("webhooks of a forge that is not there")
+    _check_signature(body)
+    delivery = request.headers.get("X-Gitea-Delivery", "")
+    if request.headers.get("X-Gitea-Event") not in EVENTS or _is_known(delivery):
+        return None
+    place = _repository(body)
+    if place is not None:
+        ring_for_repository(*place)
+    _remember(delivery)
+    return None
+
+
+def _check_signature(body: bytes) -> None:
+    given = request.headers.get("X-Gitea-Signature", "")
+    wanted = hmac.new(webhook_secret().encode(), body, hashlib.sha256).hexdigest()
+    if not _SIGNATURE.fullmatch(given) or not hmac.compare_digest(given, wanted):
+        raise Unauthenticated("The signature is not of this instance's secret")
+
+
+def _repository(body: bytes) -> tuple[str, str] | None:
+    """Which repository it is about, None where it does not say."""
+    try:
+        owner, _, name = json.loads(body)["repository"]["full_name"].partition("/")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return (owner, name) if owner and name else None
+
+
+def _key(delivery: str) -> str:
+    return f"{settings().instance}:webhook:{delivery}"
+
+
+def _is_known(delivery: str) -> bool:
+    try:
+        return bool(_DELIVERY.fullmatch(delivery)) and bool(feed.client().exists(_key(delivery)))
+    except redis.RedisError:
+        return False
+
+
+def _remember(delivery: str) -> None:
+    if _DELIVERY.fullmatch(delivery):
+        with contextlib.suppress(redis.RedisError):
+            feed.client().set(_key(delivery), 1, ex=REMEMBERED_SECONDS)
