@@ -62,7 +62,8 @@ class Instance:
         """Start it and wait until it answers."""
         with (self.folder / "up.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "web.cli", "up"],
+                # It must not outlive tests that are cut off: they leave no chance to stop it.
+                ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-m", "web.cli", "up"],
                 cwd=ROOT,
                 env=self.environ,
                 stdout=log,
