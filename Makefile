@@ -3,6 +3,7 @@
 #   PYTHON=python3.13   which Python (3.11 or newer) the virtual environment is made with
 #   REQUIRE_ALL=1       a test that is left out is a failure
 #   GITEA_URL=… GITEA_TOKEN=…   the server that `make test-real` tests against (a site administrator's token)
+#   KUBECONFIG=…        the cluster that `make test-real` tests against
 #   ARGS='…'            more arguments for pytest, the benchmark, the demonstration or `aiworker up`
 
 SHELL := /bin/bash
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 
 .PHONY: help up test test-real check demo bench lock image clean
 .DEFAULT_GOAL := help
-export GITEA_URL GITEA_TOKEN
+export GITEA_URL GITEA_TOKEN KUBECONFIG
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -27,9 +28,9 @@ test: ## Check style, types and architecture, and run every test
 	@.ci/check
 	@exec $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-test-real: ## Run what every forge must do against a real server: GITEA_URL=… GITEA_TOKEN=…
+test-real: ## Run the contracts on real servers: GITEA_URL=… GITEA_TOKEN=…, KUBECONFIG=…, or both
 	@.ci/venv requirements-dev.lock
-	@test -n "$(GITEA_URL)" -a -n "$${GITEA_TOKEN}" || { echo 'give GITEA_URL=… GITEA_TOKEN=…'; exit 2; }
+	@test -n "$${GITEA_URL:+$$GITEA_TOKEN}$$KUBECONFIG" || { echo 'give GITEA_URL=… GITEA_TOKEN=…, KUBECONFIG=…, or both'; exit 2; }
 	@AIWORKER_TEST_REAL=1 exec $(BIN)/python -m pytest -p no:cacheprovider tests/real $(ARGS)
 
 check: ## Check style, types and architecture only

@@ -313,6 +313,11 @@ class KubernetesRuntime:
         except ProviderRefused:
             # 400: the container has not begun. Whoever wants logs is told how it does by read_app.
             return ""
+        except ProviderUnavailable:
+            # Simulated nodes have no logs, ever; whoever has no pod network has said so.
+            if self._chosen.health == "http":
+                raise
+            return ""
 
 
 def _wanted(thing: Object) -> str | None:

@@ -150,7 +150,7 @@ class Controllers:
         refusal = None
         for number in range(len(pods), wanted):
             pod = _pod(current, f"{name}-{os.urandom(3).hex()}", number)
-            if self._outcome(pod).kind == "quota":
+            if self._outcome(pod).kind == "quota" or self._is_full(namespace):
                 refusal = f'pods "{pod["metadata"]["name"]}" is forbidden: exceeded quota: aiworker, requested: pods=1'
                 break
             self._store.put("pods", pod)
@@ -167,6 +167,11 @@ class Controllers:
             status["conditions"] = [_condition("ReplicaFailure", "True", "FailedCreate", refusal)]
         self._store.update("replicasets", current, lambda one: one.update(status=status))
         return len(available)
+
+    def _is_full(self, namespace: str) -> bool:
+        quotas = [one["spec"]["hard"].get("pods") for one in self._store.all("resourcequotas", namespace)]
+        count = len(self._store.all("pods", namespace))
+        return any(most is not None and count >= int(most) for most in quotas)
 
     def _min_ready(self, replica_set: Object) -> float:
         owner = replica_set["metadata"]["ownerReferences"][0]["name"]
