@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
+from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import App, AppPhase, ProcessRuntime, Space, runtime
 from common.settings import settings
 from tests.providers.runtime_contract import check_of, finished, settled, until
@@ -160,15 +160,6 @@ def test_the_settings_choose_the_runtime() -> None:
 
 
 @pytest.mark.usefixtures("_settings_of")
-def test_the_kubernetes_runtime_is_refused_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIWORKER_RUNTIME", "kubernetes")
-    settings.cache_clear()
-    runtime.cache_clear()
-
-    with pytest.raises(Misconfigured, match="not built in yet"):
-        runtime()
-
-
 def test_the_supervisor_imports_none_of_the_platforms_weight() -> None:
     program = "import sys, workers.supervisor.__main__; print(*sys.modules)"
     command = [sys.executable, "-c", program]
