@@ -64,4 +64,5 @@ def check(forge: Forge, place: Place, check_id: str, commit: str, command: str, 
         env=env,
         timeout_seconds=TEST_SECONDS,
         memory_limit=place.memory_limit,
+        docker_image=place.docker_image,
     )

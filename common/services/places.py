@@ -18,10 +18,11 @@ class Place:
     default_branch: str
     cpu_limit: str | None
     memory_limit: str | None
+    docker_image: str | None
 
 
 def place_of(project: Project) -> Place:
     return Place(
         project.id, project.repository_owner, project.slug, project.namespace, project.default_branch,
-        project.cpu_limit, project.memory_limit,
+        project.cpu_limit, project.memory_limit, project.docker_image,
     )  # fmt: skip
