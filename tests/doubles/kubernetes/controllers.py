@@ -1,7 +1,8 @@
 """The cluster's controllers and its one simulated node: rollouts, pods, Jobs and the end of namespaces.
 
 Pods of Deployments do as the test scripted for the image or command that they name; without a script they are healthy.
-A Job's container is run for real, as a process. The cluster's clock runs `speed` times as fast as ours.
+A Job's container is run for real, as a process. The cluster's clock runs `speed` times as fast as ours, and slower on a
+busy machine: it never goes further than STEP_SECONDS at once, so that what is scripted happens in its order.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.doubles.kubernetes.store import Object, Store, now_text
 
 READY_AFTER = 1.0
 BACK_OFF_AFTER = 10.0
+STEP_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Controllers:
     def __init__(self, store: Store, *, speed: float) -> None:
         self._store = store
         self._speed = speed
+        self._clock = 0.0
+        self._ticked = time.monotonic()
         self._born: dict[str, float] = {}
         self._progress: dict[str, tuple[Any, float]] = {}
         self._processes: dict[str, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
@@ -55,6 +59,9 @@ class Controllers:
 
     def tick(self) -> None:
         with self._store.lock:
+            now = time.monotonic()
+            self._clock += min((now - self._ticked) * self._speed, STEP_SECONDS)
+            self._ticked = now
             for namespace in self._store.all("namespaces"):
                 self._end_namespace(namespace)
             for deployment in self._store.all("deployments"):
@@ -77,7 +84,7 @@ class Controllers:
         return self.logs.get(pod["metadata"]["uid"], self._outcome(pod).log)
 
     def _now(self) -> float:
-        return time.monotonic() * self._speed
+        return self._clock
 
     def _outcome(self, pod: Object) -> Outcome:
         text = json.dumps(pod["spec"]) + json.dumps(pod["metadata"].get("labels", {}))
@@ -107,6 +114,10 @@ class Controllers:
         if new is None:
             new = self._store.put("replicasets", _replica_set(deployment, template, name, mark))
             revisions.append(0)
+        # Only the newest set takes the Deployment's gate on; what an older one has in service stays in service.
+        new = copy.deepcopy(new)
+        new["spec"]["minReadySeconds"] = spec.get("minReadySeconds", 0)
+        new = self._store.put("replicasets", new)
         old = [one for one in sets if one["metadata"]["name"] != name]
         revision = int(new["metadata"]["annotations"].get("deployment.kubernetes.io/revision", 0))
         if revision < max(revisions) or revision == 0:
@@ -156,7 +167,7 @@ class Controllers:
             self._store.put("pods", pod)
         pods = self._pods_of(current)
         ready = [pod for pod in pods if _is_ready(pod)]
-        available = [pod for pod in ready if self._ready_for(pod) >= self._min_ready(current)]
+        available = [pod for pod in ready if self._ready_for(pod) >= current["spec"].get("minReadySeconds", 0)]
         status: Object = {
             "replicas": len(pods),
             "readyReplicas": len(ready),
@@ -172,11 +183,6 @@ class Controllers:
         quotas = [one["spec"]["hard"].get("pods") for one in self._store.all("resourcequotas", namespace)]
         count = len(self._store.all("pods", namespace))
         return any(most is not None and count >= int(most) for most in quotas)
-
-    def _min_ready(self, replica_set: Object) -> float:
-        owner = replica_set["metadata"]["ownerReferences"][0]["name"]
-        deployment = self._store.get("deployments", replica_set["metadata"]["namespace"], owner)
-        return float(deployment["spec"].get("minReadySeconds", 0)) if deployment else 0.0
 
     def _ready_for(self, pod: Object) -> float:
         return self._age(pod["metadata"]["uid"] + "-ready")
