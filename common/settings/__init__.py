@@ -17,6 +17,22 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from common.errors import Misconfigured
+from common.settings.environment import Environment
+from common.settings.kubernetes import FleetSettings, KubernetesSettings, read_kubernetes
+
+__all__ = [
+    "FleetSettings",
+    "ForgeSettings",
+    "KubernetesSettings",
+    "RuntimeSettings",
+    "SecuritySettings",
+    "Settings",
+    "StoreSettings",
+    "WebSettings",
+    "from_env",
+    "settings",
+    "socket_path",
+]
 
 
 @dataclass(frozen=True)
@@ -100,48 +116,6 @@ class ForgeSettings:
 
 
 @dataclass(frozen=True)
-class KubernetesSettings:
-    """What the kubernetes runtime makes of a version. Read only with AIWORKER_RUNTIME=kubernetes."""
-
-    kubeconfig: str | None
-    """KUBECONFIG: the file that says where the cluster is and who we are there. None: the account of our own pod."""
-    domain: str
-    """What the hosts of apps end with (AIWORKER_KUBE_DOMAIN), a wildcard DNS name of the ingress. Needed."""
-    image: str
-    """Our own image (AIWORKER_KUBE_IMAGE): checks out code, and runs what names no dockerImage. Needed."""
-    health: str
-    """AIWORKER_KUBE_HEALTH: `http`, an app is live when it answers through its ingress, or `readiness`, when the
-    cluster says its pods are ready: for a platform that can't reach the ingress. `http` by default."""
-    ingress_url: str | None
-    """Where the ingress is, if its hosts don't lead there from here (AIWORKER_KUBE_INGRESS_URL). None: they do."""
-    ingress_class: str | None
-    """AIWORKER_KUBE_INGRESS_CLASS. None: the cluster's default class."""
-    is_tls: bool
-    """AIWORKER_KUBE_TLS=1: apps answer with https and the ingress controller's own certificate. http by default."""
-    runtime_class: str | None
-    """AIWORKER_KUBE_RUNTIME_CLASS, such as `gvisor`. None: the cluster's default."""
-    run_as_user: int
-    """The user and group of every container (AIWORKER_KUBE_RUN_AS_USER), never root. 10001 by default, our image's."""
-    cpu: str
-    """A container's CPU limit where the project has none (AIWORKER_KUBE_CPU), `1` by default."""
-    memory: str
-    """A container's memory limit where the project has none (AIWORKER_KUBE_MEMORY), 512Mi by default."""
-    code_size: str
-    """Room for the checkout and what the program writes beside it (AIWORKER_KUBE_CODE_SIZE), 2Gi by default."""
-    tmp_size: str
-    """Room for /tmp (AIWORKER_KUBE_TMP_SIZE), 512Mi by default."""
-    quota_cpu: str
-    """All CPU limits of a project together (AIWORKER_KUBE_QUOTA_CPU), 16 by default."""
-    quota_memory: str
-    """All memory limits of a project together (AIWORKER_KUBE_QUOTA_MEMORY), 32Gi by default."""
-    quota_pods: int
-    """Pods of a project (AIWORKER_KUBE_QUOTA_PODS), 50 by default."""
-    egress: tuple[str, ...]
-    """Private networks (CIDR, comma-separated) that pods may reach, such as the forge's (AIWORKER_KUBE_EGRESS). By
-    default none: names, the public internet and namespaces labelled app.kubernetes.io/part-of=aiworker only."""
-
-
-@dataclass(frozen=True)
 class RuntimeSettings:
     """Where previews, staging and production run."""
 
@@ -170,59 +144,19 @@ class Settings:
     """LOG_LEVEL or AIWORKER_LOG_LEVEL, INFO by default."""
 
 
-class _Environment:
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-
-    def text(self, *names: str, default: str | None = None) -> str | None:
-        for name in names:
-            value = self._environ.get(name, "").strip()
-            if value:
-                return value
-            file = self._environ.get(f"{name}_FILE", "").strip()
-            if file:
-                try:
-                    return Path(file).read_text(encoding="utf-8").strip()
-                except OSError as error:
-                    raise Misconfigured(f"{name}_FILE={file} can't be read: {error.strerror}") from error
-        return default
-
-    def string(self, *names: str, default: str) -> str:
-        return self.text(*names) or default
-
-    def number(self, *names: str, default: int, least: int = 0, most: int = 2**31) -> int:
-        value = self.text(*names)
-        if value is None:
-            return default
-        if not value.isdigit() or not least <= int(value) <= most:
-            raise Misconfigured(f"{names[0]}={value} is not a whole number from {least} to {most}")
-        return int(value)
-
-    def flag(self, name: str) -> bool:
-        value = (self.text(name) or "0").lower()
-        if value not in {"0", "1", "true", "false", "yes", "no"}:
-            raise Misconfigured(f"{name}={value} is not 0 or 1")
-        return value in {"1", "true", "yes"}
-
-    def choice(self, name: str, *, default: str, of: tuple[str, ...]) -> str:
-        value = self.string(name, default=default)
-        if value not in of:
-            raise Misconfigured(f"{name}={value} is not one of {', '.join(of)}")
-        return value
-
-
 def from_env(environ: Mapping[str, str] | None = None) -> Settings:
     """Read every setting from the environment. Raises Misconfigured; makes the secret key's file if there is none."""
-    env = _Environment(os.environ if environ is None else environ)
+    env = Environment(os.environ if environ is None else environ)
     store = _store(env)
     web = _web(env)
+    instance = env.string("AIWORKER_INSTANCE", default="aiw")
     return Settings(
         web=web,
         store=store,
         security=_security(env, store.data_dir),
         forge=_forge(env, store.data_dir, web.public_url),
-        runtime=_runtime(env, store.data_dir),
-        instance=env.string("AIWORKER_INSTANCE", default="aiw"),
+        runtime=_runtime(env, store.data_dir, instance=instance, internal_url=web.internal_url),
+        instance=instance,
         log_level=env.string("AIWORKER_LOG_LEVEL", "LOG_LEVEL", default="INFO").upper(),
     )
 
@@ -233,7 +167,7 @@ def settings() -> Settings:
     return from_env()
 
 
-def _web(env: _Environment) -> WebSettings:
+def _web(env: Environment) -> WebSettings:
     port = env.number("AIWORKER_PORT", "PORT", default=3000, least=1, most=65535)
     public_url = env.string("AIWORKER_PUBLIC_URL", default=f"http://localhost:{port}").rstrip("/")
     if urlsplit(public_url).scheme not in {"http", "https"} or not urlsplit(public_url).netloc:
@@ -250,7 +184,7 @@ def _web(env: _Environment) -> WebSettings:
     )
 
 
-def _store(env: _Environment) -> StoreSettings:
+def _store(env: Environment) -> StoreSettings:
     data_dir = Path(env.string("AIWORKER_DATA_DIR", default=".aiworker")).expanduser().absolute()
     database_url = env.string("AIWORKER_DATABASE_URL", "DATABASE_URL", default=f"sqlite:///{data_dir / 'aiworker.db'}")
     for plain in ("mysql://", "mariadb://", "mariadb+pymysql://"):
@@ -284,7 +218,7 @@ def socket_path(data_dir: Path, name: str) -> Path:
     return Path(f"/tmp/aiworker-{os.getuid()}-{digest}") / f"{name}.sock"  # noqa: S108 (made 0700, owner checked)
 
 
-def _security(env: _Environment, data_dir: Path) -> SecuritySettings:
+def _security(env: Environment, data_dir: Path) -> SecuritySettings:
     key = env.text("AIWORKER_SECRET_KEY", "SECRET_KEY")
     if key is not None and len(key) < 32:
         raise Misconfigured("AIWORKER_SECRET_KEY is shorter than 32 characters; make one with: openssl rand -hex 32")
@@ -319,7 +253,7 @@ def _kept_secret(data_dir: Path) -> bytes:
         ) from error
 
 
-def _forge(env: _Environment, data_dir: Path, public_url: str) -> ForgeSettings:
+def _forge(env: Environment, data_dir: Path, public_url: str) -> ForgeSettings:
     kind = env.choice("AIWORKER_FORGE", default="local", of=("local", "gitea"))
     gitea_url = env.text("AIWORKER_GITEA_URL", "GITEA_URL")
     gitea_token = env.text("AIWORKER_GITEA_TOKEN", "GITEA_TOKEN")
@@ -327,12 +261,11 @@ def _forge(env: _Environment, data_dir: Path, public_url: str) -> ForgeSettings:
         raise Misconfigured("AIWORKER_FORGE=gitea needs GITEA_URL and GITEA_TOKEN")
     if gitea_url and (urlsplit(gitea_url).scheme not in {"http", "https"} or "@" in gitea_url):
         raise Misconfigured("GITEA_URL is not an http or https address without a name and a password")
-    allow = env.string("AIWORKER_IMPORT_ALLOW", default="")
     return ForgeSettings(
         kind=kind,
         owner=env.string("AIWORKER_FORGE_OWNER", default="aiworker"),
         repositories_dir=data_dir / "repositories",
-        import_allow=tuple(host.strip().lower() for host in allow.split(",") if host.strip()),
+        import_allow=tuple(host.lower() for host in env.names("AIWORKER_IMPORT_ALLOW")),
         gitea_url=gitea_url.rstrip("/") if gitea_url else None,
         gitea_token=gitea_token,
         webhook_url=env.string("AIWORKER_WEBHOOK_URL", default=f"{public_url}/api/webhooks/gitea"),
@@ -340,39 +273,12 @@ def _forge(env: _Environment, data_dir: Path, public_url: str) -> ForgeSettings:
     )
 
 
-def _runtime(env: _Environment, data_dir: Path) -> RuntimeSettings:
+def _runtime(env: Environment, data_dir: Path, *, instance: str, internal_url: str) -> RuntimeSettings:
     kind = env.choice("AIWORKER_RUNTIME", default="local", of=("local", "kubernetes"))
     return RuntimeSettings(
         kind=kind,
         supervisor_dir=data_dir / "runtime",
         public_host=env.string("AIWORKER_RUNTIME_HOST", default="localhost"),
         bind_host=env.string("AIWORKER_RUNTIME_BIND", default="127.0.0.1"),
-        kubernetes=_kubernetes(env) if kind == "kubernetes" else None,
-    )
-
-
-def _kubernetes(env: _Environment) -> KubernetesSettings:
-    domain, image = env.text("AIWORKER_KUBE_DOMAIN"), env.text("AIWORKER_KUBE_IMAGE")
-    if not domain or not image:
-        raise Misconfigured("AIWORKER_RUNTIME=kubernetes needs AIWORKER_KUBE_DOMAIN and AIWORKER_KUBE_IMAGE")
-    egress = env.string("AIWORKER_KUBE_EGRESS", default="")
-    ingress_url = env.text("AIWORKER_KUBE_INGRESS_URL")
-    return KubernetesSettings(
-        kubeconfig=env.text("AIWORKER_KUBECONFIG", "KUBECONFIG"),
-        domain=domain.strip(".").lower(),
-        image=image,
-        health=env.choice("AIWORKER_KUBE_HEALTH", default="http", of=("http", "readiness")),
-        ingress_url=ingress_url.rstrip("/") if ingress_url else None,
-        ingress_class=env.text("AIWORKER_KUBE_INGRESS_CLASS"),
-        is_tls=env.flag("AIWORKER_KUBE_TLS"),
-        runtime_class=env.text("AIWORKER_KUBE_RUNTIME_CLASS"),
-        run_as_user=env.number("AIWORKER_KUBE_RUN_AS_USER", default=10001, least=1),
-        cpu=env.string("AIWORKER_KUBE_CPU", default="1"),
-        memory=env.string("AIWORKER_KUBE_MEMORY", default="512Mi"),
-        code_size=env.string("AIWORKER_KUBE_CODE_SIZE", default="2Gi"),
-        tmp_size=env.string("AIWORKER_KUBE_TMP_SIZE", default="512Mi"),
-        quota_cpu=env.string("AIWORKER_KUBE_QUOTA_CPU", default="16"),
-        quota_memory=env.string("AIWORKER_KUBE_QUOTA_MEMORY", default="32Gi"),
-        quota_pods=env.number("AIWORKER_KUBE_QUOTA_PODS", default=50, least=1),
-        egress=tuple(cidr.strip() for cidr in egress.split(",") if cidr.strip()),
+        kubernetes=read_kubernetes(env, instance=instance, internal_url=internal_url) if kind == "kubernetes" else None,
     )

@@ -1,0 +1,55 @@
+"""How a setting is read from the environment: trimmed, from a file if `X_FILE` names one, and refused by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from common.errors import Misconfigured
+
+
+class Environment:
+    """Values by name, `X_FILE` twins included. Every wrong one raises Misconfigured with the name."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, *names: str, default: str | None = None) -> str | None:
+        for name in names:
+            value = self._environ.get(name, "").strip()
+            if value:
+                return value
+            file = self._environ.get(f"{name}_FILE", "").strip()
+            if file:
+                try:
+                    return Path(file).read_text(encoding="utf-8").strip()
+                except OSError as error:
+                    raise Misconfigured(f"{name}_FILE={file} can't be read: {error.strerror}") from error
+        return default
+
+    def string(self, *names: str, default: str) -> str:
+        return self.text(*names) or default
+
+    def number(self, *names: str, default: int, least: int = 0, most: int = 2**31) -> int:
+        value = self.text(*names)
+        if value is None:
+            return default
+        if not value.isdigit() or not least <= int(value) <= most:
+            raise Misconfigured(f"{names[0]}={value} is not a whole number from {least} to {most}")
+        return int(value)
+
+    def flag(self, name: str) -> bool:
+        value = (self.text(name) or "0").lower()
+        if value not in {"0", "1", "true", "false", "yes", "no"}:
+            raise Misconfigured(f"{name}={value} is not 0 or 1")
+        return value in {"1", "true", "yes"}
+
+    def choice(self, name: str, *, default: str, of: tuple[str, ...]) -> str:
+        value = self.string(name, default=default)
+        if value not in of:
+            raise Misconfigured(f"{name}={value} is not one of {', '.join(of)}")
+        return value
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """What stands between commas; nothing is there by default."""
+        return tuple(part.strip() for part in (self.text(name) or "").split(",") if part.strip())

@@ -1,0 +1,142 @@
+"""The settings of the cluster: how versions run there, and the agents' pods. Read with AIWORKER_RUNTIME=kubernetes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from common.errors import Misconfigured
+from common.settings.environment import Environment
+
+
+@dataclass(frozen=True)
+class KubernetesSettings:
+    """What the kubernetes runtime makes of a version. Read only with AIWORKER_RUNTIME=kubernetes."""
+
+    kubeconfig: str | None
+    """KUBECONFIG: the file that says where the cluster is and who we are there. None: the account of our own pod."""
+    domain: str
+    """What the hosts of apps end with (AIWORKER_KUBE_DOMAIN), a wildcard DNS name of the ingress. Needed."""
+    image: str
+    """Our own image (AIWORKER_KUBE_IMAGE): checks out code, and runs what names no dockerImage. Needed."""
+    health: str
+    """AIWORKER_KUBE_HEALTH: `http`, an app is live when it answers through its ingress, or `readiness`, when the
+    cluster says its pods are ready: for a platform that can't reach the ingress. `http` by default."""
+    ingress_url: str | None
+    """Where the ingress is, if its hosts don't lead there from here (AIWORKER_KUBE_INGRESS_URL). None: they do."""
+    ingress_class: str | None
+    """AIWORKER_KUBE_INGRESS_CLASS. None: the cluster's default class."""
+    is_tls: bool
+    """AIWORKER_KUBE_TLS=1: apps answer with https and the ingress controller's own certificate. http by default."""
+    runtime_class: str | None
+    """AIWORKER_KUBE_RUNTIME_CLASS, such as `gvisor`. None: the cluster's default."""
+    run_as_user: int
+    """The user and group of every container (AIWORKER_KUBE_RUN_AS_USER), never root. 10001 by default, our image's."""
+    cpu: str
+    """A container's CPU limit where the project has none (AIWORKER_KUBE_CPU), `1` by default."""
+    memory: str
+    """A container's memory limit where the project has none (AIWORKER_KUBE_MEMORY), 512Mi by default."""
+    code_size: str
+    """Room for the checkout and what the program writes beside it (AIWORKER_KUBE_CODE_SIZE), 2Gi by default."""
+    tmp_size: str
+    """Room for /tmp (AIWORKER_KUBE_TMP_SIZE), 512Mi by default."""
+    quota_cpu: str
+    """All CPU limits of a project together (AIWORKER_KUBE_QUOTA_CPU), 16 by default."""
+    quota_memory: str
+    """All memory limits of a project together (AIWORKER_KUBE_QUOTA_MEMORY), 32Gi by default."""
+    quota_pods: int
+    """Pods of a project (AIWORKER_KUBE_QUOTA_PODS), 50 by default."""
+    egress: tuple[str, ...]
+    """Private networks (CIDR, comma-separated) that pods may reach, such as the forge's (AIWORKER_KUBE_EGRESS). By
+    default none: names, the public internet and namespaces labelled app.kubernetes.io/part-of=aiworker only."""
+    fleet: FleetSettings | None = None
+    """None: no agents in pods (AIWORKER_AGENTS_MAX=0, the default); those that register themselves work on."""
+
+
+@dataclass(frozen=True)
+class FleetSettings:
+    """Agents as pods: one pod for one run, and some that wait for work."""
+
+    least: int
+    """How many agents wait for work at least, so that a run need not wait for a pod (AIWORKER_AGENTS_MIN), 0."""
+    most: int
+    """How many pods of agents there are at most (AIWORKER_AGENTS_MAX)."""
+    url: str
+    """Where their pods reach the API: AIWORKER_INTERNAL_URL, which must not be this machine's own address."""
+    namespace: str
+    """AIWORKER_AGENTS_NAMESPACE, `<instance>-agents` by default. It is made, and must be nobody else's."""
+    image: str
+    """What they run (AIWORKER_AGENTS_IMAGE): AiWorker's own image, or one built on it that holds a coding CLI."""
+    driver: str
+    """AIWORKER_AGENTS_DRIVER, `scripted` by default."""
+    capabilities: tuple[str, ...]
+    """What tasks may require of them (AIWORKER_AGENTS_CAPABILITIES, comma-separated). Default: nothing."""
+    cpu: str
+    """AIWORKER_AGENTS_CPU, 2 by default."""
+    memory: str
+    """AIWORKER_AGENTS_MEMORY, 2Gi by default."""
+    disk: str
+    """Room for the clone and what is built in it (AIWORKER_AGENTS_DISK), 8Gi by default."""
+    start_seconds: int
+    """How long a pod may take until its agent is heard of (AIWORKER_AGENTS_START_SECONDS), 300 by default."""
+    lifetime_seconds: int
+    """The cluster ends a pod after this long, whatever it does (AIWORKER_AGENTS_LIFETIME_SECONDS), 12 h by default;
+    one that waits for work is replaced after half of it."""
+    egress: tuple[str, ...]
+    """Networks (CIDR, comma-separated) that they may reach beside AiWorker's and the forge's own namespaces, such as
+    the model proxy's (AIWORKER_AGENTS_EGRESS). Default: none, also not the internet."""
+
+
+def read_kubernetes(env: Environment, *, instance: str, internal_url: str) -> KubernetesSettings:
+    domain, image = env.text("AIWORKER_KUBE_DOMAIN"), env.text("AIWORKER_KUBE_IMAGE")
+    if not domain or not image:
+        raise Misconfigured("AIWORKER_RUNTIME=kubernetes needs AIWORKER_KUBE_DOMAIN and AIWORKER_KUBE_IMAGE")
+    ingress_url = env.text("AIWORKER_KUBE_INGRESS_URL")
+    return KubernetesSettings(
+        kubeconfig=env.text("AIWORKER_KUBECONFIG", "KUBECONFIG"),
+        domain=domain.strip(".").lower(),
+        image=image,
+        health=env.choice("AIWORKER_KUBE_HEALTH", default="http", of=("http", "readiness")),
+        ingress_url=ingress_url.rstrip("/") if ingress_url else None,
+        ingress_class=env.text("AIWORKER_KUBE_INGRESS_CLASS"),
+        is_tls=env.flag("AIWORKER_KUBE_TLS"),
+        runtime_class=env.text("AIWORKER_KUBE_RUNTIME_CLASS"),
+        run_as_user=env.number("AIWORKER_KUBE_RUN_AS_USER", default=10001, least=1),
+        cpu=env.string("AIWORKER_KUBE_CPU", default="1"),
+        memory=env.string("AIWORKER_KUBE_MEMORY", default="512Mi"),
+        code_size=env.string("AIWORKER_KUBE_CODE_SIZE", default="2Gi"),
+        tmp_size=env.string("AIWORKER_KUBE_TMP_SIZE", default="512Mi"),
+        quota_cpu=env.string("AIWORKER_KUBE_QUOTA_CPU", default="16"),
+        quota_memory=env.string("AIWORKER_KUBE_QUOTA_MEMORY", default="32Gi"),
+        quota_pods=env.number("AIWORKER_KUBE_QUOTA_PODS", default=50, least=1),
+        egress=env.names("AIWORKER_KUBE_EGRESS"),
+        fleet=_fleet(env, image=image, instance=instance, internal_url=internal_url),
+    )
+
+
+def _fleet(env: Environment, *, image: str, instance: str, internal_url: str) -> FleetSettings | None:
+    most = env.number("AIWORKER_AGENTS_MAX", default=0, most=1000)
+    least = env.number("AIWORKER_AGENTS_MIN", default=0, most=1000)
+    if least > most:
+        raise Misconfigured(f"AIWORKER_AGENTS_MIN={least} is more than AIWORKER_AGENTS_MAX={most}")
+    if most == 0:
+        return None
+    if urlsplit(internal_url).hostname in {"localhost", "127.0.0.1", "::1"}:
+        raise Misconfigured(
+            f"AIWORKER_AGENTS_MAX={most} needs AIWORKER_INTERNAL_URL: where pods reach this API, not {internal_url}"
+        )
+    return FleetSettings(
+        least=least,
+        most=most,
+        url=internal_url,
+        namespace=env.string("AIWORKER_AGENTS_NAMESPACE", default=f"{instance}-agents"),
+        image=env.string("AIWORKER_AGENTS_IMAGE", default=image),
+        driver=env.string("AIWORKER_AGENTS_DRIVER", default="scripted"),
+        capabilities=env.names("AIWORKER_AGENTS_CAPABILITIES"),
+        cpu=env.string("AIWORKER_AGENTS_CPU", default="2"),
+        memory=env.string("AIWORKER_AGENTS_MEMORY", default="2Gi"),
+        disk=env.string("AIWORKER_AGENTS_DISK", default="8Gi"),
+        start_seconds=env.number("AIWORKER_AGENTS_START_SECONDS", default=300, least=10),
+        lifetime_seconds=env.number("AIWORKER_AGENTS_LIFETIME_SECONDS", default=12 * 3600, least=600),
+        egress=env.names("AIWORKER_AGENTS_EGRESS"),
+    )
