@@ -19,9 +19,10 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.doubles.kubernetes.apply import ApplyConflict, apply
-from tests.doubles.kubernetes.controllers import Controllers, Outcome
+from tests.doubles.kubernetes.controllers import Controllers
 from tests.doubles.kubernetes.faults import APPLIED_FIRST, Faults
 from tests.doubles.kubernetes.schemas import why_invalid
+from tests.doubles.kubernetes.statuses import Outcome
 from tests.doubles.kubernetes.store import Object, Store, matches, now_text
 
 __all__ = ["ClusterDouble", "Outcome"]

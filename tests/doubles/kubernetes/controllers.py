@@ -15,32 +15,12 @@ import signal
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
 from typing import IO, Any
 
-from tests.doubles.kubernetes.store import Object, Store, now_text
+from tests.doubles.kubernetes.statuses import HEALTHY, Outcome, condition, job_pod_status, pod_status
+from tests.doubles.kubernetes.store import Object, Store
 
-READY_AFTER = 1.0
-BACK_OFF_AFTER = 10.0
 STEP_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How pods do that name the needle anywhere in their manifest.
-
-    kind: healthy, never_ready, image_pull, invalid_image, config, crash, oom, checkout, quota, no_room, evicted.
-    after_seconds: of the cluster's clock, before a crash.
-    """
-
-    kind: str
-    after_seconds: float = 0
-    exit_code: int = 1
-    message: str = ""
-    log: str = ""
-
-
-HEALTHY = Outcome("healthy")
 
 
 class Controllers:
@@ -175,7 +155,7 @@ class Controllers:
             "observedGeneration": current["metadata"]["generation"],
         }
         if refusal:
-            status["conditions"] = [_condition("ReplicaFailure", "True", "FailedCreate", refusal)]
+            status["conditions"] = [condition("ReplicaFailure", "True", "FailedCreate", refusal)]
         self._store.update("replicasets", current, lambda one: one.update(status=status))
         return len(available)
 
@@ -211,11 +191,11 @@ class Controllers:
             self._progress[uid] = (seen, self._now())
         is_late = self._now() - self._progress[uid][1] > deployment["spec"].get("progressDeadlineSeconds", 600)
         if is_complete:
-            progress = _condition("Progressing", "True", "NewReplicaSetAvailable", "")
+            progress = condition("Progressing", "True", "NewReplicaSetAvailable", "")
         elif is_late:
-            progress = _condition("Progressing", "False", "ProgressDeadlineExceeded", "timed out progressing")
+            progress = condition("Progressing", "False", "ProgressDeadlineExceeded", "timed out progressing")
         else:
-            progress = _condition("Progressing", "True", "ReplicaSetUpdated", "")
+            progress = condition("Progressing", "True", "ReplicaSetUpdated", "")
         former = {one["type"]: one for one in deployment.get("status", {}).get("conditions", [])}.get("Progressing", {})
         if {**former, "lastUpdateTime": ""} == {**progress, "lastUpdateTime": ""}:
             progress = former
@@ -232,7 +212,7 @@ class Controllers:
             return
         outcome = self._outcome(pod)
         age = self._age(pod["metadata"]["uid"])
-        status = pod_status(pod, outcome, age)
+        status = pod_status(pod, outcome, age, is_once=pod["spec"].get("restartPolicy") == "Never")
         was_ready = _is_ready(pod)
         is_ready = status["conditions"][0]["status"] == "True"
         if is_ready and was_ready:
@@ -252,18 +232,18 @@ class Controllers:
         pod = pods[0]
         outcome = self._outcome(pod)
         if outcome.kind in {"evicted", "checkout", "oom", "deadline", "image_pull"}:
-            status = pod_status(pod, outcome, self._age(pod["metadata"]["uid"]), is_job=True)
+            status = pod_status(pod, outcome, self._age(pod["metadata"]["uid"]), is_once=True)
             code = None if status["phase"] == "Pending" else 1
         else:
             code = self._run(pod)
-            status = _job_pod_status(pod, code)
+            status = job_pod_status(pod, code)
         self._store.update("pods", pod, lambda one: one.update(status=status))
         if code is None:
             done = []
         elif code == 0:
-            done = [_condition("SuccessCriteriaMet", "True", "", ""), _condition("Complete", "True", "", "")]
+            done = [condition("SuccessCriteriaMet", "True", "", ""), condition("Complete", "True", "", "")]
         else:
-            done = [_condition("Failed", "True", "BackoffLimitExceeded", "Job has reached the specified backoff limit")]
+            done = [condition("Failed", "True", "BackoffLimitExceeded", "Job has reached the specified backoff limit")]
         finished = {"active": int(code is None), "conditions": done}
         self._store.update("jobs", job, lambda one: one.update(status=finished))
 
@@ -294,78 +274,10 @@ class Controllers:
         output.close()
 
 
-def pod_status(pod: Object, outcome: Outcome, age: float, *, is_job: bool = False) -> Object:
-    """What the node says of a pod of this age that does as scripted."""
-    image = pod["spec"]["containers"][0]["image"]
-    name = pod["spec"]["containers"][0]["name"]
-    digest = hashlib.sha256(image.encode()).hexdigest()
-    main: Object = {"name": name, "image": image, "imageID": "", "ready": False, "restartCount": 0}
-    checkout: Object = {"name": "checkout", "image": "own", "imageID": "", "ready": True, "restartCount": 0}
-    checkout["state"] = {"terminated": {"exitCode": 0, "reason": "Completed"}}
-    main["state"] = {"waiting": {"reason": "PodInitializing"}}
-    phase, about, scheduled = "Pending", {}, _condition("PodScheduled", "True", "", "")
-    crash = outcome.kind in {"crash", "oom"} and age >= READY_AFTER + outcome.after_seconds
-    ended = {"exitCode": outcome.exit_code, "reason": "Error", "message": outcome.message}
-    if outcome.kind == "oom":
-        ended = {"exitCode": 137, "reason": "OOMKilled"}
-    if outcome.kind == "no_room":
-        message = outcome.message or "0/3 nodes are available: 3 Insufficient memory."
-        scheduled = _condition("PodScheduled", "False", "Unschedulable", message)
-        checkout["state"] = main["state"]
-    elif outcome.kind == "evicted":
-        phase, about = "Failed", {"reason": "Evicted", "message": outcome.message or "The node was low on memory."}
-    elif outcome.kind == "checkout" and age >= READY_AFTER:
-        phase = "Failed" if is_job else "Pending"
-        checkout |= {"state": {"terminated": ended}, "ready": False}
-    elif outcome.kind == "image_pull":
-        reason = "ImagePullBackOff" if age >= BACK_OFF_AFTER else "ErrImagePull"
-        main["state"] = {
-            "waiting": {"reason": reason, "message": outcome.message or f'Back-off pulling image "{image}"'}
-        }
-    elif outcome.kind == "invalid_image":
-        main["state"] = {"waiting": {"reason": "InvalidImageName", "message": outcome.message}}
-    elif outcome.kind == "config":
-        main["state"] = {"waiting": {"reason": "CreateContainerConfigError", "message": outcome.message}}
-    elif crash and is_job:
-        phase, main["state"] = "Failed", {"terminated": ended}
-    elif crash:
-        phase = "Running"
-        restarts = 1 + int((age - READY_AFTER - outcome.after_seconds) / 30)
-        main |= {"lastState": {"terminated": ended}, "restartCount": restarts}
-        main["state"] = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off restarting failed container"}}
-    elif age >= READY_AFTER:
-        phase = "Running"
-        main |= {"state": {"running": {"startedAt": now_text()}}, "ready": outcome.kind != "never_ready"}
-        main["imageID"] = f"{image.partition('@')[0].rpartition(':')[0] or image}@sha256:{digest}"
-    ready = _condition("Ready", "True" if main["ready"] else "False", "", "")
-    return {
-        "phase": phase,
-        **about,
-        "conditions": [ready, scheduled],
-        "initContainerStatuses": [checkout],
-        "containerStatuses": [main],
-    }
-
-
-def _job_pod_status(pod: Object, code: int | None) -> Object:
-    container = pod["spec"]["containers"][0]
-    state: Object = {"running": {"startedAt": now_text()}}
-    if code is not None:
-        state = {"terminated": {"exitCode": code, "reason": "Completed" if code == 0 else "Error"}}
-    phase = {None: "Running", 0: "Succeeded"}.get(code, "Failed")
-    about = {"name": container["name"], "image": container["image"], "restartCount": 0, "ready": code is None}
-    return {"phase": phase, "conditions": [], "containerStatuses": [about | {"imageID": "", "state": state}]}
-
-
 def _is_ready(pod: Object) -> bool:
     return any(
         one["type"] == "Ready" and one["status"] == "True" for one in pod.get("status", {}).get("conditions", [])
     )
-
-
-def _condition(kind: str, status: str, reason: str, message: str) -> Object:
-    times = {"lastTransitionTime": now_text(), "lastUpdateTime": now_text()}
-    return {"type": kind, "status": status, "reason": reason, "message": message, **times}
 
 
 def _owner(thing: Object, kind: str) -> Object:
