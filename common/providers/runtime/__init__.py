@@ -7,12 +7,16 @@ import importlib
 
 from common.providers.runtime.processes import ProcessRuntime
 from common.providers.runtime.protocol import (
+    AgentPod,
     App,
     AppPhase,
     AppState,
     Check,
     CheckPhase,
     CheckState,
+    Fleet,
+    PodPhase,
+    PodState,
     Runtime,
     Space,
     Version,
@@ -20,16 +24,21 @@ from common.providers.runtime.protocol import (
 from common.settings import settings, socket_path
 
 __all__ = [
+    "AgentPod",
     "App",
     "AppPhase",
     "AppState",
     "Check",
     "CheckPhase",
     "CheckState",
+    "Fleet",
+    "PodPhase",
+    "PodState",
     "ProcessRuntime",
     "Runtime",
     "Space",
     "Version",
+    "fleet",
     "runtime",
 ]
 
@@ -44,3 +53,14 @@ def runtime() -> Runtime:
         made: Runtime = cluster.KubernetesRuntime(chosen.runtime.kubernetes, instance=chosen.instance)
         return made
     return ProcessRuntime(socket_path(chosen.store.data_dir, "supervisor"))
+
+
+@functools.cache
+def fleet() -> Fleet | None:
+    """Where agents run as pods; None where none do (AIWORKER_AGENTS_MAX=0). `fleet.cache_clear()` chooses anew."""
+    chosen = settings()
+    if chosen.runtime.kubernetes is None or chosen.runtime.kubernetes.fleet is None:
+        return None
+    pods = importlib.import_module("common.providers.runtime.pods")
+    made: Fleet = pods.KubernetesFleet(chosen.runtime.kubernetes, instance=chosen.instance)
+    return made

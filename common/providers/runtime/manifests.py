@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from common.errors import ProviderRefused
-from common.providers.runtime import places
+from common.providers.runtime import hardening, places
 from common.providers.runtime.protocol import App, Check, Space, Version
 from common.settings import KubernetesSettings
 
@@ -34,10 +34,9 @@ class Manifests:
         self._hosts = places.Hosts(chosen.domain, chosen.is_tls)
 
     def namespace(self, space: Space) -> Manifest:
-        levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
         about = {
             "name": places.name("namespace", space.namespace),
-            "labels": places.labels(self._instance, space) | levels,
+            "labels": places.labels(self._instance, space) | hardening.RESTRICTED,
         }
         return {"apiVersion": "v1", "kind": "Namespace", "metadata": about}
 
@@ -70,17 +69,16 @@ class Manifests:
 
         What comes in is let in per app, on its port alone.
         """
-        names = {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]}
         public = [
             {"ipBlock": {"cidr": "0.0.0.0/0", "except": PRIVATE_NETWORKS}},
             {"ipBlock": {"cidr": "::/0", "except": PRIVATE_NETWORKS_6}},
-            {"namespaceSelector": {"matchLabels": {"app.kubernetes.io/part-of": "aiworker"}}},
+            hardening.TO_AIWORKER,
         ]
         chosen = [{"ipBlock": {"cidr": cidr}} for cidr in self._chosen.egress]
         return {
             "podSelector": {},
             "policyTypes": ["Ingress", "Egress"],
-            "egress": [names, {"to": public + chosen}],
+            "egress": [hardening.NAMES, {"to": public + chosen}],
         }
 
     def app(self, app: App, version: Version, image: str) -> list[Manifest]:
@@ -199,18 +197,9 @@ class Manifests:
         return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": about}
 
     def _pod(self, container: Manifest, checkout: Manifest, source_secret: str) -> Manifest:
-        user = self._chosen.run_as_user
         chosen: Manifest = {"runtimeClassName": self._chosen.runtime_class} if self._chosen.runtime_class else {}
         return chosen | {
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": user,
-                "runAsGroup": user,
-                "fsGroup": user,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            **hardening.pod(self._chosen.run_as_user),
             "initContainers": [checkout],
             "containers": [container],
             "volumes": [
@@ -230,8 +219,8 @@ class Manifests:
             "image": self._chosen.image,
             "command": command,
             "env": [{"name": "HOME", "value": "/tmp"}],  # noqa: S108 (a volume of the pod's own)
-            "resources": _resources("500m", "256Mi", self._chosen.code_size),
-            "securityContext": _hardened(),
+            "resources": hardening.resources("500m", "256Mi", self._chosen.code_size),
+            "securityContext": hardening.container(),
             "terminationMessagePolicy": "FallbackToLogsOnError",
             "volumeMounts": [*_MOUNTS, {"name": "source", "mountPath": "/source", "readOnly": True}],
         }
@@ -250,8 +239,8 @@ class Manifests:
             "workingDir": "/workspace/code",
             "env": [{"name": "HOME", "value": "/tmp"}],  # noqa: S108 (a volume of the pod's own)
             "envFrom": [{"secretRef": {"name": env_secret}}],
-            "resources": _resources(cpu, memory, self._chosen.code_size),
-            "securityContext": _hardened(),
+            "resources": hardening.resources(cpu, memory, self._chosen.code_size),
+            "securityContext": hardening.container(),
             "volumeMounts": _MOUNTS,
         }
 
@@ -283,25 +272,3 @@ class Manifests:
 
 
 _MOUNTS: list[Manifest] = [{"name": "workspace", "mountPath": "/workspace"}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
-
-
-def _hardened() -> Manifest:
-    return {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "runAsNonRoot": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-
-
-def _resources(cpu: str, memory: str, storage: str) -> Manifest:
-    """Requests are small: most previews idle, and a limit is what protects their neighbours."""
-    asked = {"cpu": "10m", "memory": memory if _is_small(memory) else "64Mi"}
-    return {"limits": {"cpu": cpu, "memory": memory, "ephemeral-storage": storage}, "requests": asked}
-
-
-def _is_small(memory: str) -> bool:
-    """Whether a limit may be below 64Mi, which no request may exceed. Anything without a unit of mebibytes counts."""
-    return not memory.endswith(("Gi", "Ti", "Pi", "Ei", "G", "T", "P", "E")) and not (
-        memory.endswith(("Mi", "M")) and float(memory.rstrip("Mi")) >= 68
-    )

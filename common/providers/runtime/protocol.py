@@ -169,3 +169,45 @@ class Runtime(Protocol):
 
     def delete_check(self, space: Space, check_id: str) -> None:
         """It does not run any more, and its checkout is gone."""
+
+
+@dataclass(frozen=True)
+class AgentPod:
+    """An agent to be run by the cluster. name: the agent's id, which is its pod's name too. token: the agent's own."""
+
+    name: str
+    token: str = field(repr=False)
+
+
+class PodPhase(StrEnum):
+    STARTING = "starting"
+    """Waits for a node, for its image, for its program to begin."""
+    RUNNING = "running"
+    ENDED = "ended"
+    """Its program ended by itself, and well."""
+    FAILED = "failed"
+    """It will not run (any more): `reason` says why, in words."""
+
+
+@dataclass(frozen=True)
+class PodState:
+    """reason: a sentence when FAILED; while STARTING what it waits for, where the cluster says; else None."""
+
+    phase: PodPhase
+    reason: str | None = None
+
+
+class Fleet(Protocol):
+    """Where agents run as pods. Verbs as those of Runtime: each may be repeated, none waits for a program."""
+
+    def ensure_agent(self, pod: AgentPod) -> PodState:
+        """The pod is there, or was: one that has ended is not made anew."""
+
+    def read_agent(self, name: str) -> PodState | None:
+        """How it is doing; None if there is no such pod (any more)."""
+
+    def delete_agent(self, name: str) -> None:
+        """The pod is told to end and removed, and so is its token."""
+
+    def list_agents(self) -> list[str]:
+        """The names of all pods of ours that are not being removed: how orphans are found."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from common.providers.runtime.protocol import AppPhase, CheckPhase
+from common.providers.runtime.protocol import AppPhase, CheckPhase, PodPhase, PodState
 
 NOTHING_TO_RUN_EXIT = 20
 """How workers.launch ends when the repository holds nothing to run."""
@@ -126,6 +126,33 @@ def judge_check(job: dict[str, Any], pods: Sequence[dict[str, Any]], *, timeout_
         said = failed.get("message") or failed.get("reason") or "the cluster gave no reason"
         return CheckJudgement(CheckPhase.BROKEN, None, f"it could not be run: {_pod_reason(pods) or said}")
     return CheckJudgement(CheckPhase.RUNNING)
+
+
+def judge_agent(pod: dict[str, Any]) -> PodState:
+    """How an agent's pod does."""
+    status = pod.get("status", {})
+    phase, ended = status.get("phase"), _ended([pod])
+    if phase == "Succeeded":
+        return PodState(PodPhase.ENDED)
+    if _is_late([pod]):
+        seconds = pod["spec"].get("activeDeadlineSeconds")
+        return PodState(PodPhase.FAILED, f"its pod ran longer than {seconds} s")
+    if ended is not None and ended.get("reason") == "OOMKilled":
+        return PodState(PodPhase.FAILED, f"its pod was killed: it used more memory than its limit{_limit([pod])}")
+    if gone := _pod_reason([pod]):
+        return PodState(PodPhase.FAILED, f"its pod was taken away: {gone}")
+    if problem := pod_problem(pod):
+        return PodState(PodPhase.FAILED, f"its pod can't run: {problem[1]}")
+    if ended is not None or phase == "Failed":
+        said = (str((ended or {}).get("message", "")).strip().splitlines() or [""])[-1]
+        code = (ended or {}).get("exitCode", "?")
+        return PodState(PodPhase.FAILED, f"its pod exited with {code}: {said[:500]}".rstrip(": "))
+    if phase == "Running":
+        return PodState(PodPhase.RUNNING)
+    scheduled = _condition(status, "PodScheduled") or {}
+    if scheduled.get("status") == "False":
+        return PodState(PodPhase.STARTING, f"no node takes its pod: {scheduled.get('message', '')}".rstrip(": "))
+    return PodState(PodPhase.STARTING)
 
 
 def _judge_exit(ended: dict[str, Any], pods: Sequence[dict[str, Any]], timeout_seconds: float) -> CheckJudgement:

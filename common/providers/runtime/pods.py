@@ -1,0 +1,168 @@
+"""Agents as pods: one namespace of their own, a pod and a Secret for each, out of which little leads.
+
+A pod runs one agent, for one run. It reaches names, AiWorker's and the forge's namespaces, and the networks that the
+settings name, and nothing reaches it. It holds one credential: its own agent's token, as a file in memory.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from common.errors import ProviderRefused, ProviderUnavailable
+from common.providers.runtime import hardening, places, reasons
+from common.providers.runtime.kube import Cluster, connect
+from common.providers.runtime.protocol import AgentPod, PodPhase, PodState
+from common.settings import FleetSettings, KubernetesSettings
+
+AGENT = "aiworker.dev/agent"
+MADE_BY = "aiworker.dev/limits"
+"""Annotation of the namespace: which quota and policy it has, so that they are written only when they change."""
+IDENTITY_FILE = "/identity/agent.json"
+END_SECONDS = 30
+"""How long a pod that is to go may take until it is killed."""
+
+Object = dict[str, Any]
+
+
+class KubernetesFleet:
+    """The Fleet protocol on one cluster."""
+
+    def __init__(self, chosen: KubernetesSettings, *, instance: str, cluster: Cluster | None = None) -> None:
+        assert chosen.fleet is not None
+        self._fleet: FleetSettings = chosen.fleet
+        self._chosen = chosen
+        self._instance = instance
+        self._namespace = places.name("AIWORKER_AGENTS_NAMESPACE", self._fleet.namespace)
+        self._cluster = cluster or connect(chosen.kubeconfig)
+
+    def ensure_agent(self, pod: AgentPod) -> PodState:
+        found = self.read_agent(pod.name)
+        if found is not None:
+            return found
+        self._ensure_namespace()
+        self._cluster.apply(self._path("secrets", pod.name), self._secret(pod))
+        # Created, not applied: a pod can't be changed, and one that is there is this agent's already.
+        self._cluster.create(places.path("pods", self._namespace), self._pod(pod.name))
+        return self.read_agent(pod.name) or PodState(PodPhase.STARTING)
+
+    def read_agent(self, name: str) -> PodState | None:
+        found = self._cluster.read(self._path("pods", name))
+        if found is None or "deletionTimestamp" in found["metadata"]:
+            return None
+        if found["metadata"].get("labels", {}).get(AGENT) != name:
+            raise ProviderRefused(f"the pod {self._namespace}/{name} is not an agent of AiWorker's", code="foreign")
+        return reasons.judge_agent(found)
+
+    def delete_agent(self, name: str) -> None:
+        found = self._cluster.read(self._path("pods", name))
+        if found is not None and found["metadata"].get("labels", {}).get(AGENT) != name:
+            return
+        self._cluster.delete(self._path("pods", name))
+        self._cluster.delete(self._path("secrets", name))
+
+    def list_agents(self) -> list[str]:
+        labels = f"{places.ours(self._instance)},{AGENT}"
+        found = self._cluster.items(places.path("pods", self._namespace), labels=labels)
+        return [pod["metadata"]["name"] for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def _ensure_namespace(self) -> None:
+        """It is there with its limits. ProviderRefused if it is somebody else's."""
+        limits = self._limits()
+        mark = places.digest(json.dumps(limits, sort_keys=True))
+        found = self._cluster.read(places.path("namespaces", self._namespace))
+        about = {} if found is None else found["metadata"]
+        if "deletionTimestamp" in about:
+            raise ProviderUnavailable(f"the namespace {self._namespace} is still being removed")
+        labels = self._labels() | hardening.RESTRICTED
+        if found is not None and any(about.get("labels", {}).get(key) != value for key, value in labels.items()):
+            raise ProviderRefused(
+                f"the namespace {self._namespace} is there and is not for this AiWorker's agents; "
+                "set AIWORKER_AGENTS_NAMESPACE to another name",
+                code="foreign",
+            )
+        if about.get("annotations", {}).get(MADE_BY) == mark:
+            return
+        wanted: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}}
+        wanted["metadata"]["labels"] = labels
+        self._cluster.apply(places.path("namespaces", self._namespace), wanted)
+        for manifest in limits:
+            self._cluster.apply(places.path_of(manifest), manifest)
+        wanted["metadata"]["annotations"] = {MADE_BY: mark}
+        self._cluster.apply(places.path("namespaces", self._namespace), wanted)
+
+    def _limits(self) -> list[Object]:
+        # Pods that are on their way out count too, so there is room for twice as many.
+        hard = {"pods": str(2 * self._fleet.most), "services.loadbalancers": "0", "services.nodeports": "0"}
+        peers = [hardening.TO_AIWORKER, *({"ipBlock": {"cidr": cidr}} for cidr in self._fleet.egress)]
+        network = {
+            "podSelector": {},
+            "policyTypes": ["Ingress", "Egress"],
+            "egress": [hardening.NAMES, {"to": peers}],
+        }
+        account = self._object("v1", "ServiceAccount", "default")
+        account["automountServiceAccountToken"] = False
+        return [
+            self._object("v1", "ResourceQuota", "aiworker", spec={"hard": hard}),
+            self._object("networking.k8s.io/v1", "NetworkPolicy", "aiworker", spec=network),
+            account,
+        ]
+
+    def _secret(self, pod: AgentPod) -> Object:
+        identity = {"url": self._fleet.url, "agentId": pod.name, "token": pod.token}
+        made = self._object("v1", "Secret", pod.name)
+        # Not stringData: server-side apply would forget which keys were ours.
+        made["data"] = {"agent.json": base64.b64encode(json.dumps(identity).encode()).decode()}
+        return made | {"type": "Opaque"}
+
+    def _pod(self, name: str) -> Object:
+        fleet = self._fleet
+        command = ["tini", "--", "python", "-P", "-m", "workers.runner", "--url", fleet.url, "--name", name]
+        command += ["--identity-file", IDENTITY_FILE, "--work-dir", "/work", "--driver", fleet.driver]
+        command += ["--capabilities", ",".join(fleet.capabilities)]
+        limits = {
+            "cpu": places.quantity("AIWORKER_AGENTS_CPU", fleet.cpu),
+            "memory": places.quantity("AIWORKER_AGENTS_MEMORY", fleet.memory),
+            "ephemeral-storage": places.quantity("AIWORKER_AGENTS_DISK", fleet.disk),
+        }
+        container = {
+            "name": "agent",
+            "image": fleet.image,
+            "command": command,
+            "env": [{"name": "HOME", "value": "/work"}],
+            "resources": {"limits": limits, "requests": {"cpu": "100m", "memory": "256Mi"}},
+            "securityContext": hardening.container(),
+            "terminationMessagePolicy": "FallbackToLogsOnError",
+            "volumeMounts": [
+                {"name": "work", "mountPath": "/work"},
+                {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 (a volume of the pod's own)
+                {"name": "identity", "mountPath": "/identity", "readOnly": True},
+            ],
+        }
+        chosen: Object = {"runtimeClassName": self._chosen.runtime_class} if self._chosen.runtime_class else {}
+        spec = {
+            **chosen,
+            **hardening.pod(self._chosen.run_as_user),
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": fleet.lifetime_seconds,
+            "terminationGracePeriodSeconds": END_SECONDS,
+            "containers": [container],
+            "volumes": [
+                {"name": "work", "emptyDir": {"sizeLimit": fleet.disk}},
+                {"name": "tmp", "emptyDir": {"sizeLimit": self._chosen.tmp_size}},
+                {"name": "identity", "secret": {"secretName": name, "defaultMode": 0o440}},
+            ],
+        }
+        return self._object("v1", "Pod", name, spec=spec)
+
+    def _labels(self) -> dict[str, str]:
+        return {places.MANAGED_BY: "aiworker", places.INSTANCE: self._instance}
+
+    def _object(self, version: str, kind: str, name: str, **rest: Any) -> Object:
+        marked = self._labels() | ({AGENT: name} if kind in {"Pod", "Secret"} else {})
+        about = {"name": name, "namespace": self._namespace, "labels": marked}
+        return {"apiVersion": version, "kind": kind, "metadata": about, **rest}
+
+    def _path(self, plural: str, name: str) -> str:
+        return places.path(plural, self._namespace, places.name("agent", name))

@@ -1,0 +1,196 @@
+"""Agents as pods: what the cluster is asked for, what a pod may reach and hold, and what its end is called."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.errors import Misconfigured, ProviderRefused
+from common.providers.runtime import AgentPod, Fleet, PodPhase, PodState
+from common.providers.runtime.kube import connect
+from common.providers.runtime.pods import KubernetesFleet
+from tests.doubles.kubernetes import ClusterDouble
+from tests.doubles.kubernetes.schemas import why_invalid
+from tests.providers.runtime_cluster import again, settings_for
+from tests.providers.runtime_contract import until
+
+NAME = "agent-0123456789ab"
+POD = AgentPod(NAME, "awa_secret-of-the-agent")
+NAMESPACE = "test-agents"
+WANTED = {
+    "AIWORKER_INSTANCE": "test",
+    "AIWORKER_INTERNAL_URL": "http://web.aiworker.svc:3000",
+    "AIWORKER_AGENTS_MAX": "3",
+    "AIWORKER_AGENTS_EGRESS": "10.9.0.5/32",
+}
+
+
+@pytest.fixture
+def cluster() -> Iterator[ClusterDouble]:
+    with ClusterDouble() as double:
+        yield double
+
+
+def fleet_on(cluster: ClusterDouble, folder: Path, **more: str) -> KubernetesFleet:
+    chosen = settings_for(cluster, folder, **(WANTED | more))
+    return KubernetesFleet(chosen, instance=more.get("AIWORKER_INSTANCE", "test"), cluster=connect(chosen.kubeconfig))
+
+
+@pytest.fixture
+def fleet(cluster: ClusterDouble, tmp_path: Path) -> Fleet:
+    return fleet_on(cluster, tmp_path)
+
+
+def settled(fleet: Fleet, phase: PodPhase) -> PodState:
+    state: PodState | None = None
+
+    def is_so() -> bool:
+        nonlocal state
+        state = fleet.read_agent(NAME)
+        return state is not None and state.phase is phase
+
+    until(is_so)
+    assert state is not None
+    return state
+
+
+def test_a_pod_is_made_once_and_removed(fleet: Fleet, cluster: ClusterDouble) -> None:
+    assert fleet.read_agent(NAME) is None
+    assert fleet.ensure_agent(POD).phase is PodPhase.STARTING
+    fleet.ensure_agent(POD)
+
+    settled(fleet, PodPhase.RUNNING)
+    assert (fleet.list_agents(), cluster.names("pods")) == ([NAME], [NAME])
+    fleet.delete_agent(NAME)
+    fleet.delete_agent(NAME)
+    assert (fleet.read_agent(NAME), fleet.list_agents(), cluster.names("secrets")) == (None, [], [])
+
+
+def test_one_that_has_ended_is_not_made_anew(fleet: Fleet, cluster: ClusterDouble) -> None:
+    cluster.script(NAME, "ends")
+    fleet.ensure_agent(POD)
+    settled(fleet, PodPhase.ENDED)
+
+    assert fleet.ensure_agent(POD).phase is PodPhase.ENDED
+
+
+@pytest.mark.parametrize(
+    ("kind", "how", "words"),
+    [
+        ("evicted", {}, "its pod was taken away: Evicted: The node was low on memory."),
+        ("oom", {}, "its pod was killed: it used more memory than its limit, 2Gi"),
+        ("image_pull", {"message": "manifest unknown"}, "can't be fetched (ImagePullBackOff): manifest unknown"),
+        ("config", {"message": 'secret "x" not found'}, 'secret "x" not found'),
+        ("crash", {"exit_code": 1, "message": "no\nthe platform is unknown"}, "exited with 1: the platform is unknown"),
+    ],
+)
+def test_a_pod_that_fails_says_why(
+    fleet: Fleet, cluster: ClusterDouble, kind: str, how: dict[str, Any], words: str
+) -> None:
+    cluster.script(NAME, kind, **how)
+    fleet.ensure_agent(POD)
+
+    assert words in str(settled(fleet, PodPhase.FAILED).reason)
+
+
+def test_a_pod_without_a_node_says_what_it_waits_for(fleet: Fleet, cluster: ClusterDouble) -> None:
+    cluster.script(NAME, "no_room")
+    fleet.ensure_agent(POD)
+
+    until(lambda: "Insufficient memory" in str((fleet.read_agent(NAME) or PodState(PodPhase.STARTING)).reason))
+    assert settled(fleet, PodPhase.STARTING).reason
+
+
+def test_an_agent_has_no_more_than_it_needs(fleet: Fleet, cluster: ClusterDouble) -> None:
+    fleet.ensure_agent(POD)
+
+    whole = {one["kind"]: one for one in cluster.sent if set(one) & {"spec", "data"}}
+    assert [reason for one in whole.values() if (reason := why_invalid(one))] == []
+    labels = cluster.object("namespaces", "", NAMESPACE)["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    pod = whole["Pod"]["spec"]
+    assert (pod["automountServiceAccountToken"], pod["restartPolicy"]) == (False, "Never")
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["activeDeadlineSeconds"] == 12 * 3600
+    (container,) = pod["containers"]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert set(container["resources"]["limits"]) == {"cpu", "memory", "ephemeral-storage"}
+    assert all("sizeLimit" in volume["emptyDir"] for volume in pod["volumes"] if "emptyDir" in volume)
+    policy = whole["NetworkPolicy"]["spec"]
+    assert (policy["podSelector"], policy["policyTypes"], "ingress" in policy) == ({}, ["Ingress", "Egress"], False)
+    names, others = policy["egress"]
+    assert [port["port"] for port in names["ports"]] == [53, 53]
+    assert others["to"] == [
+        {"namespaceSelector": {"matchLabels": {"app.kubernetes.io/part-of": "aiworker"}}},
+        {"ipBlock": {"cidr": "10.9.0.5/32"}},
+    ]
+
+
+def test_its_token_is_in_its_file_alone(fleet: Fleet, cluster: ClusterDouble) -> None:
+    fleet.ensure_agent(POD)
+
+    (secret,) = [one for one in cluster.sent if one["kind"] == "Secret"]
+    identity = json.loads(base64.b64decode(secret["data"]["agent.json"]))
+    assert identity == {"url": "http://web.aiworker.svc:3000", "agentId": NAME, "token": POD.token}
+    assert POD.token not in str([one for one in cluster.sent if one["kind"] != "Secret"])
+    assert POD.token not in repr(POD)
+
+
+def test_the_namespace_is_written_when_it_changes_alone(cluster: ClusterDouble, tmp_path: Path) -> None:
+    fleet_on(cluster, tmp_path).ensure_agent(POD)
+    before = len(cluster.sent)
+    fleet_on(cluster, tmp_path).ensure_agent(AgentPod("agent-00000000000b", "awa_b"))
+    assert [one["kind"] for one in cluster.sent[before:]] == ["Secret", "Pod"]
+
+    fleet_on(cluster, tmp_path, AIWORKER_AGENTS_MAX="4").ensure_agent(AgentPod("agent-00000000000c", "awa_c"))
+    assert cluster.object("resourcequotas", NAMESPACE, "aiworker")["spec"]["hard"]["pods"] == "8"
+
+
+def test_what_is_not_ours_is_refused_and_left_alone(cluster: ClusterDouble, tmp_path: Path) -> None:
+    fleet_on(cluster, tmp_path).ensure_agent(POD)
+    other = fleet_on(
+        cluster, tmp_path, AIWORKER_INSTANCE="other", AIWORKER_AGENTS_NAMESPACE=NAMESPACE
+    )  # another AiWorker, told to use the same namespace
+    with pytest.raises(ProviderRefused, match="AIWORKER_AGENTS_NAMESPACE"):
+        other.ensure_agent(AgentPod("agent-00000000000d", "awa_d"))
+    assert other.list_agents() == []
+
+    with cluster.store.lock:
+        pod = cluster.object("pods", NAMESPACE, NAME)
+        cluster.store.update("pods", pod, lambda one: one["metadata"]["labels"].clear())
+    fleet = fleet_on(cluster, tmp_path)
+    with pytest.raises(ProviderRefused, match="is not an agent"):
+        fleet.read_agent(NAME)
+    fleet.delete_agent(NAME)
+    assert cluster.names("pods") == [NAME]
+
+
+@pytest.mark.parametrize("fault", ["apply_then_500", "apply_then_reset", "500", "reset", "429"])
+def test_each_call_may_fail_once(cluster: ClusterDouble, tmp_path: Path, fault: str) -> None:
+    fleet = fleet_on(cluster, tmp_path)
+    cluster.faults.add_for_each("", fault)
+
+    again(lambda: fleet.ensure_agent(POD))
+    assert cluster.names("pods") == again(fleet.list_agents) == [NAME]
+    again(lambda: fleet.delete_agent(NAME))
+    assert cluster.names("pods") == cluster.names("secrets") == []
+    assert cluster.faults.struck > 8
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"AIWORKER_AGENTS_MIN": "4"}, "AIWORKER_AGENTS_MIN=4 is more than AIWORKER_AGENTS_MAX=3"),
+        ({"AIWORKER_INTERNAL_URL": ""}, "needs AIWORKER_INTERNAL_URL"),
+        ({"AIWORKER_AGENTS_LIFETIME_SECONDS": "5"}, "AIWORKER_AGENTS_LIFETIME_SECONDS=5"),
+    ],
+)
+def test_wrong_settings_are_named(cluster: ClusterDouble, tmp_path: Path, wrong: dict[str, str], words: str) -> None:
+    with pytest.raises(Misconfigured, match=words):
+        fleet_on(cluster, tmp_path, **wrong)
