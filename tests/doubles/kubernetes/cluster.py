@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from tests.doubles.kubernetes.access import Access
 from tests.doubles.kubernetes.apply import ApplyConflict, apply
 from tests.doubles.kubernetes.controllers import Controllers
 from tests.doubles.kubernetes.faults import APPLIED_FIRST, Faults
@@ -52,6 +53,7 @@ class ClusterDouble:
         self.store = Store()
         self.controllers = Controllers(self.store, speed=speed)
         self.faults = Faults()
+        self.access = Access()
         self.requests: list[str] = []
         self.sent: list[Object] = []
         self.is_over = threading.Event()
@@ -242,8 +244,8 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         query = dict(parse_qsl(url.query))
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             raise Refusal(401, "Unauthorized", "Unauthorized")
-        if url.path == "/version":
-            return {"major": "1", "minor": "33", "gitVersion": "v1.33.0"}
+        if (said := self.double.access.answer(self.command, url.path, body)) is not None:
+            return said
         plural, namespace, name, sub = _parse(url.path)
         with self.double.store.lock:
             if sub == "log":
