@@ -2,7 +2,8 @@
 
 It speaks the part of the API that AiWorker uses, refuses what the API's own schemas do not know, and can be told to
 fail: see Faults. Its controllers move on in a thread of their own. It is also the ingress: a request for a host that an
-Ingress names is answered 200 if a pod behind it is ready, 503 if not, 404 for every other host.
+Ingress names is answered by the pod's program where a node runs it, else 200 if a pod behind it is ready, 503 if not;
+404 for every other host.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tests.doubles.kubernetes.access import Access
 from tests.doubles.kubernetes.apply import ApplyConflict, apply
 from tests.doubles.kubernetes.controllers import Controllers
 from tests.doubles.kubernetes.faults import APPLIED_FIRST, Faults
+from tests.doubles.kubernetes.node import Node, NoLogs, ProcessNode, relay
 from tests.doubles.kubernetes.schemas import why_invalid
 from tests.doubles.kubernetes.statuses import Outcome
 from tests.doubles.kubernetes.store import Object, Store, matches, now_text
@@ -49,9 +51,11 @@ class Refusal(Exception):
 class ClusterDouble:
     """One cluster. `with ClusterDouble() as cluster:` serves until the end of the block."""
 
-    def __init__(self, *, speed: float = 200.0) -> None:
+    def __init__(self, *, speed: float = 200.0, node: Node | None = None) -> None:
         self.store = Store()
-        self.controllers = Controllers(self.store, speed=speed)
+        if isinstance(node, ProcessNode):
+            node.store = self.store
+        self.controllers = Controllers(self.store, speed=speed, node=node)
         self.faults = Faults()
         self.access = Access()
         self.requests: list[str] = []
@@ -228,7 +232,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         store = self.double.store
         with store.lock:
             routes = [one for one in store.all("ingresses") if one["spec"]["rules"][0]["host"] == host]
-            status = 404
+            status, address = 404, None
             for route in routes:
                 namespace = route["metadata"]["namespace"]
                 name = route["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["name"]
@@ -237,7 +241,10 @@ class _Connection(http.server.BaseHTTPRequestHandler):
                 pods = store.all("pods", namespace, chosen) if service else []
                 is_ready = any(pod.get("status", {}).get("phase") == "Running" for pod in pods)
                 status = self.double.ingress_status if is_ready else 503
-        self._answer(status, "ok" if status == 200 else "no")
+                addresses = (self.double.controllers.address_of(pod) for pod in pods)
+                address = next(filter(None, addresses), None)
+        status, said = relay(address + self.path, host) if address else (status, "ok" if status == 200 else "no")
+        self._answer(status, said)
 
     def _serve(self, body: bytes) -> Object | str | None:
         url = urlsplit(self.path)
@@ -352,7 +359,10 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         container = next((one for one in statuses if one["name"] == query["container"]), None)
         if container is None or ("waiting" in container["state"] and query.get("previous") != "true"):
             raise Refusal(400, "BadRequest", f'container "{query["container"]}" in pod "{name}" is waiting to start')
-        lines = self.double.controllers.log_of(pod, query["container"]).splitlines(keepends=True)
+        try:
+            lines = self.double.controllers.log_of(pod, query["container"]).splitlines(keepends=True)
+        except NoLogs as error:
+            raise Refusal(500, "InternalError", str(error)) from error
         lines = lines[-int(query.get("tailLines", "1000000")) :]
         if query.get("timestamps") == "true":
             lines = [f"2026-01-01T00:00:{number:02}.0Z {line}" for number, line in enumerate(lines)]

@@ -17,6 +17,7 @@ import tempfile
 import time
 from typing import IO, Any
 
+from tests.doubles.kubernetes.node import Node, exit_code_of
 from tests.doubles.kubernetes.statuses import HEALTHY, Outcome, condition, job_pod_status, pod_status
 from tests.doubles.kubernetes.store import Object, Store
 
@@ -26,8 +27,9 @@ STEP_SECONDS = 2.0
 class Controllers:
     """`tick()` lets everything go one step further. Not for several threads at once."""
 
-    def __init__(self, store: Store, *, speed: float) -> None:
+    def __init__(self, store: Store, *, speed: float, node: Node | None = None) -> None:
         self._store = store
+        self._node = node
         self._speed = speed
         self._clock = 0.0
         self._ticked = time.monotonic()
@@ -55,13 +57,25 @@ class Controllers:
     def close(self) -> None:
         for uid in list(self._processes):
             self._kill(uid)
+        if self._node is not None:
+            self._node.close()
 
     def log_of(self, pod: Object, container: str) -> str:
+        if self._node is not None and self._is_nodes(pod):
+            return self._node.log(pod, container)
         if pod["metadata"]["uid"] in self._processes:
             file = self._processes[pod["metadata"]["uid"]][1]
             file.seek(0)
             return file.read().decode()
         return self.logs.get(pod["metadata"]["uid"], self._outcome(pod).log)
+
+    def address_of(self, pod: Object) -> str | None:
+        """Where the pod's own program answers; None where none really runs."""
+        return self._node.address(pod) if self._node is not None else None
+
+    def _is_nodes(self, pod: Object) -> bool:
+        """Whether the node says how the pod does: what the test scripted goes before."""
+        return self._node is not None and self._node.takes(pod) and self._outcome(pod) is HEALTHY
 
     def _now(self) -> float:
         return self._clock
@@ -212,7 +226,10 @@ class Controllers:
             return
         outcome = self._outcome(pod)
         age = self._age(pod["metadata"]["uid"])
-        status = pod_status(pod, outcome, age, is_once=pod["spec"].get("restartPolicy") == "Never")
+        if self._node is not None and self._is_nodes(pod):
+            status = self._node.status(pod)
+        else:
+            status = pod_status(pod, outcome, age, is_once=pod["spec"].get("restartPolicy") == "Never")
         was_ready = _is_ready(pod)
         is_ready = status["conditions"][0]["status"] == "True"
         if is_ready and was_ready:
@@ -234,6 +251,9 @@ class Controllers:
         if outcome.kind in {"evicted", "checkout", "oom", "deadline", "image_pull"}:
             status = pod_status(pod, outcome, self._age(pod["metadata"]["uid"]), is_once=True)
             code = None if status["phase"] == "Pending" else 1
+        elif self._node is not None and self._is_nodes(pod):
+            status = self._node.status(pod)
+            code = exit_code_of(status)
         else:
             code = self._run(pod)
             status = job_pod_status(pod, code)
@@ -265,6 +285,8 @@ class Controllers:
         present = {pod["metadata"]["uid"] for pod in self._store.all("pods")}
         for uid in set(self._processes) - present:
             self._kill(uid)
+        if self._node is not None:
+            self._node.keep(present)
 
     def _kill(self, uid: str) -> None:
         process, output = self._processes.pop(uid)

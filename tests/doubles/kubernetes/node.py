@@ -1,0 +1,313 @@
+"""Nodes for the cluster double that do something: one that runs our pods as processes, one that only says so.
+
+Without a node the controllers let pods do as they are scripted, which is quick. `ProcessNode` is for whole stories: the
+checkout runs as the container's own command does, with /source and /workspace led to folders of the pod's, then the
+program in the checkout with the variables of its Secret, on a port of its own, probed as a kubelet probes.
+`SimulatedNode` is what a control plane with simulated nodes shows: everything is ready, Jobs complete without having
+run, and nobody can be asked for logs.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import requests
+
+from tests.doubles.kubernetes.statuses import condition
+from tests.doubles.kubernetes.store import Object, Store, now_text
+
+ROOT = Path(__file__).parents[3]
+PROBE_SECONDS = 0.1
+RESTART_SECONDS = 0.5
+LOOK_SECONDS = 0.05
+CHECKOUT = "workers.launch"
+
+
+class NoLogs(Exception):
+    """The node can't be reached for logs."""
+
+
+class Node(Protocol):
+    def takes(self, pod: Object) -> bool:
+        """Whether this node says what becomes of the pod; the script of the test does so of the others."""
+
+    def status(self, pod: Object) -> Object:
+        """The pod's status now. The first call starts it. Never waits."""
+
+    def log(self, pod: Object, container: str) -> str:
+        """All that the container wrote. Raises NoLogs."""
+
+    def address(self, pod: Object) -> str | None:
+        """Where its program answers, `http://…`; None if it does not."""
+
+    def keep(self, uids: set[str]) -> None:
+        """Of all pods only these are left."""
+
+    def close(self) -> None: ...
+
+
+class SimulatedNode:
+    """Every pod is ready at once, and a Job's has ended well at once."""
+
+    def takes(self, pod: Object) -> bool:
+        return True
+
+    def status(self, pod: Object) -> Object:
+        if is_jobs(pod):
+            ended = {"terminated": {"exitCode": 0, "reason": "Completed", "finishedAt": now_text()}}
+            return _status(pod, "Succeeded", checkout=_ENDED_WELL, main=ended)
+        running = {"running": {"startedAt": pod["metadata"]["creationTimestamp"]}}
+        return _status(pod, "Running", checkout=_ENDED_WELL, main=running, is_ready=True)
+
+    def log(self, pod: Object, container: str) -> str:
+        raise NoLogs("dial tcp 10.0.0.1:10250: connect: connection refused")
+
+    def address(self, pod: Object) -> str | None:
+        return None
+
+    def keep(self, uids: set[str]) -> None:
+        """Nothing runs here."""
+
+    def close(self) -> None:
+        """Nothing runs here."""
+
+
+class ProcessNode:
+    """Runs the pods whose first container is our checkout. For one thread at a time; close() ends every process."""
+
+    def __init__(self) -> None:
+        self._programs: dict[str, _Program] = {}
+        self.store: Store | None = None
+
+    def takes(self, pod: Object) -> bool:
+        return any(CHECKOUT in one.get("command", []) for one in pod["spec"].get("initContainers", []))
+
+    def status(self, pod: Object) -> Object:
+        uid = pod["metadata"]["uid"]
+        if uid not in self._programs:
+            try:
+                self._programs[uid] = _Program(pod, self._secret)
+            except LookupError as error:
+                waiting = {"waiting": {"reason": "CreateContainerConfigError", "message": str(error)}}
+                return _status(pod, "Pending", checkout=waiting, main=_INITIALIZING)
+        return self._programs[uid].status()
+
+    def log(self, pod: Object, container: str) -> str:
+        program = self._programs.get(pod["metadata"]["uid"])
+        return program.said(container) if program else ""
+
+    def address(self, pod: Object) -> str | None:
+        program = self._programs.get(pod["metadata"]["uid"])
+        return program.address if program else None
+
+    def keep(self, uids: set[str]) -> None:
+        gone = [self._programs.pop(uid) for uid in set(self._programs) - uids]
+        for program in gone:
+            program.end()
+
+    def close(self) -> None:
+        programs = list(self._programs.values())
+        self._programs.clear()
+        for program in programs:
+            program.end()
+        for program in programs:
+            program.join(10)
+
+    def _secret(self, namespace: str, name: str) -> dict[str, str]:
+        assert self.store is not None
+        found = self.store.get("secrets", namespace, name)
+        if found is None:
+            raise LookupError(f'secret "{name}" not found')
+        return {key: base64.b64decode(value).decode() for key, value in found.get("data", {}).items()}
+
+
+class _Program(threading.Thread):
+    """One pod's containers, one after the other, in a thread that watches them."""
+
+    def __init__(self, pod: Object, secret: Callable[[str, str], dict[str, str]]) -> None:
+        super().__init__(name=pod["metadata"]["name"], daemon=True)
+        self._pod = pod
+        self._folder = Path(tempfile.mkdtemp(prefix="pod-"))
+        self._over = threading.Event()
+        self._first, self._main = pod["spec"]["initContainers"][0], pod["spec"]["containers"][0]
+        self._env: dict[str, str] = {}
+        namespace = pod["metadata"]["namespace"]
+        for source in self._main.get("envFrom", []):
+            self._env |= secret(namespace, source["secretRef"]["name"])
+        for name in ("workspace", "tmp", "source"):
+            (self._folder / name).mkdir()
+        for volume in pod["spec"]["volumes"]:
+            if "secret" in volume:
+                for key, value in secret(namespace, volume["secret"]["secretName"]).items():
+                    (self._folder / volume["name"] / key).write_text(value)
+        self._port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._checkout_code: int | None = None
+        self._code: int | None = None
+        self._restarts = 0
+        self._is_ready = False
+        self._began = now_text()
+        self.start()
+
+    @property
+    def address(self) -> str | None:
+        return f"http://127.0.0.1:{self._port}" if self._is_ready else None
+
+    def end(self) -> None:
+        """It is told to end, and killed at once. The folder goes when its thread ends."""
+        self._over.set()
+
+    def said(self, container: str) -> str:
+        try:
+            return (self._folder / f"{container}.log").read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def status(self) -> Object:
+        if self._checkout_code is None:
+            return _status(self._pod, "Pending", checkout={"running": {"startedAt": self._began}}, main=_INITIALIZING)
+        if self._checkout_code:
+            last = (self.said("checkout").strip().splitlines() or [""])[-1]
+            ended = {"terminated": {"exitCode": self._checkout_code, "reason": "Error", "message": last}}
+            phase = "Failed" if is_jobs(self._pod) else "Pending"
+            return _status(self._pod, phase, checkout=ended, main=_INITIALIZING)
+        if self._code is None:
+            running = {"running": {"startedAt": self._began}}
+            return _status(
+                self._pod, "Running", checkout=_ENDED_WELL, main=running, is_ready=self._is_ready,
+                restarts=self._restarts,
+            )  # fmt: skip
+        ended = {"terminated": {"exitCode": self._code, "reason": "Error" if self._code else "Completed"}}
+        if is_jobs(self._pod):
+            phase = "Failed" if self._code else "Succeeded"
+            return _status(self._pod, phase, checkout=_ENDED_WELL, main=ended)
+        waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off restarting failed container"}}
+        return _status(self._pod, "Running", checkout=_ENDED_WELL, main=waiting, last=ended, restarts=self._restarts)
+
+    def run(self) -> None:
+        try:
+            self._checkout_code = self._wait(self._first, ROOT, {"PYTHONPATH": str(ROOT)})
+            while self._checkout_code == 0 and not self._over.is_set():
+                self._code = None
+                code = self._wait(self._main, self._folder / "workspace" / "code", self._env)
+                self._is_ready, self._restarts, self._code = False, self._restarts + 1, code
+                if is_jobs(self._pod):
+                    break
+                self._over.wait(RESTART_SECONDS)
+            self._over.wait()
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _wait(self, container: Object, where: Path, more: dict[str, str]) -> int:
+        """Run a container to its end, or to the pod's. Returns its exit code."""
+        env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"} | more
+        env |= {one["name"]: self._led(one["value"]) for one in container.get("env", [])}
+        # All pods share one machine's ports, so each has another, on loopback alone.
+        env |= {"PORT": str(self._port), "HOST": "127.0.0.1"}
+        command = [sys.executable if part == "python" else self._led(part) for part in container["command"]]
+        with (self._folder / f"{container['name']}.log").open("ab") as output:
+            process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--", *command], cwd=where, env=env, stdin=subprocess.DEVNULL,
+                stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        try:
+            while process.poll() is None and not self._over.wait(LOOK_SECONDS):
+                self._probe(container)
+        finally:
+            # Also what the program left behind: its container is gone, and all in it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            code = process.wait()
+        return code if code >= 0 else 128 - code
+
+    def _probe(self, container: Object) -> None:
+        probe = container.get("readinessProbe", {}).get("httpGet")
+        if probe is None:
+            return
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                answer = session.get(f"http://127.0.0.1:{self._port}{probe['path']}", timeout=5, allow_redirects=False)
+            self._is_ready = 200 <= answer.status_code < 400
+        except requests.RequestException:
+            self._is_ready = False
+
+    def _led(self, text: str) -> str:
+        """A path of the container's as it is here."""
+        for name in ("workspace", "source", "tmp"):
+            if text == f"/{name}" or text.startswith(f"/{name}/"):
+                return str(self._folder / name) + text[len(name) + 1 :]
+        return text
+
+
+def relay(url: str, host: str) -> tuple[int, str]:
+    """What a program answers, as an ingress hands it on; 502 where it does not."""
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.get(url, headers={"Host": host}, timeout=30, allow_redirects=False)
+        return answer.status_code, answer.text
+    except requests.RequestException:
+        return 502, "no answer"
+
+
+def exit_code_of(status: Object) -> int | None:
+    """How a Job's pod ended; None while it runs."""
+    if status["phase"] not in {"Succeeded", "Failed"}:
+        return None
+    (container,) = status["containerStatuses"]
+    return int(container["state"].get("terminated", {"exitCode": 1})["exitCode"])
+
+
+def is_jobs(pod: Object) -> bool:
+    return any(one["kind"] == "Job" for one in pod["metadata"].get("ownerReferences", []))
+
+
+_INITIALIZING: Object = {"waiting": {"reason": "PodInitializing"}}
+_ENDED_WELL: Object = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+
+
+def _status(
+    pod: Object, phase: str, *, checkout: Object, main: Object, last: Object | None = None, is_ready: bool = False,
+    restarts: int = 0,
+) -> Object:  # fmt: skip
+    container, first = pod["spec"]["containers"][0], pod["spec"]["initContainers"][0]
+    image = container["image"]
+    about: Object = {
+        "name": container["name"], "image": image, "imageID": "", "ready": is_ready, "restartCount": restarts,
+        "state": main,
+    }  # fmt: skip
+    if last is not None:
+        about["lastState"] = last
+    if is_ready:
+        digest = hashlib.sha256(image.encode()).hexdigest()
+        about["imageID"] = f"{image.partition('@')[0].rpartition(':')[0] or image}@sha256:{digest}"
+    before: Object = {
+        "name": first["name"], "image": first["image"], "imageID": "", "restartCount": 0,
+        "ready": checkout is _ENDED_WELL, "state": checkout,
+    }  # fmt: skip
+    return {
+        "phase": phase,
+        "conditions": [condition("Ready", str(is_ready), "", ""), condition("PodScheduled", "True", "", "")],
+        "initContainerStatuses": [before],
+        "containerStatuses": [about],
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
