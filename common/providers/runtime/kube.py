@@ -77,6 +77,13 @@ class Cluster:
             raise ProviderUnavailable(f"the cluster has no place for {path} (any more)")
         return True
 
+    def review(self, path: str, question: dict[str, Any]) -> dict[str, Any]:
+        """What the API says to a question, such as whether this account may do something. Nothing is kept there."""
+        answer = self._ask("POST", path, body=question, content_type="application/json")
+        if answer is None:
+            raise ProviderUnavailable(f"the Kubernetes API has no {path}")
+        return _object(answer)
+
     def delete(self, path: str) -> None:
         """Have the object and what it owns removed. Succeeds where there is none; the removal may take a while."""
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}

@@ -1,0 +1,243 @@
+"""Whether a cluster has and allows what AiWorker needs. Only looks: it asks for reads and for reviews of access.
+
+A request is given up after TIMEOUT_SECONDS, and the first that is not answered ends the examination.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import requests
+
+from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
+from common.findings import Finding
+from common.providers.runtime import places, reaching
+from common.providers.runtime.permissions import NEEDED, Permission
+from common.settings import FleetSettings, ForgeSettings, KubernetesSettings, Settings
+
+if TYPE_CHECKING:
+    from common.providers.runtime.kube import Cluster
+
+PART = "runtime"
+OLDEST = (1, 25)
+"""Restricted Pod Security is enforced from here on, and server-side apply is there since 1.22."""
+TIMEOUT_SECONDS = (2.0, 5.0)
+"""To connect, and to answer."""
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+INGRESS_CLASSES = "/apis/networking.k8s.io/v1/ingressclasses"
+RUNTIME_CLASSES = "/apis/node.k8s.io/v1/runtimeclasses"
+IS_DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
+ROLE = "see deploy/base/rbac.yaml"
+
+
+def examine_cluster(settings: Settings, *, timeout_seconds: tuple[float, float] = TIMEOUT_SECONDS) -> Iterator[Finding]:
+    """One finding a matter, with AIWORKER_RUNTIME=kubernetes. Raises nothing but for bugs."""
+    chosen = settings.runtime.kubernetes
+    assert chosen is not None
+    # Its client costs 1.7 s and 146 MB: only whoever uses it loads it.
+    kube = importlib.import_module("common.providers.runtime.kube")
+    try:
+        cluster = kube.connect(chosen.kubeconfig, timeout_seconds=timeout_seconds)
+    except Misconfigured as error:
+        yield Finding("fail", PART, str(error))
+        return
+    try:
+        yield from _Examination(cluster, settings, chosen, timeout_seconds).findings()
+    except ProviderUnavailable as error:
+        where = "KUBECONFIG" if chosen.kubeconfig else "the pod's service account, and what its NetworkPolicy lets out"
+        yield Finding("fail", PART, f"{error}; check {where}")
+    except ProviderRefused as error:
+        yield Finding("fail", PART, error.message)
+    finally:
+        cluster.close()
+
+
+class _Examination:
+    def __init__(
+        self, cluster: Cluster, settings: Settings, chosen: KubernetesSettings, timeout_seconds: tuple[float, float]
+    ) -> None:
+        self._cluster = cluster
+        self._instance = settings.instance
+        self._forge_settings = settings.forge
+        self._chosen = chosen
+        self._timeout_seconds = timeout_seconds
+
+    def findings(self) -> Iterator[Finding]:
+        yield self._version()
+        yield from self._permissions()
+        yield self._forge(self._forge_settings)
+        if self._chosen.health == "http":
+            yield self._ingress_class()
+            yield from self._ingress()
+        if self._chosen.runtime_class is not None:
+            yield self._runtime_class(self._chosen.runtime_class)
+        yield Finding(
+            "warn", PART,
+            "whether NetworkPolicies are enforced can't be seen from the API; see Doctor in docs/kubernetes.md",
+        )  # fmt: skip
+        if self._chosen.fleet is not None:
+            yield from self._fleet(self._chosen.fleet)
+
+    def _version(self) -> Finding:
+        said = self._cluster.read("/version")
+        if said is None:
+            raise ProviderUnavailable("the Kubernetes API has no /version: is that address an API server's?")
+        found = re.match(r"v?(\d+)\.(\d+)", str(said.get("gitVersion", "")))
+        name = f"Kubernetes {said.get('gitVersion')}"
+        if found is None:
+            return Finding("warn", PART, f"{name} answers, whose version is not understood; 1.25 or newer is needed")
+        if (int(found[1]), int(found[2])) < OLDEST:
+            return Finding("fail", PART, f"{name} is too old: restricted Pod Security needs 1.25; update the cluster")
+        return Finding("ok", PART, f"{name} answers")
+
+    def _permissions(self) -> Iterator[Finding]:
+        is_all_there = True
+        for need in NEEDED:
+            try:
+                missing = [verb for verb in need.verbs if not self._may(need, verb)]
+            except ProviderRefused as error:
+                says = f"what the account may do can't be seen ({error.message}); bind it to system:basic-user"
+                yield Finding("warn", PART, says)
+                return
+            if missing:
+                is_all_there = False
+                yield Finding("fail", PART, f"may not {','.join(missing)} {_named(need)}: {need.why}; {ROLE}")
+        if is_all_there:
+            yield Finding("ok", PART, f"the account may do all that is needed, with {len(NEEDED)} kinds of objects")
+
+    def _may(self, need: Permission, verb: str) -> bool:
+        resource, _, part = need.resource.partition("/")
+        asked = {"group": need.group, "resource": resource, "verb": verb} | ({"subresource": part} if part else {})
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": asked},
+        }
+        said = self._cluster.review(REVIEWS, review)
+        return bool((said.get("status") or {}).get("allowed"))
+
+    def _ingress_class(self) -> Finding:
+        wanted, setting = self._chosen.ingress_class, "AIWORKER_KUBE_INGRESS_CLASS"
+        try:
+            listed = self._cluster.read(INGRESS_CLASSES) or {}
+        except ProviderRefused:
+            says = "the IngressClasses can't be seen (list ingressclasses is not allowed, and not needed)"
+            return Finding("warn", PART, f"{says}; see that {wanted or 'a default one'} exists")
+        found = {one["metadata"]["name"]: one["metadata"].get("annotations") or {} for one in listed.get("items", [])}
+        others = ", ".join(sorted(found))
+        if not found:
+            says = "there is no IngressClass: install an ingress controller, or set AIWORKER_KUBE_HEALTH=readiness"
+            return Finding("fail", PART, says)
+        if wanted is not None and wanted not in found:
+            return Finding("fail", PART, f"there is no IngressClass {wanted}; set {setting} to one of: {others}")
+        default = next((name for name, about in found.items() if about.get(IS_DEFAULT_CLASS) == "true"), None)
+        if wanted is None and default is None:
+            says = f"no IngressClass is the default: few controllers serve the apps; set {setting} to one of: {others}"
+            return Finding("warn", PART, says)
+        return Finding("ok", PART, f"the IngressClass {wanted or default} is there")
+
+    def _ingress(self) -> Iterator[Finding]:
+        for host in (f"aiworker-doctor.{self._chosen.domain}", f"aiworker-doctor.preview.{self._chosen.domain}"):
+            yield self._answers(host)
+
+    def _answers(self, host: str) -> Finding:
+        """Asked exactly as an app's health is. Any answer will do: no app has this host."""
+        address = self._chosen.ingress_url or f"{'https' if self._chosen.is_tls else 'http'}://{host}"
+        try:
+            with requests.get(
+                f"{address}/", headers={"Host": host}, timeout=self._timeout_seconds, allow_redirects=False, stream=True
+            ) as answer:
+                return Finding("ok", PART, f"the ingress answers for {host} ({answer.status_code})")
+        except requests.exceptions.SSLError:
+            says = f"the certificate that {address} shows is not good for {host}; give the ingress one that is"
+        except requests.RequestException as error:
+            says = f"no ingress answers at {address} ({type(error).__name__})"
+            if self._chosen.ingress_url is not None:
+                says += "; check AIWORKER_KUBE_INGRESS_URL"
+            elif reaching.addresses_of(host):
+                says += "; see that the host leads to the ingress, or set AIWORKER_KUBE_INGRESS_URL"
+            else:
+                wild = f"*.{host.partition('.')[2]}"
+                says = f"{host} has no address; point {wild} at the ingress, or set AIWORKER_KUBE_INGRESS_URL"
+        return Finding("fail", PART, f"{says}, or AIWORKER_KUBE_HEALTH=readiness")
+
+    def _runtime_class(self, name: str) -> Finding:
+        try:
+            found = self._cluster.read(f"{RUNTIME_CLASSES}/{name}")
+        except ProviderRefused:
+            says = f"the RuntimeClass {name} can't be seen (get runtimeclasses is not allowed); see that it exists"
+            return Finding("warn", PART, says)
+        if found is None:
+            return Finding(
+                "fail", PART, f"there is no RuntimeClass {name}; make it, or set AIWORKER_KUBE_RUNTIME_CLASS anew"
+            )
+        return Finding("ok", PART, f"the RuntimeClass {name} is there")
+
+    def _forge(self, forge: ForgeSettings) -> Finding:
+        if forge.kind != "gitea" or forge.gitea_url is None:
+            return Finding("fail", PART, "pods can't clone from the local forge; set AIWORKER_FORGE=gitea")
+        host = urlsplit(forge.gitea_url).hostname or ""
+        if reaching.is_own_address(host):
+            says = f"pods can't clone from GITEA_URL={forge.gitea_url}: there it means themselves; set one for all"
+            return Finding("fail", PART, says)
+        way = reaching.Way("AIWORKER_KUBE_EGRESS", self._chosen.egress, is_public_open=True)
+        problem = self._unreachable(host, way)
+        if problem is not None:
+            return Finding("warn", PART, f"the forge may be out of reach: {problem}")
+        return Finding("ok", PART, f"pods may reach the forge at {host}")
+
+    def _unreachable(self, host: str, way: reaching.Way) -> str | None:
+        namespace = reaching.service_namespace(host)
+        if namespace is None:
+            return reaching.unreachable(host, way)
+        labels = self._labels(namespace) or {}
+        name, value = reaching.PART_OF
+        if labels.get(name) == value:
+            return None
+        label = f"{name}={value}"
+        return f"the namespace {namespace} is not labelled {label}; kubectl label namespace {namespace} {label}"
+
+    def _labels(self, namespace: str) -> dict[str, str] | None:
+        """None where there is no such namespace."""
+        found = self._cluster.read(places.path("namespaces", namespace))
+        return None if found is None else dict(found["metadata"].get("labels") or {})
+
+    def _fleet(self, fleet: FleetSettings) -> Iterator[Finding]:
+        yield self._fleet_url(fleet)
+        yield self._fleet_namespace(fleet.namespace)
+        way = reaching.Way("AIWORKER_AGENTS_EGRESS", fleet.egress, is_public_open=False)
+        for what, url in (("AiWorker", fleet.url), ("the forge", self._forge_settings.gitea_url)):
+            host = urlsplit(url or "").hostname
+            if host and not reaching.is_own_address(host) and (problem := self._unreachable(host, way)):
+                yield Finding("warn", "agents", f"{what} may be out of the agents' reach: {problem}")
+
+    def _fleet_url(self, fleet: FleetSettings) -> Finding:
+        parts = urlsplit(fleet.url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            says = f"AIWORKER_INTERNAL_URL={fleet.url} is not an http or https address; agents call AiWorker there"
+            return Finding("fail", "agents", says)
+        if reaching.is_own_address(parts.hostname):
+            says = f"AIWORKER_INTERNAL_URL={fleet.url} means, in a pod, the pod itself; set one that pods reach"
+            return Finding("fail", "agents", says)
+        return Finding("ok", "agents", f"up to {fleet.most} agents call AiWorker at {fleet.url}")
+
+    def _fleet_namespace(self, name: str) -> Finding:
+        other = "set AIWORKER_AGENTS_NAMESPACE to another name"
+        try:
+            labels = self._labels(places.name("AIWORKER_AGENTS_NAMESPACE", name))
+        except ProviderRefused as error:
+            return Finding("fail", "agents", f"{error.message}; {other}")
+        if labels is None:
+            return Finding("ok", "agents", f"the namespace {name} is free; the first agent makes it")
+        ours = {places.MANAGED_BY: "aiworker", places.INSTANCE: self._instance}
+        if places.PROJECT in labels or any(labels.get(key) != value for key, value in ours.items()):
+            return Finding("fail", "agents", f"the namespace {name} is there and is not for these agents; {other}")
+        return Finding("ok", "agents", f"the namespace {name} is ours")
+
+
+def _named(need: Permission) -> str:
+    return f"{need.resource}.{need.group}" if need.group else need.resource
