@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from common.addresses import addresses_of, is_own_address
 from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
 from common.findings import Finding
 from common.providers.runtime import places, reaching
@@ -158,7 +159,7 @@ class _Examination:
             says = f"no ingress answers at {address} ({type(error).__name__})"
             if self._chosen.ingress_url is not None:
                 says += "; check AIWORKER_KUBE_INGRESS_URL"
-            elif reaching.addresses_of(host):
+            elif addresses_of(host):
                 says += "; see that the host leads to the ingress, or set AIWORKER_KUBE_INGRESS_URL"
             else:
                 wild = f"*.{host.partition('.')[2]}"
@@ -181,7 +182,7 @@ class _Examination:
         if forge.kind != "gitea" or forge.gitea_url is None:
             return Finding("fail", PART, "pods can't clone from the local forge; set AIWORKER_FORGE=gitea")
         host = urlsplit(forge.gitea_url).hostname or ""
-        if reaching.is_own_address(host):
+        if is_own_address(host):
             says = f"pods can't clone from GITEA_URL={forge.gitea_url}: there it means themselves; set one for all"
             return Finding("fail", PART, says)
         way = reaching.Way("AIWORKER_KUBE_EGRESS", self._chosen.egress, is_public_open=True)
@@ -212,7 +213,7 @@ class _Examination:
         way = reaching.Way("AIWORKER_AGENTS_EGRESS", fleet.egress, is_public_open=False)
         for what, url in (("AiWorker", fleet.url), ("the forge", self._forge_settings.gitea_url)):
             host = urlsplit(url or "").hostname
-            if host and not reaching.is_own_address(host) and (problem := self._unreachable(host, way)):
+            if host and not is_own_address(host) and (problem := self._unreachable(host, way)):
                 yield Finding("warn", "agents", f"{what} may be out of the agents' reach: {problem}")
 
     def _fleet_url(self, fleet: FleetSettings) -> Finding:
@@ -220,7 +221,7 @@ class _Examination:
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             says = f"AIWORKER_INTERNAL_URL={fleet.url} is not an http or https address; agents call AiWorker there"
             return Finding("fail", "agents", says)
-        if reaching.is_own_address(parts.hostname):
+        if is_own_address(parts.hostname):
             says = f"AIWORKER_INTERNAL_URL={fleet.url} means, in a pod, the pod itself; set one that pods reach"
             return Finding("fail", "agents", says)
         return Finding("ok", "agents", f"up to {fleet.most} agents call AiWorker at {fleet.url}")

@@ -1,19 +1,15 @@
-"""Whether an address is one that pods can use: not this machine's own, and one that their NetworkPolicy lets through.
-
-Only names are looked up; nothing is connected.
-"""
+"""Whether an address is one that the NetworkPolicies of pods let through. Nothing is connected."""
 
 from __future__ import annotations
 
 import ipaddress
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from common.addresses import Address, addresses_of
+
 PART_OF = ("app.kubernetes.io/part-of", "aiworker")
 """The label of namespaces that every pod of ours may reach."""
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True)
@@ -28,23 +24,6 @@ class Way:
         if self.is_public_open and address.is_global:
             return True
         return any(address in network for network in _networks(self.egress))
-
-
-def is_own_address(host: str) -> bool:
-    """Whether a host means the very machine, or pod, that asks: what one pod calls so, another can't reach."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    addresses = addresses_of(host)
-    return bool(addresses) and all(address.is_loopback or address.is_unspecified for address in addresses)
-
-
-def addresses_of(host: str) -> list[Address]:
-    """What a name means here, or the address that it is; empty where it means nothing here. May take seconds."""
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return []
-    return sorted({ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found}, key=str)
 
 
 def service_namespace(host: str) -> str | None:

@@ -124,6 +124,11 @@ def create_organisation(call: Call) -> _Answer:
     return 201, {"username": name}
 
 
+@route("PATCH", "/orgs/{org}")
+def change_organisation(call: Call, org: str) -> _Answer:
+    return (200, {"username": org}) if org in call.model.organisations else _absent()
+
+
 # Repositories
 
 

@@ -18,6 +18,7 @@ from werkzeug import Request, Response
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.doubles.gitea import pulls
+from tests.doubles.gitea.access import Access
 from tests.doubles.gitea.api import Call, answer
 from tests.doubles.gitea.contract import Contract, describe
 from tests.doubles.gitea.model import Model, Repo, User
@@ -54,11 +55,12 @@ class GiteaDouble:
         self.version = version
         number = tuple(int(part) for part in version.split("+")[0].split("-")[0].split("."))
         self._number = (number[0], number[1], number[2])
-        self._document = describe(self._number)
-        self._contract = Contract(self._document)
+        self.document = describe(self._number)
+        self._contract = Contract(self.document)
         self.faults: list[Fault] = []
         self.effects: collections.Counter[str] = collections.Counter()
         self.violations: list[str] = []
+        self.access = Access()
         self.model = Model(root)
         self.admin = self.model.add_user("platform", "admin-password", token=_TOKEN, is_admin=True)
         self.token = _TOKEN
@@ -132,7 +134,7 @@ class GiteaDouble:
         if found is not None:
             return self._git(request, found["owner"], found["name"], found["service"])
         if raw == "/swagger.v1.json":
-            return _json(200, self._document)
+            return _json(200, self.document) if self.access.is_described else _json(404, None)
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         content = request.get_data()
         body = json.loads(content) if content else None
@@ -143,6 +145,8 @@ class GiteaDouble:
                 status, said = 200, {"version": self.version}
             elif user is None:
                 status, said = 401, {"message": "token is required"}
+            elif refused := self.access.refusal(request.method or "", unquote(path)):
+                status, said = refused
             else:
                 call = Call(self.model, user, body or {}, dict(request.args), self._number)
                 status, said = answer(call, request.method, path, unquote)
@@ -178,6 +182,10 @@ class GiteaDouble:
 class _Quiet(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 (the base's own name)
         """Nothing: a test's output is the test's."""
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        double: GiteaDouble = self.server.app.__self__
+        return double.access.date or super().date_time_string(timestamp)
 
     def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
         """That is what some of the faults are for."""

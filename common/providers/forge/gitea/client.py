@@ -38,10 +38,14 @@ class Query(Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """status: one of those that were accepted. body: None where there was none, or nothing that is JSON."""
+    """status: one of those that were accepted. body: None where there was none, or nothing that is JSON.
+
+    date: the server's clock, as it writes it (RFC 9110); None where it does not.
+    """
 
     status: int
     body: Json
+    date: str | None = None
 
     @property
     def is_there(self) -> bool:
@@ -109,7 +113,7 @@ class Client:
             raise ProviderUnavailable(f"{what} failed: the connection was refused or cut") from error
         # A server remembers by cookie; we say who we are each time.
         self._session.cookies.clear()
-        found = Answer(answer.status_code, _json(content))
+        found = Answer(answer.status_code, _json(content), answer.headers.get("Date"))
         if found.status in accept or 200 <= found.status < 300:
             return found
         raise _error(found, what, answer.headers.get("Retry-After"))

@@ -20,13 +20,15 @@ SCOPES_FIXED = (1, 26, 2)
 @dataclass(frozen=True)
 class Features:
     """has_patterns: a rule of protection may be a pattern such as `release/*`. has_force_lists: a rule may name who
-    pushes by force. has_manual_merge: a pull request can be marked as merged by a commit that is there already."""
+    pushes by force. has_manual_merge: a pull request can be marked as merged by a commit that is there already.
+    is_described: all this was told by the server's own description, not by its version alone."""
 
     name: str
     version: tuple[int, int, int]
     has_patterns: bool
     has_force_lists: bool
     has_manual_merge: bool
+    is_described: bool = True
 
     @property
     def warning(self) -> str | None:
@@ -56,7 +58,9 @@ def read_features(client: Client, name: str) -> Features:
     described = client.get("/swagger.v1.json", accept=(404,))
     fields = _fields(described.body if described.is_there else None)
     if fields is None:
-        return Features(name, version, version >= (1, 19, 0), version >= (1, 23, 0), has_manual_merge=True)
+        return Features(
+            name, version, version >= (1, 19, 0), version >= (1, 23, 0), has_manual_merge=True, is_described=False
+        )
     return Features(
         name,
         version,

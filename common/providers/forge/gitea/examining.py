@@ -1,0 +1,167 @@
+"""Whether a Gitea or Forgejo server is one that AiWorker can use, with the token that it was given.
+
+Nothing is written there. What a token may write is seen by asking to change what can't exist: a server says that a
+scope lacks before it looks for the thing. A request is given up after TIMEOUT_SECONDS, and the first that is not
+answered ends the examination.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from common.addresses import addresses_of, is_own_address
+from common.errors import ProviderRefused, ProviderUnavailable
+from common.findings import Finding
+from common.names import OWNER_PATTERN
+from common.providers.forge.gitea.client import Client, at
+from common.providers.forge.gitea.features import OLDEST, parse_version, read_features, read_version
+from common.settings import ForgeSettings
+
+PART = "forge"
+TIMEOUT_SECONDS = (2.0, 5.0)
+"""To connect, and between two parts of an answer."""
+LARGEST_DIFFERENCE_SECONDS = 60.0
+NOBODY = "aiworker--doctor"
+"""No user, organisation or repository: Gitea and Forgejo refuse names with two dashes in a row."""
+
+_SCOPE_LACKS = re.compile(r"required scope\(s\)\D*?\[([^\]]*)\]")
+_TRIES: tuple[tuple[str, str, dict[str, object]], ...] = (
+    ("PATCH", at("admin", "users", NOBODY), {"source_id": 0, "login_name": NOBODY}),
+    ("PATCH", at("orgs", NOBODY), {}),
+    ("PATCH", at("repos", NOBODY, NOBODY), {}),
+    ("POST", at("repos", NOBODY, NOBODY, "issues", 1, "comments"), {"body": "-"}),
+)
+_WITHOUT_WEBHOOKS = "polling does without it, some seconds later"
+
+
+def examine_gitea(
+    chosen: ForgeSettings, *, timeout_seconds: tuple[float, float] = TIMEOUT_SECONDS
+) -> Iterator[Finding]:
+    """One finding a matter, with AIWORKER_FORGE=gitea. Raises nothing but for bugs."""
+    assert chosen.gitea_url is not None
+    assert chosen.gitea_token is not None
+    client = Client(chosen.gitea_url, chosen.gitea_token, timeout=timeout_seconds)
+    try:
+        yield from _findings(client, chosen)
+    except ProviderUnavailable as error:
+        yield Finding("fail", PART, f"{error}; check GITEA_URL={chosen.gitea_url}")
+    except ProviderRefused as error:
+        yield Finding("fail", PART, error.message)
+    finally:
+        client.close()
+
+
+def _findings(client: Client, chosen: ForgeSettings) -> Iterator[Finding]:
+    name = read_version(client)
+    version = parse_version(name)
+    if version is None or version < OLDEST:
+        yield Finding("fail", PART, f"Gitea {name} is too old; update the server to 1.15 or newer")
+        return
+    yield Finding("ok", PART, f"Gitea {name} answers at {client.url}")
+    yield from _limits(client, name)
+    yield _clock(client)
+    yield from _account(client, chosen.owner)
+    yield examine_webhook(chosen.webhook_url, gitea_url=client.url)
+
+
+def _limits(client: Client, name: str) -> Iterator[Finding]:
+    features = read_features(client, name)
+    if features.warning is not None:
+        yield Finding("warn", PART, features.warning)
+    if not features.is_described:
+        says = "the server hides its description (swagger.v1.json): it is judged by its version; [api] ENABLE_SWAGGER"
+        yield Finding("warn", PART, says)
+    if not features.has_patterns:
+        says = "before 1.19 a branch is protected only once it exists; update the server"
+        yield Finding("warn", PART, says)
+    if not features.has_manual_merge:
+        says = "pull requests can't be marked as merged there: they will be closed; update the server"
+        yield Finding("warn", PART, says)
+
+
+def _clock(client: Client) -> Finding:
+    said = client.get("/version").date
+    try:
+        theirs = parsedate_to_datetime(said or "")
+    except ValueError:
+        return Finding("warn", PART, "the server does not tell its time; see that its clock is right")
+    if theirs.tzinfo is None:
+        theirs = theirs.replace(tzinfo=UTC)
+    seconds = (theirs - datetime.now(UTC)).total_seconds()
+    if abs(seconds) > LARGEST_DIFFERENCE_SECONDS:
+        relation = "ahead of" if seconds > 0 else "behind"
+        says = f"the server's clock is {abs(seconds):.0f} s {relation} this one's; set both by NTP"
+        return Finding("warn", PART, says)
+    return Finding("ok", PART, "its clock is this one's")
+
+
+def _account(client: Client, owner: str) -> Iterator[Finding]:
+    try:
+        user = client.get("/user").body
+    except ProviderRefused as error:
+        lacking = _lacking(error)
+        yield _of_scopes(lacking) if lacking else Finding("fail", PART, error.message)
+        return
+    login = str(user["login"])
+    if user.get("is_admin"):
+        yield Finding("ok", PART, f"the token is {login}'s, a site administrator")
+    else:
+        says = f"the token's user {login} is no site administrator, so no users for runs can be made; make it one"
+        yield Finding("fail", PART, f"{says}, or set GITEA_TOKEN to an administrator's")
+    lacking = [scope for try_ in _TRIES for scope in _try(client, *try_)]
+    yield _of_scopes(lacking) if lacking else Finding("ok", PART, "the token has all scopes that are needed")
+    yield _owner(client, owner, login)
+
+
+def _try(client: Client, method: str, path: str, body: dict[str, object]) -> list[str]:
+    """The scopes that lack for this, none where the answer tells of something else, such as that there is no such."""
+    try:
+        client.call(method, path, body=body)
+    except ProviderRefused as error:
+        return _lacking(error)
+    return []
+
+
+def _lacking(error: ProviderRefused) -> list[str]:
+    found = _SCOPE_LACKS.search(error.message)
+    return [scope.strip() for scope in found[1].split(",")] if found else []
+
+
+def _of_scopes(lacking: list[str]) -> Finding:
+    named = ", ".join(dict.fromkeys(lacking))
+    return Finding("fail", PART, f"the token lacks the scopes {named}; set GITEA_TOKEN to one that has all scopes")
+
+
+def _owner(client: Client, owner: str, login: str) -> Finding:
+    other = "set AIWORKER_FORGE_OWNER to another"
+    if not OWNER_PATTERN.fullmatch(owner):
+        return Finding("fail", PART, f"AIWORKER_FORGE_OWNER={owner} is not a name of small letters and digits; {other}")
+    if owner == login.lower():
+        return Finding("ok", PART, f"repositories are made as {login}'s own")
+    try:
+        if client.get(at("orgs", owner), accept=(404,)).is_there:
+            return Finding("ok", PART, f"the organisation {owner} is there")
+        if client.get(at("users", owner), accept=(404,)).is_there:
+            return Finding("fail", PART, f"{owner} is a user's name, so no organisation can have it; {other}")
+    except ProviderRefused as error:
+        return Finding("fail", PART, f"the organisation {owner} can't be seen: {error.message}")
+    return Finding("ok", PART, f"the organisation {owner} is free; the first project makes it")
+
+
+def examine_webhook(url: str, *, gitea_url: str) -> Finding:
+    """Whether url is an address that the server may ring, as far as names tell."""
+    parts = urlsplit(url)
+    host, theirs = parts.hostname, urlsplit(gitea_url).hostname or ""
+    if parts.scheme not in {"http", "https"} or not host:
+        return Finding("fail", PART, f"AIWORKER_WEBHOOK_URL={url} is not an http or https address")
+    if is_own_address(host) and not is_own_address(theirs):
+        says = f"to Gitea, {url} means its own machine; set AIWORKER_WEBHOOK_URL to where it reaches AiWorker"
+        return Finding("warn", PART, f"{says}; {_WITHOUT_WEBHOOKS}")
+    if any(not address.is_global for address in addresses_of(host)):
+        says = f"Gitea rings the private address {url} only if its [webhook] ALLOWED_HOST_LIST names {host}"
+        return Finding("warn", PART, f"{says}; {_WITHOUT_WEBHOOKS}")
+    return Finding("ok", PART, f"Gitea is told to ring {url}")

@@ -1,0 +1,224 @@
+"""What the examination of a Gitea server finds: all well on a good one, and by name what lacks on each that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+
+from common.findings import Finding
+from common.providers.forge.gitea.examining import NOBODY, examine_gitea, examine_webhook
+from common.settings import from_env
+from tests.doubles.gitea import Fault, GiteaDouble
+
+Examine = Callable[..., list[Finding]]
+ALL = {"write:admin", "write:organization", "write:repository", "write:issue", "write:user"}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[GiteaDouble]:
+    double = GiteaDouble(tmp_path)
+    yield double
+    double.close()
+    assert double.violations == []
+    assert not double.effects, "whoever examines writes nothing"
+
+
+@pytest.fixture
+def examine(server: GiteaDouble, tmp_path: Path) -> Examine:
+    """The findings on the double with these settings beside the usual ones."""
+    return lambda timeout_seconds=(2.0, 5.0), **more: look_at(server, tmp_path, timeout_seconds, **more)
+
+
+def look_at(
+    server: GiteaDouble, directory: Path, timeout_seconds: tuple[float, float] = (2.0, 5.0), **more: str
+) -> list[Finding]:
+    environ = {
+        "AIWORKER_SECRET_KEY": "0123456789abcdef" * 2,
+        "AIWORKER_DATA_DIR": str(directory),
+        "AIWORKER_FORGE": "gitea",
+        "GITEA_URL": server.url,
+        "GITEA_TOKEN": server.token,
+        "AIWORKER_WEBHOOK_URL": "https://aiworker.invalid/api/webhooks/gitea",
+    }
+    return list(examine_gitea(from_env(environ | more).forge, timeout_seconds=timeout_seconds))
+
+
+def wrong(findings: list[Finding]) -> list[tuple[str, str]]:
+    return [(one.status, one.says) for one in findings if one.status != "ok"]
+
+
+def says(findings: list[Finding], status: str) -> str:
+    return "\n".join(one.says for one in findings if one.status == status)
+
+
+@pytest.mark.parametrize("scopes", [None, ALL])
+def test_all_is_well_on_a_good_server(server: GiteaDouble, examine: Examine, scopes: set[str] | None) -> None:
+    server.access.scopes = scopes
+
+    found = examine()
+
+    assert wrong(found) == []
+    for words in (
+        "Gitea 1.26.2 answers at http://127.0.0.1", "its clock is this one's", "the token is platform's",
+        "has all scopes", "the organisation aiworker is free", "is told to ring https://aiworker.invalid/",
+    ):  # fmt: skip
+        assert words in says(found, "ok")
+    assert server.token not in says(found, "ok")
+
+
+def test_an_old_server_is_named_with_what_it_lacks(tmp_path: Path) -> None:
+    server = GiteaDouble(tmp_path, version="1.15.0")
+    try:
+        found = wrong(look_at(server, tmp_path))
+    finally:
+        server.close()
+
+    assert [status for status, _ in found] == ["warn", "warn"]
+    assert "CVE-2026-28744" in found[0][1]
+    assert "a branch is protected only once it exists" in found[1][1]
+
+
+def test_a_server_that_is_too_old_is_refused(tmp_path: Path) -> None:
+    server = GiteaDouble(tmp_path, version="1.14.7")
+    try:
+        (found,) = look_at(server, tmp_path)
+    finally:
+        server.close()
+
+    assert found == Finding("fail", "forge", "Gitea 1.14.7 is too old; update the server to 1.15 or newer")
+
+
+def test_a_server_that_hides_its_description_is_named(server: GiteaDouble, examine: Examine) -> None:
+    server.access.is_described = False
+
+    assert "the server hides its description" in says(examine(), "warn")
+
+
+def test_a_server_that_can_not_mark_as_merged_is_named(server: GiteaDouble, examine: Examine) -> None:
+    del server.document["definitions"]["EditRepoOption"]["properties"]["allow_manual_merge"]
+
+    assert "pull requests can't be marked as merged" in says(examine(), "warn")
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(90, "ahead of"), (-90, "behind")])
+def test_a_clock_that_goes_wrong_is_named(server: GiteaDouble, examine: Examine, seconds: int, words: str) -> None:
+    server.access.date = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+    (found,) = wrong(examine())
+
+    assert found[0] == "warn"
+    assert f"s {words} this one's; set both by NTP" in found[1]
+
+
+def test_a_server_that_tells_no_time_is_named(server: GiteaDouble, examine: Examine) -> None:
+    server.access.date = "-"
+
+    assert wrong(examine()) == [("warn", "the server does not tell its time; see that its clock is right")]
+
+
+def test_a_token_of_no_administrator_is_named(server: GiteaDouble, examine: Examine) -> None:
+    server.admin.is_admin = False
+
+    assert "platform is no site administrator" in says(examine(), "fail")
+
+
+def test_a_token_that_is_not_known_is_named(examine: Examine) -> None:
+    found = examine(GITEA_TOKEN="an old one")
+
+    assert wrong(found) == [
+        ("fail", "Gitea's GET /user: the server does not know the token; set GITEA_TOKEN anew"),
+    ]
+
+
+@pytest.mark.parametrize("scope", sorted(ALL - {"write:user"}))
+def test_each_scope_that_lacks_is_named(server: GiteaDouble, examine: Examine, scope: str) -> None:
+    server.access.scopes = (ALL - {scope}) | {scope.replace("write", "read")}
+
+    assert wrong(examine()) == [
+        ("fail", f"the token lacks the scopes {scope}; set GITEA_TOKEN to one that has all scopes")
+    ]
+
+
+def test_a_token_that_may_read_only_lacks_all_scopes_to_write(server: GiteaDouble, examine: Examine) -> None:
+    server.access.scopes = {scope.replace("write", "read") for scope in ALL}
+
+    assert "write:admin, write:organization, write:repository, write:issue;" in says(examine(), "fail")
+
+
+def test_a_token_that_may_not_even_tell_whose_it_is_lacks_that_scope(server: GiteaDouble, examine: Examine) -> None:
+    server.access.scopes = ALL - {"write:user"}
+
+    assert "the token lacks the scopes read:user;" in says(examine(), "fail")
+
+
+def test_an_organisation_that_may_not_be_seen_is_named(server: GiteaDouble, examine: Examine) -> None:
+    server.access.scopes = ALL - {"write:organization"}
+
+    assert "the organisation aiworker can't be seen" in says(examine(), "fail")
+
+
+@pytest.mark.parametrize(
+    ("owner", "status", "words"),
+    [
+        ("shops", "ok", "the organisation shops is there"),
+        ("platform", "ok", "repositories are made as platform's own"),
+        ("ada", "fail", "ada is a user's name, so no organisation can have it; set AIWORKER_FORGE_OWNER to another"),
+        ("Shops!", "fail", "AIWORKER_FORGE_OWNER=Shops! is not a name of small letters and digits"),
+    ],
+)
+def test_the_owner_must_be_one_that_can_be_used(
+    server: GiteaDouble, examine: Examine, owner: str, status: str, words: str
+) -> None:
+    server.model.organisations.add("shops")
+    server.model.add_user("ada", "password")
+
+    assert words in says(examine(AIWORKER_FORGE_OWNER=owner), status)
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "words"),
+    [
+        ("aiworker:3000", "fail", "AIWORKER_WEBHOOK_URL=aiworker:3000 is not an http or https address"),
+        ("http://10.1.2.3/hook", "warn", "only if its [webhook] ALLOWED_HOST_LIST names 10.1.2.3"),
+        ("http://127.0.0.1:3000/hook", "warn", "ALLOWED_HOST_LIST names 127.0.0.1"),
+    ],
+)
+def test_the_webhook_must_be_one_that_gitea_can_ring(examine: Examine, url: str, status: str, words: str) -> None:
+    assert words in says(examine(AIWORKER_WEBHOOK_URL=url), status)
+
+
+def test_a_webhook_to_this_machine_means_another_one_to_gitea() -> None:
+    found = examine_webhook("http://localhost:3000/hook", gitea_url="https://192.0.2.9")
+
+    assert found.status == "warn"
+    assert "to Gitea, http://localhost:3000/hook means its own machine" in found.says
+    assert found.says.endswith("polling does without it, some seconds later")
+
+
+@pytest.mark.parametrize("fault", ["hang", "reset", "500"])
+def test_a_server_that_does_not_answer_is_given_up(server: GiteaDouble, examine: Examine, fault: str) -> None:
+    server.faults.append(Fault("GET /api/v1/version", fault))
+
+    (found,) = examine((0.5, 0.3))
+
+    assert found.status == "fail"
+    assert found.says.endswith(f"; check GITEA_URL={server.url}")
+
+
+def test_a_server_that_stops_answering_is_given_up_at_once(server: GiteaDouble, examine: Examine) -> None:
+    server.faults.append(Fault(NOBODY, "hang"))
+
+    found = examine((0.5, 0.3))
+
+    assert found[-1].status == "fail"
+    assert f"/admin/users/{NOBODY} was not answered in time" in found[-1].says
+
+
+def test_what_is_no_gitea_is_named(server: GiteaDouble, examine: Examine) -> None:
+    found = examine(GITEA_URL=f"{server.url}/swagger.v1.json?")
+
+    assert "is answered by something that is not Gitea" in says(found, "fail")
