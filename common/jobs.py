@@ -67,6 +67,11 @@ VERIFY_RUN = _kind("run.verify", "run", Queue.SLOW)
 CLOSE_RUN = _kind("run.close", "run", Queue.SLOW)
 """Take the credential of an ended run away."""
 
+RUN_AGENT = _kind("agent.run", "agent", Queue.SLOW)
+"""Make the pod of an agent, watch it, remove it when its run is over."""
+SWEEP_AGENTS = _kind("agent.sweep", "platform", Queue.SLOW)
+"""Remove pods of agents that the platform does not know (any more)."""
+
 MERGE_GROUP = _kind("group.merge", "group", Queue.SLOW)
 """Build the release branch and test it."""
 FINISH_GROUP = _kind("group.finish", "group", Queue.SLOW)

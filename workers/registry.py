@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from workers import delivery, projects, runs, sweeps
+from workers import agents, delivery, projects, runs, sweeps
 from workers.job import celery, registered
 
 app = celery
 
-MODULES = (projects, runs, delivery, sweeps)
+MODULES = (projects, runs, agents, delivery, sweeps)
 
 __all__ = ["MODULES", "app", "registered"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String
+from sqlalchemy import String, UnicodeText, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.events import PLATFORM, AgentStatus, Event
@@ -14,7 +14,11 @@ from common.states import AGENT_EDGES, AgentState, By
 
 
 class Agent(HasState, Base):
-    """digest: SHA-256 of its token. slots: how many runs it takes at once. last_task_id: what it last took or left."""
+    """digest: SHA-256 of its token. slots: how many runs it takes at once. last_task_id: what it last took or left.
+
+    is_pod: the platform made its pod, for one run. token_sealed: that pod's token, until the pod is gone. pod_made_at:
+    None until the cluster is known to have the pod.
+    """
 
     __tablename__ = "agents"
     lock_rank = 6
@@ -32,6 +36,9 @@ class Agent(HasState, Base):
     current_task_id: Mapped[str | None] = mapped_column(String(40))
     last_task_id: Mapped[str | None] = mapped_column(String(40))
     tasks_completed: Mapped[int] = mapped_column(default=0)
+    is_pod: Mapped[bool] = mapped_column(default=False, server_default=false())
+    token_sealed: Mapped[str | None] = mapped_column(UnicodeText)
+    pod_made_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     seen_at: Mapped[datetime]
 

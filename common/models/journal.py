@@ -46,6 +46,7 @@ class Job(HasId, Base):
     """
 
     __tablename__ = "jobs"
+    lock_rank = 7
     __table_args__ = (
         Index("ix_jobs_due", "state", "next_at"),
         Index("ix_jobs_created", "created_at", "id"),

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
+from common import jobs
 from common.errors import Conflict, NotFound
 from common.models.account import EnrolmentToken
 from common.models.agent import Agent
@@ -25,6 +26,8 @@ UNCLAIMED_SECONDS = 15
 """A run that its agent has not claimed by then goes to another one: an agent that is there claims within seconds."""
 KEPT_OFFLINE_DAYS = 7
 """An agent that was not heard of for this long is forgotten."""
+KEPT_POD_HOURS = 24
+"""So long for one whose pod was made for a run: there is one for each."""
 
 
 def list_agents(page: PageQuery, *, by: Caller) -> Page[Agent]:
@@ -72,6 +75,7 @@ def drain_agent(tx: Transaction, agent_id: str, *, by: Caller) -> Agent:
     if agent.state is not AgentState.DRAINING:
         tx.record(agent.move_to(AgentState.DRAINING, By.PERSON))
         tx.wake(f"agent:{agent.id}")
+        _look_at_pod(tx, agent)
     return agent
 
 
@@ -83,23 +87,35 @@ def delete_agent(tx: Transaction, agent_id: str, *, by: Caller) -> None:
     live = ending.live_runs_of(tx, agent.id)
     if live:
         raise Conflict(f"agent {agent.id} is {agent.state} with {live} live run(s); drain it first")
+    _look_at_pod(tx, agent)
     tx.session.delete(agent)
+
+
+def _look_at_pod(tx: Transaction, agent: Agent) -> None:
+    if agent.is_pod and agent.token_sealed is not None:
+        tx.enqueue(jobs.RUN_AGENT, agent.id, project_id=None)
 
 
 @transactional
 def expire_agents(tx: Transaction) -> int:
     """Agents not heard of for a minute are offline and their runs lost; so are runs that no agent took or named.
 
+    An agent whose pod is still to come to life is waited for by the job that makes it.
+
     Returns how many runs were lost. Safe to repeat.
     """
     deadline = tx.now() - timedelta(seconds=AGENT_LOST_SECONDS)
     unclaimed = tx.now() - timedelta(seconds=UNCLAIMED_SECONDS)
+    coming = select(Agent.id).where(Agent.is_pod.is_(True), Agent.state_ == AgentState.STARTING)
     overdue = select(Run.id).where(
+        Run.agent_id.not_in(coming),
         ((Run.state_ == RunState.RUNNING) & (Run.seen_at < deadline))
-        | ((Run.state_ == RunState.READY) & (Run.seen_at < unclaimed))
+        | ((Run.state_ == RunState.READY) & (Run.seen_at < unclaimed)),
     )
     lost = ending.lose_runs(tx, tx.session.scalars(overdue).all(), "its agent was not heard of for a minute")
-    silent = select(Agent.id).where(Agent.seen_at < deadline, Agent.state_ != AgentState.OFFLINE)
+    silent = select(Agent.id).where(
+        Agent.seen_at < deadline, Agent.state_ != AgentState.OFFLINE, Agent.id.not_in(coming)
+    )
     for agent in tx.lock_all(Agent, tx.session.scalars(silent).all()):
         tx.record(agent.move_to(AgentState.OFFLINE, By.PLATFORM))
     return lost
@@ -107,12 +123,13 @@ def expire_agents(tx: Transaction) -> int:
 
 @transactional
 def forget_agents(tx: Transaction) -> int:
-    """Remove agents that have been offline for a week. Returns how many."""
+    """Remove agents that have been offline for a week, or a day where each run has its own. Returns how many."""
     deadline = tx.now() - timedelta(days=KEPT_OFFLINE_DAYS)
+    of_pods = tx.now() - timedelta(hours=KEPT_POD_HOURS)
     gone = tx.all(
         select(Agent).where(
             Agent.state_ == AgentState.OFFLINE,
-            Agent.seen_at < deadline,
+            (Agent.seen_at < deadline) | (Agent.is_pod.is_(True) & (Agent.seen_at < of_pods)),
             ~select(Run.id).where(Run.agent_id == Agent.id, Run.live_task_id.is_not(None)).exists(),
         )
     )

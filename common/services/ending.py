@@ -50,7 +50,12 @@ def _free_agent(tx: Transaction, run: Run, *, completed: bool) -> None:
     agent.last_task_id = run.task_id
     remaining = tx.find(select(Run).where(Run.agent_id == agent.id, Run.live_task_id.is_not(None)))
     agent.current_task_id = remaining.task_id if remaining else None
-    if remaining is None and agent.state is AgentState.BUSY:
+    if remaining is None and agent.is_pod and agent.state in {AgentState.STARTING, AgentState.IDLE, AgentState.BUSY}:
+        # A pod is for one run: the next one gets a fresh one.
+        feed = run.project_id or PLATFORM
+        tx.record(agent.move_to(AgentState.DRAINING, By.PLATFORM, feed=feed, task_id=run.task_id))
+        tx.enqueue(jobs.RUN_AGENT, agent.id, project_id=None)
+    elif remaining is None and agent.state is AgentState.BUSY:
         tx.record(agent.move_to(AgentState.IDLE, By.PLATFORM, feed=run.project_id or PLATFORM, task_id=run.task_id))
 
 
@@ -81,16 +86,19 @@ def queue_again(tx: Transaction, task: Task, *, by: By) -> None:
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
 
 
-def lose_runs(tx: Transaction, run_ids: Sequence[str], reason: str) -> int:
-    """Live runs are lost: their tasks are taken up again, their branches stay. Returns how many were not over yet."""
+def lose_runs(tx: Transaction, run_ids: Sequence[str], reason: str, *, is_fault: bool = False) -> int:
+    """Live runs are lost: their tasks are taken up again, their branches stay. Returns how many were not over yet.
+
+    A run that was not claimed does not count towards a task's attempts, but for is_fault: what is wrong will stay so.
+    """
     lost = 0
     for task, run in _locked(tx, run_ids):
         if run.state is RunState.ENDED:
             continue
-        was_claimed = run.state is RunState.RUNNING
-        end_run(tx, run, Outcome.LOST, reason if was_claimed else "its agent did not claim it")
+        counts = is_fault or run.state is RunState.RUNNING
+        end_run(tx, run, Outcome.LOST, reason if counts else "its agent did not claim it")
         give_back(tx, run)
-        requeue(tx, task, reason=reason, counts=was_claimed)
+        requeue(tx, task, reason=reason, counts=counts)
         lost += 1
     return lost
 

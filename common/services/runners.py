@@ -147,6 +147,10 @@ def _show_alive(tx: Transaction, agent: Agent) -> None:
     if agent.state not in {AgentState.STARTING, AgentState.OFFLINE}:
         return
     has_work = ending.live_runs_of(tx, agent.id) > 0
+    if has_work:
+        # It may have been given a run before it was there: only now can it claim it.
+        waiting = update(Run).where(Run.agent_id == agent.id, Run.state_ == RunState.READY)
+        tx.session.execute(waiting.values(seen_at=tx.now()).execution_options(synchronize_session=False))
     tx.record(agent.move_to(AgentState.BUSY if has_work else AgentState.IDLE, By.PLATFORM))
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
 

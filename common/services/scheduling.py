@@ -20,6 +20,7 @@ from common.models.run import Run
 from common.models.task import Task, TaskDependency
 from common.names import new_id
 from common.sealing import digest, new_token, seal
+from common.services import fleet
 from common.services.tasks import record_update
 from common.states import DELIVERABLE, UNDER_WAY, AgentState, By, Outcome, Phase, ProjectState, RunState, TaskState
 from common.transaction import Lease, Transaction, transactional
@@ -37,13 +38,19 @@ READY_STATES = (AgentState.IDLE, AgentState.BUSY)
 
 @transactional
 def schedule_tasks(tx: Transaction, lease: Lease) -> int:
-    """Give claimable tasks to free agents; each gets a run that is being prepared. Returns how many."""
+    """Give claimable tasks to free agents; each gets a run that is being prepared. Returns how many.
+
+    Where none is free, the fleet gets one more agent, as long as there is room, and its run waits for its pod.
+    """
     pairs = _matched(tx)
     tasks = {task.id: task for task in tx.lock_all(Task, [task_id for task_id, _agent in pairs])}
-    agents = {agent.id: agent for agent in tx.lock_all(Agent, {agent_id for _task, agent_id in pairs})}
+    agents = {agent.id: agent for agent in tx.lock_all(Agent, {agent_id for _task, agent_id in pairs if agent_id})}
     for task_id, agent_id in pairs:
-        if task_id in tasks and agent_id in agents:
-            _start_run(tx, tasks[task_id], agents[agent_id])
+        if task_id in tasks and _is_waiting(tasks[task_id]):
+            agent = agents.get(agent_id) if agent_id else fleet.add_agent(tx)
+            if agent is not None:
+                _start_run(tx, tasks[task_id], agent)
+    fleet.add_waiting_agents(tx)
     if len(pairs) == BATCH:
         tx.again(lease, after_seconds=0)
     else:
@@ -52,7 +59,7 @@ def schedule_tasks(tx: Transaction, lease: Lease) -> int:
 
 
 def _matched(tx: Transaction) -> list[tuple[str, str]]:
-    """Pairs of ids of a task and the agent that should take it, decided without locks."""
+    """Pairs of ids of a task and the agent that should take it, decided without locks. No id: one of the fleet."""
     free = _free_agents(tx)
     under_way = _under_way(tx)
     pairs: list[tuple[str, str]] = []
@@ -117,15 +124,21 @@ def _free_agents(tx: Transaction) -> Counter[Agent]:
     live = select(Run.agent_id, func.count()).where(Run.live_task_id.is_not(None)).group_by(Run.agent_id)
     taken: dict[str, int] = dict(tx.session.execute(live).all())
     deaf = select(Run.agent_id).where(Run.outcome == Outcome.LOST, Run.started_at.is_(None), Run.finished_at >= alive)
-    agents = tx.all(select(Agent).where(Agent.state_.in_(READY_STATES), Agent.seen_at >= alive, Agent.id.not_in(deaf)))
+    is_fresh = Agent.is_pod.is_(False) | Agent.last_task_id.is_(None)
+    ready = (Agent.state_.in_(READY_STATES), Agent.seen_at >= alive, is_fresh)
+    agents = tx.all(select(Agent).where(*ready, Agent.id.not_in(deaf)))
     # Whoever was heard of last is the likeliest to be there.
     agents.sort(key=lambda agent: agent.seen_at, reverse=True)
     agents.sort(key=lambda agent: taken.get(agent.id, 0))
-    return Counter({agent: room for agent in agents if (room := agent.slots - taken.get(agent.id, 0)) > 0})
+    free = Counter({agent: room for agent in agents if (room := agent.slots - taken.get(agent.id, 0)) > 0})
+    return free | Counter({fleet.template(): more}) if (more := fleet.room(tx)) else free
 
 
 def _match(task: Task, free: Counter[Agent]) -> Agent | None:
-    """An agent that can do it; among several the one with the fewest capabilities, which others may need more."""
+    """An agent that can do it; among several the one with the fewest capabilities, which others may need more.
+
+    One that is there goes before one that would have to be made.
+    """
     fit = [
         agent
         for agent, room in free.items()
@@ -133,7 +146,7 @@ def _match(task: Task, free: Counter[Agent]) -> Agent | None:
         and set(task.required_capabilities) <= set(agent.capabilities)
         and (task.driver is None or task.driver == agent.driver)
     ]
-    return min(fit, key=lambda agent: len(agent.capabilities), default=None)
+    return min(fit, key=lambda agent: (not agent.id, len(agent.capabilities)), default=None)
 
 
 def _under_way(tx: Transaction) -> Counter[str]:
@@ -146,11 +159,16 @@ def _has_room(tx: Transaction, task: Task, under_way: Counter[str]) -> bool:
     return most is None or task.state is TaskState.IN_PROGRESS or under_way[task.project_id] < most
 
 
+def _is_waiting(task: Task) -> bool:
+    return task.state is TaskState.BACKLOG or (task.state is TaskState.IN_PROGRESS and task.phase is Phase.QUEUED)
+
+
 def _start_run(tx: Transaction, task: Task, agent: Agent) -> None:
     """The task is the agent's, by a new run; nothing happens if either was taken away meanwhile. Both are locked."""
-    is_queued = task.state is TaskState.IN_PROGRESS and task.phase is Phase.QUEUED
-    if (task.state is not TaskState.BACKLOG and not is_queued) or agent.state not in READY_STATES:
+    is_coming = agent.is_pod and agent.state is AgentState.STARTING
+    if not _is_waiting(task) or not (is_coming or agent.state in READY_STATES):
         return
+    is_queued = task.state is TaskState.IN_PROGRESS
     token = new_token("awr")
     run = tx.add(
         Run(

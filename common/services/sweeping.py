@@ -11,6 +11,7 @@ from common.models.journal import Job, Mark
 from common.services.accounts import purge_logins
 from common.services.agents import forget_agents
 from common.services.events import purge_events
+from common.services.fleet import fleet_settings
 from common.services.idempotency import purge_idempotency_keys
 from common.services.jobs import set_mark
 from common.services.rollouts import take_expired_previews_down
@@ -28,10 +29,12 @@ KEPT_CLOCKWORK_MINUTES = 10
 
 @transactional
 def ring_clockwork(tx: Transaction) -> None:
-    """Scheduling is looked at each time, the runtime every RESTORE_SECONDS."""
+    """Scheduling is looked at each time, the runtime and the pods of agents every RESTORE_SECONDS."""
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
     if _is_due(tx, "restore", RESTORE_SECONDS):
         tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
+        if fleet_settings() is not None:
+            tx.enqueue(jobs.SWEEP_AGENTS, "platform", project_id=None)
 
 
 def sweep_old() -> None:

@@ -10,11 +10,14 @@ from sqlalchemy import select
 
 from common import jobs
 from common.errors import Conflict, LeaseLost
-from common.models import Job
+from common.models import Job, Task
+from common.models.account import User
+from common.models.agent import Agent
 from common.services import jobs as rows
 from common.services.access import Caller
 from common.states import JobState, Role
 from common.transaction import Lease, Transaction, snapshot, transactional
+from tests.builders import a_user
 
 ADMIN = Caller("u", "ada", Role.ADMIN)
 
@@ -116,6 +119,22 @@ def test_a_job_that_kills_its_worker_is_parked(on_database: str) -> None:
     assert job.error is not None
     assert "given up after 5 attempts" in job.error
     assert [subject for subject, _reason in parked] == ["platform"]
+
+
+def test_a_refused_job_is_parked_with_what_becomes_of_its_subject(on_database: str) -> None:
+    job_id = _enqueue()
+    user = a_user("max")
+
+    @transactional
+    def lock(tx: Transaction, _subject_id: str, reason: str) -> None:
+        tx.lock_all(Task, ["none"])
+        tx.lock_all(Agent, ["none"])
+        tx.get(User, user.id).username = reason
+
+    rows.give_up(_claim(job_id), "refused", lock)
+    assert (_job(job_id).state, _job(job_id).error) == (JobState.FAILED, "refused")
+    with snapshot() as read:
+        assert read.get(User, user.id).username == "refused"  # type: ignore[union-attr]
 
 
 def test_failures_back_off_and_are_parked_with_their_reason(on_database: str) -> None:

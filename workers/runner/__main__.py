@@ -57,7 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m workers.runner", description="An agent of an AiWorker platform.")
     parser.add_argument("--url", required=True, help="the platform's address, such as http://127.0.0.1:3000")
-    parser.add_argument("--token-file", required=True, type=Path, help="file that holds an enrolment token")
+    who = parser.add_mutually_exclusive_group(required=True)
+    who.add_argument("--token-file", type=Path, help="file that holds an enrolment token")
+    who.add_argument("--identity-file", type=Path, help="file that says who the agent is, of a pod that is enrolled")
     parser.add_argument("--work-dir", required=True, type=Path, help="directory for clones and the agent's own token")
     parser.add_argument("--name", default=socket.gethostname(), help="pod name shown to people (the host's name)")
     parser.add_argument("--driver", default="scripted", help="what does the work (scripted)")
@@ -75,7 +77,8 @@ def _settings(arguments: argparse.Namespace) -> RunnerSettings:
     driver_named(arguments.driver)
     return RunnerSettings(
         url=arguments.url.rstrip("/"),
-        token_path=arguments.token_file.absolute(),
+        token_path=arguments.token_file and arguments.token_file.absolute(),
+        identity_path=arguments.identity_file and arguments.identity_file.absolute(),
         work_dir=arguments.work_dir.absolute(),
         pod_name=arguments.name,
         driver=arguments.driver,

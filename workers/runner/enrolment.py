@@ -26,10 +26,13 @@ class Identity:
 
 @dataclass(frozen=True)
 class Enrolment:
-    """How this agent enrols. `sleep` waits that many seconds; it may raise to give up."""
+    """How this agent enrols. `sleep` waits that many seconds; it may raise to give up.
+
+    token_path None: it was enrolled by whoever wrote kept_path, and never enrols itself.
+    """
 
     url: str
-    token_path: Path
+    token_path: Path | None
     kept_path: Path
     pod_name: str
     capabilities: tuple[str, ...]
@@ -50,9 +53,11 @@ class Enrolment:
 
         Raises Misconfigured, in one line, when there is no enrolment token or it isn't taken.
         """
+        if self.token_path is None:
+            raise Misconfigured(f"the platform at {self.url} does not know the agent in {self.kept_path} (any more)")
         backoff = Backoff()
         while True:
-            token = self._enrolment_token()
+            token = self._enrolment_token(self.token_path)
             try:
                 with Wire(self.url) as wire:
                     agent_id, agent_token = AgentApi(wire).register(
@@ -75,16 +80,14 @@ class Enrolment:
                 self._keep(identity)
                 return identity
 
-    def _enrolment_token(self) -> str:
+    def _enrolment_token(self, path: Path) -> str:
         try:
-            token = self.token_path.read_text(encoding="utf-8").strip()
+            token = path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "it is not text"
-            raise Misconfigured(f"the enrolment token {self.token_path} can't be read: {why}") from error
+            raise Misconfigured(f"the enrolment token {path} can't be read: {why}") from error
         if not token or not token.isascii() or not token.isprintable():
-            raise Misconfigured(
-                f"{self.token_path} holds no enrolment token; POST /api/agents/enrolment-tokens makes one"
-            )
+            raise Misconfigured(f"{path} holds no enrolment token; POST /api/agents/enrolment-tokens makes one")
         return token
 
     def _keep(self, identity: Identity) -> None:

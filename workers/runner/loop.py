@@ -27,15 +27,19 @@ _CLEARING_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class RunnerSettings:
-    """What one agent is. Times in seconds."""
+    """What one agent is. Times in seconds.
+
+    token_path: an enrolment token's file; None where identity_path says who it is, and it can't enrol.
+    """
 
     url: str
-    token_path: Path
+    token_path: Path | None
     work_dir: Path
     pod_name: str
     driver: str
     capabilities: tuple[str, ...] = ()
     slots: int = 1
+    identity_path: Path | None = None
     heartbeat_seconds: float = 15.0
     """How often the platform hears of this agent; it finds it lost after 60 s."""
     ask_hold_seconds: float = 45.0
@@ -62,7 +66,7 @@ class Runner:
         self._enrolment = Enrolment(
             url=settings.url,
             token_path=settings.token_path,
-            kept_path=settings.work_dir / "agent.json",
+            kept_path=settings.identity_path or settings.work_dir / "agent.json",
             pod_name=settings.pod_name,
             capabilities=settings.capabilities,
             driver=settings.driver,

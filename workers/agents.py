@@ -1,0 +1,45 @@
+"""Jobs of the fleet: an agent's pod is made, watched and removed; pods that nobody knows are removed."""
+
+from __future__ import annotations
+
+from common import jobs
+from common.errors import ProviderRefused
+from common.providers.runtime import AgentPod, Fleet, PodPhase, PodState, fleet
+from common.services import fleet as agents
+from common.services.fleet import PodPlan, PodStep
+from workers.job import Claimed, job
+
+
+def _fleet() -> Fleet:
+    """ProviderRefused where the settings name none any more."""
+    found = fleet()
+    if found is None:
+        raise ProviderRefused("agents in pods are switched off (AIWORKER_AGENTS_MAX)", code="no_fleet")
+    return found
+
+
+@job(jobs.RUN_AGENT, parked=agents.give_agent_up)
+def run_agent(job: Claimed) -> None:
+    plan = agents.begin_pod(job.lease)
+    if plan.step is PodStep.REMOVE:
+        _fleet().delete_agent(plan.agent_id)
+        agents.record_pod_removed(job.lease)
+        return
+    state = _look(plan)
+    if state.phase is PodPhase.STARTING and state.reason:
+        job.progress(state.reason)
+    problem = state.reason or "its pod failed" if state.phase is PodPhase.FAILED else None
+    agents.record_pod(job.lease, problem=problem, is_ended=state.phase is PodPhase.ENDED)
+
+
+def _look(plan: PodPlan) -> PodState:
+    if plan.step is PodStep.START:
+        return _fleet().ensure_agent(AgentPod(plan.agent_id, plan.token))
+    return _fleet().read_agent(plan.agent_id) or PodState(PodPhase.FAILED, "its pod is gone")
+
+
+@job(jobs.SWEEP_AGENTS)
+def sweep_agents(job: Claimed) -> None:
+    pods = _fleet()
+    for name in agents.orphans(pods.list_agents()):
+        pods.delete_agent(name)
