@@ -113,12 +113,13 @@ class Story:
         assert health["status"] == "ok", health
         self.say("Logged in as admin", f"backends {', '.join(sorted(set(health['backends'].values())))}")
 
-    def import_project(self) -> None:
+    def import_project(self, **others: Any) -> None:
+        """others: fields of the project that are to be different from the story's."""
         self.project = self.api.post(
             "/projects",
             {
                 "name": "Greeter", "importUrl": self.import_url, "testCommand": "python3 -m unittest -q",
-                "healthSeconds": {"preview": 0, "staging": 2, "production": 2},
+                "healthSeconds": {"preview": 0, "staging": 2, "production": 2}, **others,
             },
             201,
         )["project"]  # fmt: skip
@@ -133,11 +134,19 @@ class Story:
 
     def _clone_log(self) -> list[str]:
         with tempfile.TemporaryDirectory() as folder:
-            address = urlsplit(self.project["giteaRepoUrl"])
-            host = urlsplit(self.instance.url).netloc
-            clone = f"http://x:{self.api.token}@{host}{address.path}.git"
-            git("clone", "--quiet", clone, f"{folder}/clone")
+            git("clone", "--quiet", self.clone_url(), f"{folder}/clone")
             return git("log", "--reverse", "--format=%s", at=Path(folder) / "clone").splitlines()
+
+    def clone_url(self) -> str:
+        """Where the story's own git finds the repository, and is let in."""
+        address = urlsplit(self.project["giteaRepoUrl"])
+        return f"http://x:{self.api.token}@{urlsplit(self.instance.url).netloc}{address.path}.git"
+
+    def look(self, who: str, url: str, expected: str) -> str:
+        """What the page says, which is to be what is expected."""
+        saw = body_of(url)
+        assert saw == expected, f"{who} says {saw!r}, not {expected!r}"
+        return saw
 
     def write_task(self, title: str, description: str) -> str:
         task = self.api.post(
@@ -169,8 +178,7 @@ class Story:
         failed = [check for check in task["checks"] if check["status"] not in {"passed", "skipped"}]
         assert not failed, failed
         self.say("Proven", ", ".join(f"{check['name']} {check['status']}" for check in task["checks"]))
-        saw = body_of(event["data"]["previewUrl"])
-        assert saw == expected, f"the preview says {saw!r}, not {expected!r}"
+        saw = self.look("the preview", event["data"]["previewUrl"], expected)
         assert task["previewUrl"] == event["data"]["previewUrl"]
         diff = self.api.get(f"/tasks/{task_id}/diff")
         assert any(file["path"] == "greeting.txt" for file in diff["files"]), diff["files"]
@@ -208,8 +216,7 @@ class Story:
         self._wait_group(group_id, environment)
         rows = self.api.get(f"/deployments?projectId={self.project['id']}&environment={environment}&status=completed")
         deployment = rows["deployments"][0]
-        saw = body_of(deployment["url"])
-        assert saw == expected, f"{environment} says {saw!r}, not {expected!r}"
+        saw = self.look(environment, deployment["url"], expected)
         self.say(f"On {environment}", f"{deployment['url']} says {saw!r}")
         return str(deployment["id"])
 
@@ -228,8 +235,7 @@ class Story:
         self.api.post(f"/task-groups/{group_id}/deploy-staging", status=202)
         failed = self.heard.wait("the bad release to fail", lambda event: event["event"] == "deploy:failed")["data"]
         staging = self.api.get(f"/deployments?projectId={self.project['id']}&environment=staging&status=completed")
-        saw = body_of(staging["deployments"][0]["url"])
-        assert saw == expected, f"staging says {saw!r}, not {expected!r}"
+        saw = self.look("staging", staging["deployments"][0]["url"], expected)
         self.say("A bad release is taken back", failed["error"].splitlines()[0][:60])
         self.say("Staging never noticed", f"it says {saw!r}")
 
@@ -276,8 +282,7 @@ class Story:
         )
         deployment = self.api.get(f"/deployments/{new}")["deployment"]
         assert self.api.get(f"/deployments/{deployment_id}")["deployment"]["status"] == "rolled_back"
-        saw = body_of(deployment["url"])
-        assert saw == expected, f"production says {saw!r}, not {expected!r}"
+        saw = self.look("production", deployment["url"], expected)
         self.say("Rolled back", f"{deployment['url']} says {saw!r} again")
 
     def check_record(self) -> None:

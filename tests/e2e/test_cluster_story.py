@@ -1,0 +1,101 @@
+"""The whole story with the repositories on a Gitea server and everything that runs in a cluster: both are doubles, but
+the code is in real repositories, and versions and checks are real processes of the cluster's node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.doubles.gitea import GiteaDouble
+from tests.doubles.gitea.model import Repo
+from tests.doubles.kubernetes import ClusterDouble
+from tests.doubles.kubernetes.node import ProcessNode
+from tests.e2e.elsewhere import Places, StoryElsewhere
+from tests.e2e.instance import running, wait_until
+from tests.e2e.origin import served_repository
+from tests.e2e.story import tell
+
+pytestmark = pytest.mark.timeout(300)
+
+SPEED = 40
+HEALTH_SECONDS = {"preview": 0, "staging": 80, "production": 80}
+"""Of the cluster's clock: two of ours, longer than the bad release does well."""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[GiteaDouble]:
+    folder = tmp_path / "gitea"
+    folder.mkdir()
+    double = GiteaDouble(folder)
+    yield double
+    double.close()
+    assert double.violations == []
+
+
+@pytest.fixture
+def cluster() -> Iterator[ClusterDouble]:
+    with ClusterDouble(speed=SPEED, node=ProcessNode()) as double:
+        yield double
+
+
+def environ(server: GiteaDouble, cluster: ClusterDouble, folder: Path) -> dict[str, str]:
+    return {
+        "AIWORKER_FORGE": "gitea",
+        "GITEA_URL": server.url,
+        "GITEA_TOKEN": server.token,
+        "AIWORKER_RUNTIME": "kubernetes",
+        "KUBECONFIG": cluster.kubeconfig(folder),
+        "AIWORKER_KUBE_DOMAIN": "apps.test",
+        "AIWORKER_KUBE_IMAGE": "registry.test/aiworker:1",
+        "AIWORKER_KUBE_INGRESS_URL": cluster.url,
+    }
+
+
+def test_the_story_holds_on_gitea_and_kubernetes(tmp_path: Path, server: GiteaDouble, cluster: ClusterDouble) -> None:
+    with (
+        served_repository(tmp_path) as origin,
+        running(
+            tmp_path, AIWORKER_IMPORT_ALLOW=urlsplit(origin).netloc, **environ(server, cluster, tmp_path)
+        ) as instance,
+    ):
+        places = Places((server.url, server.admin.login, server.token), cluster.url, health_seconds=HEALTH_SECONDS)
+        story = StoryElsewhere(instance, origin, places)
+        try:
+            tell(story)
+            repo = server.repo("aiworker", "greeter")
+            _forge_is_in_order(server, repo)
+            _cluster_is_in_order(cluster)
+            story.delete_project()
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n\n{instance.said()}") from error
+        finally:
+            story.close()
+        assert server.model.repos == {}
+        assert [user for user in server.model.users if user.startswith("aiw-run-")] == []
+        wait_until("the namespace to be gone", lambda: cluster.names("namespaces") == [])
+        assert instance.stop() == 0
+
+
+def _forge_is_in_order(server: GiteaDouble, repo: Repo) -> None:
+    assert [user for user in server.model.users if user.startswith("aiw-run-")] == []
+    assert sorted(repo.rules) == ["main", "release/**", "staging"]
+    pulls = {pull["title"]: (pull["state"], pull["merged"]) for pull in repo.pulls.values()}
+    assert pulls == {
+        "Greet in Spanish": ("closed", True),
+        "Be formal": ("closed", True),
+        "Greet at night": ("closed", True),
+        "Count visitors": ("closed", False),
+    }
+    assert len([ref for ref in repo.refs() if ref.startswith("refs/tags/")]) == 3
+    proven = {status["sha"] for status in repo.statuses if status["status"] == "success"}
+    heads = {repo.refs()[f"refs/pull/{number}/head"] for number in repo.pulls}
+    assert heads <= proven
+
+
+def _cluster_is_in_order(cluster: ClusterDouble) -> None:
+    wait_until("previews to be gone", lambda: cluster.names("deployments") == ["production", "staging"])
+    assert cluster.names("ingresses") == ["production", "staging"]
+    assert cluster.names("jobs") == []
