@@ -7,7 +7,7 @@ import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,12 @@ class Model:
         self.organisations: set[str] = set()
         self.repos: dict[tuple[str, str], Repo] = {}
         self.numbers: Iterator[int] = itertools.count(1)
+        self.told: list[Callable[[str, Repo, dict[str, Any]], None]] = []
+
+    def tell(self, event: str, repo: Repo, **about: Any) -> None:
+        """Something happened that webhooks are for. event: as a hook's list of events names it."""
+        for listener in self.told:
+            listener(event, repo, about)
 
     def add_user(self, login: str, password: str, **fields: Any) -> User:
         user = User(next(self.numbers), login, password, fields.pop("email", f"{login}@example.org"), **fields)

@@ -20,6 +20,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from tests.doubles.gitea import pulls
 from tests.doubles.gitea.access import Access
 from tests.doubles.gitea.api import Call, answer
+from tests.doubles.gitea.bell import Bell
 from tests.doubles.gitea.contract import Contract, describe
 from tests.doubles.gitea.model import Model, Repo, User
 
@@ -48,10 +49,10 @@ class Fault:
 class GiteaDouble:
     """A Gitea of this version. effects counts what was done, by `METHOD /path`; violations is to stay empty.
 
-    `push` counts as an effect only when a ref moved.
+    `push` counts as an effect only when a ref moved. rings: its webhooks are delivered, else all are lost.
     """
 
-    def __init__(self, root: Path, *, version: str = "1.26.2") -> None:
+    def __init__(self, root: Path, *, version: str = "1.26.2", rings: bool = False, port: int = 0) -> None:
         self.version = version
         number = tuple(int(part) for part in version.split("+")[0].split("-")[0].split("."))
         self._number = (number[0], number[1], number[2])
@@ -66,13 +67,16 @@ class GiteaDouble:
         self.token = _TOKEN
         self._lock = threading.RLock()
         self._ended = threading.Event()
-        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_Quiet)
+        self._server = make_server("127.0.0.1", port, self._serve, threaded=True, request_handler=_Quiet)
         self.url = self.model.root_url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
+        self.bell = Bell(self.model) if rings else None
 
     def close(self) -> None:
         self._ended.set()
+        if self.bell is not None:
+            self.bell.close()
         self._server.shutdown()
         self._thread.join(10)
         self._server.server_close()
@@ -176,6 +180,7 @@ class GiteaDouble:
             if service == "git-receive-pack" and repo.refs() != before:
                 self.effects[f"push {owner}/{name}"] += 1
                 repo.pushed()
+                self.model.tell("push", repo)
         return reply
 
 

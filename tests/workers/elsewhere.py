@@ -1,0 +1,82 @@
+"""The platform of the tests with its repositories on a Gitea server and everything that runs in a cluster (doubles)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.models import Project, TaskGroup
+from common.providers.forge import forge, gitea_forge
+from common.providers.runtime import runtime
+from common.services import task_groups
+from common.settings import settings
+from tests.doubles.gitea import GiteaDouble, basic
+from tests.doubles.gitea.model import Repo
+from tests.doubles.kubernetes import ClusterDouble
+from tests.providers.git_tree import WorkTree
+from tests.workers.platform import Platform
+
+
+class Elsewhere(Platform):
+    """The platform, which clones as the server's administrator."""
+
+    def __init__(self, platform: Platform, server: GiteaDouble, cluster: ClusterDouble) -> None:
+        # The same people, the same agent, the same database.
+        vars(self).update(vars(platform))
+        self.server, self.cluster = server, cluster
+
+    def clone(self, project: Project, *, login: str | None = None) -> WorkTree:
+        """login: a person's of the server; the administrator's without it."""
+        self._clones += 1
+        user = self.server.model.users[login] if login else self.server.admin
+        address = basic(forge().read_clone_url(self.repository(project.id)), user.login, user.password)
+        return WorkTree(self.folder / f"clone-{self._clones}", address)
+
+    def to_production(self, group: TaskGroup) -> TaskGroup:
+        head = forge().read_head(self.repository(group.project_id), "main")
+        task_groups.deploy_to_production(group.id, default_head=head, by=self.max)
+        self.run_jobs()
+        found: TaskGroup = self.get(TaskGroup, group.id)
+        return found
+
+    def repo(self, project: Project) -> Repo:
+        """The project's repository as the server has it."""
+        return self.server.repo(project.repository_owner, project.slug)
+
+
+@contextlib.contextmanager
+def elsewhere(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, *, folder: Path, rings: bool = False, **environ: str
+) -> Iterator[Elsewhere]:
+    """rings: the server's webhooks are delivered. environ: more settings."""
+    folder.mkdir()
+    server = GiteaDouble(folder, rings=rings)
+    with ClusterDouble() as cluster:
+        chosen = {
+            "AIWORKER_FORGE": "gitea",
+            "GITEA_URL": server.url,
+            "GITEA_TOKEN": server.token,
+            "AIWORKER_RUNTIME": "kubernetes",
+            "KUBECONFIG": cluster.kubeconfig(folder),
+            "AIWORKER_KUBE_DOMAIN": "apps.test",
+            "AIWORKER_KUBE_IMAGE": "registry.test/aiworker:1",
+            "AIWORKER_KUBE_INGRESS_URL": cluster.url,
+        }
+        for name, value in (chosen | environ).items():
+            monkeypatch.setenv(name, value)
+        _forget()
+        made = Elsewhere(platform, server, cluster)
+        yield made
+        platform.agent_id, platform._clones = made.agent_id, made._clones
+        gitea_forge().close()
+        _forget()
+        server.close()
+    assert server.violations == []
+
+
+def _forget() -> None:
+    for cached in (settings, gitea_forge, runtime):
+        cached.cache_clear()
