@@ -91,17 +91,23 @@ class Instance:
         finally:
             self.kill()
 
+    def family(self) -> list[psutil.Process]:
+        """`aiworker up` and everything that it started, in turn."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if self._process is not None:
+                first = psutil.Process(self._process.pid)
+                return [first, *first.children(recursive=True)]
+        return []
+
     def kill(self) -> None:
         """kill -9 of every process of it at once."""
         if self._process is None:
             return
-        with contextlib.suppress(psutil.NoSuchProcess):
-            family = psutil.Process(self._process.pid)
-            doomed = [family, *family.children(recursive=True)]
-            for process in doomed:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.send_signal(signal.SIGKILL)
-            psutil.wait_procs(doomed, timeout=20)
+        doomed = self.family()
+        for process in doomed:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGKILL)
+        psutil.wait_procs(doomed, timeout=20)
         self._process.wait()
         self._process = None
 
