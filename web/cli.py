@@ -21,7 +21,7 @@ from common.services.access import Caller, acting
 from common.services.paging import MOST, PageQuery
 from common.settings import settings
 from common.states import Role
-from web import commands
+from web import VERSION, commands
 from web.client import ApiError, first_administrator, operator
 from web.doctor import examine
 from web.up import run_up
@@ -33,7 +33,7 @@ ROLES = [role.label for role in Role]
 @click.option("--url", help="The platform's address. AIWORKER_URL; this machine's own without it.")
 @click.option("--token", help="An API token. AIWORKER_TOKEN; on the platform's machine none is needed.")
 @click.option("--json", "is_json", is_flag=True, help="Answer in JSON.")
-@click.version_option(package_name="aiworker")
+@click.version_option(VERSION)
 @click.pass_context
 def cli(context: click.Context, url: str | None, token: str | None, is_json: bool) -> None:
     """AiWorker, a self-hosted control plane for AI coding agents."""

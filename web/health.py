@@ -56,6 +56,7 @@ PARTS = (
     Part("kubernetes", lambda: runtime().ping(), "connected", "disconnected"),
 )
 VITAL = ("mysql", "redis")
+VITAL_PARTS = tuple(part for part in PARTS if part.name in VITAL)
 
 
 class Examination:

@@ -13,12 +13,10 @@ import flask_smorest
 from flask import Blueprint, Flask, Response
 from marshmallow import fields
 
-from web import schemas
+from web import VERSION, schemas
 from web.auth import public
 from web.http import AgentIdConverter, IdConverter, QuestionIdConverter
 from web.schemas import Schema
-
-VERSION = "1.0.0"
 
 _SPEC = {
     "info": {

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 
 from common.models.journal import Mark
+from common.providers.runtime import runtime
 from common.settings import settings
 from common.transaction import Transaction, transactional
 from tests.web.conftest import AppOn
@@ -55,6 +56,14 @@ def test_without_redis_the_platform_is_down(
 
 def test_a_process_with_its_schema_is_ready(app: Flask) -> None:
     assert app.test_client().get("/api/health/ready").json == {"status": "ok"}
+
+
+def test_whether_a_process_is_ready_is_not_asked_of_the_runtime(app: Flask) -> None:
+    runtime.cache_clear()
+
+    app.test_client().get("/api/health/ready")
+
+    assert runtime.cache_info().currsize == 0
 
 
 def _part(name: str, ask: object) -> Part:

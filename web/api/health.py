@@ -7,10 +7,10 @@ from typing import Any
 from flask import Response, current_app
 from marshmallow import fields
 
+from web import VERSION
 from web.auth import public
-from web.health import Examination, backends
+from web.health import PARTS, VITAL_PARTS, Examination, Part, backends
 from web.http import Blueprint, json_reply, reply
-from web.openapi import VERSION
 from web.schemas import Schema, iso
 
 health = Blueprint("health", __name__, url_prefix="/api")
@@ -42,7 +42,7 @@ class Probe(Schema):
 @reply(Health)
 def read_health() -> Response:
     """503 where the database or Redis is away; `degraded` where the rest is, or the clockwork is late."""
-    found = _examination().health()
+    found = _examination("health", PARTS).health()
     payload = {
         "status": found.status,
         "timestamp": iso(found.at),
@@ -65,17 +65,17 @@ def read_liveness() -> Any:
 @public
 @reply(Probe)
 def read_readiness() -> Any:
-    """Database and Redis answer and the schema is this version's: requests may come here."""
-    examination = _examination()
+    """Database and Redis answer and the schema is this version's: requests may come here. Nothing else is asked."""
+    examination = _examination("readiness", VITAL_PARTS)
     if examination.health().status == "down":
         return {"status": "down"}, 503
     return ({"status": "ok"}, 200) if examination.is_schema_current() else ({"status": "schema is not current"}, 503)
 
 
-def _examination() -> Examination:
-    """This app's, made when it is first asked: its threads belong to the process that serves."""
-    extensions = current_app.extensions
-    if "examination" not in extensions:
-        extensions["examination"] = Examination()
-    examination: Examination = extensions["examination"]
+def _examination(name: str, parts: tuple[Part, ...]) -> Examination:
+    """This app's by that name, made when it is first asked: its threads belong to the process that serves."""
+    kept = current_app.extensions.setdefault("examinations", {})
+    if name not in kept:
+        kept[name] = Examination(parts)
+    examination: Examination = kept[name]
     return examination
