@@ -22,10 +22,12 @@ from common.services.access import Caller
 from common.services.runners import AgentPrincipal, RunPrincipal
 from common.settings import settings
 from common.states import Role
+from web.limits import spend, writes
 
 View = TypeVar("View", bound=Callable[..., Any])
 P = TypeVar("P")
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = re.compile(r"Bearer ([A-Za-z0-9._~+/=-]{1,2048})", re.IGNORECASE)
 
 
@@ -144,6 +146,8 @@ def admit(app: Flask, endpoint: str) -> str:
     if rule.authenticate is None:
         return "anonymous"
     name, g.principal = rule.authenticate(bearer_token())
+    if isinstance(g.principal, Caller) and request.method not in SAFE_METHODS:
+        spend(writes(), g.principal.user_id)
     return name
 
 

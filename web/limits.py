@@ -32,6 +32,11 @@ LOGINS_BY_ADDRESS = Limit("login-address", 60, 60)
 """Failed logins from one address, whatever the name."""
 
 
+def writes() -> Limit:
+    """Changes that one person asks for, through whichever of their tokens."""
+    return Limit("writes", settings().web.writes_per_minute, 60)
+
+
 @dataclass(frozen=True)
 class Spent:
     """One time that was counted. `give_back` uncounts it."""

@@ -73,7 +73,7 @@ WRONG: list[tuple[str, Any]] = [
     ("forbiddenPaths", [1]), ("forbiddenPaths", ["../x"]), ("forbiddenPaths", [""]), ("forbiddenPaths", ["a\nb"]),
     ("forbiddenPaths", ["x"] * 201),
     ("limits", {"maxCostUsd": -1}), ("limits", {"maxTokens": 0}), ("limits", {"maxTokens": 1.5}),
-    ("limits", {"maxMinutes": "5"}), ("limits", {"max": 1}),
+    ("limits", {"maxMinutes": "5"}), ("limits", {"maxMinutes": 0}), ("limits", {"max": 1}),
     ("agentInstructions", "x" * 50_001),
 ]  # fmt: skip
 

@@ -67,11 +67,11 @@ class HealthSeconds(Schema):
 
 
 class Limits(Schema):
-    """What one task may use up; a key that is absent limits nothing."""
+    """What one task may use up; a key that is absent limits nothing. Nobody can do anything in no minutes."""
 
     max_cost_usd = Number(0, 1_000_000)
     max_tokens = Integer(1, 10**12)
-    max_minutes = Number(0, 100_000)
+    max_minutes = Number(0.1, 100_000)
 
 
 class Kept(fields.Nested):
