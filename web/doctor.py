@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import queue
 import shutil
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import redis
@@ -15,10 +17,16 @@ import requests
 
 from common import feed
 from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
+from common.findings import Finding
 from common.providers.forge import forge
+from common.providers.forge.gitea.examining import examine_gitea
 from common.providers.runtime import runtime
+from common.providers.runtime.examining import examine_cluster
 from common.services.database import require_current
+from common.services.examining import examine_database
 from common.settings import Settings, settings
+from web.doctor_flower import examine_flower
+from web.doctor_redis import examine_redis
 from web.health import backends
 from web.prerequisites import check_programs
 
@@ -26,15 +34,8 @@ OLDEST_PYTHON = (3, 11)
 LOW_BYTES = 1 << 30
 TOO_LOW_BYTES = 100 << 20
 ANSWER_SECONDS = 3.0
-
-
-@dataclass(frozen=True)
-class Finding:
-    """status: ok; warn: it works, or would once the platform is up; fail: it can't."""
-
-    status: str
-    part: str
-    says: str
+PART_SECONDS = 20.0
+"""How long one part may take with all that is asked of it."""
 
 
 def examine() -> Iterator[Finding]:
@@ -57,24 +58,81 @@ def examine() -> Iterator[Finding]:
 
 
 def _parts(chosen: Settings) -> Iterator[Finding]:
-    serves = backends(chosen)
+    starts_with_up = "; it starts with: aiworker up"
+    live_url = f"{chosen.web.internal_url}/api/health/live"
+    looks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
+        ("database", lambda: _database(chosen)),
+        ("redis", lambda: _redis(chosen, starts_with_up)),
+        ("forge", lambda: _forge(chosen)),
+        ("runtime", lambda: _runtime(chosen)),
+        ("flower", lambda: examine_flower(chosen.store.data_dir)),
+        ("web", lambda: iter([_asked("web", lambda: _is_live(live_url), f"answers at {chosen.web.internal_url}",
+                                     starts_with_up, "warn")])),
+    )  # fmt: skip
+    for part, look in looks:
+        yield from within(PART_SECONDS, part, look)
+
+
+def within(seconds: float, part: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """What the look finds in this time. One that hangs is left behind in its thread, and one more finding says so."""
+    found: queue.SimpleQueue[Finding | None] = queue.SimpleQueue()
+
+    def run() -> None:
+        is_whole = False
+        try:
+            for finding in look():
+                found.put(finding)
+            is_whole = True
+        finally:
+            if not is_whole:
+                found.put(Finding("fail", part, "the doctor itself failed; report what it wrote"))
+            found.put(None)
+
+    threading.Thread(target=run, name=f"doctor-{part}", daemon=True).start()
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            finding = found.get(timeout=max(until - time.monotonic(), 0))
+        except queue.Empty:
+            yield Finding("fail", part, f"it hangs: given up after {seconds:g} s; see what lies between here and there")
+            return
+        if finding is None:
+            return
+        yield finding
+
+
+def _database(chosen: Settings) -> Iterator[Finding]:
     file = chosen.store.data_dir / "aiworker.db"
     # What a first start will bring is no fault before it; and to look into the file would make it.
     if chosen.store.database_url == f"sqlite:///{file}" and not file.exists():
         yield Finding("warn", "database", "not there yet; the first start makes it: aiworker up")
-    else:
-        yield _asked("database", require_current, f"{serves['mysql']}, its schema is this version's")
-    starts_with_up = "; it starts with: aiworker up"
+        return
+    yield _asked("database", require_current, f"{backends(chosen)['mysql']}, its schema is this version's")
+    if not chosen.store.is_sqlite:
+        yield from examine_database()
+
+
+def _redis(chosen: Settings, starts_with_up: str) -> Iterator[Finding]:
     is_ours = chosen.store.redis_embedded
-    redis_remedy = starts_with_up if is_ours else "; check AIWORKER_REDIS_URL"
-    yield _asked("redis", feed.ping, f"{serves['redis']} answers", redis_remedy, "warn" if is_ours else "fail")
-    yield _asked("forge", lambda: forge().ping(), f"{serves['gitea']} is ready")
-    is_local = chosen.runtime.kind == "local"
-    remedy = "" if is_local else "; check KUBECONFIG"
-    yield _asked("runtime", lambda: runtime().ping(), f"{serves['kubernetes']} answers", remedy,
-                 "warn" if is_local else "fail")  # fmt: skip
-    live_url = f"{chosen.web.internal_url}/api/health/live"
-    yield _asked("web", lambda: _is_live(live_url), f"answers at {chosen.web.internal_url}", starts_with_up, "warn")
+    remedy = starts_with_up if is_ours else "; check AIWORKER_REDIS_URL"
+    answers = _asked("redis", feed.ping, f"{backends(chosen)['redis']} answers", remedy, "warn" if is_ours else "fail")
+    yield answers
+    if answers.status == "ok":
+        yield from examine_redis(is_ours=is_ours)
+
+
+def _forge(chosen: Settings) -> Iterator[Finding]:
+    if chosen.forge.kind == "gitea":
+        yield from examine_gitea(chosen.forge)
+    else:
+        yield _asked("forge", lambda: forge().ping(), f"{chosen.forge.kind} is ready")
+
+
+def _runtime(chosen: Settings) -> Iterator[Finding]:
+    if chosen.runtime.kubernetes is not None:
+        yield from examine_cluster(chosen)
+    else:
+        yield _asked("runtime", lambda: runtime().ping(), f"{chosen.runtime.kind} answers", "", "warn")
 
 
 def _asked(part: str, ask: Callable[[], object], good: str, remedy: str = "", bad: str = "fail") -> Finding:

@@ -1,0 +1,38 @@
+"""Whether Flower, where it runs on this machine for this instance, is open to others: it can stop workers."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from common.findings import Finding
+
+PART = "flower"
+
+
+def examine_flower(data_dir: Path) -> Iterator[Finding]:
+    """One finding for each address that Flower of this data directory listens on; none where it does not run."""
+    for process in psutil.process_iter():
+        try:
+            if not _is_flower(process, data_dir):
+                continue
+            heard = [one.laddr for one in process.net_connections(kind="inet") if one.status == psutil.CONN_LISTEN]
+        except psutil.Error:
+            # It has ended, or is another user's, whose affairs can't be seen.
+            continue
+        for address in heard:
+            yield _finding(address.ip, address.port)
+
+
+def _is_flower(process: psutil.Process, data_dir: Path) -> bool:
+    words = process.cmdline()
+    return {"celery", "flower"} <= set(words) and process.environ().get("AIWORKER_DATA_DIR") == str(data_dir)
+
+
+def _finding(host: str, port: int) -> Finding:
+    if ipaddress.ip_address(host).is_loopback:
+        return Finding("ok", PART, f"listens on {host}:{port}, for this machine only")
+    return Finding("fail", PART, f"listens on {host}:{port}, for everybody; start it with --address=127.0.0.1")
