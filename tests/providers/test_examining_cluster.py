@@ -196,7 +196,8 @@ def test_a_cluster_that_is_not_there_is_named(examine: Examine, tmp_path: Path) 
     (found,) = examine(KUBECONFIG=kubeconfig)
     assert (found.status, found.says.endswith("; check KUBECONFIG")) == ("fail", True)
 
-    (found,) = examine(KUBECONFIG=str(tmp_path / "nothing"))
+    clone, found = examine(KUBECONFIG=str(tmp_path / "nothing"), AIWORKER_FORGE="local")
+    assert "can't clone from the local forge" in clone.says
     assert (found.status, "can't use KUBECONFIG=" in found.says) == ("fail", True)
 
 

@@ -39,6 +39,9 @@ def examine_cluster(settings: Settings, *, timeout_seconds: tuple[float, float] 
     """One finding a matter, with AIWORKER_RUNTIME=kubernetes. Raises nothing but for bugs."""
     chosen = settings.runtime.kubernetes
     assert chosen is not None
+    problem = _unclonable(settings.forge)
+    if problem is not None:
+        yield Finding("fail", PART, problem)
     # Its client costs 1.7 s and 146 MB: only whoever uses it loads it.
     kube = importlib.import_module("common.providers.runtime.kube")
     try:
@@ -47,7 +50,10 @@ def examine_cluster(settings: Settings, *, timeout_seconds: tuple[float, float] 
         yield Finding("fail", PART, str(error))
         return
     try:
-        yield from _Examination(cluster, settings, chosen, timeout_seconds).findings()
+        forge_host = None if problem else urlsplit(settings.forge.gitea_url or "").hostname
+        yield from _Examination(
+            cluster, chosen, instance=settings.instance, forge_host=forge_host, timeout_seconds=timeout_seconds
+        ).findings()
     except ProviderUnavailable as error:
         where = "KUBECONFIG" if chosen.kubeconfig else "the pod's service account, and what its NetworkPolicy lets out"
         yield Finding("fail", PART, f"{error}; check {where}")
@@ -58,19 +64,28 @@ def examine_cluster(settings: Settings, *, timeout_seconds: tuple[float, float] 
 
 
 class _Examination:
+    """forge_host: where pods clone from; None where they can't anyway."""
+
     def __init__(
-        self, cluster: Cluster, settings: Settings, chosen: KubernetesSettings, timeout_seconds: tuple[float, float]
+        self,
+        cluster: Cluster,
+        chosen: KubernetesSettings,
+        *,
+        instance: str,
+        forge_host: str | None,
+        timeout_seconds: tuple[float, float],
     ) -> None:
         self._cluster = cluster
-        self._instance = settings.instance
-        self._forge_settings = settings.forge
+        self._instance = instance
+        self._forge_host = forge_host
         self._chosen = chosen
         self._timeout_seconds = timeout_seconds
 
     def findings(self) -> Iterator[Finding]:
         yield self._version()
         yield from self._permissions()
-        yield self._forge(self._forge_settings)
+        if self._forge_host is not None:
+            yield self._forge(self._forge_host)
         if self._chosen.health == "http":
             yield self._ingress_class()
             yield from self._ingress()
@@ -178,13 +193,7 @@ class _Examination:
             )
         return Finding("ok", PART, f"the RuntimeClass {name} is there")
 
-    def _forge(self, forge: ForgeSettings) -> Finding:
-        if forge.kind != "gitea" or forge.gitea_url is None:
-            return Finding("fail", PART, "pods can't clone from the local forge; set AIWORKER_FORGE=gitea")
-        host = urlsplit(forge.gitea_url).hostname or ""
-        if is_own_address(host):
-            says = f"pods can't clone from GITEA_URL={forge.gitea_url}: there it means themselves; set one for all"
-            return Finding("fail", PART, says)
+    def _forge(self, host: str) -> Finding:
         way = reaching.Way("AIWORKER_KUBE_EGRESS", self._chosen.egress, is_public_open=True)
         problem = self._unreachable(host, way)
         if problem is not None:
@@ -211,8 +220,7 @@ class _Examination:
         yield self._fleet_url(fleet)
         yield self._fleet_namespace(fleet.namespace)
         way = reaching.Way("AIWORKER_AGENTS_EGRESS", fleet.egress, is_public_open=False)
-        for what, url in (("AiWorker", fleet.url), ("the forge", self._forge_settings.gitea_url)):
-            host = urlsplit(url or "").hostname
+        for what, host in (("AiWorker", urlsplit(fleet.url).hostname), ("the forge", self._forge_host)):
             if host and not is_own_address(host) and (problem := self._unreachable(host, way)):
                 yield Finding("warn", "agents", f"{what} may be out of the agents' reach: {problem}")
 
@@ -238,6 +246,15 @@ class _Examination:
         if places.PROJECT in labels or any(labels.get(key) != value for key, value in ours.items()):
             return Finding("fail", "agents", f"the namespace {name} is there and is not for these agents; {other}")
         return Finding("ok", "agents", f"the namespace {name} is ours")
+
+
+def _unclonable(forge: ForgeSettings) -> str | None:
+    """Why no pod can clone from this forge, with the remedy; None if one can, where it is let through."""
+    if forge.kind != "gitea" or forge.gitea_url is None:
+        return "pods can't clone from the local forge; set AIWORKER_FORGE=gitea"
+    if is_own_address(urlsplit(forge.gitea_url).hostname or ""):
+        return f"pods can't clone from GITEA_URL={forge.gitea_url}: there it means themselves; set one that all reach"
+    return None
 
 
 def _named(need: Permission) -> str:
