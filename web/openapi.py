@@ -15,7 +15,7 @@ from marshmallow import fields
 
 from web import VERSION, schemas
 from web.auth import public
-from web.http import AgentIdConverter, IdConverter, QuestionIdConverter
+from web.http import CONVERTERS, AgentIdConverter, IdConverter, QuestionIdConverter
 from web.schemas import Schema
 
 _SPEC = {
@@ -55,8 +55,33 @@ class _Api(flask_smorest.Api):  # type: ignore[misc]
 
 
 def init_openapi(app: Flask, blueprints: list[Any]) -> None:
-    """Register the blueprints and serve their description."""
-    app.config.update(API_TITLE="AiWorker", API_VERSION=VERSION, OPENAPI_VERSION="3.1.0")
+    """Register the blueprints and serve their description.
+
+    It is made when it is first asked for: making it takes longer than all else of a start.
+    """
+    for blueprint in blueprints:
+        app.register_blueprint(blueprint)
+    described = Blueprint("openapi", __name__)
+
+    @functools.cache
+    def document() -> bytes:
+        return json.dumps(_describe(blueprints), ensure_ascii=False).encode()
+
+    @described.get("/api/openapi.json")
+    @public
+    def openapi() -> Response:
+        return Response(document(), content_type="application/json")
+
+    app.register_blueprint(described)
+
+
+def _describe(blueprints: list[Any]) -> dict[str, Any]:
+    # An app of its own: one that has answered its first request takes no blueprint any more.
+    app = Flask("described", static_folder=None)
+    app.config.update(
+        API_TITLE="AiWorker", API_VERSION=VERSION, OPENAPI_VERSION="3.1.0", PROVIDE_AUTOMATIC_OPTIONS=False
+    )
+    app.url_map.converters.update(CONVERTERS)
     api = _Api(app, spec_kwargs=_SPEC)
     scheme = {"type": "http", "scheme": "bearer", "description": "A login's access token or an API token (aiw_…)."}
     api.spec.components.security_scheme("bearer", scheme)
@@ -66,18 +91,7 @@ def init_openapi(app: Flask, blueprints: list[Any]) -> None:
         api.register_converter(converter, lambda found: {"type": "string", "pattern": f"^{found.regex}$"})
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
-    described = Blueprint("openapi", __name__)
-
-    @functools.cache
-    def document() -> bytes:
-        spec = api.spec.to_dict()
-        # Not JSON, so no schema of ours makes it.
-        spec["paths"]["/api/metrics"] = {"get": _METRICS}
-        return json.dumps(spec, ensure_ascii=False).encode()
-
-    @described.get("/api/openapi.json")
-    @public
-    def openapi() -> Response:
-        return Response(document(), content_type="application/json")
-
-    app.register_blueprint(described)
+    spec: dict[str, Any] = api.spec.to_dict()
+    # Not JSON, so no schema of ours makes it.
+    spec["paths"]["/api/metrics"] = {"get": _METRICS}
+    return spec
