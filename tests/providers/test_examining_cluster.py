@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from common.findings import Finding
 from common.providers.runtime.examining import examine_cluster
+from common.providers.runtime.hardening import RESTRICTED
 from common.providers.runtime.kube import connect
 from common.providers.runtime.permissions import NEEDED, Permission
 from common.settings import from_env
@@ -144,9 +145,9 @@ def test_each_missing_permission_is_named_with_what_needs_it(cluster: ClusterDou
 
     assert wrong(examine()) == [
         ("fail", "may not create,patch secrets: variables of versions, credentials of checkouts and agents; "
-                 "see deploy/base/rbac.yaml"),
-        ("fail", "may not get pods/log: logs; see deploy/base/rbac.yaml"),
-        ("fail", "may not delete ingresses.networking.k8s.io: hosts of apps; see deploy/base/rbac.yaml"),
+                 "see the ClusterRole in deploy/base"),
+        ("fail", "may not get pods/log: logs; see the ClusterRole in deploy/base"),
+        ("fail", "may not delete ingresses.networking.k8s.io: hosts of apps; see the ClusterRole in deploy/base"),
     ]  # fmt: skip
 
 
@@ -328,9 +329,12 @@ def test_the_agents_settings_must_be_good_for_pods(
 
 def test_a_namespace_of_ours_is_the_agents(cluster: ClusterDouble, examine: Examine, tmp_path: Path) -> None:
     ours = {"app.kubernetes.io/managed-by": "aiworker", "app.kubernetes.io/instance": "aiw"}
-    with_namespace(cluster, tmp_path, "aiw-agents", ours)
-    with_namespace(cluster, tmp_path, "a-project", ours | {"aiworker.dev/project-id": "1"})
+    with_namespace(cluster, tmp_path, "aiw-agents", ours | RESTRICTED)
+    with_namespace(cluster, tmp_path, "lax", ours)
+    with_namespace(cluster, tmp_path, "a-project", ours | RESTRICTED | {"aiworker.dev/project-id": "1"})
 
     assert "the namespace aiw-agents is ours" in says(examine(**AGENTS), "ok")
     found = examine(AIWORKER_AGENTS_NAMESPACE="a-project", **AGENTS)
     assert "a-project is there and is not for these agents" in says(found, "fail")
+    found = examine(AIWORKER_AGENTS_NAMESPACE="lax", **AGENTS)
+    assert "kubectl label namespace lax pod-security.kubernetes.io/enforce=restricted" in says(found, "fail")

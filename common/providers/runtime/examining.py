@@ -16,7 +16,7 @@ import requests
 from common.addresses import addresses_of, is_own_address
 from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
 from common.findings import Finding
-from common.providers.runtime import places, reaching
+from common.providers.runtime import hardening, places, reaching
 from common.providers.runtime.permissions import NEEDED, Permission
 from common.settings import FleetSettings, ForgeSettings, KubernetesSettings, Settings
 
@@ -32,7 +32,7 @@ REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 INGRESS_CLASSES = "/apis/networking.k8s.io/v1/ingressclasses"
 RUNTIME_CLASSES = "/apis/node.k8s.io/v1/runtimeclasses"
 IS_DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
-ROLE = "see deploy/base/rbac.yaml"
+ROLE = "see the ClusterRole in deploy/base"
 
 
 def examine_cluster(settings: Settings, *, timeout_seconds: tuple[float, float] = TIMEOUT_SECONDS) -> Iterator[Finding]:
@@ -245,6 +245,10 @@ class _Examination:
         ours = {places.MANAGED_BY: "aiworker", places.INSTANCE: self._instance}
         if places.PROJECT in labels or any(labels.get(key) != value for key, value in ours.items()):
             return Finding("fail", "agents", f"the namespace {name} is there and is not for these agents; {other}")
+        lacking = [f"{key}={value}" for key, value in hardening.RESTRICTED.items() if labels.get(key) != value]
+        if lacking:
+            says = f"the namespace {name} takes pods that are not restricted"
+            return Finding("fail", "agents", f"{says}; kubectl label namespace {name} {' '.join(lacking)}")
         return Finding("ok", "agents", f"the namespace {name} is ours")
 
 
