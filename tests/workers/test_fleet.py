@@ -29,8 +29,11 @@ NAMESPACE = "aiw-agents"
 
 
 @transactional
-def _ring(tx: Transaction, kind: str, subject: str = "platform") -> None:
-    tx.enqueue(CATALOGUE[kind], subject, project_id=None)
+def _ring(tx: Transaction, kind: str) -> None:
+    """This job of the platform's runs now, and so does whatever waits for a moment."""
+    tx.enqueue(CATALOGUE[kind], "platform", project_id=None)
+    waits = update(Job).where(Job.state == "queued", Job.next_at > tx.now())
+    tx.session.execute(waits.values(next_at=tx.now()).execution_options(synchronize_session=False))
 
 
 @transactional
