@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.errors import ProviderUnavailable
+from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge import Forge, Repository
 from common.providers.runtime import App, Check, CheckPhase, CheckState, Runtime, Space, Version
 from common.services.deployments import Spec
@@ -39,6 +39,15 @@ def version(forge: Forge, place: Place, version_id: str, commit: str, spec: Spec
         replicas=spec.replicas,
         port=spec.port,
     )
+
+
+def take_credential_away(forge: Forge, place: Place, run_id: str) -> None:
+    """The run can do nothing at the forge any more; also where the repository is gone already. Safe to repeat."""
+    try:
+        forge.delete_credential(repository(place), run_id=run_id)
+    except ProviderRefused as error:
+        if error.code != "no_repository":
+            raise
 
 
 def version_of(forge: Forge, plan: RolloutPlan) -> Version:

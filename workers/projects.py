@@ -8,7 +8,7 @@ from common.providers.forge import Repository, forge
 from common.providers.runtime import runtime
 from common.services import provisioning, watching
 from workers.job import Claimed, job
-from workers.outside import repository, space
+from workers.outside import repository, space, take_credential_away
 
 
 @job(jobs.PROVISION_PROJECT, parked=provisioning.fail_provision)
@@ -42,6 +42,8 @@ def delete_project(job: Claimed) -> None:
     job.progress("removing what runs", 0, 2)
     runtime().delete_environment(space(plan.place))
     job.progress("removing the repository", 1, 2)
+    for run_id in plan.runs:
+        take_credential_away(forge(), plan.place, run_id)
     try:
         forge().delete_repository(repository(plan.place))
     except ProviderRefused as error:

@@ -9,7 +9,7 @@ from common.providers.runtime import CheckPhase, runtime
 from common.services import publishing, scheduling, verification
 from common.services.verification import CheckResult, ProofPlan
 from workers.job import Claimed, job
-from workers.outside import app, check, repository, run_check, space
+from workers.outside import app, check, repository, run_check, space, take_credential_away
 from workers.proof import examine
 
 LOOK_AGAIN_SECONDS = 1.0
@@ -43,11 +43,7 @@ def prepare_run(job: Claimed) -> None:
 def close_run(job: Claimed) -> None:
     plan = verification.begin_close(job.lease)
     if plan is not None:
-        try:
-            forge().delete_credential(repository(plan.place), run_id=plan.run_id)
-        except ProviderRefused as error:
-            if error.code != "no_repository":
-                raise
+        take_credential_away(forge(), plan.place, plan.run_id)
 
 
 @job(jobs.VERIFY_RUN, parked=verification.give_up_proof)

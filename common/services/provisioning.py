@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
 from common import jobs
 from common.models import (
@@ -28,8 +29,11 @@ from common.models import (
 )
 from common.services import ending
 from common.services.places import Place, place_of
-from common.states import By, ProjectState
+from common.states import By, JobState, ProjectState
 from common.transaction import Lease, Transaction, transactional
+
+LONGEST_JOB = timedelta(seconds=jobs.HARD_LIMIT_SECONDS)
+"""For how long a run that has ended may still be given a credential, by a job that was at it."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,12 @@ class ProvisionPlan:
     import_url: str | None
 
 
-def _plan(project: Project) -> ProvisionPlan:
-    return ProvisionPlan(place_of(project), project.description, project.import_url)
+@dataclass(frozen=True)
+class DeletionPlan:
+    """What is to be removed outside. runs: those that may still have a credential."""
+
+    place: Place
+    runs: tuple[str, ...]
 
 
 @transactional
@@ -51,7 +59,7 @@ def begin_provision(tx: Transaction, lease: Lease) -> ProvisionPlan | None:
     project = tx.session.get(Project, lease.subject_id)
     if project is None or project.state is not ProjectState.PROVISIONING:
         return None
-    return _plan(project)
+    return ProvisionPlan(place_of(project), project.description, project.import_url)
 
 
 @transactional
@@ -81,20 +89,40 @@ def record_provision_refused(tx: Transaction, lease: Lease, reason: str) -> None
 
 
 @transactional
-def begin_deletion(tx: Transaction, lease: Lease) -> ProvisionPlan | None:
-    """End what lives of the project; returns what is to be removed outside, None if it is gone already."""
+def begin_deletion(tx: Transaction, lease: Lease) -> DeletionPlan | None:
+    """End what lives of the project, and drop what was still to be done for it.
+
+    Returns what is to be removed outside, None if the project is gone already.
+    """
     project = tx.session.get(Project, lease.subject_id)
     if project is None:
         return None
     live = select(Run.id).where(Run.project_id == project.id, Run.live_task_id.is_not(None))
     ending.abandon_runs(tx, tx.session.scalars(live).all(), "the project is being deleted")
-    return _plan(project)
+    closing = (Job.project_id == project.id, Job.kind == jobs.CLOSE_RUN.name)
+    dropped = (*_others(lease), Job.kind != jobs.CLOSE_RUN.name, Job.state == JobState.QUEUED)
+    tx.session.execute(delete(Job).where(*dropped).execution_options(synchronize_session=False))
+    unclosed = select(Job.subject_id).where(*closing, Job.state != JobState.DONE)
+    has_credential = Run.id.in_(unclosed) | (Run.finished_at >= tx.now() - LONGEST_JOB)
+    runs = tx.session.scalars(select(Run.id).where(Run.project_id == project.id, has_credential).order_by(Run.id))
+    return DeletionPlan(place_of(project), tuple(runs.all()))
+
+
+def _others(lease: Lease) -> tuple[ColumnElement[bool], ...]:
+    """Every job of the project but its deletion."""
+    return Job.project_id == lease.subject_id, Job.id != lease.job_id
 
 
 @transactional
 def record_deleted(tx: Transaction, lease: Lease) -> None:
-    """Remove the rows. The job's own row stays, without its project."""
+    """Remove the rows. The job's own row stays, without its project.
+
+    While another job of the project is at work, it may make anew what was removed: then all is looked at again.
+    """
     project_id = lease.subject_id
+    if tx.find(select(Job).where(*_others(lease), Job.state == JobState.RUNNING)) is not None:
+        tx.again(lease, after_seconds=1)
+        return
     tasks = select(Task.id).where(Task.project_id == project_id).scalar_subquery()
     groups = select(TaskGroup.id).where(TaskGroup.project_id == project_id).scalar_subquery()
     runs = select(Run.id).where(Run.project_id == project_id).scalar_subquery()

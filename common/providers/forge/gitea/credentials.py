@@ -68,10 +68,20 @@ def delete_all(client: Client, found: Found) -> None:
             _remove(client, found, username)
 
 
+def delete_user(client: Client, *, run_id: str) -> None:
+    """The run's user is gone, where its repository is already. Safe to repeat."""
+    _remove_user(client, username_of(run_id))
+
+
 def _remove(client: Client, found: Found, username: str) -> None:
+    # The user first: who is no collaborator any more, `delete_all` would not find again.
+    _remove_user(client, username)
+    client.call("DELETE", f"{found.path}{at('collaborators', username)}", accept=(404, 422))
+
+
+def _remove_user(client: Client, username: str) -> None:
     if _account(client, username) is None:
         return
-    client.call("DELETE", f"{found.path}{at('collaborators', username)}", accept=(404, 422))
     gone = client.call("DELETE", at("admin", "users", username), accept=(404, 422))
     if gone.status == 422:
         # The server keeps who still owns something: then the user stays, and nobody can be it.

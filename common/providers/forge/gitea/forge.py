@@ -6,6 +6,7 @@ between calls but the server's features and whose token it is; the mirrors on di
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,11 +122,11 @@ class GiteaForge:
 
     def delete_repository(self, repository: Repository) -> None:
         found = repositories.find(self._client, repository, self._server().account)
-        if found is None:
-            return
-        credentials.delete_all(self._client, found)
-        self._client.call("DELETE", found.path, accept=(404,))
-        self._mirror(repository, found).forget()
+        if found is not None:
+            credentials.delete_all(self._client, found)
+            self._client.call("DELETE", found.path, accept=(404,))
+        # Also where it is gone already: an earlier attempt may have been cut off right after that call.
+        shutil.rmtree(self._mirrors_of(repository), ignore_errors=True)
 
     def read_source(self, repository: Repository) -> Source:
         self._open(repository)
@@ -237,7 +238,11 @@ class GiteaForge:
         )
 
     def delete_credential(self, repository: Repository, *, run_id: str) -> None:
-        found = self._open(repository)
+        found = repositories.find(self._client, repository, self._server().account)
+        if found is None:
+            # Its user would outlive the repository that it was made for.
+            credentials.delete_user(self._client, run_id=run_id)
+            raise _no_repository(repository)
         credentials.delete(self._client, found, self._protection(found), run_id=run_id)
 
     def ensure_webhook(self, repository: Repository) -> None:
@@ -255,8 +260,7 @@ class GiteaForge:
     def _open(self, repository: Repository) -> Found:
         found = repositories.find(self._client, repository, self._server().account)
         if found is None:
-            name = f"{repository.owner}/{repository.name}"
-            raise ProviderRefused(f"there is no repository {name}", code="no_repository")
+            raise _no_repository(repository)
         return found
 
     def _address(self, repository: Repository) -> str:
@@ -264,15 +268,17 @@ class GiteaForge:
 
     def _mirror(self, repository: Repository, found: Found) -> Mirror:
         # By the server's own number too: a repository made anew under an old name shares nothing with the old one.
-        host = urlsplit(self._client.url).netloc.replace(":", "-")
-        path = self._mirrors / host / repository.owner / repository.name / f"{found.number}.git"
         return Mirror(
-            path,
+            self._mirrors_of(repository) / f"{found.number}.git",
             self._address(repository),
             username=self._server().account.login,
             token=self._token,
             name=repository.name,
         )
+
+    def _mirrors_of(self, repository: Repository) -> Path:
+        host = urlsplit(self._client.url).netloc.replace(":", "-")
+        return self._mirrors / host / repository.owner / repository.name
 
     def _code(self, repository: Repository, found: Found | None = None) -> Code:
         found = found or self._open(repository)
@@ -284,3 +290,7 @@ class GiteaForge:
 
     def _pulls(self, found: Found) -> Pulls:
         return Pulls(self._client, found, self._server().account)
+
+
+def _no_repository(repository: Repository) -> ProviderRefused:
+    return ProviderRefused(f"there is no repository {repository.owner}/{repository.name}", code="no_repository")

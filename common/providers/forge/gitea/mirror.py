@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
 from pathlib import Path
 
 from common.errors import ProviderRefused, ProviderUnavailable
@@ -113,10 +112,6 @@ class Mirror:
         rejected = self._push(source, self._url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
         if rejected is not None:
             raise self._rejected("what was imported", rejected)
-
-    def forget(self) -> None:
-        """The cache is gone, and that of any repository that had this name before: each has a folder of its own."""
-        shutil.rmtree(self.path.parent, ignore_errors=True)
 
     def _has(self, sha: str) -> bool:
         if not (self.path / "HEAD").exists():

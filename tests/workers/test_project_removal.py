@@ -1,0 +1,159 @@
+"""A deleted project leaves nothing on the Gitea server and in the cluster, whatever goes wrong on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common import jobs
+from common.errors import NotFound
+from common.models import Job, Project
+from common.names import preview_app
+from common.providers.forge import forge
+from common.services import projects
+from common.settings import settings
+from common.states import JobState
+from common.transaction import Transaction
+from tests.doubles.gitea import Fault
+from tests.e2e.instance import wait_until
+from tests.workers.elsewhere import Elsewhere, elsewhere
+from tests.workers.platform import Platform
+
+pytestmark = pytest.mark.timeout(300)
+
+MOST_CALLS = 100
+
+
+@pytest.fixture
+def there(plain_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
+    with elsewhere(plain_platform, monkeypatch, folder=tmp_path / "elsewhere") as made:
+        yield made
+
+
+def busy_project(there: Elsewhere) -> Project:
+    """A project with a webhook, rules, a namespace, a copy here, and an agent at work with a user of its own."""
+    project = there.project({"a": "a"})
+    there.task(project)
+    claimed = there.claim()
+    head = forge().read_head(there.repository(project.id), "main") or ""
+    forge().contains(there.repository(project.id), ancestor=head, head=head)
+    assert (there.repo(project).hooks, claimed.username in there.server.model.users) != ([], False)
+    assert there.cluster.names("namespaces") == [project.namespace]
+    assert copies() == [project.slug]
+    return project
+
+
+def copies() -> list[str]:
+    """The repositories of which there is a copy on this machine."""
+    return sorted({path.parent.parent.name for path in settings().forge.mirrors_dir.glob("*/*/*/*/HEAD")})
+
+
+def delete(there: Elsewhere, project: Project) -> None:
+    projects.delete_project(project.id, by=there.max)
+    there.run_jobs()
+
+
+def assert_gone(there: Elsewhere, project: Project) -> None:
+    assert there.all(Project) == []
+    assert there.server.model.repos == {}
+    assert [login for login in there.server.model.users if login.startswith("aiw-run-")] == []
+    assert copies() == []
+    wait_until("the namespace to be gone", lambda: there.cluster.names("namespaces") == [])
+    assert there.all(Job, Job.state.in_([JobState.QUEUED, JobState.RUNNING])) == []
+    with pytest.raises(NotFound):
+        projects.delete_project(project.id, by=there.max)
+
+
+def test_a_deleted_project_leaves_nothing_outside(there: Elsewhere) -> None:
+    project = busy_project(there)
+    delete(there, project)
+    assert_gone(there, project)
+
+
+@pytest.mark.parametrize("fault", ["500", "apply_then_500"])
+def test_each_call_to_the_forge_fails_once(there: Elsewhere, fault: str) -> None:
+    for nth in range(1, MOST_CALLS):
+        project = busy_project(there)
+        there.server.faults = [Fault(".", fault, nth)]
+        delete(there, project)
+        assert_gone(there, project)
+        if not there.server.faults[0].has_struck:
+            break
+    assert nth > 5
+
+
+@pytest.mark.parametrize("fault", ["500", "apply_then_500"])
+def test_each_call_to_the_cluster_fails_once(there: Elsewhere, fault: str) -> None:
+    struck = 0
+    for nth in range(1, MOST_CALLS):
+        project = busy_project(there)
+        there.cluster.faults.clear()
+        there.cluster.faults.add(".", fault, nth=nth)
+        delete(there, project)
+        there.cluster.faults.clear()
+        assert_gone(there, project)
+        if there.cluster.faults.struck == struck:
+            break
+        struck = there.cluster.faults.struck
+    assert nth > 2
+
+
+def test_the_job_dies_between_act_and_record(there: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut: list[str] = []
+
+    def dying(finish: Callable[..., Any]) -> Callable[..., Any]:
+        def record(tx: Transaction, lease: Any, **arguments: Any) -> Any:
+            if lease.kind == jobs.DELETE_PROJECT.name and not cut:
+                cut.append(lease.job_id)
+                raise RuntimeError("killed between act and record")
+            return finish(tx, lease, **arguments)
+
+        return record
+
+    project = busy_project(there)
+    monkeypatch.setattr(Transaction, "finish", dying(Transaction.finish))
+    delete(there, project)
+    assert len(cut) == 1
+    assert_gone(there, project)
+
+
+def test_a_user_that_was_half_made_for_a_run_goes_too(there: Elsewhere) -> None:
+    project = there.project({"a": "a"})
+    there.task(project)
+    there.agent_id = there.agent_id or there.agent()
+    there.server.faults = [fault := Fault("PUT .*/collaborators", "500")]
+    there.run_jobs(until=lambda: fault.has_struck)
+    assert any(login.startswith("aiw-run-") for login in there.server.model.users)
+
+    delete(there, project)
+    assert_gone(there, project)
+
+
+def test_a_user_whose_repository_is_gone_already_goes_too(there: Elsewhere) -> None:
+    project = busy_project(there)
+    del there.server.model.repos[project.repository_owner, project.slug]
+
+    projects.delete_project(project.id, by=there.max)
+    there.run_jobs()
+
+    assert [login for login in there.server.model.users if login.startswith("aiw-run-")] == []
+
+
+def test_what_is_being_deployed_does_not_come_back(there: Elsewhere) -> None:
+    project = there.project()
+    task = there.task(project, "Slow")
+    claimed = there.claim()
+    there.finish(claimed, there.push(claimed, {"index.html": "<h1>slow</h1>\n"}))
+    there.cluster.script(app := preview_app(task.id), "never_ready")
+    there.run_jobs(until=lambda: app in there.cluster.names("deployments"))
+
+    projects.delete_project(project.id, by=there.max)
+    there.server.faults = [first := Fault("DELETE /api/v1/repos/[^/]+/[^/]+$", "500"), Fault("DELETE", "500", nth=3)]
+    there.run_jobs(until=lambda: first.has_struck)
+    wait_until("the namespace to be gone", lambda: there.cluster.names("namespaces") == [])
+    there.run_jobs()
+
+    assert_gone(there, project)
