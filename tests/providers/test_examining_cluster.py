@@ -338,3 +338,18 @@ def test_a_namespace_of_ours_is_the_agents(cluster: ClusterDouble, examine: Exam
     assert "a-project is there and is not for these agents" in says(found, "fail")
     found = examine(AIWORKER_AGENTS_NAMESPACE="lax", **AGENTS)
     assert "kubectl label namespace lax pod-security.kubernetes.io/enforce=restricted" in says(found, "fail")
+
+
+def test_namespaces_that_may_not_be_seen_do_not_stop_the_rest(cluster: ClusterDouble, examine: Examine) -> None:
+    cluster.faults.add("GET /api/v1/namespaces", "403", nth=0)
+
+    found = examine(**AGENTS)
+
+    unseen = "can't be seen (get namespaces is not allowed)"
+    assert [words for status, words in wrong(found) if status == "warn"] == [
+        f"the forge may be out of reach: the namespace forge {unseen}",
+        f"the namespace aiw-agents {unseen}",
+        f"AiWorker may be out of the agents' reach: the namespace platform {unseen}",
+        f"the forge may be out of the agents' reach: the namespace forge {unseen}",
+    ]
+    assert "the IngressClass nginx is there" in says(found, "ok")

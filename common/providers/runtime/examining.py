@@ -204,7 +204,10 @@ class _Examination:
         namespace = reaching.service_namespace(host)
         if namespace is None:
             return reaching.unreachable(host, way)
-        labels = self._labels(namespace) or {}
+        try:
+            labels = self._labels(namespace) or {}
+        except ProviderRefused:
+            return f"the namespace {namespace} can't be seen (get namespaces is not allowed)"
         name, value = reaching.PART_OF
         if labels.get(name) == value:
             return None
@@ -239,6 +242,8 @@ class _Examination:
         try:
             labels = self._labels(places.name("AIWORKER_AGENTS_NAMESPACE", name))
         except ProviderRefused as error:
+            if error.code == "forbidden":
+                return Finding("warn", "agents", f"the namespace {name} can't be seen (get namespaces is not allowed)")
             return Finding("fail", "agents", f"{error.message}; {other}")
         if labels is None:
             return Finding("ok", "agents", f"the namespace {name} is free; the first agent makes it")
