@@ -22,6 +22,8 @@ from common.providers.runtime import ProcessRuntime, Version
 from tests.providers.runtime_contract import until
 
 ROOT = Path(__file__).resolve().parents[2]
+WATCH_SECONDS = "0.3"
+"""Tests do not sit through waits: a live version that turns bad is noticed sooner than by default."""
 
 WEB_APP = """
 import http.server, json, os, subprocess, sys, time
@@ -132,9 +134,10 @@ class Supervisor:
         until(self._answers, what="the supervisor's start")
 
     def spawn(self, **options: Any) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "workers.supervisor", "--dir", str(self.directory), "--socket"]
+        options_of_it = ["--dir", str(self.directory), "--socket", str(self.socket), "--watch-seconds", WATCH_SECONDS]
+        command = [sys.executable, "-m", "workers.supervisor", *options_of_it]
         env = {**os.environ, **self._environ}
-        return subprocess.Popen([*command, str(self.socket)], cwd=ROOT, env=env, text=True, **options)
+        return subprocess.Popen(command, cwd=ROOT, env=env, text=True, **options)
 
     def kill(self) -> None:
         self.process.kill()

@@ -38,7 +38,7 @@ def main() -> int:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(directory / "lock"):
             _make_private(socket.parent)
-            asyncio.run(_serve(directory, socket, arguments.bind, arguments.public_host))
+            asyncio.run(_serve(directory, socket, arguments))
     except BlockingIOError:
         print(f"another supervisor already runs in {directory}", file=sys.stderr)
         return 1
@@ -54,6 +54,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--socket", type=Path, help="the Unix socket to answer on; by default supervisor.sock in --dir")
     parser.add_argument("--public-host", default="localhost", help="the host in the apps' addresses")
     parser.add_argument("--bind", default="127.0.0.1", help="the address that the apps' ports listen on")
+    parser.add_argument("--watch-seconds", type=float, default=2.0, help="how often a live version is looked at")
     return parser.parse_args()
 
 
@@ -89,7 +90,7 @@ def _guarded(records: Path) -> Iterator[None]:
         guard.communicate()
 
 
-async def _serve(directory: Path, socket: Path, bind_host: str, public_host: str) -> None:
+async def _serve(directory: Path, socket: Path, arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -99,12 +100,12 @@ async def _serve(directory: Path, socket: Path, bind_host: str, public_host: str
     processes = Processes(records)
     with _guarded(processes.directory):
         checkouts = Checkouts(directory / "mirrors")
-        tools = Tools(processes, checkouts, Ports())
-        apps = Apps(directory / "apps", bind_host, tools)
+        tools = Tools(processes, checkouts, Ports(), arguments.watch_seconds)
+        apps = Apps(directory / "apps", arguments.bind, tools)
         checks = Checks(directory / "checks", tools)
         await apps.restore()
         checks.restore()
-        server = Server(apps, checks, public_host, checkouts.forget)
+        server = Server(apps, checks, arguments.public_host, checkouts.forget)
         await server.open(socket)
         log.info("the local runtime answers on %s", socket)
         await stop.wait()

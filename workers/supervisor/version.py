@@ -32,7 +32,6 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 GATE_POLL_SECONDS = 0.3
-WATCH_POLL_SECONDS = 2.0
 MISSES_ALLOWED = 2
 MEMORY_POLL_SECONDS = 1.0
 DEATHS_ALLOWED = 4
@@ -60,11 +59,12 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Tools:
-    """What versions and checks share."""
+    """What versions and checks share. watch_seconds: how often a live version is looked at."""
 
     processes: Processes
     checkouts: Checkouts
     ports: Ports
+    watch_seconds: float
 
 
 class RunningVersion:
@@ -274,7 +274,7 @@ class RunningVersion:
             await self._first_answer()
             misses = 0
             while True:
-                await self._or_death(asyncio.sleep(WATCH_POLL_SECONDS))
+                await self._or_death(asyncio.sleep(self._tools.watch_seconds))
                 answer = await self._or_death(probe(self._listening_port(), self.wanted.health_path))
                 misses = 0 if answer.is_healthy else misses + 1
                 if misses > MISSES_ALLOWED:
