@@ -31,10 +31,9 @@ from web.programs import FLOWER_USER, Catalogue, enrolment_token_path, environme
 
 STORE_SECONDS = 15.0
 LIVE_SECONDS = 90.0
-WEB_STOP_SECONDS = 8.0
-"""A little more than gunicorn's own graceful timeout."""
+LONGEST_STOP_SECONDS = 8.0
+"""A little more than gunicorn's own graceful timeout. Jobs hold leases and are done again: to wait is courtesy."""
 STOP_SECONDS = 5.0
-"""Jobs hold leases and are done again: waiting for them to end is courtesy, not safety."""
 
 
 class _Stopped(Exception):
@@ -140,11 +139,10 @@ def _start(settings: Settings, processes: Processes, signals: _Signals, agents: 
 
 
 def _stop(processes: Processes, agents: int) -> None:
-    """Agents first, that they can still report; then what takes work in; what the others lean on goes last."""
+    """Agents first, that they can still report; then what takes work in or does it; what those lean on goes last."""
     processes.stop([f"agent-{number}" for number in range(1, agents + 1)], patience_seconds=STOP_SECONDS)
-    processes.stop(["web"], patience_seconds=WEB_STOP_SECONDS)
-    processes.stop(["worker", "worker-slow"], patience_seconds=STOP_SECONDS)
-    for name in ("beat", "flower", "supervisor", "valkey"):
+    processes.stop(["web", "worker", "worker-slow", "beat", "flower"], patience_seconds=LONGEST_STOP_SECONDS)
+    for name in ("supervisor", "valkey"):
         processes.stop([name], patience_seconds=STOP_SECONDS)
 
 
