@@ -41,7 +41,7 @@ class Instance:
 
     def __init__(self, folder: Path, **environ: str) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = int(environ.get("AIWORKER_PORT") or free_port())
         self.url = f"http://127.0.0.1:{self.port}"
         self.password = secrets.token_urlsafe(12)
         self._environ = environ

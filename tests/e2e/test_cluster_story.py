@@ -14,7 +14,7 @@ from tests.doubles.gitea.model import Repo
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.node import ProcessNode
 from tests.e2e.elsewhere import Places, StoryElsewhere
-from tests.e2e.instance import running, wait_until
+from tests.e2e.instance import free_port, running, wait_until
 from tests.e2e.origin import served_repository
 from tests.e2e.story import tell
 
@@ -42,7 +42,14 @@ def cluster() -> Iterator[ClusterDouble]:
 
 
 def environ(server: GiteaDouble, cluster: ClusterDouble, folder: Path) -> dict[str, str]:
+    """Of an instance whose agents are pods of the cluster too."""
+    port = free_port()
     return {
+        "AIWORKER_PORT": str(port),
+        "AIWORKER_AGENTS": "0",
+        "AIWORKER_AGENTS_MAX": "2",
+        # This machine, by a name that a pod on another one might use: here all of them are on one.
+        "AIWORKER_INTERNAL_URL": f"http://127.1:{port}",
         "AIWORKER_FORGE": "gitea",
         "GITEA_URL": server.url,
         "GITEA_TOKEN": server.token,
@@ -68,6 +75,7 @@ def test_the_story_holds_on_gitea_and_kubernetes(tmp_path: Path, server: GiteaDo
             repo = server.repo("aiworker", "greeter")
             _forge_is_in_order(server, repo)
             _cluster_is_in_order(cluster)
+            _agents_were_pods(story, cluster)
             story.delete_project()
         except AssertionError as error:
             raise AssertionError(f"{error}\n\n{instance.said()}") from error
@@ -75,7 +83,7 @@ def test_the_story_holds_on_gitea_and_kubernetes(tmp_path: Path, server: GiteaDo
             story.close()
         assert server.model.repos == {}
         assert [user for user in server.model.users if user.startswith("aiw-run-")] == []
-        wait_until("the namespace to be gone", lambda: cluster.names("namespaces") == [])
+        wait_until("the project's namespace to be gone", lambda: cluster.names("namespaces") == ["aiw-agents"])
         assert instance.stop() == 0
 
 
@@ -99,3 +107,14 @@ def _cluster_is_in_order(cluster: ClusterDouble) -> None:
     wait_until("previews to be gone", lambda: cluster.names("deployments") == ["production", "staging"])
     assert cluster.names("ingresses") == ["production", "staging"]
     assert cluster.names("jobs") == []
+
+
+def _agents_were_pods(story: StoryElsewhere, cluster: ClusterDouble) -> None:
+    """One for each run, none of which is left."""
+    wait_until("agents to be gone", lambda: cluster.names("pods", "aiw-agents") == [])
+    assert cluster.names("secrets", "aiw-agents") == []
+    made = [one["metadata"]["name"] for one in cluster.sent if one["kind"] == "Pod"]
+    agents = story.api.get("/agents?limit=100")["agents"]
+    assert sorted(agent["podName"] for agent in agents) == sorted(made)
+    assert len(made) >= 6
+    assert {agent["status"] for agent in agents} == {"offline"}

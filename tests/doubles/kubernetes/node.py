@@ -2,7 +2,8 @@
 
 Without a node the controllers let pods do as they are scripted, which is quick. `ProcessNode` is for whole stories: the
 checkout runs as the container's own command does, with /source and /workspace led to folders of the pod's, then the
-program in the checkout with the variables of its Secret, on a port of its own, probed as a kubelet probes.
+program in the checkout with the variables of its Secret, on a port of its own, probed as a kubelet probes. So do
+agents, with /identity and /work led to folders of theirs.
 `SimulatedNode` is what a control plane with simulated nodes shows: everything is ready, Jobs complete without having
 run, and nobody can be asked for logs.
 """
@@ -34,6 +35,8 @@ PROBE_SECONDS = 0.1
 RESTART_SECONDS = 0.5
 LOOK_SECONDS = 0.05
 CHECKOUT = "workers.launch"
+AGENT = "workers.runner"
+GRACE_SECONDS = 10
 
 
 class NoLogs(Exception):
@@ -86,14 +89,15 @@ class SimulatedNode:
 
 
 class ProcessNode:
-    """Runs the pods whose first container is our checkout. For one thread at a time; close() ends every process."""
+    """Runs the pods whose first container is our checkout, and agents. For one thread at a time; close() ends all."""
 
     def __init__(self) -> None:
         self._programs: dict[str, _Program] = {}
         self.store: Store | None = None
 
     def takes(self, pod: Object) -> bool:
-        return any(CHECKOUT in one.get("command", []) for one in pod["spec"].get("initContainers", []))
+        firsts, main = pod["spec"].get("initContainers", []), pod["spec"]["containers"][0]
+        return any(CHECKOUT in one.get("command", []) for one in firsts) or AGENT in main.get("command", [])
 
     def status(self, pod: Object) -> Object:
         uid = pod["metadata"]["uid"]
@@ -142,14 +146,14 @@ class _Program(threading.Thread):
         self._pod = pod
         self._folder = Path(tempfile.mkdtemp(prefix="pod-"))
         self._over = threading.Event()
-        self._first, self._main = pod["spec"]["initContainers"][0], pod["spec"]["containers"][0]
+        self._first: Object | None = next(iter(pod["spec"].get("initContainers", [])), None)
+        self._main = pod["spec"]["containers"][0]
         self._env: dict[str, str] = {}
         namespace = pod["metadata"]["namespace"]
         for source in self._main.get("envFrom", []):
             self._env |= secret(namespace, source["secretRef"]["name"])
-        for name in ("workspace", "tmp", "source"):
-            (self._folder / name).mkdir()
         for volume in pod["spec"]["volumes"]:
+            (self._folder / volume["name"]).mkdir()
             if "secret" in volume:
                 for key, value in secret(namespace, volume["secret"]["secretName"]).items():
                     (self._folder / volume["name"] / key).write_text(value)
@@ -182,7 +186,7 @@ class _Program(threading.Thread):
         if self._checkout_code:
             last = (self.said("checkout").strip().splitlines() or [""])[-1]
             ended = {"terminated": {"exitCode": self._checkout_code, "reason": "Error", "message": last}}
-            phase = "Failed" if is_jobs(self._pod) else "Pending"
+            phase = "Failed" if is_once(self._pod) else "Pending"
             return _status(self._pod, phase, checkout=ended, main=_INITIALIZING)
         if self._code is None:
             running = {"running": {"startedAt": self._began}}
@@ -191,7 +195,7 @@ class _Program(threading.Thread):
                 restarts=self._restarts,
             )  # fmt: skip
         ended = {"terminated": {"exitCode": self._code, "reason": "Error" if self._code else "Completed"}}
-        if is_jobs(self._pod):
+        if is_once(self._pod):
             phase = "Failed" if self._code else "Succeeded"
             return _status(self._pod, phase, checkout=_ENDED_WELL, main=ended)
         waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off restarting failed container"}}
@@ -199,12 +203,14 @@ class _Program(threading.Thread):
 
     def run(self) -> None:
         try:
-            self._checkout_code = self._wait(self._first, ROOT, {"PYTHONPATH": str(ROOT)})
+            ours = {"PYTHONPATH": str(ROOT)}
+            self._checkout_code = self._wait(self._first, ROOT, ours) if self._first else 0
+            where = self._folder / "workspace" / "code" if self._first else ROOT
             while self._checkout_code == 0 and not self._over.is_set():
                 self._code = None
-                code = self._wait(self._main, self._folder / "workspace" / "code", self._env)
+                code = self._wait(self._main, where, self._env if self._first else ours)
                 self._is_ready, self._restarts, self._code = False, self._restarts + 1, code
-                if is_jobs(self._pod):
+                if is_once(self._pod):
                     break
                 self._over.wait(RESTART_SECONDS)
             self._over.wait()
@@ -218,6 +224,8 @@ class _Program(threading.Thread):
         # All pods share one machine's ports, so each has another, on loopback alone.
         env |= {"PORT": str(self._port), "HOST": "127.0.0.1"}
         command = [sys.executable if part == "python" else self._led(part) for part in container["command"]]
+        if command[:2] == ["tini", "--"]:
+            command = command[2:]  # of the image
         with (self._folder / f"{container['name']}.log").open("ab") as output:
             process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", *command], cwd=where, env=env, stdin=subprocess.DEVNULL,
@@ -227,6 +235,10 @@ class _Program(threading.Thread):
             while process.poll() is None and not self._over.wait(LOOK_SECONDS):
                 self._probe(container)
         finally:
+            if process.poll() is None and container.get("name") == "agent":
+                process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(GRACE_SECONDS)
             # Also what the program left behind: its container is gone, and all in it.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -247,7 +259,7 @@ class _Program(threading.Thread):
 
     def _led(self, text: str) -> str:
         """A path of the container's as it is here."""
-        for name in ("workspace", "source", "tmp"):
+        for name in (volume["name"] for volume in self._pod["spec"]["volumes"]):
             if text == f"/{name}" or text.startswith(f"/{name}/"):
                 return str(self._folder / name) + text[len(name) + 1 :]
         return text
@@ -272,6 +284,10 @@ def exit_code_of(status: Object) -> int | None:
     return int(container["state"].get("terminated", {"exitCode": 1})["exitCode"])
 
 
+def is_once(pod: Object) -> bool:
+    return bool(pod["spec"].get("restartPolicy") == "Never")
+
+
 def is_jobs(pod: Object) -> bool:
     return any(one["kind"] == "Job" for one in pod["metadata"].get("ownerReferences", []))
 
@@ -284,7 +300,7 @@ def _status(
     pod: Object, phase: str, *, checkout: Object, main: Object, last: Object | None = None, is_ready: bool = False,
     restarts: int = 0,
 ) -> Object:  # fmt: skip
-    container, first = pod["spec"]["containers"][0], pod["spec"]["initContainers"][0]
+    container, first = pod["spec"]["containers"][0], next(iter(pod["spec"].get("initContainers", [])), None)
     image = container["image"]
     about: Object = {
         "name": container["name"], "image": image, "imageID": "", "ready": is_ready, "restartCount": restarts,
@@ -295,16 +311,18 @@ def _status(
     if is_ready:
         digest = hashlib.sha256(image.encode()).hexdigest()
         about["imageID"] = f"{image.partition('@')[0].rpartition(':')[0] or image}@sha256:{digest}"
-    before: Object = {
-        "name": first["name"], "image": first["image"], "imageID": "", "restartCount": 0,
-        "ready": checkout is _ENDED_WELL, "state": checkout,
-    }  # fmt: skip
-    return {
+    status: Object = {
         "phase": phase,
         "conditions": [condition("Ready", str(is_ready), "", ""), condition("PodScheduled", "True", "", "")],
-        "initContainerStatuses": [before],
         "containerStatuses": [about],
     }
+    if first is not None:
+        before = {
+            "name": first["name"], "image": first["image"], "imageID": "", "restartCount": 0,
+            "ready": checkout is _ENDED_WELL, "state": checkout,
+        }  # fmt: skip
+        status["initContainerStatuses"] = [before]
+    return status
 
 
 def _free_port() -> int:
