@@ -1,14 +1,21 @@
 """Counters and latencies for Prometheus at /api/metrics and /metrics, right across processes.
 
-With PROMETHEUS_MULTIPROC_DIR set, every process counts into files there and whoever is asked adds them up.
+With PROMETHEUS_MULTIPROC_DIR set, every process counts into files there and whoever is asked adds them up. What the
+platform has, such as tasks by state, is not counted but looked up when somebody asks.
 """
 
 from __future__ import annotations
 
-from flask import Blueprint, Flask, Request, Response, request
-from prometheus_client import CollectorRegistry
+from collections.abc import Iterator
+
+from flask import Blueprint, Flask, Request, Response
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 
+from common.errors import Busy
+from common.services.measures import Measures, measure
 from common.settings import settings
 from common.states import Role
 from web.auth import allow, public
@@ -23,15 +30,54 @@ def init_metrics(app: Flask) -> None:
     )
     exporter.init_app(app)
     blueprint = Blueprint("metrics", __name__)
+    platform = CollectorRegistry()
+    platform.register(PlatformCollector())
 
     def read_metrics() -> Response:
-        text, content_type = exporter.generate_metrics(request.headers.get("Accept"))
-        return Response(text, content_type=content_type)
+        text, content_type = exporter.generate_metrics()
+        return Response(text + generate_latest(platform).decode(), content_type=content_type)
 
     ruled = public(read_metrics) if settings().web.metrics_public else allow(Role.VIEWER)(read_metrics)
     blueprint.add_url_rule("/api/metrics", "api_metrics", ruled)
     blueprint.add_url_rule("/metrics", "metrics", ruled)
     app.register_blueprint(blueprint)
+
+
+class PlatformCollector(Collector):
+    """What there is, looked up at each scrape. With a database that is away, only that is told."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        try:
+            found = measure()
+        except Busy:
+            yield GaugeMetricFamily("aiworker_database_up", "Whether the database answers", value=0)
+            return
+        yield GaugeMetricFamily("aiworker_database_up", "Whether the database answers", value=1)
+        yield from _by_state(found)
+        jobs = GaugeMetricFamily("aiworker_jobs", "Jobs that are not done", labels=["queue", "state"])
+        for (queue, state), number in sorted(found.jobs.items()):
+            jobs.add_metric([queue, state], number)
+        yield jobs
+        late = "For how long the oldest due job has waited"
+        yield GaugeMetricFamily("aiworker_job_late_seconds", late, value=found.late_seconds)
+        if found.sweep_seconds is not None:
+            age = "How long ago the clockwork ticked"
+            yield GaugeMetricFamily("aiworker_sweep_age_seconds", age, value=found.sweep_seconds)
+
+
+def _by_state(found: Measures) -> Iterator[GaugeMetricFamily]:
+    for name, what, label, counts in (
+        ("projects", "Projects", "state", found.projects),
+        ("tasks", "Tasks", "state", found.tasks),
+        ("runs", "Runs that live", "state", found.runs),
+        ("agents", "Agents", "status", found.agents),
+        ("task_groups", "Task groups", "state", found.groups),
+        ("deployments_active", "Deployments under way", "environment", found.deployments),
+    ):
+        family = GaugeMetricFamily(f"aiworker_{name}", what, labels=[label])
+        for state, number in sorted(counts.items()):
+            family.add_metric([state], number)
+        yield family
 
 
 def route(of: Request) -> str:

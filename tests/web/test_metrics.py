@@ -1,0 +1,55 @@
+"""What /metrics tells of the platform itself."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from common import database
+from common.settings import settings
+from tests.e2e.instance import free_port
+from tests.web.conftest import AppOn
+
+
+def read(client: FlaskClient) -> dict[tuple[str, ...], float]:
+    """Every sample of ours: (name, values of its labels…) → value."""
+    reply = client.get("/metrics")
+    assert reply.status_code == 200
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(reply.text)
+        for sample in family.samples
+        if sample.name.startswith("aiworker_")
+    }
+
+
+def test_what_there_is_is_counted_by_its_state(app: Flask, admin: FlaskClient) -> None:
+    project = admin.post("/api/projects", json={"name": "Shop"}).json["project"]
+    for title in ("One", "Two"):
+        assert admin.post("/api/tasks", json={"projectId": project["id"], "title": title}).status_code == 201
+    cancelled = admin.post("/api/tasks", json={"projectId": project["id"], "title": "Three"}).json["task"]
+    admin.post(f"/api/tasks/{cancelled['id']}/cancel")
+
+    found = read(admin)
+    assert found["aiworker_database_up",] == 1
+    assert found["aiworker_projects", "provisioning"] == 1
+    assert found["aiworker_tasks", "backlog"] == 2
+    assert found["aiworker_tasks", "cancelled"] == 1
+    assert found["aiworker_jobs", "slow", "queued"] >= 1
+    assert found["aiworker_job_late_seconds",] >= 0
+
+
+def test_it_answers_without_its_database(
+    app_on: AppOn, sqlite_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIWORKER_METRICS_PUBLIC", "1")
+    client = app_on(sqlite_database_url).test_client()
+    assert read(client)["aiworker_database_up",] == 1
+
+    monkeypatch.setenv("AIWORKER_DATABASE_URL", f"mysql+pymysql://nobody@127.0.0.1:{free_port()}/gone")
+    settings.cache_clear()
+    database.dispose_engines()
+
+    assert read(client) == {("aiworker_database_up",): 0}
