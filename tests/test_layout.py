@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 from pathlib import Path
-
-import pytest
 
 from common.jobs import CATALOGUE
 
@@ -42,50 +41,57 @@ def _tracked(*patterns: str) -> list[Path]:
     return [ROOT / name for name in listed if (ROOT / name).is_file()]
 
 
-SOURCES = [path for path in _tracked("common/*.py", "web/*.py", "workers/*.py") if "versions" not in path.parts]
-NAMES = [str(path.relative_to(ROOT)) for path in SOURCES]
+@functools.cache
+def _texts() -> dict[str, str]:
+    """Every source by its name."""
+    paths = [path for path in _tracked("common/*.py", "web/*.py", "workers/*.py") if "versions" not in path.parts]
+    return {str(path.relative_to(ROOT)): path.read_text() for path in paths}
 
 
-@pytest.fixture(scope="module", params=SOURCES, ids=NAMES)
-def source(request: pytest.FixtureRequest) -> Path:
-    path: Path = request.param
-    return path
+@functools.cache
+def _trees() -> dict[str, ast.Module]:
+    return {name: ast.parse(text) for name, text in _texts().items()}
 
 
 def _functions(tree: ast.AST) -> list[ast.FunctionDef]:
     return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
 
 
-def test_a_file_is_no_longer_than_the_wall(source: Path) -> None:
-    assert len(source.read_text().splitlines()) <= LONGEST_FILE
+@functools.cache
+def _all_functions() -> list[tuple[str, ast.FunctionDef]]:
+    """Every function with the name of its file."""
+    return [(name, function) for name, tree in _trees().items() for function in _functions(tree)]
 
 
-def test_a_module_opens_with_why_it_exists(source: Path) -> None:
-    assert ast.get_docstring(ast.parse(source.read_text()))
+def test_a_file_is_no_longer_than_the_wall() -> None:
+    lengths = {name: len(text.splitlines()) for name, text in _texts().items()}
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
 
 
-def test_no_name_says_nothing(source: Path) -> None:
-    words = {word for part in source.relative_to(ROOT).with_suffix("").parts for word in re.split(r"[_.]", part)}
-    assert not words & FORBIDDEN_NAMES
+def test_a_module_opens_with_why_it_exists() -> None:
+    assert [name for name, tree in _trees().items() if not ast.get_docstring(tree)] == []
 
 
-def test_imports_stand_at_the_top(source: Path) -> None:
-    inside = [
-        (function.name, node.lineno)
-        for function in _functions(ast.parse(source.read_text()))
+def test_no_name_says_nothing() -> None:
+    words = {name: set(re.split(r"[/_.]", name.removesuffix(".py"))) for name in _texts()}
+    assert {name: found & FORBIDDEN_NAMES for name, found in words.items() if found & FORBIDDEN_NAMES} == {}
+
+
+def test_imports_stand_at_the_top() -> None:
+    inside = {
+        (name, function.name, node.lineno)
+        for name, function in _all_functions()
         for node in ast.walk(function)
         if isinstance(node, ast.Import | ast.ImportFrom)
-    ]
-    assert not inside
+    }
+    assert inside == set()
 
 
-def test_a_function_fits_on_a_screen(source: Path) -> None:
-    long = [
-        (function.name, (function.end_lineno or 0) - function.lineno)
-        for function in _functions(ast.parse(source.read_text()))
-        if (function.end_lineno or 0) - function.lineno > LONGEST_FUNCTION
+def test_a_function_fits_on_a_screen() -> None:
+    lengths = [
+        (name, function.name, (function.end_lineno or 0) - function.lineno) for name, function in _all_functions()
     ]
-    assert not long
+    assert [found for found in lengths if found[2] > LONGEST_FUNCTION] == []
 
 
 def test_a_job_is_short_and_is_told_one_thing() -> None:
