@@ -19,6 +19,22 @@ from common.models import Base, EventRow, Feed, Job, Project, Task
 from common.transaction import Transaction, snapshot, transactional
 
 ROOT = Path(__file__).parents[2]
+RECORD_TWENTY = """
+from common import jobs
+from common.events import TaskCreated
+from common.transaction import Transaction, transactional
+
+
+@transactional
+def record(tx: Transaction, feed: str, name: str) -> None:
+    tx.record(TaskCreated(feed=feed, task_id=name, project_id=feed, title=name))
+    tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+
+
+for step in range(20):
+    record("p", str(step))
+record("q", "last")
+"""
 
 
 @transactional
@@ -57,12 +73,7 @@ def test_many_threads_leave_no_gap_in_a_feed(on_database: str) -> None:
 
 
 def test_many_processes_leave_no_gap_in_a_feed(on_database: str) -> None:
-    program = (
-        "from tests.common.test_transaction import _record\n"
-        "for step in range(20): _record('p', str(step))\n"
-        "_record('q', 'last')\n"
-    )
-    processes = [subprocess.Popen([sys.executable, "-c", program], cwd=ROOT) for _ in range(4)]
+    processes = [subprocess.Popen([sys.executable, "-c", RECORD_TWENTY], cwd=ROOT) for _ in range(4)]
     assert [process.wait(60) for process in processes] == [0, 0, 0, 0]
     assert [row.seq for row in _events("p")] == list(range(1, 81))
     assert [row.seq for row in _events("q")] == [1, 2, 3, 4]
