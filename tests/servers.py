@@ -48,7 +48,13 @@ class MariaDB:
 
     def connect(self, database: str | None = None) -> pymysql.Connection[Any]:
         return pymysql.connect(
-            host="127.0.0.1", port=self.port, user="aiw", password="pw", database=database, autocommit=True
+            host="127.0.0.1",
+            port=self.port,
+            user="aiw",
+            password="pw",
+            database=database,
+            autocommit=True,
+            ssl_disabled=True,
         )
 
     def new_database(self) -> str:
@@ -56,7 +62,7 @@ class MariaDB:
         name = f"t_{uuid4().hex}"
         with self.connect() as connection, connection.cursor() as cursor:
             cursor.execute(f"create database {name} character set utf8mb4")
-        return f"mysql+pymysql://aiw:pw@127.0.0.1:{self.port}/{name}?charset=utf8mb4"
+        return f"mysql+pymysql://aiw:pw@127.0.0.1:{self.port}/{name}?charset=utf8mb4&ssl_disabled=true"
 
 
 @contextlib.contextmanager
@@ -85,6 +91,7 @@ def mariadb_server(*more: str) -> Iterator[MariaDB]:
             f"--init-file={folder}/init.sql",
             "--bind-address=127.0.0.1",
             "--skip-name-resolve",
+            "--skip-ssl",
             "--skip-log-bin",
             "--character-set-server=utf8mb4",
             "--innodb-buffer-pool-size=64M",
