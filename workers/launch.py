@@ -9,9 +9,6 @@ is the last line of its output, without secrets, and its exit code: 20 means tha
 from __future__ import annotations
 
 import argparse
-import base64
-import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -19,12 +16,19 @@ import sys
 import time
 from pathlib import Path
 
+from workers.commits import (
+    NOTHING_TO_RUN,
+    TRY_AGAIN_AFTER_SECONDS,
+    git_environment,
+    is_website,
+    start_line,
+    why_git_failed,
+)
+
 NOTHING_TO_RUN_EXIT = 20
 CHECKOUT_FAILED_EXIT = 21
 GIT_SECONDS = 150
-TRY_AGAIN_AFTER_SECONDS = (0.5, 2.0)
 
-_PROCFILE_WEB = re.compile(r"^web:[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE)
 _STATIC = Path(__file__).parent / "supervisor" / "static.py"
 
 
@@ -56,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
 def check_out(commit: str, source: Path, code: Path) -> None:
     """Put the commit's files into the directory `code`, which is emptied first. Raises Failed."""
     url, username, password = ((source / name).read_text(encoding="utf-8") for name in ("url", "username", "password"))
-    environment = _environment(username, password)
+    environment = git_environment(username, password)
     for pause in (*TRY_AGAIN_AFTER_SECONDS, None):
         shutil.rmtree(code, ignore_errors=True)
         try:
@@ -83,26 +87,12 @@ def _fetch(environment: dict[str, str], inside: tuple[str, ...], url: str, commi
 
 def script(start_command: str | None, code: Path, workspace: Path) -> str:
     """The shell script that runs what this checkout holds. Raises Failed where there is nothing to run."""
-    if start_command:
-        return start_command + "\n"
-    if match := _PROCFILE_WEB.search(_read_inside(code, "Procfile")):
-        return match[1] + "\n"
-    if (code / "index.html").is_file():
+    if line := start_line(start_command, code):
+        return line + "\n"
+    if is_website(code):
         server = Path(shutil.copy(_STATIC, workspace / "static.py"))
         return f"exec python3 -I {shlex.quote(str(server))} {shlex.quote(str(code))}\n"
-    raise Failed(
-        NOTHING_TO_RUN_EXIT,
-        "there is nothing to run: set a start command, or add a Procfile with a web: line or an index.html to the"
-        " root of the repository",
-    )
-
-
-def _read_inside(code: Path, name: str) -> str:
-    """A file's text; empty where there is none, or where it is a link out of the checkout."""
-    file = code / name
-    if not file.is_file() or not file.resolve().is_relative_to(code.resolve()):
-        return ""
-    return file.read_text(encoding="utf-8", errors="replace")
+    raise Failed(NOTHING_TO_RUN_EXIT, NOTHING_TO_RUN)
 
 
 def _git(environment: dict[str, str], *arguments: str) -> None:
@@ -116,37 +106,7 @@ def _git(environment: dict[str, str], *arguments: str) -> None:
     except OSError as error:
         raise Failed(CHECKOUT_FAILED_EXIT, f"git can't be started: {error.strerror}") from error
     if done.returncode:
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise Failed(CHECKOUT_FAILED_EXIT, lines[-1] if lines else f"git exited with {done.returncode}")
-
-
-def _environment(username: str, password: str) -> dict[str, str]:
-    """Git sees no configuration but this, and the credential through its environment only."""
-    config = {
-        "core.hooksPath": os.devnull,
-        "credential.helper": "",
-        "advice.detachedHead": "false",
-        "http.lowSpeedLimit": "100",
-        "http.lowSpeedTime": "30",
-        # With a redirect the header below would be sent to wherever it leads.
-        "http.followRedirects": "false",
-    }
-    if password:
-        pair = base64.b64encode(f"{username}:{password}".encode()).decode()
-        config["http.extraHeader"] = f"Authorization: Basic {pair}"
-    environment = {
-        "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
-        "HOME": os.devnull,
-        "LANG": "C.UTF-8",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ALLOW_PROTOCOL": "file:http:https",
-        "GIT_CONFIG_COUNT": str(len(config)),
-    }
-    for number, (key, value) in enumerate(config.items()):
-        environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    return environment
+        raise Failed(CHECKOUT_FAILED_EXIT, why_git_failed(done.stderr, done.returncode))
 
 
 if __name__ == "__main__":

@@ -8,18 +8,17 @@ through its environment, never in an argument that every user of the machine can
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import os
 import shutil
 import signal
 from pathlib import Path
 
+from workers.commits import TRY_AGAIN_AFTER_SECONDS, git_environment, why_git_failed
 from workers.supervisor.processes import tied_to_supervisor
 from workers.supervisor.wire import Origin
 
 GIT_SECONDS = 600
-TRY_AGAIN_AFTER_SECONDS = (0.5, 2.0)
 
 
 class CheckoutFailed(Exception):
@@ -64,7 +63,6 @@ async def _fetch(mirror: Path, origin: Origin, commit: str) -> None:
             await _git(*fetch, "--end-of-options", origin.clone_url, "+refs/heads/*:refs/heads/*", origin=origin)
             break
         except CheckoutFailed:
-            # The forge may be starting anew at this moment.
             if delay is None:
                 raise
             await asyncio.sleep(delay)
@@ -85,12 +83,13 @@ async def _has(mirror: Path, commit: str) -> bool:
 
 async def _git(*arguments: str, origin: Origin | None = None) -> None:
     """Run git; CheckoutFailed with the last line that it said."""
+    username, password = (origin.username, origin.password) if origin else (None, None)
     try:
         process = await asyncio.create_subprocess_exec(
             *tied_to_supervisor(),
             "git",
             *arguments,
-            env=_environment(origin),
+            env=git_environment(username, password, gc__autoDetach="false", maintenance__autoDetach="false"),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -108,41 +107,4 @@ async def _git(*arguments: str, origin: Origin | None = None) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
     if process.returncode:
-        lines = said.decode("utf-8", "replace").strip().splitlines()
-        raise CheckoutFailed(_without_secret(lines[-1] if lines else f"git exited with {process.returncode}", origin))
-
-
-def _environment(origin: Origin | None) -> dict[str, str]:
-    config = {
-        "gc.autoDetach": "false",
-        "maintenance.autoDetach": "false",
-        "core.hooksPath": os.devnull,
-        "credential.helper": "",
-        "advice.detachedHead": "false",
-        "http.lowSpeedLimit": "100",
-        "http.lowSpeedTime": "30",
-        # With a redirect the header below would be sent to wherever it leads.
-        "http.followRedirects": "false",
-    }
-    if origin is not None and origin.password is not None:
-        pair = f"{origin.username or ''}:{origin.password}"
-        config["http.extraHeader"] = "Authorization: Basic " + base64.b64encode(pair.encode()).decode()
-    env = {
-        "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
-        "HOME": os.devnull,
-        "LANG": "C.UTF-8",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ALLOW_PROTOCOL": "file:http:https",
-        "GIT_CONFIG_COUNT": str(len(config)),
-    }
-    for number, (key, value) in enumerate(config.items()):
-        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    return env
-
-
-def _without_secret(text: str, origin: Origin | None) -> str:
-    if origin is not None and origin.password:
-        text = text.replace(origin.password, "…")
-    return text
+        raise CheckoutFailed(why_git_failed(said, process.returncode, password))

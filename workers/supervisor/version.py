@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 import shutil
 import sys
 import time
@@ -19,6 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from workers.commits import NOTHING_TO_RUN, is_website, start_line
 from workers.supervisor import static
 from workers.supervisor.checkout import CheckoutFailed, Checkouts
 from workers.supervisor.health import probe
@@ -38,8 +38,6 @@ DEATHS_ALLOWED = 4
 DEATHS_WITHIN_SECONDS = 60.0
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.2, 5.0
 TERM_SECONDS = 3.0
-
-_PROCFILE_WEB = re.compile(r"^web:[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE)
 
 
 class Phase(StrEnum):
@@ -310,15 +308,8 @@ def _report_bug(task: asyncio.Task[None]) -> None:
 
 def command(start_command: str | None, code: Path) -> list[str]:
     """What to run in this checkout: the given command, else the Procfile's web line, else a file server."""
-    if start_command:
-        return ["sh", "-c", start_command]
-    with contextlib.suppress(OSError):
-        if match := _PROCFILE_WEB.search((code / "Procfile").read_text(encoding="utf-8", errors="replace")):
-            return ["sh", "-c", match[1]]
-    if (code / "index.html").is_file():
+    if line := start_line(start_command, code):
+        return ["sh", "-c", line]
+    if is_website(code):
         return [sys.executable, "-I", str(static.__file__), str(code)]
-    raise Failed(
-        "nothing_to_run",
-        "there is nothing to run: set a start command, or add a Procfile with a web: line or an index.html to the"
-        " root of the repository",
-    )
+    raise Failed("nothing_to_run", NOTHING_TO_RUN)

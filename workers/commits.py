@@ -1,0 +1,77 @@
+"""What every checkout of a commit has in common, wherever it is made: git's environment, and what is to be run in it.
+
+Only the standard library: the first container of a pod imports it too.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from pathlib import Path
+
+NOTHING_TO_RUN = (
+    "there is nothing to run: set a start command, or add a Procfile with a web: line or an index.html to the root of"
+    " the repository"
+)
+TRY_AGAIN_AFTER_SECONDS = (0.5, 2.0)
+"""A forge may be starting anew at this moment."""
+
+_PROCFILE_WEB = re.compile(r"^web:[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE)
+
+
+def git_environment(username: str | None, password: str | None, **config: str) -> dict[str, str]:
+    """Git sees no configuration but this, and the credential through its environment only.
+
+    config: more of it, `__` for the dot of a name.
+    """
+    chosen = {
+        "core.hooksPath": os.devnull,
+        "credential.helper": "",
+        "advice.detachedHead": "false",
+        "http.lowSpeedLimit": "100",
+        "http.lowSpeedTime": "30",
+        # With a redirect the header below would be sent to wherever it leads.
+        "http.followRedirects": "false",
+        **{name.replace("__", "."): value for name, value in config.items()},
+    }
+    if password:
+        pair = base64.b64encode(f"{username or ''}:{password}".encode()).decode()
+        chosen["http.extraHeader"] = f"Authorization: Basic {pair}"
+    environment = {
+        "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        "HOME": os.devnull,
+        "LANG": "C.UTF-8",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ALLOW_PROTOCOL": "file:http:https",
+        "GIT_CONFIG_COUNT": str(len(chosen)),
+    }
+    for number, (key, value) in enumerate(chosen.items()):
+        environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return environment
+
+
+def why_git_failed(said: bytes, exit_code: int | None, password: str | None = None) -> str:
+    """The last line that git wrote, without the password."""
+    lines = said.decode("utf-8", "replace").strip().splitlines()
+    why = lines[-1] if lines else f"git exited with {exit_code}"
+    return why.replace(password, "…") if password else why
+
+
+def start_line(start_command: str | None, code: Path) -> str | None:
+    """The shell command that starts this checkout: the given one, else its Procfile's web line; None without both."""
+    if start_command:
+        return start_command
+    file = code / "Procfile"
+    # A link may lead out of the checkout.
+    if not file.is_file() or not file.resolve().is_relative_to(code.resolve()):
+        return None
+    match = _PROCFILE_WEB.search(file.read_text(encoding="utf-8", errors="replace"))
+    return match[1] if match else None
+
+
+def is_website(code: Path) -> bool:
+    """Whether a file server can show it."""
+    return (code / "index.html").is_file()
