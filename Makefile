@@ -26,7 +26,7 @@ test: ## Check style, types and architecture, and run every test
 	@.ci/venv requirements-dev.lock
 	@.ci/packages
 	@.ci/check
-	@exec $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@exec $(BIN)/python -m pytest -n 4 --dist loadscope $(ARGS)
 
 test-real: ## Run the contracts on real servers: GITEA_URL=… GITEA_TOKEN=…, KUBECONFIG=…, or both
 	@.ci/venv requirements-dev.lock

@@ -5,6 +5,7 @@ What this machine lacks leaves tests out, with the reason; under REQUIRE_ALL=1 e
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Generator, Iterator
@@ -16,6 +17,7 @@ import pytest
 
 from tests.databases import ReusedDatabase, create_schema, sqlite_url
 from tests.servers import MariaDB, NotInstalled, redis_server, run_folder, shared_mariadb
+from tests.spreading import ByUnit, rank
 
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL", "0") not in {"", "0"}
 
@@ -36,6 +38,21 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker of pytest-xdist which folder the run shares."""
     node.workerinput["run_folder"] = str(node.config.stash[_RUN_FOLDER])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByUnit | None:
+    """What `--dist loadscope` means here."""
+    return ByUnit(config, log) if config.option.dist == "loadscope" else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, the longest come first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: rank(item.nodeid))
+    # What was made so far lives to the end: the garbage collector need not look at it again and again.
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -21,7 +21,7 @@ def import_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session", params=["sqlite", "mariadb"])
+@pytest.fixture(scope="package", params=["sqlite", "mariadb"])
 def platform(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, import_url: str
 ) -> Iterator[Platform]:

@@ -1,0 +1,67 @@
+"""How a run's tests are spread over its processes: what shares a fixture stays together, and the longest go first.
+
+Most tests wait most of the time, so there are more processes than cores. Without this order a long test that begins
+last would have them all wait for it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xdist.scheduler import LoadScopeScheduling
+
+LONGEST = (
+    "tests/e2e/test_story.py",
+    "tests/e2e/contract/[mariadb]",
+    "tests/e2e/contract/[sqlite]",
+    "tests/e2e/test_browser.py",
+    "tests/e2e/",
+    "tests/workers/test_delivery.py",
+    "tests/web/test_up.py",
+    "tests/web/test_task_groups.py",
+    "tests/workers/test_story.py",
+    "tests/workers/test_catalogue.py",
+    "tests/web/test_feed",
+    "tests/workers/",
+    "tests/web/",
+    "tests/providers/test_runtime",
+)
+"""How the names of units begin, those that take longest first; the rest follows in its own order."""
+
+APART = (
+    "tests/e2e/",
+    "tests/workers/test_catalogue.py",
+    "tests/workers/test_delivery.py",
+    "tests/workers/test_story.py",
+)
+"""Where tests are long and share nothing."""
+
+CONTRACT, BROWSER = "tests/e2e/contract/", "tests/e2e/test_browser.py"
+
+
+def unit_of(test_id: str) -> str:
+    """The unit that a test belongs to: a unit's tests run in one process, one after the other.
+
+    A unit is a file; or one test of what is in APART; or all of the contract on one database, for its instance.
+    """
+    if test_id.startswith(CONTRACT):
+        return CONTRACT + ("[mariadb]" if "[mariadb" in test_id else "[sqlite]")
+    is_alone = test_id.startswith(APART) and not test_id.startswith(BROWSER)
+    return test_id if is_alone else test_id.split("::", 1)[0]
+
+
+def rank(test_id: str) -> int:
+    """Where a test's unit stands in the order."""
+    unit = unit_of(test_id)
+    return next((place for place, begin in enumerate(LONGEST) if unit.startswith(begin)), len(LONGEST))
+
+
+class ByUnit(LoadScopeScheduling):
+    """Gives whole units to whoever is free, in the order of the collection."""
+
+    def __init__(self, config: Any, log: Any = None) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of(nodeid)

@@ -1,0 +1,34 @@
+"""Which tests stay together when a run is spread over processes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.servers import ROOT
+from tests.spreading import APART, LONGEST, rank, unit_of
+
+
+@pytest.mark.parametrize(
+    ("test_id", "unit"),
+    [
+        ("tests/web/test_cli.py::test_a[sqlite]", "tests/web/test_cli.py"),
+        ("tests/e2e/test_load.py::test_a[sqlite]", "tests/e2e/test_load.py::test_a[sqlite]"),
+        ("tests/e2e/test_browser.py::test_a", "tests/e2e/test_browser.py"),
+        ("tests/e2e/contract/test_git.py::test_a[sqlite]", "tests/e2e/contract/[sqlite]"),
+        ("tests/e2e/contract/test_git.py::test_a[mariadb-x::y]", "tests/e2e/contract/[mariadb]"),
+    ],
+)
+def test_what_shares_something_long_stays_together(test_id: str, unit: str) -> None:
+    assert unit_of(test_id) == unit
+
+
+def test_the_longest_go_first_and_the_unnamed_last() -> None:
+    ids = ["tests/common/test_x.py::test_x", "tests/web/test_x.py::test_x", f"{LONGEST[0]}::test_x"]
+
+    assert sorted(ids, key=rank) == ids[::-1]
+
+
+def test_every_file_that_is_named_is_there() -> None:
+    named = {name.partition("[")[0] for name in (*LONGEST, *APART)}
+
+    assert [name for name in named if not list(ROOT.glob(f"{name}*"))] == []
