@@ -136,19 +136,7 @@ class BareForge:
 
     def read_file(self, repository: Repository, *, commit: str, path: str, max_bytes: int = 100_000) -> bytes | None:
         place = self._open(repository)
-        commit = history.commit_at(place, commit)
-        if "\0" in path or any(part in {"", ".", ".."} for part in path.split("/")):
-            return None
-        name = path.encode("utf-8", "surrogateescape")
-        listed = git.run(place, "ls-tree", "-z", "-l", "--full-tree", commit, "--", os.fsdecode(name)).stdout
-        entry, _, found = listed.removesuffix(b"\0").partition(b"\t")
-        # Only a file's own entry counts: not a directory, not a link, whose content would be where it leads.
-        if found != name or not entry.startswith(b"100"):
-            return None
-        _, _, blob, size = entry.decode("ascii").split()
-        if int(size) > max_bytes:
-            raise ProviderRefused(f"{path} has {size} bytes, more than {max_bytes}", code="too_large")
-        return git.run(place, "cat-file", "blob", blob).stdout
+        return history.read_file(place, commit=history.commit_at(place, commit), name=path, max_bytes=max_bytes)
 
     # Merging and moving
 
@@ -163,21 +151,12 @@ class BareForge:
         path, ref = self._open(repository), git.branch_ref(into)
         commit = history.commit_at(path, commit)
         head = history.required_head(path, ref)
-        if head != expected_head:
-            # After a lost answer, the merge that was asked for may be exactly what is there.
-            if history.parents(path, head) == [expected_head, commit]:
-                return Merged(head)
-            raise _head_moved(into, head, expected_head)
-        if history.contains(path, ancestor=commit, head=head):
-            return Merged(head)
-        tree = history.merged_tree(path, head, commit)
-        if isinstance(tree, MergeConflict):
-            return tree
-        said = message.replace("\0", "").encode("utf-8", "replace")
-        merged = git.run(path, "commit-tree", tree, "-p", head, "-p", commit, stdin=said).line
-        if not history.move(path, ref, new=merged, old=head):
-            raise _head_moved(into, history.read_ref(path, ref), expected_head)
-        return Merged(merged)
+        made = history.merge(path, branch=into, head=head, commit=commit, expected_head=expected_head, message=message)
+        if not isinstance(made, str):
+            return made
+        if not history.move(path, ref, new=made, old=head):
+            raise history.head_moved(into, history.read_ref(path, ref), expected_head)
+        return Merged(made)
 
     def advance(self, repository: Repository, branch: str, *, old: str | None, new: str, force: bool = False) -> None:
         path, ref = self._open(repository), git.branch_ref(branch)
@@ -188,13 +167,13 @@ class BareForge:
         if force and ref == repositories.head_ref(path):
             raise ProviderRefused(f"the default branch {branch} is never forced", code="not_fast_forward")
         if head != old:
-            raise _head_moved(branch, head, old)
+            raise history.head_moved(branch, head, old)
         if head is not None and not force and not history.contains(path, ancestor=head, head=new):
             raise ProviderRefused(f"{new} does not contain {head}, where {branch} is", code="not_fast_forward")
         if not history.move(path, ref, new=new, old=head):
             found = history.read_ref(path, ref)
             if found != new:
-                raise _head_moved(branch, found, old)
+                raise history.head_moved(branch, found, old)
 
     def ensure_tag(self, repository: Repository, tag: str, *, at: str) -> None:
         path, ref = self._open(repository), git.tag_ref(tag)
@@ -317,9 +296,3 @@ def _statuses(path: Path, commit: str) -> Path:
 def _foreign(repository: Repository) -> ProviderRefused:
     name = f"{repository.owner}/{repository.name}"
     return ProviderRefused(f"the repository {name} belongs to another project", code="foreign")
-
-
-def _head_moved(branch: str, found: str | None, expected: str | None) -> ProviderRefused:
-    there = f"at {found}" if found else "not there"
-    wanted = f"at {expected}" if expected else "not there"
-    return ProviderRefused(f"the branch {branch} is {there}; it was expected {wanted}", code="head_moved")

@@ -6,12 +6,13 @@ Whatever a caller names is first resolved to a commit that exists, because git a
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.names import SHA_PATTERN
 from common.providers.forge import git
-from common.providers.forge.protocol import MergeConflict
+from common.providers.forge.protocol import MergeConflict, Merged
 
 
 def commit_at(path: Path, sha: str) -> str:
@@ -85,3 +86,48 @@ def merged_tree(path: Path, head: str, commit: str) -> str | MergeConflict:
     if result.code == 0:
         return tree.strip()
     return MergeConflict(tuple(sorted({file for file in files if file})))
+
+
+def merge(
+    path: Path, *, branch: str, head: str, commit: str, expected_head: str, message: str
+) -> str | Merged | MergeConflict:
+    """A merge of the commit into the branch's head, which nothing points at yet: its SHA.
+
+    Merged where the branch has it already, also where an earlier answer was lost. ProviderRefused if the branch is
+    somewhere else.
+    """
+    if head != expected_head:
+        # After a lost answer, the merge that was asked for may be exactly what is there.
+        if parents(path, head) == [expected_head, commit]:
+            return Merged(head)
+        raise head_moved(branch, head, expected_head)
+    if contains(path, ancestor=commit, head=head):
+        return Merged(head)
+    tree = merged_tree(path, head, commit)
+    if isinstance(tree, MergeConflict):
+        return tree
+    said = message.replace("\0", "").encode("utf-8", "replace")
+    return git.run(path, "commit-tree", tree, "-p", head, "-p", commit, stdin=said).line
+
+
+def head_moved(branch: str, found: str | None, expected: str | None) -> ProviderRefused:
+    """None: the branch is not there, or should not have been."""
+    there = f"at {found}" if found else "not there"
+    wanted = f"at {expected}" if expected else "not there"
+    return ProviderRefused(f"the branch {branch} is {there}; it was expected {wanted}", code="head_moved")
+
+
+def read_file(path: Path, *, commit: str, name: str, max_bytes: int) -> bytes | None:
+    """A file's content at a commit; None where there is no such file. ProviderRefused if it is larger."""
+    if "\0" in name or any(part in {"", ".", ".."} for part in name.split("/")):
+        return None
+    wanted = name.encode("utf-8", "surrogateescape")
+    listed = git.run(path, "ls-tree", "-z", "-l", "--full-tree", commit, "--", os.fsdecode(wanted)).stdout
+    entry, _, found = listed.removesuffix(b"\0").partition(b"\t")
+    # Only a file's own entry counts: not a directory, not a link, whose content would be where it leads.
+    if found != wanted or not entry.startswith(b"100"):
+        return None
+    _, _, blob, size = entry.decode("ascii").split()
+    if int(size) > max_bytes:
+        raise ProviderRefused(f"{name} has {size} bytes, more than {max_bytes}", code="too_large")
+    return git.run(path, "cat-file", "blob", blob).stdout

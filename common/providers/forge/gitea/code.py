@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.names import is_platform_branch
-from common.providers.forge import git, history
+from common.providers.forge import history
 from common.providers.forge.diffs import read_diff
 from common.providers.forge.gitea.mirror import Mirror
 from common.providers.forge.gitea.protection import Protection
@@ -43,14 +41,14 @@ class Code:
         if force and is_default:
             raise ProviderRefused(f"the default branch {_name(ref)} is never forced", code="not_fast_forward")
         if head != old:
-            raise _head_moved(ref, head, old)
+            raise history.head_moved(_name(ref), head, old)
         is_forward = head is None or self._has(ancestor=head, head=new)
         if not is_forward and not force:
             raise ProviderRefused(f"{new} does not contain {head}, where {_name(ref)} is", code="not_fast_forward")
         if not self._move(ref, new=new, old=head):
             found = self._mirror.read_head(ref)
             if found != new:
-                raise _head_moved(ref, found, old)
+                raise history.head_moved(_name(ref), found, old)
 
     def ensure_tag(self, ref: str, *, at: str) -> None:
         commit = self._mirror.commit(at)
@@ -63,21 +61,14 @@ class Code:
     def merge(self, ref: str, *, commit: str, expected_head: str, message: str) -> Merged | MergeConflict:
         path, commit = self._mirror.path, self._mirror.commit(commit)
         head = self._mirror.commit(self._mirror.required_head(ref))
-        if head != expected_head:
-            # After a lost answer, the merge that was asked for may be exactly what is there.
-            if history.parents(path, head) == [expected_head, commit]:
-                return Merged(head)
-            raise _head_moved(ref, head, expected_head)
-        if history.contains(path, ancestor=commit, head=head):
-            return Merged(head)
-        tree = history.merged_tree(path, head, commit)
-        if isinstance(tree, MergeConflict):
-            return tree
-        said = message.replace("\0", "").encode("utf-8", "replace")
-        merged = git.run(path, "commit-tree", tree, "-p", head, "-p", commit, stdin=said).line
-        if not self._mirror.move(ref, new=merged, old=head):
-            raise _head_moved(ref, self._mirror.read_head(ref), expected_head)
-        return Merged(merged)
+        made = history.merge(
+            path, branch=_name(ref), head=head, commit=commit, expected_head=expected_head, message=message
+        )
+        if not isinstance(made, str):
+            return made
+        if not self._mirror.move(ref, new=made, old=head):
+            raise history.head_moved(_name(ref), self._mirror.read_head(ref), expected_head)
+        return Merged(made)
 
     def diff(self, *, base: str, head: str, max_bytes: int) -> Diff:
         base, head = self._mirror.commit(base), self._mirror.commit(head)
@@ -85,19 +76,7 @@ class Code:
         return read_diff(self._mirror.path, merge_base=left_at, base=base, head=head, max_bytes=max_bytes)
 
     def read_file(self, *, commit: str, path: str, max_bytes: int) -> bytes | None:
-        commit = self._mirror.commit(commit)
-        if "\0" in path or any(part in {"", ".", ".."} for part in path.split("/")):
-            return None
-        name = path.encode("utf-8", "surrogateescape")
-        words = ("ls-tree", "-z", "-l", "--full-tree", commit, "--", os.fsdecode(name))
-        entry, _, found = git.run(self._mirror.path, *words).stdout.removesuffix(b"\0").partition(b"\t")
-        # Only a file's own entry counts: not a directory, not a link, whose content would be where it leads.
-        if found != name or not entry.startswith(b"100"):
-            return None
-        _, _, blob, size = entry.decode("ascii").split()
-        if int(size) > max_bytes:
-            raise ProviderRefused(f"{path} has {size} bytes, more than {max_bytes}", code="too_large")
-        return git.run(self._mirror.path, "cat-file", "blob", blob).stdout
+        return history.read_file(self._mirror.path, commit=self._mirror.commit(commit), name=path, max_bytes=max_bytes)
 
     def _has(self, *, ancestor: str, head: str) -> bool:
         return history.contains(self._mirror.path, ancestor=self._mirror.commit(ancestor), head=head)
@@ -119,9 +98,3 @@ class Code:
 
 def _name(ref: str) -> str:
     return ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
-
-
-def _head_moved(ref: str, found: str | None, expected: str | None) -> ProviderRefused:
-    there = f"at {found}" if found else "not there"
-    wanted = f"at {expected}" if expected else "not there"
-    return ProviderRefused(f"the branch {_name(ref)} is {there}; it was expected {wanted}", code="head_moved")
