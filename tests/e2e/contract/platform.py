@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 from tests.e2e.contract.caller import Caller
@@ -17,6 +18,8 @@ from tests.e2e.instance import Instance
 Json = Any
 PASSWORD = "correct horse battery"
 NO_WAITING = {"preview": 0, "staging": 0, "production": 0}
+ON_ONE_DATABASE = pytest.mark.parametrize("platform", ["sqlite"], indirect=True)
+"""For tests of what no database plays a part in."""
 _numbers = itertools.count(1)
 
 

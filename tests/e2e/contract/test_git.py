@@ -6,8 +6,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.e2e.contract.caller import Caller
-from tests.e2e.contract.platform import Platform
+from tests.e2e.contract.platform import ON_ONE_DATABASE, Platform
 from tests.providers.git_tree import git
+
+pytestmark = ON_ONE_DATABASE
 
 
 def _token(caller: Caller) -> str:

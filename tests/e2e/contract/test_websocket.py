@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.contract.caller import NOWHERE, Caller, check_time
 from tests.e2e.contract.fake_agent import FakeAgent
-from tests.e2e.contract.platform import PASSWORD, Platform
+from tests.e2e.contract.platform import ON_ONE_DATABASE, PASSWORD, Platform
 from tests.e2e.contract.sockets import Socket, opened
 
 Json = Any
@@ -23,6 +23,7 @@ EXACT = {
 MAYBE = {"task:status_changed": {"previewUrl"}}
 
 
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("path", ["/", "/ws"])
 def test_a_token_opens_the_feed(platform: Platform, path: str) -> None:
     with opened(platform.url, path) as socket:
@@ -30,6 +31,7 @@ def test_a_token_opens_the_feed(platform: Platform, path: str) -> None:
         assert socket.hear()["event"] == "auth:ok"
 
 
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     "first",
     [
@@ -45,6 +47,7 @@ def test_a_wrong_token_closes_with_4401(platform: Platform, first: str) -> None:
         assert [message["event"] for message in socket.seen] == ["auth:error"]
 
 
+@ON_ONE_DATABASE
 def test_who_says_nothing_is_let_go_after_10_seconds(platform: Platform) -> None:
     with opened(platform.url) as socket:
         assert socket.close_code(20) == 4401
@@ -59,6 +62,7 @@ def test_subscribing_before_auth_gives_nothing(platform: Platform) -> None:
         assert not socket.durable()
 
 
+@ON_ONE_DATABASE
 def test_messages_that_mean_nothing_are_answered_with_an_error(platform: Platform) -> None:
     with opened(platform.url) as socket:
         socket.authenticate(platform.admin.token)
@@ -77,6 +81,7 @@ def test_messages_that_mean_nothing_are_answered_with_an_error(platform: Platfor
         assert missing["event"] == "error"
 
 
+@ON_ONE_DATABASE
 def test_a_message_over_16_kib_closes_with_1009(platform: Platform) -> None:
     with opened(platform.url) as socket:
         socket.authenticate(platform.admin.token)
@@ -172,6 +177,7 @@ def test_following_everything_shows_only_what_may_be_seen(platform: Platform, ad
     assert secret not in str(socket.seen)
 
 
+@ON_ONE_DATABASE
 def test_a_socket_has_at_most_50_subscriptions(platform: Platform, admin: Caller) -> None:
     projects = [admin.post("/projects", {"name": platform.name()}, 201)["project"]["id"] for _ in range(51)]
     with opened(platform.url) as socket:
