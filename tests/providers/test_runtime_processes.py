@@ -15,7 +15,16 @@ import pytest
 
 from common.providers.runtime import App, AppPhase, ProcessRuntime, Space
 from tests.providers.runtime_contract import MakeVersion, RuntimeContract, settled, until
-from tests.providers.runtime_supervisor import Repository, Supervisor, get, lives, supervised, wait_until_gone
+from tests.providers.runtime_supervisor import (
+    RUN_WEB_APP,
+    WEB_APP,
+    Repository,
+    Supervisor,
+    get,
+    lives,
+    supervised,
+    wait_until_gone,
+)
 
 SPACE = Space("shop-0000beef", "project-1")
 APP = App(SPACE, "staging")
@@ -222,6 +231,20 @@ def test_a_live_version_that_turns_bad_is_started_again(runtime: ProcessRuntime,
 
     until(lambda: _restarts(runtime) == 1)
     until(lambda: get(url) == (200, "v1"))
+
+
+def test_a_live_version_that_stays_bad_after_its_restart_fails(runtime: ProcessRuntime, repository: Repository) -> None:
+    app = WEB_APP.replace("status, body = 200", 'status, body = 500 if os.path.exists("bad") else 200')
+    commit = repository.commit(app__py=app.replace("os._exit(7)", 'open("bad", "w").close()'), says="v1")
+    url = runtime.ensure_app(APP, repository.version("v1", commit, start_command=RUN_WEB_APP)).url
+    settled(runtime, APP, "v1")
+    get(url, "/die")
+
+    until(lambda: _phase(runtime) is AppPhase.FAILED)
+    state = runtime.read_app(APP, "v1")
+    assert state is not None
+    assert (state.code, state.restarts) == ("keeps_dying", 1)
+    assert str(state.reason).endswith("it did not get well within 10 s: it answered GET / with 500")
 
 
 def test_a_process_tree_over_its_memory_is_killed(runtime: ProcessRuntime, repository: Repository) -> None:

@@ -7,7 +7,6 @@ then stays LIVE while its process is started again after a death, until it keeps
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import shutil
 import sys
@@ -32,10 +31,18 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 GATE_POLL_SECONDS = 0.3
+MISS_POLL_SECONDS = 1.0
+"""After a miss, how soon to look again at most."""
 MISSES_ALLOWED = 2
 MEMORY_POLL_SECONDS = 1.0
 DEATHS_ALLOWED = 4
 DEATHS_WITHIN_SECONDS = 60.0
+SPREAD_DEATHS_ALLOWED = 2
+"""Of deaths that are spread over SPREAD_SECONDS or more: starting it again does not help, and every try costs as much
+time. One that turns bad some seconds after each start is so given up well within a minute."""
+SPREAD_SECONDS = 10.0
+RECOVERY_SECONDS = 10.0
+"""How long one that was started again may answer badly; longer where it took long to get well at first."""
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.2, 5.0
 TERM_SECONDS = 3.0
 
@@ -93,6 +100,7 @@ class RunningVersion:
         self._unit: Unit | None = None
         self._death: asyncio.Task[Failed] | None = None
         self._deaths: list[float] = []
+        self._start_took_seconds = 0.0
         self._task: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
 
@@ -134,7 +142,9 @@ class RunningVersion:
         try:
             argv = await self._prepare()
             await self._start(argv)
-            await self._first_answer()
+            began = time.monotonic()
+            await self._first_answer(self.wanted.start_seconds)
+            self._start_took_seconds = time.monotonic() - began
             await self._hold_healthy()
         except Failed as failure:
             self.fail(failure)
@@ -209,9 +219,9 @@ class RunningVersion:
 
     # --- the gate
 
-    async def _first_answer(self) -> None:
-        """Return when it first answers well; Failed when it died or start_seconds are over."""
-        deadline = time.monotonic() + self.wanted.start_seconds
+    async def _first_answer(self, within_seconds: float) -> None:
+        """Return when it first answers well; Failed when it died or the time is over."""
+        deadline = time.monotonic() + within_seconds
         while True:
             answer = await self._or_death(probe(self._listening_port(), self.wanted.health_path))
             if answer.is_healthy:
@@ -219,7 +229,7 @@ class RunningVersion:
                 return
             if time.monotonic() >= deadline:
                 code = "timeout" if answer.status is None else "unhealthy"
-                raise Failed(code, f"it did not get well within {self.wanted.start_seconds:g} s: it {answer.said}")
+                raise Failed(code, f"it did not get well within {within_seconds:.3g} s: it {answer.said}")
             await self._or_death(asyncio.sleep(GATE_POLL_SECONDS))
 
     async def _hold_healthy(self) -> None:
@@ -253,26 +263,35 @@ class RunningVersion:
     # --- the life after it
 
     async def _keep_alive(self, argv: list[str]) -> None:
+        failure = await self._until_it_fails()
+        stays_bad = False
         while True:
-            failure = await self._until_it_fails()
             self.is_answering = False
-            delay = self._count_death(failure)
+            delay = self._count_death(failure, stays_bad=stays_bad)
             self._log.note(f"{failure.reason.split(': ')[0]}; starting it again in {delay:g} s")
             await self._end_unit(TERM_SECONDS)
             await asyncio.sleep(delay)
-            self.restarts += 1
-            # A start that fails leaves nothing to watch: the next round finds that at once.
-            with contextlib.suppress(Failed):
-                await self._start(argv)
+            unwell = await self._start_again(argv)
+            stays_bad = unwell is not None and unwell.code in {"unhealthy", "timeout"}
+            failure = unwell or await self._until_it_fails()
+
+    async def _start_again(self, argv: list[str]) -> Failed | None:
+        """Why it did not get well; None if it did."""
+        self.restarts += 1
+        patience = max(RECOVERY_SECONDS, 3 * self._start_took_seconds)
+        try:
+            await self._start(argv)
+            await self._first_answer(min(patience, self.wanted.start_seconds))
+        except Failed as failure:
+            return failure
+        return None
 
     async def _until_it_fails(self) -> Failed:
-        if self._death is None:
-            return Failed("exited", "it can't be started")
+        often = self._tools.watch_seconds
+        misses = 0
         try:
-            await self._first_answer()
-            misses = 0
             while True:
-                await self._or_death(asyncio.sleep(self._tools.watch_seconds))
+                await self._or_death(asyncio.sleep(min(often, MISS_POLL_SECONDS) if misses else often))
                 answer = await self._or_death(probe(self._listening_port(), self.wanted.health_path))
                 misses = 0 if answer.is_healthy else misses + 1
                 if misses > MISSES_ALLOWED:
@@ -281,14 +300,16 @@ class RunningVersion:
         except Failed as failure:
             return failure
 
-    def _count_death(self, failure: Failed) -> float:
-        """How long to wait before the next start; too many deaths make the version FAILED."""
+    def _count_death(self, failure: Failed, *, stays_bad: bool) -> float:
+        """How long to wait before the next start; too many deaths, or a start that mended nothing, make it FAILED."""
         self._forget_old_deaths()
         self._deaths.append(time.monotonic())
-        if len(self._deaths) <= DEATHS_ALLOWED:
-            return float(min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (len(self._deaths) - 1)))
+        count, lasted = len(self._deaths), self._deaths[-1] - self._deaths[0]
+        keeps_dying = count > (SPREAD_DEATHS_ALLOWED if lasted >= SPREAD_SECONDS else DEATHS_ALLOWED)
+        if not keeps_dying and not stays_bad:
+            return float(min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (count - 1)))
         code = "memory" if failure.code == "memory" else "keeps_dying"
-        words = f"it failed {len(self._deaths)} times within {DEATHS_WITHIN_SECONDS:g} s, at last: {failure.reason}"
+        words = f"it failed {count} times within {DEATHS_WITHIN_SECONDS:g} s, at last: {failure.reason}"
         self.fail(Failed(code, words))
         return LONGEST_DELAY_SECONDS
 
