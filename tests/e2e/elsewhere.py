@@ -16,13 +16,14 @@ from tests.e2e.story import FIRST_TASK, SECOND_TASK, Story
 class Places:
     """gitea: its address and a user's name and token, None with the local forge. ingress_url: where the hosts of apps
     lead, None where they are the addresses themselves. has_bodies: whether programs run, so that there is something to
-    be read. health_seconds: the project's, None for the story's own.
+    be read. health_seconds, name: the project's, None for the story's own.
     """
 
     gitea: tuple[str, str, str] | None = None
     ingress_url: str | None = None
     has_bodies: bool = True
     health_seconds: dict[str, int] | None = None
+    name: str | None = None
 
 
 class StoryElsewhere(Story):
@@ -31,8 +32,8 @@ class StoryElsewhere(Story):
         self._places = places
 
     def import_project(self, **others: Any) -> None:
-        chosen = {"healthSeconds": self._places.health_seconds} if self._places.health_seconds else {}
-        super().import_project(**chosen, **others)
+        chosen = {"healthSeconds": self._places.health_seconds, "name": self._places.name}
+        super().import_project(**{name: value for name, value in chosen.items() if value}, **others)
 
     def clone_url(self) -> str:
         if self._places.gitea is None:
@@ -44,7 +45,7 @@ class StoryElsewhere(Story):
 
     def look(self, who: str, url: str, expected: str) -> str:
         if not self._places.has_bodies:
-            return "(nothing is read on simulated nodes)"
+            return "(what is not read: nodes are simulated)"
         if self._places.ingress_url is None:
             return super().look(who, url, expected)
         reply = requests.get(self._places.ingress_url, headers={"Host": urlsplit(url).netloc}, timeout=30)
@@ -52,11 +53,17 @@ class StoryElsewhere(Story):
         assert (reply.status_code, saw) == (200, expected), f"{who} answers {reply.status_code} {saw!r}"
         return saw
 
+    def run_ids(self) -> list[str]:
+        """Of all runs of the project's tasks."""
+        tasks = self.api.get(f"/tasks?projectId={self.project['id']}")["tasks"]
+        return [run["id"] for task in tasks for run in self.api.get(f"/tasks/{task['id']}")["task"]["runs"]]
+
     def delete_project(self) -> None:
         """The project is gone, and a second deletion is of nothing."""
         path = f"/projects/{self.project['id']}"
-        self.heard.close()
-        self.events = None
+        if self.events is not None:
+            self.events.close()
+            self.events = None
         self.api.delete(path, 202)
         wait_until("the project to be gone", self._is_gone)
         self.api.delete(path, 404)

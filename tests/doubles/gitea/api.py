@@ -129,7 +129,29 @@ def change_organisation(call: Call, org: str) -> _Answer:
     return (200, {"username": org}) if org in call.model.organisations else _absent()
 
 
+@route("DELETE", "/orgs/{org}")
+def delete_organisation(call: Call, org: str) -> _Answer:
+    if org not in call.model.organisations:
+        return _absent()
+    if any(owner == org for owner, _name in call.model.repos):
+        return 500, {"message": "user still has ownership of repositories"}
+    call.model.organisations.remove(org)
+    return 204, None
+
+
+@route("GET", "/admin/users")
+def list_users(call: Call) -> _Answer:
+    return 200, call.page([user.json() for user in call.model.users.values()])
+
+
 # Repositories
+
+
+@route("GET", "/orgs/{org}/repos")
+def list_of_organisation(call: Call, org: str) -> _Answer:
+    if org not in call.model.organisations:
+        return _absent()
+    return 200, call.page([repo.json() for (owner, _name), repo in call.model.repos.items() if owner == org])
 
 
 @route("POST", "/orgs/{org}/repos")
