@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from common.errors import Misconfigured, ProviderRefused
+from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
 from common.providers.runtime import AgentPod, Fleet, PodPhase, PodState
 from common.providers.runtime.kube import connect
 from common.providers.runtime.pods import KubernetesFleet
@@ -130,6 +130,27 @@ def test_an_agent_has_no_more_than_it_needs(fleet: Fleet, cluster: ClusterDouble
         {"namespaceSelector": {"matchLabels": {"app.kubernetes.io/part-of": "aiworker"}}},
         {"ipBlock": {"cidr": "10.9.0.5/32"}},
     ]
+
+
+def test_a_quota_that_is_new_or_used_up_is_waited_for(fleet: Fleet, cluster: ClusterDouble) -> None:
+    cluster.quota_ticks = 10
+    with pytest.raises(ProviderUnavailable, match="status unknown for quota"):
+        fleet.ensure_agent(POD)
+    until(lambda: _is_made(fleet))
+    fleet.delete_agent(NAME)
+
+    cluster.faults.add("POST .*/pods", "quota")
+    with pytest.raises(ProviderUnavailable, match="exceeded quota"):
+        fleet.ensure_agent(POD)
+    assert _is_made(fleet)
+
+
+def _is_made(fleet: Fleet) -> bool:
+    try:
+        fleet.ensure_agent(POD)
+    except ProviderUnavailable:
+        return False
+    return True
 
 
 def test_its_token_is_in_its_file_alone(fleet: Fleet, cluster: ClusterDouble) -> None:

@@ -44,7 +44,13 @@ class KubernetesFleet:
         self._ensure_namespace()
         self._cluster.apply(self._path("secrets", pod.name), self._secret(pod))
         # Created, not applied: a pod can't be changed, and one that is there is this agent's already.
-        self._cluster.create(places.path("pods", self._namespace), self._pod(pod.name))
+        try:
+            self._cluster.create(places.path("pods", self._namespace), self._pod(pod.name))
+        except ProviderRefused as error:
+            # Others are on their way out, and make room.
+            if error.code == "quota":
+                raise ProviderUnavailable(error.message) from error
+            raise
         return self.read_agent(pod.name) or PodState(PodPhase.STARTING)
 
     def read_agent(self, name: str) -> PodState | None:

@@ -17,13 +17,14 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from tests.doubles.kubernetes.access import Access
 from tests.doubles.kubernetes.apply import ApplyConflict, apply
 from tests.doubles.kubernetes.controllers import Controllers
 from tests.doubles.kubernetes.faults import APPLIED_FIRST, Faults
 from tests.doubles.kubernetes.node import Node, NoLogs, ProcessNode, relay
+from tests.doubles.kubernetes.paths import KINDS, Refusal, parse
 from tests.doubles.kubernetes.schemas import why_invalid
 from tests.doubles.kubernetes.statuses import Outcome
 from tests.doubles.kubernetes.store import Object, Store, matches, now_text
@@ -32,20 +33,6 @@ __all__ = ["ClusterDouble", "Outcome"]
 
 TOKEN = "token-of-the-double"
 TICK_SECONDS = 0.01
-KINDS = {
-    "namespaces": "Namespace", "secrets": "Secret", "services": "Service", "pods": "Pod", "configmaps": "ConfigMap",
-    "serviceaccounts": "ServiceAccount", "resourcequotas": "ResourceQuota", "limitranges": "LimitRange",
-    "deployments": "Deployment", "replicasets": "ReplicaSet", "jobs": "Job", "ingresses": "Ingress",
-    "networkpolicies": "NetworkPolicy", "events": "Event",
-}  # fmt: skip
-
-
-class Refusal(Exception):
-    def __init__(self, status: int, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.reason = reason
-        self.message = message
 
 
 class ClusterDouble:
@@ -62,6 +49,8 @@ class ClusterDouble:
         self.sent: list[Object] = []
         self.is_over = threading.Event()
         self.ingress_status = 200
+        self.quota_ticks = 0
+        """How many looks of its controllers a new quota waits for its status: until then no pod is let in."""
 
     def __enter__(self) -> ClusterDouble:
         cluster = self
@@ -198,6 +187,9 @@ class _Connection(http.server.BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
             return False
+        if fault == "quota":
+            self._refuse(Refusal(403, "Forbidden", "forbidden: exceeded quota: aiworker, requested: pods=1"))
+            return False
         status = int(fault.removeprefix("apply_then_"))
         reason = {403: "Forbidden", 409: "Conflict", 422: "Invalid", 429: "TooManyRequests"}.get(
             status, "InternalError"
@@ -253,7 +245,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
             raise Refusal(401, "Unauthorized", "Unauthorized")
         if (said := self.double.access.answer(self.command, url.path, body)) is not None:
             return said
-        plural, namespace, name, sub = _parse(url.path)
+        plural, namespace, name, sub = parse(url.path)
         with self.double.store.lock:
             if sub == "log":
                 return self._log(namespace, name, query)
@@ -329,6 +321,8 @@ class _Connection(http.server.BaseHTTPRequestHandler):
     def _create(self, plural: str, namespace: str, manifest: Object) -> Object:
         self._require_namespace(plural, namespace)
         name = manifest["metadata"]["name"]
+        if plural == "pods" and not self.double.controllers.knows_quotas(namespace, self.double.quota_ticks):
+            raise Refusal(403, "Forbidden", f'pods "{name}" is forbidden: status unknown for quota: aiworker')
         if self.double.store.get(plural, namespace, name) is not None:
             raise Refusal(409, "AlreadyExists", f'{plural} "{name}" already exists')
         self._check(manifest)
@@ -387,16 +381,3 @@ class _Connection(http.server.BaseHTTPRequestHandler):
                 seen = version
                 if namespace in {"", key[1]} and matches(thing, query.get("labelSelector", "")):
                     self.wfile.write(json.dumps({"type": kind, "object": thing}).encode() + b"\n")
-
-
-def _parse(path: str) -> tuple[str, str, str, str]:
-    """(plural, namespace, name, subresource), empty where there is none."""
-    parts = [unquote(part) for part in path.strip("/").split("/")]
-    rest = parts[2:] if parts[0] == "api" else parts[3:]
-    namespace = ""
-    if rest[:1] == ["namespaces"] and len(rest) > 2:
-        namespace, rest = rest[1], rest[2:]
-    rest += [""] * (3 - len(rest))
-    if rest[0] not in KINDS:
-        raise Refusal(404, "NotFound", "the server could not find the requested resource")
-    return rest[0], namespace, rest[1], rest[2]

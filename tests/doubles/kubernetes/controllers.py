@@ -15,6 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from typing import IO, Any
 
 from tests.doubles.kubernetes.node import Node, exit_code_of
@@ -34,6 +35,7 @@ class Controllers:
         self._clock = 0.0
         self._ticked = time.monotonic()
         self._born: dict[str, float] = {}
+        self._quota_looks: Counter[str] = Counter()
         self._progress: dict[str, tuple[Any, float]] = {}
         self._processes: dict[str, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
         self.outcomes: list[tuple[str, Outcome]] = []
@@ -46,6 +48,7 @@ class Controllers:
             self._ticked = now
             for namespace in self._store.all("namespaces"):
                 self._end_namespace(namespace)
+            self._quota_looks.update(one["metadata"]["uid"] for one in self._store.all("resourcequotas"))
             for deployment in self._store.all("deployments"):
                 self._roll_out(deployment)
             for job in self._store.all("jobs"):
@@ -76,6 +79,11 @@ class Controllers:
     def _is_nodes(self, pod: Object) -> bool:
         """Whether the node says how the pod does: what the test scripted goes before."""
         return self._node is not None and self._node.takes(pod) and self._outcome(pod) is HEALTHY
+
+    def knows_quotas(self, namespace: str, ticks: int) -> bool:
+        """Whether every quota there has been looked at so many times."""
+        uids = [one["metadata"]["uid"] for one in self._store.all("resourcequotas", namespace)]
+        return all(self._quota_looks.get(uid, 0) >= ticks for uid in uids)
 
     def _now(self) -> float:
         return self._clock
