@@ -175,6 +175,14 @@ def test_a_version_that_does_not_come_up_says_why(
     assert former.phase is AppPhase.LIVE
 
 
+def test_the_quota_of_a_new_namespace_is_waited_for(runtime: Runtime, cluster: ClusterDouble) -> None:
+    cluster.controllers.quota_ticks = 20
+    runtime.ensure_app(STAGING, version("v1"))
+    until(lambda: "status unknown" in str(cluster.object("deployments", SPACE.namespace, "staging").get("status")))
+
+    assert settled(runtime, STAGING, "v1").phase is AppPhase.LIVE
+
+
 def test_a_failed_version_stays_failed_until_it_is_asked_for_anew(runtime: Runtime, cluster: ClusterDouble) -> None:
     cluster.script("registry.test/bad", "image_pull")
     runtime.ensure_app(STAGING, version("v1"))

@@ -133,7 +133,7 @@ def test_an_agent_has_no_more_than_it_needs(fleet: Fleet, cluster: ClusterDouble
 
 
 def test_a_quota_that_is_new_or_used_up_is_waited_for(fleet: Fleet, cluster: ClusterDouble) -> None:
-    cluster.quota_ticks = 10
+    cluster.controllers.quota_ticks = 10
     with pytest.raises(ProviderUnavailable, match="status unknown for quota"):
         fleet.ensure_agent(POD)
     until(lambda: _is_made(fleet))

@@ -14,6 +14,7 @@ import urllib3
 from kubernetes import client, config
 
 from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
+from common.providers.runtime.reasons import SOON
 
 FIELD_MANAGER = "aiworker"
 CONNECT_SECONDS = 3.0
@@ -119,10 +120,6 @@ class Cluster:
         return said
 
 
-_SOON = ("being terminated", "status unknown for quota", "error looking up service account")
-"""What a 403 says that will not be one in a moment: the namespace is on its way out, or has only just been made."""
-
-
 class _Exists(ProviderUnavailable):
     """409 with the reason AlreadyExists."""
 
@@ -136,7 +133,7 @@ def _refuse(what: str, status: int, said: bytes, retry_after: str | None) -> Non
     words = f"the Kubernetes API answered {what} with {status}: {message[:500]}"
     if status == 409 and reason == "AlreadyExists":
         raise _Exists(words)
-    if status == 403 and any(says in message for says in _SOON):
+    if status == 403 and any(says in message for says in SOON):
         raise ProviderUnavailable(words)
     if status == 403 and "exceeded quota" in message:
         raise ProviderRefused(words, code="quota")

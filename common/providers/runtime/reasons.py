@@ -16,6 +16,9 @@ from common.providers.runtime.protocol import AppPhase, CheckPhase, PodPhase, Po
 NOTHING_TO_RUN_EXIT = 20
 """How workers.launch ends when the repository holds nothing to run."""
 
+SOON = ("being terminated", "status unknown for quota", "error looking up service account")
+"""What a refusal says that will not be one in a moment: the namespace is on its way out, or has only just been made."""
+
 _IMAGE = {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 _CONFIG = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 
@@ -51,6 +54,8 @@ def judge_rollout(deployment: dict[str, Any], pods: Sequence[dict[str, Any]]) ->
         said = str(refusal.get("message", ""))
         if "exceeded quota" in said:
             return Judgement(AppPhase.FAILED, "quota", f"the project's quota is used up: {said}")
+        if any(says in said for says in SOON):
+            return Judgement(AppPhase.STARTING)
         return Judgement(AppPhase.FAILED, "config", f"the cluster refused to make its pod: {said}")
     progress = _condition(status, "Progressing")
     if progress is not None and progress.get("reason") == "ProgressDeadlineExceeded":

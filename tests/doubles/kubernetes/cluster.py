@@ -49,8 +49,6 @@ class ClusterDouble:
         self.sent: list[Object] = []
         self.is_over = threading.Event()
         self.ingress_status = 200
-        self.quota_ticks = 0
-        """How many looks of its controllers a new quota waits for its status: until then no pod is let in."""
 
     def __enter__(self) -> ClusterDouble:
         cluster = self
@@ -321,7 +319,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
     def _create(self, plural: str, namespace: str, manifest: Object) -> Object:
         self._require_namespace(plural, namespace)
         name = manifest["metadata"]["name"]
-        if plural == "pods" and not self.double.controllers.knows_quotas(namespace, self.double.quota_ticks):
+        if plural == "pods" and not self.double.controllers.knows_quotas(namespace):
             raise Refusal(403, "Forbidden", f'pods "{name}" is forbidden: status unknown for quota: aiworker')
         if self.double.store.get(plural, namespace, name) is not None:
             raise Refusal(409, "AlreadyExists", f'{plural} "{name}" already exists')

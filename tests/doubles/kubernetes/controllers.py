@@ -36,6 +36,8 @@ class Controllers:
         self._ticked = time.monotonic()
         self._born: dict[str, float] = {}
         self._quota_looks: Counter[str] = Counter()
+        self.quota_ticks = 0
+        """How many ticks a new quota waits for its status."""
         self._progress: dict[str, tuple[Any, float]] = {}
         self._processes: dict[str, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
         self.outcomes: list[tuple[str, Outcome]] = []
@@ -80,10 +82,10 @@ class Controllers:
         """Whether the node says how the pod does: what the test scripted goes before."""
         return self._node is not None and self._node.takes(pod) and self._outcome(pod) is HEALTHY
 
-    def knows_quotas(self, namespace: str, ticks: int) -> bool:
-        """Whether every quota there has been looked at so many times."""
+    def knows_quotas(self, namespace: str) -> bool:
+        """Whether every quota there has its status: until then no pod is let in."""
         uids = [one["metadata"]["uid"] for one in self._store.all("resourcequotas", namespace)]
-        return all(self._quota_looks.get(uid, 0) >= ticks for uid in uids)
+        return all(self._quota_looks.get(uid, 0) >= self.quota_ticks for uid in uids)
 
     def _now(self) -> float:
         return self._clock
@@ -165,6 +167,9 @@ class Controllers:
             pod = _pod(current, f"{name}-{os.urandom(3).hex()}", number)
             if self._outcome(pod).kind == "quota" or self._is_full(namespace):
                 refusal = f'pods "{pod["metadata"]["name"]}" is forbidden: exceeded quota: aiworker, requested: pods=1'
+                break
+            if not self.knows_quotas(namespace):
+                refusal = f'pods "{pod["metadata"]["name"]}" is forbidden: status unknown for quota: aiworker'
                 break
             self._store.put("pods", pod)
         pods = self._pods_of(current)
