@@ -8,6 +8,7 @@ from common.names import STAGING_BRANCH
 from common.providers.forge import MergeConflict, forge
 from common.providers.runtime import AppPhase, AppState, CheckPhase, runtime
 from common.services import merging, restoring, rollouts
+from common.services.deployments import without_gate
 from common.services.merging import MergePlan, Step
 from common.services.rollouts import RolloutPlan
 from common.states import Environment
@@ -165,7 +166,7 @@ def restore_runtime(job: Claimed) -> None:
         state = runtime().read_app(name, live.deployment_id)
         if state is None or running.get((live.place.namespace, live.app)) != live.deployment_id:
             # It has been healthy before: one good answer is enough to put it back.
-            spec = restoring.without_gate(live.spec)
+            spec = without_gate(live.spec)
             wanted = version(forge(), live.place, live.deployment_id, live.commit_sha, spec)
             state = runtime().ensure_app(name, wanted)
         if state.phase is AppPhase.FAILED:

@@ -4,6 +4,7 @@ brings exactly what was healthy. What serves is always the newest completed one;
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -59,6 +60,11 @@ def spec_of(project: Project, environment: Environment) -> Spec:
 
 def open_spec(deployment: Deployment) -> Spec:
     return Spec(**unseal(deployment.spec_sealed))
+
+
+def without_gate(spec: Spec) -> Spec:
+    """For a version that was healthy before: one good answer puts it back."""
+    return dataclasses.replace(spec, health_seconds=0)
 
 
 def new_deployment(
@@ -186,10 +192,14 @@ def taken_back(at: Any, live: Deployment, target: Deployment) -> list[str]:
     return list(dict.fromkeys(at.session.scalars(query)))
 
 
-def start_rollback(tx: Transaction, project: Project, live: Deployment, target: Deployment) -> tuple[Deployment, str]:
+def start_rollback(
+    tx: Transaction, project: Project, live: Deployment, target: Deployment, *, has_gate: bool = True
+) -> tuple[Deployment, str]:
+    """has_gate False: one good answer of the older version is enough, as what is live shows errors."""
+    told = target.spec_sealed if has_gate else seal(vars(without_gate(open_spec(target))))
     made = new_deployment(
         tx, project, live.environment, commit_sha=target.commit_sha, branch=target.branch, app_name=live.app_name,
-        spec_sealed=target.spec_sealed, rollback_of=live.id, task_group_id=target.task_group_id,
+        spec_sealed=told, rollback_of=live.id, task_group_id=target.task_group_id,
     )  # fmt: skip
     return made, tx.enqueue(jobs.DEPLOY, made.id, project_id=project.id)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,11 +37,6 @@ class RestorePlan:
 
     live: tuple[LiveApp, ...]
     orphans: tuple[OrphanApp, ...]
-
-
-def without_gate(spec: Spec) -> Spec:
-    """For a version that was healthy before: one good answer puts it back."""
-    return dataclasses.replace(spec, health_seconds=0)
 
 
 @transactional
@@ -90,5 +84,6 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[tuple[str, st
         live.error = reason[:4000]
         target = deployments.previous_healthy(tx, live)
         if target is not None and deployments.barrier_between(live, target) is None:
-            deployments.start_rollback(tx, tx.get(Project, live.project_id), live, target)
+            project = tx.get(Project, live.project_id)
+            deployments.start_rollback(tx, project, live, target, has_gate=False)
     tx.finish(lease)

@@ -160,9 +160,10 @@ def test_work_that_came_back_waits_for_what_it_would_clash_with_again(plain_plat
 
 def test_a_live_version_that_keeps_dying_is_taken_back(plain_platform: Platform) -> None:
     platform = plain_platform
-    project = platform.project(APP, start_command=START)
+    seconds = {"preview": 0, "staging": 0, "production": 1}
+    project = platform.project(APP, start_command=START, health_seconds=seconds)
     platform.to_production(platform.staged(platform.approved(project, "Good", {"says": "good\n"})))
-    bad = WEB_APP.replace('os.environ.get("TURNS_BAD_AFTER", "1000")', '"0.7"')
+    bad = WEB_APP.replace('os.environ.get("TURNS_BAD_AFTER", "1000")', '"2"')
     platform.to_production(platform.staged(platform.approved(project, "Bad", {"app.py": bad, "says": "bad\n"})))
     dying = _live(platform, project.id, "production")
 
@@ -173,7 +174,10 @@ def test_a_live_version_that_keeps_dying_is_taken_back(plain_platform: Platform)
 
     wait_until("the dying version to be taken back", taken_back, seconds=60)
     assert platform.get(Deployment, dying.id).state == "rolled_back"
-    assert get(_live(platform, project.id, "production").url) == (200, "good\n")
+    back = _live(platform, project.id, "production")
+    assert get(back.url) == (200, "good\n")
+    # It was healthy before: while errors are shown, nobody waits for its gate again.
+    assert deployments.open_spec(back).health_seconds == 0
 
 
 def test_the_next_group_after_a_rollback_has_to_mend_it(platform: Platform) -> None:
