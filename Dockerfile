@@ -24,7 +24,8 @@ COPY --from=packages /venv /venv
 COPY . /app
 RUN printf '#!/bin/sh\nexec /venv/bin/python -P -m web.cli "$@"\n' >/venv/bin/aiworker \
     && chmod 755 /venv/bin/aiworker \
-    && python -m compileall -q /app
+    && python -m compileall -q /app \
+    && chmod -R a+rX /app
 
 # A container is reached from outside of itself, so here alone it listens on every address.
 ENV PATH=/venv/bin:$PATH \
@@ -39,7 +40,7 @@ WORKDIR /app
 USER 10001
 VOLUME /data
 EXPOSE 3000
-# For the web process; the manifests in deploy/ bring probes of their own for the others.
+# For the web process, or all of `aiworker up`; the manifests in deploy/ bring probes of their own.
 HEALTHCHECK --interval=15s --timeout=3s --start-period=60s --retries=4 \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['AIWORKER_PORT'] + '/api/health/live', timeout=2)"]
 ENTRYPOINT ["tini", "--"]
