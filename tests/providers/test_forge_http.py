@@ -33,13 +33,14 @@ from flask import Flask, Response, request
 from common.providers.forge import BareForge, Repository
 from web.git_http import serve_git
 
-forge = BareForge(Path(os.environ["ROOT"]), public_url="http://x", internal_url="http://x", import_allow=())
 app = Flask(__name__)
 app.config["MAX_CONTENT_LENGTH"] = 1024
 
 
-@app.route("/git/<owner>/<name>.git/<path:service_path>", methods=["GET", "POST"])
-def git(owner: str, name: str, service_path: str) -> Response:
+@app.route("/<test>/git/<owner>/<name>.git/<path:service_path>", methods=["GET", "POST"])
+def git(test: str, owner: str, name: str, service_path: str) -> Response:
+    root = Path(os.environ["FOLDER"], test, "root")
+    forge = BareForge(root, public_url="http://x", internal_url="http://x", import_allow=())
     repository = Repository(owner, name, "project-1")
     login = request.authorization
     if login is None:
@@ -66,14 +67,15 @@ make_server("127.0.0.1", 0, app, threaded=True, fd=int(sys.argv[1])).serve_forev
 
 
 class Server:
-    """The application in a process of its own."""
+    """The application in a process of its own. path: where it serves the test's repository."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, test: str) -> None:
         self.process = process
         self.port = port
+        self.path = f"/{test}/git/aiworker/shop.git"
 
     def url(self, user: str, password: str = "x") -> str:
-        return f"http://{user}:{password}@127.0.0.1:{self.port}/git/aiworker/shop.git"
+        return f"http://{user}:{password}@127.0.0.1:{self.port}{self.path}"
 
     def backends(self) -> list[psutil.Process]:
         """The git processes that it runs now."""
@@ -88,7 +90,8 @@ class Server:
 
 
 @contextmanager
-def running(kind: str, folder: Path, root: Path, max_bytes: int) -> Iterator[Server]:
+def running(kind: str, folder: Path, max_bytes: int) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The process and its port. It serves what the tests whose folders lie beside this one keep in `root`."""
     (folder / "application.py").write_text(_APPLICATION)
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     descriptor = str(listener.fileno())
@@ -101,7 +104,7 @@ def running(kind: str, folder: Path, root: Path, max_bytes: int) -> Iterator[Ser
         env={
             "PATH": os.environ["PATH"],
             "PYTHONPATH": f"{folder}:{Path(__file__).parents[2]}",
-            "ROOT": str(root),
+            "FOLDER": str(folder.parent),
             "MAX_BYTES": str(max_bytes),
         },
         pass_fds=[listener.fileno()],
@@ -111,7 +114,7 @@ def running(kind: str, folder: Path, root: Path, max_bytes: int) -> Iterator[Ser
     # Connections wait in the listener's queue until the server takes them, so nothing has to be waited for here.
     listener.close()
     try:
-        yield Server(process, port)
+        yield process, port
     finally:
         process.terminate()
         process.wait(30)
@@ -126,15 +129,20 @@ def forge(tmp_path: Path) -> BareForge:
 
 @pytest.fixture(params=["threads", "gevent"])
 def server(request: pytest.FixtureRequest, forge: BareForge, tmp_path: Path) -> Iterator[Server]:
-    with running(request.param, tmp_path, tmp_path / "root", max_bytes=100 * 2**20) as server:
-        yield server
+    with running(request.param, tmp_path, max_bytes=100 * 2**20) as (process, port):
+        yield Server(process, port, tmp_path.name)
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    with running("threads", tmp_path_factory.mktemp("server"), max_bytes=2 * 2**20) as process_and_port:
+        yield process_and_port
 
 
 @pytest.fixture
-def a_server(forge: BareForge, tmp_path: Path) -> Iterator[Server]:
+def a_server(shared_server: tuple[subprocess.Popen[bytes], int], forge: BareForge, tmp_path: Path) -> Server:
     """Where the kind of server makes no difference. It takes 2 MiB."""
-    with running("threads", tmp_path, tmp_path / "root", max_bytes=2 * 2**20) as server:
-        yield server
+    return Server(*shared_server, tmp_path.name)
 
 
 def get(url: str, *, body: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
@@ -300,7 +308,7 @@ def test_git_ends_when_its_client_goes_away(server: Server, forge: BareForge, tm
     head = forge.read_head(SHOP, "main") or ""
     body = f"0032want {head}\n00000009done\n".encode()
     request = (
-        "POST /git/aiworker/shop.git/git-upload-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic cmVhZGVyOng=\r\n"
+        f"POST {server.path}/git-upload-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic cmVhZGVyOng=\r\n"
         f"Content-Type: application/x-git-upload-pack-request\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode() + body
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
@@ -316,9 +324,9 @@ def test_git_ends_when_its_client_goes_away(server: Server, forge: BareForge, tm
 
 def test_git_ends_when_its_client_goes_away_in_the_middle_of_a_push(server: Server, forge: BareForge) -> None:
     request = (
-        b"POST /git/aiworker/shop.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic cGVyc29uOng=\r\n"
-        b"Content-Type: application/x-git-receive-pack-request\r\nContent-Length: 1000000\r\n\r\n0094"
-    )
+        f"POST {server.path}/git-receive-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic cGVyc29uOng=\r\n"
+        "Content-Type: application/x-git-receive-pack-request\r\nContent-Length: 1000000\r\n\r\n0094"
+    ).encode()
     deadline = time.monotonic() + 30
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
         client.sendall(request)
