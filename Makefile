@@ -27,7 +27,7 @@ test: ## Check style, types and architecture, and run every test
 	@.ci/packages & packages=$$!; .ci/check; checked=$$?; wait $$packages && exit $$checked
 	@exec $(BIN)/python -m pytest -n 4 --dist loadscope $(ARGS)
 
-test-real: ## Run the contracts on real servers: GITEA_URL=… GITEA_TOKEN=…, KUBECONFIG=…, or both
+test-real: ## Run the contracts and a whole story on real servers: GITEA_URL=… GITEA_TOKEN=…, KUBECONFIG=…, or both
 	@.ci/venv requirements-dev.lock
 	@test -n "$${GITEA_URL:+$$GITEA_TOKEN}$$KUBECONFIG" || { echo 'give GITEA_URL=… GITEA_TOKEN=…, KUBECONFIG=…, or both'; exit 2; }
 	@AIWORKER_TEST_REAL=1 exec $(BIN)/python -m pytest -p no:cacheprovider tests/real $(ARGS)

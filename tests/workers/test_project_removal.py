@@ -13,7 +13,8 @@ from common.errors import NotFound
 from common.models import Job, Project
 from common.names import preview_app
 from common.providers.forge import forge
-from common.services import projects
+from common.services import jobs as rows
+from common.services import projects, watching
 from common.settings import settings
 from common.states import JobState
 from common.transaction import Transaction
@@ -156,4 +157,23 @@ def test_what_is_being_deployed_does_not_come_back(there: Elsewhere) -> None:
     wait_until("the namespace to be gone", lambda: there.cluster.names("namespaces") == [])
     there.run_jobs()
 
+    assert_gone(there, project)
+
+
+def test_the_rows_stay_while_another_job_of_the_project_is_at_work(there: Elsewhere) -> None:
+    """It may make anew what has been removed, so everything is removed once more after it."""
+    project = busy_project(there)
+    watching.ring_for_push(project.id)
+    (watch,) = there.all(Job, Job.kind == jobs.WATCH_REPOSITORY.name, Job.state == JobState.QUEUED)
+    lease = rows.claim_job(watch.id)
+    assert lease is not None
+    _shown, deletion = projects.delete_project(project.id, by=there.max)
+    place = there.repository(project.id)
+    there.run_jobs(until=lambda: there.server.model.repos == {})
+    there.run_jobs(until=lambda: there.get(Job, deletion.id).state == JobState.QUEUED)
+    assert there.get(Project, project.id).state == "deleting"
+
+    forge().ensure_repository(place, default_branch="main", description="", import_url=None)
+    rows.finish_if_held(lease)
+    there.run_jobs()
     assert_gone(there, project)
