@@ -11,20 +11,28 @@ from typing import Any
 from xdist.scheduler import LoadScopeScheduling
 
 LONGEST = (
+    "tests/e2e/test_cluster_story.py",
     "tests/e2e/test_story.py",
     "tests/e2e/contract/[mariadb]",
     "tests/e2e/contract/[sqlite]",
     "tests/e2e/test_browser.py",
     "tests/e2e/",
+    "tests/workers/test_webhooks_dropped.py",
+    "tests/providers/test_forge_gitea",
+    "tests/providers/test_forge_http.py",
+    "tests/workers/test_project_removal.py",
     "tests/workers/test_delivery.py",
-    "tests/web/test_up.py",
-    "tests/web/test_task_groups.py",
+    "tests/workers/test_fleet.py",
     "tests/workers/test_story.py",
+    "tests/web/test_task_groups.py",
     "tests/workers/test_catalogue.py",
+    "tests/providers/test_runtime_processes.py",
+    "tests/web/test_up.py",
+    "tests/web/test_runner_api.py",
     "tests/web/test_feed",
     "tests/workers/",
     "tests/web/",
-    "tests/providers/test_runtime",
+    "tests/providers/",
 )
 """How the names of units begin, those that take longest first; the rest follows in its own order."""
 
@@ -32,6 +40,7 @@ APART = (
     "tests/e2e/",
     "tests/workers/test_catalogue.py",
     "tests/workers/test_delivery.py",
+    "tests/workers/test_project_removal.py",
     "tests/workers/test_story.py",
 )
 """Where tests are long and share nothing."""
