@@ -28,6 +28,8 @@ class Limit:
 
 LOGINS_BY_NAME = Limit("login-name", 10, 60)
 """Failed logins to one name from one address."""
+LOGINS_BY_NAME_ANYWHERE = Limit("login-name-anywhere", 60, 60)
+"""Failed logins to one name, from wherever: addresses can be many, or forged by who reaches us past the proxy."""
 LOGINS_BY_ADDRESS = Limit("login-address", 60, 60)
 """Failed logins from one address, whatever the name."""
 

@@ -91,6 +91,17 @@ def test_ten_failed_logins_a_minute_are_enough(anyone: FlaskClient, admin_user: 
     assert 1 <= int(limited[0].headers["Retry-After"]) <= 60
 
 
+def test_a_name_is_limited_from_many_addresses_too(anyone: FlaskClient) -> None:
+    wrong = {"username": f"ada-{uuid.uuid4()}", "password": "wrong password"}
+    statuses = [
+        anyone.post("/api/auth/login", json=wrong, environ_base={"REMOTE_ADDR": f"10.0.0.{number}"}).status_code
+        for number in range(130)
+    ]
+
+    assert set(statuses[:60]) == {401}
+    assert 429 in statuses
+
+
 def test_good_logins_are_not_counted(anyone: FlaskClient, admin_user: User) -> None:
     assert {anyone.post("/api/auth/login", json=LOGIN).status_code for _attempt in range(15)} == {200}
 

@@ -12,7 +12,7 @@ from common.services import accounts as services
 from common.states import Role
 from web.auth import allow, issue_tokens, public, who
 from web.http import Blueprint, body, never_replayed, one, reply
-from web.limits import LOGINS_BY_ADDRESS, LOGINS_BY_NAME, spend
+from web.limits import LOGINS_BY_ADDRESS, LOGINS_BY_NAME, LOGINS_BY_NAME_ANYWHERE, spend
 from web.schemas import Integer, Label, Schema, Text, Timestamp
 
 accounts = Blueprint("accounts", __name__, url_prefix="/api")
@@ -47,14 +47,18 @@ class Session(Schema):
 @body(Credentials)
 @reply(Session)
 def log_in(body: dict[str, Any]) -> Any:
-    """Log in. Ten failures a minute for a name from one address; then 429."""
+    """Log in. Ten failures a minute for a name from one address, sixty from all; then 429."""
     address = request.remote_addr or "unknown"
     # Counted before the attempt and given back after a good one, so that many at once are counted too.
-    by_name = spend(LOGINS_BY_NAME, f"{body['username'].lower()}|{address}")
-    by_address = spend(LOGINS_BY_ADDRESS, address)
+    name = body["username"].lower()
+    spent = [
+        spend(LOGINS_BY_NAME, f"{name}|{address}"),
+        spend(LOGINS_BY_ADDRESS, address),
+        spend(LOGINS_BY_NAME_ANYWHERE, name),
+    ]
     login = services.log_in(body["username"], body["password"])
-    by_name.give_back()
-    by_address.give_back()
+    for attempt in spent:
+        attempt.give_back()
     return issue_tokens(login)
 
 
