@@ -91,11 +91,12 @@ def test_ten_failed_logins_a_minute_are_enough(anyone: FlaskClient, admin_user: 
     assert 1 <= int(limited[0].headers["Retry-After"]) <= 60
 
 
-def test_a_name_is_limited_from_many_addresses_too(anyone: FlaskClient) -> None:
+def test_a_name_is_limited_from_many_addresses_too(plain_app: Flask) -> None:
+    client = plain_app.test_client()
     wrong = {"username": f"ada-{uuid.uuid4()}", "password": "wrong password"}
     statuses = [
-        anyone.post("/api/auth/login", json=wrong, environ_base={"REMOTE_ADDR": f"10.0.0.{number}"}).status_code
-        for number in range(130)
+        client.post("/api/auth/login", json=wrong, environ_base={"REMOTE_ADDR": f"10.0.0.{number}"}).status_code
+        for number in range(122)
     ]
 
     assert set(statuses[:60]) == {401}
