@@ -88,8 +88,10 @@ def db() -> None:
 
 @db.command()
 def upgrade() -> None:
-    """Bring the schema up to date. Safe to repeat."""
+    """Bring the schema up to date; with AIWORKER_ADMIN_PASSWORD, make the first administrator. Safe to repeat."""
     schema.upgrade()
+    if settings().security.admin_password is not None:
+        accounts.ensure_first_admin()
     click.echo("The schema is up to date.")
 
 

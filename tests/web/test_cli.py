@@ -173,6 +173,18 @@ def test_a_schema_is_brought_up_to_date(plain_app: Flask, tmp_path: Path) -> Non
     assert aiworker("db", "status", **fresh) == "The schema is up to date."
 
 
+def test_the_first_administrator_comes_with_the_schema_where_the_settings_say_so(
+    plain_app: Flask, tmp_path: Path
+) -> None:
+    fresh = {"AIWORKER_DATABASE_URL": f"sqlite:///{tmp_path / 'fresh.db'}"}
+    aiworker("db", "upgrade", **fresh)
+    assert json.loads(aiworker("--json", "user", "list", **fresh))["users"] == []
+    aiworker("db", "upgrade", AIWORKER_ADMIN_PASSWORD="a password of theirs", **fresh)
+    aiworker("db", "upgrade", AIWORKER_ADMIN_PASSWORD="another one", **fresh)
+    (made,) = json.loads(aiworker("--json", "user", "list", **fresh))["users"]
+    assert (made["username"], made["role"]) == ("admin", "admin")
+
+
 def test_the_doctor_names_what_is_missing(plain_app: Flask, tmp_path: Path) -> None:
     def found(code: int, **environ: str) -> dict[str, tuple[str, str]]:
         findings = aiworker("--json", "doctor", code=code, **environ)
