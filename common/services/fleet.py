@@ -23,8 +23,10 @@ from common.settings import FleetSettings, settings
 from common.states import AgentState, By
 from common.transaction import Lease, Transaction, transactional
 
-LOOK_SECONDS = 3
-"""How often a pod is looked at."""
+SOON_SECONDS = 3
+"""How often a pod is looked at that begins or ends."""
+LOOK_SECONDS = 15
+"""How often one at work: its agent's heartbeats tell of it too."""
 LINGER_SECONDS = 10
 """How long an agent whose run is over may take to end by itself."""
 FAILED_PAUSE_SECONDS = 60
@@ -162,7 +164,11 @@ def record_pod(tx: Transaction, lease: Lease, *, problem: str | None, is_ended: 
     agent.pod_made_at = agent.pod_made_at or tx.now()
     if is_ended and agent.state is not AgentState.OFFLINE:
         tx.record(agent.move_to(AgentState.OFFLINE, By.PLATFORM))
-    tx.again(lease, after_seconds=0 if agent.state is AgentState.OFFLINE else LOOK_SECONDS)
+    if agent.state is AgentState.OFFLINE:
+        tx.again(lease, after_seconds=0)
+    else:
+        is_settled = agent.state in {AgentState.IDLE, AgentState.BUSY}
+        tx.again(lease, after_seconds=LOOK_SECONDS if is_settled else SOON_SECONDS)
 
 
 @transactional
