@@ -30,11 +30,14 @@ KEPT_POD_HOURS = 24
 """So long for one whose pod was made for a run: there is one for each."""
 
 
-def list_agents(page: PageQuery, *, by: Caller) -> Page[Agent]:
-    """Every agent; agents belong to the platform, so everybody sees them."""
+def list_agents(page: PageQuery, *, status: AgentState | None = None, by: Caller) -> Page[Agent]:
+    """Every agent, or those in one state; agents belong to the platform, so everybody sees them."""
     by.require(Role.VIEWER)
+    query = select(Agent)
+    if status is not None:
+        query = query.where(Agent.state_ == status)
     with snapshot() as read:
-        return page_of(read, select(Agent), Agent.created_at, Agent.id, page)
+        return page_of(read, query, Agent.created_at, Agent.id, page)
 
 
 def read_agent(agent_id: str, *, by: Caller) -> tuple[Agent, Sequence[LogEntry]]:

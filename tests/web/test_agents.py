@@ -40,6 +40,18 @@ def test_an_agent_is_listed_as_the_founding_document_shows(world: World) -> None
     }
 
 
+def test_agents_are_listed_by_their_status(world: World) -> None:
+    _first, draining = world.agent()
+    _second, idle = world.agent()
+    world.client.post(f"/api/agents/{draining}/drain", json={})
+
+    for status, found in (("idle", [idle]), ("draining", [draining]), ("offline", [])):
+        listed = world.client.get(f"/api/agents?status={status}").json
+        assert ([agent["id"] for agent in listed["agents"]], listed["total"]) == (found, len(found))
+    refused = world.client.get("/api/agents?status=gone")
+    assert (refused.status_code, refused.json["details"]["field"]) == (400, "status")
+
+
 def test_a_busy_agent_names_its_task_to_those_who_may_see_it(world: World) -> None:
     project = world.project(has_repository=True)
     task = world.task(project)

@@ -52,6 +52,10 @@ class AgentLogs(Schema):
     logs = fields.List(fields.Nested(AgentLog))
 
 
+class ListAgents(Paging):
+    status = Choice(AgentState, load_default=None)
+
+
 class ListAgentLogs(Schema):
     limit = QueryInteger(1, MOST_LOGS, load_default=100)
     level = Choice(LEVELS, load_default=None)
@@ -59,10 +63,10 @@ class ListAgentLogs(Schema):
 
 @agents.get("/agents")
 @allow(Role.VIEWER)
-@query(Paging)
+@query(ListAgents)
 @reply(many("agents", Agent))
 def list_agents(query: dict[str, Any]) -> Any:
-    page = services.list_agents(query["page"], by=who())
+    page = services.list_agents(query["page"], status=query["status"], by=who())
     shown = _shown_tasks(page.items)
     return page_reply("agents", page) | {"agents": [agent_reply(agent, shown) for agent in page.items]}
 

@@ -6,7 +6,9 @@ import { useLive, usePages, useRead } from "../loading.mjs";
 import { Badge, Button, Confirm, Empty, Listing, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
 import { go, route, to } from "../routes.mjs";
 import { may } from "../session.mjs";
-import { clock, exact, shortId } from "../words.mjs";
+import { clock, exact, say, shortId } from "../words.mjs";
+
+const STATUSES = ["", "idle", "busy", "starting", "draining", "offline", "error"];
 
 const isAgentStatus = ({ event }) => event === "agent:status";
 // A task's page opens by its id alone: the agent's list doesn't say the project.
@@ -17,10 +19,12 @@ const openTask = async (id) => {
 };
 
 export function Agents() {
-  const pages = usePages("/agents", "agents");
+  const [status, setStatus] = useState("");
+  const pages = usePages("/agents", "agents", { status });
   useLive(isAgentStatus, pages.reload);
-  return html`<${Page} title="Agents" lead="Who does the work. Each takes up the tasks whose required capabilities it has.">
-    <${Listing} pages=${pages} empty=${html`<${Empty} title="No agent has registered">Start one on this machine, or make an enrolment token${may("admin") ? html` under <a href="#/admin">Users and enrolment</a>` : ""} and let one register from elsewhere.<//>`}>
+  const actions = html`<label><span class="sr">Status</span><select value=${status} data-testid="agents-status" onChange=${(event) => setStatus(event.target.value)}>${STATUSES.map((one) => html`<option key=${one} value=${one}>${one ? say(one) : "Every status"}</option>`)}</select></label>`;
+  return html`<${Page} title="Agents" lead="Who does the work. Each takes up the tasks whose required capabilities it has." actions=${actions}>
+    <${Listing} pages=${pages} empty=${status ? html`<${Empty} title="No agent has this status" />` : html`<${Empty} title="No agent has registered">Start one on this machine, or make an enrolment token${may("admin") ? html` under <a href="#/admin">Users and enrolment</a>` : ""} and let one register from elsewhere.<//>`}>
       <div class="table-wrap"><table><thead><tr><th>Agent</th><th>Status</th><th>Capabilities</th><th>Current task</th><th>Done</th><th>Last heartbeat</th></tr></thead><tbody>
       ${pages.items?.map((agent) => html`<tr key=${agent.id} data-testid="agents-row" data-agent-id=${agent.id} data-status=${agent.status}>
         <td><a href=${to.agent(agent.id)}><b>${agent.podName}</b></a><small>${agent.id} · ${agent.driver} ${agent.version}</small></td><td><${Badge} word=${agent.status} /></td>
