@@ -18,7 +18,7 @@ from tests.e2e.instance import free_port, running, wait_until
 from tests.e2e.origin import served_repository
 from tests.e2e.story import tell
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 SPEED = 40
 HEALTH_SECONDS = {"preview": 0, "staging": 80, "production": 80}

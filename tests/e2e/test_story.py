@@ -15,7 +15,7 @@ from tests.e2e.instance import running, wait_until
 from tests.e2e.origin import served_repository
 from tests.e2e.story import Story, body_of, tell
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 INTERRUPTED = """\
 Write two files, slowly.

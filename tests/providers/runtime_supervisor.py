@@ -135,7 +135,9 @@ class Supervisor:
 
     def spawn(self, **options: Any) -> subprocess.Popen[str]:
         options_of_it = ["--dir", str(self.directory), "--socket", str(self.socket), "--watch-seconds", WATCH_SECONDS]
-        command = [sys.executable, "-m", "workers.supervisor", *options_of_it]
+        # It must not outlive tests that are cut off: they leave no chance to stop it.
+        tied = ["setpriv", "--pdeathsig", "KILL", "--"]
+        command = [*tied, sys.executable, "-m", "workers.supervisor", *options_of_it]
         env = {**os.environ, **self._environ}
         return subprocess.Popen(command, cwd=ROOT, env=env, text=True, **options)
 
