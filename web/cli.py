@@ -50,15 +50,16 @@ cli.add_command(commands.watch)
 @click.option("--port", type=click.IntRange(1, 65535), help="AIWORKER_PORT; 3000 without it.")
 @click.option("--data-dir", type=click.Path(file_okay=False), help="AIWORKER_DATA_DIR; .aiworker without it.")
 @click.option("--agents", type=click.IntRange(0, 64), default=1, envvar="AIWORKER_AGENTS", help="AIWORKER_AGENTS; 1.")
+@click.option("--flower/--no-flower", default=True, envvar="AIWORKER_FLOWER", help="AIWORKER_FLOWER=0: without it.")
 @click.pass_context
-def up(context: click.Context, port: int | None, data_dir: str | None, agents: int) -> None:
+def up(context: click.Context, port: int | None, data_dir: str | None, agents: int, flower: bool) -> None:
     """Run the whole platform in the foreground, until Ctrl-C."""
     if port is not None:
         os.environ["AIWORKER_PORT"] = str(port)
     if data_dir is not None:
         os.environ["AIWORKER_DATA_DIR"] = data_dir
     settings.cache_clear()
-    context.exit(run_up(settings(), agents=agents))
+    context.exit(run_up(settings(), agents=agents, has_flower=flower))
 
 
 @cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)

@@ -68,10 +68,10 @@ class _Signals:
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run_up(settings: Settings, *, agents: int = 1) -> int:
+def run_up(settings: Settings, *, agents: int = 1, has_flower: bool = True) -> int:
     """Run the platform until it is asked to stop. Call it from the main thread.
 
-    agents: how many local agents to start; 0 for none.
+    agents: how many local agents to start; 0 for none. has_flower: whether Celery's own monitor runs too.
     Returns the exit code: 0 after an orderly stop, 1 when the platform could not be started. Raises Misconfigured,
     before anything was started, for what the machine lacks.
     """
@@ -84,7 +84,7 @@ def run_up(settings: Settings, *, agents: int = 1) -> int:
         processes = Processes(settings.store.data_dir / "logs", _say)
         signals.processes = processes
         try:
-            _start(settings, processes, signals, agents)
+            _start(settings, processes, signals, agents, has_flower)
             while not signals.asked:
                 processes.step()
             return 0
@@ -101,7 +101,7 @@ def run_up(settings: Settings, *, agents: int = 1) -> int:
             _say("Stopped.")
 
 
-def _start(settings: Settings, processes: Processes, signals: _Signals, agents: int) -> None:
+def _start(settings: Settings, processes: Processes, signals: _Signals, agents: int, has_flower: bool) -> None:
     data_dir = settings.store.data_dir
     for name in ("redis", "supervisor"):
         prerequisites.prepare_socket_directory(socket_path(data_dir, name), data_dir)
@@ -134,8 +134,9 @@ def _start(settings: Settings, processes: Processes, signals: _Signals, agents: 
         processes.start(program)
     for number in range(1, agents + 1):
         processes.start(catalogue.agent(number))
-    processes.start(catalogue.flower())
-    _say_addresses(settings, catalogue, admin_password)
+    if has_flower:
+        processes.start(catalogue.flower())
+    _say_addresses(settings, catalogue if has_flower else None, admin_password)
 
 
 def _stop(processes: Processes, agents: int) -> None:
@@ -205,13 +206,14 @@ def _write_secret(path: Path, secret: str) -> None:
     new.replace(path)
 
 
-def _say_addresses(settings: Settings, catalogue: Catalogue, admin_password: str | None) -> None:
+def _say_addresses(settings: Settings, flower: Catalogue | None, admin_password: str | None) -> None:
     url = settings.web.public_url
     _say("")
     _say("AiWorker is up.")
     _say(f"  Page     {url}/")
     _say(f"  API      {url}/api, described at {url}/api/docs")
-    _say(f"  Flower   http://127.0.0.1:{catalogue.flower_port}/  ({FLOWER_USER} / {catalogue.flower_password})")
+    if flower is not None:
+        _say(f"  Flower   http://127.0.0.1:{flower.flower_port}/  ({FLOWER_USER} / {flower.flower_password})")
     _say(f"  Data     {settings.store.data_dir}, logs in {settings.store.data_dir / 'logs'}")
     if admin_password:
         _say(f"  Admin    admin / {admin_password}  (shown this once; change it with: aiworker user password admin)")

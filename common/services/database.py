@@ -1,17 +1,18 @@
-"""The schema: brought up to date by alembic, whose scripts lie in common/migrations."""
+"""The schema: brought up to date by alembic, whose scripts lie in common/migrations.
+
+Alembic takes a fifth of a second to load: only who upgrades or looks at the schema loads it.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import importlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -31,7 +32,7 @@ def upgrade() -> None:
         with _alone() as connection:
             config = _config()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            importlib.import_module("alembic.command").upgrade(config, "head")
     except DBAPIError as error:
         url = database.describe_url(settings().store.database_url)
         raise Misconfigured(f"the database {url} can't be used: {error.orig}; check AIWORKER_DATABASE_URL") from error
@@ -40,8 +41,10 @@ def upgrade() -> None:
 def is_current() -> bool:
     """Whether the schema is the one this code was written for."""
     with database.engine(reads=True).connect() as connection:
-        present = MigrationContext.configure(connection).get_current_revision()
-    return present == ScriptDirectory.from_config(_config()).get_current_head()
+        context = importlib.import_module("alembic.runtime.migration").MigrationContext
+        present = context.configure(connection).get_current_revision()
+    scripts = importlib.import_module("alembic.script").ScriptDirectory
+    return bool(present == scripts.from_config(_config()).get_current_head())
 
 
 def require_current() -> None:
@@ -60,8 +63,9 @@ def ping() -> None:
     database.ping()
 
 
-def _config() -> Config:
-    config = Config()
+def _config() -> Any:
+    """An alembic Config."""
+    config = importlib.import_module("alembic.config").Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     logging.getLogger("alembic").setLevel(logging.WARNING)
     return config

@@ -55,6 +55,8 @@ class Instance:
             "AIWORKER_DATA_DIR": str(self.folder / "data"),
             "AIWORKER_PORT": str(self.port),
             "AIWORKER_ADMIN_PASSWORD": self.password,
+            # Of a start's work it is a seventh, and no story looks at it.
+            "AIWORKER_FLOWER": "0",
             **self._environ,
         }
 
