@@ -21,6 +21,7 @@ from types import FrameType
 from urllib.parse import urlsplit
 
 from common import settings as common_settings
+from common.git_locks import forget_locks
 from common.services.accounts import ensure_first_admin
 from common.services.agents import create_local_enrolment
 from common.services.database import upgrade
@@ -114,6 +115,9 @@ def _start(settings: Settings, processes: Processes, signals: _Signals, agents: 
         processes.start(catalogue.store())
         redis = socket_path(data_dir, "redis")
         _wait(processes, signals, "valkey", lambda: _answers_at(redis), STORE_SECONDS)
+    # Nothing runs yet: what a kill in the middle of a push or a merge left locked is nobody's.
+    for repository in settings.forge.repositories_dir.glob("*/*.git"):
+        forget_locks(repository)
     _say("Bringing the database up to date …")
     upgrade()
     admin_password = ensure_first_admin()

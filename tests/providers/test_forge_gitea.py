@@ -88,3 +88,18 @@ class TestAnOldServerKeepsTheContract(PullsContract):
         work.push("release/sprint-1", accept=(1, 128))
 
         assert forge.read_head(repository, "release/sprint-1") == head
+
+
+def test_what_a_killed_git_left_locked_in_the_mirror_stops_nobody(
+    forge: GiteaForge, repository: Repository, work: WorkTree, tmp_path: Path
+) -> None:
+    head = forge.read_head(repository, "main") or ""
+    forge.diff(repository, base=head, head=head)
+    (mirror,) = [path for path in (tmp_path / "mirrors").rglob("*.git") if path.is_dir()]
+    for name in ("config.lock", "packed-refs.lock", "refs/remotes/heads/task-1.lock"):
+        (mirror / name).parent.mkdir(parents=True, exist_ok=True)
+        (mirror / name).touch()
+
+    new = work.commit({"a": "a"}, on="task-1", start="origin/main")
+    work.push("task-1")
+    assert [file.path for file in forge.diff(repository, base=head, head=new).files] == ["a"]

@@ -67,6 +67,20 @@ def test_a_restart_keeps_the_port_and_the_version_passes_its_gate_anew(
     assert get(url) == (200, "v1")
 
 
+def test_what_a_killed_git_left_locked_stops_nobody(supervisor: Supervisor, repository: Repository) -> None:
+    supervisor.runtime.ensure_app(APP, repository.web_app("v1"))
+    assert settled(supervisor.runtime, APP, "v1").phase is AppPhase.LIVE
+    supervisor.kill()
+    (mirror,) = (supervisor.directory / "mirrors").glob("*.git")
+    for name in ("config.lock", "packed-refs.lock", "refs/heads/main.lock"):
+        (mirror / name).touch()
+    supervisor.start_again()
+
+    supervisor.runtime.ensure_app(APP, repository.web_app("v2"))
+    state = settled(supervisor.runtime, APP, "v2")
+    assert state.phase is AppPhase.LIVE, state.reason
+
+
 def test_a_remembered_port_that_another_program_took_is_replaced(
     supervisor: Supervisor, repository: Repository
 ) -> None:
@@ -80,7 +94,8 @@ def test_a_remembered_port_that_another_program_took_is_replaced(
         until(lambda: any(one.laddr[1] == port for one in psutil.Process(foreigner.pid).net_connections()))
         supervisor.start_again()
         other_url = supervisor.runtime.ensure_app(APP, version).url
-        settled(supervisor.runtime, APP, "v1")
+        state = settled(supervisor.runtime, APP, "v1")
+        assert state.phase is AppPhase.LIVE, state.reason
 
         assert other_url != url
         assert get(other_url) == (200, "v1")

@@ -14,6 +14,7 @@ import shutil
 import signal
 from pathlib import Path
 
+from common.git_locks import forget_locks
 from workers.commits import TRY_AGAIN_AFTER_SECONDS, git_environment, why_git_failed
 from workers.supervisor.processes import tied_to_supervisor
 from workers.supervisor.wire import Origin
@@ -31,17 +32,18 @@ class Checkouts:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._locks: dict[str, asyncio.Lock] = {}
+        self._mended: set[str] = set()
 
     async def make(self, project_id: str, origin: Origin, commit: str, to: Path) -> None:
         """Put the commit's files into the directory `to`, which is emptied first. Raises CheckoutFailed."""
         mirror = self._directory / f"{project_id}.git"
         await asyncio.to_thread(shutil.rmtree, to, ignore_errors=True)
         async with self._locks.setdefault(project_id, asyncio.Lock()):
-            if not (mirror / "HEAD").exists():
-                mirror.mkdir(parents=True, exist_ok=True)
-                await _git("init", "--quiet", "--bare", "--template=", str(mirror))
+            await self._ensure_mirror(project_id, mirror)
             if not await _has(mirror, commit):
+                self._mended.discard(project_id)
                 await _fetch(mirror, origin, commit)
+                self._mended.add(project_id)
         await _git("init", "--quiet", "--template=", str(to))
         alternates = to / ".git" / "objects" / "info" / "alternates"
         alternates.parent.mkdir(parents=True, exist_ok=True)
@@ -49,10 +51,23 @@ class Checkouts:
         inside = ("--git-dir", str(to / ".git"), "--work-tree", str(to))
         await _git(*inside, "checkout", "--quiet", "--force", "--detach", commit)
 
+    async def _ensure_mirror(self, project_id: str, mirror: Path) -> None:
+        """It is there, whole; and what a git that was killed left locked in it is open again. Under its lock alone."""
+        if mirror.exists() and project_id not in self._mended:
+            await asyncio.to_thread(forget_locks, mirror)
+        elif not mirror.exists():
+            new = mirror.with_suffix(".new")
+            await asyncio.to_thread(shutil.rmtree, new, ignore_errors=True)
+            new.parent.mkdir(parents=True, exist_ok=True)
+            await _git("init", "--quiet", "--bare", "--template=", str(new))
+            new.rename(mirror)
+        self._mended.add(project_id)
+
     def forget(self, project_id: str) -> None:
         """Remove the project's mirror. Blocks."""
         shutil.rmtree(self._directory / f"{project_id}.git", ignore_errors=True)
         self._locks.pop(project_id, None)
+        self._mended.discard(project_id)
 
 
 async def _fetch(mirror: Path, origin: Origin, commit: str) -> None:

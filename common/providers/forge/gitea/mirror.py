@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import base64
 import re
+import shutil
 from pathlib import Path
 
 from common.errors import ProviderRefused, ProviderUnavailable
+from common.git_locks import forget_locks
 from common.names import SHA_PATTERN
 from common.providers.forge import git, history
 from common.providers.forge.records import locked
@@ -83,8 +85,13 @@ class Mirror:
         """Everything that the server has is in the mirror."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(self.path.parent / f".{self.path.stem}.lock"):
-            if not (self.path / "HEAD").exists():
-                git.run(None, "init", "--quiet", "--bare", "--template=", str(self.path))
+            # Nobody else writes here: what is locked was locked by a git that was killed.
+            forget_locks(self.path)
+            if not self.path.exists():
+                new = self.path.with_suffix(".new")
+                shutil.rmtree(new, ignore_errors=True)
+                git.run(None, "init", "--quiet", "--bare", "--template=", str(new))
+                new.rename(self.path)
             options = ("--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
             self._remote(
                 self.path, "fetch", *options, "--end-of-options", self._url, *_REFSPECS, timeout=_FETCH_SECONDS
