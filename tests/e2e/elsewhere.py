@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 import requests
 
 from tests.e2e.instance import Instance, wait_until
-from tests.e2e.story import FIRST_TASK, SECOND_TASK, Story
+from tests.e2e.story import SECOND_TASK, Story, tell_first
 
 
 @dataclass(frozen=True)
@@ -75,18 +75,7 @@ class StoryElsewhere(Story):
 
 def tell_shortly(story: StoryElsewhere) -> None:
     """One task's whole way with a question and a rejection, a second one's, and back to the first."""
-    story.log_in()
-    story.import_project()
-    first = story.write_task("Greet in Spanish", FIRST_TASK)
-    story.answer(first, "Spanish")
-    seq = story.wait_ready(first, "hola")
-    story.reject(first, "Too short")
-    story.wait_ready(first, "hola, bienvenida", after=seq)
-    story.approve(first)
-    group = story.group("Sprint 1", first)
-    story.deploy(group, "staging", "hola, bienvenida")
-    story.deploy(group, "production", "hola, bienvenida")
-    story.still_shows(first)
+    tell_first(story)
     second = story.write_task("Be formal", SECOND_TASK)
     story.wait_ready(second, "buenos dias")
     story.approve(second)

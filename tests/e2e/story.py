@@ -305,8 +305,8 @@ class Story:
         self.api.close()
 
 
-def tell(story: Story) -> None:
-    """The whole way of two tasks."""
+def tell_first(story: Story) -> None:
+    """The whole way of one task, with a question and a rejection."""
     story.log_in()
     story.import_project()
     first = story.write_task("Greet in Spanish", FIRST_TASK)
@@ -319,6 +319,11 @@ def tell(story: Story) -> None:
     story.deploy(group, "staging", "hola, bienvenida")
     story.deploy(group, "production", "hola, bienvenida")
     story.still_shows(first)
+
+
+def tell(story: Story) -> None:
+    """The whole way of two tasks."""
+    tell_first(story)
     second = story.write_task("Be formal", SECOND_TASK)
     rival = story.write_task("Greet at night", RIVAL_TASK)
     story.wait_ready(second, "buenos dias")

@@ -13,6 +13,7 @@ from tests.doubles.gitea import GiteaDouble
 from tests.doubles.gitea.model import Repo
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.node import ProcessNode
+from tests.doubles.settings import settings_of
 from tests.e2e.elsewhere import Places, StoryElsewhere
 from tests.e2e.instance import free_port, running, wait_until
 from tests.e2e.origin import served_repository
@@ -50,14 +51,7 @@ def environ(server: GiteaDouble, cluster: ClusterDouble, folder: Path) -> dict[s
         "AIWORKER_AGENTS_MAX": "2",
         # This machine, by a name that a pod on another one might use: here all of them are on one.
         "AIWORKER_INTERNAL_URL": f"http://127.1:{port}",
-        "AIWORKER_FORGE": "gitea",
-        "GITEA_URL": server.url,
-        "GITEA_TOKEN": server.token,
-        "AIWORKER_RUNTIME": "kubernetes",
-        "KUBECONFIG": cluster.kubeconfig(folder),
-        "AIWORKER_KUBE_DOMAIN": "apps.test",
-        "AIWORKER_KUBE_IMAGE": "registry.test/aiworker:1",
-        "AIWORKER_KUBE_INGRESS_URL": cluster.url,
+        **settings_of(server, cluster, folder),
     }
 
 

@@ -16,6 +16,7 @@ from common.settings import settings
 from tests.doubles.gitea import GiteaDouble, basic
 from tests.doubles.gitea.model import Repo
 from tests.doubles.kubernetes import ClusterDouble
+from tests.doubles.settings import settings_of
 from tests.providers.git_tree import WorkTree
 from tests.workers.platform import Platform
 
@@ -55,17 +56,7 @@ def elsewhere(
     folder.mkdir()
     server = GiteaDouble(folder, rings=rings)
     with ClusterDouble() as cluster:
-        chosen = {
-            "AIWORKER_FORGE": "gitea",
-            "GITEA_URL": server.url,
-            "GITEA_TOKEN": server.token,
-            "AIWORKER_RUNTIME": "kubernetes",
-            "KUBECONFIG": cluster.kubeconfig(folder),
-            "AIWORKER_KUBE_DOMAIN": "apps.test",
-            "AIWORKER_KUBE_IMAGE": "registry.test/aiworker:1",
-            "AIWORKER_KUBE_INGRESS_URL": cluster.url,
-        }
-        for name, value in (chosen | environ).items():
+        for name, value in (settings_of(server, cluster, folder) | environ).items():
             monkeypatch.setenv(name, value)
         _forget()
         made = Elsewhere(platform, server, cluster)
