@@ -79,7 +79,6 @@ def add_agent(tx: Transaction) -> Agent:
             is_pod=True, token_sealed=seal({"token": token}),
         )
     )  # fmt: skip
-    tx.session.flush()
     tx.enqueue(jobs.RUN_AGENT, agent.id, project_id=None)
     return agent
 
