@@ -5,9 +5,9 @@ The short id is the last 8 hex digits of an id: the first ones of a version 7 UU
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
+import threading
 import time
 import unicodedata
 import uuid
@@ -19,12 +19,35 @@ STAGING_BRANCH = "staging"
 RELEASE_PREFIX = "release/"
 
 
+_COUNTER_BITS = 42
+_last_made = (0, 0)
+_making = threading.Lock()
+
+
 def new_id() -> str:
-    """A UUID of version 7 (RFC 9562): 48 bits of milliseconds, then random. Sorts by creation."""
-    value = (int(time.time() * 1000) << 80) | int.from_bytes(os.urandom(10), "big")
-    value = (value & ~(0xF << 76)) | (0x7 << 76)
-    value = (value & ~(0x3 << 62)) | (0x2 << 62)
-    return str(uuid.UUID(int=value))
+    """A UUID of version 7 (RFC 9562, method 1 of 6.2): 48 bits of milliseconds, a 42-bit counter, 32 random bits.
+
+    Those of one process sort in the order of their making, also within a millisecond and when the clock is set back;
+    those of two processes by the clock.
+    """
+    milliseconds, counter = _tick()
+    value = milliseconds << 80 | 0x7 << 76 | counter >> 30 << 64 | 0x2 << 62 | counter % (1 << 30) << 32
+    return str(uuid.UUID(int=value | secrets.randbits(32)))
+
+
+def _tick() -> tuple[int, int]:
+    """A pair greater than the one before. The counter starts in its lower half, so it has room to count up."""
+    global _last_made
+    with _making:
+        now = int(time.time() * 1000)
+        milliseconds, counter = _last_made
+        if now > milliseconds:
+            _last_made = now, secrets.randbits(_COUNTER_BITS - 1)
+        elif counter + 1 < 1 << _COUNTER_BITS:
+            _last_made = milliseconds, counter + 1
+        else:
+            _last_made = milliseconds + 1, secrets.randbits(_COUNTER_BITS - 1)
+        return _last_made
 
 
 def new_agent_id() -> str:

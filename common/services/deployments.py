@@ -187,7 +187,7 @@ def taken_back(at: Any, live: Deployment, target: Deployment) -> list[str]:
             Deployment.created_at > target.created_at,
             Deployment.created_at <= live.created_at,
         )
-        .order_by(Deployment.created_at, GroupMember.position)
+        .order_by(Deployment.created_at, Deployment.id, GroupMember.position)
     )
     return list(dict.fromkeys(at.session.scalars(query)))
 
@@ -246,7 +246,11 @@ def is_busy(tx: Transaction, project_id: str, environment: Environment) -> bool:
 
 
 def deployments_of(at: Any, group_id: str) -> Sequence[Deployment]:
-    query = select(Deployment).where(Deployment.task_group_id == group_id).order_by(Deployment.created_at.desc())
+    query = (
+        select(Deployment)
+        .where(Deployment.task_group_id == group_id)
+        .order_by(Deployment.created_at.desc(), Deployment.id.desc())
+    )
     return list(at.session.scalars(query))
 
 

@@ -62,7 +62,7 @@ def _answers(tx: Transaction, task: Task) -> list[Feedback]:
     answered = tx.all(
         select(Question)
         .where(Question.task_id == task.id, Question.round == task.round, Question.state == QuestionState.ANSWERED)
-        .order_by(Question.responded_at)
+        .order_by(Question.responded_at, Question.id)
     )
     return [Feedback("answer", f"You asked: {row.question}\nThe answer: {row.response}") for row in answered]
 

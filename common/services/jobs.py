@@ -155,7 +155,9 @@ def _park(tx: Transaction, job: Job, reason: str, parked: Parked | None) -> None
 def sweep_jobs(tx: Transaction) -> int:
     """Ring for every job that is due and not held: lost messages, dead workers, waits that are over."""
     now = tx.now()
-    due = tx.session.execute(select(Job.id, Job.kind).where(*_is_due(now)).order_by(Job.next_at).limit(MOST_SWEPT))
+    due = tx.session.execute(
+        select(Job.id, Job.kind).where(*_is_due(now)).order_by(Job.next_at, Job.id).limit(MOST_SWEPT)
+    )
     found = [tuple(row) for row in due]
     for job_id, kind in found:
         tx.ring_later(kind, job_id)

@@ -129,7 +129,7 @@ def delete_project(tx: Transaction, project_id: str, *, by: Caller) -> tuple[Pro
     job = tx.find(
         select(Job)
         .where(Job.kind == jobs.DELETE_PROJECT.name, Job.subject_id == project.id)
-        .order_by(Job.created_at.desc())
+        .order_by(Job.created_at.desc(), Job.id.desc())
     )
     if job is None:
         job = tx.get(Job, tx.enqueue(jobs.DELETE_PROJECT, project.id, project_id=project.id))

@@ -80,7 +80,7 @@ def _older_commits(tx: Transaction, deployment: Deployment) -> tuple[str, ...]:
             Deployment.was_healthy.is_(True),
             Deployment.commit_sha != deployment.commit_sha,
         )
-        .order_by(Deployment.created_at.desc())
+        .order_by(Deployment.created_at.desc(), Deployment.id.desc())
         .limit(MOST_OLDER)
     )
     return tuple(dict.fromkeys(tx.session.scalars(query)))
@@ -256,7 +256,7 @@ def _bound_previews(tx: Transaction, project_id: str) -> None:
             Deployment.environment_ == Environment.PREVIEW,
             Deployment.live_key.is_not(None),
         )
-        .order_by(Deployment.created_at.desc())
+        .order_by(Deployment.created_at.desc(), Deployment.id.desc())
     )
     for deployment in live[MOST_PREVIEWS:]:
         tx.enqueue(jobs.TAKE_DOWN, deployment.id, project_id=project_id)

@@ -170,7 +170,7 @@ def _claimable(agent_id: str) -> Select[Run]:
             Run.state_.in_([RunState.READY, RunState.RUNNING]),
             Run.is_acknowledged.is_(False),
         )
-        .order_by(Run.created_at)
+        .order_by(Run.created_at, Run.id)
     )
 
 

@@ -133,13 +133,20 @@ def _view(read: Snapshot, task: Task, project: Project) -> TaskView:
     return TaskView(
         task,
         project,
-        questions=read.all(select(Question).where(Question.task_id == task.id).order_by(Question.asked_at)),
-        runs=read.all(select(Run).where(Run.task_id == task.id).order_by(Run.created_at.desc()).limit(50)),
+        questions=read.all(
+            select(Question).where(Question.task_id == task.id).order_by(Question.asked_at, Question.id)
+        ),
+        runs=read.all(
+            select(Run).where(Run.task_id == task.id).order_by(Run.created_at.desc(), Run.id.desc()).limit(50)
+        ),
         deployments=read.all(
-            select(Deployment).where(Deployment.task_id == task.id).order_by(Deployment.created_at.desc()).limit(20)
+            select(Deployment)
+            .where(Deployment.task_id == task.id)
+            .order_by(Deployment.created_at.desc(), Deployment.id.desc())
+            .limit(20)
         ),
         checks=_latest_checks(read, task.id),
-        comments=read.all(select(Comment).where(Comment.task_id == task.id).order_by(Comment.created_at)),
+        comments=read.all(select(Comment).where(Comment.task_id == task.id).order_by(Comment.created_at, Comment.id)),
         depends_on=list(
             read.session.scalars(select(TaskDependency.depends_on_id).where(TaskDependency.task_id == task.id))
         ),
@@ -148,7 +155,9 @@ def _view(read: Snapshot, task: Task, project: Project) -> TaskView:
 
 def _latest_checks(read: Snapshot, task_id: str) -> Sequence[TaskCheck]:
     """Those of the newest run that was looked at, in the order in which they are made."""
-    newest = read.find(select(TaskCheck).where(TaskCheck.task_id == task_id).order_by(TaskCheck.at.desc()))
+    newest = read.find(
+        select(TaskCheck).where(TaskCheck.task_id == task_id).order_by(TaskCheck.at.desc(), TaskCheck.id.desc())
+    )
     if newest is None:
         return ()
     checks = read.all(select(TaskCheck).where(TaskCheck.run_id == newest.run_id))

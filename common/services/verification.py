@@ -155,7 +155,7 @@ def _rival(tx: Transaction, task: Task, run: Run) -> tuple[str, str] | None:
             TaskGroup.state_.in_(GROUP_LIVE),
             TaskGroup.head_sha.is_not(None),
         )
-        .order_by(TaskGroup.created_at.desc())
+        .order_by(TaskGroup.created_at.desc(), TaskGroup.id.desc())
     )
     return (group.branch, group.head_sha) if group is not None and group.head_sha is not None else None
 

@@ -254,6 +254,20 @@ def test_a_rejection_carries_its_comments(maintainer: FlaskClient) -> None:
     assert comments[0]["deliveredAt"] is None
 
 
+def test_comments_are_told_in_the_order_in_which_they_were_written(maintainer: FlaskClient) -> None:
+    task = ready_task(a_project())
+    said = [f"remark {number}" for number in range(40)]
+
+    reply = maintainer.post(
+        f"/api/tasks/{task.id}/reject",
+        json={"reason": "Much to do", "comments": [{"path": "a.py", "line": 1, "body": body} for body in said]},
+    )
+
+    assert reply.status_code == 200
+    comments = maintainer.get(f"/api/tasks/{task.id}").json["task"]["comments"]
+    assert [one["body"] for one in comments] == ["Much to do", *said]
+
+
 def test_a_task_is_cancelled_retried_and_remarked_on(member: FlaskClient) -> None:
     project = a_project()
     task, failed = a_task(project), a_task(project)
