@@ -29,9 +29,11 @@ def pytest_configure(config: pytest.Config) -> None:
     worker_input = getattr(config, "workerinput", None)
     if worker_input is not None:
         config.stash[_RUN_FOLDER] = Path(worker_input["run_folder"])
-        return
-    config.stash[_RUN] = ExitStack()
-    config.stash[_RUN_FOLDER] = config.stash[_RUN].enter_context(run_folder())
+    else:
+        config.stash[_RUN] = ExitStack()
+        config.stash[_RUN_FOLDER] = config.stash[_RUN].enter_context(run_folder())
+    # What reads the settings outside of a test's own instance must not find this checkout's.
+    os.environ["AIWORKER_DATA_DIR"] = str(config.stash[_RUN_FOLDER] / "nobodys")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -6,11 +6,11 @@ come from a file (`AIWORKER_SECRET_KEY_FILE`). A wrong value raises Misconfigure
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import hmac
 import os
 import secrets
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,10 +164,33 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
     )
 
 
-@functools.cache
-def settings() -> Settings:
-    """The settings of this process, read once. `settings.cache_clear()` reads them anew."""
-    return from_env()
+class _Once:
+    """Reads the settings at the first call, in one thread.
+
+    A read that began before `cache_clear` is over when that returns: what is read next is what holds from then on.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._read: Settings | None = None
+
+    def __call__(self) -> Settings:
+        read = self._read
+        if read is None:
+            with self._lock:
+                if self._read is None:
+                    self._read = from_env()
+                read = self._read
+        return read
+
+    def cache_clear(self) -> None:
+        """Read them anew at the next call."""
+        with self._lock:
+            self._read = None
+
+
+settings = _Once()
+"""`settings()`: the settings of this process. Raises Misconfigured."""
 
 
 def _web(env: Environment) -> WebSettings:

@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from common import database
+from common.announcer import announcer
 from common.events import TaskCreated
 from common.models.project import Project
 from common.names import new_id
@@ -57,6 +58,7 @@ def instance(database_url: str, redis_url: str, data_dir: Path) -> Iterator[None
         try:
             yield
         finally:
+            announcer().flush(5)
             database.dispose_engines()
             settings.cache_clear()
 

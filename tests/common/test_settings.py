@@ -1,0 +1,56 @@
+"""The settings of a process: read once, and anew when asked to, whatever other threads do meanwhile."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.settings import settings
+
+
+@pytest.fixture(autouse=True)
+def _afresh() -> Iterator[None]:
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+def test_settings_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIWORKER_INSTANCE", "one")
+    first = settings()
+    monkeypatch.setenv("AIWORKER_INSTANCE", "two")
+
+    assert settings() is first
+    settings.cache_clear()
+    assert settings().instance == "two"
+
+
+def test_a_read_that_began_before_does_not_come_back_after_a_clear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = tmp_path / "key"
+    os.mkfifo(pipe)
+    monkeypatch.setenv("AIWORKER_SECRET_KEY_FILE", str(pipe))
+    monkeypatch.setenv("AIWORKER_INSTANCE", "old")
+    early = threading.Thread(target=settings)
+    early.start()
+    with pipe.open("w") as key:  # open as soon as the other side reads
+        monkeypatch.delenv("AIWORKER_SECRET_KEY_FILE")
+        monkeypatch.setenv("AIWORKER_INSTANCE", "new")
+        clearing = threading.Thread(target=lambda: (settings.cache_clear(), settings()))
+        clearing.start()
+        # Not a condition to wait for: that it can't be done before the read is over is what is right.
+        clearing.join(0.1)
+        key.write("a secret key that only tests use, 32 characters and more")
+    early.join()
+    clearing.join()
+
+    assert settings().instance == "new"
+
+
+def test_no_test_reads_the_settings_of_this_checkouts_own_instance() -> None:
+    assert settings().store.data_dir.resolve() != Path(".aiworker").resolve()
