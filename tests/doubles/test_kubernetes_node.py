@@ -17,7 +17,7 @@ from tests.doubles.kubernetes.node import ProcessNode, SimulatedNode
 from tests.e2e.instance import wait_until
 from tests.e2e.origin import served_repository
 from tests.providers.git_tree import git
-from tests.providers.runtime_cluster import SPACE, STAGING, runtime_on
+from tests.providers.runtime_cluster import PRODUCTION, SPACE, STAGING, runtime_on
 
 
 @pytest.fixture
@@ -114,3 +114,10 @@ def test_on_simulated_nodes_all_is_well_and_nobody_is_asked(tmp_path: Path) -> N
 
         assert (state.phase, check.phase, check.log) == (AppPhase.LIVE, CheckPhase.PASSED, "")
         assert runtime.app_logs(STAGING, "v1") == []
+        again = Version("v2", "1" * 40, source)
+        assert settled(runtime, PRODUCTION, again).phase is AppPhase.LIVE
+        # Nothing was fetched, so no node says what the image's name means: it stands as it was asked for.
+        image = cluster.object("deployments", SPACE.namespace, "production")["spec"]["template"]["spec"]["containers"][
+            0
+        ]
+        assert image["image"] == "registry.test/aiworker:1"

@@ -21,6 +21,7 @@ from common.providers.forge.gitea.client import Client
 from tests.providers.forge_contract import ForgeContract, twice
 from tests.providers.forge_pulls_contract import PullsContract
 from tests.providers.git_tree import WorkTree
+from tests.providers.runtime_cluster import again_slowly
 
 URL, TOKEN = os.environ["GITEA_URL"], os.environ["GITEA_TOKEN"]
 
@@ -59,7 +60,10 @@ def forge(tmp_path: Path) -> Iterator[GiteaForge]:
 @pytest.fixture
 def repository(forge: GiteaForge, owner: str) -> Iterator[Repository]:
     repository = Repository(owner, f"shop-{secrets.token_hex(4)}", f"project-{secrets.token_hex(4)}")
-    forge.ensure_repository(repository, default_branch="main", description="A shop", import_url=None)
+    # A server takes note of a push a moment after it: what is not there yet will be.
+    again_slowly(
+        lambda: forge.ensure_repository(repository, default_branch="main", description="A shop", import_url=None)
+    )
     yield repository
     for project in (repository.project_id, "another-project"):
         ours = Repository(repository.owner, repository.name, project)

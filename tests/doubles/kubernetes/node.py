@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import os
 import shutil
 import signal
@@ -27,7 +26,7 @@ from typing import Protocol
 
 import requests
 
-from tests.doubles.kubernetes.statuses import condition
+from tests.doubles.kubernetes.statuses import condition, image_id
 from tests.doubles.kubernetes.store import Object, Store, now_text
 
 ROOT = Path(__file__).parents[3]
@@ -63,7 +62,7 @@ class Node(Protocol):
 
 
 class SimulatedNode:
-    """Every pod is ready at once, and a Job's has ended well at once."""
+    """Every pod is ready at once, and a Job's has ended well at once. No image is fetched, so none has a digest."""
 
     def takes(self, pod: Object) -> bool:
         return True
@@ -192,7 +191,7 @@ class _Program(threading.Thread):
             running = {"running": {"startedAt": self._began}}
             return _status(
                 self._pod, "Running", checkout=_ENDED_WELL, main=running, is_ready=self._is_ready,
-                restarts=self._restarts,
+                restarts=self._restarts, image_id=image_id(self._main["image"]) if self._is_ready else "",
             )  # fmt: skip
         ended = {"terminated": {"exitCode": self._code, "reason": "Error" if self._code else "Completed"}}
         if is_once(self._pod):
@@ -298,19 +297,15 @@ _ENDED_WELL: Object = {"terminated": {"exitCode": 0, "reason": "Completed"}}
 
 def _status(
     pod: Object, phase: str, *, checkout: Object, main: Object, last: Object | None = None, is_ready: bool = False,
-    restarts: int = 0,
+    restarts: int = 0, image_id: str = "",
 ) -> Object:  # fmt: skip
     container, first = pod["spec"]["containers"][0], next(iter(pod["spec"].get("initContainers", [])), None)
-    image = container["image"]
     about: Object = {
-        "name": container["name"], "image": image, "imageID": "", "ready": is_ready, "restartCount": restarts,
-        "state": main,
+        "name": container["name"], "image": container["image"], "imageID": image_id, "ready": is_ready,
+        "restartCount": restarts, "state": main,
     }  # fmt: skip
     if last is not None:
         about["lastState"] = last
-    if is_ready:
-        digest = hashlib.sha256(image.encode()).hexdigest()
-        about["imageID"] = f"{image.partition('@')[0].rpartition(':')[0] or image}@sha256:{digest}"
     status: Object = {
         "phase": phase,
         "conditions": [condition("Ready", str(is_ready), "", ""), condition("PodScheduled", "True", "", "")],

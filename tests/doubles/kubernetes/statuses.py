@@ -30,11 +30,16 @@ class Outcome:
 HEALTHY = Outcome("healthy")
 
 
+def image_id(image: str) -> str:
+    """What a node that fetched the image says it is."""
+    digest = hashlib.sha256(image.encode()).hexdigest()
+    return f"{image.partition('@')[0].rpartition(':')[0] or image}@sha256:{digest}"
+
+
 def pod_status(pod: Object, outcome: Outcome, age: float, *, is_once: bool = False) -> Object:
     """What the node says of a pod of this age that does as scripted. is_once: it is never started again."""
     image = pod["spec"]["containers"][0]["image"]
     name = pod["spec"]["containers"][0]["name"]
-    digest = hashlib.sha256(image.encode()).hexdigest()
     main: Object = {"name": name, "image": image, "imageID": "", "ready": False, "restartCount": 0}
     checkout: Object = {"name": "checkout", "image": "own", "imageID": "", "ready": True, "restartCount": 0}
     checkout["state"] = {"terminated": {"exitCode": 0, "reason": "Completed"}}
@@ -74,7 +79,7 @@ def pod_status(pod: Object, outcome: Outcome, age: float, *, is_once: bool = Fal
     elif age >= READY_AFTER:
         phase = "Running"
         main |= {"state": {"running": {"startedAt": now_text()}}, "ready": outcome.kind != "never_ready"}
-        main["imageID"] = f"{image.partition('@')[0].rpartition(':')[0] or image}@sha256:{digest}"
+        main["imageID"] = image_id(image)
     ready = condition("Ready", "True" if main["ready"] else "False", "", "")
     status: Object = {"phase": phase, **about, "conditions": [ready, scheduled], "containerStatuses": [main]}
     if "initContainers" in pod["spec"]:
