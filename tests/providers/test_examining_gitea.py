@@ -201,7 +201,7 @@ def test_a_webhook_to_this_machine_means_another_one_to_gitea() -> None:
 
 @pytest.mark.parametrize("fault", ["hang", "reset", "500"])
 def test_a_server_that_does_not_answer_is_given_up(server: GiteaDouble, examine: Examine, fault: str) -> None:
-    server.faults.append(Fault("GET /api/v1/version", fault))
+    server.faults.extend(Fault("GET /api/v1/version", fault) for _ in range(3))
 
     (found,) = examine((0.5, 0.3))
 

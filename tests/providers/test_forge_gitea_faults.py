@@ -134,6 +134,32 @@ def test_a_server_in_trouble_is_unavailable(server: GiteaDouble, tmp_path: Path,
     assert server.effects["POST /orgs/aiworker/repos"] == 1
 
 
+@pytest.mark.parametrize("do", ["500", "reset"])
+@pytest.mark.parametrize("match", ["GET .*/pulls/1$", "GET .*/info/refs", "POST .*/git-upload-pack"])
+def test_a_look_is_taken_again_before_anybody_hears_of_it(
+    server: GiteaDouble, forge: GiteaForge, head: str, work: WorkTree, match: str, do: str
+) -> None:
+    commit = pushed(work)
+    forge.ensure_pull_request(SHOP, head="task-1", base="main", title="A", body="")
+    faults = [Fault(match, do), Fault(match, do)]
+    server.faults.extend(faults)
+
+    found = forge.read_pull_request(SHOP, 1)
+    diff = forge.diff(SHOP, base=head, head=commit)
+
+    assert found is not None
+    assert [file.path for file in diff.files] == ["a"]
+    assert all(fault.has_struck for fault in faults)
+
+
+def test_a_server_that_stays_in_trouble_is_unavailable(server: GiteaDouble, forge: GiteaForge, head: str) -> None:
+    server.faults.extend(Fault("GET .*/pulls/1$", "500") for _ in range(3))
+
+    with pytest.raises(ProviderUnavailable, match="500"):
+        forge.read_pull_request(SHOP, 1)
+    assert forge.read_pull_request(SHOP, 1) is None
+
+
 def test_a_slow_server_is_waited_for(server: GiteaDouble, forge: GiteaForge) -> None:
     server.faults.append(Fault("POST .*/repos$", "slow"))
 

@@ -1,7 +1,7 @@
 """One Gitea server over HTTP: bounded in time and size, without redirects, and every answer put into our errors.
 
-It knows nothing of what the calls are for, and never tries one again: whoever asked does. A message names the method
-and the path, and never holds the token.
+It knows nothing of what the calls are for. A read that fails at once is taken again (see looking.py); nothing else is:
+whoever asked does. A message names the method and the path, and never holds the token.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from urllib.parse import quote
 import requests
 
 from common.errors import ProviderRefused, ProviderUnavailable
+from common.providers.forge.gitea.looking import Interrupted, look_again
 
 TIMEOUT = (3.0, 10.0)
 """Seconds to connect, and between two parts of an answer."""
@@ -68,7 +69,7 @@ class Client:
         self._session.close()
 
     def get(self, path: str, *, query: Mapping[str, Query] | None = None, accept: tuple[int, ...] = ()) -> Answer:
-        return self.call("GET", path, query=query, accept=accept)
+        return look_again(lambda: self.call("GET", path, query=query, accept=accept))
 
     def pages(self, path: str, query: Mapping[str, Query] | None = None) -> Iterator[Json]:
         """Every entry of a list. ProviderRefused (`too_large`) where it does not end."""
@@ -110,7 +111,7 @@ class Client:
         except requests.Timeout as error:
             raise ProviderUnavailable(f"{what} was not answered in time") from error
         except requests.RequestException as error:
-            raise ProviderUnavailable(f"{what} failed: the connection was refused or cut") from error
+            raise Interrupted(f"{what} failed: the connection was refused or cut") from error
         # A server remembers by cookie; we say who we are each time.
         self._session.cookies.clear()
         found = Answer(answer.status_code, _json(content), answer.headers.get("Date"))
@@ -148,7 +149,9 @@ def _error(answer: Answer, what: str, retry_after: str | None) -> Exception:
     reason = f"{answer.status} {str(said or '')[:300]}".strip()
     if answer.status == 429 or answer.status >= 500:
         wait = float(retry_after) if retry_after and retry_after.isdigit() else None
-        return ProviderUnavailable(
+        # Where it says when it can again, it is not asked before.
+        kind = Interrupted if wait is None and answer.status >= 500 else ProviderUnavailable
+        return kind(
             f"{what} was answered with {reason}",
             retry_after_seconds=None if wait is None else min(wait, _LONGEST_WAIT),
         )

@@ -17,6 +17,7 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.git_locks import forget_locks
 from common.names import SHA_PATTERN
 from common.providers.forge import git, history
+from common.providers.forge.gitea.looking import Interrupted, look_again
 from common.providers.forge.records import locked
 
 _FETCH_SECONDS = 300.0
@@ -151,10 +152,15 @@ class Mirror:
         return ProviderUnavailable(f"{name} of {self._name} can't be moved: {said[:300]}")
 
     def _remote(self, path: Path | None, *arguments: str, timeout: float) -> str:
-        answer = git.run(path, *arguments, accept=(), timeout_seconds=timeout, config=self._config)
-        if answer.code != 0:
-            raise self._trouble(arguments[0], answer)
-        return answer.stdout.decode("utf-8", "replace")
+        """What a git that only reads from the server says."""
+
+        def ask() -> str:
+            answer = git.run(path, *arguments, accept=(), timeout_seconds=timeout, config=self._config)
+            if answer.code != 0:
+                raise self._trouble(arguments[0], answer)
+            return answer.stdout.decode("utf-8", "replace")
+
+        return look_again(ask)
 
     def _trouble(self, verb: str, answer: git.Answer) -> Exception:
         if re.search(r"error: 40[13]\b|Authentication failed", answer.stderr):
@@ -164,4 +170,4 @@ class Mirror:
             )
         if re.search(r"error: 404\b|repository '.*' not found", answer.stderr):
             return ProviderRefused(f"there is no repository {self._name}", code="no_repository")
-        return ProviderUnavailable(f"git {verb} of {self._name} failed: {answer.reason}")
+        return Interrupted(f"git {verb} of {self._name} failed: {answer.reason}")
