@@ -134,22 +134,40 @@ def test_a_server_in_trouble_is_unavailable(server: GiteaDouble, tmp_path: Path,
     assert server.effects["POST /orgs/aiworker/repos"] == 1
 
 
-@pytest.mark.parametrize("do", ["500", "reset"])
+@pytest.mark.parametrize("do", ["500", "reset", "unknown"])
 @pytest.mark.parametrize("match", ["GET .*/pulls/1$", "GET .*/info/refs", "POST .*/git-upload-pack"])
-def test_a_look_is_taken_again_before_anybody_hears_of_it(
+def test_a_read_is_asked_for_again_before_anybody_hears_of_it(
     server: GiteaDouble, forge: GiteaForge, head: str, work: WorkTree, match: str, do: str
 ) -> None:
     commit = pushed(work)
     forge.ensure_pull_request(SHOP, head="task-1", base="main", title="A", body="")
-    faults = [Fault(match, do), Fault(match, do)]
-    server.faults.extend(faults)
+    fault = Fault(match, do)
+    server.faults.append(fault)
 
     found = forge.read_pull_request(SHOP, 1)
     diff = forge.diff(SHOP, base=head, head=commit)
 
     assert found is not None
     assert [file.path for file in diff.files] == ["a"]
+    assert fault.has_struck
+
+
+def test_who_was_not_known_for_a_moment_has_changed_nothing_and_may_ask_again(
+    server: GiteaDouble, forge: GiteaForge, work: WorkTree
+) -> None:
+    commit, head = pushed(work), forge.read_head(SHOP, "main") or ""
+    calls = ["POST .*/pulls$", "POST .*/comments$", "POST .*git-receive-pack", "DELETE .*/shop$"]
+    faults = [Fault(call, "unknown") for call in calls]
+    server.faults.extend(faults)
+
+    forge.ensure_pull_request(SHOP, head="task-1", base="main", title="A", body="")
+    forge.ensure_comment(SHOP, 1, key="k", body="said")
+    merged = forge.merge(SHOP, into="main", commit=commit, expected_head=head, message="M")
+    assert isinstance(merged, Merged)
+    forge.delete_repository(SHOP)
+
     assert all(fault.has_struck for fault in faults)
+    assert server.model.repos == {}
 
 
 def test_a_server_that_stays_in_trouble_is_unavailable(server: GiteaDouble, forge: GiteaForge, head: str) -> None:
@@ -183,6 +201,14 @@ def test_a_token_that_is_no_longer_good_is_told_with_the_remedy(
     with pytest.raises(ProviderRefused, match="set GITEA_TOKEN anew") as refusal:
         forge.read_head(SHOP, "main")
     assert server.token not in refusal.value.message
+
+
+def test_nothing_is_believed_to_be_gone_by_who_is_not_known(server: GiteaDouble, forge: GiteaForge, head: str) -> None:
+    server.admin.token = "another"
+
+    for act in (lambda: forge.delete_repository(SHOP), lambda: forge.delete_credential(SHOP, run_id="r")):
+        with pytest.raises(ProviderRefused, match="set GITEA_TOKEN anew"):
+            act()
 
 
 def test_a_half_made_repository_is_completed(server: GiteaDouble, forge: GiteaForge) -> None:

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.providers.forge.gitea.client import Client
+from common.providers.forge.gitea.credentials import PREFIX
+from common.providers.runtime import places
+from common.providers.runtime.kube import Cluster, connect
+from tests.doubles.gitea import GiteaDouble
+from tests.real.servers import KUBECONFIG, Names, Server, namespaces_of
 
 _IS_ASKED = os.environ.get("AIWORKER_TEST_REAL") == "1"
 _HAS_GITEA = bool(os.environ.get("GITEA_URL") and os.environ.get("GITEA_TOKEN"))
@@ -11,7 +24,48 @@ _NEEDS = {
     "test_forge_gitea.py": _HAS_GITEA,
     "test_runtime_kube.py": _HAS_CLUSTER,
     "test_fleet_kube.py": _HAS_CLUSTER,
+    "test_people.py": _HAS_GITEA,
     "test_story.py": _HAS_GITEA or _HAS_CLUSTER,
 }
 
 collect_ignore = [file for file, is_there in _NEEDS.items() if not (_IS_ASKED and is_there)]
+
+
+@pytest.fixture
+def names() -> Names:
+    mark = secrets.token_hex(4)
+    return Names(f"aiw-test-{mark}", f"real-{mark}", f"aiwtest-{mark}")
+
+
+@pytest.fixture
+def forge(tmp_path: Path, names: Names) -> Iterator[Server]:
+    """The Gitea that is named, else the double; nothing of ours is left there."""
+    with contextlib.ExitStack() as opened:
+        url, token = os.environ.get("GITEA_URL"), os.environ.get("GITEA_TOKEN")
+        if not url or not token:
+            (tmp_path / "gitea").mkdir()
+            double = opened.enter_context(contextlib.closing(GiteaDouble(tmp_path / "gitea")))
+            url, token = double.url, double.token
+        client = opened.enter_context(contextlib.closing(Client(url, token)))
+        yield Server(client, token)
+        left = client.get(f"/orgs/{names.owner}/repos", accept=(404,))
+        for repo in left.body if left.is_there else []:
+            path = f"/repos/{names.owner}/{repo['name']}"
+            for user in client.pages(f"{path}/collaborators"):
+                if user["login"].startswith(PREFIX):
+                    client.call("DELETE", f"/admin/users/{user['login']}", accept=(404,))
+            client.call("DELETE", path, accept=(404,))
+        client.call("DELETE", f"/orgs/{names.owner}", accept=(404,))
+
+
+@pytest.fixture
+def cluster(names: Names) -> Iterator[Cluster | None]:
+    """The cluster that is named; nothing of ours is left there."""
+    if not KUBECONFIG:
+        yield None
+        return
+    connected = connect(KUBECONFIG)
+    yield connected
+    for namespace in namespaces_of(connected, names):
+        connected.delete(places.path("namespaces", namespace))
+    connected.close()

@@ -115,6 +115,20 @@ def list_remarks(call: Call, repo: Repo, number: str, review: str) -> tuple[int,
     return 200, found
 
 
+@route("POST", f"{_REPO}/pulls/{{number}}/reviews")
+def create_review(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
+    if int(number) not in repo.pulls:
+        return _ABSENT
+    remarks = [
+        {"path": one["path"], "position": one["new_position"], "body": one["body"]}
+        for one in call.body.get("comments", [])
+    ]
+    add_review(
+        call, repo, int(number), state=call.body["event"], body=call.body.get("body", ""), remarks=remarks
+    )  # fmt: skip
+    return 200, _shown(repo.reviews[-1])
+
+
 def add_review(call: Call, repo: Repo, pull: int, *, state: str, body: str, remarks: list[dict[str, Any]]) -> None:
     """A person reviews in the browser: with a text, and remarks (path, position, body) on lines."""
     number = next(call.model.numbers)

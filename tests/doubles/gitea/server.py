@@ -33,7 +33,8 @@ class Fault:
     """What goes wrong with the nth request whose `METHOD /path` the pattern `match` is found in.
 
     do: 500, 409, 429 (with Retry-After: 7), hang (no answer at all), slow (a late one), reset (the connection is cut),
-    apply_then_500 and apply_then_hang (it takes effect, and the answer is lost).
+    apply_then_500 and apply_then_hang (it takes effect, and the answer is lost), unknown (it fails to look up who asks,
+    and goes on as if nobody had said who they are).
     """
 
     match: str
@@ -111,6 +112,8 @@ class GiteaDouble:
             self._ended.wait(0.3)
         if what in {"hang", "reset"}:
             return self._cut(environ, is_held=what == "hang")
+        if what == "unknown":
+            request = Request({name: value for name, value in environ.items() if name != "HTTP_AUTHORIZATION"})
         reply = self._reply(request, raw)
         if what == "apply_then_hang":
             return self._cut(environ, is_held=True)
@@ -143,12 +146,14 @@ class GiteaDouble:
         content = request.get_data()
         body = json.loads(content) if content else None
         with self._lock:
-            user = self.model.user_by_token(token) if scheme == "token" else None
+            user = self.model.user_by_token(token) if scheme == "token" else self._person(request)
             path = raw.removeprefix("/api/v1")
             if path == "/version":
                 status, said = 200, {"version": self.version}
             elif user is None:
-                status, said = 401, {"message": "token is required"}
+                # Who may not know of a private repository is told that there is none.
+                is_hidden = request.method == "GET" and path.startswith("/repos/")
+                status, said = (404, {"message": "Not Found"}) if is_hidden else (401, {"message": "token is required"})
             elif refused := self.access.refusal(request.method or "", unquote(path)):
                 status, said = refused
             else:
@@ -161,12 +166,18 @@ class GiteaDouble:
                 self.effects[f"{request.method} {unquote(path)}"] += 1
         return _json(status, said)
 
-    def _git(self, request: Request, owner: str, name: str, service: str) -> Response:
+    def _person(self, request: Request) -> User | None:
+        """Who says a name and a password."""
         login = request.authorization
-        user = self.model.user_by_login(login.username or "", login.password or "") if login else None
+        if login is None or login.type != "basic":
+            return None
+        return self.model.user_by_login(login.username or "", login.password or "")
+
+    def _git(self, request: Request, owner: str, name: str, service: str) -> Response:
+        user = self._person(request)
         repo = self.model.repos.get((owner, name))
         writes = "receive-pack" in service or request.args.get("service") == "git-receive-pack"
-        if login is None and repo is not None and not repo.fields.get("private", True) and not writes:
+        if request.authorization is None and repo is not None and not repo.fields.get("private", True) and not writes:
             return _backend(request, repo, service, "")
         if user is None:
             return Response("Unauthorized\n", 401, {"WWW-Authenticate": 'Basic realm="Gitea"'})

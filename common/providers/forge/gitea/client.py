@@ -1,6 +1,6 @@
 """One Gitea server over HTTP: bounded in time and size, without redirects, and every answer put into our errors.
 
-It knows nothing of what the calls are for. A read that fails at once is taken again (see looking.py); nothing else is:
+It knows nothing of what the calls are for, and tries none again but where the answer is doubtful (see looking.py):
 whoever asked does. A message names the method and the path, and never holds the token.
 """
 
@@ -17,7 +17,7 @@ from urllib.parse import quote
 import requests
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.forge.gitea.looking import Interrupted, look_again
+from common.providers.forge.gitea.looking import Interrupted, ask_again, doubts
 
 TIMEOUT = (3.0, 10.0)
 """Seconds to connect, and between two parts of an answer."""
@@ -41,12 +41,14 @@ class Query(Protocol):
 class Answer:
     """status: one of those that were accepted. body: None where there was none, or nothing that is JSON.
 
-    date: the server's clock, as it writes it (RFC 9110); None where it does not.
+    date: the server's clock, as it writes it (RFC 9110); None where it does not. retry_after: seconds after which it
+    wants to be asked again, at most an hour; None where it does not say.
     """
 
     status: int
     body: Json
     date: str | None = None
+    retry_after: float | None = None
 
     @property
     def is_there(self) -> bool:
@@ -69,7 +71,7 @@ class Client:
         self._session.close()
 
     def get(self, path: str, *, query: Mapping[str, Query] | None = None, accept: tuple[int, ...] = ()) -> Answer:
-        return look_again(lambda: self.call("GET", path, query=query, accept=accept))
+        return self.call("GET", path, query=query, accept=accept)
 
     def pages(self, path: str, query: Mapping[str, Query] | None = None) -> Iterator[Json]:
         """Every entry of a list. ProviderRefused (`too_large`) where it does not end."""
@@ -94,8 +96,25 @@ class Client:
 
         path begins after `/api/v1`, unless it is the address of the API's own description.
         """
-        address = self.url + (path if path.endswith(".json") else f"/api/v1{path}")
         what = f"Gitea's {method} {path}"
+
+        def ask() -> Answer:
+            return self._ask(what, method, path, body, query)
+
+        def is_doubtful(answer: Answer, before: int) -> bool:
+            # Where it says when it can again, it is not asked before.
+            return answer.retry_after is None and before < doubts(method, answer.status)
+
+        found = ask_again(ask, is_doubtful)
+        if found.status in accept or 200 <= found.status < 300:
+            return found
+        raise _error(found, what)
+
+    def _ask(
+        self, what: str, method: str, path: str, body: Mapping[str, object] | None, query: Mapping[str, Query] | None
+    ) -> Answer:
+        """One call, whatever its answer. ProviderUnavailable where there is none (Interrupted, if it was a read)."""
+        address = self.url + (path if path.endswith(".json") else f"/api/v1{path}")
         try:
             answer = self._session.request(
                 method,
@@ -111,13 +130,13 @@ class Client:
         except requests.Timeout as error:
             raise ProviderUnavailable(f"{what} was not answered in time") from error
         except requests.RequestException as error:
-            raise Interrupted(f"{what} failed: the connection was refused or cut") from error
+            kind = Interrupted if method == "GET" else ProviderUnavailable
+            raise kind(f"{what} failed: the connection was refused or cut") from error
         # A server remembers by cookie; we say who we are each time.
         self._session.cookies.clear()
-        found = Answer(answer.status_code, _json(content), answer.headers.get("Date"))
-        if found.status in accept or 200 <= found.status < 300:
-            return found
-        raise _error(found, what, answer.headers.get("Retry-After"))
+        asked = answer.headers.get("Retry-After", "")
+        wait = min(float(asked), _LONGEST_WAIT) if asked.isdigit() else None
+        return Answer(answer.status_code, _json(content), answer.headers.get("Date"), wait)
 
 
 def at(*parts: str | int) -> str:
@@ -144,17 +163,11 @@ def _json(content: bytes) -> Json:
         return None
 
 
-def _error(answer: Answer, what: str, retry_after: str | None) -> Exception:
+def _error(answer: Answer, what: str) -> Exception:
     said = answer.body.get("message") if isinstance(answer.body, dict) else None
     reason = f"{answer.status} {str(said or '')[:300]}".strip()
     if answer.status == 429 or answer.status >= 500:
-        wait = float(retry_after) if retry_after and retry_after.isdigit() else None
-        # Where it says when it can again, it is not asked before.
-        kind = Interrupted if wait is None and answer.status >= 500 else ProviderUnavailable
-        return kind(
-            f"{what} was answered with {reason}",
-            retry_after_seconds=None if wait is None else min(wait, _LONGEST_WAIT),
-        )
+        return ProviderUnavailable(f"{what} was answered with {reason}", retry_after_seconds=answer.retry_after)
     if answer.status == 401:
         return ProviderRefused(f"{what}: the server does not know the token; set GITEA_TOKEN anew", code="unauthorized")
     if answer.status == 403:

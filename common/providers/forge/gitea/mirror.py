@@ -17,7 +17,7 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.git_locks import forget_locks
 from common.names import SHA_PATTERN
 from common.providers.forge import git, history
-from common.providers.forge.gitea.looking import Interrupted, look_again
+from common.providers.forge.gitea.looking import ask_again
 from common.providers.forge.records import locked
 
 _FETCH_SECONDS = 300.0
@@ -27,6 +27,7 @@ _REFSPECS = (
     "+refs/tags/*:refs/remotes/tags/*",
     "+refs/pull/*:refs/remotes/pull/*",
 )
+_UNKNOWN = re.compile(r"error: 40[13]\b|Authentication failed|could not read Username")
 _MOVED = re.compile(r"stale info|fetch first|failed to update ref|cannot lock ref|reference already exists")
 
 
@@ -131,9 +132,13 @@ class Mirror:
 
     def _push(self, path: Path, *arguments: str) -> str | None:
         """None if all was taken, otherwise what was said of the refs that were not."""
-        answer = git.run(
-            path, "push", "--porcelain", "--no-verify", *arguments,
-            accept=(), timeout_seconds=_FETCH_SECONDS, config=self._config,
+        # One who was not known has moved nothing.
+        answer = ask_again(
+            lambda: git.run(
+                path, "push", "--porcelain", "--no-verify", *arguments,
+                accept=(), timeout_seconds=_FETCH_SECONDS, config=self._config,
+            ),
+            lambda answer, _before: answer.code != 0 and _UNKNOWN.search(answer.stderr) is not None,
         )  # fmt: skip
         if answer.code == 0:
             return None
@@ -152,22 +157,21 @@ class Mirror:
         return ProviderUnavailable(f"{name} of {self._name} can't be moved: {said[:300]}")
 
     def _remote(self, path: Path | None, *arguments: str, timeout: float) -> str:
-        """What a git that only reads from the server says."""
-
-        def ask() -> str:
-            answer = git.run(path, *arguments, accept=(), timeout_seconds=timeout, config=self._config)
-            if answer.code != 0:
-                raise self._trouble(arguments[0], answer)
-            return answer.stdout.decode("utf-8", "replace")
-
-        return look_again(ask)
+        """What a git that only reads from the server says. Any failure of it is doubted: see looking.py."""
+        answer = ask_again(
+            lambda: git.run(path, *arguments, accept=(), timeout_seconds=timeout, config=self._config),
+            lambda answer, _before: answer.code != 0,
+        )
+        if answer.code != 0:
+            raise self._trouble(arguments[0], answer)
+        return answer.stdout.decode("utf-8", "replace")
 
     def _trouble(self, verb: str, answer: git.Answer) -> Exception:
-        if re.search(r"error: 40[13]\b|Authentication failed", answer.stderr):
+        if _UNKNOWN.search(answer.stderr):
             return ProviderRefused(
                 f"the server refuses git {verb} of {self._name} with the platform's token; check GITEA_TOKEN",
                 code="forbidden",
             )
         if re.search(r"error: 404\b|repository '.*' not found", answer.stderr):
             return ProviderRefused(f"there is no repository {self._name}", code="no_repository")
-        return Interrupted(f"git {verb} of {self._name} failed: {answer.reason}")
+        return ProviderUnavailable(f"git {verb} of {self._name} failed: {answer.reason}")

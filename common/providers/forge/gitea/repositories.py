@@ -59,6 +59,8 @@ def find(client: Client, repository: Repository, account: Account) -> Found | No
     path = at("repos", repository.owner, repository.name)
     answer = client.get(path, accept=(404, *MOVED))
     if not answer.is_there:
+        # Whose token is not good (any more) is told the same. Only who is known believes it.
+        read_account(client)
         return None
     mark = _MARK.search(answer.body.get("description") or "")
     if mark is None or mark[1] != repository.project_id:
