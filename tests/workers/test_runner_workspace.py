@@ -26,6 +26,8 @@ class GitOverHttp(BaseHTTPRequestHandler):
     """git http-backend behind Basic authentication."""
 
     root: Path
+    forgets = 0
+    """How many more requests are answered as if nobody had said who they are."""
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's own name)
         """Nothing is to be logged."""
@@ -33,8 +35,11 @@ class GitOverHttp(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         expected = "Basic " + base64.b64encode(f"run:{PASSWORD}".encode()).decode()
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.headers.get("Authorization") != expected:
+        kind = type(self)
+        if kind.forgets or self.headers.get("Authorization") != expected:
+            kind.forgets = max(0, kind.forgets - 1)
             self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="forge"')
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -65,11 +70,16 @@ def repository(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def forge_url(repository: Path) -> Iterator[str]:
+def forge(repository: Path) -> type[GitOverHttp]:
     class Bound(GitOverHttp):
         root = repository.parent
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
+    return Bound
+
+
+@pytest.fixture
+def forge_url(forge: type[GitOverHttp]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), forge)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}/bare.git"
@@ -100,6 +110,20 @@ def test_a_clone_tracks_its_branch_and_a_push_moves_it(tmp_path: Path, repositor
     assert git("log", "-1", "--format=%an <%ae> %cn", "task-1", cwd=repository) == (
         "AI agent <agent@aiworker.invalid> AI agent"
     )
+
+
+def test_a_forge_that_forgets_who_asked_is_asked_again(
+    tmp_path: Path, repository: Path, forge: type[GitOverHttp], forge_url: str
+) -> None:
+    workspace = a_workspace(tmp_path / "run", forge_url)
+    forge.forgets = 2
+    workspace.clone()
+    (workspace.path / "new.txt").write_text("new")
+    workspace.commit_all("Add new")
+    forge.forgets = 2
+
+    assert workspace.push() == head(repository)
+    assert forge.forgets == 0
 
 
 def test_nothing_changed_is_no_commit(tmp_path: Path, repository: Path) -> None:

@@ -51,6 +51,9 @@ _AWAY = (
     "rpc failed",
 )
 
+_UNKNOWN = ("could not read username", "authentication failed", "returned error: 40", "not found")
+_DOUBT_SECONDS = (0.2, 1.0)
+
 
 @dataclass(frozen=True)
 class Remote:
@@ -171,12 +174,9 @@ class Workspace:
             shutil.rmtree(self.directory)
 
     def _fetch(self) -> None:
-        mirror = self.directory / "origin.git"
-        self._git(
+        self._at_forge(
             ["fetch", "--quiet", "--no-tags", "--prune", "--no-recurse-submodules", "--", self.remote.url,
              "+refs/heads/*:refs/heads/*"],
-            mirror,
-            credential=True,
         )  # fmt: skip
 
     def _push(self) -> bool:
@@ -185,12 +185,26 @@ class Workspace:
         self._git(["fetch", "--quiet", "--no-tags", "--", str(self.path), "+HEAD:refs/aiworker/head"], mirror)
         target = f"refs/aiworker/head:refs/heads/{self.remote.branch}"
         try:
-            self._git(["push", "--quiet", "--porcelain", "--", self.remote.url, target], mirror, credential=True)
+            self._at_forge(["push", "--quiet", "--porcelain", "--", self.remote.url, target])
         except ProviderRefused as error:
             if any(word in error.message for word in ("non-fast-forward", "fetch first", "needs force")):
                 return False
             raise
         return True
+
+    def _at_forge(self, arguments: Sequence[str]) -> list[str]:
+        """Run git in origin.git with the credential. Where the forge does not know it, it is asked again.
+
+        A busy Gitea fails to look up who asks, now and then, and says what it says to strangers. Nothing was done then.
+        """
+        for seconds in _DOUBT_SECONDS:
+            try:
+                return self._git(arguments, self.directory / "origin.git", credential=True)
+            except ProviderRefused as refused:
+                if not any(word in refused.message.lower() for word in _UNKNOWN):
+                    raise
+            self.cancellation.sleep(seconds)
+        return self._git(arguments, self.directory / "origin.git", credential=True)
 
     def _git(self, arguments: Sequence[str], cwd: Path, *, credential: bool = False) -> list[str]:
         """Run git and return its lines. Only with `credential` does it get the credential, and time for a network."""
