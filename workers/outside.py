@@ -41,13 +41,17 @@ def version(forge: Forge, place: Place, version_id: str, commit: str, spec: Spec
     )
 
 
-def take_credential_away(forge: Forge, place: Place, run_id: str) -> None:
-    """The run can do nothing at the forge any more; also where the repository is gone already. Safe to repeat."""
+def take_credential_away(forge: Forge, place: Place, run_id: str) -> bool:
+    """The run can do nothing at the forge any more; also where the repository is gone already. Safe to repeat.
+
+    Returns whether nothing is left of its credential there: if not, to be done again some seconds later.
+    """
     try:
-        forge.delete_credential(repository(place), run_id=run_id)
+        return forge.delete_credential(repository(place), run_id=run_id)
     except ProviderRefused as error:
         if error.code != "no_repository":
             raise
+        return True
 
 
 def version_of(forge: Forge, plan: RolloutPlan) -> Version:

@@ -42,13 +42,13 @@ def delete_project(job: Claimed) -> None:
     job.progress("removing what runs", 0, 2)
     runtime().delete_environment(space(plan.place))
     job.progress("removing the repository", 1, 2)
-    for run_id in plan.runs:
-        take_credential_away(forge(), plan.place, run_id)
     try:
         forge().delete_repository(repository(plan.place))
     except ProviderRefused as error:
         if error.code != "no_repository":
             raise
+    for run_id in plan.runs:
+        take_credential_away(forge(), plan.place, run_id)
     provisioning.record_deleted(job.lease)
 
 

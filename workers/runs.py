@@ -13,6 +13,8 @@ from workers.outside import app, check, repository, run_check, space, take_crede
 from workers.proof import examine
 
 LOOK_AGAIN_SECONDS = 1.0
+CLOSE_SECONDS = 10.0
+"""How long the forge gets to take note of what a run pushed, before what is left of its credential is removed."""
 """How often a running test is looked at."""
 
 
@@ -42,8 +44,8 @@ def prepare_run(job: Claimed) -> None:
 @job(jobs.CLOSE_RUN)
 def close_run(job: Claimed) -> None:
     plan = verification.begin_close(job.lease)
-    if plan is not None:
-        take_credential_away(forge(), plan.place, plan.run_id)
+    if plan is not None and not take_credential_away(forge(), plan.place, plan.run_id):
+        verification.record_closing(job.lease, after_seconds=CLOSE_SECONDS)
 
 
 @job(jobs.VERIFY_RUN, parked=verification.give_up_proof)

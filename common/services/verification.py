@@ -121,6 +121,12 @@ def begin_close(tx: Transaction, lease: Lease) -> RunPlan | None:
 
 
 @transactional
+def record_closing(tx: Transaction, lease: Lease, *, after_seconds: float) -> None:
+    """The credential is good for nothing; what is left of it is removed later."""
+    tx.again(lease, after_seconds=after_seconds)
+
+
+@transactional
 def record_done(tx: Transaction, lease: Lease) -> None:
     """The job is done and there is nothing to record of it."""
     tx.finish(lease)

@@ -82,7 +82,9 @@ def test_the_story_holds_on_gitea_and_kubernetes(tmp_path: Path, server: GiteaDo
 
 
 def _forge_is_in_order(server: GiteaDouble, repo: Repo) -> None:
-    assert [user for user in server.model.users if user.startswith("aiw-run-")] == []
+    wait_until(
+        "the users of runs to be gone", lambda: not [user for user in server.model.users if user.startswith("aiw-run-")]
+    )
     assert sorted(repo.rules) == ["main", "release/**", "staging"]
     pulls = {pull["title"]: (pull["state"], pull["merged"]) for pull in repo.pulls.values()}
     assert pulls == {

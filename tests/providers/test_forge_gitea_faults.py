@@ -99,7 +99,9 @@ def test_every_other_call_may_fail_after_its_effect(server: GiteaDouble, forge: 
         ("POST .*/statuses/", lambda: forge.ensure_status(
             SHOP, commit=commit, context="c", state="success", description="d", target_url=None)),
         ("POST .*/admin/users$", lambda: forge.ensure_credential(SHOP, branch="task-1", run_id="r")),
-        ("DELETE .*/admin/users/", lambda: forge.delete_credential(SHOP, run_id="r")),
+        ("PATCH .*/admin/users/", lambda: forge.delete_credential(SHOP, run_id="r")),
+        ("POST .*/admin/users$", lambda: forge.ensure_credential(SHOP, branch="task-1", run_id="r")),
+        ("DELETE .*/admin/users/", lambda: [forge.delete_credential(SHOP, run_id="r") for _ in range(2)]),
         ("git-receive-pack", lambda: forge.merge(SHOP, into="main", commit=commit, expected_head=head, message="M")),
         ("git-receive-pack", lambda: forge.ensure_tag(SHOP, "v1", at=commit)),
         ("git-receive-pack", lambda: forge.ensure_branch(SHOP, "task-2", at=commit)),
@@ -320,8 +322,24 @@ def test_a_run_pushes_its_branch_and_none_of_the_platforms(
     }
 
 
+def test_who_pushed_is_there_until_the_server_has_taken_note(server: GiteaDouble, forge: GiteaForge, head: str) -> None:
+    credential = forge.ensure_credential(SHOP, branch="task-1", run_id="r1")
+    url = basic(forge.read_clone_url(SHOP), credential.username, credential.password)
+    assert git("ls-remote", url)
+
+    is_gone = forge.delete_credential(SHOP, run_id="r1")
+
+    assert not is_gone
+    assert credential.username in server.model.users
+    git("ls-remote", url, accept=(128,))
+    assert forge.delete_credential(SHOP, run_id="r1")
+    assert sorted(server.model.users) == ["platform"]
+
+
 def test_a_deleted_repository_takes_its_runs_users_along(server: GiteaDouble, forge: GiteaForge, head: str) -> None:
     forge.ensure_credential(SHOP, branch="main", run_id="r1")
+    forge.ensure_credential(SHOP, branch="main", run_id="r2")
+    forge.delete_credential(SHOP, run_id="r2")
 
     forge.delete_repository(SHOP)
 

@@ -245,8 +245,9 @@ class BareForge:
         git.branch_ref(branch)
         return credentials.ensure(_credentials(path), branch=branch, run_id=run_id)
 
-    def delete_credential(self, repository: Repository, *, run_id: str) -> None:
+    def delete_credential(self, repository: Repository, *, run_id: str) -> bool:
         credentials.delete(_credentials(self._open(repository)), run_id=run_id)
+        return True
 
     def check_credential(self, repository: Repository, username: str, password: str) -> str | None:
         """The one branch that this run's credential may push, None if it is not good here. The branch has no prefix."""

@@ -212,8 +212,10 @@ class Forge(Protocol):
     def ensure_credential(self, repository: Repository, *, branch: str, run_id: str) -> Credential:
         """A credential that reads the repository and pushes this branch only. Repeating may change the password."""
 
-    def delete_credential(self, repository: Repository, *, run_id: str) -> None:
-        """The run's credential is good for nothing any more."""
+    def delete_credential(self, repository: Repository, *, run_id: str) -> bool:
+        """The run's credential is good for nothing any more. Returns whether nothing of it is left: if not, the server
+        may still be busy with what was pushed with it, and the call is to be made again some seconds later.
+        """
 
     def ensure_webhook(self, repository: Repository) -> None:
         """The forge rings us when something changes (nothing to do on the local one, where pushes pass through us)."""

@@ -50,6 +50,7 @@ class User:
         return {
             "id": self.number, "login": self.login, "full_name": self.full_name, "email": self.email,
             "is_admin": self.is_admin, "restricted": self.fields.get("restricted", False),
+            "prohibit_login": self.fields.get("prohibit_login", False),
         }  # fmt: skip
 
 

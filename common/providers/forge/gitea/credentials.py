@@ -2,7 +2,8 @@
 a rule, pushes the run's own only.
 
 What bounds it is the user's rights, never a token's scopes: those bound nothing on servers before 1.26.2, and never one
-repository. The user is restricted (sees nothing it was not given), owns nothing, and is removed when the run ends.
+repository. The user is restricted (sees nothing it was not given), owns nothing, is locked when the run ends, and
+removed a little later.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def ensure(
             "set GITEA_TOKEN to an administrator's",
             code="not_admin",
         )
-    username, password = username_of(run_id), f"{secrets.token_urlsafe(32)}-aA1"
+    username, password = username_of(run_id), _new_password()
     made = _account(client, username)
     if made is None:
         wanted = {
@@ -53,11 +54,21 @@ def ensure(
     return Credential(username, password)
 
 
-def delete(client: Client, found: Found, protection: Protection, *, run_id: str) -> None:
-    """The run's user is gone, with the rule that named it. Safe to repeat."""
+def delete(client: Client, found: Found, protection: Protection, *, run_id: str) -> bool:
+    """Nobody can be the run's user any more, and no rule names it. Returns whether the user is gone, too.
+
+    The first call locks it, the next one removes it: the server takes note of a push some time after it and looks up
+    who it was by. If that user is gone by then it drops the push, and the pull request's page stays as it was
+    (services/repository/push.go: `pushUpdate failed: user does not exist`; seen on a busy 1.15).
+    """
     username = username_of(run_id)
     protection.remove_pusher(username)
+    account = _account(client, username)
+    if account is not None and account.get("prohibit_login") is False:
+        _lock(client, username)
+        return False
     _remove(client, found, username)
+    return True
 
 
 def delete_all(client: Client, found: Found) -> None:
@@ -85,7 +96,15 @@ def _remove_user(client: Client, username: str) -> None:
     gone = client.call("DELETE", at("admin", "users", username), accept=(404, 422))
     if gone.status == 422:
         # The server keeps who still owns something: then the user stays, and nobody can be it.
-        _change(client, username, secrets.token_urlsafe(32) + "-aA1", is_open=False)
+        _lock(client, username)
+
+
+def _lock(client: Client, username: str) -> None:
+    _change(client, username, _new_password(), is_open=False)
+
+
+def _new_password() -> str:
+    return f"{secrets.token_urlsafe(32)}-aA1"
 
 
 def _account(client: Client, username: str) -> Json | None:

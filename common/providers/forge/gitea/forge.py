@@ -237,13 +237,13 @@ class GiteaForge:
             self._client, found, self._protection(found), self._server().account, branch=branch, run_id=run_id
         )
 
-    def delete_credential(self, repository: Repository, *, run_id: str) -> None:
+    def delete_credential(self, repository: Repository, *, run_id: str) -> bool:
         found = repositories.find(self._client, repository, self._server().account)
         if found is None:
             # Its user would outlive the repository that it was made for.
             credentials.delete_user(self._client, run_id=run_id)
             raise _no_repository(repository)
-        credentials.delete(self._client, found, self._protection(found), run_id=run_id)
+        return credentials.delete(self._client, found, self._protection(found), run_id=run_id)
 
     def ensure_webhook(self, repository: Repository) -> None:
         webhooks.ensure(self._client, self._open(repository), url=self._webhook_url, secret=self._webhook_secret)
