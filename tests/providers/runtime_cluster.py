@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,15 +59,3 @@ def again(call: Callable[[], T], *, times: int = 60) -> T:
         except ProviderUnavailable:
             continue
     return call()
-
-
-def again_slowly(call: Callable[[], T], *, seconds: float = 60.0) -> T:
-    """The same against a real server, with a pause in between."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return call()
-        except ProviderUnavailable:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)

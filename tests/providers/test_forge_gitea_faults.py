@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from common.providers.forge.gitea import GiteaForge
 from common.providers.forge.gitea.features import parse_version
 from tests.doubles.gitea import Fault, GiteaDouble, basic
 from tests.doubles.gitea.pulls import add_review
+from tests.e2e.origin import served_repository
 from tests.providers.forge_contract import refused
 from tests.providers.git_tree import WorkTree, git
 
@@ -203,6 +205,31 @@ def test_a_token_that_is_no_longer_good_is_told_with_the_remedy(
     with pytest.raises(ProviderRefused, match="set GITEA_TOKEN anew") as refusal:
         forge.read_head(SHOP, "main")
     assert server.token not in refusal.value.message
+
+
+def test_a_push_that_the_server_could_not_judge_is_not_forbidden(
+    server: GiteaDouble, forge: GiteaForge, head: str
+) -> None:
+    server.faults.append(Fault("POST .*git-receive-pack", "broken_hook"))
+
+    assert again(lambda: forge.ensure_branch(SHOP, "task-1", at=head)) == head
+
+
+@pytest.mark.parametrize("is_imported", [False, True])
+def test_a_server_that_lost_sight_of_the_first_push_is_made_to_look(
+    server: GiteaDouble, forge: GiteaForge, tmp_path: Path, is_imported: bool
+) -> None:
+    server.faults.append(Fault("POST .*git-receive-pack", "unnoticed"))
+    with contextlib.ExitStack() as opened:
+        url = opened.enter_context(served_repository(tmp_path)) if is_imported else None
+
+        state = again(
+            lambda: forge.ensure_repository(SHOP, default_branch="main", description="A shop", import_url=url)
+        )
+
+    repo = server.repo("aiworker", "shop")
+    assert repo.refs() == {"refs/heads/main": state.default_head}
+    assert (repo.json()["empty"], repo.fields["default_branch"]) == (False, "main")
 
 
 def test_nothing_is_believed_to_be_gone_by_who_is_not_known(server: GiteaDouble, forge: GiteaForge, head: str) -> None:

@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from common.providers.forge.gitea.credentials import PREFIX
 from common.providers.runtime import places
 from common.providers.runtime.kube import Cluster, connect
 from tests.doubles.gitea import GiteaDouble
+from tests.real.patience import Patient
 from tests.real.servers import KUBECONFIG, Names, Server, namespaces_of
 
 _IS_ASKED = os.environ.get("AIWORKER_TEST_REAL") == "1"
@@ -46,7 +48,7 @@ def forge(tmp_path: Path, names: Names) -> Iterator[Server]:
             (tmp_path / "gitea").mkdir()
             double = opened.enter_context(contextlib.closing(GiteaDouble(tmp_path / "gitea")))
             url, token = double.url, double.token
-        client = opened.enter_context(contextlib.closing(Client(url, token)))
+        client: Any = Patient(opened.enter_context(contextlib.closing(Client(url, token))))
         yield Server(client, token)
         left = client.get(f"/orgs/{names.owner}/repos", accept=(404,))
         for repo in left.body if left.is_there else []:

@@ -15,7 +15,7 @@ from common.providers.runtime.kube import connect
 from common.providers.runtime.places import path
 from common.providers.runtime.pods import KubernetesFleet
 from common.settings import from_env
-from tests.providers.runtime_cluster import again_slowly
+from tests.real.patience import again_slowly
 
 SECONDS = 240.0
 pytestmark = pytest.mark.timeout(900)

@@ -18,8 +18,8 @@ from common.providers.forge.protocol import Source
 from common.providers.runtime import App, AppPhase, AppState, Runtime, Space, Version
 from common.providers.runtime.cluster import KubernetesRuntime
 from common.settings import from_env
-from tests.providers.runtime_cluster import again_slowly
 from tests.providers.runtime_contract import check_of
+from tests.real.patience import again_slowly
 
 LIVE_SECONDS = 240.0
 pytestmark = pytest.mark.timeout(900)

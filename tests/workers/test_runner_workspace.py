@@ -126,6 +126,25 @@ def test_a_forge_that_forgets_who_asked_is_asked_again(
     assert forge.forgets == 0
 
 
+def test_a_push_that_the_forge_could_not_judge_may_be_made_again(
+    tmp_path: Path, repository: Path, forge_url: str
+) -> None:
+    workspace = a_workspace(tmp_path / "run", forge_url)
+    workspace.clone()
+    (workspace.path / "new.txt").write_text("new")
+    workspace.commit_all("Add new")
+    hook = repository / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'Gitea: Internal Server Error' >&2\nexit 1\n")
+    hook.chmod(0o755)
+
+    with pytest.raises(ProviderUnavailable):
+        workspace.push()
+
+    hook.unlink()
+    assert workspace.push() == head(repository)
+
+
 def test_nothing_changed_is_no_commit(tmp_path: Path, repository: Path) -> None:
     workspace = a_workspace(tmp_path / "run", repository)
     workspace.clone()

@@ -49,6 +49,7 @@ _AWAY = (
     "returned error: 5",
     "returned error: 429",
     "rpc failed",
+    "internal server",
 )
 
 _UNKNOWN = ("could not read username", "authentication failed", "returned error: 40", "not found")

@@ -18,6 +18,8 @@ from tests.providers.git_tree import git
 _HOOK = f"""#!{sys.executable} -S
 import fnmatch, json, os, subprocess, sys
 pusher, rules = os.environ["PUSHER"], json.loads(os.environ["RULES"])
+if os.environ["IS_BROKEN"]:
+    sys.exit("Gitea: Internal Server Error")
 for line in sys.stdin:
     old, new, ref = line.split()
     branch = ref.removeprefix("refs/heads/")
@@ -71,6 +73,8 @@ class Repo:
     hooks: list[dict[str, Any]] = field(default_factory=list)
     collaborators: dict[str, str] = field(default_factory=dict)
     allows_manual_merge: bool = False
+    is_unnoticed: bool = False
+    """Whether the server failed to take note of what was pushed while it was empty: to it, it still is."""
     is_still_checking: int = 0
     """How many more times a merge is told to try again later."""
 
@@ -110,7 +114,8 @@ class Repo:
 
     def json(self) -> dict[str, Any]:
         return {
-            "id": self.number, "name": self.name, "full_name": f"{self.owner}/{self.name}", "empty": not self.refs(),
+            "id": self.number, "name": self.name, "full_name": f"{self.owner}/{self.name}",
+            "empty": self.is_unnoticed or not self.refs(),
             "html_url": f"{self.root_url}/{self.owner}/{self.name}", **self.fields,
         }  # fmt: skip
 

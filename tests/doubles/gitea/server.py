@@ -34,7 +34,8 @@ class Fault:
 
     do: 500, 409, 429 (with Retry-After: 7), hang (no answer at all), slow (a late one), reset (the connection is cut),
     apply_then_500 and apply_then_hang (it takes effect, and the answer is lost), unknown (it fails to look up who asks,
-    and goes on as if nobody had said who they are).
+    and goes on as if nobody had said who they are), broken_hook (what asks the server about a push fails, so that git
+    declines it), unnoticed (what was pushed is there, but the server has not taken note of it).
     """
 
     match: str
@@ -114,7 +115,10 @@ class GiteaDouble:
             return self._cut(environ, is_held=what == "hang")
         if what == "unknown":
             request = Request({name: value for name, value in environ.items() if name != "HTTP_AUTHORIZATION"})
+        request.environ["is_broken_hook"] = what == "broken_hook"
         reply = self._reply(request, raw)
+        if what == "unnoticed":
+            self._repo_at(raw).is_unnoticed = True
         if what == "apply_then_hang":
             return self._cut(environ, is_held=True)
         if what == "apply_then_500":
@@ -166,6 +170,11 @@ class GiteaDouble:
                 self.effects[f"{request.method} {unquote(path)}"] += 1
         return _json(status, said)
 
+    def _repo_at(self, raw: str) -> Repo:
+        found = _GIT.fullmatch(unquote(raw))
+        assert found is not None, f"{raw} is not git's"
+        return self.model.repos[found["owner"], found["name"]]
+
     def _person(self, request: Request) -> User | None:
         """Who says a name and a password."""
         login = request.authorization
@@ -190,6 +199,7 @@ class GiteaDouble:
         with self._lock:
             if service == "git-receive-pack" and repo.refs() != before:
                 self.effects[f"push {owner}/{name}"] += 1
+                repo.is_unnoticed = False
                 repo.pushed()
                 self.model.tell("push", repo)
         return reply
@@ -221,6 +231,7 @@ def _backend(request: Request, repo: Repo, service: str, login: str) -> Response
         "QUERY_STRING": request.query_string.decode(), "CONTENT_TYPE": request.headers.get("Content-Type", ""),
         "CONTENT_LENGTH": str(len(content)), "HTTP_CONTENT_ENCODING": request.headers.get("Content-Encoding", ""),
         "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""), "PUSHER": login, "RULES": repo.hook_rules(),
+        "IS_BROKEN": "1" if request.environ["is_broken_hook"] else "",
     }  # fmt: skip
     done = subprocess.run(["git", "http-backend"], input=content, env=variables, capture_output=True, timeout=60)
     head, _, body = done.stdout.partition(b"\r\n\r\n")

@@ -105,6 +105,7 @@ class GiteaForge:
             found = self._open(repository)
         mirror = self._mirror(repository, found)
         if not found.is_complete:
+            is_overlooked = found.is_empty and mirror.has_branches()
             default = repositories.fill(
                 mirror,
                 repository,
@@ -113,6 +114,8 @@ class GiteaForge:
                 import_url=import_url,
                 allow=self._import_allow,
             )
+            if is_overlooked:
+                mirror.nudge(default)
             repositories.complete(self._client, repository, found, default_branch=default, description=description)
             found = self._open(repository)
         head = mirror.read_head(f"refs/heads/{found.default_branch}")

@@ -27,6 +27,7 @@ _REFSPECS = (
     "+refs/tags/*:refs/remotes/tags/*",
     "+refs/pull/*:refs/remotes/pull/*",
 )
+_NUDGE = "refs/heads/aiworker-was-here"
 _UNKNOWN = re.compile(r"error: 40[13]\b|Authentication failed|could not read Username")
 _MOVED = re.compile(r"stale info|fetch first|failed to update ref|cannot lock ref|reference already exists")
 
@@ -116,6 +117,19 @@ class Mirror:
                 return False
         raise self._rejected(ref, answer)
 
+    def has_branches(self) -> bool:
+        return bool(
+            self._remote(None, "ls-remote", "--quiet", "--heads", "--end-of-options", self._url, timeout=_ASK_SECONDS)
+        )
+
+    def nudge(self, branch: str) -> None:
+        """Have the server look at what is there: a push that it failed to take note of leaves the repository empty to
+        it, for good. A new branch makes it look; it is removed again.
+        """
+        head = self.commit(self.required_head(f"refs/heads/{branch}"))
+        self.move(_NUDGE, new=head, old=None)
+        self.move(_NUDGE, new=None, old=head)
+
     def publish(self, source: Path) -> None:
         """Every branch and tag of the bare repository `source` is on the server as it is there."""
         rejected = self._push(source, self._url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
@@ -150,6 +164,9 @@ class Mirror:
 
     def _rejected(self, ref: str, said: str) -> Exception:
         name = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+        if "Internal Server" in said:
+            # What asks the server whether the push is allowed got no answer there.
+            return ProviderUnavailable(f"the server could not take {name} of {self._name}: {said[:300]}")
         if "pre-receive hook declined" in said or "protected" in said:
             return ProviderRefused(f"the server's rules protect {name} in {self._name}: {said[:300]}", code="protected")
         if "directory file conflict" in said or "exists; cannot create" in said:

@@ -41,6 +41,7 @@ class Found:
     page: str
     path: str
     default_branch: str
+    is_empty: bool
     is_complete: bool
     is_of_organisation: bool
 
@@ -71,6 +72,7 @@ def find(client: Client, repository: Repository, account: Account) -> Found | No
         page=answer.body["html_url"],
         path=path,
         default_branch=answer.body.get("default_branch") or "main",
+        is_empty=bool(answer.body.get("empty")),
         is_complete=mark[2] is None and not answer.body.get("empty"),
         is_of_organisation=repository.owner.lower() != account.login.lower(),
     )
@@ -130,10 +132,8 @@ def fill(
 
 
 def complete(client: Client, repository: Repository, found: Found, *, default_branch: str, description: str) -> None:
-    """It is marked as whole, with this default branch, and pull requests can be marked as merged."""
-    said = " ".join(description.split())[:_LONGEST_DESCRIPTION]
+    """It has this default branch, pull requests can be marked as merged, and, last of all, it is marked as whole."""
     wanted = {
-        "description": f"{said} (AiWorker project {repository.project_id})".strip(),
         "default_branch": default_branch,
         "has_pull_requests": True,
         "allow_merge_commits": True,
@@ -143,3 +143,6 @@ def complete(client: Client, repository: Repository, found: Found, *, default_br
     if answer.body.get("default_branch") != default_branch or answer.body.get("empty"):
         # The server takes note of a push a moment after it.
         raise ProviderUnavailable(f"the server does not see the branch {default_branch} of {repository.name} yet")
+    said = " ".join(description.split())[:_LONGEST_DESCRIPTION]
+    whole = f"{said} (AiWorker project {repository.project_id})".strip()
+    client.call("PATCH", found.path, body={"description": whole})
