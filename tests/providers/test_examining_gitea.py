@@ -196,7 +196,7 @@ def test_a_webhook_to_this_machine_means_another_one_to_gitea() -> None:
 
     assert found.status == "warn"
     assert "to Gitea, http://localhost:3000/hook means its own machine" in found.says
-    assert found.says.endswith("polling does without it, some seconds later")
+    assert found.says.endswith("polling does without it, up to half a minute later")
 
 
 @pytest.mark.parametrize("fault", ["hang", "reset", "500"])

@@ -35,7 +35,7 @@ _TRIES: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("PATCH", at("repos", NOBODY, NOBODY), {}),
     ("POST", at("repos", NOBODY, NOBODY, "issues", 1, "comments"), {"body": "-"}),
 )
-_WITHOUT_WEBHOOKS = "polling does without it, some seconds later"
+_WITHOUT_WEBHOOKS = "polling does without it, up to half a minute later"
 
 
 def examine_gitea(
