@@ -10,7 +10,7 @@ import pytest
 from common.providers.runtime import Runtime, Space
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import SPACE, runtime_on, version
-from tests.providers.runtime_contract import MakeVersion, RuntimeContract
+from tests.providers.runtime_contract import ChecksContract, MakeVersion, RuntimeContract
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def runtime(cluster: ClusterDouble, tmp_path: Path) -> Iterator[Runtime]:
         yield running
 
 
-class TestKubernetesRuntime(RuntimeContract):
+class TestKubernetesRuntime(RuntimeContract, ChecksContract):
     @pytest.fixture
     def space(self) -> Space:
         return SPACE

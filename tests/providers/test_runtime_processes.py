@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from common.providers.runtime import App, AppPhase, ProcessRuntime, Space
-from tests.providers.runtime_contract import MakeVersion, RuntimeContract, settled, until
+from tests.providers.runtime_contract import ChecksContract, MakeVersion, RuntimeContract, settled, until
 from tests.providers.runtime_supervisor import (
     RUN_WEB_APP,
     WEB_APP,
@@ -46,7 +46,7 @@ def repository(tmp_path: Path) -> Repository:
     return Repository(tmp_path / "repository")
 
 
-class TestProcessRuntime(RuntimeContract):
+class TestProcessRuntime(RuntimeContract, ChecksContract):
     @pytest.fixture
     def space(self) -> Space:
         return SPACE

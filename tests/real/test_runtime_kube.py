@@ -10,6 +10,8 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,8 +20,8 @@ from common.providers.forge.protocol import Source
 from common.providers.runtime import App, AppPhase, AppState, Runtime, Space, Version
 from common.providers.runtime.cluster import KubernetesRuntime
 from common.settings import from_env
-from tests.providers.runtime_contract import check_of
-from tests.real.patience import again_slowly
+from tests.providers.runtime_contract import MakeVersion, RuntimeContract, check_of
+from tests.real.patience import Patient, again_slowly
 
 LIVE_SECONDS = 240.0
 pytestmark = pytest.mark.timeout(900)
@@ -53,6 +55,26 @@ def space(make_runtime: Callable[..., Runtime]) -> Iterator[Space]:
     made = Space(f"aiwtest-{secrets.token_hex(4)}", f"project-{secrets.token_hex(4)}")
     yield made
     make_runtime().delete_environment(made)
+
+
+class TestKubernetesKeepsTheContract(RuntimeContract):
+    @pytest.fixture(autouse=True)
+    def _time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("tests.providers.runtime_contract.DEADLINE_SECONDS", LIVE_SECONDS)
+
+    @pytest.fixture
+    def runtime(self, make_runtime: Callable[..., Runtime]) -> Any:
+        """As a job calls it."""
+        return Patient(make_runtime())
+
+    @pytest.fixture
+    def good(self) -> MakeVersion:
+        return version
+
+    @pytest.fixture
+    def bad(self) -> MakeVersion:
+        """More than the project's quota: what every control plane knows by itself."""
+        return lambda version_id: replace(version(version_id), memory_limit="900Gi")
 
 
 def settled(runtime: Runtime, app: App, wanted: Version) -> AppState:

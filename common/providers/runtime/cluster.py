@@ -1,7 +1,8 @@
 """The cluster as a runtime: a namespace per project, a Deployment per app, a Job per check.
 
 Every verb reads what is there, applies what is missing and tells what it saw; nothing is kept in this process. How a
-version ended is an annotation of its Deployment, bound to the Deployment's generation: whoever looks later, sees it.
+version ended is an annotation of its Deployment, bound to its rollout: whoever looks later, sees it. (Not bound to the
+generation: to write an annotation raises that.)
 """
 
 from __future__ import annotations
@@ -230,7 +231,7 @@ class KubernetesRuntime:
         return AppState(judged.phase, url, former, judged.reason, judged.code, restarts, seconds)
 
     def _judge(self, app: App, deployment: Object, pods: list[Object]) -> Judgement:
-        """The verdict that was kept for this generation, else what is seen now; an end is kept."""
+        """The verdict that was kept for this rollout, else what is seen now; an end is kept."""
         kept = _verdict(deployment)
         if kept is not None and kept.phase is AppPhase.FAILED:
             return kept
@@ -242,7 +243,7 @@ class KubernetesRuntime:
         if judged.phase is AppPhase.LIVE:
             self._record_image(app, deployment, pods)
         if judged.phase is not AppPhase.STARTING:
-            words = "\n".join([str(deployment["metadata"]["generation"]), judged.phase, judged.code or ""])
+            words = "\n".join([_rollout(deployment), judged.phase, judged.code or ""])
             manifest = self._manifests.verdict(app, f"{words}\n{judged.reason or ''}")
             self._cluster.apply(places.path_of(manifest), manifest, field_manager=VERDICT_MANAGER)
         return judged
@@ -330,17 +331,22 @@ def _is_going(thing: Object) -> bool:
     return "deletionTimestamp" in thing["metadata"]
 
 
-def _revision(replica_set: Object) -> int:
-    return int(replica_set["metadata"].get("annotations", {}).get("deployment.kubernetes.io/revision", 0))
+def _revision(thing: Object) -> int:
+    """Of a Deployment, or of a ReplicaSet: the controller counts rollouts."""
+    return int(thing["metadata"].get("annotations", {}).get("deployment.kubernetes.io/revision", 0))
+
+
+def _rollout(deployment: Object) -> str:
+    """What tells this rollout of this version from an earlier and from a later one of the same version."""
+    return f"{_revision(deployment)} {_wanted(deployment)}"
 
 
 def _verdict(deployment: Object) -> Judgement | None:
-    about = deployment["metadata"]
-    text = about.get("annotations", {}).get(places.VERDICT)
+    text = deployment["metadata"].get("annotations", {}).get(places.VERDICT)
     if text is None:
         return None
-    generation, phase, code, reason = text.split("\n", 3)
-    if int(generation) != about["generation"]:
+    rollout, phase, code, reason = text.split("\n", 3)
+    if rollout != _rollout(deployment):
         return None
     return Judgement(AppPhase(phase), code or None, reason or None)
 

@@ -24,6 +24,8 @@ from tests.doubles.kubernetes.store import Object, Store
 
 STEP_SECONDS = 2.0
 
+_REVISION = "deployment.kubernetes.io/revision"
+
 
 class Controllers:
     """`tick()` lets everything go one step further. Not for several threads at once."""
@@ -114,7 +116,7 @@ class Controllers:
         mark = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:10]
         name = f"{about['name']}-{mark}"
         new = next((one for one in sets if one["metadata"]["name"] == name), None)
-        revisions = [int(one["metadata"]["annotations"]["deployment.kubernetes.io/revision"]) for one in sets]
+        revisions = [int(one["metadata"]["annotations"][_REVISION]) for one in sets]
         if new is None:
             new = self._store.put("replicasets", _replica_set(deployment, template, name, mark))
             revisions.append(0)
@@ -123,11 +125,16 @@ class Controllers:
         new["spec"]["minReadySeconds"] = spec.get("minReadySeconds", 0)
         new = self._store.put("replicasets", new)
         old = [one for one in sets if one["metadata"]["name"] != name]
-        revision = int(new["metadata"]["annotations"].get("deployment.kubernetes.io/revision", 0))
+        revision = int(new["metadata"]["annotations"].get(_REVISION, 0))
         if revision < max(revisions) or revision == 0:
+            revision = max(revisions) + 1
             new = copy.deepcopy(new)
-            new["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = str(max(revisions) + 1)
+            new["metadata"]["annotations"][_REVISION] = str(revision)
             self._store.put("replicasets", new)
+        if about.get("annotations", {}).get(_REVISION) != str(revision):
+            deployment = copy.deepcopy(deployment)
+            deployment["metadata"].setdefault("annotations", {})[_REVISION] = str(revision)
+            deployment = self._store.put("deployments", deployment)
         wanted = spec.get("replicas", 1)
         available = {one["metadata"]["name"]: self._fill(one) for one in [*old, new]}
         self._scale(new, min(wanted, available[name] + 1))
@@ -213,7 +220,7 @@ class Controllers:
         updated = new.get("status", {}).get("replicas", 0)
         is_complete = updated == total["replicas"] == new.get("status", {}).get("availableReplicas", 0) == wanted
         uid = deployment["metadata"]["uid"]
-        seen = (generation, updated, *total.values())
+        seen = (new_name, updated, *total.values())
         if self._progress.get(uid, (None, 0))[0] != seen:
             self._progress[uid] = (seen, self._now())
         is_late = self._now() - self._progress[uid][1] > deployment["spec"].get("progressDeadlineSeconds", 600)
@@ -326,7 +333,7 @@ def _replica_set(deployment: Object, template: Object, name: str, mark: str) -> 
         "name": name,
         "namespace": deployment["metadata"]["namespace"],
         "labels": dict(template["metadata"]["labels"]),
-        "annotations": {"deployment.kubernetes.io/revision": "0"},
+        "annotations": {_REVISION: "0"},
         "ownerReferences": [_owner(deployment, "Deployment")],
     }
     spec = {"replicas": 0, "selector": {"matchLabels": {"pod-template-hash": mark}}, "template": template}

@@ -42,7 +42,10 @@ class Store:
         ]
 
     def put(self, plural: str, thing: Object) -> Object:
-        """Write an object. A changed spec raises its generation; one that is the same is left as it is."""
+        """Write an object. A changed spec raises its generation; one that is the same is left as it is.
+
+        So do changed annotations, of a Deployment (pkg/registry/apps/deployment/strategy.go, PrepareForUpdate).
+        """
         about = thing["metadata"]
         key = (plural, about.get("namespace", ""), about["name"])
         with self.lock:
@@ -54,7 +57,7 @@ class Store:
                 about["uid"] = str(uuid.uuid4())
                 about["creationTimestamp"] = now_text()
                 about["generation"] = 1
-            elif old.get("spec") != thing.get("spec"):
+            elif old.get("spec") != thing.get("spec") or (plural == "deployments" and _notes(old) != _notes(thing)):
                 about["generation"] = old["metadata"]["generation"] + 1
             about["resourceVersion"] = str(self.version)
             self.objects[key] = thing
@@ -102,6 +105,10 @@ def matches(thing: Object, selector: str) -> bool:
         elif term.startswith("!") == (term.lstrip("!") in labels):
             return False
     return True
+
+
+def _notes(thing: Object) -> Object:
+    return thing["metadata"].get("annotations") or {}
 
 
 def _without_version(thing: Object) -> Object:
