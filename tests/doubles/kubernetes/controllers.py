@@ -172,7 +172,7 @@ class Controllers:
         refusal = None
         for number in range(len(pods), wanted):
             pod = _pod(current, f"{name}-{os.urandom(3).hex()}", number)
-            if self._outcome(pod).kind == "quota" or self._is_full(namespace):
+            if self._outcome(pod).kind == "quota" or self._is_full(namespace, pod):
                 refusal = f'pods "{pod["metadata"]["name"]}" is forbidden: exceeded quota: aiworker, requested: pods=1'
                 break
             if not self.knows_quotas(namespace):
@@ -193,10 +193,15 @@ class Controllers:
         self._store.update("replicasets", current, lambda one: one.update(status=status))
         return len(available)
 
-    def _is_full(self, namespace: str) -> bool:
-        quotas = [one["spec"]["hard"].get("pods") for one in self._store.all("resourcequotas", namespace)]
-        count = len(self._store.all("pods", namespace))
-        return any(most is not None and count >= int(most) for most in quotas)
+    def _is_full(self, namespace: str, pod: Object) -> bool:
+        """Whether one of its quotas of pods or of memory has no room for the pod."""
+        pods = [*self._store.all("pods", namespace), pod]
+        memory = sum(_memory_limit(one) for one in pods)
+        hard = [one["spec"]["hard"] for one in self._store.all("resourcequotas", namespace)]
+        return any(
+            len(pods) > int(most.get("pods", len(pods))) or memory > _bytes(most.get("limits.memory", str(memory)))
+            for most in hard
+        )
 
     def _ready_for(self, pod: Object) -> float:
         return self._age(pod["metadata"]["uid"] + "-ready")
@@ -314,6 +319,23 @@ class Controllers:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         output.close()
+
+
+def _memory_limit(pod: Object) -> int:
+    limits = [
+        _bytes(one.get("resources", {}).get("limits", {}).get("memory", "0"))
+        for one in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
+    ]
+    return max(limits)
+
+
+def _bytes(quantity: str) -> int:
+    """A quantity without a fraction, such as 512Mi."""
+    for power, unit in enumerate("KMGT", start=1):
+        for suffix, base in ((f"{unit}i", 1024), (unit, 1000)):
+            if quantity.endswith(suffix):
+                return int(quantity.removesuffix(suffix)) * base**power
+    return int(quantity)
 
 
 def _is_ready(pod: Object) -> bool:
