@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -23,6 +22,7 @@ from tests.providers.forge_contract import ForgeContract, twice
 from tests.providers.forge_pulls_contract import PullsContract
 from tests.providers.git_tree import WorkTree
 from tests.real.patience import Patient
+from tests.real.people import new_person
 
 URL, TOKEN = os.environ["GITEA_URL"], os.environ["GITEA_TOKEN"]
 
@@ -74,20 +74,11 @@ def repository(forge: Forge, owner: str) -> Iterator[Repository]:
 
 
 @pytest.fixture
-def work(server: Client, forge: Forge, repository: Repository, tmp_path: Path) -> Iterator[WorkTree]:
+def work(server: Client, repository: Repository, tmp_path: Path) -> Iterator[WorkTree]:
     """A person's clone: somebody who may write, and is not the platform."""
-    name, password = f"aiw-test-{secrets.token_hex(4)}", f"{secrets.token_hex(16)}-aA1"
-    wanted = {"username": name, "email": f"{name}@aiworker.invalid", "password": password,
-              "must_change_password": False, "send_notify": False}  # fmt: skip
-    server.call("POST", "/admin/users", body=wanted)
-    server.call(
-        "PUT",
-        f"/repos/{repository.owner}/{repository.name}/collaborators/{name}",
-        body={"permission": "write"},
-    )
-    scheme, _, rest = forge.read_clone_url(repository).partition("://")
-    yield WorkTree(tmp_path / "work", f"{scheme}://{name}:{quote(password)}@{rest}")
-    server.call("DELETE", f"/admin/users/{name}", accept=(404,))
+    person = new_person(server, f"/repos/{repository.owner}/{repository.name}")
+    yield person.clone(tmp_path / "work")
+    person.remove(server)
 
 
 class TestGiteaKeepsTheContract(ForgeContract, PullsContract):

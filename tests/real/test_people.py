@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
-import requests
 
 from tests.e2e.elsewhere import Places, StoryElsewhere
 from tests.e2e.instance import running, wait_until
 from tests.e2e.origin import served_repository
-from tests.providers.git_tree import WorkTree
+from tests.real.people import Person, new_person
 from tests.real.servers import Names, Server, environ_of
 
 pytestmark = pytest.mark.timeout(900)
@@ -32,37 +29,6 @@ Greet whoever visits, politely.
 """
 
 
-@dataclass
-class Person:
-    """Somebody who may write to the repository, and is not the platform."""
-
-    url: str
-    login: str
-    password: str
-    path: str
-
-    def call(self, method: str, path: str, body: dict[str, Any]) -> None:
-        """path: below the repository's."""
-        answer = requests.request(
-            method, f"{self.url}/api/v1{self.path}{path}", json=body, auth=(self.login, self.password), timeout=30
-        )
-        assert answer.status_code < 300, f"{method} {path}: {answer.status_code} {answer.text}"
-
-    def clone(self, folder: Path) -> WorkTree:
-        scheme, _, host = self.url.partition("://")
-        name, password = quote(self.login), quote(self.password)
-        return WorkTree(folder, f"{scheme}://{name}:{password}@{host}{self.path.removeprefix('/repos')}.git")
-
-
-def person_of(forge: Server, path: str) -> Person:
-    login, password = f"aiw-test-{secrets.token_hex(4)}", f"{secrets.token_hex(16)}-aA1"
-    wanted = {"username": login, "email": f"{login}@aiworker.invalid", "password": password,
-              "must_change_password": False, "send_notify": False}  # fmt: skip
-    forge.client.call("POST", "/admin/users", body=wanted)
-    forge.client.call("PUT", f"{path}/collaborators/{login}", body={"permission": "write"})
-    return Person(forge.client.url, login, password, path)
-
-
 def test_what_people_do_there_reaches_the_task(tmp_path: Path, names: Names, forge: Server) -> None:
     environ = environ_of(forge, names) | {"AIWORKER_RUNTIME": "local"}
     account = forge.client.get("/user").body["login"]
@@ -77,7 +43,7 @@ def test_what_people_do_there_reaches_the_task(tmp_path: Path, names: Names, for
         try:
             story.log_in()
             story.import_project()
-            person = person_of(forge, "/repos" + urlsplit(story.project["giteaRepoUrl"]).path)
+            person = new_person(forge.client, "/repos" + urlsplit(story.project["giteaRepoUrl"]).path)
             _hear(story, person, tmp_path)
         except AssertionError as error:
             raise AssertionError(f"{error}\n\n{instance.said()}") from error
@@ -86,7 +52,7 @@ def test_what_people_do_there_reaches_the_task(tmp_path: Path, names: Names, for
                 story.delete_project()
             story.close()
             if person is not None:
-                forge.client.call("DELETE", f"/admin/users/{person.login}", accept=(404,))
+                person.remove(forge.client)
 
 
 def _hear(story: StoryElsewhere, person: Person, folder: Path) -> None:
