@@ -13,6 +13,7 @@ from common.findings import Finding
 from common.providers.forge.gitea.examining import NOBODY, examine_gitea, examine_webhook
 from common.settings import from_env
 from tests.doubles.gitea import Fault, GiteaDouble
+from tests.doubles.gitea.access import Access
 
 Examine = Callable[..., list[Finding]]
 ALL = {"write:admin", "write:organization", "write:repository", "write:issue", "write:user"}
@@ -92,10 +93,16 @@ def test_a_server_that_is_too_old_is_refused(tmp_path: Path) -> None:
     assert found == Finding("fail", "forge", "Gitea 1.14.7 is too old; update the server to 1.15 or newer")
 
 
-def test_a_server_that_hides_its_description_is_named(server: GiteaDouble, examine: Examine) -> None:
-    server.access.is_described = False
+@pytest.mark.parametrize("way", [{"is_described": False}, {"wants_sign_in": True}])
+def test_a_server_that_hides_its_description_is_judged_by_its_version(
+    server: GiteaDouble, examine: Examine, way: dict[str, bool]
+) -> None:
+    server.access = Access(**way)
 
-    assert "the server hides its description" in says(examine(), "warn")
+    found = examine()
+
+    assert wrong(found) == []
+    assert "the server does not show its description" in says(found, "ok")
 
 
 def test_a_server_that_can_not_mark_as_merged_is_named(server: GiteaDouble, examine: Examine) -> None:

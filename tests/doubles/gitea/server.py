@@ -144,6 +144,8 @@ class GiteaDouble:
         found = _GIT.fullmatch(unquote(raw))
         if found is not None:
             return self._git(request, found["owner"], found["name"], found["service"])
+        if raw == "/swagger.v1.json" and self.access.wants_sign_in:
+            return Response("", 303, {"Location": f"/user/login?redirect_to={raw}"})
         if raw == "/swagger.v1.json":
             return _json(200, self.document) if self.access.is_described else _json(404, None)
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")

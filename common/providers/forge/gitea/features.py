@@ -1,7 +1,7 @@
 """What a server can do, told by its version and by its own description of its API, never assumed.
 
-Gitea, from 1.15 on, and Forgejo, which names the Gitea it speaks like (`7.0.5+gitea-1.22.0`). A server that hides its
-description is judged by its version alone.
+Gitea, from 1.15 on, and Forgejo, which names the Gitea it speaks like (`7.0.5+gitea-1.22.0`). A server that does not
+show its description is judged by its version alone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from common.errors import ProviderUnavailable
 from common.providers.forge.gitea.client import Client, Json
 
 OLDEST = (1, 15, 0)
+_HIDDEN = (301, 302, 303, 307, 308, 401, 403, 404)
+"""How a server answers that shows its description to nobody, or (REQUIRE_SIGNIN_VIEW) to no program: it is one of its
+pages, not of its API, so newer ones send whoever holds a token to the login."""
 SCOPES_FIXED = (1, 26, 2)
 """From here on a token's scopes bound what it may do. (AiWorker does not build on them: see docs/decisions/0007.)"""
 
@@ -55,7 +58,7 @@ def read_features(client: Client, name: str) -> Features:
     version = parse_version(name)
     if version is None or version < OLDEST:
         raise ProviderUnavailable(f"Gitea {name} is too old; 1.15 or newer is needed")
-    described = client.get("/swagger.v1.json", accept=(404,))
+    described = client.get("/swagger.v1.json", accept=_HIDDEN)
     fields = _fields(described.body if described.is_there else None)
     if fields is None:
         return Features(
