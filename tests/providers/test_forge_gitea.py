@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import pytest
 
 from common.providers.forge import Forge, Repository
 from common.providers.forge.gitea import GiteaForge
-from tests.doubles.gitea import GiteaDouble, basic
-from tests.providers.forge_contract import ForgeContract, twice
+from tests.doubles.gitea import Fault, GiteaDouble, basic
+from tests.providers.forge_contract import ForgeContract, refused, twice
+from tests.providers.forge_credentials_contract import CredentialsContract, address
 from tests.providers.forge_pulls_contract import PullsContract
-from tests.providers.git_tree import WorkTree
+from tests.providers.git_tree import WorkTree, git
 
 NEW, OLD = "1.26.2", "1.15.0"
 
@@ -22,12 +24,18 @@ def version() -> str:
     return NEW
 
 
-@pytest.fixture
-def server(tmp_path: Path, version: str) -> Iterator[GiteaDouble]:
-    double = GiteaDouble(tmp_path, version=version)
+@contextlib.contextmanager
+def served(root: Path, version: str) -> Iterator[GiteaDouble]:
+    double = GiteaDouble(root, version=version)
     yield double
     double.close()
     assert double.violations == []
+
+
+@pytest.fixture
+def server(tmp_path: Path, version: str) -> Iterator[GiteaDouble]:
+    with served(tmp_path, version) as double:
+        yield double
 
 
 @pytest.fixture
@@ -58,11 +66,35 @@ def work(server: GiteaDouble, forge: GiteaForge, repository: Repository, tmp_pat
     return WorkTree(tmp_path / "work", basic(forge.read_clone_url(repository), person.login, person.password))
 
 
-class TestANewServerKeepsTheContract(ForgeContract, PullsContract):
+class TestANewServerKeepsTheContract(ForgeContract, PullsContract, CredentialsContract):
     pass
 
 
-class TestAnOldServerKeepsTheContract(PullsContract):
+class TestAServerWithoutPasswordsKeepsTheContract(CredentialsContract):
+    """As where people come by single sign-on: [service] ENABLE_BASIC_AUTHENTICATION = false."""
+
+    @pytest.fixture
+    def server(self, tmp_path: Path, version: str) -> Iterator[GiteaDouble]:
+        with served(tmp_path, version) as double:
+            double.access.takes_passwords = False
+            yield double
+
+    @pytest.mark.parametrize("version", ["1.19.4", OLD])
+    def test_a_token_has_the_scopes_of_its_servers_time(self, forge: Forge, repository: Repository) -> None:
+        credential = forge.ensure_credential(repository, branch="main", run_id="r")
+
+        assert git("ls-remote", address(forge, repository, credential))
+
+    def test_a_server_that_gives_no_token_either_is_named(
+        self, server: GiteaDouble, forge: Forge, repository: Repository
+    ) -> None:
+        server.faults += [Fault("POST .*/tokens$", "unknown") for _ in range(3)]
+
+        with refused("no_login"):
+            forge.ensure_credential(repository, branch="main", run_id="r")
+
+
+class TestAnOldServerKeepsTheContract(PullsContract, CredentialsContract):
     """What depends on the server's version; the code itself goes by git, which is the same on all."""
 
     test_a_repository_starts_with_one_commit = ForgeContract.test_a_repository_starts_with_one_commit

@@ -326,29 +326,6 @@ def test_what_people_say_is_read_and_what_programs_say_is_not(
     assert all(isinstance(one, Comment) and one.author == "ada" for one in said)
 
 
-def test_a_run_pushes_its_branch_and_none_of_the_platforms(
-    server: GiteaDouble, forge: GiteaForge, head: str, tmp_path: Path
-) -> None:
-    forge.ensure_protection(SHOP)
-    for branch in ("task-1", "task-2"):
-        forge.ensure_branch(SHOP, branch, at=head)
-    ours = forge.ensure_credential(SHOP, branch="task-1", run_id="r1")
-    forge.ensure_credential(SHOP, branch="task-2", run_id="r2")
-    tree = WorkTree(tmp_path / "run", basic(forge.read_clone_url(SHOP), ours.username, ours.password))
-    commit = tree.commit({"a": "a"}, on="task-1")
-
-    tree.push("task-1")
-    for refspec in ("task-1:main", "task-1:task-2", "task-1:staging", "task-1:release/x", ":main", ":task-2"):
-        tree.push(refspec, accept=(1, 128))
-    forge.delete_credential(SHOP, run_id="r1")
-    tree.push("task-1", accept=(1, 128))
-
-    assert git("ls-remote", basic(forge.read_clone_url(SHOP), ours.username, ours.password), accept=(128,))
-    assert {ref: sha for ref, sha in server.repo("aiworker", "shop").refs().items() if sha == commit} == {
-        "refs/heads/task-1": commit
-    }
-
-
 def test_who_pushed_is_there_until_the_server_has_taken_note(server: GiteaDouble, forge: GiteaForge, head: str) -> None:
     credential = forge.ensure_credential(SHOP, branch="task-1", run_id="r1")
     url = basic(forge.read_clone_url(SHOP), credential.username, credential.password)

@@ -19,6 +19,7 @@ from common.providers.forge import Forge, Repository
 from common.providers.forge.gitea import GiteaForge
 from common.providers.forge.gitea.client import Client
 from tests.providers.forge_contract import ForgeContract, twice
+from tests.providers.forge_credentials_contract import CredentialsContract
 from tests.providers.forge_pulls_contract import PullsContract
 from tests.providers.git_tree import WorkTree
 from tests.real.patience import Patient
@@ -81,7 +82,7 @@ def work(server: Client, repository: Repository, tmp_path: Path) -> Iterator[Wor
     person.remove(server)
 
 
-class TestGiteaKeepsTheContract(ForgeContract, PullsContract):
+class TestGiteaKeepsTheContract(ForgeContract, PullsContract, CredentialsContract):
     def test_platform_branches_are_protected_from_pushes(
         self, forge: Forge, repository: Repository, work: WorkTree
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,8 @@ class Call:
     body: dict[str, Any]
     query: dict[str, str]
     version: tuple[int, int, int]
+    is_basic: bool = False
+    """Whether the caller named itself as a browser does, by a name and a password or token."""
 
     def page(self, found: list[Any]) -> list[Any]:
         number, size = int(self.query.get("page", 1)), min(int(self.query.get("limit", 30)), _PAGE)
@@ -108,6 +111,35 @@ def delete_user(call: Call, login: str) -> _Answer:
     for repo in call.model.repos.values():
         repo.collaborators.pop(login, None)
     return 204, None
+
+
+@route("POST", "/users/{login}/tokens")
+def create_token(call: Call, login: str) -> _Answer:
+    user = call.model.users.get(login)
+    if not call.is_basic:
+        return 401, {"message": "auth required"}
+    if user is None or not (call.user.is_admin or call.user is user):
+        return _absent()
+    # Until 1.19 there were none; in 1.19 they had other names, and none meant all.
+    known = r"all|(read|write):\w+" if call.version >= (1, 20, 0) else r"all|repo"
+    scopes = call.body.get("scopes", [])
+    if (call.version >= (1, 20, 0) and not scopes) or not all(re.fullmatch(known, scope) for scope in scopes):
+        return 400, {"message": "access token must have a scope"}
+    name = call.body["name"]
+    if name in user.tokens:
+        return 400, {"message": "access token name has been used already"}
+    secret = user.tokens[name] = secrets.token_hex(20)
+    return 201, {"id": next(call.model.numbers), "name": name, "sha1": secret, "token_last_eight": secret[-8:]}
+
+
+@route("DELETE", "/users/{login}/tokens/{name}")
+def delete_token(call: Call, login: str, name: str) -> _Answer:
+    user = call.model.users.get(login)
+    if not call.is_basic:
+        return 401, {"message": "auth required"}
+    if not call.user.is_admin and call.user is not user:
+        return _absent()
+    return (204, None) if user is not None and user.tokens.pop(name, None) else _absent()
 
 
 @route("GET", "/orgs/{org}")

@@ -25,6 +25,8 @@ def describe(version: tuple[int, int, int]) -> dict[str, Any]:
     definitions = copy.deepcopy(document["definitions"])
     rules = ("CreateBranchProtectionOption", "EditBranchProtectionOption", "BranchProtection")
     if version >= (1, 19, 0):
+        taken = document["paths"]["/users/{username}/tokens"]["post"]["parameters"][0]["schema"]["properties"]
+        taken["scopes"] = {"type": "array", "items": {"type": "string"}}
         for name in ("CreateBranchProtectionOption", "BranchProtection"):
             definitions[name]["properties"]["rule_name"] = {"type": "string"}
     if version >= (1, 23, 0):

@@ -46,6 +46,8 @@ class User:
     full_name: str = ""
     token: str | None = None
     is_admin: bool = False
+    tokens: dict[str, str] = field(default_factory=dict)
+    """Made by the API: their secrets by their names."""
     fields: dict[str, Any] = field(default_factory=dict)
 
     def json(self) -> dict[str, Any]:
@@ -180,11 +182,12 @@ class Model:
     def user_by_token(self, token: str) -> User | None:
         return next((user for user in self.users.values() if user.token and user.token == token), None)
 
-    def user_by_login(self, login: str, password: str) -> User | None:
+    def user_by_login(self, login: str, password: str, *, takes_passwords: bool = True) -> User | None:
         user = self.users.get(login)
         if user is None or user.fields.get("prohibit_login"):
             return None
-        return user if password in {user.password, user.token} else None
+        is_known = password in {user.token, *user.tokens.values()} or (takes_passwords and password == user.password)
+        return user if is_known else None
 
     def may(self, user: User | None, repo: Repo, wanted: str) -> bool:
         if user is None:

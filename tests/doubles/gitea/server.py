@@ -163,7 +163,7 @@ class GiteaDouble:
             elif refused := self.access.refusal(request.method or "", unquote(path)):
                 status, said = refused
             else:
-                call = Call(self.model, user, body or {}, dict(request.args), self._number)
+                call = Call(self.model, user, body or {}, dict(request.args), self._number, scheme.lower() == "basic")
                 status, said = answer(call, request.method, path, unquote)
             self.violations += self._contract.violations(
                 request.method, raw, query=request.args, body=body, status=status, answer=said
@@ -182,7 +182,9 @@ class GiteaDouble:
         login = request.authorization
         if login is None or login.type != "basic":
             return None
-        return self.model.user_by_login(login.username or "", login.password or "")
+        return self.model.user_by_login(
+            login.username or "", login.password or "", takes_passwords=self.access.takes_passwords
+        )
 
     def _git(self, request: Request, owner: str, name: str, service: str) -> Response:
         user = self._person(request)

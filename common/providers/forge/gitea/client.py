@@ -60,6 +60,7 @@ class Client:
 
     def __init__(self, url: str, token: str, *, timeout: tuple[float, float] = TIMEOUT) -> None:
         self.url = url.rstrip("/")
+        self.token = token
         self._timeout = timeout
         self._session = requests.Session()
         self._session.trust_env = False
@@ -70,8 +71,15 @@ class Client:
     def close(self) -> None:
         self._session.close()
 
-    def get(self, path: str, *, query: Mapping[str, Query] | None = None, accept: tuple[int, ...] = ()) -> Answer:
-        return self.call("GET", path, query=query, accept=accept)
+    def get(
+        self,
+        path: str,
+        *,
+        query: Mapping[str, Query] | None = None,
+        accept: tuple[int, ...] = (),
+        login: tuple[str, str] | None = None,
+    ) -> Answer:
+        return self.call("GET", path, query=query, accept=accept, login=login)
 
     def pages(self, path: str, query: Mapping[str, Query] | None = None) -> Iterator[Json]:
         """Every entry of a list. ProviderRefused (`too_large`) where it does not end."""
@@ -91,15 +99,17 @@ class Client:
         body: Mapping[str, object] | None = None,
         query: Mapping[str, Query] | None = None,
         accept: tuple[int, ...] = (),
+        login: tuple[str, str] | None = None,
     ) -> Answer:
         """The answer, if its status is a success or in `accept`; otherwise ProviderUnavailable or ProviderRefused.
 
-        path begins after `/api/v1`, unless it is the address of the API's own description.
+        path begins after `/api/v1`, unless it is the address of the API's own description. login: who asks, by a name
+        and a password or token (Basic); None: whom the client's token belongs to.
         """
         what = f"Gitea's {method} {path}"
 
         def ask() -> Answer:
-            return self._ask(what, method, path, body, query)
+            return self._ask(what, method, path, body, query, login)
 
         def is_doubtful(answer: Answer, before: int) -> bool:
             # Where it says when it can again, it is not asked before.
@@ -111,7 +121,13 @@ class Client:
         raise _error(found, what)
 
     def _ask(
-        self, what: str, method: str, path: str, body: Mapping[str, object] | None, query: Mapping[str, Query] | None
+        self,
+        what: str,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None,
+        query: Mapping[str, Query] | None,
+        login: tuple[str, str] | None,
     ) -> Answer:
         """One call, whatever its answer. ProviderUnavailable where there is none (Interrupted, if it was a read)."""
         address = self.url + (path if path.endswith(".json") else f"/api/v1{path}")
@@ -121,6 +137,7 @@ class Client:
                 address,
                 json=body,
                 params={key: str(value) for key, value in (query or {}).items()},
+                auth=login,
                 timeout=self._timeout,
                 allow_redirects=False,
                 stream=True,

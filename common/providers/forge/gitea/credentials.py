@@ -3,7 +3,8 @@ a rule, pushes the run's own only.
 
 What bounds it is the user's rights, never a token's scopes: those bound nothing on servers before 1.26.2, and never one
 repository. The user is restricted (sees nothing it was not given), owns nothing, is locked when the run ends, and
-removed a little later.
+removed a little later. It says its password, or, where programs may not (`[service] ENABLE_BASIC_AUTHENTICATION`), a
+token that is made for it.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import secrets
 
 from common.errors import ProviderRefused
 from common.providers.forge.gitea.client import Client, Json, at
+from common.providers.forge.gitea.features import Features
 from common.providers.forge.gitea.protection import Protection
 from common.providers.forge.gitea.repositories import Account, Found
 from common.providers.forge.protocol import Credential
 
 PREFIX = "aiw-run-"
+_TOKEN_NAME = "run"  # noqa: S105 (a name, nothing secret)
 
 
 def username_of(run_id: str) -> str:
@@ -26,9 +29,19 @@ def username_of(run_id: str) -> str:
 
 
 def ensure(
-    client: Client, found: Found, protection: Protection, account: Account, *, branch: str, run_id: str
+    client: Client,
+    found: Found,
+    protection: Protection,
+    features: Features,
+    account: Account,
+    *,
+    branch: str,
+    run_id: str,
 ) -> Credential:
-    """A user of this run's own with a new password. ProviderRefused (`not_admin`) where the token can't make users."""
+    """A user of this run's own with a new password or token.
+
+    ProviderRefused (`not_admin`) where the token can't make users, (`no_login`) where it can't make them known.
+    """
     if not account.is_admin:
         raise ProviderRefused(
             f"the token's user {account.login} is no site administrator, so no user for a run can be made; "
@@ -51,6 +64,8 @@ def ensure(
     _change(client, username, password, is_open=True)
     client.call("PUT", f"{found.path}{at('collaborators', username)}", body={"permission": "write"})
     protection.ensure_rule(branch, pushers=(username,), is_forced=True)
+    if not client.get("/user", login=(username, password), accept=(401, 403)).is_there:
+        password = _new_token(client, features, account, username)
     return Credential(username, password)
 
 
@@ -105,6 +120,24 @@ def _lock(client: Client, username: str) -> None:
 
 def _new_password() -> str:
     return f"{secrets.token_urlsafe(32)}-aA1"
+
+
+def _new_token(client: Client, features: Features, account: Account, username: str) -> str:
+    # Only who says a name makes tokens; the platform's own token is taken as its password.
+    tokens, platform = at("users", username, "tokens"), (account.login, client.token)
+    # One that was made by a call whose answer was lost can't be read any more.
+    client.call("DELETE", f"{tokens}/{_TOKEN_NAME}", login=platform, accept=(401, 403, 404))
+    wanted: dict[str, object] = {"name": _TOKEN_NAME}
+    if features.run_scopes:
+        wanted["scopes"] = list(features.run_scopes)
+    made = client.call("POST", tokens, body=wanted, login=platform, accept=(401, 403, 404))
+    if not made.is_there:
+        raise ProviderRefused(
+            f"the server takes no password of the user {username} and lets {account.login} make it no token; "
+            "set [service] ENABLE_BASIC_AUTHENTICATION = true there",
+            code="no_login",
+        )
+    return str(made.body["sha1"])
 
 
 def _account(client: Client, username: str) -> Json | None:

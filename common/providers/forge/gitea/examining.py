@@ -162,6 +162,6 @@ def examine_webhook(url: str, *, gitea_url: str) -> Finding:
         says = f"to Gitea, {url} means its own machine; set AIWORKER_WEBHOOK_URL to where it reaches AiWorker"
         return Finding("warn", PART, f"{says}; {_WITHOUT_WEBHOOKS}")
     if any(not address.is_global for address in addresses_of(host)):
-        says = f"Gitea rings the private address {url} only if its [webhook] ALLOWED_HOST_LIST names {host}"
+        says = f"Gitea rings the private address {url} only if ALLOWED_HOST_LIST ([webhook], [security]) names {host}"
         return Finding("warn", PART, f"{says}; {_WITHOUT_WEBHOOKS}")
     return Finding("ok", PART, f"Gitea is told to ring {url}")

@@ -34,6 +34,13 @@ class Features:
     is_described: bool = True
 
     @property
+    def run_scopes(self) -> tuple[str, ...]:
+        """What a token must be given to read and push its user's repositories; none where tokens have no scopes."""
+        if self.version >= (1, 20, 0):
+            return ("write:repository",)
+        return ("repo",) if self.version >= (1, 19, 0) else ()
+
+    @property
     def warning(self) -> str | None:
         """What an operator should know about this version, None if nothing."""
         if self.version >= SCOPES_FIXED:

@@ -236,8 +236,15 @@ class GiteaForge:
     def ensure_credential(self, repository: Repository, *, branch: str, run_id: str) -> Credential:
         found = self._open(repository)
         git.branch_ref(branch)
+        server = self._server()
         return credentials.ensure(
-            self._client, found, self._protection(found), self._server().account, branch=branch, run_id=run_id
+            self._client,
+            found,
+            self._protection(found),
+            server.features,
+            server.account,
+            branch=branch,
+            run_id=run_id,
         )
 
     def delete_credential(self, repository: Repository, *, run_id: str) -> bool:
