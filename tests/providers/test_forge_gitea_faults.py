@@ -390,6 +390,16 @@ def test_a_server_that_is_too_old_is_refused(server: GiteaDouble, forge: GiteaFo
         forge.ping()
 
 
+def test_a_server_that_does_not_show_what_was_made_is_named(server: GiteaDouble, forge: GiteaForge) -> None:
+    # As where everybody needs a second factor: who has none makes a repository and may not see it (Gitea 1.27).
+    server.faults += [Fault("GET /api/v1/repos/aiworker/shop$", "unknown", nth=nth) for nth in (3, 3)]
+
+    with pytest.raises(ProviderUnavailable, match=r"does not show aiworker/shop, .*TWO_FACTOR"):
+        make(forge)
+
+    assert make(forge)
+
+
 def test_a_lost_merge_is_found_again(server: GiteaDouble, forge: GiteaForge, work: WorkTree) -> None:
     commit, head = pushed(work), forge.read_head(SHOP, "main") or ""
     server.faults.append(Fault("git-receive-pack", "reset"))

@@ -102,7 +102,12 @@ class GiteaForge:
         found = repositories.find(self._client, repository, account)
         if found is None:
             repositories.create(self._client, repository, account, default_branch=default_branch)
-            found = self._open(repository)
+            found = repositories.find(self._client, repository, account)
+        if found is None:
+            raise ProviderUnavailable(
+                f"the server does not show {repository.owner}/{repository.name}, which was made just now, to "
+                f"{account.login}; if it wants a second factor of everybody (TWO_FACTOR_AUTH), enrol that user"
+            )
         mirror = self._mirror(repository, found)
         if not found.is_complete:
             is_overlooked = found.is_empty and mirror.has_branches()
