@@ -72,6 +72,13 @@ def test_what_happens_at_the_forge_is_looked_at(gitea_app: Flask, shop: Project,
     assert looks() == before + 1
 
 
+def test_an_organisation_may_be_written_otherwise_there(gitea_app: Flask, shop: Project) -> None:
+    before = looks()
+
+    assert ring(gitea_app, {"repository": {"full_name": "AiWorker/shop"}}).status_code == 204
+    assert looks() == before + 1
+
+
 def test_a_replayed_delivery_is_ignored(gitea_app: Flask, shop: Project) -> None:
     before = looks()
 

@@ -64,9 +64,12 @@ def _check_signature(body: bytes) -> None:
 
 
 def _repository(body: bytes) -> tuple[str, str] | None:
-    """Which repository it is about, None where it does not say."""
+    """Which repository it is about, None where it does not say.
+
+    In small letters, as our names are: an organisation that was there before may be written otherwise.
+    """
     try:
-        owner, _, name = json.loads(body)["repository"]["full_name"].partition("/")
+        owner, _, name = json.loads(body)["repository"]["full_name"].lower().partition("/")
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return (owner, name) if owner and name else None
