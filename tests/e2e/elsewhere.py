@@ -40,8 +40,11 @@ class StoryElsewhere(Story):
             return super().clone_url()
         url, login, token = self._places.gitea
         scheme, _, host = url.rstrip("/").partition("://")
-        path = "/".join(urlsplit(self.project["giteaRepoUrl"]).path.split("/")[-2:])
-        return f"{scheme}://{quote(login)}:{quote(token)}@{host}/{path}.git"
+        return f"{scheme}://{quote(login)}:{quote(token)}@{host}/{self.repository_name()}.git"
+
+    def repository_name(self) -> str:
+        """`owner/name`. What comes before it in the page's address is the server's own word for where it is."""
+        return "/".join(urlsplit(self.project["giteaRepoUrl"]).path.split("/")[-2:])
 
     def look(self, who: str, url: str, expected: str) -> str:
         if not self._places.has_bodies:

@@ -43,7 +43,7 @@ def test_what_people_do_there_reaches_the_task(tmp_path: Path, names: Names, for
         try:
             story.log_in()
             story.import_project()
-            person = new_person(forge.client, "/repos" + story.project["giteaRepoUrl"].removeprefix(forge.client.url))
+            person = new_person(forge.client, f"/repos/{story.repository_name()}")
             _hear(story, person, tmp_path)
         except AssertionError as error:
             raise AssertionError(f"{error}\n\n{instance.said()}") from error
