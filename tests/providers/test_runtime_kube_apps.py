@@ -64,6 +64,8 @@ def test_every_manifest_is_valid_and_no_container_has_more_than_it_needs(
                 "capabilities": {"drop": ["ALL"]},
             }
             assert {"cpu", "memory", "ephemeral-storage"} == set(container["resources"]["limits"])
+            # What is not asked for is asked for in full: no node would have the disk that all limits add up to.
+            assert container["resources"]["requests"]["ephemeral-storage"] == "0"
         for container in pod["containers"]:
             assert "source" not in {mount["name"] for mount in container["volumeMounts"]}
 

@@ -121,6 +121,7 @@ def test_an_agent_has_no_more_than_it_needs(fleet: Fleet, cluster: ClusterDouble
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert set(container["resources"]["limits"]) == {"cpu", "memory", "ephemeral-storage"}
+    assert container["resources"]["requests"]["ephemeral-storage"] == "0"
     assert all("sizeLimit" in volume["emptyDir"] for volume in pod["volumes"] if "emptyDir" in volume)
     policy = whole["NetworkPolicy"]["spec"]
     assert (policy["podSelector"], policy["policyTypes"], "ingress" in policy) == ({}, ["Ingress", "Egress"], False)

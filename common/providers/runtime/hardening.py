@@ -39,9 +39,14 @@ def container() -> Manifest:
     }
 
 
+NO_DISK = {"ephemeral-storage": "0"}
+"""Requested beside a limit of disk. Without a request, the limit is the request: a node would be full of disk that
+nobody writes, and one that tells of none (a simulated one) would take no pod at all."""
+
+
 def resources(cpu: str, memory: str, storage: str) -> Manifest:
     """Requests are small: most previews idle, and a limit is what protects their neighbours."""
-    asked = {"cpu": "10m", "memory": memory if _is_small(memory) else "64Mi"}
+    asked = {"cpu": "10m", "memory": memory if _is_small(memory) else "64Mi"} | NO_DISK
     return {"limits": {"cpu": cpu, "memory": memory, "ephemeral-storage": storage}, "requests": asked}
 
 

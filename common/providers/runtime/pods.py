@@ -137,7 +137,7 @@ class KubernetesFleet:
             "image": fleet.image,
             "command": command,
             "env": [{"name": "HOME", "value": "/work"}],
-            "resources": {"limits": limits, "requests": {"cpu": "100m", "memory": "256Mi"}},
+            "resources": {"limits": limits, "requests": {"cpu": "100m", "memory": "256Mi"} | hardening.NO_DISK},
             "securityContext": hardening.container(),
             "terminationMessagePolicy": "FallbackToLogsOnError",
             "volumeMounts": [
