@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from common.errors import Misconfigured
 from common.settings.environment import Environment
+
+_LABEL = re.compile(r"([A-Za-z0-9][\w./-]{0,252})=([\w.-]{0,63})", re.ASCII)
+_TOLERATION = re.compile(
+    r"([A-Za-z0-9][\w./-]{0,252})(?:=([\w.-]{0,63}))?(?::(NoSchedule|PreferNoSchedule|NoExecute))?", re.ASCII
+)
+
+
+@dataclass(frozen=True)
+class Toleration:
+    """A taint that pods put up with. value: None for any. effect: None for all."""
+
+    key: str
+    value: str | None
+    effect: str | None
 
 
 @dataclass(frozen=True)
@@ -30,6 +45,11 @@ class KubernetesSettings:
     """AIWORKER_KUBE_TLS=1: apps answer with https and the ingress controller's own certificate. http by default."""
     runtime_class: str | None
     """AIWORKER_KUBE_RUNTIME_CLASS, such as `gvisor`. None: the cluster's default."""
+    nodes: tuple[tuple[str, str], ...]
+    """Labels that a node must have to take pods (AIWORKER_KUBE_NODES, `key=value`, comma-separated). Default: any."""
+    tolerations: tuple[Toleration, ...]
+    """Taints of nodes that pods put up with (AIWORKER_KUBE_TOLERATIONS, `key[=value][:effect]`, comma-separated), for
+    nodes that are kept for them. Default: none."""
     run_as_user: int
     """The user and group of every container (AIWORKER_KUBE_RUN_AS_USER), never root. 10001 by default, our image's."""
     cpu: str
@@ -101,6 +121,8 @@ def read_kubernetes(env: Environment, *, instance: str, internal_url: str) -> Ku
         ingress_class=env.text("AIWORKER_KUBE_INGRESS_CLASS"),
         is_tls=env.flag("AIWORKER_KUBE_TLS"),
         runtime_class=env.text("AIWORKER_KUBE_RUNTIME_CLASS"),
+        nodes=_nodes(env),
+        tolerations=_tolerations(env),
         run_as_user=env.number("AIWORKER_KUBE_RUN_AS_USER", default=10001, least=1),
         cpu=env.string("AIWORKER_KUBE_CPU", default="1"),
         memory=env.string("AIWORKER_KUBE_MEMORY", default="512Mi"),
@@ -112,6 +134,26 @@ def read_kubernetes(env: Environment, *, instance: str, internal_url: str) -> Ku
         egress=env.names("AIWORKER_KUBE_EGRESS"),
         fleet=_fleet(env, image=image, instance=instance, internal_url=internal_url),
     )
+
+
+def _nodes(env: Environment) -> tuple[tuple[str, str], ...]:
+    name, found = "AIWORKER_KUBE_NODES", []
+    for text in env.names(name):
+        label = _LABEL.fullmatch(text)
+        if label is None:
+            raise Misconfigured(f"{name}: {text!r} is not a label of nodes; write key=value")
+        found.append((label[1], label[2]))
+    return tuple(found)
+
+
+def _tolerations(env: Environment) -> tuple[Toleration, ...]:
+    name, found = "AIWORKER_KUBE_TOLERATIONS", []
+    for text in env.names(name):
+        taint = _TOLERATION.fullmatch(text)
+        if taint is None:
+            raise Misconfigured(f"{name}: {text!r} is not a taint; write key, key=value or key=value:NoSchedule")
+        found.append(Toleration(taint[1], taint[2], taint[3]))
+    return tuple(found)
 
 
 def _fleet(env: Environment, *, image: str, instance: str, internal_url: str) -> FleetSettings | None:

@@ -6,6 +6,7 @@ import pytest
 
 from common.errors import Misconfigured
 from common.settings import from_env
+from common.settings.kubernetes import Toleration
 
 SECRET = {"AIWORKER_SECRET_KEY": "0123456789abcdef" * 2}
 KUBERNETES = SECRET | {
@@ -33,7 +34,30 @@ def test_networks_and_the_domain_are_read_as_they_are_meant() -> None:
     assert chosen.kubeconfig is None
 
 
-@pytest.mark.parametrize(("name", "value"), [("AIWORKER_KUBE_RUN_AS_USER", "0"), ("AIWORKER_KUBE_HEALTH", "maybe")])
+def test_nodes_and_their_taints_are_read_as_they_are_meant() -> None:
+    chosen = from_env(
+        KUBERNETES
+        | {
+            "AIWORKER_KUBE_NODES": "pool=agents, kubernetes.io/arch=amd64",
+            "AIWORKER_KUBE_TOLERATIONS": "a.test/only, pool=agents:NoSchedule, gone:NoExecute, empty=",
+        }
+    ).runtime.kubernetes
+
+    assert chosen is not None
+    assert chosen.nodes == (("pool", "agents"), ("kubernetes.io/arch", "amd64"))
+    assert chosen.tolerations == (
+        Toleration("a.test/only", None, None),
+        Toleration("pool", "agents", "NoSchedule"),
+        Toleration("gone", None, "NoExecute"),
+        Toleration("empty", "", None),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("AIWORKER_KUBE_RUN_AS_USER", "0"), ("AIWORKER_KUBE_HEALTH", "maybe"), ("AIWORKER_KUBE_NODES", "pool"),
+     ("AIWORKER_KUBE_TOLERATIONS", "pool=agents:Sometimes"), ("AIWORKER_KUBE_TOLERATIONS", "a b")],
+)  # fmt: skip
 def test_root_and_unknown_words_are_refused(name: str, value: str) -> None:
     with pytest.raises(Misconfigured, match=name):
         from_env(KUBERNETES | {name: value})

@@ -70,6 +70,22 @@ def test_every_manifest_is_valid_and_no_container_has_more_than_it_needs(
             assert "source" not in {mount["name"] for mount in container["volumeMounts"]}
 
 
+def test_pods_go_to_the_nodes_that_are_kept_for_them(cluster: ClusterDouble, tmp_path: Path) -> None:
+    with runtime_on(
+        cluster, tmp_path, AIWORKER_KUBE_NODES="pool=apps", AIWORKER_KUBE_TOLERATIONS="pool=apps:NoSchedule, spot"
+    ) as runtime:
+        runtime.ensure_app(STAGING, version("v1"))
+        runtime.ensure_check(check_of(version("v1"), SPACE, "c", "true"))
+
+    assert [reason for one in cluster.sent if "spec" in one and (reason := why_invalid(one))] == []
+    for pod in _pods(cluster.sent):
+        assert pod["nodeSelector"] == {"pool": "apps"}
+        assert pod["tolerations"] == [
+            {"key": "pool", "operator": "Equal", "value": "apps", "effect": "NoSchedule"},
+            {"key": "spot", "operator": "Exists"},
+        ]
+
+
 def test_a_secret_is_in_a_secret_alone(runtime: Runtime, cluster: ClusterDouble) -> None:
     runtime.ensure_app(STAGING, version("v1", env={"TOKEN": "very-secret"}))
 

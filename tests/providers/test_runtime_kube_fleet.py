@@ -106,6 +106,16 @@ def test_a_pod_without_a_node_says_what_it_waits_for(fleet: Fleet, cluster: Clus
     assert settled(fleet, PodPhase.STARTING).reason
 
 
+def test_agents_go_to_the_nodes_that_are_kept_for_them(cluster: ClusterDouble, tmp_path: Path) -> None:
+    chosen = {"AIWORKER_KUBE_NODES": "pool=agents", "AIWORKER_KUBE_TOLERATIONS": "pool"}
+
+    fleet_on(cluster, tmp_path, **chosen).ensure_agent(POD)
+
+    (pod,) = [one["spec"] for one in cluster.sent if one["kind"] == "Pod"]
+    assert pod["nodeSelector"] == {"pool": "agents"}
+    assert pod["tolerations"] == [{"key": "pool", "operator": "Exists"}]
+
+
 def test_an_agent_has_no_more_than_it_needs(fleet: Fleet, cluster: ClusterDouble) -> None:
     fleet.ensure_agent(POD)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from common.errors import ProviderRefused
 from common.providers.runtime import hardening, places
+from common.providers.runtime.placing import placement
 from common.providers.runtime.protocol import App, Check, Space, Version
 from common.settings import KubernetesSettings
 
@@ -197,8 +198,7 @@ class Manifests:
         return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": about}
 
     def _pod(self, container: Manifest, checkout: Manifest, source_secret: str) -> Manifest:
-        chosen: Manifest = {"runtimeClassName": self._chosen.runtime_class} if self._chosen.runtime_class else {}
-        return chosen | {
+        return placement(self._chosen) | {
             **hardening.pod(self._chosen.run_as_user),
             "initContainers": [checkout],
             "containers": [container],

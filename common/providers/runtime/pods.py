@@ -13,6 +13,7 @@ from typing import Any
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import hardening, places, reasons
 from common.providers.runtime.kube import Cluster, connect
+from common.providers.runtime.placing import placement
 from common.providers.runtime.protocol import AgentPod, PodPhase, PodState
 from common.settings import FleetSettings, KubernetesSettings
 
@@ -146,9 +147,8 @@ class KubernetesFleet:
                 {"name": "identity", "mountPath": "/identity", "readOnly": True},
             ],
         }
-        chosen: Object = {"runtimeClassName": self._chosen.runtime_class} if self._chosen.runtime_class else {}
         spec = {
-            **chosen,
+            **placement(self._chosen),
             **hardening.pod(self._chosen.run_as_user),
             "restartPolicy": "Never",
             "activeDeadlineSeconds": fleet.lifetime_seconds,

@@ -1,0 +1,26 @@
+"""Which nodes take a pod, and by which runtime it runs there: as set, for apps, checks and agents alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.settings import KubernetesSettings
+
+Manifest = dict[str, Any]
+
+
+def placement(chosen: KubernetesSettings) -> Manifest:
+    """The part of a pod's spec that says so; empty where the cluster is to decide."""
+    made: Manifest = {}
+    if chosen.runtime_class:
+        made["runtimeClassName"] = chosen.runtime_class
+    if chosen.nodes:
+        made["nodeSelector"] = dict(chosen.nodes)
+    if chosen.tolerations:
+        made["tolerations"] = [
+            {"key": one.key}
+            | ({"operator": "Exists"} if one.value is None else {"operator": "Equal", "value": one.value})
+            | ({} if one.effect is None else {"effect": one.effect})
+            for one in chosen.tolerations
+        ]
+    return made
