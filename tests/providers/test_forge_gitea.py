@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import ProviderUnavailable
 from common.providers.forge import Forge, Repository
 from common.providers.forge.gitea import GiteaForge
 from tests.doubles.gitea import Fault, GiteaDouble, basic
@@ -81,6 +82,17 @@ class TestAServerWithoutPasswordsKeepsTheContract(CredentialsContract):
 
     @pytest.mark.parametrize("version", ["1.19.4", OLD])
     def test_a_token_has_the_scopes_of_its_servers_time(self, forge: Forge, repository: Repository) -> None:
+        credential = forge.ensure_credential(repository, branch="main", run_id="r")
+
+        assert git("ls-remote", address(forge, repository, credential))
+
+    def test_a_token_whose_answer_was_lost_is_made_anew(
+        self, server: GiteaDouble, forge: Forge, repository: Repository
+    ) -> None:
+        server.faults.append(Fault("POST .*/tokens$", "apply_then_500"))
+
+        with pytest.raises(ProviderUnavailable):
+            forge.ensure_credential(repository, branch="main", run_id="r")
         credential = forge.ensure_credential(repository, branch="main", run_id="r")
 
         assert git("ls-remote", address(forge, repository, credential))

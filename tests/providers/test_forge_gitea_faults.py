@@ -369,6 +369,7 @@ def test_a_token_of_no_administrator_gives_no_credential(
 @pytest.mark.parametrize(
     ("name", "version", "is_warned"),
     [("1.26.2", (1, 26, 2), False), ("1.15.0", (1, 15, 0), True), ("7.0.5+gitea-1.22.0", (1, 22, 0), True),
+     ("15.0.1+gitea-1.22.0", (1, 22, 0), True), ("15.0.2+gitea-1.22.0", (1, 22, 0), False),
      ("1.21.0+dev-12-gabcdef", (1, 21, 0), True)],
 )  # fmt: skip
 def test_a_server_is_known_by_its_version(

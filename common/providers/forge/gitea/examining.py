@@ -18,7 +18,7 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.findings import Finding
 from common.names import OWNER_PATTERN
 from common.providers.forge.gitea.client import Client, at
-from common.providers.forge.gitea.features import OLDEST, parse_version, read_features, read_version
+from common.providers.forge.gitea.features import OLDEST, Features, parse_version, read_features, read_version
 from common.settings import ForgeSettings
 
 PART = "forge"
@@ -61,15 +61,15 @@ def _findings(client: Client, chosen: ForgeSettings) -> Iterator[Finding]:
     if version is None or version < OLDEST:
         yield Finding("fail", PART, f"Gitea {name} is too old; update the server to 1.15 or newer")
         return
-    yield Finding("ok", PART, f"Gitea {name} answers at {client.url}")
-    yield from _limits(client, name)
+    features = read_features(client, name)
+    yield Finding("ok", PART, f"{features.product} {name} answers at {client.url}")
+    yield from _limits(features)
     yield _clock(client)
     yield from _account(client, chosen.owner)
     yield examine_webhook(chosen.webhook_url, gitea_url=client.url)
 
 
-def _limits(client: Client, name: str) -> Iterator[Finding]:
-    features = read_features(client, name)
+def _limits(features: Features) -> Iterator[Finding]:
     if features.warning is not None:
         yield Finding("warn", PART, features.warning)
     if not features.is_described:

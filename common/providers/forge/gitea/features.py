@@ -16,8 +16,9 @@ OLDEST = (1, 15, 0)
 _HIDDEN = (301, 302, 303, 307, 308, 401, 403, 404)
 """How a server answers that shows its description to nobody, or (REQUIRE_SIGNIN_VIEW) to no program: it is one of its
 pages, not of its API, so newer ones send whoever holds a token to the login."""
-SCOPES_FIXED = (1, 26, 2)
-"""From here on a token's scopes bound what it may do. (AiWorker does not build on them: see docs/decisions/0007.)"""
+SCOPES_FIXED = {"Gitea": (1, 26, 2), "Forgejo": (15, 0, 2)}
+"""From here on a token's scopes bound what it may do. (AiWorker does not build on them: see docs/decisions/0007.)
+Forgejo's as its sources have it: services/context/permission.go, CheckRepoScopedToken."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,20 @@ class Features:
         return ("repo",) if self.version >= (1, 19, 0) else ()
 
     @property
+    def product(self) -> str:
+        return "Forgejo" if "+gitea-" in self.name else "Gitea"
+
+    @property
     def warning(self) -> str | None:
         """What an operator should know about this version, None if nothing."""
-        if self.version >= SCOPES_FIXED:
+        own = parse_version(self.name.partition("+gitea-")[0]) or self.version
+        fixed = SCOPES_FIXED[self.product]
+        if own >= fixed:
             return None
         return (
-            f"{self.name} is older than Gitea 1.26.2: the scopes of a token do not limit it there "
-            "(CVE-2026-28744, CVE-2026-28699); whoever gets a token has all its owner may do, so update the server"
+            f"{self.name} is older than {self.product} {'.'.join(map(str, fixed))}: the scopes of a token do not limit "
+            "it there (CVE-2026-28744, CVE-2026-28699); whoever gets a token has all its owner may do, so update the "
+            "server"
         )
 
 
