@@ -30,8 +30,9 @@ _NEEDS = {
     "test_story.py": _HAS_GITEA or _HAS_CLUSTER,
 }
 
-# Nodes that kwok simulates have this taint, if they were made as its documentation says; no others have.
-os.environ.setdefault("AIWORKER_KUBE_TOLERATIONS", "kwok.x-k8s.io/node")
+if _IS_ASKED:
+    # Nodes that kwok simulates have this taint, if they were made as its documentation says; no others have.
+    os.environ.setdefault("AIWORKER_KUBE_TOLERATIONS", "kwok.x-k8s.io/node")
 
 collect_ignore = [file for file, is_there in _NEEDS.items() if not (_IS_ASKED and is_there)]
 
