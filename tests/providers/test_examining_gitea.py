@@ -65,7 +65,7 @@ def test_all_is_well_on_a_good_server(server: GiteaDouble, examine: Examine, sco
     assert wrong(found) == []
     for words in (
         "Gitea 1.26.2 answers at http://127.0.0.1", "its clock is this one's", "the token is platform's",
-        "has all scopes", "the organisation aiworker is free", "is told to ring https://aiworker.invalid/",
+        "has all scopes", "git is served over HTTP", "the organisation aiworker is free", "is told to ring https://aiworker.invalid/",
     ):  # fmt: skip
         assert words in says(found, "ok")
     assert server.token not in says(found, "ok")
@@ -103,6 +103,18 @@ def test_a_server_that_hides_its_description_is_judged_by_its_version(
 
     assert wrong(found) == []
     assert "the server does not show its description" in says(found, "ok")
+
+
+def test_a_server_that_serves_no_git_is_named(server: GiteaDouble, examine: Examine) -> None:
+    server.access.serves_git = False
+
+    assert "refuses git over HTTP" in says(examine(), "fail")
+
+
+def test_a_git_that_gets_no_answer_is_named(server: GiteaDouble, examine: Examine) -> None:
+    server.faults += [Fault("info/refs", "reset") for _ in range(3)]
+
+    assert f"git over HTTP does not work: git ls-remote of {NOBODY} failed" in says(examine(), "fail")
 
 
 def test_a_server_that_can_not_mark_as_merged_is_named(server: GiteaDouble, examine: Examine) -> None:

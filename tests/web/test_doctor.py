@@ -79,7 +79,7 @@ def test_a_cluster_and_a_gitea_are_examined_each(cluster: ClusterDouble, gitea: 
     found = list(examine())
 
     parts = [one.part for one in found if one.status == "ok"]
-    assert parts.count("forge") == 6
+    assert parts.count("forge") == 7
     assert parts.count("runtime") == 5
     seen = wrong(found)
     # The doubles are at this machine's own address, from where no pod could clone.

@@ -187,6 +187,8 @@ class GiteaDouble:
         )
 
     def _git(self, request: Request, owner: str, name: str, service: str) -> Response:
+        if not self.access.serves_git:
+            return Response("Interacting with repositories by HTTP protocol is not allowed\n", 403)
         user = self._person(request)
         repo = self.model.repos.get((owner, name))
         writes = "receive-pack" in service or request.args.get("service") == "git-receive-pack"

@@ -7,10 +7,12 @@ answered ends the examination.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from common.addresses import addresses_of, is_own_address
@@ -19,6 +21,7 @@ from common.findings import Finding
 from common.names import OWNER_PATTERN
 from common.providers.forge.gitea.client import Client, at
 from common.providers.forge.gitea.features import OLDEST, Features, parse_version, read_features, read_version
+from common.providers.forge.gitea.mirror import Mirror
 from common.settings import ForgeSettings
 
 PART = "forge"
@@ -114,7 +117,22 @@ def _account(client: Client, owner: str) -> Iterator[Finding]:
         yield Finding("fail", PART, f"{says}, or set GITEA_TOKEN to an administrator's")
     lacking = [scope for try_ in _TRIES for scope in _try(client, *try_)]
     yield _of_scopes(lacking) if lacking else Finding("ok", PART, "the token has all scopes that are needed")
+    yield _git(client, login)
     yield _owner(client, owner, login)
+
+
+def _git(client: Client, login: str) -> Finding:
+    """Whether git gets as far as being told that there is no such repository."""
+    address = f"{client.url}/{NOBODY}/{NOBODY}.git"
+    try:
+        Mirror(Path(os.devnull), address, username=login, token=client.token, name=NOBODY).has_branches()
+    except ProviderRefused as error:
+        if error.code != "no_repository":
+            says = "the server refuses git over HTTP with the token; let [repository] DISABLE_HTTP_GIT be false there"
+            return Finding("fail", PART, says)
+    except ProviderUnavailable as error:
+        return Finding("fail", PART, f"git over HTTP does not work: {error}")
+    return Finding("ok", PART, "git is served over HTTP")
 
 
 def _try(client: Client, method: str, path: str, body: dict[str, object]) -> list[str]:
