@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote
 
 from common.providers.forge import Credential, Forge, Repository
+from tests.doubles.gitea import basic
 from tests.providers.git_tree import WorkTree, git
 
 
 def address(forge: Forge, repository: Repository, credential: Credential) -> str:
-    scheme, _, rest = forge.read_clone_url(repository).partition("://")
-    return f"{scheme}://{quote(credential.username)}:{quote(credential.password)}@{rest}"
+    return basic(forge.read_clone_url(repository), credential.username, credential.password)
 
 
 class CredentialsContract:

@@ -203,7 +203,7 @@ def test_the_owner_must_be_one_that_can_be_used(
     [
         ("aiworker:3000", "fail", "AIWORKER_WEBHOOK_URL=aiworker:3000 is not an http or https address"),
         ("http://10.1.2.3/hook", "warn", "only if ALLOWED_HOST_LIST ([webhook], [security]) names 10.1.2.3"),
-        ("http://127.0.0.1:3000/hook", "warn", "names 127.0.0.1"),
+        ("http://127.0.0.1:3000/hook", "warn", "ALLOWED_HOST_LIST ([webhook], [security]) names 127.0.0.1"),
     ],
 )
 def test_the_webhook_must_be_one_that_gitea_can_ring(examine: Examine, url: str, status: str, words: str) -> None:

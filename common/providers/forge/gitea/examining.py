@@ -1,8 +1,8 @@
 """Whether a Gitea or Forgejo server is one that AiWorker can use, with the token that it was given.
 
 Nothing is written there. What a token may write is seen by asking to change what can't exist: a server says that a
-scope lacks before it looks for the thing. A request is given up after TIMEOUT_SECONDS, and the first that is not
-answered ends the examination.
+scope lacks before it looks for the thing. A request to the API is given up after TIMEOUT_SECONDS, and the first
+that is not answered ends the examination; git has the times that it has at work (mirror.py).
 """
 
 from __future__ import annotations
