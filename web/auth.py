@@ -17,7 +17,7 @@ from flask import Flask, g, request
 from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token
 
 from common.errors import Conflict, Forbidden, NotFound, Unauthenticated
-from common.services import accounts, runners
+from common.services import accounts, runners, tokens
 from common.services.access import Caller
 from common.services.runners import AgentPrincipal, RunPrincipal
 from common.settings import settings
@@ -89,7 +89,7 @@ def allow_enrolment(view: View) -> View:
     """Whoever holds an enrolment token."""
 
     def authenticate(token: str) -> tuple[str, Principal]:
-        return f"enrolment:{runners.authenticate_enrolment(token)}", None
+        return f"enrolment:{tokens.authenticate_enrolment(token)}", None
 
     return _ruled(Rule(authenticate))(view)
 

@@ -361,9 +361,7 @@ def answer(view: Any, act: Callable[[], Response]) -> Response:
     if not 1 <= len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
         raise Invalid("Idempotency-Key", f"Must have 1 to {LONGEST_KEY} printable characters")
     body_digest = hashlib.sha256(_body_bytes()).hexdigest()
-    status, content, is_replayed = once(
-        key, f"user:{caller.user_id}", f"POST {request.path}", body_digest, act, _rendered
-    )
+    status, content, is_replayed = once(key, caller, f"POST {request.path}", body_digest, act, _rendered)
     first = Response(content, status, content_type="application/json")
     if is_replayed:
         first.headers["Idempotency-Replayed"] = "true"

@@ -36,7 +36,11 @@ class Login(HasId, Base):
 
 
 class ApiToken(HasId, Base):
-    """A person's token for programs. `digest` is its SHA-256; the token itself is shown once."""
+    """A person's token for programs. `digest` is its SHA-256; the token itself is shown once.
+
+    parent_id: the API token that it was made with, and ends with; None for one that was made in a login. expires_at is
+    None only for tokens made before expiries were bounded.
+    """
 
     __tablename__ = "api_tokens"
 
@@ -47,14 +51,21 @@ class ApiToken(HasId, Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+    parent_id: Mapped[str | None] = mapped_column(String(40), index=True)
 
 
 class EnrolmentToken(HasId, Base):
-    """Lets agents register until it expires."""
+    """Lets agents register until it expires, or its maker is no administrator any more.
+
+    created_by_id: the administrator who made it, None for one that the platform made. parent_id: as of an API token.
+    """
 
     __tablename__ = "enrolment_tokens"
 
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     created_by: Mapped[str] = mapped_column(String(140))
+    created_by_id: Mapped[str | None] = mapped_column(String(40), index=True)
+    parent_id: Mapped[str | None] = mapped_column(String(40), index=True)
+    last_used_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]

@@ -75,7 +75,10 @@ class Job(HasId, Base):
 
 
 class IdempotencyKey(Base):
-    """The first answer to a POST with a key. status 0: the first request is still under way in its transaction."""
+    """The first answer to a POST with a key. status 0: the first request is still under way in its transaction.
+
+    grants: the access that the first request needed (services.access.Grants). None: it needed none.
+    """
 
     __tablename__ = "idempotency_keys"
 
@@ -85,6 +88,7 @@ class IdempotencyKey(Base):
     body_digest: Mapped[str] = mapped_column(String(64))
     status: Mapped[int] = mapped_column(SmallInteger)
     body: Mapped[bytes] = mapped_column(LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb"))
+    grants: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 

@@ -14,7 +14,11 @@ from common.states import PROJECT_EDGES, By, ProjectState
 
 
 class Project(HasId, HasState, Base):
-    """secret_env_sealed holds the values, sealed; secret_env_names what may be shown of them."""
+    """secret_env_sealed holds the values, sealed; secret_env_names what may be shown of them.
+
+    name_key tells names apart: the name itself, or for a restricted project what no name can be, so that a name which
+    only its members know is not taken for anybody else. Its column is called `name`, for what it was at first.
+    """
 
     __tablename__ = "projects"
     lock_rank = 1
@@ -22,7 +26,8 @@ class Project(HasId, HasState, Base):
     state_type = ProjectState
     thing = "project"
 
-    name: Mapped[str] = mapped_column(String(100), unique=True)
+    name: Mapped[str] = mapped_column("shown_name", String(100), server_default="", index=True)
+    name_key: Mapped[str] = mapped_column("name", String(100), unique=True)
     slug: Mapped[str] = mapped_column(String(40), unique=True)
     namespace: Mapped[str] = mapped_column(String(63), unique=True)
     repository_owner: Mapped[str] = mapped_column(String(40))

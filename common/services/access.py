@@ -5,6 +5,9 @@ A person's role is the least of their own, their token's, and, in a restricted p
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +18,29 @@ from common.models.project import Project, ProjectMember
 from common.states import Role
 from common.transaction import Snapshot, Transaction, acting
 
-__all__ = ["Caller", "acting", "sees_project", "visible_projects"]
+__all__ = ["Caller", "Grants", "acting", "noting_grants", "sees_project", "visible_projects"]
+
+Grants = dict[str, int]
+"""What a caller was let in by: project id → the least role that was asked for there. The key "" is no project."""
+
+_noted: contextvars.ContextVar[Grants | None] = contextvars.ContextVar("grants", default=None)
+
+
+@contextlib.contextmanager
+def noting_grants() -> Iterator[Grants]:
+    """Collect every check that a caller passes inside, so that the same can be asked of them later."""
+    grants: Grants = {}
+    token = _noted.set(grants)
+    try:
+        yield grants
+    finally:
+        _noted.reset(token)
+
+
+def _note(project_id: str, role: Role) -> None:
+    grants = _noted.get()
+    if grants is not None:
+        grants[project_id] = max(role, grants.get(project_id, 0))
 
 
 @dataclass(frozen=True)
@@ -40,6 +65,7 @@ class Caller:
         """Forbidden below this role."""
         if self.role < role:
             raise Forbidden(f"{role.label} is needed")
+        _note("", role)
 
     def role_in(self, at: Snapshot | Transaction, project: Project) -> Role | None:
         """What they are in a project, None if it does not exist for them."""
@@ -63,7 +89,16 @@ class Caller:
             raise NotFound(f"project {project_id}")
         if held < role:
             raise Forbidden(f"{role.label} is needed")
+        _note(project.id, role)
         return project
+
+    def require_again(self, at: Snapshot | Transaction, grants: Grants) -> None:
+        """They would pass the same checks today: NotFound or Forbidden if not."""
+        for project_id, role in grants.items():
+            if project_id:
+                self.require_in(at, project_id, Role(role))
+            else:
+                self.require(Role(role))
 
     def require_maintainer(self, at: Snapshot | Transaction, project_id: str | None) -> None:
         """Maintainer of the project, or administrator for what belongs to none."""

@@ -6,24 +6,24 @@ issues them (web does). A password change, a deactivation and a logout take effe
 
 from __future__ import annotations
 
-import functools
 import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import argon2
 import jwt
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlalchemy import func, or_, select
+import structlog
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
-from common.models.account import Login, User
+from common.models.account import ApiToken, EnrolmentToken, Login, User
 from common.names import new_id
+from common.services import passwords
 from common.services.access import Caller
 from common.services.paging import Page, PageQuery, page_of
+from common.services.passwords import LONGEST_PASSWORD as LONGEST_PASSWORD
 from common.services.tokens import API_TOKEN_PREFIX as API_TOKEN_PREFIX
 from common.services.tokens import authenticate_api_token
 from common.settings import settings
@@ -37,12 +37,9 @@ LEEWAY_SECONDS = 10
 LONGEST_TOKEN = 2048
 
 USERNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
-SHORTEST_PASSWORD = 8
-LONGEST_PASSWORD = 256
 _RESERVED = frozenset({"platform", "agent", "system"})
 
-# 32 ms on a small machine; the library's default (64 MiB, four lanes) is ten times that.
-_hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -124,23 +121,10 @@ def log_in(username: str, password: str) -> OpenLogin:
     """Open a login. Unauthenticated (`Invalid credentials`), after the same time for an unknown name as for a known."""
     with snapshot() as read:
         user = read.find(select(User).where(User.username == username))
-    known = user is not None and user.is_active
-    is_right = _matches(user.password_hash if user is not None and known else _nobodys_hash(), password)
-    if user is None or not known or not is_right:
+    is_right = passwords.matches(user.password_hash if user is not None and user.is_active else None, password)
+    if user is None or not is_right:
         raise Unauthenticated("Invalid credentials")
     return _open_login(user.id, user.token_epoch)
-
-
-@functools.cache
-def _nobodys_hash() -> str:
-    return _hasher.hash(secrets.token_urlsafe())
-
-
-def _matches(password_hash: str, password: str) -> bool:
-    try:
-        return _hasher.verify(password_hash, password)
-    except (VerifyMismatchError, InvalidHashError):
-        return False
 
 
 @transactional
@@ -217,7 +201,7 @@ def create_user(username: str, password: str, role: Role, *, by: Caller) -> User
     by.require(Role.ADMIN)
     _check_username(username)
     try:
-        return _insert_user(username, _hash(password), role)
+        return _insert_user(username, passwords.hash_new(password, about=[username]), role)
     except IntegrityError as error:  # another request was quicker with the same name
         raise Conflict(f"the username {username} is taken", field="username") from error
 
@@ -242,10 +226,12 @@ def update_user(
 ) -> User:
     """Change what is not None. A new password and a deactivation end every login; a role holds from the next request.
 
-    Conflict where nobody would be left who may manage users.
+    A new password also ends every token of theirs for good: whoever had the old one may have made some. Conflict where
+    nobody would be left who may manage users.
     """
     by.require(Role.ADMIN)
-    return _update_user(user_id, None if password is None else _hash(password), role, is_active)
+    new_hash = None if password is None else passwords.hash_new(password, about=[read_user(user_id).username])
+    return _update_user(user_id, new_hash, role, is_active)
 
 
 @transactional
@@ -260,11 +246,44 @@ def _update_user(
     if is_active is not None:
         user.is_active = is_active
     if password_hash is not None:
-        user.password_hash = password_hash
-    if password_hash is not None or is_active is False:
+        _replace_password(tx, user, password_hash)
+    elif is_active is False:
         user.token_epoch += 1
     tx.access_changed(user.id)
     return user
+
+
+def _replace_password(tx: Transaction, user: User, password_hash: str) -> None:
+    """The user, locked, has this password, and nothing that was opened or made with the old one is good any more."""
+    user.password_hash = password_hash
+    user.token_epoch += 1
+    tx.session.execute(delete(ApiToken).where(ApiToken.user_id == user.id))
+    tx.session.execute(delete(EnrolmentToken).where(EnrolmentToken.created_by_id == user.id))
+    tx.access_changed(user.id)
+
+
+def change_password(*, current: str, new: str, by: Caller) -> OpenLogin:
+    """The caller's own password is this from now on. A new login for them: every other one and every token has ended.
+
+    Invalid (`current`) if that is not the present one, (`new`) if it is too easy to guess. Conflict with an API token:
+    what a program keeps is no reason to lock its owner out.
+    """
+    user = read_user(by.user_id)
+    if not passwords.matches(user.password_hash, current):
+        raise Invalid("current", "Is not your password")
+    return _change_password(user, passwords.hash_new(new, about=[user.username], field="new"), by=by)
+
+
+@transactional
+def _change_password(tx: Transaction, seen: User, password_hash: str, *, by: Caller) -> OpenLogin:
+    user = tx.lock(User, seen.id)
+    if not tx.lock_all(Login, [by.token_id]):
+        raise Conflict("an API token can't change the password; log in with it", field="token")
+    if user.password_hash != seen.password_hash:
+        raise Conflict("the password was changed by another request just now", field="current")
+    _replace_password(tx, user, password_hash)
+    tx.session.flush()
+    return _open_login(user.id, user.token_epoch)
 
 
 def set_password(username: str, password: str, *, by: Caller) -> User:
@@ -283,6 +302,7 @@ def delete_user(tx: Transaction, user_id: str, *, by: Caller) -> None:
     user = _locked_among_admins(tx, user_id)
     _keep_an_admin(tx, user, stays_admin=False)
     tx.access_changed(user.id)
+    tx.session.execute(delete(EnrolmentToken).where(EnrolmentToken.created_by_id == user.id))
     tx.session.delete(user)
     tx.session.flush()
 
@@ -315,8 +335,10 @@ def ensure_first_admin() -> str | None:
             return None
     given = settings().security.admin_password
     password = given or secrets.token_urlsafe(12)
+    if given is not None and passwords.is_well_known(given, about=["admin"]):
+        log.warning("AIWORKER_ADMIN_PASSWORD is easy to guess; change it on the page, under Account")
     try:
-        is_made = _insert_first_admin(_hasher.hash(password))
+        is_made = _insert_first_admin(passwords.hash_given(password))
     except IntegrityError:  # another process was quicker: its admin is the one
         return None
     return password if is_made and given is None else None
@@ -339,12 +361,6 @@ def purge_logins(tx: Transaction) -> int:
     for login in tx.lock_all(Login, ids):
         tx.session.delete(login)
     return len(ids)
-
-
-def _hash(password: str) -> str:
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise Invalid("password", f"Must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
-    return _hasher.hash(password)
 
 
 def _check_username(username: str) -> None:

@@ -1,7 +1,8 @@
 """One effect for one Idempotency-Key: the first answer is kept and given again.
 
 The answer commits with what it answers for, since `once` opens the transaction that the use case joins. Answers that
-are errors are not kept: the caller may send the same key again.
+are errors are not kept: the caller may send the same key again. An earlier answer is given only to who would still be
+let in: the checks that the first request passed are kept with it and asked again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from common import database
 from common.errors import Conflict, KeyReused
 from common.models.journal import IdempotencyKey
+from common.services.access import Caller, noting_grants
 from common.transaction import Transaction, transactional
 
 KEPT_HOURS = 24
@@ -32,7 +34,7 @@ R = TypeVar("R")
 def once(
     tx: Transaction,
     key: str,
-    caller: str,
+    caller: Caller,
     route: str,
     body_digest: str,
     act: Callable[[], R],
@@ -41,21 +43,25 @@ def once(
     """Act and keep the rendered answer, or give the one that was kept: (status, body, whether it is an earlier one).
 
     KeyReused where the key came with another route or body. A first request that is still under way is waited for
-    (5 s, the database's lock wait), then Conflict. What act raises rolls everything back, the key included.
+    (5 s, the database's lock wait), then Conflict. NotFound or Forbidden where the caller has lost the access that the
+    first request had. What act raises rolls everything back, the key included.
     """
-    if not _take(tx, key, caller, route, body_digest):
-        earlier = tx.session.execute(select(IdempotencyKey).filter_by(caller=caller, key=key)).scalar_one_or_none()
+    owner = f"user:{caller.user_id}"
+    if not _take(tx, key, owner, route, body_digest):
+        earlier = tx.session.execute(select(IdempotencyKey).filter_by(caller=owner, key=key)).scalar_one_or_none()
         if earlier is None:
             raise Conflict("the first request with this key has just failed; send it again", field="Idempotency-Key")
         if tx.now() - earlier.created_at <= timedelta(hours=KEPT_HOURS):
             if (earlier.route, earlier.body_digest) != (route, body_digest):
                 raise KeyReused(f"Idempotency-Key {key} was used with another request")
+            caller.require_again(tx, earlier.grants or {})
             return earlier.status, earlier.body, True
         earlier.route, earlier.body_digest, earlier.created_at = route, body_digest, tx.now()
-    status, body = render(act())
-    row = tx.session.get_one(IdempotencyKey, (caller, key))
+    with noting_grants() as grants:
+        status, body = render(act())
+    row = tx.session.get_one(IdempotencyKey, (owner, key))
     if status < 400:
-        row.status, row.body = status, body
+        row.status, row.body, row.grants = status, body, dict(grants)
     else:
         tx.session.delete(row)
     return status, body, False

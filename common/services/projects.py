@@ -16,7 +16,7 @@ from common.models.account import User
 from common.models.journal import Job
 from common.models.project import Project, ProjectMember
 from common.models.run import Run
-from common.names import namespace, new_id, numbered, slug
+from common.names import namespace, new_id, numbered, short_id, slug
 from common.sealing import seal, unseal
 from common.services.access import Caller, sees_project
 from common.services.paging import Page, PageQuery, page_of
@@ -26,6 +26,9 @@ from common.states import By, ProjectState, Role
 from common.transaction import Snapshot, Transaction, actor, snapshot, transactional
 
 DEFAULT_HEALTH_SECONDS = {"preview": 0, "staging": 10, "production": 30}
+
+_HIDDEN_NAME = "\x1f"
+"""What the name key of a restricted project begins with: no name has a control character."""
 
 DEFAULT_FORBIDDEN_PATHS = [".git/**", ".gitea/**", ".github/workflows/**", ".forgejo/**"]
 """What an agent may not change unless the project says otherwise: what would run outside of its sandbox."""
@@ -61,10 +64,9 @@ def create_project(tx: Transaction, values: Mapping[str, Any], *, by: Caller) ->
     values: the schema's fields by their attribute names; secret_env_vars is stored sealed.
     """
     by.require(Role.MAINTAINER)
-    if tx.find(select(Project).where(Project.name == values["name"])) is not None:
-        raise Conflict(f"There is a project named {values['name']} already", field="name")
+    _refuse_taken_name(tx, values["name"], by)
     project_id = new_id()
-    project_slug = _free_slug(tx, slug(values["name"]))
+    project_slug = _free_slug(tx, _wanted_slug(project_id, values))
     owner = settings().forge.owner
     base = settings().forge.gitea_url or f"{settings().web.public_url}/git"
     project = Project(
@@ -80,10 +82,11 @@ def create_project(tx: Transaction, values: Mapping[str, Any], *, by: Caller) ->
         **_defaults(),
     )
     _apply(project, values)
-    try:
-        tx.add(project)
-    except IntegrityError as error:
-        raise Conflict(f"There is a project named {values['name']} already", field="name") from error
+    tx.session.add(project)
+    _flush_name(tx, project)
+    # Whoever makes a restricted project need not see it. One who does is asked again before a replay.
+    if by.role_in(tx, project) is not None:
+        by.require_in(tx, project.id, Role.VIEWER)
     tx.record(_status_changed(project, None))
     tx.enqueue(jobs.PROVISION_PROJECT, project.id, project_id=project.id)
     return ProjectView(project, shows_env=True)
@@ -109,10 +112,10 @@ def update_project(tx: Transaction, project_id: str, values: Mapping[str, Any], 
     project = tx.lock(Project, project_id)
     if project.state is ProjectState.DELETING:
         raise Conflict(f"project {project_id} is deleting")
-    name = values.get("name", project.name)
-    if name != project.name and tx.find(select(Project).where(Project.name == name)) is not None:
-        raise Conflict(f"There is a project named {name} already", field="name")
+    if values.get("name", project.name) != project.name:
+        _refuse_taken_name(tx, values["name"], by)
     _apply(project, values)
+    _flush_name(tx, project)
     tx.record(_status_changed(project, project.state_))
     return ProjectView(project, shows_env=True)
 
@@ -234,9 +237,36 @@ def _apply(project: Project, values: Mapping[str, Any]) -> None:
             project.health_seconds = {**(project.health_seconds or DEFAULT_HEALTH_SECONDS), **value}
         else:
             setattr(project, name, value)
+    project.name_key = f"{_HIDDEN_NAME}{project.id}" if project.is_restricted else project.name
     both = sorted(set(project.env_vars) & set(project.secret_env_names))
     if both:
         raise Invalid(f"secretEnvVars.{both[0]}", "Is in envVars too")
+
+
+def _refuse_taken_name(tx: Transaction, name: str, by: Caller) -> None:
+    """Conflict (name) if a project that exists for the caller is called so."""
+    if tx.find(select(Project).where(Project.name == name, sees_project(by))) is not None:
+        raise _taken(name)
+
+
+def _flush_name(tx: Transaction, project: Project) -> None:
+    """Write the row; Conflict (name) where one that everybody sees was called so a moment ago."""
+    name = project.name
+    try:
+        tx.session.flush()
+    except IntegrityError as error:
+        raise _taken(name) from error
+
+
+def _taken(name: str) -> Conflict:
+    return Conflict(f"There is a project named {name} already", field="name")
+
+
+def _wanted_slug(project_id: str, values: Mapping[str, Any]) -> str:
+    """Made from the name. A restricted project's has its short id too, so that no other's `-2` tells of it."""
+    if not values.get("is_restricted"):
+        return slug(values["name"])
+    return f"{slug(values['name'], longest=31)}-{short_id(project_id)}"
 
 
 def _free_slug(tx: Transaction, wanted: str) -> str:

@@ -11,7 +11,6 @@ from sqlalchemy import Select, delete, select, update
 
 from common import jobs
 from common.errors import Conflict, NotFound, Unauthenticated
-from common.models.account import EnrolmentToken
 from common.models.agent import Agent
 from common.models.project import Project
 from common.models.run import Run, RunSession
@@ -69,15 +68,6 @@ class ClaimedRun:
     prompt: str
     feedback: Sequence[Feedback] = field(default_factory=tuple)
     has_session: bool = False
-
-
-@transactional
-def authenticate_enrolment(tx: Transaction, token: str) -> str:
-    """The id of the enrolment token. Unauthenticated if it is unknown or expired."""
-    row = tx.find(select(EnrolmentToken).where(EnrolmentToken.digest == digest(token)))
-    if row is None or (row.expires_at is not None and row.expires_at <= tx.now()):
-        raise Unauthenticated
-    return row.id
 
 
 def authenticate_agent(token: str) -> AgentPrincipal:

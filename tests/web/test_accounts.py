@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -263,7 +264,7 @@ def test_a_token_is_at_most_its_makers_role(member: FlaskClient) -> None:
 
 
 def test_a_token_that_ends_makes_none_that_outlives_it(app: Flask, member: FlaskClient) -> None:
-    ends = "2099-01-01T00:00:00.000000Z"
+    ends = (datetime.now(UTC) + timedelta(days=100)).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
     short = member.post("/api/tokens", json={"name": "short", "expiresAt": ends}).json["token"]
 
     child = builders.client_with(app, short["token"]).post("/api/tokens", json={"name": "child"}).json["token"]
@@ -338,3 +339,86 @@ def _at_once(acts: list[Any]) -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
+
+
+@pytest.mark.parametrize(
+    "password", ["password", "12345678", "Password1!", "qwertyuiop", "aiworker1", "boberina", "aaaaaaaaaaaa"]
+)
+def test_a_well_known_password_is_refused(plain_admin: FlaskClient, password: str) -> None:
+    username = "boberina"
+    reply = plain_admin.post("/api/users", json={"username": username, "password": password})
+
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, "password")
+    assert username not in [user["username"] for user in plain_admin.get("/api/users").json["users"]]
+
+
+def test_a_reset_to_a_well_known_password_is_refused(plain_app: Flask, plain_admin: FlaskClient) -> None:
+    user = builders.a_user("bob")
+
+    reply = plain_admin.patch(f"/api/users/{user.id}", json={"password": "12345678"})
+
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, "password")
+    assert log_in(plain_app.test_client(), "bob")
+
+
+def test_a_long_password_is_estimated_in_bounded_time_and_taken(plain_admin: FlaskClient) -> None:
+    long = "".join(chr(33 + number * 7 % 94) for number in range(256))
+
+    assert plain_admin.post("/api/users", json={"username": "bob", "password": long}).status_code == 201
+
+
+def test_a_person_changes_their_own_password(app: Flask, admin_user: User) -> None:
+    here, there = log_in(app.test_client()), log_in(app.test_client())
+    token = builders.a_token(admin_user)
+
+    reply = builders.client_with(app, here["accessToken"]).post(
+        "/api/auth/password", json={"current": builders.PASSWORD, "new": "a better password"}
+    )
+
+    assert reply.status_code == 200
+    assert builders.client_with(app, reply.json["accessToken"]).get("/api/auth/me").status_code == 200
+    for ended in (here["accessToken"], there["accessToken"], token):
+        assert builders.client_with(app, ended).get("/api/auth/me").status_code == 401
+    assert app.test_client().post("/api/auth/login", json=LOGIN).status_code == 401
+    assert log_in(app.test_client(), "ada", "a better password")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"current": "not this one", "new": "a better password"}, "current"),
+        ({"current": builders.PASSWORD, "new": "password"}, "new"),
+        ({"current": builders.PASSWORD, "new": "short"}, "new"),
+        ({"current": builders.PASSWORD}, "new"),
+    ],
+)
+def test_a_password_that_can_not_be_changed_stays(
+    plain_app: Flask, plain_admin: FlaskClient, body: dict[str, Any], field: str
+) -> None:
+    session = log_in(plain_app.test_client())
+
+    reply = builders.client_with(plain_app, session["accessToken"]).post("/api/auth/password", json=body)
+
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
+    assert log_in(plain_app.test_client())
+
+
+def test_an_api_token_does_not_change_the_password(plain_app: Flask, plain_admin: FlaskClient) -> None:
+    reply = plain_admin.post("/api/auth/password", json={"current": builders.PASSWORD, "new": "a better password"})
+
+    assert reply.status_code == 409
+    assert log_in(plain_app.test_client())
+
+
+def test_guesses_at_the_present_password_are_counted_as_logins_are(plain_app: Flask) -> None:
+    name = f"ada-{uuid.uuid4()}"
+    builders.a_user(name)
+    session = log_in(plain_app.test_client(), name)
+    client = builders.client_with(plain_app, session["accessToken"])
+
+    guesses = [
+        client.post("/api/auth/password", json={"current": f"guess {number}", "new": "a better password"}).status_code
+        for number in range(15)
+    ]
+
+    assert 429 in guesses

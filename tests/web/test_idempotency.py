@@ -205,3 +205,43 @@ def test_a_reply_with_a_secret_is_never_kept(member: FlaskClient) -> None:
 @transactional
 def _age_keys(tx: Transaction, by: timedelta) -> None:
     tx.session.execute(update(IdempotencyKey).values(created_at=datetime.now(UTC) - by))
+
+
+def test_a_replay_needs_the_access_that_the_first_request_had(app: Flask, admin: FlaskClient) -> None:
+    mia = builders.a_user("mia")
+    client = builders.client_of(app, mia)
+    project = admin.post("/api/projects", json={"name": "Shop"}).json["project"]
+    body, headers = {"projectId": project["id"], "title": "Secret plan"}, {"Idempotency-Key": "k"}
+    first = client.post("/api/tasks", json=body, headers=headers)
+    assert client.post("/api/tasks", json=body, headers=headers).data == first.data
+
+    assert admin.patch(f"/api/projects/{project['id']}", json={"restricted": True}).status_code == 200
+
+    again = client.post("/api/tasks", json=body, headers=headers)
+    assert again.status_code == 404
+    assert b"Secret plan" not in again.data
+    assert admin.put(f"/api/projects/{project['id']}/members/{mia.id}", json={"role": "viewer"}).status_code == 200
+    assert client.post("/api/tasks", json=body, headers=headers).status_code == 403
+    assert admin.put(f"/api/projects/{project['id']}/members/{mia.id}", json={"role": "member"}).status_code == 200
+    assert client.post("/api/tasks", json=body, headers=headers).data == first.data
+
+
+def test_a_projects_first_answer_is_not_given_to_who_no_longer_sees_it(app: Flask, admin: FlaskClient) -> None:
+    maintainer = builders.client_of(app, builders.a_user("max", Role.MAINTAINER))
+    body, headers = {"name": "Shop", "envVars": {"A": "in clear"}}, {"Idempotency-Key": "k"}
+    project = maintainer.post("/api/projects", json=body, headers=headers).json["project"]
+
+    assert admin.patch(f"/api/projects/{project['id']}", json={"restricted": True}).status_code == 200
+
+    assert maintainer.post("/api/projects", json=body, headers=headers).status_code == 404
+
+
+def test_a_replay_with_a_lesser_token_is_refused(app: Flask) -> None:
+    user = builders.a_user("max", Role.MAINTAINER)
+    lesser = builders.client_with(app, builders.a_token(user, role=Role.MEMBER))
+    headers = {"Idempotency-Key": "k"}
+    assert (
+        builders.client_of(app, user).post("/api/projects", json={"name": "Shop"}, headers=headers).status_code == 201
+    )
+
+    assert lesser.post("/api/projects", json={"name": "Shop"}, headers=headers).status_code == 403

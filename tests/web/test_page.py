@@ -203,3 +203,9 @@ def test_the_vendored_files_are_those_that_the_list_names() -> None:
 def test_an_app_with_a_static_folder_of_its_own_is_refused() -> None:
     with pytest.raises(Misconfigured, match="static_folder=None"):
         Flask("page", static_folder=str(STATIC)).register_blueprint(page)
+
+
+def test_the_page_connects_to_its_own_origin_only() -> None:
+    policy = dict(part.split(" ", 1) for part in content_security_policy("<html></html>").split("; "))
+
+    assert policy["connect-src"] == "'self'"

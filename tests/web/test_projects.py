@@ -304,3 +304,41 @@ def test_only_maintainers_see_what_variables_hold(member: FlaskClient, maintaine
         assert b"canary" not in reply.data
         assert b'"NODE_ENV":"***"' in reply.data
     assert maintainer.get(f"/api/projects/{project.id}").json["project"]["envVars"] == {"NODE_ENV": "canary-77"}
+
+
+def test_the_name_of_a_hidden_project_is_free_to_others_and_tells_nothing(app: Flask, admin: FlaskClient) -> None:
+    """Neither a 409 nor a counted slug says that there is a restricted project of this name."""
+    max_ = builders.client_of(app, builders.a_user("max", Role.MAINTAINER))
+    assert admin.post("/api/projects", json={"name": "Acquisition", "restricted": True}).status_code == 201
+
+    first = max_.post("/api/projects", json={"name": "Acquisition"})
+    renamed = max_.post("/api/projects", json={"name": "Other"}).json["project"]
+
+    assert first.status_code == 201
+    assert first.json["project"]["giteaRepoUrl"].endswith("/acquisition")
+    reply = max_.patch(f"/api/projects/{renamed['id']}", json={"name": "Acquisition"})
+    assert reply.status_code == 409
+    assert max_.delete(f"/api/projects/{first.json['project']['id']}").status_code == 202
+
+
+def test_a_name_is_taken_for_whoever_sees_its_project(app: Flask, admin: FlaskClient) -> None:
+    max_ = builders.a_user("max", Role.MAINTAINER)
+    secret = admin.post("/api/projects", json={"name": "Acquisition", "restricted": True}).json["project"]
+    admin.put(f"/api/projects/{secret['id']}/members/{max_.id}", json={"role": "viewer"})
+    plain = admin.post("/api/projects", json={"name": "Plain"}).json["project"]
+
+    assert admin.post("/api/projects", json={"name": "Acquisition"}).status_code == 409
+    assert builders.client_of(app, max_).post("/api/projects", json={"name": "Acquisition"}).status_code == 409
+    assert admin.patch(f"/api/projects/{plain['id']}", json={"name": "Acquisition"}).status_code == 409
+
+
+def test_a_project_is_not_opened_under_a_name_that_is_taken(app: Flask, admin: FlaskClient) -> None:
+    secret = admin.post("/api/projects", json={"name": "Acquisition", "restricted": True}).json["project"]
+    max_ = builders.client_of(app, builders.a_user("max", Role.MAINTAINER))
+    assert max_.post("/api/projects", json={"name": "Acquisition"}).status_code == 201
+
+    reply = admin.patch(f"/api/projects/{secret['id']}", json={"restricted": False})
+
+    assert (reply.status_code, reply.json["details"]["field"]) == (409, "name")
+    assert admin.get(f"/api/projects/{secret['id']}").json["project"]["restricted"] is True
+    assert admin.patch(f"/api/projects/{secret['id']}", json={"restricted": False, "name": "Bought"}).status_code == 200

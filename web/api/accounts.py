@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from flask import request
@@ -21,6 +23,11 @@ accounts = Blueprint("accounts", __name__, url_prefix="/api")
 class Credentials(Schema):
     username = Text(100, required=True)
     password = Text(services.LONGEST_PASSWORD, required=True)
+
+
+class ChangePassword(Schema):
+    current = Text(services.LONGEST_PASSWORD, required=True)
+    new = Text(services.LONGEST_PASSWORD, required=True)
 
 
 class RefreshToken(Schema):
@@ -48,18 +55,35 @@ class Session(Schema):
 @reply(Session)
 def log_in(body: dict[str, Any]) -> Any:
     """Log in. Ten failures a minute for a name from one address, sixty from all; then 429."""
+    with _counted_attempt(body["username"]):
+        return issue_tokens(services.log_in(body["username"], body["password"]))
+
+
+@contextlib.contextmanager
+def _counted_attempt(username: str) -> Iterator[None]:
+    """Count an attempt at a password; TooManyRequests above the limits. Given back where nothing was raised."""
     address = request.remote_addr or "unknown"
     # Counted before the attempt and given back after a good one, so that many at once are counted too.
-    name = body["username"].lower()
+    name = username.lower()
     spent = [
         spend(LOGINS_BY_NAME, f"{name}|{address}"),
         spend(LOGINS_BY_ADDRESS, address),
         spend(LOGINS_BY_NAME_ANYWHERE, name),
     ]
-    login = services.log_in(body["username"], body["password"])
+    yield
     for attempt in spent:
         attempt.give_back()
-    return issue_tokens(login)
+
+
+@accounts.post("/auth/password")
+@allow(Role.VIEWER)
+@never_replayed
+@body(ChangePassword)
+@reply(Session)
+def change_password(body: dict[str, Any]) -> Any:
+    """Change the caller's own password. Every login and every token of theirs ends; the reply is a new login."""
+    with _counted_attempt(who().username):
+        return issue_tokens(services.change_password(**body, by=who()))
 
 
 @accounts.post("/auth/refresh")

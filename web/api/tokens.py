@@ -23,6 +23,7 @@ class Token(Schema):
     created_at = Timestamp()
     expires_at = Timestamp(allow_none=True)
     last_used_at = Timestamp(allow_none=True)
+    parent_id = fields.String(allow_none=True)
 
 
 class NewToken(Token):
@@ -30,10 +31,19 @@ class NewToken(Token):
 
 
 class CreateToken(Schema):
-    read_only = frozenset({"id", "createdAt", "lastUsedAt", "token"})
+    read_only = frozenset({"id", "createdAt", "lastUsedAt", "parentId", "token"})
     name = Name(required=True)
     role = Label(Role, allow_none=True)
     expires_at = Timestamp(allow_none=True)
+
+
+class EnrolmentToken(Schema):
+    id = fields.String()
+    created_by = fields.String()
+    created_at = Timestamp()
+    expires_at = Timestamp(allow_none=True)
+    last_used_at = Timestamp(allow_none=True)
+    parent_id = fields.String(allow_none=True)
 
 
 class NewEnrolmentToken(Schema):
@@ -43,7 +53,7 @@ class NewEnrolmentToken(Schema):
 
 
 class CreateEnrolmentToken(Schema):
-    read_only = frozenset({"id", "token"})
+    read_only = frozenset({"id", "createdBy", "createdAt", "lastUsedAt", "parentId", "token"})
     expires_at = Timestamp(allow_none=True)
 
 
@@ -61,7 +71,7 @@ def list_tokens(query: dict[str, Any]) -> Any:
 @body(CreateToken)
 @reply(one("token", NewToken), 201)
 def create_token(body: dict[str, Any]) -> Any:
-    """Make a token of the caller's role or below. It is shown in this reply and never again."""
+    """Make a token of the caller's role or below, good for a year unless said otherwise. It is shown here only."""
     return {"token": _shown_once(services.create_api_token(**body, by=who()))}
 
 
@@ -69,6 +79,7 @@ def create_token(body: dict[str, Any]) -> Any:
 @allow(Role.VIEWER)
 @reply(None, 204)
 def delete_token(token_id: str) -> None:
+    """End a token of the caller's, and all that were made with it."""
     services.delete_api_token(token_id, by=who())
 
 
@@ -83,6 +94,22 @@ def create_enrolment_token(body: dict[str, Any]) -> Any:
     return {"enrolmentToken": {"id": made.row.id, "expires_at": made.row.expires_at, "token": made.token}}
 
 
+@tokens.get("/enrolment-tokens")
+@allow(Role.ADMIN)
+@query(Paging)
+@reply(many("enrolmentTokens", EnrolmentToken))
+def list_enrolment_tokens(query: dict[str, Any]) -> Any:
+    return page_reply("enrolmentTokens", services.list_enrolment_tokens(who(), **query))
+
+
+@tokens.delete("/enrolment-tokens/<id:token_id>")
+@allow(Role.ADMIN)
+@reply(None, 204)
+def delete_enrolment_token(token_id: str) -> None:
+    """No agent registers with it from now on; those that did are removed by DELETE /agents/:id."""
+    services.delete_enrolment_token(token_id, by=who())
+
+
 def _shown_once(made: NewApiToken) -> dict[str, Any]:
     row = made.row
     return {
@@ -92,5 +119,6 @@ def _shown_once(made: NewApiToken) -> dict[str, Any]:
         "created_at": row.created_at,
         "expires_at": row.expires_at,
         "last_used_at": row.last_used_at,
+        "parent_id": row.parent_id,
         "token": made.token,
     }

@@ -6,8 +6,8 @@ import { usePages } from "../loading.mjs";
 import { Button, CheckField, Confirm, Dialog, Empty, Fault, Icon, Listing, Page, SelectField, TextField, Time, useForm } from "../parts/controls.mjs";
 import { may, user } from "../session.mjs";
 import { told } from "../toasts.mjs";
-import { say } from "../words.mjs";
-import { Secret } from "./account.mjs";
+import { exact, say } from "../words.mjs";
+import { lastUse, Secret } from "./account.mjs";
 
 export const ROLES = ["viewer", "member", "maintainer", "admin"];
 export const ROLE_OPTIONS = ROLES.map((one) => [one, say(one)]);
@@ -56,7 +56,20 @@ function UserForm({ of, close, reload }) {
 
 function Enrolment() {
   const [token, setToken] = useState(null);
-  const make = async () => setToken((await api.post("/agents/enrolment-tokens")).enrolmentToken);
+  const [ending, setEnding] = useState(null);
+  const pages = usePages("/enrolment-tokens", "enrolmentTokens");
+  const make = async () => {
+    setToken((await api.post("/agents/enrolment-tokens")).enrolmentToken);
+    await pages.reload();
+  };
   return html`<section><h2>Enrolment of agents</h2><p class="muted">An agent on another machine registers with an enrolment token. It is shown once.</p>
-    <p><${Button} act=${make} testid="enrolment-new">Make an enrolment token<//></p>${token && html`<${Secret} value=${token.token} expiresAt=${token.expiresAt} />`}</section>`;
+    <p><${Button} act=${make} testid="enrolment-new">Make an enrolment token<//></p>${token && html`<${Secret} value=${token.token} expiresAt=${token.expiresAt} />`}
+    <${Listing} pages=${pages} empty=${html`<p class="muted">There is none.</p>`}>
+      <ul class="rows">${pages.items?.map((one) => html`<li key=${one.id} class="row" data-testid="enrolment-row"><span class="row-main"><b>Made by ${one.createdBy}</b><small>${lastUse(one)}</small></span><${Time} at=${one.createdAt} />
+        <span class="muted">${one.expiresAt ? `Until ${exact(one.expiresAt)}` : "Doesn't expire"}</span><button type="button" class="button small ghost" onClick=${() => setEnding(one)}>Revoke</button></li>`)}</ul><//>
+    ${ending && html`<${Confirm} title="Revoke this enrolment token?" verb="Revoke" act=${async () => {
+      await api.remove(`/enrolment-tokens/${ending.id}`);
+      if (token?.id === ending.id) setToken(null);
+      await pages.reload();
+    }} close=${() => setEnding(null)}>No agent registers with it from now on. Agents that did so stay.<//>`}</section>`;
 }

@@ -139,7 +139,7 @@ function Sidebar() {
       <${Link} href="#/agents" icon="agent" on=${view === "agents"}>Agents<//>
       <${Link} href="#/jobs" icon="jobs" on=${view === "jobs"}>Jobs<//>
       ${may("admin") && html`<${Link} href="#/admin" icon="people" on=${view === "admin"}>Users and enrolment<//>`}
-      <${Link} href="#/account" icon="key" on=${view === "account"}>API tokens<//>
+      <${Link} href="#/account" icon="key" on=${view === "account"}>Account and tokens<//>
       <a href="/api/docs"><${Icon} name="branch" />API</a></div>
     <div class="me"><${Dot} /><span data-testid="who"><b>${user.value.username}</b><small>${say(user.value.role)}</small></span>
       <${Button} small kind="ghost" testid="logout" act=${signOut}>Log out<//></div></nav>`;

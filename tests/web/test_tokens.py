@@ -1,0 +1,180 @@
+"""Tokens end: with the token they were made with, at their time, with a new password; and each ends only its own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from common.models.account import ApiToken, User
+from common.services.agents import create_local_enrolment
+from common.states import Role
+from tests import builders
+from tests.web import world
+
+REGISTRATION = {"podName": "pod-1", "capabilities": [], "driver": "scripted", "version": "1.0", "slots": 1}
+
+
+def in_days(days: float) -> str:
+    return (datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def make(client: FlaskClient, name: str = "made", **values: Any) -> dict[str, Any]:
+    reply = client.post("/api/tokens", json={"name": name, **values})
+    assert reply.status_code == 201, reply.json
+    made: dict[str, Any] = reply.json["token"]
+    return made
+
+
+def enrol(client: FlaskClient, **values: Any) -> dict[str, Any]:
+    reply = client.post("/api/agents/enrolment-tokens", json=values)
+    assert reply.status_code == 201, reply.json
+    made: dict[str, Any] = reply.json["enrolmentToken"]
+    return made
+
+
+def is_good(app: Flask, token: str) -> bool:
+    return builders.client_with(app, token).get("/api/auth/me").status_code == 200
+
+
+def lets_in(app: Flask, token: str) -> bool:
+    return builders.client_with(app, token).post("/api/runner/register", json=REGISTRATION).status_code == 201
+
+
+def log_in(app: Flask, username: str) -> FlaskClient:
+    body = {"username": username, "password": builders.PASSWORD}
+    reply = app.test_client().post("/api/auth/login", json=body)
+    return builders.client_with(app, reply.json["accessToken"])
+
+
+def test_revoking_a_token_ends_all_that_were_made_with_it(app: Flask, admin_user: User) -> None:
+    ada = log_in(app, "ada")
+    first = make(ada)
+    second = make(builders.client_with(app, first["token"]))
+    third = make(builders.client_with(app, second["token"]))
+    enrolment = enrol(builders.client_with(app, third["token"]))
+    other = make(ada, "other")
+    assert (first["parentId"], second["parentId"], third["parentId"]) == (None, first["id"], second["id"])
+
+    assert ada.delete(f"/api/tokens/{first['id']}").status_code == 204
+
+    assert [is_good(app, made["token"]) for made in (first, second, third, other)] == [False, False, False, True]
+    assert not lets_in(app, enrolment["token"])
+    assert [listed["name"] for listed in ada.get("/api/tokens").json["tokens"]] == ["other"]
+
+
+def test_a_token_made_in_a_login_outlives_the_logout(app: Flask, admin_user: User) -> None:
+    ada = log_in(app, "ada")
+    made = make(ada)
+
+    assert ada.post("/api/auth/logout").status_code == 204
+
+    assert is_good(app, made["token"])
+
+
+def test_a_scoped_token_ends_only_itself_and_what_was_made_with_it(app: Flask, admin_user: User) -> None:
+    ada = log_in(app, "ada")
+    other, scoped = make(ada, "other", role="viewer"), make(ada, "scoped", role="viewer")
+    by_scoped = builders.client_with(app, scoped["token"])
+    child = make(by_scoped)
+
+    refused = by_scoped.delete(f"/api/tokens/{other['id']}")
+
+    assert refused.status_code == 403
+    assert is_good(app, other["token"])
+    assert by_scoped.delete(f"/api/tokens/{child['id']}").status_code == 204
+    assert by_scoped.delete(f"/api/tokens/{scoped['id']}").status_code == 204
+    assert not is_good(app, scoped["token"])
+
+
+def test_an_unscoped_token_manages_its_owners_tokens(app: Flask, admin_user: User) -> None:
+    ada = log_in(app, "ada")
+    other, whole = make(ada, "other"), make(ada, "whole")
+
+    assert builders.client_with(app, whole["token"]).delete(f"/api/tokens/{other['id']}").status_code == 204
+    assert not is_good(app, other["token"])
+
+
+def test_a_chain_of_tokens_has_an_end(app: Flask, admin_user: User) -> None:
+    made = make(log_in(app, "ada"))
+    for _generation in range(9):
+        made = make(builders.client_with(app, made["token"]))
+
+    reply = builders.client_with(app, made["token"]).post("/api/tokens", json={"name": "one more"})
+
+    assert reply.status_code == 403
+
+
+def test_every_new_token_has_an_end_within_a_year(plain_admin: FlaskClient) -> None:
+    for made in (make(plain_admin)["expiresAt"], enrol(plain_admin)["expiresAt"]):
+        assert datetime.now(UTC) < datetime.fromisoformat(made) <= datetime.now(UTC) + timedelta(days=366)
+    for path, more in (("/api/tokens", {"name": "made"}), ("/api/agents/enrolment-tokens", {})):
+        reply = plain_admin.post(path, json={"expiresAt": in_days(367), **more})
+        assert (reply.status_code, reply.json["details"]["field"]) == (400, "expiresAt"), path
+        assert plain_admin.post(path, json={"expiresAt": in_days(365), **more}).status_code == 201
+
+
+def test_a_new_password_ends_every_token_of_its_owner_and_nobody_elses(app: Flask, admin: FlaskClient) -> None:
+    user = builders.a_user("bob", Role.ADMIN)
+    bob = builders.client_of(app, user)
+    made, enrolment = make(bob), enrol(bob)
+    others = make(admin)
+    own_enrolment = enrol(admin)
+
+    assert admin.patch(f"/api/users/{user.id}", json={"password": "another password"}).status_code == 200
+
+    assert not is_good(app, made["token"])
+    assert not lets_in(app, enrolment["token"])
+    assert is_good(app, others["token"])
+    assert lets_in(app, own_enrolment["token"])
+
+
+def test_enrolment_tokens_are_listed_and_revoked_by_administrators(app: Flask, admin: FlaskClient) -> None:
+    made = enrol(admin)
+    local = create_local_enrolment()
+    assert lets_in(app, made["token"])
+
+    listed = admin.get("/api/enrolment-tokens").json["enrolmentTokens"]
+
+    assert {row["createdBy"] for row in listed} == {"ada", "platform"}
+    assert all("token" not in row for row in listed)
+    row = next(row for row in listed if row["id"] == made["id"])
+    assert row["lastUsedAt"] is not None
+    assert admin.delete(f"/api/enrolment-tokens/{made['id']}").status_code == 204
+    assert not lets_in(app, made["token"])
+    assert lets_in(app, local)
+    assert admin.delete(f"/api/enrolment-tokens/{made['id']}").status_code == 404
+
+
+def test_enrolment_tokens_are_for_administrators(plain_app: Flask, plain_admin: FlaskClient) -> None:
+    made = enrol(plain_admin)
+    maintainer = builders.client_of(plain_app, builders.a_user("max", Role.MAINTAINER))
+
+    assert maintainer.get("/api/enrolment-tokens").status_code == 403
+    assert maintainer.delete(f"/api/enrolment-tokens/{made['id']}").status_code == 403
+
+
+@pytest.mark.parametrize("change", [{"role": "maintainer"}, {"isActive": False}, None])
+def test_an_enrolment_token_ends_with_its_makers_authority(
+    app: Flask, admin: FlaskClient, change: dict[str, Any] | None
+) -> None:
+    user = builders.a_user("bob", Role.ADMIN)
+    made = enrol(log_in(app, "bob"))
+
+    address = f"/api/users/{user.id}"
+    reply = admin.delete(address) if change is None else admin.patch(address, json=change)
+
+    assert reply.status_code in {200, 204}
+    assert not lets_in(app, made["token"])
+
+
+def test_a_token_from_before_expiries_were_bounded_stays_good(app: Flask, admin: FlaskClient) -> None:
+    made = make(admin)
+    world.put(ApiToken, made["id"], expires_at=None)
+
+    assert is_good(app, made["token"])
+    child = make(builders.client_with(app, made["token"]))
+    assert child["expiresAt"] is not None
