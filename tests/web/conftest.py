@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,10 +24,10 @@ SECRET_KEY = "a secret key that only tests use, 32 characters and more"
 AppOn = Callable[[str], Flask]
 
 
-@pytest.fixture
-def app_on(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppOn]:
-    """Makes the app on a database that has the schema. Redis is emptied first."""
-    monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path / "data"))
+@contextlib.contextmanager
+def made_apps(folder: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppOn]:
+    """Makes the app on a database that has the schema. Redis is emptied first. The data directory lies in `folder`."""
+    monkeypatch.setenv("AIWORKER_DATA_DIR", str(folder / "data"))
     monkeypatch.setenv("AIWORKER_REDIS_URL", redis_url)
     monkeypatch.setenv("AIWORKER_SECRET_KEY", SECRET_KEY)
 
@@ -40,6 +41,12 @@ def app_on(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> I
     announcer().flush(5)
     database.dispose_engines()
     settings.cache_clear()
+
+
+@pytest.fixture
+def app_on(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppOn]:
+    with made_apps(tmp_path, redis_url, monkeypatch) as make:
+        yield make
 
 
 @pytest.fixture
