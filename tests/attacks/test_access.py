@@ -2,159 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Iterator
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 
-from common.models import Job, Run
-from common.models.account import ApiToken
-from common.names import new_id
-from common.sealing import digest, new_token
-from common.services import accounts, agents, projects, tokens
-from common.states import Environment, Role
-from common.transaction import Transaction, transactional
-from tests import builders
-from tests.attacks.access import AGENT, ENROLMENT, PUBLIC, RUN, TABLE, Principal, Row, refusal
+from tests.attacks.access import PUBLIC, RUN, TABLE, Principal, Row, refusal
+from tests.attacks.house import House
 from tests.web import made
-from tests.web.conftest import made_apps
-from tests.web.world import World, put
 
 MISSING = {
     "project_id": made.MISSING_ID, "task_id": made.MISSING_ID, "group_id": made.MISSING_ID, "run_id": made.MISSING_ID,
     "deployment_id": made.MISSING_ID, "job_id": made.MISSING_ID, "question_id": f"q-{made.MISSING_ID}",
 }  # fmt: skip
-
-
-class House(World):
-    """A restricted project with one of everything, another project, and somebody of each kind."""
-
-    def __init__(self, app: Flask) -> None:
-        super().__init__(app)
-        self.secret = self.project("Acquisition")
-        self.open = self.project("Open")
-        self.ids = self._one_of_each()
-        # Not before: max, who makes it all, is no member.
-        assert self._as_admin.patch(f"/api/projects/{self.secret.id}", json={"restricted": True}).status_code == 200
-        self.principals = [*_nobodies(), *self._people(), *self._programs()]
-
-    def _one_of_each(self) -> dict[str, str]:
-        task = made.a_task(self.secret, title="Secret plan")
-        question = made.a_question(task)
-        grouped = self.task(self.secret, state="approved")
-        group = self._as_admin.post(
-            "/api/task-groups", json={"projectId": self.secret.id, "taskIds": [grouped.id], "targetBranch": "staging"}
-        ).json["taskGroup"]
-        run = made.a_live_run(self.task(self.secret, "Under way"))
-        somebody = builders.a_user("somebody")
-        return {
-            "project_id": self.secret.id, "task_id": task.id, "question_id": question.id, "group_id": group["id"],
-            "deployment_id": self.deployment(self.secret, Environment.STAGING), "run_id": run.id,
-            "job_id": _a_job(self.secret.id), "user_id": somebody.id, "agent_id": "agent-00000000abcd",
-            "token_id": new_id(), "owner": self.secret.repository_owner, "name": self.secret.slug, "number": "1",
-            "service_path": "info/refs",
-        }  # fmt: skip
-
-    @property
-    def _as_admin(self) -> FlaskClient:
-        return self.client_of(f"admin-{new_id()[-6:]}", Role.ADMIN)
-
-    def _people(self) -> Iterator[Principal]:
-        root = builders.caller_of(builders.a_user("root", Role.ADMIN))
-        for role in (Role.VIEWER, Role.MEMBER, Role.MAINTAINER):
-            outsider, member = (
-                builders.a_user(f"outside-{role.label}", role),
-                builders.a_user(role.label, Role.MAINTAINER),
-            )
-            projects.put_member(self.secret.id, member.id, role, by=root)
-            yield _with(builders.a_token(outsider), f"{role.label} who is no member", "person", role)
-            yield _with(builders.a_token(member), f"member as {role.label}", "person", Role.MAINTAINER, role)
-        scoped = builders.a_token(member, role=Role.VIEWER)
-        yield _with(scoped, "a maintainer's viewer token", "person", Role.VIEWER, Role.VIEWER)
-        yield _with(
-            builders.a_token(builders.a_user("boss", Role.ADMIN)), "administrator", "person", Role.ADMIN, Role.ADMIN
-        )
-        yield from self._ended(member)
-
-    def _ended(self, owner: Any) -> Iterator[Principal]:
-        """Tokens of a maintainer that were good once."""
-        by = builders.caller_of(owner)
-        expired, revoked = (
-            tokens.create_api_token(by=by, name="expired"),
-            tokens.create_api_token(by=by, name="revoked"),
-        )
-        put(ApiToken, expired.row.id, expires_at=expired.row.created_at - timedelta(seconds=1))
-        tokens.delete_api_token(revoked.row.id, by=by)
-        yield _with(expired.token, "expired token")
-        yield _with(revoked.token, "revoked token")
-        forged = {"sub": owner.id, "sid": new_id(), "epoch": 0, "type": "access", "jti": new_id()}
-        times = {"exp": 2**33, "iat": 1, "nbf": 1, "aud": accounts.AUDIENCE, "iss": accounts.ISSUER}
-        yield _with(jwt.encode({**forged, **times}, None, algorithm="none"), "token without a signature")
-        yield _with(jwt.encode({**forged, **times}, "k" * 32, algorithm="HS256"), "token of another key")
-
-    def _programs(self) -> Iterator[Principal]:
-        enrolment = agents.create_local_enrolment()
-        yield _with(enrolment, "enrolment", ENROLMENT)
-        register = builders.client_with(self.app, enrolment).post
-        body = {"podName": "pod", "capabilities": [], "driver": "scripted", "version": "1.0", "slots": 1}
-        yield _with(register("/api/runner/register", json=body).json["token"], "agent", AGENT)
-        own, other = _token_of(self.ids["run_id"]), _token_of(made.a_live_run(self.task(self.open)).id)
-        yield _with(own, "the run's own", RUN, is_own_run=True)
-        yield _with(other, "another run", RUN)
-
-
-def _with(
-    token: str,
-    name: str,
-    kind: str = "nobody",
-    role: Role | None = None,
-    in_project: Role | None = None,
-    *,
-    is_own_run: bool = False,
-) -> Principal:
-    return Principal(name, kind, role, in_project, is_own_run, {"Authorization": f"Bearer {token}"})
-
-
-def _nobodies() -> Iterator[Principal]:
-    yield Principal("nobody")
-    yield _with("nonsense", "a word as a token")
-    basic = base64.b64encode(f"maxim:{builders.PASSWORD}".encode()).decode()
-    yield Principal("a password instead of a token", headers={"Authorization": f"Basic {basic}"})
-
-
-@transactional
-def _a_job(tx: Transaction, project_id: str) -> str:
-    """One that was parked."""
-    return tx.add(
-        Job(
-            kind="project.provision", subject_id=project_id, project_id=project_id, live_key=None, state="failed",
-            next_at=tx.now(), created_at=tx.now(), error="refused",
-        )
-    ).id  # fmt: skip
-
-
-def _token_of(run_id: str) -> str:
-    token = new_token("awr")
-    put(Run, run_id, token_digest=digest(token))
-    return token
-
-
-@pytest.fixture(scope="module")
-def house(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp("house")
-    patch = pytest.MonkeyPatch()
-    with patch.context():
-        database = folder / "aiworker.db"
-        database.write_bytes(sqlite_template.read_bytes())
-        with made_apps(folder, redis_url, patch) as make:
-            yield House(make(f"sqlite:///{database}"))
 
 
 def _routes(app: Flask) -> set[str]:
