@@ -9,9 +9,12 @@ from common.providers.forge.bare import BareForge
 from common.providers.forge.gitea import GiteaForge
 from common.providers.forge.import_address import check_import_address
 from common.providers.forge.protocol import (
+    Blob,
+    Change,
     Comment,
     Credential,
     Diff,
+    Entry,
     FileDiff,
     Forge,
     MergeConflict,
@@ -26,9 +29,12 @@ from common.settings import settings
 
 __all__ = [
     "BareForge",
+    "Blob",
+    "Change",
     "Comment",
     "Credential",
     "Diff",
+    "Entry",
     "FileDiff",
     "Forge",
     "GiteaForge",

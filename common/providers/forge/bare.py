@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.names import OWNER_PATTERN
-from common.providers.forge import credentials, git, history, pulls, repositories
+from common.providers.forge import changes, credentials, git, history, pulls, repositories
 from common.providers.forge.diffs import read_diff
 from common.providers.forge.protocol import (
+    Blob,
+    Change,
     Comment,
     Credential,
     Diff,
@@ -133,6 +136,14 @@ class BareForge:
         base, head = history.commit_at(path, base), history.commit_at(path, head)
         left_at = history.merge_base(path, base, head)
         return read_diff(path, merge_base=left_at, base=base, head=head, max_bytes=max_bytes)
+
+    def read_changes(self, repository: Repository, *, base: str, head: str) -> tuple[Change, ...]:
+        path = self._open(repository)
+        base, head = history.commit_at(path, base), history.commit_at(path, head)
+        return changes.read_changes(path, merge_base=history.merge_base(path, base, head), head=head)
+
+    def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
+        return changes.read_blobs(self._open(repository), ids)
 
     def read_file(self, repository: Repository, *, commit: str, path: str, max_bytes: int = 100_000) -> bytes | None:
         place = self._open(repository)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,6 +27,8 @@ from common.providers.forge.gitea.protection import Protection
 from common.providers.forge.gitea.pulls import Pulls, ensure_status
 from common.providers.forge.gitea.repositories import Account, Found
 from common.providers.forge.protocol import (
+    Blob,
+    Change,
     Comment,
     Credential,
     Diff,
@@ -164,6 +167,12 @@ class GiteaForge:
 
     def diff(self, repository: Repository, *, base: str, head: str, max_bytes: int = 2_000_000) -> Diff:
         return self._code(repository).diff(base=base, head=head, max_bytes=max_bytes)
+
+    def read_changes(self, repository: Repository, *, base: str, head: str) -> tuple[Change, ...]:
+        return self._code(repository).read_changes(base=base, head=head)
+
+    def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
+        return self._code(repository).read_blobs(ids)
 
     def read_file(self, repository: Repository, *, commit: str, path: str, max_bytes: int = 100_000) -> bytes | None:
         return self._code(repository).read_file(commit=commit, path=path, max_bytes=max_bytes)
