@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import PurePosixPath
 
 from common.errors import ProviderRefused
+from common.path_patterns import compiled
 from common.providers.forge import Change, Entry, Forge, Repository
 from common.services.verification import CheckResult, ProofPlan
 
@@ -98,8 +98,10 @@ def _merge(forge: Forge, repository: Repository, plan: ProofPlan, base: str) -> 
 
 
 def _paths(changes: Sequence[Change], forbidden: tuple[str, ...]) -> CheckResult:
-    touched = sorted({entry.path for change in changes for entry in (change.before, change.after) if entry})
-    hits = [path for path in touched if any(matches(path, pattern) for pattern in forbidden)]
+    """Whether a forbidden path was touched on either side: of a rename, both paths count."""
+    patterns = compiled(forbidden)
+    touched = [entry for change in changes for entry in (change.before, change.after) if entry is not None]
+    hits = {one.path for one in touched if patterns.covers(one.path, leads_elsewhere=one.leads_elsewhere)}
     if not hits:
         return CheckResult("paths", "passed", "No forbidden path is touched.")
     message = f"It touches what the project forbids: {_named(hits)}: take that out."
@@ -151,7 +153,7 @@ def _count_tests(forge: Forge, repository: Repository, files: Sequence[Entry]) -
     return sum(counts.get(file.object_id, 0) for file in files), unreadable
 
 
-def _named(paths: Sequence[str]) -> str:
+def _named(paths: Iterable[str]) -> str:
     """The first of them, in order. What is no UTF-8 is shown as a replacement character."""
     return ", ".join(sorted(paths)[:_MOST_NAMED]).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
@@ -160,18 +162,3 @@ def is_test_file(path: str) -> bool:
     """By the customs of the common test runners: a folder `test`, `tests`, `spec`, `__tests__`, or the file's name."""
     *folders, name = path.split("/")
     return any(folder in _TEST_FOLDERS for folder in folders) or _TEST_NAME.search(name) is not None
-
-
-def matches(path: str, pattern: str) -> bool:
-    """Whether a forbidden-path pattern covers the path.
-
-    `dir/**` covers everything below dir, `**/name` a name at any depth; otherwise a pattern with a slash is held
-    against the whole path from the root, one without against the last part alone, as in .gitignore.
-    """
-    if pattern.endswith("/**"):
-        return path.startswith(pattern[:-2])
-    if pattern.startswith("**/"):
-        return PurePosixPath(path).match(pattern[3:])
-    if "/" in pattern:
-        return PurePosixPath("/" + path).match("/" + pattern.lstrip("/"))
-    return PurePosixPath(path).match(pattern)

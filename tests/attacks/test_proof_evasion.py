@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
-
 from common.models import Task, TaskCheck
+from common.services import tasks
 from common.services.runners import ClaimedRun
 from tests.providers.git_tree import WorkTree, git
 from tests.workers.platform import Platform
@@ -18,15 +17,18 @@ FILES = {"index.html": "<h1>first</h1>\n", "tests/test_page.py": TWO_TESTS, "rea
 Evade = Callable[[WorkTree], None]
 
 
-def verdict(platform: Platform, evade: Evade, **project: object) -> tuple[str, list[str | None]]:
-    """The state of a task whose branch was made by `evade`, and the codes of the checks that failed."""
-    made = platform.project(FILES, **project)
-    task = platform.task(made)
-    claimed = platform.claim()
-    platform.finish(claimed, push(platform, claimed, evade))
-    platform.run_jobs()
-    failed = platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.status == "failed")
-    return platform.get(Task, task.id).state, [check.code for check in failed]
+def verdicts(platform: Platform, *evasions: Evade, **project: object) -> list[tuple[str, list[str | None]]]:
+    """For each, the state of a task whose branch was made by it, and the codes of the checks that failed."""
+    made, found = platform.project(FILES, **project), []
+    for evade in evasions:
+        task = platform.task(made)
+        claimed = platform.claim()
+        platform.finish(claimed, push(platform, claimed, evade))
+        platform.run_jobs()
+        failed = platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.status == "failed")
+        found.append((platform.get(Task, task.id).state, [check.code for check in failed]))
+        tasks.cancel_task(task.id, by=platform.max)
+    return found
 
 
 def push(platform: Platform, claimed: ClaimedRun, evade: Evade) -> str:
@@ -70,9 +72,10 @@ def _replaced_by_a_link(tree: WorkTree) -> None:
     (tree.path / "tests/test_page.py").symlink_to("../elsewhere.py")
 
 
-@pytest.mark.parametrize("evade", [_padded, _fake_header, _binary, _replaced_by_a_link])
-def test_a_deleted_test_is_found_whatever_the_patch_looks_like(plain_platform: Platform, evade: Evade) -> None:
-    assert verdict(plain_platform, evade) == ("in_progress", ["tests_deleted"])
+def test_a_deleted_test_is_found_whatever_the_patch_looks_like(plain_platform: Platform) -> None:
+    evasions = (_padded, _fake_header, _binary, _replaced_by_a_link)
+
+    assert verdicts(plain_platform, *evasions) == [("in_progress", ["tests_deleted"])] * len(evasions)
 
 
 def test_a_file_of_tests_too_large_to_read_is_not_passed(plain_platform: Platform) -> None:
@@ -96,7 +99,49 @@ def test_large_files_beside_the_tests_are_no_lie(plain_platform: Platform) -> No
         (tree.path / "tests/picture.bin").write_bytes(bytes(range(256)) * 20_000)
         write(tree, "tests/test_page.py", TWO_TESTS + "\n\ndef test_three():\n    assert True\n")
 
-    assert verdict(plain_platform, work) == ("ready_to_test", [])
+    assert verdicts(plain_platform, work) == [("ready_to_test", [])]
+
+
+# Forbidden paths
+
+
+def _touch(name: str) -> Evade:
+    return lambda tree: write(tree, name, "taken over\n")
+
+
+def _link(name: str, target: str = "elsewhere") -> Evade:
+    def evade(tree: WorkTree) -> None:
+        (tree.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree.path / name).symlink_to(target)
+
+    return evade
+
+
+def _rename(old: str, new: str) -> Evade:
+    def evade(tree: WorkTree) -> None:
+        (tree.path / new).parent.mkdir(parents=True, exist_ok=True)
+        git("mv", old, new, at=tree.path)
+
+    return evade
+
+
+FORBIDDEN = {
+    "**/secrets/**": [_touch("app/secrets/key"), _touch("a\nb/secrets/key")],
+    "vault/": [_touch("vault/key")],
+    ".gitea": [_touch(".gitea/x.yml")],
+    "src/**/locked.py": [_touch("src/a/b/locked.py"), _link("src/a")],
+    "infra/*": [_touch("infra/deep/main.tf")],
+    "ci/**": [_touch("ci"), _link("ci"), _touch("ci/line\nfeed"), _rename("readme", "ci/readme")],
+    "/readme": [_rename("readme", "read/me")],
+}
+
+
+def test_a_forbidden_path_is_refused(plain_platform: Platform) -> None:
+    evasions = [evade for some in FORBIDDEN.values() for evade in some]
+
+    found = verdicts(plain_platform, *evasions, forbidden_paths=list(FORBIDDEN))
+
+    assert found == [("in_progress", ["forbidden_paths"])] * len(evasions)
 
 
 # Foreign history
@@ -106,4 +151,4 @@ def test_unrelated_history_is_refused_with_its_code(plain_platform: Platform) ->
     def orphan(tree: WorkTree) -> None:
         git("checkout", "--quiet", "--orphan", "another-beginning", at=tree.path)
 
-    assert verdict(plain_platform, orphan) == ("in_progress", ["unrelated_history"])
+    assert verdicts(plain_platform, orphan) == [("in_progress", ["unrelated_history"])]

@@ -214,6 +214,9 @@ class ForgeContract:
         assert {change.after.path for change in changes if change.after and change.after.leads_elsewhere} == {"link"}
         with refused("no_blob"):
             list(forge.read_blobs(repository, [NOWHERE]))
+        listed = twice(lambda: forge.list_files(repository, commit=head))
+        assert [entry.path for entry in listed.entries] == ["README.md", "big", "link", "ours\nodd", "renamed"]
+        assert not listed.is_truncated
 
     def test_a_file_is_read_as_it_was_at_a_commit(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
         commit = work.commit({"dir/a": "then"}, on="main")

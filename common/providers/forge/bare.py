@@ -22,6 +22,7 @@ from common.providers.forge.protocol import (
     Comment,
     Credential,
     Diff,
+    Listing,
     MergeConflict,
     Merged,
     PullRequest,
@@ -144,6 +145,10 @@ class BareForge:
 
     def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
         return changes.read_blobs(self._open(repository), ids)
+
+    def list_files(self, repository: Repository, *, commit: str) -> Listing:
+        path = self._open(repository)
+        return changes.list_files(path, history.commit_at(path, commit))
 
     def read_file(self, repository: Repository, *, commit: str, path: str, max_bytes: int = 100_000) -> bytes | None:
         place = self._open(repository)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from common.errors import ProviderRefused
 from common.providers.forge import git
-from common.providers.forge.protocol import Blob, Change, Entry
+from common.providers.forge.protocol import Blob, Change, Entry, Listing
 
 # Whoever checks the list of files must see all of it: a longer one is refused, never cut.
 _MAX_LIST_BYTES = 16 * 2**20
+_MAX_TREE_BYTES = 8 * 2**20
 _MAX_BLOB_BYTES = 4 * 2**20
 _MAX_TOTAL_BYTES = 128 * 2**20
 _BATCH_BYTES = 8 * 2**20
@@ -46,6 +47,19 @@ def _changes(listing: bytes) -> Iterator[Change]:
             before=None if status[0] == "A" else Entry(old_path, old_mode, old_id),
             after=None if status[0] == "D" else Entry(new_path, new_mode, new_id),
         )
+
+
+def list_files(repository_path: Path, commit: str) -> Listing:
+    """Every leaf of the commit's tree, up to 8 MiB of their names."""
+    options = ("-r", "-z", "--full-tree", "--end-of-options")
+    listed = git.run(repository_path, "ls-tree", *options, commit, max_bytes=_MAX_TREE_BYTES)
+    lines = listed.stdout[: listed.stdout.rfind(b"\0") + 1].decode("utf-8", "surrogateescape").split("\0")[:-1]
+    entries = []
+    for line in lines:
+        about, _, path = line.partition("\t")
+        mode, _kind, object_id = about.split(" ")
+        entries.append(Entry(path, mode, object_id))
+    return Listing(tuple(entries), is_truncated=listed.stdout_is_cut)
 
 
 def read_blobs(repository_path: Path, ids: Sequence[str]) -> Iterator[Blob]:

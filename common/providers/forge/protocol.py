@@ -108,6 +108,14 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """The files of a commit's tree with their paths, in git's order. is_truncated: there are more."""
+
+    entries: tuple[Entry, ...]
+    is_truncated: bool
+
+
+@dataclass(frozen=True)
 class Blob:
     """A file's content. is_cut: it is too large to be read, and `content` only its first 8,000 bytes."""
 
@@ -208,6 +216,9 @@ class Forge(Protocol):
 
         Refused (`diff_too_large`) where they have more than 128 MiB together, (`no_blob`) where one is missing.
         """
+
+    def list_files(self, repository: Repository, *, commit: str) -> Listing:
+        """What the commit (a SHA) holds: at least its first 50,000 files of customary names."""
 
     def read_file(self, repository: Repository, *, commit: str, path: str, max_bytes: int = 100_000) -> bytes | None:
         """A file's content at a commit, None where there is no such file. Longer than max_bytes is refused."""

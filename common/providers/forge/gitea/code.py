@@ -10,7 +10,7 @@ from common.providers.forge import changes, history
 from common.providers.forge.diffs import read_diff
 from common.providers.forge.gitea.mirror import Mirror
 from common.providers.forge.gitea.protection import Protection
-from common.providers.forge.protocol import Blob, Change, Diff, MergeConflict, Merged
+from common.providers.forge.protocol import Blob, Change, Diff, Listing, MergeConflict, Merged
 
 
 class Code:
@@ -83,6 +83,9 @@ class Code:
 
     def read_blobs(self, ids: Sequence[str]) -> Iterator[Blob]:
         return changes.read_blobs(self._mirror.path, ids)
+
+    def list_files(self, *, commit: str) -> Listing:
+        return changes.list_files(self._mirror.path, self._mirror.commit(commit))
 
     def read_file(self, *, commit: str, path: str, max_bytes: int) -> bytes | None:
         return history.read_file(self._mirror.path, commit=self._mirror.commit(commit), name=path, max_bytes=max_bytes)

@@ -69,7 +69,7 @@ export const MoreFields = ({ form, secrets = [] }) => html`
   <div class="pair"><${Count} label="Tasks at once" name="maxParallelTasks" form=${form} hint="Empty: as many as there are agents." /><${Count} label="Previews live for" name="previewTtlHours" form=${form} placeholder="72" hint="Hours" /></div>
   <div class="triple"><${Count} label="Most cost a task" name="limits.maxCostUsd" form=${form} step="0.01" hint="US dollars" /><${Count} label="Most tokens a task" name="limits.maxTokens" form=${form} /><${Count} label="Most minutes a task" name="limits.maxMinutes" form=${form} /></div>
   <${TextField} label="Instructions for the agents" name="agentInstructions" form=${form} rows="4" hint="Given with every task of this project." />
-  <${TextField} label="Forbidden paths" name="forbiddenPaths" form=${form} rows="3" hint="One a line. Work that touches them is refused." spellcheck=${false} />
+  <${TextField} label="Forbidden paths" name="forbiddenPaths" form=${form} rows="3" hint="One a line, as in .gitignore. Work that touches them is refused." spellcheck=${false} />
   <${CheckField} label="Restricted" hint="Only its members and admins see it." name="restricted" form=${form} />
   <${CheckField} label="Separate approver" hint="Whoever created a task may not approve it." name="separateApprover" form=${form} />
   <${CheckField} label="Keep tests" hint="Work that deletes tests is refused." name="keepTests" form=${form} />`;
