@@ -18,9 +18,10 @@ PATTERNS = [
 ]  # fmt: skip
 PATHS = [
     "ci/deploy.sh", "ci/a/b.sh", "x/ci/deploy.sh", "secrets/k", "a/secrets/k", "a/b/secrets/c/k", "vault/k",
-    "a/vault/k", ".gitea/workflows/x", "a/.gitea", "src/locked.py", "src/a/b/locked.py", "locked.py", "infra/x", "infra/x/y",
-    "Dockerfile", "a/Dockerfile", "poetry.lock", "a/poetry.lock", "x.lock/file", "key.pem", "a/key.pem", "docs/a.md",
-    "docs/a/b.md", "a/docs/a.md", "a/b", "a/b/c", "x/a/b/c", "x1.txt", "xa.txt", "x^.txt", "a/c", "b/c", "c/c", "#x",
+    "a/vault/k", ".gitea/workflows/x", "a/.gitea", "src/locked.py", "src/a/b/locked.py", "locked.py", "infra/x",
+    "infra/x/y", "Dockerfile", "a/Dockerfile", "poetry.lock", "a/poetry.lock", "x.lock/file", "key.pem", "a/key.pem",
+    "docs/a.md", "docs/a/b.md", "a/docs/a.md", "a/b", "a/b/c", "x/a/b/c", "x1.txt", "xa.txt", "x^.txt", "a/c", "b/c",
+    "c/c", "#x",
     "!x", "app/[id]/page", "app/i/page", "abc", "a\nc", "x/deep", "deep", "a/b/c/d", "a/x/b/y/c", "CI/x", "sp ace",
     "lead", " lead", "x ", "x", "end*", "endx", "]", "a\nb/secrets/k", "ci/a\nb", "src/a\nb/locked.py",
     "caf\u00e9/vault/k", "src/x/keys", "src/x/keys/y", "a/bc/d",

@@ -1,4 +1,4 @@
-"""forbidden paths as gitignore patterns"""
+"""forbidden paths as gitignore patterns, pushes, direct pushes, approvers"""
 
 from __future__ import annotations
 
@@ -14,16 +14,72 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-_PROJECTS = sa.table("projects", sa.column("id", sa.String), sa.column("forbidden_paths", database.JsonText))
+_PROJECTS = sa.table(
+    "projects",
+    sa.column("id", sa.String),
+    sa.column("forbidden_paths", database.JsonText),
+    sa.column("separate_approver", sa.Boolean),
+)
+_TASKS = sa.table(
+    "tasks",
+    sa.column("project_id", sa.String),
+    sa.column("edited_by_ids", database.JsonText),
+    sa.column("needs_other_approver", sa.Boolean),
+)
 _BRACKET = re.compile(r"\[(!?)(\]?[^\]]*)\]")
 
 
 def upgrade() -> None:
+    op.create_table(
+        "pushes",
+        sa.Column("id", sa.String(40), nullable=False),
+        sa.Column("project_id", sa.String(40), nullable=False),
+        sa.Column("task_id", sa.String(40), nullable=True),
+        sa.Column("branch", sa.String(255), nullable=False),
+        sa.Column("old_sha", sa.String(40), nullable=True),
+        sa.Column("new_sha", sa.String(40), nullable=False),
+        sa.Column("user_id", sa.String(40), nullable=True),
+        sa.Column("username", sa.String(140), nullable=False),
+        sa.Column("at", database.UtcDateTime(), nullable=False),
+        sa.Column("ended_at", database.UtcDateTime(), nullable=True),
+        sa.Column("settled_at", database.UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pushes")),
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+        mysql_engine="InnoDB",
+    )
+    op.create_index("ix_pushes_project_id", "pushes", ["project_id"])
+    op.create_index("ix_pushes_task_id", "pushes", ["task_id"])
+    with op.batch_alter_table("projects", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("allow_direct_push", sa.Boolean(), server_default=sa.text("0"), nullable=False))
+    with op.batch_alter_table("tasks", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("edited_by_ids", database.JsonText(), nullable=True))
+        batch_op.add_column(
+            sa.Column("needs_other_approver", sa.Boolean(), server_default=sa.text("0"), nullable=False)
+        )
+    _keep_what_holds()
+    with op.batch_alter_table("tasks", schema=None) as batch_op:
+        batch_op.alter_column("edited_by_ids", existing_type=database.JsonText(), nullable=False)
     _rewrite_patterns()
 
 
 def downgrade() -> None:
     """The patterns stay: the former code took most of them for what they are now."""
+    with op.batch_alter_table("tasks", schema=None) as batch_op:
+        batch_op.drop_column("needs_other_approver")
+        batch_op.drop_column("edited_by_ids")
+    with op.batch_alter_table("projects", schema=None) as batch_op:
+        batch_op.drop_column("allow_direct_push")
+    op.drop_table("pushes")
+
+
+def _keep_what_holds() -> None:
+    """Maintainers may push as before; what is proven already keeps the rule under which it was."""
+    connection = op.get_bind()
+    connection.execute(sa.text("UPDATE projects SET allow_direct_push = 1"))
+    connection.execute(_TASKS.update().values(edited_by_ids=[]))
+    ruled = sa.select(_PROJECTS.c.id).where(_PROJECTS.c.separate_approver)
+    connection.execute(_TASKS.update().where(_TASKS.c.project_id.in_(ruled)).values(needs_other_approver=True))
 
 
 def _rewrite_patterns() -> None:

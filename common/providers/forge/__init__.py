@@ -6,6 +6,7 @@ import functools
 
 from common.errors import Misconfigured
 from common.providers.forge.bare import BareForge
+from common.providers.forge.git import ZERO_SHA
 from common.providers.forge.gitea import GiteaForge
 from common.providers.forge.import_address import check_import_address
 from common.providers.forge.protocol import (
@@ -29,6 +30,7 @@ from common.providers.forge.protocol import (
 from common.settings import settings
 
 __all__ = [
+    "ZERO_SHA",
     "BareForge",
     "Blob",
     "Change",

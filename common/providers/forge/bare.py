@@ -107,6 +107,16 @@ class BareForge:
         self._place(repository)
         return f"{self._internal_url}/git/{repository.owner}/{repository.name}.git"
 
+    def read_default_branch(self, repository: Repository) -> str:
+        """What the repository's HEAD names, without a prefix."""
+        return repositories.head_ref(self._open(repository)).removeprefix("refs/heads/")
+
+    def is_untouched(self, repository: Repository) -> bool:
+        """Whether the default branch holds nothing but one commit without a parent, as the platform begins it."""
+        path = self._open(repository)
+        head = history.read_ref(path, repositories.head_ref(path))
+        return head is not None and not history.parents(path, head)
+
     # Branches and commits
 
     def ensure_branch(self, repository: Repository, branch: str, *, at: str) -> str:
