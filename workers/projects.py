@@ -25,7 +25,7 @@ def provision_project(job: Claimed) -> None:
             description=plan.description,
             import_url=plan.import_url,
         )
-        forge().ensure_protection(repository(plan.place))
+        forge().ensure_protection(repository(plan.place), allows_direct_push=plan.allows_direct_push)
         forge().ensure_webhook(repository(plan.place))
         job.progress("making the environment", 1, 2)
         runtime().ensure_environment(space(plan.place))
@@ -33,6 +33,13 @@ def provision_project(job: Claimed) -> None:
         provisioning.record_provision_refused(job.lease, error.message)
         return
     provisioning.record_provisioned(job.lease, default_branch=made.default_branch, repository_url=made.url)
+
+
+@job(jobs.PROTECT_PROJECT)
+def protect_project(job: Claimed) -> None:
+    plan = provisioning.begin_protection(job.lease)
+    if plan is not None:
+        forge().ensure_protection(repository(plan[0]), allows_direct_push=plan[1])
 
 
 @job(jobs.DELETE_PROJECT)
@@ -66,7 +73,12 @@ def watch_repository(job: Claimed) -> None:
 
 
 def has_landed(at: Forge, place: Repository, push: PendingPush) -> bool:
-    """Whether what was pushed is there: in the default branch, or, as a task's branch may be forced, at all."""
+    """Whether what was pushed is there: in the default branch, or, as a task's branch may be forced, at all.
+
+    What the platform itself pushed at the forge is nobody's push.
+    """
+    if push.is_at_forge and at.is_own_login(push.username):
+        return False
     head = at.read_head(place, push.branch) if push.is_default else push.new_sha
     try:
         return head is not None and at.contains(place, ancestor=push.new_sha, head=head)

@@ -121,6 +121,8 @@ def update_project(tx: Transaction, project_id: str, values: Mapping[str, Any], 
     name = values.get("name", project.name)
     if name != project.name and tx.find(select(Project).where(Project.name == name)) is not None:
         raise Conflict(f"There is a project named {name} already", field="name")
+    if values.get("allow_direct_push", project.allow_direct_push) != project.allow_direct_push:
+        tx.enqueue(jobs.PROTECT_PROJECT, project.id, project_id=project.id)
     _apply(project, values)
     tx.record(_status_changed(project, project.state_))
     return ProjectView(project, shows_env=True)

@@ -210,9 +210,12 @@ class BareForge:
         if found not in {None, commit}:
             raise ProviderRefused(f"the tag {tag} names {found}, not {commit}", code="tag_moved")
 
-    def ensure_protection(self, repository: Repository) -> None:
-        # The configuration hides those branches from every push; the platform itself moves them without one.
+    def ensure_protection(self, repository: Repository, *, allows_direct_push: bool = False) -> None:
+        # The configuration hides what is the platform's from every push; the platform itself moves it without one.
         repositories.configure(self._open(repository))
+
+    def is_own_login(self, login: str) -> bool:
+        return credentials.is_of_run(login)
 
     # Pull requests
 

@@ -246,8 +246,15 @@ class Forge(Protocol):
     def ensure_tag(self, repository: Repository, tag: str, *, at: str) -> None:
         """The tag exists and names `at`; one that names something else is refused (`tag_moved`)."""
 
-    def ensure_protection(self, repository: Repository) -> None:
-        """Only the platform writes the branches `staging` and `release/*`."""
+    def ensure_protection(self, repository: Repository, *, allows_direct_push: bool = False) -> None:
+        """Only the platform writes the branches `staging` and `release/*` and the tags `released/*`.
+
+        On a server of its own, nor does anybody else push to the default branch, unless allows_direct_push: then its
+        owners do, never by force. The local forge decides that at each push.
+        """
+
+    def is_own_login(self, login: str) -> bool:
+        """Whether this is a name by which the platform itself, or a run's credential, is known at the forge."""
 
     def ensure_pull_request(
         self, repository: Repository, *, head: str, base: str, title: str, body: str

@@ -205,8 +205,13 @@ class GiteaForge:
     def ensure_tag(self, repository: Repository, tag: str, *, at: str) -> None:
         self._code(repository).ensure_tag(git.tag_ref(tag), at=at)
 
-    def ensure_protection(self, repository: Repository) -> None:
-        self._protection(self._open(repository)).ensure_platform_rules()
+    def ensure_protection(self, repository: Repository, *, allows_direct_push: bool = False) -> None:
+        protection = self._protection(self._open(repository))
+        protection.ensure_platform_rules(owners_push=allows_direct_push)
+        protection.ensure_tag_rule()
+
+    def is_own_login(self, login: str) -> bool:
+        return login.lower() == self._server().account.login.lower() or login.startswith(credentials.PREFIX)
 
     # Pull requests
 
