@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO, cast
@@ -100,7 +101,7 @@ def _exactly(body: IO[bytes], count: int, heard: bytearray) -> bytes:
     try:
         while len(parts) < count and (part := body.read(count - len(parts))):
             parts += part
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise BadPush("The body of the push can't be read.") from error
     heard += parts
     return bytes(parts)
