@@ -104,6 +104,18 @@ class ProjectStatusChanged(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BranchPushed(Event):
+    """A person pushed to the default branch, or to a task's branch; old_sha is None where the branch is new."""
+
+    name: ClassVar[str] = "branch:pushed"
+    project_id: str
+    branch: str
+    new_sha: str
+    old_sha: str | None = None
+    task_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeployStarted(Event):
     name: ClassVar[str] = "deploy:started"
     deployment_id: str

@@ -48,6 +48,8 @@ def _kind(name: str, subject: str, queue: Queue, attempts: int = 5) -> Kind:
 
 PROVISION_PROJECT = _kind("project.provision", "project", Queue.SLOW)
 """Make the repository (empty or imported), its protection and the namespace true."""
+PROTECT_PROJECT = _kind("project.protect", "project", Queue.SLOW)
+"""Have the forge's rules for pushes say what the project says now."""
 DELETE_PROJECT = _kind("project.delete", "project", Queue.SLOW)
 """Remove everything of the project outside, then its rows."""
 WATCH_REPOSITORY = _kind("project.watch_repository", "project", Queue.SLOW)

@@ -17,6 +17,8 @@ SHA_PATTERN = re.compile(r"[0-9a-f]{40}")
 
 STAGING_BRANCH = "staging"
 RELEASE_PREFIX = "release/"
+TAG_PREFIX = "released/"
+"""Of the tags that name what production took: the platform's, and never moved."""
 
 
 _COUNTER_BITS = 42

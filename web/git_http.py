@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 import re
 import signal
@@ -23,6 +24,7 @@ from flask import Response, request
 
 from common.errors import ProviderUnavailable
 from common.providers.forge import git
+from web.git_push import BadPush, Judge, Push, PushRules, notice_packet, read_push
 
 _SERVICES = ("git-upload-pack", "git-receive-pack")
 _CHUNK_BYTES = 64 * 1024
@@ -44,12 +46,14 @@ def serve_git(
     only_ref: str | None,
     user: str,
     max_bytes: int,
+    judge: Judge | None = None,
 ) -> Response:
     """Answer the present request for `service_path` (what follows the repository in its address).
 
     hidden_refs: fully qualified refs, or prefixes of such, that nobody may push here. only_ref: the one fully qualified
     ref that may be pushed; None is every branch and tag not hidden. user: who it is, for git. max_bytes: the largest
-    request. 404 for anything but the smart protocol, 403 for a push where may_write is False, 405 and 413 as usual.
+    request. judge: asked, before git is started, what a push of these commands may do. 404 for anything but the smart
+    protocol, 403 for a push where may_write is False, 405 and 413 as usual.
     Raises ProviderUnavailable if git can't be started.
     """
     service = _service(service_path)
@@ -68,10 +72,28 @@ def serve_git(
         return _refusal(413, f"A push may have at most {max_bytes} bytes.")
     # The application's limit is for JSON; this one is the caller's. Twice, to hear out who sends too much in chunks.
     request.max_content_length = 2 * limit
+    push, rules = None, PushRules()
+    if service_path == "git-receive-pack" and judge is not None:
+        try:
+            push = read_push(request.stream, is_compressed=encoding in {"gzip", "x-gzip"})
+        except BadPush as error:
+            return _refusal(400, str(error))
+        rules = judge(push.commands)
+    hidden_refs = (*hidden_refs, *rules.hidden_refs)
     config = _config(service, may_write=may_write, hidden_refs=hidden_refs, only_ref=only_ref, max_bytes=max_bytes)
+    config.append(("receive.denyNonFastForwards", "true" if rules.is_forward_only else "false"))
     variables = git.environment(config) | _cgi(repository_path / service_path, service, user)
-    exchange = _Exchange(variables, request.stream, limit)
-    return exchange.respond()
+    if push is None:
+        return _Exchange(variables, request.stream, limit).respond()
+    variables.pop("HTTP_CONTENT_ENCODING", None)
+    return _with_notice(_Exchange(variables, push.body, limit).respond(), push, rules)
+
+
+def _with_notice(reply: Response, push: Push, rules: PushRules) -> Response:
+    """The pusher is shown the notice before git's own answer."""
+    if rules.notice is not None and push.has_side_band and reply.status_code == 200:
+        reply.response = itertools.chain([notice_packet(rules.notice)], reply.iter_encoded())
+    return reply
 
 
 def _service(service_path: str) -> str | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from common import jobs
 from common.errors import ProviderRefused
-from common.providers.forge import Repository, forge
+from common.providers.forge import Forge, Repository, forge
 from common.providers.runtime import runtime
 from common.services import provisioning, watching
+from common.services.pushes import PendingPush, settle_push
 from workers.job import Claimed, job
 from workers.outside import repository, space, take_credential_away
 
@@ -24,7 +25,7 @@ def provision_project(job: Claimed) -> None:
             description=plan.description,
             import_url=plan.import_url,
         )
-        forge().ensure_protection(repository(plan.place))
+        forge().ensure_protection(repository(plan.place), allows_direct_push=plan.allows_direct_push)
         forge().ensure_webhook(repository(plan.place))
         job.progress("making the environment", 1, 2)
         runtime().ensure_environment(space(plan.place))
@@ -32,6 +33,13 @@ def provision_project(job: Claimed) -> None:
         provisioning.record_provision_refused(job.lease, error.message)
         return
     provisioning.record_provisioned(job.lease, default_branch=made.default_branch, repository_url=made.url)
+
+
+@job(jobs.PROTECT_PROJECT)
+def protect_project(job: Claimed) -> None:
+    plan = provisioning.begin_protection(job.lease)
+    if plan is not None:
+        forge().ensure_protection(repository(plan[0]), allows_direct_push=plan[1])
 
 
 @job(jobs.DELETE_PROJECT)
@@ -57,9 +65,27 @@ def watch_repository(job: Claimed) -> None:
     plan = watching.begin_watch(job.lease)
     if plan is None:
         return
+    for push in plan.pushes:
+        settle_push(job.lease, push, has_landed=has_landed(forge(), repository(plan.place), push))
     heads = {branch: forge().read_head(repository(plan.place), branch) for branch in plan.branches}
     pulls = {number: seen for number in plan.pulls if (seen := _look(repository(plan.place), number)) is not None}
     watching.record_heads(job.lease, heads, pulls)
+
+
+def has_landed(at: Forge, place: Repository, push: PendingPush) -> bool:
+    """Whether what was pushed is there: in the default branch, or, as a task's branch may be forced, at all.
+
+    What the platform itself pushed at the forge is nobody's push.
+    """
+    if push.is_at_forge and at.is_own_login(push.username):
+        return False
+    head = at.read_head(place, push.branch) if push.is_default else push.new_sha
+    try:
+        return head is not None and at.contains(place, ancestor=push.new_sha, head=head)
+    except ProviderRefused as error:
+        if error.code != "no_commit":
+            raise
+        return False
 
 
 def _look(place: Repository, number: int) -> watching.PullSeen | None:

@@ -1,19 +1,30 @@
-"""What is looked at at the forge to prove a run's claim. It reads, and decides nothing about the task."""
+"""What is looked at at the forge to prove a run's claim. It reads, and decides nothing about the task.
+
+What changed is read from git's own lists and blobs, never from a patch. What could not be read is never passed.
+"""
 
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Iterator, Sequence
 
 from common.errors import ProviderRefused
-from common.providers.forge import Diff, FileDiff, Forge, Repository
+from common.path_patterns import compiled
+from common.providers.forge import Change, Entry, Forge, Repository
 from common.services.verification import CheckResult, ProofPlan
 
 _TEST_FOLDERS = frozenset({"test", "tests", "spec", "specs", "__tests__"})
 _TEST_NAME = re.compile(r"^test_|^tests?\.|[_.-](test|tests|spec)\.[A-Za-z0-9]+$|[a-z]Tests?\.[A-Za-z]+$")
+# No part of it goes past the end of a line, so that no file takes long.
 _TEST_DEFINITION = re.compile(
-    r"\s*(async\s+)?def\s+test|\s*(it|test|describe)(\.\w+)*\s*\(|\s*func\s+(\([^)]*\)\s*)?Test|\s*@Test\b|\s*#\[(\w+::)?test\]"
+    rb"^[^\S\n]*(?:(?:async[ \t]+)?def[ \t]+test|(?:it|test|describe)(?:\.\w+)*[ \t]*\("
+    rb"|func[ \t]+(?:\([^)\n]*\)[ \t]*)?Test|@Test\b|#\[(?:\w+::)?test\])",
+    re.MULTILINE,
 )
+_SNIFFED_BYTES = 8000
+_MOST_NAMED = 20
+_REFUSALS = {"unrelated": "unrelated_history", "diff_too_large": "diff_too_large"}
+"""The code of a check by that of the forge's refusal, where the pushed commit is what the forge can't take."""
 
 
 def examine(forge: Forge, repository: Repository, plan: ProofPlan) -> list[CheckResult]:
@@ -25,17 +36,32 @@ def examine(forge: Forge, repository: Repository, plan: ProofPlan) -> list[Check
     if base is None:
         message = f"The default branch {plan.place.default_branch} is gone."
         return [*results, CheckResult("merge", "failed", message, code="no_default_branch")]
-    diff = forge.diff(repository, base=base, head=plan.claimed_sha)
-    for result in (
-        _diff(diff),
-        _merge(forge, repository, plan, base),
-        _paths(diff, plan.forbidden_paths),
-        _kept_tests(diff, is_wanted=plan.keeps_tests),
-    ):
-        results.append(result)
-        if result.status in {"failed", "running"}:
-            break
+    try:
+        for result in _checks(forge, repository, plan, base):
+            results.append(result)
+            if result.status in {"failed", "running"}:
+                break
+    except ProviderRefused as error:
+        if error.code not in _REFUSALS:
+            raise
+        name = "diff" if len(results) == 1 else "kept_tests"
+        results.append(_unfit(plan, name, _REFUSALS[error.code], error.message))
     return results
+
+
+def _checks(forge: Forge, repository: Repository, plan: ProofPlan, base: str) -> Iterator[CheckResult]:
+    changes = forge.read_changes(repository, base=base, head=plan.claimed_sha or "")
+    yield _diff(changes)
+    yield _merge(forge, repository, plan, base)
+    yield _paths(changes, plan.forbidden_paths)
+    yield _kept_tests(forge, repository, changes, is_wanted=plan.keeps_tests)
+
+
+def _unfit(plan: ProofPlan, name: str, code: str, reason: str) -> CheckResult:
+    if code == "unrelated_history":
+        branch = plan.place.default_branch
+        reason = f"The commit has no history in common with {branch}: do the work on a branch that starts at {branch}."
+    return CheckResult(name, "failed", reason, code=code)
 
 
 def _head(forge: Forge, repository: Repository, plan: ProofPlan) -> CheckResult:
@@ -55,10 +81,10 @@ def _head(forge: Forge, repository: Repository, plan: ProofPlan) -> CheckResult:
     return CheckResult("head", "failed", message, code="not_pushed")
 
 
-def _diff(diff: Diff) -> CheckResult:
-    if not diff.files:
+def _diff(changes: Sequence[Change]) -> CheckResult:
+    if not changes:
         return CheckResult("diff", "failed", "The commit changes nothing.", code="empty_diff")
-    return CheckResult("diff", "passed", f"{len(diff.files)} file(s) changed.")
+    return CheckResult("diff", "passed", f"{len(changes)} file(s) changed.")
 
 
 def _merge(forge: Forge, repository: Repository, plan: ProofPlan, base: str) -> CheckResult:
@@ -74,66 +100,68 @@ def _merge(forge: Forge, repository: Repository, plan: ProofPlan, base: str) -> 
     return CheckResult("merge", "passed", f"It merges cleanly into {branch}.")
 
 
-def _paths(diff: Diff, forbidden: tuple[str, ...]) -> CheckResult:
-    touched = sorted({path for file in diff.files for path in (file.path, file.old_path) if path})
-    hits = [path for path in touched if any(matches(path, pattern) for pattern in forbidden)]
+def _paths(changes: Sequence[Change], forbidden: tuple[str, ...]) -> CheckResult:
+    """Whether a forbidden path was touched on either side: of a rename, both paths count."""
+    patterns = compiled(forbidden)
+    touched = [entry for change in changes for entry in (change.before, change.after) if entry is not None]
+    hits = {one.path for one in touched if patterns.covers(one.path, leads_elsewhere=one.leads_elsewhere)}
     if not hits:
         return CheckResult("paths", "passed", "No forbidden path is touched.")
-    message = f"It touches what the project forbids: {', '.join(hits[:20])}: take that out."
+    message = f"It touches what the project forbids: {_named(hits)}: take that out."
     return CheckResult("paths", "failed", message, code="forbidden_paths")
 
 
-def _kept_tests(diff: Diff, *, is_wanted: bool) -> CheckResult:
+def _kept_tests(forge: Forge, repository: Repository, changes: Sequence[Change], *, is_wanted: bool) -> CheckResult:
     """Whether test files went, or lost more tests than all of them together gained."""
     if not is_wanted:
         return CheckResult("kept_tests", "skipped", "The project lets tests be deleted.")
-    gone = [file.old_path or file.path for file in diff.files if _loses_tests(file)]
+    gone = [change.before.path for change in changes if change.before is not None and _loses_tests(change)]
     if gone:
-        message = f"It deletes tests: {', '.join(sorted(gone)[:20])}: bring them back."
+        message = f"It deletes tests: {_named(gone)}: bring them back."
         return CheckResult("kept_tests", "failed", message, code="tests_deleted")
-    lost = _tests_lost(diff.patch)
+    before = _test_files(change.before for change in changes)
+    lost, unreadable = _count_tests(forge, repository, before)
+    if unreadable:
+        message = f"{_named(unreadable)} is too large to tell whether it still has its tests: leave it as it was."
+        return CheckResult("kept_tests", "failed", message, code="tests_unreadable")
+    if lost:
+        # What is too large to be read counts as no test: that can only refuse, never pass.
+        lost -= _count_tests(forge, repository, _test_files(change.after for change in changes))[0]
     if lost > 0:
         message = f"It deletes {lost} test(s) more than it adds: bring them back."
         return CheckResult("kept_tests", "failed", message, code="tests_deleted")
     return CheckResult("kept_tests", "passed", "No test was deleted.")
 
 
-def _loses_tests(file: FileDiff) -> bool:
-    before = file.old_path or file.path
-    if not is_test_file(before):
+def _loses_tests(change: Change) -> bool:
+    before, after = change.before, change.after
+    if before is None or not is_test_file(before.path):
         return False
-    return file.status == "deleted" or (file.status == "renamed" and not is_test_file(file.path))
+    return after is None or not is_test_file(after.path)
 
 
-def _tests_lost(patch: str) -> int:
-    """Definitions of tests that the patch takes away, less those that it adds, in test files."""
-    lost, is_test = 0, False
-    for line in patch.splitlines():
-        if line.startswith(("--- ", "+++ ")):
-            is_test = is_test_file(line[4:].strip().strip('"').split("/", 1)[-1])
-        elif is_test and line.startswith("-") and _TEST_DEFINITION.match(line, 1):
-            lost += 1
-        elif is_test and line.startswith("+") and _TEST_DEFINITION.match(line, 1):
-            lost -= 1
-    return lost
+def _test_files(entries: Iterable[Entry | None]) -> list[Entry]:
+    return [entry for entry in entries if entry is not None and entry.is_file and is_test_file(entry.path)]
+
+
+def _count_tests(forge: Forge, repository: Repository, files: Sequence[Entry]) -> tuple[int, list[str]]:
+    """How many tests they define, and the paths of those that are text and too large to be read."""
+    counts: dict[str, int] = {}
+    for blob in forge.read_blobs(repository, [file.object_id for file in files]) if files else ():
+        is_binary = b"\0" in blob.content[:_SNIFFED_BYTES]
+        if is_binary or not blob.is_cut:
+            text = b"" if is_binary else blob.content.replace(b"\r", b"\n")
+            counts[blob.object_id] = len(_TEST_DEFINITION.findall(text))
+    unreadable = [file.path for file in files if file.object_id not in counts]
+    return sum(counts.get(file.object_id, 0) for file in files), unreadable
+
+
+def _named(paths: Iterable[str]) -> str:
+    """The first of them, in order. What is no UTF-8 is shown as a replacement character."""
+    return ", ".join(sorted(paths)[:_MOST_NAMED]).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def is_test_file(path: str) -> bool:
     """By the customs of the common test runners: a folder `test`, `tests`, `spec`, `__tests__`, or the file's name."""
     *folders, name = path.split("/")
     return any(folder in _TEST_FOLDERS for folder in folders) or _TEST_NAME.search(name) is not None
-
-
-def matches(path: str, pattern: str) -> bool:
-    """Whether a forbidden-path pattern covers the path.
-
-    `dir/**` covers everything below dir, `**/name` a name at any depth; otherwise a pattern with a slash is held
-    against the whole path from the root, one without against the last part alone, as in .gitignore.
-    """
-    if pattern.endswith("/**"):
-        return path.startswith(pattern[:-2])
-    if pattern.startswith("**/"):
-        return PurePosixPath(path).match(pattern[3:])
-    if "/" in pattern:
-        return PurePosixPath("/" + path).match("/" + pattern.lstrip("/"))
-    return PurePosixPath(path).match(pattern)

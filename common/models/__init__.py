@@ -7,7 +7,7 @@ from common.models.agent import Agent
 from common.models.base import Base
 from common.models.delivery import Deployment, GroupMember, TaskGroup
 from common.models.journal import EventRow, Feed, IdempotencyKey, Job, Mark
-from common.models.project import Project, ProjectMember
+from common.models.project import Project, ProjectMember, Push
 from common.models.run import LogEntry, Run, RunSession
 from common.models.task import Comment, Question, Task, TaskCheck, TaskDependency
 
@@ -28,6 +28,7 @@ __all__ = [
     "Mark",
     "Project",
     "ProjectMember",
+    "Push",
     "Question",
     "Run",
     "RunSession",

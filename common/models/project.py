@@ -51,6 +51,7 @@ class Project(HasId, HasState, Base):
     max_parallel_tasks: Mapped[int | None]
     is_restricted: Mapped[bool] = mapped_column(default=False)
     separate_approver: Mapped[bool] = mapped_column(default=False)
+    allow_direct_push: Mapped[bool] = mapped_column(default=False)
     keep_tests: Mapped[bool] = mapped_column(default=True)
     forbidden_paths: Mapped[list[Any]]
     limits: Mapped[dict[str, Any]]
@@ -72,3 +73,24 @@ class ProjectMember(Base):
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
     role: Mapped[int] = mapped_column(SmallInteger)
+
+
+class Push(HasId, Base):
+    """A person's push to the default branch or to a task's branch, written down before it happens.
+
+    user_id None: username is a login at the forge. ended_at: since when nothing of the push is under way any more.
+    settled_at: when it was seen to have landed; one that did not is removed. task_id None: the default branch's.
+    """
+
+    __tablename__ = "pushes"
+
+    project_id: Mapped[str] = mapped_column(String(40), index=True)
+    task_id: Mapped[str | None] = mapped_column(String(40), index=True)
+    branch: Mapped[str] = mapped_column(String(255))
+    old_sha: Mapped[str | None] = mapped_column(String(40))
+    new_sha: Mapped[str] = mapped_column(String(40))
+    user_id: Mapped[str | None] = mapped_column(String(40))
+    username: Mapped[str] = mapped_column(String(140))
+    at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]

@@ -18,7 +18,9 @@ class Task(HasId, HasState, Base):
 
     phase: only in in_progress, None otherwise. round: starts at 1, rises with every rejection or refusal. attempts:
     runs lost in a row. refusals: proofs failed since a person last acted. head_sha: what was last proven; approved_sha:
-    what was approved. queued_at: since when it waits for an agent (priorities age by it).
+    what was approved. queued_at: since when it waits for an agent (priorities age by it). edited_by_ids: people other
+    than its creator who changed what it asks for. needs_other_approver: the project had `separate_approver` when
+    head_sha was proven.
     """
 
     __tablename__ = "tasks"
@@ -57,6 +59,8 @@ class Task(HasId, HasState, Base):
     error: Mapped[str | None] = mapped_column(UnicodeText)
     created_by: Mapped[str] = mapped_column(String(140))
     created_by_id: Mapped[str | None] = mapped_column(String(40))
+    edited_by_ids: Mapped[list[Any]] = mapped_column(default=list)
+    needs_other_approver: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     queued_at: Mapped[datetime]

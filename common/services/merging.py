@@ -16,7 +16,7 @@ from sqlalchemy import select
 from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project
 from common.models.task import Task
-from common.names import RELEASE_PREFIX
+from common.names import RELEASE_PREFIX, TAG_PREFIX
 from common.services import deployments, ending
 from common.services.places import Place, place_of
 from common.services.projects import environment_of
@@ -257,7 +257,7 @@ def begin_finish(tx: Transaction, lease: Lease) -> FinishPlan | None:
     )
     return FinishPlan(
         place_of(tx.get(Project, group.project_id)), group.tested_sha, tuple(n for n in numbers if n is not None),
-        f"released/{group.branch.removeprefix(RELEASE_PREFIX)}",
+        f"{TAG_PREFIX}{group.branch.removeprefix(RELEASE_PREFIX)}",
     )  # fmt: skip
 
 

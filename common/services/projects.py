@@ -10,9 +10,10 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from common import jobs
-from common.errors import Conflict, Invalid, NotFound
+from common.errors import Conflict, Forbidden, Invalid, NotFound
 from common.events import ProjectStatusChanged
 from common.models.account import User
+from common.models.delivery import Deployment
 from common.models.journal import Job
 from common.models.project import Project, ProjectMember
 from common.models.run import Run
@@ -22,7 +23,7 @@ from common.services.access import Caller, sees_project
 from common.services.paging import Page, PageQuery, page_of
 from common.services.places import Place, place_of
 from common.settings import settings
-from common.states import By, ProjectState, Role
+from common.states import By, Environment, ProjectState, Role
 from common.transaction import Snapshot, Transaction, actor, snapshot, transactional
 
 DEFAULT_HEALTH_SECONDS = {"preview": 0, "staging": 10, "production": 30}
@@ -51,10 +52,16 @@ class Member:
 
 @dataclass(frozen=True)
 class FoundRepository:
-    """may_push: any branch but the platform's own; a run's credential is good for its own branch alone."""
+    """may_push: any branch but the platform's own; a run's credential is good for its own branch alone.
+
+    may_push_default: fast-forwards of the default branch, too. may_import: the first of them all the same, as long as
+    the branch holds nothing but what the platform began it with.
+    """
 
     place: Place
     may_push: bool
+    may_push_default: bool = False
+    may_import: bool = False
 
 
 @transactional
@@ -114,6 +121,10 @@ def update_project(tx: Transaction, project_id: str, values: Mapping[str, Any], 
         raise Conflict(f"project {project_id} is deleting")
     if values.get("name", project.name) != project.name:
         _refuse_taken_name(tx, values["name"], by)
+    if project.separate_approver and values.get("separate_approver") is False and not by.is_admin:
+        raise Forbidden("only an administrator switches separateApprover off")
+    if values.get("allow_direct_push", project.allow_direct_push) != project.allow_direct_push:
+        tx.enqueue(jobs.PROTECT_PROJECT, project.id, project_id=project.id)
     _apply(project, values)
     _flush_name(tx, project)
     tx.record(_status_changed(project, project.state_))
@@ -196,7 +207,18 @@ def find_repository(owner: str, name: str, *, by: Caller) -> FoundRepository:
         role = None if project is None else by.role_in(read, project)
         if project is None or role is None:
             raise NotFound(f"repository {owner}/{name}")
-        return FoundRepository(place_of(project), may_push=role >= Role.MAINTAINER)
+        may_push = role >= Role.MAINTAINER
+        return FoundRepository(
+            place_of(project), may_push, may_push and project.allow_direct_push, may_push and _is_new(read, project)
+        )
+
+
+def _is_new(read: Snapshot, project: Project) -> bool:
+    """Whether nothing was imported into it nor ever deployed from it; previews are not counted."""
+    deployed = select(Deployment).where(
+        Deployment.project_id == project.id, Deployment.environment_ != Environment.PREVIEW
+    )
+    return project.import_url is None and read.find(deployed) is None
 
 
 def find_repository_of_run(owner: str, name: str, run_id: str) -> FoundRepository | None:
@@ -223,8 +245,8 @@ def _defaults() -> dict[str, Any]:
     return {
         "description": "", "default_branch": "main", "env_vars": {}, "replicas": 1, "health_path": "/",
         "health_seconds": dict(DEFAULT_HEALTH_SECONDS), "preview_ttl_hours": 72, "is_restricted": False,
-        "separate_approver": False, "keep_tests": True, "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {},
-        "agent_instructions": "",
+        "separate_approver": False, "allow_direct_push": False, "keep_tests": True,
+        "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "",
     }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from common.models import (
     LogEntry,
     Project,
     ProjectMember,
+    Push,
     Question,
     Run,
     RunSession,
@@ -43,6 +44,7 @@ class ProvisionPlan:
     place: Place
     description: str
     import_url: str | None
+    allows_direct_push: bool
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,16 @@ def begin_provision(tx: Transaction, lease: Lease) -> ProvisionPlan | None:
     project = tx.session.get(Project, lease.subject_id)
     if project is None or project.state is not ProjectState.PROVISIONING:
         return None
-    return ProvisionPlan(place_of(project), project.description, project.import_url)
+    return ProvisionPlan(place_of(project), project.description, project.import_url, project.allow_direct_push)
+
+
+@transactional
+def begin_protection(tx: Transaction, lease: Lease) -> tuple[Place, bool] | None:
+    """Where the rules for pushes are to be looked at, and whether direct pushes are allowed; None if nowhere."""
+    project = tx.session.get(Project, lease.subject_id)
+    if project is None or project.state is not ProjectState.ACTIVE:
+        return None
+    return place_of(project), project.allow_direct_push
 
 
 @transactional
@@ -140,6 +151,7 @@ def record_deleted(tx: Transaction, lease: Lease) -> None:
         (Run, Run.project_id == project_id),
         (Deployment, Deployment.project_id == project_id),
         (TaskGroup, TaskGroup.project_id == project_id),
+        (Push, Push.project_id == project_id),
         (Task, Task.project_id == project_id),
         (ProjectMember, ProjectMember.project_id == project_id),
         (Job, Job.project_id == project_id),

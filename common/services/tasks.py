@@ -19,6 +19,7 @@ from common.names import new_id, task_branch
 from common.services import ending
 from common.services.access import Caller, visible_projects
 from common.services.paging import Page, PageQuery, page_of
+from common.services.pushes import has_pushed
 from common.states import By, Outcome, Priority, ProjectState, QuestionState, Role, TaskState
 from common.transaction import Snapshot, Transaction, actor, snapshot, transactional
 
@@ -91,7 +92,7 @@ def create_task(tx: Transaction, new: NewTask, *, by: Caller) -> Task:
         id=task_id, state_=TaskState.BACKLOG, project_id=project.id, title=new.title, description=new.description,
         priority=int(new.priority), labels=new.labels, required_capabilities=new.required_capabilities,
         driver=new.driver, limits=new.limits, branch_name=task_branch(task_id, new.title), created_by=actor(),
-        created_by_id=by.user_id, created_at=tx.now(), updated_at=tx.now(), queued_at=tx.now(),
+        created_by_id=by.user_id, edited_by_ids=[], created_at=tx.now(), updated_at=tx.now(), queued_at=tx.now(),
     )  # fmt: skip
     tx.add(task)
     for depends_on_id in dict.fromkeys(new.depends_on):
@@ -171,6 +172,9 @@ def update_task(tx: Transaction, task_id: str, values: Mapping[str, Any], *, by:
     role = Role.MAINTAINER if wanted in FOR_MAINTAINERS else Role.MEMBER
     task = lock_task(tx, task_id, by, role)
     changed = [name for name in ("title", "description", "priority", "notes", "labels") if name in values]
+    is_rewritten = any(name in values and values[name] != getattr(task, name) for name in ("title", "description"))
+    if is_rewritten and by.user_id not in {task.created_by_id, *task.edited_by_ids}:
+        task.edited_by_ids = [*task.edited_by_ids, by.user_id]
     for name in changed:
         setattr(task, name, int(values[name]) if name == "priority" else values[name])
     if changed:
@@ -204,14 +208,22 @@ def approve_task(tx: Transaction, task_id: str, *, by: Caller, commit_sha: str |
     project = tx.get(Project, task.project_id)
     if task.state is not TaskState.READY_TO_TEST:
         raise Conflict(f"task {task.id} is {task.state}; only ready_to_test can be approved")
-    if project.separate_approver and task.created_by_id == by.user_id:
-        raise Forbidden("whoever created a task may not approve it here")
+    if project.separate_approver or task.needs_other_approver:
+        _require_other(tx, task, by)
     if commit_sha is not None and commit_sha != task.head_sha:
         raise Conflict(f"task {task.id} is at {task.head_sha} now; look at it again", field="commitSha")
     task.approved_sha, task.approved_by, task.updated_at = task.head_sha, actor(), tx.now()
     tx.record(task.move_to(TaskState.APPROVED, By.PERSON))
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
     return task
+
+
+def _require_other(tx: Transaction, task: Task, by: Caller) -> None:
+    """Forbidden for whoever wrote the task, changed what it asks for, or pushed to its branch."""
+    if by.user_id in {task.created_by_id, *task.edited_by_ids}:
+        raise Forbidden("whoever wrote a task may not approve it here; ask another maintainer")
+    if has_pushed(tx, task.id, by):
+        raise Forbidden("whoever pushed to a task's branch may not approve it here; ask another maintainer")
 
 
 @transactional

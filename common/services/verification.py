@@ -195,6 +195,7 @@ def record_proven(tx: Transaction, lease: Lease, results: Sequence[CheckResult])
     if task is not None:
         _store(tx, task, lease.subject_id, results)
         task.head_sha, task.updated_at = tx.get(Run, lease.subject_id).claimed_sha, tx.now()
+        task.needs_other_approver = tx.get(Project, task.project_id).separate_approver
         record_update(tx, task, "checks", "head_sha")
         tx.enqueue(jobs.PUBLISH_TASK, task.id, project_id=task.project_id)
     tx.finish(lease)

@@ -14,10 +14,11 @@ from sqlalchemy import select
 
 from common import jobs
 from common.models.delivery import GroupMember
-from common.models.project import Project
+from common.models.project import Project, Push
 from common.models.task import Comment, Task
 from common.services import ending
 from common.services.places import Place, place_of
+from common.services.pushes import PendingPush, pending_pushes
 from common.services.tasks import add_feedback
 from common.settings import settings
 from common.states import By, ProjectState, TaskState
@@ -37,6 +38,7 @@ class WatchPlan:
     place: Place
     branches: tuple[str, ...]
     pulls: tuple[int, ...] = ()
+    pushes: tuple[PendingPush, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def begin_watch(tx: Transaction, lease: Lease) -> WatchPlan | None:
     tasks = tx.all(select(Task).where(Task.project_id == project.id, Task.state_.in_(_watched())).order_by(Task.id))
     branches = tuple(task.branch_name for task in tasks if task.state in BOUND)
     pulls = tuple(task.pr_number for task in tasks if task.pr_number is not None) if _has_people() else ()
-    return WatchPlan(place_of(project), branches, pulls) if branches or pulls else None
+    pushes = pending_pushes(tx, project.id)
+    return WatchPlan(place_of(project), branches, pulls, pushes) if branches or pulls or pushes else None
 
 
 @transactional
@@ -76,6 +79,7 @@ def record_heads(
 ) -> None:
     """A task whose branch is not at its proven commit any more goes back to its agent; the others follow their
     pull requests."""
+    project = tx.get(Project, lease.subject_id)
     watched = select(Task.id).where(Task.project_id == lease.subject_id, Task.state_.in_(_watched()))
     for task in tx.lock_all(Task, tx.session.scalars(watched).all()):
         seen = (pulls or {}).get(task.pr_number) if task.pr_number is not None else None
@@ -84,7 +88,7 @@ def record_heads(
             continue
         head = heads.get(task.branch_name, task.head_sha)
         if seen is not None and seen.state == "merged" and head in {None, task.head_sha}:
-            _approve_merged(tx, task)
+            _approve_merged(tx, task, project)
         elif head != task.head_sha:
             _void(tx, task, head)
         elif seen is not None and seen.state == "closed":
@@ -103,9 +107,12 @@ def _void(tx: Transaction, task: Task, head: str | None) -> None:
     ending.queue_again(tx, task, by=By.PLATFORM)
 
 
-def _approve_merged(tx: Transaction, task: Task) -> None:
-    """Whoever merged it approved it: the forge lets only its owners do so."""
-    if task.state is TaskState.READY_TO_TEST:
+def _approve_merged(tx: Transaction, task: Task, project: Project) -> None:
+    """Whoever merged it approved it: the forge lets only its owners do so.
+
+    Where it has to be another person than its author, it waits for an approval by somebody who is known here.
+    """
+    if task.state is TaskState.READY_TO_TEST and not (project.separate_approver or task.needs_other_approver):
         task.approved_sha, task.approved_by, task.updated_at = task.head_sha, "a person at the forge", tx.now()
         tx.record(task.move_to(TaskState.APPROVED, By.PERSON))
         tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
@@ -161,8 +168,8 @@ def ring_for_push(tx: Transaction, project_id: str) -> None:
 @transactional
 def watch_all(tx: Transaction) -> int:
     """The slow way, for forges whose doorbell was not heard. Returns how many projects are looked at."""
-    watched = select(Task.project_id).where(Task.state_.in_(_watched())).distinct()
-    found = tx.session.scalars(watched).all()
+    watched = select(Task.project_id).where(Task.state_.in_(_watched()))
+    found = tx.session.scalars(watched.union(select(Push.project_id).where(Push.settled_at.is_(None)))).all()
     for project_id in found:
         ring_for_push(project_id)
     return len(found)

@@ -1,1 +1,1 @@
-"""Attacks that were tried on the running product, kept shut: each hole with its payload, and who may call what."""
+"""Attacks that once worked against the running product, each kept shut by a test; and who may call what."""

@@ -186,6 +186,38 @@ class ForgeContract:
 
         assert (diff.files, diff.patch) == ((), "")
 
+    def test_changes_are_read_with_what_is_in_them(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
+        base = work.commit({"kept": "1\n2\n3\n4\n5\n", "gone": "x\n", "ours\nodd": "old"}, on="main")
+        (work.path / "link").symlink_to("kept")
+        head = work.commit(
+            {"kept": None, "renamed": "1\n2\n3\n4\n5\n", "gone": None, "ours\nodd": "new", "big": b"x" * 5_000_000},
+            on="task-1",
+        )
+        work.push("main", "task-1")
+
+        changes = twice(lambda: forge.read_changes(repository, base=base, head=head))
+        ids = [entry.object_id for change in changes for entry in (change.before, change.after) if entry]
+        blobs = {blob.object_id: blob for blob in forge.read_blobs(repository, [*ids, *ids])}
+
+        found = {
+            (change.before and (change.before.path, blobs[change.before.object_id].content),
+             change.after and (change.after.path, blobs[change.after.object_id].content[:20]))
+            for change in changes
+        }  # fmt: skip
+        text = b"1\n2\n3\n4\n5\n"
+        assert found == {
+            (("kept", text), ("renamed", text)), (("gone", b"x\n"), None),
+            (("ours\nodd", b"old"), ("ours\nodd", b"new")),
+            (None, ("link", b"kept")), (None, ("big", b"x" * 20)),
+        }  # fmt: skip
+        assert [blob.is_cut for blob in blobs.values() if len(blob.content) > 20] == [True]
+        assert {change.after.path for change in changes if change.after and change.after.leads_elsewhere} == {"link"}
+        with refused("no_blob"):
+            list(forge.read_blobs(repository, [NOWHERE]))
+        listed = twice(lambda: forge.list_files(repository, commit=head))
+        assert [entry.path for entry in listed.entries] == ["README.md", "big", "link", "ours\nodd", "renamed"]
+        assert not listed.is_truncated
+
     def test_a_file_is_read_as_it_was_at_a_commit(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
         commit = work.commit({"dir/a": "then"}, on="main")
         later = work.commit({"dir/a": "now"}, on="main")

@@ -71,6 +71,53 @@ class TestANewServerKeepsTheContract(ForgeContract, PullsContract, CredentialsCo
     pass
 
 
+def test_owners_push_to_the_default_branch_where_that_is_allowed_and_never_by_force(
+    server: GiteaDouble, forge: GiteaForge, repository: Repository, work: WorkTree
+) -> None:
+    server.model.owners.add("ada")
+    forge.ensure_protection(repository)
+    start = forge.read_head(repository, "main") or ""
+    first = work.commit({"a": "1"}, on="main")
+    work.push("main", accept=(1,))
+    assert forge.read_head(repository, "main") == start
+
+    twice(lambda: forge.ensure_protection(repository, allows_direct_push=True))
+    # What the platform does with rules of its own in the meantime changes nothing of that.
+    forge.advance(repository, "staging", old=None, new=start)
+    forge.delete_branch(repository, "staging")
+    work.push("main")
+    git("commit", "--quiet", "--amend", "--message", "Forced", at=work.path)
+    work.push("+main", accept=(1,))
+    work.push(":main", accept=(1,))
+    assert forge.read_head(repository, "main") == first
+
+    git("reset", "--quiet", "--hard", first, at=work.path)
+    work.commit({"a": "2"}, on="main")
+    forge.ensure_protection(repository, allows_direct_push=False)
+    work.push("main", accept=(1,))
+    assert forge.read_head(repository, "main") == first
+
+
+def test_tags_of_releases_are_the_platforms(forge: GiteaForge, repository: Repository, work: WorkTree) -> None:
+    twice(lambda: forge.ensure_protection(repository))
+    start = forge.read_head(repository, "main") or ""
+    work.commit({"a": "1"}, on="main")
+
+    twice(lambda: forge.ensure_tag(repository, "released/one", at=start))
+    for refspec in ("+main:refs/tags/released/one", ":refs/tags/released/one", "main:refs/tags/released/two"):
+        work.push(refspec, accept=(1,))
+    work.push("main:refs/tags/mine")
+
+    forge.ensure_tag(repository, "released/one", at=start)
+    assert "released/two" not in git("ls-remote", "--tags", "origin", at=work.path)
+
+
+def test_the_platform_knows_its_own_names(server: GiteaDouble, forge: GiteaForge, repository: Repository) -> None:
+    run = forge.ensure_credential(repository, branch="main", run_id="r")
+
+    assert [forge.is_own_login(name) for name in (server.admin.login, run.username, "ada")] == [True, True, False]
+
+
 class TestAServerWithoutPasswordsKeepsTheContract(CredentialsContract):
     """As where people come by single sign-on: [service] ENABLE_BASIC_AUTHENTICATION = false."""
 

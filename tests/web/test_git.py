@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -51,19 +52,26 @@ class Shop:
             return sum(job.generation for job in read.all(query))
 
 
-@pytest.fixture
-def shop(plain_app: Flask) -> Iterator[Shop]:
+@contextlib.contextmanager
+def served_app(app: Flask) -> Iterator[int]:
+    """The port on which the app answers, its forge on this test's data."""
     local_forge.cache_clear()
-    server = make_server("127.0.0.1", 0, plain_app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield Shop(server.server_port, a_project())
+        yield server.server_port
     finally:
         server.shutdown()
         thread.join(PATIENCE_SECONDS)
         server.server_close()
         local_forge.cache_clear()
+
+
+@pytest.fixture
+def shop(plain_app: Flask) -> Iterator[Shop]:
+    with served_app(plain_app) as port:
+        yield Shop(port, a_project())
 
 
 def _token(username: str, role: Role) -> str:

@@ -15,12 +15,12 @@ from werkzeug.test import TestResponse
 
 from common import jobs
 from common.models.journal import Job
-from common.models.project import Project
+from common.models.project import Project, Push
 from common.providers.forge import webhook_secret
 from common.settings import settings
 from common.states import ProjectState
 from common.transaction import snapshot
-from tests.web.made import a_project, set_state
+from tests.web.made import SHA, a_project, set_state
 
 PUSH = {"ref": "refs/heads/task-1", "repository": {"full_name": "aiworker/shop"}}
 
@@ -70,6 +70,16 @@ def test_what_happens_at_the_forge_is_looked_at(gitea_app: Flask, shop: Project,
 
     assert ring(gitea_app, event=event).status_code == 204
     assert looks() == before + 1
+
+
+def test_who_pushed_is_believed_of_a_signed_delivery(gitea_app: Flask, shop: Project) -> None:
+    ref = {"ref": f"refs/heads/{shop.default_branch}", "before": "0" * 40, "after": SHA, "pusher": {"login": "ada"}}
+    for number, wrong in enumerate(({}, {"pusher": None}, {"after": "0" * 40}, {"ref": "refs/tags/v1"}, {"before": 7})):
+        assert ring(gitea_app, {**PUSH, **ref, **wrong}, delivery=f"d-{number}").status_code == 204
+
+    with snapshot() as read:
+        found = [(row.branch, row.old_sha, row.new_sha, row.username) for row in read.all(select(Push))]
+    assert found == [("main", None, SHA, "ada")]
 
 
 def test_an_organisation_may_be_written_otherwise_there(gitea_app: Flask, shop: Project) -> None:

@@ -37,6 +37,7 @@ def _walk(platform: Platform) -> None:
 
     preview = platform.all(Deployment, Deployment.task_id == waiting.id)[0]
     _again(TAKE_DOWN.name, preview.id, project.id)
+    projects.update_project(project.id, {"allow_direct_push": True}, by=platform.max)
     platform.run_jobs()
     assert platform.get(Task, waiting.id).preview_url is None
 

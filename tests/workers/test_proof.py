@@ -11,7 +11,7 @@ from common.providers.forge import local_forge
 from common.services.runners import ClaimedRun
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform
-from workers.proof import is_test_file, matches
+from workers.proof import is_test_file
 
 FILES = {
     "index.html": "<h1>first</h1>\n",
@@ -158,16 +158,3 @@ def test_a_push_after_the_approval_voids_it(plain_platform: Platform) -> None:
 )  # fmt: skip
 def test_test_files_are_known_by_custom(path: str, is_one: bool) -> None:
     assert is_test_file(path) is is_one
-
-
-@pytest.mark.parametrize(
-    ("path", "pattern", "is_hit"),
-    [
-        (".github/workflows/a/b.yml", ".github/workflows/**", True), ("src/.git", ".git/**", False),
-        ("a/Dockerfile", "Dockerfile", True), ("a/Dockerfile", "/Dockerfile", False),
-        ("Dockerfile", "/Dockerfile", True),
-        ("deep/er/x.lock", "**/*.lock", True), ("docs/a.md", "docs/*.md", True), ("x/docs/a.md", "docs/*.md", False),
-    ],
-)  # fmt: skip
-def test_forbidden_paths_match_as_in_gitignore(path: str, pattern: str, is_hit: bool) -> None:
-    assert matches(path, pattern) is is_hit

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from common.models import Project, Task
+from common.models import EventRow, Project, Push, Task
 from common.models.task import Comment
 from common.providers.forge import forge, gitea_forge
-from common.services import projects, tasks, watching
+from common.services import projects, pushes, tasks, watching
+from common.services.pushes import NewPush
 from common.services.tasks import NewTask
 from common.settings import settings
 from common.states import TaskState
@@ -111,6 +112,27 @@ def test_what_is_merged_by_a_person_is_approved(shop: Shop) -> None:
         shop.poll()
 
     assert (shop.task.state, shop.task.approved_sha) == ("approved", shop.head)
+
+
+def test_who_merges_their_own_work_approves_nothing_where_another_has_to(shop: Shop) -> None:
+    projects.update_project(shop.project.id, {"separate_approver": True}, by=shop.platform.max)
+    shop.repo.pulls[PULL].update(state="closed", merged=True, merge_commit_sha=shop.head)
+
+    shop.poll()
+
+    assert (shop.task.state, shop.task.approved_sha) == ("ready_to_test", None)
+
+
+def test_who_pushed_is_told_but_for_the_platform_itself(shop: Shop) -> None:
+    for login in ("platform", "aiw-run-0123456789abcdef01234567", "ada"):
+        pushed = NewPush(shop.task.branch_name, None, shop.head)
+        pushes.note_push_at_forge(shop.project.id, pushed, login=login)
+
+    shop.poll()
+
+    assert [(row.username, row.task_id) for row in shop.platform.all(Push)] == [("ada", shop.task_id)]
+    rows = shop.platform.all(EventRow, EventRow.name == "branch:pushed")
+    assert [(row.actor, row.task_id) for row in rows] == [("ada", shop.task_id)]
 
 
 @pytest.mark.parametrize("is_approved", [False, True])

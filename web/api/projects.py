@@ -9,12 +9,15 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from common.errors import Invalid
+from common.path_patterns import why_refused
 from common.providers.forge import check_import_address
 from common.services import projects as services
+from common.services.places import place_of
 from common.services.projects import ProjectView
 from common.settings import settings
 from common.states import ProjectState, Role
 from web.api.deployments import StartedJob
+from web.api.forbidden_paths import ForbiddenPaths, match_files
 from web.auth import allow, who
 from web.http import Blueprint, Paging, body, many, one, page_reply, query, reply
 from web.schemas import Boolean, EnvVars, Integer, Label, Line, Name, Number, Quantity, Schema, Text, Timestamp
@@ -54,8 +57,9 @@ def _branch_name(text: str) -> None:
 
 
 def _path_pattern(text: str) -> None:
-    if "\\" in text or any(part in {".", ".."} for part in text.split("/")):
-        raise ma.ValidationError("Not a path pattern such as docs/** or *.lock")
+    reason = why_refused(text)
+    if reason is not None:
+        raise ma.ValidationError(reason)
 
 
 class HealthSeconds(Schema):
@@ -111,6 +115,7 @@ class UpdateProject(Schema):
     max_parallel_tasks = Integer(1, 1000, allow_none=True)
     restricted = Boolean(attribute="is_restricted")
     separate_approver = Boolean()
+    allow_direct_push = Boolean()
     keep_tests = Boolean()
     forbidden_paths = fields.List(Line(500, validate=_path_pattern), validate=validate.Length(max=200))
     limits = Kept(Limits)
@@ -154,10 +159,17 @@ class Project(Schema):
     max_parallel_tasks = fields.Integer(allow_none=True)
     restricted = fields.Boolean(attribute="is_restricted")
     separate_approver = fields.Boolean()
+    allow_direct_push = fields.Boolean()
     keep_tests = fields.Boolean()
     forbidden_paths = fields.List(fields.String())
     limits = Kept(Limits)
     agent_instructions = fields.String()
+
+
+class ForbiddenPathsQuery(Schema):
+    """pattern: absent, the project's own are looked at."""
+
+    pattern = Line(500, validate=_path_pattern, load_default=None)
 
 
 class DeletedProject(Schema):
@@ -215,6 +227,17 @@ def create_project(body: dict[str, Any]) -> Any:
 @reply(one("project", Project))
 def read_project(project_id: str) -> Any:
     return {"project": _shown(services.read_project(project_id, by=who()))}
+
+
+@projects.get("/projects/<id:project_id>/forbidden-paths")
+@allow(Role.VIEWER)
+@query(ForbiddenPathsQuery)
+@reply(ForbiddenPaths)
+def read_forbidden_paths(project_id: str, query: dict[str, Any]) -> Any:
+    """Which files of the default branch a pattern, or each of the project's own, forbids to touch today."""
+    project = services.read_project(project_id, by=who()).project
+    chosen = project.forbidden_paths if query["pattern"] is None else [query["pattern"]]
+    return match_files(place_of(project), chosen)
 
 
 @projects.patch("/projects/<id:project_id>")

@@ -19,8 +19,9 @@ from flask import request
 
 from common import feed
 from common.errors import NotFound, Unauthenticated
-from common.providers.forge import webhook_secret
-from common.services.webhooks import ring_for_repository
+from common.names import SHA_PATTERN
+from common.providers.forge import ZERO_SHA, webhook_secret
+from common.services.webhooks import PushAtForge, ring_for_repository
 from common.settings import settings
 from web.auth import public
 from web.http import Blueprint, raw_body, reply
@@ -28,6 +29,7 @@ from web.http import Blueprint, raw_body, reply
 webhooks = Blueprint("webhooks", __name__, url_prefix="/api")
 
 MOST_BODY_BYTES = 5 * 2**20
+MOST_BRANCH, MOST_LOGIN = 255, 140
 REMEMBERED_SECONDS = 86400
 EVENTS = frozenset(
     {"push", "create", "delete", "pull_request", "pull_request_approved", "pull_request_rejected",
@@ -51,7 +53,8 @@ def receive_gitea(body: bytes) -> Any:
         return None
     place = _repository(body)
     if place is not None:
-        ring_for_repository(*place)
+        push = _push(body) if request.headers["X-Gitea-Event"] == "push" else None
+        ring_for_repository(*place, push=push)
     _remember(delivery)
     return None
 
@@ -73,6 +76,22 @@ def _repository(body: bytes) -> tuple[str, str] | None:
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return (owner, name) if owner and name else None
+
+
+def _push(body: bytes) -> PushAtForge | None:
+    """Who pushed what to a branch, None where it does not say or nothing is there any more."""
+    try:
+        said = json.loads(body)
+        ref, old, new, login = said["ref"], said["before"], said["after"], said["pusher"]["login"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    branch = ref.removeprefix("refs/heads/") if isinstance(ref, str) and ref.startswith("refs/heads/") else ""
+    shas = all(isinstance(sha, str) and SHA_PATTERN.fullmatch(sha) for sha in (old, new))
+    if not (shas and 0 < len(branch) <= MOST_BRANCH and isinstance(login, str) and 0 < len(login) <= MOST_LOGIN):
+        return None
+    if new == ZERO_SHA:
+        return None
+    return PushAtForge(branch, None if old == ZERO_SHA else old, new, login)
 
 
 def _key(delivery: str) -> str:

@@ -6,14 +6,19 @@ import functools
 
 from common.errors import Misconfigured
 from common.providers.forge.bare import BareForge
+from common.providers.forge.git import ZERO_SHA
 from common.providers.forge.gitea import GiteaForge
 from common.providers.forge.import_address import check_import_address
 from common.providers.forge.protocol import (
+    Blob,
+    Change,
     Comment,
     Credential,
     Diff,
+    Entry,
     FileDiff,
     Forge,
+    Listing,
     MergeConflict,
     Merged,
     PullRequest,
@@ -25,13 +30,18 @@ from common.providers.forge.protocol import (
 from common.settings import settings
 
 __all__ = [
+    "ZERO_SHA",
     "BareForge",
+    "Blob",
+    "Change",
     "Comment",
     "Credential",
     "Diff",
+    "Entry",
     "FileDiff",
     "Forge",
     "GiteaForge",
+    "Listing",
     "MergeConflict",
     "Merged",
     "PullRequest",

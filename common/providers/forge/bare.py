@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.names import OWNER_PATTERN
-from common.providers.forge import credentials, git, history, pulls, repositories
+from common.providers.forge import changes, credentials, git, history, pulls, repositories
 from common.providers.forge.diffs import read_diff
 from common.providers.forge.protocol import (
+    Blob,
+    Change,
     Comment,
     Credential,
     Diff,
+    Listing,
     MergeConflict,
     Merged,
     PullRequest,
@@ -103,6 +107,16 @@ class BareForge:
         self._place(repository)
         return f"{self._internal_url}/git/{repository.owner}/{repository.name}.git"
 
+    def read_default_branch(self, repository: Repository) -> str:
+        """What the repository's HEAD names, without a prefix."""
+        return repositories.head_ref(self._open(repository)).removeprefix("refs/heads/")
+
+    def is_untouched(self, repository: Repository) -> bool:
+        """Whether the default branch holds nothing but one commit without a parent, as the platform begins it."""
+        path = self._open(repository)
+        head = history.read_ref(path, repositories.head_ref(path))
+        return head is not None and not history.parents(path, head)
+
     # Branches and commits
 
     def ensure_branch(self, repository: Repository, branch: str, *, at: str) -> str:
@@ -133,6 +147,18 @@ class BareForge:
         base, head = history.commit_at(path, base), history.commit_at(path, head)
         left_at = history.merge_base(path, base, head)
         return read_diff(path, merge_base=left_at, base=base, head=head, max_bytes=max_bytes)
+
+    def read_changes(self, repository: Repository, *, base: str, head: str) -> tuple[Change, ...]:
+        path = self._open(repository)
+        base, head = history.commit_at(path, base), history.commit_at(path, head)
+        return changes.read_changes(path, merge_base=history.merge_base(path, base, head), head=head)
+
+    def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
+        return changes.read_blobs(self._open(repository), ids)
+
+    def list_files(self, repository: Repository, *, commit: str) -> Listing:
+        path = self._open(repository)
+        return changes.list_files(path, history.commit_at(path, commit))
 
     def read_file(self, repository: Repository, *, commit: str, path: str, max_bytes: int = 100_000) -> bytes | None:
         place = self._open(repository)
@@ -184,9 +210,12 @@ class BareForge:
         if found not in {None, commit}:
             raise ProviderRefused(f"the tag {tag} names {found}, not {commit}", code="tag_moved")
 
-    def ensure_protection(self, repository: Repository) -> None:
-        # The configuration hides those branches from every push; the platform itself moves them without one.
+    def ensure_protection(self, repository: Repository, *, allows_direct_push: bool = False) -> None:
+        # The configuration hides what is the platform's from every push; the platform itself moves it without one.
         repositories.configure(self._open(repository))
+
+    def is_own_login(self, login: str) -> bool:
+        return credentials.is_of_run(login)
 
     # Pull requests
 

@@ -36,5 +36,10 @@ def check(record_path: Path, username: str, password: str) -> str | None:
     return str(kept["branch"]) if kept and is_right else None
 
 
+def is_of_run(username: str) -> bool:
+    """Whether some run's credential has this name."""
+    return username.startswith("run-")
+
+
 def _hash(password: str) -> str:
     return hashlib.sha256(password.encode("utf-8", "surrogatepass")).hexdigest()

@@ -9,6 +9,7 @@ unknown branch `no_branch`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -75,6 +76,52 @@ class Diff:
     files: tuple[FileDiff, ...]
     patch: str
     is_truncated: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A leaf of a commit's tree. mode: git's six digits. object_id: of its blob; of a submodule, of its commit.
+
+    What is no UTF-8 in a path is kept as lone surrogates (Python's surrogateescape).
+    """
+
+    path: str
+    mode: str
+    object_id: str
+
+    @property
+    def is_file(self) -> bool:
+        return self.mode.startswith("100")
+
+    @property
+    def leads_elsewhere(self) -> bool:
+        """A symbolic link or a submodule: what stands below its path in a checkout is not in this tree."""
+        return self.mode in {"120000", "160000"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """An entry that two commits have different. before None: it was added; after None: it was deleted."""
+
+    before: Entry | None
+    after: Entry | None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a commit's tree with their paths, in git's order. is_truncated: there are more."""
+
+    entries: tuple[Entry, ...]
+    is_truncated: bool
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A file's content. is_cut: it is too large to be read, and `content` only its first 8,000 bytes."""
+
+    object_id: str
+    content: bytes
+    is_cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,7 +203,22 @@ class Forge(Protocol):
         """Whether head's history holds ancestor (equal counts)."""
 
     def diff(self, repository: Repository, *, base: str, head: str, max_bytes: int = 2_000_000) -> Diff:
-        """What `head` changed since it left `base`; both are SHAs."""
+        """What `head` changed since it left `base`, for people to read; both are SHAs. Decide nothing by the patch."""
+
+    def read_changes(self, repository: Repository, *, base: str, head: str) -> tuple[Change, ...]:
+        """Every entry that `head` has different since it left `base`; both are SHAs.
+
+        Refused (`unrelated`) where they have no history in common, (`diff_too_large`) where the list is too long.
+        """
+
+    def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
+        """Each of these blobs once, in any order.
+
+        Refused (`diff_too_large`) where they have more than 128 MiB together, (`no_blob`) where one is missing.
+        """
+
+    def list_files(self, repository: Repository, *, commit: str) -> Listing:
+        """What the commit (a SHA) holds: at least its first 50,000 files of customary names."""
 
     def read_file(self, repository: Repository, *, commit: str, path: str, max_bytes: int = 100_000) -> bytes | None:
         """A file's content at a commit, None where there is no such file. Longer than max_bytes is refused."""
@@ -184,8 +246,15 @@ class Forge(Protocol):
     def ensure_tag(self, repository: Repository, tag: str, *, at: str) -> None:
         """The tag exists and names `at`; one that names something else is refused (`tag_moved`)."""
 
-    def ensure_protection(self, repository: Repository) -> None:
-        """Only the platform writes the branches `staging` and `release/*`."""
+    def ensure_protection(self, repository: Repository, *, allows_direct_push: bool = False) -> None:
+        """Only the platform writes the branches `staging` and `release/*` and the tags `released/*`.
+
+        On a server of its own, nor does anybody else push to the default branch, unless allows_direct_push: then its
+        owners do, never by force. The local forge decides that at each push.
+        """
+
+    def is_own_login(self, login: str) -> bool:
+        """Whether this is a name by which the platform itself, or a run's credential, is known at the forge."""
 
     def ensure_pull_request(
         self, repository: Repository, *, head: str, base: str, title: str, body: str

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.names import RELEASE_PREFIX, STAGING_BRANCH
+from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX
 from common.providers.forge import git
 from common.providers.forge.import_address import resolve_import_address
 from common.providers.forge.protocol import Repository
@@ -44,6 +44,7 @@ _CONFIG = f"""\
 \tfsckObjects = true
 \thideRefs = refs/heads/{STAGING_BRANCH}
 \thideRefs = refs/heads/{RELEASE_PREFIX.rstrip("/")}
+\thideRefs = refs/tags/{TAG_PREFIX.rstrip("/")}
 [receive "fsck"]
 \tzeroPaddedFilemode = warn
 \tbadTimezone = warn

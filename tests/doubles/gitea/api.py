@@ -281,6 +281,31 @@ def delete_rule(call: Call, repo: Repo, rule: str) -> _Answer:
     return (204, None) if repo.rules.pop(rule, None) else _absent()
 
 
+# From 1.23 on
+
+
+@route("GET", f"{_REPO}/tag_protections")
+def list_tag_rules(call: Call, repo: Repo) -> _Answer:
+    return 200, list(repo.tag_rules.values())
+
+
+@route("POST", f"{_REPO}/tag_protections")
+def create_tag_rule(call: Call, repo: Repo) -> _Answer:
+    if any(rule["name_pattern"] == call.body["name_pattern"] for rule in repo.tag_rules.values()):
+        return 403, {"message": "Tag protection already exist"}
+    number = next(call.model.numbers)
+    repo.tag_rules[number] = {"id": number, **call.body}
+    return 201, repo.tag_rules[number]
+
+
+@route("PATCH", f"{_REPO}/tag_protections/{{number}}")
+def change_tag_rule(call: Call, repo: Repo, number: str) -> _Answer:
+    if int(number) not in repo.tag_rules:
+        return _absent()
+    repo.tag_rules[int(number)].update(call.body)
+    return 200, repo.tag_rules[int(number)]
+
+
 # Webhooks and statuses
 
 

@@ -36,7 +36,33 @@ def describe(version: tuple[int, int, int]) -> dict[str, Any]:
                 "enable_force_push_allowlist": {"type": "boolean"},
                 "force_push_allowlist_usernames": {"type": "array", "items": {"type": "string"}},
             }
+        _add_tag_rules(document, definitions)
     return {**document, "definitions": definitions}
+
+
+def _add_tag_rules(document: dict[str, Any], definitions: dict[str, Any]) -> None:
+    """Rules of protection for tags (routers/api/v1/repo/tag.go and modules/structs/repo_tag.go of 1.23)."""
+    names = {"type": "array", "items": {"type": "string"}}
+    option = {
+        "type": "object",
+        "properties": {"name_pattern": {"type": "string"}, "whitelist_usernames": names, "whitelist_teams": names},
+    }
+    definitions["CreateTagProtectionOption"] = definitions["EditTagProtectionOption"] = option
+    definitions["TagProtection"] = {**option, "properties": {**option["properties"], "id": {"type": "integer"}}}
+    one = {"schema": {"$ref": "#/definitions/TagProtection"}}
+    many = {"schema": {"type": "array", "items": {"$ref": "#/definitions/TagProtection"}}}
+
+    def taken(name: str) -> list[dict[str, Any]]:
+        return [{"in": "body", "name": "body", "schema": {"$ref": f"#/definitions/{name}"}}]
+
+    path = "/repos/{owner}/{repo}/tag_protections"
+    document["paths"][path] = {
+        "get": {"responses": {"200": many}},
+        "post": {"parameters": taken("CreateTagProtectionOption"), "responses": {"201": one}},
+    }
+    document["paths"][f"{path}/{{id}}"] = {
+        "patch": {"parameters": taken("EditTagProtectionOption"), "responses": {"200": one}}
+    }
 
 
 class Contract:

@@ -18,10 +18,15 @@ from tests.providers.git_tree import git
 _HOOK = f"""#!{sys.executable} -S
 import fnmatch, json, os, subprocess, sys
 pusher, rules = os.environ["PUSHER"], json.loads(os.environ["RULES"])
+tags = json.loads(os.environ["TAG_RULES"])
 if os.environ["IS_BROKEN"]:
     sys.exit("Gitea: Internal Server Error")
 for line in sys.stdin:
     old, new, ref = line.split()
+    tag = ref.removeprefix("refs/tags/")
+    if ref != tag and any(fnmatch.fnmatchcase(tag, rule["name_pattern"]) and pusher not in rule["whitelist_usernames"]
+                          for rule in tags):
+        sys.exit(f"Tag {{tag}} is protected")
     branch = ref.removeprefix("refs/heads/")
     rule = next((rule for rule in rules if rule["name"] == branch), None) or next(
         (rule for rule in rules if fnmatch.fnmatchcase(branch, rule["name"])), None)
@@ -74,6 +79,7 @@ class Repo:
     statuses: list[dict[str, Any]] = field(default_factory=list)
     hooks: list[dict[str, Any]] = field(default_factory=list)
     collaborators: dict[str, str] = field(default_factory=dict)
+    tag_rules: dict[int, dict[str, Any]] = field(default_factory=dict)
     allows_manual_merge: bool = False
     is_unnoticed: bool = False
     """Whether the server failed to take note of what was pushed while it was empty: to it, it still is."""
@@ -103,12 +109,14 @@ class Repo:
         )
         return found.returncode == 0
 
-    def hook_rules(self) -> str:
-        """The rules as the hook takes them."""
+    def hook_rules(self, owners: set[str]) -> str:
+        """The rules as the hook takes them. owners: who is in the team of the organisation's owners."""
         rules = []
         for name, rule in self.rules.items():
             forcers = rule.get("force_push_allowlist_usernames", []) if rule.get("enable_force_push") else []
-            rules.append({"name": name, "pushers": rule["push_whitelist_usernames"], "forcers": forcers})
+            teams = owners if "Owners" in rule.get("push_whitelist_teams", []) else set()
+            pushers = [*rule["push_whitelist_usernames"], *teams]
+            rules.append({"name": name, "pushers": pushers, "forcers": forcers})
         return json.dumps(rules)
 
     def is_protected(self, branch: str) -> bool:
@@ -158,6 +166,8 @@ class Model:
         self.root_url = ""
         self.users: dict[str, User] = {}
         self.organisations: set[str] = set()
+        self.owners: set[str] = set()
+        """Logins of people who own every organisation."""
         self.repos: dict[tuple[str, str], Repo] = {}
         self.numbers: Iterator[int] = itertools.count(1)
         self.told: list[Callable[[str, Repo, dict[str, Any]], None]] = []

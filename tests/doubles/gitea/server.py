@@ -25,6 +25,7 @@ from tests.doubles.gitea.contract import Contract, describe
 from tests.doubles.gitea.model import Model, Repo, User
 
 _GIT = re.compile(r"/(?P<owner>[^/]+)/(?P<name>[^/]+)\.git/(?P<service>info/refs|git-upload-pack|git-receive-pack)")
+_NO_COMMIT = "0" * 40
 _TOKEN = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -193,7 +194,7 @@ class GiteaDouble:
         repo = self.model.repos.get((owner, name))
         writes = "receive-pack" in service or request.args.get("service") == "git-receive-pack"
         if request.authorization is None and repo is not None and not repo.fields.get("private", True) and not writes:
-            return _backend(request, repo, service, "")
+            return _backend(request, repo, service, "", set())
         if user is None:
             return Response("Unauthorized\n", 401, {"WWW-Authenticate": 'Basic realm="Gitea"'})
         if repo is None or not self.model.may(user, repo, "read"):
@@ -201,13 +202,16 @@ class GiteaDouble:
         if not self.model.may(user, repo, "write" if writes else "read"):
             return Response("Forbidden\n", 403)
         before = repo.refs()
-        reply = _backend(request, repo, service, user.login)
+        reply = _backend(request, repo, service, user.login, self.model.owners)
         with self._lock:
-            if service == "git-receive-pack" and repo.refs() != before:
+            after = repo.refs()
+            if service == "git-receive-pack" and after != before:
                 self.effects[f"push {owner}/{name}"] += 1
                 repo.is_unnoticed = False
                 repo.pushed()
-                self.model.tell("push", repo)
+                for ref in sorted(ref for ref in {*before, *after} if before.get(ref) != after.get(ref)):
+                    old, new = before.get(ref, _NO_COMMIT), after.get(ref, _NO_COMMIT)
+                    self.model.tell("push", repo, ref=ref, before=old, after=new, pusher={"login": user.login})
         return reply
 
 
@@ -227,7 +231,7 @@ def _json(status: int, body: Any) -> Response:
     return Response("" if body is None else json.dumps(body), status, content_type="application/json")
 
 
-def _backend(request: Request, repo: Repo, service: str, login: str) -> Response:
+def _backend(request: Request, repo: Repo, service: str, login: str, owners: set[str]) -> Response:
     """git's own program for smart HTTP, run as a CGI."""
     content = request.get_data()
     variables = {
@@ -236,7 +240,8 @@ def _backend(request: Request, repo: Repo, service: str, login: str) -> Response
         "REMOTE_USER": login, "REMOTE_ADDR": "127.0.0.1", "REQUEST_METHOD": request.method,
         "QUERY_STRING": request.query_string.decode(), "CONTENT_TYPE": request.headers.get("Content-Type", ""),
         "CONTENT_LENGTH": str(len(content)), "HTTP_CONTENT_ENCODING": request.headers.get("Content-Encoding", ""),
-        "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""), "PUSHER": login, "RULES": repo.hook_rules(),
+        "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""), "PUSHER": login, "RULES": repo.hook_rules(owners),
+        "TAG_RULES": json.dumps(list(repo.tag_rules.values())),
         "IS_BROKEN": "1" if request.environ["is_broken_hook"] else "",
     }  # fmt: skip
     done = subprocess.run(["git", "http-backend"], input=content, env=variables, capture_output=True, timeout=60)

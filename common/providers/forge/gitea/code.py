@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.names import is_platform_branch
-from common.providers.forge import history
+from common.providers.forge import changes, history
 from common.providers.forge.diffs import read_diff
 from common.providers.forge.gitea.mirror import Mirror
 from common.providers.forge.gitea.protection import Protection
-from common.providers.forge.protocol import Diff, MergeConflict, Merged
+from common.providers.forge.protocol import Blob, Change, Diff, Listing, MergeConflict, Merged
 
 
 class Code:
@@ -74,6 +76,16 @@ class Code:
         base, head = self._mirror.commit(base), self._mirror.commit(head)
         left_at = history.merge_base(self._mirror.path, base, head)
         return read_diff(self._mirror.path, merge_base=left_at, base=base, head=head, max_bytes=max_bytes)
+
+    def read_changes(self, *, base: str, head: str) -> tuple[Change, ...]:
+        path, base, head = self._mirror.path, self._mirror.commit(base), self._mirror.commit(head)
+        return changes.read_changes(path, merge_base=history.merge_base(path, base, head), head=head)
+
+    def read_blobs(self, ids: Sequence[str]) -> Iterator[Blob]:
+        return changes.read_blobs(self._mirror.path, ids)
+
+    def list_files(self, *, commit: str) -> Listing:
+        return changes.list_files(self._mirror.path, self._mirror.commit(commit))
 
     def read_file(self, *, commit: str, path: str, max_bytes: int) -> bytes | None:
         return history.read_file(self._mirror.path, commit=self._mirror.commit(commit), name=path, max_bytes=max_bytes)

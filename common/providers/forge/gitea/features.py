@@ -25,13 +25,15 @@ Forgejo's as its sources have it: services/context/permission.go, CheckRepoScope
 class Features:
     """has_patterns: a rule of protection may be a pattern such as `release/*`. has_force_lists: a rule may name who
     pushes by force. has_manual_merge: a pull request can be marked as merged by a commit that is there already.
-    is_described: all this was told by the server's own description, not by its version alone."""
+    has_tag_rules: tags can be protected by a pattern. is_described: all this was told by the server's own description,
+    not by its version alone."""
 
     name: str
     version: tuple[int, int, int]
     has_patterns: bool
     has_force_lists: bool
     has_manual_merge: bool
+    has_tag_rules: bool = False
     is_described: bool = True
 
     @property
@@ -77,7 +79,13 @@ def read_features(client: Client, name: str) -> Features:
     fields = _fields(described.body if described.is_there else None)
     if fields is None:
         return Features(
-            name, version, version >= (1, 19, 0), version >= (1, 23, 0), has_manual_merge=True, is_described=False
+            name,
+            version,
+            version >= (1, 19, 0),
+            version >= (1, 23, 0),
+            has_manual_merge=True,
+            has_tag_rules=version >= (1, 23, 0),
+            is_described=False,
         )
     return Features(
         name,
@@ -85,6 +93,7 @@ def read_features(client: Client, name: str) -> Features:
         has_patterns="rule_name" in fields("CreateBranchProtectionOption"),
         has_force_lists="enable_force_push_allowlist" in fields("CreateBranchProtectionOption"),
         has_manual_merge="allow_manual_merge" in fields("EditRepoOption"),
+        has_tag_rules="name_pattern" in fields("CreateTagProtectionOption"),
     )
 
 

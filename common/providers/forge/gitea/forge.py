@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,9 +27,12 @@ from common.providers.forge.gitea.protection import Protection
 from common.providers.forge.gitea.pulls import Pulls, ensure_status
 from common.providers.forge.gitea.repositories import Account, Found
 from common.providers.forge.protocol import (
+    Blob,
+    Change,
     Comment,
     Credential,
     Diff,
+    Listing,
     MergeConflict,
     Merged,
     PullRequest,
@@ -165,6 +169,15 @@ class GiteaForge:
     def diff(self, repository: Repository, *, base: str, head: str, max_bytes: int = 2_000_000) -> Diff:
         return self._code(repository).diff(base=base, head=head, max_bytes=max_bytes)
 
+    def read_changes(self, repository: Repository, *, base: str, head: str) -> tuple[Change, ...]:
+        return self._code(repository).read_changes(base=base, head=head)
+
+    def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
+        return self._code(repository).read_blobs(ids)
+
+    def list_files(self, repository: Repository, *, commit: str) -> Listing:
+        return self._code(repository).list_files(commit=commit)
+
     def read_file(self, repository: Repository, *, commit: str, path: str, max_bytes: int = 100_000) -> bytes | None:
         return self._code(repository).read_file(commit=commit, path=path, max_bytes=max_bytes)
 
@@ -192,8 +205,13 @@ class GiteaForge:
     def ensure_tag(self, repository: Repository, tag: str, *, at: str) -> None:
         self._code(repository).ensure_tag(git.tag_ref(tag), at=at)
 
-    def ensure_protection(self, repository: Repository) -> None:
-        self._protection(self._open(repository)).ensure_platform_rules()
+    def ensure_protection(self, repository: Repository, *, allows_direct_push: bool = False) -> None:
+        protection = self._protection(self._open(repository))
+        protection.ensure_platform_rules(owners_push=allows_direct_push)
+        protection.ensure_tag_rule()
+
+    def is_own_login(self, login: str) -> bool:
+        return login.lower() == self._server().account.login.lower() or login.startswith(credentials.PREFIX)
 
     # Pull requests
 

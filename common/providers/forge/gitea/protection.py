@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from common.names import RELEASE_PREFIX, STAGING_BRANCH, is_platform_branch
+from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX, is_platform_branch
 from common.providers.forge.gitea.client import Client, Json
 from common.providers.forge.gitea.features import Features
 from common.providers.forge.gitea.repositories import Account, Found
 
 _RELEASES = f"{RELEASE_PREFIX}**"
+_RELEASE_TAGS = f"{TAG_PREFIX}**"
 
 
 class Protection:
@@ -28,13 +29,16 @@ class Protection:
         self._account = account
         self._path = f"{found.path}/branch_protections"
 
-    def ensure_platform_rules(self, branches: Sequence[str] = ()) -> None:
+    def ensure_platform_rules(self, branches: Sequence[str] = (), *, owners_push: bool | None = None) -> None:
         """Only the platform pushes its branches. branches: those of its own that are known to exist (for old servers).
 
-        People who own the organisation may merge pull requests into the default branch; agents may not.
+        People who own the organisation may merge pull requests into the default branch, and push to it where
+        owners_push; None leaves that as it is. Agents may do neither.
         """
-        for branch in (self._found.default_branch, STAGING_BRANCH):
-            self.ensure_rule(branch, pushers=(), is_forced=branch == STAGING_BRANCH)
+        default = self._found.default_branch
+        if owners_push is not None or default not in {_name(rule) for rule in self._rules()}:
+            self.ensure_rule(default, pushers=(), is_forced=False, owners_push=bool(owners_push))
+        self.ensure_rule(STAGING_BRANCH, pushers=(), is_forced=True)
         if self._features.has_patterns:
             self.ensure_rule(_RELEASES, pushers=(), is_forced=True)
             return
@@ -42,12 +46,24 @@ class Protection:
             if is_platform_branch(branch):
                 self.ensure_rule(branch, pushers=(), is_forced=True)
 
-    def ensure_rule(self, name: str, *, pushers: Sequence[str], is_forced: bool) -> None:
+    def ensure_tag_rule(self) -> None:
+        """Only the platform makes and moves the tags of releases. Nothing happens on a server without such rules."""
+        path = f"{self._found.path}/tag_protections"
+        if not self._features.has_tag_rules:
+            return
+        rules = [rule for rule in self._client.get(path).body or [] if rule.get("name_pattern") == _RELEASE_TAGS]
+        wanted = {"name_pattern": _RELEASE_TAGS, "whitelist_usernames": [self._account.login], "whitelist_teams": []}
+        if not rules:
+            self._client.call("POST", path, body=wanted)
+        elif any(rules[0].get(key) != value for key, value in wanted.items()):
+            self._client.call("PATCH", f"{path}/{rules[0]['id']}", body=wanted)
+
+    def ensure_rule(self, name: str, *, pushers: Sequence[str], is_forced: bool, owners_push: bool = False) -> None:
         """The rule says that the platform and `pushers` push, by force if is_forced and the server has that.
 
         Nothing happens on an old server that has no such branch yet.
         """
-        wanted = self._rule(pushers, is_forced)
+        wanted = self._rule(pushers, is_forced) | {"push_whitelist_teams": self._owners() if owners_push else []}
         for rule in self._rules():
             if _name(rule) == name:
                 if any(rule.get(key) != value for key, value in wanted.items()):
@@ -80,13 +96,16 @@ class Protection:
             "push_whitelist_usernames": allowed,
             "enable_merge_whitelist": True,
             "merge_whitelist_usernames": [self._account.login],
-            "merge_whitelist_teams": ["Owners"] if self._found.is_of_organisation else [],
+            "merge_whitelist_teams": self._owners(),
         }
         if self._features.has_force_lists:
             rule["enable_force_push"] = is_forced
             rule["enable_force_push_allowlist"] = is_forced
             rule["force_push_allowlist_usernames"] = allowed if is_forced else []
         return rule
+
+    def _owners(self) -> list[str]:
+        return ["Owners"] if self._found.is_of_organisation else []
 
     def _rules(self) -> list[Json]:
         return self._client.get(self._path).body or []

@@ -4,6 +4,7 @@ import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { Loading } from "./controls.mjs";
+import { parsePatch } from "./patch.mjs";
 
 const SCRIPT = "/static/vendor/diff2html-3.4.56/diff2html.min.js";
 const MOST_CHARACTERS = 400_000;
@@ -27,7 +28,7 @@ function diff2html() {
 const OPTIONS = { outputFormat: "line-by-line", drawFileList: false, matching: "lines", diffStyle: "word", colorScheme: "auto" };
 
 function draw(library, patch) {
-  const files = library.parse(patch, OPTIONS);
+  const files = parsePatch(library, patch, OPTIONS);
   const markup = library.html(files, OPTIONS);
   const box = document.createElement("div");
   box.innerHTML = DOMPurify.sanitize(markup, { FORBID_ATTR: ["style", "id", "href"], FORBID_TAGS: ["style", "input", "form", "a"] });

@@ -4,7 +4,7 @@ import { CheckField, TextField } from "../parts/controls.mjs";
 
 const TEXTS = ["name", "description", "dockerImage", "cpuLimit", "memoryLimit", "startCommand", "testCommand", "healthPath", "agentInstructions"];
 const NUMBERS = ["replicas", "port", "previewTtlHours", "maxParallelTasks"];
-const FLAGS = ["restricted", "separateApprover", "keepTests"];
+const FLAGS = ["restricted", "separateApprover", "allowDirectPush", "keepTests"];
 const PLACES = ["preview", "staging", "production"];
 const LIMITS = ["maxCostUsd", "maxTokens", "maxMinutes"];
 
@@ -69,7 +69,8 @@ export const MoreFields = ({ form, secrets = [] }) => html`
   <div class="pair"><${Count} label="Tasks at once" name="maxParallelTasks" form=${form} hint="Empty: as many as there are agents." /><${Count} label="Previews live for" name="previewTtlHours" form=${form} placeholder="72" hint="Hours" /></div>
   <div class="triple"><${Count} label="Most cost a task" name="limits.maxCostUsd" form=${form} step="0.01" hint="US dollars" /><${Count} label="Most tokens a task" name="limits.maxTokens" form=${form} /><${Count} label="Most minutes a task" name="limits.maxMinutes" form=${form} /></div>
   <${TextField} label="Instructions for the agents" name="agentInstructions" form=${form} rows="4" hint="Given with every task of this project." />
-  <${TextField} label="Forbidden paths" name="forbiddenPaths" form=${form} rows="3" hint="One a line. Work that touches them is refused." spellcheck=${false} />
+  <${TextField} label="Forbidden paths" name="forbiddenPaths" form=${form} rows="3" hint="One a line, as in .gitignore. Work that touches them is refused." spellcheck=${false} />
   <${CheckField} label="Restricted" hint="Only its members and admins see it." name="restricted" form=${form} />
-  <${CheckField} label="Separate approver" hint="Whoever created a task may not approve it." name="separateApprover" form=${form} />
+  <${CheckField} label="Separate approver" hint="Whoever wrote a task or pushed to its branch may not approve it. Only an admin switches this off, for later proofs." name="separateApprover" form=${form} />
+  <${CheckField} label="Direct pushes" hint="Maintainers may push to the default branch, past proof and approval; never by force." name="allowDirectPush" form=${form} />
   <${CheckField} label="Keep tests" hint="Work that deletes tests is refused." name="keepTests" form=${form} />`;

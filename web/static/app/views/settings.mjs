@@ -10,6 +10,7 @@ import { may } from "../session.mjs";
 import { told } from "../toasts.mjs";
 import { say } from "../words.mjs";
 import { ROLE_OPTIONS } from "./admin.mjs";
+import { ForbiddenPathsToday } from "./forbidden-paths.mjs";
 import { bodyOf, draftOf, MoreFields, RunFields } from "./project-form.mjs";
 
 export function ProjectSettings() {
@@ -30,14 +31,14 @@ export function ProjectSettings() {
   return html`<${Page} title=${html`${one.name} <${Badge} word=${status} testid="project-status" />`} lead="Settings take effect with the next deployment."
     actions=${status === "failed" && may("maintainer") && html`<${Button} kind="primary" act=${retry}>Try again<//>`}>
     ${one.error && html`<p class="banner bad">${status === "failed" ? "It could not be set up: " : ""}${one.error}</p>`}
-    <dl class="facts"><dt>Repository</dt><dd><${CloneAddress} url=${one.giteaRepoUrl} /></dd><dt>Namespace</dt><dd><code>${one.k8sNamespace}</code></dd><dt>Default branch</dt><dd><code>${one.defaultBranch}</code></dd><dt>Created</dt><dd><${Time} at=${one.createdAt} /></dd></dl>
-    ${may("maintainer") ? html`<${Form} key=${one.id} of=${one} /><${Members} id=${one.id} restricted=${one.restricted} />
+    <dl class="facts"><dt>Repository</dt><dd><${CloneAddress} url=${one.giteaRepoUrl} /></dd><dt>Namespace</dt><dd><code>${one.k8sNamespace}</code></dd><dt>Default branch</dt><dd><code>${one.defaultBranch}</code></dd><dt>Direct pushes</dt><dd data-testid="project-direct-push">${one.allowDirectPush ? html`Maintainers may push to <code>${one.defaultBranch}</code>, past proof and approval, but never by force. The audit has each push.` : html`Nobody pushes to <code>${one.defaultBranch}</code>, but for a first push into a new project: work comes by tasks.`}</dd><dt>Created</dt><dd><${Time} at=${one.createdAt} /></dd></dl>
+    ${may("maintainer") ? html`<${Form} key=${one.id} of=${one} saved=${reload} /><${ForbiddenPathsToday} key=${JSON.stringify(one.forbiddenPaths)} id=${one.id} patterns=${one.forbiddenPaths || []} /><${Members} id=${one.id} restricted=${one.restricted} />
       <section class="danger-zone"><h2>Delete</h2><p class="muted">Removes its repository, previews, staging and production, and every task.</p><button type="button" class="button danger" data-testid="project-delete" onClick=${() => setEnding(true)}>Delete project…</button></section>`
       : html`<${Empty} title="Only maintainers change these">Ask a maintainer or an admin.<//>`}
     ${ending && html`<${Confirm} title=${`Delete ${one.name}?`} verb="Delete for good" typed=${one.name} testid="project-delete-confirm" act=${remove} close=${() => setEnding(false)}>Its repository, its deployments and everything written in it go. This can't be undone.<//>`}<//>`;
 }
 
-function Form({ of }) {
+function Form({ of, saved }) {
   const [before, setBefore] = useState(draftOf(of));
   const form = useForm(before);
   const save = form.submit(async (draft) => {
@@ -48,6 +49,7 @@ function Form({ of }) {
     setBefore({ ...draft, secretEnvVars: "" });
     form.change("secretEnvVars", "");
     told("Saved.");
+    await saved();
   });
   const secrets = Array.isArray(of.secretEnvVars) ? of.secretEnvVars : Object.keys(of.secretEnvVars || {});
   return html`<section><h2>Settings</h2><form class="sheet" onSubmit=${save}><${TextField} label="Name" name="name" form=${form} required maxlength="100" /><${TextField} label="Description" name="description" form=${form} rows="2" />

@@ -25,7 +25,7 @@ export function TaskActions({ task, reload, review, edit }) {
   const testable = task.state === "ready_to_test" && may("maintainer");
   const own = project.value?.separateApprover && [user.value.id, user.value.username].includes(idOf(task.createdBy));
   return html`<div class="actions task-actions">
-    ${testable && html`<${Button} kind="primary" testid="task-approve" act=${act("approve", { commitSha: task.headSha })} disabled=${own} title=${own ? "This project wants another person's approval than its creator's" : undefined}>Approve<//>
+    ${testable && html`<${Button} kind="primary" testid="task-approve" act=${act("approve", { commitSha: task.headSha })} disabled=${own} title=${own ? "This project wants the approval of a person who neither wrote the task nor pushed to its branch" : undefined}>Approve<//>
       <button type="button" class="button" data-testid="task-reject" aria-expanded=${review.rejecting} onClick=${() => review.setRejecting(!review.rejecting)}>Reject${review.drafts.length ? ` (${review.drafts.length})` : ""}…</button>`}
     ${task.state === "failed" && may("member") && html`<${Button} kind="primary" act=${act("retry")} testid="task-retry">Try again<//>`}
     ${!OVER.includes(task.state) && may("member") && html`<button type="button" class="button" data-testid="task-edit" onClick=${edit}>Edit</button>`}

@@ -43,6 +43,7 @@ const SENTENCES = {
   "agent:status": ({ agentId, status }, actor) => `${actor === agentId ? "" : `${agentId} `}is ${say(status).toLowerCase()}`,
   "deploy:started": ({ environment }) => `started the ${environment} deployment`,
   "deploy:completed": ({ environment }) => `finished the ${environment} deployment`,
+  "branch:pushed": ({ branch, newSha }) => `pushed ${String(newSha).slice(0, 8)} to ${branch}`,
   "deploy:failed": ({ environment, error }) => `the ${environment} deployment failed: ${error || "no reason given"}`,
 };
 

@@ -1,0 +1,128 @@
+"""Forbidden paths: the patterns of a project that agents may not touch, by gitignore's rules (pathspec).
+
+gitignore asks which files are ignored; here nothing may come to stand below a forbidden path. So two things go beyond
+its rules: what names a directory (`ci/**`, `ci/*`, `ci/`) also covers a file or link of that name, and a link or
+submodule is covered where a pattern reaches below it (`src/**/keys` and a link at `src/x`). A pattern that can't hold
+is refused when it is set, and never left out in silence. Upper and lower case differ, as in git's trees.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+
+from pathspec import GitIgnoreSpec
+
+_MOST_STARS = 3
+_DIRECTORY_TAILS = ("/**", "/*", "/")
+_BRACKET = re.compile(r"(?<!\\)\[[!^]?(\]?[^\[\]\\/]*)\]")
+
+
+class PathPatterns:
+    """All patterns of a project together. Raises ValueError for one that covers nothing."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        for pattern in patterns:
+            reason = _why_nothing(pattern)
+            if reason is not None:
+                raise ValueError(f"the pattern {pattern!r} can't hold: {reason}")
+        links = [line for pattern in patterns for line in _above(pattern)]
+        self._covered = GitIgnoreSpec.from_lines(
+            [*patterns, *(line for pattern in patterns for line in _name(pattern))]
+        )
+        self._links = GitIgnoreSpec.from_lines(line for line in links if not line.endswith("/**"))
+        self._links_below = GitIgnoreSpec.from_lines(line for line in links if line.endswith("/**"))
+
+    def covers(self, path: str, *, leads_elsewhere: bool = False) -> bool:
+        """Whether a leaf of a tree may not be touched. leads_elsewhere: it is a symbolic link or a submodule."""
+        # In pathspec's expressions a dot is everything but a line feed, which a name in git may hold.
+        path = path.replace("\n", "\ufffd")
+        if self._covered.match_file(path):
+            return True
+        return leads_elsewhere and (self._links_below.match_file(path) or _is_exactly(self._links, path))
+
+
+def why_refused(pattern: str) -> str | None:
+    """Why a new pattern is not taken, as a sentence for whoever wrote it; None where it is."""
+    segments = pattern.split("/")
+    if any(segment not in {"*", "**"} and segment.count("*") > _MOST_STARS for segment in segments):
+        return f"Has more than {_MOST_STARS} stars in one part, which takes long to match"
+    if segments.count("**") > _MOST_STARS:
+        return f"Has more than {_MOST_STARS} parts that are **, which takes long to match"
+    return _why_nothing(pattern)
+
+
+def _why_nothing(pattern: str) -> str | None:
+    """Why this pattern would protect nothing, or not what it says; None where it does."""
+    for is_wrong, reason in (
+        (not pattern.strip("/ "), "Names no path"),
+        (not pattern.isprintable(), "Holds a character that can't be seen"),
+        (pattern.startswith("#"), "Is a comment and forbids nothing; write \\# for a name that begins with #"),
+        (pattern.startswith("!"), "Is an exception and forbids nothing; write \\! for a name that begins with !"),
+        (pattern.endswith(" "), "Ends with a space, which gitignore leaves out; write [ ] for it"),
+    ):
+        if is_wrong:
+            return reason
+    return _why_no_match(pattern)
+
+
+def _why_no_match(pattern: str) -> str | None:
+    segments = pattern.removeprefix("/").removesuffix("/").split("/")
+    if any(segment in {"", ".", ".."} for segment in segments):
+        return "Matches no path of a repository: it has an empty part, . or .."
+    if "***" in pattern:
+        return "Has three stars in a row; write * or **"
+    if pattern.replace("\\\\", "").endswith("\\") or "\\/" in pattern.replace("\\\\", ""):
+        return "Has a backslash with nothing after it"
+    # What stands outside of whole brackets has none, but escaped ones.
+    if re.search(r"(?<!\\)\[", _BRACKET.sub("", pattern.replace("\\\\", ""))):
+        return "Has a [ without its ]; write \\[ for a name that holds one"
+    try:
+        compiled = GitIgnoreSpec.from_lines([pattern]).patterns
+    except (ValueError, re.error):
+        compiled = []
+    if len(compiled) != 1 or compiled[0].include is not True or compiled[0].regex is None:
+        return "Is no pattern that gitignore knows"
+    return None
+
+
+def _is_exactly(spec: GitIgnoreSpec, path: str) -> bool:
+    """Whether the path itself is matched, and not only a directory above it."""
+    parent = path.rpartition("/")[0]
+    return spec.match_file(path) and not (parent and spec.match_file(parent))
+
+
+def _name(pattern: str) -> list[str]:
+    """For a pattern that names a whole directory: the same for a file or link of its name."""
+    stem = _stem(pattern)
+    if stem == pattern or stem.rpartition("/")[2] in {"", "*", "**"}:
+        return []
+    return [_anchored(stem) if "/" in pattern[:-1] else stem]
+
+
+def _stem(pattern: str) -> str:
+    for tail in _DIRECTORY_TAILS:
+        if pattern.endswith(tail):
+            return _stem(pattern.removesuffix(tail))
+    return pattern
+
+
+def _above(pattern: str) -> list[str]:
+    """The directories above what a pattern names, where it says which. At any depth alone (`**/x`): none.
+
+    What such a pattern names is found under its own path, wherever a link shows it again.
+    """
+    parts = pattern.removeprefix("/").removesuffix("/").split("/")
+    heads = (parts[:count] for count in range(1, len(parts)))
+    return [_anchored("/".join(head)) for head in heads if set(head) != {"**"}]
+
+
+def _anchored(pattern: str) -> str:
+    return "/" + pattern.removeprefix("/")
+
+
+@functools.lru_cache(maxsize=256)
+def compiled(patterns: tuple[str, ...]) -> PathPatterns:
+    """The patterns, compiled once in each process."""
+    return PathPatterns(patterns)

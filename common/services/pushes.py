@@ -1,0 +1,132 @@
+"""Who pushed what: for the audit, and for who may approve.
+
+A push to the default branch or to a task's branch is written down before git is started, so that none is forgotten
+where a process dies; the job project.watch_repository then looks whether it landed. Other branches concern nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import func, or_, select
+
+from common import jobs
+from common.events import BranchPushed
+from common.models.project import Project, Push
+from common.models.task import Task
+from common.services.access import Caller
+from common.states import ProjectState
+from common.transaction import Lease, Transaction, acting, transactional
+
+LONGEST_PUSH = timedelta(hours=2)
+"""After that a push is over, whether or not anybody said so."""
+
+
+@dataclass(frozen=True)
+class NewPush:
+    """old_sha None: the branch was not there. The branch has no prefix."""
+
+    branch: str
+    old_sha: str | None
+    new_sha: str
+
+
+@dataclass(frozen=True)
+class PendingPush:
+    """One of which is not known whether it landed. is_default: it went to the default branch."""
+
+    id: str
+    branch: str
+    new_sha: str
+    username: str
+    is_default: bool
+    is_at_forge: bool
+
+
+@transactional
+def note_pushes(tx: Transaction, project_id: str, pushes: Sequence[NewPush], *, by: Caller) -> list[str]:
+    """Write down those that concern the platform, before git hears of them. Returns their ids for `end_pushes`."""
+    project = tx.get(Project, project_id)
+    noted = [_note(tx, project, push, user_id=by.user_id, username=by.name) for push in pushes]
+    found = [row.id for row in noted if row is not None]
+    if found:
+        # Should this process die, somebody else looks what became of them.
+        tx.enqueue(jobs.WATCH_REPOSITORY, project_id, project_id=project_id, after_seconds=60)
+    return found
+
+
+@transactional
+def note_push_at_forge(tx: Transaction, project_id: str, push: NewPush, *, login: str) -> None:
+    """A push that has happened at the forge, by whom it says. Safe to repeat."""
+    project = tx.get(Project, project_id)
+    known = select(Push).where(
+        Push.project_id == project_id, Push.branch == push.branch, Push.new_sha == push.new_sha, Push.username == login
+    )
+    if project.state is ProjectState.ACTIVE and tx.find(known) is None:
+        row = _note(tx, project, push, user_id=None, username=login)
+        if row is not None:
+            row.ended_at = tx.now()
+
+
+def _note(tx: Transaction, project: Project, push: NewPush, *, user_id: str | None, username: str) -> Push | None:
+    query = select(Task.id).where(Task.project_id == project.id, Task.branch_name == push.branch)
+    task_id = tx.session.execute(query).scalar_one_or_none()
+    if task_id is None and push.branch != project.default_branch:
+        return None
+    return tx.add(
+        Push(
+            project_id=project.id, task_id=task_id, branch=push.branch, old_sha=push.old_sha, new_sha=push.new_sha,
+            user_id=user_id, username=username[:140], at=tx.now(), ended_at=None, settled_at=None,
+        )
+    )  # fmt: skip
+
+
+@transactional
+def end_pushes(tx: Transaction, project_id: str, ids: Sequence[str]) -> None:
+    """Git is done with them: look at once whether they landed, and at the tasks. Safe to repeat."""
+    for row in tx.all(select(Push).where(Push.id.in_(ids))):
+        row.ended_at = row.ended_at or tx.now()
+    tx.enqueue(jobs.WATCH_REPOSITORY, project_id, project_id=project_id)
+
+
+def pending_pushes(tx: Transaction, project_id: str) -> tuple[PendingPush, ...]:
+    rows = tx.all(
+        select(Push).where(Push.project_id == project_id, Push.settled_at.is_(None)).order_by(Push.at, Push.id)
+    )
+    return tuple(
+        PendingPush(row.id, row.branch, row.new_sha, row.username, row.task_id is None, row.user_id is None)
+        for row in rows
+    )
+
+
+def settle_push(lease: Lease, push: PendingPush, *, has_landed: bool) -> None:
+    """It landed: the event says so in its author's name. It did not, and is over: it is forgotten. Safe to repeat."""
+    with acting(push.username):
+        _settle(lease, push.id, has_landed)
+
+
+@transactional
+def _settle(tx: Transaction, lease: Lease, push_id: str, has_landed: bool) -> None:
+    tx.hold(lease)
+    row = tx.session.get(Push, push_id)
+    if row is None or row.settled_at is not None:
+        return
+    if has_landed:
+        row.settled_at = tx.now()
+        tx.record(
+            BranchPushed(
+                feed=row.project_id, subject_task_id=row.task_id, project_id=row.project_id, branch=row.branch,
+                new_sha=row.new_sha, old_sha=row.old_sha, task_id=row.task_id,
+            )
+        )  # fmt: skip
+    elif row.ended_at is not None or row.at < tx.now() - LONGEST_PUSH:
+        tx.session.delete(row)
+
+
+def has_pushed(tx: Transaction, task_id: str, by: Caller) -> bool:
+    """Whether they pushed to the task's branch, also by a login of their name at the forge; ever, or are about to."""
+    name = func.lower(Push.username) == by.username.lower()
+    theirs = or_(Push.user_id == by.user_id, Push.user_id.is_(None) & name)
+    return tx.find(select(Push).where(Push.task_id == task_id, theirs)) is not None

@@ -1,0 +1,154 @@
+"""Ways to get work past the proof that it should have refused: the patch's text, forbidden paths, foreign history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from common.models import Task, TaskCheck
+from common.services import tasks
+from common.services.runners import ClaimedRun
+from tests.providers.git_tree import WorkTree, git
+from tests.workers.platform import Platform
+
+TWO_TESTS = "def test_one():\n    assert True\n\n\ndef test_two():\n    assert True\n"
+ONE_TEST = "def test_one():\n    assert True\n"
+FILES = {"index.html": "<h1>first</h1>\n", "tests/test_page.py": TWO_TESTS, "readme": "read me\n"}
+
+Evade = Callable[[WorkTree], None]
+
+
+def verdicts(platform: Platform, *evasions: Evade, **project: object) -> list[tuple[str, list[str | None]]]:
+    """For each, the state of a task whose branch was made by it, and the codes of the checks that failed."""
+    made, found = platform.project(FILES, **project), []
+    for evade in evasions:
+        task = platform.task(made)
+        claimed = platform.claim()
+        platform.finish(claimed, push(platform, claimed, evade))
+        platform.run_jobs()
+        failed = platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.status == "failed")
+        found.append((platform.get(Task, task.id).state, [check.code for check in failed]))
+        tasks.cancel_task(task.id, by=platform.max)
+    return found
+
+
+def push(platform: Platform, claimed: ClaimedRun, evade: Evade) -> str:
+    tree, branch = platform.clone(claimed.project), claimed.task.branch_name
+    git("checkout", "--quiet", "-B", branch, f"origin/{branch}", at=tree.path)
+    evade(tree)
+    git("add", "--all", at=tree.path)
+    git("commit", "--quiet", "--allow-empty", "--message", "Evade", at=tree.path)
+    tree.push(f"+HEAD:{branch}")
+    return git("rev-parse", "HEAD", at=tree.path)
+
+
+def write(tree: WorkTree, name: str, text: str) -> None:
+    place = tree.path / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(text)
+
+
+# Tests that are deleted
+
+
+def _padded(tree: WorkTree) -> None:
+    """A file that comes first fills the patch, which was cut at 2 MB before the tests came."""
+    write(tree, "aaa.txt", "padding of the patch\n" * 150_000)
+    write(tree, "tests/test_page.py", ONE_TEST)
+
+
+def _fake_header(tree: WorkTree) -> None:
+    """An added line that reads `+++ b/readme` in the patch, before the test that goes."""
+    write(tree, "tests/test_page.py", "++ b/readme\n" + ONE_TEST)
+
+
+def _binary(tree: WorkTree) -> None:
+    """A patch shows nothing of a binary file."""
+    write(tree, "tests/test_page.py", ONE_TEST + "# \0\n")
+
+
+def _replaced_by_a_link(tree: WorkTree) -> None:
+    write(tree, "elsewhere.py", TWO_TESTS)
+    (tree.path / "tests/test_page.py").unlink()
+    (tree.path / "tests/test_page.py").symlink_to("../elsewhere.py")
+
+
+def test_a_deleted_test_is_found_whatever_the_patch_looks_like(plain_platform: Platform) -> None:
+    evasions = (_padded, _fake_header, _binary, _replaced_by_a_link)
+
+    assert verdicts(plain_platform, *evasions) == [("in_progress", ["tests_deleted"])] * len(evasions)
+
+
+def test_a_file_of_tests_too_large_to_read_is_not_passed(plain_platform: Platform) -> None:
+    big = "x = 1\n" * 800_000
+    project = plain_platform.project({**FILES, "tests/test_big.py": TWO_TESTS + big})
+    task = plain_platform.task(project)
+    claimed = plain_platform.claim()
+    plain_platform.finish(claimed, plain_platform.push(claimed, {"tests/test_big.py": ONE_TEST + big}))
+    plain_platform.run_jobs()
+
+    checks = plain_platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.name == "kept_tests")
+    assert [(check.status, check.code) for check in checks] == [("failed", "tests_unreadable")]
+    assert "tests/test_big.py" in (checks[0].message or "")
+
+
+def test_large_files_beside_the_tests_are_no_lie(plain_platform: Platform) -> None:
+    """Padding alone, a large binary file for the tests, and one more test."""
+
+    def work(tree: WorkTree) -> None:
+        write(tree, "aaa.txt", "a long story\n" * 200_000)
+        (tree.path / "tests/picture.bin").write_bytes(bytes(range(256)) * 20_000)
+        write(tree, "tests/test_page.py", TWO_TESTS + "\n\ndef test_three():\n    assert True\n")
+
+    assert verdicts(plain_platform, work) == [("ready_to_test", [])]
+
+
+# Forbidden paths
+
+
+def _touch(name: str) -> Evade:
+    return lambda tree: write(tree, name, "taken over\n")
+
+
+def _link(name: str, target: str = "elsewhere") -> Evade:
+    def evade(tree: WorkTree) -> None:
+        (tree.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree.path / name).symlink_to(target)
+
+    return evade
+
+
+def _rename(old: str, new: str) -> Evade:
+    def evade(tree: WorkTree) -> None:
+        (tree.path / new).parent.mkdir(parents=True, exist_ok=True)
+        git("mv", old, new, at=tree.path)
+
+    return evade
+
+
+FORBIDDEN = {
+    "**/secrets/**": [_touch("app/secrets/key"), _touch("a\nb/secrets/key")],
+    "vault/": [_touch("vault/key")],
+    ".gitea": [_touch(".gitea/x.yml")],
+    "src/**/locked.py": [_touch("src/a/b/locked.py"), _link("src/a")],
+    "infra/*": [_touch("infra/deep/main.tf")],
+    "ci/**": [_touch("ci"), _link("ci"), _touch("ci/line\nfeed"), _rename("readme", "ci/readme")],
+    "/readme": [_rename("readme", "read/me")],
+}
+
+
+def test_a_forbidden_path_is_refused(plain_platform: Platform) -> None:
+    evasions = [evade for some in FORBIDDEN.values() for evade in some]
+
+    found = verdicts(plain_platform, *evasions, forbidden_paths=list(FORBIDDEN))
+
+    assert found == [("in_progress", ["forbidden_paths"])] * len(evasions)
+
+
+# Foreign history
+
+
+def test_unrelated_history_is_refused_with_its_code(plain_platform: Platform) -> None:
+    def orphan(tree: WorkTree) -> None:
+        git("checkout", "--quiet", "--orphan", "another-beginning", at=tree.path)
+
+    assert verdicts(plain_platform, orphan) == [("in_progress", ["unrelated_history"])]

@@ -1,0 +1,118 @@
+"""What a migration makes of the rows that are there."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+
+from common.path_patterns import PathPatterns
+from common.services.database import _config
+from tests.databases import sqlite_url
+
+PROOF = importlib.import_module("common.migrations.versions.0004_proof_and_approval")
+AS_GITIGNORE = PROOF.as_gitignore
+
+OLD_PATTERNS = [
+    ".git/**", ".github/workflows/**", "app/[id]/**", "#x", "!x", "a//b", "/Dockerfile", "Dockerfile", "**/*.lock",
+    "docs/*.md", "vault/", "src/**/locked.py", "x[0-9].txt", "x[!0-9].txt", "x[^0-9].txt", "x[a", "x[z-a]y", "[]x]",
+    "/", "**", "a/***", "/**", "a*b*c*d*e", "[[x]", "x[^]", "/ci/**", "*/b", "a?c", "[^]a]",
+]  # fmt: skip
+PATHS = [
+    ".git/x", ".github/workflows/a/b.yml", "app/[id]/page", "app/i/page", "#x", "a/#x", "!x", "a/b", "a/x/b",
+    "Dockerfile", "a/Dockerfile", "x.lock", "a/x.lock", "docs/a.md", "vault", "a/vault", "src/x/locked.py", "x1.txt",
+    "xa.txt", "x^.txt", "x[a", "x[z-a]y", "]", "x", "a/b/c", "abcde", "axbxcxdxe", "[x", "x[^]", "ci/x", "abc", "^",
+    "a", "^a]", "x^", "xy", "[",
+]  # fmt: skip
+
+
+def _matched_before(path: str, pattern: str) -> bool:
+    """The rules as they were, to the letter."""
+    if pattern.endswith("/**"):
+        return path.startswith(pattern[:-2])
+    if pattern.startswith("**/"):
+        return PurePosixPath(path).match(pattern[3:])
+    if "/" in pattern:
+        return PurePosixPath("/" + path).match("/" + pattern.lstrip("/"))
+    return PurePosixPath(path).match(pattern)
+
+
+def test_former_patterns_cover_at_least_what_they_did() -> None:
+    missed = []
+    for old in OLD_PATTERNS:
+        new = AS_GITIGNORE(old)
+        before = {path for path in PATHS if _matched_before(path, old)}
+        assert (new is None) <= (not before), (old, before)
+        covered = PathPatterns([new]) if new is not None else None
+        missed += [(old, new, path) for path in before if covered is None or not covered.covers(path)]
+    assert missed == []
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+    """A database without a schema."""
+    is_sqlite = request.param == "sqlite"
+    url = sqlite_url(tmp_path / "empty.db") if is_sqlite else request.getfixturevalue("mariadb").new_database()
+    engine = sa.create_engine(url)
+    yield engine
+    engine.dispose()
+
+
+def migrate(engine: sa.Engine, revision: str) -> None:
+    config = _config()
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        is_up = revision != PROOF.down_revision or not sa.inspect(connection).has_table("projects")
+        (command.upgrade if is_up else command.downgrade)(config, revision)
+        connection.commit()
+
+
+def insert(engine: sa.Engine, table: str, **values: Any) -> None:
+    """A row of the schema as it is; what may not be empty and is not given gets something of its type."""
+    reflected = sa.Table(table, sa.MetaData(), autoload_with=engine)
+    filled = {column.name: _something(column) for column in reflected.columns if not column.nullable}
+    with engine.begin() as connection:
+        connection.execute(reflected.insert().values({**filled, **values}))
+
+
+def _something(column: sa.Column[Any]) -> Any:
+    kind = column.type.python_type
+    # A text that is also JSON: MariaDB has no type of its own for that.
+    return {int: 0, bool: False, datetime: datetime(2026, 1, 1), dict: {}}.get(kind, "{}")
+
+
+def rows(engine: sa.Engine, table: str) -> dict[str, dict[str, Any]]:
+    with engine.connect() as connection:
+        found = connection.execute(sa.text(f"SELECT * FROM {table} ORDER BY id")).mappings()
+        return {row["id"]: dict(row) for row in found}
+
+
+def test_existing_projects_and_tasks_keep_what_they_had(empty_database: sa.Engine) -> None:
+    migrate(empty_database, PROOF.down_revision)
+    for name, is_ruled in (("ruled", True), ("free", False)):
+        unique = {"id": name, "name": name, "slug": name, "namespace": name}
+        patterns: Any = ["ci/**", "app/[id]/**", "#x", "/"]
+        if empty_database.dialect.name != "sqlite":
+            patterns = json.dumps(patterns)
+        insert(empty_database, "projects", **unique, separate_approver=is_ruled, forbidden_paths=patterns)
+        insert(empty_database, "tasks", id=f"task-{name}", project_id=name, state="ready_to_test")
+
+    migrate(empty_database, "0004")
+
+    projects, tasks = rows(empty_database, "projects"), rows(empty_database, "tasks")
+    assert [bool(projects[name]["allow_direct_push"]) for name in ("ruled", "free")] == [True, True]
+    assert json.loads(projects["free"]["forbidden_paths"]) == ["ci/**", "app/\\[id]/**", "\\#x"]
+    assert [bool(tasks[f"task-{name}"]["needs_other_approver"]) for name in ("ruled", "free")] == [True, False]
+    assert [json.loads(task["edited_by_ids"]) for task in tasks.values()] == [[], []]
+
+    migrate(empty_database, PROOF.down_revision)
+
+    assert not sa.inspect(empty_database).has_table("pushes")
+    assert "allow_direct_push" not in rows(empty_database, "projects")["free"]
