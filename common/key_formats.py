@@ -74,7 +74,6 @@ _ADDED: tuple[tuple[str, str], ...] = (
 )
 
 
-
 def _compiled() -> dict[str, list[re.Pattern[str]]]:
     """The patterns by the text that they need."""
     by_need: dict[str, list[re.Pattern[str]]] = {}

@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 from common import database
 from common.errors import Conflict, KeyReused
 from common.models.journal import IdempotencyKey
+from common.sealing import seal, unseal
 from common.transaction import Transaction, transactional
 
 KEPT_HOURS = 24
@@ -50,12 +51,13 @@ def once(
         if tx.now() - earlier.created_at <= timedelta(hours=KEPT_HOURS):
             if (earlier.route, earlier.body_digest) != (route, body_digest):
                 raise KeyReused(f"Idempotency-Key {key} was used with another request")
-            return earlier.status, earlier.body, True
+            return earlier.status, str(unseal(earlier.body.decode())).encode(), True
         earlier.route, earlier.body_digest, earlier.created_at = route, body_digest, tx.now()
     status, body = render(act())
     row = tx.session.get_one(IdempotencyKey, (caller, key))
     if status < 400:
-        row.status, row.body = status, body
+        # Sealed: an answer may hold a token that is shown once, or a project's variables.
+        row.status, row.body = status, seal(body.decode()).encode()
     else:
         tx.session.delete(row)
     return status, body, False
