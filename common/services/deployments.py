@@ -32,7 +32,7 @@ from common.transaction import Transaction, actor, snapshot, transactional
 
 @dataclass(frozen=True)
 class Spec:
-    """What the runtime is told to run, as it was when the deployment was made."""
+    """What the runtime is told to run, as it was when the deployment was made. secret_names: those of env."""
 
     start_command: str | None
     env: dict[str, str]
@@ -42,6 +42,7 @@ class Spec:
     docker_image: str | None
     replicas: int
     port: int | None
+    secret_names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def spec_of(project: Project, environment: Environment) -> Spec:
     seconds = project.health_seconds.get(environment.value, DEFAULT_HEALTH_SECONDS[environment.value])
     return Spec(
         project.start_command, environment_of(project, environment), project.health_path, float(seconds),
-        project.memory_limit, project.docker_image, project.replicas, project.port,
+        project.memory_limit, project.docker_image, project.replicas, project.port, project.secret_env_names,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ handed back to its agent with the facts, and the rest is built anew.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sqlalchemy import select
@@ -22,7 +22,7 @@ from common.services.places import Place, place_of
 from common.services.rollouts import member_task_ids, release_members
 from common.services.task_groups import restart_build, start_staging
 from common.services.tasks import add_feedback
-from common.services.variables import environment_of_checks, mask_of_project
+from common.services.variables import Variables, environment_of_checks, mask_of_project
 from common.states import By, Environment, GroupState, TaskState
 from common.transaction import Lease, Transaction, transactional
 
@@ -53,7 +53,7 @@ class MergePlan:
     expected_head: str = ""
     check_id: str = ""
     test_command: str | None = None
-    env: dict[str, str] | None = None
+    env: Variables = field(default_factory=Variables)
 
 
 @transactional

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from common.masking import Mask, without_plain_words
 from common.models.delivery import Deployment
@@ -17,6 +19,14 @@ from common.models.run import Run
 from common.sealing import unseal
 from common.states import Environment
 from common.transaction import Snapshot, Transaction
+
+
+@dataclass(frozen=True)
+class Variables:
+    """What a program is given; secret_names: those of it that are secret."""
+
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret_names: tuple[str, ...] = ()
 
 
 def variables_of(project: Project) -> dict[str, str]:
@@ -28,9 +38,10 @@ def _secrets_of(project: Project) -> dict[str, str]:
     return dict(unseal(project.secret_env_sealed)) if project.secret_env_sealed else {}
 
 
-def environment_of_checks(project: Project) -> dict[str, str]:
+def environment_of_checks(project: Project) -> Variables:
     """All variables of a check: of an agent's branch, or of a task group's."""
-    return {**variables_of(project), **_named(project, project.secrets_in_checks)}
+    secrets = _named(project, project.secrets_in_checks)
+    return Variables({**variables_of(project), **secrets}, tuple(secrets))
 
 
 def environment_of(project: Project, environment: Environment) -> dict[str, str]:
@@ -71,7 +82,9 @@ def _made(plain: str | None, secret: str | None, credentials: str | None, spec: 
     """From what is sealed: to open it and to make a mask takes a hundred times as long as to mask a line."""
     variables, secrets = _opened(plain), _opened(secret)
     tokens = [value for name, value in _opened(credentials).items() if name != "username"]
-    given: Mapping[str, str] = (unseal(spec).get("env") or {}) if spec else {}
+    told: Mapping[str, Any] = unseal(spec) if spec else {}
+    given, names = told.get("env") or {}, told.get("secret_names") or ()
+    tokens += [given[name] for name in names if name in given]
     values = [*secrets.values(), *tokens, *without_plain_words(variables), *without_plain_words(given)]
     return Mask(values, {**given, **variables, **secrets})
 

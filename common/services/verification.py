@@ -21,7 +21,7 @@ from common.sealing import seal, unseal
 from common.services import ending, questions
 from common.services.places import Place, place_of
 from common.services.tasks import add_feedback, record_update
-from common.services.variables import environment_of_checks, mask_of_project, mask_of_run
+from common.services.variables import Variables, environment_of_checks, mask_of_project, mask_of_run
 from common.states import GROUP_LIVE, By, Outcome, Phase, RunState, TaskState
 from common.transaction import Lease, Transaction, transactional
 
@@ -56,7 +56,7 @@ class ProofPlan:
     keeps_tests: bool
     rival: tuple[str, str] | None
     test_command: str | None
-    env: dict[str, str]
+    env: Variables
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ class Checks:
             home.mkdir()
             env = base_environment(home) | dict(wanted.env)
             argv = ["sh", "-c", wanted.command]
-            sink = Masked(running.output, mask_of(wanted.env, wanted.origin))
+            sink = Masked(running.output, mask_of(wanted))
             unit = await self._tools.processes.start(argv, cwd=code, env=env, sink=sink)
         except CheckoutFailed as error:
             raise _NotMade(f"the checkout of {wanted.commit} failed: {error}") from error

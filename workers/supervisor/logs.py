@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 from common.masking import Mask, without_plain_words
-from workers.supervisor.wire import Origin
+from workers.supervisor.wire import WantedCheck, WantedVersion
 
 FILE_BYTES = 2**20
 TAIL_BYTES = 64 * 1024
@@ -75,9 +74,10 @@ class Masked:
         return "\n".join(lines) + text[len(body) :]
 
 
-def mask_of(env: Mapping[str, str], origin: Origin) -> Mask:
-    """Masks what a program is given; which of its variables are secret, nobody tells the supervisor."""
-    return Mask([*without_plain_words(env), origin.password or ""])
+def mask_of(wanted: WantedVersion | WantedCheck) -> Mask:
+    """Masks what a program is given. The platform masks again, also what is not given to it."""
+    secrets = [value for name, value in wanted.env.items() if name in wanted.secret_names]
+    return Mask([*secrets, *without_plain_words(wanted.env), wanted.origin.password or ""])
 
 
 def plain(output: bytes) -> str:

@@ -95,7 +95,7 @@ class RunningVersion:
         self._project_id = project_id
         self._place = place
         self._log = log
-        self._mask = mask_of(wanted.env, wanted.origin)
+        self._mask = mask_of(wanted)
         self._tools = tools
         self._on_live = on_live
         self._unit: Unit | None = None
