@@ -66,6 +66,10 @@ class Mask:
         """The text with every secret in it replaced by MASK."""
         return "\n".join(self.lines(text.split("\n")))
 
+    def end_of(self, text: str) -> str:
+        """As a call, for the end of a longer text: its beginning may have cut a secret in two."""
+        return "\n".join(self.lines(text.split("\n"), after=""))
+
     def lines(self, lines: Sequence[str], *, after: str | None = None) -> list[str]:
         """The lines, as many as before, masked; a secret that was cut between two of them is found all the same.
 

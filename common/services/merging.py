@@ -159,7 +159,7 @@ def record_red(tx: Transaction, lease: Lease, plan: MergePlan, *, reason: str, l
     if group is not None and plan.check_id.startswith(f"{group.id}-{group.attempt}-"):
         tested = int(plan.check_id.rsplit("-", 1)[1])
         mask = mask_of_project(tx, group.project_id)
-        group.build = {**group.build, "reason": mask(reason), "log": mask(log)[-4000:]}
+        group.build = {**group.build, "reason": mask(reason), "log": mask.end_of(log)[-4000:]}
         _narrow(tx, group, low=group.build.get("low", 0), high=tested)
     tx.again(lease, after_seconds=0)
 

@@ -241,7 +241,7 @@ def _masked(tx: Transaction, task: Task, results: Sequence[CheckResult]) -> list
     """The results as they may be stored and shown."""
     mask = mask_of_project(tx, task.project_id)
     return [
-        replace(result, message=mask(result.message), log=mask(result.log) if result.log else result.log)
+        replace(result, message=mask(result.message), log=mask.end_of(result.log) if result.log else result.log)
         for result in results
     ]
 

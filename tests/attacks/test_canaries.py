@@ -22,7 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from common.announcer import announcer
 from common.feed import client as redis_client
 from common.logs import configure_logs
-from common.models import Deployment, Job, Project, Run, Task, TaskCheck, User
+from common.models import Comment, Deployment, Job, Project, Run, Task, TaskCheck, User
 from common.services import projects, task_groups, tasks
 from common.services.runners import ClaimedRun
 from common.states import Role
@@ -235,6 +235,32 @@ def given_to(platform: Platform, environment: str) -> list[str]:
     deployment = platform.all(Deployment, Deployment.environment_ == environment)[-1]
     file = next(platform.supervisor.directory.rglob(f"{deployment.id}.log"))
     return [line.removeprefix("has ") for line in file.read_text().splitlines() if line.startswith("has ")]
+
+
+def test_a_secret_that_the_program_was_not_given_is_masked_all_the_same(plain_platform: Platform) -> None:
+    """A runtime masks what it gives; whatever else comes back, the platform masks before it is stored or shown."""
+    platform = plain_platform
+    secret = SECRETS["CLOUD_SECRET"]
+    serve = f"exec {PYTHON} -m http.server $PORT --bind $HOST"
+    project = platform.project(
+        {"index.html": "<h1>first</h1>\n", "leaked": f"it is {secret}\n"}, secret_env_vars={"CLOUD_SECRET": secret},
+        test_command="cat leaked; test ! -f broken", start_command=f"cat leaked; test ! -f crash || exit 3; {serve}",
+    )  # fmt: skip
+    for file in ("broken", "crash"):
+        task = platform.task(project, file)
+        platform.work(task, {file: "1\n"})
+        check = platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.status == "failed")[0]
+        assert "it is ***" in (check.log if file == "broken" else check.message)
+        assert "it is ***" in platform.all(Comment, Comment.task_id == task.id)[0].body
+        tasks.cancel_task(task.id, by=platform.max)
+    crashed = platform.all(Deployment)[0]
+    assert crashed.error_code == "exited"
+    assert "it is ***" in crashed.error
+
+    platform.ready(project, "Good", {"good": "1\n"})
+    live = platform.all(Deployment, Deployment.state_ == "completed")[0]
+    viewer = builders.client_of(create_app(), builders.a_user("vic", Role.VIEWER))
+    assert "it is ***" in viewer.get(f"/api/deployments/{live.id}/logs").json["lines"]
 
 
 def test_a_new_project_gives_unreviewed_code_nothing(plain_platform: Platform) -> None:

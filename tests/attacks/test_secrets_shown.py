@@ -13,9 +13,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from common.models import LogEntry, Question, Run
-from common.services import runners, transcripts
+from common.models import Job, LogEntry, Question, Run, TaskGroup
+from common.services import jobs, merging, projects, provisioning, runners, transcripts
+from common.services.places import place_of
 from common.states import Role
+from common.transaction import Lease
 from tests.web.world import World, all_of, events, forget_providers, get, put
 
 CANARY = "canary/wörd+7f3a"
@@ -175,3 +177,49 @@ def test_a_transcript_of_empty_lines_has_an_end_too(world: World) -> None:
     put(Run, run.id, log_bytes=transcripts.MOST_BYTES - 1000)
 
     assert run.log(*[""] * 500)["accepted"] < 20
+
+
+def claimed_job(subject_id: str) -> Lease:
+    """The subject's job, as a worker has it."""
+    job = all_of(Job, Job.subject_id == subject_id, Job.state == "queued")[0]
+    lease = jobs.claim_job(job.id)
+    assert lease is not None
+    return lease
+
+
+def test_what_a_job_failed_of_is_shown_without_secrets(world: World) -> None:
+    """A forge's or a cluster's own words stand in the error of the job, and of what it was about."""
+    made = projects.create_project({"name": "Shop", "secret_env_vars": {"KEY": CANARY}}, by=world.max).project
+    viewer = world.client_of("vic", Role.VIEWER)
+    said = f"the server said {CANARY} and {KEY}"
+    errors = []
+    for act in (
+        lambda lease: jobs.put_off(lease, said, None, 0),
+        lambda lease: jobs.fail_attempt(lease, said),
+        lambda lease: jobs.give_up(lease, said, provisioning.fail_provision),
+    ):
+        lease = claimed_job(made.id)
+        act(lease)
+        put(Job, lease.job_id, next_at=get(Job, lease.job_id).created_at)
+        errors.append(viewer.get(f"/api/jobs/{lease.job_id}").json["job"]["error"])
+
+    assert errors == ["the server said *** and ***"] * 3
+    assert viewer.get(f"/api/projects/{made.id}").json["project"]["error"] == "the server said *** and ***"
+
+
+def test_why_a_group_is_red_is_shown_without_secrets(world: World) -> None:
+    project = world.project(has_repository=True, secret_env_vars={"KEY": CANARY}, test_command="env")
+    task_ids = world.approved(project)
+    group_id = world.group(project, task_ids)["id"]
+    put(TaskGroup, group_id, state_="merging", base_sha="a" * 40, head_sha="b" * 40)
+    lease = claimed_job(group_id)
+    plan = merging.MergePlan(merging.Step.TEST, place_of(project), group_id, "release/x", check_id=f"{group_id}-1-1")
+
+    # Of a log only the end is kept: it may begin in the midst of a secret.
+    merging.record_red(lease, plan, reason=f"it said {CANARY}", log=f"{CANARY[4:]} then KEY={CANARY}")
+
+    viewer = world.client_of("vic", Role.VIEWER)
+    for path in (f"/api/task-groups/{group_id}", f"/api/tasks/{task_ids[0]}"):
+        shown = viewer.get(path).json
+        assert "it said ***" in str(shown)
+        assert "*** then KEY=***" in str(shown)

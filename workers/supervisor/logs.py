@@ -49,7 +49,8 @@ class Masked:
 
     def write(self, chunk: bytes) -> None:
         self._rest += chunk
-        stop = max(self._rest.rfind(b"\n"), self._rest.rfind(b"\r")) + 1
+        # A carriage return that is the last yet may be the first half of a line end.
+        stop = max(self._rest.rfind(b"\n"), self._rest.rfind(b"\r", 0, -1)) + 1
         if stop:
             lines, self._rest = self._rest[:stop], self._rest[stop:]
             self._pass_on(plain(lines))
