@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from common.models import Job, LogEntry, Question, Run, TaskGroup
-from common.services import jobs, merging, projects, provisioning, runners, transcripts
+from common.services import fleet, jobs, merging, projects, provisioning, runners, transcripts
 from common.services.places import place_of
 from common.states import Role
 from common.transaction import Lease
@@ -223,3 +223,14 @@ def test_why_a_group_is_red_is_shown_without_secrets(world: World) -> None:
         shown = viewer.get(path).json
         assert "it said ***" in str(shown)
         assert "*** then KEY=***" in str(shown)
+
+
+def test_why_a_run_was_lost_is_shown_without_secrets(world: World) -> None:
+    """A pod's last words stand in the run, in the task and in the log."""
+    run = Claimed(world)
+    token, password = run.claim["run"]["token"], run.claim["clone"]["password"]
+
+    fleet.give_agent_up(get(Run, run.id).agent_id, f"it said {token} {password} {CANARY}")
+
+    shown = str([run.viewer.get(f"/api/tasks/{run.task.id}").json, run.transcript()])
+    assert shown.count("it said *** *** ***") >= 2
