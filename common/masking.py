@@ -24,17 +24,20 @@ IN_KEY = "*** (private key)"
 LEAST_CHARACTERS = 8
 """Shorter values stand in too many innocent texts."""
 
+_FEW = 100
+"""Up to so many beginnings, to look for one after the other is quicker than to look at every place of the text."""
+
 _WRAPPED_AT = (64, 76)
 """Where openssl and base64 break their lines."""
 
 _KEY_BEGINS = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d")
 _KEY_ENDS = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|Private-MAC: *[0-9a-f]*")
 _KEY_LINE = re.compile(
-    r"\s*[A-Za-z0-9+/=]{0,80}[\"'\\,;]{0,3}\s*"  # nothing but base64, or an empty line
-    r"|\s*(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|Encryption|(?:Public|Private)-Lines|Key-Derivation"
-    r"|Argon2-[A-Za-z]{4,12}): .{0,200}"
+    r"[A-Za-z0-9+/=]*[\"'\\,;]{0,3}"  # nothing but base64, or nothing at all
+    r"|(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|Encryption|(?:Public|Private)-Lines|Key-Derivation"
+    r"|Argon2-[A-Za-z]{4,12}): .*"
 )
-_KEY_TAIL = re.compile(r"(?:[A-Za-z0-9+/]{40}={0,2}|[A-Za-z0-9+/]{2}={1,2})[\"'\\,;]{0,3}\s*\Z")
+_KEY_TAIL = re.compile(r"(?:[A-Za-z0-9+/]{40}={0,2}|[A-Za-z0-9+/]{2}={1,2})[\"'\\,;]{0,3}\Z")
 """The end of a line of a key behind whatever a logger put before it."""
 
 _MASKED = re.compile(r"\*{3,}")
@@ -88,19 +91,31 @@ class Mask:
 
     def _known(self, text: str, *, goes_on: bool) -> Iterator[Span]:
         """Where the exact values stand."""
-        index, size, length = self._index, LEAST_CHARACTERS, len(text)
+        index, length = self._index, len(text)
         if not index:
             return
         if goes_on and (begun := self._goes_on(text)):
             yield 0, begun
-        for at in [at for at in range(length - size + 1) if text[at : at + size] in index]:
-            for needle, kept in index[text[at : at + size]]:
+        for at in self._starts(text):
+            for needle, kept in index[text[at : at + LEAST_CHARACTERS]]:
                 if text.startswith(needle, at):
                     yield at + kept, at + len(needle)
                     break
                 if length - at < len(needle) and needle.startswith(text[at:]):
                     yield min(at + kept, length), length
                     break
+
+    def _starts(self, text: str) -> list[int]:
+        """Where any value could begin, in no order."""
+        index, size, found = self._index, LEAST_CHARACTERS, []
+        if len(index) > _FEW:
+            return [at for at in range(len(text) - size + 1) if text[at : at + size] in index]
+        for beginning in index:
+            at = text.find(beginning)
+            while at >= 0:
+                found.append(at)
+                at = text.find(beginning, at + 1)
+        return found
 
     def _goes_on(self, text: str) -> int:
         """How many characters at the text's beginning are the end of a secret whose beginning was cut off."""
@@ -109,8 +124,8 @@ class Mask:
             return 0
         longest = 0
         for needles in self._index.values():
-            for needle, _kept in needles:
-                at = needle.find(head, 1)
+            for needle, kept in needles:
+                at = -1 if kept else needle.find(head, 1)
                 while at > 0:
                     if text.startswith(needle[at:]):
                         longest = max(longest, len(needle) - at)
@@ -196,7 +211,7 @@ def _without_private_keys(lines: Sequence[str], *, is_inside: bool) -> list[str]
             if is_inside:
                 end = _KEY_ENDS.search(line)
                 if end is None:
-                    is_inside = bool(_KEY_LINE.fullmatch(line) or _KEY_TAIL.search(line)) or bool(shown)
+                    is_inside = _is_of_key(line) or bool(shown)
                     shown += IN_KEY if is_inside else line
                     break
                 shown, line, is_inside = shown.removesuffix(MASK) + MASK, line[end.end() :], False
@@ -218,9 +233,14 @@ def _without_private_keys(lines: Sequence[str], *, is_inside: bool) -> list[str]
     return masked
 
 
+def _is_of_key(line: str) -> bool:
+    stripped = line.strip()
+    return bool(_KEY_LINE.fullmatch(stripped) or _KEY_TAIL.search(stripped[-80:]))
+
+
 def _mask_body_before(masked: list[str]) -> None:
     for at in range(len(masked) - 1, -1, -1):
-        if not masked[at].strip() or not (_KEY_LINE.fullmatch(masked[at]) or _KEY_TAIL.search(masked[at])):
+        if not masked[at].strip() or not _is_of_key(masked[at]):
             return
         masked[at] = MASK
 

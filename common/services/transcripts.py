@@ -13,7 +13,7 @@ from common.errors import Conflict, NotFound
 from common.models.run import LogEntry, Run
 from common.services.access import Caller
 from common.services.jobs import announce_live
-from common.services.log_entries import cut, entry_body, without_controls
+from common.services.log_entries import LONGEST, cut, entry_body, without_controls
 from common.services.runners import RunPrincipal
 from common.services.variables import mask_of_run
 from common.states import Role
@@ -64,7 +64,10 @@ def _store(tx: Transaction, run: RunPrincipal, lines: Sequence[Line]) -> list[di
     if row.live_task_id is None:
         raise Conflict(f"run {run.run_id} is over: drop it")
     last = tx.find(select(LogEntry).where(LogEntry.run_id == row.id).order_by(LogEntry.id.desc()).limit(1))
-    plain = [without_controls(line.message) for line in lines]
+    if row.log_bytes > MOST_BYTES:
+        return []
+    # Cut before, for masking takes its time, far behind where the entry is cut in the end.
+    plain = [without_controls(line.message[: 4 * LONGEST]) for line in lines]
     masked = mask_of_run(tx, row).lines(plain, after=last.message if last is not None else None)
     kept = _within_cap(row, [replace(line, message=cut(text)) for line, text in zip(lines, masked, strict=True)])
     at, now = last.at if last is not None else row.created_at, tx.now()

@@ -131,12 +131,13 @@ def test_digests_and_ids_stay_readable() -> None:
 
 @pytest.mark.parametrize(
     "unit", ["eyJ", "eyJhbGciOi.", "//", "/:_authToken= ", "sk-", "://a:", "xoxa-1-", "glagent-", "aws key ", "0a",
-             "-----BEGIN PRIVATE KEY-----", "canary-s", "=", "BEGIN PRIVATE KEY", "secret_access_key = ", "A1"],
+             "-----BEGIN PRIVATE KEY-----", "canary-s", "=", "BEGIN PRIVATE KEY", "secret_access_key = ", "A1", " ",
+             "A "],
 )  # fmt: skip
 def test_chosen_input_takes_no_more_than_its_length(unit: str) -> None:
     """A quarter of a megabyte that would take a backtracking pattern hours ends within the test's time limit."""
     text = unit * (2**18 // len(unit))
-    assert len(Mask(["canary-secret-41c"])(text)) <= len(text) + 2**16
+    assert len(Mask(["canary-secret-41c"])(f"-----BEGIN PRIVATE KEY-----\n{text}!\n{text}")) <= 2 * len(text) + 2**17
 
 
 @settings(max_examples=40, deadline=None)
