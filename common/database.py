@@ -85,12 +85,14 @@ def dispose_engines() -> None:
 
 
 def _make(url: str, *, reads: bool) -> Engine:
+    """hide_parameters: the message of a failed statement goes to logs and jobs, and must not name its values."""
     if url.startswith("sqlite"):
         return _make_sqlite(url, reads=reads)
     return create_engine(
         url,
         isolation_level="AUTOCOMMIT" if reads else "READ COMMITTED",
         pool_pre_ping=True,
+        hide_parameters=True,
         pool_recycle=1800,
         pool_timeout=5,
         pool_size=10,
@@ -105,7 +107,7 @@ def _make(url: str, *, reads: bool) -> Engine:
 
 
 def _make_sqlite(url: str, *, reads: bool) -> Engine:
-    made = create_engine(url, pool_size=20, max_overflow=40, pool_timeout=5)
+    made = create_engine(url, pool_size=20, max_overflow=40, pool_timeout=5, hide_parameters=True)
 
     @event.listens_for(made, "connect")
     def _connect(connection: sqlite3.Connection, _record: object) -> None:

@@ -1,15 +1,18 @@
 """Logs for the operator: one JSON object a line on standard output, ours and the libraries' alike.
 
-Bodies, tokens and people's own words are never logged, and no traceback shows local variables.
+Bodies, tokens and people's own words are never logged, and no traceback shows local variables. What an exception's own
+message gives away all the same, and has a key's format, is masked.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 import structlog
 
+from common.masking import KNOWN_FORMATS
 from common.settings import settings
 
 
@@ -34,6 +37,7 @@ def configure_logs() -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 structlog.processors.JSONRenderer(),
+                _without_keys,
             ],
         )
     )
@@ -41,6 +45,10 @@ def configure_logs() -> None:
     root = logging.getLogger()
     root.handlers = [kept for kept in root.handlers if kept.get_name() != "aiworker"] + [handler]
     root.setLevel(_level())
+
+
+def _without_keys(_logger: Any, _method: str, line: Any) -> str:
+    return KNOWN_FORMATS(line)
 
 
 def _level() -> int:

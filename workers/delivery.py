@@ -63,7 +63,7 @@ def _test(job: Claimed, plan: MergePlan) -> None:
         merging.record_green(job.lease, plan)
         return
     job.progress("testing the merged branch")
-    command = check(forge(), plan.place, plan.check_id, plan.commit_sha, plan.test_command, plan.env or {})
+    command = check(forge(), plan.place, plan.check_id, plan.commit_sha, plan.test_command, plan.env)
     tested = run_check(runtime(), command)
     if tested.phase is CheckPhase.RUNNING:
         merging.record_testing(job.lease, after_seconds=LOOK_AGAIN_SECONDS)

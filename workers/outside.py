@@ -8,6 +8,7 @@ from common.providers.runtime import App, Check, CheckPhase, CheckState, Runtime
 from common.services.deployments import Spec
 from common.services.places import Place
 from common.services.rollouts import RolloutPlan
+from common.services.variables import Variables
 
 TEST_SECONDS = 900
 """How long a project's tests may take."""
@@ -32,6 +33,7 @@ def version(forge: Forge, place: Place, version_id: str, commit: str, spec: Spec
         source=forge.read_source(repository(place)),
         start_command=spec.start_command,
         env=spec.env,
+        secret_names=spec.secret_names,
         health_path=spec.health_path,
         health_seconds=spec.health_seconds,
         memory_limit=spec.memory_limit,
@@ -67,14 +69,15 @@ def run_check(runtime: Runtime, wanted: Check) -> CheckState:
     return state
 
 
-def check(forge: Forge, place: Place, check_id: str, commit: str, command: str, env: dict[str, str]) -> Check:
+def check(forge: Forge, place: Place, check_id: str, commit: str, command: str, env: Variables) -> Check:
     return Check(
         space=space(place),
         check_id=check_id,
         commit=commit,
         source=forge.read_source(repository(place)),
         command=command,
-        env=env,
+        env=env.values,
+        secret_names=env.secret_names,
         timeout_seconds=TEST_SECONDS,
         memory_limit=place.memory_limit,
         docker_image=place.docker_image,

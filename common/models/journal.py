@@ -75,7 +75,7 @@ class Job(HasId, Base):
 
 
 class IdempotencyKey(Base):
-    """The first answer to a POST with a key. status 0: the first request is still under way in its transaction.
+    """The first answer to a POST with a key, its body sealed. status 0: the first request is still under way.
 
     grants: the access that the first request needed (services.access.Grants). None: it needed none.
     """

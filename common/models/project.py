@@ -14,8 +14,9 @@ from common.states import PROJECT_EDGES, By, ProjectState
 
 
 class Project(HasId, HasState, Base):
-    """secret_env_sealed holds the values, sealed; secret_env_names what may be shown of them.
+    """env_sealed and secret_env_sealed hold names and values, sealed; secret_env_names what may be shown of the latter.
 
+    secrets_in_checks, secrets_in_previews: names out of secret_env_names that code nobody has reviewed is given.
     name_key tells names apart: the name itself, or for a restricted project what no name can be, so that a name which
     only its members know is not taken for anybody else. Its column is called `name`, for what it was at first.
     """
@@ -36,9 +37,11 @@ class Project(HasId, HasState, Base):
     import_url: Mapped[str | None] = mapped_column(String(2000))
     default_branch: Mapped[str] = mapped_column(String(100))
     docker_image: Mapped[str | None] = mapped_column(String(255))
-    env_vars: Mapped[dict[str, Any]]
+    env_sealed: Mapped[str | None] = mapped_column(LongText)
     secret_env_names: Mapped[list[Any]]
     secret_env_sealed: Mapped[str | None] = mapped_column(LongText)
+    secrets_in_checks: Mapped[list[Any]]
+    secrets_in_previews: Mapped[list[Any]]
     replicas: Mapped[int] = mapped_column(default=1)
     cpu_limit: Mapped[str | None] = mapped_column(String(32))
     memory_limit: Mapped[str | None] = mapped_column(String(32))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, UnicodeText
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, UnicodeText, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -18,7 +18,7 @@ class Run(HasId, HasState, Base):
 
     secrets_sealed: the run's token and the forge's credential, so that a claim whose answer was lost can be answered
     again. seen_at: when a heartbeat last named it (the database's clock). is_acknowledged: a heartbeat named it.
-    claimed_sha: the commit that its agent says is the result.
+    claimed_sha: the commit that its agent says is the result. log_bytes: what its transcript takes up.
     """
 
     __tablename__ = "runs"
@@ -38,6 +38,7 @@ class Run(HasId, HasState, Base):
     claimed_sha: Mapped[str | None] = mapped_column(String(40))
     base_sha: Mapped[str | None] = mapped_column(String(40))
     usage: Mapped[dict[str, Any]]
+    log_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
     token_digest: Mapped[str] = mapped_column(String(64), unique=True)
     secrets_sealed: Mapped[str | None] = mapped_column(UnicodeText)
     is_acknowledged: Mapped[bool] = mapped_column(default=False)

@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from common import jobs
 from common.errors import Conflict, NotFound
+from common.masking import Mask
 from common.models.delivery import Deployment, GroupMember, TaskGroup
 from common.models.journal import Job
 from common.models.project import Project
@@ -23,14 +24,15 @@ from common.sealing import seal, unseal
 from common.services.access import Caller, visible_projects
 from common.services.paging import Page, PageQuery, page_of
 from common.services.places import Place, place_of
-from common.services.projects import DEFAULT_HEALTH_SECONDS, environment_of
+from common.services.projects import DEFAULT_HEALTH_SECONDS
+from common.services.variables import environment_of, mask_of_deployment
 from common.states import ACTIVE_DEPLOYMENT, By, DeploymentState, Environment, Role
 from common.transaction import Transaction, actor, snapshot, transactional
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What the runtime is told to run, as it was when the deployment was made."""
+    """What the runtime is told to run, as it was when the deployment was made. secret_names: those of env."""
 
     start_command: str | None
     env: dict[str, str]
@@ -40,21 +42,23 @@ class Spec:
     docker_image: str | None
     replicas: int
     port: int | None
+    secret_names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A deployment with where it runs, for reading its logs."""
+    """A deployment with where it runs, for reading its logs; mask is for what they say."""
 
     deployment: Deployment
     place: Place
+    mask: Mask
 
 
 def spec_of(project: Project, environment: Environment) -> Spec:
     seconds = project.health_seconds.get(environment.value, DEFAULT_HEALTH_SECONDS[environment.value])
     return Spec(
-        project.start_command, environment_of(project), project.health_path, float(seconds), project.memory_limit,
-        project.docker_image, project.replicas, project.port,
+        project.start_command, environment_of(project, environment), project.health_path, float(seconds),
+        project.memory_limit, project.docker_image, project.replicas, project.port, project.secret_env_names,
     )  # fmt: skip
 
 
@@ -136,7 +140,8 @@ def read_deployment(deployment_id: str, *, by: Caller) -> Placed:
         deployment = read.get(Deployment, deployment_id)
         if deployment is None:
             raise NotFound(f"deployment {deployment_id}")
-        return Placed(deployment, place_of(by.require_in(read, deployment.project_id, Role.VIEWER)))
+        place = place_of(by.require_in(read, deployment.project_id, Role.VIEWER))
+        return Placed(deployment, place, mask_of_deployment(read, deployment))
 
 
 @transactional

@@ -15,6 +15,7 @@ from common.models.agent import Agent
 from common.models.run import Run
 from common.models.task import Task
 from common.services.feedback import give_back
+from common.services.variables import mask_of_run
 from common.states import AgentState, By, Outcome, Phase, RunState, TaskState
 from common.transaction import Transaction
 
@@ -29,9 +30,10 @@ def live_run(tx: Transaction, task_id: str) -> Run | None:
 
 
 def end_run(tx: Transaction, run: Run, outcome: Outcome, reason: str | None, *, by: By = By.PLATFORM) -> None:
-    """The run is over and its agent free. Nothing happens to one that is over already."""
+    """The run is over and its agent free. Nothing happens to one that is over already. reason is masked here."""
     if run.state is RunState.ENDED:
         return
+    reason = mask_of_run(tx, run)(reason) if reason else reason
     run.move_to(RunState.ENDED, by)
     run.outcome, run.reason, run.finished_at = outcome, reason, tx.now()
     tx.session.flush()
@@ -96,6 +98,7 @@ def lose_runs(tx: Transaction, run_ids: Sequence[str], reason: str, *, is_fault:
         if run.state is RunState.ENDED:
             continue
         counts = is_fault or run.state is RunState.RUNNING
+        reason = mask_of_run(tx, run)(reason)
         end_run(tx, run, Outcome.LOST, reason if counts else "its agent did not claim it")
         give_back(tx, run)
         requeue(tx, task, reason=reason, counts=counts)

@@ -14,11 +14,13 @@ from enum import StrEnum
 from sqlalchemy import func, select
 
 from common import jobs
+from common.masking import KNOWN_FORMATS
 from common.models.agent import Agent
 from common.models.run import LogEntry, Run
 from common.names import new_agent_id
 from common.sealing import digest, new_token, seal, unseal
 from common.services import ending
+from common.services.variables import mask_of_run
 from common.settings import FleetSettings, settings
 from common.states import AgentState, By
 from common.transaction import Lease, Transaction, transactional
@@ -190,6 +192,9 @@ def give_agent_up(tx: Transaction, agent_id: str, reason: str) -> None:
 def _give_up(tx: Transaction, agent_id: str, reason: str) -> None:
     """The agent works no more: its run is lost for that reason, which its log keeps."""
     live = tx.session.scalars(select(Run.id).where(Run.agent_id == agent_id, Run.live_task_id.is_not(None))).all()
+    reason = KNOWN_FORMATS(reason)
+    for held in live:
+        reason = mask_of_run(tx, tx.get(Run, held))(reason)
     ending.lose_runs(tx, live, reason, is_fault=True)
     agent = tx.lock(Agent, agent_id)
     if agent.state is not AgentState.OFFLINE:

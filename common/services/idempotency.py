@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from common import database
 from common.errors import Conflict, KeyReused
 from common.models.journal import IdempotencyKey
+from common.sealing import seal, unseal
 from common.services.access import Caller, noting_grants
 from common.transaction import Transaction, transactional
 
@@ -55,13 +56,14 @@ def once(
             if (earlier.route, earlier.body_digest) != (route, body_digest):
                 raise KeyReused(f"Idempotency-Key {key} was used with another request")
             caller.require_again(tx, earlier.grants or {})
-            return earlier.status, earlier.body, True
+            return earlier.status, str(unseal(earlier.body.decode())).encode(), True
         earlier.route, earlier.body_digest, earlier.created_at = route, body_digest, tx.now()
     with noting_grants() as grants:
         status, body = render(act())
     row = tx.session.get_one(IdempotencyKey, (owner, key))
     if status < 400:
-        row.status, row.body, row.grants = status, body, dict(grants)
+        # Sealed: an answer may hold a token that is shown once, or a project's variables.
+        row.status, row.body, row.grants = status, seal(body.decode()).encode(), dict(grants)
     else:
         tx.session.delete(row)
     return status, body, False

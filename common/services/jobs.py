@@ -19,6 +19,7 @@ from common.jobs import CATALOGUE, LEASE_SECONDS, UNAVAILABLE_HOURS
 from common.models.journal import Job, Mark
 from common.services.access import Caller, visible_projects
 from common.services.paging import Page, PageQuery, page_of
+from common.services.variables import mask_of_project
 from common.states import LIVE_JOB, JobState
 from common.transaction import Lease, Transaction, snapshot, transactional
 
@@ -98,6 +99,7 @@ def finish_if_held(tx: Transaction, lease: Lease) -> None:
 @transactional
 def fail_attempt(tx: Transaction, lease: Lease, reason: str, parked: Parked | None = None) -> None:
     """The attempt failed: back off, or park the job when its attempts are used up."""
+    reason = mask_of_project(tx, lease.project_id)(reason)
     if lease.attempts >= CATALOGUE[lease.kind].attempts:
         give_up(lease, reason, parked)
         return
@@ -109,6 +111,7 @@ def fail_attempt(tx: Transaction, lease: Lease, reason: str, parked: Parked | No
 @transactional
 def give_up(tx: Transaction, lease: Lease, reason: str, parked: Parked | None = None) -> None:
     """Another attempt would end the same: park the job at once."""
+    reason = mask_of_project(tx, lease.project_id)(reason)
     # The subject first: its rows come before the job's in the order of locks.
     if parked is not None:
         parked(lease.subject_id, reason)
@@ -118,7 +121,7 @@ def give_up(tx: Transaction, lease: Lease, reason: str, parked: Parked | None = 
 @transactional
 def put_off(tx: Transaction, lease: Lease, reason: str, parked: Parked | None, after_seconds: float | None) -> None:
     """The world did not answer: look again later. It does not count as an attempt, but ends after a day."""
-    now = tx.now()
+    now, reason = tx.now(), mask_of_project(tx, lease.project_id)(reason)
     since = tx.get(Job, lease.job_id).unavailable_since or now
     if now - since > timedelta(hours=UNAVAILABLE_HOURS):
         give_up(lease, f"unavailable for {UNAVAILABLE_HOURS} hours: {reason}", parked)
@@ -176,6 +179,7 @@ def set_mark(tx: Transaction, name: str, value: dict[str, Any]) -> None:
 @transactional
 def save_progress(tx: Transaction, lease: Lease, done: int | None, total: int | None, said: str) -> None:
     """How far the job is; clients hear of it at once. Call it at most twice a second."""
+    said = mask_of_project(tx, lease.project_id)(said)
     mine = (Job.id == lease.job_id, Job.fence == lease.fence, Job.state == JobState.RUNNING)
     tx.session.execute(
         update(Job)

@@ -8,7 +8,7 @@ handed back to its agent with the facts, and the rest is built anew.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sqlalchemy import select
@@ -19,10 +19,10 @@ from common.models.task import Task
 from common.names import RELEASE_PREFIX, TAG_PREFIX
 from common.services import deployments, ending
 from common.services.places import Place, place_of
-from common.services.projects import environment_of
 from common.services.rollouts import member_task_ids, release_members
 from common.services.task_groups import restart_build, start_staging
 from common.services.tasks import add_feedback
+from common.services.variables import Variables, environment_of_checks, mask_of_project
 from common.states import By, Environment, GroupState, TaskState
 from common.transaction import Lease, Transaction, transactional
 
@@ -53,7 +53,7 @@ class MergePlan:
     expected_head: str = ""
     check_id: str = ""
     test_command: str | None = None
-    env: dict[str, str] | None = None
+    env: Variables = field(default_factory=Variables)
 
 
 @transactional
@@ -87,7 +87,7 @@ def _test_plan(tx: Transaction, group: TaskGroup, project: Project, place: Place
     commit = members[upto - 1].merged_sha or ""
     return MergePlan(
         Step.TEST, place, group.id, group.branch, commit_sha=commit, check_id=f"{group.id}-{group.attempt}-{upto}",
-        test_command=project.test_command, env=environment_of(project),
+        test_command=project.test_command, env=environment_of_checks(project),
     )  # fmt: skip
 
 
@@ -158,7 +158,8 @@ def record_red(tx: Transaction, lease: Lease, plan: MergePlan, *, reason: str, l
     group = _merging(tx, lease)
     if group is not None and plan.check_id.startswith(f"{group.id}-{group.attempt}-"):
         tested = int(plan.check_id.rsplit("-", 1)[1])
-        group.build = {**group.build, "reason": reason, "log": log[-4000:]}
+        mask = mask_of_project(tx, group.project_id)
+        group.build = {**group.build, "reason": mask(reason), "log": mask.end_of(log)[-4000:]}
         _narrow(tx, group, low=group.build.get("low", 0), high=tested)
     tx.again(lease, after_seconds=0)
 
@@ -217,7 +218,7 @@ def fail_merge(tx: Transaction, group_id: str, reason: str) -> None:
     """The forge or the runtime refused, or the job was given up."""
     group = _locked(tx, group_id)
     if group is not None and group.state is GroupState.MERGING:
-        group.error = reason[:2000]
+        group.error = mask_of_project(tx, group.project_id)(reason)[:2000]
         tx.record(group.move_to(GroupState.FAILED, By.PLATFORM))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +12,18 @@ from sqlalchemy.exc import IntegrityError
 from common import jobs
 from common.errors import Conflict, Forbidden, Invalid, NotFound
 from common.events import ProjectStatusChanged
+from common.masking import MASK
 from common.models.account import User
 from common.models.delivery import Deployment
 from common.models.journal import Job
 from common.models.project import Project, ProjectMember
 from common.models.run import Run
 from common.names import namespace, new_id, numbered, short_id, slug
-from common.sealing import seal, unseal
+from common.sealing import seal
 from common.services.access import Caller, sees_project
 from common.services.paging import Page, PageQuery, page_of
 from common.services.places import Place, place_of
+from common.services.variables import variables_of
 from common.settings import settings
 from common.states import By, Environment, ProjectState, Role
 from common.transaction import Snapshot, Transaction, actor, snapshot, transactional
@@ -34,13 +36,16 @@ _HIDDEN_NAME = "\x1f"
 DEFAULT_FORBIDDEN_PATHS = [".git/**", ".gitea/**", ".github/workflows/**", ".forgejo/**"]
 """What an agent may not change unless the project says otherwise: what would run outside of its sandbox."""
 
+SECRETS_GIVEN = {"secrets_in_checks": "secretsInChecks", "secrets_in_previews": "secretsInPreviews"}
+"""The lists of names out of secretEnvVars, by attribute and field."""
+
 
 @dataclass(frozen=True)
 class ProjectView:
-    """A project as one caller may see it: env_vars are shown to its maintainers only."""
+    """A project as one caller may see it. env_vars: the values are masked for whoever does not maintain it."""
 
     project: Project
-    shows_env: bool
+    env_vars: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class FoundRepository:
 def create_project(tx: Transaction, values: Mapping[str, Any], *, by: Caller) -> ProjectView:
     """A new project, being provisioned. Conflict (field `name`) if the name is taken.
 
-    values: the schema's fields by their attribute names; secret_env_vars is stored sealed.
+    values: the schema's fields by their attribute names; env_vars and secret_env_vars are stored sealed.
     """
     by.require(Role.MAINTAINER)
     _refuse_taken_name(tx, values["name"], by)
@@ -96,20 +101,21 @@ def create_project(tx: Transaction, values: Mapping[str, Any], *, by: Caller) ->
         by.require_in(tx, project.id, Role.VIEWER)
     tx.record(_status_changed(project, None))
     tx.enqueue(jobs.PROVISION_PROJECT, project.id, project_id=project.id)
-    return ProjectView(project, shows_env=True)
+    return view_of(project)
 
 
-def list_projects(page: PageQuery, *, by: Caller) -> tuple[Page[Project], set[str]]:
-    """A page of the projects they see, and the ids of those whose env_vars they may see."""
+def list_projects(page: PageQuery, *, by: Caller) -> Page[ProjectView]:
+    """The projects they see."""
     with snapshot() as read:
         found = page_of(read, select(Project).where(sees_project(by)), Project.created_at, Project.id, page)
-        return found, {project.id for project in found.items if _manages(read, project, by)}
+        views = [view_of(project, shows_env=_manages(read, project, by)) for project in found.items]
+        return Page(views, found.total, found.limit, found.offset, found.next_cursor)
 
 
 def read_project(project_id: str, *, by: Caller) -> ProjectView:
     with snapshot() as read:
         project = by.require_in(read, project_id, Role.VIEWER)
-        return ProjectView(project, _manages(read, project, by))
+        return view_of(project, shows_env=_manages(read, project, by))
 
 
 @transactional
@@ -128,7 +134,7 @@ def update_project(tx: Transaction, project_id: str, values: Mapping[str, Any], 
     _apply(project, values)
     _flush_name(tx, project)
     tx.record(_status_changed(project, project.state_))
-    return ProjectView(project, shows_env=True)
+    return view_of(project)
 
 
 @transactional
@@ -158,7 +164,7 @@ def retry_project(tx: Transaction, project_id: str, *, by: Caller) -> ProjectVie
     tx.record(project.move_to(ProjectState.PROVISIONING, By.PERSON))
     project.error = None
     tx.enqueue(jobs.PROVISION_PROJECT, project.id, project_id=project.id)
-    return ProjectView(project, shows_env=True)
+    return view_of(project)
 
 
 def list_members(project_id: str, *, by: Caller) -> list[Member]:
@@ -235,18 +241,18 @@ def _project_at(read: Snapshot, owner: str, name: str) -> Project | None:
     return read.find(select(Project).where(Project.slug == name, Project.repository_owner == owner))
 
 
-def environment_of(project: Project) -> dict[str, str]:
-    """All variables of what runs, secret ones included."""
-    secret = unseal(project.secret_env_sealed) if project.secret_env_sealed else {}
-    return {**project.env_vars, **secret}
+def view_of(project: Project, *, shows_env: bool = True) -> ProjectView:
+    variables = variables_of(project)
+    return ProjectView(project, variables if shows_env else dict.fromkeys(variables, MASK))
 
 
 def _defaults() -> dict[str, Any]:
     return {
-        "description": "", "default_branch": "main", "env_vars": {}, "replicas": 1, "health_path": "/",
+        "description": "", "default_branch": "main", "replicas": 1, "health_path": "/",
         "health_seconds": dict(DEFAULT_HEALTH_SECONDS), "preview_ttl_hours": 72, "is_restricted": False,
         "separate_approver": False, "allow_direct_push": False, "keep_tests": True,
         "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "",
+        "secrets_in_checks": [], "secrets_in_previews": [],
     }  # fmt: skip
 
 
@@ -255,14 +261,28 @@ def _apply(project: Project, values: Mapping[str, Any]) -> None:
         if name == "secret_env_vars":
             project.secret_env_sealed = seal(value) if value else None
             project.secret_env_names = sorted(value or {})
+        elif name == "env_vars":
+            project.env_sealed = seal(value) if value else None
         elif name == "health_seconds":
             project.health_seconds = {**(project.health_seconds or DEFAULT_HEALTH_SECONDS), **value}
-        else:
+        elif name not in SECRETS_GIVEN:
             setattr(project, name, value)
     project.name_key = f"{_HIDDEN_NAME}{project.id}" if project.is_restricted else project.name
-    both = sorted(set(project.env_vars) & set(project.secret_env_names))
+    both = sorted(set(variables_of(project)) & set(project.secret_env_names))
     if both:
         raise Invalid(f"secretEnvVars.{both[0]}", "Is in envVars too")
+    for name, field in SECRETS_GIVEN.items():
+        _give_secrets(project, name, field, values.get(name))
+
+
+def _give_secrets(project: Project, name: str, field: str, wanted: Sequence[str] | None) -> None:
+    """Set which secrets are given; with None those of before go on, but for what is no secret variable any more."""
+    known = set(project.secret_env_names)
+    unknown = [secret for secret in wanted or () if secret not in known]
+    if unknown:
+        raise Invalid(field, f"{unknown[0]} is not among secretEnvVars")
+    given = getattr(project, name) if wanted is None else wanted
+    setattr(project, name, sorted(known & set(given)))
 
 
 def _refuse_taken_name(tx: Transaction, name: str, by: Caller) -> None:

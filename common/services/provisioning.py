@@ -30,6 +30,7 @@ from common.models import (
 )
 from common.services import ending
 from common.services.places import Place, place_of
+from common.services.variables import mask_of_project
 from common.states import By, JobState, ProjectState
 from common.transaction import Lease, Transaction, transactional
 
@@ -89,7 +90,7 @@ def fail_provision(tx: Transaction, project_id: str, reason: str) -> None:
     """The forge or the runtime refused, or the job was given up."""
     project = tx.lock(Project, project_id)
     if project.state is ProjectState.PROVISIONING:
-        project.error = reason[:2000]
+        project.error = mask_of_project(tx, project.id)(reason)[:2000]
         tx.record(project.move_to(ProjectState.FAILED, By.PLATFORM))
 
 

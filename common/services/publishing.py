@@ -14,6 +14,7 @@ from common.names import preview_app
 from common.services import deployments
 from common.services.places import Place, place_of
 from common.services.tasks import record_update
+from common.services.variables import mask_of_project
 from common.services.verification import CheckResult, refuse, store_check
 from common.states import By, DeploymentState, Environment, Outcome, Phase, TaskState
 from common.transaction import Lease, Transaction, transactional
@@ -76,7 +77,7 @@ def give_up_publish(tx: Transaction, task_id: str, reason: str) -> None:
     """The forge refused the pull request for good: the task fails, and says why."""
     task = tx.lock(Task, task_id)
     if task.phase is Phase.VERIFYING:
-        task.error = f"its pull request could not be opened: {reason}"[:2000]
+        task.error = f"its pull request could not be opened: {mask_of_project(tx, task.project_id)(reason)}"[:2000]
         tx.record(task.move_to(TaskState.FAILED, By.PLATFORM))
 
 

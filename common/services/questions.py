@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from common.errors import Conflict, NotFound
 from common.events import QuestionAnswered, TaskNeedsInput
@@ -25,24 +25,35 @@ def ask(
 
     run_id None: the platform itself asks.
     """
-    fingerprint = hashlib.sha256("\0".join([text, context or "", *options]).encode()).hexdigest()
-    same = tx.find(
-        select(Question).where(
-            Question.task_id == task.id, Question.round == task.round, Question.fingerprint == fingerprint
-        )
-    )
+    same = find_same(tx, task, text, context, options)
     if same is not None:
         if same.state == QuestionState.PENDING and task.state is TaskState.IN_PROGRESS:
             _wait_for_person(tx, task, same)
         return same, False
     question = tx.add(
         Question(
-            id=new_question_id(), task_id=task.id, run_id=run_id, round=task.round, fingerprint=fingerprint,
-            question=text, context=context, options=options, state=QuestionState.PENDING, asked_at=tx.now(),
+            id=new_question_id(), task_id=task.id, run_id=run_id, round=task.round, question=text, context=context,
+            options=options, fingerprint=_fingerprint(text, context, options), state=QuestionState.PENDING,
+            asked_at=tx.now(),
         )
     )  # fmt: skip
     _wait_for_person(tx, task, question)
     return question, True
+
+
+def find_same(tx: Transaction, task: Task, text: str, context: str | None, options: list[str]) -> Question | None:
+    """The same question of this round, if it was asked."""
+    of_round = (Question.task_id == task.id, Question.round == task.round)
+    return tx.find(select(Question).where(*of_round, Question.fingerprint == _fingerprint(text, context, options)))
+
+
+def asked_by(tx: Transaction, run_id: str) -> int:
+    """How many questions the run has asked."""
+    return tx.session.execute(select(func.count()).select_from(Question).where(Question.run_id == run_id)).scalar_one()
+
+
+def _fingerprint(text: str, context: str | None, options: list[str]) -> str:
+    return hashlib.sha256("\0".join([text, context or "", *options]).encode()).hexdigest()
 
 
 def _wait_for_person(tx: Transaction, task: Task, question: Question) -> None:

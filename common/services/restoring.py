@@ -12,6 +12,7 @@ from common.models.project import Project
 from common.services import deployments
 from common.services.deployments import Spec, open_spec
 from common.services.places import Place, place_of
+from common.services.variables import mask_of_deployment
 from common.states import Environment, ProjectState
 from common.transaction import Lease, Transaction, transactional
 
@@ -81,7 +82,7 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[tuple[str, st
         live = tx.lock(Deployment, deployment_id)
         if live.live_key is None or deployments.is_busy(tx, live.project_id, live.environment):
             continue
-        live.error = reason[:4000]
+        live.error = mask_of_deployment(tx, live)(reason)[:4000]
         target = deployments.previous_healthy(tx, live)
         if target is not None and deployments.barrier_between(live, target) is None:
             project = tx.get(Project, live.project_id)

@@ -16,6 +16,7 @@ from common.services.deployments import Spec, open_spec
 from common.services.places import Place, place_of
 from common.services.publishing import preview_ended
 from common.services.tasks import record_update
+from common.services.variables import mask_of_deployment
 from common.states import (
     ACTIVE_DEPLOYMENT,
     By,
@@ -138,6 +139,7 @@ def fail_rollout(
     deployment = _locked(tx, deployment_id)
     if deployment is None or deployment.state not in ACTIVE_DEPLOYMENT:
         return
+    reason = mask_of_deployment(tx, deployment)(reason)
     deployment.error, deployment.error_code, deployment.finished_at = reason[:4000], code, tx.now()
     tx.record(deployment.move_to(DeploymentState.FAILED, By.PLATFORM))
     tx.session.flush()

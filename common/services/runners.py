@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Select, delete, select, update
 
 from common import jobs
-from common.errors import Conflict, NotFound, Unauthenticated
+from common.errors import Conflict, Invalid, NotFound, Unauthenticated
+from common.masking import is_same_when_masked
 from common.models.agent import Agent
 from common.models.project import Project
 from common.models.run import Run, RunSession
@@ -19,14 +20,19 @@ from common.names import new_agent_id
 from common.sealing import digest, new_token, unseal
 from common.services import ending, questions
 from common.services.feedback import Feedback, feedback_of
+from common.services.log_entries import cut, note
 from common.services.prompts import prompt_for
 from common.services.scheduling import AGENT_LOST_SECONDS
 from common.services.tasks import record_update
+from common.services.variables import mask_of_run
 from common.states import AgentState, By, Outcome, Phase, RunState, TaskState
 from common.transaction import Transaction, snapshot, transactional
 
 MISSING_SECONDS = 20
 """A run that its agent knew and no longer names for this long is lost: the agent was started anew."""
+
+MOST_QUESTIONS = 20
+"""That one run may ask; an answer that comes after its end begins a new run."""
 
 SESSION_PART_BYTES = 2**20
 
@@ -214,9 +220,21 @@ def save_usage(tx: Transaction, run_id: str, usage: Mapping[str, Any]) -> None:
 def ask_question(
     tx: Transaction, run_id: str, text: str, *, context: str | None, options: list[str]
 ) -> tuple[Question, bool]:
-    """The question and whether it is new. Repeating gives the same one, answered or not."""
+    """The question, masked, and whether it is new. Repeating gives the same one, answered or not.
+
+    Invalid once the run has asked MOST_QUESTIONS others; its transcript says so.
+    """
     task, run = _live(tx, run_id)
-    return questions.ask(tx, task, text, context=context, options=options, run_id=run.id)
+    mask = mask_of_run(tx, run)
+    text, options = cut(mask(text)), [cut(mask(option)) for option in options]
+    context = cut(mask(context)) if context else context
+    number = questions.asked_by(tx, run.id) + 1
+    if number > MOST_QUESTIONS and questions.find_same(tx, task, text, context, options) is None:
+        raise Invalid("question", f"This run has asked {MOST_QUESTIONS} questions: go on with the answers, or end it")
+    question, is_new = questions.ask(tx, task, text, context=context, options=options, run_id=run.id)
+    if is_new and number == MOST_QUESTIONS:
+        note(tx, run, f"This was question {number} of this run: any further one is refused.")
+    return question, is_new
 
 
 def read_question(run: RunPrincipal, question_id: str) -> Question:
@@ -252,10 +270,13 @@ def finish_run(
 ) -> Run:
     """The agent's report. It only claims: `completed` starts the proof. The same report again changes nothing."""
     ended = tx.session.get(Run, run_id)
-    report = (outcome, commit_sha, summary)
-    if ended is not None and (ended.outcome, ended.claimed_sha, ended.summary) == report:
+    is_repeated = ended is not None and (ended.outcome, ended.claimed_sha) == (outcome, commit_sha)
+    # Its credentials are gone, so the report can't be masked again as it was.
+    if ended is not None and is_repeated and is_same_when_masked(ended.summary or "", cut(summary)):
         return ended
     task, run = _live(tx, run_id)
+    mask = mask_of_run(tx, run)
+    summary, reason = cut(mask(summary)), cut(mask(reason)) if reason else reason
     run.claimed_sha, run.summary = commit_sha, summary
     ending.end_run(tx, run, outcome, reason)
     task.updated_at = tx.now()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,22 +13,22 @@ from common.errors import Conflict, NotFound
 from common.models.run import LogEntry, Run
 from common.services.access import Caller
 from common.services.jobs import announce_live
+from common.services.log_entries import LONGEST, cut, entry_body, without_controls
 from common.services.runners import RunPrincipal
+from common.services.variables import mask_of_run
 from common.states import Role
-from common.transaction import Transaction, snapshot, transactional
+from common.transaction import Snapshot, Transaction, snapshot, transactional
 
 KEPT_DAYS = 30
-LONGEST = 16_000
-"""Characters of one entry; more is cut, and says so."""
-
-# Terminal sequences (CSI, OSC) and control characters: text from an agent is data, never a command to a terminal.
-_SEQUENCES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+MOST_BYTES = 8 * 2**20
+"""Of one run's transcript. What comes after is left out, and the transcript says so once."""
+ENTRY_BYTES = 100
+"""What an entry costs beside its text: without it, empty lines would cost nothing."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """at None: now."""
+    """at: when the agent says that it was written; None: now."""
 
     level: str
     message: str
@@ -46,14 +45,11 @@ class Transcript:
     is_live: bool
 
 
-def clean(text: str) -> str:
-    """Without terminal sequences and control characters but newline and tab; cut to LONGEST."""
-    plain = _CONTROLS.sub("", _SEQUENCES.sub("", text.replace("\r\n", "\n")))
-    return plain if len(plain) <= LONGEST else plain[:LONGEST] + f"\n… cut, {len(plain) - LONGEST} characters more"
-
-
 def append_lines(run: RunPrincipal, lines: Sequence[Line]) -> int:
-    """Store the lines and show them to followers. Conflict if the run is over. Returns how many were taken."""
+    """Store the lines, masked, and show them to followers. Conflict if the run is over.
+
+    Returns how many were stored: fewer than were given once the transcript is full.
+    """
     entries = _store(run, lines)
     if entries:
         announce_live(
@@ -64,31 +60,63 @@ def append_lines(run: RunPrincipal, lines: Sequence[Line]) -> int:
 
 @transactional
 def _store(tx: Transaction, run: RunPrincipal, lines: Sequence[Line]) -> list[dict[str, Any]]:
-    live = tx.session.execute(select(Run.live_task_id).where(Run.id == run.run_id)).scalar_one_or_none()
-    if live is None:
+    row = tx.lock(Run, run.run_id)
+    if row.live_task_id is None:
         raise Conflict(f"run {run.run_id} is over: drop it")
-    rows = [
-        LogEntry(
-            agent_id=run.agent_id, run_id=run.run_id, at=line.at or tx.now(), level=line.level, kind=line.kind,
-            message=clean(line.message),
+    last = tx.find(select(LogEntry).where(LogEntry.run_id == row.id).order_by(LogEntry.id.desc()).limit(1))
+    if row.log_bytes > MOST_BYTES:
+        return []
+    # Cut before, for masking takes its time, far behind where the entry is cut in the end.
+    plain = [without_controls(line.message[: 4 * LONGEST]) for line in lines]
+    masked = mask_of_run(tx, row).lines(plain, after=last.message if last is not None else None)
+    kept = _within_cap(row, [replace(line, message=cut(text)) for line, text in zip(lines, masked, strict=True)])
+    at, now = last.at if last is not None else row.created_at, tx.now()
+    rows = []
+    for line in kept:
+        at = _plausible(line.at, after=at, now=now)
+        rows.append(
+            LogEntry(
+                agent_id=row.agent_id, run_id=row.id, at=at, level=line.level, kind=line.kind, message=line.message
+            )
         )
-        for line in lines
-    ]  # fmt: skip
     tx.session.add_all(rows)
     tx.session.flush()
     return [entry_body(row) for row in rows]
 
 
-def entry_body(row: LogEntry) -> dict[str, Any]:
-    at = row.at.isoformat().replace("+00:00", "Z")
-    return {"seq": row.id, "at": at, "level": row.level, "kind": row.kind, "message": row.message}
+def _within_cap(run: Run, lines: Sequence[Line]) -> list[Line]:
+    """The lines that the transcript has room for; with the first that it has not, one that says so."""
+    kept = []
+    for line in lines:
+        if run.log_bytes > MOST_BYTES:
+            break
+        run.log_bytes += ENTRY_BYTES + len(line.message.encode("utf-8", "replace"))
+        if run.log_bytes > MOST_BYTES:
+            line = Line(
+                "warn", f"The transcript is full at {MOST_BYTES // 2**20} MiB: the rest of this run is left out."
+            )
+        kept.append(line)
+    return kept
+
+
+def _plausible(said: datetime | None, *, after: datetime, now: datetime) -> datetime:
+    """The agent's time where it is neither before the entry before nor ahead of the platform's clock; else now."""
+    return said if said is not None and after <= said <= now else now
 
 
 def report_progress(run: RunPrincipal, body: Mapping[str, Any]) -> None:
     """Tell followers how far the agent is; nothing is stored. Conflict if the run is over."""
-    if not run.is_live:
-        raise Conflict(f"run {run.run_id} is over: drop it")
-    announce_live(run.project_id, run.task_id, "task:progress", {"taskId": run.task_id, "runId": run.run_id, **body})
+    with snapshot() as read:
+        mask = mask_of_run(read, _live(read, run.run_id))
+    said = {**body, "message": cut(mask(body["message"]))}
+    announce_live(run.project_id, run.task_id, "task:progress", {"taskId": run.task_id, "runId": run.run_id, **said})
+
+
+def _live(read: Snapshot, run_id: str) -> Run:
+    run = read.get(Run, run_id)
+    if run is None or run.live_task_id is None:
+        raise Conflict(f"run {run_id} is over: drop it")
+    return run
 
 
 def read_run(run_id: str, *, by: Caller) -> Run:

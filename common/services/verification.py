@@ -7,7 +7,7 @@ touches no forbidden path, and passes the project's tests.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -20,8 +20,8 @@ from common.models.task import Task, TaskCheck
 from common.sealing import seal, unseal
 from common.services import ending, questions
 from common.services.places import Place, place_of
-from common.services.projects import environment_of
 from common.services.tasks import add_feedback, record_update
+from common.services.variables import Variables, environment_of_checks, mask_of_project, mask_of_run
 from common.states import GROUP_LIVE, By, Outcome, Phase, RunState, TaskState
 from common.transaction import Lease, Transaction, transactional
 
@@ -56,7 +56,7 @@ class ProofPlan:
     keeps_tests: bool
     rival: tuple[str, str] | None
     test_command: str | None
-    env: dict[str, str]
+    env: Variables
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ def fail_prepare(tx: Transaction, run_id: str, reason: str) -> None:
     run = tx.get(Run, run_id)
     task = tx.lock(Task, run.task_id)
     run = tx.lock(Run, run_id)
+    reason = mask_of_run(tx, run)(reason)
     if run.state is not RunState.ENDED:
         ending.end_run(tx, run, Outcome.LOST, reason)
         ending.requeue(tx, task, reason=reason, counts=True)
@@ -145,7 +146,7 @@ def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
     return ProofPlan(
         place_of(project), run.id, task.branch_name, run.claimed_sha, tuple(project.forbidden_paths),
         project.keep_tests, _rival(tx, task, run),
-        project.test_command, environment_of(project),
+        project.test_command, environment_of_checks(project),
     )  # fmt: skip
 
 
@@ -183,7 +184,7 @@ def record_checks(tx: Transaction, lease: Lease, results: Sequence[CheckResult],
     if task is None:
         tx.finish(lease)
         return
-    if _store(tx, task, lease.subject_id, results):
+    if _store(tx, task, lease.subject_id, _masked(tx, task, results)):
         record_update(tx, task, "checks")
     tx.again(lease, after_seconds=after_seconds)
 
@@ -193,7 +194,7 @@ def record_proven(tx: Transaction, lease: Lease, results: Sequence[CheckResult])
     """The claimed commit is proven: its pull request and preview come next."""
     task = _verifying(tx, lease)
     if task is not None:
-        _store(tx, task, lease.subject_id, results)
+        _store(tx, task, lease.subject_id, _masked(tx, task, results))
         task.head_sha, task.updated_at = tx.get(Run, lease.subject_id).claimed_sha, tx.now()
         task.needs_other_approver = tx.get(Project, task.project_id).separate_approver
         record_update(tx, task, "checks", "head_sha")
@@ -206,6 +207,7 @@ def record_refused(tx: Transaction, lease: Lease, results: Sequence[CheckResult]
     """What was claimed is not so: back to the same agent session with the reason, or to a person after three times."""
     task = _verifying(tx, lease)
     if task is not None:
+        results = _masked(tx, task, results)
         _store(tx, task, lease.subject_id, results)
         failed = next(result for result in results if result.status == "failed")
         refuse(tx, task, failed)
@@ -213,7 +215,7 @@ def record_refused(tx: Transaction, lease: Lease, results: Sequence[CheckResult]
 
 
 def refuse(tx: Transaction, task: Task, failed: CheckResult) -> None:
-    """The task, locked and in progress, is to be worked on again because of this check."""
+    """The task, locked and in progress, is to be worked on again because of this check, whose texts are masked."""
     tail = f"\n\n{failed.log[-4000:]}" if failed.log else ""
     add_feedback(tx, task, "refusal", f"{failed.code}: {failed.message}{tail}")
     task.round, task.refusals, task.updated_at = task.round + 1, task.refusals + 1, tx.now()
@@ -232,8 +234,17 @@ def give_up_proof(tx: Transaction, run_id: str, reason: str) -> None:
     run = tx.get(Run, run_id)
     task = tx.lock(Task, run.task_id)
     if task.phase is Phase.VERIFYING:
-        text = f"The platform could not verify the work: {reason} Answer to have it tried again."
+        text = f"The platform could not verify the work: {mask_of_run(tx, run)(reason)} Answer to have it tried again."
         questions.ask(tx, task, text, context=None, options=[], run_id=None)
+
+
+def _masked(tx: Transaction, task: Task, results: Sequence[CheckResult]) -> list[CheckResult]:
+    """The results as they may be stored and shown."""
+    mask = mask_of_project(tx, task.project_id)
+    return [
+        replace(result, message=mask(result.message), log=mask.end_of(result.log) if result.log else result.log)
+        for result in results
+    ]
 
 
 def _verifying(tx: Transaction, lease: Lease) -> Task | None:

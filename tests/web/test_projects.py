@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
+from common import database
 from common.names import new_id
 from common.settings import settings
 from common.states import ProjectState, Role
@@ -20,6 +22,8 @@ WHOLE: dict[str, Any] = {
     "dockerImage": "registry.example.org:5000/team/node:20-alpine",
     "envVars": {"NODE_ENV": "production"},
     "secretEnvVars": {"API_KEY": "canary-5f2"},
+    "secretsInChecks": ["API_KEY"],
+    "secretsInPreviews": ["API_KEY"],
     "replicas": 2,
     "cpuLimit": "1000m",
     "memoryLimit": "1Gi",
@@ -52,6 +56,8 @@ WRONG: list[tuple[str, Any]] = [
     ("envVars", {"A": 1}), ("envVars", {"A=B": "x"}), ("envVars", {"LD_PRELOAD": "x"}), ("envVars", {"PATH": "x"}),
     ("envVars", {"KUBERNETES_SERVICE_HOST": "x"}), ("envVars", {"A": "x\0"}), ("envVars", {"A": "x" * 40_000}),
     ("envVars", {f"A{number}": "x" for number in range(201)}), ("secretEnvVars", {"aiworker_token": "x"}),
+    ("secretsInChecks", ["ABSENT"]), ("secretsInPreviews", ["ABSENT"]), ("secretsInChecks", [1]),
+    ("secretsInPreviews", [None]), ("secretsInPreviews", ["x" * 129]),
     ("replicas", 0), ("replicas", 101), ("replicas", True), ("replicas", "2"),
     ("cpuLimit", "1 core"), ("cpuLimit", "-1"), ("cpuLimit", "1000"), ("memoryLimit", "1Zi"), ("memoryLimit", "1"),
     ("memoryLimit", "1Gi\n"),
@@ -171,6 +177,38 @@ def test_no_variable_is_both_plain_and_secret(maintainer: FlaskClient) -> None:
     assert (both.status_code, both.json["details"]["field"]) == (400, "secretEnvVars.KEY")
     assert (later.status_code, later.json["details"]["field"]) == (400, "secretEnvVars.SECRET")
     assert swapped.json["project"]["secretEnvVars"] == ["PLAIN"]
+
+
+def test_variables_lie_sealed_in_the_database(app: Flask, maintainer: FlaskClient) -> None:
+    body = {"name": "A", "envVars": {"PLAIN": "canary-plain"}, "secretEnvVars": {"KEY": "canary-key"}}
+    made = maintainer.post("/api/projects", json=body, headers={"Idempotency-Key": "once"})
+    again = maintainer.post("/api/projects", json=body, headers={"Idempotency-Key": "once"})
+
+    assert made.json["project"]["envVars"] == {"PLAIN": "canary-plain"}
+    assert (again.status_code, again.json) == (201, made.json)
+    with database.engine(reads=True).connect() as connection:
+        for table in ("projects", "idempotency_keys", "events", "jobs"):
+            rows = connection.execute(text(f"SELECT * FROM {table}")).all()
+            assert rows
+            assert "canary" not in str(rows)
+
+
+def test_unreviewed_code_is_given_secrets_by_name_and_by_default_none(maintainer: FlaskClient) -> None:
+    secrets = {"ONE": "canary-1", "TWO": "canary-2"}
+    made = maintainer.post("/api/projects", json={"name": "A", "envVars": {"P": "1"}, "secretEnvVars": secrets})
+    path = f"/api/projects/{made.json['project']['id']}"
+    plain = maintainer.patch(path, json={"secretsInChecks": ["P"]})
+    named = maintainer.patch(path, json={"secretsInChecks": ["TWO", "ONE", "TWO"], "secretsInPreviews": ["TWO"]})
+    fewer = maintainer.patch(path, json={"secretEnvVars": {"ONE": "canary-1", "NEW": "canary-3"}})
+
+    def given(reply: Any) -> tuple[list[str], list[str]]:
+        return reply.json["project"]["secretsInChecks"], reply.json["project"]["secretsInPreviews"]
+
+    assert given(made) == ([], [])
+    assert (plain.status_code, plain.json["details"]["field"]) == (400, "secretsInChecks")
+    assert given(named) == (["ONE", "TWO"], ["TWO"])
+    assert given(fewer) == (["ONE"], [])
+    assert given(maintainer.get(path)) == (["ONE"], [])
 
 
 def test_a_taken_name_is_a_conflict_and_a_taken_slug_is_numbered(maintainer: FlaskClient) -> None:

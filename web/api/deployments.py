@@ -112,4 +112,4 @@ def rollback_deployment(deployment_id: str, body: dict[str, Any]) -> Any:
 def _lines_of(placed: Placed) -> list[str]:
     place = placed.place
     app = App(Space(place.namespace, place.project_id), placed.deployment.app_name)
-    return runtime().app_logs(app, placed.deployment.id, limit=MOST_LINES)
+    return placed.mask.lines(runtime().app_logs(app, placed.deployment.id, limit=MOST_LINES))

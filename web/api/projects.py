@@ -24,9 +24,6 @@ from web.schemas import Boolean, EnvVars, Integer, Label, Line, Name, Number, Qu
 
 projects = Blueprint("projects", __name__, url_prefix="/api")
 
-MASK = "***"
-"""What stands for a variable's value where the caller may know its name only."""
-
 _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _PLATFORM_BRANCH = re.compile(r"(?:staging|release)(?:/.*)?")
 _HEALTH_PATH = r"^/[!-\"$-\[\]-~]{0,499}\Z"
@@ -101,6 +98,8 @@ class UpdateProject(Schema):
     docker_image = Line(255, allow_none=True, validate=validate.Regexp(_IMAGE, error="Not an image's name"))
     env_vars = EnvVars()
     secret_env_vars = EnvVars()
+    secrets_in_checks = fields.List(Line(128), validate=validate.Length(max=200))
+    secrets_in_previews = fields.List(Line(128), validate=validate.Length(max=200))
     replicas = Integer(1, 100)
     cpu_limit = Quantity("cpu", allow_none=True)
     memory_limit = Quantity("memory", allow_none=True)
@@ -130,7 +129,10 @@ class CreateProject(UpdateProject):
 
 
 class Project(Schema):
-    """envVars: for whoever does not maintain it, the values are masked. secretEnvVars: names alone, for all."""
+    """envVars: for whoever does not maintain it, the values are masked. secretEnvVars: names alone, for all.
+
+    secretsInChecks, secretsInPreviews: those of secretEnvVars that the tests and previews of a branch are given.
+    """
 
     id = fields.String()
     name = fields.String()
@@ -147,6 +149,8 @@ class Project(Schema):
     docker_image = fields.String(allow_none=True)
     env_vars = fields.Dict(keys=fields.String(), values=fields.String())
     secret_env_vars = fields.List(fields.String(), attribute="secret_env_names")
+    secrets_in_checks = fields.List(fields.String())
+    secrets_in_previews = fields.List(fields.String())
     replicas = fields.Integer()
     cpu_limit = fields.String(allow_none=True)
     memory_limit = fields.String(allow_none=True)
@@ -191,15 +195,12 @@ class PutMember(Schema):
     role = Label(Role, required=True)
 
 
-_ATTRIBUTES = [field.attribute or name for name, field in Project().fields.items()]
+_ATTRIBUTES = [name for field, one in Project().fields.items() if (name := one.attribute or field) != "env_vars"]
 
 
 def _shown(view: ProjectView) -> dict[str, Any]:
     """What the caller may see of it."""
-    shown = {name: getattr(view.project, name) for name in _ATTRIBUTES}
-    if not view.shows_env:
-        shown["env_vars"] = dict.fromkeys(view.project.env_vars, MASK)
-    return shown
+    return {**{name: getattr(view.project, name) for name in _ATTRIBUTES}, "env_vars": view.env_vars}
 
 
 @projects.get("/projects")
@@ -208,9 +209,8 @@ def _shown(view: ProjectView) -> dict[str, Any]:
 @reply(many("projects", Project))
 def list_projects(query: dict[str, Any]) -> Any:
     """Newest first, those alone that exist for the caller."""
-    page, managed = services.list_projects(query["page"], by=who())
-    shown = [_shown(ProjectView(project, project.id in managed)) for project in page.items]
-    return {**page_reply("projects", page), "projects": shown}
+    page = services.list_projects(query["page"], by=who())
+    return {**page_reply("projects", page), "projects": [_shown(view) for view in page.items]}
 
 
 @projects.post("/projects")
@@ -255,7 +255,7 @@ def update_project(project_id: str, body: dict[str, Any]) -> Any:
 def delete_project(project_id: str) -> Any:
     """Remove the project, its repository, everything of it that runs, and then its rows."""
     project, job = services.delete_project(project_id, by=who())
-    return {"project": _shown(ProjectView(project, shows_env=True)), "job": job}
+    return {"project": _shown(services.view_of(project)), "job": job}
 
 
 @projects.post("/projects/<id:project_id>/retry")

@@ -15,10 +15,10 @@ from common.names import SHA_PATTERN
 from common.providers.forge import Repository, forge
 from common.services import runners as services
 from common.services import transcripts
+from common.services.log_entries import without_controls
 from common.services.places import place_of
 from common.services.runners import ClaimedRun
 from common.services.transcripts import Line as LogLine
-from common.services.transcripts import clean
 from common.states import Outcome, Priority, QuestionState
 from web.api.agents import LEVELS, Agent, agent_reply
 from web.api.runs import Run
@@ -40,10 +40,10 @@ LONGEST_WAIT_SECONDS = 30
 
 
 class AgentText(fields.String):
-    """What an agent wrote, without control characters and cut to what is kept."""
+    """What an agent wrote, without control characters. It is masked, then cut, where it is kept."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        return clean(super()._deserialize(value, attr, data, **kwargs))
+        return without_controls(super()._deserialize(value, attr, data, **kwargs))
 
 
 _IS_SHA = validate.Regexp(rf"^{SHA_PATTERN.pattern}\Z", error="Not a commit's 40 digits")

@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import fields
 
 from common.services import transcripts as services
-from common.services.transcripts import entry_body
+from common.services.log_entries import entry_body
 from common.states import Outcome, Role, RunState
 from web.auth import allow, who
 from web.http import Blueprint, QueryInteger, one, query, reply

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from common.errors import ProviderRefused
+from common.masking import Mask
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.client import LONG_POLL_SECONDS, MOST_LINES, Json, RunApi, RunOver
 from workers.runner.processes import LONGEST_LINE
@@ -31,7 +32,8 @@ class RunLog:
     def __init__(self, api: RunApi, *, on_over: Callable[[str], None], secrets: Sequence[str]) -> None:
         self._api = api
         self._on_over = on_over
-        self._secrets = [secret for secret in secrets if secret]
+        self._mask = Mask(secrets)
+        self._last: str | None = None
         self._lines: collections.deque[Json] = collections.deque()
         self._left_out = 0
         self._changed = threading.Condition()
@@ -40,16 +42,20 @@ class RunLog:
 
     def add(self, kind: str, text: str, *, level: str = "info") -> None:
         """kind: log, text, tool or result. An empty text is one empty line."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         with self._changed:
-            for line in text.split("\n"):
+            for line in self._masked(text):
                 self._lines.append({"level": level, "message": line[:LONGEST_LINE], "kind": kind, "at": at})
             while len(self._lines) > MOST_WAITING_LINES:
                 self._lines.popleft()
                 self._left_out += 1
             self._changed.notify_all()
+
+    def _masked(self, text: str) -> list[str]:
+        # The whole lines, before they are cut. The platform masks again, with what this machine is not told.
+        lines = self._mask.lines(text.split("\n"), after=self._last)
+        self._last = lines[-1]
+        return lines
 
     def __enter__(self) -> Self:
         self._thread.start()

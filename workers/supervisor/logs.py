@@ -1,7 +1,7 @@
 """Logs of what the children write: a file per version, capped, and a tail in memory for checks.
 
 A log never grows beyond about twice its cap, and what is read back is plain text: no control characters but the tab,
-so that a program's output can't draw on the reader's terminal.
+so that a program's output can't draw on the reader's terminal. Secrets are masked before anything is kept (`Masked`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,15 @@ import re
 from pathlib import Path
 from typing import Protocol
 
+from common.masking import Mask, without_plain_words
+from workers.supervisor.wire import WantedCheck, WantedVersion
+
 FILE_BYTES = 2**20
 TAIL_BYTES = 64 * 1024
 LINE_CHARACTERS = 4000
+WAITED_BYTES = 64 * 1024
+MARGIN = 16 * 1024
+"""The longest secret that is found across the border of two parts of an endless line."""
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -23,6 +29,56 @@ class Sink(Protocol):
     """Where a process's output goes."""
 
     def write(self, chunk: bytes) -> None: ...
+
+    def end(self) -> None:
+        """Nothing more comes."""
+
+
+class Masked:
+    """Passes on to another sink, line by line, what secrets have been masked in.
+
+    The end of a line is waited for, since only a whole line can be looked through; of one that is longer than
+    WAITED_BYTES the last MARGIN characters are.
+    """
+
+    def __init__(self, sink: Sink, mask: Mask) -> None:
+        self._sink = sink
+        self._mask = mask
+        self._rest = b""
+        self._last: str | None = None
+
+    def write(self, chunk: bytes) -> None:
+        self._rest += chunk
+        # A carriage return that is the last yet may be the first half of a line end.
+        stop = max(self._rest.rfind(b"\n"), self._rest.rfind(b"\r", 0, -1)) + 1
+        if stop:
+            lines, self._rest = self._rest[:stop], self._rest[stop:]
+            self._pass_on(plain(lines))
+        elif len(self._rest) > WAITED_BYTES:
+            # What is kept back is masked already, but for a secret that goes on in the next chunk.
+            text = self._masked(plain(self._rest))
+            self._sink.write(text[:-MARGIN].encode("utf-8", "replace"))
+            self._rest = text[-MARGIN:].encode("utf-8", "replace")
+
+    def end(self) -> None:
+        rest, self._rest = self._rest, b""
+        self._pass_on(plain(rest))
+
+    def _pass_on(self, text: str) -> None:
+        if text:
+            self._sink.write(self._masked(text).encode("utf-8", "replace"))
+
+    def _masked(self, text: str) -> str:
+        body = text.removesuffix("\n")
+        lines = self._mask.lines(body.split("\n"), after=self._last)
+        self._last = lines[-1]
+        return "\n".join(lines) + text[len(body) :]
+
+
+def mask_of(wanted: WantedVersion | WantedCheck) -> Mask:
+    """Masks what a program is given. The platform masks again, also what is not given to it."""
+    secrets = [value for name, value in wanted.env.items() if name in wanted.secret_names]
+    return Mask([*secrets, *without_plain_words(wanted.env), wanted.origin.password or ""])
 
 
 def plain(output: bytes) -> str:
@@ -43,12 +99,16 @@ class LogFile:
 
     def write(self, chunk: bytes) -> None:
         # A full disk loses log lines; it must not stop the reader, or the program would hang on its own output.
-        with contextlib.suppress(OSError):
+        # ValueError: it is closed, and what a killed program left in its pipe comes late.
+        with contextlib.suppress(OSError, ValueError):
             if self._bytes + len(chunk) > FILE_BYTES:
                 self._rotate()
             self._file.write(chunk)
             self._bytes += len(chunk)
         self._at_line_start = chunk.endswith(b"\n")
+
+    def end(self) -> None:
+        """It stays open for the version's next process."""
 
     def note(self, text: str) -> None:
         """A line of the supervisor's own."""
@@ -77,6 +137,9 @@ class Tail:
         self._kept += chunk
         if len(self._kept) > 2 * TAIL_BYTES:
             del self._kept[:-TAIL_BYTES]
+
+    def end(self) -> None:
+        """What was kept stays."""
 
     def text(self) -> str:
         return plain(bytes(self._kept[-TAIL_BYTES:]))

@@ -196,6 +196,7 @@ async def _copy(descriptor: int, sink: Sink) -> None:
         while chunk := await reader.read(64 * 1024):
             sink.write(chunk)
     finally:
+        sink.end()
         transport.close()
 
 

@@ -60,6 +60,7 @@ class WantedVersion:
     origin: Origin
     start_command: str | None
     env: Mapping[str, str]
+    secret_names: tuple[str, ...]
     health_path: str
     health_seconds: float
     start_seconds: float
@@ -76,6 +77,7 @@ class WantedCheck:
     origin: Origin
     command: str
     env: Mapping[str, str]
+    secret_names: tuple[str, ...]
     timeout_seconds: float
     memory_bytes: int | None
 
@@ -122,6 +124,7 @@ def wanted_version(raw: Any) -> WantedVersion:
         origin=_origin(raw),
         start_command=_optional(raw, "start_command", str) or None,
         env=_env(raw),
+        secret_names=_names(raw, "secret_names"),
         health_path=path,
         health_seconds=_number(raw, "health_seconds"),
         start_seconds=_number(raw, "start_seconds"),
@@ -137,6 +140,7 @@ def wanted_check(raw: Any) -> WantedCheck:
         origin=_origin(raw),
         command=_text(raw, "command"),
         env=_env(raw),
+        secret_names=_names(raw, "secret_names"),
         timeout_seconds=_number(raw, "timeout_seconds"),
         memory_bytes=_memory(raw),
     )
@@ -165,6 +169,13 @@ def _env(raw: Any) -> dict[str, str]:
         if not isinstance(value, str) or "\0" in value:
             raise Refused(f"env: the value of {name} is not text")
     return dict(env)
+
+
+def _names(raw: Any, key: str) -> tuple[str, ...]:
+    names = raw.get(key) or [] if isinstance(raw, dict) else []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise Refused(f"{key} is not a list of names")
+    return tuple(names)
 
 
 def _get(raw: Any, key: str) -> Any:

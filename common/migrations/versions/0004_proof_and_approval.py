@@ -23,7 +23,6 @@ _PROJECTS = sa.table(
 _TASKS = sa.table(
     "tasks",
     sa.column("project_id", sa.String),
-    sa.column("edited_by_ids", database.JsonText),
     sa.column("needs_other_approver", sa.Boolean),
 )
 _BRACKET = re.compile(r"\[(!?)(\]?[^\]]*)\]")
@@ -53,23 +52,22 @@ def upgrade() -> None:
     with op.batch_alter_table("projects", schema=None) as batch_op:
         batch_op.add_column(sa.Column("allow_direct_push", sa.Boolean(), server_default=sa.text("0"), nullable=False))
     with op.batch_alter_table("tasks", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("edited_by_ids", database.JsonText(), nullable=True))
+        # SQLite takes no expression for rows that are there, MySQL nothing but one.
+        nobody = sa.text("'[]'" if op.get_bind().dialect.name == "sqlite" else "('[]')")
+        batch_op.add_column(sa.Column("edited_by_ids", database.JsonText(), server_default=nobody, nullable=False))
         batch_op.add_column(
             sa.Column("needs_other_approver", sa.Boolean(), server_default=sa.text("0"), nullable=False)
         )
     _keep_what_holds()
-    with op.batch_alter_table("tasks", schema=None) as batch_op:
-        batch_op.alter_column("edited_by_ids", existing_type=database.JsonText(), nullable=False)
     _rewrite_patterns()
 
 
 def downgrade() -> None:
     """The patterns stay: the former code took most of them for what they are now."""
-    with op.batch_alter_table("tasks", schema=None) as batch_op:
-        batch_op.drop_column("needs_other_approver")
-        batch_op.drop_column("edited_by_ids")
-    with op.batch_alter_table("projects", schema=None) as batch_op:
-        batch_op.drop_column("allow_direct_push")
+    # Column by column: what alembic calls a batch makes the table anew on SQLite, with all that refers to it.
+    op.drop_column("tasks", "needs_other_approver")
+    op.drop_column("tasks", "edited_by_ids")
+    op.drop_column("projects", "allow_direct_push")
     op.drop_table("pushes")
 
 
@@ -77,7 +75,6 @@ def _keep_what_holds() -> None:
     """Maintainers may push as before; what is proven already keeps the rule under which it was."""
     connection = op.get_bind()
     connection.execute(sa.text("UPDATE projects SET allow_direct_push = 1"))
-    connection.execute(_TASKS.update().values(edited_by_ids=[]))
     ruled = sa.select(_PROJECTS.c.id).where(_PROJECTS.c.separate_approver)
     connection.execute(_TASKS.update().where(_TASKS.c.project_id.in_(ruled)).values(needs_other_approver=True))
 

@@ -7,7 +7,7 @@ ProviderUnavailable: the same call may work later. ProviderRefused: it won't; `c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -40,6 +40,7 @@ class Version:
     version_id: the deployment's id: the same id is the same version. commit: SHA. start_command: a shell command, None
     means the repository's Procfile `web:` line, else a static file server for an index.html at its root, else refused
     with the code `nothing_to_run`. env: all variables, secrets included; PORT and HOST are the runtime's.
+    secret_names: those of env that are secret. A runtime that keeps logs itself masks the values in them.
     health_seconds: how long health_path must answer (status below 500, within 5 s) without a miss before the version
     is live; 0 means once. start_seconds: how long it may take until it first answers.
     memory_limit: a Kubernetes quantity, None means unlimited. port: what it must listen on, None means any (PORT).
@@ -50,6 +51,7 @@ class Version:
     source: Source
     start_command: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    secret_names: Sequence[str] = ()
     health_path: str = "/"
     health_seconds: float = 0
     start_seconds: float = 60
@@ -93,8 +95,8 @@ class AppState:
 class Check:
     """A command to be run on a clean checkout of one commit. check_id: the same id is the same check.
 
-    command: a shell command. timeout_seconds: after it the whole process tree is killed. memory_limit and docker_image
-    as in Version.
+    command: a shell command. timeout_seconds: after it the whole process tree is killed. memory_limit, docker_image
+    and secret_names as in Version.
     """
 
     space: Space
@@ -103,6 +105,7 @@ class Check:
     source: Source
     command: str
     env: Mapping[str, str] = field(default_factory=dict)
+    secret_names: Sequence[str] = ()
     timeout_seconds: float = 900
     memory_limit: str | None = None
     docker_image: str | None = None

@@ -5,6 +5,7 @@ import { CheckField, TextField } from "../parts/controls.mjs";
 const TEXTS = ["name", "description", "dockerImage", "cpuLimit", "memoryLimit", "startCommand", "testCommand", "healthPath", "agentInstructions"];
 const NUMBERS = ["replicas", "port", "previewTtlHours", "maxParallelTasks"];
 const FLAGS = ["restricted", "separateApprover", "allowDirectPush", "keepTests"];
+const GIVEN = ["secretsInChecks", "secretsInPreviews"];
 const PLACES = ["preview", "staging", "production"];
 const LIMITS = ["maxCostUsd", "maxTokens", "maxMinutes"];
 
@@ -13,11 +14,14 @@ const variables = (text) => Object.fromEntries(text.split("\n").map((line) => li
   return at < 0 ? [line, ""] : [line.slice(0, at).trim(), line.slice(at + 1)];
 }));
 
+const names = (text) => text.split(/[\s,]+/).filter(Boolean);
+
 export function draftOf(project = {}) {
   const draft = { importUrl: "", defaultBranch: project.defaultBranch || "", secretEnvVars: "" };
   for (const name of TEXTS) draft[name] = project[name] ?? "";
   for (const name of NUMBERS) draft[name] = project[name] ?? "";
   for (const name of FLAGS) draft[name] = !!project[name];
+  for (const list of GIVEN) draft[list] = (project[list] || []).join(", ");
   for (const place of PLACES) draft[`healthSeconds.${place}`] = project.healthSeconds?.[place] ?? "";
   for (const limit of LIMITS) draft[`limits.${limit}`] = project.limits?.[limit] ?? "";
   draft.envVars = Object.entries(project.envVars || {}).map(([name, value]) => `${name}=${value}`).join("\n");
@@ -49,6 +53,7 @@ export function bodyOf(draft, before) {
   set("limits", nested(draft, "limits", LIMITS) ?? {}, nested(before, "limits", LIMITS) ?? {});
   set("envVars", variables(draft.envVars), variables(before.envVars));
   set("forbiddenPaths", draft.forbiddenPaths.split("\n").map((path) => path.trim()).filter(Boolean), before.forbiddenPaths.split("\n").filter(Boolean));
+  for (const list of GIVEN) set(list, names(draft[list]), names(before[list]));
   for (const name of ["importUrl", "defaultBranch"]) set(name, draft[name].trim(), before[name]);
   if (draft.secretEnvVars.trim()) body.secretEnvVars = variables(draft.secretEnvVars);
   return body;
@@ -64,6 +69,8 @@ export const RunFields = ({ form }) => html`<div class="pair">
 export const MoreFields = ({ form, secrets = [] }) => html`
   <div class="pair"><${TextField} label="Environment variables" name="envVars" form=${form} rows="4" placeholder="NAME=value" hint="One a line." spellcheck=${false} />
     <${TextField} label="Secret variables" name="secretEnvVars" form=${form} rows="4" placeholder="NAME=value" spellcheck=${false} hint=${secrets.length ? `Set: ${secrets.join(", ")}. What is written here replaces them.` : "One a line. Never shown again."} /></div>
+  <div class="pair"><${TextField} label="Secrets in checks" name="secretsInChecks" form=${form} placeholder="NAME, NAME" hint="Secret variables that the tests of unreviewed work get. Staging and production get all." spellcheck=${false} />
+    <${TextField} label="Secrets in previews" name="secretsInPreviews" form=${form} placeholder="NAME, NAME" hint="Secret variables that previews of unreviewed work get." spellcheck=${false} /></div>
   <div class="triple"><${TextField} label="Health path" name="healthPath" form=${form} placeholder="/" /><${Count} label="Port" name="port" form=${form} /><${Count} label="Replicas" name="replicas" form=${form} placeholder="1" /></div>
   <div class="triple"><${TextField} label="Image" name="dockerImage" form=${form} placeholder="node:20-alpine" /><${TextField} label="CPU limit" name="cpuLimit" form=${form} placeholder="1000m" /><${TextField} label="Memory limit" name="memoryLimit" form=${form} placeholder="1Gi" /></div>
   <div class="pair"><${Count} label="Tasks at once" name="maxParallelTasks" form=${form} hint="Empty: as many as there are agents." /><${Count} label="Previews live for" name="previewTtlHours" form=${form} placeholder="72" hint="Hours" /></div>

@@ -1,0 +1,129 @@
+"""Keys that are recognised by their own format, wherever they stand in a text: cloud keys, tokens, JSON web tokens.
+
+The formats are those of detect-secrets, compiled once; its plugin machinery, which costs milliseconds a line, is not
+used. Its detectors by entropy, by a variable's name alone and of addresses are left out: they match commit SHAs and
+digests. Three of its patterns take quadratic time on chosen input and are written anew here. What it does not know yet
+(AiWorker's own tokens, newer keys of model providers) is added. Private keys span lines and belong to `masking`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from detect_secrets.plugins.artifactory import ArtifactoryDetector
+from detect_secrets.plugins.aws import AWSKeyDetector
+from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector
+from detect_secrets.plugins.base import RegexBasedDetector
+from detect_secrets.plugins.basic_auth import BasicAuthDetector
+from detect_secrets.plugins.discord import DiscordBotTokenDetector
+from detect_secrets.plugins.github_token import GitHubTokenDetector
+from detect_secrets.plugins.gitlab_token import GitLabTokenDetector
+from detect_secrets.plugins.jwt import JwtTokenDetector
+from detect_secrets.plugins.mailchimp import MailchimpDetector
+from detect_secrets.plugins.pypi_token import PypiTokenDetector
+from detect_secrets.plugins.sendgrid import SendGridDetector
+from detect_secrets.plugins.slack import SlackDetector
+from detect_secrets.plugins.square_oauth import SquareOAuthDetector
+from detect_secrets.plugins.stripe import StripeDetector
+from detect_secrets.plugins.telegram_token import TelegramBotTokenDetector
+from detect_secrets.plugins.twilio import TwilioKeyDetector
+
+LEAST_CHARACTERS = 8
+"""A captured group that is shorter names the kind of key: then all of the match is the key."""
+
+_DETECTORS: tuple[tuple[type[RegexBasedDetector], str], ...] = (
+    (ArtifactoryDetector, "A"),
+    (AWSKeyDetector, "A"),
+    (AWSKeyDetector, "aws"),
+    (AWSKeyDetector, "AWS"),
+    (AzureStorageKeyDetector, "AccountKey="),
+    (BasicAuthDetector, "://"),
+    (DiscordBotTokenDetector, "."),
+    (GitHubTokenDetector, "gh"),
+    (GitLabTokenDetector, "gl"),
+    (GitLabTokenDetector, "GR1348941"),
+    (MailchimpDetector, "-us"),
+    (PypiTokenDetector, "pypi-"),
+    (SendGridDetector, "SG."),
+    (SlackDetector, "xox"),
+    (SlackDetector, "XOX"),
+    (SlackDetector, "slack"),
+    (SquareOAuthDetector, "sq0csp-"),
+    (StripeDetector, "k_live_"),
+    (TelegramBotTokenDetector, ":"),
+    (TwilioKeyDetector, "AC"),
+    (TwilioKeyDetector, "SK"),
+)
+"""Each detector with a text that it needs: to look for that first is some hundred times quicker than the pattern."""
+
+_ADDED: tuple[tuple[str, str], ...] = (
+    (r"a(?:iw|wa|we|wr)_[A-Za-z0-9_-]{43}", "_"),
+    (r"sk-(?:ant|proj|svcacct|admin|or)-[A-Za-z0-9_-]{20,}", "sk-"),
+    (r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9]{32,}", "sk-"),
+    (r"github_pat_[A-Za-z0-9_]{22,}", "github_pat_"),
+    (r"AIza[A-Za-z0-9_-]{35}", "AIza"),
+    (r"hf_[A-Za-z0-9]{34,}", "hf_"),
+    (r"npm_[A-Za-z0-9]{36}", "npm_"),
+    (r":_authToken=\s{0,8}([^\s\"']{8,})", ":_authToken="),
+    (r"(?i)secret_?access_?key[\"']?\s{0,8}[:=]\s{0,8}[\"']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])", "key"),
+    (r"(?i)secret_?access_?key[\"']?\s{0,8}[:=]\s{0,8}[\"']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])", "KEY"),
+    (r"(?i)secret_?access_?key[\"']?\s{0,8}[:=]\s{0,8}[\"']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])", "Key"),
+    (r"(?i)authorization[\"']?\s{0,8}[:=]\s{0,8}[\"']?(?:basic|bearer|token)\s{1,8}([\w.~+/=-]{8,})", "uthorization"),
+)
+
+
+def _compiled() -> dict[str, list[re.Pattern[str]]]:
+    """The patterns by the text that they need."""
+    by_need: dict[str, list[re.Pattern[str]]] = {}
+    for detector, needs in _DETECTORS:
+        patterns: Any = detector.denylist
+        by_need.setdefault(needs, []).extend(patterns)
+    for pattern, needs in _ADDED:
+        by_need.setdefault(needs, []).append(re.compile(pattern))
+    return by_need
+
+
+_BY_NEED = _compiled()
+_SEGMENT = re.compile(r"[A-Za-z0-9_=-]*")
+_REST = re.compile(r"[A-Za-z0-9_.+/=-]*")
+_MORE = re.compile(r"[A-Za-z0-9_.+/=-]{0,512}")
+_MOST_STARTS = 8
+
+
+def needed_in(text: str) -> list[re.Pattern[str]]:
+    """The patterns that could match anywhere in the text: those whose needed text stands in it."""
+    return [pattern for needs, patterns in _BY_NEED.items() if needs in text for pattern in patterns]
+
+
+def find_keys(text: str, patterns: list[re.Pattern[str]]) -> Iterator[tuple[int, int]]:
+    """Where keys stand in one line, as (start, end), in no order. Takes time in proportion to the text's length.
+
+    patterns: from `needed_in` of this text or of a longer one that holds it.
+    """
+    for pattern in patterns:
+        for match in pattern.finditer(text):
+            group = 1 if pattern.groups and len(match[1] or "") >= LEAST_CHARACTERS else 0
+            # A key may be longer than its pattern says; what follows without a break is part of it.
+            yield match.start(group), _MORE.match(text, match.end(group)).end()  # type: ignore[union-attr]
+    if "eyJ" in text:
+        yield from _web_tokens(text)
+
+
+def _web_tokens(text: str) -> Iterator[tuple[int, int]]:
+    """JSON web tokens: two segments that are JSON in base64, and what follows."""
+    at = 0
+    while (start := text.find("eyJ", at)) >= 0:
+        head = _SEGMENT.match(text, start).end()  # type: ignore[union-attr]
+        at = head + 1
+        if text[head : head + 1] != ".":
+            continue
+        payload = _SEGMENT.match(text, at).end()  # type: ignore[union-attr]
+        for _ in range(_MOST_STARTS):
+            if JwtTokenDetector.is_formally_valid(text[start:payload]):
+                at = _REST.match(text, payload).end()  # type: ignore[union-attr]
+                yield start, at
+                break
+            if (start := text.find("eyJ", start + 1, head)) < 0:
+                break

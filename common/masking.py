@@ -1,0 +1,271 @@
+"""Secrets are masked at the door: before a text is stored, shown or sent on, `***` takes their place.
+
+A `Mask` knows two things: exact values (also as base64, URL-encoded or escaped as in JSON, line by line where they have
+several lines, and across the border of two texts), and, by `key_formats`, keys that have a format of their own. It
+never guesses by entropy, so that commit SHAs, ids and digests stay readable. Masking twice changes nothing more.
+What it can't find: a value shorter than LEAST_CHARACTERS that stands alone, and a secret that was encoded otherwise.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from urllib.parse import quote, quote_plus
+
+from common.key_formats import find_keys, needed_in
+
+MASK = "***"
+IN_KEY = "*** (private key)"
+"""Stands for a line of a private key that goes on in the next line."""
+
+LEAST_CHARACTERS = 8
+"""Shorter values stand in too many innocent texts."""
+
+_FEW = 100
+"""Up to so many beginnings, to look for one after the other is quicker than to look at every place of the text."""
+
+_WRAPPED_AT = (64, 76)
+"""Where openssl and base64 break their lines."""
+
+_KEY_BEGINS = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d")
+_KEY_ENDS = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|Private-MAC: *[0-9a-f]*")
+_KEY_LINE = re.compile(
+    r"[A-Za-z0-9+/=]*[\"'\\,;]{0,3}"  # nothing but base64, or nothing at all
+    r"|(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|Encryption|(?:Public|Private)-Lines|Key-Derivation"
+    r"|Argon2-[A-Za-z]{4,12}): .*"
+)
+_KEY_TAIL = re.compile(r"(?:[A-Za-z0-9+/]{40}={0,2}|[A-Za-z0-9+/]{2}={1,2})[\"'\\,;]{0,3}\Z")
+"""The end of a line of a key behind whatever a logger put before it."""
+
+_MASKED = re.compile(r"\*{3,}")
+
+Span = tuple[int, int]
+
+
+class Mask:
+    """Masks the values that it was made with, and keys of a known format. Its values stay in memory with it."""
+
+    def __init__(self, values: Iterable[str] = (), assigned: Mapping[str, str] | None = None) -> None:
+        """values: secrets; those shorter than LEAST_CHARACTERS are passed over.
+
+        assigned: variables whose value is masked after their name (`NAME=value`), however short.
+        """
+        needles = {needle: 0 for value in values for needle in _forms(value)}
+        for name, value in (assigned or {}).items():
+            if value:
+                needles.setdefault(f"{name}={value.splitlines()[0] if value.strip() else value}", len(name) + 1)
+        self._index: dict[str, list[tuple[str, int]]] = {}
+        for needle, kept in sorted(needles.items(), key=lambda item: -len(item[0])):
+            if len(needle) >= LEAST_CHARACTERS:
+                self._index.setdefault(needle[:LEAST_CHARACTERS], []).append((needle, kept))
+
+    def __repr__(self) -> str:
+        return f"Mask({len(self._index)} forms)"
+
+    def __call__(self, text: str) -> str:
+        """The text with every secret in it replaced by MASK."""
+        return "\n".join(self.lines(text.split("\n")))
+
+    def end_of(self, text: str) -> str:
+        """As a call, for the end of a longer text: its beginning may have cut a secret in two."""
+        return "\n".join(self.lines(text.split("\n"), after=""))
+
+    def lines(self, lines: Sequence[str], *, after: str | None = None) -> list[str]:
+        """The lines, as many as before, masked; a secret that was cut between two of them is found all the same.
+
+        after: the masked line before them, where they go on with a stream; None where they begin one. Of a secret that
+        was cut at either end of the lines, LEAST_CHARACTERS and more are masked.
+        """
+        masked = _without_private_keys(lines, is_inside=after is not None and after.endswith(IN_KEY))
+        joined = "".join(masked)
+        spans = list(self._known(joined, goes_on=after is not None))
+        patterns = needed_in("\n".join(masked))
+        starts = [0, *accumulate(map(len, masked))]
+        if patterns or "eyJ" in joined:
+            for start, line in zip(starts, masked, strict=False):
+                spans += ((start + begin, start + end) for begin, end in find_keys(line, patterns))
+        return _cut_out(masked, starts, spans) if spans else masked
+
+    def _known(self, text: str, *, goes_on: bool) -> Iterator[Span]:
+        """Where the exact values stand."""
+        index, length = self._index, len(text)
+        if not index:
+            return
+        if goes_on and (begun := self._goes_on(text)):
+            yield 0, begun
+        for at in self._starts(text):
+            for needle, kept in index[text[at : at + LEAST_CHARACTERS]]:
+                if text.startswith(needle, at):
+                    yield at + kept, at + len(needle)
+                    break
+                if length - at < len(needle) and needle.startswith(text[at:]):
+                    yield min(at + kept, length), length
+                    break
+
+    def _starts(self, text: str) -> list[int]:
+        """Where any value could begin, in no order."""
+        index, size, found = self._index, LEAST_CHARACTERS, []
+        if len(index) > _FEW:
+            return [at for at in range(len(text) - size + 1) if text[at : at + size] in index]
+        for beginning in index:
+            at = text.find(beginning)
+            while at >= 0:
+                found.append(at)
+                at = text.find(beginning, at + 1)
+        return found
+
+    def _goes_on(self, text: str) -> int:
+        """How many characters at the text's beginning are the end of a secret whose beginning was cut off."""
+        head = text[:LEAST_CHARACTERS]
+        if len(head) < LEAST_CHARACTERS:
+            return 0
+        longest = 0
+        for needles in self._index.values():
+            for needle, kept in needles:
+                at = -1 if kept else needle.find(head, 1)
+                while at > 0:
+                    if text.startswith(needle[at:]):
+                        longest = max(longest, len(needle) - at)
+                        break
+                    at = needle.find(head, at + 1)
+        return longest
+
+
+KNOWN_FORMATS = Mask()
+"""Masks keys of a known format alone: for texts that belong to no project."""
+
+
+def without_plain_words(variables: Mapping[str, str]) -> list[str]:
+    """The values that are worth masking where they stand alone.
+
+    A variable that is not declared secret and holds one plain word (`NODE_ENV=production`) says nothing; masked, it
+    would take that word out of every log.
+    """
+    return [value for value in variables.values() if not value.isalpha()]
+
+
+def is_same_when_masked(masked: str, said: str) -> bool:
+    """Whether `said` may have become `masked`: they are the same but for what MASK stands for."""
+    if MASK not in masked:
+        return masked == said
+    first, *middle, last = _MASKED.split(masked.replace(IN_KEY, MASK))
+    if not said.startswith(first) or not said.endswith(last) or len(said) < len(first) + len(last):
+        return False
+    at, end = len(first), len(said) - len(last)
+    for piece in middle:
+        at = said.find(piece, at, end)
+        if at < 0:
+            return False
+        at += len(piece)
+    return True
+
+
+def _forms(value: str) -> set[str]:
+    """All texts that say the value."""
+    if len(value) < LEAST_CHARACTERS:
+        return set()
+    forms = _base64_forms(value.encode("utf-8", "surrogatepass"))
+    lines = [line.strip() for line in value.splitlines()] if len(value.splitlines()) > 1 else []
+    for text in (value, *(line for line in lines if len(line) >= LEAST_CHARACTERS)):
+        quoted = [
+            quote(text, safe="", errors="replace"),
+            quote(text, errors="replace"),
+            quote_plus(text, errors="replace"),
+        ]
+        forms |= {text, text.strip(), *quoted, *(_lower_escapes(one) for one in quoted)}
+        forms |= {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1]}
+    return {form for form in forms if len(form) >= LEAST_CHARACTERS}
+
+
+def _lower_escapes(quoted: str) -> str:
+    return re.sub(r"%[0-9A-F]{2}", lambda escape: escape[0].lower(), quoted)
+
+
+def _base64_forms(value: bytes) -> set[str]:
+    """In either alphabet: at each of the three alignments, without what the neighbours change; and wrapped in lines."""
+    forms = set()
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for shift in range(3):
+            bits = (shift + len(value)) * 8
+            whole = encode(b"\0" * shift + value).decode()
+            forms.add(whole[-(-shift * 8 // 6) : bits // 6])
+        whole = encode(value).decode()
+        for width in _WRAPPED_AT:
+            rows = [whole[at : at + width] for at in range(0, len(whole), width)]
+            if len(rows) > 1:
+                forms |= {*rows[:-1], rows[-1][:-4]}
+    return forms
+
+
+def _without_private_keys(lines: Sequence[str], *, is_inside: bool) -> list[str]:
+    """The lines without private keys in PEM, OpenSSH's, PGP's and PuTTY's format."""
+    if not is_inside and not any("PRIVATE KEY" in line or "PuTTY-User-Key" in line for line in lines):
+        return list(lines)
+    masked: list[str] = []
+    for line in lines:
+        shown = ""
+        while True:
+            if is_inside:
+                end = _KEY_ENDS.search(line)
+                if end is None:
+                    is_inside = _is_of_key(line) or bool(shown)
+                    shown += IN_KEY if is_inside else line
+                    break
+                shown, line, is_inside = shown.removesuffix(MASK) + MASK, line[end.end() :], False
+            begin, end = _KEY_BEGINS.search(line), _KEY_ENDS.search(line)
+            if end is not None and (begin is None or end.start() < begin.start()):
+                # The key's beginning was cut off: what stands before is its body.
+                _mask_body_before(masked)
+                shown, line = shown + MASK, line[end.end() :]
+            elif begin is not None:
+                shown, line, is_inside = shown + line[: begin.start()], line[begin.end() :], True
+                if not line.strip():
+                    shown += IN_KEY
+                    break
+                shown += MASK
+            else:
+                shown += line
+                break
+        masked.append(shown)
+    return masked
+
+
+def _is_of_key(line: str) -> bool:
+    stripped = line.strip()
+    return bool(_KEY_LINE.fullmatch(stripped) or _KEY_TAIL.search(stripped[-80:]))
+
+
+def _mask_body_before(masked: list[str]) -> None:
+    for at in range(len(masked) - 1, -1, -1):
+        if not masked[at].strip() or not _is_of_key(masked[at]):
+            return
+        masked[at] = MASK
+
+
+def _cut_out(lines: Sequence[str], starts: Sequence[int], spans: Iterable[Span]) -> list[str]:
+    """The lines with MASK for each span of their joined text; one that spans lines is shown in the first of them."""
+    merged: list[list[int]] = []
+    for begin, end in sorted(span for span in spans if span[0] < span[1]):
+        if merged and begin <= merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], end)
+        else:
+            merged.append([begin, end])
+    masked, first = [], 0
+    for start, line in zip(starts, lines, strict=False):
+        stop, at, shown = start + len(line), start, []
+        while first < len(merged) and merged[first][1] <= start:
+            first += 1
+        for begin, end in merged[first:]:
+            if begin >= stop:
+                break
+            if end <= start:
+                continue
+            if begin >= start:
+                shown += [line[at - start : begin - start], MASK]
+            at = min(end, stop)
+        shown.append(line[at - start :])
+        masked.append("".join(shown))
+    return masked

@@ -1,0 +1,236 @@
+"""Secrets are masked at the door, whoever writes them: an agent, a test command, a version that runs."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from common.models import Job, LogEntry, Question, Run, TaskGroup
+from common.services import fleet, jobs, merging, projects, provisioning, runners, transcripts
+from common.services.places import place_of
+from common.states import Role
+from common.transaction import Lease
+from tests.web.world import World, all_of, events, forget_providers, get, put
+
+CANARY = "canary/wörd+7f3a"
+PLAIN = "canary-plain-11"
+KEY = "AKIAIOSFODNN7EXAMPLE"
+
+
+@pytest.fixture
+def world(app: Flask) -> Iterator[World]:
+    yield World(app)
+    forget_providers()
+
+
+class Claimed:
+    """A run under way, called by its own client."""
+
+    def __init__(self, world: World, **values: Any) -> None:
+        variables = {"secret_env_vars": {"API_KEY": CANARY}, "env_vars": {"PLAIN": PLAIN}}
+        self.project = world.project(has_repository=True, **{**variables, **values})
+        self.task = world.task(self.project)
+        self.agent, _agent_id = world.agent()
+        self.client, self.claim = world.claim(self.agent)
+        self.viewer: FlaskClient = world.client_of("vic", Role.VIEWER)
+        self.id: str = self.claim["run"]["id"]
+
+    def post(self, what: str, body: dict[str, Any]) -> Any:
+        return self.client.post(f"/api/runner/runs/{self.id}/{what}", json=body)
+
+    def log(self, *messages: str, **about: Any) -> Any:
+        lines = [{"level": "info", "message": message, **about} for message in messages]
+        return self.post("logs", {"lines": lines}).json
+
+    def transcript(self) -> list[dict[str, Any]]:
+        entries, after = [], 0
+        while True:
+            page = self.viewer.get(f"/api/runs/{self.id}/transcript?after={after}&limit=1000").json
+            if not page["entries"]:
+                return entries
+            entries, after = entries + page["entries"], page["next"]
+
+    def secrets(self) -> list[str]:
+        return [CANARY, PLAIN, KEY, self.claim["run"]["token"], self.claim["clone"]["password"]]
+
+
+def test_what_a_run_says_is_shown_to_nobody_with_its_secrets(world: World) -> None:
+    run = Claimed(world)
+    said = [*run.secrets(), quote(CANARY), base64.b64encode(f"x:{CANARY}".encode()).decode(), json.dumps(CANARY)]
+    everything = "I found " + " and ".join(said)
+
+    assert run.log(everything, *(f"now {secret}." for secret in said))["accepted"] == len(said) + 1
+    assert run.post("progress", {"message": everything}).status_code == 200
+    ask = {"question": everything, "context": everything, "options": [everything]}
+    assert run.post("questions", ask).status_code == 201
+    assert run.post("questions", ask).status_code == 200
+    report = {"outcome": "failed", "summary": everything, "reason": everything}
+    assert run.post("finish", report).status_code == 200
+    assert run.post("finish", report).status_code == 200
+    assert run.post("finish", report | {"summary": "something else"}).status_code == 409
+
+    task = run.viewer.get(f"/api/tasks/{run.task.id}").json
+    shown = json.dumps(
+        [run.transcript(), task, run.viewer.get(f"/api/tasks/{run.task.id}/events").json], ensure_ascii=False
+    )
+    assert shown.count("I found") >= 5
+    for secret in said:
+        assert secret not in shown
+    assert base64.b64encode(f"x:{CANARY}".encode()).decode()[4:-4] not in shown
+
+
+def test_a_secret_that_is_cut_between_two_lines_or_batches_is_masked(world: World) -> None:
+    run = Claimed(world)
+    password = run.claim["clone"]["password"]
+
+    run.log(f"first {password[:20]}", f"{password[20:]} last")
+    run.log(f"again {password[:20]}")
+    run.log(f"{password[20:]} end")
+
+    shown = json.dumps(run.transcript())
+    assert password[:20] not in shown
+    assert password[20:] not in shown
+    assert [one["message"] for one in run.transcript()] == ["first ***", " last", "again ***", "*** end"]
+
+
+def test_a_private_key_is_masked_line_by_line(world: World) -> None:
+    run = Claimed(world)
+    made = subprocess.run(["openssl", "genrsa", "1024"], capture_output=True, text=True, check=True).stdout.splitlines()
+
+    run.log("it says", *made[:5])
+    run.log(*made[5:], "and so on")
+
+    shown = [one["message"] for one in run.transcript()]
+    assert (shown[0], shown[-1]) == ("it says", "and so on")
+    assert not any(line in shown for line in made)
+
+
+def test_commits_ids_and_ordinary_words_stay_readable(world: World) -> None:
+    run = Claimed(world, env_vars={"NODE_ENV": "production", "PORTS": "80"})
+    said = f"commit {'3f786850e387550fdab836ed7e6dc881de23001b'} of {run.task.id} in production, sha256:{'0f' * 32}"
+
+    run.log(said)
+
+    assert [one["message"] for one in run.transcript()] == [said]
+
+
+def test_a_runs_times_are_the_platforms(world: World) -> None:
+    run = Claimed(world)
+
+    run.log("far ahead", at="9999-12-31T23:59:59Z")
+    run.log("long ago", at="1970-01-01T00:00:00Z")
+    run.log("without")
+
+    times = [one["at"] for one in run.transcript()]
+    assert times == sorted(times)
+    created = get(Run, run.id).created_at.isoformat().replace("+00:00", "Z")
+    assert all(created <= at < "9999" for at in times)
+
+
+def test_a_time_that_can_be_so_is_kept(world: World) -> None:
+    run = Claimed(world)
+    run.log("first")
+    at = run.transcript()[0]["at"]
+
+    run.log("at the same moment", at=at)
+
+    assert [one["at"] for one in run.transcript()] == [at, at]
+
+
+def test_a_run_asks_only_so_many_questions_and_its_transcript_says_so(world: World) -> None:
+    run = Claimed(world)
+    replies = [run.post("questions", {"question": f"Number {number}?"}) for number in range(40)]
+
+    most = runners.MOST_QUESTIONS
+    assert [reply.status_code for reply in replies] == [201] * most + [400] * (40 - most)
+    assert replies[-1].json["details"]["field"] == "question"
+    assert run.post("questions", {"question": "Number 0?"}).status_code == 200
+    assert len(all_of(Question, Question.run_id == run.id)) == most
+    assert len(events("task:needs_input", of=run.task.id)) == most
+    assert [one["level"] for one in run.transcript()] == ["warn"]
+    assert str(most) in run.transcript()[0]["message"]
+
+
+def test_a_transcript_has_an_end_and_says_so_once(world: World) -> None:
+    run = Claimed(world)
+    put(Run, run.id, log_bytes=transcripts.MOST_BYTES - 1000)
+
+    assert run.log(*["x" * 300] * 5)["accepted"] == 3
+    assert run.log("and more", "and more")["accepted"] == 0
+
+    kept = [one["message"] for one in run.transcript()]
+    assert kept[:2] == ["x" * 300] * 2
+    assert "left out" in kept[2]
+    assert len(kept) == len(all_of(LogEntry, LogEntry.run_id == run.id)) == 3
+
+
+def test_a_transcript_of_empty_lines_has_an_end_too(world: World) -> None:
+    run = Claimed(world)
+    put(Run, run.id, log_bytes=transcripts.MOST_BYTES - 1000)
+
+    assert run.log(*[""] * 500)["accepted"] < 20
+
+
+def claimed_job(subject_id: str) -> Lease:
+    """The subject's job, as a worker has it."""
+    job = all_of(Job, Job.subject_id == subject_id, Job.state == "queued")[0]
+    lease = jobs.claim_job(job.id)
+    assert lease is not None
+    return lease
+
+
+def test_what_a_job_failed_of_is_shown_without_secrets(world: World) -> None:
+    """A forge's or a cluster's own words stand in the error of the job, and of what it was about."""
+    made = projects.create_project({"name": "Shop", "secret_env_vars": {"KEY": CANARY}}, by=world.max).project
+    viewer = world.client_of("vic", Role.VIEWER)
+    said = f"the server said {CANARY} and {KEY}"
+    errors = []
+    for act in (
+        lambda lease: jobs.put_off(lease, said, None, 0),
+        lambda lease: jobs.fail_attempt(lease, said),
+        lambda lease: jobs.give_up(lease, said, provisioning.fail_provision),
+    ):
+        lease = claimed_job(made.id)
+        act(lease)
+        put(Job, lease.job_id, next_at=get(Job, lease.job_id).created_at)
+        errors.append(viewer.get(f"/api/jobs/{lease.job_id}").json["job"]["error"])
+
+    assert errors == ["the server said *** and ***"] * 3
+    assert viewer.get(f"/api/projects/{made.id}").json["project"]["error"] == "the server said *** and ***"
+
+
+def test_why_a_group_is_red_is_shown_without_secrets(world: World) -> None:
+    project = world.project(has_repository=True, secret_env_vars={"KEY": CANARY}, test_command="env")
+    task_ids = world.approved(project)
+    group_id = world.group(project, task_ids)["id"]
+    put(TaskGroup, group_id, state_="merging", base_sha="a" * 40, head_sha="b" * 40)
+    lease = claimed_job(group_id)
+    plan = merging.MergePlan(merging.Step.TEST, place_of(project), group_id, "release/x", check_id=f"{group_id}-1-1")
+
+    # Of a log only the end is kept: it may begin in the midst of a secret.
+    merging.record_red(lease, plan, reason=f"it said {CANARY}", log=f"{CANARY[4:]} then KEY={CANARY}")
+
+    viewer = world.client_of("vic", Role.VIEWER)
+    for path in (f"/api/task-groups/{group_id}", f"/api/tasks/{task_ids[0]}"):
+        shown = viewer.get(path).json
+        assert "it said ***" in str(shown)
+        assert "*** then KEY=***" in str(shown)
+
+
+def test_why_a_run_was_lost_is_shown_without_secrets(world: World) -> None:
+    """A pod's last words stand in the run, in the task and in the log."""
+    run = Claimed(world)
+    token, password = run.claim["run"]["token"], run.claim["clone"]["password"]
+
+    fleet.give_agent_up(get(Run, run.id).agent_id, f"it said {token} {password} {CANARY}")
+
+    shown = str([run.viewer.get(f"/api/tasks/{run.task.id}").json, run.transcript()])
+    assert shown.count("it said *** *** ***") >= 2
