@@ -72,6 +72,18 @@ class ProviderUnavailable(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
+class CutShort(ProviderUnavailable):
+    """A step of the platform's own was ended before it was done: by its time limit, a signal, or a full disk.
+
+    Nothing is known about what it worked on. The same step may succeed later, but each attempt costs as much as the
+    last one, so attempts are counted (MOST_RETRIES) and waited for. retry_after_seconds: how long the attempt took.
+    """
+
+
+MOST_RETRIES = 3
+"""How often a step that was cut short is tried again."""
+
+
 class ProviderRefused(Exception):
     """The world said no, and will say so again. `code` is stable; the message is for a person."""
 

@@ -9,6 +9,8 @@ from common.errors import ProviderRefused
 from common.providers.forge import Diff, FileDiff, Forge, Repository
 from common.services.verification import CheckResult, ProofPlan
 
+_TOO_LARGE = frozenset({"too_large", "diff_too_large"})
+"""Codes of a forge that can't compare a commit, whoever asks: its agent has to make it smaller."""
 _TEST_FOLDERS = frozenset({"test", "tests", "spec", "specs", "__tests__"})
 _TEST_NAME = re.compile(r"^test_|^tests?\.|[_.-](test|tests|spec)\.[A-Za-z0-9]+$|[a-z]Tests?\.[A-Za-z]+$")
 _TEST_DEFINITION = re.compile(
@@ -25,7 +27,12 @@ def examine(forge: Forge, repository: Repository, plan: ProofPlan) -> list[Check
     if base is None:
         message = f"The default branch {plan.place.default_branch} is gone."
         return [*results, CheckResult("merge", "failed", message, code="no_default_branch")]
-    diff = forge.diff(repository, base=base, head=plan.claimed_sha)
+    try:
+        diff = forge.diff(repository, base=base, head=plan.claimed_sha)
+    except ProviderRefused as refused:
+        if refused.code not in _TOO_LARGE:
+            raise
+        return [*results, CheckResult("diff", "failed", f"{refused.message}: take that out.", code=refused.code)]
     for result in (
         _diff(diff),
         _merge(forge, repository, plan, base),

@@ -9,6 +9,7 @@ import pytest
 from common.models import Comment, Project, Task, TaskCheck
 from common.providers.forge import local_forge
 from common.services.runners import ClaimedRun
+from tests.attacks.bombs import tree_bomb
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform
 from workers.proof import is_test_file, matches
@@ -63,6 +64,14 @@ def _forbidden_path(platform: Platform, claimed: ClaimedRun) -> str | None:
     return platform.push(claimed, {".github/workflows/build.yml": "on: push\n"})
 
 
+def _bomb(platform: Platform, claimed: ClaimedRun) -> str | None:
+    """A few objects that stand for 10^10 files, past the check of pushes: as on a server that makes none."""
+    tree = platform.clone(claimed.project)
+    sha = tree_bomb(tree.path, parent=f"origin/{claimed.task.branch_name}")
+    tree.push(f"{sha}:refs/heads/{claimed.task.branch_name}")
+    return sha
+
+
 def _no_commit(platform: Platform, claimed: ClaimedRun) -> str | None:
     return None
 
@@ -81,6 +90,7 @@ LIES = [
     (_another_commit, "not_head"),
     (_forbidden_path, "forbidden_paths"),
     (_no_commit, "no_commit"),
+    (_bomb, "too_large"),
 ]
 
 

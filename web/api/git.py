@@ -75,6 +75,7 @@ def serve(owner: str, name: str, service_path: str) -> Response:
         only_ref=access.only_ref,
         user=access.user,
         max_bytes=settings().web.git_max_body_bytes,
+        push_check=local_forge().push_check(max_file_bytes=settings().web.git_max_file_bytes),
     )
     if service_path == "git-receive-pack" and reply.status_code == 200:
         # When git has said all it has to say, the branch is where it was pushed to.
