@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, SmallInteger, String, UnicodeText
+from sqlalchemy import ForeignKey, SmallInteger, String, UnicodeText, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.events import Event, ProjectStatusChanged
@@ -14,7 +14,11 @@ from common.states import PROJECT_EDGES, By, ProjectState
 
 
 class Project(HasId, HasState, Base):
-    """secret_env_sealed holds the values, sealed; secret_env_names what may be shown of them."""
+    """secret_env_sealed holds the values, sealed; secret_env_names what may be shown of them.
+
+    holds: how many runs in a row could not be prepared, for a reason that is the project's. held_until: none of its
+    tasks starts before then. error: why, and why its setting up failed.
+    """
 
     __tablename__ = "projects"
     lock_rank = 1
@@ -51,6 +55,8 @@ class Project(HasId, HasState, Base):
     limits: Mapped[dict[str, Any]]
     agent_instructions: Mapped[str] = mapped_column(LongText, default="")
     error: Mapped[str | None] = mapped_column(UnicodeText)
+    holds: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    held_until: Mapped[datetime | None]
     created_by: Mapped[str] = mapped_column(String(140))
     created_at: Mapped[datetime]
 

@@ -1,0 +1,33 @@
+"""held projects and runs that the machine cut short"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from common import database
+
+revision = "0009"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("projects", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("holds", sa.Integer(), server_default=sa.text("0"), nullable=False))
+        batch_op.add_column(sa.Column("held_until", database.UtcDateTime(), nullable=True))
+    with op.batch_alter_table("tasks", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("losses", sa.Integer(), server_default=sa.text("0"), nullable=False))
+    with op.batch_alter_table("runs", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("is_cut_short", sa.Boolean(), server_default=sa.text("0"), nullable=False))
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("runs", schema=None) as batch_op:
+        batch_op.drop_column("is_cut_short")
+    with op.batch_alter_table("tasks", schema=None) as batch_op:
+        batch_op.drop_column("losses")
+    with op.batch_alter_table("projects", schema=None) as batch_op:
+        batch_op.drop_column("held_until")
+        batch_op.drop_column("holds")
