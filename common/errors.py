@@ -6,6 +6,8 @@ is a bug and is never caught. Messages name the thing and its id; they never hol
 
 from __future__ import annotations
 
+import errno
+
 
 class CallerError(Exception):
     """Base of what a caller did wrong. Nothing has been written when it is raised."""
@@ -82,6 +84,8 @@ class CutShort(ProviderUnavailable):
 
 MOST_RETRIES = 3
 """How often a step that was cut short is tried again."""
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What an OSError of a machine without room says: no disk, no descriptors, no memory."""
 
 
 class ProviderRefused(Exception):

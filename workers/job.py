@@ -8,7 +8,6 @@ the world did not answer (look again later), a step was cut short (again, a few 
 
 from __future__ import annotations
 
-import errno
 import logging
 import threading
 import time
@@ -21,7 +20,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from celery.signals import setup_logging, worker_process_init
 
 from common.broker import celery_app
-from common.errors import MOST_RETRIES, Busy, CutShort, LeaseLost, ProviderRefused, ProviderUnavailable
+from common.errors import MOST_RETRIES, NO_ROOM, Busy, CutShort, LeaseLost, ProviderRefused, ProviderUnavailable
 from common.jobs import LEASE_RENEWAL_SECONDS, Kind
 from common.logs import configure_logs
 from common.services import jobs as rows
@@ -39,7 +38,6 @@ registered: dict[str, Callable[[str], None]] = {}
 PROGRESS_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 600.0
 """Before a step that was cut short is tried again."""
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 class Claimed:

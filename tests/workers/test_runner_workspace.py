@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
 import stat
 import subprocess
 import threading
@@ -16,10 +15,13 @@ import pytest
 
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from tests.attacks.bombs import tree_bomb
+from tests.workers.broken_git import KILLED, NO_ROOM, NO_ROOM_THERE, BrokenGit, broken_git
 from tests.workers.runner_platform import git, make_repository
 from workers.runner.cancellation import Cancellation
 from workers.runner.processes import run_command
 from workers.runner.workspace import Remote, Workspace
+
+__all__ = ["broken_git"]
 
 PASSWORD = "s3cret-password"
 
@@ -301,45 +303,6 @@ def test_a_branch_of_endless_files_is_refused_before_it_is_checked_out(tmp_path:
     with pytest.raises(ProviderRefused) as refused:
         a_workspace(tmp_path / "run", repository).clone()
     assert refused.value.code == "too_large"
-
-
-class BrokenGit:
-    """A git in front of the real one that ends its next `times` calls of one verb by a shell's line."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._left = folder / "left"
-        self._verb, self._how = folder / "verb", folder / "how"
-        real = shutil.which("git")
-        program = folder / "git"
-        program.write_text(
-            "#!/bin/sh\n"
-            f"left=$(cat {self._left} 2>/dev/null || echo 0)\n"
-            f'for word; do if [ $left -gt 0 ] && [ "$word" = "$(cat {self._verb})" ]; then\n'
-            f'echo $((left - 1)) >{self._left}; eval "$(cat {self._how})"; fi; done\n'
-            f'exec {real} "$@"\n'
-        )
-        program.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-
-    def end(self, verb: str, how: str, times: int) -> None:
-        self._verb.write_text(verb)
-        self._how.write_text(how)
-        self._left.write_text(str(times))
-
-    @property
-    def left(self) -> int:
-        return int(self._left.read_text())
-
-
-@pytest.fixture
-def broken_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BrokenGit:
-    (tmp_path / "bin").mkdir()
-    return BrokenGit(tmp_path / "bin", monkeypatch)
-
-
-KILLED = "kill -KILL $$"
-NO_ROOM = "echo 'fatal: write error: No space left on device' >&2; exit 128"
-NO_ROOM_THERE = "echo 'remote: fatal: write error: No space left on device' >&2; exit 1"
 
 
 @pytest.mark.parametrize("how", [KILLED, NO_ROOM, NO_ROOM_THERE])

@@ -238,7 +238,7 @@ class Workspace:
                 timeout_seconds=seconds,
             )
         except TimedOut as error:
-            raise CutShort(f"git {arguments[0]} took longer than {seconds} s", retry_after_seconds=seconds) from error
+            raise CutShort(f"git {arguments[0]} took longer than {seconds} s") from error
         except OSError as error:
             raise ProviderRefused(f"git can't be started: {error.strerror}", code="no_git") from error
         if code == 0:
