@@ -14,7 +14,7 @@ from common.services.rollouts import RolloutPlan
 from common.states import Environment
 from workers.barrier import read_barrier
 from workers.job import Claimed, job
-from workers.outside import app, check, repository, run_check, space, version, version_of
+from workers.outside import app, check, forget_check, repository, run_check, space, version, version_of
 
 LOOK_AGAIN_SECONDS = 0.5
 """How often a version that starts is looked at."""
@@ -72,7 +72,7 @@ def _test(job: Claimed, plan: MergePlan) -> None:
         merging.record_green(job.lease, plan)
     else:
         merging.record_red(job.lease, plan, reason=tested.reason or "the tests failed", log=tested.log)
-    runtime().delete_check(space(plan.place), plan.check_id)
+    forget_check(runtime(), space(plan.place), plan.check_id)
 
 
 def _stage(job: Claimed, plan: MergePlan) -> None:

@@ -9,7 +9,7 @@ from common.providers.runtime import CheckPhase, runtime
 from common.services import publishing, scheduling, verification
 from common.services.verification import CheckResult, ProofPlan
 from workers.job import Claimed, job
-from workers.outside import app, check, repository, run_check, space, take_credential_away
+from workers.outside import app, check, forget_check, repository, run_check, space, take_credential_away
 from workers.proof import examine
 
 LOOK_AGAIN_SECONDS = 1.0
@@ -71,7 +71,7 @@ def verify_run(job: Claimed) -> None:
         verification.record_refused(job.lease, results)
     else:
         verification.record_proven(job.lease, results)
-    runtime().delete_check(space(plan.place), plan.run_id)
+    forget_check(runtime(), space(plan.place), plan.run_id)
 
 
 def _tests(plan: ProofPlan) -> CheckResult:

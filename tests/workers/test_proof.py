@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -181,3 +182,37 @@ def test_test_files_are_known_by_custom(path: str, is_one: bool) -> None:
 )  # fmt: skip
 def test_forbidden_paths_match_as_in_gitignore(path: str, pattern: str, is_hit: bool) -> None:
     assert matches(path, pattern) is is_hit
+
+
+KILLED = "kill -KILL $$"
+
+
+@pytest.mark.parametrize("dies", [KILLED, "sh -c 'kill -SEGV $$'; exit $?"])
+def test_tests_that_die_by_a_signal_are_run_once_more(plain_platform: Platform, tmp_path: Path, dies: str) -> None:
+    """The machine may have killed them: their second verdict counts."""
+    mark = tmp_path / "was-killed"
+    project = plain_platform.project(FILES, test_command=f"test -e {mark} || {{ touch {mark}; {dies}; }}")
+
+    plain_platform.ready(project, "Greet", {"index.html": "<h1>honest</h1>\n"})
+
+
+@pytest.mark.parametrize(
+    ("command", "runs", "message"),
+    [
+        (KILLED, 2, "it was killed by SIGKILL"),
+        ("sh -c 'kill -SEGV $$'; exit $?", 2, "it exited with 139"),
+        ("exit 1", 1, "it exited with 1"),
+    ],
+)
+def test_tests_that_die_by_a_signal_twice_on_one_commit_are_red(
+    plain_platform: Platform, tmp_path: Path, command: str, runs: int, message: str
+) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, test_command=f"echo ran >>{tmp_path}/runs; {command}")
+    task = platform.task(project)
+    platform.work(task, {"index.html": "<h1>x</h1>\n"})
+
+    [check] = platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.status == "failed")
+    assert (check.code, platform.get(Task, task.id).round) == ("tests_failed", 2)
+    assert message in check.message
+    assert (tmp_path / "runs").read_text() == "ran\n" * runs

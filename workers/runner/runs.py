@@ -169,17 +169,12 @@ class Run:
             return _cut_short(str(error))
         except (ProviderRefused, Invalid, Misconfigured, NotFound) as error:
             return _Report("failed", "", str(error))
-        except OSError as error:
-            if error.errno in NO_ROOM:
-                return _cut_short(f"there is no room on this agent's machine: {error.strerror}")
-            return self._bug(error)
         except Exception as error:
-            return self._bug(error)
-
-    def _bug(self, error: Exception) -> _Report:
-        """A bug of the driver's or ours: it ends this run, not the agent, and the task's people learn of it."""
-        logger.error("run failed by a bug", extra={"run_id": self.id}, exc_info=error)
-        return _Report("failed", "", f"The agent's program failed: {type(error).__name__}: {error}")
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                return _cut_short(f"there is no room on this agent's machine: {error.strerror}")
+            # A bug of the driver's or ours: it ends this run, not the agent, and the task's people learn of it.
+            logger.exception("run failed by a bug", extra={"run_id": self.id})
+            return _Report("failed", "", f"The agent's program failed: {type(error).__name__}: {error}")
 
     def _attempt(self, api: RunApi, log: RunLog) -> _Report:
         driver = driver_named(self._claimed.driver or self._default_driver)
