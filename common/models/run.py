@@ -18,8 +18,8 @@ class Run(HasId, HasState, Base):
 
     secrets_sealed: the run's token and the forge's credential, so that a claim whose answer was lost can be answered
     again. seen_at: when a heartbeat last named it (the database's clock). is_acknowledged: a heartbeat named it.
-    claimed_sha: the commit that its agent says is the result. base_sha: where the default branch was when the run became
-    ready to be claimed, None before.
+    claimed_sha: the commit that its agent says is the result. base_sha: where the default branch was when the run
+    became ready to be claimed, None before.
     is_cut_short: its agent's machine ended a step of it, by a signal or for lack of room.
     """
 

@@ -8,6 +8,7 @@ asked for a password (401) whatever the address; what does not exist for a perso
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import structlog
 from flask import Blueprint, Response, redirect, request
@@ -45,7 +46,7 @@ class _Access:
 @public
 def show(owner: str, name: str, number: int | None = None) -> Response:
     """Lead a browser to the page, which asks for a login and then says whether there is such a thing."""
-    place = f"{owner}/{name.removesuffix('.git')}"
+    place = quote(f"{owner}/{name.removesuffix('.git')}")
     reply = redirect(f"/#/repositories/{place}" + (f"/pulls/{number}" if number is not None else ""))
     return Response(reply.get_data(), reply.status_code, reply.headers)
 
