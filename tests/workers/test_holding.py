@@ -6,12 +6,15 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
-from common.models import Agent, Job, Project, Run, Task
+from common.models import Agent, Deployment, Job, Project, Run, Task
 from common.providers.forge import local_forge
+from common.providers.runtime import runtime
 from common.services import runners, sweeping
+from common.services.places import place_of
 from common.transaction import Transaction, transactional
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform
+from workers import outside
 
 
 @transactional
@@ -182,3 +185,21 @@ def test_a_repository_that_breaks_under_proven_work_is_told_on_the_project(platf
     head.write_text(kept)
     platform.look_at_repository(project)
     assert platform.get(Project, project.id).error is None
+
+
+def test_a_missing_repository_keeps_no_other_projects_versions_down(platform: Platform) -> None:
+    """After both were lost by the runtime."""
+    gone, sound = platform.project(), platform.project()
+    tasks = [platform.ready(project, "Greet", {"index.html": "<h1>x</h1>\n"}) for project in (gone, sound)]
+    shutil.move(_place(platform, gone), platform.folder / "away.git")
+    live = platform.all(Deployment, Deployment.live_key.is_not(None))
+    assert {one.task_id for one in live} == {task.id for task in tasks}
+    for one in live:
+        runtime().delete_app(outside.app(place_of(platform.get(Project, one.project_id)), one.app_name))
+
+    platform.restore()
+    platform.run_jobs()
+
+    running = {version_id for _namespace, _name, version_id in runtime().list_apps()}
+    assert running == {one.id for one in live if one.project_id == sound.id}
+    assert platform.all(Job, Job.state == "failed") == []
