@@ -6,6 +6,8 @@ is a bug and is never caught. Messages name the thing and its id; they never hol
 
 from __future__ import annotations
 
+import errno
+
 
 class CallerError(Exception):
     """Base of what a caller did wrong. Nothing has been written when it is raised."""
@@ -70,6 +72,20 @@ class ProviderUnavailable(Exception):
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class CutShort(ProviderUnavailable):
+    """A step of the platform's own was ended before it was done: by its time limit, a signal, or a full disk.
+
+    Nothing is known about what it worked on. The same step may succeed later, but each attempt costs as much as the
+    last one, so attempts are counted (MOST_RETRIES) and waited for. retry_after_seconds: how long the attempt took.
+    """
+
+
+MOST_RETRIES = 3
+"""How often a step that was cut short is tried again."""
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What an OSError of a machine without room says: no disk, no descriptors, no memory."""
 
 
 class ProviderRefused(Exception):

@@ -22,6 +22,7 @@ from web.logs import request_id
 from web.metrics import init_metrics
 from web.openapi import init_openapi
 from web.page import page
+from web.paths import require_plain
 
 
 class Application(Flask):
@@ -29,6 +30,7 @@ class Application(Flask):
 
     def dispatch_request(self) -> Response:
         """Admit the caller, then run the view in the caller's name."""
+        require_plain(request.path)
         if request.routing_exception is not None:
             self.raise_routing_exception(request)
         endpoint = str(request.endpoint)

@@ -2,7 +2,8 @@
 
 It reads Flask's request and answers with a stream in both directions: a push may be larger than memory, and git may
 speak before it has heard all. Who may do what was decided by the caller; here that becomes configuration of the one
-child process, so no hook is needed. Works on plain threads and under gevent alike.
+child process. What a push brings is checked by the forge's own hook, before a ref moves. Works on plain threads and
+under gevent alike.
 """
 
 from __future__ import annotations
@@ -46,14 +47,16 @@ def serve_git(
     only_ref: str | None,
     user: str,
     max_bytes: int,
+    push_check: tuple[tuple[str, str], dict[str, str]],
     judge: Judge | None = None,
 ) -> Response:
     """Answer the present request for `service_path` (what follows the repository in its address).
 
     hidden_refs: fully qualified refs, or prefixes of such, that nobody may push here. only_ref: the one fully qualified
     ref that may be pushed; None is every branch and tag not hidden. user: who it is, for git. max_bytes: the largest
-    request. judge: asked, before git is started, what a push of these commands may do. 404 for anything but the smart
-    protocol, 403 for a push where may_write is False, 405 and 413 as usual.
+    request. push_check: the configuration and environment that have git check a push (BareForge.push_check). judge:
+    asked, before git is started, what a push of these commands may do. 404 for anything but the smart protocol, 403 for
+    a push where may_write is False, 405 and 413 as usual.
     Raises ProviderUnavailable if git can't be started.
     """
     service = _service(service_path)
@@ -82,7 +85,10 @@ def serve_git(
     hidden_refs = (*hidden_refs, *rules.hidden_refs)
     config = _config(service, may_write=may_write, hidden_refs=hidden_refs, only_ref=only_ref, max_bytes=max_bytes)
     config.append(("receive.denyNonFastForwards", "true" if rules.is_forward_only else "false"))
-    variables = git.environment(config) | _cgi(repository_path / service_path, service, user)
+    checked_by, check_variables = push_check
+    if service == "git-receive-pack":
+        config.append(checked_by)
+    variables = git.environment(config) | check_variables | _cgi(repository_path / service_path, service, user)
     if push is None:
         return _Exchange(variables, request.stream, limit).respond()
     variables.pop("HTTP_CONTENT_ENCODING", None)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import structlog
+
 from common import jobs
 from common.errors import ProviderRefused
 from common.names import STAGING_BRANCH
@@ -10,11 +14,14 @@ from common.providers.runtime import AppPhase, AppState, CheckPhase, runtime
 from common.services import merging, restoring, rollouts
 from common.services.deployments import without_gate
 from common.services.merging import MergePlan, Step
+from common.services.restoring import LiveApp
 from common.services.rollouts import RolloutPlan
 from common.states import Environment
 from workers.barrier import read_barrier
 from workers.job import Claimed, job
-from workers.outside import app, check, repository, run_check, space, version, version_of
+from workers.outside import app, check, forget_check, repository, run_check, space, version, version_of
+
+log = structlog.get_logger()
 
 LOOK_AGAIN_SECONDS = 0.5
 """How often a version that starts is looked at."""
@@ -72,7 +79,7 @@ def _test(job: Claimed, plan: MergePlan) -> None:
         merging.record_green(job.lease, plan)
     else:
         merging.record_red(job.lease, plan, reason=tested.reason or "the tests failed", log=tested.log)
-    runtime().delete_check(space(plan.place), plan.check_id)
+    forget_check(runtime(), space(plan.place), plan.check_id)
 
 
 def _stage(job: Claimed, plan: MergePlan) -> None:
@@ -160,15 +167,24 @@ def restore_runtime(job: Claimed) -> None:
     plan = restoring.begin_restore(job.lease, set(running))
     for orphan in plan.orphans:
         runtime().delete_app(app(orphan.place, orphan.app))
-    dying = []
-    for live in plan.live:
-        name = app(live.place, live.app)
+    dying = [(live.deployment_id, why) for live in plan.live if (why := _put_back(live, running)) is not None]
+    restoring.record_restored(job.lease, dying)
+
+
+def _put_back(live: LiveApp, running: Mapping[tuple[str, str], str | None]) -> str | None:
+    """The live version runs, or is about to; why it does not stay up otherwise.
+
+    One whose repository is broken is left alone: an older version of it could not be had either, and others go on.
+    """
+    name = app(live.place, live.app)
+    try:
         state = runtime().read_app(name, live.deployment_id)
         if state is None or running.get((live.place.namespace, live.app)) != live.deployment_id:
             # It has been healthy before: one good answer is enough to put it back.
             spec = without_gate(live.spec)
             wanted = version(forge(), live.place, live.deployment_id, live.commit_sha, spec)
             state = runtime().ensure_app(name, wanted)
-        if state.phase is AppPhase.FAILED:
-            dying.append((live.deployment_id, state.reason or "it keeps dying"))
-    restoring.record_restored(job.lease, dying)
+    except ProviderRefused as error:
+        log.warning("a live version can't be put back", deployment=live.deployment_id, reason=error.message)
+        return None
+    return (state.reason or "it keeps dying") if state.phase is AppPhase.FAILED else None

@@ -2,7 +2,8 @@
 
 A job's function is told a `Lease` and does the next missing step. It finishes by recording a result in a service
 (which ends the job in the same transaction), or by returning with nothing to do. What it raises decides the rest:
-the world did not answer (look again later), it refused or there is a bug (counted, then parked).
+the world did not answer (look again later), a step was cut short (again, a few times), it refused or there is a bug
+(counted, then parked).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from celery.signals import setup_logging, worker_process_init
 
 from common.broker import celery_app
-from common.errors import Busy, LeaseLost, ProviderRefused, ProviderUnavailable
+from common.errors import MOST_RETRIES, NO_ROOM, Busy, CutShort, LeaseLost, ProviderRefused, ProviderUnavailable
 from common.jobs import LEASE_RENEWAL_SECONDS, Kind
 from common.logs import configure_logs
 from common.services import jobs as rows
@@ -35,6 +36,8 @@ registered: dict[str, Callable[[str], None]] = {}
 """kind → what runs one job of it, by its id. Also how tests run a job without a broker."""
 
 PROGRESS_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 600.0
+"""Before a step that was cut short is tried again."""
 
 
 class Claimed:
@@ -81,6 +84,10 @@ def run_job(job_id: str, work: Work, parked: rows.Parked | None) -> None:
                 rows.finish_if_held(lease)
         except LeaseLost:
             log.warning("job was taken over by another worker", attempt=lease.attempts)
+        except CutShort as error:
+            # Another attempt costs as much: it is counted, and waited for the longer, the more there were.
+            pause = (error.retry_after_seconds or 1) * 2.0 ** (lease.attempts - 1)
+            _quietly(rows.fail_attempt, lease, str(error), parked, MOST_RETRIES + 1, min(pause, LONGEST_PAUSE_SECONDS))
         except (ProviderUnavailable, Busy) as error:
             after = error.retry_after_seconds if isinstance(error, ProviderUnavailable) else None
             _quietly(rows.put_off, lease, str(error), parked, after)
@@ -88,10 +95,22 @@ def run_job(job_id: str, work: Work, parked: rows.Parked | None) -> None:
             _quietly(rows.give_up, lease, error.message, parked)
         except SoftTimeLimitExceeded:
             _quietly(rows.fail_attempt, lease, "it took longer than its time limit", parked)
+        except OSError as error:
+            _record_os_error(lease, error, parked)
         except Exception as error:
             # A bug: counted, shown on the job, and its trace in the log. It must not take the worker down.
             log.exception("job failed", attempt=lease.attempts)
             _quietly(rows.fail_attempt, lease, f"{type(error).__name__}: {error}", parked)
+
+
+def _record_os_error(lease: Any, error: OSError, parked: rows.Parked | None) -> None:
+    """A full disk or too many open files is the machine's trouble and waited for; anything else is a bug."""
+    if error.errno in NO_ROOM:
+        log.warning("job found no room on this machine", attempt=lease.attempts, reason=error.strerror)
+        _quietly(rows.put_off, lease, f"there is no room on this machine: {error}", parked, None)
+    else:
+        log.exception("job failed", attempt=lease.attempts)
+        _quietly(rows.fail_attempt, lease, f"{type(error).__name__}: {error}", parked)
 
 
 def _quietly(record: Callable[..., None], *arguments: Any) -> None:

@@ -16,6 +16,8 @@ import sys
 import time
 from pathlib import Path
 
+from common import git_trees
+from common.git_limits import limits
 from workers.commits import (
     NOTHING_TO_RUN,
     TRY_AGAIN_AFTER_SECONDS,
@@ -67,6 +69,7 @@ def check_out(commit: str, source: Path, code: Path) -> None:
             _git(environment, "init", "--quiet", "--template=", str(code))
             inside = ("--git-dir", str(code / ".git"), "--work-tree", str(code))
             _fetch(environment, inside, url, commit)
+            _require_bounded(environment, code / ".git", commit)
             _git(environment, *inside, "checkout", "--quiet", "--force", "--detach", commit)
             return
         except Failed as error:
@@ -74,6 +77,15 @@ def check_out(commit: str, source: Path, code: Path) -> None:
                 said = str(error).replace(password, "…") if password else str(error)
                 raise Failed(CHECKOUT_FAILED_EXIT, said) from None
             time.sleep(pause)
+
+
+def _require_bounded(environment: dict[str, str], git_dir: Path, commit: str) -> None:
+    try:
+        git_trees.require_bounded([commit], git=[*limits(), "git"], environ=environment | {"GIT_DIR": str(git_dir)})
+    except git_trees.TooLarge as error:
+        raise Failed(CHECKOUT_FAILED_EXIT, f"too_large: {error}") from error
+    except (git_trees.TookTooLong, git_trees.Unreadable, OSError) as error:
+        raise Failed(CHECKOUT_FAILED_EXIT, f"the files of {commit} can't be counted: {error}") from error
 
 
 def _fetch(environment: dict[str, str], inside: tuple[str, ...], url: str, commit: str) -> None:
@@ -98,8 +110,8 @@ def script(start_command: str | None, code: Path, workspace: Path) -> str:
 def _git(environment: dict[str, str], *arguments: str) -> None:
     try:
         done = subprocess.run(
-            ["git", *arguments], env=environment, capture_output=True, stdin=subprocess.DEVNULL, timeout=GIT_SECONDS,
-            check=False,
+            [*limits(), "git", *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, timeout=GIT_SECONDS, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise Failed(CHECKOUT_FAILED_EXIT, f"git took longer than {GIT_SECONDS} s") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge import Forge, Repository
 from common.providers.runtime import App, Check, CheckPhase, CheckState, Runtime, Space, Version
@@ -10,6 +12,8 @@ from common.services.places import Place
 from common.services.rollouts import RolloutPlan
 from common.services.variables import Variables
 
+_KILLED_BY, _TOOK_TOO_LONG = "was killed by", "took longer than"
+_SIGNALS_END = 128 + 65
 TEST_SECONDS = 900
 """How long a project's tests may take."""
 
@@ -61,7 +65,37 @@ def version_of(forge: Forge, plan: RolloutPlan) -> Version:
 
 
 def run_check(runtime: Runtime, wanted: Check) -> CheckState:
-    """How the check is doing, begun if it was not. ProviderUnavailable where it could not be made at all."""
+    """How the check is doing, begun if it was not. ProviderUnavailable where it could not be made at all.
+
+    A command that died by a signal is run once more, as a check of its own: the machine may have killed it. The second
+    verdict counts, whatever it is.
+    """
+    state = _run_once(runtime, wanted)
+    if not died_by_signal(state):
+        return state
+    return _run_once(runtime, replace(wanted, check_id=_second(wanted.check_id)))
+
+
+def forget_check(runtime: Runtime, space: Space, check_id: str) -> None:
+    """Nothing of the check is left, nor of its second run. Safe to repeat."""
+    for known in (check_id, _second(check_id)):
+        runtime.delete_check(space, known)
+
+
+def died_by_signal(state: CheckState) -> bool:
+    """Whether its command was killed, itself or what its shell ran last (which exits with 128 + the signal then)."""
+    if state.phase is not CheckPhase.FAILED or _TOOK_TOO_LONG in (state.reason or ""):
+        return False
+    if state.exit_code is None:
+        return _KILLED_BY in (state.reason or "")
+    return 128 < state.exit_code < _SIGNALS_END
+
+
+def _second(check_id: str) -> str:
+    return f"{check_id}-2nd"
+
+
+def _run_once(runtime: Runtime, wanted: Check) -> CheckState:
     state = runtime.ensure_check(wanted)
     if state.phase is CheckPhase.BROKEN:
         runtime.delete_check(wanted.space, wanted.check_id)

@@ -65,10 +65,14 @@ def watch_repository(job: Claimed) -> None:
     plan = watching.begin_watch(job.lease)
     if plan is None:
         return
-    for push in plan.pushes:
-        settle_push(job.lease, push, has_landed=has_landed(forge(), repository(plan.place), push))
-    heads = {branch: forge().read_head(repository(plan.place), branch) for branch in plan.branches}
-    pulls = {number: seen for number in plan.pulls if (seen := _look(repository(plan.place), number)) is not None}
+    try:
+        for push in plan.pushes:
+            settle_push(job.lease, push, has_landed=has_landed(forge(), repository(plan.place), push))
+        heads = {branch: forge().read_head(repository(plan.place), branch) for branch in plan.branches}
+        pulls = {number: seen for number in plan.pulls if (seen := _look(repository(plan.place), number)) is not None}
+    except ProviderRefused as error:
+        watching.record_unreadable(job.lease, error.message)
+        return
     watching.record_heads(job.lease, heads, pulls)
 
 

@@ -13,6 +13,8 @@ from common.path_patterns import compiled
 from common.providers.forge import Change, Entry, Forge, Repository
 from common.services.verification import CheckResult, ProofPlan
 
+_TOO_LARGE = frozenset({"too_large", "diff_too_large"})
+"""Codes of a forge that can't compare a commit, whoever asks: its agent has to make it smaller."""
 _TEST_FOLDERS = frozenset({"test", "tests", "spec", "specs", "__tests__"})
 _TEST_NAME = re.compile(r"^test_|^tests?\.|[_.-](test|tests|spec)\.[A-Za-z0-9]+$|[a-z]Tests?\.[A-Za-z]+$")
 # No part of it goes past the end of a line, so that no file takes long.
@@ -23,7 +25,7 @@ _TEST_DEFINITION = re.compile(
 )
 _SNIFFED_BYTES = 8000
 _MOST_NAMED = 20
-_REFUSALS = {"unrelated": "unrelated_history", "diff_too_large": "diff_too_large"}
+_REFUSALS = {"unrelated": "unrelated_history", "diff_too_large": "diff_too_large", "too_large": "too_large"}
 """The code of a check by that of the forge's refusal, where the pushed commit is what the forge can't take."""
 
 
@@ -61,6 +63,8 @@ def _unfit(plan: ProofPlan, name: str, code: str, reason: str) -> CheckResult:
     if code == "unrelated_history":
         branch = plan.place.default_branch
         reason = f"The commit has no history in common with {branch}: do the work on a branch that starts at {branch}."
+    elif code in {"diff_too_large", "too_large"}:
+        reason = f"{reason}: take that out."
     return CheckResult(name, "failed", reason, code=code)
 
 

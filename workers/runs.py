@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from common import jobs
-from common.errors import ProviderRefused
+from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from common.providers.forge import forge
 from common.providers.runtime import CheckPhase, runtime
 from common.services import publishing, scheduling, verification
 from common.services.verification import CheckResult, ProofPlan
 from workers.job import Claimed, job
-from workers.outside import app, check, repository, run_check, space, take_credential_away
+from workers.outside import app, check, forget_check, repository, run_check, space, take_credential_away
 from workers.proof import examine
 
 LOOK_AGAIN_SECONDS = 1.0
+"""How often a running test is looked at."""
 CLOSE_SECONDS = 10.0
 """How long the forge gets to take note of what a run pushed, before what is left of its credential is removed."""
-"""How often a running test is looked at."""
+OF_THE_TASK = frozenset({"bad_name", "protected"})
+"""Codes of a forge that won't make this one branch; for any other it would refuse every run of the project."""
 
 
 @job(jobs.SCHEDULE_TASKS)
@@ -36,7 +38,13 @@ def prepare_run(job: Claimed) -> None:
         forge().ensure_branch(place, plan.branch, at=base)
         credential = forge().ensure_credential(place, branch=plan.branch, run_id=plan.run_id)
     except ProviderRefused as error:
-        verification.record_prepare_refused(job.lease, error.message)
+        record = verification.record_prepare_refused if error.code in OF_THE_TASK else verification.record_unprepared
+        record(job.lease, error.message)
+        return
+    except ProviderUnavailable as error:
+        if not (plan.is_overdue or isinstance(error, CutShort)):
+            raise
+        verification.record_unprepared(job.lease, str(error))
         return
     verification.record_prepared(job.lease, username=credential.username, password=credential.password, base_sha=base)
 
@@ -63,7 +71,7 @@ def verify_run(job: Claimed) -> None:
         verification.record_refused(job.lease, results)
     else:
         verification.record_proven(job.lease, results)
-    runtime().delete_check(space(plan.place), plan.run_id)
+    forget_check(runtime(), space(plan.place), plan.run_id)
 
 
 def _tests(plan: ProofPlan) -> CheckResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, SmallInteger, String, UnicodeText
+from sqlalchemy import ForeignKey, SmallInteger, String, UnicodeText, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.events import Event, ProjectStatusChanged
@@ -19,6 +19,8 @@ class Project(HasId, HasState, Base):
     secrets_in_checks, secrets_in_previews: names out of secret_env_names that code nobody has reviewed is given.
     name_key tells names apart: the name itself, or for a restricted project what no name can be, so that a name which
     only its members know is not taken for anybody else. Its column is called `name`, for what it was at first.
+    holds: how many runs in a row could not be prepared, for a reason that is the project's. held_until: none of its
+    tasks starts before then. error: why, and why its setting up failed.
     """
 
     __tablename__ = "projects"
@@ -60,6 +62,8 @@ class Project(HasId, HasState, Base):
     limits: Mapped[dict[str, Any]]
     agent_instructions: Mapped[str] = mapped_column(LongText, default="")
     error: Mapped[str | None] = mapped_column(UnicodeText)
+    holds: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    held_until: Mapped[datetime | None]
     created_by: Mapped[str] = mapped_column(String(140))
     created_at: Mapped[datetime]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, UnicodeText, text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, UnicodeText, false, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -18,7 +18,9 @@ class Run(HasId, HasState, Base):
 
     secrets_sealed: the run's token and the forge's credential, so that a claim whose answer was lost can be answered
     again. seen_at: when a heartbeat last named it (the database's clock). is_acknowledged: a heartbeat named it.
-    claimed_sha: the commit that its agent says is the result. log_bytes: what its transcript takes up.
+    claimed_sha: the commit that its agent says is the result. base_sha: where the default branch was when the run
+    became ready to be claimed, None before. log_bytes: what its transcript takes up.
+    is_cut_short: its agent's machine ended a step of it, by a signal or for lack of room.
     """
 
     __tablename__ = "runs"
@@ -43,6 +45,7 @@ class Run(HasId, HasState, Base):
     secrets_sealed: Mapped[str | None] = mapped_column(UnicodeText)
     is_acknowledged: Mapped[bool] = mapped_column(default=False)
     is_cancel_wanted: Mapped[bool] = mapped_column(default=False)
+    is_cut_short: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     seen_at: Mapped[datetime]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, SmallInteger, String, UnicodeText, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, SmallInteger, String, UnicodeText, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.events import Event, TaskStatusChanged
@@ -17,10 +17,11 @@ class Task(HasId, HasState, Base):
     """What a person wants done.
 
     phase: only in in_progress, None otherwise. round: starts at 1, rises with every rejection or refusal. attempts:
-    runs lost in a row. refusals: proofs failed since a person last acted. head_sha: what was last proven; approved_sha:
-    what was approved. queued_at: since when it waits for an agent (priorities age by it). edited_by_ids: people other
-    than its creator who changed what it asks for. needs_other_approver: the project had `separate_approver` when
-    head_sha was proven.
+    runs lost in a row that count against the task. losses: those in a row that the machine lost. refusals: proofs
+    failed since a person last acted. head_sha: what was last proven; approved_sha: what was approved. error: why it
+    failed, or why its last run could not begin. queued_at: since when it waits for an agent (priorities age by it).
+    edited_by_ids: people other than its creator who changed what it asks for. needs_other_approver: the project had
+    `separate_approver` when head_sha was proven.
     """
 
     __tablename__ = "tasks"
@@ -43,6 +44,7 @@ class Task(HasId, HasState, Base):
     phase_: Mapped[str | None] = mapped_column("phase", String(16))
     round: Mapped[int] = mapped_column(default=1)
     attempts: Mapped[int] = mapped_column(default=0)
+    losses: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     refusals: Mapped[int] = mapped_column(default=0)
     labels: Mapped[list[Any]]
     required_capabilities: Mapped[list[Any]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
@@ -11,12 +11,14 @@ from common import jobs
 from common.errors import Conflict, NotFound
 from common.models.account import EnrolmentToken
 from common.models.agent import Agent
+from common.models.journal import Mark
 from common.models.run import LogEntry, Run
 from common.models.task import Task
 from common.names import new_id
 from common.sealing import digest, new_token
 from common.services import ending
 from common.services.access import Caller, visible_projects
+from common.services.jobs import set_mark
 from common.services.paging import Page, PageQuery, page_of
 from common.services.scheduling import AGENT_LOST_SECONDS
 from common.states import AgentState, By, Role, RunState
@@ -24,6 +26,8 @@ from common.transaction import Transaction, snapshot, transactional
 
 UNCLAIMED_SECONDS = 15
 """A run that its agent has not claimed by then goes to another one: an agent that is there claims within seconds."""
+AWAY_SECONDS = 30
+"""The platform was away if it did not look at its agents for this long: it does so every few seconds."""
 KEPT_OFFLINE_DAYS = 7
 """An agent that was not heard of for this long is forgotten."""
 KEPT_POD_HOURS = 24
@@ -103,10 +107,14 @@ def _look_at_pod(tx: Transaction, agent: Agent) -> None:
 def expire_agents(tx: Transaction) -> int:
     """Agents not heard of for a minute are offline and their runs lost; so are runs that no agent took or named.
 
-    An agent whose pod is still to come to life is waited for by the job that makes it.
+    An agent whose pod is still to come to life is waited for by the job that makes it. After the platform itself was
+    away, agents get the time to be heard of again; a run that is not was lost by that restart.
 
     Returns how many runs were lost. Safe to repeat.
     """
+    since = _listening_since(tx)
+    if since is not None and since > tx.now() - timedelta(seconds=AGENT_LOST_SECONDS):
+        return 0
     deadline = tx.now() - timedelta(seconds=AGENT_LOST_SECONDS)
     unclaimed = tx.now() - timedelta(seconds=UNCLAIMED_SECONDS)
     coming = select(Agent.id).where(Agent.is_pod.is_(True), Agent.state_ == AgentState.STARTING)
@@ -115,13 +123,26 @@ def expire_agents(tx: Transaction) -> int:
         ((Run.state_ == RunState.RUNNING) & (Run.seen_at < deadline))
         | ((Run.state_ == RunState.READY) & (Run.seen_at < unclaimed)),
     )
-    lost = ending.lose_runs(tx, tx.session.scalars(overdue).all(), "its agent was not heard of for a minute")
+    restarted = tx.session.scalars(overdue.where(Run.seen_at < since)).all() if since is not None else ()
+    silent_runs = tx.session.scalars(overdue).all()
+    lost = ending.lose_runs(tx, silent_runs, "its agent was not heard of for a minute", restarted=restarted)
     silent = select(Agent.id).where(
         Agent.seen_at < deadline, Agent.state_ != AgentState.OFFLINE, Agent.id.not_in(coming)
     )
     for agent in tx.lock_all(Agent, tx.session.scalars(silent).all()):
         tx.record(agent.move_to(AgentState.OFFLINE, By.PLATFORM))
     return lost
+
+
+def _listening_since(tx: Transaction) -> datetime | None:
+    """When the platform came back, if it was away since it is there: the clockwork did not run for AWAY_SECONDS."""
+    mark = tx.find(select(Mark).where(Mark.name == "listening"))
+    kept = mark.value.get("since") if mark is not None else None
+    since = datetime.fromisoformat(kept) if kept else None
+    if mark is not None and mark.at < tx.now() - timedelta(seconds=AWAY_SECONDS):
+        since = tx.now()
+    set_mark(tx, "listening", {"since": since.isoformat() if since else None})
+    return since
 
 
 @transactional

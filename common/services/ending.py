@@ -5,7 +5,7 @@ The callers hold the task's lock. What becomes of the task is theirs to say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import func, select
 
@@ -21,6 +21,8 @@ from common.transaction import Transaction
 
 MOST_ATTEMPTS = 3
 """Runs lost in a row before a task is given up."""
+MOST_LOSSES = 10
+"""The same for runs that were lost by no fault of the task's: enough for restarts, and an end for a task that kills."""
 
 
 def live_run(tx: Transaction, task_id: str) -> Run | None:
@@ -61,18 +63,21 @@ def _free_agent(tx: Transaction, run: Run, *, completed: bool) -> None:
         tx.record(agent.move_to(AgentState.IDLE, By.PLATFORM, feed=run.project_id or PLATFORM, task_id=run.task_id))
 
 
-def requeue(tx: Transaction, task: Task, *, reason: str | None, counts: bool) -> None:
+def requeue(tx: Transaction, task: Task, *, reason: str | None, counts: bool, is_loss: bool = False) -> None:
     """Put a task that lost its run back into the backlog, or give it up after MOST_ATTEMPTS in a row.
 
+    counts: it is one of those attempts. is_loss: the machine lost the run at work; MOST_LOSSES of these are too many.
     A task that waits for a person stays there: the answer queues it.
     """
     task.assigned_agent_id, task.queued_at, task.updated_at = None, tx.now(), tx.now()
     if counts:
         task.attempts += 1
+    if is_loss:
+        task.losses += 1
     if task.state is not TaskState.IN_PROGRESS:
         return
-    if task.attempts >= MOST_ATTEMPTS:
-        task.error = f"given up after {task.attempts} lost runs; the last one: {reason}"
+    if task.attempts >= MOST_ATTEMPTS or task.losses >= MOST_LOSSES:
+        task.error = f"given up after {task.attempts + task.losses} lost runs; the last one: {reason}"
         tx.record(task.move_to(TaskState.FAILED, By.PLATFORM))
     else:
         tx.record(task.move_to(TaskState.BACKLOG, By.PLATFORM))
@@ -88,20 +93,29 @@ def queue_again(tx: Transaction, task: Task, *, by: By) -> None:
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
 
 
-def lose_runs(tx: Transaction, run_ids: Sequence[str], reason: str, *, is_fault: bool = False) -> int:
+def lose_runs(
+    tx: Transaction,
+    run_ids: Sequence[str],
+    reason: str,
+    *,
+    is_fault: bool = False,
+    restarted: Collection[str] = frozenset(),
+) -> int:
     """Live runs are lost: their tasks are taken up again, their branches stay. Returns how many were not over yet.
 
     A run that was not claimed does not count towards a task's attempts, but for is_fault: what is wrong will stay so.
+    restarted: those of the runs whose agent, or the platform, was started anew: that says nothing about their tasks.
     """
     lost = 0
     for task, run in _locked(tx, run_ids):
         if run.state is RunState.ENDED:
             continue
-        counts = is_fault or run.state is RunState.RUNNING
+        was_at_work = run.state is RunState.RUNNING
         reason = mask_of_run(tx, run)(reason)
-        end_run(tx, run, Outcome.LOST, reason if counts else "its agent did not claim it")
+        end_run(tx, run, Outcome.LOST, reason if is_fault or was_at_work else "its agent did not claim it")
         give_back(tx, run)
-        requeue(tx, task, reason=reason, counts=counts)
+        is_loss = was_at_work and run.id in restarted
+        requeue(tx, task, reason=reason, counts=is_fault or (was_at_work and not is_loss), is_loss=is_loss)
         lost += 1
     return lost
 

@@ -97,15 +97,25 @@ def finish_if_held(tx: Transaction, lease: Lease) -> None:
 
 
 @transactional
-def fail_attempt(tx: Transaction, lease: Lease, reason: str, parked: Parked | None = None) -> None:
-    """The attempt failed: back off, or park the job when its attempts are used up."""
+def fail_attempt(
+    tx: Transaction,
+    lease: Lease,
+    reason: str,
+    parked: Parked | None = None,
+    most_attempts: int | None = None,
+    after_seconds: float = 0,
+) -> None:
+    """The attempt failed: back off, for after_seconds at least, or park the job when its attempts are used up.
+
+    most_attempts: fewer than the catalogue allows; None leaves it at that.
+    """
     reason = mask_of_project(tx, lease.project_id)(reason)
-    if lease.attempts >= CATALOGUE[lease.kind].attempts:
+    if lease.attempts >= min(CATALOGUE[lease.kind].attempts, most_attempts or CATALOGUE[lease.kind].attempts):
         give_up(lease, reason, parked)
         return
     job = _held(tx, lease)
     job.state, job.lease_until, job.error = JobState.QUEUED, None, reason[:500]
-    job.next_at = tx.now() + timedelta(seconds=_back_off(job.attempts))
+    job.next_at = tx.now() + timedelta(seconds=max(after_seconds, _back_off(job.attempts)))
 
 
 @transactional

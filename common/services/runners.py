@@ -19,7 +19,7 @@ from common.models.task import Question, Task
 from common.names import new_agent_id
 from common.sealing import digest, new_token, unseal
 from common.services import ending, questions
-from common.services.feedback import Feedback, feedback_of
+from common.services.feedback import Feedback, feedback_of, give_back
 from common.services.log_entries import cut, note
 from common.services.prompts import prompt_for
 from common.services.scheduling import AGENT_LOST_SECONDS
@@ -121,7 +121,9 @@ def beat(tx: Transaction, agent_id: str, run_ids: Sequence[str]) -> tuple[dateti
             Run.seen_at < tx.now() - timedelta(seconds=MISSING_SECONDS),
         )
     )
-    ending.lose_runs(tx, [run.id for run in missing], "its agent does not know it any more")
+    # An agent never forgets a run: its process was killed, and this is the next one.
+    lost = [run.id for run in missing]
+    ending.lose_runs(tx, lost, "its agent was started anew", restarted=lost)
     live = [run.id for run in named if run.state is not RunState.ENDED]
     tx.session.execute(
         update(Run)
@@ -266,9 +268,20 @@ def read_session(run: RunPrincipal) -> bytes:
 
 @transactional
 def finish_run(
-    tx: Transaction, run_id: str, *, outcome: Outcome, commit_sha: str | None, summary: str, reason: str | None
+    tx: Transaction,
+    run_id: str,
+    *,
+    outcome: Outcome,
+    commit_sha: str | None,
+    summary: str,
+    reason: str | None,
+    cut_short: bool = False,
 ) -> Run:
-    """The agent's report. It only claims: `completed` starts the proof. The same report again changes nothing."""
+    """The agent's report. It only claims: `completed` starts the proof. The same report again changes nothing.
+
+    cut_short: with `cancelled`, the agent's machine ended the run (a signal, a full disk, a forge that stayed away).
+    The task goes to another agent, or to this one a minute later, and no attempt is counted.
+    """
     ended = tx.session.get(Run, run_id)
     is_repeated = ended is not None and (ended.outcome, ended.claimed_sha) == (outcome, commit_sha)
     # Its credentials are gone, so the report can't be masked again as it was.
@@ -289,12 +302,19 @@ def finish_run(
         task.error, task.assigned_agent_id = reason or summary or "the agent gave no reason", None
         tx.record(task.move_to(TaskState.FAILED, By.PLATFORM))
     else:
-        ending.requeue(tx, task, reason=reason, counts=False)
+        _cancel(tx, task, run, reason, cut_short=cut_short)
     return run
 
 
+def _cancel(tx: Transaction, task: Task, run: Run, reason: str | None, *, cut_short: bool) -> None:
+    if cut_short:
+        run.is_cut_short, task.error = True, (reason or "")[:2000]
+        give_back(tx, run)
+    ending.requeue(tx, task, reason=reason, counts=False, is_loss=cut_short)
+
+
 def _start_proof(tx: Transaction, task: Task, run: Run) -> None:
-    task.assigned_agent_id, task.attempts = None, 0
+    task.assigned_agent_id, task.attempts, task.losses, task.error = None, 0, 0, None
     if task.state is TaskState.NEEDS_INPUT:  # it went on without waiting for the answer
         tx.record(task.move_to(TaskState.IN_PROGRESS, By.PLATFORM, phase=Phase.VERIFYING))
     else:

@@ -20,7 +20,7 @@ from common.models.run import Run
 from common.models.task import Task, TaskDependency
 from common.names import new_id
 from common.sealing import digest, new_token, seal
-from common.services import fleet
+from common.services import fleet, holding
 from common.services.tasks import record_update
 from common.states import DELIVERABLE, UNDER_WAY, AgentState, By, Outcome, Phase, ProjectState, RunState, TaskState
 from common.transaction import Lease, Transaction, transactional
@@ -43,9 +43,10 @@ def schedule_tasks(tx: Transaction, lease: Lease) -> int:
     Where none is free, the fleet gets one more agent, as long as there is room, and its run waits for its pod.
     """
     pairs = _matched(tx)
-    tasks = {task.id: task for task in tx.lock_all(Task, [task_id for task_id, _agent in pairs])}
-    agents = {agent.id: agent for agent in tx.lock_all(Agent, {agent_id for _task, agent_id in pairs if agent_id})}
-    for task_id, agent_id in pairs:
+    holding.probe(tx, {project_id for _task, _agent, project_id in pairs})
+    tasks = {task.id: task for task in tx.lock_all(Task, [task_id for task_id, *_ in pairs])}
+    agents = {agent.id: agent for agent in tx.lock_all(Agent, {agent_id for _, agent_id, _ in pairs if agent_id})}
+    for task_id, agent_id, _ in pairs:
         if task_id in tasks and _is_waiting(tasks[task_id]):
             agent = agents.get(agent_id) if agent_id else fleet.add_agent(tx)
             if agent is not None:
@@ -58,16 +59,22 @@ def schedule_tasks(tx: Transaction, lease: Lease) -> int:
     return len(pairs)
 
 
-def _matched(tx: Transaction) -> list[tuple[str, str]]:
-    """Pairs of ids of a task and the agent that should take it, decided without locks. No id: one of the fleet."""
+def _matched(tx: Transaction) -> list[tuple[str, str, str]]:
+    """Ids of a task, the agent that should take it (empty: one of the fleet), and the project; without locks.
+
+    Of a project whose last runs could not be prepared, one task is tried.
+    """
     free = _free_agents(tx)
     under_way = _under_way(tx)
-    pairs: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str, str]] = []
+    tried: set[str] = set()
     for task in _claimable(tx, free, under_way) if free else []:
         agent = _match(task, free)
-        if agent is None or not _has_room(tx, task, under_way):
+        if agent is None or task.project_id in tried or not _has_room(tx, task, under_way):
             continue
-        pairs.append((task.id, agent.id))
+        pairs.append((task.id, agent.id, task.project_id))
+        if tx.get(Project, task.project_id).holds:
+            tried.add(task.project_id)
         free[agent] -= 1
         under_way[task.project_id] += 0 if task.state is TaskState.IN_PROGRESS else 1
         if not any(free.values()):
@@ -94,6 +101,7 @@ def _claimable(tx: Transaction, free: Counter[Agent], under_way: Counter[str]) -
         .where(
             or_(Task.state_ == TaskState.BACKLOG, queued),
             Project.state_ == ProjectState.ACTIVE,
+            holding.is_open(tx),
             ~unmet.exists(),
             ~select(Run.id).where(Run.live_task_id == Task.id).exists(),
         )
@@ -118,12 +126,14 @@ def _rank(task: Task, now: datetime) -> tuple[bool, float, datetime]:
 def _free_agents(tx: Transaction) -> Counter[Agent]:
     """Agents with the number of runs that each could take; those with the fewest live runs first.
 
-    One that left a run unclaimed a minute ago is passed over: it does not listen.
+    One that left a run unclaimed a minute ago, though it was ready, is passed over: it does not listen. So is one whose
+    machine cut a run short a minute ago.
     """
     alive = tx.now() - timedelta(seconds=AGENT_LOST_SECONDS)
     live = select(Run.agent_id, func.count()).where(Run.live_task_id.is_not(None)).group_by(Run.agent_id)
     taken: dict[str, int] = dict(tx.session.execute(live).all())
-    deaf = select(Run.agent_id).where(Run.outcome == Outcome.LOST, Run.started_at.is_(None), Run.finished_at >= alive)
+    is_unclaimed = (Run.outcome == Outcome.LOST) & Run.started_at.is_(None) & Run.base_sha.is_not(None)
+    deaf = select(Run.agent_id).where(Run.finished_at >= alive, is_unclaimed | Run.is_cut_short.is_(True))
     is_fresh = Agent.is_pod.is_(False) | Agent.last_task_id.is_(None)
     ready = (Agent.state_.in_(READY_STATES), Agent.seen_at >= alive, is_fresh)
     agents = tx.all(select(Agent).where(*ready, Agent.id.not_in(deaf)))

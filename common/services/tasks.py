@@ -270,7 +270,8 @@ def retry_task(tx: Transaction, task_id: str, *, by: Caller) -> Task:
     task = lock_task(tx, task_id, by, Role.MEMBER)
     if task.state is not TaskState.FAILED:
         raise Conflict(f"task {task.id} is {task.state}; only failed can be retried")
-    task.attempts, task.refusals, task.error, task.queued_at, task.updated_at = 0, 0, None, tx.now(), tx.now()
+    task.attempts, task.losses, task.refusals, task.error = 0, 0, 0, None
+    task.queued_at, task.updated_at = tx.now(), tx.now()
     tx.record(task.move_to(TaskState.BACKLOG, By.PERSON))
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
     return task

@@ -18,7 +18,7 @@ from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task, TaskCheck
 from common.sealing import seal, unseal
-from common.services import ending, questions
+from common.services import ending, holding, questions
 from common.services.places import Place, place_of
 from common.services.tasks import add_feedback, record_update
 from common.services.variables import Variables, environment_of_checks, mask_of_project, mask_of_run
@@ -31,13 +31,18 @@ MOST_REFUSALS = 3
 """Proofs failed in a row before a person is asked."""
 
 
+PREPARE_SECONDS = 30
+"""How long a forge that does not answer may keep a run's agent waiting."""
+
+
 @dataclass(frozen=True)
 class RunPlan:
-    """What `run.prepare` and `run.close` need."""
+    """What `run.prepare` and `run.close` need. is_overdue: its agent has waited PREPARE_SECONDS for it."""
 
     place: Place
     run_id: str
     branch: str
+    is_overdue: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,12 +82,20 @@ def begin_prepare(tx: Transaction, lease: Lease) -> RunPlan | None:
     if run is None or run.state is not RunState.PREPARING:
         return None
     task, project = tx.get(Task, run.task_id), tx.get(Project, run.project_id)
-    return RunPlan(place_of(project), run.id, task.branch_name)
+    is_overdue = run.created_at < tx.now() - timedelta(seconds=PREPARE_SECONDS)
+    return RunPlan(place_of(project), run.id, task.branch_name, is_overdue)
 
 
 @transactional
 def record_prepared(tx: Transaction, lease: Lease, *, username: str, password: str, base_sha: str) -> None:
     """Branch and credential are there: the agent may claim the run. base_sha: where the default branch is now."""
+    run = tx.get(Run, lease.subject_id)
+    if tx.get(Project, run.project_id).holds:
+        holding.lift(tx, tx.lock(Project, run.project_id))
+    if tx.get(Task, run.task_id).error is not None:
+        task = tx.lock(Task, run.task_id)
+        task.error = None
+        record_update(tx, task, "error")
     run = tx.lock(Run, lease.subject_id)
     if run.state is RunState.PREPARING and run.secrets_sealed:
         secrets = unseal(run.secrets_sealed)
@@ -95,20 +108,41 @@ def record_prepared(tx: Transaction, lease: Lease, *, username: str, password: s
 
 @transactional
 def fail_prepare(tx: Transaction, run_id: str, reason: str) -> None:
-    """The forge refused: the run is lost, and its attempt counts."""
+    """What the run needs can't be made, for a reason of its task's own: the run is lost, and its attempt counts."""
     run = tx.get(Run, run_id)
-    task = tx.lock(Task, run.task_id)
-    run = tx.lock(Run, run_id)
-    reason = mask_of_run(tx, run)(reason)
-    if run.state is not RunState.ENDED:
-        ending.end_run(tx, run, Outcome.LOST, reason)
-        ending.requeue(tx, task, reason=reason, counts=True)
+    _lose_unprepared(tx, run, tx.lock(Task, run.task_id), reason, counts=True)
 
 
 @transactional
 def record_prepare_refused(tx: Transaction, lease: Lease, reason: str) -> None:
+    """As fail_prepare; the job is done."""
     fail_prepare(lease.subject_id, reason)
     tx.finish(lease)
+
+
+@transactional
+def record_unprepared(tx: Transaction, lease: Lease, reason: str) -> None:
+    """No run of the project can be prepared: its agent is free for others, its task waits, and the project says why."""
+    run = tx.get(Run, lease.subject_id)
+    project = tx.lock(Project, run.project_id)
+    task = tx.lock(Task, run.task_id)
+    masked = mask_of_run(tx, run)(reason)
+    if _lose_unprepared(tx, run, task, masked, counts=False):
+        holding.hold(tx, project, masked)
+    tx.finish(lease)
+
+
+def _lose_unprepared(tx: Transaction, run: Run, task: Task, reason: str, *, counts: bool) -> bool:
+    """False if the run was over already. The task is locked; the reason stands on it until a run can begin."""
+    run = tx.lock(Run, run.id)
+    if run.state is RunState.ENDED:
+        return False
+    reason = mask_of_run(tx, run)(reason)
+    ending.end_run(tx, run, Outcome.LOST, reason)
+    task.error = reason[:2000]
+    ending.requeue(tx, task, reason=reason, counts=counts)
+    record_update(tx, task, "error")
+    return True
 
 
 @transactional

@@ -16,7 +16,7 @@ from common import jobs
 from common.models.delivery import GroupMember
 from common.models.project import Project, Push
 from common.models.task import Comment, Task
-from common.services import ending
+from common.services import ending, holding
 from common.services.places import Place, place_of
 from common.services.pushes import PendingPush, pending_pushes
 from common.services.tasks import add_feedback
@@ -80,6 +80,8 @@ def record_heads(
     """A task whose branch is not at its proven commit any more goes back to its agent; the others follow their
     pull requests."""
     project = tx.get(Project, lease.subject_id)
+    if project.holds:
+        holding.lift(tx, tx.lock(Project, project.id))
     watched = select(Task.id).where(Task.project_id == lease.subject_id, Task.state_.in_(_watched()))
     for task in tx.lock_all(Task, tx.session.scalars(watched).all()):
         seen = (pulls or {}).get(task.pr_number) if task.pr_number is not None else None
@@ -96,6 +98,13 @@ def record_heads(
         elif asks_for_change:
             task.approved_sha, task.approved_by, task.round, task.refusals = None, None, task.round + 1, 0
             ending.queue_again(tx, task, by=By.PLATFORM)
+    tx.finish(lease)
+
+
+@transactional
+def record_unreadable(tx: Transaction, lease: Lease, reason: str) -> None:
+    """The repository can't be read, and won't be by itself: the project says so, and none of its tasks starts."""
+    holding.hold(tx, tx.lock(Project, lease.subject_id), reason)
     tx.finish(lease)
 
 

@@ -53,6 +53,9 @@ class WebSettings:
     """Largest JSON body (AIWORKER_MAX_BODY_BYTES), 1 MiB by default. Git over HTTP is exempt."""
     git_max_body_bytes: int
     """Largest push (AIWORKER_GIT_MAX_BODY_BYTES), 2 GiB by default."""
+    git_max_file_bytes: int
+    """Largest file that a push may bring, unpacked (AIWORKER_GIT_MAX_FILE_BYTES), 256 MiB by default: zeros are packed
+    a thousandfold, so the size of the push says nothing about it."""
     writes_per_minute: int
     """How many changes one person may ask for in a minute (AIWORKER_WRITES_PER_MINUTE), 600 by default: more than hands
     or a script need, less than a script that went wrong makes."""
@@ -206,6 +209,7 @@ def _web(env: Environment) -> WebSettings:
         metrics_public=env.flag("AIWORKER_METRICS_PUBLIC"),
         max_body_bytes=env.number("AIWORKER_MAX_BODY_BYTES", default=2**20, least=1024),
         git_max_body_bytes=env.number("AIWORKER_GIT_MAX_BODY_BYTES", default=2**31, least=2**20, most=2**40),
+        git_max_file_bytes=env.number("AIWORKER_GIT_MAX_FILE_BYTES", default=2**28, least=2**20, most=2**40),
         writes_per_minute=env.number("AIWORKER_WRITES_PER_MINUTE", default=600, least=1),
         trusted_proxies=env.number("AIWORKER_TRUSTED_PROXIES", default=0, most=10),
     )

@@ -14,6 +14,7 @@ import pytest
 
 from common.errors import ProviderRefused
 from common.providers.forge import Forge, MergeConflict, Merged, Repository
+from tests.attacks.bombs import tree_bomb
 from tests.providers.git_tree import WorkTree, git
 
 T = TypeVar("T")
@@ -35,6 +36,22 @@ def twice(act: Callable[[], T]) -> T:
 
 
 class ForgeContract:
+    def test_a_commit_of_endless_files_is_refused_by_whatever_walks_them(
+        self, forge: Forge, repository: Repository, work: WorkTree
+    ) -> None:
+        base = forge.read_head(repository, "main") or ""
+        bomb = tree_bomb(work.path)
+        work.push(f"{bomb}:refs/heads/bomb")
+
+        for _ in range(2):
+            with refused("too_large"):
+                forge.diff(repository, base=base, head=bomb)
+            with refused("too_large"):
+                forge.try_merge(repository, base=base, commit=bomb)
+            with refused("too_large"):
+                forge.merge(repository, into="main", commit=bomb, expected_head=base, message="m")
+        assert forge.read_head(repository, "main") == base
+
     def test_it_answers_a_ping(self, forge: Forge) -> None:
         twice(forge.ping)
 

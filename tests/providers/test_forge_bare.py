@@ -7,6 +7,8 @@ import os
 import stat
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge import BareForge, Comment, Forge, PullState, Repository
 from common.providers.forge.pulls import Status
+from common.providers.forge.records import locked
 from tests.providers.forge_contract import ForgeContract, refused
 from tests.providers.forge_pulls_contract import PullsContract
 from tests.providers.git_tree import WorkTree, git
@@ -313,3 +316,43 @@ def test_a_forge_that_can_not_write_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(ProviderUnavailable, match="can't be made"):
         broken.ping()
+
+
+def test_nothing_of_a_deleted_repository_is_left(forge: BareForge, repository: Repository, root: Path) -> None:
+    for _ in range(2):
+        forge.delete_repository(repository)
+        assert list((root / repository.owner).iterdir()) == []
+
+    forge.ensure_repository(repository, default_branch="main", description="", import_url=None)
+    assert forge.read_head(repository, "main") is not None
+
+
+def test_who_waited_for_a_lock_that_was_removed_keeps_the_next_one_out(tmp_path: Path) -> None:
+    """The waiter opened the file that its former holder removed: a lock on it would keep nobody out."""
+    path, order = tmp_path / "lock", []
+    with locked(path):
+        waiter = threading.Thread(target=lambda: _hold(path, order))
+        waiter.start()
+        while len(_opened(path)) < 2:
+            time.sleep(0.001)
+        path.unlink()
+    while not order:
+        time.sleep(0.001)
+    with pytest.raises(ProviderUnavailable), locked(path, wait=False):
+        pass
+    order.append("tried")
+    waiter.join(10)
+    assert order == ["held", "tried"]
+
+
+def _hold(path: Path, order: list[str]) -> None:
+    with locked(path):
+        order.append("held")
+        while len(order) < 2:
+            time.sleep(0.001)
+
+
+def _opened(path: Path) -> list[str]:
+    """The descriptors of this process on the file."""
+    links = [Path("/proc/self/fd", name) for name in os.listdir("/proc/self/fd")]
+    return [str(link) for link in links if link.exists() and link.resolve() == path]

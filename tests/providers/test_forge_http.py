@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from common.providers.forge import BareForge, Repository
+from tests.attacks.bombs import deep_tree, file_of_zeros, tree_bomb
 from tests.providers.git_tree import WorkTree, git
 
 SHOP = Repository("aiworker", "shop", "project-1")
@@ -54,7 +55,7 @@ def git(test: str, owner: str, name: str, service_path: str) -> Response:
     return serve_git(
         forge.repository_path(repository), service_path=service_path, may_write=user != "reader",
         hidden_refs=("refs/heads/staging", "refs/heads/release/"), only_ref=only_ref, user=user,
-        max_bytes=int(os.environ["MAX_BYTES"]),
+        max_bytes=int(os.environ["MAX_BYTES"]), push_check=forge.push_check(max_file_bytes=64 * 2**20),
     )
 """
 
@@ -336,3 +337,61 @@ def test_git_ends_when_its_client_goes_away_in_the_middle_of_a_push(server: Serv
     while server.backends():
         assert time.monotonic() < deadline, server.backends()
         psutil.wait_procs(server.backends(), timeout=0.05)
+
+
+def _bomb(work: WorkTree) -> str:
+    return tree_bomb(work.path)
+
+
+def _deep(work: WorkTree) -> str:
+    return deep_tree(work.path, depth=1200)
+
+
+def _zeros(work: WorkTree) -> str:
+    return file_of_zeros(work.path, 70 * 2**20)
+
+
+def _tag_of_a_bomb(work: WorkTree) -> str:
+    git("tag", "--annotate", "--message", "x", "v1", tree_bomb(work.path), at=work.path)
+    return git("rev-parse", "refs/tags/v1", at=work.path)
+
+
+@pytest.mark.parametrize("attack", [_bomb, _deep, _zeros, _tag_of_a_bomb])
+def test_a_push_that_is_too_large_unpacked_is_refused_and_leaves_nothing(
+    a_server: Server, forge: BareForge, tmp_path: Path, attack: Callable[[WorkTree], str]
+) -> None:
+    work = WorkTree(tmp_path / "work", a_server.url("person"))
+    sha = attack(work)
+    path = forge.repository_path(SHOP)
+    before = git("for-each-ref", at=path)
+
+    said = work.push(f"{sha}:refs/tags/v1" if attack is _tag_of_a_bomb else f"{sha}:refs/heads/feature", accept=(1,))
+
+    assert "too_large: " in said
+    assert "pre-receive hook declined" in said
+    assert git("for-each-ref", at=path) == before
+    assert "fatal" in git("cat-file", "-t", sha, at=path, accept=(128,))
+    work.push(f"{work.commit({'a': 'a'}, on='feature')}:refs/heads/feature")
+
+
+def test_a_large_file_that_is_there_already_keeps_no_push_back(
+    a_server: Server, forge: BareForge, tmp_path: Path
+) -> None:
+    work = WorkTree(tmp_path / "work", a_server.url("person"))
+    zeros = file_of_zeros(work.path, 70 * 2**20)
+    git("push", "--quiet", str(forge.repository_path(SHOP)), f"{zeros}:refs/heads/feature", at=work.path)
+    git("checkout", "--quiet", "-b", "feature", zeros, at=work.path)
+
+    work.push(f"{work.commit({'a': 'a'}, on='feature')}:refs/heads/feature")
+
+
+def test_a_hook_of_the_repository_does_not_run(a_server: Server, forge: BareForge, tmp_path: Path) -> None:
+    hook = forge.repository_path(SHOP) / "hooks" / "pre-receive"
+    hook.parent.mkdir()
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\nexit 1\n")
+    hook.chmod(0o755)
+    work = WorkTree(tmp_path / "work", a_server.url("person"))
+
+    work.push(f"{work.commit({'a': 'a'}, on='feature')}:refs/heads/feature")
+
+    assert not (tmp_path / "ran").exists()

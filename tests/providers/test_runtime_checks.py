@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import CheckPhase, ProcessRuntime, Space, Version
+from tests.attacks.bombs import tree_bomb
+from tests.providers.git_tree import git
 from tests.providers.runtime_contract import check_of, finished, until
 from tests.providers.runtime_supervisor import Repository, lives, supervised
 
@@ -49,6 +51,20 @@ def test_a_check_that_takes_too_long_is_killed_with_all_it_started(runtime: Proc
     pids = [int(line) for line in state.log.split()]
     assert len(pids) == 2
     assert not any(lives(pid) for pid in pids)
+
+
+def test_a_commit_of_endless_files_is_red_and_keeps_no_other_waiting(
+    runtime: ProcessRuntime, version: Version, tmp_path: Path
+) -> None:
+    bomb = tree_bomb(tmp_path / "repository")
+    git("branch", "bomb", bomb, at=tmp_path / "repository")
+    check = replace(check_of(version, SPACE, "c", "true"), commit=bomb)
+    runtime.ensure_check(check)
+    state = finished(runtime, check)
+
+    assert (state.phase, state.exit_code) == (CheckPhase.FAILED, None)
+    assert state.reason is not None
+    assert state.reason.startswith("too_large: ")
 
 
 def test_what_a_passing_check_left_in_the_background_is_killed(runtime: ProcessRuntime, version: Version) -> None:

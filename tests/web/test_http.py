@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -105,3 +107,24 @@ def test_metrics_are_open_where_the_operator_says_so(
     monkeypatch.setenv("AIWORKER_METRICS_PUBLIC", "1")
 
     assert app_on(sqlite_database_url).test_client().get("/metrics").status_code == 200
+
+
+@pytest.mark.parametrize("odd", ["a%0d%0aX:y", "a%00", "%7f", "%1b[2J", "%c2%85", "%ff", "%ed%a0%80", "%0a"])
+def test_an_odd_byte_in_any_path_is_a_404_and_in_no_header(plain_app: Flask, odd: str) -> None:
+    """For everybody, on every route that takes a part of its path from the caller, and on no route."""
+    stranger = plain_app.test_client()
+    patterns = {rule.rule for rule in plain_app.url_map.iter_rules() if rule.arguments} | {"/git/<x>", "/<x>", "/x/<x>"}
+    assert "/git/<owner>/<name>" in patterns
+    for pattern in sorted(patterns):
+        path = re.sub(r"<[^>]*>", odd, pattern)
+        reply = stranger.get(path)
+        assert reply.status_code == 404, path
+        assert "X" not in reply.headers
+        assert all(value.isprintable() for _name, value in reply.headers), path
+
+
+def test_a_repositorys_page_is_led_to_by_a_header_of_plain_ascii(plain_app: Flask) -> None:
+    reply = plain_app.test_client().get("/git/aiworker/sh%C3%B6p%20%22%3Cb%3E.git")
+
+    assert reply.status_code == 302
+    assert reply.headers["Location"] == "/#/repositories/aiworker/sh%C3%B6p%20%22%3Cb%3E"

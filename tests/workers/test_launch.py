@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.attacks.bombs import tree_bomb
+from tests.providers.git_tree import git
 from tests.providers.runtime_supervisor import ROOT, Repository
 
 NOTHING_TO_RUN, CHECKOUT_FAILED = 20, 21
@@ -82,6 +84,16 @@ def test_a_procfile_that_is_a_link_out_of_the_checkout_is_not_read(repository: R
     (repository.path / "Procfile").symlink_to("/proc/self/environ")
 
     assert launch(repository, repository.commit_all(), workspace).returncode == NOTHING_TO_RUN
+
+
+def test_a_commit_of_endless_files_is_told_at_once(repository: Repository, workspace: Path) -> None:
+    repository.commit(README="hello")
+    bomb = tree_bomb(repository.path)
+    git("branch", "bomb", bomb, at=repository.path)
+    done = launch(repository, bomb, workspace)
+
+    assert done.returncode == CHECKOUT_FAILED
+    assert done.stderr.splitlines()[-1].startswith("too_large: ")
 
 
 def test_a_commit_that_is_not_there_is_told_without_secrets(repository: Repository, workspace: Path) -> None:

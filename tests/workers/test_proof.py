@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from common.models import Comment, Project, Task, TaskCheck
 from common.providers.forge import local_forge
 from common.services.runners import ClaimedRun
+from tests.attacks.bombs import tree_bomb
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform
 from workers.proof import is_test_file
@@ -63,6 +65,14 @@ def _forbidden_path(platform: Platform, claimed: ClaimedRun) -> str | None:
     return platform.push(claimed, {".github/workflows/build.yml": "on: push\n"})
 
 
+def _bomb(platform: Platform, claimed: ClaimedRun) -> str | None:
+    """A few objects that stand for 10^10 files, past the check of pushes: as on a server that makes none."""
+    tree = platform.clone(claimed.project)
+    sha = tree_bomb(tree.path, parent=f"origin/{claimed.task.branch_name}")
+    tree.push(f"{sha}:refs/heads/{claimed.task.branch_name}")
+    return sha
+
+
 def _no_commit(platform: Platform, claimed: ClaimedRun) -> str | None:
     return None
 
@@ -81,6 +91,7 @@ LIES = [
     (_another_commit, "not_head"),
     (_forbidden_path, "forbidden_paths"),
     (_no_commit, "no_commit"),
+    (_bomb, "too_large"),
 ]
 
 
@@ -158,3 +169,37 @@ def test_a_push_after_the_approval_voids_it(plain_platform: Platform) -> None:
 )  # fmt: skip
 def test_test_files_are_known_by_custom(path: str, is_one: bool) -> None:
     assert is_test_file(path) is is_one
+
+
+KILLED = "kill -KILL $$"
+
+
+@pytest.mark.parametrize("dies", [KILLED, "sh -c 'kill -SEGV $$'; exit $?"])
+def test_tests_that_die_by_a_signal_are_run_once_more(plain_platform: Platform, tmp_path: Path, dies: str) -> None:
+    """The machine may have killed them: their second verdict counts."""
+    mark = tmp_path / "was-killed"
+    project = plain_platform.project(FILES, test_command=f"test -e {mark} || {{ touch {mark}; {dies}; }}")
+
+    plain_platform.ready(project, "Greet", {"index.html": "<h1>honest</h1>\n"})
+
+
+@pytest.mark.parametrize(
+    ("command", "runs", "message"),
+    [
+        (KILLED, 2, "it was killed by SIGKILL"),
+        ("sh -c 'kill -SEGV $$'; exit $?", 2, "it exited with 139"),
+        ("exit 1", 1, "it exited with 1"),
+    ],
+)
+def test_tests_that_die_by_a_signal_twice_on_one_commit_are_red(
+    plain_platform: Platform, tmp_path: Path, command: str, runs: int, message: str
+) -> None:
+    platform = plain_platform
+    project = platform.project(FILES, test_command=f"echo ran >>{tmp_path}/runs; {command}")
+    task = platform.task(project)
+    platform.work(task, {"index.html": "<h1>x</h1>\n"})
+
+    [check] = platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.status == "failed")
+    assert (check.code, platform.get(Task, task.id).round) == ("tests_failed", 2)
+    assert message in check.message
+    assert (tmp_path / "runs").read_text() == "ran\n" * runs

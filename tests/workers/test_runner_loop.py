@@ -14,7 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.workers.broken_git import KILLED, NO_ROOM, BrokenGit, broken_git
 from tests.workers.runner_platform import Platform, PlatformRun, eventually, git, make_repository, running_platform
+from workers.runner import runs
+from workers.runner.runs import ClaimedRun, Run
+
+__all__ = ["broken_git"]
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -398,3 +403,49 @@ def test_a_branch_that_is_not_there_fails_the_run(platform: Platform, repository
     run = platform.add_run("run-1", repository, steps("- say: hi"), branch="gone")
     start()
     assert "gone" in ended(run)["reason"]
+
+
+@pytest.mark.parametrize(("verb", "how"), [("push", KILLED), ("clone", KILLED), ("commit", NO_ROOM)])
+def test_a_step_of_git_that_the_machine_ended_is_made_again(
+    platform: Platform, repository: Path, start: Start, broken_git: BrokenGit, verb: str, how: str
+) -> None:
+    broken_git.end(verb, how, times=3)
+    run = platform.add_run("run-1", repository, steps("- write: {path: a.txt, content: a}"))
+    start()
+
+    assert ended(run)["outcome"] == "completed"
+    assert broken_git.left == 0
+
+
+def test_a_machine_that_ends_it_every_time_gives_the_run_back_and_fails_no_task(
+    platform: Platform, repository: Path, start: Start, broken_git: BrokenGit
+) -> None:
+    broken_git.end("push", KILLED, times=100)
+    run = platform.add_run("run-1", repository, steps("- write: {path: a.txt, content: a}"))
+    start()
+
+    report = ended(run)
+    assert (report["outcome"], report["cutShort"]) == ("cancelled", True)
+    assert "git push was killed by SIGKILL" in report["reason"]
+    assert broken_git.left == 100 - 4
+
+
+def _execute(platform: Platform, run: PlatformRun, folder: Path) -> None:
+    claimed = ClaimedRun.from_json(run.claim)
+    Run(claimed, url=platform.url, directory=folder, default_driver="scripted", ask_hold_seconds=1).execute()
+
+
+def test_a_command_that_fails_on_a_full_disk_fails_no_task(
+    platform: Platform, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever this machine has free is too little."""
+    description = steps("- run: exit 1")
+    failed = platform.add_run("run-1", repository, description)
+    _execute(platform, failed, tmp_path / "run-1")
+    monkeypatch.setattr(runs, "LEAST_FREE_BYTES", 2**62)
+    full = platform.add_run("run-2", repository, description)
+    _execute(platform, full, tmp_path / "run-2")
+
+    assert ended(failed)["outcome"] == "failed"
+    assert (ended(full)["outcome"], ended(full)["cutShort"]) == ("cancelled", True)
+    assert "this agent's disk is full" in ended(full)["reason"]

@@ -13,11 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import ProviderRefused, ProviderUnavailable
+from common.errors import CutShort, ProviderRefused, ProviderUnavailable
+from tests.attacks.bombs import tree_bomb
+from tests.workers.broken_git import KILLED, NO_ROOM, NO_ROOM_THERE, BrokenGit, broken_git
 from tests.workers.runner_platform import git, make_repository
 from workers.runner.cancellation import Cancellation
 from workers.runner.processes import run_command
 from workers.runner.workspace import Remote, Workspace
+
+__all__ = ["broken_git"]
 
 PASSWORD = "s3cret-password"
 
@@ -292,3 +296,38 @@ def test_the_command_line_of_git_never_holds_the_credential(
         ["env"], cwd=workspace.path, environ=workspace.environ, cancellation=Cancellation(), on_line=lines.append
     )
     assert not any("GIT_CONFIG" in line or "AIWORKER" in line for line in lines)
+
+
+def test_a_branch_of_endless_files_is_refused_before_it_is_checked_out(tmp_path: Path, repository: Path) -> None:
+    git("update-ref", "refs/heads/task-1", tree_bomb(repository, parent="task-1"), cwd=repository)
+    with pytest.raises(ProviderRefused) as refused:
+        a_workspace(tmp_path / "run", repository).clone()
+    assert refused.value.code == "too_large"
+
+
+@pytest.mark.parametrize("how", [KILLED, NO_ROOM, NO_ROOM_THERE])
+def test_a_push_that_the_machine_ended_says_nothing_about_the_work(
+    tmp_path: Path, repository: Path, broken_git: BrokenGit, how: str
+) -> None:
+    workspace = a_workspace(tmp_path / "run", repository)
+    workspace.clone()
+    (workspace.path / "new").write_text("new")
+    done = workspace.commit_all("Add new")
+    broken_git.end("push", how, times=1)
+
+    with pytest.raises(CutShort):
+        workspace.push()
+    assert workspace.push() == done == head(repository)
+
+
+@pytest.mark.parametrize("how", [KILLED, NO_ROOM])
+def test_a_clone_that_the_machine_ended_may_be_made_again(
+    tmp_path: Path, repository: Path, broken_git: BrokenGit, how: str
+) -> None:
+    workspace = a_workspace(tmp_path / "run", repository)
+    for verb in ("fetch", "clone"):
+        broken_git.end(verb, how, times=1)
+        with pytest.raises(CutShort):
+            workspace.clone()
+    workspace.clone()
+    assert workspace.head() == head(repository)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import structlog
 from flask import Blueprint, Response, redirect, request
@@ -62,7 +63,7 @@ class _Access:
 @public
 def show(owner: str, name: str, number: int | None = None) -> Response:
     """Lead a browser to the page, which asks for a login and then says whether there is such a thing."""
-    place = f"{owner}/{name.removesuffix('.git')}"
+    place = quote(f"{owner}/{name.removesuffix('.git')}")
     reply = redirect(f"/#/repositories/{place}" + (f"/pulls/{number}" if number is not None else ""))
     return Response(reply.get_data(), reply.status_code, reply.headers)
 
@@ -93,6 +94,7 @@ def serve(owner: str, name: str, service_path: str) -> Response:
         user=access.user,
         max_bytes=settings().web.git_max_body_bytes,
         judge=lambda commands: _judge(access, commands, noted),
+        push_check=local_forge().push_check(max_file_bytes=settings().web.git_max_file_bytes),
     )
     if service_path == "git-receive-pack" and reply.status_code == 200:
         # When git has said all it has to say, the branch is where it was pushed to.

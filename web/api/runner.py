@@ -191,6 +191,7 @@ class FinishRun(Schema):
     commit_sha = fields.String(load_default=None, allow_none=True, validate=_IS_SHA)
     summary = AgentText(required=True)
     reason = AgentText(load_default=None, allow_none=True)
+    cut_short = fields.Boolean(load_default=False)
 
 
 @runner.post("/register")

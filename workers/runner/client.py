@@ -227,9 +227,12 @@ class RunApi:
 
         return self._patiently(read)
 
-    def finish(self, outcome: str, *, commit_sha: str | None, summary: str, reason: str | None) -> None:
-        """Report the end; the run's token is no longer good then."""
-        body = _without_nones({"outcome": outcome, "commitSha": commit_sha, "summary": summary, "reason": reason})
+    def finish(
+        self, outcome: str, *, commit_sha: str | None, summary: str, reason: str | None, cut_short: bool = False
+    ) -> None:
+        """Report the end; the run's token is no longer good then. cut_short: this machine ended it."""
+        body = _without_nones({"outcome": outcome, "commitSha": commit_sha, "summary": summary, "reason": reason,
+                               "cutShort": cut_short or None})  # fmt: skip
         self._patiently(lambda wire: self._post(wire, "/finish", body))
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common.errors import Invalid, Misconfigured, NotFound, ProviderRefused, ProviderUnavailable
+from common.errors import (
+    MOST_RETRIES,
+    NO_ROOM,
+    CutShort,
+    Invalid,
+    Misconfigured,
+    NotFound,
+    ProviderRefused,
+    ProviderUnavailable,
+)
 from workers.runner import sessions
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.client import Backoff, Json, RunApi, RunOver, RunToken
@@ -37,6 +47,8 @@ from workers.runner.workspace import Remote, Workspace
 logger = logging.getLogger("workers.runner")
 
 PATIENCE_WITH_FORGE_SECONDS = 300.0
+LEAST_FREE_BYTES = 16 * 2**20
+"""With less room on its disk, what failed was not the driver's fault."""
 _LONGEST_TITLE = 120
 
 
@@ -81,6 +93,7 @@ class _Report:
     summary: str
     reason: str | None = None
     commit_sha: str | None = None
+    is_cut_short: bool = False
 
 
 class Run:
@@ -123,7 +136,10 @@ class Run:
                 report = self._report(api, log)
                 if report.reason:
                     log.add("log", report.reason, level="info" if report.outcome == "cancelled" else "error")
-            api.finish(report.outcome, commit_sha=report.commit_sha, summary=report.summary, reason=report.reason)
+            api.finish(
+                report.outcome, commit_sha=report.commit_sha, summary=report.summary, reason=report.reason,
+                cut_short=report.is_cut_short,
+            )  # fmt: skip
             logger.info("run ended", extra={"run_id": self.id, "outcome": report.outcome})
         except RunOver as error:
             self.drop(str(error))
@@ -149,9 +165,13 @@ class Run:
             return _Report("cancelled", "", self._work.message or "The run was cancelled.")
         except RunOver:
             raise
-        except (ProviderRefused, ProviderUnavailable, Invalid, Misconfigured, NotFound) as error:
+        except ProviderUnavailable as error:
+            return _cut_short(str(error))
+        except (ProviderRefused, Invalid, Misconfigured, NotFound) as error:
             return _Report("failed", "", str(error))
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                return _cut_short(f"there is no room on this agent's machine: {error.strerror}")
             # A bug of the driver's or ours: it ends this run, not the agent, and the task's people learn of it.
             logger.exception("run failed by a bug", extra={"run_id": self.id})
             return _Report("failed", "", f"The agent's program failed: {type(error).__name__}: {error}")
@@ -164,8 +184,10 @@ class Run:
         outcome = driver.work(self._session(log, saved))
         self._work.check()
         if outcome.kind is OutcomeKind.FAILED:
+            if shutil.disk_usage(self._workspace.directory).free < LEAST_FREE_BYTES:
+                return _cut_short(f"this agent's disk is full: {outcome.reason or outcome.summary}")
             return _Report("failed", outcome.summary, outcome.reason or "The driver gave no reason.")
-        self._workspace.commit_all(self._message(outcome))
+        self._patiently(lambda: self._workspace.commit_all(self._message(outcome)))
         log.add("log", f"Pushing {self._claimed.remote.branch}")
         head = self._patiently(self._workspace.push)
         self._keep_session(api, log, driver, outcome, head)
@@ -228,14 +250,16 @@ class Run:
         return [f"Task: {self._claimed.task.id}", f"Round: {self._claimed.round}"]
 
     def _patiently(self, call: Callable[[], Any]) -> Any:
-        """Repeat what needs the forge for some minutes while it is away."""
+        """Repeat what needs the forge for some minutes while it is away, and MOST_RETRIES times what was cut short."""
         backoff = Backoff()
         deadline = time.monotonic() + PATIENCE_WITH_FORGE_SECONDS
+        cut_short = 0
         while True:
             try:
                 return call()
             except ProviderUnavailable as error:
-                if time.monotonic() > deadline:
+                cut_short += isinstance(error, CutShort)
+                if cut_short > MOST_RETRIES or time.monotonic() > deadline:
                     raise
                 self._work.sleep(backoff.next_seconds(error))
 
@@ -260,6 +284,11 @@ def remove_leftovers(runs_dir: Path) -> None:
     for directory in runs_dir.iterdir():
         with contextlib.suppress(OSError):
             Workspace(directory, Remote("", "", ""), Cancellation()).remove()
+
+
+def _cut_short(reason: str) -> _Report:
+    """What ended the run says nothing about its task."""
+    return _Report("cancelled", "", reason, is_cut_short=True)
 
 
 def _feedback(body: Json) -> Feedback:

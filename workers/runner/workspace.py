@@ -11,6 +11,7 @@ sees the credential. Hooks never run, in either. The credential is in the enviro
 from __future__ import annotations
 
 import base64
+import collections
 import os
 import shutil
 from collections.abc import Sequence
@@ -18,7 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from common.errors import ProviderRefused, ProviderUnavailable
+from common import git_trees
+from common.errors import CutShort, ProviderRefused, ProviderUnavailable
+from common.git_limits import limits, met_limit, was_cut_short
 from workers.runner.cancellation import Cancellation
 from workers.runner.processes import TimedOut, kill_all_below, run_command
 
@@ -27,6 +30,7 @@ IDENTITY_EMAIL = "agent@aiworker.invalid"
 
 _LOCAL_SECONDS = 120
 _NETWORK_SECONDS = 600
+_MOST_LINES = 5000
 _OPTIONS = (
     "-c", "core.hooksPath=/dev/null",
     "-c", "core.fsmonitor=false",
@@ -113,6 +117,7 @@ class Workspace:
         self._git(["init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(mirror)], self.directory)
         self._fetch()
         branch = self.remote.branch
+        self._require_bounded(mirror, f"refs/heads/{branch}")
         arguments = ["clone", "--quiet", "--template=", "--branch", branch, "--", str(mirror), str(self.path)]
         self._git(arguments, self.directory)
 
@@ -174,6 +179,16 @@ class Workspace:
                         directory.chmod(0o700)
             shutil.rmtree(self.directory)
 
+    def _require_bounded(self, repository: Path, ref: str) -> None:
+        """What the ref names can be checked out; ProviderRefused (`too_large`) if it is more than any disk takes."""
+        environ = self.environ | _QUIET | {"GIT_DIR": str(repository)}
+        try:
+            git_trees.require_bounded([ref], git=[*limits(), "git", *_OPTIONS], environ=environ)
+        except git_trees.TooLarge as error:
+            raise ProviderRefused(f"{ref} can't be checked out: {error}", code="too_large") from error
+        except (git_trees.TookTooLong, git_trees.Unreadable, OSError) as error:
+            raise CutShort(f"the files of {ref} can't be counted: {error}") from error
+
     def _fetch(self) -> None:
         self._at_forge(
             ["fetch", "--quiet", "--no-tags", "--prune", "--no-recurse-submodules", "--", self.remote.url,
@@ -209,12 +224,13 @@ class Workspace:
 
     def _git(self, arguments: Sequence[str], cwd: Path, *, credential: bool = False) -> list[str]:
         """Run git and return its lines. Only with `credential` does it get the credential, and time for a network."""
-        lines: list[str] = []
+        # All of what git is asked for here is short; of a flood only the end is kept.
+        lines: collections.deque[str] = collections.deque(maxlen=_MOST_LINES)
         environ = self.environ | _QUIET | (_credential_environ(self.remote) if credential else {})
         seconds = _NETWORK_SECONDS if credential else _LOCAL_SECONDS
         try:
             code = run_command(
-                ["git", *_OPTIONS, *arguments],
+                [*limits(), "git", *_OPTIONS, *arguments],
                 cwd=cwd,
                 environ=environ,
                 cancellation=self.cancellation,
@@ -222,12 +238,16 @@ class Workspace:
                 timeout_seconds=seconds,
             )
         except TimedOut as error:
-            raise ProviderUnavailable(f"git {arguments[0]} took longer than {seconds} s") from error
+            raise CutShort(f"git {arguments[0]} took longer than {seconds} s") from error
         except OSError as error:
             raise ProviderRefused(f"git can't be started: {error.strerror}", code="no_git") from error
         if code == 0:
-            return lines
-        said = "\n".join(lines[-20:])
+            return list(lines)
+        said = "\n".join(list(lines)[-20:])
+        if met_limit(code, said):
+            raise ProviderRefused(f"git {arguments[0]} needs more than it may use: {said}", code="too_large")
+        if why := was_cut_short(code, said):
+            raise CutShort(f"git {arguments[0]} {why}: {said}")
         if credential and any(word in said.lower() for word in _AWAY) and "denied" not in said.lower():
             raise ProviderUnavailable(f"git {arguments[0]}: {said}")
         raise ProviderRefused(f"git {arguments[0]} failed with exit code {code}: {said}", code="git_failed")

@@ -14,16 +14,28 @@ import shutil
 import signal
 from pathlib import Path
 
+from common import git_trees
+from common.git_limits import limits, met_limit, was_cut_short
 from common.git_locks import forget_locks
 from workers.commits import TRY_AGAIN_AFTER_SECONDS, git_environment, why_git_failed
 from workers.supervisor.processes import tied_to_supervisor
 from workers.supervisor.wire import Origin
 
 GIT_SECONDS = 600
+LAST_DELAY_SECONDS = 5.0
+MOST_SAID_BYTES = 64 * 1024
 
 
 class CheckoutFailed(Exception):
     """The commit could not be had. The message is a sentence without secrets."""
+
+
+class TooLarge(CheckoutFailed):
+    """The commit can't be checked out anywhere: trying again is of no use."""
+
+
+class CutShort(CheckoutFailed):
+    """The machine ended git, by a signal or for lack of room. It says nothing about the commit."""
 
 
 class Checkouts:
@@ -48,8 +60,9 @@ class Checkouts:
         alternates = to / ".git" / "objects" / "info" / "alternates"
         alternates.parent.mkdir(parents=True, exist_ok=True)
         alternates.write_text(f"{mirror / 'objects'}\n", encoding="utf-8")
+        await _require_bounded(to / ".git", commit)
         inside = ("--git-dir", str(to / ".git"), "--work-tree", str(to))
-        await _git(*inside, "checkout", "--quiet", "--force", "--detach", commit)
+        await _git(*inside, "checkout", "--quiet", "--force", "--detach", commit, inside=to / ".git")
 
     async def _ensure_mirror(self, project_id: str, mirror: Path) -> None:
         """It is there, whole; and what a git that was killed left locked in it is open again. Under its lock alone."""
@@ -70,20 +83,32 @@ class Checkouts:
         self._mended.discard(project_id)
 
 
+async def _require_bounded(git_dir: Path, commit: str) -> None:
+    git = (*tied_to_supervisor(), *limits(), "git")
+    environ = git_environment(None, None) | {"GIT_DIR": str(git_dir)}
+    try:
+        await asyncio.to_thread(git_trees.require_bounded, [commit], git=git, environ=environ)
+    except git_trees.TooLarge as error:
+        raise TooLarge(f"too_large: {error}") from error
+    except (git_trees.TookTooLong, git_trees.Unreadable, OSError) as error:
+        raise CheckoutFailed(f"the files of {commit} can't be counted: {error}") from error
+
+
 async def _fetch(mirror: Path, origin: Origin, commit: str) -> None:
     """Every branch, then, where the commit is on none of them, the commit itself."""
     fetch = ("--git-dir", str(mirror), "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--prune")
     for delay in (*TRY_AGAIN_AFTER_SECONDS, None):
         try:
-            await _git(*fetch, "--end-of-options", origin.clone_url, "+refs/heads/*:refs/heads/*", origin=origin)
+            branches = "+refs/heads/*:refs/heads/*"
+            await _git(*fetch, "--end-of-options", origin.clone_url, branches, origin=origin, inside=mirror)
             break
-        except CheckoutFailed:
-            if delay is None:
+        except CheckoutFailed as failure:
+            if delay is None or isinstance(failure, CutShort | TooLarge):
                 raise
             await asyncio.sleep(delay)
     if not await _has(mirror, commit):
         try:
-            await _git(*fetch[:-1], "--end-of-options", origin.clone_url, commit, origin=origin)
+            await _git(*fetch[:-1], "--end-of-options", origin.clone_url, commit, origin=origin, inside=mirror)
         except CheckoutFailed as failure:
             raise CheckoutFailed(f"commit {commit} is not in the repository ({failure})") from failure
 
@@ -96,12 +121,28 @@ async def _has(mirror: Path, commit: str) -> bool:
     return True
 
 
-async def _git(*arguments: str, origin: Origin | None = None) -> None:
-    """Run git; CheckoutFailed with the last line that it said."""
+async def _git(*arguments: str, origin: Origin | None = None, inside: Path | None = None) -> None:
+    """Run git; CheckoutFailed with the last line that it said. inside: the repository that it works on.
+
+    What the machine ended (a signal, a full disk) is tried again three times: it says nothing about the commit.
+    """
+    for delay in (*TRY_AGAIN_AFTER_SECONDS, LAST_DELAY_SECONDS):
+        try:
+            await _git_once(*arguments, origin=origin)
+            return
+        except CutShort:
+            await asyncio.sleep(delay)
+            if inside is not None:
+                await asyncio.to_thread(forget_locks, inside)
+    await _git_once(*arguments, origin=origin)
+
+
+async def _git_once(*arguments: str, origin: Origin | None) -> None:
     username, password = (origin.username, origin.password) if origin else (None, None)
     try:
         process = await asyncio.create_subprocess_exec(
             *tied_to_supervisor(),
+            *limits(),
             "git",
             *arguments,
             env=git_environment(username, password, gc__autoDetach="false", maintenance__autoDetach="false"),
@@ -114,12 +155,29 @@ async def _git(*arguments: str, origin: Origin | None = None) -> None:
         raise CheckoutFailed(f"git can't be started: {error.strerror}") from error
     try:
         async with asyncio.timeout(GIT_SECONDS):
-            _, said = await process.communicate()
+            said = await _last_words(process)
     except TimeoutError as error:
         raise CheckoutFailed(f"git took longer than {GIT_SECONDS} s") from error
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-    if process.returncode:
-        raise CheckoutFailed(why_git_failed(said, process.returncode, password))
+    code = process.returncode or 0
+    if not code:
+        return
+    text, why = said.decode("utf-8", "replace"), why_git_failed(said, code, password)
+    if met_limit(code, text):
+        raise TooLarge(f"too_large: {why}")
+    if cut := was_cut_short(code, text):
+        raise CutShort(f"git {cut}: {why}")
+    raise CheckoutFailed(why)
+
+
+async def _last_words(process: asyncio.subprocess.Process) -> bytes:
+    """The end of what it says, once it has ended."""
+    said = b""
+    assert process.stderr is not None
+    while chunk := await process.stderr.read(MOST_SAID_BYTES):
+        said = (said + chunk)[-MOST_SAID_BYTES:]
+    await process.wait()
+    return said

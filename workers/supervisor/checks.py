@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from workers.supervisor.checkout import CheckoutFailed
+from workers.supervisor.checkout import CheckoutFailed, TooLarge
 from workers.supervisor.logs import Masked, Tail, mask_of
 from workers.supervisor.processes import Unit, base_environment, exit_words
 from workers.supervisor.version import MEMORY_POLL_SECONDS, Tools
@@ -139,6 +139,8 @@ class Checks:
             argv = ["sh", "-c", wanted.command]
             sink = Masked(running.output, mask_of(wanted))
             unit = await self._tools.processes.start(argv, cwd=code, env=env, sink=sink)
+        except TooLarge as error:
+            return None, str(error)
         except CheckoutFailed as error:
             raise _NotMade(f"the checkout of {wanted.commit} failed: {error}") from error
         except OSError as error:

@@ -2,7 +2,7 @@
 
 Everything it knows is on disk, in `<root>/<owner>/<name>.git` and in that repository's directory `aiworker`, so any
 number of processes may use it at once; a ref moves by compare-and-swap, a record is replaced whole. It serves nothing
-by itself: `web.git_http` does that. It never runs a hook, and never checks a file out.
+by itself: `web.git_http` does that. It runs no hook of a repository, and never checks a file out.
 """
 
 from __future__ import annotations
@@ -95,10 +95,16 @@ class BareForge:
         with repositories.building(path):
             if path.is_dir():
                 repositories.remove(self._open(repository))
+            else:
+                repositories.forget_lock(path)
 
     def repository_path(self, repository: Repository) -> Path:
         """Where it lies on disk. ProviderRefused (`no_repository`, `foreign`) like every verb."""
         return self._open(repository)
+
+    def push_check(self, *, max_file_bytes: int) -> tuple[tuple[str, str], dict[str, str]]:
+        """See repositories.push_check."""
+        return repositories.push_check(self._root, max_file_bytes=max_file_bytes)
 
     def read_source(self, repository: Repository) -> Source:
         return Source(clone_url=str(self._open(repository)))

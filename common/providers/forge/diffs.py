@@ -7,6 +7,7 @@ from pathlib import Path
 
 from common.errors import ProviderRefused
 from common.providers.forge import git
+from common.providers.forge.history import require_bounded
 from common.providers.forge.protocol import Diff, FileDiff
 
 # Whoever checks the list of files must see all of it: a longer one is refused, never cut.
@@ -16,7 +17,12 @@ _STATUSES = {"A": "added", "D": "deleted", "R": "renamed"}
 
 
 def read_diff(repository_path: Path, *, merge_base: str, base: str, head: str, max_bytes: int) -> Diff:
-    """merge_base is where head left base; all three are SHAs of commits that are there."""
+    """merge_base is where head left base; all three are SHAs of commits that are there.
+
+    ProviderRefused (`too_large`, `diff_too_large`) where the files, or those that changed, are too many to list.
+    """
+    require_bounded(repository_path, merge_base)
+    require_bounded(repository_path, head)
     listed = git.run(
         repository_path, "diff-tree", *_OPTIONS, "-z", "--raw", "--numstat", merge_base, head, max_bytes=_MAX_LIST_BYTES
     )

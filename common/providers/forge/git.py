@@ -13,15 +13,20 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from common.errors import ProviderRefused, ProviderUnavailable
+from common.errors import CutShort, ProviderRefused, ProviderUnavailable
+from common.git_limits import LARGE_FILES, limits, met_limit, was_cut_short
 
 ZERO_SHA = "0" * 40
+MOST_OUTPUT_BYTES = 64 * 2**20
+"""What a command may say that was not asked for more: far above any answer that is read whole."""
+_MOST_SAID_BYTES = 64 * 1024
+_PARTING_SECONDS = 2.0
 _SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
 _IDENTITY = "AiWorker"
 _EMAIL = "aiworker@localhost"
@@ -49,7 +54,7 @@ class Answer:
 
 def environment(config: Mapping[str, str] | Sequence[tuple[str, str]] = ()) -> dict[str, str]:
     """The whole environment of a git process. `config` is the last word on any configuration; keys may repeat."""
-    pairs = [("core.hooksPath", "/dev/null"), ("safe.directory", "*")]
+    pairs = [("core.hooksPath", "/dev/null"), ("safe.directory", "*"), LARGE_FILES]
     pairs += list(config.items() if isinstance(config, Mapping) else config)
     variables = {
         "PATH": os.environ.get("PATH", _SEARCH_PATH),
@@ -75,9 +80,12 @@ def environment(config: Mapping[str, str] | Sequence[tuple[str, str]] = ()) -> d
 
 @functools.cache
 def leash() -> tuple[str, ...]:
-    """The words before a command that make the kernel kill it when its parent dies; none where there is no setpriv."""
+    """The words before a git command: the kernel kills it when its parent dies, and it has limits (common.git_limits).
+
+    Fewer words, or none, where there is no util-linux.
+    """
     setpriv = shutil.which("setpriv")
-    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
+    return (*((setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()), *limits())
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -99,41 +107,81 @@ def run(
 ) -> Answer:
     """Run one git command to its end. stdin must be small (a commit message, a file of ours).
 
-    accept: the exit codes that are answers; any other raises ProviderUnavailable, as does a passed time limit.
-    None accepted (`()`) means all are. max_bytes: stop reading, and the process, after that much output.
+    accept: the exit codes that are answers; any other raises ProviderUnavailable. None accepted (`()`) means all are.
+    max_bytes: stop reading, and the process, after that much output. Never an answer: a passed time limit, a signal or
+    a full disk (CutShort), a limit of common.git_limits or MOST_OUTPUT_BYTES (ProviderRefused `too_large`), and a
+    directory that is no repository (ProviderRefused `broken_repository`).
     """
+    most = MOST_OUTPUT_BYTES if max_bytes is None else max_bytes
     variables = environment(config)
     if repository_path is not None:
         # Named outright, so that git neither searches upwards nor asks who owns the directory.
         variables["GIT_DIR"] = str(repository_path)
-    with tempfile.TemporaryFile() as said:
-        process = _start(["git", *arguments], variables, said.fileno())
-        try:
-            stdout, is_cut, is_late = _exchange(process, stdin, timeout_seconds, max_bytes)
-        finally:
-            kill(process)
-            for pipe in (process.stdin, process.stdout):
-                with contextlib.suppress(OSError):
-                    pipe.close()  # type: ignore[union-attr]
-        said.seek(0)
-        answer = Answer(process.returncode, stdout, said.read(65536).decode("utf-8", "replace"), is_cut)
-    name = repository_path.name if repository_path else "no repository"
+    process = _start(["git", *arguments], variables)
+    said = _Said(process.stderr)
+    try:
+        stdout, is_cut, is_late = _exchange(process, stdin, timeout_seconds, most)
+    finally:
+        kill(process)
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()  # type: ignore[union-attr]
+    answer = Answer(process.returncode, stdout, said.text(), is_cut)
+    step = f"git {arguments[0]} in {repository_path.name if repository_path else 'no repository'}"
     if is_late:
-        raise ProviderUnavailable(
-            f"git {arguments[0]} in {name} took longer than {timeout_seconds:g} s and was stopped"
+        raise CutShort(
+            f"{step} took longer than {timeout_seconds:g} s and was stopped", retry_after_seconds=timeout_seconds
         )
-    if accept and answer.code not in accept and not is_cut:
-        raise ProviderUnavailable(f"git {arguments[0]} in {name} failed: {answer.reason}")
+    if is_cut and max_bytes is None:
+        raise ProviderRefused(f"{step} said more than {MOST_OUTPUT_BYTES:,} bytes", code="too_large")
+    if answer.code and not is_cut:
+        _raise_trouble(step, answer, is_answer=not accept or answer.code in accept)
     return answer
 
 
-def _start(command: list[str], variables: dict[str, str], stderr: int) -> subprocess.Popen[bytes]:
+def _raise_trouble(step: str, answer: Answer, *, is_answer: bool) -> None:
+    """Raise what an exit code that is no success stands for; return if it is git's own answer to the question."""
+    if met_limit(answer.code, answer.stderr):
+        raise ProviderRefused(f"{step} needs more than it may use: {answer.reason}", code="too_large")
+    why = was_cut_short(answer.code, answer.stderr)
+    if why is not None:
+        raise CutShort(f"{step} {why}")
+    if "fatal: not a git repository" in answer.stderr:
+        raise ProviderRefused(
+            f"{step} failed: what is there is not a git repository; restore it from a backup", code="broken_repository"
+        )
+    if not is_answer:
+        raise ProviderUnavailable(f"{step} failed: {answer.reason}")
+
+
+class _Said:
+    """The last _MOST_SAID_BYTES that a process writes to its error output, read as it comes, however much it is."""
+
+    def __init__(self, pipe: IO[bytes] | None) -> None:
+        assert pipe is not None
+        self._pipe = pipe
+        self._kept = b""
+        self._reader = threading.Thread(target=self._read, name="git-stderr", daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        with self._pipe:
+            while chunk := self._pipe.read1(_MOST_SAID_BYTES):  # type: ignore[attr-defined]
+                self._kept = (self._kept + chunk)[-_MOST_SAID_BYTES:]
+
+    def text(self) -> str:
+        """All of it, once the process is gone. A child of it that left its group may hold the pipe open longer."""
+        self._reader.join(_PARTING_SECONDS)
+        return self._kept.decode("utf-8", "replace")
+
+
+def _start(command: list[str], variables: dict[str, str]) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             [*leash(), *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=stderr,
+            stderr=subprocess.PIPE,
             env=variables,
             cwd="/",
             start_new_session=True,
@@ -143,7 +191,7 @@ def _start(command: list[str], variables: dict[str, str], stderr: int) -> subpro
 
 
 def _exchange(
-    process: subprocess.Popen[bytes], stdin: bytes, timeout_seconds: float, max_bytes: int | None
+    process: subprocess.Popen[bytes], stdin: bytes, timeout_seconds: float, max_bytes: int
 ) -> tuple[bytes, bool, bool]:
     """Its output, whether that was cut at max_bytes, and whether the time ran out."""
     late = threading.Event()
@@ -163,11 +211,8 @@ def _exchange(
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(stdin)
             process.stdin.close()
-        if max_bytes is None:
-            stdout, is_cut = process.stdout.read(), False
-        else:
-            stdout = process.stdout.read(max_bytes + 1)
-            is_cut = len(stdout) > max_bytes
+        stdout = process.stdout.read(max_bytes + 1)
+        is_cut = len(stdout) > max_bytes
         if not is_cut:
             process.wait()
     finally:

@@ -6,10 +6,12 @@ Whatever a caller names is first resolved to a commit that exists, because git a
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
-from common.errors import ProviderRefused, ProviderUnavailable
+from common import git_trees
+from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from common.names import SHA_PATTERN
 from common.providers.forge import git
 from common.providers.forge.protocol import MergeConflict, Merged
@@ -25,6 +27,24 @@ def commit_at(path: Path, sha: str) -> str:
     if found.line != sha:
         raise ProviderRefused(f"there is no commit {sha} in {path.stem}", code="no_commit")
     return sha
+
+
+@functools.lru_cache(maxsize=4096)
+def require_bounded(path: Path, commit: str) -> None:
+    """The commit's files can be listed, compared and checked out; ProviderRefused (`too_large`) if they are too many.
+
+    Asked before every command that walks them: such a commit may have been pushed to a server that does not look.
+    """
+    try:
+        git_trees.require_bounded(
+            [commit], git=[*git.leash(), "git"], environ=git.environment() | {"GIT_DIR": str(path)}
+        )
+    except git_trees.TooLarge as error:
+        raise ProviderRefused(f"{commit} is too large to work with: {error}", code="too_large") from error
+    except git_trees.TookTooLong as error:
+        raise CutShort(f"{commit}: {error}", retry_after_seconds=git_trees.MOST_SECONDS) from error
+    except (git_trees.Unreadable, OSError) as error:
+        raise ProviderUnavailable(f"the files of {commit} in {path.stem} can't be listed: {error}") from error
 
 
 def read_ref(path: Path, ref: str) -> str | None:
@@ -77,8 +97,12 @@ def parents(path: Path, commit: str) -> list[str]:
 
 
 def merged_tree(path: Path, head: str, commit: str) -> str | MergeConflict:
-    """The tree that merging two existing commits gives. Moves nothing. ProviderRefused (`unrelated`) as merge_base."""
+    """The tree that merging two existing commits gives. Moves nothing. ProviderRefused as merge_base (`unrelated`)
+    and require_bounded (`too_large`).
+    """
     merge_base(path, head, commit)
+    require_bounded(path, head)
+    require_bounded(path, commit)
     result = git.run(
         path, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", head, commit, accept=(0, 1)
     )

@@ -11,21 +11,30 @@ import os
 import re
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from common.errors import ProviderRefused, ProviderUnavailable
+from common import git_trees
+from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX
-from common.providers.forge import git
+from common.providers.forge import git, history
 from common.providers.forge.import_address import resolve_import_address
 from common.providers.forge.protocol import Repository
 from common.providers.forge.records import locked, sync_directory, write_whole
 
 IMPORT_SECONDS = 540.0
+HOOKS_DIRECTORY = ".hooks"
+"""Beside the owners' directories in the forge's own: no owner's name holds a dot."""
 CLEAR_SECONDS = 5.0
 _SERVER_TROUBLE = re.compile(r"error: (5\d\d|429)\b")
 
+_PUSH_HOOK = """\
+#!/bin/sh
+# Written by AiWorker, and written anew when it differs. Git runs it for every push, before any ref moves.
+exec "$PUSH_CHECK_PYTHON" -I -S "$PUSH_CHECK"
+"""
 _CONFIG = f"""\
 # Written by AiWorker, and written anew when it differs.
 [core]
@@ -56,10 +65,19 @@ _CONFIG = f"""\
 def building(path: Path) -> Iterator[None]:
     """Hold the one right to make or remove the repository at `path`, having cleared what was left half-done."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with locked(path.parent / f".{path.stem}.lock", wait=False):
+    with locked(_lock(path), wait=False):
         for leftover in path.parent.glob(f".*.{path.name}"):
             _clear(leftover)
         yield
+
+
+def forget_lock(path: Path) -> None:
+    """Remove the lock file of a repository that is gone. Only for the holder of `building`; see records.locked."""
+    _lock(path).unlink(missing_ok=True)
+
+
+def _lock(path: Path) -> Path:
+    return path.parent / f".{path.stem}.lock"
 
 
 def _clear(leftover: Path) -> None:
@@ -88,8 +106,34 @@ def create(path: Path, repository: Repository, *, default_branch: str, descripti
     if import_url is not None:
         _import(temporary, import_url, allow, default_branch)
     complete(temporary, title=repository.name, description=description)
+    if import_url is not None:
+        history.require_bounded(temporary, history.required_head(temporary, head_ref(temporary)))
     os.rename(temporary, path)
     sync_directory(path.parent)
+
+
+def push_check(root: Path, *, max_file_bytes: int) -> tuple[tuple[str, str], dict[str, str]]:
+    """The git configuration and the environment with which a push is checked before any of its refs is visible.
+
+    The check is common/git_trees.py, run by git as its pre-receive hook out of the forge's own directory. Whatever hook
+    lies in a repository stays unused. ProviderUnavailable where the hook can't be executed: git would pass it over.
+    """
+    hook = root / HOOKS_DIRECTORY / "pre-receive"
+    try:
+        is_right = hook.read_text(encoding="utf-8", errors="replace") == _PUSH_HOOK
+    except FileNotFoundError:
+        is_right = False
+    if not (is_right and os.access(hook, os.X_OK)):
+        hook.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(hook, _PUSH_HOOK.encode(), mode=0o700)
+        if not os.access(hook, os.X_OK):
+            raise ProviderUnavailable(f"pushes can't be checked: {hook} can't be executed; mount it without noexec")
+    environment = {
+        "PUSH_CHECK_PYTHON": sys.executable,
+        "PUSH_CHECK": str(Path(git_trees.__file__).resolve()),
+        git_trees.FILE_BYTES_VARIABLE: str(max_file_bytes),
+    }
+    return ("core.hooksPath", str(hook.parent.absolute())), environment
 
 
 def configure(path: Path) -> None:
@@ -118,11 +162,12 @@ def head_ref(path: Path) -> str:
 
 
 def remove(path: Path) -> None:
-    """It is gone. Renamed first, so that nobody meets half of it. The caller holds `building`."""
+    """It is gone. Renamed first, so that nobody meets half of it. The caller holds `building`, whose lock goes too."""
     grave = path.parent / f".{secrets.token_hex(4)}.{path.name}"
     os.rename(path, grave)
     sync_directory(path.parent)
     shutil.rmtree(grave)
+    forget_lock(path)
 
 
 def _import(path: Path, url: str, allow: tuple[str, ...], default_branch: str) -> None:
@@ -161,7 +206,9 @@ def _import_step(path: Path, deadline: float, config: list[tuple[str, str]], *ar
     left = deadline - time.monotonic()
     try:
         answer = git.run(path, *arguments, accept=(), timeout_seconds=max(left, 0.001), config=config)
-    except ProviderUnavailable as error:
+    except CutShort as error:
+        if time.monotonic() < deadline:
+            raise
         # Another attempt would take as long: it is for a person to decide.
         raise ProviderRefused(
             f"the import did not end within {IMPORT_SECONDS:g} s and was stopped", code="import_failed"

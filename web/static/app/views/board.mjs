@@ -67,6 +67,7 @@ function Provisioning() {
   const { id, status, error } = project.value;
   if (status === "provisioning") return html`<p class="banner busy"><span class="pulse"></span>Its repository and environments are being made. Tasks can be written already; agents start when it is ready.</p>`;
   if (status === "deleting") return html`<p class="banner bad">This project is being deleted.</p>`;
+  if (status === "active" && error) return html`<p class="banner bad" data-testid="project-error">In this project ${error}</p>`;
   if (status !== "failed") return null;
   const retry = async () => keepProject((await api.post(`/projects/${id}/retry`)).project);
   return html`<div class="banner bad"><span>This project could not be set up${error ? `: ${error}` : "."}</span>${may("maintainer") && html`<${Button} small act=${retry} testid="project-retry">Try again<//>`}</div>`;

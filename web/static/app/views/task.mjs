@@ -58,6 +58,7 @@ function Task({ task, reload }) {
       ${task.state === "in_progress" && task.phase && html`<span class="chip busy" data-testid="task-phase">${say(task.phase)}</span>`}
       ${task.round > 1 && html`<span class="chip">Round ${task.round}</span>`}<${Priority} of=${task.priority} /><span class="muted">${say(task.priority)}</span></div>
       <${TaskActions} task=${task} reload=${reload} review=${review} edit=${() => setEditing(true)} /></header>
+    ${task.error && html`<p class="banner bad" data-testid="task-error">${task.error}</p>`}
     ${rejecting && html`<${Rejection} task=${task} review=${review} reload=${reload} />`}
     <${Questions} task=${task} reload=${reload} />
     <${Facts} task=${task} />

@@ -1,0 +1,86 @@
+"""What every git process of the platform may use, and what it says of an end that its limits or the machine caused.
+
+A repository is written by others: a few small objects can describe a tree of 10^10 paths, or a file of zeros that is
+larger than memory. Used wherever git is started: by the forges, the web server, the supervisor, agents and pods. Only
+the standard library, because the first container of a pod imports it too.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import resource
+import shutil
+import signal
+
+MEMORY_BYTES = 2 * 2**30
+"""Heap of one git process. Packs are mapped read-only and do not count."""
+CPU_SECONDS = 900
+"""Processor time of one git process: more than the largest repositories need for a clone."""
+FILE_BYTES = 16 * 2**30
+"""Largest file that one git process may write: a pack."""
+LARGE_FILES = ("core.bigFileThreshold", "32m")
+"""Configuration: git streams files above this size and shows no lines of them, instead of loading them whole."""
+
+_RESOURCES = {
+    "data": (resource.RLIMIT_DATA, MEMORY_BYTES),
+    "cpu": (resource.RLIMIT_CPU, CPU_SECONDS),
+    "fsize": (resource.RLIMIT_FSIZE, FILE_BYTES),
+    "core": (resource.RLIMIT_CORE, 0),
+}
+_LIMIT_SIGNALS = frozenset({signal.SIGXCPU, signal.SIGXFSZ})
+# Only what this git says of itself: a line of the other side begins with `remote:`.
+_TOO_LARGE = re.compile(
+    r"^(fatal|error): .*(out of memory|cannot allocate memory|exceeded maximum allowed tree depth|file too large)",
+    re.MULTILINE | re.IGNORECASE,
+)
+_DIED = re.compile(r"died of signal (\d+)")
+_NO_ROOM = re.compile(r"no space left on device|disk quota exceeded|unable to create temporary object directory", re.I)
+# Git's own codes end at 129 (wrong usage); a shell says 128 + n of a signal n.
+_LARGEST_EXIT_CODE = 129
+
+
+@functools.cache
+def limits() -> tuple[str, ...]:
+    """The words before a git command that set its limits; none where there is no prlimit (util-linux).
+
+    Children of that git inherit them, each for itself. A lower limit of the machine stays.
+    """
+    prlimit = shutil.which("prlimit")
+    if prlimit is None:
+        return ()
+    words = [prlimit]
+    for name, (number, wanted) in _RESOURCES.items():
+        hard = resource.getrlimit(number)[1]
+        words.append(f"--{name}={wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)}")
+    return (*words, "--")
+
+
+def met_limit(code: int, said: str) -> bool:
+    """Whether git ended because of its limits: it would end the same way again. code: negative is a signal."""
+    if code == 0:
+        return False
+    return any(number in _LIMIT_SIGNALS for number in _signals(code, said)) or _TOO_LARGE.search(said) is not None
+
+
+def was_cut_short(code: int, said: str) -> str | None:
+    """Why the machine ended it (killed, or no room on a disk): a sentence's end; None for any other outcome."""
+    if code == 0 or met_limit(code, said):
+        return None
+    if _NO_ROOM.search(said):
+        return "found no room on the disk"
+    for number in _signals(code, said):
+        return f"was killed by {_name(number)}"
+    return None
+
+
+def _signals(code: int, said: str) -> list[int]:
+    own = [-code] if code < 0 else [code - 128] if code > _LARGEST_EXIT_CODE else []
+    return own + [int(number) for number in _DIED.findall(said)]
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,265 @@
+"""How large a commit is once it is checked out, found without checking it out; and the check of every push by it.
+
+A tree names its subtrees by content, so a few small objects can stand for any number of paths: whoever walks the paths
+never ends. Here each object is looked at once and counted as often as it is used. Run as a program, this file is the
+`pre-receive` hook of the local forge (see docs/decisions/0019): git has unpacked the push into quarantine, no ref has
+moved, and what is refused leaves nothing behind. Only the standard library: hooks, agents and pods use it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+MOST_PATHS = 1_000_000
+"""Files in one commit. The largest public repositories have about 400,000."""
+MOST_PATH_BYTES = 256 * 2**20
+"""All their paths together."""
+MOST_BYTES = 16 * 2**30
+"""All their contents together, as a checkout writes them."""
+DEEPEST = 1000
+"""Folders within folders. A path of that depth is longer than most systems open."""
+MOST_SECONDS = 60.0
+"""For one look. A commit with 100,000 files takes about one second."""
+
+FILE_BYTES_VARIABLE = "PUSH_FILE_BYTES"
+"""Where the hook is told the largest file that a push may bring; without it any size is taken."""
+
+_BATCH = 256
+_LARGEST_TREE_BYTES = 64 * 2**20
+_TREE, _COMMIT_LINK = b"40000", b"160000"
+_REFUSED_EXIT = 1
+
+
+class TooLarge(Exception):
+    """The commit is larger than anything here works with. The message is a sentence for a person."""
+
+
+class TookTooLong(Exception):
+    """The look was not finished in time. Says nothing about the commit."""
+
+
+class Unreadable(Exception):
+    """Git did not give out an object: it is missing, or git was stopped."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """paths: files below; path_bytes: their names; content_bytes: their contents; depth: levels of folders."""
+
+    paths: int
+    path_bytes: int
+    content_bytes: int
+    depth: int
+
+
+@dataclass(frozen=True)
+class _Entry:
+    name_bytes: int
+    sha: bytes
+    is_tree: bool
+
+
+def require_bounded(
+    commits: Iterable[str], *, git: Sequence[str], environ: Mapping[str, str], most_seconds: float = MOST_SECONDS
+) -> None:
+    """Every commit (or tag, or tree) is within the limits of this module; raises TooLarge, TookTooLong, Unreadable.
+
+    git: the words that start it. environ: its whole environment, which names the repository (GIT_DIR).
+    """
+    process = subprocess.Popen(
+        [*git, "cat-file", "--batch-command", "--buffer"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dict(environ),
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        objects = _Objects(process.stdin, process.stdout, time.monotonic() + most_seconds)
+        for commit in commits:
+            objects.require_bounded(commit)
+    except (BrokenPipeError, EOFError) as error:
+        raise Unreadable("git ended while it listed objects") from error
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdout, process.stdin):
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                continue
+
+
+class _Objects:
+    """The objects of one repository, asked of one `git cat-file`."""
+
+    def __init__(self, asking: IO[bytes], answers: IO[bytes], deadline: float) -> None:
+        self._asking, self._answers, self._deadline = asking, answers, deadline
+        self._sizes: dict[bytes, Size] = {}
+        self._blobs: dict[bytes, int] = {}
+
+    def require_bounded(self, commit: str) -> None:
+        header = self._headers([f"{commit}^{{tree}}".encode()])[0]
+        if header is None:
+            # A tag of a single file.
+            return
+        root = bytes.fromhex(header[0].decode("ascii"))
+        if root not in self._sizes:
+            trees = self._read_trees(root)
+            self._read_blobs(entry.sha for entries in trees.values() for entry in entries if not entry.is_tree)
+            self._add_up(root, trees)
+
+    def _read_trees(self, root: bytes) -> dict[bytes, list[_Entry]]:
+        """Each tree below that has no size yet, once, level by level."""
+        found: dict[bytes, list[_Entry]] = {}
+        level, depth, entries = [root], 0, 0
+        while level:
+            depth += 1
+            if depth > DEEPEST:
+                raise TooLarge(f"it has more than {DEEPEST} folders within each other")
+            below: dict[bytes, None] = {}
+            for batch in _batches(level):
+                for sha, content in zip(batch, self._contents(batch), strict=True):
+                    found[sha] = listed = list(_parsed(content))
+                    entries += len(listed)
+                    if entries > MOST_PATHS:
+                        raise TooLarge(f"it has more than {MOST_PATHS:,} files")
+                    below |= dict.fromkeys(entry.sha for entry in listed if entry.is_tree)
+            level = [sha for sha in below if sha not in found and sha not in self._sizes]
+        return found
+
+    def _read_blobs(self, shas: Iterable[bytes]) -> None:
+        unknown = [sha for sha in dict.fromkeys(shas) if sha not in self._blobs]
+        for batch in _batches(unknown):
+            for sha, header in zip(batch, self._headers([sha.hex().encode() for sha in batch]), strict=True):
+                self._blobs[sha] = int(header[2]) if header is not None else 0
+
+    def _add_up(self, root: bytes, trees: Mapping[bytes, list[_Entry]]) -> None:
+        """The sizes of these trees, those below first. The numbers are exact, however large."""
+        waiting = [root]
+        while waiting:
+            tree = waiting[-1]
+            unknown = [entry.sha for entry in trees[tree] if entry.is_tree and entry.sha not in self._sizes]
+            if unknown and tree not in self._sizes:
+                waiting += dict.fromkeys(unknown)
+                continue
+            waiting.pop()
+            self._sizes[tree] = size = self._sum(trees[tree])
+            _check(size)
+
+    def _sum(self, entries: list[_Entry]) -> Size:
+        paths = path_bytes = content_bytes = depth = 0
+        for entry in entries:
+            below = self._sizes[entry.sha] if entry.is_tree else Size(1, 0, self._blobs.get(entry.sha, 0), 0)
+            paths += below.paths
+            path_bytes += below.path_bytes + below.paths * (entry.name_bytes + 1)
+            content_bytes += below.content_bytes
+            depth = max(depth, below.depth)
+        return Size(paths, path_bytes, content_bytes, depth + 1)
+
+    def _headers(self, names: Sequence[bytes]) -> list[tuple[bytes, bytes, bytes] | None]:
+        """(sha, type, size) of each; None for what is missing."""
+        self._ask(b"info", names)
+        return [self._header() for _ in names]
+
+    def _contents(self, trees: Sequence[bytes]) -> Iterator[bytes]:
+        self._ask(b"contents", [sha.hex().encode() for sha in trees])
+        for _ in trees:
+            header = self._header()
+            if header is None:
+                raise Unreadable("a tree is missing")
+            size = int(header[2])
+            if size > _LARGEST_TREE_BYTES:
+                raise TooLarge(f"one of its folders has {size:,} bytes of names")
+            content = self._answers.read(size + 1)
+            if len(content) <= size:
+                raise EOFError
+            yield content[:-1]
+
+    def _ask(self, what: bytes, names: Sequence[bytes]) -> None:
+        if time.monotonic() > self._deadline:
+            raise TookTooLong("the files could not be counted in time")
+        # A batch of questions fits into a pipe, so git can always be heard out.
+        self._asking.write(b"".join(b"%s %s\n" % (what, name) for name in names) + b"flush\n")
+        self._asking.flush()
+
+    def _header(self) -> tuple[bytes, bytes, bytes] | None:
+        line = self._answers.readline()
+        if not line:
+            raise EOFError
+        words = line.split()
+        return (words[0], words[1], words[2]) if len(words) == 3 else None
+
+
+def _parsed(tree: bytes) -> Iterator[_Entry]:
+    """The entries of a tree object: `mode SP name NUL` and 20 bytes each. Links to other repositories are left out."""
+    at = 0
+    while at < len(tree):
+        space = tree.index(b" ", at)
+        end = tree.index(b"\0", space)
+        mode = tree[at:space].lstrip(b"0")
+        at = end + 21
+        if mode != _COMMIT_LINK:
+            yield _Entry(end - space - 1, tree[end + 1 : at], mode == _TREE)
+
+
+def _check(size: Size) -> None:
+    if size.paths > MOST_PATHS:
+        raise TooLarge(f"it has {size.paths:,} files, more than {MOST_PATHS:,}")
+    if size.content_bytes > MOST_BYTES:
+        raise TooLarge(f"its files have {size.content_bytes:,} bytes, more than {MOST_BYTES:,}")
+    if size.path_bytes > MOST_PATH_BYTES:
+        raise TooLarge(f"the names of its files have {size.path_bytes:,} bytes, more than {MOST_PATH_BYTES:,}")
+    if size.depth > DEEPEST:
+        raise TooLarge(f"it has {size.depth:,} folders within each other, more than {DEEPEST}")
+
+
+def _batches(shas: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    for start in range(0, len(shas), _BATCH):
+        yield shas[start : start + _BATCH]
+
+
+def main() -> int:
+    """The `pre-receive` hook: `old new ref` lines come in, what is said goes to whoever pushes, 1 refuses the push."""
+    updates = [line.split() for line in sys.stdin.read().splitlines() if line.strip()]
+    new = sorted({words[1] for words in updates if words[1].strip("0")})
+    refs = {words[1]: words[2] for words in updates}
+    try:
+        for sha in new:
+            _require_pushable(sha, refs[sha])
+        _require_small_files(new)
+    except (TooLarge, TookTooLong, Unreadable) as error:
+        print(f"too_large: {error}" if isinstance(error, TooLarge) else f"This push can't be checked: {error}")
+        return _REFUSED_EXIT
+    return 0
+
+
+def _require_pushable(sha: str, ref: str) -> None:
+    try:
+        require_bounded([sha], git=["git"], environ=os.environ)
+    except TooLarge as error:
+        raise TooLarge(f"{ref} can't be taken: {error}") from error
+
+
+def _require_small_files(new: Sequence[str]) -> None:
+    """No file that the push brings is larger than the server takes. Those that are there already stay."""
+    most = int(os.environ.get(FILE_BYTES_VARIABLE, "0"))
+    if not (most and new):
+        return
+    command = ["git", "rev-list", "--objects", f"--filter=blob:limit={most + 1}", "--filter-print-omitted", *new,
+               "--not", "--all"]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as listing:
+        assert listing.stdout is not None
+        large = [line[1:].strip().decode("ascii") for line in listing.stdout if line.startswith(b"~")]
+    if listing.returncode:
+        raise Unreadable("git could not list what is new")
+    if large:
+        raise TooLarge(f"a file of it (object {large[0][:12]}) has more than {most:,} bytes")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""A run that can't be prepared keeps nobody from working: not its agent, not other projects."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+from common.models import Agent, Deployment, Job, Project, Run, Task
+from common.providers.forge import local_forge
+from common.providers.runtime import runtime
+from common.services import runners, sweeping
+from common.services.places import place_of
+from common.transaction import Transaction, transactional
+from tests.providers.git_tree import git
+from tests.workers.platform import Platform
+from workers import outside
+
+
+@transactional
+def _end_hold(tx: Transaction, project_id: str) -> None:
+    project = tx.lock(Project, project_id)
+    assert project.held_until is not None
+    project.held_until = tx.now()
+
+
+@transactional
+def _age_run(tx: Transaction, run_id: str, seconds: float) -> None:
+    run = tx.lock(Run, run_id)
+    run.created_at -= timedelta(seconds=seconds)
+
+
+def _place(platform: Platform, project: Project) -> Path:
+    return local_forge().repository_path(platform.repository(project.id))
+
+
+def _look(platform: Platform) -> None:
+    """The agent is heard of, and the scheduler looks, as it does every few seconds."""
+    runners.beat(platform.agent_id, [])
+    sweeping.ring_clockwork()
+    platform.run_jobs()
+
+
+def test_a_broken_repository_keeps_no_agent_and_its_project_says_why(platform: Platform) -> None:
+    platform.agent_id = platform.agent()
+    broken, sound = platform.project(), platform.project()
+    head = _place(platform, broken) / "HEAD"
+    kept = head.read_text()
+    head.unlink()
+    waiting, other = platform.task(broken), platform.task(sound)
+
+    for _ in range(4):
+        _look(platform)
+        claimed = runners.claim_run(platform.agent_id)
+        if claimed is not None:
+            assert claimed.task.id == other.id
+            runners.beat(platform.agent_id, [claimed.run.id])
+            platform.finish(claimed, platform.push(claimed, {"index.html": "<h1>x</h1>\n"}))
+            platform.run_jobs()
+        _end_hold(broken.id)
+
+    assert platform.get(Task, other.id).state == "ready_to_test"
+    stuck, project = platform.get(Task, waiting.id), platform.get(Project, broken.id)
+    assert (stuck.state, stuck.attempts, stuck.assigned_agent_id) == ("backlog", 0, None)
+    assert "not a git repository" in stuck.error
+    assert project.state == "active"
+    assert project.error.startswith("no task can start: ")
+    assert "not a git repository" in project.error
+    assert platform.get(Agent, platform.agent_id).state == "idle"
+
+    head.write_text(kept)
+    _end_hold(broken.id)
+    _look(platform)
+    claimed = runners.claim_run(platform.agent_id)
+    assert claimed is not None
+    assert claimed.task.id == waiting.id
+    assert platform.get(Project, broken.id).error is None
+    assert platform.get(Task, waiting.id).error is None
+
+
+def test_each_hold_is_longer_and_one_task_at_a_time_is_tried_after_it(platform: Platform) -> None:
+    for _ in range(3):
+        platform.agent_id = platform.agent()
+    project = platform.project()
+    shutil.move(_place(platform, project), platform.folder / "away.git")
+    for _ in range(3):
+        platform.task(project)
+    _look(platform)
+    runs = len(platform.all(Run))
+
+    _end_hold(project.id)
+    first = platform.get(Project, project.id)
+    _look(platform)
+    second = platform.get(Project, project.id)
+
+    assert len(platform.all(Run)) == runs + 1
+    assert second.holds == first.holds + 1
+    _look(platform)
+    assert len(platform.all(Run)) == runs + 1
+
+
+def test_a_missing_repository_makes_no_agent_deaf_and_fails_no_task(platform: Platform) -> None:
+    platform.agent_id = platform.agent()
+    gone, sound = platform.project(), platform.project()
+    shutil.move(_place(platform, gone), platform.folder / "away.git")
+    waiting = platform.task(gone)
+    for _ in range(4):
+        _look(platform)
+        _end_hold(gone.id)
+    other = platform.task(sound)
+    _look(platform)
+
+    claimed = runners.claim_run(platform.agent_id)
+    assert claimed is not None
+    assert claimed.task.id == other.id
+    stuck = platform.get(Task, waiting.id)
+    assert (stuck.state, stuck.attempts) == ("backlog", 0)
+    assert "there is no repository" in stuck.error
+
+
+def test_a_ready_run_that_nobody_claims_does_make_its_agent_deaf(platform: Platform) -> None:
+    platform.agent_id = platform.agent()
+    task = platform.task(platform.project())
+    _look(platform)
+    [run] = platform.runs(task)
+    assert run.state == "ready"
+    platform.silence(Run, run.id, 16)
+    platform.expire()
+    _look(platform)
+
+    assert [run.outcome for run in platform.runs(task)] == ["lost"]
+
+
+def test_a_forge_that_does_not_answer_keeps_an_agent_for_half_a_minute(platform: Platform) -> None:
+    platform.agent_id = platform.agent()
+    project = platform.project()
+    objects = _place(platform, project) / "objects"
+    shutil.move(objects, platform.folder / "objects")
+    objects.mkdir()
+    task = platform.task(project)
+    runners.beat(platform.agent_id, [])
+    platform.run_jobs(until=lambda: any(job.waits for job in platform.all(Job, Job.kind == "run.prepare")))
+    [run] = platform.runs(task)
+    assert run.state == "preparing"
+
+    _age_run(run.id, 31)
+    platform.run_jobs()
+
+    assert platform.get(Agent, platform.agent_id).state == "idle"
+    stuck = platform.get(Task, task.id)
+    assert (stuck.state, stuck.attempts) == ("backlog", 0)
+    assert platform.get(Project, project.id).holds == 1
+
+
+def test_a_branch_that_can_not_be_made_is_the_tasks_own_trouble(platform: Platform) -> None:
+    platform.agent_id = platform.agent()
+    project = platform.project()
+    task, other = platform.task(project, "One"), None
+    git("branch", f"{task.branch_name}/beneath", "main", at=_place(platform, project))
+    for _ in range(3):
+        _look(platform)
+    failed = platform.get(Task, task.id)
+    assert failed.state == "failed"
+    assert "can't be made beside the refs that exist" in failed.error
+    assert platform.get(Project, project.id).error is None
+
+    other = platform.task(project, "Two")
+    _look(platform)
+    claimed = runners.claim_run(platform.agent_id)
+    assert claimed is not None
+    assert claimed.task.id == other.id
+
+
+def test_a_repository_that_breaks_under_proven_work_is_told_on_the_project(platform: Platform) -> None:
+    project = platform.project()
+    platform.ready(project, "Greet", {"index.html": "<h1>x</h1>\n"})
+    head = _place(platform, project) / "HEAD"
+    kept = head.read_text()
+    head.unlink()
+
+    platform.look_at_repository(project)
+    assert "not a git repository" in platform.get(Project, project.id).error
+    assert platform.all(Job, Job.state == "failed") == []
+
+    head.write_text(kept)
+    platform.look_at_repository(project)
+    assert platform.get(Project, project.id).error is None
+
+
+def test_a_missing_repository_keeps_no_other_projects_versions_down(platform: Platform) -> None:
+    """After both were lost by the runtime."""
+    gone, sound = platform.project(), platform.project()
+    tasks = [platform.ready(project, "Greet", {"index.html": "<h1>x</h1>\n"}) for project in (gone, sound)]
+    shutil.move(_place(platform, gone), platform.folder / "away.git")
+    live = platform.all(Deployment, Deployment.live_key.is_not(None))
+    assert {one.task_id for one in live} == {task.id for task in tasks}
+    for one in live:
+        runtime().delete_app(outside.app(place_of(platform.get(Project, one.project_id)), one.app_name))
+
+    platform.restore()
+    platform.run_jobs()
+
+    running = {version_id for _namespace, _name, version_id in runtime().list_apps()}
+    assert running == {one.id for one in live if one.project_id == sound.id}
+    assert platform.all(Job, Job.state == "failed") == []

@@ -1,0 +1,21 @@
+"""Which paths are answered at all: nothing here has a name with control characters or broken UTF-8 in it.
+
+Asked once, in front of every view: what a path holds may end in a header (a redirect), a log line or a program's
+environment, and no view has to remember to look.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from common.errors import NotFound
+
+_CONTROL, _SURROGATE = "Cc", "Cs"
+_REPLACED = "\ufffd"
+"""What a byte that is no UTF-8 was decoded to."""
+
+
+def require_plain(path: str) -> None:
+    """NotFound for a decoded path that no resource can have."""
+    if any(char == _REPLACED or unicodedata.category(char) in {_CONTROL, _SURROGATE} for char in path):
+        raise NotFound("a path with control characters")
