@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 from common.errors import Misconfigured
 from common.settings.environment import Environment
 from common.settings.kubernetes import FleetSettings, KubernetesSettings, read_kubernetes
+from common.settings.private_files import SHORTEST_KEY_BYTES, close_to_others, kept_secret
 
 __all__ = [
     "FleetSettings",
@@ -77,13 +77,18 @@ class StoreSettings:
     def is_sqlite(self) -> bool:
         return self.database_url.startswith("sqlite")
 
+    @property
+    def database_path(self) -> Path | None:
+        """SQLite's file; None with another database."""
+        return Path(self.database_url.removeprefix("sqlite:///").partition("?")[0]) if self.is_sqlite else None
+
 
 @dataclass(frozen=True)
 class SecuritySettings:
     """Secrets and how long authority lasts."""
 
     secret_key: bytes
-    """AIWORKER_SECRET_KEY or SECRET_KEY (32 characters or more); by default made once and kept with the data."""
+    """AIWORKER_SECRET_KEY or SECRET_KEY (32 bytes or more); by default made once and kept with the data."""
     admin_password: str | None
     """AIWORKER_ADMIN_PASSWORD for the first start. None: one is made and printed once."""
     access_token_seconds: int
@@ -148,9 +153,13 @@ class Settings:
 
 
 def from_env(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read every setting from the environment. Raises Misconfigured; makes the secret key's file if there is none."""
+    """Read every setting from the environment, and close the data directory to other users. Raises Misconfigured.
+
+    Makes the secret key's file if there is none. The process's umask is 077 from here on.
+    """
     env = Environment(os.environ if environ is None else environ)
     store = _store(env)
+    close_to_others(store.data_dir, store.database_path)
     web = _web(env)
     instance = env.string("AIWORKER_INSTANCE", default="aiw")
     return Settings(
@@ -247,37 +256,14 @@ def socket_path(data_dir: Path, name: str) -> Path:
 
 def _security(env: Environment, data_dir: Path) -> SecuritySettings:
     key = env.text("AIWORKER_SECRET_KEY", "SECRET_KEY")
-    if key is not None and len(key) < 32:
-        raise Misconfigured("AIWORKER_SECRET_KEY is shorter than 32 characters; make one with: openssl rand -hex 32")
+    if key is not None and len(key.encode()) < SHORTEST_KEY_BYTES:
+        raise Misconfigured("AIWORKER_SECRET_KEY is shorter than 32 bytes; make one with: openssl rand -hex 32")
     return SecuritySettings(
-        secret_key=key.encode() if key else _kept_secret(data_dir),
+        secret_key=key.encode() if key else kept_secret(data_dir),
         admin_password=env.text("AIWORKER_ADMIN_PASSWORD"),
         access_token_seconds=env.number("AIWORKER_ACCESS_TOKEN_SECONDS", default=900, least=5),
         refresh_token_seconds=env.number("AIWORKER_REFRESH_TOKEN_SECONDS", default=30 * 86400, least=10),
     )
-
-
-def _kept_secret(data_dir: Path) -> bytes:
-    """The key in the data directory, made if there is none. Safe when several processes start at once."""
-    path = data_dir / "secret_key"
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
-            new = path.with_name(f".secret_key.{os.getpid()}")
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(32))
-            try:
-                os.link(new, path)  # fails if another process was first: its key wins
-            except FileExistsError:
-                pass
-            finally:
-                new.unlink()
-        return path.read_bytes().strip()
-    except OSError as error:
-        raise Misconfigured(
-            f"the data directory {data_dir} can't be written ({error.strerror}); set AIWORKER_DATA_DIR to one that can"
-        ) from error
 
 
 def _forge(env: Environment, data_dir: Path, public_url: str) -> ForgeSettings:

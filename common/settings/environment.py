@@ -21,11 +21,20 @@ class Environment:
                 return value
             file = self._environ.get(f"{name}_FILE", "").strip()
             if file:
-                try:
-                    return Path(file).read_text(encoding="utf-8").strip()
-                except OSError as error:
-                    raise Misconfigured(f"{name}_FILE={file} can't be read: {error.strerror}") from error
+                return self._content(name, file)
         return default
+
+    @staticmethod
+    def _content(name: str, file: str) -> str:
+        try:
+            value = Path(file).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise Misconfigured(f"{name}_FILE={file} can't be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise Misconfigured(f"{name}_FILE={file} can't be read: it is not text in UTF-8") from error
+        if not value:
+            raise Misconfigured(f"{name}_FILE={file} is empty; write the value into it, or unset {name}_FILE")
+        return value
 
     def string(self, *names: str, default: str) -> str:
         return self.text(*names) or default

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 from common.errors import Misconfigured
+from common.settings.private_files import PRIVATE_UMASK
 from workers.runner.drivers import driver_named
 from workers.runner.loop import Runner, RunnerSettings
 
@@ -40,6 +41,7 @@ class JsonLines(logging.Formatter):
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until drained. 0: drained; 1: misconfigured, or told twice to stop. 2: wrong arguments."""
+    os.umask(PRIVATE_UMASK)
     try:
         settings = _settings(_parser().parse_args(arguments))
         lock = _only_one(settings.work_dir)
