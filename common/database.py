@@ -16,8 +16,10 @@ from sqlalchemy import Connection, DateTime, Engine, create_engine, event, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session
 from sqlalchemy.types import JSON, TypeDecorator
 
+from common.errors import CommitUnknown
 from common.settings import settings
 
 WRITE_WAIT_SECONDS = 5.0
@@ -26,6 +28,8 @@ WRITE_WAIT_SECONDS = 5.0
 # 1020 record changed, 1205 lock wait, 1213 deadlock, 2006/2013 connection gone, 4031 idle disconnect,
 # 1290/1836 read-only (a failover): the function may be run again from its start.
 _RETRIED_CODES = frozenset({1020, 1205, 1213, 1290, 1836, 2006, 2013, 4031})
+# Out of COMMIT these say that its answer was lost: 1053 shutdown, 1317 interrupted, 1927 killed, 2006/2013 gone.
+_LOST_CODES = frozenset({1053, 1317, 1927, 2006, 2013})
 _UNREACHABLE_CODES = frozenset({1040, 1044, 1045, 1049, 1053, 2002, 2003, 2005})
 
 sqlite_write_lock = threading.Lock()
@@ -149,6 +153,18 @@ def read_now(connection: Connection) -> datetime:
     return cast("datetime", connection.execute(text("SELECT UTC_TIMESTAMP(6)")).scalar_one()).replace(tzinfo=UTC)
 
 
+def commit(session: Session) -> None:
+    """Commit. CommitUnknown where the answer to COMMIT was lost; any other error says that nothing was committed."""
+    session.flush()
+    try:
+        session.commit()
+    except DBAPIError as error:
+        is_write_unsure = isinstance(error.orig, sqlite3.OperationalError) and "disk I/O" in str(error.orig)
+        if error.connection_invalidated or is_write_unsure or _code(error) in _LOST_CODES:
+            raise CommitUnknown from error
+        raise
+
+
 def is_lock_wait(error: BaseException) -> bool:
     """SQLite's lock is held by another process: the same BEGIN may be tried again in a moment."""
     return (
@@ -191,6 +207,7 @@ def describe_url(url: str) -> str:
 __all__ = [
     "JsonText",
     "UtcDateTime",
+    "commit",
     "describe_url",
     "dispose_engines",
     "engine",

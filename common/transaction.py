@@ -287,8 +287,9 @@ def _loggable(event: Event) -> dict[str, Any]:
 def transactional(function: Callable[Concatenate[Transaction, P], R]) -> Callable[P, R]:
     """Run the function in a transaction, its first argument; join the open one if there is one.
 
-    The outermost commits when the function returns and rolls back when it raises. After a deadlock or a lost
-    connection the whole function runs again, so it must do nothing but database work. Busy when that did not help.
+    The outermost commits when the function returns and rolls back when it raises. After a deadlock or a connection
+    lost before COMMIT the whole function runs again, so it must do nothing but database work. Busy when that did not
+    help; CommitUnknown, and never again, when the answer to COMMIT was lost.
     """
 
     @functools.wraps(function)
@@ -323,7 +324,7 @@ def _run_once(function: Callable[[Transaction], R]) -> R:
         try:
             result = function(tx)
             tx._write_events()
-            session.commit()
+            database.commit(session)
         finally:
             _open.reset(token)
     tx._log_changes()

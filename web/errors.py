@@ -162,7 +162,10 @@ def _http_error(raised: HTTPException) -> Response:
 
 def _busy(raised: Busy) -> Response:
     log.warning("the database is busy or away", request_id=request_id(), reason=str(raised))
-    return error(503, headers=_retry_after(RETRY_AFTER_SECONDS))
+    headers = _retry_after(RETRY_AFTER_SECONDS)
+    if raised.field is None:
+        return error(503, headers=headers)
+    return error(503, headers=headers, details={"field": raised.field, "message": str(raised)})
 
 
 def _provider_unavailable(raised: ProviderUnavailable) -> Response:
