@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import JSON, TypeDecorator
 
-from common.errors import CommitUnknown
+from common.errors import Busy, CommitUnknown, DiskFull
 from common.settings import settings
 
 WRITE_WAIT_SECONDS = 5.0
@@ -30,6 +30,8 @@ WRITE_WAIT_SECONDS = 5.0
 _RETRIED_CODES = frozenset({1020, 1205, 1213, 1290, 1836, 2006, 2013, 4031})
 # Out of COMMIT these say that its answer was lost: 1053 shutdown, 1317 interrupted, 1927 killed, 2006/2013 gone.
 _LOST_CODES = frozenset({1053, 1317, 1927, 2006, 2013})
+# 1021 disk full, 1114 table full, 1026 error writing a file, 3 error writing (the server's own).
+_FULL_CODES = frozenset({3, 1021, 1026, 1114})
 _UNREACHABLE_CODES = frozenset({1040, 1044, 1045, 1049, 1053, 2002, 2003, 2005})
 
 sqlite_write_lock = threading.Lock()
@@ -181,11 +183,30 @@ def is_retried(error: BaseException) -> bool:
     return isinstance(error, DBAPIError) and _code(error) in _RETRIED_CODES
 
 
-def is_unreachable(error: BaseException) -> bool:
-    """The database can't be reached at all."""
-    if isinstance(error, DBAPIError) and isinstance(error.orig, sqlite3.OperationalError):
-        return "unable to open" in str(error.orig) or "disk I/O" in str(error.orig) or "full" in str(error.orig)
-    return isinstance(error, DBAPIError) and _code(error) in _UNREACHABLE_CODES
+def is_unreachable(error: DBAPIError) -> bool:
+    """The server can't be reached at all."""
+    return _code(error) in _UNREACHABLE_CODES
+
+
+def raise_busy(error: DBAPIError) -> None:
+    """Raise Busy, with the reason, for an error that is the server's or the disk's; return for a bug of ours."""
+    busy = _trouble(error)
+    if busy is not None:
+        raise busy from error
+
+
+def _trouble(error: DBAPIError) -> Busy | None:
+    if isinstance(error.orig, sqlite3.OperationalError):
+        says = str(error.orig)
+        if "is full" in says:
+            return DiskFull()
+        if "unable to open" in says or "disk I/O" in says:
+            return Busy("the database can't be reached")
+    if _code(error) in _FULL_CODES:
+        return DiskFull()
+    if is_unreachable(error) or _code(error) in _LOST_CODES:
+        return Busy("the database can't be reached")
+    return Busy("the database was busy for too long") if is_retried(error) else None
 
 
 def _code(error: DBAPIError) -> int | None:
@@ -216,6 +237,7 @@ __all__ = [
     "is_sqlite",
     "is_unreachable",
     "ping",
+    "raise_busy",
     "read_now",
     "sqlite_write_lock",
 ]

@@ -62,6 +62,15 @@ class Busy(Exception):
     field: str | None = None
 
 
+class DiskFull(Busy):
+    """There is no room left to write (503): nothing was written."""
+
+    field = "disk"
+
+    def __init__(self) -> None:
+        super().__init__("the disk is full, so nothing can be written; make room on the platform's or database's disk")
+
+
 class CommitUnknown(Busy):
     """COMMIT's answer was lost (503): the change was made or not, and nobody here can tell.
 

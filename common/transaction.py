@@ -301,12 +301,9 @@ def transactional(function: Callable[Concatenate[Transaction, P], R]) -> Callabl
             try:
                 return _run_once(lambda tx: function(tx, *args, **kwargs))
             except DBAPIError as error:
-                if database.is_unreachable(error):
-                    raise Busy("the database can't be reached") from error
-                if not database.is_retried(error):
+                if attempt == TRIES or not database.is_retried(error):
+                    database.raise_busy(error)
                     raise
-                if attempt == TRIES:
-                    raise Busy("the database was busy for too long") from error
                 time.sleep(random.uniform(0.005, 0.02 * 2**attempt))  # noqa: S311 (jitter, not a secret)
             except PoolTimeoutError as error:
                 raise Busy("all database connections are in use") from error
@@ -392,6 +389,5 @@ def snapshot() -> Iterator[Snapshot]:
     except PoolTimeoutError as error:
         raise Busy("all database connections are in use") from error
     except DBAPIError as error:
-        if database.is_retried(error) or database.is_unreachable(error):
-            raise Busy("the database can't be reached") from error
+        database.raise_busy(error)
         raise

@@ -6,6 +6,7 @@ request's id only.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from common.errors import (
     Busy,
     CallerError,
     Conflict,
+    DiskFull,
     Forbidden,
     Invalid,
     KeyReused,
@@ -37,6 +39,7 @@ Fault = tuple[str, str]
 """The name of a field as in the request, dotted for a nested one, and what is wrong with it."""
 
 RETRY_AFTER_SECONDS = 2
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _TITLES = {
     400: "Validation error",
@@ -93,6 +96,7 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(Busy, _busy)
     app.register_error_handler(ProviderUnavailable, _provider_unavailable)
     app.register_error_handler(ProviderRefused, _provider_refused)
+    app.register_error_handler(OSError, _os_error)
     app.register_error_handler(Exception, _bug)
 
 
@@ -175,6 +179,11 @@ def _provider_unavailable(raised: ProviderUnavailable) -> Response:
 
 def _provider_refused(raised: ProviderRefused) -> Response:
     return error(409, details={"field": raised.code, "message": raised.message})
+
+
+def _os_error(raised: OSError) -> Response:
+    """A file that could not be written for lack of room is no bug."""
+    return _busy(DiskFull()) if raised.errno in _NO_ROOM else _bug(raised)
 
 
 def _bug(raised: Exception) -> Response:

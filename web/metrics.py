@@ -1,7 +1,8 @@
 """Counters and latencies for Prometheus at /api/metrics and /metrics, right across processes.
 
-With PROMETHEUS_MULTIPROC_DIR set, every process counts into files there and whoever is asked adds them up. What the
-platform has, such as tasks by state, is not counted but looked up when somebody asks.
+With PROMETHEUS_MULTIPROC_DIR set, every process counts into files there and whoever is asked adds them up; that takes a
+file system in memory (see gunicorn.conf.py). What the platform has, such as tasks by state, is not counted but looked
+up when somebody asks.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from common.services.measures import Measures, measure
 from common.settings import settings
 from common.states import Role
 from web.auth import allow, public
+from web.health import look_at_disk
 
 _UNTRACKED = ["/api/health", "/api/metrics$", "/metrics$", "/ws$"]
 
@@ -53,6 +55,8 @@ class PlatformCollector(Collector):
             yield GaugeMetricFamily("aiworker_database_up", "Whether the database answers", value=0)
             return
         yield GaugeMetricFamily("aiworker_database_up", "Whether the database answers", value=1)
+        free = "Room on the disk of this process's data directory"
+        yield GaugeMetricFamily("aiworker_disk_free_bytes", free, value=look_at_disk().free_bytes)
         yield from _by_state(found)
         jobs = GaugeMetricFamily("aiworker_jobs", "Jobs that are not done", labels=["queue", "state"])
         for (queue, state), number in sorted(found.jobs.items()):

@@ -29,7 +29,7 @@ from common.settings import Settings, socket_path
 from common.settings.private_files import replace_private
 from web import prerequisites
 from web.processes import Processes
-from web.programs import FLOWER_USER, Catalogue, enrolment_token_path, environment_of, metrics_dir
+from web.programs import FLOWER_USER, Catalogue, enrolment_token_path, environment_of
 
 STORE_SECONDS = 15.0
 LIVE_SECONDS = 90.0
@@ -107,8 +107,8 @@ def _start(settings: Settings, processes: Processes, signals: _Signals, agents: 
     data_dir = settings.store.data_dir
     for name in ("redis", "supervisor"):
         prerequisites.prepare_socket_directory(socket_path(data_dir, name), data_dir)
-    shutil.rmtree(metrics_dir(data_dir), ignore_errors=True)
-    metrics_dir(data_dir).mkdir(mode=0o700)
+    # Versions before this one counted requests there.
+    shutil.rmtree(data_dir / "metrics", ignore_errors=True)
     catalogue = Catalogue(settings, prerequisites.free_port("127.0.0.1"), _kept_password(data_dir / "flower-password"))
 
     if settings.store.redis_embedded:

@@ -41,7 +41,7 @@ def upgrade() -> None:
 
 def is_current() -> bool:
     """Whether the schema is the one this code was written for."""
-    return _present_revision() == _scripts(_config()).get_current_head()
+    return bool(_present_revision() == _scripts(_config()).get_current_head())
 
 
 def require_current() -> None:

@@ -72,6 +72,9 @@ class StoreSettings:
     """AIWORKER_REDIS_URL or REDIS_URL. By default the embedded Valkey's Unix socket in the data directory."""
     redis_embedded: bool
     """Whether `aiworker up` starts the embedded Valkey: true where no Redis URL is given."""
+    disk_reserve_bytes: int | None = None
+    """What must be free on the data directory's disk for new work to begin (AIWORKER_DISK_RESERVE_BYTES). None: the
+    larger of 1 GiB and 2 % of the disk, what a clone, a test and a preview may need. 0: until it is full."""
 
     @property
     def is_sqlite(self) -> bool:
@@ -238,6 +241,7 @@ def _store(env: Environment) -> StoreSettings:
         database_url=database_url,
         redis_url=redis_url or f"unix://{socket_path(data_dir, 'redis')}",
         redis_embedded=redis_url is None,
+        disk_reserve_bytes=env.optional_number("AIWORKER_DISK_RESERVE_BYTES", most=2**50),
     )
 
 

@@ -40,9 +40,14 @@ class Environment:
         return self.text(*names) or default
 
     def number(self, *names: str, default: int, least: int = 0, most: int = 2**31) -> int:
+        value = self.optional_number(*names, least=least, most=most)
+        return default if value is None else value
+
+    def optional_number(self, *names: str, least: int = 0, most: int = 2**31) -> int | None:
+        """None where it is not set."""
         value = self.text(*names)
         if value is None:
-            return default
+            return None
         if not value.isdigit() or not least <= int(value) <= most:
             raise Misconfigured(f"{names[0]}={value} is not a whole number from {least} to {most}")
         return int(value)
