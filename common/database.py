@@ -12,6 +12,8 @@ import threading
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import pymysql.connections
+from pymysql.protocol import MysqlPacket
 from sqlalchemy import Connection, DateTime, Engine, create_engine, event, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, make_url
@@ -19,11 +21,17 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import JSON, TypeDecorator
 
+from common import patience
 from common.errors import Busy, CommitUnknown, DiskFull
 from common.settings import settings
 
 WRITE_WAIT_SECONDS = 5.0
-"""How long a writer waits for SQLite's lock, or for InnoDB's row locks, before the caller gets a 503."""
+"""How long a writer waits for SQLite's lock before the caller gets a 503."""
+ROW_WAIT_SECONDS = 3
+"""How long a writer waits for InnoDB's row locks: less than a request may wait in all."""
+CONNECT_SECONDS = 3.0
+READ_SECONDS = 30.0
+POOL_SECONDS = 3
 
 # 1020 record changed, 1205 lock wait, 1213 deadlock, 2006/2013 connection gone, 4031 idle disconnect,
 # 1290/1836 read-only (a failover): the function may be run again from its start.
@@ -93,21 +101,41 @@ def dispose_engines() -> None:
 def _make(url: str, *, reads: bool) -> Engine:
     if url.startswith("sqlite"):
         return _make_sqlite(url, reads=reads)
-    return create_engine(
+    made = create_engine(
         url,
         isolation_level="AUTOCOMMIT" if reads else "READ COMMITTED",
         pool_pre_ping=True,
         pool_recycle=1800,
-        pool_timeout=5,
+        pool_timeout=POOL_SECONDS,
         pool_size=10,
         max_overflow=20,
         connect_args={
-            "connect_timeout": 3,
-            "read_timeout": 30,
-            "write_timeout": 30,
-            "init_command": "SET time_zone='+00:00', innodb_lock_wait_timeout=5",
+            "connect_timeout": CONNECT_SECONDS,
+            "read_timeout": READ_SECONDS,
+            "write_timeout": READ_SECONDS,
+            "init_command": f"SET time_zone='+00:00', innodb_lock_wait_timeout={ROW_WAIT_SECONDS}",
         },
     )
+
+    @event.listens_for(made, "do_connect")
+    def _connect(_dialect: object, _record: object, arguments: Any, options: Any) -> PatientConnection:
+        return PatientConnection(*arguments, **options)
+
+    return made
+
+
+class PatientConnection(pymysql.connections.Connection):
+    """A connection whose waits, together with the caller's others, last no longer than the caller's patience."""
+
+    def connect(self, sock: Any = None) -> None:
+        self.connect_timeout = patience.for_one(CONNECT_SECONDS)
+        self._read_timeout = patience.for_one(READ_SECONDS)
+        super().connect(sock)
+
+    def _read_packet(self, packet_type: Any = MysqlPacket) -> Any:
+        self._read_timeout = patience.for_one(READ_SECONDS)
+        with patience.waiting():
+            return super()._read_packet(packet_type)  # type: ignore[no-untyped-call]
 
 
 def _make_sqlite(url: str, *, reads: bool) -> Engine:

@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from common import database
+from common import database, patience
 from common.announcer import Announcement, announcer
 from common.errors import Busy, LeaseLost, NotFound
 from common.events import Event
@@ -301,7 +301,7 @@ def transactional(function: Callable[Concatenate[Transaction, P], R]) -> Callabl
             try:
                 return _run_once(lambda tx: function(tx, *args, **kwargs))
             except DBAPIError as error:
-                if attempt == TRIES or not database.is_retried(error):
+                if attempt == TRIES or patience.is_over() or not database.is_retried(error):
                     database.raise_busy(error)
                     raise
                 time.sleep(random.uniform(0.005, 0.02 * 2**attempt))  # noqa: S311 (jitter, not a secret)
@@ -334,7 +334,9 @@ def _held(lock: Any) -> Iterator[None]:
     if isinstance(lock, contextlib.nullcontext):
         yield
         return
-    if not lock.acquire(timeout=database.WRITE_WAIT_SECONDS):
+    with patience.waiting():
+        is_held = lock.acquire(timeout=patience.for_one(database.WRITE_WAIT_SECONDS))
+    if not is_held:
         raise Busy("the database was busy for too long")
     try:
         yield
@@ -344,7 +346,7 @@ def _held(lock: Any) -> Iterator[None]:
 
 def _begin(session: Session) -> None:
     """Begin; on SQLite wait outside of it for another process's lock, in short sleeps."""
-    deadline = time.monotonic() + database.WRITE_WAIT_SECONDS
+    deadline = time.monotonic() + patience.for_one(database.WRITE_WAIT_SECONDS)
     while True:
         try:
             session.connection()
@@ -352,7 +354,8 @@ def _begin(session: Session) -> None:
             session.rollback()
             if not (database.is_lock_wait(error) and time.monotonic() < deadline):
                 raise
-            threading.Event().wait(random.uniform(0.001, 0.01))  # noqa: S311 (jitter, not a secret)
+            with patience.waiting():
+                threading.Event().wait(random.uniform(0.001, 0.01))  # noqa: S311 (jitter, not a secret)
         else:
             return
 

@@ -41,7 +41,7 @@ def once(
     """Act and keep the rendered answer, or give the one that was kept: (status, body, whether it is an earlier one).
 
     KeyReused where the key came with another route or body. A first request that is still under way is waited for
-    (5 s, the database's lock wait), then Conflict. What act raises rolls everything back, the key included.
+    (3 s, the database's lock wait), then Conflict. What act raises rolls everything back, the key included.
     """
     if not _take(tx, key, caller, route, body_digest):
         earlier = tx.session.execute(select(IdempotencyKey).filter_by(caller=caller, key=key)).scalar_one_or_none()

@@ -51,6 +51,14 @@ def main(directory: Path, redis_url: str, kind: str) -> None:
         _wait(lambda: _is_live(url))
         workers = [child.pid for child in psutil.Process(server.pid).children()]
         found: dict[str, Any] = {"before": _write(session, url, "Before")}
+        found["mapped"] = sorted(
+            {
+                mapped.path
+                for pid in workers
+                for mapped in psutil.Process(pid).memory_maps()
+                if str(directory) in mapped.path
+            }
+        )
         fill, empty = _tmpfs(directory) if kind == "tmpfs" else _limit(workers)
         fill()
         found["full"] = [_write(session, url, f"Full {number}") for number in range(10)]
