@@ -17,6 +17,7 @@ from common.services.access import acting
 from common.settings import settings
 from web import api
 from web.api.git import git
+from web.arrival import init_arrival
 from web.auth import admit, check_rules, init_tokens, open_blueprints
 from web.errors import register_error_handlers
 from web.feed import init_feed
@@ -57,6 +58,7 @@ def create_app() -> Flask:
     # Neither redirects nor guesses: an address is right or it is a 404, and none is made from the Host header.
     app.url_map.merge_slashes = False
     app.url_map.converters.update(CONVERTERS)
+    init_arrival(app)
     init_tokens(app)
     register_error_handlers(app)
     init_openapi(app, api.ALL)

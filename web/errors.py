@@ -50,6 +50,7 @@ _TITLES = {
     409: "Conflict",
     413: "Request body too large",
     415: "Unsupported media type",
+    421: "Misdirected request",
     422: "Idempotency-Key was used with another request",
     429: "Too many requests",
     500: "Internal server error",
@@ -71,6 +72,13 @@ class TooManyRequests(CallerError):
     def __init__(self, retry_after_seconds: float) -> None:
         super().__init__("too many requests")
         self.retry_after_seconds = retry_after_seconds
+
+
+class Misdirected(CallerError):
+    """The request names a host that is not this instance's (421)."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"{host[:255]} is not a host of this instance; if it is, name it in AIWORKER_ALLOWED_HOSTS")
 
 
 class UnsupportedMedia(CallerError):
@@ -134,6 +142,8 @@ def _caller_error(raised: CallerError) -> Response:
             if isinstance(raised, BaseMoved):
                 _rebuild(raised)
             return error(409, details={"field": raised.field, "message": raised.message})
+        case Misdirected():
+            return error(421, details={"field": "Host", "message": str(raised)})
         case UnsupportedMedia():
             return error(415)
         case KeyReused():

@@ -24,6 +24,8 @@ CHECKOUT = Path(web.__file__).resolve().parents[1]
 """Where common, web and workers lie: the directory every program runs in."""
 
 FLOWER_USER = "aiworker"
+FLOWER_SETTINGS = "--conf=workers/flower_settings.py"
+"""Puts all that Flower serves behind its login."""
 
 # What agents and deployed programs must not inherit: they run what a model wrote. Keys for models do pass.
 _PLATFORM_SECRETS = ("AIWORKER_", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "GITEA_", "KUBE", "FLOWER_", "CELERY_")
@@ -94,7 +96,7 @@ class Catalogue:
         """On loopback, behind a login that is passed by environment: an argument list is open to every user."""
         return self._celery(
             "flower",
-            ["flower", "--address=127.0.0.1", f"--port={self.flower_port}"],
+            ["flower", FLOWER_SETTINGS, "--address=127.0.0.1", f"--port={self.flower_port}"],
             FLOWER_BASIC_AUTH=f"{FLOWER_USER}:{self.flower_password}",
         )
 

@@ -58,6 +58,9 @@ class WebSettings:
     or a script need, less than a script that went wrong makes."""
     trusted_proxies: int
     """How many proxies in front set X-Forwarded-* (AIWORKER_TRUSTED_PROXIES). 0: those headers are ignored."""
+    allowed_hosts: tuple[str, ...]
+    """More names that requests may be sent to (AIWORKER_ALLOWED_HOSTS, comma-separated): `.example.com` is all below,
+    `*` every name. Default: none but loopback's, IP addresses, and the hosts of the URLs here and of webhook_url."""
 
 
 @dataclass(frozen=True)
@@ -220,6 +223,7 @@ def _web(env: Environment) -> WebSettings:
         git_max_body_bytes=env.number("AIWORKER_GIT_MAX_BODY_BYTES", default=2**31, least=2**20, most=2**40),
         writes_per_minute=env.number("AIWORKER_WRITES_PER_MINUTE", default=600, least=1),
         trusted_proxies=env.number("AIWORKER_TRUSTED_PROXIES", default=0, most=10),
+        allowed_hosts=env.names("AIWORKER_ALLOWED_HOSTS"),
     )
 
 
