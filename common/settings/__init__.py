@@ -56,6 +56,9 @@ class WebSettings:
     writes_per_minute: int
     """How many changes one person may ask for in a minute (AIWORKER_WRITES_PER_MINUTE), 600 by default: more than hands
     or a script need, less than a script that went wrong makes."""
+    head_seconds: int
+    """How long a request's head may take from its first byte on (AIWORKER_HEAD_SECONDS), 10 by default: a slow line
+    takes one, and a client that sends it byte by byte must not hold a connection for longer."""
     trusted_proxies: int
     """How many proxies in front set X-Forwarded-* (AIWORKER_TRUSTED_PROXIES). 0: those headers are ignored."""
     allowed_hosts: tuple[str, ...]
@@ -222,6 +225,7 @@ def _web(env: Environment) -> WebSettings:
         max_body_bytes=env.number("AIWORKER_MAX_BODY_BYTES", default=2**20, least=1024),
         git_max_body_bytes=env.number("AIWORKER_GIT_MAX_BODY_BYTES", default=2**31, least=2**20, most=2**40),
         writes_per_minute=env.number("AIWORKER_WRITES_PER_MINUTE", default=600, least=1),
+        head_seconds=env.number("AIWORKER_HEAD_SECONDS", default=10, least=1, most=3600),
         trusted_proxies=env.number("AIWORKER_TRUSTED_PROXIES", default=0, most=10),
         allowed_hosts=env.names("AIWORKER_ALLOWED_HOSTS"),
     )
