@@ -12,20 +12,34 @@ import threading
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import pymysql.connections
+from pymysql.protocol import MysqlPacket
 from sqlalchemy import Connection, DateTime, Engine, create_engine, event, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session
 from sqlalchemy.types import JSON, TypeDecorator
 
+from common import patience
+from common.errors import Busy, CommitUnknown, DiskFull
 from common.settings import settings
 
 WRITE_WAIT_SECONDS = 5.0
-"""How long a writer waits for SQLite's lock, or for InnoDB's row locks, before the caller gets a 503."""
+"""How long a writer waits for SQLite's lock before the caller gets a 503."""
+ROW_WAIT_SECONDS = 3
+"""How long a writer waits for InnoDB's row locks: less than a request may wait in all."""
+CONNECT_SECONDS = 3.0
+READ_SECONDS = 30.0
+POOL_SECONDS = 3
 
 # 1020 record changed, 1205 lock wait, 1213 deadlock, 2006/2013 connection gone, 4031 idle disconnect,
 # 1290/1836 read-only (a failover): the function may be run again from its start.
 _RETRIED_CODES = frozenset({1020, 1205, 1213, 1290, 1836, 2006, 2013, 4031})
+# Out of COMMIT these say that its answer was lost: 1053 shutdown, 1317 interrupted, 1927 killed, 2006/2013 gone.
+_LOST_CODES = frozenset({1053, 1317, 1927, 2006, 2013})
+# 1021 disk full, 1114 table full, 1026 error writing a file, 3 error writing (the server's own).
+_FULL_CODES = frozenset({3, 1021, 1026, 1114})
 _UNREACHABLE_CODES = frozenset({1040, 1044, 1045, 1049, 1053, 2002, 2003, 2005})
 
 sqlite_write_lock = threading.Lock()
@@ -88,22 +102,42 @@ def _make(url: str, *, reads: bool) -> Engine:
     """hide_parameters: the message of a failed statement goes to logs and jobs, and must not name its values."""
     if url.startswith("sqlite"):
         return _make_sqlite(url, reads=reads)
-    return create_engine(
+    made = create_engine(
         url,
         isolation_level="AUTOCOMMIT" if reads else "READ COMMITTED",
         pool_pre_ping=True,
         hide_parameters=True,
         pool_recycle=1800,
-        pool_timeout=5,
+        pool_timeout=POOL_SECONDS,
         pool_size=10,
         max_overflow=20,
         connect_args={
-            "connect_timeout": 3,
-            "read_timeout": 30,
-            "write_timeout": 30,
-            "init_command": "SET time_zone='+00:00', innodb_lock_wait_timeout=5",
+            "connect_timeout": CONNECT_SECONDS,
+            "read_timeout": READ_SECONDS,
+            "write_timeout": READ_SECONDS,
+            "init_command": f"SET time_zone='+00:00', innodb_lock_wait_timeout={ROW_WAIT_SECONDS}",
         },
     )
+
+    @event.listens_for(made, "do_connect")
+    def _connect(_dialect: object, _record: object, arguments: Any, options: Any) -> PatientConnection:
+        return PatientConnection(*arguments, **options)
+
+    return made
+
+
+class PatientConnection(pymysql.connections.Connection):
+    """A connection whose waits, together with the caller's others, last no longer than the caller's patience."""
+
+    def connect(self, sock: Any = None) -> None:
+        self.connect_timeout = patience.for_one(CONNECT_SECONDS)
+        self._read_timeout = patience.for_one(READ_SECONDS)
+        super().connect(sock)
+
+    def _read_packet(self, packet_type: Any = MysqlPacket) -> Any:
+        self._read_timeout = patience.for_one(READ_SECONDS)
+        with patience.waiting():
+            return super()._read_packet(packet_type)  # type: ignore[no-untyped-call]
 
 
 def _make_sqlite(url: str, *, reads: bool) -> Engine:
@@ -151,6 +185,18 @@ def read_now(connection: Connection) -> datetime:
     return cast("datetime", connection.execute(text("SELECT UTC_TIMESTAMP(6)")).scalar_one()).replace(tzinfo=UTC)
 
 
+def commit(session: Session) -> None:
+    """Commit. CommitUnknown where the answer to COMMIT was lost; any other error says that nothing was committed."""
+    session.flush()
+    try:
+        session.commit()
+    except DBAPIError as error:
+        is_write_unsure = isinstance(error.orig, sqlite3.OperationalError) and "disk I/O" in str(error.orig)
+        if error.connection_invalidated or is_write_unsure or _code(error) in _LOST_CODES:
+            raise CommitUnknown from error
+        raise
+
+
 def is_lock_wait(error: BaseException) -> bool:
     """SQLite's lock is held by another process: the same BEGIN may be tried again in a moment."""
     return (
@@ -167,11 +213,30 @@ def is_retried(error: BaseException) -> bool:
     return isinstance(error, DBAPIError) and _code(error) in _RETRIED_CODES
 
 
-def is_unreachable(error: BaseException) -> bool:
-    """The database can't be reached at all."""
-    if isinstance(error, DBAPIError) and isinstance(error.orig, sqlite3.OperationalError):
-        return "unable to open" in str(error.orig) or "disk I/O" in str(error.orig) or "full" in str(error.orig)
-    return isinstance(error, DBAPIError) and _code(error) in _UNREACHABLE_CODES
+def is_unreachable(error: DBAPIError) -> bool:
+    """The server can't be reached at all."""
+    return _code(error) in _UNREACHABLE_CODES
+
+
+def raise_busy(error: DBAPIError) -> None:
+    """Raise Busy, with the reason, for an error that is the server's or the disk's; return for a bug of ours."""
+    busy = _trouble(error)
+    if busy is not None:
+        raise busy from error
+
+
+def _trouble(error: DBAPIError) -> Busy | None:
+    if isinstance(error.orig, sqlite3.OperationalError):
+        says = str(error.orig)
+        if "is full" in says:
+            return DiskFull()
+        if "unable to open" in says or "disk I/O" in says:
+            return Busy("the database can't be reached")
+    if _code(error) in _FULL_CODES:
+        return DiskFull()
+    if is_unreachable(error) or _code(error) in _LOST_CODES:
+        return Busy("the database can't be reached")
+    return Busy("the database was busy for too long") if is_retried(error) else None
 
 
 def _code(error: DBAPIError) -> int | None:
@@ -193,6 +258,7 @@ def describe_url(url: str) -> str:
 __all__ = [
     "JsonText",
     "UtcDateTime",
+    "commit",
     "describe_url",
     "dispose_engines",
     "engine",
@@ -201,6 +267,7 @@ __all__ = [
     "is_sqlite",
     "is_unreachable",
     "ping",
+    "raise_busy",
     "read_now",
     "sqlite_write_lock",
 ]

@@ -56,7 +56,37 @@ class KeyReused(CallerError):
 
 
 class Busy(Exception):
-    """The database could not be reached or locked in time (503): the same request may be sent again."""
+    """The database could not be reached or locked in time (503): nothing was written, the request may be sent again.
+
+    Where `field` is set, the reply's details give it and the message.
+    """
+
+    field: str | None = None
+
+
+class DiskFull(Busy):
+    """There is no room left to write (503): nothing was written."""
+
+    field = "disk"
+
+    def __init__(self) -> None:
+        super().__init__("the disk is full, so nothing can be written; make room on the platform's or database's disk")
+
+
+class CommitUnknown(Busy):
+    """COMMIT's answer was lost (503): the change was made or not, and nobody here can tell.
+
+    Only with the same Idempotency-Key may the request be sent again unseen. A job goes on from its row, which the
+    fence guards: it was recorded and is no longer this worker's, or it was not and is done again.
+    """
+
+    field = "commit"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database's answer to COMMIT was lost, so the change may have been made; send the request again with "
+            "its Idempotency-Key, or look before repeating it"
+        )
 
 
 class LeaseLost(Exception):

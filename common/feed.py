@@ -6,16 +6,23 @@ are small: a kind, whom it concerns, and the message as JSON text.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from common.settings import settings
+
+FIRST_REST_SECONDS = 5.0
+LONGEST_REST_SECONDS = 30.0
 
 LONGEST = 10_000
 """Entries the stream keeps, about. A reader that was away longer reads the database."""
@@ -41,14 +48,65 @@ def stream_name() -> str:
 
 @functools.lru_cache(maxsize=8)
 def _client(url: str, pid: int, timeout: float) -> redis.Redis:
+    # No second try: whoever asks has another way, and would wait as long again.
     return redis.Redis.from_url(
-        url, socket_timeout=timeout, socket_connect_timeout=min(timeout, 2), decode_responses=True
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=min(timeout, 2),
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
     )
 
 
 def client(*, timeout: float = 1.0) -> redis.Redis:
     """This process's Redis client; every call gives up after `timeout` seconds."""
     return _client(settings().store.redis_url, os.getpid(), timeout)
+
+
+@functools.lru_cache(maxsize=8)
+def _rest(url: str, pid: int) -> Rest:
+    return Rest()
+
+
+@contextlib.contextmanager
+def asked() -> Iterator[redis.Redis]:
+    """The client, for a call that a request waits for.
+
+    Once a call has failed, Redis rests: until then this raises redis.ConnectionError without asking, so a frozen Redis
+    makes one request slow now and then, and not each.
+    """
+    rest = _rest(settings().store.redis_url, os.getpid())
+    if not rest.may_ask():
+        raise redis.ConnectionError("Redis did not answer a moment ago")
+    try:
+        yield client()
+    except (redis.ConnectionError, redis.TimeoutError):
+        rest.begin()
+        raise
+    rest.end()
+
+
+class Rest:
+    """For how long Redis is not asked. One call asks after each rest, and the next rest is longer."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._until = 0.0
+
+    def may_ask(self) -> bool:
+        if time.monotonic() < self._until:
+            return False
+        if self._seconds:
+            # Whoever comes while this call is under way does not wait for it.
+            self._until = time.monotonic() + FIRST_REST_SECONDS
+        return True
+
+    def begin(self) -> None:
+        self._seconds = min(max(FIRST_REST_SECONDS, 2 * self._seconds), LONGEST_REST_SECONDS)
+        self._until = time.monotonic() + self._seconds
+
+    def end(self) -> None:
+        self._seconds = self._until = 0.0
 
 
 def publish(entries: list[Entry]) -> None:

@@ -21,12 +21,16 @@ class Queue(StrEnum):
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of job. subject says whose id it is told; attempts: how often it may crash before it is parked."""
+    """One kind of job. subject says whose id it is told; attempts: how often it may crash before it is parked.
+
+    is_beginning: it begins new work that fills the disk, so it waits for room there; what is under way goes on.
+    """
 
     name: str
     subject: str
     queue: Queue
     attempts: int = 5
+    is_beginning: bool = False
 
 
 LEASE_SECONDS = 30
@@ -40,13 +44,13 @@ UNAVAILABLE_HOURS = 24
 CATALOGUE: dict[str, Kind] = {}
 
 
-def _kind(name: str, subject: str, queue: Queue, attempts: int = 5) -> Kind:
-    kind = Kind(name, subject, queue, attempts)
+def _kind(name: str, subject: str, queue: Queue, attempts: int = 5, *, is_beginning: bool = False) -> Kind:
+    kind = Kind(name, subject, queue, attempts, is_beginning)
     CATALOGUE[name] = kind
     return kind
 
 
-PROVISION_PROJECT = _kind("project.provision", "project", Queue.SLOW)
+PROVISION_PROJECT = _kind("project.provision", "project", Queue.SLOW, is_beginning=True)
 """Make the repository (empty or imported), its protection and the namespace true."""
 PROTECT_PROJECT = _kind("project.protect", "project", Queue.SLOW)
 """Have the forge's rules for pushes say what the project says now."""
@@ -55,14 +59,14 @@ DELETE_PROJECT = _kind("project.delete", "project", Queue.SLOW)
 WATCH_REPOSITORY = _kind("project.watch_repository", "project", Queue.SLOW)
 """Compare the forge's branches with what was proven and approved; a push after the proof voids it."""
 
-SCHEDULE_TASKS = _kind("task.schedule", "platform", Queue.QUICK)
+SCHEDULE_TASKS = _kind("task.schedule", "platform", Queue.QUICK, is_beginning=True)
 """Give claimable tasks to free agents."""
 PUBLISH_TASK = _kind("task.publish", "task", Queue.SLOW)
 """Open the pull request of proven work and start its preview; then it is ready to test."""
 CLEAN_UP_TASK = _kind("task.clean_up", "task", Queue.SLOW)
 """Close the pull request and take the preview down of a task that is over."""
 
-PREPARE_RUN = _kind("run.prepare", "run", Queue.SLOW)
+PREPARE_RUN = _kind("run.prepare", "run", Queue.SLOW, is_beginning=True)
 """Make the branch and the credential of a run; then its agent may claim it."""
 VERIFY_RUN = _kind("run.verify", "run", Queue.SLOW)
 """Prove, on the exact commit, what the agent claims."""

@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from common import database
+from common import database, patience
 from common.announcer import Announcement, announcer
 from common.errors import Busy, LeaseLost, NotFound
 from common.events import Event
@@ -287,8 +287,9 @@ def _loggable(event: Event) -> dict[str, Any]:
 def transactional(function: Callable[Concatenate[Transaction, P], R]) -> Callable[P, R]:
     """Run the function in a transaction, its first argument; join the open one if there is one.
 
-    The outermost commits when the function returns and rolls back when it raises. After a deadlock or a lost
-    connection the whole function runs again, so it must do nothing but database work. Busy when that did not help.
+    The outermost commits when the function returns and rolls back when it raises. After a deadlock or a connection
+    lost before COMMIT the whole function runs again, so it must do nothing but database work. Busy when that did not
+    help; CommitUnknown, and never again, when the answer to COMMIT was lost.
     """
 
     @functools.wraps(function)
@@ -300,12 +301,9 @@ def transactional(function: Callable[Concatenate[Transaction, P], R]) -> Callabl
             try:
                 return _run_once(lambda tx: function(tx, *args, **kwargs))
             except DBAPIError as error:
-                if database.is_unreachable(error):
-                    raise Busy("the database can't be reached") from error
-                if not database.is_retried(error):
+                if attempt == TRIES or patience.is_over() or not database.is_retried(error):
+                    database.raise_busy(error)
                     raise
-                if attempt == TRIES:
-                    raise Busy("the database was busy for too long") from error
                 time.sleep(random.uniform(0.005, 0.02 * 2**attempt))  # noqa: S311 (jitter, not a secret)
             except PoolTimeoutError as error:
                 raise Busy("all database connections are in use") from error
@@ -323,7 +321,7 @@ def _run_once(function: Callable[[Transaction], R]) -> R:
         try:
             result = function(tx)
             tx._write_events()
-            session.commit()
+            database.commit(session)
         finally:
             _open.reset(token)
     tx._log_changes()
@@ -336,7 +334,9 @@ def _held(lock: Any) -> Iterator[None]:
     if isinstance(lock, contextlib.nullcontext):
         yield
         return
-    if not lock.acquire(timeout=database.WRITE_WAIT_SECONDS):
+    with patience.waiting():
+        is_held = lock.acquire(timeout=patience.for_one(database.WRITE_WAIT_SECONDS))
+    if not is_held:
         raise Busy("the database was busy for too long")
     try:
         yield
@@ -346,7 +346,7 @@ def _held(lock: Any) -> Iterator[None]:
 
 def _begin(session: Session) -> None:
     """Begin; on SQLite wait outside of it for another process's lock, in short sleeps."""
-    deadline = time.monotonic() + database.WRITE_WAIT_SECONDS
+    deadline = time.monotonic() + patience.for_one(database.WRITE_WAIT_SECONDS)
     while True:
         try:
             session.connection()
@@ -354,7 +354,8 @@ def _begin(session: Session) -> None:
             session.rollback()
             if not (database.is_lock_wait(error) and time.monotonic() < deadline):
                 raise
-            threading.Event().wait(random.uniform(0.001, 0.01))  # noqa: S311 (jitter, not a secret)
+            with patience.waiting():
+                threading.Event().wait(random.uniform(0.001, 0.01))  # noqa: S311 (jitter, not a secret)
         else:
             return
 
@@ -391,6 +392,5 @@ def snapshot() -> Iterator[Snapshot]:
     except PoolTimeoutError as error:
         raise Busy("all database connections are in use") from error
     except DBAPIError as error:
-        if database.is_retried(error) or database.is_unreachable(error):
-            raise Busy("the database can't be reached") from error
+        database.raise_busy(error)
         raise

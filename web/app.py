@@ -6,14 +6,18 @@ sent (web/http.py), the earlier answer to its Idempotency-Key, the view; then he
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from common import patience
 from common.logs import configure_logs
 from common.services.access import acting
 from common.settings import settings
 from web import api
 from web.api.git import git
+from web.arrival import init_arrival
 from web.auth import admit, check_rules, init_tokens, open_blueprints
 from web.errors import register_error_handlers
 from web.feed import init_feed
@@ -34,11 +38,17 @@ class Application(Flask):
         if request.routing_exception is not None:
             self.raise_routing_exception(request)
         endpoint = str(request.endpoint)
-        name = admit(self, endpoint)
-        view = self.view_functions[endpoint]
-        refuse_unread(view)
-        with acting(name, request_id()):
-            return answer(view, lambda: self.make_response(super(Application, self).dispatch_request()))
+        with _patience_for(endpoint):
+            name = admit(self, endpoint)
+            view = self.view_functions[endpoint]
+            refuse_unread(view)
+            with acting(name, request_id()):
+                return answer(view, lambda: self.make_response(super(Application, self).dispatch_request()))
+
+
+def _patience_for(endpoint: str) -> AbstractContextManager[None]:
+    """Bounds what a request waits for the database. A socket's whole life is one request: it has no such end."""
+    return nullcontext() if endpoint.startswith("feed.") else patience.at_most(patience.API_SECONDS)
 
 
 def create_app() -> Flask:
@@ -50,6 +60,7 @@ def create_app() -> Flask:
     # Neither redirects nor guesses: an address is right or it is a 404, and none is made from the Host header.
     app.url_map.merge_slashes = False
     app.url_map.converters.update(CONVERTERS)
+    init_arrival(app)
     init_tokens(app)
     register_error_handlers(app)
     init_openapi(app, api.ALL)

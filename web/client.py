@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import time
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,10 +28,20 @@ from common.states import Role
 
 ANSWER_SECONDS = 30.0
 LOCAL_TOKEN_SECONDS = 3600
+TRIES = 3
+LOST_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 10.0
+
+_KEYLESS = ("/auth/", "/tokens", "/users", "/agents/enrolment-tokens")
+"""Routes that take no Idempotency-Key: their replies hold a secret."""
 
 
 class ApiError(Exception):
     """The platform refused, or did not answer. The message is for a person."""
+
+
+class _Lost(Exception):
+    """No answer came: the request may have been done. The message is ApiError's."""
 
 
 def operator() -> Caller:
@@ -93,21 +105,43 @@ class Api:
         return self._made.token
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        """The reply's JSON, None where it has no body. query: None values are left out."""
+        """The reply's JSON, None where it has no body. query: None values are left out.
+
+        A POST carries an Idempotency-Key and, where its answer is lost or a 503, is repeated with the same one.
+        """
         headers = {"Authorization": f"Bearer {self.token()}"}
+        is_keyed = method == "POST" and not path.startswith(_KEYLESS)
+        if is_keyed:
+            headers["Idempotency-Key"] = uuid.uuid4().hex
         asked = {name: value for name, value in query.items() if value is not None}
+        for tries_left in reversed(range(TRIES if is_keyed else 1)):
+            try:
+                reply = self._send(method, path, json=body, params=asked, headers=headers)
+            except _Lost as lost:
+                if not tries_left:
+                    raise ApiError(str(lost)) from lost
+                time.sleep(LOST_SECONDS)
+                continue
+            if reply.status_code != 503 or not tries_left:
+                break
+            time.sleep(min(_seconds(reply.headers.get("Retry-After")), LONGEST_WAIT_SECONDS))
+        return self._content(method, path, reply)
+
+    def _send(self, method: str, path: str, **what: Any) -> requests.Response:
         try:
-            reply = self._session.request(
-                method, f"{self.url}/api{path}", json=body, params=asked, headers=headers, timeout=ANSWER_SECONDS,
-                allow_redirects=False,
-            )  # fmt: skip
-            content = reply.json() if reply.content else None
-        except requests.JSONDecodeError as error:
-            raise ApiError(f"{self.url} answered {reply.status_code} without JSON; is AIWORKER_URL right?") from error
+            return self._session.request(
+                method, f"{self.url}/api{path}", timeout=ANSWER_SECONDS, allow_redirects=False, **what
+            )
         except requests.Timeout as error:
             raise ApiError(f"{self.url} did not answer within {ANSWER_SECONDS:g} s; look at its log") from error
         except requests.RequestException as error:
-            raise ApiError(f"{self.url} can't be reached; start it with `aiworker up`, or set AIWORKER_URL") from error
+            raise _Lost(f"{self.url} can't be reached; start it with `aiworker up`, or set AIWORKER_URL") from error
+
+    def _content(self, method: str, path: str, reply: requests.Response) -> Any:
+        try:
+            content = reply.json() if reply.content else None
+        except requests.JSONDecodeError as error:
+            raise ApiError(f"{self.url} answered {reply.status_code} without JSON; is AIWORKER_URL right?") from error
         if not reply.ok:
             raise ApiError(_fault(method, path, reply.status_code, content))
         return content
@@ -144,6 +178,10 @@ def _fault(method: str, path: str, status: int, content: Any) -> str:
     if "requestId" in told:
         why += f" (request {told['requestId']})"
     return f"{method} {path}: {status} {why}" + (f"; {remedies[status]}" if status in remedies else "")
+
+
+def _seconds(retry_after: str | None) -> float:
+    return float(retry_after) if retry_after is not None and retry_after.isdigit() else LOST_SECONDS
 
 
 def _is_loopback(host: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import queue
-import shutil
 import sys
 import threading
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 import redis
 import requests
 
-from common import feed
+from common import disk, feed
 from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
 from common.findings import Finding
 from common.providers.forge import forge
@@ -31,8 +30,6 @@ from web.health import backends
 from web.prerequisites import check_programs
 
 OLDEST_PYTHON = (3, 11)
-LOW_BYTES = 1 << 30
-TOO_LOW_BYTES = 100 << 20
 ANSWER_SECONDS = 3.0
 PART_SECONDS = 20.0
 """How long one part may take with all that is asked of it."""
@@ -47,13 +44,13 @@ def examine() -> Iterator[Finding]:
     yield _asked("programs", check_programs, "git and setpriv are there")
     data_dir = Path(os.environ.get("AIWORKER_DATA_DIR") or ".aiworker").expanduser().absolute()
     yield _data_dir(data_dir)
-    yield _disk(data_dir)
     try:
         chosen = settings()
     except Misconfigured as error:
         yield Finding("fail", "settings", str(error))
         return
     yield Finding("ok", "settings", f"public address {chosen.web.public_url}")
+    yield _disk(data_dir, chosen.store.disk_reserve_bytes)
     yield from _parts(chosen)
 
 
@@ -163,10 +160,12 @@ def _data_dir(path: Path) -> Finding:
     return Finding("ok", "data", str(path))
 
 
-def _disk(path: Path) -> Finding:
-    there = next(parent for parent in (path, *path.parents) if parent.exists())
-    free = shutil.disk_usage(there).free
-    says = f"{free / (1 << 30):.1f} GiB free at {there}"
-    if free < TOO_LOW_BYTES:
-        return Finding("fail", "disk", f"{says}; make room")
-    return Finding("warn", "disk", f"{says}; make room soon") if free < LOW_BYTES else Finding("ok", "disk", says)
+def _disk(path: Path, reserve_bytes: int | None) -> Finding:
+    found = disk.look(path, reserve_bytes)
+    says = f"{found.free_bytes / (1 << 30):.1f} GiB free at {found.where}"
+    if not found.has_room:
+        needed = f"{found.reserve_bytes / (1 << 30):.1f} GiB (AIWORKER_DISK_RESERVE_BYTES)"
+        return Finding("fail", "disk", f"{says}; no new work begins below {needed}; make room")
+    if found.state is disk.DiskState.OK:
+        return Finding("ok", "disk", says)
+    return Finding("warn", "disk", f"{says}; make room soon")

@@ -6,6 +6,7 @@ request's id only.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from common.errors import (
     Busy,
     CallerError,
     Conflict,
+    DiskFull,
     Forbidden,
     Invalid,
     KeyReused,
@@ -37,6 +39,7 @@ Fault = tuple[str, str]
 """The name of a field as in the request, dotted for a nested one, and what is wrong with it."""
 
 RETRY_AFTER_SECONDS = 2
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _TITLES = {
     400: "Validation error",
@@ -47,6 +50,7 @@ _TITLES = {
     409: "Conflict",
     413: "Request body too large",
     415: "Unsupported media type",
+    421: "Misdirected request",
     422: "Idempotency-Key was used with another request",
     429: "Too many requests",
     500: "Internal server error",
@@ -68,6 +72,13 @@ class TooManyRequests(CallerError):
     def __init__(self, retry_after_seconds: float) -> None:
         super().__init__("too many requests")
         self.retry_after_seconds = retry_after_seconds
+
+
+class Misdirected(CallerError):
+    """The request names a host that is not this instance's (421)."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"{host[:255]} is not a host of this instance; if it is, name it in AIWORKER_ALLOWED_HOSTS")
 
 
 class UnsupportedMedia(CallerError):
@@ -93,6 +104,7 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(Busy, _busy)
     app.register_error_handler(ProviderUnavailable, _provider_unavailable)
     app.register_error_handler(ProviderRefused, _provider_refused)
+    app.register_error_handler(OSError, _os_error)
     app.register_error_handler(Exception, _bug)
 
 
@@ -130,6 +142,8 @@ def _caller_error(raised: CallerError) -> Response:
             if isinstance(raised, BaseMoved):
                 _rebuild(raised)
             return error(409, details={"field": raised.field, "message": raised.message})
+        case Misdirected():
+            return error(421, details={"field": "Host", "message": str(raised)})
         case UnsupportedMedia():
             return error(415)
         case KeyReused():
@@ -162,7 +176,10 @@ def _http_error(raised: HTTPException) -> Response:
 
 def _busy(raised: Busy) -> Response:
     log.warning("the database is busy or away", request_id=request_id(), reason=str(raised))
-    return error(503, headers=_retry_after(RETRY_AFTER_SECONDS))
+    headers = _retry_after(RETRY_AFTER_SECONDS)
+    if raised.field is None:
+        return error(503, headers=headers)
+    return error(503, headers=headers, details={"field": raised.field, "message": str(raised)})
 
 
 def _provider_unavailable(raised: ProviderUnavailable) -> Response:
@@ -172,6 +189,11 @@ def _provider_unavailable(raised: ProviderUnavailable) -> Response:
 
 def _provider_refused(raised: ProviderRefused) -> Response:
     return error(409, details={"field": raised.code, "message": raised.message})
+
+
+def _os_error(raised: OSError) -> Response:
+    """A file that could not be written for lack of room is no bug."""
+    return _busy(DiskFull()) if raised.errno in _NO_ROOM else _bug(raised)
 
 
 def _bug(raised: Exception) -> Response:

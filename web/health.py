@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 import structlog
 
 from common import feed
+from common.disk import Disk, DiskState, look
 from common.providers.forge import forge
 from common.providers.runtime import runtime
 from common.services import database
@@ -41,12 +42,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Health:
-    """status: `ok`, `degraded` or `down`."""
+    """status: `ok`, `degraded` or `down`. disk: of the data directory; None where it can't be looked at."""
 
     status: str
     at: datetime
     services: dict[str, str]
     is_sweep_late: bool
+    disk: DiskState | None
 
 
 PARTS = (
@@ -64,7 +66,7 @@ class Examination:
 
     def __init__(self, parts: tuple[Part, ...] = PARTS) -> None:
         self._parts = parts
-        self._pool = ThreadPoolExecutor(max_workers=len(parts) + 1, thread_name_prefix="health")
+        self._pool = ThreadPoolExecutor(max_workers=len(parts) + 2, thread_name_prefix="health")
         self._asked: dict[str, Future[object]] = {}
         self._lock = threading.Lock()
         self._latest: tuple[float, Health] | None = None
@@ -80,7 +82,8 @@ class Examination:
             return self._latest[1]
 
     def _look(self) -> Health:
-        questions = {part.name: part.ask for part in self._parts} | {"sweep": sweep_age_seconds}
+        questions: dict[str, Callable[[], object]] = {part.name: part.ask for part in self._parts}
+        questions |= {"sweep": sweep_age_seconds, "disk": look_at_disk}
         for name, ask in questions.items():
             # One that still hangs from last time is not asked again: threads would pile up behind it.
             if name not in self._asked or self._asked[name].done():
@@ -88,12 +91,14 @@ class Examination:
         wait(self._asked.values(), timeout=ANSWER_SECONDS)
         answers = {part.name: self._answered(part.name) for part in self._parts}
         is_sweep_late = self._is_sweep_late()
+        disk = self._disk()
         if not all(answers[name] for name in VITAL if name in answers):
             status = "down"
         else:
-            status = "ok" if all(answers.values()) and not is_sweep_late else "degraded"
+            is_well = all(answers.values()) and not is_sweep_late and disk in {DiskState.OK, DiskState.SCARCE}
+            status = "ok" if is_well else "degraded"
         words = {part.name: part.good if answers[part.name] else part.bad for part in self._parts}
-        return Health(status, datetime.now(UTC), words, is_sweep_late)
+        return Health(status, datetime.now(UTC), words, is_sweep_late, disk)
 
     def _answered(self, name: str) -> bool:
         asked = self._asked[name]
@@ -112,6 +117,11 @@ class Examination:
         # A new instance has not been swept yet: then it is late only when this process has been up for long enough.
         return (time.monotonic() - self._began if not isinstance(age, float) else age) > SWEEP_LATE_SECONDS
 
+    def _disk(self) -> DiskState | None:
+        asked = self._asked["disk"]
+        found = asked.result() if asked.done() and asked.exception() is None else None
+        return found.state if isinstance(found, Disk) else None
+
     def is_schema_current(self) -> bool:
         """Whether the schema is this version's. Once it is, it stays so: only a newer program migrates on."""
         self._is_current = self._is_current or database.is_current()
@@ -119,6 +129,12 @@ class Examination:
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def look_at_disk() -> Disk:
+    """The data directory's. Raises OSError."""
+    store = settings().store
+    return look(store.data_dir, store.disk_reserve_bytes)
 
 
 def backends(chosen: Settings | None = None) -> dict[str, str]:

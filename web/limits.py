@@ -51,7 +51,8 @@ class Spent:
             _local.add(self.key, -1, 0)
             return
         try:
-            feed.client().decr(self.key)
+            with feed.asked() as client:
+                client.decr(self.key)
         except redis.RedisError:
             # The window ends by itself: until then the caller has one time less.
             return
@@ -84,10 +85,11 @@ def spend(limit: Limit, who: str) -> Spent:
     ends_at = (window + 1) * limit.seconds
     key = f"{settings().instance}:limit:{limit.name}:{window}:{who}"
     try:
-        pipeline = feed.client().pipeline(transaction=False)
-        pipeline.incr(key)
-        pipeline.expire(key, limit.seconds + 5)
-        count, is_local = int(pipeline.execute()[0]), False
+        with feed.asked() as client:
+            pipeline = client.pipeline(transaction=False)
+            pipeline.incr(key)
+            pipeline.expire(key, limit.seconds + 5)
+            count, is_local = int(pipeline.execute()[0]), False
     except redis.RedisError:
         count, is_local = _local.add(key, 1, ends_at), True
     if count > limit.times:

@@ -1,24 +1,27 @@
 """Counters and latencies for Prometheus at /api/metrics and /metrics, right across processes.
 
-With PROMETHEUS_MULTIPROC_DIR set, every process counts into files there and whoever is asked adds them up. What the
-platform has, such as tasks by state, is not counted but looked up when somebody asks.
+With PROMETHEUS_MULTIPROC_DIR set, every process counts into files there and whoever is asked adds them up; that takes a
+file system in memory (see gunicorn.conf.py). What the platform has, such as tasks by state, is not counted but looked
+up when somebody asks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flask import Blueprint, Flask, Request, Response
+from flask import Blueprint, Flask, Request, Response, g
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 
 from common.errors import Busy
+from common.services.access import Caller
 from common.services.measures import Measures, measure
 from common.settings import settings
 from common.states import Role
 from web.auth import allow, public
+from web.health import look_at_disk
 
 _UNTRACKED = ["/api/health", "/api/metrics$", "/metrics$", "/ws$"]
 
@@ -30,11 +33,11 @@ def init_metrics(app: Flask) -> None:
     )
     exporter.init_app(app)
     blueprint = Blueprint("metrics", __name__)
-    platform = CollectorRegistry()
-    platform.register(PlatformCollector())
 
     def read_metrics() -> Response:
         text, content_type = exporter.generate_metrics()
+        platform = CollectorRegistry()
+        platform.register(PlatformCollector(g.get("principal")))
         return Response(text + generate_latest(platform).decode(), content_type=content_type)
 
     ruled = public(read_metrics) if settings().web.metrics_public else allow(Role.VIEWER)(read_metrics)
@@ -44,15 +47,23 @@ def init_metrics(app: Flask) -> None:
 
 
 class PlatformCollector(Collector):
-    """What there is, looked up at each scrape. With a database that is away, only that is told."""
+    """What there is for a caller, looked up at each scrape. With a database that is away, only that is told.
+
+    None is a scraper inside a closed network (AIWORKER_METRICS_PUBLIC): it counts all projects, as administrators do.
+    """
+
+    def __init__(self, by: Caller | None) -> None:
+        self._by = by
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         try:
-            found = measure()
+            found = measure(self._by)
         except Busy:
             yield GaugeMetricFamily("aiworker_database_up", "Whether the database answers", value=0)
             return
         yield GaugeMetricFamily("aiworker_database_up", "Whether the database answers", value=1)
+        free = "Room on the disk of this process's data directory"
+        yield GaugeMetricFamily("aiworker_disk_free_bytes", free, value=look_at_disk().free_bytes)
         yield from _by_state(found)
         jobs = GaugeMetricFamily("aiworker_jobs", "Jobs that are not done", labels=["queue", "state"])
         for (queue, state), number in sorted(found.jobs.items()):

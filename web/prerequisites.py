@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from common.errors import Misconfigured
+from common.settings.private_files import unwritable
 
 OLDEST_GIT = (2, 38)
 """`git merge-tree --write-tree` came with 2.38; the local forge merges by it."""
@@ -61,9 +62,7 @@ def own_directory(data_dir: Path) -> Iterator[None]:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise Misconfigured(
-            f"the data directory {data_dir} can't be written ({error.strerror}); set AIWORKER_DATA_DIR to one that can"
-        ) from error
+        raise unwritable(data_dir, error) from error
     with os.fdopen(descriptor, "r+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

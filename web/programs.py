@@ -24,6 +24,8 @@ CHECKOUT = Path(web.__file__).resolve().parents[1]
 """Where common, web and workers lie: the directory every program runs in."""
 
 FLOWER_USER = "aiworker"
+FLOWER_SETTINGS = "--conf=workers/flower_settings.py"
+"""Puts all that Flower serves behind its login."""
 
 # What agents and deployed programs must not inherit: they run what a model wrote. Keys for models do pass.
 _PLATFORM_SECRETS = ("AIWORKER_", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "GITEA_", "KUBE", "FLOWER_", "CELERY_")
@@ -71,7 +73,7 @@ class Catalogue:
         return Program("supervisor", argv, _without_secrets(os.environ), CHECKOUT)
 
     def web(self) -> Program:
-        """The API, the page, git over HTTP and the sockets: one gevent process."""
+        """The API, the page, git over HTTP and the sockets: one gevent process, which counts in its own memory."""
         host = self.settings.web.host
         address = f"[{host}]:{self.settings.web.port}" if ":" in host else f"{host}:{self.settings.web.port}"
         return self._python(
@@ -87,14 +89,14 @@ class Catalogue:
         return self._celery("worker-slow", ["worker", "-Q", "slow", "-n", "slow@%h", *_POOL])
 
     def beat(self) -> Program:
-        """Rings the sweep. Its schedule file holds nothing worth keeping."""
-        return self._celery("beat", ["beat", "-s", str(self.settings.store.data_dir / "beat-schedule"), "--pidfile="])
+        """Rings the sweep. Without a schedule file: it would hold nothing worth keeping, and needs room."""
+        return self._celery("beat", ["beat", "--scheduler", "celery.beat:Scheduler", "--pidfile="])
 
     def flower(self) -> Program:
         """On loopback, behind a login that is passed by environment: an argument list is open to every user."""
         return self._celery(
             "flower",
-            ["flower", "--address=127.0.0.1", f"--port={self.flower_port}"],
+            ["flower", FLOWER_SETTINGS, "--address=127.0.0.1", f"--port={self.flower_port}"],
             FLOWER_BASIC_AUTH=f"{FLOWER_USER}:{self.flower_password}",
         )
 
@@ -118,7 +120,6 @@ class Catalogue:
         everything = {
             **os.environ,
             **environment_of(self.settings),
-            "PROMETHEUS_MULTIPROC_DIR": str(metrics_dir(self.settings.store.data_dir)),
             "PYTHONUNBUFFERED": "1",
             **environment,
         }
@@ -143,11 +144,6 @@ def environment_of(settings: Settings) -> dict[str, str]:
     if not settings.store.redis_embedded:
         variables["AIWORKER_REDIS_URL"] = settings.store.redis_url
     return variables
-
-
-def metrics_dir(data_dir: Path) -> Path:
-    """Where the processes keep their counters, so that /metrics shows them all."""
-    return data_dir / "metrics"
 
 
 def enrolment_token_path(data_dir: Path) -> Path:

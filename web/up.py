@@ -26,9 +26,10 @@ from common.services.accounts import ensure_first_admin
 from common.services.agents import create_local_enrolment
 from common.services.database import upgrade
 from common.settings import Settings, socket_path
+from common.settings.private_files import replace_private
 from web import prerequisites
 from web.processes import Processes
-from web.programs import FLOWER_USER, Catalogue, enrolment_token_path, environment_of, metrics_dir
+from web.programs import FLOWER_USER, Catalogue, enrolment_token_path, environment_of
 
 STORE_SECONDS = 15.0
 LIVE_SECONDS = 90.0
@@ -106,8 +107,8 @@ def _start(settings: Settings, processes: Processes, signals: _Signals, agents: 
     data_dir = settings.store.data_dir
     for name in ("redis", "supervisor"):
         prerequisites.prepare_socket_directory(socket_path(data_dir, name), data_dir)
-    shutil.rmtree(metrics_dir(data_dir), ignore_errors=True)
-    metrics_dir(data_dir).mkdir(mode=0o700)
+    # Versions before this one counted requests there.
+    shutil.rmtree(data_dir / "metrics", ignore_errors=True)
     catalogue = Catalogue(settings, prerequisites.free_port("127.0.0.1"), _kept_password(data_dir / "flower-password"))
 
     if settings.store.redis_embedded:
@@ -122,7 +123,7 @@ def _start(settings: Settings, processes: Processes, signals: _Signals, agents: 
     upgrade()
     admin_password = ensure_first_admin()
     if agents:
-        _write_secret(enrolment_token_path(data_dir), create_local_enrolment())
+        replace_private(enrolment_token_path(data_dir), f"{create_local_enrolment()}\n".encode())
     if signals.asked:
         raise _Stopped
 
@@ -193,21 +194,12 @@ def _local_url(settings: Settings) -> str:
 
 
 def _kept_password(path: Path) -> str:
-    """The password in a file that only this user may read, made by the first call."""
-    if not path.exists():
-        _write_secret(path, secrets.token_urlsafe(18))
-    return path.read_text(encoding="utf-8").strip()
-
-
-def _write_secret(path: Path, secret: str) -> None:
-    """Put a secret into a file with mode 0600. Readers see the old one or the new one, never a part."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(secret + "\n")
-    new.replace(path)
+    """The password in a file that only this user may read, made by the first call, and anew where the file is empty."""
+    kept = path.read_text(encoding="utf-8").strip() if path.exists() else ""
+    if not kept:
+        kept = secrets.token_urlsafe(18)
+        replace_private(path, f"{kept}\n".encode())
+    return kept
 
 
 def _say_addresses(settings: Settings, flower: Catalogue | None, admin_password: str | None) -> None:

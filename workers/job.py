@@ -26,6 +26,7 @@ from common.logs import configure_logs
 from common.services import jobs as rows
 from common.services.access import acting
 from common.services.database import forget_connections
+from workers.room import has_room
 
 log = structlog.get_logger()
 celery = celery_app()
@@ -63,6 +64,9 @@ def job(kind: Kind, *, parked: rows.Parked | None = None) -> Callable[[Work], Wo
 
     def register(work: Work) -> Work:
         def run(job_id: str) -> None:
+            # Not claimed, it stays due: the sweep rings again until there is room.
+            if kind.is_beginning and not has_room():
+                return
             run_job(job_id, work, parked)
 
         registered[kind.name] = run

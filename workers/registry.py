@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from common.settings import settings
 from workers import agents, delivery, projects, runs, sweeps
 from workers.job import celery, registered
 
 app = celery
+
+# Beat keeps its schedule there, and with a key of one's own nobody else has made it.
+settings().store.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 MODULES = (projects, runs, agents, delivery, sweeps)
 

@@ -26,11 +26,12 @@ MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 def upgrade() -> None:
     """Bring the schema up to date. Safe to repeat, and from several processes at once: one does it, the others wait.
 
-    Misconfigured, with one line, where the database can't be reached.
+    Misconfigured, with one line, where the database can't be reached or a newer version has been at work on it.
     """
     try:
         with _alone() as connection:
             config = _config()
+            _refuse_newer(config, _present(connection))
             config.attributes["connection"] = connection
             importlib.import_module("alembic.command").upgrade(config, "head")
     except DBAPIError as error:
@@ -40,27 +41,53 @@ def upgrade() -> None:
 
 def is_current() -> bool:
     """Whether the schema is the one this code was written for."""
-    with database.engine(reads=True).connect() as connection:
-        context = importlib.import_module("alembic.runtime.migration").MigrationContext
-        present = context.configure(connection).get_current_revision()
-    scripts = importlib.import_module("alembic.script").ScriptDirectory
-    return bool(present == scripts.from_config(_config()).get_current_head())
+    return bool(_present_revision() == _scripts(_config()).get_current_head())
 
 
 def require_current() -> None:
     """Return if the database answers and has this version's schema; Misconfigured, with the remedy, if not."""
     url = database.describe_url(settings().store.database_url)
+    config = _config()
     try:
-        is_good = is_current()
+        present = _present_revision()
     except DBAPIError as error:
         raise Misconfigured(f"the database {url} can't be used: {error.orig}; check AIWORKER_DATABASE_URL") from error
-    if not is_good:
+    _refuse_newer(config, present)
+    if present != _scripts(config).get_current_head():
         raise Misconfigured(f"the database {url} has not this version's schema; run: aiworker db upgrade")
 
 
 def ping() -> None:
     """One statement; raises what the driver raises."""
     database.ping()
+
+
+def _present_revision() -> str | None:
+    with database.engine(reads=True).connect() as connection:
+        return _present(connection)
+
+
+def _present(connection: Connection) -> str | None:
+    """The revision that the database has; None where it has none."""
+    context = importlib.import_module("alembic.runtime.migration").MigrationContext
+    revision: str | None = context.configure(connection).get_current_revision()
+    return revision
+
+
+def _refuse_newer(config: Any, present: str | None) -> None:
+    """Misconfigured where this version has never heard of the database's revision."""
+    if present is None or present in {script.revision for script in _scripts(config).walk_revisions()}:
+        return
+    url = database.describe_url(settings().store.database_url)
+    raise Misconfigured(
+        f"the database {url} has the schema of a newer version ({present}); run that version, or restore a backup "
+        f"from before its upgrade"
+    )
+
+
+def _scripts(config: Any) -> Any:
+    """Alembic's ScriptDirectory."""
+    return importlib.import_module("alembic.script").ScriptDirectory.from_config(config)
 
 
 def _config() -> Any:

@@ -44,7 +44,7 @@ def once(
     """Act and keep the rendered answer, or give the one that was kept: (status, body, whether it is an earlier one).
 
     KeyReused where the key came with another route or body. A first request that is still under way is waited for
-    (5 s, the database's lock wait), then Conflict. NotFound or Forbidden where the caller has lost the access that the
+    (3 s, the database's lock wait), then Conflict. NotFound or Forbidden where the caller has lost the access that the
     first request had. What act raises rolls everything back, the key included.
     """
     owner = f"user:{caller.user_id}"

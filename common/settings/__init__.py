@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 from common.errors import Misconfigured
 from common.settings.environment import Environment
 from common.settings.kubernetes import FleetSettings, KubernetesSettings, read_kubernetes
+from common.settings.private_files import SHORTEST_KEY_BYTES, close_to_others, kept_secret
 
 __all__ = [
     "FleetSettings",
@@ -59,8 +59,14 @@ class WebSettings:
     writes_per_minute: int
     """How many changes one person may ask for in a minute (AIWORKER_WRITES_PER_MINUTE), 600 by default: more than hands
     or a script need, less than a script that went wrong makes."""
+    head_seconds: int
+    """How long a request's head may take from its first byte on (AIWORKER_HEAD_SECONDS), 10 by default: a slow line
+    takes one, and a client that sends it byte by byte must not hold a connection for longer."""
     trusted_proxies: int
     """How many proxies in front set X-Forwarded-* (AIWORKER_TRUSTED_PROXIES). 0: those headers are ignored."""
+    allowed_hosts: tuple[str, ...]
+    """More names that requests may be sent to (AIWORKER_ALLOWED_HOSTS, comma-separated): `.example.com` is all below,
+    `*` every name. Default: none but loopback's, IP addresses, and the hosts of the URLs here and of webhook_url."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +81,18 @@ class StoreSettings:
     """AIWORKER_REDIS_URL or REDIS_URL. By default the embedded Valkey's Unix socket in the data directory."""
     redis_embedded: bool
     """Whether `aiworker up` starts the embedded Valkey: true where no Redis URL is given."""
+    disk_reserve_bytes: int | None = None
+    """What must be free on the data directory's disk for new work to begin (AIWORKER_DISK_RESERVE_BYTES). None: the
+    larger of 1 GiB and 2 % of the disk, what a clone, a test and a preview may need. 0: until it is full."""
 
     @property
     def is_sqlite(self) -> bool:
         return self.database_url.startswith("sqlite")
+
+    @property
+    def database_path(self) -> Path | None:
+        """SQLite's file; None with another database."""
+        return Path(self.database_url.removeprefix("sqlite:///").partition("?")[0]) if self.is_sqlite else None
 
 
 @dataclass(frozen=True)
@@ -86,7 +100,7 @@ class SecuritySettings:
     """Secrets and how long authority lasts."""
 
     secret_key: bytes
-    """AIWORKER_SECRET_KEY or SECRET_KEY (32 characters or more); by default made once and kept with the data."""
+    """AIWORKER_SECRET_KEY or SECRET_KEY (32 bytes or more); by default made once and kept with the data."""
     admin_password: str | None
     """AIWORKER_ADMIN_PASSWORD for the first start. None: one is made and printed once."""
     access_token_seconds: int
@@ -151,9 +165,13 @@ class Settings:
 
 
 def from_env(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read every setting from the environment. Raises Misconfigured; makes the secret key's file if there is none."""
+    """Read every setting from the environment, and close the data directory to other users. Raises Misconfigured.
+
+    Makes the secret key's file if there is none. The process's umask is 077 from here on.
+    """
     env = Environment(os.environ if environ is None else environ)
     store = _store(env)
+    close_to_others(store.data_dir, store.database_path)
     web = _web(env)
     instance = env.string("AIWORKER_INSTANCE", default="aiw")
     return Settings(
@@ -211,7 +229,9 @@ def _web(env: Environment) -> WebSettings:
         git_max_body_bytes=env.number("AIWORKER_GIT_MAX_BODY_BYTES", default=2**31, least=2**20, most=2**40),
         git_max_file_bytes=env.number("AIWORKER_GIT_MAX_FILE_BYTES", default=2**28, least=2**20, most=2**40),
         writes_per_minute=env.number("AIWORKER_WRITES_PER_MINUTE", default=600, least=1),
+        head_seconds=env.number("AIWORKER_HEAD_SECONDS", default=10, least=1, most=3600),
         trusted_proxies=env.number("AIWORKER_TRUSTED_PROXIES", default=0, most=10),
+        allowed_hosts=env.names("AIWORKER_ALLOWED_HOSTS"),
     )
 
 
@@ -233,6 +253,7 @@ def _store(env: Environment) -> StoreSettings:
         database_url=database_url,
         redis_url=redis_url or f"unix://{socket_path(data_dir, 'redis')}",
         redis_embedded=redis_url is None,
+        disk_reserve_bytes=env.optional_number("AIWORKER_DISK_RESERVE_BYTES", most=2**50),
     )
 
 
@@ -251,37 +272,14 @@ def socket_path(data_dir: Path, name: str) -> Path:
 
 def _security(env: Environment, data_dir: Path) -> SecuritySettings:
     key = env.text("AIWORKER_SECRET_KEY", "SECRET_KEY")
-    if key is not None and len(key) < 32:
-        raise Misconfigured("AIWORKER_SECRET_KEY is shorter than 32 characters; make one with: openssl rand -hex 32")
+    if key is not None and len(key.encode()) < SHORTEST_KEY_BYTES:
+        raise Misconfigured("AIWORKER_SECRET_KEY is shorter than 32 bytes; make one with: openssl rand -hex 32")
     return SecuritySettings(
-        secret_key=key.encode() if key else _kept_secret(data_dir),
+        secret_key=key.encode() if key else kept_secret(data_dir),
         admin_password=env.text("AIWORKER_ADMIN_PASSWORD"),
         access_token_seconds=env.number("AIWORKER_ACCESS_TOKEN_SECONDS", default=900, least=5),
         refresh_token_seconds=env.number("AIWORKER_REFRESH_TOKEN_SECONDS", default=30 * 86400, least=10),
     )
-
-
-def _kept_secret(data_dir: Path) -> bytes:
-    """The key in the data directory, made if there is none. Safe when several processes start at once."""
-    path = data_dir / "secret_key"
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
-            new = path.with_name(f".secret_key.{os.getpid()}")
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(32))
-            try:
-                os.link(new, path)  # fails if another process was first: its key wins
-            except FileExistsError:
-                pass
-            finally:
-                new.unlink()
-        return path.read_bytes().strip()
-    except OSError as error:
-        raise Misconfigured(
-            f"the data directory {data_dir} can't be written ({error.strerror}); set AIWORKER_DATA_DIR to one that can"
-        ) from error
 
 
 def _forge(env: Environment, data_dir: Path, public_url: str) -> ForgeSettings:

@@ -21,19 +21,33 @@ class Environment:
                 return value
             file = self._environ.get(f"{name}_FILE", "").strip()
             if file:
-                try:
-                    return Path(file).read_text(encoding="utf-8").strip()
-                except OSError as error:
-                    raise Misconfigured(f"{name}_FILE={file} can't be read: {error.strerror}") from error
+                return self._content(name, file)
         return default
+
+    @staticmethod
+    def _content(name: str, file: str) -> str:
+        try:
+            value = Path(file).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise Misconfigured(f"{name}_FILE={file} can't be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise Misconfigured(f"{name}_FILE={file} can't be read: it is not text in UTF-8") from error
+        if not value:
+            raise Misconfigured(f"{name}_FILE={file} is empty; write the value into it, or unset {name}_FILE")
+        return value
 
     def string(self, *names: str, default: str) -> str:
         return self.text(*names) or default
 
     def number(self, *names: str, default: int, least: int = 0, most: int = 2**31) -> int:
+        value = self.optional_number(*names, least=least, most=most)
+        return default if value is None else value
+
+    def optional_number(self, *names: str, least: int = 0, most: int = 2**31) -> int | None:
+        """None where it is not set."""
         value = self.text(*names)
         if value is None:
-            return default
+            return None
         if not value.isdigit() or not least <= int(value) <= most:
             raise Misconfigured(f"{names[0]}={value} is not a whole number from {least} to {most}")
         return int(value)

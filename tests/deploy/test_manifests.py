@@ -186,6 +186,15 @@ def test_every_setting_is_one_that_something_reads(example: Manifests) -> None:
     assert set(given) - names_read(given) - in_commands - set(key_references(example)) == set()
 
 
+def test_no_process_keeps_its_files_in_a_volumes_root(example: Manifests) -> None:
+    """It belongs to root, and a process refuses a data directory of another user."""
+    for name in PROCESSES:
+        for container in containers_of(example.workload(name)):
+            data_dir = Path(environment_of(container, example)["AIWORKER_DATA_DIR"])
+            mounted = [Path(mount["mountPath"]) for mount in container["volumeMounts"]]
+            assert [path for path in mounted if path in data_dir.parents] == [Path("/data")]
+
+
 @pytest.mark.parametrize("name", sorted(PROCESSES))
 def test_every_process_is_given_settings_that_it_takes(name: str, example: Manifests, tmp_path: Path) -> None:
     for container in containers_of(example.workload(name)):

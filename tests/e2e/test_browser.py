@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.e2e.browser import PATIENCE_MS, Person, chromium
 from tests.e2e.client import Client
@@ -210,6 +210,34 @@ def test_an_approval_is_for_what_was_looked_at(admin: Person, api: Client, origi
     assert asked.value.post_data_json == {"commitSha": task["headSha"]}
     assert task["approvedSha"] == task["headSha"]
     assert admin.problems == []
+
+
+def test_a_task_whose_answer_is_lost_is_written_once(admin: Person, api: Client) -> None:
+    """A 503 as for an unknown COMMIT, then an answer that never arrives, then one that does."""
+    project = api.post("/projects", {"name": "Lossy"}, 201)["project"]
+    keys: list[str | None] = []
+
+    def lose(route: Route) -> None:
+        keys.append(route.request.header_value("Idempotency-Key"))
+        if len(keys) == 1:
+            route.fulfill(status=503, headers={"Retry-After": "0"}, json={"error": "Service unavailable"})
+        elif len(keys) == 2:
+            route.fetch()
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    admin.page.reload()
+    admin.see("project-select").select_option(label="Lossy")
+    admin.page.route("**/api/tasks", lambda route: lose(route) if route.request.method == "POST" else route.continue_())
+    admin.click("task-new")
+    admin.fill("task-title", "Once")
+    with admin.page.expect_response(lambda reply: reply.request.method == "POST" and reply.status == 201):
+        admin.click("task-create")
+
+    assert len(keys) == 3
+    assert len(set(keys)) == 1
+    assert [task["title"] for task in api.get(f"/tasks?projectId={project['id']}")["tasks"]] == ["Once"]
 
 
 def test_the_address_of_a_repository_leads_to_its_project(admin: Person, api: Client) -> None:

@@ -27,7 +27,7 @@ def test_health_has_the_contracts_words_for_the_contracts_parts(app: Flask) -> N
     reply = app.test_client().get("/api/health")
 
     assert reply.status_code == 200
-    assert set(reply.json) == {"status", "timestamp", "services", "backends", "version"}
+    assert set(reply.json) == {"status", "timestamp", "services", "backends", "disk", "version"}
     assert list(reply.json["services"]) == ["mysql", "redis", "gitea", "kubernetes"]
     assert reply.json["services"]["mysql"] == "connected"
     assert reply.json["services"]["redis"] == "connected"
@@ -36,6 +36,7 @@ def test_health_has_the_contracts_words_for_the_contracts_parts(app: Flask) -> N
     assert reply.json["services"]["kubernetes"] == "disconnected"
     assert reply.json["status"] == "degraded"
     assert reply.json["timestamp"].endswith("Z")
+    assert reply.json["disk"] == "ok"
     assert reply.json["version"] == "1.0.0"
 
 

@@ -53,3 +53,20 @@ def test_it_answers_without_its_database(
     database.dispose_engines()
 
     assert read(client) == {("aiworker_database_up",): 0}
+
+
+def test_a_viewer_counts_only_the_projects_that_exist_for_them(admin: FlaskClient, viewer: FlaskClient) -> None:
+    for name, is_restricted in (("Open", False), ("Hidden", True)):
+        project = admin.post("/api/projects", json={"name": name, "restricted": is_restricted}).json["project"]
+        assert admin.post("/api/tasks", json={"projectId": project["id"], "title": "One"}).status_code == 201
+        assert admin.post("/api/tasks", json={"projectId": project["id"], "title": "Two"}).status_code == 201
+
+    everything, seen = read(admin), read(viewer)
+
+    assert (everything["aiworker_projects", "provisioning"], seen["aiworker_projects", "provisioning"]) == (2, 1)
+    assert (everything["aiworker_tasks", "backlog"], seen["aiworker_tasks", "backlog"]) == (4, 2)
+    slow = ("aiworker_jobs", "slow", "queued")
+    assert (everything[slow], seen[slow]) == (2, 1)
+    # The scheduler's job belongs to no project.
+    assert ("aiworker_jobs", "quick", "queued") in everything
+    assert ("aiworker_jobs", "quick", "queued") not in seen

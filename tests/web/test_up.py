@@ -71,10 +71,15 @@ def test_the_platform_starts_stops_and_goes_on_with_its_data(tmp_path: Path) -> 
     assert {log.stem for log in (tmp_path / "data" / "logs").glob("*.log")} == LOGS
     assert (tmp_path / "data" / "agent" / "enrolment-token").stat().st_mode & 0o777 == 0o600
 
+    # A version before this one left the directory open to other users.
+    for path in (tmp_path / "data", tmp_path / "data" / "logs", tmp_path / "data" / "aiworker.db"):
+        path.chmod(path.stat().st_mode | 0o055)
     with launched(tmp_path / "data", port) as launcher:
         second = read_until(launcher, "Stop it with Ctrl-C")
         launcher.send_signal(signal.SIGTERM)
         assert launcher.wait() == 0
+    everything = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
+    assert [path for path in everything if path.lstat().st_mode & 0o077] == []
     assert "admin / " in first
     assert "admin / " not in second
 

@@ -24,12 +24,16 @@ class Services(Schema):
 
 
 class Health(Schema):
-    """status: ok, degraded, down. services: connected, reachable, disconnected, unreachable. backends: what serves."""
+    """status: ok, degraded, down. services: connected, reachable, disconnected, unreachable. backends: what serves.
+
+    disk, of the data directory: ok; scarce, make room soon; low, no new work begins; full, writes fail; or null.
+    """
 
     status = fields.String()
     timestamp = fields.String()
     services = fields.Nested(Services)
     backends = fields.Nested(Services)
+    disk = fields.String(allow_none=True)
     version = fields.String()
 
 
@@ -41,13 +45,14 @@ class Probe(Schema):
 @public
 @reply(Health)
 def read_health() -> Response:
-    """503 where the database or Redis is away; `degraded` where the rest is, or the clockwork is late."""
+    """503 where the database or Redis is away; `degraded` where the rest is, the clockwork is late or the disk low."""
     found = _examination("health", PARTS).health()
     payload = {
         "status": found.status,
         "timestamp": iso(found.at),
         "services": found.services,
         "backends": backends(),
+        "disk": found.disk,
         "version": VERSION,
     }
     return json_reply(payload, 503 if found.status == "down" else 200)

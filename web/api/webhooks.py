@@ -100,12 +100,13 @@ def _key(delivery: str) -> str:
 
 def _is_known(delivery: str) -> bool:
     try:
-        return bool(_DELIVERY.fullmatch(delivery)) and bool(feed.client().exists(_key(delivery)))
+        with feed.asked() as client:
+            return bool(_DELIVERY.fullmatch(delivery)) and bool(client.exists(_key(delivery)))
     except redis.RedisError:
         return False
 
 
 def _remember(delivery: str) -> None:
     if _DELIVERY.fullmatch(delivery):
-        with contextlib.suppress(redis.RedisError):
-            feed.client().set(_key(delivery), 1, ex=REMEMBERED_SECONDS)
+        with contextlib.suppress(redis.RedisError), feed.asked() as client:
+            client.set(_key(delivery), 1, ex=REMEMBERED_SECONDS)

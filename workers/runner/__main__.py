@@ -17,6 +17,7 @@ from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 from common.errors import Misconfigured
+from common.settings.private_files import PRIVATE_UMASK
 from workers.runner.drivers import driver_named
 from workers.runner.loop import Runner, RunnerSettings
 
@@ -40,6 +41,7 @@ class JsonLines(logging.Formatter):
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until drained. 0: drained; 1: misconfigured, or told twice to stop. 2: wrong arguments."""
+    os.umask(PRIVATE_UMASK)
     try:
         settings = _settings(_parser().parse_args(arguments))
         lock = _only_one(settings.work_dir)
@@ -87,6 +89,7 @@ def _settings(arguments: argparse.Namespace) -> RunnerSettings:
         heartbeat_seconds=_seconds("AIWORKER_HEARTBEAT_SECONDS", 15.0),
         ask_hold_seconds=_seconds("AIWORKER_ASK_HOLD_SECONDS", 45.0, least=0.0),
         drain_seconds=_seconds("AIWORKER_DRAIN_SECONDS", 10.0, least=0.0),
+        disk_reserve_bytes=_disk_reserve(),
     )
 
 
@@ -99,6 +102,13 @@ def _seconds(name: str, default: float, *, least: float = 0.05) -> float:
     if not least <= seconds <= 86_400:
         raise Misconfigured(f"{name}={text} is not a number of seconds from {least:g} to 86400")
     return seconds
+
+
+def _disk_reserve() -> int | None:
+    text = os.environ.get("AIWORKER_AGENT_DISK_RESERVE_BYTES", "").strip()
+    if text and not text.isdigit():
+        raise Misconfigured(f"AIWORKER_AGENT_DISK_RESERVE_BYTES={text} is not a number of bytes")
+    return int(text) if text else None
 
 
 def _only_one(work_dir: Path) -> TextIO:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.disk import look
 from common.errors import Misconfigured, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.client import AgentApi, Backoff, Json, RunOver, Wire
@@ -23,6 +24,7 @@ logger = logging.getLogger("workers.runner")
 
 _SHORTEST_ROUND_SECONDS = 1.0
 _CLEARING_SECONDS = 3.0
+_ROOM_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class RunnerSettings:
     """How long a run waits for an answer before it ends as `waiting` and makes room."""
     drain_seconds: float = 10.0
     """How long runs may go on after SIGTERM before they are killed."""
+    disk_reserve_bytes: int | None = 0
+    """What must be free on the work directory's disk for a run to be claimed; None: the larger of 1 GiB and 2 %."""
 
 
 class Runner:
@@ -145,6 +149,9 @@ class Runner:
         with Wire(self._settings.url) as wire:
             api = AgentApi(wire)
             while self._wait_for_slot():
+                if not self._has_room():
+                    self._ending.sleep(_ROOM_SECONDS)
+                    continue
                 identity = self._identified()
                 began = time.monotonic()
                 try:
@@ -172,6 +179,13 @@ class Runner:
         with self._changed:
             self._changed.wait_for(lambda: self._is_draining or len(self._runs) < self._settings.slots)
             return not self._is_draining
+
+    def _has_room(self) -> bool:
+        found = look(self._settings.work_dir, self._settings.disk_reserve_bytes)
+        if not found.has_room:
+            facts = {"free_bytes": found.free_bytes, "needed_bytes": found.reserve_bytes}
+            logger.warning("nothing is claimed until the disk has room", extra=facts)
+        return found.has_room
 
     def _take(self, body: Json) -> None:
         """Start a claimed run. One that lives here already was handed out again: it only gets its new token."""

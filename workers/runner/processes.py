@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from common.settings.private_files import USUAL_UMASK
 from workers.runner.cancellation import Cancellation
 
 LONGEST_LINE = 4000
@@ -54,6 +55,7 @@ def run_command(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        umask=USUAL_UMASK,
         bufsize=0,
     )
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds

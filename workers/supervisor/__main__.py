@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from common.settings.private_files import PRIVATE_UMASK
 from workers.supervisor.apps import Apps
 from workers.supervisor.checkout import Checkouts
 from workers.supervisor.checks import Checks
@@ -30,6 +31,7 @@ log = logging.getLogger("workers.supervisor")
 
 
 def main() -> int:
+    os.umask(PRIVATE_UMASK)
     arguments = _arguments()
     directory: Path = arguments.dir.absolute()
     socket: Path = (arguments.socket or directory / "supervisor.sock").absolute()

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import psutil
 
+from common.settings.private_files import USUAL_UMASK
 from workers.supervisor.logs import Sink
 
 MARK_VARIABLE = "RUNTIME_UNIT"
@@ -150,6 +151,7 @@ class Processes:
                 stdout=theirs,
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
+                umask=USUAL_UMASK,
             )
         except OSError:
             file.unlink()

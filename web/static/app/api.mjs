@@ -1,12 +1,14 @@
 // The only way to the REST API: Bearer token, one refresh on 401, errors as sentences.
 import { current, forget, keep, reread } from "./session.mjs";
 
-// What a failed call throws. `message` is for a person, `status` 0 means that the server wasn't reached.
+// What a failed call throws. `message` is for a person, `status` 0 means that the server wasn't reached,
+// `retryAfter` is in seconds, null where the server asked for none.
 export class ApiError extends Error {
-  constructor(status, message, field = null) {
+  constructor(status, message, field = null, retryAfter = null) {
     super(message);
     this.status = status;
     this.field = field;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -55,8 +57,10 @@ async function send(method, path, { body, query, key, token } = {}) {
   } catch {
     // A proxy's page, say: the status alone speaks then.
   }
-  if (!reply.ok) throw new ApiError(reply.status, sentence(reply.status, json, reply.headers), json?.details?.field ?? null);
-  return json;
+  if (reply.ok) return json;
+  const again = reply.headers.get("Retry-After");
+  const message = sentence(reply.status, json, reply.headers);
+  throw new ApiError(reply.status, message, json?.details?.field ?? null, again === null ? null : Number(again));
 }
 
 // Refreshing rotates the token, so two tabs must not do it at once: the second would show a used one.
@@ -103,16 +107,29 @@ function newKey() {
 // These routes take no Idempotency-Key.
 const KEYLESS = /^\/(auth|tokens|users|agents\/enrolment-tokens)(\/|$)/;
 
+const TRIES = 3;
+const LONGEST_WAIT_SECONDS = 10;
+
+// What was sent and never answered, with its key: sent again by hand it is still the same act.
+const unsure = new Map();
+
 async function post(path, body = {}) {
   if (KEYLESS.test(path)) return call("POST", path, { body });
-  const key = newKey();
-  try {
-    return await call("POST", path, { body, key });
-  } catch (error) {
-    // The answer may have been lost after the effect; with the same key a second try is the same act.
-    if (error.status !== 0) throw error;
-    await new Promise((resolve) => setTimeout(resolve, 800));
-    return call("POST", path, { body, key });
+  const act = `${path} ${JSON.stringify(body)}`;
+  const key = unsure.get(act) ?? newKey();
+  for (let left = TRIES - 1; ; left -= 1) {
+    try {
+      const reply = await call("POST", path, { body, key });
+      unsure.delete(act);
+      return reply;
+    } catch (error) {
+      // The answer may have been lost after the effect (0), or the answer to COMMIT (503).
+      if (error.status !== 0 && error.status !== 503) unsure.delete(act);
+      else unsure.set(act, key);
+      if (!left || !unsure.has(act)) throw error;
+      const seconds = Math.min(error.retryAfter ?? 0.8, LONGEST_WAIT_SECONDS);
+      await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    }
   }
 }
 

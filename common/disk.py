@@ -1,0 +1,58 @@
+"""How much room is left on a disk, and whether that is enough for new work to begin."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+LEAST_BYTES = 2**30
+LEAST_SHARE = 0.02
+FULL_BYTES = 2**20
+"""With less free than this, writes fail or soon will."""
+EARLY = 2
+"""Warned of at so many times what must stay free."""
+
+
+class DiskState(StrEnum):
+    OK = "ok"
+    SCARCE = "scarce"
+    """Make room soon."""
+    LOW = "low"
+    """No new work begins."""
+    FULL = "full"
+    """Writes fail."""
+
+
+@dataclass(frozen=True)
+class Disk:
+    """`where` is the directory that was looked at; reserve_bytes: what must stay free for new work to begin."""
+
+    where: Path
+    free_bytes: int
+    reserve_bytes: int
+
+    @property
+    def state(self) -> DiskState:
+        if self.free_bytes < FULL_BYTES:
+            return DiskState.FULL
+        if self.free_bytes < self.reserve_bytes:
+            return DiskState.LOW
+        return DiskState.SCARCE if self.free_bytes < EARLY * self.reserve_bytes else DiskState.OK
+
+    @property
+    def has_room(self) -> bool:
+        """Whether new work may begin."""
+        return self.state in {DiskState.OK, DiskState.SCARCE}
+
+
+def look(path: Path, reserve_bytes: int | None) -> Disk:
+    """The disk of this path, or of the nearest directory above it that exists.
+
+    reserve_bytes: None is the larger of 1 GiB and 2 % of the disk.
+    """
+    where = next(parent for parent in (path, *path.parents) if parent.exists())
+    usage = shutil.disk_usage(where)
+    reserve = max(LEAST_BYTES, int(usage.total * LEAST_SHARE)) if reserve_bytes is None else reserve_bytes
+    return Disk(where, usage.free, reserve)

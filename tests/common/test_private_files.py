@@ -1,0 +1,130 @@
+"""The data directory is one user's alone, also one that an earlier version left open; its key is whole or refused."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from common.errors import Misconfigured
+from common.settings import from_env
+from tests.servers import ROOT
+
+READ = "import common.settings, os; common.settings.settings(); print(oct(os.umask(0)))"
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def started(data_dir: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """The command on this data directory: what it prints and how it ends."""
+    environment = {"PATH": os.environ["PATH"], "AIWORKER_DATA_DIR": str(data_dir), **environ}
+    command = [sys.executable, "-m", "web.cli", "db", "status"]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("key", [b"", b"\n", b"short", b"31 bytes are one less than enoug", b" " * 64])
+def test_a_short_key_file_stops_the_start_with_one_line(tmp_path: Path, key: bytes) -> None:
+    (tmp_path / "secret_key").write_bytes(key[:31] if key.strip() else key)
+
+    ended = started(tmp_path)
+
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert f"the secret key in {tmp_path / 'secret_key'} has" in ended.stderr
+
+
+@pytest.mark.parametrize("key", ["", "\n", "too-short"])
+def test_a_short_key_in_a_file_of_ones_own_stops_the_start_with_one_line(tmp_path: Path, key: str) -> None:
+    (tmp_path / "key").write_text(key)
+
+    ended = started(tmp_path / "data", AIWORKER_SECRET_KEY_FILE=str(tmp_path / "key"))
+
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert "AIWORKER_SECRET_KEY" in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["GITEA_TOKEN", "AIWORKER_ADMIN_PASSWORD", "AIWORKER_DATABASE_URL"])
+def test_an_empty_file_is_no_secret(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    environ = {"AIWORKER_DATA_DIR": str(tmp_path / "data"), f"{name}_FILE": str(tmp_path / "file")}
+
+    with pytest.raises(Misconfigured, match=f"{name}_FILE=.* is empty"):
+        from_env({**environ, "AIWORKER_FORGE": "gitea", "GITEA_URL": "http://git.test"})
+
+
+def test_the_key_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    sync, link = os.fsync, os.link
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (done.append(_name(descriptor)), sync(descriptor))[1])
+    monkeypatch.setattr(os, "link", lambda old, new: (done.append(f"link {Path(new).name}"), link(old, new))[1])
+
+    key = from_env({"AIWORKER_DATA_DIR": str(tmp_path)}).security.secret_key
+
+    assert len(key) == 64
+    assert (tmp_path / "secret_key").read_bytes() == key
+    assert [name.partition("key.")[0] for name in done] == [".secret_", "link secret_key", tmp_path.name]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["secret_key"]
+
+
+def _name(descriptor: int) -> str:
+    return Path(f"/proc/self/fd/{descriptor}").resolve().name
+
+
+def test_what_an_earlier_version_left_open_is_closed_by_any_process(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    (data_dir / "repositories" / "shop").mkdir(parents=True)
+    (data_dir / "repositories" / "shop" / "hook").touch()
+    (data_dir / "repositories" / "shop" / "hook").chmod(0o755)
+    for name in ("aiworker.db", "aiworker.db-wal", "secret_key"):
+        (data_dir / name).write_text("k" * 64)
+        (data_dir / name).chmod(0o644)
+    (data_dir / "repositories").chmod(0o755)
+    data_dir.chmod(0o755)
+    outside = tmp_path / "elsewhere.db"
+    outside.touch()
+    outside.chmod(0o644)
+
+    read = subprocess.run(
+        [sys.executable, "-c", READ],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "AIWORKER_DATA_DIR": str(data_dir),
+            "AIWORKER_DATABASE_URL": f"sqlite:///{outside}",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert read.stdout.strip() == "0o77"
+    assert [mode(data_dir), mode(data_dir / "repositories")] == [0o700, 0o700]
+    assert {mode(data_dir / name) for name in ("aiworker.db", "aiworker.db-wal", "secret_key")} == {0o600}
+    assert mode(outside) == 0o600
+    assert mode(data_dir / "repositories" / "shop" / "hook") == 0o755
+
+
+@pytest.mark.parametrize("whose", ["", "secret_key"])
+def test_what_belongs_to_another_user_is_refused(tmp_path: Path, whose: str) -> None:
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    (data_dir / "secret_key").write_text("k" * 64)
+    if os.geteuid() == 0:
+        os.chown(data_dir / whose, 12345, -1)
+    elif whose:
+        pytest.skip("only root can give a file away")
+    else:
+        data_dir = Path("/usr")
+
+    ended = started(data_dir)
+
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert "belongs to another user" in ended.stderr

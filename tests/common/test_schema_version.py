@@ -1,0 +1,54 @@
+"""A database that a newer version has upgraded: every way into it says so in one line, and changes nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from tests.databases import create_schema, sqlite_url
+from tests.servers import ROOT, MariaDB
+
+NEWER = "9999"
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def newer_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of this test's own: nothing resets a version."""
+    if request.param == "sqlite":
+        url = sqlite_url(tmp_path / "newer.db")
+    else:
+        server: MariaDB = request.getfixturevalue("mariadb")
+        url = server.new_database()
+    create_schema(url)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("update alembic_version set version_num = :new"), {"new": NEWER})
+    engine.dispose()
+    return url
+
+
+@pytest.mark.parametrize("command", [("db", "upgrade"), ("db", "status"), ("user", "list")])
+def test_a_newer_schema_is_one_line(newer_url: str, tmp_path: Path, command: tuple[str, ...]) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AIWORKER_DATA_DIR": str(tmp_path / "data"),
+        "AIWORKER_DATABASE_URL": newer_url,
+    }
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "web.cli", *command],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert f"has the schema of a newer version ({NEWER})" in ended.stderr

@@ -1,0 +1,102 @@
+"""The command's calls when answers are lost: a POST is repeated with the key that it was first sent with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from web import client
+from web.client import Api, ApiError
+
+Answer = tuple[int, bytes] | None
+
+
+class Flaky(ThreadingHTTPServer):
+    """Gives the answers it was told, one a request; None: it hangs up without one."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers: list[Answer] = []
+        self.asked: list[tuple[str, str, str | None]] = []
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Flaky
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.asked.append((self.command, self.path, self.headers.get("Idempotency-Key")))
+        answer = self.server.answers.pop(0)
+        if answer is None:
+            self.close_connection = True
+            return
+        self.send_response(answer[0])
+        self.send_header("Retry-After", "0")
+        self.send_header("Content-Length", str(len(answer[1])))
+        self.end_headers()
+        self.wfile.write(answer[1])
+
+    do_GET = do_POST = do_DELETE = _answer
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def flaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[Flaky]:
+    monkeypatch.setattr(client, "LOST_SECONDS", 0.0)
+    with Flaky() as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def api(flaky: Flaky) -> Iterator[Api]:
+    with Api(f"http://127.0.0.1:{flaky.server_port}", "awt_any") as made:
+        yield made
+
+
+def test_a_post_is_repeated_with_the_same_key(flaky: Flaky, api: Api) -> None:
+    flaky.answers = [None, (503, b'{"error":"Service unavailable"}'), (201, b'{"task":1}')]
+
+    assert api.call("POST", "/tasks", {"title": "x"}) == {"task": 1}
+
+    keys = [key for _method, _path, key in flaky.asked]
+    assert len(keys) == 3
+    assert len(set(keys)) == 1
+    assert keys[0]
+
+
+def test_another_post_has_another_key(flaky: Flaky, api: Api) -> None:
+    flaky.answers = [(201, b"{}"), (201, b"{}")]
+
+    api.call("POST", "/tasks", {"title": "x"})
+    api.call("POST", "/tasks", {"title": "x"})
+
+    assert len({key for _method, _path, key in flaky.asked}) == 2
+
+
+def test_it_gives_up_and_says_what_the_platform_said(flaky: Flaky, api: Api) -> None:
+    unknown = b'{"error":"Service unavailable","details":{"field":"commit","message":"may have been made"}}'
+    flaky.answers = [(503, unknown)] * client.TRIES
+
+    with pytest.raises(ApiError, match="503 commit: may have been made"):
+        api.call("POST", "/tasks", {})
+
+    assert len(flaky.asked) == client.TRIES
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/tokens"), ("POST", "/users/1/tokens"), ("DELETE", "/tasks/1")])
+def test_what_takes_no_key_is_sent_once(flaky: Flaky, api: Api, method: str, path: str) -> None:
+    flaky.answers = [None]
+
+    with pytest.raises(ApiError, match="can't be reached"):
+        api.call(method, path)
+
+    assert flaky.asked == [(method, f"/api{path}", None)]

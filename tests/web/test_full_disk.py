@@ -1,0 +1,96 @@
+"""A full disk refuses writes with a reason and ends nobody; below a reserve no new work begins."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from common import disk
+from common.disk import DiskState
+from common.settings import from_env, settings
+from tests.servers import ROOT
+from tests.web.conftest import AppOn
+
+ALONE = (["unshare", "--mount"], ["unshare", "--mount", "--map-root-user"])
+"""How a process gets mounts of its own: as root, or as an ordinary user where that is allowed."""
+
+
+def _mounting(directory: Path) -> list[str] | None:
+    """The words before a command that may mount; None where nobody may."""
+    for words in ALONE:
+        tried = subprocess.run(
+            [*words, "mount", "-t", "tmpfs", "tmpfs", str(directory)], capture_output=True, check=False
+        )
+        if tried.returncode == 0:
+            return words
+    return None
+
+
+def test_a_full_disk_refuses_writes_and_ends_nobody(tmp_path: Path, redis_url: str) -> None:
+    """Where nobody may mount, files that can't grow stand for it; SQLite can't tell then what its last write did."""
+    place = tmp_path / "place"
+    place.mkdir()
+    words = _mounting(place)
+    kind = "limit" if words is None else "tmpfs"
+    command = [*(words or []), sys.executable, "-m", "tests.web.full_disk", str(place), redis_url, kind]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    log = tmp_path / "web.log"
+    assert ended.returncode == 0, f"{ended.stderr}\n{log.read_text()[-3000:] if log.exists() else ''}"
+    found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+
+    # A store into a mapped file that the disk has no block for ends the process. SQLite writes its own beforehand.
+    assert [path for path in found["mapped"] if not path.endswith("-shm")] == []
+    assert {status for status, _field in found["full"]} == {503}
+    assert {field for _status, field in found["full"]} <= ({"disk"} if kind == "tmpfs" else {"disk", "commit", None})
+    assert (found["read"], found["metrics"]) == ([200] * 10, 200)
+    assert found["health"] == ("full" if kind == "tmpfs" else "ok")
+    assert (found["before"][0], found["after"][0]) == (201, 201)
+    assert {"Before", "After"} <= set(found["names"])
+    assert found["is_same_worker"]
+
+
+@pytest.mark.parametrize(
+    ("reserve", "state", "has_room"),
+    [(0, DiskState.OK, True), (2**60, DiskState.LOW, False)],
+)
+def test_what_must_stay_free_decides(tmp_path: Path, reserve: int, state: DiskState, has_room: bool) -> None:
+    found = disk.look(tmp_path / "not" / "there", reserve)
+
+    assert (found.where, found.state, found.has_room) == (tmp_path, state, has_room)
+
+
+def test_it_warns_before_it_stops(tmp_path: Path) -> None:
+    free = disk.look(tmp_path, 0).free_bytes
+
+    found = disk.Disk(tmp_path, free_bytes=free, reserve_bytes=free * 2 // 3)
+
+    assert (found.state, found.has_room) == (DiskState.SCARCE, True)
+    assert disk.Disk(tmp_path, 0, 0).state is DiskState.FULL
+
+
+def test_by_default_a_gibibyte_and_a_fiftieth_stay_free(tmp_path: Path) -> None:
+    store = from_env({"AIWORKER_DATA_DIR": str(tmp_path)}).store
+
+    found = disk.look(tmp_path, store.disk_reserve_bytes)
+
+    assert store.disk_reserve_bytes is None
+    assert found.reserve_bytes >= 2**30
+
+
+def test_health_says_that_no_new_work_begins(
+    app_on: AppOn, sqlite_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app: Flask = app_on(sqlite_database_url)
+    monkeypatch.setenv("AIWORKER_DISK_RESERVE_BYTES", str(2**50))
+    settings.cache_clear()
+
+    reply = app.test_client().get("/api/health")
+
+    assert (reply.status_code, reply.json["status"], reply.json["disk"]) == (200, "degraded", "low")
+    assert app.test_client().get("/api/health/ready").status_code == 200
