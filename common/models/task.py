@@ -18,7 +18,8 @@ class Task(HasId, HasState, Base):
 
     phase: only in in_progress, None otherwise. round: starts at 1, rises with every rejection or refusal. attempts:
     runs lost in a row. refusals: proofs failed since a person last acted. head_sha: what was last proven; approved_sha:
-    what was approved. queued_at: since when it waits for an agent (priorities age by it).
+    what was approved. later_push: the head of its branch that a group left out, as it went on with what was approved.
+    queued_at: since when it waits for an agent (priorities age by it).
     """
 
     __tablename__ = "tasks"
@@ -51,6 +52,7 @@ class Task(HasId, HasState, Base):
     head_sha: Mapped[str | None] = mapped_column(String(40))
     approved_sha: Mapped[str | None] = mapped_column(String(40))
     approved_by: Mapped[str | None] = mapped_column(String(140))
+    later_push: Mapped[str | None] = mapped_column(String(40))
     pr_number: Mapped[int | None]
     pr_url: Mapped[str | None] = mapped_column(String(500))
     preview_url: Mapped[str | None] = mapped_column(String(500))

@@ -23,16 +23,20 @@ LONGEST_NOTES = 20_000
 
 
 class Problem(Schema):
-    """A task that was taken out. kind: conflict or tests_failed. files: the paths that conflict."""
+    """What happened to a task of the group, or to the group as a whole (taskId null).
 
-    task_id = fields.String(data_key="taskId", attribute="taskId")
+    kind: conflict or tests_failed (the task was taken out); flaky (one commit was both red and green) or base_is_red
+    (the tests fail without any task), which blame no task. files: the paths that conflict. detail: ends with the log.
+    """
+
+    task_id = fields.String(data_key="taskId", attribute="taskId", allow_none=True)
     kind = fields.String()
     files = fields.List(fields.String())
     detail = fields.String()
 
 
 class GroupCheck(Schema):
-    """status: running, passed, failed or skipped."""
+    """status: running, passed, failed, flaky (one commit was both red and green) or skipped."""
 
     name = fields.String()
     status = fields.String()

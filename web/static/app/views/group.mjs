@@ -9,7 +9,7 @@ import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { actorName, brief, idOf, say, sha, shortId } from "../words.mjs";
-import { groupTitle } from "./groups.mjs";
+import { groupTitle, isTakenOut } from "./groups.mjs";
 
 const STAGEABLE = ["pending", "merging", "merged"];
 const CANCELLABLE = ["pending", "merging", "merged", "deploying_staging", "staging", "failed"];
@@ -61,8 +61,8 @@ function Actions({ group, reload }) {
 
 function Problems({ group }) {
   if (!group.problems?.length) return null;
-  return html`<section><h2>Taken out</h2><ul class="problems" data-testid="group-problems">${group.problems.map((one) => html`<li key=${one.taskId} class="callout bad">
-    <p><b>${say(one.kind)}</b> <${TaskLink} group=${group} id=${one.taskId} /></p>
+  return html`<section><h2>Problems</h2><ul class="problems" data-testid="group-problems">${group.problems.map((one) => html`<li key=${`${one.taskId}:${one.kind}`} class=${`callout ${isTakenOut(one) ? "bad" : "ask"}`}>
+    <p><b>${say(one.kind)}</b> ${one.taskId && html`<${TaskLink} group=${group} id=${one.taskId} />`} ${isTakenOut(one) && html`<span class="muted">Taken out</span>`}</p>
     ${one.files?.length > 0 && html`<p>${one.files.map((file) => html`<code key=${file}>${file}</code> `)}</p>`}${one.detail && html`<pre class="lines">${one.detail}</pre>`}</li>`)}</ul></section>`;
 }
 
