@@ -57,9 +57,10 @@ def lock_with_group(tx: Transaction, task_id: str) -> TaskGroup | None:
         tx.lock_all(Task, [task_id, *member_task_ids(tx, group_id)])
         group = tx.lock(TaskGroup, group_id)
     # Only who has the task's lock puts it into a group or takes it out: from here on it stays where it is.
-    if _holder(tx, task_id) != group_id:
-        raise Conflict(f"task {task_id} is being moved between groups; try again")
-    return group
+    holder = _holder(tx, task_id)
+    if holder not in {None, group_id}:
+        raise Conflict(f"task {task_id} was put into group {holder} just now; try again")
+    return group if holder is not None else None
 
 
 def _holder(tx: Transaction, task_id: str) -> str | None:

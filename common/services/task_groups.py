@@ -104,7 +104,7 @@ def create_task_group(tx: Transaction, new: NewGroup, *, by: Caller) -> GroupVie
         )
     )  # fmt: skip
     for position, task_id in enumerate(wanted):
-        sha = tasks[task_id].approved_sha
+        sha, tasks[task_id].later_push = tasks[task_id].approved_sha, None
         assert sha is not None
         tx.add(
             GroupMember(group_id=group.id, task_id=task_id, live_task_id=task_id, position=position, approved_sha=sha)
@@ -286,6 +286,8 @@ def cancel_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupVie
         if task.state is TaskState.STAGING:
             tx.record(task.move_to(TaskState.APPROVED, By.PERSON))
     release_members(tx, group)
+    # What was pushed while it was held counts now.
+    tx.enqueue(jobs.WATCH_REPOSITORY, group.project_id, project_id=group.project_id)
     deployments.supersede_active(tx, group)
     return view(tx, group)
 
@@ -302,6 +304,7 @@ def remove_from_group(tx: Transaction, group_id: str, task_id: str, *, by: Calle
     task = tx.lock(Task, task_id)
     if task.state is TaskState.STAGING:
         tx.record(task.move_to(TaskState.APPROVED, By.PERSON))
+    tx.enqueue(jobs.WATCH_REPOSITORY, group.project_id, project_id=group.project_id)
     return view(tx, group)
 
 

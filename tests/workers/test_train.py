@@ -6,9 +6,10 @@ import random
 from collections import Counter
 from pathlib import Path
 
-from common.models import CommitVerdict, GroupMember, Project, Task, TaskGroup
-from common.services import projects, task_groups
+from common.models import CommitVerdict, EventRow, GroupMember, Project, Task, TaskGroup
+from common.services import projects, task_groups, tasks
 from common.services.verdicts import CONFIRMING_RUNS
+from tests.providers.git_tree import git
 from tests.workers.platform import Platform
 
 PLAIN = {"index.html": "<h1>first</h1>\n"}
@@ -171,3 +172,122 @@ def test_another_test_command_makes_the_results_so_far_worthless(plain_platform:
 
     group = platform.get(TaskGroup, group.id)
     assert (group.state, group.problems, group.build["runs"]) == ("merged", [], [[2, True]])
+
+
+def _push_to(platform: Platform, project: Project, task: Task, files: dict[str, str]) -> str:
+    """As a person does who goes on with the task's branch."""
+    tree = platform.clone(project)
+    git("checkout", "--quiet", "-B", task.branch_name, f"origin/{task.branch_name}", at=tree.path)
+    sha = tree.commit(files, on=task.branch_name)
+    tree.push(task.branch_name)
+    platform.look_at_repository(project)
+    return sha
+
+
+def _files_of(platform: Platform, project: Project, commit: str) -> set[str]:
+    tree = platform.clone(project)
+    return set(git("ls-tree", "-r", "--name-only", commit, at=tree.path).split())
+
+
+def test_a_push_before_staging_takes_the_task_out_and_the_rest_is_built_anew(platform: Platform) -> None:
+    project = platform.project(PLAIN)
+    pushed, other = _approved(platform, project, 2)
+    group = platform.group(pushed, other)
+    platform.run_jobs()
+    assert platform.get(TaskGroup, group.id).state == "merged"
+
+    sha = _push_to(platform, project, pushed, {"later": "x\n"})
+
+    task = platform.get(Task, pushed.id)
+    assert (task.state, task.round, task.approved_sha) == ("in_progress", 2, None)
+    group = platform.get(TaskGroup, group.id)
+    assert (group.state, _kinds(group)) == ("merged", [(pushed.id, "pushed")])
+    assert sha in group.problems[0]["detail"]
+    assert {"f0", "f1", "later"} & _files_of(platform, project, group.tested_sha) == {"f1"}
+    claimed = platform.claim()
+    assert (claimed.task.id, claimed.feedback[0].kind) == (pushed.id, "refusal")
+
+
+def test_a_push_to_the_only_task_ends_the_group_before_anything_is_merged(platform: Platform) -> None:
+    project = platform.project(PLAIN)
+    (pushed,) = _approved(platform, project, 1)
+    group = platform.group(pushed)
+
+    _push_to(platform, project, pushed, {"later": "x\n"})
+
+    group = platform.get(TaskGroup, group.id)
+    assert (group.state, _kinds(group)) == ("conflict", [(pushed.id, "pushed")])
+    assert platform.get(Task, pushed.id).state == "in_progress"
+    assert platform.all(GroupMember, GroupMember.live_task_id.is_not(None)) == []
+
+
+def test_a_push_on_staging_is_left_out_and_told(platform: Platform) -> None:
+    project = platform.project(PLAIN)
+    pushed, other = _approved(platform, project, 2)
+    group = platform.staged(pushed, other)
+
+    earlier = _push_to(platform, project, pushed, {"later": "x\n"})
+    sha = _push_to(platform, project, pushed, {"later": "y\n"})
+
+    task = platform.get(Task, pushed.id)
+    assert (task.state, task.later_push, task.approved_sha) == ("staging", sha, pushed.approved_sha)
+    group = platform.get(TaskGroup, group.id)
+    assert (group.state, _kinds(group)) == ("staging", [(pushed.id, "later_push")])
+    assert (sha in group.problems[0]["detail"], earlier in group.problems[0]["detail"]) == (True, False)
+    told = [row for row in platform.all(EventRow, EventRow.name == "task:updated") if "laterPush" in row.data]
+    assert len(told) == 2
+    assert platform.get(Task, other.id).later_push is None
+
+    group = platform.to_production(group)
+    assert (group.state, platform.get(Task, pushed.id).later_push) == ("production", sha)
+    assert {"f0", "f1", "later"} & _files_of(platform, project, group.tested_sha) == {"f0", "f1"}
+
+
+def test_a_push_that_was_left_out_stays_so_when_the_group_is_built_anew(plain_platform: Platform) -> None:
+    """Only a newer one voids the approval; and outside of the group every one does."""
+    platform = plain_platform
+    project = platform.project(PLAIN)
+    pushed, other = _approved(platform, project, 2)
+    group = platform.staged(pushed, other)
+    _push_to(platform, project, pushed, {"later": "x\n"})
+    task_groups.retry_task_group(group.id, by=platform.max)
+    platform.look_at_repository(project)
+    group = platform.get(TaskGroup, group.id)
+    assert (group.state, _kinds(group)) == ("staging", [(pushed.id, "later_push")])
+
+    task_groups.cancel_task_group(group.id, by=platform.max)
+    platform.look_at_repository(project)
+    assert [platform.get(Task, task.id).state for task in (pushed, other)] == ["in_progress", "approved"]
+    assert platform.get(Task, pushed.id).later_push is None
+
+
+def test_a_push_that_was_taken_back_on_staging_is_no_longer_told(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(PLAIN)
+    (pushed,) = _approved(platform, project, 1)
+    group = platform.staged(pushed)
+    sha = _push_to(platform, project, pushed, {"later": "x\n"})
+    assert platform.get(Task, pushed.id).later_push == sha
+    tree = platform.clone(project)
+    tree.push(f"+{pushed.approved_sha}:refs/heads/{pushed.branch_name}")
+
+    platform.look_at_repository(project)
+
+    assert platform.get(Task, pushed.id).later_push is None
+    assert platform.get(TaskGroup, group.id).problems == []
+
+
+def test_nothing_of_a_cancelled_task_is_merged(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(PLAIN)
+    unwanted, other = _approved(platform, project, 2)
+    group = platform.group(unwanted, other)
+    platform.run_jobs()
+
+    tasks.cancel_task(unwanted.id, by=platform.max)
+    platform.run_jobs()
+
+    group = platform.get(TaskGroup, group.id)
+    assert (group.state, platform.get(Task, unwanted.id).state) == ("merged", "cancelled")
+    assert {"f0", "f1"} & _files_of(platform, project, group.tested_sha) == {"f1"}
+    assert unwanted.id not in task_groups.read_task_group(group.id, by=platform.max).task_ids

@@ -25,8 +25,9 @@ LONGEST_NOTES = 20_000
 class Problem(Schema):
     """What happened to a task of the group, or to the group as a whole (taskId null).
 
-    kind: conflict or tests_failed (the task was taken out); flaky (one commit was both red and green) or base_is_red
-    (the tests fail without any task), which blame no task. files: the paths that conflict. detail: ends with the log.
+    kind: conflict, tests_failed, pushed, closed or changes_requested (the task was taken out); later_push (a push came
+    too late and is left out); flaky (one commit was both red and green) or base_is_red (the tests fail without any
+    task), which blame no task. files: the paths that conflict. detail: what happened, with the end of the log.
     """
 
     task_id = fields.String(data_key="taskId", attribute="taskId", allow_none=True)

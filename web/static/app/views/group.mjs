@@ -15,6 +15,7 @@ const STAGEABLE = ["pending", "merging", "merged"];
 const CANCELLABLE = ["pending", "merging", "merged", "deploying_staging", "staging", "failed"];
 const RETRYABLE = ["merged", "staging", "failed"];
 const REMOVABLE = ["pending", "merging", "merged", "staging", "failed"];
+const TOLD = ["task:status_changed", "task:updated"];
 const STEPS = ["merging", "merged", "staging", "production"];
 const REACHED = { pending: 0, merging: 0, merged: 2, deploying_staging: 2, staging: 3, deploying_production: 3, production: 4 };
 
@@ -22,7 +23,7 @@ export function Group({ id }) {
   const { value, error, reload } = useRead(`/task-groups/${id}`);
   const group = value?.taskGroup;
   const inside = new Set([...(group?.taskIds || []), id]);
-  useLive(({ event, data }) => inside.has(data?.taskGroupId) || event.startsWith("deploy:") || (event === "task:status_changed" && inside.has(data?.taskId)), reload);
+  useLive(({ event, data }) => inside.has(data?.taskGroupId) || event.startsWith("deploy:") || (TOLD.includes(event) && inside.has(data?.taskId)), reload);
   if (error && !group) return html`<${Page} title="Group"><${Trouble} error=${error} again=${reload} /><//>`;
   if (!group) return html`<${Loading} />`;
   const lead = html`<a href=${to.groups(project.value.id)}>Groups</a> · <code>${group.stagingBranch}</code> · <${Time} at=${group.createdAt} />${group.createdBy && html` by ${actorName(group.createdBy)}`}`;
@@ -100,7 +101,7 @@ function TaskRow({ id, known, projectId }) {
   useLive(({ data }) => !known && data?.taskId === id, reload);
   const task = known || value?.task;
   if (!task) return html`<span class="row-main">${error ? error.message : shortId(id)}</span>`;
-  return html`<a class="row-main" href=${to.task(projectId, id)}><b>${task.title}</b><code>${task.branchName}</code></a>${task.state && html`<${Badge} word=${task.state} />`}`;
+  return html`<a class="row-main" href=${to.task(projectId, id)}><b>${task.title}</b><code>${task.branchName}</code></a>${task.laterPush && html`<span class="chip" title=${`${task.laterPush} was pushed too late and is left out`}>Later push left out</span>`}${task.state && html`<${Badge} word=${task.state} />`}`;
 }
 
 const Checks = ({ checks }) => (checks.length ? html`<section><h2>Proven by the platform</h2><ul class="checks">${checks.map((check) => html`<li key=${check.name}>
