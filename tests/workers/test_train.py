@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from common.models import CommitVerdict, EventRow, GroupMember, Project, Task, TaskGroup
 from common.services import projects, task_groups, tasks
 from common.services.verdicts import CONFIRMING_RUNS
+from common.states import TaskState
+from common.transaction import Transaction, transactional
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform
 
 PLAIN = {"index.html": "<h1>first</h1>\n"}
+FILES: list[Mapping[str, str | None]] = [{f"f{number}": "x\n"} for number in range(3)]
 
 
 class Scripted:
@@ -42,8 +46,20 @@ def _test_with(platform: Platform, project: Project, command: str) -> None:
     projects.update_project(project.id, {"test_command": command}, by=platform.max)
 
 
-def _approved(platform: Platform, project: Project, count: int) -> list[Task]:
-    return [platform.approved(project, f"Task {number}", {f"f{number}": "x\n"}) for number in range(count)]
+def _approved(platform: Platform, project: Project, *changes: Mapping[str, str | None]) -> list[Task]:
+    """Approved tasks with these changes; how work is proven is not what these tests are about."""
+    tree = platform.clone(project)
+    made = [platform.task(project, f"Task {number}") for number in range(len(changes))]
+    for task, change in zip(made, changes, strict=True):
+        _approve(task.id, tree.commit(change, on=task.branch_name, start="origin/main"))
+        tree.push(task.branch_name)
+    return [platform.get(Task, task.id) for task in made]
+
+
+@transactional
+def _approve(tx: Transaction, task_id: str, sha: str) -> None:
+    task = tx.lock(Task, task_id)
+    task.state_, task.head_sha, task.approved_sha, task.approved_by = TaskState.APPROVED, sha, sha, "max"
 
 
 def _kinds(group: TaskGroup) -> list[tuple[str | None, str]]:
@@ -55,12 +71,27 @@ def _check(platform: Platform, group: TaskGroup) -> tuple[str, str]:
     return check.status, check.message
 
 
+def _push_to(platform: Platform, project: Project, task: Task, files: dict[str, str]) -> str:
+    """As a person does who goes on with the task's branch."""
+    tree = platform.clone(project)
+    git("checkout", "--quiet", "-B", task.branch_name, f"origin/{task.branch_name}", at=tree.path)
+    sha = tree.commit(files, on=task.branch_name)
+    tree.push(task.branch_name)
+    platform.look_at_repository(project)
+    return sha
+
+
+def _files_of(platform: Platform, project: Project, commit: str) -> set[str]:
+    tree = platform.clone(project)
+    return set(git("ls-tree", "-r", "--name-only", commit, at=tree.path).split())
+
+
 def test_a_test_that_fails_at_random_takes_nobody_out(plain_platform: Platform, tmp_path: Path) -> None:
     """Three trains whose tests fail once in three runs, by the seed: what is said of them is what was run."""
     platform = plain_platform
     tests = Scripted(tmp_path)
     project = platform.project(PLAIN)
-    members = _approved(platform, project, 3)
+    members = _approved(platform, project, *FILES)
     _test_with(platform, project, tests.command)
     outcomes = []
     for seed in (3, 32, 4):
@@ -83,7 +114,7 @@ def test_a_test_that_fails_at_random_takes_nobody_out(plain_platform: Platform, 
 def test_a_whole_that_is_mostly_green_goes_on_and_says_that_it_is_flaky(platform: Platform, tmp_path: Path) -> None:
     tests = Scripted(tmp_path, "rgg")
     project = platform.project(PLAIN)
-    (task,) = _approved(platform, project, 1)
+    (task,) = _approved(platform, project, *FILES[:1])
     _test_with(platform, project, tests.command)
 
     group = platform.staged(task)
@@ -99,7 +130,7 @@ def test_a_whole_that_is_mostly_green_goes_on_and_says_that_it_is_flaky(platform
 def test_a_red_default_branch_blames_nobody_and_is_tested_once(plain_platform: Platform, tmp_path: Path) -> None:
     platform = plain_platform
     project = platform.project({**PLAIN, "broken": "x\n"})
-    members = _approved(platform, project, 2)
+    members = _approved(platform, project, *FILES[:2])
     ran = tmp_path / "ran"
     command = f"git rev-parse HEAD >> {ran}; ! test -e broken || {{ echo it is broken; false; }}"
     _test_with(platform, project, command)
@@ -119,13 +150,19 @@ def test_a_red_default_branch_blames_nobody_and_is_tested_once(plain_platform: P
     task_groups.retry_task_group(second.id, by=platform.max)
     platform.run_jobs()
     assert Counter(ran.read_text().split())[first.base_sha] == 4
-    task_groups.cancel_task_group(second.id, by=platform.max)
+    # It stays failed, until a person retries it, for as long as a task is left in it.
+    states = []
+    for task in members:
+        _push_to(platform, project, task, {"later": "x\n"})
+        states.append(platform.get(TaskGroup, second.id).state)
+    assert states == ["failed", "conflict"]
+    assert [platform.get(Task, task.id).state for task in members] == ["in_progress"] * 2
 
 
 def test_a_group_that_mends_the_default_branch_goes_on(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project({**PLAIN, "broken": "x\n"})
-    other, mend = _approved(platform, project, 1)[0], platform.approved(project, "Mend", {"broken": None})
+    other, mend = _approved(platform, project, FILES[0], {"broken": None})
     _test_with(platform, project, "! test -e broken")
 
     failed = platform.staged(other)
@@ -139,7 +176,7 @@ def test_a_group_that_mends_the_default_branch_goes_on(plain_platform: Platform)
 def test_a_culprit_is_told_what_was_run_with_it_and_without_it(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project({**PLAIN, "f0": "", "f1": ""})
-    first, second = (platform.approved(project, f"Task {number}", {f"f{number}": "1\n"}) for number in range(2))
+    first, second = _approved(platform, project, {"f0": "1\n"}, {"f1": "1\n"})
     _test_with(platform, project, "cat f0 f1; test $(cat f0 f1 | wc -l) -lt 2")
 
     group = platform.staged(first, second)
@@ -159,7 +196,7 @@ def test_a_culprit_is_told_what_was_run_with_it_and_without_it(plain_platform: P
 def test_another_test_command_makes_the_results_so_far_worthless(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(PLAIN)
-    members = _approved(platform, project, 2)
+    members = _approved(platform, project, *FILES[:2])
     _test_with(platform, project, "false")
     group = platform.group(*members)
 
@@ -174,24 +211,9 @@ def test_another_test_command_makes_the_results_so_far_worthless(plain_platform:
     assert (group.state, group.problems, group.build["runs"]) == ("merged", [], [[2, True]])
 
 
-def _push_to(platform: Platform, project: Project, task: Task, files: dict[str, str]) -> str:
-    """As a person does who goes on with the task's branch."""
-    tree = platform.clone(project)
-    git("checkout", "--quiet", "-B", task.branch_name, f"origin/{task.branch_name}", at=tree.path)
-    sha = tree.commit(files, on=task.branch_name)
-    tree.push(task.branch_name)
-    platform.look_at_repository(project)
-    return sha
-
-
-def _files_of(platform: Platform, project: Project, commit: str) -> set[str]:
-    tree = platform.clone(project)
-    return set(git("ls-tree", "-r", "--name-only", commit, at=tree.path).split())
-
-
 def test_a_push_before_staging_takes_the_task_out_and_the_rest_is_built_anew(platform: Platform) -> None:
     project = platform.project(PLAIN)
-    pushed, other = _approved(platform, project, 2)
+    pushed, other = _approved(platform, project, *FILES[:2])
     group = platform.group(pushed, other)
     platform.run_jobs()
     assert platform.get(TaskGroup, group.id).state == "merged"
@@ -208,9 +230,10 @@ def test_a_push_before_staging_takes_the_task_out_and_the_rest_is_built_anew(pla
     assert (claimed.task.id, claimed.feedback[0].kind) == (pushed.id, "refusal")
 
 
-def test_a_push_to_the_only_task_ends_the_group_before_anything_is_merged(platform: Platform) -> None:
+def test_a_push_to_the_only_task_ends_the_group_before_anything_is_merged(plain_platform: Platform) -> None:
+    platform = plain_platform
     project = platform.project(PLAIN)
-    (pushed,) = _approved(platform, project, 1)
+    (pushed,) = _approved(platform, project, *FILES[:1])
     group = platform.group(pushed)
 
     _push_to(platform, project, pushed, {"later": "x\n"})
@@ -223,7 +246,7 @@ def test_a_push_to_the_only_task_ends_the_group_before_anything_is_merged(platfo
 
 def test_a_push_on_staging_is_left_out_and_told(platform: Platform) -> None:
     project = platform.project(PLAIN)
-    pushed, other = _approved(platform, project, 2)
+    pushed, other = _approved(platform, project, *FILES[:2])
     group = platform.staged(pushed, other)
 
     earlier = _push_to(platform, project, pushed, {"later": "x\n"})
@@ -247,7 +270,7 @@ def test_a_push_that_was_left_out_stays_so_when_the_group_is_built_anew(plain_pl
     """Only a newer one voids the approval; and outside of the group every one does."""
     platform = plain_platform
     project = platform.project(PLAIN)
-    pushed, other = _approved(platform, project, 2)
+    pushed, other = _approved(platform, project, *FILES[:2])
     group = platform.staged(pushed, other)
     _push_to(platform, project, pushed, {"later": "x\n"})
     task_groups.retry_task_group(group.id, by=platform.max)
@@ -264,7 +287,7 @@ def test_a_push_that_was_left_out_stays_so_when_the_group_is_built_anew(plain_pl
 def test_a_push_that_was_taken_back_on_staging_is_no_longer_told(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(PLAIN)
-    (pushed,) = _approved(platform, project, 1)
+    (pushed,) = _approved(platform, project, *FILES[:1])
     group = platform.staged(pushed)
     sha = _push_to(platform, project, pushed, {"later": "x\n"})
     assert platform.get(Task, pushed.id).later_push == sha
@@ -280,7 +303,7 @@ def test_a_push_that_was_taken_back_on_staging_is_no_longer_told(plain_platform:
 def test_nothing_of_a_cancelled_task_is_merged(plain_platform: Platform) -> None:
     platform = plain_platform
     project = platform.project(PLAIN)
-    unwanted, other = _approved(platform, project, 2)
+    unwanted, other = _approved(platform, project, *FILES[:2])
     group = platform.group(unwanted, other)
     platform.run_jobs()
 
