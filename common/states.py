@@ -228,17 +228,19 @@ class GroupState(StrEnum):
     FAILED = "failed"
     """Could not be tested or deployed; `problems` and `error` say why, retry starts it again."""
     CONFLICT = "conflict"
-    """Nothing was left to merge; `problems` names what was taken out and why."""
+    """No task is left in it; `problems` names what was taken out and why."""
     CANCELLED = "cancelled"
 
 
 GROUP_EDGES: Edges = {
     (GroupState.PENDING, GroupState.MERGING): _S,
+    (GroupState.PENDING, GroupState.CONFLICT): _S,
     (GroupState.MERGING, GroupState.MERGED): _S,
     (GroupState.MERGING, GroupState.FAILED): _S,
     (GroupState.MERGING, GroupState.CONFLICT): _S,
     (GroupState.MERGED, GroupState.DEPLOYING_STAGING): _B,
     (GroupState.MERGED, GroupState.MERGING): _B,
+    (GroupState.MERGED, GroupState.CONFLICT): _S,
     (GroupState.DEPLOYING_STAGING, GroupState.STAGING): _S,
     (GroupState.DEPLOYING_STAGING, GroupState.FAILED): _S,
     (GroupState.DEPLOYING_STAGING, GroupState.MERGING): _B,
@@ -249,6 +251,7 @@ GROUP_EDGES: Edges = {
     (GroupState.DEPLOYING_PRODUCTION, GroupState.STAGING): _S,
     (GroupState.DEPLOYING_PRODUCTION, GroupState.MERGING): _S,
     (GroupState.FAILED, GroupState.MERGING): _P,
+    (GroupState.FAILED, GroupState.CONFLICT): _S,
     (GroupState.PENDING, GroupState.CANCELLED): _P,
     (GroupState.MERGING, GroupState.CANCELLED): _P,
     (GroupState.MERGED, GroupState.CANCELLED): _P,

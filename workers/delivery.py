@@ -11,7 +11,7 @@ from common.errors import ProviderRefused
 from common.names import STAGING_BRANCH
 from common.providers.forge import MergeConflict, forge
 from common.providers.runtime import AppPhase, AppState, CheckPhase, runtime
-from common.services import merging, restoring, rollouts
+from common.services import judging, merging, restoring, rollouts
 from common.services.deployments import without_gate
 from common.services.merging import MergePlan, Step
 from common.services.restoring import LiveApp
@@ -66,20 +66,20 @@ def _merge(job: Claimed, plan: MergePlan) -> None:
 
 
 def _test(job: Claimed, plan: MergePlan) -> None:
-    if plan.test_command is None:
-        merging.record_green(job.lease, plan)
+    trial = plan.trial
+    assert trial is not None
+    if trial.command is None:
+        judging.record_untested(job.lease, trial)
         return
-    job.progress("testing the merged branch")
-    command = check(forge(), plan.place, plan.check_id, plan.commit_sha, plan.test_command, plan.env)
+    job.progress("testing the merged branch" if trial.position else "testing the default branch")
+    command = check(forge(), plan.place, trial.check_id, trial.commit_sha, trial.command, trial.env)
     tested = run_check(runtime(), command)
     if tested.phase is CheckPhase.RUNNING:
-        merging.record_testing(job.lease, after_seconds=LOOK_AGAIN_SECONDS)
+        judging.record_testing(job.lease, after_seconds=LOOK_AGAIN_SECONDS)
         return
-    if tested.phase is CheckPhase.PASSED:
-        merging.record_green(job.lease, plan)
-    else:
-        merging.record_red(job.lease, plan, reason=tested.reason or "the tests failed", log=tested.log)
-    forget_check(runtime(), space(plan.place), plan.check_id)
+    has_passed = tested.phase is CheckPhase.PASSED
+    judging.record_tested(job.lease, trial, passed=has_passed, reason=tested.reason or "", log=tested.log)
+    forget_check(runtime(), space(plan.place), trial.check_id)
 
 
 def _stage(job: Claimed, plan: MergePlan) -> None:

@@ -24,7 +24,9 @@ from common.states import (
 
 class TaskGroup(HasId, HasState, Base):
     """base_sha: the default branch's head it is built on. head_sha: the release branch's. tested_sha: the head that
-    passed. attempt rises with every rebuild: a check's name holds it. wants_staging: deploy when merged.
+    passed. attempt rises with every rebuild: a check's name holds it. build: what its tests found in this attempt, see
+    common/services/merging.py. problems: who was taken out, and what else there is to know, each with its kind.
+    wants_staging: deploy when merged.
     """
 
     __tablename__ = "task_groups"
@@ -80,6 +82,23 @@ class GroupMember(Base):
     approved_sha: Mapped[str] = mapped_column(String(40))
     merged_sha: Mapped[str | None] = mapped_column(String(40))
     removed_reason: Mapped[str | None] = mapped_column(String(24))
+
+
+class CommitVerdict(Base):
+    """How a project's test command went on one commit: a group's branch, or the default branch that it was built on.
+
+    command_digest: names the command. reason, log: None where it passed. What did not repeat is not here.
+    """
+
+    __tablename__ = "commit_verdicts"
+
+    project_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    commit_sha: Mapped[str] = mapped_column(String(40), primary_key=True)
+    command_digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    passed: Mapped[bool]
+    reason: Mapped[str | None] = mapped_column(UnicodeText)
+    log: Mapped[str | None] = mapped_column(LongText)
+    at: Mapped[datetime]
 
 
 class Deployment(HasId, HasState, Base):

@@ -18,10 +18,11 @@ class Task(HasId, HasState, Base):
 
     phase: only in in_progress, None otherwise. round: starts at 1, rises with every rejection or refusal. attempts:
     runs lost in a row that count against the task. losses: those in a row that the machine lost. refusals: proofs
-    failed since a person last acted. head_sha: what was last proven; approved_sha: what was approved. error: why it
-    failed, or why its last run could not begin. queued_at: since when it waits for an agent (priorities age by it).
-    edited_by_ids: people other than its creator who changed what it asks for. needs_other_approver: the project had
-    `separate_approver` when head_sha was proven.
+    failed since a person last acted. head_sha: what was last proven; approved_sha: what was approved. later_push: the
+    head of its branch that a group left out, as it went on with what was approved. error: why it failed, or why its
+    last run could not begin. queued_at: since when it waits for an agent (priorities age by it). edited_by_ids: people
+    other than its creator who changed what it asks for. needs_other_approver: the project had `separate_approver` when
+    head_sha was proven.
     """
 
     __tablename__ = "tasks"
@@ -55,6 +56,7 @@ class Task(HasId, HasState, Base):
     head_sha: Mapped[str | None] = mapped_column(String(40))
     approved_sha: Mapped[str | None] = mapped_column(String(40))
     approved_by: Mapped[str | None] = mapped_column(String(140))
+    later_push: Mapped[str | None] = mapped_column(String(40))
     pr_number: Mapped[int | None]
     pr_url: Mapped[str | None] = mapped_column(String(500))
     preview_url: Mapped[str | None] = mapped_column(String(500))

@@ -1,14 +1,13 @@
-"""Building a group's release branch and testing it: what its job reads and records, one step at a time.
+"""Building a group's release branch: what its job reads and records, one step at a time.
 
-The branch starts at the default branch's head; each approved commit is merged in order, by expected SHA; the result
-is tested. A red result is searched by halves for the first member whose merge made it red: that one is taken out and
-handed back to its agent with the facts, and the rest is built anew.
+The branch starts at the default branch's head; each approved commit is merged in order, by expected SHA; then the
+result is tested (see common/services/judging.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from sqlalchemy import select
@@ -17,13 +16,13 @@ from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project
 from common.models.task import Task
 from common.names import RELEASE_PREFIX, TAG_PREFIX
-from common.services import deployments, ending
+from common.services import deployments
+from common.services.judging import Trial, hand_back, next_trial
+from common.services.membership import end_if_empty, lock_with_tasks, member_task_ids, members_of, restart_build
 from common.services.places import Place, place_of
-from common.services.rollouts import member_task_ids, release_members
-from common.services.task_groups import restart_build, start_staging
-from common.services.tasks import add_feedback
-from common.services.variables import Variables, environment_of_checks, mask_of_project
-from common.states import By, Environment, GroupState, TaskState
+from common.services.task_groups import start_staging
+from common.services.variables import mask_of_project
+from common.states import By, Environment, GroupState
 from common.transaction import Lease, Transaction, transactional
 
 
@@ -40,8 +39,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class MergePlan:
-    """The next step. task_id, commit_sha, expected_head: for MERGE. check_id, commit_sha: for TEST; test_command None:
-    the project has no tests."""
+    """The next step. task_id, commit_sha, expected_head: for MERGE. trial: for TEST."""
 
     step: Step
     place: Place
@@ -51,15 +49,13 @@ class MergePlan:
     title: str = ""
     commit_sha: str = ""
     expected_head: str = ""
-    check_id: str = ""
-    test_command: str | None = None
-    env: Variables = field(default_factory=Variables)
+    trial: Trial | None = None
 
 
 @transactional
 def begin_merge(tx: Transaction, lease: Lease) -> MergePlan | None:
     """The next step; None if there is nothing to do (any more)."""
-    group = _locked(tx, lease.subject_id)
+    group = lock_with_tasks(tx, lease.subject_id)
     if group is None:
         return None
     project = tx.get(Project, group.project_id)
@@ -72,23 +68,13 @@ def begin_merge(tx: Transaction, lease: Lease) -> MergePlan | None:
         return None
     if group.base_sha is None or group.head_sha is None:
         return MergePlan(Step.START, place, group.id, group.branch)
-    for member in _members(tx, group):
+    for member in members_of(tx, group):
         if member.merged_sha is None:
             title = tx.get(Task, member.task_id).title
             return MergePlan(
                 Step.MERGE, place, group.id, group.branch, member.task_id, title, member.approved_sha, group.head_sha
             )
-    return _test_plan(tx, group, project, place)
-
-
-def _test_plan(tx: Transaction, group: TaskGroup, project: Project, place: Place) -> MergePlan:
-    members = _members(tx, group)
-    upto = group.build.get("testing", len(members))
-    commit = members[upto - 1].merged_sha or ""
-    return MergePlan(
-        Step.TEST, place, group.id, group.branch, commit_sha=commit, check_id=f"{group.id}-{group.attempt}-{upto}",
-        test_command=project.test_command, env=environment_of_checks(project),
-    )  # fmt: skip
+    return MergePlan(Step.TEST, place, group.id, group.branch, trial=next_trial(tx, group, project))
 
 
 @transactional
@@ -121,89 +107,15 @@ def record_conflict(tx: Transaction, lease: Lease, plan: MergePlan, *, files: Se
             f"conflicts with {against} and the tasks before it in {group.branch} (at {plan.expected_head[:12]}) in "
             f"{', '.join(files)}. Merge {against} into your branch once the others have landed, and solve it there."
         )
-        _take_out(tx, group, plan.task_id, "conflict", list(files), detail)
-        _end_if_empty(tx, group)
+        hand_back(tx, group, plan.task_id, "conflict", detail, files)
+        end_if_empty(tx, group, by=By.PLATFORM)
     tx.again(lease, after_seconds=0)
-
-
-@transactional
-def record_testing(tx: Transaction, lease: Lease, *, after_seconds: float) -> None:
-    """The test runs; look again later."""
-    tx.again(lease, after_seconds=after_seconds)
-
-
-@transactional
-def record_green(tx: Transaction, lease: Lease, plan: MergePlan) -> None:
-    """The tested commit passed: the whole branch is good, or the culprit comes after it."""
-    group = _merging(tx, lease)
-    if group is None or not plan.check_id.startswith(f"{group.id}-{group.attempt}-"):
-        tx.again(lease, after_seconds=0)
-        return
-    tested, count = int(plan.check_id.rsplit("-", 1)[1]), len(_members(tx, group))
-    if tested == count and "low" not in group.build:
-        group.tested_sha, group.error = group.head_sha, None
-        tx.record(group.move_to(GroupState.MERGED, By.PLATFORM))
-        if group.wants_staging:
-            tx.again(lease, after_seconds=0)
-        else:
-            tx.finish(lease)
-        return
-    _narrow(tx, group, low=tested, high=group.build["high"])
-    tx.again(lease, after_seconds=0)
-
-
-@transactional
-def record_red(tx: Transaction, lease: Lease, plan: MergePlan, *, reason: str, log: str) -> None:
-    """The tested commit failed: the culprit is its last member or one before it."""
-    group = _merging(tx, lease)
-    if group is not None and plan.check_id.startswith(f"{group.id}-{group.attempt}-"):
-        tested = int(plan.check_id.rsplit("-", 1)[1])
-        mask = mask_of_project(tx, group.project_id)
-        group.build = {**group.build, "reason": mask(reason), "log": mask.end_of(log)[-4000:]}
-        _narrow(tx, group, low=group.build.get("low", 0), high=tested)
-    tx.again(lease, after_seconds=0)
-
-
-def _narrow(tx: Transaction, group: TaskGroup, *, low: int, high: int) -> None:
-    """The first `low` members are green together, the first `high` are red: halve, or name the culprit."""
-    if high - low > 1:
-        group.build = {**group.build, "low": low, "high": high, "testing": (low + high) // 2}
-        return
-    culprit = _members(tx, group)[high - 1]
-    reason, log = group.build.get("reason", "the tests failed"), group.build.get("log", "")
-    detail = f"the tests pass without it and fail with it in {group.branch}: {reason}"
-    _take_out(tx, group, culprit.task_id, "tests_failed", [], f"{detail}\n\n{log}".strip())
-    if not _end_if_empty(tx, group):
-        restart_build(tx, group)
-
-
-def _take_out(tx: Transaction, group: TaskGroup, task_id: str, kind: str, files: list[str], detail: str) -> None:
-    """Out of the group and back to its agent, with the facts."""
-    member = tx.session.get(GroupMember, (group.id, task_id))
-    if member is None or member.removed_reason is not None:
-        return
-    member.removed_reason, member.live_task_id, member.merged_sha = kind, None, None
-    group.problems = [*group.problems, {"taskId": task_id, "kind": kind, "files": files, "detail": detail}]
-    task = tx.lock(Task, task_id)
-    if task.state is TaskState.APPROVED:
-        add_feedback(tx, task, "group", f"{kind}: {detail}")
-        task.approved_sha, task.approved_by, task.round, task.attempts = None, None, task.round + 1, 0
-        ending.queue_again(tx, task, by=By.PLATFORM)
-    tx.session.flush()
-
-
-def _end_if_empty(tx: Transaction, group: TaskGroup) -> bool:
-    if member_task_ids(tx, group.id):
-        return False
-    tx.record(group.move_to(GroupState.CONFLICT, By.PLATFORM))
-    release_members(tx, group)
-    return True
 
 
 @transactional
 def record_staging(tx: Transaction, lease: Lease) -> None:
     """The merged group goes to staging, or waits until the environment is free."""
-    group = _locked(tx, lease.subject_id)
+    group = lock_with_tasks(tx, lease.subject_id)
     if group is None or group.state is not GroupState.MERGED or not group.wants_staging:
         tx.finish(lease)
     elif deployments.is_busy(tx, group.project_id, Environment.STAGING):
@@ -216,7 +128,7 @@ def record_staging(tx: Transaction, lease: Lease) -> None:
 @transactional
 def fail_merge(tx: Transaction, group_id: str, reason: str) -> None:
     """The forge or the runtime refused, or the job was given up."""
-    group = _locked(tx, group_id)
+    group = lock_with_tasks(tx, group_id)
     if group is not None and group.state is GroupState.MERGING:
         group.error = mask_of_project(tx, group.project_id)(reason)[:2000]
         tx.record(group.move_to(GroupState.FAILED, By.PLATFORM))
@@ -262,22 +174,6 @@ def begin_finish(tx: Transaction, lease: Lease) -> FinishPlan | None:
     )  # fmt: skip
 
 
-def _members(tx: Transaction, group: TaskGroup) -> list[GroupMember]:
-    return tx.all(
-        select(GroupMember)
-        .where(GroupMember.group_id == group.id, GroupMember.removed_reason.is_(None))
-        .order_by(GroupMember.position)
-    )
-
-
-def _locked(tx: Transaction, group_id: str) -> TaskGroup | None:
-    """The group with its tasks, locked; None if it is gone."""
-    if tx.session.get(TaskGroup, group_id) is None:
-        return None
-    tx.lock_all(Task, member_task_ids(tx, group_id))
-    return tx.lock(TaskGroup, group_id)
-
-
 def _merging(tx: Transaction, lease: Lease) -> TaskGroup | None:
-    group = _locked(tx, lease.subject_id)
+    group = lock_with_tasks(tx, lease.subject_id)
     return group if group is not None and group.state is GroupState.MERGING else None

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from common import jobs
 from common.models import (
     Comment,
+    CommitVerdict,
     Deployment,
     EventRow,
     Feed,
@@ -153,6 +154,7 @@ def record_deleted(tx: Transaction, lease: Lease) -> None:
         (Deployment, Deployment.project_id == project_id),
         (TaskGroup, TaskGroup.project_id == project_id),
         (Push, Push.project_id == project_id),
+        (CommitVerdict, CommitVerdict.project_id == project_id),
         (Task, Task.project_id == project_id),
         (ProjectMember, ProjectMember.project_id == project_id),
         (Job, Job.project_id == project_id),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 
 from common import jobs
-from common.models.delivery import Deployment, GroupMember, TaskGroup
+from common.models.delivery import Deployment, TaskGroup
 from common.models.project import Project
 from common.models.task import Task
 from common.services.deployments import Spec, open_spec
+from common.services.membership import member_task_ids, release_members, restart_merge
 from common.services.places import Place, place_of
 from common.services.publishing import preview_ended
 from common.services.tasks import record_update
@@ -160,16 +160,6 @@ def _locked(tx: Transaction, deployment_id: str) -> Deployment | None:
     return tx.lock(Deployment, deployment_id)
 
 
-def member_task_ids(tx: Transaction, group_id: str) -> Sequence[str]:
-    """The tasks that are part of the group, in the order of merging."""
-    query = (
-        select(GroupMember.task_id)
-        .where(GroupMember.group_id == group_id, GroupMember.removed_reason.is_(None))
-        .order_by(GroupMember.position)
-    )
-    return tx.session.scalars(query).all()
-
-
 def _tell_outcome(tx: Transaction, deployment: Deployment, *, rebuild: bool = False) -> None:
     if deployment.task_id and deployment.environment is Environment.PREVIEW:
         task = tx.lock(Task, deployment.task_id)
@@ -210,30 +200,6 @@ def _move_tasks(tx: Transaction, group: TaskGroup, old: TaskState, new: TaskStat
             tx.record(task.move_to(new, By.PLATFORM))
             if new is TaskState.PRODUCTION:
                 tx.enqueue(jobs.CLEAN_UP_TASK, task.id, project_id=task.project_id)
-
-
-def release_members(tx: Transaction, group: TaskGroup) -> None:
-    """The group has landed or ended: its tasks may be in another one."""
-    for member in tx.all(select(GroupMember).where(GroupMember.group_id == group.id)):
-        member.live_task_id = None
-
-
-def restart_merge(tx: Transaction, group: TaskGroup, by: By) -> None:
-    """Build the group's branch anew from the default branch's present head, test it, and bring it to staging again.
-
-    The group and its tasks are locked. Tasks that were on staging are approved again.
-    """
-    was_staged = group.state in {GroupState.STAGING, GroupState.DEPLOYING_STAGING, GroupState.DEPLOYING_PRODUCTION}
-    for task in tx.lock_all(Task, member_task_ids(tx, group.id)):
-        if task.state is TaskState.STAGING:
-            tx.record(task.move_to(TaskState.APPROVED, By.PLATFORM))
-    for member in tx.all(select(GroupMember).where(GroupMember.group_id == group.id)):
-        member.merged_sha = None
-    tx.record(group.move_to(GroupState.MERGING, by))
-    group.base_sha = group.head_sha = group.tested_sha = group.error = None
-    group.build, group.attempt = {}, group.attempt + 1
-    group.wants_staging = group.wants_staging or was_staged
-    tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=group.project_id)
 
 
 def _wake_waiting_groups(tx: Transaction, project_id: str) -> None:

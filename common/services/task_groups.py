@@ -17,9 +17,10 @@ from common.models.task import Task
 from common.names import new_id, numbered, release_branch
 from common.services import deployments
 from common.services.access import Caller, visible_projects
+from common.services.judging import FLAKY, forget_red_base
+from common.services.membership import member_task_ids, release_members, restart_merge, take_out
 from common.services.paging import Page, PageQuery, page_of
 from common.services.places import Place, place_of
-from common.services.rollouts import member_task_ids, release_members, restart_merge
 from common.states import (
     By,
     Environment,
@@ -45,7 +46,10 @@ class BaseMoved(Conflict):
 
 @dataclass(frozen=True)
 class GroupCheck:
-    """What is known of the release branch. status: running, passed, failed, or skipped where there are no tests."""
+    """What is known of the release branch.
+
+    status: running, passed, failed, flaky (one commit was both red and green), or skipped where there are no tests.
+    """
 
     name: str
     status: str
@@ -100,7 +104,7 @@ def create_task_group(tx: Transaction, new: NewGroup, *, by: Caller) -> GroupVie
         )
     )  # fmt: skip
     for position, task_id in enumerate(wanted):
-        sha = tasks[task_id].approved_sha
+        sha, tasks[task_id].later_push = tasks[task_id].approved_sha, None
         assert sha is not None
         tx.add(
             GroupMember(group_id=group.id, task_id=task_id, live_task_id=task_id, position=position, approved_sha=sha)
@@ -266,6 +270,7 @@ def retry_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView
     group = lock_group(tx, group_id, by)
     if group.state not in {GroupState.FAILED, GroupState.STAGING, GroupState.MERGED}:
         raise Conflict(f"task group {group.id} is {group.state}; it can't be retried")
+    forget_red_base(tx, group)
     had_staging = deployments.deployments_of(tx, group.id)
     group.wants_staging = group.wants_staging or bool(had_staging)
     restart_merge(tx, group, By.PERSON)
@@ -281,6 +286,8 @@ def cancel_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupVie
         if task.state is TaskState.STAGING:
             tx.record(task.move_to(TaskState.APPROVED, By.PERSON))
     release_members(tx, group)
+    # What was pushed while it was held counts now.
+    tx.enqueue(jobs.WATCH_REPOSITORY, group.project_id, project_id=group.project_id)
     deployments.supersede_active(tx, group)
     return view(tx, group)
 
@@ -292,31 +299,13 @@ def remove_from_group(tx: Transaction, group_id: str, task_id: str, *, by: Calle
     removable = {GroupState.PENDING, GroupState.MERGING, GroupState.MERGED, GroupState.STAGING, GroupState.FAILED}
     if group.state not in removable:
         raise Conflict(f"task group {group.id} is {group.state}; tasks can't be taken out now")
-    member = tx.session.get(GroupMember, (group.id, task_id))
-    if member is None or member.removed_reason is not None:
+    if not take_out(tx, group, task_id, "removed", by=By.PERSON):
         raise NotFound(f"task {task_id} in group {group.id}")
-    member.removed_reason, member.live_task_id = "removed", None
     task = tx.lock(Task, task_id)
     if task.state is TaskState.STAGING:
         tx.record(task.move_to(TaskState.APPROVED, By.PERSON))
-    tx.session.flush()
-    if not member_task_ids(tx, group.id):
-        tx.record(group.move_to(GroupState.CANCELLED, By.PERSON))
-        release_members(tx, group)
-    elif group.state in {GroupState.MERGED, GroupState.STAGING, GroupState.FAILED}:
-        restart_merge(tx, group, By.PERSON)
-    else:
-        restart_build(tx, group)
+    tx.enqueue(jobs.WATCH_REPOSITORY, group.project_id, project_id=group.project_id)
     return view(tx, group)
-
-
-def restart_build(tx: Transaction, group: TaskGroup) -> None:
-    """Inside pending or merging: what was merged so far is thrown away."""
-    for row in tx.all(select(GroupMember).where(GroupMember.group_id == group.id)):
-        row.merged_sha = None
-    group.base_sha = group.head_sha = group.tested_sha = None
-    group.build, group.attempt = {}, group.attempt + 1
-    tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=group.project_id)
 
 
 def lock_group(tx: Transaction, group_id: str, by: Caller) -> TaskGroup:
@@ -335,12 +324,16 @@ def view(tx: Transaction, group: TaskGroup) -> GroupView:
 
 def _checks(group: TaskGroup, project: Project) -> list[GroupCheck]:
     """None until the branch is being built; the present attempt's only."""
+    is_flaky = group.build.get("verdict") == FLAKY
     if group.tested_sha is not None and project.test_command is None:
         return [GroupCheck("tests", "skipped", "The project names no tests.", group.tested_sha)]
     if group.tested_sha is not None:
-        return [GroupCheck("tests", "passed", "The tests pass on the merged branch.", group.tested_sha)]
+        if is_flaky:
+            return [GroupCheck("tests", FLAKY, group.build["says"], group.tested_sha)]
+        return [GroupCheck("tests", "passed", "The tests passed on the merged branch.", group.tested_sha)]
     if group.state is GroupState.FAILED:
-        return [GroupCheck("tests", "failed", group.error or "The branch could not be tested.", group.head_sha)]
+        status = FLAKY if is_flaky else "failed"
+        return [GroupCheck("tests", status, group.error or "The branch could not be tested.", group.head_sha)]
     if group.state is GroupState.MERGING:
         return [GroupCheck("tests", "running", "The branch is being merged and tested.", group.head_sha)]
     return []

@@ -11,13 +11,14 @@ from sqlalchemy import func, select
 from common import jobs
 from common.errors import Conflict, Forbidden, Invalid, NotFound
 from common.events import TaskCreated, TaskUpdated, camel
-from common.models.delivery import Deployment, GroupMember
+from common.models.delivery import Deployment
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Comment, Question, Task, TaskCheck, TaskDependency
 from common.names import new_id, task_branch
 from common.services import ending
 from common.services.access import Caller, visible_projects
+from common.services.membership import BEFORE_STAGING, lock_with_group, take_out
 from common.services.paging import Page, PageQuery, page_of
 from common.services.pushes import has_pushed
 from common.states import By, Outcome, Priority, ProjectState, QuestionState, Role, TaskState
@@ -242,14 +243,20 @@ def reject_task(tx: Transaction, task_id: str, *, reason: str, comments: Sequenc
 def cancel_task(tx: Transaction, task_id: str, *, by: Caller) -> Task:
     """Nobody wants the task any more: its run ends, its pull request is closed, its preview goes.
 
-    Conflict once it is in a live group, on staging or in production.
+    A group that holds it is built anew without it, which only maintainers may bring about. Conflict once the group is
+    on its way to staging, or the task in production.
     """
-    task = lock_task(tx, task_id, by, Role.MEMBER)
-    held = tx.find(select(GroupMember).where(GroupMember.live_task_id == task.id))
-    if held is not None:
-        raise Conflict(f"task {task.id} is {task.state} and in group {held.group_id}; take it out there first")
+    _check_role(tx, task_id, by, Role.MEMBER)
+    group = lock_with_group(tx, task_id)
+    task = tx.lock(Task, task_id)
+    if group is not None:
+        by.require_in(tx, task.project_id, Role.MAINTAINER)
+        if group.state not in BEFORE_STAGING:
+            raise Conflict(f"task {task.id} is {task.state} and in group {group.id}, which is {group.state}")
     if not task.may_move_to(TaskState.CANCELLED, By.PERSON):
         raise Conflict(f"task {task.id} is {task.state}; it can't be cancelled")
+    if group is not None:
+        take_out(tx, group, task.id, "cancelled", by=By.PERSON)
     run = ending.live_run(tx, task.id)
     for question in tx.all(
         select(Question).where(Question.task_id == task.id, Question.state == QuestionState.PENDING)
@@ -311,9 +318,13 @@ def record_update(tx: Transaction, task: Task, *changed: str) -> None:
 
 def lock_task(tx: Transaction, task_id: str, by: Caller, role: Role) -> Task:
     """The task, locked. NotFound where it does not exist for the caller, Forbidden below the role."""
+    _check_role(tx, task_id, by, role)
+    return tx.lock(Task, task_id)
+
+
+def _check_role(tx: Transaction, task_id: str, by: Caller, role: Role) -> None:
     project_id = tx.session.execute(select(Task.project_id).where(Task.id == task_id)).scalar_one_or_none()
     by.require_in(tx, project_id, role)
-    return tx.lock(Task, task_id)
 
 
 def _project_for(tx: Transaction, project_id: str, by: Caller) -> Project:

@@ -1,7 +1,8 @@
 """What people do at the forge behind our back: they push, merge, close and comment there, and the tasks follow.
 
-A push after the proof or the approval voids it. On the local forge nothing but pushes can happen; on others pull
-requests are looked at too. Everything is read anew each time, so it makes no difference which doorbells were heard.
+A push after the proof or the approval voids it, and takes the task out of a group that is not on its way to staging
+yet; a later one is left out of the group, which says so. On the local forge nothing but pushes can happen; on others
+pull requests are looked at too. Everything is read anew each time: it makes no difference which doorbells were heard.
 """
 
 from __future__ import annotations
@@ -10,22 +11,25 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from common import jobs
-from common.models.delivery import GroupMember
+from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project, Push
 from common.models.task import Comment, Task
 from common.services import ending, holding
+from common.services.membership import BEFORE_STAGING, forget_problem, note_problem, take_out
 from common.services.places import Place, place_of
 from common.services.pushes import PendingPush, pending_pushes
-from common.services.tasks import add_feedback
+from common.services.tasks import add_feedback, record_update
 from common.settings import settings
 from common.states import By, ProjectState, TaskState
 from common.transaction import Lease, Transaction, transactional
 
 BOUND = (TaskState.READY_TO_TEST, TaskState.APPROVED)
 """States that hold for one commit only."""
+LATER_PUSH = "later_push"
+"""The kind of problem that a group has with a push that it left out."""
 DISCUSSED = (*BOUND, TaskState.IN_PROGRESS, TaskState.NEEDS_INPUT)
 """States in which what people say on the pull request is for the agent."""
 _REMARKS = uuid.UUID("5f0f2c0e-4b0c-5c57-9a4b-0d4c9a6f3b11")
@@ -66,9 +70,10 @@ def begin_watch(tx: Transaction, lease: Lease) -> WatchPlan | None:
     project = tx.session.get(Project, lease.subject_id)
     if project is None or project.state is not ProjectState.ACTIVE:
         return None
-    tasks = tx.all(select(Task).where(Task.project_id == project.id, Task.state_.in_(_watched())).order_by(Task.id))
-    branches = tuple(task.branch_name for task in tasks if task.state in BOUND)
-    pulls = tuple(task.pr_number for task in tasks if task.pr_number is not None) if _has_people() else ()
+    tasks = tx.all(select(Task).where(Task.project_id == project.id, _is_watched()).order_by(Task.id))
+    branches = tuple(task.branch_name for task in tasks if task.state in (*BOUND, TaskState.STAGING))
+    discussed = [task for task in tasks if task.state in DISCUSSED] if _has_people() else []
+    pulls = tuple(task.pr_number for task in discussed if task.pr_number is not None)
     pushes = pending_pushes(tx, project.id)
     return WatchPlan(place_of(project), branches, pulls, pushes) if branches or pulls or pushes else None
 
@@ -82,22 +87,17 @@ def record_heads(
     project = tx.get(Project, lease.subject_id)
     if project.holds:
         holding.lift(tx, tx.lock(Project, project.id))
-    watched = select(Task.id).where(Task.project_id == lease.subject_id, Task.state_.in_(_watched()))
-    for task in tx.lock_all(Task, tx.session.scalars(watched).all()):
+    watched = select(Task.id).where(Task.project_id == lease.subject_id, _is_watched())
+    tasks = tx.lock_all(Task, tx.session.scalars(watched).all())
+    groups = _lock_groups(tx, tasks)
+    for task in tasks:
         seen = (pulls or {}).get(task.pr_number) if task.pr_number is not None else None
         asks_for_change = seen is not None and _hear(tx, task, seen.remarks)
-        if task.state not in BOUND or _is_held(tx, task):
-            continue
-        head = heads.get(task.branch_name, task.head_sha)
-        if seen is not None and seen.state == "merged" and head in {None, task.head_sha}:
-            _approve_merged(tx, task, project)
-        elif head != task.head_sha:
-            _void(tx, task, head)
-        elif seen is not None and seen.state == "closed":
-            _cancel_closed(tx, task)
-        elif asks_for_change:
-            task.approved_sha, task.approved_by, task.round, task.refusals = None, None, task.round + 1, 0
-            ending.queue_again(tx, task, by=By.PLATFORM)
+        group = groups.get(task.id)
+        if group is not None and group.state not in BEFORE_STAGING:
+            _leave_out(tx, group, task, heads.get(task.branch_name))
+        elif task.state in BOUND:
+            _follow(tx, task, group, heads.get(task.branch_name, task.head_sha), seen, asks_for_change)
     tx.finish(lease)
 
 
@@ -108,11 +108,72 @@ def record_unreadable(tx: Transaction, lease: Lease, reason: str) -> None:
     tx.finish(lease)
 
 
-def _void(tx: Transaction, task: Task, head: str | None) -> None:
-    proven = (task.head_sha or "")[:12]
-    text = f"moved: the branch is at {head[:12] if head else 'nothing'} now, but {proven} was proven"
-    add_feedback(tx, task, "refusal", f"{text}: what came since has to be proven too.")
-    task.approved_sha, task.approved_by, task.round = None, None, task.round + 1
+def _lock_groups(tx: Transaction, tasks: Sequence[Task]) -> dict[str, TaskGroup]:
+    """task id → the live group that holds it, for those of the tasks that one holds. The tasks are locked."""
+    ids = [task.id for task in tasks]
+    held = {row.task_id: row.group_id for row in tx.all(select(GroupMember).where(GroupMember.live_task_id.in_(ids)))}
+    groups = {group.id: group for group in tx.lock_all(TaskGroup, held.values())}
+    return {task_id: groups[group_id] for task_id, group_id in held.items()}
+
+
+def _follow(
+    tx: Transaction,
+    task: Task,
+    group: TaskGroup | None,
+    head: str | None,
+    seen: PullSeen | None,
+    asks_for_change: bool,
+) -> None:
+    """What holds for one commit only, as its branch and pull request are now. group: not on its way to staging yet."""
+    has_moved = head != task.head_sha
+    if group is not None and head is not None and head == task.later_push:
+        # It was left out when the group was on staging. That it is built anew since then changes nothing.
+        has_moved = False
+    if seen is not None and seen.state == "merged" and head in {None, task.head_sha}:
+        _approve_merged(tx, task, tx.get(Project, task.project_id))
+    elif has_moved:
+        proven = (task.head_sha or "")[:12]
+        text = f"the branch {task.branch_name} is at {head or 'nothing'} now, but {proven} was proven"
+        _leave(tx, group, task, "pushed", text)
+        _void(tx, task, f"moved: {text}: what came since has to be proven too.")
+    elif seen is not None and seen.state == "closed":
+        _leave(tx, group, task, "closed", "its pull request was closed")
+        _cancel_closed(tx, task)
+    elif asks_for_change:
+        _leave(tx, group, task, "changes_requested", "a review of its pull request asks for changes")
+        task.refusals = 0
+        _void(tx, task, None)
+
+
+def _leave(tx: Transaction, group: TaskGroup | None, task: Task, kind: str, why: str) -> None:
+    """What takes the approval away takes the task out of its group, too."""
+    if group is not None:
+        note_problem(group, task.id, kind, f"Taken out: {why}.")
+        take_out(tx, group, task.id, kind, by=By.PLATFORM)
+
+
+def _leave_out(tx: Transaction, group: TaskGroup, task: Task, head: str | None) -> None:
+    """The group is on staging, or on its way: it goes on with the approved commit and says what it left out.
+
+    head None: nothing is known of the branch, or it is gone.
+    """
+    later = None if head == task.approved_sha else head
+    if head is None or later == task.later_push:
+        return
+    task.later_push, task.updated_at = later, tx.now()
+    record_update(tx, task, "later_push")
+    if later is None:
+        forget_problem(group, task.id, LATER_PUSH)
+        return
+    text = f"{later} was pushed to {task.branch_name} too late and is left out: the group goes on with the approved"
+    note_problem(group, task.id, LATER_PUSH, f"{text} {task.approved_sha}.")
+
+
+def _void(tx: Transaction, task: Task, text: str | None) -> None:
+    """The approval is gone, and the task goes back to its agent. text None: the feedback is there already."""
+    if text is not None:
+        add_feedback(tx, task, "refusal", text)
+    task.approved_sha, task.approved_by, task.later_push, task.round = None, None, None, task.round + 1
     ending.queue_again(tx, task, by=By.PLATFORM)
 
 
@@ -154,18 +215,15 @@ def _hear(tx: Transaction, task: Task, remarks: Sequence[Remark]) -> bool:
     return asks_for_change
 
 
-def _is_held(tx: Transaction, task: Task) -> bool:
-    """In a live group the approved commit is what is merged, whatever the branch does."""
-    return tx.find(select(GroupMember).where(GroupMember.live_task_id == task.id)) is not None
-
-
 def _has_people() -> bool:
     """Whether the forge is a place where people merge, close and comment."""
     return settings().forge.kind != "local"
 
 
-def _watched() -> tuple[TaskState, ...]:
-    return DISCUSSED if _has_people() else BOUND
+def _is_watched() -> ColumnElement[bool]:
+    """Tasks whose state people can change at the forge, and all that a group holds."""
+    held = select(GroupMember.live_task_id).where(GroupMember.live_task_id.is_not(None))
+    return Task.state_.in_(DISCUSSED if _has_people() else BOUND) | Task.id.in_(held)
 
 
 @transactional
@@ -177,7 +235,7 @@ def ring_for_push(tx: Transaction, project_id: str) -> None:
 @transactional
 def watch_all(tx: Transaction) -> int:
     """The slow way, for forges whose doorbell was not heard. Returns how many projects are looked at."""
-    watched = select(Task.project_id).where(Task.state_.in_(_watched()))
+    watched = select(Task.project_id).where(_is_watched())
     found = tx.session.scalars(watched.union(select(Push.project_id).where(Push.settled_at.is_(None)))).all()
     for project_id in found:
         ring_for_push(project_id)

@@ -14,6 +14,7 @@ from tests.e2e.client import Client
 from tests.e2e.instance import Instance, running
 from tests.e2e.origin import served_repository
 from tests.e2e.story import FIRST_TASK, SECOND_TASK
+from tests.providers.git_tree import WorkTree
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +239,33 @@ def test_a_task_whose_answer_is_lost_is_written_once(admin: Person, api: Client)
     assert len(keys) == 3
     assert len(set(keys)) == 1
     assert [task["title"] for task in api.get(f"/tasks?projectId={project['id']}")["tasks"]] == ["Once"]
+
+
+def test_a_push_that_comes_too_late_for_its_group_is_shown(
+    admin: Person, api: Client, origin: str, tmp_path: Path
+) -> None:
+    create_project(admin, "Pushed", origin)
+    write_task(admin, "Be formal", SECOND_TASK)
+    admin.wait("task-state", state="ready_to_test")
+    task = api.get(f"/tasks/{admin.page.url.rsplit('/', 1)[-1]}")["task"]
+    approve(admin)
+    admin.go("Groups")
+    admin.click("group-new")
+    admin.click("group-create")
+    admin.click("group-deploy-staging")
+    admin.wait("group-status", state="staging")
+
+    path = urlsplit(task["project"]["giteaRepoUrl"]).path
+    tree = WorkTree(tmp_path, f"http://x:{api.api_token()}@{urlsplit(admin.url).netloc}{path}.git")
+    branch = task["branchName"]
+    pushed = tree.commit({"later.txt": "x"}, on=branch, start=f"origin/{branch}")
+    tree.push(branch)
+
+    expect(admin.see("group-problems")).to_contain_text(pushed, timeout=PATIENCE_MS)
+    admin.go("Board")
+    admin.click("task-card", task_id=task["id"])
+    expect(admin.see("task-later-push")).to_contain_text(pushed[:8])
+    assert admin.problems == []
 
 
 def test_the_address_of_a_repository_leads_to_its_project(admin: Person, api: Client) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from common.services.verdicts import CONFIRMING_RUNS
 from tests.e2e.delivery import DefaultBranch, Repeated, agent
 from tests.e2e.instance import running
 from tests.e2e.origin import served_repository
@@ -102,7 +103,8 @@ def _land(story: Story, tests: RunLog, task_ids: list[str], main: DefaultBranch)
 
     made = story.heard.wait("the group", lambda event: event["event"] == "task-group:status_changed")
     _all_ready(story, came_back, after=made["seq"])
-    assert _runs_until_named(story, tests, task_ids, group["headSha"]) <= math.ceil(math.log2(len(task_ids))) + 1
+    most = 2 + 1 + math.ceil(math.log2(len(task_ids))) + 2 * (CONFIRMING_RUNS - 1)
+    assert _runs_until_named(story, tests, task_ids, group["headSha"]) <= most
     for task_id in came_back:
         task = story.api.get(f"/tasks/{task_id}")["task"]
         kinds = [comment["kind"] for comment in task["comments"]]

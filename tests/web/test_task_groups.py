@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from common.models import Deployment, Job, Project, Task, TaskGroup
+from common.models import Deployment, GroupMember, Job, Project, Task, TaskGroup
 from common.states import Environment, Role
 from tests import builders
 from tests.providers.git_tree import WorkTree
@@ -338,3 +338,83 @@ def test_a_missing_group_is_a_404_for_every_verb(world: World) -> None:
         assert post(world, missing, verb, **body).status_code == 404
     assert world.client.get("/api/task-groups/nonsense").status_code == 404
     assert builders.client_of(world.app, world.users["maxim"]).get(f"/api/task-groups/{missing}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("state", "becomes"), [("pending", "pending"), ("merging", "merging"), ("merged", "merging"), ("failed", "merging")]
+)
+def test_cancelling_an_approved_task_takes_it_out_of_its_group(world: World, state: str, becomes: str) -> None:
+    project = world.project()
+    one, two = world.approved(project, "One", "Two")
+    group_id = world.group(project, [one, two])["id"]
+    put(TaskGroup, group_id, state_=state, head_sha=SHA, base_sha=SHA, tested_sha=SHA if state == "merged" else None)
+
+    reply = world.client.post(f"/api/tasks/{one}/cancel")
+
+    assert (reply.status_code, reply.json["task"]["state"]) == (200, "cancelled")
+    group = world.client.get(f"/api/task-groups/{group_id}").json["taskGroup"]
+    assert (group["taskIds"], group["status"], group["headSha"]) == ([two], becomes, None)
+    assert get(Task, two).state == "approved"
+
+
+def test_cancelling_the_last_task_of_a_group_ends_it(world: World) -> None:
+    project = world.project()
+    (one,) = world.approved(project)
+    group_id = world.group(project, [one])["id"]
+
+    assert world.client.patch(f"/api/tasks/{one}", json={"state": "cancelled"}).json["task"]["state"] == "cancelled"
+
+    group = get(TaskGroup, group_id)
+    assert (group.state, all_of(GroupMember, GroupMember.live_task_id.is_not(None))) == ("cancelled", [])
+
+
+@pytest.mark.parametrize("state", ["deploying_staging", "staging", "deploying_production"])
+def test_a_task_that_is_on_its_way_out_is_not_cancelled(world: World, state: str) -> None:
+    project = world.project()
+    (one,) = world.approved(project)
+    group_id = world.group(project, [one])["id"]
+    put(TaskGroup, group_id, state_=state)
+    put(Task, one, state_="approved" if state == "deploying_staging" else "staging")
+
+    reply = world.client.post(f"/api/tasks/{one}/cancel")
+
+    assert (reply.status_code, group_id in reply.json["details"]["message"]) == (409, True)
+    assert f"which is {state}" in reply.json["details"]["message"]
+    assert get(TaskGroup, group_id).state == state
+
+
+def test_only_who_may_change_a_group_cancels_a_task_in_it(world: World) -> None:
+    project = world.project()
+    held, free = world.approved(project, "Held", "Free")
+    world.group(project, [held])
+    member = world.client_of("mia", Role.MEMBER)
+
+    assert member.post(f"/api/tasks/{free}/cancel").status_code == 200
+    assert member.post(f"/api/tasks/{held}/cancel").status_code == 403
+    assert get(Task, held).state == "approved"
+
+
+def test_of_a_cancelled_task_and_a_removed_one_at_once_both_leave(world: World) -> None:
+    project = world.project()
+    one, two, three = world.approved(project, "One", "Two", "Three")
+    group_id = world.group(project, [one, two, three])["id"]
+
+    replies = at_once(
+        lambda: world.app_client().post(f"/api/tasks/{two}/cancel"),
+        lambda: world.app_client().post(f"/api/task-groups/{group_id}/remove", json={"taskId": one}),
+        lambda: world.app_client().post(f"/api/tasks/{three}/cancel"),
+    )
+
+    assert [reply.status_code for reply in replies] == [200] * 3
+    assert get(TaskGroup, group_id).state == "cancelled"
+    assert [get(Task, task_id).state for task_id in (one, two, three)] == ["approved", "cancelled", "cancelled"]
+
+
+def test_a_push_that_a_group_left_out_stands_on_the_task(world: World) -> None:
+    project = world.project()
+    (one,) = world.approved(project)
+    assert world.client.get(f"/api/tasks/{one}").json["task"]["laterPush"] is None
+    put(Task, one, later_push="b" * 40)
+    assert world.client.get(f"/api/tasks/{one}").json["task"]["laterPush"] == "b" * 40
+    reply = world.client.patch(f"/api/tasks/{one}", json={"laterPush": None})
+    assert reply.json["details"] == {"field": "laterPush", "message": "Read-only field"}

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from common.models import EventRow, Project, Push, Task
+from common.models import EventRow, Project, Push, Task, TaskGroup
 from common.models.task import Comment
 from common.providers.forge import forge, gitea_forge
-from common.services import projects, pushes, tasks, watching
+from common.services import projects, pushes, task_groups, tasks, watching, webhooks
 from common.services.pushes import NewPush
 from common.services.tasks import NewTask
 from common.settings import settings
@@ -21,7 +21,7 @@ from tests.doubles.gitea import GiteaDouble, basic
 from tests.doubles.gitea.model import Repo
 from tests.doubles.gitea.pulls import add_review, change_pull
 from tests.providers.git_tree import WorkTree
-from tests.workers.platform import Platform
+from tests.workers.platform import PAGE, Platform
 
 PULL = 1
 
@@ -31,7 +31,7 @@ class Shop:
 
     def __init__(self, platform: Platform, server: GiteaDouble, folder: Path) -> None:
         self.platform, self.server = platform, server
-        made = projects.create_project({"name": "Shop"}, by=platform.max).project
+        made = projects.create_project({"name": "Shop", "health_seconds": {"staging": 0}}, by=platform.max).project
         platform.run_jobs()
         self.project = platform.get(Project, made.id)
         assert self.project.state == "active", self.project.error
@@ -51,9 +51,26 @@ class Shop:
         return found
 
     def push(self, text: str) -> str:
-        commit = self.work.commit({"a": text}, on=self.task.branch_name)
+        commit = self.work.commit({"a": text, **PAGE}, on=self.task.branch_name)
         self.work.push(self.task.branch_name)
         return commit
+
+    def merged_group(self) -> TaskGroup:
+        """A group of the task alone, approved, that is merged."""
+        tasks.approve_task(self.task_id, by=self.platform.max)
+        group = self.platform.group(self.task)
+        self.platform.run_jobs()
+        found: TaskGroup = self.platform.get(TaskGroup, group.id)
+        assert found.state == "merged", (found.state, found.error)
+        return found
+
+    def look(self, heard: str) -> None:
+        """As after a webhook of the server's, or by the sweep that comes anyhow."""
+        if heard == "webhook":
+            assert webhooks.ring_for_repository("aiworker", "shop")
+            self.platform.run_jobs()
+        else:
+            self.poll()
 
     def poll(self) -> None:
         """What the sweep does now and then, and the one job that it asks for."""
@@ -103,6 +120,52 @@ def test_a_push_after_the_proof_voids_it(shop: Shop) -> None:
     shop.poll()
 
     assert (shop.task.state, shop.task.approved_sha) == ("in_progress", None)
+
+
+@pytest.mark.parametrize("heard", ["webhook", "poll"])
+def test_a_push_to_a_member_of_a_group_takes_it_out_before_staging(shop: Shop, heard: str) -> None:
+    group = shop.merged_group()
+    pushed = shop.push("b")
+
+    shop.look(heard)
+
+    assert (shop.task.state, shop.task.approved_sha) == ("in_progress", None)
+    group = shop.platform.get(TaskGroup, group.id)
+    assert (group.state, [problem["kind"] for problem in group.problems]) == ("conflict", ["pushed"])
+    assert pushed in group.problems[0]["detail"]
+
+
+@pytest.mark.parametrize("heard", ["webhook", "poll"])
+def test_a_push_to_a_member_of_a_group_on_staging_is_left_out(shop: Shop, heard: str) -> None:
+    group = shop.merged_group()
+    task_groups.deploy_to_staging(group.id, by=shop.platform.max)
+    shop.platform.run_jobs()
+    assert shop.task.state == "staging"
+    pushed = shop.push("b")
+
+    for _ in range(2):
+        shop.look(heard)
+
+    assert (shop.task.state, shop.task.later_push, shop.task.approved_sha) == ("staging", pushed, shop.head)
+    group = shop.platform.get(TaskGroup, group.id)
+    assert (group.state, [problem["kind"] for problem in group.problems]) == ("staging", ["later_push"])
+    assert pushed in group.problems[0]["detail"]
+
+
+@pytest.mark.parametrize(("what", "becomes"), [("closed", "cancelled"), ("changes_requested", "in_progress")])
+def test_whoever_closes_or_criticises_a_member_of_a_group_takes_it_out(shop: Shop, what: str, becomes: str) -> None:
+    group = shop.merged_group()
+    if what == "closed":
+        change_pull(shop.server.as_person(shop.ada, {"state": "closed"}), shop.repo, str(PULL))
+    else:
+        criticism = {"state": "REQUEST_CHANGES", "body": "Not yet", "remarks": []}
+        add_review(shop.server.as_person(shop.ada), shop.repo, PULL, **criticism)
+
+    shop.poll()
+
+    assert shop.task.state == becomes
+    group = shop.platform.get(TaskGroup, group.id)
+    assert (group.state, [problem["kind"] for problem in group.problems]) == ("conflict", [what])
 
 
 def test_what_is_merged_by_a_person_is_approved(shop: Shop) -> None:

@@ -23,16 +23,21 @@ LONGEST_NOTES = 20_000
 
 
 class Problem(Schema):
-    """A task that was taken out. kind: conflict or tests_failed. files: the paths that conflict."""
+    """What happened to a task of the group, or to the group as a whole (taskId null).
 
-    task_id = fields.String(data_key="taskId", attribute="taskId")
+    kind: conflict, tests_failed, pushed, closed or changes_requested (the task was taken out); later_push (a push came
+    too late and is left out); flaky (one commit was both red and green) or base_is_red (the tests fail without any
+    task), which blame no task. files: the paths that conflict. detail: what happened, with the end of the log.
+    """
+
+    task_id = fields.String(data_key="taskId", attribute="taskId", allow_none=True)
     kind = fields.String()
     files = fields.List(fields.String())
     detail = fields.String()
 
 
 class GroupCheck(Schema):
-    """status: running, passed, failed or skipped."""
+    """status: running, passed, failed, flaky (one commit was both red and green) or skipped."""
 
     name = fields.String()
     status = fields.String()

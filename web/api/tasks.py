@@ -61,7 +61,10 @@ class Task(Schema):
 
 
 class WrittenTask(Task):
-    """With all that was written into it, and what became of that."""
+    """With all that was written into it, and what became of that.
+
+    laterPush: the commit that was pushed to its branch too late, and that its group left out; null if there is none.
+    """
 
     notes = fields.String(allow_none=True)
     required_capabilities = fields.List(fields.String())
@@ -69,6 +72,7 @@ class WrittenTask(Task):
     limits = Kept(Limits)
     approved_sha = fields.String(allow_none=True)
     approved_by = fields.String(allow_none=True)
+    later_push = fields.String(allow_none=True)
     error = fields.String(allow_none=True)
     created_by = fields.String()
     updated_at = Timestamp()
@@ -143,7 +147,7 @@ class CreateTask(Schema):
     read_only = frozenset(
         {
             "id", "state", "phase", "round", "assignedAgentId", "branchName", "headSha", "prNumber", "prUrl",
-            "previewUrl", "createdAt", "createdBy", "updatedAt", "approvedSha", "approvedBy", "error",
+            "previewUrl", "createdAt", "createdBy", "updatedAt", "approvedSha", "approvedBy", "laterPush", "error",
         }
     )  # fmt: skip
     project_id = Id(required=True)
@@ -295,7 +299,10 @@ def reject_task(task_id: str, body: dict[str, Any]) -> Any:
 @allow(Role.MEMBER)
 @reply(one("task", WrittenTask))
 def cancel_task(task_id: str) -> Any:
-    """Nobody wants it any more: its run ends, its pull request is closed, its preview goes."""
+    """Nobody wants it any more: its run ends, its pull request is closed, its preview goes.
+
+    In a group that is not on its way to staging yet, it is taken out by a maintainer, and the rest is built anew.
+    """
     return {"task": services.cancel_task(task_id, by=who())}
 
 

@@ -33,7 +33,7 @@ export const sayField = (name) => FIELDS[name] || name.replace(/([a-z])([A-Z])/g
 const TONES = {
   quiet: ["backlog", "pending", "cancelled", "superseded", "offline", "queued", "draining", "ended", "skipped"],
   busy: ["in_progress", "provisioning", "merging", "deploying_staging", "deploying_production", "busy", "running", "starting", "preparing", "ready", "deleting", "working", "verifying"],
-  ask: ["needs_input", "ready_to_test", "waiting", "rolled_back", "conflict"],
+  ask: ["needs_input", "ready_to_test", "waiting", "rolled_back", "conflict", "flaky"],
   good: ["approved", "merged", "staging", "active", "completed", "passed", "idle", "done", "answered"],
   done: ["production"],
   bad: ["failed", "error", "lost"],

@@ -9,12 +9,13 @@ import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { actorName, brief, idOf, say, sha, shortId } from "../words.mjs";
-import { groupTitle } from "./groups.mjs";
+import { groupTitle, isTakenOut } from "./groups.mjs";
 
 const STAGEABLE = ["pending", "merging", "merged"];
 const CANCELLABLE = ["pending", "merging", "merged", "deploying_staging", "staging", "failed"];
 const RETRYABLE = ["merged", "staging", "failed"];
 const REMOVABLE = ["pending", "merging", "merged", "staging", "failed"];
+const TOLD = ["task:status_changed", "task:updated"];
 const STEPS = ["merging", "merged", "staging", "production"];
 const REACHED = { pending: 0, merging: 0, merged: 2, deploying_staging: 2, staging: 3, deploying_production: 3, production: 4 };
 
@@ -22,7 +23,7 @@ export function Group({ id }) {
   const { value, error, reload } = useRead(`/task-groups/${id}`);
   const group = value?.taskGroup;
   const inside = new Set([...(group?.taskIds || []), id]);
-  useLive(({ event, data }) => inside.has(data?.taskGroupId) || event.startsWith("deploy:") || (event === "task:status_changed" && inside.has(data?.taskId)), reload);
+  useLive(({ event, data }) => inside.has(data?.taskGroupId) || event.startsWith("deploy:") || (TOLD.includes(event) && inside.has(data?.taskId)), reload);
   if (error && !group) return html`<${Page} title="Group"><${Trouble} error=${error} again=${reload} /><//>`;
   if (!group) return html`<${Loading} />`;
   const lead = html`<a href=${to.groups(project.value.id)}>Groups</a> · <code>${group.stagingBranch}</code> · <${Time} at=${group.createdAt} />${group.createdBy && html` by ${actorName(group.createdBy)}`}`;
@@ -61,8 +62,8 @@ function Actions({ group, reload }) {
 
 function Problems({ group }) {
   if (!group.problems?.length) return null;
-  return html`<section><h2>Taken out</h2><ul class="problems" data-testid="group-problems">${group.problems.map((one) => html`<li key=${one.taskId} class="callout bad">
-    <p><b>${say(one.kind)}</b> <${TaskLink} group=${group} id=${one.taskId} /></p>
+  return html`<section><h2>Problems</h2><ul class="problems" data-testid="group-problems">${group.problems.map((one) => html`<li key=${`${one.taskId}:${one.kind}`} class=${`callout ${isTakenOut(one) ? "bad" : "ask"}`}>
+    <p><b>${say(one.kind)}</b> ${one.taskId && html`<${TaskLink} group=${group} id=${one.taskId} />`} ${isTakenOut(one) && html`<span class="muted">Taken out</span>`}</p>
     ${one.files?.length > 0 && html`<p>${one.files.map((file) => html`<code key=${file}>${file}</code> `)}</p>`}${one.detail && html`<pre class="lines">${one.detail}</pre>`}</li>`)}</ul></section>`;
 }
 
@@ -100,7 +101,7 @@ function TaskRow({ id, known, projectId }) {
   useLive(({ data }) => !known && data?.taskId === id, reload);
   const task = known || value?.task;
   if (!task) return html`<span class="row-main">${error ? error.message : shortId(id)}</span>`;
-  return html`<a class="row-main" href=${to.task(projectId, id)}><b>${task.title}</b><code>${task.branchName}</code></a>${task.state && html`<${Badge} word=${task.state} />`}`;
+  return html`<a class="row-main" href=${to.task(projectId, id)}><b>${task.title}</b><code>${task.branchName}</code></a>${task.laterPush && html`<span class="chip" title=${`${task.laterPush} was pushed too late and is left out`}>Later push left out</span>`}${task.state && html`<${Badge} word=${task.state} />`}`;
 }
 
 const Checks = ({ checks }) => (checks.length ? html`<section><h2>Proven by the platform</h2><ul class="checks">${checks.map((check) => html`<li key=${check.name}>

@@ -7,9 +7,13 @@ import { Badge, CheckField, Dialog, Empty, Fault, Field, Icon, Listing, Loading,
 import { project } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { may } from "../session.mjs";
-import { sha } from "../words.mjs";
+import { say, sha } from "../words.mjs";
 
 export const groupTitle = (group) => group.name || group.stagingBranch?.replace(/^release\//, "") || "Group";
+
+// What a group says of itself or of a task that stays in it takes nothing out.
+const STAYS = ["flaky", "base_is_red", "later_push"];
+export const isTakenOut = ({ kind }) => !STAYS.includes(kind);
 
 export function Groups() {
   const { id: projectId } = project.value;
@@ -21,7 +25,8 @@ export function Groups() {
     <${Listing} pages=${pages} empty=${html`<${Empty} title="No groups yet">Once tasks are approved, put them into a group: the platform merges and tests them together, and takes them to staging and to production.<//>`}>
       <ul class="rows">${pages.items?.map((group) => html`<li key=${group.id}><a class="row" href=${to.group(projectId, group.id)} data-testid="group-row" data-group-id=${group.id}>
         <span class="row-main"><b>${groupTitle(group)}</b><code>${group.stagingBranch}</code></span>
-        <${Badge} word=${group.status} />${group.problems?.length > 0 && html`<span class="chip bad">${group.problems.length} taken out</span>`}
+        <${Badge} word=${group.status} />${group.problems?.some(isTakenOut) && html`<span class="chip bad">${group.problems.filter(isTakenOut).length} taken out</span>`}
+        ${group.problems?.filter((one) => !isTakenOut(one)).map((one) => html`<span key=${`${one.taskId}:${one.kind}`} class="chip">${say(one.kind)}</span>`)}
         <span class="muted">${group.taskIds.length} ${group.taskIds.length === 1 ? "task" : "tasks"}</span><code>${sha(group.headSha)}</code><${Time} at=${group.createdAt} /></a></li>`)}</ul><//>
     ${making && html`<${NewGroup} projectId=${projectId} close=${() => setMaking(false)} />`}<//>`;
 }

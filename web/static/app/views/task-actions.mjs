@@ -30,7 +30,7 @@ export function TaskActions({ task, reload, review, edit }) {
     ${task.state === "failed" && may("member") && html`<${Button} kind="primary" act=${act("retry")} testid="task-retry">Try again<//>`}
     ${!OVER.includes(task.state) && may("member") && html`<button type="button" class="button" data-testid="task-edit" onClick=${edit}>Edit</button>`}
     ${CANCELLABLE.includes(task.state) && may("member") && html`<button type="button" class="button ghost" data-testid="task-cancel" onClick=${() => setCancelling(true)}>Cancel task</button>`}
-    ${cancelling && html`<${Confirm} title="Cancel this task?" verb="Cancel task" testid="task-cancel-confirm" act=${act("cancel")} close=${() => setCancelling(false)}>Its agent stops and its preview goes. The branch stays. A cancelled task can't be taken up again.<//>`}</div>`;
+    ${cancelling && html`<${Confirm} title="Cancel this task?" verb="Cancel task" testid="task-cancel-confirm" act=${act("cancel")} close=${() => setCancelling(false)}>Its agent stops and its preview goes. ${task.state === "approved" && "If a group holds it, it is taken out, and the rest is merged and tested again. "}The branch stays. A cancelled task can't be taken up again.<//>`}</div>`;
 }
 
 export function Rejection({ task, review, reload }) {

@@ -79,6 +79,7 @@ function Facts({ task }) {
     ${(task.previewUrl || preview) && html`<dt>Preview</dt><dd>${task.previewUrl ? html`<${OutLink} href=${task.previewUrl} testid="task-preview">${task.previewUrl}<//>` : html`<span class="muted" data-testid="task-preview">Not running</span>`}
       ${preview && preview.status !== "superseded" && html`<${Badge} word=${preview.status} />`}${preview?.error && html`<span class="bad-text">${preview.error}</span>`}</dd>`}
     ${task.branchName && html`<dt>Branch</dt><dd><code>${task.branchName}</code>${task.headSha && html`<code title=${task.headSha}>${sha(task.headSha)}</code>`}</dd>`}
+    ${task.laterPush && html`<dt>Left out</dt><dd data-testid="task-later-push"><code title=${task.laterPush}>${sha(task.laterPush)}</code> was pushed too late: its group goes on with <code title=${task.approvedSha}>${sha(task.approvedSha)}</code>, which was approved.</dd>`}
     ${task.prUrl && html`<dt>Pull request</dt><dd>${isOwnForge(task.prUrl) ? `#${task.prNumber}` : html`<${OutLink} href=${task.prUrl}>#${task.prNumber}<//>`}</dd>`}
     ${task.assignedAgentId && html`<dt>Agent</dt><dd><a href=${to.agent(task.assignedAgentId)}>${task.assignedAgentId}</a></dd>`}
     ${task.labels?.length > 0 && html`<dt>Labels</dt><dd>${task.labels.map((label) => html`<span key=${label} class="chip label">${label}</span>`)}</dd>`}

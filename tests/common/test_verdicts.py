@@ -1,0 +1,108 @@
+"""Who made a group's tests red: the search over scripted results. No innocent member is ever named."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from common.services.verdicts import BaseIsRed, Culprit, Decision, Flaky, Passed, Run, RunNext, decide
+
+SEEDS = 100
+MEMBERS = 6
+
+Chance = Callable[[int], float]
+"""How likely the tests are to fail on the commit at a position."""
+
+
+def play(count: int, chance: Chance, seed: int = 0) -> tuple[Decision, list[Run]]:
+    """Run what the search asks for until it decides."""
+    draw = random.Random(seed)
+    runs: list[Run] = []
+    while isinstance(decision := decide(count, runs), RunNext):
+        runs.append(Run(decision.position, passed=draw.random() >= chance(decision.position)))
+        assert len(runs) < 50, "the search does not end"
+    return decision, runs
+
+
+def from_position(first: int, chance: float) -> Chance:
+    """Red as often as this from the member at `first` on."""
+    return lambda position: chance if position >= first else 0
+
+
+def decisions(chance: Chance, count: int = MEMBERS) -> Counter[Decision]:
+    return Counter(play(count, chance, seed)[0] for seed in range(SEEDS))
+
+
+def named(found: Counter[Decision]) -> set[int]:
+    return {decision.position for decision in found if isinstance(decision, Culprit)}
+
+
+def test_a_test_that_fails_at_random_names_nobody() -> None:
+    found = decisions(lambda _position: 0.2)
+
+    assert named(found) == set()
+    assert found[Passed()] > 0
+    assert found[Passed(is_flaky=True)] > 0
+
+
+@pytest.mark.parametrize("guilty", range(1, MEMBERS + 1))
+def test_a_member_that_breaks_the_tests_is_named_and_no_other(guilty: int) -> None:
+    assert decisions(from_position(guilty, 1)) == {Culprit(guilty): SEEDS}
+
+
+@pytest.mark.parametrize("guilty", [1, 4, MEMBERS])
+def test_of_two_that_break_the_tests_the_first_is_named_and_then_the_other(guilty: int) -> None:
+    """Without the first, the other one is a place further to the front."""
+    assert play(MEMBERS, from_position(guilty, 1))[0] == Culprit(guilty)
+    assert play(MEMBERS - 1, from_position(MEMBERS - 1, 1))[0] == Culprit(MEMBERS - 1)
+
+
+@pytest.mark.parametrize("guilty", [1, 4])
+@pytest.mark.parametrize("chance", [0.3, 0.5, 0.8])
+def test_a_member_that_breaks_the_tests_now_and_then_is_the_only_one_ever_named(guilty: int, chance: float) -> None:
+    assert named(decisions(from_position(guilty, chance))) <= {guilty}
+
+
+def test_a_culprit_among_tests_that_fail_at_random_is_the_only_one_ever_named() -> None:
+    assert named(decisions(lambda position: 1 if position >= 4 else 0.2)) <= {4}
+
+
+def test_a_red_default_branch_names_nobody() -> None:
+    decision, runs = play(MEMBERS, lambda _position: 1)
+
+    assert decision == BaseIsRed()
+    assert Counter(run.position for run in runs) == {MEMBERS: 2, 0: 2}
+
+
+def test_a_default_branch_that_is_known_to_be_red_is_not_run_again() -> None:
+    known = [Run(0, passed=False)] * 2
+    assert decide(MEMBERS, [*known, *[Run(MEMBERS, passed=False)] * 2]) == BaseIsRed()
+
+
+def test_a_group_that_mends_a_red_default_branch_passes() -> None:
+    assert decide(MEMBERS, [Run(MEMBERS, passed=True), Run(0, passed=False)]) == Passed()
+
+
+def test_the_whole_branch_goes_on_if_most_of_three_runs_are_green_and_says_that_it_is_flaky() -> None:
+    red, green = Run(2, passed=False), Run(2, passed=True)
+
+    assert decide(2, [red, green]) == RunNext(2)
+    assert decide(2, [red, green, green]) == Passed(is_flaky=True)
+    assert decide(2, [red, green, red]) == Flaky(2)
+
+
+def test_a_result_that_does_not_repeat_ends_the_search() -> None:
+    runs = [Run(6, passed=False), Run(6, passed=False), Run(0, passed=True), Run(3, passed=True), Run(4, passed=False)]
+    assert decide(6, runs) == RunNext(4)
+    assert decide(6, [*runs, Run(4, passed=True)]) == Flaky(4)
+    assert decide(6, [*runs, Run(0, passed=False)]) == Flaky(0)
+
+
+def test_a_member_is_named_after_equally_many_runs_on_both_sides() -> None:
+    decision, runs = play(1, from_position(1, 1))
+
+    assert decision == Culprit(1)
+    assert Counter(runs) == {Run(1, passed=False): 5, Run(0, passed=True): 5}

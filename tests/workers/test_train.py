@@ -1,0 +1,316 @@
+"""Who is blamed for a red group, and who is not; and what happens to a group when people touch its members."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from common.models import CommitVerdict, EventRow, GroupMember, Project, Task, TaskGroup
+from common.services import projects, task_groups, tasks
+from common.services.verdicts import CONFIRMING_RUNS
+from common.states import TaskState
+from common.transaction import Transaction, transactional
+from tests.providers.git_tree import git
+from tests.workers.platform import Platform
+
+PLAIN = {"index.html": "<h1>first</h1>\n"}
+FILES: list[Mapping[str, str | None]] = [{f"f{number}": "x\n"} for number in range(3)]
+
+
+class Scripted:
+    """A test command whose results are written down before: line n is run n's, and green is what follows the last.
+
+    It writes down every commit that it was run on.
+    """
+
+    def __init__(self, folder: Path, results: str = "") -> None:
+        self._script, self._log = folder / "script", folder / "ran"
+        self.command = (
+            f"git rev-parse HEAD >> {self._log}; said=$(sed -n $(wc -l < {self._log})p {self._script}); "
+            f'echo "said $said"; test "$said" != red'
+        )
+        self.follow(results)
+
+    def follow(self, results: str) -> None:
+        """r: red, g: green, from the next run on."""
+        self._script.write_text("".join({"r": "red\n", "g": "green\n"}[result] for result in results))
+        self._log.write_text("")
+
+    def ran(self) -> list[str]:
+        return self._log.read_text().split()
+
+
+def _test_with(platform: Platform, project: Project, command: str) -> None:
+    projects.update_project(project.id, {"test_command": command}, by=platform.max)
+
+
+def _approved(platform: Platform, project: Project, *changes: Mapping[str, str | None]) -> list[Task]:
+    """Approved tasks with these changes; how work is proven is not what these tests are about."""
+    tree = platform.clone(project)
+    made = [platform.task(project, f"Task {number}") for number in range(len(changes))]
+    for task, change in zip(made, changes, strict=True):
+        _approve(task.id, tree.commit(change, on=task.branch_name, start="origin/main"))
+        tree.push(task.branch_name)
+    return [platform.get(Task, task.id) for task in made]
+
+
+@transactional
+def _approve(tx: Transaction, task_id: str, sha: str) -> None:
+    task = tx.lock(Task, task_id)
+    task.state_, task.head_sha, task.approved_sha, task.approved_by = TaskState.APPROVED, sha, sha, "max"
+
+
+def _kinds(group: TaskGroup) -> list[tuple[str | None, str]]:
+    return [(problem["taskId"], problem["kind"]) for problem in group.problems]
+
+
+def _check(platform: Platform, group: TaskGroup) -> tuple[str, str]:
+    (check,) = task_groups.read_task_group(group.id, by=platform.max).checks
+    return check.status, check.message
+
+
+def _push_to(platform: Platform, project: Project, task: Task, files: dict[str, str]) -> str:
+    """As a person does who goes on with the task's branch."""
+    tree = platform.clone(project)
+    git("checkout", "--quiet", "-B", task.branch_name, f"origin/{task.branch_name}", at=tree.path)
+    sha = tree.commit(files, on=task.branch_name)
+    tree.push(task.branch_name)
+    platform.look_at_repository(project)
+    return sha
+
+
+def _files_of(platform: Platform, project: Project, commit: str) -> set[str]:
+    tree = platform.clone(project)
+    return set(git("ls-tree", "-r", "--name-only", commit, at=tree.path).split())
+
+
+def test_a_test_that_fails_at_random_takes_nobody_out(plain_platform: Platform, tmp_path: Path) -> None:
+    """Three trains whose tests fail once in three runs, by the seed: what is said of them is what was run."""
+    platform = plain_platform
+    tests = Scripted(tmp_path)
+    project = platform.project(PLAIN)
+    members = _approved(platform, project, *FILES)
+    _test_with(platform, project, tests.command)
+    outcomes = []
+    for seed in (3, 32, 4):
+        draw = random.Random(seed)
+        tests.follow("".join("r" if draw.random() < 1 / 3 else "g" for _run in range(40)))
+        group = platform.group(*members)
+        platform.run_jobs()
+        group = platform.get(TaskGroup, group.id)
+        outcomes.append(group.state)
+        assert _kinds(group) == [(None, "flaky")]
+        commits = set(tests.ran())
+        assert any(commit[:12] in group.problems[0]["detail"] for commit in commits)
+        assert _check(platform, group)[0] == "flaky"
+        assert {platform.get(Task, task.id).state_ for task in members} == {"approved"}
+        assert len(task_groups.read_task_group(group.id, by=platform.max).task_ids) == len(members)
+        task_groups.cancel_task_group(group.id, by=platform.max)
+    assert outcomes == ["merged", "failed", "failed"]
+
+
+def test_a_whole_that_is_mostly_green_goes_on_and_says_that_it_is_flaky(platform: Platform, tmp_path: Path) -> None:
+    tests = Scripted(tmp_path, "rgg")
+    project = platform.project(PLAIN)
+    (task,) = _approved(platform, project, *FILES[:1])
+    _test_with(platform, project, tests.command)
+
+    group = platform.staged(task)
+
+    assert (group.state, group.error, len(tests.ran())) == ("staging", None, 3)
+    status, message = _check(platform, group)
+    assert (status, f"failed in 1 of 3 runs at {group.tested_sha[:12]}" in message) == ("flaky", True)
+    assert (_kinds(group), "said red" in group.problems[0]["detail"]) == ([(None, "flaky")], True)
+    # It may be red the next time: nothing relies on it.
+    assert platform.all(CommitVerdict) == []
+
+
+def test_a_red_default_branch_blames_nobody_and_is_tested_once(plain_platform: Platform, tmp_path: Path) -> None:
+    platform = plain_platform
+    project = platform.project({**PLAIN, "broken": "x\n"})
+    members = _approved(platform, project, *FILES[:2])
+    ran = tmp_path / "ran"
+    command = f"git rev-parse HEAD >> {ran}; ! test -e broken || {{ echo it is broken; false; }}"
+    _test_with(platform, project, command)
+
+    first = platform.staged(*members)
+
+    assert (first.state, _kinds(first)) == ("failed", [(None, "base_is_red")])
+    assert "failed in 2 of 2 runs" in first.error
+    assert "it is broken" in first.problems[0]["detail"]
+    assert [platform.get(Task, task.id).state for task in members] == ["approved"] * 2
+    assert Counter(ran.read_text().split())[first.base_sha] == 2
+    task_groups.cancel_task_group(first.id, by=platform.max)
+    # The next one on the same base only runs what is new; a person's retry looks again.
+    second = platform.staged(*members)
+    assert (second.state, _kinds(second)) == ("failed", [(None, "base_is_red")])
+    assert Counter(ran.read_text().split())[first.base_sha] == 2
+    task_groups.retry_task_group(second.id, by=platform.max)
+    platform.run_jobs()
+    assert Counter(ran.read_text().split())[first.base_sha] == 4
+    # It stays failed, until a person retries it, for as long as a task is left in it.
+    states = []
+    for task in members:
+        _push_to(platform, project, task, {"later": "x\n"})
+        states.append(platform.get(TaskGroup, second.id).state)
+    assert states == ["failed", "conflict"]
+    assert [platform.get(Task, task.id).state for task in members] == ["in_progress"] * 2
+
+
+def test_a_group_that_mends_the_default_branch_goes_on(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project({**PLAIN, "broken": "x\n"})
+    other, mend = _approved(platform, project, FILES[0], {"broken": None})
+    _test_with(platform, project, "! test -e broken")
+
+    failed = platform.staged(other)
+    assert _kinds(failed) == [(None, "base_is_red")]
+    task_groups.cancel_task_group(failed.id, by=platform.max)
+
+    group = platform.staged(other, mend)
+    assert (group.state, group.problems, _check(platform, group)[0]) == ("staging", [], "passed")
+
+
+def test_a_culprit_is_told_what_was_run_with_it_and_without_it(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project({**PLAIN, "f0": "", "f1": ""})
+    first, second = _approved(platform, project, {"f0": "1\n"}, {"f1": "1\n"})
+    _test_with(platform, project, "cat f0 f1; test $(cat f0 f1 | wc -l) -lt 2")
+
+    group = platform.staged(first, second)
+
+    assert (group.state, _kinds(group)) == ("staging", [(second.id, "tests_failed")])
+    detail = group.problems[0]["detail"]
+    assert f"the tests failed in {CONFIRMING_RUNS} of {CONFIRMING_RUNS} runs at" in detail
+    assert f"before that the tests passed in {CONFIRMING_RUNS} of {CONFIRMING_RUNS} runs at" in detail
+    assert detail.endswith("1\n1")
+    assert [platform.get(Task, task.id).state for task in (first, second)] == ["staging", "in_progress"]
+    held = platform.all(GroupMember, GroupMember.live_task_id.is_not(None))
+    assert [member.task_id for member in held] == [first.id]
+    # What was green as a whole is known when it is the default branch.
+    assert {row.commit_sha for row in platform.all(CommitVerdict)} == {group.base_sha, group.tested_sha}
+
+
+def test_another_test_command_makes_the_results_so_far_worthless(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(PLAIN)
+    members = _approved(platform, project, *FILES[:2])
+    _test_with(platform, project, "false")
+    group = platform.group(*members)
+
+    def has_run() -> bool:
+        return bool(platform.get(TaskGroup, group.id).build.get("runs"))
+
+    platform.run_jobs(until=has_run)
+    _test_with(platform, project, "true")
+    platform.run_jobs()
+
+    group = platform.get(TaskGroup, group.id)
+    assert (group.state, group.problems, group.build["runs"]) == ("merged", [], [[2, True]])
+
+
+def test_a_push_before_staging_takes_the_task_out_and_the_rest_is_built_anew(platform: Platform) -> None:
+    project = platform.project(PLAIN)
+    pushed, other = _approved(platform, project, *FILES[:2])
+    group = platform.group(pushed, other)
+    platform.run_jobs()
+    assert platform.get(TaskGroup, group.id).state == "merged"
+
+    sha = _push_to(platform, project, pushed, {"later": "x\n"})
+
+    task = platform.get(Task, pushed.id)
+    assert (task.state, task.round, task.approved_sha) == ("in_progress", 2, None)
+    group = platform.get(TaskGroup, group.id)
+    assert (group.state, _kinds(group)) == ("merged", [(pushed.id, "pushed")])
+    assert sha in group.problems[0]["detail"]
+    assert {"f0", "f1", "later"} & _files_of(platform, project, group.tested_sha) == {"f1"}
+    claimed = platform.claim()
+    assert (claimed.task.id, claimed.feedback[0].kind) == (pushed.id, "refusal")
+
+
+def test_a_push_to_the_only_task_ends_the_group_before_anything_is_merged(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(PLAIN)
+    (pushed,) = _approved(platform, project, *FILES[:1])
+    group = platform.group(pushed)
+
+    _push_to(platform, project, pushed, {"later": "x\n"})
+
+    group = platform.get(TaskGroup, group.id)
+    assert (group.state, _kinds(group)) == ("conflict", [(pushed.id, "pushed")])
+    assert platform.get(Task, pushed.id).state == "in_progress"
+    assert platform.all(GroupMember, GroupMember.live_task_id.is_not(None)) == []
+
+
+def test_a_push_on_staging_is_left_out_and_told(platform: Platform) -> None:
+    project = platform.project(PLAIN)
+    pushed, other = _approved(platform, project, *FILES[:2])
+    group = platform.staged(pushed, other)
+
+    earlier = _push_to(platform, project, pushed, {"later": "x\n"})
+    sha = _push_to(platform, project, pushed, {"later": "y\n"})
+
+    task = platform.get(Task, pushed.id)
+    assert (task.state, task.later_push, task.approved_sha) == ("staging", sha, pushed.approved_sha)
+    group = platform.get(TaskGroup, group.id)
+    assert (group.state, _kinds(group)) == ("staging", [(pushed.id, "later_push")])
+    assert (sha in group.problems[0]["detail"], earlier in group.problems[0]["detail"]) == (True, False)
+    told = [row for row in platform.all(EventRow, EventRow.name == "task:updated") if "laterPush" in row.data]
+    assert len(told) == 2
+    assert platform.get(Task, other.id).later_push is None
+
+    group = platform.to_production(group)
+    assert (group.state, platform.get(Task, pushed.id).later_push) == ("production", sha)
+    assert {"f0", "f1", "later"} & _files_of(platform, project, group.tested_sha) == {"f0", "f1"}
+
+
+def test_a_push_that_was_left_out_stays_so_when_the_group_is_built_anew(plain_platform: Platform) -> None:
+    """Only a newer one voids the approval; and outside of the group every one does."""
+    platform = plain_platform
+    project = platform.project(PLAIN)
+    pushed, other = _approved(platform, project, *FILES[:2])
+    group = platform.staged(pushed, other)
+    _push_to(platform, project, pushed, {"later": "x\n"})
+    task_groups.retry_task_group(group.id, by=platform.max)
+    platform.look_at_repository(project)
+    group = platform.get(TaskGroup, group.id)
+    assert (group.state, _kinds(group)) == ("staging", [(pushed.id, "later_push")])
+
+    task_groups.cancel_task_group(group.id, by=platform.max)
+    platform.look_at_repository(project)
+    assert [platform.get(Task, task.id).state for task in (pushed, other)] == ["in_progress", "approved"]
+    assert platform.get(Task, pushed.id).later_push is None
+
+
+def test_a_push_that_was_taken_back_on_staging_is_no_longer_told(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(PLAIN)
+    (pushed,) = _approved(platform, project, *FILES[:1])
+    group = platform.staged(pushed)
+    sha = _push_to(platform, project, pushed, {"later": "x\n"})
+    assert platform.get(Task, pushed.id).later_push == sha
+    tree = platform.clone(project)
+    tree.push(f"+{pushed.approved_sha}:refs/heads/{pushed.branch_name}")
+
+    platform.look_at_repository(project)
+
+    assert platform.get(Task, pushed.id).later_push is None
+    assert platform.get(TaskGroup, group.id).problems == []
+
+
+def test_nothing_of_a_cancelled_task_is_merged(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project(PLAIN)
+    unwanted, other = _approved(platform, project, *FILES[:2])
+    group = platform.group(unwanted, other)
+    platform.run_jobs()
+
+    tasks.cancel_task(unwanted.id, by=platform.max)
+    platform.run_jobs()
+
+    group = platform.get(TaskGroup, group.id)
+    assert (group.state, platform.get(Task, unwanted.id).state) == ("merged", "cancelled")
+    assert {"f0", "f1"} & _files_of(platform, project, group.tested_sha) == {"f1"}
+    assert unwanted.id not in task_groups.read_task_group(group.id, by=platform.max).task_ids
