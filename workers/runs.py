@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from common import jobs
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
-from common.providers.forge import forge
+from common.providers.forge import Credential, forge
 from common.providers.runtime import CheckPhase, runtime
 from common.services import publishing, scheduling, verification
-from common.services.verification import CheckResult, ProofPlan
+from common.services.verification import CheckResult, ProofPlan, RunPlan
 from workers.job import Claimed, job
 from workers.outside import app, check, forget_check, repository, run_check, space, take_credential_away
 from workers.proof import examine
@@ -30,23 +30,32 @@ def prepare_run(job: Claimed) -> None:
     plan = verification.begin_prepare(job.lease)
     if plan is None:
         return
-    place = repository(plan.place)
     try:
-        base = forge().read_head(place, plan.place.default_branch)
-        if base is None:
-            raise ProviderRefused(f"the default branch {plan.place.default_branch} is gone", code="no_branch")
-        forge().ensure_branch(place, plan.branch, at=base)
-        credential = forge().ensure_credential(place, branch=plan.branch, run_id=plan.run_id)
-    except ProviderRefused as error:
-        record = verification.record_prepare_refused if error.code in OF_THE_TASK else verification.record_unprepared
-        record(job.lease, error.message)
-        return
-    except ProviderUnavailable as error:
-        if not (plan.is_overdue or isinstance(error, CutShort)):
-            raise
-        verification.record_unprepared(job.lease, str(error))
+        credential, base = _branch_and_credential(plan)
+    except (ProviderRefused, ProviderUnavailable) as error:
+        _record_unprepared(job, plan, error)
         return
     verification.record_prepared(job.lease, username=credential.username, password=credential.password, base_sha=base)
+
+
+def _branch_and_credential(plan: RunPlan) -> tuple[Credential, str]:
+    """What the run needs at the forge, and where the default branch is."""
+    place = repository(plan.place)
+    base = forge().read_head(place, plan.place.default_branch)
+    if base is None:
+        raise ProviderRefused(f"the default branch {plan.place.default_branch} is gone", code="no_branch")
+    forge().ensure_branch(place, plan.branch, at=base)
+    return forge().ensure_credential(place, branch=plan.branch, run_id=plan.run_id), base
+
+
+def _record_unprepared(job: Claimed, plan: RunPlan, error: ProviderRefused | ProviderUnavailable) -> None:
+    """The run's agent is free again. Raises the error while the forge may still answer soon enough."""
+    if isinstance(error, ProviderRefused) and error.code in OF_THE_TASK:
+        verification.record_prepare_refused(job.lease, error.message)
+    elif isinstance(error, ProviderRefused | CutShort) or plan.is_overdue:
+        verification.record_unprepared(job.lease, str(error))
+    else:
+        raise error
 
 
 @job(jobs.CLOSE_RUN)
