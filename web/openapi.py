@@ -39,7 +39,7 @@ class Fault(Schema):
 
 
 class Error(Schema):
-    """What every error looks like; `details` and `errors` with 400 and 409, `requestId` from 500 on."""
+    """What every error looks like; `details` with 400, 409, 421, some 503; `requestId` from 500 on."""
 
     error = fields.String(required=True)
     details = fields.Nested(Fault)
