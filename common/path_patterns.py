@@ -14,7 +14,8 @@ from collections.abc import Sequence
 
 from pathspec import GitIgnoreSpec
 
-_MOST_STARS = 3
+# The time to match grows with the length of a path (4,096) to the power of these, and whoever pushes chooses the path.
+_MOST_STARS, _MOST_DOUBLE_STARS = 3, 2
 _DIRECTORY_TAILS = ("/**", "/*", "/")
 _BRACKET = re.compile(r"(?<!\\)\[[!^]?(\]?[^\[\]\\/]*)\]")
 
@@ -48,8 +49,8 @@ def why_refused(pattern: str) -> str | None:
     segments = pattern.split("/")
     if any(segment not in {"*", "**"} and segment.count("*") > _MOST_STARS for segment in segments):
         return f"Has more than {_MOST_STARS} stars in one part, which takes long to match"
-    if segments.count("**") > _MOST_STARS:
-        return f"Has more than {_MOST_STARS} parts that are **, which takes long to match"
+    if segments[:-1].count("**") > _MOST_DOUBLE_STARS:
+        return f"Has more than {_MOST_DOUBLE_STARS} parts that are ** before its last, which takes long to match"
     return _why_nothing(pattern)
 
 
