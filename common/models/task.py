@@ -18,7 +18,8 @@ class Task(HasId, HasState, Base):
 
     phase: only in in_progress, None otherwise. round: starts at 1, rises with every rejection or refusal. attempts:
     runs lost in a row. refusals: proofs failed since a person last acted. head_sha: what was last proven; approved_sha:
-    what was approved. queued_at: since when it waits for an agent (priorities age by it).
+    what was approved. queued_at: since when it waits for an agent (priorities age by it). rolled_back_at: since when a
+    rollback keeps it out of production, None unless one does.
     """
 
     __tablename__ = "tasks"
@@ -60,6 +61,7 @@ class Task(HasId, HasState, Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     queued_at: Mapped[datetime]
+    rolled_back_at: Mapped[datetime | None]
 
     @property
     def phase(self) -> Phase | None:

@@ -13,11 +13,12 @@ from enum import StrEnum
 
 from sqlalchemy import select
 
+from common.errors import Conflict
 from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project
 from common.models.task import Task
 from common.names import RELEASE_PREFIX
-from common.services import deployments, ending
+from common.services import delivery_rules, deployments, ending
 from common.services.places import Place, place_of
 from common.services.projects import environment_of
 from common.services.rollouts import member_task_ids, release_members
@@ -208,8 +209,18 @@ def record_staging(tx: Transaction, lease: Lease) -> None:
     elif deployments.is_busy(tx, group.project_id, Environment.STAGING):
         tx.again(lease, after_seconds=3)
     else:
-        start_staging(tx, group)
+        _stage_unless_refused(tx, group)
         tx.finish(lease)
+
+
+def _stage_unless_refused(tx: Transaction, group: TaskGroup) -> None:
+    """To staging; where the rules forbid that by now, it stays merged, and says what a person has to do."""
+    try:
+        delivery_rules.check_group(tx, group)
+    except Conflict as refused:
+        group.wants_staging, group.error = False, refused.message
+    else:
+        start_staging(tx, group)
 
 
 @transactional

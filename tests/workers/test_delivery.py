@@ -193,7 +193,7 @@ def test_the_next_group_after_a_rollback_has_to_mend_it(platform: Platform) -> N
     other = platform.approved(project, "Other", {"other": "x\n"})
     with pytest.raises(Conflict, match="rolled back"):
         platform.group(other)
-    assert platform.group(other, accept_rolled_back=True).accept_rolled_back
+    assert platform.group(other, accept_rolled_back=True).accepted_rolled_back_at is not None
     fix = platform.task(project, "Mend", labels=["fix"])
     platform.work(fix, {"index.html": "3\n"})
     tasks.approve_task(fix.id, by=platform.max)
@@ -216,6 +216,24 @@ def test_a_change_of_data_that_can_not_be_undone_blocks_the_way_back(plain_platf
     reason = "drops a column" if oldest == "this" else "can't be understood"
     with pytest.raises(Conflict, match=reason):
         deployments.rollback_deployment(live.id, to_deployment_id=None, by=platform.max)
+
+
+def test_a_later_version_that_deletes_the_mark_does_not_open_the_way_back(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project()
+    platform.to_production(platform.staged(platform.approved(project, "Old", {"index.html": "old\n"})))
+    old = _live(platform, project.id, "production")
+    mark = {".aiworker/rollback.yml": "oldest: this\nreason: Migration 12 drops a column\n"}
+    platform.to_production(platform.staged(platform.approved(project, "New", {"index.html": "new\n", **mark})))
+    new = _live(platform, project.id, "production")
+    tidy = platform.approved(project, "Tidy", {".aiworker/rollback.yml": None})
+    platform.to_production(platform.staged(tidy))
+    live = _live(platform, project.id, "production")
+    with pytest.raises(Conflict, match="drops a column"):
+        deployments.rollback_deployment(live.id, to_deployment_id=old.id, by=platform.max)
+    assert platform.rollback(live.id).commit_sha == new.commit_sha
+    with pytest.raises(Conflict, match="drops a column"):
+        platform.rollback(_live(platform, project.id, "production").id)
 
 
 def test_a_default_branch_that_moved_rebuilds_the_group(platform: Platform) -> None:
