@@ -39,10 +39,12 @@ def check_delivery(tx: Transaction, project: Project, tasks: Sequence[Task], acc
         )
     for task, needed in _needs_outside(tx, [task.id for task in tasks]):
         if needed.state is not TaskState.PRODUCTION:
+            is_given_up = needed.state is TaskState.CANCELLED
+            remedy = (
+                "write the task anew without it" if is_given_up else "put it into the same group, or deliver it first"
+            )
             raise Conflict(
-                f"task {task.id} depends on task {needed.id}, which is {needed.state}: put it into the same group, or "
-                f"deliver it first",
-                field="taskIds",
+                f"task {task.id} depends on task {needed.id}, which is {needed.state}: {remedy}", field="taskIds"
             )
         since = needed.rolled_back_at
         is_accepted = since is not None and accepted_at is not None and accepted_at > since

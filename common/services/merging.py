@@ -69,6 +69,8 @@ def begin_merge(tx: Transaction, lease: Lease) -> MergePlan | None:
         return MergePlan(Step.STAGE, place, group.id, group.branch)
     if group.state is GroupState.PENDING:
         tx.record(group.move_to(GroupState.MERGING, By.PLATFORM))
+    if group.state is GroupState.MERGING:
+        _take_waiting_out(tx, group)
     if group.state is not GroupState.MERGING:
         return None
     if group.base_sha is None or group.head_sha is None:
@@ -190,6 +192,25 @@ def _take_out(tx: Transaction, group: TaskGroup, task_id: str, kind: str, files:
         task.approved_sha, task.approved_by, task.round, task.attempts = None, None, task.round + 1, 0
         ending.queue_again(tx, task, by=By.PLATFORM)
     tx.session.flush()
+
+
+def _take_waiting_out(tx: Transaction, group: TaskGroup) -> None:
+    """A task whose dependency is neither in the group (any more) nor delivered leaves it, approved as it is."""
+    was_merged = False
+    while waiting := delivery_rules.waiting(tx, member_task_ids(tx, group.id)):
+        for task_id, needed in waiting.items():
+            detail = (
+                f"depends on task {needed.id}, which is {needed.state} and not in this group: deliver them together"
+            )
+            member = tx.session.get(GroupMember, (group.id, task_id))
+            assert member is not None
+            was_merged = was_merged or member.merged_sha is not None
+            member.removed_reason, member.live_task_id, member.merged_sha = "dependency", None, None
+            problem = {"taskId": task_id, "kind": "dependency", "files": [], "detail": detail}
+            group.problems = [*group.problems, problem]
+        tx.session.flush()
+    if not _end_if_empty(tx, group) and was_merged:
+        restart_build(tx, group)
 
 
 def _end_if_empty(tx: Transaction, group: TaskGroup) -> bool:

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from common.errors import Conflict
-from common.models import Deployment, GroupMember, Task, TaskCheck, TaskGroup
+from common.models import Deployment, GroupMember, Project, Task, TaskCheck, TaskGroup
 from common.providers.forge import local_forge
 from common.providers.runtime import CheckPhase, runtime
 from common.services import deployments, task_groups, tasks
@@ -284,6 +284,42 @@ def test_cancelled_tasks_leave_nothing_running(plain_platform: Platform) -> None
     for task_id in kept:
         url = platform.get(Task, task_id).preview_url
         until(lambda url=url: get(url)[0] == 200, what=f"{url} to answer")
+
+
+def _dependent(platform: Platform, title: str, needed: Task) -> Task:
+    task = platform.task(platform.get(Project, needed.project_id), title, depends_on=[needed.id])
+    platform.work(task, {title: "x\n"})
+    return tasks.approve_task(task.id, by=platform.max)
+
+
+def test_a_task_leaves_its_group_with_what_it_needs_and_stays_approved(plain_platform: Platform) -> None:
+    """Once because of a conflict, once because a person takes the other one out."""
+    platform = plain_platform
+    project = platform.project({"index.html": "<h1>first</h1>\n", "shared": "1\n"})
+    first = platform.approved(project, "First", {"shared": "first\n"})
+    clash = platform.approved(project, "Clash", {"shared": "clash\n"})
+    kept = platform.approved(project, "Kept", {"kept": "x\n"})
+    after_clash, after_kept = _dependent(platform, "after", clash), _dependent(platform, "kept-after", kept)
+    top = _dependent(platform, "top", after_clash)
+
+    group = platform.staged(top, after_kept, after_clash, first, clash, kept)
+
+    assert [(one["kind"], one["taskId"]) for one in group.problems] == [
+        ("conflict", clash.id),
+        ("dependency", after_clash.id),
+        ("dependency", top.id),
+    ]
+    assert clash.id in group.problems[1]["detail"]
+    assert [platform.get(Task, one.id).state for one in (first, clash, after_clash, top, kept, after_kept)] == [
+        "staging", "in_progress", "approved", "approved", "staging", "staging",
+    ]  # fmt: skip
+
+    task_groups.remove_from_group(group.id, kept.id, by=platform.max)
+    platform.run_jobs()
+    group = platform.to_production(platform.get(TaskGroup, group.id))
+    states = [platform.get(Task, one.id).state for one in (first, kept, after_kept)]
+    assert (group.state, states) == ("production", ["production", "approved", "approved"])
+    assert platform.group(after_kept, kept).state == "pending"
 
 
 def test_taking_a_task_out_rebuilds_the_rest(platform: Platform) -> None:

@@ -23,7 +23,7 @@ LONGEST_NOTES = 20_000
 
 
 class Problem(Schema):
-    """A task that was taken out. kind: conflict or tests_failed. files: the paths that conflict."""
+    """A task that was taken out. kind: conflict, tests_failed or dependency. files: the paths that conflict."""
 
     task_id = fields.String(data_key="taskId", attribute="taskId")
     kind = fields.String()
