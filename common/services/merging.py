@@ -270,12 +270,14 @@ def record_head_moved(tx: Transaction, lease: Lease) -> None:
 
 @dataclass(frozen=True)
 class FinishPlan:
-    """pull_requests: numbers to be closed as merged by commit_sha. tag: names the release."""
+    """pull_requests: numbers to be closed as merged by commit_sha. tag: names the release. spare_tag: where something
+    else has that name, one that only this commit can have."""
 
     place: Place
     commit_sha: str
     pull_requests: tuple[int, ...]
     tag: str
+    spare_tag: str
 
 
 @transactional
@@ -287,10 +289,25 @@ def begin_finish(tx: Transaction, lease: Lease) -> FinishPlan | None:
     numbers = tx.session.scalars(
         select(Task.pr_number).where(Task.id.in_(member_task_ids(tx, group.id)), Task.pr_number.is_not(None))
     )
+    tag = f"released/{group.branch.removeprefix(RELEASE_PREFIX)}"
     return FinishPlan(
         place_of(tx.get(Project, group.project_id)), group.tested_sha, tuple(n for n in numbers if n is not None),
-        f"released/{group.branch.removeprefix(RELEASE_PREFIX)}",
+        tag, f"{tag}-{group.tested_sha[:12]}",
     )  # fmt: skip
+
+
+@transactional
+def record_finished(tx: Transaction, lease: Lease, *, remark: str | None) -> None:
+    """All is done that follows a delivery. remark: what a person should know of it, shown on the group."""
+    tx.lock(TaskGroup, lease.subject_id).error = remark
+    tx.finish(lease)
+
+
+@transactional
+def fail_finish(tx: Transaction, group_id: str, reason: str) -> None:
+    """The group is delivered, but its pull requests or its tag are not as they should be: the group says so."""
+    if tx.session.get(TaskGroup, group_id) is not None:
+        tx.lock(TaskGroup, group_id).error = reason[:2000]
 
 
 def _members(tx: Transaction, group: TaskGroup) -> list[GroupMember]:

@@ -10,11 +10,12 @@ import threading
 import pytest
 
 from common.errors import Conflict
-from common.models import Deployment, GroupMember, Project, Task, TaskCheck, TaskGroup
-from common.providers.forge import local_forge
+from common.models import Deployment, GroupMember, Job, Project, Task, TaskCheck, TaskGroup
+from common.providers.forge import PullState, local_forge
 from common.providers.runtime import CheckPhase, runtime
-from common.services import deployments, task_groups, tasks
+from common.services import deployments, jobs, task_groups, tasks
 from tests.e2e.instance import wait_until
+from tests.providers.git_tree import git
 from tests.providers.runtime_contract import until
 from tests.providers.runtime_supervisor import WEB_APP, get
 from tests.workers.platform import Platform
@@ -320,6 +321,40 @@ def test_a_task_leaves_its_group_with_what_it_needs_and_stays_approved(plain_pla
     states = [platform.get(Task, one.id).state for one in (first, kept, after_kept)]
     assert (group.state, states) == ("production", ["production", "approved", "approved"])
     assert platform.group(after_kept, kept).state == "pending"
+
+
+def test_a_tag_in_the_way_of_a_release_is_told_and_the_rest_is_finished(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project()
+    repository = platform.repository(project.id)
+    path = local_forge().repository_path(repository)
+    foreign = local_forge().read_head(repository, "main")
+    assert foreign is not None
+
+    def deliver(title: str) -> tuple[TaskGroup, Job]:
+        """Its pull request is closed as merged, whatever becomes of the tag."""
+        task = platform.approved(project, title, {title: "x\n"})
+        group = platform.to_production(platform.staged(task, name=title))
+        pull = local_forge().read_pull_request(repository, platform.get(Task, task.id).pr_number)
+        assert (group.state, pull and pull.state) == ("production", PullState.MERGED)
+        return group, platform.all(Job, Job.kind == "group.finish", Job.subject_id == group.id)[0]
+
+    # No tag below released/ can be made beside this one.
+    git("update-ref", "refs/tags/released", foreign, at=path)
+    group, job = deliver("one")
+    assert (job.state, "refs/tags/released" in group.error, "retry" in group.error) == ("failed", True, True)
+    git("update-ref", "-d", "refs/tags/released", at=path)
+    jobs.retry_job(job.id, by=platform.max)
+    platform.run_jobs()
+    assert platform.get(TaskGroup, group.id).error is None
+    assert git("rev-parse", "refs/tags/released/one", at=path) == group.tested_sha
+
+    git("update-ref", "refs/tags/released/two", foreign, at=path)
+    group, job = deliver("two")
+    spare = f"released/two-{group.tested_sha[:12]}"
+    assert (job.state, foreign in group.error, spare in group.error) == ("done", True, True)
+    assert git("rev-parse", "refs/tags/released/two", at=path) == foreign
+    assert git("rev-parse", f"refs/tags/{spare}", at=path) == group.tested_sha
 
 
 def test_taking_a_task_out_rebuilds_the_rest(platform: Platform) -> None:
