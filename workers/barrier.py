@@ -5,7 +5,8 @@ The file is `.aiworker/rollback.yml`:
     oldest: this            # only versions with this very file, or a full commit SHA: only versions that contain it
     reason: Migration 12 drops the column that older versions read
 
-A file that can't be understood blocks every way back: nobody knows what it meant to forbid.
+A file that can't be understood blocks every way back: nobody knows what it meant to forbid. What a version declared
+holds after it: a later version without the file, or with another one, takes nothing back (common/services/versions.py).
 """
 
 from __future__ import annotations

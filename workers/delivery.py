@@ -13,7 +13,7 @@ from common.providers.forge import MergeConflict, forge
 from common.providers.runtime import AppPhase, AppState, CheckPhase, runtime
 from common.services import judging, merging, restoring, rollouts
 from common.services.deployments import without_gate
-from common.services.merging import MergePlan, Step
+from common.services.merging import FinishPlan, MergePlan, Step
 from common.services.restoring import LiveApp
 from common.services.rollouts import RolloutPlan
 from common.states import Environment
@@ -89,14 +89,45 @@ def _stage(job: Claimed, plan: MergePlan) -> None:
 STEPS = {Step.START: _start, Step.MERGE: _merge, Step.TEST: _test, Step.STAGE: _stage}
 
 
-@job(jobs.FINISH_GROUP)
+@job(jobs.FINISH_GROUP, parked=merging.fail_finish)
 def finish_group(job: Claimed) -> None:
     plan = merging.begin_finish(job.lease)
     if plan is None:
         return
+    refused = _close_pulls(plan)
+    remark = None
+    try:
+        remark = _tag(plan)
+    except ProviderRefused as error:
+        refused.append(error.message)
+    if refused:
+        # The group's own trouble, and the job's: it can be started again once somebody has cleared it.
+        raise ProviderRefused(f"delivered, but {'; '.join(refused)}; then retry the job group.finish of this group")
+    merging.record_finished(job.lease, remark=remark)
+
+
+def _close_pulls(plan: FinishPlan) -> list[str]:
+    """Why some of them can't be closed; each is tried."""
+    refused = []
     for number in plan.pull_requests:
-        forge().close_pull_request(repository(plan.place), number, merged_commit=plan.commit_sha)
-    forge().ensure_tag(repository(plan.place), plan.tag, at=plan.commit_sha)
+        try:
+            forge().close_pull_request(repository(plan.place), number, merged_commit=plan.commit_sha)
+        except ProviderRefused as error:
+            refused.append(f"pull request #{number} could not be closed as merged: {error.message}")
+    return refused
+
+
+def _tag(plan: FinishPlan) -> str | None:
+    """Tag the release, under the spare name where something else has its own; returns what to say of that."""
+    try:
+        forge().ensure_tag(repository(plan.place), plan.tag, at=plan.commit_sha)
+    except ProviderRefused as error:
+        try:
+            forge().ensure_tag(repository(plan.place), plan.spare_tag, at=plan.commit_sha)
+        except ProviderRefused as again:
+            raise ProviderRefused(f"the release is not tagged: {again.message}; delete what is in the way") from error
+        return f"this release is tagged {plan.spare_tag}, because {error.message}"
+    return None
 
 
 @job(jobs.DEPLOY, parked=rollouts.fail_rollout)

@@ -25,8 +25,10 @@ from common.states import (
 class TaskGroup(HasId, HasState, Base):
     """base_sha: the default branch's head it is built on. head_sha: the release branch's. tested_sha: the head that
     passed. attempt rises with every rebuild: a check's name holds it. build: what its tests found in this attempt, see
-    common/services/merging.py. problems: who was taken out, and what else there is to know, each with its kind.
-    wants_staging: deploy when merged.
+    common/services/judging.py. problems: who was taken out, and what else there is to know, each with its kind.
+    wants_staging: deploy when merged. accepted_rolled_back_at: when a person last said that what was rolled back by
+    then may come back with it. rolled_back_at: since when a rollback keeps it out of production, None unless one does.
+    reverted_at: when the version was delivered that took its changes out of the default branch, too.
     """
 
     __tablename__ = "task_groups"
@@ -53,7 +55,9 @@ class TaskGroup(HasId, HasState, Base):
     problems: Mapped[list[Any]]
     error: Mapped[str | None] = mapped_column(UnicodeText)
     wants_staging: Mapped[bool] = mapped_column(default=False)
-    accept_rolled_back: Mapped[bool] = mapped_column(default=False)
+    accepted_rolled_back_at: Mapped[datetime | None]
+    rolled_back_at: Mapped[datetime | None]
+    reverted_at: Mapped[datetime | None]
     created_by: Mapped[str] = mapped_column(String(140))
     created_at: Mapped[datetime]
 
@@ -107,7 +111,8 @@ class Deployment(HasId, HasState, Base):
     active_key: unique while it is pending or in progress, so that an environment has at most one under way. live_key:
     unique while it is what serves. spec_sealed: everything that the runtime was told, so that going back brings
     exactly what was healthy. was_healthy: it once passed its check: a rollback may go back to it. barrier: what the
-    version declares about going back: `{"reason", "blocked": [commits]}`, None if it declares nothing.
+    version declares about going back: `{"reason", "blocked": [commits]}`, None if it declares nothing. taken_back_at:
+    since when a rollback went past this version, None if none did or it was brought back since.
     """
 
     __tablename__ = "deployments"
@@ -136,6 +141,7 @@ class Deployment(HasId, HasState, Base):
     spec_sealed: Mapped[str] = mapped_column(LongText)
     was_healthy: Mapped[bool] = mapped_column(default=False)
     barrier: Mapped[dict[str, Any] | None]
+    taken_back_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
     created_by: Mapped[str] = mapped_column(String(140))
     created_at: Mapped[datetime]

@@ -22,7 +22,7 @@ class Task(HasId, HasState, Base):
     head of its branch that a group left out, as it went on with what was approved. error: why it failed, or why its
     last run could not begin. queued_at: since when it waits for an agent (priorities age by it). edited_by_ids: people
     other than its creator who changed what it asks for. needs_other_approver: the project had `separate_approver` when
-    head_sha was proven.
+    head_sha was proven. rolled_back_at: since when a rollback keeps it out of production, None unless one does.
     """
 
     __tablename__ = "tasks"
@@ -68,6 +68,7 @@ class Task(HasId, HasState, Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     queued_at: Mapped[datetime]
+    rolled_back_at: Mapped[datetime | None]
 
     @property
     def phase(self) -> Phase | None:

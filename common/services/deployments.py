@@ -15,12 +15,13 @@ from sqlalchemy import select
 from common import jobs
 from common.errors import Conflict, NotFound
 from common.masking import Mask
-from common.models.delivery import Deployment, GroupMember, TaskGroup
+from common.models.delivery import Deployment, TaskGroup
 from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
 from common.names import new_id, preview_app
 from common.sealing import seal, unseal
+from common.services import versions
 from common.services.access import Caller, visible_projects
 from common.services.paging import Page, PageQuery, page_of
 from common.services.places import Place, place_of
@@ -152,7 +153,7 @@ def rollback_deployment(
 
     Conflict unless the deployment is live, or where its repository declares that there is no way back that far.
 
-    to_deployment_id: any of the same environment that was once healthy; None means what ran before it.
+    to_deployment_id: any of the same environment that was once healthy; None: the newest that nobody took back.
     """
     project_id = tx.session.execute(
         select(Deployment.project_id).where(Deployment.id == deployment_id)
@@ -164,37 +165,11 @@ def rollback_deployment(
     if live.live_key is None:
         raise Conflict(f"deployment {live.id} is {live.state}; only the live one can be rolled back")
     target = _target(tx, live, to_deployment_id)
-    blocked = barrier_between(live, target)
+    blocked = versions.blocked(tx, target)
     if blocked is not None:
         raise Conflict(f"deployment {live.id} can't be rolled back to {target.commit_sha[:12]}: {blocked}")
     made, job_id = start_rollback(tx, project, live, target)
-    return made, tx.get(Job, job_id), taken_back(tx, live, target)
-
-
-def barrier_between(live: Deployment, target: Deployment) -> str | None:
-    """Why the live version can't give way to the older one, as its repository declares; None if it can."""
-    if live.barrier is None or target.commit_sha not in live.barrier["blocked"]:
-        return None
-    return str(live.barrier["reason"])
-
-
-def taken_back(at: Any, live: Deployment, target: Deployment) -> list[str]:
-    """The tasks that were delivered after the older version, up to the live one: what going back takes back."""
-    query = (
-        select(GroupMember.task_id)
-        .join(Deployment, Deployment.task_group_id == GroupMember.group_id)
-        .where(
-            GroupMember.removed_reason.is_(None),
-            Deployment.project_id == live.project_id,
-            Deployment.app_name == live.app_name,
-            Deployment.was_healthy.is_(True),
-            Deployment.rollback_of.is_(None),
-            Deployment.created_at > target.created_at,
-            Deployment.created_at <= live.created_at,
-        )
-        .order_by(Deployment.created_at, Deployment.id, GroupMember.position)
-    )
-    return list(dict.fromkeys(at.session.scalars(query)))
+    return made, tx.get(Job, job_id), versions.tasks_between(tx, target, live)
 
 
 def start_rollback(
@@ -211,9 +186,11 @@ def start_rollback(
 
 def _target(tx: Transaction, live: Deployment, wanted: str | None) -> Deployment:
     if wanted is None:
-        before = previous_healthy(tx, live)
+        before = versions.default_target(tx, live)
         if before is None:
-            raise Conflict(f"nothing healthy ran in {live.environment} before deployment {live.id}")
+            raise Conflict(
+                f"nothing healthy ran in {live.environment} before deployment {live.id} that was not taken back since"
+            )
         return before
     target = tx.session.get(Deployment, wanted)
     if target is None or target.project_id != live.project_id or target.environment_ != live.environment_:
@@ -221,22 +198,6 @@ def _target(tx: Transaction, live: Deployment, wanted: str | None) -> Deployment
     if not target.was_healthy or target.id == live.id:
         raise Conflict(f"deployment {wanted} is {target.state}; only an older healthy one can be gone back to")
     return target
-
-
-def previous_healthy(tx: Transaction, live: Deployment) -> Deployment | None:
-    """What ran before it in its place and was another commit or was told other things."""
-    return tx.find(
-        select(Deployment)
-        .where(
-            Deployment.project_id == live.project_id,
-            Deployment.app_name == live.app_name,
-            Deployment.was_healthy.is_(True),
-            Deployment.id != live.id,
-            Deployment.created_at < live.created_at,
-            Deployment.commit_sha != live.commit_sha,
-        )
-        .order_by(Deployment.created_at.desc(), Deployment.id.desc())
-    )
 
 
 def live_deployment(tx: Transaction, project_id: str, environment: Environment) -> Deployment | None:

@@ -12,13 +12,22 @@ from enum import StrEnum
 
 from sqlalchemy import select
 
+from common.errors import Conflict
 from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project
 from common.models.task import Task
 from common.names import RELEASE_PREFIX, TAG_PREFIX
-from common.services import deployments
+from common.services import delivery_rules, deployments
 from common.services.judging import Trial, hand_back, next_trial
-from common.services.membership import end_if_empty, lock_with_tasks, member_task_ids, members_of, restart_build
+from common.services.membership import (
+    end_if_empty,
+    lock_with_tasks,
+    member_task_ids,
+    members_of,
+    note_problem,
+    remove_member,
+    restart_build,
+)
 from common.services.places import Place, place_of
 from common.services.task_groups import start_staging
 from common.services.variables import mask_of_project
@@ -64,6 +73,8 @@ def begin_merge(tx: Transaction, lease: Lease) -> MergePlan | None:
         return MergePlan(Step.STAGE, place, group.id, group.branch)
     if group.state is GroupState.PENDING:
         tx.record(group.move_to(GroupState.MERGING, By.PLATFORM))
+    if group.state is GroupState.MERGING:
+        _take_waiting_out(tx, group)
     if group.state is not GroupState.MERGING:
         return None
     if group.base_sha is None or group.head_sha is None:
@@ -75,6 +86,20 @@ def begin_merge(tx: Transaction, lease: Lease) -> MergePlan | None:
                 Step.MERGE, place, group.id, group.branch, member.task_id, title, member.approved_sha, group.head_sha
             )
     return MergePlan(Step.TEST, place, group.id, group.branch, trial=next_trial(tx, group, project))
+
+
+def _take_waiting_out(tx: Transaction, group: TaskGroup) -> None:
+    """A task whose dependency is neither in the group (any more) nor delivered leaves it, approved as it is."""
+    was_merged = False
+    while waiting := delivery_rules.waiting(tx, member_task_ids(tx, group.id)):
+        for task_id, needed in waiting.items():
+            member = tx.session.get(GroupMember, (group.id, task_id))
+            was_merged = was_merged or (member is not None and member.merged_sha is not None)
+            remove_member(tx, group, task_id, "dependency")
+            why = f"depends on task {needed.id}, which is {needed.state} and not in this group: deliver them together"
+            note_problem(group, task_id, "dependency", why)
+    if not end_if_empty(tx, group, by=By.PLATFORM) and was_merged:
+        restart_build(tx, group)
 
 
 @transactional
@@ -121,8 +146,18 @@ def record_staging(tx: Transaction, lease: Lease) -> None:
     elif deployments.is_busy(tx, group.project_id, Environment.STAGING):
         tx.again(lease, after_seconds=3)
     else:
-        start_staging(tx, group)
+        _stage_unless_refused(tx, group)
         tx.finish(lease)
+
+
+def _stage_unless_refused(tx: Transaction, group: TaskGroup) -> None:
+    """To staging; where the rules forbid that by now, it stays merged, and says what a person has to do."""
+    try:
+        delivery_rules.check_group(tx, group)
+    except Conflict as refused:
+        group.wants_staging, group.error = False, refused.message
+    else:
+        start_staging(tx, group)
 
 
 @transactional
@@ -151,12 +186,14 @@ def record_head_moved(tx: Transaction, lease: Lease) -> None:
 
 @dataclass(frozen=True)
 class FinishPlan:
-    """pull_requests: numbers to be closed as merged by commit_sha. tag: names the release."""
+    """pull_requests: numbers to be closed as merged by commit_sha. tag: names the release. spare_tag: where something
+    else has that name, one that only this commit can have."""
 
     place: Place
     commit_sha: str
     pull_requests: tuple[int, ...]
     tag: str
+    spare_tag: str
 
 
 @transactional
@@ -168,10 +205,26 @@ def begin_finish(tx: Transaction, lease: Lease) -> FinishPlan | None:
     numbers = tx.session.scalars(
         select(Task.pr_number).where(Task.id.in_(member_task_ids(tx, group.id)), Task.pr_number.is_not(None))
     )
+    tag = f"{TAG_PREFIX}{group.branch.removeprefix(RELEASE_PREFIX)}"
     return FinishPlan(
         place_of(tx.get(Project, group.project_id)), group.tested_sha, tuple(n for n in numbers if n is not None),
-        f"{TAG_PREFIX}{group.branch.removeprefix(RELEASE_PREFIX)}",
+        tag, f"{tag}-{group.tested_sha[:12]}",
     )  # fmt: skip
+
+
+@transactional
+def record_finished(tx: Transaction, lease: Lease, *, remark: str | None) -> None:
+    """All is done that follows a delivery. remark: what a person should know of it, shown on the group."""
+    tx.lock(TaskGroup, lease.subject_id).error = remark
+    tx.finish(lease)
+
+
+@transactional
+def fail_finish(tx: Transaction, group_id: str, reason: str) -> None:
+    """The group is delivered, but its pull requests or its tag are not as they should be: the group says so."""
+    if tx.session.get(TaskGroup, group_id) is not None:
+        group = tx.lock(TaskGroup, group_id)
+        group.error = mask_of_project(tx, group.project_id)(reason)[:2000]
 
 
 def _merging(tx: Transaction, lease: Lease) -> TaskGroup | None:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from common.models.delivery import Deployment
 from common.models.project import Project
-from common.services import deployments
+from common.services import deployments, versions
 from common.services.deployments import Spec, open_spec
 from common.services.places import Place, place_of
 from common.services.variables import mask_of_deployment
@@ -83,8 +83,8 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[tuple[str, st
         if live.live_key is None or deployments.is_busy(tx, live.project_id, live.environment):
             continue
         live.error = mask_of_deployment(tx, live)(reason)[:4000]
-        target = deployments.previous_healthy(tx, live)
-        if target is not None and deployments.barrier_between(live, target) is None:
+        target = versions.default_target(tx, live)
+        if target is not None and versions.blocked(tx, target) is None:
             project = tx.get(Project, live.project_id)
             deployments.start_rollback(tx, project, live, target, has_gate=False)
     tx.finish(lease)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from common.services.deployments import Spec, open_spec
 from common.services.membership import member_task_ids, release_members, restart_merge
 from common.services.places import Place, place_of
 from common.services.publishing import preview_ended
+from common.services.takebacks import groups_moved_by, record_moved
 from common.services.tasks import record_update
 from common.services.variables import mask_of_deployment
 from common.states import (
@@ -39,7 +41,8 @@ class RolloutPlan:
 
     advance_from: the default branch must be there, and is moved to commit_sha once the version is healthy; None when
     this deployment moves no default branch (a preview, staging, a rollback). previous: what serves now, for taking a
-    version back whose branch could not be moved; None if nothing does. older: commits that were healthy there before.
+    version back whose branch could not be moved; None if nothing does. older: commits that were healthy there before,
+    none for a rollback, which declares nothing of its own.
     """
 
     place: Place
@@ -73,6 +76,8 @@ def begin_rollout(tx: Transaction, lease: Lease) -> RolloutPlan | None:
 
 def _older_commits(tx: Transaction, deployment: Deployment) -> tuple[str, ...]:
     """The newest MOST_OLDER commits that were healthy in its place, but for its own."""
+    if deployment.rollback_of is not None:
+        return ()
     query = (
         select(Deployment.commit_sha)
         .where(
@@ -106,7 +111,13 @@ def record_progress(tx: Transaction, lease: Lease, *, message: str, url: str, af
 @transactional
 def record_live(tx: Transaction, lease: Lease, *, url: str, barrier: dict[str, Any] | None = None) -> None:
     """The version passed its health check and serves; what served before is superseded, or rolled back by this one."""
-    deployment = _locked(tx, lease.subject_id)
+    found = tx.session.get(Deployment, lease.subject_id)
+    if found is None or found.state not in ACTIVE_DEPLOYMENT:
+        tx.finish(lease)
+        return
+    # Nothing else moves these groups meanwhile: a place has one deployment under way.
+    moved = groups_moved_by(tx, found)
+    deployment = _locked(tx, found.id, moved.ids)
     if deployment is None or deployment.state not in ACTIVE_DEPLOYMENT:
         tx.finish(lease)
         return
@@ -118,6 +129,7 @@ def record_live(tx: Transaction, lease: Lease, *, url: str, barrier: dict[str, A
     deployment.barrier = barrier
     tx.record(deployment.move_to(DeploymentState.COMPLETED, By.PLATFORM))
     tx.session.flush()
+    record_moved(tx, deployment, moved)
     _tell_outcome(tx, deployment)
     tx.finish(lease)
 
@@ -147,16 +159,19 @@ def fail_rollout(
     tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
 
 
-def _locked(tx: Transaction, deployment_id: str) -> Deployment | None:
+def _locked(tx: Transaction, deployment_id: str, other_groups: Sequence[str] = ()) -> Deployment | None:
     """The deployment with everything its outcome changes, locked in the order of locks. None if it is gone."""
     found = tx.session.get(Deployment, deployment_id)
     if found is None:
         return None
-    if found.task_id:
-        tx.lock(Task, found.task_id)
-    if found.task_group_id:
-        tx.lock_all(Task, member_task_ids(tx, found.task_group_id))
-        tx.lock(TaskGroup, found.task_group_id)
+    group_ids = {*other_groups, *([found.task_group_id] if found.task_group_id else [])}
+    task_ids = {found.task_id} if found.task_id else set()
+    for group_id in group_ids:
+        task_ids |= set(member_task_ids(tx, group_id))
+    if task_ids:
+        tx.lock_all(Task, task_ids)
+    if group_ids:
+        tx.lock_all(TaskGroup, group_ids)
     return tx.lock(Deployment, deployment_id)
 
 

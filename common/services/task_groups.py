@@ -15,7 +15,7 @@ from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
 from common.names import new_id, numbered, release_branch
-from common.services import deployments
+from common.services import delivery_rules, deployments
 from common.services.access import Caller, visible_projects
 from common.services.judging import FLAKY, forget_red_base
 from common.services.membership import member_task_ids, release_members, restart_merge, take_out
@@ -32,8 +32,7 @@ from common.states import (
 from common.transaction import Transaction, actor, snapshot, transactional
 
 MOST_TASKS = 100
-FIX_LABELS = frozenset({"fix", "revert"})
-"""A task made after a rollback with one of these labels says that it mends or reverts what was taken back."""
+STAGEABLE = frozenset({GroupState.PENDING, GroupState.MERGING, GroupState.MERGED})
 
 
 class BaseMoved(Conflict):
@@ -81,6 +80,8 @@ class NewGroup:
 def create_task_group(tx: Transaction, new: NewGroup, *, by: Caller) -> GroupView:
     """A group of approved tasks of one project, each in no other live group; merging starts at once.
 
+    They are merged in the given order, but each after those that it depends on.
+
     Invalid (taskIds, projectId) for what does not exist; Conflict for tasks that are not approved or held elsewhere.
     """
     try:
@@ -89,18 +90,19 @@ def create_task_group(tx: Transaction, new: NewGroup, *, by: Caller) -> GroupVie
         raise Invalid("projectId", "No such project") from error
     if project.state is not ProjectState.ACTIVE:
         raise Conflict(f"project {project.id} is {project.state}; only an active one can deliver")
-    wanted = list(dict.fromkeys(new.task_ids))
+    wanted = delivery_rules.merge_order(tx, list(dict.fromkeys(new.task_ids)))
     tasks = {task.id: task for task in tx.lock_all(Task, wanted)}
     for task_id in wanted:
         _check_member(tx, tasks.get(task_id), task_id, project)
-    _check_rolled_back(tx, project, list(tasks.values()), accepted=new.accept_rolled_back)
+    accepted_at = tx.now() if new.accept_rolled_back else None
+    delivery_rules.check_delivery(tx, project, list(tasks.values()), accepted_at)
     group_id = new_id()
     group = tx.add(
         TaskGroup(
             id=group_id, state_=GroupState.PENDING, project_id=project.id, name=new.name, notes=new.notes,
             target_branch=new.target_branch, branch=_free_branch(tx, project.id, release_branch(new.name, new.notes,
             group_id)), build={}, problems=[], wants_staging=new.target_branch == "production",
-            accept_rolled_back=new.accept_rolled_back, created_by=actor(), created_at=tx.now(),
+            accepted_rolled_back_at=accepted_at, created_by=actor(), created_at=tx.now(),
         )
     )  # fmt: skip
     for position, task_id in enumerate(wanted):
@@ -128,21 +130,6 @@ def _check_member(tx: Transaction, task: Task | None, task_id: str, project: Pro
     held = tx.find(select(GroupMember).where(GroupMember.live_task_id == task.id))
     if held is not None:
         raise Conflict(f"task {task.id} is in group {held.group_id} already", field="taskIds")
-
-
-def _check_rolled_back(tx: Transaction, project: Project, tasks: Sequence[Task], *, accepted: bool) -> None:
-    """What a rollback took off production is still in the branch: the next group has to mend it, or accept it."""
-    live = deployments.live_deployment(tx, project.id, Environment.PRODUCTION)
-    if live is None or live.rollback_of is None or accepted:
-        return
-    if any(FIX_LABELS & set(task.labels) and task.created_at > live.created_at for task in tasks):
-        return
-    taken_back = tx.get(Deployment, live.rollback_of)
-    raise Conflict(
-        f"production was rolled back from {taken_back.commit_sha[:12]}, which is still in {project.default_branch}: "
-        f"add a task made since then that mends or reverts it (labelled fix or revert), or say acceptRolledBack",
-        field="acceptRolledBack",
-    )
 
 
 def _free_branch(tx: Transaction, project_id: str, wanted: str) -> str:
@@ -199,10 +186,23 @@ def place_of_group(group_id: str, *, by: Caller) -> Place:
         return place_of(by.require_in(read, group.project_id, Role.MAINTAINER))
 
 
+def _check_group(tx: Transaction, group: TaskGroup, accept_rolled_back: bool) -> None:
+    if accept_rolled_back:
+        group.accepted_rolled_back_at = tx.now()
+    delivery_rules.check_group(tx, group)
+
+
 @transactional
-def deploy_to_staging(tx: Transaction, group_id: str, *, by: Caller) -> tuple[GroupView, Job]:
-    """The group goes to staging: at once if it is merged, else as soon as it is. Conflict in any later state."""
+def deploy_to_staging(
+    tx: Transaction, group_id: str, *, by: Caller, accept_rolled_back: bool = False
+) -> tuple[GroupView, Job]:
+    """The group goes to staging: at once if it is merged, else as soon as it is. Conflict in any later state.
+
+    Conflict (acceptRolledBack), too, where it would bring back what was rolled back, unless that is accepted.
+    """
     group = lock_group(tx, group_id, by)
+    if group.state in STAGEABLE:
+        _check_group(tx, group, accept_rolled_back)
     if group.state in {GroupState.PENDING, GroupState.MERGING}:
         group.wants_staging = True
         job_id = tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=group.project_id)
@@ -227,15 +227,17 @@ def start_staging(tx: Transaction, group: TaskGroup) -> Deployment:
 
 @transactional
 def deploy_to_production(
-    tx: Transaction, group_id: str, *, default_head: str | None, by: Caller
+    tx: Transaction, group_id: str, *, default_head: str | None, by: Caller, accept_rolled_back: bool = False
 ) -> tuple[GroupView, Job]:
-    """Exactly the commit that runs on staging goes to production. Conflict unless the group is on staging.
+    """Exactly the commit that runs on staging goes to production. Conflict unless the group is on staging, and
+    (acceptRolledBack) where it would bring back what was rolled back, unless that is accepted.
 
     default_head: where the default branch is now. BaseMoved if that is not where the group was built from.
     """
     group = lock_group(tx, group_id, by)
     if group.state is not GroupState.STAGING:
         raise Conflict(f"task group {group.id} is {group.state}; only staging can go to production")
+    _check_group(tx, group, accept_rolled_back)
     if default_head not in {group.base_sha, group.tested_sha}:
         raise BaseMoved(
             group.id,
@@ -249,6 +251,8 @@ def deploy_to_production(
         tx, tx.get(Project, group.project_id), Environment.PRODUCTION, commit_sha=staged.commit_sha,
         branch=group.branch, app_name=Environment.PRODUCTION.value, task_group_id=group.id,
     )  # fmt: skip
+    # A rollback may have ended since the check above. From here on none can: this one is under way.
+    _check_group(tx, group, accept_rolled_back)
     group.error = None
     tx.record(group.move_to(GroupState.DEPLOYING_PRODUCTION, By.PERSON))
     job_id = tx.enqueue(jobs.DEPLOY, deployment.id, project_id=group.project_id)

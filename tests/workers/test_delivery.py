@@ -10,12 +10,13 @@ import threading
 import pytest
 
 from common.errors import Conflict
-from common.models import Deployment, GroupMember, Task, TaskCheck, TaskGroup
-from common.providers.forge import local_forge
+from common.models import Deployment, GroupMember, Job, Project, Task, TaskCheck, TaskGroup
+from common.providers.forge import PullState, local_forge
 from common.providers.runtime import CheckPhase, runtime
-from common.services import deployments, task_groups, tasks
+from common.services import deployments, jobs, task_groups, tasks
 from common.services.verdicts import CONFIRMING_RUNS
 from tests.e2e.instance import wait_until
+from tests.providers.git_tree import git
 from tests.providers.runtime_contract import until
 from tests.providers.runtime_supervisor import WEB_APP, get
 from tests.workers.platform import Platform
@@ -197,7 +198,7 @@ def test_the_next_group_after_a_rollback_has_to_mend_it(platform: Platform) -> N
     other = platform.approved(project, "Other", {"other": "x\n"})
     with pytest.raises(Conflict, match="rolled back"):
         platform.group(other)
-    assert platform.group(other, accept_rolled_back=True).accept_rolled_back
+    assert platform.group(other, accept_rolled_back=True).accepted_rolled_back_at is not None
     fix = platform.task(project, "Mend", labels=["fix"])
     platform.work(fix, {"index.html": "3\n"})
     tasks.approve_task(fix.id, by=platform.max)
@@ -220,6 +221,24 @@ def test_a_change_of_data_that_can_not_be_undone_blocks_the_way_back(plain_platf
     reason = "drops a column" if oldest == "this" else "can't be understood"
     with pytest.raises(Conflict, match=reason):
         deployments.rollback_deployment(live.id, to_deployment_id=None, by=platform.max)
+
+
+def test_a_later_version_that_deletes_the_mark_does_not_open_the_way_back(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project()
+    platform.to_production(platform.staged(platform.approved(project, "Old", {"index.html": "old\n"})))
+    old = _live(platform, project.id, "production")
+    mark = {".aiworker/rollback.yml": "oldest: this\nreason: Migration 12 drops a column\n"}
+    platform.to_production(platform.staged(platform.approved(project, "New", {"index.html": "new\n", **mark})))
+    new = _live(platform, project.id, "production")
+    tidy = platform.approved(project, "Tidy", {".aiworker/rollback.yml": None})
+    platform.to_production(platform.staged(tidy))
+    live = _live(platform, project.id, "production")
+    with pytest.raises(Conflict, match="drops a column"):
+        deployments.rollback_deployment(live.id, to_deployment_id=old.id, by=platform.max)
+    assert platform.rollback(live.id).commit_sha == new.commit_sha
+    with pytest.raises(Conflict, match="drops a column"):
+        platform.rollback(_live(platform, project.id, "production").id)
 
 
 def test_a_default_branch_that_moved_rebuilds_the_group(platform: Platform) -> None:
@@ -270,6 +289,76 @@ def test_cancelled_tasks_leave_nothing_running(plain_platform: Platform) -> None
     for task_id in kept:
         url = platform.get(Task, task_id).preview_url
         until(lambda url=url: get(url)[0] == 200, what=f"{url} to answer")
+
+
+def _dependent(platform: Platform, title: str, needed: Task) -> Task:
+    task = platform.task(platform.get(Project, needed.project_id), title, depends_on=[needed.id])
+    platform.work(task, {title: "x\n"})
+    return tasks.approve_task(task.id, by=platform.max)
+
+
+def test_a_task_leaves_its_group_with_what_it_needs_and_stays_approved(plain_platform: Platform) -> None:
+    """Once because of a conflict, once because a person takes the other one out."""
+    platform = plain_platform
+    project = platform.project({"index.html": "<h1>first</h1>\n", "shared": "1\n"})
+    first = platform.approved(project, "First", {"shared": "first\n"})
+    clash = platform.approved(project, "Clash", {"shared": "clash\n"})
+    kept = platform.approved(project, "Kept", {"kept": "x\n"})
+    after_clash, after_kept = _dependent(platform, "after", clash), _dependent(platform, "kept-after", kept)
+    top = _dependent(platform, "top", after_clash)
+
+    group = platform.staged(top, after_kept, after_clash, first, clash, kept)
+
+    assert [(one["kind"], one["taskId"]) for one in group.problems] == [
+        ("conflict", clash.id),
+        ("dependency", after_clash.id),
+        ("dependency", top.id),
+    ]
+    assert clash.id in group.problems[1]["detail"]
+    assert [platform.get(Task, one.id).state for one in (first, clash, after_clash, top, kept, after_kept)] == [
+        "staging", "in_progress", "approved", "approved", "staging", "staging",
+    ]  # fmt: skip
+
+    task_groups.remove_from_group(group.id, kept.id, by=platform.max)
+    platform.run_jobs()
+    group = platform.to_production(platform.get(TaskGroup, group.id))
+    states = [platform.get(Task, one.id).state for one in (first, kept, after_kept)]
+    assert (group.state, states) == ("production", ["production", "approved", "approved"])
+    assert platform.group(after_kept, kept).state == "pending"
+
+
+def test_a_tag_in_the_way_of_a_release_is_told_and_the_rest_is_finished(plain_platform: Platform) -> None:
+    platform = plain_platform
+    project = platform.project()
+    repository = platform.repository(project.id)
+    path = local_forge().repository_path(repository)
+    foreign = local_forge().read_head(repository, "main")
+    assert foreign is not None
+
+    def deliver(title: str) -> tuple[TaskGroup, Job]:
+        """Its pull request is closed as merged, whatever becomes of the tag."""
+        task = platform.approved(project, title, {title: "x\n"})
+        group = platform.to_production(platform.staged(task, name=title))
+        pull = local_forge().read_pull_request(repository, platform.get(Task, task.id).pr_number)
+        assert (group.state, pull and pull.state) == ("production", PullState.MERGED)
+        return group, platform.all(Job, Job.kind == "group.finish", Job.subject_id == group.id)[0]
+
+    # No tag below released/ can be made beside this one.
+    git("update-ref", "refs/tags/released", foreign, at=path)
+    group, job = deliver("one")
+    assert (job.state, "refs/tags/released" in group.error, "retry" in group.error) == ("failed", True, True)
+    git("update-ref", "-d", "refs/tags/released", at=path)
+    jobs.retry_job(job.id, by=platform.max)
+    platform.run_jobs()
+    assert platform.get(TaskGroup, group.id).error is None
+    assert git("rev-parse", "refs/tags/released/one", at=path) == group.tested_sha
+
+    git("update-ref", "refs/tags/released/two", foreign, at=path)
+    group, job = deliver("two")
+    spare = f"released/two-{group.tested_sha[:12]}"
+    assert (job.state, foreign in group.error, spare in group.error) == ("done", True, True)
+    assert git("rev-parse", "refs/tags/released/two", at=path) == foreign
+    assert git("rev-parse", f"refs/tags/{spare}", at=path) == group.tested_sha
 
 
 def test_taking_a_task_out_rebuilds_the_rest(platform: Platform) -> None:

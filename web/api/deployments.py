@@ -63,7 +63,7 @@ class DeploymentLogs(Schema):
 
 
 class RollBack(Schema):
-    """toDeploymentId: any that was once healthy in that environment; what ran before it unless said."""
+    """toDeploymentId: any that was once healthy in that environment; unless said, the newest that nobody took back."""
 
     to_deployment_id = Id(load_default=None, allow_none=True)
 

@@ -25,9 +25,10 @@ LONGEST_NOTES = 20_000
 class Problem(Schema):
     """What happened to a task of the group, or to the group as a whole (taskId null).
 
-    kind: conflict, tests_failed, pushed, closed or changes_requested (the task was taken out); later_push (a push came
-    too late and is left out); flaky (one commit was both red and green) or base_is_red (the tests fail without any
-    task), which blame no task. files: the paths that conflict. detail: what happened, with the end of the log.
+    kind: conflict, tests_failed, dependency, pushed, closed or changes_requested (the task was taken out); later_push
+    (a push came too late and is left out); flaky (one commit was both red and green) or base_is_red (the tests fail
+    without any task), which blame no task. files: the paths that conflict. detail: what happened, with the end of the
+    log.
     """
 
     task_id = fields.String(data_key="taskId", attribute="taskId", allow_none=True)
@@ -46,7 +47,10 @@ class GroupCheck(Schema):
 
 
 class ListedTaskGroup(Schema):
-    """stagingBranch: the release branch. headSha, baseSha: its head, and the default branch's head it was built on."""
+    """stagingBranch: the release branch. headSha, baseSha: its head, and the default branch's head it was built on.
+
+    rolledBackAt: since when a rollback keeps it out of production, null unless one does.
+    """
 
     id = fields.String()
     project_id = fields.String()
@@ -62,6 +66,7 @@ class ListedTaskGroup(Schema):
     error = fields.String(allow_none=True)
     created_by = fields.String()
     created_at = Timestamp()
+    rolled_back_at = Timestamp(allow_none=True)
 
 
 class TaskGroup(ListedTaskGroup):
@@ -75,7 +80,11 @@ class StartedDeployment(Schema):
 
 
 class CreateTaskGroup(Schema):
-    read_only = frozenset({"id", "status", "stagingBranch", "headSha", "baseSha", "problems", "createdBy", "createdAt"})
+    read_only = frozenset(
+        {
+            "id", "status", "stagingBranch", "headSha", "baseSha", "problems", "createdBy", "createdAt", "rolledBackAt",
+        }
+    )  # fmt: skip
     project_id = Id(required=True)
     task_ids = fields.List(
         Id(),
@@ -92,6 +101,12 @@ class CreateTaskGroup(Schema):
 class ListTaskGroups(Paging):
     project_id = Id(load_default=None)
     status = Choice(GroupState, load_default=None)
+
+
+class DeployGroup(Schema):
+    """acceptRolledBack: go on although what was rolled back comes back with it."""
+
+    accept_rolled_back = Boolean(load_default=False)
 
 
 class RemoveTask(Schema):
@@ -126,10 +141,14 @@ def read_task_group(group_id: str) -> Any:
 
 @task_groups.post("/task-groups/<id:group_id>/deploy-staging")
 @allow(Role.MAINTAINER)
+@body(DeployGroup)
 @reply(StartedDeployment, 202)
-def deploy_to_staging(group_id: str) -> Any:
-    """To staging: at once if it is merged, else as soon as it is."""
-    view, job = services.deploy_to_staging(group_id, by=who())
+def deploy_to_staging(group_id: str, body: dict[str, Any]) -> Any:
+    """To staging: at once if it is merged, else as soon as it is.
+
+    409 where it would bring back what was rolled back, or a task before one that it depends on.
+    """
+    view, job = services.deploy_to_staging(group_id, **body, by=who())
     return {"task_group": _shown(view), "job": job}
 
 
@@ -144,10 +163,14 @@ def _default_head(group_id: str) -> str | None:
 @task_groups.post("/task-groups/<id:group_id>/deploy-production")
 @allow(Role.MAINTAINER)
 @first(_default_head)
+@body(DeployGroup)
 @reply(StartedDeployment, 202)
-def deploy_to_production(group_id: str, seen: str | None) -> Any:
-    """Exactly what runs on staging. 409, and merged and tested anew, where the default branch has moved since."""
-    view, job = services.deploy_to_production(group_id, default_head=seen, by=who())
+def deploy_to_production(group_id: str, seen: str | None, body: dict[str, Any]) -> Any:
+    """Exactly what runs on staging. 409, and merged and tested anew, where the default branch has moved since.
+
+    409, too, where it would bring back what was rolled back, or a task before one that it depends on.
+    """
+    view, job = services.deploy_to_production(group_id, default_head=seen, **body, by=who())
     return {"task_group": _shown(view), "job": job}
 
 
@@ -200,4 +223,5 @@ def _listed(group: Any, task_ids: Any) -> dict[str, Any]:
         "error": group.error,
         "created_by": group.created_by,
         "created_at": group.created_at,
+        "rolled_back_at": group.rolled_back_at,
     }

@@ -40,7 +40,7 @@ def _lines(most: int, longest: int, **kwargs: Any) -> fields.List[Any]:
 
 
 class Task(Schema):
-    """As lists show it."""
+    """As lists show it. rolledBackAt: since when a rollback keeps it out of production, null unless one does."""
 
     id = fields.String()
     project_id = fields.String()
@@ -58,6 +58,7 @@ class Task(Schema):
     preview_url = fields.String(allow_none=True)
     labels = fields.List(fields.String())
     created_at = Timestamp()
+    rolled_back_at = Timestamp(allow_none=True)
 
 
 class WrittenTask(Task):
@@ -148,6 +149,7 @@ class CreateTask(Schema):
         {
             "id", "state", "phase", "round", "assignedAgentId", "branchName", "headSha", "prNumber", "prUrl",
             "previewUrl", "createdAt", "createdBy", "updatedAt", "approvedSha", "approvedBy", "laterPush", "error",
+            "rolledBackAt",
         }
     )  # fmt: skip
     project_id = Id(required=True)

@@ -11,7 +11,7 @@ from tests.e2e.contract.platform import Platform, eventually
 
 LISTED = {
     "id", "projectId", "title", "description", "state", "priority", "assignedAgentId", "branchName", "prNumber",
-    "prUrl", "previewUrl", "createdAt", "phase", "round", "headSha", "labels",
+    "prUrl", "previewUrl", "createdAt", "phase", "round", "headSha", "labels", "rolledBackAt",
 }  # fmt: skip
 WHOLE = LISTED | {
     "questions", "project", "runs", "deployments", "checks", "comments", "dependsOn", "requiredCapabilities", "notes",

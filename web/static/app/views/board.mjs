@@ -95,6 +95,7 @@ function Card({ task, on }) {
     <span class="card-title">${task.title}</span>
     <span class="card-meta"><${Priority} of=${task.priority} />
       ${busy && task.phase && html`<span class=${`chip ${task.phase === "queued" ? "" : "busy"}`}>${say(task.phase)}</span>`}
+      ${task.rolledBackAt && html`<span class="chip bad" title="A rollback keeps it out of production">Rolled back</span>`}
       ${task.round > 1 && html`<span class="chip" title="How often it was handed to an agent">Round ${task.round}</span>`}
       ${(task.labels || []).slice(0, 3).map((label) => html`<span key=${label} class="chip label">${label}</span>`)}
       ${task.assignedAgentId && html`<span class="chip agent" title=${task.assignedAgentId}><${Icon} name="agent" />${shortId(task.assignedAgentId).slice(-4)}</span>`}</span></a>`;

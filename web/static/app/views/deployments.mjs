@@ -72,8 +72,8 @@ function Rollback({ deployment, items, reload, close }) {
     told("Rolling back. What serves now stays until the older version is healthy.");
     await reload();
   };
-  const options = [["", "What ran before it"], ...earlier.map((one) => [one.id, `${sha(one.commitSha)} · ${one.branch} · ${new Date(one.finishedAt).toLocaleString()}`])];
+  const options = [["", "The newest that nobody took back"], ...earlier.map((one) => [one.id, `${sha(one.commitSha)} · ${one.branch} · ${new Date(one.finishedAt).toLocaleString()}`])];
   return html`<${Confirm} title=${`Roll back ${deployment.environment}?`} verb="Roll back" testid="rollback-confirm" act=${act} close=${close}>
-    <p>The version <code>${sha(deployment.commitSha)}</code> is replaced by an older one that was healthy. It stays in the branch: the next group is refused until it fixes or reverts it, or says that it may stay.</p>
+    <p>The version <code>${sha(deployment.commitSha)}</code> is replaced by an older one that was healthy. It stays in the branch: groups are refused until one fixes or reverts it, or a person says that it may come back.</p>
     <${SelectField} label="Go back to" name="toDeploymentId" form=${form} options=${options} testid="rollback-to" /><//>`;
 }

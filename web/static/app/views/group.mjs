@@ -27,7 +27,7 @@ export function Group({ id }) {
   if (error && !group) return html`<${Page} title="Group"><${Trouble} error=${error} again=${reload} /><//>`;
   if (!group) return html`<${Loading} />`;
   const lead = html`<a href=${to.groups(project.value.id)}>Groups</a> · <code>${group.stagingBranch}</code> · <${Time} at=${group.createdAt} />${group.createdBy && html` by ${actorName(group.createdBy)}`}`;
-  return html`<${Page} title=${html`${groupTitle(group)} <${Badge} word=${group.status} testid="group-status" />`} lead=${lead} actions=${may("maintainer") && html`<${Actions} group=${group} reload=${reload} />`}>
+  return html`<${Page} title=${html`${groupTitle(group)} <${Badge} word=${group.status} testid="group-status" />${group.rolledBackAt && html` <span class="chip bad" data-testid="group-rolled-back">Rolled back</span>`}`} lead=${lead} actions=${may("maintainer") && html`<${Actions} group=${group} reload=${reload} />`}>
     <${Steps} status=${group.status} />
     ${group.error && html`<p class="banner bad">${group.error}</p>`}
     ${group.notes && html`<${Markdown} text=${group.notes} />`}
@@ -50,14 +50,21 @@ function Actions({ group, reload }) {
     }
   };
   const close = () => setAsking(null);
+  // What a rollback took back goes out again only if a person says so, at each step anew.
+  const deploy = (verb) =>
+    post(verb).catch((error) => {
+      if (error.field !== "acceptRolledBack") throw error;
+      setAsking({ verb, why: error.message });
+    });
   return html`
-    ${STAGEABLE.includes(group.status) && html`<${Button} kind="primary" testid="group-deploy-staging" act=${() => post("deploy-staging")}>Deploy to staging<//>`}
+    ${STAGEABLE.includes(group.status) && html`<${Button} kind="primary" testid="group-deploy-staging" act=${() => deploy("deploy-staging")}>Deploy to staging<//>`}
     ${group.status === "staging" && html`<button type="button" class="button primary" data-testid="group-deploy-production" onClick=${() => setAsking("production")}>Deploy to production</button>`}
     ${RETRYABLE.includes(group.status) && html`<${Button} kind=${group.status === "failed" ? "primary" : ""} testid="group-retry" act=${() => post("retry")} title="Merge and test it again, from the default branch as it is now">Build again<//>`}
     ${CANCELLABLE.includes(group.status) && html`<button type="button" class="button ghost" data-testid="group-cancel" onClick=${() => setAsking("cancel")}>Cancel group</button>`}
     ${asking === "cancel" && html`<${Confirm} title="Cancel this group?" verb="Cancel group" testid="group-cancel-confirm" act=${() => post("cancel")} close=${close}>Its tasks go back to approved and can be put into another group.<//>`}
-    ${asking === "production" && html`<${Confirm} title="Deploy to production?" verb="Deploy" kind="primary" testid="group-deploy-production-confirm" act=${() => post("deploy-production")} close=${close}>
-      <p>Exactly the commit that runs on staging${group.headSha ? html`, <code>${sha(group.headSha)}</code>,` : ""} goes to production, and takes over once it is healthy.</p><//>`}`;
+    ${asking === "production" && html`<${Confirm} title="Deploy to production?" verb="Deploy" kind="primary" testid="group-deploy-production-confirm" act=${() => deploy("deploy-production")} close=${() => setAsking((now) => (now === "production" ? null : now))}>
+      <p>Exactly the commit that runs on staging${group.headSha ? html`, <code>${sha(group.headSha)}</code>,` : ""} goes to production, and takes over once it is healthy.</p><//>`}
+    ${asking?.verb && html`<${Confirm} title="Bring back what was rolled back?" verb="Deploy all the same" testid="group-accept-rolled-back" act=${() => post(asking.verb, { acceptRolledBack: true })} close=${close}><p>${asking.why}</p><//>`}`;
 }
 
 function Problems({ group }) {

@@ -19,14 +19,14 @@ export function Groups() {
   const { id: projectId } = project.value;
   const pages = usePages("/task-groups", "taskGroups", { projectId });
   const [making, setMaking] = useState(false);
-  useLive(({ event }) => event === "task-group:status_changed", pages.reload);
+  useLive(({ event }) => event === "task-group:status_changed" || event === "deploy:completed", pages.reload);
   const actions = may("maintainer") && html`<button type="button" class="button primary" data-testid="group-new" onClick=${() => setMaking(true)}><${Icon} name="plus" />New group</button>`;
   return html`<${Page} title="Groups" lead="Approved tasks that are merged, tested and delivered together." actions=${actions}>
     <${Listing} pages=${pages} empty=${html`<${Empty} title="No groups yet">Once tasks are approved, put them into a group: the platform merges and tests them together, and takes them to staging and to production.<//>`}>
       <ul class="rows">${pages.items?.map((group) => html`<li key=${group.id}><a class="row" href=${to.group(projectId, group.id)} data-testid="group-row" data-group-id=${group.id}>
         <span class="row-main"><b>${groupTitle(group)}</b><code>${group.stagingBranch}</code></span>
         <${Badge} word=${group.status} />${group.problems?.some(isTakenOut) && html`<span class="chip bad">${group.problems.filter(isTakenOut).length} taken out</span>`}
-        ${group.problems?.filter((one) => !isTakenOut(one)).map((one) => html`<span key=${`${one.taskId}:${one.kind}`} class="chip">${say(one.kind)}</span>`)}
+        ${group.problems?.filter((one) => !isTakenOut(one)).map((one) => html`<span key=${`${one.taskId}:${one.kind}`} class="chip">${say(one.kind)}</span>`)}${group.rolledBackAt && html`<span class="chip bad">Rolled back</span>`}
         <span class="muted">${group.taskIds.length} ${group.taskIds.length === 1 ? "task" : "tasks"}</span><code>${sha(group.headSha)}</code><${Time} at=${group.createdAt} /></a></li>`)}</ul><//>
     ${making && html`<${NewGroup} projectId=${projectId} close=${() => setMaking(false)} />`}<//>`;
 }

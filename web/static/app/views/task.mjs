@@ -85,6 +85,7 @@ function Facts({ task }) {
     ${task.labels?.length > 0 && html`<dt>Labels</dt><dd>${task.labels.map((label) => html`<span key=${label} class="chip label">${label}</span>`)}</dd>`}
     ${task.requiredCapabilities?.length > 0 && html`<dt>Needs</dt><dd>${task.requiredCapabilities.map((one) => html`<span key=${one} class="chip">${one}</span>`)}</dd>`}
     ${task.dependsOn?.length > 0 && html`<dt>Depends on</dt><dd>${task.dependsOn.map((one) => html`<a key=${idOf(one)} href=${to.task(task.projectId, idOf(one))}>${one.title || shortId(idOf(one))}</a>`)}</dd>`}
+    ${task.rolledBackAt && html`<dt>Rolled back</dt><dd data-testid="task-rolled-back"><${Time} at=${task.rolledBackAt} /> <span class="muted">Production runs a version without it.</span></dd>`}
     <dt>Created</dt><dd><${Time} at=${task.createdAt} />${task.createdBy && html` by ${actorName(task.createdBy)}`}</dd></dl>`;
 }
 

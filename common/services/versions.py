@@ -1,0 +1,155 @@
+"""The versions of one environment in the order in which they were delivered, and what rollbacks did to them.
+
+A rollback delivers nothing: it moves what is live along this line. Every version delivered after the one that is live
+has been taken back. At most one deployment of an environment is under way, so created_at is the order of deliveries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, or_, select, update
+
+from common.models.delivery import Deployment, GroupMember, TaskGroup
+from common.states import Environment
+from common.transaction import Transaction
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place on the line: when a version was delivered. id breaks ties."""
+
+    created_at: datetime
+    id: str
+
+
+@dataclass(frozen=True)
+class TakenBack:
+    """What production delivered after its live version, so that it is in the default branch and not in production.
+
+    commit_sha: the newest of these versions. since: when the last of them was taken back. group_ids: their groups.
+    """
+
+    commit_sha: str
+    since: datetime
+    group_ids: tuple[str, ...]
+
+
+def point_of(tx: Transaction, version: Deployment) -> Point:
+    """Where the version stands: a rollback stands where the version was delivered that it brought back."""
+    if version.rollback_of is None:
+        return Point(version.created_at, version.id)
+    delivered = (
+        _deliveries(version.project_id, version.app_name)
+        .where(Deployment.commit_sha == version.commit_sha, Deployment.created_at <= version.created_at)
+        .order_by(Deployment.created_at.desc(), Deployment.id.desc())
+    )
+    found = tx.session.execute(delivered.limit(1)).first()
+    return Point(version.created_at, version.id) if found is None else Point(found.created_at, found.id)
+
+
+def default_target(tx: Transaction, live: Deployment) -> Deployment | None:
+    """The newest healthy version that nobody took back, other than what is live; None if there is none."""
+    return tx.find(
+        select(Deployment)
+        .where(
+            *_healthy(live.project_id, live.app_name),
+            Deployment.rollback_of.is_(None),
+            Deployment.taken_back_at.is_(None),
+            Deployment.commit_sha != live.commit_sha,
+        )
+        .order_by(Deployment.created_at.desc(), Deployment.id.desc())
+        .limit(1)
+    )
+
+
+def blocked(tx: Transaction, target: Deployment) -> str | None:
+    """Why there is no way back to the version: what any version that ran after it declares. None if there is one.
+
+    A later version that does not carry the mark any more changes nothing: the data was changed by then.
+    """
+    later = _deliveries(target.project_id, target.app_name).where(_after(point_of(tx, target)))
+    for version in tx.session.execute(later.order_by(Deployment.created_at, Deployment.id)):
+        if version.barrier is not None and target.commit_sha in version.barrier["blocked"]:
+            return f"{version.barrier['reason']} (declared by {version.commit_sha[:12]})"
+    return None
+
+
+def tasks_between(tx: Transaction, target: Deployment, live: Deployment) -> list[str]:
+    """The tasks that were delivered after the target, up to the live version: what going back takes back."""
+    after, upto = point_of(tx, target), point_of(tx, live)
+    between = _deliveries(live.project_id, live.app_name).where(_after(after), ~_after(upto)).subquery()
+    query = (
+        select(GroupMember.task_id)
+        .join(between, between.c.task_group_id == GroupMember.group_id)
+        .where(GroupMember.removed_reason.is_(None))
+        .order_by(between.c.created_at, between.c.id, GroupMember.position)
+    )
+    return list(dict.fromkeys(tx.session.scalars(query)))
+
+
+def taken_back(tx: Transaction, project_id: str) -> TakenBack | None:
+    """What production delivered and does not run, as it is in the database at this moment; None if nothing."""
+    production = Environment.PRODUCTION.value
+    live = tx.find(select(Deployment).where(Deployment.live_key == f"{project_id}:{production}"))
+    if live is None:
+        return None
+    later = _deliveries(project_id, production).where(
+        _after(point_of(tx, live)), Deployment.commit_sha != live.commit_sha
+    )
+    rows = tx.session.execute(later.order_by(Deployment.created_at, Deployment.id)).all()
+    if not rows:
+        return None
+    since = max((row.taken_back_at for row in rows if row.taken_back_at is not None), default=live.created_at)
+    return TakenBack(rows[-1].commit_sha, since, tuple(row.task_group_id for row in rows if row.task_group_id))
+
+
+def groups_moved_by(tx: Transaction, rollback: Deployment) -> tuple[list[str], list[str]]:
+    """The groups that the rollback takes out of production, and those that it brings back there."""
+    point = point_of(tx, rollback)
+    line = _deliveries(rollback.project_id, rollback.app_name).subquery()
+    is_out = or_(_after(point, line.c), TaskGroup.reverted_at <= point.created_at)
+    is_in = and_(~_after(point, line.c), or_(TaskGroup.reverted_at.is_(None), TaskGroup.reverted_at > point.created_at))
+    groups = select(TaskGroup.id).join(line, line.c.task_group_id == TaskGroup.id)
+    taken = groups.where(is_out, TaskGroup.rolled_back_at.is_(None))
+    back = groups.where(is_in, TaskGroup.rolled_back_at.is_not(None))
+    return list(tx.session.scalars(taken)), list(tx.session.scalars(back))
+
+
+def mark_taken_back(tx: Transaction, rollback: Deployment) -> None:
+    """The rollback is live: what was delivered after its version is taken back, its own version is not any more."""
+    later = _deliveries(rollback.project_id, rollback.app_name).where(_after(point_of(tx, rollback)))
+    commits = {row.commit_sha for row in tx.session.execute(later)} - {rollback.commit_sha}
+    healthy = _healthy(rollback.project_id, rollback.app_name)
+    for condition, value in (
+        (Deployment.commit_sha.in_(commits) & Deployment.taken_back_at.is_(None), rollback.created_at),
+        (Deployment.commit_sha == rollback.commit_sha, None),
+    ):
+        tx.session.execute(
+            update(Deployment)
+            .where(*healthy, condition)
+            .values(taken_back_at=value)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _healthy(project_id: str, app_name: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Deployment.project_id == project_id,
+        Deployment.app_name == app_name,
+        Deployment.was_healthy.is_(True),
+    )
+
+
+def _deliveries(project_id: str, app_name: str) -> Select[Any]:
+    """The line, as columns: they are read anew each time, whatever rows this session holds."""
+    return select(
+        Deployment.id, Deployment.created_at, Deployment.commit_sha, Deployment.task_group_id,
+        Deployment.taken_back_at, Deployment.barrier,
+    ).where(*_healthy(project_id, app_name), Deployment.rollback_of.is_(None))  # fmt: skip
+
+
+def _after(point: Point, of: Any = Deployment) -> ColumnElement[bool]:
+    return or_(of.created_at > point.created_at, and_(of.created_at == point.created_at, of.id > point.id))

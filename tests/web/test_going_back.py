@@ -1,0 +1,262 @@
+"""What a rollback holds up, what it never goes back to, and what undoes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from common.models import Deployment, Project, Task, TaskGroup
+from common.services import rollouts
+from common.states import Environment
+from tests.web.production_line import ProductionLine
+from tests.web.world import World, all_of, events, forget_providers, get, put
+
+
+@pytest.fixture
+def line(app: Flask) -> Iterator[ProductionLine]:
+    yield ProductionLine(World(app))
+    forget_providers()
+
+
+@pytest.fixture
+def plain_line(plain_app: Flask) -> Iterator[ProductionLine]:
+    yield ProductionLine(World(plain_app))
+    forget_providers()
+
+
+def refused(reply: Any, field: str = "acceptRolledBack") -> str:
+    """Why the reply is a 409."""
+    assert (reply.status_code, reply.json["details"]["field"]) == (409, field), reply.json
+    message: str = reply.json["details"]["message"]
+    return message
+
+
+@pytest.mark.parametrize("step", ["merged", "staging"])
+def test_a_group_made_before_a_rollback_asks_again_at_each_step(line: ProductionLine, step: str) -> None:
+    line.deliver()
+    bad = line.deliver()
+    early = line.merged() if step == "merged" else line.staged()
+    line.roll_back()
+
+    verb = "deploy-staging" if step == "merged" else "deploy-production"
+    assert bad.commit_sha[:12] in refused(line.act(early, verb))
+
+    assert get(TaskGroup, early).state == step
+    assert line.live().commit_sha != bad.commit_sha
+    accepted = line.act(early, verb, acceptRolledBack=True)
+    assert accepted.status_code == 202
+    assert line.act(early, verb, acceptRolledBack="yes").status_code == 400
+
+
+def test_a_group_that_goes_by_itself_stops_before_staging_and_says_why(plain_line: ProductionLine) -> None:
+    line = plain_line
+    line.deliver()
+    bad = line.deliver()
+    early = line.merged(targetBranch="production")
+    line.roll_back()
+
+    line.after_merge(early)
+
+    group = get(TaskGroup, early)
+    assert (group.state, group.wants_staging) == ("merged", False)
+    assert bad.commit_sha[:12] in group.error
+    shown = line.world.client.get(f"/api/task-groups/{early}").json["taskGroup"]
+    assert (shown["status"], shown["error"]) == ("merged", group.error)
+    assert line.act(early, "deploy-staging", acceptRolledBack=True).json["taskGroup"]["error"] is None
+
+
+def test_what_was_accepted_before_a_rollback_is_asked_again_after_it(plain_line: ProductionLine) -> None:
+    line = plain_line
+    line.deliver()
+    line.deliver()
+    early = line.staged(acceptRolledBack=True)
+    line.roll_back()
+    refused(line.act(early, "deploy-production"))
+    assert line.act(early, "deploy-production", acceptRolledBack=True).status_code == 202
+
+
+def test_a_fix_lets_its_group_through_each_step_until_the_next_rollback(plain_line: ProductionLine) -> None:
+    line = plain_line
+    line.deliver()
+    line.deliver()
+    line.deliver()
+    line.roll_back()
+    fix = line.task("Mend", labels=["fix"])
+    group = line.staged(fix)
+    line.roll_back()
+    refused(line.act(group, "deploy-production"))
+    newer = line.task("Mend that too", labels=["revert"])
+    assert line.deliver(newer).commit_sha == line.live().commit_sha
+
+
+def test_a_rollback_under_way_holds_up_a_group_and_one_that_fails_does_not(plain_line: ProductionLine) -> None:
+    line = plain_line
+    line.deliver()
+    line.deliver()
+    group = line.staged()
+    back = line.ask_back().json["rollbackDeploymentId"]
+    refused(line.act(group, "deploy-production"), "environment")
+    rollouts.fail_rollout(back, "it never answered")
+    assert line.act(group, "deploy-production").status_code == 202
+    refused(line.ask_back(), "environment")
+
+
+def test_two_rollbacks_in_a_row_go_further_back(line: ProductionLine) -> None:
+    oldest, older, _bad = line.deliver(), line.deliver(), line.deliver()
+    assert line.roll_back().commit_sha == older.commit_sha
+    assert line.roll_back().commit_sha == oldest.commit_sha
+    assert "nothing healthy" in refused(line.ask_back(), "state")
+
+
+def test_a_rollback_passes_over_what_an_earlier_one_went_past(plain_line: ProductionLine) -> None:
+    line = plain_line
+    first, _second, _third = line.deliver(), line.deliver(), line.deliver()
+    line.roll_back(to=first)
+    fixed = line.deliver(line.task("Mend", labels=["fix"]))
+    assert line.live().commit_sha == fixed.commit_sha
+    assert line.roll_back().commit_sha == first.commit_sha
+
+
+def test_a_dying_version_gives_way_to_one_that_nobody_took_back(plain_line: ProductionLine) -> None:
+    line = plain_line
+    good, bad = line.deliver(), line.deliver()
+    line.roll_back()
+    line.deliver(acceptRolledBack=True)
+    back = line.die()
+    assert back is not None
+    assert back.commit_sha == good.commit_sha
+    assert bad.commit_sha != back.commit_sha
+    assert line.die() is None, "nothing else was ever healthy"
+
+
+def test_a_rollback_that_was_undone_bars_nothing_and_what_it_took_back_counts_again(plain_line: ProductionLine) -> None:
+    line = plain_line
+    line.deliver()
+    wanted = line.deliver()
+    line.roll_back()
+    refused(line.world.app_client().post("/api/task-groups", json=_group(line)))
+    undone = line.roll_back(to=wanted)
+    assert (undone.commit_sha, undone.rollback_of is not None) == (wanted.commit_sha, True)
+    line.deliver()
+    assert line.roll_back().commit_sha == wanted.commit_sha
+
+
+def _group(line: ProductionLine) -> dict[str, Any]:
+    return {"projectId": line.project.id, "taskIds": [line.task()], "targetBranch": "staging"}
+
+
+def test_a_rollback_says_what_it_takes_back_wherever_it_starts(plain_line: ProductionLine) -> None:
+    line = plain_line
+    one, two, three = line.task("One"), line.task("Two"), line.task("Three")
+    first = line.deliver(one)
+    second = line.deliver(two)
+    line.deliver(three)
+    assert line.ask_back(to=second).json["takesBack"] == [three]
+    line.go_live(line.under_way().id)
+    assert line.ask_back(to=first).json["takesBack"] == [two]
+    line.go_live(line.under_way().id)
+    assert line.ask_back(to=second).json["takesBack"] == []
+
+
+def test_tasks_and_groups_say_whether_production_took_them_back(line: ProductionLine) -> None:
+    one, two, three = line.task("One"), line.task("Two"), line.task("Three")
+    first, second = line.deliver(one), line.deliver(two)
+    line.deliver(three)
+
+    def shown() -> list[bool]:
+        client = line.world.client
+        listed = {row["id"]: row["rolledBackAt"] for row in client.get("/api/tasks?state=production").json["tasks"]}
+        groups = {row["taskIds"][0]: row["rolledBackAt"] for row in client.get("/api/task-groups").json["taskGroups"]}
+        read = {id_: client.get(f"/api/tasks/{id_}").json["task"]["rolledBackAt"] for id_ in listed}
+        assert listed == read == groups
+        return [listed[id_] is not None for id_ in (one, two, three)]
+
+    assert shown() == [False, False, False]
+    line.roll_back(to=first)
+    assert shown() == [False, True, True]
+    assert any("rolledBackAt" in row.data for row in events("task:updated", of=three))
+    line.roll_back(to=second)
+    assert shown() == [False, False, True]
+    line.deliver(line.task("Mend", labels=["fix"]))
+    assert shown() == [False, False, False]
+
+
+def test_what_a_revert_took_out_stays_taken_back(plain_line: ProductionLine) -> None:
+    line = plain_line
+    wrong = line.task("Wrong")
+    line.deliver()
+    bad = line.deliver(wrong)
+    line.roll_back()
+    revert = line.task("Take it out", labels=["revert"])
+    reverted = line.deliver(revert)
+    line.deliver()
+    assert line.rolled_back(wrong)
+    assert not line.rolled_back(revert)
+    line.roll_back(to=bad)
+    assert not line.rolled_back(wrong)
+    assert line.rolled_back(revert)
+    line.roll_back(to=reverted)
+    assert (line.rolled_back(wrong), line.rolled_back(revert)) == (True, False)
+
+
+def test_a_rollback_of_staging_takes_nothing_out_of_production(plain_line: ProductionLine) -> None:
+    line = plain_line
+    task = line.task()
+    line.deliver(task)
+    line.staged()
+    (staging,) = all_of(Deployment, Deployment.live_key == f"{line.project.id}:staging")
+    reply = line.world.client.post(f"/api/deployments/{staging.id}/rollback", json={})
+    line.go_live(reply.json["rollbackDeploymentId"])
+    assert not line.rolled_back(task)
+    assert line.deliver().commit_sha == line.live().commit_sha
+
+
+def _mark(*blocked: Deployment) -> dict[str, Any]:
+    return {"reason": "Migration 12 drops a column", "blocked": [one.commit_sha for one in blocked]}
+
+
+def test_a_mark_holds_when_later_versions_do_not_carry_it(plain_line: ProductionLine) -> None:
+    line = plain_line
+    old = line.deliver()
+    marked = line.deliver(barrier=_mark(old))
+    later = line.deliver()
+    assert "drops a column" in refused(line.ask_back(to=old), "state")
+    line.roll_back(to=marked)
+    assert "drops a column" in refused(line.ask_back(to=old), "state")
+    assert "drops a column" in refused(line.ask_back(), "state"), "the default target is behind the mark"
+    assert line.die() is None
+    assert line.roll_back(to=later).commit_sha == later.commit_sha
+
+
+def test_a_mark_of_a_version_that_was_taken_back_holds_too(plain_line: ProductionLine) -> None:
+    line = plain_line
+    oldest, old = line.deliver(), line.deliver()
+    line.deliver(barrier=_mark(oldest))
+    line.roll_back(to=old)
+    assert "drops a column" in refused(line.ask_back(to=oldest), "state")
+
+
+def test_an_undone_rollback_is_no_way_back(plain_line: ProductionLine) -> None:
+    """What an old version declares holds for going behind it, never for going forward from it."""
+    line = plain_line
+    oldest = line.deliver()
+    line.deliver(barrier=_mark(oldest))
+    newest = line.deliver()
+    line.roll_back()
+    put(Deployment, line.live().id, barrier=_mark(newest))
+    assert line.roll_back(to=newest).commit_sha == newest.commit_sha
+
+
+def test_nothing_of_another_project_is_counted(plain_line: ProductionLine) -> None:
+    other = ProductionLine(plain_line.world, "Other")
+    other.deliver()
+    plain_line.deliver()
+    other.deliver()
+    other.roll_back()
+    plain_line.deliver()
+    assert get(Project, other.project.id).id != plain_line.project.id
+    assert [row.rolled_back_at for row in all_of(Task, Task.project_id == plain_line.project.id)] == [None, None]
+    assert len(all_of(Deployment, Deployment.environment_ == Environment.PRODUCTION)) == 5
