@@ -8,55 +8,41 @@ digests. Three of its patterns take quadratic time on chosen input and are writt
 
 from __future__ import annotations
 
+import functools
+import importlib
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from detect_secrets.plugins.artifactory import ArtifactoryDetector
-from detect_secrets.plugins.aws import AWSKeyDetector
-from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector
-from detect_secrets.plugins.base import RegexBasedDetector
-from detect_secrets.plugins.basic_auth import BasicAuthDetector
-from detect_secrets.plugins.discord import DiscordBotTokenDetector
-from detect_secrets.plugins.github_token import GitHubTokenDetector
-from detect_secrets.plugins.gitlab_token import GitLabTokenDetector
-from detect_secrets.plugins.jwt import JwtTokenDetector
-from detect_secrets.plugins.mailchimp import MailchimpDetector
-from detect_secrets.plugins.pypi_token import PypiTokenDetector
-from detect_secrets.plugins.sendgrid import SendGridDetector
-from detect_secrets.plugins.slack import SlackDetector
-from detect_secrets.plugins.square_oauth import SquareOAuthDetector
-from detect_secrets.plugins.stripe import StripeDetector
-from detect_secrets.plugins.telegram_token import TelegramBotTokenDetector
-from detect_secrets.plugins.twilio import TwilioKeyDetector
-
 LEAST_CHARACTERS = 8
 """A captured group that is shorter names the kind of key: then all of the match is the key."""
 
-_DETECTORS: tuple[tuple[type[RegexBasedDetector], str], ...] = (
-    (ArtifactoryDetector, "A"),
-    (AWSKeyDetector, "A"),
-    (AWSKeyDetector, "aws"),
-    (AWSKeyDetector, "AWS"),
-    (AzureStorageKeyDetector, "AccountKey="),
-    (BasicAuthDetector, "://"),
-    (DiscordBotTokenDetector, "."),
-    (GitHubTokenDetector, "gh"),
-    (GitLabTokenDetector, "gl"),
-    (GitLabTokenDetector, "GR1348941"),
-    (MailchimpDetector, "-us"),
-    (PypiTokenDetector, "pypi-"),
-    (SendGridDetector, "SG."),
-    (SlackDetector, "xox"),
-    (SlackDetector, "XOX"),
-    (SlackDetector, "slack"),
-    (SquareOAuthDetector, "sq0csp-"),
-    (StripeDetector, "k_live_"),
-    (TelegramBotTokenDetector, ":"),
-    (TwilioKeyDetector, "AC"),
-    (TwilioKeyDetector, "SK"),
+_DETECTORS: tuple[tuple[str, str], ...] = (
+    ("artifactory.ArtifactoryDetector", "A"),
+    ("aws.AWSKeyDetector", "A"),
+    ("aws.AWSKeyDetector", "aws"),
+    ("aws.AWSKeyDetector", "AWS"),
+    ("azure_storage_key.AzureStorageKeyDetector", "AccountKey="),
+    ("basic_auth.BasicAuthDetector", "://"),
+    ("discord.DiscordBotTokenDetector", "."),
+    ("github_token.GitHubTokenDetector", "gh"),
+    ("gitlab_token.GitLabTokenDetector", "gl"),
+    ("gitlab_token.GitLabTokenDetector", "GR1348941"),
+    ("mailchimp.MailchimpDetector", "-us"),
+    ("pypi_token.PypiTokenDetector", "pypi-"),
+    ("sendgrid.SendGridDetector", "SG."),
+    ("slack.SlackDetector", "xox"),
+    ("slack.SlackDetector", "XOX"),
+    ("slack.SlackDetector", "slack"),
+    ("square_oauth.SquareOAuthDetector", "sq0csp-"),
+    ("stripe.StripeDetector", "k_live_"),
+    ("telegram_token.TelegramBotTokenDetector", ":"),
+    ("twilio.TwilioKeyDetector", "AC"),
+    ("twilio.TwilioKeyDetector", "SK"),
 )
 """Each detector with a text that it needs: to look for that first is some hundred times quicker than the pattern."""
+
+_WEB_TOKENS = "jwt.JwtTokenDetector"
 
 _ADDED: tuple[tuple[str, str], ...] = (
     (r"a(?:iw|wa|we|wr)_[A-Za-z0-9_-]{43}", "_"),
@@ -74,18 +60,30 @@ _ADDED: tuple[tuple[str, str], ...] = (
 )
 
 
-def _compiled() -> dict[str, list[re.Pattern[str]]]:
+@functools.cache
+def _by_need() -> dict[str, list[re.Pattern[str]]]:
     """The patterns by the text that they need."""
     by_need: dict[str, list[re.Pattern[str]]] = {}
     for detector, needs in _DETECTORS:
-        patterns: Any = detector.denylist
-        by_need.setdefault(needs, []).extend(patterns)
+        by_need.setdefault(needs, []).extend(_detector(detector).denylist)
     for pattern, needs in _ADDED:
         by_need.setdefault(needs, []).append(re.compile(pattern))
     return by_need
 
 
-_BY_NEED = _compiled()
+@functools.cache
+def _detector(name: str) -> Any:
+    """A class of detect-secrets. It brings an HTTP client along: only who masks something loads it."""
+    module, _, detector = name.rpartition(".")
+    return getattr(importlib.import_module(f"detect_secrets.plugins.{module}"), detector)
+
+
+def load() -> None:
+    """Load and compile everything now, which takes some tenths of a second once; else the first text does."""
+    _by_need()
+    _detector(_WEB_TOKENS)
+
+
 _SEGMENT = re.compile(r"[A-Za-z0-9_=-]*")
 _REST = re.compile(r"[A-Za-z0-9_.+/=-]*")
 _MORE = re.compile(r"[A-Za-z0-9_.+/=-]{0,512}")
@@ -94,7 +92,7 @@ _MOST_STARTS = 8
 
 def needed_in(text: str) -> list[re.Pattern[str]]:
     """The patterns that could match anywhere in the text: those whose needed text stands in it."""
-    return [pattern for needs, patterns in _BY_NEED.items() if needs in text for pattern in patterns]
+    return [pattern for needs, patterns in _by_need().items() if needs in text for pattern in patterns]
 
 
 def find_keys(text: str, patterns: list[re.Pattern[str]]) -> Iterator[tuple[int, int]]:
@@ -121,7 +119,7 @@ def _web_tokens(text: str) -> Iterator[tuple[int, int]]:
             continue
         payload = _SEGMENT.match(text, at).end()  # type: ignore[union-attr]
         for _ in range(_MOST_STARTS):
-            if JwtTokenDetector.is_formally_valid(text[start:payload]):
+            if _detector(_WEB_TOKENS).is_formally_valid(text[start:payload]):
                 at = _REST.match(text, payload).end()  # type: ignore[union-attr]
                 yield start, at
                 break

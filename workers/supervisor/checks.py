@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from workers.supervisor.checkout import CheckoutFailed, TooLarge
-from workers.supervisor.logs import Masked, Tail, mask_of
+from workers.supervisor.logs import Tail, masked
 from workers.supervisor.processes import Unit, base_environment, exit_words
 from workers.supervisor.version import MEMORY_POLL_SECONDS, Tools
 from workers.supervisor.wire import Place, WantedCheck
@@ -137,7 +137,7 @@ class Checks:
             home.mkdir()
             env = base_environment(home) | dict(wanted.env)
             argv = ["sh", "-c", wanted.command]
-            sink = Masked(running.output, mask_of(wanted))
+            sink = await masked(running.output, wanted)
             unit = await self._tools.processes.start(argv, cwd=code, env=env, sink=sink)
         except TooLarge as error:
             return None, str(error)

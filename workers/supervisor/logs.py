@@ -6,11 +6,13 @@ so that a program's output can't draw on the reader's terminal. Secrets are mask
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from pathlib import Path
 from typing import Protocol
 
+from common.key_formats import load
 from common.masking import Mask, without_plain_words
 from workers.supervisor.wire import WantedCheck, WantedVersion
 
@@ -75,10 +77,12 @@ class Masked:
         return "\n".join(lines) + text[len(body) :]
 
 
-def mask_of(wanted: WantedVersion | WantedCheck) -> Mask:
-    """Masks what a program is given. The platform masks again, also what is not given to it."""
+async def masked(sink: Sink, wanted: WantedVersion | WantedCheck) -> Masked:
+    """The sink behind a mask of what the program is given. The platform masks again, also what is not given to it."""
     secrets = [value for name, value in wanted.env.items() if name in wanted.secret_names]
-    return Mask([*secrets, *without_plain_words(wanted.env), wanted.origin.password or ""])
+    values = [*secrets, *without_plain_words(wanted.env), wanted.origin.password or ""]
+    await asyncio.to_thread(load)
+    return Masked(sink, await asyncio.to_thread(Mask, values))
 
 
 def plain(output: bytes) -> str:

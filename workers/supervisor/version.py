@@ -21,7 +21,7 @@ from workers.commits import NOTHING_TO_RUN, is_website, start_line
 from workers.supervisor import static
 from workers.supervisor.checkout import CheckoutFailed, Checkouts
 from workers.supervisor.health import probe
-from workers.supervisor.logs import LogFile, Masked, mask_of
+from workers.supervisor.logs import LogFile, masked
 from workers.supervisor.ports import NoFreePort, Ports
 from workers.supervisor.processes import Processes, Unit, base_environment, exit_words
 from workers.supervisor.wire import WantedVersion
@@ -95,7 +95,6 @@ class RunningVersion:
         self._project_id = project_id
         self._place = place
         self._log = log
-        self._mask = mask_of(wanted)
         self._tools = tools
         self._on_live = on_live
         self._unit: Unit | None = None
@@ -182,7 +181,7 @@ class RunningVersion:
             self.port = self._tools.ports.take("127.0.0.1", self.wanted.port)
             env = base_environment(self._place / "home") | dict(self.wanted.env)
             env |= {"PORT": str(self.port), "HOST": "127.0.0.1"}
-            sink = Masked(self._log, self._mask)
+            sink = await masked(self._log, self.wanted)
             unit = await self._tools.processes.start(argv, cwd=self._place / "code", env=env, sink=sink)
         except (OSError, NoFreePort) as error:
             raise Failed("exited", f"it can't be started: {error}") from error
