@@ -19,7 +19,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from celery.signals import setup_logging, worker_process_init
 
 from common.broker import celery_app
-from common.errors import Busy, LeaseLost, ProviderRefused, ProviderUnavailable
+from common.errors import AccessDenied, Busy, LeaseLost, ProviderRefused, ProviderUnavailable
 from common.jobs import LEASE_RENEWAL_SECONDS, Kind
 from common.logs import configure_logs
 from common.services import jobs as rows
@@ -81,6 +81,8 @@ def run_job(job_id: str, work: Work, parked: rows.Parked | None) -> None:
                 rows.finish_if_held(lease)
         except LeaseLost:
             log.warning("job was taken over by another worker", attempt=lease.attempts)
+        except AccessDenied as error:
+            _quietly(rows.wait_for_access, lease, str(error), parked, error.is_granted)
         except (ProviderUnavailable, Busy) as error:
             after = error.retry_after_seconds if isinstance(error, ProviderUnavailable) else None
             _quietly(rows.put_off, lease, str(error), parked, after)

@@ -16,8 +16,9 @@ from common.providers.runtime.protocol import AppPhase, CheckPhase, PodPhase, Po
 NOTHING_TO_RUN_EXIT = 20
 """How workers.launch ends when the repository holds nothing to run."""
 
-SOON = ("being terminated", "status unknown for quota", "error looking up service account")
-"""What a refusal says that will not be one in a moment: the namespace is on its way out, or has only just been made."""
+SOON = ("being terminated", "status unknown for quota", "error looking up service account", "not yet ready to handle")
+"""What a refusal says that will not be one in a moment: the namespace is on its way out or has only just been made, or
+the API server has only just been started."""
 
 _IMAGE = {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 _CONFIG = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}

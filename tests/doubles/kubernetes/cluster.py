@@ -188,6 +188,9 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         if fault == "quota":
             self._refuse(Refusal(403, "Forbidden", "forbidden: exceeded quota: aiworker, requested: pods=1"))
             return False
+        if fault == "not_ready":
+            self._refuse(Refusal(403, "Forbidden", "forbidden: not yet ready to handle request"))
+            return False
         status = int(fault.removeprefix("apply_then_"))
         reason = {403: "Forbidden", 409: "Conflict", 422: "Invalid", 429: "TooManyRequests"}.get(
             status, "InternalError"
@@ -241,6 +244,8 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         query = dict(parse_qsl(url.query))
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             raise Refusal(401, "Unauthorized", "Unauthorized")
+        if denial := self.double.access.refusal(self.command, url.path, url.query):
+            raise Refusal(403, "Forbidden", denial)
         if (said := self.double.access.answer(self.command, url.path, body)) is not None:
             return said
         plural, namespace, name, sub = parse(url.path)
