@@ -11,6 +11,8 @@ from common.services.rollouts import RolloutPlan
 
 TEST_SECONDS = 900
 """How long a project's tests may take."""
+PLACE_SECONDS = 5.0
+"""How often a check is looked at that waits for a place to run."""
 
 
 def repository(place: Place) -> Repository:
@@ -59,11 +61,19 @@ def version_of(forge: Forge, plan: RolloutPlan) -> Version:
 
 
 def run_check(runtime: Runtime, wanted: Check) -> CheckState:
-    """How the check is doing, begun if it was not. ProviderUnavailable where it could not be made at all."""
+    """How the check is doing, begun if it was not: running, or with a verdict on the commit.
+
+    ProviderUnavailable, with the reason, where its command has not begun or could not: that is nobody's fault who wrote
+    the commit, and may be over later.
+    """
     state = runtime.ensure_check(wanted)
+    if state.phase is CheckPhase.WAITING:
+        raise ProviderUnavailable(
+            f"the check of {wanted.commit} waits: {state.reason}", retry_after_seconds=PLACE_SECONDS
+        )
     if state.phase is CheckPhase.BROKEN:
         runtime.delete_check(wanted.space, wanted.check_id)
-        raise ProviderUnavailable(f"the check of {wanted.commit} could not be made: {state.reason}")
+        raise ProviderUnavailable(f"the check of {wanted.commit} could not be run: {state.reason}")
     return state
 
 

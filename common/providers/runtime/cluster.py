@@ -150,13 +150,29 @@ class KubernetesRuntime:
             return None
         pods = self._cluster.items(places.path("pods", space.namespace), labels=f"{places.CHECK}={name}")
         timeout = float(job["metadata"].get("annotations", {}).get(places.HEALTH_SECONDS, 0))
-        judged = reasons.judge_check(job, pods, timeout_seconds=timeout)
+        judged = reasons.judge_check(job, pods, timeout_seconds=timeout, now=datetime.now(UTC))
+        if judged.phase is CheckPhase.RUNNING and not pods and (reason := self._why_no_pod(job)):
+            return CheckState(CheckPhase.WAITING, None, "", reason)
         log = "".join(
             self._log(pod, container, lines=CHECK_LOG_LINES, timestamps="false")
             for pod in pods
             for container in _with_logs(pod)
         )
         return CheckState(judged.phase, judged.exit_code, log[-LOG_CHARACTERS:], judged.reason)
+
+    def _why_no_pod(self, job: Object) -> str | None:
+        """What the cluster has against the Job's pod, such as the quota; None if it has nothing (any more).
+
+        A Job says nothing of it in its status. To make the pod without keeping it takes no right that we don't have.
+        """
+        about, template = job["metadata"], job["spec"]["template"]
+        marks = {"name": f"{about['name']}-why", "namespace": about["namespace"]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"] | marks, "spec": template["spec"]}
+        try:
+            self._cluster.create(places.path("pods", about["namespace"]), pod, is_trial=True)
+        except ProviderRefused as error:
+            return f"its pod is not let in: {error.message}"
+        return None
 
     def delete_check(self, space: Space, check_id: str) -> None:
         if not self._is_there(space):

@@ -68,9 +68,9 @@ class Cluster:
             raise ProviderUnavailable(f"the cluster has no place for {path} (any more)")
         return _object(answer)
 
-    def create(self, path: str, manifest: dict[str, Any]) -> bool:
-        """Make an object in the collection; False where one of its name is there already."""
-        query = {"fieldManager": FIELD_MANAGER}
+    def create(self, path: str, manifest: dict[str, Any], *, is_trial: bool = False) -> bool:
+        """Make an object in the collection; False where one of its name is there already. is_trial: nothing is kept."""
+        query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if is_trial else {})
         try:
             answer = self._ask("POST", path, query=query, body=manifest, content_type="application/json")
         except _Exists:

@@ -20,7 +20,11 @@ Manifest = dict[str, Any]
 
 DEFAULT_PORT = 8080
 CHECKOUT_SECONDS = 180
-"""What fetching images and code may take beyond the version's or check's own time."""
+"""What fetching images and code may take beyond the version's own time."""
+START_CHECK_SECONDS = 900
+"""The same of a check, from when a node has taken its pod. More: no verdict comes of it, and some images are large."""
+WAIT_FOR_CHECK_SECONDS = 26 * 3600
+"""When a check that found no place goes, should everybody have forgotten it: after whoever waits for it gave up."""
 KEEP_CHECK_SECONDS = 3600
 PRIVATE_NETWORKS = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"]
 PRIVATE_NETWORKS_6 = ["fc00::/7", "fe80::/10"]
@@ -171,13 +175,14 @@ class Manifests:
         )
         pod = self._pod(running, self._checkout(check.commit, "true"), source)
         spec = {
-            # The pod's own deadline ends it and keeps its log; the Job's, a little later, would remove it.
-            "activeDeadlineSeconds": seconds + 2 * CHECKOUT_SECONDS,
+            # It counts from the Job's making, so it says nothing of the command. Whoever watches the check ends it in
+            # time; the pod's deadline, from when a node took it, does where nobody watches.
+            "activeDeadlineSeconds": WAIT_FOR_CHECK_SECONDS,
             "backoffLimit": 0,
             "ttlSecondsAfterFinished": KEEP_CHECK_SECONDS,
             "template": {
                 "metadata": {"labels": places.labels(self._instance, check.space) | marked},
-                "spec": pod | {"restartPolicy": "Never", "activeDeadlineSeconds": seconds + CHECKOUT_SECONDS},
+                "spec": pod | {"restartPolicy": "Never", "activeDeadlineSeconds": seconds + START_CHECK_SECONDS},
             },
         }
         return [

@@ -261,7 +261,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
             elif self.command == "PATCH":
                 return self._apply(plural, namespace, name, json.loads(body), query)
             elif self.command == "POST":
-                return self._create(plural, namespace, json.loads(body))
+                return self._create(plural, namespace, json.loads(body), is_trial=query.get("dryRun") == "All")
             elif self.command == "DELETE":
                 return self._delete(plural, namespace, name)
             else:
@@ -321,14 +321,16 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         self.double.sent.append(copy.deepcopy(manifest))
         return copy.deepcopy(store.put(plural, merged))
 
-    def _create(self, plural: str, namespace: str, manifest: Object) -> Object:
+    def _create(self, plural: str, namespace: str, manifest: Object, *, is_trial: bool) -> Object:
         self._require_namespace(plural, namespace)
         name = manifest["metadata"]["name"]
-        if plural == "pods" and not self.double.controllers.knows_quotas(namespace):
-            raise Refusal(403, "Forbidden", f'pods "{name}" is forbidden: status unknown for quota: aiworker')
+        if plural == "pods" and (denial := self.double.controllers.why_not_let_in(namespace, manifest)):
+            raise Refusal(403, "Forbidden", denial)
         if self.double.store.get(plural, namespace, name) is not None:
             raise Refusal(409, "AlreadyExists", f'{plural} "{name}" already exists')
         self._check(manifest)
+        if is_trial:
+            return manifest
         self.double.sent.append(copy.deepcopy(manifest))
         return copy.deepcopy(self.double.store.put(plural, manifest))
 
