@@ -5,6 +5,7 @@ from __future__ import annotations
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge import Forge, Repository
 from common.providers.runtime import App, Check, CheckPhase, CheckState, Runtime, Space, Version
+from common.services import rollouts
 from common.services.deployments import Spec
 from common.services.places import Place
 from common.services.rollouts import RolloutPlan
@@ -68,6 +69,7 @@ def run_check(runtime: Runtime, wanted: Check) -> CheckState:
     """
     state = runtime.ensure_check(wanted)
     if state.phase is CheckPhase.WAITING:
+        give_way(wanted.space, state.code)
         raise ProviderUnavailable(
             f"the check of {wanted.commit} waits: {state.reason}", retry_after_seconds=PLACE_SECONDS
         )
@@ -75,6 +77,15 @@ def run_check(runtime: Runtime, wanted: Check) -> CheckState:
         runtime.delete_check(wanted.space, wanted.check_id)
         raise ProviderUnavailable(f"the check of {wanted.commit} could not be run: {state.reason}")
     return state
+
+
+def give_way(space: Space, code: str | None) -> None:
+    """Previews go, oldest first, where that makes the room that something else of the project's waits for.
+
+    code: `quota`: its own; `no_room`: everybody's, on nodes that are full. Any other room is not theirs to give.
+    """
+    if code in {"quota", "no_room"}:
+        rollouts.make_way(space.project_id if code == "quota" else None)
 
 
 def check(forge: Forge, place: Place, check_id: str, commit: str, command: str, env: dict[str, str]) -> Check:

@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 
 from common.errors import Misconfigured
 from common.settings.environment import Environment
-from common.settings.kubernetes import FleetSettings, KubernetesSettings, read_kubernetes
+from common.settings.kubernetes import MOST_PREVIEWS, FleetSettings, KubernetesSettings, read_kubernetes
 
 __all__ = [
+    "MOST_PREVIEWS",
     "FleetSettings",
     "ForgeSettings",
     "KubernetesSettings",

@@ -7,6 +7,7 @@ depends on its version alone, so that ensuring an older version again finds its 
 from __future__ import annotations
 
 import base64
+import json
 import math
 from typing import Any
 
@@ -14,7 +15,8 @@ from common.errors import ProviderRefused
 from common.providers.runtime import hardening, places
 from common.providers.runtime.placing import placement
 from common.providers.runtime.protocol import App, Check, Space, Version
-from common.settings import KubernetesSettings
+from common.settings import MOST_PREVIEWS, KubernetesSettings
+from common.settings.quantities import total
 
 Manifest = dict[str, Any]
 
@@ -38,20 +40,32 @@ class Manifests:
         self._instance = instance
         self._hosts = places.Hosts(chosen.domain, chosen.is_tls)
 
-    def namespace(self, space: Space) -> Manifest:
-        about = {
+    def namespace(self, space: Space, *, has_limits: bool = False) -> Manifest:
+        """has_limits: everything of limits() is there as it is now."""
+        about: Manifest = {
             "name": places.name("namespace", space.namespace),
             "labels": places.labels(self._instance, space) | hardening.RESTRICTED,
         }
+        if has_limits:
+            about["annotations"] = {places.LIMITS: self.limits_mark(space)}
         return {"apiVersion": "v1", "kind": "Namespace", "metadata": about}
 
+    def limits_mark(self, space: Space) -> str:
+        return places.digest(json.dumps(self.limits(space), sort_keys=True))
+
     def limits(self, space: Space) -> list[Manifest]:
-        """What a namespace holds before any app: quota, defaults, network policy, an account without a token."""
+        """What a namespace holds before any app: quota, defaults, network policy, an account without a token.
+
+        The quota is that of everything but previews, and the previews' own beside it. The cluster itself could tell the
+        two apart by priority classes only, and to make those takes rights over all of it: whoever starts previews sees
+        to it that they keep to theirs.
+        """
         chosen = self._chosen
         hard = {
-            "pods": str(chosen.quota_pods),
-            "limits.cpu": chosen.quota_cpu,
-            "limits.memory": chosen.quota_memory,
+            # A preview that is being replaced has two pods.
+            "pods": str(chosen.quota_pods + 2 * MOST_PREVIEWS),
+            "limits.cpu": total(chosen.quota_cpu, chosen.previews_cpu),
+            "limits.memory": total(chosen.quota_memory, chosen.previews_memory),
             "services.loadbalancers": "0",
             "services.nodeports": "0",
         }
@@ -129,8 +143,11 @@ class Manifests:
     def _deployment(self, app: App, version: Version, image: str, port: int, marked: dict[str, str]) -> Manifest:
         health = math.ceil(version.health_seconds)
         secret = places.env_secret(app, version.version_id)
+        is_preview = places.is_preview(app)
         serving = {
-            **self._container("app", image, ["sh", "/workspace/run"], secret, version.memory_limit, app.space),
+            **self._container(
+                "app", image, ["sh", "/workspace/run"], secret, version.memory_limit, app.space, is_preview=is_preview
+            ),
             "ports": [{"name": "http", "containerPort": port, "protocol": "TCP"}],
             "readinessProbe": {
                 "httpGet": {"path": version.health_path, "port": "http"},
@@ -141,7 +158,7 @@ class Manifests:
         }
         source = places.source_secret(app.name, version.version_id)
         spec = {
-            "replicas": version.replicas,
+            "replicas": 1 if is_preview else version.replicas,
             "minReadySeconds": health,
             "progressDeadlineSeconds": math.ceil(version.start_seconds) + health + CHECKOUT_SECONDS,
             "revisionHistoryLimit": 3,
@@ -231,11 +248,14 @@ class Manifests:
         }
 
     def _container(
-        self, name: str, image: str, command: list[str], env_secret: str, memory: str | None, space: Space
-    ) -> Manifest:
+        self, name: str, image: str, command: list[str], env_secret: str, memory: str | None, space: Space,
+        *, is_preview: bool = False,
+    ) -> Manifest:  # fmt: skip
         if not image or any(character.isspace() for character in image):
             raise ProviderRefused(f"dockerImage {image[:80]!r} is not an image's name", code="invalid")
         cpu = places.quantity("cpuLimit", space.cpu_limit or self._chosen.cpu)
+        if is_preview:
+            cpu = self._chosen.cpu_of_preview(cpu)
         memory = places.quantity("memoryLimit", memory or space.memory_limit or self._chosen.memory)
         return {
             "name": name,
@@ -244,7 +264,7 @@ class Manifests:
             "workingDir": "/workspace/code",
             "env": [{"name": "HOME", "value": "/tmp"}],  # noqa: S108 (a volume of the pod's own)
             "envFrom": [{"secretRef": {"name": env_secret}}],
-            "resources": hardening.resources(cpu, memory, self._chosen.code_size),
+            "resources": hardening.resources(cpu, memory, self._chosen.code_size, is_preview=is_preview),
             "securityContext": hardening.container(),
             "volumeMounts": _MOUNTS,
         }

@@ -23,6 +23,8 @@ HEALTH_SECONDS = "aiworker.dev/health-seconds"
 HEALTH_PATH = "aiworker.dev/health-path"
 IMAGE = "aiworker.dev/image"
 MANAGED_BY = "app.kubernetes.io/managed-by"
+LIMITS = "aiworker.dev/limits"
+"""Annotation of a namespace: which quota and policy it has, so that they are written anew when they change."""
 INSTANCE = "app.kubernetes.io/instance"
 
 PRODUCTION = "production"
@@ -114,6 +116,10 @@ def quantity(what: str, value: str) -> str:
     if not _QUANTITY.fullmatch(value):
         raise ProviderRefused(f"{what} {value[:80]!r} is not a quantity such as 512Mi or 500m", code="invalid")
     return value
+
+
+def is_preview(app: App) -> bool:
+    return app.name not in {STAGING, PRODUCTION}
 
 
 def digest(*parts: str) -> str:

@@ -18,8 +18,6 @@ from common.providers.runtime.protocol import AgentPod, PodPhase, PodState
 from common.settings import FleetSettings, KubernetesSettings
 
 AGENT = "aiworker.dev/agent"
-MADE_BY = "aiworker.dev/limits"
-"""Annotation of the namespace: which quota and policy it has, so that they are written only when they change."""
 IDENTITY_FILE = "/identity/agent.json"
 END_SECONDS = 30
 """How long a pod that is to go may take until it is killed."""
@@ -89,14 +87,14 @@ class KubernetesFleet:
                 "set AIWORKER_AGENTS_NAMESPACE to another name",
                 code="foreign",
             )
-        if about.get("annotations", {}).get(MADE_BY) == mark:
+        if about.get("annotations", {}).get(places.LIMITS) == mark:
             return
         wanted: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}}
         wanted["metadata"]["labels"] = labels
         self._cluster.apply(places.path("namespaces", self._namespace), wanted)
         for manifest in limits:
             self._cluster.apply(places.path_of(manifest), manifest)
-        wanted["metadata"]["annotations"] = {MADE_BY: mark}
+        wanted["metadata"]["annotations"] = {places.LIMITS: mark}
         self._cluster.apply(places.path("namespaces", self._namespace), wanted)
 
     def _limits(self) -> list[Object]:

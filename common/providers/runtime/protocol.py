@@ -73,9 +73,10 @@ class AppState:
     """How one version of an app is doing.
 
     url: where the app answers, whatever version serves it. live_version_id: what serves now (None: nothing).
-    reason: a sentence, only when FAILED; code: `nothing_to_run`, `exited`, `unhealthy`, `timeout`, `memory`,
+    reason: a sentence, when FAILED; code: `nothing_to_run`, `exited`, `unhealthy`, `timeout`, `memory`,
     `checkout_failed`, `keeps_dying`, `replaced` (a newer version was asked for
     first; ensuring it again tries it anew), and in a cluster `image`, `config`, `quota`, `no_room`, `not_started`.
+    While STARTING, `no_room` and `no_node` say with a reason what it waits for.
     restarts: how often the live version's process had to be started again.
     checked_seconds: for how long it has been healthy.
     """
@@ -125,12 +126,14 @@ class CheckState:
     """exit_code: None while running, and where it was killed. log: the last 64 KiB of its output.
 
     reason: a sentence when FAILED, BROKEN or WAITING (`it exited with 1`, `no node takes its pod`); None otherwise.
+    code: when WAITING: `quota`, `no_room` (nodes are full) or `no_node` (none is fit).
     """
 
     phase: CheckPhase
     exit_code: int | None
     log: str
     reason: str | None = None
+    code: str | None = None
 
 
 class Runtime(Protocol):

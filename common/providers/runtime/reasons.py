@@ -22,12 +22,14 @@ the API server has only just been started."""
 
 _IMAGE = {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 _CONFIG = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+_FULL = ("Insufficient ", "Too many pods")
+"""What the scheduler says of nodes that are fit, and full."""
 _NEVER_BEGAN = {"StartError", "ContainerCannotRun"}
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """code and reason are there only when it failed."""
+    """code and reason are there when it failed, and where it is known what it waits for."""
 
     phase: AppPhase
     code: str | None = None
@@ -39,6 +41,7 @@ class CheckJudgement:
     phase: CheckPhase
     exit_code: int | None = None
     reason: str | None = None
+    code: str | None = None
 
 
 def judge_rollout(deployment: dict[str, Any], pods: Sequence[dict[str, Any]]) -> Judgement:
@@ -62,7 +65,7 @@ def judge_rollout(deployment: dict[str, Any], pods: Sequence[dict[str, Any]]) ->
     progress = _condition(status, "Progressing")
     if progress is not None and progress.get("reason") == "ProgressDeadlineExceeded":
         return Judgement(AppPhase.FAILED, *_why_late(deployment, pods))
-    return Judgement(AppPhase.STARTING)
+    return Judgement(AppPhase.STARTING, *(_no_node(pods) or ()))
 
 
 def is_complete(deployment: dict[str, Any]) -> bool:
@@ -136,8 +139,8 @@ def judge_check(
     if _is_late(pods) or (failed is not None and failed.get("status") == "True"):
         said = (failed or {}).get("message") or (failed or {}).get("reason") or "the cluster gave no reason"
         return CheckJudgement(CheckPhase.BROKEN, None, f"it could not be run: {_pod_reason(pods) or said}")
-    if began is None and (reason := _no_node(pods)):
-        return CheckJudgement(CheckPhase.WAITING, None, reason)
+    if began is None and (waits := _no_node(pods)):
+        return CheckJudgement(CheckPhase.WAITING, None, waits[1], waits[0])
     return CheckJudgement(CheckPhase.RUNNING)
 
 
@@ -166,7 +169,8 @@ def judge_agent(pod: dict[str, Any]) -> PodState:
         return PodState(PodPhase.FAILED, f"its pod exited with {code}: {said[:500]}".rstrip(": "))
     if phase == "Running":
         return PodState(PodPhase.RUNNING)
-    return PodState(PodPhase.STARTING, _no_node([pod]))
+    waits = _no_node([pod])
+    return PodState(PodPhase.STARTING, waits[1] if waits else None)
 
 
 def _judge_exit(ended: dict[str, Any], pods: Sequence[dict[str, Any]], timeout_seconds: float) -> CheckJudgement:
@@ -213,12 +217,15 @@ def _time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _no_node(pods: Sequence[dict[str, Any]]) -> str | None:
-    """Why no node takes one of the pods; None where each has one, or none has been looked for yet."""
+def _no_node(pods: Sequence[dict[str, Any]]) -> tuple[str, str] | None:
+    """(code, sentence) of why no node takes one of the pods: `no_room` where others in its place would make room, else
+    `no_node`. None where each has one, or none has been looked for yet."""
     for pod in pods:
         scheduled = _condition(pod.get("status", {}), "PodScheduled") or {}
         if scheduled.get("status") == "False":
-            return f"no node takes its pod: {scheduled.get('message', '')}".rstrip(": ")
+            said = str(scheduled.get("message", ""))
+            code = "no_room" if any(word in said for word in _FULL) else "no_node"
+            return code, f"no node takes its pod: {said}".rstrip(": ")
     return None
 
 
