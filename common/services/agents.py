@@ -15,7 +15,7 @@ from common.models.run import LogEntry, Run
 from common.models.task import Task
 from common.names import new_id
 from common.sealing import digest, new_token
-from common.services import ending
+from common.services import ending, fleet
 from common.services.access import Caller, visible_projects
 from common.services.paging import Page, PageQuery, page_of
 from common.services.scheduling import AGENT_LOST_SECONDS
@@ -115,7 +115,8 @@ def expire_agents(tx: Transaction) -> int:
         ((Run.state_ == RunState.RUNNING) & (Run.seen_at < deadline))
         | ((Run.state_ == RunState.READY) & (Run.seen_at < unclaimed)),
     )
-    lost = ending.lose_runs(tx, tx.session.scalars(overdue).all(), "its agent was not heard of for a minute")
+    silent_for = "its agent was not heard of for a minute"
+    lost = ending.lose_runs(tx, tx.session.scalars(overdue).all(), silent_for, seen=fleet.last_seen(tx))
     silent = select(Agent.id).where(
         Agent.seen_at < deadline, Agent.state_ != AgentState.OFFLINE, Agent.id.not_in(coming)
     )

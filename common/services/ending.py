@@ -5,7 +5,7 @@ The callers hold the task's lock. What becomes of the task is theirs to say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import func, select
 
@@ -86,8 +86,17 @@ def queue_again(tx: Transaction, task: Task, *, by: By) -> None:
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
 
 
-def lose_runs(tx: Transaction, run_ids: Sequence[str], reason: str, *, is_fault: bool = False) -> int:
+def lose_runs(
+    tx: Transaction,
+    run_ids: Sequence[str],
+    reason: str,
+    *,
+    is_fault: bool = False,
+    seen: Mapping[str, str] | None = None,
+) -> int:
     """Live runs are lost: their tasks are taken up again, their branches stay. Returns how many were not over yet.
+
+    seen: by the agent's id, what was last seen to be wrong with its pod, where there was something.
 
     A run that was not claimed does not count towards a task's attempts, but for is_fault: what is wrong will stay so.
     """
@@ -96,9 +105,11 @@ def lose_runs(tx: Transaction, run_ids: Sequence[str], reason: str, *, is_fault:
         if run.state is RunState.ENDED:
             continue
         counts = is_fault or run.state is RunState.RUNNING
-        end_run(tx, run, Outcome.LOST, reason if counts else "its agent did not claim it")
+        last = (seen or {}).get(run.agent_id)
+        why = f"{reason}; last seen: {last}" if last else reason
+        end_run(tx, run, Outcome.LOST, why if counts else "its agent did not claim it")
         give_back(tx, run)
-        requeue(tx, task, reason=reason, counts=counts)
+        requeue(tx, task, reason=why, counts=counts)
         lost += 1
     return lost
 

@@ -200,9 +200,11 @@ class _Examination:
         if namespace is None:
             return reaching.unreachable(host, way)
         try:
-            labels = self._labels(namespace) or {}
+            labels = self._labels(namespace)
         except AccessDenied:
             return f"the namespace {namespace} can't be seen (get namespaces is not allowed)"
+        if labels is None:
+            return f"there is no namespace {namespace} in this cluster, where {host} would be; correct that address"
         name, value = reaching.PART_OF
         if labels.get(name) == value:
             return None

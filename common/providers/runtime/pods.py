@@ -54,8 +54,12 @@ class KubernetesFleet:
 
     def read_agent(self, name: str) -> PodState | None:
         found = self._cluster.read(self._path("pods", name))
-        if found is None or "deletionTimestamp" in found["metadata"]:
+        if found is None:
             return None
+        if "deletionTimestamp" in found["metadata"]:
+            # Why it goes is seen only now: a moment later it is not there any more.
+            gone = reasons.why_taken_away(found)
+            return PodState(PodPhase.FAILED, f"its pod was taken away: {gone}") if gone else None
         if found["metadata"].get("labels", {}).get(AGENT) != name:
             raise ProviderRefused(f"the pod {self._namespace}/{name} is not an agent of AiWorker's", code="foreign")
         return reasons.judge_agent(found)

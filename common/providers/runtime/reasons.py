@@ -148,6 +148,11 @@ def _too_slow(timeout_seconds: float) -> CheckJudgement:
     return CheckJudgement(CheckPhase.FAILED, None, f"it took longer than {timeout_seconds:g} s")
 
 
+def why_taken_away(pod: dict[str, Any]) -> str | None:
+    """What the cluster took the pod away for, such as an eviction; None where it did not."""
+    return _pod_reason([pod])
+
+
 def judge_agent(pod: dict[str, Any]) -> PodState:
     """How an agent's pod does."""
     status = pod.get("status", {})

@@ -50,6 +50,8 @@ class Controllers:
         """How many ticks a new quota waits for its status."""
         self._progress: dict[str, tuple[Any, float]] = {}
         self._processes: dict[str, _Process] = {}
+        self.frozen: set[str] = set()
+        """uids of pods whose status stays as a test left it, such as those that are on their way out."""
         self.outcomes: list[tuple[str, Outcome]] = []
         self.logs: dict[str, str] = {}
 
@@ -258,6 +260,8 @@ class Controllers:
 
     def _live(self, pod: Object) -> None:
         if any(one["kind"] == "Job" for one in pod["metadata"].get("ownerReferences", [])):
+            return
+        if pod["metadata"]["uid"] in self.frozen:
             return
         outcome = self._outcome(pod)
         age = self._age(pod["metadata"]["uid"])
