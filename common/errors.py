@@ -118,6 +118,18 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, err
 """What an OSError of a machine without room says: no disk, no descriptors, no memory."""
 
 
+class AccessDenied(ProviderUnavailable):
+    """The world says that this account may not do that. An API server that is starting says so of everybody, so it is
+    final only if it lasts; what waits for it goes on when access is back.
+
+    is_granted: by the other side's own review the account may do it: something else than its rights is in the way.
+    """
+
+    def __init__(self, message: str, *, is_granted: bool = False) -> None:
+        super().__init__(message)
+        self.is_granted = is_granted
+
+
 class ProviderRefused(Exception):
     """The world said no, and will say so again. `code` is stable; the message is for a person."""
 

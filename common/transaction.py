@@ -46,6 +46,9 @@ M = TypeVar("M", bound=Base)
 TRIES = 6
 """How often a function is run when it meets deadlocks, before the caller gets a 503."""
 
+_ANSWERED = {"unavailable_since": None, "waits_for": None}
+"""What a job's row says once the world has answered."""
+
 _open: contextvars.ContextVar[Transaction | None] = contextvars.ContextVar("transaction", default=None)
 _actor: contextvars.ContextVar[tuple[str, str | None]] = contextvars.ContextVar("actor", default=("platform", None))
 
@@ -182,7 +185,7 @@ class Transaction:
     def finish(self, lease: Lease) -> None:
         """The job is done, or runs again if it was enqueued meanwhile. LeaseLost if it was taken over."""
         mine = (Job.id == lease.job_id, Job.fence == lease.fence, Job.state == JobState.RUNNING)
-        over = {"lease_until": None, "attempts": 0, "waits": 0, "unavailable_since": None, "error": None}
+        over = {"lease_until": None, "attempts": 0, "waits": 0, "error": None, **_ANSWERED}
         done = (
             update(Job)
             .where(*mine, Job.generation == lease.generation)
@@ -199,13 +202,13 @@ class Transaction:
     def again(self, lease: Lease, *, after_seconds: float) -> None:
         """The job did a step and is to look again later, or at once if it was enqueued meanwhile."""
         mine = (Job.id == lease.job_id, Job.fence == lease.fence, Job.state == JobState.RUNNING)
-        over: dict[str, Any] = {"state": JobState.QUEUED, "lease_until": None, "attempts": 0, "waits": 0}
+        over: dict[str, Any] = {"state": JobState.QUEUED, "lease_until": None, "attempts": 0, "waits": 0, **_ANSWERED}
         later = self.now() + timedelta(seconds=after_seconds)
         waiting = update(Job).where(*mine, Job.generation == lease.generation)
-        if self._rowcount(waiting.values(next_at=later, unavailable_since=None, **over)):
+        if self._rowcount(waiting.values(next_at=later, **over)):
             self._announcement.rings.append((after_seconds, lease.kind, lease.job_id))
             return
-        if not self._rowcount(update(Job).where(*mine).values(next_at=self.now(), unavailable_since=None, **over)):
+        if not self._rowcount(update(Job).where(*mine).values(next_at=self.now(), **over)):
             raise LeaseLost(lease.job_id)
         self._announcement.rings.append((0, lease.kind, lease.job_id))
 

@@ -288,6 +288,11 @@ _BYTES = re.compile(r"([0-9]{1,16}(?:\.[0-9]{1,3})?)(|k|M|G|T|Ki|Mi|Gi|Ti)")
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
+_NO_LIMIT = ": to a cluster, 0 is no limit at all; for the platform's own limit, leave it out"
+_NOTHING = re.compile(r"0+(\.0+)?([kKMGT]i?|m)?")
+"""What a cluster takes for the absence of a limit, and so would let one project take its nodes' memory."""
+
+
 def _cpu(text: str) -> None:
     if milli := _MILLICORES.fullmatch(text):
         cores = int(milli[1]) / 1000
@@ -296,15 +301,16 @@ def _cpu(text: str) -> None:
     else:
         raise ma.ValidationError("Not a CPU quantity such as 500m or 2")
     if not 0.01 <= cores <= 256:
-        raise ma.ValidationError("Must be from 10m to 256")
+        raise ma.ValidationError(f"Must be from 10m to 256{_NO_LIMIT if not cores else ''}")
 
 
 def _memory(text: str) -> None:
     parts = _BYTES.fullmatch(text)
-    if parts is None:
+    is_none = _NOTHING.fullmatch(text) is not None
+    if parts is None and not is_none:
         raise ma.ValidationError("Not a memory quantity such as 512Mi or 1Gi")
-    if not 8 * 2**20 <= float(parts[1]) * _UNITS[parts[2]] <= 4 * 2**40:
-        raise ma.ValidationError("Must be from 8Mi to 4Ti")
+    if parts is None or not 8 * 2**20 <= float(parts[1]) * _UNITS[parts[2]] <= 4 * 2**40:
+        raise ma.ValidationError(f"Must be from 8Mi to 4Ti{_NO_LIMIT if is_none else ''}")
 
 
 def _web_address(text: str) -> None:

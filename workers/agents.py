@@ -26,10 +26,11 @@ def run_agent(job: Claimed) -> None:
         agents.record_pod_removed(job.lease)
         return
     state = _look(plan)
-    if state.phase is PodPhase.STARTING and state.reason:
-        job.progress(state.reason)
+    waits_for = state.reason if state.phase is PodPhase.STARTING else None
+    if waits_for:
+        job.progress(waits_for)
     problem = state.reason or "its pod failed" if state.phase is PodPhase.FAILED else None
-    agents.record_pod(job.lease, problem=problem, is_ended=state.phase is PodPhase.ENDED)
+    agents.record_pod(job.lease, problem=problem, is_ended=state.phase is PodPhase.ENDED, waits_for=waits_for)
 
 
 def _look(plan: PodPlan) -> PodState:

@@ -19,7 +19,7 @@ from common.services.rollouts import RolloutPlan
 from common.states import Environment
 from workers.barrier import read_barrier
 from workers.job import Claimed, job
-from workers.outside import app, check, forget_check, repository, run_check, space, version, version_of
+from workers.outside import app, check, forget_check, give_way, repository, run_check, space, version, version_of
 
 log = structlog.get_logger()
 
@@ -141,13 +141,20 @@ def deploy(job: Claimed) -> None:
         return
     state = _ensure(plan)
     if state.phase is AppPhase.STARTING:
-        message = f"healthy for {state.checked_seconds:.0f} of {plan.spec.health_seconds:.0f} s"
-        rollouts.record_progress(job.lease, message=message, url=state.url, after_seconds=LOOK_AGAIN_SECONDS)
+        _wait(job, plan, state)
     elif state.phase is AppPhase.FAILED:
         code, reason = state.code or "failed", state.reason or "it did not become healthy"
         rollouts.record_failed(job.lease, code=code, reason=reason)
     else:
         _bring_in(job, plan, state.url)
+
+
+def _wait(job: Claimed, plan: RolloutPlan, state: AppState) -> None:
+    """The version starts, or has no room to start: an environment gets that of previews."""
+    if plan.environment is not Environment.PREVIEW:
+        give_way(space(plan.place), state.code)
+    message = state.reason or f"healthy for {state.checked_seconds:.0f} of {plan.spec.health_seconds:.0f} s"
+    rollouts.record_progress(job.lease, message=message, url=state.url, after_seconds=LOOK_AGAIN_SECONDS)
 
 
 def _ensure(plan: RolloutPlan) -> AppState:

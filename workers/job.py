@@ -20,7 +20,16 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from celery.signals import setup_logging, worker_process_init
 
 from common.broker import celery_app
-from common.errors import MOST_RETRIES, NO_ROOM, Busy, CutShort, LeaseLost, ProviderRefused, ProviderUnavailable
+from common.errors import (
+    MOST_RETRIES,
+    NO_ROOM,
+    AccessDenied,
+    Busy,
+    CutShort,
+    LeaseLost,
+    ProviderRefused,
+    ProviderUnavailable,
+)
 from common.jobs import LEASE_RENEWAL_SECONDS, Kind
 from common.logs import configure_logs
 from common.services import jobs as rows
@@ -92,6 +101,8 @@ def run_job(job_id: str, work: Work, parked: rows.Parked | None) -> None:
             # Another attempt costs as much: it is counted, and waited for the longer, the more there were.
             pause = (error.retry_after_seconds or 1) * 2.0 ** (lease.attempts - 1)
             _quietly(rows.fail_attempt, lease, str(error), parked, MOST_RETRIES + 1, min(pause, LONGEST_PAUSE_SECONDS))
+        except AccessDenied as error:
+            _quietly(rows.wait_for_access, lease, str(error), parked, error.is_granted)
         except (ProviderUnavailable, Busy) as error:
             after = error.retry_after_seconds if isinstance(error, ProviderUnavailable) else None
             _quietly(rows.put_off, lease, str(error), parked, after)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge import Forge, Repository
 from common.providers.runtime import App, Check, CheckPhase, CheckState, Runtime, Space, Version
+from common.services import rollouts
 from common.services.deployments import Spec
 from common.services.places import Place
 from common.services.rollouts import RolloutPlan
@@ -16,6 +17,8 @@ _KILLED_BY, _TOOK_TOO_LONG = "was killed by", "took longer than"
 _SIGNALS_END = 128 + 65
 TEST_SECONDS = 900
 """How long a project's tests may take."""
+PLACE_SECONDS = 5.0
+"""How often a check is looked at that waits for a place to run."""
 
 
 def repository(place: Place) -> Repository:
@@ -65,7 +68,10 @@ def version_of(forge: Forge, plan: RolloutPlan) -> Version:
 
 
 def run_check(runtime: Runtime, wanted: Check) -> CheckState:
-    """How the check is doing, begun if it was not. ProviderUnavailable where it could not be made at all.
+    """How the check is doing, begun if it was not: running, or with a verdict on the commit.
+
+    ProviderUnavailable, with the reason, where its command has not begun or could not: that is nobody's fault who wrote
+    the commit, and may be over later.
 
     A command that died by a signal is run once more, as a check of its own: the machine may have killed it. The second
     verdict counts, whatever it is.
@@ -97,10 +103,24 @@ def _second(check_id: str) -> str:
 
 def _run_once(runtime: Runtime, wanted: Check) -> CheckState:
     state = runtime.ensure_check(wanted)
+    if state.phase is CheckPhase.WAITING:
+        give_way(wanted.space, state.code)
+        raise ProviderUnavailable(
+            f"the check of {wanted.commit} waits: {state.reason}", retry_after_seconds=PLACE_SECONDS
+        )
     if state.phase is CheckPhase.BROKEN:
         runtime.delete_check(wanted.space, wanted.check_id)
-        raise ProviderUnavailable(f"the check of {wanted.commit} could not be made: {state.reason}")
+        raise ProviderUnavailable(f"the check of {wanted.commit} could not be run: {state.reason}")
     return state
+
+
+def give_way(space: Space, code: str | None) -> None:
+    """Previews go, oldest first, where that makes the room that something else of the project's waits for.
+
+    code: `quota`: its own; `no_room`: everybody's, on nodes that are full. Any other room is not theirs to give.
+    """
+    if code in {"quota", "no_room"}:
+        rollouts.make_way(space.project_id if code == "quota" else None)
 
 
 def check(forge: Forge, place: Place, check_id: str, commit: str, command: str, env: Variables) -> Check:

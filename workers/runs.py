@@ -72,7 +72,7 @@ def verify_run(job: Claimed) -> None:
         return
     results = examine(forge(), repository(plan.place), plan)
     if results[-1].status not in {"failed", "running"}:
-        results.append(_tests(plan))
+        results.append(_tests_or_wait(job, plan, results))
     if results[-1].status == "running":
         verification.record_checks(job.lease, results, after_seconds=LOOK_AGAIN_SECONDS)
         return
@@ -81,6 +81,15 @@ def verify_run(job: Claimed) -> None:
     else:
         verification.record_proven(job.lease, results)
     forget_check(runtime(), space(plan.place), plan.run_id)
+
+
+def _tests_or_wait(job: Claimed, plan: ProofPlan, so_far: list[CheckResult]) -> CheckResult:
+    """ProviderUnavailable where the tests have not begun: the reason stands on the task then, and it is no verdict."""
+    try:
+        return _tests(plan)
+    except ProviderUnavailable as error:
+        verification.record_tests_wait(job.lease, so_far, str(error))
+        raise
 
 
 def _tests(plan: ProofPlan) -> CheckResult:

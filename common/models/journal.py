@@ -42,7 +42,7 @@ class Job(HasId, Base):
 
     generation rises with every enqueue; one raised during the work runs it again. fence rises with every claim: what
     an older claim writes is refused. attempts are counted at the claim, so a job that kills its process is counted.
-    unavailable_since: since when the world does not answer.
+    unavailable_since: since when the world does not answer. waits_for: `access` while it denies our account access.
     """
 
     __tablename__ = "jobs"
@@ -65,6 +65,7 @@ class Job(HasId, Base):
     lease_until: Mapped[datetime | None]
     waits: Mapped[int] = mapped_column(default=0)
     unavailable_since: Mapped[datetime | None]
+    waits_for: Mapped[str | None] = mapped_column(String(20))
     progress_done: Mapped[int | None]
     progress_total: Mapped[int | None]
     progress_message: Mapped[str | None] = mapped_column(String(500))

@@ -16,7 +16,7 @@ from common.models.run import LogEntry, Run
 from common.models.task import Task
 from common.names import new_id
 from common.sealing import digest, new_token
-from common.services import ending
+from common.services import ending, fleet
 from common.services.access import Caller, visible_projects
 from common.services.jobs import set_mark
 from common.services.paging import Page, PageQuery, page_of
@@ -125,7 +125,8 @@ def expire_agents(tx: Transaction) -> int:
     )
     restarted = tx.session.scalars(overdue.where(Run.seen_at < since)).all() if since is not None else ()
     silent_runs = tx.session.scalars(overdue).all()
-    lost = ending.lose_runs(tx, silent_runs, "its agent was not heard of for a minute", restarted=restarted)
+    silent_for = "its agent was not heard of for a minute"
+    lost = ending.lose_runs(tx, silent_runs, silent_for, restarted=restarted, seen=fleet.last_seen(tx))
     silent = select(Agent.id).where(
         Agent.seen_at < deadline, Agent.state_ != AgentState.OFFLINE, Agent.id.not_in(coming)
     )

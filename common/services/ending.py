@@ -5,7 +5,7 @@ The callers hold the task's lock. What becomes of the task is theirs to say.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import func, select
 
@@ -100,8 +100,11 @@ def lose_runs(
     *,
     is_fault: bool = False,
     restarted: Collection[str] = frozenset(),
+    seen: Mapping[str, str] | None = None,
 ) -> int:
     """Live runs are lost: their tasks are taken up again, their branches stay. Returns how many were not over yet.
+
+    seen: by the agent's id, what was last seen to be wrong with its pod, where there was something.
 
     A run that was not claimed does not count towards a task's attempts, but for is_fault: what is wrong will stay so.
     restarted: those of the runs whose agent, or the platform, was started anew: that says nothing about their tasks.
@@ -111,11 +114,12 @@ def lose_runs(
         if run.state is RunState.ENDED:
             continue
         was_at_work = run.state is RunState.RUNNING
-        reason = mask_of_run(tx, run)(reason)
-        end_run(tx, run, Outcome.LOST, reason if is_fault or was_at_work else "its agent did not claim it")
+        last = (seen or {}).get(run.agent_id)
+        why = mask_of_run(tx, run)(f"{reason}; last seen: {last}" if last else reason)
+        end_run(tx, run, Outcome.LOST, why if is_fault or was_at_work else "its agent did not claim it")
         give_back(tx, run)
         is_loss = was_at_work and run.id in restarted
-        requeue(tx, task, reason=reason, counts=is_fault or (was_at_work and not is_loss), is_loss=is_loss)
+        requeue(tx, task, reason=why, counts=is_fault or (was_at_work and not is_loss), is_loss=is_loss)
         lost += 1
     return lost
 

@@ -11,18 +11,19 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from common import jobs
 from common.masking import KNOWN_FORMATS
 from common.models.agent import Agent
+from common.models.journal import Job
 from common.models.run import LogEntry, Run
 from common.names import new_agent_id
 from common.sealing import digest, new_token, seal, unseal
 from common.services import ending
 from common.services.variables import mask_of_run
 from common.settings import FleetSettings, settings
-from common.states import AgentState, By
+from common.states import LIVE_JOB, AgentState, By
 from common.transaction import Lease, Transaction, transactional
 
 SOON_SECONDS = 3
@@ -116,7 +117,8 @@ def begin_pod(tx: Transaction, lease: Lease) -> PodPlan:
     found = tx.find(select(Agent).where(Agent.id == agent_id))
     if found is None:
         return PodPlan(PodStep.REMOVE, agent_id)
-    _end_overdue(tx, agent_id)
+    if tx.get(Job, lease.job_id).waits_for is None:
+        _end_overdue(tx, agent_id)
     agent = tx.lock(Agent, agent_id)
     if agent.state is AgentState.OFFLINE or _is_over(tx, agent):
         return PodPlan(PodStep.REMOVE, agent_id)
@@ -142,17 +144,34 @@ def _end_overdue(tx: Transaction, agent_id: str) -> None:
     if chosen is None:
         return
     age = (tx.now() - agent.created_at).total_seconds()
-    if agent.state is AgentState.STARTING and age > chosen.start_seconds:
-        _give_up(tx, agent_id, f"its pod did not come to life within {chosen.start_seconds} s")
+    # Its pod may have been made late: that the cluster denied access for an hour is no fault of the pod's.
+    coming = (tx.now() - (agent.pod_made_at or agent.created_at)).total_seconds()
+    if agent.state is AgentState.STARTING and coming > chosen.start_seconds:
+        last = last_seen(tx).get(agent_id)
+        because = f"; last seen: {last}" if last else ""
+        _give_up(tx, agent_id, f"its pod did not come to life within {chosen.start_seconds} s{because}")
     elif agent.state is AgentState.IDLE and agent.last_task_id is None and age > chosen.lifetime_seconds / 2:
         agent = tx.lock(Agent, agent_id)
         if agent.state is AgentState.IDLE:
             tx.record(agent.move_to(AgentState.DRAINING, By.PLATFORM))
 
 
+def last_seen(tx: Transaction) -> dict[str, str]:
+    """By the agent's id, what its pod was last seen to lack, such as the quota: its job's error. Only where it does."""
+    waits = select(Job.subject_id, Job.error).where(
+        Job.kind == jobs.RUN_AGENT.name, Job.state.in_(LIVE_JOB), Job.error.is_not(None)
+    )  # fmt: skip
+    return {agent_id: error for agent_id, error in tx.session.execute(waits) if error}
+
+
 @transactional
-def record_pod(tx: Transaction, lease: Lease, *, problem: str | None, is_ended: bool) -> None:
-    """What the cluster says of the pod. problem: it runs no more, and why. is_ended: its agent ended by itself."""
+def record_pod(
+    tx: Transaction, lease: Lease, *, problem: str | None, is_ended: bool, waits_for: str | None = None
+) -> None:
+    """What the cluster says of the pod. problem: it runs no more, and why. is_ended: its agent ended by itself.
+
+    waits_for: why it does not begin, where the cluster says so. It stands on the job until it is over.
+    """
     agent_id = lease.subject_id
     if tx.find(select(Agent).where(Agent.id == agent_id)) is None:
         tx.again(lease, after_seconds=0)
@@ -165,6 +184,7 @@ def record_pod(tx: Transaction, lease: Lease, *, problem: str | None, is_ended: 
     agent.pod_made_at = agent.pod_made_at or tx.now()
     if is_ended and agent.state is not AgentState.OFFLINE:
         tx.record(agent.move_to(AgentState.OFFLINE, By.PLATFORM))
+    tx.session.execute(update(Job).where(Job.id == lease.job_id, Job.fence == lease.fence).values(error=waits_for))
     if agent.state is AgentState.OFFLINE:
         tx.again(lease, after_seconds=0)
     else:

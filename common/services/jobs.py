@@ -27,6 +27,10 @@ Parked = Callable[[str, str], None]
 """What is to become of the subject of a parked job: (subject id, reason). Runs in the parking transaction."""
 
 MOST_SWEPT = 200
+ACCESS = "access"
+"""What a job waits for whose account is denied access to the world (`waits_for`)."""
+ACCESS_SECONDS = 120
+"""How long a denial may pass for an API server that is starting."""
 
 
 def claim_job(job_id: str, parked: Parked | None = None) -> Lease | None:
@@ -131,16 +135,45 @@ def give_up(tx: Transaction, lease: Lease, reason: str, parked: Parked | None = 
 @transactional
 def put_off(tx: Transaction, lease: Lease, reason: str, parked: Parked | None, after_seconds: float | None) -> None:
     """The world did not answer: look again later. It does not count as an attempt, but ends after a day."""
-    now, reason = tx.now(), mask_of_project(tx, lease.project_id)(reason)
-    since = tx.get(Job, lease.job_id).unavailable_since or now
+    now = tx.now()
+    since = _waiting_since(tx, lease, for_=None)
     if now - since > timedelta(hours=UNAVAILABLE_HOURS):
         give_up(lease, f"unavailable for {UNAVAILABLE_HOURS} hours: {reason}", parked)
         return
-    job = _held(tx, lease)
-    job.unavailable_since, job.waits, job.attempts = since, job.waits + 1, max(0, job.attempts - 1)
+    _wait(tx, lease, reason, since=since, for_=None, after_seconds=after_seconds)
+
+
+@transactional
+def wait_for_access(tx: Transaction, lease: Lease, reason: str, parked: Parked | None, is_granted: bool) -> None:
+    """The platform's account is denied access: look again, soon at first, for as long as that lasts.
+
+    Never parked for it, however long: whoever gives the access back need not know which jobs waited. is_granted: the
+    account has the right, and is refused all the same; that is final after ACCESS_SECONDS.
+    """
+    now = tx.now()
+    since = _waiting_since(tx, lease, for_=ACCESS)
+    is_lasting = now - since >= timedelta(seconds=ACCESS_SECONDS)
+    if is_lasting and is_granted:
+        give_up(lease, reason, parked)
+        return
+    _wait(tx, lease, reason, since=since, for_=ACCESS, after_seconds=None if is_lasting else random.uniform(1, 5))  # noqa: S311
+
+
+def _waiting_since(tx: Transaction, lease: Lease, *, for_: str | None) -> datetime:
+    """Since when the job has waited for this alone."""
+    job = tx.get(Job, lease.job_id)
+    return (job.unavailable_since if job.waits_for == for_ else None) or tx.now()
+
+
+def _wait(
+    tx: Transaction, lease: Lease, reason: str, *, since: datetime, for_: str | None, after_seconds: float | None
+) -> None:
+    job, reason = _held(tx, lease), mask_of_project(tx, lease.project_id)(reason)
+    job.unavailable_since, job.waits_for, job.waits = since, for_, job.waits + 1
     job.state, job.lease_until, job.error = JobState.QUEUED, None, reason[:500]
+    job.attempts = max(0, job.attempts - 1)
     wait = _back_off(job.waits) if after_seconds is None else min(after_seconds, 300)
-    job.next_at = now + timedelta(seconds=wait)
+    job.next_at = tx.now() + timedelta(seconds=wait)
     tx.ring_later(job.kind, job.id, wait)
 
 
@@ -157,7 +190,7 @@ def _held(tx: Transaction, lease: Lease) -> Job:
 
 
 def _park(tx: Transaction, job: Job, reason: str, parked: Parked | None) -> None:
-    job.state, job.live_key, job.lease_until = JobState.FAILED, None, None
+    job.state, job.live_key, job.lease_until, job.waits_for = JobState.FAILED, None, None, None
     job.error, job.finished_at = reason[:2000], tx.now()
     tx.session.flush()
     if parked is not None:
@@ -239,6 +272,6 @@ def retry_job(tx: Transaction, job_id: str, *, by: Caller) -> Job:
     if tx.find(select(Job).where(Job.live_key == key)) is not None:
         raise Conflict(f"job {job.id} has been replaced by a newer one that is queued or running")
     job.state, job.live_key, job.next_at, job.attempts, job.waits = JobState.QUEUED, key, tx.now(), 0, 0
-    job.error = job.finished_at = job.unavailable_since = None
+    job.error = job.finished_at = job.unavailable_since = job.waits_for = None
     tx.ring_later(job.kind, job.id)
     return job

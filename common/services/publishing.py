@@ -19,8 +19,11 @@ from common.services.verification import CheckResult, refuse, store_check
 from common.states import By, DeploymentState, Environment, Outcome, Phase, TaskState
 from common.transaction import Lease, Transaction, transactional
 
-UNFIT_TO_RUN = "nothing_to_run"
-"""The one failure of a preview that is not the work's: there is nothing in the repository that could be served."""
+NEVER_RAN = frozenset(
+    {"nothing_to_run", "quota", "no_room", "not_started", "image", "config", "checkout_failed", "given_up"}
+)
+"""How a preview ends whose program never ran: there is none, or the runtime has no room, image or answer for it.
+None of that is the work's fault: its proof stands, and a person tests it without a preview."""
 
 
 @dataclass(frozen=True)
@@ -90,15 +93,15 @@ def record_publish_refused(tx: Transaction, lease: Lease, reason: str) -> None:
 def preview_ended(tx: Transaction, task: Task, deployment: Deployment) -> None:
     """The preview runs, or does not: the task is ready to be tested, or goes back. The task is locked.
 
-    Where a repository has nothing to serve, the proof alone makes it ready. A preview of a commit that is no longer
-    the proven one changes nothing.
+    Where its program never ran, the proof alone makes it ready. A preview of a commit that is no longer the proven one
+    changes nothing.
     """
     if task.phase is not Phase.VERIFYING or task.head_sha != deployment.commit_sha:
         return
     if deployment.state is DeploymentState.COMPLETED:
         task.preview_url = deployment.url
         store_check(tx, task, CheckResult("preview", "passed", f"It answers at {deployment.url}"))
-    elif deployment.error_code == UNFIT_TO_RUN:
+    elif deployment.error_code in NEVER_RAN:
         task.preview_url = None
         store_check(tx, task, CheckResult("preview", "skipped", deployment.error or "There is nothing to run"))
     else:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+import structlog
+from sqlalchemy import Select, select
 
 from common import jobs
 from common.models.delivery import Deployment, TaskGroup
+from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
 from common.services.deployments import Spec, open_spec
@@ -19,8 +21,10 @@ from common.services.publishing import preview_ended
 from common.services.takebacks import groups_moved_by, record_moved
 from common.services.tasks import record_update
 from common.services.variables import mask_of_deployment
+from common.settings import MOST_PREVIEWS, settings
 from common.states import (
     ACTIVE_DEPLOYMENT,
+    LIVE_JOB,
     By,
     DeploymentState,
     Environment,
@@ -29,10 +33,12 @@ from common.states import (
 )
 from common.transaction import Lease, Transaction, transactional
 
+log = structlog.get_logger()
+
 MOST_OLDER = 200
 """Older versions that are held against what a new one declares about going back."""
-MOST_PREVIEWS = 20
-"""Live previews of one project; the oldest goes first."""
+WAIT_FOR_PLACE_SECONDS = 2.0
+"""How often a preview that waits for an older one to go looks whether it has gone."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +68,13 @@ def begin_rollout(tx: Transaction, lease: Lease) -> RolloutPlan | None:
     deployment = _locked(tx, lease.subject_id)
     if deployment is None or deployment.state not in ACTIVE_DEPLOYMENT:
         return None
+    project = tx.get(Project, deployment.project_id)
     if deployment.state is DeploymentState.PENDING:
+        if deployment.environment is Environment.PREVIEW and not _has_place(tx, project, deployment):
+            tx.again(lease, after_seconds=WAIT_FOR_PLACE_SECONDS)
+            return None
         deployment.started_at = tx.now()
         tx.record(deployment.move_to(DeploymentState.IN_PROGRESS, By.PLATFORM))
-    project = tx.get(Project, deployment.project_id)
     live = tx.find(select(Deployment).where(Deployment.live_key == deployment.place))
     return RolloutPlan(
         place_of(project), deployment.id, deployment.app_name, deployment.environment, deployment.commit_sha,
@@ -179,7 +188,6 @@ def _tell_outcome(tx: Transaction, deployment: Deployment, *, rebuild: bool = Fa
     if deployment.task_id and deployment.environment is Environment.PREVIEW:
         task = tx.lock(Task, deployment.task_id)
         preview_ended(tx, task, deployment)
-        _bound_previews(tx, deployment.project_id)
     elif deployment.task_group_id and not deployment.rollback_of:
         _move_group(tx, tx.lock(TaskGroup, deployment.task_group_id), deployment, rebuild=rebuild)
     if deployment.environment is not Environment.PREVIEW:
@@ -230,19 +238,45 @@ def _wake_waiting_groups(tx: Transaction, project_id: str) -> None:
         tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=project_id)
 
 
-def _bound_previews(tx: Transaction, project_id: str) -> None:
-    """At most MOST_PREVIEWS live ones: the oldest are taken down."""
-    live = tx.all(
-        select(Deployment)
-        .where(
-            Deployment.project_id == project_id,
-            Deployment.environment_ == Environment.PREVIEW,
-            Deployment.live_key.is_not(None),
-        )
-        .order_by(Deployment.created_at.desc(), Deployment.id.desc())
+def _has_place(tx: Transaction, project: Project, preview: Deployment) -> bool:
+    """Whether the project may have one preview more. If not, as many of the oldest as it takes are told to go."""
+    cluster = settings().runtime.kubernetes
+    most = cluster.most_previews(project.cpu_limit, project.memory_limit) if cluster else MOST_PREVIEWS
+    others = select(Deployment).where(
+        Deployment.project_id == project.id,
+        Deployment.environment_ == Environment.PREVIEW,
+        Deployment.app_name != preview.app_name,
     )
-    for deployment in live[MOST_PREVIEWS:]:
-        tx.enqueue(jobs.TAKE_DOWN, deployment.id, project_id=project_id)
+    live = _oldest_first(tx, others.where(Deployment.live_key.is_not(None)))
+    starting = tx.all(others.where(Deployment.state_ == DeploymentState.IN_PROGRESS))
+    # One that is being replaced is live and starting.
+    places = len({one.app_name for one in [*live, *starting]})
+    over = max(0, places + 1 - most)
+    for deployment in live[:over]:
+        tx.enqueue(jobs.TAKE_DOWN, deployment.id, project_id=project.id)
+    return over == 0
+
+
+def _oldest_first(tx: Transaction, query: Select[Deployment]) -> list[Deployment]:
+    return tx.all(query.order_by(Deployment.created_at, Deployment.id))
+
+
+@transactional
+def make_way(tx: Transaction, project_id: str | None) -> None:
+    """Tests, staging or production find no room: the oldest preview goes, of this project or, with None, of all.
+
+    One at a time: what its room is good for is seen before the next one has to go. Safe to repeat.
+    """
+    going = tx.find(select(Job).where(Job.kind == jobs.TAKE_DOWN.name, Job.state.in_(LIVE_JOB)))
+    live = select(Deployment).where(
+        Deployment.environment_ == Environment.PREVIEW, Deployment.live_key.is_not(None)
+    )  # fmt: skip
+    if project_id is not None:
+        live = live.where(Deployment.project_id == project_id)
+    oldest = _oldest_first(tx, live.limit(1)) if going is None else []
+    for deployment in oldest:
+        log.warning("a preview gives way", deployment=deployment.id, project=deployment.project_id, room_for=project_id)
+        tx.enqueue(jobs.TAKE_DOWN, deployment.id, project_id=deployment.project_id)
 
 
 @transactional

@@ -174,7 +174,11 @@ def read_task_group(group_id: str, *, by: Caller) -> GroupView:
             GroupMember.group_id == group_id, GroupMember.removed_reason.is_(None)
         )
         ids = read.session.scalars(tasks.order_by(GroupMember.position)).all()
-        return GroupView(group, ids, _checks(group, project), deployments.deployments_of(read, group_id))
+        waits = read.find(
+            select(Job).where(Job.live_key == f"{jobs.MERGE_GROUP.name}:{group_id}", Job.unavailable_since.is_not(None))
+        )
+        checks = _checks(group, project, waits.error if waits else None)
+        return GroupView(group, ids, checks, deployments.deployments_of(read, group_id))
 
 
 def place_of_group(group_id: str, *, by: Caller) -> Place:
@@ -326,8 +330,8 @@ def view(tx: Transaction, group: TaskGroup) -> GroupView:
     return GroupView(group, member_task_ids(tx, group.id), _checks(group, project), made)
 
 
-def _checks(group: TaskGroup, project: Project) -> list[GroupCheck]:
-    """None until the branch is being built; the present attempt's only."""
+def _checks(group: TaskGroup, project: Project, waits_for: str | None = None) -> list[GroupCheck]:
+    """None until the branch is being built; the present attempt's only. waits_for: what merging or tests wait for."""
     is_flaky = group.build.get("verdict") == FLAKY
     if group.tested_sha is not None and project.test_command is None:
         return [GroupCheck("tests", "skipped", "The project names no tests.", group.tested_sha)]
@@ -339,5 +343,6 @@ def _checks(group: TaskGroup, project: Project) -> list[GroupCheck]:
         status = FLAKY if is_flaky else "failed"
         return [GroupCheck("tests", status, group.error or "The branch could not be tested.", group.head_sha)]
     if group.state is GroupState.MERGING:
-        return [GroupCheck("tests", "running", "The branch is being merged and tested.", group.head_sha)]
+        message = f"Waiting: {waits_for}" if waits_for else "The branch is being merged and tested."
+        return [GroupCheck("tests", "running", message, group.head_sha)]
     return []

@@ -224,6 +224,16 @@ def record_checks(tx: Transaction, lease: Lease, results: Sequence[CheckResult],
 
 
 @transactional
+def record_tests_wait(tx: Transaction, lease: Lease, results: Sequence[CheckResult], reason: str) -> None:
+    """The tests have not begun: that is shown with the reason, and is no verdict. The job goes on waiting."""
+    task = _verifying(tx, lease)
+    tx.hold(lease)
+    waits = CheckResult("tests", "running", f"The tests have not begun: {reason}")
+    if task is not None and _store(tx, task, lease.subject_id, [*results, waits]):
+        record_update(tx, task, "checks")
+
+
+@transactional
 def record_proven(tx: Transaction, lease: Lease, results: Sequence[CheckResult]) -> None:
     """The claimed commit is proven: its pull request and preview come next."""
     task = _verifying(tx, lease)

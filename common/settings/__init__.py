@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 
 from common.errors import Misconfigured
 from common.settings.environment import Environment
-from common.settings.kubernetes import FleetSettings, KubernetesSettings, read_kubernetes
+from common.settings.kubernetes import MOST_PREVIEWS, FleetSettings, KubernetesSettings, read_kubernetes
 from common.settings.private_files import SHORTEST_KEY_BYTES, close_to_others, kept_secret
 
 __all__ = [
+    "MOST_PREVIEWS",
     "FleetSettings",
     "ForgeSettings",
     "KubernetesSettings",

@@ -8,6 +8,10 @@ from urllib.parse import urlsplit
 
 from common.errors import Misconfigured
 from common.settings.environment import Environment
+from common.settings.quantities import amount
+
+MOST_PREVIEWS = 20
+"""Previews of one project; a new one takes the place of the oldest."""
 
 _LABEL = re.compile(r"([A-Za-z0-9][\w./-]{0,252})=([\w.-]{0,63})", re.ASCII)
 _TOLERATION = re.compile(
@@ -61,16 +65,33 @@ class KubernetesSettings:
     tmp_size: str
     """Room for /tmp (AIWORKER_KUBE_TMP_SIZE), 512Mi by default."""
     quota_cpu: str
-    """All CPU limits of a project together (AIWORKER_KUBE_QUOTA_CPU), 16 by default."""
+    """All CPU limits of a project's staging, production and tests together (AIWORKER_KUBE_QUOTA_CPU), 16 by default."""
     quota_memory: str
-    """All memory limits of a project together (AIWORKER_KUBE_QUOTA_MEMORY), 32Gi by default."""
+    """All memory limits of the same together (AIWORKER_KUBE_QUOTA_MEMORY), 32Gi by default."""
     quota_pods: int
-    """Pods of a project (AIWORKER_KUBE_QUOTA_PODS), 50 by default."""
+    """Pods of the same (AIWORKER_KUBE_QUOTA_PODS), 50 by default."""
+    preview_cpu: str
+    """A preview's CPU limit at most (AIWORKER_KUBE_PREVIEW_CPU), 500m by default: few people look at it at a time."""
+    previews_cpu: str
+    """All CPU limits of a project's previews together (AIWORKER_KUBE_PREVIEWS_CPU), 10 by default: room for as many as
+    there may be. It is beside the quota, so that previews never take what staging, production and tests need."""
+    previews_memory: str
+    """All memory limits of the same together (AIWORKER_KUBE_PREVIEWS_MEMORY), 10Gi by default."""
     egress: tuple[str, ...]
     """Private networks (CIDR, comma-separated) that pods may reach, such as the forge's (AIWORKER_KUBE_EGRESS). By
     default none: names, the public internet and namespaces labelled app.kubernetes.io/part-of=aiworker only."""
     fleet: FleetSettings | None = None
     """None: no agents in pods (AIWORKER_AGENTS_MAX=0, the default); those that register themselves work on."""
+
+    def cpu_of_preview(self, cpu_limit: str | None) -> str:
+        """The CPU limit of a preview whose project has this one."""
+        return min(cpu_limit or self.cpu, self.preview_cpu, key=amount)
+
+    def most_previews(self, cpu_limit: str | None, memory_limit: str | None) -> int:
+        """How many previews a project with these limits may have: what fits the previews' own quota, but one always."""
+        by_cpu = amount(self.previews_cpu) / amount(self.cpu_of_preview(cpu_limit))
+        by_memory = amount(self.previews_memory) / amount(memory_limit or self.memory)
+        return max(1, min(MOST_PREVIEWS, int(by_cpu), int(by_memory)))
 
 
 @dataclass(frozen=True)
@@ -124,16 +145,30 @@ def read_kubernetes(env: Environment, *, instance: str, internal_url: str) -> Ku
         nodes=_nodes(env),
         tolerations=_tolerations(env),
         run_as_user=env.number("AIWORKER_KUBE_RUN_AS_USER", default=10001, least=1),
-        cpu=env.string("AIWORKER_KUBE_CPU", default="1"),
-        memory=env.string("AIWORKER_KUBE_MEMORY", default="512Mi"),
+        cpu=_quantity(env, "AIWORKER_KUBE_CPU", default="1"),
+        memory=_quantity(env, "AIWORKER_KUBE_MEMORY", default="512Mi"),
         code_size=env.string("AIWORKER_KUBE_CODE_SIZE", default="2Gi"),
         tmp_size=env.string("AIWORKER_KUBE_TMP_SIZE", default="512Mi"),
-        quota_cpu=env.string("AIWORKER_KUBE_QUOTA_CPU", default="16"),
-        quota_memory=env.string("AIWORKER_KUBE_QUOTA_MEMORY", default="32Gi"),
+        quota_cpu=_quantity(env, "AIWORKER_KUBE_QUOTA_CPU", default="16"),
+        quota_memory=_quantity(env, "AIWORKER_KUBE_QUOTA_MEMORY", default="32Gi"),
         quota_pods=env.number("AIWORKER_KUBE_QUOTA_PODS", default=50, least=1),
+        preview_cpu=_quantity(env, "AIWORKER_KUBE_PREVIEW_CPU", default="500m"),
+        previews_cpu=_quantity(env, "AIWORKER_KUBE_PREVIEWS_CPU", default="10"),
+        previews_memory=_quantity(env, "AIWORKER_KUBE_PREVIEWS_MEMORY", default="10Gi"),
         egress=env.names("AIWORKER_KUBE_EGRESS"),
         fleet=_fleet(env, image=image, instance=instance, internal_url=internal_url),
     )
+
+
+def _quantity(env: Environment, name: str, *, default: str) -> str:
+    text = env.string(name, default=default)
+    try:
+        is_some = amount(text) > 0
+    except ValueError as error:
+        raise Misconfigured(f"{name}: {error}") from error
+    if not is_some:
+        raise Misconfigured(f"{name}={text}: a cluster takes 0 for no limit at all; write what is wanted")
+    return text
 
 
 def _nodes(env: Environment) -> tuple[tuple[str, str], ...]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from common.errors import Misconfigured
-from common.settings import from_env
+from common.settings import MOST_PREVIEWS, from_env
 from common.settings.kubernetes import Toleration
+from common.settings.quantities import amount, total
 
 SECRET = {"AIWORKER_SECRET_KEY": "0123456789abcdef" * 2}
 KUBERNETES = SECRET | {
@@ -59,5 +62,54 @@ def test_nodes_and_their_taints_are_read_as_they_are_meant() -> None:
      ("AIWORKER_KUBE_TOLERATIONS", "pool=agents:Sometimes"), ("AIWORKER_KUBE_TOLERATIONS", "a b")],
 )  # fmt: skip
 def test_root_and_unknown_words_are_refused(name: str, value: str) -> None:
+    with pytest.raises(Misconfigured, match=name):
+        from_env(KUBERNETES | {name: value})
+
+
+def test_the_previews_quota_holds_as_many_as_there_may_be_by_default() -> None:
+    chosen = from_env(KUBERNETES).runtime.kubernetes
+
+    assert chosen is not None
+    assert chosen.most_previews(None, None) == MOST_PREVIEWS
+    assert chosen.cpu_of_preview(None) == chosen.cpu_of_preview("4") == "500m"
+    assert chosen.cpu_of_preview("250m") == "250m"
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "most"),
+    [("4", None, 20), (None, "1Gi", 10), (None, "4Gi", 2), (None, "64Gi", 1), ("100m", None, 20)],
+)
+def test_projects_with_larger_previews_have_fewer(cpu: str | None, memory: str | None, most: int) -> None:
+    chosen = from_env(KUBERNETES).runtime.kubernetes
+
+    assert chosen is not None
+    assert chosen.most_previews(cpu, memory) == most
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("500m", "0.5"),
+        ("2", "2"),
+        ("0.5", "0.5"),
+        ("512Mi", str(512 * 2**20)),
+        ("1.5Gi", str(3 * 2**29)),
+        ("3k", "3000"),
+    ],
+)
+def test_a_quantity_is_the_number_that_it_stands_for(text: str, number: str) -> None:
+    assert amount(text) == Decimal(number)
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"), [(("16", "10"), "26"), (("16", "500m"), "16500m"), (("1Gi", "512Mi"), str(3 * 2**29))]
+)
+def test_quantities_are_added(parts: tuple[str, ...], text: str) -> None:
+    assert total(*parts) == text
+
+
+@pytest.mark.parametrize("value", ["0", "0Gi", "much", "-1"])
+@pytest.mark.parametrize("name", ["AIWORKER_KUBE_QUOTA_CPU", "AIWORKER_KUBE_MEMORY", "AIWORKER_KUBE_PREVIEWS_MEMORY"])
+def test_a_limit_that_is_none_is_refused_by_its_name(name: str, value: str) -> None:
     with pytest.raises(Misconfigured, match=name):
         from_env(KUBERNETES | {name: value})

@@ -43,6 +43,14 @@ def test_the_page_leads_to_files_that_are_there() -> None:
         assert (ROOT / path).exists() or (ROOT / "docs" / path).exists(), path
 
 
+def test_the_uninstall_does_not_fail_for_what_went_with_its_namespace() -> None:
+    # The namespace goes first: what is in it is gone, at times, before its own turn.
+    deletions = re.findall(r"^    (kubectl delete .*)$", PAGE[PAGE.index("**Uninstall.**") :], re.MULTILINE)
+
+    assert len(deletions) == 2
+    assert all(command.endswith(" --ignore-not-found") for command in deletions)
+
+
 @pytest.fixture
 def plain(tmp_path: Path) -> Path:
     """The example without certificates and without the parts that one may have already."""

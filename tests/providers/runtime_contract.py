@@ -50,7 +50,7 @@ def finished(runtime: Runtime, check: Check) -> CheckState:
     def look() -> CheckState | None:
         state = runtime.read_check(check.space, check.check_id)
         assert state is not None
-        return None if state.phase is CheckPhase.RUNNING else state
+        return None if state.phase in {CheckPhase.WAITING, CheckPhase.RUNNING} else state
 
     state = until(look, what=f"the end of {check.check_id}")
     assert state is not None

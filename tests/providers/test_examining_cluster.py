@@ -55,6 +55,7 @@ def examine(cluster: ClusterDouble, tmp_path: Path) -> Examine:
 
     with_namespace(cluster, tmp_path, "forge", PART_OF)
     with_namespace(cluster, tmp_path, "platform", PART_OF)
+    with_namespace(cluster, tmp_path, "elsewhere", {})
     return look
 
 
@@ -116,8 +117,8 @@ def test_all_is_well_on_a_cluster_that_has_and_allows_everything(cluster: Cluste
     ):  # fmt: skip
         assert words in good
     assert (list(cluster.sent), cluster.names("namespaces")) == before
-    assert {line.split(" ")[0] for line in cluster.requests[2:]} == {"GET", "POST"}
-    assert all("selfsubjectaccessreviews" in line for line in cluster.requests[2:] if line.startswith("POST"))
+    assert {line.split(" ")[0] for line in cluster.requests[3:]} == {"GET", "POST"}
+    assert all("selfsubjectaccessreviews" in line for line in cluster.requests[3:] if line.startswith("POST"))
 
 
 def test_whether_policies_are_enforced_is_said_to_be_unseen(examine: Examine) -> None:
@@ -155,9 +156,9 @@ def test_each_missing_permission_is_named_with_what_needs_it(cluster: ClusterDou
 def test_nothing_that_is_needed_is_forgotten(cluster: ClusterDouble, examine: Examine, need: Permission) -> None:
     cluster.access.denied = {(verb, need.resource) for verb in need.verbs}
 
-    (found,) = wrong(examine(AIWORKER_KUBE_HEALTH="readiness"))
+    (found,) = says(examine(AIWORKER_KUBE_HEALTH="readiness"), "fail").splitlines()
 
-    assert found[1].startswith(f"may not {','.join(need.verbs)} {need.resource}")
+    assert found.startswith(f"may not {','.join(need.verbs)} {need.resource}")
 
 
 def test_who_may_not_even_ask_is_told_so(cluster: ClusterDouble, examine: Examine) -> None:
@@ -298,6 +299,7 @@ def test_with_readiness_no_ingress_is_asked_for(cluster: ClusterDouble, examine:
         ({"GITEA_URL": "http://10.1.2.3", "AIWORKER_KUBE_EGRESS": "10.1.0.0/16,x"}, "ok", "forge at 10.1.2.3"),
         ({"GITEA_URL": "http://1.1.1.1"}, "ok", "reach the forge at 1.1.1.1"),
         ({"GITEA_URL": "http://git.elsewhere.svc"}, "warn", "kubectl label namespace elsewhere "),
+        ({"GITEA_URL": "http://git.nowhere.svc:3000"}, "warn", "there is no namespace nowhere in this cluster"),
     ],
 )  # fmt: skip
 def test_the_forge_must_be_one_that_pods_clone_from(

@@ -280,6 +280,15 @@ def test_production_runs_the_very_image_that_ran_on_staging(runtime: Runtime, cl
     assert settled(runtime, PRODUCTION, "v2").phase is AppPhase.LIVE
 
 
+@pytest.mark.parametrize("none", ["0", "0Gi", "0.0"])
+def test_a_limit_of_nothing_is_refused_because_it_would_limit_nothing(runtime: Runtime, none: str) -> None:
+    with pytest.raises(
+        ProviderRefused, match=f"memoryLimit is {none}: to a cluster, that is no limit at all"
+    ) as refused:
+        runtime.ensure_app(STAGING, version("v1", memory_limit=none))
+    assert refused.value.code == "invalid"
+
+
 def test_secrets_of_versions_that_are_gone_are_removed(runtime: Runtime, cluster: ClusterDouble) -> None:
     for number in range(4):
         runtime.ensure_app(STAGING, version(f"v{number}"))

@@ -80,6 +80,19 @@ def test_what_is_not_meant_is_refused_by_its_name(field: str, value: Any) -> Non
     assert [name for name, _message in faults({field: value})] == [field]
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("memoryLimit", "0"), ("memoryLimit", "0Gi"), ("memoryLimit", "0.0Mi"), ("memoryLimit", "0m"), ("cpuLimit", "0"),
+     ("cpuLimit", "0m")],
+)  # fmt: skip
+def test_a_limit_of_nothing_is_refused_because_it_would_limit_nothing(field: str, value: str) -> None:
+    ((name, message),) = faults({field: value})
+
+    assert name == field
+    assert message.startswith("Must be from ")
+    assert "to a cluster, 0 is no limit at all" in message
+
+
 ENV = [
     "LD_PRELOAD",
     "ld_preload",

@@ -50,12 +50,18 @@ class Elsewhere(Platform):
 
 @contextlib.contextmanager
 def elsewhere(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch, *, folder: Path, rings: bool = False, **environ: str
+    platform: Platform,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    folder: Path,
+    rings: bool = False,
+    speed: float = 200.0,
+    **environ: str,
 ) -> Iterator[Elsewhere]:
-    """rings: the server's webhooks are delivered. environ: more settings."""
+    """rings: the server's webhooks are delivered. speed: of the cluster's clock. environ: more settings."""
     folder.mkdir()
     server = GiteaDouble(folder, rings=rings)
-    with ClusterDouble() as cluster:
+    with ClusterDouble(speed=speed) as cluster:
         for name, value in (settings_of(server, cluster, folder) | environ).items():
             monkeypatch.setenv(name, value)
         _forget()

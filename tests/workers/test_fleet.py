@@ -22,6 +22,8 @@ from common.states import Outcome, Role
 from common.transaction import Transaction, transactional
 from tests.builders import a_user, caller_of
 from tests.doubles.kubernetes import ClusterDouble
+from tests.doubles.kubernetes.statuses import condition
+from tests.doubles.kubernetes.store import now_text
 from tests.workers.platform import Platform
 from workers import registry
 
@@ -266,9 +268,51 @@ def test_a_pod_that_does_not_come_to_life_is_given_up(plain: Fleet) -> None:
     _change(Agent, agent.id, seen_at=200)
     _change(Run, plain.runs(task)[0].id, seen_at=200)
     assert agents.expire_agents() == 0
+    _change(Agent, agent.id, created_at=302, pod_made_at=301)
+    plain.until(lambda: len(plain.runs(task)) == 2)
+    said = "its pod did not come to life within 300 s; last seen: no node takes its pod: 0/3 nodes"
+    assert str(plain.runs(task)[0].reason).startswith(said)
+
+
+def test_a_run_that_is_lost_while_its_pod_is_not_let_in_says_why(plain: Fleet) -> None:
+    plain.cluster.script("workers.runner", "quota")
+    task = plain.task()
+    plain.until(lambda: plain.platform.all(Job, Job.kind == RUN_AGENT.name, Job.error.contains("exceeded quota")))
+    (agent,) = plain.agents()
     _change(Agent, agent.id, created_at=301)
     plain.until(lambda: len(plain.runs(task)) == 2)
-    assert plain.runs(task)[0].reason == "its pod did not come to life within 300 s"
+    reason = str(plain.runs(task)[0].reason)
+    assert reason.startswith("its pod did not come to life within 300 s; last seen: ")
+    assert "exceeded quota: aiworker, requested: pods=1" in reason
+
+
+def test_a_silent_agents_run_says_what_was_last_seen_of_its_pod(plain: Fleet) -> None:
+    task = plain.task()
+    (agent,) = plain.started(task)
+    run_id = plain.claim(agent)
+    plain.cluster.faults.add("GET .*/pods/", "500", nth=0)
+    plain.until(lambda: plain.platform.all(Job, Job.kind == RUN_AGENT.name, Job.error.contains("500")))
+    _change(Agent, agent.id, seen_at=61)
+    _change(Run, run_id, seen_at=61)
+    assert agents.expire_agents() == 1
+
+    reason = str(plain.runs(task)[0].reason)
+    assert reason.startswith("its agent was not heard of for a minute; last seen: the Kubernetes API answered GET")
+
+
+def test_a_pod_that_is_being_evicted_says_so_while_it_can_be_seen(plain: Fleet) -> None:
+    task = plain.task()
+    (agent,) = plain.started(task)
+    plain.claim(agent)
+    with plain.cluster.store.lock:
+        pod = plain.cluster.store.objects["pods", NAMESPACE, agent.id]
+        evicted = condition("DisruptionTarget", "True", "EvictionByEvictionAPI", "Eviction API: evicting")
+        plain.cluster.store.update("pods", pod, lambda one: one["status"]["conditions"].append(evicted))
+        plain.cluster.controllers.frozen.add(pod["metadata"]["uid"])
+        pod = plain.cluster.store.objects["pods", NAMESPACE, agent.id]
+        plain.cluster.store.update("pods", pod, lambda one: one["metadata"].update(deletionTimestamp=now_text()))
+    plain.until(lambda: len(plain.runs(task, "ready")) == 1)
+    assert plain.runs(task)[0].reason == "its pod was taken away: EvictionByEvictionAPI: Eviction API: evicting"
 
 
 def test_a_run_that_waited_for_its_pod_is_not_taken_for_unclaimed(plain: Fleet) -> None:
@@ -337,11 +381,29 @@ def test_nothing_is_made_ahead_of_work_while_pods_fail(plain: Fleet) -> None:
 
 
 def test_a_cluster_that_refuses_ends_the_run_with_what_it_said(plain: Fleet) -> None:
-    plain.cluster.faults.add("POST .*/pods", "403", nth=0)
+    plain.cluster.faults.add("POST .*/pods", "422", nth=0)
     task = plain.task()
     plain.until(lambda: plain.platform.get(Task, task.id).state == "failed")
-    assert "is forbidden" in str(plain.runs(task)[0].reason)
+    assert "scripted fault 422" in str(plain.runs(task)[0].reason)
     assert plain.agents() == []
+
+
+def test_a_cluster_that_denies_access_costs_no_run_however_long_it_does(plain: Fleet) -> None:
+    plain.cluster.access.denied = {("create", "pods")}
+    task = plain.task()
+    plain.until(lambda: plain.platform.all(Job, Job.kind == RUN_AGENT.name, Job.waits_for == "access"))
+    (agent,) = plain.agents()
+    _change(Agent, agent.id, created_at=3600, seen_at=3600)
+    waits = plain.platform.all(Job, Job.kind == RUN_AGENT.name)[0].waits
+    plain.until(lambda: plain.platform.all(Job, Job.kind == RUN_AGENT.name, Job.waits > waits))
+    plain.cluster.access.denied = set()
+    plain.until(lambda: plain.pods() == [agent.id])
+    plain.until(lambda: plain.platform.all(Job, Job.kind == RUN_AGENT.name, Job.waits_for.is_(None)))
+    plain.platform.run_jobs(until=lambda: plain.agent(agent.id).pod_made_at is not None)
+    runners.beat(agent.id, [])
+
+    assert len(plain.runs(task)) == 1
+    assert plain.claim(agent) == plain.runs(task)[0].id
 
 
 @pytest.mark.parametrize("how", ["twice", "cut off"])

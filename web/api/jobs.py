@@ -32,6 +32,7 @@ class Job(Schema):
     progress = Itself(Progress)
     attempts = fields.Integer()
     error = fields.String(allow_none=True)
+    waits_for = fields.String(allow_none=True)
     created_at = Timestamp()
     started_at = Timestamp(allow_none=True)
     finished_at = Timestamp(allow_none=True)

@@ -7,6 +7,7 @@ generation: to write an annotation raises that.)
 
 from __future__ import annotations
 
+import contextlib
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -56,10 +57,21 @@ class KubernetesRuntime:
 
     def ensure_environment(self, space: Space) -> None:
         # Applied again also where it is there: what a newer AiWorker adds reaches old projects.
-        self._is_there(space, for_writing=True)
+        self._namespace(space, for_writing=True)
         self._apply(self._manifests.namespace(space))
         for manifest in self._manifests.limits(space):
             self._apply(manifest)
+        self._apply(self._manifests.namespace(space, has_limits=True))
+
+    def _prepare(self, space: Space) -> None:
+        """The namespace is there, with the limits that are written today where nobody else keeps them."""
+        found = self._namespace(space, for_writing=True)
+        if found is None:
+            self.ensure_environment(space)
+        elif found["metadata"].get("annotations", {}).get(places.LIMITS) != self._manifests.limits_mark(space):
+            # Whoever took a field of ours over, such as the quota, keeps it; that must not stop what runs beside it.
+            with contextlib.suppress(ProviderUnavailable):
+                self.ensure_environment(space)
 
     def delete_environment(self, space: Space) -> None:
         if self._is_there(space):
@@ -68,10 +80,9 @@ class KubernetesRuntime:
     def ensure_app(self, app: App, version: Version) -> AppState:
         if version.memory_limit is not None:
             places.quantity("memoryLimit", version.memory_limit)
-        if not self._is_there(app.space, for_writing=True):
-            self.ensure_environment(app.space)
-        deployment = self._deployment(app)
+        deployment = self._deployment(app) if self._namespace(app.space, for_writing=True) else None
         if deployment is None or _wanted(deployment) != version.version_id:
+            self._prepare(app.space)
             former = (_wanted(deployment) if deployment else None) or ""
             self._forget_old_secrets(app, keep={version.version_id, former})
             manifests = self._manifests.app(app, version, self._image(app, version))
@@ -128,11 +139,10 @@ class KubernetesRuntime:
         return [line.partition(" ")[2] for line in sorted(lines, key=lambda line: line.partition(" ")[0])][-limit:]
 
     def ensure_check(self, check: Check) -> CheckState:
-        if not self._is_there(check.space, for_writing=True):
-            self.ensure_environment(check.space)
         found = self.read_check(check.space, check.check_id)
         if found is not None:
             return found
+        self._prepare(check.space)
         *secrets, job = self._manifests.check(check)
         for secret in secrets:
             self._apply(secret)
@@ -150,13 +160,29 @@ class KubernetesRuntime:
             return None
         pods = self._cluster.items(places.path("pods", space.namespace), labels=f"{places.CHECK}={name}")
         timeout = float(job["metadata"].get("annotations", {}).get(places.HEALTH_SECONDS, 0))
-        judged = reasons.judge_check(job, pods, timeout_seconds=timeout)
+        judged = reasons.judge_check(job, pods, timeout_seconds=timeout, now=datetime.now(UTC))
+        if judged.phase is CheckPhase.RUNNING and not pods and (reason := self._why_no_pod(job)):
+            return CheckState(CheckPhase.WAITING, None, "", reason, code="quota")
         log = "".join(
             self._log(pod, container, lines=CHECK_LOG_LINES, timestamps="false")
             for pod in pods
             for container in _with_logs(pod)
         )
-        return CheckState(judged.phase, judged.exit_code, log[-LOG_CHARACTERS:], judged.reason)
+        return CheckState(judged.phase, judged.exit_code, log[-LOG_CHARACTERS:], judged.reason, judged.code)
+
+    def _why_no_pod(self, job: Object) -> str | None:
+        """What the cluster has against the Job's pod, such as the quota; None if it has nothing (any more).
+
+        A Job says nothing of it in its status. To make the pod without keeping it takes no right that we don't have.
+        """
+        about, template = job["metadata"], job["spec"]["template"]
+        marks = {"name": f"{about['name']}-why", "namespace": about["namespace"]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"] | marks, "spec": template["spec"]}
+        try:
+            self._cluster.create(places.path("pods", about["namespace"]), pod, is_trial=True)
+        except ProviderRefused as error:
+            return f"its pod is not let in: {error.message}"
+        return None
 
     def delete_check(self, space: Space, check_id: str) -> None:
         if not self._is_there(space):
@@ -166,11 +192,14 @@ class KubernetesRuntime:
         self._cluster.delete(places.path("secrets", space.namespace, f"{name}-env"))
         self._cluster.delete(places.path("secrets", space.namespace, places.source_secret(name, check_id)))
 
-    def _is_there(self, space: Space, *, for_writing: bool = False) -> bool:
-        """Whether the project has its namespace, and it is not being removed. ProviderRefused if it is another's."""
+    def _is_there(self, space: Space) -> bool:
+        return self._namespace(space) is not None
+
+    def _namespace(self, space: Space, *, for_writing: bool = False) -> Object | None:
+        """The project's namespace, unless it is being removed. ProviderRefused if it is another's."""
         found = self._cluster.read(places.path("namespaces", places.name("namespace", space.namespace)))
         if found is None:
-            return False
+            return None
         marks = found["metadata"].get("labels", {})
         wanted = places.labels(self._instance, space)
         if any(marks.get(name) != value for name, value in wanted.items()):
@@ -180,8 +209,8 @@ class KubernetesRuntime:
         if _is_going(found):
             if for_writing:
                 raise ProviderUnavailable(f"the namespace {space.namespace} is still being removed")
-            return False
-        return True
+            return None
+        return found
 
     def _apply(self, manifest: Object) -> Object:
         return self._cluster.apply(places.path_of(manifest), manifest)

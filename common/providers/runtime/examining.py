@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import requests
 
 from common.addresses import addresses_of, is_own_address
-from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
+from common.errors import AccessDenied, Misconfigured, ProviderRefused, ProviderUnavailable
 from common.findings import Finding
-from common.providers.runtime import hardening, places, reaching
+from common.providers.runtime import hardening, permissions, places, reaching
 from common.providers.runtime.permissions import NEEDED, Permission
 from common.settings import FleetSettings, ForgeSettings, KubernetesSettings, Settings
 
@@ -28,7 +28,6 @@ OLDEST = (1, 25)
 """Restricted Pod Security is enforced from here on, and server-side apply is there since 1.22."""
 TIMEOUT_SECONDS = (2.0, 5.0)
 """To connect, and to answer."""
-REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 INGRESS_CLASSES = "/apis/networking.k8s.io/v1/ingressclasses"
 RUNTIME_CLASSES = "/apis/node.k8s.io/v1/runtimeclasses"
 IS_DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
@@ -54,6 +53,8 @@ def examine_cluster(settings: Settings, *, timeout_seconds: tuple[float, float] 
         yield from _Examination(
             cluster, chosen, instance=settings.instance, forge_host=forge_host, timeout_seconds=timeout_seconds
         ).findings()
+    except AccessDenied as error:
+        yield Finding("fail", PART, str(error))
     except ProviderUnavailable as error:
         where = "KUBECONFIG" if chosen.kubeconfig else "the pod's service account, and what its NetworkPolicy lets out"
         yield Finding("fail", PART, f"{error}; check {where}")
@@ -115,8 +116,8 @@ class _Examination:
         for need in NEEDED:
             try:
                 missing = [verb for verb in need.verbs if not self._may(need, verb)]
-            except ProviderRefused as error:
-                says = f"what the account may do can't be seen ({error.message}); bind it to system:basic-user"
+            except AccessDenied as error:
+                says = f"what the account may do can't be seen ({error}); bind it to system:basic-user"
                 yield Finding("warn", PART, says)
                 return
             if missing:
@@ -128,19 +129,13 @@ class _Examination:
     def _may(self, need: Permission, verb: str) -> bool:
         resource, _, part = need.resource.partition("/")
         asked = {"group": need.group, "resource": resource, "verb": verb} | ({"subresource": part} if part else {})
-        review = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": asked},
-        }
-        said = self._cluster.review(REVIEWS, review)
-        return bool((said.get("status") or {}).get("allowed"))
+        return permissions.is_allowed(self._cluster.review(permissions.REVIEWS, permissions.review(asked)))
 
     def _ingress_class(self) -> Finding:
         wanted, setting = self._chosen.ingress_class, "AIWORKER_KUBE_INGRESS_CLASS"
         try:
             listed = self._cluster.read(INGRESS_CLASSES) or {}
-        except ProviderRefused:
+        except AccessDenied:
             says = "the IngressClasses can't be seen (list ingressclasses is not allowed, and not needed)"
             return Finding("warn", PART, f"{says}; see that {wanted or 'a default one'} exists")
         found = {one["metadata"]["name"]: one["metadata"].get("annotations") or {} for one in listed.get("items", [])}
@@ -184,7 +179,7 @@ class _Examination:
     def _runtime_class(self, name: str) -> Finding:
         try:
             found = self._cluster.read(f"{RUNTIME_CLASSES}/{name}")
-        except ProviderRefused:
+        except AccessDenied:
             says = f"the RuntimeClass {name} can't be seen (get runtimeclasses is not allowed); see that it exists"
             return Finding("warn", PART, says)
         if found is None:
@@ -205,9 +200,11 @@ class _Examination:
         if namespace is None:
             return reaching.unreachable(host, way)
         try:
-            labels = self._labels(namespace) or {}
-        except ProviderRefused:
+            labels = self._labels(namespace)
+        except AccessDenied:
             return f"the namespace {namespace} can't be seen (get namespaces is not allowed)"
+        if labels is None:
+            return f"there is no namespace {namespace} in this cluster, where {host} would be; correct that address"
         name, value = reaching.PART_OF
         if labels.get(name) == value:
             return None
@@ -241,9 +238,9 @@ class _Examination:
         other = "set AIWORKER_AGENTS_NAMESPACE to another name"
         try:
             labels = self._labels(places.name("AIWORKER_AGENTS_NAMESPACE", name))
+        except AccessDenied:
+            return Finding("warn", "agents", f"the namespace {name} can't be seen (get namespaces is not allowed)")
         except ProviderRefused as error:
-            if error.code == "forbidden":
-                return Finding("warn", "agents", f"the namespace {name} can't be seen (get namespaces is not allowed)")
             return Finding("fail", "agents", f"{error.message}; {other}")
         if labels is None:
             return Finding("ok", "agents", f"the namespace {name} is free; the first agent makes it")

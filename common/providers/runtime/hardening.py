@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from common.settings.quantities import amount
+
 Manifest = dict[str, Any]
 
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
@@ -44,14 +46,8 @@ NO_DISK = {"ephemeral-storage": "0"}
 nobody writes, and one that tells of none (a simulated one) would take no pod at all."""
 
 
-def resources(cpu: str, memory: str, storage: str) -> Manifest:
-    """Requests are small: most previews idle, and a limit is what protects their neighbours."""
-    asked = {"cpu": "10m", "memory": memory if _is_small(memory) else "64Mi"} | NO_DISK
+def resources(cpu: str, memory: str, storage: str, *, is_preview: bool = False) -> Manifest:
+    """Requests are small, and a preview's smaller: most idle, and a limit is what protects their neighbours."""
+    least_cpu, least_memory = ("5m", "32Mi") if is_preview else ("10m", "64Mi")
+    asked = {"cpu": least_cpu, "memory": min(memory, least_memory, key=amount)} | NO_DISK
     return {"limits": {"cpu": cpu, "memory": memory, "ephemeral-storage": storage}, "requests": asked}
-
-
-def _is_small(memory: str) -> bool:
-    """Whether a limit may be below 64Mi, which no request may exceed. Anything without a unit of mebibytes counts."""
-    return not memory.endswith(("Gi", "Ti", "Pi", "Ei", "G", "T", "P", "E")) and not (
-        memory.endswith(("Mi", "M")) and float(memory.rstrip("Mi")) >= 68
-    )

@@ -8,12 +8,13 @@ errors of providers, by what the server said.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 import urllib3
 from kubernetes import client, config
 
-from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
+from common.errors import AccessDenied, Misconfigured, ProviderRefused, ProviderUnavailable
+from common.providers.runtime import permissions
 from common.providers.runtime.reasons import SOON
 
 FIELD_MANAGER = "aiworker"
@@ -67,9 +68,9 @@ class Cluster:
             raise ProviderUnavailable(f"the cluster has no place for {path} (any more)")
         return _object(answer)
 
-    def create(self, path: str, manifest: dict[str, Any]) -> bool:
-        """Make an object in the collection; False where one of its name is there already."""
-        query = {"fieldManager": FIELD_MANAGER}
+    def create(self, path: str, manifest: dict[str, Any], *, is_trial: bool = False) -> bool:
+        """Make an object in the collection; False where one of its name is there already. is_trial: nothing is kept."""
+        query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if is_trial else {})
         try:
             answer = self._ask("POST", path, query=query, body=manifest, content_type="application/json")
         except _Exists:
@@ -115,9 +116,32 @@ class Cluster:
             raise ProviderUnavailable(f"the Kubernetes API did not answer {method} {path}: {_short(error)}") from error
         if answer.status == 404:
             return None
+        if answer.status == 403:
+            self._deny(method, path, _told(said)[0])
         if not 200 <= answer.status <= 299:
             _refuse(f"{method} {path}", answer.status, said, answer.headers.get("Retry-After"))
         return said
+
+    def _deny(self, method: str, path: str, message: str) -> NoReturn:
+        """Tell what a 403 means: the quota is a fact, a lack of rights may pass."""
+        words = f"the Kubernetes API answered {method} {path} with 403: {message[:500]}"
+        if any(says in message for says in SOON):
+            raise ProviderUnavailable(words)
+        if "exceeded quota" in message:
+            raise ProviderRefused(words, code="quota")
+        remedy = "; see `aiworker doctor` for what the account must be allowed"
+        raise AccessDenied(words + remedy, is_granted=self._is_granted(method, path))
+
+    def _is_granted(self, method: str, path: str) -> bool:
+        """Whether the API's own review says that the account may do this. False where that can't be asked."""
+        if path == permissions.REVIEWS:
+            return False
+        asked = permissions.rights_of_request(method, path)
+        try:
+            reviews = [self.review(permissions.REVIEWS, permissions.review(right)) for right in asked]
+        except (ProviderUnavailable, ProviderRefused):
+            return False
+        return bool(asked) and all(permissions.is_allowed(answer) for answer in reviews)
 
 
 class _Exists(ProviderUnavailable):
@@ -125,25 +149,24 @@ class _Exists(ProviderUnavailable):
 
 
 def _refuse(what: str, status: int, said: bytes, retry_after: str | None) -> None:
-    try:
-        told = json.loads(said)
-        message, reason = str(told.get("message", "")), str(told.get("reason", ""))
-    except (ValueError, AttributeError):
-        message, reason = said[:200].decode("utf-8", "replace"), ""
+    message, reason = _told(said)
     words = f"the Kubernetes API answered {what} with {status}: {message[:500]}"
     if status == 409 and reason == "AlreadyExists":
         raise _Exists(words)
-    if status == 403 and any(says in message for says in SOON):
-        raise ProviderUnavailable(words)
-    if status == 403 and "exceeded quota" in message:
-        raise ProviderRefused(words, code="quota")
-    if status == 403:
-        raise ProviderRefused(words + "; see `aiworker doctor` for what the account must be allowed", code="forbidden")
     if status in {400, 405, 406, 413, 415, 422}:
         raise ProviderRefused(words, code="invalid")
     # 401 is here too: a token that has just been renewed, or one that an operator will repair.
     after = float(retry_after) if retry_after and retry_after.isdigit() else None
     raise ProviderUnavailable(words, retry_after_seconds=after)
+
+
+def _told(said: bytes) -> tuple[str, str]:
+    """Message and reason of a refusal."""
+    try:
+        told = json.loads(said)
+        return str(told.get("message", "")), str(told.get("reason", ""))
+    except (ValueError, AttributeError):
+        return said[:200].decode("utf-8", "replace"), ""
 
 
 def _object(said: bytes) -> dict[str, Any]:

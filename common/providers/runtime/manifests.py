@@ -7,6 +7,7 @@ depends on its version alone, so that ensuring an older version again finds its 
 from __future__ import annotations
 
 import base64
+import json
 import math
 from typing import Any
 
@@ -14,13 +15,18 @@ from common.errors import ProviderRefused
 from common.providers.runtime import hardening, places
 from common.providers.runtime.placing import placement
 from common.providers.runtime.protocol import App, Check, Space, Version
-from common.settings import KubernetesSettings
+from common.settings import MOST_PREVIEWS, KubernetesSettings
+from common.settings.quantities import total
 
 Manifest = dict[str, Any]
 
 DEFAULT_PORT = 8080
 CHECKOUT_SECONDS = 180
-"""What fetching images and code may take beyond the version's or check's own time."""
+"""What fetching images and code may take beyond the version's own time."""
+START_CHECK_SECONDS = 900
+"""The same of a check, from when a node has taken its pod. More: no verdict comes of it, and some images are large."""
+WAIT_FOR_CHECK_SECONDS = 26 * 3600
+"""When a check that found no place goes, should everybody have forgotten it: after whoever waits for it gave up."""
 KEEP_CHECK_SECONDS = 3600
 PRIVATE_NETWORKS = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"]
 PRIVATE_NETWORKS_6 = ["fc00::/7", "fe80::/10"]
@@ -34,20 +40,32 @@ class Manifests:
         self._instance = instance
         self._hosts = places.Hosts(chosen.domain, chosen.is_tls)
 
-    def namespace(self, space: Space) -> Manifest:
-        about = {
+    def namespace(self, space: Space, *, has_limits: bool = False) -> Manifest:
+        """has_limits: everything of limits() is there as it is now."""
+        about: Manifest = {
             "name": places.name("namespace", space.namespace),
             "labels": places.labels(self._instance, space) | hardening.RESTRICTED,
         }
+        if has_limits:
+            about["annotations"] = {places.LIMITS: self.limits_mark(space)}
         return {"apiVersion": "v1", "kind": "Namespace", "metadata": about}
 
+    def limits_mark(self, space: Space) -> str:
+        return places.digest(json.dumps(self.limits(space), sort_keys=True))
+
     def limits(self, space: Space) -> list[Manifest]:
-        """What a namespace holds before any app: quota, defaults, network policy, an account without a token."""
+        """What a namespace holds before any app: quota, defaults, network policy, an account without a token.
+
+        The quota is that of everything but previews, and the previews' own beside it. The cluster itself could tell the
+        two apart by priority classes only, and to make those takes rights over all of it: whoever starts previews sees
+        to it that they keep to theirs.
+        """
         chosen = self._chosen
         hard = {
-            "pods": str(chosen.quota_pods),
-            "limits.cpu": chosen.quota_cpu,
-            "limits.memory": chosen.quota_memory,
+            # A preview that is being replaced has two pods.
+            "pods": str(chosen.quota_pods + 2 * MOST_PREVIEWS),
+            "limits.cpu": total(chosen.quota_cpu, chosen.previews_cpu),
+            "limits.memory": total(chosen.quota_memory, chosen.previews_memory),
             "services.loadbalancers": "0",
             "services.nodeports": "0",
         }
@@ -125,8 +143,11 @@ class Manifests:
     def _deployment(self, app: App, version: Version, image: str, port: int, marked: dict[str, str]) -> Manifest:
         health = math.ceil(version.health_seconds)
         secret = places.env_secret(app, version.version_id)
+        is_preview = places.is_preview(app)
         serving = {
-            **self._container("app", image, ["sh", "/workspace/run"], secret, version.memory_limit, app.space),
+            **self._container(
+                "app", image, ["sh", "/workspace/run"], secret, version.memory_limit, app.space, is_preview=is_preview
+            ),
             "ports": [{"name": "http", "containerPort": port, "protocol": "TCP"}],
             "readinessProbe": {
                 "httpGet": {"path": version.health_path, "port": "http"},
@@ -137,7 +158,7 @@ class Manifests:
         }
         source = places.source_secret(app.name, version.version_id)
         spec = {
-            "replicas": version.replicas,
+            "replicas": 1 if is_preview else version.replicas,
             "minReadySeconds": health,
             "progressDeadlineSeconds": math.ceil(version.start_seconds) + health + CHECKOUT_SECONDS,
             "revisionHistoryLimit": 3,
@@ -171,13 +192,14 @@ class Manifests:
         )
         pod = self._pod(running, self._checkout(check.commit, "true"), source)
         spec = {
-            # The pod's own deadline ends it and keeps its log; the Job's, a little later, would remove it.
-            "activeDeadlineSeconds": seconds + 2 * CHECKOUT_SECONDS,
+            # It counts from the Job's making, so it says nothing of the command. Whoever watches the check ends it in
+            # time; the pod's deadline, from when a node took it, does where nobody watches.
+            "activeDeadlineSeconds": WAIT_FOR_CHECK_SECONDS,
             "backoffLimit": 0,
             "ttlSecondsAfterFinished": KEEP_CHECK_SECONDS,
             "template": {
                 "metadata": {"labels": places.labels(self._instance, check.space) | marked},
-                "spec": pod | {"restartPolicy": "Never", "activeDeadlineSeconds": seconds + CHECKOUT_SECONDS},
+                "spec": pod | {"restartPolicy": "Never", "activeDeadlineSeconds": seconds + START_CHECK_SECONDS},
             },
         }
         return [
@@ -226,11 +248,14 @@ class Manifests:
         }
 
     def _container(
-        self, name: str, image: str, command: list[str], env_secret: str, memory: str | None, space: Space
-    ) -> Manifest:
+        self, name: str, image: str, command: list[str], env_secret: str, memory: str | None, space: Space,
+        *, is_preview: bool = False,
+    ) -> Manifest:  # fmt: skip
         if not image or any(character.isspace() for character in image):
             raise ProviderRefused(f"dockerImage {image[:80]!r} is not an image's name", code="invalid")
         cpu = places.quantity("cpuLimit", space.cpu_limit or self._chosen.cpu)
+        if is_preview:
+            cpu = self._chosen.cpu_of_preview(cpu)
         memory = places.quantity("memoryLimit", memory or space.memory_limit or self._chosen.memory)
         return {
             "name": name,
@@ -239,7 +264,7 @@ class Manifests:
             "workingDir": "/workspace/code",
             "env": [{"name": "HOME", "value": "/tmp"}],  # noqa: S108 (a volume of the pod's own)
             "envFrom": [{"secretRef": {"name": env_secret}}],
-            "resources": hardening.resources(cpu, memory, self._chosen.code_size),
+            "resources": hardening.resources(cpu, memory, self._chosen.code_size, is_preview=is_preview),
             "securityContext": hardening.container(),
             "volumeMounts": _MOUNTS,
         }

@@ -1,8 +1,16 @@
-"""What AiWorker's account must be allowed in a cluster: the one list that the install's role and the doctor follow."""
+"""What AiWorker's account must be allowed in a cluster: the one list that the install's role and the doctor follow.
+
+And how the API is asked whether it is: by reviews of the account's own access (SelfSubjectAccessReview).
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 @dataclass(frozen=True)
@@ -34,3 +42,34 @@ NEEDED: tuple[Permission, ...] = (
     Permission("networking.k8s.io", "ingresses", (*APPLY, "delete"), "hosts of apps"),
     Permission("networking.k8s.io", "networkpolicies", (*APPLY, "delete"), "pods that reach only what they need"),
 )
+
+_PATH = re.compile(
+    r"/(?:api/v1|apis/(?P<group>[^/]+)/[^/]+)(?:/namespaces/(?P<namespace>[^/]+)(?=/))?"
+    r"/(?P<resource>[a-z]+)(?:/(?P<name>[^/]+)(?:/(?P<part>[a-z]+))?)?"
+)
+_VERBS = {"POST": ("create",), "PATCH": APPLY, "DELETE": ("delete",)}
+
+
+def review(attributes: dict[str, str]) -> dict[str, Any]:
+    """The question whether our account may do this."""
+    return {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+
+
+def is_allowed(answer: dict[str, Any]) -> bool:
+    return bool((answer.get("status") or {}).get("allowed"))
+
+
+def rights_of_request(method: str, path: str) -> list[dict[str, str]]:
+    """What a request takes, as attributes of reviews. Empty for a path that no rights of objects cover."""
+    found = _PATH.fullmatch(path)
+    if found is None:
+        return []
+    reading = ("get",) if found["name"] else ("list",)
+    named = {"group": found["group"] or "", "resource": found["resource"], "subresource": found["part"]}
+    named |= {part: unquote(found[part]) if found[part] else None for part in ("namespace", "name")}
+    asked = {key: value for key, value in named.items() if value is not None}
+    return [asked | {"verb": verb} for verb in _VERBS.get(method, reading)]

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from common.errors import ProviderRefused
 from common.providers.runtime.protocol import App, Space
+from common.settings.quantities import amount
 
 PROJECT = "aiworker.dev/project-id"
 APP = "aiworker.dev/app"
@@ -23,6 +24,8 @@ HEALTH_SECONDS = "aiworker.dev/health-seconds"
 HEALTH_PATH = "aiworker.dev/health-path"
 IMAGE = "aiworker.dev/image"
 MANAGED_BY = "app.kubernetes.io/managed-by"
+LIMITS = "aiworker.dev/limits"
+"""Annotation of a namespace: which quota and policy it has, so that they are written anew when they change."""
 INSTANCE = "app.kubernetes.io/instance"
 
 PRODUCTION = "production"
@@ -30,7 +33,6 @@ STAGING = "staging"
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-_QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?")
 
 _GROUPS = {
     "namespaces": "api/v1",
@@ -111,9 +113,19 @@ def label(what: str, value: str) -> str:
 
 
 def quantity(what: str, value: str) -> str:
-    if not _QUANTITY.fullmatch(value):
-        raise ProviderRefused(f"{what} {value[:80]!r} is not a quantity such as 512Mi or 500m", code="invalid")
+    try:
+        is_some = amount(value) > 0
+    except ValueError as error:
+        said = f"{what} {value[:80]!r} is not a quantity such as 512Mi or 500m"
+        raise ProviderRefused(said, code="invalid") from error
+    if not is_some:
+        # The kubelet sets no limit for 0, and the quota counts none.
+        raise ProviderRefused(f"{what} is {value}: to a cluster, that is no limit at all", code="invalid")
     return value
+
+
+def is_preview(app: App) -> bool:
+    return app.name not in {STAGING, PRODUCTION}
 
 
 def digest(*parts: str) -> str:

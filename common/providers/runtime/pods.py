@@ -18,8 +18,6 @@ from common.providers.runtime.protocol import AgentPod, PodPhase, PodState
 from common.settings import FleetSettings, KubernetesSettings
 
 AGENT = "aiworker.dev/agent"
-MADE_BY = "aiworker.dev/limits"
-"""Annotation of the namespace: which quota and policy it has, so that they are written only when they change."""
 IDENTITY_FILE = "/identity/agent.json"
 END_SECONDS = 30
 """How long a pod that is to go may take until it is killed."""
@@ -56,8 +54,12 @@ class KubernetesFleet:
 
     def read_agent(self, name: str) -> PodState | None:
         found = self._cluster.read(self._path("pods", name))
-        if found is None or "deletionTimestamp" in found["metadata"]:
+        if found is None:
             return None
+        if "deletionTimestamp" in found["metadata"]:
+            # Why it goes is seen only now: a moment later it is not there any more.
+            gone = reasons.why_taken_away(found)
+            return PodState(PodPhase.FAILED, f"its pod was taken away: {gone}") if gone else None
         if found["metadata"].get("labels", {}).get(AGENT) != name:
             raise ProviderRefused(f"the pod {self._namespace}/{name} is not an agent of AiWorker's", code="foreign")
         return reasons.judge_agent(found)
@@ -89,14 +91,14 @@ class KubernetesFleet:
                 "set AIWORKER_AGENTS_NAMESPACE to another name",
                 code="foreign",
             )
-        if about.get("annotations", {}).get(MADE_BY) == mark:
+        if about.get("annotations", {}).get(places.LIMITS) == mark:
             return
         wanted: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}}
         wanted["metadata"]["labels"] = labels
         self._cluster.apply(places.path("namespaces", self._namespace), wanted)
         for manifest in limits:
             self._cluster.apply(places.path_of(manifest), manifest)
-        wanted["metadata"]["annotations"] = {MADE_BY: mark}
+        wanted["metadata"]["annotations"] = {places.LIMITS: mark}
         self._cluster.apply(places.path("namespaces", self._namespace), wanted)
 
     def _limits(self) -> list[Object]:

@@ -75,10 +75,11 @@ class AppState:
     """How one version of an app is doing.
 
     url: where the app answers, whatever version serves it. live_version_id: what serves now (None: nothing).
-    reason: a sentence, only when FAILED; code: `nothing_to_run`, `exited`, `unhealthy`, `timeout`, `memory`,
+    reason: a sentence, when FAILED; code: `nothing_to_run`, `exited`, `unhealthy`, `timeout`, `memory`,
     `checkout_failed`, `keeps_dying`, `replaced` (a newer version was asked for
-    first; ensuring it again tries it anew), and in a cluster `image`, `config`, `quota`, `no_room`. restarts: how often
-    the live version's process had to be started again.
+    first; ensuring it again tries it anew), and in a cluster `image`, `config`, `quota`, `no_room`, `not_started`.
+    While STARTING, `no_room` and `no_node` say with a reason what it waits for.
+    restarts: how often the live version's process had to be started again.
     checked_seconds: for how long it has been healthy.
     """
 
@@ -95,8 +96,9 @@ class AppState:
 class Check:
     """A command to be run on a clean checkout of one commit. check_id: the same id is the same check.
 
-    command: a shell command. timeout_seconds: after it the whole process tree is killed. memory_limit, docker_image
-    and secret_names as in Version.
+    command: a shell command. timeout_seconds: after it the whole process tree is killed; it counts from the command's
+    start, not from the check's. memory_limit, docker_image and
+    secret_names as in Version.
     """
 
     space: Space
@@ -112,24 +114,30 @@ class Check:
 
 
 class CheckPhase(StrEnum):
+    WAITING = "waiting"
+    """Its command has not begun, for a `reason` that may last: the quota is used up, no node has room."""
     RUNNING = "running"
+    """Its command runs, or is about to."""
     PASSED = "passed"
     FAILED = "failed"
     BROKEN = "broken"
-    """It could not be made: no checkout, no process. It says nothing about the commit; delete it and ask again."""
+    """It could not be run: no checkout, no process, a node that went. It says nothing about the commit; delete it and
+    ask again. No other phase than PASSED and FAILED says anything, and neither is there before the command began."""
 
 
 @dataclass(frozen=True)
 class CheckState:
     """exit_code: None while running, and where it was killed. log: the last 64 KiB of its output.
 
-    reason: a sentence when FAILED or BROKEN (`it exited with 1`, `it took longer than 900 s`); None otherwise.
+    reason: a sentence when FAILED, BROKEN or WAITING (`it exited with 1`, `no node takes its pod`); None otherwise.
+    code: when WAITING: `quota`, `no_room` (nodes are full) or `no_node` (none is fit).
     """
 
     phase: CheckPhase
     exit_code: int | None
     log: str
     reason: str | None = None
+    code: str | None = None
 
 
 class Runtime(Protocol):

@@ -16,16 +16,20 @@ from common.providers.runtime.protocol import AppPhase, CheckPhase, PodPhase, Po
 NOTHING_TO_RUN_EXIT = 20
 """How workers.launch ends when the repository holds nothing to run."""
 
-SOON = ("being terminated", "status unknown for quota", "error looking up service account")
-"""What a refusal says that will not be one in a moment: the namespace is on its way out, or has only just been made."""
+SOON = ("being terminated", "status unknown for quota", "error looking up service account", "not yet ready to handle")
+"""What a refusal says that will not be one in a moment: the namespace is on its way out or has only just been made, or
+the API server has only just been started."""
 
 _IMAGE = {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 _CONFIG = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+_FULL = ("Insufficient ", "Too many pods")
+"""What the scheduler says of nodes that are fit, and full."""
+_NEVER_BEGAN = {"StartError", "ContainerCannotRun"}
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """code and reason are there only when it failed."""
+    """code and reason are there when it failed, and where it is known what it waits for."""
 
     phase: AppPhase
     code: str | None = None
@@ -37,6 +41,7 @@ class CheckJudgement:
     phase: CheckPhase
     exit_code: int | None = None
     reason: str | None = None
+    code: str | None = None
 
 
 def judge_rollout(deployment: dict[str, Any], pods: Sequence[dict[str, Any]]) -> Judgement:
@@ -60,7 +65,7 @@ def judge_rollout(deployment: dict[str, Any], pods: Sequence[dict[str, Any]]) ->
     progress = _condition(status, "Progressing")
     if progress is not None and progress.get("reason") == "ProgressDeadlineExceeded":
         return Judgement(AppPhase.FAILED, *_why_late(deployment, pods))
-    return Judgement(AppPhase.STARTING)
+    return Judgement(AppPhase.STARTING, *(_no_node(pods) or ()))
 
 
 def is_complete(deployment: dict[str, Any]) -> bool:
@@ -113,8 +118,11 @@ def image_digest(pods: Sequence[dict[str, Any]]) -> str | None:
     return None
 
 
-def judge_check(job: dict[str, Any], pods: Sequence[dict[str, Any]], *, timeout_seconds: float) -> CheckJudgement:
-    """How a check's Job did. pods: the Job's."""
+def judge_check(
+    job: dict[str, Any], pods: Sequence[dict[str, Any]], *, timeout_seconds: float, now: datetime
+) -> CheckJudgement:
+    """How a check's Job did. pods: the Job's. There is a verdict only on a command that began, and it is late by the
+    time since then: what the cluster took before (quota, room, image, code) is no fault of the commit's."""
     status = job.get("status", {})
     failed, complete = _condition(status, "Failed"), _condition(status, "Complete")
     if complete is not None and complete.get("status") == "True":
@@ -125,12 +133,24 @@ def judge_check(job: dict[str, Any], pods: Sequence[dict[str, Any]], *, timeout_
     for pod in pods:
         if problem := pod_problem(pod):
             return CheckJudgement(CheckPhase.BROKEN, None, problem[1])
-    if _is_late(pods) or (failed is not None and failed.get("reason") == "DeadlineExceeded"):
-        return CheckJudgement(CheckPhase.FAILED, None, f"it took longer than {timeout_seconds:g} s")
-    if failed is not None and failed.get("status") == "True":
-        said = failed.get("message") or failed.get("reason") or "the cluster gave no reason"
+    began = _began(pods)
+    if began is not None and (now - began).total_seconds() > timeout_seconds:
+        return _too_slow(timeout_seconds)
+    if _is_late(pods) or (failed is not None and failed.get("status") == "True"):
+        said = (failed or {}).get("message") or (failed or {}).get("reason") or "the cluster gave no reason"
         return CheckJudgement(CheckPhase.BROKEN, None, f"it could not be run: {_pod_reason(pods) or said}")
+    if began is None and (waits := _no_node(pods)):
+        return CheckJudgement(CheckPhase.WAITING, None, waits[1], waits[0])
     return CheckJudgement(CheckPhase.RUNNING)
+
+
+def _too_slow(timeout_seconds: float) -> CheckJudgement:
+    return CheckJudgement(CheckPhase.FAILED, None, f"it took longer than {timeout_seconds:g} s")
+
+
+def why_taken_away(pod: dict[str, Any]) -> str | None:
+    """What the cluster took the pod away for, such as an eviction; None where it did not."""
+    return _pod_reason([pod])
 
 
 def judge_agent(pod: dict[str, Any]) -> PodState:
@@ -154,17 +174,22 @@ def judge_agent(pod: dict[str, Any]) -> PodState:
         return PodState(PodPhase.FAILED, f"its pod exited with {code}: {said[:500]}".rstrip(": "))
     if phase == "Running":
         return PodState(PodPhase.RUNNING)
-    scheduled = _condition(status, "PodScheduled") or {}
-    if scheduled.get("status") == "False":
-        return PodState(PodPhase.STARTING, f"no node takes its pod: {scheduled.get('message', '')}".rstrip(": "))
-    return PodState(PodPhase.STARTING)
+    waits = _no_node([pod])
+    return PodState(PodPhase.STARTING, waits[1] if waits else None)
 
 
 def _judge_exit(ended: dict[str, Any], pods: Sequence[dict[str, Any]], timeout_seconds: float) -> CheckJudgement:
     code = int(ended.get("exitCode", 0))
+    if ended.get("reason") in _NEVER_BEGAN:
+        said = f"its container could not be started: {ended.get('message', '')}".rstrip(": ")
+        return CheckJudgement(CheckPhase.BROKEN, None, said)
     if _is_late(pods):
-        # Its own deadline killed it: the exit code is the signal's.
-        return CheckJudgement(CheckPhase.FAILED, None, f"it took longer than {timeout_seconds:g} s")
+        # Its pod's deadline killed it: the exit code is the signal's. What the command had of that time counts.
+        began, end = _time(ended.get("startedAt")), _time(ended.get("finishedAt"))
+        if began is None or end is None or (end - began).total_seconds() >= timeout_seconds:
+            return _too_slow(timeout_seconds)
+        said = "fetching its image and code took too long, so that its pod's time was over before the command's"
+        return CheckJudgement(CheckPhase.BROKEN, None, said)
     if ended.get("reason") == "OOMKilled":
         return CheckJudgement(
             CheckPhase.FAILED, None, f"it was killed: it used more memory than its limit{_limit(pods)}"
@@ -181,6 +206,31 @@ def _ended(pods: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
             if terminated is not None:
                 found: dict[str, Any] = terminated
                 return found
+    return None
+
+
+def _began(pods: Sequence[dict[str, Any]]) -> datetime | None:
+    """When the container that runs now began."""
+    for pod in pods:
+        for container in pod.get("status", {}).get("containerStatuses", []):
+            if running := container.get("state", {}).get("running"):
+                return _time(running.get("startedAt"))
+    return None
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _no_node(pods: Sequence[dict[str, Any]]) -> tuple[str, str] | None:
+    """(code, sentence) of why no node takes one of the pods: `no_room` where others in its place would make room, else
+    `no_node`. None where each has one, or none has been looked for yet."""
+    for pod in pods:
+        scheduled = _condition(pod.get("status", {}), "PodScheduled") or {}
+        if scheduled.get("status") == "False":
+            said = str(scheduled.get("message", ""))
+            code = "no_room" if any(word in said for word in _FULL) else "no_node"
+            return code, f"no node takes its pod: {said}".rstrip(": ")
     return None
 
 
@@ -241,7 +291,7 @@ def _why_late(deployment: dict[str, Any], pods: Sequence[dict[str, Any]]) -> tup
     if running:
         path = deployment["metadata"].get("annotations", {}).get("aiworker.dev/health-path", "/")
         return "unhealthy", f"it runs, but {path} did not answer well within {seconds} s"
-    return "timeout", f"it did not start within {seconds} s"
+    return "not_started", f"its container did not start within {seconds} s"
 
 
 def _limit(pods: Sequence[dict[str, Any]]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.doubles.kubernetes.schemas import why_invalid
+from tests.providers.runtime_permissions import rights_asked
 
 Object = dict[str, Any]
 
@@ -17,11 +18,13 @@ RUNTIME_CLASSES = "/apis/node.k8s.io/v1/runtimeclasses"
 
 @dataclass
 class Access:
-    """denied: (verb, resource) that the account may not, `pods/log` for a part. default_class: one of the
+    """denied: (verb, resource) that the account may not, `pods/log` for a part. is_cold: the server has only just been
+    started and has not read its roles yet: it denies everything, reviews too. default_class: one of the
     ingress_classes, or None."""
 
     version: str = "v1.33.0"
     denied: set[tuple[str, str]] = field(default_factory=set)
+    is_cold: bool = False
     ingress_classes: list[str] = field(default_factory=lambda: ["nginx"])
     default_class: str | None = "nginx"
     runtime_classes: list[str] = field(default_factory=lambda: ["gvisor"])
@@ -40,11 +43,19 @@ class Access:
             return {"kind": "RuntimeClass", "metadata": {"name": name}, "handler": "runsc"}
         return None
 
+    def refusal(self, method: str, path: str, query: str) -> str | None:
+        """Why the account may not ask this, in the API's words; None if it may. The version is everybody's to see."""
+        if path == "/version" or not (self.is_cold or self.denied):
+            return None
+        for group, resource, verb in sorted(rights_asked([f"{method} {path}?{query}"])) or [("", "reviews", "create")]:
+            if self.is_cold or (verb, resource) in self.denied:
+                what = f'cannot {verb} resource "{resource}" in API group "{group}"'
+                return f'{resource} is forbidden: User "aiworker" {what} at the cluster scope'
+        return None
+
     def _review(self, asked: Object) -> Object:
         reason = why_invalid({"metadata": {}, **asked})
         about = asked["spec"]["resourceAttributes"]
-        if "namespace" in about:
-            reason = "the double is asked about all namespaces only"
         resource = "/".join(part for part in (about["resource"], about.get("subresource")) if part)
         is_allowed = reason is None and (about["verb"], resource) not in self.denied
         return {**asked, "status": {"allowed": is_allowed} | ({"evaluationError": reason} if reason else {})}

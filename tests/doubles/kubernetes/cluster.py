@@ -188,6 +188,9 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         if fault == "quota":
             self._refuse(Refusal(403, "Forbidden", "forbidden: exceeded quota: aiworker, requested: pods=1"))
             return False
+        if fault == "not_ready":
+            self._refuse(Refusal(403, "Forbidden", "forbidden: not yet ready to handle request"))
+            return False
         status = int(fault.removeprefix("apply_then_"))
         reason = {403: "Forbidden", 409: "Conflict", 422: "Invalid", 429: "TooManyRequests"}.get(
             status, "InternalError"
@@ -241,6 +244,8 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         query = dict(parse_qsl(url.query))
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             raise Refusal(401, "Unauthorized", "Unauthorized")
+        if denial := self.double.access.refusal(self.command, url.path, url.query):
+            raise Refusal(403, "Forbidden", denial)
         if (said := self.double.access.answer(self.command, url.path, body)) is not None:
             return said
         plural, namespace, name, sub = parse(url.path)
@@ -256,7 +261,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
             elif self.command == "PATCH":
                 return self._apply(plural, namespace, name, json.loads(body), query)
             elif self.command == "POST":
-                return self._create(plural, namespace, json.loads(body))
+                return self._create(plural, namespace, json.loads(body), is_trial=query.get("dryRun") == "All")
             elif self.command == "DELETE":
                 return self._delete(plural, namespace, name)
             else:
@@ -316,14 +321,16 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         self.double.sent.append(copy.deepcopy(manifest))
         return copy.deepcopy(store.put(plural, merged))
 
-    def _create(self, plural: str, namespace: str, manifest: Object) -> Object:
+    def _create(self, plural: str, namespace: str, manifest: Object, *, is_trial: bool) -> Object:
         self._require_namespace(plural, namespace)
         name = manifest["metadata"]["name"]
-        if plural == "pods" and not self.double.controllers.knows_quotas(namespace):
-            raise Refusal(403, "Forbidden", f'pods "{name}" is forbidden: status unknown for quota: aiworker')
+        if plural == "pods" and (denial := self.double.controllers.why_not_let_in(namespace, manifest)):
+            raise Refusal(403, "Forbidden", denial)
         if self.double.store.get(plural, namespace, name) is not None:
             raise Refusal(409, "AlreadyExists", f'{plural} "{name}" already exists')
         self._check(manifest)
+        if is_trial:
+            return manifest
         self.double.sent.append(copy.deepcopy(manifest))
         return copy.deepcopy(self.double.store.put(plural, manifest))
 

@@ -16,15 +16,23 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from tests.doubles.kubernetes.node import Node, exit_code_of
 from tests.doubles.kubernetes.statuses import HEALTHY, Outcome, condition, job_pod_status, pod_status
-from tests.doubles.kubernetes.store import Object, Store
+from tests.doubles.kubernetes.store import Object, Store, now_text
 
 STEP_SECONDS = 2.0
 
 _REVISION = "deployment.kubernetes.io/revision"
+
+
+class _Process(NamedTuple):
+    """A Job's container. began: when, as the API says it."""
+
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]
+    began: str
 
 
 class Controllers:
@@ -41,7 +49,9 @@ class Controllers:
         self.quota_ticks = 0
         """How many ticks a new quota waits for its status."""
         self._progress: dict[str, tuple[Any, float]] = {}
-        self._processes: dict[str, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
+        self._processes: dict[str, _Process] = {}
+        self.frozen: set[str] = set()
+        """uids of pods whose status stays as a test left it, such as those that are on their way out."""
         self.outcomes: list[tuple[str, Outcome]] = []
         self.logs: dict[str, str] = {}
 
@@ -71,7 +81,7 @@ class Controllers:
         if self._node is not None and self._is_nodes(pod):
             return self._node.log(pod, container)
         if pod["metadata"]["uid"] in self._processes:
-            file = self._processes[pod["metadata"]["uid"]][1]
+            file = self._processes[pod["metadata"]["uid"]].output
             file.seek(0)
             return file.read().decode()
         return self.logs.get(pod["metadata"]["uid"], self._outcome(pod).log)
@@ -172,11 +182,7 @@ class Controllers:
         refusal = None
         for number in range(len(pods), wanted):
             pod = _pod(current, f"{name}-{os.urandom(3).hex()}", number)
-            if self._outcome(pod).kind == "quota" or self._is_full(namespace, pod):
-                refusal = f'pods "{pod["metadata"]["name"]}" is forbidden: exceeded quota: aiworker, requested: pods=1'
-                break
-            if not self.knows_quotas(namespace):
-                refusal = f'pods "{pod["metadata"]["name"]}" is forbidden: status unknown for quota: aiworker'
+            if refusal := self.why_not_let_in(namespace, pod):
                 break
             self._store.put("pods", pod)
         pods = self._pods_of(current)
@@ -193,15 +199,21 @@ class Controllers:
         self._store.update("replicasets", current, lambda one: one.update(status=status))
         return len(available)
 
-    def _is_full(self, namespace: str, pod: Object) -> bool:
-        """Whether one of its quotas of pods or of memory has no room for the pod."""
-        pods = [*self._store.all("pods", namespace), pod]
-        memory = sum(_memory_limit(one) for one in pods)
-        hard = [one["spec"]["hard"] for one in self._store.all("resourcequotas", namespace)]
-        return any(
-            len(pods) > int(most.get("pods", len(pods))) or memory > _bytes(most.get("limits.memory", str(memory)))
-            for most in hard
-        )
+    def why_not_let_in(self, namespace: str, pod: Object) -> str | None:
+        """What quotas have against the pod, in the API's words; None if they let it in."""
+        words = f'pods "{pod["metadata"]["name"]}" is forbidden'
+        if not self.knows_quotas(namespace):
+            return f"{words}: status unknown for quota: aiworker"
+        if self._outcome(pod).kind == "quota":
+            return f"{words}: exceeded quota: aiworker, requested: pods=1"
+        there = [one for one in self._store.all("pods", namespace) if _counts(one)]
+        for quota in self._store.all("resourcequotas", namespace):
+            for what, most in quota["spec"]["hard"].items():
+                used = sum(_use_of(one, what) for one in there)
+                if what in _COUNTED and used + _use_of(pod, what) > _amount(most):
+                    asked = f"requested: {what}={_use_of(pod, what):g}, used: {what}={used:g}, limited: {what}={most}"
+                    return f"{words}: exceeded quota: {quota['metadata']['name']}, {asked}"
+        return None
 
     def _ready_for(self, pod: Object) -> float:
         return self._age(pod["metadata"]["uid"] + "-ready")
@@ -249,6 +261,8 @@ class Controllers:
     def _live(self, pod: Object) -> None:
         if any(one["kind"] == "Job" for one in pod["metadata"].get("ownerReferences", [])):
             return
+        if pod["metadata"]["uid"] in self.frozen:
+            return
         outcome = self._outcome(pod)
         age = self._age(pod["metadata"]["uid"])
         if self._node is not None and self._is_nodes(pod):
@@ -270,10 +284,14 @@ class Controllers:
         pods = self._pods_of(job)
         if not pods:
             name = f"{job['metadata']['name']}-{os.urandom(3).hex()}"
-            pods = [self._store.put("pods", _pod({**job, "kind": "Job"}, name, 0))]
+            made = _pod({**job, "kind": "Job"}, name, 0)
+            if self.why_not_let_in(job["metadata"]["namespace"], made):
+                self._store.update("jobs", job, lambda one: one.update(status={"active": 0}))
+                return
+            pods = [self._store.put("pods", made)]
         pod = pods[0]
         outcome = self._outcome(pod)
-        if outcome.kind in {"evicted", "checkout", "oom", "deadline", "image_pull"}:
+        if outcome.kind in {"evicted", "checkout", "oom", "deadline", "image_pull", "no_room", "start_error"}:
             status = pod_status(pod, outcome, self._age(pod["metadata"]["uid"]), is_once=True)
             code = None if status["phase"] == "Pending" else 1
         elif self._node is not None and self._is_nodes(pod):
@@ -281,7 +299,7 @@ class Controllers:
             code = exit_code_of(status)
         else:
             code = self._run(pod)
-            status = job_pod_status(pod, code)
+            status = job_pod_status(pod, code, self._processes[pod["metadata"]["uid"]].began)
         self._store.update("pods", pod, lambda one: one.update(status=status))
         if code is None:
             done = []
@@ -303,8 +321,8 @@ class Controllers:
                 container["command"], stdout=output, stderr=subprocess.STDOUT, cwd="/tmp", env=env,
                 start_new_session=True,
             )  # fmt: skip
-            self._processes[uid] = (process, output)
-        return self._processes[uid][0].poll()
+            self._processes[uid] = _Process(process, output, now_text())
+        return self._processes[uid].process.poll()
 
     def _reap(self) -> None:
         present = {pod["metadata"]["uid"] for pod in self._store.all("pods")}
@@ -314,28 +332,43 @@ class Controllers:
             self._node.keep(present)
 
     def _kill(self, uid: str) -> None:
-        process, output = self._processes.pop(uid)
+        process, output, _began = self._processes.pop(uid)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         output.close()
 
 
-def _memory_limit(pod: Object) -> int:
-    limits = [
-        _bytes(one.get("resources", {}).get("limits", {}).get("memory", "0"))
-        for one in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
-    ]
-    return max(limits)
+_COUNTED = {"pods", "limits.cpu", "limits.memory", "requests.cpu", "requests.memory"}
 
 
-def _bytes(quantity: str) -> int:
-    """A quantity without a fraction, such as 512Mi."""
+def _counts(pod: Object) -> bool:
+    """Whether quotas count it: not once it has ended."""
+    return pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
+
+
+def _use_of(pod: Object, what: str) -> float:
+    """What of a quota's kind the pod takes: its containers together, or one first container if that takes more."""
+    if what == "pods":
+        return 1
+    kind, _, resource = what.partition(".")
+
+    def of(container: Object) -> float:
+        return _amount(container.get("resources", {}).get(kind, {}).get(resource, "0"))
+
+    firsts = [of(one) for one in pod["spec"].get("initContainers", [])]
+    return max(sum(of(one) for one in pod["spec"]["containers"]), *firsts, 0)
+
+
+def _amount(quantity: str) -> float:
+    """A quantity, such as 512Mi or 500m."""
+    if quantity.endswith("m"):
+        return float(quantity[:-1]) / 1000
     for power, unit in enumerate("KMGT", start=1):
         for suffix, base in ((f"{unit}i", 1024), (unit, 1000)):
             if quantity.endswith(suffix):
-                return int(quantity.removesuffix(suffix)) * base**power
-    return int(quantity)
+                return float(quantity.removesuffix(suffix)) * base**power
+    return float(quantity)
 
 
 def _is_ready(pod: Object) -> bool:

@@ -1,0 +1,134 @@
+"""A cluster that denies access: what is under way waits, however long it lasts, and goes on by itself.
+
+The API server says 403 of everything for some seconds after its start, and for hours where somebody changed its roles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from common import jobs
+from common.models import Deployment, Job, Project, Question, Task, TaskGroup
+from common.services import projects, task_groups
+from common.states import JobState
+from common.transaction import Transaction, transactional
+from tests.e2e.instance import wait_until
+from tests.workers.elsewhere import Elsewhere, elsewhere
+from tests.workers.platform import Platform
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def there(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
+    """Once on SQLite and once on MariaDB."""
+    with elsewhere(platform, monkeypatch, folder=tmp_path / "elsewhere") as made:
+        yield made
+
+
+@pytest.fixture
+def plain(plain_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
+    with elsewhere(plain_platform, monkeypatch, folder=tmp_path / "elsewhere") as made:
+        yield made
+
+
+@transactional
+def _wait_longer(tx: Transaction, hours: float) -> None:
+    """As if what waits for the world had done so for that long already."""
+    for job in tx.all(select(Job).where(Job.unavailable_since.is_not(None))):
+        assert job.unavailable_since is not None
+        job.unavailable_since -= timedelta(hours=hours)
+
+
+def _waiting(there: Elsewhere, kind: jobs.Kind) -> list[Job]:
+    return there.all(Job, Job.kind == kind.name, Job.waits_for == "access")
+
+
+def _denied(there: Elsewhere, kind: jobs.Kind, begin: Callable[[], object]) -> Job:
+    """Begin something while the API server denies everything, for three days; returns the job of it that waits."""
+    there.cluster.access.is_cold = True
+    begin()
+    for hours in (0.0, 24.0, 48.0):
+        there.run_jobs(until=lambda: bool(_waiting(there, kind)))
+        _wait_longer(hours)
+        waits = _waiting(there, kind)[0].waits
+        there.run_jobs(until=lambda least=waits: bool(_waiting(there, kind)) and _waiting(there, kind)[0].waits > least)  # type: ignore[misc]
+    (job,) = _waiting(there, kind)
+    assert (job.state, job.attempts) == (JobState.QUEUED, 0)
+    assert "403" in str(job.error)
+    assert there.all(Job, Job.state == JobState.FAILED) == []
+    return job
+
+
+def _let_in(there: Elsewhere) -> None:
+    there.cluster.access.is_cold = False
+    there.run_jobs()
+    assert there.all(Job, Job.waits_for.is_not(None)) == []
+
+
+def test_a_proof_waits_for_access_and_the_work_is_neither_refused_nor_a_persons_matter(there: Elsewhere) -> None:
+    project = there.project(test_command="true")
+    task = there.task(project)
+    claimed = there.claim()
+    sha = there.push(claimed, {"greeting": "hello\n"})
+
+    _denied(there, jobs.VERIFY_RUN, lambda: there.finish(claimed, sha))
+    waiting = there.get(Task, task.id)
+    assert (waiting.state, waiting.phase, waiting.refusals, waiting.round) == ("in_progress", "verifying", 0, 1)
+    assert there.all(Question) == []
+
+    _let_in(there)
+    assert there.get(Task, task.id).state == "ready_to_test"
+
+
+def test_a_deployment_to_production_waits_for_access(plain: Elsewhere) -> None:
+    project = plain.project()
+    group = plain.staged(plain.approved(project, "Greet", {"greeting": "hello\n"}))
+    assert group.state == "staging"
+
+    def begin() -> None:
+        task_groups.deploy_to_production(group.id, default_head=group.base_sha, by=plain.max)
+
+    _denied(plain, jobs.DEPLOY, begin)
+    (deploying,) = plain.all(Deployment, Deployment.environment_ == "production")
+    assert (deploying.state, plain.get(TaskGroup, group.id).state) == ("in_progress", "deploying_production")
+
+    _let_in(plain)
+    assert plain.get(Deployment, deploying.id).state == "completed"
+    assert plain.get(TaskGroup, group.id).state == "production"
+
+
+def test_projects_are_made_and_deleted_once_there_is_access(plain: Elsewhere) -> None:
+    def begin() -> None:
+        projects.create_project({"name": "Late"}, by=plain.max)
+
+    _denied(plain, jobs.PROVISION_PROJECT, begin)
+    (project,) = plain.all(Project)
+    assert project.state == "provisioning"
+    _let_in(plain)
+    assert plain.get(Project, project.id).state == "active"
+
+    _denied(plain, jobs.DELETE_PROJECT, lambda: projects.delete_project(project.id, by=plain.max))
+    assert plain.get(Project, project.id).state == "deleting"
+    _let_in(plain)
+    assert plain.all(Project) == []
+    wait_until("the namespace to go", lambda: plain.cluster.names("namespaces") == [])
+
+
+def test_what_is_denied_although_the_right_is_there_is_final_after_two_minutes(plain: Elsewhere) -> None:
+    # Such as an admission webhook's: no change of roles would ever let it in.
+    plain.cluster.faults.add("PATCH .*/resourcequotas/", "403", nth=0)
+    projects.create_project({"name": "Denied"}, by=plain.max)
+    plain.run_jobs(until=lambda: bool(_waiting(plain, jobs.PROVISION_PROJECT)))
+    (project,) = plain.all(Project)
+    assert project.state == "provisioning"
+
+    _wait_longer(1 / 30)
+    plain.run_jobs()
+    (failed,) = plain.all(Project)
+    assert (failed.state, "403" in str(failed.error)) == ("failed", True)

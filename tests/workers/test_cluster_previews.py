@@ -1,0 +1,97 @@
+"""Previews keep to a quota of their own, and give way, oldest first, to tests and environments that find no room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.models import Deployment, Task, TaskCheck
+from tests.workers.elsewhere import Elsewhere, elsewhere
+from tests.workers.platform import Platform
+
+pytestmark = pytest.mark.timeout(300)
+
+TESTS = "true # the project's tests"
+
+
+@pytest.fixture
+def there(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
+    """Once on SQLite and once on MariaDB. There is room for two previews of a project."""
+    with elsewhere(platform, monkeypatch, folder=tmp_path / "there", AIWORKER_KUBE_PREVIEWS_CPU="1") as made:
+        yield made
+
+
+@pytest.fixture
+def plain(plain_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
+    """Its clock is slow enough for what waits there to be seen."""
+    with elsewhere(plain_platform, monkeypatch, folder=tmp_path / "elsewhere", speed=20) as made:
+        yield made
+
+
+def _previews(there: Elsewhere) -> list[str]:
+    """The titles of the tasks whose previews are live, oldest first."""
+    live = there.all(Deployment, Deployment.live_key.is_not(None), Deployment.environment_ == "preview")
+    return [there.get(Task, one.task_id).title for one in sorted(live, key=lambda one: (one.created_at, one.id))]
+
+
+def test_a_preview_more_than_fits_takes_the_place_of_the_oldest(there: Elsewhere) -> None:
+    project = there.project()
+    for name in ("a", "b"):
+        there.ready(project, name, {name: "hello\n"})
+    assert _previews(there) == ["a", "b"]
+    there.ready(project, "c", {"c": "hello\n"})
+
+    assert _previews(there) == ["b", "c"]
+    assert len(there.cluster.names("deployments", project.namespace)) == 2
+    (gone,) = there.all(Task, Task.title == "a")
+    assert (gone.state, gone.preview_url) == ("ready_to_test", None)
+
+
+def test_previews_give_way_to_tests_that_find_no_room(plain: Elsewhere) -> None:
+    project, other = plain.project(test_command=TESTS), plain.project()
+    plain.ready(other, "oldest", {"a": "hello\n"})
+    plain.ready(project, "older", {"b": "hello\n"})
+    plain.ready(project, "newer", {"c": "hello\n"})
+    plain.cluster.script(TESTS, "no_room", message="0/3 nodes are available: 3 Insufficient memory.")
+    task = plain.task(project, "waits")
+    claimed = plain.claim()
+    plain.finish(claimed, plain.push(claimed, {"d": "hello\n"}))
+
+    plain.run_jobs(until=lambda: _previews(plain) == ["older", "newer"])
+    plain.run_jobs(until=lambda: _previews(plain) == ["newer"])
+    plain.cluster.script(TESTS, "healthy")
+    plain.run_jobs()
+    assert plain.get(Task, task.id).state == "ready_to_test"
+    assert "waits" in _previews(plain)
+
+
+def test_previews_stay_where_their_room_is_of_no_use(plain: Elsewhere) -> None:
+    project = plain.project(test_command=TESTS)
+    plain.ready(project, "stays", {"a": "hello\n"})
+    plain.cluster.script(TESTS, "no_room", message="0/3 nodes are available: 3 had untolerated taint {pool: x}.")
+    task = plain.task(project, "waits")
+    claimed = plain.claim()
+    plain.finish(claimed, plain.push(claimed, {"b": "hello\n"}))
+
+    def waits() -> bool:
+        rows = plain.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.name == "tests")
+        return bool(rows) and "untolerated taint" in rows[0].message
+
+    plain.run_jobs(until=waits)
+    assert _previews(plain) == ["stays"]
+
+
+def test_previews_give_way_to_staging(plain: Elsewhere) -> None:
+    project = plain.project(docker_image="registry.test/shop:1")
+    plain.ready(project, "gives way", {"a": "hello\n"})
+    approved = plain.approved(project, "goes out", {"b": "hello\n"})
+    plain.cluster.script('"aiworker.dev/app": "staging"', "no_room", message="0/3 nodes: 3 Insufficient cpu.")
+    group = plain.group(approved, target_branch="production")
+    plain.run_jobs(until=lambda: "gives way" not in _previews(plain))
+    plain.cluster.script('"aiworker.dev/app": "staging"', "healthy")
+    plain.run_jobs()
+
+    (staging,) = plain.all(Deployment, Deployment.environment_ == "staging")
+    assert (staging.state, staging.task_group_id) == ("completed", group.id)
