@@ -1,0 +1,1 @@
+"""Attacks that once worked against the running product, each kept shut by a test."""
