@@ -10,6 +10,7 @@ from common.providers.runtime import AppPhase, AppState, CheckPhase, runtime
 from common.services import merging, restoring, rollouts
 from common.services.deployments import without_gate
 from common.services.merging import MergePlan, Step
+from common.services.restoring import LiveApp
 from common.services.rollouts import RolloutPlan
 from common.states import Environment
 from workers.barrier import read_barrier
@@ -162,13 +163,18 @@ def restore_runtime(job: Claimed) -> None:
         runtime().delete_app(app(orphan.place, orphan.app))
     dying = []
     for live in plan.live:
-        name = app(live.place, live.app)
-        state = runtime().read_app(name, live.deployment_id)
-        if state is None or running.get((live.place.namespace, live.app)) != live.deployment_id:
-            # It has been healthy before: one good answer is enough to put it back.
-            spec = without_gate(live.spec)
-            wanted = version(forge(), live.place, live.deployment_id, live.commit_sha, spec)
-            state = runtime().ensure_app(name, wanted)
+        state = _restored(live, running.get((live.place.namespace, live.app)))
         if state.phase is AppPhase.FAILED:
             dying.append((live.deployment_id, state.reason or "it keeps dying"))
     restoring.record_restored(job.lease, dying)
+
+
+def _restored(live: LiveApp, running: str | None) -> AppState:
+    """How it does, after it was put back where it was not what runs, or was not guarded as its project wants it."""
+    name = app(live.place, live.app)
+    state = runtime().read_app(name, live.deployment_id)
+    if state is not None and running == live.deployment_id and state.is_guarded in {None, name.is_guarded}:
+        return state
+    # It has been healthy before: one good answer is enough to put it back.
+    wanted = version(forge(), live.place, live.deployment_id, live.commit_sha, without_gate(live.spec))
+    return runtime().ensure_app(name, wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from common.errors import ProviderRefused, ProviderUnavailable
+from common.names import is_preview_app
 from common.providers.forge import Forge, Repository
 from common.providers.runtime import App, Check, CheckPhase, CheckState, Runtime, Space, Version
 from common.services.deployments import Spec
@@ -22,7 +23,8 @@ def space(place: Place) -> Space:
 
 
 def app(place: Place, name: str) -> App:
-    return App(space(place), name)
+    """The app of this name. A preview of a restricted project is for those alone who may see the project."""
+    return App(space(place), name, is_guarded=place.is_restricted and is_preview_app(name))
 
 
 def version(forge: Forge, place: Place, version_id: str, commit: str, spec: Spec) -> Version:

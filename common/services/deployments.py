@@ -139,6 +139,15 @@ def read_deployment(deployment_id: str, *, by: Caller) -> Placed:
         return Placed(deployment, place_of(by.require_in(read, deployment.project_id, Role.VIEWER)))
 
 
+def read_visited(deployment_id: str, *, by: Caller) -> Placed:
+    """As read_deployment; Conflict where nothing of it serves."""
+    placed = read_deployment(deployment_id, by=by)
+    deployment = placed.deployment
+    if deployment.live_key is None or deployment.url is None:
+        raise Conflict(f"deployment {deployment.id} is {deployment.state}; only a live one can be visited")
+    return placed
+
+
 @transactional
 def rollback_deployment(
     tx: Transaction, deployment_id: str, *, to_deployment_id: str | None, by: Caller

@@ -112,7 +112,11 @@ def update_project(tx: Transaction, project_id: str, values: Mapping[str, Any], 
     name = values.get("name", project.name)
     if name != project.name and tx.find(select(Project).where(Project.name == name)) is not None:
         raise Conflict(f"There is a project named {name} already", field="name")
+    was_restricted = project.is_restricted
     _apply(project, values)
+    if project.is_restricted != was_restricted:
+        # Previews that run are guarded from now on, or not any more.
+        tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
     tx.record(_status_changed(project, project.state_))
     return ProjectView(project, shows_env=True)
 

@@ -197,6 +197,45 @@ def test_the_log_is_what_its_processes_wrote(plain_world: World) -> None:
         supervisor.stop()
 
 
+def visit(world: World, deployment_id: str) -> Any:
+    return world.app_client().post(f"/api/deployments/{deployment_id}/visit")
+
+
+def test_a_guarded_preview_is_visited_by_an_address_that_is_good_once(plain_world: World) -> None:
+    project = plain_world.project(has_repository=True)
+    commit, source = head_of(project), forge().read_source(repository_of(project))
+    guarded, other = (
+        plain_world.deployment(project, place, commit_sha=commit)
+        for place in (Environment.PREVIEW, Environment.STAGING)
+    )
+    runtime_dir, path = settings().runtime.supervisor_dir, socket_path(settings().store.data_dir, "supervisor")
+    supervisor = Supervisor(runtime_dir, socket=path, bind="0.0.0.0")
+    try:
+        for made, is_guarded in ((guarded, True), (other, False)):
+            app = App(Space(project.namespace, project.id), get(Deployment, made).app_name, is_guarded)
+            url = runtime().ensure_app(app, Version(made, commit, source, start_command="exec sleep 60")).url
+            put(Deployment, made, url=url)
+
+        first, second = (visit(plain_world, guarded).json["url"] for _ in "ab")
+        assert first.startswith(f"{get(Deployment, guarded).url}/.aiworker/enter?token=")
+        assert first != second
+        assert visit(plain_world, other).json == {"url": get(Deployment, other).url}
+    finally:
+        supervisor.stop()
+
+
+def test_only_who_sees_the_project_visits_what_is_live(world: World) -> None:
+    hidden = world.project("Hidden")
+    ended = world.deployment(hidden, Environment.PREVIEW, state="superseded", is_live=False)
+    assert visit(world, ended).status_code == 409
+    put(Project, hidden.id, is_restricted=True)
+
+    assert visit(world, ended).status_code == 404
+    assert visit(world, MISSING).status_code == 404
+    assert world.app.test_client().post(f"/api/deployments/{ended}/visit").status_code == 401
+    assert world.client_of("somebody", Role.VIEWER).post(f"/api/deployments/{ended}/visit").status_code == 404
+
+
 def test_a_log_that_no_runtime_gives_is_a_503(plain_world: World) -> None:
     made = plain_world.deployment(plain_world.project(), Environment.STAGING)
     reply = plain_world.client.get(f"/api/deployments/{made}/logs")

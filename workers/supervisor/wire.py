@@ -109,6 +109,13 @@ def count(raw: Any, key: str, *, most: int) -> int:
     return int(min(_number(raw, key), most))
 
 
+def flag(raw: Any, key: str) -> bool:
+    value = _get(raw, key)
+    if not isinstance(value, bool):
+        raise Refused(f"{key} is neither true nor false")
+    return value
+
+
 def wanted_version(raw: Any) -> WantedVersion:
     path = _text(raw, "health_path")
     if not path.startswith("/") or not path.isprintable() or " " in path or not path.isascii():

@@ -93,6 +93,9 @@ class KubernetesRuntime:
             return AppState(AppPhase.LIVE, self._hosts.url(app), version_id, restarts=reasons.restarts(pods))
         return None
 
+    def open_app(self, app: App) -> str | None:
+        """None: the apps of a cluster are reached through its ingress, which is not AiWorker's to guard."""
+
     def delete_app(self, app: App) -> None:
         if not self._is_there(app.space):
             return

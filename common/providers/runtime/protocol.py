@@ -27,10 +27,14 @@ class Space:
 
 @dataclass(frozen=True)
 class App:
-    """One thing that serves: `name` is unique within the namespace (`staging`, `production`, `task-<short id>`)."""
+    """One thing that serves: `name` is unique within the namespace (`staging`, `production`, `task-<short id>`).
+
+    is_guarded: whether it answers only browsers that came by `open_app`, where others could reach it at all.
+    """
 
     space: Space
     name: str
+    is_guarded: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ class AppState:
     `checkout_failed`, `keeps_dying`, `replaced` (a newer version was asked for
     first; ensuring it again tries it anew), and in a cluster `image`, `config`, `quota`, `no_room`. restarts: how often
     the live version's process had to be started again.
-    checked_seconds: for how long it has been healthy.
+    checked_seconds: for how long it has been healthy. is_guarded: as it was ensured last; None where this runtime
+    guards nothing.
     """
 
     phase: AppPhase
@@ -87,6 +92,7 @@ class AppState:
     code: str | None = None
     restarts: int = 0
     checked_seconds: float = 0
+    is_guarded: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -146,11 +152,15 @@ class Runtime(Protocol):
 
         The version that is live keeps serving until the new one has passed its health check; the switch drops no
         request. A newer ensure_app replaces a candidate that is still starting. When a version fails, what was live
-        before goes on. The app's url stays the same for its whole life, also over a restart of the runtime.
+        before goes on. The app's url stays the same for its whole life, also over a restart of the runtime. Whether the
+        app is guarded changes with every call.
         """
 
     def read_app(self, app: App, version_id: str) -> AppState | None:
         """How that version is doing; None if the runtime does not know it (any more)."""
+
+    def open_app(self, app: App) -> str | None:
+        """An address that lets one browser into a guarded app, once and soon; None where its url does for everybody."""
 
     def delete_app(self, app: App) -> None:
         """Nothing of the app runs any more, its port and checkout are free. Its logs may be kept."""
