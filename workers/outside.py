@@ -35,6 +35,8 @@ def version(forge: Forge, place: Place, version_id: str, commit: str, spec: Spec
         start_command=spec.start_command,
         env=spec.env,
         health_path=spec.health_path,
+        health_contains=spec.health_contains,
+        health_below=spec.health_below,
         health_seconds=spec.health_seconds,
         memory_limit=spec.memory_limit,
         docker_image=spec.docker_image,

@@ -27,10 +27,16 @@ from common.services.projects import DEFAULT_HEALTH_SECONDS, environment_of
 from common.states import ACTIVE_DEPLOYMENT, By, DeploymentState, Environment, Role
 from common.transaction import Transaction, actor, snapshot, transactional
 
+HEALTHY_BELOW = 400
+"""A status from here on is none of a healthy version."""
+
 
 @dataclass(frozen=True)
 class Spec:
-    """What the runtime is told to run, as it was when the deployment was made."""
+    """What the runtime is told to run, as it was when the deployment was made.
+
+    health_below: which status is none of a healthy version. One that was deployed before this was told keeps 500.
+    """
 
     start_command: str | None
     env: dict[str, str]
@@ -40,6 +46,8 @@ class Spec:
     docker_image: str | None
     replicas: int
     port: int | None
+    health_contains: str | None = None
+    health_below: int = 500
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ def spec_of(project: Project, environment: Environment) -> Spec:
     seconds = project.health_seconds.get(environment.value, DEFAULT_HEALTH_SECONDS[environment.value])
     return Spec(
         project.start_command, environment_of(project), project.health_path, float(seconds), project.memory_limit,
-        project.docker_image, project.replicas, project.port,
+        project.docker_image, project.replicas, project.port, project.health_contains, HEALTHY_BELOW,
     )  # fmt: skip
 
 

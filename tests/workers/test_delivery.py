@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import shlex
 import sys
@@ -14,8 +15,9 @@ from common.models import Deployment, GroupMember, Task, TaskCheck, TaskGroup
 from common.providers.forge import local_forge
 from common.providers.runtime import CheckPhase, runtime
 from common.services import deployments, task_groups, tasks
+from common.services.places import place_of
 from tests.e2e.instance import wait_until
-from tests.providers.runtime_contract import until
+from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import WEB_APP, get
 from tests.workers.platform import Platform
 from workers import outside
@@ -279,3 +281,17 @@ def test_taking_a_task_out_rebuilds_the_rest(platform: Platform) -> None:
     assert [platform.get(Task, task.id).state for task in (one, two)] == ["approved", "staging"]
     held = platform.all(GroupMember, GroupMember.live_task_id.is_not(None))
     assert [member.task_id for member in held] == [two.id]
+
+
+def test_what_a_project_asks_of_a_healthy_answer_reaches_the_runtime(platform: Platform) -> None:
+    project = platform.project(health_contains="<h1>")
+    task = platform.ready(project, "Page", {"index.html": "<h1>second</h1>\n"})
+    (preview,) = platform.all(Deployment, Deployment.task_id == task.id)
+    spec = dataclasses.replace(deployments.open_spec(preview), health_contains="<h2>")
+    assert (deployments.open_spec(preview).health_contains, spec.health_below) == ("<h1>", 400)
+
+    place = place_of(project)
+    wanted = outside.version(local_forge(), place, "other", preview.commit_sha, spec)
+    other = outside.app(place, "other")
+    runtime().ensure_app(other, dataclasses.replace(wanted, start_seconds=1))
+    assert str(settled(runtime(), other, "other").reason).endswith("and without the text '<h2>'")

@@ -223,7 +223,7 @@ class RunningVersion:
         """Return when it first answers well; Failed when it died or the time is over."""
         deadline = time.monotonic() + within_seconds
         while True:
-            answer = await self._or_death(probe(self._listening_port(), self.wanted.health_path))
+            answer = await self._or_death(probe(self._listening_port(), self.wanted.health))
             if answer.is_healthy:
                 self.is_answering = True
                 return
@@ -239,7 +239,7 @@ class RunningVersion:
             left = self.wanted.health_seconds - (time.monotonic() - since)
             await self._or_death(asyncio.sleep(max(0.0, min(GATE_POLL_SECONDS, left))))
             looked_at = time.monotonic()
-            answer = await self._or_death(probe(self._listening_port(), self.wanted.health_path))
+            answer = await self._or_death(probe(self._listening_port(), self.wanted.health))
             if not answer.is_healthy:
                 raise Failed("unhealthy", f"after {self.checked_seconds:.1f} s of good health it {answer.said}")
             self.checked_seconds = looked_at - since
@@ -292,7 +292,7 @@ class RunningVersion:
         try:
             while True:
                 await self._or_death(asyncio.sleep(min(often, MISS_POLL_SECONDS) if misses else often))
-                answer = await self._or_death(probe(self._listening_port(), self.wanted.health_path))
+                answer = await self._or_death(probe(self._listening_port(), self.wanted.health))
                 misses = 0 if answer.is_healthy else misses + 1
                 if misses > MISSES_ALLOWED:
                     return Failed("unhealthy", f"{misses} times in a row it {answer.said}")

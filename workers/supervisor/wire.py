@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from workers.supervisor.health import Expected
+
 T = TypeVar("T", int, str)
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -60,7 +62,7 @@ class WantedVersion:
     origin: Origin
     start_command: str | None
     env: Mapping[str, str]
-    health_path: str
+    health: Expected
     health_seconds: float
     start_seconds: float
     memory_bytes: int | None
@@ -129,7 +131,7 @@ def wanted_version(raw: Any) -> WantedVersion:
         origin=_origin(raw),
         start_command=_optional(raw, "start_command", str) or None,
         env=_env(raw),
-        health_path=path,
+        health=Expected(path, _optional(raw, "health_contains", str), int(_number(raw, "health_below"))),
         health_seconds=_number(raw, "health_seconds"),
         start_seconds=_number(raw, "start_seconds"),
         memory_bytes=_memory(raw),

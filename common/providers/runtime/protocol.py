@@ -44,8 +44,9 @@ class Version:
     version_id: the deployment's id: the same id is the same version. commit: SHA. start_command: a shell command, None
     means the repository's Procfile `web:` line, else a static file server for an index.html at its root, else refused
     with the code `nothing_to_run`. env: all variables, secrets included; PORT and HOST are the runtime's.
-    health_seconds: how long health_path must answer (status below 500, within 5 s) without a miss before the version
-    is live; 0 means once. start_seconds: how long it may take until it first answers.
+    health_seconds: how long health_path must answer without a miss before the version is live; 0 means once. It answers
+    within 5 s, with a status below health_below, over redirects on the same host alone, and with the text
+    health_contains in its body (None: any). start_seconds: how long it may take until it first answers.
     memory_limit: a Kubernetes quantity, None means unlimited. port: what it must listen on, None means any (PORT).
     """
 
@@ -55,6 +56,8 @@ class Version:
     start_command: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     health_path: str = "/"
+    health_contains: str | None = None
+    health_below: int = 400
     health_seconds: float = 0
     start_seconds: float = 60
     memory_limit: str | None = None

@@ -14,7 +14,7 @@ FOUNDING = {"id", "name", "description", "giteaRepoUrl", "k8sNamespace", "status
 SETTINGS = {
     "dockerImage", "replicas", "cpuLimit", "memoryLimit", "defaultBranch", "startCommand", "testCommand", "healthPath",
     "healthSeconds", "port", "secretEnvVars", "previewTtlHours", "maxParallelTasks", "restricted", "separateApprover",
-    "forbiddenPaths", "limits", "agentInstructions",
+    "forbiddenPaths", "limits", "agentInstructions", "healthContains",
 }  # fmt: skip
 
 
