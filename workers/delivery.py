@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from common import jobs
 from common.errors import ProviderRefused
 from common.names import STAGING_BRANCH
@@ -165,16 +167,21 @@ def restore_runtime(job: Claimed) -> None:
     for live in plan.live:
         state = _restored(live, running.get((live.place.namespace, live.app)))
         if state.phase is AppPhase.FAILED:
-            dying.append((live.deployment_id, state.reason or "it keeps dying"))
+            dying.append(restoring.Dying(live.deployment_id, state.reason or "it keeps dying", state.code))
+        elif state.phase is AppPhase.STARTING and live.is_held:
+            dying.append(restoring.Dying(live.deployment_id, "it is being started again", restoring.MACHINE))
     restoring.record_restored(job.lease, dying)
 
 
 def _restored(live: LiveApp, running: str | None) -> AppState:
     """How it does, after it was put back where it was not what runs, or was not guarded as its project wants it."""
     name = app(live.place, live.app)
+    is_retried = False
     state = runtime().read_app(name, live.deployment_id)
     if state is not None and running == live.deployment_id and state.is_guarded in {None, name.is_guarded}:
-        return state
+        is_retried = state.phase is AppPhase.FAILED and (live.is_held or state.code == restoring.MACHINE)
+        if not is_retried:
+            return state
     # It has been healthy before: one good answer is enough to put it back.
     wanted = version(forge(), live.place, live.deployment_id, live.commit_sha, without_gate(live.spec))
-    return runtime().ensure_app(name, wanted)
+    return runtime().ensure_app(name, dataclasses.replace(wanted, is_retried=is_retried))

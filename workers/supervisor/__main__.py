@@ -21,6 +21,7 @@ from pathlib import Path
 from workers.supervisor.apps import Apps
 from workers.supervisor.checkout import Checkouts
 from workers.supervisor.checks import Checks
+from workers.supervisor.overload import Overload
 from workers.supervisor.ports import Ports
 from workers.supervisor.processes import Processes, exit_words, kill_recorded
 from workers.supervisor.server import Server
@@ -138,7 +139,7 @@ async def _serve(directory: Path, socket: Path, arguments: argparse.Namespace) -
     processes = Processes(records)
     async with _guarded(processes.directory):
         checkouts = Checkouts(directory / "mirrors")
-        tools = Tools(processes, checkouts, Ports(), arguments.watch_seconds)
+        tools = Tools(Overload(), processes, checkouts, Ports(), arguments.watch_seconds)
         apps = Apps(directory / "apps", arguments.bind, tools)
         checks = Checks(directory / "checks", tools)
         await apps.restore()

@@ -88,7 +88,9 @@ class App:
         if self._candidate is not None and self._candidate.version_id != wanted.version_id:
             self._replace_candidate(wanted.version_id)
         known = self._versions.get(wanted.version_id)
-        if known is not None and (known is self._live or known is self._candidate or known.has_failed_itself):
+        is_retried = wanted.is_retried and known is not None and known.has_failed_itself and known is not self._live
+        is_there = known is not None and (known in {self._live, self._candidate} or known.has_failed_itself)
+        if is_there and not is_retried:
             return
         version_id = wanted.version_id
         place, log_file = self._directory / "versions" / version_id, LogFile(self._log_path(version_id))

@@ -67,6 +67,7 @@ class WantedVersion:
     start_seconds: float
     memory_bytes: int | None
     port: int | None
+    is_retried: bool
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ def wanted_version(raw: Any) -> WantedVersion:
         start_seconds=_number(raw, "start_seconds"),
         memory_bytes=_memory(raw),
         port=port,
+        is_retried=flag(raw, "is_retried"),
     )
 
 

@@ -48,6 +48,7 @@ class Version:
     within 5 s, with a status below health_below, over redirects on the same host alone, and with the text
     health_contains in its body (None: any). start_seconds: how long it may take until it first answers.
     memory_limit: a Kubernetes quantity, None means unlimited. port: what it must listen on, None means any (PORT).
+    is_retried: whether it is tried again where it has failed and is not live.
     """
 
     version_id: str
@@ -64,6 +65,7 @@ class Version:
     docker_image: str | None = None
     replicas: int = 1
     port: int | None = None
+    is_retried: bool = False
 
 
 class AppPhase(StrEnum):
@@ -81,9 +83,10 @@ class AppState:
 
     url: where the app answers, whatever version serves it. live_version_id: what serves now (None: nothing).
     reason: a sentence, only when FAILED; code: `nothing_to_run`, `exited`, `unhealthy`, `timeout`, `memory`,
-    `checkout_failed`, `keeps_dying`, `replaced` (a newer version was asked for
-    first; ensuring it again tries it anew), and in a cluster `image`, `config`, `quota`, `no_room`. restarts: how often
-    the live version's process had to be started again.
+    `checkout_failed`, `keeps_dying`, `replaced` (a newer version was asked for first), `machine` (versions of so many
+    projects failed together that this says nothing of this one), and in a cluster `image`, `config`, `quota`,
+    `no_room`. After `replaced`, ensuring it again tries it anew.
+    restarts: how often the live version's process had to be started again.
     checked_seconds: for how long it has been healthy. is_guarded: as it was ensured last; None where this runtime
     guards nothing.
     """
