@@ -102,6 +102,11 @@ def preview_app(task_id: str) -> str:
     return f"task-{short_id(task_id)}"
 
 
+def is_preview_app(name: str) -> bool:
+    """Whether an app of a project's namespace is a task's preview."""
+    return name.startswith("task-")
+
+
 def release_branch(name: str | None, notes: str | None, group_id: str) -> str:
     """`release/<slug of name, else of the first two words of notes, else short id>`.
 

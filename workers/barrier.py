@@ -46,9 +46,15 @@ def _parse(declared: bytes) -> tuple[str, str]:
         raise ValueError("it is not YAML") from error
     if not isinstance(content, dict):
         raise ValueError("it is not a mapping of oldest and reason")
-    oldest, reason = str(content.get("oldest", "this")), content.get("reason")
-    if oldest != "this" and not SHA_PATTERN.fullmatch(oldest):
+    oldest, reason = content.get("oldest", "this"), content.get("reason")
+    if isinstance(oldest, int):
+        # A SHA may be all digits.
+        oldest = str(oldest)
+    # Not written out before it is judged: references to references may be gigabytes long as text.
+    if not isinstance(oldest, str) or (oldest != "this" and not SHA_PATTERN.fullmatch(oldest)):
         raise ValueError("oldest is neither `this` nor a full commit SHA")
+    if isinstance(reason, dict | list | tuple | set):
+        raise ValueError("reason is not text")
     return oldest, str(reason or "the version declares that its change of data can't be undone")
 
 

@@ -10,12 +10,16 @@ import os
 import re
 from pathlib import Path
 
+from workers.supervisor.static import open_inside
+
 NOTHING_TO_RUN = (
     "there is nothing to run: set a start command, or add a Procfile with a web: line or an index.html to the root of"
     " the repository"
 )
 TRY_AGAIN_AFTER_SECONDS = (0.5, 2.0)
 """A forge may be starting anew at this moment."""
+PROCFILE_BYTES = 64 * 1024
+"""How much of a Procfile is looked at."""
 
 _PROCFILE_WEB = re.compile(r"^web:[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE)
 
@@ -64,14 +68,19 @@ def start_line(start_command: str | None, code: Path) -> str | None:
     """The shell command that starts this checkout: the given one, else its Procfile's web line; None without both."""
     if start_command:
         return start_command
-    file = code / "Procfile"
-    # A link may lead out of the checkout.
-    if not file.is_file() or not file.resolve().is_relative_to(code.resolve()):
+    try:
+        with open_inside(code, "Procfile") as file:
+            text = file.read(PROCFILE_BYTES).decode("utf-8", "replace")
+    except OSError:
         return None
-    match = _PROCFILE_WEB.search(file.read_text(encoding="utf-8", errors="replace"))
+    match = _PROCFILE_WEB.search(text)
     return match[1] if match else None
 
 
 def is_website(code: Path) -> bool:
     """Whether a file server can show it."""
-    return (code / "index.html").is_file()
+    try:
+        open_inside(code, "index.html").close()
+    except OSError:
+        return False
+    return True

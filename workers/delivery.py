@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
 
 import structlog
 
@@ -205,24 +205,30 @@ def restore_runtime(job: Claimed) -> None:
     plan = restoring.begin_restore(job.lease, set(running))
     for orphan in plan.orphans:
         runtime().delete_app(app(orphan.place, orphan.app))
-    dying = [(live.deployment_id, why) for live in plan.live if (why := _put_back(live, running)) is not None]
+    dying = []
+    for live in plan.live:
+        try:
+            state = _restored(live, running.get((live.place.namespace, live.app)))
+        except ProviderRefused as error:
+            # Its repository is broken: an older version of it could not be had either, and others go on.
+            log.warning("a live version can't be put back", deployment=live.deployment_id, reason=error.message)
+            continue
+        if state.phase is AppPhase.FAILED:
+            dying.append(restoring.Dying(live.deployment_id, state.reason or "it keeps dying", state.code))
+        elif state.phase is AppPhase.STARTING and live.is_held:
+            dying.append(restoring.Dying(live.deployment_id, "it is being started again", restoring.MACHINE))
     restoring.record_restored(job.lease, dying)
 
 
-def _put_back(live: LiveApp, running: Mapping[tuple[str, str], str | None]) -> str | None:
-    """The live version runs, or is about to; why it does not stay up otherwise.
-
-    One whose repository is broken is left alone: an older version of it could not be had either, and others go on.
-    """
+def _restored(live: LiveApp, running: str | None) -> AppState:
+    """How it does, after it was put back where it was not what runs, or was not guarded as its project wants it."""
     name = app(live.place, live.app)
-    try:
-        state = runtime().read_app(name, live.deployment_id)
-        if state is None or running.get((live.place.namespace, live.app)) != live.deployment_id:
-            # It has been healthy before: one good answer is enough to put it back.
-            spec = without_gate(live.spec)
-            wanted = version(forge(), live.place, live.deployment_id, live.commit_sha, spec)
-            state = runtime().ensure_app(name, wanted)
-    except ProviderRefused as error:
-        log.warning("a live version can't be put back", deployment=live.deployment_id, reason=error.message)
-        return None
-    return (state.reason or "it keeps dying") if state.phase is AppPhase.FAILED else None
+    is_retried = False
+    state = runtime().read_app(name, live.deployment_id)
+    if state is not None and running == live.deployment_id and state.is_guarded in {None, name.is_guarded}:
+        is_retried = state.phase is AppPhase.FAILED and (live.is_held or state.code == restoring.MACHINE)
+        if not is_retried:
+            return state
+    # It has been healthy before: one good answer is enough to put it back.
+    wanted = version(forge(), live.place, live.deployment_id, live.commit_sha, without_gate(live.spec))
+    return runtime().ensure_app(name, dataclasses.replace(wanted, is_retried=is_retried))

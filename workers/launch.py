@@ -9,6 +9,7 @@ is the last line of its output, without secrets, and its exit code: 20 means tha
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import shutil
 import subprocess
@@ -64,8 +65,8 @@ def check_out(commit: str, source: Path, code: Path) -> None:
     url, username, password = ((source / name).read_text(encoding="utf-8") for name in ("url", "username", "password"))
     environment = git_environment(username, password)
     for pause in (*TRY_AGAIN_AFTER_SECONDS, None):
-        shutil.rmtree(code, ignore_errors=True)
         try:
+            _remove(code)
             _git(environment, "init", "--quiet", "--template=", str(code))
             inside = ("--git-dir", str(code / ".git"), "--work-tree", str(code))
             _fetch(environment, inside, url, commit)
@@ -86,6 +87,23 @@ def _require_bounded(environment: dict[str, str], git_dir: Path, commit: str) ->
         raise Failed(CHECKOUT_FAILED_EXIT, f"too_large: {error}") from error
     except (git_trees.TookTooLong, git_trees.Unreadable, OSError) as error:
         raise Failed(CHECKOUT_FAILED_EXIT, f"the files of {commit} can't be counted: {error}") from error
+
+
+def _remove(code: Path) -> None:
+    """Nothing is there any more. Raises Failed where something stays.
+
+    In a pod that begins anew it is what the app left, and git would obey a configuration that lies in it.
+    """
+    if code.is_symlink():
+        code.unlink()
+    for place, directories, _ in os.walk(code):
+        # A build may have left directories without write permission.
+        for directory in (Path(place, name) for name in directories):
+            if not directory.is_symlink():
+                directory.chmod(0o700)
+    shutil.rmtree(code, ignore_errors=True)
+    if os.path.lexists(code):
+        raise Failed(CHECKOUT_FAILED_EXIT, f"what lies in {code} can't be removed")
 
 
 def _fetch(environment: dict[str, str], inside: tuple[str, ...], url: str, commit: str) -> None:

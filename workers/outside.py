@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from common.errors import ProviderRefused, ProviderUnavailable
+from common.names import is_preview_app
 from common.providers.forge import Forge, Repository
 from common.providers.runtime import App, Check, CheckPhase, CheckState, Runtime, Space, Version
 from common.services import rollouts
@@ -30,7 +31,8 @@ def space(place: Place) -> Space:
 
 
 def app(place: Place, name: str) -> App:
-    return App(space(place), name)
+    """The app of this name. A preview of a restricted project is for those alone who may see the project."""
+    return App(space(place), name, is_guarded=place.is_restricted and is_preview_app(name))
 
 
 def version(forge: Forge, place: Place, version_id: str, commit: str, spec: Spec) -> Version:
@@ -42,6 +44,8 @@ def version(forge: Forge, place: Place, version_id: str, commit: str, spec: Spec
         env=spec.env,
         secret_names=spec.secret_names,
         health_path=spec.health_path,
+        health_contains=spec.health_contains,
+        health_below=spec.health_below,
         health_seconds=spec.health_seconds,
         memory_limit=spec.memory_limit,
         docker_image=spec.docker_image,

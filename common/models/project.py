@@ -50,6 +50,7 @@ class Project(HasId, HasState, Base):
     start_command: Mapped[str | None] = mapped_column(UnicodeText)
     test_command: Mapped[str | None] = mapped_column(UnicodeText)
     health_path: Mapped[str] = mapped_column(String(500), default="/")
+    health_contains: Mapped[str | None] = mapped_column(String(200))
     health_seconds: Mapped[dict[str, Any]]
     port: Mapped[int | None]
     preview_ttl_hours: Mapped[int]

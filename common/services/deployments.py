@@ -30,10 +30,16 @@ from common.services.variables import environment_of, mask_of_deployment
 from common.states import ACTIVE_DEPLOYMENT, By, DeploymentState, Environment, Role
 from common.transaction import Transaction, actor, snapshot, transactional
 
+HEALTHY_BELOW = 400
+"""A status from here on is none of a healthy version."""
+
 
 @dataclass(frozen=True)
 class Spec:
-    """What the runtime is told to run, as it was when the deployment was made. secret_names: those of env."""
+    """What the runtime is told to run, as it was when the deployment was made. secret_names: those of env.
+
+    health_below: which status is none of a healthy version. One that was deployed before this was told keeps 500.
+    """
 
     start_command: str | None
     env: dict[str, str]
@@ -44,6 +50,8 @@ class Spec:
     replicas: int
     port: int | None
     secret_names: Sequence[str] = ()
+    health_contains: str | None = None
+    health_below: int = 500
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,7 @@ def spec_of(project: Project, environment: Environment) -> Spec:
     return Spec(
         project.start_command, environment_of(project, environment), project.health_path, float(seconds),
         project.memory_limit, project.docker_image, project.replicas, project.port, project.secret_env_names,
+        project.health_contains, HEALTHY_BELOW,
     )  # fmt: skip
 
 
@@ -143,6 +152,15 @@ def read_deployment(deployment_id: str, *, by: Caller) -> Placed:
             raise NotFound(f"deployment {deployment_id}")
         place = place_of(by.require_in(read, deployment.project_id, Role.VIEWER))
         return Placed(deployment, place, mask_of_deployment(read, deployment))
+
+
+def read_visited(deployment_id: str, *, by: Caller) -> Placed:
+    """As read_deployment; Conflict where nothing of it serves."""
+    placed = read_deployment(deployment_id, by=by)
+    deployment = placed.deployment
+    if deployment.live_key is None or deployment.url is None:
+        raise Conflict(f"deployment {deployment.id} is {deployment.state}; only a live one can be visited")
+    return placed
 
 
 @transactional

@@ -19,10 +19,12 @@ class Place:
     cpu_limit: str | None
     memory_limit: str | None
     docker_image: str | None
+    is_restricted: bool
 
 
 def place_of(project: Project) -> Place:
     return Place(
         project.id, project.repository_owner, project.slug, project.namespace, project.default_branch,
         project.cpu_limit, project.memory_limit, project.docker_image,
+        project.is_restricted,
     )  # fmt: skip

@@ -131,8 +131,12 @@ def update_project(tx: Transaction, project_id: str, values: Mapping[str, Any], 
         raise Forbidden("only an administrator switches separateApprover off")
     if values.get("allow_direct_push", project.allow_direct_push) != project.allow_direct_push:
         tx.enqueue(jobs.PROTECT_PROJECT, project.id, project_id=project.id)
+    was_restricted = project.is_restricted
     _apply(project, values)
     _flush_name(tx, project)
+    if project.is_restricted != was_restricted:
+        # Previews that run are guarded from now on, or not any more.
+        tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
     tx.record(_status_changed(project, project.state_))
     return view_of(project)
 

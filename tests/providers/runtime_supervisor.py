@@ -125,8 +125,9 @@ class Repository:
 class Supervisor:
     """A supervisor process. `runtime` is a client of it."""
 
-    def __init__(self, directory: Path, *, socket: Path | None = None, **environ: str) -> None:
+    def __init__(self, directory: Path, *, socket: Path | None = None, bind: str = "127.0.0.1", **environ: str) -> None:
         self.directory = directory
+        self.bind = bind
         self.socket = socket or directory / "s.sock"
         self.runtime = ProcessRuntime(self.socket)
         self._environ = environ
@@ -135,6 +136,7 @@ class Supervisor:
 
     def spawn(self, **options: Any) -> subprocess.Popen[str]:
         options_of_it = ["--dir", str(self.directory), "--socket", str(self.socket), "--watch-seconds", WATCH_SECONDS]
+        options_of_it += ["--bind", self.bind]
         # It must not outlive tests that are cut off: they leave no chance to stop it.
         tied = ["setpriv", "--pdeathsig", "KILL", "--"]
         command = [*tied, sys.executable, "-m", "workers.supervisor", *options_of_it]
@@ -163,8 +165,8 @@ class Supervisor:
 
 
 @contextmanager
-def supervised(directory: Path, **environ: str) -> Iterator[Supervisor]:
-    supervisor = Supervisor(directory, **environ)
+def supervised(directory: Path, *, bind: str = "127.0.0.1", **environ: str) -> Iterator[Supervisor]:
+    supervisor = Supervisor(directory, bind=bind, **environ)
     try:
         yield supervisor
     finally:

@@ -256,7 +256,33 @@ def test_an_app_is_live_only_when_it_answers_through_the_ingress(runtime: Runtim
     assert state is not None
     assert (state.phase, state.live_version_id) == (AppPhase.STARTING, None)
     cluster.ingress_status = 404
+    state = runtime.read_app(STAGING, "v1")
+    assert state is not None
+    assert state.phase is AppPhase.STARTING
+    cluster.ingress_status = 200
     assert settled(runtime, STAGING, "v1").phase is AppPhase.LIVE
+
+
+def test_an_app_is_live_only_when_its_answer_holds_the_text(runtime: Runtime, cluster: ClusterDouble) -> None:
+    cluster.ingress_status = 201  # its body is "no"
+    wanted = replace(version("v1"), health_contains="ok")
+    runtime.ensure_app(STAGING, wanted)
+    until(lambda: _available(cluster) == 1)
+    state = runtime.ensure_app(STAGING, wanted)
+
+    assert state.phase is AppPhase.STARTING
+    cluster.ingress_status = 200
+    assert settled(runtime, STAGING, "v1").phase is AppPhase.LIVE
+
+
+def test_a_text_that_nobody_would_look_for_is_refused(cluster: ClusterDouble, tmp_path: Path) -> None:
+    with (
+        runtime_on(cluster, tmp_path, AIWORKER_KUBE_HEALTH="readiness") as runtime,
+        pytest.raises(ProviderRefused, match="AIWORKER_KUBE_HEALTH=readiness") as refused,
+    ):
+        runtime.ensure_app(STAGING, replace(version("v1"), health_contains="ok"))
+
+    assert refused.value.code == "health"
 
 
 def test_readiness_alone_is_enough_when_told_so(cluster: ClusterDouble, tmp_path: Path) -> None:

@@ -122,15 +122,34 @@ def test_what_outlived_supervisor_and_guard_is_killed_at_the_next_start(
     supervisor: Supervisor, repository: Repository
 ) -> None:
     pids = _family(supervisor, repository)
-    guards = [child for child in psutil.Process(supervisor.process.pid).children() if "guard" in str(child.cmdline())]
-    assert len(guards) == 1
-    guards[0].kill()
+    # A guard that is killed is replaced at once: both have to go in the same moment.
+    psutil.Process(supervisor.process.pid).suspend()
+    (guard,) = _guards(supervisor)
+    guard.kill()
     supervisor.kill()
     survivors = [pid for pid in pids if lives(pid)]
     assert survivors  # what an app starts in turn does not end with the supervisor by itself
     supervisor.start_again()
 
     assert not any(lives(pid) for pid in pids)
+
+
+def test_a_guard_that_is_killed_is_replaced(supervisor: Supervisor, repository: Repository) -> None:
+    pids = _family(supervisor, repository)
+    for _ in range(2):
+        (guard,) = _guards(supervisor)
+        guard.kill()
+        until(lambda gone=guard.pid: [one.pid for one in _guards(supervisor)] not in ([], [gone]))  # type: ignore[misc]
+    supervisor.kill()
+
+    wait_until_gone(*pids)
+
+
+def test_a_stopped_supervisor_leaves_no_guard(supervisor: Supervisor) -> None:
+    (guard,) = _guards(supervisor)
+    supervisor.stop()
+
+    assert not lives(guard.pid)
 
 
 def test_a_finished_check_is_known_after_a_restart_and_a_lost_one_is_not(
@@ -184,6 +203,12 @@ def test_the_supervisor_imports_none_of_the_platforms_weight() -> None:
 
     assert not roots & {"flask", "sqlalchemy", "celery", "redis", "kubernetes", "requests", "gevent"}
     assert not inside & {"common.models", "common.services", "common.broker", "common.database", "common.providers"}
+
+
+def _guards(supervisor: Supervisor) -> list[psutil.Process]:
+    """The guards that run; one that has been killed is none, also before its parent has noticed."""
+    children = psutil.Process(supervisor.process.pid).children()
+    return [one for one in children if lives(one.pid) and "workers.supervisor.guard" in one.cmdline()]
 
 
 def _family(supervisor: Supervisor, repository: Repository) -> list[int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,13 +13,17 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from common.jobs import RESTORE_RUNTIME
 from common.models import Deployment, Job, Project
 from common.providers.forge import forge
 from common.providers.runtime import App, Space, Version, runtime
+from common.services import restoring
 from common.settings import settings, socket_path
 from common.states import Environment, Role
+from common.transaction import Transaction, transactional
+from tests.providers.runtime_contract import settled
 from tests.providers.runtime_supervisor import Supervisor
-from tests.web.world import World, all_of, at_once, forget_providers, get, head_of, put, repository_of
+from tests.web.world import World, all_of, at_once, forget_providers, get, head_of, put, repository_of, run_jobs
 from web import looking
 
 OLD, NEW = "a" * 40, "b" * 40
@@ -197,6 +203,45 @@ def test_the_log_is_what_its_processes_wrote(plain_world: World) -> None:
         supervisor.stop()
 
 
+def visit(world: World, deployment_id: str) -> Any:
+    return world.app_client().post(f"/api/deployments/{deployment_id}/visit")
+
+
+def test_a_guarded_preview_is_visited_by_an_address_that_is_good_once(plain_world: World) -> None:
+    project = plain_world.project(has_repository=True)
+    commit, source = head_of(project), forge().read_source(repository_of(project))
+    guarded, other = (
+        plain_world.deployment(project, place, commit_sha=commit)
+        for place in (Environment.PREVIEW, Environment.STAGING)
+    )
+    runtime_dir, path = settings().runtime.supervisor_dir, socket_path(settings().store.data_dir, "supervisor")
+    supervisor = Supervisor(runtime_dir, socket=path, bind="0.0.0.0")
+    try:
+        for made, is_guarded in ((guarded, True), (other, False)):
+            app = App(Space(project.namespace, project.id), get(Deployment, made).app_name, is_guarded)
+            url = runtime().ensure_app(app, Version(made, commit, source, start_command="exec sleep 60")).url
+            put(Deployment, made, url=url)
+
+        first, second = (visit(plain_world, guarded).json["url"] for _ in "ab")
+        assert first.startswith(f"{get(Deployment, guarded).url}/.aiworker/enter?token=")
+        assert first != second
+        assert visit(plain_world, other).json == {"url": get(Deployment, other).url}
+    finally:
+        supervisor.stop()
+
+
+def test_only_who_sees_the_project_visits_what_is_live(world: World) -> None:
+    hidden = world.project("Hidden")
+    ended = world.deployment(hidden, Environment.PREVIEW, state="superseded", is_live=False)
+    assert visit(world, ended).status_code == 409
+    put(Project, hidden.id, is_restricted=True)
+
+    assert visit(world, ended).status_code == 404
+    assert visit(world, MISSING).status_code == 404
+    assert world.app.test_client().post(f"/api/deployments/{ended}/visit").status_code == 401
+    assert world.client_of("somebody", Role.VIEWER).post(f"/api/deployments/{ended}/visit").status_code == 404
+
+
 def test_a_log_that_no_runtime_gives_is_a_503(plain_world: World) -> None:
     made = plain_world.deployment(plain_world.project(), Environment.STAGING)
     reply = plain_world.client.get(f"/api/deployments/{made}/logs")
@@ -218,3 +263,50 @@ def test_a_runtime_that_says_nothing_is_not_waited_for(plain_world: World, monke
     assert (reply.status_code, reply.json["error"]) == (503, "Service unavailable")
     for thread in late:
         thread.join(20)
+
+
+def test_what_fails_together_is_not_rolled_back(world: World) -> None:
+    names = ("One", "Two", "Three")
+    made = {name: world.project(name, has_repository=True) for name in names}
+    live = {name: production(world, made[name], OLD, head_of(made[name]))[1] for name in names}
+    data_dir = settings().store.data_dir
+    supervisor = Supervisor(settings().runtime.supervisor_dir, socket=socket_path(data_dir, "supervisor"))
+
+    def start(name: str, command: str) -> None:
+        app = App(Space(made[name].namespace, made[name].id), "production")
+        runtime().delete_app(app)
+        source = forge().read_source(repository_of(made[name]))
+        runtime().ensure_app(app, Version(live[name], head_of(made[name]), source, start_command=command))
+        settled(runtime(), app, live[name])
+
+    def look() -> list[Deployment]:
+        restore()
+        return all_of(Deployment, Deployment.rollback_of.is_not(None))
+
+    try:
+        for name in names:
+            start(name, "exit 4")
+        assert look() == []
+        assert all(str(get(Deployment, live[name]).error).startswith(restoring.TOGETHER) for name in names)
+        assert look() == []
+
+        # Those that are well again keep no word of it; the one that is not was bad by itself.
+        for name in names[1:]:
+            start(name, f"{shlex.quote(sys.executable)} -m http.server --bind $HOST $PORT")
+        assert look() == []
+        assert [get(Deployment, live[name]).error for name in names[1:]] == [None, None]
+        settled(runtime(), App(Space(made["One"].namespace, made["One"].id), "production"), live["One"])
+        assert [rollback.rollback_of for rollback in look()] == [live["One"]]
+    finally:
+        supervisor.stop()
+
+
+@transactional
+def _ring(tx: Transaction) -> None:
+    tx.enqueue(RESTORE_RUNTIME, "platform", project_id=None)
+
+
+def restore() -> None:
+    """Have what runs compared with what should."""
+    _ring()
+    run_jobs(RESTORE_RUNTIME)

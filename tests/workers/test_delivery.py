@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import shlex
 import sys
@@ -14,10 +15,11 @@ from common.models import Deployment, GroupMember, Job, Project, Task, TaskCheck
 from common.providers.forge import PullState, local_forge
 from common.providers.runtime import CheckPhase, runtime
 from common.services import deployments, jobs, task_groups, tasks
+from common.services.places import place_of
 from common.services.verdicts import CONFIRMING_RUNS
 from tests.e2e.instance import wait_until
 from tests.providers.git_tree import git
-from tests.providers.runtime_contract import until
+from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import WEB_APP, get
 from tests.workers.platform import Platform
 from workers import outside
@@ -372,3 +374,17 @@ def test_taking_a_task_out_rebuilds_the_rest(platform: Platform) -> None:
     assert [platform.get(Task, task.id).state for task in (one, two)] == ["approved", "staging"]
     held = platform.all(GroupMember, GroupMember.live_task_id.is_not(None))
     assert [member.task_id for member in held] == [two.id]
+
+
+def test_what_a_project_asks_of_a_healthy_answer_reaches_the_runtime(platform: Platform) -> None:
+    project = platform.project(health_contains="<h1>")
+    task = platform.ready(project, "Page", {"index.html": "<h1>second</h1>\n"})
+    (preview,) = platform.all(Deployment, Deployment.task_id == task.id)
+    spec = dataclasses.replace(deployments.open_spec(preview), health_contains="<h2>")
+    assert (deployments.open_spec(preview).health_contains, spec.health_below) == ("<h1>", 400)
+
+    place = place_of(project)
+    wanted = outside.version(local_forge(), place, "other", preview.commit_sha, spec)
+    other = outside.app(place, "other")
+    runtime().ensure_app(other, dataclasses.replace(wanted, start_seconds=1))
+    assert str(settled(runtime(), other, "other").reason).endswith("and without the text '<h2>'")

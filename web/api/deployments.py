@@ -62,6 +62,12 @@ class DeploymentLogs(Schema):
     lines = fields.List(fields.String())
 
 
+class Visit(Schema):
+    """url: what to open in a browser, once and within a minute where the preview is guarded."""
+
+    url = fields.String()
+
+
 class RollBack(Schema):
     """toDeploymentId: any that was once healthy in that environment; unless said, the newest that nobody took back."""
 
@@ -99,6 +105,15 @@ def read_deployment_logs(deployment_id: str) -> Any:
     return {"lines": look(lambda: _lines_of(placed), f"the log of deployment {deployment_id}")}
 
 
+@deployments.post("/deployments/<id:deployment_id>/visit")
+@allow(Role.VIEWER)
+@reply(Visit)
+def visit_deployment(deployment_id: str) -> Any:
+    """An address that lets this caller's browser in: its url, or for a guarded preview one that is good only once."""
+    placed = services.read_visited(deployment_id, by=who())
+    return {"url": look(lambda: _entry_to(placed), f"the way into deployment {deployment_id}")}
+
+
 @deployments.post("/deployments/<id:deployment_id>/rollback")
 @allow(Role.MAINTAINER)
 @body(RollBack)
@@ -113,3 +128,9 @@ def _lines_of(placed: Placed) -> list[str]:
     place = placed.place
     app = App(Space(place.namespace, place.project_id), placed.deployment.app_name)
     return placed.mask.lines(runtime().app_logs(app, placed.deployment.id, limit=MOST_LINES))
+
+
+def _entry_to(placed: Placed) -> str:
+    place = placed.place
+    app = App(Space(place.namespace, place.project_id), placed.deployment.app_name)
+    return runtime().open_app(app) or str(placed.deployment.url)

@@ -108,6 +108,7 @@ class UpdateProject(Schema):
     health_path = fields.String(
         validate=validate.Regexp(_HEALTH_PATH, error="Must be a path that starts with /, of at most 500 characters")
     )
+    health_contains = Line(200, allow_none=True)
     health_seconds = Kept(HealthSeconds)
     port = Integer(1, 65535, allow_none=True)
     preview_ttl_hours = Integer(1, 8760)
@@ -157,6 +158,7 @@ class Project(Schema):
     start_command = fields.String(allow_none=True)
     test_command = fields.String(allow_none=True)
     health_path = fields.String()
+    health_contains = fields.String(allow_none=True)
     health_seconds = Kept(HealthSeconds)
     port = fields.Integer(allow_none=True)
     preview_ttl_hours = fields.Integer()

@@ -230,8 +230,8 @@ class Run:
         is_waiting = outcome.kind is OutcomeKind.WAITING
         if not is_waiting and not any(directory.iterdir()):
             return
-        archive = sessions.pack(directory, driver=driver.name, round_number=self._claimed.round, head_sha=head)
         try:
+            archive = sessions.pack(directory, driver=driver.name, round_number=self._claimed.round, head_sha=head)
             api.put_session(archive)
         except (Invalid, ProviderRefused) as error:
             if is_waiting:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import stat
 import tarfile
 import zlib
 from pathlib import Path
 
+from common.errors import ProviderRefused
 from workers.runner.drivers.protocol import SavedSession
 
 _MANIFEST = "manifest.json"
@@ -20,17 +23,44 @@ MOST_UNPACKED_BYTES = 256 * 2**20
 
 
 def pack(directory: Path, *, driver: str, round_number: int, head_sha: str) -> bytes:
-    """The directory's regular files and the manifest; symbolic links and special files are left out."""
+    """The directory's regular files and the manifest; symbolic links and special files are left out.
+
+    Each file is judged by the descriptor that it is read from, as what the agent started may change its name meanwhile.
+    Raises ProviderRefused where the files are larger than what `unpack` takes.
+    """
     manifest = json.dumps({"driver": driver, "round": round_number, "headSha": head_sha}).encode()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
         entry = tarfile.TarInfo(_MANIFEST)
         entry.size = len(manifest)
         archive.addfile(entry, io.BytesIO(manifest))
-        for path in sorted(directory.rglob("*")):
-            if path.is_file() and not path.is_symlink():
-                archive.add(path, _FOLDER + path.relative_to(directory).as_posix(), recursive=False)
+        left_bytes = MOST_UNPACKED_BYTES
+        for place, _, names, descriptor in os.fwalk(directory, follow_symlinks=False):
+            for name in sorted(names):
+                path = Path(place, name).relative_to(directory)
+                left_bytes -= _add(archive, _FOLDER + path.as_posix(), name, descriptor, left_bytes)
     return buffer.getvalue()
+
+
+def _add(archive: tarfile.TarFile, stored_as: str, name: str, descriptor: int, most_bytes: int) -> int:
+    """Add the file of this name in an open directory; returns its size. Links and special files are left out."""
+    try:
+        opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=descriptor)
+    except OSError:  # a link, or gone meanwhile
+        return 0
+    with os.fdopen(opened, "rb") as file:
+        status = os.fstat(opened)
+        if not stat.S_ISREG(status.st_mode):
+            return 0
+        if status.st_size > most_bytes:
+            limit = MOST_UNPACKED_BYTES // 2**20
+            raise ProviderRefused(f"the session's files are larger than {limit} MiB", code="session_too_large")
+        entry = archive.gettarinfo(arcname=stored_as, fileobj=file)
+        # One that is hard-linked twice would be stored as a link, which is not taken back.
+        entry.type = tarfile.REGTYPE
+        entry.size = status.st_size
+        archive.addfile(entry, file)
+    return status.st_size
 
 
 def unpack(archive_bytes: bytes, directory: Path, *, driver: str) -> SavedSession | None:

@@ -13,21 +13,25 @@ import fcntl
 import logging
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from common.settings.private_files import PRIVATE_UMASK
 from workers.supervisor.apps import Apps
 from workers.supervisor.checkout import Checkouts
 from workers.supervisor.checks import Checks
+from workers.supervisor.overload import Overload
 from workers.supervisor.ports import Ports
-from workers.supervisor.processes import Processes, kill_recorded
+from workers.supervisor.processes import Processes, exit_words, kill_recorded
 from workers.supervisor.server import Server
 from workers.supervisor.version import Tools
 
 log = logging.getLogger("workers.supervisor")
+
+GUARD_PAUSE_SECONDS = 1.0
+"""Between two guards of which the first ended at once."""
 
 
 def main() -> int:
@@ -77,19 +81,54 @@ def _make_private(directory: Path) -> None:
         raise PermissionError(f"{directory} belongs to another user")
 
 
-@contextlib.contextmanager
-def _guarded(records: Path) -> Iterator[None]:
-    """A guard lives as long as this process does, and a moment longer."""
-    guard = subprocess.Popen(
-        [sys.executable, "-m", "workers.supervisor.guard", str(records)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+@contextlib.asynccontextmanager
+async def _guarded(records: Path) -> AsyncIterator[None]:
+    """A guard lives as long as this process does, and a moment longer. One that ends before is replaced at once."""
+    guard = await _start_guard(records)
+    stays = asyncio.create_task(_replace_guards(guard, records))
     try:
         yield
     finally:
-        guard.communicate()
+        stays.cancel()
+        await asyncio.wait({stays})
+
+
+async def _replace_guards(guard: asyncio.subprocess.Process, records: Path) -> None:
+    """Start another guard whenever there is none, until this is cancelled: then the last one ends."""
+    try:
+        while True:
+            began = time.monotonic()
+            status = await guard.wait()
+            log.warning("the guard %s; starting another one", exit_words(status))
+            if time.monotonic() - began < GUARD_PAUSE_SECONDS:
+                await asyncio.sleep(GUARD_PAUSE_SECONDS)
+            while (another := await _another_guard(records)) is None:
+                await asyncio.sleep(GUARD_PAUSE_SECONDS)
+            guard = another
+    finally:
+        assert guard.stdin is not None
+        guard.stdin.close()
+        await guard.wait()
+
+
+async def _another_guard(records: Path) -> asyncio.subprocess.Process | None:
+    try:
+        return await _start_guard(records)
+    except OSError as error:
+        log.warning("no guard can be started now: %s", error)
+        return None
+
+
+async def _start_guard(records: Path) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "workers.supervisor.guard",
+        str(records),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 async def _serve(directory: Path, socket: Path, arguments: argparse.Namespace) -> None:
@@ -100,9 +139,9 @@ async def _serve(directory: Path, socket: Path, arguments: argparse.Namespace) -
     for left in sorted(records.glob("*/")):
         kill_recorded(left)
     processes = Processes(records)
-    with _guarded(processes.directory):
+    async with _guarded(processes.directory):
         checkouts = Checkouts(directory / "mirrors")
-        tools = Tools(processes, checkouts, Ports(), arguments.watch_seconds)
+        tools = Tools(Overload(), processes, checkouts, Ports(), arguments.watch_seconds)
         apps = Apps(directory / "apps", arguments.bind, tools)
         checks = Checks(directory / "checks", tools)
         await apps.restore()

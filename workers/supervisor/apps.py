@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import json
 import logging
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from workers.supervisor.forward import Forwarder
+from workers.supervisor.gate import Gate
 from workers.supervisor.logs import LogFile, last_lines
 from workers.supervisor.ports import NoFreePort
 from workers.supervisor.version import Failed, Phase, RunningVersion, Tools
@@ -34,14 +36,16 @@ class NoPort(Exception):
 class App:
     """One thing that serves. `open` it before anything else."""
 
-    def __init__(self, place: Place, name: str, directory: Path, tools: Tools) -> None:
+    def __init__(self, place: Place, name: str, directory: Path, tools: Tools, *, has_gate: bool) -> None:
         self.place = place
         self.name = name
         self.port = 0
         self.wanted_id: str | None = None
         self._directory = directory
         self._tools = tools
-        self._forwarder = Forwarder(lambda: self._live)
+        self._is_guarded = False
+        self._gate = Gate(place.namespace, name) if has_gate else None
+        self._forwarder = Forwarder(lambda: self._live, self._gate)
         self._live: RunningVersion | None = None
         self._candidate: RunningVersion | None = None
         self._versions: dict[str, RunningVersion] = {}
@@ -66,13 +70,27 @@ class App:
         fresh.write_text(json.dumps({"port": self.port, "project_id": self.place.project_id}), encoding="utf-8")
         fresh.replace(file)
 
+    def guard(self, is_guarded: bool) -> None:
+        """From now on it answers only browsers that were let in, or, from this machine alone, everybody."""
+        self._is_guarded = is_guarded
+        if self._gate is not None:
+            self._gate.is_shut = is_guarded
+
+    def entry(self, public_host: str) -> str | None:
+        """An address that lets one browser in; None where everybody is."""
+        if self._gate is None or not self._gate.is_shut:
+            return None
+        return self._url(public_host) + self._gate.issue()
+
     def ensure(self, wanted: WantedVersion) -> None:
         """Make this the version to run. See the protocol for what is left alone."""
         self.wanted_id = wanted.version_id
         if self._candidate is not None and self._candidate.version_id != wanted.version_id:
             self._replace_candidate(wanted.version_id)
         known = self._versions.get(wanted.version_id)
-        if known is not None and (known is self._live or known is self._candidate or known.has_failed_itself):
+        is_retried = wanted.is_retried and known is not None and known.has_failed_itself and known is not self._live
+        is_there = known is not None and (known in {self._live, self._candidate} or known.has_failed_itself)
+        if is_there and not is_retried:
             return
         version_id = wanted.version_id
         place, log_file = self._directory / "versions" / version_id, LogFile(self._log_path(version_id))
@@ -93,15 +111,15 @@ class App:
             return None
         live = self._live
         serves = live is not None and (live.phase is Phase.LIVE or live.is_answering)
-        host = f"[{public_host}]" if ":" in public_host else public_host
         return {
             "phase": version.phase,
-            "url": f"http://{host}:{self.port}",
+            "url": self._url(public_host),
             "live_version_id": live.version_id if live is not None and serves else None,
             "reason": version.failure.reason if version.failure else None,
             "code": version.failure.code if version.failure else None,
             "restarts": version.restarts,
             "checked_seconds": round(version.checked_seconds, 1),
+            "is_guarded": self._is_guarded,
         }
 
     def log_lines(self, version_id: str, limit: int) -> list[str]:
@@ -150,6 +168,10 @@ class App:
         for file in logs[: -2 * VERSIONS_KEPT]:
             file.unlink(missing_ok=True)
 
+    def _url(self, public_host: str) -> str:
+        host = f"[{public_host}]" if ":" in public_host else public_host
+        return f"http://{host}:{self.port}"
+
     def _log_path(self, version_id: str) -> Path:
         return self._directory / "logs" / f"{version_id}.log"
 
@@ -172,10 +194,11 @@ class Apps:
             with contextlib.suppress(NoPort):  # tried again when the app is ensured
                 await self._opened(place, file.parent.name)
 
-    async def ensure(self, place: Place, name: str, wanted: WantedVersion) -> App:
+    async def ensure(self, place: Place, name: str, wanted: WantedVersion, *, is_guarded: bool) -> App:
         """Raises NoPort."""
         async with self._lock(place.namespace, name):
             app = await self._opened(place, name)
+            app.guard(is_guarded)
             app.ensure(wanted)
             return app
 
@@ -205,10 +228,19 @@ class Apps:
     async def _opened(self, place: Place, name: str) -> App:
         key = (place.namespace, name)
         if key not in self._apps:
-            app = App(place, name, self._directory / place.namespace / name, self._tools)
+            directory = self._directory / place.namespace / name
+            app = App(place, name, directory, self._tools, has_gate=not _is_loopback(self._bind_host))
             await app.open(self._bind_host)
             self._apps[key] = app
         return self._apps[key]
 
     def _lock(self, namespace: str, name: str) -> asyncio.Lock:
         return self._locks.setdefault((namespace, name), asyncio.Lock())
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine's users reach what listens there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

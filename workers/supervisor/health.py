@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
 
 ANSWER_SECONDS = 5.0
+MOST_REDIRECTS = 5
+MOST_BYTES = 2**20
+"""How much of a body is searched."""
+HEAD_LINES = 200
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a healthy program answers: the path, with a status below `below`, and the text in its body, None: any.
+
+    Redirects are followed on the same host and port alone: another one says nothing of this program. below above 400
+    is what was promised to versions of an older AiWorker: for them a redirect is an answer.
+    """
+
+    path: str
+    contains: str | None = None
+    below: int = 400
 
 
 @dataclass(frozen=True)
@@ -14,27 +33,56 @@ class Answer:
 
     status: int | None
     said: str
-
-    @property
-    def is_healthy(self) -> bool:
-        return self.status is not None and self.status < 500
+    is_healthy: bool = False
 
 
-async def probe(port: int, path: str, timeout_seconds: float = ANSWER_SECONDS) -> Answer:
-    """GET the path from 127.0.0.1:port and read no more than the status line. Never raises for what it meets."""
+@dataclass(frozen=True)
+class _Reply:
+    status: int
+    location: str
+    body: bytes
+
+
+async def probe(port: int, expected: Expected, timeout_seconds: float = ANSWER_SECONDS) -> Answer:
+    """GET the path from 127.0.0.1:port. A body is read only where a text is expected. Raises for nothing it meets."""
+    path = expected.path
     try:
         async with asyncio.timeout(timeout_seconds):
-            status = await _status(port, path)
+            return await _judged(port, expected)
     except TimeoutError:
         return Answer(None, f"gave no answer to GET {path} within {timeout_seconds:g} s")
     except ConnectionRefusedError:
         return Answer(None, f"did not listen on port {port} (PORT)")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, asyncio.IncompleteReadError) as error:
         return Answer(None, f"broke off at GET {path} ({error})")
-    return Answer(status, f"answered GET {path} with {status}")
 
 
-async def _status(port: int, path: str) -> int:
+async def _judged(port: int, expected: Expected) -> Answer:
+    own = f"http://127.0.0.1:{port}"
+    path, said = expected.path, f"answered GET {expected.path}"
+    for _ in range(MOST_REDIRECTS + 1):
+        reply = await _get(port, path, with_body=expected.contains is not None)
+        is_redirect = 300 <= reply.status < 400 and bool(reply.location) and expected.below <= 400
+        if not is_redirect:
+            break
+        target = urlsplit(urljoin(own + path, reply.location))
+        if f"{target.scheme}://{target.netloc}" != own:
+            return Answer(reply.status, f"{said} with {reply.status}, which leads to another host ({target.netloc})")
+        path = (target.path or "/") + (f"?{target.query}" if target.query else "")
+        said = f"answered GET {expected.path}, which led to {path[:200]},"
+    else:
+        return Answer(reply.status, f"answered GET {expected.path} with more than {MOST_REDIRECTS} redirects")
+    said = f"{said} with {reply.status}"
+    if reply.status >= expected.below:
+        return Answer(reply.status, said)
+    if expected.contains is not None and expected.contains.encode() not in reply.body:
+        return Answer(reply.status, f"{said} and without the text {expected.contains!r}")
+    return Answer(reply.status, said, is_healthy=True)
+
+
+async def _get(port: int, path: str, *, with_body: bool) -> _Reply:
+    if not re.fullmatch(r"/[!-~]*", path):
+        raise ValueError("it leads to what is no path")
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: aiworker-health\r\n"
@@ -44,6 +92,42 @@ async def _status(port: int, path: str) -> int:
         version, status = line.split(maxsplit=2)[:2] if line.count(b" ") else (line, b"")
         if not version.startswith(b"HTTP/") or not status.isdigit():
             raise ValueError("what came back is not HTTP")
-        return int(status)
+        code = int(status)
+        if not with_body and not 300 <= code < 400:
+            return _Reply(code, "", b"")
+        fields = await _fields(reader)
+        body = await _body(reader, fields) if with_body else b""
+        return _Reply(code, fields.get("location", ""), body)
     finally:
         writer.transport.abort()
+
+
+async def _fields(reader: asyncio.StreamReader) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for _ in range(HEAD_LINES):
+        line = (await reader.readline()).decode("latin-1").rstrip("\r\n")
+        if not line:
+            return found
+        name, _, value = line.partition(":")
+        found.setdefault(name.strip().lower(), value.strip())
+    raise ValueError("its head does not end")
+
+
+async def _body(reader: asyncio.StreamReader, fields: dict[str, str]) -> bytes:
+    """The body, as far as it is searched."""
+    if fields.get("transfer-encoding", "").lower() != "chunked":
+        said = fields.get("content-length", "")
+        return await _read(reader, min(int(said), MOST_BYTES) if said.isdigit() else MOST_BYTES)
+    body = b""
+    while len(body) < MOST_BYTES and (size := int((await reader.readline()).split(b";")[0], 16)):
+        body += await _read(reader, min(size, MOST_BYTES))
+        await reader.readline()
+    return body
+
+
+async def _read(reader: asyncio.StreamReader, count: int) -> bytes:
+    """So many bytes, fewer where it ends before."""
+    parts = bytearray()
+    while len(parts) < count and (part := await reader.read(count - len(parts))):
+        parts += part
+    return bytes(parts)

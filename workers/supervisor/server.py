@@ -6,6 +6,7 @@ the other. The verbs and their shapes are those of common.providers.runtime.prot
 
     ping {} → {}                                     ensure_environment, delete_environment {space} → {}
     ensure_app {app, version} → AppState             read_app {app, version_id} → AppState or null
+    open_app {app} → address or null
     delete_app {app} → {}                            list_apps {} → [[namespace, name, wanted version id or null], …]
     app_logs {app, version_id, limit} → [line, …]    ensure_check {check} → CheckState
     read_check {space, check_id} → CheckState|null   delete_check {space, check_id} → {}
@@ -49,6 +50,7 @@ class Server:
             "delete_environment": self._delete_environment,
             "ensure_app": self._ensure_app,
             "read_app": self._read_app,
+            "open_app": self._open_app,
             "delete_app": self._delete_app,
             "list_apps": self._list_apps,
             "app_logs": self._app_logs,
@@ -112,12 +114,17 @@ class Server:
     async def _ensure_app(self, args: Any) -> Any:
         place, name = _app(args)
         wanted = wire.wanted_version(_part(args, "version"))
-        app = await self._apps.ensure(place, name, wanted)
+        is_guarded = wire.flag(_part(args, "app"), "is_guarded")
+        app = await self._apps.ensure(place, name, wanted, is_guarded=is_guarded)
         return app.state(wanted.version_id, self._public_host)
 
     async def _read_app(self, args: Any) -> Any:
         app = self._apps.find(*_app(args))
         return app.state(wire.identity(args, "version_id"), self._public_host) if app else None
+
+    async def _open_app(self, args: Any) -> str | None:
+        app = self._apps.find(*_app(args))
+        return app.entry(self._public_host) if app else None
 
     async def _delete_app(self, args: Any) -> dict[str, Any]:
         place, name = _app(args)

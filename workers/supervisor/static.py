@@ -1,7 +1,8 @@
 """A file server for repositories that are just a website: `python static.py <directory>`, on HOST and PORT.
 
-It is a child like any other, run by its path with an isolated interpreter. It lists no directories and serves nothing
-whose name starts with a dot (.git!), but for .well-known, and nothing that a link leads to outside the directory.
+It is a child like any other, run by its path with an isolated interpreter: so it imports nothing of AiWorker. It lists
+no directories and serves nothing whose name starts with a dot (.git!), but for .well-known, and nothing that a link
+leads to outside the directory. `open_inside` is how every part of AiWorker opens a file that a repository names.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import functools
 import http.server
 import mimetypes
 import os
+import stat
 import sys
+import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 TYPES = {
@@ -28,6 +31,47 @@ TYPES = {
     ".md": "text/markdown",
 }
 
+MOST_CONNECTIONS = 100
+"""Each has a thread; one more waits until another one has ended."""
+
+
+def open_inside(root: Path, *names: str) -> BinaryIO:
+    """Open the regular file root/names for reading. Raises OSError where there is none.
+
+    Links are followed as long as they stay in the root and reach nothing whose name starts with a dot, but for
+    .well-known. What is opened is what was judged: the judged path has no link any more, and it is walked by
+    descriptors that refuse one that was put there meanwhile. A pipe is never waited for. IsADirectoryError for a
+    directory.
+    """
+    root = root.resolve()
+    try:
+        # The root itself may lie below a name with a dot.
+        parts = root.joinpath(*names).resolve().relative_to(root).parts
+    except (ValueError, RuntimeError) as error:
+        raise FileNotFoundError(f"{'/'.join(names)} is not in {root}") from error
+    if not parts or not all(map(is_shown, parts)):
+        raise FileNotFoundError(f"{'/'.join(parts)} is not shown")
+    place = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts[:-1]:
+            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+            os.close(place)
+            place = inner
+        found = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=place)
+    finally:
+        os.close(place)
+    mode = os.fstat(found).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(found, "rb")
+    os.close(found)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"{'/'.join(parts)} is a directory")
+    raise FileNotFoundError(f"{'/'.join(parts)} is not a regular file")
+
+
+def is_shown(name: str) -> bool:
+    return not name.startswith(".") or name == ".well-known"
+
 
 class Site(http.server.BaseHTTPRequestHandler):
     """One connection."""
@@ -35,7 +79,7 @@ class Site(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "aiworker-static"
     sys_version = ""
-    timeout = 60
+    timeout = 15
     # Head and body are two writes: with Nagle's algorithm the second would wait some 40 ms for the first one's receipt.
     disable_nagle_algorithm = True
 
@@ -52,17 +96,20 @@ class Site(http.server.BaseHTTPRequestHandler):
     def _answer(self, *, with_body: bool) -> None:
         path = unquote(urlsplit(self.path).path)
         names = [name for name in path.split("/") if name]
-        if "\0" in path or any(name.startswith(".") and name != ".well-known" for name in names):
+        if "\0" in path or not all(map(is_shown, names)):
             self.send_error(404)
             return
-        file = self._root.joinpath(*names).resolve()
-        if not file.is_relative_to(self._root):
+        if path.endswith("/"):
+            names.append("index.html")
+        try:
+            file = open_inside(self._root, *names)
+        except IsADirectoryError:
+            self._redirect("/" + urlsplit(self.path).path.strip("/") + "/")
+        except OSError:
             self.send_error(404)
-            return
-        if file.is_dir() and not path.endswith("/"):
-            self._redirect("/" + "/".join(urlsplit(self.path).path.strip("/").split("/")) + "/")
-            return
-        self._send(file / "index.html" if path.endswith("/") else file, with_body)
+        else:
+            with file:
+                self._send(file, names[-1], with_body)
 
     def _redirect(self, to: str) -> None:
         self.send_response(301)
@@ -70,25 +117,43 @@ class Site(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def _send(self, file: Path, with_body: bool) -> None:
-        try:
-            body = file.read_bytes()
-        except OSError:
-            self.send_error(404)
-            return
+    def _send(self, file: BinaryIO, name: str, with_body: bool) -> None:
+        size = os.fstat(file.fileno()).st_size
         self.send_response(200)
-        self.send_header("Content-Type", content_type(file))
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Type", content_type(name))
+        self.send_header("Content-Length", str(size))
         self.send_header("Cache-Control", "no-cache")
         self.send_header("X-Content-Type-Options", "nosniff")
         self.end_headers()
-        if with_body:
-            self.wfile.write(body)
+        if with_body and size and self.connection.sendfile(file, count=size) != size:
+            # It became shorter meanwhile: only the connection's end tells the client.
+            self.close_connection = True
 
 
-def content_type(file: Path) -> str:
+class Sites(http.server.ThreadingHTTPServer):
+    """At most MOST_CONNECTIONS at a time."""
+
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], root: Path) -> None:
+        self._free = threading.Semaphore(MOST_CONNECTIONS)
+        super().__init__(address, functools.partial(Site, root=root))
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        # Nothing more is accepted meanwhile: whoever else connects waits in the kernel's queue.
+        self._free.acquire()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+
+def content_type(name: str) -> str:
     """The media type by the name's ending, with the charset where it is text."""
-    kind = TYPES.get(file.suffix.lower()) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    kind = TYPES.get(Path(name).suffix.lower()) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     is_text = kind.startswith("text/") or kind in {"application/json", "image/svg+xml", "application/manifest+json"}
     return f"{kind}; charset=utf-8" if is_text else kind
 
@@ -96,7 +161,7 @@ def content_type(file: Path) -> str:
 def main() -> None:
     root = Path(sys.argv[1]).resolve()
     address = (os.environ.get("HOST", "127.0.0.1"), int(os.environ["PORT"]))
-    with http.server.ThreadingHTTPServer(address, functools.partial(Site, root=root)) as server:
+    with Sites(address, root) as server:
         server.serve_forever()
 
 

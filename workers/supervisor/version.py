@@ -22,6 +22,7 @@ from workers.supervisor import static
 from workers.supervisor.checkout import CheckoutFailed, Checkouts
 from workers.supervisor.health import probe
 from workers.supervisor.logs import LogFile, masked
+from workers.supervisor.overload import Overload
 from workers.supervisor.ports import NoFreePort, Ports
 from workers.supervisor.processes import Processes, Unit, base_environment, exit_words
 from workers.supervisor.wire import WantedVersion
@@ -45,6 +46,10 @@ RECOVERY_SECONDS = 10.0
 """How long one that was started again may answer badly; longer where it took long to get well at first."""
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.2, 5.0
 TERM_SECONDS = 3.0
+EXTENSIONS = 4
+"""How often a version on its way gets its whole time again while the machine is at fault."""
+MACHINE = "machine"
+"""The code of a failure that says nothing of the version."""
 
 
 class Phase(StrEnum):
@@ -66,6 +71,7 @@ class Failed(Exception):
 class Tools:
     """What versions and checks share. watch_seconds: how often a live version is looked at."""
 
+    overload: Overload
     processes: Processes
     checkouts: Checkouts
     ports: Ports
@@ -101,6 +107,7 @@ class RunningVersion:
         self._death: asyncio.Task[Failed] | None = None
         self._deaths: list[float] = []
         self._start_took_seconds = 0.0
+        self._extensions_left = EXTENSIONS
         self._task: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
 
@@ -140,10 +147,14 @@ class RunningVersion:
 
     async def _run(self) -> None:
         try:
-            argv = await self._prepare()
-            await self._start(argv)
-            began = time.monotonic()
-            await self._first_answer(self.wanted.start_seconds)
+            turn = await self._tools.overload.turn()
+            try:
+                argv = await self._prepare()
+                await self._start(argv)
+                began = time.monotonic()
+                await self._first_answer(self.wanted.start_seconds)
+            finally:
+                turn.end()
             self._start_took_seconds = time.monotonic() - began
             await self._hold_healthy()
         except Failed as failure:
@@ -222,15 +233,21 @@ class RunningVersion:
 
     async def _first_answer(self, within_seconds: float) -> None:
         """Return when it first answers well; Failed when it died or the time is over."""
-        deadline = time.monotonic() + within_seconds
+        began = time.monotonic()
+        deadline = began + within_seconds
         while True:
-            answer = await self._or_death(probe(self._listening_port(), self.wanted.health_path))
+            answer = await self._or_death(probe(self._listening_port(), self.wanted.health))
             if answer.is_healthy:
                 self.is_answering = True
                 return
+            if answer.status is None and time.monotonic() - began > within_seconds / 2:
+                self._note_trouble()
             if time.monotonic() >= deadline:
+                if self._is_extended():
+                    deadline = time.monotonic() + within_seconds
+                    continue
                 code = "timeout" if answer.status is None else "unhealthy"
-                raise Failed(code, f"it did not get well within {within_seconds:.3g} s: it {answer.said}")
+                raise self._judged(Failed(code, f"it did not get well within {within_seconds:.3g} s: it {answer.said}"))
             await self._or_death(asyncio.sleep(GATE_POLL_SECONDS))
 
     async def _hold_healthy(self) -> None:
@@ -240,10 +257,32 @@ class RunningVersion:
             left = self.wanted.health_seconds - (time.monotonic() - since)
             await self._or_death(asyncio.sleep(max(0.0, min(GATE_POLL_SECONDS, left))))
             looked_at = time.monotonic()
-            answer = await self._or_death(probe(self._listening_port(), self.wanted.health_path))
+            answer = await self._or_death(probe(self._listening_port(), self.wanted.health))
             if not answer.is_healthy:
-                raise Failed("unhealthy", f"after {self.checked_seconds:.1f} s of good health it {answer.said}")
+                if self._is_extended():
+                    since, self.checked_seconds = time.monotonic(), 0.0
+                    continue
+                words = f"after {self.checked_seconds:.1f} s of good health it {answer.said}"
+                raise self._judged(Failed("unhealthy", words))
             self.checked_seconds = looked_at - since
+
+    def _is_extended(self) -> bool:
+        """Whether a version on its way is given its time again, as the machine is at fault. Only so often."""
+        if self.phase is not Phase.STARTING or not self._extensions_left or not self._tools.overload.is_now:
+            return False
+        self._extensions_left -= 1
+        self._log.note(f"{self._tools.overload.words}; it is given its time again")
+        return True
+
+    def _judged(self, failure: Failed) -> Failed:
+        """The failure, or, while the machine is at fault, one that says so."""
+        overload = self._tools.overload
+        return Failed(MACHINE, f"{overload.words}: {failure.reason}") if overload.is_now else failure
+
+    def _note_trouble(self) -> None:
+        """One that is known to be bad is no sign of the machine's trouble."""
+        if self.phase is not Phase.FAILED or (self.failure is not None and self.failure.code == MACHINE):
+            self._tools.overload.note(self._project_id)
 
     async def _or_death(self, work: Coroutine[Any, Any, T]) -> T:
         """The work's result, or Failed as soon as the process has died."""
@@ -280,11 +319,14 @@ class RunningVersion:
         """Why it did not get well; None if it did."""
         self.restarts += 1
         patience = max(RECOVERY_SECONDS, 3 * self._start_took_seconds)
+        turn = await self._tools.overload.turn()
         try:
             await self._start(argv)
             await self._first_answer(min(patience, self.wanted.start_seconds))
         except Failed as failure:
             return failure
+        finally:
+            turn.end()
         return None
 
     async def _until_it_fails(self) -> Failed:
@@ -293,8 +335,10 @@ class RunningVersion:
         try:
             while True:
                 await self._or_death(asyncio.sleep(min(often, MISS_POLL_SECONDS) if misses else often))
-                answer = await self._or_death(probe(self._listening_port(), self.wanted.health_path))
+                answer = await self._or_death(probe(self._listening_port(), self.wanted.health))
                 misses = 0 if answer.is_healthy else misses + 1
+                if misses:
+                    self._note_trouble()
                 if misses > MISSES_ALLOWED:
                     return Failed("unhealthy", f"{misses} times in a row it {answer.said}")
                 self._forget_old_deaths()
@@ -304,6 +348,7 @@ class RunningVersion:
     def _count_death(self, failure: Failed, *, stays_bad: bool) -> float:
         """How long to wait before the next start; too many deaths, or a start that mended nothing, make it FAILED."""
         self._forget_old_deaths()
+        self._note_trouble()
         self._deaths.append(time.monotonic())
         count, lasted = len(self._deaths), self._deaths[-1] - self._deaths[0]
         keeps_dying = count > (SPREAD_DEATHS_ALLOWED if lasted >= SPREAD_SECONDS else DEATHS_ALLOWED)
@@ -311,7 +356,11 @@ class RunningVersion:
             return float(min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (count - 1)))
         code = "memory" if failure.code == "memory" else "keeps_dying"
         words = f"it failed {count} times within {DEATHS_WITHIN_SECONDS:g} s, at last: {failure.reason}"
-        self.fail(Failed(code, words))
+        judged = self._judged(Failed(code, words))
+        if judged.code == MACHINE:
+            # What happened meanwhile does not count against it afterwards.
+            del self._deaths[:-1]
+        self.fail(judged)
         return LONGEST_DELAY_SECONDS
 
     def _forget_old_deaths(self) -> None:

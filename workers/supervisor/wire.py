@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from workers.supervisor.health import Expected
+
 T = TypeVar("T", int, str)
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -61,11 +63,12 @@ class WantedVersion:
     start_command: str | None
     env: Mapping[str, str]
     secret_names: tuple[str, ...]
-    health_path: str
+    health: Expected
     health_seconds: float
     start_seconds: float
     memory_bytes: int | None
     port: int | None
+    is_retried: bool
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,13 @@ def count(raw: Any, key: str, *, most: int) -> int:
     return int(min(_number(raw, key), most))
 
 
+def flag(raw: Any, key: str) -> bool:
+    value = _get(raw, key)
+    if not isinstance(value, bool):
+        raise Refused(f"{key} is neither true nor false")
+    return value
+
+
 def wanted_version(raw: Any) -> WantedVersion:
     path = _text(raw, "health_path")
     if not path.startswith("/") or not path.isprintable() or " " in path or not path.isascii():
@@ -125,11 +135,12 @@ def wanted_version(raw: Any) -> WantedVersion:
         start_command=_optional(raw, "start_command", str) or None,
         env=_env(raw),
         secret_names=_names(raw, "secret_names"),
-        health_path=path,
+        health=Expected(path, _optional(raw, "health_contains", str), int(_number(raw, "health_below"))),
         health_seconds=_number(raw, "health_seconds"),
         start_seconds=_number(raw, "start_seconds"),
         memory_bytes=_memory(raw),
         port=port,
+        is_retried=flag(raw, "is_retried"),
     )
 
 

@@ -12,10 +12,9 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-import requests
-
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import places, reasons
+from common.providers.runtime.answering import Way, wrong_answer
 from common.providers.runtime.kube import Cluster, connect
 from common.providers.runtime.manifests import Manifests
 from common.providers.runtime.protocol import (
@@ -34,7 +33,6 @@ from common.settings import KubernetesSettings
 LOG_CHARACTERS = 64 * 1024
 CHECK_LOG_LINES = 20_000
 VERDICT_MANAGER = "aiworker-verdict"
-PROBE_SECONDS = (2.0, 5.0)
 READY_SOON_SECONDS = 120
 """How long, after its pods are ready, an app may take until it answers through the ingress."""
 
@@ -82,6 +80,12 @@ class KubernetesRuntime:
             places.quantity("memoryLimit", version.memory_limit)
         deployment = self._deployment(app) if self._namespace(app.space, for_writing=True) else None
         if deployment is None or _wanted(deployment) != version.version_id:
+            if version.health_contains is not None and self._chosen.health != "http":
+                # The kubelet's probe reads no body, and nobody else looks at what the app answers.
+                raise ProviderRefused(
+                    "healthContains can't be looked at with AIWORKER_KUBE_HEALTH=readiness: clear it, or set http",
+                    code="health",
+                )
             self._prepare(app.space)
             former = (_wanted(deployment) if deployment else None) or ""
             self._forget_old_secrets(app, keep={version.version_id, former})
@@ -103,6 +107,9 @@ class KubernetesRuntime:
             pods = self._pods(app, version_id)
             return AppState(AppPhase.LIVE, self._hosts.url(app), version_id, restarts=reasons.restarts(pods))
         return None
+
+    def open_app(self, app: App) -> str | None:
+        """None: the apps of a cluster are reached through its ingress, which is not AiWorker's to guard."""
 
     def delete_app(self, app: App) -> None:
         if not self._is_there(app.space):
@@ -289,18 +296,11 @@ class KubernetesRuntime:
         """Whether the app, whose pods are ready, answers through the ingress too."""
         about = deployment["metadata"].get("annotations", {})
         url = self._hosts.url(app)
-        address = self._chosen.ingress_url or url
         path = about.get(places.HEALTH_PATH, "/")
-        try:
-            with requests.get(
-                address + path, headers={"Host": self._hosts.host(app)}, timeout=PROBE_SECONDS,
-                allow_redirects=False, stream=True,
-            ) as answer:  # fmt: skip
-                if answer.status_code < 500:
-                    return Judgement(AppPhase.LIVE)
-                said = f"it answers {answer.status_code}"
-        except requests.RequestException as error:
-            said = f"it does not answer ({type(error).__name__})"
+        way = Way(self._chosen.ingress_url or url, url)
+        said = wrong_answer(way, path, about.get(places.HEALTH_CONTAINS))
+        if said is None:
+            return Judgement(AppPhase.LIVE)
         progress = [one for one in deployment["status"].get("conditions", []) if one["type"] == "Progressing"]
         since = progress[0].get("lastUpdateTime") if progress else None
         waited = time.time() - datetime.fromisoformat(since).timestamp() if since else 0.0

@@ -177,6 +177,8 @@ class Manifests:
             places.HEALTH_PATH: version.health_path,
             places.IMAGE: version.docker_image or self._chosen.image,
         }
+        if version.health_contains is not None:
+            made["metadata"]["annotations"][places.HEALTH_CONTAINS] = version.health_contains
         return made
 
     def check(self, check: Check) -> list[Manifest]:

@@ -51,6 +51,10 @@ class ProcessRuntime:
         state = self._ask("read_app", app=asdict(app), version_id=version_id)
         return None if state is None else _app_state(state)
 
+    def open_app(self, app: App) -> str | None:
+        address: str | None = self._ask("open_app", app=asdict(app))
+        return address
+
     def delete_app(self, app: App) -> None:
         self._ask("delete_app", app=asdict(app))
 

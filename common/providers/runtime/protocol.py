@@ -27,10 +27,14 @@ class Space:
 
 @dataclass(frozen=True)
 class App:
-    """One thing that serves: `name` is unique within the namespace (`staging`, `production`, `task-<short id>`)."""
+    """One thing that serves: `name` is unique within the namespace (`staging`, `production`, `task-<short id>`).
+
+    is_guarded: whether it answers only browsers that came by `open_app`, where others could reach it at all.
+    """
 
     space: Space
     name: str
+    is_guarded: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,11 @@ class Version:
     means the repository's Procfile `web:` line, else a static file server for an index.html at its root, else refused
     with the code `nothing_to_run`. env: all variables, secrets included; PORT and HOST are the runtime's.
     secret_names: those of env that are secret. A runtime that keeps logs itself masks the values in them.
-    health_seconds: how long health_path must answer (status below 500, within 5 s) without a miss before the version
-    is live; 0 means once. start_seconds: how long it may take until it first answers.
+    health_seconds: how long health_path must answer without a miss before the version is live; 0 means once. It answers
+    within 5 s, with a status below health_below, over redirects on the same host alone, and with the text
+    health_contains in its body (None: any). start_seconds: how long it may take until it first answers.
     memory_limit: a Kubernetes quantity, None means unlimited. port: what it must listen on, None means any (PORT).
+    is_retried: whether it is tried again where it has failed and is not live.
     """
 
     version_id: str
@@ -53,12 +59,15 @@ class Version:
     env: Mapping[str, str] = field(default_factory=dict)
     secret_names: Sequence[str] = ()
     health_path: str = "/"
+    health_contains: str | None = None
+    health_below: int = 400
     health_seconds: float = 0
     start_seconds: float = 60
     memory_limit: str | None = None
     docker_image: str | None = None
     replicas: int = 1
     port: int | None = None
+    is_retried: bool = False
 
 
 class AppPhase(StrEnum):
@@ -76,11 +85,13 @@ class AppState:
 
     url: where the app answers, whatever version serves it. live_version_id: what serves now (None: nothing).
     reason: a sentence, when FAILED; code: `nothing_to_run`, `exited`, `unhealthy`, `timeout`, `memory`,
-    `checkout_failed`, `keeps_dying`, `replaced` (a newer version was asked for
-    first; ensuring it again tries it anew), and in a cluster `image`, `config`, `quota`, `no_room`, `not_started`.
-    While STARTING, `no_room` and `no_node` say with a reason what it waits for.
+    `checkout_failed`, `keeps_dying`, `replaced` (a newer version was asked for first; ensuring it again tries it anew),
+    `machine` (versions of so many projects failed together that this says nothing of this one), and in a cluster
+    `image`, `config`, `quota`, `no_room`, `not_started`. While STARTING, `no_room` and `no_node` say with a reason what
+    it waits for.
     restarts: how often the live version's process had to be started again.
-    checked_seconds: for how long it has been healthy.
+    checked_seconds: for how long it has been healthy. is_guarded: as it was ensured last; None where this runtime
+    guards nothing.
     """
 
     phase: AppPhase
@@ -90,6 +101,7 @@ class AppState:
     code: str | None = None
     restarts: int = 0
     checked_seconds: float = 0
+    is_guarded: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -157,11 +169,15 @@ class Runtime(Protocol):
 
         The version that is live keeps serving until the new one has passed its health check; the switch drops no
         request. A newer ensure_app replaces a candidate that is still starting. When a version fails, what was live
-        before goes on. The app's url stays the same for its whole life, also over a restart of the runtime.
+        before goes on. The app's url stays the same for its whole life, also over a restart of the runtime. Whether the
+        app is guarded changes with every call.
         """
 
     def read_app(self, app: App, version_id: str) -> AppState | None:
         """How that version is doing; None if the runtime does not know it (any more)."""
+
+    def open_app(self, app: App) -> str | None:
+        """An address that lets one browser into a guarded app, once and soon; None where its url does for everybody."""
 
     def delete_app(self, app: App) -> None:
         """Nothing of the app runs any more, its port and checkout are free. Its logs may be kept."""

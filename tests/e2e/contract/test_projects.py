@@ -14,7 +14,7 @@ FOUNDING = {"id", "name", "description", "giteaRepoUrl", "k8sNamespace", "status
 SETTINGS = {
     "dockerImage", "replicas", "cpuLimit", "memoryLimit", "defaultBranch", "startCommand", "testCommand", "healthPath",
     "healthSeconds", "port", "secretEnvVars", "previewTtlHours", "maxParallelTasks", "restricted", "separateApprover",
-    "forbiddenPaths", "limits", "agentInstructions", "secretsInChecks", "secretsInPreviews",
+    "forbiddenPaths", "limits", "agentInstructions", "secretsInChecks", "secretsInPreviews", "healthContains",
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { useLive, usePages, useRead } from "../loading.mjs";
 import { Badge, Confirm, Dialog, Empty, Lines, Listing, Loading, OutLink, Page, SelectField, Time, Trouble, useForm } from "../parts/controls.mjs";
+import { PreviewLink } from "../parts/visit.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { may } from "../session.mjs";
@@ -36,7 +37,7 @@ function Environment({ environment, projectId }) {
         <${Badge} word=${one.status} label=${isLive(one) ? "Live" : say(one.status)} />
         <span class="row-main"><span><code>${sha(one.commitSha)}</code> <span class="muted">${one.branch}</span></span>${one.error && html`<small class="bad-text">${one.error}</small>`}${one.rollbackOf && html`<small>Rolls back ${shortId(one.rollbackOf)}</small>`}</span>
         ${one.taskId && html`<a href=${to.task(projectId, one.taskId)}>Task</a>`}${one.taskGroupId && html`<a href=${to.group(projectId, one.taskGroupId)}>Group</a>`}
-        ${isLive(one) && one.url && html`<${OutLink} href=${one.url}>Open<//>`}<${Time} at=${one.finishedAt || one.startedAt || one.createdAt} />
+        ${isLive(one) && one.url && html`<${PreviewLink} deploymentId=${environment === "preview" && one.id} href=${one.url}>Open<//>`}<${Time} at=${one.finishedAt || one.startedAt || one.createdAt} />
         <button type="button" class="button small ghost" onClick=${() => setShown(one)}>Logs</button>
         ${isLive(one) && environment !== "preview" && may("maintainer") && html`<button type="button" class="button small" data-testid="deployment-rollback" onClick=${() => setLeaving(one)}>Roll back</button>`}</li>`)}</ul><//>
     ${shown && html`<${Logs} deployment=${shown} close=${() => setShown(null)} />`}

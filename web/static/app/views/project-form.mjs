@@ -2,7 +2,7 @@
 import { html } from "../html.mjs";
 import { CheckField, TextField } from "../parts/controls.mjs";
 
-const TEXTS = ["name", "description", "dockerImage", "cpuLimit", "memoryLimit", "startCommand", "testCommand", "healthPath", "agentInstructions"];
+const TEXTS = ["name", "description", "dockerImage", "cpuLimit", "memoryLimit", "startCommand", "testCommand", "healthPath", "healthContains", "agentInstructions"];
 const NUMBERS = ["replicas", "port", "previewTtlHours", "maxParallelTasks"];
 const FLAGS = ["restricted", "separateApprover", "allowDirectPush", "keepTests"];
 const GIVEN = ["secretsInChecks", "secretsInPreviews"];
@@ -71,7 +71,8 @@ export const MoreFields = ({ form, secrets = [] }) => html`
     <${TextField} label="Secret variables" name="secretEnvVars" form=${form} rows="4" placeholder="NAME=value" spellcheck=${false} hint=${secrets.length ? `Set: ${secrets.join(", ")}. What is written here replaces them.` : "One a line. Never shown again."} /></div>
   <div class="pair"><${TextField} label="Secrets in checks" name="secretsInChecks" form=${form} placeholder="NAME, NAME" hint="Secret variables that the tests of unreviewed work get. Staging and production get all." spellcheck=${false} />
     <${TextField} label="Secrets in previews" name="secretsInPreviews" form=${form} placeholder="NAME, NAME" hint="Secret variables that previews of unreviewed work get." spellcheck=${false} /></div>
-  <div class="triple"><${TextField} label="Health path" name="healthPath" form=${form} placeholder="/" /><${Count} label="Port" name="port" form=${form} /><${Count} label="Replicas" name="replicas" form=${form} placeholder="1" /></div>
+  <div class="pair"><${TextField} label="Health path" name="healthPath" form=${form} placeholder="/" hint="A healthy version answers below 400." /><${TextField} label="Health text" name="healthContains" form=${form} hint="What its answer has to contain. Empty: anything." /></div>
+  <div class="pair"><${Count} label="Port" name="port" form=${form} /><${Count} label="Replicas" name="replicas" form=${form} placeholder="1" /></div>
   <div class="triple"><${TextField} label="Image" name="dockerImage" form=${form} placeholder="node:20-alpine" /><${TextField} label="CPU limit" name="cpuLimit" form=${form} placeholder="1000m" /><${TextField} label="Memory limit" name="memoryLimit" form=${form} placeholder="1Gi" /></div>
   <div class="pair"><${Count} label="Tasks at once" name="maxParallelTasks" form=${form} hint="Empty: as many as there are agents." /><${Count} label="Previews live for" name="previewTtlHours" form=${form} placeholder="72" hint="Hours" /></div>
   <div class="triple"><${Count} label="Most cost a task" name="limits.maxCostUsd" form=${form} step="0.01" hint="US dollars" /><${Count} label="Most tokens a task" name="limits.maxTokens" form=${form} /><${Count} label="Most minutes a task" name="limits.maxMinutes" form=${form} /></div>

@@ -7,6 +7,7 @@ import { Diff } from "../parts/diff.mjs";
 import { RunLog } from "../parts/log.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { Priority } from "../parts/priority.mjs";
+import { PreviewLink } from "../parts/visit.mjs";
 import { project } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { may } from "../session.mjs";
@@ -76,7 +77,7 @@ function Facts({ task }) {
   const previews = (task.deployments || []).filter(({ environment }) => environment === "preview");
   const preview = previews.sort((a, b) => (a.id < b.id ? 1 : -1))[0];
   return html`<dl class="facts">
-    ${(task.previewUrl || preview) && html`<dt>Preview</dt><dd>${task.previewUrl ? html`<${OutLink} href=${task.previewUrl} testid="task-preview">${task.previewUrl}<//>` : html`<span class="muted" data-testid="task-preview">Not running</span>`}
+    ${(task.previewUrl || preview) && html`<dt>Preview</dt><dd>${task.previewUrl ? html`<${PreviewLink} deploymentId=${previews.find(({ status }) => status === "completed")?.id} href=${task.previewUrl} testid="task-preview">${task.previewUrl}<//>` : html`<span class="muted" data-testid="task-preview">Not running</span>`}
       ${preview && preview.status !== "superseded" && html`<${Badge} word=${preview.status} />`}${preview?.error && html`<span class="bad-text">${preview.error}</span>`}</dd>`}
     ${task.branchName && html`<dt>Branch</dt><dd><code>${task.branchName}</code>${task.headSha && html`<code title=${task.headSha}>${sha(task.headSha)}</code>`}</dd>`}
     ${task.laterPush && html`<dt>Left out</dt><dd data-testid="task-later-push"><code title=${task.laterPush}>${sha(task.laterPush)}</code> was pushed too late: its group goes on with <code title=${task.approvedSha}>${sha(task.approvedSha)}</code>, which was approved.</dd>`}

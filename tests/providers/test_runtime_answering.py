@@ -1,0 +1,76 @@
+"""What a cluster's app may answer through the ingress: redirects are followed on its own host alone."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from common.providers.runtime.answering import Way, wrong_answer
+
+OWN = "https://shop.example.org"
+
+
+class _Ingress(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        name, _, more = self.path.strip("/").partition("/")
+        is_ours = self.headers["Host"] == "shop.example.org"
+        self.send_response(302 if name == "to" else int(name or 200) if is_ours else 421)
+        if name == "to":
+            self.send_header("Location", more)
+        self.end_headers()
+        if name != "to":
+            self.wfile.write(b"all is well")
+
+
+@pytest.fixture(scope="module")
+def way() -> Iterator[Way]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Ingress) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield Way(f"http://127.0.0.1:{server.server_port}", OWN)
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("path", "contains", "wrong"),
+    [
+        ("/", None, None),
+        ("/", "all is well", None),
+        ("/to//200", "all is well", None),
+        (f"/to/{OWN}/200", None, None),
+        (f"/to/{OWN}/to//200", None, None),
+        ("/", "we are open", "it answers without the text 'we are open'"),
+        ("/to//200", "we are open", "it answers without the text 'we are open'"),
+        ("/404", None, "it answers 404"),
+        ("/to//404", None, "it answers 404"),
+        ("/to/https://login.example.org/", None, "it redirects to another host (login.example.org)"),
+        ("/to//to//to//to//to//to//200", None, "it answers with more than 5 redirects"),
+    ],
+)
+def test_an_answer_counts_on_the_apps_own_host(way: Way, path: str, contains: str | None, wrong: str | None) -> None:
+    assert wrong_answer(way, path, contains) == wrong
+
+
+def test_an_ingress_that_sends_everybody_to_tls_is_no_error_of_the_apps() -> None:
+    class Tls(_Ingress):
+        def do_GET(self) -> None:
+            self.send_response(308)
+            self.send_header("Location", OWN + self.path)
+            self.end_headers()
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Tls) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        way = Way(f"http://127.0.0.1:{server.server_port}", OWN)
+
+        assert wrong_answer(way, "/healthz?full=1", None) is None
+        assert "where the ingress is not asked" in str(wrong_answer(way, "/healthz?full=1", "well"))
+        server.shutdown()
+
+
+def test_nobody_there_is_no_answer() -> None:
+    assert str(wrong_answer(Way("http://127.0.0.1:9", OWN), "/", None)).startswith("it does not answer")

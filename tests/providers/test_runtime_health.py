@@ -1,0 +1,114 @@
+"""What counts as a healthy answer: a status, on the same host, and the text that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.providers.runtime import App, AppPhase, AppState, ProcessRuntime, Space
+from tests.providers.runtime_contract import settled
+from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, supervised
+
+SPACE = Space("shop-0000beef", "project-1")
+
+APP = """
+import http.server, os
+
+class App(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        name, _, more = self.path.strip("/").partition("/")
+        if name == "to":
+            self.send_response(302)
+            self.send_header("Location", more.replace("HOST", self.headers["Host"]))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif name == "chunks":
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"7\\r\\nall is \\r\\n4;x=y\\r\\nwell\\r\\n0\\r\\n\\r\\n")
+        else:
+            body = b"all is well" + b" " * (2**21 if name == "long" else 0)
+            self.send_response(int(name or 200) if name.isdigit() else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), App).serve_forever()
+"""
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Iterator[ProcessRuntime]:
+    with supervised(tmp_path / "runtime") as running:
+        yield running.runtime
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "repository")
+
+
+def outcomes(runtime: ProcessRuntime, repository: Repository, *wanted: dict[str, Any]) -> list[AppState]:
+    """How versions with these fields end, all started at once."""
+    commit = repository.commit(app__py=APP)
+    apps = [App(SPACE, f"task-{number:08}") for number in range(len(wanted))]
+    for app, fields in zip(apps, wanted, strict=True):
+        options = {"start_command": RUN_WEB_APP, "start_seconds": 3, **fields}
+        runtime.ensure_app(app, repository.version("v1", commit, **options))
+    return [settled(runtime, app, "v1") for app in apps]
+
+
+def test_an_answer_below_400_on_the_same_host_is_healthy(runtime: ProcessRuntime, repository: Repository) -> None:
+    paths = ["/", "/399", "/to//200", "/to//to//200", "/to/http://HOST/200"]
+    found = outcomes(runtime, repository, *({"health_path": path} for path in paths))
+
+    assert [(path, state.phase, state.reason) for path, state in zip(paths, found, strict=True)] == [
+        (path, AppPhase.LIVE, None) for path in paths
+    ]
+
+
+def test_an_error_a_redirect_elsewhere_and_one_without_end_are_not(
+    runtime: ProcessRuntime, repository: Repository
+) -> None:
+    said = {
+        "/400": "it answered GET /400 with 400",
+        "/404": "it answered GET /404 with 404",
+        "/to//500": "it answered GET /to//500, which led to /500, with 500",
+        "/to/http://127.0.0.1:9/": "with 302, which leads to another host (127.0.0.1:9)",
+        "/to/https://login.example/": "with 302, which leads to another host (login.example)",
+        "/to/loop": "with more than 5 redirects",
+    }
+    found = outcomes(runtime, repository, *({"health_path": path} for path in said))
+
+    for path, state in zip(said, found, strict=True):
+        assert (state.phase, state.code) == (AppPhase.FAILED, "unhealthy"), path
+        assert str(state.reason).endswith(said[path])
+
+
+def test_the_text_has_to_be_there(runtime: ProcessRuntime, repository: Repository) -> None:
+    good = [{"health_path": path, "health_contains": "all is well"} for path in ("/", "/chunks", "/long", "/to//200")]
+    bad = [{"health_path": path, "health_contains": "we are open"} for path in ("/", "/chunks", "/long", "/to//200")]
+    found = outcomes(runtime, repository, *good, *bad)
+
+    assert [state.phase for state in found[:4]] == [AppPhase.LIVE] * 4
+    for state in found[4:]:
+        assert (state.phase, state.code) == (AppPhase.FAILED, "unhealthy")
+        assert str(state.reason).endswith("and without the text 'we are open'")
+
+
+def test_a_version_of_an_older_platform_keeps_what_was_promised_to_it(
+    runtime: ProcessRuntime, repository: Repository
+) -> None:
+    paths = ("/404", "/to/https://login.example/", "/500")
+    found = outcomes(runtime, repository, *({"health_path": path, "health_below": 500} for path in paths))
+
+    assert [state.phase for state in found] == [AppPhase.LIVE, AppPhase.LIVE, AppPhase.FAILED]

@@ -1,0 +1,105 @@
+"""Versions of many projects that fail together: the machine is at fault, and none of them is judged by it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from common.providers.runtime import App, AppPhase, AppState, ProcessRuntime, Space
+from tests.providers.runtime_contract import settled, until
+from tests.providers.runtime_supervisor import RUN_WEB_APP, WEB_APP, Repository, get, supervised
+from workers.supervisor.overload import LEAST_PROJECTS, STARTS_AT_ONCE, Overload, Turn
+
+BAD = WEB_APP.replace("status, body = 200", 'status, body = 500 if os.path.exists("bad") else 200').replace(
+    "os._exit(7)", 'open("bad", "w").close()'
+)
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Iterator[ProcessRuntime]:
+    with supervised(tmp_path / "runtime") as running:
+        yield running.runtime
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "repository")
+
+
+def failures(runtime: ProcessRuntime, repository: Repository, projects: int) -> list[AppState]:
+    """How live versions of so many projects end that all turn bad at the same moment and stay so."""
+    commit = repository.commit(app__py=BAD, says="v1")
+    wanted = repository.version("v1", commit, start_command=RUN_WEB_APP, start_seconds=2)
+    apps = [App(Space(f"shop-{number}", f"project-{number}"), "production") for number in range(projects)]
+    urls = [runtime.ensure_app(app, wanted).url for app in apps]
+    assert [settled(runtime, app, "v1").phase for app in apps] == [AppPhase.LIVE] * projects
+    for url in urls:
+        get(url, "/die")
+
+    def failed(app: App) -> AppState | None:
+        state = runtime.read_app(app, "v1")
+        assert state is not None
+        return state if state.phase is AppPhase.FAILED else None
+
+    found = [until(lambda app=app: failed(app)) for app in apps]  # type: ignore[misc]
+    return [state for state in found if state is not None]
+
+
+def test_versions_of_many_projects_that_fail_together_are_the_machines_matter(
+    runtime: ProcessRuntime, repository: Repository
+) -> None:
+    found = failures(runtime, repository, LEAST_PROJECTS)
+
+    assert [state.code for state in found] == ["machine"] * LEAST_PROJECTS
+    assert all("fail together, so this machine is at fault" in str(state.reason) for state in found)
+
+
+def test_fewer_are_bad_by_themselves(runtime: ProcessRuntime, repository: Repository) -> None:
+    found = failures(runtime, repository, LEAST_PROJECTS - 1)
+
+    assert [state.code for state in found] == ["keeps_dying"] * (LEAST_PROJECTS - 1)
+
+
+def test_what_has_failed_is_tried_again_only_when_told_so(runtime: ProcessRuntime, repository: Repository) -> None:
+    app = App(Space("shop-1", "project-1"), "production")
+    mute = repository.version("v1", repository.commit(), start_command="sleep 600", start_seconds=0.5)
+    runtime.ensure_app(app, mute)
+    assert settled(runtime, app, "v1").code == "timeout"
+
+    assert runtime.ensure_app(app, mute).phase is AppPhase.FAILED
+    assert runtime.ensure_app(app, replace(mute, is_retried=True)).phase is AppPhase.STARTING
+    settled(runtime, app, "v1")
+
+
+def test_a_project_is_one_however_many_of_its_versions_fail() -> None:
+    overload = Overload()
+    for _ in range(LEAST_PROJECTS):
+        overload.note("project-1")
+    assert not overload.is_now
+    for number in range(LEAST_PROJECTS):
+        overload.note(f"project-{number}")
+    assert overload.is_now
+
+
+def test_starts_take_turns() -> None:
+    async def starts() -> None:
+        overload = Overload()
+        turns = [await overload.turn() for _ in range(STARTS_AT_ONCE)]
+        waiting = asyncio.create_task(overload.turn())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        for _ in range(3):
+            turns[0].end()  # one turn is given back once, however often it ends
+        turns.append(await waiting)
+        another = asyncio.create_task(overload.turn())
+        await asyncio.sleep(0)
+        assert not another.done()
+        for turn in turns:
+            turn.end()
+        assert isinstance(await another, Turn)
+
+    asyncio.run(starts())

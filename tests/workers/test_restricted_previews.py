@@ -1,0 +1,53 @@
+"""Whom a preview is for follows its project, also while it runs."""
+
+from __future__ import annotations
+
+from common.models import Deployment, Project
+from common.providers.runtime import AppState, runtime
+from common.services import projects
+from common.services.places import place_of
+from common.states import Role
+from tests.workers.platform import Platform
+from workers.outside import app
+
+
+def _restricted(platform: Platform) -> Project:
+    project = platform.project()
+    assert platform.max.user_id is not None
+    projects.put_member(project.id, platform.max.user_id, Role.MAINTAINER, by=platform.max)
+    projects.update_project(project.id, {"is_restricted": True}, by=platform.max)
+    return project
+
+
+def _state(platform: Platform, deployment: Deployment) -> AppState:
+    place = place_of(platform.get(Project, deployment.project_id))
+    state = runtime().read_app(app(place, deployment.app_name), deployment.id)
+    assert state is not None
+    return state
+
+
+def test_a_preview_of_a_restricted_project_is_guarded_and_no_other_is(platform: Platform) -> None:
+    project = _restricted(platform)
+    task = platform.ready(project, "Page", {"index.html": "<h1>one</h1>\n"})
+    (preview,) = platform.all(Deployment, Deployment.task_id == task.id)
+    before = _state(platform, preview)
+    assert before.is_guarded
+
+    projects.update_project(project.id, {"is_restricted": False}, by=platform.max)
+    platform.run_jobs()
+    assert not _state(platform, preview).is_guarded
+
+    projects.update_project(project.id, {"is_restricted": True}, by=platform.max)
+    platform.run_jobs()
+    after = _state(platform, preview)
+    assert after.is_guarded
+    # It is the same process all the time.
+    assert (after.url, after.restarts, after.live_version_id) == (before.url, 0, preview.id)
+
+
+def test_staging_of_a_restricted_project_is_for_its_users(plain_platform: Platform) -> None:
+    project = _restricted(plain_platform)
+    plain_platform.staged(plain_platform.approved(project, "Page", {"index.html": "<h1>one</h1>\n"}))
+    (staging,) = plain_platform.all(Deployment, Deployment.app_name == "staging")
+
+    assert not _state(plain_platform, staging).is_guarded

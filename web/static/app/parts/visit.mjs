@@ -1,0 +1,24 @@
+// The way to a preview. One of a restricted project lets in only a browser that comes by an address made for it.
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { project } from "../projects.mjs";
+import { failed } from "../toasts.mjs";
+import { OutLink } from "./controls.mjs";
+
+export function PreviewLink({ deploymentId, href, children, testid }) {
+  if (!deploymentId || !project.value?.restricted) return html`<${OutLink} href=${href} testid=${testid}>${children}<//>`;
+  const visit = async (event) => {
+    event.preventDefault();
+    // Opened before anything is waited for: a browser blocks windows that come later than the click.
+    const tab = window.open("", "_blank");
+    try {
+      const { url } = await api.post(`/deployments/${deploymentId}/visit`);
+      if (tab) tab.opener = null;
+      (tab || window).location.replace(url);
+    } catch (error) {
+      tab?.close();
+      failed(error);
+    }
+  };
+  return html`<${OutLink} href=${href} testid=${testid} onClick=${visit}>${children}<//>`;
+}
