@@ -106,7 +106,7 @@ def _alone() -> Iterator[Connection]:
         store.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (store.data_dir / ".migrate.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            with database.engine().connect() as connection:
+            with database.engine().connect() as connection, _without_cascades(connection):
                 yield connection
                 connection.commit()
         return
@@ -120,6 +120,22 @@ def _alone() -> Iterator[Connection]:
         finally:
             connection.execute(text("SELECT RELEASE_LOCK('aiworker-migrate')"))
             connection.commit()
+
+
+@contextmanager
+def _without_cascades(connection: Connection) -> Iterator[None]:
+    """Foreign keys of this SQLite connection are not enforced inside.
+
+    Some changes of a table make it anew there and drop the old one, which would delete every row that refers to it. It
+    is SQLite's own advice (lang_altertable.html, 7), and works only before a transaction is open.
+    """
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        connection.rollback()
+        driver.execute("PRAGMA foreign_keys=ON")
 
 
 def forget_connections() -> None:

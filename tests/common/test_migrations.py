@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,12 +14,24 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
+from common import database
 from common.path_patterns import PathPatterns
-from common.services.database import _config
+from common.sealing import seal
+from common.services.database import _alone, _config, upgrade
 from tests.databases import sqlite_url
 
 PROOF = importlib.import_module("common.migrations.versions.0004_proof_and_approval")
 AS_GITIGNORE = PROOF.as_gitignore
+BEFORE = "0002"
+LISTS = {
+    "secret_env_names",
+    "forbidden_paths",
+    "labels",
+    "required_capabilities",
+    "options",
+    "problems",
+    "capabilities",
+}
 
 OLD_PATTERNS = [
     ".git/**", ".github/workflows/**", "app/[id]/**", "#x", "!x", "a//b", "/Dockerfile", "Dockerfile", "**/*.lock",
@@ -116,3 +129,71 @@ def test_existing_projects_and_tasks_keep_what_they_had(empty_database: sa.Engin
 
     assert not sa.inspect(empty_database).has_table("pushes")
     assert "allow_direct_push" not in rows(empty_database, "projects")["free"]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite", "mariadb"])
+def test_every_row_of_the_former_version_is_kept_there_and_back(
+    request: pytest.FixtureRequest, use_database: Callable[[str], None], database_kind: str, tmp_path: Path
+) -> None:
+    """One row of each table, each referring to the others: a table that is made anew must not take them with it."""
+    is_sqlite = database_kind == "sqlite"
+    use_database(sqlite_url(tmp_path / "old.db") if is_sqlite else request.getfixturevalue("mariadb").new_database())
+    engine = database.engine()
+    alembic("upgrade", BEFORE)
+    tables = [name for name in sa.inspect(engine).get_table_names() if name != "alembic_version"]
+    with _unchecked(engine) as connection:
+        for name in tables:
+            table = sa.Table(name, sa.MetaData(), autoload_with=connection)
+            connection.execute(table.insert().values({column.name: _referring(column) for column in table.columns}))
+
+    upgrade()
+    assert {name: _count(engine, name) for name in tables} == dict.fromkeys(tables, 1)
+    assert _broken_references(engine) == []
+    alembic("downgrade", BEFORE)
+
+    assert {name: _count(engine, name) for name in tables} == dict.fromkeys(tables, 1)
+
+
+def alembic(verb: str, revision: str) -> None:
+    with _alone() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        getattr(command, verb)(config, revision)
+
+
+@contextlib.contextmanager
+def _unchecked(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction in which rows may come before those that they refer to."""
+    is_sqlite = engine.dialect.name == "sqlite"
+    with engine.begin() as connection:
+        connection.execute(sa.text("PRAGMA defer_foreign_keys=ON" if is_sqlite else "SET foreign_key_checks=0"))
+        yield connection
+
+
+def _referring(column: sa.Column[Any]) -> Any:
+    """Every id is `same`; a list is empty, and a secret is sealed."""
+    is_json = isinstance(column.type, sa.JSON)
+    if column.primary_key and column.type.python_type is int:
+        return 1
+    if column.name == "id" or column.name.endswith("_id"):
+        return "same"
+    if column.name.endswith("_sealed"):
+        return seal({"A": "b"})
+    if column.type.python_type is bytes:
+        return b"answer"
+    if column.name in LISTS:
+        return [] if is_json else "[]"
+    return {} if is_json else _something(column)
+
+
+def _count(engine: sa.Engine, table: str) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(sa.text(f"SELECT COUNT(*) FROM {table}")).scalar_one())
+
+
+def _broken_references(engine: sa.Engine) -> list[Any]:
+    """SQLite's; MariaDB checks each as it is written."""
+    if engine.dialect.name != "sqlite":
+        return []
+    with engine.connect() as connection:
+        return list(connection.execute(sa.text("PRAGMA foreign_key_check")))

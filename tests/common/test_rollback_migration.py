@@ -15,7 +15,7 @@ from common import database
 from common.services.database import _alone, _config
 from tests.databases import sqlite_url
 
-BEFORE, REVISION = "0002", "0006"
+BEFORE, REVISION = "0002", "0008"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 

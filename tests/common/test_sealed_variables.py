@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from common import database
 from common.sealing import unseal
-from common.services.database import MIGRATIONS, upgrade
+from common.services.database import MIGRATIONS, _alone, upgrade
 from tests.databases import sqlite_url
 
 CANARY = "canary-9b1"
@@ -31,13 +31,12 @@ def own_database(request: pytest.FixtureRequest, use_database: Callable[[str], N
 
 
 def migrate(to: str) -> None:
-    with database.engine().connect() as connection:
+    with _alone() as connection:
         config = importlib.import_module("alembic.config").Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["connection"] = connection
         is_later = to == "head"
         (command.upgrade if is_later else command.downgrade)(config, to)
-        connection.commit()
 
 
 def rows(query: str) -> list[Any]:

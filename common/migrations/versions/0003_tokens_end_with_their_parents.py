@@ -16,23 +16,23 @@ _RESTRICTED = "\x1f"
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("api_tokens", schema=None) as batch_op:
+    with op.batch_alter_table("api_tokens", recreate="never") as batch_op:
         batch_op.add_column(sa.Column("parent_id", sa.String(length=40), nullable=True))
         batch_op.create_index(batch_op.f("ix_api_tokens_parent_id"), ["parent_id"], unique=False)
 
-    with op.batch_alter_table("enrolment_tokens", schema=None) as batch_op:
+    with op.batch_alter_table("enrolment_tokens", recreate="never") as batch_op:
         batch_op.add_column(sa.Column("created_by_id", sa.String(length=40), nullable=True))
         batch_op.add_column(sa.Column("parent_id", sa.String(length=40), nullable=True))
         batch_op.add_column(sa.Column("last_used_at", database.UtcDateTime(), nullable=True))
         batch_op.create_index(batch_op.f("ix_enrolment_tokens_created_by_id"), ["created_by_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_enrolment_tokens_parent_id"), ["parent_id"], unique=False)
 
-    with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
+    with op.batch_alter_table("idempotency_keys", recreate="never") as batch_op:
         batch_op.add_column(sa.Column("grants", database.JsonText(), nullable=True))
 
     # The unique column `name` becomes the key that names are told apart by; what is shown gets a column of its own.
     # The other way round the table would have to be made anew on SQLite, with all that refers to it.
-    with op.batch_alter_table("projects", schema=None) as batch_op:
+    with op.batch_alter_table("projects", recreate="never") as batch_op:
         batch_op.add_column(sa.Column("shown_name", sa.String(length=100), server_default="", nullable=False))
         batch_op.create_index(batch_op.f("ix_projects_shown_name"), ["shown_name"], unique=False)
     projects = sa.table(

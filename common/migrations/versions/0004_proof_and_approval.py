@@ -49,9 +49,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_pushes_project_id", "pushes", ["project_id"])
     op.create_index("ix_pushes_task_id", "pushes", ["task_id"])
-    with op.batch_alter_table("projects", schema=None) as batch_op:
+    with op.batch_alter_table("projects", recreate="never") as batch_op:
         batch_op.add_column(sa.Column("allow_direct_push", sa.Boolean(), server_default=sa.text("0"), nullable=False))
-    with op.batch_alter_table("tasks", schema=None) as batch_op:
+    with op.batch_alter_table("tasks", recreate="never") as batch_op:
         # SQLite takes no expression for rows that are there, MySQL nothing but one.
         nobody = sa.text("'[]'" if op.get_bind().dialect.name == "sqlite" else "('[]')")
         batch_op.add_column(sa.Column("edited_by_ids", database.JsonText(), server_default=nobody, nullable=False))

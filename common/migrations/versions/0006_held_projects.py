@@ -14,12 +14,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("projects", schema=None) as batch_op:
+    with op.batch_alter_table("projects", recreate="never") as batch_op:
         batch_op.add_column(sa.Column("holds", sa.Integer(), server_default=sa.text("0"), nullable=False))
         batch_op.add_column(sa.Column("held_until", database.UtcDateTime(), nullable=True))
-    with op.batch_alter_table("tasks", schema=None) as batch_op:
+    with op.batch_alter_table("tasks", recreate="never") as batch_op:
         batch_op.add_column(sa.Column("losses", sa.Integer(), server_default=sa.text("0"), nullable=False))
-    with op.batch_alter_table("runs", schema=None) as batch_op:
+    with op.batch_alter_table("runs", recreate="never") as batch_op:
         batch_op.add_column(sa.Column("is_cut_short", sa.Boolean(), server_default=sa.text("0"), nullable=False))
 
 

@@ -33,7 +33,7 @@ def upgrade() -> None:
         mysql_collate="utf8mb4_bin",
         mysql_engine="InnoDB",
     )
-    with op.batch_alter_table("tasks", schema=None) as batch_op:
+    with op.batch_alter_table("tasks", recreate="never") as batch_op:
         batch_op.add_column(sa.Column("later_push", sa.String(length=40), nullable=True))
 
 

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("jobs", schema=None) as batch_op:
+    with op.batch_alter_table("jobs", recreate="never") as batch_op:
         batch_op.add_column(sa.Column("waits_for", sa.String(length=20), nullable=True))
 
 

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("projects", schema=None) as batch_op:
+    with op.batch_alter_table("projects", recreate="never") as batch_op:
         batch_op.add_column(sa.Column("health_contains", sa.String(length=200), nullable=True))
 
 
