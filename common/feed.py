@@ -48,12 +48,12 @@ def stream_name() -> str:
 
 @functools.lru_cache(maxsize=8)
 def _client(url: str, pid: int, timeout: float) -> redis.Redis:
-    # No second try: whoever asks has another way, and would wait as long again.
+    # A connection that had ended is made anew; what took too long is not tried again, and would take as long again.
     return redis.Redis.from_url(
         url,
         socket_timeout=timeout,
         socket_connect_timeout=min(timeout, 2),
-        retry=Retry(NoBackoff(), 0),
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         decode_responses=True,
     )
 

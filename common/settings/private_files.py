@@ -55,6 +55,8 @@ def _close(path: Path, data_dir: Path) -> None:
     if found.st_mode & _OTHERS:
         try:
             path.chmod(wanted)
+        except FileNotFoundError:
+            raise
         except OSError as error:
             raise Misconfigured(f"{path} can't be closed to other users ({error.strerror}): chmod go= it") from error
         if path.stat().st_mode & _OTHERS:
