@@ -160,6 +160,9 @@ def test_a_whole_task_is_done_by_hand(admin: Person, origin: str) -> None:
     admin.wait("deployment-row", environment="production", status="rolled_back")
     live = admin.see("deployment-row", environment="production", status="completed").first
     assert admin.read_out(live.get_by_role("link", name="Open")) == "hola, bienvenida"
+    admin.go("Groups")
+    expect(admin.see("group-row").filter(has_text="Sprint 2")).to_contain_text("Rolled back")
+    expect(admin.see("group-row").filter(has_text="Sprint 1")).not_to_contain_text("Rolled back")
     assert admin.problems == []
 
 
