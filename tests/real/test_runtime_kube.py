@@ -17,13 +17,15 @@ import pytest
 
 from common.errors import ProviderRefused
 from common.providers.forge.protocol import Source
-from common.providers.runtime import App, AppPhase, AppState, Runtime, Space, Version
+from common.providers.runtime import App, AppPhase, AppState, CheckPhase, Runtime, Space, Version
 from common.providers.runtime.cluster import KubernetesRuntime
 from common.settings import from_env
 from tests.providers.runtime_contract import MakeVersion, RuntimeContract, check_of
 from tests.real.patience import Patient, again_slowly
 
 LIVE_SECONDS = 240.0
+ROOM_FOR_ONE = {"AIWORKER_KUBE_QUOTA_MEMORY": "256Mi", "AIWORKER_KUBE_PREVIEWS_MEMORY": "256Mi"}
+"""A quota that one container of the usual 512Mi fills."""
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -103,7 +105,7 @@ def test_versions_follow_one_another_and_all_is_removed(make_runtime: Callable[.
 
 
 def test_a_version_without_room_fails_and_the_old_one_stays(make_runtime: Callable[..., Runtime], space: Space) -> None:
-    runtime, app = make_runtime(AIWORKER_KUBE_QUOTA_PODS="1"), App(space, "staging")
+    runtime, app = make_runtime(**ROOM_FOR_ONE), App(space, "staging")
     assert settled(runtime, app, version("v1")).phase is AppPhase.LIVE
     state = settled(runtime, app, version("v2"))
 
@@ -120,6 +122,18 @@ def test_a_check_is_one_job_and_is_removed(make_runtime: Callable[..., Runtime],
     runtime.delete_check(space, "check-1")
 
     assert runtime.read_check(space, "check-1") is None
+
+
+def test_a_check_that_the_quota_keeps_out_waits_and_says_so(make_runtime: Callable[..., Runtime], space: Space) -> None:
+    runtime, app = make_runtime(**ROOM_FOR_ONE), App(space, "staging")
+    assert settled(runtime, app, version("v1")).phase is AppPhase.LIVE
+    check = check_of(version("v1"), space, "check-1", "true")
+    deadline = time.monotonic() + LIVE_SECONDS
+    while (state := again_slowly(lambda: runtime.ensure_check(check))).phase is not CheckPhase.WAITING:
+        assert time.monotonic() < deadline, f"the check does not wait: {state}"
+        time.sleep(0.5)
+
+    assert (state.code, state.exit_code, "exceeded quota" in str(state.reason)) == ("quota", None, True)
 
 
 def test_a_foreign_namespace_is_refused(make_runtime: Callable[..., Runtime], space: Space) -> None:
