@@ -76,7 +76,7 @@ class AppState:
     reason: a sentence, when FAILED; code: `nothing_to_run`, `exited`, `unhealthy`, `timeout`, `memory`,
     `checkout_failed`, `keeps_dying`, `replaced` (a newer version was asked for
     first; ensuring it again tries it anew), and in a cluster `image`, `config`, `quota`, `no_room`, `not_started`.
-    While STARTING, `no_room` and `no_node` say with a reason what it waits for.
+    While STARTING, `quota`, `no_room` and `no_node` say with a reason what it waits for.
     restarts: how often the live version's process had to be started again.
     checked_seconds: for how long it has been healthy.
     """
