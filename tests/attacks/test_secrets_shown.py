@@ -14,10 +14,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from common.models import Job, LogEntry, Question, Run, TaskGroup
-from common.services import fleet, jobs, merging, projects, provisioning, runners, transcripts
-from common.services.places import place_of
+from common.models.delivery import GroupMember
+from common.services import fleet, jobs, judging, projects, provisioning, runners, transcripts
+from common.services.variables import Variables
+from common.services.verdicts import CONFIRMING_RUNS, command_digest
 from common.states import Role
-from common.transaction import Lease
+from common.transaction import Lease, Transaction, transactional
 from tests.web.world import World, all_of, events, forget_providers, get, put
 
 CANARY = "canary/wörd+7f3a"
@@ -209,20 +211,32 @@ def test_what_a_job_failed_of_is_shown_without_secrets(world: World) -> None:
 
 def test_why_a_group_is_red_is_shown_without_secrets(world: World) -> None:
     project = world.project(has_repository=True, secret_env_vars={"KEY": CANARY}, test_command="env")
-    task_ids = world.approved(project)
-    group_id = world.group(project, task_ids)["id"]
-    put(TaskGroup, group_id, state_="merging", base_sha="a" * 40, head_sha="b" * 40)
-    lease = claimed_job(group_id)
-    plan = merging.MergePlan(merging.Step.TEST, place_of(project), group_id, "release/x", check_id=f"{group_id}-1-1")
+    [task_id] = world.approved(project)
+    group_id = world.group(project, [task_id])["id"]
+    # All of the runs that name a culprit but the last one.
+    runs = [[1, False]] * (CONFIRMING_RUNS - 1) + [[0, True]] * CONFIRMING_RUNS
+    build = {"command": command_digest("env"), "runs": runs, "reason": "", "log": ""}
+    put(TaskGroup, group_id, state_="merging", base_sha="a" * 40, head_sha="b" * 40, build=build)
+    merge_member(group_id, task_id)
+    trial = judging.Trial(1, 1, "b" * 40, f"{group_id}-1-1", "env", Variables())
 
     # Of a log only the end is kept: it may begin in the midst of a secret.
-    merging.record_red(lease, plan, reason=f"it said {CANARY}", log=f"{CANARY[4:]} then KEY={CANARY}")
+    judging.record_tested(
+        claimed_job(group_id), trial, passed=False, reason=f"it said {CANARY}", log=f"{CANARY[4:]} then KEY={CANARY}"
+    )
 
     viewer = world.client_of("vic", Role.VIEWER)
-    for path in (f"/api/task-groups/{group_id}", f"/api/tasks/{task_ids[0]}"):
+    for path in (f"/api/task-groups/{group_id}", f"/api/tasks/{task_id}"):
         shown = viewer.get(path).json
         assert "it said ***" in str(shown)
         assert "*** then KEY=***" in str(shown)
+
+
+@transactional
+def merge_member(tx: Transaction, group_id: str, task_id: str) -> None:
+    member = tx.session.get(GroupMember, (group_id, task_id))
+    assert member is not None
+    member.merged_sha = "b" * 40
 
 
 def test_why_a_run_was_lost_is_shown_without_secrets(world: World) -> None:

@@ -23,7 +23,8 @@ from common.settings import from_env
 from tests.providers.runtime_contract import MakeVersion, RuntimeContract, check_of
 from tests.real.patience import Patient, again_slowly
 
-LIVE_SECONDS = 240.0
+LIVE_SECONDS = 420.0
+"""More than the deadline of a rollout: a version without room waits for it until then."""
 ROOM_FOR_ONE = {"AIWORKER_KUBE_QUOTA_MEMORY": "256Mi", "AIWORKER_KUBE_PREVIEWS_MEMORY": "256Mi"}
 """A quota that one container of the usual 512Mi fills."""
 pytestmark = pytest.mark.timeout(900)

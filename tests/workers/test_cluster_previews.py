@@ -83,11 +83,12 @@ def test_previews_stay_where_their_room_is_of_no_use(plain: Elsewhere) -> None:
     assert _previews(plain) == ["stays"]
 
 
-def test_previews_give_way_to_staging(plain: Elsewhere) -> None:
+@pytest.mark.parametrize(("kind", "message"), [("no_room", "0/3 nodes: 3 Insufficient cpu."), ("quota", "")])
+def test_previews_give_way_to_staging(plain: Elsewhere, kind: str, message: str) -> None:
     project = plain.project(docker_image="registry.test/shop:1")
     plain.ready(project, "gives way", {"a": "hello\n"})
     approved = plain.approved(project, "goes out", {"b": "hello\n"})
-    plain.cluster.script('"aiworker.dev/app": "staging"', "no_room", message="0/3 nodes: 3 Insufficient cpu.")
+    plain.cluster.script('"aiworker.dev/app": "staging"', kind, message=message)
     group = plain.group(approved, target_branch="production")
     plain.run_jobs(until=lambda: "gives way" not in _previews(plain))
     plain.cluster.script('"aiworker.dev/app": "staging"', "healthy")

@@ -87,8 +87,8 @@ class AppState:
     reason: a sentence, when FAILED; code: `nothing_to_run`, `exited`, `unhealthy`, `timeout`, `memory`,
     `checkout_failed`, `keeps_dying`, `replaced` (a newer version was asked for first; ensuring it again tries it anew),
     `machine` (versions of so many projects failed together that this says nothing of this one), and in a cluster
-    `image`, `config`, `quota`, `no_room`, `not_started`. While STARTING, `no_room` and `no_node` say with a reason what
-    it waits for.
+    `image`, `config`, `quota`, `no_room`, `not_started`. While STARTING, `quota`, `no_room` and `no_node` say with a
+    reason what it waits for.
     restarts: how often the live version's process had to be started again.
     checked_seconds: for how long it has been healthy. is_guarded: as it was ensured last; None where this runtime
     guards nothing.

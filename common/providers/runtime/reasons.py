@@ -54,16 +54,19 @@ def judge_rollout(deployment: dict[str, Any], pods: Sequence[dict[str, Any]]) ->
     for pod in pods:
         if problem := pod_problem(pod):
             return Judgement(AppPhase.FAILED, *problem)
+    progress = _condition(status, "Progressing")
+    is_late = progress is not None and progress.get("reason") == "ProgressDeadlineExceeded"
     refusal = _condition(status, "ReplicaFailure")
     if refusal is not None and refusal.get("status") == "True":
         said = str(refusal.get("message", ""))
         if "exceeded quota" in said:
-            return Judgement(AppPhase.FAILED, "quota", f"the project's quota is used up: {said}")
+            # Pods that are on their way out count too, and previews give way.
+            phase = AppPhase.FAILED if is_late else AppPhase.STARTING
+            return Judgement(phase, "quota", f"the project's quota is used up: {said}")
         if any(says in said for says in SOON):
             return Judgement(AppPhase.STARTING)
         return Judgement(AppPhase.FAILED, "config", f"the cluster refused to make its pod: {said}")
-    progress = _condition(status, "Progressing")
-    if progress is not None and progress.get("reason") == "ProgressDeadlineExceeded":
+    if is_late:
         return Judgement(AppPhase.FAILED, *_why_late(deployment, pods))
     return Judgement(AppPhase.STARTING, *(_no_node(pods) or ()))
 
