@@ -225,6 +225,9 @@ def test_a_guarded_preview_is_visited_by_an_address_that_is_good_once(plain_worl
         first, second = (visit(plain_world, guarded).json["url"] for _ in "ab")
         assert first.startswith(f"{get(Deployment, guarded).url}/.aiworker/enter?token=")
         assert first != second
+        key = {"Idempotency-Key": "visit"}
+        kept, again = (plain_world.app_client().post(f"/api/deployments/{guarded}/visit", headers=key) for _ in "ab")
+        assert (kept.status_code, kept.json != again.json) == (200, True)
         assert visit(plain_world, other).json == {"url": get(Deployment, other).url}
     finally:
         supervisor.stop()

@@ -11,7 +11,7 @@ from common.services import deployments as services
 from common.services.deployments import Placed
 from common.states import DeploymentState, Environment, Role
 from web.auth import allow, who
-from web.http import Blueprint, Paging, body, many, one, page_reply, query, reply
+from web.http import Blueprint, Paging, body, many, never_replayed, one, page_reply, query, reply
 from web.looking import look
 from web.schemas import Choice, Id, Schema, Timestamp
 from web.sparse import Sparse
@@ -107,6 +107,7 @@ def read_deployment_logs(deployment_id: str) -> Any:
 
 @deployments.post("/deployments/<id:deployment_id>/visit")
 @allow(Role.VIEWER)
+@never_replayed
 @reply(Visit)
 def visit_deployment(deployment_id: str) -> Any:
     """An address that lets this caller's browser in: its url, or for a guarded preview one that is good only once."""
