@@ -2,7 +2,7 @@
 
 A tree names its subtrees by content, so a few small objects can stand for any number of paths: whoever walks the paths
 never ends. Here each object is looked at once and counted as often as it is used. Run as a program, this file is the
-`pre-receive` hook of the local forge (see docs/decisions/0019): git has unpacked the push into quarantine, no ref has
+`pre-receive` hook of the local forge (see docs/decisions/0015): git has unpacked the push into quarantine, no ref has
 moved, and what is refused leaves nothing behind. Only the standard library: hooks, agents and pods use it.
 """
 
