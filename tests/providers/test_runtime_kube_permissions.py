@@ -50,6 +50,7 @@ def _use_runtime(runtime: Any) -> None:
         settled(runtime, STAGING, version_id)
     runtime.read_app(STAGING, "v1")
     runtime.app_logs(STAGING, "v3")
+    runtime.open_app(STAGING)
     runtime.ensure_app(PRODUCTION, version("v3"))
     settled(runtime, PRODUCTION, "v3")
     runtime.list_apps()

@@ -85,7 +85,9 @@ class ProductionLine:
         """What is live does not stay up. Returns the rollback that this brought about, None if there is none."""
         dying = self.live()
         _ring_restore()
-        restoring.record_restored(_claimed(RESTORE_RUNTIME.name, "platform"), [(dying.id, "it keeps dying")])
+        restoring.record_restored(
+            _claimed(RESTORE_RUNTIME.name, "platform"), [restoring.Dying(dying.id, "it keeps dying", "keeps_dying")]
+        )
         started = all_of(Deployment, Deployment.rollback_of == dying.id, Deployment.active_key.is_not(None))
         return self.go_live(started[0].id) if started else None
 

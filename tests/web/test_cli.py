@@ -75,13 +75,13 @@ def test_projects_and_tasks_are_used_from_a_terminal(admin_caller: Caller) -> No
     made = aiworker_json("project", "create", "Shop", "--test-command", "true", "--field", "restricted=true")["project"]
     assert (made["name"], made["testCommand"], made["restricted"]) == ("Shop", "true", True)
     assert aiworker("project", "list").split("  ")[:3] == [made["id"], "Shop", "provisioning"]
-    assert "testCommand: true" in aiworker("project", "show", "shop").splitlines()
+    assert "testCommand: true" in aiworker("project", "show", made["slug"]).splitlines()
 
     task = aiworker_json("task", "create", "Shop", "Add a cart", "--priority", "high", "--field", 'labels=["ui"]')[
         "task"
     ]
     assert (task["title"], task["priority"], task["labels"]) == ("Add a cart", "high", ["ui"])
-    listed = aiworker("task", "list", "--project", "shop", "--state", "backlog")
+    listed = aiworker("task", "list", "--project", made["slug"], "--state", "backlog")
     assert listed == f"{task['id']}  backlog  high  Add a cart"
     assert " cancelled " in aiworker("task", "cancel", task["id"])
     assert "is cancelled" in aiworker("task", "retry", task["id"], code=1)
@@ -141,6 +141,10 @@ def test_users_and_tokens_are_kept_on_the_database(plain_app: Flask) -> None:
         "/api/auth/login", json={"username": "vic", "password": "another password"}
     )
     assert logged_in.status_code == 200
+    assert client.get("/api/auth/me").status_code == 401
+
+    client = builders.client_with(plain_app, aiworker("token", "create", "ci", "--user", "vic", "--days", "1"))
+    assert client.get("/api/auth/me").status_code == 200
     listed = aiworker_json("token", "list", "--user", "vic")["tokens"]
     assert [one["name"] for one in listed] == ["ci"]
     aiworker("token", "revoke", listed[0]["id"], "--user", "vic")

@@ -111,7 +111,7 @@ def test_a_429_says_when_to_come_back(raising_app: Flask) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/api", "/api/", "/api/nothing", "/nothing", "//api/users", "/api/users/", "/api/%2e%2e/users", "/api/jobs/1",
+    ["/api", "/api/", "/api/nothing", "/nothing", "/api/users/", "/api/%2e%2e/users", "/api/jobs/1",
      "/api/jobs/0190A1B2-0000-7000-8000-000000000000", "/api/users/..", "/api/jobs/%00"],
 )  # fmt: skip
 def test_a_path_that_does_not_exist_is_a_404_in_json(plain_admin: FlaskClient, path: str) -> None:

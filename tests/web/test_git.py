@@ -173,7 +173,7 @@ def test_a_foreign_repository_does_not_exist(shop: Shop, plain_app: Flask) -> No
         plain_app.test_client().get(
             f"/git/{place}/info/refs?service={service}", auth=("x", token)
         )
-        for place in ("aiworker/hidden", "aiworker/no-such", "other/shop", "aiworker/..", "aiworker/%2e%2e")
+        for place in (f"aiworker/{hidden.slug}", "aiworker/no-such", "other/shop", "aiworker/..", "aiworker/%2e%2e")
         for service in ("git-upload-pack", "git-receive-pack")
     ]  # fmt: skip
     assert {answer.status_code for answer in answers} == {404}
@@ -181,7 +181,7 @@ def test_a_foreign_repository_does_not_exist(shop: Shop, plain_app: Flask) -> No
 
     put_member(hidden.id, member.id, Role.MEMBER, by=somebody())
 
-    assert git("ls-remote", shop.url(token, name="hidden.git"), "refs/heads/main")
+    assert git("ls-remote", shop.url(token, name=f"{hidden.slug}.git"), "refs/heads/main")
 
 
 def test_nobody_is_told_what_is_missing_but_a_password(plain_app: Flask) -> None:

@@ -110,6 +110,7 @@ class KubernetesRuntime:
 
     def open_app(self, app: App) -> str | None:
         """None: the apps of a cluster are reached through its ingress, which is not AiWorker's to guard."""
+        return None
 
     def delete_app(self, app: App) -> None:
         if not self._is_there(app.space):

@@ -60,7 +60,7 @@ def test_an_api_token_is_shown_once_and_is_its_owners(platform: Platform) -> Non
 
     made = owner.post("/tokens", {"name": "ci", "role": "viewer", "expiresAt": expires_at}, 201)["token"]
 
-    assert set(made) == {"id", "name", "role", "createdAt", "expiresAt", "lastUsedAt", "token"}
+    assert set(made) == {"id", "name", "role", "createdAt", "expiresAt", "lastUsedAt", "parentId", "token"}
     assert made["token"].startswith("aiw_")
     (listed,) = owner.get("/tokens")["tokens"]
     assert set(listed) == set(made) - {"token"}
