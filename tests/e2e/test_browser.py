@@ -188,6 +188,50 @@ def test_a_viewer_is_offered_nothing_to_act_with(person: Person, api: Client) ->
     assert person.problems == []
 
 
+def test_a_person_sees_their_tokens_and_changes_their_password(person: Person, api: Client) -> None:
+    api.post("/users", {"username": "paul", "password": "a password of Paul's", "role": "viewer"}, 201)
+    person.log_in("paul", "a password of Paul's")
+    person.wait("live-status", state="on")
+    person.go("Account and tokens")
+    person.click("token-new")
+    person.fill("token-name", "Nightly script")
+    person.click("token-create")
+    expect(person.page.get_by_text("Nightly script")).to_be_visible()
+    person.wait("secret")
+
+    person.fill("password-current", "not this one")
+    person.fill("password-new", "password")
+    person.click("password-change")
+    expect(person.page.get_by_role("alert")).to_contain_text("Is not your password")
+    person.fill("password-current", "a password of Paul's")
+    person.click("password-change")
+    expect(person.page.get_by_role("alert")).to_contain_text("Is too easy to guess")
+    person.fill("password-new", "another one of Paul's")
+    person.click("password-change")
+
+    expect(person.page.get_by_text("Password changed.")).to_be_visible()
+    expect(person.page.get_by_text("No tokens")).to_be_visible()
+    # The page's own login ended with the others, and goes on with the new one.
+    person.wait("live-status", state="on")
+    Client.login(person.url, "paul", "another one of Paul's").close()
+    # Chromium tells of each reply that refused a password.
+    assert [problem for problem in person.problems if "status of 400" not in problem] == []
+
+
+def test_an_administrator_revokes_an_enrolment_token(admin: Person) -> None:
+    admin.go("Users and enrolment")
+    expect(admin.see("enrolment-row").first).to_be_visible()
+    before = admin.see("enrolment-row").count()
+    admin.click("enrolment-new")
+    expect(admin.see("enrolment-row")).to_have_count(before + 1)
+
+    admin.see("enrolment-row").first.get_by_role("button", name="Revoke").click()
+    admin.page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+
+    expect(admin.see("enrolment-row")).to_have_count(before)
+    assert admin.problems == []
+
+
 def test_a_failed_import_says_why_and_can_be_tried_again(admin: Person, origin: str) -> None:
     admin.click("project-new")
     admin.fill("project-name", "Lost")
