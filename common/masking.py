@@ -40,6 +40,9 @@ _KEY_LINE = re.compile(
 _KEY_TAIL = re.compile(r"(?:[A-Za-z0-9+/]{40}={0,2}|[A-Za-z0-9+/]{2}={1,2})[\"'\\,;]{0,3}\Z")
 """The end of a line of a key behind whatever a logger put before it."""
 
+_KEY_LAST = re.compile(r"(?:\A|\s)[A-Za-z0-9+/]{1,76}={0,2}[\"'\\,;]{0,3}\s*\Z")
+"""The last line of a key, which may be as short as a word: taken for one only right before the key's end."""
+
 _MASKED = re.compile(r"\*{3,}")
 
 Span = tuple[int, int]
@@ -239,8 +242,10 @@ def _is_of_key(line: str) -> bool:
 
 
 def _mask_body_before(masked: list[str]) -> None:
-    for at in range(len(masked) - 1, -1, -1):
-        if not masked[at].strip() or not _is_of_key(masked[at]):
+    last = len(masked) - 1
+    for at in range(last, -1, -1):
+        is_body = _is_of_key(masked[at]) or (at == last and _KEY_LAST.search(masked[at]) is not None)
+        if not masked[at].strip() or not is_body:
             return
         masked[at] = MASK
 
