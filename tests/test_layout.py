@@ -97,7 +97,7 @@ def test_a_function_fits_on_a_screen() -> None:
 def test_a_job_is_short_and_is_told_one_thing() -> None:
     jobs = [
         function
-        for path in (ROOT / "workers").glob("*.py")
+        for path in (ROOT / "workers" / "jobs").glob("*.py")
         for function in _functions(ast.parse(path.read_text()))
         if any("job" in ast.unparse(decorator) for decorator in function.decorator_list)
     ]

@@ -1,7 +1,7 @@
 """The web application, whole: what every request passes on its way to a view.
 
-`create_app()` is what gunicorn serves. Order within a request: its id, the route, the caller (web/auth.py), what may be
-sent (web/http.py), the earlier answer to its Idempotency-Key, the view; then headers.
+`create_app()` is what gunicorn serves. Order within a request: its id, the route, the caller (web/http/auth.py), what
+may be sent (web/http/blueprint.py), the earlier answer to its Idempotency-Key, the view; then headers.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from common.logs import configure_logs
 from common.services.access import acting
 from common.settings import settings
 from web import api
-from web.api.git import git
-from web.arrival import init_arrival
-from web.auth import admit, check_rules, init_tokens, open_blueprints
-from web.errors import register_error_handlers
-from web.feed import init_feed
-from web.http import CONVERTERS, answer, refuse_unread
-from web.logs import request_id
+from web.git.routes import git
+from web.http.arrival import init_arrival
+from web.http.auth import admit, check_rules, init_tokens, open_blueprints
+from web.http.blueprint import CONVERTERS, answer, refuse_unread
+from web.http.errors import register_error_handlers
+from web.http.openapi import init_openapi
+from web.http.paths import require_plain
+from web.http.request_id import request_id
 from web.metrics import init_metrics
-from web.openapi import init_openapi
 from web.page import page
-from web.paths import require_plain
+from web.websocket.protocol import init_feed
 
 
 class Application(Flask):

@@ -30,7 +30,7 @@ if _metrics and not _is_in_memory(Path(_metrics)):
 
 from prometheus_client import multiprocess  # noqa: E402 (it reads the variable when it is loaded)
 
-worker_class = "web.slow_heads.Worker"  # gevent, with a bound for slow heads
+worker_class = "web.http.slow_heads.Worker"  # gevent, with a bound for slow heads
 worker_connections = 10_000  # sockets stay open: the default of 1,000 would turn page number 1,001 away
 keepalive = 75
 graceful_timeout = 5  # open sockets are waited for to the end of it

@@ -20,8 +20,8 @@ from common.services.access import Caller
 from common.services.measures import Measures, measure
 from common.settings import settings
 from common.states import Role
-from web.auth import allow, public
 from web.health import look_at_disk
+from web.http.auth import allow, public
 
 _UNTRACKED = ["/api/health", "/api/metrics$", "/metrics$", "/ws$"]
 

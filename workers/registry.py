@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from common.settings import settings
-from workers import agents, delivery, projects, runs, sweeps
+from workers import sweeps
 from workers.job import celery, registered
+from workers.jobs import agents, delivery, projects, runs
 
 app = celery
 

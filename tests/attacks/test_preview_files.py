@@ -17,8 +17,8 @@ from common.errors import ProviderRefused
 from common.providers.runtime import App, ProcessRuntime, Space
 from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised
-from workers.barrier import _parse
 from workers.commits import PROCFILE_BYTES, is_website, start_line
+from workers.jobs.rollback_barrier import _parse
 from workers.launch import check_out
 from workers.runner import sessions
 from workers.supervisor.static import MOST_CONNECTIONS

@@ -32,7 +32,7 @@ from pathlib import Path
 from flask import Flask, Response, request
 
 from common.providers.forge import BareForge, Repository
-from web.git_http import serve_git
+from web.git.smart_http import serve_git
 
 app = Flask(__name__)
 app.config["MAX_CONTENT_LENGTH"] = 1024

@@ -26,8 +26,8 @@ from common.services.database import upgrade
 from common.settings import settings
 from common.states import Role
 from tests import builders
-from web.prerequisites import free_port
-from web.programs import Catalogue
+from web.launcher.prerequisites import free_port
+from web.launcher.programs import Catalogue
 
 SIZE_BYTES = 24 * 2**20
 PATIENCE_SECONDS = 60

@@ -19,7 +19,7 @@ from common.services import accounts
 from common.services.runners import register_agent
 from common.states import Role
 from tests import builders
-from web.auth import check_rules, rule_of
+from web.http.auth import check_rules, rule_of
 
 INVALID = {"error": "Invalid or expired token"}
 

@@ -25,7 +25,7 @@ from tests import builders
 from tests.servers import ROOT
 from tests.web.made import a_project, a_question, a_task, ready_task, set_state
 from tests.web.world import forget_providers, served
-from web import cli
+from web.cli import main
 
 PATIENCE_SECONDS = 60
 
@@ -43,7 +43,7 @@ def aiworker(*words: str, code: int = 0, **environ: str) -> str:
         settings.cache_clear()
         forget_providers()
         with redirect_stdout(said), redirect_stderr(complained), pytest.raises(SystemExit) as ended:
-            cli.main()
+            main.main()
     settings.cache_clear()
     forget_providers()
     assert (ended.value.code or 0) == code, f"{words}: {said.getvalue()}\n{complained.getvalue()}"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from web import client
-from web.client import Api, ApiError
+from web.cli import client
+from web.cli.client import Api, ApiError
 
 Answer = tuple[int, bytes] | None
 

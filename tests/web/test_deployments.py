@@ -24,7 +24,7 @@ from common.transaction import Transaction, transactional
 from tests.providers.runtime_contract import settled
 from tests.providers.runtime_supervisor import Supervisor
 from tests.web.world import World, all_of, at_once, forget_providers, get, head_of, put, repository_of, run_jobs
-from web import looking
+from web.http import provider_read
 
 OLD, NEW = "a" * 40, "b" * 40
 MISSING = "00000000-0000-7000-8000-000000000000"
@@ -256,7 +256,7 @@ def test_a_runtime_that_says_nothing_is_not_waited_for(plain_world: World, monke
     made = plain_world.deployment(plain_world.project(), Environment.STAGING)
     address = socket_path(settings().store.data_dir, "supervisor")
     address.parent.mkdir(parents=True, exist_ok=True)
-    monkeypatch.setattr(looking, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(provider_read, "LOOK_SECONDS", 0.2)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as silent:
         silent.bind(str(address))
         silent.listen()

@@ -16,8 +16,8 @@ from common.settings import settings
 from tests.doubles.gitea import Fault, GiteaDouble
 from tests.doubles.kubernetes import ClusterDouble
 from tests.web.world import forget_providers
-from web.doctor import examine, within
-from web.doctor_flower import examine_flower
+from web.doctor.checks import examine, within
+from web.doctor.flower import examine_flower
 
 LISTEN = """
 import socket, sys

@@ -11,7 +11,7 @@ import redis
 from common.findings import Finding
 from common.settings import settings
 from tests.servers import redis_server
-from web.doctor_redis import examine_redis, judge
+from web.doctor.redis_server import examine_redis, judge
 
 Examine = Callable[..., list[Finding]]
 

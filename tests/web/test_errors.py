@@ -22,8 +22,8 @@ from common.errors import (
     Unauthenticated,
 )
 from tests.web.conftest import AppOn
-from web.auth import public
-from web.errors import Faults, TooManyRequests
+from web.http.auth import public
+from web.http.errors import Faults, TooManyRequests
 
 RAISED: dict[str, tuple[Exception, int, dict[str, object]]] = {
     "invalid": (

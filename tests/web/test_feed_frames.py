@@ -11,8 +11,8 @@ from websockets.frames import Frame as TheirFrame
 from websockets.frames import Opcode
 from websockets.streams import StreamReader
 
-from web import frames
-from web.frames import Frame, Messages, Refused
+from web.websocket import frames
+from web.websocket.frames import Frame, Messages, Refused
 
 MASK = b"\x01\x02\x03\x04"
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.web.feed_server import wait_until
-from web import frames
-from web.sockets import MOST_PENDING, STALL_SECONDS, Connection
+from web.websocket import frames
+from web.websocket.connection import MOST_PENDING, STALL_SECONDS, Connection
 
 CLOSING = bytes([0x88, 0x80, 0, 0, 0, 0])
 FRAME = frames.build_text("x" * 10_000)

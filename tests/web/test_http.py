@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.web.conftest import AppOn
-from web.auth import rule_of
+from web.http.auth import rule_of
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
 from tests import builders
 from tests.web.conftest import AppOn
-from web.auth import allow, who
-from web.http import Blueprint, body, one, reply
-from web.schemas import Line, Schema
+from web.http.auth import allow, who
+from web.http.blueprint import Blueprint, body, one, reply
+from web.http.fields import Line, Schema
 
 
 class MakePerson(Schema):

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from common.errors import Invalid
-from web.json_strict import DEEPEST, parse_object
+from web.http.json_strict import DEEPEST, parse_object
 
 REFUSED = {
     "too deep": b'{"name":' + b"[" * 100_000 + b"]" * 100_000 + b"}",

@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 
 from common.settings import settings
-from web.errors import TooManyRequests
-from web.limits import Limit, spend
+from web.http.errors import TooManyRequests
+from web.http.rate_limits import Limit, spend
 
 LIMIT = Limit("test", 3, 3600)
 

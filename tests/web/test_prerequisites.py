@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import Misconfigured
-from web import prerequisites
+from web.launcher import prerequisites
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,7 +68,7 @@ def test_a_killed_launcher_leaves_its_directory_free(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from web.prerequisites import own_directory\n"
+        "from web.launcher.prerequisites import own_directory\n"
         "with own_directory(Path(sys.argv[1])):\n"
         "    print('mine', flush=True)\n"
         "    sys.stdin.read()\n"

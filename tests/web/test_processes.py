@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from web.processes import LogFile, Processes, Program
+from web.launcher.children import LogFile, Processes, Program
 
 DEADLINE_SECONDS = 30
 ROOT = Path(__file__).parents[2]
@@ -132,7 +132,7 @@ def test_children_die_with_a_launcher_that_is_killed(tmp_path: Path) -> None:
     code = (
         "import os, sys, time\n"
         "from pathlib import Path\n"
-        "from web.processes import Processes, Program\n"
+        "from web.launcher.children import Processes, Program\n"
         "running = Processes(Path(sys.argv[1]), print)\n"
         "sleep = (sys.executable, '-c', 'import signal; print(1, flush=True); signal.pause()')\n"
         "running.start(Program('child', sleep, dict(os.environ), Path.cwd()))\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.settings import Settings, from_env
-from web.programs import Catalogue, environment_of
+from web.launcher.programs import Catalogue, environment_of
 
 
 @pytest.fixture

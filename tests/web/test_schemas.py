@@ -9,9 +9,9 @@ import marshmallow as ma
 import pytest
 
 from common.states import Priority, TaskState
-from web.errors import faults_of
-from web.http import Paging
-from web.schemas import (
+from web.http.blueprint import Paging
+from web.http.errors import faults_of
+from web.http.fields import (
     AgentId,
     Boolean,
     Choice,

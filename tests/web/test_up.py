@@ -16,13 +16,13 @@ import psutil
 import pytest
 
 from tests.servers import ROOT, is_gone
-from web.prerequisites import free_port
+from web.launcher.prerequisites import free_port
 
 LAUNCH = """
 import sys
 from common.errors import Misconfigured
 from common.settings import from_env
-from web.up import run_up
+from web.launcher.up import run_up
 try:
     sys.exit(run_up(from_env(), agents=1))
 except Misconfigured as error:

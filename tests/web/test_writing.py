@@ -11,9 +11,9 @@ import pytest
 from marshmallow import fields
 
 from common.states import Priority, Role, TaskState
-from web.http import many, one
-from web.schemas import Boolean, Choice, Id, Integer, Itself, Label, Schema, Timestamp
-from web.writing import writer_of
+from web.http.blueprint import many, one
+from web.http.fields import Boolean, Choice, Id, Integer, Itself, Label, Schema, Timestamp
+from web.http.replies import writer_of
 
 
 class Part(Schema):

@@ -48,7 +48,7 @@ def test_of_eight_five_land_and_three_come_back_once(plain_platform: Platform, m
             seen.append((wanted.check_id, state.phase))
         return state
 
-    monkeypatch.setattr("workers.delivery.run_check", counted)
+    monkeypatch.setattr("workers.jobs.delivery.run_check", counted)
     files = {"index.html": "<h1>first</h1>\n", "a": "1\n", "limit": "", "use": ""}
     project = platform.project(files, test_command="test $(cat limit use | wc -l) -lt 2")
     repository = platform.repository(project.id)

@@ -12,8 +12,8 @@ import yaml
 from common.settings import from_env
 from tests.e2e.instance import wait_until
 from tests.servers import ROOT
-from web.prerequisites import free_port
-from web.programs import FLOWER_USER, Catalogue
+from web.launcher.prerequisites import free_port
+from web.launcher.programs import FLOWER_USER, Catalogue
 
 CLOSED = ("/", "/workers", "/metrics", "/healthcheck", "/api/workers")
 

@@ -13,7 +13,7 @@ from common.services.runners import ClaimedRun
 from tests.attacks.bombs import tree_bomb
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform
-from workers.proof import is_test_file
+from workers.jobs.proof import is_test_file
 
 FILES = {
     "index.html": "<h1>first</h1>\n",

@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.json_strict import parse_object
+from web.http.json_strict import parse_object
 from workers.runner.client import fit
 
 

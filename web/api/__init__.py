@@ -16,7 +16,7 @@ from web.api.tasks import tasks
 from web.api.tokens import tokens
 from web.api.users import users
 from web.api.webhooks import webhooks
-from web.http import Blueprint
+from web.http.blueprint import Blueprint
 
 ALL: list[Blueprint] = [accounts, users, tokens, jobs, events, health]
 ALL += [runner, agents, task_groups, deployments]

@@ -12,10 +12,10 @@ from marshmallow import fields
 from common.errors import Unauthenticated
 from common.services import accounts as services
 from common.states import Role
-from web.auth import allow, issue_tokens, public, who
-from web.http import Blueprint, body, never_replayed, one, reply
-from web.limits import LOGINS_BY_ADDRESS, LOGINS_BY_NAME, LOGINS_BY_NAME_ANYWHERE, spend
-from web.schemas import Integer, Label, Schema, Text, Timestamp
+from web.http.auth import allow, issue_tokens, public, who
+from web.http.blueprint import Blueprint, body, never_replayed, one, reply
+from web.http.fields import Integer, Label, Schema, Text, Timestamp
+from web.http.rate_limits import LOGINS_BY_ADDRESS, LOGINS_BY_NAME, LOGINS_BY_NAME_ANYWHERE, spend
 
 accounts = Blueprint("accounts", __name__, url_prefix="/api")
 

@@ -9,10 +9,10 @@ from marshmallow import fields
 
 from common.services import agents as services
 from common.states import AgentState, Role
-from web.auth import allow, who
-from web.http import Blueprint, Paging, QueryInteger, many, one, page_reply, query, reply
-from web.schemas import Choice, Schema, Timestamp
-from web.sparse import Sparse
+from web.http.auth import allow, who
+from web.http.blueprint import Blueprint, Paging, QueryInteger, many, one, page_reply, query, reply
+from web.http.fields import Choice, Schema, Timestamp
+from web.http.sparse import Sparse
 
 agents = Blueprint("agents", __name__, url_prefix="/api")
 

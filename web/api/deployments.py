@@ -10,11 +10,11 @@ from common.providers.runtime import App, Space, runtime
 from common.services import deployments as services
 from common.services.deployments import Placed
 from common.states import DeploymentState, Environment, Role
-from web.auth import allow, who
-from web.http import Blueprint, Paging, body, many, never_replayed, one, page_reply, query, reply
-from web.looking import look
-from web.schemas import Choice, Id, Schema, Timestamp
-from web.sparse import Sparse
+from web.http.auth import allow, who
+from web.http.blueprint import Blueprint, Paging, body, many, never_replayed, one, page_reply, query, reply
+from web.http.fields import Choice, Id, Schema, Timestamp
+from web.http.provider_read import look
+from web.http.sparse import Sparse
 
 deployments = Blueprint("deployments", __name__, url_prefix="/api")
 

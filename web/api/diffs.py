@@ -11,8 +11,8 @@ from common.providers import forge as forges
 from common.providers.forge import Forge, Repository, forge
 from common.services.places import Place, place_of
 from common.services.tasks import TaskView
-from web.looking import look
-from web.schemas import Schema
+from web.http.fields import Schema
+from web.http.provider_read import look
 
 
 class ChangedFile(Schema):

@@ -11,9 +11,9 @@ from marshmallow import fields
 from common.events import DURABLE
 from common.services import events as services
 from common.states import Role
-from web.auth import allow, who
-from web.http import Blueprint, QueryInteger, query, reply
-from web.schemas import Choice, Id, Schema, Timestamp
+from web.http.auth import allow, who
+from web.http.blueprint import Blueprint, QueryInteger, query, reply
+from web.http.fields import Choice, Id, Schema, Timestamp
 
 events = Blueprint("events", __name__, url_prefix="/api")
 

@@ -11,8 +11,8 @@ from common.errors import ProviderRefused
 from common.path_patterns import compiled
 from common.providers.forge import Entry, Listing, Repository, forge
 from common.services.places import Place
-from web.looking import look
-from web.schemas import Schema
+from web.http.fields import Schema
+from web.http.provider_read import look
 
 MOST_FILES = 50
 """How many files of one pattern are named."""

@@ -8,10 +8,10 @@ from flask import Response, current_app
 from marshmallow import fields
 
 from web import VERSION
-from web.auth import public
 from web.health import PARTS, VITAL_PARTS, Examination, Part, backends
-from web.http import Blueprint, json_reply, reply
-from web.schemas import Schema, iso
+from web.http.auth import public
+from web.http.blueprint import Blueprint, json_reply, reply
+from web.http.fields import Schema, iso
 
 health = Blueprint("health", __name__, url_prefix="/api")
 

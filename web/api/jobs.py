@@ -9,9 +9,9 @@ from marshmallow import fields
 from common.jobs import CATALOGUE
 from common.services import jobs as services
 from common.states import JobState, Role
-from web.auth import allow, who
-from web.http import Blueprint, Paging, many, one, page_reply, query, reply
-from web.schemas import Choice, Id, Itself, Schema, Timestamp
+from web.http.auth import allow, who
+from web.http.blueprint import Blueprint, Paging, many, one, page_reply, query, reply
+from web.http.fields import Choice, Id, Itself, Schema, Timestamp
 
 jobs = Blueprint("jobs", __name__, url_prefix="/api")
 

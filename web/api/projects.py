@@ -18,9 +18,9 @@ from common.settings import settings
 from common.states import ProjectState, Role
 from web.api.deployments import StartedJob
 from web.api.forbidden_paths import ForbiddenPaths, match_files
-from web.auth import allow, who
-from web.http import Blueprint, Paging, body, many, one, page_reply, query, reply
-from web.schemas import Boolean, EnvVars, Integer, Label, Line, Name, Number, Quantity, Schema, Text, Timestamp
+from web.http.auth import allow, who
+from web.http.blueprint import Blueprint, Paging, body, many, one, page_reply, query, reply
+from web.http.fields import Boolean, EnvVars, Integer, Label, Line, Name, Number, Quantity, Schema, Text, Timestamp
 
 projects = Blueprint("projects", __name__, url_prefix="/api")
 

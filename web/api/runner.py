@@ -23,12 +23,12 @@ from common.states import Outcome, Priority, QuestionState
 from web.api.agents import LEVELS, Agent, agent_reply
 from web.api.runs import Run
 from web.api.tasks import Question
-from web.auth import agent, allow_agent, allow_enrolment, allow_run, run
-from web.errors import UnsupportedMedia
-from web.http import Blueprint, QueryInteger, body, one, query, raw_body, reply
-from web.schemas import Choice, Id, Integer, Itself, Label, Line, Number, Schema, Timestamp
-from web.sparse import Sparse
-from web.waiting import Waiter
+from web.http.auth import agent, allow_agent, allow_enrolment, allow_run, run
+from web.http.blueprint import Blueprint, QueryInteger, body, one, query, raw_body, reply
+from web.http.errors import UnsupportedMedia
+from web.http.fields import Choice, Id, Integer, Itself, Label, Line, Number, Schema, Timestamp
+from web.http.sparse import Sparse
+from web.websocket.long_poll import Waiter
 
 runner = Blueprint("runner", __name__, url_prefix="/api/runner")
 

@@ -9,9 +9,9 @@ from marshmallow import fields
 from common.services import transcripts as services
 from common.services.log_entries import entry_body
 from common.states import Outcome, Role, RunState
-from web.auth import allow, who
-from web.http import Blueprint, QueryInteger, one, query, reply
-from web.schemas import Schema, Timestamp
+from web.http.auth import allow, who
+from web.http.blueprint import Blueprint, QueryInteger, one, query, reply
+from web.http.fields import Schema, Timestamp
 
 runs = Blueprint("runs", __name__, url_prefix="/api")
 

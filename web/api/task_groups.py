@@ -11,10 +11,10 @@ from common.services import task_groups as services
 from common.services.task_groups import MOST_TASKS, GroupView, NewGroup
 from common.states import GroupState, Role
 from web.api.deployments import Deployment, StartedJob
-from web.auth import allow, who
-from web.http import Blueprint, Paging, body, first, many, one, page_reply, query, reply
-from web.looking import look
-from web.schemas import Boolean, Choice, Id, Name, Schema, Text, Timestamp
+from web.http.auth import allow, who
+from web.http.blueprint import Blueprint, Paging, body, first, many, one, page_reply, query, reply
+from web.http.fields import Boolean, Choice, Id, Name, Schema, Text, Timestamp
+from web.http.provider_read import look
 
 task_groups = Blueprint("task_groups", __name__, url_prefix="/api")
 

@@ -19,10 +19,10 @@ from web.api.diffs import Diff, read_diff
 from web.api.events import MOST, Events, events_reply
 from web.api.projects import Kept, Limits
 from web.api.runs import Run
-from web.auth import allow, who
-from web.http import Blueprint, Paging, QueryInteger, body, many, one, page_reply, query, reply
-from web.schemas import AgentId, Choice, Id, Integer, Label, Line, QuestionId, Schema, Text, Timestamp
-from web.sparse import Sparse
+from web.http.auth import allow, who
+from web.http.blueprint import Blueprint, Paging, QueryInteger, body, many, one, page_reply, query, reply
+from web.http.fields import AgentId, Choice, Id, Integer, Label, Line, QuestionId, Schema, Text, Timestamp
+from web.http.sparse import Sparse
 
 tasks = Blueprint("tasks", __name__, url_prefix="/api")
 

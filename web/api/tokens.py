@@ -9,9 +9,9 @@ from marshmallow import fields
 from common.services import tokens as services
 from common.services.tokens import NewApiToken
 from common.states import Role
-from web.auth import allow, who
-from web.http import Blueprint, Paging, body, many, never_replayed, one, page_reply, query, reply
-from web.schemas import Label, Name, Schema, Timestamp
+from web.http.auth import allow, who
+from web.http.blueprint import Blueprint, Paging, body, many, never_replayed, one, page_reply, query, reply
+from web.http.fields import Label, Name, Schema, Timestamp
 
 tokens = Blueprint("tokens", __name__, url_prefix="/api")
 

@@ -8,9 +8,9 @@ from marshmallow import fields
 
 from common.services import accounts
 from common.states import Role
-from web.auth import allow, who
-from web.http import Blueprint, Paging, body, many, never_replayed, one, page_reply, query, reply
-from web.schemas import Boolean, Label, Schema, Text, Timestamp
+from web.http.auth import allow, who
+from web.http.blueprint import Blueprint, Paging, body, many, never_replayed, one, page_reply, query, reply
+from web.http.fields import Boolean, Label, Schema, Text, Timestamp
 
 users = Blueprint("users", __name__, url_prefix="/api")
 

@@ -23,8 +23,8 @@ from common.names import SHA_PATTERN
 from common.providers.forge import ZERO_SHA, webhook_secret
 from common.services.webhooks import PushAtForge, ring_for_repository
 from common.settings import settings
-from web.auth import public
-from web.http import Blueprint, raw_body, reply
+from web.http.auth import public
+from web.http.blueprint import Blueprint, raw_body, reply
 
 webhooks = Blueprint("webhooks", __name__, url_prefix="/api")
 

@@ -2,7 +2,7 @@
 
 Everything it knows is on disk, in `<root>/<owner>/<name>.git` and in that repository's directory `aiworker`, so any
 number of processes may use it at once; a ref moves by compare-and-swap, a record is replaced whole. It serves nothing
-by itself: `web.git_http` does that. It runs no hook of a repository, and never checks a file out.
+by itself: `web.git.smart_http` does that. It runs no hook of a repository, and never checks a file out.
 """
 
 from __future__ import annotations

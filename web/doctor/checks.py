@@ -1,0 +1,171 @@
+"""`aiworker doctor`: what this installation needs, whether it is there, and what to do where it isn't. Only looks."""
+
+from __future__ import annotations
+
+import os
+import platform
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import redis
+import requests
+
+from common import disk, feed
+from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
+from common.findings import Finding
+from common.providers.forge import forge
+from common.providers.forge.gitea.examining import examine_gitea
+from common.providers.runtime import runtime
+from common.providers.runtime.examining import examine_cluster
+from common.services.database import require_current
+from common.services.examining import examine_database
+from common.settings import Settings, settings
+from web.doctor.flower import examine_flower
+from web.doctor.redis_server import examine_redis
+from web.health import backends
+from web.launcher.prerequisites import check_programs
+
+OLDEST_PYTHON = (3, 11)
+ANSWER_SECONDS = 3.0
+PART_SECONDS = 20.0
+"""How long one part may take with all that is asked of it."""
+
+
+def examine() -> Iterator[Finding]:
+    """One finding a part, in the order in which one would put things right."""
+    is_new = sys.version_info[:2] >= OLDEST_PYTHON
+    yield Finding(
+        "ok" if is_new else "fail", "python", platform.python_version() + ("" if is_new else "; 3.11 is needed")
+    )
+    yield _asked("programs", check_programs, "git and setpriv are there")
+    data_dir = Path(os.environ.get("AIWORKER_DATA_DIR") or ".aiworker").expanduser().absolute()
+    yield _data_dir(data_dir)
+    try:
+        chosen = settings()
+    except Misconfigured as error:
+        yield Finding("fail", "settings", str(error))
+        return
+    yield Finding("ok", "settings", f"public address {chosen.web.public_url}")
+    yield _disk(data_dir, chosen.store.disk_reserve_bytes)
+    yield from _parts(chosen)
+
+
+def _parts(chosen: Settings) -> Iterator[Finding]:
+    starts_with_up = "; it starts with: aiworker up"
+    live_url = f"{chosen.web.internal_url}/api/health/live"
+    looks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
+        ("database", lambda: _database(chosen)),
+        ("redis", lambda: _redis(chosen, starts_with_up)),
+        ("forge", lambda: _forge(chosen)),
+        ("runtime", lambda: _runtime(chosen)),
+        ("flower", lambda: examine_flower(chosen.store.data_dir)),
+        ("web", lambda: iter([_asked("web", lambda: _is_live(live_url), f"answers at {chosen.web.internal_url}",
+                                     starts_with_up, "warn")])),
+    )  # fmt: skip
+    for part, look in looks:
+        yield from within(PART_SECONDS, part, look)
+
+
+def within(seconds: float, part: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """What the look finds in this time. One that hangs is left behind in its thread, and one more finding says so."""
+    found: queue.SimpleQueue[Finding | None] = queue.SimpleQueue()
+
+    def run() -> None:
+        is_whole = False
+        try:
+            for finding in look():
+                found.put(finding)
+            is_whole = True
+        finally:
+            if not is_whole:
+                found.put(Finding("fail", part, "the doctor itself failed; report what it wrote"))
+            found.put(None)
+
+    threading.Thread(target=run, name=f"doctor-{part}", daemon=True).start()
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            finding = found.get(timeout=max(until - time.monotonic(), 0))
+        except queue.Empty:
+            yield Finding("fail", part, f"it hangs: given up after {seconds:g} s; see what lies between here and there")
+            return
+        if finding is None:
+            return
+        yield finding
+
+
+def _database(chosen: Settings) -> Iterator[Finding]:
+    file = chosen.store.data_dir / "aiworker.db"
+    # What a first start will bring is no fault before it; and to look into the file would make it.
+    if chosen.store.database_url == f"sqlite:///{file}" and not file.exists():
+        yield Finding("warn", "database", "not there yet; the first start makes it: aiworker up")
+        return
+    yield _asked("database", require_current, f"{backends(chosen)['mysql']}, its schema is this version's")
+    if not chosen.store.is_sqlite:
+        yield from examine_database()
+
+
+def _redis(chosen: Settings, starts_with_up: str) -> Iterator[Finding]:
+    is_ours = chosen.store.redis_embedded
+    remedy = starts_with_up if is_ours else "; check AIWORKER_REDIS_URL"
+    answers = _asked("redis", feed.ping, f"{backends(chosen)['redis']} answers", remedy, "warn" if is_ours else "fail")
+    yield answers
+    if answers.status == "ok":
+        yield from examine_redis(is_ours=is_ours)
+
+
+def _forge(chosen: Settings) -> Iterator[Finding]:
+    if chosen.forge.kind == "gitea":
+        yield from examine_gitea(chosen.forge)
+    else:
+        yield _asked("forge", lambda: forge().ping(), f"{chosen.forge.kind} is ready")
+
+
+def _runtime(chosen: Settings) -> Iterator[Finding]:
+    if chosen.runtime.kubernetes is not None:
+        yield from examine_cluster(chosen)
+    else:
+        yield _asked("runtime", lambda: runtime().ping(), f"{chosen.runtime.kind} answers", "", "warn")
+
+
+def _asked(part: str, ask: Callable[[], object], good: str, remedy: str = "", bad: str = "fail") -> Finding:
+    try:
+        ask()
+    except Misconfigured as error:
+        return Finding("fail", part, str(error))
+    except ProviderRefused as error:
+        return Finding("fail", part, f"{error.message}{remedy}")
+    except ProviderUnavailable as error:
+        return Finding(bad, part, f"{error}{remedy}")
+    except (redis.RedisError, requests.RequestException) as error:
+        return Finding(bad, part, f"does not answer ({type(error).__name__}){remedy}")
+    return Finding("ok", part, good)
+
+
+def _is_live(url: str) -> None:
+    with requests.Session() as session:
+        session.trust_env = False
+        session.get(url, timeout=ANSWER_SECONDS).raise_for_status()
+
+
+def _data_dir(path: Path) -> Finding:
+    if not path.exists():
+        return Finding("warn", "data", f"{path} is not there yet; the first start makes it: aiworker up")
+    if not path.is_dir() or not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        return Finding("fail", "data", f"{path} can't be written; set AIWORKER_DATA_DIR to a directory that can")
+    return Finding("ok", "data", str(path))
+
+
+def _disk(path: Path, reserve_bytes: int | None) -> Finding:
+    found = disk.look(path, reserve_bytes)
+    says = f"{found.free_bytes / (1 << 30):.1f} GiB free at {found.where}"
+    if not found.has_room:
+        needed = f"{found.reserve_bytes / (1 << 30):.1f} GiB (AIWORKER_DISK_RESERVE_BYTES)"
+        return Finding("fail", "disk", f"{says}; no new work begins below {needed}; make room")
+    if found.state is disk.DiskState.OK:
+        return Finding("ok", "disk", says)
+    return Finding("warn", "disk", f"{says}; make room soon")

@@ -1,0 +1,1 @@
+"""The local forge over git's smart HTTP."""

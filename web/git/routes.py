@@ -1,0 +1,168 @@
+"""The local forge over git's smart HTTP: who may clone and push what. web/git/smart_http.py does the serving.
+
+Basic auth, the password alone counts: a person's API token reads what its owner may see and, from maintainer on, pushes
+any branch but the platform's own; a live run's credential reads its repository and pushes its one branch. The default
+branch is nobody's to force or delete; fast-forwards of it are a maintainer's where the project says so. Nobody is
+asked for a password (401) whatever the address; what does not exist for a person is a 404.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import structlog
+from flask import Blueprint, Response, redirect, request
+
+from common.errors import Busy, NotFound, ProviderRefused, Unauthenticated
+from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX
+from common.providers.forge import ZERO_SHA, Repository, local_forge
+from common.services import accounts
+from common.services.access import Caller
+from common.services.places import Place
+from common.services.projects import FoundRepository, find_repository, find_repository_of_run
+from common.services.pushes import NewPush, end_pushes, note_pushes
+from common.settings import settings
+from web.git.push_commands import Command, PushRules
+from web.git.smart_http import serve_git
+from web.http.auth import public
+from web.http.request_id import request_id
+
+git = Blueprint("git", __name__, url_prefix="/git")
+
+_PLATFORM_REFS = (
+    f"refs/heads/{STAGING_BRANCH}", f"refs/heads/{RELEASE_PREFIX.rstrip('/')}", f"refs/tags/{TAG_PREFIX.rstrip('/')}",
+    # A clone could not tell it from what the default branch is called there.
+    "refs/heads/HEAD",
+)  # fmt: skip
+_BRANCHES = "refs/heads/"
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class _Access:
+    """only_ref None: every branch and tag but the platform's own. person None: a run's credential."""
+
+    found: FoundRepository
+    only_ref: str | None
+    user: str
+    person: Caller | None = None
+
+    @property
+    def place(self) -> Place:
+        return self.found.place
+
+    @property
+    def repository(self) -> Repository:
+        return Repository(self.place.owner, self.place.slug, self.place.project_id)
+
+
+@git.get("/<owner>/<name>")
+@git.get("/<owner>/<name>/pulls/<int:number>")
+@public
+def show(owner: str, name: str, number: int | None = None) -> Response:
+    """Lead a browser to the page, which asks for a login and then says whether there is such a thing."""
+    place = quote(f"{owner}/{name.removesuffix('.git')}")
+    reply = redirect(f"/#/repositories/{place}" + (f"/pulls/{number}" if number is not None else ""))
+    return Response(reply.get_data(), reply.status_code, reply.headers)
+
+
+@git.route("/<owner>/<name>/<path:service_path>", methods=["GET", "POST"])
+@public
+def serve(owner: str, name: str, service_path: str) -> Response:
+    """Answer git, for whoever the password says."""
+    try:
+        access = _access(owner, name.removesuffix(".git"))
+        path = local_forge().repository_path(access.repository)
+    except Unauthenticated:
+        return _refusal(
+            401, "Give an API token of yours as the password.", {"WWW-Authenticate": 'Basic realm="AiWorker"'}
+        )
+    except NotFound:
+        return _refusal(404, "There is no such repository.")
+    except ProviderRefused as refused:
+        # Of a project that is being made, or removed, just now.
+        return _refusal(404, refused.message)
+    noted: list[str] = []
+    reply = serve_git(
+        path,
+        service_path=service_path,
+        may_write=access.found.may_push,
+        hidden_refs=_PLATFORM_REFS,
+        only_ref=access.only_ref,
+        user=access.user,
+        max_bytes=settings().web.git_max_body_bytes,
+        judge=lambda commands: _judge(access, commands, noted),
+        push_check=local_forge().push_check(max_file_bytes=settings().web.git_max_file_bytes),
+    )
+    if service_path == "git-receive-pack" and reply.status_code == 200:
+        # When git has said all it has to say, the branch is where it was pushed to.
+        reply.call_on_close(lambda: _ring(access.place.project_id, noted))
+    return reply
+
+
+def _access(owner: str, name: str) -> _Access:
+    """What the request's password is good for here. Unauthenticated, or NotFound for a person who may not see it."""
+    given = request.authorization
+    if given is None or given.type != "basic" or not given.password:
+        raise Unauthenticated
+    if given.password.startswith(accounts.API_TOKEN_PREFIX):
+        caller = accounts.authenticate(given.password)
+        found = find_repository(owner, name, by=caller)
+        return _Access(found, None, caller.name, caller)
+    username = given.username or ""
+    of_run = find_repository_of_run(owner, name, username.removeprefix("run-"))
+    if of_run is None:
+        raise Unauthenticated
+    repository = Repository(of_run.place.owner, of_run.place.slug, of_run.place.project_id)
+    branch = local_forge().check_credential(repository, username, given.password)
+    if branch is None:
+        raise Unauthenticated
+    return _Access(of_run, f"{_BRANCHES}{branch}", username)
+
+
+def _judge(access: _Access, commands: Sequence[Command], noted: list[str]) -> PushRules:
+    """What this push may do to the default branch. A person's commands are written down; their ids go into `noted`."""
+    default = f"{_BRANCHES}{local_forge().read_default_branch(access.repository)}"
+    # Before it is provisioned, the project may know the branch by another name than the repository.
+    protected = {default, f"{_BRANCHES}{access.place.default_branch}"}
+    rules = PushRules(tuple(sorted(protected)))
+    if access.person is None:
+        return rules
+    if any(command.ref in protected for command in commands):
+        if _may_move_default(access):
+            rules = PushRules(is_forward_only=True)
+        else:
+            rules = PushRules(rules.hidden_refs, notice=_no_direct_push(access.place.default_branch))
+    pushed = [
+        NewPush(one.ref.removeprefix(_BRANCHES), None if one.old == ZERO_SHA else one.old, one.new)
+        for one in commands
+        if one.ref.startswith(_BRANCHES) and one.ref not in rules.hidden_refs and one.new != ZERO_SHA
+    ]
+    noted += note_pushes(access.place.project_id, pushed, by=access.person) if pushed else []
+    return rules
+
+
+def _may_move_default(access: _Access) -> bool:
+    found = access.found
+    return found.may_push_default or (found.may_import and local_forge().is_untouched(access.repository))
+
+
+def _no_direct_push(branch: str) -> str:
+    return (
+        f"{branch} takes no direct push in this project (allowDirectPush is off): push another branch and let a task "
+        "bring it in, or have a maintainer switch it on"
+    )
+
+
+def _ring(project_id: str, noted: Sequence[str]) -> None:
+    try:
+        end_pushes(project_id, noted)
+    except Busy as error:
+        # The push stands; the sweep looks at the branches of every project anyway.
+        _log.warning("a push was not announced", project=project_id, request_id=request_id(), reason=str(error))
+
+
+def _refusal(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    return Response(message + "\n", status, headers, content_type="text/plain; charset=utf-8")

@@ -1,0 +1,1 @@
+"""What stands around a view: blueprint, fields, replies, errors, callers, limits. Nothing here knows a resource."""

@@ -1,0 +1,66 @@
+"""What is refused before anything else looks at a request: a Host that is not this instance's, a path with `//` first.
+
+A page of another site can give its own name this machine's address (DNS rebinding); a browser then lets it call the API
+as its own origin. It can't make the browser send another Host, so only names that are known are answered: loopback's,
+IP addresses, the hosts of the settings' URLs, and AIWORKER_ALLOWED_HOSTS.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from flask import Flask, request
+
+from common.errors import NotFound
+from common.settings import Settings, settings
+from web.http.errors import Misdirected
+
+LOOPBACK_NAMES = ("localhost", ".localhost", "localhost.localdomain", "ip6-localhost")
+_EXEMPT = "/api/health"
+"""Probes come by whatever name, and are told nothing that is secret."""
+_HOST = re.compile(r"(?P<name>[a-z0-9_-]+(\.[a-z0-9_-]+)*)\.?(:[0-9]{1,5})?|\[(?P<ipv6>[0-9a-f:.]+)\](:[0-9]{1,5})?")
+
+
+class Hosts:
+    """The names that requests may be sent to. One with a dot first stands for all below it, `*` for every name."""
+
+    def __init__(self, chosen: Settings) -> None:
+        urls = (chosen.web.public_url, chosen.web.internal_url, chosen.forge.webhook_url)
+        own = {urlsplit(url).hostname or "" for url in urls} | {chosen.web.host}
+        named = {name.lower().removeprefix("*") or "*" for name in chosen.web.allowed_hosts}
+        self._names = frozenset({*LOOPBACK_NAMES, *own, *named} - {""})
+
+    def allow(self, host: str) -> bool:
+        """Whether a Host header, with or without a port, is this instance's. One that is malformed is not."""
+        match = _HOST.fullmatch(host.lower())
+        if match is None:
+            return False
+        name = match["ipv6"] or match["name"]
+        if "*" in self._names or name in self._names or _is_address(name):
+            return True
+        return any(known.startswith(".") and name.endswith(known) for known in self._names)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def init_arrival(app: Flask) -> None:
+    """Refuse such requests before all that other modules do before a request: register it first."""
+    hosts = Hosts(settings())
+
+    def refuse() -> None:
+        # werkzeug reads `//api` as `/api`; a proxy that rules by paths does not.
+        if request.environ["PATH_INFO"].startswith("//"):
+            raise NotFound(request.environ["PATH_INFO"])
+        # Without a Host it is no browser's: HTTP/1.0, where the server's own address stands for it.
+        if "HTTP_HOST" in request.environ and not request.path.startswith(_EXEMPT) and not hosts.allow(request.host):
+            raise Misdirected(request.host)
+
+    app.before_request(refuse)

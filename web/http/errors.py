@@ -1,0 +1,205 @@
+"""Every error in the one form that the contract gives it.
+
+Owns the map from exceptions to replies. A reply names what was wrong with the request; of our own faults it says the
+request's id only.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g
+from werkzeug.exceptions import HTTPException
+
+from common.errors import (
+    Busy,
+    CallerError,
+    Conflict,
+    DiskFull,
+    Forbidden,
+    Invalid,
+    KeyReused,
+    NotFound,
+    ProviderRefused,
+    ProviderUnavailable,
+    Unauthenticated,
+)
+from common.services.access import acting
+from common.services.task_groups import BaseMoved, rebuild_group
+from web.http.request_id import request_id
+
+log = structlog.get_logger()
+
+Fault = tuple[str, str]
+"""The name of a field as in the request, dotted for a nested one, and what is wrong with it."""
+
+RETRY_AFTER_SECONDS = 2
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+_TITLES = {
+    400: "Validation error",
+    401: "Invalid or expired token",
+    403: "Forbidden",
+    404: "Resource not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    413: "Request body too large",
+    415: "Unsupported media type",
+    421: "Misdirected request",
+    422: "Idempotency-Key was used with another request",
+    429: "Too many requests",
+    500: "Internal server error",
+    503: "Service unavailable",
+}
+
+
+class Faults(CallerError):
+    """Several things are wrong with a request (400); at least one."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("; ".join(f"{field}: {message}" for field, message in faults))
+        self.faults = faults
+
+
+class TooManyRequests(CallerError):
+    """The caller has to wait (429)."""
+
+    def __init__(self, retry_after_seconds: float) -> None:
+        super().__init__("too many requests")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Misdirected(CallerError):
+    """The request names a host that is not this instance's (421)."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"{host[:255]} is not a host of this instance; if it is, name it in AIWORKER_ALLOWED_HOSTS")
+
+
+class UnsupportedMedia(CallerError):
+    """The body is not of a kind that this route takes (415)."""
+
+
+def faults_of(messages: Any, prefix: str = "") -> list[Fault]:
+    """marshmallow's nested messages as a flat list, in the order of the fields."""
+    if isinstance(messages, Mapping):
+        faults = []
+        for key, below in messages.items():
+            name = prefix if key == "_schema" else f"{prefix}.{key}" if prefix else str(key)
+            faults += faults_of(below, name)
+        return faults
+    if isinstance(messages, list):
+        return [fault for message in messages for fault in faults_of(message, prefix)]
+    return [(prefix or "body", str(messages))]
+
+
+def register_error_handlers(app: Flask) -> None:
+    app.register_error_handler(CallerError, _caller_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Busy, _busy)
+    app.register_error_handler(ProviderUnavailable, _provider_unavailable)
+    app.register_error_handler(ProviderRefused, _provider_refused)
+    app.register_error_handler(OSError, _os_error)
+    app.register_error_handler(Exception, _bug)
+
+
+def error(status: int, title: str | None = None, *, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
+    """A reply in the contract's form; from 500 on with the request's id."""
+    payload = {"error": title or _TITLES.get(status, "Request refused"), **more}
+    if status >= 500:
+        payload["requestId"] = request_id()
+    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+    reply = Response(text.encode("utf-8", "replace"), status, content_type="application/json")
+    reply.headers.update(headers or {})
+    return reply
+
+
+def _validation_error(faults: list[Fault]) -> Response:
+    listed = [{"field": field, "message": message} for field, message in faults]
+    if len(listed) == 1:
+        return error(400, details=listed[0])
+    return error(400, details=listed[0], errors=listed)
+
+
+def _caller_error(raised: CallerError) -> Response:
+    match raised:
+        case Faults():
+            return _validation_error(raised.faults)
+        case Invalid():
+            return _validation_error([(raised.field, raised.message)])
+        case Unauthenticated():
+            return error(401, raised.message, headers={"WWW-Authenticate": "Bearer"})
+        case Forbidden():
+            return error(403)
+        case NotFound():
+            return error(404)
+        case Conflict():
+            if isinstance(raised, BaseMoved):
+                _rebuild(raised)
+            return error(409, details={"field": raised.field, "message": raised.message})
+        case Misdirected():
+            return error(421, details={"field": "Host", "message": str(raised)})
+        case UnsupportedMedia():
+            return error(415)
+        case KeyReused():
+            return error(422)
+        case TooManyRequests():
+            return error(429, headers=_retry_after(raised.retry_after_seconds))
+        case _:
+            return _bug(raised)
+
+
+def _rebuild(raised: BaseMoved) -> None:
+    """Have the group merged anew, in a transaction of its own: the one that found it out of date was rolled back."""
+    caller = g.principal
+    try:
+        with acting(caller.name, request_id()):
+            rebuild_group(raised.group_id, by=caller)
+    except (CallerError, Busy) as error:
+        # The reply stays the 409: who asks again starts it again.
+        log.warning("a group could not be rebuilt", group=raised.group_id, request_id=request_id(), reason=str(error))
+
+
+def _http_error(raised: HTTPException) -> Response:
+    """What Flask and werkzeug raise themselves: unknown paths, methods, bodies that are too large."""
+    status = raised.code or 500
+    if status == 400:
+        return _validation_error([("body", "The request could not be read")])
+    kept = {name: value for name, value in raised.get_headers() if name in {"Allow", "Retry-After"}}
+    return error(status, headers=kept)
+
+
+def _busy(raised: Busy) -> Response:
+    log.warning("the database is busy or away", request_id=request_id(), reason=str(raised))
+    headers = _retry_after(RETRY_AFTER_SECONDS)
+    if raised.field is None:
+        return error(503, headers=headers)
+    return error(503, headers=headers, details={"field": raised.field, "message": str(raised)})
+
+
+def _provider_unavailable(raised: ProviderUnavailable) -> Response:
+    log.warning("a provider is unavailable", request_id=request_id(), reason=str(raised))
+    return error(503, headers=_retry_after(raised.retry_after_seconds or RETRY_AFTER_SECONDS))
+
+
+def _provider_refused(raised: ProviderRefused) -> Response:
+    return error(409, details={"field": raised.code, "message": raised.message})
+
+
+def _os_error(raised: OSError) -> Response:
+    """A file that could not be written for lack of room is no bug."""
+    return _busy(DiskFull()) if raised.errno in _NO_ROOM else _bug(raised)
+
+
+def _bug(raised: Exception) -> Response:
+    log.error("the request failed", request_id=request_id(), exc_info=raised)
+    return error(500)
+
+
+def _retry_after(seconds: float) -> dict[str, str]:
+    return {"Retry-After": str(max(1, math.ceil(seconds)))}

@@ -1,0 +1,1 @@
+"""`aiworker up`: every program of the platform on one machine."""

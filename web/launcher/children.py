@@ -1,0 +1,261 @@
+"""Keeps a set of programs running: starts them, starts again what ends, and stops them in an order.
+
+Owns the children of `aiworker up` and their log files. It never decides which programs there are
+(web/launcher/programs.py) nor when to begin (web/launcher/up.py).
+
+One thread does everything, in `step`. That is a rule, not a shortcut: the kernel sends a child its parent-death signal
+when the *thread* that started it ends, so children are only ever started by the thread that stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import selectors
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from common.errors import Misconfigured
+
+FIRST_DELAY_SECONDS = 0.5
+LONGEST_DELAY_SECONDS = 10.0
+STABLE_SECONDS = 10.0
+"""A program that ran this long has started: what ends it later is a new failure, not the same one again."""
+FAILURES_TO_SHOW = 3
+LOG_LIMIT_BYTES = 16 * 2**20
+TAIL_LINES = 15
+ECHO_LINES = 5
+ECHO_WINDOW_SECONDS = 10.0
+
+# Our own lines, then Celery's, gunicorn's and the standard library's. Elsewhere those words are banners and prose.
+_IMPORTANT = re.compile(
+    rb'"level": ?"(warning|error|critical)"'
+    rb"|^\[[^\]]*: (WARNING|ERROR|CRITICAL)/|\[(WARNING|ERROR|CRITICAL)\]|^(WARNING|ERROR|CRITICAL)\b"
+    rb"|^Traceback \(most recent"
+)
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run. The name is also its log's; `environment` is the whole environment of the process."""
+
+    name: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    directory: Path
+
+
+class LogFile:
+    """`<name>.log`, begun anew by every start of the platform; the one before stays as `<name>.log.1`."""
+
+    def __init__(self, path: Path, limit_bytes: int = LOG_LIMIT_BYTES) -> None:
+        self.path = path
+        self._limit_bytes = limit_bytes
+        self._open()
+
+    def _open(self) -> None:
+        if self.path.exists():
+            self.path.replace(self.path.with_name(self.path.name + ".1"))
+        self._file = self.path.open("ab", buffering=0)
+        self._size_bytes = 0
+
+    def write(self, chunk: bytes) -> None:
+        if self._size_bytes + len(chunk) > self._limit_bytes and self._size_bytes:
+            self._file.close()
+            self._open()
+        # A full disk must not take the platform down with it: what can't be kept of a log is dropped.
+        with contextlib.suppress(OSError):
+            self._file.write(chunk)
+        self._size_bytes += len(chunk)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@dataclass
+class _Child:
+    program: Program
+    log: LogFile
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    start_again_at: float | None = None
+    quick_failures: int = 0
+    stopping: bool = False
+    partial_line: bytes = b""
+    tail: deque[bytes] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
+    echo_from: float = 0.0
+    echoed: int = 0
+
+
+class Processes:
+    """The running programs. `say` takes one line for the terminal. Not thread-safe: see the module's docstring."""
+
+    def __init__(self, log_dir: Path, say: Callable[[str], None]) -> None:
+        log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._log_dir = log_dir
+        self._say = say
+        self._children: dict[str, _Child] = {}
+        self._selector = selectors.DefaultSelector()
+
+    def start(self, program: Program) -> None:
+        """Start a program and keep it running from now on. Raises Misconfigured where its binary can't be executed."""
+        child = _Child(program, LogFile(self._log_dir / f"{program.name}.log"))
+        self._children[program.name] = child
+        self._spawn(child)
+
+    def pid(self, name: str) -> int | None:
+        """The process id of a program; None while it is down."""
+        process = self._children[name].process
+        return process.pid if process else None
+
+    def has_failed_to_start(self, name: str) -> bool:
+        """Whether the program ended soon after its start, three times in a row or more."""
+        return self._children[name].quick_failures >= FAILURES_TO_SHOW
+
+    def tail(self, name: str) -> list[str]:
+        """The last lines that the program wrote, oldest first."""
+        return [line.decode(errors="replace") for line in self._children[name].tail]
+
+    def step(self, timeout_seconds: float = 0.25) -> None:
+        """Take what the programs write, and start again those that ended and are due. Returns after the timeout."""
+        if self._selector.get_map():
+            for key, _ in self._selector.select(timeout_seconds):
+                self._read(key.data)
+        else:
+            time.sleep(timeout_seconds)
+        for child in self._children.values():
+            self._reap(child)
+            if child.start_again_at is not None and time.monotonic() >= child.start_again_at:
+                self._spawn(child)
+
+    def stop(self, names: Iterable[str], *, patience_seconds: float) -> None:
+        """Ask these programs to end, all at once; kill what has not ended in time. Returns when none is left."""
+        children = [self._children[name] for name in names if name in self._children]
+        for child in children:
+            child.stopping = True
+            child.start_again_at = None
+            if child.process:
+                child.process.terminate()
+        deadline = time.monotonic() + patience_seconds
+        while any(child.process for child in children) and time.monotonic() < deadline:
+            self.step(0.05)
+        for child in children:
+            if child.process:
+                self._say(f"{child.program.name} did not end within {patience_seconds:.0f} s and is killed")
+                self._end_group(child.process)
+                child.process.wait()
+                self._reap(child)
+            child.log.close()
+            del self._children[child.program.name]
+
+    def kill_all(self) -> None:
+        """Kill every program at once, waiting for none. May be called from a signal's callback: it takes no lock."""
+        for child in self._children.values():
+            child.stopping = True
+            if child.process and child.process.returncode is None:
+                self._end_group(child.process)
+
+    def close(self) -> None:
+        """Stop whatever is left and release the files."""
+        self.stop(list(self._children), patience_seconds=2)
+        self._selector.close()
+
+    def _spawn(self, child: _Child) -> None:
+        child.start_again_at = None
+        program = child.program
+        try:
+            # setpriv: a child dies with this process, even when that is killed with -9. A session of its own keeps
+            # the terminal's Ctrl-C away from it, so that the order of stopping is ours.
+            process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--", *program.argv],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                cwd=program.directory,
+                env=dict(program.environment),
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise Misconfigured(f"{error.filename} is not installed (on Debian: apt-get install util-linux)") from error
+        assert process.stdout is not None
+        os.set_blocking(process.stdout.fileno(), False)
+        self._selector.register(process.stdout, selectors.EVENT_READ, child)
+        child.process = process
+        child.started_at = time.monotonic()
+
+    def _read(self, child: _Child) -> None:
+        """Take what is in the pipe now, at most 1 MiB: one that never stops writing must not starve the others."""
+        process = child.process
+        if process is None or process.stdout is None or process.stdout.closed:
+            return
+        for _ in range(16):
+            chunk = process.stdout.read(65536)
+            if not chunk:  # None: nothing there now. b"": nobody can write any more.
+                if chunk == b"":
+                    self._selector.unregister(process.stdout)
+                    process.stdout.close()
+                return
+            child.log.write(chunk)
+            *lines, child.partial_line = (child.partial_line + chunk).split(b"\n")
+            child.partial_line = child.partial_line[-65536:]
+            for line in lines:
+                self._show(child, line)
+
+    def _show(self, child: _Child, line: bytes) -> None:
+        child.tail.append(line)
+        if not _IMPORTANT.search(line):
+            return
+        now = time.monotonic()
+        if now - child.echo_from > ECHO_WINDOW_SECONDS:
+            child.echo_from, child.echoed = now, 0
+        child.echoed += 1
+        if child.echoed <= ECHO_LINES:
+            self._say(f"{child.program.name}: {line.decode(errors='replace')[:300]}")
+        elif child.echoed == ECHO_LINES + 1:
+            self._say(f"{child.program.name}: more in {child.log.path}")
+
+    def _reap(self, child: _Child) -> None:
+        process = child.process
+        if process is None:
+            return
+        if process.returncode is None:
+            # The group is ended before the dead leader is collected: until then its number can't be another's.
+            if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                return
+            self._end_group(process)
+            process.wait()
+        self._read(child)
+        if process.stdout is not None and not process.stdout.closed:
+            self._selector.unregister(process.stdout)
+            process.stdout.close()
+        if child.partial_line:
+            self._show(child, child.partial_line)
+            child.partial_line = b""
+        child.process = None
+        if not child.stopping:
+            self._plan_restart(child, process.returncode)
+
+    def _plan_restart(self, child: _Child, returncode: int) -> None:
+        now = time.monotonic()
+        started = now - child.started_at >= STABLE_SECONDS
+        child.quick_failures = 1 if started else child.quick_failures + 1
+        delay = min(FIRST_DELAY_SECONDS * 2 ** min(child.quick_failures - 1, 10), LONGEST_DELAY_SECONDS)
+        child.start_again_at = now + delay
+        how = f"by signal {signal.Signals(-returncode).name}" if returncode < 0 else f"with code {returncode}"
+        self._say(f"{child.program.name} ended {how}; it is started again in {delay:.1f} s")
+        if child.quick_failures == FAILURES_TO_SHOW:
+            self._say(f"{child.program.name} does not start. The end of {child.log.path}:")
+            for line in self.tail(child.program.name):
+                self._say(f"    {line}")
+
+    @staticmethod
+    def _end_group(process: subprocess.Popen[bytes]) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

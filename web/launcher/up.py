@@ -1,0 +1,223 @@
+"""`aiworker up`: the whole platform on one machine, in the foreground.
+
+Owns the order: check, store, migrations, first admin, processes, addresses, stop. Starting again goes on with the
+data; several run side by side when each has a port and a data directory of its own. It holds no business of the
+platform: kill it with -9 and nothing is lost that was committed.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
+
+from common import settings as common_settings
+from common.git_locks import forget_locks
+from common.services.accounts import ensure_first_admin
+from common.services.agents import create_local_enrolment
+from common.services.database import upgrade
+from common.settings import Settings, socket_path
+from common.settings.private_files import replace_private
+from web.launcher import prerequisites
+from web.launcher.children import Processes
+from web.launcher.programs import FLOWER_USER, Catalogue, enrolment_token_path, environment_of
+
+STORE_SECONDS = 15.0
+LIVE_SECONDS = 90.0
+LONGEST_STOP_SECONDS = 8.0
+"""A little more than gunicorn's own graceful timeout. Jobs hold leases and are done again: to wait is courtesy."""
+STOP_SECONDS = 5.0
+
+
+class _Stopped(Exception):
+    """Someone asked the platform to stop while it was starting."""
+
+
+class _NotStarted(Exception):
+    """One of the programs did not come up. The message says which and where its log is."""
+
+
+class _Signals:
+    """Ctrl-C and TERM: the first asks for an orderly stop, the second kills everything at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.processes: Processes | None = None
+        self._before = {number: signal.signal(number, self._take) for number in _STOP_SIGNALS}
+
+    def _take(self, _number: int, _frame: FrameType | None) -> None:
+        if not self.asked:
+            self.asked = True
+            return
+        if self.processes:
+            self.processes.kill_all()
+        os._exit(130)
+
+    def restore(self) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run_up(settings: Settings, *, agents: int = 1, has_flower: bool = True) -> int:
+    """Run the platform until it is asked to stop. Call it from the main thread.
+
+    agents: how many local agents to start; 0 for none. has_flower: whether Celery's own monitor runs too.
+    Returns the exit code: 0 after an orderly stop, 1 when the platform could not be started. Raises Misconfigured,
+    before anything was started, for what the machine lacks.
+    """
+    prerequisites.check_programs()
+    with prerequisites.own_directory(settings.store.data_dir):
+        prerequisites.check_port(settings.web.host, settings.web.port)
+        os.environ.update(environment_of(settings))
+        common_settings.settings.cache_clear()
+        signals = _Signals()
+        processes = Processes(settings.store.data_dir / "logs", _say)
+        signals.processes = processes
+        try:
+            _start(settings, processes, signals, agents, has_flower)
+            while not signals.asked:
+                processes.step()
+            return 0
+        except _Stopped:
+            return 0
+        except _NotStarted as reason:
+            _say(str(reason))
+            return 1
+        finally:
+            _say("Stopping …")
+            _stop(processes, agents)
+            processes.close()
+            signals.restore()
+            _say("Stopped.")
+
+
+def _start(settings: Settings, processes: Processes, signals: _Signals, agents: int, has_flower: bool) -> None:
+    data_dir = settings.store.data_dir
+    for name in ("redis", "supervisor"):
+        prerequisites.prepare_socket_directory(socket_path(data_dir, name), data_dir)
+    # Versions before this one counted requests there.
+    shutil.rmtree(data_dir / "metrics", ignore_errors=True)
+    catalogue = Catalogue(settings, prerequisites.free_port("127.0.0.1"), _kept_password(data_dir / "flower-password"))
+
+    if settings.store.redis_embedded:
+        _say("Starting the embedded Valkey …")
+        processes.start(catalogue.store())
+        redis = socket_path(data_dir, "redis")
+        _wait(processes, signals, "valkey", lambda: _answers_at(redis), STORE_SECONDS)
+    # Nothing runs yet: what a kill in the middle of a push or a merge left locked is nobody's.
+    for repository in settings.forge.repositories_dir.glob("*/*.git"):
+        forget_locks(repository)
+    _say("Bringing the database up to date …")
+    upgrade()
+    admin_password = ensure_first_admin()
+    if agents:
+        replace_private(enrolment_token_path(data_dir), f"{create_local_enrolment()}\n".encode())
+    if signals.asked:
+        raise _Stopped
+
+    _say("Starting the web server and the workers …")
+    if settings.runtime.kind == "local":
+        processes.start(catalogue.supervisor())
+    processes.start(catalogue.web())
+    processes.start(catalogue.worker())
+    live_url = f"{_local_url(settings)}/api/health/live"
+    _wait(processes, signals, "web", lambda: _is_live(live_url), LIVE_SECONDS)
+    # The rest only now: two cores start one thing sooner than eight.
+    for program in (catalogue.worker_slow(), catalogue.beat()):
+        processes.start(program)
+    for number in range(1, agents + 1):
+        processes.start(catalogue.agent(number))
+    if has_flower:
+        processes.start(catalogue.flower())
+    _say_addresses(settings, catalogue if has_flower else None, admin_password)
+
+
+def _stop(processes: Processes, agents: int) -> None:
+    """Agents first, that they can still report; then what takes work in or does it; what those lean on goes last."""
+    processes.stop([f"agent-{number}" for number in range(1, agents + 1)], patience_seconds=STOP_SECONDS)
+    processes.stop(["web", "worker", "worker-slow", "beat", "flower"], patience_seconds=LONGEST_STOP_SECONDS)
+    for name in ("supervisor", "valkey"):
+        processes.stop([name], patience_seconds=STOP_SECONDS)
+
+
+def _wait(
+    processes: Processes, signals: _Signals, name: str, is_up: Callable[[], bool], patience_seconds: float
+) -> None:
+    deadline = time.monotonic() + patience_seconds
+    while not is_up():
+        if signals.asked:
+            raise _Stopped
+        if processes.has_failed_to_start(name):
+            raise _NotStarted(f"{name} does not start; the reason is above")
+        if time.monotonic() > deadline:
+            end = "\n".join(f"    {line}" for line in processes.tail(name))
+            raise _NotStarted(f"{name} does not answer after {patience_seconds:.0f} s. The end of its log:\n{end}")
+        processes.step(0.1)
+
+
+def _answers_at(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+            probe.sendall(b"PING\r\n")
+            return probe.recv(64).startswith(b"+PONG")
+        except OSError:
+            return False
+
+
+def _is_live(url: str) -> bool:
+    # An opener without proxies: a proxy set for the outside must not be asked for this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=2) as reply:
+            return bool(reply.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def _local_url(settings: Settings) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(settings.web.host, settings.web.host)  # noqa: S104
+    return f"http://[{host}]:{settings.web.port}" if ":" in host else f"http://{host}:{settings.web.port}"
+
+
+def _kept_password(path: Path) -> str:
+    """The password in a file that only this user may read, made by the first call, and anew where the file is empty."""
+    kept = path.read_text(encoding="utf-8").strip() if path.exists() else ""
+    if not kept:
+        kept = secrets.token_urlsafe(18)
+        replace_private(path, f"{kept}\n".encode())
+    return kept
+
+
+def _say_addresses(settings: Settings, flower: Catalogue | None, admin_password: str | None) -> None:
+    url = settings.web.public_url
+    _say("")
+    _say("AiWorker is up.")
+    _say(f"  Page     {url}/")
+    _say(f"  API      {url}/api, described at {url}/api/docs")
+    if flower is not None:
+        _say(f"  Flower   http://127.0.0.1:{flower.flower_port}/  ({FLOWER_USER} / {flower.flower_password})")
+    _say(f"  Data     {settings.store.data_dir}, logs in {settings.store.data_dir / 'logs'}")
+    if admin_password:
+        _say(f"  Admin    admin / {admin_password}  (shown this once; change it with: aiworker user password admin)")
+    if urlsplit(url).scheme == "http" and settings.web.host not in {"127.0.0.1", "::1", "localhost"}:
+        _say("  Note     the page is served without TLS beyond this machine; put a proxy with TLS in front of it")
+    _say("Stop it with Ctrl-C. The next start goes on with the same data.")
+    _say("")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,1 @@
+"""The WebSocket: one reader of the feed per process, one writer per connection."""

@@ -1,0 +1,117 @@
+"""Whoever listens must still be allowed to: open sockets are checked again and again.
+
+Every token is asked about at least every CHECK_SECONDS, and at once when the stream says that something of its user
+changed. One that is no longer good closes its sockets with 4401; a project that is no longer seen ends its
+subscriptions. While the database is away nothing changes: nothing new can be told either.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+
+from common.errors import Busy, Unauthenticated
+from common.services import accounts, events
+from common.services.access import Caller
+from web.websocket import frames
+from web.websocket.subscribers import Subscriber
+from web.websocket.topics import Topics
+
+CHECK_SECONDS = 3.0
+_PAUSE_SECONDS = 0.5
+ACCESS_ENDED = "access ended"
+
+
+class Authority:
+    """Watches subscribers from `watch` to `forget`. Safe from any thread."""
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+        self._lock = threading.Lock()
+        self._watched: set[Subscriber] = set()
+        self._asked = threading.Event()
+
+    def watch(self, subscriber: Subscriber) -> None:
+        with self._lock:
+            self._watched.add(subscriber)
+
+    def forget(self, subscriber: Subscriber) -> None:
+        with self._lock:
+            self._watched.discard(subscriber)
+
+    def ask_again(self, user_id: str) -> None:
+        """Check this user's sockets at once."""
+        for subscriber in self._snapshot():
+            if subscriber.caller.user_id == user_id:
+                subscriber.checked_at = 0.0
+        self._asked.set()
+
+    def wait(self) -> None:
+        """Wait until it is time for the next `check`."""
+        self._asked.wait(_PAUSE_SECONDS)
+        self._asked.clear()
+
+    def check(self) -> None:
+        """One round over what is due. Busy if the database is away: then the same is due again."""
+        due: dict[str, list[Subscriber]] = defaultdict(list)
+        now = time.monotonic()
+        for subscriber in self._snapshot():
+            if subscriber.has_expired():
+                self._end(subscriber)
+            elif now - subscriber.checked_at >= CHECK_SECONDS:
+                # Noted before asking: who asks for a check from here on gets another.
+                subscriber.checked_at = now
+                due[subscriber.token].append(subscriber)
+        try:
+            self._check(due)
+        except Busy:
+            for subscriber in (one for subscribers in due.values() for one in subscribers):
+                subscriber.checked_at = 0.0
+            raise
+
+    def _check(self, due: dict[str, list[Subscriber]]) -> None:
+        by_caller: dict[Caller, list[Subscriber]] = defaultdict(list)
+        for token, subscribers in due.items():
+            caller = _whose(token)
+            for subscriber in subscribers:
+                if subscriber.token != token:
+                    continue  # it has just shown a fresh one
+                if caller is None:
+                    self._end(subscriber)
+                else:
+                    subscriber.caller = caller
+                    by_caller[caller].append(subscriber)
+        for caller, subscribers in by_caller.items():
+            self._narrow(caller, subscribers)
+
+    def _end(self, subscriber: Subscriber) -> None:
+        subscriber.connection.close(frames.UNAUTHENTICATED, "Invalid or expired token")
+        self._topics.forget(subscriber)
+        self.forget(subscriber)
+
+    def _narrow(self, caller: Caller, subscribers: list[Subscriber]) -> None:
+        """End the subscriptions to what the caller does not see any more."""
+        wanted = {feed_id for one in subscribers for feed_id in (*one.subscriptions, *one.tasks.values())}
+        seen = events.visible_among(caller, wanted) if wanted else set()
+        for subscriber in subscribers:
+            for feed_id in [gone for gone in subscriber.subscriptions if gone in wanted - seen]:
+                self._topics.unsubscribe(subscriber, feed_id, ACCESS_ENDED)
+            for task_id in [task for task, project in subscriber.tasks.items() if project in wanted - seen]:
+                self._topics.unfollow(subscriber, task_id)
+            subscriber.connection.flush()
+        if any(subscriber.follows_all for subscriber in subscribers):
+            visible = events.visible_feeds(caller)
+            for subscriber in subscribers:
+                subscriber.visible = visible
+
+    def _snapshot(self) -> list[Subscriber]:
+        with self._lock:
+            return list(self._watched)
+
+
+def _whose(token: str) -> Caller | None:
+    try:
+        return accounts.authenticate(token)
+    except Unauthenticated:
+        return None

@@ -1,0 +1,200 @@
+"""The WebSocket hub: one a process. It owns the open sockets, the long polls, and the threads that serve them.
+
+The threads start with the first socket or long poll, never before a fork. One reads the stream; one asks the
+database once a second whether a feed is ahead of what was handed on, which makes good whatever the stream lost and
+serves alone while Redis is away; one checks that whoever listens still may; one ends sockets that are overdue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import redis
+import structlog
+
+from common import feed
+from common.errors import Busy
+from common.feed import Entry
+from web.websocket import frames
+from web.websocket.authority import Authority
+from web.websocket.connection import Connection
+from web.websocket.subscribers import Subscriber
+from web.websocket.topics import Topics
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 1.0
+_TICK_SECONDS = 0.25
+_RECONNECT_SECONDS = 0.5
+
+
+class Hub:
+    """Every method may be called from any thread, and none waits for a client."""
+
+    def __init__(self) -> None:
+        self.topics = Topics()
+        self.authority = Authority(self.topics)
+        self.is_stopping = False
+        self._lock = threading.Lock()
+        self._connections: set[Connection] = set()
+        self._waiting: dict[str, set[threading.Event]] = {}
+        self._threads: list[threading.Thread] = []
+        self._look_now = threading.Event()
+        self._is_redis_heard = True
+
+    def admit(self, connection: Connection) -> None:
+        """Look after the socket until `discharge`."""
+        with self._lock:
+            self._connections.add(connection)
+            self._start()
+        if self.is_stopping:
+            connection.close(frames.GOING_AWAY, "the server stops")
+
+    def discharge(self, connection: Connection, subscriber: Subscriber | None) -> None:
+        """Forget the socket and all that it listened to."""
+        with self._lock:
+            self._connections.discard(connection)
+        if subscriber is not None:
+            self.authority.forget(subscriber)
+            self.topics.forget(subscriber)
+
+    def expect(self, key: str, woken: threading.Event) -> None:
+        """Set `woken` at every wake entry with this key, until `dismiss`."""
+        with self._lock:
+            self._waiting.setdefault(key, set()).add(woken)
+            self._start()
+
+    def dismiss(self, key: str, woken: threading.Event) -> None:
+        with self._lock:
+            waiting = self._waiting.get(key, set())
+            waiting.discard(woken)
+            if not waiting:
+                self._waiting.pop(key, None)
+
+    def stop(self) -> None:
+        """Close every socket with 1001 and end every long poll, within a moment. Safe in a signal's handler."""
+        self.is_stopping = True
+
+    def _start(self) -> None:
+        if self._threads:
+            return
+        _call_on_sigterm(self.stop)
+        bodies = (self._read_stream, self._look_at_database, self._check_authority, self._tend_sockets)
+        self._threads = [threading.Thread(target=self._run, args=(body,), name="hub", daemon=True) for body in bodies]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, body: Callable[[], None]) -> None:
+        try:
+            body()
+        finally:
+            if not self.is_stopping:
+                # A bug ended the thread. Sockets that nobody serves must not look alive: their clients come back
+                # and find a new hub.
+                _hubs.pop(os.getpid(), None)
+                self.stop()
+
+    def _read_stream(self) -> None:
+        while not self.is_stopping:
+            try:
+                for batch in feed.follow():
+                    self._note_redis(None)
+                    self._take(batch)
+                    if self.is_stopping:
+                        return
+            except (redis.RedisError, OSError) as error:
+                self._note_redis(error)
+            time.sleep(_RECONNECT_SECONDS)
+
+    def _take(self, batch: list[Entry]) -> None:
+        for entry in batch:
+            if entry.kind == "wake":
+                self._wake(entry.feed)
+            elif entry.kind == "access":
+                self.authority.ask_again(entry.feed)
+        if not batch or not self.topics.deliver(batch):
+            self._look_now.set()  # after a new connection there may be a gap, which no later entry need ever show
+
+    def _wake(self, key: str) -> None:
+        with self._lock:
+            for woken in self._waiting.get(key, ()):
+                woken.set()
+
+    def _note_redis(self, error: Exception | None) -> None:
+        if error is not None and self._is_redis_heard:
+            log.warning("the stream can't be read; sockets follow the database", error=type(error).__name__)
+        elif error is None and not self._is_redis_heard:
+            log.info("the stream can be read again")
+        self._is_redis_heard = error is None
+
+    def _look_at_database(self) -> None:
+        looked_at = 0.0
+        while not self.is_stopping:
+            now = time.monotonic()
+            if self._look_now.is_set() or now - looked_at >= LOOK_SECONDS:
+                self._look_now.clear()
+                looked_at = now
+                try:
+                    self.topics.look()
+                except Busy:
+                    log.warning("the database can't be reached; sockets wait for it")
+            time.sleep(_TICK_SECONDS)
+
+    def _check_authority(self) -> None:
+        while not self.is_stopping:
+            self.authority.wait()
+            try:
+                self.authority.check()
+            except Busy:
+                log.warning("the database can't be reached; open sockets keep their rights until it is back")
+
+    def _tend_sockets(self) -> None:
+        while not self.is_stopping or self._connections:
+            for connection in self._snapshot():
+                if self.is_stopping:
+                    connection.close(frames.GOING_AWAY, "the server stops")
+                connection.check(time.monotonic())
+            if self.is_stopping:
+                self._wake_all()
+            time.sleep(_TICK_SECONDS)
+
+    def _wake_all(self) -> None:
+        with self._lock:
+            for waiting in self._waiting.values():
+                for woken in waiting:
+                    woken.set()
+
+    def _snapshot(self) -> list[Connection]:
+        with self._lock:
+            return list(self._connections)
+
+
+def _call_on_sigterm(stop: Callable[[], None]) -> None:
+    """Under a server that stops gracefully, stop with it: else it would wait for sockets that never end."""
+    earlier = signal.getsignal(signal.SIGTERM)
+    if not callable(earlier):
+        return
+
+    def stop_too(number: int, frame: Any) -> None:
+        stop()
+        earlier(number, frame)
+
+    with contextlib.suppress(ValueError):  # a thread that may not set signals: then the server waits for its time
+        signal.signal(signal.SIGTERM, stop_too)
+
+
+_hubs: dict[int, Hub] = {}
+
+
+def hub() -> Hub:
+    """This process's hub. A fork does not carry threads over, so a child makes its own."""
+    pid = os.getpid()
+    if pid not in _hubs:
+        _hubs[pid] = Hub()
+    return _hubs[pid]

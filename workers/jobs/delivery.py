@@ -1,0 +1,234 @@
+"""Jobs of delivery: a group's branch is built and tested, versions are brought to environments and kept there."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import structlog
+
+from common import jobs
+from common.errors import ProviderRefused
+from common.names import STAGING_BRANCH
+from common.providers.forge import MergeConflict, forge
+from common.providers.runtime import AppPhase, AppState, CheckPhase, runtime
+from common.services import judging, merging, restoring, rollouts
+from common.services.deployments import without_gate
+from common.services.merging import FinishPlan, MergePlan, Step
+from common.services.restoring import LiveApp
+from common.services.rollouts import RolloutPlan
+from common.states import Environment
+from workers.job import Claimed, job
+from workers.jobs.rollback_barrier import read_barrier
+from workers.outside import app, check, forget_check, give_way, repository, run_check, space, version, version_of
+
+log = structlog.get_logger()
+
+LOOK_AGAIN_SECONDS = 0.5
+"""How often a version that starts is looked at."""
+
+
+@job(jobs.MERGE_GROUP, parked=merging.fail_merge)
+def merge_group(job: Claimed) -> None:
+    plan = merging.begin_merge(job.lease)
+    if plan is None:
+        return
+    try:
+        STEPS[plan.step](job, plan)
+    except ProviderRefused as error:
+        if error.code == "head_moved":
+            merging.record_head_moved(job.lease)
+        else:
+            merging.record_merge_refused(job.lease, error.message)
+
+
+def _start(job: Claimed, plan: MergePlan) -> None:
+    place = repository(plan.place)
+    base = forge().read_head(place, plan.place.default_branch)
+    if base is None:
+        raise ProviderRefused(f"the default branch {plan.place.default_branch} is gone", code="no_branch")
+    forge().advance(place, plan.branch, old=forge().read_head(place, plan.branch), new=base, force=True)
+    merging.record_started(job.lease, base_sha=base)
+
+
+def _merge(job: Claimed, plan: MergePlan) -> None:
+    job.progress(f"merging {plan.title}")
+    result = forge().merge(
+        repository(plan.place),
+        into=plan.branch,
+        commit=plan.commit_sha,
+        expected_head=plan.expected_head,
+        message=f"Merge: {plan.title}\n\nTask: {plan.task_id}",
+    )
+    if isinstance(result, MergeConflict):
+        merging.record_conflict(job.lease, plan, files=result.files)
+    else:
+        merging.record_merged_member(job.lease, plan, head_sha=result.commit)
+
+
+def _test(job: Claimed, plan: MergePlan) -> None:
+    trial = plan.trial
+    assert trial is not None
+    if trial.command is None:
+        judging.record_untested(job.lease, trial)
+        return
+    job.progress("testing the merged branch" if trial.position else "testing the default branch")
+    command = check(forge(), plan.place, trial.check_id, trial.commit_sha, trial.command, trial.env)
+    tested = run_check(runtime(), command)
+    if tested.phase is CheckPhase.RUNNING:
+        judging.record_testing(job.lease, after_seconds=LOOK_AGAIN_SECONDS)
+        return
+    has_passed = tested.phase is CheckPhase.PASSED
+    judging.record_tested(job.lease, trial, passed=has_passed, reason=tested.reason or "", log=tested.log)
+    forget_check(runtime(), space(plan.place), trial.check_id)
+
+
+def _stage(job: Claimed, plan: MergePlan) -> None:
+    merging.record_staging(job.lease)
+
+
+STEPS = {Step.START: _start, Step.MERGE: _merge, Step.TEST: _test, Step.STAGE: _stage}
+
+
+@job(jobs.FINISH_GROUP, parked=merging.fail_finish)
+def finish_group(job: Claimed) -> None:
+    plan = merging.begin_finish(job.lease)
+    if plan is None:
+        return
+    refused = _close_pulls(plan)
+    remark = None
+    try:
+        remark = _tag(plan)
+    except ProviderRefused as error:
+        refused.append(error.message)
+    if refused:
+        # The group's own trouble, and the job's: it can be started again once somebody has cleared it.
+        raise ProviderRefused(f"delivered, but {'; '.join(refused)}; then retry the job group.finish of this group")
+    merging.record_finished(job.lease, remark=remark)
+
+
+def _close_pulls(plan: FinishPlan) -> list[str]:
+    """Why some of them can't be closed; each is tried."""
+    refused = []
+    for number in plan.pull_requests:
+        try:
+            forge().close_pull_request(repository(plan.place), number, merged_commit=plan.commit_sha)
+        except ProviderRefused as error:
+            refused.append(f"pull request #{number} could not be closed as merged: {error.message}")
+    return refused
+
+
+def _tag(plan: FinishPlan) -> str | None:
+    """Tag the release, under the spare name where something else has its own; returns what to say of that."""
+    try:
+        forge().ensure_tag(repository(plan.place), plan.tag, at=plan.commit_sha)
+    except ProviderRefused as error:
+        try:
+            forge().ensure_tag(repository(plan.place), plan.spare_tag, at=plan.commit_sha)
+        except ProviderRefused as again:
+            raise ProviderRefused(f"the release is not tagged: {again.message}; delete what is in the way") from error
+        return f"this release is tagged {plan.spare_tag}, because {error.message}"
+    return None
+
+
+@job(jobs.DEPLOY, parked=rollouts.fail_rollout)
+def deploy(job: Claimed) -> None:
+    plan = rollouts.begin_rollout(job.lease)
+    if plan is None:
+        return
+    if _has_moved(plan):
+        reason = f"the default branch {plan.place.default_branch} moved meanwhile"
+        rollouts.record_failed(job.lease, code="base_moved", reason=reason, rebuild=True)
+        return
+    state = _ensure(plan)
+    if state.phase is AppPhase.STARTING:
+        _wait(job, plan, state)
+    elif state.phase is AppPhase.FAILED:
+        code, reason = state.code or "failed", state.reason or "it did not become healthy"
+        rollouts.record_failed(job.lease, code=code, reason=reason)
+    else:
+        _bring_in(job, plan, state.url)
+
+
+def _wait(job: Claimed, plan: RolloutPlan, state: AppState) -> None:
+    """The version starts, or has no room to start: an environment gets that of previews."""
+    if plan.environment is not Environment.PREVIEW:
+        give_way(space(plan.place), state.code)
+    message = state.reason or f"healthy for {state.checked_seconds:.0f} of {plan.spec.health_seconds:.0f} s"
+    rollouts.record_progress(job.lease, message=message, url=state.url, after_seconds=LOOK_AGAIN_SECONDS)
+
+
+def _ensure(plan: RolloutPlan) -> AppState:
+    try:
+        return runtime().ensure_app(app(plan.place, plan.app), version_of(forge(), plan))
+    except ProviderRefused as error:
+        return AppState(AppPhase.FAILED, url="", live_version_id=None, reason=error.message, code=error.code)
+
+
+def _has_moved(plan: RolloutPlan) -> bool:
+    """Whether the default branch is neither where the group was built from nor, after a lost answer, there already."""
+    if plan.advance_from is None:
+        return False
+    head = forge().read_head(repository(plan.place), plan.place.default_branch)
+    return head not in {plan.advance_from, plan.commit_sha}
+
+
+def _bring_in(job: Claimed, plan: RolloutPlan, url: str) -> None:
+    """The version serves: move the branches that say so, then record it."""
+    place = repository(plan.place)
+    try:
+        if plan.advance_from is not None:
+            forge().advance(place, plan.place.default_branch, old=plan.advance_from, new=plan.commit_sha)
+        if plan.environment is Environment.STAGING:
+            old = forge().read_head(place, STAGING_BRANCH)
+            forge().advance(place, STAGING_BRANCH, old=old, new=plan.commit_sha, force=True)
+    except ProviderRefused as error:
+        # Only one that lost a race for the branch gets here: what served before comes back at once.
+        if plan.previous is not None:
+            former, commit, spec = plan.previous
+            runtime().ensure_app(app(plan.place, plan.app), version(forge(), plan.place, former, commit, spec))
+        rollouts.record_failed(job.lease, code="base_moved", reason=error.message, rebuild=True)
+        return
+    rollouts.record_live(job.lease, url=url, barrier=read_barrier(forge(), place, plan.commit_sha, plan.older))
+
+
+@job(jobs.TAKE_DOWN)
+def take_down(job: Claimed) -> None:
+    plan = rollouts.begin_take_down(job.lease)
+    if plan is not None:
+        runtime().delete_app(app(plan.place, plan.app))
+        rollouts.record_taken_down(job.lease)
+
+
+@job(jobs.RESTORE_RUNTIME)
+def restore_runtime(job: Claimed) -> None:
+    running = {(namespace, name): version_id for namespace, name, version_id in runtime().list_apps()}
+    plan = restoring.begin_restore(job.lease, set(running))
+    for orphan in plan.orphans:
+        runtime().delete_app(app(orphan.place, orphan.app))
+    dying = []
+    for live in plan.live:
+        try:
+            state = _restored(live, running.get((live.place.namespace, live.app)))
+        except ProviderRefused as error:
+            # Its repository is broken: an older version of it could not be had either, and others go on.
+            log.warning("a live version can't be put back", deployment=live.deployment_id, reason=error.message)
+            continue
+        if state.phase is AppPhase.FAILED:
+            dying.append(restoring.Dying(live.deployment_id, state.reason or "it keeps dying", state.code))
+        elif state.phase is AppPhase.STARTING and live.is_held:
+            dying.append(restoring.Dying(live.deployment_id, "it is being started again", restoring.MACHINE))
+    restoring.record_restored(job.lease, dying)
+
+
+def _restored(live: LiveApp, running: str | None) -> AppState:
+    """How it does, after it was put back where it was not what runs, or was not guarded as its project wants it."""
+    name = app(live.place, live.app)
+    is_retried = False
+    state = runtime().read_app(name, live.deployment_id)
+    if state is not None and running == live.deployment_id and state.is_guarded in {None, name.is_guarded}:
+        is_retried = state.phase is AppPhase.FAILED and (live.is_held or state.code == restoring.MACHINE)
+        if not is_retried:
+            return state
+    # It has been healthy before: one good answer is enough to put it back.
+    wanted = version(forge(), live.place, live.deployment_id, live.commit_sha, without_gate(live.spec))
+    return runtime().ensure_app(name, dataclasses.replace(wanted, is_retried=is_retried))

@@ -1,0 +1,140 @@
+"""Jobs of tasks and runs: given to agents, prepared, proven, published, cleaned up."""
+
+from __future__ import annotations
+
+from common import jobs
+from common.errors import CutShort, ProviderRefused, ProviderUnavailable
+from common.providers.forge import Credential, forge
+from common.providers.runtime import CheckPhase, runtime
+from common.services import publishing, scheduling, verification
+from common.services.verification import CheckResult, ProofPlan, RunPlan
+from workers.job import Claimed, job
+from workers.jobs.proof import examine
+from workers.outside import app, check, forget_check, repository, run_check, space, take_credential_away
+
+LOOK_AGAIN_SECONDS = 1.0
+"""How often a running test is looked at."""
+CLOSE_SECONDS = 10.0
+"""How long the forge gets to take note of what a run pushed, before what is left of its credential is removed."""
+OF_THE_TASK = frozenset({"bad_name", "protected"})
+"""Codes of a forge that won't make this one branch; for any other it would refuse every run of the project."""
+
+
+@job(jobs.SCHEDULE_TASKS)
+def schedule_tasks(job: Claimed) -> None:
+    scheduling.schedule_tasks(job.lease)
+
+
+@job(jobs.PREPARE_RUN, parked=verification.fail_prepare)
+def prepare_run(job: Claimed) -> None:
+    plan = verification.begin_prepare(job.lease)
+    if plan is None:
+        return
+    try:
+        credential, base = _branch_and_credential(plan)
+    except (ProviderRefused, ProviderUnavailable) as error:
+        _record_unprepared(job, plan, error)
+        return
+    verification.record_prepared(job.lease, username=credential.username, password=credential.password, base_sha=base)
+
+
+def _branch_and_credential(plan: RunPlan) -> tuple[Credential, str]:
+    """What the run needs at the forge, and where the default branch is."""
+    place = repository(plan.place)
+    base = forge().read_head(place, plan.place.default_branch)
+    if base is None:
+        raise ProviderRefused(f"the default branch {plan.place.default_branch} is gone", code="no_branch")
+    forge().ensure_branch(place, plan.branch, at=base)
+    return forge().ensure_credential(place, branch=plan.branch, run_id=plan.run_id), base
+
+
+def _record_unprepared(job: Claimed, plan: RunPlan, error: ProviderRefused | ProviderUnavailable) -> None:
+    """The run's agent is free again. Raises the error while the forge may still answer soon enough."""
+    if isinstance(error, ProviderRefused) and error.code in OF_THE_TASK:
+        verification.record_prepare_refused(job.lease, error.message)
+    elif isinstance(error, ProviderRefused | CutShort) or plan.is_overdue:
+        verification.record_unprepared(job.lease, str(error))
+    else:
+        raise error
+
+
+@job(jobs.CLOSE_RUN)
+def close_run(job: Claimed) -> None:
+    plan = verification.begin_close(job.lease)
+    if plan is not None and not take_credential_away(forge(), plan.place, plan.run_id):
+        verification.record_closing(job.lease, after_seconds=CLOSE_SECONDS)
+
+
+@job(jobs.VERIFY_RUN, parked=verification.give_up_proof)
+def verify_run(job: Claimed) -> None:
+    plan = verification.begin_proof(job.lease)
+    if plan is None:
+        return
+    results = examine(forge(), repository(plan.place), plan)
+    if results[-1].status not in {"failed", "running"}:
+        results.append(_tests_or_wait(job, plan, results))
+    if results[-1].status == "running":
+        verification.record_checks(job.lease, results, after_seconds=LOOK_AGAIN_SECONDS)
+        return
+    if results[-1].status == "failed":
+        verification.record_refused(job.lease, results)
+    else:
+        verification.record_proven(job.lease, results)
+    forget_check(runtime(), space(plan.place), plan.run_id)
+
+
+def _tests_or_wait(job: Claimed, plan: ProofPlan, so_far: list[CheckResult]) -> CheckResult:
+    """ProviderUnavailable where the tests have not begun: the reason stands on the task then, and it is no verdict."""
+    try:
+        return _tests(plan)
+    except ProviderUnavailable as error:
+        verification.record_tests_wait(job.lease, so_far, str(error))
+        raise
+
+
+def _tests(plan: ProofPlan) -> CheckResult:
+    """The project's own tests on exactly the claimed commit, begun if they have not been."""
+    if plan.test_command is None or plan.claimed_sha is None:
+        return CheckResult("tests", "skipped", "The project names no tests.")
+    command = check(forge(), plan.place, plan.run_id, plan.claimed_sha, plan.test_command, plan.env)
+    state = run_check(runtime(), command)
+    if state.phase is CheckPhase.RUNNING:
+        return CheckResult("tests", "running", "The tests run.")
+    if state.phase is CheckPhase.PASSED:
+        return CheckResult("tests", "passed", "The tests pass.", log=state.log)
+    return CheckResult("tests", "failed", f"The tests fail: {state.reason}.", code="tests_failed", log=state.log)
+
+
+@job(jobs.PUBLISH_TASK, parked=publishing.give_up_publish)
+def publish_task(job: Claimed) -> None:
+    plan = publishing.begin_publish(job.lease)
+    if plan is None:
+        return
+    place = repository(plan.place)
+    try:
+        pull = forge().ensure_pull_request(
+            place, head=plan.branch, base=plan.place.default_branch, title=plan.title, body=plan.body
+        )
+        forge().ensure_status(
+            place,
+            commit=plan.head_sha,
+            context="aiworker/proof",
+            state="success",
+            description="Proven",
+            target_url=None,
+        )
+    except ProviderRefused as error:
+        publishing.record_publish_refused(job.lease, error.message)
+        return
+    publishing.record_published(job.lease, head_sha=plan.head_sha, number=pull.number, url=pull.url)
+
+
+@job(jobs.CLEAN_UP_TASK)
+def clean_up_task(job: Claimed) -> None:
+    plan = publishing.begin_clean_up(job.lease)
+    if plan is None:
+        return
+    if plan.pr_number is not None:
+        forge().close_pull_request(repository(plan.place), plan.pr_number)
+    runtime().delete_app(app(plan.place, plan.app))
+    publishing.record_cleaned_up(job.lease)
