@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,9 +18,10 @@ from common.services import projects, pushes, watching
 from common.states import Environment, ProjectState, Role
 from common.transaction import snapshot
 from tests import builders
+from tests.e2e.instance import wait_until
 from tests.providers.git_tree import WorkTree, git
 from tests.web.made import a_live_run, a_project, a_task, set_state
-from tests.web.test_git import PATIENCE_SECONDS, Shop, served_app
+from tests.web.test_git import Shop, served_app
 from tests.web.world import World, get, run_jobs
 
 
@@ -50,10 +50,7 @@ class Attack(Shop):
 
     def wait_until_ended(self) -> None:
         """git's client has its answer a moment before the server is done."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while any(push.ended_at is None for push in self.pushes()):
-            assert time.monotonic() < deadline, "a push never ended"
-            time.sleep(0.02)
+        wait_until("every push to end", lambda: all(push.ended_at is not None for push in self.pushes()))
 
     def audit(self) -> list[tuple[str, str]]:
         """Who pushed, and the text of the event."""

@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge import BareForge, Comment, Forge, PullState, Repository
 from common.providers.forge.pulls import Status
 from common.providers.forge.records import locked
+from tests.e2e.instance import wait_until
 from tests.providers.forge_contract import ForgeContract, refused
 from tests.providers.forge_pulls_contract import PullsContract
 from tests.providers.git_tree import WorkTree, git
@@ -333,11 +333,9 @@ def test_who_waited_for_a_lock_that_was_removed_keeps_the_next_one_out(tmp_path:
     with locked(path):
         waiter = threading.Thread(target=lambda: _hold(path, order))
         waiter.start()
-        while len(_opened(path)) < 2:
-            time.sleep(0.001)
+        wait_until("the waiter to open the lock", lambda: len(_opened(path)) == 2)
         path.unlink()
-    while not order:
-        time.sleep(0.001)
+    wait_until("the waiter to hold the lock", lambda: bool(order))
     with pytest.raises(ProviderUnavailable), locked(path, wait=False):
         pass
     order.append("tried")
@@ -348,8 +346,7 @@ def test_who_waited_for_a_lock_that_was_removed_keeps_the_next_one_out(tmp_path:
 def _hold(path: Path, order: list[str]) -> None:
     with locked(path):
         order.append("held")
-        while len(order) < 2:
-            time.sleep(0.001)
+        wait_until("the other one to have tried", lambda: len(order) == 2)
 
 
 def _opened(path: Path) -> list[str]:
