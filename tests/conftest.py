@@ -79,6 +79,18 @@ def leave_out(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _environment_is_left_as_found() -> Iterator[None]:
+    """A setting that a file's tests leave behind would change tests that happen to run after it in this process."""
+    before = _settings_set()
+    yield
+    assert _settings_set() == before, "this file's tests leave settings behind in the environment"
+
+
+def _settings_set() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("AIWORKER_")}
+
+
 @pytest.fixture(scope="session")
 def mariadb(request: pytest.FixtureRequest) -> MariaDB:
     """The run's one MariaDB; `new_database()` gives an empty database of the test's own."""

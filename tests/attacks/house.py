@@ -149,8 +149,7 @@ def _token_of(run_id: str) -> str:
 @contextlib.contextmanager
 def house_in(folder: Path, sqlite_template: Path, redis_url: str) -> Iterator[House]:
     """Made once for many tests: none of them may need what another changes."""
-    patch = pytest.MonkeyPatch()
-    with patch.context():
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIWORKER_WRITES_PER_MINUTE", "100000")
         database = folder / "aiworker.db"
         database.write_bytes(sqlite_template.read_bytes())

@@ -42,6 +42,8 @@ def test_a_read_that_began_before_does_not_come_back_after_a_clear(
 ) -> None:
     pipe = tmp_path / "key"
     os.mkfifo(pipe)
+    monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.delenv("AIWORKER_SECRET_KEY", raising=False)
     monkeypatch.setenv("AIWORKER_SECRET_KEY_FILE", str(pipe))
     monkeypatch.setenv("AIWORKER_INSTANCE", "old")
     # One of its own: a thread of an earlier test may read the process's at any moment.
