@@ -13,7 +13,7 @@ with tempfile.TemporaryDirectory() as folder:
     from alembic import command
 
     from common import database
-    from common.services.database import _config, upgrade
+    from common.services.health.schema import _config, upgrade
 
     upgrade()
     config = _config()

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from common.models.account import User
 from common.services.access import Caller
-from common.services.tokens import create_api_token
+from common.services.people.tokens import create_api_token
 from common.states import Role
 from common.transaction import Transaction, transactional
 

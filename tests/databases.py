@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from tests.servers import ROOT, MariaDB
 
-_UPGRADE = "from common.services.database import upgrade; upgrade()"
+_UPGRADE = "from common.services.health.schema import upgrade; upgrade()"
 _VERSION_TABLE = "alembic_version"
 
 

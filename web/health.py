@@ -19,8 +19,8 @@ from common import feed
 from common.disk import Disk, DiskState, look
 from common.providers.forge import forge
 from common.providers.runtime import runtime
-from common.services import database
-from common.services.health import sweep_age_seconds
+from common.services.health import schema
+from common.services.health.sweep_age import sweep_age_seconds
 from common.settings import Settings, settings
 
 log = structlog.get_logger()
@@ -52,7 +52,7 @@ class Health:
 
 
 PARTS = (
-    Part("mysql", database.ping, "connected", "disconnected"),
+    Part("mysql", schema.ping, "connected", "disconnected"),
     Part("redis", feed.ping, "connected", "disconnected"),
     Part("gitea", lambda: forge().ping(), "reachable", "unreachable"),
     Part("kubernetes", lambda: runtime().ping(), "connected", "disconnected"),
@@ -124,7 +124,7 @@ class Examination:
 
     def is_schema_current(self) -> bool:
         """Whether the schema is this version's. Once it is, it stays so: only a newer program migrates on."""
-        self._is_current = self._is_current or database.is_current()
+        self._is_current = self._is_current or schema.is_current()
         return self._is_current
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from prometheus_flask_exporter import PrometheusMetrics
 
 from common.errors import Busy
 from common.services.access import Caller
-from common.services.measures import Measures, measure
+from common.services.health.measures import Measures, measure
 from common.settings import settings
 from common.states import Role
 from web.health import look_at_disk

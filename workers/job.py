@@ -34,7 +34,7 @@ from common.jobs import LEASE_RENEWAL_SECONDS, Kind
 from common.logs import configure_logs
 from common.services import jobs as rows
 from common.services.access import acting
-from common.services.database import forget_connections
+from common.services.health.schema import forget_connections
 from workers.room import has_room
 
 log = structlog.get_logger()

@@ -8,11 +8,11 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.names import is_preview_app
 from common.providers.forge import Forge, Repository
 from common.providers.runtime import App, Check, CheckPhase, CheckState, Runtime, Space, Version
-from common.services import rollouts
-from common.services.deployments import Spec
-from common.services.places import Place
-from common.services.rollouts import RolloutPlan
-from common.services.variables import Variables
+from common.services.delivery import rollouts
+from common.services.delivery.deployments import Spec
+from common.services.delivery.rollouts import RolloutPlan
+from common.services.projects.places import Place
+from common.services.projects.variables import Variables
 
 _KILLED_BY, _TOOK_TOO_LONG = "was killed by", "took longer than"
 _SIGNALS_END = 128 + 65

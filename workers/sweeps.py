@@ -5,8 +5,9 @@ A sweep does nothing that a job should do; it only tells jobs to look.
 
 from __future__ import annotations
 
-from common.services import agents, jobs, sweeping
+from common.services import jobs, sweeping
 from common.services.access import acting
+from common.services.runs import agents
 from workers.job import celery
 
 

@@ -25,7 +25,7 @@ from common.states import (
 class TaskGroup(HasId, HasState, Base):
     """base_sha: the default branch's head it is built on. head_sha: the release branch's. tested_sha: the head that
     passed. attempt rises with every rebuild: a check's name holds it. build: what its tests found in this attempt, see
-    common/services/judging.py. problems: who was taken out, and what else there is to know, each with its kind.
+    common/services/delivery/judging.py. problems: who was taken out, and what else there is to know, with its kind.
     wants_staging: deploy when merged. accepted_rolled_back_at: when a person last said that what was rolled back by
     then may come back with it. rolled_back_at: since when a rollback keeps it out of production, None unless one does.
     reverted_at: when the version was delivered that took its changes out of the default branch, too.

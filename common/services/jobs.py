@@ -19,7 +19,7 @@ from common.jobs import CATALOGUE, LEASE_SECONDS, UNAVAILABLE_HOURS
 from common.models.journal import Job, Mark
 from common.services.access import Caller, visible_projects
 from common.services.paging import Page, PageQuery, page_of
-from common.services.variables import mask_of_project
+from common.services.projects.variables import mask_of_project
 from common.states import LIVE_JOB, JobState
 from common.transaction import Lease, Transaction, snapshot, transactional
 

@@ -8,15 +8,15 @@ from sqlalchemy import delete, select
 
 from common import jobs
 from common.models.journal import Job, Mark
-from common.services.accounts import purge_logins
-from common.services.agents import forget_agents
+from common.services.delivery.rollouts import take_expired_previews_down
 from common.services.events import purge_events
-from common.services.fleet import fleet_settings
 from common.services.idempotency import purge_idempotency_keys
 from common.services.jobs import set_mark
-from common.services.rollouts import take_expired_previews_down
-from common.services.transcripts import purge_transcripts
-from common.services.watching import watch_all
+from common.services.people.accounts import purge_logins
+from common.services.runs.agents import forget_agents
+from common.services.runs.fleet import fleet_settings
+from common.services.runs.transcripts import purge_transcripts
+from common.services.tasks.watching import watch_all
 from common.states import JobState
 from common.transaction import Transaction, transactional
 

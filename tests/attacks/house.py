@@ -18,7 +18,9 @@ from common.models import Job, Project, Run, Task
 from common.models.account import ApiToken
 from common.names import new_id
 from common.sealing import digest, new_token
-from common.services import accounts, agents, projects, tokens
+from common.services.people import accounts, tokens
+from common.services.projects import projects
+from common.services.runs import agents
 from common.states import Environment, Role
 from common.transaction import Transaction, transactional
 from tests import builders

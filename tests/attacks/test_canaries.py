@@ -23,8 +23,10 @@ from common.announcer import announcer
 from common.feed import client as redis_client
 from common.logs import configure_logs
 from common.models import Comment, Deployment, Job, Project, Run, Task, TaskCheck, User
-from common.services import projects, task_groups, tasks
-from common.services.runners import ClaimedRun
+from common.services.delivery import task_groups
+from common.services.projects import projects
+from common.services.runs.runners import ClaimedRun
+from common.services.tasks import tasks
 from common.states import Role
 from common.transaction import Transaction, transactional
 from tests import builders

@@ -14,7 +14,8 @@ from sqlalchemy import select
 from common import jobs
 from common.models import EventRow, Push
 from common.providers.forge import local_forge
-from common.services import projects, pushes, watching
+from common.services.projects import projects
+from common.services.tasks import pushes, watching
 from common.states import Environment, ProjectState, Role
 from common.transaction import snapshot
 from tests import builders

@@ -12,8 +12,9 @@ from flask.testing import FlaskClient
 from common import jobs
 from common.models import Task
 from common.providers.forge import local_forge
-from common.services import projects, pushes, tasks
-from common.services.pushes import NewPush
+from common.services.projects import projects
+from common.services.tasks import pushes, tasks
+from common.services.tasks.pushes import NewPush
 from common.states import ProjectState, Role, TaskState
 from tests import builders
 from tests.providers.git_tree import WorkTree

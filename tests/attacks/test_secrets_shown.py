@@ -15,9 +15,12 @@ from flask.testing import FlaskClient
 
 from common.models import Job, LogEntry, Question, Run, TaskGroup
 from common.models.delivery import GroupMember
-from common.services import fleet, jobs, judging, projects, provisioning, runners, transcripts
-from common.services.variables import Variables
-from common.services.verdicts import CONFIRMING_RUNS, command_digest
+from common.services import jobs
+from common.services.delivery import judging
+from common.services.delivery.verdicts import CONFIRMING_RUNS, command_digest
+from common.services.projects import projects, provisioning
+from common.services.projects.variables import Variables
+from common.services.runs import fleet, runners, transcripts
 from common.states import Role
 from common.transaction import Lease, Transaction, transactional
 from tests.web.world import World, all_of, events, forget_providers, get, put

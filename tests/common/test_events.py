@@ -12,8 +12,9 @@ from common.errors import NotFound
 from common.events import PLATFORM, TaskCreated
 from common.models.journal import EventRow
 from common.names import new_id
-from common.services import events, projects
+from common.services import events
 from common.services.access import Caller
+from common.services.projects import projects
 from common.states import Role
 from common.transaction import Transaction, acting, snapshot, transactional
 from tests.web.feed_server import Person, instance, new_admin, new_person, new_project, new_task, write_events

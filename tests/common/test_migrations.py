@@ -17,7 +17,7 @@ from alembic import command
 from common import database
 from common.path_patterns import PathPatterns
 from common.sealing import seal
-from common.services.database import _alone, _config, upgrade
+from common.services.health.schema import _alone, _config, upgrade
 from tests.databases import sqlite_url
 
 PROOF = importlib.import_module("common.migrations.versions.0004_proof_and_approval")

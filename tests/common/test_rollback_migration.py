@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from common import database
-from common.services.database import _alone, _config
+from common.services.health.schema import _alone, _config
 from tests.databases import sqlite_url
 
 BEFORE, REVISION = "0002", "0008"

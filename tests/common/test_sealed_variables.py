@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from common import database
 from common.sealing import unseal
-from common.services.database import MIGRATIONS, _alone, upgrade
+from common.services.health.schema import MIGRATIONS, _alone, upgrade
 from tests.databases import sqlite_url
 
 CANARY = "canary-9b1"

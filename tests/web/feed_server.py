@@ -27,9 +27,11 @@ from common.announcer import announcer
 from common.events import TaskCreated
 from common.models.project import Project
 from common.names import new_id
-from common.services import accounts, projects, tasks
 from common.services.access import Caller
-from common.services.accounts import AUDIENCE, ISSUER, OpenLogin, signing_key
+from common.services.people import accounts
+from common.services.people.accounts import AUDIENCE, ISSUER, OpenLogin, signing_key
+from common.services.projects import projects
+from common.services.tasks import tasks
 from common.settings import settings
 from common.states import Role
 from common.transaction import Transaction, transactional

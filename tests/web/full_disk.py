@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 import requests
 
-from common.services.database import upgrade
+from common.services.health.schema import upgrade
 from common.settings import settings
 from common.states import Role
 from tests import builders

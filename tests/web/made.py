@@ -8,9 +8,10 @@ from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Question, Task
 from common.names import new_id, new_question_id
-from common.services import projects, tasks
 from common.services.access import Caller
-from common.services.tasks import NewTask
+from common.services.projects import projects
+from common.services.tasks import tasks
+from common.services.tasks.tasks import NewTask
 from common.states import ProjectState, Role, RunState, TaskState
 from common.transaction import Transaction, transactional
 

@@ -11,7 +11,7 @@ from common.jobs import RESTORE_RUNTIME
 from common.models import Deployment, Job, Task, TaskGroup
 from common.providers.forge import local_forge
 from common.services import jobs as rows
-from common.services import merging, restoring, rollouts
+from common.services.delivery import merging, restoring, rollouts
 from common.states import Environment
 from common.transaction import Lease, Transaction, transactional
 from tests.providers.git_tree import git

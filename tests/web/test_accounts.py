@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from common.models.account import User
-from common.services import accounts
+from common.services.people import accounts
 from common.settings import settings
 from common.states import Role
 from tests import builders

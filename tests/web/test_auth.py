@@ -15,8 +15,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from common.models.account import User
-from common.services import accounts
-from common.services.runners import register_agent
+from common.services.people import accounts
+from common.services.runs.runners import register_agent
 from common.states import Role
 from tests import builders
 from web.http.auth import check_rules, rule_of

@@ -18,7 +18,7 @@ from flask import Flask
 
 from common.services.access import Caller
 from common.services.paging import PageQuery
-from common.services.tokens import list_api_tokens
+from common.services.people.tokens import list_api_tokens
 from common.settings import settings
 from common.states import ProjectState, Role
 from tests import builders

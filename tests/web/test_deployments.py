@@ -17,7 +17,7 @@ from common.jobs import RESTORE_RUNTIME
 from common.models import Deployment, Job, Project
 from common.providers.forge import forge
 from common.providers.runtime import App, Space, Version, runtime
-from common.services import restoring
+from common.services.delivery import restoring
 from common.settings import settings, socket_path
 from common.states import Environment, Role
 from common.transaction import Transaction, transactional

@@ -12,7 +12,7 @@ import pytest
 
 from common import database
 from common.findings import Finding
-from common.services.examining import Facts, examine_database, judge
+from common.services.health.database_examination import Facts, examine_database, judge
 from common.settings import settings
 from tests.conftest import leave_out
 from tests.servers import MariaDB, NotInstalled, mariadb_server

@@ -13,7 +13,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from common.announcer import announcer
-from common.services import accounts, events, projects, tokens
+from common.services import events
+from common.services.people import accounts, tokens
+from common.services.projects import projects
 from common.states import Role
 from tests.databases import sqlite_url
 from tests.web.feed_server import (

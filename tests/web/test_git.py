@@ -20,7 +20,7 @@ from common import jobs
 from common.models.journal import Job
 from common.models.project import Project
 from common.providers.forge import Repository, local_forge
-from common.services.projects import put_member
+from common.services.projects.projects import put_member
 from common.states import Role, TaskState
 from common.transaction import snapshot
 from tests import builders

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from common.models import Deployment, Project, Task, TaskGroup
-from common.services import rollouts
+from common.services.delivery import rollouts
 from common.states import Environment
 from tests.web.production_line import ProductionLine
 from tests.web.world import World, all_of, events, forget_providers, get, put

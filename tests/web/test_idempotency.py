@@ -14,8 +14,8 @@ from sqlalchemy import select, update
 from common.errors import Conflict
 from common.models.account import User
 from common.models.journal import IdempotencyKey
-from common.services import accounts
 from common.services.idempotency import purge_idempotency_keys
+from common.services.people import accounts
 from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
 from tests import builders

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from common.jobs import PREPARE_RUN, SCHEDULE_TASKS
 from common.models import Agent, Question, Run, Task
-from common.services import questions, tasks
+from common.services.tasks import questions, tasks
 from common.states import Role
 from tests import builders
 from tests.web.world import World, all_of, events, forget_providers, get, run_jobs, served

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from common.models.account import ApiToken, User
-from common.services.agents import create_local_enrolment
+from common.services.runs.agents import create_local_enrolment
 from common.states import Role
 from tests import builders
 from tests.web import world

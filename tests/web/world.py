@@ -24,9 +24,12 @@ from common.models.base import Base
 from common.providers.forge import Repository, forge, local_forge
 from common.providers.runtime import runtime
 from common.sealing import seal
-from common.services import agents, deployments, projects, tasks
 from common.services.access import Caller, acting
-from common.services.tasks import NewTask
+from common.services.delivery import deployments
+from common.services.projects import projects
+from common.services.runs import agents
+from common.services.tasks import tasks
+from common.services.tasks.tasks import NewTask
 from common.states import By, Environment, ProjectState, Role
 from common.transaction import Transaction, snapshot, transactional
 from tests import builders

@@ -11,7 +11,7 @@ import pytest
 from common.models import Project, TaskGroup
 from common.providers.forge import forge, gitea_forge
 from common.providers.runtime import runtime
-from common.services import task_groups
+from common.services.delivery import task_groups
 from common.settings import settings
 from tests.doubles.gitea import GiteaDouble, basic
 from tests.doubles.gitea.model import Repo

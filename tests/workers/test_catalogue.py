@@ -13,7 +13,7 @@ from common.jobs import CATALOGUE, RESTORE_RUNTIME, RUN_AGENT, SWEEP_AGENTS, TAK
 from common.models import Deployment, Job, Project, Task
 from common.providers.forge import PullState, local_forge
 from common.providers.runtime import runtime
-from common.services import projects
+from common.services.projects import projects
 from common.states import JobState
 from common.transaction import Transaction, transactional
 from tests.providers.runtime_supervisor import get

@@ -14,7 +14,8 @@ from sqlalchemy import select
 
 from common import jobs
 from common.models import Deployment, Job, Project, Question, Task, TaskGroup
-from common.services import projects, task_groups
+from common.services.delivery import task_groups
+from common.services.projects import projects
 from common.states import JobState
 from common.transaction import Transaction, transactional
 from tests.e2e.instance import wait_until

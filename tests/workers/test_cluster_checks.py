@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from common import jobs
 from common.models import Deployment, GroupMember, Job, Project, Question, Task, TaskCheck, TaskGroup
-from common.services import task_groups
+from common.services.delivery import task_groups
 from common.transaction import Transaction, transactional
 from tests.workers.elsewhere import Elsewhere, elsewhere
 from tests.workers.platform import Platform

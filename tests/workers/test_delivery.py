@@ -14,9 +14,11 @@ from common.errors import Conflict
 from common.models import Deployment, GroupMember, Job, Project, Task, TaskCheck, TaskGroup
 from common.providers.forge import PullState, local_forge
 from common.providers.runtime import CheckPhase, runtime
-from common.services import deployments, jobs, task_groups, tasks
-from common.services.places import place_of
-from common.services.verdicts import CONFIRMING_RUNS
+from common.services import jobs
+from common.services.delivery import deployments, task_groups
+from common.services.delivery.verdicts import CONFIRMING_RUNS
+from common.services.projects.places import place_of
+from common.services.tasks import tasks
 from tests.e2e.instance import wait_until
 from tests.providers.git_tree import git
 from tests.providers.runtime_contract import settled, until

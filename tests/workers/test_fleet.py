@@ -16,7 +16,8 @@ from common.models import Job, LogEntry, Project, Run, Task
 from common.models.agent import Agent
 from common.providers.runtime import fleet
 from common.sealing import unseal
-from common.services import agents, runners, tasks
+from common.services.runs import agents, runners
+from common.services.tasks import tasks
 from common.settings import settings
 from common.states import Outcome, Role
 from common.transaction import Transaction, transactional

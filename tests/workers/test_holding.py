@@ -9,8 +9,9 @@ from pathlib import Path
 from common.models import Agent, Deployment, Job, Project, Run, Task
 from common.providers.forge import local_forge
 from common.providers.runtime import runtime
-from common.services import runners, sweeping
-from common.services.places import place_of
+from common.services import sweeping
+from common.services.projects.places import place_of
+from common.services.runs import runners
 from common.transaction import Transaction, transactional
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform

@@ -7,8 +7,9 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from common.models import Agent, Mark, Run, Task
-from common.services import runners, sweeping
-from common.services.runners import ClaimedRun
+from common.services import sweeping
+from common.services.runs import runners
+from common.services.runs.runners import ClaimedRun
 from common.states import Outcome
 from common.transaction import Transaction, transactional
 from tests.workers.platform import Platform

@@ -14,7 +14,8 @@ from common.models import Job, Project
 from common.names import preview_app
 from common.providers.forge import forge
 from common.services import jobs as rows
-from common.services import projects, watching
+from common.services.projects import projects
+from common.services.tasks import watching
 from common.settings import settings
 from common.states import JobState
 from common.transaction import Transaction

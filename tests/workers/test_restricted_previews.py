@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from common.models import Deployment, Project
 from common.providers.runtime import AppState, runtime
-from common.services import projects
-from common.services.places import place_of
+from common.services.projects import projects
+from common.services.projects.places import place_of
 from common.states import Role
 from tests.workers.platform import Platform
 from workers.outside import app

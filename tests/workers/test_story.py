@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from common.models import Deployment, Question, Run, Task, TaskGroup
 from common.providers.forge import PullState, local_forge
-from common.services import runners, tasks
+from common.services.runs import runners
+from common.services.tasks import tasks
 from common.states import Outcome
 from tests.providers.runtime_supervisor import get
 from tests.workers.platform import Platform

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common.models import CommitVerdict, EventRow, GroupMember, Project, Task, TaskGroup
-from common.services import projects, task_groups, tasks
-from common.services.verdicts import CONFIRMING_RUNS
+from common.services.delivery import task_groups
+from common.services.delivery.verdicts import CONFIRMING_RUNS
+from common.services.projects import projects
+from common.services.tasks import tasks
 from common.states import TaskState
 from common.transaction import Transaction, transactional
 from tests.providers.git_tree import git

@@ -11,9 +11,11 @@ from sqlalchemy import select
 from common.models import EventRow, Project, Push, Task, TaskGroup
 from common.models.task import Comment
 from common.providers.forge import forge, gitea_forge
-from common.services import projects, pushes, task_groups, tasks, watching, webhooks
-from common.services.pushes import NewPush
-from common.services.tasks import NewTask
+from common.services.delivery import task_groups
+from common.services.projects import projects
+from common.services.tasks import pushes, tasks, watching, webhooks
+from common.services.tasks.pushes import NewPush
+from common.services.tasks.tasks import NewTask
 from common.settings import settings
 from common.states import TaskState
 from common.transaction import Transaction, snapshot, transactional

@@ -15,7 +15,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from common.models import Deployment, Project, Task, TaskGroup
 from common.models.task import Comment
-from common.services import projects, tasks, watching
+from common.services.projects import projects
+from common.services.tasks import tasks, watching
 from common.transaction import snapshot
 from tests.doubles.gitea.pulls import add_review, change_pull
 from tests.e2e.instance import free_port

@@ -10,7 +10,7 @@ from flask import request
 from marshmallow import fields
 
 from common.errors import Unauthenticated
-from common.services import accounts as services
+from common.services.people import accounts as services
 from common.states import Role
 from web.http.auth import allow, issue_tokens, public, who
 from web.http.blueprint import Blueprint, body, never_replayed, one, reply

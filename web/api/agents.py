@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import fields
 
-from common.services import agents as services
+from common.services.runs import agents as services
 from common.states import AgentState, Role
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, Paging, QueryInteger, many, one, page_reply, query, reply

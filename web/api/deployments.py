@@ -7,8 +7,8 @@ from typing import Any
 from marshmallow import fields
 
 from common.providers.runtime import App, Space, runtime
-from common.services import deployments as services
-from common.services.deployments import Placed
+from common.services.delivery import deployments as services
+from common.services.delivery.deployments import Placed
 from common.states import DeploymentState, Environment, Role
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, Paging, body, many, never_replayed, one, page_reply, query, reply

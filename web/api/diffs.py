@@ -9,8 +9,8 @@ from marshmallow import fields
 from common.errors import ProviderRefused
 from common.providers import forge as forges
 from common.providers.forge import Forge, Repository, forge
-from common.services.places import Place, place_of
-from common.services.tasks import TaskView
+from common.services.projects.places import Place, place_of
+from common.services.tasks.tasks import TaskView
 from web.http.fields import Schema
 from web.http.provider_read import look
 

@@ -10,7 +10,7 @@ from marshmallow import fields
 from common.errors import ProviderRefused
 from common.path_patterns import compiled
 from common.providers.forge import Entry, Listing, Repository, forge
-from common.services.places import Place
+from common.services.projects.places import Place
 from web.http.fields import Schema
 from web.http.provider_read import look
 

@@ -11,9 +11,9 @@ from marshmallow import fields, validate
 from common.errors import Invalid
 from common.path_patterns import why_refused
 from common.providers.forge import check_import_address
-from common.services import projects as services
-from common.services.places import place_of
-from common.services.projects import ProjectView
+from common.services.projects import projects as services
+from common.services.projects.places import place_of
+from common.services.projects.projects import ProjectView
 from common.settings import settings
 from common.states import ProjectState, Role
 from web.api.deployments import StartedJob

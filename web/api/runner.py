@@ -13,12 +13,12 @@ from marshmallow import fields, validate
 
 from common.names import SHA_PATTERN
 from common.providers.forge import Repository, forge
-from common.services import runners as services
-from common.services import transcripts
-from common.services.log_entries import without_controls
-from common.services.places import place_of
-from common.services.runners import ClaimedRun
-from common.services.transcripts import Line as LogLine
+from common.services.projects.places import place_of
+from common.services.runs import runners as services
+from common.services.runs import transcripts
+from common.services.runs.log_entries import without_controls
+from common.services.runs.runners import ClaimedRun
+from common.services.runs.transcripts import Line as LogLine
 from common.states import Outcome, Priority, QuestionState
 from web.api.agents import LEVELS, Agent, agent_reply
 from web.api.runs import Run

@@ -6,8 +6,8 @@ from typing import Any
 
 from marshmallow import fields
 
-from common.services import transcripts as services
-from common.services.log_entries import entry_body
+from common.services.runs import transcripts as services
+from common.services.runs.log_entries import entry_body
 from common.states import Outcome, Role, RunState
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, QueryInteger, one, query, reply

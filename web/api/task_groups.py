@@ -7,8 +7,8 @@ from typing import Any
 from marshmallow import fields, validate
 
 from common.providers.forge import Repository, forge
-from common.services import task_groups as services
-from common.services.task_groups import MOST_TASKS, GroupView, NewGroup
+from common.services.delivery import task_groups as services
+from common.services.delivery.task_groups import MOST_TASKS, GroupView, NewGroup
 from common.states import GroupState, Role
 from web.api.deployments import Deployment, StartedJob
 from web.http.auth import allow, who

@@ -10,9 +10,9 @@ from marshmallow import fields, validate
 
 from common.names import SHA_PATTERN
 from common.services import events as event_services
-from common.services import questions
-from common.services import tasks as services
-from common.services.tasks import NewComment, NewTask, TaskFilter, TaskView
+from common.services.tasks import questions
+from common.services.tasks import tasks as services
+from common.services.tasks.tasks import NewComment, NewTask, TaskFilter, TaskView
 from common.states import Priority, Role, TaskState
 from web.api.deployments import Deployment
 from web.api.diffs import Diff, read_diff

@@ -6,8 +6,8 @@ from typing import Any
 
 from marshmallow import fields
 
-from common.services import tokens as services
-from common.services.tokens import NewApiToken
+from common.services.people import tokens as services
+from common.services.people.tokens import NewApiToken
 from common.states import Role
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, Paging, body, many, never_replayed, one, page_reply, query, reply

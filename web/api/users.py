@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import fields
 
-from common.services import accounts
+from common.services.people import accounts
 from common.states import Role
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, Paging, body, many, never_replayed, one, page_reply, query, reply

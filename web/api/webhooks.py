@@ -21,7 +21,7 @@ from common import feed
 from common.errors import NotFound, Unauthenticated
 from common.names import SHA_PATTERN
 from common.providers.forge import ZERO_SHA, webhook_secret
-from common.services.webhooks import PushAtForge, ring_for_repository
+from common.services.tasks.webhooks import PushAtForge, ring_for_repository
 from common.settings import settings
 from web.http.auth import public
 from web.http.blueprint import Blueprint, raw_body, reply

@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 import requests
 
 from common.errors import Misconfigured
-from common.services import accounts, tokens
 from common.services.access import Caller
-from common.services.database import require_current
+from common.services.health.schema import require_current
 from common.services.paging import MOST, PageQuery
+from common.services.people import accounts, tokens
 from common.settings import settings
 from common.states import Role
 

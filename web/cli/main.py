@@ -15,10 +15,10 @@ import click
 
 from common.errors import Busy, CallerError, Misconfigured
 from common.names import new_request_id
-from common.services import accounts, tokens
-from common.services import database as schema
 from common.services.access import Caller, acting
+from common.services.health import schema
 from common.services.paging import MOST, PageQuery
+from common.services.people import accounts, tokens
 from common.settings import settings
 from common.states import Role
 from web import VERSION

@@ -21,8 +21,8 @@ from common.providers.forge import forge
 from common.providers.forge.gitea.examining import examine_gitea
 from common.providers.runtime import runtime
 from common.providers.runtime.examining import examine_cluster
-from common.services.database import require_current
-from common.services.examining import examine_database
+from common.services.health.database_examination import examine_database
+from common.services.health.schema import require_current
 from common.settings import Settings, settings
 from web.doctor.flower import examine_flower
 from web.doctor.redis_server import examine_redis

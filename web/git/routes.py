@@ -18,11 +18,11 @@ from flask import Blueprint, Response, redirect, request
 from common.errors import Busy, NotFound, ProviderRefused, Unauthenticated
 from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX
 from common.providers.forge import ZERO_SHA, Repository, local_forge
-from common.services import accounts
 from common.services.access import Caller
-from common.services.places import Place
-from common.services.projects import FoundRepository, find_repository, find_repository_of_run
-from common.services.pushes import NewPush, end_pushes, note_pushes
+from common.services.people import accounts
+from common.services.projects.places import Place
+from common.services.projects.projects import FoundRepository, find_repository, find_repository_of_run
+from common.services.tasks.pushes import NewPush, end_pushes, note_pushes
 from common.settings import settings
 from web.git.push_commands import Command, PushRules
 from web.git.smart_http import serve_git

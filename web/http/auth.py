@@ -2,7 +2,7 @@
 
 Deny by default: an endpoint without a rule stops the start of the app. Only one Authorization header of scheme Bearer
 counts; tokens in query strings and cookies do not exist. Flask-JWT-Extended issues the tokens of a login;
-common.services.accounts verifies them, for sockets too.
+common.services.people.accounts verifies them, for sockets too.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from flask import Flask, g, request
 from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token
 
 from common.errors import Conflict, Forbidden, NotFound, Unauthenticated
-from common.services import accounts, runners, tokens
 from common.services.access import Caller
-from common.services.runners import AgentPrincipal, RunPrincipal
+from common.services.people import accounts, tokens
+from common.services.runs import runners
+from common.services.runs.runners import AgentPrincipal, RunPrincipal
 from common.settings import settings
 from common.states import Role
 from web.http.rate_limits import spend, writes
@@ -182,7 +183,7 @@ def _principal(kind: type[P]) -> P:
 
 
 def init_tokens(app: Flask) -> None:
-    """Set up Flask-JWT-Extended to issue what common.services.accounts accepts."""
+    """Set up Flask-JWT-Extended to issue what common.services.people.accounts accepts."""
     app.config.update(
         JWT_SECRET_KEY=accounts.signing_key(),
         JWT_ALGORITHM=accounts.ALGORITHM,

@@ -30,7 +30,7 @@ from common.errors import (
     Unauthenticated,
 )
 from common.services.access import acting
-from common.services.task_groups import BaseMoved, rebuild_group
+from common.services.delivery.task_groups import BaseMoved, rebuild_group
 from web.http.request_id import request_id
 
 log = structlog.get_logger()

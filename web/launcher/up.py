@@ -22,9 +22,9 @@ from urllib.parse import urlsplit
 
 from common import settings as common_settings
 from common.git_locks import forget_locks
-from common.services.accounts import ensure_first_admin
-from common.services.agents import create_local_enrolment
-from common.services.database import upgrade
+from common.services.health.schema import upgrade
+from common.services.people.accounts import ensure_first_admin
+from common.services.runs.agents import create_local_enrolment
 from common.settings import Settings, socket_path
 from common.settings.private_files import replace_private
 from web.launcher import prerequisites

@@ -12,8 +12,9 @@ import time
 from collections import defaultdict
 
 from common.errors import Busy, Unauthenticated
-from common.services import accounts, events
+from common.services import events
 from common.services.access import Caller
+from common.services.people import accounts
 from web.websocket import frames
 from web.websocket.subscribers import Subscriber
 from web.websocket.topics import Topics

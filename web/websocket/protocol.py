@@ -22,9 +22,10 @@ from flask.typing import ResponseReturnValue
 from flask_sock import Sock
 
 from common.errors import Busy, NotFound, Unauthenticated
-from common.services import accounts, events
+from common.services import events
 from common.services.access import Caller
-from common.services.tokens import API_TOKEN_PREFIX
+from common.services.people import accounts
+from common.services.people.tokens import API_TOKEN_PREFIX
 from common.settings import settings
 from web.websocket import frames
 from web.websocket.connection import Connection

@@ -5,8 +5,8 @@ from __future__ import annotations
 from common import jobs
 from common.errors import ProviderRefused
 from common.providers.runtime import AgentPod, Fleet, PodPhase, PodState, fleet
-from common.services import fleet as agents
-from common.services.fleet import PodPlan, PodStep
+from common.services.runs import fleet as agents
+from common.services.runs.fleet import PodPlan, PodStep
 from workers.job import Claimed, job
 
 

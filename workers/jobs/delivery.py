@@ -11,11 +11,11 @@ from common.errors import ProviderRefused
 from common.names import STAGING_BRANCH
 from common.providers.forge import MergeConflict, forge
 from common.providers.runtime import AppPhase, AppState, CheckPhase, runtime
-from common.services import judging, merging, restoring, rollouts
-from common.services.deployments import without_gate
-from common.services.merging import FinishPlan, MergePlan, Step
-from common.services.restoring import LiveApp
-from common.services.rollouts import RolloutPlan
+from common.services.delivery import judging, merging, restoring, rollouts
+from common.services.delivery.deployments import without_gate
+from common.services.delivery.merging import FinishPlan, MergePlan, Step
+from common.services.delivery.restoring import LiveApp
+from common.services.delivery.rollouts import RolloutPlan
 from common.states import Environment
 from workers.job import Claimed, job
 from workers.jobs.rollback_barrier import read_barrier

@@ -6,8 +6,9 @@ from common import jobs
 from common.errors import ProviderRefused
 from common.providers.forge import Forge, Repository, forge
 from common.providers.runtime import runtime
-from common.services import provisioning, watching
-from common.services.pushes import PendingPush, settle_push
+from common.services.projects import provisioning
+from common.services.tasks import watching
+from common.services.tasks.pushes import PendingPush, settle_push
 from workers.job import Claimed, job
 from workers.outside import repository, space, take_credential_away
 

@@ -6,7 +6,8 @@ The file is `.aiworker/rollback.yml`:
     reason: Migration 12 drops the column that older versions read
 
 A file that can't be understood blocks every way back: nobody knows what it meant to forbid. What a version declared
-holds after it: a later version without the file, or with another one, takes nothing back (common/services/versions.py).
+holds after it: a later version without the file, or with another one, takes nothing back
+(common/services/delivery/versions.py).
 """
 
 from __future__ import annotations

@@ -6,8 +6,10 @@ from common import jobs
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from common.providers.forge import Credential, forge
 from common.providers.runtime import CheckPhase, runtime
-from common.services import publishing, scheduling, verification
-from common.services.verification import CheckResult, ProofPlan, RunPlan
+from common.services.delivery import publishing
+from common.services.runs import scheduling
+from common.services.tasks import verification
+from common.services.tasks.verification import CheckResult, ProofPlan, RunPlan
 from workers.job import Claimed, job
 from workers.jobs.proof import examine
 from workers.outside import app, check, forget_check, repository, run_check, space, take_credential_away

@@ -1,0 +1,1 @@
+"""Delivery: groups of approved tasks, their tests, deployments and rollbacks."""

@@ -1,0 +1,133 @@
+"""What a group has to fulfil before each of its steps: nothing that a rollback took back comes back unasked, and no
+task reaches production before the tasks that it depends on.
+
+The same rules are asked when a group is made, before staging and before production: between them everything may change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+
+from common.errors import Conflict
+from common.models.delivery import GroupMember, TaskGroup
+from common.models.project import Project
+from common.models.task import Task, TaskDependency
+from common.services.delivery import versions
+from common.services.delivery.versions import TakenBack
+from common.states import TaskState
+from common.transaction import Transaction
+
+FIX, REVERT = "fix", "revert"
+"""A task made after a rollback with one of these labels says that it mends or reverts what was taken back."""
+
+
+def check_delivery(tx: Transaction, project: Project, tasks: Sequence[Task], accepted_at: datetime | None) -> None:
+    """Conflict (acceptRolledBack, taskIds) if these tasks may not go out together now.
+
+    accepted_at: when a person last said that what was rolled back may come back; None if nobody did.
+    """
+    behind = versions.taken_back(tx, project.id)
+    if behind is not None and not _accepts(behind, accepted_at) and not _labels_since(tasks, behind):
+        raise Conflict(
+            f"production was rolled back from {behind.commit_sha[:12]}, which is still in {project.default_branch}: "
+            f"add a task made since then that mends or reverts it (labelled {FIX} or {REVERT}), or say "
+            f"acceptRolledBack",
+            field="acceptRolledBack",
+        )
+    for task, needed in _needs_outside(tx, [task.id for task in tasks]):
+        if needed.state is not TaskState.PRODUCTION:
+            is_given_up = needed.state is TaskState.CANCELLED
+            remedy = (
+                "write the task anew without it" if is_given_up else "put it into the same group, or deliver it first"
+            )
+            raise Conflict(
+                f"task {task.id} depends on task {needed.id}, which is {needed.state}: {remedy}", field="taskIds"
+            )
+        since = needed.rolled_back_at
+        is_accepted = since is not None and accepted_at is not None and accepted_at > since
+        if since is not None and not is_accepted and not _comes_with(tx, needed, tasks, behind):
+            raise Conflict(
+                f"task {task.id} depends on task {needed.id}, which was taken back from production: take {task.id} "
+                f"out, or say acceptRolledBack if what it needs is there",
+                field="acceptRolledBack",
+            )
+
+
+def check_group(tx: Transaction, group: TaskGroup) -> None:
+    """check_delivery for what is in the group now."""
+    tasks = members_of(tx, group)
+    check_delivery(tx, tx.get(Project, group.project_id), tasks, group.accepted_rolled_back_at)
+
+
+def members_of(tx: Transaction, group: TaskGroup) -> list[Task]:
+    return tx.all(
+        select(Task)
+        .join(GroupMember, GroupMember.task_id == Task.id)
+        .where(GroupMember.group_id == group.id, GroupMember.removed_reason.is_(None))
+        .order_by(GroupMember.position)
+    )
+
+
+def brings_back(tx: Transaction, group: TaskGroup, behind: TakenBack) -> bool:
+    """Whether what was taken back is in production again once the group is. If not, the group only reverts it."""
+    is_accepted = _accepts(behind, group.accepted_rolled_back_at)
+    return is_accepted or FIX in _labels_since(members_of(tx, group), behind)
+
+
+def waiting(tx: Transaction, task_ids: Sequence[str]) -> dict[str, Task]:
+    """Those of the tasks that need another one which is neither among them nor delivered, with what they need."""
+    found = _needs_outside(tx, task_ids)
+    return {task.id: needed for task, needed in found if needed.state is not TaskState.PRODUCTION}
+
+
+def merge_order(tx: Transaction, task_ids: Sequence[str]) -> list[str]:
+    """The ids as they are given, but each after those of them that it depends on."""
+    query = select(TaskDependency).where(
+        TaskDependency.task_id.in_(task_ids), TaskDependency.depends_on_id.in_(task_ids)
+    )
+    needs: dict[str, set[str]] = {task_id: set() for task_id in task_ids}
+    for row in tx.all(query):
+        needs[row.task_id].add(row.depends_on_id)
+    ordered: list[str] = []
+    while len(ordered) < len(task_ids):
+        # A task depends only on tasks that are older than itself, so there is always one that can come next.
+        ordered.append(next(one for one in task_ids if one not in ordered and needs[one] <= set(ordered)))
+    return ordered
+
+
+def _accepts(behind: TakenBack, accepted_at: datetime | None) -> bool:
+    """What was accepted before the rollback says nothing about it."""
+    return accepted_at is not None and accepted_at > behind.since
+
+
+def _labels_since(tasks: Sequence[Task], behind: TakenBack) -> set[str]:
+    return {label for task in tasks if task.created_at > behind.since for label in task.labels} & {FIX, REVERT}
+
+
+def _comes_with(tx: Transaction, needed: Task, tasks: Sequence[Task], behind: TakenBack | None) -> bool:
+    """Whether a fix among the tasks comes with what was taken back, the needed task included."""
+    if behind is None or FIX not in _labels_since(tasks, behind):
+        return False
+    delivered = (
+        select(TaskGroup)
+        .join(GroupMember, GroupMember.group_id == TaskGroup.id)
+        .where(
+            GroupMember.task_id == needed.id,
+            GroupMember.removed_reason.is_(None),
+            TaskGroup.id.in_(behind.group_ids),
+            TaskGroup.reverted_at.is_(None),
+        )
+    )
+    return tx.find(delivered) is not None
+
+
+def _needs_outside(tx: Transaction, task_ids: Sequence[str]) -> list[tuple[Task, Task]]:
+    """Pairs of a task and one that it depends on and that is not among them, in the order of the ids."""
+    outside = select(TaskDependency).where(
+        TaskDependency.task_id.in_(task_ids), TaskDependency.depends_on_id.not_in(task_ids)
+    )
+    rows = sorted(tx.all(outside), key=lambda row: (list(task_ids).index(row.task_id), row.depends_on_id))
+    return [(tx.get(Task, row.task_id), tx.get(Task, row.depends_on_id)) for row in rows]

@@ -1,0 +1,248 @@
+"""Deployments: one version brought to one environment. What it was told is sealed in its row, so that going back
+brings exactly what was healthy. What serves is always the newest completed one; a failed one leaves it alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from common import jobs
+from common.errors import Conflict, NotFound
+from common.masking import Mask
+from common.models.delivery import Deployment, TaskGroup
+from common.models.journal import Job
+from common.models.project import Project
+from common.models.task import Task
+from common.names import new_id, preview_app
+from common.sealing import seal, unseal
+from common.services.access import Caller, visible_projects
+from common.services.delivery import versions
+from common.services.paging import Page, PageQuery, page_of
+from common.services.projects.places import Place, place_of
+from common.services.projects.projects import DEFAULT_HEALTH_SECONDS
+from common.services.projects.variables import environment_of, mask_of_deployment
+from common.states import ACTIVE_DEPLOYMENT, By, DeploymentState, Environment, Role
+from common.transaction import Transaction, actor, snapshot, transactional
+
+HEALTHY_BELOW = 400
+"""A status from here on is none of a healthy version."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What the runtime is told to run, as it was when the deployment was made. secret_names: those of env.
+
+    health_below: which status is none of a healthy version. One that was deployed before this was told keeps 500.
+    """
+
+    start_command: str | None
+    env: dict[str, str]
+    health_path: str
+    health_seconds: float
+    memory_limit: str | None
+    docker_image: str | None
+    replicas: int
+    port: int | None
+    secret_names: Sequence[str] = ()
+    health_contains: str | None = None
+    health_below: int = 500
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A deployment with where it runs, for reading its logs; mask is for what they say."""
+
+    deployment: Deployment
+    place: Place
+    mask: Mask
+
+
+def spec_of(project: Project, environment: Environment) -> Spec:
+    seconds = project.health_seconds.get(environment.value, DEFAULT_HEALTH_SECONDS[environment.value])
+    return Spec(
+        project.start_command, environment_of(project, environment), project.health_path, float(seconds),
+        project.memory_limit, project.docker_image, project.replicas, project.port, project.secret_env_names,
+        project.health_contains, HEALTHY_BELOW,
+    )  # fmt: skip
+
+
+def open_spec(deployment: Deployment) -> Spec:
+    return Spec(**unseal(deployment.spec_sealed))
+
+
+def without_gate(spec: Spec) -> Spec:
+    """For a version that was healthy before: one good answer puts it back."""
+    return dataclasses.replace(spec, health_seconds=0)
+
+
+def new_deployment(
+    tx: Transaction,
+    project: Project,
+    environment: Environment,
+    *,
+    commit_sha: str,
+    branch: str,
+    app_name: str,
+    spec_sealed: str | None = None,
+    **about: Any,
+) -> Deployment:
+    """A pending deployment and the job that carries it out. Conflict if one is under way in that place."""
+    deployment = Deployment(
+        id=new_id(), state_=DeploymentState.PENDING, project_id=project.id, environment_=environment,
+        app_name=app_name, commit_sha=commit_sha, branch=branch,
+        spec_sealed=spec_sealed or seal(vars(spec_of(project, environment))),
+        created_by=actor(), created_at=tx.now(), **about,
+    )  # fmt: skip
+    deployment.active_key = deployment.place
+    under_way = tx.find(select(Deployment).where(Deployment.active_key == deployment.place))
+    if under_way is not None:
+        raise Conflict(
+            f"deployment {under_way.id} to {environment} is {under_way.state}; wait for it to end", field="environment"
+        )
+    tx.add(deployment)
+    tx.enqueue(jobs.DEPLOY, deployment.id, project_id=project.id)
+    return deployment
+
+
+def start_preview(tx: Transaction, task: Task, project: Project) -> Deployment:
+    """A preview of the task's proven commit; one of an older commit that is still starting gives way.
+
+    Repeating gives the one that is under way.
+    """
+    app = preview_app(task.id)
+    under_way = select(Deployment.id).where(Deployment.active_key == f"{project.id}:{app}")
+    for deployment in tx.lock_all(Deployment, tx.session.scalars(under_way).all()):
+        if deployment.commit_sha == task.head_sha:
+            return deployment
+        deployment.finished_at = tx.now()
+        tx.record(deployment.move_to(DeploymentState.SUPERSEDED, By.PLATFORM))
+    tx.session.flush()
+    assert task.head_sha is not None
+    return new_deployment(
+        tx, project, Environment.PREVIEW, commit_sha=task.head_sha, branch=task.branch_name, app_name=app,
+        task_id=task.id, expires_at=tx.now() + timedelta(hours=project.preview_ttl_hours),
+    )  # fmt: skip
+
+
+def list_deployments(
+    page: PageQuery, *, project_id: str | None, environment: str | None, status: str | None, by: Caller
+) -> Page[Deployment]:
+    query = select(Deployment).where(Deployment.project_id.in_(visible_projects(by)))
+    for column, value in (
+        (Deployment.project_id, project_id),
+        (Deployment.environment_, environment),
+        (Deployment.state_, status),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    with snapshot() as read:
+        return page_of(read, query, Deployment.created_at, Deployment.id, page)
+
+
+def read_deployment(deployment_id: str, *, by: Caller) -> Placed:
+    with snapshot() as read:
+        deployment = read.get(Deployment, deployment_id)
+        if deployment is None:
+            raise NotFound(f"deployment {deployment_id}")
+        place = place_of(by.require_in(read, deployment.project_id, Role.VIEWER))
+        return Placed(deployment, place, mask_of_deployment(read, deployment))
+
+
+def read_visited(deployment_id: str, *, by: Caller) -> Placed:
+    """As read_deployment; Conflict where nothing of it serves."""
+    placed = read_deployment(deployment_id, by=by)
+    deployment = placed.deployment
+    if deployment.live_key is None or deployment.url is None:
+        raise Conflict(f"deployment {deployment.id} is {deployment.state}; only a live one can be visited")
+    return placed
+
+
+@transactional
+def rollback_deployment(
+    tx: Transaction, deployment_id: str, *, to_deployment_id: str | None, by: Caller
+) -> tuple[Deployment, Job, list[str]]:
+    """A new deployment of an older healthy version, its job, and the tasks that it takes back.
+
+    Conflict unless the deployment is live, or where its repository declares that there is no way back that far.
+
+    to_deployment_id: any of the same environment that was once healthy; None: the newest that nobody took back.
+    """
+    project_id = tx.session.execute(
+        select(Deployment.project_id).where(Deployment.id == deployment_id)
+    ).scalar_one_or_none()
+    project = by.require_in(tx, project_id, Role.MAINTAINER)
+    live = tx.lock(Deployment, deployment_id)
+    if live.environment is Environment.PREVIEW:
+        raise Conflict(f"deployment {live.id} is a preview; only staging and production can be rolled back")
+    if live.live_key is None:
+        raise Conflict(f"deployment {live.id} is {live.state}; only the live one can be rolled back")
+    target = _target(tx, live, to_deployment_id)
+    blocked = versions.blocked(tx, target)
+    if blocked is not None:
+        raise Conflict(f"deployment {live.id} can't be rolled back to {target.commit_sha[:12]}: {blocked}")
+    made, job_id = start_rollback(tx, project, live, target)
+    return made, tx.get(Job, job_id), versions.tasks_between(tx, target, live)
+
+
+def start_rollback(
+    tx: Transaction, project: Project, live: Deployment, target: Deployment, *, has_gate: bool = True
+) -> tuple[Deployment, str]:
+    """has_gate False: one good answer of the older version is enough, as what is live shows errors."""
+    told = target.spec_sealed if has_gate else seal(vars(without_gate(open_spec(target))))
+    made = new_deployment(
+        tx, project, live.environment, commit_sha=target.commit_sha, branch=target.branch, app_name=live.app_name,
+        spec_sealed=told, rollback_of=live.id, task_group_id=target.task_group_id,
+    )  # fmt: skip
+    return made, tx.enqueue(jobs.DEPLOY, made.id, project_id=project.id)
+
+
+def _target(tx: Transaction, live: Deployment, wanted: str | None) -> Deployment:
+    if wanted is None:
+        before = versions.default_target(tx, live)
+        if before is None:
+            raise Conflict(
+                f"nothing healthy ran in {live.environment} before deployment {live.id} that was not taken back since"
+            )
+        return before
+    target = tx.session.get(Deployment, wanted)
+    if target is None or target.project_id != live.project_id or target.environment_ != live.environment_:
+        raise NotFound(f"deployment {wanted}")
+    if not target.was_healthy or target.id == live.id:
+        raise Conflict(f"deployment {wanted} is {target.state}; only an older healthy one can be gone back to")
+    return target
+
+
+def live_deployment(tx: Transaction, project_id: str, environment: Environment) -> Deployment | None:
+    """What serves there now."""
+    return tx.find(select(Deployment).where(Deployment.live_key == f"{project_id}:{environment.value}"))
+
+
+def is_busy(tx: Transaction, project_id: str, environment: Environment) -> bool:
+    """Whether a deployment to it is under way."""
+    key = f"{project_id}:{environment.value}"
+    return tx.find(select(Deployment).where(Deployment.active_key == key)) is not None
+
+
+def deployments_of(at: Any, group_id: str) -> Sequence[Deployment]:
+    query = (
+        select(Deployment)
+        .where(Deployment.task_group_id == group_id)
+        .order_by(Deployment.created_at.desc(), Deployment.id.desc())
+    )
+    return list(at.session.scalars(query))
+
+
+def supersede_active(tx: Transaction, group: TaskGroup) -> None:
+    """A deployment of the group that is under way is wanted no more."""
+    query = select(Deployment.id).where(Deployment.task_group_id == group.id, Deployment.active_key.is_not(None))
+    for deployment in tx.lock_all(Deployment, tx.session.scalars(query).all()):
+        if deployment.state in ACTIVE_DEPLOYMENT:
+            deployment.finished_at = tx.now()
+            tx.record(deployment.move_to(DeploymentState.SUPERSEDED, By.PERSON))
+    tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)

@@ -1,0 +1,279 @@
+"""Testing a group's merged branch: which commit is tested next, and what the results mean for the group.
+
+A red result is searched by halves for the first member whose merge made it red: that one is taken out and handed back
+to its agent with the facts, and the rest is built anew. Nobody is named while the tests fail without any member, or
+where a result does not repeat (the rules are in common/services/delivery/verdicts.py). What is said of a member is
+what was run.
+
+`group.build` holds this attempt's results: command (the digest of what was run), runs ([position, passed] each), reason
+and log of the last red one, and verdict (flaky, base_is_red) once the search ended with one of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete
+
+from common.models.delivery import CommitVerdict, TaskGroup
+from common.models.project import Project
+from common.models.task import Task
+from common.services.delivery.membership import (
+    forget_problem,
+    go_on_without,
+    lock_with_tasks,
+    members_of,
+    note_problem,
+    remove_member,
+)
+from common.services.delivery.verdicts import (
+    BASE_RUNS,
+    BaseIsRed,
+    Culprit,
+    Decision,
+    Flaky,
+    Passed,
+    Run,
+    RunNext,
+    Tally,
+    command_digest,
+    decide,
+)
+from common.services.projects.variables import Variables, environment_of_checks, mask_of_project
+from common.services.runs import run_end
+from common.services.tasks.tasks import add_feedback
+from common.states import By, GroupState, TaskState
+from common.transaction import Lease, Transaction, transactional
+
+LONGEST_LOG = 4000
+FLAKY, BASE_IS_RED = "flaky", "base_is_red"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of the project's tests. position: how many members the commit holds, 0 is the default branch.
+
+    attempt: of the group's build; results of an earlier one say nothing. command None: the project has no tests.
+    """
+
+    attempt: int
+    position: int
+    commit_sha: str
+    check_id: str
+    command: str | None
+    env: Variables
+
+
+def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
+    """What is to be run next for the group, which is merged as a whole and locked."""
+    count, command = len(members_of(tx, group)), project.test_command
+    if command is None:
+        return Trial(group.attempt, count, _commit(tx, group, count), "", None, Variables())
+    digest = command_digest(command)
+    if group.build.get("command") != digest:
+        # What another command found says nothing about this one; a new attempt has checks with names of their own.
+        group.attempt += 1 if group.build else 0
+        group.build = {"command": digest, "runs": []}
+    decision = decide(count, _runs(group))
+    assert isinstance(decision, RunNext), f"group {group.id} is {group.state} with the decision {decision}"
+    position = decision.position
+    number = Tally(_runs(group)).total(position) + 1
+    return Trial(
+        group.attempt, position, _commit(tx, group, position), f"{group.id}-{group.attempt}-{position}-{number}",
+        command, environment_of_checks(project),
+    )  # fmt: skip
+
+
+@transactional
+def record_testing(tx: Transaction, lease: Lease, *, after_seconds: float) -> None:
+    """The test runs; look again later."""
+    tx.again(lease, after_seconds=after_seconds)
+
+
+@transactional
+def record_untested(tx: Transaction, lease: Lease, trial: Trial) -> None:
+    """The project names no tests: the branch is merged as it is."""
+    group = _tested(tx, lease, trial)
+    if group is None:
+        tx.again(lease, after_seconds=0)
+    else:
+        _pass(tx, lease, group)
+
+
+@transactional
+def record_tested(
+    tx: Transaction, lease: Lease, trial: Trial, *, passed: bool, reason: str = "", log: str = ""
+) -> None:
+    """The tests of one commit ended: another run follows, or the group goes on, loses a member, or stops."""
+    group = _tested(tx, lease, trial)
+    if group is None:
+        tx.again(lease, after_seconds=0)
+        return
+    mask = mask_of_project(tx, group.project_id)
+    _add_runs(group, [Run(trial.position, passed)], mask(reason), mask.end_of(log))
+    decision = _decide(tx, group)
+    _remember(tx, group, trial, decision)
+    if isinstance(decision, Passed):
+        if decision.is_flaky:
+            _say_flaky(tx, group, len(members_of(tx, group)), "It went on, as most of them passed; no task is blamed.")
+        _pass(tx, lease, group)
+    elif isinstance(decision, BaseIsRed | Flaky):
+        _stop(tx, group, decision)
+        tx.finish(lease)
+    else:
+        if isinstance(decision, Culprit):
+            _take_out_culprit(tx, group, decision)
+        tx.again(lease, after_seconds=0)
+
+
+def _tested(tx: Transaction, lease: Lease, trial: Trial) -> TaskGroup | None:
+    """The group, locked; None if it was built anew or is over since the trial began."""
+    group = lock_with_tasks(tx, lease.subject_id)
+    is_current = group is not None and group.state is GroupState.MERGING and group.attempt == trial.attempt
+    return group if is_current else None
+
+
+def _runs(group: TaskGroup) -> list[Run]:
+    return [Run(position, passed) for position, passed in group.build.get("runs", [])]
+
+
+def _add_runs(group: TaskGroup, runs: Sequence[Run], reason: str | None, log: str | None) -> None:
+    kept = [*group.build["runs"], *([run.position, run.passed] for run in runs)]
+    said = {} if runs[-1].passed else {"reason": reason or "the tests failed", "log": (log or "")[-LONGEST_LOG:]}
+    group.build = {**group.build, "runs": kept, **said}
+
+
+def _decide(tx: Transaction, group: TaskGroup) -> Decision:
+    """What follows. A default branch that was tested for an earlier group is not run again before it is needed."""
+    count = len(members_of(tx, group))
+    decision = decide(count, _runs(group))
+    if decision == RunNext(0) and not Tally(_runs(group)).total(0):
+        known = tx.session.get(CommitVerdict, _key(group, group.base_sha))
+        if known is not None:
+            times = 1 if known.passed else BASE_RUNS
+            _add_runs(group, [Run(0, known.passed)] * times, known.reason, known.log)
+            decision = decide(count, _runs(group))
+    return decision
+
+
+def _key(group: TaskGroup, commit_sha: str | None) -> tuple[str, str | None, str]:
+    return group.project_id, commit_sha, group.build["command"]
+
+
+def _remember(tx: Transaction, group: TaskGroup, trial: Trial, decision: Decision) -> None:
+    """Store what later groups may rely on: how the default branch went, and what will be it once it is delivered.
+
+    What was both red and green is forgotten.
+    """
+    if isinstance(decision, Flaky):
+        known = tx.session.get(CommitVerdict, _key(group, _commit(tx, group, decision.position)))
+        if known is not None:
+            tx.session.delete(known)
+    elif isinstance(decision, BaseIsRed):
+        _store(tx, group, group.base_sha, passed=False)
+    elif decision == Passed() or (trial.position == 0 and Tally(_runs(group)).passed(0)):
+        _store(tx, group, trial.commit_sha, passed=True)
+
+
+def _store(tx: Transaction, group: TaskGroup, commit_sha: str | None, *, passed: bool) -> None:
+    if tx.session.get(CommitVerdict, _key(group, commit_sha)) is None:
+        project_id, sha, digest = _key(group, commit_sha)
+        said: dict[str, Any] = {} if passed else {"reason": group.build["reason"], "log": group.build["log"]}
+        tx.add(
+            CommitVerdict(
+                project_id=project_id, commit_sha=sha, command_digest=digest, passed=passed, at=tx.now(), **said
+            )
+        )
+
+
+def forget_red_base(tx: Transaction, group: TaskGroup) -> None:
+    """A person wants it tried again: a default branch that was red is tested anew if it comes to that."""
+    tx.session.execute(
+        delete(CommitVerdict)
+        .where(
+            CommitVerdict.project_id == group.project_id,
+            CommitVerdict.commit_sha == group.base_sha,
+            CommitVerdict.passed.is_(False),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _pass(tx: Transaction, lease: Lease, group: TaskGroup) -> None:
+    forget_problem(group, None, BASE_IS_RED)
+    group.tested_sha, group.error = group.head_sha, None
+    tx.record(group.move_to(GroupState.MERGED, By.PLATFORM))
+    if group.wants_staging:
+        tx.again(lease, after_seconds=0)
+    else:
+        tx.finish(lease)
+
+
+def _stop(tx: Transaction, group: TaskGroup, decision: BaseIsRed | Flaky) -> None:
+    """Nobody is at fault as far as the runs can tell: all stay in the group, which a person may retry."""
+    if isinstance(decision, Flaky):
+        _say_flaky(tx, group, decision.position, "No task is blamed, and all stay in the group: retry or cancel it.")
+    else:
+        branch = tx.get(Project, group.project_id).default_branch
+        _say(
+            group, BASE_IS_RED,
+            f"The default branch {branch} is red without any task of the group: {_result(tx, group, 0)}. No task is "
+            f"blamed, and all stay in the group. Mend {branch}, or add a task that does, and retry.",
+        )  # fmt: skip
+    tx.record(group.move_to(GroupState.FAILED, By.PLATFORM))
+
+
+def _say_flaky(tx: Transaction, group: TaskGroup, position: int, so: str) -> None:
+    _say(group, FLAKY, f"The tests are flaky: {_result(tx, group, position)}. {so}")
+
+
+def _say(group: TaskGroup, kind: str, text: str) -> None:
+    for old in (FLAKY, BASE_IS_RED):
+        forget_problem(group, None, old)
+    note_problem(group, None, kind, f"{text}\n\n{group.build['reason']}\n\n{group.build['log']}".strip())
+    group.error, group.build = text, {**group.build, "verdict": kind, "says": text}
+
+
+def _take_out_culprit(tx: Transaction, group: TaskGroup, decision: Culprit) -> None:
+    """Out of the group and back to its agent; what is left is built anew."""
+    culprit = members_of(tx, group)[decision.position - 1]
+    detail = (
+        f"{_result(tx, group, decision.position)}, where it is merged, and before that "
+        f"{_result(tx, group, decision.position - 1)}: {group.build['reason']}"
+    )
+    hand_back(tx, group, culprit.task_id, "tests_failed", f"{detail}\n\n{group.build['log']}".strip())
+    go_on_without(tx, group, by=By.PLATFORM)
+
+
+def hand_back(
+    tx: Transaction, group: TaskGroup, task_id: str, kind: str, detail: str, files: Sequence[str] = ()
+) -> None:
+    """Out of the group and back to its agent, with the facts. What becomes of the group is the caller's to say."""
+    if not remove_member(tx, group, task_id, kind):
+        return
+    note_problem(group, task_id, kind, detail, files)
+    task = tx.lock(Task, task_id)
+    if task.state is TaskState.APPROVED:
+        add_feedback(tx, task, "group", f"{kind}: {detail}")
+        task.approved_sha, task.approved_by, task.round, task.attempts = None, None, task.round + 1, 0
+        run_end.queue_again(tx, task, by=By.PLATFORM)
+    tx.session.flush()
+
+
+def _commit(tx: Transaction, group: TaskGroup, position: int) -> str:
+    """The commit with that many members."""
+    commit = group.base_sha if position == 0 else members_of(tx, group)[position - 1].merged_sha
+    assert commit is not None, f"group {group.id} has no commit with {position} members"
+    return commit
+
+
+def _result(tx: Transaction, group: TaskGroup, position: int) -> str:
+    """`the tests failed in 2 of 3 runs at 0123456789ab (main)`."""
+    tally = Tally(_runs(group))
+    failed, total = tally.failed(position), tally.total(position)
+    how = f"failed in {failed}" if failed else f"passed in {total}"
+    branch = group.branch if position else tx.get(Project, group.project_id).default_branch
+    runs = "run" if total == 1 else "runs"
+    return f"the tests {how} of {total} {runs} at {_commit(tx, group, position)[:12]} ({branch})"

@@ -1,0 +1,232 @@
+"""Building a group's release branch: what its job reads and records, one step at a time.
+
+The branch starts at the default branch's head; each approved commit is merged in order, by expected SHA; then the
+result is tested (see common/services/delivery/judging.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import select
+
+from common.errors import Conflict
+from common.models.delivery import GroupMember, TaskGroup
+from common.models.project import Project
+from common.models.task import Task
+from common.names import RELEASE_PREFIX, TAG_PREFIX
+from common.services.delivery import delivery_rules, deployments
+from common.services.delivery.judging import Trial, hand_back, next_trial
+from common.services.delivery.membership import (
+    end_if_empty,
+    lock_with_tasks,
+    member_task_ids,
+    members_of,
+    note_problem,
+    remove_member,
+    restart_build,
+)
+from common.services.delivery.task_groups import start_staging
+from common.services.projects.places import Place, place_of
+from common.services.projects.variables import mask_of_project
+from common.states import By, Environment, GroupState
+from common.transaction import Lease, Transaction, transactional
+
+
+class Step(StrEnum):
+    START = "start"
+    """Point the release branch at the default branch's head."""
+    MERGE = "merge"
+    """Merge the next member."""
+    TEST = "test"
+    """Test a commit of the branch."""
+    STAGE = "stage"
+    """Merged and wanted on staging."""
+
+
+@dataclass(frozen=True)
+class MergePlan:
+    """The next step. task_id, commit_sha, expected_head: for MERGE. trial: for TEST."""
+
+    step: Step
+    place: Place
+    group_id: str
+    branch: str
+    task_id: str = ""
+    title: str = ""
+    commit_sha: str = ""
+    expected_head: str = ""
+    trial: Trial | None = None
+
+
+@transactional
+def begin_merge(tx: Transaction, lease: Lease) -> MergePlan | None:
+    """The next step; None if there is nothing to do (any more)."""
+    group = lock_with_tasks(tx, lease.subject_id)
+    if group is None:
+        return None
+    project = tx.get(Project, group.project_id)
+    place = place_of(project)
+    if group.state is GroupState.MERGED and group.wants_staging:
+        return MergePlan(Step.STAGE, place, group.id, group.branch)
+    if group.state is GroupState.PENDING:
+        tx.record(group.move_to(GroupState.MERGING, By.PLATFORM))
+    if group.state is GroupState.MERGING:
+        _take_waiting_out(tx, group)
+    if group.state is not GroupState.MERGING:
+        return None
+    if group.base_sha is None or group.head_sha is None:
+        return MergePlan(Step.START, place, group.id, group.branch)
+    for member in members_of(tx, group):
+        if member.merged_sha is None:
+            title = tx.get(Task, member.task_id).title
+            return MergePlan(
+                Step.MERGE, place, group.id, group.branch, member.task_id, title, member.approved_sha, group.head_sha
+            )
+    return MergePlan(Step.TEST, place, group.id, group.branch, trial=next_trial(tx, group, project))
+
+
+def _take_waiting_out(tx: Transaction, group: TaskGroup) -> None:
+    """A task whose dependency is neither in the group (any more) nor delivered leaves it, approved as it is."""
+    was_merged = False
+    while waiting := delivery_rules.waiting(tx, member_task_ids(tx, group.id)):
+        for task_id, needed in waiting.items():
+            member = tx.session.get(GroupMember, (group.id, task_id))
+            was_merged = was_merged or (member is not None and member.merged_sha is not None)
+            remove_member(tx, group, task_id, "dependency")
+            why = f"depends on task {needed.id}, which is {needed.state} and not in this group: deliver them together"
+            note_problem(group, task_id, "dependency", why)
+    if not end_if_empty(tx, group, by=By.PLATFORM) and was_merged:
+        restart_build(tx, group)
+
+
+@transactional
+def record_started(tx: Transaction, lease: Lease, *, base_sha: str) -> None:
+    """The release branch is at the default branch's head."""
+    group = _merging(tx, lease)
+    if group is not None:
+        group.base_sha = group.head_sha = base_sha
+    tx.again(lease, after_seconds=0)
+
+
+@transactional
+def record_merged_member(tx: Transaction, lease: Lease, plan: MergePlan, *, head_sha: str) -> None:
+    """A member is in the branch, whose head is head_sha now."""
+    group = _merging(tx, lease)
+    if group is not None and group.head_sha == plan.expected_head:
+        member = tx.session.get(GroupMember, (group.id, plan.task_id))
+        if member is not None and member.removed_reason is None:
+            member.merged_sha, group.head_sha = head_sha, head_sha
+    tx.again(lease, after_seconds=0)
+
+
+@transactional
+def record_conflict(tx: Transaction, lease: Lease, plan: MergePlan, *, files: Sequence[str]) -> None:
+    """A member can't be merged: it is taken out and handed back with the files; the rest goes on."""
+    group = _merging(tx, lease)
+    if group is not None:
+        against = tx.get(Project, group.project_id).default_branch
+        detail = (
+            f"conflicts with {against} and the tasks before it in {group.branch} (at {plan.expected_head[:12]}) in "
+            f"{', '.join(files)}. Merge {against} into your branch once the others have landed, and solve it there."
+        )
+        hand_back(tx, group, plan.task_id, "conflict", detail, files)
+        end_if_empty(tx, group, by=By.PLATFORM)
+    tx.again(lease, after_seconds=0)
+
+
+@transactional
+def record_staging(tx: Transaction, lease: Lease) -> None:
+    """The merged group goes to staging, or waits until the environment is free."""
+    group = lock_with_tasks(tx, lease.subject_id)
+    if group is None or group.state is not GroupState.MERGED or not group.wants_staging:
+        tx.finish(lease)
+    elif deployments.is_busy(tx, group.project_id, Environment.STAGING):
+        tx.again(lease, after_seconds=3)
+    else:
+        _stage_unless_refused(tx, group)
+        tx.finish(lease)
+
+
+def _stage_unless_refused(tx: Transaction, group: TaskGroup) -> None:
+    """To staging; where the rules forbid that by now, it stays merged, and says what a person has to do."""
+    try:
+        delivery_rules.check_group(tx, group)
+    except Conflict as refused:
+        group.wants_staging, group.error = False, refused.message
+    else:
+        start_staging(tx, group)
+
+
+@transactional
+def fail_merge(tx: Transaction, group_id: str, reason: str) -> None:
+    """The forge or the runtime refused, or the job was given up."""
+    group = lock_with_tasks(tx, group_id)
+    if group is not None and group.state is GroupState.MERGING:
+        group.error = mask_of_project(tx, group.project_id)(reason)[:2000]
+        tx.record(group.move_to(GroupState.FAILED, By.PLATFORM))
+
+
+@transactional
+def record_merge_refused(tx: Transaction, lease: Lease, reason: str) -> None:
+    fail_merge(lease.subject_id, reason)
+    tx.finish(lease)
+
+
+@transactional
+def record_head_moved(tx: Transaction, lease: Lease) -> None:
+    """The release branch is not where it was left: build it anew."""
+    group = _merging(tx, lease)
+    if group is not None:
+        restart_build(tx, group)
+    tx.again(lease, after_seconds=0)
+
+
+@dataclass(frozen=True)
+class FinishPlan:
+    """pull_requests: numbers to be closed as merged by commit_sha. tag: names the release. spare_tag: where something
+    else has that name, one that only this commit can have."""
+
+    place: Place
+    commit_sha: str
+    pull_requests: tuple[int, ...]
+    tag: str
+    spare_tag: str
+
+
+@transactional
+def begin_finish(tx: Transaction, lease: Lease) -> FinishPlan | None:
+    """What is left to do of a delivered group."""
+    group = tx.session.get(TaskGroup, lease.subject_id)
+    if group is None or group.state is not GroupState.PRODUCTION or group.tested_sha is None:
+        return None
+    numbers = tx.session.scalars(
+        select(Task.pr_number).where(Task.id.in_(member_task_ids(tx, group.id)), Task.pr_number.is_not(None))
+    )
+    tag = f"{TAG_PREFIX}{group.branch.removeprefix(RELEASE_PREFIX)}"
+    return FinishPlan(
+        place_of(tx.get(Project, group.project_id)), group.tested_sha, tuple(n for n in numbers if n is not None),
+        tag, f"{tag}-{group.tested_sha[:12]}",
+    )  # fmt: skip
+
+
+@transactional
+def record_finished(tx: Transaction, lease: Lease, *, remark: str | None) -> None:
+    """All is done that follows a delivery. remark: what a person should know of it, shown on the group."""
+    tx.lock(TaskGroup, lease.subject_id).error = remark
+    tx.finish(lease)
+
+
+@transactional
+def fail_finish(tx: Transaction, group_id: str, reason: str) -> None:
+    """The group is delivered, but its pull requests or its tag are not as they should be: the group says so."""
+    if tx.session.get(TaskGroup, group_id) is not None:
+        group = tx.lock(TaskGroup, group_id)
+        group.error = mask_of_project(tx, group.project_id)(reason)[:2000]
+
+
+def _merging(tx: Transaction, lease: Lease) -> TaskGroup | None:
+    group = lock_with_tasks(tx, lease.subject_id)
+    return group if group is not None and group.state is GroupState.MERGING else None

@@ -1,0 +1,141 @@
+"""What follows a proof: pull request, preview, and the task that a person may test; and how it is cleaned up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from common.models.delivery import Deployment
+from common.models.project import Project
+from common.models.run import Run
+from common.models.task import Task
+from common.names import preview_app
+from common.services.delivery import deployments
+from common.services.projects.places import Place, place_of
+from common.services.projects.variables import mask_of_project
+from common.services.tasks.tasks import record_update
+from common.services.tasks.verification import CheckResult, refuse, store_check
+from common.states import By, DeploymentState, Environment, Outcome, Phase, TaskState
+from common.transaction import Lease, Transaction, transactional
+
+NEVER_RAN = frozenset(
+    {"nothing_to_run", "quota", "no_room", "not_started", "image", "config", "checkout_failed", "given_up"}
+)
+"""How a preview ends whose program never ran: there is none, or the runtime has no room, image or answer for it.
+None of that is the work's fault: its proof stands, and a person tests it without a preview."""
+
+
+@dataclass(frozen=True)
+class PublishPlan:
+    place: Place
+    task_id: str
+    branch: str
+    title: str
+    body: str
+    head_sha: str
+
+
+@dataclass(frozen=True)
+class CleanUpPlan:
+    """pr_number None: there is no pull request to close."""
+
+    place: Place
+    app: str
+    pr_number: int | None
+
+
+@transactional
+def begin_publish(tx: Transaction, lease: Lease) -> PublishPlan | None:
+    """None if the task's proof does not stand any more."""
+    task = tx.session.get(Task, lease.subject_id)
+    if task is None or task.phase is not Phase.VERIFYING or task.head_sha is None:
+        return None
+    newest = tx.find(
+        select(Run)
+        .where(Run.task_id == task.id, Run.outcome == Outcome.COMPLETED)
+        .order_by(Run.created_at.desc(), Run.id.desc())
+    )
+    if newest is None or newest.claimed_sha != task.head_sha:
+        return None
+    body = "\n\n".join(part for part in (newest.summary, task.description, f"Task: {task.id}") if part)
+    return PublishPlan(
+        place_of(tx.get(Project, task.project_id)), task.id, task.branch_name, task.title, body, task.head_sha
+    )
+
+
+@transactional
+def record_published(tx: Transaction, lease: Lease, *, head_sha: str, number: int, url: str) -> None:
+    """The pull request is open; a preview of exactly the proven commit is started."""
+    task = tx.lock(Task, lease.subject_id)
+    if task.phase is Phase.VERIFYING and task.head_sha == head_sha:
+        task.pr_number, task.pr_url, task.updated_at = number, url, tx.now()
+        record_update(tx, task, "pr_number", "pr_url")
+        deployments.start_preview(tx, task, tx.get(Project, task.project_id))
+    tx.finish(lease)
+
+
+@transactional
+def give_up_publish(tx: Transaction, task_id: str, reason: str) -> None:
+    """The forge refused the pull request for good: the task fails, and says why."""
+    task = tx.lock(Task, task_id)
+    if task.phase is Phase.VERIFYING:
+        task.error = f"its pull request could not be opened: {mask_of_project(tx, task.project_id)(reason)}"[:2000]
+        tx.record(task.move_to(TaskState.FAILED, By.PLATFORM))
+
+
+@transactional
+def record_publish_refused(tx: Transaction, lease: Lease, reason: str) -> None:
+    give_up_publish(lease.subject_id, reason)
+    tx.finish(lease)
+
+
+def preview_ended(tx: Transaction, task: Task, deployment: Deployment) -> None:
+    """The preview runs, or does not: the task is ready to be tested, or goes back. The task is locked.
+
+    Where its program never ran, the proof alone makes it ready. A preview of a commit that is no longer the proven one
+    changes nothing.
+    """
+    if task.phase is not Phase.VERIFYING or task.head_sha != deployment.commit_sha:
+        return
+    if deployment.state is DeploymentState.COMPLETED:
+        task.preview_url = deployment.url
+        store_check(tx, task, CheckResult("preview", "passed", f"It answers at {deployment.url}"))
+    elif deployment.error_code in NEVER_RAN:
+        task.preview_url = None
+        store_check(tx, task, CheckResult("preview", "skipped", deployment.error or "There is nothing to run"))
+    else:
+        failed = CheckResult("preview", "failed", deployment.error or "It does not run", code="preview_failed")
+        store_check(tx, task, failed)
+        refuse(tx, task, failed)
+        return
+    task.refusals, task.error, task.updated_at = 0, None, tx.now()
+    tx.record(task.move_to(TaskState.READY_TO_TEST, By.PLATFORM))
+
+
+@transactional
+def begin_clean_up(tx: Transaction, lease: Lease) -> CleanUpPlan | None:
+    """What is to be taken away of a task that is over; None if it lives (again)."""
+    task = tx.session.get(Task, lease.subject_id)
+    if task is None or task.state not in {TaskState.CANCELLED, TaskState.PRODUCTION}:
+        return None
+    number = task.pr_number if task.state is TaskState.CANCELLED else None
+    return CleanUpPlan(place_of(tx.get(Project, task.project_id)), preview_app(task.id), number)
+
+
+@transactional
+def record_cleaned_up(tx: Transaction, lease: Lease) -> None:
+    """Its pull request is closed and its preview gone."""
+    task = tx.lock(Task, lease.subject_id)
+    previews = select(Deployment.id).where(
+        Deployment.task_id == task.id,
+        Deployment.environment_ == Environment.PREVIEW,
+        Deployment.active_key.is_not(None) | Deployment.live_key.is_not(None),
+    )
+    for deployment in tx.lock_all(Deployment, tx.session.scalars(previews).all()):
+        deployment.finished_at = deployment.finished_at or tx.now()
+        tx.record(deployment.move_to(DeploymentState.SUPERSEDED, By.PLATFORM))
+    if task.preview_url is not None:
+        task.preview_url = None
+        record_update(tx, task, "preview_url")
+    tx.finish(lease)

@@ -1,0 +1,147 @@
+"""What should run: every live deployment, and nothing else. A live version that keeps dying is taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from common.models.delivery import Deployment
+from common.models.project import Project
+from common.services.delivery import deployments, versions
+from common.services.delivery.deployments import Spec, open_spec
+from common.services.projects.places import Place, place_of
+from common.services.projects.variables import mask_of_deployment
+from common.states import Environment, ProjectState
+from common.transaction import Lease, Transaction, transactional
+
+MACHINE = "machine"
+"""The runtime's code for a version that failed together with many others."""
+MANY_PROJECTS = 3
+"""Live versions of so many projects do not fail at once by themselves."""
+TOGETHER = "not rolled back, as versions of many projects failed together"
+
+
+@dataclass(frozen=True)
+class LiveApp:
+    """is_held: it failed together with others, most of which are not well again: where it has failed, it is retried."""
+
+    place: Place
+    app: str
+    deployment_id: str
+    commit_sha: str
+    spec: Spec
+    is_held: bool
+
+
+@dataclass(frozen=True)
+class OrphanApp:
+    place: Place
+    app: str
+
+
+@dataclass(frozen=True)
+class Dying:
+    """A live version that does not stay up. code: the runtime's."""
+
+    deployment_id: str
+    reason: str
+    code: str | None
+
+
+@dataclass(frozen=True)
+class RestorePlan:
+    """live: what should serve and is under no deployment now. orphans: what runs and should not."""
+
+    live: tuple[LiveApp, ...]
+    orphans: tuple[OrphanApp, ...]
+
+
+@transactional
+def begin_restore(tx: Transaction, lease: Lease, running: set[tuple[str, str]]) -> RestorePlan:
+    """running: (namespace, app) of everything the runtime has of ours.
+
+    An environment with a deployment under way is left to that one.
+    """
+    projects = {
+        project.id: project for project in tx.all(select(Project).where(Project.state_ != ProjectState.DELETING))
+    }
+    rows = [
+        row
+        for row in tx.all(
+            select(Deployment).where(Deployment.live_key.is_not(None) | Deployment.active_key.is_not(None))
+        )
+        if row.project_id in projects
+    ]
+    busy = {row.active_key for row in rows if row.active_key}
+    are_many = len({row.project_id for row in rows if row.live_key and _is_held(row)}) >= MANY_PROJECTS
+    live = tuple(
+        LiveApp(
+            place_of(projects[row.project_id]), row.app_name, row.id, row.commit_sha, open_spec(row),
+            is_held=are_many and _is_held(row),
+        )
+        for row in rows
+        if row.live_key and row.live_key not in busy
+    )  # fmt: skip
+    wanted = {(projects[row.project_id].namespace, row.app_name) for row in rows}
+    by_namespace = {project.namespace: project for project in projects.values()}
+    orphans = tuple(
+        OrphanApp(place_of(by_namespace[namespace]), name)
+        for namespace, name in sorted(running - wanted)
+        if namespace in by_namespace
+    )
+    return RestorePlan(live, orphans)
+
+
+@transactional
+def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying]) -> None:
+    """All but previews go back by themselves, one by one: versions that fail together are the machine's matter.
+
+    Those keep their place, and say why, until they are well again or fewer than that fail.
+    """
+    found = {each.deployment_id: tx.session.get(Deployment, each.deployment_id) for each in dying}
+    held = _failed_together(dying, found)
+    _clear_recovered(tx, set(found))
+    for each in dying:
+        row = found[each.deployment_id]
+        if row is None or row.environment is Environment.PREVIEW:
+            continue
+        live = tx.lock(Deployment, each.deployment_id)
+        if live.live_key is None or deployments.is_busy(tx, live.project_id, live.environment):
+            continue
+        reason = mask_of_deployment(tx, live)(each.reason)
+        if live.id in held:
+            live.error = f"{TOGETHER}: {reason}"[:4000]
+            continue
+        live.error = reason[:4000]
+        target = versions.default_target(tx, live)
+        if target is not None and versions.blocked(tx, target) is None:
+            project = tx.get(Project, live.project_id)
+            deployments.start_rollback(tx, project, live, target, has_gate=False)
+    tx.finish(lease)
+
+
+def _failed_together(dying: Sequence[Dying], found: Mapping[str, Deployment | None]) -> set[str]:
+    """Those of which the runtime says so, and, of any runtime, those of many projects that fail at the same time.
+
+    One that failed alone before is no sign of it.
+    """
+    held = {each.deployment_id for each in dying if each.code == MACHINE}
+    fresh = {
+        row.id: row.project_id
+        for row in found.values()
+        if row is not None and row.environment is not Environment.PREVIEW and (row.error is None or _is_held(row))
+    }
+    return held | set(fresh) if len(set(fresh.values())) >= MANY_PROJECTS else held
+
+
+def _is_held(row: Deployment) -> bool:
+    return row.error is not None and row.error.startswith(TOGETHER)
+
+
+def _clear_recovered(tx: Transaction, dying: Collection[str]) -> None:
+    query = select(Deployment.id).where(Deployment.live_key.is_not(None), Deployment.error.startswith(TOGETHER))
+    well = [one for one in tx.session.scalars(query) if one not in dying]
+    for live in tx.lock_all(Deployment, well):
+        live.error = None

@@ -1,0 +1,320 @@
+"""How a deployment is carried out and how it ends: what its job reads and records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import Select, select
+
+from common import jobs
+from common.models.delivery import Deployment, TaskGroup
+from common.models.journal import Job
+from common.models.project import Project
+from common.models.task import Task
+from common.services.delivery.deployments import Spec, open_spec
+from common.services.delivery.membership import member_task_ids, release_members, restart_merge
+from common.services.delivery.publishing import preview_ended
+from common.services.delivery.takebacks import groups_moved_by, record_moved
+from common.services.projects.places import Place, place_of
+from common.services.projects.variables import mask_of_deployment
+from common.services.tasks.tasks import record_update
+from common.settings import MOST_PREVIEWS, settings
+from common.states import (
+    ACTIVE_DEPLOYMENT,
+    LIVE_JOB,
+    By,
+    DeploymentState,
+    Environment,
+    GroupState,
+    TaskState,
+)
+from common.transaction import Lease, Transaction, transactional
+
+log = structlog.get_logger()
+
+MOST_OLDER = 200
+"""Older versions that are held against what a new one declares about going back."""
+WAIT_FOR_PLACE_SECONDS = 2.0
+"""How often a preview that waits for an older one to go looks whether it has gone."""
+
+
+@dataclass(frozen=True)
+class RolloutPlan:
+    """What `deployment.deploy` carries out.
+
+    advance_from: the default branch must be there, and is moved to commit_sha once the version is healthy; None when
+    this deployment moves no default branch (a preview, staging, a rollback). previous: what serves now, for taking a
+    version back whose branch could not be moved; None if nothing does. older: commits that were healthy there before,
+    none for a rollback, which declares nothing of its own.
+    """
+
+    place: Place
+    deployment_id: str
+    app: str
+    environment: Environment
+    commit_sha: str
+    spec: Spec
+    advance_from: str | None
+    previous: tuple[str, str, Spec] | None
+    older: tuple[str, ...] = ()
+
+
+@transactional
+def begin_rollout(tx: Transaction, lease: Lease) -> RolloutPlan | None:
+    """What is to run; tells that it started. None if the deployment is over."""
+    deployment = _locked(tx, lease.subject_id)
+    if deployment is None or deployment.state not in ACTIVE_DEPLOYMENT:
+        return None
+    project = tx.get(Project, deployment.project_id)
+    if deployment.state is DeploymentState.PENDING:
+        if deployment.environment is Environment.PREVIEW and not _has_place(tx, project, deployment):
+            tx.again(lease, after_seconds=WAIT_FOR_PLACE_SECONDS)
+            return None
+        deployment.started_at = tx.now()
+        tx.record(deployment.move_to(DeploymentState.IN_PROGRESS, By.PLATFORM))
+    live = tx.find(select(Deployment).where(Deployment.live_key == deployment.place))
+    return RolloutPlan(
+        place_of(project), deployment.id, deployment.app_name, deployment.environment, deployment.commit_sha,
+        open_spec(deployment), _advance_from(tx, deployment),
+        (live.id, live.commit_sha, open_spec(live)) if live else None, _older_commits(tx, deployment),
+    )  # fmt: skip
+
+
+def _older_commits(tx: Transaction, deployment: Deployment) -> tuple[str, ...]:
+    """The newest MOST_OLDER commits that were healthy in its place, but for its own."""
+    if deployment.rollback_of is not None:
+        return ()
+    query = (
+        select(Deployment.commit_sha)
+        .where(
+            Deployment.project_id == deployment.project_id,
+            Deployment.app_name == deployment.app_name,
+            Deployment.was_healthy.is_(True),
+            Deployment.commit_sha != deployment.commit_sha,
+        )
+        .order_by(Deployment.created_at.desc(), Deployment.id.desc())
+        .limit(MOST_OLDER)
+    )
+    return tuple(dict.fromkeys(tx.session.scalars(query)))
+
+
+def _advance_from(tx: Transaction, deployment: Deployment) -> str | None:
+    if deployment.environment is not Environment.PRODUCTION or deployment.rollback_of or not deployment.task_group_id:
+        return None
+    return tx.get(TaskGroup, deployment.task_group_id).base_sha
+
+
+@transactional
+def record_progress(tx: Transaction, lease: Lease, *, message: str, url: str, after_seconds: float) -> None:
+    """It is still starting; followers hear how far it is."""
+    deployment = tx.get(Deployment, lease.subject_id)
+    body = {"deploymentId": deployment.id, "environment": deployment.environment_, "message": message}
+    tx.tell(deployment.project_id, "deploy:progress", body)
+    deployment.url = url
+    tx.again(lease, after_seconds=after_seconds)
+
+
+@transactional
+def record_live(tx: Transaction, lease: Lease, *, url: str, barrier: dict[str, Any] | None = None) -> None:
+    """The version passed its health check and serves; what served before is superseded, or rolled back by this one."""
+    found = tx.session.get(Deployment, lease.subject_id)
+    if found is None or found.state not in ACTIVE_DEPLOYMENT:
+        tx.finish(lease)
+        return
+    # Nothing else moves these groups meanwhile: a place has one deployment under way.
+    moved = groups_moved_by(tx, found)
+    deployment = _locked(tx, found.id, moved.ids)
+    if deployment is None or deployment.state not in ACTIVE_DEPLOYMENT:
+        tx.finish(lease)
+        return
+    for former in tx.all(select(Deployment).where(Deployment.live_key == deployment.place)):
+        gone_back = deployment.rollback_of == former.id
+        tx.record(former.move_to(DeploymentState.ROLLED_BACK if gone_back else DeploymentState.SUPERSEDED, By.PLATFORM))
+    tx.session.flush()
+    deployment.url, deployment.was_healthy, deployment.finished_at = url, True, tx.now()
+    deployment.barrier = barrier
+    tx.record(deployment.move_to(DeploymentState.COMPLETED, By.PLATFORM))
+    tx.session.flush()
+    record_moved(tx, deployment, moved)
+    _tell_outcome(tx, deployment)
+    tx.finish(lease)
+
+
+@transactional
+def record_failed(tx: Transaction, lease: Lease, *, code: str, reason: str, rebuild: bool = False) -> None:
+    """It never became healthy, or could not be brought in; what served before still does.
+
+    rebuild: the default branch moved meanwhile; its group is merged, tested and staged anew.
+    """
+    fail_rollout(lease.subject_id, reason, code, rebuild=rebuild)
+    tx.finish(lease)
+
+
+@transactional
+def fail_rollout(
+    tx: Transaction, deployment_id: str, reason: str, code: str = "given_up", *, rebuild: bool = False
+) -> None:
+    deployment = _locked(tx, deployment_id)
+    if deployment is None or deployment.state not in ACTIVE_DEPLOYMENT:
+        return
+    reason = mask_of_deployment(tx, deployment)(reason)
+    deployment.error, deployment.error_code, deployment.finished_at = reason[:4000], code, tx.now()
+    tx.record(deployment.move_to(DeploymentState.FAILED, By.PLATFORM))
+    tx.session.flush()
+    _tell_outcome(tx, deployment, rebuild=rebuild)
+    tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
+
+
+def _locked(tx: Transaction, deployment_id: str, other_groups: Sequence[str] = ()) -> Deployment | None:
+    """The deployment with everything its outcome changes, locked in the order of locks. None if it is gone."""
+    found = tx.session.get(Deployment, deployment_id)
+    if found is None:
+        return None
+    group_ids = {*other_groups, *([found.task_group_id] if found.task_group_id else [])}
+    task_ids = {found.task_id} if found.task_id else set()
+    for group_id in group_ids:
+        task_ids |= set(member_task_ids(tx, group_id))
+    if task_ids:
+        tx.lock_all(Task, task_ids)
+    if group_ids:
+        tx.lock_all(TaskGroup, group_ids)
+    return tx.lock(Deployment, deployment_id)
+
+
+def _tell_outcome(tx: Transaction, deployment: Deployment, *, rebuild: bool = False) -> None:
+    if deployment.task_id and deployment.environment is Environment.PREVIEW:
+        task = tx.lock(Task, deployment.task_id)
+        preview_ended(tx, task, deployment)
+    elif deployment.task_group_id and not deployment.rollback_of:
+        _move_group(tx, tx.lock(TaskGroup, deployment.task_group_id), deployment, rebuild=rebuild)
+    if deployment.environment is not Environment.PREVIEW:
+        _wake_waiting_groups(tx, deployment.project_id)
+
+
+def _move_group(tx: Transaction, group: TaskGroup, deployment: Deployment, *, rebuild: bool) -> None:
+    is_live = deployment.state is DeploymentState.COMPLETED
+    if group.state is GroupState.DEPLOYING_STAGING:
+        if is_live:
+            tx.record(group.move_to(GroupState.STAGING, By.PLATFORM))
+            _move_tasks(tx, group, TaskState.APPROVED, TaskState.STAGING)
+        else:
+            group.error = deployment.error
+            tx.record(group.move_to(GroupState.FAILED, By.PLATFORM))
+    elif group.state is GroupState.DEPLOYING_PRODUCTION:
+        if is_live:
+            tx.record(group.move_to(GroupState.PRODUCTION, By.PLATFORM))
+            _move_tasks(tx, group, TaskState.STAGING, TaskState.PRODUCTION)
+            release_members(tx, group)
+            tx.enqueue(jobs.FINISH_GROUP, group.id, project_id=group.project_id)
+        elif rebuild:
+            restart_merge(tx, group, By.PLATFORM)
+        else:
+            group.error = deployment.error
+            tx.record(group.move_to(GroupState.STAGING, By.PLATFORM))
+
+
+def _move_tasks(tx: Transaction, group: TaskGroup, old: TaskState, new: TaskState) -> None:
+    for task in tx.lock_all(Task, member_task_ids(tx, group.id)):
+        if task.state is old:
+            task.updated_at = tx.now()
+            tx.record(task.move_to(new, By.PLATFORM))
+            if new is TaskState.PRODUCTION:
+                tx.enqueue(jobs.CLEAN_UP_TASK, task.id, project_id=task.project_id)
+
+
+def _wake_waiting_groups(tx: Transaction, project_id: str) -> None:
+    """An environment is free again: groups that wait for it look at once."""
+    waiting = tx.all(
+        select(TaskGroup).where(
+            TaskGroup.project_id == project_id,
+            TaskGroup.state_ == GroupState.MERGED,
+            TaskGroup.wants_staging.is_(True),
+        )
+    )
+    for group in waiting:
+        tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=project_id)
+
+
+def _has_place(tx: Transaction, project: Project, preview: Deployment) -> bool:
+    """Whether the project may have one preview more. If not, as many of the oldest as it takes are told to go."""
+    cluster = settings().runtime.kubernetes
+    most = cluster.most_previews(project.cpu_limit, project.memory_limit) if cluster else MOST_PREVIEWS
+    others = select(Deployment).where(
+        Deployment.project_id == project.id,
+        Deployment.environment_ == Environment.PREVIEW,
+        Deployment.app_name != preview.app_name,
+    )
+    live = _oldest_first(tx, others.where(Deployment.live_key.is_not(None)))
+    starting = tx.all(others.where(Deployment.state_ == DeploymentState.IN_PROGRESS))
+    # One that is being replaced is live and starting.
+    places = len({one.app_name for one in [*live, *starting]})
+    over = max(0, places + 1 - most)
+    for deployment in live[:over]:
+        tx.enqueue(jobs.TAKE_DOWN, deployment.id, project_id=project.id)
+    return over == 0
+
+
+def _oldest_first(tx: Transaction, query: Select[Deployment]) -> list[Deployment]:
+    return tx.all(query.order_by(Deployment.created_at, Deployment.id))
+
+
+@transactional
+def make_way(tx: Transaction, project_id: str | None) -> None:
+    """Tests, staging or production find no room: the oldest preview goes, of this project or, with None, of all.
+
+    One at a time: what its room is good for is seen before the next one has to go. Safe to repeat.
+    """
+    going = tx.find(select(Job).where(Job.kind == jobs.TAKE_DOWN.name, Job.state.in_(LIVE_JOB)))
+    live = select(Deployment).where(
+        Deployment.environment_ == Environment.PREVIEW, Deployment.live_key.is_not(None)
+    )  # fmt: skip
+    if project_id is not None:
+        live = live.where(Deployment.project_id == project_id)
+    oldest = _oldest_first(tx, live.limit(1)) if going is None else []
+    for deployment in oldest:
+        log.warning("a preview gives way", deployment=deployment.id, project=deployment.project_id, room_for=project_id)
+        tx.enqueue(jobs.TAKE_DOWN, deployment.id, project_id=deployment.project_id)
+
+
+@transactional
+def begin_take_down(tx: Transaction, lease: Lease) -> RolloutPlan | None:
+    """The preview that is to go; None if it is not live any more."""
+    deployment = tx.session.get(Deployment, lease.subject_id)
+    if deployment is None or deployment.live_key is None or deployment.environment is not Environment.PREVIEW:
+        return None
+    project = tx.get(Project, deployment.project_id)
+    return RolloutPlan(
+        place_of(project), deployment.id, deployment.app_name, deployment.environment, deployment.commit_sha,
+        open_spec(deployment), None, None,
+    )  # fmt: skip
+
+
+@transactional
+def record_taken_down(tx: Transaction, lease: Lease) -> None:
+    """The preview is gone; its task's link with it."""
+    deployment = _locked(tx, lease.subject_id)
+    if deployment is not None and deployment.live_key is not None:
+        tx.record(deployment.move_to(DeploymentState.SUPERSEDED, By.PLATFORM))
+        if deployment.task_id:
+            task = tx.lock(Task, deployment.task_id)
+            task.preview_url = None
+            record_update(tx, task, "preview_url")
+    tx.finish(lease)
+
+
+@transactional
+def take_expired_previews_down(tx: Transaction) -> int:
+    """Previews past their time go. Returns how many were told to."""
+    expired = tx.all(
+        select(Deployment).where(
+            Deployment.environment_ == Environment.PREVIEW,
+            Deployment.live_key.is_not(None),
+            Deployment.expires_at < tx.now(),
+        )
+    )
+    for deployment in expired:
+        tx.enqueue(jobs.TAKE_DOWN, deployment.id, project_id=deployment.project_id)
+    return len(expired)

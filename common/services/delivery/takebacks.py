@@ -1,0 +1,73 @@
+"""What a version's going live changes about earlier deliveries: what a rollback takes out of production, what comes
+back with it or with the next delivery. The rows that it changes are locked by its caller, who asks for them first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from common.models.delivery import Deployment, GroupMember, TaskGroup
+from common.models.task import Task
+from common.services.delivery import delivery_rules, versions
+from common.services.tasks.tasks import record_update
+from common.states import Environment
+from common.transaction import Transaction
+
+
+@dataclass(frozen=True)
+class MovedGroups:
+    """taken: groups that production loses. back: groups that it has again. reverted: groups whose changes the new
+    version takes out of the default branch, which production had lost before.
+    """
+
+    taken: Sequence[str] = ()
+    back: Sequence[str] = ()
+    reverted: Sequence[str] = ()
+
+    @property
+    def ids(self) -> list[str]:
+        return [*self.taken, *self.back, *self.reverted]
+
+
+def groups_moved_by(tx: Transaction, deployment: Deployment) -> MovedGroups:
+    """What changes when the deployment goes live. Asked while what it replaces is live; takes no lock."""
+    if deployment.environment is not Environment.PRODUCTION:
+        return MovedGroups()
+    if deployment.rollback_of is not None:
+        return MovedGroups(*versions.groups_moved_by(tx, deployment))
+    behind = versions.taken_back(tx, deployment.project_id)
+    group = tx.session.get(TaskGroup, deployment.task_group_id) if deployment.task_group_id else None
+    if behind is None or group is None:
+        return MovedGroups()
+    standing = select(TaskGroup.id).where(TaskGroup.id.in_(behind.group_ids), TaskGroup.reverted_at.is_(None))
+    ids = tx.session.scalars(standing).all()
+    return MovedGroups(back=ids) if delivery_rules.brings_back(tx, group, behind) else MovedGroups(reverted=ids)
+
+
+def record_moved(tx: Transaction, deployment: Deployment, moved: MovedGroups) -> None:
+    """The deployment went live. The groups and their tasks are locked."""
+    if deployment.rollback_of is not None:
+        versions.mark_taken_back(tx, deployment)
+    for group in tx.all(select(TaskGroup).where(TaskGroup.id.in_(moved.reverted))):
+        group.reverted_at = deployment.created_at
+    _mark(tx, moved.taken, deployment.created_at)
+    _mark(tx, moved.back, None)
+
+
+def _mark(tx: Transaction, group_ids: Sequence[str], at: datetime | None) -> None:
+    """Groups and their tasks are out of production since then, or (None) in it."""
+    for group in tx.all(select(TaskGroup).where(TaskGroup.id.in_(group_ids))):
+        group.rolled_back_at = at
+    members = (
+        select(Task)
+        .join(GroupMember, GroupMember.task_id == Task.id)
+        .where(GroupMember.group_id.in_(group_ids), GroupMember.removed_reason.is_(None))
+        .order_by(Task.id)
+    )
+    for task in tx.all(members):
+        task.rolled_back_at = at
+        record_update(tx, task, "rolled_back_at")

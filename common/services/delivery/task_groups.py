@@ -1,0 +1,348 @@
+"""Groups of approved tasks on their way out: made, deployed, changed and given up by people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from common import jobs
+from common.errors import Conflict, Invalid, NotFound
+from common.events import TaskGroupStatusChanged
+from common.models.delivery import Deployment, GroupMember, TaskGroup
+from common.models.journal import Job
+from common.models.project import Project
+from common.models.task import Task
+from common.names import new_id, numbered, release_branch
+from common.services.access import Caller, visible_projects
+from common.services.delivery import delivery_rules, deployments
+from common.services.delivery.judging import FLAKY, forget_red_base
+from common.services.delivery.membership import member_task_ids, release_members, restart_merge, take_out
+from common.services.paging import Page, PageQuery, page_of
+from common.services.projects.places import Place, place_of
+from common.states import (
+    By,
+    Environment,
+    GroupState,
+    ProjectState,
+    Role,
+    TaskState,
+)
+from common.transaction import Transaction, actor, snapshot, transactional
+
+MOST_TASKS = 100
+STAGEABLE = frozenset({GroupState.PENDING, GroupState.MERGING, GroupState.MERGED})
+
+
+class BaseMoved(Conflict):
+    """The default branch is not where the group was built from: it is to be built and tested anew."""
+
+    def __init__(self, group_id: str, message: str) -> None:
+        super().__init__(message)
+        self.group_id = group_id
+
+
+@dataclass(frozen=True)
+class GroupCheck:
+    """What is known of the release branch.
+
+    status: running, passed, failed, flaky (one commit was both red and green), or skipped where there are no tests.
+    """
+
+    name: str
+    status: str
+    message: str
+    commit_sha: str | None
+
+
+@dataclass(frozen=True)
+class GroupView:
+    """task_ids: those that are part of it, in the order of merging."""
+
+    group: TaskGroup
+    task_ids: Sequence[str]
+    checks: Sequence[GroupCheck] = ()
+    deployments: Sequence[Deployment] = ()
+
+
+@dataclass(frozen=True)
+class NewGroup:
+    project_id: str
+    task_ids: Sequence[str]
+    target_branch: str = "staging"
+    name: str | None = None
+    notes: str | None = None
+    accept_rolled_back: bool = False
+
+
+@transactional
+def create_task_group(tx: Transaction, new: NewGroup, *, by: Caller) -> GroupView:
+    """A group of approved tasks of one project, each in no other live group; merging starts at once.
+
+    They are merged in the given order, but each after those that it depends on.
+
+    Invalid (taskIds, projectId) for what does not exist; Conflict for tasks that are not approved or held elsewhere.
+    """
+    try:
+        project = by.require_in(tx, new.project_id, Role.MAINTAINER)
+    except NotFound as error:
+        raise Invalid("projectId", "No such project") from error
+    if project.state is not ProjectState.ACTIVE:
+        raise Conflict(f"project {project.id} is {project.state}; only an active one can deliver")
+    wanted = delivery_rules.merge_order(tx, list(dict.fromkeys(new.task_ids)))
+    tasks = {task.id: task for task in tx.lock_all(Task, wanted)}
+    for task_id in wanted:
+        _check_member(tx, tasks.get(task_id), task_id, project)
+    accepted_at = tx.now() if new.accept_rolled_back else None
+    delivery_rules.check_delivery(tx, project, list(tasks.values()), accepted_at)
+    group_id = new_id()
+    group = tx.add(
+        TaskGroup(
+            id=group_id, state_=GroupState.PENDING, project_id=project.id, name=new.name, notes=new.notes,
+            target_branch=new.target_branch, branch=_free_branch(tx, project.id, release_branch(new.name, new.notes,
+            group_id)), build={}, problems=[], wants_staging=new.target_branch == "production",
+            accepted_rolled_back_at=accepted_at, created_by=actor(), created_at=tx.now(),
+        )
+    )  # fmt: skip
+    for position, task_id in enumerate(wanted):
+        sha, tasks[task_id].later_push = tasks[task_id].approved_sha, None
+        assert sha is not None
+        tx.add(
+            GroupMember(group_id=group.id, task_id=task_id, live_task_id=task_id, position=position, approved_sha=sha)
+        )
+    tx.record(group_created(group))
+    tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=project.id)
+    return GroupView(group, wanted)
+
+
+def group_created(group: TaskGroup) -> TaskGroupStatusChanged:
+    return TaskGroupStatusChanged(
+        feed=group.project_id, task_group_id=group.id, old_status=None, new_status=group.state_
+    )
+
+
+def _check_member(tx: Transaction, task: Task | None, task_id: str, project: Project) -> None:
+    if task is None or task.project_id != project.id:
+        raise Invalid("taskIds", f"There is no task {task_id} in this project")
+    if task.state is not TaskState.APPROVED:
+        raise Conflict(f"task {task.id} is {task.state}; only approved tasks can be grouped", field="taskIds")
+    held = tx.find(select(GroupMember).where(GroupMember.live_task_id == task.id))
+    if held is not None:
+        raise Conflict(f"task {task.id} is in group {held.group_id} already", field="taskIds")
+
+
+def _free_branch(tx: Transaction, project_id: str, wanted: str) -> str:
+    number = 1
+    while True:
+        branch = numbered(wanted, number, longest=100)
+        taken = select(TaskGroup).where(TaskGroup.project_id == project_id, TaskGroup.branch == branch)
+        if tx.find(taken) is None:
+            return branch
+        number += 1
+
+
+def list_task_groups(
+    page: PageQuery, *, project_id: str | None, status: str | None, by: Caller
+) -> tuple[Page[TaskGroup], dict[str, list[str]]]:
+    """A page of groups, and the tasks of each."""
+    query = select(TaskGroup).where(TaskGroup.project_id.in_(visible_projects(by)))
+    if project_id is not None:
+        query = query.where(TaskGroup.project_id == project_id)
+    if status is not None:
+        query = query.where(TaskGroup.state_ == status)
+    with snapshot() as read:
+        found = page_of(read, query, TaskGroup.created_at, TaskGroup.id, page)
+        members: dict[str, list[str]] = {group.id: [] for group in found.items}
+        rows = read.all(
+            select(GroupMember)
+            .where(GroupMember.group_id.in_(list(members)), GroupMember.removed_reason.is_(None))
+            .order_by(GroupMember.position)
+        )
+        for row in rows:
+            members[row.group_id].append(row.task_id)
+        return found, members
+
+
+def read_task_group(group_id: str, *, by: Caller) -> GroupView:
+    with snapshot() as read:
+        group = read.get(TaskGroup, group_id)
+        if group is None:
+            raise NotFound(f"task group {group_id}")
+        project = by.require_in(read, group.project_id, Role.VIEWER)
+        tasks = select(GroupMember.task_id).where(
+            GroupMember.group_id == group_id, GroupMember.removed_reason.is_(None)
+        )
+        ids = read.session.scalars(tasks.order_by(GroupMember.position)).all()
+        waits = read.find(
+            select(Job).where(Job.live_key == f"{jobs.MERGE_GROUP.name}:{group_id}", Job.unavailable_since.is_not(None))
+        )
+        checks = _checks(group, project, waits.error if waits else None)
+        return GroupView(group, ids, checks, deployments.deployments_of(read, group_id))
+
+
+def place_of_group(group_id: str, *, by: Caller) -> Place:
+    """Where the group's project is, for looking at its default branch before a deployment."""
+    with snapshot() as read:
+        group = read.get(TaskGroup, group_id)
+        if group is None:
+            raise NotFound(f"task group {group_id}")
+        return place_of(by.require_in(read, group.project_id, Role.MAINTAINER))
+
+
+def _check_group(tx: Transaction, group: TaskGroup, accept_rolled_back: bool) -> None:
+    if accept_rolled_back:
+        group.accepted_rolled_back_at = tx.now()
+    delivery_rules.check_group(tx, group)
+
+
+@transactional
+def deploy_to_staging(
+    tx: Transaction, group_id: str, *, by: Caller, accept_rolled_back: bool = False
+) -> tuple[GroupView, Job]:
+    """The group goes to staging: at once if it is merged, else as soon as it is. Conflict in any later state.
+
+    Conflict (acceptRolledBack), too, where it would bring back what was rolled back, unless that is accepted.
+    """
+    group = lock_group(tx, group_id, by)
+    if group.state in STAGEABLE:
+        _check_group(tx, group, accept_rolled_back)
+    if group.state in {GroupState.PENDING, GroupState.MERGING}:
+        group.wants_staging = True
+        job_id = tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=group.project_id)
+    elif group.state is GroupState.MERGED:
+        job_id = tx.enqueue(jobs.DEPLOY, start_staging(tx, group).id, project_id=group.project_id)
+    else:
+        raise Conflict(f"task group {group.id} is {group.state}; it can't be deployed to staging")
+    return view(tx, group), tx.get(Job, job_id)
+
+
+def start_staging(tx: Transaction, group: TaskGroup) -> Deployment:
+    """Bring the tested commit to staging. The group is merged and locked. Conflict while staging is busy."""
+    assert group.tested_sha is not None
+    deployment = deployments.new_deployment(
+        tx, tx.get(Project, group.project_id), Environment.STAGING, commit_sha=group.tested_sha, branch=group.branch,
+        app_name=Environment.STAGING.value, task_group_id=group.id,
+    )  # fmt: skip
+    group.wants_staging, group.error = False, None
+    tx.record(group.move_to(GroupState.DEPLOYING_STAGING, By.PERSON))
+    return deployment
+
+
+@transactional
+def deploy_to_production(
+    tx: Transaction, group_id: str, *, default_head: str | None, by: Caller, accept_rolled_back: bool = False
+) -> tuple[GroupView, Job]:
+    """Exactly the commit that runs on staging goes to production. Conflict unless the group is on staging, and
+    (acceptRolledBack) where it would bring back what was rolled back, unless that is accepted.
+
+    default_head: where the default branch is now. BaseMoved if that is not where the group was built from.
+    """
+    group = lock_group(tx, group_id, by)
+    if group.state is not GroupState.STAGING:
+        raise Conflict(f"task group {group.id} is {group.state}; only staging can go to production")
+    _check_group(tx, group, accept_rolled_back)
+    if default_head not in {group.base_sha, group.tested_sha}:
+        raise BaseMoved(
+            group.id,
+            f"task group {group.id} was {group.state}, but the default branch has moved to {default_head}: "
+            f"it is being merged and tested anew",
+        )
+    staged = deployments.live_deployment(tx, group.project_id, Environment.STAGING)
+    if staged is None or staged.commit_sha != group.tested_sha:
+        raise Conflict(f"task group {group.id} is {group.state}, but staging runs another version now: retry it")
+    deployment = deployments.new_deployment(
+        tx, tx.get(Project, group.project_id), Environment.PRODUCTION, commit_sha=staged.commit_sha,
+        branch=group.branch, app_name=Environment.PRODUCTION.value, task_group_id=group.id,
+    )  # fmt: skip
+    # A rollback may have ended since the check above. From here on none can: this one is under way.
+    _check_group(tx, group, accept_rolled_back)
+    group.error = None
+    tx.record(group.move_to(GroupState.DEPLOYING_PRODUCTION, By.PERSON))
+    job_id = tx.enqueue(jobs.DEPLOY, deployment.id, project_id=group.project_id)
+    return view(tx, group), tx.get(Job, job_id)
+
+
+@transactional
+def rebuild_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView:
+    """Merge, test and stage the group anew, from the default branch as it is now. Nothing happens unless staged."""
+    group = lock_group(tx, group_id, by)
+    if group.state is GroupState.STAGING:
+        restart_merge(tx, group, By.PERSON)
+    return view(tx, group)
+
+
+@transactional
+def retry_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView:
+    """A failed group, or one whose staging was taken by another, is merged and tested anew."""
+    group = lock_group(tx, group_id, by)
+    if group.state not in {GroupState.FAILED, GroupState.STAGING, GroupState.MERGED}:
+        raise Conflict(f"task group {group.id} is {group.state}; it can't be retried")
+    forget_red_base(tx, group)
+    had_staging = deployments.deployments_of(tx, group.id)
+    group.wants_staging = group.wants_staging or bool(had_staging)
+    restart_merge(tx, group, By.PERSON)
+    return view(tx, group)
+
+
+@transactional
+def cancel_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView:
+    """The group is given up; its tasks are approved and free for another one."""
+    group = lock_group(tx, group_id, by)
+    tx.record(group.move_to(GroupState.CANCELLED, By.PERSON))
+    for task in tx.lock_all(Task, member_task_ids(tx, group.id)):
+        if task.state is TaskState.STAGING:
+            tx.record(task.move_to(TaskState.APPROVED, By.PERSON))
+    release_members(tx, group)
+    # What was pushed while it was held counts now.
+    tx.enqueue(jobs.WATCH_REPOSITORY, group.project_id, project_id=group.project_id)
+    deployments.supersede_active(tx, group)
+    return view(tx, group)
+
+
+@transactional
+def remove_from_group(tx: Transaction, group_id: str, task_id: str, *, by: Caller) -> GroupView:
+    """The task leaves the group, approved; the rest is merged and tested anew."""
+    group = lock_group(tx, group_id, by)
+    removable = {GroupState.PENDING, GroupState.MERGING, GroupState.MERGED, GroupState.STAGING, GroupState.FAILED}
+    if group.state not in removable:
+        raise Conflict(f"task group {group.id} is {group.state}; tasks can't be taken out now")
+    if not take_out(tx, group, task_id, "removed", by=By.PERSON):
+        raise NotFound(f"task {task_id} in group {group.id}")
+    task = tx.lock(Task, task_id)
+    if task.state is TaskState.STAGING:
+        tx.record(task.move_to(TaskState.APPROVED, By.PERSON))
+    tx.enqueue(jobs.WATCH_REPOSITORY, group.project_id, project_id=group.project_id)
+    return view(tx, group)
+
+
+def lock_group(tx: Transaction, group_id: str, by: Caller) -> TaskGroup:
+    """The group with its tasks, locked. NotFound where it does not exist for the caller; maintainers only."""
+    project_id = tx.session.execute(select(TaskGroup.project_id).where(TaskGroup.id == group_id)).scalar_one_or_none()
+    by.require_in(tx, project_id, Role.MAINTAINER)
+    tx.lock_all(Task, member_task_ids(tx, group_id))
+    return tx.lock(TaskGroup, group_id)
+
+
+def view(tx: Transaction, group: TaskGroup) -> GroupView:
+    project = tx.get(Project, group.project_id)
+    made = deployments.deployments_of(tx, group.id)
+    return GroupView(group, member_task_ids(tx, group.id), _checks(group, project), made)
+
+
+def _checks(group: TaskGroup, project: Project, waits_for: str | None = None) -> list[GroupCheck]:
+    """None until the branch is being built; the present attempt's only. waits_for: what merging or tests wait for."""
+    is_flaky = group.build.get("verdict") == FLAKY
+    if group.tested_sha is not None and project.test_command is None:
+        return [GroupCheck("tests", "skipped", "The project names no tests.", group.tested_sha)]
+    if group.tested_sha is not None:
+        if is_flaky:
+            return [GroupCheck("tests", FLAKY, group.build["says"], group.tested_sha)]
+        return [GroupCheck("tests", "passed", "The tests passed on the merged branch.", group.tested_sha)]
+    if group.state is GroupState.FAILED:
+        status = FLAKY if is_flaky else "failed"
+        return [GroupCheck("tests", status, group.error or "The branch could not be tested.", group.head_sha)]
+    if group.state is GroupState.MERGING:
+        message = f"Waiting: {waits_for}" if waits_for else "The branch is being merged and tested."
+        return [GroupCheck("tests", "running", message, group.head_sha)]
+    return []

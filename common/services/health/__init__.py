@@ -1,0 +1,1 @@
+"""Whether the instance itself works: schema, database server, sweep, measures."""

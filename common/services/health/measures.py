@@ -1,0 +1,94 @@
+"""How much there is of what, for whoever watches the platform: counts over the projects they see, and what is late."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+
+from common.jobs import CATALOGUE
+from common.models import Deployment, Job, Project, Task, TaskGroup
+from common.models.agent import Agent
+from common.models.run import Run
+from common.services.access import Caller, visible_projects
+from common.services.health.sweep_age import sweep_age_seconds
+from common.states import ACTIVE_DEPLOYMENT, JobState
+from common.transaction import Snapshot, snapshot
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Counts by state. jobs: by queue and state, those that are done left out. deployments: active ones by environment.
+
+    late_seconds: for how long the oldest job that is due has waited, 0 if none is. sweep_seconds: how long ago the
+    clockwork ticked, None if it never has.
+    """
+
+    projects: dict[str, int]
+    tasks: dict[str, int]
+    runs: dict[str, int]
+    agents: dict[str, int]
+    groups: dict[str, int]
+    deployments: dict[str, int]
+    jobs: dict[tuple[str, str], int]
+    late_seconds: float
+    sweep_seconds: float | None
+
+
+def measure(by: Caller | None) -> Measures:
+    """What is there for this caller now; None: over all projects. Raises Busy where the database does not answer.
+
+    What belongs to no project, such as the clockwork's jobs, is counted for administrators and for None.
+    """
+    seen = Seen(by)
+    swept = sweep_age_seconds()
+    with snapshot() as read:
+        due = select(func.min(Job.next_at)).where(Job.state == JobState.QUEUED)
+        oldest = read.session.execute(due).scalar()
+        late = 0.0 if oldest is None else max(0.0, (read.now() - oldest).total_seconds())
+        return Measures(
+            projects=_count(read, Project.state_, *seen.where(Project.id)),
+            tasks=_count(read, Task.state_, *seen.where(Task.project_id)),
+            runs=_count(read, Run.state_, Run.live_task_id.is_not(None), *seen.where(Run.project_id)),
+            agents=_count(read, Agent.state_),
+            groups=_count(read, TaskGroup.state_, *seen.where(TaskGroup.project_id)),
+            deployments=_count(
+                read,
+                Deployment.environment_,
+                Deployment.state_.in_(ACTIVE_DEPLOYMENT),
+                *seen.where(Deployment.project_id),
+            ),
+            jobs=_jobs(read, seen),
+            late_seconds=late,
+            sweep_seconds=swept,
+        )
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The projects that exist for a caller."""
+
+    by: Caller | None
+
+    def where(self, project_id: Any) -> tuple[ColumnElement[bool], ...]:
+        """The conditions on the column that holds a project's id: none for who sees all."""
+        if self.by is None or self.by.is_admin:
+            return ()
+        return (project_id.in_(visible_projects(self.by)),)
+
+
+def _count(read: Snapshot, by: object, *where: object) -> dict[str, int]:
+    query = select(by, func.count()).where(*where).group_by(by)  # type: ignore[call-overload]
+    return {str(state): number for state, number in read.session.execute(query)}
+
+
+def _jobs(read: Snapshot, seen: Seen) -> dict[tuple[str, str], int]:
+    live = (Job.state != JobState.DONE, *seen.where(Job.project_id))
+    query = select(Job.kind, Job.state, func.count()).where(*live).group_by(Job.kind, Job.state)
+    found: Counter[tuple[str, str]] = Counter()
+    for kind, state, number in read.session.execute(query):
+        queue = CATALOGUE[kind].queue.value if kind in CATALOGUE else "unknown"
+        found[(queue, str(state))] += number
+    return dict(found)

@@ -1,0 +1,143 @@
+"""The schema: brought up to date by alembic, whose scripts lie in common/migrations.
+
+Alembic takes a fifth of a second to load: only who upgrades or looks at the schema loads it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from common import database
+from common.errors import Misconfigured
+from common.settings import settings
+
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+
+
+def upgrade() -> None:
+    """Bring the schema up to date. Safe to repeat, and from several processes at once: one does it, the others wait.
+
+    Misconfigured, with one line, where the database can't be reached or a newer version has been at work on it.
+    """
+    try:
+        with _alone() as connection:
+            config = _config()
+            _refuse_newer(config, _present(connection))
+            config.attributes["connection"] = connection
+            importlib.import_module("alembic.command").upgrade(config, "head")
+    except DBAPIError as error:
+        url = database.describe_url(settings().store.database_url)
+        raise Misconfigured(f"the database {url} can't be used: {error.orig}; check AIWORKER_DATABASE_URL") from error
+
+
+def is_current() -> bool:
+    """Whether the schema is the one this code was written for."""
+    return bool(_present_revision() == _scripts(_config()).get_current_head())
+
+
+def require_current() -> None:
+    """Return if the database answers and has this version's schema; Misconfigured, with the remedy, if not."""
+    url = database.describe_url(settings().store.database_url)
+    config = _config()
+    try:
+        present = _present_revision()
+    except DBAPIError as error:
+        raise Misconfigured(f"the database {url} can't be used: {error.orig}; check AIWORKER_DATABASE_URL") from error
+    _refuse_newer(config, present)
+    if present != _scripts(config).get_current_head():
+        raise Misconfigured(f"the database {url} has not this version's schema; run: aiworker db upgrade")
+
+
+def ping() -> None:
+    """One statement; raises what the driver raises."""
+    database.ping()
+
+
+def _present_revision() -> str | None:
+    with database.engine(reads=True).connect() as connection:
+        return _present(connection)
+
+
+def _present(connection: Connection) -> str | None:
+    """The revision that the database has; None where it has none."""
+    context = importlib.import_module("alembic.runtime.migration").MigrationContext
+    revision: str | None = context.configure(connection).get_current_revision()
+    return revision
+
+
+def _refuse_newer(config: Any, present: str | None) -> None:
+    """Misconfigured where this version has never heard of the database's revision."""
+    if present is None or present in {script.revision for script in _scripts(config).walk_revisions()}:
+        return
+    url = database.describe_url(settings().store.database_url)
+    raise Misconfigured(
+        f"the database {url} has the schema of a newer version ({present}); run that version, or restore a backup "
+        f"from before its upgrade"
+    )
+
+
+def _scripts(config: Any) -> Any:
+    """Alembic's ScriptDirectory."""
+    return importlib.import_module("alembic.script").ScriptDirectory.from_config(config)
+
+
+def _config() -> Any:
+    """An alembic Config."""
+    config = importlib.import_module("alembic.config").Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return config
+
+
+@contextmanager
+def _alone() -> Iterator[Connection]:
+    """A connection on which nobody else migrates: a lock file beside SQLite's, an advisory lock on MariaDB."""
+    if database.is_sqlite():
+        store = settings().store
+        store.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (store.data_dir / ".migrate.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with database.engine().connect() as connection, _without_cascades(connection):
+                yield connection
+                connection.commit()
+        return
+    with database.engine().connect() as connection:
+        if connection.execute(text("SELECT GET_LOCK('aiworker-migrate', 120)")).scalar_one() != 1:
+            raise Misconfigured("another process has been migrating the database for two minutes; look at its log")
+        connection.commit()
+        try:
+            yield connection
+            connection.commit()
+        finally:
+            connection.execute(text("SELECT RELEASE_LOCK('aiworker-migrate')"))
+            connection.commit()
+
+
+@contextmanager
+def _without_cascades(connection: Connection) -> Iterator[None]:
+    """Foreign keys of this SQLite connection are not enforced inside.
+
+    Some changes of a table make it anew there and drop the old one, which would delete every row that refers to it. It
+    is SQLite's own advice (lang_altertable.html, 7), and works only before a transaction is open.
+    """
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        connection.rollback()
+        driver.execute("PRAGMA foreign_keys=ON")
+
+
+def forget_connections() -> None:
+    """After a fork: connections belong to the parent; this process makes its own."""
+    database.dispose_engines()

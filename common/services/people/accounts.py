@@ -1,0 +1,370 @@
+"""People: who they are, how they log in, and what ends that.
+
+Owns users and logins, and the check that every request and every open socket makes. It verifies tokens and never
+issues them (web does). A password change, a deactivation and a logout take effect with the next request.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import structlog
+from sqlalchemy import delete, func, or_, select
+from sqlalchemy.exc import IntegrityError
+
+from common.errors import Conflict, Invalid, NotFound, Unauthenticated
+from common.models.account import ApiToken, EnrolmentToken, Login, User
+from common.names import new_id
+from common.services.access import Caller
+from common.services.paging import Page, PageQuery, page_of
+from common.services.people import passwords
+from common.services.people.passwords import LONGEST_PASSWORD as LONGEST_PASSWORD
+from common.services.people.tokens import API_TOKEN_PREFIX as API_TOKEN_PREFIX
+from common.services.people.tokens import authenticate_api_token
+from common.settings import settings
+from common.states import Role
+from common.transaction import Transaction, snapshot, transactional
+
+ISSUER = "aiworker"
+AUDIENCE = "aiworker-api"
+ALGORITHM = "HS256"
+LEEWAY_SECONDS = 10
+LONGEST_TOKEN = 2048
+
+USERNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+_RESERVED = frozenset({"platform", "agent", "system"})
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class OpenLogin:
+    """What the tokens of a login say. refresh_id is the jti of its one good refresh token."""
+
+    login_id: str
+    refresh_id: str
+    epoch: int
+    user: User
+
+
+def signing_key() -> str:
+    """What tokens are signed with: a key of their own, derived from the secret key."""
+    return settings().security.key_for("jwt").hex()
+
+
+def authenticate(token: str) -> Caller:
+    """Whose token this is: a login's access token or an API token. One query; also for open sockets, again and again.
+
+    Unauthenticated where it is malformed, expired or revoked, or the user is gone or not active.
+    """
+    if len(token) > LONGEST_TOKEN:
+        raise Unauthenticated
+    if token.startswith(API_TOKEN_PREFIX):
+        return authenticate_api_token(token)
+    claims = _verify(token, "access")
+    with snapshot() as read:
+        row = read.session.execute(
+            select(User.id, User.username, User.role)
+            .join(Login, Login.user_id == User.id)
+            .where(
+                Login.id == claims["sid"],
+                User.id == claims["sub"],
+                User.is_active.is_(True),
+                User.token_epoch == claims["epoch"],
+                Login.ended_at.is_(None),
+                Login.expires_at > datetime.now(UTC),
+            )
+        ).first()
+    if row is None:
+        raise Unauthenticated
+    return Caller(row.id, row.username, Role(row.role), claims["sid"])
+
+
+def _verify(token: str, kind: str) -> dict[str, Any]:
+    """The claims of a token of ours. Nothing in its header is believed: the algorithm and the key are ours."""
+    try:
+        header = jwt.get_unverified_header(token)
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            signing_key(),
+            algorithms=[ALGORITHM],
+            audience=AUDIENCE,
+            issuer=ISSUER,
+            leeway=LEEWAY_SECONDS,
+            options={"require": ["exp", "iat", "nbf", "sub", "jti", "aud", "iss"]},
+        )
+    except (jwt.PyJWTError, ValueError, UnicodeError, RecursionError) as error:
+        raise Unauthenticated from error
+    texts = (claims["sub"], claims["jti"], claims.get("sid"))
+    if (
+        set(header) != {"alg", "typ"}
+        or claims.get("type") != kind
+        or not all(isinstance(text, str) and len(text) <= 40 for text in texts)
+        or type(claims.get("epoch")) is not int
+        or claims["exp"] - claims["iat"] > _longest_seconds(kind)
+    ):
+        raise Unauthenticated
+    return claims
+
+
+def _longest_seconds(kind: str) -> int:
+    security = settings().security
+    return security.access_token_seconds if kind == "access" else security.refresh_token_seconds
+
+
+def log_in(username: str, password: str) -> OpenLogin:
+    """Open a login. Unauthenticated (`Invalid credentials`), after the same time for an unknown name as for a known."""
+    with snapshot() as read:
+        user = read.find(select(User).where(User.username == username))
+    is_right = passwords.matches(user.password_hash if user is not None and user.is_active else None, password)
+    if user is None or not is_right:
+        raise Unauthenticated("Invalid credentials")
+    return _open_login(user.id, user.token_epoch)
+
+
+@transactional
+def _open_login(tx: Transaction, user_id: str, epoch: int) -> OpenLogin:
+    user = tx.lock(User, user_id)
+    if not user.is_active or user.token_epoch != epoch:
+        raise Unauthenticated("Invalid credentials")
+    now = tx.now()
+    expires_at = now + timedelta(seconds=settings().security.refresh_token_seconds)
+    login = tx.add(Login(user_id=user.id, refresh_id=new_id(), created_at=now, expires_at=expires_at))
+    return OpenLogin(login.id, login.refresh_id, user.token_epoch, user)
+
+
+def refresh(token: str) -> OpenLogin:
+    """Exchange a refresh token, once. A second use of one means that it was stolen: the login ends.
+
+    The token that is rotated out is refused from here on; access tokens already given live on to their expiry.
+    """
+    claims = _verify(token, "refresh")
+    login = _rotate(claims["sid"], claims["sub"], claims["jti"], claims["epoch"])
+    if login is None:
+        raise Unauthenticated
+    return login
+
+
+@transactional
+def _rotate(tx: Transaction, login_id: str, user_id: str, refresh_id: str, epoch: int) -> OpenLogin | None:
+    # Returns None instead of raising: the end of a login whose token was used twice has to be committed.
+    locked = tx.lock_all(Login, [login_id])
+    login = locked[0] if locked else None
+    user = None if login is None else tx.session.get(User, login.user_id)
+    if login is None or user is None or login.user_id != user_id:
+        return None
+    is_good = login.ended_at is None and login.expires_at > tx.now() and user.is_active and user.token_epoch == epoch
+    if not is_good:
+        return None
+    if login.refresh_id != refresh_id:
+        _end(tx, login)
+        return None
+    login.refresh_id = new_id()
+    return OpenLogin(login.id, login.refresh_id, user.token_epoch, user)
+
+
+@transactional
+def log_out(tx: Transaction, *, by: Caller) -> None:
+    """End the login that the caller came by; its tokens are refused from now on. Conflict with an API token."""
+    locked = tx.lock_all(Login, [by.token_id])
+    if not locked:
+        raise Conflict("an API token can't be logged out; delete it with DELETE /api/tokens/:id", field="token")
+    _end(tx, locked[0])
+
+
+def _end(tx: Transaction, login: Login) -> None:
+    login.ended_at = login.ended_at or tx.now()
+    tx.access_changed(login.user_id)
+
+
+def read_user(user_id: str) -> User:
+    with snapshot() as read:
+        user = read.get(User, user_id)
+    if user is None:
+        raise NotFound(f"user {user_id}")
+    return user
+
+
+def list_users(by: Caller, page: PageQuery) -> Page[User]:
+    by.require(Role.ADMIN)
+    with snapshot() as read:
+        return page_of(read, select(User), User.created_at, User.id, page)
+
+
+def create_user(username: str, password: str, role: Role, *, by: Caller) -> User:
+    """A new user who may log in at once. Conflict where the name is taken, in whatever case."""
+    by.require(Role.ADMIN)
+    _check_username(username)
+    try:
+        return _insert_user(username, passwords.hash_new(password, about=[username]), role)
+    except IntegrityError as error:  # another request was quicker with the same name
+        raise Conflict(f"the username {username} is taken", field="username") from error
+
+
+@transactional
+def _insert_user(tx: Transaction, username: str, password_hash: str, role: Role) -> User:
+    if tx.find(select(User).where(func.lower(User.username) == username.lower())) is not None:
+        raise Conflict(f"the username {username} is taken", field="username")
+    return tx.add(
+        User(username=username, password_hash=password_hash, role=role, is_active=True, token_epoch=0,
+             created_at=tx.now())
+    )  # fmt: skip
+
+
+def update_user(
+    user_id: str,
+    *,
+    by: Caller,
+    password: str | None = None,
+    role: Role | None = None,
+    is_active: bool | None = None,
+) -> User:
+    """Change what is not None. A new password and a deactivation end every login; a role holds from the next request.
+
+    A new password also ends every token of theirs for good: whoever had the old one may have made some. Conflict where
+    nobody would be left who may manage users.
+    """
+    by.require(Role.ADMIN)
+    new_hash = None if password is None else passwords.hash_new(password, about=[read_user(user_id).username])
+    return _update_user(user_id, new_hash, role, is_active)
+
+
+@transactional
+def _update_user(
+    tx: Transaction, user_id: str, password_hash: str | None, role: Role | None, is_active: bool | None
+) -> User:
+    user = _locked_among_admins(tx, user_id)
+    stays_admin = (role is None or role >= Role.ADMIN) and is_active is not False
+    _keep_an_admin(tx, user, stays_admin=stays_admin)
+    if role is not None:
+        user.role = role
+    if is_active is not None:
+        user.is_active = is_active
+    if password_hash is not None:
+        _replace_password(tx, user, password_hash)
+    elif is_active is False:
+        user.token_epoch += 1
+    tx.access_changed(user.id)
+    return user
+
+
+def _replace_password(tx: Transaction, user: User, password_hash: str) -> None:
+    """The user, locked, has this password, and nothing that was opened or made with the old one is good any more."""
+    user.password_hash = password_hash
+    user.token_epoch += 1
+    tx.session.execute(delete(ApiToken).where(ApiToken.user_id == user.id))
+    tx.session.execute(delete(EnrolmentToken).where(EnrolmentToken.created_by_id == user.id))
+    tx.access_changed(user.id)
+
+
+def change_password(*, current: str, new: str, by: Caller) -> OpenLogin:
+    """The caller's own password is this from now on. A new login for them: every other one and every token has ended.
+
+    Invalid (`current`) if that is not the present one, (`new`) if it is too easy to guess. Conflict with an API token:
+    what a program keeps is no reason to lock its owner out.
+    """
+    user = read_user(by.user_id)
+    if not passwords.matches(user.password_hash, current):
+        raise Invalid("current", "Is not your password")
+    return _change_password(user, passwords.hash_new(new, about=[user.username], field="new"), by=by)
+
+
+@transactional
+def _change_password(tx: Transaction, seen: User, password_hash: str, *, by: Caller) -> OpenLogin:
+    user = tx.lock(User, seen.id)
+    if not tx.lock_all(Login, [by.token_id]):
+        raise Conflict("an API token can't change the password; log in with it", field="token")
+    if user.password_hash != seen.password_hash:
+        raise Conflict("the password was changed by another request just now", field="current")
+    _replace_password(tx, user, password_hash)
+    tx.session.flush()
+    return _open_login(user.id, user.token_epoch)
+
+
+def set_password(username: str, password: str, *, by: Caller) -> User:
+    """For the command line: the same as update_user, by name."""
+    with snapshot() as read:
+        user = read.find(select(User).where(User.username == username))
+    if user is None:
+        raise NotFound(f"user {username}")
+    return update_user(user.id, password=password, by=by)
+
+
+@transactional
+def delete_user(tx: Transaction, user_id: str, *, by: Caller) -> None:
+    """Remove the user, their logins, tokens and memberships; what they did keeps their name. Not the last admin."""
+    by.require(Role.ADMIN)
+    user = _locked_among_admins(tx, user_id)
+    _keep_an_admin(tx, user, stays_admin=False)
+    tx.access_changed(user.id)
+    tx.session.execute(delete(EnrolmentToken).where(EnrolmentToken.created_by_id == user.id))
+    tx.session.delete(user)
+    tx.session.flush()
+
+
+def _locked_among_admins(tx: Transaction, user_id: str) -> User:
+    # All administrators are locked with the user, always in the order of ids: two who demote each other wait in line.
+    ids = tx.session.scalars(select(User.id).where(or_(User.role >= Role.ADMIN, User.id == user_id))).all()
+    for user in tx.lock_all(User, [*ids, user_id]):
+        if user.id == user_id:
+            return user
+    raise NotFound(f"user {user_id}")
+
+
+def _keep_an_admin(tx: Transaction, user: User, *, stays_admin: bool) -> None:
+    if stays_admin or user.role < Role.ADMIN or not user.is_active:
+        return
+    others = select(User.id).where(User.role >= Role.ADMIN, User.is_active.is_(True), User.id != user.id)
+    if tx.session.execute(others.limit(1)).first() is None:
+        raise Conflict(f"user {user.username} is the last active administrator", field="role")
+
+
+def ensure_first_admin() -> str | None:
+    """There is somebody to log in as: on a new instance, `admin`. Safe to repeat, and from several processes.
+
+    Returns the password that was made, to be printed once; None where there were users already, or where the password
+    is AIWORKER_ADMIN_PASSWORD.
+    """
+    with snapshot() as read:
+        if read.session.execute(select(User.id).limit(1)).first() is not None:
+            return None
+    given = settings().security.admin_password
+    password = given or secrets.token_urlsafe(12)
+    if given is not None and passwords.is_well_known(given, about=["admin"]):
+        log.warning("AIWORKER_ADMIN_PASSWORD is easy to guess; change it on the page, under Account")
+    try:
+        is_made = _insert_first_admin(passwords.hash_given(password))
+    except IntegrityError:  # another process was quicker: its admin is the one
+        return None
+    return password if is_made and given is None else None
+
+
+@transactional
+def _insert_first_admin(tx: Transaction, password_hash: str) -> bool:
+    if tx.session.execute(select(User.id).limit(1).with_for_update()).first() is not None:
+        return False
+    tx.add(User(username="admin", password_hash=password_hash, role=Role.ADMIN, created_at=tx.now()))
+    return True
+
+
+@transactional
+def purge_logins(tx: Transaction) -> int:
+    """Remove logins that have been over for a day, for the sweep. Returns how many (at most 500 at once)."""
+    before = tx.now() - timedelta(days=1)
+    over = select(Login.id).where(or_(Login.expires_at < before, Login.ended_at < before)).limit(500)
+    ids = list(tx.session.scalars(over))
+    for login in tx.lock_all(Login, ids):
+        tx.session.delete(login)
+    return len(ids)
+
+
+def _check_username(username: str) -> None:
+    if not USERNAME.fullmatch(username):
+        raise Invalid("username", "Must have 1 to 64 letters, digits, dots, dashes and underscores")
+    if username.lower() in _RESERVED:
+        raise Invalid("username", "Is a name that the platform uses itself")

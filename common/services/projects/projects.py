@@ -1,0 +1,331 @@
+"""Projects: made, changed, shared and removed. What they need outside is made true by jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from common import jobs
+from common.errors import Conflict, Forbidden, Invalid, NotFound
+from common.events import ProjectStatusChanged
+from common.masking import MASK
+from common.models.account import User
+from common.models.delivery import Deployment
+from common.models.journal import Job
+from common.models.project import Project, ProjectMember
+from common.models.run import Run
+from common.names import namespace, new_id, numbered, short_id, slug
+from common.sealing import seal
+from common.services.access import Caller, sees_project
+from common.services.paging import Page, PageQuery, page_of
+from common.services.projects.places import Place, place_of
+from common.services.projects.variables import variables_of
+from common.settings import settings
+from common.states import By, Environment, ProjectState, Role
+from common.transaction import Snapshot, Transaction, actor, snapshot, transactional
+
+DEFAULT_HEALTH_SECONDS = {"preview": 0, "staging": 10, "production": 30}
+
+_HIDDEN_NAME = "\x1f"
+"""What the name key of a restricted project begins with: no name has a control character."""
+
+DEFAULT_FORBIDDEN_PATHS = [".git/**", ".gitea/**", ".github/workflows/**", ".forgejo/**"]
+"""What an agent may not change unless the project says otherwise: what would run outside of its sandbox."""
+
+SECRETS_GIVEN = {"secrets_in_checks": "secretsInChecks", "secrets_in_previews": "secretsInPreviews"}
+"""The lists of names out of secretEnvVars, by attribute and field."""
+
+
+@dataclass(frozen=True)
+class ProjectView:
+    """A project as one caller may see it. env_vars: the values are masked for whoever does not maintain it."""
+
+    project: Project
+    env_vars: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Member:
+    user_id: str
+    username: str
+    role: Role
+
+
+@dataclass(frozen=True)
+class FoundRepository:
+    """may_push: any branch but the platform's own; a run's credential is good for its own branch alone.
+
+    may_push_default: fast-forwards of the default branch, too. may_import: the first of them all the same, as long as
+    the branch holds nothing but what the platform began it with.
+    """
+
+    place: Place
+    may_push: bool
+    may_push_default: bool = False
+    may_import: bool = False
+
+
+@transactional
+def create_project(tx: Transaction, values: Mapping[str, Any], *, by: Caller) -> ProjectView:
+    """A new project, being provisioned. Conflict (field `name`) if the name is taken.
+
+    values: the schema's fields by their attribute names; env_vars and secret_env_vars are stored sealed.
+    """
+    by.require(Role.MAINTAINER)
+    _refuse_taken_name(tx, values["name"], by)
+    project_id = new_id()
+    project_slug = _free_slug(tx, _wanted_slug(project_id, values))
+    owner = settings().forge.owner
+    base = settings().forge.gitea_url or f"{settings().web.public_url}/git"
+    project = Project(
+        id=project_id,
+        state_=ProjectState.PROVISIONING,
+        slug=project_slug,
+        namespace=namespace(project_slug, project_id),
+        repository_owner=owner,
+        repository_url=f"{base.rstrip('/')}/{owner}/{project_slug}",
+        created_by=actor(),
+        created_at=tx.now(),
+        secret_env_names=[],
+        **_defaults(),
+    )
+    _apply(project, values)
+    tx.session.add(project)
+    _flush_name(tx, project)
+    # Whoever makes a restricted project need not see it. One who does is asked again before a replay.
+    if by.role_in(tx, project) is not None:
+        by.require_in(tx, project.id, Role.VIEWER)
+    tx.record(_status_changed(project, None))
+    tx.enqueue(jobs.PROVISION_PROJECT, project.id, project_id=project.id)
+    return view_of(project)
+
+
+def list_projects(page: PageQuery, *, by: Caller) -> Page[ProjectView]:
+    """The projects they see."""
+    with snapshot() as read:
+        found = page_of(read, select(Project).where(sees_project(by)), Project.created_at, Project.id, page)
+        views = [view_of(project, shows_env=_manages(read, project, by)) for project in found.items]
+        return Page(views, found.total, found.limit, found.offset, found.next_cursor)
+
+
+def read_project(project_id: str, *, by: Caller) -> ProjectView:
+    with snapshot() as read:
+        project = by.require_in(read, project_id, Role.VIEWER)
+        return view_of(project, shows_env=_manages(read, project, by))
+
+
+@transactional
+def update_project(tx: Transaction, project_id: str, values: Mapping[str, Any], *, by: Caller) -> ProjectView:
+    """Change what the values name. What runs changes with the next deployment."""
+    by.require_in(tx, project_id, Role.MAINTAINER)
+    project = tx.lock(Project, project_id)
+    if project.state is ProjectState.DELETING:
+        raise Conflict(f"project {project_id} is deleting")
+    if values.get("name", project.name) != project.name:
+        _refuse_taken_name(tx, values["name"], by)
+    if project.separate_approver and values.get("separate_approver") is False and not by.is_admin:
+        raise Forbidden("only an administrator switches separateApprover off")
+    if values.get("allow_direct_push", project.allow_direct_push) != project.allow_direct_push:
+        tx.enqueue(jobs.PROTECT_PROJECT, project.id, project_id=project.id)
+    was_restricted = project.is_restricted
+    _apply(project, values)
+    _flush_name(tx, project)
+    if project.is_restricted != was_restricted:
+        # Previews that run are guarded from now on, or not any more.
+        tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
+    tx.record(_status_changed(project, project.state_))
+    return view_of(project)
+
+
+@transactional
+def delete_project(tx: Transaction, project_id: str, *, by: Caller) -> tuple[Project, Job]:
+    """The project and everything of it will be gone. Repeating gives the same job until it is."""
+    by.require_in(tx, project_id, Role.MAINTAINER)
+    project = tx.lock(Project, project_id)
+    if project.state is not ProjectState.DELETING:
+        tx.record(project.move_to(ProjectState.DELETING, By.PERSON))
+        job_id = tx.enqueue(jobs.DELETE_PROJECT, project.id, project_id=project.id)
+        return project, tx.get(Job, job_id)
+    job = tx.find(
+        select(Job)
+        .where(Job.kind == jobs.DELETE_PROJECT.name, Job.subject_id == project.id)
+        .order_by(Job.created_at.desc(), Job.id.desc())
+    )
+    if job is None:
+        job = tx.get(Job, tx.enqueue(jobs.DELETE_PROJECT, project.id, project_id=project.id))
+    return project, job
+
+
+@transactional
+def retry_project(tx: Transaction, project_id: str, *, by: Caller) -> ProjectView:
+    """A failed provisioning starts again."""
+    by.require_in(tx, project_id, Role.MAINTAINER)
+    project = tx.lock(Project, project_id)
+    tx.record(project.move_to(ProjectState.PROVISIONING, By.PERSON))
+    project.error = None
+    tx.enqueue(jobs.PROVISION_PROJECT, project.id, project_id=project.id)
+    return view_of(project)
+
+
+def list_members(project_id: str, *, by: Caller) -> list[Member]:
+    with snapshot() as read:
+        by.require_in(read, project_id, Role.VIEWER)
+        rows = read.session.execute(
+            select(ProjectMember.user_id, User.username, ProjectMember.role)
+            .join(User, User.id == ProjectMember.user_id)
+            .where(ProjectMember.project_id == project_id)
+            .order_by(User.username)
+        )
+        return [Member(user_id, username, Role(role)) for user_id, username, role in rows]
+
+
+@transactional
+def put_member(tx: Transaction, project_id: str, user_id: str, role: Role, *, by: Caller) -> Member:
+    """The user is a member with this role. Safe to repeat."""
+    by.require_in(tx, project_id, Role.MAINTAINER)
+    user = tx.get(User, user_id)
+    if role > Role.MAINTAINER:
+        raise Invalid("role", "Must be one of viewer, member, maintainer")
+    row = tx.session.get(ProjectMember, (project_id, user_id))
+    if row is None:
+        tx.add(ProjectMember(project_id=project_id, user_id=user_id, role=role))
+    else:
+        row.role = role
+    tx.access_changed(user_id)
+    return Member(user_id, user.username, role)
+
+
+@transactional
+def delete_member(tx: Transaction, project_id: str, user_id: str, *, by: Caller) -> None:
+    """The user is no member. NotFound if they were none."""
+    by.require_in(tx, project_id, Role.MAINTAINER)
+    row = tx.session.get(ProjectMember, (project_id, user_id))
+    if row is None:
+        raise NotFound(f"member {user_id}")
+    tx.session.delete(row)
+    tx.access_changed(user_id)
+
+
+def find_repository(owner: str, name: str, *, by: Caller) -> FoundRepository:
+    """The repository at `owner/name`. NotFound where its project does not exist for them."""
+    with snapshot() as read:
+        project = _project_at(read, owner, name)
+        role = None if project is None else by.role_in(read, project)
+        if project is None or role is None:
+            raise NotFound(f"repository {owner}/{name}")
+        may_push = role >= Role.MAINTAINER
+        return FoundRepository(
+            place_of(project), may_push, may_push and project.allow_direct_push, may_push and _is_new(read, project)
+        )
+
+
+def _is_new(read: Snapshot, project: Project) -> bool:
+    """Whether nothing was imported into it nor ever deployed from it; previews are not counted."""
+    deployed = select(Deployment).where(
+        Deployment.project_id == project.id, Deployment.environment_ != Environment.PREVIEW
+    )
+    return project.import_url is None and read.find(deployed) is None
+
+
+def find_repository_of_run(owner: str, name: str, run_id: str) -> FoundRepository | None:
+    """The repository at `owner/name` if this live run works on it, None otherwise."""
+    with snapshot() as read:
+        project = _project_at(read, owner, name)
+        run = read.get(Run, run_id)
+        if project is None or run is None or run.project_id != project.id or run.live_task_id is None:
+            return None
+        return FoundRepository(place_of(project), may_push=True)
+
+
+def _project_at(read: Snapshot, owner: str, name: str) -> Project | None:
+    return read.find(select(Project).where(Project.slug == name, Project.repository_owner == owner))
+
+
+def view_of(project: Project, *, shows_env: bool = True) -> ProjectView:
+    variables = variables_of(project)
+    return ProjectView(project, variables if shows_env else dict.fromkeys(variables, MASK))
+
+
+def _defaults() -> dict[str, Any]:
+    return {
+        "description": "", "default_branch": "main", "replicas": 1, "health_path": "/",
+        "health_seconds": dict(DEFAULT_HEALTH_SECONDS), "preview_ttl_hours": 72, "is_restricted": False,
+        "separate_approver": False, "allow_direct_push": False, "keep_tests": True,
+        "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "",
+        "secrets_in_checks": [], "secrets_in_previews": [],
+    }  # fmt: skip
+
+
+def _apply(project: Project, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if name == "secret_env_vars":
+            project.secret_env_sealed = seal(value) if value else None
+            project.secret_env_names = sorted(value or {})
+        elif name == "env_vars":
+            project.env_sealed = seal(value) if value else None
+        elif name == "health_seconds":
+            project.health_seconds = {**(project.health_seconds or DEFAULT_HEALTH_SECONDS), **value}
+        elif name not in SECRETS_GIVEN:
+            setattr(project, name, value)
+    project.name_key = f"{_HIDDEN_NAME}{project.id}" if project.is_restricted else project.name
+    both = sorted(set(variables_of(project)) & set(project.secret_env_names))
+    if both:
+        raise Invalid(f"secretEnvVars.{both[0]}", "Is in envVars too")
+    for name, field in SECRETS_GIVEN.items():
+        _give_secrets(project, name, field, values.get(name))
+
+
+def _give_secrets(project: Project, name: str, field: str, wanted: Sequence[str] | None) -> None:
+    """Set which secrets are given; with None those of before go on, but for what is no secret variable any more."""
+    known = set(project.secret_env_names)
+    unknown = [secret for secret in wanted or () if secret not in known]
+    if unknown:
+        raise Invalid(field, f"{unknown[0]} is not among secretEnvVars")
+    given = getattr(project, name) if wanted is None else wanted
+    setattr(project, name, sorted(known & set(given)))
+
+
+def _refuse_taken_name(tx: Transaction, name: str, by: Caller) -> None:
+    """Conflict (name) if a project that exists for the caller is called so."""
+    if tx.find(select(Project).where(Project.name == name, sees_project(by))) is not None:
+        raise _taken(name)
+
+
+def _flush_name(tx: Transaction, project: Project) -> None:
+    """Write the row; Conflict (name) where one that everybody sees was called so a moment ago."""
+    name = project.name
+    try:
+        tx.session.flush()
+    except IntegrityError as error:
+        raise _taken(name) from error
+
+
+def _taken(name: str) -> Conflict:
+    return Conflict(f"There is a project named {name} already", field="name")
+
+
+def _wanted_slug(project_id: str, values: Mapping[str, Any]) -> str:
+    """Made from the name. A restricted project's has its short id too, so that no other's `-2` tells of it."""
+    if not values.get("is_restricted"):
+        return slug(values["name"])
+    return f"{slug(values['name'], longest=31)}-{short_id(project_id)}"
+
+
+def _free_slug(tx: Transaction, wanted: str) -> str:
+    number = 1
+    while tx.find(select(Project).where(Project.slug == numbered(wanted, number))) is not None:
+        number += 1
+    return numbered(wanted, number)
+
+
+def _manages(at: Snapshot, project: Project, by: Caller) -> bool:
+    role = by.role_in(at, project)
+    return role is not None and role >= Role.MAINTAINER
+
+
+def _status_changed(project: Project, old: str | None) -> ProjectStatusChanged:
+    return ProjectStatusChanged(feed=project.id, project_id=project.id, old_status=old, new_status=project.state_)

@@ -1,0 +1,168 @@
+"""What the jobs of a project read and record: being provisioned, and being removed. The rows go last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, select, update
+
+from common import jobs
+from common.models import (
+    Comment,
+    CommitVerdict,
+    Deployment,
+    EventRow,
+    Feed,
+    GroupMember,
+    Job,
+    LogEntry,
+    Project,
+    ProjectMember,
+    Push,
+    Question,
+    Run,
+    RunSession,
+    Task,
+    TaskCheck,
+    TaskDependency,
+    TaskGroup,
+)
+from common.services.projects.places import Place, place_of
+from common.services.projects.variables import mask_of_project
+from common.services.runs import run_end
+from common.states import By, JobState, ProjectState
+from common.transaction import Lease, Transaction, transactional
+
+LONGEST_JOB = timedelta(seconds=jobs.HARD_LIMIT_SECONDS)
+"""For how long a run that has ended may still be given a credential, by a job that was at it."""
+
+
+@dataclass(frozen=True)
+class ProvisionPlan:
+    """What a project needs outside. import_url None: it starts empty."""
+
+    place: Place
+    description: str
+    import_url: str | None
+    allows_direct_push: bool
+
+
+@dataclass(frozen=True)
+class DeletionPlan:
+    """What is to be removed outside. runs: those that may still have a credential."""
+
+    place: Place
+    runs: tuple[str, ...]
+
+
+@transactional
+def begin_provision(tx: Transaction, lease: Lease) -> ProvisionPlan | None:
+    """What is to be made; None if the project is gone or not being provisioned any more."""
+    project = tx.session.get(Project, lease.subject_id)
+    if project is None or project.state is not ProjectState.PROVISIONING:
+        return None
+    return ProvisionPlan(place_of(project), project.description, project.import_url, project.allow_direct_push)
+
+
+@transactional
+def begin_protection(tx: Transaction, lease: Lease) -> tuple[Place, bool] | None:
+    """Where the rules for pushes are to be looked at, and whether direct pushes are allowed; None if nowhere."""
+    project = tx.session.get(Project, lease.subject_id)
+    if project is None or project.state is not ProjectState.ACTIVE:
+        return None
+    return place_of(project), project.allow_direct_push
+
+
+@transactional
+def record_provisioned(tx: Transaction, lease: Lease, *, default_branch: str, repository_url: str) -> None:
+    """Repository and namespace are there: the project is active, and its tasks may start."""
+    project = tx.lock(Project, lease.subject_id)
+    if project.state is ProjectState.PROVISIONING:
+        project.default_branch, project.repository_url = default_branch, repository_url
+        tx.record(project.move_to(ProjectState.ACTIVE, By.PLATFORM))
+        tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+    tx.finish(lease)
+
+
+@transactional
+def fail_provision(tx: Transaction, project_id: str, reason: str) -> None:
+    """The forge or the runtime refused, or the job was given up."""
+    project = tx.lock(Project, project_id)
+    if project.state is ProjectState.PROVISIONING:
+        project.error = mask_of_project(tx, project.id)(reason)[:2000]
+        tx.record(project.move_to(ProjectState.FAILED, By.PLATFORM))
+
+
+@transactional
+def record_provision_refused(tx: Transaction, lease: Lease, reason: str) -> None:
+    fail_provision(lease.subject_id, reason)
+    tx.finish(lease)
+
+
+@transactional
+def begin_deletion(tx: Transaction, lease: Lease) -> DeletionPlan | None:
+    """End what lives of the project, and drop what was still to be done for it.
+
+    Returns what is to be removed outside, None if the project is gone already.
+    """
+    project = tx.session.get(Project, lease.subject_id)
+    if project is None:
+        return None
+    live = select(Run.id).where(Run.project_id == project.id, Run.live_task_id.is_not(None))
+    run_end.abandon_runs(tx, tx.session.scalars(live).all(), "the project is being deleted")
+    closing = (Job.project_id == project.id, Job.kind == jobs.CLOSE_RUN.name)
+    dropped = (*_others(lease), Job.kind != jobs.CLOSE_RUN.name, Job.state == JobState.QUEUED)
+    tx.session.execute(delete(Job).where(*dropped).execution_options(synchronize_session=False))
+    unclosed = select(Job.subject_id).where(*closing, Job.state != JobState.DONE)
+    has_credential = Run.id.in_(unclosed) | (Run.finished_at >= tx.now() - LONGEST_JOB)
+    runs = tx.session.scalars(select(Run.id).where(Run.project_id == project.id, has_credential).order_by(Run.id))
+    return DeletionPlan(place_of(project), tuple(runs.all()))
+
+
+def _others(lease: Lease) -> tuple[ColumnElement[bool], ...]:
+    """Every job of the project but its deletion."""
+    return Job.project_id == lease.subject_id, Job.id != lease.job_id
+
+
+@transactional
+def record_deleted(tx: Transaction, lease: Lease) -> None:
+    """Remove the rows. The job's own row stays, without its project.
+
+    While another job of the project is at work, it may make anew what was removed: then all is looked at again.
+    """
+    project_id = lease.subject_id
+    if tx.find(select(Job).where(*_others(lease), Job.state == JobState.RUNNING)) is not None:
+        tx.again(lease, after_seconds=1)
+        return
+    tasks = select(Task.id).where(Task.project_id == project_id).scalar_subquery()
+    groups = select(TaskGroup.id).where(TaskGroup.project_id == project_id).scalar_subquery()
+    runs = select(Run.id).where(Run.project_id == project_id).scalar_subquery()
+    tx.session.execute(
+        update(Job).where(Job.id == lease.job_id).values(project_id=None).execution_options(synchronize_session=False)
+    )
+    conditions: list[tuple[Any, Any]] = [
+        (LogEntry, LogEntry.run_id.in_(runs)),
+        (RunSession, RunSession.task_id.in_(tasks)),
+        (TaskCheck, TaskCheck.task_id.in_(tasks)),
+        (Comment, Comment.task_id.in_(tasks)),
+        (Question, Question.task_id.in_(tasks)),
+        (TaskDependency, TaskDependency.task_id.in_(tasks)),
+        (GroupMember, GroupMember.group_id.in_(groups)),
+        (Run, Run.project_id == project_id),
+        (Deployment, Deployment.project_id == project_id),
+        (TaskGroup, TaskGroup.project_id == project_id),
+        (Push, Push.project_id == project_id),
+        (CommitVerdict, CommitVerdict.project_id == project_id),
+        (Task, Task.project_id == project_id),
+        (ProjectMember, ProjectMember.project_id == project_id),
+        (Job, Job.project_id == project_id),
+        (EventRow, EventRow.feed_id == project_id),
+        (Project, Project.id == project_id),
+    ]
+    for model, condition in conditions:
+        tx.session.execute(delete(model).where(condition).execution_options(synchronize_session=False))
+    # The feed's row goes too: nothing records into it any more.
+    tx.session.execute(delete(Feed).where(Feed.id == project_id).execution_options(synchronize_session=False))
+    tx.finish(Lease(lease.job_id, lease.kind, project_id, None, lease.fence, lease.generation, lease.attempts))

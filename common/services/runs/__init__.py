@@ -1,0 +1,1 @@
+"""Runs, the attempts at tasks, and the agents that make them."""

@@ -1,0 +1,324 @@
+"""What agents do at the API: register, be alive, claim a run, report on it. Each reaches its own live runs only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, delete, select, update
+
+from common import jobs
+from common.errors import Conflict, Invalid, NotFound, Unauthenticated
+from common.masking import is_same_when_masked
+from common.models.agent import Agent
+from common.models.project import Project
+from common.models.run import Run, RunSession
+from common.models.task import Question, Task
+from common.names import new_agent_id
+from common.sealing import digest, new_token, unseal
+from common.services.projects.variables import mask_of_run
+from common.services.runs import run_end
+from common.services.runs.log_entries import cut, note
+from common.services.runs.prompts import prompt_for
+from common.services.runs.scheduling import AGENT_LOST_SECONDS
+from common.services.tasks import questions
+from common.services.tasks.feedback import Feedback, feedback_of, give_back
+from common.services.tasks.tasks import record_update
+from common.states import AgentState, By, Outcome, Phase, RunState, TaskState
+from common.transaction import Transaction, snapshot, transactional
+
+MISSING_SECONDS = 20
+"""A run that its agent knew and no longer names for this long is lost: the agent was started anew."""
+
+MOST_QUESTIONS = 20
+"""That one run may ask; an answer that comes after its end begins a new run."""
+
+SESSION_PART_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class AgentPrincipal:
+    agent_id: str
+
+
+@dataclass(frozen=True)
+class RunPrincipal:
+    """is_live False: its run is over, and every report gets a 409."""
+
+    run_id: str
+    task_id: str
+    agent_id: str
+    project_id: str
+    is_live: bool
+
+
+@dataclass(frozen=True)
+class Directive:
+    """run_id None: for the agent as a whole."""
+
+    do: str
+    run_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ClaimedRun:
+    """All that a runner needs. The token and the password are in the clear: send them to its agent only."""
+
+    run: Run
+    task: Task
+    project: Project
+    token: str
+    username: str
+    password: str
+    prompt: str
+    feedback: Sequence[Feedback] = field(default_factory=tuple)
+    has_session: bool = False
+
+
+def authenticate_agent(token: str) -> AgentPrincipal:
+    with snapshot() as read:
+        agent = read.find(select(Agent).where(Agent.digest == digest(token)))
+    if agent is None:
+        raise Unauthenticated
+    return AgentPrincipal(agent.id)
+
+
+def authenticate_run(token: str) -> RunPrincipal:
+    """Also of a run that is over, so that its runner is told to drop it (409) and not to register again (401)."""
+    with snapshot() as read:
+        run = read.find(select(Run).where(Run.token_digest == digest(token)))
+    if run is None:
+        raise Unauthenticated
+    return RunPrincipal(run.id, run.task_id, run.agent_id, run.project_id, run.live_task_id is not None)
+
+
+@transactional
+def register_agent(
+    tx: Transaction, *, pod_name: str, capabilities: list[str], driver: str, version: str, slots: int
+) -> tuple[Agent, str]:
+    """A new agent and its token, in the clear this once."""
+    token = new_token("awa")
+    agent = tx.add(
+        Agent(
+            id=new_agent_id(), state_=AgentState.STARTING, pod_name=pod_name, capabilities=capabilities, driver=driver,
+            version=version, slots=slots, digest=digest(token), created_at=tx.now(), seen_at=tx.now(),
+        )
+    )  # fmt: skip
+    return agent, token
+
+
+@transactional
+def beat(tx: Transaction, agent_id: str, run_ids: Sequence[str]) -> tuple[datetime, list[Directive]]:
+    """The agent is alive and works on these runs. Returns until when it is believed, and what it is to do."""
+    named = [run for run in (tx.session.get(Run, run_id) for run_id in run_ids) if run and run.agent_id == agent_id]
+    missing = tx.all(
+        select(Run).where(
+            Run.agent_id == agent_id,
+            Run.live_task_id.is_not(None),
+            Run.is_acknowledged.is_(True),
+            Run.id.not_in([run.id for run in named]),
+            Run.seen_at < tx.now() - timedelta(seconds=MISSING_SECONDS),
+        )
+    )
+    # An agent never forgets a run: its process was killed, and this is the next one.
+    lost = [run.id for run in missing]
+    run_end.lose_runs(tx, lost, "its agent was started anew", restarted=lost)
+    live = [run.id for run in named if run.state is not RunState.ENDED]
+    tx.session.execute(
+        update(Run)
+        .where(Run.id.in_(live), Run.live_task_id.is_not(None))
+        .values(seen_at=tx.now(), is_acknowledged=True)
+        .execution_options(synchronize_session=False)
+    )
+    agent = tx.lock(Agent, agent_id)
+    agent.seen_at = tx.now()
+    _show_alive(tx, agent)
+    directives = [Directive("cancel", run.id) for run in named if run.state is RunState.ENDED]
+    directives += [Directive("cancel", run_id) for run_id in run_ids if run_id not in {run.id for run in named}]
+    if agent.state is AgentState.DRAINING:
+        directives.append(Directive("drain"))
+    return tx.now() + timedelta(seconds=AGENT_LOST_SECONDS), directives
+
+
+def _show_alive(tx: Transaction, agent: Agent) -> None:
+    if agent.state not in {AgentState.STARTING, AgentState.OFFLINE}:
+        return
+    has_work = run_end.live_runs_of(tx, agent.id) > 0
+    if has_work:
+        # It may have been given a run before it was there: only now can it claim it.
+        waiting = update(Run).where(Run.agent_id == agent.id, Run.state_ == RunState.READY)
+        tx.session.execute(waiting.values(seen_at=tx.now()).execution_options(synchronize_session=False))
+    tx.record(agent.move_to(AgentState.BUSY if has_work else AgentState.IDLE, By.PLATFORM))
+    tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+
+
+def has_claimable_run(agent_id: str) -> bool:
+    """Whether `claim_run` would find one now. A read: for agents that wait and look again and again."""
+    with snapshot() as read:
+        return read.find(_claimable(agent_id)) is not None
+
+
+def _claimable(agent_id: str) -> Select[Run]:
+    return (
+        select(Run)
+        .where(
+            Run.agent_id == agent_id,
+            Run.live_task_id.is_not(None),
+            Run.state_.in_([RunState.READY, RunState.RUNNING]),
+            Run.is_acknowledged.is_(False),
+        )
+        .order_by(Run.created_at, Run.id)
+    )
+
+
+@transactional
+def claim_run(tx: Transaction, agent_id: str) -> ClaimedRun | None:
+    """The next run that was given to this agent; None if there is none.
+
+    A run that no heartbeat has named yet is handed out again: its answer may have been lost.
+    """
+    candidate = tx.find(_claimable(agent_id))
+    if candidate is None:
+        return None
+    task = tx.lock(Task, candidate.task_id)
+    run = tx.lock(Run, candidate.id)
+    if run.state is RunState.ENDED or run.secrets_sealed is None:
+        return None
+    if run.state is RunState.READY:
+        run.move_to(RunState.RUNNING, By.PLATFORM)
+        run.started_at = tx.now()
+    run.seen_at = tx.now()
+    secrets = unseal(run.secrets_sealed)
+    project = tx.get(Project, task.project_id)
+    given = feedback_of(tx, task, run)
+    session = tx.session.execute(select(RunSession.run_id).where(RunSession.task_id == task.id)).first()
+    return ClaimedRun(
+        run, task, project, secrets["token"], secrets["username"], secrets["password"],
+        prompt=prompt_for(task, project, given), feedback=given, has_session=session is not None,
+    )  # fmt: skip
+
+
+def _live(tx: Transaction, run_id: str) -> tuple[Task, Run]:
+    """The run and its task, locked. Conflict if it is over: its runner drops it."""
+    task_id = tx.session.execute(select(Run.task_id).where(Run.id == run_id)).scalar_one_or_none()
+    if task_id is None:
+        raise NotFound(f"run {run_id}")
+    task = tx.lock(Task, task_id)
+    run = tx.lock(Run, run_id)
+    if run.state is RunState.ENDED:
+        raise Conflict(f"run {run.id} is over ({run.outcome}): {run.reason or 'drop it'}")
+    return task, run
+
+
+@transactional
+def save_usage(tx: Transaction, run_id: str, usage: Mapping[str, Any]) -> None:
+    """The run's totals so far; smaller ones than known are an older report and change nothing."""
+    _task, run = _live(tx, run_id)
+    run.usage = {name: max(value, run.usage.get(name, 0)) for name, value in usage.items()}
+
+
+@transactional
+def ask_question(
+    tx: Transaction, run_id: str, text: str, *, context: str | None, options: list[str]
+) -> tuple[Question, bool]:
+    """The question, masked, and whether it is new. Repeating gives the same one, answered or not.
+
+    Invalid once the run has asked MOST_QUESTIONS others; its transcript says so.
+    """
+    task, run = _live(tx, run_id)
+    mask = mask_of_run(tx, run)
+    text, options = cut(mask(text)), [cut(mask(option)) for option in options]
+    context = cut(mask(context)) if context else context
+    number = questions.asked_by(tx, run.id) + 1
+    if number > MOST_QUESTIONS and questions.find_same(tx, task, text, context, options) is None:
+        raise Invalid("question", f"This run has asked {MOST_QUESTIONS} questions: go on with the answers, or end it")
+    question, is_new = questions.ask(tx, task, text, context=context, options=options, run_id=run.id)
+    if is_new and number == MOST_QUESTIONS:
+        note(tx, run, f"This was question {number} of this run: any further one is refused.")
+    return question, is_new
+
+
+def read_question(run: RunPrincipal, question_id: str) -> Question:
+    with snapshot() as read:
+        question = read.get(Question, question_id)
+    if question is None or question.task_id != run.task_id:
+        raise NotFound(f"question {question_id}")
+    return question
+
+
+@transactional
+def save_session(tx: Transaction, run_id: str, archive: bytes) -> None:
+    """Keep the agent CLI's session for whichever run goes on with the task. Replaces the former one."""
+    task, run = _live(tx, run_id)
+    tx.session.execute(delete(RunSession).where(RunSession.task_id == task.id))
+    for part, start in enumerate(range(0, max(1, len(archive)), SESSION_PART_BYTES)):
+        piece = archive[start : start + SESSION_PART_BYTES]
+        tx.add(RunSession(task_id=task.id, part=part, run_id=run.id, archive=piece, saved_at=tx.now()))
+
+
+def read_session(run: RunPrincipal) -> bytes:
+    """NotFound if the task has none."""
+    with snapshot() as read:
+        parts = read.all(select(RunSession).where(RunSession.task_id == run.task_id).order_by(RunSession.part))
+    if not parts:
+        raise NotFound(f"session of task {run.task_id}")
+    return b"".join(part.archive for part in parts)
+
+
+@transactional
+def finish_run(
+    tx: Transaction,
+    run_id: str,
+    *,
+    outcome: Outcome,
+    commit_sha: str | None,
+    summary: str,
+    reason: str | None,
+    cut_short: bool = False,
+) -> Run:
+    """The agent's report. It only claims: `completed` starts the proof. The same report again changes nothing.
+
+    cut_short: with `cancelled`, the agent's machine ended the run (a signal, a full disk, a forge that stayed away).
+    The task goes to another agent, or to this one a minute later, and no attempt is counted.
+    """
+    ended = tx.session.get(Run, run_id)
+    is_repeated = ended is not None and (ended.outcome, ended.claimed_sha) == (outcome, commit_sha)
+    # Its credentials are gone, so the report can't be masked again as it was.
+    if ended is not None and is_repeated and is_same_when_masked(ended.summary or "", cut(summary)):
+        return ended
+    task, run = _live(tx, run_id)
+    mask = mask_of_run(tx, run)
+    summary, reason = cut(mask(summary)), cut(mask(reason)) if reason else reason
+    run.claimed_sha, run.summary = commit_sha, summary
+    run_end.end_run(tx, run, outcome, reason)
+    task.updated_at = tx.now()
+    if outcome is Outcome.COMPLETED:
+        _start_proof(tx, task, run)
+    elif outcome is Outcome.WAITING:
+        if task.state is TaskState.IN_PROGRESS:  # answered while the runner was on its way out
+            run_end.queue_again(tx, task, by=By.PLATFORM)
+    elif outcome is Outcome.FAILED:
+        task.error, task.assigned_agent_id = reason or summary or "the agent gave no reason", None
+        tx.record(task.move_to(TaskState.FAILED, By.PLATFORM))
+    else:
+        _cancel(tx, task, run, reason, cut_short=cut_short)
+    return run
+
+
+def _cancel(tx: Transaction, task: Task, run: Run, reason: str | None, *, cut_short: bool) -> None:
+    if cut_short:
+        run.is_cut_short, task.error = True, (reason or "")[:2000]
+        give_back(tx, run)
+    run_end.requeue(tx, task, reason=reason, counts=False, is_loss=cut_short)
+
+
+def _start_proof(tx: Transaction, task: Task, run: Run) -> None:
+    task.assigned_agent_id, task.attempts, task.losses, task.error = None, 0, 0, None
+    if task.state is TaskState.NEEDS_INPUT:  # it went on without waiting for the answer
+        tx.record(task.move_to(TaskState.IN_PROGRESS, By.PLATFORM, phase=Phase.VERIFYING))
+    else:
+        task.enter_phase(Phase.VERIFYING)
+        record_update(tx, task, "phase")
+    tx.enqueue(jobs.VERIFY_RUN, run.id, project_id=task.project_id)

@@ -1,0 +1,345 @@
+"""Tasks: written, read, changed, and the acts by which people move them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func, select
+
+from common import jobs
+from common.errors import Conflict, Forbidden, Invalid, NotFound
+from common.events import TaskCreated, TaskUpdated, camel
+from common.models.delivery import Deployment
+from common.models.project import Project
+from common.models.run import Run
+from common.models.task import Comment, Question, Task, TaskCheck, TaskDependency
+from common.names import new_id, task_branch
+from common.services.access import Caller, visible_projects
+from common.services.delivery.membership import BEFORE_STAGING, lock_with_group, take_out
+from common.services.paging import Page, PageQuery, page_of
+from common.services.runs import run_end
+from common.services.tasks.pushes import has_pushed
+from common.states import By, Outcome, Priority, ProjectState, QuestionState, Role, TaskState
+from common.transaction import Snapshot, Transaction, actor, snapshot, transactional
+
+MOST_OPEN_DEPENDENCIES = 50
+
+FOR_MAINTAINERS = frozenset({TaskState.APPROVED, TaskState.IN_PROGRESS})
+"""States that a person sets by approving or rejecting."""
+
+CHECKS = ("head", "diff", "merge", "paths", "kept_tests", "tests", "preview")
+"""What is looked at to prove a run's claim, in this order."""
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """A task with everything its page shows."""
+
+    task: Task
+    project: Project
+    questions: Sequence[Question] = ()
+    runs: Sequence[Run] = ()
+    deployments: Sequence[Deployment] = ()
+    checks: Sequence[TaskCheck] = ()
+    comments: Sequence[Comment] = ()
+    depends_on: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class TaskFilter:
+    project_id: str | None = None
+    state: str | None = None
+    assigned_agent_id: str | None = None
+    priority: str | None = None
+    q: str | None = None
+
+
+@dataclass(frozen=True)
+class NewComment:
+    """path and line are None for a comment on the whole."""
+
+    body: str
+    path: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class NewTask:
+    project_id: str
+    title: str
+    description: str = ""
+    priority: Priority = Priority.MEDIUM
+    labels: list[str] = field(default_factory=list)
+    required_capabilities: list[str] = field(default_factory=list)
+    depends_on: list[str] = field(default_factory=list)
+    driver: str | None = None
+    limits: dict[str, Any] = field(default_factory=dict)
+
+
+@transactional
+def create_task(tx: Transaction, new: NewTask, *, by: Caller) -> Task:
+    """A task in the backlog; it starts as soon as an agent is free and what it depends on is approved.
+
+    Invalid (projectId, dependsOn) for what does not exist for the caller.
+    """
+    project = _project_for(tx, new.project_id, by)
+    if project.state is ProjectState.DELETING:
+        raise Conflict(f"project {project.id} is deleting")
+    _check_dependencies(tx, project.id, new.depends_on)
+    task_id = new_id()
+    task = Task(
+        id=task_id, state_=TaskState.BACKLOG, project_id=project.id, title=new.title, description=new.description,
+        priority=int(new.priority), labels=new.labels, required_capabilities=new.required_capabilities,
+        driver=new.driver, limits=new.limits, branch_name=task_branch(task_id, new.title), created_by=actor(),
+        created_by_id=by.user_id, edited_by_ids=[], created_at=tx.now(), updated_at=tx.now(), queued_at=tx.now(),
+    )  # fmt: skip
+    tx.add(task)
+    for depends_on_id in dict.fromkeys(new.depends_on):
+        tx.add(TaskDependency(task_id=task_id, depends_on_id=depends_on_id))
+    tx.record(
+        TaskCreated(feed=project.id, subject_task_id=task_id, task_id=task_id, project_id=project.id, title=new.title)
+    )
+    tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+    return task
+
+
+def list_tasks(wanted: TaskFilter, page: PageQuery, *, by: Caller) -> Page[Task]:
+    """Newest first, only of projects that exist for the caller."""
+    query = select(Task).where(Task.project_id.in_(visible_projects(by)))
+    for column, value in (
+        (Task.project_id, wanted.project_id),
+        (Task.state_, wanted.state),
+        (Task.assigned_agent_id, wanted.assigned_agent_id),
+        (Task.priority, None if wanted.priority is None else int(Priority.of(wanted.priority))),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.q:
+        query = query.where(func.lower(Task.title).contains(wanted.q.lower(), autoescape=True))
+    with snapshot() as read:
+        return page_of(read, query, Task.created_at, Task.id, page)
+
+
+def read_task(task_id: str, *, by: Caller) -> TaskView:
+    with snapshot() as read:
+        task = read.get(Task, task_id)
+        if task is None:
+            raise NotFound(f"task {task_id}")
+        project = by.require_in(read, task.project_id, Role.VIEWER)
+        return _view(read, task, project)
+
+
+def _view(read: Snapshot, task: Task, project: Project) -> TaskView:
+    return TaskView(
+        task,
+        project,
+        questions=read.all(
+            select(Question).where(Question.task_id == task.id).order_by(Question.asked_at, Question.id)
+        ),
+        runs=read.all(
+            select(Run).where(Run.task_id == task.id).order_by(Run.created_at.desc(), Run.id.desc()).limit(50)
+        ),
+        deployments=read.all(
+            select(Deployment)
+            .where(Deployment.task_id == task.id)
+            .order_by(Deployment.created_at.desc(), Deployment.id.desc())
+            .limit(20)
+        ),
+        checks=_latest_checks(read, task.id),
+        comments=read.all(select(Comment).where(Comment.task_id == task.id).order_by(Comment.created_at, Comment.id)),
+        depends_on=list(
+            read.session.scalars(select(TaskDependency.depends_on_id).where(TaskDependency.task_id == task.id))
+        ),
+    )
+
+
+def _latest_checks(read: Snapshot, task_id: str) -> Sequence[TaskCheck]:
+    """Those of the newest run that was looked at, in the order in which they are made."""
+    newest = read.find(
+        select(TaskCheck).where(TaskCheck.task_id == task_id).order_by(TaskCheck.at.desc(), TaskCheck.id.desc())
+    )
+    if newest is None:
+        return ()
+    checks = read.all(select(TaskCheck).where(TaskCheck.run_id == newest.run_id))
+    return sorted(checks, key=lambda check: CHECKS.index(check.name))
+
+
+@transactional
+def update_task(tx: Transaction, task_id: str, values: Mapping[str, Any], *, by: Caller) -> Task:
+    """Change what the values name; a `state` goes through the state machine like everything else."""
+    wanted = values.get("state")
+    role = Role.MAINTAINER if wanted in FOR_MAINTAINERS else Role.MEMBER
+    task = lock_task(tx, task_id, by, role)
+    changed = [name for name in ("title", "description", "priority", "notes", "labels") if name in values]
+    is_rewritten = any(name in values and values[name] != getattr(task, name) for name in ("title", "description"))
+    if is_rewritten and by.user_id not in {task.created_by_id, *task.edited_by_ids}:
+        task.edited_by_ids = [*task.edited_by_ids, by.user_id]
+    for name in changed:
+        setattr(task, name, int(values[name]) if name == "priority" else values[name])
+    if changed:
+        task.updated_at = tx.now()
+        record_update(tx, task, *changed)
+    if wanted is not None and wanted != task.state_:
+        _move_as_person(tx, task, TaskState(wanted), values.get("notes"), by)
+    return task
+
+
+def _move_as_person(tx: Transaction, task: Task, wanted: TaskState, notes: str | None, by: Caller) -> None:
+    if wanted is TaskState.APPROVED and task.state is TaskState.READY_TO_TEST:
+        approve_task(task.id, by=by)
+    elif wanted is TaskState.IN_PROGRESS and task.state is TaskState.READY_TO_TEST:
+        reject_task(task.id, reason=notes or "Rejected", comments=(), by=by)
+    elif wanted is TaskState.CANCELLED:
+        cancel_task(task.id, by=by)
+    elif wanted is TaskState.BACKLOG and task.state is TaskState.FAILED:
+        retry_task(task.id, by=by)
+    else:
+        raise Conflict(f"task {task.id} is {task.state}; it can't be set to {wanted}")
+
+
+@transactional
+def approve_task(tx: Transaction, task_id: str, *, by: Caller, commit_sha: str | None = None) -> Task:
+    """The task's proven commit may go out. Conflict unless it is ready_to_test.
+
+    commit_sha: what the person looked at; a Conflict if the task has moved on since. None: whatever is proven now.
+    """
+    task = lock_task(tx, task_id, by, Role.MAINTAINER)
+    project = tx.get(Project, task.project_id)
+    if task.state is not TaskState.READY_TO_TEST:
+        raise Conflict(f"task {task.id} is {task.state}; only ready_to_test can be approved")
+    if project.separate_approver or task.needs_other_approver:
+        _require_other(tx, task, by)
+    if commit_sha is not None and commit_sha != task.head_sha:
+        raise Conflict(f"task {task.id} is at {task.head_sha} now; look at it again", field="commitSha")
+    task.approved_sha, task.approved_by, task.updated_at = task.head_sha, actor(), tx.now()
+    tx.record(task.move_to(TaskState.APPROVED, By.PERSON))
+    tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+    return task
+
+
+def _require_other(tx: Transaction, task: Task, by: Caller) -> None:
+    """Forbidden for whoever wrote the task, changed what it asks for, or pushed to its branch."""
+    if by.user_id in {task.created_by_id, *task.edited_by_ids}:
+        raise Forbidden("whoever wrote a task may not approve it here; ask another maintainer")
+    if has_pushed(tx, task.id, by):
+        raise Forbidden("whoever pushed to a task's branch may not approve it here; ask another maintainer")
+
+
+@transactional
+def reject_task(tx: Transaction, task_id: str, *, reason: str, comments: Sequence[NewComment], by: Caller) -> Task:
+    """The task goes back to its agent with the reason and the comments; branch and pull request go on."""
+    task = lock_task(tx, task_id, by, Role.MAINTAINER)
+    if task.state is not TaskState.READY_TO_TEST:
+        raise Conflict(f"task {task.id} is {task.state}; only ready_to_test can be rejected")
+    add_feedback(tx, task, "rejection", reason, comments)
+    task.round, task.refusals, task.attempts = task.round + 1, 0, 0
+    run_end.queue_again(tx, task, by=By.PERSON)
+    return task
+
+
+@transactional
+def cancel_task(tx: Transaction, task_id: str, *, by: Caller) -> Task:
+    """Nobody wants the task any more: its run ends, its pull request is closed, its preview goes.
+
+    A group that holds it is built anew without it, which only maintainers may bring about. Conflict once the group is
+    on its way to staging, or the task in production.
+    """
+    _check_role(tx, task_id, by, Role.MEMBER)
+    group = lock_with_group(tx, task_id)
+    task = tx.lock(Task, task_id)
+    if group is not None:
+        by.require_in(tx, task.project_id, Role.MAINTAINER)
+        if group.state not in BEFORE_STAGING:
+            raise Conflict(f"task {task.id} is {task.state} and in group {group.id}, which is {group.state}")
+    if not task.may_move_to(TaskState.CANCELLED, By.PERSON):
+        raise Conflict(f"task {task.id} is {task.state}; it can't be cancelled")
+    if group is not None:
+        take_out(tx, group, task.id, "cancelled", by=By.PERSON)
+    run = run_end.live_run(tx, task.id)
+    for question in tx.all(
+        select(Question).where(Question.task_id == task.id, Question.state == QuestionState.PENDING)
+    ):
+        question.state = QuestionState.WITHDRAWN
+        tx.wake(f"question:{question.id}")
+    task.assigned_agent_id, task.updated_at = None, tx.now()
+    tx.record(task.move_to(TaskState.CANCELLED, By.PERSON))
+    if run is not None:
+        run_end.end_run(tx, run, Outcome.CANCELLED, f"cancelled by {actor()}", by=By.PERSON)
+    tx.enqueue(jobs.CLEAN_UP_TASK, task.id, project_id=task.project_id)
+    return task
+
+
+@transactional
+def retry_task(tx: Transaction, task_id: str, *, by: Caller) -> Task:
+    """A failed task goes back into the backlog, its counters at nought."""
+    task = lock_task(tx, task_id, by, Role.MEMBER)
+    if task.state is not TaskState.FAILED:
+        raise Conflict(f"task {task.id} is {task.state}; only failed can be retried")
+    task.attempts, task.losses, task.refusals, task.error = 0, 0, 0, None
+    task.queued_at, task.updated_at = tx.now(), tx.now()
+    tx.record(task.move_to(TaskState.BACKLOG, By.PERSON))
+    tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+    return task
+
+
+@transactional
+def comment_on_task(tx: Transaction, task_id: str, comment: NewComment, *, by: Caller) -> Comment:
+    """A remark for whoever works on it next; each is given to one run."""
+    task = lock_task(tx, task_id, by, Role.MEMBER)
+    row = _comment(tx, task, "comment", comment, parent_id=None)
+    record_update(tx, task, "comments")
+    return row
+
+
+def add_feedback(tx: Transaction, task: Task, kind: str, body: str, comments: Sequence[NewComment] = ()) -> Comment:
+    """What the next run has to act on: kind rejection, refusal or group, with comments that belong to it."""
+    parent = _comment(tx, task, kind, NewComment(body), parent_id=None)
+    for comment in comments:
+        _comment(tx, task, "comment", comment, parent_id=parent.id)
+    return parent
+
+
+def _comment(tx: Transaction, task: Task, kind: str, new: NewComment, *, parent_id: str | None) -> Comment:
+    return tx.add(
+        Comment(
+            task_id=task.id, parent_id=parent_id, kind=kind, author=actor(), body=new.body, path=new.path,
+            line=new.line, created_at=tx.now(),
+        )
+    )  # fmt: skip
+
+
+def record_update(tx: Transaction, task: Task, *changed: str) -> None:
+    """Tell that fields of the task changed which are not its state. changed: attribute names, or collections."""
+    names = tuple(camel(name) for name in changed)
+    tx.record(TaskUpdated(feed=task.project_id, subject_task_id=task.id, task_id=task.id, changed=names))
+
+
+def lock_task(tx: Transaction, task_id: str, by: Caller, role: Role) -> Task:
+    """The task, locked. NotFound where it does not exist for the caller, Forbidden below the role."""
+    _check_role(tx, task_id, by, role)
+    return tx.lock(Task, task_id)
+
+
+def _check_role(tx: Transaction, task_id: str, by: Caller, role: Role) -> None:
+    project_id = tx.session.execute(select(Task.project_id).where(Task.id == task_id)).scalar_one_or_none()
+    by.require_in(tx, project_id, role)
+
+
+def _project_for(tx: Transaction, project_id: str, by: Caller) -> Project:
+    try:
+        return by.require_in(tx, project_id, Role.MEMBER)
+    except NotFound as error:
+        raise Invalid("projectId", "No such project") from error
+
+
+def _check_dependencies(tx: Transaction, project_id: str, ids: Sequence[str]) -> None:
+    if len(ids) > MOST_OPEN_DEPENDENCIES:
+        raise Invalid("dependsOn", f"At most {MOST_OPEN_DEPENDENCIES}")
+    for task_id in ids:
+        task = tx.session.get(Task, task_id)
+        if task is None or task.project_id != project_id:
+            raise Invalid("dependsOn", f"There is no task {task_id} in this project")
+        if task.state is TaskState.CANCELLED:
+            raise Invalid("dependsOn", f"The task {task_id} is cancelled, so this one would never start")

@@ -1,0 +1,324 @@
+"""Preparing a run, proving what it claims, and what follows: the proof, a refusal, or a person.
+
+The agent only claims. What is looked at, in this order: the commit is the branch's head, changes something, merges,
+touches no forbidden path, and passes the project's tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from common import jobs
+from common.models.delivery import GroupMember, TaskGroup
+from common.models.project import Project
+from common.models.run import Run
+from common.models.task import Task, TaskCheck
+from common.sealing import seal, unseal
+from common.services.projects import holding
+from common.services.projects.places import Place, place_of
+from common.services.projects.variables import Variables, environment_of_checks, mask_of_project, mask_of_run
+from common.services.runs import run_end
+from common.services.tasks import questions
+from common.services.tasks.tasks import add_feedback, record_update
+from common.states import GROUP_LIVE, By, Outcome, Phase, RunState, TaskState
+from common.transaction import Lease, Transaction, transactional
+
+RIVAL_SECONDS = 120
+"""How long a proof waits for the group that handed the task back to land or end, where it would clash again."""
+MOST_REFUSALS = 3
+"""Proofs failed in a row before a person is asked."""
+
+
+PREPARE_SECONDS = 30
+"""How long a forge that does not answer may keep a run's agent waiting."""
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What `run.prepare` and `run.close` need. is_overdue: its agent has waited PREPARE_SECONDS for it."""
+
+    place: Place
+    run_id: str
+    branch: str
+    is_overdue: bool = False
+
+
+@dataclass(frozen=True)
+class ProofPlan:
+    """What `run.verify` looks at. claimed_sha None: the agent named no commit. test_command None: no tests.
+
+    rival: (branch, head) of a group under way that handed the task back: what it clashed with lands soon. None if there
+    is none, or it has been waited for long enough.
+    """
+
+    place: Place
+    run_id: str
+    branch: str
+    claimed_sha: str | None
+    forbidden_paths: tuple[str, ...]
+    keeps_tests: bool
+    rival: tuple[str, str] | None
+    test_command: str | None
+    env: Variables
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """status: passed, failed, skipped or running. code: stable, only when failed. message: a sentence."""
+
+    name: str
+    status: str
+    message: str
+    code: str | None = None
+    log: str | None = None
+
+
+@transactional
+def begin_prepare(tx: Transaction, lease: Lease) -> RunPlan | None:
+    """What the run needs; None if it is over or prepared already."""
+    run = tx.session.get(Run, lease.subject_id)
+    if run is None or run.state is not RunState.PREPARING:
+        return None
+    task, project = tx.get(Task, run.task_id), tx.get(Project, run.project_id)
+    is_overdue = run.created_at < tx.now() - timedelta(seconds=PREPARE_SECONDS)
+    return RunPlan(place_of(project), run.id, task.branch_name, is_overdue)
+
+
+@transactional
+def record_prepared(tx: Transaction, lease: Lease, *, username: str, password: str, base_sha: str) -> None:
+    """Branch and credential are there: the agent may claim the run. base_sha: where the default branch is now."""
+    run = tx.get(Run, lease.subject_id)
+    if tx.get(Project, run.project_id).holds:
+        holding.lift(tx, tx.lock(Project, run.project_id))
+    if tx.get(Task, run.task_id).error is not None:
+        task = tx.lock(Task, run.task_id)
+        task.error = None
+        record_update(tx, task, "error")
+    run = tx.lock(Run, lease.subject_id)
+    if run.state is RunState.PREPARING and run.secrets_sealed:
+        secrets = unseal(run.secrets_sealed)
+        run.secrets_sealed = seal({**secrets, "username": username, "password": password})
+        run.seen_at, run.base_sha = tx.now(), base_sha
+        run.move_to(RunState.READY, By.PLATFORM)
+        tx.wake(f"agent:{run.agent_id}")
+    tx.finish(lease)
+
+
+@transactional
+def fail_prepare(tx: Transaction, run_id: str, reason: str) -> None:
+    """What the run needs can't be made, for a reason of its task's own: the run is lost, and its attempt counts."""
+    run = tx.get(Run, run_id)
+    _lose_unprepared(tx, run, tx.lock(Task, run.task_id), reason, counts=True)
+
+
+@transactional
+def record_prepare_refused(tx: Transaction, lease: Lease, reason: str) -> None:
+    """As fail_prepare; the job is done."""
+    fail_prepare(lease.subject_id, reason)
+    tx.finish(lease)
+
+
+@transactional
+def record_unprepared(tx: Transaction, lease: Lease, reason: str) -> None:
+    """No run of the project can be prepared: its agent is free for others, its task waits, and the project says why."""
+    run = tx.get(Run, lease.subject_id)
+    project = tx.lock(Project, run.project_id)
+    task = tx.lock(Task, run.task_id)
+    masked = mask_of_run(tx, run)(reason)
+    if _lose_unprepared(tx, run, task, masked, counts=False):
+        holding.hold(tx, project, masked)
+    tx.finish(lease)
+
+
+def _lose_unprepared(tx: Transaction, run: Run, task: Task, reason: str, *, counts: bool) -> bool:
+    """False if the run was over already. The task is locked; the reason stands on it until a run can begin."""
+    run = tx.lock(Run, run.id)
+    if run.state is RunState.ENDED:
+        return False
+    reason = mask_of_run(tx, run)(reason)
+    run_end.end_run(tx, run, Outcome.LOST, reason)
+    task.error = reason[:2000]
+    run_end.requeue(tx, task, reason=reason, counts=counts)
+    record_update(tx, task, "error")
+    return True
+
+
+@transactional
+def begin_close(tx: Transaction, lease: Lease) -> RunPlan | None:
+    """Whose credential is to be taken away; None if the run or its project is gone."""
+    run = tx.session.get(Run, lease.subject_id)
+    if run is None:
+        return None
+    task, project = tx.get(Task, run.task_id), tx.get(Project, run.project_id)
+    return RunPlan(place_of(project), run.id, task.branch_name)
+
+
+@transactional
+def record_closing(tx: Transaction, lease: Lease, *, after_seconds: float) -> None:
+    """The credential is good for nothing; what is left of it is removed later."""
+    tx.again(lease, after_seconds=after_seconds)
+
+
+@transactional
+def record_done(tx: Transaction, lease: Lease) -> None:
+    """The job is done and there is nothing to record of it."""
+    tx.finish(lease)
+
+
+@transactional
+def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
+    """What is to be proven; None if the task is not being verified (any more), or by a newer run."""
+    run = tx.session.get(Run, lease.subject_id)
+    if run is None:
+        return None
+    task = tx.get(Task, run.task_id)
+    if task.phase is not Phase.VERIFYING or _newest_completed(tx, task.id) != run.id:
+        return None
+    project = tx.get(Project, task.project_id)
+    return ProofPlan(
+        place_of(project), run.id, task.branch_name, run.claimed_sha, tuple(project.forbidden_paths),
+        project.keep_tests, _rival(tx, task, run),
+        project.test_command, environment_of_checks(project),
+    )  # fmt: skip
+
+
+def _rival(tx: Transaction, task: Task, run: Run) -> tuple[str, str] | None:
+    if run.finished_at is None or run.finished_at < tx.now() - timedelta(seconds=RIVAL_SECONDS):
+        return None
+    group = tx.find(
+        select(TaskGroup)
+        .join(GroupMember, GroupMember.group_id == TaskGroup.id)
+        .where(
+            GroupMember.task_id == task.id,
+            GroupMember.removed_reason == "conflict",
+            TaskGroup.state_.in_(GROUP_LIVE),
+            TaskGroup.head_sha.is_not(None),
+        )
+        .order_by(TaskGroup.created_at.desc(), TaskGroup.id.desc())
+    )
+    return (group.branch, group.head_sha) if group is not None and group.head_sha is not None else None
+
+
+def _newest_completed(tx: Transaction, task_id: str) -> str | None:
+    query = (
+        select(Run.id)
+        .where(Run.task_id == task_id, Run.outcome == Outcome.COMPLETED)
+        .order_by(Run.created_at.desc(), Run.id.desc())
+        .limit(1)
+    )
+    return tx.session.execute(query).scalar_one_or_none()
+
+
+@transactional
+def record_checks(tx: Transaction, lease: Lease, results: Sequence[CheckResult], *, after_seconds: float) -> None:
+    """Show how far the proof is, and look again later."""
+    task = _verifying(tx, lease)
+    if task is None:
+        tx.finish(lease)
+        return
+    if _store(tx, task, lease.subject_id, _masked(tx, task, results)):
+        record_update(tx, task, "checks")
+    tx.again(lease, after_seconds=after_seconds)
+
+
+@transactional
+def record_tests_wait(tx: Transaction, lease: Lease, results: Sequence[CheckResult], reason: str) -> None:
+    """The tests have not begun: that is shown with the reason, and is no verdict. The job goes on waiting."""
+    task = _verifying(tx, lease)
+    tx.hold(lease)
+    waits = CheckResult("tests", "running", f"The tests have not begun: {reason}")
+    if task is not None and _store(tx, task, lease.subject_id, [*results, waits]):
+        record_update(tx, task, "checks")
+
+
+@transactional
+def record_proven(tx: Transaction, lease: Lease, results: Sequence[CheckResult]) -> None:
+    """The claimed commit is proven: its pull request and preview come next."""
+    task = _verifying(tx, lease)
+    if task is not None:
+        _store(tx, task, lease.subject_id, _masked(tx, task, results))
+        task.head_sha, task.updated_at = tx.get(Run, lease.subject_id).claimed_sha, tx.now()
+        task.needs_other_approver = tx.get(Project, task.project_id).separate_approver
+        record_update(tx, task, "checks", "head_sha")
+        tx.enqueue(jobs.PUBLISH_TASK, task.id, project_id=task.project_id)
+    tx.finish(lease)
+
+
+@transactional
+def record_refused(tx: Transaction, lease: Lease, results: Sequence[CheckResult]) -> None:
+    """What was claimed is not so: back to the same agent session with the reason, or to a person after three times."""
+    task = _verifying(tx, lease)
+    if task is not None:
+        results = _masked(tx, task, results)
+        _store(tx, task, lease.subject_id, results)
+        failed = next(result for result in results if result.status == "failed")
+        refuse(tx, task, failed)
+    tx.finish(lease)
+
+
+def refuse(tx: Transaction, task: Task, failed: CheckResult) -> None:
+    """The task, locked and in progress, is to be worked on again because of this check, whose texts are masked."""
+    tail = f"\n\n{failed.log[-4000:]}" if failed.log else ""
+    add_feedback(tx, task, "refusal", f"{failed.code}: {failed.message}{tail}")
+    task.round, task.refusals, task.updated_at = task.round + 1, task.refusals + 1, tx.now()
+    record_update(tx, task, "checks", "round", "phase")
+    if task.refusals >= MOST_REFUSALS:
+        reason = failed.message.rstrip(".")
+        text = f"The work was refused {task.refusals} times, the last time because: {reason}. How to go on?"
+        questions.ask(tx, task, text, context=failed.code, options=[], run_id=None)
+    else:
+        run_end.queue_again(tx, task, by=By.PLATFORM)
+
+
+@transactional
+def give_up_proof(tx: Transaction, run_id: str, reason: str) -> None:
+    """The proof itself could not be made: a person has to look."""
+    run = tx.get(Run, run_id)
+    task = tx.lock(Task, run.task_id)
+    if task.phase is Phase.VERIFYING:
+        text = f"The platform could not verify the work: {mask_of_run(tx, run)(reason)} Answer to have it tried again."
+        questions.ask(tx, task, text, context=None, options=[], run_id=None)
+
+
+def _masked(tx: Transaction, task: Task, results: Sequence[CheckResult]) -> list[CheckResult]:
+    """The results as they may be stored and shown."""
+    mask = mask_of_project(tx, task.project_id)
+    return [
+        replace(result, message=mask(result.message), log=mask.end_of(result.log) if result.log else result.log)
+        for result in results
+    ]
+
+
+def _verifying(tx: Transaction, lease: Lease) -> Task | None:
+    run = tx.get(Run, lease.subject_id)
+    task = tx.lock(Task, run.task_id)
+    is_current = task.state is TaskState.IN_PROGRESS and task.phase is Phase.VERIFYING
+    return task if is_current and _newest_completed(tx, task.id) == run.id else None
+
+
+def _store(tx: Transaction, task: Task, run_id: str, results: Sequence[CheckResult]) -> bool:
+    """Whether anything changed."""
+    run = tx.get(Run, run_id)
+    changed = False
+    for result in results:
+        row = tx.find(select(TaskCheck).where(TaskCheck.run_id == run_id, TaskCheck.name == result.name))
+        if row is not None and (row.status, row.message) == (result.status, result.message):
+            continue
+        changed = True
+        if row is None:
+            row = TaskCheck(task_id=task.id, run_id=run_id, name=result.name, at=tx.now(), status="", commit_sha=None)
+        row.status, row.code, row.message, row.log = result.status, result.code, result.message, result.log
+        row.commit_sha, row.at = run.claimed_sha, tx.now()
+        tx.add(row)
+    return changed
+
+
+def store_check(tx: Transaction, task: Task, result: CheckResult) -> None:
+    """A check of the task's newest completed run that was made after its proof (the preview)."""
+    run_id = _newest_completed(tx, task.id)
+    if run_id is not None:
+        _store(tx, task, run_id, [result])

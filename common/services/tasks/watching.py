@@ -1,0 +1,243 @@
+"""What people do at the forge behind our back: they push, merge, close and comment there, and the tasks follow.
+
+A push after the proof or the approval voids it, and takes the task out of a group that is not on its way to staging
+yet; a later one is left out of the group, which says so. On the local forge nothing but pushes can happen; on others
+pull requests are looked at too. Everything is read anew each time: it makes no difference which doorbells were heard.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, select
+
+from common import jobs
+from common.models.delivery import GroupMember, TaskGroup
+from common.models.project import Project, Push
+from common.models.task import Comment, Task
+from common.services.delivery.membership import BEFORE_STAGING, forget_problem, note_problem, take_out
+from common.services.projects import holding
+from common.services.projects.places import Place, place_of
+from common.services.runs import run_end
+from common.services.tasks.pushes import PendingPush, pending_pushes
+from common.services.tasks.tasks import add_feedback, record_update
+from common.settings import settings
+from common.states import By, ProjectState, TaskState
+from common.transaction import Lease, Transaction, transactional
+
+BOUND = (TaskState.READY_TO_TEST, TaskState.APPROVED)
+"""States that hold for one commit only."""
+LATER_PUSH = "later_push"
+"""The kind of problem that a group has with a push that it left out."""
+DISCUSSED = (*BOUND, TaskState.IN_PROGRESS, TaskState.NEEDS_INPUT)
+"""States in which what people say on the pull request is for the agent."""
+_REMARKS = uuid.UUID("5f0f2c0e-4b0c-5c57-9a4b-0d4c9a6f3b11")
+
+
+@dataclass(frozen=True)
+class WatchPlan:
+    """The branches whose heads matter, and the numbers of the pull requests that people may have touched."""
+
+    place: Place
+    branches: tuple[str, ...]
+    pulls: tuple[int, ...] = ()
+    pushes: tuple[PendingPush, ...] = ()
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What a person said at the forge. id: the forge's own, good for one pull request. path None: on the whole."""
+
+    id: str
+    author: str
+    body: str
+    path: str | None
+    line: int | None
+    asks_for_change: bool
+
+
+@dataclass(frozen=True)
+class PullSeen:
+    """A pull request as it was found. state: open, closed or merged."""
+
+    state: str
+    remarks: tuple[Remark, ...] = ()
+
+
+@transactional
+def begin_watch(tx: Transaction, lease: Lease) -> WatchPlan | None:
+    project = tx.session.get(Project, lease.subject_id)
+    if project is None or project.state is not ProjectState.ACTIVE:
+        return None
+    tasks = tx.all(select(Task).where(Task.project_id == project.id, _is_watched()).order_by(Task.id))
+    branches = tuple(task.branch_name for task in tasks if task.state in (*BOUND, TaskState.STAGING))
+    discussed = [task for task in tasks if task.state in DISCUSSED] if _has_people() else []
+    pulls = tuple(task.pr_number for task in discussed if task.pr_number is not None)
+    pushes = pending_pushes(tx, project.id)
+    return WatchPlan(place_of(project), branches, pulls, pushes) if branches or pulls or pushes else None
+
+
+@transactional
+def record_heads(
+    tx: Transaction, lease: Lease, heads: Mapping[str, str | None], pulls: Mapping[int, PullSeen] | None = None
+) -> None:
+    """A task whose branch is not at its proven commit any more goes back to its agent; the others follow their
+    pull requests."""
+    project = tx.get(Project, lease.subject_id)
+    if project.holds:
+        holding.lift(tx, tx.lock(Project, project.id))
+    watched = select(Task.id).where(Task.project_id == lease.subject_id, _is_watched())
+    tasks = tx.lock_all(Task, tx.session.scalars(watched).all())
+    groups = _lock_groups(tx, tasks)
+    for task in tasks:
+        seen = (pulls or {}).get(task.pr_number) if task.pr_number is not None else None
+        asks_for_change = seen is not None and _hear(tx, task, seen.remarks)
+        group = groups.get(task.id)
+        if group is not None and group.state not in BEFORE_STAGING:
+            _leave_out(tx, group, task, heads.get(task.branch_name))
+        elif task.state in BOUND:
+            _follow(tx, task, group, heads.get(task.branch_name, task.head_sha), seen, asks_for_change)
+    tx.finish(lease)
+
+
+@transactional
+def record_unreadable(tx: Transaction, lease: Lease, reason: str) -> None:
+    """The repository can't be read, and won't be by itself: the project says so, and none of its tasks starts."""
+    holding.hold(tx, tx.lock(Project, lease.subject_id), reason)
+    tx.finish(lease)
+
+
+def _lock_groups(tx: Transaction, tasks: Sequence[Task]) -> dict[str, TaskGroup]:
+    """task id → the live group that holds it, for those of the tasks that one holds. The tasks are locked."""
+    ids = [task.id for task in tasks]
+    held = {row.task_id: row.group_id for row in tx.all(select(GroupMember).where(GroupMember.live_task_id.in_(ids)))}
+    groups = {group.id: group for group in tx.lock_all(TaskGroup, held.values())}
+    return {task_id: groups[group_id] for task_id, group_id in held.items()}
+
+
+def _follow(
+    tx: Transaction,
+    task: Task,
+    group: TaskGroup | None,
+    head: str | None,
+    seen: PullSeen | None,
+    asks_for_change: bool,
+) -> None:
+    """What holds for one commit only, as its branch and pull request are now. group: not on its way to staging yet."""
+    has_moved = head != task.head_sha
+    if group is not None and head is not None and head == task.later_push:
+        # It was left out when the group was on staging. That it is built anew since then changes nothing.
+        has_moved = False
+    if seen is not None and seen.state == "merged" and head in {None, task.head_sha}:
+        _approve_merged(tx, task, tx.get(Project, task.project_id))
+    elif has_moved:
+        proven = (task.head_sha or "")[:12]
+        text = f"the branch {task.branch_name} is at {head or 'nothing'} now, but {proven} was proven"
+        _leave(tx, group, task, "pushed", text)
+        _void(tx, task, f"moved: {text}: what came since has to be proven too.")
+    elif seen is not None and seen.state == "closed":
+        _leave(tx, group, task, "closed", "its pull request was closed")
+        _cancel_closed(tx, task)
+    elif asks_for_change:
+        _leave(tx, group, task, "changes_requested", "a review of its pull request asks for changes")
+        task.refusals = 0
+        _void(tx, task, None)
+
+
+def _leave(tx: Transaction, group: TaskGroup | None, task: Task, kind: str, why: str) -> None:
+    """What takes the approval away takes the task out of its group, too."""
+    if group is not None:
+        note_problem(group, task.id, kind, f"Taken out: {why}.")
+        take_out(tx, group, task.id, kind, by=By.PLATFORM)
+
+
+def _leave_out(tx: Transaction, group: TaskGroup, task: Task, head: str | None) -> None:
+    """The group is on staging, or on its way: it goes on with the approved commit and says what it left out.
+
+    head None: nothing is known of the branch, or it is gone.
+    """
+    later = None if head == task.approved_sha else head
+    if head is None or later == task.later_push:
+        return
+    task.later_push, task.updated_at = later, tx.now()
+    record_update(tx, task, "later_push")
+    if later is None:
+        forget_problem(group, task.id, LATER_PUSH)
+        return
+    text = f"{later} was pushed to {task.branch_name} too late and is left out: the group goes on with the approved"
+    note_problem(group, task.id, LATER_PUSH, f"{text} {task.approved_sha}.")
+
+
+def _void(tx: Transaction, task: Task, text: str | None) -> None:
+    """The approval is gone, and the task goes back to its agent. text None: the feedback is there already."""
+    if text is not None:
+        add_feedback(tx, task, "refusal", text)
+    task.approved_sha, task.approved_by, task.later_push, task.round = None, None, None, task.round + 1
+    run_end.queue_again(tx, task, by=By.PLATFORM)
+
+
+def _approve_merged(tx: Transaction, task: Task, project: Project) -> None:
+    """Whoever merged it approved it: the forge lets only its owners do so.
+
+    Where it has to be another person than its author, it waits for an approval by somebody who is known here.
+    """
+    if task.state is TaskState.READY_TO_TEST and not (project.separate_approver or task.needs_other_approver):
+        task.approved_sha, task.approved_by, task.updated_at = task.head_sha, "a person at the forge", tx.now()
+        tx.record(task.move_to(TaskState.APPROVED, By.PERSON))
+        tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+
+
+def _cancel_closed(tx: Transaction, task: Task) -> None:
+    """Whoever closed it, with its branch still there, does not want it."""
+    task.approved_sha, task.approved_by, task.assigned_agent_id, task.updated_at = None, None, None, tx.now()
+    tx.record(task.move_to(TaskState.CANCELLED, By.PERSON))
+    tx.enqueue(jobs.CLEAN_UP_TASK, task.id, project_id=task.project_id)
+
+
+def _hear(tx: Transaction, task: Task, remarks: Sequence[Remark]) -> bool:
+    """Each remark is the agent's once. Returns whether a new one asks for a change."""
+    known = set(tx.session.scalars(select(Comment.id).where(Comment.task_id == task.id)))
+    asks_for_change = False
+    for remark in remarks:
+        # Computed from the forge's id, so that however often it is seen, there is one.
+        row_id = str(uuid.uuid5(_REMARKS, f"{task.id}:{remark.id}"))
+        if row_id in known:
+            continue
+        asks_for_change = asks_for_change or remark.asks_for_change
+        kind = "rejection" if remark.asks_for_change else "comment"
+        tx.add(
+            Comment(
+                id=row_id, task_id=task.id, parent_id=None, kind=kind, author=remark.author[:140], body=remark.body,
+                path=remark.path, line=remark.line, created_at=tx.now(),
+            )
+        )  # fmt: skip
+    return asks_for_change
+
+
+def _has_people() -> bool:
+    """Whether the forge is a place where people merge, close and comment."""
+    return settings().forge.kind != "local"
+
+
+def _is_watched() -> ColumnElement[bool]:
+    """Tasks whose state people can change at the forge, and all that a group holds."""
+    held = select(GroupMember.live_task_id).where(GroupMember.live_task_id.is_not(None))
+    return Task.state_.in_(DISCUSSED if _has_people() else BOUND) | Task.id.in_(held)
+
+
+@transactional
+def ring_for_push(tx: Transaction, project_id: str) -> None:
+    """Somebody pushed to the project's repository: look at once. Safe to repeat."""
+    tx.enqueue(jobs.WATCH_REPOSITORY, project_id, project_id=project_id)
+
+
+@transactional
+def watch_all(tx: Transaction) -> int:
+    """The slow way, for forges whose doorbell was not heard. Returns how many projects are looked at."""
+    watched = select(Task.project_id).where(_is_watched())
+    found = tx.session.scalars(watched.union(select(Push.project_id).where(Push.settled_at.is_(None)))).all()
+    for project_id in found:
+        ring_for_push(project_id)
+    return len(found)
