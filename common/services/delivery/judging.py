@@ -42,7 +42,7 @@ from common.services.delivery.verdicts import (
     decide,
 )
 from common.services.projects.variables import Variables, environment_of_checks, mask_of_project
-from common.services.runs import run_end
+from common.services.tasks.lifecycle import send_back
 from common.services.tasks.tasks import add_feedback
 from common.states import By, GroupState, TaskState
 from common.transaction import Lease, Transaction, transactional
@@ -257,8 +257,7 @@ def hand_back(
     task = tx.lock(Task, task_id)
     if task.state is TaskState.APPROVED:
         add_feedback(tx, task, "group", f"{kind}: {detail}")
-        task.approved_sha, task.approved_by, task.round, task.attempts = None, None, task.round + 1, 0
-        run_end.queue_again(tx, task, by=By.PLATFORM)
+        send_back(tx, task, by=By.PLATFORM)
     tx.session.flush()
 
 

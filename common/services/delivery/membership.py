@@ -13,7 +13,8 @@ from common import jobs
 from common.errors import Conflict
 from common.models.delivery import GroupMember, TaskGroup
 from common.models.task import Task
-from common.states import By, GroupState, TaskState
+from common.services.tasks.lifecycle import leave_staging
+from common.states import By, GroupState
 from common.transaction import Transaction
 
 BEFORE_STAGING = frozenset({GroupState.PENDING, GroupState.MERGING, GroupState.MERGED, GroupState.FAILED})
@@ -142,8 +143,7 @@ def restart_merge(tx: Transaction, group: TaskGroup, by: By) -> None:
     """
     was_staged = group.state in {GroupState.STAGING, GroupState.DEPLOYING_STAGING, GroupState.DEPLOYING_PRODUCTION}
     for task in tx.lock_all(Task, member_task_ids(tx, group.id)):
-        if task.state is TaskState.STAGING:
-            tx.record(task.move_to(TaskState.APPROVED, By.PLATFORM))
+        leave_staging(tx, task, by=By.PLATFORM)
     for member in tx.all(select(GroupMember).where(GroupMember.group_id == group.id)):
         member.merged_sha = None
     tx.record(group.move_to(GroupState.MERGING, by))

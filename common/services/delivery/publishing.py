@@ -14,7 +14,8 @@ from common.names import preview_app
 from common.services.delivery import deployments
 from common.services.projects.places import Place, place_of
 from common.services.projects.variables import mask_of_project
-from common.services.tasks.tasks import record_update
+from common.services.tasks import lifecycle
+from common.services.tasks.lifecycle import record_update
 from common.services.tasks.verification import CheckResult, refuse, store_check
 from common.states import By, DeploymentState, Environment, Outcome, Phase, TaskState
 from common.transaction import Lease, Transaction, transactional
@@ -80,8 +81,8 @@ def give_up_publish(tx: Transaction, task_id: str, reason: str) -> None:
     """The forge refused the pull request for good: the task fails, and says why."""
     task = tx.lock(Task, task_id)
     if task.phase is Phase.VERIFYING:
-        task.error = f"its pull request could not be opened: {mask_of_project(tx, task.project_id)(reason)}"[:2000]
-        tx.record(task.move_to(TaskState.FAILED, By.PLATFORM))
+        masked = mask_of_project(tx, task.project_id)(reason)
+        lifecycle.fail(tx, task, f"its pull request could not be opened: {masked}"[:2000])
 
 
 @transactional
@@ -109,8 +110,7 @@ def preview_ended(tx: Transaction, task: Task, deployment: Deployment) -> None:
         store_check(tx, task, failed)
         refuse(tx, task, failed)
         return
-    task.refusals, task.error, task.updated_at = 0, None, tx.now()
-    tx.record(task.move_to(TaskState.READY_TO_TEST, By.PLATFORM))
+    lifecycle.make_ready(tx, task)
 
 
 @transactional

@@ -20,7 +20,8 @@ from common.services.delivery.publishing import preview_ended
 from common.services.delivery.takebacks import groups_moved_by, record_moved
 from common.services.projects.places import Place, place_of
 from common.services.projects.variables import mask_of_deployment
-from common.services.tasks.tasks import record_update
+from common.services.tasks import lifecycle
+from common.services.tasks.lifecycle import record_update
 from common.settings import MOST_PREVIEWS, settings
 from common.states import (
     ACTIVE_DEPLOYMENT,
@@ -29,7 +30,6 @@ from common.states import (
     DeploymentState,
     Environment,
     GroupState,
-    TaskState,
 )
 from common.transaction import Lease, Transaction, transactional
 
@@ -199,14 +199,16 @@ def _move_group(tx: Transaction, group: TaskGroup, deployment: Deployment, *, re
     if group.state is GroupState.DEPLOYING_STAGING:
         if is_live:
             tx.record(group.move_to(GroupState.STAGING, By.PLATFORM))
-            _move_tasks(tx, group, TaskState.APPROVED, TaskState.STAGING)
+            for task in tx.lock_all(Task, member_task_ids(tx, group.id)):
+                lifecycle.reach_staging(tx, task)
         else:
             group.error = deployment.error
             tx.record(group.move_to(GroupState.FAILED, By.PLATFORM))
     elif group.state is GroupState.DEPLOYING_PRODUCTION:
         if is_live:
             tx.record(group.move_to(GroupState.PRODUCTION, By.PLATFORM))
-            _move_tasks(tx, group, TaskState.STAGING, TaskState.PRODUCTION)
+            for task in tx.lock_all(Task, member_task_ids(tx, group.id)):
+                lifecycle.reach_production(tx, task)
             release_members(tx, group)
             tx.enqueue(jobs.FINISH_GROUP, group.id, project_id=group.project_id)
         elif rebuild:
@@ -214,15 +216,6 @@ def _move_group(tx: Transaction, group: TaskGroup, deployment: Deployment, *, re
         else:
             group.error = deployment.error
             tx.record(group.move_to(GroupState.STAGING, By.PLATFORM))
-
-
-def _move_tasks(tx: Transaction, group: TaskGroup, old: TaskState, new: TaskState) -> None:
-    for task in tx.lock_all(Task, member_task_ids(tx, group.id)):
-        if task.state is old:
-            task.updated_at = tx.now()
-            tx.record(task.move_to(new, By.PLATFORM))
-            if new is TaskState.PRODUCTION:
-                tx.enqueue(jobs.CLEAN_UP_TASK, task.id, project_id=task.project_id)
 
 
 def _wake_waiting_groups(tx: Transaction, project_id: str) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from common.models.delivery import Deployment, GroupMember, TaskGroup
 from common.models.task import Task
 from common.services.delivery import delivery_rules, versions
-from common.services.tasks.tasks import record_update
+from common.services.tasks.lifecycle import record_update
 from common.states import Environment
 from common.transaction import Transaction
 

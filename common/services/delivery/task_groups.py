@@ -21,6 +21,7 @@ from common.services.delivery.judging import FLAKY, forget_red_base
 from common.services.delivery.membership import member_task_ids, release_members, restart_merge, take_out
 from common.services.paging import Page, PageQuery, page_of
 from common.services.projects.places import Place, place_of
+from common.services.tasks.lifecycle import leave_staging
 from common.states import (
     By,
     Environment,
@@ -291,8 +292,7 @@ def cancel_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupVie
     group = lock_group(tx, group_id, by)
     tx.record(group.move_to(GroupState.CANCELLED, By.PERSON))
     for task in tx.lock_all(Task, member_task_ids(tx, group.id)):
-        if task.state is TaskState.STAGING:
-            tx.record(task.move_to(TaskState.APPROVED, By.PERSON))
+        leave_staging(tx, task, by=By.PERSON)
     release_members(tx, group)
     # What was pushed while it was held counts now.
     tx.enqueue(jobs.WATCH_REPOSITORY, group.project_id, project_id=group.project_id)
@@ -309,9 +309,7 @@ def remove_from_group(tx: Transaction, group_id: str, task_id: str, *, by: Calle
         raise Conflict(f"task group {group.id} is {group.state}; tasks can't be taken out now")
     if not take_out(tx, group, task_id, "removed", by=By.PERSON):
         raise NotFound(f"task {task_id} in group {group.id}")
-    task = tx.lock(Task, task_id)
-    if task.state is TaskState.STAGING:
-        tx.record(task.move_to(TaskState.APPROVED, By.PERSON))
+    leave_staging(tx, tx.lock(Task, task_id), by=By.PERSON)
     tx.enqueue(jobs.WATCH_REPOSITORY, group.project_id, project_id=group.project_id)
     return view(tx, group)
 

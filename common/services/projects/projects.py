@@ -22,10 +22,11 @@ from common.names import namespace, new_id, numbered, short_id, slug
 from common.sealing import seal
 from common.services.access import Caller, sees_project
 from common.services.paging import Page, PageQuery, page_of
+from common.services.projects import lifecycle
 from common.services.projects.places import Place, place_of
 from common.services.projects.variables import variables_of
 from common.settings import settings
-from common.states import By, Environment, ProjectState, Role
+from common.states import Environment, ProjectState, Role
 from common.transaction import Snapshot, Transaction, actor, snapshot, transactional
 
 DEFAULT_HEALTH_SECONDS = {"preview": 0, "staging": 10, "production": 30}
@@ -147,9 +148,7 @@ def delete_project(tx: Transaction, project_id: str, *, by: Caller) -> tuple[Pro
     by.require_in(tx, project_id, Role.MAINTAINER)
     project = tx.lock(Project, project_id)
     if project.state is not ProjectState.DELETING:
-        tx.record(project.move_to(ProjectState.DELETING, By.PERSON))
-        job_id = tx.enqueue(jobs.DELETE_PROJECT, project.id, project_id=project.id)
-        return project, tx.get(Job, job_id)
+        return project, tx.get(Job, lifecycle.begin_deletion(tx, project))
     job = tx.find(
         select(Job)
         .where(Job.kind == jobs.DELETE_PROJECT.name, Job.subject_id == project.id)
@@ -165,9 +164,7 @@ def retry_project(tx: Transaction, project_id: str, *, by: Caller) -> ProjectVie
     """A failed provisioning starts again."""
     by.require_in(tx, project_id, Role.MAINTAINER)
     project = tx.lock(Project, project_id)
-    tx.record(project.move_to(ProjectState.PROVISIONING, By.PERSON))
-    project.error = None
-    tx.enqueue(jobs.PROVISION_PROJECT, project.id, project_id=project.id)
+    lifecycle.retry(tx, project)
     return view_of(project)
 
 

@@ -29,10 +29,11 @@ from common.models import (
     TaskDependency,
     TaskGroup,
 )
+from common.services.projects import lifecycle
 from common.services.projects.places import Place, place_of
 from common.services.projects.variables import mask_of_project
 from common.services.runs import run_end
-from common.states import By, JobState, ProjectState
+from common.states import JobState, ProjectState
 from common.transaction import Lease, Transaction, transactional
 
 LONGEST_JOB = timedelta(seconds=jobs.HARD_LIMIT_SECONDS)
@@ -81,8 +82,7 @@ def record_provisioned(tx: Transaction, lease: Lease, *, default_branch: str, re
     project = tx.lock(Project, lease.subject_id)
     if project.state is ProjectState.PROVISIONING:
         project.default_branch, project.repository_url = default_branch, repository_url
-        tx.record(project.move_to(ProjectState.ACTIVE, By.PLATFORM))
-        tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+        lifecycle.activate(tx, project)
     tx.finish(lease)
 
 
@@ -91,8 +91,7 @@ def fail_provision(tx: Transaction, project_id: str, reason: str) -> None:
     """The forge or the runtime refused, or the job was given up."""
     project = tx.lock(Project, project_id)
     if project.state is ProjectState.PROVISIONING:
-        project.error = mask_of_project(tx, project.id)(reason)[:2000]
-        tx.record(project.move_to(ProjectState.FAILED, By.PLATFORM))
+        lifecycle.fail(tx, project, mask_of_project(tx, project.id)(reason))
 
 
 @transactional

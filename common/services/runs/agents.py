@@ -19,7 +19,7 @@ from common.sealing import digest, new_token
 from common.services.access import Caller, visible_projects
 from common.services.jobs import set_mark
 from common.services.paging import Page, PageQuery, page_of
-from common.services.runs import fleet, run_end
+from common.services.runs import fleet, lifecycle, run_end
 from common.services.runs.scheduling import AGENT_LOST_SECONDS
 from common.states import AgentState, By, Role, RunState
 from common.transaction import Transaction, snapshot, transactional
@@ -80,7 +80,7 @@ def drain_agent(tx: Transaction, agent_id: str, *, by: Caller) -> Agent:
     by.require(Role.MAINTAINER)
     agent = tx.lock(Agent, agent_id)
     if agent.state is not AgentState.DRAINING:
-        tx.record(agent.move_to(AgentState.DRAINING, By.PERSON))
+        lifecycle.drain_agent(tx, agent, by=By.PERSON)
         tx.wake(f"agent:{agent.id}")
         _look_at_pod(tx, agent)
     return agent
@@ -91,7 +91,7 @@ def delete_agent(tx: Transaction, agent_id: str, *, by: Caller) -> None:
     """Its token is good for nothing any more. Conflict while it has a live run: drain it first."""
     by.require(Role.ADMIN)
     agent = tx.lock(Agent, agent_id)
-    live = run_end.live_runs_of(tx, agent.id)
+    live = lifecycle.live_runs_of(tx, agent.id)
     if live:
         raise Conflict(f"agent {agent.id} is {agent.state} with {live} live run(s); drain it first")
     _look_at_pod(tx, agent)
@@ -131,7 +131,7 @@ def expire_agents(tx: Transaction) -> int:
         Agent.seen_at < deadline, Agent.state_ != AgentState.OFFLINE, Agent.id.not_in(coming)
     )
     for agent in tx.lock_all(Agent, tx.session.scalars(silent).all()):
-        tx.record(agent.move_to(AgentState.OFFLINE, By.PLATFORM))
+        lifecycle.lose_agent(tx, agent)
     return lost
 
 

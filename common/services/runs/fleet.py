@@ -21,7 +21,7 @@ from common.models.run import LogEntry, Run
 from common.names import new_agent_id
 from common.sealing import digest, new_token, seal, unseal
 from common.services.projects.variables import mask_of_run
-from common.services.runs import run_end
+from common.services.runs import lifecycle, run_end
 from common.settings import FleetSettings, settings
 from common.states import LIVE_JOB, AgentState, By
 from common.transaction import Lease, Transaction, transactional
@@ -129,7 +129,7 @@ def begin_pod(tx: Transaction, lease: Lease) -> PodPlan:
 
 def _is_over(tx: Transaction, agent: Agent) -> bool:
     """Whether the agent has nothing to do any more, and has had the time to say so and end."""
-    if run_end.live_runs_of(tx, agent.id):
+    if lifecycle.live_runs_of(tx, agent.id):
         return False
     ended = tx.session.execute(select(func.max(Run.finished_at)).where(Run.agent_id == agent.id)).scalar()
     if ended is not None:
@@ -153,7 +153,7 @@ def _end_overdue(tx: Transaction, agent_id: str) -> None:
     elif agent.state is AgentState.IDLE and agent.last_task_id is None and age > chosen.lifetime_seconds / 2:
         agent = tx.lock(Agent, agent_id)
         if agent.state is AgentState.IDLE:
-            tx.record(agent.move_to(AgentState.DRAINING, By.PLATFORM))
+            lifecycle.drain_agent(tx, agent, by=By.PLATFORM)
 
 
 def last_seen(tx: Transaction) -> dict[str, str]:
@@ -177,13 +177,13 @@ def record_pod(
         tx.again(lease, after_seconds=0)
         return
     if problem is None and is_ended:
-        problem = "its pod ended" if run_end.live_runs_of(tx, agent_id) else None
+        problem = "its pod ended" if lifecycle.live_runs_of(tx, agent_id) else None
     if problem is not None:
         _give_up(tx, agent_id, problem)
     agent = tx.lock(Agent, agent_id)
     agent.pod_made_at = agent.pod_made_at or tx.now()
-    if is_ended and agent.state is not AgentState.OFFLINE:
-        tx.record(agent.move_to(AgentState.OFFLINE, By.PLATFORM))
+    if is_ended:
+        lifecycle.lose_agent(tx, agent)
     tx.session.execute(update(Job).where(Job.id == lease.job_id, Job.fence == lease.fence).values(error=waits_for))
     if agent.state is AgentState.OFFLINE:
         tx.again(lease, after_seconds=0)
@@ -217,8 +217,7 @@ def _give_up(tx: Transaction, agent_id: str, reason: str) -> None:
         reason = mask_of_run(tx, tx.get(Run, held))(reason)
     run_end.lose_runs(tx, live, reason, is_fault=True)
     agent = tx.lock(Agent, agent_id)
-    if agent.state is not AgentState.OFFLINE:
-        tx.record(agent.move_to(AgentState.OFFLINE, By.PLATFORM))
+    lifecycle.lose_agent(tx, agent)
     for run_id in live if live else (None,):
         tx.add(LogEntry(agent_id=agent_id, run_id=run_id, at=tx.now(), level="error", kind="log", message=reason))
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
@@ -227,8 +226,7 @@ def _give_up(tx: Transaction, agent_id: str, reason: str) -> None:
 def _retire(tx: Transaction, agent_id: str) -> None:
     agent = tx.lock(Agent, agent_id)
     agent.digest, agent.token_sealed = f"gone-{agent.id}", None
-    if agent.state is not AgentState.OFFLINE:
-        tx.record(agent.move_to(AgentState.OFFLINE, By.PLATFORM))
+    lifecycle.lose_agent(tx, agent)
 
 
 @transactional

@@ -19,14 +19,14 @@ from common.models.task import Question, Task
 from common.names import new_agent_id
 from common.sealing import digest, new_token, unseal
 from common.services.projects.variables import mask_of_run
-from common.services.runs import run_end
+from common.services.runs import lifecycle, run_end
 from common.services.runs.log_entries import cut, note
 from common.services.runs.prompts import prompt_for
 from common.services.runs.scheduling import AGENT_LOST_SECONDS
 from common.services.tasks import questions
 from common.services.tasks.feedback import Feedback, feedback_of, give_back
-from common.services.tasks.tasks import record_update
-from common.states import AgentState, By, Outcome, Phase, RunState, TaskState
+from common.services.tasks.lifecycle import begin_proof, fail, queue_again, requeue
+from common.states import AgentState, By, Outcome, RunState, TaskState
 from common.transaction import Transaction, snapshot, transactional
 
 MISSING_SECONDS = 20
@@ -145,13 +145,10 @@ def beat(tx: Transaction, agent_id: str, run_ids: Sequence[str]) -> tuple[dateti
 def _show_alive(tx: Transaction, agent: Agent) -> None:
     if agent.state not in {AgentState.STARTING, AgentState.OFFLINE}:
         return
-    has_work = run_end.live_runs_of(tx, agent.id) > 0
-    if has_work:
-        # It may have been given a run before it was there: only now can it claim it.
-        waiting = update(Run).where(Run.agent_id == agent.id, Run.state_ == RunState.READY)
-        tx.session.execute(waiting.values(seen_at=tx.now()).execution_options(synchronize_session=False))
-    tx.record(agent.move_to(AgentState.BUSY if has_work else AgentState.IDLE, By.PLATFORM))
-    tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+    # It may have been given a run before it was there: only now can it claim it.
+    waiting = update(Run).where(Run.agent_id == agent.id, Run.state_ == RunState.READY)
+    tx.session.execute(waiting.values(seen_at=tx.now()).execution_options(synchronize_session=False))
+    lifecycle.welcome_agent(tx, agent)
 
 
 def has_claimable_run(agent_id: str) -> bool:
@@ -186,10 +183,7 @@ def claim_run(tx: Transaction, agent_id: str) -> ClaimedRun | None:
     run = tx.lock(Run, candidate.id)
     if run.state is RunState.ENDED or run.secrets_sealed is None:
         return None
-    if run.state is RunState.READY:
-        run.move_to(RunState.RUNNING, By.PLATFORM)
-        run.started_at = tx.now()
-    run.seen_at = tx.now()
+    lifecycle.start(tx, run)
     secrets = unseal(run.secrets_sealed)
     project = tx.get(Project, task.project_id)
     given = feedback_of(tx, task, run)
@@ -295,13 +289,12 @@ def finish_run(
     run_end.end_run(tx, run, outcome, reason)
     task.updated_at = tx.now()
     if outcome is Outcome.COMPLETED:
-        _start_proof(tx, task, run)
+        begin_proof(tx, task)
     elif outcome is Outcome.WAITING:
         if task.state is TaskState.IN_PROGRESS:  # answered while the runner was on its way out
-            run_end.queue_again(tx, task, by=By.PLATFORM)
+            queue_again(tx, task, by=By.PLATFORM)
     elif outcome is Outcome.FAILED:
-        task.error, task.assigned_agent_id = reason or summary or "the agent gave no reason", None
-        tx.record(task.move_to(TaskState.FAILED, By.PLATFORM))
+        fail(tx, task, reason or summary or "the agent gave no reason")
     else:
         _cancel(tx, task, run, reason, cut_short=cut_short)
     return run
@@ -311,14 +304,5 @@ def _cancel(tx: Transaction, task: Task, run: Run, reason: str | None, *, cut_sh
     if cut_short:
         run.is_cut_short, task.error = True, (reason or "")[:2000]
         give_back(tx, run)
-    run_end.requeue(tx, task, reason=reason, counts=False, is_loss=cut_short)
-
-
-def _start_proof(tx: Transaction, task: Task, run: Run) -> None:
-    task.assigned_agent_id, task.attempts, task.losses, task.error = None, 0, 0, None
-    if task.state is TaskState.NEEDS_INPUT:  # it went on without waiting for the answer
-        tx.record(task.move_to(TaskState.IN_PROGRESS, By.PLATFORM, phase=Phase.VERIFYING))
-    else:
-        task.enter_phase(Phase.VERIFYING)
-        record_update(tx, task, "phase")
+    requeue(tx, task, reason=reason, counts=False, is_loss=cut_short)
     tx.enqueue(jobs.VERIFY_RUN, run.id, project_id=task.project_id)

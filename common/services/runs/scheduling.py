@@ -22,8 +22,9 @@ from common.names import new_id
 from common.sealing import digest, new_token, seal
 from common.services.projects import holding
 from common.services.runs import fleet
-from common.services.tasks.tasks import record_update
-from common.states import DELIVERABLE, UNDER_WAY, AgentState, By, Outcome, Phase, ProjectState, RunState, TaskState
+from common.services.runs.lifecycle import occupy_agent
+from common.services.tasks.lifecycle import begin_work
+from common.states import DELIVERABLE, UNDER_WAY, AgentState, Outcome, Phase, ProjectState, RunState, TaskState
 from common.transaction import Lease, Transaction, transactional
 
 BATCH = 200
@@ -179,7 +180,6 @@ def _start_run(tx: Transaction, task: Task, agent: Agent) -> None:
     is_coming = agent.is_pod and agent.state is AgentState.STARTING
     if not _is_waiting(task) or not (is_coming or agent.state in READY_STATES):
         return
-    is_queued = task.state is TaskState.IN_PROGRESS
     token = new_token("awr")
     run = tx.add(
         Run(
@@ -188,13 +188,6 @@ def _start_run(tx: Transaction, task: Task, agent: Agent) -> None:
             secrets_sealed=seal({"token": token}), created_at=tx.now(), seen_at=tx.now(),
         )
     )  # fmt: skip
-    task.assigned_agent_id, task.updated_at = agent.id, tx.now()
-    if is_queued:
-        task.enter_phase(Phase.WORKING)
-        record_update(tx, task, "phase", "assigned_agent_id")
-    else:
-        tx.record(task.move_to(TaskState.IN_PROGRESS, By.PLATFORM, phase=Phase.WORKING))
-    agent.current_task_id = agent.last_task_id = task.id
-    if agent.state is AgentState.IDLE:
-        tx.record(agent.move_to(AgentState.BUSY, By.PLATFORM, feed=task.project_id, task_id=task.id))
+    begin_work(tx, task, agent.id)
+    occupy_agent(tx, agent, task_id=task.id, project_id=task.project_id)
     tx.enqueue(jobs.PREPARE_RUN, run.id, project_id=task.project_id)

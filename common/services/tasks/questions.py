@@ -12,9 +12,9 @@ from common.models.run import Run
 from common.models.task import Question, Task
 from common.names import new_question_id
 from common.services.access import Caller
-from common.services.runs import run_end
+from common.services.tasks import lifecycle
 from common.services.tasks.tasks import lock_task
-from common.states import By, Phase, QuestionState, Role, RunState, TaskState
+from common.states import By, QuestionState, Role, RunState, TaskState
 from common.transaction import Transaction, actor, transactional
 
 
@@ -57,9 +57,7 @@ def _fingerprint(text: str, context: str | None, options: list[str]) -> str:
 
 
 def _wait_for_person(tx: Transaction, task: Task, question: Question) -> None:
-    task.updated_at = tx.now()
-    if task.state is TaskState.IN_PROGRESS:
-        tx.record(task.move_to(TaskState.NEEDS_INPUT, By.PLATFORM))
+    lifecycle.wait_for_answer(tx, task)
     tx.record(
         TaskNeedsInput(
             feed=task.project_id, subject_task_id=task.id, task_id=task.id, question_id=question.id,
@@ -103,8 +101,7 @@ def go_on(tx: Transaction, task: Task, by: By) -> None:
     """Nothing more is to be answered: back to the run that waits, or into the queue."""
     waiting = tx.find(select(Run).where(Run.live_task_id == task.id))
     if waiting is not None and waiting.state is RunState.RUNNING:
-        task.updated_at = tx.now()
-        tx.record(task.move_to(TaskState.IN_PROGRESS, by, phase=Phase.WORKING))
+        lifecycle.resume(tx, task, by=by)
     else:
         task.refusals = 0
-        run_end.queue_again(tx, task, by=by)
+        lifecycle.queue_again(tx, task, by=by)

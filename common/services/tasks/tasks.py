@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from common import jobs
 from common.errors import Conflict, Forbidden, Invalid, NotFound
-from common.events import TaskCreated, TaskUpdated, camel
+from common.events import TaskCreated
 from common.models.delivery import Deployment
 from common.models.project import Project
 from common.models.run import Run
@@ -20,8 +20,10 @@ from common.services.access import Caller, visible_projects
 from common.services.delivery.membership import BEFORE_STAGING, lock_with_group, take_out
 from common.services.paging import Page, PageQuery, page_of
 from common.services.runs import run_end
+from common.services.tasks import lifecycle
+from common.services.tasks.lifecycle import record_update
 from common.services.tasks.pushes import has_pushed
-from common.states import By, Outcome, Priority, ProjectState, QuestionState, Role, TaskState
+from common.states import By, Outcome, Priority, ProjectState, Role, TaskState
 from common.transaction import Snapshot, Transaction, actor, snapshot, transactional
 
 MOST_OPEN_DEPENDENCIES = 50
@@ -213,9 +215,7 @@ def approve_task(tx: Transaction, task_id: str, *, by: Caller, commit_sha: str |
         _require_other(tx, task, by)
     if commit_sha is not None and commit_sha != task.head_sha:
         raise Conflict(f"task {task.id} is at {task.head_sha} now; look at it again", field="commitSha")
-    task.approved_sha, task.approved_by, task.updated_at = task.head_sha, actor(), tx.now()
-    tx.record(task.move_to(TaskState.APPROVED, By.PERSON))
-    tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+    lifecycle.approve(tx, task, actor())
     return task
 
 
@@ -234,8 +234,7 @@ def reject_task(tx: Transaction, task_id: str, *, reason: str, comments: Sequenc
     if task.state is not TaskState.READY_TO_TEST:
         raise Conflict(f"task {task.id} is {task.state}; only ready_to_test can be rejected")
     add_feedback(tx, task, "rejection", reason, comments)
-    task.round, task.refusals, task.attempts = task.round + 1, 0, 0
-    run_end.queue_again(tx, task, by=By.PERSON)
+    lifecycle.send_back(tx, task, by=By.PERSON)
     return task
 
 
@@ -258,29 +257,19 @@ def cancel_task(tx: Transaction, task_id: str, *, by: Caller) -> Task:
     if group is not None:
         take_out(tx, group, task.id, "cancelled", by=By.PERSON)
     run = run_end.live_run(tx, task.id)
-    for question in tx.all(
-        select(Question).where(Question.task_id == task.id, Question.state == QuestionState.PENDING)
-    ):
-        question.state = QuestionState.WITHDRAWN
-        tx.wake(f"question:{question.id}")
-    task.assigned_agent_id, task.updated_at = None, tx.now()
-    tx.record(task.move_to(TaskState.CANCELLED, By.PERSON))
+    lifecycle.cancel(tx, task)
     if run is not None:
         run_end.end_run(tx, run, Outcome.CANCELLED, f"cancelled by {actor()}", by=By.PERSON)
-    tx.enqueue(jobs.CLEAN_UP_TASK, task.id, project_id=task.project_id)
     return task
 
 
 @transactional
 def retry_task(tx: Transaction, task_id: str, *, by: Caller) -> Task:
-    """A failed task goes back into the backlog, its counters at nought."""
+    """A failed task goes back into the backlog and is counted as new. Conflict for a task in any other state."""
     task = lock_task(tx, task_id, by, Role.MEMBER)
     if task.state is not TaskState.FAILED:
         raise Conflict(f"task {task.id} is {task.state}; only failed can be retried")
-    task.attempts, task.losses, task.refusals, task.error = 0, 0, 0, None
-    task.queued_at, task.updated_at = tx.now(), tx.now()
-    tx.record(task.move_to(TaskState.BACKLOG, By.PERSON))
-    tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+    lifecycle.retry(tx, task)
     return task
 
 
@@ -308,12 +297,6 @@ def _comment(tx: Transaction, task: Task, kind: str, new: NewComment, *, parent_
             line=new.line, created_at=tx.now(),
         )
     )  # fmt: skip
-
-
-def record_update(tx: Transaction, task: Task, *changed: str) -> None:
-    """Tell that fields of the task changed which are not its state. changed: attribute names, or collections."""
-    names = tuple(camel(name) for name in changed)
-    tx.record(TaskUpdated(feed=task.project_id, subject_task_id=task.id, task_id=task.id, changed=names))
 
 
 def lock_task(tx: Transaction, task_id: str, by: Caller, role: Role) -> Task:

@@ -22,8 +22,10 @@ from common.services.projects import holding
 from common.services.projects.places import Place, place_of
 from common.services.projects.variables import Variables, environment_of_checks, mask_of_project, mask_of_run
 from common.services.runs import run_end
-from common.services.tasks import questions
-from common.services.tasks.tasks import add_feedback, record_update
+from common.services.runs.lifecycle import make_claimable
+from common.services.tasks import lifecycle, questions
+from common.services.tasks.lifecycle import record_update
+from common.services.tasks.tasks import add_feedback
 from common.states import GROUP_LIVE, By, Outcome, Phase, RunState, TaskState
 from common.transaction import Lease, Transaction, transactional
 
@@ -102,9 +104,8 @@ def record_prepared(tx: Transaction, lease: Lease, *, username: str, password: s
     if run.state is RunState.PREPARING and run.secrets_sealed:
         secrets = unseal(run.secrets_sealed)
         run.secrets_sealed = seal({**secrets, "username": username, "password": password})
-        run.seen_at, run.base_sha = tx.now(), base_sha
-        run.move_to(RunState.READY, By.PLATFORM)
-        tx.wake(f"agent:{run.agent_id}")
+        run.base_sha = base_sha
+        make_claimable(tx, run)
     tx.finish(lease)
 
 
@@ -142,7 +143,7 @@ def _lose_unprepared(tx: Transaction, run: Run, task: Task, reason: str, *, coun
     reason = mask_of_run(tx, run)(reason)
     run_end.end_run(tx, run, Outcome.LOST, reason)
     task.error = reason[:2000]
-    run_end.requeue(tx, task, reason=reason, counts=counts)
+    lifecycle.requeue(tx, task, reason=reason, counts=counts)
     record_update(tx, task, "error")
     return True
 
@@ -264,14 +265,13 @@ def refuse(tx: Transaction, task: Task, failed: CheckResult) -> None:
     """The task, locked and in progress, is to be worked on again because of this check, whose texts are masked."""
     tail = f"\n\n{failed.log[-4000:]}" if failed.log else ""
     add_feedback(tx, task, "refusal", f"{failed.code}: {failed.message}{tail}")
-    task.round, task.refusals, task.updated_at = task.round + 1, task.refusals + 1, tx.now()
-    record_update(tx, task, "checks", "round", "phase")
+    lifecycle.refuse(tx, task)
     if task.refusals >= MOST_REFUSALS:
         reason = failed.message.rstrip(".")
         text = f"The work was refused {task.refusals} times, the last time because: {reason}. How to go on?"
         questions.ask(tx, task, text, context=failed.code, options=[], run_id=None)
     else:
-        run_end.queue_again(tx, task, by=By.PLATFORM)
+        lifecycle.queue_again(tx, task, by=By.PLATFORM)
 
 
 @transactional

@@ -20,9 +20,10 @@ from common.models.task import Comment, Task
 from common.services.delivery.membership import BEFORE_STAGING, forget_problem, note_problem, take_out
 from common.services.projects import holding
 from common.services.projects.places import Place, place_of
-from common.services.runs import run_end
+from common.services.tasks import lifecycle
+from common.services.tasks.lifecycle import record_update
 from common.services.tasks.pushes import PendingPush, pending_pushes
-from common.services.tasks.tasks import add_feedback, record_update
+from common.services.tasks.tasks import add_feedback
 from common.settings import settings
 from common.states import By, ProjectState, TaskState
 from common.transaction import Lease, Transaction, transactional
@@ -139,10 +140,10 @@ def _follow(
         _void(tx, task, f"moved: {text}: what came since has to be proven too.")
     elif seen is not None and seen.state == "closed":
         _leave(tx, group, task, "closed", "its pull request was closed")
-        _cancel_closed(tx, task)
+        # Whoever closed it, with its branch still there, does not want it.
+        lifecycle.cancel(tx, task)
     elif asks_for_change:
         _leave(tx, group, task, "changes_requested", "a review of its pull request asks for changes")
-        task.refusals = 0
         _void(tx, task, None)
 
 
@@ -174,8 +175,7 @@ def _void(tx: Transaction, task: Task, text: str | None) -> None:
     """The approval is gone, and the task goes back to its agent. text None: the feedback is there already."""
     if text is not None:
         add_feedback(tx, task, "refusal", text)
-    task.approved_sha, task.approved_by, task.later_push, task.round = None, None, None, task.round + 1
-    run_end.queue_again(tx, task, by=By.PLATFORM)
+    lifecycle.send_back(tx, task, by=By.PLATFORM)
 
 
 def _approve_merged(tx: Transaction, task: Task, project: Project) -> None:
@@ -184,16 +184,7 @@ def _approve_merged(tx: Transaction, task: Task, project: Project) -> None:
     Where it has to be another person than its author, it waits for an approval by somebody who is known here.
     """
     if task.state is TaskState.READY_TO_TEST and not (project.separate_approver or task.needs_other_approver):
-        task.approved_sha, task.approved_by, task.updated_at = task.head_sha, "a person at the forge", tx.now()
-        tx.record(task.move_to(TaskState.APPROVED, By.PERSON))
-        tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
-
-
-def _cancel_closed(tx: Transaction, task: Task) -> None:
-    """Whoever closed it, with its branch still there, does not want it."""
-    task.approved_sha, task.approved_by, task.assigned_agent_id, task.updated_at = None, None, None, tx.now()
-    tx.record(task.move_to(TaskState.CANCELLED, By.PERSON))
-    tx.enqueue(jobs.CLEAN_UP_TASK, task.id, project_id=task.project_id)
+        lifecycle.approve(tx, task, "a person at the forge")
 
 
 def _hear(tx: Transaction, task: Task, remarks: Sequence[Remark]) -> bool:
