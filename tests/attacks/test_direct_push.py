@@ -21,8 +21,8 @@ from common.transaction import snapshot
 from tests import builders
 from tests.e2e.instance import wait_until
 from tests.providers.git_tree import WorkTree, git
+from tests.web.git.test_smart_http import Shop, served_app
 from tests.web.made import a_live_run, a_project, a_task, set_state
-from tests.web.test_git import Shop, served_app
 from tests.web.world import World, get, run_jobs
 
 

@@ -18,8 +18,8 @@ from common.services.tasks.pushes import NewPush
 from common.states import ProjectState, Role, TaskState
 from tests import builders
 from tests.providers.git_tree import WorkTree
+from tests.web.git.test_smart_http import Shop, served_app
 from tests.web.made import SHA, a_project, ready_task, set_state
-from tests.web.test_git import Shop, served_app
 from tests.web.world import get, run_jobs
 from tests.workers.platform import Platform
 

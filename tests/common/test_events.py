@@ -17,7 +17,7 @@ from common.services.access import Caller
 from common.services.projects import projects
 from common.states import Role
 from common.transaction import Transaction, acting, snapshot, transactional
-from tests.web.feed_server import Person, instance, new_admin, new_person, new_project, new_task, write_events
+from tests.web.websocket.feed_server import Person, instance, new_admin, new_person, new_project, new_task, write_events
 
 pytestmark = pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDeprecationWarning")
 

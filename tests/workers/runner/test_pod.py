@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.runner_platform import Platform, eventually, make_repository, running_platform
+from tests.workers.runner.runner_platform import Platform, eventually, make_repository, running_platform
 
 TOKEN = "agent-token-of-the-pod"
 
@@ -37,7 +37,7 @@ def agent(platform: Platform, identity: Path, tmp_path: Path) -> Iterator[subpro
         [sys.executable, "-m", "workers.runner", "--url", platform.url, "--name", "pod-1",
          "--identity-file", str(identity), "--work-dir", str(tmp_path / "work"), "--capabilities", ""],
         env=os.environ | {"AIWORKER_HEARTBEAT_SECONDS": "0.1"},
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         stderr=subprocess.PIPE,
         text=True,
     )  # fmt: skip

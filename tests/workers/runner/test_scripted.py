@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.workers.runner_platform import eventually, make_repository
+from tests.workers.runner.runner_platform import eventually, make_repository
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.drivers import driver_named
 from workers.runner.drivers.protocol import Outcome, OutcomeKind, SavedSession, Session, Task

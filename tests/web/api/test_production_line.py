@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 
 from common.models import Deployment, Task, TaskGroup
 from tests.providers.git_tree import git
-from tests.web.production_line import ProductionLine
+from tests.web.api.production_line import ProductionLine
 from tests.web.world import World, all_of, forget_providers, get
 
 HOW = st.sampled_from(["plain", "fix", "accepted"])

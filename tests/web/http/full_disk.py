@@ -1,7 +1,7 @@
 """A web server whose data directory fills up: run by test_full_disk.py, in a mount namespace where that is allowed.
 
-`python -m tests.web.full_disk DIRECTORY REDIS_URL tmpfs|limit`. With `tmpfs` the directory is a small file system of
-this program's own, which it fills; with `limit` no file of the server may grow any more (RLIMIT_FSIZE), which SQLite
+`python -m tests.web.http.full_disk DIRECTORY REDIS_URL tmpfs|limit`. With `tmpfs` the directory is a small file system
+of this program's own, which it fills; with `limit` no file of the server may grow any more (RLIMIT_FSIZE), which SQLite
 meets as it meets a full disk. Prints what was answered, as JSON.
 """
 

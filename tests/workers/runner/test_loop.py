@@ -15,7 +15,14 @@ import psutil
 import pytest
 
 from tests.workers.broken_git import KILLED, NO_ROOM, BrokenGit, broken_git
-from tests.workers.runner_platform import Platform, PlatformRun, eventually, git, make_repository, running_platform
+from tests.workers.runner.runner_platform import (
+    Platform,
+    PlatformRun,
+    eventually,
+    git,
+    make_repository,
+    running_platform,
+)
 from workers.runner import runs
 from workers.runner.runs import ClaimedRun, Run
 
@@ -47,7 +54,7 @@ def start(platform: Platform, tmp_path: Path) -> Iterator[Start]:
                 [sys.executable, "-m", "workers.runner", "--url", platform.url, "--name", "pod-1",
                  "--token-file", str(tmp_path / "enrolment"), "--work-dir", str(tmp_path / "agent"), *arguments],
                 env=os.environ | {"AIWORKER_HEARTBEAT_SECONDS": "0.1", "AIWORKER_SECRET": "s3cret"} | environ,
-                cwd=Path(__file__).parents[2],
+                cwd=Path(__file__).parents[3],
                 stderr=log,
             )  # fmt: skip
         started.append(process)

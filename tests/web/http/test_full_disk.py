@@ -38,7 +38,7 @@ def test_a_full_disk_refuses_writes_and_ends_nobody(tmp_path: Path, redis_url: s
     place.mkdir()
     words = _mounting(place)
     kind = "limit" if words is None else "tmpfs"
-    command = [*(words or []), sys.executable, "-m", "tests.web.full_disk", str(place), redis_url, kind]
+    command = [*(words or []), sys.executable, "-m", "tests.web.http.full_disk", str(place), redis_url, kind]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     log = tmp_path / "web.log"
     assert ended.returncode == 0, f"{ended.stderr}\n{log.read_text()[-3000:] if log.exists() else ''}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 
 from tests.servers import ROOT
-from tests.web.test_cli import aiworker
+from tests.web.cli.test_main import aiworker
 
 
 def test_the_version_is_the_projects() -> None:

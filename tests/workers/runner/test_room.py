@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.servers import ROOT
-from tests.workers.runner_platform import eventually, make_repository, running_platform
+from tests.workers.runner.runner_platform import eventually, make_repository, running_platform
 
 STEPS = "Please do this.\n\n```steps\n- write: {path: hello.txt, content: Hi}\n```\n"
 

@@ -10,7 +10,7 @@ from flask import Flask
 
 from common.models import Task, TaskDependency
 from common.transaction import Transaction, transactional
-from tests.web.production_line import ProductionLine
+from tests.web.api.production_line import ProductionLine
 from tests.web.world import World, forget_providers, get, put
 
 

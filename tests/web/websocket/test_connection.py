@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.web.feed_server import wait_until
+from tests.web.websocket.feed_server import wait_until
 from web.websocket import frames
 from web.websocket.connection import MOST_PENDING, STALL_SECONDS, Connection
 

@@ -16,7 +16,7 @@ import pytest
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from tests.attacks.bombs import tree_bomb
 from tests.workers.broken_git import KILLED, NO_ROOM, NO_ROOM_THERE, BrokenGit, broken_git
-from tests.workers.runner_platform import git, make_repository
+from tests.workers.runner.runner_platform import git, make_repository
 from workers.runner.cancellation import Cancellation
 from workers.runner.processes import run_command
 from workers.runner.workspace import Remote, Workspace

@@ -13,7 +13,7 @@ import pytest
 from common.errors import Misconfigured
 from web.launcher import prerequisites
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_this_machine_has_the_programs() -> None:

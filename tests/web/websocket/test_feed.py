@@ -18,7 +18,7 @@ from common.services.people import accounts, tokens
 from common.services.projects import projects
 from common.states import Role
 from tests.databases import sqlite_url
-from tests.web.feed_server import (
+from tests.web.websocket.feed_server import (
     Client,
     Person,
     Server,

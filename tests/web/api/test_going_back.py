@@ -11,7 +11,7 @@ from flask import Flask
 from common.models import Deployment, Project, Task, TaskGroup
 from common.services.delivery import rollouts
 from common.states import Environment
-from tests.web.production_line import ProductionLine
+from tests.web.api.production_line import ProductionLine
 from tests.web.world import World, all_of, events, forget_providers, get, put
 
 
