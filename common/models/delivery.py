@@ -22,7 +22,7 @@ from common.states import (
 )
 
 
-class TaskGroup(HasId, HasState, Base):
+class TaskGroup(HasId, HasState[GroupState], Base):
     """base_sha: the default branch's head it is built on. head_sha: the release branch's. tested_sha: the head that
     passed. attempt rises with every rebuild: a check's name holds it. build: what its tests found in this attempt, see
     common/services/delivery/judging.py. problems: who was taken out, and what else there is to know, with its kind.
@@ -52,7 +52,7 @@ class TaskGroup(HasId, HasState, Base):
     tested_sha: Mapped[str | None] = mapped_column(String(40))
     attempt: Mapped[int] = mapped_column(default=1)
     build: Mapped[dict[str, Any]]
-    problems: Mapped[list[Any]]
+    problems: Mapped[list[dict[str, object]]]
     error: Mapped[str | None] = mapped_column(UnicodeText)
     wants_staging: Mapped[bool] = mapped_column(default=False)
     accepted_rolled_back_at: Mapped[datetime | None]
@@ -105,7 +105,7 @@ class CommitVerdict(Base):
     at: Mapped[datetime]
 
 
-class Deployment(HasId, HasState, Base):
+class Deployment(HasId, HasState[DeploymentState], Base):
     """One version in one environment.
 
     active_key: unique while it is pending or in progress, so that an environment has at most one under way. live_key:

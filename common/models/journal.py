@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import BigInteger, Index, LargeBinary, SmallInteger, String, UnicodeText
 from sqlalchemy.dialects import mysql
@@ -89,7 +88,7 @@ class IdempotencyKey(Base):
     body_digest: Mapped[str] = mapped_column(String(64))
     status: Mapped[int] = mapped_column(SmallInteger)
     body: Mapped[bytes] = mapped_column(LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb"))
-    grants: Mapped[dict[str, Any] | None]
+    grants: Mapped[dict[str, int] | None]
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 
@@ -100,4 +99,4 @@ class Mark(Base):
 
     name: Mapped[str] = mapped_column(String(60), primary_key=True)
     at: Mapped[datetime]
-    value: Mapped[dict[str, Any]]
+    value: Mapped[dict[str, object]]

@@ -9,7 +9,6 @@ import contextlib
 import contextvars
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import ColumnElement, Select, or_, select, true
 
@@ -109,7 +108,7 @@ class Caller:
         self.require_in(at, project_id, Role.MAINTAINER)
 
 
-def visible_projects(by: Caller) -> Select[Any]:
+def visible_projects(by: Caller) -> Select[str]:
     """The ids of the projects that exist for them, as a subquery."""
     return select(Project.id).where(sees_project(by))
 

@@ -211,7 +211,7 @@ def sweep_jobs(tx: Transaction) -> int:
     return len(found)
 
 
-def set_mark(tx: Transaction, name: str, value: dict[str, Any]) -> None:
+def set_mark(tx: Transaction, name: str, value: dict[str, object]) -> None:
     mark = tx.session.get(Mark, name)
     if mark is None:
         tx.session.add(Mark(name=name, at=tx.now(), value=value))
@@ -235,7 +235,7 @@ def save_progress(tx: Transaction, lease: Lease, done: int | None, total: int | 
         tx.tell(lease.project_id, "job:progress", {**body, "done": done, "total": total, "message": said[:500]})
 
 
-def announce_live(project_id: str, task_id: str, event: str, body: dict[str, Any]) -> None:
+def announce_live(project_id: str, task_id: str, event: str, body: dict[str, object]) -> None:
     """An ephemeral message outside of any transaction."""
     text = message(event, body, projectId=project_id)
     announcer().announce(Announcement(entries=[Entry("ephemeral", project_id, text, task_id=task_id)]))

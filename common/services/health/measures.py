@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from common.jobs import CATALOGUE
 from common.models import Deployment, Job, Project, Task, TaskGroup
@@ -72,7 +72,9 @@ class Seen:
 
     by: Caller | None
 
-    def where(self, project_id: Any) -> tuple[ColumnElement[bool], ...]:
+    def where(
+        self, project_id: InstrumentedAttribute[str] | InstrumentedAttribute[str | None]
+    ) -> tuple[ColumnElement[bool], ...]:
         """The conditions on the column that holds a project's id: none for who sees all."""
         if self.by is None or self.by.is_admin:
             return ()

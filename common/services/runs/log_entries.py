@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from common.models.run import LogEntry, Run
 from common.transaction import Transaction
@@ -26,7 +25,7 @@ def cut(text: str) -> str:
     return text if len(text) <= LONGEST else text[:LONGEST] + f"\n… cut, {len(text) - LONGEST} characters more"
 
 
-def entry_body(row: LogEntry) -> dict[str, Any]:
+def entry_body(row: LogEntry) -> dict[str, object]:
     at = row.at.isoformat().replace("+00:00", "Z")
     return {"seq": row.id, "at": at, "level": row.level, "kind": row.kind, "message": row.message}
 

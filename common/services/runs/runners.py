@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Select, delete, select, update
 
@@ -207,7 +206,7 @@ def _live(tx: Transaction, run_id: str) -> tuple[Task, Run]:
 
 
 @transactional
-def save_usage(tx: Transaction, run_id: str, usage: Mapping[str, Any]) -> None:
+def save_usage(tx: Transaction, run_id: str, usage: Mapping[str, float]) -> None:
     """The run's totals so far; smaller ones than known are an older report and change nothing."""
     _task, run = _live(tx, run_id)
     run.usage = {name: max(value, run.usage.get(name, 0)) for name, value in usage.items()}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import func, select
 
@@ -58,6 +58,17 @@ class TaskFilter:
     q: str | None = None
 
 
+class TaskChanges(TypedDict, total=False):
+    """What people change of a task: what is absent stays as it is. priority: by its label."""
+
+    title: str
+    description: str
+    priority: Priority
+    notes: str | None
+    labels: list[str]
+    state: str
+
+
 @dataclass(frozen=True)
 class NewComment:
     """path and line are None for a comment on the whole."""
@@ -77,7 +88,7 @@ class NewTask:
     required_capabilities: list[str] = field(default_factory=list)
     depends_on: list[str] = field(default_factory=list)
     driver: str | None = None
-    limits: dict[str, Any] = field(default_factory=dict)
+    limits: dict[str, float] = field(default_factory=dict)
 
 
 @transactional
@@ -169,7 +180,7 @@ def _latest_checks(read: Snapshot, task_id: str) -> Sequence[TaskCheck]:
 
 
 @transactional
-def update_task(tx: Transaction, task_id: str, values: Mapping[str, Any], *, by: Caller) -> Task:
+def update_task(tx: Transaction, task_id: str, values: TaskChanges, *, by: Caller) -> Task:
     """Change what the values name; a `state` goes through the state machine like everything else."""
     wanted = values.get("state")
     role = Role.MAINTAINER if wanted in FOR_MAINTAINERS else Role.MEMBER
