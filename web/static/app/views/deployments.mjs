@@ -7,7 +7,6 @@ import {
   Badge,
   Confirm,
   Dialog,
-  Empty,
   Lines,
   Listing,
   Loading,

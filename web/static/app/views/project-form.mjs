@@ -56,8 +56,8 @@ const CLEARED = { description: "", agentInstructions: "", name: "", healthPath: 
 const text = (name, written) =>
   written.trim() ? (name === "agentInstructions" ? written : written.trim()) : name in CLEARED ? CLEARED[name] : null;
 
-function nested(draft, prefix, names) {
-  const pairs = names
+function nested(draft, prefix, keys) {
+  const pairs = keys
     .map((name) => [name, number(draft[`${prefix}.${name}`])])
     .filter(([, value]) => value !== undefined);
   return pairs.length ? Object.fromEntries(pairs) : undefined;
