@@ -1,26 +1,12 @@
 // How the API's words, times and ids are said to a person. No state but the clock.
 import { signal } from "@preact/signals";
+import { PRIORITIES } from "./states.mjs";
 
-export const TASK_STATES = [
-  ["backlog", "Backlog"],
-  ["in_progress", "In progress"],
-  ["needs_input", "Needs input"],
-  ["ready_to_test", "Ready to test"],
-  ["approved", "Approved"],
-  ["staging", "Staging"],
-  ["production", "Production"],
-];
-export const ENDED_STATES = [
-  ["failed", "Failed"],
-  ["cancelled", "Cancelled"],
-];
-export const PRIORITIES = ["urgent", "high", "medium", "low"];
-
-const NAMES = new Map([...TASK_STATES, ...ENDED_STATES]);
+// The most urgent first, as the page shows them.
+export const BY_URGENCY = [...PRIORITIES].reverse();
 
 export function say(word) {
   if (!word) return "";
-  if (NAMES.has(word)) return NAMES.get(word);
   const text = String(word).replace(/[_-]/g, " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
@@ -38,7 +24,18 @@ export const sayField = (name) => FIELDS[name] || name.replace(/([a-z])([A-Z])/g
 
 // What a state means for the eye: quiet, busy, ask, good, done or bad.
 const TONES = {
-  quiet: ["backlog", "pending", "cancelled", "superseded", "offline", "queued", "draining", "ended", "skipped"],
+  quiet: [
+    "backlog",
+    "pending",
+    "cancelled",
+    "superseded",
+    "offline",
+    "queued",
+    "draining",
+    "ended",
+    "skipped",
+    "withdrawn",
+  ],
   busy: [
     "in_progress",
     "provisioning",

@@ -94,7 +94,7 @@ export function Diff({ patch, comments, drafts, setDrafts }) {
   const host = useRef();
   const drawn = useRef(null);
   const notes = useRef(new Map());
-  const [state, setState] = useState("loading");
+  const [drawing, setDrawing] = useState("loading");
   const tooLong = patch.length > MOST_CHARACTERS;
 
   useEffect(() => {
@@ -106,9 +106,9 @@ export function Diff({ patch, comments, drafts, setDrafts }) {
         drawn.current = draw(library, patch);
         notes.current.clear();
         host.current.replaceChildren(drawn.current);
-        setState(`drawn ${patch.length} ${Date.now()}`);
+        setDrawing(`drawn ${patch.length} ${Date.now()}`);
       },
-      (error) => !gone && setState(error.message),
+      (error) => !gone && setDrawing(error.message),
     );
     return () => {
       gone = true;
@@ -127,7 +127,7 @@ export function Diff({ patch, comments, drafts, setDrafts }) {
       } else cell.removeAttribute("tabindex");
     });
     showNotes(box, notes.current, comments, drafts, setDrafts);
-  }, [state, comments, drafts, !setDrafts]);
+  }, [drawing, comments, drafts, !setDrafts]);
 
   const add = (event) => {
     if (!setDrafts || event.target.closest(".note")) return;
@@ -150,8 +150,8 @@ export function Diff({ patch, comments, drafts, setDrafts }) {
 
   if (tooLong) return html`<pre class="lines">${patch}</pre>`;
   return html`
-    <div class="diff" ref=${host} onClick=${add} onKeyDown=${add}>${state === "loading" && html`<${Loading} />`}</div>
-    ${!state.startsWith("drawn") && state !== "loading" && html`<p class="fault">${state}</p>`}
+    <div class="diff" ref=${host} onClick=${add} onKeyDown=${add}>${drawing === "loading" && html`<${Loading} />`}</div>
+    ${!drawing.startsWith("drawn") && drawing !== "loading" && html`<p class="fault">${drawing}</p>`}
   `;
 }
 

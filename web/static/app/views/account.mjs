@@ -18,10 +18,9 @@ import {
   useForm,
 } from "../parts/controls.mjs";
 import { keep, user } from "../session.mjs";
+import { ROLES } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { exact, say } from "../words.mjs";
-
-const ROLES = ["viewer", "member", "maintainer", "admin"];
 
 export function Secret({ value, expiresAt }) {
   const copy = async () => {

@@ -19,11 +19,11 @@ import {
   useForm,
 } from "../parts/controls.mjs";
 import { may, user } from "../session.mjs";
+import { ROLES } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { exact, say } from "../words.mjs";
 import { lastUse, Secret } from "./account.mjs";
 
-export const ROLES = ["viewer", "member", "maintainer", "admin"];
 export const ROLE_OPTIONS = ROLES.map((one) => [one, say(one)]);
 
 export function Admin() {

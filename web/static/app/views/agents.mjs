@@ -6,9 +6,10 @@ import { useLive, usePages, useRead } from "../loading.mjs";
 import { Badge, Button, Confirm, Empty, Listing, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
 import { go, route, to } from "../routes.mjs";
 import { may } from "../session.mjs";
+import { AGENT_STATES, DRAINABLE_AGENT_STATES } from "../states.mjs";
 import { clock, exact, say, shortId } from "../words.mjs";
 
-const STATUSES = ["", "idle", "busy", "starting", "draining", "offline", "error"];
+const STATUSES = ["", ...AGENT_STATES];
 
 const isAgentStatus = ({ event }) => event === "agent:status";
 // A task's page opens by its id alone: the agent's list doesn't say the project.
@@ -117,7 +118,7 @@ export function Agent({ id }) {
   const actions = html`
     ${
       may("maintainer") &&
-      ["idle", "busy", "starting", "offline"].includes(agent.status) &&
+      DRAINABLE_AGENT_STATES.includes(agent.status) &&
       html`<${Button} act=${drain} testid="agent-drain" title="It finishes what it has and takes nothing more">
         Drain
       <//>`

@@ -8,12 +8,15 @@ import { Priority } from "../parts/priority.mjs";
 import { keepProject, project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { may } from "../session.mjs";
+import { TASK_STATES } from "../states.mjs";
 import { cursors, heardOfTask, loadBoard, loadMore, tasks, trouble } from "../tasks.mjs";
-import { ENDED_STATES, PRIORITIES, say, shortId, TASK_STATES, tone } from "../words.mjs";
+import { BY_URGENCY, say, shortId, tone } from "../words.mjs";
 import { NewTask } from "./new-task.mjs";
 import { TaskPanel } from "./task.mjs";
 
-const rank = (task) => PRIORITIES.indexOf(task.priority);
+// Their columns are shown on request.
+const ENDED = ["failed", "cancelled"];
+const rank = (task) => BY_URGENCY.indexOf(task.priority);
 const inOrder = (a, b) => rank(a) - rank(b) || (a.id < b.id ? 1 : -1);
 
 export function Board({ taskId }) {
@@ -22,7 +25,7 @@ export function Board({ taskId }) {
   const [typed, setTyped] = useState("");
   const [ended, setEnded] = useState(false);
   const [writing, setWriting] = useState(false);
-  const states = (ended ? [...TASK_STATES, ...ENDED_STATES] : TASK_STATES).map(([state]) => state);
+  const states = TASK_STATES.filter((state) => ended || !ENDED.includes(state));
   const load = () => loadBoard(projectId, q, states);
   const latest = useRef(load);
   latest.current = load;

@@ -21,19 +21,21 @@ import { PreviewLink } from "../parts/visit.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { may } from "../session.mjs";
+import { ENVIRONMENTS } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { say, sha, shortId } from "../words.mjs";
 
-const ENVIRONMENTS = ["production", "staging", "preview"];
 // Was healthy once, so it may be gone back to.
 const EARLIER = ["superseded", "rolled_back", "completed"];
 
 export function Deployments() {
   const { id: projectId } = project.value;
   return html`<${Page} title="Deployments" lead="What runs where. A new version takes over only when it is healthy.">
-    ${ENVIRONMENTS.map(
-      (environment) => html`<${Environment} key=${environment} environment=${environment} projectId=${projectId} />`,
-    )}
+    ${[...ENVIRONMENTS]
+      .reverse()
+      .map(
+        (environment) => html`<${Environment} key=${environment} environment=${environment} projectId=${projectId} />`,
+      )}
   <//>`;
 }
 

@@ -8,11 +8,11 @@ import { Markdown } from "../parts/markdown.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { may } from "../session.mjs";
+import { CANCELLABLE_GROUP_STATES } from "../states.mjs";
 import { actorName, brief, idOf, say, sha, shortId } from "../words.mjs";
 import { groupTitle, isTakenOut } from "./groups.mjs";
 
 const STAGEABLE = ["pending", "merging", "merged"];
-const CANCELLABLE = ["pending", "merging", "merged", "deploying_staging", "staging", "failed"];
 const RETRYABLE = ["merged", "staging", "failed"];
 const REMOVABLE = ["pending", "merging", "merged", "staging", "failed"];
 const TOLD = ["task:status_changed", "task:updated"];
@@ -126,7 +126,7 @@ function Actions({ group, reload }) {
       <//>`
     }
     ${
-      CANCELLABLE.includes(group.status) &&
+      CANCELLABLE_GROUP_STATES.includes(group.status) &&
       html`<button type="button" class="button ghost" data-testid="group-cancel" onClick=${() => setAsking("cancel")}>
         Cancel group
       </button>`

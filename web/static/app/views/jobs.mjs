@@ -6,9 +6,10 @@ import { useLive, usePages } from "../loading.mjs";
 import { Badge, Button, Empty, Listing, Page, Time } from "../parts/controls.mjs";
 import { project } from "../projects.mjs";
 import { may } from "../session.mjs";
+import { JOB_STATES } from "../states.mjs";
 import { say, shortId } from "../words.mjs";
 
-const STATES = ["", "queued", "running", "failed", "done", "cancelled"];
+const STATES = ["", ...JOB_STATES];
 
 // What the platform does over and over, once: the newest of a kind that is done, and how many there were.
 function folded(jobs) {

@@ -6,7 +6,7 @@ import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { keepTask, tasks } from "../tasks.mjs";
 import { told } from "../toasts.mjs";
-import { lines, PRIORITIES, say } from "../words.mjs";
+import { BY_URGENCY, lines, say } from "../words.mjs";
 
 const EMPTY = {
   title: "",
@@ -63,7 +63,7 @@ export function NewTask({ close }) {
           name="priority"
           form=${form}
           testid="task-priority"
-          options=${PRIORITIES.map((one) => [one, say(one)])}
+          options=${BY_URGENCY.map((one) => [one, say(one)])}
         />
         <${TextField}
           label="Labels"

@@ -1,6 +1,7 @@
 // The fields of a project, shared by making one and changing it: how a draft of text becomes the API's body.
 import { html } from "../html.mjs";
 import { CheckField, TextField } from "../parts/controls.mjs";
+import { ENVIRONMENTS } from "../states.mjs";
 
 const TEXTS = [
   "name",
@@ -17,7 +18,6 @@ const TEXTS = [
 const NUMBERS = ["replicas", "port", "previewTtlHours", "maxParallelTasks"];
 const FLAGS = ["restricted", "separateApprover", "allowDirectPush", "keepTests"];
 const GIVEN = ["secretsInChecks", "secretsInPreviews"];
-const PLACES = ["preview", "staging", "production"];
 const LIMITS = ["maxCostUsd", "maxTokens", "maxMinutes"];
 
 const variables = (text) =>
@@ -40,7 +40,7 @@ export function draftOf(project = {}) {
   for (const name of NUMBERS) draft[name] = project[name] ?? "";
   for (const name of FLAGS) draft[name] = !!project[name];
   for (const list of GIVEN) draft[list] = (project[list] || []).join(", ");
-  for (const place of PLACES) draft[`healthSeconds.${place}`] = project.healthSeconds?.[place] ?? "";
+  for (const place of ENVIRONMENTS) draft[`healthSeconds.${place}`] = project.healthSeconds?.[place] ?? "";
   for (const limit of LIMITS) draft[`limits.${limit}`] = project.limits?.[limit] ?? "";
   draft.envVars = Object.entries(project.envVars || {})
     .map(([name, value]) => `${name}=${value}`)
@@ -72,7 +72,7 @@ export function bodyOf(draft, before) {
   for (const name of TEXTS) set(name, text(name, draft[name]), text(name, before[name]));
   for (const name of NUMBERS) set(name, number(draft[name]) ?? null, number(before[name]) ?? null);
   for (const name of FLAGS) set(name, draft[name], before[name]);
-  set("healthSeconds", nested(draft, "healthSeconds", PLACES), nested(before, "healthSeconds", PLACES));
+  set("healthSeconds", nested(draft, "healthSeconds", ENVIRONMENTS), nested(before, "healthSeconds", ENVIRONMENTS));
   set("limits", nested(draft, "limits", LIMITS) ?? {}, nested(before, "limits", LIMITS) ?? {});
   set("envVars", variables(draft.envVars), variables(before.envVars));
   set(
@@ -111,7 +111,7 @@ export const RunFields = ({ form }) => html`
     />
   </div>
   <div class="triple">
-    ${PLACES.map(
+    ${ENVIRONMENTS.map(
       (place) =>
         html`<${Count}
           key=${place}

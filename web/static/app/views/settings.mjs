@@ -188,7 +188,7 @@ function Members({ id, restricted }) {
                   />`
                   : html`<${TextField} label="User id" name="userId" form=${form} required />`
               }
-              <${SelectField} label="Role" name="role" form=${form} options=${ROLE_OPTIONS.slice(0, 3)} />
+              <${SelectField} label="Role" name="role" form=${form} options=${ROLE_OPTIONS.slice(0, -1)} />
               <button class="button" disabled=${form.busy || !form.draft.userId}>Add</button>
             </form>
             <${Fault} form=${form} />

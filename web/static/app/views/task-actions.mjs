@@ -6,11 +6,10 @@ import { Button, Confirm, Dialog, Fault, SelectField, TextField, Time, useForm }
 import { Markdown } from "../parts/markdown.mjs";
 import { project } from "../projects.mjs";
 import { may, user } from "../session.mjs";
+import { CANCELLABLE_TASK_STATES, FINAL_TASK_STATES } from "../states.mjs";
 import { told } from "../toasts.mjs";
-import { idOf, lines, PRIORITIES, say } from "../words.mjs";
+import { BY_URGENCY, idOf, lines, say } from "../words.mjs";
 
-const CANCELLABLE = ["backlog", "in_progress", "needs_input", "ready_to_test", "approved"];
-const OVER = ["production", "cancelled"];
 const TAKEN_OUT_OF_GROUP = "If a group holds it, it is taken out, and the rest is merged and tested again. ";
 
 export function TaskActions({ task, reload, review, edit }) {
@@ -59,12 +58,12 @@ export function TaskActions({ task, reload, review, edit }) {
       html`<${Button} kind="primary" act=${act("retry")} testid="task-retry">Try again<//>`
     }
     ${
-      !OVER.includes(task.state) &&
+      !FINAL_TASK_STATES.includes(task.state) &&
       may("member") &&
       html`<button type="button" class="button" data-testid="task-edit" onClick=${edit}>Edit</button>`
     }
     ${
-      CANCELLABLE.includes(task.state) &&
+      CANCELLABLE_TASK_STATES.includes(task.state) &&
       may("member") &&
       html`<button type="button" class="button ghost" data-testid="task-cancel" onClick=${() => setCancelling(true)}>
         Cancel task
@@ -243,7 +242,7 @@ export function EditTask({ task, reload, close }) {
           label="Priority"
           name="priority"
           form=${form}
-          options=${PRIORITIES.map((one) => [one, say(one)])}
+          options=${BY_URGENCY.map((one) => [one, say(one)])}
         />
         <${TextField} label="Labels" name="labels" form=${form} />
       </div>
