@@ -25,17 +25,16 @@ import { ENVIRONMENTS } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { say, sha, shortId } from "../words.mjs";
 
+const PRODUCTION_FIRST = [...ENVIRONMENTS].reverse();
 // Was healthy once, so it may be gone back to.
 const EARLIER = ["superseded", "rolled_back", "completed"];
 
 export function Deployments() {
   const { id: projectId } = project.value;
   return html`<${Page} title="Deployments" lead="What runs where. A new version takes over only when it is healthy.">
-    ${[...ENVIRONMENTS]
-      .reverse()
-      .map(
-        (environment) => html`<${Environment} key=${environment} environment=${environment} projectId=${projectId} />`,
-      )}
+    ${PRODUCTION_FIRST.map(
+      (environment) => html`<${Environment} key=${environment} environment=${environment} projectId=${projectId} />`,
+    )}
   <//>`;
 }
 
