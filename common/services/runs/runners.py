@@ -288,8 +288,7 @@ def finish_run(
     run_end.end_run(tx, run, outcome, reason)
     task.updated_at = tx.now()
     if outcome is Outcome.COMPLETED:
-        begin_proof(tx, task)
-        tx.enqueue(jobs.VERIFY_RUN, run.id, project_id=task.project_id)
+        begin_proof(tx, task, run.id)
     elif outcome is Outcome.WAITING:
         if task.state is TaskState.IN_PROGRESS:  # answered while the runner was on its way out
             queue_again(tx, task, by=By.PLATFORM)
