@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Select, delete, select, update
 
-from common import jobs
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
 from common.masking import is_same_when_masked
 from common.models.agent import Agent
