@@ -17,8 +17,8 @@ import sys
 import time
 from pathlib import Path
 
-from common import git_trees
-from common.git_limits import limits
+from common.machine import git_trees
+from common.machine.git_limits import limits
 from workers.commits import (
     NOTHING_TO_RUN,
     TRY_AGAIN_AFTER_SECONDS,

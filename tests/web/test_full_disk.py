@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from common import disk
-from common.disk import DiskState
+from common.machine import disk
+from common.machine.disk import DiskState
 from common.settings import from_env, settings
 from tests.servers import ROOT
 from tests.web.conftest import AppOn

@@ -14,9 +14,10 @@ from pathlib import Path
 import redis
 import requests
 
-from common import disk, feed
+from common import feed
 from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
 from common.findings import Finding
+from common.machine import disk
 from common.providers.forge import forge
 from common.providers.forge.gitea.examining import examine_gitea
 from common.providers.runtime import runtime

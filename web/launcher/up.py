@@ -21,7 +21,7 @@ from types import FrameType
 from urllib.parse import urlsplit
 
 from common import settings as common_settings
-from common.git_locks import forget_locks
+from common.machine.git_locks import forget_locks
 from common.services.accounts import ensure_first_admin
 from common.services.agents import create_local_enrolment
 from common.services.database import upgrade

@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from common import git_trees
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
-from common.git_limits import limits, met_limit, was_cut_short
+from common.machine import git_trees
+from common.machine.git_limits import limits, met_limit, was_cut_short
 from workers.runner.cancellation import Cancellation
 from workers.runner.processes import TimedOut, kill_all_below, run_command
 

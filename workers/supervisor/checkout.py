@@ -14,9 +14,9 @@ import shutil
 import signal
 from pathlib import Path
 
-from common import git_trees
-from common.git_limits import limits, met_limit, was_cut_short
-from common.git_locks import forget_locks
+from common.machine import git_trees
+from common.machine.git_limits import limits, met_limit, was_cut_short
+from common.machine.git_locks import forget_locks
 from workers.commits import TRY_AGAIN_AFTER_SECONDS, git_environment, why_git_failed
 from workers.supervisor.processes import tied_to_supervisor
 from workers.supervisor.wire import Origin

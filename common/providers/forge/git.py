@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
-from common.git_limits import LARGE_FILES, limits, met_limit, was_cut_short
+from common.machine.git_limits import LARGE_FILES, limits, met_limit, was_cut_short
 
 ZERO_SHA = "0" * 40
 MOST_OUTPUT_BYTES = 64 * 2**20
@@ -80,7 +80,7 @@ def environment(config: Mapping[str, str] | Sequence[tuple[str, str]] = ()) -> d
 
 @functools.cache
 def leash() -> tuple[str, ...]:
-    """The words before a git command: the kernel kills it when its parent dies, and it has limits (common.git_limits).
+    """The words before a git command: the kernel kills it when its parent dies, and it has the limits of git_limits.
 
     Fewer words, or none, where there is no util-linux.
     """
@@ -109,7 +109,7 @@ def run(
 
     accept: the exit codes that are answers; any other raises ProviderUnavailable. None accepted (`()`) means all are.
     max_bytes: stop reading, and the process, after that much output. Never an answer: a passed time limit, a signal or
-    a full disk (CutShort), a limit of common.git_limits or MOST_OUTPUT_BYTES (ProviderRefused `too_large`), and a
+    a full disk (CutShort), a limit of git_limits or MOST_OUTPUT_BYTES (ProviderRefused `too_large`), and a
     directory that is no repository (ProviderRefused `broken_repository`).
     """
     most = MOST_OUTPUT_BYTES if max_bytes is None else max_bytes

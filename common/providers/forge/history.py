@@ -10,8 +10,8 @@ import functools
 import os
 from pathlib import Path
 
-from common import git_trees
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
+from common.machine import git_trees
 from common.names import SHA_PATTERN
 from common.providers.forge import git
 from common.providers.forge.protocol import MergeConflict, Merged

@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from common import git_trees
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
+from common.machine import git_trees
 from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX
 from common.providers.forge import git, history
 from common.providers.forge.import_address import resolve_import_address
@@ -115,8 +115,9 @@ def create(path: Path, repository: Repository, *, default_branch: str, descripti
 def push_check(root: Path, *, max_file_bytes: int) -> tuple[tuple[str, str], dict[str, str]]:
     """The git configuration and the environment with which a push is checked before any of its refs is visible.
 
-    The check is common/git_trees.py, run by git as its pre-receive hook out of the forge's own directory. Whatever hook
-    lies in a repository stays unused. ProviderUnavailable where the hook can't be executed: git would pass it over.
+    The check is common/machine/git_trees.py, run by git as its pre-receive hook out of the forge's own directory.
+    Whatever hook lies in a repository stays unused. ProviderUnavailable where the hook can't be executed: git would
+    pass it over.
     """
     hook = root / HOOKS_DIRECTORY / "pre-receive"
     try:

@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.git_locks import forget_locks
+from common.machine.git_locks import forget_locks
 from common.names import SHA_PATTERN
 from common.providers.forge import git, history
 from common.providers.forge.gitea.looking import ask_again
