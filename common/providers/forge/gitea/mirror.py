@@ -8,12 +8,12 @@ gone, and its refs are never a truth: heads are asked of the server.
 
 from __future__ import annotations
 
-import base64
 import re
 import shutil
 from pathlib import Path
 
 from common.errors import ProviderRefused, ProviderUnavailable
+from common.machine.git_environment import basic_authorization
 from common.machine.git_locks import forget_locks
 from common.names import SHA_PATTERN
 from common.providers.forge import git, history
@@ -39,10 +39,9 @@ class Mirror:
         self.path = path
         self._url = url
         self._name = name
-        secret = base64.b64encode(f"{username}:{token}".encode()).decode()
         # In the environment of git, so that no list of processes shows it; and for this one address only.
         self._config = (
-            (f"http.{url}.extraHeader", f"Authorization: Basic {secret}"),
+            (f"http.{url}.extraHeader", basic_authorization(username, token)),
             ("http.followRedirects", "false"),
             ("http.lowSpeedLimit", "1000"),
             ("http.lowSpeedTime", "30"),
