@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from common.errors import Conflict, NotFound
+from common.machine.text import without_controls
 from common.models.run import LogEntry, Run
 from common.services.access import Caller
 from common.services.jobs import announce_live
-from common.services.log_entries import LONGEST, cut, entry_body, without_controls
+from common.services.log_entries import LONGEST, cut, entry_body
 from common.services.runners import RunPrincipal
 from common.services.variables import mask_of_run
 from common.states import Role

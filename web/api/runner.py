@@ -11,11 +11,11 @@ import marshmallow as ma
 from flask import Response, request
 from marshmallow import fields, validate
 
+from common.machine.text import without_controls
 from common.names import SHA_PATTERN
 from common.providers.forge import Repository, forge
 from common.services import runners as services
 from common.services import transcripts
-from common.services.log_entries import without_controls
 from common.services.places import place_of
 from common.services.runners import ClaimedRun
 from common.services.transcripts import Line as LogLine

@@ -13,6 +13,7 @@ from pathlib import Path
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from common.machine import git_trees
 from common.machine.git_limits import leash
+from common.machine.text import storable
 from common.names import SHA_PATTERN
 from common.providers.forge import git
 from common.providers.forge.protocol import MergeConflict, Merged
@@ -129,7 +130,7 @@ def merge(
     tree = merged_tree(path, head, commit)
     if isinstance(tree, MergeConflict):
         return tree
-    said = message.replace("\0", "").encode("utf-8", "replace")
+    said = storable(message).encode()
     return git.run(path, "commit-tree", tree, "-p", head, "-p", commit, stdin=said).line
 
 

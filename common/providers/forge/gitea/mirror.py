@@ -15,10 +15,10 @@ from pathlib import Path
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.machine.git_environment import basic_authorization
 from common.machine.git_locks import forget_locks
+from common.machine.locks import locked
 from common.names import SHA_PATTERN
 from common.providers.forge import git, history
 from common.providers.forge.gitea.looking import ask_again
-from common.providers.forge.records import locked
 
 _FETCH_SECONDS = 300.0
 _ASK_SECONDS = 30.0
