@@ -21,8 +21,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import JSON, TypeDecorator
 
-from common import patience
 from common.errors import Busy, CommitUnknown, DiskFull
+from common.machine import patience
 from common.settings import settings
 
 WRITE_WAIT_SECONDS = 5.0

@@ -26,12 +26,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from common import database, patience
+from common import database
 from common.announcer import Announcement, announcer
 from common.errors import Busy, LeaseLost, NotFound
 from common.events import Event
 from common.feed import Entry, message
 from common.jobs import Kind
+from common.machine import patience
 from common.models.base import Base
 from common.models.journal import EventRow, Feed, Job
 from common.names import new_id

@@ -16,6 +16,7 @@ from common.announcer import Announcement, announcer
 from common.errors import Conflict, LeaseLost, NotFound
 from common.feed import Entry, message
 from common.jobs import CATALOGUE, LEASE_SECONDS, UNAVAILABLE_HOURS
+from common.machine.waiting import growing_delay
 from common.models.journal import Job, Mark
 from common.services.access import Caller, visible_projects
 from common.services.paging import Page, PageQuery, page_of
@@ -179,7 +180,7 @@ def _wait(
 
 def _back_off(times: int) -> float:
     """Full jitter, up to 60 s."""
-    return random.uniform(0.2, min(60.0, 2.0 ** min(times, 10)))  # noqa: S311 (jitter, not a secret)
+    return random.uniform(0.2, growing_delay(times, first_seconds=2.0, longest_seconds=60.0))  # noqa: S311 (jitter, not a secret)
 
 
 def _held(tx: Transaction, lease: Lease) -> Job:

@@ -7,7 +7,6 @@ import os
 import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +15,6 @@ import pytest
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge import BareForge, Comment, Forge, PullState, Repository
 from common.providers.forge.pulls import Status
-from common.providers.forge.records import locked
-from tests.e2e.instance import wait_until
 from tests.providers.forge_contract import ForgeContract, refused
 from tests.providers.forge_pulls_contract import PullsContract
 from tests.providers.git_tree import WorkTree, git
@@ -325,31 +322,3 @@ def test_nothing_of_a_deleted_repository_is_left(forge: BareForge, repository: R
 
     forge.ensure_repository(repository, default_branch="main", description="", import_url=None)
     assert forge.read_head(repository, "main") is not None
-
-
-def test_who_waited_for_a_lock_that_was_removed_keeps_the_next_one_out(tmp_path: Path) -> None:
-    """The waiter opened the file that its former holder removed: a lock on it would keep nobody out."""
-    path, order = tmp_path / "lock", []
-    with locked(path):
-        waiter = threading.Thread(target=lambda: _hold(path, order))
-        waiter.start()
-        wait_until("the waiter to open the lock", lambda: len(_opened(path)) == 2)
-        path.unlink()
-    wait_until("the waiter to hold the lock", lambda: bool(order))
-    with pytest.raises(ProviderUnavailable), locked(path, wait=False):
-        pass
-    order.append("tried")
-    waiter.join(10)
-    assert order == ["held", "tried"]
-
-
-def _hold(path: Path, order: list[str]) -> None:
-    with locked(path):
-        order.append("held")
-        wait_until("the other one to have tried", lambda: len(order) == 2)
-
-
-def _opened(path: Path) -> list[str]:
-    """The descriptors of this process on the file."""
-    links = [Path("/proc/self/fd", name) for name in os.listdir("/proc/self/fd")]
-    return [str(link) for link in links if link.exists() and link.resolve() == path]

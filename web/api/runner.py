@@ -11,12 +11,12 @@ import marshmallow as ma
 from flask import Response, request
 from marshmallow import fields, validate
 
+from common.machine.text import without_controls
 from common.names import SHA_PATTERN
 from common.providers.forge import Repository, forge
 from common.services.projects.places import place_of
 from common.services.runs import runners as services
 from common.services.runs import transcripts
-from common.services.runs.log_entries import without_controls
 from common.services.runs.runners import ClaimedRun
 from common.services.runs.transcripts import Line as LogLine
 from common.states import Outcome, Priority, QuestionState

@@ -15,6 +15,8 @@ from typing import Any, Self, TypeVar
 import requests
 
 from common.errors import Invalid, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
+from common.machine.text import storable
+from common.machine.waiting import growing_delay
 from workers.runner.cancellation import Cancellation
 
 Result = TypeVar("Result")
@@ -41,8 +43,8 @@ class Backoff:
 
     def next_seconds(self, error: ProviderUnavailable | None = None) -> float:
         """How long to wait now. What the other side asked for is kept to, up to the most."""
-        bound = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(self._failures, 10))
         self._failures += 1
+        bound = growing_delay(self._failures, first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS)
         asked = (error.retry_after_seconds if error else None) or 0.0
         return max(random.uniform(0, bound), min(asked, LONGEST_DELAY_SECONDS))  # noqa: S311 (jitter, not a secret)
 
@@ -264,7 +266,7 @@ def fit(value: Json) -> Json:
     NUL is left out, halves of surrogate pairs become question marks; everything else stays.
     """
     if isinstance(value, str):
-        return value.replace("\0", "").encode("utf-8", "replace").decode()
+        return storable(value)
     if isinstance(value, dict):
         return {key: fit(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.disk import look
 from common.errors import Misconfigured, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
+from common.machine.disk import look
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.client import AgentApi, Backoff, Json, RunOver, Wire
 from workers.runner.enrolment import Enrolment, Identity

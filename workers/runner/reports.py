@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from common.errors import ProviderRefused
+from common.machine.waiting import Deadline
 from common.masking import Mask
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.client import LONG_POLL_SECONDS, MOST_LINES, Json, RunApi, RunOver
@@ -91,10 +92,7 @@ class RunLog:
         """The next lines to send, gathered for a moment; empty at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._lines or self._is_closing)
-            until = time.monotonic() + _GATHER_SECONDS
-            self._changed.wait_for(
-                lambda: self._is_closing or len(self._lines) >= MOST_LINES, timeout=until - time.monotonic()
-            )
+            self._changed.wait_for(lambda: self._is_closing or len(self._lines) >= MOST_LINES, timeout=_GATHER_SECONDS)
             batch: list[Json] = []
             if self._left_out:
                 message = f"{self._left_out} lines were left out, as there were more than could be sent"
@@ -159,16 +157,15 @@ class RunPlatform:
 
     def _answer(self, question: str, context: str | None, options: tuple[str, ...]) -> str | None:
         asked = self._api.ask(question, context, options)
-        deadline = time.monotonic() + self._hold_seconds
+        deadline = Deadline(self._hold_seconds)
         while asked.get("response") is None:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
+            if deadline.is_over:
                 return None
-            wait = max(1, min(LONG_POLL_SECONDS, round(remaining)))
+            wait = max(1, min(LONG_POLL_SECONDS, round(deadline.left_seconds)))
             began = time.monotonic()
             asked = self._api.read_question(str(asked["id"]), wait_seconds=wait)
             if asked.get("response") is None and time.monotonic() - began < min(1.0, wait):
-                self._cancellation.sleep(min(1.0, max(deadline - time.monotonic(), 0.0)))
+                self._cancellation.sleep(min(1.0, deadline.left_seconds))
         return str(asked["response"])
 
     def _add(self, kind: str, text: str, *, level: str = "info") -> None:

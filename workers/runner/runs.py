@@ -10,7 +10,6 @@ import contextlib
 import logging
 import shutil
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from common.errors import (
     ProviderRefused,
     ProviderUnavailable,
 )
+from common.machine.waiting import Deadline
 from workers.runner import sessions
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.client import Backoff, Json, RunApi, RunOver, RunToken
@@ -252,14 +252,14 @@ class Run:
     def _patiently(self, call: Callable[[], Any]) -> Any:
         """Repeat what needs the forge for some minutes while it is away, and MOST_RETRIES times what was cut short."""
         backoff = Backoff()
-        deadline = time.monotonic() + PATIENCE_WITH_FORGE_SECONDS
+        deadline = Deadline(PATIENCE_WITH_FORGE_SECONDS)
         cut_short = 0
         while True:
             try:
                 return call()
             except ProviderUnavailable as error:
                 cut_short += isinstance(error, CutShort)
-                if cut_short > MOST_RETRIES or time.monotonic() > deadline:
+                if cut_short > MOST_RETRIES or deadline.is_over:
                     raise
                 self._work.sleep(backoff.next_seconds(error))
 

@@ -16,6 +16,7 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
+from common.machine.files import replace_file
 from workers.supervisor.forward import Forwarder
 from workers.supervisor.gate import Gate
 from workers.supervisor.logs import LogFile, last_lines
@@ -66,9 +67,8 @@ class App:
                 kept, self.place.namespace, self.name, self.port,
             )  # fmt: skip
         self._directory.mkdir(parents=True, exist_ok=True)
-        fresh = file.with_suffix(".new")
-        fresh.write_text(json.dumps({"port": self.port, "project_id": self.place.project_id}), encoding="utf-8")
-        fresh.replace(file)
+        kept_now = {"port": self.port, "project_id": self.place.project_id}
+        replace_file(file, json.dumps(kept_now).encode(), is_synced=False)
 
     def guard(self, is_guarded: bool) -> None:
         """From now on it answers only browsers that were let in, or, from this machine alone, everybody."""

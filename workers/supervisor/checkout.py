@@ -8,17 +8,15 @@ through its environment, never in an argument that every user of the machine can
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import shutil
-import signal
 from pathlib import Path
 
-from common import git_trees
-from common.git_limits import limits, met_limit, was_cut_short
-from common.git_locks import forget_locks
-from workers.commits import TRY_AGAIN_AFTER_SECONDS, git_environment, why_git_failed
-from workers.supervisor.processes import tied_to_supervisor
+from common.machine import git_trees
+from common.machine.children import kill_group
+from common.machine.git_limits import leash, met_limit, was_cut_short
+from common.machine.git_locks import forget_locks
+from common.machine.log_files import OutputTail
+from workers.commits import TRY_AGAIN_AFTER_SECONDS, checkout_environment, why_git_failed
 from workers.supervisor.wire import Origin
 
 GIT_SECONDS = 600
@@ -84,10 +82,9 @@ class Checkouts:
 
 
 async def _require_bounded(git_dir: Path, commit: str) -> None:
-    git = (*tied_to_supervisor(), *limits(), "git")
-    environ = git_environment(None, None) | {"GIT_DIR": str(git_dir)}
+    environ = checkout_environment(None, None) | {"GIT_DIR": str(git_dir)}
     try:
-        await asyncio.to_thread(git_trees.require_bounded, [commit], git=git, environ=environ)
+        await asyncio.to_thread(git_trees.require_bounded, [commit], git=(*leash(), "git"), environ=environ)
     except git_trees.TooLarge as error:
         raise TooLarge(f"too_large: {error}") from error
     except (git_trees.TookTooLong, git_trees.Unreadable, OSError) as error:
@@ -141,11 +138,10 @@ async def _git_once(*arguments: str, origin: Origin | None) -> None:
     username, password = (origin.username, origin.password) if origin else (None, None)
     try:
         process = await asyncio.create_subprocess_exec(
-            *tied_to_supervisor(),
-            *limits(),
+            *leash(),
             "git",
             *arguments,
-            env=git_environment(username, password, gc__autoDetach="false", maintenance__autoDetach="false"),
+            env=checkout_environment(username, password, gc__autoDetach="false", maintenance__autoDetach="false"),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -160,8 +156,7 @@ async def _git_once(*arguments: str, origin: Origin | None) -> None:
         raise CheckoutFailed(f"git took longer than {GIT_SECONDS} s") from error
     finally:
         if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            kill_group(process.pid)
     code = process.returncode or 0
     if not code:
         return
@@ -175,9 +170,9 @@ async def _git_once(*arguments: str, origin: Origin | None) -> None:
 
 async def _last_words(process: asyncio.subprocess.Process) -> bytes:
     """The end of what it says, once it has ended."""
-    said = b""
+    said = OutputTail(MOST_SAID_BYTES)
     assert process.stderr is not None
     while chunk := await process.stderr.read(MOST_SAID_BYTES):
-        said = (said + chunk)[-MOST_SAID_BYTES:]
+        said.write(chunk)
     await process.wait()
-    return said
+    return said.content()

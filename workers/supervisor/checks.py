@@ -13,9 +13,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from common.machine.children import base_environment, exit_words
+from common.machine.files import replace_file
 from workers.supervisor.checkout import CheckoutFailed, TooLarge
 from workers.supervisor.logs import Tail, masked
-from workers.supervisor.processes import Unit, base_environment, exit_words
+from workers.supervisor.processes import Unit
 from workers.supervisor.version import MEMORY_POLL_SECONDS, Tools
 from workers.supervisor.wire import Place, WantedCheck
 
@@ -116,11 +118,9 @@ class Checks:
             "reason": reason,
         }
         running.result = state
-        file = self._result(place.namespace, wanted.check_id)
-        fresh = file.with_suffix(".new")
         try:
-            fresh.write_text(json.dumps(state), encoding="utf-8")
-            fresh.replace(file)
+            file = self._result(place.namespace, wanted.check_id)
+            replace_file(file, json.dumps(state).encode(), is_synced=False)
         except OSError as error:
             # It stays known for as long as this supervisor runs.
             log.warning("the result of check %s can't be kept: %s", wanted.check_id, error)

@@ -17,6 +17,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from common.machine.children import base_environment, exit_words
+from common.machine.waiting import Deadline, growing_delay
 from workers.commits import NOTHING_TO_RUN, is_website, start_line
 from workers.supervisor import static
 from workers.supervisor.checkout import CheckoutFailed, Checkouts
@@ -24,7 +26,7 @@ from workers.supervisor.health import probe
 from workers.supervisor.logs import LogFile, masked
 from workers.supervisor.overload import Overload
 from workers.supervisor.ports import NoFreePort, Ports
-from workers.supervisor.processes import Processes, Unit, base_environment, exit_words
+from workers.supervisor.processes import Processes, Unit
 from workers.supervisor.wire import WantedVersion
 
 T = TypeVar("T")
@@ -234,7 +236,7 @@ class RunningVersion:
     async def _first_answer(self, within_seconds: float) -> None:
         """Return when it first answers well; Failed when it died or the time is over."""
         began = time.monotonic()
-        deadline = began + within_seconds
+        deadline = Deadline(within_seconds)
         while True:
             answer = await self._or_death(probe(self._listening_port(), self.wanted.health))
             if answer.is_healthy:
@@ -242,9 +244,9 @@ class RunningVersion:
                 return
             if answer.status is None and time.monotonic() - began > within_seconds / 2:
                 self._note_trouble()
-            if time.monotonic() >= deadline:
+            if deadline.is_over:
                 if self._is_extended():
-                    deadline = time.monotonic() + within_seconds
+                    deadline = Deadline(within_seconds)
                     continue
                 code = "timeout" if answer.status is None else "unhealthy"
                 raise self._judged(Failed(code, f"it did not get well within {within_seconds:.3g} s: it {answer.said}"))
@@ -353,7 +355,7 @@ class RunningVersion:
         count, lasted = len(self._deaths), self._deaths[-1] - self._deaths[0]
         keeps_dying = count > (SPREAD_DEATHS_ALLOWED if lasted >= SPREAD_SECONDS else DEATHS_ALLOWED)
         if not keeps_dying and not stays_bad:
-            return float(min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (count - 1)))
+            return growing_delay(count, first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS)
         code = "memory" if failure.code == "memory" else "keeps_dying"
         words = f"it failed {count} times within {DEATHS_WITHIN_SECONDS:g} s, at last: {failure.reason}"
         judged = self._judged(Failed(code, words))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from common.errors import ProviderRefused, ProviderUnavailable
+from common.machine.waiting import Deadline
 from common.providers.runtime.protocol import (
     App,
     AppPhase,
@@ -86,7 +86,7 @@ class ProcessRuntime:
 
     def _exchange(self, line: bytes) -> dict[str, Any]:
         """Send one line and return the one that comes back. ProviderUnavailable when none does in time."""
-        deadline = time.monotonic() + ANSWER_SECONDS
+        deadline = Deadline(ANSWER_SECONDS)
         answer = bytearray()
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -95,7 +95,7 @@ class ProcessRuntime:
                 connection.settimeout(ANSWER_SECONDS)
                 connection.sendall(line)
                 while not answer.endswith(b"\n"):
-                    connection.settimeout(max(0.01, deadline - time.monotonic()))
+                    connection.settimeout(max(0.01, deadline.left_seconds))
                     chunk = connection.recv(256 * 1024)
                     if not chunk:
                         raise ConnectionResetError("it hung up")

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select
 
 from common.errors import Conflict, NotFound
+from common.machine.text import without_controls
 from common.models.run import LogEntry, Run
 from common.services.access import Caller
 from common.services.jobs import announce_live
 from common.services.projects.variables import mask_of_run
-from common.services.runs.log_entries import LONGEST, cut, entry_body, without_controls
+from common.services.runs.log_entries import LONGEST, cut, entry_body
 from common.services.runs.runners import RunPrincipal
 from common.states import Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional
