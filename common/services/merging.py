@@ -28,11 +28,12 @@ from common.services.membership import (
     remove_member,
     restart_build,
 )
-from common.services.places import Place, place_of
+from common.services.places import place_of
 from common.services.task_groups import start_staging
 from common.services.variables import mask_of_project
 from common.states import By, Environment, GroupState
 from common.transaction import Lease, Transaction, transactional
+from common.values.place import Place
 
 
 class Step(StrEnum):

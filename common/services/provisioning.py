@@ -30,10 +30,11 @@ from common.models import (
     TaskGroup,
 )
 from common.services import ending
-from common.services.places import Place, place_of
+from common.services.places import place_of
 from common.services.variables import mask_of_project
 from common.states import By, JobState, ProjectState
 from common.transaction import Lease, Transaction, transactional
+from common.values.place import Place
 
 LONGEST_JOB = timedelta(seconds=jobs.HARD_LIMIT_SECONDS)
 """For how long a run that has ended may still be given a credential, by a job that was at it."""

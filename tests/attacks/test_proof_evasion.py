@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from common.models import Task, TaskCheck
 from common.services import tasks
-from common.services.runners import ClaimedRun
+from common.values.claimed_run import ClaimedRun
 from tests.providers.git_tree import WorkTree, git
 from tests.workers.platform import Platform
 

@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.runtime import App, AppPhase, ProcessRuntime, Space, runtime
+from common.providers.runtime import ProcessRuntime, runtime
 from common.settings import settings
+from common.values.app import App, AppPhase, Space
 from tests.providers.runtime_contract import check_of, finished, settled, until
 from tests.providers.runtime_supervisor import ROOT, Repository, Supervisor, get, lives, supervised, wait_until_gone
 

@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from common.models import Agent, Mark, Run, Task
 from common.services import runners, sweeping
-from common.services.runners import ClaimedRun
 from common.states import Outcome
 from common.transaction import Transaction, transactional
+from common.values.claimed_run import ClaimedRun
 from tests.workers.platform import Platform
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from common import jobs
 from common.errors import ProviderRefused
-from common.providers.runtime import AgentPod, Fleet, PodPhase, PodState, fleet
+from common.providers.runtime import Fleet, fleet
 from common.services import fleet as agents
 from common.services.fleet import PodPlan, PodStep
+from common.values.agent_pod import AgentPod, PodPhase, PodState
 from workers.job import Claimed, job
 
 

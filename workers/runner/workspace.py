@@ -15,13 +15,14 @@ import collections
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from common import git_trees
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from common.git_limits import limits, met_limit, was_cut_short
+from common.values.claimed_run import Clone
 from workers.runner.cancellation import Cancellation
 from workers.runner.processes import TimedOut, kill_all_below, run_command
 
@@ -61,22 +62,11 @@ _DOUBT_SECONDS = (0.2, 1.0)
 
 
 @dataclass(frozen=True)
-class Remote:
-    """Where a run's branch lives. username and password are None when the address needs none."""
-
-    url: str
-    branch: str
-    base_branch: str
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
 class Workspace:
     """One run's directory. Made by `clone`, gone after `remove`."""
 
     directory: Path
-    remote: Remote
+    remote: Clone
     cancellation: Cancellation
 
     @property
@@ -263,7 +253,7 @@ _QUIET: dict[str, str] = {
 }
 
 
-def _credential_environ(remote: Remote) -> dict[str, str]:
+def _credential_environ(remote: Clone) -> dict[str, str]:
     """Git configuration by environment, as no command line and no file shows it.
 
     The header is bound to the address's own scheme and host, and redirects aren't followed: it can't reach another.

@@ -21,8 +21,8 @@ from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX
 from common.providers.forge import git, history
 from common.providers.forge.import_address import resolve_import_address
-from common.providers.forge.protocol import Repository
 from common.providers.forge.records import locked, sync_directory, write_whole
+from common.values.repository import Repository
 
 IMPORT_SECONDS = 540.0
 HOOKS_DIRECTORY = ".hooks"

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from common.providers.runtime.protocol import AppPhase, CheckPhase, PodPhase, PodState
+from common.values.agent_pod import PodPhase, PodState
+from common.values.app import AppPhase
+from common.values.check import CheckEnd, CheckPhase
 
 NOTHING_TO_RUN_EXIT = 20
 """How workers.launch ends when the repository holds nothing to run."""
@@ -148,7 +150,7 @@ def judge_check(
 
 
 def _too_slow(timeout_seconds: float) -> CheckJudgement:
-    return CheckJudgement(CheckPhase.FAILED, None, f"it took longer than {timeout_seconds:g} s")
+    return CheckJudgement(CheckPhase.FAILED, None, f"it took longer than {timeout_seconds:g} s", CheckEnd.TIMEOUT)
 
 
 def why_taken_away(pod: dict[str, Any]) -> str | None:
@@ -194,12 +196,11 @@ def _judge_exit(ended: dict[str, Any], pods: Sequence[dict[str, Any]], timeout_s
         said = "fetching its image and code took too long, so that its pod's time was over before the command's"
         return CheckJudgement(CheckPhase.BROKEN, None, said)
     if ended.get("reason") == "OOMKilled":
-        return CheckJudgement(
-            CheckPhase.FAILED, None, f"it was killed: it used more memory than its limit{_limit(pods)}"
-        )
+        said = f"it was killed: it used more memory than its limit{_limit(pods)}"
+        return CheckJudgement(CheckPhase.FAILED, None, said, CheckEnd.MEMORY)
     if gone := _pod_reason(pods):
         return CheckJudgement(CheckPhase.BROKEN, None, f"its pod was taken away: {gone}")
-    return CheckJudgement(CheckPhase.FAILED, code, f"it exited with {code}")
+    return CheckJudgement(CheckPhase.FAILED, code, f"it exited with {code}", CheckEnd.EXITED)
 
 
 def _ended(pods: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
