@@ -15,11 +15,9 @@ from common.services.places import app_of, place_of
 from common.services.variables import mask_of_deployment
 from common.states import Environment, ProjectState
 from common.transaction import Lease, Transaction, transactional
-from common.values.app import App, Version
+from common.values.app import MACHINE, App, Version
 from common.values.place import Place
 
-MACHINE = "machine"
-"""The runtime's code for a version that failed together with many others."""
 MANY_PROJECTS = 3
 """Live versions of so many projects do not fail at once by themselves."""
 TOGETHER = "not rolled back, as versions of many projects failed together"

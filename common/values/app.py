@@ -82,6 +82,12 @@ class Version:
     is_retried: bool = False
 
 
+MACHINE = "machine"
+"""The code of an AppState whose version failed together with those of many projects: it says nothing of the version."""
+NOTHING_TO_RUN_EXIT = 20
+"""How workers.launch, which checks a pod's code out, ends where the repository holds nothing to run."""
+
+
 class AppPhase(StrEnum):
     STARTING = "starting"
     """The version is being checked out, started or health-checked. Whatever was live before still serves."""

@@ -16,7 +16,7 @@ from common.services.merging import FinishPlan, MergePlan, Step
 from common.services.restoring import LiveApp
 from common.services.rollouts import RolloutPlan
 from common.states import Environment
-from common.values.app import AppPhase, AppState
+from common.values.app import MACHINE, AppPhase, AppState
 from common.values.check import CheckPhase
 from workers.job import Claimed, job
 from workers.jobs.rollback_barrier import read_barrier
@@ -215,7 +215,7 @@ def restore_runtime(job: Claimed) -> None:
         if state.phase is AppPhase.FAILED:
             dying.append(restoring.Dying(live.version.version_id, state.reason or "it keeps dying", state.code))
         elif state.phase is AppPhase.STARTING and live.is_held:
-            dying.append(restoring.Dying(live.version.version_id, "it is being started again", restoring.MACHINE))
+            dying.append(restoring.Dying(live.version.version_id, "it is being started again", MACHINE))
     restoring.record_restored(job.lease, dying)
 
 
@@ -224,7 +224,7 @@ def _restored(live: LiveApp, running: str | None) -> AppState:
     is_retried = False
     state = runtime().read_app(live.app, live.version.version_id)
     if state is not None and running == live.version.version_id and state.is_guarded in {None, live.app.is_guarded}:
-        is_retried = state.phase is AppPhase.FAILED and (live.is_held or state.code == restoring.MACHINE)
+        is_retried = state.phase is AppPhase.FAILED and (live.is_held or state.code == MACHINE)
         if not is_retried:
             return state
     wanted = sourced(forge(), live.place, dataclasses.replace(live.version, is_retried=is_retried))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from common.settings.quantities import amount
-from common.values.app import AppPhase, Version
+from common.values.app import MACHINE, AppPhase, Version
 from workers.commits import NOTHING_TO_RUN, is_website, start_line
 from workers.supervisor import static
 from workers.supervisor.checkout import CheckoutFailed, Checkouts
@@ -48,8 +48,6 @@ FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.2, 5.0
 TERM_SECONDS = 3.0
 EXTENSIONS = 4
 """How often a version on its way gets its whole time again while the machine is at fault."""
-MACHINE = "machine"
-"""The code of a failure that says nothing of the version."""
 
 
 class Failed(Exception):

@@ -12,11 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from common.values.agent_pod import PodPhase, PodState
-from common.values.app import AppPhase
+from common.values.app import NOTHING_TO_RUN_EXIT, AppPhase
 from common.values.check import CheckEnd, CheckPhase
-
-NOTHING_TO_RUN_EXIT = 20
-"""How workers.launch ends when the repository holds nothing to run."""
 
 SOON = ("being terminated", "status unknown for quota", "error looking up service account", "not yet ready to handle")
 """What a refusal says that will not be one in a moment: the namespace is on its way out or has only just been made, or
