@@ -116,8 +116,8 @@ class Deployment(HasId, HasState, Base):
     active_key: unique while it is pending or in progress, so that an environment has at most one under way. live_key:
     unique while it is what serves. spec_sealed: everything that the runtime was told, so that going back brings
     exactly what was healthy. was_healthy: it once passed its check: a rollback may go back to it. barrier: what the
-    version declares about going back, None if it declares nothing. taken_back_at:
-    since when a rollback went past this version, None if none did or it was brought back since.
+    version declares about going back, None if it declares nothing. taken_back_at: since when a rollback went past
+    this version, None if none did or it was brought back since.
     """
 
     __tablename__ = "deployments"

@@ -22,6 +22,10 @@ Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | 
 KeyOf: TypeAlias = Callable[[str], str]
 
 
+SOCKET_VERSION = 2
+"""Of the requests on the supervisor's socket. To be raised when a value changes so that an older side misreads it."""
+
+
 class Malformed(ValueError):
     """What was read is not of the type. The message names the field and says why."""
 

@@ -94,6 +94,17 @@ def test_a_version_that_no_job_gave_its_source_is_refused() -> None:
         decode(Version, encode(Version("v1", "1" * 40)))
 
 
+def test_a_message_quotes_no_secret() -> None:
+    variables = Variables({"KEY": "s3cret\0"}, ("KEY",))
+    source = Source("ssh://ada:s3cret@forge.test/x", "ada", "s3cret\0")
+    for wrong in (
+        replace(VERSION, spec=Spec(variables=variables)), replace(VERSION, source=source), replace(CHECK, source=source)
+    ):  # fmt: skip
+        with pytest.raises(Malformed) as refused:
+            decode(type(wrong), encode(wrong))
+        assert "s3cret" not in str(refused.value)
+
+
 @pytest.mark.parametrize("missing", ["version_id", "commit"])
 def test_what_has_no_default_must_be_there(missing: str) -> None:
     written = {key: value for key, value in {"version_id": "v1", "commit": "1" * 40}.items() if key != missing}

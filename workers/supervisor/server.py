@@ -20,13 +20,12 @@ from pathlib import Path
 from common.values.app import App, AppState, Space, Version
 from common.values.check import Check, CheckState
 from common.values.constraints import Count, Identity
-from common.values.json_codec import Json, Malformed, decode_arguments, encode
+from common.values.json_codec import SOCKET_VERSION, Json, Malformed, decode_arguments, encode
 from workers.supervisor.apps import Apps, NoPort
 from workers.supervisor.checks import Checks
 
 log = logging.getLogger(__name__)
 
-VERSION = 2
 LINE_BYTES = 16 * 2**20
 MOST_LOG_LINES = 5000
 
@@ -116,12 +115,14 @@ class Server:
     async def _reply(self, line: bytes) -> dict[str, Json]:
         try:
             request = json.loads(line)
-            if not isinstance(request, dict) or request.get("v") != VERSION:
-                return _error("refused", f"this supervisor speaks version {VERSION}; stop and start all of AiWorker")
+            if not isinstance(request, dict) or request.get("v") != SOCKET_VERSION:
+                return _error(
+                    "refused", f"this supervisor speaks version {SOCKET_VERSION}; stop and start all of AiWorker"
+                )
             verb = self._verbs.get(str(request.get("verb")))
             if verb is None:
                 return _error("refused", f"there is no verb {str(request.get('verb'))[:50]!r}")
-            return {"v": VERSION, "ok": encode(await verb(**decode_arguments(verb, request.get("args"))))}
+            return {"v": SOCKET_VERSION, "ok": encode(await verb(**decode_arguments(verb, request.get("args"))))}
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             return _error("refused", f"the request is not JSON: {error}")
         except Malformed as error:
@@ -132,4 +133,4 @@ class Server:
 
 
 def _error(kind: str, message: str, code: str = "invalid") -> dict[str, Json]:
-    return {"v": VERSION, "error": {"kind": kind, "code": code, "message": message}}
+    return {"v": SOCKET_VERSION, "error": {"kind": kind, "code": code, "message": message}}

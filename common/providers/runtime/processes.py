@@ -15,12 +15,10 @@ from typing import TypeVar
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.values.app import App, AppState, Space, Version
 from common.values.check import Check, CheckState
-from common.values.json_codec import Json, decode, encode
+from common.values.json_codec import SOCKET_VERSION, Json, decode, encode
 
 T = TypeVar("T")
 
-VERSION = 2
-"""Of the socket's language; the supervisor refuses any other than its own."""
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 10.0
 
@@ -68,7 +66,7 @@ class ProcessRuntime:
         self._ask("delete_check", space=space, check_id=check_id)
 
     def _ask(self, verb: str, **args: object) -> Json:
-        reply = self._exchange(json.dumps({"v": VERSION, "verb": verb, "args": encode(args)}).encode() + b"\n")
+        reply = self._exchange(json.dumps({"v": SOCKET_VERSION, "verb": verb, "args": encode(args)}).encode() + b"\n")
         if "ok" in reply:
             return reply["ok"]
         error = decode(dict[str, str], reply["error"])
