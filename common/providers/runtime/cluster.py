@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -168,7 +169,7 @@ class KubernetesRuntime:
             for pod in pods
             for container in _with_logs(pod)
         )
-        return CheckState(judged.phase, judged.exit_code, log[-LOG_CHARACTERS:], judged.reason, judged.code)
+        return replace(judged, log=log[-LOG_CHARACTERS:])
 
     def _why_no_pod(self, job: Object) -> str | None:
         """What the cluster has against the Job's pod, such as the quota; None if it has nothing (any more).
