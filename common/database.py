@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ from sqlalchemy.types import JSON, TypeDecorator
 from common.errors import Busy, CommitUnknown, DiskFull
 from common.machine import patience
 from common.settings import settings
+from common.values.json_codec import Json, encode
 
 WRITE_WAIT_SECONDS = 5.0
 """How long a writer waits for SQLite's lock before the caller gets a 503."""
@@ -73,6 +75,23 @@ class JsonText(TypeDecorator[Any]):
 
     impl = JSON
     cache_ok = True
+
+
+class StoredValue(TypeDecorator[Any]):
+    """A frozen dataclass of common.values as JSON. read: makes it from what is stored, in whatever shape that is."""
+
+    impl = JSON
+    cache_ok = True
+
+    def __init__(self, read: Callable[[Mapping[str, object]], object]) -> None:
+        super().__init__()
+        self.read = read
+
+    def process_bind_param(self, value: object, dialect: Dialect) -> Json:
+        return encode(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> object:
+        return None if value is None else self.read(value)
 
 
 _engines: dict[tuple[int, str, bool], Engine] = {}

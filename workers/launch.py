@@ -19,6 +19,7 @@ from pathlib import Path
 from common.machine import git_trees
 from common.machine.files import remove_tree
 from common.machine.git_limits import limits
+from common.values.app import NOTHING_TO_RUN_EXIT
 from workers.commits import (
     NOTHING_TO_RUN,
     TRY_AGAIN_AFTER_SECONDS,
@@ -28,7 +29,6 @@ from workers.commits import (
     why_git_failed,
 )
 
-NOTHING_TO_RUN_EXIT = 20
 CHECKOUT_FAILED_EXIT = 21
 GIT_SECONDS = 150
 

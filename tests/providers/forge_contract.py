@@ -13,7 +13,8 @@ from typing import TypeVar
 import pytest
 
 from common.errors import ProviderRefused
-from common.providers.forge import Forge, MergeConflict, Merged, Repository
+from common.providers.forge import Forge, MergeConflict, Merged
+from common.values.repository import Repository
 from tests.attacks.bombs import tree_bomb
 from tests.providers.git_tree import WorkTree, git
 

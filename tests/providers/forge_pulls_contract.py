@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from common.providers.forge import Forge, PullState, Repository
+from common.providers.forge import Forge
+from common.values.pull_request import PullState
+from common.values.repository import Repository
 from tests.providers.forge_contract import refused, twice
 from tests.providers.git_tree import WorkTree
 

@@ -19,9 +19,10 @@ import psutil
 from common.errors import ProviderUnavailable
 from common.machine.children import PARENT_DEATH_COMMAND, base_environment
 from common.machine.git_environment import git_environment
-from common.providers.forge.protocol import Source
-from common.providers.runtime import ProcessRuntime, Version
-from tests.providers.runtime_contract import until
+from common.providers.runtime import ProcessRuntime
+from common.values.app import Version
+from common.values.repository import Source
+from tests.providers.runtime_contract import until, version_of
 
 ROOT = Path(__file__).resolve().parents[2]
 WATCH_SECONDS = "0.3"
@@ -109,7 +110,7 @@ class Repository:
         self._git("update-server-info")
 
     def version(self, version_id: str, commit: str, **fields: Any) -> Version:
-        return Version(version_id, commit, Source(str(self.path)), **{"start_seconds": 30, **fields})
+        return version_of(version_id, commit, Source(str(self.path)), **{"start_seconds": 30, **fields})
 
     def web_app(self, version_id: str, *, says: str | None = None, **fields: Any) -> Version:
         """A version that answers with `says`, by default its id."""

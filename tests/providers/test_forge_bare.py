@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.forge import BareForge, Comment, Forge, PullState, Repository
+from common.providers.forge import BareForge, Forge
 from common.providers.forge.pulls import Status
+from common.values.pull_request import PullComment, PullState
+from common.values.repository import Repository
 from tests.providers.forge_contract import ForgeContract, refused
 from tests.providers.forge_pulls_contract import PullsContract
 from tests.providers.git_tree import WorkTree, git
@@ -177,7 +179,7 @@ def test_comments_and_statuses_can_be_read_back(forge: BareForge, repository: Re
             repository, commit=head, context="tests", state="success", description=body, target_url="http://x"
         )
 
-    assert forge.read_platform_comments(repository, 1) == [Comment(id="checks", author="AiWorker", body="Passed")]
+    assert forge.read_platform_comments(repository, 1) == [PullComment(id="checks", author="AiWorker", body="Passed")]
     assert forge.read_statuses(repository, head) == [Status("tests", "success", "Passed", "http://x")]
 
 
@@ -213,7 +215,8 @@ _MERGE = """
 import json, sys
 from pathlib import Path
 from common.errors import ProviderRefused
-from common.providers.forge import BareForge, Repository
+from common.providers.forge import BareForge
+from common.values.repository import Repository
 root, commit, head = sys.argv[1:]
 forge = BareForge(Path(root), public_url="http://x", internal_url="http://x", import_allow=())
 sys.stdin.readline()
@@ -229,7 +232,8 @@ except ProviderRefused as refusal:
 _PULL = """
 import json, sys
 from pathlib import Path
-from common.providers.forge import BareForge, Repository
+from common.providers.forge import BareForge
+from common.values.repository import Repository
 root, branch, head = sys.argv[1:]
 forge = BareForge(Path(root), public_url="http://x", internal_url="http://x", import_allow=())
 sys.stdin.readline()

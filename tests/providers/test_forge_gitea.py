@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import ProviderUnavailable
-from common.providers.forge import Forge, Repository
+from common.providers.forge import Forge
 from common.providers.forge.gitea import GiteaForge
+from common.values.repository import Repository
 from tests.doubles.gitea import Fault, GiteaDouble, basic
 from tests.providers.forge_contract import ForgeContract, refused, twice
 from tests.providers.forge_credentials_contract import CredentialsContract, address

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.forge import Comment, Merged, PullState, Repository
+from common.providers.forge import Merged
 from common.providers.forge.gitea import GiteaForge
 from common.providers.forge.gitea.features import parse_version
+from common.values.pull_request import PullComment, PullState
+from common.values.repository import Repository
 from tests.doubles.gitea import Fault, GiteaDouble, basic
 from tests.doubles.gitea.pulls import add_review
 from tests.e2e.origin import served_repository
@@ -323,7 +325,7 @@ def test_what_people_say_is_read_and_what_programs_say_is_not(
     assert [(one.body, one.path, one.line, one.asks_for_change) for one in said] == [
         ("Nice", None, None, False), ("Not yet", None, None, True), ("Why?", "a", 1, True),
     ]  # fmt: skip
-    assert all(isinstance(one, Comment) and one.author == "ada" for one in said)
+    assert all(isinstance(one, PullComment) and one.author == "ada" for one in said)
 
 
 def test_who_pushed_is_there_until_the_server_has_taken_note(server: GiteaDouble, forge: GiteaForge, head: str) -> None:

@@ -13,17 +13,18 @@ from sqlalchemy import select, update
 from common.jobs import RESTORE_RUNTIME
 from common.models import Deployment, EventRow, Job, Project, Question, Run, Task, TaskGroup
 from common.models.base import Base
-from common.providers.forge import Repository, local_forge
+from common.providers.forge import local_forge
 from common.services.access import Caller
 from common.services.delivery import deployments, task_groups
 from common.services.delivery.task_groups import NewGroup
 from common.services.projects import projects
 from common.services.runs import agents, runners
-from common.services.runs.runners import ClaimedRun
 from common.services.tasks import questions, tasks, watching
 from common.services.tasks.tasks import NewTask
 from common.states import Outcome, Role
 from common.transaction import Transaction, snapshot, transactional
+from common.values.claimed_run import ClaimedRun
+from common.values.repository import Repository
 from tests.builders import a_user, caller_of
 from tests.providers.git_tree import WorkTree, git
 from tests.providers.runtime_supervisor import Supervisor

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from common.errors import ProviderRefused
 from common.machine.text import path_text
 from common.path_patterns import compiled
-from common.providers.forge import Change, Entry, Forge, Repository
+from common.providers.forge import Change, Entry, Forge
 from common.services.tasks.verification import CheckResult, ProofPlan
+from common.values.repository import Repository
 
 _TOO_LARGE = frozenset({"too_large", "diff_too_large"})
 """Codes of a forge that can't compare a commit, whoever asks: its agent has to make it smaller."""

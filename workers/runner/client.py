@@ -17,6 +17,8 @@ import requests
 from common.errors import Invalid, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
 from common.machine.text import storable
 from common.machine.waiting import growing_delay
+from common.values.claimed_run import AskedQuestion, ClaimedRun, Directive
+from common.values.json_codec import Malformed, camel_case, decode
 from workers.runner.cancellation import Cancellation
 
 Result = TypeVar("Result")
@@ -143,17 +145,15 @@ class AgentApi:
         reply = self._wire.call_json("POST", "/runner/register", token=enrolment_token, json=body)
         return str(reply["agent"]["id"]), str(reply["token"])
 
-    def heartbeat(self, token: str, run_ids: Sequence[str]) -> list[Json]:
+    def heartbeat(self, token: str, run_ids: Sequence[str]) -> tuple[Directive, ...]:
         """Say which runs live here; returns the platform's directives."""
         reply = self._wire.call_json("POST", "/runner/heartbeat", token=token, json={"runIds": list(run_ids)})
-        directives: list[Json] = reply.get("directives", [])
-        return directives
+        return _read(tuple[Directive, ...], reply.get("directives", []))
 
-    def claim(self, token: str) -> Json | None:
-        """Wait up to 25 s for a run; None if there was none."""
-        return (
-            self._wire.call_json("POST", "/runner/claim", token=token, json={}, wait_seconds=LONG_POLL_SECONDS) or None
-        )
+    def claim(self, token: str) -> ClaimedRun | None:
+        """Wait up to 25 s for a run; None if there was none. Malformed where the reply lacks what a run needs."""
+        reply = self._wire.call_json("POST", "/runner/claim", token=token, json={}, wait_seconds=LONG_POLL_SECONDS)
+        return decode(ClaimedRun, reply, key_of=camel_case) if reply else None
 
 
 @dataclass
@@ -194,21 +194,19 @@ class RunApi:
         }
         self._patiently(lambda wire: self._post(wire, "/usage", body))
 
-    def ask(self, question: str, context: str | None, options: Sequence[str]) -> Json:
+    def ask(self, question: str, context: str | None, options: Sequence[str]) -> AskedQuestion:
         """The question as the platform keeps it: the known one where it was asked before, answered or not."""
         body = _without_nones({"question": question, "context": context, "options": list(options) or None})
-        reply: Json = self._patiently(lambda wire: self._post(wire, "/questions", body))["question"]
-        return reply
+        return self._patiently(lambda wire: _question(self._post(wire, "/questions", body)))
 
-    def read_question(self, question_id: str, *, wait_seconds: int) -> Json:
+    def read_question(self, question_id: str, *, wait_seconds: int) -> AskedQuestion:
         """The question again, when it is answered or after that many seconds. Cancelling does not wait for it."""
         path = f"{self._path}/questions/{question_id}"
 
-        def read(wire: Wire) -> Json:
-            return wire.call_json("GET", path, token=self.token.value, wait_seconds=wait_seconds)
+        def read(wire: Wire) -> AskedQuestion:
+            return _question(wire.call_json("GET", path, token=self.token.value, wait_seconds=wait_seconds))
 
-        reply: Json = self._cancellation.abandonable(lambda: self._patiently(read))["question"]
-        return reply
+        return self._cancellation.abandonable(lambda: self._patiently(read))
 
     def put_session(self, archive: bytes) -> None:
         """Keep the session; Invalid if it is larger than the platform takes."""
@@ -303,6 +301,18 @@ def _reason(reply: requests.Response) -> str:
     details = body.get("details")
     said = details.get("message") if isinstance(details, dict) else None
     return str(said or body.get("error") or reply.reason)[:300]
+
+
+def _question(reply: Json) -> AskedQuestion:
+    return _read(AskedQuestion, reply.get("question"))
+
+
+def _read(kind: type[Result], body: object) -> Result:
+    """Part of a reply as a value. One that has another shape is a proxy's: ProviderUnavailable."""
+    try:
+        return decode(kind, body, key_of=camel_case)
+    except Malformed as error:
+        raise ProviderUnavailable(f"the platform answered with something else: {error}") from error
 
 
 def _without_nones(body: Mapping[str, Any]) -> Json:

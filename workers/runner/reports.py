@@ -9,14 +9,15 @@ from __future__ import annotations
 import collections
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from common.errors import ProviderRefused
 from common.machine.waiting import Deadline
 from common.masking import Mask
+from common.values.claimed_run import Limits
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.client import LONG_POLL_SECONDS, MOST_LINES, Json, RunApi, RunOver
 from workers.runner.processes import LONGEST_LINE
@@ -113,7 +114,7 @@ class RunPlatform:
         cancellation: Cancellation,
         *,
         on_over: Callable[[str], None],
-        limits: Mapping[str, Any],
+        limits: Limits,
         hold_seconds: float,
     ) -> None:
         self._api = api
@@ -141,7 +142,7 @@ class RunPlatform:
                 input_tokens=input_tokens, output_tokens=output_tokens, cached_tokens=cached_tokens, cost_usd=cost_usd
             )
         )
-        most_tokens, most_usd = self._limits.get("maxTokens"), self._limits.get("maxCostUsd")
+        most_tokens, most_usd = self._limits.max_tokens, self._limits.max_cost_usd
         if most_tokens is not None and input_tokens + output_tokens > most_tokens:
             self._cancellation.cancel(Why.LIMIT, f"The run used more than {most_tokens} tokens.")
         if most_usd is not None and cost_usd > most_usd:
@@ -158,15 +159,15 @@ class RunPlatform:
     def _answer(self, question: str, context: str | None, options: tuple[str, ...]) -> str | None:
         asked = self._api.ask(question, context, options)
         deadline = Deadline(self._hold_seconds)
-        while asked.get("response") is None:
+        while asked.response is None:
             if deadline.is_over:
                 return None
             wait = max(1, min(LONG_POLL_SECONDS, round(deadline.left_seconds)))
             began = time.monotonic()
-            asked = self._api.read_question(str(asked["id"]), wait_seconds=wait)
-            if asked.get("response") is None and time.monotonic() - began < min(1.0, wait):
+            asked = self._api.read_question(asked.id, wait_seconds=wait)
+            if asked.response is None and time.monotonic() - began < min(1.0, wait):
                 self._cancellation.sleep(min(1.0, deadline.left_seconds))
-        return str(asked["response"])
+        return asked.response
 
     def _add(self, kind: str, text: str, *, level: str = "info") -> None:
         self._cancellation.check()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from common.machine.children import base_environment
 from common.machine.files import remove_tree
 from common.machine.git_environment import basic_authorization, git_environment, identity
 from common.machine.git_limits import limits, met_limit, was_cut_short
+from common.values.claimed_run import Clone
 from workers.runner.cancellation import Cancellation
 from workers.runner.processes import TimedOut, kill_all_below, run_command
 
@@ -60,22 +61,11 @@ _DOUBT_SECONDS = (0.2, 1.0)
 
 
 @dataclass(frozen=True)
-class Remote:
-    """Where a run's branch lives. username and password are None when the address needs none."""
-
-    url: str
-    branch: str
-    base_branch: str
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
 class Workspace:
     """One run's directory. Made by `clone`, gone after `remove`."""
 
     directory: Path
-    remote: Remote
+    remote: Clone
     cancellation: Cancellation
 
     @property
@@ -244,7 +234,7 @@ _QUIET: dict[str, str] = {
 }
 
 
-def _credential_config(remote: Remote) -> list[tuple[str, str]]:
+def _credential_config(remote: Clone) -> list[tuple[str, str]]:
     """The configuration with which git logs in.
 
     The header is bound to the address's own scheme and host, and redirects aren't followed: it can't reach another.

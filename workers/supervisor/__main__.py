@@ -26,7 +26,7 @@ from workers.supervisor.checks import Checks
 from workers.supervisor.overload import Overload
 from workers.supervisor.ports import Ports
 from workers.supervisor.processes import Processes, kill_recorded
-from workers.supervisor.server import Server
+from workers.supervisor.server import Server, Verbs
 from workers.supervisor.version import Tools
 
 log = logging.getLogger("workers.supervisor")
@@ -136,7 +136,7 @@ async def _serve(directory: Path, socket: Path, arguments: argparse.Namespace) -
         checks = Checks(directory / "checks", tools)
         await apps.restore()
         checks.restore()
-        server = Server(apps, checks, arguments.public_host, checkouts.forget)
+        server = Server(Verbs(apps, checks, arguments.public_host, checkouts.forget))
         await server.open(socket)
         log.info("the local runtime answers on %s", socket)
         await stop.wait()

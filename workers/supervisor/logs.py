@@ -14,7 +14,7 @@ from common.key_formats import load
 from common.machine.log_files import OutputTail, RotatedLog, read_rotated
 from common.machine.text import plain
 from common.masking import Mask, without_plain_words
-from workers.supervisor.wire import WantedCheck, WantedVersion
+from common.values.variable_set import Variables
 
 FILE_BYTES = 2**20
 TAIL_BYTES = 64 * 1024
@@ -74,10 +74,13 @@ class Masked:
         return "\n".join(lines) + text[len(body) :]
 
 
-async def masked(sink: Sink, wanted: WantedVersion | WantedCheck) -> Masked:
-    """The sink behind a mask of what the program is given. The platform masks again, also what is not given to it."""
-    secrets = [value for name, value in wanted.env.items() if name in wanted.secret_names]
-    values = [*secrets, *without_plain_words(wanted.env), wanted.origin.password or ""]
+async def masked(sink: Sink, variables: Variables, password: str | None) -> Masked:
+    """The sink behind a mask of what the program is given, and of the password that its code was cloned with.
+
+    The platform masks again, also what is not given to the program.
+    """
+    secrets = [value for name, value in variables.values.items() if name in variables.secret_names]
+    values = [*secrets, *without_plain_words(variables.values), password or ""]
     await asyncio.to_thread(load)
     return Masked(sink, await asyncio.to_thread(Mask, values))
 

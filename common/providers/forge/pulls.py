@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import ProviderRefused
-from common.providers.forge.protocol import Comment, PullRequest, PullState
 from common.providers.forge.records import changing_record, read_record
+from common.values.pull_request import PullComment, PullRequest, PullState
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ def ensure_comment(record_path: Path, number: int, *, key: str, body: str) -> No
         _pull_entry(record, number)["comments"][key] = body
 
 
-def read_comments(record_path: Path, number: int) -> list[Comment]:
+def read_comments(record_path: Path, number: int) -> list[PullComment]:
     """The platform's own comments, oldest first; the id is the key."""
     comments = _pull_entry(read_record(record_path), number)["comments"]
-    return [Comment(id=key, author="AiWorker", body=body) for key, body in comments.items()]
+    return [PullComment(id=key, author="AiWorker", body=body) for key, body in comments.items()]
 
 
 def ensure_status(record_path: Path, status: Status) -> None:

@@ -24,8 +24,8 @@ from common.machine.waiting import Deadline
 from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX
 from common.providers.forge import git, history
 from common.providers.forge.import_address import resolve_import_address
-from common.providers.forge.protocol import Repository
 from common.providers.forge.records import at_work
+from common.values.repository import Repository
 
 IMPORT_SECONDS = 540.0
 HOOKS_DIRECTORY = ".hooks"

@@ -9,26 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import places, reasons
 from common.providers.runtime.answering import Way, wrong_answer
+from common.providers.runtime.kept_verdict import read_timeout, read_verdict, write_verdict
 from common.providers.runtime.kube import Cluster, connect
 from common.providers.runtime.manifests import Manifests
-from common.providers.runtime.protocol import (
-    App,
-    AppPhase,
-    AppState,
-    Check,
-    CheckPhase,
-    CheckState,
-    Space,
-    Version,
-)
 from common.providers.runtime.reasons import Judgement
 from common.settings import KubernetesSettings
+from common.values.app import App, AppPhase, AppState, Space, Version
+from common.values.check import Check, CheckPhase, CheckState
 
 LOG_CHARACTERS = 64 * 1024
 CHECK_LOG_LINES = 20_000
@@ -76,11 +70,11 @@ class KubernetesRuntime:
             self._cluster.delete(places.path("namespaces", space.namespace))
 
     def ensure_app(self, app: App, version: Version) -> AppState:
-        if version.memory_limit is not None:
-            places.quantity("memoryLimit", version.memory_limit)
+        if version.spec.memory_limit is not None:
+            places.quantity("memoryLimit", version.spec.memory_limit)
         deployment = self._deployment(app) if self._namespace(app.space, for_writing=True) else None
         if deployment is None or _wanted(deployment) != version.version_id:
-            if version.health_contains is not None and self._chosen.health != "http":
+            if version.spec.health.contains is not None and self._chosen.health != "http":
                 # The kubelet's probe reads no body, and nobody else looks at what the app answers.
                 raise ProviderRefused(
                     "healthContains can't be looked at with AIWORKER_KUBE_HEALTH=readiness: clear it, or set http",
@@ -155,7 +149,6 @@ class KubernetesRuntime:
         for secret in secrets:
             self._apply(secret)
         # Created, not applied: a Job can't be changed, and one that is there is this check already.
-        job["metadata"]["annotations"] = {places.HEALTH_SECONDS: f"{check.timeout_seconds:g}"}
         self._cluster.create(places.path("jobs", check.space.namespace), job)
         return CheckState(CheckPhase.RUNNING, None, "")
 
@@ -167,7 +160,7 @@ class KubernetesRuntime:
         if job is None or _is_going(job):
             return None
         pods = self._cluster.items(places.path("pods", space.namespace), labels=f"{places.CHECK}={name}")
-        timeout = float(job["metadata"].get("annotations", {}).get(places.HEALTH_SECONDS, 0))
+        timeout = read_timeout(job["metadata"].get("annotations", {}))
         judged = reasons.judge_check(job, pods, timeout_seconds=timeout, now=datetime.now(UTC))
         if judged.phase is CheckPhase.RUNNING and not pods and (reason := self._why_no_pod(job)):
             return CheckState(CheckPhase.WAITING, None, "", reason, code="quota")
@@ -176,7 +169,7 @@ class KubernetesRuntime:
             for pod in pods
             for container in _with_logs(pod)
         )
-        return CheckState(judged.phase, judged.exit_code, log[-LOG_CHARACTERS:], judged.reason, judged.code)
+        return replace(judged, log=log[-LOG_CHARACTERS:])
 
     def _why_no_pod(self, job: Object) -> str | None:
         """What the cluster has against the Job's pod, such as the quota; None if it has nothing (any more).
@@ -269,7 +262,7 @@ class KubernetesRuntime:
 
     def _judge(self, app: App, deployment: Object, pods: list[Object]) -> Judgement:
         """The verdict that was kept for this rollout, else what is seen now; an end is kept."""
-        kept = _verdict(deployment)
+        kept = read_verdict(deployment["metadata"].get("annotations", {}), _rollout(deployment))
         if kept is not None and kept.phase is AppPhase.FAILED:
             return kept
         if kept is not None:
@@ -280,8 +273,7 @@ class KubernetesRuntime:
         if judged.phase is AppPhase.LIVE:
             self._record_image(app, deployment, pods)
         if judged.phase is not AppPhase.STARTING:
-            words = "\n".join([_rollout(deployment), judged.phase, judged.code or ""])
-            manifest = self._manifests.verdict(app, f"{words}\n{judged.reason or ''}")
+            manifest = self._manifests.verdict(app, write_verdict(_rollout(deployment), judged))
             self._cluster.apply(places.path_of(manifest), manifest, field_manager=VERDICT_MANAGER)
         return judged
 
@@ -311,7 +303,7 @@ class KubernetesRuntime:
 
     def _image(self, app: App, version: Version) -> str:
         """The image to run: on production exactly the one that ran on staging with this commit, where it is known."""
-        image = version.docker_image or self._chosen.image
+        image = version.spec.docker_image or self._chosen.image
         if app.name != places.PRODUCTION or "@sha256:" in image:
             return image
         record = places.path("configmaps", app.space.namespace, places.image_record(version.commit, image))
@@ -369,16 +361,6 @@ def _revision(thing: Object) -> int:
 def _rollout(deployment: Object) -> str:
     """What tells this rollout of this version from an earlier and from a later one of the same version."""
     return f"{_revision(deployment)} {_wanted(deployment)}"
-
-
-def _verdict(deployment: Object) -> Judgement | None:
-    text = deployment["metadata"].get("annotations", {}).get(places.VERDICT)
-    if text is None:
-        return None
-    rollout, phase, code, reason = text.split("\n", 3)
-    if rollout != _rollout(deployment):
-        return None
-    return Judgement(AppPhase(phase), code or None, reason or None)
 
 
 def _with_logs(pod: Object) -> list[str]:

@@ -14,9 +14,10 @@ from typing import Any
 from common.errors import ProviderRefused
 from common.providers.runtime import hardening, places
 from common.providers.runtime.placing import placement
-from common.providers.runtime.protocol import App, Check, Space, Version
 from common.settings import MOST_PREVIEWS, KubernetesSettings
 from common.settings.quantities import total
+from common.values.app import App, Space, Version
+from common.values.check import Check
 
 Manifest = dict[str, Any]
 
@@ -104,7 +105,7 @@ class Manifests:
         """Everything of an app, in the order in which it must exist. The Deployment is last: its being there says that
         all the rest is. image: what to run, pinned where it is known.
         """
-        port = version.port or DEFAULT_PORT
+        port = version.spec.port or DEFAULT_PORT
         named = {places.APP: places.name("app", app.name)}
         marked = named | {places.VERSION: places.label("version id", version.version_id)}
         incoming = {
@@ -116,7 +117,7 @@ class Manifests:
             "selector": named,
             "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
         }
-        env = dict(version.env) | {"PORT": str(port), "HOST": "0.0.0.0"}  # noqa: S104 (inside its own pod)
+        env = dict(version.spec.variables.values) | {"PORT": str(port), "HOST": "0.0.0.0"}  # noqa: S104 (inside its own pod)
         space = app.space
         return [
             self._secret(space, places.env_secret(app, version.version_id), marked, env),
@@ -141,16 +142,16 @@ class Manifests:
         return spec
 
     def _deployment(self, app: App, version: Version, image: str, port: int, marked: dict[str, str]) -> Manifest:
-        health = math.ceil(version.health_seconds)
+        wanted, health = version.spec, math.ceil(version.spec.health.seconds)
         secret = places.env_secret(app, version.version_id)
         is_preview = places.is_preview(app)
         serving = {
             **self._container(
-                "app", image, ["sh", "/workspace/run"], secret, version.memory_limit, app.space, is_preview=is_preview
+                "app", image, ["sh", "/workspace/run"], secret, wanted.memory_limit, app.space, is_preview=is_preview
             ),
             "ports": [{"name": "http", "containerPort": port, "protocol": "TCP"}],
             "readinessProbe": {
-                "httpGet": {"path": version.health_path, "port": "http"},
+                "httpGet": {"path": wanted.health.path, "port": "http"},
                 "timeoutSeconds": 5,
                 "periodSeconds": 2,
                 "failureThreshold": 1,
@@ -158,7 +159,7 @@ class Manifests:
         }
         source = places.source_secret(app.name, version.version_id)
         spec = {
-            "replicas": 1 if is_preview else version.replicas,
+            "replicas": 1 if is_preview else wanted.replicas,
             "minReadySeconds": health,
             "progressDeadlineSeconds": math.ceil(version.start_seconds) + health + CHECKOUT_SECONDS,
             "revisionHistoryLimit": 3,
@@ -166,7 +167,7 @@ class Manifests:
             "selector": {"matchLabels": {places.APP: app.name}},
             "template": {
                 "metadata": {"labels": places.labels(self._instance, app.space) | marked},
-                "spec": self._pod(serving, self._checkout(version.commit, version.start_command), source)
+                "spec": self._pod(serving, self._checkout(version.commit, wanted.start_command), source)
                 | {"restartPolicy": "Always"},
             },
         }
@@ -174,11 +175,11 @@ class Manifests:
         made["metadata"]["annotations"] = {
             places.COMMIT: version.commit,
             places.HEALTH_SECONDS: str(health),
-            places.HEALTH_PATH: version.health_path,
-            places.IMAGE: version.docker_image or self._chosen.image,
+            places.HEALTH_PATH: wanted.health.path,
+            places.IMAGE: wanted.docker_image or self._chosen.image,
         }
-        if version.health_contains is not None:
-            made["metadata"]["annotations"][places.HEALTH_CONTAINS] = version.health_contains
+        if wanted.health.contains is not None:
+            made["metadata"]["annotations"][places.HEALTH_CONTAINS] = wanted.health.contains
         return made
 
     def check(self, check: Check) -> list[Manifest]:
@@ -204,10 +205,12 @@ class Manifests:
                 "spec": pod | {"restartPolicy": "Never", "activeDeadlineSeconds": seconds + START_CHECK_SECONDS},
             },
         }
+        job = self._object("batch/v1", "Job", check.space, name, marked, spec=spec)
+        job["metadata"]["annotations"] = {places.TIMEOUT_SECONDS: f"{check.timeout_seconds:g}"}
         return [
-            self._secret(check.space, secret, marked, dict(check.env)),
+            self._secret(check.space, secret, marked, dict(check.variables.values)),
             self._source(check.space, source, marked, check),
-            self._object("batch/v1", "Job", check.space, name, marked, spec=spec),
+            job,
         ]
 
     def image_record(self, space: Space, commit: str, image: str, pinned: str) -> Manifest:

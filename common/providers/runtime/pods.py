@@ -14,8 +14,8 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import hardening, places, reasons
 from common.providers.runtime.kube import Cluster, connect
 from common.providers.runtime.placing import placement
-from common.providers.runtime.protocol import AgentPod, PodPhase, PodState
 from common.settings import FleetSettings, KubernetesSettings
+from common.values.agent_pod import AgentPod, PodPhase, PodState
 
 AGENT = "aiworker.dev/agent"
 IDENTITY_FILE = "/identity/agent.json"

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from common.providers.runtime.protocol import AppPhase, CheckPhase, PodPhase, PodState
-
-NOTHING_TO_RUN_EXIT = 20
-"""How workers.launch ends when the repository holds nothing to run."""
+from common.values.agent_pod import PodPhase, PodState
+from common.values.app import NOTHING_TO_RUN_EXIT, AppPhase
+from common.values.check import CheckEnd, CheckPhase, CheckState
 
 SOON = ("being terminated", "status unknown for quota", "error looking up service account", "not yet ready to handle")
 """What a refusal says that will not be one in a moment: the namespace is on its way out or has only just been made, or
@@ -34,14 +33,6 @@ class Judgement:
     phase: AppPhase
     code: str | None = None
     reason: str | None = None
-
-
-@dataclass(frozen=True)
-class CheckJudgement:
-    phase: CheckPhase
-    exit_code: int | None = None
-    reason: str | None = None
-    code: str | None = None
 
 
 def judge_rollout(deployment: dict[str, Any], pods: Sequence[dict[str, Any]]) -> Judgement:
@@ -123,32 +114,39 @@ def image_digest(pods: Sequence[dict[str, Any]]) -> str | None:
 
 def judge_check(
     job: dict[str, Any], pods: Sequence[dict[str, Any]], *, timeout_seconds: float, now: datetime
-) -> CheckJudgement:
+) -> CheckState:
     """How a check's Job did. pods: the Job's. There is a verdict only on a command that began, and it is late by the
     time since then: what the cluster took before (quota, room, image, code) is no fault of the commit's."""
     status = job.get("status", {})
     failed, complete = _condition(status, "Failed"), _condition(status, "Complete")
     if complete is not None and complete.get("status") == "True":
-        return CheckJudgement(CheckPhase.PASSED, 0)
+        return _judged(CheckPhase.PASSED, 0)
     ended = _ended(pods)
     if ended is not None and not (failed is None and ended.get("exitCode") == 0):
         return _judge_exit(ended, pods, timeout_seconds)
     for pod in pods:
         if problem := pod_problem(pod):
-            return CheckJudgement(CheckPhase.BROKEN, None, problem[1])
+            return _judged(CheckPhase.BROKEN, None, problem[1])
     began = _began(pods)
     if began is not None and (now - began).total_seconds() > timeout_seconds:
         return _too_slow(timeout_seconds)
     if _is_late(pods) or (failed is not None and failed.get("status") == "True"):
         said = (failed or {}).get("message") or (failed or {}).get("reason") or "the cluster gave no reason"
-        return CheckJudgement(CheckPhase.BROKEN, None, f"it could not be run: {_pod_reason(pods) or said}")
+        return _judged(CheckPhase.BROKEN, None, f"it could not be run: {_pod_reason(pods) or said}")
     if began is None and (waits := _no_node(pods)):
-        return CheckJudgement(CheckPhase.WAITING, None, waits[1], waits[0])
-    return CheckJudgement(CheckPhase.RUNNING)
+        return _judged(CheckPhase.WAITING, None, waits[1], waits[0])
+    return _judged(CheckPhase.RUNNING)
 
 
-def _too_slow(timeout_seconds: float) -> CheckJudgement:
-    return CheckJudgement(CheckPhase.FAILED, None, f"it took longer than {timeout_seconds:g} s")
+def _too_slow(timeout_seconds: float) -> CheckState:
+    return _judged(CheckPhase.FAILED, None, f"it took longer than {timeout_seconds:g} s", CheckEnd.TIMEOUT)
+
+
+def _judged(
+    phase: CheckPhase, exit_code: int | None = None, reason: str | None = None, code: str | None = None
+) -> CheckState:
+    """The state but for its log, which is not the cluster's objects' to tell."""
+    return CheckState(phase, exit_code, "", reason, code)
 
 
 def why_taken_away(pod: dict[str, Any]) -> str | None:
@@ -181,25 +179,24 @@ def judge_agent(pod: dict[str, Any]) -> PodState:
     return PodState(PodPhase.STARTING, waits[1] if waits else None)
 
 
-def _judge_exit(ended: dict[str, Any], pods: Sequence[dict[str, Any]], timeout_seconds: float) -> CheckJudgement:
+def _judge_exit(ended: dict[str, Any], pods: Sequence[dict[str, Any]], timeout_seconds: float) -> CheckState:
     code = int(ended.get("exitCode", 0))
     if ended.get("reason") in _NEVER_BEGAN:
         said = f"its container could not be started: {ended.get('message', '')}".rstrip(": ")
-        return CheckJudgement(CheckPhase.BROKEN, None, said)
+        return _judged(CheckPhase.BROKEN, None, said)
     if _is_late(pods):
         # Its pod's deadline killed it: the exit code is the signal's. What the command had of that time counts.
         began, end = _time(ended.get("startedAt")), _time(ended.get("finishedAt"))
         if began is None or end is None or (end - began).total_seconds() >= timeout_seconds:
             return _too_slow(timeout_seconds)
         said = "fetching its image and code took too long, so that its pod's time was over before the command's"
-        return CheckJudgement(CheckPhase.BROKEN, None, said)
+        return _judged(CheckPhase.BROKEN, None, said)
     if ended.get("reason") == "OOMKilled":
-        return CheckJudgement(
-            CheckPhase.FAILED, None, f"it was killed: it used more memory than its limit{_limit(pods)}"
-        )
+        said = f"it was killed: it used more memory than its limit{_limit(pods)}"
+        return _judged(CheckPhase.FAILED, None, said, CheckEnd.MEMORY)
     if gone := _pod_reason(pods):
-        return CheckJudgement(CheckPhase.BROKEN, None, f"its pod was taken away: {gone}")
-    return CheckJudgement(CheckPhase.FAILED, code, f"it exited with {code}")
+        return _judged(CheckPhase.BROKEN, None, f"its pod was taken away: {gone}")
+    return _judged(CheckPhase.FAILED, code, f"it exited with {code}", CheckEnd.EXITED)
 
 
 def _ended(pods: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

@@ -4,9 +4,8 @@ brings exactly what was healthy. What serves is always the newest completed one;
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -24,61 +23,50 @@ from common.sealing import seal, unseal
 from common.services.access import Caller, visible_projects
 from common.services.delivery import versions
 from common.services.paging import Page, PageQuery, page_of
-from common.services.projects.places import Place, place_of
+from common.services.projects.places import app_of, place_of
 from common.services.projects.projects import DEFAULT_HEALTH_SECONDS
 from common.services.projects.variables import environment_of, mask_of_deployment
 from common.states import ACTIVE_DEPLOYMENT, By, DeploymentState, Environment, Role
 from common.transaction import Transaction, actor, snapshot, transactional
+from common.values.app import App, Health, Spec, Version
+from common.values.stored_spec import read_spec, write_spec
 
 HEALTHY_BELOW = 400
 """A status from here on is none of a healthy version."""
 
 
 @dataclass(frozen=True)
-class Spec:
-    """What the runtime is told to run, as it was when the deployment was made. secret_names: those of env.
-
-    health_below: which status is none of a healthy version. One that was deployed before this was told keeps 500.
-    """
-
-    start_command: str | None
-    env: dict[str, str]
-    health_path: str
-    health_seconds: float
-    memory_limit: str | None
-    docker_image: str | None
-    replicas: int
-    port: int | None
-    secret_names: Sequence[str] = ()
-    health_contains: str | None = None
-    health_below: int = 500
-
-
-@dataclass(frozen=True)
 class Placed:
-    """A deployment with where it runs, for reading its logs; mask is for what they say."""
+    """A deployment with the app that it is a version of, for reading its logs; mask is for what they say."""
 
     deployment: Deployment
-    place: Place
+    app: App
     mask: Mask
 
 
 def spec_of(project: Project, environment: Environment) -> Spec:
     seconds = project.health_seconds.get(environment.value, DEFAULT_HEALTH_SECONDS[environment.value])
     return Spec(
-        project.start_command, environment_of(project, environment), project.health_path, float(seconds),
-        project.memory_limit, project.docker_image, project.replicas, project.port, project.secret_env_names,
-        project.health_contains, HEALTHY_BELOW,
+        project.start_command, environment_of(project, environment),
+        Health(project.health_path, project.health_contains, HEALTHY_BELOW, float(seconds)),
+        project.memory_limit, project.docker_image, project.replicas, project.port,
     )  # fmt: skip
 
 
-def open_spec(deployment: Deployment) -> Spec:
-    return Spec(**unseal(deployment.spec_sealed))
+def version_of(deployment: Deployment) -> Version:
+    """What the runtime is told to run, as it was when the deployment was made. Its source is the job's to ask for."""
+    return Version(deployment.id, deployment.commit_sha, spec=read_spec(unseal(deployment.spec_sealed)))
 
 
-def without_gate(spec: Spec) -> Spec:
+def without_gate(version: Version) -> Version:
     """For a version that was healthy before: one good answer puts it back."""
-    return dataclasses.replace(spec, health_seconds=0)
+    spec = version.spec
+    return replace(version, spec=replace(spec, health=replace(spec.health, seconds=0)))
+
+
+def seal_spec(spec: Spec) -> str:
+    """As a deployment's row keeps it."""
+    return seal(write_spec(spec))
 
 
 def new_deployment(
@@ -96,7 +84,7 @@ def new_deployment(
     deployment = Deployment(
         id=new_id(), state_=DeploymentState.PENDING, project_id=project.id, environment_=environment,
         app_name=app_name, commit_sha=commit_sha, branch=branch,
-        spec_sealed=spec_sealed or seal(vars(spec_of(project, environment))),
+        spec_sealed=spec_sealed or seal_spec(spec_of(project, environment)),
         created_by=actor(), created_at=tx.now(), **about,
     )  # fmt: skip
     deployment.active_key = deployment.place
@@ -151,7 +139,7 @@ def read_deployment(deployment_id: str, *, by: Caller) -> Placed:
         if deployment is None:
             raise NotFound(f"deployment {deployment_id}")
         place = place_of(by.require_in(read, deployment.project_id, Role.VIEWER))
-        return Placed(deployment, place, mask_of_deployment(read, deployment))
+        return Placed(deployment, app_of(place, deployment.app_name), mask_of_deployment(read, deployment))
 
 
 def read_visited(deployment_id: str, *, by: Caller) -> Placed:
@@ -194,7 +182,7 @@ def start_rollback(
     tx: Transaction, project: Project, live: Deployment, target: Deployment, *, has_gate: bool = True
 ) -> tuple[Deployment, str]:
     """has_gate False: one good answer of the older version is enough, as what is live shows errors."""
-    told = target.spec_sealed if has_gate else seal(vars(without_gate(open_spec(target))))
+    told = target.spec_sealed if has_gate else seal_spec(without_gate(version_of(target)).spec)
     made = new_deployment(
         tx, project, live.environment, commit_sha=target.commit_sha, branch=target.branch, app_name=live.app_name,
         spec_sealed=told, rollback_of=live.id, task_group_id=target.task_group_id,

@@ -4,15 +4,12 @@ A red result is searched by halves for the first member whose merge made it red:
 to its agent with the facts, and the rest is built anew. Nobody is named while the tests fail without any member, or
 where a result does not repeat (the rules are in common/services/delivery/verdicts.py). What is said of a member is
 what was run.
-
-`group.build` holds this attempt's results: command (the digest of what was run), runs ([position, passed] each), reason
-and log of the last red one, and verdict (flaky, base_is_red) once the search ended with one of these.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import delete
@@ -35,17 +32,19 @@ from common.services.delivery.verdicts import (
     Decision,
     Flaky,
     Passed,
-    Run,
     RunNext,
     Tally,
     command_digest,
     decide,
 )
-from common.services.projects.variables import Variables, environment_of_checks, mask_of_project
+from common.services.projects.places import check_of
+from common.services.projects.variables import mask_of_project
 from common.services.tasks.lifecycle import send_back
 from common.services.tasks.tasks import add_feedback
 from common.states import By, GroupState, TaskState
 from common.transaction import Lease, Transaction, transactional
+from common.values.build_results import BuildResults, TrialRun
+from common.values.check import Check
 
 LONGEST_LOG = 4000
 FLAKY, BASE_IS_RED = "flaky", "base_is_red"
@@ -55,35 +54,31 @@ FLAKY, BASE_IS_RED = "flaky", "base_is_red"
 class Trial:
     """One run of the project's tests. position: how many members the commit holds, 0 is the default branch.
 
-    attempt: of the group's build; results of an earlier one say nothing. command None: the project has no tests.
+    attempt: of the group's build; results of an earlier one say nothing. check None: the project has no tests.
     """
 
     attempt: int
     position: int
-    commit_sha: str
-    check_id: str
-    command: str | None
-    env: Variables
+    check: Check | None
 
 
 def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
     """What is to be run next for the group, which is merged as a whole and locked."""
     count, command = len(members_of(tx, group)), project.test_command
     if command is None:
-        return Trial(group.attempt, count, _commit(tx, group, count), "", None, Variables())
+        return Trial(group.attempt, count, None)
     digest = command_digest(command)
-    if group.build.get("command") != digest:
+    if group.build.command != digest:
         # What another command found says nothing about this one; a new attempt has checks with names of their own.
-        group.attempt += 1 if group.build else 0
-        group.build = {"command": digest, "runs": []}
-    decision = decide(count, _runs(group))
+        group.attempt += 1 if group.build.command is not None else 0
+        group.build = BuildResults(digest)
+    decision = decide(count, group.build.runs)
     assert isinstance(decision, RunNext), f"group {group.id} is {group.state} with the decision {decision}"
     position = decision.position
-    number = Tally(_runs(group)).total(position) + 1
-    return Trial(
-        group.attempt, position, _commit(tx, group, position), f"{group.id}-{group.attempt}-{position}-{number}",
-        command, environment_of_checks(project),
-    )  # fmt: skip
+    number = Tally(group.build.runs).total(position) + 1
+    # Only a name: nothing is read out of it again.
+    check_id = f"{group.id}-{group.attempt}-{position}-{number}"
+    return Trial(group.attempt, position, check_of(project, check_id, _commit(tx, group, position)))
 
 
 @transactional
@@ -112,7 +107,7 @@ def record_tested(
         tx.again(lease, after_seconds=0)
         return
     mask = mask_of_project(tx, group.project_id)
-    _add_runs(group, [Run(trial.position, passed)], mask(reason), mask.end_of(log))
+    _add_runs(group, [TrialRun(trial.position, passed)], mask(reason), mask.end_of(log))
     decision = _decide(tx, group)
     _remember(tx, group, trial, decision)
     if isinstance(decision, Passed):
@@ -135,31 +130,27 @@ def _tested(tx: Transaction, lease: Lease, trial: Trial) -> TaskGroup | None:
     return group if is_current else None
 
 
-def _runs(group: TaskGroup) -> list[Run]:
-    return [Run(position, passed) for position, passed in group.build.get("runs", [])]
-
-
-def _add_runs(group: TaskGroup, runs: Sequence[Run], reason: str | None, log: str | None) -> None:
-    kept = [*group.build["runs"], *([run.position, run.passed] for run in runs)]
-    said = {} if runs[-1].passed else {"reason": reason or "the tests failed", "log": (log or "")[-LONGEST_LOG:]}
-    group.build = {**group.build, "runs": kept, **said}
+def _add_runs(group: TaskGroup, runs: Sequence[TrialRun], reason: str | None, log: str | None) -> None:
+    group.build = replace(group.build, runs=(*group.build.runs, *runs))
+    if not runs[-1].passed:
+        group.build = replace(group.build, reason=reason or "the tests failed", log=(log or "")[-LONGEST_LOG:])
 
 
 def _decide(tx: Transaction, group: TaskGroup) -> Decision:
     """What follows. A default branch that was tested for an earlier group is not run again before it is needed."""
     count = len(members_of(tx, group))
-    decision = decide(count, _runs(group))
-    if decision == RunNext(0) and not Tally(_runs(group)).total(0):
+    decision = decide(count, group.build.runs)
+    if decision == RunNext(0) and not Tally(group.build.runs).total(0):
         known = tx.session.get(CommitVerdict, _key(group, group.base_sha))
         if known is not None:
             times = 1 if known.passed else BASE_RUNS
-            _add_runs(group, [Run(0, known.passed)] * times, known.reason, known.log)
-            decision = decide(count, _runs(group))
+            _add_runs(group, [TrialRun(0, known.passed)] * times, known.reason, known.log)
+            decision = decide(count, group.build.runs)
     return decision
 
 
-def _key(group: TaskGroup, commit_sha: str | None) -> tuple[str, str | None, str]:
-    return group.project_id, commit_sha, group.build["command"]
+def _key(group: TaskGroup, commit_sha: str | None) -> tuple[str, str | None, str | None]:
+    return group.project_id, commit_sha, group.build.command
 
 
 def _remember(tx: Transaction, group: TaskGroup, trial: Trial, decision: Decision) -> None:
@@ -173,14 +164,16 @@ def _remember(tx: Transaction, group: TaskGroup, trial: Trial, decision: Decisio
             tx.session.delete(known)
     elif isinstance(decision, BaseIsRed):
         _store(tx, group, group.base_sha, passed=False)
-    elif decision == Passed() or (trial.position == 0 and Tally(_runs(group)).passed(0)):
-        _store(tx, group, trial.commit_sha, passed=True)
+    elif trial.check is not None and (
+        decision == Passed() or (trial.position == 0 and Tally(group.build.runs).passed(0))
+    ):
+        _store(tx, group, trial.check.commit, passed=True)
 
 
 def _store(tx: Transaction, group: TaskGroup, commit_sha: str | None, *, passed: bool) -> None:
     if tx.session.get(CommitVerdict, _key(group, commit_sha)) is None:
         project_id, sha, digest = _key(group, commit_sha)
-        said: dict[str, Any] = {} if passed else {"reason": group.build["reason"], "log": group.build["log"]}
+        said: dict[str, Any] = {} if passed else {"reason": group.build.reason, "log": group.build.log}
         tx.add(
             CommitVerdict(
                 project_id=project_id, commit_sha=sha, command_digest=digest, passed=passed, at=tx.now(), **said
@@ -232,8 +225,8 @@ def _say_flaky(tx: Transaction, group: TaskGroup, position: int, so: str) -> Non
 def _say(group: TaskGroup, kind: str, text: str) -> None:
     for old in (FLAKY, BASE_IS_RED):
         forget_problem(group, None, old)
-    note_problem(group, None, kind, f"{text}\n\n{group.build['reason']}\n\n{group.build['log']}".strip())
-    group.error, group.build = text, {**group.build, "verdict": kind, "says": text}
+    note_problem(group, None, kind, f"{text}\n\n{group.build.reason}\n\n{group.build.log}".strip())
+    group.error, group.build = text, replace(group.build, verdict=kind, says=text)
 
 
 def _take_out_culprit(tx: Transaction, group: TaskGroup, decision: Culprit) -> None:
@@ -241,9 +234,9 @@ def _take_out_culprit(tx: Transaction, group: TaskGroup, decision: Culprit) -> N
     culprit = members_of(tx, group)[decision.position - 1]
     detail = (
         f"{_result(tx, group, decision.position)}, where it is merged, and before that "
-        f"{_result(tx, group, decision.position - 1)}: {group.build['reason']}"
+        f"{_result(tx, group, decision.position - 1)}: {group.build.reason}"
     )
-    hand_back(tx, group, culprit.task_id, "tests_failed", f"{detail}\n\n{group.build['log']}".strip())
+    hand_back(tx, group, culprit.task_id, "tests_failed", f"{detail}\n\n{group.build.log}".strip())
     go_on_without(tx, group, by=By.PLATFORM)
 
 
@@ -270,7 +263,7 @@ def _commit(tx: Transaction, group: TaskGroup, position: int) -> str:
 
 def _result(tx: Transaction, group: TaskGroup, position: int) -> str:
     """`the tests failed in 2 of 3 runs at 0123456789ab (main)`."""
-    tally = Tally(_runs(group))
+    tally = Tally(group.build.runs)
     failed, total = tally.failed(position), tally.total(position)
     how = f"failed in {failed}" if failed else f"passed in {total}"
     branch = group.branch if position else tx.get(Project, group.project_id).default_branch

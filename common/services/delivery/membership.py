@@ -16,6 +16,7 @@ from common.models.task import Task
 from common.services.tasks.lifecycle import leave_staging
 from common.states import By, GroupState
 from common.transaction import Transaction
+from common.values.build_results import BuildResults
 
 BEFORE_STAGING = frozenset({GroupState.PENDING, GroupState.MERGING, GroupState.MERGED, GroupState.FAILED})
 """States in which nothing of the group is deployed or on its way: a task can leave, and the rest is built anew."""
@@ -132,7 +133,7 @@ def restart_build(tx: Transaction, group: TaskGroup) -> None:
     for row in tx.all(select(GroupMember).where(GroupMember.group_id == group.id)):
         row.merged_sha = None
     group.base_sha = group.head_sha = group.tested_sha = None
-    group.build, group.attempt = {}, group.attempt + 1
+    group.build, group.attempt = BuildResults(), group.attempt + 1
     tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=group.project_id)
 
 
@@ -148,6 +149,6 @@ def restart_merge(tx: Transaction, group: TaskGroup, by: By) -> None:
         member.merged_sha = None
     tx.record(group.move_to(GroupState.MERGING, by))
     group.base_sha = group.head_sha = group.tested_sha = group.error = None
-    group.build, group.attempt = {}, group.attempt + 1
+    group.build, group.attempt = BuildResults(), group.attempt + 1
     group.wants_staging = group.wants_staging or was_staged
     tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=group.project_id)

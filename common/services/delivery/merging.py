@@ -29,10 +29,11 @@ from common.services.delivery.membership import (
     restart_build,
 )
 from common.services.delivery.task_groups import start_staging
-from common.services.projects.places import Place, place_of
+from common.services.projects.places import place_of
 from common.services.projects.variables import mask_of_project
 from common.states import By, Environment, GroupState
 from common.transaction import Lease, Transaction, transactional
+from common.values.place import Place
 
 
 class Step(StrEnum):

@@ -12,13 +12,15 @@ from common.models.run import Run
 from common.models.task import Task
 from common.names import preview_app
 from common.services.delivery import deployments
-from common.services.projects.places import Place, place_of
+from common.services.projects.places import app_of, place_of
 from common.services.projects.variables import mask_of_project
 from common.services.tasks import lifecycle
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.verification import CheckResult, refuse, store_check
 from common.states import By, DeploymentState, Environment, Outcome, Phase, TaskState
 from common.transaction import Lease, Transaction, transactional
+from common.values.app import App
+from common.values.place import Place
 
 NEVER_RAN = frozenset(
     {"nothing_to_run", "quota", "no_room", "not_started", "image", "config", "checkout_failed", "given_up"}
@@ -41,8 +43,8 @@ class PublishPlan:
 class CleanUpPlan:
     """pr_number None: there is no pull request to close."""
 
+    app: App
     place: Place
-    app: str
     pr_number: int | None
 
 
@@ -120,7 +122,8 @@ def begin_clean_up(tx: Transaction, lease: Lease) -> CleanUpPlan | None:
     if task is None or task.state not in {TaskState.CANCELLED, TaskState.PRODUCTION}:
         return None
     number = task.pr_number if task.state is TaskState.CANCELLED else None
-    return CleanUpPlan(place_of(tx.get(Project, task.project_id)), preview_app(task.id), number)
+    place = place_of(tx.get(Project, task.project_id))
+    return CleanUpPlan(app_of(place, preview_app(task.id)), place, number)
 
 
 @transactional

@@ -10,14 +10,14 @@ from sqlalchemy import select
 from common.models.delivery import Deployment
 from common.models.project import Project
 from common.services.delivery import deployments, versions
-from common.services.delivery.deployments import Spec, open_spec
-from common.services.projects.places import Place, place_of
+from common.services.delivery.deployments import version_of, without_gate
+from common.services.projects.places import app_of, place_of
 from common.services.projects.variables import mask_of_deployment
 from common.states import Environment, ProjectState
 from common.transaction import Lease, Transaction, transactional
+from common.values.app import MACHINE, App, Version
+from common.values.place import Place
 
-MACHINE = "machine"
-"""The runtime's code for a version that failed together with many others."""
 MANY_PROJECTS = 3
 """Live versions of so many projects do not fail at once by themselves."""
 TOGETHER = "not rolled back, as versions of many projects failed together"
@@ -25,20 +25,14 @@ TOGETHER = "not rolled back, as versions of many projects failed together"
 
 @dataclass(frozen=True)
 class LiveApp:
-    """is_held: it failed together with others, most of which are not well again: where it has failed, it is retried."""
+    """version: with no gate, as it has been healthy before: one good answer is enough to put it back.
+
+    is_held: it failed together with others, most of which are not well again: where it has failed, it is retried."""
 
     place: Place
-    app: str
-    deployment_id: str
-    commit_sha: str
-    spec: Spec
+    app: App
+    version: Version
     is_held: bool
-
-
-@dataclass(frozen=True)
-class OrphanApp:
-    place: Place
-    app: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +49,7 @@ class RestorePlan:
     """live: what should serve and is under no deployment now. orphans: what runs and should not."""
 
     live: tuple[LiveApp, ...]
-    orphans: tuple[OrphanApp, ...]
+    orphans: tuple[App, ...]
 
 
 @transactional
@@ -77,21 +71,23 @@ def begin_restore(tx: Transaction, lease: Lease, running: set[tuple[str, str]]) 
     busy = {row.active_key for row in rows if row.active_key}
     are_many = len({row.project_id for row in rows if row.live_key and _is_held(row)}) >= MANY_PROJECTS
     live = tuple(
-        LiveApp(
-            place_of(projects[row.project_id]), row.app_name, row.id, row.commit_sha, open_spec(row),
-            is_held=are_many and _is_held(row),
-        )
+        _live_app(projects[row.project_id], row, is_held=are_many and _is_held(row))
         for row in rows
         if row.live_key and row.live_key not in busy
-    )  # fmt: skip
+    )
     wanted = {(projects[row.project_id].namespace, row.app_name) for row in rows}
     by_namespace = {project.namespace: project for project in projects.values()}
     orphans = tuple(
-        OrphanApp(place_of(by_namespace[namespace]), name)
+        app_of(place_of(by_namespace[namespace]), name)
         for namespace, name in sorted(running - wanted)
         if namespace in by_namespace
     )
     return RestorePlan(live, orphans)
+
+
+def _live_app(project: Project, row: Deployment, *, is_held: bool) -> LiveApp:
+    place = place_of(project)
+    return LiveApp(place, app_of(place, row.app_name), without_gate(version_of(row)), is_held)
 
 
 @transactional

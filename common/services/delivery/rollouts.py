@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 from sqlalchemy import Select, select
@@ -14,11 +13,11 @@ from common.models.delivery import Deployment, TaskGroup
 from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
-from common.services.delivery.deployments import Spec, open_spec
+from common.services.delivery.deployments import version_of
 from common.services.delivery.membership import member_task_ids, release_members, restart_merge
 from common.services.delivery.publishing import preview_ended
 from common.services.delivery.takebacks import groups_moved_by, record_moved
-from common.services.projects.places import Place, place_of
+from common.services.projects.places import app_of, place_of
 from common.services.projects.variables import mask_of_deployment
 from common.services.tasks import lifecycle
 from common.services.tasks.lifecycle import record_update
@@ -32,6 +31,9 @@ from common.states import (
     GroupState,
 )
 from common.transaction import Lease, Transaction, transactional
+from common.values.app import App, Version
+from common.values.barrier import Barrier
+from common.values.place import Place
 
 log = structlog.get_logger()
 
@@ -52,13 +54,11 @@ class RolloutPlan:
     """
 
     place: Place
-    deployment_id: str
-    app: str
+    app: App
     environment: Environment
-    commit_sha: str
-    spec: Spec
-    advance_from: str | None
-    previous: tuple[str, str, Spec] | None
+    version: Version
+    advance_from: str | None = None
+    previous: Version | None = None
     older: tuple[str, ...] = ()
 
 
@@ -76,10 +76,10 @@ def begin_rollout(tx: Transaction, lease: Lease) -> RolloutPlan | None:
         deployment.started_at = tx.now()
         tx.record(deployment.move_to(DeploymentState.IN_PROGRESS, By.PLATFORM))
     live = tx.find(select(Deployment).where(Deployment.live_key == deployment.place))
+    place = place_of(project)
     return RolloutPlan(
-        place_of(project), deployment.id, deployment.app_name, deployment.environment, deployment.commit_sha,
-        open_spec(deployment), _advance_from(tx, deployment),
-        (live.id, live.commit_sha, open_spec(live)) if live else None, _older_commits(tx, deployment),
+        place, app_of(place, deployment.app_name), deployment.environment, version_of(deployment),
+        _advance_from(tx, deployment), version_of(live) if live else None, _older_commits(tx, deployment),
     )  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def record_progress(tx: Transaction, lease: Lease, *, message: str, url: str, af
 
 
 @transactional
-def record_live(tx: Transaction, lease: Lease, *, url: str, barrier: dict[str, Any] | None = None) -> None:
+def record_live(tx: Transaction, lease: Lease, *, url: str, barrier: Barrier | None = None) -> None:
     """The version passed its health check and serves; what served before is superseded, or rolled back by this one."""
     found = tx.session.get(Deployment, lease.subject_id)
     if found is None or found.state not in ACTIVE_DEPLOYMENT:
@@ -273,16 +273,12 @@ def make_way(tx: Transaction, project_id: str | None) -> None:
 
 
 @transactional
-def begin_take_down(tx: Transaction, lease: Lease) -> RolloutPlan | None:
+def begin_take_down(tx: Transaction, lease: Lease) -> App | None:
     """The preview that is to go; None if it is not live any more."""
     deployment = tx.session.get(Deployment, lease.subject_id)
     if deployment is None or deployment.live_key is None or deployment.environment is not Environment.PREVIEW:
         return None
-    project = tx.get(Project, deployment.project_id)
-    return RolloutPlan(
-        place_of(project), deployment.id, deployment.app_name, deployment.environment, deployment.commit_sha,
-        open_spec(deployment), None, None,
-    )  # fmt: skip
+    return app_of(place_of(tx.get(Project, deployment.project_id)), deployment.app_name)
 
 
 @transactional

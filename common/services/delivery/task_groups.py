@@ -20,7 +20,7 @@ from common.services.delivery import delivery_rules, deployments
 from common.services.delivery.judging import FLAKY, forget_red_base
 from common.services.delivery.membership import member_task_ids, release_members, restart_merge, take_out
 from common.services.paging import Page, PageQuery, page_of
-from common.services.projects.places import Place, place_of
+from common.services.projects.places import place_of
 from common.services.tasks.lifecycle import leave_staging
 from common.states import (
     By,
@@ -31,6 +31,8 @@ from common.states import (
     TaskState,
 )
 from common.transaction import Transaction, actor, snapshot, transactional
+from common.values.build_results import BuildResults
+from common.values.place import Place
 
 MOST_TASKS = 100
 STAGEABLE = frozenset({GroupState.PENDING, GroupState.MERGING, GroupState.MERGED})
@@ -102,7 +104,7 @@ def create_task_group(tx: Transaction, new: NewGroup, *, by: Caller) -> GroupVie
         TaskGroup(
             id=group_id, state_=GroupState.PENDING, project_id=project.id, name=new.name, notes=new.notes,
             target_branch=new.target_branch, branch=_free_branch(tx, project.id, release_branch(new.name, new.notes,
-            group_id)), build={}, problems=[], wants_staging=new.target_branch == "production",
+            group_id)), build=BuildResults(), problems=[], wants_staging=new.target_branch == "production",
             accepted_rolled_back_at=accepted_at, created_by=actor(), created_at=tx.now(),
         )
     )  # fmt: skip
@@ -330,12 +332,12 @@ def view(tx: Transaction, group: TaskGroup) -> GroupView:
 
 def _checks(group: TaskGroup, project: Project, waits_for: str | None = None) -> list[GroupCheck]:
     """None until the branch is being built; the present attempt's only. waits_for: what merging or tests wait for."""
-    is_flaky = group.build.get("verdict") == FLAKY
+    is_flaky = group.build.verdict == FLAKY
     if group.tested_sha is not None and project.test_command is None:
         return [GroupCheck("tests", "skipped", "The project names no tests.", group.tested_sha)]
     if group.tested_sha is not None:
         if is_flaky:
-            return [GroupCheck("tests", FLAKY, group.build["says"], group.tested_sha)]
+            return [GroupCheck("tests", FLAKY, group.build.says or "", group.tested_sha)]
         return [GroupCheck("tests", "passed", "The tests passed on the merged branch.", group.tested_sha)]
     if group.state is GroupState.FAILED:
         status = FLAKY if is_flaky else "failed"

@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from common.values.build_results import TrialRun
+
 WHOLE_RUNS = 3
 """Most runs of the whole branch whose results differ: the majority decides whether it goes on."""
 BASE_RUNS = 2
@@ -21,14 +23,6 @@ CONFIRMING_RUNS = 5
 However often a test fails at random, an innocent member is named in less than 1 of 1,000 groups of six (with 2 runs:
 in up to 1 of 20).
 """
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of the tests, on the commit at this position."""
-
-    position: int
-    passed: bool
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ Decision = RunNext | Passed | BaseIsRed | Flaky | Culprit
 class Tally:
     """How often the commit at each position passed and failed."""
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[TrialRun]) -> None:
         self._runs = runs
 
     def passed(self, position: int) -> int:
@@ -94,7 +88,7 @@ class Tally:
         return {run.position for run in self._runs if not run.passed}
 
 
-def decide(count: int, runs: Sequence[Run]) -> Decision:
+def decide(count: int, runs: Sequence[TrialRun]) -> Decision:
     """What follows from the runs so far of a group of `count` members. The order of the runs does not matter.
 
     The whole branch comes first, twice if it is red; then its base, then halves between the two, then both sides of

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select, update
 
 from common.models.delivery import Deployment, GroupMember, TaskGroup
 from common.states import Environment
 from common.transaction import Transaction
+from common.values.barrier import Barrier
+
+Line: TypeAlias = "Select[str, datetime, str, str | None, datetime | None, Barrier | None]"
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,8 @@ def blocked(tx: Transaction, target: Deployment) -> str | None:
     """
     later = _deliveries(target.project_id, target.app_name).where(_after(point_of(tx, target)))
     for version in tx.session.execute(later.order_by(Deployment.created_at, Deployment.id)):
-        if version.barrier is not None and target.commit_sha in version.barrier["blocked"]:
-            return f"{version.barrier['reason']} (declared by {version.commit_sha[:12]})"
+        if version.barrier is not None and target.commit_sha in version.barrier.blocked:
+            return f"{version.barrier.reason} (declared by {version.commit_sha[:12]})"
     return None
 
 
@@ -143,7 +146,7 @@ def _healthy(project_id: str, app_name: str) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _deliveries(project_id: str, app_name: str) -> Select[Any]:
+def _deliveries(project_id: str, app_name: str) -> Line:
     """The line, as columns: they are read anew each time, whatever rows this session holds."""
     return select(
         Deployment.id, Deployment.created_at, Deployment.commit_sha, Deployment.task_group_id,

@@ -23,11 +23,12 @@ from common.sealing import seal
 from common.services.access import Caller, sees_project
 from common.services.paging import Page, PageQuery, page_of
 from common.services.projects import lifecycle
-from common.services.projects.places import Place, place_of
+from common.services.projects.places import place_of
 from common.services.projects.variables import variables_of
 from common.settings import settings
 from common.states import Environment, ProjectState, Role
 from common.transaction import Snapshot, Transaction, actor, snapshot, transactional
+from common.values.place import Place
 
 DEFAULT_HEALTH_SECONDS = {"preview": 0, "staging": 10, "production": 30}
 

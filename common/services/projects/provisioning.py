@@ -30,11 +30,12 @@ from common.models import (
     TaskGroup,
 )
 from common.services.projects import lifecycle
-from common.services.projects.places import Place, place_of
+from common.services.projects.places import place_of
 from common.services.projects.variables import mask_of_project
 from common.services.runs import run_end
 from common.states import JobState, ProjectState
 from common.transaction import Lease, Transaction, transactional
+from common.values.place import Place
 
 LONGEST_JOB = timedelta(seconds=jobs.HARD_LIMIT_SECONDS)
 """For how long a run that has ended may still be given a credential, by a job that was at it."""

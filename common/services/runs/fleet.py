@@ -7,7 +7,7 @@ the agent's work is over. What a pod dies of ends the run, and the task is taken
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
@@ -25,6 +25,7 @@ from common.services.runs import lifecycle, run_end
 from common.settings import FleetSettings, settings
 from common.states import LIVE_JOB, AgentState, By
 from common.transaction import Lease, Transaction, transactional
+from common.values.agent_pod import AgentPod
 
 SOON_SECONDS = 3
 """How often a pod is looked at that begins or ends."""
@@ -44,11 +45,10 @@ class PodStep(StrEnum):
 
 @dataclass(frozen=True)
 class PodPlan:
-    """agent_id: its pod's name too. token: the agent's own; there for START alone."""
+    """The pod's token is there for START alone."""
 
     step: PodStep
-    agent_id: str
-    token: str = field(default="", repr=False)
+    pod: AgentPod
 
 
 def fleet_settings() -> FleetSettings | None:
@@ -116,15 +116,15 @@ def begin_pod(tx: Transaction, lease: Lease) -> PodPlan:
     agent_id = lease.subject_id
     found = tx.find(select(Agent).where(Agent.id == agent_id))
     if found is None:
-        return PodPlan(PodStep.REMOVE, agent_id)
+        return PodPlan(PodStep.REMOVE, AgentPod(agent_id, ""))
     if tx.get(Job, lease.job_id).waits_for is None:
         _end_overdue(tx, agent_id)
     agent = tx.lock(Agent, agent_id)
     if agent.state is AgentState.OFFLINE or _is_over(tx, agent):
-        return PodPlan(PodStep.REMOVE, agent_id)
+        return PodPlan(PodStep.REMOVE, AgentPod(agent_id, ""))
     if agent.pod_made_at is None and agent.token_sealed is not None:
-        return PodPlan(PodStep.START, agent_id, unseal(agent.token_sealed)["token"])
-    return PodPlan(PodStep.WATCH, agent_id)
+        return PodPlan(PodStep.START, AgentPod(agent_id, unseal(agent.token_sealed)["token"]))
+    return PodPlan(PodStep.WATCH, AgentPod(agent_id, ""))
 
 
 def _is_over(tx: Transaction, agent: Agent) -> bool:

@@ -14,6 +14,7 @@ from common.services import jobs as rows
 from common.services.delivery import merging, restoring, rollouts
 from common.states import Environment
 from common.transaction import Lease, Transaction, transactional
+from common.values.barrier import Barrier
 from tests.providers.git_tree import git
 from tests.web.world import World, all_of, get, head_of, put, repository_of
 
@@ -52,7 +53,7 @@ class ProductionLine:
     def act(self, group_id: str, verb: str, **body: Any) -> Any:
         return self.world.app_client().post(f"/api/task-groups/{group_id}/{verb}", json=body)
 
-    def deliver(self, *task_ids: str, barrier: dict[str, Any] | None = None, **values: Any) -> Deployment:
+    def deliver(self, *task_ids: str, barrier: Barrier | None = None, **values: Any) -> Deployment:
         """A group of these tasks is in production. Returns its deployment."""
         group_id = self.staged(*task_ids, **values)
         reply = self.act(group_id, "deploy-production", **_accepted(values))
@@ -69,7 +70,7 @@ class ProductionLine:
         assert reply.status_code == 202, reply.json
         return self.go_live(reply.json["rollbackDeploymentId"])
 
-    def go_live(self, deployment_id: str, *, barrier: dict[str, Any] | None = None) -> Deployment:
+    def go_live(self, deployment_id: str, *, barrier: Barrier | None = None) -> Deployment:
         """Its job finds it healthy, and moves the default branch if it has to."""
         lease = _claimed("deployment.deploy", deployment_id)
         plan = rollouts.begin_rollout(lease)

@@ -42,7 +42,7 @@ def busy_project(there: Elsewhere) -> Project:
     claimed = there.claim()
     head = forge().read_head(there.repository(project.id), "main") or ""
     forge().contains(there.repository(project.id), ancestor=head, head=head)
-    assert (there.repo(project).hooks, claimed.username in there.server.model.users) != ([], False)
+    assert (there.repo(project).hooks, claimed.clone.username in there.server.model.users) != ([], False)
     assert there.cluster.names("namespaces") == [project.namespace]
     assert copies() == [project.slug]
     return project

@@ -26,21 +26,10 @@ from common.providers.forge.gitea.mirror import Mirror
 from common.providers.forge.gitea.protection import Protection
 from common.providers.forge.gitea.pulls import Pulls, ensure_status
 from common.providers.forge.gitea.repositories import Account, Found
-from common.providers.forge.protocol import (
-    Blob,
-    Change,
-    Comment,
-    Credential,
-    Diff,
-    Listing,
-    MergeConflict,
-    Merged,
-    PullRequest,
-    Repository,
-    RepositoryState,
-    Source,
-)
+from common.providers.forge.protocol import Blob, Change, Diff, Listing, MergeConflict, Merged, RepositoryState
 from common.providers.forge.pulls import STATUS_STATES
+from common.values.pull_request import PullComment, PullRequest
+from common.values.repository import Credential, Repository, Source
 
 _KEPT_SECONDS = 600.0
 _log = structlog.get_logger()
@@ -235,7 +224,7 @@ class GiteaForge:
     def ensure_comment(self, repository: Repository, number: int, *, key: str, body: str) -> None:
         self._pulls(self._open(repository)).ensure_comment(number, key=key, body=body)
 
-    def read_comments(self, repository: Repository, number: int) -> list[Comment]:
+    def read_comments(self, repository: Repository, number: int) -> list[PullComment]:
         return self._pulls(self._open(repository)).read_comments(number)
 
     def ensure_status(
