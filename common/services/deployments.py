@@ -20,6 +20,7 @@ from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
 from common.names import new_id, preview_app
+from common.outbox import actor
 from common.sealing import seal, unseal
 from common.services import versions
 from common.services.access import Caller, visible_projects
@@ -28,7 +29,7 @@ from common.services.places import Place, place_of
 from common.services.projects import DEFAULT_HEALTH_SECONDS
 from common.services.variables import environment_of, mask_of_deployment
 from common.states import ACTIVE_DEPLOYMENT, By, DeploymentState, Environment, Role
-from common.transaction import Transaction, actor, snapshot, transactional
+from common.transaction import Transaction, snapshot, transactional
 
 HEALTHY_BELOW = 400
 """A status from here on is none of a healthy version."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import delete
 
+from common.jobs import Lease
 from common.models.delivery import CommitVerdict, TaskGroup
 from common.models.project import Project
 from common.models.task import Task
@@ -44,7 +45,7 @@ from common.services.verdicts import (
     decide,
 )
 from common.states import By, GroupState, TaskState
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
 
 LONGEST_LOG = 4000
 FLAKY, BASE_IS_RED = "flaky", "base_is_red"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from common.jobs import Lease
 from common.models.delivery import Deployment
 from common.models.project import Project
 from common.models.run import Run
@@ -17,7 +18,7 @@ from common.services.tasks import record_update
 from common.services.variables import mask_of_project
 from common.services.verification import CheckResult, refuse, store_check
 from common.states import By, DeploymentState, Environment, Outcome, Phase, TaskState
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
 
 NEVER_RAN = frozenset(
     {"nothing_to_run", "quota", "no_room", "not_started", "image", "config", "checkout_failed", "given_up"}

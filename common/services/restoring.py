@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from common.jobs import Lease
 from common.models.delivery import Deployment
 from common.models.project import Project
 from common.services import deployments, versions
@@ -14,7 +15,7 @@ from common.services.deployments import Spec, open_spec
 from common.services.places import Place, place_of
 from common.services.variables import mask_of_deployment
 from common.states import Environment, ProjectState
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
 
 MACHINE = "machine"
 """The runtime's code for a version that failed together with many others."""

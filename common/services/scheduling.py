@@ -14,6 +14,7 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import aliased
 
 from common import jobs
+from common.jobs import Lease
 from common.models.agent import Agent
 from common.models.project import Project
 from common.models.run import Run
@@ -23,7 +24,7 @@ from common.sealing import digest, new_token, seal
 from common.services import fleet, holding
 from common.services.tasks import record_update
 from common.states import DELIVERABLE, UNDER_WAY, AgentState, By, Outcome, Phase, ProjectState, RunState, TaskState
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
 
 BATCH = 200
 PAGE = 1000

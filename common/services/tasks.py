@@ -16,13 +16,14 @@ from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Comment, Question, Task, TaskCheck, TaskDependency
 from common.names import new_id, task_branch
+from common.outbox import actor
 from common.services import ending
 from common.services.access import Caller, visible_projects
 from common.services.membership import BEFORE_STAGING, lock_with_group, take_out
 from common.services.paging import Page, PageQuery, page_of
 from common.services.pushes import has_pushed
 from common.states import By, Outcome, Priority, ProjectState, QuestionState, Role, TaskState
-from common.transaction import Snapshot, Transaction, actor, snapshot, transactional
+from common.transaction import Snapshot, Transaction, snapshot, transactional
 
 MOST_OPEN_DEPENDENCIES = 50
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from common import jobs
+from common.jobs import Lease
 from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project
 from common.models.run import Run
@@ -23,7 +24,7 @@ from common.services.places import Place, place_of
 from common.services.tasks import add_feedback, record_update
 from common.services.variables import Variables, environment_of_checks, mask_of_project, mask_of_run
 from common.states import GROUP_LIVE, By, Outcome, Phase, RunState, TaskState
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
 
 RIVAL_SECONDS = 120
 """How long a proof waits for the group that handed the task back to land or end, where it would clash again."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, select
 
 from common import jobs
+from common.jobs import Lease
 from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project, Push
 from common.models.task import Comment, Task
@@ -24,7 +25,7 @@ from common.services.pushes import PendingPush, pending_pushes
 from common.services.tasks import add_feedback, record_update
 from common.settings import settings
 from common.states import By, ProjectState, TaskState
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
 
 BOUND = (TaskState.READY_TO_TEST, TaskState.APPROVED)
 """States that hold for one commit only."""

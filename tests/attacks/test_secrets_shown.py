@@ -13,13 +13,14 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from common.jobs import Lease
 from common.models import Job, LogEntry, Question, Run, TaskGroup
 from common.models.delivery import GroupMember
 from common.services import fleet, jobs, judging, projects, provisioning, runners, transcripts
 from common.services.variables import Variables
 from common.services.verdicts import CONFIRMING_RUNS, command_digest
 from common.states import Role
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
 from tests.web.world import World, all_of, events, forget_providers, get, put
 
 CANARY = "canary/wörd+7f3a"
@@ -183,7 +184,7 @@ def test_a_transcript_of_empty_lines_has_an_end_too(world: World) -> None:
 
 def claimed_job(subject_id: str) -> Lease:
     """The subject's job, as a worker has it."""
-    job = all_of(Job, Job.subject_id == subject_id, Job.state == "queued")[0]
+    job = all_of(Job, Job.subject_id == subject_id, Job.state_ == "queued")[0]
     lease = jobs.claim_job(job.id)
     assert lease is not None
     return lease

@@ -12,10 +12,11 @@ from common.errors import NotFound
 from common.events import PLATFORM, TaskCreated
 from common.models.journal import EventRow
 from common.names import new_id
+from common.outbox import acting
 from common.services import events, projects
 from common.services.access import Caller
 from common.states import Role
-from common.transaction import Transaction, acting, snapshot, transactional
+from common.transaction import Transaction, snapshot, transactional
 from tests.web.feed_server import Person, instance, new_admin, new_person, new_project, new_task, write_events
 
 pytestmark = pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDeprecationWarning")
