@@ -132,9 +132,6 @@ DELIVERABLE = frozenset({TaskState.APPROVED, TaskState.STAGING, TaskState.PRODUC
 UNDER_WAY = frozenset({TaskState.IN_PROGRESS, TaskState.NEEDS_INPUT})
 """States that count towards a project's maxParallelTasks."""
 
-OVER = frozenset({TaskState.PRODUCTION, TaskState.CANCELLED})
-"""States that a task never leaves."""
-
 
 class Priority(IntEnum):
     LOW = 1

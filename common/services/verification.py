@@ -163,12 +163,6 @@ def record_closing(tx: Transaction, lease: Lease, *, after_seconds: float) -> No
 
 
 @transactional
-def record_done(tx: Transaction, lease: Lease) -> None:
-    """The job is done and there is nothing to record of it."""
-    tx.finish(lease)
-
-
-@transactional
 def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
     """What is to be proven; None if the task is not being verified (any more), or by a newer run."""
     run = tx.session.get(Run, lease.subject_id)

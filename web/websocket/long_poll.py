@@ -49,9 +49,3 @@ class Waiter:
         self.was_woken = self._woken.wait(min(left, LOOK_SECONDS))
         self._woken.clear()
         return not self._hub.is_stopping
-
-
-def wait_for(key: str, timeout_seconds: float) -> bool:
-    """Wait once, at most LOOK_SECONDS: True means look again. A long poll takes a Waiter, which misses nothing."""
-    with Waiter(key, timeout_seconds) as waiter:
-        return waiter.wait()
