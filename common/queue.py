@@ -129,6 +129,8 @@ class JobQueue:
         job.error = None
         if job.generation == lease.generation:
             self._move(job, JobState.DONE)
+            # At once: an enqueue locks the live key first and the row after it, and must not come in between.
+            self._session.flush()
             if job.project_id:
                 self._tell_progress(lease, {"state": JobState.DONE})
         else:

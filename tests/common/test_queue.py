@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+import common
 from common import jobs
 from common.errors import IllegalTransition, LeaseLost
 from common.jobs import Lease
@@ -17,6 +20,7 @@ from common.queue import LONGEST_WAIT_SECONDS, back_off, due_jobs, live_job
 from common.states import JOB_EDGES, LIVE_JOB, By, JobState
 from common.transaction import Transaction, snapshot, transactional
 
+COMMON = Path(common.__file__).parent
 PROJECT = "p"
 
 Verb = Callable[[Transaction, Lease], object]
@@ -93,6 +97,13 @@ def test_a_verb_moves_a_job_along_an_edge_or_not_at_all(on_database: str, name: 
 def test_every_edge_is_taken_by_a_verb(on_database: str) -> None:
     taken = {(new, by) for new, by, _verb in VERBS.values()}
     assert {(new, by) for (_old, new), who in JOB_EDGES.items() for by in who} == taken
+
+
+def test_only_the_queue_writes_job_rows() -> None:
+    written = re.compile(r"\b(update|delete|insert)\(Job\)|\bJob\(\w+=|add\(\s*Job\(")
+    folders = [COMMON, COMMON.parent / "web", COMMON.parent / "workers"]
+    sources = [path for folder in folders for path in folder.rglob("*.py") if "migrations" not in path.parts]
+    assert [path for path in sources if written.search(path.read_text())] == [COMMON / "queue.py"]
 
 
 def test_a_job_that_another_worker_has_claimed_is_not_written(on_database: str) -> None:
