@@ -45,6 +45,11 @@ _B = _P | _S
 Edges = Mapping[tuple[StrEnum, StrEnum], frozenset[By]]
 
 
+def sources(edges: Edges, new: StrEnum, by: By) -> frozenset[StrEnum]:
+    """The states from which `by` may move a thing to `new`."""
+    return frozenset(old for (old, target), who in edges.items() if target is new and by in who)
+
+
 class ProjectState(StrEnum):
     PROVISIONING = "provisioning"
     """Repository and namespace are being made. Tasks may be written, none starts."""
@@ -126,9 +131,6 @@ DELIVERABLE = frozenset({TaskState.APPROVED, TaskState.STAGING, TaskState.PRODUC
 
 UNDER_WAY = frozenset({TaskState.IN_PROGRESS, TaskState.NEEDS_INPUT})
 """States that count towards a project's maxParallelTasks."""
-
-OVER = frozenset({TaskState.PRODUCTION, TaskState.CANCELLED})
-"""States that a task never leaves."""
 
 
 class Priority(IntEnum):
@@ -303,11 +305,24 @@ ACTIVE_DEPLOYMENT = frozenset({DeploymentState.PENDING, DeploymentState.IN_PROGR
 
 class JobState(StrEnum):
     QUEUED = "queued"
+    """To be run as soon as `next_at` has come."""
     RUNNING = "running"
+    """Claimed by a worker until `lease_until`; after that another worker may claim it."""
     DONE = "done"
     FAILED = "failed"
     """Parked after too many attempts; retry starts it again."""
     CANCELLED = "cancelled"
+    """Part of the API. No job gets there today."""
 
+
+JOB_EDGES: Edges = {
+    (JobState.QUEUED, JobState.RUNNING): _S,
+    (JobState.RUNNING, JobState.RUNNING): _S,
+    (JobState.RUNNING, JobState.QUEUED): _S,
+    (JobState.RUNNING, JobState.DONE): _S,
+    (JobState.RUNNING, JobState.FAILED): _S,
+    (JobState.FAILED, JobState.QUEUED): _P,
+}
 
 LIVE_JOB = frozenset({JobState.QUEUED, JobState.RUNNING})
+"""States of which a (kind, subject) has at most one job."""

@@ -15,7 +15,6 @@ from common.states import (
     ACTIVE_DEPLOYMENT,
     DEPLOYMENT_EDGES,
     GROUP_EDGES,
-    GROUP_LIVE,
     By,
     DeploymentState,
     Environment,
@@ -68,10 +67,6 @@ class TaskGroup(HasId, HasState[GroupState], Base):
     def move_to(self, new: GroupState, by: By) -> Event:
         old = self.change_state(new, by)
         return TaskGroupStatusChanged(feed=self.project_id, task_group_id=self.id, old_status=old, new_status=new)
-
-    @property
-    def is_live(self) -> bool:
-        return self.state in GROUP_LIVE
 
 
 class GroupMember(Base):

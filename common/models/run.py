@@ -43,7 +43,6 @@ class Run(HasId, HasState[RunState], Base):
     token_digest: Mapped[str] = mapped_column(String(64), unique=True)
     secrets_sealed: Mapped[str | None] = mapped_column(UnicodeText)
     is_acknowledged: Mapped[bool] = mapped_column(default=False)
-    is_cancel_wanted: Mapped[bool] = mapped_column(default=False)
     is_cut_short: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]

@@ -14,8 +14,9 @@ from sqlalchemy import ColumnElement, Select, or_, select, true
 
 from common.errors import Forbidden, NotFound
 from common.models.project import Project, ProjectMember
+from common.outbox import acting
 from common.states import Role
-from common.transaction import Snapshot, Transaction, acting
+from common.transaction import Snapshot, Transaction
 
 __all__ = ["Caller", "Grants", "acting", "noting_grants", "sees_project", "visible_projects"]
 

@@ -88,12 +88,6 @@ def feed_heads(feed_ids: Collection[str] | None) -> dict[str, int]:
         return {row.id: row.seq for row in read.session.execute(query)}
 
 
-def oldest_seq(feed_id: str) -> int | None:
-    """The oldest event that is kept, None if none is."""
-    with snapshot() as read:
-        return read.session.execute(select(func.min(EventRow.seq)).where(EventRow.feed_id == feed_id)).scalar_one()
-
-
 def visible_feeds(by: Caller) -> set[str] | None:
     """Every feed that they may follow, None for all there are and will be."""
     if by.is_admin:
@@ -162,7 +156,6 @@ __all__ = [
     "feed_heads",
     "list_events",
     "may_follow_task",
-    "oldest_seq",
     "purge_events",
     "task_events",
     "visible_among",

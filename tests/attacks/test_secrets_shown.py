@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from common.jobs import Lease
 from common.models import Job, LogEntry, Question, Run, TaskGroup
 from common.models.delivery import GroupMember
 from common.services import jobs
@@ -22,7 +23,7 @@ from common.services.projects import projects, provisioning
 from common.services.projects.places import place_of
 from common.services.runs import fleet, runners, transcripts
 from common.states import Role
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
 from common.values.build_results import BuildResults, TrialRun
 from common.values.check import Check
 from tests.web.world import World, all_of, events, forget_providers, get, put
@@ -188,7 +189,7 @@ def test_a_transcript_of_empty_lines_has_an_end_too(world: World) -> None:
 
 def claimed_job(subject_id: str) -> Lease:
     """The subject's job, as a worker has it."""
-    job = all_of(Job, Job.subject_id == subject_id, Job.state == "queued")[0]
+    job = all_of(Job, Job.subject_id == subject_id, Job.state_ == "queued")[0]
     lease = jobs.claim_job(job.id)
     assert lease is not None
     return lease

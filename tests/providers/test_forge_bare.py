@@ -93,11 +93,6 @@ def test_a_repository_that_lost_its_default_branch_gets_one(forge: BareForge, re
     assert forge.read_head(repository, "main") == state.default_head
 
 
-def test_the_default_branch_can_not_be_deleted(forge: BareForge, repository: Repository) -> None:
-    with refused("default_branch"):
-        forge.delete_branch(repository, "main")
-
-
 def test_a_tag_called_like_a_branch_is_no_branch(forge: BareForge, repository: Repository, work: WorkTree) -> None:
     git("tag", "refs/heads/task-1", at=work.path)
     work.push("refs/tags/refs/heads/task-1")

@@ -85,7 +85,6 @@ def test_owners_push_to_the_default_branch_where_that_is_allowed_and_never_by_fo
     twice(lambda: forge.ensure_protection(repository, allows_direct_push=True))
     # What the platform does with rules of its own in the meantime changes nothing of that.
     forge.advance(repository, "staging", old=None, new=start)
-    forge.delete_branch(repository, "staging")
     work.push("main")
     git("commit", "--quiet", "--amend", "--message", "Forced", at=work.path)
     work.push("+main", accept=(1,))

@@ -69,7 +69,7 @@ def events(name: str, **about: str) -> list[EventRow]:
 def run_jobs(*kinds: Kind) -> None:
     """Run what is due of these kinds, in this order, as a worker would."""
     for kind in kinds:
-        for job in all_of(Job, Job.kind == kind.name, Job.state == "queued"):
+        for job in all_of(Job, Job.kind == kind.name, Job.state_ == "queued"):
             registered[kind.name](job.id)
 
 

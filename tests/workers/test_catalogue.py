@@ -66,7 +66,7 @@ def _walk(platform: Platform) -> None:
     assert runtime().list_apps() == []
     with pytest.raises(ProviderRefused, match="there is no repository"):
         local_forge().repository_path(repository)
-    assert platform.all(Job, Job.state.in_([JobState.QUEUED, JobState.RUNNING])) == []
+    assert platform.all(Job, Job.state_.in_([JobState.QUEUED, JobState.RUNNING])) == []
 
 
 FLEET = {RUN_AGENT.name, SWEEP_AGENTS.name}

@@ -48,9 +48,3 @@ class Waiter:
         self.was_woken = self._woken.wait(min(self._deadline.left_seconds, LOOK_SECONDS))
         self._woken.clear()
         return not self._hub.is_stopping
-
-
-def wait_for(key: str, timeout_seconds: float) -> bool:
-    """Wait once, at most LOOK_SECONDS: True means look again. A long poll takes a Waiter, which misses nothing."""
-    with Waiter(key, timeout_seconds) as waiter:
-        return waiter.wait()

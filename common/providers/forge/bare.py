@@ -123,12 +123,6 @@ class BareForge:
             raise ProviderUnavailable(f"the branch {branch} came and went while it was being made")
         return head
 
-    def delete_branch(self, repository: Repository, branch: str) -> None:
-        path, ref = self._open(repository), git.branch_ref(branch)
-        if ref == repositories.head_ref(path):
-            raise ProviderRefused(f"{branch} is the default branch and stays", code="default_branch")
-        git.run(path, "update-ref", "--no-deref", "-d", ref)
-
     def read_head(self, repository: Repository, branch: str) -> str | None:
         return history.read_ref(self._open(repository), git.branch_ref(branch))
 

@@ -134,9 +134,6 @@ class Forge(Protocol):
     def ensure_branch(self, repository: Repository, branch: str, *, at: str) -> str:
         """The branch exists; returns its head. `at` (a SHA) is where a new one starts."""
 
-    def delete_branch(self, repository: Repository, branch: str) -> None:
-        """There is no such branch."""
-
     def read_head(self, repository: Repository, branch: str) -> str | None:
         """The SHA that the branch points at, None if there is no such branch."""
 

@@ -19,6 +19,7 @@ from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
 from common.names import new_id, preview_app
+from common.outbox import actor
 from common.sealing import seal, unseal
 from common.services.access import Caller, visible_projects
 from common.services.delivery import versions
@@ -27,7 +28,7 @@ from common.services.projects.places import app_of, place_of
 from common.services.projects.projects import DEFAULT_HEALTH_SECONDS
 from common.services.projects.variables import environment_of, mask_of_deployment
 from common.states import ACTIVE_DEPLOYMENT, By, DeploymentState, Environment, Role
-from common.transaction import Transaction, actor, snapshot, transactional
+from common.transaction import Transaction, snapshot, transactional
 from common.values.app import App, Health, Spec, Version
 from common.values.stored_spec import read_spec, write_spec
 

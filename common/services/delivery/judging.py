@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import delete
 
+from common.jobs import Lease
 from common.models.delivery import CommitVerdict, TaskGroup
 from common.models.project import Project
 from common.models.task import Task
@@ -42,7 +43,7 @@ from common.services.projects.variables import mask_of_project
 from common.services.tasks.lifecycle import send_back
 from common.services.tasks.tasks import add_feedback
 from common.states import By, GroupState, TaskState
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
 from common.values.build_results import BuildResults, TrialRun
 from common.values.check import Check
 

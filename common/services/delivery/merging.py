@@ -13,6 +13,7 @@ from enum import StrEnum
 from sqlalchemy import select
 
 from common.errors import Conflict
+from common.jobs import Lease
 from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project
 from common.models.task import Task
@@ -32,7 +33,7 @@ from common.services.delivery.task_groups import start_staging
 from common.services.projects.places import place_of
 from common.services.projects.variables import mask_of_project
 from common.states import By, Environment, GroupState
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
 from common.values.place import Place
 
 

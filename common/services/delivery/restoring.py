@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from common.jobs import Lease
 from common.models.delivery import Deployment
 from common.models.project import Project
 from common.services.delivery import deployments, versions
@@ -14,7 +15,7 @@ from common.services.delivery.deployments import version_of, without_gate
 from common.services.projects.places import app_of, place_of
 from common.services.projects.variables import mask_of_deployment
 from common.states import Environment, ProjectState
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
 from common.values.app import MACHINE, App, Version
 from common.values.place import Place
 

@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import Select, select
 
 from common import jobs
+from common.jobs import Lease
 from common.models.delivery import Deployment, TaskGroup
 from common.models.journal import Job
 from common.models.project import Project
@@ -30,7 +31,7 @@ from common.states import (
     Environment,
     GroupState,
 )
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
 from common.values.app import App, Version
 from common.values.barrier import Barrier
 from common.values.place import Place
@@ -260,7 +261,7 @@ def make_way(tx: Transaction, project_id: str | None) -> None:
 
     One at a time: what its room is good for is seen before the next one has to go. Safe to repeat.
     """
-    going = tx.find(select(Job).where(Job.kind == jobs.TAKE_DOWN.name, Job.state.in_(LIVE_JOB)))
+    going = tx.find(select(Job).where(Job.kind == jobs.TAKE_DOWN.name, Job.state_.in_(LIVE_JOB)))
     live = select(Deployment).where(
         Deployment.environment_ == Environment.PREVIEW, Deployment.live_key.is_not(None)
     )  # fmt: skip

@@ -15,6 +15,8 @@ from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
 from common.names import new_id, numbered, release_branch
+from common.outbox import actor
+from common.queue import live_job
 from common.services.access import Caller, visible_projects
 from common.services.delivery import delivery_rules, deployments
 from common.services.delivery.judging import FLAKY, forget_red_base
@@ -30,7 +32,7 @@ from common.states import (
     Role,
     TaskState,
 )
-from common.transaction import Transaction, actor, snapshot, transactional
+from common.transaction import Transaction, snapshot, transactional
 from common.values.build_results import BuildResults
 from common.values.place import Place
 
@@ -177,9 +179,7 @@ def read_task_group(group_id: str, *, by: Caller) -> GroupView:
             GroupMember.group_id == group_id, GroupMember.removed_reason.is_(None)
         )
         ids = read.session.scalars(tasks.order_by(GroupMember.position)).all()
-        waits = read.find(
-            select(Job).where(Job.live_key == f"{jobs.MERGE_GROUP.name}:{group_id}", Job.unavailable_since.is_not(None))
-        )
+        waits = read.find(live_job(jobs.MERGE_GROUP.name, group_id).where(Job.unavailable_since.is_not(None)))
         checks = _checks(group, project, waits.error if waits else None)
         return GroupView(group, ids, checks, deployments.deployments_of(read, group_id))
 

@@ -19,6 +19,7 @@ from common.models.journal import Job
 from common.models.project import Project, ProjectMember
 from common.models.run import Run
 from common.names import namespace, new_id, numbered, short_id, slug
+from common.outbox import actor
 from common.sealing import seal
 from common.services.access import Caller, sees_project
 from common.services.paging import Page, PageQuery, page_of
@@ -27,7 +28,7 @@ from common.services.projects.places import place_of
 from common.services.projects.variables import variables_of
 from common.settings import settings
 from common.states import Environment, ProjectState, Role
-from common.transaction import Snapshot, Transaction, actor, snapshot, transactional
+from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.place import Place
 
 DEFAULT_HEALTH_SECONDS = {"preview": 0, "staging": 10, "production": 30}

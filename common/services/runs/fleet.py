@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from common import jobs
+from common.jobs import Lease
 from common.masking import KNOWN_FORMATS
 from common.models.agent import Agent
 from common.models.journal import Job
@@ -24,7 +25,7 @@ from common.services.projects.variables import mask_of_run
 from common.services.runs import lifecycle, run_end
 from common.settings import FleetSettings, settings
 from common.states import LIVE_JOB, AgentState, By
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
 from common.values.agent_pod import AgentPod
 
 SOON_SECONDS = 3
@@ -159,7 +160,7 @@ def _end_overdue(tx: Transaction, agent_id: str) -> None:
 def last_seen(tx: Transaction) -> dict[str, str]:
     """By the agent's id, what its pod was last seen to lack, such as the quota: its job's error. Only where it does."""
     waits = select(Job.subject_id, Job.error).where(
-        Job.kind == jobs.RUN_AGENT.name, Job.state.in_(LIVE_JOB), Job.error.is_not(None)
+        Job.kind == jobs.RUN_AGENT.name, Job.state_.in_(LIVE_JOB), Job.error.is_not(None)
     )  # fmt: skip
     return {agent_id: error for agent_id, error in tx.session.execute(waits) if error}
 
@@ -184,7 +185,7 @@ def record_pod(
     agent.pod_made_at = agent.pod_made_at or tx.now()
     if is_ended:
         lifecycle.lose_agent(tx, agent)
-    tx.session.execute(update(Job).where(Job.id == lease.job_id, Job.fence == lease.fence).values(error=waits_for))
+    tx.queue.show_reason(lease, waits_for)
     if agent.state is AgentState.OFFLINE:
         tx.again(lease, after_seconds=0)
     else:

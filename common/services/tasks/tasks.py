@@ -16,6 +16,7 @@ from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Comment, Question, Task, TaskCheck, TaskDependency
 from common.names import new_id, task_branch
+from common.outbox import actor
 from common.services.access import Caller, visible_projects
 from common.services.delivery.membership import BEFORE_STAGING, lock_with_group, take_out
 from common.services.paging import Page, PageQuery, page_of
@@ -24,7 +25,7 @@ from common.services.tasks import lifecycle
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.pushes import has_pushed
 from common.states import By, Outcome, Priority, ProjectState, Role, TaskState
-from common.transaction import Snapshot, Transaction, actor, snapshot, transactional
+from common.transaction import Snapshot, Transaction, snapshot, transactional
 
 MOST_OPEN_DEPENDENCIES = 50
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from common import jobs
+from common.jobs import Lease
 from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project
 from common.models.run import Run
@@ -27,7 +28,7 @@ from common.services.tasks import lifecycle, questions
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.tasks import add_feedback
 from common.states import GROUP_LIVE, By, Outcome, Phase, RunState, TaskState
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
 from common.values.check import Check
 from common.values.place import Place
 
@@ -163,12 +164,6 @@ def begin_close(tx: Transaction, lease: Lease) -> RunPlan | None:
 def record_closing(tx: Transaction, lease: Lease, *, after_seconds: float) -> None:
     """The credential is good for nothing; what is left of it is removed later."""
     tx.again(lease, after_seconds=after_seconds)
-
-
-@transactional
-def record_done(tx: Transaction, lease: Lease) -> None:
-    """The job is done and there is nothing to record of it."""
-    tx.finish(lease)
 
 
 @transactional

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, select
 
 from common import jobs
+from common.jobs import Lease
 from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project, Push
 from common.models.task import Comment, Task
@@ -26,7 +27,7 @@ from common.services.tasks.pushes import PendingPush, pending_pushes
 from common.services.tasks.tasks import add_feedback
 from common.settings import settings
 from common.states import By, ProjectState, TaskState
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
 from common.values.place import Place
 from common.values.pull_request import PullComment, PullReview, PullState
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.jobs import RESTORE_RUNTIME
+from common.jobs import RESTORE_RUNTIME, Lease
 from common.models import Deployment, Job, Task, TaskGroup
 from common.providers.forge import local_forge
 from common.services import jobs as rows
 from common.services.delivery import merging, restoring, rollouts
 from common.states import Environment
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
 from common.values.barrier import Barrier
 from tests.providers.git_tree import git
 from tests.web.world import World, all_of, get, head_of, put, repository_of
@@ -121,7 +121,7 @@ def _accepted(values: dict[str, Any]) -> dict[str, Any]:
 
 def _claimed(kind: str, subject_id: str) -> Lease:
     """The queued job of this kind, as a worker has it."""
-    (job,) = all_of(Job, Job.kind == kind, Job.subject_id == subject_id, Job.state == "queued")
+    (job,) = all_of(Job, Job.kind == kind, Job.subject_id == subject_id, Job.state_ == "queued")
     lease = rows.claim_job(job.id)
     assert lease is not None
     return lease

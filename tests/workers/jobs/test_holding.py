@@ -180,7 +180,7 @@ def test_a_repository_that_breaks_under_proven_work_is_told_on_the_project(platf
 
     platform.look_at_repository(project)
     assert "not a git repository" in platform.get(Project, project.id).error
-    assert platform.all(Job, Job.state == "failed") == []
+    assert platform.all(Job, Job.state_ == "failed") == []
 
     head.write_text(kept)
     platform.look_at_repository(project)
@@ -202,4 +202,4 @@ def test_a_missing_repository_keeps_no_other_projects_versions_down(platform: Pl
 
     running = {version_id for _namespace, _name, version_id in runtime().list_apps()}
     assert running == {one.id for one in live if one.project_id == sound.id}
-    assert platform.all(Job, Job.state == "failed") == []
+    assert platform.all(Job, Job.state_ == "failed") == []

@@ -141,12 +141,6 @@ class GiteaForge:
     def ensure_branch(self, repository: Repository, branch: str, *, at: str) -> str:
         return self._code(repository).ensure_branch(git.branch_ref(branch), at=at)
 
-    def delete_branch(self, repository: Repository, branch: str) -> None:
-        found, ref = self._open(repository), git.branch_ref(branch)
-        if branch == found.default_branch:
-            raise ProviderRefused(f"{branch} is the default branch and stays", code="default_branch")
-        self._code(repository, found).delete_branch(ref)
-
     def read_head(self, repository: Repository, branch: str) -> str | None:
         ref = git.branch_ref(branch)
         return self._mirror(repository, self._open(repository)).read_head(ref)
