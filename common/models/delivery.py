@@ -14,7 +14,6 @@ from common.states import (
     ACTIVE_DEPLOYMENT,
     DEPLOYMENT_EDGES,
     GROUP_EDGES,
-    GROUP_LIVE,
     By,
     DeploymentState,
     Environment,
@@ -25,7 +24,7 @@ from common.states import (
 class TaskGroup(HasId, HasState, Base):
     """base_sha: the default branch's head it is built on. head_sha: the release branch's. tested_sha: the head that
     passed. attempt rises with every rebuild: a check's name holds it. build: what its tests found in this attempt, see
-    common/services/delivery/judging.py. problems: who was taken out, and what else there is to know, with its kind.
+    common/services/delivery/group_tests.py. problems: who was taken out, and what else there is to know, with its kind.
     wants_staging: deploy when merged. accepted_rolled_back_at: when a person last said that what was rolled back by
     then may come back with it. rolled_back_at: since when a rollback keeps it out of production, None unless one does.
     reverted_at: when the version was delivered that took its changes out of the default branch, too.
@@ -64,10 +63,6 @@ class TaskGroup(HasId, HasState, Base):
     def move_to(self, new: GroupState, by: By) -> Event:
         old = self.change_state(new, by)
         return TaskGroupStatusChanged(feed=self.project_id, task_group_id=self.id, old_status=old, new_status=new)
-
-    @property
-    def is_live(self) -> bool:
-        return self.state in GROUP_LIVE
 
 
 class GroupMember(Base):

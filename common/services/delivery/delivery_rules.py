@@ -16,6 +16,7 @@ from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project
 from common.models.task import Task, TaskDependency
 from common.services.delivery import versions
+from common.services.delivery.membership import member_tasks
 from common.services.delivery.versions import TakenBack
 from common.states import TaskState
 from common.transaction import Transaction
@@ -58,23 +59,14 @@ def check_delivery(tx: Transaction, project: Project, tasks: Sequence[Task], acc
 
 def check_group(tx: Transaction, group: TaskGroup) -> None:
     """check_delivery for what is in the group now."""
-    tasks = members_of(tx, group)
+    tasks = member_tasks(tx, group)
     check_delivery(tx, tx.get(Project, group.project_id), tasks, group.accepted_rolled_back_at)
-
-
-def members_of(tx: Transaction, group: TaskGroup) -> list[Task]:
-    return tx.all(
-        select(Task)
-        .join(GroupMember, GroupMember.task_id == Task.id)
-        .where(GroupMember.group_id == group.id, GroupMember.removed_reason.is_(None))
-        .order_by(GroupMember.position)
-    )
 
 
 def brings_back(tx: Transaction, group: TaskGroup, behind: TakenBack) -> bool:
     """Whether what was taken back is in production again once the group is. If not, the group only reverts it."""
     is_accepted = _accepts(behind, group.accepted_rolled_back_at)
-    return is_accepted or FIX in _labels_since(members_of(tx, group), behind)
+    return is_accepted or FIX in _labels_since(member_tasks(tx, group), behind)
 
 
 def waiting(tx: Transaction, task_ids: Sequence[str]) -> dict[str, Task]:

@@ -15,19 +15,19 @@ from sqlalchemy import select
 from common import jobs
 from common.errors import Conflict, NotFound
 from common.masking import Mask
-from common.models.delivery import Deployment, TaskGroup
+from common.models.delivery import Deployment
 from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
 from common.names import new_id, preview_app
 from common.sealing import seal, unseal
 from common.services.access import Caller, visible_projects
-from common.services.delivery import versions
+from common.services.delivery import lifecycle, versions
 from common.services.paging import Page, PageQuery, page_of
 from common.services.projects.places import Place, place_of
 from common.services.projects.projects import DEFAULT_HEALTH_SECONDS
 from common.services.projects.variables import environment_of, mask_of_deployment
-from common.states import ACTIVE_DEPLOYMENT, By, DeploymentState, Environment, Role
+from common.states import DeploymentState, Environment, Role
 from common.transaction import Transaction, actor, snapshot, transactional
 
 HEALTHY_BELOW = 400
@@ -120,9 +120,7 @@ def start_preview(tx: Transaction, task: Task, project: Project) -> Deployment:
     for deployment in tx.lock_all(Deployment, tx.session.scalars(under_way).all()):
         if deployment.commit_sha == task.head_sha:
             return deployment
-        deployment.finished_at = tx.now()
-        tx.record(deployment.move_to(DeploymentState.SUPERSEDED, By.PLATFORM))
-    tx.session.flush()
+        lifecycle.supersede_deployment(tx, deployment)
     assert task.head_sha is not None
     return new_deployment(
         tx, project, Environment.PREVIEW, commit_sha=task.head_sha, branch=task.branch_name, app_name=app,
@@ -236,13 +234,3 @@ def deployments_of(at: Any, group_id: str) -> Sequence[Deployment]:
         .order_by(Deployment.created_at.desc(), Deployment.id.desc())
     )
     return list(at.session.scalars(query))
-
-
-def supersede_active(tx: Transaction, group: TaskGroup) -> None:
-    """A deployment of the group that is under way is wanted no more."""
-    query = select(Deployment.id).where(Deployment.task_group_id == group.id, Deployment.active_key.is_not(None))
-    for deployment in tx.lock_all(Deployment, tx.session.scalars(query).all()):
-        if deployment.state in ACTIVE_DEPLOYMENT:
-            deployment.finished_at = tx.now()
-            tx.record(deployment.move_to(DeploymentState.SUPERSEDED, By.PERSON))
-    tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)

@@ -1,7 +1,7 @@
 """Building a group's release branch: what its job reads and records, one step at a time.
 
 The branch starts at the default branch's head; each approved commit is merged in order, by expected SHA; then the
-result is tested (see common/services/delivery/judging.py).
+result is tested (see common/services/delivery/group_tests.py).
 """
 
 from __future__ import annotations
@@ -17,18 +17,11 @@ from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project
 from common.models.task import Task
 from common.names import RELEASE_PREFIX, TAG_PREFIX
-from common.services.delivery import delivery_rules, deployments
-from common.services.delivery.judging import Trial, hand_back, next_trial
-from common.services.delivery.membership import (
-    end_if_empty,
-    lock_with_tasks,
-    member_task_ids,
-    members_of,
-    note_problem,
-    remove_member,
-    restart_build,
-)
-from common.services.delivery.task_groups import start_staging
+from common.services.delivery import delivery_rules, deployments, lifecycle
+from common.services.delivery.group_tests import Trial, hand_back, next_trial
+from common.services.delivery.lifecycle import lock_with_tasks
+from common.services.delivery.membership import member_task_ids, members_of
+from common.services.delivery.task_groups import deploy_merged
 from common.services.projects.places import Place, place_of
 from common.services.projects.variables import mask_of_project
 from common.states import By, Environment, GroupState
@@ -72,7 +65,7 @@ def begin_merge(tx: Transaction, lease: Lease) -> MergePlan | None:
     if group.state is GroupState.MERGED and group.wants_staging:
         return MergePlan(Step.STAGE, place, group.id, group.branch)
     if group.state is GroupState.PENDING:
-        tx.record(group.move_to(GroupState.MERGING, By.PLATFORM))
+        lifecycle.start_merging(tx, group)
     if group.state is GroupState.MERGING:
         _take_waiting_out(tx, group)
     if group.state is not GroupState.MERGING:
@@ -95,11 +88,11 @@ def _take_waiting_out(tx: Transaction, group: TaskGroup) -> None:
         for task_id, needed in waiting.items():
             member = tx.session.get(GroupMember, (group.id, task_id))
             was_merged = was_merged or (member is not None and member.merged_sha is not None)
-            remove_member(tx, group, task_id, "dependency")
+            lifecycle.remove_member(tx, group, task_id, "dependency")
             why = f"depends on task {needed.id}, which is {needed.state} and not in this group: deliver them together"
-            note_problem(group, task_id, "dependency", why)
-    if not end_if_empty(tx, group, by=By.PLATFORM) and was_merged:
-        restart_build(tx, group)
+            lifecycle.note_problem(group, task_id, "dependency", why)
+    if not lifecycle.end_if_empty(tx, group, by=By.PLATFORM) and was_merged:
+        lifecycle.restart_merge(tx, group, By.PLATFORM)
 
 
 @transactional
@@ -133,7 +126,7 @@ def record_conflict(tx: Transaction, lease: Lease, plan: MergePlan, *, files: Se
             f"{', '.join(files)}. Merge {against} into your branch once the others have landed, and solve it there."
         )
         hand_back(tx, group, plan.task_id, "conflict", detail, files)
-        end_if_empty(tx, group, by=By.PLATFORM)
+        lifecycle.end_if_empty(tx, group, by=By.PLATFORM)
     tx.again(lease, after_seconds=0)
 
 
@@ -155,9 +148,9 @@ def _stage_unless_refused(tx: Transaction, group: TaskGroup) -> None:
     try:
         delivery_rules.check_group(tx, group)
     except Conflict as refused:
-        group.wants_staging, group.error = False, refused.message
+        lifecycle.stay_merged(group, refused.message)
     else:
-        start_staging(tx, group)
+        deploy_merged(tx, group)
 
 
 @transactional
@@ -165,8 +158,7 @@ def fail_merge(tx: Transaction, group_id: str, reason: str) -> None:
     """The forge or the runtime refused, or the job was given up."""
     group = lock_with_tasks(tx, group_id)
     if group is not None and group.state is GroupState.MERGING:
-        group.error = mask_of_project(tx, group.project_id)(reason)[:2000]
-        tx.record(group.move_to(GroupState.FAILED, By.PLATFORM))
+        lifecycle.fail_group(tx, group, mask_of_project(tx, group.project_id)(reason)[:2000])
 
 
 @transactional
@@ -180,7 +172,7 @@ def record_head_moved(tx: Transaction, lease: Lease) -> None:
     """The release branch is not where it was left: build it anew."""
     group = _merging(tx, lease)
     if group is not None:
-        restart_build(tx, group)
+        lifecycle.restart_merge(tx, group, By.PLATFORM)
     tx.again(lease, after_seconds=0)
 
 

@@ -11,7 +11,7 @@ from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task
 from common.names import preview_app
-from common.services.delivery import deployments
+from common.services.delivery import deployments, lifecycle
 from common.services.projects.places import Place, place_of
 from common.services.projects.variables import mask_of_project
 from common.services.tasks.tasks import record_update
@@ -133,9 +133,13 @@ def record_cleaned_up(tx: Transaction, lease: Lease) -> None:
         Deployment.active_key.is_not(None) | Deployment.live_key.is_not(None),
     )
     for deployment in tx.lock_all(Deployment, tx.session.scalars(previews).all()):
-        deployment.finished_at = deployment.finished_at or tx.now()
-        tx.record(deployment.move_to(DeploymentState.SUPERSEDED, By.PLATFORM))
+        lifecycle.supersede_deployment(tx, deployment)
+    forget_preview(tx, task)
+    tx.finish(lease)
+
+
+def forget_preview(tx: Transaction, task: Task) -> None:
+    """The task's preview does not run any more: its link goes. The task is locked. Safe to repeat."""
     if task.preview_url is not None:
         task.preview_url = None
         record_update(tx, task, "preview_url")
-    tx.finish(lease)

@@ -14,13 +14,13 @@ from common.models.delivery import Deployment, TaskGroup
 from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
+from common.services.delivery import lifecycle
 from common.services.delivery.deployments import Spec, open_spec
-from common.services.delivery.membership import member_task_ids, release_members, restart_merge
-from common.services.delivery.publishing import preview_ended
-from common.services.delivery.takebacks import groups_moved_by, record_moved
+from common.services.delivery.membership import member_task_ids
+from common.services.delivery.publishing import forget_preview, preview_ended
+from common.services.delivery.rollback_effects import groups_moved_by, record_moved
 from common.services.projects.places import Place, place_of
 from common.services.projects.variables import mask_of_deployment
-from common.services.tasks.tasks import record_update
 from common.settings import MOST_PREVIEWS, settings
 from common.states import (
     ACTIVE_DEPLOYMENT,
@@ -29,7 +29,6 @@ from common.states import (
     DeploymentState,
     Environment,
     GroupState,
-    TaskState,
 )
 from common.transaction import Lease, Transaction, transactional
 
@@ -73,8 +72,7 @@ def begin_rollout(tx: Transaction, lease: Lease) -> RolloutPlan | None:
         if deployment.environment is Environment.PREVIEW and not _has_place(tx, project, deployment):
             tx.again(lease, after_seconds=WAIT_FOR_PLACE_SECONDS)
             return None
-        deployment.started_at = tx.now()
-        tx.record(deployment.move_to(DeploymentState.IN_PROGRESS, By.PLATFORM))
+        lifecycle.start_deployment(tx, deployment)
     live = tx.find(select(Deployment).where(Deployment.live_key == deployment.place))
     return RolloutPlan(
         place_of(project), deployment.id, deployment.app_name, deployment.environment, deployment.commit_sha,
@@ -130,14 +128,7 @@ def record_live(tx: Transaction, lease: Lease, *, url: str, barrier: dict[str, A
     if deployment is None or deployment.state not in ACTIVE_DEPLOYMENT:
         tx.finish(lease)
         return
-    for former in tx.all(select(Deployment).where(Deployment.live_key == deployment.place)):
-        gone_back = deployment.rollback_of == former.id
-        tx.record(former.move_to(DeploymentState.ROLLED_BACK if gone_back else DeploymentState.SUPERSEDED, By.PLATFORM))
-    tx.session.flush()
-    deployment.url, deployment.was_healthy, deployment.finished_at = url, True, tx.now()
-    deployment.barrier = barrier
-    tx.record(deployment.move_to(DeploymentState.COMPLETED, By.PLATFORM))
-    tx.session.flush()
+    lifecycle.complete_deployment(tx, deployment, url=url, barrier=barrier)
     record_moved(tx, deployment, moved)
     _tell_outcome(tx, deployment)
     tx.finish(lease)
@@ -160,12 +151,8 @@ def fail_rollout(
     deployment = _locked(tx, deployment_id)
     if deployment is None or deployment.state not in ACTIVE_DEPLOYMENT:
         return
-    reason = mask_of_deployment(tx, deployment)(reason)
-    deployment.error, deployment.error_code, deployment.finished_at = reason[:4000], code, tx.now()
-    tx.record(deployment.move_to(DeploymentState.FAILED, By.PLATFORM))
-    tx.session.flush()
+    lifecycle.fail_deployment(tx, deployment, code=code, reason=mask_of_deployment(tx, deployment)(reason))
     _tell_outcome(tx, deployment, rebuild=rebuild)
-    tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
 
 
 def _locked(tx: Transaction, deployment_id: str, other_groups: Sequence[str] = ()) -> Deployment | None:
@@ -198,31 +185,16 @@ def _move_group(tx: Transaction, group: TaskGroup, deployment: Deployment, *, re
     is_live = deployment.state is DeploymentState.COMPLETED
     if group.state is GroupState.DEPLOYING_STAGING:
         if is_live:
-            tx.record(group.move_to(GroupState.STAGING, By.PLATFORM))
-            _move_tasks(tx, group, TaskState.APPROVED, TaskState.STAGING)
+            lifecycle.reach_staging(tx, group)
         else:
-            group.error = deployment.error
-            tx.record(group.move_to(GroupState.FAILED, By.PLATFORM))
+            lifecycle.fail_group(tx, group, deployment.error or "")
     elif group.state is GroupState.DEPLOYING_PRODUCTION:
         if is_live:
-            tx.record(group.move_to(GroupState.PRODUCTION, By.PLATFORM))
-            _move_tasks(tx, group, TaskState.STAGING, TaskState.PRODUCTION)
-            release_members(tx, group)
-            tx.enqueue(jobs.FINISH_GROUP, group.id, project_id=group.project_id)
+            lifecycle.reach_production(tx, group)
         elif rebuild:
-            restart_merge(tx, group, By.PLATFORM)
+            lifecycle.restart_merge(tx, group, By.PLATFORM)
         else:
-            group.error = deployment.error
-            tx.record(group.move_to(GroupState.STAGING, By.PLATFORM))
-
-
-def _move_tasks(tx: Transaction, group: TaskGroup, old: TaskState, new: TaskState) -> None:
-    for task in tx.lock_all(Task, member_task_ids(tx, group.id)):
-        if task.state is old:
-            task.updated_at = tx.now()
-            tx.record(task.move_to(new, By.PLATFORM))
-            if new is TaskState.PRODUCTION:
-                tx.enqueue(jobs.CLEAN_UP_TASK, task.id, project_id=task.project_id)
+            lifecycle.return_to_staging(tx, group, deployment.error or "")
 
 
 def _wake_waiting_groups(tx: Transaction, project_id: str) -> None:
@@ -297,11 +269,9 @@ def record_taken_down(tx: Transaction, lease: Lease) -> None:
     """The preview is gone; its task's link with it."""
     deployment = _locked(tx, lease.subject_id)
     if deployment is not None and deployment.live_key is not None:
-        tx.record(deployment.move_to(DeploymentState.SUPERSEDED, By.PLATFORM))
+        lifecycle.supersede_deployment(tx, deployment)
         if deployment.task_id:
-            task = tx.lock(Task, deployment.task_id)
-            task.preview_url = None
-            record_update(tx, task, "preview_url")
+            forget_preview(tx, tx.lock(Task, deployment.task_id))
     tx.finish(lease)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,9 +17,9 @@ from common.models.project import Project
 from common.models.task import Task
 from common.names import new_id, numbered, release_branch
 from common.services.access import Caller, visible_projects
-from common.services.delivery import delivery_rules, deployments
-from common.services.delivery.judging import FLAKY, forget_red_base
-from common.services.delivery.membership import member_task_ids, release_members, restart_merge, take_out
+from common.services.delivery import delivery_rules, deployments, lifecycle
+from common.services.delivery.group_tests import FLAKY, forget_red_base
+from common.services.delivery.membership import member_task_ids
 from common.services.paging import Page, PageQuery, page_of
 from common.services.projects.places import Place, place_of
 from common.states import (
@@ -33,14 +34,6 @@ from common.transaction import Transaction, actor, snapshot, transactional
 
 MOST_TASKS = 100
 STAGEABLE = frozenset({GroupState.PENDING, GroupState.MERGING, GroupState.MERGED})
-
-
-class BaseMoved(Conflict):
-    """The default branch is not where the group was built from: it is to be built and tested anew."""
-
-    def __init__(self, group_id: str, message: str) -> None:
-        super().__init__(message)
-        self.group_id = group_id
 
 
 @dataclass(frozen=True)
@@ -170,10 +163,7 @@ def read_task_group(group_id: str, *, by: Caller) -> GroupView:
         if group is None:
             raise NotFound(f"task group {group_id}")
         project = by.require_in(read, group.project_id, Role.VIEWER)
-        tasks = select(GroupMember.task_id).where(
-            GroupMember.group_id == group_id, GroupMember.removed_reason.is_(None)
-        )
-        ids = read.session.scalars(tasks.order_by(GroupMember.position)).all()
+        ids = member_task_ids(read, group_id)
         waits = read.find(
             select(Job).where(Job.live_key == f"{jobs.MERGE_GROUP.name}:{group_id}", Job.unavailable_since.is_not(None))
         )
@@ -211,21 +201,20 @@ def deploy_to_staging(
         group.wants_staging = True
         job_id = tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=group.project_id)
     elif group.state is GroupState.MERGED:
-        job_id = tx.enqueue(jobs.DEPLOY, start_staging(tx, group).id, project_id=group.project_id)
+        job_id = tx.enqueue(jobs.DEPLOY, deploy_merged(tx, group).id, project_id=group.project_id)
     else:
         raise Conflict(f"task group {group.id} is {group.state}; it can't be deployed to staging")
     return view(tx, group), tx.get(Job, job_id)
 
 
-def start_staging(tx: Transaction, group: TaskGroup) -> Deployment:
+def deploy_merged(tx: Transaction, group: TaskGroup) -> Deployment:
     """Bring the tested commit to staging. The group is merged and locked. Conflict while staging is busy."""
     assert group.tested_sha is not None
     deployment = deployments.new_deployment(
         tx, tx.get(Project, group.project_id), Environment.STAGING, commit_sha=group.tested_sha, branch=group.branch,
         app_name=Environment.STAGING.value, task_group_id=group.id,
     )  # fmt: skip
-    group.wants_staging, group.error = False, None
-    tx.record(group.move_to(GroupState.DEPLOYING_STAGING, By.PERSON))
+    lifecycle.start_staging(tx, group)
     return deployment
 
 
@@ -236,17 +225,18 @@ def deploy_to_production(
     """Exactly the commit that runs on staging goes to production. Conflict unless the group is on staging, and
     (acceptRolledBack) where it would bring back what was rolled back, unless that is accepted.
 
-    default_head: where the default branch is now. BaseMoved if that is not where the group was built from.
+    default_head: where the default branch is now. If that is not where the group was built from: Conflict, and the
+    group is rebuilt (follow_up).
     """
     group = lock_group(tx, group_id, by)
     if group.state is not GroupState.STAGING:
         raise Conflict(f"task group {group.id} is {group.state}; only staging can go to production")
     _check_group(tx, group, accept_rolled_back)
     if default_head not in {group.base_sha, group.tested_sha}:
-        raise BaseMoved(
-            group.id,
+        raise Conflict(
             f"task group {group.id} was {group.state}, but the default branch has moved to {default_head}: "
             f"it is being merged and tested anew",
+            follow_up=functools.partial(_rebuild, group_id, by=by),
         )
     staged = deployments.live_deployment(tx, group.project_id, Environment.STAGING)
     if staged is None or staged.commit_sha != group.tested_sha:
@@ -257,19 +247,17 @@ def deploy_to_production(
     )  # fmt: skip
     # A rollback may have ended since the check above. From here on none can: this one is under way.
     _check_group(tx, group, accept_rolled_back)
-    group.error = None
-    tx.record(group.move_to(GroupState.DEPLOYING_PRODUCTION, By.PERSON))
+    lifecycle.start_production(tx, group)
     job_id = tx.enqueue(jobs.DEPLOY, deployment.id, project_id=group.project_id)
     return view(tx, group), tx.get(Job, job_id)
 
 
 @transactional
-def rebuild_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView:
-    """Merge, test and stage the group anew, from the default branch as it is now. Nothing happens unless staged."""
+def _rebuild(tx: Transaction, group_id: str, *, by: Caller) -> None:
+    """Merge, test and stage the group anew, from the default branch as it is now, if it still runs on staging."""
     group = lock_group(tx, group_id, by)
     if group.state is GroupState.STAGING:
-        restart_merge(tx, group, By.PERSON)
-    return view(tx, group)
+        lifecycle.restart_merge(tx, group, By.PERSON)
 
 
 @transactional
@@ -279,9 +267,7 @@ def retry_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView
     if group.state not in {GroupState.FAILED, GroupState.STAGING, GroupState.MERGED}:
         raise Conflict(f"task group {group.id} is {group.state}; it can't be retried")
     forget_red_base(tx, group)
-    had_staging = deployments.deployments_of(tx, group.id)
-    group.wants_staging = group.wants_staging or bool(had_staging)
-    restart_merge(tx, group, By.PERSON)
+    lifecycle.restart_merge(tx, group, By.PERSON)
     return view(tx, group)
 
 
@@ -289,14 +275,7 @@ def retry_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView
 def cancel_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView:
     """The group is given up; its tasks are approved and free for another one."""
     group = lock_group(tx, group_id, by)
-    tx.record(group.move_to(GroupState.CANCELLED, By.PERSON))
-    for task in tx.lock_all(Task, member_task_ids(tx, group.id)):
-        if task.state is TaskState.STAGING:
-            tx.record(task.move_to(TaskState.APPROVED, By.PERSON))
-    release_members(tx, group)
-    # What was pushed while it was held counts now.
-    tx.enqueue(jobs.WATCH_REPOSITORY, group.project_id, project_id=group.project_id)
-    deployments.supersede_active(tx, group)
+    lifecycle.cancel_group(tx, group)
     return view(tx, group)
 
 
@@ -307,11 +286,9 @@ def remove_from_group(tx: Transaction, group_id: str, task_id: str, *, by: Calle
     removable = {GroupState.PENDING, GroupState.MERGING, GroupState.MERGED, GroupState.STAGING, GroupState.FAILED}
     if group.state not in removable:
         raise Conflict(f"task group {group.id} is {group.state}; tasks can't be taken out now")
-    if not take_out(tx, group, task_id, "removed", by=By.PERSON):
+    if not lifecycle.take_out(tx, group, task_id, "removed", by=By.PERSON):
         raise NotFound(f"task {task_id} in group {group.id}")
-    task = tx.lock(Task, task_id)
-    if task.state is TaskState.STAGING:
-        tx.record(task.move_to(TaskState.APPROVED, By.PERSON))
+    # Pushes that were ignored while the group held the task count from now on.
     tx.enqueue(jobs.WATCH_REPOSITORY, group.project_id, project_id=group.project_id)
     return view(tx, group)
 

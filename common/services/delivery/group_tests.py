@@ -2,7 +2,7 @@
 
 A red result is searched by halves for the first member whose merge made it red: that one is taken out and handed back
 to its agent with the facts, and the rest is built anew. Nobody is named while the tests fail without any member, or
-where a result does not repeat (the rules are in common/services/delivery/verdicts.py). What is said of a member is
+where a result does not repeat (the rules are in common/services/delivery/bisection.py). What is said of a member is
 what was run.
 
 `group.build` holds this attempt's results: command (the digest of what was run), runs ([position, passed] each), reason
@@ -20,15 +20,8 @@ from sqlalchemy import delete
 from common.models.delivery import CommitVerdict, TaskGroup
 from common.models.project import Project
 from common.models.task import Task
-from common.services.delivery.membership import (
-    forget_problem,
-    go_on_without,
-    lock_with_tasks,
-    members_of,
-    note_problem,
-    remove_member,
-)
-from common.services.delivery.verdicts import (
+from common.services.delivery import lifecycle
+from common.services.delivery.bisection import (
     BASE_RUNS,
     BaseIsRed,
     Culprit,
@@ -41,6 +34,12 @@ from common.services.delivery.verdicts import (
     command_digest,
     decide,
 )
+from common.services.delivery.lifecycle import (
+    forget_problem,
+    lock_with_tasks,
+    note_problem,
+)
+from common.services.delivery.membership import members_of
 from common.services.projects.variables import Variables, environment_of_checks, mask_of_project
 from common.services.runs import run_end
 from common.services.tasks.tasks import add_feedback
@@ -203,8 +202,7 @@ def forget_red_base(tx: Transaction, group: TaskGroup) -> None:
 
 def _pass(tx: Transaction, lease: Lease, group: TaskGroup) -> None:
     forget_problem(group, None, BASE_IS_RED)
-    group.tested_sha, group.error = group.head_sha, None
-    tx.record(group.move_to(GroupState.MERGED, By.PLATFORM))
+    lifecycle.complete_merge(tx, group)
     if group.wants_staging:
         tx.again(lease, after_seconds=0)
     else:
@@ -214,26 +212,29 @@ def _pass(tx: Transaction, lease: Lease, group: TaskGroup) -> None:
 def _stop(tx: Transaction, group: TaskGroup, decision: BaseIsRed | Flaky) -> None:
     """Nobody is at fault as far as the runs can tell: all stay in the group, which a person may retry."""
     if isinstance(decision, Flaky):
-        _say_flaky(tx, group, decision.position, "No task is blamed, and all stay in the group: retry or cancel it.")
+        said = _say_flaky(
+            tx, group, decision.position, "No task is blamed, and all stay in the group: retry or cancel it."
+        )
     else:
         branch = tx.get(Project, group.project_id).default_branch
-        _say(
+        said = _say(
             group, BASE_IS_RED,
             f"The default branch {branch} is red without any task of the group: {_result(tx, group, 0)}. No task is "
             f"blamed, and all stay in the group. Mend {branch}, or add a task that does, and retry.",
         )  # fmt: skip
-    tx.record(group.move_to(GroupState.FAILED, By.PLATFORM))
+    lifecycle.fail_group(tx, group, said)
 
 
-def _say_flaky(tx: Transaction, group: TaskGroup, position: int, so: str) -> None:
-    _say(group, FLAKY, f"The tests are flaky: {_result(tx, group, position)}. {so}")
+def _say_flaky(tx: Transaction, group: TaskGroup, position: int, so: str) -> str:
+    return _say(group, FLAKY, f"The tests are flaky: {_result(tx, group, position)}. {so}")
 
 
-def _say(group: TaskGroup, kind: str, text: str) -> None:
+def _say(group: TaskGroup, kind: str, text: str) -> str:
     for old in (FLAKY, BASE_IS_RED):
         forget_problem(group, None, old)
     note_problem(group, None, kind, f"{text}\n\n{group.build['reason']}\n\n{group.build['log']}".strip())
-    group.error, group.build = text, {**group.build, "verdict": kind, "says": text}
+    group.build = {**group.build, "verdict": kind, "says": text}
+    return text
 
 
 def _take_out_culprit(tx: Transaction, group: TaskGroup, decision: Culprit) -> None:
@@ -244,14 +245,14 @@ def _take_out_culprit(tx: Transaction, group: TaskGroup, decision: Culprit) -> N
         f"{_result(tx, group, decision.position - 1)}: {group.build['reason']}"
     )
     hand_back(tx, group, culprit.task_id, "tests_failed", f"{detail}\n\n{group.build['log']}".strip())
-    go_on_without(tx, group, by=By.PLATFORM)
+    lifecycle.go_on_without(tx, group, by=By.PLATFORM)
 
 
 def hand_back(
     tx: Transaction, group: TaskGroup, task_id: str, kind: str, detail: str, files: Sequence[str] = ()
 ) -> None:
     """Out of the group and back to its agent, with the facts. What becomes of the group is the caller's to say."""
-    if not remove_member(tx, group, task_id, kind):
+    if not lifecycle.remove_member(tx, group, task_id, kind):
         return
     note_problem(group, task_id, kind, detail, files)
     task = tx.lock(Task, task_id)
