@@ -1,5 +1,7 @@
-"""Deployments: one version brought to one environment. What it was told is sealed in its row, so that going back
-brings exactly what was healthy. What serves is always the newest completed one; a failed one leaves it alone.
+"""Deployments: one version brought to one environment, and rollbacks to older versions.
+
+A deployment's row keeps, encrypted, everything that the runtime was told, so a rollback runs exactly what was healthy.
+The newest completed deployment of an environment serves; a failed one does not change what serves.
 """
 
 from __future__ import annotations
@@ -31,14 +33,15 @@ from common.states import DeploymentState, Environment, Role
 from common.transaction import Transaction, actor, snapshot, transactional
 
 HEALTHY_BELOW = 400
-"""A status from here on is none of a healthy version."""
+"""A version that answers its health check with this HTTP status or a higher one is not healthy."""
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What the runtime is told to run, as it was when the deployment was made. secret_names: those of env.
+    """What the runtime is told to run, as it was when the deployment was created.
 
-    health_below: which status is none of a healthy version. One that was deployed before this was told keeps 500.
+    secret_names: the variables in env whose values are secret. health_below: the lowest HTTP status that counts as
+    unhealthy; deployments stored before this field existed use 500.
     """
 
     start_command: str | None
@@ -56,7 +59,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class Placed:
-    """A deployment with where it runs, for reading its logs; mask is for what they say."""
+    """A deployment with the place where it runs, for reading its logs. mask: removes secrets from these logs."""
 
     deployment: Deployment
     place: Place
@@ -77,7 +80,7 @@ def open_spec(deployment: Deployment) -> Spec:
 
 
 def without_gate(spec: Spec) -> Spec:
-    """For a version that was healthy before: one good answer puts it back."""
+    """The spec without its health period, for a version that was healthy before: one good answer is enough."""
     return dataclasses.replace(spec, health_seconds=0)
 
 
@@ -92,7 +95,11 @@ def new_deployment(
     spec_sealed: str | None = None,
     **about: Any,
 ) -> Deployment:
-    """A pending deployment and the job that carries it out. Conflict if one is under way in that place."""
+    """Create a pending deployment and enqueue the job that carries it out.
+
+    spec_sealed: the encrypted spec of an earlier deployment; None for the project's present settings. about: other
+    columns. Conflict if another deployment of the same app is pending or in progress.
+    """
     deployment = Deployment(
         id=new_id(), state_=DeploymentState.PENDING, project_id=project.id, environment_=environment,
         app_name=app_name, commit_sha=commit_sha, branch=branch,
@@ -111,9 +118,9 @@ def new_deployment(
 
 
 def start_preview(tx: Transaction, task: Task, project: Project) -> Deployment:
-    """A preview of the task's proven commit; one of an older commit that is still starting gives way.
+    """Start a preview of the task's proven commit. A preview of an older commit that is still starting is superseded.
 
-    Repeating gives the one that is under way.
+    Safe to repeat: a preview of the same commit that is under way is returned.
     """
     app = preview_app(task.id)
     under_way = select(Deployment.id).where(Deployment.active_key == f"{project.id}:{app}")
@@ -153,7 +160,7 @@ def read_deployment(deployment_id: str, *, by: Caller) -> Placed:
 
 
 def read_visited(deployment_id: str, *, by: Caller) -> Placed:
-    """As read_deployment; Conflict where nothing of it serves."""
+    """Like read_deployment, but Conflict unless the deployment is live and has a URL."""
     placed = read_deployment(deployment_id, by=by)
     deployment = placed.deployment
     if deployment.live_key is None or deployment.url is None:
@@ -165,11 +172,11 @@ def read_visited(deployment_id: str, *, by: Caller) -> Placed:
 def rollback_deployment(
     tx: Transaction, deployment_id: str, *, to_deployment_id: str | None, by: Caller
 ) -> tuple[Deployment, Job, list[str]]:
-    """A new deployment of an older healthy version, its job, and the tasks that it takes back.
+    """Deploy an older healthy version again. Returns the new deployment, its job, and the ids of the tasks whose
+    changes leave the environment.
 
-    Conflict unless the deployment is live, or where its repository declares that there is no way back that far.
-
-    to_deployment_id: any of the same environment that was once healthy; None: the newest that nobody took back.
+    to_deployment_id: any deployment of the same environment that was once healthy; None: the newest one that was not
+    rolled back. Conflict unless deployment_id is live, or if a later version declares that the target is out of reach.
     """
     project_id = tx.session.execute(
         select(Deployment.project_id).where(Deployment.id == deployment_id)
@@ -191,11 +198,14 @@ def rollback_deployment(
 def start_rollback(
     tx: Transaction, project: Project, live: Deployment, target: Deployment, *, has_gate: bool = True
 ) -> tuple[Deployment, str]:
-    """has_gate False: one good answer of the older version is enough, as what is live shows errors."""
-    told = target.spec_sealed if has_gate else seal(vars(without_gate(open_spec(target))))
+    """Deploy the target's version in place of live. Returns the new deployment and the id of its job.
+
+    has_gate False: one good answer of the older version is enough, because the live one is failing.
+    """
+    sealed = target.spec_sealed if has_gate else seal(vars(without_gate(open_spec(target))))
     made = new_deployment(
         tx, project, live.environment, commit_sha=target.commit_sha, branch=target.branch, app_name=live.app_name,
-        spec_sealed=told, rollback_of=live.id, task_group_id=target.task_group_id,
+        spec_sealed=sealed, rollback_of=live.id, task_group_id=target.task_group_id,
     )  # fmt: skip
     return made, tx.enqueue(jobs.DEPLOY, made.id, project_id=project.id)
 
@@ -205,29 +215,30 @@ def _target(tx: Transaction, live: Deployment, wanted: str | None) -> Deployment
         before = versions.default_target(tx, live)
         if before is None:
             raise Conflict(
-                f"nothing healthy ran in {live.environment} before deployment {live.id} that was not taken back since"
+                f"nothing healthy ran in {live.environment} before deployment {live.id} that was not rolled back since"
             )
         return before
     target = tx.session.get(Deployment, wanted)
     if target is None or target.project_id != live.project_id or target.environment_ != live.environment_:
         raise NotFound(f"deployment {wanted}")
     if not target.was_healthy or target.id == live.id:
-        raise Conflict(f"deployment {wanted} is {target.state}; only an older healthy one can be gone back to")
+        raise Conflict(f"deployment {wanted} is {target.state}; only an older healthy one can be deployed again")
     return target
 
 
 def live_deployment(tx: Transaction, project_id: str, environment: Environment) -> Deployment | None:
-    """What serves there now."""
+    """The deployment that serves in the environment now; None if none does."""
     return tx.find(select(Deployment).where(Deployment.live_key == f"{project_id}:{environment.value}"))
 
 
 def is_busy(tx: Transaction, project_id: str, environment: Environment) -> bool:
-    """Whether a deployment to it is under way."""
+    """Whether a deployment to the environment is pending or in progress."""
     key = f"{project_id}:{environment.value}"
     return tx.find(select(Deployment).where(Deployment.active_key == key)) is not None
 
 
 def deployments_of(at: Any, group_id: str) -> Sequence[Deployment]:
+    """The group's deployments and the rollbacks to its versions, newest first."""
     query = (
         select(Deployment)
         .where(Deployment.task_group_id == group_id)
