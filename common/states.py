@@ -245,10 +245,8 @@ GROUP_EDGES: Edges = {
     (GroupState.MERGED, GroupState.CONFLICT): _S,
     (GroupState.DEPLOYING_STAGING, GroupState.STAGING): _S,
     (GroupState.DEPLOYING_STAGING, GroupState.FAILED): _S,
-    (GroupState.DEPLOYING_STAGING, GroupState.MERGING): _B,
     (GroupState.STAGING, GroupState.DEPLOYING_PRODUCTION): _P,
     (GroupState.STAGING, GroupState.MERGING): _B,
-    (GroupState.STAGING, GroupState.MERGED): _S,
     (GroupState.DEPLOYING_PRODUCTION, GroupState.PRODUCTION): _S,
     (GroupState.DEPLOYING_PRODUCTION, GroupState.STAGING): _S,
     (GroupState.DEPLOYING_PRODUCTION, GroupState.MERGING): _S,
@@ -296,7 +294,6 @@ DEPLOYMENT_EDGES: Edges = {
     (DeploymentState.IN_PROGRESS, DeploymentState.SUPERSEDED): _B,
     (DeploymentState.COMPLETED, DeploymentState.ROLLED_BACK): _S,
     (DeploymentState.COMPLETED, DeploymentState.SUPERSEDED): _B,
-    (DeploymentState.COMPLETED, DeploymentState.FAILED): _S,
 }
 
 ACTIVE_DEPLOYMENT = frozenset({DeploymentState.PENDING, DeploymentState.IN_PROGRESS})

@@ -17,8 +17,8 @@ from common.jobs import Lease
 from common.models import Job, LogEntry, Question, Run, TaskGroup
 from common.models.delivery import GroupMember
 from common.services import jobs
-from common.services.delivery import judging
-from common.services.delivery.verdicts import CONFIRMING_RUNS, command_digest
+from common.services.delivery import group_tests
+from common.services.delivery.bisection import CONFIRMING_RUNS, command_digest
 from common.services.projects import projects, provisioning
 from common.services.projects.places import place_of
 from common.services.runs import fleet, runners, transcripts
@@ -224,10 +224,10 @@ def test_why_a_group_is_red_is_shown_without_secrets(world: World) -> None:
     build = BuildResults(command_digest("env"), runs)
     put(TaskGroup, group_id, state_="merging", base_sha="a" * 40, head_sha="b" * 40, build=build)
     merge_member(group_id, task_id)
-    trial = judging.Trial(1, 1, Check(place_of(project).space, f"{group_id}-1-1", "b" * 40, "env"))
+    trial = group_tests.Trial(1, 1, Check(place_of(project).space, f"{group_id}-1-1", "b" * 40, "env"))
 
     # Of a log only the end is kept: it may begin in the midst of a secret.
-    judging.record_tested(
+    group_tests.record_tested(
         claimed_job(group_id), trial, passed=False, reason=f"it said {CANARY}", log=f"{CANARY[4:]} then KEY={CANARY}"
     )
 

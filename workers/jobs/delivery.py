@@ -11,7 +11,7 @@ from common.errors import ProviderRefused
 from common.names import STAGING_BRANCH
 from common.providers.forge import MergeConflict, forge
 from common.providers.runtime import runtime
-from common.services.delivery import judging, merging, restoring, rollouts
+from common.services.delivery import group_tests, merging, restoring, rollouts
 from common.services.delivery.merging import FinishPlan, MergePlan, Step
 from common.services.delivery.restoring import LiveApp
 from common.services.delivery.rollouts import RolloutPlan
@@ -70,15 +70,15 @@ def _test(job: Claimed, plan: MergePlan) -> None:
     trial = plan.trial
     assert trial is not None
     if trial.check is None:
-        judging.record_untested(job.lease, trial)
+        group_tests.record_untested(job.lease, trial)
         return
     job.progress("testing the merged branch" if trial.position else "testing the default branch")
     tested = run_check(runtime(), sourced(forge(), plan.place, trial.check))
     if tested.phase is CheckPhase.RUNNING:
-        judging.record_testing(job.lease, after_seconds=LOOK_AGAIN_SECONDS)
+        group_tests.record_testing(job.lease, after_seconds=LOOK_AGAIN_SECONDS)
         return
     has_passed = tested.phase is CheckPhase.PASSED
-    judging.record_tested(job.lease, trial, passed=has_passed, reason=tested.reason or "", log=tested.log)
+    group_tests.record_tested(job.lease, trial, passed=has_passed, reason=tested.reason or "", log=tested.log)
     forget_check(runtime(), plan.place.space, trial.check.check_id)
 
 

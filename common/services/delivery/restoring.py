@@ -1,4 +1,7 @@
-"""What should run: every live deployment, and nothing else. A live version that keeps dying is taken back."""
+"""Keeping the runtime as it should be: it runs every live deployment and nothing else.
+
+A live version that does not stay up is rolled back.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,13 @@ from common.values.app import MACHINE, App, Version
 from common.values.place import Place
 
 MANY_PROJECTS = 3
-"""Live versions of so many projects do not fail at once by themselves."""
+"""If live versions of this many projects fail at once, the machine is at fault and not the versions."""
 TOGETHER = "not rolled back, as versions of many projects failed together"
 
 
 @dataclass(frozen=True)
 class LiveApp:
-    """version: with no gate, as it has been healthy before: one good answer is enough to put it back.
-
-    is_held: it failed together with others, most of which are not well again: where it has failed, it is retried."""
+    """A version that should run. is_held: it failed together with many others, so it is retried and not rolled back."""
 
     place: Place
     app: App
@@ -38,7 +39,7 @@ class LiveApp:
 
 @dataclass(frozen=True)
 class Dying:
-    """A live version that does not stay up. code: the runtime's."""
+    """A live version that does not stay up. code: the runtime's error code, None if it gave none."""
 
     deployment_id: str
     reason: str
@@ -47,7 +48,7 @@ class Dying:
 
 @dataclass(frozen=True)
 class RestorePlan:
-    """live: what should serve and is under no deployment now. orphans: what runs and should not."""
+    """live: what should serve and is not being deployed now. orphans: what runs and should not."""
 
     live: tuple[LiveApp, ...]
     orphans: tuple[App, ...]
@@ -55,9 +56,10 @@ class RestorePlan:
 
 @transactional
 def begin_restore(tx: Transaction, lease: Lease, running: set[tuple[str, str]]) -> RestorePlan:
-    """running: (namespace, app) of everything the runtime has of ours.
+    """Compare what runs with what should run.
 
-    An environment with a deployment under way is left to that one.
+    running: (namespace, app) of every app of the platform in the runtime. An environment with a deployment under way
+    is left out: that deployment takes care of it.
     """
     projects = {
         project.id: project for project in tx.all(select(Project).where(Project.state_ != ProjectState.DELETING))
@@ -93,9 +95,10 @@ def _live_app(project: Project, row: Deployment, *, is_held: bool) -> LiveApp:
 
 @transactional
 def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying]) -> None:
-    """All but previews go back by themselves, one by one: versions that fail together are the machine's matter.
+    """Roll back each version that does not stay up, previews excepted.
 
-    Those keep their place, and say why, until they are well again or fewer than that fail.
+    Versions of many projects that fail together are not rolled back, as the machine is at fault. Their error says so
+    until they are well again or fewer fail.
     """
     found = {each.deployment_id: tx.session.get(Deployment, each.deployment_id) for each in dying}
     held = _failed_together(dying, found)
@@ -120,9 +123,9 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying]) -> No
 
 
 def _failed_together(dying: Sequence[Dying], found: Mapping[str, Deployment | None]) -> set[str]:
-    """Those of which the runtime says so, and, of any runtime, those of many projects that fail at the same time.
+    """Ids of the deployments that failed together: by the runtime's code, or versions of MANY_PROJECTS at once.
 
-    One that failed alone before is no sign of it.
+    A version that failed alone before is not counted among these.
     """
     held = {each.deployment_id for each in dying if each.code == MACHINE}
     fresh = {

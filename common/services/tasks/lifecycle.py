@@ -140,11 +140,11 @@ def reach_staging(tx: Transaction, task: Task) -> None:
         tx.record(task.move_to(TaskState.STAGING, By.PLATFORM))
 
 
-def leave_staging(tx: Transaction, task: Task, *, by: By) -> None:
+def leave_staging(tx: Transaction, task: Task) -> None:
     """It is no longer part of what runs on staging, and stays approved. Only a task on staging is moved."""
     if task.state is TaskState.STAGING:
         task.updated_at = tx.now()
-        tx.record(task.move_to(TaskState.APPROVED, by))
+        tx.record(task.move_to(TaskState.APPROVED, By.PLATFORM))
 
 
 def reach_production(tx: Transaction, task: Task) -> None:

@@ -18,7 +18,7 @@ from common.models.task import Comment, Question, Task, TaskCheck, TaskDependenc
 from common.names import new_id, task_branch
 from common.outbox import actor
 from common.services.access import Caller, visible_projects
-from common.services.delivery.membership import BEFORE_STAGING, lock_with_group, take_out
+from common.services.delivery.lifecycle import BEFORE_STAGING, lock_with_group, take_out
 from common.services.paging import Page, PageQuery, page_of
 from common.services.runs import run_end
 from common.services.tasks import lifecycle

@@ -18,7 +18,7 @@ from common.jobs import Lease
 from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project, Push
 from common.models.task import Comment, Task
-from common.services.delivery.membership import BEFORE_STAGING, forget_problem, note_problem, take_out
+from common.services.delivery.lifecycle import BEFORE_STAGING, forget_problem, note_problem, take_out
 from common.services.projects import holding
 from common.services.projects.places import place_of
 from common.services.tasks import lifecycle

@@ -16,7 +16,7 @@ from common.providers.forge import local_forge
 from common.providers.runtime import runtime
 from common.services import jobs
 from common.services.delivery import deployments, task_groups
-from common.services.delivery.verdicts import CONFIRMING_RUNS
+from common.services.delivery.bisection import CONFIRMING_RUNS
 from common.services.projects.places import app_of, place_of
 from common.services.tasks import tasks
 from common.values.app import Health
@@ -255,9 +255,10 @@ def test_a_default_branch_that_moved_rebuilds_the_group(platform: Platform) -> N
     tree.commit({"pushed": "by hand\n"}, on="main")
     tree.push("main")
     head = local_forge().read_head(platform.repository(project.id), "main")
-    with pytest.raises(task_groups.BaseMoved, match="has moved"):
+    with pytest.raises(Conflict, match="has moved") as refused:
         task_groups.deploy_to_production(group.id, default_head=head, by=platform.max)
-    task_groups.rebuild_group(group.id, by=platform.max)
+    assert refused.value.follow_up is not None
+    refused.value.follow_up()
     platform.run_jobs()
     rebuilt = platform.get(TaskGroup, group.id)
     assert (rebuilt.state, rebuilt.base_sha) == ("staging", head)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from common.models import CommitVerdict, EventRow, GroupMember, Project, Task, TaskGroup
 from common.services.delivery import task_groups
-from common.services.delivery.verdicts import CONFIRMING_RUNS
+from common.services.delivery.bisection import CONFIRMING_RUNS
 from common.services.projects import projects
 from common.services.tasks import tasks
 from common.states import TaskState

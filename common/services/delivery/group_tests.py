@@ -1,9 +1,8 @@
-"""Testing a group's merged branch: which commit is tested next, and what the results mean for the group.
+"""Testing a group's release branch: which commit is tested next, and what the results mean for the group.
 
-A red result is searched by halves for the first member whose merge made it red: that one is taken out and handed back
-to its agent with the facts, and the rest is built anew. Nobody is named while the tests fail without any member, or
-where a result does not repeat (the rules are in common/services/delivery/verdicts.py). What is said of a member is
-what was run.
+If the branch is red, bisection finds the member that broke it (common/services/delivery/bisection.py). This member is
+taken out and handed back to its agent with the results; the branch is rebuilt from the others. If the default branch
+is red or the tests are flaky, no member is blamed.
 """
 
 from __future__ import annotations
@@ -18,15 +17,8 @@ from common.jobs import Lease
 from common.models.delivery import CommitVerdict, TaskGroup
 from common.models.project import Project
 from common.models.task import Task
-from common.services.delivery.membership import (
-    forget_problem,
-    go_on_without,
-    lock_with_tasks,
-    members_of,
-    note_problem,
-    remove_member,
-)
-from common.services.delivery.verdicts import (
+from common.services.delivery import lifecycle
+from common.services.delivery.bisection import (
     BASE_RUNS,
     BaseIsRed,
     Culprit,
@@ -38,6 +30,8 @@ from common.services.delivery.verdicts import (
     command_digest,
     decide,
 )
+from common.services.delivery.lifecycle import forget_problem, lock_with_tasks, note_problem
+from common.services.delivery.membership import members_of
 from common.services.projects.places import check_of
 from common.services.projects.variables import mask_of_project
 from common.services.tasks.lifecycle import send_back
@@ -53,9 +47,10 @@ FLAKY, BASE_IS_RED = "flaky", "base_is_red"
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of the project's tests. position: how many members the commit holds, 0 is the default branch.
+    """One run of the project's tests.
 
-    attempt: of the group's build; results of an earlier one say nothing. check None: the project has no tests.
+    position: how many members the commit holds; 0 is the default branch. attempt: the group's attempt, whose rise makes
+    the result void. check None: the project has no tests.
     """
 
     attempt: int
@@ -64,13 +59,13 @@ class Trial:
 
 
 def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
-    """What is to be run next for the group, which is merged as a whole and locked."""
+    """The next test run of the group. All of its members are merged, and the group is locked."""
     count, command = len(members_of(tx, group)), project.test_command
     if command is None:
         return Trial(group.attempt, count, None)
     digest = command_digest(command)
     if group.build.command != digest:
-        # What another command found says nothing about this one; a new attempt has checks with names of their own.
+        # Results of another command do not count. A new attempt gives the checks new names.
         group.attempt += 1 if group.build.command is not None else 0
         group.build = BuildResults(digest)
     decision = decide(count, group.build.runs)
@@ -84,14 +79,14 @@ def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
 
 @transactional
 def record_testing(tx: Transaction, lease: Lease, *, after_seconds: float) -> None:
-    """The test runs; look again later."""
+    """The test still runs: run the job again after after_seconds."""
     tx.again(lease, after_seconds=after_seconds)
 
 
 @transactional
 def record_untested(tx: Transaction, lease: Lease, trial: Trial) -> None:
-    """The project names no tests: the branch is merged as it is."""
-    group = _tested(tx, lease, trial)
+    """The project has no test command: the merged branch passes untested."""
+    group = _lock_current(tx, lease, trial)
     if group is None:
         tx.again(lease, after_seconds=0)
     else:
@@ -102,8 +97,12 @@ def record_untested(tx: Transaction, lease: Lease, trial: Trial) -> None:
 def record_tested(
     tx: Transaction, lease: Lease, trial: Trial, *, passed: bool, reason: str = "", log: str = ""
 ) -> None:
-    """The tests of one commit ended: another run follows, or the group goes on, loses a member, or stops."""
-    group = _tested(tx, lease, trial)
+    """Store the result of one run. Then another run follows, or the group goes on, loses a member, or fails.
+
+    reason, log: why it failed, and the end of its output; masked here. The result is dropped if the group was rebuilt
+    or ended since the run began.
+    """
+    group = _lock_current(tx, lease, trial)
     if group is None:
         tx.again(lease, after_seconds=0)
         return
@@ -113,10 +112,10 @@ def record_tested(
     _remember(tx, group, trial, decision)
     if isinstance(decision, Passed):
         if decision.is_flaky:
-            _say_flaky(tx, group, len(members_of(tx, group)), "It went on, as most of them passed; no task is blamed.")
+            _note_flaky(tx, group, len(members_of(tx, group)), "It went on, as most of them passed; no task is blamed.")
         _pass(tx, lease, group)
     elif isinstance(decision, BaseIsRed | Flaky):
-        _stop(tx, group, decision)
+        _fail(tx, group, decision)
         tx.finish(lease)
     else:
         if isinstance(decision, Culprit):
@@ -124,8 +123,8 @@ def record_tested(
         tx.again(lease, after_seconds=0)
 
 
-def _tested(tx: Transaction, lease: Lease, trial: Trial) -> TaskGroup | None:
-    """The group, locked; None if it was built anew or is over since the trial began."""
+def _lock_current(tx: Transaction, lease: Lease, trial: Trial) -> TaskGroup | None:
+    """The group, locked; None if it was rebuilt or ended since the trial began."""
     group = lock_with_tasks(tx, lease.subject_id)
     is_current = group is not None and group.state is GroupState.MERGING and group.attempt == trial.attempt
     return group if is_current else None
@@ -138,7 +137,7 @@ def _add_runs(group: TaskGroup, runs: Sequence[TrialRun], reason: str | None, lo
 
 
 def _decide(tx: Transaction, group: TaskGroup) -> Decision:
-    """What follows. A default branch that was tested for an earlier group is not run again before it is needed."""
+    """Decide what follows, using the stored result of the default branch's commit if an earlier group tested it."""
     count = len(members_of(tx, group))
     decision = decide(count, group.build.runs)
     if decision == RunNext(0) and not Tally(group.build.runs).total(0):
@@ -155,9 +154,8 @@ def _key(group: TaskGroup, commit_sha: str | None) -> tuple[str, str | None, str
 
 
 def _remember(tx: Transaction, group: TaskGroup, trial: Trial, decision: Decision) -> None:
-    """Store what later groups may rely on: how the default branch went, and what will be it once it is delivered.
-
-    What was both red and green is forgotten.
+    """Store the results of commits that later groups build on: the default branch's head, and the tested head that
+    becomes the default branch on delivery. Results of a commit that was both red and green are deleted.
     """
     if isinstance(decision, Flaky):
         known = tx.session.get(CommitVerdict, _key(group, _commit(tx, group, decision.position)))
@@ -183,7 +181,7 @@ def _store(tx: Transaction, group: TaskGroup, commit_sha: str | None, *, passed:
 
 
 def forget_red_base(tx: Transaction, group: TaskGroup) -> None:
-    """A person wants it tried again: a default branch that was red is tested anew if it comes to that."""
+    """Delete the stored red result of the group's base, so that a retry tests the default branch again if needed."""
     tx.session.execute(
         delete(CommitVerdict)
         .where(
@@ -197,55 +195,60 @@ def forget_red_base(tx: Transaction, group: TaskGroup) -> None:
 
 def _pass(tx: Transaction, lease: Lease, group: TaskGroup) -> None:
     forget_problem(group, None, BASE_IS_RED)
-    group.tested_sha, group.error = group.head_sha, None
-    tx.record(group.move_to(GroupState.MERGED, By.PLATFORM))
+    lifecycle.complete_merge(tx, group)
     if group.wants_staging:
         tx.again(lease, after_seconds=0)
     else:
         tx.finish(lease)
 
 
-def _stop(tx: Transaction, group: TaskGroup, decision: BaseIsRed | Flaky) -> None:
-    """Nobody is at fault as far as the runs can tell: all stay in the group, which a person may retry."""
+def _fail(tx: Transaction, group: TaskGroup, decision: BaseIsRed | Flaky) -> None:
+    """Fail the group without blaming a task: all stay in it, and a person may retry it."""
     if isinstance(decision, Flaky):
-        _say_flaky(tx, group, decision.position, "No task is blamed, and all stay in the group: retry or cancel it.")
+        said = _note_flaky(
+            tx, group, decision.position, "No task is blamed, and all stay in the group: retry or cancel it."
+        )
     else:
         branch = tx.get(Project, group.project_id).default_branch
-        _say(
+        said = _note_verdict(
             group, BASE_IS_RED,
             f"The default branch {branch} is red without any task of the group: {_result(tx, group, 0)}. No task is "
-            f"blamed, and all stay in the group. Mend {branch}, or add a task that does, and retry.",
+            f"blamed, and all stay in the group. Fix {branch}, or add a task that does, and retry.",
         )  # fmt: skip
-    tx.record(group.move_to(GroupState.FAILED, By.PLATFORM))
+    lifecycle.fail_group(tx, group, said)
 
 
-def _say_flaky(tx: Transaction, group: TaskGroup, position: int, so: str) -> None:
-    _say(group, FLAKY, f"The tests are flaky: {_result(tx, group, position)}. {so}")
+def _note_flaky(tx: Transaction, group: TaskGroup, position: int, so: str) -> str:
+    return _note_verdict(group, FLAKY, f"The tests are flaky: {_result(tx, group, position)}. {so}")
 
 
-def _say(group: TaskGroup, kind: str, text: str) -> None:
+def _note_verdict(group: TaskGroup, kind: str, text: str) -> str:
     for old in (FLAKY, BASE_IS_RED):
         forget_problem(group, None, old)
     note_problem(group, None, kind, f"{text}\n\n{group.build.reason}\n\n{group.build.log}".strip())
-    group.error, group.build = text, replace(group.build, verdict=kind, says=text)
+    group.build = replace(group.build, verdict=kind, says=text)
+    return text
 
 
 def _take_out_culprit(tx: Transaction, group: TaskGroup, decision: Culprit) -> None:
-    """Out of the group and back to its agent; what is left is built anew."""
+    """Hand the member that broke the tests back to its agent and rebuild the group from the others."""
     culprit = members_of(tx, group)[decision.position - 1]
     detail = (
         f"{_result(tx, group, decision.position)}, where it is merged, and before that "
         f"{_result(tx, group, decision.position - 1)}: {group.build.reason}"
     )
     hand_back(tx, group, culprit.task_id, "tests_failed", f"{detail}\n\n{group.build.log}".strip())
-    go_on_without(tx, group, by=By.PLATFORM)
+    lifecycle.go_on_without(tx, group, by=By.PLATFORM)
 
 
 def hand_back(
     tx: Transaction, group: TaskGroup, task_id: str, kind: str, detail: str, files: Sequence[str] = ()
 ) -> None:
-    """Out of the group and back to its agent, with the facts. What becomes of the group is the caller's to say."""
-    if not remove_member(tx, group, task_id, kind):
+    """Take the task out of the group and give it back to its agent with the detail as feedback.
+
+    kind: conflict or tests_failed. files: paths in conflict. The caller decides what becomes of the group.
+    """
+    if not lifecycle.remove_member(tx, group, task_id, kind):
         return
     note_problem(group, task_id, kind, detail, files)
     task = tx.lock(Task, task_id)
@@ -256,14 +259,14 @@ def hand_back(
 
 
 def _commit(tx: Transaction, group: TaskGroup, position: int) -> str:
-    """The commit with that many members."""
+    """The commit that holds the first `position` members."""
     commit = group.base_sha if position == 0 else members_of(tx, group)[position - 1].merged_sha
     assert commit is not None, f"group {group.id} has no commit with {position} members"
     return commit
 
 
 def _result(tx: Transaction, group: TaskGroup, position: int) -> str:
-    """`the tests failed in 2 of 3 runs at 0123456789ab (main)`."""
+    """A phrase such as `the tests failed in 2 of 3 runs at 0123456789ab (main)`."""
     tally = Tally(group.build.runs)
     failed, total = tally.failed(position), tally.total(position)
     how = f"failed in {failed}" if failed else f"passed in {total}"

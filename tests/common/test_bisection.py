@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from common.services.delivery.verdicts import BaseIsRed, Culprit, Decision, Flaky, Passed, RunNext, decide
+from common.services.delivery.bisection import BaseIsRed, Culprit, Decision, Flaky, Passed, RunNext, decide
 from common.values.build_results import TrialRun
 
 SEEDS = 100
