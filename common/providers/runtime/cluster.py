@@ -11,7 +11,6 @@ import contextlib
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import places, reasons
@@ -19,6 +18,7 @@ from common.providers.runtime.answering import Way, wrong_answer
 from common.providers.runtime.kept_verdict import read_timeout, read_verdict, write_verdict
 from common.providers.runtime.kube import Cluster, connect
 from common.providers.runtime.manifests import Manifests
+from common.providers.runtime.objects import KubeObject
 from common.providers.runtime.reasons import Judgement
 from common.settings import KubernetesSettings
 from common.values.app import App, AppPhase, AppState, Space, Version
@@ -29,8 +29,6 @@ CHECK_LOG_LINES = 20_000
 VERDICT_MANAGER = "aiworker-verdict"
 READY_SOON_SECONDS = 120
 """How long, after its pods are ready, an app may take until it answers through the ingress."""
-
-Object = dict[str, Any]
 
 
 class KubernetesRuntime:
@@ -171,7 +169,7 @@ class KubernetesRuntime:
         )
         return replace(judged, log=log[-LOG_CHARACTERS:])
 
-    def _why_no_pod(self, job: Object) -> str | None:
+    def _why_no_pod(self, job: KubeObject) -> str | None:
         """What the cluster has against the Job's pod, such as the quota; None if it has nothing (any more).
 
         A Job says nothing of it in its status. To make the pod without keeping it takes no right that we don't have.
@@ -196,7 +194,7 @@ class KubernetesRuntime:
     def _is_there(self, space: Space) -> bool:
         return self._namespace(space) is not None
 
-    def _namespace(self, space: Space, *, for_writing: bool = False) -> Object | None:
+    def _namespace(self, space: Space, *, for_writing: bool = False) -> KubeObject | None:
         """The project's namespace, unless it is being removed. ProviderRefused if it is another's."""
         found = self._cluster.read(places.path("namespaces", places.name("namespace", space.namespace)))
         if found is None:
@@ -213,10 +211,10 @@ class KubernetesRuntime:
             return None
         return found
 
-    def _apply(self, manifest: Object) -> Object:
+    def _apply(self, manifest: KubeObject) -> KubeObject:
         return self._cluster.apply(places.path_of(manifest), manifest)
 
-    def _deployment(self, app: App) -> Object | None:
+    def _deployment(self, app: App) -> KubeObject | None:
         name = places.name("app", app.name)
         found = self._cluster.read(places.path("deployments", app.space.namespace, name))
         if found is None:
@@ -227,7 +225,7 @@ class KubernetesRuntime:
             return None
         return found
 
-    def _pods(self, app: App, version_id: str) -> list[Object]:
+    def _pods(self, app: App, version_id: str) -> list[KubeObject]:
         if not self._is_there(app.space):
             return []
         labels = places.selector(**{places.APP: app.name, places.VERSION: places.label("version id", version_id)})
@@ -245,7 +243,7 @@ class KubernetesRuntime:
         newest = max(serving, key=_revision, default=None)
         return None if newest is None else _wanted(newest)
 
-    def _state(self, app: App, deployment: Object) -> AppState:
+    def _state(self, app: App, deployment: KubeObject) -> AppState:
         wanted = _wanted(deployment)
         assert wanted is not None
         pods = self._pods(app, wanted)
@@ -260,7 +258,7 @@ class KubernetesRuntime:
         seconds = reasons.ready_seconds(pods, datetime.now(UTC)) if pods else 0.0
         return AppState(judged.phase, url, former, judged.reason, judged.code, restarts, seconds)
 
-    def _judge(self, app: App, deployment: Object, pods: list[Object]) -> Judgement:
+    def _judge(self, app: App, deployment: KubeObject, pods: list[KubeObject]) -> Judgement:
         """The verdict that was kept for this rollout, else what is seen now; an end is kept."""
         kept = read_verdict(deployment["metadata"].get("annotations", {}), _rollout(deployment))
         if kept is not None and kept.phase is AppPhase.FAILED:
@@ -277,7 +275,7 @@ class KubernetesRuntime:
             self._cluster.apply(places.path_of(manifest), manifest, field_manager=VERDICT_MANAGER)
         return judged
 
-    def _judge_live(self, deployment: Object, pods: list[Object]) -> Judgement:
+    def _judge_live(self, deployment: KubeObject, pods: list[KubeObject]) -> Judgement:
         if deployment.get("status", {}).get("availableReplicas", 0) > 0:
             return Judgement(AppPhase.LIVE)
         for pod in pods:
@@ -285,7 +283,7 @@ class KubernetesRuntime:
                 return Judgement(AppPhase.FAILED, "keeps_dying", f"it was live and keeps dying: {problem[1]}")
         return Judgement(AppPhase.STARTING)
 
-    def _judge_answer(self, app: App, deployment: Object) -> Judgement:
+    def _judge_answer(self, app: App, deployment: KubeObject) -> Judgement:
         """Whether the app, whose pods are ready, answers through the ingress too."""
         about = deployment["metadata"].get("annotations", {})
         url = self._hosts.url(app)
@@ -310,7 +308,7 @@ class KubernetesRuntime:
         found = self._cluster.read(record)
         return image if found is None else str(found["data"]["pinned"])
 
-    def _record_image(self, app: App, deployment: Object, pods: list[Object]) -> None:
+    def _record_image(self, app: App, deployment: KubeObject, pods: list[KubeObject]) -> None:
         about = deployment["metadata"]["annotations"]
         pinned = reasons.image_digest(pods)
         if app.name == places.STAGING and pinned is not None and "@sha256:" not in about[places.IMAGE]:
@@ -326,7 +324,7 @@ class KubernetesRuntime:
                 self._cluster.delete(places.path("secrets", namespace, secret["metadata"]["name"]))
 
     def _log(
-        self, pod: Object, container: str, *, lines: int, timestamps: str = "true", previous: str = "false"
+        self, pod: KubeObject, container: str, *, lines: int, timestamps: str = "true", previous: str = "false"
     ) -> str:
         """The end of what a container wrote; empty where the node has none (any more)."""
         where = places.path("pods", pod["metadata"]["namespace"], pod["metadata"]["name"]) + "/log"
@@ -343,27 +341,27 @@ class KubernetesRuntime:
             return ""
 
 
-def _wanted(thing: Object) -> str | None:
+def _wanted(thing: KubeObject) -> str | None:
     """The version that an object stands for."""
     found = thing["metadata"].get("labels", {}).get(places.VERSION)
     return None if found is None else str(found)
 
 
-def _is_going(thing: Object) -> bool:
+def _is_going(thing: KubeObject) -> bool:
     return "deletionTimestamp" in thing["metadata"]
 
 
-def _revision(thing: Object) -> int:
+def _revision(thing: KubeObject) -> int:
     """Of a Deployment, or of a ReplicaSet: the controller counts rollouts."""
     return int(thing["metadata"].get("annotations", {}).get("deployment.kubernetes.io/revision", 0))
 
 
-def _rollout(deployment: Object) -> str:
+def _rollout(deployment: KubeObject) -> str:
     """What tells this rollout of this version from an earlier and from a later one of the same version."""
     return f"{_revision(deployment)} {_wanted(deployment)}"
 
 
-def _with_logs(pod: Object) -> list[str]:
+def _with_logs(pod: KubeObject) -> list[str]:
     """The containers that may have written: the checkout only where it failed, else the program."""
     status = pod.get("status", {})
     for container in status.get("initContainerStatuses", []):
@@ -373,10 +371,10 @@ def _with_logs(pod: Object) -> list[str]:
     return [container["name"] for container in status.get("containerStatuses", []) if _has_begun(container)]
 
 
-def _has_begun(container: Object) -> bool:
+def _has_begun(container: KubeObject) -> bool:
     return bool({"running", "terminated"} & set(container.get("state", {}))) or bool(container.get("restartCount"))
 
 
-def _restarted(pod: Object, name: str) -> bool:
+def _restarted(pod: KubeObject, name: str) -> bool:
     containers = pod.get("status", {}).get("containerStatuses", [])
     return any(one["name"] == name and one.get("restartCount", 0) > 0 for one in containers)
