@@ -25,6 +25,8 @@ from common.names import new_id
 from common.states import JOB_EDGES, LIVE_JOB, By, JobState, sources
 
 MOST_SWEPT = 200
+NO_FAILURES: dict[str, Any] = {"attempts": 0, "waits": 0, "unavailable_since": None, "waits_for": None}
+"""What a job's row says of failures when there are none, or none that count any more."""
 LONGEST_WAIT_SECONDS = 300
 """A provider that asks for a longer pause is asked again after this."""
 
@@ -126,17 +128,19 @@ class JobQueue:
 
     def finish(self, lease: Lease) -> None:
         """The job is done, or queued at once if it was enqueued again since its claim. LeaseLost: see `hold`."""
+        # One statement where it ends: enqueues of the same job wait for its row.
+        is_done = self._update(
+            *_is_mine(lease), Job.generation == lease.generation,
+            Job.state_.in_(sources(JOB_EDGES, JobState.DONE, By.PLATFORM)),
+            state_=JobState.DONE, live_key=None, lease_until=None, finished_at=self._now(), error=None, **NO_FAILURES,
+        )  # fmt: skip
+        if is_done:
+            self._tell_progress(lease, {"state": JobState.DONE})
+            return
         job = self.hold(lease)
         _forget_failures(job)
         job.error = None
-        if job.generation == lease.generation:
-            self._move(job, JobState.DONE)
-            # At once: an enqueue locks the live key first and the row after it, and must not come in between.
-            self._session.flush()
-            if job.project_id:
-                self._tell_progress(lease, {"state": JobState.DONE})
-        else:
-            self._requeue(job, 0, is_rung=True)
+        self._requeue(job, 0, is_rung=True)
 
     def again(self, lease: Lease, *, after_seconds: float) -> None:
         """Run the job again later, or at once if it was enqueued again since its claim. LeaseLost: see `hold`."""
@@ -250,5 +254,5 @@ def _others(project_id: str, but: Lease) -> tuple[ColumnElement[bool], ...]:
 
 
 def _forget_failures(job: Job) -> None:
-    job.attempts = job.waits = 0
-    job.unavailable_since = job.waits_for = None
+    for name, value in NO_FAILURES.items():
+        setattr(job, name, value)

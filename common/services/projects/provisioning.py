@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -157,4 +157,4 @@ def record_deleted(tx: Transaction, lease: Lease) -> None:
     tx.queue.leave_project(lease, project_id)
     # The feed's row goes too: nothing records into it any more.
     tx.session.execute(delete(Feed).where(Feed.id == project_id).execution_options(synchronize_session=False))
-    tx.finish(lease)
+    tx.finish(replace(lease, project_id=None))
