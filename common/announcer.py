@@ -13,8 +13,8 @@ import os
 import queue
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import kombu.exceptions
 import redis
@@ -43,7 +43,7 @@ class Announcement:
         """Tell a worker to look at the job, that much later."""
         self.rings.append((after_seconds, kind, job_id))
 
-    def tell(self, project_id: str, event: str, body: dict[str, Any], *, task_id: str = "") -> None:
+    def tell(self, project_id: str, event: str, body: Mapping[str, object], *, task_id: str = "") -> None:
         """Send an ephemeral message to the followers of the task, or of the project if there is no task."""
         text = feed.message(event, body, projectId=project_id)
         self.entries.append(feed.Entry("ephemeral", project_id, text, task_id=task_id))

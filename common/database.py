@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import pymysql.connections
 from pymysql.protocol import MysqlPacket
-from sqlalchemy import Connection, DateTime, Engine, create_engine, event, text
+from sqlalchemy import Connection, CursorResult, DateTime, Engine, Executable, create_engine, event, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -90,7 +90,7 @@ class StoredValue(TypeDecorator[Any]):
     def process_bind_param(self, value: object, dialect: Dialect) -> Json:
         return encode(value)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> object:
+    def process_result_value(self, value: Mapping[str, object] | None, dialect: Dialect) -> object:
         return None if value is None else self.read(value)
 
 
@@ -274,6 +274,11 @@ def describe_url(url: str) -> str:
     return make_url(url).render_as_string(hide_password=True)
 
 
+def rows_changed(session: Session, statement: Executable) -> int:
+    """Execute an INSERT, UPDATE or DELETE. Returns how many rows it changed."""
+    return cast("CursorResult[object]", session.execute(statement)).rowcount
+
+
 __all__ = [
     "JsonText",
     "UtcDateTime",
@@ -288,5 +293,6 @@ __all__ = [
     "ping",
     "raise_busy",
     "read_now",
+    "rows_changed",
     "sqlite_write_lock",
 ]

@@ -99,13 +99,8 @@ class Outbox:
 
     def _raise_seq(self, feed_id: str, by: int) -> int:
         """Raise the feed's counter, which is made if there is none yet. Returns its new value."""
-        raised: Any = self._session.execute(
-            update(Feed)
-            .where(Feed.id == feed_id)
-            .values(seq=Feed.seq + by)
-            .execution_options(synchronize_session=False)
-        )
-        if raised.rowcount == 0:
+        raised = update(Feed).where(Feed.id == feed_id).values(seq=Feed.seq + by)
+        if not database.rows_changed(self._session, raised.execution_options(synchronize_session=False)):
             insert: Any = sqlite.insert(Feed) if database.is_sqlite() else mysql.insert(Feed)
             row = insert.values(id=feed_id, seq=by)
             if database.is_sqlite():

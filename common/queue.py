@@ -7,7 +7,7 @@ which rolls the worker's transaction back. `JOB_EDGES` says which changes of sta
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -233,16 +233,15 @@ class JobQueue:
         job.finished_at = None if is_live else self._now()
         job.lease_until = None
 
-    def _tell_progress(self, lease: Lease, body: dict[str, Any]) -> None:
+    def _tell_progress(self, lease: Lease, body: Mapping[str, object]) -> None:
         if lease.project_id:
             about = {"jobId": lease.job_id, "kind": lease.kind, "subjectId": lease.subject_id}
             self._announcement.tell(lease.project_id, "job:progress", {**about, **body})
 
-    def _update(self, *where: ColumnElement[bool], **values: Any) -> bool:
+    def _update(self, *where: ColumnElement[bool], **values: object) -> bool:
         self._session.flush()
         statement = update(Job).where(*where).values(values).execution_options(synchronize_session=False)
-        updated: Any = self._session.execute(statement)
-        return bool(updated.rowcount)
+        return bool(database.rows_changed(self._session, statement))
 
     def _delete(self, *where: ColumnElement[bool]) -> None:
         self._session.flush()

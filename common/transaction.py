@@ -13,7 +13,7 @@ import functools
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -104,7 +104,7 @@ class Transaction:
         if event is not None:
             self.outbox.record(event)
 
-    def tell(self, project_id: str, event: str, body: dict[str, Any], *, task_id: str = "") -> None:
+    def tell(self, project_id: str, event: str, body: Mapping[str, object], *, task_id: str = "") -> None:
         """After commit, send an ephemeral message to the followers of the task, or of the project without one."""
         self._announcement.tell(project_id, event, body, task_id=task_id)
 

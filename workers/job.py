@@ -128,7 +128,7 @@ def _record_os_error(lease: Lease, error: OSError, parked: rows.Parked | None) -
         _quietly(rows.fail_attempt, lease, f"{type(error).__name__}: {error}", parked)
 
 
-def _quietly(record: Callable[..., None], *arguments: Any) -> None:
+def _quietly(record: Callable[..., None], *arguments: object) -> None:
     """Record how it ended; if that is impossible now, the lease runs out and the sweep rings again."""
     try:
         record(*arguments)
@@ -158,11 +158,11 @@ def _renewed(lease: Lease) -> Iterator[None]:
         thread.join()
 
 
-def _after_fork(**_arguments: Any) -> None:
+def _after_fork(**_arguments: object) -> None:
     forget_connections()
 
 
-def _set_up_logs(**_arguments: Any) -> None:
+def _set_up_logs(**_arguments: object) -> None:
     """Ours instead of Celery's. Its line for every message is left out: the sweeps alone write one each second."""
     configure_logs()
     for noisy in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, select
 
+from common import database
 from common.errors import NotFound
 from common.events import PLATFORM
 from common.models.journal import EventRow, Feed
@@ -139,8 +139,7 @@ def _purge_oldest(tx: Transaction, feed_id: str, last: int) -> int:
     if oldest is None or oldest > last:
         return 0
     upto = min(last, oldest + _PURGED_AT_ONCE - 1)
-    done: Any = tx.session.execute(delete(EventRow).where(EventRow.feed_id == feed_id, EventRow.seq <= upto))
-    return int(done.rowcount)
+    return database.rows_changed(tx.session, delete(EventRow).where(EventRow.feed_id == feed_id, EventRow.seq <= upto))
 
 
 def _read(*where: ColumnElement[bool], limit: int) -> list[StoredEvent]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeVar, cast
+from typing import TypeVar
 
-from sqlalchemy import CursorResult, Insert, select
+from sqlalchemy import Insert, select
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import OperationalError
 
@@ -81,12 +81,11 @@ def _take(tx: Transaction, key: str, caller: str, route: str, body_digest: str) 
     else:
         insert = mysql.insert(IdempotencyKey).values(values).prefix_with("IGNORE")
     try:
-        inserted = cast("CursorResult[object]", tx.session.execute(insert))
+        return bool(database.rows_changed(tx.session, insert))
     except OperationalError as error:
         if getattr(error.orig, "args", (None,))[0] != _LOCK_WAIT_TIMEOUT:
             raise
         raise Conflict("the first request with this key is still under way", field="Idempotency-Key") from error
-    return bool(inserted.rowcount)
 
 
 @transactional

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from common.errors import ProviderRefused
-from common.providers.forge.records import changing_record, read_record
+from common.providers.forge.records import Record, changing_record, read_record
 from common.values.pull_request import PullComment, PullRequest, PullState
 
 
@@ -93,14 +92,14 @@ def read_statuses(record_path: Path) -> list[Status]:
     return [Status(context=context, **kept) for context, kept in read_record(record_path).items()]
 
 
-def _pull_entry(record: dict[str, Any], number: int) -> dict[str, Any]:
-    pull: dict[str, Any] | None = record.get("pulls", {}).get(str(number))
+def _pull_entry(record: Record, number: int) -> Record:
+    pull: Record | None = record.get("pulls", {}).get(str(number))
     if pull is None:
         raise ProviderRefused(f"there is no pull request {number}", code="no_pull_request")
     return pull
 
 
-def _pull(kept: dict[str, Any], base_url: str) -> PullRequest:
+def _pull(kept: Record, base_url: str) -> PullRequest:
     return PullRequest(
         number=kept["number"],
         url=f"{base_url}/pulls/{kept['number']}",

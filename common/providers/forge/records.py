@@ -10,7 +10,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from common.errors import ProviderUnavailable
 from common.machine.files import replace_file
@@ -28,18 +28,22 @@ def at_work(lock: Path) -> Iterator[None]:
         yield
 
 
-def read_record(path: Path) -> dict[str, Any]:
+Record: TypeAlias = dict[str, Any]
+"""A JSON object that the local forge keeps beside a repository."""
+
+
+def read_record(path: Path) -> Record:
     """The JSON object in the file, empty where there is none yet."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return {}
-    record: dict[str, Any] = json.loads(content)
+    record: Record = json.loads(content)
     return record
 
 
 @contextlib.contextmanager
-def changing_record(path: Path) -> Iterator[dict[str, Any]]:
+def changing_record(path: Path) -> Iterator[Record]:
     """The JSON object in the file, to be changed in place: written on leaving if it changed, unless by an error."""
     with locked(path.parent / "lock"):
         record = read_record(path)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import select
 
@@ -30,7 +29,7 @@ from common.services.projects.places import app_of, place_of
 from common.services.projects.projects import DEFAULT_HEALTH_SECONDS
 from common.services.projects.variables import environment_of, mask_of_deployment
 from common.states import DeploymentState, Environment, Role
-from common.transaction import Transaction, snapshot, transactional
+from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.app import App, Health, Spec, Version
 from common.values.stored_spec import read_spec, write_spec
 
@@ -81,7 +80,7 @@ def new_deployment(
     branch: str,
     app_name: str,
     spec_sealed: str | None = None,
-    **about: Any,
+    **about: object,
 ) -> Deployment:
     """Create a pending deployment and enqueue the job that carries it out.
 
@@ -225,7 +224,7 @@ def is_busy(tx: Transaction, project_id: str, environment: Environment) -> bool:
     return tx.find(select(Deployment).where(Deployment.active_key == key)) is not None
 
 
-def deployments_of(at: Any, group_id: str) -> Sequence[Deployment]:
+def deployments_of(at: Snapshot | Transaction, group_id: str) -> Sequence[Deployment]:
     """The group's deployments and the rollbacks to its versions, newest first."""
     query = (
         select(Deployment)

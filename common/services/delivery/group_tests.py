@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sqlalchemy import delete
 
@@ -172,7 +171,7 @@ def _remember(tx: Transaction, group: TaskGroup, trial: Trial, decision: Decisio
 def _store(tx: Transaction, group: TaskGroup, commit_sha: str | None, *, passed: bool) -> None:
     if tx.session.get(CommitVerdict, _key(group, commit_sha)) is None:
         project_id, sha, digest = _key(group, commit_sha)
-        said: dict[str, Any] = {} if passed else {"reason": group.build.reason, "log": group.build.log}
+        said = {} if passed else {"reason": group.build.reason, "log": group.build.log}
         tx.add(
             CommitVerdict(
                 project_id=project_id, commit_sha=sha, command_digest=digest, passed=passed, at=tx.now(), **said

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 
 from common import jobs
 from common.jobs import Lease
@@ -30,6 +29,7 @@ from common.models import (
     TaskDependency,
     TaskGroup,
 )
+from common.models.base import Base
 from common.services.projects import lifecycle
 from common.services.projects.places import place_of
 from common.services.projects.variables import mask_of_project
@@ -134,7 +134,7 @@ def record_deleted(tx: Transaction, lease: Lease) -> None:
     tasks = select(Task.id).where(Task.project_id == project_id).scalar_subquery()
     groups = select(TaskGroup.id).where(TaskGroup.project_id == project_id).scalar_subquery()
     runs = select(Run.id).where(Run.project_id == project_id).scalar_subquery()
-    conditions: list[tuple[Any, Any]] = [
+    conditions: list[tuple[type[Base], ColumnElement[bool]]] = [
         (LogEntry, LogEntry.run_id.in_(runs)),
         (RunSession, RunSession.task_id.in_(tasks)),
         (TaskCheck, TaskCheck.task_id.in_(tasks)),
