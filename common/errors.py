@@ -46,6 +46,9 @@ class Conflict(CallerError):
         self.field = field
         self.message = message
 
+    def follow_up(self) -> None:
+        """Act on what was found, in a transaction of its own: called after the rollback. Does nothing by default."""
+
 
 class IllegalTransition(Conflict):
     """A state change for which there is no edge, or none for this actor."""

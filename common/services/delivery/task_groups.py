@@ -37,11 +37,14 @@ STAGEABLE = frozenset({GroupState.PENDING, GroupState.MERGING, GroupState.MERGED
 
 
 class BaseMoved(Conflict):
-    """The default branch is not where the group was built from: it is to be built and tested anew."""
+    """The default branch has moved since the group was built. Its follow-up builds and tests the group again."""
 
-    def __init__(self, group_id: str, message: str) -> None:
+    def __init__(self, group_id: str, message: str, *, by: Caller) -> None:
         super().__init__(message)
-        self.group_id = group_id
+        self._group_id, self._by = group_id, by
+
+    def follow_up(self) -> None:
+        rebuild_group(self._group_id, by=self._by)
 
 
 @dataclass(frozen=True)
@@ -143,10 +146,8 @@ def _free_branch(tx: Transaction, project_id: str, wanted: str) -> str:
         number += 1
 
 
-def list_task_groups(
-    page: PageQuery, *, project_id: str | None, status: str | None, by: Caller
-) -> tuple[Page[TaskGroup], dict[str, list[str]]]:
-    """A page of groups, and the tasks of each."""
+def list_task_groups(page: PageQuery, *, project_id: str | None, status: str | None, by: Caller) -> Page[GroupView]:
+    """The groups that exist for the caller, newest first, each with its tasks alone."""
     query = select(TaskGroup).where(TaskGroup.project_id.in_(visible_projects(by)))
     if project_id is not None:
         query = query.where(TaskGroup.project_id == project_id)
@@ -162,7 +163,8 @@ def list_task_groups(
         )
         for row in rows:
             members[row.group_id].append(row.task_id)
-        return found, members
+    views = [GroupView(group, members[group.id]) for group in found.items]
+    return Page(views, found.total, found.limit, found.offset, found.next_cursor)
 
 
 def read_task_group(group_id: str, *, by: Caller) -> GroupView:
@@ -248,6 +250,7 @@ def deploy_to_production(
             group.id,
             f"task group {group.id} was {group.state}, but the default branch has moved to {default_head}: "
             f"it is being merged and tested anew",
+            by=by,
         )
     staged = deployments.live_deployment(tx, group.project_id, Environment.STAGING)
     if staged is None or staged.commit_sha != group.tested_sha:
