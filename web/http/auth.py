@@ -87,7 +87,7 @@ def allow_run(*, even_over: bool = False) -> Callable[[View], View]:
 
 
 def allow_enrolment(view: View) -> View:
-    """Any holder of an enrolment token."""
+    """A holder of an enrolment token."""
 
     def authenticate(token: str) -> tuple[str, Principal]:
         return f"enrolment:{tokens.authenticate_enrolment(token)}", None

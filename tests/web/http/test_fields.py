@@ -122,7 +122,8 @@ def test_what_is_meant_is_read() -> None:
             "name": " Ünïcode 😀 project ", "text": "a\n\tb", "count": 100, "amount": 1, "isOn": False,
             "state": "backlog",
             "priority": "high", "someId": "0190a1b2-0000-7000-8000-000000000000", "agentId": "agent-0123456789ab",
-            "at": "2026-01-01T02:00:00+02:00", "cpuLimit": "1000m", "memoryLimit": "1Gi", "envVars": {"NODE_ENV": "production", "_X": ""},
+            "at": "2026-01-01T02:00:00+02:00", "cpuLimit": "1000m",
+            "memoryLimit": "1Gi", "envVars": {"NODE_ENV": "production", "_X": ""},
         }
     )  # fmt: skip
 
