@@ -1,4 +1,4 @@
-"""What answers to people: the API, the WebSocket, the page, the command."""
+"""What people and agents' programs call: the API, the WebSocket, git over HTTP, the page and the command."""
 
 VERSION = "1.0.0"
-"""As in pyproject.toml: nothing is installed from which it could be read."""
+"""The same as in pyproject.toml: the package is not installed, so its metadata can't be read."""

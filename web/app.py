@@ -1,7 +1,7 @@
-"""The web application, whole: what every request passes on its way to a view.
+"""The web application: what every request passes on its way to a view.
 
-`create_app()` is what gunicorn serves. Order within a request: its id, the route, the caller (web/http/auth.py), what
-may be sent (web/http/blueprint.py), the earlier answer to its Idempotency-Key, the view; then headers.
+gunicorn serves `create_app()`. Steps of a request: its id, the route, the caller (web/http/auth.py), the check for
+undeclared input (web/http/blueprint.py), the stored reply to its Idempotency-Key, the view, the headers of the reply.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from web.websocket.protocol import init_feed
 
 
 class Application(Flask):
-    """Flask, with one door in front of all views."""
+    """Flask with one check in front of all views."""
 
     def dispatch_request(self) -> Response:
-        """Admit the caller, then run the view in the caller's name."""
+        """Authenticate the caller, then run the view in the caller's name."""
         require_plain(request.path)
         if request.routing_exception is not None:
             self.raise_routing_exception(request)
@@ -47,7 +47,7 @@ class Application(Flask):
 
 
 def _patience_for(endpoint: str) -> AbstractContextManager[None]:
-    """Bounds what a request waits for the database. A socket's whole life is one request: it has no such end."""
+    """Limit how long a request waits for the database. A socket is one request for its whole life: it has no limit."""
     return nullcontext() if endpoint.startswith("feed.") else patience.at_most(patience.API_SECONDS)
 
 
@@ -57,7 +57,7 @@ def create_app() -> Flask:
     web = settings().web
     app = Application("web", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=web.max_body_bytes, PROVIDE_AUTOMATIC_OPTIONS=False)
-    # Neither redirects nor guesses: an address is right or it is a 404, and none is made from the Host header.
+    # No redirects to corrected paths: a wrong path is a 404, and no address is built from the Host header.
     app.url_map.merge_slashes = False
     app.url_map.converters.update(CONVERTERS)
     init_arrival(app)

@@ -1,6 +1,6 @@
-"""How gunicorn serves the API, the page, git and the sockets; the address and the number of processes are arguments.
+"""gunicorn's configuration for the API, the page, git and the sockets.
 
-Read by `aiworker up` and by the Procfile alike.
+`aiworker up` and the Procfile use it; they pass the address and the number of processes as arguments.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
 
 
 def _is_in_memory(directory: Path) -> bool:
-    """Whether this directory, made if it is missing, is on a file system in memory."""
+    """Whether the directory is on a file system in memory. Creates it if it is missing."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     device = directory.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
@@ -22,7 +24,7 @@ def _is_in_memory(directory: Path) -> bool:
     return any(mount[2] == number and mount[mount.index("-") + 1] in {"tmpfs", "ramfs"} for mount in mounts)
 
 
-# The counters' files are mapped into memory: on a disk that gets full, counting would end the process (SIGBUS).
+# The counters' files are mapped into memory: on a full disk, writing to them would end the process (SIGBUS).
 _metrics = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
 if _metrics and not _is_in_memory(Path(_metrics)):
     print(f"PROMETHEUS_MULTIPROC_DIR={_metrics} is not in memory; each process counts for itself", file=sys.stderr)
@@ -30,22 +32,22 @@ if _metrics and not _is_in_memory(Path(_metrics)):
 
 from prometheus_client import multiprocess  # noqa: E402 (it reads the variable when it is loaded)
 
-worker_class = "web.http.slow_heads.Worker"  # gevent, with a bound for slow heads
-worker_connections = 10_000  # sockets stay open: the default of 1,000 would turn page number 1,001 away
+worker_class = "web.http.slow_heads.Worker"  # gevent, with a time limit for receiving a head
+worker_connections = 10_000  # sockets stay open: the default would refuse the 1,001st page
 keepalive = 75
-graceful_timeout = 5  # open sockets are waited for to the end of it
+graceful_timeout = 5  # open sockets use it up
 timeout = 60
 backlog = 2048
 accesslog = None
 errorlog = "-"
-control_socket_disable = True  # else a socket in the home directory, which may be read-only or shared
+control_socket_disable = True  # it would be in the home directory, which may be read-only or shared
 forwarded_allow_ips = "127.0.0.1,::1"
 
 _PR_SET_PDEATHSIG = 1
 
 
-def on_starting(_server: Any) -> None:
-    """Take the counters of processes that are gone out of the directory."""
+def on_starting(_server: Arbiter) -> None:
+    """Delete the counters of ended processes."""
     directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if not directory:
         return
@@ -55,12 +57,12 @@ def on_starting(_server: Any) -> None:
             file.unlink(missing_ok=True)
 
 
-def post_fork(_server: Any, _worker: Any) -> None:
-    """Let a worker die with its arbiter: else it holds the port for some seconds after the arbiter was killed."""
+def post_fork(_server: Arbiter, _worker: Worker) -> None:
+    """Have the kernel kill a worker when its arbiter dies: else it would hold the port for some seconds."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def child_exit(_server: Any, worker: Any) -> None:
-    """Take a dead worker's live gauges out of /metrics."""
+def child_exit(_server: Arbiter, worker: Worker) -> None:
+    """Remove a dead worker's live gauges from /metrics."""
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

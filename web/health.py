@@ -1,7 +1,7 @@
-"""What the platform stands on, and whether it answers.
+"""The health of the parts that the platform depends on.
 
-Each part is asked in a thread of its own and given up after two seconds; one that hangs is not asked again until it has
-come back. What was found is good for a second, so asking often costs the parts nothing.
+Each part is checked in a thread of its own, for at most two seconds; a part that hangs is not checked again until its
+check has ended. A result is reused for a second, so frequent requests put no load on the parts.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SWEEP_LATE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Part:
-    """name: as the contract calls it. good and bad: its words for answering and not."""
+    """name: as in the API. good and bad: its status when it answers and when it does not."""
 
     name: str
     ask: Callable[[], object]
@@ -42,7 +42,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Health:
-    """status: `ok`, `degraded` or `down`. disk: of the data directory; None where it can't be looked at."""
+    """status: `ok`, `degraded` or `down`. disk: of the data directory; None if it can't be read."""
 
     status: str
     at: datetime
@@ -62,7 +62,7 @@ VITAL_PARTS = tuple(part for part in PARTS if part.name in VITAL)
 
 
 class Examination:
-    """Looks at the parts, at most once a second, whoever asks."""
+    """Checks the parts, at most once a second however often it is asked."""
 
     def __init__(self, parts: tuple[Part, ...] = PARTS) -> None:
         self._parts = parts
@@ -74,7 +74,7 @@ class Examination:
         self._is_current = False
 
     def health(self) -> Health:
-        """How things are, or were less than a second ago. Returns within ANSWER_SECONDS, about."""
+        """The present health, at most a second old. Takes at most about ANSWER_SECONDS."""
         with self._lock:
             if self._latest is None or time.monotonic() - self._latest[0] > GOOD_FOR_SECONDS:
                 found = self._look()
@@ -85,7 +85,7 @@ class Examination:
         questions: dict[str, Callable[[], object]] = {part.name: part.ask for part in self._parts}
         questions |= {"sweep": sweep_age_seconds, "disk": look_at_disk}
         for name, ask in questions.items():
-            # One that still hangs from last time is not asked again: threads would pile up behind it.
+            # A check that still hangs is not started again: its threads would pile up.
             if name not in self._asked or self._asked[name].done():
                 self._asked[name] = self._pool.submit(ask)
         wait(self._asked.values(), timeout=ANSWER_SECONDS)
@@ -114,7 +114,7 @@ class Examination:
         if not asked.done() or asked.exception() is not None:
             return True
         age = asked.result()
-        # A new instance has not been swept yet: then it is late only when this process has been up for long enough.
+        # A new instance has had no sweep yet: that counts as late once this process has run for long enough.
         return (time.monotonic() - self._began if not isinstance(age, float) else age) > SWEEP_LATE_SECONDS
 
     def _disk(self) -> DiskState | None:
@@ -123,7 +123,7 @@ class Examination:
         return found.state if isinstance(found, Disk) else None
 
     def is_schema_current(self) -> bool:
-        """Whether the schema is this version's. Once it is, it stays so: only a newer program migrates on."""
+        """Whether the schema is this version's. True is kept: only a newer version of the program changes it."""
         self._is_current = self._is_current or schema.is_current()
         return self._is_current
 
@@ -132,13 +132,13 @@ class Examination:
 
 
 def look_at_disk() -> Disk:
-    """The data directory's. Raises OSError."""
+    """The disk of the data directory. Raises OSError."""
     store = settings().store
     return look(store.data_dir, store.disk_reserve_bytes)
 
 
 def backends(chosen: Settings | None = None) -> dict[str, str]:
-    """What stands behind each name of the contract."""
+    """The software behind each part, by the part's name in the API."""
     chosen = chosen or settings()
     return {
         "mysql": "sqlite" if chosen.store.is_sqlite else "mysql",

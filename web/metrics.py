@@ -1,8 +1,8 @@
-"""Counters and latencies for Prometheus at /api/metrics and /metrics, right across processes.
+"""Counters, latencies and gauges for Prometheus at /api/metrics and /metrics.
 
-With PROMETHEUS_MULTIPROC_DIR set, every process counts into files there and whoever is asked adds them up; that takes a
-file system in memory (see gunicorn.conf.py). What the platform has, such as tasks by state, is not counted but looked
-up when somebody asks.
+With PROMETHEUS_MULTIPROC_DIR set, every process counts in files there, and a scrape adds them up; the directory has to
+be on a file system in memory (see gunicorn.conf.py). The platform's own numbers, such as tasks by state, are read from
+the database at each scrape.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _UNTRACKED = ["/api/health", "/api/metrics$", "/metrics$", "/ws$"]
 
 
 def init_metrics(app: Flask) -> None:
-    """Count every request by its route, never by its path: ids would make a series each."""
+    """Count every request by its route, not by its path: each id would become a series of its own."""
     exporter = PrometheusMetrics(
         app=None, path=None, group_by=route, registry=CollectorRegistry(), excluded_paths=_UNTRACKED
     )
@@ -47,9 +47,9 @@ def init_metrics(app: Flask) -> None:
 
 
 class PlatformCollector(Collector):
-    """What there is for a caller, looked up at each scrape. With a database that is away, only that is told.
+    """The numbers that a caller may see, read at each scrape; without the database, only aiworker_database_up.
 
-    None is a scraper inside a closed network (AIWORKER_METRICS_PUBLIC): it counts all projects, as administrators do.
+    by: None for a scraper without a token (AIWORKER_METRICS_PUBLIC); it gets the numbers of all projects.
     """
 
     def __init__(self, by: Caller | None) -> None:
@@ -62,17 +62,17 @@ class PlatformCollector(Collector):
             yield GaugeMetricFamily("aiworker_database_up", "Whether the database answers", value=0)
             return
         yield GaugeMetricFamily("aiworker_database_up", "Whether the database answers", value=1)
-        free = "Room on the disk of this process's data directory"
+        free = "Free bytes on the disk of this process's data directory"
         yield GaugeMetricFamily("aiworker_disk_free_bytes", free, value=look_at_disk().free_bytes)
         yield from _by_state(found)
         jobs = GaugeMetricFamily("aiworker_jobs", "Jobs that are not done", labels=["queue", "state"])
         for (queue, state), number in sorted(found.jobs.items()):
             jobs.add_metric([queue, state], number)
         yield jobs
-        late = "For how long the oldest due job has waited"
+        late = "Seconds that the oldest due job has waited"
         yield GaugeMetricFamily("aiworker_job_late_seconds", late, value=found.late_seconds)
         if found.sweep_seconds is not None:
-            age = "How long ago the clockwork ticked"
+            age = "Seconds since the last sweep"
             yield GaugeMetricFamily("aiworker_sweep_age_seconds", age, value=found.sweep_seconds)
 
 
@@ -80,10 +80,10 @@ def _by_state(found: Measures) -> Iterator[GaugeMetricFamily]:
     for name, what, label, counts in (
         ("projects", "Projects", "state", found.projects),
         ("tasks", "Tasks", "state", found.tasks),
-        ("runs", "Runs that live", "state", found.runs),
+        ("runs", "Live runs", "state", found.runs),
         ("agents", "Agents", "status", found.agents),
         ("task_groups", "Task groups", "state", found.groups),
-        ("deployments_active", "Deployments under way", "environment", found.deployments),
+        ("deployments_active", "Deployments in progress", "environment", found.deployments),
     ):
         family = GaugeMetricFamily(f"aiworker_{name}", what, labels=[label])
         for state, number in sorted(counts.items()):
@@ -92,5 +92,5 @@ def _by_state(found: Measures) -> Iterator[GaugeMetricFamily]:
 
 
 def route(of: Request) -> str:
-    """The label of a request: the rule that it matched."""
+    """The label of a request: the rule that it matched, or `none`."""
     return "none" if of.url_rule is None else of.url_rule.rule

@@ -1,8 +1,7 @@
-"""The web page: what a browser needs to show it, and nothing that it shows.
+"""The files of the web page, with their cache and security headers: `/`, `/static/` and `/api/docs`.
 
-Owns `/`, `/static/` and `/api/docs`, with their cache and security headers. It knows neither the API nor the database:
-everything on the page comes over `/api` and `/ws` like any other client's. The app that registers it is made with
-`static_folder=None`, or Flask's own route would answer `/static/` first, without these headers.
+It knows neither the API nor the database: the page gets its content over `/api` and `/ws` like every other client. The
+app has to be made with `static_folder=None`, or Flask's own route would answer `/static/` without these headers.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from common.errors import Misconfigured
 
 STATIC = Path(__file__).parent / "static"
 
-# Said here and not guessed from the machine's mime table: a module with another type isn't run by a browser.
+# Not taken from the machine's MIME table: a browser does not run a module of another type.
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -29,7 +28,7 @@ _TYPES = {
     ".woff2": "font/woff2",
 }
 
-# Only what was there at the start is served, so a name can't lead out of the folder.
+# Only files that exist at the start are served, so no name can lead out of the folder.
 _FILES = {
     path.relative_to(STATIC).as_posix(): path
     for path in sorted(STATIC.rglob("*"))
@@ -42,7 +41,7 @@ page = Blueprint("page", __name__)
 
 
 def content_security_policy(html: str) -> str:
-    """The policy for one of our pages: this origin alone, and of inline scripts only its import map, by hash."""
+    """The policy for a page: content of this origin only; of inline scripts only its import map, by hash."""
     hashes = [
         f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
         for text in _IMPORT_MAP.findall(html)
@@ -54,7 +53,7 @@ def content_security_policy(html: str) -> str:
             "style-src 'self'",
             "img-src 'self' data:",
             "font-src 'self'",
-            # Of CSP 3, 'self' holds for the WebSocket on this origin too.
+            # In CSP 3, 'self' includes the WebSocket of this origin.
             "connect-src 'self'",
             "object-src 'none'",
             "frame-src 'none'",
@@ -73,19 +72,19 @@ def _own_the_static_files(state: BlueprintSetupState) -> None:
 
 @page.get("/")
 def index() -> Response:
-    """The one page of the app. Its routes live behind `#`, so it is the same for all of them."""
+    """The app's only page. Its routes follow a `#`, so the server sends the same page for all of them."""
     return _html("index.html")
 
 
 @page.get("/api/docs")
 def docs() -> Response:
-    """The API to read and to try, from `/api/openapi.json`."""
+    """The API's interactive documentation, made from `/api/openapi.json`."""
     return _html("docs.html")
 
 
 @page.get("/static/<path:name>")
 def static_file(name: str) -> Response:
-    """A file of the page. Ours are asked for again each time (ETag), vendored ones kept: their path has a version."""
+    """A file of the page. Browsers revalidate our files (ETag) and keep vendored ones, whose path has a version."""
     if name not in _FILES:
         abort(404)
     if name.startswith("vendor/"):

@@ -1,4 +1,4 @@
-"""The API's resources, one module and one blueprint each. `ALL` is what the app serves."""
+"""The API's resources, one module and one blueprint each. The app serves the blueprints in `ALL`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from web.api.accounts import accounts
 from web.api.agents import agents
 from web.api.deployments import deployments
 from web.api.events import events
-from web.api.health import health
 from web.api.jobs import jobs
+from web.api.probes import health
 from web.api.projects import projects
 from web.api.runner import runner
 from web.api.runs import runs

@@ -1,18 +1,16 @@
-"""Logging in and out, and who the caller is."""
+"""Logging in and out, and reading the own account."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 from flask import request
 from marshmallow import fields
 
-from common.errors import Unauthenticated
 from common.services.people import accounts as services
 from common.states import Role
-from web.http.auth import allow, issue_tokens, public, who
+from web.http.auth import IssuedTokens, allow, issue_tokens, public, who
 from web.http.blueprint import Blueprint, body, never_replayed, one, reply
 from web.http.fields import Integer, Label, Schema, Text, Timestamp
 from web.http.rate_limits import LOGINS_BY_ADDRESS, LOGINS_BY_NAME, LOGINS_BY_NAME_ANYWHERE, spend
@@ -20,50 +18,50 @@ from web.http.rate_limits import LOGINS_BY_ADDRESS, LOGINS_BY_NAME, LOGINS_BY_NA
 accounts = Blueprint("accounts", __name__, url_prefix="/api")
 
 
-class Credentials(Schema):
+class CredentialsSchema(Schema):
     username = Text(100, required=True)
     password = Text(services.LONGEST_PASSWORD, required=True)
 
 
-class ChangePassword(Schema):
+class ChangePasswordSchema(Schema):
     current = Text(services.LONGEST_PASSWORD, required=True)
     new = Text(services.LONGEST_PASSWORD, required=True)
 
 
-class RefreshToken(Schema):
+class RefreshTokenSchema(Schema):
     refresh_token = Text(services.LONGEST_TOKEN, required=True)
 
 
-class Me(Schema):
+class MeSchema(Schema):
     id = fields.String()
     username = fields.String()
     role = Label(Role)
     created_at = Timestamp()
 
 
-class Session(Schema):
+class SessionSchema(Schema):
     access_token = fields.String()
     refresh_token = fields.String()
     expires_in = Integer()
-    user = fields.Nested(Me)
+    user = fields.Nested(MeSchema)
 
 
 @accounts.post("/auth/login")
 @public
 @never_replayed
-@body(Credentials)
-@reply(Session)
-def log_in(body: dict[str, Any]) -> Any:
-    """Log in. Ten failures a minute for a name from one address, sixty from all; then 429."""
-    with _counted_attempt(body["username"]):
-        return issue_tokens(services.log_in(body["username"], body["password"]))
+@body(CredentialsSchema)
+@reply(SessionSchema)
+def log_in(username: str, password: str) -> IssuedTokens:
+    """Log in. 429 after ten failures a minute for a name from one address, or sixty from all addresses."""
+    with _counted_attempt(username):
+        return issue_tokens(services.log_in(username, password))
 
 
 @contextlib.contextmanager
 def _counted_attempt(username: str) -> Iterator[None]:
-    """Count an attempt at a password; TooManyRequests above the limits. Given back where nothing was raised."""
+    """Count an attempt at a password, and give it back if it succeeds. TooManyRequests above the limits."""
     address = request.remote_addr or "unknown"
-    # Counted before the attempt and given back after a good one, so that many at once are counted too.
+    # Counted before the attempt, so that many attempts at once are limited too.
     name = username.lower()
     spent = [
         spend(LOGINS_BY_NAME, f"{name}|{address}"),
@@ -78,24 +76,22 @@ def _counted_attempt(username: str) -> Iterator[None]:
 @accounts.post("/auth/password")
 @allow(Role.VIEWER)
 @never_replayed
-@body(ChangePassword)
-@reply(Session)
-def change_password(body: dict[str, Any]) -> Any:
-    """Change the caller's own password. Every login and every token of theirs ends; the reply is a new login."""
+@body(ChangePasswordSchema)
+@reply(SessionSchema)
+def change_password(current: str, new: str) -> IssuedTokens:
+    """Change the caller's own password. All their logins and tokens end; the reply is a new login."""
     with _counted_attempt(who().username):
-        return issue_tokens(services.change_password(**body, by=who()))
+        return issue_tokens(services.change_password(current=current, new=new, by=who()))
 
 
 @accounts.post("/auth/refresh")
 @public
 @never_replayed
-@body(RefreshToken)
-@reply(Session)
-def refresh(body: dict[str, Any]) -> Any:
-    """Exchange a refresh token for a new pair. Each is good once; a second use ends the login."""
-    if not body["refresh_token"]:
-        raise Unauthenticated
-    return issue_tokens(services.refresh(body["refresh_token"]))
+@body(RefreshTokenSchema)
+@reply(SessionSchema)
+def refresh(refresh_token: str) -> IssuedTokens:
+    """Exchange a refresh token for a new pair. A second use of the same token ends the login."""
+    return issue_tokens(services.refresh(refresh_token))
 
 
 @accounts.post("/auth/logout")
@@ -109,9 +105,9 @@ def log_out() -> None:
 
 @accounts.get("/auth/me")
 @allow(Role.VIEWER)
-@reply(one("user", Me))
-def read_me() -> Any:
-    """The caller; the role is at most that of the token."""
+@reply(one("user", MeSchema))
+def read_me() -> object:
+    """The calling user. role: at most the role of the token."""
     caller = who()
     user = services.read_user(caller.user_id)
-    return {"user": {"id": user.id, "username": user.username, "role": caller.role, "created_at": user.created_at}}
+    return {"id": user.id, "username": user.username, "role": caller.role, "created_at": user.created_at}

@@ -1,18 +1,16 @@
-"""Agents as people see them: who is there, what they do, what they wrote; draining and removing them."""
+"""Agents as people see them: listing, logs, draining and removing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from marshmallow import fields
 
+from common.services.paging import PageQuery
 from common.services.runs import agents as services
 from common.states import AgentState, Role
 from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, Paging, QueryInteger, many, one, page_reply, query, reply
+from web.http.blueprint import Blueprint, PagingSchema, QueryInteger, many, one, query, reply
 from web.http.fields import Choice, Schema, Timestamp
-from web.http.sparse import Sparse
+from web.http.sparse import SparseSchema
 
 agents = Blueprint("agents", __name__, url_prefix="/api")
 
@@ -20,21 +18,23 @@ LEVELS = ("debug", "info", "warn", "error")
 MOST_LOGS = 1000
 
 
-class Agent(Schema):
-    """currentTaskId is null where it does nothing, or something that does not exist for the caller."""
+class AgentSchema(Schema):
+    """currentTaskId: null if the agent has no task, or one that the caller may not see."""
+
+    shows = "agent"
 
     id = fields.String()
     pod_name = fields.String()
-    status = Choice(AgentState)
+    status = Choice(AgentState, attribute="state")
     current_task_id = fields.String(allow_none=True)
     capabilities = fields.List(fields.String())
     tasks_completed = fields.Integer()
-    last_heartbeat = Timestamp()
+    last_heartbeat = Timestamp(attribute="seen_at")
     driver = fields.String()
     version = fields.String()
 
 
-class AgentLog(Sparse):
+class AgentLogSchema(SparseSchema):
     optional = frozenset({"runId"})
     at = Timestamp()
     level = Choice(LEVELS)
@@ -42,84 +42,61 @@ class AgentLog(Sparse):
     run_id = fields.String()
 
 
-class AgentDetails(Agent):
-    """logs: the newest, oldest first."""
+class AgentDetailsSchema(AgentSchema):
+    """logs: the newest entries, oldest first."""
 
-    logs = fields.List(fields.Nested(AgentLog))
-
-
-class AgentLogs(Schema):
-    logs = fields.List(fields.Nested(AgentLog))
+    logs = fields.List(fields.Nested(AgentLogSchema))
 
 
-class ListAgents(Paging):
+class AgentLogsSchema(Schema):
+    logs = fields.List(fields.Nested(AgentLogSchema))
+
+
+class ListAgentsSchema(PagingSchema):
     status = Choice(AgentState, load_default=None)
 
 
-class ListAgentLogs(Schema):
+class ListAgentLogsSchema(Schema):
     limit = QueryInteger(1, MOST_LOGS, load_default=100)
     level = Choice(LEVELS, load_default=None)
 
 
 @agents.get("/agents")
 @allow(Role.VIEWER)
-@query(ListAgents)
-@reply(many("agents", Agent))
-def list_agents(query: dict[str, Any]) -> Any:
-    page = services.list_agents(query["page"], status=query["status"], by=who())
-    shown = _shown_tasks(page.items)
-    return page_reply("agents", page) | {"agents": [agent_reply(agent, shown) for agent in page.items]}
+@query(ListAgentsSchema)
+@reply(many("agents", AgentSchema))
+def list_agents(page: PageQuery, status: str | None) -> object:
+    return services.list_agents(page, status=status, by=who())
 
 
 @agents.get("/agents/<agent_id:agent_id>")
 @allow(Role.VIEWER)
-@reply(one("agent", AgentDetails))
-def read_agent(agent_id: str) -> Any:
+@reply(one("agent", AgentDetailsSchema))
+def read_agent(agent_id: str) -> object:
     """The agent with the newest entries of its log."""
-    agent, logs = services.read_agent(agent_id, by=who())
-    return {"agent": agent_reply(agent, _shown_tasks([agent])) | {"logs": logs}}
+    return services.read_agent(agent_id, by=who())
 
 
 @agents.get("/agents/<agent_id:agent_id>/logs")
 @allow(Role.VIEWER)
-@query(ListAgentLogs)
-@reply(AgentLogs)
-def list_agent_logs(agent_id: str, query: dict[str, Any]) -> Any:
-    """The newest entries, oldest first; those of runs in projects that exist for the caller."""
-    return {"logs": services.list_agent_logs(agent_id, **query, by=who())}
+@query(ListAgentLogsSchema)
+@reply(AgentLogsSchema)
+def list_agent_logs(agent_id: str, limit: int, level: str | None) -> object:
+    """The newest entries, oldest first. Entries of runs are shown for projects that the caller may see."""
+    return {"logs": services.list_agent_logs(agent_id, limit=limit, level=level, by=who())}
 
 
 @agents.post("/agents/<agent_id:agent_id>/drain")
 @allow(Role.MAINTAINER)
-@reply(one("agent", Agent))
-def drain_agent(agent_id: str) -> Any:
-    """It finishes what it has and takes nothing more."""
-    agent = services.drain_agent(agent_id, by=who())
-    return {"agent": agent_reply(agent, _shown_tasks([agent]))}
+@reply(one("agent", AgentSchema))
+def drain_agent(agent_id: str) -> object:
+    """The agent finishes its run and is given no other."""
+    return services.drain_agent(agent_id, by=who())
 
 
 @agents.delete("/agents/<agent_id:agent_id>")
 @allow(Role.ADMIN)
 @reply(None, 204)
 def delete_agent(agent_id: str) -> None:
-    """Refused while it has a live run."""
+    """Remove the agent; its token stops working. 409 while it has a live run."""
     services.delete_agent(agent_id, by=who())
-
-
-def _shown_tasks(of: Sequence[Any]) -> frozenset[str]:
-    return services.visible_tasks([agent.current_task_id for agent in of if agent.current_task_id], by=who())
-
-
-def agent_reply(agent: Any, shown_tasks: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """What `Agent` sends; its task only if that is one of shown_tasks."""
-    return {
-        "id": agent.id,
-        "pod_name": agent.pod_name,
-        "status": agent.state,
-        "current_task_id": agent.current_task_id if agent.current_task_id in shown_tasks else None,
-        "capabilities": agent.capabilities,
-        "tasks_completed": agent.tasks_completed,
-        "last_heartbeat": agent.seen_at,
-        "driver": agent.driver,
-        "version": agent.version,
-    }

@@ -1,28 +1,27 @@
-"""Deployments: what runs where, what it wrote, and going back to what ran before."""
+"""Deployments: listing, logs, visiting previews, and rolling back."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from marshmallow import fields
 
 from common.providers.runtime import runtime
 from common.services.delivery import deployments as services
 from common.services.delivery.deployments import Placed
+from common.services.paging import PageQuery
 from common.states import DeploymentState, Environment, Role
 from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, Paging, body, many, never_replayed, one, page_reply, query, reply
+from web.http.blueprint import Blueprint, PagingSchema, body, many, never_replayed, one, query, reply
 from web.http.fields import Choice, Id, Schema, Timestamp
 from web.http.provider_read import look
-from web.http.sparse import Sparse
+from web.http.sparse import SparseSchema
 
 deployments = Blueprint("deployments", __name__, url_prefix="/api")
 
 MOST_LINES = 500
 
 
-class Deployment(Sparse):
-    """url: where it answers, null until that is known. rollbackOf: the deployment that this one takes off."""
+class DeploymentSchema(SparseSchema):
+    """url: its address, null until it is known. rollbackOf: the deployment that this one replaces in a rollback."""
 
     optional = frozenset({"taskId", "taskGroupId", "rollbackOf", "error"})
     id = fields.String()
@@ -42,65 +41,66 @@ class Deployment(Sparse):
     error = fields.String()
 
 
-class StartedJob(Schema):
-    """The job that carries it out; more of it at /api/jobs/:id."""
+class StartedJobSchema(Schema):
+    """The job that does the work; /api/jobs/:id shows its progress."""
 
     id = fields.String()
     kind = fields.String()
     state = fields.String()
 
 
-class ListDeployments(Paging):
+class ListDeploymentsSchema(PagingSchema):
     project_id = Id(load_default=None)
     environment = Choice(Environment, load_default=None)
     status = Choice(DeploymentState, load_default=None)
 
 
-class DeploymentLogs(Schema):
+class DeploymentLogsSchema(Schema):
     """The last lines, oldest first."""
 
     lines = fields.List(fields.String())
 
 
-class Visit(Schema):
-    """url: what to open in a browser, once and within a minute where the preview is guarded."""
+class VisitSchema(Schema):
+    """url: the address to open in a browser. For a guarded preview it works once and expires after a minute."""
 
     url = fields.String()
 
 
-class RollBack(Schema):
-    """toDeploymentId: any that was once healthy in that environment; unless said, the newest that nobody took back."""
+class RollBackSchema(Schema):
+    """toDeploymentId: a deployment that was once healthy in that environment; by default the newest one that was not
+    rolled back."""
 
     to_deployment_id = Id(load_default=None, allow_none=True)
 
 
-class RolledBack(Schema):
+class RolledBackSchema(Schema):
     success = fields.Boolean()
     rollback_deployment_id = fields.String()
-    job = fields.Nested(StartedJob)
+    job = fields.Nested(StartedJobSchema)
     takes_back = fields.List(fields.String())
 
 
 @deployments.get("/deployments")
 @allow(Role.VIEWER)
-@query(ListDeployments)
-@reply(many("deployments", Deployment))
-def list_deployments(query: dict[str, Any]) -> Any:
-    return page_reply("deployments", services.list_deployments(**query, by=who()))
+@query(ListDeploymentsSchema)
+@reply(many("deployments", DeploymentSchema))
+def list_deployments(page: PageQuery, project_id: str | None, environment: str | None, status: str | None) -> object:
+    return services.list_deployments(page, project_id=project_id, environment=environment, status=status, by=who())
 
 
 @deployments.get("/deployments/<id:deployment_id>")
 @allow(Role.VIEWER)
-@reply(one("deployment", Deployment))
-def read_deployment(deployment_id: str) -> Any:
-    return {"deployment": services.read_deployment(deployment_id, by=who()).deployment}
+@reply(one("deployment", DeploymentSchema))
+def read_deployment(deployment_id: str) -> object:
+    return services.read_deployment(deployment_id, by=who()).deployment
 
 
 @deployments.get("/deployments/<id:deployment_id>/logs")
 @allow(Role.VIEWER)
-@reply(DeploymentLogs)
-def read_deployment_logs(deployment_id: str) -> Any:
-    """What its processes wrote; empty where nothing is kept."""
+@reply(DeploymentLogsSchema)
+def read_deployment_logs(deployment_id: str) -> object:
+    """The output of its processes; empty if none is kept."""
     placed = services.read_deployment(deployment_id, by=who())
     return {"lines": look(lambda: _lines_of(placed), f"the log of deployment {deployment_id}")}
 
@@ -108,20 +108,21 @@ def read_deployment_logs(deployment_id: str) -> Any:
 @deployments.post("/deployments/<id:deployment_id>/visit")
 @allow(Role.VIEWER)
 @never_replayed
-@reply(Visit)
-def visit_deployment(deployment_id: str) -> Any:
-    """An address that lets this caller's browser in: its url, or for a guarded preview one that is good only once."""
+@reply(VisitSchema)
+def visit_deployment(deployment_id: str) -> object:
+    """The address for this caller's browser: the deployment's url, or one that works once for a guarded preview."""
     placed = services.read_visited(deployment_id, by=who())
-    return {"url": look(lambda: _entry_to(placed), f"the way into deployment {deployment_id}")}
+    return {"url": look(lambda: _entry_to(placed), f"the entry address of deployment {deployment_id}")}
 
 
 @deployments.post("/deployments/<id:deployment_id>/rollback")
 @allow(Role.MAINTAINER)
-@body(RollBack)
-@reply(RolledBack, 202)
-def rollback_deployment(deployment_id: str, body: dict[str, Any]) -> Any:
-    """A new deployment of an older healthy version, exactly as that one was told to run. Only from the live one."""
-    made, job, task_ids = services.rollback_deployment(deployment_id, **body, by=who())
+@body(RollBackSchema)
+@reply(RolledBackSchema, 202)
+def rollback_deployment(deployment_id: str, to_deployment_id: str | None) -> object:
+    """Deploy an older healthy version again, with the settings that it had then. Only the live deployment can be
+    rolled back."""
+    made, job, task_ids = services.rollback_deployment(deployment_id, to_deployment_id=to_deployment_id, by=who())
     return {"success": True, "rollback_deployment_id": made.id, "job": job, "takes_back": task_ids}
 
 

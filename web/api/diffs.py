@@ -1,8 +1,6 @@
-"""What a task changed, looked up at the forge while the caller waits."""
+"""The diff of a task, read from the forge while the caller waits."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from marshmallow import fields
 
@@ -16,8 +14,8 @@ from web.http.fields import Schema
 from web.http.provider_read import look
 
 
-class ChangedFile(Schema):
-    """additions and deletions are null for a binary file, oldPath but after a rename."""
+class ChangedFileSchema(Schema):
+    """additions and deletions are null for a binary file; oldPath is null unless the file was renamed."""
 
     path = fields.String()
     status = fields.String(metadata={"enum": ["added", "modified", "deleted", "renamed"]})
@@ -26,28 +24,28 @@ class ChangedFile(Schema):
     old_path = fields.String(allow_none=True)
 
 
-class Diff(Schema):
-    """From where the branch left the default branch. The SHAs are null where nothing has been pushed yet."""
+class DiffSchema(Schema):
+    """The changes since the branch left the default branch. The SHAs are null if nothing has been pushed yet."""
 
     base_sha = fields.String(allow_none=True)
     head_sha = fields.String(allow_none=True)
-    files = fields.List(fields.Nested(ChangedFile))
+    files = fields.List(fields.Nested(ChangedFileSchema))
     patch = fields.String()
     truncated = fields.Boolean(attribute="is_truncated")
 
 
-_NOTHING: dict[str, Any] = {"base_sha": None, "head_sha": None, "files": [], "patch": "", "is_truncated": False}
+_EMPTY: dict[str, object] = {"base_sha": None, "head_sha": None, "files": [], "patch": "", "is_truncated": False}
 
 
-def read_diff(view: TaskView) -> dict[str, Any]:
-    """What the task changes, as Diff sends it. ProviderUnavailable where the forge takes longer than 5 s."""
+def read_diff(view: TaskView) -> object:
+    """The task's changes, for DiffSchema. ProviderUnavailable if the forge takes longer than 5 s."""
     place, proven = place_of(view.project), view.task.head_sha
-    # Once delivered, the default branch holds the commit, and nothing would differ from it: then from the run's base.
+    # After delivery the default branch contains the commit, and the diff to it is empty: use the run's base then.
     started_at = next((run.base_sha for run in view.runs if run.base_sha), None)
     found = look(
         lambda: _diff(forge(), place, view.task.branch_name, proven, started_at), f"the diff of task {view.task.id}"
     )
-    return _NOTHING if found is None else vars(found)
+    return _EMPTY if found is None else found
 
 
 def _diff(at: Forge, place: Place, branch: str, proven: str | None, started_at: str | None) -> forges.Diff | None:

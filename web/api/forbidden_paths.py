@@ -1,9 +1,9 @@
-"""What a project's forbidden paths match today, looked up at the forge while the caller waits."""
+"""The files that a project's forbidden paths match now, read from the forge while the caller waits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from marshmallow import fields
 
@@ -16,37 +16,51 @@ from web.http.fields import Schema
 from web.http.provider_read import look
 
 MOST_FILES = 50
-"""How many files of one pattern are named."""
+"""How many matching files of one pattern the reply lists."""
 MOST_LOOKS = 100_000
-"""How many files times patterns are looked at: half a second of a process that serves others, too."""
+"""How many files times patterns are compared: about half a second, in a process that serves other requests too."""
 
 
-class PatternMatches(Schema):
-    """files: the first of them; total: how many there are among those that were looked at."""
+class PatternMatchesSchema(Schema):
+    """files: the first matching files. total: how many of the compared files match."""
 
     pattern = fields.String()
     files = fields.List(fields.String())
     total = fields.Integer()
 
 
-class ForbiddenPaths(Schema):
-    """headSha: null where the repository is not there yet. truncated: it has more files than were looked at."""
+class ForbiddenPathsSchema(Schema):
+    """headSha: null if the repository does not exist yet. truncated: not all of its files were compared."""
 
     head_sha = fields.String(allow_none=True)
-    patterns = fields.List(fields.Nested(PatternMatches))
+    patterns = fields.List(fields.Nested(PatternMatchesSchema))
     truncated = fields.Boolean()
 
 
-def match_files(place: Place, patterns: Sequence[str]) -> dict[str, Any]:
-    """What each of them covers at the default branch's head. ProviderUnavailable above 5 s."""
+@dataclass(frozen=True)
+class Matches:
+    """The files that one pattern matches: the first MOST_FILES, and how many there are."""
+
+    pattern: str
+    files: list[str]
+    total: int
+
+
+@dataclass(frozen=True)
+class MatchedFiles:
+    """What each pattern matches at a commit. head_sha: None if there is no repository yet."""
+
+    head_sha: str | None
+    patterns: list[Matches]
+    truncated: bool
+
+
+def match_files(place: Place, patterns: Sequence[str]) -> MatchedFiles:
+    """What each pattern matches at the default branch's head. ProviderUnavailable after 5 s."""
     head, listing = look(lambda: _list(place), f"the files of project {place.project_id}")
     looked_at = listing.entries[: MOST_LOOKS // max(len(patterns), 1)]
     found = [_matches(pattern, looked_at) for pattern in patterns]
-    return {
-        "head_sha": head,
-        "patterns": found,
-        "truncated": listing.is_truncated or len(looked_at) < len(listing.entries),
-    }
+    return MatchedFiles(head, found, listing.is_truncated or len(looked_at) < len(listing.entries))
 
 
 def _list(place: Place) -> tuple[str | None, Listing]:
@@ -60,8 +74,8 @@ def _list(place: Place) -> tuple[str | None, Listing]:
     return head, Listing((), is_truncated=False) if head is None else forge().list_files(repository, commit=head)
 
 
-def _matches(pattern: str, entries: Sequence[Entry]) -> dict[str, Any]:
+def _matches(pattern: str, entries: Sequence[Entry]) -> Matches:
     covers = compiled((pattern,)).covers
     paths = [one.path for one in entries if covers(one.path, leads_elsewhere=one.leads_elsewhere)]
     shown = [path_text(path) for path in paths[:MOST_FILES]]
-    return {"pattern": pattern, "files": shown, "total": len(paths)}
+    return Matches(pattern, shown, len(paths))

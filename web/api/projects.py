@@ -1,9 +1,9 @@
-"""Projects: made, changed, shared, tried again and removed."""
+"""Projects and their members: creating, changing, retrying and deleting."""
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Unpack, cast
 
 import marshmallow as ma
 from marshmallow import fields, validate
@@ -11,21 +11,33 @@ from marshmallow import fields, validate
 from common.errors import Invalid
 from common.path_patterns import why_refused
 from common.providers.forge import check_import_address
+from common.services.paging import PageQuery
 from common.services.projects import projects as services
-from common.services.projects.places import place_of
-from common.services.projects.projects import ProjectView
+from common.services.projects.places import branch_fault, place_of
+from common.services.projects.variables import MOST_VARIABLES, variable_fault
 from common.settings import settings
 from common.states import ProjectState, Role
-from web.api.deployments import StartedJob
-from web.api.forbidden_paths import ForbiddenPaths, match_files
+from web.api.deployments import StartedJobSchema
+from web.api.forbidden_paths import ForbiddenPathsSchema, match_files
 from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, Paging, body, many, one, page_reply, query, reply
-from web.http.fields import Boolean, EnvVars, Integer, Label, Line, Name, Number, Quantity, Schema, Text, Timestamp
+from web.http.blueprint import Blueprint, PagingSchema, body, many, one, query, reply
+from web.http.fields import (
+    Boolean,
+    Integer,
+    Label,
+    Line,
+    Name,
+    Number,
+    Quantity,
+    Schema,
+    Text,
+    Texts,
+    Timestamp,
+    refused_if,
+)
 
 projects = Blueprint("projects", __name__, url_prefix="/api")
 
-_BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
-_PLATFORM_BRANCH = re.compile(r"(?:staging|release)(?:/.*)?")
 _HEALTH_PATH = r"^/[!-\"$-\[\]-~]{0,499}\Z"
 # As the distribution project writes it: [registry[:port]/]path[:tag][@digest].
 _IMAGE = (
@@ -42,24 +54,14 @@ def _import_address(text: str) -> None:
         raise ma.ValidationError(error.message) from error
 
 
-def _branch_name(text: str) -> None:
-    # Narrower than git: what needs no quoting anywhere, and can't stand in the way of the platform's own branches.
-    parts = text.split("/")
-    if not _BRANCH.fullmatch(text) or ".." in text or any(part.endswith((".", ".lock")) for part in parts):
-        raise ma.ValidationError("Not a branch name of letters, digits and any of _ . - /")
-    if text == "HEAD" or parts[0] == "refs":
-        raise ma.ValidationError("Is a name that git uses itself")
-    if _PLATFORM_BRANCH.fullmatch(text):
-        raise ma.ValidationError("Is a branch that the platform uses itself")
+def _variables() -> Texts:
+    return Texts(MOST_VARIABLES, "variables", variable_fault)
 
 
-def _path_pattern(text: str) -> None:
-    reason = why_refused(text)
-    if reason is not None:
-        raise ma.ValidationError(reason)
+_IS_PATH_PATTERN = refused_if(why_refused)
 
 
-class HealthSeconds(Schema):
+class HealthSecondsSchema(Schema):
     """How long a version must stay healthy, by environment."""
 
     preview = Number(0, 3600)
@@ -67,8 +69,8 @@ class HealthSeconds(Schema):
     production = Number(0, 3600)
 
 
-class Limits(Schema):
-    """What one task may use up; a key that is absent limits nothing. Nobody can do anything in no minutes."""
+class LimitsSchema(Schema):
+    """Limits of one task; an absent key is no limit."""
 
     max_cost_usd = Number(0, 1_000_000)
     max_tokens = Integer(1, 10**12)
@@ -76,17 +78,21 @@ class Limits(Schema):
 
 
 class Kept(fields.Nested):
-    """An object that is checked by its schema, and stored and shown as it was sent."""
+    """An object that is checked by its schema, and stored and replied as it was sent."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, partial: Any = None, **kwargs: Any) -> Any:
-        super()._deserialize(value, attr, data, partial, **kwargs)
-        return dict(value)
+    def _deserialize(  # type: ignore[override]
+        self, value: object, attr: str | None, data: Mapping[str, object] | None, **kwargs: bool | None
+    ) -> dict[str, object]:
+        super()._deserialize(value, attr, data, **kwargs)
+        return dict(cast("Mapping[str, object]", value))
 
-    def _serialize(self, nested_obj: Any, attr: Any, obj: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def _serialize(  # type: ignore[override]
+        self, nested_obj: Mapping[str, object], attr: str | None, obj: object, **kwargs: object
+    ) -> dict[str, object]:
         return dict(nested_obj)
 
 
-class UpdateProject(Schema):
+class UpdateProjectSchema(Schema):
     read_only = frozenset(
         {
             "id", "slug", "giteaRepoUrl", "k8sNamespace", "status", "state", "error", "createdAt", "createdBy",
@@ -96,8 +102,8 @@ class UpdateProject(Schema):
     name = Name()
     description = Text(10_000)
     docker_image = Line(255, allow_none=True, validate=validate.Regexp(_IMAGE, error="Not an image's name"))
-    env_vars = EnvVars()
-    secret_env_vars = EnvVars()
+    env_vars = _variables()
+    secret_env_vars = _variables()
     secrets_in_checks = fields.List(Line(128), validate=validate.Length(max=200))
     secrets_in_previews = fields.List(Line(128), validate=validate.Length(max=200))
     replicas = Integer(1, 100)
@@ -109,7 +115,7 @@ class UpdateProject(Schema):
         validate=validate.Regexp(_HEALTH_PATH, error="Must be a path that starts with /, of at most 500 characters")
     )
     health_contains = Line(200, allow_none=True)
-    health_seconds = Kept(HealthSeconds)
+    health_seconds = Kept(HealthSecondsSchema)
     port = Integer(1, 65535, allow_none=True)
     preview_ttl_hours = Integer(1, 8760)
     max_parallel_tasks = Integer(1, 1000, allow_none=True)
@@ -117,23 +123,25 @@ class UpdateProject(Schema):
     separate_approver = Boolean()
     allow_direct_push = Boolean()
     keep_tests = Boolean()
-    forbidden_paths = fields.List(Line(500, validate=_path_pattern), validate=validate.Length(max=200))
-    limits = Kept(Limits)
+    forbidden_paths = fields.List(Line(500, validate=_IS_PATH_PATTERN), validate=validate.Length(max=200))
+    limits = Kept(LimitsSchema)
     agent_instructions = Text(50_000)
 
 
-class CreateProject(UpdateProject):
-    read_only = UpdateProject.read_only - {"importUrl", "defaultBranch"}
+class CreateProjectSchema(UpdateProjectSchema):
+    read_only = UpdateProjectSchema.read_only - {"importUrl", "defaultBranch"}
     name = Name(required=True)
     import_url = Line(2000, allow_none=True, validate=_import_address)
-    default_branch = Line(100, validate=_branch_name)
+    default_branch = Line(100, validate=refused_if(branch_fault))
 
 
-class Project(Schema):
-    """envVars: for whoever does not maintain it, the values are masked. secretEnvVars: names alone, for all.
+class ProjectSchema(Schema):
+    """envVars: the values are masked for callers who do not maintain the project. secretEnvVars: the names only.
 
-    secretsInChecks, secretsInPreviews: those of secretEnvVars that the tests and previews of a branch are given.
+    secretsInChecks, secretsInPreviews: the names in secretEnvVars that the tests and previews of a branch get.
     """
+
+    shows = "project"
 
     id = fields.String()
     name = fields.String()
@@ -159,7 +167,7 @@ class Project(Schema):
     test_command = fields.String(allow_none=True)
     health_path = fields.String()
     health_contains = fields.String(allow_none=True)
-    health_seconds = Kept(HealthSeconds)
+    health_seconds = Kept(HealthSecondsSchema)
     port = fields.Integer(allow_none=True)
     preview_ttl_hours = fields.Integer()
     max_parallel_tasks = fields.Integer(allow_none=True)
@@ -168,120 +176,111 @@ class Project(Schema):
     allow_direct_push = fields.Boolean()
     keep_tests = fields.Boolean()
     forbidden_paths = fields.List(fields.String())
-    limits = Kept(Limits)
+    limits = Kept(LimitsSchema)
     agent_instructions = fields.String()
 
 
-class ForbiddenPathsQuery(Schema):
-    """pattern: absent, the project's own are looked at."""
+class ForbiddenPathsQuerySchema(Schema):
+    """pattern: by default the project's own patterns are used."""
 
-    pattern = Line(500, validate=_path_pattern, load_default=None)
-
-
-class DeletedProject(Schema):
-    project = fields.Nested(Project)
-    job = fields.Nested(StartedJob)
+    pattern = Line(500, validate=_IS_PATH_PATTERN, load_default=None)
 
 
-class Member(Schema):
+class DeletedProjectSchema(Schema):
+    project = fields.Nested(ProjectSchema)
+    job = fields.Nested(StartedJobSchema)
+
+
+class MemberSchema(Schema):
     user_id = fields.String()
     username = fields.String()
     role = Label(Role)
 
 
-class Members(Schema):
-    members = fields.List(fields.Nested(Member))
+class MembersSchema(Schema):
+    members = fields.List(fields.Nested(MemberSchema))
 
 
-class PutMember(Schema):
+class PutMemberSchema(Schema):
     role = Label(Role, required=True)
-
-
-_ATTRIBUTES = [name for field, one in Project().fields.items() if (name := one.attribute or field) != "env_vars"]
-
-
-def _shown(view: ProjectView) -> dict[str, Any]:
-    """What the caller may see of it."""
-    return {**{name: getattr(view.project, name) for name in _ATTRIBUTES}, "env_vars": view.env_vars}
 
 
 @projects.get("/projects")
 @allow(Role.VIEWER)
-@query(Paging)
-@reply(many("projects", Project))
-def list_projects(query: dict[str, Any]) -> Any:
-    """Newest first, those alone that exist for the caller."""
-    page = services.list_projects(query["page"], by=who())
-    return {**page_reply("projects", page), "projects": [_shown(view) for view in page.items]}
+@query(PagingSchema)
+@reply(many("projects", ProjectSchema))
+def list_projects(page: PageQuery) -> object:
+    """The projects that the caller may see, newest first."""
+    return services.list_projects(page, by=who())
 
 
 @projects.post("/projects")
 @allow(Role.MAINTAINER)
-@body(CreateProject)
-@reply(one("project", Project), 201)
-def create_project(body: services.ProjectValues) -> Any:
-    """Make a project. Its repository and its space are made by the job project.provision: see `status`."""
-    return {"project": _shown(services.create_project(body, by=who()))}
+@body(CreateProjectSchema)
+@reply(one("project", ProjectSchema), 201)
+def create_project(**values: Unpack[services.ProjectValues]) -> object:
+    """Create a project. The job project.provision creates its repository and its space: see `status`."""
+    return services.create_project(values, by=who())
 
 
 @projects.get("/projects/<id:project_id>")
 @allow(Role.VIEWER)
-@reply(one("project", Project))
-def read_project(project_id: str) -> Any:
-    return {"project": _shown(services.read_project(project_id, by=who()))}
+@reply(one("project", ProjectSchema))
+def read_project(project_id: str) -> object:
+    return services.read_project(project_id, by=who())
 
 
 @projects.get("/projects/<id:project_id>/forbidden-paths")
 @allow(Role.VIEWER)
-@query(ForbiddenPathsQuery)
-@reply(ForbiddenPaths)
-def read_forbidden_paths(project_id: str, query: dict[str, Any]) -> Any:
-    """Which files of the default branch a pattern, or each of the project's own, forbids to touch today."""
+@query(ForbiddenPathsQuerySchema)
+@reply(ForbiddenPathsSchema)
+def read_forbidden_paths(project_id: str, pattern: str | None) -> object:
+    """The files of the default branch that a pattern, or each of the project's own patterns, matches now."""
     project = services.read_project(project_id, by=who()).project
-    chosen = project.forbidden_paths if query["pattern"] is None else [query["pattern"]]
+    chosen = project.forbidden_paths if pattern is None else [pattern]
     return match_files(place_of(project), chosen)
 
 
 @projects.patch("/projects/<id:project_id>")
 @allow(Role.MAINTAINER)
-@body(UpdateProject)
-@reply(one("project", Project))
-def update_project(project_id: str, body: services.ProjectValues) -> Any:
-    """Change what the body names. What runs changes with the next deployment."""
-    return {"project": _shown(services.update_project(project_id, body, by=who()))}
+@body(UpdateProjectSchema)
+@reply(one("project", ProjectSchema))
+def update_project(project_id: str, **values: Unpack[services.ProjectValues]) -> object:
+    """Change the fields that were sent. Running deployments change with their next deployment."""
+    return services.update_project(project_id, values, by=who())
 
 
 @projects.delete("/projects/<id:project_id>")
 @allow(Role.MAINTAINER)
-@reply(DeletedProject, 202)
-def delete_project(project_id: str) -> Any:
-    """Remove the project, its repository, everything of it that runs, and then its rows."""
+@reply(DeletedProjectSchema, 202)
+def delete_project(project_id: str) -> object:
+    """Delete the project's deployments, its repository and finally its rows."""
     project, job = services.delete_project(project_id, by=who())
-    return {"project": _shown(services.view_of(project)), "job": job}
+    return {"project": services.view_of(project), "job": job}
 
 
 @projects.post("/projects/<id:project_id>/retry")
 @allow(Role.MAINTAINER)
-@reply(one("project", Project))
-def retry_project(project_id: str) -> Any:
+@reply(one("project", ProjectSchema))
+def retry_project(project_id: str) -> object:
     """Start a failed provisioning again."""
-    return {"project": _shown(services.retry_project(project_id, by=who()))}
+    return services.retry_project(project_id, by=who())
 
 
 @projects.get("/projects/<id:project_id>/members")
 @allow(Role.VIEWER)
-@reply(Members)
-def list_members(project_id: str) -> Any:
-    """Who sees the project where it is restricted, by name."""
+@reply(MembersSchema)
+def list_members(project_id: str) -> object:
+    """The users who may see the project if it is restricted, sorted by name."""
     return {"members": services.list_members(project_id, by=who())}
 
 
 @projects.put("/projects/<id:project_id>/members/<id:user_id>")
 @allow(Role.MAINTAINER)
-@body(PutMember)
-@reply(one("member", Member))
-def put_member(project_id: str, user_id: str, body: dict[str, Any]) -> Any:
-    return {"member": services.put_member(project_id, user_id, body["role"], by=who())}
+@body(PutMemberSchema)
+@reply(one("member", MemberSchema))
+def put_member(project_id: str, user_id: str, role: Role) -> object:
+    return services.put_member(project_id, user_id, role, by=who())
 
 
 @projects.delete("/projects/<id:project_id>/members/<id:user_id>")

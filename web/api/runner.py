@@ -1,15 +1,13 @@
-"""What agents call: enrolment, heartbeats, claims, and the reports of one run. The other side is workers/runner.
+"""The agents' API: registration, heartbeats, claims, and the reports of one run. Its client is workers/runner.
 
-Text from an agent is whatever its programs wrote: it is cleaned and cut, never refused for its characters.
+Text from an agent may contain any output of its programs: it is cleaned and cut, never refused for its characters.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-import marshmallow as ma
-from flask import Response, request
+from flask import request
 from marshmallow import fields, validate
 
 from common.machine.text import without_controls
@@ -17,33 +15,35 @@ from common.names import SHA_PATTERN
 from common.providers.forge import forge
 from common.services.runs import runners as services
 from common.services.runs import transcripts
+from common.services.runs.agents import AgentView
 from common.services.runs.transcripts import Line as LogLine
 from common.states import Outcome, Priority, QuestionState
 from common.values.claimed_run import ClaimedRun, Clone
 from common.values.json_codec import Json, camel_case, encode
-from web.api.agents import LEVELS, Agent, agent_reply
-from web.api.runs import Run
-from web.api.tasks import Question
+from web.api.agents import LEVELS, AgentSchema
+from web.api.runs import RunSchema
+from web.api.tasks import QuestionSchema
 from web.http.auth import agent, allow_agent, allow_enrolment, allow_run, run
 from web.http.blueprint import Blueprint, QueryInteger, body, one, query, raw_body, reply
 from web.http.errors import UnsupportedMedia
-from web.http.fields import Choice, Id, Integer, Line, Number, Schema, Timestamp
-from web.http.sparse import Sparse
+from web.http.fields import Choice, Id, Integer, Itself, Line, Number, Schema, Timestamp
+from web.http.replies import Verbatim
+from web.http.sparse import SparseSchema
 from web.websocket.long_poll import Waiter
 
 runner = Blueprint("runner", __name__, url_prefix="/api/runner")
 
 MOST_SESSION_BYTES = 16 * 2**20
 MOST_LOG_BYTES = 16 * 2**20
-"""500 lines of the runner's longest, written in escapes."""
+"""500 lines of the longest that the runner sends, with every character escaped."""
 MOST_LINES = 500
 LONGEST_WAIT_SECONDS = 30
 
 
 class AgentText(fields.String):
-    """What an agent wrote, without control characters. It is masked, then cut, where it is kept."""
+    """Text from an agent, read without control characters. The services mask it, cut it and store it."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> str:
         return without_controls(super()._deserialize(value, attr, data, **kwargs))
 
 
@@ -51,7 +51,7 @@ _IS_SHA = validate.Regexp(rf"^{SHA_PATTERN.pattern}\Z", error="Not a commit's 40
 _NOT_EMPTY = validate.Length(min=1, error="Must not be empty")
 
 
-class RegisterAgent(Schema):
+class RegisterAgentSchema(Schema):
     pod_name = Line(253, required=True)
     capabilities = fields.List(Line(60), load_default=list, validate=validate.Length(max=100))
     driver = Line(40, required=True)
@@ -59,39 +59,40 @@ class RegisterAgent(Schema):
     slots = Integer(1, 100, load_default=1)
 
 
-class Registration(Schema):
-    agent = fields.Nested(Agent)
+class RegistrationSchema(Schema):
+    agent = fields.Nested(AgentSchema)
     token = fields.String()
 
 
-class Heartbeat(Schema):
+class HeartbeatSchema(Schema):
     run_ids = fields.List(Id(), required=True, validate=validate.Length(max=1000))
 
 
-class RunnerDirective(Sparse):
-    """Without runId it is for the agent as a whole."""
+class RunnerDirectiveSchema(SparseSchema):
+    """Without runId it concerns the whole agent."""
 
     optional = frozenset({"runId"})
     run_id = fields.String()
     do = Choice(("cancel", "drain"))
 
 
-class HeartbeatReply(Schema):
+class HeartbeatReplySchema(Schema):
     lease_until = Timestamp()
-    directives = fields.List(fields.Nested(RunnerDirective))
+    directives = fields.List(fields.Nested(RunnerDirectiveSchema))
 
 
-class Wait(Schema):
+class WaitSchema(Schema):
     wait = QueryInteger(0, LONGEST_WAIT_SECONDS, load_default=0)
 
 
-class RunnerRun(Schema):
+class RunnerRunSchema(Schema):
+    shows = "run"
     id = fields.String()
     round = fields.Integer()
     token = fields.String()
 
 
-class RunnerTask(Schema):
+class RunnerTaskSchema(Schema):
     id = fields.String()
     title = fields.String()
     description = fields.String()
@@ -100,7 +101,7 @@ class RunnerTask(Schema):
     labels = fields.List(fields.String())
 
 
-class RunnerProject(Schema):
+class RunnerProjectSchema(Schema):
     id = fields.String()
     name = fields.String()
     default_branch = fields.String()
@@ -108,7 +109,7 @@ class RunnerProject(Schema):
     agent_instructions = fields.String()
 
 
-class RunnerClone(Schema):
+class RunnerCloneSchema(Schema):
     url = fields.String()
     username = fields.String()
     password = fields.String()
@@ -116,60 +117,59 @@ class RunnerClone(Schema):
     base_branch = fields.String()
 
 
-class FeedbackComment(Schema):
+class FeedbackCommentSchema(Schema):
     id = fields.String()
     path = fields.String(allow_none=True)
     line = fields.Integer(allow_none=True)
     body = fields.String()
 
 
-class RunnerFeedback(Schema):
+class RunnerFeedbackSchema(Schema):
     kind = fields.String()
     body = fields.String()
-    comments = fields.List(fields.Nested(FeedbackComment))
+    comments = fields.List(fields.Nested(FeedbackCommentSchema))
 
 
-class Claim(Schema):
-    run = fields.Nested(RunnerRun)
-    task = fields.Nested(RunnerTask)
-    project = fields.Nested(RunnerProject)
-    clone = fields.Function(lambda claimed: RunnerClone().dump(_clone(claimed)))
+class ClaimSchema(Schema):
+    run = Itself(RunnerRunSchema)
+    task = fields.Nested(RunnerTaskSchema)
+    project = fields.Nested(RunnerProjectSchema)
+    clone = fields.Function(lambda claimed: RunnerCloneSchema().dump(_clone(claimed)))
     prompt = fields.String()
-    feedback = fields.List(fields.Nested(RunnerFeedback))
+    feedback = fields.List(fields.Nested(RunnerFeedbackSchema))
     limits = fields.Function(lambda claimed: _limits(claimed))
     driver = fields.String(allow_none=True)
     has_session = fields.Boolean()
 
 
-class LineOfLog(Schema):
+class LineOfLogSchema(Schema):
+    makes = LogLine
     level = Choice(LEVELS, required=True)
     message = fields.String(required=True)
     kind = Choice(("log", "text", "tool", "result"), load_default="log")
     at = Timestamp(load_default=None, allow_none=True)
 
-    @ma.post_load
-    def _as_line(self, loaded: dict[str, Any], **_kwargs: Any) -> LogLine:
-        return LogLine(**loaded)
 
-
-class AppendLines(Schema):
+class AppendLinesSchema(Schema):
     lines = fields.List(
-        fields.Nested(LineOfLog), required=True, validate=validate.Length(max=MOST_LINES, error="At most 500 lines")
+        fields.Nested(LineOfLogSchema),
+        required=True,
+        validate=validate.Length(max=MOST_LINES, error="At most 500 lines"),
     )
 
 
-class Accepted(Schema):
+class AcceptedSchema(Schema):
     accepted = fields.Integer()
 
 
-class ReportProgress(Schema):
+class ReportProgressSchema(Schema):
     message = AgentText(required=True)
     done = Integer(0, allow_none=True)
     total = Integer(0, allow_none=True)
 
 
-class ReportUsage(Schema):
-    """This run's totals so far."""
+class ReportUsageSchema(Schema):
+    """The totals of this run so far."""
 
     input_tokens = Integer(0, required=True)
     output_tokens = Integer(0, required=True)
@@ -177,17 +177,17 @@ class ReportUsage(Schema):
     cost_usd = Number(0, required=True)
 
 
-class Empty(Schema):
+class EmptySchema(Schema):
     """`{}`."""
 
 
-class AskQuestion(Schema):
+class AskQuestionSchema(Schema):
     question = AgentText(required=True, validate=_NOT_EMPTY)
     context = AgentText(load_default=None, allow_none=True)
     options = fields.List(AgentText(validate=_NOT_EMPTY), load_default=list, validate=validate.Length(max=50))
 
 
-class FinishRun(Schema):
+class FinishRunSchema(Schema):
     outcome = Choice([outcome for outcome in Outcome if outcome is not Outcome.LOST], required=True)
     commit_sha = fields.String(load_default=None, allow_none=True, validate=_IS_SHA)
     summary = AgentText(required=True)
@@ -197,91 +197,99 @@ class FinishRun(Schema):
 
 @runner.post("/register")
 @allow_enrolment
-@body(RegisterAgent)
-@reply(Registration, 201)
-def register(body: dict[str, Any]) -> Any:
-    """Become an agent; the token is in this reply and never shown again."""
-    registered, token = services.register_agent(**body)
-    return {"agent": agent_reply(registered), "token": token}
+@body(RegisterAgentSchema)
+@reply(RegistrationSchema, 201)
+def register(pod_name: str, capabilities: list[str], driver: str, version: str, slots: int) -> object:
+    """Register as an agent. Only this reply contains the agent's token."""
+    registered, token = services.register_agent(
+        pod_name=pod_name, capabilities=capabilities, driver=driver, version=version, slots=slots
+    )
+    return {"agent": AgentView(registered), "token": token}
 
 
 @runner.post("/heartbeat")
 @allow_agent
-@body(Heartbeat)
-@reply(HeartbeatReply)
-def heartbeat(body: dict[str, Any]) -> Any:
-    """Alive, at work on these runs; the reply says which to drop."""
-    lease_until, directives = services.beat(agent().agent_id, body["run_ids"])
+@body(HeartbeatSchema)
+@reply(HeartbeatReplySchema)
+def heartbeat(run_ids: list[str]) -> object:
+    """Report that the agent is alive and which runs it works on. The reply names the runs to drop."""
+    lease_until, directives = services.beat(agent().agent_id, run_ids)
     return {"lease_until": lease_until, "directives": directives}
 
 
 @runner.post("/claim")
 @allow_agent
-@query(Wait)
-@reply(Claim)
-def claim(query: dict[str, Any]) -> Any:
-    """The next run that was given to the agent, waited for as long as asked; 204 if there is none.
+@query(WaitSchema)
+@reply(ClaimSchema)
+def claim(wait: int) -> tuple[object, int]:
+    """The next run that was assigned to the agent, waiting at most `wait` seconds for it; 204 if there is none.
 
-    A run that no heartbeat has named is handed out again: the first answer may have been lost.
+    A run is handed out again until a heartbeat names it: an earlier reply may have been lost.
     """
-    claimed = _claimed(agent().agent_id, query["wait"])
-    return Response(status=204) if claimed is None else claimed
+    claimed = _claimed(agent().agent_id, wait)
+    return claimed, 204 if claimed is None else 200
 
 
 @runner.post("/runs/<id:run_id>/logs")
 @allow_run()
-@body(AppendLines, most_bytes=MOST_LOG_BYTES)
-@reply(Accepted)
-def append_lines(run_id: str, body: dict[str, Any]) -> Any:
-    return {"accepted": transcripts.append_lines(run(), body["lines"])}
+@body(AppendLinesSchema, most_bytes=MOST_LOG_BYTES)
+@reply(AcceptedSchema)
+def append_lines(run_id: str, lines: list[LogLine]) -> object:
+    return {"accepted": transcripts.append_lines(run(), lines)}
 
 
 @runner.post("/runs/<id:run_id>/progress")
 @allow_run()
-@body(ReportProgress)
-@reply(Empty)
-def report_progress(run_id: str, body: dict[str, Any]) -> Any:
-    """Shown to followers, not stored."""
-    transcripts.report_progress(
-        run(), {"message": body["message"], "done": body.get("done"), "total": body.get("total")}
-    )
+@body(ReportProgressSchema)
+@reply(EmptySchema)
+def report_progress(run_id: str, message: str, done: int | None = None, total: int | None = None) -> object:
+    """Report the progress of the run. It is sent to followers and not stored."""
+    transcripts.report_progress(run(), {"message": message, "done": done, "total": total})
     return {}
 
 
 @runner.post("/runs/<id:run_id>/usage")
 @allow_run()
-@body(ReportUsage)
-@reply(Empty)
-def save_usage(run_id: str, body: dict[str, Any]) -> Any:
-    services.save_usage(run_id, ReportUsage().dump(body))
+@body(ReportUsageSchema)
+@reply(EmptySchema)
+def save_usage(run_id: str, input_tokens: int, output_tokens: int, cached_tokens: int, cost_usd: float) -> object:
+    services.save_usage(
+        run_id,
+        {
+            "inputTokens": input_tokens,
+            "outputTokens": output_tokens,
+            "cachedTokens": cached_tokens,
+            "costUsd": cost_usd,
+        },
+    )
     return {}
 
 
 @runner.post("/runs/<id:run_id>/questions")
 @allow_run()
-@body(AskQuestion)
-@reply(one("question", Question), 201)
-def ask_question(run_id: str, body: dict[str, Any]) -> Any:
-    """Ask a person. The same question in the same round is the known one (200), answered or not."""
-    question, is_new = services.ask_question(run_id, body["question"], context=body["context"], options=body["options"])
-    return {"question": question}, 201 if is_new else 200
+@body(AskQuestionSchema)
+@reply(one("question", QuestionSchema), 201)
+def ask_question(run_id: str, question: str, context: str | None, options: list[str]) -> tuple[object, int]:
+    """Ask a person. Repeating a question in the same round replies with the existing one (200), answered or not."""
+    asked, is_new = services.ask_question(run_id, question, context=context, options=options)
+    return asked, 201 if is_new else 200
 
 
 @runner.get("/runs/<id:run_id>/questions/<question_id:question_id>")
 @allow_run()
-@query(Wait)
-@reply(one("question", Question))
-def read_question(run_id: str, question_id: str, query: dict[str, Any]) -> Any:
-    """The question, as soon as it is answered or withdrawn, or as it is after `wait` seconds."""
-    caller, wait = run(), query["wait"]
+@query(WaitSchema)
+@reply(one("question", QuestionSchema))
+def read_question(run_id: str, question_id: str, wait: int) -> object:
+    """The question, as soon as it is answered or withdrawn, and at the latest after `wait` seconds."""
+    caller = run()
     question = services.read_question(caller, question_id)
     if question.state != QuestionState.PENDING or not wait:
-        return {"question": question}
+        return question
     with Waiter(f"question:{question_id}", wait) as waiter:
         question = services.read_question(caller, question_id)
         while question.state == QuestionState.PENDING and waiter.wait():
             question = services.read_question(caller, question_id)
-    return {"question": question}
+    return question
 
 
 @runner.put("/runs/<id:run_id>/session")
@@ -289,7 +297,7 @@ def read_question(run_id: str, question_id: str, query: dict[str, Any]) -> Any:
 @raw_body(MOST_SESSION_BYTES)
 @reply(None, 204)
 def save_session(run_id: str, body: bytes) -> None:
-    """Keep the agent CLI's session, as an archive, for whichever run goes on with the task."""
+    """Store the session of the agent's CLI, an archive, for the next run of the task."""
     if request.mimetype != "application/octet-stream":
         raise UnsupportedMedia(request.mimetype)
     services.save_session(run_id, body)
@@ -298,22 +306,31 @@ def save_session(run_id: str, body: bytes) -> None:
 @runner.get("/runs/<id:run_id>/session")
 @allow_run()
 @reply(None)
-def read_session(run_id: str) -> Response:
-    """The task's kept session; 404 if there is none."""
-    return Response(services.read_session(run()), content_type="application/octet-stream")
+def read_session(run_id: str) -> Verbatim:
+    """The task's stored session; 404 if there is none."""
+    return Verbatim(services.read_session(run()), "application/octet-stream")
 
 
 @runner.post("/runs/<id:run_id>/finish")
 @allow_run(even_over=True)
-@body(FinishRun)
-@reply(one("run", Run))
-def finish_run(run_id: str, body: dict[str, Any]) -> Any:
-    """End the run. What it claims is proven by the platform; the same report again is the same reply."""
-    return {"run": services.finish_run(run_id, **body | {"outcome": Outcome(body["outcome"])})}
+@body(FinishRunSchema)
+@reply(one("run", RunSchema))
+def finish_run(
+    run_id: str, outcome: str, commit_sha: str | None, summary: str, reason: str | None, cut_short: bool
+) -> object:
+    """End the run. The platform proves what the agent claims. Repeating the report gives the same reply."""
+    return services.finish_run(
+        run_id,
+        outcome=Outcome(outcome),
+        commit_sha=commit_sha,
+        summary=summary,
+        reason=reason,
+        cut_short=cut_short,
+    )
 
 
 def _claimed(agent_id: str, wait_seconds: int) -> ClaimedRun | None:
-    """Wait without a session: each look opens and ends one of its own."""
+    """Wait without an open database session: each look uses a session of its own."""
     claimed = services.claim_run(agent_id)
     if claimed is not None or not wait_seconds:
         return claimed
@@ -325,7 +342,7 @@ def _claimed(agent_id: str, wait_seconds: int) -> ClaimedRun | None:
 
 
 def _look_for_run(agent_id: str) -> ClaimedRun | None:
-    """A read first: agents that only wait must not take turns at the database's write lock."""
+    """Read before claiming: waiting agents must not compete for the database's write lock."""
     return services.claim_run(agent_id) if services.has_claimable_run(agent_id) else None
 
 

@@ -1,8 +1,6 @@
-"""Runs, one attempt at a task each, and what the agent wrote in them."""
+"""Runs, the attempts at a task, and their transcripts."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from marshmallow import fields
 
@@ -18,8 +16,8 @@ runs = Blueprint("runs", __name__, url_prefix="/api")
 MOST_ENTRIES = 1000
 
 
-class Run(Schema):
-    """outcome: as its agent reported it, or `lost`; null while it lives. commitSha: what its agent calls the result."""
+class RunSchema(Schema):
+    """outcome: as the agent reported it, or `lost`; null while the run is live. commitSha: what the agent claims."""
 
     id = fields.String()
     task_id = fields.String()
@@ -36,7 +34,7 @@ class Run(Schema):
     finished_at = Timestamp(allow_none=True)
 
 
-class Entry(Schema):
+class EntrySchema(Schema):
     seq = fields.Integer()
     at = fields.String(metadata={"format": "date-time"})
     level = fields.String()
@@ -44,32 +42,32 @@ class Entry(Schema):
     message = fields.String()
 
 
-class Transcript(Schema):
-    """next: what to pass as `after` for what comes later. live: more may come."""
+class TranscriptSchema(Schema):
+    """next: the value of `after` for the following entries. live: the run may still write some."""
 
-    entries = fields.List(fields.Nested(Entry))
+    entries = fields.List(fields.Nested(EntrySchema))
     next = fields.Integer()
     live = fields.Boolean(attribute="is_live")
 
 
-class ReadTranscript(Schema):
+class ReadTranscriptSchema(Schema):
     after = QueryInteger(0, load_default=0)
     limit = QueryInteger(1, MOST_ENTRIES, load_default=500)
 
 
 @runs.get("/runs/<id:run_id>")
 @allow(Role.VIEWER)
-@reply(one("run", Run))
-def read_run(run_id: str) -> Any:
-    return {"run": services.read_run(run_id, by=who())}
+@reply(one("run", RunSchema))
+def read_run(run_id: str) -> object:
+    return services.read_run(run_id, by=who())
 
 
 @runs.get("/runs/<id:run_id>/transcript")
 @allow(Role.VIEWER)
-@query(ReadTranscript)
-@reply(Transcript)
-def read_transcript(run_id: str, query: dict[str, Any]) -> Any:
-    """Oldest first."""
-    found = services.read_transcript(run_id, **query, by=who())
+@query(ReadTranscriptSchema)
+@reply(TranscriptSchema)
+def read_transcript(run_id: str, after: int, limit: int) -> object:
+    """The entries of the run's transcript, oldest first."""
+    found = services.read_transcript(run_id, after=after, limit=limit, by=who())
     entries = [entry_body(entry) for entry in found.entries]
     return {"entries": entries, "next": found.next, "is_live": found.is_live}

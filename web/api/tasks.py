@@ -1,28 +1,41 @@
-"""Tasks: written, read, changed, and the acts by which people move them."""
+"""Tasks: creating, reading and changing them, and the acts of people on them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
-import marshmallow as ma
-from flask import Response
 from marshmallow import fields, validate
 
 from common.names import SHA_PATTERN
 from common.services import events as event_services
+from common.services.paging import PageQuery
 from common.services.tasks import questions
 from common.services.tasks import tasks as services
-from common.services.tasks.tasks import NewComment, NewTask, TaskFilter, TaskView
+from common.services.tasks.tasks import NewComment, NewTask, TaskFilter
 from common.states import Priority, Role, TaskState
-from web.api.deployments import Deployment
-from web.api.diffs import Diff, read_diff
-from web.api.events import MOST, Events, events_reply
-from web.api.projects import Kept, Limits
-from web.api.runs import Run
+from web.api.deployments import DeploymentSchema
+from web.api.diffs import DiffSchema, read_diff
+from web.api.events import MOST, EventsSchema, events_reply
+from web.api.projects import Kept, LimitsSchema
+from web.api.runs import RunSchema
 from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, Paging, QueryInteger, body, many, one, page_reply, query, reply
-from web.http.fields import AgentId, Choice, Id, Integer, Label, Line, QuestionId, Schema, Text, Timestamp
-from web.http.sparse import Sparse
+from web.http.blueprint import Blueprint, PagingSchema, QueryInteger, body, many, one, query, reply
+from web.http.fields import (
+    AgentId,
+    Choice,
+    FieldOptions,
+    Id,
+    Integer,
+    Label,
+    Line,
+    QuestionId,
+    Schema,
+    Text,
+    Timestamp,
+    not_blank,
+)
+from web.http.replies import Verbatim
+from web.http.sparse import SparseSchema
 
 tasks = Blueprint("tasks", __name__, url_prefix="/api")
 
@@ -30,17 +43,12 @@ _PRIORITIES = [priority.label for priority in Priority]
 _DRIVER = r"^[a-z0-9][a-z0-9_-]{0,39}\Z"
 
 
-def _not_blank(text: str) -> None:
-    if not text.strip():
-        raise ma.ValidationError("Must not be blank")
+def _lines(most: int, longest: int, **options: Unpack[FieldOptions]) -> fields.List[str]:
+    return fields.List(Line(longest), validate=validate.Length(max=most, error=f"At most {most}"), **options)
 
 
-def _lines(most: int, longest: int, **kwargs: Any) -> fields.List[Any]:
-    return fields.List(Line(longest), validate=validate.Length(max=most, error=f"At most {most}"), **kwargs)
-
-
-class Task(Schema):
-    """As lists show it. rolledBackAt: since when a rollback keeps it out of production, null unless one does."""
+class TaskSchema(Schema):
+    """A task in a list. rolledBackAt: when a rollback took it out of production; null if none did."""
 
     id = fields.String()
     project_id = fields.String()
@@ -61,16 +69,16 @@ class Task(Schema):
     rolled_back_at = Timestamp(allow_none=True)
 
 
-class WrittenTask(Task):
-    """With all that was written into it, and what became of that.
+class WrittenTaskSchema(TaskSchema):
+    """A task with all of its own fields.
 
-    laterPush: the commit that was pushed to its branch too late, and that its group left out; null if there is none.
+    laterPush: a commit that was pushed to the branch too late, so its group does not include it; null if there is none.
     """
 
     notes = fields.String(allow_none=True)
     required_capabilities = fields.List(fields.String())
     driver = fields.String(allow_none=True)
-    limits = Kept(Limits)
+    limits = Kept(LimitsSchema)
     approved_sha = fields.String(allow_none=True)
     approved_by = fields.String(allow_none=True)
     later_push = fields.String(allow_none=True)
@@ -79,7 +87,7 @@ class WrittenTask(Task):
     updated_at = Timestamp()
 
 
-class Question(Sparse):
+class QuestionSchema(SparseSchema):
     optional = frozenset({"response", "respondedAt", "respondedBy"})
     id = fields.String()
     question = fields.String()
@@ -92,14 +100,14 @@ class Question(Sparse):
     responded_by = fields.String()
 
 
-class TaskProject(Schema):
+class TaskProjectSchema(Schema):
     id = fields.String()
     name = fields.String()
     gitea_repo_url = fields.String(attribute="repository_url")
 
 
-class TaskCheck(Schema):
-    """log: what the project's tests printed at the end; null for checks that run nothing."""
+class TaskCheckSchema(Schema):
+    """log: the end of the output of the project's tests; null for checks that run nothing."""
 
     name = fields.String()
     status = fields.String()
@@ -110,8 +118,8 @@ class TaskCheck(Schema):
     log = fields.String(allow_none=True)
 
 
-class Comment(Schema):
-    """kind: comment, rejection, refusal, group. deliveredAt: null until a run has been given it."""
+class CommentSchema(Schema):
+    """kind: comment, rejection, refusal, group. deliveredAt: null until a run has received it."""
 
     id = fields.String()
     kind = fields.String()
@@ -124,19 +132,21 @@ class Comment(Schema):
     delivered_at = Timestamp(allow_none=True)
 
 
-class TaskDetails(WrittenTask):
-    """With everything that belongs to it. checks: those of the newest run that was looked at."""
+class TaskDetailsSchema(WrittenTaskSchema):
+    """A task with everything that belongs to it. checks: those of the newest run that was checked."""
+
+    shows = "task"
 
     depends_on = fields.List(fields.String())
-    questions = fields.List(fields.Nested(Question))
-    project = fields.Nested(TaskProject)
-    runs = fields.List(fields.Nested(Run))
-    deployments = fields.List(fields.Nested(Deployment))
-    checks = fields.List(fields.Nested(TaskCheck))
-    comments = fields.List(fields.Nested(Comment))
+    questions = fields.List(fields.Nested(QuestionSchema))
+    project = fields.Nested(TaskProjectSchema)
+    runs = fields.List(fields.Nested(RunSchema))
+    deployments = fields.List(fields.Nested(DeploymentSchema))
+    checks = fields.List(fields.Nested(TaskCheckSchema))
+    comments = fields.List(fields.Nested(CommentSchema))
 
 
-class ListTasks(Paging):
+class ListTasksSchema(PagingSchema):
     project_id = Id(load_default=None)
     state = Choice(TaskState, load_default=None)
     assigned_agent_id = AgentId(load_default=None)
@@ -144,7 +154,8 @@ class ListTasks(Paging):
     q = Text(200, load_default=None)
 
 
-class CreateTask(Schema):
+class CreateTaskSchema(Schema):
+    makes = NewTask
     read_only = frozenset(
         {
             "id", "state", "phase", "round", "assignedAgentId", "branchName", "headSha", "prNumber", "prUrl",
@@ -160,11 +171,11 @@ class CreateTask(Schema):
     required_capabilities = _lines(20, 50)
     depends_on = fields.List(Id())
     driver = Line(40, allow_none=True, validate=validate.Regexp(_DRIVER, error="Not a driver's name"))
-    limits = Kept(Limits)
+    limits = Kept(LimitsSchema)
 
 
-class UpdateTask(Schema):
-    read_only = (CreateTask.read_only - {"state"}) | {
+class UpdateTaskSchema(Schema):
+    read_only = (CreateTaskSchema.read_only - {"state"}) | {
         "projectId", "requiredCapabilities", "dependsOn", "driver", "limits",
     }  # fmt: skip
     title = Line(200)
@@ -175,168 +186,164 @@ class UpdateTask(Schema):
     labels = _lines(20, 50)
 
 
-class Respond(Schema):
+class RespondSchema(Schema):
     question_id = QuestionId(required=True)
-    response = Text(50_000, required=True, validate=_not_blank)
+    response = Text(50_000, required=True, validate=not_blank)
 
 
-class AnsweredQuestion(Schema):
+class AnsweredQuestionSchema(Schema):
     id = fields.String()
     status = fields.String(attribute="state")
     responded_at = Timestamp()
 
 
-class Responded(Schema):
+class RespondedSchema(Schema):
     success = fields.Boolean()
-    question = fields.Nested(AnsweredQuestion)
+    question = fields.Nested(AnsweredQuestionSchema)
 
 
-class ApproveTask(Schema):
-    """commitSha: what was looked at; the task is approved only if it is still there."""
+class ApproveTaskSchema(Schema):
+    """commitSha: the reviewed commit; the task is approved only if it is still the proven one."""
 
     commit_sha = fields.String(
         load_default=None, validate=validate.Regexp(rf"^{SHA_PATTERN.pattern}\Z", error="Not a commit's 40 digits")
     )
 
 
-class WriteComment(Schema):
-    """path and line: where in the task's files; neither for a remark on the whole."""
+class WriteCommentSchema(Schema):
+    """path and line: the place in the task's files; neither for a comment on the whole task."""
 
-    body = Text(10_000, required=True, validate=_not_blank)
+    makes = NewComment
+
+    body = Text(10_000, required=True, validate=not_blank)
     path = Line(1000, allow_none=True)
     line = Integer(1, 10_000_000, allow_none=True)
 
-    @ma.validates_schema
-    def _line_of_a_file(self, loaded: dict[str, Any], **_kwargs: Any) -> None:
-        if loaded.get("line") is not None and loaded.get("path") is None:
-            raise ma.ValidationError({"path": ["Required"]})
 
-    @ma.post_load
-    def _as_comment(self, loaded: dict[str, Any], **_kwargs: Any) -> NewComment:
-        return NewComment(**loaded)
-
-
-class RejectTask(Schema):
-    reason = Text(10_000, required=True, validate=_not_blank)
+class RejectTaskSchema(Schema):
+    reason = Text(10_000, required=True, validate=not_blank)
     comments = fields.List(
-        fields.Nested(WriteComment), load_default=list, validate=validate.Length(max=100, error="At most 100")
+        fields.Nested(WriteCommentSchema), load_default=list, validate=validate.Length(max=100, error="At most 100")
     )
 
 
-class ListTaskEvents(Schema):
+class ListTaskEventsSchema(Schema):
     after_seq = QueryInteger(0, load_default=0)
     limit = QueryInteger(1, MOST, load_default=MOST)
 
 
-_OF_TASK = [field.attribute or name for name, field in WrittenTask().fields.items()]
-
-
-def _details(view: TaskView) -> dict[str, Any]:
-    return {**{name: getattr(view.task, name) for name in _OF_TASK}, **vars(view)}
-
-
 @tasks.get("/tasks")
 @allow(Role.VIEWER)
-@query(ListTasks)
-@reply(many("tasks", Task))
-def list_tasks(query: dict[str, Any]) -> Any:
-    """Newest first, of all projects that exist for the caller. q: a part of the title."""
-    page = query.pop("page")
-    return page_reply("tasks", services.list_tasks(TaskFilter(**query), page, by=who()))
+@query(ListTasksSchema)
+@reply(many("tasks", TaskSchema))
+def list_tasks(
+    page: PageQuery,
+    project_id: str | None,
+    state: str | None,
+    assigned_agent_id: str | None,
+    priority: str | None,
+    q: str | None,
+) -> object:
+    """The tasks of all projects that the caller may see, newest first. q: a part of the title."""
+    wanted = TaskFilter(project_id, state, assigned_agent_id, priority, q)
+    return services.list_tasks(wanted, page, by=who())
 
 
 @tasks.post("/tasks")
 @allow(Role.MEMBER)
-@body(CreateTask)
-@reply(one("task", WrittenTask), 201)
-def create_task(body: dict[str, Any]) -> Any:
-    """Write a task. It starts when an agent is free and what it depends on is approved."""
-    return {"task": services.create_task(NewTask(**body), by=who())}
+@body(CreateTaskSchema)
+@reply(one("task", WrittenTaskSchema), 201)
+def create_task(body: NewTask) -> object:
+    """Create a task. It starts when an agent is free and all tasks that it depends on are approved."""
+    return services.create_task(body, by=who())
 
 
 @tasks.get("/tasks/<id:task_id>")
 @allow(Role.VIEWER)
-@reply(one("task", TaskDetails))
-def read_task(task_id: str) -> Any:
-    return {"task": _details(services.read_task(task_id, by=who()))}
+@reply(one("task", TaskDetailsSchema))
+def read_task(task_id: str) -> object:
+    return services.read_task(task_id, by=who())
 
 
 @tasks.patch("/tasks/<id:task_id>")
 @allow(Role.MEMBER)
-@body(UpdateTask)
-@reply(one("task", WrittenTask))
-def update_task(task_id: str, body: services.TaskChanges) -> Any:
-    """Change what the body names; a `state` is the act that leads there: approve, reject, cancel or retry."""
-    return {"task": services.update_task(task_id, body, by=who())}
+@body(UpdateTaskSchema)
+@reply(one("task", WrittenTaskSchema))
+def update_task(task_id: str, **values: Unpack[services.TaskChanges]) -> object:
+    """Change the fields that were sent. A `state` stands for the act that leads to it: approve, reject, cancel or
+    retry."""
+    return services.update_task(task_id, values, by=who())
 
 
 @tasks.post("/tasks/<id:task_id>/respond")
 @allow(Role.MEMBER)
-@body(Respond)
-@reply(Responded)
-def respond(task_id: str, body: dict[str, Any]) -> Any:
-    """Answer a question of the agent's. With the last open one answered, the task goes on."""
-    return {"success": True, "question": questions.answer_question(task_id, **body, by=who())}
+@body(RespondSchema)
+@reply(RespondedSchema)
+def respond(task_id: str, question_id: str, response: str) -> object:
+    """Answer a question of the agent. The task continues once its last open question is answered."""
+    return {"success": True, "question": questions.answer_question(task_id, question_id, response, by=who())}
 
 
 @tasks.post("/tasks/<id:task_id>/approve")
 @allow(Role.MAINTAINER)
-@body(ApproveTask)
-@reply(one("task", WrittenTask))
-def approve_task(task_id: str, body: dict[str, Any]) -> Any:
-    """Let the task's proven commit go out."""
-    return {"task": services.approve_task(task_id, commit_sha=body["commit_sha"], by=who())}
+@body(ApproveTaskSchema)
+@reply(one("task", WrittenTaskSchema))
+def approve_task(task_id: str, commit_sha: str | None) -> object:
+    """Approve the task's proven commit for delivery."""
+    return services.approve_task(task_id, commit_sha=commit_sha, by=who())
 
 
 @tasks.post("/tasks/<id:task_id>/reject")
 @allow(Role.MAINTAINER)
-@body(RejectTask)
-@reply(one("task", WrittenTask))
-def reject_task(task_id: str, body: dict[str, Any]) -> Any:
-    """Send the task back to its agent; its branch and pull request go on."""
-    return {"task": services.reject_task(task_id, reason=body["reason"], comments=body["comments"], by=who())}
+@body(RejectTaskSchema)
+@reply(one("task", WrittenTaskSchema))
+def reject_task(task_id: str, reason: str, comments: list[NewComment]) -> object:
+    """Send the task back to its agent, which continues on the same branch and pull request."""
+    return services.reject_task(task_id, reason=reason, comments=comments, by=who())
 
 
 @tasks.post("/tasks/<id:task_id>/cancel")
 @allow(Role.MEMBER)
-@reply(one("task", WrittenTask))
-def cancel_task(task_id: str) -> Any:
-    """Nobody wants it any more: its run ends, its pull request is closed, its preview goes.
+@reply(one("task", WrittenTaskSchema))
+def cancel_task(task_id: str) -> object:
+    """Cancel the task: its run ends, its pull request is closed and its preview is removed.
 
-    In a group that is not on its way to staging yet, it is taken out by a maintainer, and the rest is built anew.
+    A task in a group that is not being deployed yet can be cancelled by a maintainer; the rest of the group is built
+    again.
     """
-    return {"task": services.cancel_task(task_id, by=who())}
+    return services.cancel_task(task_id, by=who())
 
 
 @tasks.post("/tasks/<id:task_id>/retry")
 @allow(Role.MEMBER)
-@reply(one("task", WrittenTask))
-def retry_task(task_id: str) -> Any:
+@reply(one("task", WrittenTaskSchema))
+def retry_task(task_id: str) -> object:
     """Put a failed task back into the backlog."""
-    return {"task": services.retry_task(task_id, by=who())}
+    return services.retry_task(task_id, by=who())
 
 
 @tasks.post("/tasks/<id:task_id>/comments")
 @allow(Role.MEMBER)
-@body(WriteComment)
-@reply(one("comment", Comment), 201)
-def comment_on_task(task_id: str, body: NewComment) -> Any:
-    """Remark on the task. The next run is given it, once."""
-    return {"comment": services.comment_on_task(task_id, body, by=who())}
+@body(WriteCommentSchema)
+@reply(one("comment", CommentSchema), 201)
+def comment_on_task(task_id: str, body: NewComment) -> object:
+    """Comment on the task. The next run receives the comment once."""
+    return services.comment_on_task(task_id, body, by=who())
 
 
 @tasks.get("/tasks/<id:task_id>/diff")
 @allow(Role.VIEWER)
-@reply(Diff)
-def diff_task(task_id: str) -> Any:
-    """What the task's branch changes; empty where nothing has been pushed yet."""
+@reply(DiffSchema)
+def diff_task(task_id: str) -> object:
+    """The changes on the task's branch; empty if nothing has been pushed yet."""
     return read_diff(services.read_task(task_id, by=who()))
 
 
 @tasks.get("/tasks/<id:task_id>/events")
 @allow(Role.VIEWER)
-@query(ListTaskEvents)
-@reply(Events)
-def list_task_events(task_id: str, query: dict[str, Any]) -> Response:
-    """The task's timeline, oldest first."""
-    return events_reply(event_services.task_events(who(), task_id, **query), query["after_seq"])
+@query(ListTaskEventsSchema)
+@reply(EventsSchema)
+def list_task_events(task_id: str, after_seq: int, limit: int) -> Verbatim:
+    """The task's events, oldest first."""
+    found = event_services.task_events(who(), task_id, after_seq=after_seq, limit=limit)
+    return events_reply(found, after_seq)

@@ -1,22 +1,22 @@
-"""A caller's own API tokens, and the tokens that let agents register. Each is shown once."""
+"""A caller's own API tokens, and the enrolment tokens with which agents register. The secret is shown once."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
 
 from marshmallow import fields
 
+from common.services.paging import PageQuery
 from common.services.people import tokens as services
-from common.services.people.tokens import NewApiToken
 from common.states import Role
 from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, Paging, body, many, never_replayed, one, page_reply, query, reply
+from web.http.blueprint import Blueprint, PagingSchema, body, many, never_replayed, one, query, reply
 from web.http.fields import Label, Name, Schema, Timestamp
 
 tokens = Blueprint("tokens", __name__, url_prefix="/api")
 
 
-class Token(Schema):
+class TokenSchema(Schema):
     id = fields.String()
     name = fields.String()
     role = Label(Role)
@@ -26,18 +26,19 @@ class Token(Schema):
     parent_id = fields.String(allow_none=True)
 
 
-class NewToken(Token):
+class NewTokenSchema(TokenSchema):
+    shows = "row"
     token = fields.String()
 
 
-class CreateToken(Schema):
+class CreateTokenSchema(Schema):
     read_only = frozenset({"id", "createdAt", "lastUsedAt", "parentId", "token"})
     name = Name(required=True)
     role = Label(Role, allow_none=True)
     expires_at = Timestamp(allow_none=True)
 
 
-class EnrolmentToken(Schema):
+class EnrolmentTokenSchema(Schema):
     id = fields.String()
     created_by = fields.String()
     created_at = Timestamp()
@@ -46,79 +47,65 @@ class EnrolmentToken(Schema):
     parent_id = fields.String(allow_none=True)
 
 
-class NewEnrolmentToken(Schema):
+class NewEnrolmentTokenSchema(Schema):
+    shows = "row"
     id = fields.String()
     expires_at = Timestamp()
     token = fields.String()
 
 
-class CreateEnrolmentToken(Schema):
+class CreateEnrolmentTokenSchema(Schema):
     read_only = frozenset({"id", "createdBy", "createdAt", "lastUsedAt", "parentId", "token"})
     expires_at = Timestamp(allow_none=True)
 
 
 @tokens.get("/tokens")
 @allow(Role.VIEWER)
-@query(Paging)
-@reply(many("tokens", Token))
-def list_tokens(query: dict[str, Any]) -> Any:
-    return page_reply("tokens", services.list_api_tokens(who(), **query))
+@query(PagingSchema)
+@reply(many("tokens", TokenSchema))
+def list_tokens(page: PageQuery) -> object:
+    return services.list_api_tokens(who(), page)
 
 
 @tokens.post("/tokens")
 @allow(Role.VIEWER)
 @never_replayed
-@body(CreateToken)
-@reply(one("token", NewToken), 201)
-def create_token(body: dict[str, Any]) -> Any:
-    """Make a token of the caller's role or below, good for a year unless said otherwise. It is shown here only."""
-    return {"token": _shown_once(services.create_api_token(**body, by=who()))}
+@body(CreateTokenSchema)
+@reply(one("token", NewTokenSchema), 201)
+def create_token(name: str, role: Role | None = None, expires_at: datetime | None = None) -> object:
+    """Make a token with the caller's role or a lower one, valid for a year by default. Only this reply contains it."""
+    return services.create_api_token(by=who(), name=name, role=role, expires_at=expires_at)
 
 
 @tokens.delete("/tokens/<id:token_id>")
 @allow(Role.VIEWER)
 @reply(None, 204)
 def delete_token(token_id: str) -> None:
-    """End a token of the caller's, and all that were made with it."""
+    """Revoke a token of the caller's, and all tokens that were made with it."""
     services.delete_api_token(token_id, by=who())
 
 
 @tokens.post("/agents/enrolment-tokens")
 @allow(Role.ADMIN)
 @never_replayed
-@body(CreateEnrolmentToken)
-@reply(one("enrolmentToken", NewEnrolmentToken), 201)
-def create_enrolment_token(body: dict[str, Any]) -> Any:
-    """Make a token with which agents register until it expires, 30 days from now unless said otherwise."""
-    made = services.create_enrolment_token(**body, by=who())
-    return {"enrolmentToken": {"id": made.row.id, "expires_at": made.row.expires_at, "token": made.token}}
+@body(CreateEnrolmentTokenSchema)
+@reply(one("enrolmentToken", NewEnrolmentTokenSchema), 201)
+def create_enrolment_token(expires_at: datetime | None = None) -> object:
+    """Make a token with which agents register until it expires, after 30 days by default."""
+    return services.create_enrolment_token(by=who(), expires_at=expires_at)
 
 
 @tokens.get("/enrolment-tokens")
 @allow(Role.ADMIN)
-@query(Paging)
-@reply(many("enrolmentTokens", EnrolmentToken))
-def list_enrolment_tokens(query: dict[str, Any]) -> Any:
-    return page_reply("enrolmentTokens", services.list_enrolment_tokens(who(), **query))
+@query(PagingSchema)
+@reply(many("enrolmentTokens", EnrolmentTokenSchema))
+def list_enrolment_tokens(page: PageQuery) -> object:
+    return services.list_enrolment_tokens(who(), page)
 
 
 @tokens.delete("/enrolment-tokens/<id:token_id>")
 @allow(Role.ADMIN)
 @reply(None, 204)
 def delete_enrolment_token(token_id: str) -> None:
-    """No agent registers with it from now on; those that did are removed by DELETE /agents/:id."""
+    """Revoke the token. Agents that registered with it stay; DELETE /agents/:id removes them."""
     services.delete_enrolment_token(token_id, by=who())
-
-
-def _shown_once(made: NewApiToken) -> dict[str, Any]:
-    row = made.row
-    return {
-        "id": row.id,
-        "name": row.name,
-        "role": row.role,
-        "created_at": row.created_at,
-        "expires_at": row.expires_at,
-        "last_used_at": row.last_used_at,
-        "parent_id": row.parent_id,
-        "token": made.token,
-    }

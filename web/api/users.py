@@ -1,21 +1,20 @@
-"""The people of this instance; for administrators only."""
+"""The users of this instance; for administrators only."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from marshmallow import fields
 
+from common.services.paging import PageQuery
 from common.services.people import accounts
 from common.states import Role
 from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, Paging, body, many, never_replayed, one, page_reply, query, reply
+from web.http.blueprint import Blueprint, PagingSchema, body, many, never_replayed, one, query, reply
 from web.http.fields import Boolean, Label, Schema, Text, Timestamp
 
 users = Blueprint("users", __name__, url_prefix="/api")
 
 
-class User(Schema):
+class UserSchema(Schema):
     id = fields.String()
     username = fields.String()
     role = Label(Role)
@@ -23,14 +22,14 @@ class User(Schema):
     created_at = Timestamp()
 
 
-class CreateUser(Schema):
+class CreateUserSchema(Schema):
     read_only = frozenset({"id", "isActive", "createdAt"})
     username = Text(100, required=True)
     password = Text(accounts.LONGEST_PASSWORD, required=True)
     role = Label(Role, load_default=Role.MEMBER)
 
 
-class UpdateUser(Schema):
+class UpdateUserSchema(Schema):
     read_only = frozenset({"id", "username", "createdAt"})
     password = Text(accounts.LONGEST_PASSWORD)
     role = Label(Role)
@@ -39,28 +38,31 @@ class UpdateUser(Schema):
 
 @users.get("/users")
 @allow(Role.ADMIN)
-@query(Paging)
-@reply(many("users", User))
-def list_users(query: dict[str, Any]) -> Any:
-    return page_reply("users", accounts.list_users(who(), **query))
+@query(PagingSchema)
+@reply(many("users", UserSchema))
+def list_users(page: PageQuery) -> object:
+    return accounts.list_users(who(), page)
 
 
 @users.post("/users")
 @allow(Role.ADMIN)
 @never_replayed
-@body(CreateUser)
-@reply(one("user", User), 201)
-def create_user(body: dict[str, Any]) -> Any:
-    return {"user": accounts.create_user(**body, by=who())}
+@body(CreateUserSchema)
+@reply(one("user", UserSchema), 201)
+def create_user(username: str, password: str, role: Role) -> object:
+    return accounts.create_user(username, password, role, by=who())
 
 
 @users.patch("/users/<id:user_id>")
 @allow(Role.ADMIN)
-@body(UpdateUser)
-@reply(one("user", User))
-def update_user(user_id: str, body: dict[str, Any]) -> Any:
-    """A new password and a deactivation end the user's logins at once; a role holds from the next request."""
-    return {"user": accounts.update_user(user_id, **body, by=who())}
+@body(UpdateUserSchema)
+@reply(one("user", UserSchema))
+def update_user(
+    user_id: str, password: str | None = None, role: Role | None = None, is_active: bool | None = None
+) -> object:
+    """Change the user. A new password and a deactivation end their logins at once; a role applies from the next
+    request."""
+    return accounts.update_user(user_id, password=password, role=role, is_active=is_active, by=who())
 
 
 @users.delete("/users/<id:user_id>")

@@ -1,8 +1,8 @@
-"""Gitea's webhooks: a doorbell. Who rings is known by a signature over the raw body; what it says only names a place.
+"""Gitea's webhooks: a signed delivery makes the platform read a repository again.
 
-Deliveries come late, twice, in any order or not at all: each only makes the platform look for itself, and the sweep
-looks anyway. A replayed one is told from a new one by its id while Redis remembers; where it does not, one look more
-does no harm.
+The signature covers the raw body; of the content only the repository and a push's branch are used. Deliveries may be
+late, repeated, reordered or lost: each only causes a read, and the sweep reads anyway. Redis remembers the ids of past
+deliveries to ignore repeated ones; while it is unavailable, a repeated delivery causes one more harmless read.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import hashlib
 import hmac
 import json
 import re
-from typing import Any
 
 import redis
 from flask import request
@@ -43,20 +42,19 @@ _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 @public
 @raw_body(MOST_BODY_BYTES)
 @reply(None, 204)
-def receive_gitea(body: bytes) -> Any:
-    """Hear what Gitea tells: 204 whether or not it matters, 401 where the signature is not ours."""
+def receive_gitea(body: bytes) -> None:
+    """Take a delivery: 204 whether or not it is of use, 401 if the signature is wrong."""
     if settings().forge.kind != "gitea":
-        raise NotFound("webhooks of a forge that is not there")
+        raise NotFound("webhooks of a forge that is not configured")
     _check_signature(body)
     delivery = request.headers.get("X-Gitea-Delivery", "")
     if request.headers.get("X-Gitea-Event") not in EVENTS or _is_known(delivery):
-        return None
+        return
     place = _repository(body)
     if place is not None:
         push = _push(body) if request.headers["X-Gitea-Event"] == "push" else None
         ring_for_repository(*place, push=push)
     _remember(delivery)
-    return None
 
 
 def _check_signature(body: bytes) -> None:
@@ -67,9 +65,9 @@ def _check_signature(body: bytes) -> None:
 
 
 def _repository(body: bytes) -> tuple[str, str] | None:
-    """Which repository it is about, None where it does not say.
+    """The repository's owner and name, in lower case; None if the body names none.
 
-    In small letters, as our names are: an organisation that was there before may be written otherwise.
+    Names of the platform are in lower case; an organisation that existed before may have capitals.
     """
     try:
         owner, _, name = json.loads(body)["repository"]["full_name"].lower().partition("/")
@@ -79,10 +77,10 @@ def _repository(body: bytes) -> tuple[str, str] | None:
 
 
 def _push(body: bytes) -> PushAtForge | None:
-    """Who pushed what to a branch, None where it does not say or nothing is there any more."""
+    """The push to a branch; None if the body describes none, or the branch was deleted."""
     try:
-        said = json.loads(body)
-        ref, old, new, login = said["ref"], said["before"], said["after"], said["pusher"]["login"]
+        sent = json.loads(body)
+        ref, old, new, login = sent["ref"], sent["before"], sent["after"], sent["pusher"]["login"]
     except (ValueError, KeyError, TypeError):
         return None
     branch = ref.removeprefix("refs/heads/") if isinstance(ref, str) and ref.startswith("refs/heads/") else ""

@@ -1,7 +1,7 @@
-"""The API as the command line calls it, and the local operator's right to.
+"""The command line's client of the API, and the callers for commands on the platform's own machine.
 
-A token comes from --token or AIWORKER_TOKEN; on the machine that holds the data, one is made for the length of the
-command and deleted after it. Errors are ApiError, with one line for the terminal.
+The token comes from --token or AIWORKER_TOKEN. On the machine that holds the data, a token is made for the duration of
+the command and deleted after it. Errors are raised as ApiError with one line for the terminal.
 """
 
 from __future__ import annotations
@@ -32,29 +32,32 @@ TRIES = 3
 LOST_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 10.0
 
+JsonObject = dict[str, Any]
+"""An object in a reply of the API, used as the server wrote it."""
+
 _KEYLESS = ("/auth/", "/tokens", "/users", "/agents/enrolment-tokens")
-"""Routes that take no Idempotency-Key: their replies hold a secret."""
+"""Routes that ignore an Idempotency-Key: their replies contain a secret."""
 
 
 class ApiError(Exception):
-    """The platform refused, or did not answer. The message is for a person."""
+    """The platform refused the request or did not answer. The message is shown to the user."""
 
 
 class _Lost(Exception):
-    """No answer came: the request may have been done. The message is ApiError's."""
+    """The answer was lost; the request may have been carried out. Its message becomes that of the ApiError."""
 
 
 def operator() -> Caller:
-    """Whoever may read and write the database may do all: an administrator who is no user.
+    """Caller for commands that run directly on the database: has an administrator's rights and no user account.
 
-    Misconfigured where there is no database with this version's schema.
+    Raises Misconfigured if there is no database with this version's schema.
     """
     require_current()
     return Caller("", "operator", Role.ADMIN)
 
 
 def first_administrator() -> Caller:
-    """In whose name tokens are made for the operator. Misconfigured, as by `operator`, or where there is none."""
+    """The administrator whose tokens the operator uses by default. Raises Misconfigured if there is none."""
     root = operator()
     page = PageQuery(MOST)
     while True:
@@ -68,7 +71,7 @@ def first_administrator() -> Caller:
 
 
 class Api:
-    """One platform, called in one person's name. Use it as a context: it closes its connection and its own token."""
+    """A client of one platform for one user. Leaving its context closes the connection and deletes its own token."""
 
     def __init__(self, url: str | None = None, token: str | None = None) -> None:
         self._given_token = token or os.environ.get("AIWORKER_TOKEN") or None
@@ -78,7 +81,7 @@ class Api:
         self._made: tokens.NewApiToken | None = None
         self._operator: Caller | None = None
         self._session = requests.Session()
-        # A proxy for the outside must not be asked for this machine.
+        # Requests to this machine must not go through a proxy.
         self._session.trust_env = not _is_loopback(urlsplit(self.url).hostname or "")
 
     def __enter__(self) -> Api:
@@ -91,7 +94,7 @@ class Api:
             self._made = None
 
     def token(self) -> str:
-        """What to authenticate with. Misconfigured where none was given and there is no data of ours."""
+        """The API token. Raises Misconfigured if none was given and this machine holds no platform's data."""
         if self._given_token is not None:
             return self._given_token
         if self._made is None:
@@ -104,10 +107,10 @@ class Api:
             self._made = tokens.create_api_token(by=self._operator, name="command line", expires_at=expires_at)
         return self._made.token
 
-    def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        """The reply's JSON, None where it has no body. query: None values are left out.
+    def call(self, method: str, path: str, body: JsonObject | None = None, **query: str | int | None) -> JsonObject:
+        """The reply's JSON; empty if it has no body. query: None values are left out.
 
-        A POST carries an Idempotency-Key and, where its answer is lost or a 503, is repeated with the same one.
+        A POST carries an Idempotency-Key and is repeated with the same key if its answer is lost or a 503.
         """
         headers = {"Authorization": f"Bearer {self.token()}"}
         is_keyed = method == "POST" and not path.startswith(_KEYLESS)
@@ -116,7 +119,7 @@ class Api:
         asked = {name: value for name, value in query.items() if value is not None}
         for tries_left in reversed(range(TRIES if is_keyed else 1)):
             try:
-                reply = self._send(method, path, json=body, params=asked, headers=headers)
+                reply = self._send(method, path, body, asked, headers)
             except _Lost as lost:
                 if not tries_left:
                     raise ApiError(str(lost)) from lost
@@ -127,56 +130,64 @@ class Api:
             time.sleep(min(_seconds(reply.headers.get("Retry-After")), LONGEST_WAIT_SECONDS))
         return self._content(method, path, reply)
 
-    def _send(self, method: str, path: str, **what: Any) -> requests.Response:
+    def _send(
+        self, method: str, path: str, body: JsonObject | None, query: dict[str, str | int], headers: dict[str, str]
+    ) -> requests.Response:
         try:
             return self._session.request(
-                method, f"{self.url}/api{path}", timeout=ANSWER_SECONDS, allow_redirects=False, **what
+                method,
+                f"{self.url}/api{path}",
+                json=body,
+                params=query,
+                headers=headers,
+                timeout=ANSWER_SECONDS,
+                allow_redirects=False,
             )
         except requests.Timeout as error:
             raise ApiError(f"{self.url} did not answer within {ANSWER_SECONDS:g} s; look at its log") from error
         except requests.RequestException as error:
             raise _Lost(f"{self.url} can't be reached; start it with `aiworker up`, or set AIWORKER_URL") from error
 
-    def _content(self, method: str, path: str, reply: requests.Response) -> Any:
+    def _content(self, method: str, path: str, reply: requests.Response) -> JsonObject:
         try:
-            content = reply.json() if reply.content else None
+            content: JsonObject = reply.json() if reply.content else {}
         except requests.JSONDecodeError as error:
             raise ApiError(f"{self.url} answered {reply.status_code} without JSON; is AIWORKER_URL right?") from error
         if not reply.ok:
             raise ApiError(_fault(method, path, reply.status_code, content))
         return content
 
-    def every(self, path: str, plural: str, *, most: int, **query: Any) -> Iterator[dict[str, Any]]:
-        """The entries of a list, page by page, at most so many."""
+    def every(self, path: str, plural: str, *, most: int, **query: str | None) -> Iterator[JsonObject]:
+        """The first `most` entries of a list, read page by page."""
         cursor, left = None, most
         while left > 0:
-            page = self.call("GET", path, limit=min(left, MOST), cursor=cursor, **query)
+            page = self.call("GET", path, None, **query, limit=min(left, MOST), cursor=cursor)
             yield from page[plural]
             left -= len(page[plural])
             cursor = page["nextCursor"]
             if cursor is None:
                 return
 
-    def project(self, named: str) -> dict[str, Any]:
-        """The project of this id, name or slug. ApiError where there is none."""
+    def project(self, named: str) -> JsonObject:
+        """The project with this id, name or slug. Raises ApiError if there is none."""
         for project in self.every("/projects", "projects", most=100_000):
             if named in {project["id"], project["name"], project["slug"]}:
                 return project
         raise ApiError(f"there is no project {named}; see: aiworker project list")
 
 
-def _fault(method: str, path: str, status: int, content: Any) -> str:
-    told = content if isinstance(content, dict) else {}
-    faults = told.get("errors") or ([told["details"]] if "details" in told else [])
-    why = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults) or told.get("error", "refused")
+def _fault(method: str, path: str, status: int, content: object) -> str:
+    error: JsonObject = content if isinstance(content, dict) else {}
+    faults = error.get("errors") or ([error["details"]] if "details" in error else [])
+    why = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults) or error.get("error", "refused")
     remedies = {
         401: "check AIWORKER_TOKEN",
         403: "a higher role is needed",
-        404: f"{path} does not exist, or not for you",
+        404: f"{path} does not exist, or you may not see it",
         503: "try again in a moment, or run: aiworker doctor",
     }
-    if "requestId" in told:
-        why += f" (request {told['requestId']})"
+    if "requestId" in error:
+        why += f" (request {error['requestId']})"
     return f"{method} {path}: {status} {why}" + (f"; {remedies[status]}" if status in remedies else "")
 
 
@@ -192,6 +203,6 @@ def _is_loopback(host: str) -> bool:
 
 
 def _has_data() -> bool:
-    """Whether this machine holds a platform: asked before the settings make a data directory."""
+    """Whether this machine holds a platform's data. Call it before the settings create a data directory."""
     named = os.environ.get("AIWORKER_DATA_DIR") or ".aiworker"
     return Path(named).expanduser().is_dir() or bool(os.environ.get("AIWORKER_DATABASE_URL"))

@@ -1,7 +1,7 @@
-"""`aiworker …`: start the platform, look after it, and use it from a terminal.
+"""The command `aiworker`: start the platform, administer it, and use it from a terminal.
 
-What speaks to the API is in web/cli/commands.py. Here is what works on the machine itself, in the local operator's
-name: whoever can read the database needs no password. Every error is one line with its remedy, and the exit status 1.
+The commands that call the API are in web/cli/commands.py. The commands here work on the machine itself as the local
+operator: access to the database needs no password. An error prints one line with its remedy and exits with status 1.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TypedDict
 
 import click
 
@@ -31,14 +31,14 @@ ROLES = [role.label for role in Role]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--url", help="The platform's address. AIWORKER_URL; this machine's own without it.")
-@click.option("--token", help="An API token. AIWORKER_TOKEN; on the platform's machine none is needed.")
-@click.option("--json", "is_json", is_flag=True, help="Answer in JSON.")
+@click.option("--url", help="Address of the platform. Default: AIWORKER_URL, else the platform on this machine.")
+@click.option("--token", help="API token. Default: AIWORKER_TOKEN; not needed on the platform's machine.")
+@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @click.version_option(VERSION)
 @click.pass_context
 def cli(context: click.Context, url: str | None, token: str | None, is_json: bool) -> None:
     """AiWorker, a self-hosted control plane for AI coding agents."""
-    context.obj = commands.Session(url, token, is_json=is_json)
+    context.obj = commands.Terminal(url, token, is_json=is_json)
 
 
 cli.add_command(commands.project)
@@ -48,10 +48,23 @@ cli.add_command(commands.watch)
 
 
 @cli.command()
-@click.option("--port", type=click.IntRange(1, 65535), help="AIWORKER_PORT; 3000 without it.")
-@click.option("--data-dir", type=click.Path(file_okay=False), help="AIWORKER_DATA_DIR; .aiworker without it.")
-@click.option("--agents", type=click.IntRange(0, 64), default=1, envvar="AIWORKER_AGENTS", help="AIWORKER_AGENTS; 1.")
-@click.option("--flower/--no-flower", default=True, envvar="AIWORKER_FLOWER", help="AIWORKER_FLOWER=0: without it.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Web port. Default: AIWORKER_PORT, else 3000.")
+@click.option(
+    "--data-dir", type=click.Path(file_okay=False), help="Data directory. Default: AIWORKER_DATA_DIR, else .aiworker."
+)
+@click.option(
+    "--agents",
+    type=click.IntRange(0, 64),
+    default=1,
+    envvar="AIWORKER_AGENTS",
+    help="Number of local agents. Default: AIWORKER_AGENTS, else 1.",
+)
+@click.option(
+    "--flower/--no-flower",
+    default=True,
+    envvar="AIWORKER_FLOWER",
+    help="Whether to run Flower. Default: AIWORKER_FLOWER, else yes.",
+)
 @click.pass_context
 def up(context: click.Context, port: int | None, data_dir: str | None, agents: int, flower: bool) -> None:
     """Run the whole platform in the foreground, until Ctrl-C."""
@@ -66,14 +79,14 @@ def up(context: click.Context, port: int | None, data_dir: str | None, agents: i
 @cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def agent(arguments: tuple[str, ...]) -> None:
-    """Run an agent on this machine; `aiworker agent --help` says how."""
+    """Run an agent on this machine; see `aiworker agent --help`."""
     os.execv(sys.executable, [sys.executable, "-m", "workers.runner", *arguments])  # noqa: S606 (that is its purpose)
 
 
 @cli.command()
 @click.pass_context
 def doctor(context: click.Context) -> None:
-    """Say what is configured, reachable or missing, and the remedy."""
+    """Check the installation and print a remedy for each problem."""
     findings = list(examine())
     if context.obj.is_json:
         context.obj.write({"findings": [vars(finding) for finding in findings]})
@@ -90,7 +103,7 @@ def db() -> None:
 
 @db.command()
 def upgrade() -> None:
-    """Bring the schema up to date; with AIWORKER_ADMIN_PASSWORD, make the first administrator. Safe to repeat."""
+    """Upgrade the schema; with AIWORKER_ADMIN_PASSWORD, create the first administrator. Safe to repeat."""
     schema.upgrade()
     if settings().security.admin_password is not None:
         accounts.ensure_first_admin()
@@ -99,20 +112,20 @@ def upgrade() -> None:
 
 @db.command()
 def status() -> None:
-    """Whether the schema is this version's; 1 where it isn't."""
+    """Check that the schema is this version's; exits with 1 if not."""
     schema.require_current()
     click.echo("The schema is up to date.")
 
 
 @cli.group()
 def user() -> None:
-    """People who may log in; directly on the database."""
+    """Users, directly in the database."""
 
 
 @user.command("add")
 @click.argument("username")
 @click.option("--role", type=click.Choice(ROLES), default="member", show_default=True)
-@click.password_option(help="Asked for without it.")
+@click.password_option(help="Asked for if not given.")
 def add_user(username: str, role: str, password: str) -> None:
     made = accounts.create_user(username, password, Role.of(role), by=operator())
     click.echo(f"{made.id}  {made.username}  {role}")
@@ -120,21 +133,17 @@ def add_user(username: str, role: str, password: str) -> None:
 
 @user.command("list")
 @click.pass_obj
-def list_users(session: commands.Session) -> None:
-    rows = [
-        {"id": one.id, "username": one.username, "role": Role(one.role).label, "active": one.is_active}
-        for one in _users(operator())
-    ]
-    session.rows("users", rows, ("id", "username", "role", "active"))
+def list_users(terminal: commands.Terminal) -> None:
+    terminal.rows("users", list(map(dict, _users(operator()))), ("id", "username", "role", "active"))
 
 
 @user.command("password")
 @click.argument("username")
-@click.password_option(help="Asked for without it.")
+@click.password_option(help="Asked for if not given.")
 def set_password(username: str, password: str) -> None:
-    """Set a new password; it ends every login of theirs."""
+    """Set a new password and end all logins of the user."""
     accounts.set_password(username, password, by=operator())
-    click.echo(f"{username} has a new password, and is logged out everywhere.")
+    click.echo(f"{username} has a new password and is logged out everywhere.")
 
 
 @user.command("role")
@@ -142,39 +151,43 @@ def set_password(username: str, password: str) -> None:
 @click.argument("role", type=click.Choice(ROLES))
 def set_role(username: str, role: str) -> None:
     by = operator()
-    accounts.update_user(_user(username, by).id, role=Role.of(role), by=by)
-    click.echo(f"{username} is {role} now.")
+    accounts.update_user(_user(username, by)["id"], role=Role.of(role), by=by)
+    click.echo(f"{username} now has the role {role}.")
 
 
 @cli.group()
 def token() -> None:
-    """API tokens; directly on the database."""
+    """API tokens, directly in the database."""
 
 
 @token.command("create")
 @click.argument("name")
-@click.option("--user", "username", help="Whose; the first administrator's without it.")
-@click.option("--role", type=click.Choice(ROLES), help="At most the user's, which it is without this.")
-@click.option("--days", type=click.FloatRange(0, 3650, min_open=True), help="How long it is good; for ever without it.")
+@click.option("--user", "username", help="Owner of the token; default: the first administrator.")
+@click.option("--role", type=click.Choice(ROLES), help="Role of the token, at most the user's; default: the user's.")
+@click.option(
+    "--days",
+    type=click.FloatRange(0, 3650, min_open=True),
+    help="Days until the token expires; default and maximum: 366.",
+)
 @click.pass_obj
 def create_token(
-    session: commands.Session, name: str, username: str | None, role: str | None, days: float | None
+    terminal: commands.Terminal, name: str, username: str | None, role: str | None, days: float | None
 ) -> None:
-    """Make a token and show it, this once."""
+    """Create a token and print it; it can't be shown again."""
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
     made = tokens.create_api_token(
         by=_owner(username), name=name, role=Role.of(role) if role else None, expires_at=expires_at
     )
-    if session.is_json:
-        session.write({"token": {"id": made.row.id, "name": name, "token": made.token}})
+    if terminal.is_json:
+        terminal.write({"token": {"id": made.row.id, "name": name, "token": made.token}})
     else:
         click.echo(made.token)
 
 
 @token.command("list")
-@click.option("--user", "username", help="Whose; the first administrator's without it.")
+@click.option("--user", "username", help="Owner of the token; default: the first administrator.")
 @click.pass_obj
-def list_tokens(session: commands.Session, username: str | None) -> None:
+def list_tokens(terminal: commands.Terminal, username: str | None) -> None:
     rows = [
         {
             "id": row.id,
@@ -184,32 +197,44 @@ def list_tokens(session: commands.Session, username: str | None) -> None:
         }
         for row in tokens.list_api_tokens(_owner(username), PageQuery(MOST)).items
     ]
-    session.rows("tokens", rows, ("id", "name", "role", "expiresAt"))
+    terminal.rows("tokens", rows, ("id", "name", "role", "expiresAt"))
 
 
 @token.command("revoke")
 @click.argument("token_id", metavar="TOKEN")
-@click.option("--user", "username", help="Whose; the first administrator's without it.")
+@click.option("--user", "username", help="Owner of the token; default: the first administrator.")
 def revoke_token(token_id: str, username: str | None) -> None:
-    """Refuse the token from now on, by its id."""
+    """Revoke the token with this id."""
     tokens.delete_api_token(token_id, by=_owner(username))
-    click.echo(f"{token_id} is revoked.")
+    click.echo(f"Token {token_id} is revoked.")
 
 
-def _users(by: Caller) -> list[Any]:
-    found: list[Any] = []
+class FoundUser(TypedDict):
+    """A user as the commands print it."""
+
+    id: str
+    username: str
+    role: str
+    active: bool
+
+
+def _users(by: Caller) -> list[FoundUser]:
+    found: list[FoundUser] = []
     page = PageQuery(MOST)
     while True:
         some = accounts.list_users(by, page)
-        found += some.items
+        found += [
+            FoundUser(id=one.id, username=one.username, role=Role(one.role).label, active=one.is_active)
+            for one in some.items
+        ]
         if some.next_cursor is None:
             return found
         page = PageQuery(MOST, cursor=some.next_cursor)
 
 
-def _user(username: str, by: Caller) -> Any:
+def _user(username: str, by: Caller) -> FoundUser:
     for one in _users(by):
-        if one.username == username:
+        if one["username"] == username:
             return one
     raise Misconfigured(f"there is no user {username}; see: aiworker user list")
 
@@ -218,11 +243,11 @@ def _owner(username: str | None) -> Caller:
     if username is None:
         return first_administrator()
     found = _user(username, operator())
-    return Caller(found.id, found.username, Role(found.role))
+    return Caller(found["id"], found["username"], Role.of(found["role"]))
 
 
 def main() -> None:
-    """The program. Never a traceback for what a person can put right."""
+    """Run the program. Errors that the user can fix are printed without a traceback."""
     try:
         with acting("operator", new_request_id()):
             code = cli.main(prog_name="aiworker", standalone_mode=False)
@@ -233,7 +258,7 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
-        # Whoever read the output has gone, as `head` does: nothing is left to be said, not even at exit.
+        # The reader of the output has ended, as `head` does: print nothing more, not even while exiting.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (Misconfigured, ApiError, CallerError) as error:

@@ -1,4 +1,4 @@
-"""`aiworker watch`: the platform's events as they happen, one line each, over its WebSocket."""
+"""`aiworker watch`: events as they happen, one line each, over the platform's WebSocket."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import simple_websocket
 
-from web.cli.client import Api, ApiError
+from web.cli.client import Api, ApiError, JsonObject
 
 ANSWER_SECONDS = 30.0
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 15.0
 
-Message = dict[str, Any]
+Message = JsonObject
 
 
 def follow(api: Api, project_id: str | None) -> Iterator[Message]:
-    """Every event that the caller may see, of one project or all; it comes back by itself when the platform does.
+    """The events that the caller may see, of one project or of all. A lost connection is made again.
 
-    Of one project nothing is lost meanwhile: what happened comes first. ApiError where the token is refused, or the
-    first connection can't be made.
+    project_id: with it, events during a lost connection are delivered afterwards; without it, they are lost. Raises
+    ApiError if the token is refused or the first connection fails.
     """
-    # A refused token, or a platform that is away, is told at once and not tried again for ever.
+    # A refused token or an unreachable platform is an error at the start; only later connections are tried again.
     api.call("GET", "/auth/me")
     after_seq: int | None = None
     wait = FIRST_WAIT_SECONDS
@@ -45,7 +44,7 @@ def _connected(api: Api, project_id: str | None, after_seq: int | None) -> Itera
     try:
         _send(socket, "auth", token=api.token())
         _expect(socket, "auth:ok")
-        asked = {"projectId": project_id, "afterSeq": after_seq}
+        asked: dict[str, str | int | None] = {"projectId": project_id, "afterSeq": after_seq}
         _send(socket, "subscribe", **{name: value for name, value in asked.items() if value is not None})
         while True:
             message = json.loads(socket.receive())
@@ -57,24 +56,24 @@ def _connected(api: Api, project_id: str | None, after_seq: int | None) -> Itera
             socket.close()
 
 
-def _send(socket: simple_websocket.Client, event: str, **body: Any) -> None:
+def _send(socket: simple_websocket.Client, event: str, **body: str | int) -> None:
     socket.send(json.dumps({"event": event, "data": body}))
 
 
 def _expect(socket: simple_websocket.Client, event: str) -> None:
-    said = socket.receive(timeout=ANSWER_SECONDS)
-    if said is None:
+    answer = socket.receive(timeout=ANSWER_SECONDS)
+    if answer is None:
         raise simple_websocket.ConnectionClosed
-    if json.loads(said)["event"] != event:
+    if json.loads(answer)["event"] != event:
         raise ApiError("the platform refused the token; check AIWORKER_TOKEN")
 
 
 def line_of(message: Message) -> str:
-    """An event for a person: when, what, and its facts."""
+    """An event in one line: time, name and fields."""
     facts = " ".join(f"{name}={_word(value)}" for name, value in message.get("data", {}).items() if value is not None)
     return f"{message.get('at', '-')} {message['event']} {facts}".rstrip()
 
 
-def _word(value: Any) -> str:
+def _word(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if text and not any(sign.isspace() for sign in text) else json.dumps(text, ensure_ascii=False)

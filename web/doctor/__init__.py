@@ -1,1 +1,1 @@
-"""`aiworker doctor`: what is wrong with this installation, and what to do about it."""
+"""`aiworker doctor`: checks an installation and names a remedy for each problem."""

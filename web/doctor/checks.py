@@ -1,4 +1,4 @@
-"""`aiworker doctor`: what this installation needs, whether it is there, and what to do where it isn't. Only looks."""
+"""`aiworker doctor`: the checks of an installation, in order. They change nothing."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from web.launcher.prerequisites import check_programs
 OLDEST_PYTHON = (3, 11)
 ANSWER_SECONDS = 3.0
 PART_SECONDS = 20.0
-"""How long one part may take with all that is asked of it."""
+"""The time limit of all checks of one part."""
 
 
 def examine() -> Iterator[Finding]:
-    """One finding a part, in the order in which one would put things right."""
+    """The findings, in the order in which problems should be fixed."""
     is_new = sys.version_info[:2] >= OLDEST_PYTHON
     yield Finding(
         "ok" if is_new else "fail", "python", platform.python_version() + ("" if is_new else "; 3.11 is needed")
@@ -72,7 +72,7 @@ def _parts(chosen: Settings) -> Iterator[Finding]:
 
 
 def within(seconds: float, part: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """What the look finds in this time. One that hangs is left behind in its thread, and one more finding says so."""
+    """The findings of `look` within the time limit. If it hangs, a last finding says so and its thread is abandoned."""
     found: queue.SimpleQueue[Finding | None] = queue.SimpleQueue()
 
     def run() -> None:
@@ -83,7 +83,7 @@ def within(seconds: float, part: str, look: Callable[[], Iterator[Finding]]) -> 
             is_whole = True
         finally:
             if not is_whole:
-                found.put(Finding("fail", part, "the doctor itself failed; report what it wrote"))
+                found.put(Finding("fail", part, "the doctor itself failed; report its output"))
             found.put(None)
 
     threading.Thread(target=run, name=f"doctor-{part}", daemon=True).start()
@@ -92,7 +92,9 @@ def within(seconds: float, part: str, look: Callable[[], Iterator[Finding]]) -> 
         try:
             finding = found.get(timeout=deadline.left_seconds)
         except queue.Empty:
-            yield Finding("fail", part, f"it hangs: given up after {seconds:g} s; see what lies between here and there")
+            yield Finding(
+                "fail", part, f"no answer within {seconds:g} s; check the network between this machine and it"
+            )
             return
         if finding is None:
             return
@@ -101,9 +103,9 @@ def within(seconds: float, part: str, look: Callable[[], Iterator[Finding]]) -> 
 
 def _database(chosen: Settings) -> Iterator[Finding]:
     file = chosen.store.data_dir / "aiworker.db"
-    # What a first start will bring is no fault before it; and to look into the file would make it.
+    # Before the first start the missing file is no fault, and connecting would create it.
     if chosen.store.database_url == f"sqlite:///{file}" and not file.exists():
-        yield Finding("warn", "database", "not there yet; the first start makes it: aiworker up")
+        yield Finding("warn", "database", "does not exist yet; the first start creates it: aiworker up")
         return
     yield _asked("database", require_current, f"{backends(chosen)['mysql']}, its schema is this version's")
     if not chosen.store.is_sqlite:
@@ -155,9 +157,9 @@ def _is_live(url: str) -> None:
 
 def _data_dir(path: Path) -> Finding:
     if not path.exists():
-        return Finding("warn", "data", f"{path} is not there yet; the first start makes it: aiworker up")
+        return Finding("warn", "data", f"{path} does not exist yet; the first start creates it: aiworker up")
     if not path.is_dir() or not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        return Finding("fail", "data", f"{path} can't be written; set AIWORKER_DATA_DIR to a directory that can")
+        return Finding("fail", "data", f"{path} can't be written; set AIWORKER_DATA_DIR to a writable directory")
     return Finding("ok", "data", str(path))
 
 
@@ -166,7 +168,7 @@ def _disk(path: Path, reserve_bytes: int | None) -> Finding:
     says = f"{found.free_bytes / (1 << 30):.1f} GiB free at {found.where}"
     if not found.has_room:
         needed = f"{found.reserve_bytes / (1 << 30):.1f} GiB (AIWORKER_DISK_RESERVE_BYTES)"
-        return Finding("fail", "disk", f"{says}; no new work begins below {needed}; make room")
+        return Finding("fail", "disk", f"{says}; no new work begins below {needed}; free some space")
     if found.state is disk.DiskState.OK:
         return Finding("ok", "disk", says)
-    return Finding("warn", "disk", f"{says}; make room soon")
+    return Finding("warn", "disk", f"{says}; free some space soon")

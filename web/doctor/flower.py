@@ -1,4 +1,4 @@
-"""Whether Flower, where it runs on this machine for this instance, is open to others: it can stop workers."""
+"""Whether this instance's Flower is reachable from other machines: with Flower, anybody can stop workers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ PART = "flower"
 
 
 def examine_flower(data_dir: Path) -> Iterator[Finding]:
-    """One finding for each address that Flower of this data directory listens on; none where it does not run."""
+    """One finding for each address that this data directory's Flower listens on; none if it does not run here."""
     for process in psutil.process_iter():
         try:
             if not _is_flower(process, data_dir):
                 continue
-            heard = [one.laddr for one in process.net_connections(kind="inet") if one.status == psutil.CONN_LISTEN]
+            addresses = [one.laddr for one in process.net_connections(kind="inet") if one.status == psutil.CONN_LISTEN]
         except psutil.Error:
-            # It has ended, or is another user's, whose affairs can't be seen.
+            # It has ended, or belongs to another user and can't be read.
             continue
-        for address in heard:
+        for address in addresses:
             yield _finding(address.ip, address.port)
 
 
@@ -34,5 +34,7 @@ def _is_flower(process: psutil.Process, data_dir: Path) -> bool:
 
 def _finding(host: str, port: int) -> Finding:
     if ipaddress.ip_address(host).is_loopback:
-        return Finding("ok", PART, f"listens on {host}:{port}, for this machine only")
-    return Finding("fail", PART, f"listens on {host}:{port}, for everybody; start it with --address=127.0.0.1")
+        return Finding("ok", PART, f"listens on {host}:{port}, reachable from this machine only")
+    return Finding(
+        "fail", PART, f"listens on {host}:{port}, reachable from other machines; start it with --address=127.0.0.1"
+    )

@@ -1,10 +1,10 @@
-"""Whether a Redis or Valkey is one that AiWorker can use. Only looks: it asks for INFO and one setting."""
+"""Whether AiWorker can use a Redis or Valkey server. Reads INFO and one setting, and changes nothing."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import cast
 
 import redis
 
@@ -17,45 +17,45 @@ ANSWER_SECONDS = 3.0
 
 
 def examine_redis(*, is_ours: bool) -> Iterator[Finding]:
-    """One finding a matter. is_ours: it is the embedded one, which keeps nothing on purpose.
+    """The findings. is_ours: it is the embedded server, which stores nothing on purpose.
 
-    Raises redis.RedisError where it does not answer.
+    Raises redis.RedisError if it does not answer.
     """
     client = feed.client(timeout=ANSWER_SECONDS)
     try:
-        said = cast("Mapping[str, Any]", client.info())
+        server_info = cast("Mapping[str, object]", client.info())
     except redis.exceptions.NoPermissionError:
-        yield Finding("warn", PART, "INFO is not allowed, so its memory and keeping can't be seen; GRANT it: +info")
+        yield Finding("warn", PART, "INFO is not allowed, so memory and persistence can't be checked; allow it: +info")
         return
-    yield from judge(said)
-    if not is_ours and not said.get("aof_enabled"):
-        yield _keeping(client)
+    yield from judge(server_info)
+    if not is_ours and not server_info.get("aof_enabled"):
+        yield _persistence(client)
 
 
-def judge(said: Mapping[str, Any]) -> Iterator[Finding]:
-    """What the answer to INFO means."""
-    name = str(said.get("valkey_version") or said.get("redis_version") or "unknown")
+def judge(server_info: Mapping[str, object]) -> Iterator[Finding]:
+    """The findings of an answer to INFO."""
+    name = str(server_info.get("valkey_version") or server_info.get("redis_version") or "unknown")
     found = re.match(r"(\d+)\.(\d+)", name)
     if found is None or (int(found[1]), int(found[2])) < OLDEST:
         yield Finding("fail", PART, f"version {name} is too old; update it to 6.2 or newer")
     else:
         yield Finding("ok", PART, f"version {name}")
-    if said.get("role") == "slave":
+    if server_info.get("role") == "slave":
         yield Finding("fail", PART, "it is a replica and can't be written; set AIWORKER_REDIS_URL to the primary")
-    policy = said.get("maxmemory_policy", "unknown")
+    policy = server_info.get("maxmemory_policy", "unknown")
     if policy != "noeviction":
-        says = f"maxmemory-policy is {policy}: full, it throws away messages, whose work then comes late"
+        says = f"maxmemory-policy is {policy}: when full, it drops messages, and their work is delayed"
         yield Finding("warn", PART, f"{says}; set it to noeviction")
     else:
         yield Finding("ok", PART, "maxmemory-policy is noeviction")
 
 
-def _keeping(client: redis.Redis) -> Finding:
+def _persistence(client: redis.Redis) -> Finding:
     try:
         save = cast("Mapping[str, str]", client.config_get("save")).get("save")
     except redis.ResponseError:
-        return Finding("warn", PART, "whether it keeps anything over a restart can't be seen (CONFIG is not allowed)")
+        return Finding("warn", PART, "persistence can't be checked (CONFIG is not allowed)")
     if save:
-        return Finding("ok", PART, "it keeps snapshots over a restart")
-    says = "it keeps nothing over a restart: what was on its way then comes late, from the database"
-    return Finding("warn", PART, f"{says}; set appendonly yes, or leave it so")
+        return Finding("ok", PART, "it stores snapshots, which survive a restart")
+    says = "it stores nothing: after a restart, queued work is delayed until the database sends it again"
+    return Finding("warn", PART, f"{says}; set appendonly yes, or accept the delay")

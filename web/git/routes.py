@@ -1,9 +1,9 @@
-"""The local forge over git's smart HTTP: who may clone and push what. web/git/smart_http.py does the serving.
+"""The local forge over git's smart HTTP: who may clone and push. web/git/smart_http.py serves the requests.
 
-Basic auth, the password alone counts: a person's API token reads what its owner may see and, from maintainer on, pushes
-any branch but the platform's own; a live run's credential reads its repository and pushes its one branch. The default
-branch is nobody's to force or delete; fast-forwards of it are a maintainer's where the project says so. Nobody is
-asked for a password (401) whatever the address; what does not exist for a person is a 404.
+Basic authentication by the password: with an API token, a user reads the repositories that they may see, and a
+maintainer pushes every branch except the platform's own. With its credential, a live run reads its repository and
+pushes its branch. Nobody may force-push or delete the default branch; maintainers may fast-forward it if the project
+allows it. A request without a valid password gets a 401 for every address; a user who may not see a repository, a 404.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ git = Blueprint("git", __name__, url_prefix="/git")
 
 _PLATFORM_REFS = (
     f"refs/heads/{STAGING_BRANCH}", f"refs/heads/{RELEASE_PREFIX.rstrip('/')}", f"refs/tags/{TAG_PREFIX.rstrip('/')}",
-    # A clone could not tell it from what the default branch is called there.
+    # In a clone, a branch of this name can't be told from the default branch's own HEAD.
     "refs/heads/HEAD",
 )  # fmt: skip
 _BRANCHES = "refs/heads/"
@@ -43,7 +43,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class _Access:
-    """only_ref None: every branch and tag but the platform's own. person None: a run's credential."""
+    """only_ref: None for every branch and tag except the platform's own. person: None for a run's credential."""
 
     found: FoundRepository
     only_ref: str | None
@@ -63,7 +63,7 @@ class _Access:
 @git.get("/<owner>/<name>/pulls/<int:number>")
 @public
 def show(owner: str, name: str, number: int | None = None) -> Response:
-    """Lead a browser to the page, which asks for a login and then says whether there is such a thing."""
+    """Redirect a browser to the page, which asks for a login before it says whether the repository exists."""
     place = quote(f"{owner}/{name.removesuffix('.git')}")
     reply = redirect(f"/#/repositories/{place}" + (f"/pulls/{number}" if number is not None else ""))
     return Response(reply.get_data(), reply.status_code, reply.headers)
@@ -72,7 +72,7 @@ def show(owner: str, name: str, number: int | None = None) -> Response:
 @git.route("/<owner>/<name>/<path:service_path>", methods=["GET", "POST"])
 @public
 def serve(owner: str, name: str, service_path: str) -> Response:
-    """Answer git, for whoever the password says."""
+    """Serve a git client, with the access that its password gives."""
     try:
         access = _access(owner, name.removesuffix(".git"))
         path = local_forge().repository_path(access.repository)
@@ -83,7 +83,7 @@ def serve(owner: str, name: str, service_path: str) -> Response:
     except NotFound:
         return _refusal(404, "There is no such repository.")
     except ProviderRefused as refused:
-        # Of a project that is being made, or removed, just now.
+        # The project is being created or deleted.
         return _refusal(404, refused.message)
     noted: list[str] = []
     reply = serve_git(
@@ -98,13 +98,13 @@ def serve(owner: str, name: str, service_path: str) -> Response:
         push_check=local_forge().push_check(max_file_bytes=settings().web.git_max_file_bytes),
     )
     if service_path == "git-receive-pack" and reply.status_code == 200:
-        # When git has said all it has to say, the branch is where it was pushed to.
+        # Once git's answer is complete, the branch has moved.
         reply.call_on_close(lambda: _ring(access.place.project_id, noted))
     return reply
 
 
 def _access(owner: str, name: str) -> _Access:
-    """What the request's password is good for here. Unauthenticated, or NotFound for a person who may not see it."""
+    """The access that the password gives. Unauthenticated, or NotFound for a person who may not see the repository."""
     given = request.authorization
     if given is None or given.type != "basic" or not given.password:
         raise Unauthenticated
@@ -124,9 +124,9 @@ def _access(owner: str, name: str) -> _Access:
 
 
 def _judge(access: _Access, commands: Sequence[Command], noted: list[str]) -> PushRules:
-    """What this push may do to the default branch. A person's commands are written down; their ids go into `noted`."""
+    """What this push may do to the default branch. A person's commands are recorded; their ids go into `noted`."""
     default = f"{_BRANCHES}{local_forge().read_default_branch(access.repository)}"
-    # Before it is provisioned, the project may know the branch by another name than the repository.
+    # Before provisioning, the branch's name in the project may differ from that in the repository.
     protected = {default, f"{_BRANCHES}{access.place.default_branch}"}
     rules = PushRules(tuple(sorted(protected)))
     if access.person is None:
@@ -161,7 +161,7 @@ def _ring(project_id: str, noted: Sequence[str]) -> None:
     try:
         end_pushes(project_id, noted)
     except Busy as error:
-        # The push stands; the sweep looks at the branches of every project anyway.
+        # The push is done; the sweep reads the branches of every project anyway.
         _log.warning("a push was not announced", project=project_id, request_id=request_id(), reason=str(error))
 
 

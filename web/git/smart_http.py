@@ -1,9 +1,8 @@
-"""Serving one repository over git's smart HTTP protocol, by git's own http-backend.
+"""Serves one repository over git's smart HTTP protocol, with git's own http-backend.
 
-It reads Flask's request and answers with a stream in both directions: a push may be larger than memory, and git may
-speak before it has heard all. Who may do what was decided by the caller; here that becomes configuration of the one
-child process. What a push brings is checked by the forge's own hook, before a ref moves. Works on plain threads and
-under gevent alike.
+Request and reply are streamed at the same time: a push may be larger than memory, and git may answer before it has read
+everything. The caller decides who may do what; this module turns that into the configuration of the child process. The
+forge's hook checks the content of a push before a ref moves. Works with threads and with gevent.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from web.git.push_commands import BadPush, Judge, Push, PushRules, notice_packet
 
 _SERVICES = ("git-upload-pack", "git-receive-pack")
 _CHUNK_BYTES = 64 * 1024
-# Commands come before the pack, whose own size git limits with a message that the pusher sees.
+# Room for the commands before the pack; git limits the pack itself, with a message that the pusher sees.
 _COMMANDS_BYTES = 2**20
 _LONGEST_SECONDS = 3600.0
 _PARTING_SECONDS = 2.0
@@ -52,13 +51,13 @@ def serve_git(
     push_check: tuple[tuple[str, str], dict[str, str]],
     judge: Judge | None = None,
 ) -> Response:
-    """Answer the present request for `service_path` (what follows the repository in its address).
+    """Answer the current request for `service_path`, the part of its address after the repository.
 
-    hidden_refs: fully qualified refs, or prefixes of such, that nobody may push here. only_ref: the one fully qualified
-    ref that may be pushed; None is every branch and tag not hidden. user: who it is, for git. max_bytes: the largest
-    request. push_check: the configuration and environment that have git check a push (BareForge.push_check). judge:
-    asked, before git is started, what a push of these commands may do. 404 for anything but the smart protocol, 403 for
-    a push where may_write is False, 405 and 413 as usual.
+    hidden_refs: fully qualified refs, or their prefixes, that nobody may push. only_ref: the only fully qualified ref
+    that may be pushed; None for every branch and tag that is not hidden. user: the name passed to git. max_bytes: the
+    largest push. push_check: configuration and environment with which git checks a push (BareForge.push_check). judge:
+    called with a push's commands before git is started; returns what the push may do. The reply is 404 outside the
+    smart protocol, 403 for a push if may_write is False, 405 and 413 as usual.
     Raises ProviderUnavailable if git can't be started.
     """
     service = _service(service_path)
@@ -75,7 +74,7 @@ def serve_git(
     limit = max_bytes + _COMMANDS_BYTES
     if request.content_length is not None and request.content_length > limit:
         return _refusal(413, f"A push may have at most {max_bytes} bytes.")
-    # The application's limit is for JSON; this one is the caller's. Twice, to hear out who sends too much in chunks.
+    # Replaces the application's limit for JSON. Twice the limit, to read a chunked body that is too large to its end.
     request.max_content_length = 2 * limit
     push, rules = None, PushRules()
     if service_path == "git-receive-pack" and judge is not None:
@@ -98,14 +97,14 @@ def serve_git(
 
 
 def _with_notice(reply: Response, push: Push, rules: PushRules) -> Response:
-    """The pusher is shown the notice before git's own answer."""
+    """Show the pusher the notice before git's own answer."""
     if rules.notice is not None and push.has_side_band and reply.status_code == 200:
         reply.response = itertools.chain([notice_packet(rules.notice)], reply.iter_encoded())
     return reply
 
 
 def _service(service_path: str) -> str | None:
-    """The git service that is asked for, None for anything that isn't one."""
+    """The requested git service; None if there is none of that name."""
     if service_path == "info/refs":
         asked = request.args.getlist("service")
         return asked[0] if len(asked) == 1 and asked[0] in _SERVICES else None
@@ -121,7 +120,7 @@ def _config(
 ) -> list[tuple[str, str]]:
     config = [("http.receivepack", "true" if may_write else "false"), ("http.getanyfile", "false")]
     if service == "git-receive-pack":
-        # The last entry that fits a ref decides, so the narrower rules come after the wider.
+        # The last matching entry decides, so the narrower rules come after the wider ones.
         shown = ("!refs/heads/", "!refs/tags/") if only_ref is None else (f"!{only_ref}",)
         hidden = ("refs/", *shown, *hidden_refs)
         config += [("receive.hideRefs", rule) for rule in hidden]
@@ -144,8 +143,8 @@ def _cgi(translated_path: Path, service: str, user: str) -> dict[str, str]:
     protocol = request.headers.get("Git-Protocol", "")
     if _PROTOCOL.fullmatch(protocol):
         variables["GIT_PROTOCOL"] = protocol
-    # No CONTENT_LENGTH, though it is known: where the body ends early, http-backend would read its end over and over,
-    # burning a core for good (git 2.47, pipe_fixed_length). Without one it takes the end of its input for the end.
+    # Without CONTENT_LENGTH, http-backend reads to the end of its input. With it, a body that ends early makes it loop
+    # at full load for ever (git 2.47, pipe_fixed_length).
     return {name: value for name, value in variables.items() if "\0" not in value}
 
 
@@ -155,10 +154,10 @@ def _backend() -> str:
 
 
 class _Exchange:
-    """One http-backend process between the request's body and the response's.
+    """One http-backend process that reads the request's body and writes the response's body.
 
-    A thread of its own feeds the request to the child, so that neither side waits for the other with a full pipe.
-    Iterating yields the response; close() ends it all at any point, and may be called again.
+    A thread feeds the request to the child, so that full pipes can't block both sides. Iterating yields the response.
+    close() ends the child at any point and may be called again.
     """
 
     def __init__(self, variables: dict[str, str], body: IO[bytes], limit: int) -> None:
@@ -202,37 +201,37 @@ class _Exchange:
             self.close()
             raise ProviderUnavailable("git http-backend ended without an answer")
         response = Response(self, status, headers)
-        # Also where the body is never begun.
+        # Called even if the body is never read.
         response.call_on_close(self.close)
         return response
 
     def __iter__(self) -> Iterator[bytes]:
         while chunk := self._read():
             yield chunk
-        # The last byte is only sent when the request was heard to its end: a server that closes a connection on which
-        # the other side still speaks takes the answer back.
+        # End the response after the request was read to its end: closing a connection while the client still sends
+        # can discard the response.
         self._feeder.join(_LONGEST_SECONDS)
         self.close()
 
     def _read(self) -> bytes:
-        # One read of the pipe: what git says (progress) goes out when it says it.
+        # One read of the pipe, so that git's progress messages are sent at once.
         return self._stdout.read1(_CHUNK_BYTES)  # type: ignore[attr-defined, no-any-return]
 
     def _feed(self) -> None:
-        """Copy the body to the child. What the child doesn't want to hear is read all the same, within the limit."""
-        passed, is_heard = 0, True
-        # The client went away, or sent more than it may: the child sees an end, and says so to whoever still listens.
+        """Copy the body to the child. After the child has closed its input, read on within the limit."""
+        passed, is_wanted = 0, True
+        # If the client disconnects or exceeds the limit, the child sees the end of its input and reports it.
         with contextlib.suppress(Exception):
             while chunk := self._body.read(_CHUNK_BYTES):
                 passed += len(chunk)
-                if passed > self._limit and is_heard:
-                    is_heard = False
+                if passed > self._limit and is_wanted:
+                    is_wanted = False
                     self._close_stdin()
-                if is_heard:
-                    is_heard = self._tell(chunk)
+                if is_wanted:
+                    is_wanted = self._write(chunk)
         self._close_stdin()
 
-    def _tell(self, chunk: bytes) -> bool:
+    def _write(self, chunk: bytes) -> bool:
         try:
             self._stdin.write(chunk)
         except (OSError, ValueError):
@@ -244,7 +243,7 @@ class _Exchange:
             self._stdin.close()
 
     def close(self) -> None:
-        """The child is gone and reaped. One that still runs is asked first, so that it can clear up what it began."""
+        """End and reap the child. One that still runs gets SIGTERM first, so that it can clean up."""
         if self._is_closed:
             return
         self._is_closed = True

@@ -1,1 +1,1 @@
-"""What stands around a view: blueprint, fields, replies, errors, callers, limits. Nothing here knows a resource."""
+"""The HTTP layer around the views: blueprint, fields, replies, errors, callers, limits. It knows no resource."""

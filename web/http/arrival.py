@@ -1,8 +1,8 @@
-"""What is refused before anything else looks at a request: a Host that is not this instance's, a path with `//` first.
+"""The first check of every request: its Host has to be this instance's, and its path may not begin with `//`.
 
-A page of another site can give its own name this machine's address (DNS rebinding); a browser then lets it call the API
-as its own origin. It can't make the browser send another Host, so only names that are known are answered: loopback's,
-IP addresses, the hosts of the settings' URLs, and AIWORKER_ALLOWED_HOSTS.
+A page of another site can point its own name at this machine's address (DNS rebinding); a browser then lets it call the
+API as its own origin. The page can't make the browser send another Host, so only known names are served: loopback
+names, IP addresses, the hosts of the settings' URLs, and AIWORKER_ALLOWED_HOSTS.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from web.http.errors import Misdirected
 
 LOOPBACK_NAMES = ("localhost", ".localhost", "localhost.localdomain", "ip6-localhost")
 _EXEMPT = "/api/health"
-"""Probes come by whatever name, and are told nothing that is secret."""
+"""Served under every name: probes use any of them, and the reply contains no secret."""
 _HOST = re.compile(r"(?P<name>[a-z0-9_-]+(\.[a-z0-9_-]+)*)\.?(:[0-9]{1,5})?|\[(?P<ipv6>[0-9a-f:.]+)\](:[0-9]{1,5})?")
 
 
 class Hosts:
-    """The names that requests may be sent to. One with a dot first stands for all below it, `*` for every name."""
+    """The host names that requests may name. `.name` stands for all names below it, `*` for every name."""
 
     def __init__(self, chosen: Settings) -> None:
         urls = (chosen.web.public_url, chosen.web.internal_url, chosen.forge.webhook_url)
@@ -33,7 +33,7 @@ class Hosts:
         self._names = frozenset({*LOOPBACK_NAMES, *own, *named} - {""})
 
     def allow(self, host: str) -> bool:
-        """Whether a Host header, with or without a port, is this instance's. One that is malformed is not."""
+        """Whether a Host header, with or without a port, names this instance. A malformed one does not."""
         match = _HOST.fullmatch(host.lower())
         if match is None:
             return False
@@ -52,14 +52,14 @@ def _is_address(name: str) -> bool:
 
 
 def init_arrival(app: Flask) -> None:
-    """Refuse such requests before all that other modules do before a request: register it first."""
+    """Refuse such requests. Call it before other modules register their before_request functions."""
     hosts = Hosts(settings())
 
     def refuse() -> None:
-        # werkzeug reads `//api` as `/api`; a proxy that rules by paths does not.
+        # werkzeug reads `//api` as `/api`; a proxy that restricts paths may not.
         if request.environ["PATH_INFO"].startswith("//"):
             raise NotFound(request.environ["PATH_INFO"])
-        # Without a Host it is no browser's: HTTP/1.0, where the server's own address stands for it.
+        # A request without a Host (HTTP/1.0) does not come from a browser; the server's own address stands in for it.
         if "HTTP_HOST" in request.environ and not request.path.startswith(_EXEMPT) and not hosts.allow(request.host):
             raise Misdirected(request.host)
 

@@ -1,8 +1,8 @@
-"""Who may call what: said above every view, checked before any of it runs.
+"""Who may call which view: declared by a decorator, checked before the view runs.
 
-Deny by default: an endpoint without a rule stops the start of the app. Only one Authorization header of scheme Bearer
-counts; tokens in query strings and cookies do not exist. Flask-JWT-Extended issues the tokens of a login;
-common.services.people.accounts verifies them, for sockets too.
+Access is denied by default: the app does not start with an endpoint that has no rule. A token is accepted in one
+Authorization header of scheme Bearer only, never in a query string or a cookie. Flask-JWT-Extended issues the tokens of
+a login; common.services.people.accounts verifies them, for sockets too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypedDict, TypeVar
 
 from flask import Flask, g, request
 from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token
@@ -25,7 +25,7 @@ from common.settings import settings
 from common.states import Role
 from web.http.rate_limits import spend, writes
 
-View = TypeVar("View", bound=Callable[..., Any])
+View = TypeVar("View", bound=Callable[..., object])
 P = TypeVar("P")
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -33,21 +33,21 @@ _BEARER = re.compile(r"Bearer ([A-Za-z0-9._~+/=-]{1,2048})", re.IGNORECASE)
 
 
 Principal = Caller | AgentPrincipal | RunPrincipal | None
-"""Whoever calls. None: a holder of an enrolment token, who is nobody yet."""
+"""The caller. None: the holder of an enrolment token, who is not an agent yet."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How an endpoint knows its caller: from the token to what events call them, and who they are.
+    """How an endpoint identifies its caller: from the token to the name in events and the principal.
 
-    None: anybody may call, or the view checks a proof of its own.
+    None: anybody may call, or the view checks a proof such as a signature itself.
     """
 
     authenticate: Callable[[str], tuple[str, Principal]] | None
 
 
 def allow(least: Role) -> Callable[[View], View]:
-    """People of this role or above. What they may see and do in a project is the service's to decide."""
+    """People of this role or above. The services decide what they may see and do in a project."""
 
     def authenticate(token: str) -> tuple[str, Principal]:
         _refuse_agents(token)
@@ -59,7 +59,7 @@ def allow(least: Role) -> Callable[[View], View]:
 
 
 def allow_agent(view: View) -> View:
-    """A registered agent, by its own token: `agent()` in the view."""
+    """A registered agent, by its own token. The view reads it with `agent()`."""
 
     def authenticate(token: str) -> tuple[str, Principal]:
         principal = runners.authenticate_agent(token)
@@ -69,9 +69,9 @@ def allow_agent(view: View) -> View:
 
 
 def allow_run(*, even_over: bool = False) -> Callable[[View], View]:
-    """The agent at work on the run that the path names as run_id, by the run's token: `run()` in the view.
+    """The agent of the run whose run_id is in the path, by the run's token. The view reads it with `run()`.
 
-    Another's run does not exist for it. A run that is over is a Conflict, unless even_over.
+    Raises NotFound for another run, and Conflict for a run that has ended unless even_over is True.
     """
 
     def authenticate(token: str) -> tuple[str, Principal]:
@@ -87,7 +87,7 @@ def allow_run(*, even_over: bool = False) -> Callable[[View], View]:
 
 
 def allow_enrolment(view: View) -> View:
-    """Whoever holds an enrolment token."""
+    """A holder of an enrolment token."""
 
     def authenticate(token: str) -> tuple[str, Principal]:
         return f"enrolment:{tokens.authenticate_enrolment(token)}", None
@@ -96,7 +96,7 @@ def allow_enrolment(view: View) -> View:
 
 
 def _refuse_agents(token: str) -> None:
-    """An agent is known, and has no business here: Forbidden. A token of none is told nothing."""
+    """Raise Forbidden for the valid token of an agent or a run, Unauthenticated for an invalid one."""
     if token.startswith("awa_"):
         raise Forbidden(f"agent {runners.authenticate_agent(token).agent_id} at a person's route")
     if token.startswith("awr_"):
@@ -104,25 +104,24 @@ def _refuse_agents(token: str) -> None:
 
 
 def public(view: View) -> View:
-    """Anybody, or whoever shows a proof that the view checks itself (a signature, a password)."""
+    """Anybody. The view may still check a proof such as a signature or a password itself."""
     return _ruled(Rule(None))(view)
 
 
 def _ruled(rule: Rule) -> Callable[[View], View]:
     def decorate(view: View) -> View:
-        marked: Any = view
-        marked.rule = rule
+        vars(view)["rule"] = rule
         if rule.authenticate is None:
             apidoc = {**getattr(view, "_apidoc", {})}
             apidoc["manual_doc"] = {**apidoc.get("manual_doc", {}), "security": []}
-            marked._apidoc = apidoc
+            vars(view)["_apidoc"] = apidoc
         return view
 
     return decorate
 
 
 def open_blueprints(app: Flask, *names: str) -> None:
-    """Mark what other modules serve without a caller: files, or a socket that authenticates by its first message."""
+    """Mark views that need no caller as public: files, and the socket, which authenticates by its first message."""
     for endpoint, view in app.view_functions.items():
         if endpoint.partition(".")[0] in names:
             public(view)
@@ -133,14 +132,14 @@ def rule_of(app: Flask, endpoint: str) -> Rule | None:
 
 
 def check_rules(app: Flask) -> None:
-    """Refuse to start where an endpoint does not say who may call it."""
+    """Raise RuntimeError if an endpoint has no rule."""
     missing = sorted({rule.endpoint for rule in app.url_map.iter_rules() if rule_of(app, rule.endpoint) is None})
     if missing:
         raise RuntimeError(f"endpoints without @allow or @public: {', '.join(missing)}")
 
 
 def admit(app: Flask, endpoint: str) -> str:
-    """Let the caller in or raise; returns the name that events will know them by."""
+    """Authenticate the caller of the endpoint, or raise. Returns the name of the caller in events."""
     rule = rule_of(app, endpoint)
     if rule is None:
         raise Forbidden(f"{endpoint} has no rule")
@@ -153,7 +152,7 @@ def admit(app: Flask, endpoint: str) -> str:
 
 
 def bearer_token() -> str:
-    """The token of the request. Two Authorization headers reach us joined by a comma, which no token has."""
+    """The token of the request. Raises Unauthenticated for none, and for several: they arrive joined by a comma."""
     match = _BEARER.fullmatch(request.headers.get("Authorization", ""))
     if match is None:
         raise Unauthenticated
@@ -161,17 +160,17 @@ def bearer_token() -> str:
 
 
 def who() -> Caller:
-    """The person who calls; only in views with @allow."""
+    """The calling person; only in views with @allow."""
     return _principal(Caller)
 
 
 def agent() -> AgentPrincipal:
-    """The agent that calls; only in views with @allow_agent."""
+    """The calling agent; only in views with @allow_agent."""
     return _principal(AgentPrincipal)
 
 
 def run() -> RunPrincipal:
-    """The run that calls; only in views with @allow_run()."""
+    """The calling run; only in views with @allow_run()."""
     return _principal(RunPrincipal)
 
 
@@ -183,7 +182,7 @@ def _principal(kind: type[P]) -> P:
 
 
 def init_tokens(app: Flask) -> None:
-    """Set up Flask-JWT-Extended to issue what common.services.people.accounts accepts."""
+    """Set up Flask-JWT-Extended to issue tokens that common.services.people.accounts accepts."""
     app.config.update(
         JWT_SECRET_KEY=accounts.signing_key(),
         JWT_ALGORITHM=accounts.ALGORITHM,
@@ -195,8 +194,17 @@ def init_tokens(app: Flask) -> None:
     JWTManager(app)
 
 
-def issue_tokens(login: accounts.OpenLogin) -> dict[str, Any]:
-    """The pair of tokens of a login, as the reply has them."""
+class IssuedTokens(TypedDict):
+    """The tokens of a login. expires_in: seconds until access_token expires. user: its row."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    user: object
+
+
+def issue_tokens(login: accounts.OpenLogin) -> IssuedTokens:
+    """Issue the access token and the refresh token of a login."""
     security = settings().security
     claims = {"sid": login.login_id, "epoch": login.user.token_epoch}
     access = create_access_token(
@@ -204,14 +212,14 @@ def issue_tokens(login: accounts.OpenLogin) -> dict[str, Any]:
         additional_claims=claims,
         expires_delta=timedelta(seconds=security.access_token_seconds),
     )
-    again = create_refresh_token(
+    refresh = create_refresh_token(
         identity=login.user.id,
         additional_claims={**claims, "jti": login.refresh_id},
         expires_delta=timedelta(seconds=security.refresh_token_seconds),
     )
     return {
         "access_token": access,
-        "refresh_token": again,
+        "refresh_token": refresh,
         "expires_in": security.access_token_seconds,
         "user": login.user,
     }

@@ -1,56 +1,57 @@
-"""What stands above a view: what goes in, what comes out, and how a request is carried through.
+"""The decorators of a view: what it reads, what it replies, and how a request is carried through.
 
     tasks = Blueprint("tasks", __name__, url_prefix="/api")
 
-    class CreateTask(Schema):
-        read_only = frozenset({"id", "state"})          # 400 `Read-only field` instead of `Unknown field`
-        project_id = Id(required=True)                   # `projectId` on the wire
+    class CreateTaskSchema(Schema):                      # `CreateTask` in openapi.json
+        makes = NewTask                                  # loading returns NewTask(project_id=…, title=…, …)
+        read_only = frozenset({"id", "state"})           # 400 `Read-only field` instead of `Unknown field`
+        project_id = Id(required=True)                   # `projectId` in JSON
         title = Line(200, required=True)
-        priority = Label(Priority, load_default=Priority.MEDIUM)
+        priority = Label(Priority)
 
-    class TaskReply(Schema):                             # its name is its name in openapi.json
+    class TaskSchema(Schema):
         id = fields.String()
         created_at = Timestamp()
 
     @tasks.post("/tasks")
     @allow(Role.MEMBER)
-    @body(CreateTask)
-    @reply(one("task", TaskReply), 201)
-    def create_task(body: dict[str, Any]) -> Any:
-        return {"task": services.create_task(**body, by=who())}
+    @body(CreateTaskSchema)                              # a schema that makes a value: the view gets it as `body`
+    @reply(one("task", TaskSchema), 201)                 # {"task": {…}}, read from what the view returns
+    def create_task(body: NewTask) -> object:
+        return services.create_task(body, by=who())
 
-    class ListTasks(Paging):                             # limit, offset, cursor become `page`
+    class ListTasksSchema(PagingSchema):                 # limit, offset, cursor become `page`
         state = Choice(TaskState, load_default=None)
 
     @tasks.get("/tasks")
     @allow(Role.VIEWER)
-    @query(ListTasks)
-    @reply(many("tasks", TaskReply))
-    def list_tasks(query: dict[str, Any]) -> Any:
-        return page_reply("tasks", services.list_tasks(who(), **query))
+    @query(ListTasksSchema)                              # any other schema: its fields are the view's parameters
+    @reply(many("tasks", TaskSchema))                    # read from a Page
+    def list_tasks(page: PageQuery, state: str | None) -> object:
+        return services.list_tasks(page, state=state, by=who())
 
-    @tasks.post("/tasks/<id:task_id>/approve")          # also <agent_id:…>, <question_id:…>; ill-formed: 404
+    @tasks.post("/tasks/<id:task_id>/approve")           # also <agent_id:…>, <question_id:…>; malformed: 404
     @allow(Role.MAINTAINER)
-    @reply(one("task", TaskReply))
-    def approve_task(task_id: str) -> Any: ...
+    @reply(one("task", TaskSchema))
+    def approve_task(task_id: str) -> object: ...
 
-Fields not sent and without load_default are absent from `body`, so a PATCH passes on what came. A view may return
-`(value, status)`. `@reply(None, 204)` answers without a body. A view without `@body` takes none, or `{}`;
-`@raw_body(most_bytes)` gives it as bytes; `@first(look)` looks at the world before it. Idempotency-Key works on every
-POST by a person but those marked `@never_replayed`: the whole view runs in one transaction, so it may do nothing but
-call services. Errors are raised (common.errors), never returned. Fields: web/http/fields.py; in queries use
-QueryInteger.
+A field that was not sent and has no load_default is not passed, so a PATCH gets only what was sent. A view returns what
+the schema of its @reply reads, an object or a dict; `(value, status)` for another status; Verbatim (in replies.py) for
+content that is stored as it is sent. `@reply(None, 204)` replies without a body. A view without `@body` accepts no body
+but `{}`; `@raw_body(most_bytes)` passes it as bytes. `@first(look)` reads from a provider before the view runs.
+Idempotency-Key works on every POST by a person unless the view is marked `@never_replayed`: the whole view runs in one
+transaction, so it may do nothing but call services. Errors are raised (common.errors), never returned. Fields are in
+web/http/fields.py; in queries use QueryInteger.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import flask_smorest
 import marshmallow as ma
@@ -62,13 +63,25 @@ from werkzeug.routing import BaseConverter
 from common.errors import Invalid
 from common.services.access import Caller
 from common.services.idempotency import LONGEST_KEY, once
-from common.services.paging import DEFAULT_LIMIT, MOST, Page, PageQuery
+from common.services.paging import DEFAULT_LIMIT, MOST, PageQuery
 from web.http.errors import Fault, Faults, UnsupportedMedia, faults_of
-from web.http.fields import AGENT_ID_PATTERN, QUESTION_ID_PATTERN, UUID_PATTERN, Integer, Nothing, Schema
-from web.http.json_strict import check_text, parse_object
-from web.http.replies import writer_of
+from web.http.fields import (
+    AGENT_ID_PATTERN,
+    QUESTION_ID_PATTERN,
+    UUID_PATTERN,
+    AnyField,
+    Integer,
+    Itself,
+    Nothing,
+    Schema,
+)
+from web.http.json_strict import JsonObject, check_text, parse_object
+from web.http.replies import respond, writer_of
 
-View = TypeVar("View", bound=Callable[..., Any])
+View = TypeVar("View", bound=Callable[..., object])
+
+_Description = dict[str, Any]
+"""flask-smorest's description of a part of a view, as it goes into openapi.json."""
 
 FARTHEST_OFFSET = 2**31
 _DIGITS = re.compile(r"[0-9]{1,18}")
@@ -101,7 +114,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
 
 class IdConverter(BaseConverter):
-    """An id in a path; what is none is a path that does not exist."""
+    """A UUID in a path; a path with anything else there does not exist."""
 
     regex = UUID_PATTERN
 
@@ -117,16 +130,16 @@ class QuestionIdConverter(BaseConverter):
 CONVERTERS = {"id": IdConverter, "agent_id": AgentIdConverter, "question_id": QuestionIdConverter}
 
 
-def first(look: Callable[..., Any]) -> Callable[[View], View]:
-    """Look at the world before anything else: the view gets what `look` returned as `seen`.
+def first(look: Callable[..., object]) -> Callable[[View], View]:
+    """Call `look` before the view, which gets its result as `seen`.
 
     look is called with the path's parameters, after the caller was admitted and before any transaction is open, that
-    of an Idempotency-Key included. What it raises is the reply.
+    of an Idempotency-Key included. An error that it raises is the reply.
     """
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
-        def pass_on(*args: Any, **kwargs: Any) -> Any:
+        def pass_on(*args: object, **kwargs: object) -> object:
             return view(*args, seen=g.seen, **kwargs)
 
         return _marked(pass_on, view, look=look)
@@ -135,18 +148,18 @@ def first(look: Callable[..., Any]) -> Callable[[View], View]:
 
 
 def body(schema: type[Schema], *, most_bytes: int | None = None) -> Callable[[View], View]:
-    """The view gets the JSON body as `body`, read by the schema. An absent one is read as `{}`.
+    """The JSON body, read by the schema, becomes the view's parameters. An absent body is read as `{}`.
 
-    most_bytes: 413 above this size; None is what holds for all bodies.
+    most_bytes: 413 above this size; None is the limit of all bodies.
     """
     reader = schema()
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
-        def read(*args: Any, **kwargs: Any) -> Any:
+        def read(*args: object, **kwargs: object) -> object:
             if most_bytes is not None:
                 request.max_content_length = most_bytes
-            return view(*args, body=_load(reader, _json_body()), **kwargs)
+            return view(*args, **_parameters("body", _load(reader, _json_body())), **kwargs)
 
         _described(read, "arguments").setdefault("parameters", []).append(
             {"in": "json", "required": any(field.required for field in reader.fields.values()), "schema": schema}
@@ -161,7 +174,7 @@ def raw_body(most_bytes: int) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
-        def read(*args: Any, **kwargs: Any) -> Any:
+        def read(*args: object, **kwargs: object) -> object:
             request.max_content_length = most_bytes
             return view(*args, body=_body_bytes(), **kwargs)
 
@@ -171,13 +184,13 @@ def raw_body(most_bytes: int) -> Callable[[View], View]:
 
 
 def query(schema: type[Schema]) -> Callable[[View], View]:
-    """The view gets the query parameters as `query`, read by the schema. Unknown and repeated ones are a 400."""
+    """The query, read by the schema, becomes the view's parameters. Unknown and repeated parameters are a 400."""
     reader = schema()
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
-        def read(*args: Any, **kwargs: Any) -> Any:
-            return view(*args, query=_load(reader, _query_parameters()), **kwargs)
+        def read(*args: object, **kwargs: object) -> object:
+            return view(*args, **_parameters("query", _load(reader, _query_parameters())), **kwargs)
 
         _described(read, "arguments").setdefault("parameters", []).append({"in": "query", "schema": schema})
         return _marked(read, view, takes_query=True)
@@ -185,20 +198,21 @@ def query(schema: type[Schema]) -> Callable[[View], View]:
     return decorate
 
 
+def _parameters(name: str, loaded: object) -> dict[str, object]:
+    """A view's parameters: the fields of a schema, or the value that it makes under the name."""
+    return loaded if isinstance(loaded, dict) else {name: loaded}
+
+
 def reply(schema: type[Schema] | None, status: int = 200) -> Callable[[View], View]:
-    """What the view returns is sent as the schema says. A Response is sent as it is."""
+    """The reply is written by the schema from what the view returns; None: a reply without a JSON body."""
     writer = None if schema is None else writer_of(schema())
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
-        def write(*args: Any, **kwargs: Any) -> Response:
-            value = view(*args, **kwargs)
-            if isinstance(value, Response):
-                return value
-            value, actual = value if isinstance(value, tuple) else (value, status)
-            return Response(status=actual) if writer is None else json_reply(writer(value), actual)
+        def write(*args: object, **kwargs: object) -> Response:
+            return respond(view(*args, **kwargs), writer, status)
 
-        described: dict[str, Any] = {"description": HTTPStatus(status).phrase, "content_type": None}
+        described: dict[str, object] = {"description": HTTPStatus(status).phrase, "content_type": None}
         if schema is not None:
             described["schema"] = schema
         _described(write, "response").setdefault("responses", {}).setdefault(status, []).append(described)
@@ -208,95 +222,83 @@ def reply(schema: type[Schema] | None, status: int = 200) -> Callable[[View], Vi
 
 
 def never_replayed(view: View) -> View:
-    """Idempotency-Key means nothing here: the reply holds a secret that must not be kept."""
+    """Ignore the Idempotency-Key: the reply holds a secret that must not be stored."""
     return _marked(view, view, is_replayed=False)
 
 
-def _described(view: Any, part: str) -> dict[str, Any]:
+def _described(view: object, part: str) -> _Description:
     """The part of flask-smorest's description of the view, as a copy of the wrapped view's."""
-    view._apidoc = {
+    apidoc: dict[str, _Description] = {
         key: {**value} if isinstance(value, dict) else value for key, value in getattr(view, "_apidoc", {}).items()
     }
-    described: dict[str, Any] = view._apidoc.setdefault(part, {})
-    return described
+    setattr(view, "_apidoc", apidoc)  # noqa: B010 (a function has no such attribute for the type checker)
+    return apidoc.setdefault(part, {})
 
 
-def _marked(wrapper: Any, _view: View, **marks: Any) -> View:
+def _marked(wrapper: object, _view: View, **marks: object) -> View:
     """The wrapper with marks on it that `refuse_unread` and `answer` read; typed as the view it wraps."""
     for name, value in marks.items():
         setattr(wrapper, name, value)
-    marked: View = wrapper
-    return marked
+    return cast("View", wrapper)
 
 
 class QueryInteger(Integer):
     """A whole number in a query string: digits only."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        if not _DIGITS.fullmatch(value):
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> int:
+        if not isinstance(value, str) or not _DIGITS.fullmatch(value):
             raise self.make_error("invalid", input=value)
         return super()._deserialize(int(value), attr, data, **kwargs)
 
 
-class Paging(Schema):
-    """limit, offset and cursor, given to the view as `page`, a PageQuery."""
+class PagingSchema(Schema):
+    """limit, offset and cursor, passed to the view as `page`, a PageQuery."""
 
     limit = QueryInteger(1, MOST, load_default=DEFAULT_LIMIT)
     offset = QueryInteger(0, FARTHEST_OFFSET, load_default=0)
     cursor = fields.String(load_default=None, validate=ma.validate.Length(1, 300, error="Not a cursor of this list"))
 
     @ma.post_load
-    def _as_page(self, loaded: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
-        page = PageQuery(loaded.pop("limit"), loaded.pop("offset"), loaded.pop("cursor"))
-        return {**loaded, "page": page}
+    def _as_page(self, loaded: dict[str, object], **_context: object) -> dict[str, object]:
+        paging = {name: loaded.pop(name) for name in ("limit", "offset", "cursor")}
+        return {**loaded, "page": PageQuery(**paging)}  # type: ignore[arg-type]
 
 
 @functools.cache
 def one(name: str, schema: type[Schema]) -> type[Schema]:
-    """`{"<name>": {…}}`."""
-    return _named(f"{schema.__name__}Of{_title(name)}", {name: fields.Nested(schema)})
+    """`{"<name>": {…}}`, read from the object itself."""
+    return _named(f"{_component(schema)}Of{_title(name)}", {name: Itself(schema)})
 
 
 @functools.cache
 def many(plural: str, schema: type[Schema]) -> type[Schema]:
-    """A page of a list: `{"<plural>": […], total, limit, offset, nextCursor}`."""
+    """`{"<plural>": […], total, limit, offset, nextCursor}`, read from a Page."""
     counts = {name: fields.Integer() for name in ("total", "limit", "offset")}
-    listed = fields.List(fields.Nested(schema))
+    listed = fields.List(fields.Nested(schema), attribute="items")
     return _named(f"{_title(plural)}Page", {plural: listed, **counts, "next_cursor": fields.String(allow_none=True)})
 
 
-def page_reply(plural: str, page: Page[Any]) -> dict[str, Any]:
-    """What `many(plural, …)` sends."""
-    return {
-        plural: page.items,
-        "total": page.total,
-        "limit": page.limit,
-        "offset": page.offset,
-        "next_cursor": page.next_cursor,
-    }
+def _named(name: str, attributes: Mapping[str, AnyField]) -> type[Schema]:
+    return type(name, (Schema,), dict(attributes))
 
 
-def _named(name: str, attributes: dict[str, Any]) -> type[Schema]:
-    return type(name, (Schema,), attributes)
+def _component(schema: type[Schema]) -> str:
+    """The schema's name in openapi.json."""
+    return schema.__name__.removesuffix("Schema")
 
 
 def _title(name: str) -> str:
     return name[0].upper() + name[1:]
 
 
-def json_reply(payload: Any, status: int = 200) -> Response:
-    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode("utf-8", "replace"), status, content_type="application/json")
-
-
-def _load(reader: Schema, given: Any) -> Any:
+def _load(reader: Schema, given: Mapping[str, object]) -> object:
     try:
-        return reader.load(given)
+        return cast("object", reader.load(given))
     except ma.ValidationError as error:
         raise Faults(faults_of(error.messages)) from error
 
 
-def _json_body() -> dict[str, Any]:
+def _json_body() -> JsonObject:
     raw = _body_bytes()
     if not raw:
         return {}
@@ -309,7 +311,7 @@ def _body_bytes() -> bytes:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMedia("a compressed body")
     raw = request.get_data()
-    # A chunked body says no length, and werkzeug 3.1 cuts it off at the cap without a word.
+    # A chunked body has no Content-Length, and werkzeug 3.1 cuts it off at the limit without an error.
     if request.content_length is None and len(raw) >= (request.max_content_length or len(raw) + 1):
         raise RequestEntityTooLarge
     return raw
@@ -328,8 +330,8 @@ def _query_parameters() -> dict[str, str]:
     return request.args.to_dict()
 
 
-def refuse_unread(view: Any) -> None:
-    """What a view with @reply does not take, a caller may not send: a body, query parameters."""
+def refuse_unread(view: object) -> None:
+    """Reject a body or query parameters that a view with @reply does not declare."""
     if not getattr(view, "is_strict", False):
         return
     if not getattr(view, "takes_query", False) and request.args:
@@ -338,8 +340,8 @@ def refuse_unread(view: Any) -> None:
         _load(Nothing(), _json_body())
 
 
-def answer(view: Any, act: Callable[[], Response]) -> Response:
-    """Act, or give the earlier answer to the same Idempotency-Key, byte for byte."""
+def answer(view: object, act: Callable[[], Response]) -> Response:
+    """Act, or return the stored reply to the same Idempotency-Key, byte for byte."""
     look = getattr(view, "look", None)
     if look is not None:
         g.seen = look(**(request.view_args or {}))

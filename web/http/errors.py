@@ -1,16 +1,14 @@
-"""Every error in the one form that the contract gives it.
+"""Error replies, in the one form that the API's contract defines.
 
-Owns the map from exceptions to replies. A reply names what was wrong with the request; of our own faults it says the
-request's id only.
+Owns the map from exceptions to replies. A reply names what was wrong with the request; after a fault of the platform it
+contains the request's id only.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import structlog
 from flask import Flask, Response, g
@@ -30,12 +28,13 @@ from common.errors import (
     Unauthenticated,
 )
 from common.services.access import acting
+from web.http.replies import json_response
 from web.http.request_id import request_id
 
 log = structlog.get_logger()
 
 Fault = tuple[str, str]
-"""The name of a field as in the request, dotted for a nested one, and what is wrong with it."""
+"""The field's name as in the request, dotted for a nested one, and what is wrong with it."""
 
 RETRY_AFTER_SECONDS = 2
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -58,7 +57,7 @@ _TITLES = {
 
 
 class Faults(CallerError):
-    """Several things are wrong with a request (400); at least one."""
+    """One or more faults of a request (400)."""
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__("; ".join(f"{field}: {message}" for field, message in faults))
@@ -66,7 +65,7 @@ class Faults(CallerError):
 
 
 class TooManyRequests(CallerError):
-    """The caller has to wait (429)."""
+    """The caller exceeded a rate limit (429)."""
 
     def __init__(self, retry_after_seconds: float) -> None:
         super().__init__("too many requests")
@@ -84,10 +83,10 @@ class UnsupportedMedia(CallerError):
     """The body is not of a kind that this route takes (415)."""
 
 
-def faults_of(messages: Any, prefix: str = "") -> list[Fault]:
+def faults_of(messages: object, prefix: str = "") -> list[Fault]:
     """marshmallow's nested messages as a flat list, in the order of the fields."""
     if isinstance(messages, Mapping):
-        faults = []
+        faults: list[Fault] = []
         for key, below in messages.items():
             name = prefix if key == "_schema" else f"{prefix}.{key}" if prefix else str(key)
             faults += faults_of(below, name)
@@ -107,13 +106,14 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(Exception, _bug)
 
 
-def error(status: int, title: str | None = None, *, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
-    """A reply in the contract's form; from 500 on with the request's id."""
+def error(
+    status: int, title: str | None = None, *, headers: Mapping[str, str] | None = None, **more: object
+) -> Response:
+    """An error reply; with a status of 500 or above it contains the request's id."""
     payload = {"error": title or _TITLES.get(status, "Request refused"), **more}
     if status >= 500:
         payload["requestId"] = request_id()
-    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    reply = Response(text.encode("utf-8", "replace"), status, content_type="application/json")
+    reply = json_response(payload, status)
     reply.headers.update(headers or {})
     return reply
 
@@ -164,7 +164,7 @@ def _follow_up(act: Callable[[], object]) -> None:
 
 
 def _http_error(raised: HTTPException) -> Response:
-    """What Flask and werkzeug raise themselves: unknown paths, methods, bodies that are too large."""
+    """Errors that Flask and werkzeug raise: unknown paths and methods, bodies that are too large."""
     status = raised.code or 500
     if status == 400:
         return _validation_error([("body", "The request could not be read")])
@@ -190,7 +190,7 @@ def _provider_refused(raised: ProviderRefused) -> Response:
 
 
 def _os_error(raised: OSError) -> Response:
-    """A file that could not be written for lack of room is no bug."""
+    """A full disk is answered with 503; every other OSError is a bug."""
     return _busy(DiskFull()) if raised.errno in _NO_ROOM else _bug(raised)
 
 

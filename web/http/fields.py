@@ -1,21 +1,23 @@
-"""The fields that requests and replies are made of, and the one Schema that they stand in.
+"""The fields that requests and replies consist of, and the base of all schemas.
 
-Keys are camelCase on the wire and snake_case here. What is read is strict: no number for a text, no text for a number,
-no unknown key. The same classes describe the API at /api/openapi.json.
+Keys are camelCase in JSON and snake_case in Python. Reading is strict: a number is not accepted for a text, nor a text
+for a number, nor an unknown key. The same classes describe the API at /api/openapi.json.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, ClassVar
-from urllib.parse import urlsplit
+from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 import marshmallow as ma
-from marshmallow import fields, validate
+from marshmallow import fields
+from marshmallow.types import Validator
+from marshmallow.validate import Length, OneOf, Range, Regexp
 
+from common.errors import Invalid
 from common.machine.text import has_control, has_control_but_lines, has_invisible
 from common.states import Priority, Role
 
@@ -27,8 +29,43 @@ AGENT_ID_PATTERN = r"agent-[0-9a-f]{12}"
 QUESTION_ID_PATTERN = rf"q-{UUID_PATTERN}"
 
 
-def _invalid(message: str) -> dict[str, str | list[Any] | dict[Any, Any]]:
+AnyField = fields.Field[Any]
+Checks = Validator | list[Validator] | None
+
+
+class FieldOptions(TypedDict, total=False):
+    """The options of marshmallow's fields that ours pass on."""
+
+    required: bool
+    load_default: object
+    allow_none: bool
+    attribute: str
+    metadata: Mapping[str, object]
+
+
+def refused_if(fault_of: Callable[[str], str | None]) -> Validator:
+    """A check that refuses a text for the reason that fault_of returns; None accepts it."""
+
+    def check(text: str) -> None:
+        fault = fault_of(text)
+        if fault is not None:
+            raise ma.ValidationError(fault)
+
+    return check
+
+
+def not_blank(text: str) -> None:
+    """A check that refuses a text of spaces and line ends alone."""
+    if not text.strip():
+        raise ma.ValidationError("Must not be blank")
+
+
+def _invalid(message: str) -> dict[str, str | list[str] | dict[str, str]]:
     return {"invalid": message}
+
+
+def _checks(own: list[Validator], more: Checks) -> list[Validator]:
+    return own if more is None else [*own, *more] if isinstance(more, list) else [*own, more]
 
 
 def camel(name: str) -> str:
@@ -37,21 +74,44 @@ def camel(name: str) -> str:
 
 
 class Schema(ma.Schema):
-    """What a body, a query or a reply is. read_only: keys (as on the wire) that a reply has and a request may not."""
+    """The base of all schemas of bodies, queries and replies.
+
+    read_only: keys (camelCase) that exist in replies and are refused in requests. makes: called with what was read, as
+    keyword arguments; loading returns its result. None: loading returns a dict. shows: the attribute of a written
+    object where its missing attributes are looked up, such as the row in a view of it.
+    """
 
     read_only: ClassVar[frozenset[str]] = frozenset()
+    makes: ClassVar[Callable[..., object] | None] = None
+    shows: ClassVar[str | None] = None
     error_messages: ClassVar[dict[str, str]] = {"unknown": UNKNOWN, "type": "Must be an object"}  # type: ignore[misc]
 
     class Meta:
         unknown = ma.RAISE
 
-    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+    def on_bind_field(self, field_name: str, field_obj: AnyField) -> None:
         field_obj.data_key = camel(field_obj.data_key or field_name)
         field_obj.error_messages["required"] = "Required"
         field_obj.error_messages["null"] = "Must not be null"
 
-    def handle_error(self, error: ma.ValidationError, data: Any, *, many: bool, **kwargs: Any) -> None:
-        """Say of a key that exists, but not for writing, that it is read-only."""
+    def get_attribute(self, obj: object, attr: str, default: object) -> object:
+        """An attribute of the object, else of what it shows, else the default."""
+        found = super().get_attribute(obj, attr, ma.missing)
+        if found is ma.missing and self.shows is not None:
+            found = super().get_attribute(getattr(obj, self.shows, obj), attr, ma.missing)
+        return default if found is ma.missing else found
+
+    @ma.post_load
+    def _make(self, loaded: dict[str, object], **_context: object) -> object:
+        if self.makes is None:
+            return loaded
+        try:
+            return type(self).makes(**loaded)  # type: ignore[misc]
+        except Invalid as error:
+            raise ma.ValidationError({camel(error.field): [error.message]}) from error
+
+    def handle_error(self, error: ma.ValidationError, data: object, *, many: bool, **kwargs: object) -> None:
+        """Report a key that exists in replies alone as read-only, not as unknown."""
         if isinstance(error.messages, dict):
             for key in self.read_only:
                 if error.messages.get(key) == [UNKNOWN]:
@@ -63,98 +123,104 @@ class Nothing(Schema):
 
 
 class Text(fields.String):
-    """Lines of text, at most `most` characters; tabs and line ends are its only control characters."""
+    """Lines of text, at most `most` characters. Tabs and line ends are the only control characters allowed."""
 
     default_error_messages = _invalid("Must be a text")
 
-    def __init__(self, most: int, *, least: int = 0, **kwargs: Any) -> None:
-        checks: list[Any] = [validate.Length(min=least, max=most, error=_length(least, most)), _no_control]
-        super().__init__(validate=[*checks, *_more(kwargs)], **kwargs)
+    def __init__(self, most: int, *, least: int = 0, validate: Checks = None, **options: Unpack[FieldOptions]) -> None:
+        length = Length(min=least, max=most, error=_length(least, most))
+        super().__init__(validate=_checks([length, _no_control], validate), **options)
 
 
 class Line(fields.String):
-    """One visible line, not blank, at most `most` characters; spaces around it are taken off."""
+    """One line of visible characters, not blank, at most `most` of them; spaces around it are removed."""
 
     default_error_messages = _invalid("Must be a text")
 
-    def __init__(self, most: int, **kwargs: Any) -> None:
-        checks: list[Any] = [validate.Length(min=1, max=most, error=_length(1, most)), _visible_line]
-        super().__init__(validate=[*checks, *_more(kwargs)], **kwargs)
+    def __init__(self, most: int, *, validate: Checks = None, **options: Unpack[FieldOptions]) -> None:
+        length = Length(min=1, max=most, error=_length(1, most))
+        super().__init__(validate=_checks([length, _visible_line], validate), **options)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        loaded = super()._deserialize(value, attr, data, **kwargs)
-        # Only spaces: a line end at the edge is a mistake that the check names.
-        return loaded.strip(" ") if isinstance(loaded, str) else loaded
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> str:
+        # Only spaces: a line end at the edge is a mistake, and _visible_line reports it.
+        return super()._deserialize(value, attr, data, **kwargs).strip(" ")
 
 
 class Name(Line):
     """1 to 100 visible characters."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(100, **kwargs)
+    def __init__(self, **options: Unpack[FieldOptions]) -> None:
+        super().__init__(100, **options)
 
 
 class Integer(fields.Integer):
-    """A JSON whole number: not "2", not 2.0, not true."""
+    """A whole number in JSON: not "2", not 2.0, not true."""
 
     default_error_messages = _invalid("Must be a whole number")
 
-    def __init__(self, least: int | None = None, most: int | None = None, **kwargs: Any) -> None:
-        super().__init__(strict=True, validate=[*_range(least, most), *_more(kwargs)], **kwargs)
+    def __init__(self, least: int | None = None, most: int | None = None, **options: Unpack[FieldOptions]) -> None:
+        super().__init__(strict=True, validate=_range(least, most), **options)
 
 
 class Number(fields.Float):
-    """A JSON number, finite: not "2.5", not true."""
+    """A finite number in JSON: not "2.5", not true."""
 
     default_error_messages = _invalid("Must be a number")
 
-    def __init__(self, least: float | None = None, most: float | None = None, **kwargs: Any) -> None:
-        super().__init__(validate=[*_range(least, most), *_more(kwargs)], **kwargs)
+    def __init__(self, least: float | None = None, most: float | None = None, **options: Unpack[FieldOptions]) -> None:
+        super().__init__(validate=_range(least, most), **options)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> float:
         if isinstance(value, str):
             raise self.make_error("invalid", input=value)
         return super()._deserialize(value, attr, data, **kwargs)
 
 
 class Boolean(fields.Boolean):
-    """true or false, nothing that looks like it."""
+    """true or false; no number or text is taken for one."""
 
     default_error_messages = _invalid("Must be true or false")
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> bool:
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return value
 
 
 class Choice(fields.String):
-    """One of some words, those of a StrEnum or a list."""
+    """One of several words, given as a StrEnum or a list. Read as str."""
 
     default_error_messages = _invalid("Must be a text")
 
-    def __init__(self, of: type[StrEnum] | Iterable[str], **kwargs: Any) -> None:
+    def __init__(self, of: type[StrEnum] | Iterable[str], **options: Unpack[FieldOptions]) -> None:
         words = [str(word) for word in of]
-        check = validate.OneOf(words, error=f"Must be one of: {', '.join(words)}")
-        super().__init__(validate=[check, *_more(kwargs)], **kwargs)
+        super().__init__(validate=[OneOf(words, error=f"Must be one of: {', '.join(words)}")], **options)
 
 
 class Label(fields.String):
-    """A Role or a Priority by its name in lower case; the enum's member in Python."""
+    """A Role or a Priority: its lower-case name in JSON, the enum's member in Python."""
 
     default_error_messages = _invalid("Must be a text")
 
-    def __init__(self, of: type[Role] | type[Priority], **kwargs: Any) -> None:
+    def __init__(self, of: type[Role] | type[Priority], **options: Unpack[FieldOptions]) -> None:
         self.of = of
         labels = [member.label for member in of]
         self._message = f"Must be one of: {', '.join(labels)}"
-        metadata = {"enum": labels, **kwargs.pop("metadata", {})}
-        super().__init__(metadata=metadata, **kwargs)
+        options["metadata"] = {"enum": labels, **options.get("metadata", {})}
+        super().__init__(**options)
 
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        return None if value is None else self.of(value).label
+    def label_of(self, value: int) -> str:
+        """The name of a member, or of its number, as columns hold it."""
+        return self.of(value).label
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+    def _serialize(  # type: ignore[override]
+        self, value: int | None, attr: str | None, obj: object, **kwargs: object
+    ) -> str | None:
+        return None if value is None else self.label_of(value)
+
+    def _deserialize(  # type: ignore[override]
+        self, value: object, attr: str | None, data: object, **kwargs: object
+    ) -> Role | Priority:
         for member in self.of:
             if member.label == value:
                 return member
@@ -166,50 +232,48 @@ class Id(fields.String):
 
     default_error_messages = _invalid("Must be a text")
     pattern: ClassVar[str] = UUID_PATTERN
-    said: ClassVar[str] = "Not an id"
+    refusal: ClassVar[str] = "Not an id"
 
-    def __init__(self, **kwargs: Any) -> None:
-        check = validate.Regexp(rf"^{self.pattern}\Z", error=self.said)
-        super().__init__(validate=[check, *_more(kwargs)], **kwargs)
+    def __init__(self, **options: Unpack[FieldOptions]) -> None:
+        super().__init__(validate=[Regexp(rf"^{self.pattern}\Z", error=self.refusal)], **options)
 
 
 class AgentId(Id):
     """`agent-` and 12 hex digits."""
 
     pattern = AGENT_ID_PATTERN
-    said = "Not an agent's id"
+    refusal = "Not an agent's id"
 
 
 class QuestionId(Id):
     """`q-` and a UUID."""
 
     pattern = QUESTION_ID_PATTERN
-    said = "Not a question's id"
+    refusal = "Not a question's id"
 
 
 class Timestamp(fields.Field[datetime]):
-    """ISO 8601 in UTC with `Z`; what is read must have a zone."""
+    """Written as ISO 8601 in UTC with `Z`. Read as ISO 8601 with any zone; one without a zone is refused."""
 
     default_error_messages = _invalid("Must be a time in ISO 8601 with a zone")
 
-    def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+    def _serialize(self, value: datetime | None, attr: str | None, obj: object, **kwargs: object) -> str | None:
         return None if value is None else iso(value)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> datetime:
         try:
-            parsed = datetime.fromisoformat(value)
-            return parsed.astimezone(UTC) if parsed.tzinfo is not None else self._refuse()
-        except (TypeError, ValueError, OverflowError) as error:
+            parsed = datetime.fromisoformat(value) if isinstance(value, str) else None
+            if parsed is not None and parsed.tzinfo is not None:
+                return parsed.astimezone(UTC)
+        except (ValueError, OverflowError) as error:
             raise self.make_error("invalid") from error
-
-    def _refuse(self) -> datetime:
         raise self.make_error("invalid")
 
 
 class Itself(fields.Nested):
-    """A part of the reply that is made from the whole object, not from an attribute of it."""
+    """A part of the reply that is written from the whole object, not from one of its attributes."""
 
-    def get_value(self, obj: Any, attr: str, accessor: Any = None, default: Any = ma.missing) -> Any:
+    def get_value(self, obj: object, attr: str, accessor: object = None, default: object = ma.missing) -> object:
         return obj
 
 
@@ -217,64 +281,35 @@ def iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-class Url(fields.String):
-    """An http or https address, at most 2,000 characters, without a name or password in it."""
-
-    default_error_messages = _invalid("Must be a text")
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(validate=[validate.Length(max=2000), _web_address, *_more(kwargs)], **kwargs)
-
-
 class Quantity(fields.String):
-    """A Kubernetes quantity within sane bounds: cpu from 10m to 256, memory from 8Mi to 4Ti."""
+    """A Kubernetes quantity: cpu from 10m to 256, memory from 8Mi to 4Ti."""
 
     default_error_messages = _invalid("Must be a text such as 500m or 1Gi")
 
-    def __init__(self, of: str, **kwargs: Any) -> None:
-        super().__init__(validate=[_cpu if of == "cpu" else _memory, *_more(kwargs)], **kwargs)
+    def __init__(self, of: Literal["cpu", "memory"], **options: Unpack[FieldOptions]) -> None:
+        super().__init__(validate=[_cpu if of == "cpu" else _memory], **options)
 
 
-class EnvVars(fields.Field[dict[str, str]]):
-    """An object of texts: names of environment variables that the platform does not set itself."""
-
-    most: ClassVar[int] = 200
-    longest_bytes: ClassVar[int] = 32 * 1024
+class Texts(fields.Field[dict[str, str]]):
+    """An object of at most `most` texts. fault_of: what is wrong with a name and its value; None if nothing is."""
 
     default_error_messages = _invalid("Must be an object of texts")
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, str]:
+    def __init__(
+        self, most: int, what: str, fault_of: Callable[[str, object], str | None], **options: Unpack[FieldOptions]
+    ) -> None:
+        self._most, self._what, self._fault_of = most, what, fault_of
+        super().__init__(**options)
+
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> dict[str, str]:
         if not isinstance(value, Mapping):
             raise self.make_error("invalid")
-        if len(value) > self.most:
-            raise ma.ValidationError(f"At most {self.most} variables")
-        faults = {
-            name: [fault] for name, text in value.items() if (fault := _env_fault(name, text, self.longest_bytes))
-        }
+        if len(value) > self._most:
+            raise ma.ValidationError(f"At most {self._most} {self._what}")
+        faults = {name: [fault] for name, text in value.items() if (fault := self._fault_of(name, text))}
         if faults:
             raise ma.ValidationError(faults)
         return dict(value)
-
-
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_ENV_TAKEN = frozenset(
-    {"BASH_ENV", "HOME", "HOST", "HOSTNAME", "IFS", "PATH", "PORT", "PWD", "SHELL", "TMPDIR", "USER"}
-)
-_ENV_TAKEN_PREFIXES = ("AIWORKER_", "DYLD_", "KUBERNETES_", "LD_")
-
-
-def _env_fault(name: str, text: Any, longest_bytes: int) -> str | None:
-    if not _ENV_NAME.fullmatch(name):
-        return "Must be a name of letters, digits and underscores"
-    if name.upper() in _ENV_TAKEN or name.upper().startswith(_ENV_TAKEN_PREFIXES):
-        return "Is set by the platform"
-    if not isinstance(text, str):
-        return "Must be a text"
-    if "\0" in text:
-        return "Must not contain NUL"
-    if len(text.encode("utf-8", "replace")) > longest_bytes:
-        return f"Must have at most {longest_bytes} bytes"
-    return None
 
 
 _MILLICORES = re.compile(r"([0-9]{1,9})m")
@@ -285,7 +320,7 @@ _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "
 
 _NO_LIMIT = ": to a cluster, 0 is no limit at all; for the platform's own limit, leave it out"
 _NOTHING = re.compile(r"0+(\.0+)?([kKMGT]i?|m)?")
-"""What a cluster takes for the absence of a limit, and so would let one project take its nodes' memory."""
+"""Zero: a cluster reads it as "no limit", and one project could use all memory of its nodes."""
 
 
 def _cpu(text: str) -> None:
@@ -308,18 +343,6 @@ def _memory(text: str) -> None:
         raise ma.ValidationError(f"Must be from 8Mi to 4Ti{_NO_LIMIT if is_none else ''}")
 
 
-def _web_address(text: str) -> None:
-    try:
-        parts = urlsplit(text)
-        is_good = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError as error:
-        raise ma.ValidationError("Not an http or https address") from error
-    if not is_good or has_control(text) or " " in text or "\\" in text:
-        raise ma.ValidationError("Not an http or https address")
-    if "@" in parts.netloc:
-        raise ma.ValidationError("Must not hold a username or password")
-
-
 def _visible_line(text: str) -> None:
     if has_control(text) or has_invisible(text):
         raise ma.ValidationError("Must not contain control, bidirectional or invisible characters")
@@ -334,18 +357,11 @@ def _length(least: int, most: int) -> str:
     return f"Must have {least} to {most} characters" if least else f"Must have at most {most} characters"
 
 
-def _range(least: float | None, most: float | None) -> list[validate.Range]:
+def _range(least: float | None, most: float | None) -> list[Validator]:
     if least is None and most is None:
         return []
-    if least is None or most is None:
-        return [
-            validate.Range(
-                least, most, error=f"Must be at least {least}" if most is None else f"Must be at most {most}"
-            )
-        ]
-    return [validate.Range(least, most, error=f"Must be from {least} to {most}")]
-
-
-def _more(kwargs: dict[str, Any]) -> list[Any]:
-    more = kwargs.pop("validate", None)
-    return [] if more is None else more if isinstance(more, list) else [more]
+    if most is None:
+        error = f"Must be at least {least}"
+    else:
+        error = f"Must be at most {most}" if least is None else f"Must be from {least} to {most}"
+    return [Range(least, most, error=error)]

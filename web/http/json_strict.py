@@ -1,7 +1,7 @@
-"""Request bodies as JSON that means one thing only.
+"""Reading JSON that every parser reads alike.
 
-What parsers disagree on (duplicate keys, NaN, huge numbers, lone surrogates) and what a database can't hold (NUL) is
-the caller's error, named, never a 500.
+Duplicate keys, NaN, huge numbers and lone surrogates, on which parsers disagree, and NUL, which a database can't store,
+are refused as the caller's error (400).
 """
 
 from __future__ import annotations
@@ -9,22 +9,25 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, NoReturn
+from typing import NoReturn, TypeAlias
 
 from common.errors import Invalid
 
 DEEPEST = 64
 LARGEST = 2**63 - 1
 BODY = "body"
-"""What messages call the body as a whole."""
+"""The field that errors of the body as a whole name."""
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+JsonObject: TypeAlias = "dict[str, Json]"
 
 # A string, closed or not, or a bracket. Possessive, and without a way to fail inside a string: linear in the input.
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _SUSPECT_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 
-def parse_object(raw: bytes) -> dict[str, Any]:
-    """The JSON object in the body. Invalid with the name of what is wrong."""
+def parse_object(raw: bytes) -> JsonObject:
+    """The JSON object in the body. Raises Invalid with what is wrong."""
     text = _decode(raw)
     _limit_depth(text)
     try:
@@ -46,7 +49,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
 
 
 def check_text(text: str, field: str) -> None:
-    """Invalid where the text holds what can't be stored or sent on: NUL or half of a surrogate pair."""
+    """Raise Invalid if the text contains NUL or half of a surrogate pair: neither can be stored or sent on."""
     if "\0" in text:
         raise Invalid(field, "Must not contain NUL")
     if any("\ud800" <= character <= "\udfff" for character in text):
@@ -63,7 +66,7 @@ def _decode(raw: bytes) -> str:
 
 
 def _limit_depth(text: str) -> None:
-    # Before parsing: the parser recurses, and a RecursionError deep in C is no place to be.
+    # Before parsing: the parser recurses, and can't be left safely by a RecursionError in C.
     depth = 0
     for token in _STRUCTURE.finditer(text):
         character = text[token.start()]
@@ -75,7 +78,7 @@ def _limit_depth(text: str) -> None:
             depth -= 1
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Json]]) -> JsonObject:
     value = dict(pairs)
     if len(value) != len(pairs):
         seen: set[str] = set()
@@ -103,7 +106,7 @@ def _constant(name: str) -> NoReturn:
     raise Invalid(BODY, f"{name} is not JSON")
 
 
-def _check_texts(value: Any, path: str) -> None:
+def _check_texts(value: Json, path: str) -> None:
     if isinstance(value, str):
         check_text(value, path or BODY)
     elif isinstance(value, list):
@@ -116,5 +119,5 @@ def _check_texts(value: Any, path: str) -> None:
 
 
 def _shown(name: str) -> str:
-    """A key as it may stand in a message: short, and without what can't be sent on."""
+    """A key as it may stand in an error message: short, and without characters that can't be sent."""
     return name.encode("utf-8", "replace").decode().replace("\0", "?")[:100]

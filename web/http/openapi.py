@@ -1,13 +1,12 @@
-"""The API's description of itself: OpenAPI 3.1 at /api/openapi.json, made from the schemas that validate.
+"""The API's OpenAPI 3.1 document at /api/openapi.json, made from the schemas that validate requests.
 
-A route that is not in it has no @reply; a test compares the two.
+It describes every route with a @reply; a test compares it with the routes that are served.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from typing import Any
 
 import flask_smorest
 from flask import Blueprint, Flask, Response
@@ -17,7 +16,9 @@ from web import VERSION
 from web.http import fields as own_fields
 from web.http.auth import public
 from web.http.blueprint import CONVERTERS, AgentIdConverter, IdConverter, QuestionIdConverter
+from web.http.blueprint import Blueprint as ApiBlueprint
 from web.http.fields import Schema
+from web.http.json_strict import JsonObject
 
 _SPEC = {
     "info": {
@@ -28,37 +29,37 @@ _SPEC = {
 }
 
 
-_METRICS = {
+_METRICS: JsonObject = {
     "summary": "Metrics in Prometheus' text format; a token unless AIWORKER_METRICS_PUBLIC is set.",
     "responses": {"200": {"description": "OK", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 }
 
 
-class Fault(Schema):
+class FaultSchema(Schema):
     field = fields.String()
     message = fields.String()
 
 
-class Error(Schema):
-    """What every error looks like; `details` with 400, 409, 421, some 503; `requestId` from 500 on."""
+class ErrorSchema(Schema):
+    """The form of every error; `details` with 400, 409, 421, some 503; `requestId` from 500 on."""
 
     error = fields.String(required=True)
-    details = fields.Nested(Fault)
-    errors = fields.List(fields.Nested(Fault))
+    details = fields.Nested(FaultSchema)
+    errors = fields.List(fields.Nested(FaultSchema))
     request_id = fields.String()
 
 
 class _Api(flask_smorest.Api):  # type: ignore[misc]
-    ERROR_SCHEMA = Error
+    ERROR_SCHEMA = ErrorSchema
 
     def _register_error_handlers(self) -> None:
-        """Errors are web/http/errors.py's alone."""
+        """Nothing: web/http/errors.py handles all errors."""
 
 
-def init_openapi(app: Flask, blueprints: list[Any]) -> None:
+def init_openapi(app: Flask, blueprints: list[ApiBlueprint]) -> None:
     """Register the blueprints and serve their description.
 
-    It is made when it is first asked for: making it takes longer than all else of a start.
+    The document is made at its first request: making it takes longer than the rest of the start.
     """
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
@@ -76,8 +77,8 @@ def init_openapi(app: Flask, blueprints: list[Any]) -> None:
     app.register_blueprint(described)
 
 
-def _describe(blueprints: list[Any]) -> dict[str, Any]:
-    # An app of its own: one that has answered its first request takes no blueprint any more.
+def _describe(blueprints: list[ApiBlueprint]) -> JsonObject:
+    # A separate app: the served one accepts no blueprint after its first request.
     app = Flask("described", static_folder=None)
     app.config.update(
         API_TITLE="AiWorker", API_VERSION=VERSION, OPENAPI_VERSION="3.1.0", PROVIDE_AUTOMATIC_OPTIONS=False
@@ -87,12 +88,14 @@ def _describe(blueprints: list[Any]) -> dict[str, Any]:
     scheme = {"type": "http", "scheme": "bearer", "description": "A login's access token or an API token (aiw_…)."}
     api.spec.components.security_scheme("bearer", scheme)
     api.register_field(own_fields.Timestamp, "string", "date-time")
-    api.register_field(own_fields.EnvVars, "object", None)
+    api.register_field(own_fields.Texts, "object", None)
     for converter in (IdConverter, AgentIdConverter, QuestionIdConverter):
         api.register_converter(converter, lambda found: {"type": "string", "pattern": f"^{found.regex}$"})
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
-    spec: dict[str, Any] = api.spec.to_dict()
-    # Not JSON, so no schema of ours makes it.
-    spec["paths"]["/api/metrics"] = {"get": _METRICS}
-    return spec
+    # The reply is not JSON, so no schema describes it.
+    described: JsonObject = api.spec.to_dict()
+    paths = described["paths"]
+    assert isinstance(paths, dict)
+    paths["/api/metrics"] = {"get": _METRICS}
+    return described

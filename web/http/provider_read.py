@@ -1,6 +1,7 @@
-"""Looking at the world for a reader: a diff, a log, a branch's head. At most 5 s, then the caller is told to come back.
+"""Reading from a provider while a caller waits: a diff, a log, a branch's head. After 5 s the reply is a 503.
 
-Call it while no transaction is open. It never writes; a look that is late goes on by itself and is not heard any more.
+Call it while no transaction is open. It only reads; a read that takes longer goes on in its thread, and its result is
+dropped.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ LOOK_SECONDS = 5.0
 
 
 def look(read: Callable[[], T], what: str) -> T:
-    """What `read` returns or raises. ProviderUnavailable (503) where it takes longer; `what` names it in the log."""
+    """Return or raise what `read` does. Raises ProviderUnavailable (503) after 5 s; `what` names it in the log."""
     found: list[T] = []
     raised: list[BaseException] = []
 
     def run() -> None:
         try:
             found.append(read())
-        except BaseException as error:  # noqa: BLE001 (raised again below, in the thread of whoever asked)
+        except BaseException as error:  # noqa: BLE001 (raised again below, in the caller's thread)
             raised.append(error)
 
     thread = threading.Thread(target=run, name=f"look at {what}", daemon=True)

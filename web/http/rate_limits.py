@@ -1,7 +1,6 @@
-"""How often somebody may do something: counted in Redis for all processes, in memory where Redis is away.
+"""Rate limits, counted in Redis for all processes, or in each process's memory while Redis does not answer.
 
-A limit is a courtesy to everyone else, so a Redis that does not answer never refuses anybody: the process then counts
-for itself.
+An unavailable Redis never leads to a refusal by itself.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from web.http.errors import TooManyRequests
 
 @dataclass(frozen=True)
 class Limit:
-    """At most `times` within a window of `seconds`; windows begin with the clock, not with the first one."""
+    """At most `times` within a window of `seconds`. Windows are aligned to the clock, not to the first request."""
 
     name: str
     times: int
@@ -29,19 +28,19 @@ class Limit:
 LOGINS_BY_NAME = Limit("login-name", 10, 60)
 """Failed logins to one name from one address."""
 LOGINS_BY_NAME_ANYWHERE = Limit("login-name-anywhere", 60, 60)
-"""Failed logins to one name, from wherever: addresses can be many, or forged by who reaches us past the proxy."""
+"""Failed logins to one name from all addresses together: a client may have many, or forge them behind the proxy."""
 LOGINS_BY_ADDRESS = Limit("login-address", 60, 60)
-"""Failed logins from one address, whatever the name."""
+"""Failed logins from one address to all names together."""
 
 
 def writes() -> Limit:
-    """Changes that one person asks for, through whichever of their tokens."""
+    """Writing requests of one person, by all of their tokens together."""
     return Limit("writes", settings().web.writes_per_minute, 60)
 
 
 @dataclass(frozen=True)
 class Spent:
-    """One time that was counted. `give_back` uncounts it."""
+    """One counted request. `give_back` subtracts it again."""
 
     key: str
     is_local: bool
@@ -54,12 +53,12 @@ class Spent:
             with feed.asked() as client:
                 client.decr(self.key)
         except redis.RedisError:
-            # The window ends by itself: until then the caller has one time less.
+            # The caller has one request less until the window ends.
             return
 
 
 class _LocalCounts:
-    """Counts of this process, forgotten with their windows."""
+    """The counts of this process; those of past windows are dropped when there are many."""
 
     def __init__(self) -> None:
         self._counts: dict[str, tuple[int, float]] = {}
@@ -79,7 +78,7 @@ _local = _LocalCounts()
 
 
 def spend(limit: Limit, who: str) -> Spent:
-    """Count one time. TooManyRequests, with the seconds to the window's end, above the limit."""
+    """Count one request. Raises TooManyRequests with the seconds left in the window once the limit is exceeded."""
     now = time.time()
     window = int(now // limit.seconds)
     ends_at = (window + 1) * limit.seconds

@@ -1,4 +1,4 @@
-"""The request's id: taken from X-Request-ID where that is fit to be repeated, else made."""
+"""The request's id: the X-Request-ID header if it is printable ASCII, else a new id."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from flask import g, request
 
 from common.names import new_request_id
 
-# Printable ASCII, so that the id can stand in a header, a log line and a database column as it came.
+# Printable ASCII can stand unchanged in a header, a log line and a database column.
 _FIT = re.compile(r"[\x21-\x7e]{1,100}")
 
 
 def request_id() -> str:
-    """The present request's id, the same from its first line to its last."""
+    """The id of the current request. Repeated calls return the same id."""
     if "request_id" not in g:
         given = request.headers.get("X-Request-ID", "")
         g.request_id = given if _FIT.fullmatch(given) else new_request_id()

@@ -1,13 +1,15 @@
-"""gunicorn's gevent worker, with an end to how long a request's head may take to arrive.
+"""gunicorn's gevent worker with a time limit for receiving a request's head.
 
-Without it a client that sends a head byte by byte holds its connection for as long as an idle one may stay open. Only
-heads are bounded: a connection between two requests, a body, a push, a long poll and a socket take their time.
+Without it, a client that sends a head byte by byte holds its connection for as long as an idle one may stay open. Only
+heads have this limit, not idle connections, bodies, pushes, long polls or sockets.
 """
 
 from __future__ import annotations
 
 import contextvars
-from typing import Any
+import socket
+from collections.abc import Callable
+from typing import Protocol
 
 import gevent
 from gunicorn.workers.ggevent import GeventWorker
@@ -15,30 +17,40 @@ from gunicorn.workers.ggevent import GeventWorker
 from common.settings import settings
 
 _READABLE = 1
-_client: contextvars.ContextVar[Any] = contextvars.ContextVar("client")
+_client: contextvars.ContextVar[socket.socket] = contextvars.ContextVar("client")
+
+
+class Watcher(Protocol):
+    """A timer or an I/O watcher of gevent's loop."""
+
+    def start(self, callback: Callable[..., None], *args: object) -> None: ...
+    def stop(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class Worker(GeventWorker):  # type: ignore[misc]
-    """Named by gunicorn.conf.py."""
+    """The worker class that gunicorn.conf.py names."""
 
-    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+    def handle(self, listener: object, client: socket.socket, addr: object) -> None:
         """Serve one connection, in a greenlet of its own."""
         _client.set(client)
         super().handle(listener, client, addr)
 
     def timeout_ctx(self) -> HeadTimeout:
-        """What gunicorn waits in for the next request's head."""
+        """The context in which gunicorn waits for the next request's head."""
         return HeadTimeout(_client.get(), self.cfg.keepalive, settings().web.head_seconds)
 
 
 class _TooSlow(BaseException):
-    """Thrown into the greenlet that waits for a head. Like gevent.Timeout, no handler of errors may take it."""
+    """Raised in the greenlet that waits for a head. A BaseException like gevent.Timeout, so no `except Exception`
+    catches it."""
 
 
 class HeadTimeout:
-    """Leaves its block quietly when nothing comes for `idle_seconds`, or the rest not in `head_seconds` after that."""
+    """Ends its block without an error if nothing arrives for `idle_seconds`, or the head takes longer than
+    `head_seconds` from its first byte."""
 
-    def __init__(self, client: Any, idle_seconds: float, head_seconds: float) -> None:
+    def __init__(self, client: socket.socket, idle_seconds: float, head_seconds: float) -> None:
         self._client = client
         self._idle_seconds = idle_seconds
         self._head_seconds = head_seconds
@@ -48,7 +60,7 @@ class HeadTimeout:
         self._waiting = gevent.getcurrent()
         self._loop = gevent.get_hub().loop
         self._timer = self._start_timer(self._idle_seconds)
-        self._readable = self._loop.io(self._client.fileno(), _READABLE)
+        self._readable: Watcher = self._loop.io(self._client.fileno(), _READABLE)
         self._readable.start(self._begin)
 
     def __exit__(self, _kind: object, raised: BaseException | None, _at: object) -> bool:
@@ -58,13 +70,13 @@ class HeadTimeout:
         return raised is self._too_slow
 
     def _begin(self) -> None:
-        """The first bytes are there. Called by gevent's hub."""
+        """Start the head's time limit. Called by gevent's hub when the first bytes arrive."""
         self._readable.stop()
         self._timer.stop()
         self._timer.close()
         self._timer = self._start_timer(self._head_seconds)
 
-    def _start_timer(self, seconds: float) -> Any:
-        timer = self._loop.timer(seconds)
+    def _start_timer(self, seconds: float) -> Watcher:
+        timer: Watcher = self._loop.timer(seconds)
         timer.start(self._waiting.throw, self._too_slow)
         return timer

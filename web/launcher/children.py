@@ -1,10 +1,10 @@
-"""Keeps a set of programs running: starts them, starts again what ends, and stops them in an order.
+"""Keeps a set of programs running: starts them, restarts those that end, and stops them in a given order.
 
-Owns the children of `aiworker up` and their log files. It never decides which programs there are
-(web/launcher/programs.py) nor when to begin (web/launcher/up.py).
+Owns the children of `aiworker up` and their log files. web/launcher/programs.py defines the programs, and
+web/launcher/up.py decides when they start.
 
-One thread does everything, in `step`. That is a rule, not a shortcut: the kernel sends a child its parent-death signal
-when the *thread* that started it ends, so children are only ever started by the thread that stays.
+One thread does everything, in `step`. This is necessary: the kernel sends a child its parent-death signal when the
+*thread* that started it ends, so only a thread that lives to the end may start children.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from common.machine.waiting import Deadline, growing_delay
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 10.0
 STABLE_SECONDS = 10.0
-"""A program that ran this long has started: what ends it later is a new failure, not the same one again."""
+"""A program that has run this long has started; when it ends later, failures are counted from one again."""
 FAILURES_TO_SHOW = 3
 LOG_LIMIT_BYTES = 16 * 2**20
 TAIL_LINES = 15
 ECHO_LINES = 5
 ECHO_WINDOW_SECONDS = 10.0
 
-# Our own lines, then Celery's, gunicorn's and the standard library's. Elsewhere those words are banners and prose.
+# The formats of our own lines, of Celery, of gunicorn and of the standard library; elsewhere the words mean nothing.
 _IMPORTANT = re.compile(
     rb'"level": ?"(warning|error|critical)"'
     rb"|^\[[^\]]*: (WARNING|ERROR|CRITICAL)/|\[(WARNING|ERROR|CRITICAL)\]|^(WARNING|ERROR|CRITICAL)\b"
@@ -44,7 +44,7 @@ _IMPORTANT = re.compile(
 
 @dataclass(frozen=True)
 class Program:
-    """What to run. The name is also its log's; `environment` is the whole environment of the process."""
+    """A program to run. name: also the name of its log. environment: the process's whole environment."""
 
     name: str
     argv: tuple[str, ...]
@@ -68,7 +68,7 @@ class _Child:
 
 
 class Processes:
-    """The running programs. `say` takes one line for the terminal. Not thread-safe: see the module's docstring."""
+    """The running programs. say: prints one line to the terminal. Not thread-safe: see the module's docstring."""
 
     def __init__(self, log_dir: Path, say: Callable[[str], None]) -> None:
         log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -78,8 +78,8 @@ class Processes:
         self._selector = selectors.DefaultSelector()
 
     def start(self, program: Program) -> None:
-        """Start a program and keep it running from now on. Raises Misconfigured where its binary can't be executed."""
-        # Each start of the platform begins the log anew; the one before stays beside it.
+        """Start a program and keep it running. Raises Misconfigured if its binary can't be executed."""
+        # Each start of the platform begins the log anew; the previous one is kept beside it.
         path = self._log_dir / f"{program.name}.log"
         child = _Child(program, RotatedLog(path, most_bytes=LOG_LIMIT_BYTES, begins_anew=True))
         self._children[program.name] = child
@@ -91,15 +91,15 @@ class Processes:
         return process.pid if process else None
 
     def has_failed_to_start(self, name: str) -> bool:
-        """Whether the program ended soon after its start, three times in a row or more."""
+        """Whether the program ended soon after its start at least three times in a row."""
         return self._children[name].quick_failures >= FAILURES_TO_SHOW
 
     def tail(self, name: str) -> list[str]:
-        """The last lines that the program wrote, oldest first."""
+        """The last lines of the program's output, oldest first."""
         return [line.decode(errors="replace") for line in self._children[name].tail]
 
     def step(self, timeout_seconds: float = 0.25) -> None:
-        """Take what the programs write, and start again those that ended and are due. Returns after the timeout."""
+        """Read the programs' output and restart ended programs whose delay is over. Returns after the timeout."""
         if self._selector.get_map():
             for key, _ in self._selector.select(timeout_seconds):
                 self._read(key.data)
@@ -111,7 +111,7 @@ class Processes:
                 self._spawn(child)
 
     def stop(self, names: Iterable[str], *, patience_seconds: float) -> None:
-        """Ask these programs to end, all at once; kill what has not ended in time. Returns when none is left."""
+        """Terminate these programs together, and kill those that do not end in time. Returns when all have ended."""
         children = [self._children[name] for name in names if name in self._children]
         for child in children:
             child.stopping = True
@@ -131,14 +131,14 @@ class Processes:
             del self._children[child.program.name]
 
     def kill_all(self) -> None:
-        """Kill every program at once, waiting for none. May be called from a signal's callback: it takes no lock."""
+        """Kill every program without waiting. May be called from a signal handler: it takes no lock."""
         for child in self._children.values():
             child.stopping = True
             if child.process and child.process.returncode is None:
                 kill_group(child.process.pid)
 
     def close(self) -> None:
-        """Stop whatever is left and release the files."""
+        """Stop the remaining programs and close their files."""
         self.stop(list(self._children), patience_seconds=2)
         self._selector.close()
 
@@ -146,8 +146,8 @@ class Processes:
         child.start_again_at = None
         program = child.program
         try:
-            # A child dies with this process, even when that is killed with -9. A session of its own keeps the
-            # terminal's Ctrl-C away from it, so that the order of stopping is ours.
+            # A child dies with this process, even after kill -9. In a session of its own it does not get the
+            # terminal's Ctrl-C, so that this process decides the order of stopping.
             process = subprocess.Popen(
                 [*PARENT_DEATH_COMMAND, *program.argv],
                 stdin=subprocess.DEVNULL,
@@ -167,13 +167,13 @@ class Processes:
         child.started_at = time.monotonic()
 
     def _read(self, child: _Child) -> None:
-        """Take what is in the pipe now, at most 1 MiB: one that never stops writing must not starve the others."""
+        """Read what is in the pipe, at most 1 MiB: a program that writes all the time must not block the others."""
         process = child.process
         if process is None or process.stdout is None or process.stdout.closed:
             return
         for _ in range(16):
             chunk = process.stdout.read(65536)
-            if not chunk:  # None: nothing there now. b"": nobody can write any more.
+            if not chunk:  # None: empty at present. b"": closed by all writers.
                 if chunk == b"":
                     self._selector.unregister(process.stdout)
                     process.stdout.close()
@@ -202,7 +202,7 @@ class Processes:
         if process is None:
             return
         if process.returncode is None:
-            # The group is ended before the dead leader is collected: until then its number can't be another's.
+            # Kill the group before its dead leader is reaped: until then no other process can get its id.
             if not has_ended(process.pid):
                 return
             kill_group(process.pid)

@@ -1,6 +1,6 @@
-"""What must be true of this machine before anything is started, each said in one line when it is not.
+"""What this machine needs before the platform is started. A failed check raises Misconfigured with one line.
 
-Only looks, but for making the data directory and taking its lock. Every function raises Misconfigured.
+The checks change nothing, except that the data directory is created and locked.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from common.machine.locks import locked
 from common.settings.private_files import unwritable
 
 OLDEST_GIT = (2, 38)
-"""`git merge-tree --write-tree` came with 2.38; the local forge merges by it."""
+"""The first version with `git merge-tree --write-tree`, with which the local forge merges."""
 
 
 def check_programs() -> None:
-    """git in a version that can merge without a work tree, and setpriv."""
+    """Check for setpriv, and for a git that can merge without a work tree."""
     if shutil.which("setpriv") is None:
         raise Misconfigured("setpriv is not installed (on Debian: apt-get install util-linux)")
     if shutil.which("git") is None:
@@ -36,7 +36,7 @@ def check_programs() -> None:
 
 
 def check_port(host: str, port: int) -> None:
-    """The web port can be bound."""
+    """Check that the web port can be bound."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -54,9 +54,9 @@ def check_port(host: str, port: int) -> None:
 
 @contextmanager
 def own_directory(data_dir: Path) -> Iterator[None]:
-    """Make the data directory if there is none, and keep every other launcher out of it for as long as this lasts.
+    """Create the data directory if it is missing, and lock it against other launchers within the context.
 
-    The lock is the kernel's: it is gone with this process, however that ends. Children do not inherit it.
+    The kernel releases the lock when this process ends, however it ends. Children do not inherit it.
     """
     path = data_dir / "lock"
     with ExitStack() as stack:
@@ -76,10 +76,10 @@ def own_directory(data_dir: Path) -> Iterator[None]:
 
 
 def prepare_socket_directory(path: Path, data_dir: Path) -> None:
-    """Make the directory that a Unix socket lies in, for this user alone. Does nothing for one in the data directory.
+    """Create the directory of a Unix socket, accessible to this user only. Does nothing for the data directory itself.
 
-    Elsewhere it is under /tmp, where anyone can make a directory of that name first: one that belongs to another user,
-    is a link or is open to others is refused.
+    Other directories are under /tmp, where another user may have created one of that name: a directory that is a link,
+    belongs to another user or is accessible to others is refused.
     """
     directory = path.parent
     if directory == data_dir:
@@ -91,12 +91,12 @@ def prepare_socket_directory(path: Path, data_dir: Path) -> None:
         raise Misconfigured(f"the directory {directory} for {path.name} can't be made ({error.strerror})") from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise Misconfigured(
-            f"{directory} is not this user's alone; remove it, or set AIWORKER_DATA_DIR to a shorter path"
+            f"{directory} is accessible to other users; remove it, or set AIWORKER_DATA_DIR to a shorter path"
         )
 
 
 def free_port(host: str) -> int:
-    """A port that nobody listens on now."""
+    """A port that is free at present."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]

@@ -1,7 +1,7 @@
-"""The programs that make up one installation on one machine, as `aiworker up` starts them.
+"""The programs of an installation on one machine, as `aiworker up` starts them.
 
-Only says what to run: argument lists and environments, computed from the settings. The Procfile says the same for
-machines where something else starts and watches the processes.
+Computes argument lists and environments from the settings, and starts nothing. The Procfile lists the same programs for
+machines with another process manager.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from common.settings import Settings, socket_path
 from web.launcher.children import Program
 
 CHECKOUT = Path(web.__file__).resolve().parents[1]
-"""Where common, web and workers lie: the directory every program runs in."""
+"""The directory of common, web and workers, in which every program runs."""
 
 FLOWER_USER = "aiworker"
 FLOWER_SETTINGS = "--conf=workers/flower_settings.py"
-"""Puts all that Flower serves behind its login."""
+"""Requires a login for everything that Flower serves."""
 
-# What agents and deployed programs must not inherit: they run what a model wrote. Keys for models do pass.
+# Not passed to agents and deployed programs, which run code written by a model. Keys for models are passed.
 _PLATFORM_SECRETS = ("AIWORKER_", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "GITEA_", "KUBE", "FLOWER_", "CELERY_")
 _PASSED_SETTINGS = ("AIWORKER_AGENT_", "AIWORKER_RUNNER_", "AIWORKER_LOG_LEVEL")
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Every program by its role. `flower_password` and `flower_port` belong to this start."""
+    """The programs, one method each. flower_port and flower_password: those of this start."""
 
     settings: Settings
     flower_port: int
     flower_password: str
 
     def store(self) -> Program:
-        """The embedded Valkey, on a Unix socket only and without persistence: the queue is the database."""
+        """The embedded Valkey, on a Unix socket and without persistence: the database stores the queue."""
         data_dir = self.settings.store.data_dir
         try:
             binary = get_binary_path()
@@ -61,7 +61,7 @@ class Catalogue:
         return Program("valkey", (str(binary), *_options(options)), _without_secrets(os.environ), CHECKOUT)
 
     def supervisor(self) -> Program:
-        """The local runtime's one process. It runs what people deploy, so it holds no secret of the platform."""
+        """The local runtime's process. It runs deployed programs, so its environment has no secret of the platform."""
         runtime = self.settings.runtime
         options = {
             "dir": runtime.supervisor_dir,
@@ -73,7 +73,7 @@ class Catalogue:
         return Program("supervisor", argv, _without_secrets(os.environ), CHECKOUT)
 
     def web(self) -> Program:
-        """The API, the page, git over HTTP and the sockets: one gevent process, which counts in its own memory."""
+        """The API, the page, git over HTTP and the sockets: one gevent process, with its counters in memory."""
         host = self.settings.web.host
         address = f"[{host}]:{self.settings.web.port}" if ":" in host else f"{host}:{self.settings.web.port}"
         return self._python(
@@ -82,18 +82,18 @@ class Catalogue:
         )
 
     def worker(self) -> Program:
-        """Sweeps and quick jobs: apart from the slow ones, so that these never delay a heartbeat."""
+        """Sweeps and quick jobs; slow jobs have a worker of their own, so that they never delay a heartbeat."""
         return self._celery("worker", ["worker", "-Q", "sweep,quick", "-n", "quick@%h", *_POOL])
 
     def worker_slow(self) -> Program:
         return self._celery("worker-slow", ["worker", "-Q", "slow", "-n", "slow@%h", *_POOL])
 
     def beat(self) -> Program:
-        """Rings the sweep. Without a schedule file: it would hold nothing worth keeping, and needs room."""
+        """Starts the sweep regularly. Without a schedule file, which would hold nothing of use."""
         return self._celery("beat", ["beat", "--scheduler", "celery.beat:Scheduler", "--pidfile="])
 
     def flower(self) -> Program:
-        """On loopback, behind a login that is passed by environment: an argument list is open to every user."""
+        """On loopback with a login, passed in the environment: every user can read argument lists."""
         return self._celery(
             "flower",
             ["flower", FLOWER_SETTINGS, "--address=127.0.0.1", f"--port={self.flower_port}"],
@@ -101,7 +101,7 @@ class Catalogue:
         )
 
     def agent(self, number: int) -> Program:
-        """A local agent. It is told nothing of the platform but its address and the enrolment token."""
+        """A local agent. It gets the platform's address and an enrolment token, and no other setting."""
         data_dir = self.settings.store.data_dir
         options = {
             "url": self.settings.web.internal_url,
@@ -130,7 +130,7 @@ _POOL = ["-c", "2", "--pool=prefork", "--without-gossip", "--without-mingle", "-
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """The variables that make another process read the same settings, whatever options this one was started with."""
+    """The variables with which another process reads the same settings, the options of this command included."""
     variables = {
         "AIWORKER_HOST": settings.web.host,
         "AIWORKER_PORT": str(settings.web.port),

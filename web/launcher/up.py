@@ -1,8 +1,8 @@
 """`aiworker up`: the whole platform on one machine, in the foreground.
 
-Owns the order: check, store, migrations, first admin, processes, addresses, stop. Starting again goes on with the
-data; several run side by side when each has a port and a data directory of its own. It holds no business of the
-platform: kill it with -9 and nothing is lost that was committed.
+Owns the order: checks, store, migrations, first admin, processes, addresses, stop. A later start continues with the
+same data. Several platforms can run side by side, each with a port and a data directory of its own. After kill -9
+nothing that was committed is lost.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from web.launcher.programs import FLOWER_USER, Catalogue, enrolment_token_path, 
 STORE_SECONDS = 15.0
 LIVE_SECONDS = 90.0
 LONGEST_STOP_SECONDS = 8.0
-"""A little more than gunicorn's own graceful timeout. Jobs hold leases and are done again: to wait is courtesy."""
+"""A little more than gunicorn's graceful timeout. Interrupted jobs are repeated, so killing them is safe."""
 STOP_SECONDS = 5.0
 
 
 class _Stopped(Exception):
-    """Someone asked the platform to stop while it was starting."""
+    """A signal asked the platform to stop while it was starting."""
 
 
 class _NotStarted(Exception):
-    """One of the programs did not come up. The message says which and where its log is."""
+    """A program did not start. The message names it and its log."""
 
 
 class _Signals:
-    """Ctrl-C and TERM: the first asks for an orderly stop, the second kills everything at once."""
+    """Ctrl-C, TERM and HUP: the first signal asks for an orderly stop, the second kills all programs at once."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -107,7 +107,7 @@ def _start(settings: Settings, processes: Processes, signals: _Signals, agents: 
     data_dir = settings.store.data_dir
     for name in ("redis", "supervisor"):
         prerequisites.prepare_socket_directory(socket_path(data_dir, name), data_dir)
-    # Versions before this one counted requests there.
+    # Earlier versions stored counters there.
     shutil.rmtree(data_dir / "metrics", ignore_errors=True)
     catalogue = Catalogue(settings, prerequisites.free_port("127.0.0.1"), _kept_password(data_dir / "flower-password"))
 
@@ -116,7 +116,7 @@ def _start(settings: Settings, processes: Processes, signals: _Signals, agents: 
         processes.start(catalogue.store())
         redis = socket_path(data_dir, "redis")
         _wait(processes, signals, "valkey", lambda: _answers_at(redis), STORE_SECONDS)
-    # Nothing runs yet: what a kill in the middle of a push or a merge left locked is nobody's.
+    # No program runs yet: the remaining lock files are from killed pushes and merges.
     for repository in settings.forge.repositories_dir.glob("*/*.git"):
         forget_locks(repository)
     _say("Bringing the database up to date …")
@@ -136,7 +136,7 @@ def _start(settings: Settings, processes: Processes, signals: _Signals, agents: 
     processes.start(catalogue.worker())
     live_url = f"{_local_url(settings)}/api/health/live"
     _wait(processes, signals, "web", lambda: _is_live(live_url), LIVE_SECONDS)
-    # The rest only now: two cores start one thing sooner than eight.
+    # The other programs start later: on two cores, the web server is ready sooner that way.
     for program in (catalogue.worker_slow(), catalogue.beat()):
         processes.start(program)
     for number in range(1, agents + 1):
@@ -147,7 +147,7 @@ def _start(settings: Settings, processes: Processes, signals: _Signals, agents: 
 
 
 def _stop(processes: Processes, agents: int) -> None:
-    """Agents first, that they can still report; then what takes work in or does it; what those lean on goes last."""
+    """Stop the agents first, so that they can report; then web and workers; last the programs that these use."""
     processes.stop([f"agent-{number}" for number in range(1, agents + 1)], patience_seconds=STOP_SECONDS)
     processes.stop(["web", "worker", "worker-slow", "beat", "flower"], patience_seconds=LONGEST_STOP_SECONDS)
     for name in ("supervisor", "valkey"):
@@ -181,7 +181,7 @@ def _answers_at(path: Path) -> bool:
 
 
 def _is_live(url: str) -> bool:
-    # An opener without proxies: a proxy set for the outside must not be asked for this machine.
+    # No proxies: requests to this machine must not go through one.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=2) as reply:
@@ -196,7 +196,7 @@ def _local_url(settings: Settings) -> str:
 
 
 def _kept_password(path: Path) -> str:
-    """The password in a file that only this user may read, made by the first call, and anew where the file is empty."""
+    """The password in a file that only this user may read. A new one is made if the file is missing or empty."""
     kept = path.read_text(encoding="utf-8").strip() if path.exists() else ""
     if not kept:
         kept = secrets.token_urlsafe(18)

@@ -1,8 +1,8 @@
-"""Whoever listens must still be allowed to: open sockets are checked again and again.
+"""Repeated checks of open sockets: their users must still have access.
 
-Every token is asked about at least every CHECK_SECONDS, and at once when the stream says that something of its user
-changed. One that is no longer good closes its sockets with 4401; a project that is no longer seen ends its
-subscriptions. While the database is away nothing changes: nothing new can be told either.
+Every token is checked at least every CHECK_SECONDS, and at once when the stream reports a change of its user. The
+sockets of an invalid token are closed with 4401; subscriptions to a project that the user may no longer see are ended.
+While the database is unavailable nothing changes; no new events can be delivered then either.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ACCESS_ENDED = "access ended"
 
 
 class Authority:
-    """Watches subscribers from `watch` to `forget`. Safe from any thread."""
+    """Checks subscribers from `watch` until `forget`. Thread-safe."""
 
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
@@ -54,14 +54,14 @@ class Authority:
         self._asked.clear()
 
     def check(self) -> None:
-        """One round over what is due. Busy if the database is away: then the same is due again."""
+        """Check all subscribers that are due. Busy if the database is unavailable: then they stay due."""
         due: dict[str, list[Subscriber]] = defaultdict(list)
         now = time.monotonic()
         for subscriber in self._snapshot():
             if subscriber.has_expired():
                 self._end(subscriber)
             elif now - subscriber.checked_at >= CHECK_SECONDS:
-                # Noted before asking: who asks for a check from here on gets another.
+                # Set before the check, so that a request for a check from here on causes another one.
                 subscriber.checked_at = now
                 due[subscriber.token].append(subscriber)
         try:
@@ -77,7 +77,7 @@ class Authority:
             caller = _whose(token)
             for subscriber in subscribers:
                 if subscriber.token != token:
-                    continue  # it has just shown a fresh one
+                    continue  # it has just sent a new token
                 if caller is None:
                     self._end(subscriber)
                 else:
@@ -92,7 +92,7 @@ class Authority:
         self.forget(subscriber)
 
     def _narrow(self, caller: Caller, subscribers: list[Subscriber]) -> None:
-        """End the subscriptions to what the caller does not see any more."""
+        """End the subscriptions to projects that the caller may no longer see."""
         wanted = {feed_id for one in subscribers for feed_id in (*one.subscriptions, *one.tasks.values())}
         seen = events.visible_among(caller, wanted) if wanted else set()
         for subscriber in subscribers:

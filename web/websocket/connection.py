@@ -1,9 +1,9 @@
-"""One open WebSocket: its bytes in, its bytes out, its end. Knows nothing of projects or events.
+"""One open WebSocket: reading, writing and closing it. Knows no projects or events.
 
-Everything that is sent goes through one buffer and is written by whoever flushes it, never waiting: what the kernel
-does not take is written by a thread of its own, which lives until the buffer is empty. So a client that does not
-read delays nobody, and costs at most the buffer before it is closed. (`simple_websocket`'s own `send` may write half
-a frame under gevent.) Reading belongs to one thread, the one that serves the request.
+Frames are queued in one buffer. `flush` writes as much as the kernel accepts without waiting; a thread writes the rest
+and ends when the buffer is empty. So a client that does not read delays no other client, and uses at most the buffer's
+memory before it is closed. (`simple_websocket`'s own `send` may write half a frame under gevent.) Only the thread that
+serves the request reads.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from web.websocket.frames import Refused
 MOST_PENDING = 1_000
 MOST_PENDING_BYTES = 4 * 2**20
 STALL_SECONDS = 8.0
-"""How long a client may take nothing of what waits for it."""
+"""How long a client may read nothing while frames are queued for it."""
 CLOSE_SECONDS = 2.0
 """How long a client has to read the close frame and answer it."""
 PING_SECONDS = 20.0
-"""A client that has been silent for this long is asked whether it is there; after twice that it is closed."""
+"""A client that has sent nothing for this long gets a ping; after twice as long it is closed."""
 BURST = 120
-"""Frames a client may send at once: a login, all of its subscriptions, and as many follows again."""
+"""Frames a client may send at once: a login, all its subscriptions and all its follows."""
 FRAMES_PER_SECOND = 10.0
 
 _SEND_BUFFER_BYTES = 256 * 1024
@@ -37,7 +37,7 @@ _WRITE_BYTES = 256 * 1024
 
 
 class Connection:
-    """A socket after the handshake. `deadline`: when it is closed unless it was set to None by then (monotonic)."""
+    """A socket after the handshake. deadline: when it is closed (monotonic); None for no deadline."""
 
     def __init__(self, sock: socket.socket, *, deadline: float | None = None) -> None:
         self.deadline = deadline
@@ -45,7 +45,7 @@ class Connection:
         self._lock = threading.Lock()
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
-        self._is_partial = False  # the first of _pending is the rest of a frame that has been begun
+        self._is_partial = False  # the first of _pending is the rest of a partly written frame
         self._progress_at = 0.0
         self._writer: threading.Thread | None = None
         self._closing_at: float | None = None
@@ -54,19 +54,19 @@ class Connection:
         self._tokens = float(BURST)
         self._tokens_at = self._heard_at
         with contextlib.suppress(OSError):
-            # Else the kernel alone would keep some megabytes for a client that does not read.
+            # The kernel's default buffer holds some megabytes for a client that does not read.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         sock.settimeout(PING_SECONDS)  # the file descriptor does not block from here on
 
     @property
     def is_open(self) -> bool:
-        """Whether what is queued may still arrive."""
+        """Whether queued frames can still be delivered."""
         return self._closing_at is None and not self._is_over
 
     # Out
 
     def queue(self, frame: bytes) -> None:
-        """Send a whole frame with the next flush. A client that lets too much wait is closed with 1013."""
+        """Queue a whole frame for the next flush. A client with too many queued frames is closed with 1013."""
         with self._lock:
             if not self.is_open:
                 return
@@ -75,20 +75,20 @@ class Connection:
                 self._give_up("too much waits to be read")
 
     def flush(self) -> None:
-        """Write what waits, as far as the kernel takes it at once. Never waits."""
+        """Write queued frames as far as the kernel accepts them at once. Never waits."""
         with self._lock:
             if self._pending and self._writer is None and not self._is_over and not self._write():
                 writer = threading.Thread(target=self._write_slowly, name="slow socket", daemon=True)
                 writer.start()
-                self._writer = writer  # only now: who sees it may join it
+                self._writer = writer  # set after its start: another thread may join it
 
     def wait_until_written(self) -> None:
-        """Wait until the client has taken what waits, or the socket is closing."""
+        """Wait until all queued frames are written, or the socket is closing."""
         while self.is_open and (writer := self._writer) is not None:
             writer.join(0.5)
 
     def close(self, code: int, reason: str = "") -> None:
-        """Send a close frame behind what waits. The socket ends when the client answers, or after CLOSE_SECONDS."""
+        """Queue a close frame. The socket ends when the client answers it, or after CLOSE_SECONDS."""
         with self._lock:
             if self.is_open:
                 self._append(frames.build_close(code, reason))
@@ -96,7 +96,7 @@ class Connection:
         self.flush()
 
     def check(self, now: float) -> None:
-        """End what is overdue: to be called about once a second, with the monotonic time. Never waits."""
+        """Enforce the time limits. Call it about once a second with the monotonic time. Never waits."""
         with self._lock:
             overdue = self._closing_at is not None and now - self._closing_at > CLOSE_SECONDS
             if self.is_open and self._writer is not None and now - self._progress_at > STALL_SECONDS:
@@ -105,7 +105,7 @@ class Connection:
             self._cut()
 
     def end(self) -> None:
-        """Nothing is read or written any more. To be called by the reading thread, before the socket is closed."""
+        """Stop reading and writing. Call it from the reading thread before the socket is closed."""
         if (writer := self._writer) is not None:
             writer.join(CLOSE_SECONDS)
         with self._lock:
@@ -122,8 +122,8 @@ class Connection:
         self._pending_bytes += len(frame)
 
     def _give_up(self, reason: str) -> None:
-        # The frame that was begun has to end before a close frame can be understood; the others are not needed: the
-        # client comes back with the seq of the last event that it got.
+        # A partly written frame has to be completed before the close frame. The others can be dropped: the client
+        # connects again with the seq of the last event that it got.
         begun = self._pending[0] if self._is_partial else None
         self._pending.clear()
         self._pending_bytes = 0
@@ -133,14 +133,14 @@ class Connection:
         self._closing_at = time.monotonic()
 
     def _write(self) -> bool:
-        """False if something is left because the kernel takes no more. Holds the lock, never waits."""
+        """Write queued frames; False if some are left because the kernel accepts no more. Call with the lock held."""
         while self._pending:
             batch, size = [], 0
             while self._pending and size < _WRITE_BYTES:
                 batch.append(self._pending.popleft())
                 size += len(batch[-1])
             try:
-                # Not the socket's send: under gevent that one waits.
+                # Not the socket's send, which waits under gevent.
                 written = os.write(self._sock.fileno(), b"".join(batch))
             except BlockingIOError:
                 written = 0
@@ -179,20 +179,20 @@ class Connection:
                     return
 
     def _cut(self) -> None:
-        """Wake both the reading and the writing thread for good."""
+        """Shut the socket down, which ends the reading and the writing thread."""
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
 
     # In
 
     def messages(self) -> Iterator[str]:
-        """The client's messages, until the socket is over. Answers pings and close frames; closes who breaks a rule."""
+        """The client's messages until the socket ends. Answers pings and close frames; closes on a protocol error."""
         buffer, whole = bytearray(), frames.Messages()
         while chunk := self._receive():
             if not self.is_open:
                 if _answers_close(buffer, chunk):
                     return
-                continue  # nothing of a closing client's is listened to, but unread bytes would reset the connection
+                continue  # read and dropped while closing: unread bytes would reset the connection
             buffer += chunk
             try:
                 while self.is_open and (frame := frames.take(buffer)) is not None:
@@ -210,11 +210,11 @@ class Connection:
                 buffer.clear()
 
     def _receive(self) -> bytes:
-        """Some bytes; none when the socket is over. Pings a silent client, and closes it when it stays silent."""
+        """Received bytes; empty when the socket has ended. Pings a silent client and closes it if it stays silent."""
         while True:
             now = time.monotonic()
             if self.deadline is not None and now >= self.deadline:
-                self.deadline = None  # also for a client that sends, but byte by byte
+                self.deadline = None  # applies to a client that sends byte by byte too
                 self.close(frames.UNAUTHENTICATED, "no authentication in time")
             until = self._heard_at + PING_SECONDS
             if now >= until:
@@ -254,12 +254,12 @@ class Connection:
 
 
 def _answers_close(buffer: bytearray, chunk: bytes) -> bool:
-    """Whether the client's close frame is in what came while closing; what else it sends is dropped."""
+    """Whether the bytes received while closing contain the client's close frame. Other frames are dropped."""
     buffer += chunk
     try:
         while (frame := frames.take(buffer)) is not None:
             if frame.opcode == frames.CLOSE:
                 return True
     except Refused:
-        buffer.clear()  # not at the beginning of a frame any more: its end is noticed by the time it has
+        buffer.clear()  # the bytes are no frames: the close times out instead
     return False

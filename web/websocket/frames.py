@@ -1,6 +1,6 @@
-"""WebSocket frames as bytes (RFC 6455): built for what the server sends, taken apart for what clients send.
+"""WebSocket frames as bytes (RFC 6455): building the server's frames and parsing the clients' frames.
 
-Knows no socket. Text of the server is never compressed, fragmented or masked, so one frame serves every reader.
+Knows no socket. The server's frames are never compressed, fragmented or masked, so one frame serves all clients.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 LARGEST_MESSAGE = 16 * 1024
-"""Bytes a client's message may have, all its fragments together."""
+"""The most bytes of a client's message, all its fragments together."""
 
 NORMAL, GOING_AWAY, PROTOCOL_ERROR, NOT_TEXT, NOT_UTF8 = 1000, 1001, 1002, 1003, 1007
 POLICY, TOO_BIG, TRY_AGAIN_LATER, UNAUTHENTICATED = 1008, 1009, 1013, 4401
 
 
 class Refused(Exception):
-    """The client broke a rule: the socket is to be closed with this code."""
+    """The client violated the protocol: close the socket with this code."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -27,7 +27,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of a client's, unmasked."""
+    """A client's frame, unmasked."""
 
     opcode: int
     is_last: bool
@@ -53,7 +53,7 @@ def build_close(code: int, reason: str) -> bytes:
 
 
 def take(buffer: bytearray) -> Frame | None:
-    """Cut the first frame off the buffer; None if it has not arrived whole. Refused where it may never be."""
+    """Take the first frame off the buffer; None if it is incomplete. Raises Refused for an invalid frame."""
     if len(buffer) < 2:
         return None
     first, second = buffer[0], buffer[1]
@@ -86,13 +86,13 @@ def _unmask(body: bytes, mask: bytes) -> bytes:
 
 
 class Messages:
-    """Puts a client's frames together to messages, within LARGEST_MESSAGE."""
+    """Joins a client's frames to messages of at most LARGEST_MESSAGE bytes."""
 
     def __init__(self) -> None:
         self._parts: bytearray | None = None
 
     def add(self, frame: Frame) -> str | None:
-        """The text if this data frame completes it, else None. Refused for what is no text or too long."""
+        """The message's text if this data frame completes it, else None. Refused if it is no text or too long."""
         if frame.opcode == BINARY:
             raise Refused(NOT_TEXT, "messages are text")
         if (frame.opcode == CONTINUATION) == (self._parts is None):

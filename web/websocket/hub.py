@@ -1,8 +1,8 @@
-"""The WebSocket hub: one a process. It owns the open sockets, the long polls, and the threads that serve them.
+"""The WebSocket hub, one per process: owns the open sockets, the long polls, and the threads that serve them.
 
-The threads start with the first socket or long poll, never before a fork. One reads the stream; one asks the
-database once a second whether a feed is ahead of what was handed on, which makes good whatever the stream lost and
-serves alone while Redis is away; one checks that whoever listens still may; one ends sockets that are overdue.
+The threads start with the first socket or long poll, never before a fork. One reads the stream. One asks the database
+once a second whether a feed has events that were not delivered; it delivers what the stream lost, and everything while
+Redis is unavailable. One checks that subscribers still have access. One closes sockets that exceed a time limit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from types import FrameType
 
 import redis
 import structlog
@@ -49,7 +49,7 @@ class Hub:
         self._is_redis_heard = True
 
     def admit(self, connection: Connection) -> None:
-        """Look after the socket until `discharge`."""
+        """Serve the socket until `discharge`."""
         with self._lock:
             self._connections.add(connection)
             self._start()
@@ -57,7 +57,7 @@ class Hub:
             connection.close(frames.GOING_AWAY, "the server stops")
 
     def discharge(self, connection: Connection, subscriber: Subscriber | None) -> None:
-        """Forget the socket and all that it listened to."""
+        """Remove the socket and its subscriptions."""
         with self._lock:
             self._connections.discard(connection)
         if subscriber is not None:
@@ -65,7 +65,7 @@ class Hub:
             self.topics.forget(subscriber)
 
     def expect(self, key: str, woken: threading.Event) -> None:
-        """Set `woken` at every wake entry with this key, until `dismiss`."""
+        """Set `woken` at every wake entry with this key until `dismiss`."""
         with self._lock:
             self._waiting.setdefault(key, set()).add(woken)
             self._start()
@@ -78,7 +78,7 @@ class Hub:
                 self._waiting.pop(key, None)
 
     def stop(self) -> None:
-        """Close every socket with 1001 and end every long poll, within a moment. Safe in a signal's handler."""
+        """Close every socket with 1001 and end every long poll soon. May be called from a signal handler."""
         self.is_stopping = True
 
     def _start(self) -> None:
@@ -95,8 +95,8 @@ class Hub:
             body()
         finally:
             if not self.is_stopping:
-                # A bug ended the thread. Sockets that nobody serves must not look alive: their clients come back
-                # and find a new hub.
+                # A bug ended the thread. Close the sockets, which are no longer served: their clients connect again,
+                # to a new hub.
                 _hubs.pop(os.getpid(), None)
                 self.stop()
 
@@ -119,7 +119,7 @@ class Hub:
             elif entry.kind == "access":
                 self.authority.ask_again(entry.feed)
         if not batch or not self.topics.deliver(batch):
-            self._look_now.set()  # after a new connection there may be a gap, which no later entry need ever show
+            self._look_now.set()  # a new connection may have missed entries, and no later entry has to show it
 
     def _wake(self, key: str) -> None:
         with self._lock:
@@ -176,16 +176,17 @@ class Hub:
 
 
 def _call_on_sigterm(stop: Callable[[], None]) -> None:
-    """Under a server that stops gracefully, stop with it: else it would wait for sockets that never end."""
+    """Stop the hub when the server stops gracefully: else the server would wait for sockets that never close."""
     earlier = signal.getsignal(signal.SIGTERM)
     if not callable(earlier):
         return
 
-    def stop_too(number: int, frame: Any) -> None:
+    def stop_too(number: int, frame: FrameType | None) -> None:
         stop()
         earlier(number, frame)
 
-    with contextlib.suppress(ValueError):  # a thread that may not set signals: then the server waits for its time
+    # ValueError in a thread that may not set handlers: then the server waits for its timeout.
+    with contextlib.suppress(ValueError):
         signal.signal(signal.SIGTERM, stop_too)
 
 
@@ -193,7 +194,7 @@ _hubs: dict[int, Hub] = {}
 
 
 def hub() -> Hub:
-    """This process's hub. A fork does not carry threads over, so a child makes its own."""
+    """The hub of this process. Threads do not survive a fork, so a child process makes its own hub."""
     pid = os.getpid()
     if pid not in _hubs:
         _hubs[pid] = Hub()

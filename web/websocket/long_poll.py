@@ -1,7 +1,7 @@
-"""Long polls: wait for something to happen without asking the database all the time.
+"""Long polls: waiting for a change without querying the database all the time.
 
-Owns no thread; the hub's stream reader wakes. A wake may come for nothing and, while Redis is away, not at all, so
-a waiter looks again at least every LOOK_SECONDS.
+The hub's stream reader wakes the waiters; this module has no thread. A wake may come without a change, and none come
+while Redis is unavailable, so a waiter looks again at least every LOOK_SECONDS.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ LOOK_SECONDS = 2.0
 
 
 class Waiter:
-    """Waits for `wake(key)`, at most timeout_seconds altogether. Hold no session while waiting.
+    """Waits for `wake(key)`, at most timeout_seconds in total. Hold no database session while waiting.
 
-    Enter it before the first look, so that a wake between look and wait is not missed:
+    Enter it before the first look; then a wake between look and wait is not missed:
 
         with Waiter(f"agent:{agent_id}", 25) as waiter:
             while (found := look()) is None and waiter.wait():
@@ -42,7 +42,7 @@ class Waiter:
         self._hub.dismiss(self._key, self._woken)
 
     def wait(self) -> bool:
-        """True: look again (woken, or LOOK_SECONDS are over). False: the time is over, or the server stops."""
+        """True: look again (woken, or LOOK_SECONDS have passed). False: the timeout has passed or the server stops."""
         if self._deadline.is_over or self._hub.is_stopping:
             return False
         self.was_woken = self._woken.wait(min(self._deadline.left_seconds, LOOK_SECONDS))

@@ -1,7 +1,7 @@
-"""The WebSocket at `/` and `/ws`: what clients may say, and what they are answered.
+"""The WebSocket at `/` and `/ws`: the messages of clients and the answers to them.
 
-Owns the routes and the protocol of one socket; who gets which event is the hub's (web/websocket/hub.py). `GET /`
-without an upgrade is not this module's: werkzeug tells the two apart by the rule's `websocket=True`.
+Owns the routes and the protocol of one socket; the hub (web/websocket/hub.py) distributes events. `GET /` without an
+upgrade belongs to the page: werkzeug tells the two apart by the rule's `websocket=True`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
 from flask import Blueprint, Flask, request
 from flask.typing import ResponseReturnValue
 from flask_sock import Sock
+from simple_websocket import Server
 
 from common.errors import Busy, NotFound, Unauthenticated
 from common.services import events
@@ -30,21 +30,20 @@ from common.settings import settings
 from web.websocket import frames
 from web.websocket.connection import Connection
 from web.websocket.hub import Hub, hub
-from web.websocket.long_poll import Waiter
 from web.websocket.subscribers import Subscriber, say
 
 AUTH_SECONDS = 10.0
 MOST_SUBSCRIPTIONS = 50
 MOST_TASKS = 50
 NOT_FOUND = "Resource not found"
-"""The same for what is missing and for what is not the caller's."""
+"""Also the answer for a thing that the caller may not see."""
 NOT_AUTHENTICATED = "Invalid or expired token"
 
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 class _NoThread:
-    """Takes the place of the thread that simple-websocket would start: we read and write the socket ourselves."""
+    """Replaces the thread that simple-websocket would start: this module reads and writes the socket itself."""
 
     name = ""
 
@@ -52,11 +51,11 @@ class _NoThread:
         self.target = target
 
     def start(self) -> None:
-        """Nothing: the route's own thread reads."""
+        """Do nothing: the route's own thread reads."""
 
 
 def init_feed(app: Flask) -> None:
-    """Serve the WebSocket at `/` and `/ws`: endpoints `feed.root` and `feed.ws`, which authenticate by themselves."""
+    """Serve the WebSocket at `/` and `/ws`, as endpoints `feed.root` and `feed.ws`. Clients authenticate by message."""
     app.config["SOCK_SERVER_OPTIONS"] = {"thread_class": _NoThread}
     blueprint = Blueprint("feed", __name__)
     blueprint.before_request(_refuse_bad_handshake)
@@ -67,7 +66,7 @@ def init_feed(app: Flask) -> None:
 
 
 def _refuse_bad_handshake() -> ResponseReturnValue | None:
-    """Before the upgrade: a page of another site, or a handshake that is none."""
+    """Refuse pages of other sites and malformed handshakes before the upgrade."""
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc not in {request.host, urlsplit(settings().web.public_url).netloc}:
         return {"error": "Forbidden"}, 403
@@ -79,33 +78,33 @@ def _refuse_bad_handshake() -> ResponseReturnValue | None:
         key = b""
     if len(key) != 16:
         return {"error": "Sec-WebSocket-Key is missing or wrong"}, 400
-    # No permessage-deflate: it costs 130 KB a socket and fifteen times the work of a plain frame.
+    # No permessage-deflate: it costs 130 KB per socket and fifteen times the work of a plain frame.
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
     return None
 
 
-def _serve(ws: Any) -> None:
+def _serve(ws: Server) -> None:
     connection = Connection(ws.sock, deadline=time.monotonic() + AUTH_SECONDS)
-    session = Session(connection, hub())
-    session.hub.admit(connection)
+    conversation = Conversation(connection, hub())
+    conversation.hub.admit(connection)
     try:
         for text in connection.messages():
-            session.hear(text)
+            conversation.hear(text)
             connection.flush()
     finally:
-        session.hub.discharge(connection, session.subscriber)
+        conversation.hub.discharge(connection, conversation.subscriber)
         connection.end()
         ws.connected = False  # else flask-sock would write a close frame of its own
 
 
-class Session:
-    """What one client says. `subscriber` is None until it has authenticated."""
+class Conversation:
+    """The messages of one client. `subscriber` is None until the client has authenticated."""
 
     def __init__(self, connection: Connection, to: Hub) -> None:
         self.hub = to
         self.subscriber: Subscriber | None = None
         self._connection = connection
-        self._heard: dict[str, Callable[[Subscriber, dict[str, Any]], None]] = {
+        self._heard: dict[str, Callable[[Subscriber, dict[str, object]], None]] = {
             "subscribe": self._subscribe,
             "unsubscribe": self._unsubscribe,
             "follow": self._follow,
@@ -113,7 +112,7 @@ class Session:
         }
 
     def hear(self, text: str) -> None:
-        """Act on one message and queue the answers."""
+        """Handle one message and queue the answers to it."""
         event, body = _parse(text)
         if event == "auth":
             self._auth(body)
@@ -131,7 +130,7 @@ class Session:
             except Busy:
                 self._complain("The database can't be reached; try again")
 
-    def _auth(self, body: dict[str, Any] | None) -> None:
+    def _auth(self, body: dict[str, object] | None) -> None:
         token = (body or {}).get("token")
         try:
             if not isinstance(token, str) or not token.isascii():
@@ -152,7 +151,7 @@ class Session:
             self.subscriber = Subscriber(self._connection, caller, token, expires_at)
             self.hub.authority.watch(self.subscriber)
         elif self.subscriber.caller.user_id != caller.user_id:
-            # What this socket listens to was allowed to somebody else.
+            # The subscriptions of this socket were granted to another user.
             self._refuse_token("Another user's token: open another socket")
             return
         else:
@@ -163,10 +162,10 @@ class Session:
             body["expiresAt"] = datetime.fromtimestamp(expires_at, UTC).isoformat().replace("+00:00", "Z")
         self._say("auth:ok", **body)
 
-    def _subscribe(self, subscriber: Subscriber, body: dict[str, Any]) -> None:
+    def _subscribe(self, subscriber: Subscriber, body: dict[str, object]) -> None:
         after_seq = body.get("afterSeq")
-        is_seq = type(after_seq) is int and 0 <= after_seq < 2**63
-        if "afterSeq" in body and not (is_seq and "projectId" in body):
+        seq = after_seq if type(after_seq) is int and 0 <= after_seq < 2**63 else None
+        if "afterSeq" in body and (seq is None or "projectId" not in body):
             self._complain("afterSeq is a whole number, and goes with a projectId")
         elif "projectId" not in body:
             self.hub.topics.follow_all(subscriber)
@@ -177,22 +176,22 @@ class Session:
             elif feed_id not in events.visible_among(subscriber.caller, [feed_id]):
                 raise NotFound(f"project {feed_id}")
             else:
-                self.hub.topics.subscribe(subscriber, feed_id, after_seq)
+                self.hub.topics.subscribe(subscriber, feed_id, seq)
 
-    def _unsubscribe(self, subscriber: Subscriber, body: dict[str, Any]) -> None:
+    def _unsubscribe(self, subscriber: Subscriber, body: dict[str, object]) -> None:
         if "projectId" in body:
             self.hub.topics.unsubscribe(subscriber, _id(body["projectId"]))
         else:
             self.hub.topics.unfollow_all(subscriber)
 
-    def _follow(self, subscriber: Subscriber, body: dict[str, Any]) -> None:
+    def _follow(self, subscriber: Subscriber, body: dict[str, object]) -> None:
         task_id = _id(body.get("taskId"))
         if task_id not in subscriber.tasks and len(subscriber.tasks) >= MOST_TASKS:
             self._complain(f"At most {MOST_TASKS} tasks")
             return
         self.hub.topics.follow(subscriber, task_id, events.may_follow_task(subscriber.caller, task_id))
 
-    def _unfollow(self, subscriber: Subscriber, body: dict[str, Any]) -> None:
+    def _unfollow(self, subscriber: Subscriber, body: dict[str, object]) -> None:
         self.hub.topics.unfollow(subscriber, _id(body.get("taskId")))
 
     def _refuse_token(self, message: str) -> None:
@@ -206,8 +205,8 @@ class Session:
         self._connection.queue(say(event, **body))
 
 
-def _parse(text: str) -> tuple[str | None, dict[str, Any] | None]:
-    """The event and its data; None for what is neither. No data is empty data."""
+def _parse(text: str) -> tuple[str | None, dict[str, object] | None]:
+    """The message's event and data, each None if it is malformed. Absent data is empty data."""
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):
@@ -218,18 +217,15 @@ def _parse(text: str) -> tuple[str | None, dict[str, Any] | None]:
     return event if isinstance(event, str) else None, body if isinstance(body, dict) else None
 
 
-def _id(value: Any) -> str:
-    """NotFound for what can't be an id: it is not worth a question to the database, and may not even be storable."""
+def _id(value: object) -> str:
+    """The id. Raises NotFound for a value that can't be one, without asking the database."""
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise NotFound("not an id")
     return value
 
 
 def _expiry(token: str) -> float | None:
-    """When a login's token that was verified ends (Unix time); None for an API token."""
+    """When a login's token, verified before, expires (Unix time); None for an API token."""
     if token.startswith(API_TOKEN_PREFIX):
         return None
     return float(jwt.decode(token, options={"verify_signature": False})["exp"])
-
-
-__all__ = ["Waiter", "init_feed"]

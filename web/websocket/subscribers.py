@@ -1,13 +1,12 @@
-"""Who listens to what: an authenticated socket, its subscriptions, and the topics that they hang on.
+"""Authenticated sockets, their subscriptions, and the topics they subscribe to.
 
-Plain state, changed by the hub under its lock; nothing here reads a database or a stream.
+Plain state that the hub changes under its lock. Nothing here reads a database or a stream.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 from common import feed
 from common.services.access import Caller
@@ -19,7 +18,7 @@ EXPIRY_GRACE_SECONDS = 1.0
 
 @dataclass(eq=False)
 class Subscription:
-    """One feed of one socket. seq: the last event queued for it. is_live: follows the topic, not a replay."""
+    """A socket's subscription to one feed. seq: the last event queued. is_live: gets new events, not a replay."""
 
     seq: int
     is_live: bool = False
@@ -29,9 +28,9 @@ class Subscription:
 class Subscriber:
     """An authenticated socket.
 
-    token: what it came by; expires_at: when that ends (Unix time), None where only the check tells. follows_all: also
-    every feed of visible (None: all there are). tasks: each followed task's project. checked_at: when the token was
-    last found good (monotonic); 0 asks for a check at once.
+    token: its token. expires_at: when the token expires (Unix time); None for an API token. follows_all: gets every
+    feed in `visible` too (None: every feed). tasks: the project of each followed task. checked_at: when the token was
+    last found valid (monotonic); 0 requests a check at once.
     """
 
     connection: Connection
@@ -45,16 +44,16 @@ class Subscriber:
     checked_at: float = field(default_factory=time.monotonic)
 
     def hears_by_all(self, feed_id: str) -> bool:
-        """Whether `subscribe` without a project brings it this feed; a subscription of its own goes first."""
+        """Whether it gets this feed by following all; False if it has a subscription to the feed."""
         return feed_id not in self.subscriptions and (self.visible is None or feed_id in self.visible)
 
     def has_expired(self) -> bool:
-        """By the token's own words, sharper than the check, which is lenient with clocks."""
+        """Whether the token's own expiry has passed. The check is less strict: it allows for clock differences."""
         return self.expires_at is not None and time.time() > self.expires_at + EXPIRY_GRACE_SECONDS
 
 
 class Topic:
-    """A feed that somebody listens to. seq: the last event given to its live subscriptions."""
+    """A feed with subscribers. seq: the last event given to its live subscriptions."""
 
     def __init__(self, seq: int) -> None:
         self.seq = seq
@@ -62,9 +61,9 @@ class Topic:
 
 
 class Outgoing:
-    """Frames queued for sockets and not flushed yet, so that each socket gets one write for many events.
+    """Frames queued for sockets and flushed together: each socket gets one write for many events.
 
-    Leaving it flushes.
+    Leaving the context flushes.
     """
 
     def __init__(self) -> None:
@@ -82,7 +81,7 @@ class Outgoing:
         self._touched[subscriber.connection] = None
         self._count += 1
         if self._count % 1_000 == 0:
-            time.sleep(0)  # under gevent everybody else gets a turn in a long fan-out
+            time.sleep(0)  # under gevent, lets other greenlets run during a long fan-out
 
     def flush(self) -> None:
         for number, connection in enumerate(self._touched, start=1):
@@ -92,6 +91,6 @@ class Outgoing:
         self._touched = {}
 
 
-def say(event: str, **body: Any) -> bytes:
-    """A message of the server's own as a frame."""
+def say(event: str, **body: str | int) -> bytes:
+    """A message of the server itself, as a frame."""
     return frames.build_text(feed.message(event, body))

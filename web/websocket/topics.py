@@ -1,8 +1,8 @@
-"""Who gets which event, in order and once: from the stream's entries and the database's rows to sockets' buffers.
+"""Distributes events to sockets, in order and exactly once, from the stream's entries and the database's rows.
 
-A topic knows the last seq that its live subscriptions got; a subscription that is being replayed reads rows until it
-has caught up with its topic and only then becomes live. Both happen under one lock, so nothing falls between. Rows
-that are not kept any more are never skipped in silence: who listens is told to read the state (`resync`).
+A topic stores the last seq that its live subscriptions got. A subscription that is replayed reads rows until it has
+caught up with its topic, and then becomes live. Both happen under one lock, so no event is lost in between. If rows
+have been purged, the subscriber is told to read the current state (`resync`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Topics:
         self._tasks: dict[str, set[Subscriber]] = {}
 
     def forget(self, subscriber: Subscriber) -> None:
-        """End all that it listens to, without a word."""
+        """End all its subscriptions without a message."""
         with self._turn:
             for feed_id in list(subscriber.subscriptions):
                 self._unsubscribe(subscriber, feed_id)
@@ -36,10 +36,11 @@ class Topics:
             self._unfollow_all(subscriber)
 
     def subscribe(self, subscriber: Subscriber, feed_id: str, after_seq: int | None) -> None:
-        """Answer `subscribed`, then what came after after_seq, then live. The caller's right was checked.
+        """Queue `subscribed`, then the events after after_seq, then new events. Check the caller's access before.
 
-        Waits for the client while it takes what is replayed. Busy, with nothing changed, if the database is away at
-        the start; if it goes away in the middle the socket is closed, since it could only go on with a gap.
+        Waits for the client to read the replayed events. Raises Busy, with nothing changed, if the database is
+        unavailable at the start. If it becomes unavailable during the replay, the socket is closed: it would miss
+        events.
         """
         head = events.feed_heads([feed_id]).get(feed_id, 0)
         with self._turn:
@@ -58,7 +59,7 @@ class Topics:
             subscriber.connection.wait_until_written()
 
     def _replay_page(self, subscriber: Subscriber, subscription: Subscription, topic: Topic, feed_id: str) -> bool:
-        """Queue the next rows, or become live. False when there is nothing more to replay."""
+        """Queue the next rows, or make the subscription live. False when there is nothing more to replay."""
         if subscription.is_live or not subscriber.connection.is_open:
             return False
         try:
@@ -80,7 +81,8 @@ class Topics:
             return not subscription.is_live
 
     def follow_all(self, subscriber: Subscriber) -> None:
-        """Everything the caller may see, live. Busy, with nothing changed, if the database is away."""
+        """Deliver new events of every feed that the caller may see. Busy, with nothing changed, if the database is
+        unavailable."""
         heads, visible = events.feed_heads(None), events.visible_feeds(subscriber.caller)
         with self._turn:
             if not self._all_followers:
@@ -100,11 +102,11 @@ class Topics:
             self._unfollow(subscriber, task_id)
 
     def unsubscribe(self, subscriber: Subscriber, feed_id: str, reason: str | None = None) -> None:
-        """No event of the feed from here on, and `unsubscribed`. Safe to repeat."""
+        """End the subscription and queue `unsubscribed`. Safe to repeat."""
         with self._turn:
             self._unsubscribe(subscriber, feed_id)
-            because = {} if reason is None else {"reason": reason}
-            subscriber.connection.queue(say("unsubscribed", projectId=feed_id, **because))
+            body = {"projectId": feed_id} if reason is None else {"projectId": feed_id, "reason": reason}
+            subscriber.connection.queue(say("unsubscribed", **body))
 
     def unfollow_all(self, subscriber: Subscriber) -> None:
         with self._turn:
@@ -136,10 +138,10 @@ class Topics:
         if not topic.subscribers and not self._all_followers:
             self._topics.pop(feed_id, None)
 
-    # What the stream and the database say
+    # Delivery from the stream and the database
 
     def deliver(self, batch: list[Entry]) -> bool:
-        """Hand on what the stream brought. False if the database was needed and away: `look` makes it good later."""
+        """Deliver entries of the stream. False if the database was needed and unavailable: `look` catches up later."""
         with Outgoing() as outgoing, self._turn:
             for entry in batch:
                 try:
@@ -148,7 +150,7 @@ class Topics:
                     elif entry.kind == "ephemeral":
                         self._deliver_ephemeral(entry, outgoing)
                 except Busy:
-                    return False  # at once: every further entry might wait as long
+                    return False  # stop here: each further entry might wait as long
         return True
 
     def _deliver_event(self, entry: Entry, outgoing: Outgoing) -> None:
@@ -160,7 +162,7 @@ class Topics:
         if entry.seq == topic.seq + 1:
             self._hand_on(topic, entry.feed, entry.seq, frames.build_text(entry.message), outgoing)
         elif entry.seq > topic.seq:
-            self._make_good(topic, entry.feed, entry.seq, outgoing)
+            self._catch_up(topic, entry.feed, entry.seq, outgoing)
 
     def _deliver_ephemeral(self, entry: Entry, outgoing: Outgoing) -> None:
         if entry.task_id:
@@ -184,8 +186,8 @@ class Topics:
             if subscriber.hears_by_all(feed_id):
                 outgoing.queue(subscriber, frame)
 
-    def _make_good(self, topic: Topic, feed_id: str, head: int, outgoing: Outgoing) -> None:
-        """Read the rows up to the head. Those who listen are told to read the state where they are not kept."""
+    def _catch_up(self, topic: Topic, feed_id: str, head: int, outgoing: Outgoing) -> None:
+        """Deliver the rows up to the head. If some have been purged, tell the subscribers to read the state."""
         while topic.seq < head:
             rows = events.events_after(feed_id, topic.seq, events.PAGE)
             if not rows or rows[0].seq != topic.seq + 1:
@@ -206,7 +208,7 @@ class Topics:
                 outgoing.queue(subscriber, say("resync", projectId=feed_id, seq=head))
 
     def _new_topic(self, feed_id: str) -> Topic:
-        """A feed that did not exist when everybody who follows all began to. Busy, with nothing changed."""
+        """Add a feed that is newer than the subscriptions to all feeds. Busy, with nothing changed."""
         seen: dict[Caller, set[str] | None] = {}
         for subscriber in self._all_followers:
             if subscriber.caller not in seen:
@@ -216,7 +218,7 @@ class Topics:
         return self._topics.setdefault(feed_id, Topic(0))
 
     def look(self) -> None:
-        """Compare what was handed on with the database and make good what is missing. Busy if that is away."""
+        """Deliver the events in the database that were not delivered yet. Busy if the database is unavailable."""
         with self._turn:
             known = {feed_id: topic.seq for feed_id, topic in self._topics.items()}
             follows_all = bool(self._all_followers)
@@ -229,12 +231,12 @@ class Topics:
                 if topic is None and self._all_followers and feed_id not in known:
                     topic = self._new_topic(feed_id)
                 if topic is not None and topic.seq < head:
-                    self._make_good(topic, feed_id, head, outgoing)
+                    self._catch_up(topic, feed_id, head, outgoing)
                 elif topic is not None and head < known.get(feed_id, 0) == topic.seq:
-                    self._start_anew(topic, feed_id, head, outgoing)  # the database was put back to an earlier day
+                    self._start_anew(topic, feed_id, head, outgoing)  # the database was restored from a backup
 
 
 def _resync(subscriber: Subscriber, subscription: Subscription, feed_id: str, seq: int) -> None:
-    """What was missed is not kept: the client reads the state, and goes on live after seq."""
+    """Tell the client to read the state, since missed events have been purged; new events follow after seq."""
     subscription.seq, subscription.is_live = seq, True
     subscriber.connection.queue(say("resync", projectId=feed_id, seq=seq))

@@ -139,10 +139,8 @@ def _free_branch(tx: Transaction, project_id: str, wanted: str) -> str:
         number += 1
 
 
-def list_task_groups(
-    page: PageQuery, *, project_id: str | None, status: str | None, by: Caller
-) -> tuple[Page[TaskGroup], dict[str, list[str]]]:
-    """A page of groups, and the ids of each group's tasks in the order of merging."""
+def list_task_groups(page: PageQuery, *, project_id: str | None, status: str | None, by: Caller) -> Page[GroupView]:
+    """The groups that exist for the caller, newest first, each with its tasks alone."""
     query = select(TaskGroup).where(TaskGroup.project_id.in_(visible_projects(by)))
     if project_id is not None:
         query = query.where(TaskGroup.project_id == project_id)
@@ -158,7 +156,8 @@ def list_task_groups(
         )
         for row in rows:
             members[row.group_id].append(row.task_id)
-        return found, members
+    views = [GroupView(group, members[group.id]) for group in found.items]
+    return Page(views, found.total, found.limit, found.offset, found.next_cursor)
 
 
 def read_task_group(group_id: str, *, by: Caller) -> GroupView:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from common.models.project import Project
-from common.names import is_preview_app
+from common.names import RELEASE_PREFIX, STAGING_BRANCH, is_preview_app
 from common.services.projects.variables import environment_of_checks
 from common.values.app import App, Space
 from common.values.check import Check
 from common.values.place import Place
 from common.values.repository import Repository
+
+_PLATFORM_BRANCHES = frozenset({STAGING_BRANCH, RELEASE_PREFIX.rstrip("/")})
+"""git can't have a branch of one of these names, or below one, beside the platform's own."""
+_BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
 
 def place_of(project: Project) -> Place:
@@ -33,3 +39,16 @@ def check_of(project: Project, check_id: str, commit: str) -> Check | None:
         place_of(project).space, check_id, commit, project.test_command, variables=environment_of_checks(project),
         memory_limit=project.memory_limit, docker_image=project.docker_image,
     )  # fmt: skip
+
+
+def branch_fault(name: str) -> str | None:
+    """Why a project may not have this default branch; None if it may.
+
+    Narrower than git: the name needs no quoting anywhere, and is not one of the platform's own branches.
+    """
+    parts = name.split("/")
+    if not _BRANCH.fullmatch(name) or ".." in name or any(part.endswith((".", ".lock")) for part in parts):
+        return "Not a branch name of letters, digits and any of _ . - /"
+    if name == "HEAD" or parts[0] == "refs":
+        return "Is a name that git uses itself"
+    return "Is a branch that the platform uses itself" if parts[0] in _PLATFORM_BRANCHES else None

@@ -8,6 +8,7 @@ approved commits with exactly what the tasks' own checks had, so that the same c
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 
 from common.masking import Mask, without_plain_words
@@ -19,6 +20,28 @@ from common.states import Environment
 from common.transaction import Snapshot, Transaction
 from common.values.stored_spec import read_spec
 from common.values.variable_set import Variables
+
+MOST_VARIABLES = 200
+LONGEST_VALUE_BYTES = 32 * 1024
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_RESERVED = frozenset({"BASH_ENV", "HOME", "HOST", "HOSTNAME", "IFS", "PATH", "PORT", "PWD", "SHELL", "TMPDIR", "USER"})
+_RESERVED_PREFIXES = ("AIWORKER_", "DYLD_", "KUBERNETES_", "LD_")
+
+
+def variable_fault(name: str, value: object) -> str | None:
+    """Why a project may not have this variable; None if it may. Reserved names: those that the platform sets itself."""
+    if not _NAME.fullmatch(name):
+        return "Must be a name of letters, digits and underscores"
+    if name.upper() in _RESERVED or name.upper().startswith(_RESERVED_PREFIXES):
+        return "Is set by the platform"
+    if not isinstance(value, str):
+        return "Must be a text"
+    if "\0" in value:
+        return "Must not contain NUL"
+    if len(value.encode("utf-8", "replace")) > LONGEST_VALUE_BYTES:
+        return f"Must have at most {LONGEST_VALUE_BYTES} bytes"
+    return None
 
 
 def variables_of(project: Project) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -22,7 +23,7 @@ from common.services.paging import Page, PageQuery, page_of
 from common.services.runs import fleet, lifecycle, run_end
 from common.services.runs.scheduling import AGENT_LOST_SECONDS
 from common.states import AgentState, By, Role, RunState
-from common.transaction import Transaction, snapshot, transactional
+from common.transaction import Snapshot, Transaction, snapshot, transactional
 
 UNCLAIMED_SECONDS = 15
 """A run that its agent has not claimed by then goes to another one: an agent that is there claims within seconds."""
@@ -34,23 +35,45 @@ KEPT_POD_HOURS = 24
 """So long for one whose pod was made for a run: there is one for each."""
 
 
-def list_agents(page: PageQuery, *, status: AgentState | None = None, by: Caller) -> Page[Agent]:
+@dataclass(frozen=True)
+class AgentView:
+    """An agent as one caller may see it.
+
+    current_task_id: None if it has no task, or one that they may not see. logs: where read, the newest, oldest first.
+    """
+
+    agent: Agent
+    current_task_id: str | None = None
+    logs: Sequence[LogEntry] = ()
+
+
+def list_agents(page: PageQuery, *, status: str | None = None, by: Caller) -> Page[AgentView]:
     """Every agent, or those in one state; agents belong to the platform, so everybody sees them."""
     by.require(Role.VIEWER)
     query = select(Agent)
     if status is not None:
         query = query.where(Agent.state_ == status)
     with snapshot() as read:
-        return page_of(read, query, Agent.created_at, Agent.id, page)
+        found = page_of(read, query, Agent.created_at, Agent.id, page)
+        views = _views(read, found.items, by)
+    return Page(views, found.total, found.limit, found.offset, found.next_cursor)
 
 
-def read_agent(agent_id: str, *, by: Caller) -> tuple[Agent, Sequence[LogEntry]]:
+def _views(at: Snapshot | Transaction, agents: Sequence[Agent], by: Caller) -> list[AgentView]:
+    wanted = [agent.current_task_id for agent in agents if agent.current_task_id]
+    visible = select(Task.id).where(Task.id.in_(wanted), Task.project_id.in_(visible_projects(by)))
+    shown = frozenset(at.session.scalars(visible)) if wanted else frozenset()
+    return [AgentView(one, one.current_task_id if one.current_task_id in shown else None) for one in agents]
+
+
+def read_agent(agent_id: str, *, by: Caller) -> AgentView:
     """The agent and the newest entries of its log, oldest first."""
     with snapshot() as read:
         agent = read.get(Agent, agent_id)
         if agent is None:
             raise NotFound(f"agent {agent_id}")
-    return agent, list_agent_logs(agent_id, limit=50, level=None, by=by)
+        shown = _views(read, [agent], by)[0]
+    return replace(shown, logs=list_agent_logs(agent_id, limit=50, level=None, by=by))
 
 
 def list_agent_logs(agent_id: str, *, limit: int, level: str | None, by: Caller) -> Sequence[LogEntry]:
@@ -67,15 +90,8 @@ def list_agent_logs(agent_id: str, *, limit: int, level: str | None, by: Caller)
         return list(reversed(read.all(query.order_by(LogEntry.id.desc()).limit(limit))))
 
 
-def visible_tasks(task_ids: Sequence[str], *, by: Caller) -> frozenset[str]:
-    """Those of the tasks that exist for the caller: agents are everybody's, what they work on is not."""
-    query = select(Task.id).where(Task.id.in_(task_ids), Task.project_id.in_(visible_projects(by)))
-    with snapshot() as read:
-        return frozenset(read.session.scalars(query))
-
-
 @transactional
-def drain_agent(tx: Transaction, agent_id: str, *, by: Caller) -> Agent:
+def drain_agent(tx: Transaction, agent_id: str, *, by: Caller) -> AgentView:
     """It finishes what it has and takes nothing more. Safe to repeat."""
     by.require(Role.MAINTAINER)
     agent = tx.lock(Agent, agent_id)
@@ -83,7 +99,7 @@ def drain_agent(tx: Transaction, agent_id: str, *, by: Caller) -> Agent:
         lifecycle.drain_agent(tx, agent, by=By.PERSON)
         tx.wake(f"agent:{agent.id}")
         _look_at_pod(tx, agent)
-    return agent
+    return _views(tx, [agent], by)[0]
 
 
 @transactional

@@ -72,11 +72,15 @@ class TaskChanges(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class NewComment:
-    """path and line are None for a comment on the whole."""
+    """path and line are None for a comment on the whole. Invalid (path) for a line without a path."""
 
     body: str
     path: str | None = None
     line: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.line is not None and self.path is None:
+            raise Invalid("path", "Required")
 
 
 @dataclass(frozen=True)

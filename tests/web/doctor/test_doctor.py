@@ -117,7 +117,7 @@ def test_a_part_that_hangs_is_given_up() -> None:
     is_over.set()
 
     assert [one.status for one in found] == ["ok", "fail"]
-    assert found[1].says.startswith("it hangs: given up after 0.2 s")
+    assert found[1].says.startswith("no answer within 0.2 s")
 
 
 def test_a_look_that_breaks_is_no_good_news(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,12 +131,12 @@ def test_a_look_that_breaks_is_no_good_news(monkeypatch: pytest.MonkeyPatch) -> 
     found = list(within(5, "runtime", fall))
 
     assert [one.status for one in found] == ["ok", "fail"]
-    assert found[1].says == "the doctor itself failed; report what it wrote"
+    assert found[1].says == "the doctor itself failed; report its output"
 
 
 @pytest.mark.parametrize(
     ("host", "status", "words"),
-    [("127.0.0.1", "ok", "for this machine only"), ("0.0.0.0", "fail", "start it with --address=127.0.0.1")],
+    [("127.0.0.1", "ok", "reachable from this machine only"), ("0.0.0.0", "fail", "start it with --address=127.0.0.1")],
 )
 def test_a_flower_that_is_open_to_others_is_named(tmp_path: Path, host: str, status: str, words: str) -> None:
     # What stands for it only listens: the doctor knows it by its command line and its data directory.

@@ -57,7 +57,7 @@ def test_one_that_keeps_nothing_is_named(examine: Examine) -> None:
     (found,) = wrong(examine())
 
     assert found[0] == "warn"
-    assert found[1].startswith("it keeps nothing over a restart")
+    assert found[1].startswith("it stores nothing: after a restart")
 
 
 def test_the_embedded_one_keeps_nothing_on_purpose(examine: Examine) -> None:
@@ -83,7 +83,9 @@ def test_a_replica_is_refused(server: redis.Redis, examine: Examine) -> None:
     ]
 
 
-@pytest.mark.parametrize(("command", "words"), [("info", "INFO is not allowed"), ("config", "can't be seen (CONFIG")])
+@pytest.mark.parametrize(
+    ("command", "words"), [("info", "INFO is not allowed"), ("config", "can't be checked (CONFIG")]
+)
 def test_what_may_not_be_asked_is_said_to_be_unseen(
     server: redis.Redis, examine: Examine, command: str, words: str
 ) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from marshmallow import missing
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.web.conftest import AppOn
 from web.http.auth import rule_of
+from web.http.blueprint import PagingSchema
+from web.http.fields import Schema
 
 
 @pytest.mark.parametrize(
@@ -48,6 +52,39 @@ def test_a_page_tells_its_size_and_where_it_stands(plain_admin: FlaskClient) -> 
     page = plain_admin.get("/api/users?limit=1&offset=1").json
 
     assert page == {"users": [], "total": 1, "limit": 1, "offset": 1, "nextCursor": None}
+
+
+def test_a_view_takes_what_its_schemas_read(plain_app: Flask) -> None:
+    """Else a request that is right would be answered with a 500."""
+    wrong = {}
+    for endpoint, view in plain_app.view_functions.items():
+        asked = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", [])
+        read = {name: field for given in asked for name, field in _read(given["schema"], given["in"]).items()}
+        parameters = inspect.signature(inspect.unwrap(view)).parameters
+        takes_all = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+        unknown = {name for name in read if name not in parameters and not takes_all}
+        unsure = {
+            name
+            for name, is_always_there in read.items()
+            if not is_always_there and name in parameters and parameters[name].default is inspect.Parameter.empty
+        }
+        if unknown | unsure:
+            wrong[endpoint] = unknown | unsure
+    assert wrong == {}
+
+
+def _read(schema: type[Schema], place: str) -> dict[str, bool]:
+    """The parameters that a view gets of a body or query, and whether each is always there."""
+    if schema.makes is not None:
+        return {"body" if place == "json" else "query": True}
+    read = {
+        field.attribute or name: field.required or field.load_default is not missing
+        for name, field in schema().load_fields.items()
+    }
+    if issubclass(schema, PagingSchema):
+        read = {name: there for name, there in read.items() if name not in {"limit", "offset", "cursor"}}
+        read["page"] = True
+    return read
 
 
 def test_the_description_is_openapi_3_1(plain_app: Flask) -> None:

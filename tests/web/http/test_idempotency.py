@@ -42,19 +42,19 @@ def _people() -> Blueprint:
     @allow(Role.MEMBER)
     @body(MakePerson)
     @reply(one("person", Person), 201)
-    def make_person(body: dict[str, Any]) -> Any:
+    def make_person(name: str) -> object:
         caller = who()
-        builders.a_user(body["name"], Role.VIEWER)
-        if body["name"] == "refused":
+        builders.a_user(name, Role.VIEWER)
+        if name == "refused":
             raise Conflict("refused is refused", field="name")
-        return {"person": {"id": caller.user_id, "username": body["name"]}}
+        return {"id": caller.user_id, "username": name}
 
     @people.post("/more-people")
     @allow(Role.MEMBER)
     @body(MakePerson)
     @reply(one("person", Person), 201)
-    def make_more(body: dict[str, Any]) -> Any:
-        return make_person(body=body)
+    def make_more(name: str) -> object:
+        return {"id": who().user_id, "username": name}
 
     return people
 

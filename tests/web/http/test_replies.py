@@ -10,6 +10,7 @@ import marshmallow as ma
 import pytest
 from marshmallow import fields
 
+from common.services.paging import Page
 from common.states import Priority, Role, TaskState
 from web.http.blueprint import many, one
 from web.http.fields import Boolean, Choice, Id, Integer, Itself, Label, Schema, Timestamp
@@ -19,6 +20,10 @@ from web.http.replies import writer_of
 class Part(Schema):
     name = fields.String()
     at = Timestamp()
+
+
+class ShownPart(Part):
+    shows = "row"
 
 
 class Hooked(Schema):
@@ -72,10 +77,18 @@ def test_it_makes_what_marshmallow_makes(value: Any) -> None:
 
 
 def test_pages_and_wrapped_objects_are_written_alike() -> None:
-    page = {"things": [WHOLE, SimpleNamespace(**WHOLE)], "total": 2, "limit": 50, "offset": 0, "next_cursor": None}
+    page = Page([WHOLE, SimpleNamespace(**WHOLE)], total=2, limit=50, offset=0, next_cursor=None)
 
     assert writer_of(many("things", Thing)())(page) == many("things", Thing)().dump(page)
-    assert writer_of(one("thing", Thing)())({"thing": WHOLE}) == one("thing", Thing)().dump({"thing": WHOLE})
+    assert writer_of(one("thing", Thing)())(WHOLE) == one("thing", Thing)().dump(WHOLE)
+
+
+def test_what_a_view_lacks_is_read_from_the_row_that_it_shows() -> None:
+    view = SimpleNamespace(row=SimpleNamespace(name="of the row", at=AT), name="of the view")
+
+    written = writer_of(ShownPart())(view)
+
+    assert written == ShownPart().dump(view) == {"name": "of the view", "at": "2026-01-19T10:00:00.000005Z"}
 
 
 def test_keys_keep_the_order_of_the_fields() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Flask
 
 from web.page import page
-from web.websocket.protocol import Waiter, init_feed
+from web.websocket.long_poll import Waiter
+from web.websocket.protocol import init_feed
 
 app = Flask(__name__, static_folder=None)
 app.register_blueprint(page)

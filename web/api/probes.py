@@ -1,0 +1,86 @@
+"""Health, liveness and readiness, for people, probes and load balancers. No token is needed."""
+
+from __future__ import annotations
+
+from flask import current_app
+from marshmallow import fields
+
+from web import VERSION
+from web.health import PARTS, VITAL_PARTS, Examination, Part, backends
+from web.http.auth import public
+from web.http.blueprint import Blueprint, reply
+from web.http.fields import Schema, iso
+
+health = Blueprint("health", __name__, url_prefix="/api")
+
+
+class ServicesSchema(Schema):
+    mysql = fields.String()
+    redis = fields.String()
+    gitea = fields.String()
+    kubernetes = fields.String()
+
+
+class HealthSchema(Schema):
+    """status: ok, degraded, down. services: connected, reachable, disconnected, unreachable. backends: the software
+    behind each service.
+
+    disk, of the data directory: ok; scarce, make room soon; low, no new work begins; full, writes fail; or null if
+    unknown.
+    """
+
+    status = fields.String()
+    timestamp = fields.String()
+    services = fields.Nested(ServicesSchema)
+    backends = fields.Nested(ServicesSchema)
+    disk = fields.String(allow_none=True)
+    version = fields.String()
+
+
+class ProbeSchema(Schema):
+    status = fields.String()
+
+
+@health.get("/health")
+@public
+@reply(HealthSchema)
+def read_health() -> tuple[object, int]:
+    """503 if the database or Redis does not answer; `degraded` if another part does not, the sweep is late or the disk
+    is low."""
+    found = _examination("health", PARTS).health()
+    payload = {
+        "status": found.status,
+        "timestamp": iso(found.at),
+        "services": found.services,
+        "backends": backends(),
+        "disk": found.disk,
+        "version": VERSION,
+    }
+    return payload, 503 if found.status == "down" else 200
+
+
+@health.get("/health/live")
+@public
+@reply(ProbeSchema)
+def read_liveness() -> object:
+    """Whether this process answers; nothing else is checked."""
+    return {"status": "ok"}
+
+
+@health.get("/health/ready")
+@public
+@reply(ProbeSchema)
+def read_readiness() -> tuple[object, int]:
+    """Whether this process can serve requests: the database and Redis answer, and the schema is current."""
+    examination = _examination("readiness", VITAL_PARTS)
+    if examination.health().status == "down":
+        return {"status": "down"}, 503
+    return ({"status": "ok"}, 200) if examination.is_schema_current() else ({"status": "schema is not current"}, 503)
+
+
+def _examination(name: str, parts: tuple[Part, ...]) -> Examination:
+    """The app's examination of that name, made at the first request: its threads have to start in this process."""
+    kept: dict[str, Examination] = current_app.extensions.setdefault("examinations", {})
+    if name not in kept:
+        kept[name] = Examination(parts)
+    return kept[name]
