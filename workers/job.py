@@ -35,7 +35,7 @@ from common.logs import configure_logs
 from common.services import jobs as rows
 from common.services.access import acting
 from common.services.health.schema import forget_connections
-from workers.room import has_room
+from workers.disk_room import has_room
 
 log = structlog.get_logger()
 celery = celery_app()

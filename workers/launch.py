@@ -35,7 +35,7 @@ GIT_SECONDS = 150
 _STATIC = Path(__file__).parent / "supervisor" / "static.py"
 
 
-class Failed(Exception):
+class LaunchFailed(Exception):
     """It can't be run. The message is a sentence without secrets."""
 
     def __init__(self, exit_code: int, message: str) -> None:
@@ -54,14 +54,14 @@ def main(arguments: list[str] | None = None) -> int:
         code = asked.workspace / "code"
         check_out(asked.commit, asked.source, code)
         (asked.workspace / "run").write_text(script(asked.start_command, code, asked.workspace), encoding="utf-8")
-    except Failed as error:
+    except LaunchFailed as error:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
 
 
 def check_out(commit: str, source: Path, code: Path) -> None:
-    """Put the commit's files into the directory `code`, which is emptied first. Raises Failed."""
+    """Put the commit's files into the directory `code`, which is emptied first. Raises LaunchFailed."""
     url, username, password = ((source / name).read_text(encoding="utf-8") for name in ("url", "username", "password"))
     environment = checkout_environment(username, password)
     for pause in (*TRY_AGAIN_AFTER_SECONDS, None):
@@ -73,10 +73,10 @@ def check_out(commit: str, source: Path, code: Path) -> None:
             _require_bounded(environment, code / ".git", commit)
             _git(environment, *inside, "checkout", "--quiet", "--force", "--detach", commit)
             return
-        except Failed as error:
+        except LaunchFailed as error:
             if pause is None:
                 said = str(error).replace(password, "…") if password else str(error)
-                raise Failed(CHECKOUT_FAILED_EXIT, said) from None
+                raise LaunchFailed(CHECKOUT_FAILED_EXIT, said) from None
             time.sleep(pause)
 
 
@@ -84,13 +84,13 @@ def _require_bounded(environment: dict[str, str], git_dir: Path, commit: str) ->
     try:
         git_trees.require_bounded([commit], git=[*limits(), "git"], environ=environment | {"GIT_DIR": str(git_dir)})
     except git_trees.TooLarge as error:
-        raise Failed(CHECKOUT_FAILED_EXIT, f"too_large: {error}") from error
+        raise LaunchFailed(CHECKOUT_FAILED_EXIT, f"too_large: {error}") from error
     except (git_trees.TookTooLong, git_trees.Unreadable, OSError) as error:
-        raise Failed(CHECKOUT_FAILED_EXIT, f"the files of {commit} can't be counted: {error}") from error
+        raise LaunchFailed(CHECKOUT_FAILED_EXIT, f"the files of {commit} can't be counted: {error}") from error
 
 
 def _remove(code: Path) -> None:
-    """Nothing is there any more. Raises Failed where something stays.
+    """Nothing is there any more. Raises LaunchFailed where something stays.
 
     In a pod that begins anew it is what the app left, and git would obey a configuration that lies in it.
     """
@@ -99,7 +99,7 @@ def _remove(code: Path) -> None:
     try:
         remove_tree(code)
     except OSError as error:
-        raise Failed(CHECKOUT_FAILED_EXIT, f"what lies in {code} can't be removed") from error
+        raise LaunchFailed(CHECKOUT_FAILED_EXIT, f"what lies in {code} can't be removed") from error
 
 
 def _fetch(environment: dict[str, str], inside: tuple[str, ...], url: str, commit: str) -> None:
@@ -107,18 +107,18 @@ def _fetch(environment: dict[str, str], inside: tuple[str, ...], url: str, commi
     fetch = (*inside, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head")
     try:
         _git(environment, *fetch, "--depth=1", "--end-of-options", url, commit)
-    except Failed:
+    except LaunchFailed:
         _git(environment, *fetch, "--end-of-options", url, "+refs/heads/*:refs/remotes/origin/*")
 
 
 def script(start_command: str | None, code: Path, workspace: Path) -> str:
-    """The shell script that runs what this checkout holds. Raises Failed where there is nothing to run."""
+    """The shell script that runs what this checkout holds. Raises LaunchFailed where there is nothing to run."""
     if line := start_line(start_command, code):
         return line + "\n"
     if is_website(code):
         server = Path(shutil.copy(_STATIC, workspace / "static.py"))
         return f"exec python3 -I {shlex.quote(str(server))} {shlex.quote(str(code))}\n"
-    raise Failed(NOTHING_TO_RUN_EXIT, NOTHING_TO_RUN)
+    raise LaunchFailed(NOTHING_TO_RUN_EXIT, NOTHING_TO_RUN)
 
 
 def _git(environment: dict[str, str], *arguments: str) -> None:
@@ -128,11 +128,11 @@ def _git(environment: dict[str, str], *arguments: str) -> None:
             stderr=subprocess.PIPE, timeout=GIT_SECONDS, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise Failed(CHECKOUT_FAILED_EXIT, f"git took longer than {GIT_SECONDS} s") from error
+        raise LaunchFailed(CHECKOUT_FAILED_EXIT, f"git took longer than {GIT_SECONDS} s") from error
     except OSError as error:
-        raise Failed(CHECKOUT_FAILED_EXIT, f"git can't be started: {error.strerror}") from error
+        raise LaunchFailed(CHECKOUT_FAILED_EXIT, f"git can't be started: {error.strerror}") from error
     if done.returncode:
-        raise Failed(CHECKOUT_FAILED_EXIT, why_git_failed(done.stderr, done.returncode))
+        raise LaunchFailed(CHECKOUT_FAILED_EXIT, why_git_failed(done.stderr, done.returncode))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from common.findings import Finding
-from common.providers.runtime.examining import examine_cluster
+from common.providers.runtime.cluster_examination import examine_cluster
 from common.providers.runtime.hardening import RESTRICTED
 from common.providers.runtime.kube import connect
 from common.providers.runtime.permissions import NEEDED, Permission

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.findings import Finding
-from common.providers.forge.gitea.examining import NOBODY, examine_gitea, examine_webhook
+from common.providers.forge.gitea.server_examination import NOBODY, examine_gitea, examine_webhook
 from common.settings import from_env
 from tests.doubles.gitea import Fault, GiteaDouble
 from tests.doubles.gitea.access import Access

@@ -13,7 +13,7 @@ from common.providers.runtime import ProcessRuntime
 from common.values.app import App, AppPhase, AppState, Space
 from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import RUN_WEB_APP, WEB_APP, Repository, get, supervised
-from workers.supervisor.overload import LEAST_PROJECTS, STARTS_AT_ONCE, Overload, Turn
+from workers.supervisor.overload import LEAST_PROJECTS, STARTS_AT_ONCE, Overload, StartTurn
 
 BAD = WEB_APP.replace("status, body = 200", 'status, body = 500 if os.path.exists("bad") else 200').replace(
     "os._exit(7)", 'open("bad", "w").close()'
@@ -101,6 +101,6 @@ def test_starts_take_turns() -> None:
         assert not another.done()
         for turn in turns:
             turn.end()
-        assert isinstance(await another, Turn)
+        assert isinstance(await another, StartTurn)
 
     asyncio.run(starts())

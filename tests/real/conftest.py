@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from common.providers.forge.gitea.client import Client
-from common.providers.forge.gitea.credentials import PREFIX
+from common.providers.forge.gitea.run_users import PREFIX
 from common.providers.runtime import places
 from common.providers.runtime.kube import Cluster, connect
 from tests.doubles.gitea import GiteaDouble

@@ -19,9 +19,9 @@ from common.findings import Finding
 from common.machine import disk
 from common.machine.waiting import Deadline
 from common.providers.forge import forge
-from common.providers.forge.gitea.examining import examine_gitea
+from common.providers.forge.gitea.server_examination import examine_gitea
 from common.providers.runtime import runtime
-from common.providers.runtime.examining import examine_cluster
+from common.providers.runtime.cluster_examination import examine_cluster
 from common.services.health.database_examination import examine_database
 from common.services.health.schema import require_current
 from common.settings import Settings, settings

@@ -17,10 +17,10 @@ from common.errors import Misconfigured, NotFound, ProviderRefused, ProviderUnav
 from common.machine.disk import look
 from common.values.claimed_run import ClaimedRun, Directive
 from common.values.json_codec import Malformed
+from workers.runner.attempt import Attempt, remove_leftovers
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.client import AgentApi, Backoff, RunOver, Wire
 from workers.runner.enrolment import Enrolment, Identity
-from workers.runner.runs import Run, remove_leftovers
 
 logger = logging.getLogger("workers.runner")
 
@@ -60,7 +60,7 @@ class Runner:
     def __init__(self, settings: RunnerSettings) -> None:
         self._settings = settings
         self._changed = threading.Condition()
-        self._runs: dict[str, Run] = {}
+        self._runs: dict[str, Attempt] = {}
         self._is_draining = False
         self._is_over = False
         self._failure: Misconfigured | None = None
@@ -210,10 +210,10 @@ class Runner:
             threading.Thread(target=self._execute, args=(run,), name=f"run {run.id}", daemon=True).start()
         self._beat.set()
 
-    def _new_run(self, claimed: ClaimedRun) -> Run:
+    def _new_run(self, claimed: ClaimedRun) -> Attempt:
         # The id comes from the platform; as a directory's name it may hold nothing that leads elsewhere.
         name = "".join(character if character.isalnum() or character == "-" else "_" for character in claimed.run.id)
-        return Run(
+        return Attempt(
             claimed,
             url=self._settings.url,
             directory=self._runs_dir / name,
@@ -221,7 +221,7 @@ class Runner:
             ask_hold_seconds=self._settings.ask_hold_seconds,
         )
 
-    def _execute(self, run: Run) -> None:
+    def _execute(self, run: Attempt) -> None:
         try:
             run.execute()
         except Exception:

@@ -20,7 +20,7 @@ from common.masking import Mask
 from common.values.claimed_run import Limits
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.client import LONG_POLL_SECONDS, MOST_LINES, Json, RunApi, RunOver
-from workers.runner.processes import LONGEST_LINE
+from workers.runner.commands import LONGEST_LINE
 
 Result = TypeVar("Result")
 

@@ -24,7 +24,7 @@ from common.machine.git_environment import basic_authorization, git_environment,
 from common.machine.git_limits import limits, met_limit, was_cut_short
 from common.values.claimed_run import Clone
 from workers.runner.cancellation import Cancellation
-from workers.runner.processes import TimedOut, kill_all_below, run_command
+from workers.runner.commands import TimedOut, kill_all_below, run_command
 
 IDENTITY = identity("AI agent", "agent@aiworker.invalid")
 

@@ -23,7 +23,7 @@ from workers.supervisor.forward import Forwarder
 from workers.supervisor.gate import Gate
 from workers.supervisor.logs import LogFile, last_lines
 from workers.supervisor.ports import NoFreePort
-from workers.supervisor.version import Failed, RunningVersion, Tools
+from workers.supervisor.version import RunningVersion, Tools, VersionFailed
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class RunningApp:
         replaced, self._candidate = self._candidate, None
         if replaced is not None:
             if replaced.phase is AppPhase.STARTING:
-                replaced.fail(Failed("replaced", f"version {by} was asked for before this one was live"))
+                replaced.fail(VersionFailed("replaced", f"version {by} was asked for before this one was live"))
             self._end(replaced.stop())
 
     def _switch(self, version: RunningVersion) -> None:

@@ -20,7 +20,7 @@ from common.values.check import Check, CheckEnd, CheckPhase, CheckState
 from common.values.json_codec import decode, encode
 from workers.supervisor.checkout import CheckoutFailed, TooLarge
 from workers.supervisor.logs import Tail, masked
-from workers.supervisor.processes import Unit
+from workers.supervisor.units import Unit
 from workers.supervisor.version import MEMORY_POLL_SECONDS, Tools, bytes_of
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from common.machine.waiting import Deadline
 from workers.supervisor.gate import Gate
-from workers.supervisor.requests import CHUNK_BYTES, End, RawRequests, ReadRequests, Requests, Target, Turn
+from workers.supervisor.requests import CHUNK_BYTES, End, Exchange, RawRequests, ReadRequests, Requests, Target
 
 CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 1.0
@@ -32,7 +32,7 @@ _UNAVAILABLE = (
 class _Connection:
     def __init__(self, task: asyncio.Task[None]) -> None:
         self.task = task
-        self.turn = Turn()
+        self.turn = Exchange()
 
     def is_idle(self) -> bool:
         """Whether it is most likely kept open between two requests: the last bytes were an answer, some time ago."""
@@ -120,7 +120,7 @@ class Forwarder:
                 upstream[1].close()
         await _say(_UNAVAILABLE, client, is_read=bool(requests.begun))
 
-    async def _connect(self, turn: Turn) -> Streams | None:
+    async def _connect(self, turn: Exchange) -> Streams | None:
         """A connection to what is live, tried again while that is being restarted; None: nothing is, or not in time."""
         deadline = Deadline(CONNECT_SECONDS)
         while (target := self._live()) is not None and not deadline.is_over:
@@ -132,7 +132,7 @@ class Forwarder:
         return None
 
 
-async def _copy_answers(turn: Turn, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy_answers(turn: Exchange, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while chunk := await reader.read(CHUNK_BYTES):
         turn.answers(chunk)
         writer.write(chunk)

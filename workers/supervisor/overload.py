@@ -19,7 +19,7 @@ TURN_SECONDS = 5.0
 """The longest turn: one that has not answered by then goes on while the next one begins."""
 
 
-class Turn:
+class StartTurn:
     """A turn to start. Over when `end` is called, or after TURN_SECONDS."""
 
     def __init__(self, free: asyncio.Semaphore) -> None:
@@ -56,7 +56,7 @@ class Overload:
     def words(self) -> str:
         return f"versions of {len(self._trouble)} projects fail together, so this machine is at fault"
 
-    async def turn(self) -> Turn:
+    async def turn(self) -> StartTurn:
         """Wait for a turn to start something."""
         await self._free.acquire()
-        return Turn(self._free)
+        return StartTurn(self._free)

@@ -33,7 +33,7 @@ class Target(Protocol):
     def port(self) -> int | None: ...
 
 
-class Turn:
+class Exchange:
     """What both directions of a connection know: who answers, and whether the last bytes were an answer."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class RawRequests:
 
     refusal = b""
 
-    def __init__(self, reader: asyncio.StreamReader, turn: Turn, live: Callable[[], Target | None]) -> None:
+    def __init__(self, reader: asyncio.StreamReader, turn: Exchange, live: Callable[[], Target | None]) -> None:
         self._reader, self._turn, self._live = reader, turn, live
         self.begun = b""
 
@@ -91,7 +91,9 @@ class RawRequests:
 class ReadRequests:
     """Request by request: each is judged by the gate, and loses the gates' cookies."""
 
-    def __init__(self, reader: asyncio.StreamReader, turn: Turn, live: Callable[[], Target | None], gate: Gate) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, turn: Exchange, live: Callable[[], Target | None], gate: Gate
+    ) -> None:
         self._reader, self._turn, self._live, self._gate = reader, turn, live, gate
         self._raw = RawRequests(reader, turn, live)
         self._head: Head | None = None

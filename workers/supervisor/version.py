@@ -27,7 +27,7 @@ from workers.supervisor.health import probe
 from workers.supervisor.logs import LogFile, masked
 from workers.supervisor.overload import Overload
 from workers.supervisor.ports import NoFreePort, Ports
-from workers.supervisor.processes import Processes, Unit
+from workers.supervisor.units import Processes, Unit
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ EXTENSIONS = 4
 """How often a version on its way gets its whole time again while the machine is at fault."""
 
 
-class Failed(Exception):
+class VersionFailed(Exception):
     """Why a version does not serve: a stable code and a sentence."""
 
     def __init__(self, code: str, reason: str) -> None:
@@ -86,7 +86,7 @@ class RunningVersion:
     ) -> None:
         self.wanted = wanted
         self.phase = AppPhase.STARTING
-        self.failure: Failed | None = None
+        self.failure: VersionFailed | None = None
         self.restarts = 0
         self.checked_seconds = 0.0
         self.port: int | None = None
@@ -98,7 +98,7 @@ class RunningVersion:
         self._tools = tools
         self._on_live = on_live
         self._unit: Unit | None = None
-        self._death: asyncio.Task[Failed] | None = None
+        self._death: asyncio.Task[VersionFailed] | None = None
         self._deaths: list[float] = []
         self._start_took_seconds = 0.0
         self._extensions_left = EXTENSIONS
@@ -133,7 +133,7 @@ class RunningVersion:
         await self._clear(grace_seconds)
         self._log.close()
 
-    def fail(self, failure: Failed) -> None:
+    def fail(self, failure: VersionFailed) -> None:
         """From now on it counts as failed; it goes on running until it is stopped."""
         self.phase = AppPhase.FAILED
         self.failure = failure
@@ -151,7 +151,7 @@ class RunningVersion:
                 turn.end()
             self._start_took_seconds = time.monotonic() - began
             await self._hold_healthy()
-        except Failed as failure:
+        except VersionFailed as failure:
             self.fail(failure)
             await self._clear(TERM_SECONDS)
             self._log.close()
@@ -175,9 +175,9 @@ class RunningVersion:
             )
             (self._place / "home").mkdir(exist_ok=True)
         except CheckoutFailed as error:
-            raise Failed("checkout_failed", f"the checkout of {self.wanted.commit} failed: {error}") from error
+            raise VersionFailed("checkout_failed", f"the checkout of {self.wanted.commit} failed: {error}") from error
         except OSError as error:
-            raise Failed("checkout_failed", f"the checkout can't be written: {error.strerror}") from error
+            raise VersionFailed("checkout_failed", f"the checkout can't be written: {error.strerror}") from error
         return command(self.wanted.spec.start_command, self._place / "code")
 
     async def _start(self, argv: list[str]) -> None:
@@ -189,7 +189,7 @@ class RunningVersion:
             sink = await masked(self._log, self.wanted.spec.variables, self.wanted.source.password)
             unit = await self._tools.processes.start(argv, cwd=self._place / "code", env=env, sink=sink)
         except (OSError, NoFreePort) as error:
-            raise Failed("exited", f"it can't be started: {error}") from error
+            raise VersionFailed("exited", f"it can't be started: {error}") from error
         self._unit = unit
         self._death = asyncio.create_task(self._death_of(unit))
         self._log.note(f"started as process {unit.pid}, PORT={self.port}")
@@ -203,7 +203,7 @@ class RunningVersion:
             self._tools.ports.free(self.port)
         self._unit, self._death, self.port = None, None, None
 
-    async def _death_of(self, unit: Unit) -> Failed:
+    async def _death_of(self, unit: Unit) -> VersionFailed:
         """Wait until the process has ended or its tree is over its memory, and say so."""
         ended = asyncio.create_task(unit.wait())
         limit = bytes_of(self.wanted.spec.memory_limit)
@@ -214,19 +214,19 @@ class RunningVersion:
                     words = exit_words(ended.result())
                     said = " | ".join(line for line in self._log.last_lines(6) if not line.startswith("[runtime]"))
                     self._log.note(words)
-                    return Failed("exited", f"the process {words}" + (f": {said[-1000:]}" if said else ""))
+                    return VersionFailed("exited", f"the process {words}" + (f": {said[-1000:]}" if said else ""))
                 if limit is not None and (used := unit.resident_bytes()) > limit:
                     words = f"used {used // 2**20} MiB of memory, its limit is {limit // 2**20} MiB"
                     self._log.note(words)
                     await unit.stop(0)
-                    return Failed("memory", f"it {words}; it was killed")
+                    return VersionFailed("memory", f"it {words}; it was killed")
         finally:
             ended.cancel()
 
     # --- the gate
 
     async def _first_answer(self, within_seconds: float) -> None:
-        """Return when it first answers well; Failed when it died or the time is over."""
+        """Return when it first answers well; VersionFailed when it died or the time is over."""
         began = time.monotonic()
         deadline = Deadline(within_seconds)
         while True:
@@ -241,11 +241,13 @@ class RunningVersion:
                     deadline = Deadline(within_seconds)
                     continue
                 code = "timeout" if answer.status is None else "unhealthy"
-                raise self._judged(Failed(code, f"it did not get well within {within_seconds:.3g} s: it {answer.said}"))
+                raise self._judged(
+                    VersionFailed(code, f"it did not get well within {within_seconds:.3g} s: it {answer.said}")
+                )
             await self._or_death(asyncio.sleep(GATE_POLL_SECONDS))
 
     async def _hold_healthy(self) -> None:
-        """Return when it has answered for health_seconds; Failed at the first miss."""
+        """Return when it has answered for health_seconds; VersionFailed at the first miss."""
         since = time.monotonic()
         while self.checked_seconds < self.wanted.spec.health.seconds:
             left = self.wanted.spec.health.seconds - (time.monotonic() - since)
@@ -257,7 +259,7 @@ class RunningVersion:
                     since, self.checked_seconds = time.monotonic(), 0.0
                     continue
                 words = f"after {self.checked_seconds:.1f} s of good health it {answer.said}"
-                raise self._judged(Failed("unhealthy", words))
+                raise self._judged(VersionFailed("unhealthy", words))
             self.checked_seconds = looked_at - since
 
     def _is_extended(self) -> bool:
@@ -268,10 +270,10 @@ class RunningVersion:
         self._log.note(f"{self._tools.overload.words}; it is given its time again")
         return True
 
-    def _judged(self, failure: Failed) -> Failed:
+    def _judged(self, failure: VersionFailed) -> VersionFailed:
         """The failure, or, while the machine is at fault, one that says so."""
         overload = self._tools.overload
-        return Failed(MACHINE, f"{overload.words}: {failure.reason}") if overload.is_now else failure
+        return VersionFailed(MACHINE, f"{overload.words}: {failure.reason}") if overload.is_now else failure
 
     def _note_trouble(self) -> None:
         """One that is known to be bad is no sign of the machine's trouble."""
@@ -279,7 +281,7 @@ class RunningVersion:
             self._tools.overload.note(self._project_id)
 
     async def _or_death(self, work: Coroutine[object, None, T]) -> T:
-        """The work's result, or Failed as soon as the process has died."""
+        """The work's result, or VersionFailed as soon as the process has died."""
         assert self._death is not None
         task = asyncio.create_task(work)
         try:
@@ -309,7 +311,7 @@ class RunningVersion:
             stays_bad = unwell is not None and unwell.code in {"unhealthy", "timeout"}
             failure = unwell or await self._until_it_fails()
 
-    async def _start_again(self, argv: list[str]) -> Failed | None:
+    async def _start_again(self, argv: list[str]) -> VersionFailed | None:
         """Why it did not get well; None if it did."""
         self.restarts += 1
         patience = max(RECOVERY_SECONDS, 3 * self._start_took_seconds)
@@ -317,13 +319,13 @@ class RunningVersion:
         try:
             await self._start(argv)
             await self._first_answer(min(patience, self.wanted.start_seconds))
-        except Failed as failure:
+        except VersionFailed as failure:
             return failure
         finally:
             turn.end()
         return None
 
-    async def _until_it_fails(self) -> Failed:
+    async def _until_it_fails(self) -> VersionFailed:
         often = self._tools.watch_seconds
         misses = 0
         try:
@@ -334,12 +336,12 @@ class RunningVersion:
                 if misses:
                     self._note_trouble()
                 if misses > MISSES_ALLOWED:
-                    return Failed("unhealthy", f"{misses} times in a row it {answer.said}")
+                    return VersionFailed("unhealthy", f"{misses} times in a row it {answer.said}")
                 self._forget_old_deaths()
-        except Failed as failure:
+        except VersionFailed as failure:
             return failure
 
-    def _count_death(self, failure: Failed, *, stays_bad: bool) -> float:
+    def _count_death(self, failure: VersionFailed, *, stays_bad: bool) -> float:
         """How long to wait before the next start; too many deaths, or a start that mended nothing, make it FAILED."""
         self._forget_old_deaths()
         self._note_trouble()
@@ -350,7 +352,7 @@ class RunningVersion:
             return growing_delay(count, first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS)
         code = "memory" if failure.code == "memory" else "keeps_dying"
         words = f"it failed {count} times within {DEATHS_WITHIN_SECONDS:g} s, at last: {failure.reason}"
-        judged = self._judged(Failed(code, words))
+        judged = self._judged(VersionFailed(code, words))
         if judged.code == MACHINE:
             # What happened meanwhile does not count against it afterwards.
             del self._deaths[:-1]
@@ -386,4 +388,4 @@ def command(start_command: str | None, code: Path) -> list[str]:
         return ["sh", "-c", line]
     if is_website(code):
         return [sys.executable, "-I", str(static.__file__), str(code)]
-    raise Failed("nothing_to_run", NOTHING_TO_RUN)
+    raise VersionFailed("nothing_to_run", NOTHING_TO_RUN)

@@ -6,10 +6,7 @@ import functools
 
 from common.errors import Misconfigured
 from common.providers.forge.bare import BareForge
-from common.providers.forge.git import ZERO_SHA
-from common.providers.forge.gitea import GiteaForge
-from common.providers.forge.import_address import check_import_address
-from common.providers.forge.protocol import (
+from common.providers.forge.forge_protocol import (
     Blob,
     Change,
     Diff,
@@ -21,6 +18,9 @@ from common.providers.forge.protocol import (
     Merged,
     RepositoryState,
 )
+from common.providers.forge.git import ZERO_SHA
+from common.providers.forge.gitea import GiteaForge
+from common.providers.forge.import_address import check_import_address
 from common.settings import settings
 
 __all__ = [

@@ -16,7 +16,7 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.names import OWNER_PATTERN
 from common.providers.forge import changes, credentials, git, history, pulls, repositories
 from common.providers.forge.diffs import read_diff
-from common.providers.forge.protocol import Blob, Change, Diff, Listing, MergeConflict, Merged, RepositoryState
+from common.providers.forge.forge_protocol import Blob, Change, Diff, Listing, MergeConflict, Merged, RepositoryState
 from common.values.pull_request import PullComment, PullRequest, PullState
 from common.values.repository import Credential, Repository, Source
 

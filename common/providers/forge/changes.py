@@ -11,7 +11,7 @@ from pathlib import Path
 
 from common.errors import ProviderRefused
 from common.providers.forge import git
-from common.providers.forge.protocol import Blob, Change, Entry, Listing
+from common.providers.forge.forge_protocol import Blob, Change, Entry, Listing
 
 # Whoever checks the list of files must see all of it: a longer one is refused, never cut.
 _MAX_LIST_BYTES = 16 * 2**20

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from common.errors import ProviderRefused
 from common.providers.forge import git
+from common.providers.forge.forge_protocol import Diff, FileDiff
 from common.providers.forge.history import require_bounded
-from common.providers.forge.protocol import Diff, FileDiff
 
 # Whoever checks the list of files must see all of it: a longer one is refused, never cut.
 _MAX_LIST_BYTES = 16 * 2**20

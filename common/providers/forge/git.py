@@ -32,7 +32,7 @@ _IDENTITY = identity("AiWorker", "aiworker@localhost")
 
 
 @dataclass(frozen=True)
-class Answer:
+class GitAnswer:
     """What a git process answered. stdout_is_cut: it had more to say than was asked for, and was stopped."""
 
     code: int
@@ -82,7 +82,7 @@ def run(
     timeout_seconds: float = 30,
     max_bytes: int | None = None,
     config: Sequence[tuple[str, str]] = (),
-) -> Answer:
+) -> GitAnswer:
     """Run one git command to its end. stdin must be small (a commit message, a file of ours).
 
     accept: the exit codes that are answers; any other raises ProviderUnavailable. None accepted (`()`) means all are.
@@ -104,7 +104,7 @@ def run(
         for pipe in (process.stdin, process.stdout):
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
-    answer = Answer(process.returncode, stdout, said.text(), is_cut)
+    answer = GitAnswer(process.returncode, stdout, said.text(), is_cut)
     step = f"git {arguments[0]} in {repository_path.name if repository_path else 'no repository'}"
     if is_late:
         raise CutShort(
@@ -117,7 +117,7 @@ def run(
     return answer
 
 
-def _raise_trouble(step: str, answer: Answer, *, is_answer: bool) -> None:
+def _raise_trouble(step: str, answer: GitAnswer, *, is_answer: bool) -> None:
     """Raise what an exit code that is no success stands for; return if it is git's own answer to the question."""
     if met_limit(answer.code, answer.stderr):
         raise ProviderRefused(f"{step} needs more than it may use: {answer.reason}", code="too_large")

@@ -16,7 +16,7 @@ from common.machine.git_limits import leash
 from common.machine.text import storable
 from common.names import SHA_PATTERN
 from common.providers.forge import git
-from common.providers.forge.protocol import MergeConflict, Merged
+from common.providers.forge.forge_protocol import MergeConflict, Merged
 
 
 def commit_at(path: Path, sha: str) -> str:

@@ -6,7 +6,7 @@ import functools
 import importlib
 
 from common.providers.runtime.processes import ProcessRuntime
-from common.providers.runtime.protocol import Fleet, Runtime
+from common.providers.runtime.runtime_protocol import Fleet, Runtime
 from common.settings import settings, socket_path
 
 __all__ = ["Fleet", "ProcessRuntime", "Runtime", "fleet", "runtime"]

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import places, reasons
-from common.providers.runtime.answering import Way, wrong_answer
+from common.providers.runtime.ingress_health import IngressRoute, wrong_answer
 from common.providers.runtime.kept_verdict import read_timeout, read_verdict, write_verdict
 from common.providers.runtime.kube import Cluster, connect
 from common.providers.runtime.manifests import Manifests
@@ -288,7 +288,7 @@ class KubernetesRuntime:
         about = deployment["metadata"].get("annotations", {})
         url = self._hosts.url(app)
         path = about.get(places.HEALTH_PATH, "/")
-        way = Way(self._chosen.ingress_url or url, url)
+        way = IngressRoute(self._chosen.ingress_url or url, url)
         said = wrong_answer(way, path, about.get(places.HEALTH_CONTAINS))
         if said is None:
             return Judgement(AppPhase.LIVE)

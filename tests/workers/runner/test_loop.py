@@ -25,8 +25,8 @@ from tests.workers.runner.runner_platform import (
     make_repository,
     running_platform,
 )
-from workers.runner import runs
-from workers.runner.runs import Run
+from workers.runner import attempt
+from workers.runner.attempt import Attempt
 
 __all__ = ["broken_git"]
 
@@ -441,7 +441,7 @@ def test_a_machine_that_ends_it_every_time_gives_the_run_back_and_fails_no_task(
 
 def _execute(platform: Platform, run: PlatformRun, folder: Path) -> None:
     claimed = decode(ClaimedRun, run.claim, key_of=camel_case)
-    Run(claimed, url=platform.url, directory=folder, default_driver="scripted", ask_hold_seconds=1).execute()
+    Attempt(claimed, url=platform.url, directory=folder, default_driver="scripted", ask_hold_seconds=1).execute()
 
 
 def test_a_command_that_fails_on_a_full_disk_fails_no_task(
@@ -451,7 +451,7 @@ def test_a_command_that_fails_on_a_full_disk_fails_no_task(
     description = steps("- run: exit 1")
     failed = platform.add_run("run-1", repository, description)
     _execute(platform, failed, tmp_path / "run-1")
-    monkeypatch.setattr(runs, "LEAST_FREE_BYTES", 2**62)
+    monkeypatch.setattr(attempt, "LEAST_FREE_BYTES", 2**62)
     full = platform.add_run("run-2", repository, description)
     _execute(platform, full, tmp_path / "run-2")
 

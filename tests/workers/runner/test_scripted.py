@@ -16,7 +16,7 @@ from common.values.claimed_run import ClaimedTask, Clone
 from tests.workers.runner.runner_platform import eventually, make_repository
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.drivers import driver_named
-from workers.runner.drivers.protocol import Outcome, OutcomeKind, SavedSession, Session
+from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind, SavedSession, Session
 from workers.runner.workspace import Workspace
 
 
@@ -65,7 +65,7 @@ def session(tmp_path: Path, listener: Listener) -> Session:
     )  # fmt: skip
 
 
-def work(session: Session, *lines: str) -> Outcome:
+def work(session: Session, *lines: str) -> DriverOutcome:
     description = "```steps\n" + "\n".join(lines) + "\n```"
     return driver_named("scripted").work(replace(session, task=replace(session.task, description=description)))
 
@@ -105,7 +105,7 @@ def test_a_commands_environment_is_scrubbed(
 def test_an_answer_stands_in_for_its_mark_in_later_steps(session: Session, listener: Listener) -> None:
     listener.answers = {"Colour?": "blue", "Is blue right?": "yes"}
     outcome = work(session, "- ask: 'Colour?'", "- ask: 'Is {{answer}} right?'", "- say: 'It is {{answer}}'")
-    assert outcome == Outcome(OutcomeKind.COMPLETED, "It is yes")
+    assert outcome == DriverOutcome(OutcomeKind.COMPLETED, "It is yes")
 
 
 def test_an_open_question_is_taken_up_at_its_step(session: Session, listener: Listener) -> None:

@@ -19,7 +19,7 @@ from tests.attacks.bombs import tree_bomb
 from tests.workers.broken_git import KILLED, NO_ROOM, NO_ROOM_THERE, BrokenGit, broken_git
 from tests.workers.runner.runner_platform import git, make_repository
 from workers.runner.cancellation import Cancellation
-from workers.runner.processes import run_command
+from workers.runner.commands import run_command
 from workers.runner.workspace import Workspace
 
 __all__ = ["broken_git"]

@@ -86,7 +86,7 @@ class OutcomeKind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DriverOutcome:
     """How a driver ended. summary: for the commit and the reviewer. reason: why it failed, None otherwise."""
 
     kind: OutcomeKind
@@ -99,7 +99,7 @@ class Driver(Protocol):
 
     name: str
 
-    def work(self, session: Session) -> Outcome:
+    def work(self, session: Session) -> DriverOutcome:
         """Work until the task is done, a question has to wait, or it can't be done.
 
         Leaves its edits in the workspace, committed or not. Raises Cancelled when told to stop. Any other exception

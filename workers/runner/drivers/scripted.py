@@ -17,14 +17,15 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from workers.runner.drivers.protocol import Outcome, OutcomeKind, Session
+from workers.runner.commands import run_command
+from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind, Session
 from workers.runner.drivers.steps import (
     Append,
     Ask,
     Delete,
     Fail,
     Replace,
-    Run,
+    RunCommand,
     Say,
     Sleep,
     Step,
@@ -32,7 +33,6 @@ from workers.runner.drivers.steps import (
     Write,
     steps_for_round,
 )
-from workers.runner.processes import run_command
 
 _PLACE_FILE = "scripted.json"
 _LAST_LINES = 10
@@ -54,11 +54,11 @@ class _Place:
 class ScriptedDriver:
     name = "scripted"
 
-    def work(self, session: Session) -> Outcome:
+    def work(self, session: Session) -> DriverOutcome:
         try:
             steps = steps_for_round(session.task.description, session.round)
         except StepError as error:
-            return Outcome(OutcomeKind.FAILED, reason=str(error))
+            return DriverOutcome(OutcomeKind.FAILED, reason=str(error))
         place = _restored(session, len(steps))
         for number in range(place.next_step, len(steps)):
             session.cancellation.check()
@@ -68,13 +68,13 @@ class ScriptedDriver:
             except StepFailed as error:
                 reason = f"Step {number + 1}: {error}"
                 session.platform.result(reason, ok=False)
-                return Outcome(OutcomeKind.FAILED, summary=_summary(place), reason=reason)
+                return DriverOutcome(OutcomeKind.FAILED, summary=_summary(place), reason=reason)
             if not answered:
                 place.next_step = number
                 _keep(session, place)
-                return Outcome(OutcomeKind.WAITING, summary="Waits for an answer")
+                return DriverOutcome(OutcomeKind.WAITING, summary="Waits for an answer")
         (session.session_dir / _PLACE_FILE).unlink(missing_ok=True)
-        return Outcome(OutcomeKind.COMPLETED, summary=_summary(place) or f"Followed {len(steps)} steps")
+        return DriverOutcome(OutcomeKind.COMPLETED, summary=_summary(place) or f"Followed {len(steps)} steps")
 
 
 def _summary(place: _Place) -> str:
@@ -128,7 +128,7 @@ def _do(step: Step, session: Session, place: _Place) -> bool:
             session.cancellation.sleep(seconds)
         case Fail(reason):
             raise StepFailed(reason)
-        case Run(command):
+        case RunCommand(command):
             _run(command, session)
         case Write() | Append() | Replace() | Delete():
             platform.tool(f"{type(step).__name__.lower()} {step.path}")

@@ -51,7 +51,7 @@ class Delete:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunCommand:
     command: str
 
 
@@ -77,7 +77,7 @@ class Fail:
     reason: str
 
 
-Step = Write | Append | Replace | Delete | Run | Say | Ask | Sleep | Fail
+Step = Write | Append | Replace | Delete | RunCommand | Say | Ask | Sleep | Fail
 
 
 def steps_for_round(description: str, round_number: int) -> list[Step]:
@@ -216,7 +216,7 @@ _PARSERS: dict[str, Callable[[_Value], Step]] = {
     "append": _append,
     "replace": _replace,
     "delete": lambda value: Delete(value.text()),
-    "run": lambda value: Run(value.text()),
+    "run": lambda value: RunCommand(value.text()),
     "say": lambda value: Say(value.text()),
     "ask": _ask,
     "sleep": _sleep,

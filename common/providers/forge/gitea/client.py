@@ -1,7 +1,7 @@
 """One Gitea server over HTTP: bounded in time and size, without redirects, and every answer put into our errors.
 
-It knows nothing of what the calls are for, and tries none again but where the answer is doubtful (see looking.py):
-whoever asked does. A message names the method and the path, and never holds the token.
+It knows nothing of what the calls are for, and repeats none but where the answer is doubtful (doubted_answers.py): the
+caller decides. A message names the method and the path, and never holds the token.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import requests
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.machine.waiting import Deadline
-from common.providers.forge.gitea.looking import Interrupted, ask_again, doubts
+from common.providers.forge.gitea.doubted_answers import Interrupted, ask_again, doubts
 
 TIMEOUT = (3.0, 10.0)
 """Seconds to connect, and between two parts of an answer."""
@@ -38,7 +38,7 @@ class Query(Protocol):
 
 
 @dataclass(frozen=True)
-class Answer:
+class ServerAnswer:
     """status: one of those that were accepted. body: None where there was none, or nothing that is JSON.
 
     date: the server's clock, as it writes it (RFC 9110); None where it does not. retry_after: seconds after which it
@@ -78,7 +78,7 @@ class Client:
         query: Mapping[str, Query] | None = None,
         accept: tuple[int, ...] = (),
         login: tuple[str, str] | None = None,
-    ) -> Answer:
+    ) -> ServerAnswer:
         return self.call("GET", path, query=query, accept=accept, login=login)
 
     def pages(self, path: str, query: Mapping[str, Query] | None = None) -> Iterator[Json]:
@@ -100,7 +100,7 @@ class Client:
         query: Mapping[str, Query] | None = None,
         accept: tuple[int, ...] = (),
         login: tuple[str, str] | None = None,
-    ) -> Answer:
+    ) -> ServerAnswer:
         """The answer, if its status is a success or in `accept`; otherwise ProviderUnavailable or ProviderRefused.
 
         path begins after `/api/v1`, unless it is the address of the API's own description. login: who asks, by a name
@@ -108,10 +108,10 @@ class Client:
         """
         what = f"Gitea's {method} {path}"
 
-        def ask() -> Answer:
+        def ask() -> ServerAnswer:
             return self._ask(what, method, path, body, query, login)
 
-        def is_doubtful(answer: Answer, before: int) -> bool:
+        def is_doubtful(answer: ServerAnswer, before: int) -> bool:
             # Where it says when it can again, it is not asked before.
             return answer.retry_after is None and before < doubts(method, answer.status)
 
@@ -128,7 +128,7 @@ class Client:
         body: Mapping[str, object] | None,
         query: Mapping[str, Query] | None,
         login: tuple[str, str] | None,
-    ) -> Answer:
+    ) -> ServerAnswer:
         """One call, whatever its answer. ProviderUnavailable where there is none (Interrupted, if it was a read)."""
         address = self.url + (path if path.endswith(".json") else f"/api/v1{path}")
         try:
@@ -153,7 +153,7 @@ class Client:
         self._session.cookies.clear()
         asked = answer.headers.get("Retry-After", "")
         wait = min(float(asked), _LONGEST_WAIT) if asked.isdigit() else None
-        return Answer(answer.status_code, _json(content), answer.headers.get("Date"), wait)
+        return ServerAnswer(answer.status_code, _json(content), answer.headers.get("Date"), wait)
 
 
 def at(*parts: str | int) -> str:
@@ -180,7 +180,7 @@ def _json(content: bytes) -> Json:
         return None
 
 
-def _error(answer: Answer, what: str) -> Exception:
+def _error(answer: ServerAnswer, what: str) -> Exception:
     said = answer.body.get("message") if isinstance(answer.body, dict) else None
     reason = f"{answer.status} {str(said or '')[:300]}".strip()
     if answer.status == 429 or answer.status >= 500:

@@ -8,9 +8,9 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.names import is_platform_branch
 from common.providers.forge import changes, history
 from common.providers.forge.diffs import read_diff
+from common.providers.forge.forge_protocol import Blob, Change, Diff, Listing, MergeConflict, Merged
 from common.providers.forge.gitea.mirror import Mirror
 from common.providers.forge.gitea.protection import Protection
-from common.providers.forge.protocol import Blob, Change, Diff, Listing, MergeConflict, Merged
 
 
 class Code:

@@ -18,15 +18,15 @@ import structlog
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.names import is_platform_branch
 from common.providers.forge import git, history
-from common.providers.forge.gitea import credentials, repositories, webhooks
+from common.providers.forge.forge_protocol import Blob, Change, Diff, Listing, MergeConflict, Merged, RepositoryState
+from common.providers.forge.gitea import repository_setup, run_users, webhooks
 from common.providers.forge.gitea.client import TIMEOUT, Client
 from common.providers.forge.gitea.code import Code
 from common.providers.forge.gitea.features import Features, read_features, read_version
 from common.providers.forge.gitea.mirror import Mirror
 from common.providers.forge.gitea.protection import Protection
-from common.providers.forge.gitea.pulls import Pulls, ensure_status
-from common.providers.forge.gitea.repositories import Account, Found
-from common.providers.forge.protocol import Blob, Change, Diff, Listing, MergeConflict, Merged, RepositoryState
+from common.providers.forge.gitea.pull_requests import Pulls, ensure_status
+from common.providers.forge.gitea.repository_setup import Account, Found
 from common.providers.forge.pulls import STATUS_STATES
 from common.values.pull_request import PullComment, PullRequest
 from common.values.repository import Credential, Repository, Source
@@ -92,10 +92,10 @@ class GiteaForge:
     ) -> RepositoryState:
         git.branch_ref(default_branch)
         account = self._server().account
-        found = repositories.find(self._client, repository, account)
+        found = repository_setup.find(self._client, repository, account)
         if found is None:
-            repositories.create(self._client, repository, account, default_branch=default_branch)
-            found = repositories.find(self._client, repository, account)
+            repository_setup.create(self._client, repository, account, default_branch=default_branch)
+            found = repository_setup.find(self._client, repository, account)
         if found is None:
             raise ProviderUnavailable(
                 f"the server does not show {repository.owner}/{repository.name}, which was made just now, to "
@@ -104,7 +104,7 @@ class GiteaForge:
         mirror = self._mirror(repository, found)
         if not found.is_complete:
             is_overlooked = found.is_empty and mirror.has_branches()
-            default = repositories.fill(
+            default = repository_setup.fill(
                 mirror,
                 repository,
                 default_branch=default_branch,
@@ -114,7 +114,7 @@ class GiteaForge:
             )
             if is_overlooked:
                 mirror.nudge(default)
-            repositories.complete(self._client, repository, found, default_branch=default, description=description)
+            repository_setup.complete(self._client, repository, found, default_branch=default, description=description)
             found = self._open(repository)
         head = mirror.read_head(f"refs/heads/{found.default_branch}")
         if head is None:
@@ -122,9 +122,9 @@ class GiteaForge:
         return RepositoryState(url=found.page, default_branch=found.default_branch, default_head=head)
 
     def delete_repository(self, repository: Repository) -> None:
-        found = repositories.find(self._client, repository, self._server().account)
+        found = repository_setup.find(self._client, repository, self._server().account)
         if found is not None:
-            credentials.delete_all(self._client, found)
+            run_users.delete_all(self._client, found)
             self._client.call("DELETE", found.path, accept=(404,))
         # Also where it is gone already: an earlier attempt may have been cut off right after that call.
         shutil.rmtree(self._mirrors_of(repository), ignore_errors=True)
@@ -194,7 +194,7 @@ class GiteaForge:
         protection.ensure_tag_rule()
 
     def is_own_login(self, login: str) -> bool:
-        return login.lower() == self._server().account.login.lower() or login.startswith(credentials.PREFIX)
+        return login.lower() == self._server().account.login.lower() or login.startswith(run_users.PREFIX)
 
     # Pull requests
 
@@ -243,7 +243,7 @@ class GiteaForge:
         found = self._open(repository)
         git.branch_ref(branch)
         server = self._server()
-        return credentials.ensure(
+        return run_users.ensure(
             self._client,
             found,
             self._protection(found),
@@ -254,12 +254,12 @@ class GiteaForge:
         )
 
     def delete_credential(self, repository: Repository, *, run_id: str) -> bool:
-        found = repositories.find(self._client, repository, self._server().account)
+        found = repository_setup.find(self._client, repository, self._server().account)
         if found is None:
             # Its user would outlive the repository that it was made for.
-            credentials.delete_user(self._client, run_id=run_id)
+            run_users.delete_user(self._client, run_id=run_id)
             raise _no_repository(repository)
-        return credentials.delete(self._client, found, self._protection(found), run_id=run_id)
+        return run_users.delete(self._client, found, self._protection(found), run_id=run_id)
 
     def ensure_webhook(self, repository: Repository) -> None:
         webhooks.ensure(self._client, self._open(repository), url=self._webhook_url, secret=self._webhook_secret)
@@ -270,11 +270,11 @@ class GiteaForge:
         kept = self._kept
         if kept is None or time.monotonic() - kept.read_at > _KEPT_SECONDS:
             features = read_features(self._client, read_version(self._client))
-            kept = self._kept = _Server(features, repositories.read_account(self._client), time.monotonic())
+            kept = self._kept = _Server(features, repository_setup.read_account(self._client), time.monotonic())
         return kept
 
     def _open(self, repository: Repository) -> Found:
-        found = repositories.find(self._client, repository, self._server().account)
+        found = repository_setup.find(self._client, repository, self._server().account)
         if found is None:
             raise _no_repository(repository)
         return found

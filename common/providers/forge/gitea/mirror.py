@@ -18,7 +18,7 @@ from common.machine.git_locks import forget_locks
 from common.machine.locks import locked
 from common.names import SHA_PATTERN
 from common.providers.forge import git, history
-from common.providers.forge.gitea.looking import ask_again
+from common.providers.forge.gitea.doubted_answers import ask_again
 
 _FETCH_SECONDS = 300.0
 _ASK_SECONDS = 30.0
@@ -173,7 +173,7 @@ class Mirror:
         return ProviderUnavailable(f"{name} of {self._name} can't be moved: {said[:300]}")
 
     def _remote(self, path: Path | None, *arguments: str, timeout: float) -> str:
-        """What a git that only reads from the server says. Any failure of it is doubted: see looking.py."""
+        """What a git that only reads from the server says. Any failure of it is doubted: see doubted_answers.py."""
         answer = ask_again(
             lambda: git.run(path, *arguments, accept=(), timeout_seconds=timeout, config=self._config),
             lambda answer, _before: answer.code != 0,
@@ -182,7 +182,7 @@ class Mirror:
             raise self._trouble(arguments[0], answer)
         return answer.stdout.decode("utf-8", "replace")
 
-    def _trouble(self, verb: str, answer: git.Answer) -> Exception:
+    def _trouble(self, verb: str, answer: git.GitAnswer) -> Exception:
         if _UNKNOWN.search(answer.stderr):
             return ProviderRefused(
                 f"the server refuses git {verb} of {self._name} with the platform's token; check GITEA_TOKEN",

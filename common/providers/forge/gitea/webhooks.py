@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from common.providers.forge.gitea.client import Client
-from common.providers.forge.gitea.repositories import Found
+from common.providers.forge.gitea.repository_setup import Found
 
 EVENTS = (
     "push",

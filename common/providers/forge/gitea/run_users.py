@@ -16,7 +16,7 @@ from common.errors import ProviderRefused
 from common.providers.forge.gitea.client import Client, Json, at
 from common.providers.forge.gitea.features import Features
 from common.providers.forge.gitea.protection import Protection
-from common.providers.forge.gitea.repositories import Account, Found
+from common.providers.forge.gitea.repository_setup import Account, Found
 from common.values.repository import Credential
 
 PREFIX = "aiw-run-"

@@ -30,15 +30,15 @@ from common.values.claimed_run import ClaimedRun, Clone
 from workers.runner import sessions
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.client import Backoff, RunApi, RunOver, RunToken
+from workers.runner.commands import kill_all_below
 from workers.runner.drivers import driver_named
 from workers.runner.drivers.protocol import (
     Driver,
-    Outcome,
+    DriverOutcome,
     OutcomeKind,
     SavedSession,
     Session,
 )
-from workers.runner.processes import kill_all_below
 from workers.runner.reports import RunLog, RunPlatform
 from workers.runner.workspace import Workspace
 
@@ -61,7 +61,7 @@ class _Report:
     is_cut_short: bool = False
 
 
-class Run:
+class Attempt:
     """One claimed run. `execute` is called once, in a thread of its own; the rest from any thread."""
 
     def __init__(
@@ -189,7 +189,7 @@ class Run:
         archive = api.get_session() if self._claimed.has_session else None
         return sessions.unpack(archive, self._workspace.session_dir, driver=driver.name) if archive else None
 
-    def _keep_session(self, api: RunApi, log: RunLog, driver: Driver, outcome: Outcome, head: str) -> None:
+    def _keep_session(self, api: RunApi, log: RunLog, driver: Driver, outcome: DriverOutcome, head: str) -> None:
         """A waiting run needs its session; for a completed one it only saves the next round some work."""
         directory = self._workspace.session_dir
         is_waiting = outcome.kind is OutcomeKind.WAITING
@@ -203,7 +203,7 @@ class Run:
                 raise
             log.add("log", f"The session is not kept: {error}", level="warn")
 
-    def _message(self, outcome: Outcome) -> str:
+    def _message(self, outcome: DriverOutcome) -> str:
         title = " ".join(self._claimed.task.title.split())[:_LONGEST_TITLE] or "Untitled task"
         if outcome.kind is OutcomeKind.WAITING:
             title = f"Work so far: {title}"

@@ -33,7 +33,7 @@ def worker(environ: dict[str, str], tmp_path: Path) -> Iterator[subprocess.Popen
 
 
 def _asked(environ: dict[str, str], *arguments: str) -> int:
-    command = [sys.executable, "-P", "-m", "workers.alive", *arguments]
+    command = [sys.executable, "-P", "-m", "workers.probe", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environ, stderr=subprocess.PIPE, check=False).returncode
 
 

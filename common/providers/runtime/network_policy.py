@@ -13,7 +13,7 @@ PART_OF = ("app.kubernetes.io/part-of", "aiworker")
 
 
 @dataclass(frozen=True)
-class Way:
+class EgressRules:
     """What a NetworkPolicy lets out. egress: networks (CIDR). setting: where they are named."""
 
     setting: str
@@ -32,7 +32,7 @@ def service_namespace(host: str) -> str | None:
     return parts[1] if len(parts) >= 3 and parts[2] == "svc" else None
 
 
-def unreachable(host: str, way: Way) -> str | None:
+def unreachable(host: str, way: EgressRules) -> str | None:
     """Why pods may not reach this host, in words, with the remedy; None if they may, or it has no address here."""
     shut = [address for address in addresses_of(host) if not way.is_open(address)]
     if not shut:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.providers.runtime.answering import Way, wrong_answer
+from common.providers.runtime.ingress_health import IngressRoute, wrong_answer
 
 OWN = "https://shop.example.org"
 
@@ -29,10 +29,10 @@ class _Ingress(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def way() -> Iterator[Way]:
+def way() -> Iterator[IngressRoute]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Ingress) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield Way(f"http://127.0.0.1:{server.server_port}", OWN)
+        yield IngressRoute(f"http://127.0.0.1:{server.server_port}", OWN)
         server.shutdown()
 
 
@@ -52,7 +52,9 @@ def way() -> Iterator[Way]:
         ("/to//to//to//to//to//to//200", None, "it answers with more than 5 redirects"),
     ],
 )
-def test_an_answer_counts_on_the_apps_own_host(way: Way, path: str, contains: str | None, wrong: str | None) -> None:
+def test_an_answer_counts_on_the_apps_own_host(
+    way: IngressRoute, path: str, contains: str | None, wrong: str | None
+) -> None:
     assert wrong_answer(way, path, contains) == wrong
 
 
@@ -65,7 +67,7 @@ def test_an_ingress_that_sends_everybody_to_tls_is_no_error_of_the_apps() -> Non
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Tls) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        way = Way(f"http://127.0.0.1:{server.server_port}", OWN)
+        way = IngressRoute(f"http://127.0.0.1:{server.server_port}", OWN)
 
         assert wrong_answer(way, "/healthz?full=1", None) is None
         assert "where the ingress is not asked" in str(wrong_answer(way, "/healthz?full=1", "well"))
@@ -73,4 +75,4 @@ def test_an_ingress_that_sends_everybody_to_tls_is_no_error_of_the_apps() -> Non
 
 
 def test_nobody_there_is_no_answer() -> None:
-    assert str(wrong_answer(Way("http://127.0.0.1:9", OWN), "/", None)).startswith("it does not answer")
+    assert str(wrong_answer(IngressRoute("http://127.0.0.1:9", OWN), "/", None)).startswith("it does not answer")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from workers.runner import sessions
 from workers.runner.cancellation import Cancellation, Cancelled, Why
+from workers.runner.commands import LONGEST_LINE, TimedOut, run_command
 from workers.runner.drivers.protocol import SavedSession
-from workers.runner.processes import LONGEST_LINE, TimedOut, run_command
 
 
 def run(command: str, cwd: Path, *, timeout_seconds: float | None = None) -> tuple[int, list[str]]:

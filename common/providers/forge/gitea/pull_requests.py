@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge.gitea.client import Client, Json, at
-from common.providers.forge.gitea.credentials import PREFIX
-from common.providers.forge.gitea.repositories import Account, Found
+from common.providers.forge.gitea.repository_setup import Account, Found
+from common.providers.forge.gitea.run_users import PREFIX
 from common.values.pull_request import PullComment, PullRequest, PullState
 
 _MARK = re.compile(r"<!-- aiworker:([\w./:-]+) -->\s*$")

@@ -17,14 +17,14 @@ MOST_BYTES = 2**20
 
 
 @dataclass(frozen=True)
-class Way:
+class IngressRoute:
     """address: where the ingress is asked. url: the app's own address, whose host is named to the ingress."""
 
     address: str
     url: str
 
 
-def wrong_answer(way: Way, path: str, contains: str | None) -> str | None:
+def wrong_answer(way: IngressRoute, path: str, contains: str | None) -> str | None:
     """What is wrong with what it answers, the end of a sentence that begins with the address; None: it is healthy."""
     own = urlsplit(way.url)
     try:

@@ -1,4 +1,4 @@
-"""Whether a worker on this host still listens: `python -m workers.alive quick` for `quick@<host>`. For a probe.
+"""Whether a worker on this host still listens: `python -m workers.probe quick` for `quick@<host>`. For a probe.
 
 The worker answers from its own process, also while all that it started are busy. The jobs are not loaded here, which
 is what `celery inspect ping` spends its time on. Exit status 0: it answered, or Redis does not answer anybody, which a
@@ -32,7 +32,7 @@ def listens(name: str) -> bool:
 def main(arguments: list[str]) -> int:
     """The program. arguments: what stands before the @ in the worker's name."""
     if len(arguments) != 1:
-        print("which worker? python -m workers.alive quick", file=sys.stderr)
+        print("which worker? python -m workers.probe quick", file=sys.stderr)
         return 2
     if listens(arguments[0]):
         return 0

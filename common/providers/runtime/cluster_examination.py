@@ -16,7 +16,7 @@ import requests
 from common.errors import AccessDenied, Misconfigured, ProviderRefused, ProviderUnavailable
 from common.findings import Finding
 from common.machine.addresses import addresses_of, is_own_address
-from common.providers.runtime import hardening, permissions, places, reaching
+from common.providers.runtime import hardening, network_policy, permissions, places
 from common.providers.runtime.permissions import NEEDED, Permission
 from common.settings import FleetSettings, ForgeSettings, KubernetesSettings, Settings
 
@@ -189,23 +189,23 @@ class _Examination:
         return Finding("ok", PART, f"the RuntimeClass {name} is there")
 
     def _forge(self, host: str) -> Finding:
-        way = reaching.Way("AIWORKER_KUBE_EGRESS", self._chosen.egress, is_public_open=True)
+        way = network_policy.EgressRules("AIWORKER_KUBE_EGRESS", self._chosen.egress, is_public_open=True)
         problem = self._unreachable(host, way)
         if problem is not None:
             return Finding("warn", PART, f"the forge may be out of reach: {problem}")
         return Finding("ok", PART, f"pods may reach the forge at {host}")
 
-    def _unreachable(self, host: str, way: reaching.Way) -> str | None:
-        namespace = reaching.service_namespace(host)
+    def _unreachable(self, host: str, way: network_policy.EgressRules) -> str | None:
+        namespace = network_policy.service_namespace(host)
         if namespace is None:
-            return reaching.unreachable(host, way)
+            return network_policy.unreachable(host, way)
         try:
             labels = self._labels(namespace)
         except AccessDenied:
             return f"the namespace {namespace} can't be seen (get namespaces is not allowed)"
         if labels is None:
             return f"there is no namespace {namespace} in this cluster, where {host} would be; correct that address"
-        name, value = reaching.PART_OF
+        name, value = network_policy.PART_OF
         if labels.get(name) == value:
             return None
         label = f"{name}={value}"
@@ -219,7 +219,7 @@ class _Examination:
     def _fleet(self, fleet: FleetSettings) -> Iterator[Finding]:
         yield self._fleet_url(fleet)
         yield self._fleet_namespace(fleet.namespace)
-        way = reaching.Way("AIWORKER_AGENTS_EGRESS", fleet.egress, is_public_open=False)
+        way = network_policy.EgressRules("AIWORKER_AGENTS_EGRESS", fleet.egress, is_public_open=False)
         for what, host in (("AiWorker", urlsplit(fleet.url).hostname), ("the forge", self._forge_host)):
             if host and not is_own_address(host) and (problem := self._unreachable(host, way)):
                 yield Finding("warn", "agents", f"{what} may be out of the agents' reach: {problem}")
