@@ -48,7 +48,7 @@ migration: ## Write a migration from the models: MESSAGE='add x'
 	@.ci/venv requirements-dev.lock
 	@test -n "$(MESSAGE)" || { echo "say what it adds: make migration MESSAGE='add x'"; exit 2; }
 	@$(BIN)/python .ci/new_migration.py '$(MESSAGE)'
-	@$(BIN)/ruff format --quiet common/migrations/versions
+	@$(BIN)/ruff check --quiet --fix common/migrations/versions; $(BIN)/ruff format --quiet common/migrations/versions
 
 lock: ## Resolve the dependencies anew, with hashes
 	@.ci/venv requirements-dev.lock

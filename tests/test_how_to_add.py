@@ -12,6 +12,7 @@ import importlib
 import pkgutil
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ NOT_MERGED = (
     "web/static/app/states.mjs",
 )
 """Named by the guides, and still on their way here. To be removed with the last of them."""
+LAYERS_NOT_MERGED = {"machine", "outbox", "queue", "values"}
+"""The same for modules in the table of layers."""
 OF_VERSIONS_ALONE = {"health_below", "below"}
 """What a version needs and no project says."""
 
@@ -84,6 +87,20 @@ def test_a_guide_names_what_its_files_hold(guide: Path) -> None:
     ]
 
     assert missing == []
+
+
+@pytest.mark.parametrize("package", ["common", "web", "workers"])
+def test_the_layers_are_those_that_are_checked(package: str) -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    (layers,) = [one["layers"] for one in contracts if one.get("containers") == [package]]
+    height = {name.strip(): number for number, layer in enumerate(layers) for name in layer.split("|")}
+    row = re.search(rf"^\| `{package}` \| (.*) \|$", GUIDES[0].read_text("utf-8"), re.MULTILINE)
+    assert row is not None
+    named = re.findall(r"`(\w+)`", row[1])
+
+    assert sorted(set(named) - set(height) - LAYERS_NOT_MERGED) == []
+    heights = [height[name] for name in named if name in height]
+    assert heights == sorted(heights)
 
 
 # A task state
