@@ -13,6 +13,7 @@ import os
 import queue
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import kombu.exceptions
@@ -31,10 +32,29 @@ LONGEST_DELAY_SECONDS = 4.0
 
 @dataclass
 class Announcement:
-    """rings: (seconds from now, kind, job id). entries: for the stream, in order."""
+    """What other processes are told after a commit. rings: (seconds from now, kind, job id). entries: for the stream,
+    in order.
+    """
 
     rings: list[tuple[float, str, str]] = field(default_factory=list)
     entries: list[feed.Entry] = field(default_factory=list)
+
+    def ring(self, kind: str, job_id: str, after_seconds: float = 0) -> None:
+        """Tell a worker to look at the job, that much later."""
+        self.rings.append((after_seconds, kind, job_id))
+
+    def tell(self, project_id: str, event: str, body: Mapping[str, object], *, task_id: str = "") -> None:
+        """Send an ephemeral message to the followers of the task, or of the project if there is no task."""
+        text = feed.message(event, body, projectId=project_id)
+        self.entries.append(feed.Entry("ephemeral", project_id, text, task_id=task_id))
+
+    def wake(self, key: str) -> None:
+        """Wake the long polls that wait for `key`."""
+        self.entries.append(feed.Entry("wake", key))
+
+    def access_changed(self, user_id: str) -> None:
+        """Have the open sockets of this user checked again."""
+        self.entries.append(feed.Entry("access", user_id))
 
 
 class Announcer:

@@ -9,21 +9,23 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import pymysql.connections
 from pymysql.protocol import MysqlPacket
-from sqlalchemy import Connection, DateTime, Engine, create_engine, event, text
+from sqlalchemy import Connection, CursorResult, DateTime, Engine, Executable, create_engine, event, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import JSON, TypeDecorator
 
-from common import patience
 from common.errors import Busy, CommitUnknown, DiskFull
+from common.machine import patience
 from common.settings import settings
+from common.values.json_codec import Json, encode
 
 WRITE_WAIT_SECONDS = 5.0
 """How long a writer waits for SQLite's lock before the caller gets a 503."""
@@ -73,6 +75,23 @@ class JsonText(TypeDecorator[Any]):
 
     impl = JSON
     cache_ok = True
+
+
+class StoredValue(TypeDecorator[Any]):
+    """A frozen dataclass of common.values as JSON. read: makes it from what is stored, in whatever shape that is."""
+
+    impl = JSON
+    cache_ok = True
+
+    def __init__(self, read: Callable[[Mapping[str, object]], object]) -> None:
+        super().__init__()
+        self.read = read
+
+    def process_bind_param(self, value: object, dialect: Dialect) -> Json:
+        return encode(value)
+
+    def process_result_value(self, value: Mapping[str, object] | None, dialect: Dialect) -> object:
+        return None if value is None else self.read(value)
 
 
 _engines: dict[tuple[int, str, bool], Engine] = {}
@@ -255,6 +274,11 @@ def describe_url(url: str) -> str:
     return make_url(url).render_as_string(hide_password=True)
 
 
+def rows_changed(session: Session, statement: Executable) -> int:
+    """Execute an INSERT, UPDATE or DELETE. Returns how many rows it changed."""
+    return cast("CursorResult[object]", session.execute(statement)).rowcount
+
+
 __all__ = [
     "JsonText",
     "UtcDateTime",
@@ -269,5 +293,6 @@ __all__ = [
     "ping",
     "raise_busy",
     "read_now",
+    "rows_changed",
     "sqlite_write_lock",
 ]

@@ -7,6 +7,7 @@ is a bug and is never caught. Messages name the thing and its id; they never hol
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 
 
 class CallerError(Exception):
@@ -39,12 +40,17 @@ class NotFound(CallerError):
 
 
 class Conflict(CallerError):
-    """The thing is not in a state for this (409). The message names the present state."""
+    """The thing is not in a state for this (409). The message names the present state.
 
-    def __init__(self, message: str, *, field: str = "state") -> None:
+    follow_up: a service call that has to happen because of the conflict, made in a transaction of its own after the
+    request's was rolled back; None for none.
+    """
+
+    def __init__(self, message: str, *, field: str = "state", follow_up: Callable[[], object] | None = None) -> None:
         super().__init__(message)
         self.field = field
         self.message = message
+        self.follow_up = follow_up
 
 
 class IllegalTransition(Conflict):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import ClassVar
 
 PLATFORM = "platform"
 """The feed of what belongs to no project."""
@@ -28,7 +28,7 @@ class Event:
     feed: str
     subject_task_id: str | None = None
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> dict[str, object]:
         """The event's `data`, camelCase, without what is None."""
         hidden = {"feed", "subject_task_id"}
         values = ((field.name, getattr(self, field.name)) for field in fields(self) if field.name not in hidden)

@@ -11,7 +11,7 @@ import functools
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -173,6 +173,6 @@ def _entry(fields: dict[str, str]) -> Entry:
     )
 
 
-def message(event: str, body: dict[str, Any], **beside: Any) -> str:
+def message(event: str, body: Mapping[str, object], **beside: object) -> str:
     """A message to clients as JSON text: `event`, `data`, and what stands beside them."""
     return json.dumps({"event": event, "data": body, **beside}, ensure_ascii=False, separators=(",", ":"))

@@ -33,6 +33,24 @@ class Kind:
     is_beginning: bool = False
 
 
+@dataclass(frozen=True)
+class Lease:
+    """A claimed job, as the worker that claimed it knows it.
+
+    project_id: None for the platform's own jobs. fence: the number of this claim; the queue refuses every write that
+    carries an older one. generation: how often the job had been enqueued when it was claimed. attempts: this one
+    included.
+    """
+
+    job_id: str
+    kind: str
+    subject_id: str
+    project_id: str | None
+    fence: int
+    generation: int
+    attempts: int
+
+
 LEASE_SECONDS = 30
 """How long a claim holds without being renewed; a worker that dies is noticed after that."""
 LEASE_RENEWAL_SECONDS = 10

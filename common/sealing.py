@@ -24,7 +24,7 @@ def _fernet(key: bytes) -> Fernet:
     return Fernet(base64.urlsafe_b64encode(key))
 
 
-def seal(value: Any) -> str:
+def seal(value: object) -> str:
     """Any JSON value as text that says nothing without the secret key."""
     fernet = _fernet(settings().security.key_for("sealing"))
     return fernet.encrypt(json.dumps(value, separators=(",", ":")).encode()).decode()

@@ -45,6 +45,11 @@ _B = _P | _S
 Edges = Mapping[tuple[StrEnum, StrEnum], frozenset[By]]
 
 
+def sources(edges: Edges, new: StrEnum, by: By) -> frozenset[StrEnum]:
+    """The states from which `by` may move a thing to `new`."""
+    return frozenset(old for (old, target), who in edges.items() if target is new and by in who)
+
+
 class ProjectState(StrEnum):
     PROVISIONING = "provisioning"
     """Repository and namespace are being made. Tasks may be written, none starts."""
@@ -126,9 +131,6 @@ DELIVERABLE = frozenset({TaskState.APPROVED, TaskState.STAGING, TaskState.PRODUC
 
 UNDER_WAY = frozenset({TaskState.IN_PROGRESS, TaskState.NEEDS_INPUT})
 """States that count towards a project's maxParallelTasks."""
-
-OVER = frozenset({TaskState.PRODUCTION, TaskState.CANCELLED})
-"""States that a task never leaves."""
 
 
 class Priority(IntEnum):
@@ -253,10 +255,8 @@ GROUP_EDGES: Edges = {
     (GroupState.MERGED, GroupState.CONFLICT): _S,
     (GroupState.DEPLOYING_STAGING, GroupState.STAGING): _S,
     (GroupState.DEPLOYING_STAGING, GroupState.FAILED): _S,
-    (GroupState.DEPLOYING_STAGING, GroupState.MERGING): _B,
     (GroupState.STAGING, GroupState.DEPLOYING_PRODUCTION): _P,
     (GroupState.STAGING, GroupState.MERGING): _B,
-    (GroupState.STAGING, GroupState.MERGED): _S,
     (GroupState.DEPLOYING_PRODUCTION, GroupState.PRODUCTION): _S,
     (GroupState.DEPLOYING_PRODUCTION, GroupState.STAGING): _S,
     (GroupState.DEPLOYING_PRODUCTION, GroupState.MERGING): _S,
@@ -304,7 +304,6 @@ DEPLOYMENT_EDGES: Edges = {
     (DeploymentState.IN_PROGRESS, DeploymentState.SUPERSEDED): _B,
     (DeploymentState.COMPLETED, DeploymentState.ROLLED_BACK): _S,
     (DeploymentState.COMPLETED, DeploymentState.SUPERSEDED): _B,
-    (DeploymentState.COMPLETED, DeploymentState.FAILED): _S,
 }
 
 ACTIVE_DEPLOYMENT = frozenset({DeploymentState.PENDING, DeploymentState.IN_PROGRESS})
@@ -323,6 +322,15 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
     """Part of the API. No job gets there today."""
 
+
+JOB_EDGES: Edges = {
+    (JobState.QUEUED, JobState.RUNNING): _S,
+    (JobState.RUNNING, JobState.RUNNING): _S,
+    (JobState.RUNNING, JobState.QUEUED): _S,
+    (JobState.RUNNING, JobState.DONE): _S,
+    (JobState.RUNNING, JobState.FAILED): _S,
+    (JobState.FAILED, JobState.QUEUED): _P,
+}
 
 LIVE_JOB = frozenset({JobState.QUEUED, JobState.RUNNING})
 """States of which a (kind, subject) has at most one job."""

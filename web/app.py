@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, nullcontext
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from common import patience
 from common.logs import configure_logs
+from common.machine import patience
 from common.services.access import acting
 from common.settings import settings
 from web import api

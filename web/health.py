@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import structlog
 
 from common import feed
-from common.disk import Disk, DiskState, look
+from common.machine.disk import Disk, DiskState, look
 from common.providers.forge import forge
 from common.providers.runtime import runtime
 from common.services.health import schema

@@ -6,10 +6,9 @@ The app is loaded when it is asked for: the runner and the supervisor live in th
 from __future__ import annotations
 
 import importlib
-from typing import Any
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in {"app", "celery"}:
         return importlib.import_module("workers.registry").app
     raise AttributeError(f"module {__name__} has no attribute {name}")

@@ -5,11 +5,12 @@ Only the standard library: the first container of a pod imports it too.
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 from pathlib import Path
 
+from common.machine.children import base_environment
+from common.machine.git_environment import basic_authorization, git_environment
 from workers.supervisor.static import open_inside
 
 NOTHING_TO_RUN = (
@@ -24,7 +25,7 @@ PROCFILE_BYTES = 64 * 1024
 _PROCFILE_WEB = re.compile(r"^web:[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE)
 
 
-def git_environment(username: str | None, password: str | None, **config: str) -> dict[str, str]:
+def checkout_environment(username: str | None, password: str | None, **config: str) -> dict[str, str]:
     """Git sees no configuration but this, and the credential through its environment only.
 
     config: more of it, `__` for the dot of a name.
@@ -40,21 +41,9 @@ def git_environment(username: str | None, password: str | None, **config: str) -
         **{name.replace("__", "."): value for name, value in config.items()},
     }
     if password:
-        pair = base64.b64encode(f"{username or ''}:{password}".encode()).decode()
-        chosen["http.extraHeader"] = f"Authorization: Basic {pair}"
-    environment = {
-        "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
-        "HOME": os.devnull,
-        "LANG": "C.UTF-8",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ALLOW_PROTOCOL": "file:http:https",
-        "GIT_CONFIG_COUNT": str(len(chosen)),
-    }
-    for number, (key, value) in enumerate(chosen.items()):
-        environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    return environment
+        chosen["http.extraHeader"] = basic_authorization(username or "", password)
+    base = base_environment(os.devnull) | {"GIT_ALLOW_PROTOCOL": "file:http:https"}
+    return git_environment(base, chosen.items())
 
 
 def why_git_failed(said: bytes, exit_code: int | None, password: str | None = None) -> str:

@@ -30,7 +30,7 @@ from common.errors import (
     ProviderRefused,
     ProviderUnavailable,
 )
-from common.jobs import LEASE_RENEWAL_SECONDS, Kind
+from common.jobs import LEASE_RENEWAL_SECONDS, Kind, Lease
 from common.logs import configure_logs
 from common.services import jobs as rows
 from common.services.access import acting
@@ -53,13 +53,13 @@ LONGEST_PAUSE_SECONDS = 600.0
 class Claimed:
     """A claimed job as its function sees it: the lease, and a way to tell how far it is."""
 
-    def __init__(self, lease: Any) -> None:
+    def __init__(self, lease: Lease) -> None:
         self.lease = lease
         self._told_at = 0.0
 
     @property
     def subject_id(self) -> str:
-        return str(self.lease.subject_id)
+        return self.lease.subject_id
 
     def progress(self, message: str, done: int | None = None, total: int | None = None) -> None:
         """Shown to people; at most twice a second, what comes quicker is left out."""
@@ -118,7 +118,7 @@ def run_job(job_id: str, work: Work, parked: rows.Parked | None) -> None:
             _quietly(rows.fail_attempt, lease, f"{type(error).__name__}: {error}", parked)
 
 
-def _record_os_error(lease: Any, error: OSError, parked: rows.Parked | None) -> None:
+def _record_os_error(lease: Lease, error: OSError, parked: rows.Parked | None) -> None:
     """A full disk or too many open files is the machine's trouble and waited for; anything else is a bug."""
     if error.errno in NO_ROOM:
         log.warning("job found no room on this machine", attempt=lease.attempts, reason=error.strerror)
@@ -128,7 +128,7 @@ def _record_os_error(lease: Any, error: OSError, parked: rows.Parked | None) -> 
         _quietly(rows.fail_attempt, lease, f"{type(error).__name__}: {error}", parked)
 
 
-def _quietly(record: Callable[..., None], *arguments: Any) -> None:
+def _quietly(record: Callable[..., None], *arguments: object) -> None:
     """Record how it ended; if that is impossible now, the lease runs out and the sweep rings again."""
     try:
         record(*arguments)
@@ -137,7 +137,7 @@ def _quietly(record: Callable[..., None], *arguments: Any) -> None:
 
 
 @contextmanager
-def _renewed(lease: Any) -> Iterator[None]:
+def _renewed(lease: Lease) -> Iterator[None]:
     """Keep the lease from a thread of its own while the job runs."""
     done = threading.Event()
 
@@ -158,11 +158,11 @@ def _renewed(lease: Any) -> Iterator[None]:
         thread.join()
 
 
-def _after_fork(**_arguments: Any) -> None:
+def _after_fork(**_arguments: object) -> None:
     forget_connections()
 
 
-def _set_up_logs(**_arguments: Any) -> None:
+def _set_up_logs(**_arguments: object) -> None:
     """Ours instead of Celery's. Its line for every message is left out: the sweeps alone write one each second."""
     configure_logs()
     for noisy in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):

@@ -9,7 +9,6 @@ is the last line of its output, without secrets, and its exit code: 20 means tha
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import shutil
 import subprocess
@@ -17,18 +16,19 @@ import sys
 import time
 from pathlib import Path
 
-from common import git_trees
-from common.git_limits import limits
+from common.machine import git_trees
+from common.machine.files import remove_tree
+from common.machine.git_limits import limits
+from common.values.app import NOTHING_TO_RUN_EXIT
 from workers.commits import (
     NOTHING_TO_RUN,
     TRY_AGAIN_AFTER_SECONDS,
-    git_environment,
+    checkout_environment,
     is_website,
     start_line,
     why_git_failed,
 )
 
-NOTHING_TO_RUN_EXIT = 20
 CHECKOUT_FAILED_EXIT = 21
 GIT_SECONDS = 150
 
@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
 def check_out(commit: str, source: Path, code: Path) -> None:
     """Put the commit's files into the directory `code`, which is emptied first. Raises Failed."""
     url, username, password = ((source / name).read_text(encoding="utf-8") for name in ("url", "username", "password"))
-    environment = git_environment(username, password)
+    environment = checkout_environment(username, password)
     for pause in (*TRY_AGAIN_AFTER_SECONDS, None):
         try:
             _remove(code)
@@ -96,14 +96,10 @@ def _remove(code: Path) -> None:
     """
     if code.is_symlink():
         code.unlink()
-    for place, directories, _ in os.walk(code):
-        # A build may have left directories without write permission.
-        for directory in (Path(place, name) for name in directories):
-            if not directory.is_symlink():
-                directory.chmod(0o700)
-    shutil.rmtree(code, ignore_errors=True)
-    if os.path.lexists(code):
-        raise Failed(CHECKOUT_FAILED_EXIT, f"what lies in {code} can't be removed")
+    try:
+        remove_tree(code)
+    except OSError as error:
+        raise Failed(CHECKOUT_FAILED_EXIT, f"what lies in {code} can't be removed") from error
 
 
 def _fetch(environment: dict[str, str], inside: tuple[str, ...], url: str, commit: str) -> None:

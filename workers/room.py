@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from common.disk import DiskState, look
+from common.machine.disk import DiskState, look
 from common.settings import settings
 
 log = structlog.get_logger()

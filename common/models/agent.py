@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import String, UnicodeText, false
 from sqlalchemy.orm import Mapped, mapped_column
@@ -13,7 +12,7 @@ from common.models.base import Base, HasState
 from common.states import AGENT_EDGES, AgentState, By
 
 
-class Agent(HasState, Base):
+class Agent(HasState[AgentState], Base):
     """digest: SHA-256 of its token. slots: how many runs it takes at once. last_task_id: what it last took or left.
 
     is_pod: the platform made its pod, for one run. token_sealed: that pod's token, until the pod is gone. pod_made_at:
@@ -28,7 +27,7 @@ class Agent(HasState, Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     pod_name: Mapped[str] = mapped_column(String(253))
-    capabilities: Mapped[list[Any]]
+    capabilities: Mapped[list[str]]
     driver: Mapped[str] = mapped_column(String(40))
     version: Mapped[str] = mapped_column(String(40))
     slots: Mapped[int]

@@ -6,7 +6,8 @@ Model files know only this one. Nothing here opens a transaction or loads a rela
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from sqlalchemy import String, UnicodeText
 from sqlalchemy.dialects import mysql
@@ -16,6 +17,8 @@ from common.database import JsonText, UtcDateTime
 from common.errors import IllegalTransition
 from common.names import new_id
 from common.states import By, Edges
+
+S = TypeVar("S", bound=StrEnum)
 
 LongText = UnicodeText().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 """Up to 16 MiB on MariaDB; a plain TEXT there would end at 64 KiB."""
@@ -29,7 +32,11 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: UtcDateTime,
         dict[str, Any]: JsonText,
-        list[Any]: JsonText,
+        dict[str, float]: JsonText,
+        dict[str, int]: JsonText,
+        dict[str, object]: JsonText,
+        list[dict[str, object]]: JsonText,
+        list[str]: JsonText,
     }
 
     lock_rank: ClassVar[int] = 0
@@ -40,11 +47,11 @@ class HasId:
     id: Mapped[str] = mapped_column(String(40), primary_key=True, default=new_id)
 
 
-class HasState:
+class HasState(Generic[S]):
     """A state that only `change_state` moves, along an edge of `edges`. Set once, at construction, as `state_`."""
 
     edges: ClassVar[Edges]
-    state_type: ClassVar[Any]
+    state_type: ClassVar[type[StrEnum]]
     thing: ClassVar[str]
     """What messages call it."""
 
@@ -53,13 +60,13 @@ class HasState:
     id: Mapped[str]
 
     @property
-    def state(self) -> Any:
-        return self.state_type(self.state_)
+    def state(self) -> S:
+        return cast("S", self.state_type(self.state_))
 
-    def may_move_to(self, new: Any, by: By) -> bool:
+    def may_move_to(self, new: S, by: By) -> bool:
         return by in self.edges.get((self.state, new), frozenset())
 
-    def change_state(self, new: Any, by: By) -> Any:
+    def change_state(self, new: S, by: By) -> S:
         """Move along an edge; returns the state it was in. IllegalTransition (a 409) where there is none."""
         if not self.may_move_to(new, by):
             raise IllegalTransition(f"{self.thing} {self.id} is {self.state}; it can't become {new} now")

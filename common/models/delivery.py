@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from functools import partial
 
 from sqlalchemy import ForeignKey, Index, String, UnicodeText, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from common.database import StoredValue
 from common.events import DeployCompleted, DeployFailed, DeployStarted, Event, TaskGroupStatusChanged
 from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
 from common.states import (
     ACTIVE_DEPLOYMENT,
     DEPLOYMENT_EDGES,
     GROUP_EDGES,
-    GROUP_LIVE,
     By,
     DeploymentState,
     Environment,
     GroupState,
 )
+from common.values.barrier import Barrier
+from common.values.build_results import BuildResults, read_build
+from common.values.json_codec import decode
 
 
-class TaskGroup(HasId, HasState, Base):
+class TaskGroup(HasId, HasState[GroupState], Base):
     """base_sha: the default branch's head it is built on. head_sha: the release branch's. tested_sha: the head that
-    passed. attempt rises with every rebuild: a check's name holds it. build: what its tests found in this attempt, see
-    common/services/delivery/judging.py. problems: who was taken out, and what else there is to know, with its kind.
-    wants_staging: deploy when merged. accepted_rolled_back_at: when a person last said that what was rolled back by
-    then may come back with it. rolled_back_at: since when a rollback keeps it out of production, None unless one does.
-    reverted_at: when the version was delivered that took its changes out of the default branch, too.
+    passed. attempt rises with every rebuild: a check's name holds it. build: what its tests found in this attempt.
+    problems: who was taken out, and what else there is to know, each with its kind. wants_staging: deploy when
+    merged. accepted_rolled_back_at: when a person last said that what was rolled back by then may come back with it.
+    rolled_back_at: since when a rollback keeps it out of production, None unless one does. reverted_at: when the
+    version was delivered that took its changes out of the default branch, too.
     """
 
     __tablename__ = "task_groups"
@@ -51,8 +54,8 @@ class TaskGroup(HasId, HasState, Base):
     head_sha: Mapped[str | None] = mapped_column(String(40))
     tested_sha: Mapped[str | None] = mapped_column(String(40))
     attempt: Mapped[int] = mapped_column(default=1)
-    build: Mapped[dict[str, Any]]
-    problems: Mapped[list[Any]]
+    build: Mapped[BuildResults] = mapped_column(StoredValue(read_build))
+    problems: Mapped[list[dict[str, object]]]
     error: Mapped[str | None] = mapped_column(UnicodeText)
     wants_staging: Mapped[bool] = mapped_column(default=False)
     accepted_rolled_back_at: Mapped[datetime | None]
@@ -64,10 +67,6 @@ class TaskGroup(HasId, HasState, Base):
     def move_to(self, new: GroupState, by: By) -> Event:
         old = self.change_state(new, by)
         return TaskGroupStatusChanged(feed=self.project_id, task_group_id=self.id, old_status=old, new_status=new)
-
-    @property
-    def is_live(self) -> bool:
-        return self.state in GROUP_LIVE
 
 
 class GroupMember(Base):
@@ -105,14 +104,14 @@ class CommitVerdict(Base):
     at: Mapped[datetime]
 
 
-class Deployment(HasId, HasState, Base):
+class Deployment(HasId, HasState[DeploymentState], Base):
     """One version in one environment.
 
     active_key: unique while it is pending or in progress, so that an environment has at most one under way. live_key:
     unique while it is what serves. spec_sealed: everything that the runtime was told, so that going back brings
     exactly what was healthy. was_healthy: it once passed its check: a rollback may go back to it. barrier: what the
-    version declares about going back: `{"reason", "blocked": [commits]}`, None if it declares nothing. taken_back_at:
-    since when a rollback went past this version, None if none did or it was brought back since.
+    version declares about going back, None if it declares nothing. taken_back_at: since when a rollback went past
+    this version, None if none did or it was brought back since.
     """
 
     __tablename__ = "deployments"
@@ -140,7 +139,7 @@ class Deployment(HasId, HasState, Base):
     live_key: Mapped[str | None] = mapped_column(String(120), unique=True)
     spec_sealed: Mapped[str] = mapped_column(LongText)
     was_healthy: Mapped[bool] = mapped_column(default=False)
-    barrier: Mapped[dict[str, Any] | None]
+    barrier: Mapped[Barrier | None] = mapped_column(StoredValue(partial(decode, Barrier)))
     taken_back_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
     created_by: Mapped[str] = mapped_column(String(140))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import BigInteger, Index, LargeBinary, SmallInteger, String, UnicodeText
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from common.models.base import TABLE_OPTIONS, Base, HasId, LongText
+from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
+from common.states import JOB_EDGES, JobState
 
 
 class Feed(Base):
@@ -37,7 +37,7 @@ class EventRow(Base):
     at: Mapped[datetime]
 
 
-class Job(HasId, Base):
+class Job(HasId, HasState[JobState], Base):
     """Work to be done. live_key is `kind:subject` while queued or running, so there is one live row for each.
 
     generation rises with every enqueue; one raised during the work runs it again. fence rises with every claim: what
@@ -47,6 +47,9 @@ class Job(HasId, Base):
 
     __tablename__ = "jobs"
     lock_rank = 7
+    edges = JOB_EDGES
+    state_type = JobState
+    thing = "job"
     __table_args__ = (
         Index("ix_jobs_due", "state", "next_at"),
         Index("ix_jobs_created", "created_at", "id"),
@@ -57,7 +60,7 @@ class Job(HasId, Base):
     subject_id: Mapped[str] = mapped_column(String(40))
     project_id: Mapped[str | None] = mapped_column(String(40), index=True)
     live_key: Mapped[str | None] = mapped_column(String(100), unique=True)
-    state: Mapped[str] = mapped_column(String(16))
+    state_: Mapped[str] = mapped_column("state", String(16))
     generation: Mapped[int] = mapped_column(default=1)
     next_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
@@ -89,7 +92,7 @@ class IdempotencyKey(Base):
     body_digest: Mapped[str] = mapped_column(String(64))
     status: Mapped[int] = mapped_column(SmallInteger)
     body: Mapped[bytes] = mapped_column(LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb"))
-    grants: Mapped[dict[str, Any] | None]
+    grants: Mapped[dict[str, int] | None]
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 
@@ -100,4 +103,4 @@ class Mark(Base):
 
     name: Mapped[str] = mapped_column(String(60), primary_key=True)
     at: Mapped[datetime]
-    value: Mapped[dict[str, Any]]
+    value: Mapped[dict[str, object]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ForeignKey, SmallInteger, String, UnicodeText, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -13,7 +12,7 @@ from common.models.base import Base, HasId, HasState, LongText
 from common.states import PROJECT_EDGES, By, ProjectState
 
 
-class Project(HasId, HasState, Base):
+class Project(HasId, HasState[ProjectState], Base):
     """env_sealed and secret_env_sealed hold names and values, sealed; secret_env_names what may be shown of the latter.
 
     secrets_in_checks, secrets_in_previews: names out of secret_env_names that code nobody has reviewed is given.
@@ -40,10 +39,10 @@ class Project(HasId, HasState, Base):
     default_branch: Mapped[str] = mapped_column(String(100))
     docker_image: Mapped[str | None] = mapped_column(String(255))
     env_sealed: Mapped[str | None] = mapped_column(LongText)
-    secret_env_names: Mapped[list[Any]]
+    secret_env_names: Mapped[list[str]]
     secret_env_sealed: Mapped[str | None] = mapped_column(LongText)
-    secrets_in_checks: Mapped[list[Any]]
-    secrets_in_previews: Mapped[list[Any]]
+    secrets_in_checks: Mapped[list[str]]
+    secrets_in_previews: Mapped[list[str]]
     replicas: Mapped[int] = mapped_column(default=1)
     cpu_limit: Mapped[str | None] = mapped_column(String(32))
     memory_limit: Mapped[str | None] = mapped_column(String(32))
@@ -51,7 +50,7 @@ class Project(HasId, HasState, Base):
     test_command: Mapped[str | None] = mapped_column(UnicodeText)
     health_path: Mapped[str] = mapped_column(String(500), default="/")
     health_contains: Mapped[str | None] = mapped_column(String(200))
-    health_seconds: Mapped[dict[str, Any]]
+    health_seconds: Mapped[dict[str, int]]
     port: Mapped[int | None]
     preview_ttl_hours: Mapped[int]
     max_parallel_tasks: Mapped[int | None]
@@ -59,8 +58,8 @@ class Project(HasId, HasState, Base):
     separate_approver: Mapped[bool] = mapped_column(default=False)
     allow_direct_push: Mapped[bool] = mapped_column(default=False)
     keep_tests: Mapped[bool] = mapped_column(default=True)
-    forbidden_paths: Mapped[list[Any]]
-    limits: Mapped[dict[str, Any]]
+    forbidden_paths: Mapped[list[str]]
+    limits: Mapped[dict[str, float]]
     agent_instructions: Mapped[str] = mapped_column(LongText, default="")
     error: Mapped[str | None] = mapped_column(UnicodeText)
     holds: Mapped[int] = mapped_column(default=0, server_default=text("0"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, UnicodeText, false, text
 from sqlalchemy.dialects import mysql
@@ -13,7 +12,7 @@ from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
 from common.states import RUN_EDGES, By, RunState
 
 
-class Run(HasId, HasState, Base):
+class Run(HasId, HasState[RunState], Base):
     """live_task_id equals task_id while the run lives and is NULL after: unique, so a task has at most one live run.
 
     secrets_sealed: the run's token and the forge's credential, so that a claim whose answer was lost can be answered
@@ -39,12 +38,11 @@ class Run(HasId, HasState, Base):
     summary: Mapped[str | None] = mapped_column(LongText)
     claimed_sha: Mapped[str | None] = mapped_column(String(40))
     base_sha: Mapped[str | None] = mapped_column(String(40))
-    usage: Mapped[dict[str, Any]]
+    usage: Mapped[dict[str, float]]
     log_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
     token_digest: Mapped[str] = mapped_column(String(64), unique=True)
     secrets_sealed: Mapped[str | None] = mapped_column(UnicodeText)
     is_acknowledged: Mapped[bool] = mapped_column(default=False)
-    is_cancel_wanted: Mapped[bool] = mapped_column(default=False)
     is_cut_short: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]

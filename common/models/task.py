@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ForeignKey, Index, SmallInteger, String, UnicodeText, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -13,7 +12,7 @@ from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
 from common.states import TASK_EDGES, By, Phase, TaskState
 
 
-class Task(HasId, HasState, Base):
+class Task(HasId, HasState[TaskState], Base):
     """What a person wants done.
 
     phase: only in in_progress, None otherwise. round: starts at 1, rises with every rejection or refusal. attempts:
@@ -47,10 +46,10 @@ class Task(HasId, HasState, Base):
     attempts: Mapped[int] = mapped_column(default=0)
     losses: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     refusals: Mapped[int] = mapped_column(default=0)
-    labels: Mapped[list[Any]]
-    required_capabilities: Mapped[list[Any]]
+    labels: Mapped[list[str]]
+    required_capabilities: Mapped[list[str]]
     driver: Mapped[str | None] = mapped_column(String(40))
-    limits: Mapped[dict[str, Any]]
+    limits: Mapped[dict[str, float]]
     assigned_agent_id: Mapped[str | None] = mapped_column(String(40), index=True)
     branch_name: Mapped[str] = mapped_column(String(100))
     head_sha: Mapped[str | None] = mapped_column(String(40))
@@ -63,7 +62,7 @@ class Task(HasId, HasState, Base):
     error: Mapped[str | None] = mapped_column(UnicodeText)
     created_by: Mapped[str] = mapped_column(String(140))
     created_by_id: Mapped[str | None] = mapped_column(String(40))
-    edited_by_ids: Mapped[list[Any]] = mapped_column(default=list)
+    edited_by_ids: Mapped[list[str]] = mapped_column(default=list)
     needs_other_approver: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -118,7 +117,7 @@ class Question(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     question: Mapped[str] = mapped_column(LongText)
     context: Mapped[str | None] = mapped_column(LongText)
-    options: Mapped[list[Any]]
+    options: Mapped[list[str]]
     state: Mapped[str] = mapped_column(String(16))
     asked_at: Mapped[datetime]
     response: Mapped[str | None] = mapped_column(LongText)

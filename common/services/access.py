@@ -9,14 +9,14 @@ import contextlib
 import contextvars
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import ColumnElement, Select, or_, select, true
 
 from common.errors import Forbidden, NotFound
 from common.models.project import Project, ProjectMember
+from common.outbox import acting
 from common.states import Role
-from common.transaction import Snapshot, Transaction, acting
+from common.transaction import Snapshot, Transaction
 
 __all__ = ["Caller", "Grants", "acting", "noting_grants", "sees_project", "visible_projects"]
 
@@ -109,7 +109,7 @@ class Caller:
         self.require_in(at, project_id, Role.MAINTAINER)
 
 
-def visible_projects(by: Caller) -> Select[Any]:
+def visible_projects(by: Caller) -> Select[str]:
     """The ids of the projects that exist for them, as a subquery."""
     return select(Project.id).where(sees_project(by))
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, select
 
+from common import database
 from common.errors import NotFound
 from common.events import PLATFORM
 from common.models.journal import EventRow, Feed
@@ -88,12 +88,6 @@ def feed_heads(feed_ids: Collection[str] | None) -> dict[str, int]:
         return {row.id: row.seq for row in read.session.execute(query)}
 
 
-def oldest_seq(feed_id: str) -> int | None:
-    """The oldest event that is kept, None if none is."""
-    with snapshot() as read:
-        return read.session.execute(select(func.min(EventRow.seq)).where(EventRow.feed_id == feed_id)).scalar_one()
-
-
 def visible_feeds(by: Caller) -> set[str] | None:
     """Every feed that they may follow, None for all there are and will be."""
     if by.is_admin:
@@ -145,8 +139,7 @@ def _purge_oldest(tx: Transaction, feed_id: str, last: int) -> int:
     if oldest is None or oldest > last:
         return 0
     upto = min(last, oldest + _PURGED_AT_ONCE - 1)
-    done: Any = tx.session.execute(delete(EventRow).where(EventRow.feed_id == feed_id, EventRow.seq <= upto))
-    return int(done.rowcount)
+    return database.rows_changed(tx.session, delete(EventRow).where(EventRow.feed_id == feed_id, EventRow.seq <= upto))
 
 
 def _read(*where: ColumnElement[bool], limit: int) -> list[StoredEvent]:
@@ -162,7 +155,6 @@ __all__ = [
     "feed_heads",
     "list_events",
     "may_follow_task",
-    "oldest_seq",
     "purge_events",
     "task_events",
     "visible_among",

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import Insert, select
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import OperationalError
 
@@ -71,22 +71,21 @@ def once(
 
 def _take(tx: Transaction, key: str, caller: str, route: str, body_digest: str) -> bool:
     """Insert the key; False if it is there. Waits for another transaction that has inserted it and not yet ended."""
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         "caller": caller, "key": key, "route": route[:255], "body_digest": body_digest, "status": 0, "body": b"",
         "created_at": tx.now(),
     }  # fmt: skip
-    insert: Any
+    insert: Insert
     if database.is_sqlite():
         insert = sqlite.insert(IdempotencyKey).values(values).on_conflict_do_nothing()
     else:
         insert = mysql.insert(IdempotencyKey).values(values).prefix_with("IGNORE")
     try:
-        inserted: Any = tx.session.execute(insert)
+        return bool(database.rows_changed(tx.session, insert))
     except OperationalError as error:
         if getattr(error.orig, "args", (None,))[0] != _LOCK_WAIT_TIMEOUT:
             raise
         raise Conflict("the first request with this key is still under way", field="Idempotency-Key") from error
-    return bool(inserted.rowcount)
 
 
 @transactional

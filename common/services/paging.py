@@ -7,9 +7,10 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from common.errors import Invalid
 from common.transaction import Snapshot
@@ -40,7 +41,13 @@ class Page(Generic[M]):
     next_cursor: str | None
 
 
-def page_of(read: Snapshot, query: Select[M], at: Any, key: Any, page: PageQuery) -> Page[M]:
+def page_of(
+    read: Snapshot,
+    query: Select[M],
+    at: InstrumentedAttribute[datetime],
+    key: InstrumentedAttribute[str],
+    page: PageQuery,
+) -> Page[M]:
     """One page of `query`, newest `at` first, ties by `key`."""
     total = read.session.execute(select(func.count()).select_from(query.order_by(None).subquery())).scalar_one()
     ordered = query.order_by(at.desc(), key.desc()).limit(page.limit + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from common import jobs
 from common.models.journal import Job, Mark
@@ -17,7 +17,6 @@ from common.services.runs.agents import forget_agents
 from common.services.runs.fleet import fleet_settings
 from common.services.runs.transcripts import purge_transcripts
 from common.services.tasks.watching import watch_all
-from common.states import JobState
 from common.transaction import Transaction, transactional
 
 RESTORE_SECONDS = 10
@@ -60,22 +59,13 @@ def _purge_is_due(tx: Transaction) -> bool:
 def purge_clockwork(tx: Transaction) -> None:
     """The platform's own jobs come every few seconds: those that were done minutes ago say nothing any more."""
     old = tx.now() - timedelta(minutes=KEPT_CLOCKWORK_MINUTES)
-    tx.session.execute(
-        delete(Job)
-        .where(Job.state == JobState.DONE, Job.subject_id == "platform", Job.finished_at < old)
-        .execution_options(synchronize_session=False)
-    )
+    tx.queue.delete_done(Job.subject_id == "platform", before=old)
 
 
 @transactional
 def purge_jobs(tx: Transaction) -> None:
     """Remove jobs that were done a week ago; failed ones stay until they are retried or their project goes."""
-    old = tx.now() - timedelta(days=KEPT_JOBS_DAYS)
-    tx.session.execute(
-        delete(Job)
-        .where(Job.state == JobState.DONE, Job.finished_at < old)
-        .execution_options(synchronize_session=False)
-    )
+    tx.queue.delete_done(before=tx.now() - timedelta(days=KEPT_JOBS_DAYS))
 
 
 def _is_due(tx: Transaction, name: str, seconds: float) -> bool:

@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 
 from common.errors import Misconfigured
+from common.machine.files import sync_directory, write_new
 
 PRIVATE_UMASK = 0o077
 """Of every process of the platform."""
@@ -88,39 +89,12 @@ def _make_key(path: Path) -> None:
     """Make the key under another name, and give it its own once the disk has it."""
     new = path.with_name(f".secret_key.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        write_private(new, secrets.token_hex(SHORTEST_KEY_BYTES).encode())
+        write_new(new, secrets.token_hex(SHORTEST_KEY_BYTES).encode())
         with contextlib.suppress(FileExistsError):
             os.link(new, path)  # fails if another process was first: its key wins
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     finally:
         new.unlink(missing_ok=True)
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a new file with mode 0600 and return when the disk has it. FileExistsError where it is there already."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-
-
-def replace_private(path: Path, content: bytes) -> None:
-    """Put this content into a file of mode 0600. Readers, and a start after a crash, see the old or the new, whole."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    write_private(new, content)
-    new.replace(path)
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def unwritable(data_dir: Path, error: OSError) -> Misconfigured:

@@ -6,6 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from common.machine.git_environment import git_environment, identity
+
 
 def tree_bomb(at: Path, *, parent: str = "HEAD", levels: int = 10, width: int = 10) -> str:
     """A commit of a few objects that stand for width ** levels files, in the repository at `at`. Returns its SHA."""
@@ -37,8 +39,7 @@ def _tree(at: Path, entries: list[str]) -> str:
 
 
 def _git(at: Path, *arguments: str, said: bytes) -> str:
-    identity = {f"GIT_{who}_{what}": "ada@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    environment = {"PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull} | identity
+    environment = git_environment({"PATH": os.environ["PATH"]} | identity("ada@example.org", "ada@example.org"))
     done = subprocess.run(
         ["git", *arguments], cwd=at, env=environment, input=said, stdout=subprocess.PIPE, check=True, timeout=60
     )

@@ -136,7 +136,7 @@ def _a_job(tx: Transaction, project_id: str) -> str:
     """One that was parked."""
     return tx.add(
         Job(
-            kind="project.provision", subject_id=project_id, project_id=project_id, live_key=None, state="failed",
+            kind="project.provision", subject_id=project_id, project_id=project_id, live_key=None, state_="failed",
             next_at=tx.now(), created_at=tx.now(), error="refused",
         )
     ).id  # fmt: skip

@@ -25,10 +25,10 @@ from common.logs import configure_logs
 from common.models import Comment, Deployment, Job, Project, Run, Task, TaskCheck, User
 from common.services.delivery import task_groups
 from common.services.projects import projects
-from common.services.runs.runners import ClaimedRun
 from common.services.tasks import tasks
 from common.states import Role
 from common.transaction import Transaction, transactional
+from common.values.claimed_run import ClaimedRun
 from tests import builders
 from tests.workers.platform import Platform
 from web.app import create_app
@@ -101,7 +101,7 @@ def served(platform: Platform) -> Flask:
 
 def say_it_all(app: Flask, claimed: ClaimedRun, said: str) -> FlaskClient:
     """The agent writes it wherever it may write."""
-    run = builders.client_with(app, claimed.token)
+    run = builders.client_with(app, claimed.run.token)
     path = f"/api/runner/runs/{claimed.run.id}"
     lines = [{"level": "info", "message": part} for part in [said, *said.split("\n")]]
     assert run.post(f"{path}/logs", json={"lines": lines}).status_code == 200
@@ -145,9 +145,9 @@ def work(platform: Platform, app: Flask, task: Task, files: dict[str, str], said
     """The agent says what it must not, then does the task; a person answers."""
     claimed = platform.claim()
     assert claimed.task.id == task.id
-    canaries.add("run token", claimed.token)
-    canaries.add("git password", claimed.password)
-    said = f"{said}\n{claimed.token} {claimed.password}"
+    canaries.add("run token", claimed.run.token)
+    canaries.add("git password", claimed.clone.password)
+    said = f"{said}\n{claimed.run.token} {claimed.clone.password}"
     run = say_it_all(app, claimed, said)
     sha = platform.push(claimed, files)
     report = {"outcome": "completed", "commitSha": sha, "summary": said, "reason": said}

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from common.errors import ProviderRefused
-from common.providers.runtime import App, ProcessRuntime, Space
+from common.providers.runtime import ProcessRuntime
+from common.values.app import App, Space
 from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised
 from workers.commits import PROCFILE_BYTES, is_website, start_line

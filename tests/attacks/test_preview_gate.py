@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from common.providers.runtime import App, ProcessRuntime, Space
+from common.providers.runtime import ProcessRuntime
+from common.values.app import App, Space
 from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, get, supervised
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from common.models import Task, TaskCheck
-from common.services.runs.runners import ClaimedRun
 from common.services.tasks import tasks
+from common.values.claimed_run import ClaimedRun
 from tests.providers.git_tree import WorkTree, git
 from tests.workers.platform import Platform
 

@@ -13,16 +13,19 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from common.jobs import Lease
 from common.models import Job, LogEntry, Question, Run, TaskGroup
 from common.models.delivery import GroupMember
 from common.services import jobs
-from common.services.delivery import judging
-from common.services.delivery.verdicts import CONFIRMING_RUNS, command_digest
+from common.services.delivery import group_tests
+from common.services.delivery.bisection import CONFIRMING_RUNS, command_digest
 from common.services.projects import projects, provisioning
-from common.services.projects.variables import Variables
+from common.services.projects.places import place_of
 from common.services.runs import fleet, runners, transcripts
 from common.states import Role
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
+from common.values.build_results import BuildResults, TrialRun
+from common.values.check import Check
 from tests.web.world import World, all_of, events, forget_providers, get, put
 
 CANARY = "canary/wörd+7f3a"
@@ -186,7 +189,7 @@ def test_a_transcript_of_empty_lines_has_an_end_too(world: World) -> None:
 
 def claimed_job(subject_id: str) -> Lease:
     """The subject's job, as a worker has it."""
-    job = all_of(Job, Job.subject_id == subject_id, Job.state == "queued")[0]
+    job = all_of(Job, Job.subject_id == subject_id, Job.state_ == "queued")[0]
     lease = jobs.claim_job(job.id)
     assert lease is not None
     return lease
@@ -217,14 +220,14 @@ def test_why_a_group_is_red_is_shown_without_secrets(world: World) -> None:
     [task_id] = world.approved(project)
     group_id = world.group(project, [task_id])["id"]
     # All of the runs that name a culprit but the last one.
-    runs = [[1, False]] * (CONFIRMING_RUNS - 1) + [[0, True]] * CONFIRMING_RUNS
-    build = {"command": command_digest("env"), "runs": runs, "reason": "", "log": ""}
+    runs = (TrialRun(1, False),) * (CONFIRMING_RUNS - 1) + (TrialRun(0, True),) * CONFIRMING_RUNS
+    build = BuildResults(command_digest("env"), runs)
     put(TaskGroup, group_id, state_="merging", base_sha="a" * 40, head_sha="b" * 40, build=build)
     merge_member(group_id, task_id)
-    trial = judging.Trial(1, 1, "b" * 40, f"{group_id}-1-1", "env", Variables())
+    trial = group_tests.Trial(1, 1, Check(place_of(project).space, f"{group_id}-1-1", "b" * 40, "env"))
 
     # Of a log only the end is kept: it may begin in the midst of a secret.
-    judging.record_tested(
+    group_tests.record_tested(
         claimed_job(group_id), trial, passed=False, reason=f"it said {CANARY}", log=f"{CANARY[4:]} then KEY={CANARY}"
     )
 

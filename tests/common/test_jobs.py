@@ -10,13 +10,14 @@ from sqlalchemy import select
 
 from common import jobs
 from common.errors import Conflict, LeaseLost
+from common.jobs import Lease
 from common.models import Job, Task
 from common.models.account import User
 from common.models.agent import Agent
 from common.services import jobs as rows
 from common.services.access import Caller
 from common.states import JobState, Role
-from common.transaction import Lease, Transaction, snapshot, transactional
+from common.transaction import Transaction, snapshot, transactional
 from tests.builders import a_user
 
 ADMIN = Caller("u", "ada", Role.ADMIN)

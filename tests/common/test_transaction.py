@@ -1,11 +1,9 @@
-"""What a transaction promises: events without gap in the order of commits, one live job, locks in one order."""
+"""What a transaction promises: all of it is kept or nothing, one commit for what joins it, locks in one order."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import threading
-from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -17,24 +15,6 @@ from common.errors import Busy, NotFound
 from common.events import TaskCreated
 from common.models import Base, EventRow, Feed, Job, Project, Task
 from common.transaction import Transaction, snapshot, transactional
-
-ROOT = Path(__file__).parents[2]
-RECORD_TWENTY = """
-from common import jobs
-from common.events import TaskCreated
-from common.transaction import Transaction, transactional
-
-
-@transactional
-def record(tx: Transaction, feed: str, name: str) -> None:
-    tx.record(TaskCreated(feed=feed, task_id=name, project_id=feed, title=name))
-    tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
-
-
-for step in range(20):
-    record("p", str(step))
-record("q", "last")
-"""
 
 
 @transactional
@@ -53,30 +33,6 @@ def test_the_migrations_make_what_the_models_say(on_database: str) -> None:
         differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
     # MariaDB has no JSON type of its own, and every foreign key makes an index there.
     assert [row for row in differences if row[0] not in {"remove_index"}] == []
-
-
-def test_many_threads_leave_no_gap_in_a_feed(on_database: str) -> None:
-    threads = [
-        threading.Thread(target=lambda number=number: [_record("p", f"{number}-{step}") for step in range(20)])
-        for number in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    rows = _events("p")
-    assert [row.seq for row in rows] == list(range(1, 161))
-    assert len({row.data for row in rows}) == 160
-    with snapshot() as read:
-        live = read.all(select(Job))
-    assert [(job.state, job.generation) for job in live] == [("queued", 160)]
-
-
-def test_many_processes_leave_no_gap_in_a_feed(on_database: str) -> None:
-    processes = [subprocess.Popen([sys.executable, "-c", RECORD_TWENTY], cwd=ROOT) for _ in range(4)]
-    assert [process.wait(60) for process in processes] == [0, 0, 0, 0]
-    assert [row.seq for row in _events("p")] == list(range(1, 81))
-    assert [row.seq for row in _events("q")] == [1, 2, 3, 4]
 
 
 def test_what_raises_leaves_nothing(on_database: str) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from common.providers.forge.protocol import Source
-from common.providers.runtime import App, AppPhase, AppState, CheckPhase, CheckState, Runtime, Version
+from common.providers.runtime import Runtime
 from common.providers.runtime.cluster import KubernetesRuntime
-from common.providers.runtime.protocol import Check
+from common.values.app import App, AppPhase, AppState, Spec, Version
+from common.values.check import Check, CheckPhase, CheckState
+from common.values.repository import Source
+from common.values.variable_set import Variables
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.node import ProcessNode, SimulatedNode
 from tests.e2e.instance import wait_until
@@ -76,7 +78,7 @@ def test_an_app_answers_behind_the_ingress_until_it_is_deleted(
 
 def test_an_app_that_ends_is_started_again_and_fails(runtime: KubernetesRuntime, origin: tuple[Source, str]) -> None:
     source, head = origin
-    state = settled(runtime, STAGING, Version("v1", head, source, "echo no; exit 3"))
+    state = settled(runtime, STAGING, Version("v1", head, source, Spec("echo no; exit 3")))
 
     assert (state.phase, state.code) == (AppPhase.FAILED, "exited")
     assert "it exited with 3" in (state.reason or "")
@@ -97,7 +99,7 @@ def test_a_check_runs_on_its_commit_with_its_variables(
     runtime: KubernetesRuntime, origin: tuple[Source, str], command: str, phase: CheckPhase, code: int
 ) -> None:
     source, head = origin
-    state = checked(runtime, Check(SPACE, "check-1", head, source, command, {"MOOD": "good"}))
+    state = checked(runtime, Check(SPACE, "check-1", head, command, source, Variables({"MOOD": "good"})))
 
     assert (state.phase, state.exit_code) == (phase, code)
     assert ("good" in state.log) == (code == 0)
@@ -110,7 +112,7 @@ def test_on_simulated_nodes_all_is_well_and_nobody_is_asked(tmp_path: Path) -> N
     ):
         source = Source("http://forge.test/shop.git")
         state = settled(runtime, STAGING, Version("v1", "1" * 40, source))
-        check = checked(runtime, Check(SPACE, "check-1", "1" * 40, source, "exit 4"))
+        check = checked(runtime, Check(SPACE, "check-1", "1" * 40, "exit 4", source))
 
         assert (state.phase, check.phase, check.log) == (AppPhase.LIVE, CheckPhase.PASSED, "")
         assert runtime.app_logs(STAGING, "v1") == []

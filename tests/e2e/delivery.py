@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import psutil
 import requests
 
+from common.machine.children import PARENT_DEATH_COMMAND
 from tests.e2e.instance import ROOT, Instance, wait_until
 from tests.e2e.story import Story
 
@@ -35,7 +36,7 @@ def agent(story: Story, folder: Path, *, slots: int) -> Iterator[None]:
     arguments = [part for option in options.items() for part in option]
     with (folder / "agent.log").open("ab") as log:
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-m", "workers.runner", *arguments],
+            [*PARENT_DEATH_COMMAND, sys.executable, "-m", "workers.runner", *arguments],
             cwd=ROOT,
             env=story.instance.environ,
             stdout=log,

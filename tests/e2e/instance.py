@@ -16,6 +16,8 @@ from pathlib import Path
 import psutil
 import requests
 
+from common.machine.children import PARENT_DEATH_COMMAND
+
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 90
 STOP_SECONDS = 40
@@ -67,7 +69,7 @@ class Instance:
         with (self.folder / "up.log").open("ab") as log:
             self._process = subprocess.Popen(
                 # It must not outlive tests that are cut off: they leave no chance to stop it.
-                ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-m", "web.cli", "up"],
+                [*PARENT_DEATH_COMMAND, sys.executable, "-m", "web.cli", "up"],
                 cwd=ROOT,
                 env=self.environ,
                 stdout=log,

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from common.services.delivery.verdicts import CONFIRMING_RUNS
+from common.services.delivery.bisection import CONFIRMING_RUNS
 from tests.e2e.delivery import DefaultBranch, Repeated, agent
 from tests.e2e.instance import running
 from tests.e2e.origin import served_repository

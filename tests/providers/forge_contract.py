@@ -13,7 +13,8 @@ from typing import TypeVar
 import pytest
 
 from common.errors import ProviderRefused
-from common.providers.forge import Forge, MergeConflict, Merged, Repository
+from common.providers.forge import Forge, MergeConflict, Merged
+from common.values.repository import Repository
 from tests.attacks.bombs import tree_bomb
 from tests.providers.git_tree import WorkTree, git
 
@@ -107,13 +108,6 @@ class ForgeContract:
         for at in (NOWHERE, "main", "--all", ""):
             with refused("no_commit"):
                 forge.ensure_branch(repository, "task-1", at=at)
-        assert forge.read_head(repository, "task-1") is None
-
-    def test_a_deleted_branch_is_gone(self, forge: Forge, repository: Repository) -> None:
-        forge.ensure_branch(repository, "task-1", at=forge.read_head(repository, "main") or "")
-
-        twice(lambda: forge.delete_branch(repository, "task-1"))
-
         assert forge.read_head(repository, "task-1") is None
 
     def test_a_pushed_commit_is_the_head_at_once(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
@@ -410,7 +404,6 @@ class ForgeContract:
         absent = Repository(repository.owner, "absent", repository.project_id)
         verbs: list[Callable[[], object]] = [
             lambda: forge.ensure_branch(absent, "a", at=NOWHERE),
-            lambda: forge.delete_branch(absent, "a"),
             lambda: forge.read_head(absent, "a"),
             lambda: forge.contains(absent, ancestor=NOWHERE, head=NOWHERE),
             lambda: forge.diff(absent, base=NOWHERE, head=NOWHERE),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common.providers.forge import Credential, Forge, Repository
+from common.providers.forge import Forge
+from common.values.repository import Credential, Repository
 from tests.doubles.gitea import basic
 from tests.providers.git_tree import WorkTree, git
 

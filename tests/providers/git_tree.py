@@ -7,17 +7,13 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from common.machine.git_environment import git_environment, identity
+
 
 def git(*arguments: str, at: Path | None = None, accept: tuple[int, ...] = (0,)) -> str:
     """Run git as a person would, without this machine's configuration; returns what it said, both outputs."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": "/nonexistent",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_TERMINAL_PROMPT": "0",
-        "LC_ALL": "C",
-    } | {f"GIT_{who}_{what}": "ada@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    base = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C"}
+    environment = git_environment(base | identity("ada@example.org", "ada@example.org"))
     done = subprocess.run(
         ["git", *arguments], cwd=at, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60
     )

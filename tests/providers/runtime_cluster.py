@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from common.errors import ProviderUnavailable
-from common.providers.forge.protocol import Source
-from common.providers.runtime import App, Space, Version
 from common.providers.runtime.cluster import KubernetesRuntime
 from common.providers.runtime.kube import connect
 from common.settings import KubernetesSettings, from_env
+from common.values.app import App, Space, Version
+from common.values.repository import Source
 from tests.doubles.kubernetes import ClusterDouble
+from tests.providers.runtime_contract import version_of
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ def settings_for(cluster: ClusterDouble, directory: Path, **more: str) -> Kubern
 
 
 def version(version_id: str, image: str = "registry.test/shop:1", **more: Any) -> Version:
-    return Version(version_id, COMMIT, SOURCE, **{"docker_image": image, "start_seconds": 1, **more})
+    return version_of(version_id, COMMIT, SOURCE, **{"docker_image": image, "start_seconds": 1, **more})
 
 
 @contextmanager

@@ -9,12 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from common.errors import ProviderRefused
-from common.providers.runtime import App, AppPhase, AppState, Check, CheckPhase, CheckState, Runtime, Space, Version
+from common.providers.runtime import Runtime
+from common.values.app import App, AppPhase, AppState, Space, Spec, Version
+from common.values.check import Check, CheckPhase, CheckState
+from common.values.repository import Source
 
 T = TypeVar("T")
 MakeVersion = Callable[[str], Version]
@@ -58,7 +61,18 @@ def finished(runtime: Runtime, check: Check) -> CheckState:
 
 
 def check_of(version: Version, space: Space, check_id: str, command: str) -> Check:
-    return Check(space, check_id, version.commit, version.source, command, timeout_seconds=30)
+    return Check(space, check_id, version.commit, command, version.source, timeout_seconds=30)
+
+
+def version_of(
+    version_id: str, commit: str, source: Source, *, start_seconds: float = 60, is_retried: bool = False, **spec: Any
+) -> Version:
+    """spec: fields of Spec."""
+    return Version(version_id, commit, source, Spec(**spec), start_seconds, is_retried)
+
+
+def with_spec(version: Version, **changes: Any) -> Version:
+    return replace(version, spec=replace(version.spec, **changes))
 
 
 class RuntimeContract:
@@ -155,7 +169,7 @@ class RuntimeContract:
 
     def test_a_memory_limit_must_be_a_quantity(self, runtime: Runtime, app: App, good: MakeVersion) -> None:
         with pytest.raises(ProviderRefused, match="much"):
-            runtime.ensure_app(app, replace(good("v1"), memory_limit="much"))
+            runtime.ensure_app(app, with_spec(good("v1"), memory_limit="much"))
 
     def test_a_check_ends_and_stays_ended(self, runtime: Runtime, space: Space, good: MakeVersion) -> None:
         check = check_of(good("v1"), space, "check-1", "true")

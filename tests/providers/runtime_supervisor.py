@@ -17,9 +17,12 @@ from typing import Any
 import psutil
 
 from common.errors import ProviderUnavailable
-from common.providers.forge.protocol import Source
-from common.providers.runtime import ProcessRuntime, Version
-from tests.providers.runtime_contract import until
+from common.machine.children import PARENT_DEATH_COMMAND, base_environment
+from common.machine.git_environment import git_environment
+from common.providers.runtime import ProcessRuntime
+from common.values.app import Version
+from common.values.repository import Source
+from tests.providers.runtime_contract import until, version_of
 
 ROOT = Path(__file__).resolve().parents[2]
 WATCH_SECONDS = "0.3"
@@ -107,7 +110,7 @@ class Repository:
         self._git("update-server-info")
 
     def version(self, version_id: str, commit: str, **fields: Any) -> Version:
-        return Version(version_id, commit, Source(str(self.path)), **{"start_seconds": 30, **fields})
+        return version_of(version_id, commit, Source(str(self.path)), **{"start_seconds": 30, **fields})
 
     def web_app(self, version_id: str, *, says: str | None = None, **fields: Any) -> Version:
         """A version that answers with `says`, by default its id."""
@@ -115,7 +118,7 @@ class Repository:
         return self.version(version_id, commit, **{"start_command": RUN_WEB_APP, **fields})
 
     def _git(self, *arguments: str) -> str:
-        env = {"PATH": os.environ["PATH"], "HOME": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+        env = git_environment(base_environment(os.devnull))
         done = subprocess.run(
             ["git", "-C", str(self.path), *arguments], check=True, capture_output=True, text=True, env=env
         )
@@ -138,8 +141,7 @@ class Supervisor:
         options_of_it = ["--dir", str(self.directory), "--socket", str(self.socket), "--watch-seconds", WATCH_SECONDS]
         options_of_it += ["--bind", self.bind]
         # It must not outlive tests that are cut off: they leave no chance to stop it.
-        tied = ["setpriv", "--pdeathsig", "KILL", "--"]
-        command = [*tied, sys.executable, "-m", "workers.supervisor", *options_of_it]
+        command = [*PARENT_DEATH_COMMAND, sys.executable, "-m", "workers.supervisor", *options_of_it]
         env = {**os.environ, **self._environ}
         return subprocess.Popen(command, cwd=ROOT, env=env, text=True, **options)
 

@@ -7,17 +7,16 @@ import os
 import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.forge import BareForge, Comment, Forge, PullState, Repository
+from common.providers.forge import BareForge, Forge
 from common.providers.forge.pulls import Status
-from common.providers.forge.records import locked
-from tests.e2e.instance import wait_until
+from common.values.pull_request import PullComment, PullState
+from common.values.repository import Repository
 from tests.providers.forge_contract import ForgeContract, refused
 from tests.providers.forge_pulls_contract import PullsContract
 from tests.providers.git_tree import WorkTree, git
@@ -92,11 +91,6 @@ def test_a_repository_that_lost_its_default_branch_gets_one(forge: BareForge, re
     state = forge.ensure_repository(repository, default_branch="main", description="", import_url=None)
 
     assert forge.read_head(repository, "main") == state.default_head
-
-
-def test_the_default_branch_can_not_be_deleted(forge: BareForge, repository: Repository) -> None:
-    with refused("default_branch"):
-        forge.delete_branch(repository, "main")
 
 
 def test_a_tag_called_like_a_branch_is_no_branch(forge: BareForge, repository: Repository, work: WorkTree) -> None:
@@ -180,7 +174,7 @@ def test_comments_and_statuses_can_be_read_back(forge: BareForge, repository: Re
             repository, commit=head, context="tests", state="success", description=body, target_url="http://x"
         )
 
-    assert forge.read_platform_comments(repository, 1) == [Comment(id="checks", author="AiWorker", body="Passed")]
+    assert forge.read_platform_comments(repository, 1) == [PullComment(id="checks", author="AiWorker", body="Passed")]
     assert forge.read_statuses(repository, head) == [Status("tests", "success", "Passed", "http://x")]
 
 
@@ -216,7 +210,8 @@ _MERGE = """
 import json, sys
 from pathlib import Path
 from common.errors import ProviderRefused
-from common.providers.forge import BareForge, Repository
+from common.providers.forge import BareForge
+from common.values.repository import Repository
 root, commit, head = sys.argv[1:]
 forge = BareForge(Path(root), public_url="http://x", internal_url="http://x", import_allow=())
 sys.stdin.readline()
@@ -232,7 +227,8 @@ except ProviderRefused as refusal:
 _PULL = """
 import json, sys
 from pathlib import Path
-from common.providers.forge import BareForge, Repository
+from common.providers.forge import BareForge
+from common.values.repository import Repository
 root, branch, head = sys.argv[1:]
 forge = BareForge(Path(root), public_url="http://x", internal_url="http://x", import_allow=())
 sys.stdin.readline()
@@ -325,31 +321,3 @@ def test_nothing_of_a_deleted_repository_is_left(forge: BareForge, repository: R
 
     forge.ensure_repository(repository, default_branch="main", description="", import_url=None)
     assert forge.read_head(repository, "main") is not None
-
-
-def test_who_waited_for_a_lock_that_was_removed_keeps_the_next_one_out(tmp_path: Path) -> None:
-    """The waiter opened the file that its former holder removed: a lock on it would keep nobody out."""
-    path, order = tmp_path / "lock", []
-    with locked(path):
-        waiter = threading.Thread(target=lambda: _hold(path, order))
-        waiter.start()
-        wait_until("the waiter to open the lock", lambda: len(_opened(path)) == 2)
-        path.unlink()
-    wait_until("the waiter to hold the lock", lambda: bool(order))
-    with pytest.raises(ProviderUnavailable), locked(path, wait=False):
-        pass
-    order.append("tried")
-    waiter.join(10)
-    assert order == ["held", "tried"]
-
-
-def _hold(path: Path, order: list[str]) -> None:
-    with locked(path):
-        order.append("held")
-        wait_until("the other one to have tried", lambda: len(order) == 2)
-
-
-def _opened(path: Path) -> list[str]:
-    """The descriptors of this process on the file."""
-    links = [Path("/proc/self/fd", name) for name in os.listdir("/proc/self/fd")]
-    return [str(link) for link in links if link.exists() and link.resolve() == path]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from common import git_limits
 from common.errors import CutShort, ProviderUnavailable
+from common.machine import git_limits
 from common.providers.forge import git
 from tests.providers.forge_contract import refused
 

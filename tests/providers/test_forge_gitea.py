@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import ProviderUnavailable
-from common.providers.forge import Forge, Repository
+from common.providers.forge import Forge
 from common.providers.forge.gitea import GiteaForge
+from common.values.repository import Repository
 from tests.doubles.gitea import Fault, GiteaDouble, basic
 from tests.providers.forge_contract import ForgeContract, refused, twice
 from tests.providers.forge_credentials_contract import CredentialsContract, address
@@ -84,7 +85,6 @@ def test_owners_push_to_the_default_branch_where_that_is_allowed_and_never_by_fo
     twice(lambda: forge.ensure_protection(repository, allows_direct_push=True))
     # What the platform does with rules of its own in the meantime changes nothing of that.
     forge.advance(repository, "staging", old=None, new=start)
-    forge.delete_branch(repository, "staging")
     work.push("main")
     git("commit", "--quiet", "--amend", "--message", "Forced", at=work.path)
     work.push("+main", accept=(1,))

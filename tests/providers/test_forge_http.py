@@ -17,7 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from common.providers.forge import BareForge, Repository
+from common.providers.forge import BareForge
+from common.values.repository import Repository
 from tests.attacks.bombs import deep_tree, file_of_zeros, tree_bomb
 from tests.providers.git_tree import WorkTree, git
 
@@ -31,7 +32,8 @@ from pathlib import Path
 
 from flask import Flask, Response, request
 
-from common.providers.forge import BareForge, Repository
+from common.providers.forge import BareForge
+from common.values.repository import Repository
 from web.git.smart_http import serve_git
 
 app = Flask(__name__)

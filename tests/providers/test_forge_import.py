@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import ProviderUnavailable
-from common.providers.forge import BareForge, Repository
+from common.providers.forge import BareForge
+from common.values.repository import Repository
 from tests.providers.forge_contract import refused
 from tests.providers.git_tree import WorkTree, git
 
@@ -200,7 +201,8 @@ def test_a_server_in_trouble_may_be_asked_again(origin: Origin, tmp_path: Path) 
 _IMPORT = """
 import sys
 from pathlib import Path
-from common.providers.forge import BareForge, Repository
+from common.providers.forge import BareForge
+from common.values.repository import Repository
 root, place, url = sys.argv[1:]
 forge = BareForge(Path(root), public_url="http://x", internal_url="http://x", import_allow=(place,))
 forge.ensure_repository(Repository("aiworker", "shop", "project-1"), default_branch="side", description="",

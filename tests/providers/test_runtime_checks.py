@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from common.providers.runtime import CheckPhase, ProcessRuntime, Space, Version
+from common.providers.runtime import ProcessRuntime
+from common.values.app import Space, Version
+from common.values.check import CheckPhase
+from common.values.variable_set import Variables
 from tests.attacks.bombs import tree_bomb
 from tests.providers.git_tree import git
 from tests.providers.runtime_contract import check_of, finished, until
@@ -95,7 +98,7 @@ def test_a_checks_log_is_its_last_64_kib(runtime: ProcessRuntime, version: Versi
 def test_a_checks_environment_holds_its_variables_and_none_of_the_supervisors(
     runtime: ProcessRuntime, version: Version
 ) -> None:
-    check = replace(check_of(version, SPACE, "c", "env"), env={"COLOUR": "blue"})
+    check = replace(check_of(version, SPACE, "c", "env"), variables=Variables({"COLOUR": "blue"}))
     runtime.ensure_check(check)
     state = finished(runtime, check)
 

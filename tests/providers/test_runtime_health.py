@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from common.providers.runtime import App, AppPhase, AppState, ProcessRuntime, Space
+from common.providers.runtime import ProcessRuntime
+from common.values.app import App, AppPhase, AppState, Health, Space
 from tests.providers.runtime_contract import settled
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, supervised
 
@@ -69,7 +70,7 @@ def outcomes(runtime: ProcessRuntime, repository: Repository, *wanted: dict[str,
 
 def test_an_answer_below_400_on_the_same_host_is_healthy(runtime: ProcessRuntime, repository: Repository) -> None:
     paths = ["/", "/399", "/to//200", "/to//to//200", "/to/http://HOST/200"]
-    found = outcomes(runtime, repository, *({"health_path": path} for path in paths))
+    found = outcomes(runtime, repository, *({"health": Health(path)} for path in paths))
 
     assert [(path, state.phase, state.reason) for path, state in zip(paths, found, strict=True)] == [
         (path, AppPhase.LIVE, None) for path in paths
@@ -87,7 +88,7 @@ def test_an_error_a_redirect_elsewhere_and_one_without_end_are_not(
         "/to/https://login.example/": "with 302, which leads to another host (login.example)",
         "/to/loop": "with more than 5 redirects",
     }
-    found = outcomes(runtime, repository, *({"health_path": path} for path in said))
+    found = outcomes(runtime, repository, *({"health": Health(path)} for path in said))
 
     for path, state in zip(said, found, strict=True):
         assert (state.phase, state.code) == (AppPhase.FAILED, "unhealthy"), path
@@ -95,8 +96,8 @@ def test_an_error_a_redirect_elsewhere_and_one_without_end_are_not(
 
 
 def test_the_text_has_to_be_there(runtime: ProcessRuntime, repository: Repository) -> None:
-    good = [{"health_path": path, "health_contains": "all is well"} for path in ("/", "/chunks", "/long", "/to//200")]
-    bad = [{"health_path": path, "health_contains": "we are open"} for path in ("/", "/chunks", "/long", "/to//200")]
+    good = [{"health": Health(path, "all is well")} for path in ("/", "/chunks", "/long", "/to//200")]
+    bad = [{"health": Health(path, "we are open")} for path in ("/", "/chunks", "/long", "/to//200")]
     found = outcomes(runtime, repository, *good, *bad)
 
     assert [state.phase for state in found[:4]] == [AppPhase.LIVE] * 4
@@ -109,6 +110,6 @@ def test_a_version_of_an_older_platform_keeps_what_was_promised_to_it(
     runtime: ProcessRuntime, repository: Repository
 ) -> None:
     paths = ("/404", "/to/https://login.example/", "/500")
-    found = outcomes(runtime, repository, *({"health_path": path, "health_below": 500} for path in paths))
+    found = outcomes(runtime, repository, *({"health": Health(path, below=500)} for path in paths))
 
     assert [state.phase for state in found] == [AppPhase.LIVE, AppPhase.LIVE, AppPhase.FAILED]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import AccessDenied, ProviderUnavailable
-from common.providers.runtime import AppPhase, Runtime
+from common.providers.runtime import Runtime
+from common.values.app import AppPhase
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import SPACE, STAGING, runtime_on, version
 from tests.providers.runtime_contract import settled

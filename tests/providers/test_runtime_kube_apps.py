@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.forge.protocol import Source
-from common.providers.runtime import App, AppPhase, CheckPhase, Runtime, Space
+from common.providers.runtime import Runtime
+from common.values.app import App, AppPhase, Health, Space
+from common.values.check import CheckPhase
+from common.values.repository import Source
+from common.values.variable_set import Variables
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.schemas import why_invalid
 from tests.providers.runtime_cluster import PRODUCTION, SPACE, STAGING, runtime_on, version
@@ -44,7 +47,7 @@ def test_every_manifest_is_valid_and_no_container_has_more_than_it_needs(
     runtime: Runtime, cluster: ClusterDouble
 ) -> None:
     for app in (STAGING, PRODUCTION, App(SPACE, "task-0000beef")):
-        runtime.ensure_app(app, version("v1", env={"SECRET": "s3"}, replicas=2))
+        runtime.ensure_app(app, version("v1", variables=Variables({"SECRET": "s3"}), replicas=2))
     runtime.ensure_check(check_of(version("v1"), SPACE, "c", "true"))
 
     whole = [one for one in cluster.sent if "spec" in one or "data" in one or one["kind"] == "Namespace"]
@@ -87,7 +90,7 @@ def test_pods_go_to_the_nodes_that_are_kept_for_them(cluster: ClusterDouble, tmp
 
 
 def test_a_secret_is_in_a_secret_alone(runtime: Runtime, cluster: ClusterDouble) -> None:
-    runtime.ensure_app(STAGING, version("v1", env={"TOKEN": "very-secret"}))
+    runtime.ensure_app(STAGING, version("v1", variables=Variables({"TOKEN": "very-secret"})))
 
     encoded = base64.b64encode(b"very-secret").decode()
     for manifest in cluster.sent:
@@ -220,7 +223,7 @@ def test_ready_and_then_dead_within_the_gate_is_a_failure(runtime: Runtime, clus
     cluster.script("registry.test/bad", "crash", after_seconds=20)
     runtime.ensure_app(PRODUCTION, version("v1"))
     settled(runtime, PRODUCTION, "v1")
-    runtime.ensure_app(PRODUCTION, version("v2", "registry.test/bad:2", health_seconds=30))
+    runtime.ensure_app(PRODUCTION, version("v2", "registry.test/bad:2", health=Health(seconds=30)))
     state = settled(runtime, PRODUCTION, "v2")
 
     assert (state.phase, state.code, state.live_version_id) == (AppPhase.FAILED, "exited", "v1")
@@ -265,7 +268,7 @@ def test_an_app_is_live_only_when_it_answers_through_the_ingress(runtime: Runtim
 
 def test_an_app_is_live_only_when_its_answer_holds_the_text(runtime: Runtime, cluster: ClusterDouble) -> None:
     cluster.ingress_status = 201  # its body is "no"
-    wanted = replace(version("v1"), health_contains="ok")
+    wanted = version("v1", health=Health(contains="ok"))
     runtime.ensure_app(STAGING, wanted)
     until(lambda: _available(cluster) == 1)
     state = runtime.ensure_app(STAGING, wanted)
@@ -280,7 +283,7 @@ def test_a_text_that_nobody_would_look_for_is_refused(cluster: ClusterDouble, tm
         runtime_on(cluster, tmp_path, AIWORKER_KUBE_HEALTH="readiness") as runtime,
         pytest.raises(ProviderRefused, match="AIWORKER_KUBE_HEALTH=readiness") as refused,
     ):
-        runtime.ensure_app(STAGING, replace(version("v1"), health_contains="ok"))
+        runtime.ensure_app(STAGING, version("v1", health=Health(contains="ok")))
 
     assert refused.value.code == "health"
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from common.providers.runtime import Check, CheckPhase, CheckState, Runtime
+from common.providers.runtime import Runtime
 from common.providers.runtime.reasons import judge_check
+from common.values.check import Check, CheckPhase, CheckState
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import SPACE, again, runtime_on, version
 from tests.providers.runtime_contract import check_of, finished, until

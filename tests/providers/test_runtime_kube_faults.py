@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.runtime import AppPhase, AppState, CheckPhase, CheckState, Runtime
+from common.providers.runtime import Runtime
+from common.values.app import AppPhase, AppState
+from common.values.check import CheckPhase, CheckState
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import SPACE, STAGING, again, runtime_on, version
 from tests.providers.runtime_contract import check_of, until

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from common.providers.runtime import AgentPod, Fleet, PodPhase, Runtime
+from common.providers.runtime import Fleet, Runtime
 from common.providers.runtime.kube import connect
 from common.providers.runtime.permissions import NEEDED
 from common.providers.runtime.pods import KubernetesFleet
+from common.values.agent_pod import AgentPod, PodPhase
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import COMMIT, PRODUCTION, SPACE, STAGING, runtime_on, settings_for, version
 from tests.providers.runtime_contract import check_of, finished, settled, until

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from common.providers.runtime import App, AppPhase, AppState, ProcessRuntime, Space
+from common.providers.runtime import ProcessRuntime
+from common.values.app import App, AppPhase, AppState, Space
 from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import RUN_WEB_APP, WEB_APP, Repository, get, supervised
 from workers.supervisor.overload import LEAST_PROJECTS, STARTS_AT_ONCE, Overload, Turn

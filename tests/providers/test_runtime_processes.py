@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from common.providers.runtime import App, AppPhase, ProcessRuntime, Space
+from common.providers.runtime import ProcessRuntime
+from common.values.app import App, AppPhase, Health, Space
+from common.values.variable_set import Variables
 from tests.providers.runtime_contract import ChecksContract, MakeVersion, RuntimeContract, settled, until
 from tests.providers.runtime_supervisor import (
     RUN_WEB_APP,
@@ -139,7 +141,9 @@ def test_a_bad_candidate_leaves_the_old_version_serving(runtime: ProcessRuntime,
 
 
 def test_a_candidate_that_turns_bad_while_it_is_watched_fails(runtime: ProcessRuntime, repository: Repository) -> None:
-    runtime.ensure_app(APP, repository.web_app("bad", env={"TURNS_BAD_AFTER": "1"}, health_seconds=2))
+    runtime.ensure_app(
+        APP, repository.web_app("bad", variables=Variables({"TURNS_BAD_AFTER": "1"}), health=Health(seconds=2))
+    )
     state = settled(runtime, APP, "bad")
 
     assert (state.phase, state.code, state.live_version_id) == (AppPhase.FAILED, "unhealthy", None)
@@ -148,7 +152,7 @@ def test_a_candidate_that_turns_bad_while_it_is_watched_fails(runtime: ProcessRu
 
 
 def test_a_candidate_is_watched_for_as_long_as_was_asked(runtime: ProcessRuntime, repository: Repository) -> None:
-    runtime.ensure_app(APP, repository.web_app("good", health_seconds=1))
+    runtime.ensure_app(APP, repository.web_app("good", health=Health(seconds=1)))
     state = settled(runtime, APP, "good")
 
     assert state.phase is AppPhase.LIVE
@@ -163,7 +167,7 @@ def test_a_candidate_that_never_answers_times_out(runtime: ProcessRuntime, repos
 
 
 def test_a_candidate_that_only_answers_errors_is_unhealthy(runtime: ProcessRuntime, repository: Repository) -> None:
-    version = repository.web_app("ill", env={"TURNS_BAD_AFTER": "0"}, start_seconds=2)
+    version = repository.web_app("ill", variables=Variables({"TURNS_BAD_AFTER": "0"}), start_seconds=2)
     runtime.ensure_app(APP, version)
     state = settled(runtime, APP, "ill")
 
@@ -226,7 +230,7 @@ def test_a_version_that_keeps_dying_fails_and_the_older_one_can_be_ensured(
 
 
 def test_a_live_version_that_turns_bad_is_started_again(runtime: ProcessRuntime, repository: Repository) -> None:
-    url = runtime.ensure_app(APP, repository.web_app("v1", env={"TURNS_BAD_AFTER": "3"})).url
+    url = runtime.ensure_app(APP, repository.web_app("v1", variables=Variables({"TURNS_BAD_AFTER": "3"}))).url
     settled(runtime, APP, "v1")
 
     until(lambda: _restarts(runtime) == 1)
@@ -258,7 +262,7 @@ def test_a_process_tree_over_its_memory_is_killed(runtime: ProcessRuntime, repos
 
 
 def test_a_candidate_over_its_memory_fails(runtime: ProcessRuntime, repository: Repository) -> None:
-    version = repository.web_app("fat", memory_limit="1000k", health_seconds=600)
+    version = repository.web_app("fat", memory_limit="1000k", health=Health(seconds=600))
     runtime.ensure_app(APP, version)
 
     assert settled(runtime, APP, "fat").code == "memory"
@@ -277,7 +281,7 @@ def test_stopping_an_app_ends_also_what_it_started(runtime: ProcessRuntime, repo
 def test_an_apps_environment_holds_its_variables_and_none_of_the_supervisors(
     runtime: ProcessRuntime, repository: Repository
 ) -> None:
-    url = runtime.ensure_app(APP, repository.web_app("v1", env={"COLOUR": "blue", "PORT": "1"})).url
+    url = runtime.ensure_app(APP, repository.web_app("v1", variables=Variables({"COLOUR": "blue", "PORT": "1"}))).url
     settled(runtime, APP, "v1")
     env = json.loads(get(url, "/env")[1])
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +15,11 @@ import psutil
 import pytest
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.runtime import App, AppPhase, ProcessRuntime, Space, runtime
+from common.providers.runtime import ProcessRuntime, runtime
 from common.settings import settings
+from common.values.app import App, AppPhase, Space
+from common.values.check import CheckEnd, CheckPhase, CheckState
+from tests.e2e.instance import free_port
 from tests.providers.runtime_contract import check_of, finished, settled, until
 from tests.providers.runtime_supervisor import ROOT, Repository, Supervisor, get, lives, supervised, wait_until_gone
 
@@ -166,6 +171,31 @@ def test_a_finished_check_is_known_after_a_restart_and_a_lost_one_is_not(
     assert supervisor.runtime.read_check(SPACE, "a") == state
     assert supervisor.runtime.read_check(SPACE, "b") is None
     assert [path.name for path in (supervisor.directory / "checks" / SPACE.namespace).iterdir()] == ["a.json"]
+
+
+def test_a_directory_that_an_older_supervisor_left_is_taken_over(repository: Repository, tmp_path: Path) -> None:
+    directory, port = tmp_path / "older", free_port()
+    app, checks = directory / "apps" / SPACE.namespace / "production", directory / "checks" / SPACE.namespace
+    for folder in (app, checks):
+        folder.mkdir(parents=True)
+    (app / "app.json").write_text(json.dumps({"port": port, "project_id": SPACE.project_id}))
+    killed = {"phase": "failed", "exit_code": None, "log": "said", "reason": "it was killed by SIGKILL"}
+    (checks / "old.json").write_text(json.dumps(killed))
+
+    with supervised(directory) as supervisor:
+        assert supervisor.runtime.list_apps() == [(SPACE.namespace, "production", None)]
+        state = supervisor.runtime.ensure_app(APP, repository.web_app("v1"))
+        kept = supervisor.runtime.read_check(SPACE, "old")
+    assert urlsplit(state.url).port == port
+    assert kept == CheckState(CheckPhase.FAILED, None, "said", "it was killed by SIGKILL", CheckEnd.KILLED)
+
+
+def test_a_request_in_another_language_is_refused(supervisor: Supervisor) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(supervisor.socket))
+        connection.sendall(b'{"v": 1, "verb": "ping", "args": {}}\n')
+        reply = json.loads(connection.recv(4096))
+    assert reply["error"]["message"] == "this supervisor speaks version 2; stop and start all of AiWorker"
 
 
 def test_nobody_else_may_open_the_socket(supervisor: Supervisor) -> None:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from common.errors import ProviderRefused
-from common.providers.runtime import AgentPod, PodPhase
 from common.providers.runtime.kube import connect
 from common.providers.runtime.places import path
 from common.providers.runtime.pods import KubernetesFleet
 from common.settings import from_env
+from common.values.agent_pod import AgentPod, PodPhase
 from tests.real.patience import again_slowly
 
 SECONDS = 240.0

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from common.errors import ProviderRefused
-from common.providers.forge import Forge, Repository
+from common.providers.forge import Forge
 from common.providers.forge.gitea import GiteaForge
 from common.providers.forge.gitea.client import Client
+from common.values.repository import Repository
 from tests.providers.forge_contract import ForgeContract, twice
 from tests.providers.forge_credentials_contract import CredentialsContract
 from tests.providers.forge_pulls_contract import PullsContract

@@ -10,17 +10,18 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from common.errors import ProviderRefused
-from common.providers.forge.protocol import Source
-from common.providers.runtime import App, AppPhase, AppState, CheckPhase, Runtime, Space, Version
+from common.providers.runtime import Runtime
 from common.providers.runtime.cluster import KubernetesRuntime
 from common.settings import from_env
-from tests.providers.runtime_contract import MakeVersion, RuntimeContract, check_of
+from common.values.app import App, AppPhase, AppState, Space, Version
+from common.values.check import CheckPhase
+from common.values.repository import Source
+from tests.providers.runtime_contract import MakeVersion, RuntimeContract, check_of, version_of, with_spec
 from tests.real.patience import Patient, again_slowly
 
 LIVE_SECONDS = 420.0
@@ -32,7 +33,8 @@ pytestmark = pytest.mark.timeout(900)
 
 def version(version_id: str) -> Version:
     image = os.environ.get("AIWORKER_TEST_IMAGE", "python:3.13-slim")
-    return Version(version_id, "1" * 40, Source("http://forge.test/shop.git"), "sleep 600", docker_image=image)
+    source = Source("http://forge.test/shop.git")
+    return version_of(version_id, "1" * 40, source, start_command="sleep 600", docker_image=image)
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ class TestKubernetesKeepsTheContract(RuntimeContract):
     @pytest.fixture
     def bad(self) -> MakeVersion:
         """More than the project's quota: what every control plane knows by itself."""
-        return lambda version_id: replace(version(version_id), memory_limit="900Gi")
+        return lambda version_id: with_spec(version(version_id), memory_limit="900Gi")
 
 
 def settled(runtime: Runtime, app: App, wanted: Version) -> AppState:

@@ -147,6 +147,18 @@ def test_the_only_inline_script_is_the_import_map() -> None:
         assert not re.search(r"<style|\son\w+=|\sstyle=", html)
 
 
+def test_no_line_is_longer_than_the_formatter_allows() -> None:
+    # The formatter leaves the text of templates alone, and formats no HTML and no SVG.
+    width = json.loads((STATIC.parents[1] / ".oxfmtrc.json").read_text("utf-8"))["printWidth"]
+    lines = [
+        (path.name, number, len(line))
+        for path in OURS
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+    ]
+
+    assert [line for line in lines if line[2] > width] == []
+
+
 def test_our_own_files_name_no_other_host() -> None:
     namespaces = ("http://www.w3.org/2000/svg",)
     for path in OURS:

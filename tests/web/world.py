@@ -21,9 +21,8 @@ from sqlalchemy import select, update
 from common.jobs import PREPARE_RUN, SCHEDULE_TASKS, Kind
 from common.models import Deployment, EventRow, Job, Project, Task, TaskGroup, User
 from common.models.base import Base
-from common.providers.forge import Repository, forge, local_forge
+from common.providers.forge import forge, local_forge
 from common.providers.runtime import runtime
-from common.sealing import seal
 from common.services.access import Caller, acting
 from common.services.delivery import deployments
 from common.services.projects import projects
@@ -32,6 +31,7 @@ from common.services.tasks import tasks
 from common.services.tasks.tasks import NewTask
 from common.states import By, Environment, ProjectState, Role
 from common.transaction import Transaction, snapshot, transactional
+from common.values.repository import Repository
 from tests import builders
 from tests.servers import ROOT
 from workers.registry import registered
@@ -69,7 +69,7 @@ def events(name: str, **about: str) -> list[EventRow]:
 def run_jobs(*kinds: Kind) -> None:
     """Run what is due of these kinds, in this order, as a worker would."""
     for kind in kinds:
-        for job in all_of(Job, Job.kind == kind.name, Job.state == "queued"):
+        for job in all_of(Job, Job.kind == kind.name, Job.state_ == "queued"):
             registered[kind.name](job.id)
 
 
@@ -203,7 +203,7 @@ def _deployment(
     tx: Transaction, project_id: str, environment: Environment, commit_sha: str, values: dict[str, Any]
 ) -> str:
     project = tx.get(Project, project_id)
-    spec = seal(vars(deployments.spec_of(project, environment)))
+    spec = deployments.seal_spec(deployments.spec_of(project, environment))
     return deployments.new_deployment(
         tx, project, environment, commit_sha=commit_sha, branch="main", app_name=environment.value, spec_sealed=spec,
         **values,

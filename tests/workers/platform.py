@@ -13,17 +13,18 @@ from sqlalchemy import select, update
 from common.jobs import RESTORE_RUNTIME
 from common.models import Deployment, EventRow, Job, Project, Question, Run, Task, TaskGroup
 from common.models.base import Base
-from common.providers.forge import Repository, local_forge
+from common.providers.forge import local_forge
 from common.services.access import Caller
 from common.services.delivery import deployments, task_groups
 from common.services.delivery.task_groups import NewGroup
 from common.services.projects import projects
 from common.services.runs import agents, runners
-from common.services.runs.runners import ClaimedRun
 from common.services.tasks import questions, tasks, watching
 from common.services.tasks.tasks import NewTask
 from common.states import Outcome, Role
 from common.transaction import Transaction, snapshot, transactional
+from common.values.claimed_run import ClaimedRun
+from common.values.repository import Repository
 from tests.builders import a_user, caller_of
 from tests.providers.git_tree import WorkTree, git
 from tests.providers.runtime_supervisor import Supervisor
@@ -39,7 +40,7 @@ def _make_due(tx: Transaction) -> None:
     """What waits for a moment is due now: tests do not sit through waits."""
     tx.session.execute(
         update(Job)
-        .where(Job.state == "queued", Job.next_at > tx.now())
+        .where(Job.state_ == "queued", Job.next_at > tx.now())
         .values(next_at=tx.now())
         .execution_options(synchronize_session=False)
     )
@@ -59,7 +60,7 @@ class Platform:
 
     def due(self) -> list[Job]:
         with snapshot() as read:
-            query = select(Job).where(Job.state == "queued", Job.next_at <= read.now()).order_by(Job.next_at, Job.id)
+            query = select(Job).where(Job.state_ == "queued", Job.next_at <= read.now()).order_by(Job.next_at, Job.id)
             return list(read.all(query))
 
     def run_jobs(self, *, until: Callable[[], bool] | None = None) -> None:
@@ -74,7 +75,7 @@ class Platform:
                 registry.registered[job.kind](job.id)
             if not due:
                 with snapshot() as read:
-                    waiting = list(read.all(select(Job).where(Job.state == "queued")))
+                    waiting = list(read.all(select(Job).where(Job.state_ == "queued")))
                 if not waiting and until is None:
                     return
                 # What they wait for goes on in other processes: those need the machine more than a loop that asks.
@@ -82,7 +83,7 @@ class Platform:
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
                 _make_due()
         with snapshot() as read:
-            left = [(job.kind, job.state, job.error) for job in read.all(select(Job).where(Job.state != "done"))]
+            left = [(job.kind, job.state, job.error) for job in read.all(select(Job).where(Job.state_ != "done"))]
         raise AssertionError(f"the jobs did not come to an end in {SETTLE_SECONDS} s: {left}")
 
     # People

@@ -11,11 +11,12 @@ import pytest
 from common.errors import ProviderRefused
 from common.jobs import CATALOGUE, RESTORE_RUNTIME, RUN_AGENT, SWEEP_AGENTS, TAKE_DOWN, WATCH_REPOSITORY
 from common.models import Deployment, Job, Project, Task
-from common.providers.forge import PullState, local_forge
+from common.providers.forge import local_forge
 from common.providers.runtime import runtime
 from common.services.projects import projects
 from common.states import JobState
 from common.transaction import Transaction, transactional
+from common.values.pull_request import PullState
 from tests.providers.runtime_supervisor import get
 from tests.workers.platform import Platform
 from workers import registry
@@ -65,7 +66,7 @@ def _walk(platform: Platform) -> None:
     assert runtime().list_apps() == []
     with pytest.raises(ProviderRefused, match="there is no repository"):
         local_forge().repository_path(repository)
-    assert platform.all(Job, Job.state.in_([JobState.QUEUED, JobState.RUNNING])) == []
+    assert platform.all(Job, Job.state_.in_([JobState.QUEUED, JobState.RUNNING])) == []
 
 
 FLEET = {RUN_AGENT.name, SWEEP_AGENTS.name}

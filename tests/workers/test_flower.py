@@ -9,6 +9,7 @@ import pytest
 import requests
 import yaml
 
+from common.machine.children import PARENT_DEATH_COMMAND
 from common.settings import from_env
 from tests.e2e.instance import wait_until
 from tests.servers import ROOT
@@ -24,7 +25,7 @@ def test_nothing_is_shown_without_the_login(tmp_path: Path, redis_url: str, monk
     port = program.argv[-1].partition("=")[2]
     url = f"http://127.0.0.1:{port}"
     flower = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", "--", *program.argv],
+        [*PARENT_DEATH_COMMAND, *program.argv],
         cwd=program.directory,
         env=dict(program.environment),
         stdout=subprocess.DEVNULL,

@@ -14,7 +14,7 @@ from workers import sweeps
 
 @transactional
 def _age_jobs(tx: Transaction, by: timedelta) -> None:
-    for job in tx.session.query(Job).filter(Job.state == JobState.DONE):
+    for job in tx.session.query(Job).filter(Job.state_ == JobState.DONE):
         job.finished_at = tx.now() - by
 
 
@@ -36,14 +36,14 @@ def test_the_platforms_own_jobs_are_thrown_away_soon_and_others_later(platform: 
     platform.project()
     platform.restore()
     platform.run_jobs()
-    done = {job.kind for job in platform.all(Job, Job.state == JobState.DONE)}
+    done = {job.kind for job in platform.all(Job, Job.state_ == JobState.DONE)}
     assert done >= {"project.provision", "runtime.restore"}
 
     _age_jobs(timedelta(minutes=11))
     sweeping.purge_clockwork()
-    kept = {job.kind for job in platform.all(Job, Job.state == JobState.DONE)}
+    kept = {job.kind for job in platform.all(Job, Job.state_ == JobState.DONE)}
     assert kept == {"project.provision"}
 
     _age_jobs(timedelta(days=8))
     sweeping.purge_jobs()
-    assert platform.all(Job, Job.state == JobState.DONE) == []
+    assert platform.all(Job, Job.state_ == JobState.DONE) == []

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import fields
 
-from common.providers.runtime import App, Space, runtime
+from common.providers.runtime import runtime
 from common.services.delivery import deployments as services
 from common.services.delivery.deployments import Placed
 from common.states import DeploymentState, Environment, Role
@@ -126,12 +126,8 @@ def rollback_deployment(deployment_id: str, body: dict[str, Any]) -> Any:
 
 
 def _lines_of(placed: Placed) -> list[str]:
-    place = placed.place
-    app = App(Space(place.namespace, place.project_id), placed.deployment.app_name)
-    return placed.mask.lines(runtime().app_logs(app, placed.deployment.id, limit=MOST_LINES))
+    return placed.mask.lines(runtime().app_logs(placed.app, placed.deployment.id, limit=MOST_LINES))
 
 
 def _entry_to(placed: Placed) -> str:
-    place = placed.place
-    app = App(Space(place.namespace, place.project_id), placed.deployment.app_name)
-    return runtime().open_app(app) or str(placed.deployment.url)
+    return runtime().open_app(placed.app) or str(placed.deployment.url)

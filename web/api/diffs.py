@@ -8,9 +8,10 @@ from marshmallow import fields
 
 from common.errors import ProviderRefused
 from common.providers import forge as forges
-from common.providers.forge import Forge, Repository, forge
-from common.services.projects.places import Place, place_of
+from common.providers.forge import Forge, forge
+from common.services.projects.places import place_of
 from common.services.tasks.tasks import TaskView
+from common.values.place import Place
 from web.http.fields import Schema
 from web.http.provider_read import look
 
@@ -50,7 +51,7 @@ def read_diff(view: TaskView) -> dict[str, Any]:
 
 
 def _diff(at: Forge, place: Place, branch: str, proven: str | None, started_at: str | None) -> forges.Diff | None:
-    repository = Repository(place.owner, place.slug, place.project_id)
+    repository = place.repository
     try:
         base = at.read_head(repository, place.default_branch)
         head = proven or at.read_head(repository, branch)

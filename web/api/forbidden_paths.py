@@ -8,9 +8,10 @@ from typing import Any
 from marshmallow import fields
 
 from common.errors import ProviderRefused
+from common.machine.text import path_text
 from common.path_patterns import compiled
-from common.providers.forge import Entry, Listing, Repository, forge
-from common.services.projects.places import Place
+from common.providers.forge import Entry, Listing, forge
+from common.values.place import Place
 from web.http.fields import Schema
 from web.http.provider_read import look
 
@@ -49,7 +50,7 @@ def match_files(place: Place, patterns: Sequence[str]) -> dict[str, Any]:
 
 
 def _list(place: Place) -> tuple[str | None, Listing]:
-    repository = Repository(place.owner, place.slug, place.project_id)
+    repository = place.repository
     try:
         head = forge().read_head(repository, place.default_branch)
     except ProviderRefused as error:
@@ -62,5 +63,5 @@ def _list(place: Place) -> tuple[str | None, Listing]:
 def _matches(pattern: str, entries: Sequence[Entry]) -> dict[str, Any]:
     covers = compiled((pattern,)).covers
     paths = [one.path for one in entries if covers(one.path, leads_elsewhere=one.leads_elsewhere)]
-    shown = [path.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for path in paths[:MOST_FILES]]
+    shown = [path_text(path) for path in paths[:MOST_FILES]]
     return {"pattern": pattern, "files": shown, "total": len(paths)}

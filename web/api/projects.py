@@ -219,7 +219,7 @@ def list_projects(query: dict[str, Any]) -> Any:
 @allow(Role.MAINTAINER)
 @body(CreateProject)
 @reply(one("project", Project), 201)
-def create_project(body: dict[str, Any]) -> Any:
+def create_project(body: services.ProjectValues) -> Any:
     """Make a project. Its repository and its space are made by the job project.provision: see `status`."""
     return {"project": _shown(services.create_project(body, by=who()))}
 
@@ -246,7 +246,7 @@ def read_forbidden_paths(project_id: str, query: dict[str, Any]) -> Any:
 @allow(Role.MAINTAINER)
 @body(UpdateProject)
 @reply(one("project", Project))
-def update_project(project_id: str, body: dict[str, Any]) -> Any:
+def update_project(project_id: str, body: services.ProjectValues) -> Any:
     """Change what the body names. What runs changes with the next deployment."""
     return {"project": _shown(services.update_project(project_id, body, by=who()))}
 

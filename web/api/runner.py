@@ -5,28 +5,29 @@ Text from an agent is whatever its programs wrote: it is cleaned and cut, never 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import marshmallow as ma
 from flask import Response, request
 from marshmallow import fields, validate
 
+from common.machine.text import without_controls
 from common.names import SHA_PATTERN
-from common.providers.forge import Repository, forge
-from common.services.projects.places import place_of
+from common.providers.forge import forge
 from common.services.runs import runners as services
 from common.services.runs import transcripts
-from common.services.runs.log_entries import without_controls
-from common.services.runs.runners import ClaimedRun
 from common.services.runs.transcripts import Line as LogLine
 from common.states import Outcome, Priority, QuestionState
+from common.values.claimed_run import ClaimedRun, Clone
+from common.values.json_codec import Json, camel_case, encode
 from web.api.agents import LEVELS, Agent, agent_reply
 from web.api.runs import Run
 from web.api.tasks import Question
 from web.http.auth import agent, allow_agent, allow_enrolment, allow_run, run
 from web.http.blueprint import Blueprint, QueryInteger, body, one, query, raw_body, reply
 from web.http.errors import UnsupportedMedia
-from web.http.fields import Choice, Id, Integer, Itself, Label, Line, Number, Schema, Timestamp
+from web.http.fields import Choice, Id, Integer, Line, Number, Schema, Timestamp
 from web.http.sparse import Sparse
 from web.websocket.long_poll import Waiter
 
@@ -85,8 +86,8 @@ class Wait(Schema):
 
 
 class RunnerRun(Schema):
-    id = fields.String(attribute="run.id")
-    round = fields.Integer(attribute="run.round")
+    id = fields.String()
+    round = fields.Integer()
     token = fields.String()
 
 
@@ -95,7 +96,7 @@ class RunnerTask(Schema):
     title = fields.String()
     description = fields.String()
     branch_name = fields.String()
-    priority = Label(Priority)
+    priority = Choice([priority.label for priority in Priority])
     labels = fields.List(fields.String())
 
 
@@ -129,14 +130,14 @@ class RunnerFeedback(Schema):
 
 
 class Claim(Schema):
-    run = Itself(RunnerRun)
+    run = fields.Nested(RunnerRun)
     task = fields.Nested(RunnerTask)
     project = fields.Nested(RunnerProject)
     clone = fields.Function(lambda claimed: RunnerClone().dump(_clone(claimed)))
     prompt = fields.String()
     feedback = fields.List(fields.Nested(RunnerFeedback))
-    limits = fields.Function(lambda claimed: {**claimed.project.limits, **claimed.task.limits})
-    driver = fields.String(attribute="task.driver", allow_none=True)
+    limits = fields.Function(lambda claimed: _limits(claimed))
+    driver = fields.String(allow_none=True)
     has_session = fields.Boolean()
 
 
@@ -328,12 +329,13 @@ def _look_for_run(agent_id: str) -> ClaimedRun | None:
     return services.claim_run(agent_id) if services.has_claimable_run(agent_id) else None
 
 
-def _clone(claimed: ClaimedRun) -> dict[str, Any]:
-    place = place_of(claimed.project)
-    return {
-        "url": forge().read_clone_url(Repository(place.owner, place.slug, place.project_id)),
-        "username": claimed.username,
-        "password": claimed.password,
-        "branch": claimed.task.branch_name,
-        "base_branch": claimed.project.default_branch,
-    }
+def _clone(claimed: ClaimedRun) -> Clone:
+    assert claimed.repository is not None
+    return replace(claimed.clone, url=forge().read_clone_url(claimed.repository))
+
+
+def _limits(claimed: ClaimedRun) -> dict[str, Json]:
+    """Those that there are."""
+    limits = encode(claimed.limits, key_of=camel_case)
+    assert isinstance(limits, dict)
+    return {key: value for key, value in limits.items() if value is not None}

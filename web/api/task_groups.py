@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from common.providers.forge import Repository, forge
+from common.providers.forge import forge
 from common.services.delivery import task_groups as services
 from common.services.delivery.task_groups import MOST_TASKS, GroupView, NewGroup
 from common.states import GroupState, Role
@@ -155,9 +155,10 @@ def deploy_to_staging(group_id: str, body: dict[str, Any]) -> Any:
 def _default_head(group_id: str) -> str | None:
     """Where the default branch of the group's project is now."""
     place = services.place_of_group(group_id, by=who())
-    repository = Repository(place.owner, place.slug, place.project_id)
+    repository = place.repository
     branch = place.default_branch
-    return look(lambda: forge().read_head(repository, branch), f"the head of {branch} in {place.owner}/{place.slug}")
+    where = f"{repository.owner}/{repository.name}"
+    return look(lambda: forge().read_head(repository, branch), f"the head of {branch} in {where}")
 
 
 @task_groups.post("/task-groups/<id:group_id>/deploy-production")

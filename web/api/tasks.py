@@ -265,7 +265,7 @@ def read_task(task_id: str) -> Any:
 @allow(Role.MEMBER)
 @body(UpdateTask)
 @reply(one("task", WrittenTask))
-def update_task(task_id: str, body: dict[str, Any]) -> Any:
+def update_task(task_id: str, body: services.TaskChanges) -> Any:
     """Change what the body names; a `state` is the act that leads there: approve, reject, cancel or retry."""
     return {"task": services.update_task(task_id, body, by=who())}
 

@@ -7,16 +7,17 @@ import platform
 import queue
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import redis
 import requests
 
-from common import disk, feed
+from common import feed
 from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
 from common.findings import Finding
+from common.machine import disk
+from common.machine.waiting import Deadline
 from common.providers.forge import forge
 from common.providers.forge.gitea.examining import examine_gitea
 from common.providers.runtime import runtime
@@ -86,10 +87,10 @@ def within(seconds: float, part: str, look: Callable[[], Iterator[Finding]]) -> 
             found.put(None)
 
     threading.Thread(target=run, name=f"doctor-{part}", daemon=True).start()
-    until = time.monotonic() + seconds
+    deadline = Deadline(seconds)
     while True:
         try:
-            finding = found.get(timeout=max(until - time.monotonic(), 0))
+            finding = found.get(timeout=deadline.left_seconds)
         except queue.Empty:
             yield Finding("fail", part, f"it hangs: given up after {seconds:g} s; see what lies between here and there")
             return

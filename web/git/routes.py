@@ -17,13 +17,14 @@ from flask import Blueprint, Response, redirect, request
 
 from common.errors import Busy, NotFound, ProviderRefused, Unauthenticated
 from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX
-from common.providers.forge import ZERO_SHA, Repository, local_forge
+from common.providers.forge import ZERO_SHA, local_forge
 from common.services.access import Caller
 from common.services.people import accounts
-from common.services.projects.places import Place
 from common.services.projects.projects import FoundRepository, find_repository, find_repository_of_run
 from common.services.tasks.pushes import NewPush, end_pushes, note_pushes
 from common.settings import settings
+from common.values.place import Place
+from common.values.repository import Repository
 from web.git.push_commands import Command, PushRules
 from web.git.smart_http import serve_git
 from web.http.auth import public
@@ -55,7 +56,7 @@ class _Access:
 
     @property
     def repository(self) -> Repository:
-        return Repository(self.place.owner, self.place.slug, self.place.project_id)
+        return self.place.repository
 
 
 @git.get("/<owner>/<name>")
@@ -115,7 +116,7 @@ def _access(owner: str, name: str) -> _Access:
     of_run = find_repository_of_run(owner, name, username.removeprefix("run-"))
     if of_run is None:
         raise Unauthenticated
-    repository = Repository(of_run.place.owner, of_run.place.slug, of_run.place.project_id)
+    repository = of_run.place.repository
     branch = local_forge().check_credential(repository, username, given.password)
     if branch is None:
         raise Unauthenticated

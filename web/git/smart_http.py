@@ -24,6 +24,8 @@ import structlog
 from flask import Response, request
 
 from common.errors import ProviderUnavailable
+from common.machine.children import kill_group
+from common.machine.git_limits import leash
 from common.providers.forge import git
 from web.git.push_commands import BadPush, Judge, Push, PushRules, notice_packet, read_push
 
@@ -162,7 +164,7 @@ class _Exchange:
     def __init__(self, variables: dict[str, str], body: IO[bytes], limit: int) -> None:
         try:
             self._child = subprocess.Popen(
-                [*git.leash(), _backend()],
+                [*leash(), _backend()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -248,8 +250,7 @@ class _Exchange:
         self._is_closed = True
         self._timer.cancel()
         if self._child.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._child.pid, signal.SIGTERM)
+            kill_group(self._child.pid, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._child.wait(_PARTING_SECONDS)
         git.kill(self._child)

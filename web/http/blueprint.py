@@ -39,7 +39,7 @@ Fields not sent and without load_default are absent from `body`, so a PATCH pass
 `@raw_body(most_bytes)` gives it as bytes; `@first(look)` looks at the world before it. Idempotency-Key works on every
 POST by a person but those marked `@never_replayed`: the whole view runs in one transaction, so it may do nothing but
 call services. Errors are raised (common.errors), never returned. Fields: web/http/fields.py; in queries use
-QueryInteger and QueryBoolean.
+QueryInteger.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ from common.services.access import Caller
 from common.services.idempotency import LONGEST_KEY, once
 from common.services.paging import DEFAULT_LIMIT, MOST, Page, PageQuery
 from web.http.errors import Fault, Faults, UnsupportedMedia, faults_of
-from web.http.fields import AGENT_ID_PATTERN, QUESTION_ID_PATTERN, UUID_PATTERN, Boolean, Integer, Nothing, Schema
+from web.http.fields import AGENT_ID_PATTERN, QUESTION_ID_PATTERN, UUID_PATTERN, Integer, Nothing, Schema
 from web.http.json_strict import check_text, parse_object
 from web.http.replies import writer_of
 
@@ -236,15 +236,6 @@ class QueryInteger(Integer):
         if not _DIGITS.fullmatch(value):
             raise self.make_error("invalid", input=value)
         return super()._deserialize(int(value), attr, data, **kwargs)
-
-
-class QueryBoolean(Boolean):
-    """`true` or `false` in a query string."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        if value not in {"true", "false"}:
-            raise self.make_error("invalid", input=value)
-        return value == "true"
 
 
 class Paging(Schema):

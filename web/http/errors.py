@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -30,7 +30,6 @@ from common.errors import (
     Unauthenticated,
 )
 from common.services.access import acting
-from common.services.delivery.task_groups import BaseMoved, rebuild_group
 from web.http.request_id import request_id
 
 log = structlog.get_logger()
@@ -139,8 +138,8 @@ def _caller_error(raised: CallerError) -> Response:
         case NotFound():
             return error(404)
         case Conflict():
-            if isinstance(raised, BaseMoved):
-                _rebuild(raised)
+            if raised.follow_up is not None:
+                _follow_up(raised.follow_up)
             return error(409, details={"field": raised.field, "message": raised.message})
         case Misdirected():
             return error(421, details={"field": "Host", "message": str(raised)})
@@ -154,15 +153,14 @@ def _caller_error(raised: CallerError) -> Response:
             return _bug(raised)
 
 
-def _rebuild(raised: BaseMoved) -> None:
-    """Have the group merged anew, in a transaction of its own: the one that found it out of date was rolled back."""
-    caller = g.principal
+def _follow_up(act: Callable[[], object]) -> None:
+    """Do what the conflict calls for, now that the request's transaction was rolled back."""
     try:
-        with acting(caller.name, request_id()):
-            rebuild_group(raised.group_id, by=caller)
+        with acting(g.principal.name, request_id()):
+            act()
     except (CallerError, Busy) as error:
-        # The reply stays the 409: who asks again starts it again.
-        log.warning("a group could not be rebuilt", group=raised.group_id, request_id=request_id(), reason=str(error))
+        # The reply stays the 409: the same request tries this again.
+        log.warning("the follow-up of a conflict failed", request_id=request_id(), reason=str(error))
 
 
 def _http_error(raised: HTTPException) -> Response:

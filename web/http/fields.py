@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import marshmallow as ma
 from marshmallow import fields, validate
 
+from common.machine.text import has_control, has_control_but_lines, has_invisible
 from common.states import Priority, Role
 
 UNKNOWN = "Unknown field"
@@ -24,12 +25,6 @@ READ_ONLY = "Read-only field"
 UUID_PATTERN = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 AGENT_ID_PATTERN = r"agent-[0-9a-f]{12}"
 QUESTION_ID_PATTERN = rf"q-{UUID_PATTERN}"
-
-# Bidirectional marks and overrides, zero-width characters, line and paragraph separators: they make two names look
-# alike, or one look like another.
-_INVISIBLE = re.compile("[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]|[\U000e0000-\U000e007f]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def _invalid(message: str) -> dict[str, str | list[Any] | dict[Any, Any]]:
@@ -319,19 +314,19 @@ def _web_address(text: str) -> None:
         is_good = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError as error:
         raise ma.ValidationError("Not an http or https address") from error
-    if not is_good or _CONTROL.search(text) or " " in text or "\\" in text:
+    if not is_good or has_control(text) or " " in text or "\\" in text:
         raise ma.ValidationError("Not an http or https address")
     if "@" in parts.netloc:
         raise ma.ValidationError("Must not hold a username or password")
 
 
 def _visible_line(text: str) -> None:
-    if _CONTROL.search(text) or _INVISIBLE.search(text):
+    if has_control(text) or has_invisible(text):
         raise ma.ValidationError("Must not contain control, bidirectional or invisible characters")
 
 
 def _no_control(text: str) -> None:
-    if _CONTROL_BUT_LINES.search(text):
+    if has_control_but_lines(text):
         raise ma.ValidationError("Must not contain control characters")
 
 

@@ -6,16 +6,16 @@ environment, and no view has to remember to look.
 
 from __future__ import annotations
 
-import unicodedata
+import re
 
 from common.errors import NotFound
+from common.machine.text import has_control
 
-_CONTROL, _SURROGATE = "Cc", "Cs"
-_REPLACED = "\ufffd"
-"""What a byte that is no UTF-8 was decoded to."""
+_BROKEN = re.compile("[\ud800-\udfff\ufffd]")
+"""Halves of surrogate pairs, and what a byte that is no UTF-8 was decoded to."""
 
 
 def require_plain(path: str) -> None:
     """NotFound for a decoded path that no resource can have."""
-    if any(char == _REPLACED or unicodedata.category(char) in {_CONTROL, _SURROGATE} for char in path):
+    if has_control(path) or _BROKEN.search(path):
         raise NotFound("a path with control characters")

@@ -9,11 +9,9 @@ when the *thread* that started it ends, so children are only ever started by the
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import selectors
-import signal
 import subprocess
 import time
 from collections import deque
@@ -22,6 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.errors import Misconfigured
+from common.machine.children import PARENT_DEATH_COMMAND, has_ended, kill_group, signal_name
+from common.machine.log_files import RotatedLog
+from common.machine.waiting import Deadline, growing_delay
 
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 10.0
@@ -51,37 +52,10 @@ class Program:
     directory: Path
 
 
-class LogFile:
-    """`<name>.log`, begun anew by every start of the platform; the one before stays as `<name>.log.1`."""
-
-    def __init__(self, path: Path, limit_bytes: int = LOG_LIMIT_BYTES) -> None:
-        self.path = path
-        self._limit_bytes = limit_bytes
-        self._open()
-
-    def _open(self) -> None:
-        if self.path.exists():
-            self.path.replace(self.path.with_name(self.path.name + ".1"))
-        self._file = self.path.open("ab", buffering=0)
-        self._size_bytes = 0
-
-    def write(self, chunk: bytes) -> None:
-        if self._size_bytes + len(chunk) > self._limit_bytes and self._size_bytes:
-            self._file.close()
-            self._open()
-        # A full disk must not take the platform down with it: what can't be kept of a log is dropped.
-        with contextlib.suppress(OSError):
-            self._file.write(chunk)
-        self._size_bytes += len(chunk)
-
-    def close(self) -> None:
-        self._file.close()
-
-
 @dataclass
 class _Child:
     program: Program
-    log: LogFile
+    log: RotatedLog
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     start_again_at: float | None = None
@@ -105,7 +79,9 @@ class Processes:
 
     def start(self, program: Program) -> None:
         """Start a program and keep it running from now on. Raises Misconfigured where its binary can't be executed."""
-        child = _Child(program, LogFile(self._log_dir / f"{program.name}.log"))
+        # Each start of the platform begins the log anew; the one before stays beside it.
+        path = self._log_dir / f"{program.name}.log"
+        child = _Child(program, RotatedLog(path, most_bytes=LOG_LIMIT_BYTES, begins_anew=True))
         self._children[program.name] = child
         self._spawn(child)
 
@@ -142,13 +118,13 @@ class Processes:
             child.start_again_at = None
             if child.process:
                 child.process.terminate()
-        deadline = time.monotonic() + patience_seconds
-        while any(child.process for child in children) and time.monotonic() < deadline:
+        deadline = Deadline(patience_seconds)
+        while any(child.process for child in children) and not deadline.is_over:
             self.step(0.05)
         for child in children:
             if child.process:
                 self._say(f"{child.program.name} did not end within {patience_seconds:.0f} s and is killed")
-                self._end_group(child.process)
+                kill_group(child.process.pid)
                 child.process.wait()
                 self._reap(child)
             child.log.close()
@@ -159,7 +135,7 @@ class Processes:
         for child in self._children.values():
             child.stopping = True
             if child.process and child.process.returncode is None:
-                self._end_group(child.process)
+                kill_group(child.process.pid)
 
     def close(self) -> None:
         """Stop whatever is left and release the files."""
@@ -170,10 +146,10 @@ class Processes:
         child.start_again_at = None
         program = child.program
         try:
-            # setpriv: a child dies with this process, even when that is killed with -9. A session of its own keeps
-            # the terminal's Ctrl-C away from it, so that the order of stopping is ours.
+            # A child dies with this process, even when that is killed with -9. A session of its own keeps the
+            # terminal's Ctrl-C away from it, so that the order of stopping is ours.
             process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", *program.argv],
+                [*PARENT_DEATH_COMMAND, *program.argv],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -227,9 +203,9 @@ class Processes:
             return
         if process.returncode is None:
             # The group is ended before the dead leader is collected: until then its number can't be another's.
-            if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            if not has_ended(process.pid):
                 return
-            self._end_group(process)
+            kill_group(process.pid)
             process.wait()
         self._read(child)
         if process.stdout is not None and not process.stdout.closed:
@@ -246,16 +222,13 @@ class Processes:
         now = time.monotonic()
         started = now - child.started_at >= STABLE_SECONDS
         child.quick_failures = 1 if started else child.quick_failures + 1
-        delay = min(FIRST_DELAY_SECONDS * 2 ** min(child.quick_failures - 1, 10), LONGEST_DELAY_SECONDS)
+        delay = growing_delay(
+            child.quick_failures, first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS
+        )
         child.start_again_at = now + delay
-        how = f"by signal {signal.Signals(-returncode).name}" if returncode < 0 else f"with code {returncode}"
+        how = f"by signal {signal_name(-returncode)}" if returncode < 0 else f"with code {returncode}"
         self._say(f"{child.program.name} ended {how}; it is started again in {delay:.1f} s")
         if child.quick_failures == FAILURES_TO_SHOW:
             self._say(f"{child.program.name} does not start. The end of {child.log.path}:")
             for line in self.tail(child.program.name):
                 self._say(f"    {line}")
-
-    @staticmethod
-    def _end_group(process: subprocess.Popen[bytes]) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)

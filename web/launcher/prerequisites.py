@@ -5,7 +5,6 @@ Only looks, but for making the data directory and taking its lock. Every functio
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -13,10 +12,11 @@ import socket
 import stat
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from common.errors import Misconfigured
+from common.machine.locks import locked
 from common.settings.private_files import unwritable
 
 OLDEST_GIT = (2, 38)
@@ -58,22 +58,20 @@ def own_directory(data_dir: Path) -> Iterator[None]:
 
     The lock is the kernel's: it is gone with this process, however that ends. Children do not inherit it.
     """
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise unwritable(data_dir, error) from error
-    with os.fdopen(descriptor, "r+") as lock:
+    path = data_dir / "lock"
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            owner = lock.read().strip() or "unknown"
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = stack.enter_context(locked(path, wait=False))
+        except BlockingIOError as error:
+            owner = path.read_text().strip() or "unknown"
             raise Misconfigured(
                 f"the data directory {data_dir} is in use by process {owner}; stop it, or set AIWORKER_DATA_DIR"
             ) from error
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+        except OSError as error:
+            raise unwritable(data_dir, error) from error
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
         yield
 
 

@@ -12,7 +12,6 @@ import secrets
 import shutil
 import signal
 import socket
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -21,12 +20,13 @@ from types import FrameType
 from urllib.parse import urlsplit
 
 from common import settings as common_settings
-from common.git_locks import forget_locks
+from common.machine.files import replace_file
+from common.machine.git_locks import forget_locks
+from common.machine.waiting import Deadline
 from common.services.health.schema import upgrade
 from common.services.people.accounts import ensure_first_admin
 from common.services.runs.agents import create_local_enrolment
 from common.settings import Settings, socket_path
-from common.settings.private_files import replace_private
 from web.launcher import prerequisites
 from web.launcher.children import Processes
 from web.launcher.programs import FLOWER_USER, Catalogue, enrolment_token_path, environment_of
@@ -123,7 +123,9 @@ def _start(settings: Settings, processes: Processes, signals: _Signals, agents: 
     upgrade()
     admin_password = ensure_first_admin()
     if agents:
-        replace_private(enrolment_token_path(data_dir), f"{create_local_enrolment()}\n".encode())
+        token_path = enrolment_token_path(data_dir)
+        token_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_file(token_path, f"{create_local_enrolment()}\n".encode())
     if signals.asked:
         raise _Stopped
 
@@ -155,13 +157,13 @@ def _stop(processes: Processes, agents: int) -> None:
 def _wait(
     processes: Processes, signals: _Signals, name: str, is_up: Callable[[], bool], patience_seconds: float
 ) -> None:
-    deadline = time.monotonic() + patience_seconds
+    deadline = Deadline(patience_seconds)
     while not is_up():
         if signals.asked:
             raise _Stopped
         if processes.has_failed_to_start(name):
             raise _NotStarted(f"{name} does not start; the reason is above")
-        if time.monotonic() > deadline:
+        if deadline.is_over:
             end = "\n".join(f"    {line}" for line in processes.tail(name))
             raise _NotStarted(f"{name} does not answer after {patience_seconds:.0f} s. The end of its log:\n{end}")
         processes.step(0.1)
@@ -198,7 +200,7 @@ def _kept_password(path: Path) -> str:
     kept = path.read_text(encoding="utf-8").strip() if path.exists() else ""
     if not kept:
         kept = secrets.token_urlsafe(18)
-        replace_private(path, f"{kept}\n".encode())
+        replace_file(path, f"{kept}\n".encode())
     return kept
 
 

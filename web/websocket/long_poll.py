@@ -7,9 +7,9 @@ a waiter looks again at least every LOOK_SECONDS.
 from __future__ import annotations
 
 import threading
-import time
 from types import TracebackType
 
+from common.machine.waiting import Deadline
 from web.websocket.hub import hub
 
 LOOK_SECONDS = 2.0
@@ -28,7 +28,7 @@ class Waiter:
     def __init__(self, key: str, timeout_seconds: float) -> None:
         self.was_woken = False
         self._key = key
-        self._until = time.monotonic() + timeout_seconds
+        self._deadline = Deadline(timeout_seconds)
         self._woken = threading.Event()
         self._hub = hub()
 
@@ -43,15 +43,8 @@ class Waiter:
 
     def wait(self) -> bool:
         """True: look again (woken, or LOOK_SECONDS are over). False: the time is over, or the server stops."""
-        left = self._until - time.monotonic()
-        if left <= 0 or self._hub.is_stopping:
+        if self._deadline.is_over or self._hub.is_stopping:
             return False
-        self.was_woken = self._woken.wait(min(left, LOOK_SECONDS))
+        self.was_woken = self._woken.wait(min(self._deadline.left_seconds, LOOK_SECONDS))
         self._woken.clear()
         return not self._hub.is_stopping
-
-
-def wait_for(key: str, timeout_seconds: float) -> bool:
-    """Wait once, at most LOOK_SECONDS: True means look again. A long poll takes a Waiter, which misses nothing."""
-    with Waiter(key, timeout_seconds) as waiter:
-        return waiter.wait()

@@ -30,7 +30,7 @@ from common.settings import settings
 from web.websocket import frames
 from web.websocket.connection import Connection
 from web.websocket.hub import Hub, hub
-from web.websocket.long_poll import Waiter, wait_for
+from web.websocket.long_poll import Waiter
 from web.websocket.subscribers import Subscriber, say
 
 AUTH_SECONDS = 10.0
@@ -232,4 +232,4 @@ def _expiry(token: str) -> float | None:
     return float(jwt.decode(token, options={"verify_signature": False})["exp"])
 
 
-__all__ = ["Waiter", "init_feed", "wait_for"]
+__all__ = ["Waiter", "init_feed"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from common import jobs
 from common.errors import ProviderRefused
-from common.providers.runtime import AgentPod, Fleet, PodPhase, PodState, fleet
+from common.providers.runtime import Fleet, fleet
 from common.services.runs import fleet as agents
 from common.services.runs.fleet import PodPlan, PodStep
+from common.values.agent_pod import PodPhase, PodState
 from workers.job import Claimed, job
 
 
@@ -22,7 +23,7 @@ def _fleet() -> Fleet:
 def run_agent(job: Claimed) -> None:
     plan = agents.begin_pod(job.lease)
     if plan.step is PodStep.REMOVE:
-        _fleet().delete_agent(plan.agent_id)
+        _fleet().delete_agent(plan.pod.name)
         agents.record_pod_removed(job.lease)
         return
     state = _look(plan)
@@ -35,8 +36,8 @@ def run_agent(job: Claimed) -> None:
 
 def _look(plan: PodPlan) -> PodState:
     if plan.step is PodStep.START:
-        return _fleet().ensure_agent(AgentPod(plan.agent_id, plan.token))
-    return _fleet().read_agent(plan.agent_id) or PodState(PodPhase.FAILED, "its pod is gone")
+        return _fleet().ensure_agent(plan.pod)
+    return _fleet().read_agent(plan.pod.name) or PodState(PodPhase.FAILED, "its pod is gone")
 
 
 @job(jobs.SWEEP_AGENTS)

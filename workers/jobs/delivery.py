@@ -10,16 +10,17 @@ from common import jobs
 from common.errors import ProviderRefused
 from common.names import STAGING_BRANCH
 from common.providers.forge import MergeConflict, forge
-from common.providers.runtime import AppPhase, AppState, CheckPhase, runtime
-from common.services.delivery import judging, merging, restoring, rollouts
-from common.services.delivery.deployments import without_gate
+from common.providers.runtime import runtime
+from common.services.delivery import group_tests, merging, restoring, rollouts
 from common.services.delivery.merging import FinishPlan, MergePlan, Step
 from common.services.delivery.restoring import LiveApp
 from common.services.delivery.rollouts import RolloutPlan
 from common.states import Environment
+from common.values.app import MACHINE, AppPhase, AppState
+from common.values.check import CheckPhase
 from workers.job import Claimed, job
 from workers.jobs.rollback_barrier import read_barrier
-from workers.outside import app, check, forget_check, give_way, repository, run_check, space, version, version_of
+from workers.runtime_calls import forget_check, give_way, run_check, sourced
 
 log = structlog.get_logger()
 
@@ -42,7 +43,7 @@ def merge_group(job: Claimed) -> None:
 
 
 def _start(job: Claimed, plan: MergePlan) -> None:
-    place = repository(plan.place)
+    place = plan.place.repository
     base = forge().read_head(place, plan.place.default_branch)
     if base is None:
         raise ProviderRefused(f"the default branch {plan.place.default_branch} is gone", code="no_branch")
@@ -53,7 +54,7 @@ def _start(job: Claimed, plan: MergePlan) -> None:
 def _merge(job: Claimed, plan: MergePlan) -> None:
     job.progress(f"merging {plan.title}")
     result = forge().merge(
-        repository(plan.place),
+        plan.place.repository,
         into=plan.branch,
         commit=plan.commit_sha,
         expected_head=plan.expected_head,
@@ -68,18 +69,17 @@ def _merge(job: Claimed, plan: MergePlan) -> None:
 def _test(job: Claimed, plan: MergePlan) -> None:
     trial = plan.trial
     assert trial is not None
-    if trial.command is None:
-        judging.record_untested(job.lease, trial)
+    if trial.check is None:
+        group_tests.record_untested(job.lease, trial)
         return
     job.progress("testing the merged branch" if trial.position else "testing the default branch")
-    command = check(forge(), plan.place, trial.check_id, trial.commit_sha, trial.command, trial.env)
-    tested = run_check(runtime(), command)
+    tested = run_check(runtime(), sourced(forge(), plan.place, trial.check))
     if tested.phase is CheckPhase.RUNNING:
-        judging.record_testing(job.lease, after_seconds=LOOK_AGAIN_SECONDS)
+        group_tests.record_testing(job.lease, after_seconds=LOOK_AGAIN_SECONDS)
         return
     has_passed = tested.phase is CheckPhase.PASSED
-    judging.record_tested(job.lease, trial, passed=has_passed, reason=tested.reason or "", log=tested.log)
-    forget_check(runtime(), space(plan.place), trial.check_id)
+    group_tests.record_tested(job.lease, trial, passed=has_passed, reason=tested.reason or "", log=tested.log)
+    forget_check(runtime(), plan.place.space, trial.check.check_id)
 
 
 def _stage(job: Claimed, plan: MergePlan) -> None:
@@ -111,7 +111,7 @@ def _close_pulls(plan: FinishPlan) -> list[str]:
     refused = []
     for number in plan.pull_requests:
         try:
-            forge().close_pull_request(repository(plan.place), number, merged_commit=plan.commit_sha)
+            forge().close_pull_request(plan.place.repository, number, merged_commit=plan.commit_sha)
         except ProviderRefused as error:
             refused.append(f"pull request #{number} could not be closed as merged: {error.message}")
     return refused
@@ -120,10 +120,10 @@ def _close_pulls(plan: FinishPlan) -> list[str]:
 def _tag(plan: FinishPlan) -> str | None:
     """Tag the release, under the spare name where something else has its own; returns what to say of that."""
     try:
-        forge().ensure_tag(repository(plan.place), plan.tag, at=plan.commit_sha)
+        forge().ensure_tag(plan.place.repository, plan.tag, at=plan.commit_sha)
     except ProviderRefused as error:
         try:
-            forge().ensure_tag(repository(plan.place), plan.spare_tag, at=plan.commit_sha)
+            forge().ensure_tag(plan.place.repository, plan.spare_tag, at=plan.commit_sha)
         except ProviderRefused as again:
             raise ProviderRefused(f"the release is not tagged: {again.message}; delete what is in the way") from error
         return f"this release is tagged {plan.spare_tag}, because {error.message}"
@@ -152,14 +152,14 @@ def deploy(job: Claimed) -> None:
 def _wait(job: Claimed, plan: RolloutPlan, state: AppState) -> None:
     """The version starts, or has no room to start: an environment gets that of previews."""
     if plan.environment is not Environment.PREVIEW:
-        give_way(space(plan.place), state.code)
-    message = state.reason or f"healthy for {state.checked_seconds:.0f} of {plan.spec.health_seconds:.0f} s"
+        give_way(plan.place.space, state.code)
+    message = state.reason or f"healthy for {state.checked_seconds:.0f} of {plan.version.spec.health.seconds:.0f} s"
     rollouts.record_progress(job.lease, message=message, url=state.url, after_seconds=LOOK_AGAIN_SECONDS)
 
 
 def _ensure(plan: RolloutPlan) -> AppState:
     try:
-        return runtime().ensure_app(app(plan.place, plan.app), version_of(forge(), plan))
+        return runtime().ensure_app(plan.app, sourced(forge(), plan.place, plan.version))
     except ProviderRefused as error:
         return AppState(AppPhase.FAILED, url="", live_version_id=None, reason=error.message, code=error.code)
 
@@ -168,34 +168,33 @@ def _has_moved(plan: RolloutPlan) -> bool:
     """Whether the default branch is neither where the group was built from nor, after a lost answer, there already."""
     if plan.advance_from is None:
         return False
-    head = forge().read_head(repository(plan.place), plan.place.default_branch)
-    return head not in {plan.advance_from, plan.commit_sha}
+    head = forge().read_head(plan.place.repository, plan.place.default_branch)
+    return head not in {plan.advance_from, plan.version.commit}
 
 
 def _bring_in(job: Claimed, plan: RolloutPlan, url: str) -> None:
     """The version serves: move the branches that say so, then record it."""
-    place = repository(plan.place)
+    repository, commit = plan.place.repository, plan.version.commit
     try:
         if plan.advance_from is not None:
-            forge().advance(place, plan.place.default_branch, old=plan.advance_from, new=plan.commit_sha)
+            forge().advance(repository, plan.place.default_branch, old=plan.advance_from, new=commit)
         if plan.environment is Environment.STAGING:
-            old = forge().read_head(place, STAGING_BRANCH)
-            forge().advance(place, STAGING_BRANCH, old=old, new=plan.commit_sha, force=True)
+            old = forge().read_head(repository, STAGING_BRANCH)
+            forge().advance(repository, STAGING_BRANCH, old=old, new=commit, force=True)
     except ProviderRefused as error:
         # Only one that lost a race for the branch gets here: what served before comes back at once.
         if plan.previous is not None:
-            former, commit, spec = plan.previous
-            runtime().ensure_app(app(plan.place, plan.app), version(forge(), plan.place, former, commit, spec))
+            runtime().ensure_app(plan.app, sourced(forge(), plan.place, plan.previous))
         rollouts.record_failed(job.lease, code="base_moved", reason=error.message, rebuild=True)
         return
-    rollouts.record_live(job.lease, url=url, barrier=read_barrier(forge(), place, plan.commit_sha, plan.older))
+    rollouts.record_live(job.lease, url=url, barrier=read_barrier(forge(), repository, commit, plan.older))
 
 
 @job(jobs.TAKE_DOWN)
 def take_down(job: Claimed) -> None:
-    plan = rollouts.begin_take_down(job.lease)
-    if plan is not None:
-        runtime().delete_app(app(plan.place, plan.app))
+    app = rollouts.begin_take_down(job.lease)
+    if app is not None:
+        runtime().delete_app(app)
         rollouts.record_taken_down(job.lease)
 
 
@@ -204,31 +203,29 @@ def restore_runtime(job: Claimed) -> None:
     running = {(namespace, name): version_id for namespace, name, version_id in runtime().list_apps()}
     plan = restoring.begin_restore(job.lease, set(running))
     for orphan in plan.orphans:
-        runtime().delete_app(app(orphan.place, orphan.app))
+        runtime().delete_app(orphan)
     dying = []
     for live in plan.live:
         try:
-            state = _restored(live, running.get((live.place.namespace, live.app)))
+            state = _restored(live, running.get((live.app.space.namespace, live.app.name)))
         except ProviderRefused as error:
             # Its repository is broken: an older version of it could not be had either, and others go on.
-            log.warning("a live version can't be put back", deployment=live.deployment_id, reason=error.message)
+            log.warning("a live version can't be put back", deployment=live.version.version_id, reason=error.message)
             continue
         if state.phase is AppPhase.FAILED:
-            dying.append(restoring.Dying(live.deployment_id, state.reason or "it keeps dying", state.code))
+            dying.append(restoring.Dying(live.version.version_id, state.reason or "it keeps dying", state.code))
         elif state.phase is AppPhase.STARTING and live.is_held:
-            dying.append(restoring.Dying(live.deployment_id, "it is being started again", restoring.MACHINE))
+            dying.append(restoring.Dying(live.version.version_id, "it is being started again", MACHINE))
     restoring.record_restored(job.lease, dying)
 
 
 def _restored(live: LiveApp, running: str | None) -> AppState:
     """How it does, after it was put back where it was not what runs, or was not guarded as its project wants it."""
-    name = app(live.place, live.app)
     is_retried = False
-    state = runtime().read_app(name, live.deployment_id)
-    if state is not None and running == live.deployment_id and state.is_guarded in {None, name.is_guarded}:
-        is_retried = state.phase is AppPhase.FAILED and (live.is_held or state.code == restoring.MACHINE)
+    state = runtime().read_app(live.app, live.version.version_id)
+    if state is not None and running == live.version.version_id and state.is_guarded in {None, live.app.is_guarded}:
+        is_retried = state.phase is AppPhase.FAILED and (live.is_held or state.code == MACHINE)
         if not is_retried:
             return state
-    # It has been healthy before: one good answer is enough to put it back.
-    wanted = version(forge(), live.place, live.deployment_id, live.commit_sha, without_gate(live.spec))
-    return runtime().ensure_app(name, dataclasses.replace(wanted, is_retried=is_retried))
+    wanted = sourced(forge(), live.place, dataclasses.replace(live.version, is_retried=is_retried))
+    return runtime().ensure_app(live.app, wanted)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from common import jobs
 from common.errors import ProviderRefused
-from common.providers.forge import Forge, Repository, forge
+from common.providers.forge import Forge, forge
 from common.providers.runtime import runtime
 from common.services.projects import provisioning
 from common.services.tasks import watching
 from common.services.tasks.pushes import PendingPush, settle_push
+from common.values.pull_request import PullReview
+from common.values.repository import Repository
 from workers.job import Claimed, job
-from workers.outside import repository, space, take_credential_away
+from workers.jobs.runs import take_credential_away
 
 
 @job(jobs.PROVISION_PROJECT, parked=provisioning.fail_provision)
@@ -21,15 +23,15 @@ def provision_project(job: Claimed) -> None:
     try:
         job.progress("importing the repository" if plan.import_url else "making the repository", 0, 2)
         made = forge().ensure_repository(
-            repository(plan.place),
+            plan.place.repository,
             default_branch=plan.place.default_branch,
             description=plan.description,
             import_url=plan.import_url,
         )
-        forge().ensure_protection(repository(plan.place), allows_direct_push=plan.allows_direct_push)
-        forge().ensure_webhook(repository(plan.place))
+        forge().ensure_protection(plan.place.repository, allows_direct_push=plan.allows_direct_push)
+        forge().ensure_webhook(plan.place.repository)
         job.progress("making the environment", 1, 2)
-        runtime().ensure_environment(space(plan.place))
+        runtime().ensure_environment(plan.place.space)
     except ProviderRefused as error:
         provisioning.record_provision_refused(job.lease, error.message)
         return
@@ -40,7 +42,7 @@ def provision_project(job: Claimed) -> None:
 def protect_project(job: Claimed) -> None:
     plan = provisioning.begin_protection(job.lease)
     if plan is not None:
-        forge().ensure_protection(repository(plan[0]), allows_direct_push=plan[1])
+        forge().ensure_protection(plan[0].repository, allows_direct_push=plan[1])
 
 
 @job(jobs.DELETE_PROJECT)
@@ -49,10 +51,10 @@ def delete_project(job: Claimed) -> None:
     if plan is None:
         return
     job.progress("removing what runs", 0, 2)
-    runtime().delete_environment(space(plan.place))
+    runtime().delete_environment(plan.place.space)
     job.progress("removing the repository", 1, 2)
     try:
-        forge().delete_repository(repository(plan.place))
+        forge().delete_repository(plan.place.repository)
     except ProviderRefused as error:
         if error.code != "no_repository":
             raise
@@ -68,9 +70,9 @@ def watch_repository(job: Claimed) -> None:
         return
     try:
         for push in plan.pushes:
-            settle_push(job.lease, push, has_landed=has_landed(forge(), repository(plan.place), push))
-        heads = {branch: forge().read_head(repository(plan.place), branch) for branch in plan.branches}
-        pulls = {number: seen for number in plan.pulls if (seen := _look(repository(plan.place), number)) is not None}
+            settle_push(job.lease, push, has_landed=has_landed(forge(), plan.place.repository, push))
+        heads = {branch: forge().read_head(plan.place.repository, branch) for branch in plan.branches}
+        pulls = {number: seen for number in plan.pulls if (seen := _look(plan.place.repository, number)) is not None}
     except ProviderRefused as error:
         watching.record_unreadable(job.lease, error.message)
         return
@@ -93,11 +95,9 @@ def has_landed(at: Forge, place: Repository, push: PendingPush) -> bool:
         return False
 
 
-def _look(place: Repository, number: int) -> watching.PullSeen | None:
+def _look(place: Repository, number: int) -> PullReview | None:
     """The pull request as it is now, with what people said on it; None if it is gone."""
     pull = forge().read_pull_request(place, number)
     if pull is None:
         return None
-    said = forge().read_comments(place, number)
-    remarks = (watching.Remark(one.id, one.author, one.body, one.path, one.line, one.asks_for_change) for one in said)
-    return watching.PullSeen(pull.state.value, tuple(remarks))
+    return PullReview(pull, tuple(forge().read_comments(place, number)))

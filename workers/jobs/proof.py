@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from common.errors import ProviderRefused
+from common.machine.text import path_text
 from common.path_patterns import compiled
-from common.providers.forge import Change, Entry, Forge, Repository
+from common.providers.forge import Change, Entry, Forge
 from common.services.tasks.verification import CheckResult, ProofPlan
+from common.values.repository import Repository
 
 _TOO_LARGE = frozenset({"too_large", "diff_too_large"})
 """Codes of a forge that can't compare a commit, whoever asks: its agent has to make it smaller."""
@@ -162,7 +164,7 @@ def _count_tests(forge: Forge, repository: Repository, files: Sequence[Entry]) -
 
 def _named(paths: Iterable[str]) -> str:
     """The first of them, in order. What is no UTF-8 is shown as a replacement character."""
-    return ", ".join(sorted(paths)[:_MOST_NAMED]).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return path_text(", ".join(sorted(paths)[:_MOST_NAMED]))
 
 
 def is_test_file(path: str) -> bool:

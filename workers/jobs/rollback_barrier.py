@@ -13,31 +13,32 @@ holds after it: a later version without the file, or with another one, takes not
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import yaml
 
 from common.errors import ProviderRefused
 from common.names import SHA_PATTERN
-from common.providers.forge import Forge, Repository
+from common.providers.forge import Forge
+from common.values.barrier import Barrier
+from common.values.repository import Repository
 
 PATH = ".aiworker/rollback.yml"
 
 
-def read_barrier(forge: Forge, repository: Repository, commit: str, older: Sequence[str]) -> dict[str, Any] | None:
-    """`{"reason", "blocked"}`, the older commits that can't be gone back to; None if nothing is declared."""
+def read_barrier(forge: Forge, repository: Repository, commit: str, older: Sequence[str]) -> Barrier | None:
+    """Which of the older commits can't be gone back to; None if nothing is declared."""
     declared = forge.read_file(repository, commit=commit, path=PATH)
     if declared is None:
         return None
     try:
         oldest, reason = _parse(declared)
     except ValueError as error:
-        return {"reason": f"{PATH} can't be understood: {error}", "blocked": list(older)}
+        return Barrier(f"{PATH} can't be understood: {error}", tuple(older))
     if oldest == "this":
         blocked = [sha for sha in older if forge.read_file(repository, commit=sha, path=PATH) != declared]
     else:
         blocked = [sha for sha in older if not _contains(forge, repository, oldest, sha)]
-    return {"reason": reason, "blocked": blocked}
+    return Barrier(reason, tuple(blocked))
 
 
 def _parse(declared: bytes) -> tuple[str, str]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from common import jobs
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
-from common.providers.forge import Credential, forge
-from common.providers.runtime import CheckPhase, runtime
+from common.providers.forge import Forge, forge
+from common.providers.runtime import runtime
 from common.services.delivery import publishing
 from common.services.runs import scheduling
 from common.services.tasks import verification
 from common.services.tasks.verification import CheckResult, ProofPlan, RunPlan
+from common.values.check import CheckPhase
+from common.values.place import Place
+from common.values.repository import Credential
 from workers.job import Claimed, job
 from workers.jobs.proof import examine
-from workers.outside import app, check, forget_check, repository, run_check, space, take_credential_away
+from workers.runtime_calls import forget_check, run_check, sourced
 
 LOOK_AGAIN_SECONDS = 1.0
 """How often a running test is looked at."""
@@ -42,7 +45,7 @@ def prepare_run(job: Claimed) -> None:
 
 def _branch_and_credential(plan: RunPlan) -> tuple[Credential, str]:
     """What the run needs at the forge, and where the default branch is."""
-    place = repository(plan.place)
+    place = plan.place.repository
     base = forge().read_head(place, plan.place.default_branch)
     if base is None:
         raise ProviderRefused(f"the default branch {plan.place.default_branch} is gone", code="no_branch")
@@ -67,12 +70,25 @@ def close_run(job: Claimed) -> None:
         verification.record_closing(job.lease, after_seconds=CLOSE_SECONDS)
 
 
+def take_credential_away(forge: Forge, place: Place, run_id: str) -> bool:
+    """The run can do nothing at the forge any more; also where the repository is gone already. Safe to repeat.
+
+    Returns whether nothing is left of its credential there: if not, to be done again some seconds later.
+    """
+    try:
+        return forge.delete_credential(place.repository, run_id=run_id)
+    except ProviderRefused as error:
+        if error.code != "no_repository":
+            raise
+        return True
+
+
 @job(jobs.VERIFY_RUN, parked=verification.give_up_proof)
 def verify_run(job: Claimed) -> None:
     plan = verification.begin_proof(job.lease)
     if plan is None:
         return
-    results = examine(forge(), repository(plan.place), plan)
+    results = examine(forge(), plan.place.repository, plan)
     if results[-1].status not in {"failed", "running"}:
         results.append(_tests_or_wait(job, plan, results))
     if results[-1].status == "running":
@@ -82,7 +98,7 @@ def verify_run(job: Claimed) -> None:
         verification.record_refused(job.lease, results)
     else:
         verification.record_proven(job.lease, results)
-    forget_check(runtime(), space(plan.place), plan.run_id)
+    forget_check(runtime(), plan.place.space, plan.run_id)
 
 
 def _tests_or_wait(job: Claimed, plan: ProofPlan, so_far: list[CheckResult]) -> CheckResult:
@@ -96,10 +112,9 @@ def _tests_or_wait(job: Claimed, plan: ProofPlan, so_far: list[CheckResult]) -> 
 
 def _tests(plan: ProofPlan) -> CheckResult:
     """The project's own tests on exactly the claimed commit, begun if they have not been."""
-    if plan.test_command is None or plan.claimed_sha is None:
+    if plan.tests is None:
         return CheckResult("tests", "skipped", "The project names no tests.")
-    command = check(forge(), plan.place, plan.run_id, plan.claimed_sha, plan.test_command, plan.env)
-    state = run_check(runtime(), command)
+    state = run_check(runtime(), sourced(forge(), plan.place, plan.tests))
     if state.phase is CheckPhase.RUNNING:
         return CheckResult("tests", "running", "The tests run.")
     if state.phase is CheckPhase.PASSED:
@@ -112,7 +127,7 @@ def publish_task(job: Claimed) -> None:
     plan = publishing.begin_publish(job.lease)
     if plan is None:
         return
-    place = repository(plan.place)
+    place = plan.place.repository
     try:
         pull = forge().ensure_pull_request(
             place, head=plan.branch, base=plan.place.default_branch, title=plan.title, body=plan.body
@@ -137,6 +152,6 @@ def clean_up_task(job: Claimed) -> None:
     if plan is None:
         return
     if plan.pr_number is not None:
-        forge().close_pull_request(repository(plan.place), plan.pr_number)
-    runtime().delete_app(app(plan.place, plan.app))
+        forge().close_pull_request(plan.place.repository, plan.pr_number)
+    runtime().delete_app(plan.app)
     publishing.record_cleaned_up(job.lease)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
+import contextlib
 import json
 import logging
 import os
@@ -11,12 +11,13 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 from common.errors import Misconfigured
+from common.machine.locks import locked
 from common.settings.private_files import PRIVATE_UMASK
 from workers.runner.drivers import driver_named
 from workers.runner.loop import Runner, RunnerSettings
@@ -28,7 +29,7 @@ class JsonLines(logging.Formatter):
     """One JSON object a line: at, level, event, and the record's own fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
+        line: dict[str, object] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
@@ -44,8 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.umask(PRIVATE_UMASK)
     try:
         settings = _settings(_parser().parse_args(arguments))
-        lock = _only_one(settings.work_dir)
-        with lock:
+        with _only_one(settings.work_dir):
             _log_to_stderr()
             runner = Runner(settings)
             _stop_on_signals(runner)
@@ -111,19 +111,18 @@ def _disk_reserve() -> int | None:
     return int(text) if text else None
 
 
-def _only_one(work_dir: Path) -> TextIO:
+@contextlib.contextmanager
+def _only_one(work_dir: Path) -> Iterator[None]:
     """Hold the work directory for this process. Two agents in one would remove each other's clones."""
-    try:
-        work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (work_dir / "lock").open("w", encoding="utf-8")
-    except OSError as error:
-        raise Misconfigured(f"the work directory {work_dir} can't be written: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise Misconfigured(f"another agent works in {work_dir}; give this one a --work-dir of its own") from error
-    return lock
+    with contextlib.ExitStack() as stack:
+        try:
+            work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            stack.enter_context(locked(work_dir / "lock", wait=False))
+        except BlockingIOError as error:
+            raise Misconfigured(f"another agent works in {work_dir}; give this one a --work-dir of its own") from error
+        except OSError as error:
+            raise Misconfigured(f"the work directory {work_dir} can't be written: {error.strerror}") from error
+        yield
 
 
 def _log_to_stderr() -> None:

@@ -15,6 +15,10 @@ from typing import Any, Self, TypeVar
 import requests
 
 from common.errors import Invalid, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
+from common.machine.text import storable
+from common.machine.waiting import growing_delay
+from common.values.claimed_run import AskedQuestion, ClaimedRun, Directive
+from common.values.json_codec import Malformed, camel_case, decode
 from workers.runner.cancellation import Cancellation
 
 Result = TypeVar("Result")
@@ -41,8 +45,8 @@ class Backoff:
 
     def next_seconds(self, error: ProviderUnavailable | None = None) -> float:
         """How long to wait now. What the other side asked for is kept to, up to the most."""
-        bound = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(self._failures, 10))
         self._failures += 1
+        bound = growing_delay(self._failures, first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS)
         asked = (error.retry_after_seconds if error else None) or 0.0
         return max(random.uniform(0, bound), min(asked, LONGEST_DELAY_SECONDS))  # noqa: S311 (jitter, not a secret)
 
@@ -141,17 +145,15 @@ class AgentApi:
         reply = self._wire.call_json("POST", "/runner/register", token=enrolment_token, json=body)
         return str(reply["agent"]["id"]), str(reply["token"])
 
-    def heartbeat(self, token: str, run_ids: Sequence[str]) -> list[Json]:
+    def heartbeat(self, token: str, run_ids: Sequence[str]) -> tuple[Directive, ...]:
         """Say which runs live here; returns the platform's directives."""
         reply = self._wire.call_json("POST", "/runner/heartbeat", token=token, json={"runIds": list(run_ids)})
-        directives: list[Json] = reply.get("directives", [])
-        return directives
+        return _read(tuple[Directive, ...], reply.get("directives", []))
 
-    def claim(self, token: str) -> Json | None:
-        """Wait up to 25 s for a run; None if there was none."""
-        return (
-            self._wire.call_json("POST", "/runner/claim", token=token, json={}, wait_seconds=LONG_POLL_SECONDS) or None
-        )
+    def claim(self, token: str) -> ClaimedRun | None:
+        """Wait up to 25 s for a run; None if there was none. Malformed where the reply lacks what a run needs."""
+        reply = self._wire.call_json("POST", "/runner/claim", token=token, json={}, wait_seconds=LONG_POLL_SECONDS)
+        return decode(ClaimedRun, reply, key_of=camel_case) if reply else None
 
 
 @dataclass
@@ -192,21 +194,19 @@ class RunApi:
         }
         self._patiently(lambda wire: self._post(wire, "/usage", body))
 
-    def ask(self, question: str, context: str | None, options: Sequence[str]) -> Json:
+    def ask(self, question: str, context: str | None, options: Sequence[str]) -> AskedQuestion:
         """The question as the platform keeps it: the known one where it was asked before, answered or not."""
         body = _without_nones({"question": question, "context": context, "options": list(options) or None})
-        reply: Json = self._patiently(lambda wire: self._post(wire, "/questions", body))["question"]
-        return reply
+        return self._patiently(lambda wire: _question(self._post(wire, "/questions", body)))
 
-    def read_question(self, question_id: str, *, wait_seconds: int) -> Json:
+    def read_question(self, question_id: str, *, wait_seconds: int) -> AskedQuestion:
         """The question again, when it is answered or after that many seconds. Cancelling does not wait for it."""
         path = f"{self._path}/questions/{question_id}"
 
-        def read(wire: Wire) -> Json:
-            return wire.call_json("GET", path, token=self.token.value, wait_seconds=wait_seconds)
+        def read(wire: Wire) -> AskedQuestion:
+            return _question(wire.call_json("GET", path, token=self.token.value, wait_seconds=wait_seconds))
 
-        reply: Json = self._cancellation.abandonable(lambda: self._patiently(read))["question"]
-        return reply
+        return self._cancellation.abandonable(lambda: self._patiently(read))
 
     def put_session(self, archive: bytes) -> None:
         """Keep the session; Invalid if it is larger than the platform takes."""
@@ -264,7 +264,7 @@ def fit(value: Json) -> Json:
     NUL is left out, halves of surrogate pairs become question marks; everything else stays.
     """
     if isinstance(value, str):
-        return value.replace("\0", "").encode("utf-8", "replace").decode()
+        return storable(value)
     if isinstance(value, dict):
         return {key: fit(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -301,6 +301,18 @@ def _reason(reply: requests.Response) -> str:
     details = body.get("details")
     said = details.get("message") if isinstance(details, dict) else None
     return str(said or body.get("error") or reply.reason)[:300]
+
+
+def _question(reply: Json) -> AskedQuestion:
+    return _read(AskedQuestion, reply.get("question"))
+
+
+def _read(kind: type[Result], body: object) -> Result:
+    """Part of a reply as a value. One that has another shape is a proxy's: ProviderUnavailable."""
+    try:
+        return decode(kind, body, key_of=camel_case)
+    except Malformed as error:
+        raise ProviderUnavailable(f"the platform answered with something else: {error}") from error
 
 
 def _without_nones(body: Mapping[str, Any]) -> Json:

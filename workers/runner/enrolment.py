@@ -7,12 +7,12 @@ agent's own token is kept with mode 0600 and good until the platform says 401.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.errors import Forbidden, Misconfigured, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
+from common.machine.files import replace_file
 from workers.runner.client import AgentApi, Backoff, RunOver, Wire
 
 VERSION = "1.0.0"
@@ -91,9 +91,5 @@ class Enrolment:
         return token
 
     def _keep(self, identity: Identity) -> None:
-        new = self.kept_path.with_name(f".{self.kept_path.name}.new")
-        new.unlink(missing_ok=True)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump({"url": self.url, "agentId": identity.agent_id, "token": identity.token}, file)
-        new.replace(self.kept_path)
+        kept = {"url": self.url, "agentId": identity.agent_id, "token": identity.token}
+        replace_file(self.kept_path, json.dumps(kept).encode(), is_synced=False)

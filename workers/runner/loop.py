@@ -13,12 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.disk import look
 from common.errors import Misconfigured, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
+from common.machine.disk import look
+from common.values.claimed_run import ClaimedRun, Directive
+from common.values.json_codec import Malformed
 from workers.runner.cancellation import Cancellation, Cancelled, Why
-from workers.runner.client import AgentApi, Backoff, Json, RunOver, Wire
+from workers.runner.client import AgentApi, Backoff, RunOver, Wire
 from workers.runner.enrolment import Enrolment, Identity
-from workers.runner.runs import ClaimedRun, Run, remove_leftovers
+from workers.runner.runs import Run, remove_leftovers
 
 logger = logging.getLogger("workers.runner")
 
@@ -155,7 +157,7 @@ class Runner:
                 identity = self._identified()
                 began = time.monotonic()
                 try:
-                    body = api.claim(identity.token)
+                    claimed = api.claim(identity.token)
                 except ProviderUnavailable as error:
                     logger.warning("platform is away", extra={"reason": str(error)})
                     self._ending.sleep(backoff.next_seconds(error))
@@ -163,13 +165,17 @@ class Runner:
                 except Unauthenticated:
                     self._forget(identity)
                     continue
+                except Malformed as error:
+                    logger.error("claim not understood", extra={"reason": str(error)})
+                    self._ending.sleep(_SHORTEST_ROUND_SECONDS)
+                    continue
                 except (ProviderRefused, NotFound, RunOver) as error:
                     logger.warning("claim refused", extra={"reason": str(error)})
                     self._ending.sleep(_SHORTEST_ROUND_SECONDS + backoff.next_seconds())
                     continue
                 backoff.reset()
-                if body is not None:
-                    self._take(body)
+                if claimed is not None:
+                    self._take(claimed)
                 elif time.monotonic() - began < _SHORTEST_ROUND_SECONDS:
                     # The platform did not hold the request: without a pause this would be a busy loop.
                     self._ending.sleep(_SHORTEST_ROUND_SECONDS)
@@ -187,31 +193,26 @@ class Runner:
             logger.warning("nothing is claimed until the disk has room", extra=facts)
         return found.has_room
 
-    def _take(self, body: Json) -> None:
+    def _take(self, claimed: ClaimedRun) -> None:
         """Start a claimed run. One that lives here already was handed out again: it only gets its new token."""
-        try:
-            claimed = ClaimedRun.from_json(body)
-        except (KeyError, TypeError, ValueError) as error:
-            logger.error("claim not understood", extra={"reason": f"{type(error).__name__}: {error}"})
-            self._ending.sleep(_SHORTEST_ROUND_SECONDS)
-            return
+        run_id = claimed.run.id
         with self._changed:
             if self._is_draining:
                 # No heartbeat names it, so the platform hands it out again.
-                logger.warning("run not taken", extra={"run_id": claimed.id, "reason": "the agent drains"})
+                logger.warning("run not taken", extra={"run_id": run_id, "reason": "the agent drains"})
                 return
-            known = self._runs.get(claimed.id)
+            known = self._runs.get(run_id)
             if known is None:
-                run = self._runs[claimed.id] = self._new_run(claimed)
+                run = self._runs[run_id] = self._new_run(claimed)
         if known is not None:
-            known.renew_token(claimed.token)
+            known.renew_token(claimed.run.token)
         else:
             threading.Thread(target=self._execute, args=(run,), name=f"run {run.id}", daemon=True).start()
         self._beat.set()
 
     def _new_run(self, claimed: ClaimedRun) -> Run:
         # The id comes from the platform; as a directory's name it may hold nothing that leads elsewhere.
-        name = "".join(character if character.isalnum() or character == "-" else "_" for character in claimed.id)
+        name = "".join(character if character.isalnum() or character == "-" else "_" for character in claimed.run.id)
         return Run(
             claimed,
             url=self._settings.url,
@@ -259,8 +260,8 @@ class Runner:
                     logger.warning("heartbeat refused", extra={"reason": str(error)})
                 self._beat.wait(pause)
 
-    def _obey(self, directive: Json) -> None:
-        run_id, what = directive.get("runId"), directive.get("do")
+    def _obey(self, directive: Directive) -> None:
+        run_id, what = directive.run_id, directive.do
         if what == "drain" and run_id is None:
             logger.info("draining")
             self._drain()

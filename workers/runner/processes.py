@@ -7,7 +7,6 @@ A command's group ends with it: what it left in the background is killed when it
 from __future__ import annotations
 
 import codecs
-import contextlib
 import os
 import selectors
 import signal
@@ -18,6 +17,9 @@ from pathlib import Path
 
 import psutil
 
+from common.machine.children import has_ended
+from common.machine.process_trees import find_processes, kill_tree, signal_processes
+from common.machine.waiting import Deadline
 from common.settings.private_files import USUAL_UMASK
 from workers.runner.cancellation import Cancellation
 
@@ -58,7 +60,7 @@ def run_command(
         umask=USUAL_UMASK,
         bufsize=0,
     )
-    deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+    deadline = None if timeout_seconds is None else Deadline(timeout_seconds)
     lines = _Lines(on_line)
     try:
         with cancellation.calling(lambda: kill_tree(process.pid)):
@@ -75,34 +77,17 @@ def run_command(
     return code if code >= 0 else 128 - code
 
 
-def kill_tree(pid: int) -> None:
-    """Kill the group that `pid` leads, and all its descendants, in whatever group. None there: nothing to do.
-
-    Only for a child that has not been waited for: until then its number can't belong to anybody else.
-    """
-    descendants: list[psutil.Process] = []
-    with contextlib.suppress(psutil.Error):
-        descendants = psutil.Process(pid).children(recursive=True)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-    for process in descendants:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-
-
 def kill_all_below(home: Path) -> int:
     """Kill every process whose HOME is `home` or lies in it; returns how many. Safe to repeat.
 
     Finds what outlived its command or, at start, what an earlier runner that was killed has left behind.
     """
-    killed = 0
     inside = f"{home}{os.sep}"
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if f"{process.environ().get('HOME', '')}{os.sep}".startswith(inside) and process.pid != os.getpid():
-                process.kill()
-                killed += 1
-    return killed
+
+    def is_below(process: psutil.Process) -> bool:
+        return f"{process.environ().get('HOME', '')}{os.sep}".startswith(inside)
+
+    return signal_processes(find_processes(is_below), signal.SIGKILL)
 
 
 class _Lines:
@@ -126,7 +111,7 @@ class _Lines:
             self._on_line(rest[:LONGEST_LINE])
 
 
-def _read(process: subprocess.Popen[bytes], lines: _Lines, deadline: float | None) -> bool:
+def _read(process: subprocess.Popen[bytes], lines: _Lines, deadline: Deadline | None) -> bool:
     """Read until the process has exited; False if the deadline came first.
 
     The pipe's end alone says nothing: a background child may hold it open after the exit, or the command may have
@@ -138,8 +123,8 @@ def _read(process: subprocess.Popen[bytes], lines: _Lines, deadline: float | Non
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
         is_open = True
-        while not _has_exited(process.pid):
-            if deadline is not None and time.monotonic() >= deadline:
+        while not has_ended(process.pid):
+            if deadline is not None and deadline.is_over:
                 return False
             if not is_open:
                 time.sleep(_POLL_SECONDS / 5)
@@ -160,8 +145,3 @@ def _feed(descriptor: int, lines: _Lines) -> bool:
     chunk = os.read(descriptor, _CHUNK_BYTES)
     lines.feed(chunk)
     return bool(chunk)
-
-
-def _has_exited(pid: int) -> bool:
-    """Whether the child has ended. It is left unwaited, so that its number stays ours until the tree is killed."""
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

@@ -9,13 +9,15 @@ from __future__ import annotations
 import collections
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from common.errors import ProviderRefused
+from common.machine.waiting import Deadline
 from common.masking import Mask
+from common.values.claimed_run import Limits
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.client import LONG_POLL_SECONDS, MOST_LINES, Json, RunApi, RunOver
 from workers.runner.processes import LONGEST_LINE
@@ -91,10 +93,7 @@ class RunLog:
         """The next lines to send, gathered for a moment; empty at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._lines or self._is_closing)
-            until = time.monotonic() + _GATHER_SECONDS
-            self._changed.wait_for(
-                lambda: self._is_closing or len(self._lines) >= MOST_LINES, timeout=until - time.monotonic()
-            )
+            self._changed.wait_for(lambda: self._is_closing or len(self._lines) >= MOST_LINES, timeout=_GATHER_SECONDS)
             batch: list[Json] = []
             if self._left_out:
                 message = f"{self._left_out} lines were left out, as there were more than could be sent"
@@ -115,7 +114,7 @@ class RunPlatform:
         cancellation: Cancellation,
         *,
         on_over: Callable[[str], None],
-        limits: Mapping[str, Any],
+        limits: Limits,
         hold_seconds: float,
     ) -> None:
         self._api = api
@@ -143,7 +142,7 @@ class RunPlatform:
                 input_tokens=input_tokens, output_tokens=output_tokens, cached_tokens=cached_tokens, cost_usd=cost_usd
             )
         )
-        most_tokens, most_usd = self._limits.get("maxTokens"), self._limits.get("maxCostUsd")
+        most_tokens, most_usd = self._limits.max_tokens, self._limits.max_cost_usd
         if most_tokens is not None and input_tokens + output_tokens > most_tokens:
             self._cancellation.cancel(Why.LIMIT, f"The run used more than {most_tokens} tokens.")
         if most_usd is not None and cost_usd > most_usd:
@@ -159,17 +158,16 @@ class RunPlatform:
 
     def _answer(self, question: str, context: str | None, options: tuple[str, ...]) -> str | None:
         asked = self._api.ask(question, context, options)
-        deadline = time.monotonic() + self._hold_seconds
-        while asked.get("response") is None:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
+        deadline = Deadline(self._hold_seconds)
+        while asked.response is None:
+            if deadline.is_over:
                 return None
-            wait = max(1, min(LONG_POLL_SECONDS, round(remaining)))
+            wait = max(1, min(LONG_POLL_SECONDS, round(deadline.left_seconds)))
             began = time.monotonic()
-            asked = self._api.read_question(str(asked["id"]), wait_seconds=wait)
-            if asked.get("response") is None and time.monotonic() - began < min(1.0, wait):
-                self._cancellation.sleep(min(1.0, max(deadline - time.monotonic(), 0.0)))
-        return str(asked["response"])
+            asked = self._api.read_question(asked.id, wait_seconds=wait)
+            if asked.response is None and time.monotonic() - began < min(1.0, wait):
+                self._cancellation.sleep(min(1.0, deadline.left_seconds))
+        return asked.response
 
     def _add(self, kind: str, text: str, *, level: str = "info") -> None:
         self._cancellation.check()

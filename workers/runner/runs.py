@@ -10,11 +10,10 @@ import contextlib
 import logging
 import shutil
 import threading
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from common.errors import (
     MOST_RETRIES,
@@ -26,23 +25,24 @@ from common.errors import (
     ProviderRefused,
     ProviderUnavailable,
 )
+from common.machine.waiting import Deadline
+from common.values.claimed_run import ClaimedRun, Clone
 from workers.runner import sessions
 from workers.runner.cancellation import Cancellation, Cancelled, Why
-from workers.runner.client import Backoff, Json, RunApi, RunOver, RunToken
+from workers.runner.client import Backoff, RunApi, RunOver, RunToken
 from workers.runner.drivers import driver_named
 from workers.runner.drivers.protocol import (
     Driver,
-    Feedback,
     Outcome,
     OutcomeKind,
-    ReviewComment,
     SavedSession,
     Session,
-    Task,
 )
 from workers.runner.processes import kill_all_below
 from workers.runner.reports import RunLog, RunPlatform
-from workers.runner.workspace import Remote, Workspace
+from workers.runner.workspace import Workspace
+
+Result = TypeVar("Result")
 
 logger = logging.getLogger("workers.runner")
 
@@ -50,41 +50,6 @@ PATIENCE_WITH_FORGE_SECONDS = 300.0
 LEAST_FREE_BYTES = 16 * 2**20
 """With less room on its disk, what failed was not the driver's fault."""
 _LONGEST_TITLE = 120
-
-
-@dataclass(frozen=True)
-class ClaimedRun:
-    """What a claim hands out, as far as this process uses it. driver: None leaves it to the agent's own."""
-
-    id: str
-    round: int
-    token: str = field(repr=False)
-    task: Task
-    remote: Remote
-    prompt: str
-    feedback: tuple[Feedback, ...]
-    limits: Mapping[str, Any]
-    driver: str | None
-    has_session: bool
-
-    @classmethod
-    def from_json(cls, body: Json) -> ClaimedRun:
-        """Raises KeyError or TypeError where the reply lacks what the protocol promises."""
-        run, task, clone = body["run"], body["task"], body["clone"]
-        return cls(
-            id=str(run["id"]),
-            round=int(run["round"]),
-            token=str(run["token"]),
-            task=Task(str(task["id"]), str(task["title"]), str(task.get("description") or "")),
-            remote=Remote(
-                clone["url"], clone["branch"], clone["baseBranch"], clone.get("username"), clone.get("password")
-            ),
-            prompt=str(body.get("prompt") or ""),
-            feedback=tuple(_feedback(each) for each in body.get("feedback") or []),
-            limits=body.get("limits") or {},
-            driver=body.get("driver"),
-            has_session=bool(body.get("hasSession")),
-        )
 
 
 @dataclass(frozen=True)
@@ -102,16 +67,16 @@ class Run:
     def __init__(
         self, claimed: ClaimedRun, *, url: str, directory: Path, default_driver: str, ask_hold_seconds: float
     ) -> None:
-        self.id = claimed.id
+        self.id = claimed.run.id
         self._claimed = claimed
         self._url = url
         self._default_driver = default_driver
         self._ask_hold_seconds = ask_hold_seconds
-        self._token = RunToken(claimed.token)
+        self._token = RunToken(claimed.run.token)
         # The work stops for any reason; the reports of it only where nobody takes them any more.
         self._work = Cancellation()
         self._reporting = Cancellation()
-        self._workspace = Workspace(directory, claimed.remote, self._work)
+        self._workspace = Workspace(directory, claimed.clone, self._work)
 
     def cancel(self, why: Why, message: str = "") -> None:
         """Stop: kill what runs, then report what `why` says is to be reported. Repeating changes nothing."""
@@ -178,7 +143,7 @@ class Run:
 
     def _attempt(self, api: RunApi, log: RunLog) -> _Report:
         driver = driver_named(self._claimed.driver or self._default_driver)
-        log.add("log", f"Cloning {self._claimed.remote.branch}")
+        log.add("log", f"Cloning {self._claimed.clone.branch}")
         self._patiently(self._workspace.clone)
         saved = self._restore_session(api, driver)
         outcome = driver.work(self._session(log, saved))
@@ -188,7 +153,7 @@ class Run:
                 return _cut_short(f"this agent's disk is full: {outcome.reason or outcome.summary}")
             return _Report("failed", outcome.summary, outcome.reason or "The driver gave no reason.")
         self._patiently(lambda: self._workspace.commit_all(self._message(outcome)))
-        log.add("log", f"Pushing {self._claimed.remote.branch}")
+        log.add("log", f"Pushing {self._claimed.clone.branch}")
         head = self._patiently(self._workspace.push)
         self._keep_session(api, log, driver, outcome, head)
         return _Report(str(outcome.kind), outcome.summary, commit_sha=head)
@@ -205,8 +170,8 @@ class Run:
         )
         trailers = workspace.head_message().splitlines()
         return Session(
-            run_id=claimed.id,
-            round=claimed.round,
+            run_id=claimed.run.id,
+            round=claimed.run.round,
             task=claimed.task,
             prompt=claimed.prompt,
             feedback=claimed.feedback,
@@ -231,7 +196,7 @@ class Run:
         if not is_waiting and not any(directory.iterdir()):
             return
         try:
-            archive = sessions.pack(directory, driver=driver.name, round_number=self._claimed.round, head_sha=head)
+            archive = sessions.pack(directory, driver=driver.name, round_number=self._claimed.run.round, head_sha=head)
             api.put_session(archive)
         except (Invalid, ProviderRefused) as error:
             if is_waiting:
@@ -247,24 +212,24 @@ class Run:
         )
 
     def _trailers(self) -> list[str]:
-        return [f"Task: {self._claimed.task.id}", f"Round: {self._claimed.round}"]
+        return [f"Task: {self._claimed.task.id}", f"Round: {self._claimed.run.round}"]
 
-    def _patiently(self, call: Callable[[], Any]) -> Any:
+    def _patiently(self, call: Callable[[], Result]) -> Result:
         """Repeat what needs the forge for some minutes while it is away, and MOST_RETRIES times what was cut short."""
         backoff = Backoff()
-        deadline = time.monotonic() + PATIENCE_WITH_FORGE_SECONDS
+        deadline = Deadline(PATIENCE_WITH_FORGE_SECONDS)
         cut_short = 0
         while True:
             try:
                 return call()
             except ProviderUnavailable as error:
                 cut_short += isinstance(error, CutShort)
-                if cut_short > MOST_RETRIES or time.monotonic() > deadline:
+                if cut_short > MOST_RETRIES or deadline.is_over:
                     raise
                 self._work.sleep(backoff.next_seconds(error))
 
     def _time_limit(self) -> threading.Timer:
-        minutes = self._claimed.limits.get("maxMinutes")
+        minutes = self._claimed.limits.max_minutes
         message = f"The run took longer than {minutes} minutes."
         timer = threading.Timer((minutes or 0) * 60, self.cancel, (Why.LIMIT, message))
         timer.daemon = True
@@ -273,7 +238,7 @@ class Run:
         return timer
 
     def _secrets(self) -> list[str]:
-        return [self._claimed.token, self._claimed.remote.password or ""]
+        return [self._claimed.run.token, self._claimed.clone.password or ""]
 
 
 def remove_leftovers(runs_dir: Path) -> None:
@@ -283,17 +248,9 @@ def remove_leftovers(runs_dir: Path) -> None:
     kill_all_below(runs_dir)
     for directory in runs_dir.iterdir():
         with contextlib.suppress(OSError):
-            Workspace(directory, Remote("", "", ""), Cancellation()).remove()
+            Workspace(directory, Clone("", "", ""), Cancellation()).remove()
 
 
 def _cut_short(reason: str) -> _Report:
     """What ended the run says nothing about its task."""
     return _Report("cancelled", "", reason, is_cut_short=True)
-
-
-def _feedback(body: Json) -> Feedback:
-    comments = tuple(
-        ReviewComment(str(each.get("body") or ""), each.get("path"), each.get("line"))
-        for each in body.get("comments") or []
-    )
-    return Feedback(str(body["kind"]), str(body.get("body") or ""), comments)

@@ -10,23 +10,23 @@ sees the credential. Hooks never run, in either. The credential is in the enviro
 
 from __future__ import annotations
 
-import base64
 import collections
-import os
-import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from common import git_trees
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
-from common.git_limits import limits, met_limit, was_cut_short
+from common.machine import git_trees
+from common.machine.children import base_environment
+from common.machine.files import remove_tree
+from common.machine.git_environment import basic_authorization, git_environment, identity
+from common.machine.git_limits import limits, met_limit, was_cut_short
+from common.values.claimed_run import Clone
 from workers.runner.cancellation import Cancellation
 from workers.runner.processes import TimedOut, kill_all_below, run_command
 
-IDENTITY_NAME = "AI agent"
-IDENTITY_EMAIL = "agent@aiworker.invalid"
+IDENTITY = identity("AI agent", "agent@aiworker.invalid")
 
 _LOCAL_SECONDS = 120
 _NETWORK_SECONDS = 600
@@ -61,22 +61,11 @@ _DOUBT_SECONDS = (0.2, 1.0)
 
 
 @dataclass(frozen=True)
-class Remote:
-    """Where a run's branch lives. username and password are None when the address needs none."""
-
-    url: str
-    branch: str
-    base_branch: str
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
 class Workspace:
     """One run's directory. Made by `clone`, gone after `remove`."""
 
     directory: Path
-    remote: Remote
+    remote: Clone
     cancellation: Cancellation
 
     @property
@@ -95,15 +84,7 @@ class Workspace:
     @property
     def environ(self) -> dict[str, str]:
         """All that a driver's commands get of this process's environment: never a token."""
-        return {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(self.home),
-            "LANG": "C.UTF-8",
-            "GIT_AUTHOR_NAME": IDENTITY_NAME,
-            "GIT_AUTHOR_EMAIL": IDENTITY_EMAIL,
-            "GIT_COMMITTER_NAME": IDENTITY_NAME,
-            "GIT_COMMITTER_EMAIL": IDENTITY_EMAIL,
-        }
+        return base_environment(self.home) | IDENTITY
 
     def clone(self) -> None:
         """Make the directory anew, whatever was there, with the branch checked out and tracking origin's.
@@ -170,18 +151,11 @@ class Workspace:
         """Nothing of it is left: no process, no file."""
         if self.directory.exists():
             kill_all_below(self.home)
-            shutil.rmtree(self.directory, ignore_errors=True)
-        if self.directory.exists():
-            # A build may have left directories without write permission.
-            for place, directories, _ in os.walk(self.directory):
-                for directory in (Path(place, name) for name in directories):
-                    if not directory.is_symlink():
-                        directory.chmod(0o700)
-            shutil.rmtree(self.directory)
+            remove_tree(self.directory)
 
     def _require_bounded(self, repository: Path, ref: str) -> None:
         """What the ref names can be checked out; ProviderRefused (`too_large`) if it is more than any disk takes."""
-        environ = self.environ | _QUIET | {"GIT_DIR": str(repository)}
+        environ = git_environment(self.environ | _QUIET) | {"GIT_DIR": str(repository)}
         try:
             git_trees.require_bounded([ref], git=[*limits(), "git", *_OPTIONS], environ=environ)
         except git_trees.TooLarge as error:
@@ -226,7 +200,7 @@ class Workspace:
         """Run git and return its lines. Only with `credential` does it get the credential, and time for a network."""
         # All of what git is asked for here is short; of a flood only the end is kept.
         lines: collections.deque[str] = collections.deque(maxlen=_MOST_LINES)
-        environ = self.environ | _QUIET | (_credential_environ(self.remote) if credential else {})
+        environ = git_environment(self.environ | _QUIET, _credential_config(self.remote) if credential else ())
         seconds = _NETWORK_SECONDS if credential else _LOCAL_SECONDS
         try:
             code = run_command(
@@ -255,26 +229,19 @@ class Workspace:
 
 _QUIET: dict[str, str] = {
     "LC_ALL": "C.UTF-8",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_EDITOR": "true",
     "GIT_LFS_SKIP_SMUDGE": "1",
 }
 
 
-def _credential_environ(remote: Remote) -> dict[str, str]:
-    """Git configuration by environment, as no command line and no file shows it.
+def _credential_config(remote: Clone) -> list[tuple[str, str]]:
+    """The configuration with which git logs in.
 
     The header is bound to the address's own scheme and host, and redirects aren't followed: it can't reach another.
     """
-    settings = {"http.followRedirects": "false"}
+    settings = [("http.followRedirects", "false")]
     address = urlsplit(remote.url)
     if remote.username is not None and remote.password is not None and address.scheme in {"http", "https"}:
-        basic = base64.b64encode(f"{remote.username}:{remote.password}".encode()).decode()
-        settings[f"http.{address.scheme}://{address.netloc}/.extraHeader"] = f"Authorization: Basic {basic}"
-    environ = {"GIT_CONFIG_COUNT": str(len(settings))}
-    for number, (key, value) in enumerate(settings.items()):
-        environ[f"GIT_CONFIG_KEY_{number}"] = key
-        environ[f"GIT_CONFIG_VALUE_{number}"] = value
-    return environ
+        name = f"http.{address.scheme}://{address.netloc}/.extraHeader"
+        settings.append((name, basic_authorization(remote.username, remote.password)))
+    return settings

@@ -9,23 +9,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+from common.machine.children import exit_words
+from common.machine.locks import locked
 from common.settings.private_files import PRIVATE_UMASK
 from workers.supervisor.apps import Apps
 from workers.supervisor.checkout import Checkouts
 from workers.supervisor.checks import Checks
 from workers.supervisor.overload import Overload
 from workers.supervisor.ports import Ports
-from workers.supervisor.processes import Processes, exit_words, kill_recorded
-from workers.supervisor.server import Server
+from workers.supervisor.processes import Processes, kill_recorded
+from workers.supervisor.server import Server, Verbs
 from workers.supervisor.version import Tools
 
 log = logging.getLogger("workers.supervisor")
@@ -42,7 +43,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(directory / "lock"):
+        with locked(directory / "lock", wait=False):
             _make_private(socket.parent)
             asyncio.run(_serve(directory, socket, arguments))
     except BlockingIOError:
@@ -62,17 +63,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--bind", default="127.0.0.1", help="the address that the apps' ports listen on")
     parser.add_argument("--watch-seconds", type=float, default=2.0, help="how often a live version is looked at")
     return parser.parse_args()
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock; BlockingIOError when another process has it. The kernel frees it however this one ends."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _make_private(directory: Path) -> None:
@@ -146,7 +136,7 @@ async def _serve(directory: Path, socket: Path, arguments: argparse.Namespace) -
         checks = Checks(directory / "checks", tools)
         await apps.restore()
         checks.restore()
-        server = Server(apps, checks, arguments.public_host, checkouts.forget)
+        server = Server(Verbs(apps, checks, arguments.public_host, checkouts.forget))
         await server.open(socket)
         log.info("the local runtime answers on %s", socket)
         await stop.wait()

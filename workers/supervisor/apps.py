@@ -13,15 +13,17 @@ import json
 import logging
 import shutil
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from common.machine.files import replace_file
+from common.values.app import App, AppPhase, AppState, Space, Version
+from common.values.json_codec import decode, encode
 from workers.supervisor.forward import Forwarder
 from workers.supervisor.gate import Gate
 from workers.supervisor.logs import LogFile, last_lines
 from workers.supervisor.ports import NoFreePort
-from workers.supervisor.version import Failed, Phase, RunningVersion, Tools
-from workers.supervisor.wire import Place, WantedVersion
+from workers.supervisor.version import Failed, RunningVersion, Tools
 
 log = logging.getLogger(__name__)
 
@@ -33,18 +35,26 @@ class NoPort(Exception):
     """The app can't listen now; the same call may work later."""
 
 
-class App:
+@dataclass(frozen=True)
+class KeptApp:
+    """What an app's directory remembers of it, as app.json."""
+
+    port: int
+    project_id: str
+
+
+class RunningApp:
     """One thing that serves. `open` it before anything else."""
 
-    def __init__(self, place: Place, name: str, directory: Path, tools: Tools, *, has_gate: bool) -> None:
-        self.place = place
+    def __init__(self, space: Space, name: str, directory: Path, tools: Tools, *, has_gate: bool) -> None:
+        self.space = space
         self.name = name
         self.port = 0
         self.wanted_id: str | None = None
         self._directory = directory
         self._tools = tools
         self._is_guarded = False
-        self._gate = Gate(place.namespace, name) if has_gate else None
+        self._gate = Gate(space.namespace, name) if has_gate else None
         self._forwarder = Forwarder(lambda: self._live, self._gate)
         self._live: RunningVersion | None = None
         self._candidate: RunningVersion | None = None
@@ -54,21 +64,20 @@ class App:
     async def open(self, host: str) -> None:
         """Listen on the app's remembered port, or, where there is none or it is taken, on another one."""
         file = self._directory / "app.json"
-        kept = json.loads(file.read_text(encoding="utf-8"))["port"] if file.exists() else None
+        kept = _read(file).port if file.exists() else None
         try:
             self.port = self._tools.ports.take(host, kept)
             await self._forwarder.open(host, self.port)
         except (OSError, NoFreePort) as error:
-            raise NoPort(f"{self.place.namespace}/{self.name} can't listen on {host}: {error}") from error
+            raise NoPort(f"{self.space.namespace}/{self.name} can't listen on {host}: {error}") from error
         if kept not in (None, self.port):
             log.warning(
                 "port %s of %s/%s is taken by another program; it answers on %s from now on",
-                kept, self.place.namespace, self.name, self.port,
+                kept, self.space.namespace, self.name, self.port,
             )  # fmt: skip
         self._directory.mkdir(parents=True, exist_ok=True)
-        fresh = file.with_suffix(".new")
-        fresh.write_text(json.dumps({"port": self.port, "project_id": self.place.project_id}), encoding="utf-8")
-        fresh.replace(file)
+        kept_now = encode(KeptApp(self.port, self.space.project_id))
+        replace_file(file, json.dumps(kept_now).encode(), is_synced=False)
 
     def guard(self, is_guarded: bool) -> None:
         """From now on it answers only browsers that were let in, or, from this machine alone, everybody."""
@@ -82,7 +91,7 @@ class App:
             return None
         return self._url(public_host) + self._gate.issue()
 
-    def ensure(self, wanted: WantedVersion) -> None:
+    def ensure(self, wanted: Version) -> None:
         """Make this the version to run. See the protocol for what is left alone."""
         self.wanted_id = wanted.version_id
         if self._candidate is not None and self._candidate.version_id != wanted.version_id:
@@ -94,7 +103,7 @@ class App:
             return
         version_id = wanted.version_id
         place, log_file = self._directory / "versions" / version_id, LogFile(self._log_path(version_id))
-        version = RunningVersion(wanted, self.place.project_id, place, log_file, self._tools, self._switch)
+        version = RunningVersion(wanted, self.space.project_id, place, log_file, self._tools, self._switch)
         if known is not None:
             # It was live once and is wanted again: its place is free only when the old process has been stopped.
             self._end(self._after(known, version))
@@ -104,23 +113,23 @@ class App:
         self._versions[version_id] = self._candidate = version
         self._forget_old_versions()
 
-    def state(self, version_id: str, public_host: str) -> dict[str, Any] | None:
-        """The protocol's AppState of one version; None if it is not known."""
+    def state(self, version_id: str, public_host: str) -> AppState | None:
+        """How one version does; None if it is not known."""
         version = self._versions.get(version_id)
         if version is None:
             return None
         live = self._live
-        serves = live is not None and (live.phase is Phase.LIVE or live.is_answering)
-        return {
-            "phase": version.phase,
-            "url": self._url(public_host),
-            "live_version_id": live.version_id if live is not None and serves else None,
-            "reason": version.failure.reason if version.failure else None,
-            "code": version.failure.code if version.failure else None,
-            "restarts": version.restarts,
-            "checked_seconds": round(version.checked_seconds, 1),
-            "is_guarded": self._is_guarded,
-        }
+        serves = live is not None and (live.phase is AppPhase.LIVE or live.is_answering)
+        return AppState(
+            phase=version.phase,
+            url=self._url(public_host),
+            live_version_id=live.version_id if live is not None and serves else None,
+            reason=version.failure.reason if version.failure else None,
+            code=version.failure.code if version.failure else None,
+            restarts=version.restarts,
+            checked_seconds=round(version.checked_seconds, 1),
+            is_guarded=self._is_guarded,
+        )
 
     def log_lines(self, version_id: str, limit: int) -> list[str]:
         return last_lines(self._log_path(version_id), limit)
@@ -134,7 +143,7 @@ class App:
     def _replace_candidate(self, by: str) -> None:
         replaced, self._candidate = self._candidate, None
         if replaced is not None:
-            if replaced.phase is Phase.STARTING:
+            if replaced.phase is AppPhase.STARTING:
                 replaced.fail(Failed("replaced", f"version {by} was asked for before this one was live"))
             self._end(replaced.stop())
 
@@ -183,27 +192,27 @@ class Apps:
         self._directory = directory
         self._bind_host = bind_host
         self._tools = tools
-        self._apps: dict[tuple[str, str], App] = {}
+        self._apps: dict[tuple[str, str], RunningApp] = {}
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
 
     async def restore(self) -> None:
         """Take every remembered port again, and drop the checkouts that an earlier supervisor left."""
         for file in self._directory.glob("*/*/app.json"):
             shutil.rmtree(file.parent / "versions", ignore_errors=True)
-            place = Place(file.parent.parent.name, json.loads(file.read_text(encoding="utf-8"))["project_id"])
+            space = Space(file.parent.parent.name, _read(file).project_id)
             with contextlib.suppress(NoPort):  # tried again when the app is ensured
-                await self._opened(place, file.parent.name)
+                await self._opened(App(space, file.parent.name))
 
-    async def ensure(self, place: Place, name: str, wanted: WantedVersion, *, is_guarded: bool) -> App:
+    async def ensure(self, app: App, wanted: Version) -> RunningApp:
         """Raises NoPort."""
-        async with self._lock(place.namespace, name):
-            app = await self._opened(place, name)
-            app.guard(is_guarded)
-            app.ensure(wanted)
-            return app
+        async with self._lock(app.space.namespace, app.name):
+            running = await self._opened(app)
+            running.guard(app.is_guarded)
+            running.ensure(wanted)
+            return running
 
-    def find(self, place: Place, name: str) -> App | None:
-        return self._apps.get((place.namespace, name))
+    def find(self, app: App) -> RunningApp | None:
+        return self._apps.get((app.space.namespace, app.name))
 
     async def delete(self, namespace: str, name: str) -> None:
         async with self._lock(namespace, name):
@@ -219,23 +228,28 @@ class Apps:
         await asyncio.gather(*(self.delete(namespace, name) for name in names))
         await asyncio.to_thread(shutil.rmtree, self._directory / namespace, ignore_errors=True)
 
-    def listed(self) -> list[list[str | None]]:
-        return [[namespace, name, app.wanted_id] for (namespace, name), app in sorted(self._apps.items())]
+    def listed(self) -> list[tuple[str, str, str | None]]:
+        return [(namespace, name, app.wanted_id) for (namespace, name), app in sorted(self._apps.items())]
 
     async def close(self) -> None:
         await asyncio.gather(*(app.close() for app in self._apps.values()))
 
-    async def _opened(self, place: Place, name: str) -> App:
-        key = (place.namespace, name)
+    async def _opened(self, app: App) -> RunningApp:
+        key = (app.space.namespace, app.name)
         if key not in self._apps:
-            directory = self._directory / place.namespace / name
-            app = App(place, name, directory, self._tools, has_gate=not _is_loopback(self._bind_host))
-            await app.open(self._bind_host)
-            self._apps[key] = app
+            directory = self._directory / app.space.namespace / app.name
+            has_gate = not _is_loopback(self._bind_host)
+            running = RunningApp(app.space, app.name, directory, self._tools, has_gate=has_gate)
+            await running.open(self._bind_host)
+            self._apps[key] = running
         return self._apps[key]
 
     def _lock(self, namespace: str, name: str) -> asyncio.Lock:
         return self._locks.setdefault((namespace, name), asyncio.Lock())
+
+
+def _read(file: Path) -> KeptApp:
+    return decode(KeptApp, json.loads(file.read_text(encoding="utf-8")))
 
 
 def _is_loopback(host: str) -> bool:

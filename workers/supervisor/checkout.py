@@ -8,18 +8,16 @@ through its environment, never in an argument that every user of the machine can
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import shutil
-import signal
 from pathlib import Path
 
-from common import git_trees
-from common.git_limits import limits, met_limit, was_cut_short
-from common.git_locks import forget_locks
-from workers.commits import TRY_AGAIN_AFTER_SECONDS, git_environment, why_git_failed
-from workers.supervisor.processes import tied_to_supervisor
-from workers.supervisor.wire import Origin
+from common.machine import git_trees
+from common.machine.children import kill_group
+from common.machine.git_limits import leash, met_limit, was_cut_short
+from common.machine.git_locks import forget_locks
+from common.machine.log_files import OutputTail
+from common.values.repository import Source
+from workers.commits import TRY_AGAIN_AFTER_SECONDS, checkout_environment, why_git_failed
 
 GIT_SECONDS = 600
 LAST_DELAY_SECONDS = 5.0
@@ -46,7 +44,7 @@ class Checkouts:
         self._locks: dict[str, asyncio.Lock] = {}
         self._mended: set[str] = set()
 
-    async def make(self, project_id: str, origin: Origin, commit: str, to: Path) -> None:
+    async def make(self, project_id: str, source: Source, commit: str, to: Path) -> None:
         """Put the commit's files into the directory `to`, which is emptied first. Raises CheckoutFailed."""
         mirror = self._directory / f"{project_id}.git"
         await asyncio.to_thread(shutil.rmtree, to, ignore_errors=True)
@@ -54,7 +52,7 @@ class Checkouts:
             await self._ensure_mirror(project_id, mirror)
             if not await _has(mirror, commit):
                 self._mended.discard(project_id)
-                await _fetch(mirror, origin, commit)
+                await _fetch(mirror, source, commit)
                 self._mended.add(project_id)
         await _git("init", "--quiet", "--template=", str(to))
         alternates = to / ".git" / "objects" / "info" / "alternates"
@@ -84,23 +82,22 @@ class Checkouts:
 
 
 async def _require_bounded(git_dir: Path, commit: str) -> None:
-    git = (*tied_to_supervisor(), *limits(), "git")
-    environ = git_environment(None, None) | {"GIT_DIR": str(git_dir)}
+    environ = checkout_environment(None, None) | {"GIT_DIR": str(git_dir)}
     try:
-        await asyncio.to_thread(git_trees.require_bounded, [commit], git=git, environ=environ)
+        await asyncio.to_thread(git_trees.require_bounded, [commit], git=(*leash(), "git"), environ=environ)
     except git_trees.TooLarge as error:
         raise TooLarge(f"too_large: {error}") from error
     except (git_trees.TookTooLong, git_trees.Unreadable, OSError) as error:
         raise CheckoutFailed(f"the files of {commit} can't be counted: {error}") from error
 
 
-async def _fetch(mirror: Path, origin: Origin, commit: str) -> None:
+async def _fetch(mirror: Path, source: Source, commit: str) -> None:
     """Every branch, then, where the commit is on none of them, the commit itself."""
     fetch = ("--git-dir", str(mirror), "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--prune")
     for delay in (*TRY_AGAIN_AFTER_SECONDS, None):
         try:
             branches = "+refs/heads/*:refs/heads/*"
-            await _git(*fetch, "--end-of-options", origin.clone_url, branches, origin=origin, inside=mirror)
+            await _git(*fetch, "--end-of-options", source.clone_url, branches, source=source, inside=mirror)
             break
         except CheckoutFailed as failure:
             if delay is None or isinstance(failure, CutShort | TooLarge):
@@ -108,7 +105,7 @@ async def _fetch(mirror: Path, origin: Origin, commit: str) -> None:
             await asyncio.sleep(delay)
     if not await _has(mirror, commit):
         try:
-            await _git(*fetch[:-1], "--end-of-options", origin.clone_url, commit, origin=origin, inside=mirror)
+            await _git(*fetch[:-1], "--end-of-options", source.clone_url, commit, source=source, inside=mirror)
         except CheckoutFailed as failure:
             raise CheckoutFailed(f"commit {commit} is not in the repository ({failure})") from failure
 
@@ -121,31 +118,30 @@ async def _has(mirror: Path, commit: str) -> bool:
     return True
 
 
-async def _git(*arguments: str, origin: Origin | None = None, inside: Path | None = None) -> None:
+async def _git(*arguments: str, source: Source | None = None, inside: Path | None = None) -> None:
     """Run git; CheckoutFailed with the last line that it said. inside: the repository that it works on.
 
     What the machine ended (a signal, a full disk) is tried again three times: it says nothing about the commit.
     """
     for delay in (*TRY_AGAIN_AFTER_SECONDS, LAST_DELAY_SECONDS):
         try:
-            await _git_once(*arguments, origin=origin)
+            await _git_once(*arguments, source=source)
             return
         except CutShort:
             await asyncio.sleep(delay)
             if inside is not None:
                 await asyncio.to_thread(forget_locks, inside)
-    await _git_once(*arguments, origin=origin)
+    await _git_once(*arguments, source=source)
 
 
-async def _git_once(*arguments: str, origin: Origin | None) -> None:
-    username, password = (origin.username, origin.password) if origin else (None, None)
+async def _git_once(*arguments: str, source: Source | None) -> None:
+    username, password = (source.username, source.password) if source else (None, None)
     try:
         process = await asyncio.create_subprocess_exec(
-            *tied_to_supervisor(),
-            *limits(),
+            *leash(),
             "git",
             *arguments,
-            env=git_environment(username, password, gc__autoDetach="false", maintenance__autoDetach="false"),
+            env=checkout_environment(username, password, gc__autoDetach="false", maintenance__autoDetach="false"),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -160,8 +156,7 @@ async def _git_once(*arguments: str, origin: Origin | None) -> None:
         raise CheckoutFailed(f"git took longer than {GIT_SECONDS} s") from error
     finally:
         if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            kill_group(process.pid)
     code = process.returncode or 0
     if not code:
         return
@@ -175,9 +170,9 @@ async def _git_once(*arguments: str, origin: Origin | None) -> None:
 
 async def _last_words(process: asyncio.subprocess.Process) -> bytes:
     """The end of what it says, once it has ended."""
-    said = b""
+    said = OutputTail(MOST_SAID_BYTES)
     assert process.stderr is not None
     while chunk := await process.stderr.read(MOST_SAID_BYTES):
-        said = (said + chunk)[-MOST_SAID_BYTES:]
+        said.write(chunk)
     await process.wait()
-    return said
+    return said.content()

@@ -10,14 +10,18 @@ import asyncio
 import json
 import logging
 import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from common.machine.children import base_environment, exit_words
+from common.machine.files import replace_file
+from common.values.app import Space
+from common.values.check import Check, CheckEnd, CheckPhase, CheckState
+from common.values.json_codec import decode, encode
 from workers.supervisor.checkout import CheckoutFailed, TooLarge
 from workers.supervisor.logs import Tail, masked
-from workers.supervisor.processes import Unit, base_environment, exit_words
-from workers.supervisor.version import MEMORY_POLL_SECONDS, Tools
-from workers.supervisor.wire import Place, WantedCheck
+from workers.supervisor.processes import Unit
+from workers.supervisor.version import MEMORY_POLL_SECONDS, Tools, bytes_of
 
 log = logging.getLogger(__name__)
 
@@ -28,18 +32,25 @@ class _NotMade(Exception):
     """The check could not be made: no checkout, no process. It says nothing about the commit."""
 
 
+@dataclass(frozen=True)
+class _Ending:
+    """How the command ended. exit_code: None where it was killed. reason and code: None where it passed."""
+
+    exit_code: int | None
+    reason: str | None = None
+    code: CheckEnd | None = None
+
+
 class _Running:
     """A check that has not finished, or whose result is not on disk."""
 
     def __init__(self) -> None:
         self.output = Tail()
         self.task: asyncio.Task[None] | None = None
-        self.result: dict[str, Any] | None = None
+        self.result: CheckState | None = None
 
-    def state(self) -> dict[str, Any]:
-        if self.result is not None:
-            return self.result
-        return {"phase": "running", "exit_code": None, "log": self.output.text(), "reason": None}
+    def state(self) -> CheckState:
+        return self.result or CheckState(CheckPhase.RUNNING, None, self.output.text())
 
 
 class Checks:
@@ -56,25 +67,25 @@ class Checks:
         for place in self._directory.glob("*/*/"):
             shutil.rmtree(place, ignore_errors=True)
 
-    def ensure(self, place: Place, wanted: WantedCheck) -> dict[str, Any]:
-        """Begin it unless it is known. Returns the protocol's CheckState."""
-        known = self.state(place.namespace, wanted.check_id)
+    def ensure(self, wanted: Check) -> CheckState:
+        """Begin it unless it is known."""
+        known = self.state(wanted.space, wanted.check_id)
         if known is not None:
             return known
         running = _Running()
-        self._running[place.namespace, wanted.check_id] = running
-        running.task = asyncio.create_task(self._run(place, wanted, running))
+        self._running[wanted.space.namespace, wanted.check_id] = running
+        running.task = asyncio.create_task(self._run(wanted, running))
         return running.state()
 
-    def state(self, namespace: str, check_id: str) -> dict[str, Any] | None:
-        running = self._running.get((namespace, check_id))
+    def state(self, space: Space, check_id: str) -> CheckState | None:
+        """None where the check is not known."""
+        running = self._running.get((space.namespace, check_id))
         if running is not None:
             return running.state()
         try:
-            kept: dict[str, Any] = json.loads(self._result(namespace, check_id).read_text(encoding="utf-8"))
+            return read_result(self._result(space.namespace, check_id))
         except FileNotFoundError:
             return None
-        return kept
 
     async def delete(self, namespace: str, check_id: str) -> None:
         running = self._running.get((namespace, check_id))
@@ -98,49 +109,41 @@ class Checks:
     def _result(self, namespace: str, check_id: str) -> Path:
         return self._directory / namespace / f"{check_id}.json"
 
-    async def _run(self, place: Place, wanted: WantedCheck, running: _Running) -> None:
-        directory = self._directory / place.namespace / wanted.check_id
+    async def _run(self, wanted: Check, running: _Running) -> None:
+        namespace = wanted.space.namespace
+        directory = self._directory / namespace / wanted.check_id
         try:
             async with self._turn:
-                exit_code, reason = await self._outcome(place, wanted, directory, running)
+                ending = await self._ending(wanted, directory, running)
         except _NotMade as error:
             # Nothing was learned about the commit: it is not kept, so that asking again tries again.
-            running.result = {"phase": "broken", "exit_code": None, "log": running.output.text(), "reason": str(error)}
+            running.result = CheckState(CheckPhase.BROKEN, None, running.output.text(), str(error))
             return
         finally:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
-        state = {
-            "phase": "failed" if reason else "passed",
-            "exit_code": exit_code,
-            "log": running.output.text(),
-            "reason": reason,
-        }
+        phase = CheckPhase.FAILED if ending.reason else CheckPhase.PASSED
+        state = CheckState(phase, ending.exit_code, running.output.text(), ending.reason, ending.code)
         running.result = state
-        file = self._result(place.namespace, wanted.check_id)
-        fresh = file.with_suffix(".new")
         try:
-            fresh.write_text(json.dumps(state), encoding="utf-8")
-            fresh.replace(file)
+            file = self._result(namespace, wanted.check_id)
+            replace_file(file, json.dumps(encode(state)).encode(), is_synced=False)
         except OSError as error:
             # It stays known for as long as this supervisor runs.
             log.warning("the result of check %s can't be kept: %s", wanted.check_id, error)
         else:
-            self._running.pop((place.namespace, wanted.check_id), None)
+            self._running.pop((namespace, wanted.check_id), None)
 
-    async def _outcome(
-        self, place: Place, wanted: WantedCheck, directory: Path, running: _Running
-    ) -> tuple[int | None, str | None]:
-        """(exit code or None, why it failed or None)."""
+    async def _ending(self, wanted: Check, directory: Path, running: _Running) -> _Ending:
         code, home = directory / "code", directory / "home"
         try:
-            await self._tools.checkouts.make(place.project_id, wanted.origin, wanted.commit, code)
+            await self._tools.checkouts.make(wanted.space.project_id, wanted.source, wanted.commit, code)
             home.mkdir()
-            env = base_environment(home) | dict(wanted.env)
+            env = base_environment(home) | dict(wanted.variables.values)
             argv = ["sh", "-c", wanted.command]
-            sink = await masked(running.output, wanted)
+            sink = await masked(running.output, wanted.variables, wanted.source.password)
             unit = await self._tools.processes.start(argv, cwd=code, env=env, sink=sink)
         except TooLarge as error:
-            return None, str(error)
+            return _Ending(None, str(error), CheckEnd.TOO_LARGE)
         except CheckoutFailed as error:
             raise _NotMade(f"the checkout of {wanted.commit} failed: {error}") from error
         except OSError as error:
@@ -152,19 +155,37 @@ class Checks:
             await unit.stop(0)
 
 
-async def _watched(unit: Unit, wanted: WantedCheck) -> tuple[int | None, str | None]:
+async def _watched(unit: Unit, wanted: Check) -> _Ending:
     ended = asyncio.create_task(unit.wait())
+    limit = bytes_of(wanted.memory_limit)
     try:
         async with asyncio.timeout(wanted.timeout_seconds):
             while not (await asyncio.wait({ended}, timeout=MEMORY_POLL_SECONDS))[0]:
-                limit = wanted.memory_bytes
                 if limit is not None and (used := unit.resident_bytes()) > limit:
-                    return None, f"it used {used // 2**20} MiB of memory, its limit is {limit // 2**20} MiB"
+                    words = f"it used {used // 2**20} MiB of memory, its limit is {limit // 2**20} MiB"
+                    return _Ending(None, words, CheckEnd.MEMORY)
     except TimeoutError:
-        return None, f"it took longer than {wanted.timeout_seconds:g} s"
+        return _Ending(None, f"it took longer than {wanted.timeout_seconds:g} s", CheckEnd.TIMEOUT)
     finally:
         ended.cancel()
     status = ended.result()
     if status == 0:
-        return 0, None
-    return (status if status > 0 else None), f"it {exit_words(status)}"
+        return _Ending(0)
+    if status > 0:
+        return _Ending(status, f"it {exit_words(status)}", CheckEnd.EXITED)
+    return _Ending(None, f"it {exit_words(status)}", CheckEnd.KILLED)
+
+
+def read_result(file: Path) -> CheckState:
+    """A result that was kept on disk. FileNotFoundError where there is none.
+
+    An older AiWorker kept no code: only the reason said whether the command was killed or took too long.
+    """
+    state = decode(CheckState, json.loads(file.read_text(encoding="utf-8")))
+    if state.phase is not CheckPhase.FAILED or state.code is not None:
+        return state
+    reason = state.reason or ""
+    for words, code in (("was killed by", CheckEnd.KILLED), ("took longer than", CheckEnd.TIMEOUT)):
+        if words in reason:
+            return replace(state, code=code)
+    return state

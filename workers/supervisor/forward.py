@@ -13,6 +13,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
+from common.machine.waiting import Deadline
 from workers.supervisor.gate import Gate
 from workers.supervisor.requests import CHUNK_BYTES, End, RawRequests, ReadRequests, Requests, Target, Turn
 
@@ -56,10 +57,8 @@ class Forwarder:
 
         Connections that idle between two requests are closed, as any server may: clients then open another one.
         """
-        deadline = time.monotonic() + within_seconds
-        while (
-            left := [each for each in self._connections if each.turn.target is target]
-        ) and time.monotonic() < deadline:
+        deadline = Deadline(within_seconds)
+        while (left := [each for each in self._connections if each.turn.target is target]) and not deadline.is_over:
             for connection in left:
                 if connection.is_idle():
                     connection.task.cancel()
@@ -123,8 +122,8 @@ class Forwarder:
 
     async def _connect(self, turn: Turn) -> Streams | None:
         """A connection to what is live, tried again while that is being restarted; None: nothing is, or not in time."""
-        deadline = time.monotonic() + CONNECT_SECONDS
-        while (target := self._live()) is not None and time.monotonic() < deadline:
+        deadline = Deadline(CONNECT_SECONDS)
+        while (target := self._live()) is not None and not deadline.is_over:
             turn.target = target
             if target.port is not None:
                 with contextlib.suppress(OSError):

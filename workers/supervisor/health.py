@@ -7,24 +7,13 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
+from common.values.app import Health
+
 ANSWER_SECONDS = 5.0
 MOST_REDIRECTS = 5
 MOST_BYTES = 2**20
 """How much of a body is searched."""
 HEAD_LINES = 200
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What a healthy program answers: the path, with a status below `below`, and the text in its body, None: any.
-
-    Redirects are followed on the same host and port alone: another one says nothing of this program. below above 400
-    is what was promised to versions of an older AiWorker: for them a redirect is an answer.
-    """
-
-    path: str
-    contains: str | None = None
-    below: int = 400
 
 
 @dataclass(frozen=True)
@@ -43,7 +32,7 @@ class _Reply:
     body: bytes
 
 
-async def probe(port: int, expected: Expected, timeout_seconds: float = ANSWER_SECONDS) -> Answer:
+async def probe(port: int, expected: Health, timeout_seconds: float = ANSWER_SECONDS) -> Answer:
     """GET the path from 127.0.0.1:port. A body is read only where a text is expected. Raises for nothing it meets."""
     path = expected.path
     try:
@@ -57,7 +46,7 @@ async def probe(port: int, expected: Expected, timeout_seconds: float = ANSWER_S
         return Answer(None, f"broke off at GET {path} ({error})")
 
 
-async def _judged(port: int, expected: Expected) -> Answer:
+async def _judged(port: int, expected: Health) -> Answer:
     own = f"http://127.0.0.1:{port}"
     path, said = expected.path, f"answered GET {expected.path}"
     for _ in range(MOST_REDIRECTS + 1):

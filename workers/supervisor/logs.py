@@ -7,14 +7,14 @@ so that a program's output can't draw on the reader's terminal. Secrets are mask
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import re
 from pathlib import Path
 from typing import Protocol
 
 from common.key_formats import load
+from common.machine.log_files import OutputTail, RotatedLog, read_rotated
+from common.machine.text import plain
 from common.masking import Mask, without_plain_words
-from workers.supervisor.wire import WantedCheck, WantedVersion
+from common.values.variable_set import Variables
 
 FILE_BYTES = 2**20
 TAIL_BYTES = 64 * 1024
@@ -22,9 +22,6 @@ LINE_CHARACTERS = 4000
 WAITED_BYTES = 64 * 1024
 MARGIN = 16 * 1024
 """The longest secret that is found across the border of two parts of an endless line."""
-
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Sink(Protocol):
@@ -77,38 +74,28 @@ class Masked:
         return "\n".join(lines) + text[len(body) :]
 
 
-async def masked(sink: Sink, wanted: WantedVersion | WantedCheck) -> Masked:
-    """The sink behind a mask of what the program is given. The platform masks again, also what is not given to it."""
-    secrets = [value for name, value in wanted.env.items() if name in wanted.secret_names]
-    values = [*secrets, *without_plain_words(wanted.env), wanted.origin.password or ""]
+async def masked(sink: Sink, variables: Variables, password: str | None) -> Masked:
+    """The sink behind a mask of what the program is given, and of the password that its code was cloned with.
+
+    The platform masks again, also what is not given to the program.
+    """
+    secrets = [value for name, value in variables.values.items() if name in variables.secret_names]
+    values = [*secrets, *without_plain_words(variables.values), password or ""]
     await asyncio.to_thread(load)
     return Masked(sink, await asyncio.to_thread(Mask, values))
 
 
-def plain(output: bytes) -> str:
-    """Text with its line ends kept as `\\n`, without escape sequences and control characters."""
-    text = output.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
-    return _CONTROL.sub("", _ESCAPE.sub("", text))
-
-
 class LogFile:
-    """A version's log. At FILE_BYTES it becomes `<name>.1` (the one before is dropped) and a new one begins."""
+    """A version's log, rotated at FILE_BYTES."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab", buffering=0)
-        self._bytes = self._file.tell()
+        self._log = RotatedLog(path, most_bytes=FILE_BYTES)
         self._at_line_start = True
 
     def write(self, chunk: bytes) -> None:
-        # A full disk loses log lines; it must not stop the reader, or the program would hang on its own output.
-        # ValueError: it is closed, and what a killed program left in its pipe comes late.
-        with contextlib.suppress(OSError, ValueError):
-            if self._bytes + len(chunk) > FILE_BYTES:
-                self._rotate()
-            self._file.write(chunk)
-            self._bytes += len(chunk)
+        self._log.write(chunk)
         self._at_line_start = chunk.endswith(b"\n")
 
     def end(self) -> None:
@@ -122,44 +109,28 @@ class LogFile:
         return last_lines(self._path, limit)
 
     def close(self) -> None:
-        self._file.close()
-
-    def _rotate(self) -> None:
-        self._path.replace(_older(self._path))
-        self._file.close()
-        self._file = self._path.open("ab", buffering=0)
-        self._bytes = 0
+        self._log.close()
 
 
 class Tail:
     """The last TAIL_BYTES of an output, in memory."""
 
     def __init__(self) -> None:
-        self._kept = bytearray()
+        self._tail = OutputTail(TAIL_BYTES)
 
     def write(self, chunk: bytes) -> None:
-        self._kept += chunk
-        if len(self._kept) > 2 * TAIL_BYTES:
-            del self._kept[:-TAIL_BYTES]
+        self._tail.write(chunk)
 
     def end(self) -> None:
         """What was kept stays."""
 
     def text(self) -> str:
-        return plain(bytes(self._kept[-TAIL_BYTES:]))
+        return plain(self._tail.content())
 
 
 def last_lines(path: Path, limit: int) -> list[str]:
     """The last lines of a log, oldest first, each cut to LINE_CHARACTERS. Empty where there is no log."""
-    output = b""
-    for part in (_older(path), path):
-        with contextlib.suppress(FileNotFoundError):
-            output += part.read_bytes()
-    lines = plain(output).split("\n")
+    lines = plain(read_rotated(path)).split("\n")
     if lines and not lines[-1]:
         lines.pop()
     return [line[:LINE_CHARACTERS] for line in lines[len(lines) - min(limit, len(lines)) :]]
-
-
-def _older(path: Path) -> Path:
-    return path.with_name(path.name + ".1")

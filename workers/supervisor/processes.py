@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import json
 import os
 import secrets
@@ -23,6 +22,9 @@ from pathlib import Path
 
 import psutil
 
+from common.machine.children import tied_to_parent
+from common.machine.process_trees import find_processes, signal_processes
+from common.machine.waiting import Deadline
 from common.settings.private_files import USUAL_UMASK
 from workers.supervisor.logs import Sink
 
@@ -47,15 +49,11 @@ def members(records: Collection[Record], *, leader_may_be_gone: bool) -> list[ps
     """
     sessions = {record.pid for record in records if _has_session(record, leader_may_be_gone)}
     marks = {record.mark for record in records}
-    found = []
-    for process in psutil.process_iter():
-        if process.pid == os.getpid():
-            continue
-        with contextlib.suppress(psutil.Error, OSError):
-            is_ours = os.getsid(process.pid) in sessions or process.environ().get(MARK_VARIABLE) in marks
-            if is_ours and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
+
+    def is_member(process: psutil.Process) -> bool:
+        return os.getsid(process.pid) in sessions or process.environ().get(MARK_VARIABLE) in marks
+
+    return list(find_processes(is_member))
 
 
 def kill_recorded(directory: Path) -> None:
@@ -64,9 +62,9 @@ def kill_recorded(directory: Path) -> None:
     Blocks for KILL_SECONDS at most. Safe to repeat.
     """
     records = [_read(file) for file in directory.glob("*.json")]
-    deadline = time.monotonic() + KILL_SECONDS
-    while records and (alive := members(records, leader_may_be_gone=False)) and time.monotonic() < deadline:
-        _signal(alive, signal.SIGKILL)
+    deadline = Deadline(KILL_SECONDS)
+    while records and (alive := members(records, leader_may_be_gone=False)) and not deadline.is_over:
+        signal_processes(alive, signal.SIGKILL)
         time.sleep(0.02)
     shutil.rmtree(directory, ignore_errors=True)
 
@@ -103,16 +101,16 @@ class Unit:
 
     async def stop(self, grace_seconds: float) -> None:
         """Ask everything of it to end, kill what has not after grace_seconds, and return when all is gone."""
-        deadline = time.monotonic() + grace_seconds
+        deadline = Deadline(grace_seconds)
         alive = self._members()
         if grace_seconds:
-            _signal(alive, signal.SIGTERM)
-            while alive and time.monotonic() < deadline:
+            signal_processes(alive, signal.SIGTERM)
+            while alive and not deadline.is_over:
                 await asyncio.sleep(0.03)
                 alive = self._members()
-        deadline = time.monotonic() + KILL_SECONDS
-        while alive and time.monotonic() < deadline:
-            _signal(alive, signal.SIGKILL)
+        deadline = Deadline(KILL_SECONDS)
+        while alive and not deadline.is_over:
+            signal_processes(alive, signal.SIGKILL)
             await asyncio.sleep(0.02)
             alive = self._members()
         await self._process.wait()
@@ -143,7 +141,8 @@ class Processes:
         pump = asyncio.create_task(_copy(ours, sink))
         try:
             process = await asyncio.create_subprocess_exec(
-                *tied_to_supervisor(),
+                # The guard ends what the command itself starts in turn.
+                *tied_to_parent(),
                 *argv,
                 cwd=cwd,
                 env={**env, MARK_VARIABLE: mark},
@@ -161,31 +160,6 @@ class Processes:
         record = Record(mark, process.pid, _started(process.pid))
         _write(file, record)
         return Unit(record, file, process, pump)
-
-
-@functools.cache
-def tied_to_supervisor() -> tuple[str, ...]:
-    """What goes before a command so that the kernel kills it together with the supervisor.
-
-    It holds for the command itself only; the guard does it for what that starts in turn. Empty without setpriv.
-    """
-    return ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
-
-
-def base_environment(home: Path) -> dict[str, str]:
-    """All that a child is given of the supervisor's environment: nothing of it is a secret."""
-    path = os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin")
-    return {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8"}
-
-
-def exit_words(status: int) -> str:
-    """`exited with 1` or `was killed by SIGKILL`."""
-    if status >= 0:
-        return f"exited with {status}"
-    try:
-        return f"was killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"was killed by signal {-status}"
 
 
 async def _copy(descriptor: int, sink: Sink) -> None:
@@ -214,12 +188,6 @@ def _started(pid: int) -> float | None:
         return psutil.Process(pid).create_time()
     except psutil.Error:
         return None
-
-
-def _signal(processes: Collection[psutil.Process], number: signal.Signals) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            process.send_signal(number)
 
 
 def _write(file: Path, record: Record) -> None:

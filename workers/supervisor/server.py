@@ -1,15 +1,9 @@
 """The supervisor's socket: newline-delimited JSON over a Unix socket that only its own user can open.
 
-A request is one line `{"v": 1, "verb": "read_app", "args": {…}}`, its reply one line `{"v": 1, "ok": …}` or
-`{"v": 1, "error": {"kind": "refused" | "unavailable", "code", "message"}}`. A connection may send any number, one after
-the other. The verbs and their shapes are those of common.providers.runtime.protocol, dataclasses as objects:
-
-    ping {} → {}                                     ensure_environment, delete_environment {space} → {}
-    ensure_app {app, version} → AppState             read_app {app, version_id} → AppState or null
-    open_app {app} → address or null
-    delete_app {app} → {}                            list_apps {} → [[namespace, name, wanted version id or null], …]
-    app_logs {app, version_id, limit} → [line, …]    ensure_check {check} → CheckState
-    read_check {space, check_id} → CheckState|null   delete_check {space, check_id} → {}
+A request is one line `{"v": 2, "verb": "read_app", "args": {…}}`, its reply one line `{"v": 2, "ok": …}` or
+`{"v": 2, "error": {"kind": "refused" | "unavailable", "code", "message"}}`. A connection may send any number, one after
+the other. The verbs are the methods of Verbs: their annotations say what a request has to hold, which is checked before
+anything is done, and what a reply holds. Values are written as `common.values.json_codec` writes them.
 
 No verb waits for a program, but the delete ones wait until what they name is gone.
 """
@@ -22,41 +16,80 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
-from workers.supervisor import wire
+from common.values.app import App, AppState, Space, Version
+from common.values.check import Check, CheckState
+from common.values.constraints import Count, Identity
+from common.values.json_codec import SOCKET_VERSION, Json, Malformed, decode_arguments, encode
 from workers.supervisor.apps import Apps, NoPort
 from workers.supervisor.checks import Checks
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
 LINE_BYTES = 16 * 2**20
 MOST_LOG_LINES = 5000
 
 
-class Server:
-    """Answers the verbs."""
+class Verbs:
+    """What can be asked for: every public method, by its name."""
 
     def __init__(self, apps: Apps, checks: Checks, public_host: str, forget_mirror: Callable[[str], None]) -> None:
         self._apps = apps
         self._checks = checks
         self._public_host = public_host
         self._forget_mirror = forget_mirror
+
+    async def ping(self) -> None:
+        """It answers: that is all."""
+
+    async def ensure_environment(self, space: Space) -> None:
+        """Nothing has to be made on one machine."""
+
+    async def delete_environment(self, space: Space) -> None:
+        await asyncio.gather(
+            self._apps.delete_namespace(space.namespace), self._checks.delete_namespace(space.namespace)
+        )
+        await asyncio.to_thread(self._forget_mirror, space.project_id)
+
+    async def ensure_app(self, app: App, version: Version) -> AppState | None:
+        running = await self._apps.ensure(app, version)
+        return running.state(version.version_id, self._public_host)
+
+    async def read_app(self, app: App, version_id: Identity) -> AppState | None:
+        running = self._apps.find(app)
+        return running.state(version_id, self._public_host) if running else None
+
+    async def open_app(self, app: App) -> str | None:
+        running = self._apps.find(app)
+        return running.entry(self._public_host) if running else None
+
+    async def delete_app(self, app: App) -> None:
+        await self._apps.delete(app.space.namespace, app.name)
+
+    async def list_apps(self) -> list[tuple[str, str, str | None]]:
+        return self._apps.listed()
+
+    async def app_logs(self, app: App, version_id: Identity, limit: Count) -> list[str]:
+        running = self._apps.find(app)
+        return running.log_lines(version_id, min(limit, MOST_LOG_LINES)) if running else []
+
+    async def ensure_check(self, check: Check) -> CheckState:
+        return self._checks.ensure(check)
+
+    async def read_check(self, space: Space, check_id: Identity) -> CheckState | None:
+        return self._checks.state(space, check_id)
+
+    async def delete_check(self, space: Space, check_id: Identity) -> None:
+        await self._checks.delete(space.namespace, check_id)
+
+
+class Server:
+    """Answers the verbs."""
+
+    def __init__(self, verbs: Verbs) -> None:
         self._server: asyncio.Server | None = None
-        self._verbs: dict[str, Callable[[Any], Awaitable[Any]]] = {
-            "ping": self._ping,
-            "ensure_environment": self._ensure_environment,
-            "delete_environment": self._delete_environment,
-            "ensure_app": self._ensure_app,
-            "read_app": self._read_app,
-            "open_app": self._open_app,
-            "delete_app": self._delete_app,
-            "list_apps": self._list_apps,
-            "app_logs": self._app_logs,
-            "ensure_check": self._ensure_check,
-            "read_check": self._read_check,
-            "delete_check": self._delete_check,
+        self._verbs: dict[str, Callable[..., Awaitable[object]]] = {
+            name: getattr(verbs, name) for name in vars(Verbs) if not name.startswith("_")
         }
 
     async def open(self, path: Path) -> None:
@@ -79,88 +112,25 @@ class Server:
         finally:
             writer.close()
 
-    async def _reply(self, line: bytes) -> dict[str, Any]:
+    async def _reply(self, line: bytes) -> dict[str, Json]:
         try:
             request = json.loads(line)
-            if not isinstance(request, dict) or request.get("v") != VERSION:
-                return _error("refused", f"this supervisor speaks version {VERSION}; stop and start all of AiWorker")
+            if not isinstance(request, dict) or request.get("v") != SOCKET_VERSION:
+                return _error(
+                    "refused", f"this supervisor speaks version {SOCKET_VERSION}; stop and start all of AiWorker"
+                )
             verb = self._verbs.get(str(request.get("verb")))
             if verb is None:
                 return _error("refused", f"there is no verb {str(request.get('verb'))[:50]!r}")
-            return {"v": VERSION, "ok": await verb(request.get("args"))}
+            return {"v": SOCKET_VERSION, "ok": encode(await verb(**decode_arguments(verb, request.get("args"))))}
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             return _error("refused", f"the request is not JSON: {error}")
-        except wire.Refused as refused:
-            return _error("refused", refused.message, refused.code)
+        except Malformed as error:
+            return _error("refused", str(error))
         except (NoPort, OSError) as error:
             log.warning("a request could not be done: %s", error)
             return _error("unavailable", str(error), "unavailable")
 
-    async def _ping(self, args: Any) -> dict[str, Any]:
-        return {}
 
-    async def _ensure_environment(self, args: Any) -> dict[str, Any]:
-        wire.place(_part(args, "space"))
-        return {}
-
-    async def _delete_environment(self, args: Any) -> dict[str, Any]:
-        place = wire.place(_part(args, "space"))
-        await asyncio.gather(
-            self._apps.delete_namespace(place.namespace), self._checks.delete_namespace(place.namespace)
-        )
-        await asyncio.to_thread(self._forget_mirror, place.project_id)
-        return {}
-
-    async def _ensure_app(self, args: Any) -> Any:
-        place, name = _app(args)
-        wanted = wire.wanted_version(_part(args, "version"))
-        is_guarded = wire.flag(_part(args, "app"), "is_guarded")
-        app = await self._apps.ensure(place, name, wanted, is_guarded=is_guarded)
-        return app.state(wanted.version_id, self._public_host)
-
-    async def _read_app(self, args: Any) -> Any:
-        app = self._apps.find(*_app(args))
-        return app.state(wire.identity(args, "version_id"), self._public_host) if app else None
-
-    async def _open_app(self, args: Any) -> str | None:
-        app = self._apps.find(*_app(args))
-        return app.entry(self._public_host) if app else None
-
-    async def _delete_app(self, args: Any) -> dict[str, Any]:
-        place, name = _app(args)
-        await self._apps.delete(place.namespace, name)
-        return {}
-
-    async def _list_apps(self, args: Any) -> Any:
-        return self._apps.listed()
-
-    async def _app_logs(self, args: Any) -> list[str]:
-        app = self._apps.find(*_app(args))
-        limit = wire.count(args, "limit", most=MOST_LOG_LINES)
-        return app.log_lines(wire.identity(args, "version_id"), limit) if app else []
-
-    async def _ensure_check(self, args: Any) -> Any:
-        check = _part(args, "check")
-        return self._checks.ensure(wire.place(_part(check, "space")), wire.wanted_check(check))
-
-    async def _read_check(self, args: Any) -> Any:
-        return self._checks.state(wire.place(_part(args, "space")).namespace, wire.identity(args, "check_id"))
-
-    async def _delete_check(self, args: Any) -> dict[str, Any]:
-        await self._checks.delete(wire.place(_part(args, "space")).namespace, wire.identity(args, "check_id"))
-        return {}
-
-
-def _app(args: Any) -> tuple[wire.Place, str]:
-    app = _part(args, "app")
-    return wire.place(_part(app, "space")), wire.app_name(app)
-
-
-def _part(raw: Any, key: str) -> Any:
-    if not isinstance(raw, dict) or key not in raw:
-        raise wire.Refused(f"{key} is missing")
-    return raw[key]
-
-
-def _error(kind: str, message: str, code: str = "invalid") -> dict[str, Any]:
-    return {"v": VERSION, "error": {"kind": kind, "code": code, "message": message}}
+def _error(kind: str, message: str, code: str = "invalid") -> dict[str, Json]:
+    return {"v": SOCKET_VERSION, "error": {"kind": kind, "code": code, "message": message}}

@@ -11,12 +11,16 @@ import functools
 import http.server
 import mimetypes
 import os
+import socket
+import socketserver
 import stat
 import sys
 import threading
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, TypeAlias
 from urllib.parse import unquote, urlsplit
+
+Connection: TypeAlias = "socket.socket | tuple[bytes, socket.socket]"
 
 TYPES = {
     ".js": "text/javascript",
@@ -83,9 +87,9 @@ class Site(http.server.BaseHTTPRequestHandler):
     # Head and body are two writes: with Nagle's algorithm the second would wait some 40 ms for the first one's receipt.
     disable_nagle_algorithm = True
 
-    def __init__(self, *arguments: Any, root: Path) -> None:
+    def __init__(self, request: Connection, client: object, server: socketserver.BaseServer, *, root: Path) -> None:
         self._root = root
-        super().__init__(*arguments)
+        super().__init__(request, client, server)
 
     def do_GET(self) -> None:
         self._answer(with_body=True)
@@ -139,12 +143,12 @@ class Sites(http.server.ThreadingHTTPServer):
         self._free = threading.Semaphore(MOST_CONNECTIONS)
         super().__init__(address, functools.partial(Site, root=root))
 
-    def process_request(self, request: Any, client_address: Any) -> None:
+    def process_request(self, request: Connection, client_address: object) -> None:
         # Nothing more is accepted meanwhile: whoever else connects waits in the kernel's queue.
         self._free.acquire()
         super().process_request(request, client_address)
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
+    def process_request_thread(self, request: Connection, client_address: object) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:

@@ -13,10 +13,13 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from common.machine.children import base_environment, exit_words
+from common.machine.waiting import Deadline, growing_delay
+from common.settings.quantities import amount
+from common.values.app import MACHINE, AppPhase, Version
 from workers.commits import NOTHING_TO_RUN, is_website, start_line
 from workers.supervisor import static
 from workers.supervisor.checkout import CheckoutFailed, Checkouts
@@ -24,8 +27,7 @@ from workers.supervisor.health import probe
 from workers.supervisor.logs import LogFile, masked
 from workers.supervisor.overload import Overload
 from workers.supervisor.ports import NoFreePort, Ports
-from workers.supervisor.processes import Processes, Unit, base_environment, exit_words
-from workers.supervisor.wire import WantedVersion
+from workers.supervisor.processes import Processes, Unit
 
 T = TypeVar("T")
 
@@ -48,14 +50,6 @@ FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.2, 5.0
 TERM_SECONDS = 3.0
 EXTENSIONS = 4
 """How often a version on its way gets its whole time again while the machine is at fault."""
-MACHINE = "machine"
-"""The code of a failure that says nothing of the version."""
-
-
-class Phase(StrEnum):
-    STARTING = "starting"
-    LIVE = "live"
-    FAILED = "failed"
 
 
 class Failed(Exception):
@@ -83,7 +77,7 @@ class RunningVersion:
 
     def __init__(
         self,
-        wanted: WantedVersion,
+        wanted: Version,
         project_id: str,
         place: Path,
         log: LogFile,
@@ -91,7 +85,7 @@ class RunningVersion:
         on_live: Callable[[RunningVersion], None],
     ) -> None:
         self.wanted = wanted
-        self.phase = Phase.STARTING
+        self.phase = AppPhase.STARTING
         self.failure: Failed | None = None
         self.restarts = 0
         self.checked_seconds = 0.0
@@ -114,7 +108,7 @@ class RunningVersion:
     @property
     def has_failed_itself(self) -> bool:
         """Whether it was tried and found wanting; one that only had to give way to a newer one may be tried again."""
-        return self.phase is Phase.FAILED and (self.failure is None or self.failure.code != "replaced")
+        return self.phase is AppPhase.FAILED and (self.failure is None or self.failure.code != "replaced")
 
     @property
     def version_id(self) -> str:
@@ -141,7 +135,7 @@ class RunningVersion:
 
     def fail(self, failure: Failed) -> None:
         """From now on it counts as failed; it goes on running until it is stopped."""
-        self.phase = Phase.FAILED
+        self.phase = AppPhase.FAILED
         self.failure = failure
         self._log.note(f"failed: {failure.reason}")
 
@@ -162,7 +156,7 @@ class RunningVersion:
             await self._clear(TERM_SECONDS)
             self._log.close()
             return
-        self.phase = Phase.LIVE
+        self.phase = AppPhase.LIVE
         self._log.note("healthy: it is live now")
         self._on_live(self)
         await self._keep_alive(argv)
@@ -177,22 +171,22 @@ class RunningVersion:
     async def _prepare(self) -> list[str]:
         try:
             await self._tools.checkouts.make(
-                self._project_id, self.wanted.origin, self.wanted.commit, self._place / "code"
+                self._project_id, self.wanted.source, self.wanted.commit, self._place / "code"
             )
             (self._place / "home").mkdir(exist_ok=True)
         except CheckoutFailed as error:
             raise Failed("checkout_failed", f"the checkout of {self.wanted.commit} failed: {error}") from error
         except OSError as error:
             raise Failed("checkout_failed", f"the checkout can't be written: {error.strerror}") from error
-        return command(self.wanted.start_command, self._place / "code")
+        return command(self.wanted.spec.start_command, self._place / "code")
 
     async def _start(self, argv: list[str]) -> None:
         """Start the process on a port that is free now."""
         try:
-            self.port = self._tools.ports.take("127.0.0.1", self.wanted.port)
-            env = base_environment(self._place / "home") | dict(self.wanted.env)
+            self.port = self._tools.ports.take("127.0.0.1", self.wanted.spec.port)
+            env = base_environment(self._place / "home") | dict(self.wanted.spec.variables.values)
             env |= {"PORT": str(self.port), "HOST": "127.0.0.1"}
-            sink = await masked(self._log, self.wanted)
+            sink = await masked(self._log, self.wanted.spec.variables, self.wanted.source.password)
             unit = await self._tools.processes.start(argv, cwd=self._place / "code", env=env, sink=sink)
         except (OSError, NoFreePort) as error:
             raise Failed("exited", f"it can't be started: {error}") from error
@@ -212,7 +206,7 @@ class RunningVersion:
     async def _death_of(self, unit: Unit) -> Failed:
         """Wait until the process has ended or its tree is over its memory, and say so."""
         ended = asyncio.create_task(unit.wait())
-        limit = self.wanted.memory_bytes
+        limit = bytes_of(self.wanted.spec.memory_limit)
         try:
             while True:
                 done, _ = await asyncio.wait({ended}, timeout=None if limit is None else MEMORY_POLL_SECONDS)
@@ -234,17 +228,17 @@ class RunningVersion:
     async def _first_answer(self, within_seconds: float) -> None:
         """Return when it first answers well; Failed when it died or the time is over."""
         began = time.monotonic()
-        deadline = began + within_seconds
+        deadline = Deadline(within_seconds)
         while True:
-            answer = await self._or_death(probe(self._listening_port(), self.wanted.health))
+            answer = await self._or_death(probe(self._listening_port(), self.wanted.spec.health))
             if answer.is_healthy:
                 self.is_answering = True
                 return
             if answer.status is None and time.monotonic() - began > within_seconds / 2:
                 self._note_trouble()
-            if time.monotonic() >= deadline:
+            if deadline.is_over:
                 if self._is_extended():
-                    deadline = time.monotonic() + within_seconds
+                    deadline = Deadline(within_seconds)
                     continue
                 code = "timeout" if answer.status is None else "unhealthy"
                 raise self._judged(Failed(code, f"it did not get well within {within_seconds:.3g} s: it {answer.said}"))
@@ -253,11 +247,11 @@ class RunningVersion:
     async def _hold_healthy(self) -> None:
         """Return when it has answered for health_seconds; Failed at the first miss."""
         since = time.monotonic()
-        while self.checked_seconds < self.wanted.health_seconds:
-            left = self.wanted.health_seconds - (time.monotonic() - since)
+        while self.checked_seconds < self.wanted.spec.health.seconds:
+            left = self.wanted.spec.health.seconds - (time.monotonic() - since)
             await self._or_death(asyncio.sleep(max(0.0, min(GATE_POLL_SECONDS, left))))
             looked_at = time.monotonic()
-            answer = await self._or_death(probe(self._listening_port(), self.wanted.health))
+            answer = await self._or_death(probe(self._listening_port(), self.wanted.spec.health))
             if not answer.is_healthy:
                 if self._is_extended():
                     since, self.checked_seconds = time.monotonic(), 0.0
@@ -268,7 +262,7 @@ class RunningVersion:
 
     def _is_extended(self) -> bool:
         """Whether a version on its way is given its time again, as the machine is at fault. Only so often."""
-        if self.phase is not Phase.STARTING or not self._extensions_left or not self._tools.overload.is_now:
+        if self.phase is not AppPhase.STARTING or not self._extensions_left or not self._tools.overload.is_now:
             return False
         self._extensions_left -= 1
         self._log.note(f"{self._tools.overload.words}; it is given its time again")
@@ -281,10 +275,10 @@ class RunningVersion:
 
     def _note_trouble(self) -> None:
         """One that is known to be bad is no sign of the machine's trouble."""
-        if self.phase is not Phase.FAILED or (self.failure is not None and self.failure.code == MACHINE):
+        if self.phase is not AppPhase.FAILED or (self.failure is not None and self.failure.code == MACHINE):
             self._tools.overload.note(self._project_id)
 
-    async def _or_death(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _or_death(self, work: Coroutine[object, None, T]) -> T:
         """The work's result, or Failed as soon as the process has died."""
         assert self._death is not None
         task = asyncio.create_task(work)
@@ -335,7 +329,7 @@ class RunningVersion:
         try:
             while True:
                 await self._or_death(asyncio.sleep(min(often, MISS_POLL_SECONDS) if misses else often))
-                answer = await self._or_death(probe(self._listening_port(), self.wanted.health))
+                answer = await self._or_death(probe(self._listening_port(), self.wanted.spec.health))
                 misses = 0 if answer.is_healthy else misses + 1
                 if misses:
                     self._note_trouble()
@@ -353,7 +347,7 @@ class RunningVersion:
         count, lasted = len(self._deaths), self._deaths[-1] - self._deaths[0]
         keeps_dying = count > (SPREAD_DEATHS_ALLOWED if lasted >= SPREAD_SECONDS else DEATHS_ALLOWED)
         if not keeps_dying and not stays_bad:
-            return float(min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (count - 1)))
+            return growing_delay(count, first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS)
         code = "memory" if failure.code == "memory" else "keeps_dying"
         words = f"it failed {count} times within {DEATHS_WITHIN_SECONDS:g} s, at last: {failure.reason}"
         judged = self._judged(Failed(code, words))
@@ -367,9 +361,18 @@ class RunningVersion:
         """A version that has been well for long enough is live again."""
         limit = time.monotonic() - DEATHS_WITHIN_SECONDS
         self._deaths = [at for at in self._deaths if at > limit]
-        if self.phase is Phase.FAILED and not self._deaths:
-            self.phase, self.failure = Phase.LIVE, None
+        if self.phase is AppPhase.FAILED and not self._deaths:
+            self.phase, self.failure = AppPhase.LIVE, None
             self._log.note("healthy again")
+
+
+def bytes_of(memory_limit: str | None) -> int | None:
+    """A Kubernetes quantity in bytes, rounded down; None means unlimited.
+
+    >>> bytes_of("512Mi"), bytes_of("1G"), bytes_of("1.5Ki")
+    (536870912, 1000000000, 1536)
+    """
+    return int(amount(memory_limit)) if memory_limit else None
 
 
 def _report_bug(task: asyncio.Task[None]) -> None:

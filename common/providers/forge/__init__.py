@@ -12,8 +12,6 @@ from common.providers.forge.import_address import check_import_address
 from common.providers.forge.protocol import (
     Blob,
     Change,
-    Comment,
-    Credential,
     Diff,
     Entry,
     FileDiff,
@@ -21,11 +19,7 @@ from common.providers.forge.protocol import (
     Listing,
     MergeConflict,
     Merged,
-    PullRequest,
-    PullState,
-    Repository,
     RepositoryState,
-    Source,
 )
 from common.settings import settings
 
@@ -34,8 +28,6 @@ __all__ = [
     "BareForge",
     "Blob",
     "Change",
-    "Comment",
-    "Credential",
     "Diff",
     "Entry",
     "FileDiff",
@@ -44,11 +36,7 @@ __all__ = [
     "Listing",
     "MergeConflict",
     "Merged",
-    "PullRequest",
-    "PullState",
-    "Repository",
     "RepositoryState",
-    "Source",
     "check_import_address",
     "forge",
     "gitea_forge",

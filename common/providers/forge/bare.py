@@ -16,21 +16,9 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.names import OWNER_PATTERN
 from common.providers.forge import changes, credentials, git, history, pulls, repositories
 from common.providers.forge.diffs import read_diff
-from common.providers.forge.protocol import (
-    Blob,
-    Change,
-    Comment,
-    Credential,
-    Diff,
-    Listing,
-    MergeConflict,
-    Merged,
-    PullRequest,
-    PullState,
-    Repository,
-    RepositoryState,
-    Source,
-)
+from common.providers.forge.protocol import Blob, Change, Diff, Listing, MergeConflict, Merged, RepositoryState
+from common.values.pull_request import PullComment, PullRequest, PullState
+from common.values.repository import Credential, Repository, Source
 
 _OLDEST_GIT = (2, 38)
 
@@ -134,12 +122,6 @@ class BareForge:
         if head is None:
             raise ProviderUnavailable(f"the branch {branch} came and went while it was being made")
         return head
-
-    def delete_branch(self, repository: Repository, branch: str) -> None:
-        path, ref = self._open(repository), git.branch_ref(branch)
-        if ref == repositories.head_ref(path):
-            raise ProviderRefused(f"{branch} is the default branch and stays", code="default_branch")
-        git.run(path, "update-ref", "--no-deref", "-d", ref)
 
     def read_head(self, repository: Repository, branch: str) -> str | None:
         return history.read_ref(self._open(repository), git.branch_ref(branch))
@@ -253,11 +235,11 @@ class BareForge:
     def ensure_comment(self, repository: Repository, number: int, *, key: str, body: str) -> None:
         pulls.ensure_comment(_pulls(self._open(repository)), number, key=key, body=body)
 
-    def read_comments(self, repository: Repository, number: int) -> list[Comment]:
+    def read_comments(self, repository: Repository, number: int) -> list[PullComment]:
         self._open(repository)
         return []
 
-    def read_platform_comments(self, repository: Repository, number: int) -> list[Comment]:
+    def read_platform_comments(self, repository: Repository, number: int) -> list[PullComment]:
         """What `ensure_comment` wrote on it, oldest first; the id is the key."""
         return pulls.read_comments(_pulls(self._open(repository)), number)
 

@@ -10,8 +10,8 @@ import hmac
 import secrets
 from pathlib import Path
 
-from common.providers.forge.protocol import Credential
 from common.providers.forge.records import changing_record, read_record
+from common.values.repository import Credential
 
 
 def ensure(record_path: Path, *, branch: str, run_id: str) -> Credential:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import shutil
-import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -20,16 +18,17 @@ from pathlib import Path
 from typing import IO
 
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
-from common.git_limits import LARGE_FILES, limits, met_limit, was_cut_short
+from common.machine.children import SEARCH_PATH, kill_group
+from common.machine.git_environment import git_environment, identity
+from common.machine.git_limits import LARGE_FILES, leash, met_limit, was_cut_short
+from common.machine.log_files import OutputTail
 
 ZERO_SHA = "0" * 40
 MOST_OUTPUT_BYTES = 64 * 2**20
 """What a command may say that was not asked for more: far above any answer that is read whole."""
 _MOST_SAID_BYTES = 64 * 1024
 _PARTING_SECONDS = 2.0
-_SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
-_IDENTITY = "AiWorker"
-_EMAIL = "aiworker@localhost"
+_IDENTITY = identity("AiWorker", "aiworker@localhost")
 
 
 @dataclass(frozen=True)
@@ -56,43 +55,22 @@ def environment(config: Mapping[str, str] | Sequence[tuple[str, str]] = ()) -> d
     """The whole environment of a git process. `config` is the last word on any configuration; keys may repeat."""
     pairs = [("core.hooksPath", "/dev/null"), ("safe.directory", "*"), LARGE_FILES]
     pairs += list(config.items() if isinstance(config, Mapping) else config)
-    variables = {
-        "PATH": os.environ.get("PATH", _SEARCH_PATH),
+    base = {
+        "PATH": os.environ.get("PATH", SEARCH_PATH),
         "HOME": "/nonexistent",
         "LC_ALL": "C",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_ATTR_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0",
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_LITERAL_PATHSPECS": "1",
-        "GIT_AUTHOR_NAME": _IDENTITY,
-        "GIT_AUTHOR_EMAIL": _EMAIL,
-        "GIT_COMMITTER_NAME": _IDENTITY,
-        "GIT_COMMITTER_EMAIL": _EMAIL,
-        "GIT_CONFIG_COUNT": str(len(pairs)),
+        **_IDENTITY,
     }
-    for number, (key, value) in enumerate(pairs):
-        variables[f"GIT_CONFIG_KEY_{number}"] = key
-        variables[f"GIT_CONFIG_VALUE_{number}"] = value
-    return variables
-
-
-@functools.cache
-def leash() -> tuple[str, ...]:
-    """The words before a git command: the kernel kills it when its parent dies, and it has limits (common.git_limits).
-
-    Fewer words, or none, where there is no util-linux.
-    """
-    setpriv = shutil.which("setpriv")
-    return (*((setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()), *limits())
+    return git_environment(base, pairs)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """Kill a process group started here, and reap it. Safe to repeat."""
     if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_group(process.pid)
     process.wait()
 
 
@@ -109,7 +87,7 @@ def run(
 
     accept: the exit codes that are answers; any other raises ProviderUnavailable. None accepted (`()`) means all are.
     max_bytes: stop reading, and the process, after that much output. Never an answer: a passed time limit, a signal or
-    a full disk (CutShort), a limit of common.git_limits or MOST_OUTPUT_BYTES (ProviderRefused `too_large`), and a
+    a full disk (CutShort), a limit of git_limits or MOST_OUTPUT_BYTES (ProviderRefused `too_large`), and a
     directory that is no repository (ProviderRefused `broken_repository`).
     """
     most = MOST_OUTPUT_BYTES if max_bytes is None else max_bytes
@@ -160,19 +138,19 @@ class _Said:
     def __init__(self, pipe: IO[bytes] | None) -> None:
         assert pipe is not None
         self._pipe = pipe
-        self._kept = b""
+        self._tail = OutputTail(_MOST_SAID_BYTES)
         self._reader = threading.Thread(target=self._read, name="git-stderr", daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
         with self._pipe:
             while chunk := self._pipe.read1(_MOST_SAID_BYTES):  # type: ignore[attr-defined]
-                self._kept = (self._kept + chunk)[-_MOST_SAID_BYTES:]
+                self._tail.write(chunk)
 
     def text(self) -> str:
         """All of it, once the process is gone. A child of it that left its group may hold the pipe open longer."""
         self._reader.join(_PARTING_SECONDS)
-        return self._kept.decode("utf-8", "replace")
+        return self._tail.content().decode("utf-8", "replace")
 
 
 def _start(command: list[str], variables: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -198,8 +176,7 @@ def _exchange(
 
     def stop() -> None:
         late.set()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_group(process.pid)
 
     timer = threading.Timer(timeout_seconds, stop)
     timer.daemon = True

@@ -10,8 +10,10 @@ import functools
 import os
 from pathlib import Path
 
-from common import git_trees
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
+from common.machine import git_trees
+from common.machine.git_limits import leash
+from common.machine.text import storable
 from common.names import SHA_PATTERN
 from common.providers.forge import git
 from common.providers.forge.protocol import MergeConflict, Merged
@@ -36,9 +38,7 @@ def require_bounded(path: Path, commit: str) -> None:
     Asked before every command that walks them: such a commit may have been pushed to a server that does not look.
     """
     try:
-        git_trees.require_bounded(
-            [commit], git=[*git.leash(), "git"], environ=git.environment() | {"GIT_DIR": str(path)}
-        )
+        git_trees.require_bounded([commit], git=[*leash(), "git"], environ=git.environment() | {"GIT_DIR": str(path)})
     except git_trees.TooLarge as error:
         raise ProviderRefused(f"{commit} is too large to work with: {error}", code="too_large") from error
     except git_trees.TookTooLong as error:
@@ -130,7 +130,7 @@ def merge(
     tree = merged_tree(path, head, commit)
     if isinstance(tree, MergeConflict):
         return tree
-    said = message.replace("\0", "").encode("utf-8", "replace")
+    said = storable(message).encode()
     return git.run(path, "commit-tree", tree, "-p", head, "-p", commit, stdin=said).line
 
 

@@ -11,17 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
-
-@dataclass(frozen=True)
-class Repository:
-    """A repository's place: `owner/name`, both `[a-z0-9-]{1,40}`. project_id marks it as ours."""
-
-    owner: str
-    name: str
-    project_id: str
+from common.values.pull_request import PullComment, PullRequest
+from common.values.repository import Credential, Repository, Source
 
 
 @dataclass(frozen=True)
@@ -31,26 +24,6 @@ class RepositoryState:
     url: str
     default_branch: str
     default_head: str
-
-
-class PullState(StrEnum):
-    OPEN = "open"
-    CLOSED = "closed"
-    MERGED = "merged"
-
-
-@dataclass(frozen=True)
-class PullRequest:
-    """merged_commit is the commit on the base branch that contains it, None unless merged."""
-
-    number: int
-    url: str
-    head: str
-    base: str
-    head_sha: str
-    title: str
-    state: PullState
-    merged_commit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -138,38 +111,6 @@ class MergeConflict:
     files: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Credential:
-    """What pushes one branch of one repository, and reads that repository. Basic auth over HTTP."""
-
-    username: str
-    password: str
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a program on this side clones from. username and password are None when none are needed."""
-
-    clone_url: str
-    username: str | None = None
-    password: str | None = None
-
-
-@dataclass(frozen=True)
-class Comment:
-    """A person's comment on a pull request. path and line are None for a general one.
-
-    asks_for_change: it is part of a review that says so.
-    """
-
-    id: str
-    author: str
-    body: str
-    path: str | None = None
-    line: int | None = None
-    asks_for_change: bool = False
-
-
 class Forge(Protocol):
     """One forge. See the module for what every verb promises."""
 
@@ -192,9 +133,6 @@ class Forge(Protocol):
 
     def ensure_branch(self, repository: Repository, branch: str, *, at: str) -> str:
         """The branch exists; returns its head. `at` (a SHA) is where a new one starts."""
-
-    def delete_branch(self, repository: Repository, branch: str) -> None:
-        """There is no such branch."""
 
     def read_head(self, repository: Repository, branch: str) -> str | None:
         """The SHA that the branch points at, None if there is no such branch."""
@@ -270,7 +208,7 @@ class Forge(Protocol):
     def ensure_comment(self, repository: Repository, number: int, *, key: str, body: str) -> None:
         """The pull request carries this comment of the platform's once; `key` tells it from others."""
 
-    def read_comments(self, repository: Repository, number: int) -> list[Comment]:
+    def read_comments(self, repository: Repository, number: int) -> list[PullComment]:
         """People's comments on it, oldest first (none on the local forge, which has no other place to write one)."""
 
     def ensure_status(

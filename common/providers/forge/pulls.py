@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from common.errors import ProviderRefused
-from common.providers.forge.protocol import Comment, PullRequest, PullState
-from common.providers.forge.records import changing_record, read_record
+from common.providers.forge.records import Record, changing_record, read_record
+from common.values.pull_request import PullComment, PullRequest, PullState
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,10 @@ def ensure_comment(record_path: Path, number: int, *, key: str, body: str) -> No
         _pull_entry(record, number)["comments"][key] = body
 
 
-def read_comments(record_path: Path, number: int) -> list[Comment]:
+def read_comments(record_path: Path, number: int) -> list[PullComment]:
     """The platform's own comments, oldest first; the id is the key."""
     comments = _pull_entry(read_record(record_path), number)["comments"]
-    return [Comment(id=key, author="AiWorker", body=body) for key, body in comments.items()]
+    return [PullComment(id=key, author="AiWorker", body=body) for key, body in comments.items()]
 
 
 def ensure_status(record_path: Path, status: Status) -> None:
@@ -93,14 +92,14 @@ def read_statuses(record_path: Path) -> list[Status]:
     return [Status(context=context, **kept) for context, kept in read_record(record_path).items()]
 
 
-def _pull_entry(record: dict[str, Any], number: int) -> dict[str, Any]:
-    pull: dict[str, Any] | None = record.get("pulls", {}).get(str(number))
+def _pull_entry(record: Record, number: int) -> Record:
+    pull: Record | None = record.get("pulls", {}).get(str(number))
     if pull is None:
         raise ProviderRefused(f"there is no pull request {number}", code="no_pull_request")
     return pull
 
 
-def _pull(kept: dict[str, Any], base_url: str) -> PullRequest:
+def _pull(kept: Record, base_url: str) -> PullRequest:
     return PullRequest(
         number=kept["number"],
         url=f"{base_url}/pulls/{kept['number']}",

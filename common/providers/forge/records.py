@@ -7,89 +7,43 @@ changed in place; a writer holds the kernel's lock, which ends with the process 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from common.errors import ProviderUnavailable
+from common.machine.files import replace_file
+from common.machine.locks import locked
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the lock file `path`. wait False: ProviderUnavailable at once where another process holds it."""
-    descriptor = _open_locked(path, wait=wait)
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _open_locked(path: Path, *, wait: bool) -> int:
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def at_work(lock: Path) -> Iterator[None]:
+    """Hold the lock file. ProviderUnavailable at once where another process holds it."""
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            # Its former holder may have removed the file before the lock was had: then it keeps nobody out any more.
-            if _is_at(path, descriptor):
-                return descriptor
+            stack.enter_context(locked(lock, wait=False))
         except BlockingIOError as error:
-            os.close(descriptor)
-            raise ProviderUnavailable(f"another process is at work on {path.name.strip('.')}") from error
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
+            raise ProviderUnavailable(f"another process is at work on {lock.name.strip('.')}") from error
+        yield
 
 
-def _is_at(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+Record: TypeAlias = dict[str, Any]
+"""A JSON object that the local forge keeps beside a repository."""
 
 
-def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """The file holds `content`, wholly or not at all, also after a loss of power."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """What was created or renamed in the directory stays so after a loss of power."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def read_record(path: Path) -> dict[str, Any]:
+def read_record(path: Path) -> Record:
     """The JSON object in the file, empty where there is none yet."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return {}
-    record: dict[str, Any] = json.loads(content)
+    record: Record = json.loads(content)
     return record
 
 
 @contextlib.contextmanager
-def changing_record(path: Path) -> Iterator[dict[str, Any]]:
+def changing_record(path: Path) -> Iterator[Record]:
     """The JSON object in the file, to be changed in place: written on leaving if it changed, unless by an error."""
     with locked(path.parent / "lock"):
         record = read_record(path)
@@ -97,4 +51,4 @@ def changing_record(path: Path) -> Iterator[dict[str, Any]]:
         yield record
         after = json.dumps(record, indent=1)
         if json.dumps(record) != before:
-            write_whole(path, after.encode())
+            replace_file(path, after.encode(), has_rivals=True)

@@ -16,13 +16,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from common import git_trees
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
+from common.machine import git_trees
+from common.machine.files import replace_file, sync_directory
+from common.machine.text import storable
+from common.machine.waiting import Deadline
 from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX
 from common.providers.forge import git, history
 from common.providers.forge.import_address import resolve_import_address
-from common.providers.forge.protocol import Repository
-from common.providers.forge.records import locked, sync_directory, write_whole
+from common.providers.forge.records import at_work
+from common.values.repository import Repository
 
 IMPORT_SECONDS = 540.0
 HOOKS_DIRECTORY = ".hooks"
@@ -65,14 +68,14 @@ _CONFIG = f"""\
 def building(path: Path) -> Iterator[None]:
     """Hold the one right to make or remove the repository at `path`, having cleared what was left half-done."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with locked(_lock(path), wait=False):
+    with at_work(_lock(path)):
         for leftover in path.parent.glob(f".*.{path.name}"):
             _clear(leftover)
         yield
 
 
 def forget_lock(path: Path) -> None:
-    """Remove the lock file of a repository that is gone. Only for the holder of `building`; see records.locked."""
+    """Remove the lock file of a repository that is gone. Only for the holder of `building`; see locks.locked."""
     _lock(path).unlink(missing_ok=True)
 
 
@@ -85,10 +88,10 @@ def _clear(leftover: Path) -> None:
 
     What still resists is left to whoever comes next; nothing is ever built in its place.
     """
-    deadline = time.monotonic() + CLEAR_SECONDS
+    deadline = Deadline(CLEAR_SECONDS)
     while leftover.exists():
         shutil.rmtree(leftover, ignore_errors=True)
-        if time.monotonic() > deadline:
+        if deadline.is_over:
             return
         time.sleep(0.02)
 
@@ -102,7 +105,7 @@ def create(path: Path, repository: Repository, *, default_branch: str, descripti
     configure(temporary)
     records = temporary / "aiworker"
     (records / "statuses").mkdir(parents=True)
-    write_whole(records / "project_id", repository.project_id.encode())
+    replace_file(records / "project_id", repository.project_id.encode(), has_rivals=True)
     if import_url is not None:
         _import(temporary, import_url, allow, default_branch)
     complete(temporary, title=repository.name, description=description)
@@ -115,8 +118,9 @@ def create(path: Path, repository: Repository, *, default_branch: str, descripti
 def push_check(root: Path, *, max_file_bytes: int) -> tuple[tuple[str, str], dict[str, str]]:
     """The git configuration and the environment with which a push is checked before any of its refs is visible.
 
-    The check is common/git_trees.py, run by git as its pre-receive hook out of the forge's own directory. Whatever hook
-    lies in a repository stays unused. ProviderUnavailable where the hook can't be executed: git would pass it over.
+    The check is common/machine/git_trees.py, run by git as its pre-receive hook out of the forge's own directory.
+    Whatever hook lies in a repository stays unused. ProviderUnavailable where the hook can't be executed: git would
+    pass it over.
     """
     hook = root / HOOKS_DIRECTORY / "pre-receive"
     try:
@@ -125,7 +129,7 @@ def push_check(root: Path, *, max_file_bytes: int) -> tuple[tuple[str, str], dic
         is_right = False
     if not (is_right and os.access(hook, os.X_OK)):
         hook.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(hook, _PUSH_HOOK.encode(), mode=0o700)
+        replace_file(hook, _PUSH_HOOK.encode(), mode=0o700, has_rivals=True)
         if not os.access(hook, os.X_OK):
             raise ProviderUnavailable(f"pushes can't be checked: {hook} can't be executed; mount it without noexec")
     environment = {
@@ -140,7 +144,7 @@ def configure(path: Path) -> None:
     """The repository has the platform's configuration, and no other."""
     config = path / "config"
     if config.read_text(encoding="utf-8", errors="replace") != _CONFIG:
-        write_whole(config, _CONFIG.encode())
+        replace_file(config, _CONFIG.encode(), has_rivals=True)
 
 
 def complete(path: Path, *, title: str, description: str) -> None:
@@ -149,8 +153,7 @@ def complete(path: Path, *, title: str, description: str) -> None:
     if git.run(path, "for-each-ref", ref).stdout:
         return
     readme = f"# {title}\n" + (f"\n{description.strip()}\n" if description.strip() else "")
-    content = readme.replace("\0", "").encode("utf-8", "replace")
-    blob = git.run(path, "hash-object", "-w", "--stdin", stdin=content).line
+    blob = git.run(path, "hash-object", "-w", "--stdin", stdin=storable(readme).encode()).line
     tree = git.run(path, "mktree", stdin=f"100644 blob {blob}\tREADME.md\n".encode()).line
     commit = git.run(path, "commit-tree", tree, stdin=b"Start the repository\n").line
     git.run(path, "update-ref", "--no-deref", ref, commit, git.ZERO_SHA)
@@ -172,7 +175,7 @@ def remove(path: Path) -> None:
 
 def _import(path: Path, url: str, allow: tuple[str, ...], default_branch: str) -> None:
     """All branches and tags of the address, and HEAD on the wanted branch or else on the source's own."""
-    deadline = time.monotonic() + IMPORT_SECONDS
+    deadline = Deadline(IMPORT_SECONDS)
     pin = resolve_import_address(url, allow)
     config = [
         ("protocol.allow", "never"),
@@ -202,12 +205,11 @@ def _import(path: Path, url: str, allow: tuple[str, ...], default_branch: str) -
     git.run(path, "symbolic-ref", "HEAD", named[1])
 
 
-def _import_step(path: Path, deadline: float, config: list[tuple[str, str]], *arguments: str) -> str:
-    left = deadline - time.monotonic()
+def _import_step(path: Path, deadline: Deadline, config: list[tuple[str, str]], *arguments: str) -> str:
     try:
-        answer = git.run(path, *arguments, accept=(), timeout_seconds=max(left, 0.001), config=config)
+        answer = git.run(path, *arguments, accept=(), timeout_seconds=max(deadline.left_seconds, 0.001), config=config)
     except CutShort as error:
-        if time.monotonic() < deadline:
+        if not deadline.is_over:
             raise
         # Another attempt would take as long: it is for a person to decide.
         raise ProviderRefused(

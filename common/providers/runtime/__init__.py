@@ -6,41 +6,10 @@ import functools
 import importlib
 
 from common.providers.runtime.processes import ProcessRuntime
-from common.providers.runtime.protocol import (
-    AgentPod,
-    App,
-    AppPhase,
-    AppState,
-    Check,
-    CheckPhase,
-    CheckState,
-    Fleet,
-    PodPhase,
-    PodState,
-    Runtime,
-    Space,
-    Version,
-)
+from common.providers.runtime.protocol import Fleet, Runtime
 from common.settings import settings, socket_path
 
-__all__ = [
-    "AgentPod",
-    "App",
-    "AppPhase",
-    "AppState",
-    "Check",
-    "CheckPhase",
-    "CheckState",
-    "Fleet",
-    "PodPhase",
-    "PodState",
-    "ProcessRuntime",
-    "Runtime",
-    "Space",
-    "Version",
-    "fleet",
-    "runtime",
-]
+__all__ = ["Fleet", "ProcessRuntime", "Runtime", "fleet", "runtime"]
 
 
 @functools.cache

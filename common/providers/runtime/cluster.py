@@ -9,34 +9,26 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import places, reasons
 from common.providers.runtime.answering import Way, wrong_answer
+from common.providers.runtime.kept_verdict import read_timeout, read_verdict, write_verdict
 from common.providers.runtime.kube import Cluster, connect
 from common.providers.runtime.manifests import Manifests
-from common.providers.runtime.protocol import (
-    App,
-    AppPhase,
-    AppState,
-    Check,
-    CheckPhase,
-    CheckState,
-    Space,
-    Version,
-)
+from common.providers.runtime.objects import KubeObject
 from common.providers.runtime.reasons import Judgement
 from common.settings import KubernetesSettings
+from common.values.app import App, AppPhase, AppState, Space, Version
+from common.values.check import Check, CheckPhase, CheckState
 
 LOG_CHARACTERS = 64 * 1024
 CHECK_LOG_LINES = 20_000
 VERDICT_MANAGER = "aiworker-verdict"
 READY_SOON_SECONDS = 120
 """How long, after its pods are ready, an app may take until it answers through the ingress."""
-
-Object = dict[str, Any]
 
 
 class KubernetesRuntime:
@@ -76,11 +68,11 @@ class KubernetesRuntime:
             self._cluster.delete(places.path("namespaces", space.namespace))
 
     def ensure_app(self, app: App, version: Version) -> AppState:
-        if version.memory_limit is not None:
-            places.quantity("memoryLimit", version.memory_limit)
+        if version.spec.memory_limit is not None:
+            places.quantity("memoryLimit", version.spec.memory_limit)
         deployment = self._deployment(app) if self._namespace(app.space, for_writing=True) else None
         if deployment is None or _wanted(deployment) != version.version_id:
-            if version.health_contains is not None and self._chosen.health != "http":
+            if version.spec.health.contains is not None and self._chosen.health != "http":
                 # The kubelet's probe reads no body, and nobody else looks at what the app answers.
                 raise ProviderRefused(
                     "healthContains can't be looked at with AIWORKER_KUBE_HEALTH=readiness: clear it, or set http",
@@ -155,7 +147,6 @@ class KubernetesRuntime:
         for secret in secrets:
             self._apply(secret)
         # Created, not applied: a Job can't be changed, and one that is there is this check already.
-        job["metadata"]["annotations"] = {places.HEALTH_SECONDS: f"{check.timeout_seconds:g}"}
         self._cluster.create(places.path("jobs", check.space.namespace), job)
         return CheckState(CheckPhase.RUNNING, None, "")
 
@@ -167,7 +158,7 @@ class KubernetesRuntime:
         if job is None or _is_going(job):
             return None
         pods = self._cluster.items(places.path("pods", space.namespace), labels=f"{places.CHECK}={name}")
-        timeout = float(job["metadata"].get("annotations", {}).get(places.HEALTH_SECONDS, 0))
+        timeout = read_timeout(job["metadata"].get("annotations", {}))
         judged = reasons.judge_check(job, pods, timeout_seconds=timeout, now=datetime.now(UTC))
         if judged.phase is CheckPhase.RUNNING and not pods and (reason := self._why_no_pod(job)):
             return CheckState(CheckPhase.WAITING, None, "", reason, code="quota")
@@ -176,9 +167,9 @@ class KubernetesRuntime:
             for pod in pods
             for container in _with_logs(pod)
         )
-        return CheckState(judged.phase, judged.exit_code, log[-LOG_CHARACTERS:], judged.reason, judged.code)
+        return replace(judged, log=log[-LOG_CHARACTERS:])
 
-    def _why_no_pod(self, job: Object) -> str | None:
+    def _why_no_pod(self, job: KubeObject) -> str | None:
         """What the cluster has against the Job's pod, such as the quota; None if it has nothing (any more).
 
         A Job says nothing of it in its status. To make the pod without keeping it takes no right that we don't have.
@@ -203,7 +194,7 @@ class KubernetesRuntime:
     def _is_there(self, space: Space) -> bool:
         return self._namespace(space) is not None
 
-    def _namespace(self, space: Space, *, for_writing: bool = False) -> Object | None:
+    def _namespace(self, space: Space, *, for_writing: bool = False) -> KubeObject | None:
         """The project's namespace, unless it is being removed. ProviderRefused if it is another's."""
         found = self._cluster.read(places.path("namespaces", places.name("namespace", space.namespace)))
         if found is None:
@@ -220,10 +211,10 @@ class KubernetesRuntime:
             return None
         return found
 
-    def _apply(self, manifest: Object) -> Object:
+    def _apply(self, manifest: KubeObject) -> KubeObject:
         return self._cluster.apply(places.path_of(manifest), manifest)
 
-    def _deployment(self, app: App) -> Object | None:
+    def _deployment(self, app: App) -> KubeObject | None:
         name = places.name("app", app.name)
         found = self._cluster.read(places.path("deployments", app.space.namespace, name))
         if found is None:
@@ -234,7 +225,7 @@ class KubernetesRuntime:
             return None
         return found
 
-    def _pods(self, app: App, version_id: str) -> list[Object]:
+    def _pods(self, app: App, version_id: str) -> list[KubeObject]:
         if not self._is_there(app.space):
             return []
         labels = places.selector(**{places.APP: app.name, places.VERSION: places.label("version id", version_id)})
@@ -252,7 +243,7 @@ class KubernetesRuntime:
         newest = max(serving, key=_revision, default=None)
         return None if newest is None else _wanted(newest)
 
-    def _state(self, app: App, deployment: Object) -> AppState:
+    def _state(self, app: App, deployment: KubeObject) -> AppState:
         wanted = _wanted(deployment)
         assert wanted is not None
         pods = self._pods(app, wanted)
@@ -267,9 +258,9 @@ class KubernetesRuntime:
         seconds = reasons.ready_seconds(pods, datetime.now(UTC)) if pods else 0.0
         return AppState(judged.phase, url, former, judged.reason, judged.code, restarts, seconds)
 
-    def _judge(self, app: App, deployment: Object, pods: list[Object]) -> Judgement:
+    def _judge(self, app: App, deployment: KubeObject, pods: list[KubeObject]) -> Judgement:
         """The verdict that was kept for this rollout, else what is seen now; an end is kept."""
-        kept = _verdict(deployment)
+        kept = read_verdict(deployment["metadata"].get("annotations", {}), _rollout(deployment))
         if kept is not None and kept.phase is AppPhase.FAILED:
             return kept
         if kept is not None:
@@ -280,12 +271,11 @@ class KubernetesRuntime:
         if judged.phase is AppPhase.LIVE:
             self._record_image(app, deployment, pods)
         if judged.phase is not AppPhase.STARTING:
-            words = "\n".join([_rollout(deployment), judged.phase, judged.code or ""])
-            manifest = self._manifests.verdict(app, f"{words}\n{judged.reason or ''}")
+            manifest = self._manifests.verdict(app, write_verdict(_rollout(deployment), judged))
             self._cluster.apply(places.path_of(manifest), manifest, field_manager=VERDICT_MANAGER)
         return judged
 
-    def _judge_live(self, deployment: Object, pods: list[Object]) -> Judgement:
+    def _judge_live(self, deployment: KubeObject, pods: list[KubeObject]) -> Judgement:
         if deployment.get("status", {}).get("availableReplicas", 0) > 0:
             return Judgement(AppPhase.LIVE)
         for pod in pods:
@@ -293,7 +283,7 @@ class KubernetesRuntime:
                 return Judgement(AppPhase.FAILED, "keeps_dying", f"it was live and keeps dying: {problem[1]}")
         return Judgement(AppPhase.STARTING)
 
-    def _judge_answer(self, app: App, deployment: Object) -> Judgement:
+    def _judge_answer(self, app: App, deployment: KubeObject) -> Judgement:
         """Whether the app, whose pods are ready, answers through the ingress too."""
         about = deployment["metadata"].get("annotations", {})
         url = self._hosts.url(app)
@@ -311,14 +301,14 @@ class KubernetesRuntime:
 
     def _image(self, app: App, version: Version) -> str:
         """The image to run: on production exactly the one that ran on staging with this commit, where it is known."""
-        image = version.docker_image or self._chosen.image
+        image = version.spec.docker_image or self._chosen.image
         if app.name != places.PRODUCTION or "@sha256:" in image:
             return image
         record = places.path("configmaps", app.space.namespace, places.image_record(version.commit, image))
         found = self._cluster.read(record)
         return image if found is None else str(found["data"]["pinned"])
 
-    def _record_image(self, app: App, deployment: Object, pods: list[Object]) -> None:
+    def _record_image(self, app: App, deployment: KubeObject, pods: list[KubeObject]) -> None:
         about = deployment["metadata"]["annotations"]
         pinned = reasons.image_digest(pods)
         if app.name == places.STAGING and pinned is not None and "@sha256:" not in about[places.IMAGE]:
@@ -334,7 +324,7 @@ class KubernetesRuntime:
                 self._cluster.delete(places.path("secrets", namespace, secret["metadata"]["name"]))
 
     def _log(
-        self, pod: Object, container: str, *, lines: int, timestamps: str = "true", previous: str = "false"
+        self, pod: KubeObject, container: str, *, lines: int, timestamps: str = "true", previous: str = "false"
     ) -> str:
         """The end of what a container wrote; empty where the node has none (any more)."""
         where = places.path("pods", pod["metadata"]["namespace"], pod["metadata"]["name"]) + "/log"
@@ -351,37 +341,27 @@ class KubernetesRuntime:
             return ""
 
 
-def _wanted(thing: Object) -> str | None:
+def _wanted(thing: KubeObject) -> str | None:
     """The version that an object stands for."""
     found = thing["metadata"].get("labels", {}).get(places.VERSION)
     return None if found is None else str(found)
 
 
-def _is_going(thing: Object) -> bool:
+def _is_going(thing: KubeObject) -> bool:
     return "deletionTimestamp" in thing["metadata"]
 
 
-def _revision(thing: Object) -> int:
+def _revision(thing: KubeObject) -> int:
     """Of a Deployment, or of a ReplicaSet: the controller counts rollouts."""
     return int(thing["metadata"].get("annotations", {}).get("deployment.kubernetes.io/revision", 0))
 
 
-def _rollout(deployment: Object) -> str:
+def _rollout(deployment: KubeObject) -> str:
     """What tells this rollout of this version from an earlier and from a later one of the same version."""
     return f"{_revision(deployment)} {_wanted(deployment)}"
 
 
-def _verdict(deployment: Object) -> Judgement | None:
-    text = deployment["metadata"].get("annotations", {}).get(places.VERDICT)
-    if text is None:
-        return None
-    rollout, phase, code, reason = text.split("\n", 3)
-    if rollout != _rollout(deployment):
-        return None
-    return Judgement(AppPhase(phase), code or None, reason or None)
-
-
-def _with_logs(pod: Object) -> list[str]:
+def _with_logs(pod: KubeObject) -> list[str]:
     """The containers that may have written: the checkout only where it failed, else the program."""
     status = pod.get("status", {})
     for container in status.get("initContainerStatuses", []):
@@ -391,10 +371,10 @@ def _with_logs(pod: Object) -> list[str]:
     return [container["name"] for container in status.get("containerStatuses", []) if _has_begun(container)]
 
 
-def _has_begun(container: Object) -> bool:
+def _has_begun(container: KubeObject) -> bool:
     return bool({"running", "terminated"} & set(container.get("state", {}))) or bool(container.get("restartCount"))
 
 
-def _restarted(pod: Object, name: str) -> bool:
+def _restarted(pod: KubeObject, name: str) -> bool:
     containers = pod.get("status", {}).get("containerStatuses", [])
     return any(one["name"] == name and one.get("restartCount", 0) > 0 for one in containers)

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import requests
 
-from common.addresses import addresses_of, is_own_address
 from common.errors import AccessDenied, Misconfigured, ProviderRefused, ProviderUnavailable
 from common.findings import Finding
+from common.machine.addresses import addresses_of, is_own_address
 from common.providers.runtime import hardening, permissions, places, reaching
 from common.providers.runtime.permissions import NEEDED, Permission
 from common.settings import FleetSettings, ForgeSettings, KubernetesSettings, Settings

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from common.providers.runtime.objects import KubeObject
 from common.settings.quantities import amount
-
-Manifest = dict[str, Any]
 
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
 """Labels of a namespace that takes no other pods than such."""
-NAMES: Manifest = {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]}
+NAMES: KubeObject = {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]}
 """A rule of a NetworkPolicy: names may be asked for."""
-TO_AIWORKER: Manifest = {"namespaceSelector": {"matchLabels": {"app.kubernetes.io/part-of": "aiworker"}}}
+TO_AIWORKER: KubeObject = {"namespaceSelector": {"matchLabels": {"app.kubernetes.io/part-of": "aiworker"}}}
 """A peer of a NetworkPolicy: the platform and what belongs to it, such as the forge."""
 
 
-def pod(user: int) -> Manifest:
+def pod(user: int) -> KubeObject:
     """user: the numeric user and group of every container."""
     return {
         "automountServiceAccountToken": False,
@@ -31,7 +28,7 @@ def pod(user: int) -> Manifest:
     }
 
 
-def container() -> Manifest:
+def container() -> KubeObject:
     """What a container may not do: become more than it is, write its root, be root."""
     return {
         "allowPrivilegeEscalation": False,
@@ -46,7 +43,7 @@ NO_DISK = {"ephemeral-storage": "0"}
 nobody writes, and one that tells of none (a simulated one) would take no pod at all."""
 
 
-def resources(cpu: str, memory: str, storage: str, *, is_preview: bool = False) -> Manifest:
+def resources(cpu: str, memory: str, storage: str, *, is_preview: bool = False) -> KubeObject:
     """Requests are small, and a preview's smaller: most idle, and a limit is what protects their neighbours."""
     least_cpu, least_memory = ("5m", "32Mi") if is_preview else ("10m", "64Mi")
     asked = {"cpu": least_cpu, "memory": min(memory, least_memory, key=amount)} | NO_DISK

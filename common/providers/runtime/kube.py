@@ -15,6 +15,7 @@ from kubernetes import client, config
 
 from common.errors import AccessDenied, Misconfigured, ProviderRefused, ProviderUnavailable
 from common.providers.runtime import permissions
+from common.providers.runtime.objects import KubeObject
 from common.providers.runtime.reasons import SOON
 
 FIELD_MANAGER = "aiworker"
@@ -36,14 +37,14 @@ class Cluster:
     def close(self) -> None:
         self._client.rest_client.close()
 
-    def read(self, path: str, **query: str) -> dict[str, Any] | None:
+    def read(self, path: str, **query: str) -> KubeObject | None:
         """The object or list at the path; None where there is none."""
         found = self._ask("GET", path, query=query)
         return None if found is None else _object(found)
 
-    def items(self, path: str, *, labels: str) -> list[dict[str, Any]]:
+    def items(self, path: str, *, labels: str) -> list[KubeObject]:
         """All objects of a collection that carry these labels (a label selector). Empty where it does not exist."""
-        found: list[dict[str, Any]] = []
+        found: list[KubeObject] = []
         page = ""
         while True:
             query = {"labelSelector": labels, "limit": "500"} | ({"continue": page} if page else {})
@@ -60,7 +61,7 @@ class Cluster:
         found = self._ask("GET", path, query=query, accept="*/*")
         return None if found is None else found.decode("utf-8", "replace")
 
-    def apply(self, path: str, manifest: dict[str, Any], *, field_manager: str = FIELD_MANAGER) -> dict[str, Any]:
+    def apply(self, path: str, manifest: KubeObject, *, field_manager: str = FIELD_MANAGER) -> KubeObject:
         """Server-side apply. Fields of another manager are never taken: a conflict is ProviderUnavailable."""
         query = {"fieldManager": field_manager, "force": "false"}
         answer = self._ask("PATCH", path, query=query, body=manifest, content_type="application/apply-patch+yaml")
@@ -68,7 +69,7 @@ class Cluster:
             raise ProviderUnavailable(f"the cluster has no place for {path} (any more)")
         return _object(answer)
 
-    def create(self, path: str, manifest: dict[str, Any], *, is_trial: bool = False) -> bool:
+    def create(self, path: str, manifest: KubeObject, *, is_trial: bool = False) -> bool:
         """Make an object in the collection; False where one of its name is there already. is_trial: nothing is kept."""
         query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if is_trial else {})
         try:
@@ -79,7 +80,7 @@ class Cluster:
             raise ProviderUnavailable(f"the cluster has no place for {path} (any more)")
         return True
 
-    def review(self, path: str, question: dict[str, Any]) -> dict[str, Any]:
+    def review(self, path: str, question: KubeObject) -> KubeObject:
         """What the API says to a question, such as whether this account may do something. Nothing is kept there."""
         answer = self._ask("POST", path, body=question, content_type="application/json")
         if answer is None:
@@ -97,7 +98,7 @@ class Cluster:
         path: str,
         *,
         query: dict[str, str] | None = None,
-        body: dict[str, Any] | None = None,
+        body: KubeObject | None = None,
         content_type: str | None = None,
         accept: str = "application/json",
     ) -> bytes | None:
@@ -169,7 +170,7 @@ def _told(said: bytes) -> tuple[str, str]:
         return said[:200].decode("utf-8", "replace"), ""
 
 
-def _object(said: bytes) -> dict[str, Any]:
+def _object(said: bytes) -> KubeObject:
     try:
         found = json.loads(said)
     except ValueError as error:

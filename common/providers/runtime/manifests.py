@@ -13,12 +13,12 @@ from typing import Any
 
 from common.errors import ProviderRefused
 from common.providers.runtime import hardening, places
+from common.providers.runtime.objects import KubeObject
 from common.providers.runtime.placing import placement
-from common.providers.runtime.protocol import App, Check, Space, Version
 from common.settings import MOST_PREVIEWS, KubernetesSettings
 from common.settings.quantities import total
-
-Manifest = dict[str, Any]
+from common.values.app import App, Space, Version
+from common.values.check import Check
 
 DEFAULT_PORT = 8080
 CHECKOUT_SECONDS = 180
@@ -40,9 +40,9 @@ class Manifests:
         self._instance = instance
         self._hosts = places.Hosts(chosen.domain, chosen.is_tls)
 
-    def namespace(self, space: Space, *, has_limits: bool = False) -> Manifest:
+    def namespace(self, space: Space, *, has_limits: bool = False) -> KubeObject:
         """has_limits: everything of limits() is there as it is now."""
-        about: Manifest = {
+        about: KubeObject = {
             "name": places.name("namespace", space.namespace),
             "labels": places.labels(self._instance, space) | hardening.RESTRICTED,
         }
@@ -53,7 +53,7 @@ class Manifests:
     def limits_mark(self, space: Space) -> str:
         return places.digest(json.dumps(self.limits(space), sort_keys=True))
 
-    def limits(self, space: Space) -> list[Manifest]:
+    def limits(self, space: Space) -> list[KubeObject]:
         """What a namespace holds before any app: quota, defaults, network policy, an account without a token.
 
         The quota is that of everything but previews, and the previews' own beside it. The cluster itself could tell the
@@ -83,7 +83,7 @@ class Manifests:
             account,
         ]
 
-    def _network(self) -> Manifest:
+    def _network(self) -> KubeObject:
         """Nothing in and nothing out, but for names, the public internet, AiWorker itself and chosen networks.
 
         What comes in is let in per app, on its port alone.
@@ -100,11 +100,11 @@ class Manifests:
             "egress": [hardening.NAMES, {"to": public + chosen}],
         }
 
-    def app(self, app: App, version: Version, image: str) -> list[Manifest]:
+    def app(self, app: App, version: Version, image: str) -> list[KubeObject]:
         """Everything of an app, in the order in which it must exist. The Deployment is last: its being there says that
         all the rest is. image: what to run, pinned where it is known.
         """
-        port = version.port or DEFAULT_PORT
+        port = version.spec.port or DEFAULT_PORT
         named = {places.APP: places.name("app", app.name)}
         marked = named | {places.VERSION: places.label("version id", version.version_id)}
         incoming = {
@@ -116,7 +116,7 @@ class Manifests:
             "selector": named,
             "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
         }
-        env = dict(version.env) | {"PORT": str(port), "HOST": "0.0.0.0"}  # noqa: S104 (inside its own pod)
+        env = dict(version.spec.variables.values) | {"PORT": str(port), "HOST": "0.0.0.0"}  # noqa: S104 (inside its own pod)
         space = app.space
         return [
             self._secret(space, places.env_secret(app, version.version_id), marked, env),
@@ -127,10 +127,10 @@ class Manifests:
             self._deployment(app, version, image, port, marked),
         ]
 
-    def _ingress(self, app: App) -> Manifest:
+    def _ingress(self, app: App) -> KubeObject:
         host = self._hosts.host(app)
         backend = {"service": {"name": app.name, "port": {"name": "http"}}}
-        spec: Manifest = {
+        spec: KubeObject = {
             "rules": [{"host": host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}]
         }
         if self._chosen.ingress_class:
@@ -140,17 +140,17 @@ class Manifests:
             spec["tls"] = [{"hosts": [host]}]
         return spec
 
-    def _deployment(self, app: App, version: Version, image: str, port: int, marked: dict[str, str]) -> Manifest:
-        health = math.ceil(version.health_seconds)
+    def _deployment(self, app: App, version: Version, image: str, port: int, marked: dict[str, str]) -> KubeObject:
+        wanted, health = version.spec, math.ceil(version.spec.health.seconds)
         secret = places.env_secret(app, version.version_id)
         is_preview = places.is_preview(app)
         serving = {
             **self._container(
-                "app", image, ["sh", "/workspace/run"], secret, version.memory_limit, app.space, is_preview=is_preview
+                "app", image, ["sh", "/workspace/run"], secret, wanted.memory_limit, app.space, is_preview=is_preview
             ),
             "ports": [{"name": "http", "containerPort": port, "protocol": "TCP"}],
             "readinessProbe": {
-                "httpGet": {"path": version.health_path, "port": "http"},
+                "httpGet": {"path": wanted.health.path, "port": "http"},
                 "timeoutSeconds": 5,
                 "periodSeconds": 2,
                 "failureThreshold": 1,
@@ -158,7 +158,7 @@ class Manifests:
         }
         source = places.source_secret(app.name, version.version_id)
         spec = {
-            "replicas": 1 if is_preview else version.replicas,
+            "replicas": 1 if is_preview else wanted.replicas,
             "minReadySeconds": health,
             "progressDeadlineSeconds": math.ceil(version.start_seconds) + health + CHECKOUT_SECONDS,
             "revisionHistoryLimit": 3,
@@ -166,7 +166,7 @@ class Manifests:
             "selector": {"matchLabels": {places.APP: app.name}},
             "template": {
                 "metadata": {"labels": places.labels(self._instance, app.space) | marked},
-                "spec": self._pod(serving, self._checkout(version.commit, version.start_command), source)
+                "spec": self._pod(serving, self._checkout(version.commit, wanted.start_command), source)
                 | {"restartPolicy": "Always"},
             },
         }
@@ -174,14 +174,14 @@ class Manifests:
         made["metadata"]["annotations"] = {
             places.COMMIT: version.commit,
             places.HEALTH_SECONDS: str(health),
-            places.HEALTH_PATH: version.health_path,
-            places.IMAGE: version.docker_image or self._chosen.image,
+            places.HEALTH_PATH: wanted.health.path,
+            places.IMAGE: wanted.docker_image or self._chosen.image,
         }
-        if version.health_contains is not None:
-            made["metadata"]["annotations"][places.HEALTH_CONTAINS] = version.health_contains
+        if wanted.health.contains is not None:
+            made["metadata"]["annotations"][places.HEALTH_CONTAINS] = wanted.health.contains
         return made
 
-    def check(self, check: Check) -> list[Manifest]:
+    def check(self, check: Check) -> list[KubeObject]:
         """The Job of a check and its secrets, the Job last."""
         name = places.check_name(check.check_id)
         marked = {places.CHECK: name}
@@ -204,24 +204,26 @@ class Manifests:
                 "spec": pod | {"restartPolicy": "Never", "activeDeadlineSeconds": seconds + START_CHECK_SECONDS},
             },
         }
+        job = self._object("batch/v1", "Job", check.space, name, marked, spec=spec)
+        job["metadata"]["annotations"] = {places.TIMEOUT_SECONDS: f"{check.timeout_seconds:g}"}
         return [
-            self._secret(check.space, secret, marked, dict(check.env)),
+            self._secret(check.space, secret, marked, dict(check.variables.values)),
             self._source(check.space, source, marked, check),
-            self._object("batch/v1", "Job", check.space, name, marked, spec=spec),
+            job,
         ]
 
-    def image_record(self, space: Space, commit: str, image: str, pinned: str) -> Manifest:
+    def image_record(self, space: Space, commit: str, image: str, pinned: str) -> KubeObject:
         """What an image's name meant when this commit was live on staging."""
         made = self._object("v1", "ConfigMap", space, places.image_record(commit, image))
         made["data"] = {"commit": commit, "image": image, "pinned": pinned}
         return made
 
-    def verdict(self, app: App, verdict: str) -> Manifest:
+    def verdict(self, app: App, verdict: str) -> KubeObject:
         """Only the annotation that keeps how a version ended: another field manager's, so that it outlives applies."""
         about = {"name": app.name, "namespace": app.space.namespace, "annotations": {places.VERDICT: verdict}}
         return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": about}
 
-    def _pod(self, container: Manifest, checkout: Manifest, source_secret: str) -> Manifest:
+    def _pod(self, container: KubeObject, checkout: KubeObject, source_secret: str) -> KubeObject:
         return placement(self._chosen) | {
             **hardening.pod(self._chosen.run_as_user),
             "initContainers": [checkout],
@@ -233,7 +235,7 @@ class Manifests:
             ],
         }
 
-    def _checkout(self, commit: str, start_command: str | None) -> Manifest:
+    def _checkout(self, commit: str, start_command: str | None) -> KubeObject:
         command = ["python", "-P", "-m", "workers.launch", "--commit", commit, "--source", "/source"]
         command += ["--workspace", "/workspace"]
         if start_command is not None:
@@ -252,7 +254,7 @@ class Manifests:
     def _container(
         self, name: str, image: str, command: list[str], env_secret: str, memory: str | None, space: Space,
         *, is_preview: bool = False,
-    ) -> Manifest:  # fmt: skip
+    ) -> KubeObject:  # fmt: skip
         if not image or any(character.isspace() for character in image):
             raise ProviderRefused(f"dockerImage {image[:80]!r} is not an image's name", code="invalid")
         cpu = places.quantity("cpuLimit", space.cpu_limit or self._chosen.cpu)
@@ -271,7 +273,7 @@ class Manifests:
             "volumeMounts": _MOUNTS,
         }
 
-    def _source(self, space: Space, name: str, marked: dict[str, str], of: Version | Check) -> Manifest:
+    def _source(self, space: Space, name: str, marked: dict[str, str], of: Version | Check) -> KubeObject:
         url = of.source.clone_url
         if not url.startswith(("http://", "https://")):
             raise ProviderRefused(
@@ -281,7 +283,7 @@ class Manifests:
         values = {"url": url, "username": of.source.username or "", "password": of.source.password or ""}
         return self._secret(space, name, marked, values)
 
-    def _secret(self, space: Space, name: str, marked: dict[str, str], values: dict[str, str]) -> Manifest:
+    def _secret(self, space: Space, name: str, marked: dict[str, str], values: dict[str, str]) -> KubeObject:
         made = self._object("v1", "Secret", space, name, marked)
         # Not stringData: server-side apply would forget which keys were ours.
         made["data"] = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
@@ -289,7 +291,7 @@ class Manifests:
 
     def _object(
         self, version: str, kind: str, space: Space, name: str, marked: dict[str, str] | None = None, **rest: Any
-    ) -> Manifest:
+    ) -> KubeObject:
         about = {
             "name": name,
             "namespace": places.name("namespace", space.namespace),
@@ -298,4 +300,4 @@ class Manifests:
         return {"apiVersion": version, "kind": kind, "metadata": about, **rest}
 
 
-_MOUNTS: list[Manifest] = [{"name": "workspace", "mountPath": "/workspace"}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
+_MOUNTS: list[KubeObject] = [{"name": "workspace", "mountPath": "/workspace"}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote
+
+from common.providers.runtime.objects import KubeObject
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -50,7 +51,7 @@ _PATH = re.compile(
 _VERBS = {"POST": ("create",), "PATCH": APPLY, "DELETE": ("delete",)}
 
 
-def review(attributes: dict[str, str]) -> dict[str, Any]:
+def review(attributes: dict[str, str]) -> KubeObject:
     """The question whether our account may do this."""
     return {
         "apiVersion": "authorization.k8s.io/v1",
@@ -59,7 +60,7 @@ def review(attributes: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def is_allowed(answer: dict[str, Any]) -> bool:
+def is_allowed(answer: KubeObject) -> bool:
     return bool((answer.get("status") or {}).get("allowed"))
 
 

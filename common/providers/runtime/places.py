@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from common.errors import ProviderRefused
-from common.providers.runtime.protocol import App, Space
 from common.settings.quantities import amount
+from common.values.app import App, Space
 
 PROJECT = "aiworker.dev/project-id"
 APP = "aiworker.dev/app"
@@ -23,6 +23,7 @@ VERDICT = "aiworker.dev/verdict"
 HEALTH_SECONDS = "aiworker.dev/health-seconds"
 HEALTH_PATH = "aiworker.dev/health-path"
 HEALTH_CONTAINS = "aiworker.dev/health-contains"
+TIMEOUT_SECONDS = "aiworker.dev/timeout-seconds"
 IMAGE = "aiworker.dev/image"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 LIMITS = "aiworker.dev/limits"

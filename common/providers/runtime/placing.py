@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from common.providers.runtime.objects import KubeObject
 from common.settings import KubernetesSettings
 
-Manifest = dict[str, Any]
 
-
-def placement(chosen: KubernetesSettings) -> Manifest:
+def placement(chosen: KubernetesSettings) -> KubeObject:
     """The part of a pod's spec that says so; empty where the cluster is to decide."""
-    made: Manifest = {}
+    made: KubeObject = {}
     if chosen.runtime_class:
         made["runtimeClassName"] = chosen.runtime_class
     if chosen.nodes:

@@ -13,16 +13,15 @@ from typing import Any
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import hardening, places, reasons
 from common.providers.runtime.kube import Cluster, connect
+from common.providers.runtime.objects import KubeObject
 from common.providers.runtime.placing import placement
-from common.providers.runtime.protocol import AgentPod, PodPhase, PodState
 from common.settings import FleetSettings, KubernetesSettings
+from common.values.agent_pod import AgentPod, PodPhase, PodState
 
 AGENT = "aiworker.dev/agent"
 IDENTITY_FILE = "/identity/agent.json"
 END_SECONDS = 30
 """How long a pod that is to go may take until it is killed."""
-
-Object = dict[str, Any]
 
 
 class KubernetesFleet:
@@ -93,7 +92,7 @@ class KubernetesFleet:
             )
         if about.get("annotations", {}).get(places.LIMITS) == mark:
             return
-        wanted: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}}
+        wanted: KubeObject = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}}
         wanted["metadata"]["labels"] = labels
         self._cluster.apply(places.path("namespaces", self._namespace), wanted)
         for manifest in limits:
@@ -101,7 +100,7 @@ class KubernetesFleet:
         wanted["metadata"]["annotations"] = {places.LIMITS: mark}
         self._cluster.apply(places.path("namespaces", self._namespace), wanted)
 
-    def _limits(self) -> list[Object]:
+    def _limits(self) -> list[KubeObject]:
         # Pods that are on their way out count too, so there is room for twice as many.
         hard = {"pods": str(2 * self._fleet.most), "services.loadbalancers": "0", "services.nodeports": "0"}
         peers = [hardening.TO_AIWORKER, *({"ipBlock": {"cidr": cidr}} for cidr in self._fleet.egress)]
@@ -118,14 +117,14 @@ class KubernetesFleet:
             account,
         ]
 
-    def _secret(self, pod: AgentPod) -> Object:
+    def _secret(self, pod: AgentPod) -> KubeObject:
         identity = {"url": self._fleet.url, "agentId": pod.name, "token": pod.token}
         made = self._object("v1", "Secret", pod.name)
         # Not stringData: server-side apply would forget which keys were ours.
         made["data"] = {"agent.json": base64.b64encode(json.dumps(identity).encode()).decode()}
         return made | {"type": "Opaque"}
 
-    def _pod(self, name: str) -> Object:
+    def _pod(self, name: str) -> KubeObject:
         fleet = self._fleet
         command = ["tini", "--", "python", "-P", "-m", "workers.runner", "--url", fleet.url, "--name", name]
         command += ["--identity-file", IDENTITY_FILE, "--work-dir", "/work", "--driver", fleet.driver]
@@ -167,7 +166,7 @@ class KubernetesFleet:
     def _labels(self) -> dict[str, str]:
         return {places.MANAGED_BY: "aiworker", places.INSTANCE: self._instance}
 
-    def _object(self, version: str, kind: str, name: str, **rest: Any) -> Object:
+    def _object(self, version: str, kind: str, name: str, **rest: Any) -> KubeObject:
         marked = self._labels() | ({AGENT: name} if kind in {"Pod", "Secret"} else {})
         about = {"name": name, "namespace": self._namespace, "labels": marked}
         return {"apiVersion": version, "kind": kind, "metadata": about, **rest}

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from common.addresses import Address, addresses_of
+from common.machine.addresses import Address, addresses_of
 
 PART_OF = ("app.kubernetes.io/part-of", "aiworker")
 """The label of namespaces that every pod of ours may reach."""

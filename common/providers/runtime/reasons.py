@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from common.providers.runtime.protocol import AppPhase, CheckPhase, PodPhase, PodState
-
-NOTHING_TO_RUN_EXIT = 20
-"""How workers.launch ends when the repository holds nothing to run."""
+from common.providers.runtime.objects import KubeObject
+from common.values.agent_pod import PodPhase, PodState
+from common.values.app import NOTHING_TO_RUN_EXIT, AppPhase
+from common.values.check import CheckEnd, CheckPhase, CheckState
 
 SOON = ("being terminated", "status unknown for quota", "error looking up service account", "not yet ready to handle")
 """What a refusal says that will not be one in a moment: the namespace is on its way out or has only just been made, or
@@ -36,15 +35,7 @@ class Judgement:
     reason: str | None = None
 
 
-@dataclass(frozen=True)
-class CheckJudgement:
-    phase: CheckPhase
-    exit_code: int | None = None
-    reason: str | None = None
-    code: str | None = None
-
-
-def judge_rollout(deployment: dict[str, Any], pods: Sequence[dict[str, Any]]) -> Judgement:
+def judge_rollout(deployment: KubeObject, pods: Sequence[KubeObject]) -> Judgement:
     """How the rollout of what the Deployment asks for goes. pods: those of the wanted version."""
     status = deployment.get("status", {})
     if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 1):
@@ -71,7 +62,7 @@ def judge_rollout(deployment: dict[str, Any], pods: Sequence[dict[str, Any]]) ->
     return Judgement(AppPhase.STARTING, *(_no_node(pods) or ()))
 
 
-def is_complete(deployment: dict[str, Any]) -> bool:
+def is_complete(deployment: KubeObject) -> bool:
     """Whether every wanted replica is of the wanted version, and available, and nothing else is left."""
     wanted = deployment["spec"].get("replicas", 1)
     status = deployment.get("status", {})
@@ -79,7 +70,7 @@ def is_complete(deployment: dict[str, Any]) -> bool:
     return counts == {wanted} and status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 1)
 
 
-def pod_problem(pod: dict[str, Any]) -> tuple[str, str] | None:
+def pod_problem(pod: KubeObject) -> tuple[str, str] | None:
     """(code, sentence) of what will not go away by waiting; None where there is no such thing."""
     status = pod.get("status", {})
     for container in status.get("initContainerStatuses", []):
@@ -91,7 +82,7 @@ def pod_problem(pod: dict[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def restarts(pods: Sequence[dict[str, Any]]) -> int:
+def restarts(pods: Sequence[KubeObject]) -> int:
     """How often a container of these pods had to be started again."""
     return sum(
         container.get("restartCount", 0)
@@ -100,7 +91,7 @@ def restarts(pods: Sequence[dict[str, Any]]) -> int:
     )
 
 
-def ready_seconds(pods: Sequence[dict[str, Any]], now: datetime) -> float:
+def ready_seconds(pods: Sequence[KubeObject], now: datetime) -> float:
     """For how long the youngest of the pods has been ready; 0 where one is not."""
     spans = []
     for pod in pods:
@@ -111,7 +102,7 @@ def ready_seconds(pods: Sequence[dict[str, Any]], now: datetime) -> float:
     return max(0.0, min(spans, default=0.0))
 
 
-def image_digest(pods: Sequence[dict[str, Any]]) -> str | None:
+def image_digest(pods: Sequence[KubeObject]) -> str | None:
     """The exact image that a ready pod's app runs, as `name@sha256:…`; None where the node does not say."""
     for pod in pods:
         for container in pod.get("status", {}).get("containerStatuses", []):
@@ -121,42 +112,47 @@ def image_digest(pods: Sequence[dict[str, Any]]) -> str | None:
     return None
 
 
-def judge_check(
-    job: dict[str, Any], pods: Sequence[dict[str, Any]], *, timeout_seconds: float, now: datetime
-) -> CheckJudgement:
+def judge_check(job: KubeObject, pods: Sequence[KubeObject], *, timeout_seconds: float, now: datetime) -> CheckState:
     """How a check's Job did. pods: the Job's. There is a verdict only on a command that began, and it is late by the
     time since then: what the cluster took before (quota, room, image, code) is no fault of the commit's."""
     status = job.get("status", {})
     failed, complete = _condition(status, "Failed"), _condition(status, "Complete")
     if complete is not None and complete.get("status") == "True":
-        return CheckJudgement(CheckPhase.PASSED, 0)
+        return _judged(CheckPhase.PASSED, 0)
     ended = _ended(pods)
     if ended is not None and not (failed is None and ended.get("exitCode") == 0):
         return _judge_exit(ended, pods, timeout_seconds)
     for pod in pods:
         if problem := pod_problem(pod):
-            return CheckJudgement(CheckPhase.BROKEN, None, problem[1])
+            return _judged(CheckPhase.BROKEN, None, problem[1])
     began = _began(pods)
     if began is not None and (now - began).total_seconds() > timeout_seconds:
         return _too_slow(timeout_seconds)
     if _is_late(pods) or (failed is not None and failed.get("status") == "True"):
         said = (failed or {}).get("message") or (failed or {}).get("reason") or "the cluster gave no reason"
-        return CheckJudgement(CheckPhase.BROKEN, None, f"it could not be run: {_pod_reason(pods) or said}")
+        return _judged(CheckPhase.BROKEN, None, f"it could not be run: {_pod_reason(pods) or said}")
     if began is None and (waits := _no_node(pods)):
-        return CheckJudgement(CheckPhase.WAITING, None, waits[1], waits[0])
-    return CheckJudgement(CheckPhase.RUNNING)
+        return _judged(CheckPhase.WAITING, None, waits[1], waits[0])
+    return _judged(CheckPhase.RUNNING)
 
 
-def _too_slow(timeout_seconds: float) -> CheckJudgement:
-    return CheckJudgement(CheckPhase.FAILED, None, f"it took longer than {timeout_seconds:g} s")
+def _too_slow(timeout_seconds: float) -> CheckState:
+    return _judged(CheckPhase.FAILED, None, f"it took longer than {timeout_seconds:g} s", CheckEnd.TIMEOUT)
 
 
-def why_taken_away(pod: dict[str, Any]) -> str | None:
+def _judged(
+    phase: CheckPhase, exit_code: int | None = None, reason: str | None = None, code: str | None = None
+) -> CheckState:
+    """The state but for its log, which is not the cluster's objects' to tell."""
+    return CheckState(phase, exit_code, "", reason, code)
+
+
+def why_taken_away(pod: KubeObject) -> str | None:
     """What the cluster took the pod away for, such as an eviction; None where it did not."""
     return _pod_reason([pod])
 
 
-def judge_agent(pod: dict[str, Any]) -> PodState:
+def judge_agent(pod: KubeObject) -> PodState:
     """How an agent's pod does."""
     status = pod.get("status", {})
     phase, ended = status.get("phase"), _ended([pod])
@@ -181,38 +177,37 @@ def judge_agent(pod: dict[str, Any]) -> PodState:
     return PodState(PodPhase.STARTING, waits[1] if waits else None)
 
 
-def _judge_exit(ended: dict[str, Any], pods: Sequence[dict[str, Any]], timeout_seconds: float) -> CheckJudgement:
+def _judge_exit(ended: KubeObject, pods: Sequence[KubeObject], timeout_seconds: float) -> CheckState:
     code = int(ended.get("exitCode", 0))
     if ended.get("reason") in _NEVER_BEGAN:
         said = f"its container could not be started: {ended.get('message', '')}".rstrip(": ")
-        return CheckJudgement(CheckPhase.BROKEN, None, said)
+        return _judged(CheckPhase.BROKEN, None, said)
     if _is_late(pods):
         # Its pod's deadline killed it: the exit code is the signal's. What the command had of that time counts.
         began, end = _time(ended.get("startedAt")), _time(ended.get("finishedAt"))
         if began is None or end is None or (end - began).total_seconds() >= timeout_seconds:
             return _too_slow(timeout_seconds)
         said = "fetching its image and code took too long, so that its pod's time was over before the command's"
-        return CheckJudgement(CheckPhase.BROKEN, None, said)
+        return _judged(CheckPhase.BROKEN, None, said)
     if ended.get("reason") == "OOMKilled":
-        return CheckJudgement(
-            CheckPhase.FAILED, None, f"it was killed: it used more memory than its limit{_limit(pods)}"
-        )
+        said = f"it was killed: it used more memory than its limit{_limit(pods)}"
+        return _judged(CheckPhase.FAILED, None, said, CheckEnd.MEMORY)
     if gone := _pod_reason(pods):
-        return CheckJudgement(CheckPhase.BROKEN, None, f"its pod was taken away: {gone}")
-    return CheckJudgement(CheckPhase.FAILED, code, f"it exited with {code}")
+        return _judged(CheckPhase.BROKEN, None, f"its pod was taken away: {gone}")
+    return _judged(CheckPhase.FAILED, code, f"it exited with {code}", CheckEnd.EXITED)
 
 
-def _ended(pods: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def _ended(pods: Sequence[KubeObject]) -> KubeObject | None:
     for pod in pods:
         for container in pod.get("status", {}).get("containerStatuses", []):
             terminated = container.get("state", {}).get("terminated")
             if terminated is not None:
-                found: dict[str, Any] = terminated
+                found: KubeObject = terminated
                 return found
     return None
 
 
-def _began(pods: Sequence[dict[str, Any]]) -> datetime | None:
+def _began(pods: Sequence[KubeObject]) -> datetime | None:
     """When the container that runs now began."""
     for pod in pods:
         for container in pod.get("status", {}).get("containerStatuses", []):
@@ -225,7 +220,7 @@ def _time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _no_node(pods: Sequence[dict[str, Any]]) -> tuple[str, str] | None:
+def _no_node(pods: Sequence[KubeObject]) -> tuple[str, str] | None:
     """(code, sentence) of why no node takes one of the pods: `no_room` where others in its place would make room, else
     `no_node`. None where each has one, or none has been looked for yet."""
     for pod in pods:
@@ -237,11 +232,11 @@ def _no_node(pods: Sequence[dict[str, Any]]) -> tuple[str, str] | None:
     return None
 
 
-def _is_late(pods: Sequence[dict[str, Any]]) -> bool:
+def _is_late(pods: Sequence[KubeObject]) -> bool:
     return any(pod.get("status", {}).get("reason") == "DeadlineExceeded" for pod in pods)
 
 
-def _pod_reason(pods: Sequence[dict[str, Any]]) -> str | None:
+def _pod_reason(pods: Sequence[KubeObject]) -> str | None:
     """Why a pod as a whole failed, such as Evicted; None where only its program ended."""
     for pod in pods:
         status = pod.get("status", {})
@@ -253,7 +248,7 @@ def _pod_reason(pods: Sequence[dict[str, Any]]) -> str | None:
     return None
 
 
-def _waiting_problem(container: dict[str, Any]) -> tuple[str, str] | None:
+def _waiting_problem(container: KubeObject) -> tuple[str, str] | None:
     waiting = container.get("state", {}).get("waiting") or {}
     reason, said = waiting.get("reason", ""), str(waiting.get("message", "")).strip()
     if reason in _IMAGE:
@@ -269,7 +264,7 @@ def _waiting_problem(container: dict[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def _checkout_problem(container: dict[str, Any]) -> tuple[str, str] | None:
+def _checkout_problem(container: KubeObject) -> tuple[str, str] | None:
     states = container.get("state", {}), container.get("lastState", {})
     for state in states:
         ended = state.get("terminated")
@@ -284,7 +279,7 @@ def _checkout_problem(container: dict[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def _why_late(deployment: dict[str, Any], pods: Sequence[dict[str, Any]]) -> tuple[str, str]:
+def _why_late(deployment: KubeObject, pods: Sequence[KubeObject]) -> tuple[str, str]:
     seconds = deployment["spec"].get("progressDeadlineSeconds", 600)
     for pod in pods:
         scheduled = _condition(pod.get("status", {}), "PodScheduled") or {}
@@ -297,7 +292,7 @@ def _why_late(deployment: dict[str, Any], pods: Sequence[dict[str, Any]]) -> tup
     return "not_started", f"its container did not start within {seconds} s"
 
 
-def _limit(pods: Sequence[dict[str, Any]]) -> str:
+def _limit(pods: Sequence[KubeObject]) -> str:
     for pod in pods:
         limits = pod["spec"]["containers"][0].get("resources", {}).get("limits", {})
         if "memory" in limits:
@@ -305,9 +300,9 @@ def _limit(pods: Sequence[dict[str, Any]]) -> str:
     return ""
 
 
-def _condition(status: dict[str, Any], kind: str) -> dict[str, Any] | None:
+def _condition(status: KubeObject, kind: str) -> KubeObject | None:
     for condition in status.get("conditions", []) or []:
         if condition.get("type") == kind:
-            found: dict[str, Any] = condition
+            found: KubeObject = condition
             return found
     return None

@@ -1,7 +1,8 @@
-"""What a group has to fulfil before each of its steps: nothing that a rollback took back comes back unasked, and no
-task reaches production before the tasks that it depends on.
+"""The rules that a group must meet before each of its steps.
 
-The same rules are asked when a group is made, before staging and before production: between them everything may change.
+Changes that a rollback removed from production return only if a person accepts that, and no task reaches production
+before the tasks it depends on. The rules are checked when a group is created, before staging and before production,
+because the state of production may change between these steps.
 """
 
 from __future__ import annotations
@@ -16,24 +17,25 @@ from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project
 from common.models.task import Task, TaskDependency
 from common.services.delivery import versions
+from common.services.delivery.membership import member_tasks
 from common.services.delivery.versions import TakenBack
 from common.states import TaskState
 from common.transaction import Transaction
 
 FIX, REVERT = "fix", "revert"
-"""A task made after a rollback with one of these labels says that it mends or reverts what was taken back."""
+"""A task with one of these labels, created after a rollback, fixes or reverts what was rolled back."""
 
 
 def check_delivery(tx: Transaction, project: Project, tasks: Sequence[Task], accepted_at: datetime | None) -> None:
-    """Conflict (acceptRolledBack, taskIds) if these tasks may not go out together now.
+    """Conflict (field acceptRolledBack or taskIds) if these tasks may not be delivered together now.
 
-    accepted_at: when a person last said that what was rolled back may come back; None if nobody did.
+    accepted_at: when a person last accepted that rolled-back changes return; None if nobody did.
     """
     behind = versions.taken_back(tx, project.id)
     if behind is not None and not _accepts(behind, accepted_at) and not _labels_since(tasks, behind):
         raise Conflict(
             f"production was rolled back from {behind.commit_sha[:12]}, which is still in {project.default_branch}: "
-            f"add a task made since then that mends or reverts it (labelled {FIX} or {REVERT}), or say "
+            f"add a task created since then that fixes or reverts it (labelled {FIX} or {REVERT}), or set "
             f"acceptRolledBack",
             field="acceptRolledBack",
         )
@@ -41,7 +43,9 @@ def check_delivery(tx: Transaction, project: Project, tasks: Sequence[Task], acc
         if needed.state is not TaskState.PRODUCTION:
             is_given_up = needed.state is TaskState.CANCELLED
             remedy = (
-                "write the task anew without it" if is_given_up else "put it into the same group, or deliver it first"
+                "write a new task without this dependency"
+                if is_given_up
+                else "put it into the same group, or deliver it first"
             )
             raise Conflict(
                 f"task {task.id} depends on task {needed.id}, which is {needed.state}: {remedy}", field="taskIds"
@@ -50,41 +54,32 @@ def check_delivery(tx: Transaction, project: Project, tasks: Sequence[Task], acc
         is_accepted = since is not None and accepted_at is not None and accepted_at > since
         if since is not None and not is_accepted and not _comes_with(tx, needed, tasks, behind):
             raise Conflict(
-                f"task {task.id} depends on task {needed.id}, which was taken back from production: take {task.id} "
-                f"out, or say acceptRolledBack if what it needs is there",
+                f"task {task.id} depends on task {needed.id}, which was rolled back from production: remove "
+                f"{task.id}, or set acceptRolledBack if what it needs is in place",
                 field="acceptRolledBack",
             )
 
 
 def check_group(tx: Transaction, group: TaskGroup) -> None:
-    """check_delivery for what is in the group now."""
-    tasks = members_of(tx, group)
+    """Check the tasks that are in the group now, as check_delivery does."""
+    tasks = member_tasks(tx, group)
     check_delivery(tx, tx.get(Project, group.project_id), tasks, group.accepted_rolled_back_at)
 
 
-def members_of(tx: Transaction, group: TaskGroup) -> list[Task]:
-    return tx.all(
-        select(Task)
-        .join(GroupMember, GroupMember.task_id == Task.id)
-        .where(GroupMember.group_id == group.id, GroupMember.removed_reason.is_(None))
-        .order_by(GroupMember.position)
-    )
-
-
 def brings_back(tx: Transaction, group: TaskGroup, behind: TakenBack) -> bool:
-    """Whether what was taken back is in production again once the group is. If not, the group only reverts it."""
+    """Whether the rolled-back changes are in production again once the group is. If not, the group reverts them."""
     is_accepted = _accepts(behind, group.accepted_rolled_back_at)
-    return is_accepted or FIX in _labels_since(members_of(tx, group), behind)
+    return is_accepted or FIX in _labels_since(member_tasks(tx, group), behind)
 
 
 def waiting(tx: Transaction, task_ids: Sequence[str]) -> dict[str, Task]:
-    """Those of the tasks that need another one which is neither among them nor delivered, with what they need."""
+    """Task id → a task it depends on that is neither among the tasks nor delivered, for the tasks that have one."""
     found = _needs_outside(tx, task_ids)
     return {task.id: needed for task, needed in found if needed.state is not TaskState.PRODUCTION}
 
 
 def merge_order(tx: Transaction, task_ids: Sequence[str]) -> list[str]:
-    """The ids as they are given, but each after those of them that it depends on."""
+    """The ids in the given order, except that each comes after those of them that it depends on."""
     query = select(TaskDependency).where(
         TaskDependency.task_id.in_(task_ids), TaskDependency.depends_on_id.in_(task_ids)
     )
@@ -99,7 +94,7 @@ def merge_order(tx: Transaction, task_ids: Sequence[str]) -> list[str]:
 
 
 def _accepts(behind: TakenBack, accepted_at: datetime | None) -> bool:
-    """What was accepted before the rollback says nothing about it."""
+    """Whether a person accepted the return of these changes after they were rolled back."""
     return accepted_at is not None and accepted_at > behind.since
 
 
@@ -108,7 +103,7 @@ def _labels_since(tasks: Sequence[Task], behind: TakenBack) -> set[str]:
 
 
 def _comes_with(tx: Transaction, needed: Task, tasks: Sequence[Task], behind: TakenBack | None) -> bool:
-    """Whether a fix among the tasks comes with what was taken back, the needed task included."""
+    """Whether one of the tasks is a fix that brings the rolled-back changes back, including those of `needed`."""
     if behind is None or FIX not in _labels_since(tasks, behind):
         return False
     delivered = (
@@ -125,7 +120,7 @@ def _comes_with(tx: Transaction, needed: Task, tasks: Sequence[Task], behind: Ta
 
 
 def _needs_outside(tx: Transaction, task_ids: Sequence[str]) -> list[tuple[Task, Task]]:
-    """Pairs of a task and one that it depends on and that is not among them, in the order of the ids."""
+    """Pairs (task, dependency) for each dependency that is not among the tasks, in the order of task_ids."""
     outside = select(TaskDependency).where(
         TaskDependency.task_id.in_(task_ids), TaskDependency.depends_on_id.not_in(task_ids)
     )

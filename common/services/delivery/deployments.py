@@ -1,84 +1,74 @@
-"""Deployments: one version brought to one environment. What it was told is sealed in its row, so that going back
-brings exactly what was healthy. What serves is always the newest completed one; a failed one leaves it alone.
+"""Deployments: one version brought to one environment, and rollbacks to older versions.
+
+A deployment's row keeps, encrypted, everything that the runtime was told, so a rollback runs exactly what was healthy.
+The newest completed deployment of an environment serves; a failed one does not change what serves.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import select
 
 from common import jobs
 from common.errors import Conflict, NotFound
 from common.masking import Mask
-from common.models.delivery import Deployment, TaskGroup
+from common.models.delivery import Deployment
 from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
 from common.names import new_id, preview_app
+from common.outbox import actor
 from common.sealing import seal, unseal
 from common.services.access import Caller, visible_projects
-from common.services.delivery import versions
+from common.services.delivery import lifecycle, versions
 from common.services.paging import Page, PageQuery, page_of
-from common.services.projects.places import Place, place_of
+from common.services.projects.places import app_of, place_of
 from common.services.projects.projects import DEFAULT_HEALTH_SECONDS
 from common.services.projects.variables import environment_of, mask_of_deployment
-from common.states import ACTIVE_DEPLOYMENT, By, DeploymentState, Environment, Role
-from common.transaction import Transaction, actor, snapshot, transactional
+from common.states import DeploymentState, Environment, Role
+from common.transaction import Snapshot, Transaction, snapshot, transactional
+from common.values.app import App, Health, Spec, Version
+from common.values.stored_spec import read_spec, write_spec
 
 HEALTHY_BELOW = 400
-"""A status from here on is none of a healthy version."""
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What the runtime is told to run, as it was when the deployment was made. secret_names: those of env.
-
-    health_below: which status is none of a healthy version. One that was deployed before this was told keeps 500.
-    """
-
-    start_command: str | None
-    env: dict[str, str]
-    health_path: str
-    health_seconds: float
-    memory_limit: str | None
-    docker_image: str | None
-    replicas: int
-    port: int | None
-    secret_names: Sequence[str] = ()
-    health_contains: str | None = None
-    health_below: int = 500
+"""A version that answers its health check with this HTTP status or a higher one is not healthy."""
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A deployment with where it runs, for reading its logs; mask is for what they say."""
+    """A deployment and the app that it is a version of, for reading its logs. mask: removes secrets from them."""
 
     deployment: Deployment
-    place: Place
+    app: App
     mask: Mask
 
 
 def spec_of(project: Project, environment: Environment) -> Spec:
     seconds = project.health_seconds.get(environment.value, DEFAULT_HEALTH_SECONDS[environment.value])
     return Spec(
-        project.start_command, environment_of(project, environment), project.health_path, float(seconds),
-        project.memory_limit, project.docker_image, project.replicas, project.port, project.secret_env_names,
-        project.health_contains, HEALTHY_BELOW,
+        project.start_command, environment_of(project, environment),
+        Health(project.health_path, project.health_contains, HEALTHY_BELOW, float(seconds)),
+        project.memory_limit, project.docker_image, project.replicas, project.port,
     )  # fmt: skip
 
 
-def open_spec(deployment: Deployment) -> Spec:
-    return Spec(**unseal(deployment.spec_sealed))
+def version_of(deployment: Deployment) -> Version:
+    """What the runtime is told to run, as it was when the deployment was made. Its source is the job's to ask for."""
+    return Version(deployment.id, deployment.commit_sha, spec=read_spec(unseal(deployment.spec_sealed)))
 
 
-def without_gate(spec: Spec) -> Spec:
-    """For a version that was healthy before: one good answer puts it back."""
-    return dataclasses.replace(spec, health_seconds=0)
+def without_gate(version: Version) -> Version:
+    """The version without its health period, as it was healthy before: one good answer is enough."""
+    spec = version.spec
+    return replace(version, spec=replace(spec, health=replace(spec.health, seconds=0)))
+
+
+def seal_spec(spec: Spec) -> str:
+    """As a deployment's row keeps it."""
+    return seal(write_spec(spec))
 
 
 def new_deployment(
@@ -90,13 +80,17 @@ def new_deployment(
     branch: str,
     app_name: str,
     spec_sealed: str | None = None,
-    **about: Any,
+    **about: object,
 ) -> Deployment:
-    """A pending deployment and the job that carries it out. Conflict if one is under way in that place."""
+    """Create a pending deployment and enqueue the job that carries it out.
+
+    spec_sealed: the encrypted spec of an earlier deployment; None for the project's present settings. about: other
+    columns. Conflict if another deployment of the same app is pending or in progress.
+    """
     deployment = Deployment(
         id=new_id(), state_=DeploymentState.PENDING, project_id=project.id, environment_=environment,
         app_name=app_name, commit_sha=commit_sha, branch=branch,
-        spec_sealed=spec_sealed or seal(vars(spec_of(project, environment))),
+        spec_sealed=spec_sealed or seal_spec(spec_of(project, environment)),
         created_by=actor(), created_at=tx.now(), **about,
     )  # fmt: skip
     deployment.active_key = deployment.place
@@ -111,18 +105,16 @@ def new_deployment(
 
 
 def start_preview(tx: Transaction, task: Task, project: Project) -> Deployment:
-    """A preview of the task's proven commit; one of an older commit that is still starting gives way.
+    """Start a preview of the task's proven commit. A preview of an older commit that is still starting is superseded.
 
-    Repeating gives the one that is under way.
+    Safe to repeat: a preview of the same commit that is under way is returned.
     """
     app = preview_app(task.id)
     under_way = select(Deployment.id).where(Deployment.active_key == f"{project.id}:{app}")
     for deployment in tx.lock_all(Deployment, tx.session.scalars(under_way).all()):
         if deployment.commit_sha == task.head_sha:
             return deployment
-        deployment.finished_at = tx.now()
-        tx.record(deployment.move_to(DeploymentState.SUPERSEDED, By.PLATFORM))
-    tx.session.flush()
+        lifecycle.supersede_deployment(tx, deployment)
     assert task.head_sha is not None
     return new_deployment(
         tx, project, Environment.PREVIEW, commit_sha=task.head_sha, branch=task.branch_name, app_name=app,
@@ -151,11 +143,11 @@ def read_deployment(deployment_id: str, *, by: Caller) -> Placed:
         if deployment is None:
             raise NotFound(f"deployment {deployment_id}")
         place = place_of(by.require_in(read, deployment.project_id, Role.VIEWER))
-        return Placed(deployment, place, mask_of_deployment(read, deployment))
+        return Placed(deployment, app_of(place, deployment.app_name), mask_of_deployment(read, deployment))
 
 
 def read_visited(deployment_id: str, *, by: Caller) -> Placed:
-    """As read_deployment; Conflict where nothing of it serves."""
+    """Like read_deployment, but Conflict unless the deployment is live and has a URL."""
     placed = read_deployment(deployment_id, by=by)
     deployment = placed.deployment
     if deployment.live_key is None or deployment.url is None:
@@ -167,11 +159,11 @@ def read_visited(deployment_id: str, *, by: Caller) -> Placed:
 def rollback_deployment(
     tx: Transaction, deployment_id: str, *, to_deployment_id: str | None, by: Caller
 ) -> tuple[Deployment, Job, list[str]]:
-    """A new deployment of an older healthy version, its job, and the tasks that it takes back.
+    """Deploy an older healthy version again. Returns the new deployment, its job, and the ids of the tasks whose
+    changes leave the environment.
 
-    Conflict unless the deployment is live, or where its repository declares that there is no way back that far.
-
-    to_deployment_id: any of the same environment that was once healthy; None: the newest that nobody took back.
+    to_deployment_id: any deployment of the same environment that was once healthy; None: the newest one that was not
+    rolled back. Conflict unless deployment_id is live, or if a later version declares that the target is out of reach.
     """
     project_id = tx.session.execute(
         select(Deployment.project_id).where(Deployment.id == deployment_id)
@@ -193,11 +185,14 @@ def rollback_deployment(
 def start_rollback(
     tx: Transaction, project: Project, live: Deployment, target: Deployment, *, has_gate: bool = True
 ) -> tuple[Deployment, str]:
-    """has_gate False: one good answer of the older version is enough, as what is live shows errors."""
-    told = target.spec_sealed if has_gate else seal(vars(without_gate(open_spec(target))))
+    """Deploy the target's version in place of live. Returns the new deployment and the id of its job.
+
+    has_gate False: one good answer of the older version is enough, because the live one is failing.
+    """
+    sealed = target.spec_sealed if has_gate else seal_spec(without_gate(version_of(target)).spec)
     made = new_deployment(
         tx, project, live.environment, commit_sha=target.commit_sha, branch=target.branch, app_name=live.app_name,
-        spec_sealed=told, rollback_of=live.id, task_group_id=target.task_group_id,
+        spec_sealed=sealed, rollback_of=live.id, task_group_id=target.task_group_id,
     )  # fmt: skip
     return made, tx.enqueue(jobs.DEPLOY, made.id, project_id=project.id)
 
@@ -207,42 +202,33 @@ def _target(tx: Transaction, live: Deployment, wanted: str | None) -> Deployment
         before = versions.default_target(tx, live)
         if before is None:
             raise Conflict(
-                f"nothing healthy ran in {live.environment} before deployment {live.id} that was not taken back since"
+                f"nothing healthy ran in {live.environment} before deployment {live.id} that was not rolled back since"
             )
         return before
     target = tx.session.get(Deployment, wanted)
     if target is None or target.project_id != live.project_id or target.environment_ != live.environment_:
         raise NotFound(f"deployment {wanted}")
     if not target.was_healthy or target.id == live.id:
-        raise Conflict(f"deployment {wanted} is {target.state}; only an older healthy one can be gone back to")
+        raise Conflict(f"deployment {wanted} is {target.state}; only an older healthy one can be deployed again")
     return target
 
 
 def live_deployment(tx: Transaction, project_id: str, environment: Environment) -> Deployment | None:
-    """What serves there now."""
+    """The deployment that serves in the environment now; None if none does."""
     return tx.find(select(Deployment).where(Deployment.live_key == f"{project_id}:{environment.value}"))
 
 
 def is_busy(tx: Transaction, project_id: str, environment: Environment) -> bool:
-    """Whether a deployment to it is under way."""
+    """Whether a deployment to the environment is pending or in progress."""
     key = f"{project_id}:{environment.value}"
     return tx.find(select(Deployment).where(Deployment.active_key == key)) is not None
 
 
-def deployments_of(at: Any, group_id: str) -> Sequence[Deployment]:
+def deployments_of(at: Snapshot | Transaction, group_id: str) -> Sequence[Deployment]:
+    """The group's deployments and the rollbacks to its versions, newest first."""
     query = (
         select(Deployment)
         .where(Deployment.task_group_id == group_id)
         .order_by(Deployment.created_at.desc(), Deployment.id.desc())
     )
     return list(at.session.scalars(query))
-
-
-def supersede_active(tx: Transaction, group: TaskGroup) -> None:
-    """A deployment of the group that is under way is wanted no more."""
-    query = select(Deployment.id).where(Deployment.task_group_id == group.id, Deployment.active_key.is_not(None))
-    for deployment in tx.lock_all(Deployment, tx.session.scalars(query).all()):
-        if deployment.state in ACTIVE_DEPLOYMENT:
-            deployment.finished_at = tx.now()
-            tx.record(deployment.move_to(DeploymentState.SUPERSEDED, By.PERSON))
-    tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)

@@ -1,7 +1,7 @@
-"""Building a group's release branch: what its job reads and records, one step at a time.
+"""Building a group's release branch: what the job group.merge reads and records, one step at a time.
 
 The branch starts at the default branch's head; each approved commit is merged in order, by expected SHA; then the
-result is tested (see common/services/delivery/judging.py).
+result is tested (see common/services/delivery/group_tests.py).
 """
 
 from __future__ import annotations
@@ -13,26 +13,21 @@ from enum import StrEnum
 from sqlalchemy import select
 
 from common.errors import Conflict
+from common.jobs import Lease
 from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project
 from common.models.task import Task
 from common.names import RELEASE_PREFIX, TAG_PREFIX
-from common.services.delivery import delivery_rules, deployments
-from common.services.delivery.judging import Trial, hand_back, next_trial
-from common.services.delivery.membership import (
-    end_if_empty,
-    lock_with_tasks,
-    member_task_ids,
-    members_of,
-    note_problem,
-    remove_member,
-    restart_build,
-)
-from common.services.delivery.task_groups import start_staging
-from common.services.projects.places import Place, place_of
+from common.services.delivery import delivery_rules, deployments, lifecycle
+from common.services.delivery.group_tests import Trial, hand_back, next_trial
+from common.services.delivery.lifecycle import lock_with_tasks
+from common.services.delivery.membership import member_task_ids, members_of
+from common.services.delivery.task_groups import deploy_merged
+from common.services.projects.places import place_of
 from common.services.projects.variables import mask_of_project
 from common.states import By, Environment, GroupState
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
+from common.values.place import Place
 
 
 class Step(StrEnum):
@@ -43,12 +38,12 @@ class Step(StrEnum):
     TEST = "test"
     """Test a commit of the branch."""
     STAGE = "stage"
-    """Merged and wanted on staging."""
+    """Deploy the merged group to staging."""
 
 
 @dataclass(frozen=True)
 class MergePlan:
-    """The next step. task_id, commit_sha, expected_head: for MERGE. trial: for TEST."""
+    """The next step. task_id, title, commit_sha, expected_head: for MERGE. trial: for TEST."""
 
     step: Step
     place: Place
@@ -63,7 +58,7 @@ class MergePlan:
 
 @transactional
 def begin_merge(tx: Transaction, lease: Lease) -> MergePlan | None:
-    """The next step; None if there is nothing to do (any more)."""
+    """Return the next step of merging, testing or staging the group; None if there is nothing left to do."""
     group = lock_with_tasks(tx, lease.subject_id)
     if group is None:
         return None
@@ -72,7 +67,7 @@ def begin_merge(tx: Transaction, lease: Lease) -> MergePlan | None:
     if group.state is GroupState.MERGED and group.wants_staging:
         return MergePlan(Step.STAGE, place, group.id, group.branch)
     if group.state is GroupState.PENDING:
-        tx.record(group.move_to(GroupState.MERGING, By.PLATFORM))
+        lifecycle.start_merging(tx, group)
     if group.state is GroupState.MERGING:
         _take_waiting_out(tx, group)
     if group.state is not GroupState.MERGING:
@@ -89,22 +84,22 @@ def begin_merge(tx: Transaction, lease: Lease) -> MergePlan | None:
 
 
 def _take_waiting_out(tx: Transaction, group: TaskGroup) -> None:
-    """A task whose dependency is neither in the group (any more) nor delivered leaves it, approved as it is."""
+    """Take out tasks that depend on a task that is neither in the group nor delivered. They stay approved."""
     was_merged = False
     while waiting := delivery_rules.waiting(tx, member_task_ids(tx, group.id)):
         for task_id, needed in waiting.items():
             member = tx.session.get(GroupMember, (group.id, task_id))
             was_merged = was_merged or (member is not None and member.merged_sha is not None)
-            remove_member(tx, group, task_id, "dependency")
+            lifecycle.remove_member(tx, group, task_id, "dependency")
             why = f"depends on task {needed.id}, which is {needed.state} and not in this group: deliver them together"
-            note_problem(group, task_id, "dependency", why)
-    if not end_if_empty(tx, group, by=By.PLATFORM) and was_merged:
-        restart_build(tx, group)
+            lifecycle.note_problem(group, task_id, "dependency", why)
+    if not lifecycle.end_if_empty(tx, group, by=By.PLATFORM) and was_merged:
+        lifecycle.restart_merge(tx, group, By.PLATFORM)
 
 
 @transactional
 def record_started(tx: Transaction, lease: Lease, *, base_sha: str) -> None:
-    """The release branch is at the default branch's head."""
+    """The release branch points at base_sha, the default branch's head."""
     group = _merging(tx, lease)
     if group is not None:
         group.base_sha = group.head_sha = base_sha
@@ -113,7 +108,7 @@ def record_started(tx: Transaction, lease: Lease, *, base_sha: str) -> None:
 
 @transactional
 def record_merged_member(tx: Transaction, lease: Lease, plan: MergePlan, *, head_sha: str) -> None:
-    """A member is in the branch, whose head is head_sha now."""
+    """The plan's member is merged; the release branch's head is head_sha now."""
     group = _merging(tx, lease)
     if group is not None and group.head_sha == plan.expected_head:
         member = tx.session.get(GroupMember, (group.id, plan.task_id))
@@ -124,22 +119,22 @@ def record_merged_member(tx: Transaction, lease: Lease, plan: MergePlan, *, head
 
 @transactional
 def record_conflict(tx: Transaction, lease: Lease, plan: MergePlan, *, files: Sequence[str]) -> None:
-    """A member can't be merged: it is taken out and handed back with the files; the rest goes on."""
+    """The plan's member conflicts: it is taken out and given back to its agent with the files; the rest goes on."""
     group = _merging(tx, lease)
     if group is not None:
         against = tx.get(Project, group.project_id).default_branch
         detail = (
             f"conflicts with {against} and the tasks before it in {group.branch} (at {plan.expected_head[:12]}) in "
-            f"{', '.join(files)}. Merge {against} into your branch once the others have landed, and solve it there."
+            f"{', '.join(files)}. Merge {against} into your branch once the others are delivered, and resolve it there."
         )
         hand_back(tx, group, plan.task_id, "conflict", detail, files)
-        end_if_empty(tx, group, by=By.PLATFORM)
+        lifecycle.end_if_empty(tx, group, by=By.PLATFORM)
     tx.again(lease, after_seconds=0)
 
 
 @transactional
 def record_staging(tx: Transaction, lease: Lease) -> None:
-    """The merged group goes to staging, or waits until the environment is free."""
+    """Deploy the merged group to staging, or try again in 3 s while another deployment is under way there."""
     group = lock_with_tasks(tx, lease.subject_id)
     if group is None or group.state is not GroupState.MERGED or not group.wants_staging:
         tx.finish(lease)
@@ -151,22 +146,24 @@ def record_staging(tx: Transaction, lease: Lease) -> None:
 
 
 def _stage_unless_refused(tx: Transaction, group: TaskGroup) -> None:
-    """To staging; where the rules forbid that by now, it stays merged, and says what a person has to do."""
+    """Deploy to staging. If the delivery rules refuse, the group stays merged and its error says what to do."""
     try:
         delivery_rules.check_group(tx, group)
     except Conflict as refused:
-        group.wants_staging, group.error = False, refused.message
+        lifecycle.stay_merged(group, refused.message)
     else:
-        start_staging(tx, group)
+        deploy_merged(tx, group)
 
 
 @transactional
 def fail_merge(tx: Transaction, group_id: str, reason: str) -> None:
-    """The forge or the runtime refused, or the job was given up."""
+    """Fail a merging group, because the forge or the runtime refused or the job used up its attempts.
+
+    reason is masked here. Nothing happens in any other state.
+    """
     group = lock_with_tasks(tx, group_id)
     if group is not None and group.state is GroupState.MERGING:
-        group.error = mask_of_project(tx, group.project_id)(reason)[:2000]
-        tx.record(group.move_to(GroupState.FAILED, By.PLATFORM))
+        lifecycle.fail_group(tx, group, mask_of_project(tx, group.project_id)(reason)[:2000])
 
 
 @transactional
@@ -177,17 +174,20 @@ def record_merge_refused(tx: Transaction, lease: Lease, reason: str) -> None:
 
 @transactional
 def record_head_moved(tx: Transaction, lease: Lease) -> None:
-    """The release branch is not where it was left: build it anew."""
+    """The release branch was moved by somebody else: rebuild it."""
     group = _merging(tx, lease)
     if group is not None:
-        restart_build(tx, group)
+        lifecycle.restart_merge(tx, group, By.PLATFORM)
     tx.again(lease, after_seconds=0)
 
 
 @dataclass(frozen=True)
 class FinishPlan:
-    """pull_requests: numbers to be closed as merged by commit_sha. tag: names the release. spare_tag: where something
-    else has that name, one that only this commit can have."""
+    """What to clean up after a delivery.
+
+    pull_requests: numbers to close as merged by commit_sha. tag: the release's tag. spare_tag: a name that only this
+    commit can have, for when the tag exists elsewhere.
+    """
 
     place: Place
     commit_sha: str
@@ -198,7 +198,7 @@ class FinishPlan:
 
 @transactional
 def begin_finish(tx: Transaction, lease: Lease) -> FinishPlan | None:
-    """What is left to do of a delivered group."""
+    """What is left to do for a delivered group; None if it is not in production."""
     group = tx.session.get(TaskGroup, lease.subject_id)
     if group is None or group.state is not GroupState.PRODUCTION or group.tested_sha is None:
         return None
@@ -214,14 +214,14 @@ def begin_finish(tx: Transaction, lease: Lease) -> FinishPlan | None:
 
 @transactional
 def record_finished(tx: Transaction, lease: Lease, *, remark: str | None) -> None:
-    """All is done that follows a delivery. remark: what a person should know of it, shown on the group."""
+    """The clean-up after a delivery is done. remark: a note for people, shown as the group's error; None for none."""
     tx.lock(TaskGroup, lease.subject_id).error = remark
     tx.finish(lease)
 
 
 @transactional
 def fail_finish(tx: Transaction, group_id: str, reason: str) -> None:
-    """The group is delivered, but its pull requests or its tag are not as they should be: the group says so."""
+    """The clean-up failed: the group stays delivered and shows the reason, which is masked here, as its error."""
     if tx.session.get(TaskGroup, group_id) is not None:
         group = tx.lock(TaskGroup, group_id)
         group.error = mask_of_project(tx, group.project_id)(reason)[:2000]

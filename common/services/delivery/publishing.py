@@ -1,4 +1,4 @@
-"""What follows a proof: pull request, preview, and the task that a person may test; and how it is cleaned up."""
+"""Publishing a task's proven commit: its pull request and its preview, and their clean-up when the task is over."""
 
 from __future__ import annotations
 
@@ -6,25 +6,30 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from common.jobs import Lease
 from common.models.delivery import Deployment
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task
 from common.names import preview_app
-from common.services.delivery import deployments
-from common.services.projects.places import Place, place_of
+from common.services.delivery import deployments, lifecycle
+from common.services.projects.places import app_of, place_of
 from common.services.projects.variables import mask_of_project
-from common.services.tasks import lifecycle
+from common.services.tasks import lifecycle as tasks_lifecycle
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.verification import CheckResult, refuse, store_check
-from common.states import By, DeploymentState, Environment, Outcome, Phase, TaskState
-from common.transaction import Lease, Transaction, transactional
+from common.states import DeploymentState, Environment, Outcome, Phase, TaskState
+from common.transaction import Transaction, transactional
+from common.values.app import App
+from common.values.place import Place
 
 NEVER_RAN = frozenset(
     {"nothing_to_run", "quota", "no_room", "not_started", "image", "config", "checkout_failed", "given_up"}
 )
-"""How a preview ends whose program never ran: there is none, or the runtime has no room, image or answer for it.
-None of that is the work's fault: its proof stands, and a person tests it without a preview."""
+"""Error codes of a preview whose program never ran: there is nothing to run, or the runtime could not start it.
+
+The task's work is not at fault: its proof stands, and a person tests it without a preview.
+"""
 
 
 @dataclass(frozen=True)
@@ -41,14 +46,14 @@ class PublishPlan:
 class CleanUpPlan:
     """pr_number None: there is no pull request to close."""
 
+    app: App
     place: Place
-    app: str
     pr_number: int | None
 
 
 @transactional
 def begin_publish(tx: Transaction, lease: Lease) -> PublishPlan | None:
-    """None if the task's proof does not stand any more."""
+    """What to publish; None if the task is not at a proven commit any more."""
     task = tx.session.get(Task, lease.subject_id)
     if task is None or task.phase is not Phase.VERIFYING or task.head_sha is None:
         return None
@@ -67,7 +72,10 @@ def begin_publish(tx: Transaction, lease: Lease) -> PublishPlan | None:
 
 @transactional
 def record_published(tx: Transaction, lease: Lease, *, head_sha: str, number: int, url: str) -> None:
-    """The pull request is open; a preview of exactly the proven commit is started."""
+    """Store the open pull request and start a preview of the proven commit.
+
+    The task is left alone if it moved on from head_sha.
+    """
     task = tx.lock(Task, lease.subject_id)
     if task.phase is Phase.VERIFYING and task.head_sha == head_sha:
         task.pr_number, task.pr_url, task.updated_at = number, url, tx.now()
@@ -78,11 +86,11 @@ def record_published(tx: Transaction, lease: Lease, *, head_sha: str, number: in
 
 @transactional
 def give_up_publish(tx: Transaction, task_id: str, reason: str) -> None:
-    """The forge refused the pull request for good: the task fails, and says why."""
+    """The forge refused the pull request: the task fails with the reason, which is masked here."""
     task = tx.lock(Task, task_id)
     if task.phase is Phase.VERIFYING:
         masked = mask_of_project(tx, task.project_id)(reason)
-        lifecycle.fail(tx, task, f"its pull request could not be opened: {masked}"[:2000])
+        tasks_lifecycle.fail(tx, task, f"its pull request could not be opened: {masked}"[:2000])
 
 
 @transactional
@@ -92,40 +100,43 @@ def record_publish_refused(tx: Transaction, lease: Lease, reason: str) -> None:
 
 
 def preview_ended(tx: Transaction, task: Task, deployment: Deployment) -> None:
-    """The preview runs, or does not: the task is ready to be tested, or goes back. The task is locked.
+    """The preview's deployment completed or failed: the task becomes ready to test, or goes back to its agent.
 
-    Where its program never ran, the proof alone makes it ready. A preview of a commit that is no longer the proven one
-    changes nothing.
+    The task is locked. If the preview's program never ran (NEVER_RAN), the task becomes ready without a preview.
+    Nothing happens if the deployment's commit is not the proven one any more.
     """
     if task.phase is not Phase.VERIFYING or task.head_sha != deployment.commit_sha:
         return
     if deployment.state is DeploymentState.COMPLETED:
         task.preview_url = deployment.url
-        store_check(tx, task, CheckResult("preview", "passed", f"It answers at {deployment.url}"))
+        store_check(tx, task, CheckResult("preview", "passed", f"The preview runs at {deployment.url}"))
     elif deployment.error_code in NEVER_RAN:
         task.preview_url = None
-        store_check(tx, task, CheckResult("preview", "skipped", deployment.error or "There is nothing to run"))
+        store_check(tx, task, CheckResult("preview", "skipped", deployment.error or "There is nothing to run."))
     else:
-        failed = CheckResult("preview", "failed", deployment.error or "It does not run", code="preview_failed")
+        failed = CheckResult(
+            "preview", "failed", deployment.error or "The preview does not run.", code="preview_failed"
+        )
         store_check(tx, task, failed)
         refuse(tx, task, failed)
         return
-    lifecycle.make_ready(tx, task)
+    tasks_lifecycle.make_ready(tx, task)
 
 
 @transactional
 def begin_clean_up(tx: Transaction, lease: Lease) -> CleanUpPlan | None:
-    """What is to be taken away of a task that is over; None if it lives (again)."""
+    """What to remove of a task that is cancelled or in production; None in any other state."""
     task = tx.session.get(Task, lease.subject_id)
     if task is None or task.state not in {TaskState.CANCELLED, TaskState.PRODUCTION}:
         return None
     number = task.pr_number if task.state is TaskState.CANCELLED else None
-    return CleanUpPlan(place_of(tx.get(Project, task.project_id)), preview_app(task.id), number)
+    place = place_of(tx.get(Project, task.project_id))
+    return CleanUpPlan(app_of(place, preview_app(task.id)), place, number)
 
 
 @transactional
 def record_cleaned_up(tx: Transaction, lease: Lease) -> None:
-    """Its pull request is closed and its preview gone."""
+    """The task's pull request is closed and its preview is deleted."""
     task = tx.lock(Task, lease.subject_id)
     previews = select(Deployment.id).where(
         Deployment.task_id == task.id,
@@ -133,9 +144,13 @@ def record_cleaned_up(tx: Transaction, lease: Lease) -> None:
         Deployment.active_key.is_not(None) | Deployment.live_key.is_not(None),
     )
     for deployment in tx.lock_all(Deployment, tx.session.scalars(previews).all()):
-        deployment.finished_at = deployment.finished_at or tx.now()
-        tx.record(deployment.move_to(DeploymentState.SUPERSEDED, By.PLATFORM))
+        lifecycle.supersede_deployment(tx, deployment)
+    forget_preview(tx, task)
+    tx.finish(lease)
+
+
+def forget_preview(tx: Transaction, task: Task) -> None:
+    """Remove the link to a preview that was deleted. The task is locked. Safe to repeat."""
     if task.preview_url is not None:
         task.preview_url = None
         record_update(tx, task, "preview_url")
-    tx.finish(lease)

@@ -1,4 +1,7 @@
-"""What should run: every live deployment, and nothing else. A live version that keeps dying is taken back."""
+"""Keeping the runtime as it should be: it runs every live deployment and nothing else.
+
+A live version that does not stay up is rolled back.
+"""
 
 from __future__ import annotations
 
@@ -7,43 +10,36 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from common.jobs import Lease
 from common.models.delivery import Deployment
 from common.models.project import Project
 from common.services.delivery import deployments, versions
-from common.services.delivery.deployments import Spec, open_spec
-from common.services.projects.places import Place, place_of
+from common.services.delivery.deployments import version_of, without_gate
+from common.services.projects.places import app_of, place_of
 from common.services.projects.variables import mask_of_deployment
 from common.states import Environment, ProjectState
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
+from common.values.app import MACHINE, App, Version
+from common.values.place import Place
 
-MACHINE = "machine"
-"""The runtime's code for a version that failed together with many others."""
 MANY_PROJECTS = 3
-"""Live versions of so many projects do not fail at once by themselves."""
+"""If live versions of this many projects fail at once, the machine is at fault and not the versions."""
 TOGETHER = "not rolled back, as versions of many projects failed together"
 
 
 @dataclass(frozen=True)
 class LiveApp:
-    """is_held: it failed together with others, most of which are not well again: where it has failed, it is retried."""
+    """A version that should run. is_held: it failed together with many others, so it is retried and not rolled back."""
 
     place: Place
-    app: str
-    deployment_id: str
-    commit_sha: str
-    spec: Spec
+    app: App
+    version: Version
     is_held: bool
 
 
 @dataclass(frozen=True)
-class OrphanApp:
-    place: Place
-    app: str
-
-
-@dataclass(frozen=True)
 class Dying:
-    """A live version that does not stay up. code: the runtime's."""
+    """A live version that does not stay up. code: the runtime's error code, None if it gave none."""
 
     deployment_id: str
     reason: str
@@ -52,17 +48,18 @@ class Dying:
 
 @dataclass(frozen=True)
 class RestorePlan:
-    """live: what should serve and is under no deployment now. orphans: what runs and should not."""
+    """live: what should serve and is not being deployed now. orphans: what runs and should not."""
 
     live: tuple[LiveApp, ...]
-    orphans: tuple[OrphanApp, ...]
+    orphans: tuple[App, ...]
 
 
 @transactional
 def begin_restore(tx: Transaction, lease: Lease, running: set[tuple[str, str]]) -> RestorePlan:
-    """running: (namespace, app) of everything the runtime has of ours.
+    """Compare what runs with what should run.
 
-    An environment with a deployment under way is left to that one.
+    running: (namespace, app) of every app of the platform in the runtime. An environment with a deployment under way
+    is left out: that deployment takes care of it.
     """
     projects = {
         project.id: project for project in tx.all(select(Project).where(Project.state_ != ProjectState.DELETING))
@@ -77,28 +74,31 @@ def begin_restore(tx: Transaction, lease: Lease, running: set[tuple[str, str]]) 
     busy = {row.active_key for row in rows if row.active_key}
     are_many = len({row.project_id for row in rows if row.live_key and _is_held(row)}) >= MANY_PROJECTS
     live = tuple(
-        LiveApp(
-            place_of(projects[row.project_id]), row.app_name, row.id, row.commit_sha, open_spec(row),
-            is_held=are_many and _is_held(row),
-        )
+        _live_app(projects[row.project_id], row, is_held=are_many and _is_held(row))
         for row in rows
         if row.live_key and row.live_key not in busy
-    )  # fmt: skip
+    )
     wanted = {(projects[row.project_id].namespace, row.app_name) for row in rows}
     by_namespace = {project.namespace: project for project in projects.values()}
     orphans = tuple(
-        OrphanApp(place_of(by_namespace[namespace]), name)
+        app_of(place_of(by_namespace[namespace]), name)
         for namespace, name in sorted(running - wanted)
         if namespace in by_namespace
     )
     return RestorePlan(live, orphans)
 
 
+def _live_app(project: Project, row: Deployment, *, is_held: bool) -> LiveApp:
+    place = place_of(project)
+    return LiveApp(place, app_of(place, row.app_name), without_gate(version_of(row)), is_held)
+
+
 @transactional
 def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying]) -> None:
-    """All but previews go back by themselves, one by one: versions that fail together are the machine's matter.
+    """Roll back each version that does not stay up, previews excepted.
 
-    Those keep their place, and say why, until they are well again or fewer than that fail.
+    Versions of many projects that fail together are not rolled back, as the machine is at fault. Their error says so
+    until they are well again or fewer fail.
     """
     found = {each.deployment_id: tx.session.get(Deployment, each.deployment_id) for each in dying}
     held = _failed_together(dying, found)
@@ -123,9 +123,9 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying]) -> No
 
 
 def _failed_together(dying: Sequence[Dying], found: Mapping[str, Deployment | None]) -> set[str]:
-    """Those of which the runtime says so, and, of any runtime, those of many projects that fail at the same time.
+    """Ids of the deployments that failed together: by the runtime's code, or versions of MANY_PROJECTS at once.
 
-    One that failed alone before is no sign of it.
+    A version that failed alone before is not counted among these.
     """
     held = {each.deployment_id for each in dying if each.code == MACHINE}
     fresh = {

@@ -1,27 +1,26 @@
-"""How a deployment is carried out and how it ends: what its job reads and records."""
+"""Rollouts: what the jobs that carry out a deployment, or take a preview down, read and record."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 from sqlalchemy import Select, select
 
 from common import jobs
+from common.jobs import Lease
 from common.models.delivery import Deployment, TaskGroup
 from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
-from common.services.delivery.deployments import Spec, open_spec
-from common.services.delivery.membership import member_task_ids, release_members, restart_merge
-from common.services.delivery.publishing import preview_ended
-from common.services.delivery.takebacks import groups_moved_by, record_moved
-from common.services.projects.places import Place, place_of
+from common.services.delivery import lifecycle
+from common.services.delivery.deployments import version_of
+from common.services.delivery.membership import member_task_ids
+from common.services.delivery.publishing import forget_preview, preview_ended
+from common.services.delivery.rollback_effects import groups_moved_by, record_moved
+from common.services.projects.places import app_of, place_of
 from common.services.projects.variables import mask_of_deployment
-from common.services.tasks import lifecycle
-from common.services.tasks.lifecycle import record_update
 from common.settings import MOST_PREVIEWS, settings
 from common.states import (
     ACTIVE_DEPLOYMENT,
@@ -31,60 +30,60 @@ from common.states import (
     Environment,
     GroupState,
 )
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
+from common.values.app import App, Version
+from common.values.barrier import Barrier
+from common.values.place import Place
 
 log = structlog.get_logger()
 
 MOST_OLDER = 200
-"""Older versions that are held against what a new one declares about going back."""
+"""How many older versions are compared with what a new one declares about rollbacks."""
 WAIT_FOR_PLACE_SECONDS = 2.0
-"""How often a preview that waits for an older one to go looks whether it has gone."""
+"""How long a preview waits before it checks again whether an older one has made room."""
 
 
 @dataclass(frozen=True)
 class RolloutPlan:
     """What `deployment.deploy` carries out.
 
-    advance_from: the default branch must be there, and is moved to commit_sha once the version is healthy; None when
-    this deployment moves no default branch (a preview, staging, a rollback). previous: what serves now, for taking a
-    version back whose branch could not be moved; None if nothing does. older: commits that were healthy there before,
-    none for a rollback, which declares nothing of its own.
+    advance_from: the commit that the default branch must be at; once the version is healthy, the branch is moved from
+    there to commit_sha. None if this deployment does not move it (a preview, staging, a rollback). previous: id, commit
+    and spec of the deployment that serves now, to be restored if the branch can't be moved; None if none serves.
+    older: commits that were healthy there before; empty for a rollback, which declares nothing about rollbacks.
     """
 
     place: Place
-    deployment_id: str
-    app: str
+    app: App
     environment: Environment
-    commit_sha: str
-    spec: Spec
-    advance_from: str | None
-    previous: tuple[str, str, Spec] | None
+    version: Version
+    advance_from: str | None = None
+    previous: Version | None = None
     older: tuple[str, ...] = ()
 
 
 @transactional
 def begin_rollout(tx: Transaction, lease: Lease) -> RolloutPlan | None:
-    """What is to run; tells that it started. None if the deployment is over."""
+    """What to run; a pending deployment starts. None if the deployment is over, or is a preview that has to wait."""
     deployment = _locked(tx, lease.subject_id)
     if deployment is None or deployment.state not in ACTIVE_DEPLOYMENT:
         return None
     project = tx.get(Project, deployment.project_id)
     if deployment.state is DeploymentState.PENDING:
-        if deployment.environment is Environment.PREVIEW and not _has_place(tx, project, deployment):
+        if deployment.environment is Environment.PREVIEW and not _has_room(tx, project, deployment):
             tx.again(lease, after_seconds=WAIT_FOR_PLACE_SECONDS)
             return None
-        deployment.started_at = tx.now()
-        tx.record(deployment.move_to(DeploymentState.IN_PROGRESS, By.PLATFORM))
+        lifecycle.start_deployment(tx, deployment)
     live = tx.find(select(Deployment).where(Deployment.live_key == deployment.place))
+    place = place_of(project)
     return RolloutPlan(
-        place_of(project), deployment.id, deployment.app_name, deployment.environment, deployment.commit_sha,
-        open_spec(deployment), _advance_from(tx, deployment),
-        (live.id, live.commit_sha, open_spec(live)) if live else None, _older_commits(tx, deployment),
+        place, app_of(place, deployment.app_name), deployment.environment, version_of(deployment),
+        _advance_from(tx, deployment), version_of(live) if live else None, _older_commits(tx, deployment),
     )  # fmt: skip
 
 
 def _older_commits(tx: Transaction, deployment: Deployment) -> tuple[str, ...]:
-    """The newest MOST_OLDER commits that were healthy in its place, but for its own."""
+    """Commits other than its own that were healthy in its place, at most MOST_OLDER, newest first."""
     if deployment.rollback_of is not None:
         return ()
     query = (
@@ -109,7 +108,7 @@ def _advance_from(tx: Transaction, deployment: Deployment) -> str | None:
 
 @transactional
 def record_progress(tx: Transaction, lease: Lease, *, message: str, url: str, after_seconds: float) -> None:
-    """It is still starting; followers hear how far it is."""
+    """The version is still starting: broadcast its progress, and look again after after_seconds."""
     deployment = tx.get(Deployment, lease.subject_id)
     body = {"deploymentId": deployment.id, "environment": deployment.environment_, "message": message}
     tx.tell(deployment.project_id, "deploy:progress", body)
@@ -118,36 +117,32 @@ def record_progress(tx: Transaction, lease: Lease, *, message: str, url: str, af
 
 
 @transactional
-def record_live(tx: Transaction, lease: Lease, *, url: str, barrier: dict[str, Any] | None = None) -> None:
-    """The version passed its health check and serves; what served before is superseded, or rolled back by this one."""
+def record_live(tx: Transaction, lease: Lease, *, url: str, barrier: Barrier | None = None) -> None:
+    """The version passed its health check and serves. The one before it is superseded, or rolled back by this one.
+
+    barrier: what the version declares about rollbacks, None if nothing. Nothing happens if the deployment is over.
+    """
     found = tx.session.get(Deployment, lease.subject_id)
     if found is None or found.state not in ACTIVE_DEPLOYMENT:
         tx.finish(lease)
         return
-    # Nothing else moves these groups meanwhile: a place has one deployment under way.
+    # Nothing else changes these groups until they are locked: a place has one deployment under way.
     moved = groups_moved_by(tx, found)
     deployment = _locked(tx, found.id, moved.ids)
     if deployment is None or deployment.state not in ACTIVE_DEPLOYMENT:
         tx.finish(lease)
         return
-    for former in tx.all(select(Deployment).where(Deployment.live_key == deployment.place)):
-        gone_back = deployment.rollback_of == former.id
-        tx.record(former.move_to(DeploymentState.ROLLED_BACK if gone_back else DeploymentState.SUPERSEDED, By.PLATFORM))
-    tx.session.flush()
-    deployment.url, deployment.was_healthy, deployment.finished_at = url, True, tx.now()
-    deployment.barrier = barrier
-    tx.record(deployment.move_to(DeploymentState.COMPLETED, By.PLATFORM))
-    tx.session.flush()
+    lifecycle.complete_deployment(tx, deployment, url=url, barrier=barrier)
     record_moved(tx, deployment, moved)
-    _tell_outcome(tx, deployment)
+    _apply_outcome(tx, deployment)
     tx.finish(lease)
 
 
 @transactional
 def record_failed(tx: Transaction, lease: Lease, *, code: str, reason: str, rebuild: bool = False) -> None:
-    """It never became healthy, or could not be brought in; what served before still does.
+    """The version never became healthy, or the default branch moved; what served before still does.
 
-    rebuild: the default branch moved meanwhile; its group is merged, tested and staged anew.
+    rebuild: the default branch moved, so the group is merged, tested and staged again.
     """
     fail_rollout(lease.subject_id, reason, code, rebuild=rebuild)
     tx.finish(lease)
@@ -160,16 +155,12 @@ def fail_rollout(
     deployment = _locked(tx, deployment_id)
     if deployment is None or deployment.state not in ACTIVE_DEPLOYMENT:
         return
-    reason = mask_of_deployment(tx, deployment)(reason)
-    deployment.error, deployment.error_code, deployment.finished_at = reason[:4000], code, tx.now()
-    tx.record(deployment.move_to(DeploymentState.FAILED, By.PLATFORM))
-    tx.session.flush()
-    _tell_outcome(tx, deployment, rebuild=rebuild)
-    tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
+    lifecycle.fail_deployment(tx, deployment, code=code, reason=mask_of_deployment(tx, deployment)(reason))
+    _apply_outcome(tx, deployment, rebuild=rebuild)
 
 
 def _locked(tx: Transaction, deployment_id: str, other_groups: Sequence[str] = ()) -> Deployment | None:
-    """The deployment with everything its outcome changes, locked in the order of locks. None if it is gone."""
+    """Lock the deployment and every task and group that its outcome changes. None if it does not exist any more."""
     found = tx.session.get(Deployment, deployment_id)
     if found is None:
         return None
@@ -184,7 +175,7 @@ def _locked(tx: Transaction, deployment_id: str, other_groups: Sequence[str] = (
     return tx.lock(Deployment, deployment_id)
 
 
-def _tell_outcome(tx: Transaction, deployment: Deployment, *, rebuild: bool = False) -> None:
+def _apply_outcome(tx: Transaction, deployment: Deployment, *, rebuild: bool = False) -> None:
     if deployment.task_id and deployment.environment is Environment.PREVIEW:
         task = tx.lock(Task, deployment.task_id)
         preview_ended(tx, task, deployment)
@@ -198,28 +189,20 @@ def _move_group(tx: Transaction, group: TaskGroup, deployment: Deployment, *, re
     is_live = deployment.state is DeploymentState.COMPLETED
     if group.state is GroupState.DEPLOYING_STAGING:
         if is_live:
-            tx.record(group.move_to(GroupState.STAGING, By.PLATFORM))
-            for task in tx.lock_all(Task, member_task_ids(tx, group.id)):
-                lifecycle.reach_staging(tx, task)
+            lifecycle.reach_staging(tx, group)
         else:
-            group.error = deployment.error
-            tx.record(group.move_to(GroupState.FAILED, By.PLATFORM))
+            lifecycle.fail_group(tx, group, deployment.error or "")
     elif group.state is GroupState.DEPLOYING_PRODUCTION:
         if is_live:
-            tx.record(group.move_to(GroupState.PRODUCTION, By.PLATFORM))
-            for task in tx.lock_all(Task, member_task_ids(tx, group.id)):
-                lifecycle.reach_production(tx, task)
-            release_members(tx, group)
-            tx.enqueue(jobs.FINISH_GROUP, group.id, project_id=group.project_id)
+            lifecycle.reach_production(tx, group)
         elif rebuild:
-            restart_merge(tx, group, By.PLATFORM)
+            lifecycle.restart_merge(tx, group, By.PLATFORM)
         else:
-            group.error = deployment.error
-            tx.record(group.move_to(GroupState.STAGING, By.PLATFORM))
+            lifecycle.return_to_staging(tx, group, deployment.error or "")
 
 
 def _wake_waiting_groups(tx: Transaction, project_id: str) -> None:
-    """An environment is free again: groups that wait for it look at once."""
+    """An environment is free again: run the jobs of the groups that wait for it now."""
     waiting = tx.all(
         select(TaskGroup).where(
             TaskGroup.project_id == project_id,
@@ -231,8 +214,8 @@ def _wake_waiting_groups(tx: Transaction, project_id: str) -> None:
         tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=project_id)
 
 
-def _has_place(tx: Transaction, project: Project, preview: Deployment) -> bool:
-    """Whether the project may have one preview more. If not, as many of the oldest as it takes are told to go."""
+def _has_room(tx: Transaction, project: Project, preview: Deployment) -> bool:
+    """Whether the project may have one more preview. If not, jobs take down as many of the oldest as needed."""
     cluster = settings().runtime.kubernetes
     most = cluster.most_previews(project.cpu_limit, project.memory_limit) if cluster else MOST_PREVIEWS
     others = select(Deployment).where(
@@ -242,7 +225,7 @@ def _has_place(tx: Transaction, project: Project, preview: Deployment) -> bool:
     )
     live = _oldest_first(tx, others.where(Deployment.live_key.is_not(None)))
     starting = tx.all(others.where(Deployment.state_ == DeploymentState.IN_PROGRESS))
-    # One that is being replaced is live and starting.
+    # A preview that is being replaced is both live and starting: count its app once.
     places = len({one.app_name for one in [*live, *starting]})
     over = max(0, places + 1 - most)
     for deployment in live[:over]:
@@ -256,11 +239,12 @@ def _oldest_first(tx: Transaction, query: Select[Deployment]) -> list[Deployment
 
 @transactional
 def make_way(tx: Transaction, project_id: str | None) -> None:
-    """Tests, staging or production find no room: the oldest preview goes, of this project or, with None, of all.
+    """Take down the oldest preview, because tests, staging or production have no room.
 
-    One at a time: what its room is good for is seen before the next one has to go. Safe to repeat.
+    project_id: only previews of this project; None for all projects. One preview at a time: the next one goes only if
+    there is still no room once the first is gone. Safe to repeat.
     """
-    going = tx.find(select(Job).where(Job.kind == jobs.TAKE_DOWN.name, Job.state.in_(LIVE_JOB)))
+    going = tx.find(select(Job).where(Job.kind == jobs.TAKE_DOWN.name, Job.state_.in_(LIVE_JOB)))
     live = select(Deployment).where(
         Deployment.environment_ == Environment.PREVIEW, Deployment.live_key.is_not(None)
     )  # fmt: skip
@@ -273,34 +257,28 @@ def make_way(tx: Transaction, project_id: str | None) -> None:
 
 
 @transactional
-def begin_take_down(tx: Transaction, lease: Lease) -> RolloutPlan | None:
-    """The preview that is to go; None if it is not live any more."""
+def begin_take_down(tx: Transaction, lease: Lease) -> App | None:
+    """The preview to take down; None if it is not live any more."""
     deployment = tx.session.get(Deployment, lease.subject_id)
     if deployment is None or deployment.live_key is None or deployment.environment is not Environment.PREVIEW:
         return None
-    project = tx.get(Project, deployment.project_id)
-    return RolloutPlan(
-        place_of(project), deployment.id, deployment.app_name, deployment.environment, deployment.commit_sha,
-        open_spec(deployment), None, None,
-    )  # fmt: skip
+    return app_of(place_of(tx.get(Project, deployment.project_id)), deployment.app_name)
 
 
 @transactional
 def record_taken_down(tx: Transaction, lease: Lease) -> None:
-    """The preview is gone; its task's link with it."""
+    """The preview was deleted; its task's link to it is removed."""
     deployment = _locked(tx, lease.subject_id)
     if deployment is not None and deployment.live_key is not None:
-        tx.record(deployment.move_to(DeploymentState.SUPERSEDED, By.PLATFORM))
+        lifecycle.supersede_deployment(tx, deployment)
         if deployment.task_id:
-            task = tx.lock(Task, deployment.task_id)
-            task.preview_url = None
-            record_update(tx, task, "preview_url")
+            forget_preview(tx, tx.lock(Task, deployment.task_id))
     tx.finish(lease)
 
 
 @transactional
 def take_expired_previews_down(tx: Transaction) -> int:
-    """Previews past their time go. Returns how many were told to."""
+    """Enqueue a job for each live preview past its expires_at. Returns how many. Safe to repeat."""
     expired = tx.all(
         select(Deployment).where(
             Deployment.environment_ == Environment.PREVIEW,

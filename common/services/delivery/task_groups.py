@@ -1,7 +1,8 @@
-"""Groups of approved tasks on their way out: made, deployed, changed and given up by people."""
+"""Task groups as people use them: created, listed, deployed, retried, changed and cancelled."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,13 +16,14 @@ from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
 from common.names import new_id, numbered, release_branch
+from common.outbox import actor
+from common.queue import live_job
 from common.services.access import Caller, visible_projects
-from common.services.delivery import delivery_rules, deployments
-from common.services.delivery.judging import FLAKY, forget_red_base
-from common.services.delivery.membership import member_task_ids, release_members, restart_merge, take_out
+from common.services.delivery import delivery_rules, deployments, lifecycle
+from common.services.delivery.group_tests import FLAKY, forget_red_base
+from common.services.delivery.membership import member_task_ids
 from common.services.paging import Page, PageQuery, page_of
-from common.services.projects.places import Place, place_of
-from common.services.tasks.lifecycle import leave_staging
+from common.services.projects.places import place_of
 from common.states import (
     By,
     Environment,
@@ -30,25 +32,19 @@ from common.states import (
     Role,
     TaskState,
 )
-from common.transaction import Transaction, actor, snapshot, transactional
+from common.transaction import Transaction, snapshot, transactional
+from common.values.build_results import BuildResults
+from common.values.place import Place
 
 MOST_TASKS = 100
 STAGEABLE = frozenset({GroupState.PENDING, GroupState.MERGING, GroupState.MERGED})
 
 
-class BaseMoved(Conflict):
-    """The default branch is not where the group was built from: it is to be built and tested anew."""
-
-    def __init__(self, group_id: str, message: str) -> None:
-        super().__init__(message)
-        self.group_id = group_id
-
-
 @dataclass(frozen=True)
 class GroupCheck:
-    """What is known of the release branch.
+    """A check of the release branch.
 
-    status: running, passed, failed, flaky (one commit was both red and green), or skipped where there are no tests.
+    status: running, passed, failed, flaky (one commit both passed and failed), or skipped if there are no tests.
     """
 
     name: str
@@ -59,7 +55,7 @@ class GroupCheck:
 
 @dataclass(frozen=True)
 class GroupView:
-    """task_ids: those that are part of it, in the order of merging."""
+    """A group with everything its page shows. task_ids: its members, in the order of merging."""
 
     group: TaskGroup
     task_ids: Sequence[str]
@@ -79,11 +75,11 @@ class NewGroup:
 
 @transactional
 def create_task_group(tx: Transaction, new: NewGroup, *, by: Caller) -> GroupView:
-    """A group of approved tasks of one project, each in no other live group; merging starts at once.
+    """Create a group of approved tasks of one project and start merging it.
 
-    They are merged in the given order, but each after those that it depends on.
-
-    Invalid (taskIds, projectId) for what does not exist; Conflict for tasks that are not approved or held elsewhere.
+    Tasks are merged in the given order, except that each comes after those it depends on. Invalid (projectId, taskIds)
+    for what does not exist; Conflict for a task that is not approved or is in another live group, and where the
+    delivery rules refuse.
     """
     try:
         project = by.require_in(tx, new.project_id, Role.MAINTAINER)
@@ -102,7 +98,7 @@ def create_task_group(tx: Transaction, new: NewGroup, *, by: Caller) -> GroupVie
         TaskGroup(
             id=group_id, state_=GroupState.PENDING, project_id=project.id, name=new.name, notes=new.notes,
             target_branch=new.target_branch, branch=_free_branch(tx, project.id, release_branch(new.name, new.notes,
-            group_id)), build={}, problems=[], wants_staging=new.target_branch == "production",
+            group_id)), build=BuildResults(), problems=[], wants_staging=new.target_branch == "production",
             accepted_rolled_back_at=accepted_at, created_by=actor(), created_at=tx.now(),
         )
     )  # fmt: skip
@@ -146,7 +142,7 @@ def _free_branch(tx: Transaction, project_id: str, wanted: str) -> str:
 def list_task_groups(
     page: PageQuery, *, project_id: str | None, status: str | None, by: Caller
 ) -> tuple[Page[TaskGroup], dict[str, list[str]]]:
-    """A page of groups, and the tasks of each."""
+    """A page of groups, and the ids of each group's tasks in the order of merging."""
     query = select(TaskGroup).where(TaskGroup.project_id.in_(visible_projects(by)))
     if project_id is not None:
         query = query.where(TaskGroup.project_id == project_id)
@@ -171,19 +167,14 @@ def read_task_group(group_id: str, *, by: Caller) -> GroupView:
         if group is None:
             raise NotFound(f"task group {group_id}")
         project = by.require_in(read, group.project_id, Role.VIEWER)
-        tasks = select(GroupMember.task_id).where(
-            GroupMember.group_id == group_id, GroupMember.removed_reason.is_(None)
-        )
-        ids = read.session.scalars(tasks.order_by(GroupMember.position)).all()
-        waits = read.find(
-            select(Job).where(Job.live_key == f"{jobs.MERGE_GROUP.name}:{group_id}", Job.unavailable_since.is_not(None))
-        )
+        ids = member_task_ids(read, group_id)
+        waits = read.find(live_job(jobs.MERGE_GROUP.name, group_id).where(Job.unavailable_since.is_not(None)))
         checks = _checks(group, project, waits.error if waits else None)
         return GroupView(group, ids, checks, deployments.deployments_of(read, group_id))
 
 
 def place_of_group(group_id: str, *, by: Caller) -> Place:
-    """Where the group's project is, for looking at its default branch before a deployment."""
+    """The place of the group's project, for reading its default branch before a deployment. Maintainers only."""
     with snapshot() as read:
         group = read.get(TaskGroup, group_id)
         if group is None:
@@ -201,9 +192,9 @@ def _check_group(tx: Transaction, group: TaskGroup, accept_rolled_back: bool) ->
 def deploy_to_staging(
     tx: Transaction, group_id: str, *, by: Caller, accept_rolled_back: bool = False
 ) -> tuple[GroupView, Job]:
-    """The group goes to staging: at once if it is merged, else as soon as it is. Conflict in any later state.
+    """Deploy the group to staging, now or as soon as it is merged. Returns it with the job that does so.
 
-    Conflict (acceptRolledBack), too, where it would bring back what was rolled back, unless that is accepted.
+    Conflict in any later state, and (acceptRolledBack) if rolled-back changes would return and nobody accepted that.
     """
     group = lock_group(tx, group_id, by)
     if group.state in STAGEABLE:
@@ -212,21 +203,23 @@ def deploy_to_staging(
         group.wants_staging = True
         job_id = tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=group.project_id)
     elif group.state is GroupState.MERGED:
-        job_id = tx.enqueue(jobs.DEPLOY, start_staging(tx, group).id, project_id=group.project_id)
+        job_id = tx.enqueue(jobs.DEPLOY, deploy_merged(tx, group).id, project_id=group.project_id)
     else:
         raise Conflict(f"task group {group.id} is {group.state}; it can't be deployed to staging")
     return view(tx, group), tx.get(Job, job_id)
 
 
-def start_staging(tx: Transaction, group: TaskGroup) -> Deployment:
-    """Bring the tested commit to staging. The group is merged and locked. Conflict while staging is busy."""
+def deploy_merged(tx: Transaction, group: TaskGroup) -> Deployment:
+    """Create the deployment of the tested commit to staging. The group is merged and locked.
+
+    Conflict while another deployment to staging is under way.
+    """
     assert group.tested_sha is not None
     deployment = deployments.new_deployment(
         tx, tx.get(Project, group.project_id), Environment.STAGING, commit_sha=group.tested_sha, branch=group.branch,
         app_name=Environment.STAGING.value, task_group_id=group.id,
     )  # fmt: skip
-    group.wants_staging, group.error = False, None
-    tx.record(group.move_to(GroupState.DEPLOYING_STAGING, By.PERSON))
+    lifecycle.start_staging(tx, group)
     return deployment
 
 
@@ -234,20 +227,23 @@ def start_staging(tx: Transaction, group: TaskGroup) -> Deployment:
 def deploy_to_production(
     tx: Transaction, group_id: str, *, default_head: str | None, by: Caller, accept_rolled_back: bool = False
 ) -> tuple[GroupView, Job]:
-    """Exactly the commit that runs on staging goes to production. Conflict unless the group is on staging, and
-    (acceptRolledBack) where it would bring back what was rolled back, unless that is accepted.
+    """Deploy exactly the commit that runs on staging to production. Returns the group with the job that does so.
 
-    default_head: where the default branch is now. BaseMoved if that is not where the group was built from.
+    Conflict unless the group is on staging, and (acceptRolledBack) if rolled-back changes would return and nobody
+    accepted that.
+
+    default_head: where the default branch is now. If that is not where the group was built from: Conflict, and the
+    group is rebuilt (follow_up).
     """
     group = lock_group(tx, group_id, by)
     if group.state is not GroupState.STAGING:
         raise Conflict(f"task group {group.id} is {group.state}; only staging can go to production")
     _check_group(tx, group, accept_rolled_back)
     if default_head not in {group.base_sha, group.tested_sha}:
-        raise BaseMoved(
-            group.id,
+        raise Conflict(
             f"task group {group.id} was {group.state}, but the default branch has moved to {default_head}: "
             f"it is being merged and tested anew",
+            follow_up=functools.partial(_rebuild, group_id, by=by),
         )
     staged = deployments.live_deployment(tx, group.project_id, Environment.STAGING)
     if staged is None or staged.commit_sha != group.tested_sha:
@@ -256,66 +252,60 @@ def deploy_to_production(
         tx, tx.get(Project, group.project_id), Environment.PRODUCTION, commit_sha=staged.commit_sha,
         branch=group.branch, app_name=Environment.PRODUCTION.value, task_group_id=group.id,
     )  # fmt: skip
-    # A rollback may have ended since the check above. From here on none can: this one is under way.
+    # A rollback may have ended since the check above. None can from here on, while this deployment is under way.
     _check_group(tx, group, accept_rolled_back)
-    group.error = None
-    tx.record(group.move_to(GroupState.DEPLOYING_PRODUCTION, By.PERSON))
+    lifecycle.start_production(tx, group)
     job_id = tx.enqueue(jobs.DEPLOY, deployment.id, project_id=group.project_id)
     return view(tx, group), tx.get(Job, job_id)
 
 
 @transactional
-def rebuild_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView:
-    """Merge, test and stage the group anew, from the default branch as it is now. Nothing happens unless staged."""
+def _rebuild(tx: Transaction, group_id: str, *, by: Caller) -> None:
+    """Merge, test and stage the group anew, from the default branch as it is now, if it still runs on staging."""
     group = lock_group(tx, group_id, by)
     if group.state is GroupState.STAGING:
-        restart_merge(tx, group, By.PERSON)
-    return view(tx, group)
+        lifecycle.restart_merge(tx, group, By.PERSON)
 
 
 @transactional
 def retry_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView:
-    """A failed group, or one whose staging was taken by another, is merged and tested anew."""
+    """Merge and test a failed, merged or staged group again, from the default branch as it is now."""
     group = lock_group(tx, group_id, by)
     if group.state not in {GroupState.FAILED, GroupState.STAGING, GroupState.MERGED}:
         raise Conflict(f"task group {group.id} is {group.state}; it can't be retried")
     forget_red_base(tx, group)
-    had_staging = deployments.deployments_of(tx, group.id)
-    group.wants_staging = group.wants_staging or bool(had_staging)
-    restart_merge(tx, group, By.PERSON)
+    lifecycle.restart_merge(tx, group, By.PERSON)
     return view(tx, group)
 
 
 @transactional
 def cancel_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView:
-    """The group is given up; its tasks are approved and free for another one."""
+    """Cancel the group; its tasks are approved and free for another group."""
     group = lock_group(tx, group_id, by)
-    tx.record(group.move_to(GroupState.CANCELLED, By.PERSON))
-    for task in tx.lock_all(Task, member_task_ids(tx, group.id)):
-        leave_staging(tx, task, by=By.PERSON)
-    release_members(tx, group)
-    # What was pushed while it was held counts now.
-    tx.enqueue(jobs.WATCH_REPOSITORY, group.project_id, project_id=group.project_id)
-    deployments.supersede_active(tx, group)
+    lifecycle.cancel_group(tx, group)
     return view(tx, group)
 
 
 @transactional
 def remove_from_group(tx: Transaction, group_id: str, task_id: str, *, by: Caller) -> GroupView:
-    """The task leaves the group, approved; the rest is merged and tested anew."""
+    """Take the task out of the group; it stays approved, and the rest is merged and tested again.
+
+    Taking out the last task cancels the group. NotFound if the task is not in the group; Conflict while it is being
+    deployed and once it is over.
+    """
     group = lock_group(tx, group_id, by)
     removable = {GroupState.PENDING, GroupState.MERGING, GroupState.MERGED, GroupState.STAGING, GroupState.FAILED}
     if group.state not in removable:
         raise Conflict(f"task group {group.id} is {group.state}; tasks can't be taken out now")
-    if not take_out(tx, group, task_id, "removed", by=By.PERSON):
+    if not lifecycle.take_out(tx, group, task_id, "removed", by=By.PERSON):
         raise NotFound(f"task {task_id} in group {group.id}")
-    leave_staging(tx, tx.lock(Task, task_id), by=By.PERSON)
+    # Pushes that were ignored while the group held the task count from now on.
     tx.enqueue(jobs.WATCH_REPOSITORY, group.project_id, project_id=group.project_id)
     return view(tx, group)
 
 
 def lock_group(tx: Transaction, group_id: str, by: Caller) -> TaskGroup:
-    """The group with its tasks, locked. NotFound where it does not exist for the caller; maintainers only."""
+    """The group, locked with its tasks. NotFound if the caller can't see it; Forbidden unless a maintainer."""
     project_id = tx.session.execute(select(TaskGroup.project_id).where(TaskGroup.id == group_id)).scalar_one_or_none()
     by.require_in(tx, project_id, Role.MAINTAINER)
     tx.lock_all(Task, member_task_ids(tx, group_id))
@@ -329,13 +319,13 @@ def view(tx: Transaction, group: TaskGroup) -> GroupView:
 
 
 def _checks(group: TaskGroup, project: Project, waits_for: str | None = None) -> list[GroupCheck]:
-    """None until the branch is being built; the present attempt's only. waits_for: what merging or tests wait for."""
-    is_flaky = group.build.get("verdict") == FLAKY
+    """The checks of the present attempt; empty before merging starts. waits_for: why the job waits, None if it runs."""
+    is_flaky = group.build.verdict == FLAKY
     if group.tested_sha is not None and project.test_command is None:
         return [GroupCheck("tests", "skipped", "The project names no tests.", group.tested_sha)]
     if group.tested_sha is not None:
         if is_flaky:
-            return [GroupCheck("tests", FLAKY, group.build["says"], group.tested_sha)]
+            return [GroupCheck("tests", FLAKY, group.build.says or "", group.tested_sha)]
         return [GroupCheck("tests", "passed", "The tests passed on the merged branch.", group.tested_sha)]
     if group.state is GroupState.FAILED:
         status = FLAKY if is_flaky else "failed"

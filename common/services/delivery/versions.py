@@ -1,20 +1,23 @@
-"""The versions of one environment in the order in which they were delivered, and what rollbacks did to them.
+"""The versions of one environment in the order of delivery (the line), and which of them were rolled back.
 
-A rollback delivers nothing: it moves what is live along this line. Every version delivered after the one that is live
-has been taken back. At most one deployment of an environment is under way, so created_at is the order of deliveries.
+A rollback delivers nothing new: it makes an older version on the line live. Every version delivered after the live one
+is taken back. At most one deployment of an environment is under way, so created_at is the order of deliveries.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select, update
 
 from common.models.delivery import Deployment, GroupMember, TaskGroup
 from common.states import Environment
 from common.transaction import Transaction
+from common.values.barrier import Barrier
+
+Line: TypeAlias = "Select[str, datetime, str, str | None, datetime | None, Barrier | None]"
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Point:
 
 @dataclass(frozen=True)
 class TakenBack:
-    """What production delivered after its live version, so that it is in the default branch and not in production.
+    """The versions delivered after production's live one: they are in the default branch and not in production.
 
     commit_sha: the newest of these versions. since: when the last of them was taken back. group_ids: their groups.
     """
@@ -38,7 +41,7 @@ class TakenBack:
 
 
 def point_of(tx: Transaction, version: Deployment) -> Point:
-    """Where the version stands: a rollback stands where the version was delivered that it brought back."""
+    """The version's place on the line. A rollback stands where the version it brought back was delivered."""
     if version.rollback_of is None:
         return Point(version.created_at, version.id)
     delivered = (
@@ -51,7 +54,7 @@ def point_of(tx: Transaction, version: Deployment) -> Point:
 
 
 def default_target(tx: Transaction, live: Deployment) -> Deployment | None:
-    """The newest healthy version that nobody took back, other than what is live; None if there is none."""
+    """The newest healthy version, other than the live one, that was not taken back; None if there is none."""
     return tx.find(
         select(Deployment)
         .where(
@@ -66,19 +69,19 @@ def default_target(tx: Transaction, live: Deployment) -> Deployment | None:
 
 
 def blocked(tx: Transaction, target: Deployment) -> str | None:
-    """Why there is no way back to the version: what any version that ran after it declares. None if there is one.
+    """Why the version can't be rolled back to: the reason declared by a version that ran after it. None if it can.
 
-    A later version that does not carry the mark any more changes nothing: the data was changed by then.
+    A declaration holds even if later versions do not repeat it, because the data was changed by then.
     """
     later = _deliveries(target.project_id, target.app_name).where(_after(point_of(tx, target)))
     for version in tx.session.execute(later.order_by(Deployment.created_at, Deployment.id)):
-        if version.barrier is not None and target.commit_sha in version.barrier["blocked"]:
-            return f"{version.barrier['reason']} (declared by {version.commit_sha[:12]})"
+        if version.barrier is not None and target.commit_sha in version.barrier.blocked:
+            return f"{version.barrier.reason} (declared by {version.commit_sha[:12]})"
     return None
 
 
 def tasks_between(tx: Transaction, target: Deployment, live: Deployment) -> list[str]:
-    """The tasks that were delivered after the target, up to the live version: what going back takes back."""
+    """Ids of the tasks delivered after the target, up to the live version: a rollback takes these back."""
     after, upto = point_of(tx, target), point_of(tx, live)
     between = _deliveries(live.project_id, live.app_name).where(_after(after), ~_after(upto)).subquery()
     query = (
@@ -91,7 +94,7 @@ def tasks_between(tx: Transaction, target: Deployment, live: Deployment) -> list
 
 
 def taken_back(tx: Transaction, project_id: str) -> TakenBack | None:
-    """What production delivered and does not run, as it is in the database at this moment; None if nothing."""
+    """What production delivered and does not run now, read from the database each time; None if nothing."""
     production = Environment.PRODUCTION.value
     live = tx.find(select(Deployment).where(Deployment.live_key == f"{project_id}:{production}"))
     if live is None:
@@ -107,7 +110,7 @@ def taken_back(tx: Transaction, project_id: str) -> TakenBack | None:
 
 
 def groups_moved_by(tx: Transaction, rollback: Deployment) -> tuple[list[str], list[str]]:
-    """The groups that the rollback takes out of production, and those that it brings back there."""
+    """Ids of the groups that the rollback removes from production, and of those that it returns there."""
     point = point_of(tx, rollback)
     line = _deliveries(rollback.project_id, rollback.app_name).subquery()
     is_out = or_(_after(point, line.c), TaskGroup.reverted_at <= point.created_at)
@@ -119,7 +122,7 @@ def groups_moved_by(tx: Transaction, rollback: Deployment) -> tuple[list[str], l
 
 
 def mark_taken_back(tx: Transaction, rollback: Deployment) -> None:
-    """The rollback is live: what was delivered after its version is taken back, its own version is not any more."""
+    """Mark every version delivered after the rollback's version as taken back, and that version as not taken back."""
     later = _deliveries(rollback.project_id, rollback.app_name).where(_after(point_of(tx, rollback)))
     commits = {row.commit_sha for row in tx.session.execute(later)} - {rollback.commit_sha}
     healthy = _healthy(rollback.project_id, rollback.app_name)
@@ -143,8 +146,8 @@ def _healthy(project_id: str, app_name: str) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _deliveries(project_id: str, app_name: str) -> Select[Any]:
-    """The line, as columns: they are read anew each time, whatever rows this session holds."""
+def _deliveries(project_id: str, app_name: str) -> Line:
+    """The line as columns, so that each query reads the database and not the session's rows."""
     return select(
         Deployment.id, Deployment.created_at, Deployment.commit_sha, Deployment.task_group_id,
         Deployment.taken_back_at, Deployment.barrier,

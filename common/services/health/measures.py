@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from common.jobs import CATALOGUE
 from common.models import Deployment, Job, Project, Task, TaskGroup
@@ -45,7 +45,7 @@ def measure(by: Caller | None) -> Measures:
     seen = Seen(by)
     swept = sweep_age_seconds()
     with snapshot() as read:
-        due = select(func.min(Job.next_at)).where(Job.state == JobState.QUEUED)
+        due = select(func.min(Job.next_at)).where(Job.state_ == JobState.QUEUED)
         oldest = read.session.execute(due).scalar()
         late = 0.0 if oldest is None else max(0.0, (read.now() - oldest).total_seconds())
         return Measures(
@@ -72,7 +72,9 @@ class Seen:
 
     by: Caller | None
 
-    def where(self, project_id: Any) -> tuple[ColumnElement[bool], ...]:
+    def where(
+        self, project_id: InstrumentedAttribute[str] | InstrumentedAttribute[str | None]
+    ) -> tuple[ColumnElement[bool], ...]:
         """The conditions on the column that holds a project's id: none for who sees all."""
         if self.by is None or self.by.is_admin:
             return ()
@@ -85,8 +87,8 @@ def _count(read: Snapshot, by: object, *where: object) -> dict[str, int]:
 
 
 def _jobs(read: Snapshot, seen: Seen) -> dict[tuple[str, str], int]:
-    live = (Job.state != JobState.DONE, *seen.where(Job.project_id))
-    query = select(Job.kind, Job.state, func.count()).where(*live).group_by(Job.kind, Job.state)
+    live = (Job.state_ != JobState.DONE, *seen.where(Job.project_id))
+    query = select(Job.kind, Job.state_, func.count()).where(*live).group_by(Job.kind, Job.state_)
     found: Counter[tuple[str, str]] = Counter()
     for kind, state, number in read.session.execute(query):
         queue = CATALOGUE[kind].queue.value if kind in CATALOGUE else "unknown"

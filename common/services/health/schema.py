@@ -5,7 +5,6 @@ Alembic takes a fifth of a second to load: only who upgrades or looks at the sch
 
 from __future__ import annotations
 
-import fcntl
 import importlib
 import logging
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from common import database
 from common.errors import Misconfigured
+from common.machine.locks import locked
 from common.settings import settings
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -104,11 +104,13 @@ def _alone() -> Iterator[Connection]:
     if database.is_sqlite():
         store = settings().store
         store.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (store.data_dir / ".migrate.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            with database.engine().connect() as connection, _without_cascades(connection):
-                yield connection
-                connection.commit()
+        with (
+            locked(store.data_dir / ".migrate.lock"),
+            database.engine().connect() as connection,
+            _without_cascades(connection),
+        ):
+            yield connection
+            connection.commit()
         return
     with database.engine().connect() as connection:
         if connection.execute(text("SELECT GET_LOCK('aiworker-migrate', 120)")).scalar_one() != 1:

@@ -10,7 +10,6 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import jwt
 import structlog
@@ -72,24 +71,34 @@ def authenticate(token: str) -> Caller:
             select(User.id, User.username, User.role)
             .join(Login, Login.user_id == User.id)
             .where(
-                Login.id == claims["sid"],
-                User.id == claims["sub"],
+                Login.id == claims.login_id,
+                User.id == claims.user_id,
                 User.is_active.is_(True),
-                User.token_epoch == claims["epoch"],
+                User.token_epoch == claims.epoch,
                 Login.ended_at.is_(None),
                 Login.expires_at > datetime.now(UTC),
             )
         ).first()
     if row is None:
         raise Unauthenticated
-    return Caller(row.id, row.username, Role(row.role), claims["sid"])
+    return Caller(row.id, row.username, Role(row.role), claims.login_id)
 
 
-def _verify(token: str, kind: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Claims:
+    """What one of our tokens says. token_id: its own id. epoch: the user's token_epoch when it was made."""
+
+    user_id: str
+    login_id: str
+    token_id: str
+    epoch: int
+
+
+def _verify(token: str, kind: str) -> _Claims:
     """The claims of a token of ours. Nothing in its header is believed: the algorithm and the key are ours."""
     try:
         header = jwt.get_unverified_header(token)
-        claims: dict[str, Any] = jwt.decode(
+        claims = jwt.decode(
             token,
             signing_key(),
             algorithms=[ALGORITHM],
@@ -109,7 +118,7 @@ def _verify(token: str, kind: str) -> dict[str, Any]:
         or claims["exp"] - claims["iat"] > _longest_seconds(kind)
     ):
         raise Unauthenticated
-    return claims
+    return _Claims(claims["sub"], claims["sid"], claims["jti"], claims["epoch"])
 
 
 def _longest_seconds(kind: str) -> int:
@@ -144,7 +153,7 @@ def refresh(token: str) -> OpenLogin:
     The token that is rotated out is refused from here on; access tokens already given live on to their expiry.
     """
     claims = _verify(token, "refresh")
-    login = _rotate(claims["sid"], claims["sub"], claims["jti"], claims["epoch"])
+    login = _rotate(claims.login_id, claims.user_id, claims.token_id, claims.epoch)
     if login is None:
         raise Unauthenticated
     return login

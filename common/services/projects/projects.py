@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -19,15 +19,17 @@ from common.models.journal import Job
 from common.models.project import Project, ProjectMember
 from common.models.run import Run
 from common.names import namespace, new_id, numbered, short_id, slug
+from common.outbox import actor
 from common.sealing import seal
 from common.services.access import Caller, sees_project
 from common.services.paging import Page, PageQuery, page_of
 from common.services.projects import lifecycle
-from common.services.projects.places import Place, place_of
+from common.services.projects.places import place_of
 from common.services.projects.variables import variables_of
 from common.settings import settings
 from common.states import Environment, ProjectState, Role
-from common.transaction import Snapshot, Transaction, actor, snapshot, transactional
+from common.transaction import Snapshot, Transaction, snapshot, transactional
+from common.values.place import Place
 
 DEFAULT_HEALTH_SECONDS = {"preview": 0, "staging": 10, "production": 30}
 
@@ -39,6 +41,43 @@ DEFAULT_FORBIDDEN_PATHS = [".git/**", ".gitea/**", ".github/workflows/**", ".for
 
 SECRETS_GIVEN = {"secrets_in_checks": "secretsInChecks", "secrets_in_previews": "secretsInPreviews"}
 """The lists of names out of secretEnvVars, by attribute and field."""
+
+_SEALED = frozenset({"env_vars", "secret_env_vars"})
+
+
+class ProjectValues(TypedDict, total=False):
+    """What people set of a project: what is absent stays as it is. None clears what may be empty.
+
+    health_seconds: by environment. secrets_in_checks, secrets_in_previews: names out of secret_env_vars.
+    """
+
+    name: str
+    description: str
+    import_url: str | None
+    default_branch: str
+    docker_image: str | None
+    env_vars: dict[str, str]
+    secret_env_vars: dict[str, str]
+    secrets_in_checks: list[str]
+    secrets_in_previews: list[str]
+    replicas: int
+    cpu_limit: str | None
+    memory_limit: str | None
+    start_command: str | None
+    test_command: str | None
+    health_path: str
+    health_contains: str | None
+    health_seconds: dict[str, int]
+    port: int | None
+    preview_ttl_hours: int
+    max_parallel_tasks: int | None
+    is_restricted: bool
+    separate_approver: bool
+    allow_direct_push: bool
+    keep_tests: bool
+    forbidden_paths: list[str]
+    limits: dict[str, float]
+    agent_instructions: str
 
 
 @dataclass(frozen=True)
@@ -71,7 +110,7 @@ class FoundRepository:
 
 
 @transactional
-def create_project(tx: Transaction, values: Mapping[str, Any], *, by: Caller) -> ProjectView:
+def create_project(tx: Transaction, values: ProjectValues, *, by: Caller) -> ProjectView:
     """A new project, being provisioned. Conflict (field `name`) if the name is taken.
 
     values: the schema's fields by their attribute names; env_vars and secret_env_vars are stored sealed.
@@ -120,7 +159,7 @@ def read_project(project_id: str, *, by: Caller) -> ProjectView:
 
 
 @transactional
-def update_project(tx: Transaction, project_id: str, values: Mapping[str, Any], *, by: Caller) -> ProjectView:
+def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, by: Caller) -> ProjectView:
     """Change what the values name. What runs changes with the next deployment."""
     by.require_in(tx, project_id, Role.MAINTAINER)
     project = tx.lock(Project, project_id)
@@ -247,7 +286,7 @@ def view_of(project: Project, *, shows_env: bool = True) -> ProjectView:
     return ProjectView(project, variables if shows_env else dict.fromkeys(variables, MASK))
 
 
-def _defaults() -> dict[str, Any]:
+def _defaults() -> ProjectValues:
     return {
         "description": "", "default_branch": "main", "replicas": 1, "health_path": "/",
         "health_seconds": dict(DEFAULT_HEALTH_SECONDS), "preview_ttl_hours": 72, "is_restricted": False,
@@ -257,31 +296,32 @@ def _defaults() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _apply(project: Project, values: Mapping[str, Any]) -> None:
+def _apply(project: Project, values: ProjectValues) -> None:
     for name, value in values.items():
-        if name == "secret_env_vars":
-            project.secret_env_sealed = seal(value) if value else None
-            project.secret_env_names = sorted(value or {})
-        elif name == "env_vars":
-            project.env_sealed = seal(value) if value else None
-        elif name == "health_seconds":
-            project.health_seconds = {**(project.health_seconds or DEFAULT_HEALTH_SECONDS), **value}
-        elif name not in SECRETS_GIVEN:
+        if name not in _SEALED and name not in SECRETS_GIVEN and name != "health_seconds":
             setattr(project, name, value)
+    if "secret_env_vars" in values:
+        secrets = values["secret_env_vars"]
+        project.secret_env_sealed = seal(secrets) if secrets else None
+        project.secret_env_names = sorted(secrets or {})
+    if "env_vars" in values:
+        project.env_sealed = seal(values["env_vars"]) if values["env_vars"] else None
+    if "health_seconds" in values:
+        project.health_seconds = {**(project.health_seconds or DEFAULT_HEALTH_SECONDS), **values["health_seconds"]}
     project.name_key = f"{_HIDDEN_NAME}{project.id}" if project.is_restricted else project.name
     both = sorted(set(variables_of(project)) & set(project.secret_env_names))
     if both:
         raise Invalid(f"secretEnvVars.{both[0]}", "Is in envVars too")
-    for name, field in SECRETS_GIVEN.items():
-        _give_secrets(project, name, field, values.get(name))
+    _give_secrets(project, "secrets_in_checks", values.get("secrets_in_checks"))
+    _give_secrets(project, "secrets_in_previews", values.get("secrets_in_previews"))
 
 
-def _give_secrets(project: Project, name: str, field: str, wanted: Sequence[str] | None) -> None:
+def _give_secrets(project: Project, name: str, wanted: Sequence[str] | None) -> None:
     """Set which secrets are given; with None those of before go on, but for what is no secret variable any more."""
     known = set(project.secret_env_names)
     unknown = [secret for secret in wanted or () if secret not in known]
     if unknown:
-        raise Invalid(field, f"{unknown[0]} is not among secretEnvVars")
+        raise Invalid(SECRETS_GIVEN[name], f"{unknown[0]} is not among secretEnvVars")
     given = getattr(project, name) if wanted is None else wanted
     setattr(project, name, sorted(known & set(given)))
 
@@ -305,7 +345,7 @@ def _taken(name: str) -> Conflict:
     return Conflict(f"There is a project named {name} already", field="name")
 
 
-def _wanted_slug(project_id: str, values: Mapping[str, Any]) -> str:
+def _wanted_slug(project_id: str, values: ProjectValues) -> str:
     """Made from the name. A restricted project's has its short id too, so that no other's `-2` tells of it."""
     if not values.get("is_restricted"):
         return slug(values["name"])

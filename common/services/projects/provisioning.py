@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, delete, select
 
 from common import jobs
+from common.jobs import Lease
 from common.models import (
     Comment,
     CommitVerdict,
@@ -29,12 +29,14 @@ from common.models import (
     TaskDependency,
     TaskGroup,
 )
+from common.models.base import Base
 from common.services.projects import lifecycle
-from common.services.projects.places import Place, place_of
+from common.services.projects.places import place_of
 from common.services.projects.variables import mask_of_project
 from common.services.runs import run_end
 from common.states import JobState, ProjectState
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
+from common.values.place import Place
 
 LONGEST_JOB = timedelta(seconds=jobs.HARD_LIMIT_SECONDS)
 """For how long a run that has ended may still be given a credential, by a job that was at it."""
@@ -111,18 +113,12 @@ def begin_deletion(tx: Transaction, lease: Lease) -> DeletionPlan | None:
         return None
     live = select(Run.id).where(Run.project_id == project.id, Run.live_task_id.is_not(None))
     run_end.abandon_runs(tx, tx.session.scalars(live).all(), "the project is being deleted")
+    tx.queue.drop_queued(project.id, but=lease, kept=jobs.CLOSE_RUN)
     closing = (Job.project_id == project.id, Job.kind == jobs.CLOSE_RUN.name)
-    dropped = (*_others(lease), Job.kind != jobs.CLOSE_RUN.name, Job.state == JobState.QUEUED)
-    tx.session.execute(delete(Job).where(*dropped).execution_options(synchronize_session=False))
-    unclosed = select(Job.subject_id).where(*closing, Job.state != JobState.DONE)
+    unclosed = select(Job.subject_id).where(*closing, Job.state_ != JobState.DONE)
     has_credential = Run.id.in_(unclosed) | (Run.finished_at >= tx.now() - LONGEST_JOB)
     runs = tx.session.scalars(select(Run.id).where(Run.project_id == project.id, has_credential).order_by(Run.id))
     return DeletionPlan(place_of(project), tuple(runs.all()))
-
-
-def _others(lease: Lease) -> tuple[ColumnElement[bool], ...]:
-    """Every job of the project but its deletion."""
-    return Job.project_id == lease.subject_id, Job.id != lease.job_id
 
 
 @transactional
@@ -132,16 +128,13 @@ def record_deleted(tx: Transaction, lease: Lease) -> None:
     While another job of the project is at work, it may make anew what was removed: then all is looked at again.
     """
     project_id = lease.subject_id
-    if tx.find(select(Job).where(*_others(lease), Job.state == JobState.RUNNING)) is not None:
+    if tx.queue.is_project_busy(project_id, but=lease):
         tx.again(lease, after_seconds=1)
         return
     tasks = select(Task.id).where(Task.project_id == project_id).scalar_subquery()
     groups = select(TaskGroup.id).where(TaskGroup.project_id == project_id).scalar_subquery()
     runs = select(Run.id).where(Run.project_id == project_id).scalar_subquery()
-    tx.session.execute(
-        update(Job).where(Job.id == lease.job_id).values(project_id=None).execution_options(synchronize_session=False)
-    )
-    conditions: list[tuple[Any, Any]] = [
+    conditions: list[tuple[type[Base], ColumnElement[bool]]] = [
         (LogEntry, LogEntry.run_id.in_(runs)),
         (RunSession, RunSession.task_id.in_(tasks)),
         (TaskCheck, TaskCheck.task_id.in_(tasks)),
@@ -156,12 +149,12 @@ def record_deleted(tx: Transaction, lease: Lease) -> None:
         (CommitVerdict, CommitVerdict.project_id == project_id),
         (Task, Task.project_id == project_id),
         (ProjectMember, ProjectMember.project_id == project_id),
-        (Job, Job.project_id == project_id),
         (EventRow, EventRow.feed_id == project_id),
         (Project, Project.id == project_id),
     ]
     for model, condition in conditions:
         tx.session.execute(delete(model).where(condition).execution_options(synchronize_session=False))
+    tx.queue.leave_project(lease, project_id)
     # The feed's row goes too: nothing records into it any more.
     tx.session.execute(delete(Feed).where(Feed.id == project_id).execution_options(synchronize_session=False))
-    tx.finish(Lease(lease.job_id, lease.kind, project_id, None, lease.fence, lease.generation, lease.attempts))
+    tx.finish(replace(lease, project_id=None))

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 from common.masking import Mask, without_plain_words
 from common.models.delivery import Deployment
@@ -19,14 +17,8 @@ from common.models.run import Run
 from common.sealing import unseal
 from common.states import Environment
 from common.transaction import Snapshot, Transaction
-
-
-@dataclass(frozen=True)
-class Variables:
-    """What a program is given; secret_names: those of it that are secret."""
-
-    values: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secret_names: tuple[str, ...] = ()
+from common.values.stored_spec import read_spec
+from common.values.variable_set import Variables
 
 
 def variables_of(project: Project) -> dict[str, str]:
@@ -44,10 +36,10 @@ def environment_of_checks(project: Project) -> Variables:
     return Variables({**variables_of(project), **secrets}, tuple(secrets))
 
 
-def environment_of(project: Project, environment: Environment) -> dict[str, str]:
+def environment_of(project: Project, environment: Environment) -> Variables:
     """All variables of what runs there."""
     names = project.secrets_in_previews if environment is Environment.PREVIEW else project.secret_env_names
-    return {**variables_of(project), **_named(project, names)}
+    return Variables({**variables_of(project), **_named(project, names)}, tuple(project.secret_env_names))
 
 
 def _named(project: Project, names: list[str]) -> dict[str, str]:
@@ -82,9 +74,9 @@ def _made(plain: str | None, secret: str | None, credentials: str | None, spec: 
     """From what is sealed: to open it and to make a mask takes a hundred times as long as to mask a line."""
     variables, secrets = _opened(plain), _opened(secret)
     tokens = [value for name, value in _opened(credentials).items() if name != "username"]
-    told: Mapping[str, Any] = unseal(spec) if spec else {}
-    given, names = told.get("env") or {}, told.get("secret_names") or ()
-    tokens += [given[name] for name in names if name in given]
+    told = read_spec(unseal(spec)).variables if spec else Variables()
+    given: Mapping[str, str] = told.values
+    tokens += [given[name] for name in told.secret_names if name in given]
     values = [*secrets.values(), *tokens, *without_plain_words(variables), *without_plain_words(given)]
     return Mask(values, {**given, **variables, **secrets})
 

@@ -139,7 +139,7 @@ def _listening_since(tx: Transaction) -> datetime | None:
     """When the platform came back, if it was away since it is there: the clockwork did not run for AWAY_SECONDS."""
     mark = tx.find(select(Mark).where(Mark.name == "listening"))
     kept = mark.value.get("since") if mark is not None else None
-    since = datetime.fromisoformat(kept) if kept else None
+    since = datetime.fromisoformat(str(kept)) if kept else None
     if mark is not None and mark.at < tx.now() - timedelta(seconds=AWAY_SECONDS):
         since = tx.now()
     set_mark(tx, "listening", {"since": since.isoformat() if since else None})

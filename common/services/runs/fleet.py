@@ -7,13 +7,14 @@ the agent's work is over. What a pod dies of ends the run, and the task is taken
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from common import jobs
+from common.jobs import Lease
 from common.masking import KNOWN_FORMATS
 from common.models.agent import Agent
 from common.models.journal import Job
@@ -24,7 +25,8 @@ from common.services.projects.variables import mask_of_run
 from common.services.runs import lifecycle, run_end
 from common.settings import FleetSettings, settings
 from common.states import LIVE_JOB, AgentState, By
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
+from common.values.agent_pod import AgentPod
 
 SOON_SECONDS = 3
 """How often a pod is looked at that begins or ends."""
@@ -44,11 +46,10 @@ class PodStep(StrEnum):
 
 @dataclass(frozen=True)
 class PodPlan:
-    """agent_id: its pod's name too. token: the agent's own; there for START alone."""
+    """The pod's token is there for START alone."""
 
     step: PodStep
-    agent_id: str
-    token: str = field(default="", repr=False)
+    pod: AgentPod
 
 
 def fleet_settings() -> FleetSettings | None:
@@ -116,15 +117,15 @@ def begin_pod(tx: Transaction, lease: Lease) -> PodPlan:
     agent_id = lease.subject_id
     found = tx.find(select(Agent).where(Agent.id == agent_id))
     if found is None:
-        return PodPlan(PodStep.REMOVE, agent_id)
+        return PodPlan(PodStep.REMOVE, AgentPod(agent_id, ""))
     if tx.get(Job, lease.job_id).waits_for is None:
         _end_overdue(tx, agent_id)
     agent = tx.lock(Agent, agent_id)
     if agent.state is AgentState.OFFLINE or _is_over(tx, agent):
-        return PodPlan(PodStep.REMOVE, agent_id)
+        return PodPlan(PodStep.REMOVE, AgentPod(agent_id, ""))
     if agent.pod_made_at is None and agent.token_sealed is not None:
-        return PodPlan(PodStep.START, agent_id, unseal(agent.token_sealed)["token"])
-    return PodPlan(PodStep.WATCH, agent_id)
+        return PodPlan(PodStep.START, AgentPod(agent_id, unseal(agent.token_sealed)["token"]))
+    return PodPlan(PodStep.WATCH, AgentPod(agent_id, ""))
 
 
 def _is_over(tx: Transaction, agent: Agent) -> bool:
@@ -159,7 +160,7 @@ def _end_overdue(tx: Transaction, agent_id: str) -> None:
 def last_seen(tx: Transaction) -> dict[str, str]:
     """By the agent's id, what its pod was last seen to lack, such as the quota: its job's error. Only where it does."""
     waits = select(Job.subject_id, Job.error).where(
-        Job.kind == jobs.RUN_AGENT.name, Job.state.in_(LIVE_JOB), Job.error.is_not(None)
+        Job.kind == jobs.RUN_AGENT.name, Job.state_.in_(LIVE_JOB), Job.error.is_not(None)
     )  # fmt: skip
     return {agent_id: error for agent_id, error in tx.session.execute(waits) if error}
 
@@ -184,7 +185,7 @@ def record_pod(
     agent.pod_made_at = agent.pod_made_at or tx.now()
     if is_ended:
         lifecycle.lose_agent(tx, agent)
-    tx.session.execute(update(Job).where(Job.id == lease.job_id, Job.fence == lease.fence).values(error=waits_for))
+    tx.queue.show_reason(lease, waits_for)
     if agent.state is AgentState.OFFLINE:
         tx.again(lease, after_seconds=0)
     else:

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 from common.models.run import LogEntry, Run
 from common.transaction import Transaction
 
 LONGEST = 16_000
 """Characters of one entry; more is cut, and says so."""
-
-# Terminal sequences (CSI, OSC) and control characters: text from an agent is data, never a command to a terminal.
-_SEQUENCES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def without_controls(text: str) -> str:
-    """Without terminal sequences and control characters but newline and tab."""
-    return _CONTROLS.sub("", _SEQUENCES.sub("", text.replace("\r\n", "\n")))
 
 
 def cut(text: str) -> str:
@@ -26,7 +14,7 @@ def cut(text: str) -> str:
     return text if len(text) <= LONGEST else text[:LONGEST] + f"\n… cut, {len(text) - LONGEST} characters more"
 
 
-def entry_body(row: LogEntry) -> dict[str, Any]:
+def entry_body(row: LogEntry) -> dict[str, object]:
     at = row.at.isoformat().replace("+00:00", "Z")
     return {"seq": row.id, "at": at, "level": row.level, "kind": row.kind, "message": row.message}
 

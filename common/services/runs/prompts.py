@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from common.models.project import Project
 from common.models.task import Task
-from common.services.tasks.feedback import Feedback
+from common.values.claimed_run import Feedback
 
 RULES = """\
 Work in the present directory, which is a clone of the project on your own branch. Commit your work; the platform

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Select, delete, select, update
 
-from common import jobs
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
 from common.masking import is_same_when_masked
 from common.models.agent import Agent
@@ -18,16 +16,19 @@ from common.models.run import Run, RunSession
 from common.models.task import Question, Task
 from common.names import new_agent_id
 from common.sealing import digest, new_token, unseal
+from common.services.projects.places import place_of
 from common.services.projects.variables import mask_of_run
 from common.services.runs import lifecycle, run_end
 from common.services.runs.log_entries import cut, note
 from common.services.runs.prompts import prompt_for
 from common.services.runs.scheduling import AGENT_LOST_SECONDS
 from common.services.tasks import questions
-from common.services.tasks.feedback import Feedback, feedback_of, give_back
+from common.services.tasks.feedback import feedback_of, give_back
 from common.services.tasks.lifecycle import begin_proof, fail, queue_again, requeue
-from common.states import AgentState, By, Outcome, RunState, TaskState
+from common.states import AgentState, By, Outcome, Priority, RunState, TaskState
 from common.transaction import Transaction, snapshot, transactional
+from common.values.claimed_run import ClaimedProject, ClaimedRun, ClaimedTask, Clone, Directive, Limits, RunPass
+from common.values.json_codec import camel_case, decode
 
 MISSING_SECONDS = 20
 """A run that its agent knew and no longer names for this long is lost: the agent was started anew."""
@@ -52,29 +53,6 @@ class RunPrincipal:
     agent_id: str
     project_id: str
     is_live: bool
-
-
-@dataclass(frozen=True)
-class Directive:
-    """run_id None: for the agent as a whole."""
-
-    do: str
-    run_id: str | None = None
-
-
-@dataclass(frozen=True)
-class ClaimedRun:
-    """All that a runner needs. The token and the password are in the clear: send them to its agent only."""
-
-    run: Run
-    task: Task
-    project: Project
-    token: str
-    username: str
-    password: str
-    prompt: str
-    feedback: Sequence[Feedback] = field(default_factory=tuple)
-    has_session: bool = False
 
 
 def authenticate_agent(token: str) -> AgentPrincipal:
@@ -189,8 +167,17 @@ def claim_run(tx: Transaction, agent_id: str) -> ClaimedRun | None:
     given = feedback_of(tx, task, run)
     session = tx.session.execute(select(RunSession.run_id).where(RunSession.task_id == task.id)).first()
     return ClaimedRun(
-        run, task, project, secrets["token"], secrets["username"], secrets["password"],
-        prompt=prompt_for(task, project, given), feedback=given, has_session=session is not None,
+        RunPass(run.id, run.round, secrets["token"]),
+        ClaimedTask(
+            task.id, task.title, task.description, task.branch_name, Priority(task.priority).label, tuple(task.labels)
+        ),
+        ClaimedProject(
+            project.id, project.name, project.default_branch, project.test_command, project.agent_instructions
+        ),
+        Clone("", task.branch_name, project.default_branch, secrets["username"], secrets["password"]),
+        prompt_for(task, project, given), tuple(given),
+        decode(Limits, {**project.limits, **task.limits}, key_of=camel_case, is_own=True),
+        task.driver, session is not None, place_of(project).repository,
     )  # fmt: skip
 
 
@@ -207,7 +194,7 @@ def _live(tx: Transaction, run_id: str) -> tuple[Task, Run]:
 
 
 @transactional
-def save_usage(tx: Transaction, run_id: str, usage: Mapping[str, Any]) -> None:
+def save_usage(tx: Transaction, run_id: str, usage: Mapping[str, float]) -> None:
     """The run's totals so far; smaller ones than known are an older report and change nothing."""
     _task, run = _live(tx, run_id)
     run.usage = {name: max(value, run.usage.get(name, 0)) for name, value in usage.items()}
@@ -289,7 +276,7 @@ def finish_run(
     run_end.end_run(tx, run, outcome, reason)
     task.updated_at = tx.now()
     if outcome is Outcome.COMPLETED:
-        begin_proof(tx, task)
+        begin_proof(tx, task, run.id)
     elif outcome is Outcome.WAITING:
         if task.state is TaskState.IN_PROGRESS:  # answered while the runner was on its way out
             queue_again(tx, task, by=By.PLATFORM)
@@ -305,4 +292,3 @@ def _cancel(tx: Transaction, task: Task, run: Run, reason: str | None, *, cut_sh
         run.is_cut_short, task.error = True, (reason or "")[:2000]
         give_back(tx, run)
     requeue(tx, task, reason=reason, counts=False, is_loss=cut_short)
-    tx.enqueue(jobs.VERIFY_RUN, run.id, project_id=task.project_id)

@@ -14,6 +14,7 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import aliased
 
 from common import jobs
+from common.jobs import Lease
 from common.models.agent import Agent
 from common.models.project import Project
 from common.models.run import Run
@@ -25,7 +26,7 @@ from common.services.runs import fleet
 from common.services.runs.lifecycle import occupy_agent
 from common.services.tasks.lifecycle import begin_work
 from common.states import DELIVERABLE, UNDER_WAY, AgentState, Outcome, Phase, ProjectState, RunState, TaskState
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
 
 BATCH = 200
 PAGE = 1000

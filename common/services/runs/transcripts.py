@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import delete, select
 
 from common.errors import Conflict, NotFound
+from common.machine.text import without_controls
 from common.models.run import LogEntry, Run
 from common.services.access import Caller
 from common.services.jobs import announce_live
 from common.services.projects.variables import mask_of_run
-from common.services.runs.log_entries import LONGEST, cut, entry_body, without_controls
+from common.services.runs.log_entries import LONGEST, cut, entry_body
 from common.services.runs.runners import RunPrincipal
 from common.states import Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional
@@ -59,7 +59,7 @@ def append_lines(run: RunPrincipal, lines: Sequence[Line]) -> int:
 
 
 @transactional
-def _store(tx: Transaction, run: RunPrincipal, lines: Sequence[Line]) -> list[dict[str, Any]]:
+def _store(tx: Transaction, run: RunPrincipal, lines: Sequence[Line]) -> list[dict[str, object]]:
     row = tx.lock(Run, run.run_id)
     if row.live_task_id is None:
         raise Conflict(f"run {run.run_id} is over: drop it")
@@ -104,11 +104,11 @@ def _plausible(said: datetime | None, *, after: datetime, now: datetime) -> date
     return said if said is not None and after <= said <= now else now
 
 
-def report_progress(run: RunPrincipal, body: Mapping[str, Any]) -> None:
+def report_progress(run: RunPrincipal, body: Mapping[str, object]) -> None:
     """Tell followers how far the agent is; nothing is stored. Conflict if the run is over."""
     with snapshot() as read:
         mask = mask_of_run(read, _live(read, run.run_id))
-    said = {**body, "message": cut(mask(body["message"]))}
+    said = {**body, "message": cut(mask(str(body["message"])))}
     announce_live(run.project_id, run.task_id, "task:progress", {"taskId": run.task_id, "runId": run.run_id, **said})
 
 

@@ -5,31 +5,13 @@ A run whose claim was answered twice gets the same; one that is lost before it f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sqlalchemy import select, update
 
 from common.models.run import Run
 from common.models.task import Comment, Question, Task
 from common.states import QuestionState
 from common.transaction import Transaction
-
-
-@dataclass(frozen=True)
-class LineComment:
-    id: str
-    body: str
-    path: str | None
-    line: int | None
-
-
-@dataclass(frozen=True)
-class Feedback:
-    """kind: rejection, refusal, group, comment or answer. comments belong to it."""
-
-    kind: str
-    body: str
-    comments: tuple[LineComment, ...] = ()
+from common.values.claimed_run import Feedback, FeedbackComment
 
 
 def feedback_of(tx: Transaction, task: Task, run: Run) -> list[Feedback]:
@@ -48,7 +30,7 @@ def feedback_of(tx: Transaction, task: Task, run: Run) -> list[Feedback]:
             top.kind,
             top.body,
             tuple(
-                LineComment(row.id, row.body, row.path, row.line)
+                FeedbackComment(row.id, row.body, row.path, row.line)
                 for row in rows
                 if row.parent_id == top.id or (row is top and row.path is not None)
             ),

@@ -31,8 +31,8 @@ def begin_work(tx: Transaction, task: Task, agent_id: str) -> None:
         tx.record(task.move_to(TaskState.IN_PROGRESS, By.PLATFORM, phase=Phase.WORKING))
 
 
-def begin_proof(tx: Transaction, task: Task) -> None:
-    """Its agent says that the work is done: the platform checks it. Losses and attempts start from zero again."""
+def begin_proof(tx: Transaction, task: Task, run_id: str) -> None:
+    """The run's agent says that the work is done: a job checks it. Losses and attempts start from zero again."""
     task.assigned_agent_id, task.attempts, task.losses, task.error = None, 0, 0, None
     task.updated_at = tx.now()
     if task.state is TaskState.NEEDS_INPUT:  # the agent went on without waiting for the answer
@@ -40,6 +40,7 @@ def begin_proof(tx: Transaction, task: Task) -> None:
     else:
         task.enter_phase(Phase.VERIFYING)
         record_update(tx, task, "phase")
+    tx.enqueue(jobs.VERIFY_RUN, run_id, project_id=task.project_id)
 
 
 def wait_for_answer(tx: Transaction, task: Task) -> None:
@@ -139,11 +140,11 @@ def reach_staging(tx: Transaction, task: Task) -> None:
         tx.record(task.move_to(TaskState.STAGING, By.PLATFORM))
 
 
-def leave_staging(tx: Transaction, task: Task, *, by: By) -> None:
+def leave_staging(tx: Transaction, task: Task) -> None:
     """It is no longer part of what runs on staging, and stays approved. Only a task on staging is moved."""
     if task.state is TaskState.STAGING:
         task.updated_at = tx.now()
-        tx.record(task.move_to(TaskState.APPROVED, by))
+        tx.record(task.move_to(TaskState.APPROVED, By.PLATFORM))
 
 
 def reach_production(tx: Transaction, task: Task) -> None:

@@ -14,11 +14,13 @@ from sqlalchemy import func, or_, select
 
 from common import jobs
 from common.events import BranchPushed
+from common.jobs import Lease
 from common.models.project import Project, Push
 from common.models.task import Task
+from common.outbox import acting
 from common.services.access import Caller
 from common.states import ProjectState
-from common.transaction import Lease, Transaction, acting, transactional
+from common.transaction import Transaction, transactional
 
 LONGEST_PUSH = timedelta(hours=2)
 """After that a push is over, whether or not anybody said so."""

@@ -11,11 +11,12 @@ from common.events import QuestionAnswered, TaskNeedsInput
 from common.models.run import Run
 from common.models.task import Question, Task
 from common.names import new_question_id
+from common.outbox import actor
 from common.services.access import Caller
 from common.services.tasks import lifecycle
 from common.services.tasks.tasks import lock_task
 from common.states import By, QuestionState, Role, RunState, TaskState
-from common.transaction import Transaction, actor, transactional
+from common.transaction import Transaction, transactional
 
 
 def ask(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import func, select
 
@@ -16,15 +16,16 @@ from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Comment, Question, Task, TaskCheck, TaskDependency
 from common.names import new_id, task_branch
+from common.outbox import actor
 from common.services.access import Caller, visible_projects
-from common.services.delivery.membership import BEFORE_STAGING, lock_with_group, take_out
+from common.services.delivery.lifecycle import BEFORE_STAGING, lock_with_group, take_out
 from common.services.paging import Page, PageQuery, page_of
 from common.services.runs import run_end
 from common.services.tasks import lifecycle
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.pushes import has_pushed
 from common.states import By, Outcome, Priority, ProjectState, Role, TaskState
-from common.transaction import Snapshot, Transaction, actor, snapshot, transactional
+from common.transaction import Snapshot, Transaction, snapshot, transactional
 
 MOST_OPEN_DEPENDENCIES = 50
 
@@ -58,6 +59,17 @@ class TaskFilter:
     q: str | None = None
 
 
+class TaskChanges(TypedDict, total=False):
+    """What people change of a task: what is absent stays as it is. priority: by its label."""
+
+    title: str
+    description: str
+    priority: Priority
+    notes: str | None
+    labels: list[str]
+    state: str
+
+
 @dataclass(frozen=True)
 class NewComment:
     """path and line are None for a comment on the whole."""
@@ -77,7 +89,7 @@ class NewTask:
     required_capabilities: list[str] = field(default_factory=list)
     depends_on: list[str] = field(default_factory=list)
     driver: str | None = None
-    limits: dict[str, Any] = field(default_factory=dict)
+    limits: dict[str, float] = field(default_factory=dict)
 
 
 @transactional
@@ -169,7 +181,7 @@ def _latest_checks(read: Snapshot, task_id: str) -> Sequence[TaskCheck]:
 
 
 @transactional
-def update_task(tx: Transaction, task_id: str, values: Mapping[str, Any], *, by: Caller) -> Task:
+def update_task(tx: Transaction, task_id: str, values: TaskChanges, *, by: Caller) -> Task:
     """Change what the values name; a `state` goes through the state machine like everything else."""
     wanted = values.get("state")
     role = Role.MAINTAINER if wanted in FOR_MAINTAINERS else Role.MEMBER

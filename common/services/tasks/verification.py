@@ -13,21 +13,24 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from common import jobs
+from common.jobs import Lease
 from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task, TaskCheck
 from common.sealing import seal, unseal
 from common.services.projects import holding
-from common.services.projects.places import Place, place_of
-from common.services.projects.variables import Variables, environment_of_checks, mask_of_project, mask_of_run
+from common.services.projects.places import check_of, place_of
+from common.services.projects.variables import mask_of_project, mask_of_run
 from common.services.runs import run_end
 from common.services.runs.lifecycle import make_claimable
 from common.services.tasks import lifecycle, questions
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.tasks import add_feedback
 from common.states import GROUP_LIVE, By, Outcome, Phase, RunState, TaskState
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
+from common.values.check import Check
+from common.values.place import Place
 
 RIVAL_SECONDS = 120
 """How long a proof waits for the group that handed the task back to land or end, where it would clash again."""
@@ -51,7 +54,7 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class ProofPlan:
-    """What `run.verify` looks at. claimed_sha None: the agent named no commit. test_command None: no tests.
+    """What `run.verify` looks at. claimed_sha None: the agent named no commit. tests None: there are none to be run.
 
     rival: (branch, head) of a group under way that handed the task back: what it clashed with lands soon. None if there
     is none, or it has been waited for long enough.
@@ -64,8 +67,7 @@ class ProofPlan:
     forbidden_paths: tuple[str, ...]
     keeps_tests: bool
     rival: tuple[str, str] | None
-    test_command: str | None
-    env: Variables
+    tests: Check | None
 
 
 @dataclass(frozen=True)
@@ -165,12 +167,6 @@ def record_closing(tx: Transaction, lease: Lease, *, after_seconds: float) -> No
 
 
 @transactional
-def record_done(tx: Transaction, lease: Lease) -> None:
-    """The job is done and there is nothing to record of it."""
-    tx.finish(lease)
-
-
-@transactional
 def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
     """What is to be proven; None if the task is not being verified (any more), or by a newer run."""
     run = tx.session.get(Run, lease.subject_id)
@@ -180,10 +176,10 @@ def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
     if task.phase is not Phase.VERIFYING or _newest_completed(tx, task.id) != run.id:
         return None
     project = tx.get(Project, task.project_id)
+    tests = check_of(project, run.id, run.claimed_sha) if run.claimed_sha is not None else None
     return ProofPlan(
         place_of(project), run.id, task.branch_name, run.claimed_sha, tuple(project.forbidden_paths),
-        project.keep_tests, _rival(tx, task, run),
-        project.test_command, environment_of_checks(project),
+        project.keep_tests, _rival(tx, task, run), tests,
     )  # fmt: skip
 
 

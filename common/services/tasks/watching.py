@@ -14,19 +14,22 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, select
 
 from common import jobs
+from common.jobs import Lease
 from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project, Push
 from common.models.task import Comment, Task
-from common.services.delivery.membership import BEFORE_STAGING, forget_problem, note_problem, take_out
+from common.services.delivery.lifecycle import BEFORE_STAGING, forget_problem, note_problem, take_out
 from common.services.projects import holding
-from common.services.projects.places import Place, place_of
+from common.services.projects.places import place_of
 from common.services.tasks import lifecycle
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.pushes import PendingPush, pending_pushes
 from common.services.tasks.tasks import add_feedback
 from common.settings import settings
 from common.states import By, ProjectState, TaskState
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
+from common.values.place import Place
+from common.values.pull_request import PullComment, PullReview, PullState
 
 BOUND = (TaskState.READY_TO_TEST, TaskState.APPROVED)
 """States that hold for one commit only."""
@@ -47,26 +50,6 @@ class WatchPlan:
     pushes: tuple[PendingPush, ...] = ()
 
 
-@dataclass(frozen=True)
-class Remark:
-    """What a person said at the forge. id: the forge's own, good for one pull request. path None: on the whole."""
-
-    id: str
-    author: str
-    body: str
-    path: str | None
-    line: int | None
-    asks_for_change: bool
-
-
-@dataclass(frozen=True)
-class PullSeen:
-    """A pull request as it was found. state: open, closed or merged."""
-
-    state: str
-    remarks: tuple[Remark, ...] = ()
-
-
 @transactional
 def begin_watch(tx: Transaction, lease: Lease) -> WatchPlan | None:
     project = tx.session.get(Project, lease.subject_id)
@@ -82,7 +65,7 @@ def begin_watch(tx: Transaction, lease: Lease) -> WatchPlan | None:
 
 @transactional
 def record_heads(
-    tx: Transaction, lease: Lease, heads: Mapping[str, str | None], pulls: Mapping[int, PullSeen] | None = None
+    tx: Transaction, lease: Lease, heads: Mapping[str, str | None], pulls: Mapping[int, PullReview] | None = None
 ) -> None:
     """A task whose branch is not at its proven commit any more goes back to its agent; the others follow their
     pull requests."""
@@ -94,7 +77,7 @@ def record_heads(
     groups = _lock_groups(tx, tasks)
     for task in tasks:
         seen = (pulls or {}).get(task.pr_number) if task.pr_number is not None else None
-        asks_for_change = seen is not None and _hear(tx, task, seen.remarks)
+        asks_for_change = seen is not None and _hear(tx, task, seen.comments)
         group = groups.get(task.id)
         if group is not None and group.state not in BEFORE_STAGING:
             _leave_out(tx, group, task, heads.get(task.branch_name))
@@ -123,7 +106,7 @@ def _follow(
     task: Task,
     group: TaskGroup | None,
     head: str | None,
-    seen: PullSeen | None,
+    seen: PullReview | None,
     asks_for_change: bool,
 ) -> None:
     """What holds for one commit only, as its branch and pull request are now. group: not on its way to staging yet."""
@@ -131,14 +114,14 @@ def _follow(
     if group is not None and head is not None and head == task.later_push:
         # It was left out when the group was on staging. That it is built anew since then changes nothing.
         has_moved = False
-    if seen is not None and seen.state == "merged" and head in {None, task.head_sha}:
+    if seen is not None and seen.pull.state is PullState.MERGED and head in {None, task.head_sha}:
         _approve_merged(tx, task, tx.get(Project, task.project_id))
     elif has_moved:
         proven = (task.head_sha or "")[:12]
         text = f"the branch {task.branch_name} is at {head or 'nothing'} now, but {proven} was proven"
         _leave(tx, group, task, "pushed", text)
         _void(tx, task, f"moved: {text}: what came since has to be proven too.")
-    elif seen is not None and seen.state == "closed":
+    elif seen is not None and seen.pull.state is PullState.CLOSED:
         _leave(tx, group, task, "closed", "its pull request was closed")
         # Whoever closed it, with its branch still there, does not want it.
         lifecycle.cancel(tx, task)
@@ -187,7 +170,7 @@ def _approve_merged(tx: Transaction, task: Task, project: Project) -> None:
         lifecycle.approve(tx, task, "a person at the forge")
 
 
-def _hear(tx: Transaction, task: Task, remarks: Sequence[Remark]) -> bool:
+def _hear(tx: Transaction, task: Task, remarks: Sequence[PullComment]) -> bool:
     """Each remark is the agent's once. Returns whether a new one asks for a change."""
     known = set(tx.session.scalars(select(Comment.id).where(Comment.task_id == task.id)))
     asks_for_change = False

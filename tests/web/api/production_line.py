@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.jobs import RESTORE_RUNTIME
+from common.jobs import RESTORE_RUNTIME, Lease
 from common.models import Deployment, Job, Task, TaskGroup
 from common.providers.forge import local_forge
 from common.services import jobs as rows
 from common.services.delivery import merging, restoring, rollouts
 from common.states import Environment
-from common.transaction import Lease, Transaction, transactional
+from common.transaction import Transaction, transactional
+from common.values.barrier import Barrier
 from tests.providers.git_tree import git
 from tests.web.world import World, all_of, get, head_of, put, repository_of
 
@@ -52,7 +53,7 @@ class ProductionLine:
     def act(self, group_id: str, verb: str, **body: Any) -> Any:
         return self.world.app_client().post(f"/api/task-groups/{group_id}/{verb}", json=body)
 
-    def deliver(self, *task_ids: str, barrier: dict[str, Any] | None = None, **values: Any) -> Deployment:
+    def deliver(self, *task_ids: str, barrier: Barrier | None = None, **values: Any) -> Deployment:
         """A group of these tasks is in production. Returns its deployment."""
         group_id = self.staged(*task_ids, **values)
         reply = self.act(group_id, "deploy-production", **_accepted(values))
@@ -69,7 +70,7 @@ class ProductionLine:
         assert reply.status_code == 202, reply.json
         return self.go_live(reply.json["rollbackDeploymentId"])
 
-    def go_live(self, deployment_id: str, *, barrier: dict[str, Any] | None = None) -> Deployment:
+    def go_live(self, deployment_id: str, *, barrier: Barrier | None = None) -> Deployment:
         """Its job finds it healthy, and moves the default branch if it has to."""
         lease = _claimed("deployment.deploy", deployment_id)
         plan = rollouts.begin_rollout(lease)
@@ -120,7 +121,7 @@ def _accepted(values: dict[str, Any]) -> dict[str, Any]:
 
 def _claimed(kind: str, subject_id: str) -> Lease:
     """The queued job of this kind, as a worker has it."""
-    (job,) = all_of(Job, Job.kind == kind, Job.subject_id == subject_id, Job.state == "queued")
+    (job,) = all_of(Job, Job.kind == kind, Job.subject_id == subject_id, Job.state_ == "queued")
     lease = rows.claim_job(job.id)
     assert lease is not None
     return lease

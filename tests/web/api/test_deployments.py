@@ -16,11 +16,12 @@ from flask import Flask
 from common.jobs import RESTORE_RUNTIME
 from common.models import Deployment, Job, Project
 from common.providers.forge import forge
-from common.providers.runtime import App, Space, Version, runtime
+from common.providers.runtime import runtime
 from common.services.delivery import restoring
 from common.settings import settings, socket_path
 from common.states import Environment, Role
 from common.transaction import Transaction, transactional
+from common.values.app import App, Space, Spec, Version
 from tests.providers.runtime_contract import settled
 from tests.providers.runtime_supervisor import Supervisor
 from tests.web.world import World, all_of, at_once, forget_providers, get, head_of, put, repository_of, run_jobs
@@ -188,7 +189,7 @@ def test_the_log_is_what_its_processes_wrote(plain_world: World) -> None:
         place = App(Space(project.namespace, project.id), "staging")
         source = forge().read_source(repository_of(project))
         command = "echo hello from the app; exec sleep 60"
-        runtime().ensure_app(place, Version(made, head_of(project), source, start_command=command))
+        runtime().ensure_app(place, Version(made, head_of(project), source, Spec(command)))
 
         def lines() -> list[str]:
             reply = plain_world.client.get(f"/api/deployments/{made}/logs")
@@ -219,7 +220,7 @@ def test_a_guarded_preview_is_visited_by_an_address_that_is_good_once(plain_worl
     try:
         for made, is_guarded in ((guarded, True), (other, False)):
             app = App(Space(project.namespace, project.id), get(Deployment, made).app_name, is_guarded)
-            url = runtime().ensure_app(app, Version(made, commit, source, start_command="exec sleep 60")).url
+            url = runtime().ensure_app(app, Version(made, commit, source, Spec("exec sleep 60"))).url
             put(Deployment, made, url=url)
 
         first, second = (visit(plain_world, guarded).json["url"] for _ in "ab")
@@ -279,7 +280,7 @@ def test_what_fails_together_is_not_rolled_back(world: World) -> None:
         app = App(Space(made[name].namespace, made[name].id), "production")
         runtime().delete_app(app)
         source = forge().read_source(repository_of(made[name]))
-        runtime().ensure_app(app, Version(live[name], head_of(made[name]), source, start_command=command))
+        runtime().ensure_app(app, Version(live[name], head_of(made[name]), source, Spec(command)))
         settled(runtime(), app, live[name])
 
     def look() -> list[Deployment]:

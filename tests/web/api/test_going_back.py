@@ -11,6 +11,7 @@ from flask import Flask
 from common.models import Deployment, Project, Task, TaskGroup
 from common.services.delivery import rollouts
 from common.states import Environment
+from common.values.barrier import Barrier
 from tests.web.api.production_line import ProductionLine
 from tests.web.world import World, all_of, events, forget_providers, get, put
 
@@ -214,8 +215,8 @@ def test_a_rollback_of_staging_takes_nothing_out_of_production(plain_line: Produ
     assert line.deliver().commit_sha == line.live().commit_sha
 
 
-def _mark(*blocked: Deployment) -> dict[str, Any]:
-    return {"reason": "Migration 12 drops a column", "blocked": [one.commit_sha for one in blocked]}
+def _mark(*blocked: Deployment) -> Barrier:
+    return Barrier("Migration 12 drops a column", tuple(one.commit_sha for one in blocked))
 
 
 def test_a_mark_holds_when_later_versions_do_not_carry_it(plain_line: ProductionLine) -> None:

@@ -12,8 +12,9 @@ from flask.testing import FlaskClient
 
 from common.models.project import Project
 from common.names import new_id, task_branch
-from common.providers.forge import Repository, local_forge
+from common.providers.forge import local_forge
 from common.states import ProjectState, Role, TaskState
+from common.values.repository import Repository
 from tests import builders
 from tests.providers.git_tree import WorkTree
 from tests.web.made import MISSING_ID, SHA, a_live_run, a_project, a_question, a_task, ready_task, set_state

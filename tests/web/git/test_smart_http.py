@@ -19,10 +19,11 @@ from werkzeug.serving import make_server
 from common import jobs
 from common.models.journal import Job
 from common.models.project import Project
-from common.providers.forge import Repository, local_forge
+from common.providers.forge import local_forge
 from common.services.projects.projects import put_member
 from common.states import Role, TaskState
 from common.transaction import snapshot
+from common.values.repository import Repository
 from tests import builders
 from tests.providers.git_tree import WorkTree, git
 from tests.web.made import a_live_run, a_project, a_task, end, set_state, somebody

@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 import requests
 
+from common.machine.children import PARENT_DEATH_COMMAND
 from common.services.health.schema import upgrade
 from common.settings import settings
 from common.states import Role
@@ -78,7 +79,7 @@ def _served(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     program = Catalogue(settings(), flower_port=0, flower_password="").web()
     with (directory.parent / "web.log").open("wb") as log:
         server = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", *program.argv],
+            [*PARENT_DEATH_COMMAND, *program.argv],
             cwd=program.directory,
             env=dict(program.environment),
             stdout=log,

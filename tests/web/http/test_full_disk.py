@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from common import disk
-from common.disk import DiskState
+from common.machine import disk
 from common.settings import from_env, settings
 from tests.servers import ROOT
 from tests.web.conftest import AppOn
@@ -53,25 +52,6 @@ def test_a_full_disk_refuses_writes_and_ends_nobody(tmp_path: Path, redis_url: s
     assert (found["before"][0], found["after"][0]) == (201, 201)
     assert {"Before", "After"} <= set(found["names"])
     assert found["is_same_worker"]
-
-
-@pytest.mark.parametrize(
-    ("reserve", "state", "has_room"),
-    [(0, DiskState.OK, True), (2**60, DiskState.LOW, False)],
-)
-def test_what_must_stay_free_decides(tmp_path: Path, reserve: int, state: DiskState, has_room: bool) -> None:
-    found = disk.look(tmp_path / "not" / "there", reserve)
-
-    assert (found.where, found.state, found.has_room) == (tmp_path, state, has_room)
-
-
-def test_it_warns_before_it_stops(tmp_path: Path) -> None:
-    free = disk.look(tmp_path, 0).free_bytes
-
-    found = disk.Disk(tmp_path, free_bytes=free, reserve_bytes=free * 2 // 3)
-
-    assert (found.state, found.has_room) == (DiskState.SCARCE, True)
-    assert disk.Disk(tmp_path, 0, 0).state is DiskState.FULL
 
 
 def test_by_default_a_gibibyte_and_a_fiftieth_stay_free(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from web.launcher.children import LogFile, Processes, Program
+from web.launcher.children import Processes, Program
 
 DEADLINE_SECONDS = 30
 ROOT = Path(__file__).parents[3]
@@ -173,17 +173,3 @@ def test_a_flood_of_errors_is_cut_off_on_the_terminal_only(processes: Processes,
     assert len(said) == 6
     assert said[-1].startswith("floods: more in ")
     assert (tmp_path / "logs" / "floods.log").read_text().count("ERROR") == 1000
-
-
-def test_a_log_begins_anew_and_is_capped(tmp_path: Path) -> None:
-    path = tmp_path / "x.log"
-    path.write_text("before")
-
-    log = LogFile(path, limit_bytes=10)
-    assert (tmp_path / "x.log.1").read_text() == "before"
-    for _ in range(5):
-        log.write(b"12345678")
-    log.close()
-
-    assert path.read_bytes() == b"12345678"
-    assert (tmp_path / "x.log.1").read_bytes() == b"12345678"

@@ -62,7 +62,7 @@ def _denied(there: Elsewhere, kind: jobs.Kind, begin: Callable[[], object]) -> J
     (job,) = _waiting(there, kind)
     assert (job.state, job.attempts) == (JobState.QUEUED, 0)
     assert "403" in str(job.error)
-    assert there.all(Job, Job.state == JobState.FAILED) == []
+    assert there.all(Job, Job.state_ == JobState.FAILED) == []
     return job
 
 

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import shlex
 import sys
 import threading
+from dataclasses import replace
 
 import pytest
 
 from common.errors import Conflict
 from common.models import Deployment, GroupMember, Job, Project, Task, TaskCheck, TaskGroup
-from common.providers.forge import PullState, local_forge
-from common.providers.runtime import CheckPhase, runtime
+from common.providers.forge import local_forge
+from common.providers.runtime import runtime
 from common.services import jobs
 from common.services.delivery import deployments, task_groups
-from common.services.delivery.verdicts import CONFIRMING_RUNS
-from common.services.projects.places import place_of
+from common.services.delivery.bisection import CONFIRMING_RUNS
+from common.services.projects.places import app_of, place_of
 from common.services.tasks import tasks
+from common.values.app import Health
+from common.values.check import Check, CheckPhase
+from common.values.pull_request import PullState
 from tests.e2e.instance import wait_until
 from tests.providers.git_tree import git
 from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import WEB_APP, get
 from tests.workers.platform import Platform
-from workers import outside
+from workers import runtime_calls
 
 APP = {"app.py": WEB_APP, "says": "first\n"}
 START = f"{shlex.quote(sys.executable)} -I app.py"
@@ -42,9 +45,9 @@ def test_of_eight_five_land_and_three_come_back_once(plain_platform: Platform, m
     """
     platform = plain_platform
     seen: list[tuple[str, CheckPhase]] = []
-    real = outside.run_check
+    real = runtime_calls.run_check
 
-    def counted(at: object, wanted: outside.Check) -> object:
+    def counted(at: object, wanted: Check) -> object:
         state = real(at, wanted)  # type: ignore[arg-type]
         if "-" in wanted.check_id and state.phase is not CheckPhase.RUNNING:
             seen.append((wanted.check_id, state.phase))
@@ -186,7 +189,7 @@ def test_a_live_version_that_keeps_dying_is_taken_back(plain_platform: Platform)
     back = _live(platform, project.id, "production")
     assert get(back.url) == (200, "good\n")
     # It was healthy before: while errors are shown, nobody waits for its gate again.
-    assert deployments.open_spec(back).health_seconds == 0
+    assert deployments.version_of(back).spec.health.seconds == 0
 
 
 def test_the_next_group_after_a_rollback_has_to_mend_it(platform: Platform) -> None:
@@ -252,9 +255,10 @@ def test_a_default_branch_that_moved_rebuilds_the_group(platform: Platform) -> N
     tree.commit({"pushed": "by hand\n"}, on="main")
     tree.push("main")
     head = local_forge().read_head(platform.repository(project.id), "main")
-    with pytest.raises(task_groups.BaseMoved, match="has moved"):
+    with pytest.raises(Conflict, match="has moved") as refused:
         task_groups.deploy_to_production(group.id, default_head=head, by=platform.max)
-    task_groups.rebuild_group(group.id, by=platform.max)
+    assert refused.value.follow_up is not None
+    refused.value.follow_up()
     platform.run_jobs()
     rebuilt = platform.get(TaskGroup, group.id)
     assert (rebuilt.state, rebuilt.base_sha) == ("staging", head)
@@ -382,11 +386,12 @@ def test_what_a_project_asks_of_a_healthy_answer_reaches_the_runtime(platform: P
     project = platform.project(health_contains="<h1>")
     task = platform.ready(project, "Page", {"index.html": "<h1>second</h1>\n"})
     (preview,) = platform.all(Deployment, Deployment.task_id == task.id)
-    spec = dataclasses.replace(deployments.open_spec(preview), health_contains="<h2>")
-    assert (deployments.open_spec(preview).health_contains, spec.health_below) == ("<h1>", 400)
+    version = deployments.version_of(preview)
+    assert version.spec.health == Health("/", "<h1>", 400, 0)
 
     place = place_of(project)
-    wanted = outside.version(local_forge(), place, "other", preview.commit_sha, spec)
-    other = outside.app(place, "other")
-    runtime().ensure_app(other, dataclasses.replace(wanted, start_seconds=1))
+    spec = replace(version.spec, health=replace(version.spec.health, contains="<h2>"))
+    wanted = runtime_calls.sourced(local_forge(), place, replace(version, version_id="other", spec=spec))
+    other = app_of(place, "other")
+    runtime().ensure_app(other, replace(wanted, start_seconds=1))
     assert str(settled(runtime(), other, "other").reason).endswith("and without the text '<h2>'")

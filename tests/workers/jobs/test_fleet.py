@@ -35,7 +35,7 @@ NAMESPACE = "aiw-agents"
 def _ring(tx: Transaction, kind: str) -> None:
     """This job of the platform's runs now, and so does whatever waits for a moment."""
     tx.enqueue(CATALOGUE[kind], "platform", project_id=None)
-    waits = update(Job).where(Job.state == "queued", Job.next_at > tx.now())
+    waits = update(Job).where(Job.state_ == "queued", Job.next_at > tx.now())
     tx.session.execute(waits.values(next_at=tx.now()).execution_options(synchronize_session=False))
 
 
@@ -151,7 +151,7 @@ def test_a_task_gets_a_pod_of_its_own_which_is_removed_after_its_run(on: Fleet) 
     on.until(lambda: on.pods() == [])
     on.until(lambda: on.agent(agent.id).state == "offline")
     assert on.cluster.names("secrets", NAMESPACE) == []
-    assert on.platform.all(Job, Job.kind == RUN_AGENT.name, Job.state != "done") == []
+    assert on.platform.all(Job, Job.kind == RUN_AGENT.name, Job.state_ != "done") == []
 
 
 def test_the_token_in_the_pod_is_the_agents_and_dies_with_it(on: Fleet) -> None:

@@ -10,12 +10,11 @@ from common.models import Agent, Deployment, Job, Project, Run, Task
 from common.providers.forge import local_forge
 from common.providers.runtime import runtime
 from common.services import sweeping
-from common.services.projects.places import place_of
+from common.services.projects.places import app_of, place_of
 from common.services.runs import runners
 from common.transaction import Transaction, transactional
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform
-from workers import outside
 
 
 @transactional
@@ -181,7 +180,7 @@ def test_a_repository_that_breaks_under_proven_work_is_told_on_the_project(platf
 
     platform.look_at_repository(project)
     assert "not a git repository" in platform.get(Project, project.id).error
-    assert platform.all(Job, Job.state == "failed") == []
+    assert platform.all(Job, Job.state_ == "failed") == []
 
     head.write_text(kept)
     platform.look_at_repository(project)
@@ -196,11 +195,11 @@ def test_a_missing_repository_keeps_no_other_projects_versions_down(platform: Pl
     live = platform.all(Deployment, Deployment.live_key.is_not(None))
     assert {one.task_id for one in live} == {task.id for task in tasks}
     for one in live:
-        runtime().delete_app(outside.app(place_of(platform.get(Project, one.project_id)), one.app_name))
+        runtime().delete_app(app_of(place_of(platform.get(Project, one.project_id)), one.app_name))
 
     platform.restore()
     platform.run_jobs()
 
     running = {version_id for _namespace, _name, version_id in runtime().list_apps()}
     assert running == {one.id for one in live if one.project_id == sound.id}
-    assert platform.all(Job, Job.state == "failed") == []
+    assert platform.all(Job, Job.state_ == "failed") == []

@@ -9,9 +9,9 @@ from sqlalchemy import select
 from common.models import Agent, Mark, Run, Task
 from common.services import sweeping
 from common.services.runs import runners
-from common.services.runs.runners import ClaimedRun
 from common.states import Outcome
 from common.transaction import Transaction, transactional
+from common.values.claimed_run import ClaimedRun
 from tests.workers.platform import Platform
 
 

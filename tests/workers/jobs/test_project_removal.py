@@ -42,7 +42,7 @@ def busy_project(there: Elsewhere) -> Project:
     claimed = there.claim()
     head = forge().read_head(there.repository(project.id), "main") or ""
     forge().contains(there.repository(project.id), ancestor=head, head=head)
-    assert (there.repo(project).hooks, claimed.username in there.server.model.users) != ([], False)
+    assert (there.repo(project).hooks, claimed.clone.username in there.server.model.users) != ([], False)
     assert there.cluster.names("namespaces") == [project.namespace]
     assert copies() == [project.slug]
     return project
@@ -64,7 +64,7 @@ def assert_gone(there: Elsewhere, project: Project) -> None:
     assert [login for login in there.server.model.users if login.startswith("aiw-run-")] == []
     assert copies() == []
     wait_until("the namespace to be gone", lambda: there.cluster.names("namespaces") == [])
-    assert there.all(Job, Job.state.in_([JobState.QUEUED, JobState.RUNNING])) == []
+    assert there.all(Job, Job.state_.in_([JobState.QUEUED, JobState.RUNNING])) == []
     with pytest.raises(NotFound):
         projects.delete_project(project.id, by=there.max)
 
@@ -165,7 +165,7 @@ def test_the_rows_stay_while_another_job_of_the_project_is_at_work(there: Elsewh
     """It may make anew what has been removed, so everything is removed once more after it."""
     project = busy_project(there)
     watching.ring_for_push(project.id)
-    (watch,) = there.all(Job, Job.kind == jobs.WATCH_REPOSITORY.name, Job.state == JobState.QUEUED)
+    (watch,) = there.all(Job, Job.kind == jobs.WATCH_REPOSITORY.name, Job.state_ == JobState.QUEUED)
     lease = rows.claim_job(watch.id)
     assert lease is not None
     _shown, deletion = projects.delete_project(project.id, by=there.max)

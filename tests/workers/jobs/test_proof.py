@@ -9,7 +9,7 @@ import pytest
 
 from common.models import Comment, Project, Task, TaskCheck
 from common.providers.forge import local_forge
-from common.services.runs.runners import ClaimedRun
+from common.values.claimed_run import ClaimedRun
 from tests.attacks.bombs import tree_bomb
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from common.models import Deployment, Project
-from common.providers.runtime import AppState, runtime
+from common.providers.runtime import runtime
 from common.services.projects import projects
-from common.services.projects.places import place_of
+from common.services.projects.places import app_of, place_of
 from common.states import Role
+from common.values.app import AppState
 from tests.workers.platform import Platform
-from workers.outside import app
 
 
 def _restricted(platform: Platform) -> Project:
@@ -21,7 +21,7 @@ def _restricted(platform: Platform) -> Project:
 
 def _state(platform: Platform, deployment: Deployment) -> AppState:
     place = place_of(platform.get(Project, deployment.project_id))
-    state = runtime().read_app(app(place, deployment.app_name), deployment.id)
+    state = runtime().read_app(app_of(place, deployment.app_name), deployment.id)
     assert state is not None
     return state
 

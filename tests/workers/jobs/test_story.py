@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from common.models import Deployment, Question, Run, Task, TaskGroup
-from common.providers.forge import PullState, local_forge
+from common.providers.forge import local_forge
 from common.services.runs import runners
 from common.services.tasks import tasks
 from common.states import Outcome
+from common.values.pull_request import PullState
 from tests.providers.runtime_supervisor import get
 from tests.workers.platform import Platform
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from common.models import CommitVerdict, EventRow, GroupMember, Project, Task, TaskGroup
 from common.services.delivery import task_groups
-from common.services.delivery.verdicts import CONFIRMING_RUNS
+from common.services.delivery.bisection import CONFIRMING_RUNS
 from common.services.projects import projects
 from common.services.tasks import tasks
 from common.states import TaskState
 from common.transaction import Transaction, transactional
+from common.values.build_results import TrialRun
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform
 
@@ -203,14 +204,14 @@ def test_another_test_command_makes_the_results_so_far_worthless(plain_platform:
     group = platform.group(*members)
 
     def has_run() -> bool:
-        return bool(platform.get(TaskGroup, group.id).build.get("runs"))
+        return bool(platform.get(TaskGroup, group.id).build.runs)
 
     platform.run_jobs(until=has_run)
     _test_with(platform, project, "true")
     platform.run_jobs()
 
     group = platform.get(TaskGroup, group.id)
-    assert (group.state, group.problems, group.build["runs"]) == ("merged", [], [[2, True]])
+    assert (group.state, group.problems, group.build.runs) == ("merged", [], (TrialRun(2, True),))
 
 
 def test_a_push_before_staging_takes_the_task_out_and_the_rest_is_built_anew(platform: Platform) -> None:

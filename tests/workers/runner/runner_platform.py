@@ -123,7 +123,7 @@ class Platform:
             "task": {"id": "task-id-1", "title": more.get("title", "Do it"), "description": description,
                      "branchName": more.get("branch", "task-1"), "priority": "medium", "labels": []},
             "project": {"id": "p", "name": "Demo", "defaultBranch": "main", "testCommand": None,
-                        "agentInstructions": None},
+                        "agentInstructions": ""},
             "clone": {"url": str(repository), "username": more.get("username"), "password": more.get("password"),
                       "branch": more.get("branch", "task-1"), "baseBranch": "main"},
             "prompt": "Please", "feedback": more.get("feedback", []), "limits": more.get("limits", {}),

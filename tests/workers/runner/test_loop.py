@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from common.values.claimed_run import ClaimedRun
+from common.values.json_codec import camel_case, decode
 from tests.workers.broken_git import KILLED, NO_ROOM, BrokenGit, broken_git
 from tests.workers.runner.runner_platform import (
     Platform,
@@ -24,7 +26,7 @@ from tests.workers.runner.runner_platform import (
     running_platform,
 )
 from workers.runner import runs
-from workers.runner.runs import ClaimedRun, Run
+from workers.runner.runs import Run
 
 __all__ = ["broken_git"]
 
@@ -438,7 +440,7 @@ def test_a_machine_that_ends_it_every_time_gives_the_run_back_and_fails_no_task(
 
 
 def _execute(platform: Platform, run: PlatformRun, folder: Path) -> None:
-    claimed = ClaimedRun.from_json(run.claim)
+    claimed = decode(ClaimedRun, run.claim, key_of=camel_case)
     Run(claimed, url=platform.url, directory=folder, default_driver="scripted", ask_hold_seconds=1).execute()
 
 

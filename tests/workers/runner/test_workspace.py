@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
+from common.values.claimed_run import Clone
 from tests.attacks.bombs import tree_bomb
 from tests.workers.broken_git import KILLED, NO_ROOM, NO_ROOM_THERE, BrokenGit, broken_git
 from tests.workers.runner.runner_platform import git, make_repository
 from workers.runner.cancellation import Cancellation
 from workers.runner.processes import run_command
-from workers.runner.workspace import Remote, Workspace
+from workers.runner.workspace import Workspace
 
 __all__ = ["broken_git"]
 
@@ -93,7 +94,7 @@ def forge_url(forge: type[GitOverHttp]) -> Iterator[str]:
 
 
 def a_workspace(directory: Path, url: str | Path, *, branch: str = "task-1", password: str = PASSWORD) -> Workspace:
-    return Workspace(directory, Remote(str(url), branch, "main", "run", password), Cancellation())
+    return Workspace(directory, Clone(str(url), branch, "main", "run", password), Cancellation())
 
 
 def head(repository: Path) -> str:

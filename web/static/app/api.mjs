@@ -14,7 +14,10 @@ export class ApiError extends Error {
 
 // "healthSeconds.staging" becomes "Health seconds staging".
 function words(field) {
-  const text = field.replace(/[._]/g, " ").replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+  const text = field
+    .replace(/[._]/g, " ")
+    .replace(/([a-z])([A-Z])/g, "$1 $2")
+    .toLowerCase();
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
@@ -46,7 +49,12 @@ async function send(method, path, { body, query, key, token } = {}) {
   if (key) headers["Idempotency-Key"] = key;
   let reply;
   try {
-    reply = await fetch(url, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store" });
+    reply = await fetch(url, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      cache: "no-store",
+    });
   } catch {
     throw new ApiError(0, "The server can't be reached. Check that it is running and try again.");
   }

@@ -1,4 +1,4 @@
-// The live connection: one WebSocket at /ws for the page. Tells listeners what happens; never keeps state of the domain.
+// The live connection: one WebSocket at /ws for the page. Tells listeners what happens; keeps no state of the domain.
 import { signal } from "@preact/signals";
 import { refresh } from "./api.mjs";
 import { current, signedIn } from "./session.mjs";
@@ -55,7 +55,12 @@ export const watchProject = (id) =>
   });
 
 export const followTask = (id) =>
-  want(followed, id, (taskId) => send("follow", { taskId }), (taskId) => send("unfollow", { taskId }));
+  want(
+    followed,
+    id,
+    (taskId) => send("follow", { taskId }),
+    (taskId) => send("unfollow", { taskId }),
+  );
 
 function heard(text) {
   const message = JSON.parse(text);
@@ -97,15 +102,18 @@ function scheduleRenewal() {
   clearTimeout(renewal);
   const stale = current()?.accessToken;
   const left = (current()?.expiresAt ?? 0) - Date.now();
-  renewal = setTimeout(async () => {
-    try {
-      // Does nothing where another tab has renewed it since.
-      if (stale) await refresh(stale);
-    } catch {
-      return; // Signed out, or away: then the socket closes and connecting again says so.
-    }
-    send("auth", { token: current()?.accessToken });
-  }, Math.min(Math.max(left - 60_000, left / 2, 1000), 2 ** 31 - 1));
+  renewal = setTimeout(
+    async () => {
+      try {
+        // Does nothing where another tab has renewed it since.
+        if (stale) await refresh(stale);
+      } catch {
+        return; // Signed out, or away: then the socket closes and connecting again says so.
+      }
+      send("auth", { token: current()?.accessToken });
+    },
+    Math.min(Math.max(left - 60_000, left / 2, 1000), 2 ** 31 - 1),
+  );
 }
 
 async function connect() {

@@ -25,7 +25,8 @@ export function useLive(concerns, act) {
   }, []);
 }
 
-export const useProjectFeed = (projectId) => useEffect(() => (projectId ? watchProject(projectId) : undefined), [projectId]);
+export const useProjectFeed = (projectId) =>
+  useEffect(() => (projectId ? watchProject(projectId) : undefined), [projectId]);
 export const useTaskLogs = (taskId) => useEffect(() => (taskId ? followTask(taskId) : undefined), [taskId]);
 
 // {value, error, reload}: value stays while it is read again; answers that come late for an earlier path are dropped.

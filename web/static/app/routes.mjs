@@ -8,7 +8,8 @@ function parse() {
     return { view: parts[2] || "tasks", projectId: parts[1], id: parts[3] || null };
   }
   // Where the platform's forge leads a browser: #/repositories/<owner>/<slug>[/pulls/<number>]
-  if (parts[0] === "repositories") return { view: "repository", place: parts.slice(1, 3).join("/"), pull: Number(parts[4]) || null };
+  if (parts[0] === "repositories")
+    return { view: "repository", place: parts.slice(1, 3).join("/"), pull: Number(parts[4]) || null };
   return { view: parts[0] || "home", id: parts[1] || null };
 }
 

@@ -1,8 +1,8 @@
 // Who is signed in. The only module that touches localStorage: no other code sees where the tokens are kept.
 import { signal } from "@preact/signals";
+import { ROLES } from "./states.mjs";
 
 const KEY = "aiworker.session";
-const RANK = { viewer: 0, member: 1, maintainer: 2, admin: 3 };
 
 // The tokens as kept: {accessToken, refreshToken, expiresAt (ms)}, or null.
 let tokens = read();
@@ -43,7 +43,7 @@ export function forget() {
 }
 
 // True when the caller's role is at least this one. The server decides; this only hides what it would refuse.
-export const may = (role) => RANK[user.value?.role] >= RANK[role];
+export const may = (role) => ROLES.indexOf(user.value?.role) >= ROLES.indexOf(role);
 
 window.addEventListener("storage", (event) => {
   if (event.key === KEY || event.key === null) {

@@ -34,7 +34,9 @@ export async function loadBoard(projectId, q, states) {
     const replies = await Promise.all(states.map((state) => api.get("/tasks", { projectId, state, q, limit: PAGE })));
     if (mine !== asked) return;
     tasks.value = new Map(replies.flatMap((reply) => reply.tasks).map((task) => [task.id, task]));
-    cursors.value = Object.fromEntries(states.map((state, at) => [state, replies[at].nextCursor]).filter(([, cursor]) => cursor));
+    cursors.value = Object.fromEntries(
+      states.map((state, at) => [state, replies[at].nextCursor]).filter(([, cursor]) => cursor),
+    );
     trouble.value = null;
   } catch (error) {
     if (mine === asked) trouble.value = error;
@@ -85,7 +87,9 @@ async function readDirty(again) {
   if (ids.length > 12) return again();
   const mine = asked;
   try {
-    const replies = await Promise.all(ids.map((id) => api.get(`/tasks/${id}`).catch((error) => (error.status === 404 ? null : Promise.reject(error)))));
+    const replies = await Promise.all(
+      ids.map((id) => api.get(`/tasks/${id}`).catch((error) => (error.status === 404 ? null : Promise.reject(error)))),
+    );
     if (mine === asked) put(replies.filter(Boolean).map(({ task }) => task));
   } catch (error) {
     failed(error);

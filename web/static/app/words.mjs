@@ -1,38 +1,56 @@
 // How the API's words, times and ids are said to a person. No state but the clock.
 import { signal } from "@preact/signals";
+import { PRIORITIES } from "./states.mjs";
 
-export const TASK_STATES = [
-  ["backlog", "Backlog"],
-  ["in_progress", "In progress"],
-  ["needs_input", "Needs input"],
-  ["ready_to_test", "Ready to test"],
-  ["approved", "Approved"],
-  ["staging", "Staging"],
-  ["production", "Production"],
-];
-export const ENDED_STATES = [
-  ["failed", "Failed"],
-  ["cancelled", "Cancelled"],
-];
-export const PRIORITIES = ["urgent", "high", "medium", "low"];
-
-const NAMES = new Map([...TASK_STATES, ...ENDED_STATES]);
+// The most urgent first, as the page shows them.
+export const BY_URGENCY = [...PRIORITIES].reverse();
 
 export function say(word) {
   if (!word) return "";
-  if (NAMES.has(word)) return NAMES.get(word);
   const text = String(word).replace(/[_-]/g, " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 // A field as the API names it, for the middle of a sentence.
-const FIELDS = { prNumber: "pull request", prUrl: "pull request", headSha: "commit", assignedAgentId: "agent", previewUrl: "preview", branchName: "branch" };
+const FIELDS = {
+  prNumber: "pull request",
+  prUrl: "pull request",
+  headSha: "commit",
+  assignedAgentId: "agent",
+  previewUrl: "preview",
+  branchName: "branch",
+};
 export const sayField = (name) => FIELDS[name] || name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
 
 // What a state means for the eye: quiet, busy, ask, good, done or bad.
 const TONES = {
-  quiet: ["backlog", "pending", "cancelled", "superseded", "offline", "queued", "draining", "ended", "skipped"],
-  busy: ["in_progress", "provisioning", "merging", "deploying_staging", "deploying_production", "busy", "running", "starting", "preparing", "ready", "deleting", "working", "verifying"],
+  quiet: [
+    "backlog",
+    "pending",
+    "cancelled",
+    "superseded",
+    "offline",
+    "queued",
+    "draining",
+    "ended",
+    "skipped",
+    "withdrawn",
+  ],
+  busy: [
+    "in_progress",
+    "provisioning",
+    "merging",
+    "deploying_staging",
+    "deploying_production",
+    "busy",
+    "running",
+    "starting",
+    "preparing",
+    "ready",
+    "deleting",
+    "working",
+    "verifying",
+  ],
   ask: ["needs_input", "ready_to_test", "waiting", "rolled_back", "conflict", "flaky"],
   good: ["approved", "merged", "staging", "active", "completed", "passed", "idle", "done", "answered"],
   done: ["production"],
@@ -48,7 +66,13 @@ setInterval(() => {
 }, 15_000);
 
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "narrow" });
-const STEPS = [["year", 31_536_000], ["month", 2_592_000], ["day", 86_400], ["hour", 3600], ["minute", 60]];
+const STEPS = [
+  ["year", 31_536_000],
+  ["month", 2_592_000],
+  ["day", 86_400],
+  ["hour", 3600],
+  ["minute", 60],
+];
 
 export function ago(at) {
   const seconds = Math.round((Date.parse(at) - Math.max(now.value, Date.now())) / 1000);
@@ -66,7 +90,11 @@ export const shortId = (id) => (id ? String(id).replaceAll("-", "").slice(-8) : 
 export const sha = (commit) => (commit ? commit.slice(0, 8) : "");
 // A message as a list shows it: whole commit ids in it are cut to what tells them apart.
 export const brief = (text) => String(text ?? "").replace(/\b[0-9a-f]{40}\b/g, sha);
-export const lines = (text) => text.split(/[\n,]/).map((part) => part.trim()).filter(Boolean);
+export const lines = (text) =>
+  text
+    .split(/[\n,]/)
+    .map((part) => part.trim())
+    .filter(Boolean);
 
 export function actorName(actor) {
   if (!actor) return "the platform";

@@ -13,32 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from common.values.claimed_run import ClaimedTask, Feedback
 from workers.runner.cancellation import Cancellation
-
-
-@dataclass(frozen=True)
-class Task:
-    id: str
-    title: str
-    description: str
-
-
-@dataclass(frozen=True)
-class ReviewComment:
-    """A person's comment. path and line are None for a general one."""
-
-    body: str
-    path: str | None = None
-    line: int | None = None
-
-
-@dataclass(frozen=True)
-class Feedback:
-    """What this run has to act on. kind: rejection, refusal, group, comment or answer."""
-
-    kind: str
-    body: str
-    comments: tuple[ReviewComment, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +61,7 @@ class Session:
     run_id: str
     round: int
     """Starts at 1 and rises with every rejection or refusal."""
-    task: Task
+    task: ClaimedTask
     prompt: str
     """What the platform says to an agent: the task, the project's instructions, the feedback."""
     feedback: tuple[Feedback, ...]

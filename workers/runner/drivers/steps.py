@@ -126,7 +126,7 @@ def parse_steps(text: str) -> list[Step]:
     return [_parse_step(number, step) for number, step in enumerate(steps, start=1)]
 
 
-def _parse_step(number: int, step: Any) -> Step:
+def _parse_step(number: int, step: object) -> Step:
     if not isinstance(step, dict) or len(step) != 1:
         raise StepError(f'Step {number} must be a mapping with one key, such as `say: "Hello"`.')
     kind, value = next(iter(step.items()))
@@ -142,7 +142,7 @@ class _Value:
 
     number: int
     kind: str
-    value: Any
+    value: object
 
     def wrong(self, message: str) -> StepError:
         return StepError(f"Step {self.number} ({self.kind}): {message}")
@@ -163,9 +163,10 @@ class _Value:
         return self.value
 
     def field(self, name: str, *, may_be_empty: bool = False) -> str:
+        assert isinstance(self.value, dict), "fields() has found a mapping"
         return self._text(name, self.value[name], may_be_empty=may_be_empty)
 
-    def _text(self, name: str, value: Any, *, may_be_empty: bool = False) -> str:
+    def _text(self, name: str, value: object, *, may_be_empty: bool = False) -> str:
         if not isinstance(value, str):
             raise self.wrong(f"{name} must be text; put it in quotes")
         if not value and not may_be_empty:
@@ -223,7 +224,7 @@ _PARSERS: dict[str, Callable[[_Value], Step]] = {
 }
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     # Of a list or mapping only the kind: YAML's references can make one that is endless when written out.
     return repr(value)[:60] if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,6 +16,7 @@ from urllib.parse import quote
 import requests
 
 from common.errors import ProviderRefused, ProviderUnavailable
+from common.machine.waiting import Deadline
 from common.providers.forge.gitea.looking import Interrupted, ask_again, doubts
 
 TIMEOUT = (3.0, 10.0)
@@ -162,13 +162,13 @@ def at(*parts: str | int) -> str:
 
 
 def _read(answer: requests.Response, what: str) -> bytes:
-    deadline = time.monotonic() + WHOLE_SECONDS
+    deadline = Deadline(WHOLE_SECONDS)
     content = bytearray()
     for part in answer.iter_content(65536):
         content += part
         if len(content) > MAX_BODY_BYTES:
             raise ProviderRefused(f"{what} was answered with more than {MAX_BODY_BYTES} bytes", code="too_large")
-        if time.monotonic() > deadline:
+        if deadline.is_over:
             raise ProviderUnavailable(f"{what} was answered too slowly")
     return bytes(content)
 

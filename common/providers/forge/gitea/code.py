@@ -30,11 +30,6 @@ class Code:
             raise ProviderUnavailable(f"the branch {_name(ref)} came and went while it was being made")
         return head
 
-    def delete_branch(self, ref: str) -> None:
-        head = self._mirror.read_head(ref)
-        if head is not None:
-            self._move(ref, new=None, old=head)
-
     def advance(self, ref: str, *, old: str | None, new: str, force: bool, is_default: bool) -> None:
         new = self._mirror.commit(new)
         head = self._mirror.read_head(ref)
@@ -93,19 +88,18 @@ class Code:
     def _has(self, *, ancestor: str, head: str) -> bool:
         return history.contains(self._mirror.path, ancestor=self._mirror.commit(ancestor), head=head)
 
-    def _move(self, ref: str, *, new: str | None, old: str | None) -> bool:
+    def _move(self, ref: str, *, new: str, old: str | None) -> bool:
         """As Mirror.move. A rule of the platform's own that forbids it is lifted for the moment."""
         try:
             return self._mirror.move(ref, new=new, old=old)
         except ProviderRefused as error:
-            is_ours_to_lift = new is None or is_platform_branch(_name(ref))
-            if error.code != "protected" or not is_ours_to_lift:
+            if error.code != "protected" or not is_platform_branch(_name(ref)):
                 raise
         self._protection.lift(_name(ref))
         try:
             return self._mirror.move(ref, new=new, old=old)
         finally:
-            self._protection.ensure_platform_rules((_name(ref),) if new is not None else ())
+            self._protection.ensure_platform_rules((_name(ref),))
 
 
 def _name(ref: str) -> str:

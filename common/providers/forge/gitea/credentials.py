@@ -17,7 +17,7 @@ from common.providers.forge.gitea.client import Client, Json, at
 from common.providers.forge.gitea.features import Features
 from common.providers.forge.gitea.protection import Protection
 from common.providers.forge.gitea.repositories import Account, Found
-from common.providers.forge.protocol import Credential
+from common.values.repository import Credential
 
 PREFIX = "aiw-run-"
 _TOKEN_NAME = "run"  # noqa: S105 (a name, nothing secret)

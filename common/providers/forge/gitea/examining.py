@@ -15,9 +15,9 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from common.addresses import addresses_of, is_own_address
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.findings import Finding
+from common.machine.addresses import addresses_of, is_own_address
 from common.names import OWNER_PATTERN
 from common.providers.forge.gitea.client import Client, at
 from common.providers.forge.gitea.features import OLDEST, Features, parse_version, read_features, read_version

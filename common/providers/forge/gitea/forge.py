@@ -26,21 +26,10 @@ from common.providers.forge.gitea.mirror import Mirror
 from common.providers.forge.gitea.protection import Protection
 from common.providers.forge.gitea.pulls import Pulls, ensure_status
 from common.providers.forge.gitea.repositories import Account, Found
-from common.providers.forge.protocol import (
-    Blob,
-    Change,
-    Comment,
-    Credential,
-    Diff,
-    Listing,
-    MergeConflict,
-    Merged,
-    PullRequest,
-    Repository,
-    RepositoryState,
-    Source,
-)
+from common.providers.forge.protocol import Blob, Change, Diff, Listing, MergeConflict, Merged, RepositoryState
 from common.providers.forge.pulls import STATUS_STATES
+from common.values.pull_request import PullComment, PullRequest
+from common.values.repository import Credential, Repository, Source
 
 _KEPT_SECONDS = 600.0
 _log = structlog.get_logger()
@@ -152,12 +141,6 @@ class GiteaForge:
     def ensure_branch(self, repository: Repository, branch: str, *, at: str) -> str:
         return self._code(repository).ensure_branch(git.branch_ref(branch), at=at)
 
-    def delete_branch(self, repository: Repository, branch: str) -> None:
-        found, ref = self._open(repository), git.branch_ref(branch)
-        if branch == found.default_branch:
-            raise ProviderRefused(f"{branch} is the default branch and stays", code="default_branch")
-        self._code(repository, found).delete_branch(ref)
-
     def read_head(self, repository: Repository, branch: str) -> str | None:
         ref = git.branch_ref(branch)
         return self._mirror(repository, self._open(repository)).read_head(ref)
@@ -235,7 +218,7 @@ class GiteaForge:
     def ensure_comment(self, repository: Repository, number: int, *, key: str, body: str) -> None:
         self._pulls(self._open(repository)).ensure_comment(number, key=key, body=body)
 
-    def read_comments(self, repository: Repository, number: int) -> list[Comment]:
+    def read_comments(self, repository: Repository, number: int) -> list[PullComment]:
         return self._pulls(self._open(repository)).read_comments(number)
 
     def ensure_status(

@@ -8,17 +8,17 @@ gone, and its refs are never a truth: heads are asked of the server.
 
 from __future__ import annotations
 
-import base64
 import re
 import shutil
 from pathlib import Path
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.git_locks import forget_locks
+from common.machine.git_environment import basic_authorization
+from common.machine.git_locks import forget_locks
+from common.machine.locks import locked
 from common.names import SHA_PATTERN
 from common.providers.forge import git, history
 from common.providers.forge.gitea.looking import ask_again
-from common.providers.forge.records import locked
 
 _FETCH_SECONDS = 300.0
 _ASK_SECONDS = 30.0
@@ -39,10 +39,9 @@ class Mirror:
         self.path = path
         self._url = url
         self._name = name
-        secret = base64.b64encode(f"{username}:{token}".encode()).decode()
         # In the environment of git, so that no list of processes shows it; and for this one address only.
         self._config = (
-            (f"http.{url}.extraHeader", f"Authorization: Basic {secret}"),
+            (f"http.{url}.extraHeader", basic_authorization(username, token)),
             ("http.followRedirects", "false"),
             ("http.lowSpeedLimit", "1000"),
             ("http.lowSpeedTime", "30"),

@@ -13,7 +13,7 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge.gitea.client import Client, Json, at
 from common.providers.forge.gitea.credentials import PREFIX
 from common.providers.forge.gitea.repositories import Account, Found
-from common.providers.forge.protocol import Comment, PullRequest, PullState
+from common.values.pull_request import PullComment, PullRequest, PullState
 
 _MARK = re.compile(r"<!-- aiworker:([\w./:-]+) -->\s*$")
 _MERGED_KEY = "merged-by:"
@@ -95,10 +95,10 @@ class Pulls:
                 return
         self._client.call("POST", f"{self._path}/issues/{number}/comments", body={"body": text})
 
-    def read_comments(self, number: int) -> list[Comment]:
+    def read_comments(self, number: int) -> list[PullComment]:
         """What people wrote: on the whole, in reviews, and on lines of code."""
         found = [
-            (comment["created_at"], Comment(f"comment-{comment['id']}", _login(comment), comment["body"]))
+            (comment["created_at"], PullComment(f"comment-{comment['id']}", _login(comment), comment["body"]))
             for comment in self._comments(number)
             if self._is_persons(comment)
         ]
@@ -107,17 +107,17 @@ class Pulls:
                 found += self._of_review(number, review)
         return [comment for _, comment in sorted(found, key=lambda entry: entry[0])]
 
-    def _of_review(self, number: int, review: Json) -> Iterator[tuple[str, Comment]]:
+    def _of_review(self, number: int, review: Json) -> Iterator[tuple[str, PullComment]]:
         written, asks = review.get("submitted_at") or "", review.get("state") == "REQUEST_CHANGES"
         if (review.get("body") or "").strip():
-            yield written, Comment(f"review-{review['id']}", _login(review), review["body"], asks_for_change=asks)
+            yield written, PullComment(f"review-{review['id']}", _login(review), review["body"], asks_for_change=asks)
         if not review.get("comments_count"):
             return
         for remark in self._client.get(f"{self._at(number)}/reviews/{review['id']}/comments").body or []:
             if self._is_persons(remark):
                 yield (
                     remark.get("created_at") or written,
-                    Comment(
+                    PullComment(
                         f"remark-{remark['id']}",
                         _login(remark),
                         remark["body"],

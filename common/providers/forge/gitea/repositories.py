@@ -17,7 +17,7 @@ from common.names import OWNER_PATTERN
 from common.providers.forge import repositories as building
 from common.providers.forge.gitea.client import Client, at
 from common.providers.forge.gitea.mirror import Mirror
-from common.providers.forge.protocol import Repository
+from common.values.repository import Repository
 
 _MARK = re.compile(r"\(AiWorker project ([^\s,()]+)(, being made)?\)$")
 _LONGEST_DESCRIPTION = 180

@@ -10,12 +10,24 @@ const cls = (...names) => names.filter(Boolean).join(" ");
 // A button that does `act` (async) once at a time; what fails is told in a toast.
 export function Button({ act, kind, children, disabled, testid, small, ...rest }) {
   const [busy, run] = useAct();
-  return html`<button type="button" class=${cls("button", kind, small && "small")} disabled=${disabled || busy} aria-busy=${busy}
-    data-testid=${testid} onClick=${() => run(act)} ...${rest}>${children}</button>`;
+  return html`<button
+    type="button"
+    class=${cls("button", kind, small && "small")}
+    disabled=${disabled || busy}
+    aria-busy=${busy}
+    data-testid=${testid}
+    onClick=${() => run(act)}
+    ...${rest}
+  >
+    ${children}
+  </button>`;
 }
 
 export const Badge = ({ word, testid, label }) =>
-  html`<span class=${`badge ${tone(word)}`} data-state=${word} data-testid=${testid}><i></i>${label || say(word)}</span>`;
+  html`<span class=${`badge ${tone(word)}`} data-state=${word} data-testid=${testid}>
+    <i></i>
+    ${label || say(word)}
+  </span>`;
 
 export const Time = ({ at }) => (at ? html`<time datetime=${at} title=${exact(at)}>${ago(at)}</time>` : null);
 
@@ -23,7 +35,10 @@ export const Time = ({ at }) => (at ? html`<time datetime=${at} title=${exact(at
 export function OutLink({ href, children, testid, ...rest }) {
   const safe = webUrl(href);
   if (!safe) return html`<span data-testid=${testid}>${children}</span>`;
-  return html`<a href=${safe} target="_blank" rel="noopener noreferrer" data-testid=${testid} ...${rest}>${children}<${Icon} name="out" /></a>`;
+  return html`<a href=${safe} target="_blank" rel="noopener noreferrer" data-testid=${testid} ...${rest}>
+    ${children}
+    <${Icon} name="out" />
+  </a>`;
 }
 
 // The address of a repository: a page where the forge has some, else what to give to git.
@@ -33,7 +48,10 @@ export function CloneAddress({ url }) {
     await navigator.clipboard.writeText(`git clone ${url}`);
     told("Copied. The password is an API token of yours.");
   };
-  return html`<code>git clone ${url}</code>${navigator.clipboard && html`<${Button} small kind="ghost" act=${copy}>Copy<//>`}`;
+  return html`
+    <code>git clone ${url}</code>
+    ${navigator.clipboard && html`<${Button} small kind="ghost" act=${copy}>Copy<//>`}
+  `;
 }
 
 const PATHS = {
@@ -48,7 +66,9 @@ const PATHS = {
   settings: "M3 4h10M3 8h10M3 12h10M6 2.500v3M10.500 6.500v3M5 10.500v3",
   agent: "M3.500 5.500h9v7h-9zM8 5.500V3M6 8.500v1M10 8.500v1",
   jobs: "M3 4h7M3 8h10M3 12h5M12 3v3",
-  people: "M6 8a2.500 2.500 0 1 0 0-5 2.500 2.500 0 0 0 0 5ZM2 13c0-2.500 2-4 4-4s4 1.500 4 4M11 4a2 2 0 0 1 0 4M12 9.500c1.500.500 2 2 2 3.500",
+  people:
+    "M6 8a2.500 2.500 0 1 0 0-5 2.500 2.500 0 0 0 0 5ZM2 13c0-2.500 2-4 4-4s4 1.500 4 4" +
+    "M11 4a2 2 0 0 1 0 4M12 9.500c1.500.500 2 2 2 3.500",
   key: "M6 7a3 3 0 1 1 0 2H2.500V7ZM2.500 9v2",
   wide: "M9 3h4v4M7 13H3V9M13 3 9 7M3 13l4-4",
   check: "m3 8.500 3 3 7-7",
@@ -58,36 +78,77 @@ const PATHS = {
 export const Icon = ({ name }) =>
   html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false"><path d=${PATHS[name]} /></svg>`;
 
-export const Empty = ({ title, children }) => html`<div class="empty"><strong>${title}</strong><p>${children}</p></div>`;
+export const Empty = ({ title, children }) =>
+  html`<div class="empty"><strong>${title}</strong><p>${children}</p></div>`;
 
 export const Loading = () => html`<div class="loading" role="status"><span class="spinner"></span>Loading…</div>`;
 
 export const Trouble = ({ error, again }) =>
-  html`<div class="trouble" role="alert"><p>${error.message}</p>${again && html`<${Button} act=${again} small>Try again<//>`}</div>`;
+  html`<div class="trouble" role="alert">
+    <p>${error.message}</p>
+    ${again && html`<${Button} act=${again} small>Try again<//>`}
+  </div>`;
 
 // One labelled control: `control` is a function of the id that ties it to its label and hint.
 export function Field({ label, hint, control, error }) {
   const id = useId();
-  return html`<div class=${cls("field", error && "wrong")}><label for=${id}>${label}</label>${control(id)}
-    ${hint && html`<small>${hint}</small>`}${error && html`<small class="error">${error}</small>`}</div>`;
+  return html`<div class=${cls("field", error && "wrong")}>
+    <label for=${id}>${label}</label>
+    ${control(id)}
+    ${hint && html`<small>${hint}</small>`}
+    ${error && html`<small class="error">${error}</small>`}
+  </div>`;
 }
 
 // Text in a form's draft: draft is {name: value}, change(name, value).
 export function TextField({ label, hint, name, form, testid, rows, type = "text", ...rest }) {
-  const shared = (id) => ({ id, name, value: form.draft[name] ?? "", "data-testid": testid, onInput: (event) => form.change(name, event.target.value), ...rest });
-  return html`<${Field} label=${label} hint=${hint} error=${form.fault?.field === name ? form.fault.message : null}
-    control=${(id) => (rows ? html`<textarea rows=${rows} ...${shared(id)}></textarea>` : html`<input type=${type} autocomplete="off" ...${shared(id)} />`)} />`;
+  const shared = (id) => ({
+    id,
+    name,
+    value: form.draft[name] ?? "",
+    "data-testid": testid,
+    onInput: (event) => form.change(name, event.target.value),
+    ...rest,
+  });
+  return html`<${Field}
+    label=${label}
+    hint=${hint}
+    error=${form.fault?.field === name ? form.fault.message : null}
+    control=${(id) =>
+      rows
+        ? html`<textarea rows=${rows} ...${shared(id)}></textarea>`
+        : html`<input type=${type} autocomplete="off" ...${shared(id)} />`}
+  />`;
 }
 
 export function SelectField({ label, hint, name, form, options, testid, ...rest }) {
-  return html`<${Field} label=${label} hint=${hint} control=${(id) => html`<select id=${id} name=${name} value=${form.draft[name] ?? ""} data-testid=${testid}
-    onChange=${(event) => form.change(name, event.target.value)} ...${rest}>
-    ${options.map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}</select>`} />`;
+  return html`<${Field}
+    label=${label}
+    hint=${hint}
+    control=${(id) =>
+      html`<select
+        id=${id}
+        name=${name}
+        value=${form.draft[name] ?? ""}
+        data-testid=${testid}
+        onChange=${(event) => form.change(name, event.target.value)}
+        ...${rest}
+      >
+        ${options.map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
+      </select>`}
+  />`;
 }
 
 export function CheckField({ label, hint, name, form }) {
-  return html`<label class="check"><input type="checkbox" name=${name} checked=${!!form.draft[name]}
-    onChange=${(event) => form.change(name, event.target.checked)} /><span>${label}${hint && html`<small>${hint}</small>`}</span></label>`;
+  return html`<label class="check">
+    <input
+      type="checkbox"
+      name=${name}
+      checked=${!!form.draft[name]}
+      onChange=${(event) => form.change(name, event.target.checked)}
+    />
+    <span>${label}${hint && html`<small>${hint}</small>`}</span>
+  </label>`;
 }
 
 // {draft, change, busy, fault, submit(act)}: a fault stays beside the form until the next try.
@@ -125,12 +186,24 @@ export function Dialog({ title, close, children, wide }) {
     box.current.querySelector("input,textarea,select")?.focus();
     return () => before?.focus?.();
   }, []);
-  return html`<dialog ref=${box} class=${cls("dialog", wide && "wide")} aria-labelledby=${id} onCancel=${(event) => {
-    event.preventDefault();
-    close();
-  }} onClick=${(event) => event.target === box.current && !box.current.querySelector("textarea,input") && close()}>
-    <header><h2 id=${id}>${title}</h2><button type="button" class="button ghost square" aria-label="Close" onClick=${close}><${Icon} name="close" /></button></header>
-    <div class="dialog-body">${children}</div></dialog>`;
+  return html`<dialog
+    ref=${box}
+    class=${cls("dialog", wide && "wide")}
+    aria-labelledby=${id}
+    onCancel=${(event) => {
+      event.preventDefault();
+      close();
+    }}
+    onClick=${(event) => event.target === box.current && !box.current.querySelector("textarea,input") && close()}
+  >
+    <header>
+      <h2 id=${id}>${title}</h2>
+      <button type="button" class="button ghost square" aria-label="Close" onClick=${close}>
+        <${Icon} name="close" />
+      </button>
+    </header>
+    <div class="dialog-body">${children}</div>
+  </dialog>`;
 }
 
 // A dialog that asks before something that can't be taken back. `typed`: the word to type first.
@@ -140,13 +213,30 @@ export function Confirm({ title, children, verb, act, close, typed, testid, kind
     await act();
     close();
   });
-  return html`<${Dialog} title=${title} close=${close}><form onSubmit=${submit}><div class="prose">${children}</div>
-    ${typed && html`<${TextField} label=${`Type “${typed}” to confirm`} name="word" form=${form} testid="confirm-word" />`}
-    <${Fault} form=${form} /><footer><button type="button" class="button" onClick=${close}>Keep it</button>
-    <button class=${`button ${kind}`} data-testid=${testid} disabled=${form.busy || (typed && form.draft.word !== typed)}>${verb}</button></footer></form><//>`;
+  return html`<${Dialog} title=${title} close=${close}>
+    <form onSubmit=${submit}>
+      <div class="prose">${children}</div>
+      ${
+        typed &&
+        html`<${TextField} label=${`Type “${typed}” to confirm`} name="word" form=${form} testid="confirm-word" />`
+      }
+      <${Fault} form=${form} />
+      <footer>
+        <button type="button" class="button" onClick=${close}>Keep it</button>
+        <button
+          class=${`button ${kind}`}
+          data-testid=${testid}
+          disabled=${form.busy || (typed && form.draft.word !== typed)}
+        >
+          ${verb}
+        </button>
+      </footer>
+    </form>
+  <//>`;
 }
 
-export const More = ({ pages }) => (pages.hasMore ? html`<${Button} act=${pages.more} kind="more" testid="load-more">Load more<//>` : null);
+export const More = ({ pages }) =>
+  pages.hasMore ? html`<${Button} act=${pages.more} kind="more" testid="load-more">Load more<//>` : null;
 
 // The three ways a list can look before it has rows, then its rows.
 export function Listing({ pages, empty, children }) {
@@ -156,8 +246,14 @@ export function Listing({ pages, empty, children }) {
   return html`${children}<${More} pages=${pages} />`;
 }
 
-export const Page = ({ title, actions, children, lead }) => html`<main class="page" id="main"><header class="page-head"><div><h1>${title}</h1>${lead && html`<p>${lead}</p>`}</div>
-  <div class="actions">${actions}</div></header>${children}</main>`;
+export const Page = ({ title, actions, children, lead }) =>
+  html`<main class="page" id="main">
+    <header class="page-head">
+      <div><h1>${title}</h1>${lead && html`<p>${lead}</p>`}</div>
+      <div class="actions">${actions}</div>
+    </header>
+    ${children}
+  </main>`;
 
 // A program's output, opened at its end.
 export function Lines({ lines, empty, testid }) {
@@ -165,5 +261,7 @@ export function Lines({ lines, empty, testid }) {
   useLayoutEffect(() => {
     box.current.scrollTop = box.current.scrollHeight;
   }, [lines]);
-  return html`<pre class="lines" ref=${box} tabindex="0" data-testid=${testid}>${lines?.length ? lines.join("\n") : html`<span class="muted">${empty}</span>`}</pre>`;
+  return html`<pre class="lines" ref=${box} tabindex="0" data-testid=${testid}>
+    ${lines?.length ? lines.join("\n") : html`<span class="muted">${empty}</span>`}
+  </pre>`;
 }

@@ -25,19 +25,30 @@ function diff2html() {
   return loading;
 }
 
-const OPTIONS = { outputFormat: "line-by-line", drawFileList: false, matching: "lines", diffStyle: "word", colorScheme: "auto" };
+const OPTIONS = {
+  outputFormat: "line-by-line",
+  drawFileList: false,
+  matching: "lines",
+  diffStyle: "word",
+  colorScheme: "auto",
+};
 
 function draw(library, patch) {
   const files = parsePatch(library, patch, OPTIONS);
   const markup = library.html(files, OPTIONS);
   const box = document.createElement("div");
-  box.innerHTML = DOMPurify.sanitize(markup, { FORBID_ATTR: ["style", "id", "href"], FORBID_TAGS: ["style", "input", "form", "a"] });
+  box.innerHTML = DOMPurify.sanitize(markup, {
+    FORBID_ATTR: ["style", "id", "href"],
+    FORBID_TAGS: ["style", "input", "form", "a"],
+  });
   box.querySelectorAll(".d2h-file-wrapper").forEach((wrapper, index) => {
     const file = files[index];
     wrapper.dataset.path = file.isDeleted ? file.oldName : file.newName;
     wrapper.querySelectorAll("tr").forEach((row) => {
       const cell = row.querySelector("td.d2h-code-linenumber");
-      const line = Number(cell?.querySelector(".line-num2")?.textContent || cell?.querySelector(".line-num1")?.textContent);
+      const line = Number(
+        cell?.querySelector(".line-num2")?.textContent || cell?.querySelector(".line-num1")?.textContent,
+      );
       if (line) row.dataset.line = line;
       // Where a new line and a removed one share a number, comments stand at the new one.
       if (line && cell.querySelector(".line-num2")?.textContent) row.dataset.side = "new";
@@ -52,30 +63,53 @@ function rowOf(box, path, line) {
   return rows.find((row) => row.dataset.side === "new") || rows[0] || null;
 }
 
-const Note = ({ comments, draft, write, drop }) => html`<div class="note">
-  ${comments.map((comment) => html`<div key=${comment.id} class="note-said"><b>${comment.author?.username || comment.author || "Someone"}</b> ${comment.body}</div>`)}
-  ${draft && html`<label><span class="sr">Comment on line ${draft.line} of ${draft.path}</span><textarea rows="2" data-testid="diff-comment" value=${draft.body}
-    placeholder="What should change here? It is sent with the rejection." onInput=${(event) => write(event.target.value)}></textarea></label>
-    <button type="button" class="button small ghost" onClick=${drop}>Remove</button>`}</div>`;
+const Note = ({ comments, draft, write, drop }) =>
+  html`<div class="note">
+    ${comments.map(
+      (comment) =>
+        html`<div key=${comment.id} class="note-said">
+          <b>${comment.author?.username || comment.author || "Someone"}</b> ${comment.body}
+        </div>`,
+    )}
+    ${
+      draft &&
+      html`
+        <label>
+          <span class="sr">Comment on line ${draft.line} of ${draft.path}</span>
+          <textarea
+            rows="2"
+            data-testid="diff-comment"
+            value=${draft.body}
+            placeholder="What should change here? It is sent with the rejection."
+            onInput=${(event) => write(event.target.value)}
+          ></textarea>
+        </label>
+        <button type="button" class="button small ghost" onClick=${drop}>Remove</button>
+      `
+    }
+  </div>`;
 
 // drafts: [{path, line, body}] being written; setDrafts is null where comments aren't to be added.
 export function Diff({ patch, comments, drafts, setDrafts }) {
   const host = useRef();
   const drawn = useRef(null);
   const notes = useRef(new Map());
-  const [state, setState] = useState("loading");
+  const [drawing, setDrawing] = useState("loading");
   const tooLong = patch.length > MOST_CHARACTERS;
 
   useEffect(() => {
     if (tooLong) return undefined;
     let gone = false;
-    diff2html().then((library) => {
-      if (gone) return;
-      drawn.current = draw(library, patch);
-      notes.current.clear();
-      host.current.replaceChildren(drawn.current);
-      setState(`drawn ${patch.length} ${Date.now()}`);
-    }, (error) => !gone && setState(error.message));
+    diff2html().then(
+      (library) => {
+        if (gone) return;
+        drawn.current = draw(library, patch);
+        notes.current.clear();
+        host.current.replaceChildren(drawn.current);
+        setDrawing(`drawn ${patch.length} ${Date.now()}`);
+      },
+      (error) => !gone && setDrawing(error.message),
+    );
     return () => {
       gone = true;
     };
@@ -93,7 +127,7 @@ export function Diff({ patch, comments, drafts, setDrafts }) {
       } else cell.removeAttribute("tabindex");
     });
     showNotes(box, notes.current, comments, drafts, setDrafts);
-  }, [state, comments, drafts, !setDrafts]);
+  }, [drawing, comments, drafts, !setDrafts]);
 
   const add = (event) => {
     if (!setDrafts || event.target.closest(".note")) return;
@@ -105,13 +139,20 @@ export function Diff({ patch, comments, drafts, setDrafts }) {
     event.preventDefault();
     const path = row.closest(".d2h-file-wrapper").dataset.path;
     const line = Number(row.dataset.line);
-    if (!drafts.some((draft) => draft.path === path && draft.line === line)) setDrafts([...drafts, { path, line, body: "" }]);
-    requestAnimationFrame(() => requestAnimationFrame(() => rowOf(drawn.current, path, line)?.nextElementSibling?.querySelector("textarea")?.focus()));
+    if (!drafts.some((draft) => draft.path === path && draft.line === line))
+      setDrafts([...drafts, { path, line, body: "" }]);
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() =>
+        rowOf(drawn.current, path, line)?.nextElementSibling?.querySelector("textarea")?.focus(),
+      ),
+    );
   };
 
   if (tooLong) return html`<pre class="lines">${patch}</pre>`;
-  return html`<div class="diff" ref=${host} onClick=${add} onKeyDown=${add}>${state === "loading" && html`<${Loading} />`}</div>
-    ${!state.startsWith("drawn") && state !== "loading" && html`<p class="fault">${state}</p>`}`;
+  return html`
+    <div class="diff" ref=${host} onClick=${add} onKeyDown=${add}>${drawing === "loading" && html`<${Loading} />`}</div>
+    ${!drawing.startsWith("drawn") && drawing !== "loading" && html`<p class="fault">${drawing}</p>`}
+  `;
 }
 
 // Puts one row below each line that has comments or a draft, and takes away those that have none any more.
@@ -122,7 +163,8 @@ function showNotes(box, notes, comments, drafts, setDrafts) {
     if (!places.has(key)) places.set(key, { path, line, comments: [], draft: null });
     return places.get(key);
   };
-  for (const comment of comments) if (comment.path && comment.line) place(comment.path, comment.line).comments.push(comment);
+  for (const comment of comments)
+    if (comment.path && comment.line) place(comment.path, comment.line).comments.push(comment);
   for (const draft of setDrafts ? drafts : []) place(draft.path, draft.line).draft = draft;
   for (const [key, cell] of notes) {
     if (places.has(key)) continue;
@@ -143,6 +185,9 @@ function showNotes(box, notes, comments, drafts, setDrafts) {
     }
     const others = drafts.filter((other) => other !== draft);
     const write = (body) => setDrafts(drafts.map((other) => (other === draft ? { ...draft, body } : other)));
-    render(html`<${Note} comments=${said} draft=${draft} write=${write} drop=${() => setDrafts(others)} />`, notes.get(key));
+    render(
+      html`<${Note} comments=${said} draft=${draft} write=${write} drop=${() => setDrafts(others)} />`,
+      notes.get(key),
+    );
   }
 }

@@ -81,8 +81,10 @@ function useTranscript(taskId, runId) {
 
 function Entry({ entry }) {
   const time = html`<time datetime=${entry.at} title=${exact(entry.at)}>${clock(entry.at)}</time>`;
-  const level = entry.level === "error" || entry.level === "warn" || entry.level === "warning" ? entry.level.slice(0, 4) : "";
-  if (entry.kind === "text") return html`<li class=${`entry text ${level}`}>${time}<${Markdown} text=${entry.message} /></li>`;
+  const level =
+    entry.level === "error" || entry.level === "warn" || entry.level === "warning" ? entry.level.slice(0, 4) : "";
+  if (entry.kind === "text")
+    return html`<li class=${`entry text ${level}`}>${time}<${Markdown} text=${entry.message} /></li>`;
   return html`<li class=${`entry ${entry.kind || "log"} ${level}`}>${time}<pre>${entry.message}</pre></li>`;
 }
 
@@ -97,12 +99,32 @@ export function RunLog({ taskId, runId }) {
   if (error && !entries?.length) return html`<${Trouble} error=${error} />`;
   if (!entries) return html`<${Loading} />`;
   const hidden = all ? 0 : Math.max(0, entries.length - MOST_SHOWN);
-  return html`<div class="log-box" ref=${box} tabindex="0" role="log" aria-label="Agent log" onScroll=${(event) => {
-    const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
-    atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
-  }}>
+  return html`<div
+    class="log-box"
+    ref=${box}
+    tabindex="0"
+    role="log"
+    aria-label="Agent log"
+    onScroll=${(event) => {
+      const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
+      atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
+    }}
+  >
     ${hidden > 0 && html`<${Button} small act=${async () => setAll(true)}>Show ${hidden} earlier<//>`}
     <ol class="log">${entries.slice(hidden).map((entry) => html`<${Entry} key=${entry.seq} entry=${entry} />`)}</ol>
-    ${!entries.length && html`<p class="muted">${live ? "The agent has said nothing yet. What it does appears here as it happens." : "This run left no log."}</p>`}
-    ${live && html`<p class="log-live"><span class="pulse"></span>${progress?.message || "Live"}${progress?.total > 0 && ` · ${progress.done ?? 0} of ${progress.total}`}</p>`}</div>`;
+    ${
+      !entries.length &&
+      html`<p class="muted">
+        ${live ? "The agent has said nothing yet. What it does appears here as it happens." : "This run left no log."}
+      </p>`
+    }
+    ${
+      live &&
+      html`<p class="log-live">
+        <span class="pulse"></span>
+        ${progress?.message || "Live"}
+        ${progress?.total > 0 && ` · ${progress.done ?? 0} of ${progress.total}`}
+      </p>`
+    }
+  </div>`;
 }

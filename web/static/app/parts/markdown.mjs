@@ -6,7 +6,33 @@ import { html } from "../html.mjs";
 import { webUrl } from "../words.mjs";
 
 const ALLOWED = {
-  ALLOWED_TAGS: ["p", "br", "strong", "em", "del", "code", "pre", "blockquote", "ul", "ol", "li", "a", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "table", "thead", "tbody", "tr", "th", "td"],
+  ALLOWED_TAGS: [
+    "p",
+    "br",
+    "strong",
+    "em",
+    "del",
+    "code",
+    "pre",
+    "blockquote",
+    "ul",
+    "ol",
+    "li",
+    "a",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+  ],
   ALLOWED_ATTR: ["href", "title", "start"],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
@@ -22,6 +48,9 @@ purify.addHook("afterSanitizeAttributes", (node) => {
 });
 
 export function Markdown({ text }) {
-  const safe = useMemo(() => purify.sanitize(marked.parse(text || "", { gfm: true, breaks: true, async: false }), ALLOWED), [text]);
+  const safe = useMemo(
+    () => purify.sanitize(marked.parse(text || "", { gfm: true, breaks: true, async: false }), ALLOWED),
+    [text],
+  );
   return html`<div class="md" dangerouslySetInnerHTML=${{ __html: safe }}></div>`;
 }

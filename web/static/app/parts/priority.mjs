@@ -3,4 +3,9 @@ import { html } from "../html.mjs";
 import { say } from "../words.mjs";
 
 export const Priority = ({ of }) =>
-  html`<span class=${`priority ${of}`} title=${`${say(of)} priority`}><i></i><i></i><i></i><span class="sr">${say(of)} priority</span></span>`;
+  html`<span class=${`priority ${of}`} title=${`${say(of)} priority`}>
+    <i></i>
+    <i></i>
+    <i></i>
+    <span class="sr">${say(of)} priority</span>
+  </span>`;

@@ -6,7 +6,8 @@ import { failed } from "../toasts.mjs";
 import { OutLink } from "./controls.mjs";
 
 export function PreviewLink({ deploymentId, href, children, testid }) {
-  if (!deploymentId || !project.value?.restricted) return html`<${OutLink} href=${href} testid=${testid}>${children}<//>`;
+  if (!deploymentId || !project.value?.restricted)
+    return html`<${OutLink} href=${href} testid=${testid}>${children}<//>`;
   const visit = async (event) => {
     event.preventDefault();
     // Opened before anything is waited for: a browser blocks windows that come later than the click.

@@ -3,20 +3,35 @@ import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { usePages } from "../loading.mjs";
-import { Button, Confirm, Dialog, Empty, Fault, Icon, Listing, Page, SelectField, TextField, Time, useForm } from "../parts/controls.mjs";
+import {
+  Button,
+  Confirm,
+  Dialog,
+  Empty,
+  Fault,
+  Icon,
+  Listing,
+  Page,
+  SelectField,
+  TextField,
+  Time,
+  useForm,
+} from "../parts/controls.mjs";
 import { keep, user } from "../session.mjs";
+import { ROLES } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { exact, say } from "../words.mjs";
-
-const ROLES = ["viewer", "member", "maintainer", "admin"];
 
 export function Secret({ value, expiresAt }) {
   const copy = async () => {
     await navigator.clipboard.writeText(value);
     told("Copied.");
   };
-  return html`<div class="callout ask" data-testid="secret"><p class="callout-head">Keep this now: it isn't shown again.</p><p class="secret"><code>${value}</code>${navigator.clipboard && html`<${Button} small act=${copy}>Copy<//>`}</p>
-    ${expiresAt && html`<p class="muted">Good until ${exact(expiresAt)}.</p>`}</div>`;
+  return html`<div class="callout ask" data-testid="secret">
+    <p class="callout-head">Keep this now: it isn't shown again.</p>
+    <p class="secret"><code>${value}</code>${navigator.clipboard && html`<${Button} small act=${copy}>Copy<//>`}</p>
+    ${expiresAt && html`<p class="muted">Good until ${exact(expiresAt)}.</p>`}
+  </div>`;
 }
 
 export function Account() {
@@ -24,23 +39,69 @@ export function Account() {
   const [making, setMaking] = useState(false);
   const [made, setMade] = useState(null);
   const [ending, setEnding] = useState(null);
-  const actions = html`<button type="button" class="button primary" data-testid="token-new" onClick=${() => setMaking(true)}><${Icon} name="plus" />New token</button>`;
-  return html`<${Page} title="Account" lead="Yours, for scripts and for git. A token does what its role may do, never more than you." actions=${actions}>
+  const actions = html`<button
+    type="button"
+    class="button primary"
+    data-testid="token-new"
+    onClick=${() => setMaking(true)}
+  >
+    <${Icon} name="plus" />New token
+  </button>`;
+  return html`<${Page}
+    title="Account"
+    lead="Yours, for scripts and for git. A token does what its role may do, never more than you."
+    actions=${actions}
+  >
     ${made && html`<${Secret} value=${made.token} expiresAt=${made.expiresAt} />`}
-    <${Listing} pages=${pages} empty=${html`<${Empty} title="No tokens">Make one to call the API from a script, or as the password for <code>git clone</code>.<//>`}>
-      <ul class="rows">${pages.items?.map((one) => html`<li key=${one.id} class="row"><span class="row-main"><b>${one.name}</b><small>${lastUse(one)}${one.parentId && `, made with ${nameOf(pages.items, one.parentId)}`}</small></span><span class="chip">${say(one.role)}</span>
-        <span class="muted">${one.expiresAt ? `Until ${exact(one.expiresAt)}` : "Doesn't expire"}</span><button type="button" class="button small ghost" onClick=${() => setEnding(one)}>Revoke</button></li>`)}</ul><//>
-    ${making && html`<${NewToken} close=${() => setMaking(false)} done=${(token) => {
-      setMade(token);
-      setMaking(false);
-      pages.reload();
-    }} />`}
-    ${ending && html`<${Confirm} title=${`Revoke ${ending.name}?`} verb="Revoke" act=${async () => {
-      await api.remove(`/tokens/${ending.id}`);
-      if (made?.id === ending.id) setMade(null);
-      await pages.reload();
-    }} close=${() => setEnding(null)}>Whatever uses it is refused from now on, and so is every token that was made with it.<//>`}
-    <${Password} done=${pages.reload} /><//>`;
+    <${Listing}
+      pages=${pages}
+      empty=${html`<${Empty} title="No tokens">
+        Make one to call the API from a script, or as the password for <code>git clone</code>.
+      <//>`}
+    >
+      <ul class="rows">
+        ${pages.items?.map(
+          (one) =>
+            html`<li key=${one.id} class="row">
+              <span class="row-main">
+                <b>${one.name}</b>
+                <small>${lastUse(one)}${one.parentId && `, made with ${nameOf(pages.items, one.parentId)}`}</small>
+              </span>
+              <span class="chip">${say(one.role)}</span>
+              <span class="muted">${one.expiresAt ? `Until ${exact(one.expiresAt)}` : "Doesn't expire"}</span>
+              <button type="button" class="button small ghost" onClick=${() => setEnding(one)}>Revoke</button>
+            </li>`,
+        )}
+      </ul>
+    <//>
+    ${
+      making &&
+      html`<${NewToken}
+        close=${() => setMaking(false)}
+        done=${(token) => {
+          setMade(token);
+          setMaking(false);
+          pages.reload();
+        }}
+      />`
+    }
+    ${
+      ending &&
+      html`<${Confirm}
+        title=${`Revoke ${ending.name}?`}
+        verb="Revoke"
+        act=${async () => {
+          await api.remove(`/tokens/${ending.id}`);
+          if (made?.id === ending.id) setMade(null);
+          await pages.reload();
+        }}
+        close=${() => setEnding(null)}
+      >
+        Whatever uses it is refused from now on, and so is every token that was made with it.
+      <//>`
+    }
+    <${Password} done=${pages.reload} />
+  <//>`;
 }
 
 export const lastUse = (one) => (one.lastUsedAt ? html`Last used <${Time} at=${one.lastUsedAt} />` : "Never used");
@@ -55,10 +116,36 @@ function Password({ done }) {
     form.reset();
     await done();
   });
-  return html`<section><h2>Password</h2><p class="muted">A new password ends your other sessions and every token of yours.</p>
-    <form onSubmit=${change} data-testid="password-form"><div class="pair"><${TextField} label="Present password" name="current" type="password" form=${form} required autocomplete="current-password" testid="password-current" />
-      <${TextField} label="New password" name="new" type="password" form=${form} required autocomplete="new-password" testid="password-new" /></div><${Fault} form=${form} />
-    <footer><button class="button" data-testid="password-change" disabled=${form.busy}>Change password</button></footer></form></section>`;
+  return html`<section>
+    <h2>Password</h2>
+    <p class="muted">A new password ends your other sessions and every token of yours.</p>
+    <form onSubmit=${change} data-testid="password-form">
+      <div class="pair">
+        <${TextField}
+          label="Present password"
+          name="current"
+          type="password"
+          form=${form}
+          required
+          autocomplete="current-password"
+          testid="password-current"
+        />
+        <${TextField}
+          label="New password"
+          name="new"
+          type="password"
+          form=${form}
+          required
+          autocomplete="new-password"
+          testid="password-new"
+        />
+      </div>
+      <${Fault} form=${form} />
+      <footer>
+        <button class="button" data-testid="password-change" disabled=${form.busy}>Change password</button>
+      </footer>
+    </form>
+  </section>`;
 }
 
 function NewToken({ close, done }) {
@@ -69,7 +156,26 @@ function NewToken({ close, done }) {
     done((await api.post("/tokens", body)).token);
   });
   const options = ROLES.slice(0, ROLES.indexOf(user.value.role) + 1).map((one) => [one, say(one)]);
-  return html`<${Dialog} title="New API token" close=${close}><form onSubmit=${create}><${TextField} label="Name" name="name" form=${form} required maxlength="100" placeholder="Nightly script" testid="token-name" />
-    <div class="pair"><${SelectField} label="Role" name="role" form=${form} options=${options} /><${TextField} label="Expires" name="expires" type="date" form=${form} hint="Empty: in a year." /></div><${Fault} form=${form} />
-    <footer><button type="button" class="button" onClick=${close}>Cancel</button><button class="button primary" data-testid="token-create" disabled=${form.busy}>Create token</button></footer></form><//>`;
+  return html`<${Dialog} title="New API token" close=${close}>
+    <form onSubmit=${create}>
+      <${TextField}
+        label="Name"
+        name="name"
+        form=${form}
+        required
+        maxlength="100"
+        placeholder="Nightly script"
+        testid="token-name"
+      />
+      <div class="pair">
+        <${SelectField} label="Role" name="role" form=${form} options=${options} />
+        <${TextField} label="Expires" name="expires" type="date" form=${form} hint="Empty: in a year." />
+      </div>
+      <${Fault} form=${form} />
+      <footer>
+        <button type="button" class="button" onClick=${close}>Cancel</button>
+        <button class="button primary" data-testid="token-create" disabled=${form.busy}>Create token</button>
+      </footer>
+    </form>
+  <//>`;
 }

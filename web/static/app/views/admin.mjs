@@ -3,17 +3,34 @@ import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { usePages } from "../loading.mjs";
-import { Button, CheckField, Confirm, Dialog, Empty, Fault, Icon, Listing, Page, SelectField, TextField, Time, useForm } from "../parts/controls.mjs";
+import {
+  Button,
+  CheckField,
+  Confirm,
+  Dialog,
+  Empty,
+  Fault,
+  Icon,
+  Listing,
+  Page,
+  SelectField,
+  TextField,
+  Time,
+  useForm,
+} from "../parts/controls.mjs";
 import { may, user } from "../session.mjs";
+import { ROLES } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { exact, say } from "../words.mjs";
 import { lastUse, Secret } from "./account.mjs";
 
-export const ROLES = ["viewer", "member", "maintainer", "admin"];
 export const ROLE_OPTIONS = ROLES.map((one) => [one, say(one)]);
 
 export function Admin() {
-  if (!may("admin")) return html`<${Page} title="Users"><${Empty} title="For admins">Your role is ${user.value.role}. An admin can change it.<//><//>`;
+  if (!may("admin"))
+    return html`<${Page} title="Users">
+      <${Empty} title="For admins">Your role is ${user.value.role}. An admin can change it.<//>
+    <//>`;
   return html`<${Users} />`;
 }
 
@@ -22,36 +39,123 @@ function Users() {
   const [adding, setAdding] = useState(false);
   const [editing, setEditing] = useState(null);
   const [removing, setRemoving] = useState(null);
-  const actions = html`<button type="button" class="button primary" data-testid="user-new" onClick=${() => setAdding(true)}><${Icon} name="plus" />New user</button>`;
-  return html`<${Page} title="Users and enrolment" lead="Viewers read; members write tasks and answer; maintainers approve and deliver; admins also manage users." actions=${actions}>
-    <${Listing} pages=${pages} empty=${html`<${Empty} title="Nobody else yet">Add the people who shall work with the agents.<//>`}>
-      <ul class="rows">${pages.items?.map((one) => html`<li key=${one.id} class="row" data-testid="user-row"><span class="row-main"><b>${one.username}</b></span>${one.isActive === false && html`<span class="chip bad">Inactive</span>`}<span class="chip">${say(one.role)}</span><${Time} at=${one.createdAt} />
-        <button type="button" class="button small" onClick=${() => setEditing(one)}>Edit</button>
-        ${one.id !== user.value.id && html`<button type="button" class="button small ghost" onClick=${() => setRemoving(one)}>Remove</button>`}</li>`)}</ul><//>
+  const actions = html`<button
+    type="button"
+    class="button primary"
+    data-testid="user-new"
+    onClick=${() => setAdding(true)}
+  >
+    <${Icon} name="plus" />New user
+  </button>`;
+  return html`<${Page}
+    title="Users and enrolment"
+    lead="Viewers read; members write tasks and answer; maintainers approve and deliver; admins also manage users."
+    actions=${actions}
+  >
+    <${Listing}
+      pages=${pages}
+      empty=${html`<${Empty} title="Nobody else yet">Add the people who shall work with the agents.<//>`}
+    >
+      <ul class="rows">
+        ${pages.items?.map(
+          (one) =>
+            html`<li key=${one.id} class="row" data-testid="user-row">
+              <span class="row-main"><b>${one.username}</b></span>
+              ${one.isActive === false && html`<span class="chip bad">Inactive</span>`}
+              <span class="chip">${say(one.role)}</span>
+              <${Time} at=${one.createdAt} />
+              <button type="button" class="button small" onClick=${() => setEditing(one)}>Edit</button>
+              ${
+                one.id !== user.value.id &&
+                html`<button type="button" class="button small ghost" onClick=${() => setRemoving(one)}>
+                  Remove
+                </button>`
+              }
+            </li>`,
+        )}
+      </ul>
+    <//>
     <${Enrolment} />
     ${adding && html`<${UserForm} close=${() => setAdding(false)} reload=${pages.reload} />`}
     ${editing && html`<${UserForm} of=${editing} close=${() => setEditing(null)} reload=${pages.reload} />`}
-    ${removing && html`<${Confirm} title=${`Remove ${removing.username}?`} verb="Remove" typed=${removing.username} act=${async () => {
-      await api.remove(`/users/${removing.id}`);
-      await pages.reload();
-    }} close=${() => setRemoving(null)}>Their sessions and API tokens end within seconds. What they did stays on record.<//>`}<//>`;
+    ${
+      removing &&
+      html`<${Confirm}
+        title=${`Remove ${removing.username}?`}
+        verb="Remove"
+        typed=${removing.username}
+        act=${async () => {
+          await api.remove(`/users/${removing.id}`);
+          await pages.reload();
+        }}
+        close=${() => setRemoving(null)}
+      >
+        Their sessions and API tokens end within seconds. What they did stays on record.
+      <//>`
+    }
+  <//>`;
 }
 
 function UserForm({ of, close, reload }) {
-  const form = useForm({ username: of?.username || "", password: "", role: of?.role || "member", isActive: of?.isActive ?? true });
+  const form = useForm({
+    username: of?.username || "",
+    password: "",
+    role: of?.role || "member",
+    isActive: of?.isActive ?? true,
+  });
   const save = form.submit(async ({ username, password, role, isActive }) => {
-    if (of) await api.patch(`/users/${of.id}`, { ...(password && { password }), ...(role !== of.role && { role }), ...(isActive !== (of.isActive ?? true) && { isActive }) });
+    if (of)
+      await api.patch(`/users/${of.id}`, {
+        ...(password && { password }),
+        ...(role !== of.role && { role }),
+        ...(isActive !== (of.isActive ?? true) && { isActive }),
+      });
     else await api.post("/users", { username: username.trim(), password, role });
     told(of ? "Saved." : "User added.");
     await reload();
     close();
   });
-  return html`<${Dialog} title=${of ? `Edit ${of.username}` : "New user"} close=${close}><form onSubmit=${save}>
-    ${!of && html`<${TextField} label="Username" name="username" form=${form} testid="user-username" required autocapitalize="none" />`}
-    <${TextField} label=${of ? "New password" : "Password"} name="password" type="password" form=${form} testid="user-password" required=${!of} autocomplete="new-password" hint=${of ? "Empty: it stays." : null} />
-    <${SelectField} label="Role" name="role" form=${form} options=${ROLE_OPTIONS} testid="user-role" />
-    ${of && of.id !== user.value.id && html`<${CheckField} label="Active" hint="Without it nobody can sign in as this user; their sessions end at once." name="isActive" form=${form} />`}<${Fault} form=${form} />
-    <footer><button type="button" class="button" onClick=${close}>Cancel</button><button class="button primary" data-testid="user-save" disabled=${form.busy}>Save</button></footer></form><//>`;
+  return html`<${Dialog} title=${of ? `Edit ${of.username}` : "New user"} close=${close}>
+    <form onSubmit=${save}>
+      ${
+        !of &&
+        html`<${TextField}
+          label="Username"
+          name="username"
+          form=${form}
+          testid="user-username"
+          required
+          autocapitalize="none"
+        />`
+      }
+      <${TextField}
+        label=${of ? "New password" : "Password"}
+        name="password"
+        type="password"
+        form=${form}
+        testid="user-password"
+        required=${!of}
+        autocomplete="new-password"
+        hint=${of ? "Empty: it stays." : null}
+      />
+      <${SelectField} label="Role" name="role" form=${form} options=${ROLE_OPTIONS} testid="user-role" />
+      ${
+        of &&
+        of.id !== user.value.id &&
+        html`<${CheckField}
+          label="Active"
+          hint="Without it nobody can sign in as this user; their sessions end at once."
+          name="isActive"
+          form=${form}
+        />`
+      }
+      <${Fault} form=${form} />
+      <footer>
+        <button type="button" class="button" onClick=${close}>Cancel</button>
+        <button class="button primary" data-testid="user-save" disabled=${form.busy}>Save</button>
+      </footer>
+    </form>
+  <//>`;
 }
 
 function Enrolment() {
@@ -62,14 +166,38 @@ function Enrolment() {
     setToken((await api.post("/agents/enrolment-tokens")).enrolmentToken);
     await pages.reload();
   };
-  return html`<section><h2>Enrolment of agents</h2><p class="muted">An agent on another machine registers with an enrolment token. It is shown once.</p>
-    <p><${Button} act=${make} testid="enrolment-new">Make an enrolment token<//></p>${token && html`<${Secret} value=${token.token} expiresAt=${token.expiresAt} />`}
+  return html`<section>
+    <h2>Enrolment of agents</h2>
+    <p class="muted">An agent on another machine registers with an enrolment token. It is shown once.</p>
+    <p><${Button} act=${make} testid="enrolment-new">Make an enrolment token<//></p>
+    ${token && html`<${Secret} value=${token.token} expiresAt=${token.expiresAt} />`}
     <${Listing} pages=${pages} empty=${html`<p class="muted">There is none.</p>`}>
-      <ul class="rows">${pages.items?.map((one) => html`<li key=${one.id} class="row" data-testid="enrolment-row"><span class="row-main"><b>Made by ${one.createdBy}</b><small>${lastUse(one)}</small></span><${Time} at=${one.createdAt} />
-        <span class="muted">${one.expiresAt ? `Until ${exact(one.expiresAt)}` : "Doesn't expire"}</span><button type="button" class="button small ghost" onClick=${() => setEnding(one)}>Revoke</button></li>`)}</ul><//>
-    ${ending && html`<${Confirm} title="Revoke this enrolment token?" verb="Revoke" act=${async () => {
-      await api.remove(`/enrolment-tokens/${ending.id}`);
-      if (token?.id === ending.id) setToken(null);
-      await pages.reload();
-    }} close=${() => setEnding(null)}>No agent registers with it from now on. Agents that did so stay.<//>`}</section>`;
+      <ul class="rows">
+        ${pages.items?.map(
+          (one) =>
+            html`<li key=${one.id} class="row" data-testid="enrolment-row">
+              <span class="row-main"><b>Made by ${one.createdBy}</b><small>${lastUse(one)}</small></span>
+              <${Time} at=${one.createdAt} />
+              <span class="muted">${one.expiresAt ? `Until ${exact(one.expiresAt)}` : "Doesn't expire"}</span>
+              <button type="button" class="button small ghost" onClick=${() => setEnding(one)}>Revoke</button>
+            </li>`,
+        )}
+      </ul>
+    <//>
+    ${
+      ending &&
+      html`<${Confirm}
+        title="Revoke this enrolment token?"
+        verb="Revoke"
+        act=${async () => {
+          await api.remove(`/enrolment-tokens/${ending.id}`);
+          if (token?.id === ending.id) setToken(null);
+          await pages.reload();
+        }}
+        close=${() => setEnding(null)}
+      >
+        No agent registers with it from now on. Agents that did so stay.
+      <//>`
+    }
+  </section>`;
 }

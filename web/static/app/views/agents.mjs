@@ -6,13 +6,17 @@ import { useLive, usePages, useRead } from "../loading.mjs";
 import { Badge, Button, Confirm, Empty, Listing, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
 import { go, route, to } from "../routes.mjs";
 import { may } from "../session.mjs";
+import { AGENT_STATES, DRAINABLE_AGENT_STATES } from "../states.mjs";
 import { clock, exact, say, shortId } from "../words.mjs";
 
-const STATUSES = ["", "idle", "busy", "starting", "draining", "offline", "error"];
+const STATUSES = ["", ...AGENT_STATES];
 
 const isAgentStatus = ({ event }) => event === "agent:status";
 // A task's page opens by its id alone: the agent's list doesn't say the project.
-const Capabilities = ({ of }) => (of?.length ? of.map((one) => html`<span key=${one} class="chip">${one}</span>`) : html`<span class="muted">None</span>`);
+const Capabilities = ({ of }) =>
+  of?.length
+    ? of.map((one) => html`<span key=${one} class="chip">${one}</span>`)
+    : html`<span class="muted">None</span>`;
 const openTask = async (id) => {
   const { task } = await api.get(`/tasks/${id}`);
   go(to.task(task.projectId, id));
@@ -22,15 +26,69 @@ export function Agents() {
   const [status, setStatus] = useState("");
   const pages = usePages("/agents", "agents", { status });
   useLive(isAgentStatus, pages.reload);
-  const actions = html`<label><span class="sr">Status</span><select value=${status} data-testid="agents-status" onChange=${(event) => setStatus(event.target.value)}>${STATUSES.map((one) => html`<option key=${one} value=${one}>${one ? say(one) : "Every status"}</option>`)}</select></label>`;
-  return html`<${Page} title="Agents" lead="Who does the work. Each takes up the tasks whose required capabilities it has." actions=${actions}>
-    <${Listing} pages=${pages} empty=${status ? html`<${Empty} title="No agent has this status" />` : html`<${Empty} title="No agent has registered">Start one on this machine, or make an enrolment token${may("admin") ? html` under <a href="#/admin">Users and enrolment</a>` : ""} and let one register from elsewhere.<//>`}>
-      <div class="table-wrap"><table><thead><tr><th>Agent</th><th>Status</th><th>Capabilities</th><th>Current task</th><th>Done</th><th>Last heartbeat</th></tr></thead><tbody>
-      ${pages.items?.map((agent) => html`<tr key=${agent.id} data-testid="agents-row" data-agent-id=${agent.id} data-status=${agent.status}>
-        <td><a href=${to.agent(agent.id)}><b>${agent.podName}</b></a><small>${agent.id} · ${agent.driver} ${agent.version}</small></td><td><${Badge} word=${agent.status} /></td>
-        <td><${Capabilities} of=${agent.capabilities} /></td>
-        <td>${agent.currentTaskId ? html`<${Button} small kind="ghost" act=${() => openTask(agent.currentTaskId)}>${shortId(agent.currentTaskId)}<//>` : html`<span class="muted">None</span>`}</td>
-        <td>${agent.tasksCompleted}</td><td><${Time} at=${agent.lastHeartbeat} /></td></tr>`)}</tbody></table></div><//><//>`;
+  const actions = html`<label>
+    <span class="sr">Status</span>
+    <select value=${status} data-testid="agents-status" onChange=${(event) => setStatus(event.target.value)}>
+      ${STATUSES.map((one) => html`<option key=${one} value=${one}>${one ? say(one) : "Every status"}</option>`)}
+    </select>
+  </label>`;
+  return html`<${Page}
+    title="Agents"
+    lead="Who does the work. Each takes up the tasks whose required capabilities it has."
+    actions=${actions}
+  >
+    <${Listing}
+      pages=${pages}
+      empty=${
+        status
+          ? html`<${Empty} title="No agent has this status" />`
+          : html`<${Empty} title="No agent has registered">
+            Start one on this machine, or make an enrolment
+            token${may("admin") ? html` under <a href="#/admin">Users and enrolment</a>` : ""} and let one register from
+            elsewhere.
+          <//>`
+      }
+    >
+      <div class="table-wrap">
+        <table>
+          <thead>
+            <tr>
+              <th>Agent</th>
+              <th>Status</th>
+              <th>Capabilities</th>
+              <th>Current task</th>
+              <th>Done</th>
+              <th>Last heartbeat</th>
+            </tr>
+          </thead>
+          <tbody>
+            ${pages.items?.map(
+              (agent) =>
+                html`<tr key=${agent.id} data-testid="agents-row" data-agent-id=${agent.id} data-status=${agent.status}>
+                  <td>
+                    <a href=${to.agent(agent.id)}><b>${agent.podName}</b></a>
+                    <small>${agent.id} · ${agent.driver} ${agent.version}</small>
+                  </td>
+                  <td><${Badge} word=${agent.status} /></td>
+                  <td><${Capabilities} of=${agent.capabilities} /></td>
+                  <td>
+                    ${
+                      agent.currentTaskId
+                        ? html`<${Button} small kind="ghost" act=${() => openTask(agent.currentTaskId)}>
+                          ${shortId(agent.currentTaskId)}
+                        <//>`
+                        : html`<span class="muted">None</span>`
+                    }
+                  </td>
+                  <td>${agent.tasksCompleted}</td>
+                  <td><${Time} at=${agent.lastHeartbeat} /></td>
+                </tr>`,
+            )}
+          </tbody>
+        </table>
+      </div>
+    <//>
+  <//>`;
 }
 
 export function Agent({ id }) {
@@ -38,10 +96,13 @@ export function Agent({ id }) {
   const [level, setLevel] = useState("");
   const logs = useRead(`/agents/${id}/logs`, { limit: 200, level });
   const [removing, setRemoving] = useState(false);
-  useLive((message) => isAgentStatus(message) && message.data?.agentId === id, () => {
-    reload();
-    logs.reload();
-  });
+  useLive(
+    (message) => isAgentStatus(message) && message.data?.agentId === id,
+    () => {
+      reload();
+      logs.reload();
+    },
+  );
   useEffect(() => {
     // An agent's log has no feed of its own: who watches it asks again.
     const timer = setInterval(() => !document.hidden && logs.reload(), 5000);
@@ -54,19 +115,83 @@ export function Agent({ id }) {
     await api.post(`/agents/${id}/drain`);
     await reload();
   };
-  const actions = html`${may("maintainer") && ["idle", "busy", "starting", "offline"].includes(agent.status) && html`<${Button} act=${drain} testid="agent-drain" title="It finishes what it has and takes nothing more">Drain<//>`}
-    ${may("admin") && html`<button type="button" class="button ghost" onClick=${() => setRemoving(true)}>Remove</button>`}`;
-  return html`<${Page} title=${html`${agent.podName} <${Badge} word=${agent.status} />`} lead=${html`<a href="#/agents">Agents</a> · ${agent.id}`} actions=${actions}>
-    <dl class="facts"><dt>Driver</dt><dd>${agent.driver} ${agent.version}</dd><dt>Capabilities</dt><dd><${Capabilities} of=${agent.capabilities} /></dd>
-      <dt>Current task</dt><dd>${agent.currentTaskId ? html`<${Button} small act=${() => openTask(agent.currentTaskId)}>Open ${shortId(agent.currentTaskId)}<//>` : html`<span class="muted">None</span>`}</dd>
-      <dt>Tasks done</dt><dd>${agent.tasksCompleted}</dd><dt>Last heartbeat</dt><dd><${Time} at=${agent.lastHeartbeat} /></dd></dl>
-    <section><div class="section-head"><h2>Log</h2><span class="actions"><label><span class="sr">Level</span><select value=${level} onChange=${(event) => setLevel(event.target.value)}><option value="">Every level</option>${["debug", "info", "warn", "error"].map((one) => html`<option key=${one} value=${one}>${one}</option>`)}</select></label>
-      <${Button} small act=${logs.reload}>Read again<//></span></div>
-      ${logs.error ? html`<${Trouble} error=${logs.error} again=${logs.reload} />` : !logs.value ? html`<${Loading} />` : logs.value.logs.length ? html`<${Log} entries=${logs.value.logs} />` : html`<p class="muted">It has logged nothing${level ? " at this level" : ""}.</p>`}</section>
-    ${removing && html`<${Confirm} title="Remove this agent?" verb="Remove" act=${async () => {
-      await api.remove(`/agents/${id}`);
-      if (route.value.view === "agents") go("#/agents");
-    }} close=${() => setRemoving(false)}>Its token is good for nothing from then on. While it has a live run it is refused: drain it first.<//>`}<//>`;
+  const actions = html`
+    ${
+      may("maintainer") &&
+      DRAINABLE_AGENT_STATES.includes(agent.status) &&
+      html`<${Button} act=${drain} testid="agent-drain" title="It finishes what it has and takes nothing more">
+        Drain
+      <//>`
+    }
+    ${
+      may("admin") &&
+      html`<button type="button" class="button ghost" onClick=${() => setRemoving(true)}>Remove</button>`
+    }
+  `;
+  return html`<${Page}
+    title=${html`${agent.podName} <${Badge} word=${agent.status} />`}
+    lead=${html`<a href="#/agents">Agents</a> · ${agent.id}`}
+    actions=${actions}
+  >
+    <dl class="facts">
+      <dt>Driver</dt>
+      <dd>${agent.driver} ${agent.version}</dd>
+      <dt>Capabilities</dt>
+      <dd><${Capabilities} of=${agent.capabilities} /></dd>
+      <dt>Current task</dt>
+      <dd>
+        ${
+          agent.currentTaskId
+            ? html`<${Button} small act=${() => openTask(agent.currentTaskId)}>
+              Open ${shortId(agent.currentTaskId)}
+            <//>`
+            : html`<span class="muted">None</span>`
+        }
+      </dd>
+      <dt>Tasks done</dt>
+      <dd>${agent.tasksCompleted}</dd>
+      <dt>Last heartbeat</dt>
+      <dd><${Time} at=${agent.lastHeartbeat} /></dd>
+    </dl>
+    <section>
+      <div class="section-head">
+        <h2>Log</h2>
+        <span class="actions">
+          <label>
+            <span class="sr">Level</span>
+            <select value=${level} onChange=${(event) => setLevel(event.target.value)}>
+              <option value="">Every level</option>
+              ${["debug", "info", "warn", "error"].map((one) => html`<option key=${one} value=${one}>${one}</option>`)}
+            </select>
+          </label>
+          <${Button} small act=${logs.reload}>Read again<//>
+        </span>
+      </div>
+      ${
+        logs.error
+          ? html`<${Trouble} error=${logs.error} again=${logs.reload} />`
+          : !logs.value
+            ? html`<${Loading} />`
+            : logs.value.logs.length
+              ? html`<${Log} entries=${logs.value.logs} />`
+              : html`<p class="muted">It has logged nothing${level ? " at this level" : ""}.</p>`
+      }
+    </section>
+    ${
+      removing &&
+      html`<${Confirm}
+        title="Remove this agent?"
+        verb="Remove"
+        act=${async () => {
+          await api.remove(`/agents/${id}`);
+          if (route.value.view === "agents") go("#/agents");
+        }}
+        close=${() => setRemoving(false)}
+      >
+        Its token is good for nothing from then on. While it has a live run it is refused: drain it first.
+      <//>`
+    }
+  <//>`;
 }
 
 // Opened at its end, and staying there unless somebody scrolled up to read.
@@ -76,8 +201,26 @@ function Log({ entries }) {
   useLayoutEffect(() => {
     if (atEnd.current) box.current.scrollTop = box.current.scrollHeight;
   });
-  return html`<div class="log-box" ref=${box} tabindex="0" data-testid="agent-log" onScroll=${({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
-    atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
-  }}><ol class="log">${entries.map((one, at) => html`<li key=${at} class=${`entry log ${one.level === "error" ? "erro" : one.level.startsWith("warn") ? "warn" : ""}`}>
-    <time datetime=${one.at} title=${exact(one.at)}>${clock(one.at)}</time><pre>${one.message}</pre></li>`)}</ol></div>`;
+  return html`<div
+    class="log-box"
+    ref=${box}
+    tabindex="0"
+    data-testid="agent-log"
+    onScroll=${({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
+      atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
+    }}
+  >
+    <ol class="log">
+      ${entries.map(
+        (one, at) =>
+          html`<li
+            key=${at}
+            class=${`entry log ${one.level === "error" ? "erro" : one.level.startsWith("warn") ? "warn" : ""}`}
+          >
+            <time datetime=${one.at} title=${exact(one.at)}>${clock(one.at)}</time>
+            <pre>${one.message}</pre>
+          </li>`,
+      )}
+    </ol>
+  </div>`;
 }

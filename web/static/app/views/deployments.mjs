@@ -3,22 +3,39 @@ import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { useLive, usePages, useRead } from "../loading.mjs";
-import { Badge, Confirm, Dialog, Empty, Lines, Listing, Loading, OutLink, Page, SelectField, Time, Trouble, useForm } from "../parts/controls.mjs";
+import {
+  Badge,
+  Confirm,
+  Dialog,
+  Lines,
+  Listing,
+  Loading,
+  OutLink,
+  Page,
+  SelectField,
+  Time,
+  Trouble,
+  useForm,
+} from "../parts/controls.mjs";
 import { PreviewLink } from "../parts/visit.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { may } from "../session.mjs";
+import { ENVIRONMENTS } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { say, sha, shortId } from "../words.mjs";
 
-const ENVIRONMENTS = ["production", "staging", "preview"];
+const PRODUCTION_FIRST = [...ENVIRONMENTS].reverse();
 // Was healthy once, so it may be gone back to.
 const EARLIER = ["superseded", "rolled_back", "completed"];
 
 export function Deployments() {
   const { id: projectId } = project.value;
   return html`<${Page} title="Deployments" lead="What runs where. A new version takes over only when it is healthy.">
-    ${ENVIRONMENTS.map((environment) => html`<${Environment} key=${environment} environment=${environment} projectId=${projectId} />`)}<//>`;
+    ${PRODUCTION_FIRST.map(
+      (environment) => html`<${Environment} key=${environment} environment=${environment} projectId=${projectId} />`,
+    )}
+  <//>`;
 }
 
 function Environment({ environment, projectId }) {
@@ -28,20 +45,77 @@ function Environment({ environment, projectId }) {
   useLive(({ event }) => event.startsWith("deploy:") && event !== "deploy:progress", pages.reload);
   const items = pages.items || [];
   // A preview is live for its own task; the others have one live version.
-  const isLive = (one) => one.status === "completed" && (environment === "preview" || one === items.find(({ status }) => status === "completed"));
+  const isLive = (one) =>
+    one.status === "completed" &&
+    (environment === "preview" || one === items.find(({ status }) => status === "completed"));
   const live = environment !== "preview" && items.find(isLive);
-  return html`<section data-testid=${`environment-${environment}`}><div class="section-head"><h2>${environment === "preview" ? "Previews" : say(environment)}</h2>
-      ${live && html`<span class="serving"><i></i>Serving <code>${sha(live.commitSha)}</code> <${OutLink} href=${live.url}>${live.url || "no address"}<//></span>`}</div>
+  return html`<section data-testid=${`environment-${environment}`}>
+    <div class="section-head">
+      <h2>${environment === "preview" ? "Previews" : say(environment)}</h2>
+      ${
+        live &&
+        html`<span class="serving">
+          <i></i>Serving <code>${sha(live.commitSha)}</code>
+          ${" "}
+          <${OutLink} href=${live.url}>${live.url || "no address"}<//>
+        </span>`
+      }
+    </div>
     <${Listing} pages=${pages} empty=${html`<p class="muted nothing">${NOTHING[environment]}</p>`}>
-      <ul class="rows">${items.map((one) => html`<li key=${one.id} class="row deployment" data-testid="deployment-row" data-deployment-id=${one.id} data-environment=${environment} data-status=${one.status}>
-        <${Badge} word=${one.status} label=${isLive(one) ? "Live" : say(one.status)} />
-        <span class="row-main"><span><code>${sha(one.commitSha)}</code> <span class="muted">${one.branch}</span></span>${one.error && html`<small class="bad-text">${one.error}</small>`}${one.rollbackOf && html`<small>Rolls back ${shortId(one.rollbackOf)}</small>`}</span>
-        ${one.taskId && html`<a href=${to.task(projectId, one.taskId)}>Task</a>`}${one.taskGroupId && html`<a href=${to.group(projectId, one.taskGroupId)}>Group</a>`}
-        ${isLive(one) && one.url && html`<${PreviewLink} deploymentId=${environment === "preview" && one.id} href=${one.url}>Open<//>`}<${Time} at=${one.finishedAt || one.startedAt || one.createdAt} />
-        <button type="button" class="button small ghost" onClick=${() => setShown(one)}>Logs</button>
-        ${isLive(one) && environment !== "preview" && may("maintainer") && html`<button type="button" class="button small" data-testid="deployment-rollback" onClick=${() => setLeaving(one)}>Roll back</button>`}</li>`)}</ul><//>
+      <ul class="rows">
+        ${items.map(
+          (one) =>
+            html`<li
+              key=${one.id}
+              class="row deployment"
+              data-testid="deployment-row"
+              data-deployment-id=${one.id}
+              data-environment=${environment}
+              data-status=${one.status}
+            >
+              <${Badge} word=${one.status} label=${isLive(one) ? "Live" : say(one.status)} />
+              <span class="row-main">
+                <span><code>${sha(one.commitSha)}</code> <span class="muted">${one.branch}</span></span>
+                ${one.error && html`<small class="bad-text">${one.error}</small>`}
+                ${one.rollbackOf && html`<small>Rolls back ${shortId(one.rollbackOf)}</small>`}
+              </span>
+              ${one.taskId && html`<a href=${to.task(projectId, one.taskId)}>Task</a>`}
+              ${one.taskGroupId && html`<a href=${to.group(projectId, one.taskGroupId)}>Group</a>`}
+              ${
+                isLive(one) &&
+                one.url &&
+                html`<${PreviewLink} deploymentId=${environment === "preview" && one.id} href=${one.url}>Open<//>`
+              }
+              <${Time} at=${one.finishedAt || one.startedAt || one.createdAt} />
+              <button type="button" class="button small ghost" onClick=${() => setShown(one)}>Logs</button>
+              ${
+                isLive(one) &&
+                environment !== "preview" &&
+                may("maintainer") &&
+                html`<button
+                  type="button"
+                  class="button small"
+                  data-testid="deployment-rollback"
+                  onClick=${() => setLeaving(one)}
+                >
+                  Roll back
+                </button>`
+              }
+            </li>`,
+        )}
+      </ul>
+    <//>
     ${shown && html`<${Logs} deployment=${shown} close=${() => setShown(null)} />`}
-    ${leaving && html`<${Rollback} deployment=${leaving} items=${items} reload=${pages.reload} close=${() => setLeaving(null)} />`}</section>`;
+    ${
+      leaving &&
+      html`<${Rollback}
+        deployment=${leaving}
+        items=${items}
+        reload=${pages.reload}
+        close=${() => setLeaving(null)}
+      />`
+    }
+  </section>`;
 }
 
 const NOTHING = {
@@ -58,23 +132,56 @@ function Logs({ deployment, close }) {
     if (event === "deploy:progress") setProgress(data.message);
     return true;
   }, reload);
-  return html`<${Dialog} title=${`Logs of ${sha(deployment.commitSha) || shortId(deployment.id)} on ${deployment.environment}`} close=${close} wide>
+  return html`<${Dialog}
+    title=${`Logs of ${sha(deployment.commitSha) || shortId(deployment.id)} on ${deployment.environment}`}
+    close=${close}
+    wide
+  >
     ${progress && html`<p class="muted">${progress}</p>`}
-    ${error ? html`<${Trouble} error=${error} again=${reload} />` : value ? html`<${Lines} lines=${value.lines} empty="It has written nothing." testid="deployment-logs" />` : html`<${Loading} />`}
-    <footer><button type="button" class="button" onClick=${reload}>Read again</button></footer><//>`;
+    ${
+      error
+        ? html`<${Trouble} error=${error} again=${reload} />`
+        : value
+          ? html`<${Lines} lines=${value.lines} empty="It has written nothing." testid="deployment-logs" />`
+          : html`<${Loading} />`
+    }
+    <footer><button type="button" class="button" onClick=${reload}>Read again</button></footer>
+  <//>`;
 }
 
 function Rollback({ deployment, items, reload, close }) {
   const form = useForm({ toDeploymentId: "" });
-  const earlier = items.filter((one) => one.id !== deployment.id && EARLIER.includes(one.status) && one.finishedAt && one.commitSha !== deployment.commitSha);
+  const earlier = items.filter(
+    (one) =>
+      one.id !== deployment.id &&
+      EARLIER.includes(one.status) &&
+      one.finishedAt &&
+      one.commitSha !== deployment.commitSha,
+  );
   const act = async () => {
     const { toDeploymentId } = form.draft;
     await api.post(`/deployments/${deployment.id}/rollback`, toDeploymentId ? { toDeploymentId } : {});
     told("Rolling back. What serves now stays until the older version is healthy.");
     await reload();
   };
-  const options = [["", "The newest that nobody took back"], ...earlier.map((one) => [one.id, `${sha(one.commitSha)} · ${one.branch} · ${new Date(one.finishedAt).toLocaleString()}`])];
-  return html`<${Confirm} title=${`Roll back ${deployment.environment}?`} verb="Roll back" testid="rollback-confirm" act=${act} close=${close}>
-    <p>The version <code>${sha(deployment.commitSha)}</code> is replaced by an older one that was healthy. It stays in the branch: groups are refused until one fixes or reverts it, or a person says that it may come back.</p>
-    <${SelectField} label="Go back to" name="toDeploymentId" form=${form} options=${options} testid="rollback-to" /><//>`;
+  const options = [
+    ["", "The newest that nobody took back"],
+    ...earlier.map((one) => [
+      one.id,
+      `${sha(one.commitSha)} · ${one.branch} · ${new Date(one.finishedAt).toLocaleString()}`,
+    ]),
+  ];
+  return html`<${Confirm}
+    title=${`Roll back ${deployment.environment}?`}
+    verb="Roll back"
+    testid="rollback-confirm"
+    act=${act}
+    close=${close}
+  >
+    <p>
+      The version <code>${sha(deployment.commitSha)}</code> is replaced by an older one that was healthy. It stays in
+      the branch: groups are refused until one fixes or reverts it, or a person says that it may come back.
+    </p>
+    <${SelectField} label="Go back to" name="toDeploymentId" form=${form} options=${options} testid="rollback-to" />
+  <//>`;
 }

@@ -3,7 +3,23 @@ import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { useLive, usePages } from "../loading.mjs";
-import { Badge, CheckField, Dialog, Empty, Fault, Field, Icon, Listing, Loading, Page, SelectField, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
+import {
+  Badge,
+  CheckField,
+  Dialog,
+  Empty,
+  Fault,
+  Field,
+  Icon,
+  Listing,
+  Loading,
+  Page,
+  SelectField,
+  TextField,
+  Time,
+  Trouble,
+  useForm,
+} from "../parts/controls.mjs";
 import { project } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { may } from "../session.mjs";
@@ -20,15 +36,48 @@ export function Groups() {
   const pages = usePages("/task-groups", "taskGroups", { projectId });
   const [making, setMaking] = useState(false);
   useLive(({ event }) => event === "task-group:status_changed" || event === "deploy:completed", pages.reload);
-  const actions = may("maintainer") && html`<button type="button" class="button primary" data-testid="group-new" onClick=${() => setMaking(true)}><${Icon} name="plus" />New group</button>`;
-  return html`<${Page} title="Groups" lead="Approved tasks that are merged, tested and delivered together." actions=${actions}>
-    <${Listing} pages=${pages} empty=${html`<${Empty} title="No groups yet">Once tasks are approved, put them into a group: the platform merges and tests them together, and takes them to staging and to production.<//>`}>
-      <ul class="rows">${pages.items?.map((group) => html`<li key=${group.id}><a class="row" href=${to.group(projectId, group.id)} data-testid="group-row" data-group-id=${group.id}>
-        <span class="row-main"><b>${groupTitle(group)}</b><code>${group.stagingBranch}</code></span>
-        <${Badge} word=${group.status} />${group.problems?.some(isTakenOut) && html`<span class="chip bad">${group.problems.filter(isTakenOut).length} taken out</span>`}
-        ${group.problems?.filter((one) => !isTakenOut(one)).map((one) => html`<span key=${`${one.taskId}:${one.kind}`} class="chip">${say(one.kind)}</span>`)}${group.rolledBackAt && html`<span class="chip bad">Rolled back</span>`}
-        <span class="muted">${group.taskIds.length} ${group.taskIds.length === 1 ? "task" : "tasks"}</span><code>${sha(group.headSha)}</code><${Time} at=${group.createdAt} /></a></li>`)}</ul><//>
-    ${making && html`<${NewGroup} projectId=${projectId} close=${() => setMaking(false)} />`}<//>`;
+  const actions =
+    may("maintainer") &&
+    html`<button type="button" class="button primary" data-testid="group-new" onClick=${() => setMaking(true)}>
+      <${Icon} name="plus" />New group
+    </button>`;
+  return html`<${Page}
+    title="Groups"
+    lead="Approved tasks that are merged, tested and delivered together."
+    actions=${actions}
+  >
+    <${Listing}
+      pages=${pages}
+      empty=${html`<${Empty} title="No groups yet">
+        Once tasks are approved, put them into a group: the platform merges and tests them together, and takes them to
+        staging and to production.
+      <//>`}
+    >
+      <ul class="rows">
+        ${pages.items?.map(
+          (group) =>
+            html`<li key=${group.id}>
+              <a class="row" href=${to.group(projectId, group.id)} data-testid="group-row" data-group-id=${group.id}>
+                <span class="row-main"><b>${groupTitle(group)}</b><code>${group.stagingBranch}</code></span>
+                <${Badge} word=${group.status} />
+                ${
+                  group.problems?.some(isTakenOut) &&
+                  html`<span class="chip bad">${group.problems.filter(isTakenOut).length} taken out</span>`
+                }
+                ${group.problems
+                  ?.filter((one) => !isTakenOut(one))
+                  .map((one) => html`<span key=${`${one.taskId}:${one.kind}`} class="chip">${say(one.kind)}</span>`)}
+                ${group.rolledBackAt && html`<span class="chip bad">Rolled back</span>`}
+                <span class="muted">${group.taskIds.length} ${group.taskIds.length === 1 ? "task" : "tasks"}</span>
+                <code>${sha(group.headSha)}</code>
+                <${Time} at=${group.createdAt} />
+              </a>
+            </li>`,
+        )}
+      </ul>
+    <//>
+    ${making && html`<${NewGroup} projectId=${projectId} close=${() => setMaking(false)} />`}
+  <//>`;
 }
 
 function NewGroup({ projectId, close }) {
@@ -51,16 +100,66 @@ function NewGroup({ projectId, close }) {
     const { taskGroup } = await api.post("/task-groups", body);
     go(to.group(projectId, taskGroup.id));
   });
-  if (pages.error) return html`<${Dialog} title="New group" close=${close}><${Trouble} error=${pages.error} again=${pages.reload} /><//>`;
-  return html`<${Dialog} title="New group" close=${close} wide><form onSubmit=${create}>
-    <${Field} label="Approved tasks" hint="Merged in this order, oldest first. One that is in another group is refused." control=${(id) => html`<div class="choices" id=${id} role="group" aria-label="Approved tasks">
-      ${!pages.items ? html`<${Loading} />` : approved.length ? approved.map((task) => html`<label key=${task.id} class="check" data-testid="group-task" data-task-id=${task.id}>
-        <input type="checkbox" checked=${!left.has(task.id)} onChange=${() => toggle(task.id)} /><span>${task.title}<small>${task.branchName}</small></span></label>`) : html`<p class="muted">No task is approved. Approve some on the board first.</p>`}
-      ${pages.hasMore && html`<button type="button" class="button more" onClick=${pages.more}>Load more</button>`}</div>`} />
-    <div class="pair"><${TextField} label="Name" name="name" form=${form} testid="group-name" placeholder="Sprint 12" hint="Names the release branch." />
-    <${SelectField} label="Take it to" name="targetBranch" form=${form} testid="group-target" options=${[["staging", "Staging: I say when"], ["production", "Production: to staging by itself"]]} hint="Production is always a person's call." /></div>
-    <${TextField} label="Notes" name="notes" form=${form} testid="group-notes" rows="3" />
-    ${(form.fault?.field === "acceptRolledBack" || form.draft.acceptRolledBack) && html`<${CheckField} label="Deliver what was rolled back all the same" name="acceptRolledBack" form=${form} />`}
-    <${Fault} form=${form} /><footer><button type="button" class="button" onClick=${close}>Cancel</button>
-    <button class="button primary" data-testid="group-create" disabled=${form.busy || !chosen.length}>Create group of ${chosen.length}</button></footer></form><//>`;
+  if (pages.error)
+    return html`<${Dialog} title="New group" close=${close}>
+      <${Trouble} error=${pages.error} again=${pages.reload} />
+    <//>`;
+  return html`<${Dialog} title="New group" close=${close} wide>
+    <form onSubmit=${create}>
+      <${Field}
+        label="Approved tasks"
+        hint="Merged in this order, oldest first. One that is in another group is refused."
+        control=${(id) =>
+          html`<div class="choices" id=${id} role="group" aria-label="Approved tasks">
+            ${
+              !pages.items
+                ? html`<${Loading} />`
+                : approved.length
+                  ? approved.map(
+                      (task) =>
+                        html`<label key=${task.id} class="check" data-testid="group-task" data-task-id=${task.id}>
+                          <input type="checkbox" checked=${!left.has(task.id)} onChange=${() => toggle(task.id)} />
+                          <span>${task.title}<small>${task.branchName}</small></span>
+                        </label>`,
+                    )
+                  : html`<p class="muted">No task is approved. Approve some on the board first.</p>`
+            }
+            ${pages.hasMore && html`<button type="button" class="button more" onClick=${pages.more}>Load more</button>`}
+          </div>`}
+      />
+      <div class="pair">
+        <${TextField}
+          label="Name"
+          name="name"
+          form=${form}
+          testid="group-name"
+          placeholder="Sprint 12"
+          hint="Names the release branch."
+        />
+        <${SelectField}
+          label="Take it to"
+          name="targetBranch"
+          form=${form}
+          testid="group-target"
+          options=${[
+            ["staging", "Staging: I say when"],
+            ["production", "Production: to staging by itself"],
+          ]}
+          hint="Production is always a person's call."
+        />
+      </div>
+      <${TextField} label="Notes" name="notes" form=${form} testid="group-notes" rows="3" />
+      ${
+        (form.fault?.field === "acceptRolledBack" || form.draft.acceptRolledBack) &&
+        html`<${CheckField} label="Deliver what was rolled back all the same" name="acceptRolledBack" form=${form} />`
+      }
+      <${Fault} form=${form} />
+      <footer>
+        <button type="button" class="button" onClick=${close}>Cancel</button>
+        <button class="button primary" data-testid="group-create" disabled=${form.busy || !chosen.length}>
+          Create group of ${chosen.length}
+        </button>
+      </footer>
+    </form>
+  <//>`;
 }

@@ -6,9 +6,10 @@ import { useLive, usePages } from "../loading.mjs";
 import { Badge, Button, Empty, Listing, Page, Time } from "../parts/controls.mjs";
 import { project } from "../projects.mjs";
 import { may } from "../session.mjs";
+import { JOB_STATES } from "../states.mjs";
 import { say, shortId } from "../words.mjs";
 
-const STATES = ["", "queued", "running", "failed", "done", "cancelled"];
+const STATES = ["", ...JOB_STATES];
 
 // What the platform does over and over, once: the newest of a kind that is done, and how many there were.
 function folded(jobs) {
@@ -32,14 +33,74 @@ export function Jobs() {
     await api.post(`/jobs/${id}/retry`);
     await pages.reload();
   };
-  const actions = html`${project.value && html`<label><span class="sr">Of what</span><select value=${everywhere ? "all" : "one"} data-testid="jobs-scope" onChange=${(event) => setEverywhere(event.target.value === "all")}>
-      <option value="one">${project.value.name}</option><option value="all">Everything</option></select></label>`}<label><span class="sr">State</span><select value=${state} data-testid="jobs-state" onChange=${(event) => setState(event.target.value)}>${STATES.map((one) => html`<option key=${one} value=${one}>${one ? say(one) : "Every state"}</option>`)}</select></label><${Button} act=${pages.reload}>Read again<//>`;
-  return html`<${Page} title="Jobs" lead="What the platform does behind the scenes. A failed one waits here for a person." actions=${actions}>
-    <${Listing} pages=${pages} empty=${html`<${Empty} title=${state ? `No ${state} jobs` : "No jobs yet"}>They appear when projects, tasks and groups need something done.<//>`}>
-      <ul class="rows">${folded(pages.items || []).map(({ job, times }) => html`<li key=${job.id} class="row" data-testid="job-row" data-job-id=${job.id}><${Badge} word=${job.state} />
-        <span class="row-main"><span><b>${job.kind}</b> <code title=${job.subjectId}>${shortId(job.subjectId)}</code>${times > 1 && html` <span class="muted">${times} times</span>`}</span>
-          ${job.error ? html`<small class="bad-text">${job.error}</small>` : job.progress?.message && html`<small>${job.progress.message}</small>`}
-          ${job.state === "running" && job.progress?.total > 0 && html`<progress max=${job.progress.total} value=${job.progress.done}></progress>`}</span>
-        ${job.attempts > 0 && html`<span class="muted">${job.attempts} ${job.attempts === 1 ? "attempt" : "attempts"}</span>`}<${Time} at=${job.finishedAt || job.startedAt || job.createdAt} />
-        ${job.state === "failed" && may("maintainer") && html`<${Button} small act=${retry(job.id)} testid="job-retry">Try again<//>`}</li>`)}</ul><//><//>`;
+  const actions = html`
+    ${
+      project.value &&
+      html`<label>
+        <span class="sr">Of what</span>
+        <select
+          value=${everywhere ? "all" : "one"}
+          data-testid="jobs-scope"
+          onChange=${(event) => setEverywhere(event.target.value === "all")}
+        >
+          <option value="one">${project.value.name}</option>
+          <option value="all">Everything</option>
+        </select>
+      </label>`
+    }
+    <label>
+      <span class="sr">State</span>
+      <select value=${state} data-testid="jobs-state" onChange=${(event) => setState(event.target.value)}>
+        ${STATES.map((one) => html`<option key=${one} value=${one}>${one ? say(one) : "Every state"}</option>`)}
+      </select>
+    </label>
+    <${Button} act=${pages.reload}>Read again<//>
+  `;
+  return html`<${Page}
+    title="Jobs"
+    lead="What the platform does behind the scenes. A failed one waits here for a person."
+    actions=${actions}
+  >
+    <${Listing}
+      pages=${pages}
+      empty=${html`<${Empty} title=${state ? `No ${state} jobs` : "No jobs yet"}>
+        They appear when projects, tasks and groups need something done.
+      <//>`}
+    >
+      <ul class="rows">
+        ${folded(pages.items || []).map(
+          ({ job, times }) =>
+            html`<li key=${job.id} class="row" data-testid="job-row" data-job-id=${job.id}>
+              <${Badge} word=${job.state} />
+              <span class="row-main">
+                <span>
+                  <b>${job.kind}</b> <code title=${job.subjectId}>${shortId(job.subjectId)}</code>
+                  ${times > 1 && html` <span class="muted">${times} times</span>`}
+                </span>
+                ${
+                  job.error
+                    ? html`<small class="bad-text">${job.error}</small>`
+                    : job.progress?.message && html`<small>${job.progress.message}</small>`
+                }
+                ${
+                  job.state === "running" &&
+                  job.progress?.total > 0 &&
+                  html`<progress max=${job.progress.total} value=${job.progress.done}></progress>`
+                }
+              </span>
+              ${
+                job.attempts > 0 &&
+                html`<span class="muted">${job.attempts} ${job.attempts === 1 ? "attempt" : "attempts"}</span>`
+              }
+              <${Time} at=${job.finishedAt || job.startedAt || job.createdAt} />
+              ${
+                job.state === "failed" &&
+                may("maintainer") &&
+                html`<${Button} small act=${retry(job.id)} testid="job-retry">Try again<//>`
+              }
+            </li>`,
+        )}
+      </ul>
+    <//>
+  <//>`;
 }

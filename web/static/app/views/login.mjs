@@ -9,10 +9,34 @@ export function LogIn() {
   const submit = form.submit(async ({ username, password }) => {
     user.value = await signIn(username.trim(), password);
   });
-  return html`<main class="login"><form onSubmit=${submit} class="login-box">
-    <img src="/static/icon.svg" alt="" width="40" height="40" /><h1>AiWorker</h1><p class="muted">Sign in to see your projects.</p>
-    <${TextField} label="Username" name="username" form=${form} testid="login-username" autocomplete="username" autocapitalize="none" required autofocus />
-    <${TextField} label="Password" name="password" type="password" form=${form} testid="login-password" autocomplete="current-password" required />
-    <div data-testid="login-error"><${Fault} form=${form} /></div>
-    <button class="button primary" data-testid="login-submit" disabled=${form.busy}>${form.busy ? "Signing in…" : "Sign in"}</button></form></main>`;
+  return html`<main class="login">
+    <form onSubmit=${submit} class="login-box">
+      <img src="/static/icon.svg" alt="" width="40" height="40" />
+      <h1>AiWorker</h1>
+      <p class="muted">Sign in to see your projects.</p>
+      <${TextField}
+        label="Username"
+        name="username"
+        form=${form}
+        testid="login-username"
+        autocomplete="username"
+        autocapitalize="none"
+        required
+        autofocus
+      />
+      <${TextField}
+        label="Password"
+        name="password"
+        type="password"
+        form=${form}
+        testid="login-password"
+        autocomplete="current-password"
+        required
+      />
+      <div data-testid="login-error"><${Fault} form=${form} /></div>
+      <button class="button primary" data-testid="login-submit" disabled=${form.busy}>
+        ${form.busy ? "Signing in…" : "Sign in"}
+      </button>
+    </form>
+  </main>`;
 }

@@ -6,9 +6,17 @@ import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { keepTask, tasks } from "../tasks.mjs";
 import { told } from "../toasts.mjs";
-import { lines, PRIORITIES, say } from "../words.mjs";
+import { BY_URGENCY, lines, say } from "../words.mjs";
 
-const EMPTY = { title: "", description: "", priority: "medium", labels: "", requiredCapabilities: "", driver: "", dependsOn: [] };
+const EMPTY = {
+  title: "",
+  description: "",
+  priority: "medium",
+  labels: "",
+  requiredCapabilities: "",
+  driver: "",
+  dependsOn: [],
+};
 
 export function NewTask({ close }) {
   const form = useForm(EMPTY);
@@ -24,19 +32,87 @@ export function NewTask({ close }) {
     close();
   });
   const others = [...(tasks.value?.values() || [])].filter(({ state }) => state !== "cancelled");
-  const toggle = (id, yes) => form.change("dependsOn", yes ? [...form.draft.dependsOn, id] : form.draft.dependsOn.filter((one) => one !== id));
-  return html`<${Dialog} title="New task" close=${close} wide><form onSubmit=${create}>
-    <${TextField} label="Title" name="title" form=${form} testid="task-title" required maxlength="200" placeholder="Add a password reset page" />
-    <${TextField} label="Description" name="description" form=${form} testid="task-description" rows="8"
-      placeholder=${"What should be different afterwards, and how would one see it?"}
-      hint=${html`Markdown. The scripted driver follows a fenced block that begins with <code>${"```steps"}</code>; other drivers read the text.`} />
-    <div class="pair"><${SelectField} label="Priority" name="priority" form=${form} testid="task-priority" options=${PRIORITIES.map((one) => [one, say(one)])} />
-    <${TextField} label="Labels" name="labels" form=${form} testid="task-labels" placeholder="ui, bug" hint="Separated by commas." /></div>
-    <details><summary>More</summary>
-      <div class="pair"><${TextField} label="Required capabilities" name="requiredCapabilities" form=${form} placeholder="python, node" hint="Only an agent that has all of them takes it." />
-      <${TextField} label="Driver" name="driver" form=${form} hint="Empty: the agent's own." /></div>
-      ${others.length > 0 && html`<${Field} label="Depends on" hint="It waits until these are approved." control=${(id) => html`<div class="choices" id=${id} role="group" aria-label="Depends on">${others.map((task) => html`<label key=${task.id} class="check">
-        <input type="checkbox" checked=${form.draft.dependsOn.includes(task.id)} onChange=${(event) => toggle(task.id, event.target.checked)} /><span>${task.title}</span></label>`)}</div>`} />`}</details>
-    <${Fault} form=${form} />
-    <footer><button type="button" class="button" onClick=${close}>Cancel</button><button class="button primary" data-testid="task-create" disabled=${form.busy}>Create task</button></footer></form><//>`;
+  const toggle = (id, yes) =>
+    form.change("dependsOn", yes ? [...form.draft.dependsOn, id] : form.draft.dependsOn.filter((one) => one !== id));
+  return html`<${Dialog} title="New task" close=${close} wide>
+    <form onSubmit=${create}>
+      <${TextField}
+        label="Title"
+        name="title"
+        form=${form}
+        testid="task-title"
+        required
+        maxlength="200"
+        placeholder="Add a password reset page"
+      />
+      <${TextField}
+        label="Description"
+        name="description"
+        form=${form}
+        testid="task-description"
+        rows="8"
+        placeholder=${"What should be different afterwards, and how would one see it?"}
+        hint=${html`
+          Markdown. The scripted driver follows a fenced block that begins with <code>${"```steps"}</code>; other
+          drivers read the text.
+        `}
+      />
+      <div class="pair">
+        <${SelectField}
+          label="Priority"
+          name="priority"
+          form=${form}
+          testid="task-priority"
+          options=${BY_URGENCY.map((one) => [one, say(one)])}
+        />
+        <${TextField}
+          label="Labels"
+          name="labels"
+          form=${form}
+          testid="task-labels"
+          placeholder="ui, bug"
+          hint="Separated by commas."
+        />
+      </div>
+      <details>
+        <summary>More</summary>
+        <div class="pair">
+          <${TextField}
+            label="Required capabilities"
+            name="requiredCapabilities"
+            form=${form}
+            placeholder="python, node"
+            hint="Only an agent that has all of them takes it."
+          />
+          <${TextField} label="Driver" name="driver" form=${form} hint="Empty: the agent's own." />
+        </div>
+        ${
+          others.length > 0 &&
+          html`<${Field}
+            label="Depends on"
+            hint="It waits until these are approved."
+            control=${(id) =>
+              html`<div class="choices" id=${id} role="group" aria-label="Depends on">
+                ${others.map(
+                  (task) =>
+                    html`<label key=${task.id} class="check">
+                      <input
+                        type="checkbox"
+                        checked=${form.draft.dependsOn.includes(task.id)}
+                        onChange=${(event) => toggle(task.id, event.target.checked)}
+                      />
+                      <span>${task.title}</span>
+                    </label>`,
+                )}
+              </div>`}
+          />`
+        }
+      </details>
+      <${Fault} form=${form} />
+      <footer>
+        <button type="button" class="button" onClick=${close}>Cancel</button>
+        <button class="button primary" data-testid="task-create" disabled=${form.busy}>Create task</button>
+      </footer>
+    </form>
+  <//>`;
 }

@@ -1,18 +1,36 @@
 // The fields of a project, shared by making one and changing it: how a draft of text becomes the API's body.
 import { html } from "../html.mjs";
 import { CheckField, TextField } from "../parts/controls.mjs";
+import { ENVIRONMENTS } from "../states.mjs";
 
-const TEXTS = ["name", "description", "dockerImage", "cpuLimit", "memoryLimit", "startCommand", "testCommand", "healthPath", "healthContains", "agentInstructions"];
+const TEXTS = [
+  "name",
+  "description",
+  "dockerImage",
+  "cpuLimit",
+  "memoryLimit",
+  "startCommand",
+  "testCommand",
+  "healthPath",
+  "healthContains",
+  "agentInstructions",
+];
 const NUMBERS = ["replicas", "port", "previewTtlHours", "maxParallelTasks"];
 const FLAGS = ["restricted", "separateApprover", "allowDirectPush", "keepTests"];
 const GIVEN = ["secretsInChecks", "secretsInPreviews"];
-const PLACES = ["preview", "staging", "production"];
 const LIMITS = ["maxCostUsd", "maxTokens", "maxMinutes"];
 
-const variables = (text) => Object.fromEntries(text.split("\n").map((line) => line.trim()).filter(Boolean).map((line) => {
-  const at = line.indexOf("=");
-  return at < 0 ? [line, ""] : [line.slice(0, at).trim(), line.slice(at + 1)];
-}));
+const variables = (text) =>
+  Object.fromEntries(
+    text
+      .split("\n")
+      .map((line) => line.trim())
+      .filter(Boolean)
+      .map((line) => {
+        const at = line.indexOf("=");
+        return at < 0 ? [line, ""] : [line.slice(0, at).trim(), line.slice(at + 1)];
+      }),
+  );
 
 const names = (text) => text.split(/[\s,]+/).filter(Boolean);
 
@@ -22,9 +40,11 @@ export function draftOf(project = {}) {
   for (const name of NUMBERS) draft[name] = project[name] ?? "";
   for (const name of FLAGS) draft[name] = !!project[name];
   for (const list of GIVEN) draft[list] = (project[list] || []).join(", ");
-  for (const place of PLACES) draft[`healthSeconds.${place}`] = project.healthSeconds?.[place] ?? "";
+  for (const place of ENVIRONMENTS) draft[`healthSeconds.${place}`] = project.healthSeconds?.[place] ?? "";
   for (const limit of LIMITS) draft[`limits.${limit}`] = project.limits?.[limit] ?? "";
-  draft.envVars = Object.entries(project.envVars || {}).map(([name, value]) => `${name}=${value}`).join("\n");
+  draft.envVars = Object.entries(project.envVars || {})
+    .map(([name, value]) => `${name}=${value}`)
+    .join("\n");
   draft.forbiddenPaths = (project.forbiddenPaths || []).join("\n");
   return draft;
 }
@@ -33,10 +53,13 @@ const number = (text) => (text === "" || text === null ? undefined : Number(text
 
 // Emptied, a field says null: nothing of its own. What can't be nothing has its default.
 const CLEARED = { description: "", agentInstructions: "", name: "", healthPath: "/" };
-const text = (name, written) => (written.trim() ? (name === "agentInstructions" ? written : written.trim()) : name in CLEARED ? CLEARED[name] : null);
+const text = (name, written) =>
+  written.trim() ? (name === "agentInstructions" ? written : written.trim()) : name in CLEARED ? CLEARED[name] : null;
 
-function nested(draft, prefix, names) {
-  const pairs = names.map((name) => [name, number(draft[`${prefix}.${name}`])]).filter(([, value]) => value !== undefined);
+function nested(draft, prefix, keys) {
+  const pairs = keys
+    .map((name) => [name, number(draft[`${prefix}.${name}`])])
+    .filter(([, value]) => value !== undefined);
   return pairs.length ? Object.fromEntries(pairs) : undefined;
 }
 
@@ -49,10 +72,17 @@ export function bodyOf(draft, before) {
   for (const name of TEXTS) set(name, text(name, draft[name]), text(name, before[name]));
   for (const name of NUMBERS) set(name, number(draft[name]) ?? null, number(before[name]) ?? null);
   for (const name of FLAGS) set(name, draft[name], before[name]);
-  set("healthSeconds", nested(draft, "healthSeconds", PLACES), nested(before, "healthSeconds", PLACES));
+  set("healthSeconds", nested(draft, "healthSeconds", ENVIRONMENTS), nested(before, "healthSeconds", ENVIRONMENTS));
   set("limits", nested(draft, "limits", LIMITS) ?? {}, nested(before, "limits", LIMITS) ?? {});
   set("envVars", variables(draft.envVars), variables(before.envVars));
-  set("forbiddenPaths", draft.forbiddenPaths.split("\n").map((path) => path.trim()).filter(Boolean), before.forbiddenPaths.split("\n").filter(Boolean));
+  set(
+    "forbiddenPaths",
+    draft.forbiddenPaths
+      .split("\n")
+      .map((path) => path.trim())
+      .filter(Boolean),
+    before.forbiddenPaths.split("\n").filter(Boolean),
+  );
   for (const list of GIVEN) set(list, names(draft[list]), names(before[list]));
   for (const name of ["importUrl", "defaultBranch"]) set(name, draft[name].trim(), before[name]);
   if (draft.secretEnvVars.trim()) body.secretEnvVars = variables(draft.secretEnvVars);
@@ -61,24 +91,147 @@ export function bodyOf(draft, before) {
 
 const Count = (props) => html`<${TextField} type="number" min="0" ...${props} />`;
 
-export const RunFields = ({ form }) => html`<div class="pair">
-    <${TextField} label="Start command" name="startCommand" form=${form} testid="project-start-command" placeholder="python3 -m http.server $PORT" hint="Runs a version; PORT says where to listen." />
-    <${TextField} label="Test command" name="testCommand" form=${form} testid="project-test-command" placeholder="python3 -m unittest" hint="Run by the platform on every commit an agent finishes." /></div>
-  <div class="triple">${PLACES.map((place) => html`<${Count} key=${place} label=${`Healthy for, ${place}`} name=${`healthSeconds.${place}`} form=${form} testid=${`project-health-${place}`} placeholder=${{ preview: "0", staging: "10", production: "30" }[place]} hint="Seconds" />`)}</div>`;
+export const RunFields = ({ form }) => html`
+  <div class="pair">
+    <${TextField}
+      label="Start command"
+      name="startCommand"
+      form=${form}
+      testid="project-start-command"
+      placeholder="python3 -m http.server $PORT"
+      hint="Runs a version; PORT says where to listen."
+    />
+    <${TextField}
+      label="Test command"
+      name="testCommand"
+      form=${form}
+      testid="project-test-command"
+      placeholder="python3 -m unittest"
+      hint="Run by the platform on every commit an agent finishes."
+    />
+  </div>
+  <div class="triple">
+    ${ENVIRONMENTS.map(
+      (place) =>
+        html`<${Count}
+          key=${place}
+          label=${`Healthy for, ${place}`}
+          name=${`healthSeconds.${place}`}
+          form=${form}
+          testid=${`project-health-${place}`}
+          placeholder=${{ preview: "0", staging: "10", production: "30" }[place]}
+          hint="Seconds"
+        />`,
+    )}
+  </div>
+`;
 
 export const MoreFields = ({ form, secrets = [] }) => html`
-  <div class="pair"><${TextField} label="Environment variables" name="envVars" form=${form} rows="4" placeholder="NAME=value" hint="One a line." spellcheck=${false} />
-    <${TextField} label="Secret variables" name="secretEnvVars" form=${form} rows="4" placeholder="NAME=value" spellcheck=${false} hint=${secrets.length ? `Set: ${secrets.join(", ")}. What is written here replaces them.` : "One a line. Never shown again."} /></div>
-  <div class="pair"><${TextField} label="Secrets in checks" name="secretsInChecks" form=${form} placeholder="NAME, NAME" hint="Secret variables that the tests of unreviewed work get. Staging and production get all." spellcheck=${false} />
-    <${TextField} label="Secrets in previews" name="secretsInPreviews" form=${form} placeholder="NAME, NAME" hint="Secret variables that previews of unreviewed work get." spellcheck=${false} /></div>
-  <div class="pair"><${TextField} label="Health path" name="healthPath" form=${form} placeholder="/" hint="A healthy version answers below 400." /><${TextField} label="Health text" name="healthContains" form=${form} hint="What its answer has to contain. Empty: anything." /></div>
-  <div class="pair"><${Count} label="Port" name="port" form=${form} /><${Count} label="Replicas" name="replicas" form=${form} placeholder="1" /></div>
-  <div class="triple"><${TextField} label="Image" name="dockerImage" form=${form} placeholder="node:20-alpine" /><${TextField} label="CPU limit" name="cpuLimit" form=${form} placeholder="1000m" /><${TextField} label="Memory limit" name="memoryLimit" form=${form} placeholder="1Gi" /></div>
-  <div class="pair"><${Count} label="Tasks at once" name="maxParallelTasks" form=${form} hint="Empty: as many as there are agents." /><${Count} label="Previews live for" name="previewTtlHours" form=${form} placeholder="72" hint="Hours" /></div>
-  <div class="triple"><${Count} label="Most cost a task" name="limits.maxCostUsd" form=${form} step="0.01" hint="US dollars" /><${Count} label="Most tokens a task" name="limits.maxTokens" form=${form} /><${Count} label="Most minutes a task" name="limits.maxMinutes" form=${form} /></div>
-  <${TextField} label="Instructions for the agents" name="agentInstructions" form=${form} rows="4" hint="Given with every task of this project." />
-  <${TextField} label="Forbidden paths" name="forbiddenPaths" form=${form} rows="3" hint="One a line, as in .gitignore. Work that touches them is refused." spellcheck=${false} />
+  <div class="pair">
+    <${TextField}
+      label="Environment variables"
+      name="envVars"
+      form=${form}
+      rows="4"
+      placeholder="NAME=value"
+      hint="One a line."
+      spellcheck=${false}
+    />
+    <${TextField}
+      label="Secret variables"
+      name="secretEnvVars"
+      form=${form}
+      rows="4"
+      placeholder="NAME=value"
+      spellcheck=${false}
+      hint=${
+        secrets.length
+          ? `Set: ${secrets.join(", ")}. What is written here replaces them.`
+          : "One a line. Never shown again."
+      }
+    />
+  </div>
+  <div class="pair">
+    <${TextField}
+      label="Secrets in checks"
+      name="secretsInChecks"
+      form=${form}
+      placeholder="NAME, NAME"
+      hint="Secret variables that the tests of unreviewed work get. Staging and production get all."
+      spellcheck=${false}
+    />
+    <${TextField}
+      label="Secrets in previews"
+      name="secretsInPreviews"
+      form=${form}
+      placeholder="NAME, NAME"
+      hint="Secret variables that previews of unreviewed work get."
+      spellcheck=${false}
+    />
+  </div>
+  <div class="pair">
+    <${TextField}
+      label="Health path"
+      name="healthPath"
+      form=${form}
+      placeholder="/"
+      hint="A healthy version answers below 400."
+    />
+    <${TextField}
+      label="Health text"
+      name="healthContains"
+      form=${form}
+      hint="What its answer has to contain. Empty: anything."
+    />
+  </div>
+  <div class="pair">
+    <${Count} label="Port" name="port" form=${form} />
+    <${Count} label="Replicas" name="replicas" form=${form} placeholder="1" />
+  </div>
+  <div class="triple">
+    <${TextField} label="Image" name="dockerImage" form=${form} placeholder="node:20-alpine" />
+    <${TextField} label="CPU limit" name="cpuLimit" form=${form} placeholder="1000m" />
+    <${TextField} label="Memory limit" name="memoryLimit" form=${form} placeholder="1Gi" />
+  </div>
+  <div class="pair">
+    <${Count} label="Tasks at once" name="maxParallelTasks" form=${form} hint="Empty: as many as there are agents." />
+    <${Count} label="Previews live for" name="previewTtlHours" form=${form} placeholder="72" hint="Hours" />
+  </div>
+  <div class="triple">
+    <${Count} label="Most cost a task" name="limits.maxCostUsd" form=${form} step="0.01" hint="US dollars" />
+    <${Count} label="Most tokens a task" name="limits.maxTokens" form=${form} />
+    <${Count} label="Most minutes a task" name="limits.maxMinutes" form=${form} />
+  </div>
+  <${TextField}
+    label="Instructions for the agents"
+    name="agentInstructions"
+    form=${form}
+    rows="4"
+    hint="Given with every task of this project."
+  />
+  <${TextField}
+    label="Forbidden paths"
+    name="forbiddenPaths"
+    form=${form}
+    rows="3"
+    hint="One a line, as in .gitignore. Work that touches them is refused."
+    spellcheck=${false}
+  />
   <${CheckField} label="Restricted" hint="Only its members and admins see it." name="restricted" form=${form} />
-  <${CheckField} label="Separate approver" hint="Whoever wrote a task or pushed to its branch may not approve it. Only an admin switches this off, for later proofs." name="separateApprover" form=${form} />
-  <${CheckField} label="Direct pushes" hint="Maintainers may push to the default branch, past proof and approval; never by force." name="allowDirectPush" form=${form} />
-  <${CheckField} label="Keep tests" hint="Work that deletes tests is refused." name="keepTests" form=${form} />`;
+  <${CheckField}
+    label="Separate approver"
+    hint=${
+      "Whoever wrote a task or pushed to its branch may not approve it. " +
+      "Only an admin switches this off, for later proofs."
+    }
+    name="separateApprover"
+    form=${form}
+  />
+  <${CheckField}
+    label="Direct pushes"
+    hint="Maintainers may push to the default branch, past proof and approval; never by force."
+    name="allowDirectPush"
+    form=${form}
+  />
+  <${CheckField} label="Keep tests" hint="Work that deletes tests is refused." name="keepTests" form=${form} />
+`;

@@ -37,5 +37,9 @@ export function Repository({ place, pull }) {
   }, [place, pull, one?.id]);
   if (state.error) return html`<${Page} title="Repository"><${Trouble} error=${state.error} again=${find} /><//>`;
   if (!state.missing) return html`<${Loading} />`;
-  return html`<${Page} title="Not found"><${Empty} title=${pull ? "There is no such pull request" : "There is no such repository"}>It was deleted, or you may not see it.<//><//>`;
+  return html`<${Page} title="Not found">
+    <${Empty} title=${pull ? "There is no such pull request" : "There is no such repository"}>
+      It was deleted, or you may not see it.
+    <//>
+  <//>`;
 }

@@ -3,7 +3,21 @@ import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { useLive, usePages, useRead } from "../loading.mjs";
-import { Badge, Button, CloneAddress, Confirm, Empty, Fault, Loading, Page, SelectField, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
+import {
+  Badge,
+  Button,
+  CloneAddress,
+  Confirm,
+  Empty,
+  Fault,
+  Loading,
+  Page,
+  SelectField,
+  TextField,
+  Time,
+  Trouble,
+  useForm,
+} from "../parts/controls.mjs";
 import { keepProject, loadProjects, project } from "../projects.mjs";
 import { go } from "../routes.mjs";
 import { may } from "../session.mjs";
@@ -28,14 +42,70 @@ export function ProjectSettings() {
     await loadProjects();
     go("#/");
   };
-  return html`<${Page} title=${html`${one.name} <${Badge} word=${status} testid="project-status" />`} lead="Settings take effect with the next deployment."
-    actions=${status === "failed" && may("maintainer") && html`<${Button} kind="primary" act=${retry}>Try again<//>`}>
+  return html`<${Page}
+    title=${html`${one.name} <${Badge} word=${status} testid="project-status" />`}
+    lead="Settings take effect with the next deployment."
+    actions=${status === "failed" && may("maintainer") && html`<${Button} kind="primary" act=${retry}>Try again<//>`}
+  >
     ${one.error && html`<p class="banner bad">${status === "failed" ? "It could not be set up: " : ""}${one.error}</p>`}
-    <dl class="facts"><dt>Repository</dt><dd><${CloneAddress} url=${one.giteaRepoUrl} /></dd><dt>Namespace</dt><dd><code>${one.k8sNamespace}</code></dd><dt>Default branch</dt><dd><code>${one.defaultBranch}</code></dd><dt>Direct pushes</dt><dd data-testid="project-direct-push">${one.allowDirectPush ? html`Maintainers may push to <code>${one.defaultBranch}</code>, past proof and approval, but never by force. The audit has each push.` : html`Nobody pushes to <code>${one.defaultBranch}</code>, but for a first push into a new project: work comes by tasks.`}</dd><dt>Created</dt><dd><${Time} at=${one.createdAt} /></dd></dl>
-    ${may("maintainer") ? html`<${Form} key=${one.id} of=${one} saved=${reload} /><${ForbiddenPathsToday} key=${JSON.stringify(one.forbiddenPaths)} id=${one.id} patterns=${one.forbiddenPaths || []} /><${Members} id=${one.id} restricted=${one.restricted} />
-      <section class="danger-zone"><h2>Delete</h2><p class="muted">Removes its repository, previews, staging and production, and every task.</p><button type="button" class="button danger" data-testid="project-delete" onClick=${() => setEnding(true)}>Delete project…</button></section>`
-      : html`<${Empty} title="Only maintainers change these">Ask a maintainer or an admin.<//>`}
-    ${ending && html`<${Confirm} title=${`Delete ${one.name}?`} verb="Delete for good" typed=${one.name} testid="project-delete-confirm" act=${remove} close=${() => setEnding(false)}>Its repository, its deployments and everything written in it go. This can't be undone.<//>`}<//>`;
+    <dl class="facts">
+      <dt>Repository</dt>
+      <dd><${CloneAddress} url=${one.giteaRepoUrl} /></dd>
+      <dt>Namespace</dt>
+      <dd><code>${one.k8sNamespace}</code></dd>
+      <dt>Default branch</dt>
+      <dd><code>${one.defaultBranch}</code></dd>
+      <dt>Direct pushes</dt>
+      <dd data-testid="project-direct-push">
+        ${
+          one.allowDirectPush
+            ? html`
+              Maintainers may push to <code>${one.defaultBranch}</code>, past proof and approval, but never by force.
+              The audit has each push.
+            `
+            : html`
+              Nobody pushes to <code>${one.defaultBranch}</code>, but for a first push into a new project: work comes by
+              tasks.
+            `
+        }
+      </dd>
+      <dt>Created</dt>
+      <dd><${Time} at=${one.createdAt} /></dd>
+    </dl>
+    ${
+      may("maintainer")
+        ? html`
+          <${Form} key=${one.id} of=${one} saved=${reload} />
+          <${ForbiddenPathsToday}
+            key=${JSON.stringify(one.forbiddenPaths)}
+            id=${one.id}
+            patterns=${one.forbiddenPaths || []}
+          />
+          <${Members} id=${one.id} restricted=${one.restricted} />
+          <section class="danger-zone">
+            <h2>Delete</h2>
+            <p class="muted">Removes its repository, previews, staging and production, and every task.</p>
+            <button type="button" class="button danger" data-testid="project-delete" onClick=${() => setEnding(true)}>
+              Delete project…
+            </button>
+          </section>
+        `
+        : html`<${Empty} title="Only maintainers change these">Ask a maintainer or an admin.<//>`
+    }
+    ${
+      ending &&
+      html`<${Confirm}
+        title=${`Delete ${one.name}?`}
+        verb="Delete for good"
+        typed=${one.name}
+        testid="project-delete-confirm"
+        act=${remove}
+        close=${() => setEnding(false)}
+      >
+        Its repository, its deployments and everything written in it go. This can't be undone.
+      <//>`
+    }
+  <//>`;
 }
 
 function Form({ of, saved }) {
@@ -52,8 +122,17 @@ function Form({ of, saved }) {
     await saved();
   });
   const secrets = Array.isArray(of.secretEnvVars) ? of.secretEnvVars : Object.keys(of.secretEnvVars || {});
-  return html`<section><h2>Settings</h2><form class="sheet" onSubmit=${save}><${TextField} label="Name" name="name" form=${form} required maxlength="100" /><${TextField} label="Description" name="description" form=${form} rows="2" />
-    <${RunFields} form=${form} /><${MoreFields} form=${form} secrets=${secrets} /><${Fault} form=${form} /><footer><button class="button primary" data-testid="project-save" disabled=${form.busy}>Save</button></footer></form></section>`;
+  return html`<section>
+    <h2>Settings</h2>
+    <form class="sheet" onSubmit=${save}>
+      <${TextField} label="Name" name="name" form=${form} required maxlength="100" />
+      <${TextField} label="Description" name="description" form=${form} rows="2" />
+      <${RunFields} form=${form} />
+      <${MoreFields} form=${form} secrets=${secrets} />
+      <${Fault} form=${form} />
+      <footer><button class="button primary" data-testid="project-save" disabled=${form.busy}>Save</button></footer>
+    </form>
+  </section>`;
 }
 
 function Members({ id, restricted }) {
@@ -72,8 +151,48 @@ function Members({ id, restricted }) {
     await api.remove(`/projects/${id}/members/${userId}`);
     await reload();
   };
-  return html`<section><h2>Members</h2><p class="muted">${restricted ? "Only these and admins see this project." : "Everybody sees this project. A member's role here counts when it is restricted."}</p>
-    ${error ? html`<${Trouble} error=${error} again=${reload} />` : !value ? html`<${Loading} />` : html`<ul class="rows">${members.map((one) => html`<li key=${one.userId} class="row"><span class="row-main"><b>${one.username}</b></span><span class="chip">${say(one.role)}</span><${Button} small kind="ghost" act=${drop(one.userId)}>Remove<//></li>`)}</ul>
-      <form class="inline" onSubmit=${add}>${may("admin") ? html`<${SelectField} label="User" name="userId" form=${form} required options=${[["", "Choose…"], ...others.map((one) => [one.id, one.username])]} />` : html`<${TextField} label="User id" name="userId" form=${form} required />`}
-      <${SelectField} label="Role" name="role" form=${form} options=${ROLE_OPTIONS.slice(0, 3)} /><button class="button" disabled=${form.busy || !form.draft.userId}>Add</button></form><${Fault} form=${form} />`}</section>`;
+  return html`<section>
+    <h2>Members</h2>
+    <p class="muted">
+      ${
+        restricted
+          ? "Only these and admins see this project."
+          : "Everybody sees this project. A member's role here counts when it is restricted."
+      }
+    </p>
+    ${
+      error
+        ? html`<${Trouble} error=${error} again=${reload} />`
+        : !value
+          ? html`<${Loading} />`
+          : html`
+            <ul class="rows">
+              ${members.map(
+                (one) =>
+                  html`<li key=${one.userId} class="row">
+                    <span class="row-main"><b>${one.username}</b></span>
+                    <span class="chip">${say(one.role)}</span>
+                    <${Button} small kind="ghost" act=${drop(one.userId)}>Remove<//>
+                  </li>`,
+              )}
+            </ul>
+            <form class="inline" onSubmit=${add}>
+              ${
+                may("admin")
+                  ? html`<${SelectField}
+                    label="User"
+                    name="userId"
+                    form=${form}
+                    required
+                    options=${[["", "Choose…"], ...others.map((one) => [one.id, one.username])]}
+                  />`
+                  : html`<${TextField} label="User id" name="userId" form=${form} required />`
+              }
+              <${SelectField} label="Role" name="role" form=${form} options=${ROLE_OPTIONS.slice(0, -1)} />
+              <button class="button" disabled=${form.busy || !form.draft.userId}>Add</button>
+            </form>
+            <${Fault} form=${form} />
+          `
+    }
+  </section>`;
 }

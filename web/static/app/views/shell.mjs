@@ -23,16 +23,26 @@ import { NewProject } from "./new-project.mjs";
 import { Repository } from "./repository.mjs";
 import { ProjectSettings } from "./settings.mjs";
 
-const SAID = { on: "Live: changes appear by themselves", connecting: "Connecting… what you see may be old", off: "Not connected" };
+const SAID = {
+  on: "Live: changes appear by themselves",
+  connecting: "Connecting… what you see may be old",
+  off: "Not connected",
+};
 
 export const App = () => html`${signedIn.value ? html`<${Frame} />` : html`<${LogIn} />`}<${Toasts} />`;
 
 function Toasts() {
-  return html`<div class="toasts" aria-live="polite">${toasts.value.map(
-    ({ id, kind, text, link }) => html`<div key=${id} class=${`toast ${kind}`} role=${kind === "bad" ? "alert" : "status"} data-testid="toast">
-      <span>${text}${link && html` <a href=${link.href} onClick=${() => dismiss(id)}>${link.text}</a>`}</span>
-      <button type="button" class="button ghost square" aria-label="Dismiss" onClick=${() => dismiss(id)}><${Icon} name="close" /></button></div>`,
-  )}</div>`;
+  return html`<div class="toasts" aria-live="polite">
+    ${toasts.value.map(
+      ({ id, kind, text, link }) =>
+        html`<div key=${id} class=${`toast ${kind}`} role=${kind === "bad" ? "alert" : "status"} data-testid="toast">
+          <span>${text}${link && html` <a href=${link.href} onClick=${() => dismiss(id)}>${link.text}</a>`}</span>
+          <button type="button" class="button ghost square" aria-label="Dismiss" onClick=${() => dismiss(id)}>
+            <${Icon} name="close" />
+          </button>
+        </div>`,
+    )}
+  </div>`;
 }
 
 function Frame() {
@@ -40,7 +50,10 @@ function Frame() {
   const [away, setAway] = useState(null);
   const begin = () => {
     setAway(null);
-    api.get("/auth/me").then((reply) => (user.value = reply.user), (error) => error.status !== 401 && setAway(error));
+    api.get("/auth/me").then(
+      (reply) => (user.value = reply.user),
+      (error) => error.status !== 401 && setAway(error),
+    );
     loadProjects();
   };
   useEffect(begin, []);
@@ -61,14 +74,33 @@ function Frame() {
   if (away) return html`<main class="page"><${Trouble} error=${away} again=${begin} /></main>`;
   if (!user.value) return html`<${Loading} />`;
   return html`<div class=${`frame ${open ? "nav-open" : ""}`}>
-    <a class="skip" href="#main" onClick=${(event) => {
-      event.preventDefault();
-      document.querySelector("main a, main button, main input")?.focus();
-    }}>Skip to content</a>
-    <div class="topbar"><button type="button" class="button ghost square" aria-label="Menu" aria-expanded=${open} onClick=${() => setOpen(!open)}><${Icon} name="menu" /></button>
-      <strong>${project.value?.name || "AiWorker"}</strong><${Dot} /></div>
-    <${Sidebar} /><div class="scrim" onClick=${() => setOpen(false)}></div>
-    <div class="content"><${View} /></div></div>`;
+    <a
+      class="skip"
+      href="#main"
+      onClick=${(event) => {
+        event.preventDefault();
+        document.querySelector("main a, main button, main input")?.focus();
+      }}
+    >
+      Skip to content
+    </a>
+    <div class="topbar">
+      <button
+        type="button"
+        class="button ghost square"
+        aria-label="Menu"
+        aria-expanded=${open}
+        onClick=${() => setOpen(!open)}
+      >
+        <${Icon} name="menu" />
+      </button>
+      <strong>${project.value?.name || "AiWorker"}</strong>
+      <${Dot} />
+    </div>
+    <${Sidebar} />
+    <div class="scrim" onClick=${() => setOpen(false)}></div>
+    <div class="content"><${View} /></div>
+  </div>`;
 }
 
 async function refreshProject() {
@@ -112,11 +144,22 @@ function useSearchKey() {
   }, []);
 }
 
-const Dot = () => html`<span class=${`dot ${connection.value}`} role="status" title=${SAID[connection.value]} data-testid="live-status"
-  data-state=${connection.value}><span class="sr">${SAID[connection.value]}</span></span>`;
+const Dot = () =>
+  html`<span
+    class=${`dot ${connection.value}`}
+    role="status"
+    title=${SAID[connection.value]}
+    data-testid="live-status"
+    data-state=${connection.value}
+  >
+    <span class="sr">${SAID[connection.value]}</span>
+  </span>`;
 
 function Link({ href, icon, on, children }) {
-  return html`<a href=${href} class=${on ? "on" : ""} aria-current=${on ? "page" : undefined}><${Icon} name=${icon} />${children}</a>`;
+  return html`<a href=${href} class=${on ? "on" : ""} aria-current=${on ? "page" : undefined}>
+    <${Icon} name=${icon} />
+    ${children}
+  </a>`;
 }
 
 function Sidebar() {
@@ -125,24 +168,56 @@ function Sidebar() {
   const known = projects.value || [];
   return html`<nav class="sidebar" aria-label="Main">
     <a class="brand" href="#/"><img src="/static/icon.svg" alt="" width="22" height="22" />AiWorker</a>
-    <div class="picker"><label class="sr" for="project-select">Project</label>
-      <select id="project-select" data-testid="project-select" value=${id || ""} onFocus=${loadProjects} onChange=${(event) => go(to.project(event.target.value))}>
+    <div class="picker">
+      <label class="sr" for="project-select">Project</label>
+      <select
+        id="project-select"
+        data-testid="project-select"
+        value=${id || ""}
+        onFocus=${loadProjects}
+        onChange=${(event) => go(to.project(event.target.value))}
+      >
         ${!known.length && html`<option value="">No project yet</option>`}
-        ${known.map((one) => html`<option key=${one.id} value=${one.id} selected=${one.id === id}>${one.name}</option>`)}</select>
-      ${may("maintainer") && html`<a class="button square" href="#/projects/new" data-testid="project-new" aria-label="New project" title="New project"><${Icon} name="plus" /></a>`}</div>
-    ${id && html`<div class="nav-group">
-      <${Link} href=${to.project(id)} icon="board" on=${view === "tasks" || view === "home"}>Board<//>
-      <${Link} href=${to.groups(id)} icon="groups" on=${view === "groups"}>Groups<//>
-      <${Link} href=${to.deployments(id)} icon="deploy" on=${view === "deployments"}>Deployments<//>
-      <${Link} href=${to.settings(id)} icon="settings" on=${view === "settings"}>Project settings<//></div>`}
-    <div class="nav-group"><h2>Platform</h2>
+        ${known.map(
+          (one) => html`<option key=${one.id} value=${one.id} selected=${one.id === id}>${one.name}</option>`,
+        )}
+      </select>
+      ${
+        may("maintainer") &&
+        html`<a
+          class="button square"
+          href="#/projects/new"
+          data-testid="project-new"
+          aria-label="New project"
+          title="New project"
+        >
+          <${Icon} name="plus" />
+        </a>`
+      }
+    </div>
+    ${
+      id &&
+      html`<div class="nav-group">
+        <${Link} href=${to.project(id)} icon="board" on=${view === "tasks" || view === "home"}>Board<//>
+        <${Link} href=${to.groups(id)} icon="groups" on=${view === "groups"}>Groups<//>
+        <${Link} href=${to.deployments(id)} icon="deploy" on=${view === "deployments"}>Deployments<//>
+        <${Link} href=${to.settings(id)} icon="settings" on=${view === "settings"}>Project settings<//>
+      </div>`
+    }
+    <div class="nav-group">
+      <h2>Platform</h2>
       <${Link} href="#/agents" icon="agent" on=${view === "agents"}>Agents<//>
       <${Link} href="#/jobs" icon="jobs" on=${view === "jobs"}>Jobs<//>
       ${may("admin") && html`<${Link} href="#/admin" icon="people" on=${view === "admin"}>Users and enrolment<//>`}
       <${Link} href="#/account" icon="key" on=${view === "account"}>Account and tokens<//>
-      <a href="/api/docs"><${Icon} name="branch" />API</a></div>
-    <div class="me"><${Dot} /><span data-testid="who"><b>${user.value.username}</b><small>${say(user.value.role)}</small></span>
-      <${Button} small kind="ghost" testid="logout" act=${signOut}>Log out<//></div></nav>`;
+      <a href="/api/docs"><${Icon} name="branch" />API</a>
+    </div>
+    <div class="me">
+      <${Dot} />
+      <span data-testid="who"><b>${user.value.username}</b><small>${say(user.value.role)}</small></span>
+      <${Button} small kind="ghost" testid="logout" act=${signOut}>Log out<//>
+    </div>
+  </nav>`;
 }
 
 function View() {
@@ -152,11 +227,17 @@ function View() {
   if (view === "admin") return html`<${Admin} />`;
   if (view === "account") return html`<${Account} />`;
   if (view === "project-new") return html`<${NewProject} />`;
-  if (trouble.value && !projects.value) return html`<main class="page"><${Trouble} error=${trouble.value} again=${loadProjects} /></main>`;
+  if (trouble.value && !projects.value)
+    return html`<main class="page"><${Trouble} error=${trouble.value} again=${loadProjects} /></main>`;
   if (!projects.value) return html`<${Loading} />`;
   if (view === "repository") return html`<${Repository} place=${route.value.place} pull=${route.value.pull} />`;
   if (!projectId.value) return html`<${Welcome} />`;
-  if (!project.value) return html`<${Page} title="Not found"><${Empty} title="There is no such project">It was deleted, or you may not see it. Choose another one on the left.<//><//>`;
+  if (!project.value)
+    return html`<${Page} title="Not found">
+      <${Empty} title="There is no such project">
+        It was deleted, or you may not see it. Choose another one on the left.
+      <//>
+    <//>`;
   const key = projectId.value;
   if (view === "groups") return id ? html`<${Group} key=${id} id=${id} />` : html`<${Groups} key=${key} />`;
   if (view === "deployments") return html`<${Deployments} key=${key} />`;
@@ -164,7 +245,16 @@ function View() {
   return html`<${Board} key=${key} taskId=${view === "tasks" ? id : null} />`;
 }
 
-const Welcome = () => html`<${Page} title="Welcome"><${Empty} title="No project yet">
-  ${may("maintainer")
-    ? html`A project is one repository with its tasks and environments. <a href="#/projects/new">Create the first one</a>: start empty, or import a repository.`
-    : "You see a project here as soon as a maintainer creates one, or makes you its member."}<//><//>`;
+const Welcome = () =>
+  html`<${Page} title="Welcome">
+    <${Empty} title="No project yet">
+      ${
+        may("maintainer")
+          ? html`
+            A project is one repository with its tasks and
+            environments. <a href="#/projects/new">Create the first one</a>: start empty, or import a repository.
+          `
+          : "You see a project here as soon as a maintainer creates one, or makes you its member."
+      }
+    <//>
+  <//>`;

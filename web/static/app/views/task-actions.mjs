@@ -6,11 +6,11 @@ import { Button, Confirm, Dialog, Fault, SelectField, TextField, Time, useForm }
 import { Markdown } from "../parts/markdown.mjs";
 import { project } from "../projects.mjs";
 import { may, user } from "../session.mjs";
+import { CANCELLABLE_TASK_STATES, FINAL_TASK_STATES } from "../states.mjs";
 import { told } from "../toasts.mjs";
-import { idOf, lines, PRIORITIES, say } from "../words.mjs";
+import { BY_URGENCY, idOf, lines, say } from "../words.mjs";
 
-const CANCELLABLE = ["backlog", "in_progress", "needs_input", "ready_to_test", "approved"];
-const OVER = ["production", "cancelled"];
+const TAKEN_OUT_OF_GROUP = "If a group holds it, it is taken out, and the rest is merged and tested again. ";
 
 export function TaskActions({ task, reload, review, edit }) {
   const [cancelling, setCancelling] = useState(false);
@@ -25,12 +25,65 @@ export function TaskActions({ task, reload, review, edit }) {
   const testable = task.state === "ready_to_test" && may("maintainer");
   const own = project.value?.separateApprover && [user.value.id, user.value.username].includes(idOf(task.createdBy));
   return html`<div class="actions task-actions">
-    ${testable && html`<${Button} kind="primary" testid="task-approve" act=${act("approve", { commitSha: task.headSha })} disabled=${own} title=${own ? "This project wants the approval of a person who neither wrote the task nor pushed to its branch" : undefined}>Approve<//>
-      <button type="button" class="button" data-testid="task-reject" aria-expanded=${review.rejecting} onClick=${() => review.setRejecting(!review.rejecting)}>Reject${review.drafts.length ? ` (${review.drafts.length})` : ""}…</button>`}
-    ${task.state === "failed" && may("member") && html`<${Button} kind="primary" act=${act("retry")} testid="task-retry">Try again<//>`}
-    ${!OVER.includes(task.state) && may("member") && html`<button type="button" class="button" data-testid="task-edit" onClick=${edit}>Edit</button>`}
-    ${CANCELLABLE.includes(task.state) && may("member") && html`<button type="button" class="button ghost" data-testid="task-cancel" onClick=${() => setCancelling(true)}>Cancel task</button>`}
-    ${cancelling && html`<${Confirm} title="Cancel this task?" verb="Cancel task" testid="task-cancel-confirm" act=${act("cancel")} close=${() => setCancelling(false)}>Its agent stops and its preview goes. ${task.state === "approved" && "If a group holds it, it is taken out, and the rest is merged and tested again. "}The branch stays. A cancelled task can't be taken up again.<//>`}</div>`;
+    ${
+      testable &&
+      html`
+        <${Button}
+          kind="primary"
+          testid="task-approve"
+          act=${act("approve", { commitSha: task.headSha })}
+          disabled=${own}
+          title=${
+            own
+              ? "This project wants the approval of a person who neither wrote the task nor pushed to its branch"
+              : undefined
+          }
+        >
+          Approve
+        <//>
+        <button
+          type="button"
+          class="button"
+          data-testid="task-reject"
+          aria-expanded=${review.rejecting}
+          onClick=${() => review.setRejecting(!review.rejecting)}
+        >
+          Reject${review.drafts.length ? ` (${review.drafts.length})` : ""}…
+        </button>
+      `
+    }
+    ${
+      task.state === "failed" &&
+      may("member") &&
+      html`<${Button} kind="primary" act=${act("retry")} testid="task-retry">Try again<//>`
+    }
+    ${
+      !FINAL_TASK_STATES.includes(task.state) &&
+      may("member") &&
+      html`<button type="button" class="button" data-testid="task-edit" onClick=${edit}>Edit</button>`
+    }
+    ${
+      CANCELLABLE_TASK_STATES.includes(task.state) &&
+      may("member") &&
+      html`<button type="button" class="button ghost" data-testid="task-cancel" onClick=${() => setCancelling(true)}>
+        Cancel task
+      </button>`
+    }
+    ${
+      cancelling &&
+      html`<${Confirm}
+        title="Cancel this task?"
+        verb="Cancel task"
+        testid="task-cancel-confirm"
+        act=${act("cancel")}
+        close=${() => setCancelling(false)}
+      >
+        Its agent stops and its preview goes.${" "}
+        ${task.state === "approved" && TAKEN_OUT_OF_GROUP}
+        The branch stays. A cancelled task can't be taken up again.
+      <//>`
+    }
+  </div>`;
 }
 
 export function Rejection({ task, review, reload }) {
@@ -38,26 +91,71 @@ export function Rejection({ task, review, reload }) {
   const comments = review.drafts.filter(({ body }) => body.trim());
   const submit = form.submit(async ({ reason }) => {
     const body = { reason: reason.trim() };
-    if (comments.length) body.comments = comments.map(({ path, line, body: said }) => ({ path, line, body: said.trim() }));
+    if (comments.length)
+      body.comments = comments.map(({ path, line, body: said }) => ({ path, line, body: said.trim() }));
     await api.post(`/tasks/${task.id}/reject`, body);
     review.setDrafts([]);
     review.setRejecting(false);
     told("Sent back to the agent.");
     await reload();
   });
-  return html`<form class="callout bad" onSubmit=${submit}><${TextField} label="Why is it not good yet?" name="reason" form=${form} rows="3" testid="reject-reason" required
-      hint="The agent goes on from here on the same branch, with this and the comments on lines below." />
-    ${comments.length > 0 && html`<ul class="draft-list">${comments.map((one) => html`<li key=${`${one.path}:${one.line}`}><code>${one.path}:${one.line}</code> ${one.body}</li>`)}</ul>`}
-    <${Fault} form=${form} /><footer><button type="button" class="button" onClick=${() => review.setRejecting(false)}>Not now</button>
-    <button class="button danger" data-testid="reject-submit" disabled=${form.busy}>Send back${comments.length ? ` with ${comments.length} ${comments.length === 1 ? "comment" : "comments"}` : ""}</button></footer></form>`;
+  return html`<form class="callout bad" onSubmit=${submit}>
+    <${TextField}
+      label="Why is it not good yet?"
+      name="reason"
+      form=${form}
+      rows="3"
+      testid="reject-reason"
+      required
+      hint="The agent goes on from here on the same branch, with this and the comments on lines below."
+    />
+    ${
+      comments.length > 0 &&
+      html`<ul class="draft-list">
+        ${comments.map(
+          (one) => html`<li key=${`${one.path}:${one.line}`}><code>${one.path}:${one.line}</code> ${one.body}</li>`,
+        )}
+      </ul>`
+    }
+    <${Fault} form=${form} />
+    <footer>
+      <button type="button" class="button" onClick=${() => review.setRejecting(false)}>Not now</button>
+      <button class="button danger" data-testid="reject-submit" disabled=${form.busy}>
+        Send back${comments.length ? ` with ${comments.length} ${comments.length === 1 ? "comment" : "comments"}` : ""}
+      </button>
+    </footer>
+  </form>`;
 }
 
 export function Questions({ task, reload }) {
   const questions = [...(task.questions || [])].sort((a, b) => (a.askedAt < b.askedAt ? 1 : -1));
   if (!questions.length) return null;
-  return html`${questions.filter(({ status }) => status === "pending").map((one) => html`<${Question} key=${one.id} question=${one} task=${task} reload=${reload} />`)}
-    ${questions.some(({ status }) => status !== "pending") && html`<details class="answered"><summary>Earlier questions</summary>${questions.filter(({ status }) => status !== "pending").map((one) => html`<div key=${one.id}>
-      <${Markdown} text=${one.question} /><p>${one.response ? html`<b>Answer:</b> ${one.response}` : html`<span class="muted">${say(one.status)}</span>`} <${Time} at=${one.respondedAt} /></p></div>`)}</details>`}`;
+  return html`
+    ${questions
+      .filter(({ status }) => status === "pending")
+      .map((one) => html`<${Question} key=${one.id} question=${one} task=${task} reload=${reload} />`)}
+    ${
+      questions.some(({ status }) => status !== "pending") &&
+      html`<details class="answered">
+        <summary>Earlier questions</summary>
+        ${questions
+          .filter(({ status }) => status !== "pending")
+          .map(
+            (one) =>
+              html`<div key=${one.id}>
+                <${Markdown} text=${one.question} />
+                <p>
+                  ${
+                    one.response
+                      ? html`<b>Answer:</b> ${one.response}`
+                      : html`<span class="muted">${say(one.status)}</span>`
+                  } <${Time} at=${one.respondedAt} />
+                </p>
+              </div>`,
+          )}
+      </details>`
+    }
+  `;
 }
 
 function Question({ question, task, reload }) {
@@ -69,26 +167,90 @@ function Question({ question, task, reload }) {
       await reload();
     }
   });
-  return html`<form class="callout ask" onSubmit=${submit} data-testid="question" data-question-id=${question.id}><p class="callout-head">Your answer is needed <${Time} at=${question.askedAt} /></p>
-    <div class="asked"><${Markdown} text=${question.question} /></div>${question.context && html`<${Markdown} text=${/^[a-z]+(_[a-z]+)+$/.test(question.context) ? say(question.context) : question.context} />`}
-    ${may("member") ? html`${question.options?.length > 0 && html`<div class="options">${question.options.map((option) => html`<button key=${option} type="button" class="button" data-testid="question-option"
-        aria-pressed=${form.draft.response === option} onClick=${() => form.change("response", option)}>${option}</button>`)}</div>`}
-      <${TextField} label="Your answer" name="response" form=${form} rows="2" testid="question-answer" required /><${Fault} form=${form} />
-      <footer><button class="button primary" data-testid="question-submit" disabled=${form.busy}>Answer</button></footer>` : html`<p class="muted">A member of the project can answer this.</p>`}</form>`;
+  return html`<form class="callout ask" onSubmit=${submit} data-testid="question" data-question-id=${question.id}>
+    <p class="callout-head">Your answer is needed <${Time} at=${question.askedAt} /></p>
+    <div class="asked"><${Markdown} text=${question.question} /></div>
+    ${
+      question.context &&
+      html`<${Markdown}
+        text=${/^[a-z]+(_[a-z]+)+$/.test(question.context) ? say(question.context) : question.context}
+      />`
+    }
+    ${
+      may("member")
+        ? html`
+          ${
+            question.options?.length > 0 &&
+            html`<div class="options">
+              ${question.options.map(
+                (option) =>
+                  html`<button
+                    key=${option}
+                    type="button"
+                    class="button"
+                    data-testid="question-option"
+                    aria-pressed=${form.draft.response === option}
+                    onClick=${() => form.change("response", option)}
+                  >
+                    ${option}
+                  </button>`,
+              )}
+            </div>`
+          }
+          <${TextField} label="Your answer" name="response" form=${form} rows="2" testid="question-answer" required />
+          <${Fault} form=${form} />
+          <footer>
+            <button class="button primary" data-testid="question-submit" disabled=${form.busy}>Answer</button>
+          </footer>
+        `
+        : html`<p class="muted">A member of the project can answer this.</p>`
+    }
+  </form>`;
 }
 
 export function EditTask({ task, reload, close }) {
-  const form = useForm({ title: task.title, description: task.description || "", priority: task.priority, notes: task.notes || "", labels: (task.labels || []).join(", ") });
+  const form = useForm({
+    title: task.title,
+    description: task.description || "",
+    priority: task.priority,
+    notes: task.notes || "",
+    labels: (task.labels || []).join(", "),
+  });
   const save = form.submit(async (draft) => {
     const fresh = { ...draft, title: draft.title.trim(), labels: lines(draft.labels) };
-    const before = { title: task.title, description: task.description || "", priority: task.priority, notes: task.notes || "", labels: task.labels || [] };
-    const changed = Object.fromEntries(Object.entries(fresh).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name])));
+    const before = {
+      title: task.title,
+      description: task.description || "",
+      priority: task.priority,
+      notes: task.notes || "",
+      labels: task.labels || [],
+    };
+    const changed = Object.fromEntries(
+      Object.entries(fresh).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name])),
+    );
     if (Object.keys(changed).length) await api.patch(`/tasks/${task.id}`, changed);
     await reload();
     close();
   });
-  return html`<${Dialog} title="Edit task" close=${close} wide><form onSubmit=${save}><${TextField} label="Title" name="title" form=${form} required maxlength="200" />
-    <${TextField} label="Description" name="description" form=${form} rows="9" hint="Markdown." /><${TextField} label="Notes" name="notes" form=${form} rows="3" hint="For the people who look after it." />
-    <div class="pair"><${SelectField} label="Priority" name="priority" form=${form} options=${PRIORITIES.map((one) => [one, say(one)])} /><${TextField} label="Labels" name="labels" form=${form} /></div>
-    <${Fault} form=${form} /><footer><button type="button" class="button" onClick=${close}>Cancel</button><button class="button primary" disabled=${form.busy}>Save</button></footer></form><//>`;
+  return html`<${Dialog} title="Edit task" close=${close} wide>
+    <form onSubmit=${save}>
+      <${TextField} label="Title" name="title" form=${form} required maxlength="200" />
+      <${TextField} label="Description" name="description" form=${form} rows="9" hint="Markdown." />
+      <${TextField} label="Notes" name="notes" form=${form} rows="3" hint="For the people who look after it." />
+      <div class="pair">
+        <${SelectField}
+          label="Priority"
+          name="priority"
+          form=${form}
+          options=${BY_URGENCY.map((one) => [one, say(one)])}
+        />
+        <${TextField} label="Labels" name="labels" form=${form} />
+      </div>
+      <${Fault} form=${form} />
+      <footer>
+        <button type="button" class="button" onClick=${close}>Cancel</button>
+        <button class="button primary" disabled=${form.busy}>Save</button>
+      </footer>
+    </form>
+  <//>`;
 }

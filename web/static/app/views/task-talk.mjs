@@ -16,7 +16,10 @@ function Output({ text, open }) {
   const [first, ...rest] = text.replace(/^[a-z]+(_[a-z]+)*: /, "").split("\n");
   const output = rest.join("\n").trim();
   if (!output) return html`<p>${first}</p>`;
-  return html`<details open=${open}><summary>${first}</summary><pre class="lines" tabindex="0">${output}</pre></details>`;
+  return html`<details open=${open}>
+    <summary>${first}</summary>
+    <pre class="lines" tabindex="0">${output}</pre>
+  </details>`;
 }
 
 export function Comments({ task, reload }) {
@@ -27,11 +30,45 @@ export function Comments({ task, reload }) {
     await reload();
   });
   const comments = task.comments || [];
-  return html`<section><h2>Comments</h2><ul class="comments" data-testid="task-comments">${comments.map((one) => html`<li key=${one.id}>
-      <p class="comment-head"><b>${actorName(one.author)}</b><${Time} at=${one.createdAt} />${KINDS[one.kind] && html`<span class="chip">${KINDS[one.kind]}</span>`}${one.path && html`<code>${one.path}${one.line ? `:${one.line}` : ""}</code>`}
-      <span class="muted">${one.deliveredAt ? "Read by the agent" : "Waits for the agent's next run"}</span></p>${IS_OUTPUT.includes(one.kind) ? html`<${Output} text=${one.body} open=${one === comments.at(-1)} />` : html`<${Markdown} text=${one.body} />`}</li>`)}</ul>
-    ${may("member") ? html`<form onSubmit=${submit}><${TextField} label="Add a comment" name="body" form=${form} rows="2" testid="comment-body" required hint="The agent is given it with its next run." /><${Fault} form=${form} />
-      <footer><button class="button" data-testid="comment-submit" disabled=${form.busy}>Comment</button></footer></form>` : !comments.length && html`<p class="muted">Nobody has commented.</p>`}</section>`;
+  return html`<section>
+    <h2>Comments</h2>
+    <ul class="comments" data-testid="task-comments">
+      ${comments.map(
+        (one) =>
+          html`<li key=${one.id}>
+            <p class="comment-head">
+              <b>${actorName(one.author)}</b>
+              <${Time} at=${one.createdAt} />
+              ${KINDS[one.kind] && html`<span class="chip">${KINDS[one.kind]}</span>`}
+              ${one.path && html`<code>${one.path}${one.line ? `:${one.line}` : ""}</code>`}
+              <span class="muted">${one.deliveredAt ? "Read by the agent" : "Waits for the agent's next run"}</span>
+            </p>
+            ${
+              IS_OUTPUT.includes(one.kind)
+                ? html`<${Output} text=${one.body} open=${one === comments.at(-1)} />`
+                : html`<${Markdown} text=${one.body} />`
+            }
+          </li>`,
+      )}
+    </ul>
+    ${
+      may("member")
+        ? html`<form onSubmit=${submit}>
+          <${TextField}
+            label="Add a comment"
+            name="body"
+            form=${form}
+            rows="2"
+            testid="comment-body"
+            required
+            hint="The agent is given it with its next run."
+          />
+          <${Fault} form=${form} />
+          <footer><button class="button" data-testid="comment-submit" disabled=${form.busy}>Comment</button></footer>
+        </form>`
+        : !comments.length && html`<p class="muted">Nobody has commented.</p>`
+    }
+  </section>`;
 }
 
 const SENTENCES = {
@@ -40,14 +77,16 @@ const SENTENCES = {
   "task:updated": ({ changed }) => `changed ${[...new Set((changed || []).map(sayField))].join(", ") || "it"}`,
   "task:needs_input": ({ question }) => html`asked: ${question}`,
   "question:answered": ({ response }) => html`answered: ${response}`,
-  "agent:status": ({ agentId, status }, actor) => `${actor === agentId ? "" : `${agentId} `}is ${say(status).toLowerCase()}`,
+  "agent:status": ({ agentId, status }, actor) =>
+    `${actor === agentId ? "" : `${agentId} `}is ${say(status).toLowerCase()}`,
   "deploy:started": ({ environment }) => `started the ${environment} deployment`,
   "deploy:completed": ({ environment }) => `finished the ${environment} deployment`,
   "branch:pushed": ({ branch, newSha }) => `pushed ${String(newSha).slice(0, 8)} to ${branch}`,
   "deploy:failed": ({ environment, error }) => `the ${environment} deployment failed: ${error || "no reason given"}`,
 };
 
-export const sentence = ({ event, data, actor }) => (SENTENCES[event] ? SENTENCES[event](data || {}, actorName(actor)) : say(event.replace(":", " ")));
+export const sentence = ({ event, data, actor }) =>
+  SENTENCES[event] ? SENTENCES[event](data || {}, actorName(actor)) : say(event.replace(":", " "));
 
 // Everything of a task that is on record, oldest first, page after page.
 async function readTimeline(taskId) {
@@ -76,7 +115,22 @@ export function Timeline({ task }) {
   }, [open, task.id]);
   useLive(({ event, data }) => data?.taskId === task.id && event !== "task:log" && event !== "task:progress", read);
   const { events, error } = state;
-  return html`<details class="timeline" onToggle=${(event) => setOpen(event.currentTarget.open)}><summary>Timeline</summary>
-    ${error && !events ? html`<${Trouble} error=${error} again=${read} />` : !events ? html`<${Loading} />` : html`<ol>${[...events].reverse().map((one) => html`<li key=${one.seq}>
-      <span><b>${actorName(one.actor)}</b> ${sentence(one)}</span><${Time} at=${one.at} /></li>`)}</ol>`}</details>`;
+  return html`<details class="timeline" onToggle=${(event) => setOpen(event.currentTarget.open)}>
+    <summary>Timeline</summary>
+    ${
+      error && !events
+        ? html`<${Trouble} error=${error} again=${read} />`
+        : !events
+          ? html`<${Loading} />`
+          : html`<ol>
+            ${[...events].reverse().map(
+              (one) =>
+                html`<li key=${one.seq}>
+                  <span><b>${actorName(one.actor)}</b> ${sentence(one)}</span>
+                  <${Time} at=${one.at} />
+                </li>`,
+            )}
+          </ol>`
+    }
+  </details>`;
 }

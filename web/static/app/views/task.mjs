@@ -26,20 +26,44 @@ export function TaskPanel({ id }) {
   const [wide, setWide] = useState(false);
   const close = () => go(to.project(project.value.id));
   const mine = new Set((task?.deployments || []).map((one) => one.id));
-  useLive(({ event, data }) => (data?.taskId === id && !PASSING.includes(event)) || mine.has(data?.deploymentId), reload);
+  useLive(
+    ({ event, data }) => (data?.taskId === id && !PASSING.includes(event)) || mine.has(data?.deploymentId),
+    reload,
+  );
   useEffect(() => {
     if (task) keepTask(task);
   }, [task]);
   useEffect(() => {
-    const pressed = (event) => event.key === "Escape" && !event.target.closest("input,textarea,select,dialog") && close();
+    const pressed = (event) =>
+      event.key === "Escape" && !event.target.closest("input,textarea,select,dialog") && close();
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   }, []);
   return html`<aside class=${`panel ${wide ? "wide" : ""}`} aria-label="Task">
-    <div class="panel-bar"><span class="muted">${shortId(id)}</span><span class="grow"></span>
-      <button type="button" class="button ghost square wide-toggle" aria-label="Wider" aria-pressed=${wide} onClick=${() => setWide(!wide)}><${Icon} name="wide" /></button>
-      <button type="button" class="button ghost square" aria-label="Close" onClick=${close}><${Icon} name="close" /></button></div>
-    ${task ? html`<${Task} task=${task} reload=${reload} />` : error ? html`<${Trouble} error=${error} again=${reload} />` : html`<${Loading} />`}</aside>`;
+    <div class="panel-bar">
+      <span class="muted">${shortId(id)}</span>
+      <span class="grow"></span>
+      <button
+        type="button"
+        class="button ghost square wide-toggle"
+        aria-label="Wider"
+        aria-pressed=${wide}
+        onClick=${() => setWide(!wide)}
+      >
+        <${Icon} name="wide" />
+      </button>
+      <button type="button" class="button ghost square" aria-label="Close" onClick=${close}>
+        <${Icon} name="close" />
+      </button>
+    </div>
+    ${
+      task
+        ? html`<${Task} task=${task} reload=${reload} />`
+        : error
+          ? html`<${Trouble} error=${error} again=${reload} />`
+          : html`<${Loading} />`
+    }
+  </aside>`;
 }
 
 function Task({ task, reload }) {
@@ -55,45 +79,166 @@ function Task({ task, reload }) {
     }
   }, [reviewing]);
   return html`<div class="panel-body">
-    <header class="task-head"><h1>${task.title}</h1><div class="task-line"><${Badge} word=${task.state} testid="task-state" />
-      ${task.state === "in_progress" && task.phase && html`<span class="chip busy" data-testid="task-phase">${say(task.phase)}</span>`}
-      ${task.round > 1 && html`<span class="chip">Round ${task.round}</span>`}<${Priority} of=${task.priority} /><span class="muted">${say(task.priority)}</span></div>
-      <${TaskActions} task=${task} reload=${reload} review=${review} edit=${() => setEditing(true)} /></header>
+    <header class="task-head">
+      <h1>${task.title}</h1>
+      <div class="task-line">
+        <${Badge} word=${task.state} testid="task-state" />
+        ${
+          task.state === "in_progress" &&
+          task.phase &&
+          html`<span class="chip busy" data-testid="task-phase">${say(task.phase)}</span>`
+        }
+        ${task.round > 1 && html`<span class="chip">Round ${task.round}</span>`}
+        <${Priority} of=${task.priority} />
+        <span class="muted">${say(task.priority)}</span>
+      </div>
+      <${TaskActions} task=${task} reload=${reload} review=${review} edit=${() => setEditing(true)} />
+    </header>
     ${task.error && html`<p class="banner bad" data-testid="task-error">${task.error}</p>`}
     ${rejecting && html`<${Rejection} task=${task} review=${review} reload=${reload} />`}
     <${Questions} task=${task} reload=${reload} />
     <${Facts} task=${task} />
-    <section><h2>Description</h2>${task.description ? html`<${Markdown} text=${task.description} />` : html`<p class="muted">None was written.</p>`}
-      ${task.notes && html`<h3>Notes</h3><${Markdown} text=${task.notes} />`}</section>
+    <section>
+      <h2>Description</h2>
+      ${
+        task.description ? html`<${Markdown} text=${task.description} />` : html`<p class="muted">None was written.</p>`
+      }
+      ${task.notes && html`<h3>Notes</h3><${Markdown} text=${task.notes} />`}
+    </section>
     <${Checks} checks=${task.checks || []} headSha=${task.headSha} />
     <${Runs} task=${task} />
     <${Changes} task=${task} review=${reviewing ? review : null} />
     <${Comments} task=${task} reload=${reload} />
     <${Timeline} task=${task} />
-    ${editing && html`<${EditTask} task=${task} reload=${reload} close=${() => setEditing(false)} />`}</div>`;
+    ${editing && html`<${EditTask} task=${task} reload=${reload} close=${() => setEditing(false)} />`}
+  </div>`;
 }
 
 function Facts({ task }) {
   const previews = (task.deployments || []).filter(({ environment }) => environment === "preview");
   const preview = previews.sort((a, b) => (a.id < b.id ? 1 : -1))[0];
   return html`<dl class="facts">
-    ${(task.previewUrl || preview) && html`<dt>Preview</dt><dd>${task.previewUrl ? html`<${PreviewLink} deploymentId=${previews.find(({ status }) => status === "completed")?.id} href=${task.previewUrl} testid="task-preview">${task.previewUrl}<//>` : html`<span class="muted" data-testid="task-preview">Not running</span>`}
-      ${preview && preview.status !== "superseded" && html`<${Badge} word=${preview.status} />`}${preview?.error && html`<span class="bad-text">${preview.error}</span>`}</dd>`}
-    ${task.branchName && html`<dt>Branch</dt><dd><code>${task.branchName}</code>${task.headSha && html`<code title=${task.headSha}>${sha(task.headSha)}</code>`}</dd>`}
-    ${task.laterPush && html`<dt>Left out</dt><dd data-testid="task-later-push"><code title=${task.laterPush}>${sha(task.laterPush)}</code> was pushed too late: its group goes on with <code title=${task.approvedSha}>${sha(task.approvedSha)}</code>, which was approved.</dd>`}
-    ${task.prUrl && html`<dt>Pull request</dt><dd>${isOwnForge(task.prUrl) ? `#${task.prNumber}` : html`<${OutLink} href=${task.prUrl}>#${task.prNumber}<//>`}</dd>`}
-    ${task.assignedAgentId && html`<dt>Agent</dt><dd><a href=${to.agent(task.assignedAgentId)}>${task.assignedAgentId}</a></dd>`}
-    ${task.labels?.length > 0 && html`<dt>Labels</dt><dd>${task.labels.map((label) => html`<span key=${label} class="chip label">${label}</span>`)}</dd>`}
-    ${task.requiredCapabilities?.length > 0 && html`<dt>Needs</dt><dd>${task.requiredCapabilities.map((one) => html`<span key=${one} class="chip">${one}</span>`)}</dd>`}
-    ${task.dependsOn?.length > 0 && html`<dt>Depends on</dt><dd>${task.dependsOn.map((one) => html`<a key=${idOf(one)} href=${to.task(task.projectId, idOf(one))}>${one.title || shortId(idOf(one))}</a>`)}</dd>`}
-    ${task.rolledBackAt && html`<dt>Rolled back</dt><dd data-testid="task-rolled-back"><${Time} at=${task.rolledBackAt} /> <span class="muted">Production runs a version without it.</span></dd>`}
-    <dt>Created</dt><dd><${Time} at=${task.createdAt} />${task.createdBy && html` by ${actorName(task.createdBy)}`}</dd></dl>`;
+    ${
+      (task.previewUrl || preview) &&
+      html`
+        <dt>Preview</dt>
+        <dd>
+          ${
+            task.previewUrl
+              ? html`<${PreviewLink}
+                deploymentId=${previews.find(({ status }) => status === "completed")?.id}
+                href=${task.previewUrl}
+                testid="task-preview"
+              >
+                ${task.previewUrl}
+              <//>`
+              : html`<span class="muted" data-testid="task-preview">Not running</span>`
+          }
+          ${preview && preview.status !== "superseded" && html`<${Badge} word=${preview.status} />`}
+          ${preview?.error && html`<span class="bad-text">${preview.error}</span>`}
+        </dd>
+      `
+    }
+    ${
+      task.branchName &&
+      html`
+        <dt>Branch</dt>
+        <dd>
+          <code>${task.branchName}</code>
+          ${task.headSha && html`<code title=${task.headSha}>${sha(task.headSha)}</code>`}
+        </dd>
+      `
+    }
+    ${
+      task.laterPush &&
+      html`
+        <dt>Left out</dt>
+        <dd data-testid="task-later-push">
+          <code title=${task.laterPush}>${sha(task.laterPush)}</code> was pushed too late: its group goes on
+          with <code title=${task.approvedSha}>${sha(task.approvedSha)}</code>, which was approved.
+        </dd>
+      `
+    }
+    ${
+      task.prUrl &&
+      html`
+        <dt>Pull request</dt>
+        <dd>
+          ${isOwnForge(task.prUrl) ? `#${task.prNumber}` : html`<${OutLink} href=${task.prUrl}>#${task.prNumber}<//>`}
+        </dd>
+      `
+    }
+    ${
+      task.assignedAgentId &&
+      html`<dt>Agent</dt><dd><a href=${to.agent(task.assignedAgentId)}>${task.assignedAgentId}</a></dd>`
+    }
+    ${
+      task.labels?.length > 0 &&
+      html`
+        <dt>Labels</dt>
+        <dd>${task.labels.map((label) => html`<span key=${label} class="chip label">${label}</span>`)}</dd>
+      `
+    }
+    ${
+      task.requiredCapabilities?.length > 0 &&
+      html`
+        <dt>Needs</dt>
+        <dd>${task.requiredCapabilities.map((one) => html`<span key=${one} class="chip">${one}</span>`)}</dd>
+      `
+    }
+    ${
+      task.dependsOn?.length > 0 &&
+      html`
+        <dt>Depends on</dt>
+        <dd>
+          ${task.dependsOn.map(
+            (one) =>
+              html`<a key=${idOf(one)} href=${to.task(task.projectId, idOf(one))}>
+                ${one.title || shortId(idOf(one))}
+              </a>`,
+          )}
+        </dd>
+      `
+    }
+    ${
+      task.rolledBackAt &&
+      html`
+        <dt>Rolled back</dt>
+        <dd data-testid="task-rolled-back">
+          <${Time} at=${task.rolledBackAt} /> <span class="muted">Production runs a version without it.</span>
+        </dd>
+      `
+    }
+    <dt>Created</dt>
+    <dd><${Time} at=${task.createdAt} />${task.createdBy && html` by ${actorName(task.createdBy)}`}</dd>
+  </dl>`;
 }
 
 function Checks({ checks, headSha }) {
   if (!checks.length) return null;
-  return html`<section><h2>Proven by the platform</h2><ul class="checks" data-testid="task-checks">${checks.map((check) => html`<li key=${check.name} class=${check.commitSha && headSha && check.commitSha !== headSha ? "old" : ""}>
-    <${Badge} word=${check.status} label=${say(check.name)} /><span>${brief(check.message) || say(check.status)}</span><code>${sha(check.commitSha)}</code><${Time} at=${check.at} /></li>`)}</ul>${checks.filter(({ log }) => log).map((check) => html`<details key=${check.name}><summary>What the ${say(check.name)} printed</summary><pre class="lines" tabindex="0">${check.log}</pre></details>`)}</section>`;
+  return html`<section>
+    <h2>Proven by the platform</h2>
+    <ul class="checks" data-testid="task-checks">
+      ${checks.map(
+        (check) =>
+          html`<li key=${check.name} class=${check.commitSha && headSha && check.commitSha !== headSha ? "old" : ""}>
+            <${Badge} word=${check.status} label=${say(check.name)} />
+            <span>${brief(check.message) || say(check.status)}</span>
+            <code>${sha(check.commitSha)}</code>
+            <${Time} at=${check.at} />
+          </li>`,
+      )}
+    </ul>
+    ${checks
+      .filter(({ log }) => log)
+      .map(
+        (check) =>
+          html`<details key=${check.name}>
+            <summary>What the ${say(check.name)} printed</summary>
+            <pre class="lines" tabindex="0">${check.log}</pre>
+          </details>`,
+      )}
+  </section>`;
 }
 
 function Runs({ task }) {
@@ -101,20 +246,61 @@ function Runs({ task }) {
   const [chosen, setChosen] = useState(null);
   const run = runs.find(({ id }) => id === chosen) || runs[0];
   const usage = run?.usage;
-  return html`<section data-testid="task-log"><div class="section-head"><h2>Agent log</h2>
-    ${runs.length > 1 && html`<label><span class="sr">Run</span><select value=${run.id} onChange=${(event) => setChosen(event.target.value === runs[0].id ? null : event.target.value)}>
-      ${runs.map((one, at) => html`<option key=${one.id} value=${one.id}>${at === 0 ? "Latest run" : `Run ${runs.length - at}`} · round ${one.round} · ${say(one.outcome || one.state)}</option>`)}</select></label>`}</div>
-    ${run ? html`<p class="run-line"><${Badge} word=${run.outcome || run.state} />${run.agentId && html`<a href=${to.agent(run.agentId)}>${run.agentId}</a>`}<${Time} at=${run.startedAt} />
-        ${usage?.costUsd > 0 && html`<span>$${Number(usage.costUsd).toFixed(2)}</span>`}${(usage?.inputTokens || usage?.outputTokens) > 0 && html`<span>${(usage.inputTokens + usage.outputTokens).toLocaleString()} tokens</span>`}</p>
-      ${(run.reason || run.summary) && html`<p class="summary">${run.reason || run.summary}</p>`}<${RunLog} key=${run.id} taskId=${task.id} runId=${run.id} />`
-    : html`<p class="muted">${waitsFor(task)}</p>`}</section>`;
+  return html`<section data-testid="task-log">
+    <div class="section-head">
+      <h2>Agent log</h2>
+      ${
+        runs.length > 1 &&
+        html`<label>
+          <span class="sr">Run</span>
+          <select
+            value=${run.id}
+            onChange=${(event) => setChosen(event.target.value === runs[0].id ? null : event.target.value)}
+          >
+            ${runs.map(
+              (one, at) =>
+                html`<option key=${one.id} value=${one.id}>
+                  ${at === 0 ? "Latest run" : `Run ${runs.length - at}`} ·
+                  round ${one.round} · ${say(one.outcome || one.state)}
+                </option>`,
+            )}
+          </select>
+        </label>`
+      }
+    </div>
+    ${
+      run
+        ? html`
+          <p class="run-line">
+            <${Badge} word=${run.outcome || run.state} />
+            ${run.agentId && html`<a href=${to.agent(run.agentId)}>${run.agentId}</a>`}
+            <${Time} at=${run.startedAt} />
+            ${usage?.costUsd > 0 && html`<span>$${Number(usage.costUsd).toFixed(2)}</span>`}
+            ${
+              (usage?.inputTokens || usage?.outputTokens) > 0 &&
+              html`<span>${(usage.inputTokens + usage.outputTokens).toLocaleString()} tokens</span>`
+            }
+          </p>
+          ${(run.reason || run.summary) && html`<p class="summary">${run.reason || run.summary}</p>`}
+          <${RunLog} key=${run.id} taskId=${task.id} runId=${run.id} />
+        `
+        : html`<p class="muted">${waitsFor(task)}</p>`
+    }
+  </section>`;
 }
 
 function waitsFor({ state, dependsOn, requiredCapabilities: needs }) {
   if (state !== "backlog" && state !== "in_progress") return "No agent has worked on it.";
   const most = project.value?.maxParallelTasks;
-  return ["No agent has started yet. It waits for a free agent", needs?.length && ` that has ${needs.join(", ")}`, dependsOn?.length && ", for the tasks it depends on",
-    most && `, for a place among the ${most} ${most === 1 ? "task" : "tasks"} that this project allows at once`, "."].filter(Boolean).join("");
+  return [
+    "No agent has started yet. It waits for a free agent",
+    needs?.length && ` that has ${needs.join(", ")}`,
+    dependsOn?.length && ", for the tasks it depends on",
+    most && `, for a place among the ${most} ${most === 1 ? "task" : "tasks"} that this project allows at once`,
+    ".",
+  ]
+    .filter(Boolean)
+    .join("");
 }
 
 function Changes({ task, review }) {
@@ -125,10 +311,44 @@ function Changes({ task, review }) {
   }, [task.headSha, task.state]);
   if (!path) return null;
   const files = diff?.files || [];
-  return html`<section data-testid="task-diff"><div class="section-head"><h2>Changes</h2>${files.length > 0 && html`<span class="muted">${files.length} ${files.length === 1 ? "file" : "files"}${" "}<b class="plus">+${files.reduce((sum, file) => sum + (file.additions || 0), 0)}</b> <b class="minus">−${files.reduce((sum, file) => sum + (file.deletions || 0), 0)}</b></span>`}</div>
-    ${error && error.status === 404 ? html`<p class="muted">Nothing has been pushed yet.</p>` : error ? html`<${Trouble} error=${error} again=${reload} />` : !diff ? html`<${Loading} />`
-      : !diff.patch ? html`<p class="muted">Nothing has been pushed yet.</p>` : html`
-      ${review && html`<p class="muted">Choose a line to comment on it; the comments go with a rejection.</p>`}
-      ${diff.truncated && html`<p class="banner ask">This diff is too long to show whole. The rest is in the branch.</p>`}
-      <${Diff} patch=${diff.patch} comments=${task.comments || []} drafts=${review?.drafts || []} setDrafts=${review?.setDrafts || null} />`}</section>`;
+  return html`<section data-testid="task-diff">
+    <div class="section-head">
+      <h2>Changes</h2>
+      ${
+        files.length > 0 &&
+        html`<span class="muted">
+          ${files.length} ${files.length === 1 ? "file" : "files"}
+          ${" "}
+          <b class="plus">+${files.reduce((sum, file) => sum + (file.additions || 0), 0)}</b>
+          ${" "}
+          <b class="minus">−${files.reduce((sum, file) => sum + (file.deletions || 0), 0)}</b>
+        </span>`
+      }
+    </div>
+    ${
+      error && error.status === 404
+        ? html`<p class="muted">Nothing has been pushed yet.</p>`
+        : error
+          ? html`<${Trouble} error=${error} again=${reload} />`
+          : !diff
+            ? html`<${Loading} />`
+            : !diff.patch
+              ? html`<p class="muted">Nothing has been pushed yet.</p>`
+              : html`
+                ${
+                  review && html`<p class="muted">Choose a line to comment on it; the comments go with a rejection.</p>`
+                }
+                ${
+                  diff.truncated &&
+                  html`<p class="banner ask">This diff is too long to show whole. The rest is in the branch.</p>`
+                }
+                <${Diff}
+                  patch=${diff.patch}
+                  comments=${task.comments || []}
+                  drafts=${review?.drafts || []}
+                  setDrafts=${review?.setDrafts || null}
+                />
+              `
+    }
+  </section>`;
 }

@@ -1,8 +1,8 @@
-"""Which commit of a group made its tests red: a decision from the results of the runs alone, without a database.
+"""Bisection of a red group: decides from test results alone, without a database, which member broke the tests.
 
-A group of n members has n + 1 commits: position 0 is the default branch's head that it is built on, position p the
-release branch with the first p members merged. Nobody is named by results that do not repeat, nor while the tests fail
-without any member.
+A group of n members has n + 1 commits: position 0 is the default branch's head that the group is built on, position p
+is the release branch with the first p members merged. No member is named if results do not repeat, or if the tests
+fail at position 0.
 """
 
 from __future__ import annotations
@@ -11,43 +11,37 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WHOLE_RUNS = 3
-"""Most runs of the whole branch whose results differ: the majority decides whether it goes on."""
-BASE_RUNS = 2
-"""Red runs of the default branch's head before it is called red."""
-CONFIRMING_RUNS = 5
-"""Runs on both sides of a verdict, all with the same result, before a member is named.
+from common.values.build_results import TrialRun
 
-However often a test fails at random, an innocent member is named in less than 1 of 1,000 groups of six (with 2 runs:
-in up to 1 of 20).
+WHOLE_RUNS = 3
+"""Most runs of the whole branch if their results differ: the majority decides whether the group goes on."""
+BASE_RUNS = 2
+"""Red runs of the default branch's head after which it counts as red."""
+CONFIRMING_RUNS = 5
+"""Runs of each of the two commits, with and without the suspected member, that must agree before it is named.
+
+At any rate of random failures, an innocent member is named in less than 1 of 1,000 groups of six (with 2 runs: in up
+to 1 of 20).
 """
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run of the tests, on the commit at this position."""
-
-    position: int
-    passed: bool
-
-
-@dataclass(frozen=True)
 class RunNext:
-    """Nothing is decided yet: run the tests on the commit at this position (once more)."""
+    """Nothing is decided yet: run the tests on the commit at this position, again if they ran there before."""
 
     position: int
 
 
 @dataclass(frozen=True)
 class Passed:
-    """The whole branch is green. is_flaky: one of its runs was red."""
+    """The whole branch is green. is_flaky: at least one of its runs was red."""
 
     is_flaky: bool = False
 
 
 @dataclass(frozen=True)
 class BaseIsRed:
-    """The tests fail without any member, too."""
+    """The tests fail on the default branch, without any member."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ class Flaky:
 
 @dataclass(frozen=True)
 class Culprit:
-    """The tests always fail from this position on, and always pass before it."""
+    """The tests always pass before this position and always fail from it on: its member broke them."""
 
     position: int
 
@@ -70,7 +64,7 @@ Decision = RunNext | Passed | BaseIsRed | Flaky | Culprit
 class Tally:
     """How often the commit at each position passed and failed."""
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[TrialRun]) -> None:
         self._runs = runs
 
     def passed(self, position: int) -> int:
@@ -83,7 +77,7 @@ class Tally:
         return self.passed(position) + self.failed(position)
 
     def unstable(self) -> int | None:
-        """The first position with both results; None if every result has repeated so far."""
+        """The first position that both passed and failed; None if there is none so far."""
         positions = sorted({run.position for run in self._runs})
         return next((at for at in positions if self.passed(at) and self.failed(at)), None)
 
@@ -94,11 +88,11 @@ class Tally:
         return {run.position for run in self._runs if not run.passed}
 
 
-def decide(count: int, runs: Sequence[Run]) -> Decision:
-    """What follows from the runs so far of a group of `count` members. The order of the runs does not matter.
+def decide(count: int, runs: Sequence[TrialRun]) -> Decision:
+    """Return what to do next, given the runs so far of a group of `count` members. Their order does not matter.
 
-    The whole branch comes first, twice if it is red; then its base, then halves between the two, then both sides of
-    the place where the results change.
+    The whole branch is tested first, twice if it is red; then the default branch's head; then the middle between the
+    last green and the first red commit, until they are neighbours; then these two again, to confirm.
     """
     tally = Tally(runs)
     if tally.passed(count):
@@ -116,7 +110,7 @@ def decide(count: int, runs: Sequence[Run]) -> Decision:
 
 
 def _judge_whole(count: int, tally: Tally) -> Decision:
-    """The whole branch passed at least once."""
+    """Decide where the whole branch passed at least once."""
     if not tally.failed(count):
         return Passed()
     if 2 * tally.passed(count) > WHOLE_RUNS:
@@ -125,7 +119,7 @@ def _judge_whole(count: int, tally: Tally) -> Decision:
 
 
 def _search(tally: Tally) -> Decision:
-    """The base is green, the whole red, and every result has repeated so far."""
+    """Decide where the base is green, the whole branch red, and no position has both results."""
     low, high = max(tally.greens()), min(tally.reds())
     if high - low > 1:
         return RunNext((low + high) // 2)
@@ -134,5 +128,5 @@ def _search(tally: Tally) -> Decision:
 
 
 def command_digest(command: str) -> str:
-    """Names a test command where its results are stored."""
+    """SHA-256 of a test command, in hexadecimal: the key under which its results are stored."""
     return hashlib.sha256(command.encode()).hexdigest()

@@ -1,5 +1,6 @@
-"""What a version's going live changes about earlier deliveries: what a rollback takes out of production, what comes
-back with it or with the next delivery. The rows that it changes are locked by its caller, who asks for them first.
+"""Which earlier groups leave production or return to it when a rollback, or the delivery after one, goes live.
+
+The caller asks for these groups first (`groups_moved_by`), locks them, and then records the change (`record_moved`).
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from common.transaction import Transaction
 
 @dataclass(frozen=True)
 class MovedGroups:
-    """taken: groups that production loses. back: groups that it has again. reverted: groups whose changes the new
-    version takes out of the default branch, which production had lost before.
+    """Ids of groups. taken: they leave production. back: they are in production again.
+
+    reverted: they left production before, and the new version reverts their changes in the default branch.
     """
 
     taken: Sequence[str] = ()
@@ -34,7 +36,7 @@ class MovedGroups:
 
 
 def groups_moved_by(tx: Transaction, deployment: Deployment) -> MovedGroups:
-    """What changes when the deployment goes live. Asked while what it replaces is live; takes no lock."""
+    """The groups whose place changes when the deployment goes live. Call it before that. Takes no lock."""
     if deployment.environment is not Environment.PRODUCTION:
         return MovedGroups()
     if deployment.rollback_of is not None:
@@ -49,7 +51,7 @@ def groups_moved_by(tx: Transaction, deployment: Deployment) -> MovedGroups:
 
 
 def record_moved(tx: Transaction, deployment: Deployment, moved: MovedGroups) -> None:
-    """The deployment went live. The groups and their tasks are locked."""
+    """Record that the deployment went live. The groups and their tasks are locked."""
     if deployment.rollback_of is not None:
         versions.mark_taken_back(tx, deployment)
     for group in tx.all(select(TaskGroup).where(TaskGroup.id.in_(moved.reverted))):
@@ -59,7 +61,7 @@ def record_moved(tx: Transaction, deployment: Deployment, moved: MovedGroups) ->
 
 
 def _mark(tx: Transaction, group_ids: Sequence[str], at: datetime | None) -> None:
-    """Groups and their tasks are out of production since then, or (None) in it."""
+    """Set rolled_back_at of the groups and their tasks. at None: they are in production."""
     for group in tx.all(select(TaskGroup).where(TaskGroup.id.in_(group_ids))):
         group.rolled_back_at = at
     members = (

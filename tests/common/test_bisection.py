@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from common.services.delivery.verdicts import BaseIsRed, Culprit, Decision, Flaky, Passed, Run, RunNext, decide
+from common.services.delivery.bisection import BaseIsRed, Culprit, Decision, Flaky, Passed, RunNext, decide
+from common.values.build_results import TrialRun
 
 SEEDS = 100
 MEMBERS = 6
@@ -17,12 +18,12 @@ Chance = Callable[[int], float]
 """How likely the tests are to fail on the commit at a position."""
 
 
-def play(count: int, chance: Chance, seed: int = 0) -> tuple[Decision, list[Run]]:
-    """Run what the search asks for until it decides."""
+def play(count: int, chance: Chance, seed: int = 0) -> tuple[Decision, list[TrialRun]]:
+    """TrialRun what the search asks for until it decides."""
     draw = random.Random(seed)
-    runs: list[Run] = []
+    runs: list[TrialRun] = []
     while isinstance(decision := decide(count, runs), RunNext):
-        runs.append(Run(decision.position, passed=draw.random() >= chance(decision.position)))
+        runs.append(TrialRun(decision.position, passed=draw.random() >= chance(decision.position)))
         assert len(runs) < 50, "the search does not end"
     return decision, runs
 
@@ -78,16 +79,16 @@ def test_a_red_default_branch_names_nobody() -> None:
 
 
 def test_a_default_branch_that_is_known_to_be_red_is_not_run_again() -> None:
-    known = [Run(0, passed=False)] * 2
-    assert decide(MEMBERS, [*known, *[Run(MEMBERS, passed=False)] * 2]) == BaseIsRed()
+    known = [TrialRun(0, passed=False)] * 2
+    assert decide(MEMBERS, [*known, *[TrialRun(MEMBERS, passed=False)] * 2]) == BaseIsRed()
 
 
 def test_a_group_that_mends_a_red_default_branch_passes() -> None:
-    assert decide(MEMBERS, [Run(MEMBERS, passed=True), Run(0, passed=False)]) == Passed()
+    assert decide(MEMBERS, [TrialRun(MEMBERS, passed=True), TrialRun(0, passed=False)]) == Passed()
 
 
 def test_the_whole_branch_goes_on_if_most_of_three_runs_are_green_and_says_that_it_is_flaky() -> None:
-    red, green = Run(2, passed=False), Run(2, passed=True)
+    red, green = TrialRun(2, passed=False), TrialRun(2, passed=True)
 
     assert decide(2, [red, green]) == RunNext(2)
     assert decide(2, [red, green, green]) == Passed(is_flaky=True)
@@ -95,14 +96,20 @@ def test_the_whole_branch_goes_on_if_most_of_three_runs_are_green_and_says_that_
 
 
 def test_a_result_that_does_not_repeat_ends_the_search() -> None:
-    runs = [Run(6, passed=False), Run(6, passed=False), Run(0, passed=True), Run(3, passed=True), Run(4, passed=False)]
+    runs = [
+        TrialRun(6, passed=False),
+        TrialRun(6, passed=False),
+        TrialRun(0, passed=True),
+        TrialRun(3, passed=True),
+        TrialRun(4, passed=False),
+    ]
     assert decide(6, runs) == RunNext(4)
-    assert decide(6, [*runs, Run(4, passed=True)]) == Flaky(4)
-    assert decide(6, [*runs, Run(0, passed=False)]) == Flaky(0)
+    assert decide(6, [*runs, TrialRun(4, passed=True)]) == Flaky(4)
+    assert decide(6, [*runs, TrialRun(0, passed=False)]) == Flaky(0)
 
 
 def test_a_member_is_named_after_equally_many_runs_on_both_sides() -> None:
     decision, runs = play(1, from_position(1, 1))
 
     assert decision == Culprit(1)
-    assert Counter(runs) == {Run(1, passed=False): 5, Run(0, passed=True): 5}
+    assert Counter(runs) == {TrialRun(1, passed=False): 5, TrialRun(0, passed=True): 5}

@@ -13,6 +13,8 @@ import resource
 import shutil
 import signal
 
+from common.machine.children import signal_name, tied_to_parent
+
 MEMORY_BYTES = 2 * 2**30
 """Heap of one git process. Packs are mapped read-only and do not count."""
 CPU_SECONDS = 900
@@ -56,6 +58,15 @@ def limits() -> tuple[str, ...]:
     return (*words, "--")
 
 
+@functools.cache
+def leash() -> tuple[str, ...]:
+    """The words before a git command: the kernel kills it when its parent dies, and it has limits.
+
+    Fewer words, or none, where there is no util-linux.
+    """
+    return (*tied_to_parent(), *limits())
+
+
 def met_limit(code: int, said: str) -> bool:
     """Whether git ended because of its limits: it would end the same way again. code: negative is a signal."""
     if code == 0:
@@ -70,17 +81,10 @@ def was_cut_short(code: int, said: str) -> str | None:
     if _NO_ROOM.search(said):
         return "found no room on the disk"
     for number in _signals(code, said):
-        return f"was killed by {_name(number)}"
+        return f"was killed by {signal_name(number)}"
     return None
 
 
 def _signals(code: int, said: str) -> list[int]:
     own = [-code] if code < 0 else [code - 128] if code > _LARGEST_EXIT_CODE else []
     return own + [int(number) for number in _DIED.findall(said)]
-
-
-def _name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

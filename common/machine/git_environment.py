@@ -1,0 +1,41 @@
+"""The environment of a git process: no configuration of the machine or the user, no questions, no secret argument."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterable, Mapping
+
+_SCRUBBED = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_TERMINAL_PROMPT": "0",
+}
+
+
+def git_environment(base: Mapping[str, str], config: Iterable[tuple[str, str]] = ()) -> dict[str, str]:
+    """The whole environment of a git process: `base` and what keeps other configuration away.
+
+    base: PATH, HOME, locale and git's other variables; HOME should name no directory with a .gitconfig. config: keys
+    and values that override every file; keys may repeat. Other users of the machine can't read it, unlike arguments.
+    """
+    variables = {**base, **_SCRUBBED}
+    pairs = list(config)
+    if pairs:
+        variables["GIT_CONFIG_COUNT"] = str(len(pairs))
+    for number, (key, value) in enumerate(pairs):
+        variables[f"GIT_CONFIG_KEY_{number}"] = key
+        variables[f"GIT_CONFIG_VALUE_{number}"] = value
+    return variables
+
+
+def identity(name: str, email: str) -> dict[str, str]:
+    """The variables that name the author and the committer of new commits."""
+    return {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
+            for what, value in (("NAME", name), ("EMAIL", email))}  # fmt: skip
+
+
+def basic_authorization(username: str, password: str) -> str:
+    """The value of git's `http.extraHeader` that logs in with a name and a password."""
+    pair = base64.b64encode(f"{username}:{password}".encode()).decode()
+    return f"Authorization: Basic {pair}"

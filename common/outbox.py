@@ -1,0 +1,111 @@
+"""What a transaction tells others: events, which commit with it, and messages, which are sent after the commit.
+
+An event gets its number (`seq`) at commit, so the numbers of a feed have no gap and follow the order of commits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.orm import Session
+
+from common import database
+from common.announcer import Announcement, announcer
+from common.events import Event
+from common.feed import Entry, message
+from common.models.journal import EventRow, Feed
+
+log = structlog.get_logger()
+
+LOGGED = frozenset(
+    {
+        "taskId", "oldState", "newState", "oldStatus", "newStatus", "agentId", "status", "deploymentId", "environment",
+        "questionId", "taskGroupId",
+    }
+)  # fmt: skip
+"""The fields of an event that are logged: ids and states. Titles, questions and answers are people's own words."""
+
+_actor: contextvars.ContextVar[tuple[str, str | None]] = contextvars.ContextVar("actor", default=("platform", None))
+
+
+@contextlib.contextmanager
+def acting(actor: str, request_id: str | None = None) -> Iterator[None]:
+    """Name `actor` as the author of the events recorded inside: a user's name, `agent:<id>`, or `platform`."""
+    token = _actor.set((actor, request_id))
+    try:
+        yield
+    finally:
+        _actor.reset(token)
+
+
+def actor() -> str:
+    """The author of events recorded now."""
+    return _actor.get()[0]
+
+
+class Outbox:
+    """The events and messages of one transaction. now: that transaction's clock."""
+
+    def __init__(self, session: Session, now: Callable[[], datetime], announcement: Announcement) -> None:
+        self._session = session
+        self._now = now
+        self._announcement = announcement
+        self._events: list[Event] = []
+
+    def record(self, event: Event) -> None:
+        """Have the event committed with the transaction, after those recorded before it."""
+        self._events.append(event)
+
+    def write(self) -> None:
+        """Number the events and insert them. Call it last: it locks feeds, which come after all other rows."""
+        by_feed: dict[str, list[Event]] = defaultdict(list)
+        for event in self._events:
+            by_feed[event.feed].append(event)
+        # Events go out before the messages about them.
+        self._announcement.entries[:0] = [
+            entry for feed_id in sorted(by_feed) for entry in self._write_feed(feed_id, by_feed[feed_id])
+        ]
+        self._session.flush()
+
+    def send(self) -> None:
+        """Log the events and hand everything over to be published. Call it after the commit."""
+        who, request_id = _actor.get()
+        for event in self._events:
+            logged = {name: value for name, value in event.body().items() if name in LOGGED}
+            log.info(event.name, feed=event.feed, actor=who, request_id=request_id, **logged)
+        announcer().announce(self._announcement)
+
+    def _write_feed(self, feed_id: str, events: Sequence[Event]) -> Iterator[Entry]:
+        who, request_id = _actor.get()
+        first = self._raise_seq(feed_id, len(events)) - len(events) + 1
+        at = self._now().isoformat(timespec="microseconds").replace("+00:00", "Z")
+        for seq, event in enumerate(events, start=first):
+            text = message(event.name, event.body(), projectId=feed_id, seq=seq, at=at)
+            self._session.add(
+                EventRow(
+                    feed_id=feed_id, seq=seq, name=event.name, task_id=event.subject_task_id, data=text, actor=who,
+                    request_id=request_id, at=self._now(),
+                )
+            )  # fmt: skip
+            yield Entry("event", feed_id, text, seq=seq)
+
+    def _raise_seq(self, feed_id: str, by: int) -> int:
+        """Raise the feed's counter, which is made if there is none yet. Returns its new value."""
+        raised = update(Feed).where(Feed.id == feed_id).values(seq=Feed.seq + by)
+        if not database.rows_changed(self._session, raised.execution_options(synchronize_session=False)):
+            insert: Any = sqlite.insert(Feed) if database.is_sqlite() else mysql.insert(Feed)
+            row = insert.values(id=feed_id, seq=by)
+            if database.is_sqlite():
+                row = row.on_conflict_do_update(index_elements=["id"], set_={"seq": Feed.seq + by})
+            else:
+                row = row.on_duplicate_key_update(seq=Feed.seq + by)
+            self._session.execute(row)
+        return self._session.execute(select(Feed.seq).where(Feed.id == feed_id)).scalar_one()

@@ -1,0 +1,50 @@
+"""How a version's rollout ended, kept as an annotation of its Deployment; and what older AiWorkers wrote there.
+
+The annotations of an older AiWorker are read here alone: a verdict as four lines instead of JSON, and a check's timeout
+under the name of a health check's seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from common.providers.runtime import places
+from common.providers.runtime.reasons import Judgement
+from common.values.app import AppPhase
+from common.values.json_codec import decode, encode
+
+
+@dataclass(frozen=True)
+class KeptVerdict:
+    """rollout: tells this rollout of a version from an earlier and from a later one of the same version."""
+
+    rollout: str
+    phase: AppPhase
+    code: str | None = None
+    reason: str | None = None
+
+
+def write_verdict(rollout: str, judged: Judgement) -> str:
+    """The annotation's text."""
+    return json.dumps(encode(KeptVerdict(rollout, judged.phase, judged.code, judged.reason)))
+
+
+def read_verdict(annotations: Mapping[str, str], rollout: str) -> Judgement | None:
+    """How this rollout ended; None if that is not known, or only of another one."""
+    text = annotations.get(places.VERDICT)
+    if text is None:
+        return None
+    kept = decode(KeptVerdict, json.loads(text)) if text.startswith("{") else _of_lines(text)
+    return Judgement(kept.phase, kept.code, kept.reason) if kept.rollout == rollout else None
+
+
+def _of_lines(text: str) -> KeptVerdict:
+    rollout, phase, code, reason = text.split("\n", 3)
+    return KeptVerdict(rollout, AppPhase(phase), code or None, reason or None)
+
+
+def read_timeout(annotations: Mapping[str, str]) -> float:
+    """How many seconds a check's command may take."""
+    return float(annotations.get(places.TIMEOUT_SECONDS) or annotations.get(places.HEALTH_SECONDS) or 0)

@@ -1,0 +1,257 @@
+"""All of a job row's life: enqueued, claimed, renewed, done, to be run again, parked, retried, removed.
+
+The row is the queue. Every write of a worker is fenced: a job that another worker has claimed since raises LeaseLost,
+which rolls the worker's transaction back. `JOB_EDGES` says which changes of state exist.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
+from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.orm import Session
+
+from common import database
+from common.announcer import Announcement
+from common.errors import LeaseLost
+from common.jobs import LEASE_SECONDS, Kind, Lease
+from common.machine.waiting import growing_delay
+from common.models.journal import Job
+from common.names import new_id
+from common.states import JOB_EDGES, LIVE_JOB, By, JobState, sources
+
+MOST_SWEPT = 200
+NO_FAILURES: dict[str, Any] = {"attempts": 0, "waits": 0, "unavailable_since": None, "waits_for": None}
+"""What a job's row says of failures when there are none, or none that count any more."""
+LONGEST_WAIT_SECONDS = 300
+"""A provider that asks for a longer pause is asked again after this."""
+
+
+def live_job(kind: str, subject_id: str) -> Select[Job]:
+    """The queued or running job of this kind for this subject; there is at most one."""
+    return select(Job).where(Job.live_key == _live_key(kind, subject_id))
+
+
+def due_jobs(now: datetime) -> Select[Job]:
+    """The jobs that may be claimed: their time has come, and no worker holds them."""
+    return select(Job).where(*_is_due(now))
+
+
+def back_off(times: int) -> float:
+    """Seconds to wait after the failure number `times`: full jitter, up to 60 s."""
+    longest = growing_delay(times, first_seconds=2.0, longest_seconds=60.0)
+    return random.uniform(0.2, longest)  # noqa: S311 (jitter, not a secret)
+
+
+def _live_key(kind: str, subject_id: str) -> str:
+    return f"{kind}:{subject_id}"
+
+
+def _is_due(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Job.state_.in_(sources(JOB_EDGES, JobState.RUNNING, By.PLATFORM)),
+        Job.next_at <= now,
+        or_(Job.lease_until.is_(None), Job.lease_until < now),
+    )
+
+
+def _is_mine(lease: Lease) -> tuple[ColumnElement[bool], ...]:
+    """The fence: the job is running, and nobody has claimed it since this lease was given."""
+    return Job.id == lease.job_id, Job.fence == lease.fence, Job.state_ == JobState.RUNNING
+
+
+class JobQueue:
+    """The job rows, as one transaction writes them. now: that transaction's clock."""
+
+    def __init__(self, session: Session, now: Callable[[], datetime], announcement: Announcement) -> None:
+        self._session = session
+        self._now = now
+        self._announcement = announcement
+
+    def enqueue(self, kind: Kind, subject_id: str, *, project_id: str | None, after_seconds: float = 0) -> str:
+        """Insert the job, or raise the generation of the live one, which then runs (once more). Returns its id."""
+        due = self._now() + timedelta(seconds=after_seconds)
+        values = {
+            "id": new_id(), "kind": kind.name, "subject_id": subject_id, "project_id": project_id,
+            "live_key": _live_key(kind.name, subject_id), "state_": JobState.QUEUED, "generation": 1, "next_at": due,
+            "attempts": 0, "fence": 0, "waits": 0, "created_at": self._now(),
+        }  # fmt: skip
+        self._session.flush()
+        if database.is_sqlite():
+            insert = sqlite.insert(Job).values(values)
+            earlier = {"generation": Job.generation + 1, "next_at": func.min(Job.next_at, insert.excluded.next_at)}
+            self._session.execute(insert.on_conflict_do_update(index_elements=["live_key"], set_=earlier))
+        else:
+            insert_mysql = mysql.insert(Job).values(values)
+            next_at = func.least(Job.next_at, insert_mysql.inserted.next_at)
+            self._session.execute(insert_mysql.on_duplicate_key_update(generation=Job.generation + 1, next_at=next_at))
+        live = select(Job.id).where(Job.live_key == _live_key(kind.name, subject_id))
+        job_id = self._session.execute(live).scalar_one()
+        self._announcement.ring(kind.name, job_id, after_seconds)
+        return job_id
+
+    def claim(self, job_id: str) -> Lease | None:
+        """Take the job for LEASE_SECONDS; None if it is not due, held by another worker, or over.
+
+        The attempt is counted here, before the work: a job that kills its process is counted too.
+        """
+        now = self._now()
+        is_claimed = self._update(
+            Job.id == job_id, *_is_due(now),
+            state_=JobState.RUNNING, fence=Job.fence + 1, attempts=Job.attempts + 1,
+            lease_until=now + timedelta(seconds=LEASE_SECONDS), started_at=func.coalesce(Job.started_at, now),
+        )  # fmt: skip
+        if not is_claimed:
+            return None
+        job = self._session.get_one(Job, job_id, populate_existing=True)
+        return Lease(job.id, job.kind, job.subject_id, job.project_id, job.fence, job.generation, job.attempts)
+
+    def renew(self, lease: Lease) -> bool:
+        """Hold the job for another LEASE_SECONDS; False if another worker has claimed it or it is over."""
+        return self._update(*_is_mine(lease), lease_until=self._now() + timedelta(seconds=LEASE_SECONDS))
+
+    def is_held(self, lease: Lease) -> bool:
+        """Whether the lease still counts: nobody else has claimed the job, and it is not over."""
+        return self._session.execute(select(Job.id).where(*_is_mine(lease))).first() is not None
+
+    def hold(self, lease: Lease) -> Job:
+        """Lock the job's row until commit and return it. LeaseLost if the lease does not count any more."""
+        mine = select(Job).where(*_is_mine(lease)).with_for_update().execution_options(populate_existing=True)
+        job = self._session.scalars(mine).first()
+        if job is None:
+            raise LeaseLost(lease.job_id)
+        return job
+
+    def finish(self, lease: Lease) -> None:
+        """The job is done, or queued at once if it was enqueued again since its claim. LeaseLost: see `hold`."""
+        # One statement where it ends: enqueues of the same job wait for its row.
+        is_done = self._update(
+            *_is_mine(lease), Job.generation == lease.generation,
+            Job.state_.in_(sources(JOB_EDGES, JobState.DONE, By.PLATFORM)),
+            state_=JobState.DONE, live_key=None, lease_until=None, finished_at=self._now(), error=None, **NO_FAILURES,
+        )  # fmt: skip
+        if is_done:
+            self._tell_progress(lease, {"state": JobState.DONE})
+            return
+        job = self.hold(lease)
+        _forget_failures(job)
+        job.error = None
+        self._requeue(job, 0, is_rung=True)
+
+    def again(self, lease: Lease, *, after_seconds: float) -> None:
+        """Run the job again later, or at once if it was enqueued again since its claim. LeaseLost: see `hold`."""
+        job = self.hold(lease)
+        _forget_failures(job)
+        self._requeue(job, after_seconds if job.generation == lease.generation else 0, is_rung=True)
+
+    def fail(self, lease: Lease, reason: str, *, after_seconds: float = 0) -> None:
+        """The attempt failed: run the job again after a back-off, of at least `after_seconds`."""
+        job = self.hold(lease)
+        job.error = reason[:500]
+        self._requeue(job, max(after_seconds, back_off(job.attempts)), is_rung=False)
+
+    def waiting_since(self, lease: Lease, for_: str | None) -> datetime:
+        """Since when the job has waited for this alone: now, if it has not."""
+        job = self._session.get(Job, lease.job_id)
+        return (job.unavailable_since if job is not None and job.waits_for == for_ else None) or self._now()
+
+    def wait(
+        self, lease: Lease, reason: str, *, since: datetime, for_: str | None, after_seconds: float | None
+    ) -> None:
+        """Run the job again later without counting the attempt. after_seconds None: after a back-off."""
+        job = self.hold(lease)
+        job.unavailable_since, job.waits_for, job.waits = since, for_, job.waits + 1
+        job.error, job.attempts = reason[:500], max(0, job.attempts - 1)
+        wait = back_off(job.waits) if after_seconds is None else min(after_seconds, LONGEST_WAIT_SECONDS)
+        self._requeue(job, wait, is_rung=True)
+
+    def park(self, lease: Lease, reason: str) -> None:
+        """Give the job up: it does not run again until a person retries it."""
+        job = self.hold(lease)
+        job.error, job.waits_for = reason[:2000], None
+        self._move(job, JobState.FAILED)
+        self._session.flush()
+
+    def retry(self, job: Job) -> None:
+        """Run a parked job, which is locked, from its start. IllegalTransition in any other state."""
+        self._move(job, JobState.QUEUED, By.PERSON)
+        _forget_failures(job)
+        job.error, job.next_at = None, self._now()
+        self._announcement.ring(job.kind, job.id)
+
+    def show_progress(self, lease: Lease, done: int | None, total: int | None, said: str) -> None:
+        """Keep how far the job is, and tell its project. Nothing is kept if the lease does not count any more."""
+        said = said[:500]
+        self._update(*_is_mine(lease), progress_done=done, progress_total=total, progress_message=said)
+        body = {"state": JobState.RUNNING, "done": done, "total": total, "message": said}
+        self._tell_progress(lease, body)
+
+    def show_reason(self, lease: Lease, reason: str | None) -> None:
+        """Keep why the job has to wait, without counting a failure; None if it need not any more."""
+        self._update(*_is_mine(lease), error=reason)
+
+    def ring_due(self) -> int:
+        """Ring for the jobs that are due: lost messages, dead workers, waits that are over. Returns how many."""
+        due = select(Job.kind, Job.id).where(*_is_due(self._now())).order_by(Job.next_at, Job.id).limit(MOST_SWEPT)
+        found = self._session.execute(due).all()
+        for kind, job_id in found:
+            self._announcement.ring(kind, job_id)
+        return len(found)
+
+    def is_project_busy(self, project_id: str, *, but: Lease) -> bool:
+        """Whether a job of the project is running, beside this one."""
+        running = select(Job.id).where(*_others(project_id, but), Job.state_ == JobState.RUNNING)
+        return self._session.execute(running).first() is not None
+
+    def drop_queued(self, project_id: str, *, but: Lease, kept: Kind) -> None:
+        """Delete what is queued for the project, but for this job and those of the kind that is kept."""
+        self._delete(*_others(project_id, but), Job.kind != kept.name, Job.state_ == JobState.QUEUED)
+
+    def leave_project(self, lease: Lease, project_id: str) -> None:
+        """Delete the project's job rows, but for this job's own, which stays without a project."""
+        self._update(*_is_mine(lease), project_id=None)
+        self._delete(*_others(project_id, lease))
+
+    def delete_done(self, *where: ColumnElement[bool], before: datetime) -> None:
+        """Delete the jobs that were done before then."""
+        self._delete(Job.state_ == JobState.DONE, Job.finished_at < before, *where)
+
+    def _requeue(self, job: Job, after_seconds: float, *, is_rung: bool) -> None:
+        self._move(job, JobState.QUEUED)
+        job.next_at = self._now() + timedelta(seconds=after_seconds)
+        if is_rung:
+            self._announcement.ring(job.kind, job.id, after_seconds)
+
+    def _move(self, job: Job, new: JobState, by: By = By.PLATFORM) -> None:
+        job.change_state(new, by)
+        is_live = new in LIVE_JOB
+        job.live_key = _live_key(job.kind, job.subject_id) if is_live else None
+        job.finished_at = None if is_live else self._now()
+        job.lease_until = None
+
+    def _tell_progress(self, lease: Lease, body: Mapping[str, object]) -> None:
+        if lease.project_id:
+            about = {"jobId": lease.job_id, "kind": lease.kind, "subjectId": lease.subject_id}
+            self._announcement.tell(lease.project_id, "job:progress", {**about, **body})
+
+    def _update(self, *where: ColumnElement[bool], **values: object) -> bool:
+        self._session.flush()
+        statement = update(Job).where(*where).values(values).execution_options(synchronize_session=False)
+        return bool(database.rows_changed(self._session, statement))
+
+    def _delete(self, *where: ColumnElement[bool]) -> None:
+        self._session.flush()
+        self._session.execute(delete(Job).where(*where).execution_options(synchronize_session=False))
+
+
+def _others(project_id: str, but: Lease) -> tuple[ColumnElement[bool], ...]:
+    return Job.project_id == project_id, Job.id != but.job_id
+
+
+def _forget_failures(job: Job) -> None:
+    for name, value in NO_FAILURES.items():
+        setattr(job, name, value)

@@ -1,0 +1,274 @@
+"""Testing a group's release branch: which commit is tested next, and what the results mean for the group.
+
+If the branch is red, bisection finds the member that broke it (common/services/delivery/bisection.py). This member is
+taken out and handed back to its agent with the results; the branch is rebuilt from the others. If the default branch
+is red or the tests are flaky, no member is blamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import delete
+
+from common.jobs import Lease
+from common.models.delivery import CommitVerdict, TaskGroup
+from common.models.project import Project
+from common.models.task import Task
+from common.services.delivery import lifecycle
+from common.services.delivery.bisection import (
+    BASE_RUNS,
+    BaseIsRed,
+    Culprit,
+    Decision,
+    Flaky,
+    Passed,
+    RunNext,
+    Tally,
+    command_digest,
+    decide,
+)
+from common.services.delivery.lifecycle import forget_problem, lock_with_tasks, note_problem
+from common.services.delivery.membership import members_of
+from common.services.projects.places import check_of
+from common.services.projects.variables import mask_of_project
+from common.services.tasks.lifecycle import send_back
+from common.services.tasks.tasks import add_feedback
+from common.states import By, GroupState, TaskState
+from common.transaction import Transaction, transactional
+from common.values.build_results import BuildResults, TrialRun
+from common.values.check import Check
+
+LONGEST_LOG = 4000
+FLAKY, BASE_IS_RED = "flaky", "base_is_red"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of the project's tests.
+
+    position: how many members the commit holds; 0 is the default branch. attempt: the group's attempt, whose rise makes
+    the result void. check None: the project has no tests.
+    """
+
+    attempt: int
+    position: int
+    check: Check | None
+
+
+def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
+    """The next test run of the group. All of its members are merged, and the group is locked."""
+    count, command = len(members_of(tx, group)), project.test_command
+    if command is None:
+        return Trial(group.attempt, count, None)
+    digest = command_digest(command)
+    if group.build.command != digest:
+        # Results of another command do not count. A new attempt gives the checks new names.
+        group.attempt += 1 if group.build.command is not None else 0
+        group.build = BuildResults(digest)
+    decision = decide(count, group.build.runs)
+    assert isinstance(decision, RunNext), f"group {group.id} is {group.state} with the decision {decision}"
+    position = decision.position
+    number = Tally(group.build.runs).total(position) + 1
+    # Only a name: nothing is read out of it again.
+    check_id = f"{group.id}-{group.attempt}-{position}-{number}"
+    return Trial(group.attempt, position, check_of(project, check_id, _commit(tx, group, position)))
+
+
+@transactional
+def record_testing(tx: Transaction, lease: Lease, *, after_seconds: float) -> None:
+    """The test still runs: run the job again after after_seconds."""
+    tx.again(lease, after_seconds=after_seconds)
+
+
+@transactional
+def record_untested(tx: Transaction, lease: Lease, trial: Trial) -> None:
+    """The project has no test command: the merged branch passes untested."""
+    group = _lock_current(tx, lease, trial)
+    if group is None:
+        tx.again(lease, after_seconds=0)
+    else:
+        _pass(tx, lease, group)
+
+
+@transactional
+def record_tested(
+    tx: Transaction, lease: Lease, trial: Trial, *, passed: bool, reason: str = "", log: str = ""
+) -> None:
+    """Store the result of one run. Then another run follows, or the group goes on, loses a member, or fails.
+
+    reason, log: why it failed, and the end of its output; masked here. The result is dropped if the group was rebuilt
+    or ended since the run began.
+    """
+    group = _lock_current(tx, lease, trial)
+    if group is None:
+        tx.again(lease, after_seconds=0)
+        return
+    mask = mask_of_project(tx, group.project_id)
+    _add_runs(group, [TrialRun(trial.position, passed)], mask(reason), mask.end_of(log))
+    decision = _decide(tx, group)
+    _remember(tx, group, trial, decision)
+    if isinstance(decision, Passed):
+        if decision.is_flaky:
+            _note_flaky(tx, group, len(members_of(tx, group)), "It went on, as most of them passed; no task is blamed.")
+        _pass(tx, lease, group)
+    elif isinstance(decision, BaseIsRed | Flaky):
+        _fail(tx, group, decision)
+        tx.finish(lease)
+    else:
+        if isinstance(decision, Culprit):
+            _take_out_culprit(tx, group, decision)
+        tx.again(lease, after_seconds=0)
+
+
+def _lock_current(tx: Transaction, lease: Lease, trial: Trial) -> TaskGroup | None:
+    """The group, locked; None if it was rebuilt or ended since the trial began."""
+    group = lock_with_tasks(tx, lease.subject_id)
+    is_current = group is not None and group.state is GroupState.MERGING and group.attempt == trial.attempt
+    return group if is_current else None
+
+
+def _add_runs(group: TaskGroup, runs: Sequence[TrialRun], reason: str | None, log: str | None) -> None:
+    group.build = replace(group.build, runs=(*group.build.runs, *runs))
+    if not runs[-1].passed:
+        group.build = replace(group.build, reason=reason or "the tests failed", log=(log or "")[-LONGEST_LOG:])
+
+
+def _decide(tx: Transaction, group: TaskGroup) -> Decision:
+    """Decide what follows, using the stored result of the default branch's commit if an earlier group tested it."""
+    count = len(members_of(tx, group))
+    decision = decide(count, group.build.runs)
+    if decision == RunNext(0) and not Tally(group.build.runs).total(0):
+        known = tx.session.get(CommitVerdict, _key(group, group.base_sha))
+        if known is not None:
+            times = 1 if known.passed else BASE_RUNS
+            _add_runs(group, [TrialRun(0, known.passed)] * times, known.reason, known.log)
+            decision = decide(count, group.build.runs)
+    return decision
+
+
+def _key(group: TaskGroup, commit_sha: str | None) -> tuple[str, str | None, str | None]:
+    return group.project_id, commit_sha, group.build.command
+
+
+def _remember(tx: Transaction, group: TaskGroup, trial: Trial, decision: Decision) -> None:
+    """Store the results of commits that later groups build on: the default branch's head, and the tested head that
+    becomes the default branch on delivery. Results of a commit that was both red and green are deleted.
+    """
+    if isinstance(decision, Flaky):
+        known = tx.session.get(CommitVerdict, _key(group, _commit(tx, group, decision.position)))
+        if known is not None:
+            tx.session.delete(known)
+    elif isinstance(decision, BaseIsRed):
+        _store(tx, group, group.base_sha, passed=False)
+    elif trial.check is not None and (
+        decision == Passed() or (trial.position == 0 and Tally(group.build.runs).passed(0))
+    ):
+        _store(tx, group, trial.check.commit, passed=True)
+
+
+def _store(tx: Transaction, group: TaskGroup, commit_sha: str | None, *, passed: bool) -> None:
+    if tx.session.get(CommitVerdict, _key(group, commit_sha)) is None:
+        project_id, sha, digest = _key(group, commit_sha)
+        said = {} if passed else {"reason": group.build.reason, "log": group.build.log}
+        tx.add(
+            CommitVerdict(
+                project_id=project_id, commit_sha=sha, command_digest=digest, passed=passed, at=tx.now(), **said
+            )
+        )
+
+
+def forget_red_base(tx: Transaction, group: TaskGroup) -> None:
+    """Delete the stored red result of the group's base, so that a retry tests the default branch again if needed."""
+    tx.session.execute(
+        delete(CommitVerdict)
+        .where(
+            CommitVerdict.project_id == group.project_id,
+            CommitVerdict.commit_sha == group.base_sha,
+            CommitVerdict.passed.is_(False),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _pass(tx: Transaction, lease: Lease, group: TaskGroup) -> None:
+    forget_problem(group, None, BASE_IS_RED)
+    lifecycle.complete_merge(tx, group)
+    if group.wants_staging:
+        tx.again(lease, after_seconds=0)
+    else:
+        tx.finish(lease)
+
+
+def _fail(tx: Transaction, group: TaskGroup, decision: BaseIsRed | Flaky) -> None:
+    """Fail the group without blaming a task: all stay in it, and a person may retry it."""
+    if isinstance(decision, Flaky):
+        said = _note_flaky(
+            tx, group, decision.position, "No task is blamed, and all stay in the group: retry or cancel it."
+        )
+    else:
+        branch = tx.get(Project, group.project_id).default_branch
+        said = _note_verdict(
+            group, BASE_IS_RED,
+            f"The default branch {branch} is red without any task of the group: {_result(tx, group, 0)}. No task is "
+            f"blamed, and all stay in the group. Fix {branch}, or add a task that does, and retry.",
+        )  # fmt: skip
+    lifecycle.fail_group(tx, group, said)
+
+
+def _note_flaky(tx: Transaction, group: TaskGroup, position: int, so: str) -> str:
+    return _note_verdict(group, FLAKY, f"The tests are flaky: {_result(tx, group, position)}. {so}")
+
+
+def _note_verdict(group: TaskGroup, kind: str, text: str) -> str:
+    for old in (FLAKY, BASE_IS_RED):
+        forget_problem(group, None, old)
+    note_problem(group, None, kind, f"{text}\n\n{group.build.reason}\n\n{group.build.log}".strip())
+    group.build = replace(group.build, verdict=kind, says=text)
+    return text
+
+
+def _take_out_culprit(tx: Transaction, group: TaskGroup, decision: Culprit) -> None:
+    """Hand the member that broke the tests back to its agent and rebuild the group from the others."""
+    culprit = members_of(tx, group)[decision.position - 1]
+    detail = (
+        f"{_result(tx, group, decision.position)}, where it is merged, and before that "
+        f"{_result(tx, group, decision.position - 1)}: {group.build.reason}"
+    )
+    hand_back(tx, group, culprit.task_id, "tests_failed", f"{detail}\n\n{group.build.log}".strip())
+    lifecycle.go_on_without(tx, group, by=By.PLATFORM)
+
+
+def hand_back(
+    tx: Transaction, group: TaskGroup, task_id: str, kind: str, detail: str, files: Sequence[str] = ()
+) -> None:
+    """Take the task out of the group and give it back to its agent with the detail as feedback.
+
+    kind: conflict or tests_failed. files: paths in conflict. The caller decides what becomes of the group.
+    """
+    if not lifecycle.remove_member(tx, group, task_id, kind):
+        return
+    note_problem(group, task_id, kind, detail, files)
+    task = tx.lock(Task, task_id)
+    if task.state is TaskState.APPROVED:
+        add_feedback(tx, task, "group", f"{kind}: {detail}")
+        send_back(tx, task, by=By.PLATFORM)
+    tx.session.flush()
+
+
+def _commit(tx: Transaction, group: TaskGroup, position: int) -> str:
+    """The commit that holds the first `position` members."""
+    commit = group.base_sha if position == 0 else members_of(tx, group)[position - 1].merged_sha
+    assert commit is not None, f"group {group.id} has no commit with {position} members"
+    return commit
+
+
+def _result(tx: Transaction, group: TaskGroup, position: int) -> str:
+    """A phrase such as `the tests failed in 2 of 3 runs at 0123456789ab (main)`."""
+    tally = Tally(group.build.runs)
+    failed, total = tally.failed(position), tally.total(position)
+    how = f"failed in {failed}" if failed else f"passed in {total}"
+    branch = group.branch if position else tx.get(Project, group.project_id).default_branch
+    runs = "run" if total == 1 else "runs"
+    return f"the tests {how} of {total} {runs} at {_commit(tx, group, position)[:12]} ({branch})"

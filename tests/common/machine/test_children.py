@@ -1,0 +1,79 @@
+"""Children die with their parent and as a group, and their ends are put into words."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from common.machine.children import base_environment, exit_words, has_ended, kill_group, tied_to_parent
+from tests.e2e.instance import wait_until
+from tests.servers import ROOT, is_gone
+
+PARENT = """
+import subprocess, sys
+from common.machine.children import tied_to_parent
+sleeper = "import signal; print(1, flush=True); signal.pause()"
+child = subprocess.Popen([*tied_to_parent(), sys.executable, "-c", sleeper], stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+child.wait()
+"""
+
+
+def test_a_tied_child_dies_with_a_parent_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, cwd=ROOT) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert not is_gone(child)
+        parent.kill()
+
+    wait_until("the child to die", lambda: is_gone(child))
+
+
+def test_without_setpriv_there_are_no_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert tied_to_parent.__wrapped__() == ()
+
+
+def test_a_group_is_killed_whole_and_again() -> None:
+    script = "sleep 60 & echo $!; wait"
+    process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
+    with process:
+        assert process.stdout is not None
+        inner = int(process.stdout.readline())
+        assert not has_ended(process.pid)
+
+        kill_group(process.pid)
+        wait_until("the leader to die", lambda: has_ended(process.pid))
+
+        # It is still there to be waited for, and its number is nobody else's.
+        assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
+        wait_until("the child in the background to die", lambda: is_gone(inner))
+        kill_group(process.pid, signal.SIGTERM)
+    assert process.returncode == -signal.SIGKILL
+    kill_group(process.pid)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(0, "exited with 0"), (3, "exited with 3"), (-9, "was killed by SIGKILL"), (-35, "was killed by signal 35")],
+)
+def test_an_exit_status_in_words(status: int, words: str) -> None:
+    assert exit_words(status) == words
+
+
+def test_a_child_is_given_three_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PATH")
+    monkeypatch.setenv("AIWORKER_SECRET", "secret")
+
+    assert base_environment(Path("/home/a")) == {
+        "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/home/a", "LANG": "C.UTF-8"
+    }  # fmt: skip
+    assert os.environ["AIWORKER_SECRET"] == "secret"

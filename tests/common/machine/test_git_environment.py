@@ -1,0 +1,53 @@
+"""Git sees the configuration that it is given, none of the machine, and a secret only in its environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from common.machine.children import base_environment
+from common.machine.git_environment import basic_authorization, git_environment, identity
+
+
+def _git(environment: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], env=environment, capture_output=True, text=True, check=False, cwd="/")
+    return done.stdout.strip()
+
+
+def test_no_file_of_the_user_counts(tmp_path: Path) -> None:
+    (tmp_path / ".gitconfig").write_text("[user]\n\tname = somebody\n")
+
+    assert _git(base_environment(tmp_path), "config", "user.name") == "somebody"
+    assert _git(git_environment(base_environment(tmp_path)), "config", "--list") == ""
+
+
+def test_keys_may_repeat_and_keep_their_order() -> None:
+    environment = git_environment(
+        base_environment(os.devnull), [("receive.hideRefs", "refs/"), ("receive.hideRefs", "!refs/heads/a=b")]
+    )
+
+    assert _git(environment, "config", "--get-all", "receive.hideRefs").splitlines() == ["refs/", "!refs/heads/a=b"]
+
+
+def test_nothing_of_this_process_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_DIR", "/elsewhere")
+    monkeypatch.setenv("AIWORKER_SECRET", "secret")
+
+    environment = git_environment(base_environment("/home"))
+
+    assert "GIT_DIR" not in environment
+    assert "secret" not in environment.values()
+
+
+def test_the_identity_is_the_authors_and_the_committers() -> None:
+    environment = git_environment(base_environment(os.devnull) | identity("Ada", "ada@example.org"))
+
+    for who in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
+        assert _git(environment, "var", who).startswith("Ada <ada@example.org> ")
+
+
+def test_a_login_is_what_rfc_7617_says() -> None:
+    assert basic_authorization("Aladdin", "open sesame") == "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="

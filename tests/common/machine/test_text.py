@@ -1,0 +1,62 @@
+"""Text of others loses what a terminal would obey and what can't be stored, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.machine import text
+
+WRITTEN = "wörd\ttab\r\n\x1b[1;31mred\x1b[0m\x1b]0;title\x07 \x1b]8;;http://x\x1b\\link\x1bM\x9b\x00\x7f end"
+
+
+def test_sequences_and_controls_go_and_lines_stay() -> None:
+    assert text.without_controls(WRITTEN) == "wörd\ttab\nred link end"
+    assert text.plain(WRITTEN.encode()) == "wörd\ttab\nred link end"
+
+
+def test_a_title_without_end_takes_a_message_with_it_but_no_log() -> None:
+    assert text.without_controls("shown\x1b]0;title\nmore") == "shown"
+    assert text.without_controls("shown\x1b]0;title\nmore", is_whole=False) == "shown0;title\nmore"
+    assert text.plain(b"shown\x1b]0;title\nmore") == "shown0;title\nmore"
+
+
+def test_a_carriage_return_ends_a_line_of_output() -> None:
+    assert text.plain(b"10 %\r20 %\r\ndone\xff") == "10 %\n20 %\ndone\ufffd"
+    assert text.without_controls("10 %\r20 %\r\n") == "10 %20 %\n"
+
+
+@given(st.text())
+def test_what_is_left_has_no_control(written: str) -> None:
+    assert not text.has_control_but_lines(text.without_controls(written))
+    assert "\x1b" not in text.plain(written.encode("utf-8", "replace"))
+
+
+@pytest.mark.parametrize(
+    ("written", "has_control", "has_but_lines", "has_invisible"),
+    [
+        ("plain wörd", False, False, False),
+        ("two\r\nlines\t", True, False, False),
+        ("bell\x07", True, True, False),
+        ("C1 \x85", True, True, False),
+        ("\u202eright to left", False, False, True),
+        ("tag \U000e0041", False, False, True),
+    ],
+)
+def test_what_a_name_may_not_hold_is_found(
+    written: str, has_control: bool, has_but_lines: bool, has_invisible: bool
+) -> None:
+    found = (text.has_control(written), text.has_control_but_lines(written), text.has_invisible(written))
+
+    assert found == (has_control, has_but_lines, has_invisible)
+
+
+def test_what_no_database_keeps_is_replaced() -> None:
+    assert text.storable("a\0b\ud800c\x1b[1m") == "ab?c\x1b[1m"
+
+
+def test_a_path_is_shown_whatever_its_bytes() -> None:
+    path = b"docs/\xff\xc3\xa9".decode("utf-8", "surrogateescape")
+
+    assert text.path_text(path) == "docs/\ufffdé"

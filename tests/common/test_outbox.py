@@ -1,0 +1,84 @@
+"""What a transaction tells others: events without gap in the order of commits, with their author, before messages."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from sqlalchemy import select
+
+from common.announcer import Announcement
+from common.events import TaskCreated
+from common.models import Job
+from common.outbox import Outbox, acting, actor
+from common.transaction import Transaction, snapshot, transactional
+from tests.common.test_transaction import _events, _record
+
+ROOT = Path(__file__).parents[2]
+RECORD_TWENTY = """
+from common import jobs
+from common.events import TaskCreated
+from common.transaction import Transaction, transactional
+
+
+@transactional
+def record(tx: Transaction, feed: str, name: str) -> None:
+    tx.record(TaskCreated(feed=feed, task_id=name, project_id=feed, title=name))
+    tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+
+
+for step in range(20):
+    record("p", str(step))
+record("q", "last")
+"""
+
+
+def test_many_threads_leave_no_gap_in_a_feed(on_database: str) -> None:
+    threads = [
+        threading.Thread(target=lambda number=number: [_record("p", f"{number}-{step}") for step in range(20)])
+        for number in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rows = _events("p")
+    assert [row.seq for row in rows] == list(range(1, 161))
+    assert len({row.data for row in rows}) == 160
+    with snapshot() as read:
+        live = read.all(select(Job))
+    assert [(job.state, job.generation) for job in live] == [("queued", 160)]
+
+
+def test_many_processes_leave_no_gap_in_a_feed(on_database: str) -> None:
+    processes = [subprocess.Popen([sys.executable, "-c", RECORD_TWENTY], cwd=ROOT) for _ in range(4)]
+    assert [process.wait(60) for process in processes] == [0, 0, 0, 0]
+    assert [row.seq for row in _events("p")] == list(range(1, 81))
+    assert [row.seq for row in _events("q")] == [1, 2, 3, 4]
+
+
+def test_events_carry_who_acted_and_leave_before_messages(on_database: str) -> None:
+    announcement = Announcement()
+
+    @transactional
+    def tell(tx: Transaction) -> None:
+        outbox = Outbox(tx.session, tx.now, announcement)
+        announcement.tell("q", "deploy:progress", {"percent": 1})
+        for feed, title in (("q", "one"), ("p", "two"), ("q", "three")):
+            outbox.record(TaskCreated(feed=feed, task_id=title, project_id=feed, title=title))
+        outbox.write()
+
+    with acting("ada", "req-1"):
+        assert actor() == "ada"
+        tell()
+    assert actor() == "platform"
+
+    sent = [(entry.kind, entry.feed, entry.seq) for entry in announcement.entries]
+    assert sent == [("event", "p", 1), ("event", "q", 1), ("event", "q", 2), ("ephemeral", "q", 0)]
+    rows = _events("q")
+    assert [(row.seq, row.actor, row.request_id) for row in rows] == [(1, "ada", "req-1"), (2, "ada", "req-1")]
+    assert [entry.message for entry in announcement.entries[1:3]] == [row.data for row in rows]
+    assert [json.loads(row.data)["data"]["title"] for row in rows] == ["one", "three"]

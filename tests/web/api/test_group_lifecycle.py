@@ -1,0 +1,75 @@
+"""What becomes of a task group and its deployments, whichever way it is cancelled, rebuilt or left by a task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from common.models import Deployment, Task, TaskGroup
+from common.services.delivery import rollouts
+from common.states import Environment
+from tests.web.api.production_line import ProductionLine
+from tests.web.world import World, all_of, events, forget_providers, get
+
+
+@pytest.fixture
+def line(app: Flask) -> Iterator[ProductionLine]:
+    yield ProductionLine(World(app))
+    forget_providers()
+
+
+def test_cancelling_a_group_ends_its_own_deployment(line: ProductionLine) -> None:
+    group_id = line.merged()
+    line.act(group_id, "deploy-staging")
+    deployment_id = line.under_way(Environment.STAGING).id
+
+    assert line.act(group_id, "cancel").json["taskGroup"]["status"] == "cancelled"
+
+    ended = get(Deployment, deployment_id)
+    assert (ended.state, ended.active_key, ended.finished_at is None) == ("superseded", None, False)
+
+
+def test_cancelling_a_group_leaves_a_rollback_to_its_version_alone(line: ProductionLine) -> None:
+    older, newer = line.staged(), line.staged()
+    (live,) = all_of(Deployment, Deployment.live_key == f"{line.project.id}:staging")
+    assert live.task_group_id == newer
+    reply = line.world.client.post(f"/api/deployments/{live.id}/rollback", json={})
+    assert reply.status_code == 202, reply.json
+    rollback = get(Deployment, reply.json["rollbackDeploymentId"])
+    assert rollback.task_group_id == older
+
+    assert line.act(older, "cancel").json["taskGroup"]["status"] == "cancelled"
+
+    assert get(Deployment, rollback.id).state == "pending"
+    assert line.go_live(rollback.id).state == "completed"
+
+
+@pytest.mark.parametrize("verb", ["retry", "remove"])
+def test_a_group_that_failed_on_staging_goes_there_again_once_it_is_rebuilt(line: ProductionLine, verb: str) -> None:
+    one, two = line.task("One"), line.task("Two")
+    group_id = line.merged(one, two)
+    assert line.act(group_id, "deploy-staging").status_code == 202
+    rollouts.fail_rollout(line.under_way(Environment.STAGING).id, "it never answered")
+    failed = get(TaskGroup, group_id)
+    assert (failed.state, failed.error, failed.wants_staging) == ("failed", "it never answered", False)
+
+    assert line.act(group_id, verb, **({"taskId": one} if verb == "remove" else {})).status_code == 200
+
+    rebuilt = get(TaskGroup, group_id)
+    assert (rebuilt.state, rebuilt.wants_staging, rebuilt.error) == ("merging", True, None)
+    assert (rebuilt.head_sha, rebuilt.base_sha, rebuilt.tested_sha) == (None, None, None)
+    assert rebuilt.attempt == failed.attempt + 1
+
+
+def test_a_task_that_leaves_a_group_on_staging_is_approved_like_those_that_stay(line: ProductionLine) -> None:
+    one, two = line.task("One"), line.task("Two")
+    group_id = line.staged(one, two)
+    assert [get(Task, each).state for each in (one, two)] == ["staging", "staging"]
+
+    assert line.act(group_id, "remove", taskId=one).status_code == 200
+
+    assert [get(Task, each).state for each in (one, two)] == ["approved", "approved"]
+    assert get(TaskGroup, group_id).wants_staging
+    assert len([row for row in events("task-group:status_changed", of=group_id) if '"merging"' in row.data]) == 1
