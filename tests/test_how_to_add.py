@@ -38,17 +38,6 @@ ROOT = Path(__file__).parents[1]
 GUIDES = [ROOT / "docs" / "contributing.md", ROOT / "docs" / "how-to-add.md"]
 SHAPES = (ROOT / "docs" / "api-shapes.md").read_text("utf-8")
 FILE = re.compile(r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:md|py|toml|lock)|Makefile|Procfile|Dockerfile)`")
-NOT_MERGED = (
-    "common/machine/",
-    "common/values/",
-    "common/values/app.py",
-    "tests/common/test_states.py",
-    "tests/web/test_page_states.py",
-    "web/static/app/states.mjs",
-)
-"""Named by the guides, and still on their way here. To be removed with the last of them."""
-LAYERS_NOT_MERGED = {"machine", "outbox", "queue", "values"}
-"""The same for modules in the table of layers."""
 OF_VERSIONS_ALONE = {"health_below", "below"}
 """What a version needs and no project says."""
 
@@ -65,14 +54,7 @@ def test_a_guide_names_files_that_exist(guide: Path) -> None:
     named = set(FILE.findall(guide.read_text("utf-8")))
 
     assert len(named) > 10
-    assert (
-        sorted(
-            name
-            for name in named
-            if not name.startswith(".aiworker/") and not (ROOT / name).exists() and name not in NOT_MERGED
-        )
-        == []
-    )
+    assert sorted(name for name in named if not name.startswith(".aiworker/") and not (ROOT / name).exists()) == []
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
@@ -83,7 +65,7 @@ def test_a_guide_names_what_its_files_hold(guide: Path) -> None:
         (file, name)
         for file, names in places
         for name in re.findall(r"`(\w+)`", names)
-        if file not in NOT_MERGED and not re.search(rf"\b{name}\b", (ROOT / file).read_text("utf-8"))
+        if not re.search(rf"\b{name}\b", (ROOT / file).read_text("utf-8"))
     ]
 
     assert missing == []
@@ -98,7 +80,7 @@ def test_the_layers_are_those_that_are_checked(package: str) -> None:
     assert row is not None
     named = re.findall(r"`(\w+)`", row[1])
 
-    assert sorted(set(named) - set(height) - LAYERS_NOT_MERGED) == []
+    assert sorted(set(named) - set(height)) == []
     heights = [height[name] for name in named if name in height]
     assert heights == sorted(heights)
 
