@@ -28,6 +28,7 @@ from common.providers.forge.protocol import Forge
 from common.providers.runtime.protocol import Fleet, Runtime
 from common.sealing import seal
 from common.services.delivery.deployments import spec_of
+from common.services.projects.projects import ProjectValues
 from common.states import Environment, TaskState
 from web import api
 from web.api.projects import CreateProject
@@ -227,6 +228,12 @@ def _keys(schema: type[Schema]) -> set[str]:
 
 def test_what_may_be_set_on_a_project_can_be_read() -> None:
     assert sorted(_keys(CreateProject) - _keys(ProjectReply)) == []
+
+
+def test_what_may_be_set_on_a_project_is_known_to_its_service() -> None:
+    attributes = {field.attribute or name for name, field in CreateProject().fields.items()}
+
+    assert attributes == set(ProjectValues.__annotations__)
 
 
 def test_what_may_be_set_on_a_project_is_on_the_page() -> None:
