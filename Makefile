@@ -11,7 +11,7 @@ VENV ?= .venv
 export VENV
 BIN := $(VENV)/bin
 
-.PHONY: help up test test-real check demo bench lock image clean
+.PHONY: help up test test-real check demo bench migration lock image clean
 .DEFAULT_GOAL := help
 export GITEA_URL GITEA_TOKEN KUBECONFIG
 
@@ -43,6 +43,12 @@ demo: ## Show one task's whole way, from a sentence to production
 bench: ## Measure this machine
 	@.ci/venv requirements-dev.lock
 	@exec $(BIN)/python -m tests.bench $(ARGS)
+
+migration: ## Write a migration from the models: MESSAGE='add x'
+	@.ci/venv requirements-dev.lock
+	@test -n "$(MESSAGE)" || { echo "say what it adds: make migration MESSAGE='add x'"; exit 2; }
+	@$(BIN)/python .ci/new_migration.py '$(MESSAGE)'
+	@$(BIN)/ruff check --quiet --fix common/migrations/versions; $(BIN)/ruff format --quiet common/migrations/versions
 
 lock: ## Resolve the dependencies anew, with hashes
 	@.ci/venv requirements-dev.lock

@@ -1,4 +1,4 @@
-"""Write a migration from what the models say and the newest migration lacks: `make migration MESSAGE="add x"`."""
+"""Write the next migration from what the models have and the migrations lack: `make migration MESSAGE="add x"`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ with tempfile.TemporaryDirectory() as folder:
     os.environ["AIWORKER_DATABASE_URL"] = f"sqlite:///{folder}/new.db"
 
     from alembic import command
+    from alembic.script import ScriptDirectory
 
     from common import database
     from common.services.health.schema import _config, upgrade
 
     upgrade()
     config = _config()
+    newest = ScriptDirectory.from_config(config).get_current_head()
     with database.engine().connect() as connection:
         config.attributes["connection"] = connection
-        command.revision(config, message=sys.argv[1], autogenerate=True)
+        command.revision(config, message=sys.argv[1], autogenerate=True, rev_id=f"{int(newest or 0) + 1:04}")
     database.dispose_engines()

@@ -150,7 +150,9 @@ class Priority(IntEnum):
 
 class QuestionState(StrEnum):
     PENDING = "pending"
+    """Waits for a person's answer."""
     ANSWERED = "answered"
+    """A person has answered; the answer is in `response`."""
     WITHDRAWN = "withdrawn"
     """Its task was cancelled, or went on without the answer."""
 
@@ -179,10 +181,15 @@ class Outcome(StrEnum):
     """How a run ended: as its agent reported, or `lost`."""
 
     COMPLETED = "completed"
+    """The agent says that the work is done; the platform verifies it."""
     WAITING = "waiting"
+    """The agent asked a question and ended; the answer starts another run."""
     FAILED = "failed"
+    """The agent could not do the task; `reason` says why."""
     CANCELLED = "cancelled"
+    """The task was cancelled, or the agent's machine ended the run."""
     LOST = "lost"
+    """The agent was not heard of for a minute, or the run could not be prepared."""
 
 
 class AgentState(StrEnum):
@@ -222,9 +229,11 @@ class GroupState(StrEnum):
     MERGED = "merged"
     """The release branch's head was tested as it is."""
     DEPLOYING_STAGING = "deploying_staging"
+    """The release branch's head is being brought to staging."""
     STAGING = "staging"
     """Runs on staging, healthy."""
     DEPLOYING_PRODUCTION = "deploying_production"
+    """What runs on staging is being brought to production."""
     PRODUCTION = "production"
     """Delivered: the default branch points at what was tested."""
     FAILED = "failed"
@@ -232,6 +241,7 @@ class GroupState(StrEnum):
     CONFLICT = "conflict"
     """No task is left in it; `problems` names what was taken out and why."""
     CANCELLED = "cancelled"
+    """A person gave the group up; its tasks can be put into another one."""
 
 
 GROUP_EDGES: Edges = {
@@ -306,6 +316,7 @@ class JobState(StrEnum):
     RUNNING = "running"
     """Claimed by a worker until `lease_until`; after that another worker may claim it."""
     DONE = "done"
+    """Its result is recorded."""
     FAILED = "failed"
     """Parked after too many attempts; retry starts it again."""
     CANCELLED = "cancelled"

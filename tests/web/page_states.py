@@ -12,7 +12,6 @@ from enum import Enum, StrEnum
 from common.states import (
     AGENT_EDGES,
     GROUP_EDGES,
-    OVER,
     TASK_EDGES,
     AgentState,
     By,
@@ -63,7 +62,7 @@ def module() -> str:
         "CANCELLABLE_TASK_STATES": _left_by_a_person(TASK_EDGES, TaskState.CANCELLED),
         "CANCELLABLE_GROUP_STATES": _left_by_a_person(GROUP_EDGES, GroupState.CANCELLED),
         "DRAINABLE_AGENT_STATES": _left_by_a_person(AGENT_EDGES, AgentState.DRAINING),
-        "FINAL_TASK_STATES": words(state for state in TaskState if state in OVER),
+        "FINAL_TASK_STATES": words(state for state in TaskState if all(old is not state for old, _new in TASK_EDGES)),
     }
     return "\n".join(
         [

@@ -1,0 +1,64 @@
+"""Every setting that a process reads has a row in the documentation, and the documentation names no other one."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+OURS = re.compile(r"AIWORKER_[A-Z0-9_]*[A-Z0-9]")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FOR_TESTS = {"AIWORKER_TEST_IMAGE"}
+"""Named by the documentation, and read by tests only."""
+
+
+def _strings(node: ast.AST) -> Iterator[str]:
+    return (one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str))
+
+
+def _read_by(tree: ast.AST) -> Iterator[str]:
+    """Our own names wherever they stand alone in a text, and every name that is asked of an `Environment`."""
+    yield from filter(OURS.fullmatch, _strings(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("env."):
+            for argument in node.args:
+                yield from filter(re.compile("[A-Z_]+").fullmatch, _strings(argument))
+
+
+@functools.cache
+def _read() -> set[str]:
+    """The names of all settings that a program of ours reads."""
+    found: set[str] = set()
+    for folder in ("common", "web", "workers"):
+        for path in (ROOT / folder).rglob("*.py"):
+            found |= set(_read_by(ast.parse(path.read_text("utf-8"))))
+    gunicorn = (ROOT / "web" / "gunicorn.conf.py").read_text("utf-8")
+    found |= set(re.findall(r'os\.environ\.get\("(\w+)"\)', gunicorn))
+    # The shell replaces these before the program starts.
+    return found | set(re.findall(r"\$\{(\w+)", (ROOT / "Procfile").read_text("utf-8")))
+
+
+@functools.cache
+def _documented() -> set[str]:
+    """The names in the first cell of a table's row."""
+    rows = (line for page in PAGES for line in page.read_text("utf-8").splitlines() if line.startswith("|"))
+    return {name for row in rows for name in re.findall(r"`([A-Z][A-Z_]+)`", row.split("|")[1])}
+
+
+def test_the_reader_of_this_test_finds_settings() -> None:
+    assert {"AIWORKER_PORT", "PORT", "GITEA_URL", "AIWORKER_AGENTS_MAX", "WEB_CONCURRENCY"} <= _read()
+
+
+def test_every_setting_is_documented() -> None:
+    assert sorted(_read() - _documented()) == []
+
+
+def test_the_documentation_names_no_setting_that_nothing_reads() -> None:
+    named = {name for page in PAGES for name in OURS.findall(page.read_text("utf-8"))}
+    plain = {name.removesuffix("_FILE") for name in named}
+
+    assert sorted(plain - _read() - FOR_TESTS - {"AIWORKER_AGENT"}) == []
+    assert sorted(_documented() - _read() - {"FLOWER_BASIC_AUTH"}) == []
