@@ -24,15 +24,15 @@ from sqlalchemy import inspect
 import common.providers
 from common.events import DURABLE, Event, camel
 from common.models import Project
-from common.providers.forge.protocol import Forge
-from common.providers.runtime.protocol import Fleet, Runtime
+from common.providers.forge.forge_protocol import Forge
+from common.providers.runtime.runtime_protocol import Fleet, Runtime
 from common.sealing import seal
 from common.services.delivery.deployments import spec_of
 from common.services.projects.projects import ProjectValues
 from common.states import Environment, TaskState
 from web import api
-from web.api.projects import CreateProject
-from web.api.projects import Project as ProjectReply
+from web.api.projects import CreateProjectSchema
+from web.api.projects import ProjectSchema as ProjectReply
 from workers.runner.drivers import DRIVERS
 
 ROOT = Path(__file__).parents[1]
@@ -227,11 +227,11 @@ def _keys(schema: type[Schema]) -> set[str]:
 
 
 def test_what_may_be_set_on_a_project_can_be_read() -> None:
-    assert sorted(_keys(CreateProject) - _keys(ProjectReply)) == []
+    assert sorted(_keys(CreateProjectSchema) - _keys(ProjectReply)) == []
 
 
 def test_what_may_be_set_on_a_project_is_known_to_its_service() -> None:
-    attributes = {field.attribute or name for name, field in CreateProject().fields.items()}
+    attributes = {field.attribute or name for name, field in CreateProjectSchema().fields.items()}
 
     assert attributes == set(ProjectValues.__annotations__)
 
@@ -239,7 +239,7 @@ def test_what_may_be_set_on_a_project_is_known_to_its_service() -> None:
 def test_what_may_be_set_on_a_project_is_on_the_page() -> None:
     page = _texts("web/static/app/views/project-form.mjs", "web/static/app/views/new-project.mjs")
 
-    assert sorted(key for key in _keys(CreateProject) if not re.search(rf"\b{key}\b", page)) == []
+    assert sorted(key for key in _keys(CreateProjectSchema) if not re.search(rf"\b{key}\b", page)) == []
 
 
 def _project(number: int) -> Project:
