@@ -290,6 +290,7 @@ def finish_run(
     task.updated_at = tx.now()
     if outcome is Outcome.COMPLETED:
         begin_proof(tx, task)
+        tx.enqueue(jobs.VERIFY_RUN, run.id, project_id=task.project_id)
     elif outcome is Outcome.WAITING:
         if task.state is TaskState.IN_PROGRESS:  # answered while the runner was on its way out
             queue_again(tx, task, by=By.PLATFORM)
@@ -305,4 +306,3 @@ def _cancel(tx: Transaction, task: Task, run: Run, reason: str | None, *, cut_sh
         run.is_cut_short, task.error = True, (reason or "")[:2000]
         give_back(tx, run)
     requeue(tx, task, reason=reason, counts=False, is_loss=cut_short)
-    tx.enqueue(jobs.VERIFY_RUN, run.id, project_id=task.project_id)
