@@ -51,7 +51,6 @@ class Fleet:
 
     def __init__(self, platform: Platform, cluster: ClusterDouble, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.platform, self.cluster, self._patch = platform, cluster, patch
-        self.project: Project = platform.project()
         self.set(
             AIWORKER_RUNTIME="kubernetes",
             AIWORKER_KUBE_DOMAIN="apps.test",
@@ -61,9 +60,10 @@ class Fleet:
             AIWORKER_AGENTS_CAPABILITIES="python",
             KUBECONFIG=cluster.kubeconfig(folder),
         )
+        self.project: Project = platform.project()
 
     def set(self, **environ: str) -> None:
-        """Only agents are on the cluster: the rest goes on where it began."""
+        """Set these in the environment, and have the fleet read its settings anew."""
         for name, value in environ.items():
             self._patch.setenv(name, value)
         settings.cache_clear()
@@ -123,17 +123,19 @@ def cluster() -> Iterator[ClusterDouble]:
 
 
 @pytest.fixture
-def on(platform: Platform, cluster: ClusterDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
+def on(
+    remote_platform: Platform, cluster: ClusterDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Fleet]:
     """Once on SQLite and once on MariaDB."""
-    yield Fleet(platform, cluster, tmp_path, monkeypatch)
+    yield Fleet(remote_platform, cluster, tmp_path, monkeypatch)
     fleet.cache_clear()
 
 
 @pytest.fixture
 def plain(
-    plain_platform: Platform, cluster: ClusterDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plain_remote_platform: Platform, cluster: ClusterDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Fleet]:
-    yield Fleet(plain_platform, cluster, tmp_path, monkeypatch)
+    yield Fleet(plain_remote_platform, cluster, tmp_path, monkeypatch)
     fleet.cache_clear()
 
 
