@@ -51,19 +51,19 @@ def test_a_proof_whose_tests_get_no_node_waits_with_the_reason_on_the_task(plain
     assert (row.status, plain.get(Task, task.id).state) == ("passed", "ready_to_test")
 
 
-def test_a_proof_that_could_never_be_run_is_a_persons_matter(there: Elsewhere) -> None:
-    there.cluster.script(TESTS, "quota")
-    _project, task = _proving(there)
-    there.run_jobs(until=lambda: "exceeded quota" in _message(there, task))
-    there.wait_longer(25)
-    there.run_jobs()
+def test_a_proof_that_could_never_be_run_is_a_persons_matter(plain: Elsewhere) -> None:
+    plain.cluster.script(TESTS, "quota")
+    _project, task = _proving(plain)
+    plain.run_jobs(until=lambda: "exceeded quota" in _message(plain, task))
+    plain.wait_longer(25)
+    plain.run_jobs()
 
-    asking = there.get(Task, task.id)
+    asking = plain.get(Task, task.id)
     assert (asking.state, asking.refusals, asking.round) == ("needs_input", 0, 1)
-    (question,) = there.all(Question)
+    (question,) = plain.all(Question)
     assert "could not verify the work" in question.question
     assert "exceeded quota" in question.question
-    assert len(there.runs(task)) == 1
+    assert len(plain.runs(task)) == 1
 
 
 def test_a_groups_tests_that_never_ran_blame_no_member(plain: Elsewhere) -> None:
