@@ -25,7 +25,7 @@ up: ## Install what is missing and start the whole platform in the foreground
 test: ## Check style, types and architecture, and run every test
 	@.ci/venv requirements-dev.lock
 	@.ci/packages & packages=$$!; .ci/check; checked=$$?; wait $$packages && exit $$checked
-	@exec $(BIN)/python -m pytest -n 4 --dist loadscope $(ARGS)
+	@exec $(BIN)/python -m pytest -n 6 --dist loadscope $(ARGS)
 
 test-real: ## Run the contracts and a whole story on real servers: GITEA_URL=… GITEA_TOKEN=…, KUBECONFIG=…, or both
 	@.ci/venv requirements-dev.lock

@@ -1,7 +1,7 @@
 """How a run's tests are spread over its processes: what shares a fixture stays together, and the longest go first.
 
-Most tests wait most of the time, so there are more processes than cores. Without this order a long test that begins
-last would have them all wait for it.
+Most tests wait most of the time, so there are more processes than cores: three for each of two. Without this order a
+long test that begins last would have them all wait for it.
 """
 
 from __future__ import annotations
@@ -11,37 +11,43 @@ from typing import Any
 from xdist.scheduler import LoadScopeScheduling
 
 LONGEST = (
-    "tests/e2e/test_cluster_story.py",
-    "tests/e2e/test_story.py",
-    "tests/e2e/contract/[mariadb]",
     "tests/e2e/contract/[sqlite]",
+    "tests/e2e/test_cluster_story.py",
+    "tests/e2e/contract/[mariadb]",
     "tests/e2e/test_browser.py",
+    "tests/e2e/test_story.py",
+    "tests/providers/test_forge_gitea.py",
     "tests/e2e/",
-    "tests/workers/jobs/test_webhooks_dropped.py",
-    "tests/providers/test_forge_gitea",
-    "tests/providers/test_forge_http.py",
-    "tests/workers/jobs/test_project_removal.py",
-    "tests/workers/jobs/test_delivery.py",
-    "tests/workers/jobs/test_fleet.py",
-    "tests/workers/jobs/test_story.py",
-    "tests/web/api/test_task_groups.py",
-    "tests/workers/test_catalogue.py",
+    "tests/web/api/test_going_back.py",
     "tests/providers/test_runtime_processes.py",
-    "tests/web/launcher/test_up.py",
-    "tests/web/api/test_runner_api.py",
+    "tests/providers/test_forge_gitea_faults.py",
+    "tests/workers/jobs/test_webhooks_dropped.py",
+    "tests/providers/test_forge_http.py",
+    "tests/workers/runner/test_loop.py",
+    "tests/workers/jobs/test_project_removal.py",
+    "tests/web/api/",
+    "tests/workers/test_catalogue.py",
+    "tests/attacks/",
+    "tests/providers/test_examining_gitea.py",
+    "tests/common/test_transaction.py",
+    "tests/common/test_private_files.py",
+    "tests/providers/test_runtime_",
+    "tests/common/test_schema_version.py",
+    "tests/web/cli/",
     "tests/web/websocket/",
+    "tests/web/launcher/test_up.py",
     "tests/workers/",
+    "tests/deploy/",
     "tests/web/",
     "tests/providers/",
+    "tests/common/",
 )
 """How the names of units begin, those that take longest first; the rest follows in its own order."""
 
 APART = (
     "tests/e2e/",
     "tests/workers/test_catalogue.py",
-    "tests/workers/jobs/test_delivery.py",
-    "tests/workers/jobs/test_project_removal.py",
-    "tests/workers/jobs/test_story.py",
+    "tests/workers/jobs/",
 )
 """Where tests are long and share nothing."""
 

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -16,6 +15,7 @@ import redis
 import sqlalchemy
 
 from tests.databases import ReusedDatabase
+from tests.e2e.instance import wait_until
 from tests.servers import ROOT, MariaDB, is_gone
 
 
@@ -84,9 +84,10 @@ def test_the_shared_mariadb_ends_with_a_run_that_is_killed(mariadb: MariaDB) -> 
 
         os.kill(run.pid, signal.SIGKILL)
 
-    deadline = time.monotonic() + 30
-    while not (is_gone(server.pid) and is_gone(keeper.pid)) or Path(folder).exists():
-        assert time.monotonic() < deadline, "MariaDB outlived the run that it was for"
+    wait_until(
+        "MariaDB to end with the run that it was for",
+        lambda: is_gone(server.pid) and is_gone(keeper.pid) and not Path(folder).exists(),
+    )
 
 
 def _name(url: str) -> str:

@@ -16,11 +16,11 @@ from tests.servers import ROOT, MariaDB
 NEWER = "9999"
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
-def newer_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of this test's own: nothing resets a version."""
+@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
+def newer_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database of this file's own: nothing resets a version."""
     if request.param == "sqlite":
-        url = sqlite_url(tmp_path / "newer.db")
+        url = sqlite_url(tmp_path_factory.mktemp("newer") / "newer.db")
     else:
         server: MariaDB = request.getfixturevalue("mariadb")
         url = server.new_database()
@@ -52,3 +52,12 @@ def test_a_newer_schema_is_one_line(newer_url: str, tmp_path: Path, command: tup
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
     assert f"has the schema of a newer version ({NEWER})" in ended.stderr
+    assert _version(newer_url) == NEWER
+
+
+def _version(url: str) -> str:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        version = connection.execute(text("select version_num from alembic_version")).scalar_one()
+    engine.dispose()
+    return str(version)

@@ -25,7 +25,7 @@ def cluster() -> Iterator[ClusterDouble]:
 
 def ask(cluster: ClusterDouble, method: str, path: str, **more: Any) -> requests.Response:
     headers = {"Authorization": f"Bearer {TOKEN}", **more.pop("headers", {})}
-    return requests.request(method, cluster.url + path, headers=headers, timeout=10, **more)
+    return requests.request(method, cluster.url + path, headers=headers, timeout=60, **more)
 
 
 def apply(
@@ -116,4 +116,4 @@ def test_a_namespace_ends_some_time_after_it_was_deleted(cluster: ClusterDouble)
 
 
 def test_nobody_is_served_without_the_token(cluster: ClusterDouble) -> None:
-    assert requests.get(cluster.url + "/version", timeout=10).status_code == 401
+    assert requests.get(cluster.url + "/version", timeout=60).status_code == 401

@@ -65,7 +65,7 @@ def test_an_app_answers_behind_the_ingress_until_it_is_deleted(
     state = settled(runtime, STAGING, Version("v1", head, source))
 
     def answer() -> tuple[int, str]:
-        reply = requests.get(cluster.url, headers={"Host": "staging-shop.apps.test"}, timeout=10)
+        reply = requests.get(cluster.url, headers={"Host": "staging-shop.apps.test"}, timeout=60)
         return reply.status_code, reply.text
 
     assert (state.phase, state.reason) == (AppPhase.LIVE, None)

@@ -140,7 +140,7 @@ class Traces:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         # Frozen, their parent can't collect them: they stay as zombies.
-        wait_until("their end", lambda: not any(_is_alive(process) for process in doomed), 20)
+        wait_until("their end", lambda: not any(_is_alive(process) for process in doomed))
 
     def processes(self) -> list[psutil.Process]:
         """The living ones that it started, and all others that run in its folder or name it in their arguments."""

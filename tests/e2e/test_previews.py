@@ -67,7 +67,7 @@ def _cancel_while_down(story: Story, traces: Traces, task_ids: list[str]) -> Non
     """Nothing but the API runs when they are cancelled; right after it, that is killed, too."""
     traces.freeze()
     traces.kill("worker", "beat", "workers.supervisor")
-    wait_until("the previews to die with their supervisor", lambda: not traces.deployed(), 20)
+    wait_until("the previews to die with their supervisor", lambda: not traces.deployed())
     for task_id in task_ids:
         assert story.api.post(f"/tasks/{task_id}/cancel")["task"]["state"] == "cancelled"
     story.instance.kill()

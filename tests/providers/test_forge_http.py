@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ import pytest
 from common.providers.forge import BareForge
 from common.values.repository import Repository
 from tests.attacks.bombs import deep_tree, file_of_zeros, tree_bomb
+from tests.e2e.instance import wait_until
 from tests.providers.git_tree import WorkTree, git
 
 SHOP = Repository("aiworker", "shop", "project-1")
@@ -319,10 +319,7 @@ def test_git_ends_when_its_client_goes_away(server: Server, forge: BareForge, tm
         assert client.recv(1000).startswith(b"HTTP/1.1 200")
         assert server.backends()
 
-    deadline = time.monotonic() + 30
-    while server.backends():
-        assert time.monotonic() < deadline, server.backends()
-        psutil.wait_procs(server.backends(), timeout=0.05)
+    wait_until("git to end", lambda: not server.backends())
 
 
 def test_git_ends_when_its_client_goes_away_in_the_middle_of_a_push(server: Server, forge: BareForge) -> None:
@@ -330,15 +327,11 @@ def test_git_ends_when_its_client_goes_away_in_the_middle_of_a_push(server: Serv
         f"POST {server.path}/git-receive-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic cGVyc29uOng=\r\n"
         "Content-Type: application/x-git-receive-pack-request\r\nContent-Length: 1000000\r\n\r\n0094"
     ).encode()
-    deadline = time.monotonic() + 30
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
         client.sendall(request)
-        while not server.backends():
-            assert time.monotonic() < deadline
+        wait_until("git to begin", lambda: bool(server.backends()))
 
-    while server.backends():
-        assert time.monotonic() < deadline, server.backends()
-        psutil.wait_procs(server.backends(), timeout=0.05)
+    wait_until("git to end", lambda: not server.backends())
 
 
 def _bomb(work: WorkTree) -> str:

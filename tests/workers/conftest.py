@@ -28,17 +28,19 @@ def _forget() -> None:
 
 @pytest.fixture
 def platform_on(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    """Makes a platform on a database that has the schema."""
+    """Makes a platform on a database that has the schema; `is_local=False`: one without a supervisor."""
     data = tmp_path / "d"
     monkeypatch.setenv("AIWORKER_DATA_DIR", str(data))
     monkeypatch.setenv("AIWORKER_REDIS_URL", redis_url)
     monkeypatch.setenv("AIWORKER_SECRET_KEY", SECRET_KEY)
     made: list[Supervisor] = []
 
-    def make(database_url: str) -> Platform:
+    def make(database_url: str, *, is_local: bool = True) -> Platform:
         monkeypatch.setenv("AIWORKER_DATABASE_URL", database_url)
         _forget()
         configure_logs()
+        if not is_local:
+            return Platform(tmp_path, None)
         socket = socket_path(data, "supervisor")
         socket.parent.mkdir(parents=True, exist_ok=True)
         made.append(Supervisor(settings().runtime.supervisor_dir, socket=socket))
@@ -64,4 +66,18 @@ def platform(platform_on, database_url: str) -> Platform:  # type: ignore[no-unt
 def plain_platform(platform_on, sqlite_database_url: str) -> Platform:  # type: ignore[no-untyped-def]
     """On SQLite alone."""
     made: Platform = platform_on(sqlite_database_url)
+    return made
+
+
+@pytest.fixture
+def remote_platform(platform_on, database_url: str) -> Platform:  # type: ignore[no-untyped-def]
+    """Once on SQLite and once on MariaDB, for a test that runs everything in a cluster."""
+    made: Platform = platform_on(database_url, is_local=False)
+    return made
+
+
+@pytest.fixture
+def plain_remote_platform(platform_on, sqlite_database_url: str) -> Platform:  # type: ignore[no-untyped-def]
+    """On SQLite alone, for a test that runs everything in a cluster."""
+    made: Platform = platform_on(sqlite_database_url, is_local=False)
     return made

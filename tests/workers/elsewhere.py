@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from common.models import Project, TaskGroup
+from common.models import Job, Project, TaskGroup
 from common.providers.forge import forge, gitea_forge
 from common.providers.runtime import runtime
 from common.services.delivery import task_groups
 from common.settings import settings
+from common.transaction import Transaction, transactional
 from tests.doubles.gitea import GiteaDouble, basic
 from tests.doubles.gitea.model import Repo
 from tests.doubles.kubernetes import ClusterDouble
@@ -43,9 +46,20 @@ class Elsewhere(Platform):
         found: TaskGroup = self.get(TaskGroup, group.id)
         return found
 
+    def wait_longer(self, hours: float) -> None:
+        """Have what waits for a provider wait for that much longer already."""
+        _wait_longer(hours)
+
     def repo(self, project: Project) -> Repo:
         """The project's repository as the server has it."""
         return self.server.repo(project.repository_owner, project.slug)
+
+
+@transactional
+def _wait_longer(tx: Transaction, hours: float) -> None:
+    for job in tx.all(select(Job).where(Job.unavailable_since.is_not(None))):
+        assert job.unavailable_since is not None
+        job.unavailable_since -= timedelta(hours=hours)
 
 
 @contextlib.contextmanager

@@ -47,14 +47,22 @@ def _make_due(tx: Transaction) -> None:
 
 
 class Platform:
-    """max: a maintainer. agent_id: an idle agent, made with the first task that is worked on."""
+    """max: a maintainer. agent_id: an idle agent, made with the first task that is worked on.
 
-    def __init__(self, folder: Path, supervisor: Supervisor) -> None:
+    supervisor: None where everything runs in a cluster.
+    """
+
+    def __init__(self, folder: Path, supervisor: Supervisor | None) -> None:
         self.folder = folder
-        self.supervisor = supervisor
+        self._supervisor = supervisor
         self.max: Caller = caller_of(a_user("max", Role.MAINTAINER))
         self.agent_id = ""
         self._clones = 0
+
+    @property
+    def supervisor(self) -> Supervisor:
+        assert self._supervisor is not None, "everything of this platform runs in a cluster"
+        return self._supervisor
 
     # Jobs
 

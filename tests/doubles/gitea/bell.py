@@ -14,7 +14,7 @@ import requests
 
 from tests.doubles.gitea.model import Model, Repo
 
-SECONDS = 5
+SECONDS = 30
 
 # What a hook's list of events calls `pull_request_comment` is, on the wire, a comment on an issue.
 _ON_THE_WIRE = {

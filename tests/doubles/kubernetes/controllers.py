@@ -45,6 +45,8 @@ class Controllers:
         self._clock = 0.0
         self._ticked = time.monotonic()
         self._born: dict[str, float] = {}
+        self._marks: dict[tuple[str, int], str] = {}
+        """By a Deployment's uid and generation."""
         self._quota_looks: Counter[str] = Counter()
         self.quota_ticks = 0
         """How many ticks a new quota waits for its status."""
@@ -103,6 +105,8 @@ class Controllers:
         return self._clock
 
     def _outcome(self, pod: Object) -> Outcome:
+        if not self.outcomes:
+            return HEALTHY
         text = json.dumps(pod["spec"]) + json.dumps(pod["metadata"].get("labels", {}))
         return next((outcome for needle, outcome in reversed(self.outcomes) if needle in text), HEALTHY)
 
@@ -122,18 +126,19 @@ class Controllers:
     def _roll_out(self, deployment: Object) -> None:
         about, spec = deployment["metadata"], deployment["spec"]
         sets = self._sets(deployment)
-        template = copy.deepcopy(spec["template"])
-        mark = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:10]
+        mark = self._mark_of(deployment)
         name = f"{about['name']}-{mark}"
         new = next((one for one in sets if one["metadata"]["name"] == name), None)
         revisions = [int(one["metadata"]["annotations"][_REVISION]) for one in sets]
         if new is None:
-            new = self._store.put("replicasets", _replica_set(deployment, template, name, mark))
+            new = self._store.put("replicasets", _replica_set(deployment, name, mark))
             revisions.append(0)
         # Only the newest set takes the Deployment's gate on; what an older one has in service stays in service.
-        new = copy.deepcopy(new)
-        new["spec"]["minReadySeconds"] = spec.get("minReadySeconds", 0)
-        new = self._store.put("replicasets", new)
+        gate = spec.get("minReadySeconds", 0)
+        if new["spec"].get("minReadySeconds") != gate:
+            new = copy.deepcopy(new)
+            new["spec"]["minReadySeconds"] = gate
+            new = self._store.put("replicasets", new)
         old = [one for one in sets if one["metadata"]["name"] != name]
         revision = int(new["metadata"]["annotations"].get(_REVISION, 0))
         if revision < max(revisions) or revision == 0:
@@ -157,6 +162,15 @@ class Controllers:
         for one in [*old, new]:
             self._fill(one)
 
+    def _mark_of(self, deployment: Object) -> str:
+        """What the name of its newest replica set ends with: the same for the same template."""
+        about = deployment["metadata"]
+        key = about["uid"], about["generation"]
+        if key not in self._marks:
+            template = json.dumps(deployment["spec"]["template"], sort_keys=True)
+            self._marks[key] = hashlib.sha256(template.encode()).hexdigest()[:10]
+        return self._marks[key]
+
     def _sets(self, deployment: Object) -> list[Object]:
         uid = deployment["metadata"]["uid"]
         return [
@@ -168,7 +182,8 @@ class Controllers:
     def _scale(self, replica_set: Object, replicas: int) -> None:
         current = self._store.get("replicasets", replica_set["metadata"]["namespace"], replica_set["metadata"]["name"])
         assert current is not None
-        self._store.update("replicasets", current, lambda one: one["spec"].update(replicas=replicas))
+        if current["spec"]["replicas"] != replicas:
+            self._store.update("replicasets", current, lambda one: one["spec"].update(replicas=replicas))
 
     def _fill(self, replica_set: Object) -> int:
         """As many pods as it wants; returns how many of them are available."""
@@ -196,7 +211,7 @@ class Controllers:
         }
         if refusal:
             status["conditions"] = [condition("ReplicaFailure", "True", "FailedCreate", refusal)]
-        self._store.update("replicasets", current, lambda one: one.update(status=status))
+        self._store.report("replicasets", current, status)
         return len(available)
 
     def why_not_let_in(self, namespace: str, pod: Object) -> str | None:
@@ -256,7 +271,7 @@ class Controllers:
             **{name: count for name, count in total.items() if count},
             "conditions": [progress, *new.get("status", {}).get("conditions", [])],
         }
-        self._store.update("deployments", deployment, lambda one: one.update(status=status))
+        self._store.report("deployments", deployment, status)
 
     def _live(self, pod: Object) -> None:
         if any(one["kind"] == "Job" for one in pod["metadata"].get("ownerReferences", [])):
@@ -276,7 +291,7 @@ class Controllers:
         if is_ready != was_ready:
             self._born.pop(pod["metadata"]["uid"] + "-ready", None)
             self._ready_for(pod)
-        self._store.update("pods", pod, lambda one: one.update(status=status))
+        self._store.report("pods", pod, status)
 
     def _run_job(self, job: Object) -> None:
         if any(one["status"] == "True" for one in job.get("status", {}).get("conditions", [])):
@@ -286,7 +301,7 @@ class Controllers:
             name = f"{job['metadata']['name']}-{os.urandom(3).hex()}"
             made = _pod({**job, "kind": "Job"}, name, 0)
             if self.why_not_let_in(job["metadata"]["namespace"], made):
-                self._store.update("jobs", job, lambda one: one.update(status={"active": 0}))
+                self._store.report("jobs", job, {"active": 0})
                 return
             pods = [self._store.put("pods", made)]
         pod = pods[0]
@@ -300,7 +315,7 @@ class Controllers:
         else:
             code = self._run(pod)
             status = job_pod_status(pod, code, self._processes[pod["metadata"]["uid"]].began)
-        self._store.update("pods", pod, lambda one: one.update(status=status))
+        self._store.report("pods", pod, status)
         if code is None:
             done = []
         elif code == 0:
@@ -308,7 +323,7 @@ class Controllers:
         else:
             done = [condition("Failed", "True", "BackoffLimitExceeded", "Job has reached the specified backoff limit")]
         finished = {"active": int(code is None), "conditions": done}
-        self._store.update("jobs", job, lambda one: one.update(status=finished))
+        self._store.report("jobs", job, finished)
 
     def _run(self, pod: Object) -> int | None:
         """Run the Job's container; its exit code when it has ended."""
@@ -382,7 +397,8 @@ def _owner(thing: Object, kind: str) -> Object:
     return {"apiVersion": "v1", "kind": kind, "name": about["name"], "uid": about["uid"], "controller": True}
 
 
-def _replica_set(deployment: Object, template: Object, name: str, mark: str) -> Object:
+def _replica_set(deployment: Object, name: str, mark: str) -> Object:
+    template = copy.deepcopy(deployment["spec"]["template"])
     template["metadata"].setdefault("labels", {})["pod-template-hash"] = mark
     about = {
         "name": name,

@@ -7,8 +7,12 @@ import json
 from typing import Any
 
 import kubernetes_validate
+from kubernetes_validate import utils
 
 VERSION = "1.33"
+
+# It would read and parse its files, of several megabytes, for every manifest.
+utils.schema_contents = functools.cache(utils.schema_contents)
 
 
 def why_invalid(manifest: dict[str, Any]) -> str | None:

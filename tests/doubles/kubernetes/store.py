@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 import uuid
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +28,7 @@ class Store:
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.objects: dict[Key, Object] = {}
+        self._by_kind: defaultdict[str, dict[Key, Object]] = defaultdict(dict)
         self.owners: dict[Key, dict[str, set[Path]]] = {}
         self.version = 100
         self.log: list[tuple[int, str, Key, Object]] = []
@@ -35,11 +37,9 @@ class Store:
         return self.objects.get((plural, namespace, name))
 
     def all(self, plural: str, namespace: str | None = None, selector: str = "") -> list[Object]:
-        return [
-            found
-            for key, found in sorted(self.objects.items())
-            if key[0] == plural and namespace in {None, key[1]} and matches(found, selector)
-        ]
+        found = self._by_kind[plural]
+        keys = sorted(key for key in found if namespace is None or key[1] == namespace)
+        return [found[key] for key in keys if not selector or matches(found[key], selector)]
 
     def put(self, plural: str, thing: Object) -> Object:
         """Write an object. A changed spec raises its generation; one that is the same is left as it is.
@@ -60,7 +60,7 @@ class Store:
             elif old.get("spec") != thing.get("spec") or (plural == "deployments" and _notes(old) != _notes(thing)):
                 about["generation"] = old["metadata"]["generation"] + 1
             about["resourceVersion"] = str(self.version)
-            self.objects[key] = thing
+            self.objects[key] = self._by_kind[plural][key] = thing
             self._note("ADDED" if old is None else "MODIFIED", key, thing)
             return thing
 
@@ -69,10 +69,16 @@ class Store:
         change(changed)
         self.put(plural, changed)
 
+    def report(self, plural: str, thing: Object, status: Object) -> None:
+        """Write an object's status. Cheap where it is the same: controllers do this at every tick."""
+        if thing.get("status") != status:
+            self.put(plural, {**thing, "metadata": dict(thing["metadata"]), "status": status})
+
     def remove(self, plural: str, namespace: str, name: str) -> Object | None:
         """Take an object away, and everything that it owns."""
         with self.lock:
             gone = self.objects.pop((plural, namespace, name), None)
+            self._by_kind[plural].pop((plural, namespace, name), None)
             self.owners.pop((plural, namespace, name), None)
             if gone is None:
                 return None

@@ -53,7 +53,7 @@ class Socket:
         self.say("subscribe", projectId=project_id, **more)
         return self.wait("subscribed", lambda data: data.get("projectId") == project_id)
 
-    def close_code(self, seconds: float = 20) -> int | None:
+    def close_code(self, seconds: float = 60) -> int | None:
         """Read until the server closes; its code."""
         deadline = time.monotonic() + seconds
         try:

@@ -9,7 +9,7 @@ import requests
 
 from tests.e2e.contract.caller import NOWHERE, UUID7, Caller, check_time, faults
 from tests.e2e.contract.fake_agent import FakeAgent
-from tests.e2e.contract.platform import Platform, eventually
+from tests.e2e.contract.platform import ON_ONE_DATABASE, Platform, eventually
 
 Json = Any
 GROUP = {
@@ -28,6 +28,7 @@ def seen_at(url: str) -> str:
     return requests.get(url, timeout=30).text.strip()
 
 
+@ON_ONE_DATABASE
 def test_a_review_goes_round_until_it_is_approved(platform: Platform, admin: Caller, agent: FakeAgent) -> None:
     project = platform.deployable(separateApprover=True)
     task = platform.ready_task(project, agent, greeting("hola"), title="Greet")
@@ -63,6 +64,7 @@ def test_a_review_goes_round_until_it_is_approved(platform: Platform, admin: Cal
     assert "approved" in platform.as_a("maintainer").post(f"{path}/approve", status=409)["details"]["message"]
 
 
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     ("fields", "branch"),
     [

@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.contract.caller import NOWHERE, QUESTION_ID, Caller, check_time, faults
 from tests.e2e.contract.fake_agent import FakeAgent
-from tests.e2e.contract.platform import Platform, eventually
+from tests.e2e.contract.platform import ON_ONE_DATABASE, Platform, eventually
 from tests.providers.git_tree import git
 
 CLAIM = {"run", "task", "project", "clone", "prompt", "feedback", "limits", "driver", "hasSession"}
@@ -236,6 +236,7 @@ def test_a_cancelled_task_stops_its_run(platform: Platform, agent: FakeAgent, ad
     run.api.post(f"{run.path}/logs", {"lines": [{"level": "info", "message": "x"}]}, 409)
 
 
+@ON_ONE_DATABASE
 def test_a_run_pushes_its_own_branch_only_and_only_while_it_lives(platform: Platform, agent: FakeAgent) -> None:
     platform.new_task(platform.new_project(), agent)
     run = agent.claim()
@@ -255,6 +256,7 @@ def test_a_run_pushes_its_own_branch_only_and_only_while_it_lives(platform: Plat
     )
 
 
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     ("case", "check"), [("no change", "diff"), ("wrong commit", "head"), ("forbidden", "paths"), ("red tests", "tests")]
 )

@@ -219,4 +219,4 @@ def test_a_task_waits_for_what_it_depends_on(platform: Platform, admin: Caller) 
     assert platform.task(second["id"])["state"] == "backlog"
     assert [task["id"] for task in admin.get("/tasks", assignedAgentId=agent.id)["tasks"]] == [first["id"]]
     admin.post(f"/tasks/{first['id']}/cancel")
-    eventually("the run to end", lambda: admin.get(f"/runs/{run.id}")["run"]["state"] == "ended", 10)
+    eventually("the run to end", lambda: admin.get(f"/runs/{run.id}")["run"]["state"] == "ended")

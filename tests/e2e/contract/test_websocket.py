@@ -222,7 +222,7 @@ def test_access_that_ends_ends_the_subscription(platform: Platform, admin: Calle
         socket.authenticate(user.token)
         socket.subscribe(project["id"])
         admin.send("DELETE", member)
-        socket.wait("unsubscribed", lambda data: data["projectId"] == project["id"], 8)
+        socket.wait("unsubscribed", lambda data: data["projectId"] == project["id"])
         platform.new_task(project)
         socket.subscribe(platform.project()["id"])
 

@@ -6,7 +6,6 @@ import shlex
 import socket
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +21,7 @@ from common.settings import settings, socket_path
 from common.states import Environment, Role
 from common.transaction import Transaction, transactional
 from common.values.app import App, Space, Spec, Version
+from tests.e2e.instance import wait_until
 from tests.providers.runtime_contract import settled
 from tests.providers.runtime_supervisor import Supervisor
 from tests.web.world import World, all_of, at_once, forget_providers, get, head_of, put, repository_of, run_jobs
@@ -191,15 +191,12 @@ def test_the_log_is_what_its_processes_wrote(plain_world: World) -> None:
         command = "echo hello from the app; exec sleep 60"
         runtime().ensure_app(place, Version(made, head_of(project), source, Spec(command)))
 
-        def lines() -> list[str]:
+        def is_logged() -> bool:
             reply = plain_world.client.get(f"/api/deployments/{made}/logs")
             assert reply.status_code == 200
-            kept: list[str] = reply.json["lines"]
-            return kept
+            return any("hello from the app" in line for line in reply.json["lines"])
 
-        deadline = time.monotonic() + 60
-        while not any("hello from the app" in line for line in lines()):
-            assert time.monotonic() < deadline, f"the log never held it: {lines()}"
+        wait_until("the app's line to be in the log", is_logged)
     finally:
         supervisor.stop()
 

@@ -14,7 +14,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from common.services.health.schema import upgrade
 from common.settings import settings
 from common.states import Role
 from tests import builders
+from tests.e2e.instance import wait_until
 from web.launcher.prerequisites import free_port
 from web.launcher.programs import Catalogue
 
@@ -49,7 +49,7 @@ def main(directory: Path, redis_url: str, kind: str) -> None:
     with _served(directory) as server, requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {token}"
         url = f"http://127.0.0.1:{port}/api"
-        _wait(lambda: _is_live(url))
+        wait_until("the server to answer", lambda: _is_live(url))
         workers = [child.pid for child in psutil.Process(server.pid).children()]
         found: dict[str, Any] = {"before": _write(session, url, "Before")}
         found["mapped"] = sorted(
@@ -65,7 +65,7 @@ def main(directory: Path, redis_url: str, kind: str) -> None:
         found["full"] = [_write(session, url, f"Full {number}") for number in range(10)]
         found["read"] = [session.get(f"{url}/projects", timeout=20).status_code for _ in range(10)]
         found["metrics"] = session.get(f"{url}/metrics", timeout=20).status_code
-        found["health"] = _health(session, url)
+        found["health"] = _health(session, url, is_told=kind == "tmpfs")
         empty()
         found["after"] = _write(session, url, "After")
         found["names"] = sorted(one["name"] for one in session.get(f"{url}/projects", timeout=20).json()["projects"])
@@ -98,17 +98,15 @@ def _write(session: requests.Session, url: str, name: str) -> tuple[int, Any]:
     return reply.status_code, reply.json().get("details", {}).get("field")
 
 
-def _health(session: requests.Session, url: str) -> str:
-    """What it says of the disk, once it has looked anew."""
-    seen: list[str] = []
+def _health(session: requests.Session, url: str, *, is_told: bool) -> str:
+    """What it says of the disk. is_told: it has to say something else than before, once it has looked anew."""
 
-    def is_told() -> bool:
-        seen.append(session.get(f"{url}/health", timeout=20).json()["disk"])
-        return seen[-1] != "ok"
+    def disk() -> str:
+        return str(session.get(f"{url}/health", timeout=20).json()["disk"])
 
-    with contextlib.suppress(TimeoutError):
-        _wait(is_told, 5)
-    return seen[-1]
+    if is_told:
+        wait_until("the full disk to be told", lambda: disk() != "ok")
+    return disk()
 
 
 def _tmpfs(directory: Path) -> tuple[Callable[[], None], Callable[[], None]]:
@@ -135,14 +133,6 @@ def _is_live(url: str) -> bool:
         return requests.get(f"{url}/health/live", timeout=2).status_code == 200
     except requests.RequestException:
         return False
-
-
-def _wait(is_so: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        time.sleep(0.05)
 
 
 if __name__ == "__main__":

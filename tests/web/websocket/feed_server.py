@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -38,14 +38,7 @@ from common.transaction import Transaction, transactional
 from tests.servers import ROOT
 
 PASSWORD = "correct horse"
-PATIENCE_SECONDS = 20
-
-
-def wait_until(condition: Callable[[], bool], complaint: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, complaint
-        time.sleep(0.02)
+PATIENCE_SECONDS = 60
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.web.websocket.feed_server import wait_until
+from tests.e2e.instance import wait_until
 from web.websocket import frames
 from web.websocket.connection import MOST_PENDING, STALL_SECONDS, Connection
 
@@ -127,7 +127,7 @@ def test_a_client_that_reads_late_gets_all_in_order(pair: Pair) -> None:
         received += pair.client.recv(65_536)
 
     assert received == sent
-    wait_until(lambda: pair.connection._writer is None, "the writing thread outlives its work")
+    wait_until("the writing thread to end with its work", lambda: pair.connection._writer is None)
 
 
 def test_a_client_that_is_closed_and_does_not_answer_is_cut_off(pair: Pair) -> None:
@@ -147,7 +147,7 @@ def test_bytes_that_never_make_a_message_do_not_put_off_the_deadline() -> None:
                 pair.client.send(b"x")
             return not pair.connection.is_open
 
-        wait_until(is_closed_at_last, "the deadline has no effect")
+        wait_until("the deadline to have its effect", is_closed_at_last)
         pair.connection.check(time.monotonic() + 60)
         assert pair.read_all() == frames.build_close(4401, "no authentication in time")
     finally:
@@ -157,7 +157,7 @@ def test_bytes_that_never_make_a_message_do_not_put_off_the_deadline() -> None:
 def test_nothing_is_heard_of_a_client_that_is_being_closed(pair: Pair) -> None:
     hello = bytes([0x81, 0x85, 0, 0, 0, 0]) + b"hello"
     pair.client.sendall(hello)
-    wait_until(lambda: pair.heard == ["hello"], "the message does not arrive")
+    wait_until("the message to arrive", lambda: pair.heard == ["hello"])
     pair.connection.close(1001)
     pair.client.sendall(hello * 3)
 

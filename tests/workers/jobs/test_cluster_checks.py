@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
-from pathlib import Path
-
 import pytest
-from sqlalchemy import select
 
 from common import jobs
 from common.models import Deployment, GroupMember, Job, Project, Question, Task, TaskCheck, TaskGroup
 from common.services.delivery import task_groups
-from common.transaction import Transaction, transactional
-from tests.workers.elsewhere import Elsewhere, elsewhere
+from tests.workers.elsewhere import Elsewhere
 from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.timeout(300)
 
 TESTS = "true # the project's tests"
-
-
-@pytest.fixture
-def there(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
-    """Once on SQLite and once on MariaDB."""
-    with elsewhere(platform, monkeypatch, folder=tmp_path / "elsewhere") as made:
-        yield made
-
-
-@pytest.fixture
-def plain(plain_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
-    with elsewhere(plain_platform, monkeypatch, folder=tmp_path / "elsewhere") as made:
-        yield made
-
-
-@transactional
-def _wait_longer(tx: Transaction, hours: float) -> None:
-    """As if what waits for the world had done so for that long already."""
-    for job in tx.all(select(Job).where(Job.unavailable_since.is_not(None))):
-        assert job.unavailable_since is not None
-        job.unavailable_since -= timedelta(hours=hours)
 
 
 def _proving(platform: Platform, **values: str) -> tuple[Project, Task]:
@@ -60,37 +33,37 @@ def _message(platform: Platform, task: Task) -> str:
     return row.message if row is not None else ""
 
 
-def test_a_proof_whose_tests_get_no_node_waits_with_the_reason_on_the_task(there: Elsewhere) -> None:
-    there.cluster.script(TESTS, "no_room")
-    _project, task = _proving(there)
-    there.run_jobs(until=lambda: "no node takes its pod" in _message(there, task))
+def test_a_proof_whose_tests_get_no_node_waits_with_the_reason_on_the_task(plain: Elsewhere) -> None:
+    plain.cluster.script(TESTS, "no_room")
+    _project, task = _proving(plain)
+    plain.run_jobs(until=lambda: "no node takes its pod" in _message(plain, task))
 
-    row, waiting = _row(there, task), there.get(Task, task.id)
+    row, waiting = _row(plain, task), plain.get(Task, task.id)
     assert row is not None
     assert (row.status, row.code) == ("running", None)
     assert "Insufficient memory" in row.message
     assert (waiting.state, waiting.phase, waiting.refusals, waiting.round) == ("in_progress", "verifying", 0, 1)
 
-    there.cluster.script(TESTS, "healthy")
-    there.run_jobs()
-    row = _row(there, task)
+    plain.cluster.script(TESTS, "healthy")
+    plain.run_jobs()
+    row = _row(plain, task)
     assert row is not None
-    assert (row.status, there.get(Task, task.id).state) == ("passed", "ready_to_test")
+    assert (row.status, plain.get(Task, task.id).state) == ("passed", "ready_to_test")
 
 
-def test_a_proof_that_could_never_be_run_is_a_persons_matter(there: Elsewhere) -> None:
-    there.cluster.script(TESTS, "quota")
-    _project, task = _proving(there)
-    there.run_jobs(until=lambda: "exceeded quota" in _message(there, task))
-    _wait_longer(25)
-    there.run_jobs()
+def test_a_proof_that_could_never_be_run_is_a_persons_matter(plain: Elsewhere) -> None:
+    plain.cluster.script(TESTS, "quota")
+    _project, task = _proving(plain)
+    plain.run_jobs(until=lambda: "exceeded quota" in _message(plain, task))
+    plain.wait_longer(25)
+    plain.run_jobs()
 
-    asking = there.get(Task, task.id)
+    asking = plain.get(Task, task.id)
     assert (asking.state, asking.refusals, asking.round) == ("needs_input", 0, 1)
-    (question,) = there.all(Question)
+    (question,) = plain.all(Question)
     assert "could not verify the work" in question.question
     assert "exceeded quota" in question.question
-    assert len(there.runs(task)) == 1
+    assert len(plain.runs(task)) == 1
 
 
 def test_a_groups_tests_that_never_ran_blame_no_member(plain: Elsewhere) -> None:
@@ -114,7 +87,7 @@ def test_a_groups_tests_that_never_ran_blame_no_member(plain: Elsewhere) -> None
     plain.cluster.script(TESTS, "no_room")
     late = plain.group(other)
     plain.run_jobs(until=waits)
-    _wait_longer(25)
+    plain.wait_longer(25)
     plain.run_jobs()
     failed = plain.get(TaskGroup, late.id)
     assert (failed.state, "no node takes its pod" in str(failed.error)) == ("failed", True)

@@ -17,16 +17,16 @@ TESTS = "true # the project's tests"
 
 
 @pytest.fixture
-def there(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
+def there(remote_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
     """Once on SQLite and once on MariaDB. There is room for two previews of a project."""
-    with elsewhere(platform, monkeypatch, folder=tmp_path / "there", AIWORKER_KUBE_PREVIEWS_CPU="1") as made:
+    with elsewhere(remote_platform, monkeypatch, folder=tmp_path / "there", AIWORKER_KUBE_PREVIEWS_CPU="1") as made:
         yield made
 
 
 @pytest.fixture
-def plain(plain_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
+def plain(plain_remote_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
     """Its clock is slow enough for what waits there to be seen."""
-    with elsewhere(plain_platform, monkeypatch, folder=tmp_path / "elsewhere", speed=20) as made:
+    with elsewhere(plain_remote_platform, monkeypatch, folder=tmp_path / "elsewhere", speed=20) as made:
         yield made
 
 

@@ -99,7 +99,8 @@ def test_of_eight_five_land_and_three_come_back_once(plain_platform: Platform, m
     assert platform.to_production(platform.staged(platform.get(Task, came_back[1].id))).state == "production"
 
 
-def test_a_version_that_turns_bad_in_its_gate_is_never_seen(platform: Platform) -> None:
+def test_a_version_that_turns_bad_in_its_gate_is_never_seen(plain_platform: Platform) -> None:
+    platform = plain_platform
     seconds = {"preview": 0, "staging": 2, "production": 2}
     project = platform.project(APP, start_command=START, health_seconds=seconds)
     platform.to_production(platform.staged(platform.approved(project, "Good", {"says": "good\n"})))
@@ -265,7 +266,8 @@ def test_a_default_branch_that_moved_rebuilds_the_group(platform: Platform) -> N
     assert platform.to_production(rebuilt).state == "production"
 
 
-def test_a_branch_that_moves_during_the_deployment_is_noticed(platform: Platform) -> None:
+def test_a_branch_that_moves_during_the_deployment_is_noticed(plain_platform: Platform) -> None:
+    platform = plain_platform
     project = platform.project()
     group = platform.staged(platform.approved(project, "One", {"one": "1\n"}))
     task_groups.deploy_to_production(group.id, default_head=group.base_sha, by=platform.max)
@@ -382,7 +384,8 @@ def test_taking_a_task_out_rebuilds_the_rest(platform: Platform) -> None:
     assert [member.task_id for member in held] == [two.id]
 
 
-def test_what_a_project_asks_of_a_healthy_answer_reaches_the_runtime(platform: Platform) -> None:
+def test_what_a_project_asks_of_a_healthy_answer_reaches_the_runtime(plain_platform: Platform) -> None:
+    platform = plain_platform
     project = platform.project(health_contains="<h1>")
     task = platform.ready(project, "Page", {"index.html": "<h1>second</h1>\n"})
     (preview,) = platform.all(Deployment, Deployment.task_id == task.id)

@@ -51,7 +51,6 @@ class Fleet:
 
     def __init__(self, platform: Platform, cluster: ClusterDouble, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.platform, self.cluster, self._patch = platform, cluster, patch
-        self.project: Project = platform.project()
         self.set(
             AIWORKER_RUNTIME="kubernetes",
             AIWORKER_KUBE_DOMAIN="apps.test",
@@ -61,9 +60,10 @@ class Fleet:
             AIWORKER_AGENTS_CAPABILITIES="python",
             KUBECONFIG=cluster.kubeconfig(folder),
         )
+        self.project: Project = platform.project()
 
     def set(self, **environ: str) -> None:
-        """Only agents are on the cluster: the rest goes on where it began."""
+        """Set these in the environment, and have the fleet read its settings anew."""
         for name, value in environ.items():
             self._patch.setenv(name, value)
         settings.cache_clear()
@@ -123,17 +123,19 @@ def cluster() -> Iterator[ClusterDouble]:
 
 
 @pytest.fixture
-def on(platform: Platform, cluster: ClusterDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
+def on(
+    remote_platform: Platform, cluster: ClusterDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Fleet]:
     """Once on SQLite and once on MariaDB."""
-    yield Fleet(platform, cluster, tmp_path, monkeypatch)
+    yield Fleet(remote_platform, cluster, tmp_path, monkeypatch)
     fleet.cache_clear()
 
 
 @pytest.fixture
 def plain(
-    plain_platform: Platform, cluster: ClusterDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plain_remote_platform: Platform, cluster: ClusterDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Fleet]:
-    yield Fleet(plain_platform, cluster, tmp_path, monkeypatch)
+    yield Fleet(plain_remote_platform, cluster, tmp_path, monkeypatch)
     fleet.cache_clear()
 
 
@@ -154,14 +156,14 @@ def test_a_task_gets_a_pod_of_its_own_which_is_removed_after_its_run(on: Fleet) 
     assert on.platform.all(Job, Job.kind == RUN_AGENT.name, Job.state_ != "done") == []
 
 
-def test_the_token_in_the_pod_is_the_agents_and_dies_with_it(on: Fleet) -> None:
-    (agent,) = on.started(on.task())
+def test_the_token_in_the_pod_is_the_agents_and_dies_with_it(plain: Fleet) -> None:
+    (agent,) = plain.started(plain.task())
     token = unseal(agent.token_sealed or "")["token"]
     assert runners.authenticate_agent(token).agent_id == agent.id
 
-    on.finish(on.claim(agent))
-    on.cluster.script(agent.id, "ends")
-    on.until(lambda: on.agent(agent.id).token_sealed is None)
+    plain.finish(plain.claim(agent))
+    plain.cluster.script(agent.id, "ends")
+    plain.until(lambda: plain.agent(agent.id).token_sealed is None)
     with pytest.raises(Unauthenticated):
         runners.authenticate_agent(token)
 
@@ -238,14 +240,14 @@ def test_a_pod_that_fails_ends_its_run_with_its_reason_and_the_task_is_given_up_
     plain.until(lambda: plain.pods() == [] and plain.agents() == [])
 
 
-def test_a_pod_that_is_evicted_at_work_costs_one_run_and_the_task_goes_on(on: Fleet) -> None:
-    task = on.task()
-    (agent,) = on.started(task)
-    on.claim(agent)
-    on.cluster.script(agent.id, "evicted")
-    on.until(lambda: len(on.runs(task, "ready")) == 1)
+def test_a_pod_that_is_evicted_at_work_costs_one_run_and_the_task_goes_on(plain: Fleet) -> None:
+    task = plain.task()
+    (agent,) = plain.started(task)
+    plain.claim(agent)
+    plain.cluster.script(agent.id, "evicted")
+    plain.until(lambda: len(plain.runs(task, "ready")) == 1)
 
-    lost, fresh = on.runs(task)
+    lost, fresh = plain.runs(task)
     assert (lost.outcome, fresh.agent_id != agent.id) == ("lost", True)
     assert "Evicted" in str(lost.reason)
 

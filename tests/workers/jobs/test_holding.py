@@ -99,7 +99,8 @@ def test_each_hold_is_longer_and_one_task_at_a_time_is_tried_after_it(platform: 
     assert len(platform.all(Run)) == runs + 1
 
 
-def test_a_missing_repository_makes_no_agent_deaf_and_fails_no_task(platform: Platform) -> None:
+def test_a_missing_repository_makes_no_agent_deaf_and_fails_no_task(plain_platform: Platform) -> None:
+    platform = plain_platform
     platform.agent_id = platform.agent()
     gone, sound = platform.project(), platform.project()
     shutil.move(_place(platform, gone), platform.folder / "away.git")
@@ -152,7 +153,8 @@ def test_a_forge_that_does_not_answer_keeps_an_agent_for_half_a_minute(platform:
     assert platform.get(Project, project.id).holds == 1
 
 
-def test_a_branch_that_can_not_be_made_is_the_tasks_own_trouble(platform: Platform) -> None:
+def test_a_branch_that_can_not_be_made_is_the_tasks_own_trouble(plain_platform: Platform) -> None:
+    platform = plain_platform
     platform.agent_id = platform.agent()
     project = platform.project()
     task, other = platform.task(project, "One"), None
@@ -171,7 +173,8 @@ def test_a_branch_that_can_not_be_made_is_the_tasks_own_trouble(platform: Platfo
     assert claimed.task.id == other.id
 
 
-def test_a_repository_that_breaks_under_proven_work_is_told_on_the_project(platform: Platform) -> None:
+def test_a_repository_that_breaks_under_proven_work_is_told_on_the_project(plain_platform: Platform) -> None:
+    platform = plain_platform
     project = platform.project()
     platform.ready(project, "Greet", {"index.html": "<h1>x</h1>\n"})
     head = _place(platform, project) / "HEAD"
@@ -187,8 +190,9 @@ def test_a_repository_that_breaks_under_proven_work_is_told_on_the_project(platf
     assert platform.get(Project, project.id).error is None
 
 
-def test_a_missing_repository_keeps_no_other_projects_versions_down(platform: Platform) -> None:
+def test_a_missing_repository_keeps_no_other_projects_versions_down(plain_platform: Platform) -> None:
     """After both were lost by the runtime."""
+    platform = plain_platform
     gone, sound = platform.project(), platform.project()
     tasks = [platform.ready(project, "Greet", {"index.html": "<h1>x</h1>\n"}) for project in (gone, sound)]
     shutil.move(_place(platform, gone), platform.folder / "away.git")

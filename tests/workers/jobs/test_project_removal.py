@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,8 +20,7 @@ from common.states import JobState
 from common.transaction import Transaction
 from tests.doubles.gitea import Fault
 from tests.e2e.instance import wait_until
-from tests.workers.elsewhere import Elsewhere, elsewhere
-from tests.workers.platform import Platform
+from tests.workers.elsewhere import Elsewhere
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -30,9 +28,9 @@ MOST_CALLS = 100
 
 
 @pytest.fixture
-def there(plain_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
-    with elsewhere(plain_platform, monkeypatch, folder=tmp_path / "elsewhere") as made:
-        yield made
+def there(plain: Elsewhere) -> Elsewhere:
+    """On SQLite alone."""
+    return plain
 
 
 def busy_project(there: Elsewhere) -> Project:

@@ -26,7 +26,8 @@ def _state(platform: Platform, deployment: Deployment) -> AppState:
     return state
 
 
-def test_a_preview_of_a_restricted_project_is_guarded_and_no_other_is(platform: Platform) -> None:
+def test_a_preview_of_a_restricted_project_is_guarded_and_no_other_is(plain_platform: Platform) -> None:
+    platform = plain_platform
     project = _restricted(platform)
     task = platform.ready(project, "Page", {"index.html": "<h1>one</h1>\n"})
     (preview,) = platform.all(Deployment, Deployment.task_id == task.id)

@@ -80,7 +80,8 @@ def test_a_rejection_brings_the_task_back_to_an_agent_with_its_comments(platform
     assert get(done.preview_url)[1] == "<h1>hello</h1>\n"
 
 
-def test_red_tests_send_the_work_back_and_three_refusals_ask_a_person(platform: Platform) -> None:
+def test_red_tests_send_the_work_back_and_three_refusals_ask_a_person(plain_platform: Platform) -> None:
+    platform = plain_platform
     project = platform.project(test_command="grep -q '<h1>' index.html")
     task = platform.task(project)
     for attempt in range(3):
@@ -112,8 +113,9 @@ def test_a_lost_agent_gives_its_task_back(platform: Platform) -> None:
     assert again.run.id != claimed.run.id
 
 
-def test_a_conflict_and_a_red_merge_name_their_culprits(platform: Platform) -> None:
+def test_a_conflict_and_a_red_merge_name_their_culprits(plain_platform: Platform) -> None:
     """Each is green alone; `two` changes the line that `one` changed, `four` breaks what `three` relies on."""
+    platform = plain_platform
     files = {"index.html": "<h1>first</h1>\n", "a": "1\n", "b": "1\n", "c": "1\n"}
     project = platform.project(files, test_command="! { grep -q 2 b && grep -q 2 c; }")
     members = [

@@ -114,7 +114,10 @@ def test_a_test_that_fails_at_random_takes_nobody_out(plain_platform: Platform, 
     assert outcomes == ["merged", "failed", "failed"]
 
 
-def test_a_whole_that_is_mostly_green_goes_on_and_says_that_it_is_flaky(platform: Platform, tmp_path: Path) -> None:
+def test_a_whole_that_is_mostly_green_goes_on_and_says_that_it_is_flaky(
+    plain_platform: Platform, tmp_path: Path
+) -> None:
+    platform = plain_platform
     tests = Scripted(tmp_path, "rgg")
     project = platform.project(PLAIN)
     (task,) = _approved(platform, project, *FILES[:1])
@@ -247,7 +250,8 @@ def test_a_push_to_the_only_task_ends_the_group_before_anything_is_merged(plain_
     assert platform.all(GroupMember, GroupMember.live_task_id.is_not(None)) == []
 
 
-def test_a_push_on_staging_is_left_out_and_told(platform: Platform) -> None:
+def test_a_push_on_staging_is_left_out_and_told(plain_platform: Platform) -> None:
+    platform = plain_platform
     project = platform.project(PLAIN)
     pushed, other = _approved(platform, project, *FILES[:2])
     group = platform.staged(pushed, other)

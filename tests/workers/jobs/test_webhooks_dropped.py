@@ -157,9 +157,9 @@ def _nameless(text: str) -> str:
 
 
 def test_the_end_is_the_same_with_every_webhook_lost(
-    plain_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plain_remote_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with elsewhere(plain_platform, monkeypatch, folder=tmp_path / "dropped") as platform:
+    with elsewhere(plain_remote_platform, monkeypatch, folder=tmp_path / "dropped") as platform:
         project = tell(platform)
         dropped = final_state(platform, project)
         projects.delete_project(project.id, by=platform.max)
@@ -169,7 +169,7 @@ def test_the_end_is_the_same_with_every_webhook_lost(
     address = f"http://127.0.0.1:{port}/api/webhooks/gitea"
     with (
         elsewhere(
-            plain_platform, monkeypatch, folder=tmp_path / "rung", rings=True, AIWORKER_WEBHOOK_URL=address
+            plain_remote_platform, monkeypatch, folder=tmp_path / "rung", rings=True, AIWORKER_WEBHOOK_URL=address
         ) as platform,
         served(port),
     ):
