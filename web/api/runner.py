@@ -168,7 +168,7 @@ class ReportUsageSchema(Schema):
 
 
 class EmptySchema(Schema):
-    """`{}`."""
+    """An empty object."""
 
 
 class AskQuestionSchema(Schema):

@@ -83,7 +83,9 @@ def test_a_replica_is_refused(server: redis.Redis, examine: Examine) -> None:
     ]
 
 
-@pytest.mark.parametrize(("command", "words"), [("info", "INFO is not allowed"), ("config", "can't be checked (CONFIG")])
+@pytest.mark.parametrize(
+    ("command", "words"), [("info", "INFO is not allowed"), ("config", "can't be checked (CONFIG")]
+)
 def test_what_may_not_be_asked_is_said_to_be_unseen(
     server: redis.Redis, examine: Examine, command: str, words: str
 ) -> None:
