@@ -39,7 +39,7 @@ from web.http.fields import (
 projects = Blueprint("projects", __name__, url_prefix="/api")
 
 _HEALTH_PATH = r"^/[!-\"$-\[\]-~]{0,499}\Z"
-# As the distribution project writes it: [registry[:port]/]path[:tag][@digest].
+# The form that the project `distribution` defines: [registry[:port]/]path[:tag][@digest].
 _IMAGE = (
     r"^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?/)?"
     r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"

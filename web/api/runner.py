@@ -178,7 +178,7 @@ class ReportUsageSchema(Schema):
 
 
 class EmptySchema(Schema):
-    """`{}`."""
+    """An empty object."""
 
 
 class AskQuestionSchema(Schema):

@@ -61,7 +61,7 @@ def _check_signature(body: bytes) -> None:
     given = request.headers.get("X-Gitea-Signature", "")
     wanted = hmac.new(webhook_secret().encode(), body, hashlib.sha256).hexdigest()
     if not _SIGNATURE.fullmatch(given) or not hmac.compare_digest(given, wanted):
-        raise Unauthenticated("The signature is not of this instance's secret")
+        raise Unauthenticated("The signature was not made with this instance's secret")
 
 
 def _repository(body: bytes) -> tuple[str, str] | None:

@@ -78,7 +78,7 @@ def serve(owner: str, name: str, service_path: str) -> Response:
         path = local_forge().repository_path(access.repository)
     except Unauthenticated:
         return _refusal(
-            401, "Give an API token of yours as the password.", {"WWW-Authenticate": 'Basic realm="AiWorker"'}
+            401, "Use one of your API tokens as the password.", {"WWW-Authenticate": 'Basic realm="AiWorker"'}
         )
     except NotFound:
         return _refusal(404, "There is no such repository.")
@@ -152,8 +152,8 @@ def _may_move_default(access: _Access) -> bool:
 
 def _no_direct_push(branch: str) -> str:
     return (
-        f"{branch} takes no direct push in this project (allowDirectPush is off): push another branch and let a task "
-        "bring it in, or have a maintainer switch it on"
+        f"{branch} accepts no direct push in this project (allowDirectPush is off): push another branch and let a task "
+        "merge it, or ask a maintainer to turn allowDirectPush on"
     )
 
 

@@ -21,7 +21,7 @@ BODY = "body"
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = "dict[str, Json]"
 
-# A string, closed or not, or a bracket. Possessive, and without a way to fail inside a string: linear in the input.
+# A string, closed or not, or a bracket. The possessive quantifier never backtracks, so matching takes linear time.
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _SUSPECT_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 

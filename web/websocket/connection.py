@@ -63,7 +63,7 @@ class Connection:
         """Whether queued frames can still be delivered."""
         return self._closing_at is None and not self._is_over
 
-    # Out
+    # Writing
 
     def queue(self, frame: bytes) -> None:
         """Queue a whole frame for the next flush. A client with too many queued frames is closed with 1013."""
@@ -145,7 +145,7 @@ class Connection:
             except BlockingIOError:
                 written = 0
             except OSError:
-                self._is_over = True  # the reading thread notices by itself
+                self._is_over = True  # the reading thread gets an error too
                 self._pending.clear()
                 self._pending_bytes = 0
                 return True
@@ -183,7 +183,7 @@ class Connection:
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
 
-    # In
+    # Reading
 
     def messages(self) -> Iterator[str]:
         """The client's messages until the socket ends. Answers pings and close frames; closes on a protocol error."""

@@ -16,8 +16,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import jwt
-from flask import Blueprint, Flask, request
-from flask.typing import ResponseReturnValue
+from flask import Blueprint, Flask, Response, request
 from flask_sock import Sock
 from simple_websocket import Server
 
@@ -27,6 +26,7 @@ from common.services.access import Caller
 from common.services.people import accounts
 from common.services.people.tokens import API_TOKEN_PREFIX
 from common.settings import settings
+from web.http.errors import error
 from web.websocket import frames
 from web.websocket.connection import Connection
 from web.websocket.hub import Hub, hub
@@ -65,19 +65,19 @@ def init_feed(app: Flask) -> None:
     app.register_blueprint(blueprint)
 
 
-def _refuse_bad_handshake() -> ResponseReturnValue | None:
+def _refuse_bad_handshake() -> Response | None:
     """Refuse pages of other sites and malformed handshakes before the upgrade."""
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc not in {request.host, urlsplit(settings().web.public_url).netloc}:
-        return {"error": "Forbidden"}, 403
+        return error(403)
     if request.headers.get("Sec-WebSocket-Version", "").strip() != "13":
-        return {"error": "WebSocket version 13 is spoken here"}, 426, {"Sec-WebSocket-Version": "13"}
+        return error(426, "Only WebSocket version 13 is supported", headers={"Sec-WebSocket-Version": "13"})
     try:
         key = base64.b64decode(request.headers.get("Sec-WebSocket-Key", ""), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != 16:
-        return {"error": "Sec-WebSocket-Key is missing or wrong"}, 400
+        return error(400, "Sec-WebSocket-Key is missing or invalid")
     # No permessage-deflate: it costs 130 KB per socket and fifteen times the work of a plain frame.
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
     return None

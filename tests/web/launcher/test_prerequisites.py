@@ -108,7 +108,7 @@ def test_a_socket_directory_that_others_can_enter_is_refused(tmp_path: Path) -> 
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
 
-    with pytest.raises(Misconfigured, match="is not this user's alone"):
+    with pytest.raises(Misconfigured, match="is accessible to other users"):
         prerequisites.prepare_socket_directory(tmp_path / "open" / "redis.sock", tmp_path / "data")
 
 
@@ -116,5 +116,5 @@ def test_a_link_in_place_of_a_socket_directory_is_refused(tmp_path: Path) -> Non
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
 
-    with pytest.raises(Misconfigured, match="is not this user's alone"):
+    with pytest.raises(Misconfigured, match="is accessible to other users"):
         prerequisites.prepare_socket_directory(tmp_path / "link" / "redis.sock", tmp_path / "data")
