@@ -76,7 +76,7 @@ class ProductionLine:
         plan = rollouts.begin_rollout(lease)
         assert plan is not None
         if plan.advance_from is not None:
-            git("update-ref", f"refs/heads/{self.project.default_branch}", plan.commit_sha, at=self.path)
+            git("update-ref", f"refs/heads/{self.project.default_branch}", plan.version.commit, at=self.path)
         rollouts.record_live(lease, url="http://localhost:4000", barrier=barrier)
         made: Deployment = get(Deployment, deployment_id)
         assert made.state == "completed"

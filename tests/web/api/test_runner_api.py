@@ -15,6 +15,7 @@ from common.jobs import PREPARE_RUN, SCHEDULE_TASKS
 from common.models import Agent, Question, Run, Task
 from common.services.tasks import questions, tasks
 from common.states import Role
+from common.values.claimed_run import ClaimedRun
 from tests import builders
 from tests.web.world import World, all_of, events, forget_providers, get, run_jobs, served
 from workers.runner.cancellation import Cancellation
@@ -334,28 +335,28 @@ def test_long_polls_answer_when_something_happens(world: World) -> None:
         run_jobs(SCHEDULE_TASKS, PREPARE_RUN)
         claim = waiting.result(60)
         assert claim is not None
-        assert (claim["task"]["id"], get(Run, claim["run"]["id"]).agent_id) == (task.id, agent_id)
+        assert (claim.task.id, get(Run, claim.run.id).agent_id) == (task.id, agent_id)
 
-        run = RunApi(url, claim["run"]["id"], RunToken(claim["run"]["token"]), Cancellation())
+        run = RunApi(url, claim.run.id, RunToken(claim.run.token), Cancellation())
         first = run.ask("Which colour?", None, ())
-        answered = pool.submit(lambda: run.read_question(first["id"], wait_seconds=30))
-        questions.answer_question(task.id, first["id"], "blue", by=world.max)
-        assert answered.result(60)["response"] == "blue"
+        answered = pool.submit(lambda: run.read_question(first.id, wait_seconds=30))
+        questions.answer_question(task.id, first.id, "blue", by=world.max)
+        assert answered.result(60).response == "blue"
 
         second = run.ask("Which size?", None, ["S", "L"])
-        withdrawn = pool.submit(lambda: wire_read(url, claim, second["id"]))
+        withdrawn = pool.submit(lambda: wire_read(url, claim, second.id))
         tasks.cancel_task(task.id, by=world.max)
         assert withdrawn.result(60) in {"withdrawn", "over"}
-    assert get(Question, second["id"]).state == "withdrawn"
+    assert get(Question, second.id).state == "withdrawn"
 
 
-def wire_read(url: str, claim: dict[str, Any], question_id: str) -> str:
+def wire_read(url: str, claim: ClaimedRun, question_id: str) -> str:
     """The question's status after the poll; `over` where the run had ended before it was asked for."""
-    from_run = claim["run"]
+    from_run = claim.run
     with Wire(url) as wire:
         try:
-            path = f"/runner/runs/{from_run['id']}/questions/{question_id}"
-            reply = wire.call_json("GET", path, token=from_run["token"], wait_seconds=30)
+            path = f"/runner/runs/{from_run.id}/questions/{question_id}"
+            reply = wire.call_json("GET", path, token=from_run.token, wait_seconds=30)
         except RunOver:
             return "over"
     status: str = reply["question"]["status"]

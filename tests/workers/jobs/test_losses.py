@@ -110,5 +110,5 @@ def test_a_run_that_its_machine_cut_short_goes_to_another_agent(platform: Platfo
     assert len(platform.runs(task)) == 1
     former, platform.agent_id = platform.agent_id, platform.agent()
     again = platform.claim()
-    assert again.run.agent_id != former
+    assert platform.get(Run, again.run.id).agent_id != former
     assert platform.get(Task, task.id).error is None
