@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import graphlib
 import re
 import subprocess
 import sys
@@ -145,6 +146,30 @@ def test_a_job_is_short_and_is_told_one_thing() -> None:
         assert [argument.arg for argument in job.args.args] == ["job"], job.name
         statements = sum(isinstance(node, ast.stmt) for node in ast.walk(job)) - 1
         assert statements <= LONGEST_JOB, (job.name, statements)
+
+
+def _imports(name: str, tree: ast.Module) -> set[str]:
+    """The modules of ours that a file imports."""
+    modules = {path.removesuffix(".py").replace("/", ".").removesuffix(".__init__") for path in _texts()}
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= inside & modules or {node.module}
+    return (found & modules) - {name}
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    graph = {
+        (name := path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")): _imports(name, tree)
+        for path, tree in _trees().items()
+    }
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        raise AssertionError(" -> ".join(error.args[1])) from error
 
 
 def test_only_known_folders_lie_at_the_top() -> None:

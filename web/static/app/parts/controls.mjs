@@ -1,11 +1,11 @@
 // The small pieces every view is made of. They know nothing of the domain.
-import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { failed, told } from "../toasts.mjs";
 import { useAct } from "../loading.mjs";
 import { ago, exact, isOwnForge, say, tone, webUrl } from "../words.mjs";
 
-const cls = (...names) => names.filter(Boolean).join(" ");
+export const cls = (...names) => names.filter(Boolean).join(" ");
 
 // A button that does `act` (async) once at a time; what fails is told in a toast.
 export function Button({ act, kind, children, disabled, testid, small, ...rest }) {
@@ -77,6 +77,13 @@ const PATHS = {
 
 export const Icon = ({ name }) =>
   html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false"><path d=${PATHS[name]} /></svg>`;
+
+// Opens the dialog that makes one more of a list.
+export const New = ({ open, testid, children }) => html`
+  <button type="button" class="button primary" data-testid=${testid} onClick=${open}>
+    <${Icon} name="plus" />${children}
+  </button>
+`;
 
 export const Empty = ({ title, children }) =>
   html`<div class="empty"><strong>${title}</strong><p>${children}</p></div>`;
@@ -175,65 +182,6 @@ export function useForm(initial) {
 }
 
 export const Fault = ({ form }) => (form.fault ? html`<p class="fault" role="alert">${form.fault.message}</p>` : null);
-
-// A modal dialog; the browser keeps the focus in it and Escape closes it.
-export function Dialog({ title, close, children, wide }) {
-  const box = useRef();
-  const id = useId();
-  useEffect(() => {
-    const before = document.activeElement;
-    box.current.showModal();
-    box.current.querySelector("input,textarea,select")?.focus();
-    return () => before?.focus?.();
-  }, []);
-  return html`<dialog
-    ref=${box}
-    class=${cls("dialog", wide && "wide")}
-    aria-labelledby=${id}
-    onCancel=${(event) => {
-      event.preventDefault();
-      close();
-    }}
-    onClick=${(event) => event.target === box.current && !box.current.querySelector("textarea,input") && close()}
-  >
-    <header>
-      <h2 id=${id}>${title}</h2>
-      <button type="button" class="button ghost square" aria-label="Close" onClick=${close}>
-        <${Icon} name="close" />
-      </button>
-    </header>
-    <div class="dialog-body">${children}</div>
-  </dialog>`;
-}
-
-// A dialog that asks before something that can't be taken back. `typed`: the word to type first.
-export function Confirm({ title, children, verb, act, close, typed, testid, kind = "danger" }) {
-  const form = useForm({ word: "" });
-  const submit = form.submit(async () => {
-    await act();
-    close();
-  });
-  return html`<${Dialog} title=${title} close=${close}>
-    <form onSubmit=${submit}>
-      <div class="prose">${children}</div>
-      ${
-        typed &&
-        html`<${TextField} label=${`Type “${typed}” to confirm`} name="word" form=${form} testid="confirm-word" />`
-      }
-      <${Fault} form=${form} />
-      <footer>
-        <button type="button" class="button" onClick=${close}>Keep it</button>
-        <button
-          class=${`button ${kind}`}
-          data-testid=${testid}
-          disabled=${form.busy || (typed && form.draft.word !== typed)}
-        >
-          ${verb}
-        </button>
-      </footer>
-    </form>
-  <//>`;
-}
 
 export const More = ({ pages }) =>
   pages.hasMore ? html`<${Button} act=${pages.more} kind="more" testid="load-more">Load more<//>` : null;

@@ -3,20 +3,8 @@ import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { usePages } from "../loading.mjs";
-import {
-  Button,
-  Confirm,
-  Dialog,
-  Empty,
-  Fault,
-  Icon,
-  Listing,
-  Page,
-  SelectField,
-  TextField,
-  Time,
-  useForm,
-} from "../parts/controls.mjs";
+import { Button, Empty, Fault, Listing, New, Page, SelectField, TextField, Time, useForm } from "../parts/controls.mjs";
+import { Confirm, Dialog } from "../parts/dialogs.mjs";
 import { keep, user } from "../session.mjs";
 import { ROLES } from "../states.mjs";
 import { told } from "../toasts.mjs";
@@ -39,14 +27,7 @@ export function Account() {
   const [making, setMaking] = useState(false);
   const [made, setMade] = useState(null);
   const [ending, setEnding] = useState(null);
-  const actions = html`<button
-    type="button"
-    class="button primary"
-    data-testid="token-new"
-    onClick=${() => setMaking(true)}
-  >
-    <${Icon} name="plus" />New token
-  </button>`;
+  const actions = html`<${New} testid="token-new" open=${() => setMaking(true)}>New token<//>`;
   return html`<${Page}
     title="Account"
     lead="Yours, for scripts and for git. A token does what its role may do, never more than you."

@@ -6,18 +6,17 @@ import { usePages } from "../loading.mjs";
 import {
   Button,
   CheckField,
-  Confirm,
-  Dialog,
   Empty,
   Fault,
-  Icon,
   Listing,
+  New,
   Page,
   SelectField,
   TextField,
   Time,
   useForm,
 } from "../parts/controls.mjs";
+import { Confirm, Dialog } from "../parts/dialogs.mjs";
 import { may, user } from "../session.mjs";
 import { ROLES } from "../states.mjs";
 import { told } from "../toasts.mjs";
@@ -39,14 +38,7 @@ function Users() {
   const [adding, setAdding] = useState(false);
   const [editing, setEditing] = useState(null);
   const [removing, setRemoving] = useState(null);
-  const actions = html`<button
-    type="button"
-    class="button primary"
-    data-testid="user-new"
-    onClick=${() => setAdding(true)}
-  >
-    <${Icon} name="plus" />New user
-  </button>`;
+  const actions = html`<${New} testid="user-new" open=${() => setAdding(true)}>New user<//>`;
   return html`<${Page}
     title="Users and enrolment"
     lead="Viewers read; members write tasks and answer; maintainers approve and deliver; admins also manage users."

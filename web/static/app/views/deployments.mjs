@@ -5,8 +5,6 @@ import { html } from "../html.mjs";
 import { useLive, usePages, useRead } from "../loading.mjs";
 import {
   Badge,
-  Confirm,
-  Dialog,
   Lines,
   Listing,
   Loading,
@@ -17,6 +15,7 @@ import {
   Trouble,
   useForm,
 } from "../parts/controls.mjs";
+import { Confirm, Dialog } from "../parts/dialogs.mjs";
 import { PreviewLink } from "../parts/visit.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";

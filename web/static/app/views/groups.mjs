@@ -6,7 +6,6 @@ import { useLive, usePages } from "../loading.mjs";
 import {
   Badge,
   CheckField,
-  Dialog,
   Empty,
   Fault,
   Field,
@@ -20,6 +19,7 @@ import {
   Trouble,
   useForm,
 } from "../parts/controls.mjs";
+import { Dialog } from "../parts/dialogs.mjs";
 import { project } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { may } from "../session.mjs";

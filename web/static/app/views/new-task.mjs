@@ -1,7 +1,8 @@
 // Writing a task. What only some tasks need is folded away.
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
-import { Dialog, Fault, Field, SelectField, TextField, useForm } from "../parts/controls.mjs";
+import { Fault, Field, SelectField, TextField, useForm } from "../parts/controls.mjs";
+import { Dialog } from "../parts/dialogs.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { keepTask, tasks } from "../tasks.mjs";

@@ -7,7 +7,6 @@ import {
   Badge,
   Button,
   CloneAddress,
-  Confirm,
   Empty,
   Fault,
   Loading,
@@ -18,6 +17,7 @@ import {
   Trouble,
   useForm,
 } from "../parts/controls.mjs";
+import { Confirm } from "../parts/dialogs.mjs";
 import { keepProject, loadProjects, project } from "../projects.mjs";
 import { go } from "../routes.mjs";
 import { may } from "../session.mjs";

@@ -2,7 +2,8 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
-import { Button, Confirm, Dialog, Fault, SelectField, TextField, Time, useForm } from "../parts/controls.mjs";
+import { Button, Fault, SelectField, TextField, Time, useForm } from "../parts/controls.mjs";
+import { Confirm, Dialog } from "../parts/dialogs.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { project } from "../projects.mjs";
 import { may, user } from "../session.mjs";

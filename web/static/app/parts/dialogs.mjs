@@ -1,0 +1,63 @@
+// Modal dialogs: any content, and a question that has to be confirmed.
+import { useEffect, useId, useRef } from "preact/hooks";
+import { html } from "../html.mjs";
+import { cls, Fault, Icon, TextField, useForm } from "./controls.mjs";
+
+// A modal dialog; the browser keeps the focus in it and Escape closes it.
+export function Dialog({ title, close, children, wide }) {
+  const box = useRef();
+  const id = useId();
+  useEffect(() => {
+    const before = document.activeElement;
+    box.current.showModal();
+    box.current.querySelector("input,textarea,select")?.focus();
+    return () => before?.focus?.();
+  }, []);
+  return html`<dialog
+    ref=${box}
+    class=${cls("dialog", wide && "wide")}
+    aria-labelledby=${id}
+    onCancel=${(event) => {
+      event.preventDefault();
+      close();
+    }}
+    onClick=${(event) => event.target === box.current && !box.current.querySelector("textarea,input") && close()}
+  >
+    <header>
+      <h2 id=${id}>${title}</h2>
+      <button type="button" class="button ghost square" aria-label="Close" onClick=${close}>
+        <${Icon} name="close" />
+      </button>
+    </header>
+    <div class="dialog-body">${children}</div>
+  </dialog>`;
+}
+
+// A dialog that asks before something that can't be taken back. `typed`: the word to type first.
+export function Confirm({ title, children, verb, act, close, typed, testid, kind = "danger" }) {
+  const form = useForm({ word: "" });
+  const submit = form.submit(async () => {
+    await act();
+    close();
+  });
+  return html`<${Dialog} title=${title} close=${close}>
+    <form onSubmit=${submit}>
+      <div class="prose">${children}</div>
+      ${
+        typed &&
+        html`<${TextField} label=${`Type “${typed}” to confirm`} name="word" form=${form} testid="confirm-word" />`
+      }
+      <${Fault} form=${form} />
+      <footer>
+        <button type="button" class="button" onClick=${close}>Keep it</button>
+        <button
+          class=${`button ${kind}`}
+          data-testid=${testid}
+          disabled=${form.busy || (typed && form.draft.word !== typed)}
+        >
+          ${verb}
+        </button>
+      </footer>
+    </form>
+  <//>`;
+}
