@@ -105,3 +105,26 @@ def test_what_was_taken_back_so_far_is_marked_and_nothing_is_lost(empty_database
         kept = connection.execute(sa.text("select id, accept_rolled_back from task_groups order by id")).all()
         assert [(row[0], bool(row[1])) for row in kept] == [("b", False), ("c", False), ("d", True), ("e", False)]
         assert connection.execute(sa.text("select count(*) from group_members")).scalar_one() == 5
+
+
+def test_live_versions_that_failed_together_get_a_code(empty_database: None) -> None:
+    _alembic("upgrade", "0011")
+    sentence = "not rolled back, as versions of many projects failed together: it exited with 1"
+    told = {
+        "together": ("p:production", sentence),
+        "alone": ("p:staging", "it exited with 1"),
+        "over": (None, sentence),
+    }
+    with database.engine().begin() as connection:
+        _insert(connection, "projects", {"id": "p", "name": "p", "slug": "p", "namespace": "p"})
+        rows = [
+            {"id": name, "project_id": "p", "live_key": live_key, "error": error}
+            for name, (live_key, error) in told.items()
+        ]
+        _insert(connection, "deployments", *rows)
+
+    _alembic("upgrade", "0012")
+
+    with database.engine().begin() as connection:
+        found = {row.id: row.error_code for row in connection.execute(sa.text("SELECT * FROM deployments"))}
+    assert found == {"together": "machine", "alone": None, "over": None}

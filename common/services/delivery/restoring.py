@@ -112,9 +112,9 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying]) -> No
             continue
         reason = mask_of_deployment(tx, live)(each.reason)
         if live.id in held:
-            live.error = f"{TOGETHER}: {reason}"[:4000]
+            live.error, live.error_code = f"{TOGETHER}: {reason}"[:4000], MACHINE
             continue
-        live.error = reason[:4000]
+        live.error, live.error_code = reason[:4000], None
         target = versions.default_target(tx, live)
         if target is not None and versions.blocked(tx, target) is None:
             project = tx.get(Project, live.project_id)
@@ -137,11 +137,12 @@ def _failed_together(dying: Sequence[Dying], found: Mapping[str, Deployment | No
 
 
 def _is_held(row: Deployment) -> bool:
-    return row.error is not None and row.error.startswith(TOGETHER)
+    """Whether the live version failed together with many others when they were looked at last."""
+    return row.error_code == MACHINE
 
 
 def _clear_recovered(tx: Transaction, dying: Collection[str]) -> None:
-    query = select(Deployment.id).where(Deployment.live_key.is_not(None), Deployment.error.startswith(TOGETHER))
+    query = select(Deployment.id).where(Deployment.live_key.is_not(None), Deployment.error_code == MACHINE)
     well = [one for one in tx.session.scalars(query) if one not in dying]
     for live in tx.lock_all(Deployment, well):
-        live.error = None
+        live.error = live.error_code = None
