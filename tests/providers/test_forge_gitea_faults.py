@@ -203,7 +203,7 @@ def test_a_token_that_is_no_longer_good_is_told_with_the_remedy(
 ) -> None:
     server.admin.token = "another"
 
-    with pytest.raises(ProviderRefused, match="set GITEA_TOKEN anew") as refusal:
+    with pytest.raises(ProviderRefused, match="set GITEA_TOKEN to a valid one") as refusal:
         forge.read_head(SHOP, "main")
     assert server.token not in refusal.value.message
 
@@ -237,7 +237,7 @@ def test_nothing_is_believed_to_be_gone_by_who_is_not_known(server: GiteaDouble,
     server.admin.token = "another"
 
     for act in (lambda: forge.delete_repository(SHOP), lambda: forge.delete_credential(SHOP, run_id="r")):
-        with pytest.raises(ProviderRefused, match="set GITEA_TOKEN anew"):
+        with pytest.raises(ProviderRefused, match="set GITEA_TOKEN to a valid one"):
             act()
 
 
