@@ -54,7 +54,7 @@ def read_account(client: Client) -> Account:
 
 
 def find(client: Client, repository: Repository, account: Account) -> Found | None:
-    """Find the repository; None if it does not exist. Raises ProviderRefused (`foreign`) if it is not this project's."""
+    """Find the repository; None if it does not exist. ProviderRefused (`foreign`) if it is not this project's."""
     for part in (repository.owner, repository.name):
         if not OWNER_PATTERN.fullmatch(part):
             raise ProviderRefused(f"{part!r} can't be part of a repository's name", code="bad_name")
@@ -133,7 +133,7 @@ def fill(
 
 
 def complete(client: Client, repository: Repository, found: Found, *, default_branch: str, description: str) -> None:
-    """Set the default branch, allow pull requests to be marked as merged, and finally mark the repository as complete."""
+    """Set the default branch, allow marking pull requests as merged, and last mark the repository as complete."""
     wanted = {
         "default_branch": default_branch,
         "has_pull_requests": True,
