@@ -396,7 +396,7 @@ def test_a_server_that_does_not_show_what_was_made_is_named(server: GiteaDouble,
     # As where everybody needs a second factor: who has none makes a repository and may not see it (Gitea 1.27).
     server.faults += [Fault("GET /api/v1/repos/aiworker/shop$", "unknown", nth=nth) for nth in (3, 3)]
 
-    with pytest.raises(ProviderUnavailable, match=r"does not show aiworker/shop, .*TWO_FACTOR"):
+    with pytest.raises(ProviderUnavailable, match=r"does not show the new repository aiworker/shop .*TWO_FACTOR"):
         make(forge)
 
     assert make(forge)
