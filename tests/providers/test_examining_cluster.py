@@ -111,7 +111,7 @@ def test_all_is_well_on_a_cluster_that_has_and_allows_everything(cluster: Cluste
     assert wrong(found) == []
     good = says(found, "ok")
     for words in (
-        "Kubernetes v1.33.0 answers", f"with {len(NEEDED)} kinds of objects", "IngressClass nginx",
+        "Kubernetes v1.33.0 answers", f"on {len(NEEDED)} kinds of objects", "IngressClass nginx",
         "RuntimeClass gvisor", "aiworker-doctor.apps.test (404)", "aiworker-doctor.preview.apps.test (404)",
         "forge at git.forge.svc", "up to 3 agents", "aiw-agents does not exist yet",
     ):  # fmt: skip

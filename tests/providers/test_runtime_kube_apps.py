@@ -135,7 +135,7 @@ def test_a_foreign_namespace_is_refused_and_left_alone(runtime: Runtime, cluster
         with pytest.raises(ProviderRefused) as refused:
             verb(SPACE)
         assert refused.value.code == "foreign"
-    with pytest.raises(ProviderRefused, match="is not project"):
+    with pytest.raises(ProviderRefused, match="does not belong to project"):
         runtime.ensure_app(STAGING, version("v1"))
     assert cluster.object("namespaces", "", SPACE.namespace) == before
 
@@ -156,7 +156,7 @@ def test_a_namespace_that_is_being_removed_is_waited_for(runtime: Runtime, clust
     runtime.ensure_app(STAGING, version("v1"))
     runtime.delete_environment(SPACE)
     if SPACE.namespace in cluster.names("namespaces"):
-        with pytest.raises(ProviderUnavailable, match="being removed"):
+        with pytest.raises(ProviderUnavailable, match="being deleted"):
             runtime.ensure_app(STAGING, version("v1"))
     until(lambda: SPACE.namespace not in cluster.names("namespaces"))
 

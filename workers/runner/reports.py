@@ -43,7 +43,7 @@ class RunLog:
         self._thread = threading.Thread(target=self._send_all, name=f"log {api.run_id}", daemon=True)
 
     def add(self, kind: str, text: str, *, level: str = "info") -> None:
-        """Queue a text, split into lines, for sending. kind: log, text, tool, result. An empty text is an empty line."""
+        """Queue a text, split into lines, for sending. kind: log, text, tool, result. Empty text: an empty line."""
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         with self._changed:
             for line in self._masked(text):
