@@ -80,7 +80,7 @@ class RunningApp:
         replace_file(file, json.dumps(kept_now).encode(), is_synced=False)
 
     def guard(self, is_guarded: bool) -> None:
-        """Set whether only browsers with a session may use the app. No effect without a gate (loopback only)."""
+        """Set whether only browsers with a session may use the app. Without a gate (loopback only) it stays open."""
         self._is_guarded = is_guarded
         if self._gate is not None:
             self._gate.is_shut = is_guarded

@@ -37,7 +37,7 @@ GATE_POLL_SECONDS = 0.3
 MISS_POLL_SECONDS = 1.0
 """The longest pause before the next health check after a failed one."""
 MISSES_ALLOWED = 2
-"""Failed health checks in a row before a live version counts as crashed."""
+"""How many failed health checks in a row a live version may have before it is restarted."""
 MEMORY_POLL_SECONDS = 1.0
 DEATHS_ALLOWED = 4
 DEATHS_WITHIN_SECONDS = 60.0
