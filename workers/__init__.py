@@ -1,6 +1,6 @@
-"""The worker processes. `celery --app workers worker|beat|flower` finds the Celery app here, its jobs registered.
+"""The worker processes. `celery --app workers worker|beat|flower` finds the Celery app here, with all jobs registered.
 
-The app is loaded when it is asked for: the runner and the supervisor live in this package too and know no Celery.
+The app is loaded on first access, because the runner and the supervisor are in this package too and do not use Celery.
 """
 
 from __future__ import annotations

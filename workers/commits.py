@@ -1,6 +1,6 @@
-"""What every checkout of a commit has in common, wherever it is made: git's environment, and what is to be run in it.
+"""Functions for every checkout of a commit, local or in a pod: git's environment, and which program to run.
 
-Only the standard library: the first container of a pod imports it too.
+Imports only the standard library, because the checkout container of a pod uses this module too.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ NOTHING_TO_RUN = (
     " the repository"
 )
 TRY_AGAIN_AFTER_SECONDS = (0.5, 2.0)
-"""A forge may be starting anew at this moment."""
+"""Pauses before git is tried again: the forge may just be restarting."""
 PROCFILE_BYTES = 64 * 1024
-"""How much of a Procfile is looked at."""
+"""How much of a Procfile is read."""
 
 _PROCFILE_WEB = re.compile(r"^web:[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE)
 
 
 def checkout_environment(username: str | None, password: str | None, **config: str) -> dict[str, str]:
-    """Git sees no configuration but this, and the credential through its environment only.
+    """Return the environment for git: it reads no configuration files, and no argument contains the credential.
 
-    config: more of it, `__` for the dot of a name.
+    config: further git settings, with `__` for the dots of a name.
     """
     chosen = {
         "core.hooksPath": os.devnull,
@@ -36,7 +36,7 @@ def checkout_environment(username: str | None, password: str | None, **config: s
         "advice.detachedHead": "false",
         "http.lowSpeedLimit": "100",
         "http.lowSpeedTime": "30",
-        # With a redirect the header below would be sent to wherever it leads.
+        # After a redirect, git would send the header below to the new address.
         "http.followRedirects": "false",
         **{name.replace("__", "."): value for name, value in config.items()},
     }
@@ -47,14 +47,14 @@ def checkout_environment(username: str | None, password: str | None, **config: s
 
 
 def why_git_failed(said: bytes, exit_code: int | None, password: str | None = None) -> str:
-    """The last line that git wrote, without the password."""
+    """Return the last line of git's output, with the password masked."""
     lines = said.decode("utf-8", "replace").strip().splitlines()
     why = lines[-1] if lines else f"git exited with {exit_code}"
     return why.replace(password, "…") if password else why
 
 
 def start_line(start_command: str | None, code: Path) -> str | None:
-    """The shell command that starts this checkout: the given one, else its Procfile's web line; None without both."""
+    """Return the shell command that starts this checkout: the given one, else its Procfile's web line, else None."""
     if start_command:
         return start_command
     try:
@@ -67,7 +67,7 @@ def start_line(start_command: str | None, code: Path) -> str | None:
 
 
 def is_website(code: Path) -> bool:
-    """Whether a file server can show it."""
+    """Whether the checkout has an index.html for the file server."""
     try:
         open_inside(code, "index.html").close()
     except OSError:

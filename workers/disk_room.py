@@ -1,4 +1,4 @@
-"""Whether this worker's disk has room for new work; what stands in the way is logged once, not at every look."""
+"""Whether this worker's disk has room for new work. Logs each change of the disk's state once, not at every check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from common.settings import settings
 log = structlog.get_logger()
 
 
-class _Said:
+class _Logged:
     """The state that was logged last."""
 
     state = DiskState.OK
@@ -20,9 +20,9 @@ def has_room() -> bool:
     """Whether the data directory's disk has AIWORKER_DISK_RESERVE_BYTES free."""
     store = settings().store
     found = look(store.data_dir, store.disk_reserve_bytes)
-    if found.state is not _Said.state:
-        told = log.info if found.state is DiskState.OK else log.warning
+    if found.state is not _Logged.state:
+        write = log.info if found.state is DiskState.OK else log.warning
         consequence = "new work begins" if found.has_room else "no new work begins until there is room"
-        told("disk", state=found.state, free_bytes=found.free_bytes, needed_bytes=found.reserve_bytes, so=consequence)
-        _Said.state = found.state
+        write("disk", state=found.state, free_bytes=found.free_bytes, needed_bytes=found.reserve_bytes, so=consequence)
+        _Logged.state = found.state
     return found.has_room

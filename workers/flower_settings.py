@@ -1,6 +1,6 @@
-"""Flower's configuration file (`--conf`): the login holds for its metrics and its health check, too.
+"""Flower's configuration file (`--conf`): requires the login for the metrics and the health check too.
 
-Flower itself asks for it everywhere else. Read by Flower alone, which runs it when it starts.
+Flower itself requires it for all other pages. Only Flower runs this file, at its start.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The frame of every job: claim it, hold its lease while it runs, and record how it ended.
+"""Runs a job: claims it, renews its lease while it runs, and records how it ended.
 
-A job's function is told a `Lease` and does the next missing step. It finishes by recording a result in a service
-(which ends the job in the same transaction), or by returning with nothing to do. What it raises decides the rest:
-the world did not answer (look again later), a step was cut short (again, a few times), it refused or there is a bug
-(counted, then parked).
+A job's function gets a `Claimed` job and does the next missing step. It ends by recording a result in a service (which
+ends the job in the same transaction), or by returning when there is nothing to do. An exception decides what follows:
+ProviderUnavailable and Busy retry later; CutShort retries a few times; ProviderRefused parks the job; a bug is counted
+as an attempt, and the job is parked after the last one.
 """
 
 from __future__ import annotations
@@ -43,37 +43,37 @@ celery = celery_app()
 Work = Callable[[Any], None]
 
 registered: dict[str, Callable[[str], None]] = {}
-"""kind → what runs one job of it, by its id. Also how tests run a job without a broker."""
+"""By kind: the function that runs one job, given its id. Tests use it to run jobs without a broker."""
 
 PROGRESS_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 600.0
-"""Before a step that was cut short is tried again."""
+"""The longest pause before a step that was cut short is tried again."""
 
 
 class Claimed:
-    """A claimed job as its function sees it: the lease, and a way to tell how far it is."""
+    """A claimed job as its function sees it: the lease, and a method to report progress."""
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
-        self._told_at = 0.0
+        self._reported_at = 0.0
 
     @property
     def subject_id(self) -> str:
         return self.lease.subject_id
 
     def progress(self, message: str, done: int | None = None, total: int | None = None) -> None:
-        """Shown to people; at most twice a second, what comes quicker is left out."""
-        if time.monotonic() - self._told_at >= PROGRESS_SECONDS:
-            self._told_at = time.monotonic()
+        """Report progress to people. Calls within half a second of the last report are dropped."""
+        if time.monotonic() - self._reported_at >= PROGRESS_SECONDS:
+            self._reported_at = time.monotonic()
             rows.save_progress(self.lease, done, total, message)
 
 
 def job(kind: Kind, *, parked: rows.Parked | None = None) -> Callable[[Work], Work]:
-    """Register the function as what does jobs of this kind. parked: what becomes of the subject when it is given up."""
+    """Register the function for jobs of this kind. parked: what happens to the subject when its job is parked."""
 
     def register(work: Work) -> Work:
         def run(job_id: str) -> None:
-            # Not claimed, it stays due: the sweep rings again until there is room.
+            # An unclaimed job stays due: the sweep sends it again until there is room.
             if kind.is_beginning and not has_room():
                 return
             run_job(job_id, work, parked)
@@ -86,7 +86,7 @@ def job(kind: Kind, *, parked: rows.Parked | None = None) -> Callable[[Work], Wo
 
 
 def run_job(job_id: str, work: Work, parked: rows.Parked | None) -> None:
-    """Claim and do the job once. Nothing happens if it is not due, or another worker has it."""
+    """Claim and run the job once. No-op if it is not due or another worker holds it."""
     lease = rows.claim_job(job_id, parked)
     if lease is None:
         return
@@ -98,38 +98,40 @@ def run_job(job_id: str, work: Work, parked: rows.Parked | None) -> None:
         except LeaseLost:
             log.warning("job was taken over by another worker", attempt=lease.attempts)
         except CutShort as error:
-            # Another attempt costs as much: it is counted, and waited for the longer, the more there were.
+            # Another attempt is as expensive, so attempts are counted and the pause doubles with each.
             pause = (error.retry_after_seconds or 1) * 2.0 ** (lease.attempts - 1)
-            _quietly(rows.fail_attempt, lease, str(error), parked, MOST_RETRIES + 1, min(pause, LONGEST_PAUSE_SECONDS))
+            _record_end(
+                rows.fail_attempt, lease, str(error), parked, MOST_RETRIES + 1, min(pause, LONGEST_PAUSE_SECONDS)
+            )
         except AccessDenied as error:
-            _quietly(rows.wait_for_access, lease, str(error), parked, error.is_granted)
+            _record_end(rows.wait_for_access, lease, str(error), parked, error.is_granted)
         except (ProviderUnavailable, Busy) as error:
             after = error.retry_after_seconds if isinstance(error, ProviderUnavailable) else None
-            _quietly(rows.put_off, lease, str(error), parked, after)
+            _record_end(rows.put_off, lease, str(error), parked, after)
         except ProviderRefused as error:
-            _quietly(rows.give_up, lease, error.message, parked)
+            _record_end(rows.give_up, lease, error.message, parked)
         except SoftTimeLimitExceeded:
-            _quietly(rows.fail_attempt, lease, "it took longer than its time limit", parked)
+            _record_end(rows.fail_attempt, lease, "it took longer than its time limit", parked)
         except OSError as error:
             _record_os_error(lease, error, parked)
         except Exception as error:
-            # A bug: counted, shown on the job, and its trace in the log. It must not take the worker down.
+            # A bug: counted as an attempt, shown on the job and logged. It must not end the worker.
             log.exception("job failed", attempt=lease.attempts)
-            _quietly(rows.fail_attempt, lease, f"{type(error).__name__}: {error}", parked)
+            _record_end(rows.fail_attempt, lease, f"{type(error).__name__}: {error}", parked)
 
 
 def _record_os_error(lease: Lease, error: OSError, parked: rows.Parked | None) -> None:
-    """A full disk or too many open files is the machine's trouble and waited for; anything else is a bug."""
+    """A full disk or too many open files is a problem of the machine: retry later. Anything else is a bug."""
     if error.errno in NO_ROOM:
         log.warning("job found no room on this machine", attempt=lease.attempts, reason=error.strerror)
-        _quietly(rows.put_off, lease, f"there is no room on this machine: {error}", parked, None)
+        _record_end(rows.put_off, lease, f"there is no room on this machine: {error}", parked, None)
     else:
         log.exception("job failed", attempt=lease.attempts)
-        _quietly(rows.fail_attempt, lease, f"{type(error).__name__}: {error}", parked)
+        _record_end(rows.fail_attempt, lease, f"{type(error).__name__}: {error}", parked)
 
 
-def _quietly(record: Callable[..., None], *arguments: object) -> None:
-    """Record how it ended; if that is impossible now, the lease runs out and the sweep rings again."""
+def _record_end(record: Callable[..., None], *arguments: object) -> None:
+    """Record how the job ended. If that fails now, the lease expires and the sweep sends the job again."""
     try:
         record(*arguments)
     except (LeaseLost, Busy) as error:
@@ -138,7 +140,7 @@ def _quietly(record: Callable[..., None], *arguments: object) -> None:
 
 @contextmanager
 def _renewed(lease: Lease) -> Iterator[None]:
-    """Keep the lease from a thread of its own while the job runs."""
+    """Renew the lease in a separate thread while the job runs."""
     done = threading.Event()
 
     def renew() -> None:
@@ -163,7 +165,7 @@ def _after_fork(**_arguments: object) -> None:
 
 
 def _set_up_logs(**_arguments: object) -> None:
-    """Ours instead of Celery's. Its line for every message is left out: the sweeps alone write one each second."""
+    """Replace Celery's logging with ours, without its line per message: the sweeps alone would log one each second."""
     configure_logs()
     for noisy in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

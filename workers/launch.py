@@ -1,9 +1,10 @@
-"""What the first container of a pod does: check out one commit and write down what is to be run.
+"""The init container of a pod: checks out one commit and writes the script that runs it.
 
-`python -m workers.launch --commit SHA --source DIR --workspace DIR [--start-command TEXT]`. DIR of source holds the
-files url, username and password. Afterwards workspace/code is the checkout and workspace/run a shell script: the start
-command, else the Procfile's web line, else a file server. Only the standard library and git are needed; what went wrong
-is the last line of its output, without secrets, and its exit code: 20 means that there is nothing to run.
+`python -m workers.launch --commit SHA --source DIR --workspace DIR [--start-command TEXT]`. The source directory
+contains the files url, username and password. Afterwards workspace/code is the checkout and workspace/run a shell
+script: the start command, else the Procfile's web line, else a file server. Needs only the standard library and git.
+On failure the last line of the output is the reason, without secrets; exit code 20: there is nothing to run, 21: the
+checkout failed.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _STATIC = Path(__file__).parent / "supervisor" / "static.py"
 
 
 class LaunchFailed(Exception):
-    """It can't be run. The message is a sentence without secrets."""
+    """The checkout can't be run. The message is a sentence without secrets."""
 
     def __init__(self, exit_code: int, message: str) -> None:
         super().__init__(message)
@@ -61,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def check_out(commit: str, source: Path, code: Path) -> None:
-    """Put the commit's files into the directory `code`, which is emptied first. Raises LaunchFailed."""
+    """Empty the directory `code` and check out the commit there. Raises LaunchFailed."""
     url, username, password = ((source / name).read_text(encoding="utf-8") for name in ("url", "username", "password"))
     environment = checkout_environment(username, password)
     for pause in (*TRY_AGAIN_AFTER_SECONDS, None):
@@ -75,8 +76,8 @@ def check_out(commit: str, source: Path, code: Path) -> None:
             return
         except LaunchFailed as error:
             if pause is None:
-                said = str(error).replace(password, "…") if password else str(error)
-                raise LaunchFailed(CHECKOUT_FAILED_EXIT, said) from None
+                reason = str(error).replace(password, "…") if password else str(error)
+                raise LaunchFailed(CHECKOUT_FAILED_EXIT, reason) from None
             time.sleep(pause)
 
 
@@ -90,20 +91,20 @@ def _require_bounded(environment: dict[str, str], git_dir: Path, commit: str) ->
 
 
 def _remove(code: Path) -> None:
-    """Nothing is there any more. Raises LaunchFailed where something stays.
+    """Remove the directory. Raises LaunchFailed if that fails.
 
-    In a pod that begins anew it is what the app left, and git would obey a configuration that lies in it.
+    In a restarted pod it holds the files of the app, and git would use a configuration that the app left there.
     """
     if code.is_symlink():
         code.unlink()
     try:
         remove_tree(code)
     except OSError as error:
-        raise LaunchFailed(CHECKOUT_FAILED_EXIT, f"what lies in {code} can't be removed") from error
+        raise LaunchFailed(CHECKOUT_FAILED_EXIT, f"the old files in {code} can't be removed") from error
 
 
 def _fetch(environment: dict[str, str], inside: tuple[str, ...], url: str, commit: str) -> None:
-    """The commit alone, else, from a server that gives out branches only, every branch."""
+    """Fetch only the commit; if the server does not allow that, fetch every branch."""
     fetch = (*inside, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head")
     try:
         _git(environment, *fetch, "--depth=1", "--end-of-options", url, commit)
@@ -112,7 +113,7 @@ def _fetch(environment: dict[str, str], inside: tuple[str, ...], url: str, commi
 
 
 def script(start_command: str | None, code: Path, workspace: Path) -> str:
-    """The shell script that runs what this checkout holds. Raises LaunchFailed where there is nothing to run."""
+    """Return the shell script that runs this checkout. Raises LaunchFailed if there is nothing to run."""
     if line := start_line(start_command, code):
         return line + "\n"
     if is_website(code):

@@ -1,4 +1,4 @@
-"""The Celery app with every job on it. Importing a module of jobs registers them."""
+"""The Celery app with all jobs. Importing a module of jobs registers them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from workers.jobs import agents, delivery, projects, runs
 
 app = celery
 
-# Beat keeps its schedule there, and with a key of one's own nobody else has made it.
+# Beat stores its schedule in this directory. If the secret key is set by the operator, nothing else creates it.
 settings().store.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 MODULES = (projects, runs, agents, delivery, sweeps)

@@ -1,4 +1,4 @@
-"""What several jobs do at a forge and a runtime: name the source of what is to run, follow a check, make room."""
+"""Calls to the forge and the runtime that several jobs share: add the clone source, run a check, make room."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from common.values.place import Place
 T = TypeVar("T", Version, Check)
 
 PLACE_SECONDS = 5.0
-"""How often a check is looked at that waits for a place to run."""
+"""How often to poll a check that waits for a place to run."""
 
 
-def sourced(forge: Forge, place: Place, wanted: T) -> T:
-    """The version or check with the forge's answer where its code is cloned from."""
+def with_source(forge: Forge, place: Place, wanted: T) -> T:
+    """Return the version or check with the source from which the runtime clones its code."""
     return replace(wanted, source=forge.read_source(place.repository))
 
 
 def run_check(runtime: Runtime, wanted: Check) -> CheckState:
-    """How the check is doing, begun if it was not: running, or with a verdict on the commit.
+    """Start the check, if needed, and return its state: running, passed or failed. Safe to repeat.
 
-    ProviderUnavailable, with the reason, where its command has not begun or could not: that is nobody's fault who wrote
-    the commit, and may be over later.
+    Raises ProviderUnavailable, with the reason, if the command could not be started (yet): that is no verdict on the
+    commit, and a later try may succeed.
 
-    A command that died by a signal is run once more, as a check of its own: the machine may have killed it. The second
-    verdict counts, whatever it is.
+    A command that was killed by a signal runs once more, as a second check, because the machine may have killed it. The
+    second verdict is final.
     """
     state = _run_once(runtime, wanted)
     return _run_once(runtime, wanted.second_run()) if state.died_by_signal else state
 
 
 def forget_check(runtime: Runtime, space: Space, check_id: str) -> None:
-    """Nothing of the check is left, nor of its second run. Safe to repeat."""
+    """Delete the check and its second run. Safe to repeat."""
     for known in (check_id, second_run_of(check_id)):
         runtime.delete_check(space, known)
 
@@ -46,7 +46,7 @@ def forget_check(runtime: Runtime, space: Space, check_id: str) -> None:
 def _run_once(runtime: Runtime, wanted: Check) -> CheckState:
     state = runtime.ensure_check(wanted)
     if state.phase is CheckPhase.WAITING:
-        give_way(wanted.space, state.code)
+        make_room(wanted.space, state.code)
         raise ProviderUnavailable(
             f"the check of {wanted.commit} waits: {state.reason}", retry_after_seconds=PLACE_SECONDS
         )
@@ -56,10 +56,11 @@ def _run_once(runtime: Runtime, wanted: Check) -> CheckState:
     return state
 
 
-def give_way(space: Space, code: str | None) -> None:
-    """Previews go, oldest first, where that makes the room that something else of the project's waits for.
+def make_room(space: Space, code: str | None) -> None:
+    """Take down previews, oldest first, if a check or an environment of the project waits for room.
 
-    code: `quota`: its own; `no_room`: everybody's, on nodes that are full. Any other room is not theirs to give.
+    code: `quota`: take down the project's own previews; `no_room` (the nodes are full): any project's. No-op for any
+    other code, because fewer previews would not help.
     """
     if code in {"quota", "no_room"}:
         rollouts.make_way(space.project_id if code == "quota" else None)

@@ -1,6 +1,6 @@
-"""The clockwork, wound by beat: rings what is due, notices who is gone, throws away what is old.
+"""The periodic tasks, started by Celery beat: send due jobs, detect lost agents, remove old rows.
 
-A sweep does nothing that a job should do; it only tells jobs to look.
+A sweep does no work of a job itself; it only wakes the jobs.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from workers.job import celery
 
 
 def sweep() -> None:
-    """Every 5 s: every due job is rung again."""
+    """Every 5 s: send every due job to the broker again."""
     jobs.sweep_jobs()
 
 
 def sweep_agents() -> None:
-    """Every 5 s: silent agents and their runs; waiting tasks and what should run are looked at."""
+    """Every 5 s: expire silent agents and their runs; wake the jobs that schedule tasks and restore the runtime."""
     with acting("platform"):
         agents.expire_agents()
         sweeping.ring_clockwork()
 
 
 def sweep_slowly() -> None:
-    """Every 30 s: previews past their time, pushes that nobody told of, rows that are old."""
+    """Every 30 s: take down expired previews, look for pushes without a webhook, remove old rows."""
     with acting("platform"):
         sweeping.sweep_old()
 

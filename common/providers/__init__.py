@@ -1,1 +1,1 @@
-"""The ways to the outside world: a forge for the code, a runtime for what runs. They never touch the database."""
+"""Providers of outside services: a forge hosts the code, a runtime runs it. They never use the database."""

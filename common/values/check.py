@@ -70,7 +70,7 @@ class CheckEnd(StrEnum):
 class CheckState:
     """exit_code: None while running, and where it was killed. log: the last 64 KiB of its output.
 
-    reason: a sentence when FAILED, BROKEN or WAITING (`it exited with 1`, `no node takes its pod`); None otherwise.
+    reason: a sentence when FAILED, BROKEN or WAITING (`it exited with 1`, `no node accepts its pod`); None otherwise.
     code: when FAILED: one of CheckEnd; when WAITING: `quota`, `no_room` (nodes are full) or `no_node` (none is fit).
     """
 

@@ -111,9 +111,9 @@ def test_all_is_well_on_a_cluster_that_has_and_allows_everything(cluster: Cluste
     assert wrong(found) == []
     good = says(found, "ok")
     for words in (
-        "Kubernetes v1.33.0 answers", f"with {len(NEEDED)} kinds of objects", "IngressClass nginx",
+        "Kubernetes v1.33.0 answers", f"on {len(NEEDED)} kinds of objects", "IngressClass nginx",
         "RuntimeClass gvisor", "aiworker-doctor.apps.test (404)", "aiworker-doctor.preview.apps.test (404)",
-        "forge at git.forge.svc", "up to 3 agents", "aiw-agents is free",
+        "forge at git.forge.svc", "up to 3 agents", "aiw-agents does not exist yet",
     ):  # fmt: skip
         assert words in good
     assert (list(cluster.sent), cluster.names("namespaces")) == before
@@ -130,7 +130,7 @@ def test_whether_policies_are_enforced_is_said_to_be_unseen(examine: Examine) ->
     [
         ("v1.24.17", "fail", "Kubernetes v1.24.17 is too old"),
         ("v1.25.0-eks-1", "ok", "Kubernetes v1.25.0-eks-1 answers"),
-        ("weekly.2.x", "warn", "not understood"),
+        ("weekly.2.x", "warn", "unknown version format"),
     ],
 )
 def test_the_version_must_have_what_is_used(
@@ -217,7 +217,7 @@ def test_an_account_that_the_cluster_does_not_know_is_named(cluster: ClusterDoub
         (([], None), "", "fail", "there is no IngressClass: install an ingress controller"),
         ((["nginx", "traefik"], None), "", "warn", "set AIWORKER_KUBE_INGRESS_CLASS to one of: nginx, traefik"),
         ((["nginx"], "nginx"), "haproxy", "fail", "there is no IngressClass haproxy; "),
-        ((["nginx", "traefik"], None), "traefik", "ok", "the IngressClass traefik is there"),
+        ((["nginx", "traefik"], None), "traefik", "ok", "the IngressClass traefik exists"),
     ],
 )
 def test_an_ingress_class_must_serve_the_apps(
@@ -239,8 +239,8 @@ def test_classes_that_may_not_be_seen_are_said_to_be_unseen(cluster: ClusterDoub
     found = wrong(examine(AIWORKER_KUBE_RUNTIME_CLASS="gvisor"))
 
     assert [status for status, _ in found] == ["warn", "warn"]
-    assert "see that a default one exists" in found[0][1]
-    assert "RuntimeClass gvisor can't be seen" in found[1][1]
+    assert "check that a default one exists" in found[0][1]
+    assert "RuntimeClass gvisor can't be read" in found[1][1]
 
 
 def test_a_runtime_class_that_is_not_there_is_named(examine: Examine) -> None:
@@ -278,7 +278,7 @@ def test_hosts_may_lead_to_the_ingress_by_themselves(
 def test_an_ingress_whose_certificate_is_not_good_is_named(examine: Examine, self_signed_url: str) -> None:
     found = wrong(examine(AIWORKER_KUBE_INGRESS_URL=self_signed_url))
 
-    assert "is not good for aiworker-doctor.apps.test" in found[0][1]
+    assert "is not valid for aiworker-doctor.apps.test" in found[0][1]
 
 
 def test_with_readiness_no_ingress_is_asked_for(cluster: ClusterDouble, examine: Examine) -> None:
@@ -295,11 +295,11 @@ def test_with_readiness_no_ingress_is_asked_for(cluster: ClusterDouble, examine:
     [
         ({"AIWORKER_FORGE": "local"}, "fail", "can't clone from the local forge; set AIWORKER_FORGE=gitea"),
         ({"GITEA_URL": "http://localhost:3000"}, "fail", "can't clone from GITEA_URL=http://localhost:3000"),
-        ({"GITEA_URL": "http://10.1.2.3:3000"}, "warn", "only if AIWORKER_KUBE_EGRESS names its network"),
+        ({"GITEA_URL": "http://10.1.2.3:3000"}, "warn", "only if AIWORKER_KUBE_EGRESS contains its network"),
         ({"GITEA_URL": "http://10.1.2.3", "AIWORKER_KUBE_EGRESS": "10.1.0.0/16,x"}, "ok", "forge at 10.1.2.3"),
         ({"GITEA_URL": "http://1.1.1.1"}, "ok", "reach the forge at 1.1.1.1"),
         ({"GITEA_URL": "http://git.elsewhere.svc"}, "warn", "kubectl label namespace elsewhere "),
-        ({"GITEA_URL": "http://git.nowhere.svc:3000"}, "warn", "there is no namespace nowhere in this cluster"),
+        ({"GITEA_URL": "http://git.nowhere.svc:3000"}, "warn", "this cluster has no namespace nowhere"),
     ],
 )  # fmt: skip
 def test_the_forge_must_be_one_that_pods_clone_from(
@@ -312,11 +312,11 @@ def test_the_forge_must_be_one_that_pods_clone_from(
     ("more", "status", "words"),
     [
         ({"AIWORKER_INTERNAL_URL": "web:3000"}, "fail", "AIWORKER_INTERNAL_URL=web:3000 is not an http or https"),
-        ({"AIWORKER_INTERNAL_URL": "http://127.0.0.2:3000"}, "fail", "means, in a pod, the pod itself"),
+        ({"AIWORKER_INTERNAL_URL": "http://127.0.0.2:3000"}, "fail", "127.0.0.2:3000 is the pod itself"),
         ({"AIWORKER_AGENTS_NAMESPACE": "Not_A_Name"}, "fail", "set AIWORKER_AGENTS_NAMESPACE to another name"),
-        ({"AIWORKER_AGENTS_NAMESPACE": "platform"}, "fail", "platform is there and is not for these agents"),
-        ({"AIWORKER_INTERNAL_URL": "http://1.1.1.1"}, "warn", "AiWorker may be out of the agents' reach: 1.1.1.1 is"),
-        ({"GITEA_URL": "http://1.1.1.1"}, "warn", "the forge may be out of the agents' reach: 1.1.1.1 is"),
+        ({"AIWORKER_AGENTS_NAMESPACE": "platform"}, "fail", "platform exists and is not for these agents"),
+        ({"AIWORKER_INTERNAL_URL": "http://1.1.1.1"}, "warn", "agents may not reach AiWorker: 1.1.1.1 is"),
+        ({"GITEA_URL": "http://1.1.1.1"}, "warn", "agents may not reach the forge: 1.1.1.1 is"),
         (
             {"GITEA_URL": "http://1.1.1.1", "AIWORKER_AGENTS_EGRESS": "1.1.1.1/32"},
             "ok", "up to 3 agents call AiWorker at http://web.platform.svc:3000",
@@ -335,9 +335,9 @@ def test_a_namespace_of_ours_is_the_agents(cluster: ClusterDouble, examine: Exam
     with_namespace(cluster, tmp_path, "lax", ours)
     with_namespace(cluster, tmp_path, "a-project", ours | RESTRICTED | {"aiworker.dev/project-id": "1"})
 
-    assert "the namespace aiw-agents is ours" in says(examine(**AGENTS), "ok")
+    assert "the namespace aiw-agents belongs to this AiWorker" in says(examine(**AGENTS), "ok")
     found = examine(AIWORKER_AGENTS_NAMESPACE="a-project", **AGENTS)
-    assert "a-project is there and is not for these agents" in says(found, "fail")
+    assert "a-project exists and is not for these agents" in says(found, "fail")
     found = examine(AIWORKER_AGENTS_NAMESPACE="lax", **AGENTS)
     assert "kubectl label namespace lax pod-security.kubernetes.io/enforce=restricted" in says(found, "fail")
 
@@ -347,11 +347,11 @@ def test_namespaces_that_may_not_be_seen_do_not_stop_the_rest(cluster: ClusterDo
 
     found = examine(**AGENTS)
 
-    unseen = "can't be seen (get namespaces is not allowed)"
+    unseen = "can't be read (get namespaces is not allowed)"
     assert [words for status, words in wrong(found) if status == "warn"] == [
-        f"the forge may be out of reach: the namespace forge {unseen}",
+        f"pods may not reach the forge: the namespace forge {unseen}",
         f"the namespace aiw-agents {unseen}",
-        f"AiWorker may be out of the agents' reach: the namespace platform {unseen}",
-        f"the forge may be out of the agents' reach: the namespace forge {unseen}",
+        f"agents may not reach AiWorker: the namespace platform {unseen}",
+        f"agents may not reach the forge: the namespace forge {unseen}",
     ]
-    assert "the IngressClass nginx is there" in says(found, "ok")
+    assert "the IngressClass nginx exists" in says(found, "ok")

@@ -64,8 +64,9 @@ def test_all_is_well_on_a_good_server(server: GiteaDouble, examine: Examine, sco
 
     assert wrong(found) == []
     for words in (
-        "Gitea 1.26.2 answers at http://127.0.0.1", "its clock is this one's", "the token is platform's",
-        "has all scopes", "git is served over HTTP", "the organisation aiworker is free", "is told to ring https://aiworker.invalid/",
+        "Gitea 1.26.2 answers at http://127.0.0.1", "its clock agrees with this machine's", "the token is platform's",
+        "has all scopes", "git is served over HTTP", "the organisation aiworker does not exist yet",
+        "Gitea sends webhooks to https://aiworker.invalid/",
     ):  # fmt: skip
         assert words in says(found, "ok")
     assert server.token not in says(found, "ok")
@@ -130,26 +131,26 @@ def test_a_clock_that_goes_wrong_is_named(server: GiteaDouble, examine: Examine,
     (found,) = wrong(examine())
 
     assert found[0] == "warn"
-    assert f"s {words} this one's; set both by NTP" in found[1]
+    assert f"s {words} this machine's; set both by NTP" in found[1]
 
 
 def test_a_server_that_tells_no_time_is_named(server: GiteaDouble, examine: Examine) -> None:
     server.access.date = "-"
 
-    assert wrong(examine()) == [("warn", "the server does not tell its time; see that its clock is right")]
+    assert wrong(examine()) == [("warn", "the server sends no Date header; check that its clock is right")]
 
 
 def test_a_token_of_no_administrator_is_named(server: GiteaDouble, examine: Examine) -> None:
     server.admin.is_admin = False
 
-    assert "platform is no site administrator" in says(examine(), "fail")
+    assert "platform is not a site administrator" in says(examine(), "fail")
 
 
 def test_a_token_that_is_not_known_is_named(examine: Examine) -> None:
     found = examine(GITEA_TOKEN="an old one")
 
     assert wrong(found) == [
-        ("fail", "Gitea's GET /user: the server does not know the token; set GITEA_TOKEN anew"),
+        ("fail", "Gitea's GET /user: the server does not accept the token; set GITEA_TOKEN to a valid one"),
     ]
 
 
@@ -177,14 +178,14 @@ def test_a_token_that_may_not_even_tell_whose_it_is_lacks_that_scope(server: Git
 def test_an_organisation_that_may_not_be_seen_is_named(server: GiteaDouble, examine: Examine) -> None:
     server.access.scopes = ALL - {"write:organization"}
 
-    assert "the organisation aiworker can't be seen" in says(examine(), "fail")
+    assert "the organisation aiworker can't be read" in says(examine(), "fail")
 
 
 @pytest.mark.parametrize(
     ("owner", "status", "words"),
     [
-        ("shops", "ok", "the organisation shops is there"),
-        ("platform", "ok", "repositories are made as platform's own"),
+        ("shops", "ok", "the organisation shops exists"),
+        ("platform", "ok", "repositories belong to the user platform"),
         ("ada", "fail", "ada is a user's name, so no organisation can have it; set AIWORKER_FORGE_OWNER to another"),
         ("Shops!", "fail", "AIWORKER_FORGE_OWNER=Shops! is not a name of small letters and digits"),
     ],
@@ -214,8 +215,8 @@ def test_a_webhook_to_this_machine_means_another_one_to_gitea() -> None:
     found = examine_webhook("http://localhost:3000/hook", gitea_url="https://192.0.2.9")
 
     assert found.status == "warn"
-    assert "to Gitea, http://localhost:3000/hook means its own machine" in found.says
-    assert found.says.endswith("polling does without it, up to half a minute later")
+    assert "http://localhost:3000/hook is that machine itself" in found.says
+    assert found.says.endswith("AiWorker notices changes by polling, up to half a minute later")
 
 
 @pytest.mark.parametrize("fault", ["hang", "reset", "500"])
@@ -240,4 +241,4 @@ def test_a_server_that_stops_answering_is_given_up_at_once(server: GiteaDouble, 
 def test_what_is_no_gitea_is_named(server: GiteaDouble, examine: Examine) -> None:
     found = examine(GITEA_URL=f"{server.url}/swagger.v1.json?")
 
-    assert "is answered by something that is not Gitea" in says(found, "fail")
+    assert "the server at GITEA_URL is not Gitea" in says(found, "fail")

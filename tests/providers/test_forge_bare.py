@@ -310,7 +310,7 @@ def test_a_forge_that_can_not_write_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     broken = BareForge(tmp_path / "file" / "root", public_url="http://x", internal_url="http://x", import_allow=())
 
-    with pytest.raises(ProviderUnavailable, match="can't be made"):
+    with pytest.raises(ProviderUnavailable, match="can't be created"):
         broken.ping()
 
 

@@ -203,7 +203,7 @@ def test_a_token_that_is_no_longer_good_is_told_with_the_remedy(
 ) -> None:
     server.admin.token = "another"
 
-    with pytest.raises(ProviderRefused, match="set GITEA_TOKEN anew") as refusal:
+    with pytest.raises(ProviderRefused, match="set GITEA_TOKEN to a valid one") as refusal:
         forge.read_head(SHOP, "main")
     assert server.token not in refusal.value.message
 
@@ -237,7 +237,7 @@ def test_nothing_is_believed_to_be_gone_by_who_is_not_known(server: GiteaDouble,
     server.admin.token = "another"
 
     for act in (lambda: forge.delete_repository(SHOP), lambda: forge.delete_credential(SHOP, run_id="r")):
-        with pytest.raises(ProviderRefused, match="set GITEA_TOKEN anew"):
+        with pytest.raises(ProviderRefused, match="set GITEA_TOKEN to a valid one"):
             act()
 
 
@@ -396,7 +396,7 @@ def test_a_server_that_does_not_show_what_was_made_is_named(server: GiteaDouble,
     # As where everybody needs a second factor: who has none makes a repository and may not see it (Gitea 1.27).
     server.faults += [Fault("GET /api/v1/repos/aiworker/shop$", "unknown", nth=nth) for nth in (3, 3)]
 
-    with pytest.raises(ProviderUnavailable, match=r"does not show aiworker/shop, .*TWO_FACTOR"):
+    with pytest.raises(ProviderUnavailable, match=r"does not show the new repository aiworker/shop .*TWO_FACTOR"):
         make(forge)
 
     assert make(forge)

@@ -217,7 +217,7 @@ def test_an_import_killed_half_way_is_completed_by_the_next(origin: Origin, sour
     process = subprocess.Popen([sys.executable, "-c", _IMPORT, str(root), origin.place, origin.url])
     assert origin.reached_objects.wait(60)
     assert list((root / "aiworker").glob(".*.shop.git"))
-    with pytest.raises(ProviderUnavailable, match="another process is at work"):
+    with pytest.raises(ProviderUnavailable, match="another process holds"):
         forge.ensure_repository(SHOP, default_branch="side", description="", import_url=origin.url)
 
     os.kill(process.pid, signal.SIGKILL)

@@ -70,7 +70,7 @@ def test_an_ingress_that_sends_everybody_to_tls_is_no_error_of_the_apps() -> Non
         way = IngressRoute(f"http://127.0.0.1:{server.server_port}", OWN)
 
         assert wrong_answer(way, "/healthz?full=1", None) is None
-        assert "where the ingress is not asked" in str(wrong_answer(way, "/healthz?full=1", "well"))
+        assert "https, which is not checked" in str(wrong_answer(way, "/healthz?full=1", "well"))
         server.shutdown()
 
 

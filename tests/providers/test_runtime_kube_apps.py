@@ -135,7 +135,7 @@ def test_a_foreign_namespace_is_refused_and_left_alone(runtime: Runtime, cluster
         with pytest.raises(ProviderRefused) as refused:
             verb(SPACE)
         assert refused.value.code == "foreign"
-    with pytest.raises(ProviderRefused, match="is not project"):
+    with pytest.raises(ProviderRefused, match="does not belong to project"):
         runtime.ensure_app(STAGING, version("v1"))
     assert cluster.object("namespaces", "", SPACE.namespace) == before
 
@@ -156,7 +156,7 @@ def test_a_namespace_that_is_being_removed_is_waited_for(runtime: Runtime, clust
     runtime.ensure_app(STAGING, version("v1"))
     runtime.delete_environment(SPACE)
     if SPACE.namespace in cluster.names("namespaces"):
-        with pytest.raises(ProviderUnavailable, match="being removed"):
+        with pytest.raises(ProviderUnavailable, match="being deleted"):
             runtime.ensure_app(STAGING, version("v1"))
     until(lambda: SPACE.namespace not in cluster.names("namespaces"))
 
@@ -177,7 +177,7 @@ def test_a_namespace_that_is_being_removed_is_waited_for(runtime: Runtime, clust
         ("checkout", {"exit_code": 21, "message": "not our ref"}, "checkout_failed", "not our ref"),
         ("quota", {}, "quota", "exceeded quota"),
         ("no_room", {}, "no_room", "Insufficient memory"),
-        ("never_ready", {}, "unhealthy", "/ did not answer well"),
+        ("never_ready", {}, "unhealthy", "/ gave no healthy answer"),
     ],
 )
 def test_a_version_that_does_not_come_up_says_why(
@@ -312,7 +312,7 @@ def test_production_runs_the_very_image_that_ran_on_staging(runtime: Runtime, cl
 @pytest.mark.parametrize("none", ["0", "0Gi", "0.0"])
 def test_a_limit_of_nothing_is_refused_because_it_would_limit_nothing(runtime: Runtime, none: str) -> None:
     with pytest.raises(
-        ProviderRefused, match=f"memoryLimit is {none}: to a cluster, that is no limit at all"
+        ProviderRefused, match=f"memoryLimit is {none}, which Kubernetes takes as no limit at all"
     ) as refused:
         runtime.ensure_app(STAGING, version("v1", memory_limit=none))
     assert refused.value.code == "invalid"

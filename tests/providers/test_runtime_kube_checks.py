@@ -56,7 +56,7 @@ def test_a_check_without_a_node_waits_and_says_so_and_runs_when_there_is_one(
     check = _check(timeout_seconds=5)
     state = _waiting(runtime, check)
 
-    assert state.reason == "no node takes its pod: 0/3 nodes are available: 3 Insufficient memory."
+    assert state.reason == "no node accepts its pod: 0/3 nodes are available: 3 Insufficient memory."
     assert (state.exit_code, state.log) == (None, "")
     cluster.script("echo done", "healthy")
     ended = finished(runtime, check)

@@ -83,7 +83,7 @@ def test_one_that_has_ended_is_not_made_anew(fleet: Fleet, cluster: ClusterDoubl
 @pytest.mark.parametrize(
     ("kind", "how", "words"),
     [
-        ("evicted", {}, "its pod was taken away: Evicted: The node was low on memory."),
+        ("evicted", {}, "the cluster removed its pod: Evicted: The node was low on memory."),
         ("oom", {}, "its pod was killed: it used more memory than its limit, 2Gi"),
         ("image_pull", {"message": "manifest unknown"}, "can't be fetched (ImagePullBackOff): manifest unknown"),
         ("config", {"message": 'secret "x" not found'}, 'secret "x" not found'),

@@ -248,7 +248,7 @@ def test_a_live_version_that_stays_bad_after_its_restart_fails(runtime: ProcessR
     state = runtime.read_app(APP, "v1")
     assert state is not None
     assert (state.code, state.restarts) == ("keeps_dying", 1)
-    assert str(state.reason).endswith("it did not get well within 10 s: it answered GET / with 500")
+    assert str(state.reason).endswith("it was not healthy within 10 s: it answered GET / with 500")
 
 
 def test_a_process_tree_over_its_memory_is_killed(runtime: ProcessRuntime, repository: Repository) -> None:

@@ -142,5 +142,5 @@ def test_a_check_that_the_quota_keeps_out_waits_and_says_so(make_runtime: Callab
 def test_a_foreign_namespace_is_refused(make_runtime: Callable[..., Runtime], space: Space) -> None:
     runtime = make_runtime()
     runtime.ensure_environment(space)
-    with pytest.raises(ProviderRefused, match="is not project"):
+    with pytest.raises(ProviderRefused, match="does not belong to project"):
         runtime.ensure_environment(Space(space.namespace, "another-project"))

@@ -1,1 +1,1 @@
-"""The jobs, one function each: it asks a service what is to be done, has a provider do it, and has it recorded."""
+"""The jobs, one function each: read the plan from a service, call a provider, record the result with the service."""

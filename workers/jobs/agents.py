@@ -1,4 +1,4 @@
-"""Jobs of the fleet: an agent's pod is made, watched and removed; pods that nobody knows are removed."""
+"""Jobs of the fleet: create, watch and remove the pods of agents, and remove orphaned pods."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workers.job import Claimed, job
 
 
 def _fleet() -> Fleet:
-    """ProviderRefused where the settings name none any more."""
+    """Return the fleet. Raises ProviderRefused (`no_fleet`) if the settings have none (any more)."""
     found = fleet()
     if found is None:
         raise ProviderRefused("agents in pods are switched off (AIWORKER_AGENTS_MAX)", code="no_fleet")

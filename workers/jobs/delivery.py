@@ -1,4 +1,4 @@
-"""Jobs of delivery: a group's branch is built and tested, versions are brought to environments and kept there."""
+"""Jobs of delivery: build and test a group's branch, deploy versions to environments and keep them running."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from common.values.app import MACHINE, AppPhase, AppState
 from common.values.check import CheckPhase
 from workers.job import Claimed, job
 from workers.jobs.rollback_barrier import read_barrier
-from workers.runtime_calls import forget_check, give_way, run_check, sourced
+from workers.runtime_calls import forget_check, make_room, run_check, with_source
 
 log = structlog.get_logger()
 
 LOOK_AGAIN_SECONDS = 0.5
-"""How often a version that starts is looked at."""
+"""How often to poll a starting version or a running test."""
 
 
 @job(jobs.MERGE_GROUP, parked=merging.fail_merge)
@@ -46,7 +46,7 @@ def _start(job: Claimed, plan: MergePlan) -> None:
     place = plan.place.repository
     base = forge().read_head(place, plan.place.default_branch)
     if base is None:
-        raise ProviderRefused(f"the default branch {plan.place.default_branch} is gone", code="no_branch")
+        raise ProviderRefused(f"the default branch {plan.place.default_branch} does not exist", code="no_branch")
     forge().advance(place, plan.branch, old=forge().read_head(place, plan.branch), new=base, force=True)
     merging.record_started(job.lease, base_sha=base)
 
@@ -73,7 +73,7 @@ def _test(job: Claimed, plan: MergePlan) -> None:
         group_tests.record_untested(job.lease, trial)
         return
     job.progress("testing the merged branch" if trial.position else "testing the default branch")
-    tested = run_check(runtime(), sourced(forge(), plan.place, trial.check))
+    tested = run_check(runtime(), with_source(forge(), plan.place, trial.check))
     if tested.phase is CheckPhase.RUNNING:
         group_tests.record_testing(job.lease, after_seconds=LOOK_AGAIN_SECONDS)
         return
@@ -101,13 +101,13 @@ def finish_group(job: Claimed) -> None:
     except ProviderRefused as error:
         refused.append(error.message)
     if refused:
-        # The group's own trouble, and the job's: it can be started again once somebody has cleared it.
+        # A person has to solve this and can then retry the job.
         raise ProviderRefused(f"delivered, but {'; '.join(refused)}; then retry the job group.finish of this group")
     merging.record_finished(job.lease, remark=remark)
 
 
 def _close_pulls(plan: FinishPlan) -> list[str]:
-    """Why some of them can't be closed; each is tried."""
+    """Try to close every pull request; return the reasons of those that can't be closed."""
     refused = []
     for number in plan.pull_requests:
         try:
@@ -118,14 +118,14 @@ def _close_pulls(plan: FinishPlan) -> list[str]:
 
 
 def _tag(plan: FinishPlan) -> str | None:
-    """Tag the release, under the spare name where something else has its own; returns what to say of that."""
+    """Tag the release. If its tag points at another commit, use the spare name and return a remark about it."""
     try:
         forge().ensure_tag(plan.place.repository, plan.tag, at=plan.commit_sha)
     except ProviderRefused as error:
         try:
             forge().ensure_tag(plan.place.repository, plan.spare_tag, at=plan.commit_sha)
         except ProviderRefused as again:
-            raise ProviderRefused(f"the release is not tagged: {again.message}; delete what is in the way") from error
+            raise ProviderRefused(f"the release is not tagged: {again.message}; delete that tag or branch") from error
         return f"this release is tagged {plan.spare_tag}, because {error.message}"
     return None
 
@@ -136,7 +136,7 @@ def deploy(job: Claimed) -> None:
     if plan is None:
         return
     if _has_moved(plan):
-        reason = f"the default branch {plan.place.default_branch} moved meanwhile"
+        reason = f"the default branch {plan.place.default_branch} moved in the meantime"
         rollouts.record_failed(job.lease, code="base_moved", reason=reason, rebuild=True)
         return
     state = _ensure(plan)
@@ -146,34 +146,34 @@ def deploy(job: Claimed) -> None:
         code, reason = state.code or "failed", state.reason or "it did not become healthy"
         rollouts.record_failed(job.lease, code=code, reason=reason)
     else:
-        _bring_in(job, plan, state.url)
+        _complete(job, plan, state.url)
 
 
 def _wait(job: Claimed, plan: RolloutPlan, state: AppState) -> None:
-    """The version starts, or has no room to start: an environment gets that of previews."""
+    """Record that the version is still starting. Without room for it, staging and production replace previews."""
     if plan.environment is not Environment.PREVIEW:
-        give_way(plan.place.space, state.code)
+        make_room(plan.place.space, state.code)
     message = state.reason or f"healthy for {state.checked_seconds:.0f} of {plan.version.spec.health.seconds:.0f} s"
     rollouts.record_progress(job.lease, message=message, url=state.url, after_seconds=LOOK_AGAIN_SECONDS)
 
 
 def _ensure(plan: RolloutPlan) -> AppState:
     try:
-        return runtime().ensure_app(plan.app, sourced(forge(), plan.place, plan.version))
+        return runtime().ensure_app(plan.app, with_source(forge(), plan.place, plan.version))
     except ProviderRefused as error:
         return AppState(AppPhase.FAILED, url="", live_version_id=None, reason=error.message, code=error.code)
 
 
 def _has_moved(plan: RolloutPlan) -> bool:
-    """Whether the default branch is neither where the group was built from nor, after a lost answer, there already."""
+    """Whether the default branch is neither at the group's base nor, after a lost answer, at its version already."""
     if plan.advance_from is None:
         return False
     head = forge().read_head(plan.place.repository, plan.place.default_branch)
     return head not in {plan.advance_from, plan.version.commit}
 
 
-def _bring_in(job: Claimed, plan: RolloutPlan, url: str) -> None:
-    """The version serves: move the branches that say so, then record it."""
+def _complete(job: Claimed, plan: RolloutPlan, url: str) -> None:
+    """The version serves: move the default branch or the staging branch to it, then record it as live."""
     repository, commit = plan.place.repository, plan.version.commit
     try:
         if plan.advance_from is not None:
@@ -182,9 +182,9 @@ def _bring_in(job: Claimed, plan: RolloutPlan, url: str) -> None:
             old = forge().read_head(repository, STAGING_BRANCH)
             forge().advance(repository, STAGING_BRANCH, old=old, new=commit, force=True)
     except ProviderRefused as error:
-        # Only one that lost a race for the branch gets here: what served before comes back at once.
+        # Another push moved the branch first: put the previous version back at once.
         if plan.previous is not None:
-            runtime().ensure_app(plan.app, sourced(forge(), plan.place, plan.previous))
+            runtime().ensure_app(plan.app, with_source(forge(), plan.place, plan.previous))
         rollouts.record_failed(job.lease, code="base_moved", reason=error.message, rebuild=True)
         return
     rollouts.record_live(job.lease, url=url, barrier=read_barrier(forge(), repository, commit, plan.older))
@@ -209,23 +209,26 @@ def restore_runtime(job: Claimed) -> None:
         try:
             state = _restored(live, running.get((live.app.space.namespace, live.app.name)))
         except ProviderRefused as error:
-            # Its repository is broken: an older version of it could not be had either, and others go on.
-            log.warning("a live version can't be put back", deployment=live.version.version_id, reason=error.message)
+            # The repository is broken, so an older version can't be cloned either. Other apps are not affected.
+            log.warning("a live version can't be restored", deployment=live.version.version_id, reason=error.message)
             continue
         if state.phase is AppPhase.FAILED:
-            dying.append(restoring.Dying(live.version.version_id, state.reason or "it keeps dying", state.code))
+            dying.append(restoring.Dying(live.version.version_id, state.reason or "it keeps crashing", state.code))
         elif state.phase is AppPhase.STARTING and live.is_held:
-            dying.append(restoring.Dying(live.version.version_id, "it is being started again", MACHINE))
+            dying.append(restoring.Dying(live.version.version_id, "it is being restarted", MACHINE))
     restoring.record_restored(job.lease, dying)
 
 
 def _restored(live: LiveApp, running: str | None) -> AppState:
-    """How it does, after it was put back where it was not what runs, or was not guarded as its project wants it."""
+    """Return the state of a live app. It is deployed again first if another version runs or its guard setting differs.
+
+    running: the version that the runtime lists for this app, None if none.
+    """
     is_retried = False
     state = runtime().read_app(live.app, live.version.version_id)
     if state is not None and running == live.version.version_id and state.is_guarded in {None, live.app.is_guarded}:
         is_retried = state.phase is AppPhase.FAILED and (live.is_held or state.code == MACHINE)
         if not is_retried:
             return state
-    wanted = sourced(forge(), live.place, dataclasses.replace(live.version, is_retried=is_retried))
+    wanted = with_source(forge(), live.place, dataclasses.replace(live.version, is_retried=is_retried))
     return runtime().ensure_app(live.app, wanted)

@@ -1,4 +1,4 @@
-"""Jobs of projects: repository and namespace are made true, and removed."""
+"""Jobs of projects: create, protect, watch and remove the repository and the namespace."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from common.services.tasks.pushes import PendingPush, settle_push
 from common.values.pull_request import PullReview
 from common.values.repository import Repository
 from workers.job import Claimed, job
-from workers.jobs.runs import take_credential_away
+from workers.jobs.runs import revoke_credential
 
 
 @job(jobs.PROVISION_PROJECT, parked=provisioning.fail_provision)
@@ -21,7 +21,7 @@ def provision_project(job: Claimed) -> None:
     if plan is None:
         return
     try:
-        job.progress("importing the repository" if plan.import_url else "making the repository", 0, 2)
+        job.progress("importing the repository" if plan.import_url else "creating the repository", 0, 2)
         made = forge().ensure_repository(
             plan.place.repository,
             default_branch=plan.place.default_branch,
@@ -30,7 +30,7 @@ def provision_project(job: Claimed) -> None:
         )
         forge().ensure_protection(plan.place.repository, allows_direct_push=plan.allows_direct_push)
         forge().ensure_webhook(plan.place.repository)
-        job.progress("making the environment", 1, 2)
+        job.progress("creating the environment", 1, 2)
         runtime().ensure_environment(plan.place.space)
     except ProviderRefused as error:
         provisioning.record_provision_refused(job.lease, error.message)
@@ -50,7 +50,7 @@ def delete_project(job: Claimed) -> None:
     plan = provisioning.begin_deletion(job.lease)
     if plan is None:
         return
-    job.progress("removing what runs", 0, 2)
+    job.progress("removing apps and checks", 0, 2)
     runtime().delete_environment(plan.place.space)
     job.progress("removing the repository", 1, 2)
     try:
@@ -59,7 +59,7 @@ def delete_project(job: Claimed) -> None:
         if error.code != "no_repository":
             raise
     for run_id in plan.runs:
-        take_credential_away(forge(), plan.place, run_id)
+        revoke_credential(forge(), plan.place, run_id)
     provisioning.record_deleted(job.lease)
 
 
@@ -80,9 +80,9 @@ def watch_repository(job: Claimed) -> None:
 
 
 def has_landed(at: Forge, place: Repository, push: PendingPush) -> bool:
-    """Whether what was pushed is there: in the default branch, or, as a task's branch may be forced, at all.
+    """Whether the pushed commit has arrived: in the default branch, or for a task's branch anywhere in the repository.
 
-    What the platform itself pushed at the forge is nobody's push.
+    (A task's branch may have been moved by force since.) False for pushes by the platform's own account.
     """
     if push.is_at_forge and at.is_own_login(push.username):
         return False
@@ -96,7 +96,7 @@ def has_landed(at: Forge, place: Repository, push: PendingPush) -> bool:
 
 
 def _look(place: Repository, number: int) -> PullReview | None:
-    """The pull request as it is now, with what people said on it; None if it is gone."""
+    """Return the pull request with people's comments; None if it does not exist (any more)."""
     pull = forge().read_pull_request(place, number)
     if pull is None:
         return None

@@ -1,6 +1,6 @@
-"""What is looked at at the forge to prove a run's claim. It reads, and decides nothing about the task.
+"""The checks at the forge that prove a run's claim. Only reads; the caller decides about the task.
 
-What changed is read from git's own lists and blobs, never from a patch. What could not be read is never passed.
+Changes are read from git's lists and blobs, never from a patch. Content that can't be read never passes a check.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from common.services.tasks.verification import CheckResult, ProofPlan
 from common.values.repository import Repository
 
 _TOO_LARGE = frozenset({"too_large", "diff_too_large"})
-"""Codes of a forge that can't compare a commit, whoever asks: its agent has to make it smaller."""
+"""Error codes of a forge for a commit that is too large to compare: the agent has to make it smaller."""
 _TEST_FOLDERS = frozenset({"test", "tests", "spec", "specs", "__tests__"})
 _TEST_NAME = re.compile(r"^test_|^tests?\.|[_.-](test|tests|spec)\.[A-Za-z0-9]+$|[a-z]Tests?\.[A-Za-z]+$")
-# No part of it goes past the end of a line, so that no file takes long.
+# No part matches across the end of a line, so matching takes linear time on any file.
 _TEST_DEFINITION = re.compile(
     rb"^[^\S\n]*(?:(?:async[ \t]+)?def[ \t]+test|(?:it|test|describe)(?:\.\w+)*[ \t]*\("
     rb"|func[ \t]+(?:\([^)\n]*\)[ \t]*)?Test|@Test\b|#\[(?:\w+::)?test\])",
@@ -28,17 +28,17 @@ _TEST_DEFINITION = re.compile(
 _SNIFFED_BYTES = 8000
 _MOST_NAMED = 20
 _REFUSALS = {"unrelated": "unrelated_history", "diff_too_large": "diff_too_large", "too_large": "too_large"}
-"""The code of a check by that of the forge's refusal, where the pushed commit is what the forge can't take."""
+"""The forge's error code → the check's code, for errors that are caused by the pushed commit."""
 
 
 def examine(forge: Forge, repository: Repository, plan: ProofPlan) -> list[CheckResult]:
-    """The checks up to the first that failed or has to wait: head, diff, merge, paths, kept_tests."""
+    """Run the checks head, diff, merge, paths and kept_tests; stop after the first that fails or has to wait."""
     results = [_head(forge, repository, plan)]
     if results[-1].status == "failed" or plan.claimed_sha is None:
         return results
     base = forge.read_head(repository, plan.place.default_branch)
     if base is None:
-        message = f"The default branch {plan.place.default_branch} is gone."
+        message = f"The default branch {plan.place.default_branch} does not exist."
         return [*results, CheckResult("merge", "failed", message, code="no_default_branch")]
     try:
         for result in _checks(forge, repository, plan, base):
@@ -66,14 +66,14 @@ def _unfit(plan: ProofPlan, name: str, code: str, reason: str) -> CheckResult:
         branch = plan.place.default_branch
         reason = f"The commit has no history in common with {branch}: do the work on a branch that starts at {branch}."
     elif code in {"diff_too_large", "too_large"}:
-        reason = f"{reason}: take that out."
+        reason = f"{reason}: make the commit smaller."
     return CheckResult(name, "failed", reason, code=code)
 
 
 def _head(forge: Forge, repository: Repository, plan: ProofPlan) -> CheckResult:
     claimed, head = plan.claimed_sha, forge.read_head(repository, plan.branch)
     if claimed is None:
-        return CheckResult("head", "failed", "The agent named no commit: commit the work.", code="no_commit")
+        return CheckResult("head", "failed", "The agent reported no commit: commit the work.", code="no_commit")
     if head == claimed:
         return CheckResult("head", "passed", f"{claimed} is the head of {plan.branch}.")
     try:
@@ -81,9 +81,9 @@ def _head(forge: Forge, repository: Repository, plan: ProofPlan) -> CheckResult:
     except ProviderRefused:
         is_known = False
     if is_known:
-        message = f"{claimed} was claimed, but {plan.branch} is at {head}: claim the newest commit."
+        message = f"{claimed} was reported, but {plan.branch} is at {head}: report the newest commit."
         return CheckResult("head", "failed", message, code="not_head")
-    message = f"{claimed} was claimed, but it is not on {plan.branch} at the forge: push it."
+    message = f"{claimed} was reported, but it is not on {plan.branch} at the forge: push it."
     return CheckResult("head", "failed", message, code="not_pushed")
 
 
@@ -94,47 +94,47 @@ def _diff(changes: Sequence[Change]) -> CheckResult:
 
 
 def _merge(forge: Forge, repository: Repository, plan: ProofPlan, base: str) -> CheckResult:
-    """Whether it merges with the default branch, and with what is about to land there from the group it came from."""
+    """Check that the commit merges with the default branch and with the rival group, which is delivered before it."""
     branch, commit = plan.place.default_branch, plan.claimed_sha or ""
     conflict = forge.try_merge(repository, base=base, commit=commit)
     if conflict is not None:
         message = f"It conflicts with {branch} in {', '.join(conflict.files)}: merge {branch} into the branch."
         return CheckResult("merge", "failed", message, code="conflicts")
     if plan.rival is not None and forge.try_merge(repository, base=plan.rival[1], commit=commit) is not None:
-        message = f"It merges with {branch}, but not with {plan.rival[0]}, which is under way: that one goes first."
+        message = f"It merges with {branch}, but not with {plan.rival[0]}, which is being delivered first: it waits."
         return CheckResult("merge", "running", message)
     return CheckResult("merge", "passed", f"It merges cleanly into {branch}.")
 
 
 def _paths(changes: Sequence[Change], forbidden: tuple[str, ...]) -> CheckResult:
-    """Whether a forbidden path was touched on either side: of a rename, both paths count."""
+    """Check that no forbidden path was changed. Both paths of a rename count."""
     patterns = compiled(forbidden)
     touched = [entry for change in changes for entry in (change.before, change.after) if entry is not None]
     hits = {one.path for one in touched if patterns.covers(one.path, leads_elsewhere=one.leads_elsewhere)}
     if not hits:
         return CheckResult("paths", "passed", "No forbidden path is touched.")
-    message = f"It touches what the project forbids: {_named(hits)}: take that out."
+    message = f"It changes paths that the project forbids: {_named(hits)}: undo these changes."
     return CheckResult("paths", "failed", message, code="forbidden_paths")
 
 
 def _kept_tests(forge: Forge, repository: Repository, changes: Sequence[Change], *, is_wanted: bool) -> CheckResult:
-    """Whether test files went, or lost more tests than all of them together gained."""
+    """Check that no test file was deleted and that the test files did not lose more tests than they gained."""
     if not is_wanted:
-        return CheckResult("kept_tests", "skipped", "The project lets tests be deleted.")
+        return CheckResult("kept_tests", "skipped", "The project allows deleting tests.")
     gone = [change.before.path for change in changes if change.before is not None and _loses_tests(change)]
     if gone:
-        message = f"It deletes tests: {_named(gone)}: bring them back."
+        message = f"It deletes tests: {_named(gone)}: restore them."
         return CheckResult("kept_tests", "failed", message, code="tests_deleted")
     before = _test_files(change.before for change in changes)
     lost, unreadable = _count_tests(forge, repository, before)
     if unreadable:
-        message = f"{_named(unreadable)} is too large to tell whether it still has its tests: leave it as it was."
+        message = f"{_named(unreadable)} is too large to count its tests: undo the changes to it."
         return CheckResult("kept_tests", "failed", message, code="tests_unreadable")
     if lost:
-        # What is too large to be read counts as no test: that can only refuse, never pass.
+        # A file that is too large to read counts as having no tests, so this can fail a commit but never pass one.
         lost -= _count_tests(forge, repository, _test_files(change.after for change in changes))[0]
     if lost > 0:
-        message = f"It deletes {lost} test(s) more than it adds: bring them back."
+        message = f"It deletes {lost} test(s) more than it adds: restore them."
         return CheckResult("kept_tests", "failed", message, code="tests_deleted")
     return CheckResult("kept_tests", "passed", "No test was deleted.")
 
@@ -151,7 +151,7 @@ def _test_files(entries: Iterable[Entry | None]) -> list[Entry]:
 
 
 def _count_tests(forge: Forge, repository: Repository, files: Sequence[Entry]) -> tuple[int, list[str]]:
-    """How many tests they define, and the paths of those that are text and too large to be read."""
+    """Return how many tests the files define, and the paths of text files that are too large to read."""
     counts: dict[str, int] = {}
     for blob in forge.read_blobs(repository, [file.object_id for file in files]) if files else ():
         is_binary = b"\0" in blob.content[:_SNIFFED_BYTES]
@@ -163,11 +163,11 @@ def _count_tests(forge: Forge, repository: Repository, files: Sequence[Entry]) -
 
 
 def _named(paths: Iterable[str]) -> str:
-    """The first of them, in order. What is no UTF-8 is shown as a replacement character."""
+    """Return the first paths, sorted, as text. Bytes that are not UTF-8 become replacement characters."""
     return path_text(", ".join(sorted(paths)[:_MOST_NAMED]))
 
 
 def is_test_file(path: str) -> bool:
-    """By the customs of the common test runners: a folder `test`, `tests`, `spec`, `__tests__`, or the file's name."""
+    """Whether common test runners would take this for a test: by a folder such as `tests`, or by the file's name."""
     *folders, name = path.split("/")
     return any(folder in _TEST_FOLDERS for folder in folders) or _TEST_NAME.search(name) is not None

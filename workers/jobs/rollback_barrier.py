@@ -1,13 +1,12 @@
-"""What a repository declares about going back: a version that changed data for good says how far a rollback may go.
+"""Rollback barriers: a version that changes data irreversibly declares in a file how far back a rollback may go.
 
 The file is `.aiworker/rollback.yml`:
 
-    oldest: this            # only versions with this very file, or a full commit SHA: only versions that contain it
+    oldest: this            # only versions with an identical file; or a full commit SHA: only versions that contain it
     reason: Migration 12 drops the column that older versions read
 
-A file that can't be understood blocks every way back: nobody knows what it meant to forbid. What a version declared
-holds after it: a later version without the file, or with another one, takes nothing back
-(common/services/delivery/versions.py).
+An invalid file blocks every rollback, because its intention is unknown. A version's declaration stays valid after it:
+a later version without the file, or with another one, does not revoke it (common/services/delivery/versions.py).
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ PATH = ".aiworker/rollback.yml"
 
 
 def read_barrier(forge: Forge, repository: Repository, commit: str, older: Sequence[str]) -> Barrier | None:
-    """Which of the older commits can't be gone back to; None if nothing is declared."""
+    """Return which of the older commits a rollback may not deploy; None if the commit declares nothing."""
     declared = forge.read_file(repository, commit=commit, path=PATH)
     if declared is None:
         return None
@@ -52,12 +51,12 @@ def _parse(declared: bytes) -> tuple[str, str]:
     if isinstance(oldest, int):
         # A SHA may be all digits.
         oldest = str(oldest)
-    # Not written out before it is judged: references to references may be gigabytes long as text.
+    # Checked before it is converted to text: nested YAML references may expand to gigabytes.
     if not isinstance(oldest, str) or (oldest != "this" and not SHA_PATTERN.fullmatch(oldest)):
         raise ValueError("oldest is neither `this` nor a full commit SHA")
     if isinstance(reason, dict | list | tuple | set):
         raise ValueError("reason is not text")
-    return oldest, str(reason or "the version declares that its change of data can't be undone")
+    return oldest, str(reason or "the version declares that its data changes can't be undone")
 
 
 def _contains(forge: Forge, repository: Repository, ancestor: str, head: str) -> bool:

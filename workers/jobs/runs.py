@@ -1,4 +1,4 @@
-"""Jobs of tasks and runs: given to agents, prepared, proven, published, cleaned up."""
+"""Jobs of tasks and runs: schedule tasks, prepare, close and verify runs, publish and clean up tasks."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from common.values.place import Place
 from common.values.repository import Credential
 from workers.job import Claimed, job
 from workers.jobs.proof import examine
-from workers.runtime_calls import forget_check, run_check, sourced
+from workers.runtime_calls import forget_check, run_check, with_source
 
 LOOK_AGAIN_SECONDS = 1.0
-"""How often a running test is looked at."""
+"""How often to poll a running test."""
 CLOSE_SECONDS = 10.0
-"""How long the forge gets to take note of what a run pushed, before what is left of its credential is removed."""
+"""How long the forge may take to process a run's last push before its credential is removed completely."""
 OF_THE_TASK = frozenset({"bad_name", "protected"})
-"""Codes of a forge that won't make this one branch; for any other it would refuse every run of the project."""
+"""Error codes of a forge that concern only this task's branch; other codes concern every run of the project."""
 
 
 @job(jobs.SCHEDULE_TASKS)
@@ -44,17 +44,17 @@ def prepare_run(job: Claimed) -> None:
 
 
 def _branch_and_credential(plan: RunPlan) -> tuple[Credential, str]:
-    """What the run needs at the forge, and where the default branch is."""
+    """Create the run's branch and credential. Returns the credential and the default branch's head."""
     place = plan.place.repository
     base = forge().read_head(place, plan.place.default_branch)
     if base is None:
-        raise ProviderRefused(f"the default branch {plan.place.default_branch} is gone", code="no_branch")
+        raise ProviderRefused(f"the default branch {plan.place.default_branch} does not exist", code="no_branch")
     forge().ensure_branch(place, plan.branch, at=base)
     return forge().ensure_credential(place, branch=plan.branch, run_id=plan.run_id), base
 
 
 def _record_unprepared(job: Claimed, plan: RunPlan, error: ProviderRefused | ProviderUnavailable) -> None:
-    """The run's agent is free again. Raises the error while the forge may still answer soon enough."""
+    """Record that the run can't be prepared, which frees its agent. Raises the error again if a retry may help."""
     if isinstance(error, ProviderRefused) and error.code in OF_THE_TASK:
         verification.record_prepare_refused(job.lease, error.message)
     elif isinstance(error, ProviderRefused | CutShort) or plan.is_overdue:
@@ -66,14 +66,14 @@ def _record_unprepared(job: Claimed, plan: RunPlan, error: ProviderRefused | Pro
 @job(jobs.CLOSE_RUN)
 def close_run(job: Claimed) -> None:
     plan = verification.begin_close(job.lease)
-    if plan is not None and not take_credential_away(forge(), plan.place, plan.run_id):
+    if plan is not None and not revoke_credential(forge(), plan.place, plan.run_id):
         verification.record_closing(job.lease, after_seconds=CLOSE_SECONDS)
 
 
-def take_credential_away(forge: Forge, place: Place, run_id: str) -> bool:
-    """The run can do nothing at the forge any more; also where the repository is gone already. Safe to repeat.
+def revoke_credential(forge: Forge, place: Place, run_id: str) -> bool:
+    """Revoke the run's credential at the forge, even if the repository is removed already. Safe to repeat.
 
-    Returns whether nothing is left of its credential there: if not, to be done again some seconds later.
+    Returns whether the credential is removed completely: if not, the caller repeats the call some seconds later.
     """
     try:
         return forge.delete_credential(place.repository, run_id=run_id)
@@ -102,7 +102,7 @@ def verify_run(job: Claimed) -> None:
 
 
 def _tests_or_wait(job: Claimed, plan: ProofPlan, so_far: list[CheckResult]) -> CheckResult:
-    """ProviderUnavailable where the tests have not begun: the reason stands on the task then, and it is no verdict."""
+    """As _tests. If the tests can't start, records the reason on the task and raises ProviderUnavailable again."""
     try:
         return _tests(plan)
     except ProviderUnavailable as error:
@@ -111,12 +111,12 @@ def _tests_or_wait(job: Claimed, plan: ProofPlan, so_far: list[CheckResult]) -> 
 
 
 def _tests(plan: ProofPlan) -> CheckResult:
-    """The project's own tests on exactly the claimed commit, begun if they have not been."""
+    """Run the project's tests on the claimed commit, or return their state if they have been started."""
     if plan.tests is None:
         return CheckResult("tests", "skipped", "The project names no tests.")
-    state = run_check(runtime(), sourced(forge(), plan.place, plan.tests))
+    state = run_check(runtime(), with_source(forge(), plan.place, plan.tests))
     if state.phase is CheckPhase.RUNNING:
-        return CheckResult("tests", "running", "The tests run.")
+        return CheckResult("tests", "running", "The tests are running.")
     if state.phase is CheckPhase.PASSED:
         return CheckResult("tests", "passed", "The tests pass.", log=state.log)
     return CheckResult("tests", "failed", f"The tests fail: {state.reason}.", code="tests_failed", log=state.log)

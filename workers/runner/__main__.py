@@ -1,4 +1,4 @@
-"""`python -m workers.runner`: the program around the loop: arguments, one instance per directory, signals, the log."""
+"""`python -m workers.runner`: the agent's command line: arguments, one instance per directory, signals, log format."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PLAIN_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asc
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: at, level, event, and the record's own fields."""
+    """One JSON object per line: at, level, event, and the record's extra fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -41,7 +41,7 @@ class JsonLines(logging.Formatter):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until drained. 0: drained; 1: misconfigured, or told twice to stop. 2: wrong arguments."""
+    """Serve until drained. Exit status 0: drained; 1: misconfigured, or two stop signals; 2: wrong arguments."""
     os.umask(PRIVATE_UMASK)
     try:
         settings = _settings(_parser().parse_args(arguments))
@@ -61,10 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--url", required=True, help="the platform's address, such as http://127.0.0.1:3000")
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("--token-file", type=Path, help="file that holds an enrolment token")
-    who.add_argument("--identity-file", type=Path, help="file that says who the agent is, of a pod that is enrolled")
+    who.add_argument("--identity-file", type=Path, help="file with the identity of an agent that is enrolled already")
     parser.add_argument("--work-dir", required=True, type=Path, help="directory for clones and the agent's own token")
     parser.add_argument("--name", default=socket.gethostname(), help="pod name shown to people (the host's name)")
-    parser.add_argument("--driver", default="scripted", help="what does the work (scripted)")
+    parser.add_argument("--driver", default="scripted", help="the driver that does the work (scripted)")
     parser.add_argument("--capabilities", default="", help="comma-separated")
     parser.add_argument("--slots", default=1, type=int, help="runs at the same time (1)")
     return parser
@@ -75,7 +75,7 @@ def _settings(arguments: argparse.Namespace) -> RunnerSettings:
     if address.scheme not in {"http", "https"} or not address.netloc:
         raise Misconfigured(f"--url {arguments.url} is not an http or https address")
     if not 1 <= arguments.slots <= 100:
-        raise Misconfigured(f"--slots {arguments.slots} is not from 1 to 100")
+        raise Misconfigured(f"--slots {arguments.slots} is not a number from 1 to 100")
     driver_named(arguments.driver)
     return RunnerSettings(
         url=arguments.url.rstrip("/"),
@@ -113,13 +113,13 @@ def _disk_reserve() -> int | None:
 
 @contextlib.contextmanager
 def _only_one(work_dir: Path) -> Iterator[None]:
-    """Hold the work directory for this process. Two agents in one would remove each other's clones."""
+    """Lock the work directory for this process: two agents in one directory would remove each other's clones."""
     with contextlib.ExitStack() as stack:
         try:
             work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             stack.enter_context(locked(work_dir / "lock", wait=False))
         except BlockingIOError as error:
-            raise Misconfigured(f"another agent works in {work_dir}; give this one a --work-dir of its own") from error
+            raise Misconfigured(f"another agent uses {work_dir}; give this one its own --work-dir") from error
         except OSError as error:
             raise Misconfigured(f"the work directory {work_dir} can't be written: {error.strerror}") from error
         yield
@@ -129,19 +129,19 @@ def _log_to_stderr() -> None:
     stream = logging.StreamHandler(sys.stderr)
     stream.setFormatter(JsonLines())
     logging.basicConfig(level=os.environ.get("LOG_LEVEL", "INFO").upper(), handlers=[stream])
-    # urllib3 logs addresses at DEBUG only; whatever the level is here, it says nothing about requests.
+    # urllib3 logs request addresses at DEBUG; they must not be logged at any LOG_LEVEL.
     logging.getLogger("urllib3").setLevel(logging.WARNING)
 
 
 def _stop_on_signals(runner: Runner) -> None:
-    """SIGTERM or SIGINT: drain, in bounds. The second one: at once.
+    """Drain on the first SIGTERM or SIGINT, within drain_seconds; exit at once on the second.
 
-    The signal only writes a byte. What it means is done by a thread, as in a signal's own frame the locks it needs
-    may be held by the very code that it interrupted.
+    The signal handler only writes a byte, and a thread does the work: code that the signal interrupted may hold the
+    locks that stopping needs.
     """
     reading, writing = os.pipe()
 
-    def obey() -> None:
+    def stop_and_kill() -> None:
         os.read(reading, 1)
         runner.stop()
         os.read(reading, 1)
@@ -150,7 +150,7 @@ def _stop_on_signals(runner: Runner) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os.write(writing, b"."))
-    threading.Thread(target=obey, name="signals", daemon=True).start()
+    threading.Thread(target=stop_and_kill, name="signals", daemon=True).start()
 
 
 if __name__ == "__main__":

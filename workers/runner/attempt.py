@@ -1,7 +1,7 @@
-"""One run from claim to report, whatever its driver: clone, let the driver work, commit, push, finish.
+"""One run from claim to report, with any driver: clone, let the driver work, commit, push, finish.
 
-What it reports is what the platform will check: a commit that is the head of the run's branch. It may be cut short
-at any point: nothing but the branch and the kept session outlives it, and both may be written again.
+It reports the head commit of the run's branch, which the platform then checks. It may be interrupted at any point:
+only the branch and the stored session remain, and both can be written again.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger("workers.runner")
 
-PATIENCE_WITH_FORGE_SECONDS = 300.0
+FORGE_RETRY_SECONDS = 300.0
 LEAST_FREE_BYTES = 16 * 2**20
-"""With less room on its disk, what failed was not the driver's fault."""
+"""If less is free on the disk, a failure is not counted against the driver."""
 _LONGEST_TITLE = 120
 
 
@@ -62,7 +62,7 @@ class _Report:
 
 
 class Attempt:
-    """One claimed run. `execute` is called once, in a thread of its own; the rest from any thread."""
+    """One claimed run. `execute` is called once, in its own thread; the other methods may be called from any thread."""
 
     def __init__(
         self, claimed: ClaimedRun, *, url: str, directory: Path, default_driver: str, ask_hold_seconds: float
@@ -73,13 +73,13 @@ class Attempt:
         self._default_driver = default_driver
         self._ask_hold_seconds = ask_hold_seconds
         self._token = RunToken(claimed.run.token)
-        # The work stops for any reason; the reports of it only where nobody takes them any more.
+        # Any reason cancels the work. Reporting is cancelled only if the platform takes no more reports.
         self._work = Cancellation()
         self._reporting = Cancellation()
         self._workspace = Workspace(directory, claimed.clone, self._work)
 
     def cancel(self, why: Why, message: str = "") -> None:
-        """Stop: kill what runs, then report what `why` says is to be reported. Repeating changes nothing."""
+        """Kill the run's commands, then report as `why` requires. Only the first call has an effect."""
         self._work.cancel(why, message)
         if why in {Why.DROPPED, Why.SHUTDOWN}:
             self._reporting.cancel(why, message)
@@ -88,11 +88,11 @@ class Attempt:
         self.cancel(Why.DROPPED, message)
 
     def renew_token(self, token: str) -> None:
-        """The platform handed this run out again, with this token."""
+        """Use this token from now on: the platform handed the run out again."""
         self._token.value = token
 
     def execute(self) -> None:
-        """Do the run and report it. On return nothing of it is left on this machine."""
+        """Do the run and report its end. On return its processes and files are gone from this machine."""
         logger.info("run started", extra={"run_id": self.id, "task_id": self._claimed.task.id})
         api = RunApi(self._url, self.id, self._token, self._reporting)
         timer = self._time_limit()
@@ -115,12 +115,12 @@ class Attempt:
             logger.error("run's report refused", extra={"run_id": self.id, "reason": str(error)})
         finally:
             timer.cancel()
-            # Whatever ended the run, nothing of it goes on while its directory is removed.
+            # Stops all commands of the run before its directory is removed.
             self._work.cancel(Why.DROPPED, "The run is over.")
             self._workspace.remove()
 
     def _report(self, api: RunApi, log: RunLog) -> _Report:
-        """Work, and say how it ended. Raises Cancelled and RunOver only when there is nobody to report to."""
+        """Do the work and return its outcome. Raises Cancelled and RunOver only if no report is possible."""
         try:
             return self._attempt(api, log)
         except Cancelled:
@@ -137,14 +137,14 @@ class Attempt:
         except Exception as error:
             if isinstance(error, OSError) and error.errno in NO_ROOM:
                 return _cut_short(f"there is no room on this agent's machine: {error.strerror}")
-            # A bug of the driver's or ours: it ends this run, not the agent, and the task's people learn of it.
+            # A bug of the driver or of the agent: it fails this run, not the agent, and the report says so.
             logger.exception("run failed by a bug", extra={"run_id": self.id})
             return _Report("failed", "", f"The agent's program failed: {type(error).__name__}: {error}")
 
     def _attempt(self, api: RunApi, log: RunLog) -> _Report:
         driver = driver_named(self._claimed.driver or self._default_driver)
         log.add("log", f"Cloning {self._claimed.clone.branch}")
-        self._patiently(self._workspace.clone)
+        self._with_retries(self._workspace.clone)
         saved = self._restore_session(api, driver)
         outcome = driver.work(self._session(log, saved))
         self._work.check()
@@ -152,9 +152,9 @@ class Attempt:
             if shutil.disk_usage(self._workspace.directory).free < LEAST_FREE_BYTES:
                 return _cut_short(f"this agent's disk is full: {outcome.reason or outcome.summary}")
             return _Report("failed", outcome.summary, outcome.reason or "The driver gave no reason.")
-        self._patiently(lambda: self._workspace.commit_all(self._message(outcome)))
+        self._with_retries(lambda: self._workspace.commit_all(self._message(outcome)))
         log.add("log", f"Pushing {self._claimed.clone.branch}")
-        head = self._patiently(self._workspace.push)
+        head = self._with_retries(self._workspace.push)
         self._keep_session(api, log, driver, outcome, head)
         return _Report(str(outcome.kind), outcome.summary, commit_sha=head)
 
@@ -190,7 +190,7 @@ class Attempt:
         return sessions.unpack(archive, self._workspace.session_dir, driver=driver.name) if archive else None
 
     def _keep_session(self, api: RunApi, log: RunLog, driver: Driver, outcome: DriverOutcome, head: str) -> None:
-        """A waiting run needs its session; for a completed one it only saves the next round some work."""
+        """Store the session on the platform. A failure to do so fails only a waiting run, which needs its session."""
         directory = self._workspace.session_dir
         is_waiting = outcome.kind is OutcomeKind.WAITING
         if not is_waiting and not any(directory.iterdir()):
@@ -201,7 +201,7 @@ class Attempt:
         except (Invalid, ProviderRefused) as error:
             if is_waiting:
                 raise
-            log.add("log", f"The session is not kept: {error}", level="warn")
+            log.add("log", f"The session is not stored: {error}", level="warn")
 
     def _message(self, outcome: DriverOutcome) -> str:
         title = " ".join(self._claimed.task.title.split())[:_LONGEST_TITLE] or "Untitled task"
@@ -214,10 +214,11 @@ class Attempt:
     def _trailers(self) -> list[str]:
         return [f"Task: {self._claimed.task.id}", f"Round: {self._claimed.run.round}"]
 
-    def _patiently(self, call: Callable[[], Result]) -> Result:
-        """Repeat what needs the forge for some minutes while it is away, and MOST_RETRIES times what was cut short."""
+    def _with_retries(self, call: Callable[[], Result]) -> Result:
+        """Repeat the call while the forge is unavailable, up to FORGE_RETRY_SECONDS, and after CutShort MOST_RETRIES
+        times."""
         backoff = Backoff()
-        deadline = Deadline(PATIENCE_WITH_FORGE_SECONDS)
+        deadline = Deadline(FORGE_RETRY_SECONDS)
         cut_short = 0
         while True:
             try:
@@ -242,7 +243,7 @@ class Attempt:
 
 
 def remove_leftovers(runs_dir: Path) -> None:
-    """Nothing of the runs of an earlier process is left: no command that outlived it, no workspace."""
+    """Remove everything that runs of an earlier process left: kill their commands and delete their workspaces."""
     if not runs_dir.exists():
         return
     kill_all_below(runs_dir)
@@ -252,5 +253,5 @@ def remove_leftovers(runs_dir: Path) -> None:
 
 
 def _cut_short(reason: str) -> _Report:
-    """What ended the run says nothing about its task."""
+    """Return the report of a run that ended for a reason unrelated to its task."""
     return _Report("cancelled", "", reason, is_cut_short=True)

@@ -1,7 +1,7 @@
-"""How everything that belongs to one run is told to stop.
+"""Cancellation of a run: stops all threads and commands that belong to it.
 
-A run has one Cancellation. It is set at most once, with the reason that came first, and never unset. Setting it
-calls whatever was registered (the killing of a process tree), so nobody has to poll.
+A run has one Cancellation. It is set at most once, with the first reason, and never unset. Setting it calls the
+registered callbacks (such as killing a process tree), so no code has to poll.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ Result = TypeVar("Result")
 
 
 class Why(StrEnum):
-    """Why a run stops before its driver is done."""
+    """Why a run stops before its driver has finished."""
 
     CANCELLED = "cancelled"
     """The platform asked for it. The run is reported as cancelled."""
     DROPPED = "dropped"
     """The run is over for the platform (409). Nothing is reported."""
     LIMIT = "limit"
-    """The run used more time, tokens or money than it may. It is reported as failed."""
+    """The run exceeded its limit of time, tokens or cost. It is reported as failed."""
     SHUTDOWN = "shutdown"
-    """This process stops. Nothing is reported: the platform finds the run lost and hands the task to another agent."""
+    """This process stops. Nothing is reported: the platform detects the loss and gives the task to another agent."""
 
 
 class Cancelled(Exception):
-    """Raised in a run's own thread once its Cancellation is set."""
+    """Raised in the run's threads once its Cancellation is set."""
 
 
 class Cancellation:
-    """Set once, from any thread."""
+    """A flag with a reason. It can be set once, from any thread."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -43,13 +43,14 @@ class Cancellation:
         self.message = ""
 
     def cancel(self, why: Why, message: str = "") -> None:
-        """Stop the run. The first reason stays; later ones change nothing."""
+        """Cancel the run and call the callbacks. Only the first call has an effect."""
         with self._lock:
             if self.why is not None:
                 return
             self.why, self.message = why, message
             self._event.set()
-            # Under the lock, so that none is called after its `calling` was left: it may kill by a process id.
+            # Under the lock, so that no callback is called after its `calling` block ended: by then another process
+            # may have the process id that it kills.
             for callback in self._callbacks.values():
                 callback()
 
@@ -62,13 +63,13 @@ class Cancellation:
             raise Cancelled(self.message or str(self.why))
 
     def sleep(self, seconds: float) -> None:
-        """Wait that long, or raise Cancelled as soon as it is set."""
+        """Wait for so many seconds; raise Cancelled as soon as it is set."""
         self._event.wait(max(seconds, 0.0))
         self.check()
 
     @contextlib.contextmanager
     def calling(self, callback: Callable[[], None]) -> Iterator[None]:
-        """Inside, cancelling also calls `callback`, from the cancelling thread. Already set: it is called at once.
+        """While the block runs, cancelling calls `callback` in the cancelling thread. If already set, it is called now.
 
         The callback must neither wait nor use this Cancellation.
         """
@@ -85,9 +86,10 @@ class Cancellation:
                 self._callbacks.pop(key, None)
 
     def abandonable(self, call: Callable[[], Result]) -> Result:
-        """What `call` returns or raises; Cancelled at once when this is set, though `call` may still be under way.
+        """Run `call` in a thread and return its result or raise its error. Raises Cancelled at once when this is set,
+        even if `call` is still running.
 
-        For a request that may be held for long by the other side, and whose answer nobody needs then.
+        For long-polling requests whose answer is not needed after a cancellation.
         """
         results: list[Result] = []
         errors: list[BaseException] = []

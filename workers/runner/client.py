@@ -1,7 +1,7 @@
-"""The platform's runner API over HTTP, one class per principal: the agent and its run.
+"""Client of the platform's runner API over HTTP, with one class per principal: the agent and its run.
 
-Owns the wire: paths, tokens, and what a status means. It tries a call again only where it says so; tokens appear in
-no message. A Wire is used by one thread at a time; every thread has its own.
+Owns paths, tokens and the meaning of statuses. Only RunApi repeats calls. Tokens appear in no message. A Wire is not
+thread-safe: every thread has its own.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ANSWER_SECONDS = 30.0
 
 
 class RunOver(Exception):
-    """The platform no longer takes reports for this run: it is over, or another agent has it. Drop it at once."""
+    """The platform takes no more reports for this run: it has ended, or another agent has it. Stop it at once."""
 
 
 class Backoff:
@@ -44,7 +44,7 @@ class Backoff:
         self._failures = 0
 
     def next_seconds(self, error: ProviderUnavailable | None = None) -> float:
-        """How long to wait now. What the other side asked for is kept to, up to the most."""
+        """Return how long to wait before the next try: at least the server's Retry-After, at most 10 s."""
         self._failures += 1
         bound = growing_delay(self._failures, first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS)
         asked = (error.retry_after_seconds if error else None) or 0.0
@@ -55,7 +55,7 @@ class Backoff:
 
 
 class Wire:
-    """HTTP to one platform. Neither proxies nor ~/.netrc of this machine are looked at, and no redirect followed."""
+    """HTTP client of one platform. Ignores this machine's proxies and ~/.netrc, and follows no redirects."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/").removesuffix("/api")
@@ -112,21 +112,21 @@ class Wire:
     def call_json(
         self, method: str, path: str, *, token: str, json: Json | None = None, wait_seconds: int | None = None
     ) -> Json:
-        """As `call`, for a reply that must be a JSON object. Anything else is a proxy's page: ProviderUnavailable."""
+        """As `call`, for a reply that must be a JSON object. Raises ProviderUnavailable for a proxy's reply."""
         reply = self.call(method, path, token=token, json=json, wait_seconds=wait_seconds)
         if reply.status_code == 204:
             return {}
         try:
             body = reply.json()
         except requests.exceptions.JSONDecodeError as error:
-            raise ProviderUnavailable(f"{self.url} answered {method} {path} with something else than JSON") from error
+            raise ProviderUnavailable(f"the answer of {self.url} to {method} {path} is not JSON") from error
         if not isinstance(body, dict):
-            raise ProviderUnavailable(f"{self.url} answered {method} {path} with something else than an object")
+            raise ProviderUnavailable(f"the answer of {self.url} to {method} {path} is not a JSON object")
         return body
 
 
 class AgentApi:
-    """What an agent may call with its own token."""
+    """The calls that an agent makes with its own token."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -146,29 +146,29 @@ class AgentApi:
         return str(reply["agent"]["id"]), str(reply["token"])
 
     def heartbeat(self, token: str, run_ids: Sequence[str]) -> tuple[Directive, ...]:
-        """Say which runs live here; returns the platform's directives."""
+        """Report which runs this agent has; returns the platform's directives."""
         reply = self._wire.call_json("POST", "/runner/heartbeat", token=token, json={"runIds": list(run_ids)})
         return _read(tuple[Directive, ...], reply.get("directives", []))
 
     def claim(self, token: str) -> ClaimedRun | None:
-        """Wait up to 25 s for a run; None if there was none. Malformed where the reply lacks what a run needs."""
+        """Wait up to 25 s for a run; None if there was none. Raises Malformed if the reply is incomplete."""
         reply = self._wire.call_json("POST", "/runner/claim", token=token, json={}, wait_seconds=LONG_POLL_SECONDS)
         return decode(ClaimedRun, reply, key_of=camel_case) if reply else None
 
 
 @dataclass
 class RunToken:
-    """A run's own token. It is replaced when the platform hands the same run out again."""
+    """A run's token. It is replaced when the platform hands the same run out again."""
 
     value: str = field(repr=False)
 
 
 class RunApi:
-    """What is reported of one run, with its own token.
+    """The reports and questions of one run, with the run's token.
 
-    Every call waits for a platform that is away for as long as it takes, and raises RunOver when the run is over and
-    Cancelled when the run is cancelled meanwhile. A log batch whose answer was lost is sent again and may then be
-    there twice; every other call may be repeated.
+    Every call repeats while the platform is unavailable, without a time limit. It raises RunOver if the run has ended,
+    and Cancelled if the run is cancelled meanwhile. Repeating is safe, but a log batch whose answer was lost may be
+    stored twice.
     """
 
     def __init__(self, url: str, run_id: str, token: RunToken, cancellation: Cancellation) -> None:
@@ -178,46 +178,46 @@ class RunApi:
         self._cancellation = cancellation
 
     def send_logs(self, lines: Sequence[Json]) -> None:
-        self._patiently(lambda wire: self._post(wire, "/logs", {"lines": list(lines)}))
+        self._with_retries(lambda wire: self._post(wire, "/logs", {"lines": list(lines)}))
 
     def send_progress(self, message: str, done: int | None, total: int | None) -> None:
         body = {"message": message, "done": done, "total": total}
-        self._patiently(lambda wire: self._post(wire, "/progress", _without_nones(body)))
+        self._with_retries(lambda wire: self._post(wire, "/progress", _without_nones(body)))
 
     def send_usage(self, *, input_tokens: int, output_tokens: int, cached_tokens: int, cost_usd: float) -> None:
-        """This run's totals so far."""
+        """Report the run's totals so far."""
         body = {
             "inputTokens": input_tokens,
             "outputTokens": output_tokens,
             "cachedTokens": cached_tokens,
             "costUsd": cost_usd,
         }
-        self._patiently(lambda wire: self._post(wire, "/usage", body))
+        self._with_retries(lambda wire: self._post(wire, "/usage", body))
 
     def ask(self, question: str, context: str | None, options: Sequence[str]) -> AskedQuestion:
-        """The question as the platform keeps it: the known one where it was asked before, answered or not."""
+        """Ask and return the stored question. If it was asked before, returns that one with its answer, if any."""
         body = _without_nones({"question": question, "context": context, "options": list(options) or None})
-        return self._patiently(lambda wire: _question(self._post(wire, "/questions", body)))
+        return self._with_retries(lambda wire: _question(self._post(wire, "/questions", body)))
 
     def read_question(self, question_id: str, *, wait_seconds: int) -> AskedQuestion:
-        """The question again, when it is answered or after that many seconds. Cancelling does not wait for it."""
+        """Return the question once it is answered, or after wait_seconds. A cancellation ends the wait at once."""
         path = f"{self._path}/questions/{question_id}"
 
         def read(wire: Wire) -> AskedQuestion:
             return _question(wire.call_json("GET", path, token=self.token.value, wait_seconds=wait_seconds))
 
-        return self._cancellation.abandonable(lambda: self._patiently(read))
+        return self._cancellation.abandonable(lambda: self._with_retries(read))
 
     def put_session(self, archive: bytes) -> None:
-        """Keep the session; Invalid if it is larger than the platform takes."""
+        """Store the session on the platform. Raises Invalid if it is larger than MOST_SESSION_BYTES."""
         if len(archive) > MOST_SESSION_BYTES:
-            raise Invalid("session", f"{len(archive)} bytes is more than the {MOST_SESSION_BYTES} that are kept")
-        self._patiently(
+            raise Invalid("session", f"{len(archive)} bytes is more than the limit of {MOST_SESSION_BYTES}")
+        self._with_retries(
             lambda wire: wire.call("PUT", f"{self._path}/session", token=self.token.value, content=archive).close()
         )
 
     def get_session(self) -> bytes | None:
-        """The kept session, None if there is none."""
+        """Return the stored session; None if there is none."""
 
         def read(wire: Wire) -> bytes | None:
             try:
@@ -225,15 +225,15 @@ class RunApi:
             except NotFound:
                 return None
 
-        return self._patiently(read)
+        return self._with_retries(read)
 
     def finish(
         self, outcome: str, *, commit_sha: str | None, summary: str, reason: str | None, cut_short: bool = False
     ) -> None:
-        """Report the end; the run's token is no longer good then. cut_short: this machine ended it."""
+        """Report the end of the run, which invalidates its token. cut_short: the machine ended it, not the task."""
         body = _without_nones({"outcome": outcome, "commitSha": commit_sha, "summary": summary, "reason": reason,
                                "cutShort": cut_short or None})  # fmt: skip
-        self._patiently(lambda wire: self._post(wire, "/finish", body))
+        self._with_retries(lambda wire: self._post(wire, "/finish", body))
 
     @property
     def _path(self) -> str:
@@ -242,7 +242,7 @@ class RunApi:
     def _post(self, wire: Wire, path: str, body: Json) -> Json:
         return wire.call_json("POST", self._path + path, token=self.token.value, json=fit(body))
 
-    def _patiently(self, send: Callable[[Wire], Result]) -> Result:
+    def _with_retries(self, send: Callable[[Wire], Result]) -> Result:
         backoff = Backoff()
         with Wire(self.url) as wire:
             while True:
@@ -253,15 +253,15 @@ class RunApi:
                 except ProviderUnavailable as error:
                     self._cancellation.sleep(backoff.next_seconds(error))
                 except Unauthenticated as error:
-                    # A run that was handed out anew, because its claim's answer was lost, has got a new token.
+                    # The run may have got a new token meanwhile, because it was handed out again after a lost answer.
                     if token == self.token.value:
-                        raise RunOver(f"the token of run {self.run_id} is no longer good") from error
+                        raise RunOver(f"the token of run {self.run_id} is no longer valid") from error
 
 
 def fit(value: Json) -> Json:
-    """The value as the platform takes it: text that an agent or its commands wrote may hold what no database keeps.
+    """Return the value with characters removed that no database stores; the output of commands may contain them.
 
-    NUL is left out, halves of surrogate pairs become question marks; everything else stays.
+    NUL is dropped, lone surrogates become question marks; everything else stays.
     """
     if isinstance(value, str):
         return storable(value)
@@ -291,7 +291,7 @@ def _raise_for_status(reply: requests.Response, call: str) -> None:
 
 
 def _reason(reply: requests.Response) -> str:
-    """The platform's own words for an error, at most 300 characters."""
+    """Return the platform's error message, at most 300 characters."""
     try:
         body = reply.json()
     except (requests.exceptions.JSONDecodeError, UnicodeDecodeError):
@@ -308,11 +308,11 @@ def _question(reply: Json) -> AskedQuestion:
 
 
 def _read(kind: type[Result], body: object) -> Result:
-    """Part of a reply as a value. One that has another shape is a proxy's: ProviderUnavailable."""
+    """Decode part of a reply. Raises ProviderUnavailable for an unexpected shape, which may come from a proxy."""
     try:
         return decode(kind, body, key_of=camel_case)
     except Malformed as error:
-        raise ProviderUnavailable(f"the platform answered with something else: {error}") from error
+        raise ProviderUnavailable(f"the platform's answer has an unexpected shape: {error}") from error
 
 
 def _without_nones(body: Mapping[str, Any]) -> Json:

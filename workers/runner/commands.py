@@ -1,7 +1,7 @@
-"""Commands of one run: started in a process group of their own, read line by line, and killed as a whole tree.
+"""Commands of one run: each starts in its own process group, is read line by line, and is killed as a whole tree.
 
-A command's group ends with it: what it left in the background is killed when it exits. What also left the group
-(setsid) is found by the HOME in its environment, which is the run's own directory. This is tidiness, not a sandbox.
+When a command exits, its background processes are killed with its group. Processes that left the group (setsid) are
+found by the HOME in their environment, which is the run's directory. This cleans up; it is not a sandbox.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CHUNKS_AFTER_EXIT = 4
 
 
 class TimedOut(Exception):
-    """A command took longer than it may; it has been killed."""
+    """A command exceeded its time limit and was killed."""
 
 
 def run_command(
@@ -42,11 +42,11 @@ def run_command(
     on_line: Callable[[str], None],
     timeout_seconds: float | None = None,
 ) -> int:
-    """Run a command to its end and return its exit code (128 + n for signal n, as a shell says it).
+    """Run a command to its end and return its exit code (128 + n for signal n, as in a shell).
 
     on_line is called with each line of its output, standard error included, without the line end, cut at
     LONGEST_LINE. Its environment is exactly `environ`, its standard input is empty. Raises Cancelled, TimedOut, and
-    FileNotFoundError or PermissionError where the program can't be started. On return nothing of its group lives.
+    FileNotFoundError or PermissionError if the program can't be started. On return its process group is dead.
     """
     cancellation.check()
     process = subprocess.Popen(
@@ -78,9 +78,9 @@ def run_command(
 
 
 def kill_all_below(home: Path) -> int:
-    """Kill every process whose HOME is `home` or lies in it; returns how many. Safe to repeat.
+    """Kill every process whose HOME is `home` or a directory below it; returns how many. Safe to repeat.
 
-    Finds what outlived its command or, at start, what an earlier runner that was killed has left behind.
+    Finds processes that outlived their command and, at start, those that a killed runner left.
     """
     inside = f"{home}{os.sep}"
 
@@ -91,7 +91,7 @@ def kill_all_below(home: Path) -> int:
 
 
 class _Lines:
-    """Puts bytes together to lines."""
+    """Splits a stream of bytes into lines."""
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
         self._on_line = on_line
@@ -102,7 +102,7 @@ class _Lines:
         *lines, self._rest = (self._rest + self._decode(chunk)).split("\n")
         for line in lines:
             self._on_line(line.rstrip("\r")[:LONGEST_LINE])
-        # Of a line without end only its beginning is ever shown, so only that is kept.
+        # A longer line is cut anyway, so only its beginning is kept in memory.
         self._rest = self._rest[: LONGEST_LINE + 1]
 
     def close(self) -> None:
@@ -112,10 +112,10 @@ class _Lines:
 
 
 def _read(process: subprocess.Popen[bytes], lines: _Lines, deadline: Deadline | None) -> bool:
-    """Read until the process has exited; False if the deadline came first.
+    """Read until the process has exited; False if the deadline passed first.
 
-    The pipe's end alone says nothing: a background child may hold it open after the exit, or the command may have
-    closed it before.
+    The end of the pipe does not tell the exit: a background child may keep the pipe open after it, or the command may
+    have closed the pipe before.
     """
     assert process.stdout is not None
     descriptor = process.stdout.fileno()
@@ -133,7 +133,7 @@ def _read(process: subprocess.Popen[bytes], lines: _Lines, deadline: Deadline | 
                 if not is_open:
                     selector.unregister(descriptor)
         kill_tree(process.pid)
-        # A pipe holds 64 KiB, so what the command wrote is read by then, whoever still writes into it.
+        # A pipe holds 64 KiB, so after four chunks all output of the command is read, even if others still write.
         for _ in range(_CHUNKS_AFTER_EXIT):
             if not (is_open and selector.select(0)):
                 break

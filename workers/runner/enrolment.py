@@ -1,7 +1,7 @@
-"""Who this agent is: its id and token, kept in the work directory, got by enrolling.
+"""The agent's identity: its id and token, which it gets by enrolling and stores in the work directory.
 
-The enrolment token is read from its file only when it is needed, so it may be replaced while the agent runs. The
-agent's own token is kept with mode 0600 and good until the platform says 401.
+The enrolment token is read from its file only when it is needed, so the file may be replaced while the agent runs. The
+agent's own token is stored with mode 0600 and used until the platform answers 401.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ class Identity:
 
 @dataclass(frozen=True)
 class Enrolment:
-    """How this agent enrols. `sleep` waits that many seconds; it may raise to give up.
+    """How this agent enrols. `sleep` waits that many seconds; it may raise to stop waiting.
 
-    token_path None: it was enrolled by whoever wrote kept_path, and never enrols itself.
+    kept_path: the file with the identity. token_path None: the identity was put there by the platform, and the agent
+    never enrols itself.
     """
 
     url: str
@@ -41,7 +42,7 @@ class Enrolment:
     sleep: Callable[[float], None]
 
     def kept(self) -> Identity | None:
-        """The identity of an earlier start at the same address, None if there is none."""
+        """Return the stored identity for this platform's address; None if there is none."""
         try:
             kept = json.loads(self.kept_path.read_text(encoding="utf-8"))
             return Identity(str(kept["agentId"]), str(kept["token"])) if kept["url"] == self.url else None
@@ -49,9 +50,9 @@ class Enrolment:
             return None
 
     def enrol(self) -> Identity:
-        """Register, and keep what it gives. Waits for a platform that is away for as long as it takes.
+        """Register and store the new identity. Retries without a limit while the platform is unavailable.
 
-        Raises Misconfigured, in one line, when there is no enrolment token or it isn't taken.
+        Raises Misconfigured, with a one-line message, if there is no enrolment token or the platform rejects it.
         """
         if self.token_path is None:
             raise Misconfigured(f"the platform at {self.url} does not know the agent in {self.kept_path} (any more)")
@@ -72,7 +73,7 @@ class Enrolment:
                 self.sleep(backoff.next_seconds(error))
             except (Unauthenticated, Forbidden, NotFound, RunOver, ProviderRefused, KeyError, TypeError) as error:
                 raise Misconfigured(
-                    f"the platform at {self.url} does not take the enrolment token in {self.token_path} "
+                    f"the platform at {self.url} does not accept the enrolment token in {self.token_path} "
                     f"({error}); put a new one there: POST /api/agents/enrolment-tokens"
                 ) from error
             else:
@@ -87,7 +88,7 @@ class Enrolment:
             why = getattr(error, "strerror", None) or "it is not text"
             raise Misconfigured(f"the enrolment token {path} can't be read: {why}") from error
         if not token or not token.isascii() or not token.isprintable():
-            raise Misconfigured(f"{path} holds no enrolment token; POST /api/agents/enrolment-tokens makes one")
+            raise Misconfigured(f"{path} contains no enrolment token; POST /api/agents/enrolment-tokens creates one")
         return token
 
     def _keep(self, identity: Identity) -> None:

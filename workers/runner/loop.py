@@ -1,7 +1,7 @@
-"""The agent's loop: enrol, claim, run, tell the platform which runs live here, and do as it directs.
+"""The agent's loop: enrols, claims and executes runs, sends heartbeats and follows the platform's directives.
 
-Three kinds of threads: one claims, one sends heartbeats, and each run has its own. They share the set of live runs,
-under one lock. A platform that is away never ends the loop; only an enrolment that is refused does.
+One thread claims, one sends heartbeats, and each run has its own thread. They share the set of current runs, under one
+lock. The loop survives an unavailable platform; it ends only when drained, by a refused enrolment or by a bug.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _ROOM_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class RunnerSettings:
-    """What one agent is. Times in seconds.
+    """Settings of one agent. Times in seconds.
 
-    token_path: an enrolment token's file; None where identity_path says who it is, and it can't enrol.
+    token_path: the file with an enrolment token; None if identity_path contains the identity and the agent can't enrol.
     """
 
     url: str
@@ -45,17 +45,17 @@ class RunnerSettings:
     slots: int = 1
     identity_path: Path | None = None
     heartbeat_seconds: float = 15.0
-    """How often the platform hears of this agent; it finds it lost after 60 s."""
+    """How often a heartbeat is sent. The platform takes the agent for lost after 60 s without one."""
     ask_hold_seconds: float = 45.0
-    """How long a run waits for an answer before it ends as `waiting` and makes room."""
+    """How long a run waits for an answer before it ends as `waiting` and frees its slot."""
     drain_seconds: float = 10.0
-    """How long runs may go on after SIGTERM before they are killed."""
+    """How long runs may continue after SIGTERM before they are killed."""
     disk_reserve_bytes: int | None = 0
-    """What must be free on the work directory's disk for a run to be claimed; None: the larger of 1 GiB and 2 %."""
+    """Runs are claimed only while this much is free on the work directory's disk; None: the larger of 1 GiB and 2 %."""
 
 
 class Runner:
-    """One agent. `serve` is called once; `stop` and `kill` from any thread, at any time."""
+    """One agent. `serve` is called once; `stop` and `kill` may be called from any thread, at any time."""
 
     def __init__(self, settings: RunnerSettings) -> None:
         self._settings = settings
@@ -81,9 +81,9 @@ class Runner:
         )
 
     def serve(self) -> None:
-        """Work until drained: by the platform, without a bound, or by `stop`.
+        """Work until drained by the platform, which waits for all runs, or by `stop`, which waits for drain_seconds.
 
-        Raises Misconfigured, in one line, when the platform refuses to enrol this agent.
+        Raises Misconfigured, with a one-line message, if the platform refuses to enrol this agent.
         """
         remove_leftovers(self._runs_dir)
         for target in (self._claim_runs, self._send_heartbeats):
@@ -97,13 +97,13 @@ class Runner:
             raise self._failure
 
     def stop(self) -> None:
-        """Claim nothing more; kill what still runs after `drain_seconds`. Returns at once."""
+        """Claim no more runs, and kill the remaining ones after `drain_seconds`. Returns immediately."""
         self._drain()
         _later(self._settings.drain_seconds, self._give_up)
 
     def _give_up(self) -> None:
         self._cancel_all()
-        # A run's last request may hang in a platform that does not answer; its processes are dead by then.
+        # A run's last request may hang if the platform does not answer; its processes are dead by then.
         _later(_CLEARING_SECONDS, self._end)
 
     def _end(self) -> None:
@@ -135,7 +135,7 @@ class Runner:
         except Misconfigured as error:
             self._fail(error)
         except Exception as error:
-            # Without this thread the agent would look alive and do nothing: it ends, and says why.
+            # Without this thread the agent would look alive and do nothing, so it ends with an error.
             logger.exception("agent stopped by a bug")
             self._fail(Misconfigured(f"the agent's {target.__name__} failed: {error}"))
 
@@ -159,7 +159,7 @@ class Runner:
                 try:
                     claimed = api.claim(identity.token)
                 except ProviderUnavailable as error:
-                    logger.warning("platform is away", extra={"reason": str(error)})
+                    logger.warning("platform is unavailable", extra={"reason": str(error)})
                     self._ending.sleep(backoff.next_seconds(error))
                     continue
                 except Unauthenticated:
@@ -177,11 +177,11 @@ class Runner:
                 if claimed is not None:
                     self._take(claimed)
                 elif time.monotonic() - began < _SHORTEST_ROUND_SECONDS:
-                    # The platform did not hold the request: without a pause this would be a busy loop.
+                    # The platform answered without holding the request: the pause prevents a busy loop.
                     self._ending.sleep(_SHORTEST_ROUND_SECONDS)
 
     def _wait_for_slot(self) -> bool:
-        """Wait until another run fits in; False once nothing is to be claimed any more."""
+        """Wait for a free slot; False once the agent is draining."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_draining or len(self._runs) < self._settings.slots)
             return not self._is_draining
@@ -190,16 +190,16 @@ class Runner:
         found = look(self._settings.work_dir, self._settings.disk_reserve_bytes)
         if not found.has_room:
             facts = {"free_bytes": found.free_bytes, "needed_bytes": found.reserve_bytes}
-            logger.warning("nothing is claimed until the disk has room", extra=facts)
+            logger.warning("no runs are claimed until the disk has room", extra=facts)
         return found.has_room
 
     def _take(self, claimed: ClaimedRun) -> None:
-        """Start a claimed run. One that lives here already was handed out again: it only gets its new token."""
+        """Start a claimed run. If it is running here already, it was handed out again: only its token is renewed."""
         run_id = claimed.run.id
         with self._changed:
             if self._is_draining:
-                # No heartbeat names it, so the platform hands it out again.
-                logger.warning("run not taken", extra={"run_id": run_id, "reason": "the agent drains"})
+                # No heartbeat contains this run, so the platform hands it out again.
+                logger.warning("run not taken", extra={"run_id": run_id, "reason": "the agent is draining"})
                 return
             known = self._runs.get(run_id)
             if known is None:
@@ -211,7 +211,7 @@ class Runner:
         self._beat.set()
 
     def _new_run(self, claimed: ClaimedRun) -> Attempt:
-        # The id comes from the platform; as a directory's name it may hold nothing that leads elsewhere.
+        # The id comes from the platform; as a directory name it must not lead outside runs_dir.
         name = "".join(character if character.isalnum() or character == "-" else "_" for character in claimed.run.id)
         return Attempt(
             claimed,
@@ -277,7 +277,7 @@ class Runner:
     # Identity
 
     def _identified(self) -> Identity:
-        """Who this agent is; enrols if nobody yet. Both threads may come here: one enrols, the other waits."""
+        """Return the agent's identity; enrols if there is none. If both threads call this, one enrols and one waits."""
         with self._enrolling:
             if self._identity is None:
                 self._identity = self._enrolment.kept() or self._enrolment.enrol()
@@ -285,10 +285,10 @@ class Runner:
             return self._identity
 
     def _forget(self, refused: Identity) -> None:
-        """The platform no longer knows this identity: enrol anew, unless the other thread has done so already."""
+        """The platform rejected this identity: enrol again, unless the other thread has done so already."""
         with self._enrolling:
             if self._identity is refused:
-                logger.warning("agent's token is no longer good; enrolling again", extra={"agent_id": refused.agent_id})
+                logger.warning("agent's token was rejected; enrolling again", extra={"agent_id": refused.agent_id})
                 self._identity = self._enrolment.enrol()
 
 

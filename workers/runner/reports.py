@@ -1,7 +1,7 @@
-"""What a run tells the platform while it works: log lines in batches, and the driver's Platform.
+"""Reports of a run while it works: log lines in batches, and the driver's Platform.
 
-Lines are sent by a thread of their own, so a slow or absent platform never holds up the work. What waits to be sent
-is bounded: beyond it the oldest lines go, and one line says how many. The run's secrets are masked in every line.
+A separate thread sends the lines, so a slow or unavailable platform never delays the work. The queue is bounded: if it
+is full, the oldest lines are dropped and one line says how many. The run's secrets are masked in every line.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _GATHER_SECONDS = 0.3
 
 
 class RunLog:
-    """A run's log, in order. Use as a context manager: leaving it sends the rest, unless the run was dropped."""
+    """A run's log, in order. A context manager: on exit it sends the remaining lines, unless the run was dropped."""
 
     def __init__(self, api: RunApi, *, on_over: Callable[[str], None], secrets: Sequence[str]) -> None:
         self._api = api
@@ -43,7 +43,7 @@ class RunLog:
         self._thread = threading.Thread(target=self._send_all, name=f"log {api.run_id}", daemon=True)
 
     def add(self, kind: str, text: str, *, level: str = "info") -> None:
-        """kind: log, text, tool or result. An empty text is one empty line."""
+        """Queue a text, split into lines, for sending. kind: log, text, tool, result. Empty text: an empty line."""
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         with self._changed:
             for line in self._masked(text):
@@ -54,7 +54,7 @@ class RunLog:
             self._changed.notify_all()
 
     def _masked(self, text: str) -> list[str]:
-        # The whole lines, before they are cut. The platform masks again, with what this machine is not told.
+        # Masks whole lines, before they are cut. The platform masks again, with secrets that this machine lacks.
         lines = self._mask.lines(text.split("\n"), after=self._last)
         self._last = lines[-1]
         return lines
@@ -77,7 +77,7 @@ class RunLog:
                 try:
                     self._api.send_logs(batch)
                 except ProviderRefused as error:
-                    # One bad batch must not end the run; the log says that something is missing.
+                    # A rejected batch must not end the run; a line in the log says that lines are missing.
                     refused = {
                         "level": "warn",
                         "message": f"{len(batch)} log lines were refused: {error}",
@@ -90,13 +90,13 @@ class RunLog:
             return
 
     def _next_batch(self) -> list[Json]:
-        """The next lines to send, gathered for a moment; empty at the end."""
+        """Return the next lines to send, collected for a moment; empty when the log is closed and sent."""
         with self._changed:
             self._changed.wait_for(lambda: self._lines or self._is_closing)
             self._changed.wait_for(lambda: self._is_closing or len(self._lines) >= MOST_LINES, timeout=_GATHER_SECONDS)
             batch: list[Json] = []
             if self._left_out:
-                message = f"{self._left_out} lines were left out, as there were more than could be sent"
+                message = f"{self._left_out} lines were dropped, because there were more than could be sent"
                 batch.append({"level": "warn", "message": message, "kind": "log"})
                 self._left_out = 0
             while self._lines and len(batch) < MOST_LINES:
@@ -105,7 +105,7 @@ class RunLog:
 
 
 class RunPlatform:
-    """The driver's Platform: its words go to the log, its questions and totals to the platform."""
+    """The driver's Platform: sends its texts to the log, and its progress, totals and questions to the platform."""
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class RunPlatform:
         self._log.add(kind, text, level=level)
 
     def _reporting(self, send: Callable[[], Result]) -> Result:
-        """Do one call; a run that is over stops here, like one that is cancelled."""
+        """Make one call. If the run is over for the platform, it is dropped and Cancelled is raised."""
         try:
             return send()
         except RunOver as error:

@@ -1,7 +1,7 @@
-"""A driver's session directory as bytes, so that any agent can take a waiting task up again.
+"""Archives of a driver's session directory, so that any agent can continue a waiting task.
 
-A gzipped tar: `manifest.json` first (whose it is, of which round, at which commit), then the directory's files below
-`session/`. Reading takes nothing from the archive on trust: it may come from another agent.
+A gzipped tar: `manifest.json` first (driver, round, head commit), then the directory's files below `session/`. The
+archive is not trusted when it is read, because it may come from another agent.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ MOST_UNPACKED_BYTES = 256 * 2**20
 
 
 def pack(directory: Path, *, driver: str, round_number: int, head_sha: str) -> bytes:
-    """The directory's regular files and the manifest; symbolic links and special files are left out.
+    """Return an archive of the directory's regular files; symbolic links and special files are left out.
 
-    Each file is judged by the descriptor that it is read from, as what the agent started may change its name meanwhile.
-    Raises ProviderRefused where the files are larger than what `unpack` takes.
+    Each file is checked by the open descriptor that it is read from, because a process of the agent may replace the
+    file meanwhile. Raises ProviderRefused (`session_too_large`) if `unpack` would not accept the files.
     """
     manifest = json.dumps({"driver": driver, "round": round_number, "headSha": head_sha}).encode()
     buffer = io.BytesIO()
@@ -43,10 +43,10 @@ def pack(directory: Path, *, driver: str, round_number: int, head_sha: str) -> b
 
 
 def _add(archive: tarfile.TarFile, stored_as: str, name: str, descriptor: int, most_bytes: int) -> int:
-    """Add the file of this name in an open directory; returns its size. Links and special files are left out."""
+    """Add the file of this name in an open directory; returns its size, 0 for links and special files (left out)."""
     try:
         opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=descriptor)
-    except OSError:  # a link, or gone meanwhile
+    except OSError:  # a link, or deleted meanwhile
         return 0
     with os.fdopen(opened, "rb") as file:
         status = os.fstat(opened)
@@ -56,7 +56,7 @@ def _add(archive: tarfile.TarFile, stored_as: str, name: str, descriptor: int, m
             limit = MOST_UNPACKED_BYTES // 2**20
             raise ProviderRefused(f"the session's files are larger than {limit} MiB", code="session_too_large")
         entry = archive.gettarinfo(arcname=stored_as, fileobj=file)
-        # One that is hard-linked twice would be stored as a link, which is not taken back.
+        # tarfile would store a second hard link of a file as a link, which `unpack` ignores.
         entry.type = tarfile.REGTYPE
         entry.size = status.st_size
         archive.addfile(entry, file)
@@ -64,9 +64,9 @@ def _add(archive: tarfile.TarFile, stored_as: str, name: str, descriptor: int, m
 
 
 def unpack(archive_bytes: bytes, directory: Path, *, driver: str) -> SavedSession | None:
-    """Put the files into the directory, which is empty.
+    """Extract the files into the directory, which is empty.
 
-    None, and nothing written, where the archive is another driver's or none of ours at all.
+    Returns None, and writes nothing, if the archive is another driver's, too large or not a session archive.
     """
     try:
         with tarfile.open(fileobj=io.BytesIO(archive_bytes), mode="r:gz") as archive:
@@ -83,7 +83,7 @@ def unpack(archive_bytes: bytes, directory: Path, *, driver: str) -> SavedSessio
                 return None
             for member in members:
                 member.name = member.name.removeprefix(_FOLDER)
-            # The filter refuses absolute paths, `..` and whatever else would leave the directory.
+            # The filter refuses absolute paths, `..` and everything else that would leave the directory.
             archive.extractall(directory, members, filter="data")
     except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
         return None

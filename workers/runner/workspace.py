@@ -1,9 +1,9 @@
 """A run's workspace: a fresh clone, the agent's commits in it, and the push.
 
-Two repositories lie in the run's directory. `origin.git` is this process's own: it alone is fetched and pushed with
-the run's credential, and a driver's commands have no reason to touch it. `repository` is cloned from it by path and
-is where the driver works; its configuration may have been written by anybody, so no git command that runs in it ever
-sees the credential. Hooks never run, in either. The credential is in the environment of single git commands only.
+The run's directory contains two repositories. `origin.git` is this process's own: only it fetches and pushes with the
+run's credential, and a driver's commands do not use it. The driver works in `repository`, a clone of it by path. A
+driver's commands may change that repository's configuration, so no git command in it gets the credential. Hooks never
+run in either. The credential is only in the environment of single git commands.
 
     <run directory>/origin.git    <run directory>/repository    <run directory>/home    <run directory>/session
 """
@@ -57,12 +57,12 @@ _AWAY = (
 )
 
 _UNKNOWN = ("could not read username", "authentication failed", "returned error: 40", "not found")
-_DOUBT_SECONDS = (0.2, 1.0)
+_RETRY_SECONDS = (0.2, 1.0)
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """One run's directory. Made by `clone`, gone after `remove`."""
+    """One run's directory. Created by `clone`, deleted by `remove`."""
 
     directory: Path
     remote: Clone
@@ -83,13 +83,13 @@ class Workspace:
 
     @property
     def environ(self) -> dict[str, str]:
-        """All that a driver's commands get of this process's environment: never a token."""
+        """The whole environment of a driver's commands. Contains no token."""
         return base_environment(self.home) | IDENTITY
 
     def clone(self) -> None:
-        """Make the directory anew, whatever was there, with the branch checked out and tracking origin's.
+        """Recreate the directory, with the run's branch checked out. Safe to repeat.
 
-        Raises ProviderUnavailable when the forge is away and ProviderRefused when it has no such branch for us.
+        Raises ProviderUnavailable if the forge is unavailable, ProviderRefused if it refuses or has no such branch.
         """
         self.remove()
         for directory in (self.directory, self.home, self.session_dir):
@@ -103,19 +103,19 @@ class Workspace:
         self._git(arguments, self.directory)
 
     def head(self) -> str:
-        """The SHA of the working tree's commit."""
+        """Return the SHA of HEAD in the working tree."""
         return self._git(["rev-parse", "--verify", "HEAD^{commit}"], self.path)[0]
 
     def head_message(self) -> str:
-        """The whole message of the working tree's commit."""
+        """Return the whole commit message of HEAD in the working tree."""
         return "\n".join(self._git(["log", "-1", "--format=%B", "HEAD"], self.path))
 
     def commit_all(self, message: str) -> str | None:
-        """Commit everything that differs from HEAD; returns the commit's SHA, None when nothing does.
+        """Commit everything that differs from HEAD; returns the commit's SHA, None if nothing differs.
 
-        A merge that was left half done is concluded by it, conflict markers and all: the platform's checks judge it.
+        An unfinished merge is committed too, even with conflict markers: the platform's checks will find them.
         """
-        # A git of the agent's that was killed leaves its lock behind, and none of them lives any more.
+        # A killed git leaves its index lock. After kill_all_below no git of the agent is running any more.
         kill_all_below(self.home)
         (self.path / ".git" / "index.lock").unlink(missing_ok=True)
         self._git(["add", "--all", "--", "."], self.path)
@@ -126,10 +126,10 @@ class Workspace:
         return self.head()
 
     def push(self) -> str:
-        """The branch at the forge is the working tree's commit; returns its SHA. Repeating is safe.
+        """Push HEAD of the working tree to the branch at the forge; returns its SHA. Safe to repeat.
 
-        If somebody else moved the branch, their commits are merged in once. Raises ProviderUnavailable when the
-        forge is away, ProviderRefused when it says no, when that merge conflicts, or the branch moves again.
+        If somebody else moved the branch, their commits are merged in once. Raises ProviderUnavailable if the forge is
+        unavailable, and ProviderRefused if it refuses, if that merge conflicts, or if the branch moves again.
         """
         if self._push():
             return self.head()
@@ -141,20 +141,20 @@ class Workspace:
             self._git(["merge", "--quiet", "--no-edit", "--no-verify", "FETCH_HEAD"], self.path)
         except ProviderRefused as error:
             raise ProviderRefused(
-                f"somebody else pushed to {branch}, and their commits conflict with this run's", code="diverged"
+                f"somebody else pushed to {branch}, and their commits conflict with those of this run", code="diverged"
             ) from error
         if not self._push():
             raise ProviderRefused(f"{branch} was moved twice while this run pushed it", code="diverged")
         return self.head()
 
     def remove(self) -> None:
-        """Nothing of it is left: no process, no file."""
+        """Kill the run's processes and delete its directory. Safe to repeat."""
         if self.directory.exists():
             kill_all_below(self.home)
             remove_tree(self.directory)
 
     def _require_bounded(self, repository: Path, ref: str) -> None:
-        """What the ref names can be checked out; ProviderRefused (`too_large`) if it is more than any disk takes."""
+        """Raise ProviderRefused (`too_large`) if the ref's commit has too many files to check out."""
         environ = git_environment(self.environ | _QUIET) | {"GIT_DIR": str(repository)}
         try:
             git_trees.require_bounded([ref], git=[*limits(), "git", *_OPTIONS], environ=environ)
@@ -170,7 +170,7 @@ class Workspace:
         )  # fmt: skip
 
     def _push(self) -> bool:
-        """Push from origin.git; False if the branch has commits that this one lacks."""
+        """Push from origin.git; False if the branch at the forge has commits that HEAD lacks."""
         mirror = self.directory / "origin.git"
         self._git(["fetch", "--quiet", "--no-tags", "--", str(self.path), "+HEAD:refs/aiworker/head"], mirror)
         target = f"refs/aiworker/head:refs/heads/{self.remote.branch}"
@@ -183,11 +183,12 @@ class Workspace:
         return True
 
     def _at_forge(self, arguments: Sequence[str]) -> list[str]:
-        """Run git in origin.git with the credential. Where the forge does not know it, it is asked again.
+        """Run git in origin.git with the credential. Retries if the forge rejects the credential.
 
-        A busy Gitea fails to look up who asks, now and then, and says what it says to strangers. Nothing was done then.
+        A busy Gitea sometimes fails to look up the credential's user and answers as to an anonymous client
+        (docs/decisions/0009). The command had no effect then.
         """
-        for seconds in _DOUBT_SECONDS:
+        for seconds in _RETRY_SECONDS:
             try:
                 return self._git(arguments, self.directory / "origin.git", credential=True)
             except ProviderRefused as refused:
@@ -197,8 +198,8 @@ class Workspace:
         return self._git(arguments, self.directory / "origin.git", credential=True)
 
     def _git(self, arguments: Sequence[str], cwd: Path, *, credential: bool = False) -> list[str]:
-        """Run git and return its lines. Only with `credential` does it get the credential, and time for a network."""
-        # All of what git is asked for here is short; of a flood only the end is kept.
+        """Run git and return its lines. credential: pass the run's credential, and use the network's longer timeout."""
+        # The output of these commands is short; of unexpectedly long output only the end is kept.
         lines: collections.deque[str] = collections.deque(maxlen=_MOST_LINES)
         environ = git_environment(self.environ | _QUIET, _credential_config(self.remote) if credential else ())
         seconds = _NETWORK_SECONDS if credential else _LOCAL_SECONDS
@@ -219,7 +220,7 @@ class Workspace:
             return list(lines)
         said = "\n".join(list(lines)[-20:])
         if met_limit(code, said):
-            raise ProviderRefused(f"git {arguments[0]} needs more than it may use: {said}", code="too_large")
+            raise ProviderRefused(f"git {arguments[0]} exceeded its resource limits: {said}", code="too_large")
         if why := was_cut_short(code, said):
             raise CutShort(f"git {arguments[0]} {why}: {said}")
         if credential and any(word in said.lower() for word in _AWAY) and "denied" not in said.lower():
@@ -235,9 +236,9 @@ _QUIET: dict[str, str] = {
 
 
 def _credential_config(remote: Clone) -> list[tuple[str, str]]:
-    """The configuration with which git logs in.
+    """Return the configuration with which git authenticates.
 
-    The header is bound to the address's own scheme and host, and redirects aren't followed: it can't reach another.
+    The header is bound to the address's scheme and host, and redirects are not followed, so no other host receives it.
     """
     settings = [("http.followRedirects", "false")]
     address = urlsplit(remote.url)

@@ -1,5 +1,6 @@
-"""The local runtime's one process: it owns apps, checks, their ports, health, logs and files.
+"""The supervisor: the local runtime's process, which owns apps and checks with their ports, health, logs and files.
 
-It knows nothing of projects or deployments; what should run is told over a Unix socket (`server`). Standard library
-and psutil only, and none of common's models, services, broker or providers: it stays small and starts at once.
+It has no knowledge of projects or deployments; clients tell it over a Unix socket what should run (`server`). Uses only
+the standard library and psutil, and none of common's models, services, broker or providers, so it is small and starts
+fast.
 """

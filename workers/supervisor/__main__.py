@@ -1,7 +1,7 @@
 """`python -m workers.supervisor --dir <directory> --socket <path>`: run the local runtime until SIGTERM or SIGINT.
 
-One supervisor per directory: a second one says so and exits with 1. A supervisor that is killed takes its children with
-it (see `processes` and `guard`), and the next one first ends what may still be left.
+One supervisor per directory: a second one prints an error and exits with 1. If a supervisor is killed, its children are
+killed too (see `units` and `guard`), and the next supervisor first kills any that are left.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from workers.supervisor.version import Tools
 log = logging.getLogger("workers.supervisor")
 
 GUARD_PAUSE_SECONDS = 1.0
-"""Between two guards of which the first ended at once."""
+"""Pause before another guard is started, if the last one ended immediately or could not be started."""
 
 
 def main() -> int:
@@ -57,11 +57,11 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m workers.supervisor", description="AiWorker's local runtime.")
-    parser.add_argument("--dir", type=Path, required=True, help="where checkouts, logs and ports are kept")
-    parser.add_argument("--socket", type=Path, help="the Unix socket to answer on; by default supervisor.sock in --dir")
+    parser.add_argument("--dir", type=Path, required=True, help="directory for checkouts, logs and ports")
+    parser.add_argument("--socket", type=Path, help="the Unix socket to listen on; by default supervisor.sock in --dir")
     parser.add_argument("--public-host", default="localhost", help="the host in the apps' addresses")
     parser.add_argument("--bind", default="127.0.0.1", help="the address that the apps' ports listen on")
-    parser.add_argument("--watch-seconds", type=float, default=2.0, help="how often a live version is looked at")
+    parser.add_argument("--watch-seconds", type=float, default=2.0, help="seconds between checks of a live version")
     return parser.parse_args()
 
 
@@ -73,7 +73,7 @@ def _make_private(directory: Path) -> None:
 
 @contextlib.asynccontextmanager
 async def _guarded(records: Path) -> AsyncIterator[None]:
-    """A guard lives as long as this process does, and a moment longer. One that ends before is replaced at once."""
+    """Keep a guard process running inside the block. A guard that ends early is replaced."""
     guard = await _start_guard(records)
     stays = asyncio.create_task(_replace_guards(guard, records))
     try:
@@ -84,7 +84,7 @@ async def _guarded(records: Path) -> AsyncIterator[None]:
 
 
 async def _replace_guards(guard: asyncio.subprocess.Process, records: Path) -> None:
-    """Start another guard whenever there is none, until this is cancelled: then the last one ends."""
+    """Replace the guard whenever it ends. On cancellation, end the present guard and wait for it."""
     try:
         while True:
             began = time.monotonic()

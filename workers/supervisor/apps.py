@@ -1,7 +1,7 @@
-"""The apps: which version of each is live, which is on its way, and the one port that it answers on.
+"""The apps: for each, its live version, the version that is starting (the candidate), and its public port.
 
-The port is chosen when an app is first ensured and written to the app's directory; at a start it is taken again before
-anything runs, so an address that was given out stays good. Versions are known in memory only.
+The port is chosen when an app is first ensured and stored in the app's directory. A new supervisor takes it again
+before it starts anything, so the app's address stays the same. Versions are known in memory only.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ VERSIONS_KEPT = 20
 
 
 class NoPort(Exception):
-    """The app can't listen now; the same call may work later."""
+    """The app can't listen now; the same call may succeed later."""
 
 
 @dataclass(frozen=True)
 class KeptApp:
-    """What an app's directory remembers of it, as app.json."""
+    """The content of app.json in an app's directory."""
 
     port: int
     project_id: str
 
 
 class RunningApp:
-    """One thing that serves. `open` it before anything else."""
+    """One app with its port and versions. Call `open` first."""
 
     def __init__(self, space: Space, name: str, directory: Path, tools: Tools, *, has_gate: bool) -> None:
         self.space = space
@@ -62,7 +62,7 @@ class RunningApp:
         self._endings: set[asyncio.Task[None]] = set()
 
     async def open(self, host: str) -> None:
-        """Listen on the app's remembered port, or, where there is none or it is taken, on another one."""
+        """Listen on the app's stored port; on another one if there is none or it is taken. Raises NoPort."""
         file = self._directory / "app.json"
         kept = _read(file).port if file.exists() else None
         try:
@@ -72,7 +72,7 @@ class RunningApp:
             raise NoPort(f"{self.space.namespace}/{self.name} can't listen on {host}: {error}") from error
         if kept not in (None, self.port):
             log.warning(
-                "port %s of %s/%s is taken by another program; it answers on %s from now on",
+                "port %s of %s/%s is used by another program; the app's port is %s from now on",
                 kept, self.space.namespace, self.name, self.port,
             )  # fmt: skip
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -80,19 +80,19 @@ class RunningApp:
         replace_file(file, json.dumps(kept_now).encode(), is_synced=False)
 
     def guard(self, is_guarded: bool) -> None:
-        """From now on it answers only browsers that were let in, or, from this machine alone, everybody."""
+        """Set whether only browsers with a session may use the app. Without a gate (loopback only) it stays open."""
         self._is_guarded = is_guarded
         if self._gate is not None:
             self._gate.is_shut = is_guarded
 
     def entry(self, public_host: str) -> str | None:
-        """An address that lets one browser in; None where everybody is."""
+        """Return a one-time address that opens the app in one browser; None if the app is open to everybody."""
         if self._gate is None or not self._gate.is_shut:
             return None
         return self._url(public_host) + self._gate.issue()
 
     def ensure(self, wanted: Version) -> None:
-        """Make this the version to run. See the protocol for what is left alone."""
+        """Make this the wanted version and start it unless it runs or has failed. See Runtime.ensure_app."""
         self.wanted_id = wanted.version_id
         if self._candidate is not None and self._candidate.version_id != wanted.version_id:
             self._replace_candidate(wanted.version_id)
@@ -105,7 +105,7 @@ class RunningApp:
         place, log_file = self._directory / "versions" / version_id, LogFile(self._log_path(version_id))
         version = RunningVersion(wanted, self.space.project_id, place, log_file, self._tools, self._switch)
         if known is not None:
-            # It was live once and is wanted again: its place is free only when the old process has been stopped.
+            # An earlier version is wanted again: its directory is free only after its old process has stopped.
             self._end(self._after(known, version))
         else:
             version.begin()
@@ -114,7 +114,7 @@ class RunningApp:
         self._forget_old_versions()
 
     def state(self, version_id: str, public_host: str) -> AppState | None:
-        """How one version does; None if it is not known."""
+        """Return the state of one version; None if it is not known."""
         version = self._versions.get(version_id)
         if version is None:
             return None
@@ -135,7 +135,7 @@ class RunningApp:
         return last_lines(self._log_path(version_id), limit)
 
     async def close(self) -> None:
-        """Nothing of it runs or listens any more."""
+        """Stop listening and stop all versions."""
         await self._forwarder.close()
         await asyncio.gather(*(version.stop() for version in self._versions.values()), *self._endings)
         self._tools.ports.free(self.port)
@@ -144,11 +144,11 @@ class RunningApp:
         replaced, self._candidate = self._candidate, None
         if replaced is not None:
             if replaced.phase is AppPhase.STARTING:
-                replaced.fail(VersionFailed("replaced", f"version {by} was asked for before this one was live"))
+                replaced.fail(VersionFailed("replaced", f"version {by} replaced this one before it was live"))
             self._end(replaced.stop())
 
     def _switch(self, version: RunningVersion) -> None:
-        """From this moment new connections go to the version; the one before ends when its own are over."""
+        """Send new connections to this version. The previous one is stopped after its connections have ended."""
         before, self._live = self._live, version
         self._candidate = None
         if before is not None:
@@ -196,15 +196,15 @@ class Apps:
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
 
     async def restore(self) -> None:
-        """Take every remembered port again, and drop the checkouts that an earlier supervisor left."""
+        """Take every stored port again, and delete the checkouts of an earlier supervisor."""
         for file in self._directory.glob("*/*/app.json"):
             shutil.rmtree(file.parent / "versions", ignore_errors=True)
             space = Space(file.parent.parent.name, _read(file).project_id)
-            with contextlib.suppress(NoPort):  # tried again when the app is ensured
+            with contextlib.suppress(NoPort):  # `ensure` tries again
                 await self._opened(App(space, file.parent.name))
 
     async def ensure(self, app: App, wanted: Version) -> RunningApp:
-        """Raises NoPort."""
+        """Open the app, if needed, and make it run this version. Raises NoPort."""
         async with self._lock(app.space.namespace, app.name):
             running = await self._opened(app)
             running.guard(app.is_guarded)
@@ -220,7 +220,7 @@ class Apps:
             if app is not None:
                 await app.close()
             await asyncio.to_thread(shutil.rmtree, self._directory / namespace / name, ignore_errors=True)
-            with contextlib.suppress(OSError):  # others of the namespace are still there
+            with contextlib.suppress(OSError):  # the namespace still has other apps
                 (self._directory / namespace).rmdir()
 
     async def delete_namespace(self, namespace: str) -> None:
@@ -253,7 +253,7 @@ def _read(file: Path) -> KeptApp:
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether only this machine's users reach what listens there."""
+    """Whether only users of this machine can connect to this address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

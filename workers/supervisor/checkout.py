@@ -1,8 +1,8 @@
 """Clean checkouts of exact commits.
 
-One bare mirror per project is fetched into; each checkout is a repository of its own that borrows the mirror's objects
-and has no remote, no hooks and no credential. Git sees no configuration but what is given here, and the credential only
-through its environment, never in an argument that every user of the machine can read.
+Each project has one bare mirror. A checkout is a separate repository that shares the mirror's objects and has no
+remote, hooks or credential. Git reads no configuration files, and gets the credential only through its environment,
+never in an argument, which every user of the machine could read.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from workers.commits import TRY_AGAIN_AFTER_SECONDS, checkout_environment, why_g
 
 GIT_SECONDS = 600
 LAST_DELAY_SECONDS = 5.0
-MOST_SAID_BYTES = 64 * 1024
+MOST_ERROR_BYTES = 64 * 1024
 
 
 class CheckoutFailed(Exception):
-    """The commit could not be had. The message is a sentence without secrets."""
+    """The commit could not be checked out. The message is a sentence without secrets."""
 
 
 class TooLarge(CheckoutFailed):
-    """The commit can't be checked out anywhere: trying again is of no use."""
+    """The commit is too large for any checkout: trying again does not help."""
 
 
 class CutShort(CheckoutFailed):
-    """The machine ended git, by a signal or for lack of room. It says nothing about the commit."""
+    """The machine ended git, by a signal or for lack of room. This is no fault of the commit."""
 
 
 class Checkouts:
@@ -42,18 +42,19 @@ class Checkouts:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._locks: dict[str, asyncio.Lock] = {}
-        self._mended: set[str] = set()
+        self._unlocked: set[str] = set()
+        """Projects whose mirror has no lock file of a killed git."""
 
     async def make(self, project_id: str, source: Source, commit: str, to: Path) -> None:
-        """Put the commit's files into the directory `to`, which is emptied first. Raises CheckoutFailed."""
+        """Empty the directory `to` and check out the commit there. Raises CheckoutFailed."""
         mirror = self._directory / f"{project_id}.git"
         await asyncio.to_thread(shutil.rmtree, to, ignore_errors=True)
         async with self._locks.setdefault(project_id, asyncio.Lock()):
             await self._ensure_mirror(project_id, mirror)
             if not await _has(mirror, commit):
-                self._mended.discard(project_id)
+                self._unlocked.discard(project_id)
                 await _fetch(mirror, source, commit)
-                self._mended.add(project_id)
+                self._unlocked.add(project_id)
         await _git("init", "--quiet", "--template=", str(to))
         alternates = to / ".git" / "objects" / "info" / "alternates"
         alternates.parent.mkdir(parents=True, exist_ok=True)
@@ -63,8 +64,8 @@ class Checkouts:
         await _git(*inside, "checkout", "--quiet", "--force", "--detach", commit, inside=to / ".git")
 
     async def _ensure_mirror(self, project_id: str, mirror: Path) -> None:
-        """It is there, whole; and what a git that was killed left locked in it is open again. Under its lock alone."""
-        if mirror.exists() and project_id not in self._mended:
+        """Create the mirror, if needed, and remove lock files of a killed git. The caller holds the project's lock."""
+        if mirror.exists() and project_id not in self._unlocked:
             await asyncio.to_thread(forget_locks, mirror)
         elif not mirror.exists():
             new = mirror.with_suffix(".new")
@@ -72,13 +73,13 @@ class Checkouts:
             new.parent.mkdir(parents=True, exist_ok=True)
             await _git("init", "--quiet", "--bare", "--template=", str(new))
             new.rename(mirror)
-        self._mended.add(project_id)
+        self._unlocked.add(project_id)
 
     def forget(self, project_id: str) -> None:
-        """Remove the project's mirror. Blocks."""
+        """Delete the project's mirror. Blocking."""
         shutil.rmtree(self._directory / f"{project_id}.git", ignore_errors=True)
         self._locks.pop(project_id, None)
-        self._mended.discard(project_id)
+        self._unlocked.discard(project_id)
 
 
 async def _require_bounded(git_dir: Path, commit: str) -> None:
@@ -92,7 +93,7 @@ async def _require_bounded(git_dir: Path, commit: str) -> None:
 
 
 async def _fetch(mirror: Path, source: Source, commit: str) -> None:
-    """Every branch, then, where the commit is on none of them, the commit itself."""
+    """Fetch every branch; if none of them contains the commit, fetch the commit itself."""
     fetch = ("--git-dir", str(mirror), "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--prune")
     for delay in (*TRY_AGAIN_AFTER_SECONDS, None):
         try:
@@ -119,9 +120,10 @@ async def _has(mirror: Path, commit: str) -> bool:
 
 
 async def _git(*arguments: str, source: Source | None = None, inside: Path | None = None) -> None:
-    """Run git; CheckoutFailed with the last line that it said. inside: the repository that it works on.
+    """Run git. Raises CheckoutFailed with the last line of its output. inside: the repository whose lock files to
+    remove before a retry.
 
-    What the machine ended (a signal, a full disk) is tried again three times: it says nothing about the commit.
+    After CutShort (a signal, a full disk) it is tried again up to three times: that is no fault of the commit.
     """
     for delay in (*TRY_AGAIN_AFTER_SECONDS, LAST_DELAY_SECONDS):
         try:
@@ -151,7 +153,7 @@ async def _git_once(*arguments: str, source: Source | None) -> None:
         raise CheckoutFailed(f"git can't be started: {error.strerror}") from error
     try:
         async with asyncio.timeout(GIT_SECONDS):
-            said = await _last_words(process)
+            errors = await _error_output(process)
     except TimeoutError as error:
         raise CheckoutFailed(f"git took longer than {GIT_SECONDS} s") from error
     finally:
@@ -160,7 +162,7 @@ async def _git_once(*arguments: str, source: Source | None) -> None:
     code = process.returncode or 0
     if not code:
         return
-    text, why = said.decode("utf-8", "replace"), why_git_failed(said, code, password)
+    text, why = errors.decode("utf-8", "replace"), why_git_failed(errors, code, password)
     if met_limit(code, text):
         raise TooLarge(f"too_large: {why}")
     if cut := was_cut_short(code, text):
@@ -168,11 +170,11 @@ async def _git_once(*arguments: str, source: Source | None) -> None:
     raise CheckoutFailed(why)
 
 
-async def _last_words(process: asyncio.subprocess.Process) -> bytes:
-    """The end of what it says, once it has ended."""
-    said = OutputTail(MOST_SAID_BYTES)
+async def _error_output(process: asyncio.subprocess.Process) -> bytes:
+    """Wait for the process to end and return the last MOST_ERROR_BYTES of its error output."""
+    tail = OutputTail(MOST_ERROR_BYTES)
     assert process.stderr is not None
-    while chunk := await process.stderr.read(MOST_SAID_BYTES):
-        said.write(chunk)
+    while chunk := await process.stderr.read(MOST_ERROR_BYTES):
+        tail.write(chunk)
     await process.wait()
-    return said.content()
+    return tail.content()

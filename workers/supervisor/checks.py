@@ -1,7 +1,7 @@
-"""The checks: commands run once, each on a clean checkout of its own.
+"""The checks: commands that run once, each on its own clean checkout.
 
-At most AT_ONCE run; the others wait their turn and report that they run. A finished check's result is kept on disk, so
-that a supervisor that was started anew still knows it; one that was lost while running is not known any more.
+At most AT_ONCE run at the same time; the others wait and report RUNNING. The result of a finished check is stored on
+disk, so it survives a restart of the supervisor; a check that is running then is forgotten.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ log = logging.getLogger(__name__)
 AT_ONCE = 2
 
 
-class _NotMade(Exception):
-    """The check could not be made: no checkout, no process. It says nothing about the commit."""
+class _NotStarted(Exception):
+    """The command could not be started: no checkout, or no process. This is no verdict on the commit."""
 
 
 @dataclass(frozen=True)
 class _Ending:
-    """How the command ended. exit_code: None where it was killed. reason and code: None where it passed."""
+    """How the command ended. exit_code: None if it was killed. reason and code: None if it passed."""
 
     exit_code: int | None
     reason: str | None = None
@@ -42,7 +42,7 @@ class _Ending:
 
 
 class _Running:
-    """A check that has not finished, or whose result is not on disk."""
+    """A check that has not finished, or whose result could not be stored."""
 
     def __init__(self) -> None:
         self.output = Tail()
@@ -63,12 +63,12 @@ class Checks:
         self._running: dict[tuple[str, str], _Running] = {}
 
     def restore(self) -> None:
-        """Drop the checkouts of checks that were lost."""
+        """Delete the checkouts of checks that an earlier supervisor was running."""
         for place in self._directory.glob("*/*/"):
             shutil.rmtree(place, ignore_errors=True)
 
     def ensure(self, wanted: Check) -> CheckState:
-        """Begin it unless it is known."""
+        """Start the check unless it is known; return its state."""
         known = self.state(wanted.space, wanted.check_id)
         if known is not None:
             return known
@@ -78,7 +78,7 @@ class Checks:
         return running.state()
 
     def state(self, space: Space, check_id: str) -> CheckState | None:
-        """None where the check is not known."""
+        """Return the check's state; None if it is not known."""
         running = self._running.get((space.namespace, check_id))
         if running is not None:
             return running.state()
@@ -115,8 +115,8 @@ class Checks:
         try:
             async with self._turn:
                 ending = await self._ending(wanted, directory, running)
-        except _NotMade as error:
-            # Nothing was learned about the commit: it is not kept, so that asking again tries again.
+        except _NotStarted as error:
+            # No verdict, so the result is not stored: after a deletion, the check can be started again.
             running.result = CheckState(CheckPhase.BROKEN, None, running.output.text(), str(error))
             return
         finally:
@@ -128,8 +128,8 @@ class Checks:
             file = self._result(namespace, wanted.check_id)
             replace_file(file, json.dumps(encode(state)).encode(), is_synced=False)
         except OSError as error:
-            # It stays known for as long as this supervisor runs.
-            log.warning("the result of check %s can't be kept: %s", wanted.check_id, error)
+            # The result stays in memory while this supervisor runs.
+            log.warning("the result of check %s can't be stored: %s", wanted.check_id, error)
         else:
             self._running.pop((namespace, wanted.check_id), None)
 
@@ -145,13 +145,13 @@ class Checks:
         except TooLarge as error:
             return _Ending(None, str(error), CheckEnd.TOO_LARGE)
         except CheckoutFailed as error:
-            raise _NotMade(f"the checkout of {wanted.commit} failed: {error}") from error
+            raise _NotStarted(f"the checkout of {wanted.commit} failed: {error}") from error
         except OSError as error:
-            raise _NotMade(f"it can't be started: {error}") from error
+            raise _NotStarted(f"it can't be started: {error}") from error
         try:
             return await _watched(unit, wanted)
         finally:
-            # Also what it left in the background, whatever the outcome.
+            # Ends background processes of the command too, whatever the outcome.
             await unit.stop(0)
 
 
@@ -177,9 +177,9 @@ async def _watched(unit: Unit, wanted: Check) -> _Ending:
 
 
 def read_result(file: Path) -> CheckState:
-    """A result that was kept on disk. FileNotFoundError where there is none.
+    """Return a result that was stored on disk. Raises FileNotFoundError if there is none.
 
-    An older AiWorker kept no code: only the reason said whether the command was killed or took too long.
+    Older AiWorkers stored no code; then it is derived from the text of the reason.
     """
     state = decode(CheckState, json.loads(file.read_text(encoding="utf-8")))
     if state.phase is not CheckPhase.FAILED or state.code is not None:

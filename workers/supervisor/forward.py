@@ -1,9 +1,8 @@
-"""An app's stable public port: every connection is passed on, byte by byte, to the version that is live.
+"""An app's stable public port: forwards every connection to the live version.
 
-A connection looks up what is live when it connects, again while it is refused, and again when a new request begins on
-it after a switch: so a switch needs no more than another answer from `live`, also for connections that are kept open.
-What is in flight ends where it began. What a client sends is read by `requests`: as bytes, or where the app has a gate,
-request by request.
+`live` is called when a client connects, on each retry of a refused connection, and when a new request begins on a
+kept-alive connection. So a switch only requires that `live` returns another version. A request in progress stays with
+its version. `requests` reads the client's data: as raw bytes, or request by request if the app has a gate.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ IDLE_SECONDS = 1.0
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
-_PAGE = b"<!doctype html><meta charset=utf-8><title>503</title><p>Nothing serves here at the moment.</p>\n"
+_PAGE = b"<!doctype html><meta charset=utf-8><title>503</title><p>No version of this app is running now.</p>\n"
 _UNAVAILABLE = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html; charset=utf-8\r\nRetry-After: 2\r\n"
     b"Cache-Control: no-store\r\nConnection: close\r\nContent-Length: " + str(len(_PAGE)).encode() + b"\r\n\r\n" + _PAGE
@@ -35,12 +34,12 @@ class _Connection:
         self.turn = Exchange()
 
     def is_idle(self) -> bool:
-        """Whether it is most likely kept open between two requests: the last bytes were an answer, some time ago."""
+        """Whether the connection is probably idle between requests: its last bytes were a response, a second ago."""
         return self.turn.is_answered and time.monotonic() - self.turn.moved_at > IDLE_SECONDS
 
 
 class Forwarder:
-    """Listens on one port for one app. gate: None where only this machine's users can reach the port."""
+    """Listens on one port for one app. gate: None if only users of this machine can reach the port."""
 
     def __init__(self, live: Callable[[], Target | None], gate: Gate | None) -> None:
         self._live = live
@@ -49,13 +48,13 @@ class Forwarder:
         self._connections: set[_Connection] = set()
 
     async def open(self, host: str, port: int) -> None:
-        """Start listening. Raises OSError where the port is taken."""
+        """Start listening. Raises OSError if the port is taken."""
         self._server = await asyncio.start_server(self._serve, host, port, backlog=1024, limit=CHUNK_BYTES)
 
     async def drain(self, target: Target, within_seconds: float) -> None:
-        """Return when nobody is connected to the target any more, or the time is over.
+        """Return when no connection to the target is left, or after within_seconds.
 
-        Connections that idle between two requests are closed, as any server may: clients then open another one.
+        Idle connections are closed, as any HTTP server may do; clients then open a new one.
         """
         deadline = Deadline(within_seconds)
         while (left := [each for each in self._connections if each.turn.target is target]) and not deadline.is_over:
@@ -65,7 +64,7 @@ class Forwarder:
             await asyncio.sleep(0.05)
 
     async def close(self) -> None:
-        """Stop listening and cut every connection."""
+        """Stop listening and close every connection."""
         if self._server is not None:
             self._server.close()
         tasks = [connection.task for connection in self._connections]
@@ -79,7 +78,7 @@ class Forwarder:
         connection = _Connection(task)
         self._connections.add(connection)
         try:
-            # Cancelling is how a connection is closed from here; a reset is how the others do it.
+            # `drain` and `close` cancel this task; a client or the app may reset the connection.
             with contextlib.suppress(asyncio.CancelledError, OSError):
                 await self._pass_on(connection, (reader, writer))
         finally:
@@ -87,7 +86,7 @@ class Forwarder:
             writer.close()
 
     async def _pass_on(self, connection: _Connection, client: Streams) -> None:
-        """Serve the connection to its end, from one version after the other where it outlives a switch."""
+        """Serve the connection to its end; after a switch, later requests go to the new version."""
         reader, turn = client[0], connection.turn
         requests: Requests = (
             RawRequests(reader, turn, self._live)
@@ -95,7 +94,7 @@ class Forwarder:
             else ReadRequests(reader, turn, self._live, self._gate)
         )
         if not await requests.begin():
-            await _say(requests.refusal, client)
+            await _send_page(requests.refusal, client)
             return
         while (upstream := await self._connect(turn)) is not None:
             answering = asyncio.create_task(_copy_answers(turn, upstream[0], client[1]))
@@ -105,23 +104,23 @@ class Forwarder:
                 if answering.done():
                     return
                 end = asking.result()
-                if end is End.SAID_ALL:
+                if end is End.CLIENT_DONE:
                     await answering
                     return
                 if end is End.REFUSED and turn.is_answered:
-                    await _say(requests.refusal, client)
+                    await _send_page(requests.refusal, client)
                 if end is End.REFUSED:
-                    # In the midst of another answer: a client that is cut off asks again on another connection.
+                    # No page can be sent while another response is in progress; the client retries on a new connection.
                     return
             finally:
                 answering.cancel()
                 asking.cancel()
                 await asyncio.gather(answering, asking, return_exceptions=True)
                 upstream[1].close()
-        await _say(_UNAVAILABLE, client, is_read=bool(requests.begun))
+        await _send_page(_UNAVAILABLE, client, is_read=bool(requests.begun))
 
     async def _connect(self, turn: Exchange) -> Streams | None:
-        """A connection to what is live, tried again while that is being restarted; None: nothing is, or not in time."""
+        """Connect to the live version; retries while it is being restarted. None if none is live or time runs out."""
         deadline = Deadline(CONNECT_SECONDS)
         while (target := self._live()) is not None and not deadline.is_over:
             turn.target = target
@@ -139,10 +138,10 @@ async def _copy_answers(turn: Exchange, reader: asyncio.StreamReader, writer: as
         await writer.drain()
 
 
-async def _say(answer: bytes, client: Streams, *, is_read: bool = True) -> None:
-    """Send the answer, none if it is empty. is_read: whether the request, or its beginning, has been read already."""
+async def _send_page(answer: bytes, client: Streams, *, is_read: bool = True) -> None:
+    """Send a response, which may be empty, and end the connection. is_read: the request's head has been read."""
     reader, writer = client
-    # It is read first: closing with unread input resets the connection, and the page would be lost.
+    # Read the request first: closing with unread input resets the connection, and the page would be lost.
     with contextlib.suppress(TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         async with asyncio.timeout(0 if is_read else 2):
             await reader.readuntil(b"\r\n\r\n")

@@ -1,7 +1,7 @@
-"""Outlives a supervisor that was killed, just long enough to kill what that one had started.
+"""Kills the processes of a supervisor that was killed.
 
-`python -m workers.supervisor.guard <records>`: waits for the end of its input, which the supervisor holds open for as
-long as it lives, then kills whatever the records still name.
+`python -m workers.supervisor.guard <records>`: waits for the end of its standard input, which the supervisor keeps open
+while it lives, then kills the processes that are still recorded.
 """
 
 from __future__ import annotations

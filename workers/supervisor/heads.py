@@ -1,6 +1,6 @@
-"""The head of an HTTP/1 request, and where its body ends: as much of HTTP as a gate needs.
+"""Parser of an HTTP/1 request's head and body length, as far as the gate needs it.
 
-It is strict where two readers could disagree: what is read here in one way must not be read by the app in another.
+It is strict where parsers may disagree (request smuggling): the app must not read a request in another way.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*?)[ \t]*")
 
 
 class Malformed(Exception):
-    """Not a request that has one meaning."""
+    """The request is invalid or ambiguous."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """line: the request line. fields: (name in lower case, value, the line as it came).
+    """line: the request line. fields: (name in lower case, value, the unchanged line).
 
-    length: the body's bytes, None for one in chunks.
+    length: of the body in bytes; None for a chunked body.
     """
 
     line: bytes
@@ -30,7 +30,7 @@ class Head:
     length: int | None
 
     def value(self, name: str) -> str:
-        """The first value of this name; empty where there is none."""
+        """Return the first value of this header; empty if there is none."""
         return next((value.decode("latin-1") for each, value, _ in self.fields if each == name), "")
 
     @property
@@ -42,7 +42,7 @@ class Head:
         return self.value("upgrade").lower() == "websocket"
 
     def cookies(self, name: str) -> Iterator[str]:
-        """The values of this cookie."""
+        """Yield the values of all cookies with this name."""
         for each, value, _ in self.fields:
             if each == "cookie":
                 for pair in value.decode("latin-1").split(";"):
@@ -51,7 +51,7 @@ class Head:
                         yield said
 
     def without_cookies(self, prefix: str) -> bytes:
-        """The head as bytes, the cookies of such a name taken out; all else as it came."""
+        """Return the head as bytes, without the cookies whose names start with prefix; all else is unchanged."""
         lines = [self.line]
         for name, value, line in self.fields:
             if name != "cookie":
@@ -67,11 +67,11 @@ class Head:
 
 
 def parse(head: bytes) -> Head:
-    """From the bytes of a head, the empty line at its end included. Raises Malformed."""
+    """Parse a head, which includes the empty line at its end. Raises Malformed."""
     first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
     line = _LINE.fullmatch(first)
     if line is None:
-        raise Malformed("the request line is not one of HTTP/1")
+        raise Malformed("the request line is not valid HTTP/1")
     fields = []
     for each in lines:
         field = _FIELD.fullmatch(each)
@@ -86,7 +86,7 @@ def _length(fields: list[tuple[str, bytes, bytes]]) -> int | None:
     codings = [value.strip().lower() for name, value, _ in fields if name == "transfer-encoding"]
     if codings:
         if codings != [b"chunked"] or lengths:
-            raise Malformed("the body's end is not clear")
+            raise Malformed("the body's length is ambiguous")
         return None
     if not lengths:
         return 0

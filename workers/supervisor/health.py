@@ -1,4 +1,4 @@
-"""One look at whether a program answers."""
+"""One health check of a program over HTTP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEAD_LINES = 200
 
 @dataclass(frozen=True)
 class Answer:
-    """status: the HTTP status, None where it gave none in time. said: the end of a sentence that begins with "it"."""
+    """status: the HTTP status; None if there was none in time. said: a description to follow the subject "it"."""
 
     status: int | None
     said: str
@@ -33,7 +33,7 @@ class _Reply:
 
 
 async def probe(port: int, expected: Health, timeout_seconds: float = ANSWER_SECONDS) -> Answer:
-    """GET the path from 127.0.0.1:port. A body is read only where a text is expected. Raises for nothing it meets."""
+    """GET the path from 127.0.0.1:port. The body is read only if a text is expected in it. Raises no network errors."""
     path = expected.path
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -43,7 +43,7 @@ async def probe(port: int, expected: Health, timeout_seconds: float = ANSWER_SEC
     except ConnectionRefusedError:
         return Answer(None, f"did not listen on port {port} (PORT)")
     except (OSError, ValueError, asyncio.IncompleteReadError) as error:
-        return Answer(None, f"broke off at GET {path} ({error})")
+        return Answer(None, f"gave no valid answer to GET {path} ({error})")
 
 
 async def _judged(port: int, expected: Health) -> Answer:
@@ -71,7 +71,7 @@ async def _judged(port: int, expected: Health) -> Answer:
 
 async def _get(port: int, path: str, *, with_body: bool) -> _Reply:
     if not re.fullmatch(r"/[!-~]*", path):
-        raise ValueError("it leads to what is no path")
+        raise ValueError("it redirects to an invalid path")
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: aiworker-health\r\n"
@@ -80,7 +80,7 @@ async def _get(port: int, path: str, *, with_body: bool) -> _Reply:
         line = await reader.readline()
         version, status = line.split(maxsplit=2)[:2] if line.count(b" ") else (line, b"")
         if not version.startswith(b"HTTP/") or not status.isdigit():
-            raise ValueError("what came back is not HTTP")
+            raise ValueError("the answer is not HTTP")
         code = int(status)
         if not with_body and not 300 <= code < 400:
             return _Reply(code, "", b"")
@@ -99,11 +99,11 @@ async def _fields(reader: asyncio.StreamReader) -> dict[str, str]:
             return found
         name, _, value = line.partition(":")
         found.setdefault(name.strip().lower(), value.strip())
-    raise ValueError("its head does not end")
+    raise ValueError(f"the head has more than {HEAD_LINES} lines")
 
 
 async def _body(reader: asyncio.StreamReader, fields: dict[str, str]) -> bytes:
-    """The body, as far as it is searched."""
+    """Read the body, at most about MOST_BYTES."""
     if fields.get("transfer-encoding", "").lower() != "chunked":
         said = fields.get("content-length", "")
         return await _read(reader, min(int(said), MOST_BYTES) if said.isdigit() else MOST_BYTES)
@@ -115,7 +115,7 @@ async def _body(reader: asyncio.StreamReader, fields: dict[str, str]) -> bytes:
 
 
 async def _read(reader: asyncio.StreamReader, count: int) -> bytes:
-    """So many bytes, fewer where it ends before."""
+    """Read `count` bytes; fewer if the stream ends before."""
     parts = bytearray()
     while len(parts) < count and (part := await reader.read(count - len(parts))):
         parts += part

@@ -1,7 +1,8 @@
-"""Logs of what the children write: a file per version, capped, and a tail in memory for checks.
+"""Logs of the children's output: a capped file per version, and a tail in memory for checks.
 
-A log never grows beyond about twice its cap, and what is read back is plain text: no control characters but the tab,
-so that a program's output can't draw on the reader's terminal. Secrets are masked before anything is kept (`Masked`).
+A log file never grows beyond about twice its cap. Logs are read as plain text, without control characters except tabs,
+so a program's output can't send escape sequences to the reader's terminal. Secrets are masked before anything is
+stored (`Masked`).
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ TAIL_BYTES = 64 * 1024
 LINE_CHARACTERS = 4000
 WAITED_BYTES = 64 * 1024
 MARGIN = 16 * 1024
-"""The longest secret that is found across the border of two parts of an endless line."""
+"""The length of the longest secret that is still found where an over-long line is split."""
 
 
 class Sink(Protocol):
-    """Where a process's output goes."""
+    """Receives a process's output."""
 
     def write(self, chunk: bytes) -> None: ...
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """The output has ended."""
 
 
 class Masked:
-    """Passes on to another sink, line by line, what secrets have been masked in.
+    """Masks secrets and passes the output on to another sink, line by line.
 
-    The end of a line is waited for, since only a whole line can be looked through; of one that is longer than
-    WAITED_BYTES the last MARGIN characters are.
+    An incomplete line is held back until it is complete, because only whole lines can be searched. Of a line longer
+    than WAITED_BYTES, only the last MARGIN characters are held back.
     """
 
     def __init__(self, sink: Sink, mask: Mask) -> None:
@@ -48,13 +49,13 @@ class Masked:
 
     def write(self, chunk: bytes) -> None:
         self._rest += chunk
-        # A carriage return that is the last yet may be the first half of a line end.
+        # A carriage return at the end may be the first half of a line end.
         stop = max(self._rest.rfind(b"\n"), self._rest.rfind(b"\r", 0, -1)) + 1
         if stop:
             lines, self._rest = self._rest[:stop], self._rest[stop:]
             self._pass_on(plain(lines))
         elif len(self._rest) > WAITED_BYTES:
-            # What is kept back is masked already, but for a secret that goes on in the next chunk.
+            # The text held back is masked already, except for a secret that continues in the next chunk.
             text = self._masked(plain(self._rest))
             self._sink.write(text[:-MARGIN].encode("utf-8", "replace"))
             self._rest = text[-MARGIN:].encode("utf-8", "replace")
@@ -75,9 +76,9 @@ class Masked:
 
 
 async def masked(sink: Sink, variables: Variables, password: str | None) -> Masked:
-    """The sink behind a mask of what the program is given, and of the password that its code was cloned with.
+    """Return a sink that masks the program's variables and the password that its code was cloned with.
 
-    The platform masks again, also what is not given to the program.
+    The platform masks again, with secrets that the program does not get.
     """
     secrets = [value for name, value in variables.values.items() if name in variables.secret_names]
     values = [*secrets, *without_plain_words(variables.values), password or ""]
@@ -99,10 +100,10 @@ class LogFile:
         self._at_line_start = chunk.endswith(b"\n")
 
     def end(self) -> None:
-        """It stays open for the version's next process."""
+        """No-op: the file stays open for the version's next process."""
 
     def note(self, text: str) -> None:
-        """A line of the supervisor's own."""
+        """Write a line of the supervisor itself."""
         self.write(f"{'' if self._at_line_start else chr(10)}[runtime] {text}\n".encode())
 
     def last_lines(self, limit: int) -> list[str]:
@@ -122,14 +123,14 @@ class Tail:
         self._tail.write(chunk)
 
     def end(self) -> None:
-        """What was kept stays."""
+        """No-op: the tail stays readable."""
 
     def text(self) -> str:
         return plain(self._tail.content())
 
 
 def last_lines(path: Path, limit: int) -> list[str]:
-    """The last lines of a log, oldest first, each cut to LINE_CHARACTERS. Empty where there is no log."""
+    """Return the last lines of a log, oldest first, each cut to LINE_CHARACTERS. Empty if there is no log."""
     lines = plain(read_rotated(path)).split("\n")
     if lines and not lines[-1]:
         lines.pop()

@@ -1,7 +1,7 @@
-"""Which ports are free on this machine.
+"""Finds free ports on this machine.
 
-They are taken below the kernel's own range (32768 on), so that no outgoing connection of anybody takes an app's
-remembered port while the supervisor is away.
+The ports are below the kernel's ephemeral range (32768 and up), so no outgoing connection takes an app's stored port
+while the supervisor is not running.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ FIRST, LAST = 20000, 29999
 
 
 class NoFreePort(Exception):
-    """None of many tried ports was free."""
+    """None of 200 tried ports was free."""
 
 
 class Ports:
-    """Hands out ports that are free now, never one that it has out already."""
+    """Allocates free ports; never the same port twice at a time."""
 
     def __init__(self) -> None:
         self._out: set[int] = set()
         self._random = random.SystemRandom()
 
     def take(self, host: str, wanted: int | None = None) -> int:
-        """`wanted` if it is free, else any free one. Give it back with `free`."""
+        """Return `wanted` if it is free, else any free port. Release it with `free`. Raises NoFreePort."""
         for port in ([wanted] if wanted else []) + self._random.sample(range(FIRST, LAST + 1), 200):
             if port not in self._out and _is_free(host, port):
                 self._out.add(port)

@@ -1,6 +1,6 @@
-"""What a client sends on one connection to an app's port, request by request where a gate has to look.
+"""Readers of a client's requests on one connection to an app's port: raw, or request by request for a gate.
 
-Both kinds are used alike: `begin` once, then `copy` for one version after the other.
+Both classes are used in the same way: `begin` once, then `copy` for each version that serves the connection.
 """
 
 from __future__ import annotations
@@ -17,52 +17,54 @@ from workers.supervisor.heads import Head, Malformed, parse
 
 CHUNK_BYTES = 64 * 1024
 HEAD_SECONDS = 60.0
-"""How long the first head of a connection may take."""
+"""How long a client may take to send the first request's head."""
 
 _REQUEST = re.compile(rb"[A-Z]{3,10} [!-~]+ HTTP/1\.[01]\r\n")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 
-_BAD = page(400, "Bad Request", "This is not a request that can be understood.")
+_BAD = page(400, "Bad Request", "The request is not valid HTTP.")
 _TOO_LARGE = page(431, "Request Header Fields Too Large", "The head of the request is too large.")
 
 
 class Target(Protocol):
-    """Something that serves. port: where on 127.0.0.1 it listens now; None while it is being started again."""
+    """A version that serves requests. port: its present port on 127.0.0.1; None while it is being restarted."""
 
     @property
     def port(self) -> int | None: ...
 
 
 class Exchange:
-    """What both directions of a connection know: who answers, and whether the last bytes were an answer."""
+    """State that both directions of a connection share: the target, and whether the last bytes were a response."""
 
     def __init__(self) -> None:
         self.target: Target | None = None
         self.is_answered = False
         self.moved_at = time.monotonic()
         self.upgrade: asyncio.Future[bool] | None = None
-        """Set while an answer to `Upgrade` is awaited: whether the connection speaks another protocol from then on."""
+        """Set while the response to an `Upgrade` request is awaited; True if the protocol has changed."""
 
     def asks(self) -> None:
+        """Bytes of a request were forwarded."""
         self.is_answered, self.moved_at = False, time.monotonic()
 
     def answers(self, chunk: bytes) -> None:
+        """Bytes of a response are about to be forwarded."""
         self.is_answered, self.moved_at = True, time.monotonic()
         if self.upgrade is not None and not self.upgrade.done():
             self.upgrade.set_result(chunk.startswith((b"HTTP/1.1 101", b"HTTP/1.0 101")))
 
 
 class End(Enum):
-    SAID_ALL = auto()
-    """The client sends nothing more, and may still wait for the answer."""
-    MOVES_ON = auto()
-    """A request has begun that another version is to answer."""
+    CLIENT_DONE = auto()
+    """The client sends nothing more, but may still wait for the response."""
+    NEXT_VERSION = auto()
+    """After a switch, a new request has begun: the new version must answer it."""
     REFUSED = auto()
-    """A request has come that is not passed on: `refusal` is the answer."""
+    """The gate refused a request: `refusal` is the response."""
 
 
 class RawRequests:
-    """Byte by byte; no more is read of HTTP than a request's first line."""
+    """Forwards raw bytes. Looks only for the first line of a request, to notice a new one after a switch."""
 
     refusal = b""
 
@@ -74,22 +76,22 @@ class RawRequests:
         return True
 
     async def copy(self, writer: asyncio.StreamWriter) -> End:
-        """Copy until the client ends, or begins a request that another version is to answer."""
+        """Copy until the client ends, or begins a request that another version must answer."""
         writer.write(self.begun)
         while chunk := await self._reader.read(CHUNK_BYTES):
             turn = self._turn
             if turn.is_answered and self._live() is not turn.target and _REQUEST.match(chunk):
                 self.begun = chunk
-                return End.MOVES_ON
+                return End.NEXT_VERSION
             turn.asks()
             writer.write(chunk)
             await writer.drain()
         _end(writer)
-        return End.SAID_ALL
+        return End.CLIENT_DONE
 
 
 class ReadRequests:
-    """Request by request: each is judged by the gate, and loses the gates' cookies."""
+    """Forwards request by request: the gate checks each one, and the cookies of gates are removed."""
 
     def __init__(
         self, reader: asyncio.StreamReader, turn: Exchange, live: Callable[[], Target | None], gate: Gate
@@ -101,7 +103,7 @@ class ReadRequests:
         self.begun = b""
 
     async def begin(self) -> bool:
-        """Read the first request's head. False where it is not passed on: `refusal` is the answer, if there is one."""
+        """Read the first request's head. False if it is not forwarded: `refusal` is the response, empty for none."""
         try:
             async with asyncio.timeout(HEAD_SECONDS):
                 return await self._next()
@@ -109,40 +111,43 @@ class ReadRequests:
             return False
 
     async def copy(self, writer: asyncio.StreamWriter) -> End:
-        """Copy requests until the client ends, or sends one that is another version's to answer, or nobody's."""
+        """Copy requests until the client ends, or sends one that another version must answer or the gate refuses."""
         while True:
             if self._head is None:
-                # What an open app's client speaks is not ours to judge.
+                # An open gate forwards input that is not valid HTTP as raw bytes.
                 self._raw.begun = self.begun
                 return await self._raw.copy(writer)
             writer.write(self.begun)
             self._turn.asks()
             if not await self._copy_body(self._head, writer):
                 _end(writer)
-                return End.SAID_ALL
+                return End.CLIENT_DONE
             if not await self._next():
                 _end(writer)
-                return End.REFUSED if self.refusal else End.SAID_ALL
+                return End.REFUSED if self.refusal else End.CLIENT_DONE
             if self._turn.is_answered and self._live() is not self._turn.target:
-                return End.MOVES_ON
+                return End.NEXT_VERSION
 
     async def _next(self) -> bool:
-        """Read the next head. False where the client has ended or the request is not passed on."""
+        """Read the next head. False if the client has ended or the request is refused."""
         try:
             raw = await self._reader.readuntil(b"\r\n\r\n")
             head = parse(raw)
         except asyncio.IncompleteReadError as error:
-            return self._pass_unread(error.partial, b"")
+            return self._pass_unparsed(error.partial, b"")
         except asyncio.LimitOverrunError:
-            return self._pass_unread(b"", _TOO_LARGE, is_waiting=True)
+            return self._pass_unparsed(b"", _TOO_LARGE, is_waiting=True)
         except Malformed:
-            return self._pass_unread(raw, _BAD)
+            return self._pass_unparsed(raw, _BAD)
         self.refusal = self._gate.judge(head) or b""
         self._head, self.begun = head, head.without_cookies(COOKIE_PREFIX)
         return not self.refusal
 
-    def _pass_unread(self, raw: bytes, refusal: bytes, *, is_waiting: bool = False) -> bool:
-        """What can't be read is refused by a gate that is shut, and passed on as it is by one that is open."""
+    def _pass_unparsed(self, raw: bytes, refusal: bytes, *, is_waiting: bool = False) -> bool:
+        """Decide about input that can't be parsed: a shut gate refuses it, an open gate forwards it unchanged.
+
+        is_waiting: more input is in the reader's buffer. Returns whether there is anything to forward.
+        """
         if self._gate.is_shut:
             self.refusal = refusal
             return False
@@ -150,7 +155,7 @@ class ReadRequests:
         return bool(raw) or is_waiting
 
     async def _copy_body(self, head: Head, writer: asyncio.StreamWriter) -> bool:
-        """Copy the request's body, and after a change of protocol all that follows. False where the client ended."""
+        """Copy the request's body, and after a protocol change everything that follows. False if the client ended."""
         if head.is_upgrade:
             self._turn.upgrade = asyncio.get_running_loop().create_future()
         await writer.drain()
@@ -182,12 +187,12 @@ class ReadRequests:
             await writer.drain()
 
     async def _copy_chunks(self, writer: asyncio.StreamWriter) -> None:
-        """A body in chunks, with the trailers after its last one."""
+        """Copy a chunked body with its trailers."""
         while True:
             line = await self._reader.readuntil(b"\r\n")
             size = _CHUNK_SIZE.fullmatch(line)
             if size is None:
-                raise Malformed("a chunk has no size")
+                raise Malformed("a chunk has no valid size")
             writer.write(line)
             if not int(size[1], 16):
                 break

@@ -1,11 +1,11 @@
 """The supervisor's socket: newline-delimited JSON over a Unix socket that only its own user can open.
 
 A request is one line `{"v": 2, "verb": "read_app", "args": {…}}`, its reply one line `{"v": 2, "ok": …}` or
-`{"v": 2, "error": {"kind": "refused" | "unavailable", "code", "message"}}`. A connection may send any number, one after
-the other. The verbs are the methods of Verbs: their annotations say what a request has to hold, which is checked before
-anything is done, and what a reply holds. Values are written as `common.values.json_codec` writes them.
+`{"v": 2, "error": {"kind": "refused" | "unavailable", "code", "message"}}`. A connection may send any number of
+requests, one after the other. The verbs are the methods of Verbs: their annotations define the types of arguments,
+which are checked first, and of replies. `common.values.json_codec` defines the encoding.
 
-No verb waits for a program, but the delete ones wait until what they name is gone.
+No verb waits for a program, except that the delete verbs wait until the deletion is complete.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MOST_LOG_LINES = 5000
 
 
 class Verbs:
-    """What can be asked for: every public method, by its name."""
+    """The verbs of the socket: every public method, by its name. See Runtime for what they do."""
 
     def __init__(self, apps: Apps, checks: Checks, public_host: str, forget_mirror: Callable[[str], None]) -> None:
         self._apps = apps
@@ -40,10 +40,10 @@ class Verbs:
         self._forget_mirror = forget_mirror
 
     async def ping(self) -> None:
-        """It answers: that is all."""
+        """Return; shows that the supervisor answers."""
 
     async def ensure_environment(self, space: Space) -> None:
-        """Nothing has to be made on one machine."""
+        """No-op: the local runtime needs no environment."""
 
     async def delete_environment(self, space: Space) -> None:
         await asyncio.gather(
@@ -93,7 +93,7 @@ class Server:
         }
 
     async def open(self, path: Path) -> None:
-        """Listen. The caller holds the directory's lock, so a socket that is there already is a dead one."""
+        """Start listening. The caller holds the directory's lock, so an existing socket is from a dead supervisor."""
         path.unlink(missing_ok=True)
         self._server = await asyncio.start_unix_server(self._serve, path, limit=LINE_BYTES)
         path.chmod(0o600)
@@ -104,7 +104,7 @@ class Server:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            # A client that goes away, or sends a line longer than any request, is let go.
+            # A client that disconnects, or sends a line above LINE_BYTES, is disconnected without an error.
             with contextlib.suppress(OSError, ValueError, asyncio.CancelledError):
                 while line := await reader.readline():
                     writer.write(json.dumps(await self._reply(line)).encode() + b"\n")
@@ -128,7 +128,7 @@ class Server:
         except Malformed as error:
             return _error("refused", str(error))
         except (NoPort, OSError) as error:
-            log.warning("a request could not be done: %s", error)
+            log.warning("a request failed: %s", error)
             return _error("unavailable", str(error), "unavailable")
 
 

@@ -1,8 +1,8 @@
-"""A file server for repositories that are just a website: `python static.py <directory>`, on HOST and PORT.
+"""A file server for repositories that are static websites: `python static.py <directory>`, on HOST and PORT.
 
-It is a child like any other, run by its path with an isolated interpreter: so it imports nothing of AiWorker. It lists
-no directories and serves nothing whose name starts with a dot (.git!), but for .well-known, and nothing that a link
-leads to outside the directory. `open_inside` is how every part of AiWorker opens a file that a repository names.
+It runs as a child process, by its path and with an isolated interpreter, so it imports nothing of AiWorker. It lists no
+directories, serves no names that start with a dot (such as .git) except .well-known, and follows no link out of the
+directory. All parts of AiWorker use `open_inside` to open a file by a path from a repository.
 """
 
 from __future__ import annotations
@@ -36,25 +36,24 @@ TYPES = {
 }
 
 MOST_CONNECTIONS = 100
-"""Each has a thread; one more waits until another one has ended."""
+"""Each connection has a thread; further connections wait until one has ended."""
 
 
 def open_inside(root: Path, *names: str) -> BinaryIO:
-    """Open the regular file root/names for reading. Raises OSError where there is none.
+    """Open the regular file root/names for reading. Raises OSError if there is none, IsADirectoryError for a directory.
 
-    Links are followed as long as they stay in the root and reach nothing whose name starts with a dot, but for
-    .well-known. What is opened is what was judged: the judged path has no link any more, and it is walked by
-    descriptors that refuse one that was put there meanwhile. A pipe is never waited for. IsADirectoryError for a
-    directory.
+    Symbolic links are followed if they stay inside the root and lead to no name that starts with a dot, except
+    .well-known. The resolved path is checked and then opened directory by directory without following links, so a link
+    that is created meanwhile has no effect. Opening a pipe does not block.
     """
     root = root.resolve()
     try:
-        # The root itself may lie below a name with a dot.
+        # Only parts below the root are checked: the root itself may lie below a name with a dot.
         parts = root.joinpath(*names).resolve().relative_to(root).parts
     except (ValueError, RuntimeError) as error:
         raise FileNotFoundError(f"{'/'.join(names)} is not in {root}") from error
     if not parts or not all(map(is_shown, parts)):
-        raise FileNotFoundError(f"{'/'.join(parts)} is not shown")
+        raise FileNotFoundError(f"{'/'.join(parts)} is hidden")
     place = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for part in parts[:-1]:
@@ -84,7 +83,7 @@ class Site(http.server.BaseHTTPRequestHandler):
     server_version = "aiworker-static"
     sys_version = ""
     timeout = 15
-    # Head and body are two writes: with Nagle's algorithm the second would wait some 40 ms for the first one's receipt.
+    # Head and body are two writes: with Nagle's algorithm the second would wait some 40 ms for the first's ACK.
     disable_nagle_algorithm = True
 
     def __init__(self, request: Connection, client: object, server: socketserver.BaseServer, *, root: Path) -> None:
@@ -130,12 +129,12 @@ class Site(http.server.BaseHTTPRequestHandler):
         self.send_header("X-Content-Type-Options", "nosniff")
         self.end_headers()
         if with_body and size and self.connection.sendfile(file, count=size) != size:
-            # It became shorter meanwhile: only the connection's end tells the client.
+            # The file became shorter meanwhile: closing the connection tells the client that the body is incomplete.
             self.close_connection = True
 
 
 class Sites(http.server.ThreadingHTTPServer):
-    """At most MOST_CONNECTIONS at a time."""
+    """The server. Serves at most MOST_CONNECTIONS at a time."""
 
     request_queue_size = 128
 
@@ -144,7 +143,7 @@ class Sites(http.server.ThreadingHTTPServer):
         super().__init__(address, functools.partial(Site, root=root))
 
     def process_request(self, request: Connection, client_address: object) -> None:
-        # Nothing more is accepted meanwhile: whoever else connects waits in the kernel's queue.
+        # While this waits, no connection is accepted: further clients wait in the kernel's queue.
         self._free.acquire()
         super().process_request(request, client_address)
 
@@ -156,7 +155,7 @@ class Sites(http.server.ThreadingHTTPServer):
 
 
 def content_type(name: str) -> str:
-    """The media type by the name's ending, with the charset where it is text."""
+    """Return the media type for the name's suffix, with a charset for text."""
     kind = TYPES.get(Path(name).suffix.lower()) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     is_text = kind.startswith("text/") or kind in {"application/json", "image/svg+xml", "application/manifest+json"}
     return f"{kind}; charset=utf-8" if is_text else kind

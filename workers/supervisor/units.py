@@ -1,9 +1,8 @@
-"""Starting programs and ending them whole.
+"""Start commands and end them with all their descendants.
 
-A unit is one started command with everything that it starts in turn. Its members are found by its session, and by a
-random mark in their environment, which also those have that left the session (daemons) or whose parent is gone.
-Nothing is ever found by its name. What was started is recorded in the directory: the guard and the next supervisor
-kill by these records what a killed supervisor left.
+A unit is one started command with all its descendants. Its processes are found by its session id and by a random mark
+in their environment, which daemons that left the session have too; never by a program's name. Every unit is recorded
+in a file, so the guard and the next supervisor can kill the units of a killed supervisor.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ KILL_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Record:
-    """pid and started (psutil's create_time) are of the session's leader; None: it was about to be started."""
+    """pid, started: of the session leader (started: psutil's create_time). None: it was just being started."""
 
     mark: str
     pid: int | None
@@ -42,10 +41,10 @@ class Record:
 
 
 def members(records: Collection[Record], *, leader_may_be_gone: bool) -> list[psutil.Process]:
-    """The living processes of these units.
+    """Return the living processes of these units.
 
-    leader_may_be_gone: whether a session counts though its leader is gone. Only its own parent can say so: to anybody
-    later the pid may since have been another's.
+    leader_may_be_gone: match a session id even if its leader has ended. Only safe for the leader's parent process; for
+    any other, the pid may have been reused since.
     """
     sessions = {record.pid for record in records if _has_session(record, leader_may_be_gone)}
     marks = {record.mark for record in records}
@@ -57,9 +56,9 @@ def members(records: Collection[Record], *, leader_may_be_gone: bool) -> list[ps
 
 
 def kill_recorded(directory: Path) -> None:
-    """Kill whatever the records in this directory name, and wait until it is gone; then drop the records.
+    """Kill all units that are recorded in this directory, wait for their end, and delete the directory.
 
-    Blocks for KILL_SECONDS at most. Safe to repeat.
+    Blocks for at most KILL_SECONDS. Safe to repeat.
     """
     records = [_read(file) for file in directory.glob("*.json")]
     deadline = Deadline(KILL_SECONDS)
@@ -70,7 +69,7 @@ def kill_recorded(directory: Path) -> None:
 
 
 class Unit:
-    """One started command. Make it by `Processes.start`."""
+    """One started command. Created by `Processes.start`."""
 
     def __init__(
         self, record: Record, file: Path, process: asyncio.subprocess.Process, pump: asyncio.Task[None]
@@ -85,14 +84,15 @@ class Unit:
         return self._process.pid
 
     async def wait(self) -> int:
-        """Its exit status; negative: the signal that killed it. What it wrote by then is in its log."""
+        """Wait for the command and return its exit status; negative: the signal that killed it. Its output is in the
+        log then."""
         status = await self._process.wait()
-        # Something it left in the background may keep the pipe open for ever, so this is not waited for long.
+        # A background process may keep the pipe open for ever, so this wait is short.
         await asyncio.wait({self._pump}, timeout=0.5)
         return status
 
     def resident_bytes(self) -> int:
-        """The sum over all its processes now."""
+        """Return the present resident memory of all processes of the unit."""
         total = 0
         for process in members([self._record], leader_may_be_gone=True):
             with contextlib.suppress(psutil.Error):
@@ -100,7 +100,7 @@ class Unit:
         return total
 
     async def stop(self, grace_seconds: float) -> None:
-        """Ask everything of it to end, kill what has not after grace_seconds, and return when all is gone."""
+        """Send SIGTERM to all processes of the unit, SIGKILL after grace_seconds, and return when all have ended."""
         deadline = Deadline(grace_seconds)
         alive = self._members()
         if grace_seconds:
@@ -123,7 +123,7 @@ class Unit:
 
 
 class Processes:
-    """Starts units for one supervisor and records them in a directory of its own."""
+    """Starts units for one supervisor and records them in its own directory."""
 
     def __init__(self, directory: Path) -> None:
         self._epoch = secrets.token_hex(8)
@@ -131,17 +131,17 @@ class Processes:
         self.directory.mkdir(parents=True)
 
     async def start(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], sink: Sink) -> Unit:
-        """Start it in its own session, with its output going to the sink. Raises OSError where that can't be done."""
+        """Start a command in its own session, with its output sent to the sink. Raises OSError if that fails."""
         mark = f"{self._epoch}-{secrets.token_hex(8)}"
         file = self.directory / f"{mark}.json"
-        # Recorded before it exists, so that there is no moment in which it would be forgotten.
+        # Recorded before it starts, so that there is no moment in which it runs unrecorded.
         _write(file, Record(mark, None, None))
-        # A pipe of our own: asyncio's would make `wait` last until everything that holds it open has ended.
+        # Not asyncio's pipe: with that, `wait` would last until every process that holds the pipe has ended.
         ours, theirs = os.pipe()
         pump = asyncio.create_task(_copy(ours, sink))
         try:
             process = await asyncio.create_subprocess_exec(
-                # The guard ends what the command itself starts in turn.
+                # This ends only the command itself if the supervisor dies; the guard kills its descendants.
                 *tied_to_parent(),
                 *argv,
                 cwd=cwd,
@@ -163,7 +163,7 @@ class Processes:
 
 
 async def _copy(descriptor: int, sink: Sink) -> None:
-    """Copy what is written to the pipe until nobody holds its other end any more. Closes this one."""
+    """Copy the pipe's content to the sink until its other end is closed, then close this end."""
     reader = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
@@ -198,6 +198,6 @@ def _read(file: Path) -> Record:
     try:
         pid, started = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        # Cut off while it was written: the mark, which is the name, is good all the same.
+        # The file is incomplete, because its writer was killed. Its name, which is the mark, is valid.
         return Record(file.stem, None, None)
     return Record(file.stem, pid, started)

@@ -1,7 +1,7 @@
-"""One version of an app: checked out, started, proven healthy, then kept alive until it is stopped.
+"""One version of an app: checks it out, starts it, waits until it is healthy, and restarts it until it is stopped.
 
-It knows nothing of the port that the world sees: `on_live` tells the app, once, that it has passed its gate. Its phase
-then stays LIVE while its process is started again after a death, until it keeps dying.
+It does not know the app's public port: it calls `on_live` once, when it has passed the health check. Its phase then
+stays LIVE while its process is restarted after a crash, until it crashes too often.
 """
 
 from __future__ import annotations
@@ -35,25 +35,26 @@ log = logging.getLogger(__name__)
 
 GATE_POLL_SECONDS = 0.3
 MISS_POLL_SECONDS = 1.0
-"""After a miss, how soon to look again at most."""
+"""The longest pause before the next health check after a failed one."""
 MISSES_ALLOWED = 2
+"""How many failed health checks in a row a live version may have before it is restarted."""
 MEMORY_POLL_SECONDS = 1.0
 DEATHS_ALLOWED = 4
 DEATHS_WITHIN_SECONDS = 60.0
 SPREAD_DEATHS_ALLOWED = 2
-"""Of deaths that are spread over SPREAD_SECONDS or more: starting it again does not help, and every try costs as much
-time. One that turns bad some seconds after each start is so given up well within a minute."""
+"""The limit for crashes that are spread over SPREAD_SECONDS or more: restarting does not help then, and each try takes
+longer. So a version that fails some seconds after each start is given up within a minute."""
 SPREAD_SECONDS = 10.0
 RECOVERY_SECONDS = 10.0
-"""How long one that was started again may answer badly; longer where it took long to get well at first."""
+"""How long a restarted version may take to become healthy; three times its first start, if that was longer."""
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.2, 5.0
 TERM_SECONDS = 3.0
 EXTENSIONS = 4
-"""How often a version on its way gets its whole time again while the machine is at fault."""
+"""How often a starting version gets its whole time limit again while the machine is at fault."""
 
 
 class VersionFailed(Exception):
-    """Why a version does not serve: a stable code and a sentence."""
+    """Why a version does not serve. code: stable, for programs; reason: a sentence for people."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
@@ -63,7 +64,7 @@ class VersionFailed(Exception):
 
 @dataclass(frozen=True)
 class Tools:
-    """What versions and checks share. watch_seconds: how often a live version is looked at."""
+    """Objects that all versions and checks share. watch_seconds: how often a live version's health is checked."""
 
     overload: Overload
     processes: Processes
@@ -73,7 +74,7 @@ class Tools:
 
 
 class RunningVersion:
-    """A version on its way from a commit to a served port. Everything happens in one task, begun by `begin`."""
+    """One version with its process. All work happens in one task, which `begin` starts."""
 
     def __init__(
         self,
@@ -107,7 +108,7 @@ class RunningVersion:
 
     @property
     def has_failed_itself(self) -> bool:
-        """Whether it was tried and found wanting; one that only had to give way to a newer one may be tried again."""
+        """Whether it failed by itself; False if it was only replaced by a newer version, so it may be started again."""
         return self.phase is AppPhase.FAILED and (self.failure is None or self.failure.code != "replaced")
 
     @property
@@ -119,9 +120,9 @@ class RunningVersion:
         self._task.add_done_callback(_report_bug)
 
     async def stop(self, grace_seconds: float = TERM_SECONDS) -> None:
-        """Nothing of it runs any more and its checkout is gone. Its phase stays as it was. Safe to repeat."""
+        """Stop its processes and delete its checkout. The phase does not change. Safe to repeat."""
         self.is_stopped = True
-        # Done once, whoever asks: one that ends later would clear the place of a version that is there by then.
+        # Done only once: a second run could delete the directory of a version that was started there since.
         if self._stopping is None:
             self._stopping = asyncio.create_task(self._stop(grace_seconds))
         await asyncio.shield(self._stopping)
@@ -134,7 +135,7 @@ class RunningVersion:
         self._log.close()
 
     def fail(self, failure: VersionFailed) -> None:
-        """From now on it counts as failed; it goes on running until it is stopped."""
+        """Mark the version as failed. Its process keeps running until it is stopped."""
         self.phase = AppPhase.FAILED
         self.failure = failure
         self._log.note(f"failed: {failure.reason}")
@@ -166,7 +167,7 @@ class RunningVersion:
         await self._end_unit(grace_seconds)
         await asyncio.to_thread(shutil.rmtree, self._place, ignore_errors=True)
 
-    # --- from a commit to a process
+    # --- checkout and start
 
     async def _prepare(self) -> list[str]:
         try:
@@ -204,7 +205,7 @@ class RunningVersion:
         self._unit, self._death, self.port = None, None, None
 
     async def _death_of(self, unit: Unit) -> VersionFailed:
-        """Wait until the process has ended or its tree is over its memory, and say so."""
+        """Wait until the process ends or its processes exceed the memory limit; return the failure."""
         ended = asyncio.create_task(unit.wait())
         limit = bytes_of(self.wanted.spec.memory_limit)
         try:
@@ -223,10 +224,10 @@ class RunningVersion:
         finally:
             ended.cancel()
 
-    # --- the gate
+    # --- health check of a new version
 
     async def _first_answer(self, within_seconds: float) -> None:
-        """Return when it first answers well; VersionFailed when it died or the time is over."""
+        """Return at the first healthy answer. Raises VersionFailed if the process dies or the time is over."""
         began = time.monotonic()
         deadline = Deadline(within_seconds)
         while True:
@@ -242,12 +243,12 @@ class RunningVersion:
                     continue
                 code = "timeout" if answer.status is None else "unhealthy"
                 raise self._judged(
-                    VersionFailed(code, f"it did not get well within {within_seconds:.3g} s: it {answer.said}")
+                    VersionFailed(code, f"it was not healthy within {within_seconds:.3g} s: it {answer.said}")
                 )
             await self._or_death(asyncio.sleep(GATE_POLL_SECONDS))
 
     async def _hold_healthy(self) -> None:
-        """Return when it has answered for health_seconds; VersionFailed at the first miss."""
+        """Return when it has been healthy for health_seconds. Raises VersionFailed at the first failed check."""
         since = time.monotonic()
         while self.checked_seconds < self.wanted.spec.health.seconds:
             left = self.wanted.spec.health.seconds - (time.monotonic() - since)
@@ -263,25 +264,25 @@ class RunningVersion:
             self.checked_seconds = looked_at - since
 
     def _is_extended(self) -> bool:
-        """Whether a version on its way is given its time again, as the machine is at fault. Only so often."""
+        """Whether a starting version gets its time limit again because the machine is at fault; EXTENSIONS times."""
         if self.phase is not AppPhase.STARTING or not self._extensions_left or not self._tools.overload.is_now:
             return False
         self._extensions_left -= 1
-        self._log.note(f"{self._tools.overload.words}; it is given its time again")
+        self._log.note(f"{self._tools.overload.words}; its time limit starts again")
         return True
 
     def _judged(self, failure: VersionFailed) -> VersionFailed:
-        """The failure, or, while the machine is at fault, one that says so."""
+        """Return the failure; while the machine is at fault, a failure with the code MACHINE instead."""
         overload = self._tools.overload
         return VersionFailed(MACHINE, f"{overload.words}: {failure.reason}") if overload.is_now else failure
 
     def _note_trouble(self) -> None:
-        """One that is known to be bad is no sign of the machine's trouble."""
+        """Count this failure towards an overload of the machine, unless the version itself is known to be bad."""
         if self.phase is not AppPhase.FAILED or (self.failure is not None and self.failure.code == MACHINE):
             self._tools.overload.note(self._project_id)
 
     async def _or_death(self, work: Coroutine[object, None, T]) -> T:
-        """The work's result, or VersionFailed as soon as the process has died."""
+        """Return the result of `work`. Raises VersionFailed as soon as the process has died."""
         assert self._death is not None
         task = asyncio.create_task(work)
         try:
@@ -296,7 +297,7 @@ class RunningVersion:
         assert self.port is not None
         return self.port
 
-    # --- the life after it
+    # --- supervision of a live version
 
     async def _keep_alive(self, argv: list[str]) -> None:
         failure = await self._until_it_fails()
@@ -304,15 +305,15 @@ class RunningVersion:
         while True:
             self.is_answering = False
             delay = self._count_death(failure, stays_bad=stays_bad)
-            self._log.note(f"{failure.reason.split(': ')[0]}; starting it again in {delay:g} s")
+            self._log.note(f"{failure.reason.split(': ')[0]}; restarting it in {delay:g} s")
             await self._end_unit(TERM_SECONDS)
             await asyncio.sleep(delay)
-            unwell = await self._start_again(argv)
-            stays_bad = unwell is not None and unwell.code in {"unhealthy", "timeout"}
-            failure = unwell or await self._until_it_fails()
+            restart_failure = await self._restart(argv)
+            stays_bad = restart_failure is not None and restart_failure.code in {"unhealthy", "timeout"}
+            failure = restart_failure or await self._until_it_fails()
 
-    async def _start_again(self, argv: list[str]) -> VersionFailed | None:
-        """Why it did not get well; None if it did."""
+    async def _restart(self, argv: list[str]) -> VersionFailed | None:
+        """Start the process again and wait for a healthy answer. Returns why it is not healthy; None if it is."""
         self.restarts += 1
         patience = max(RECOVERY_SECONDS, 3 * self._start_took_seconds)
         turn = await self._tools.overload.turn()
@@ -342,7 +343,10 @@ class RunningVersion:
             return failure
 
     def _count_death(self, failure: VersionFailed, *, stays_bad: bool) -> float:
-        """How long to wait before the next start; too many deaths, or a start that mended nothing, make it FAILED."""
+        """Count a crash and return the seconds to wait before the next start.
+
+        Too many crashes, or a restart after which the version is still unhealthy (stays_bad), make it FAILED.
+        """
         self._forget_old_deaths()
         self._note_trouble()
         self._deaths.append(time.monotonic())
@@ -351,16 +355,16 @@ class RunningVersion:
         if not keeps_dying and not stays_bad:
             return growing_delay(count, first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS)
         code = "memory" if failure.code == "memory" else "keeps_dying"
-        words = f"it failed {count} times within {DEATHS_WITHIN_SECONDS:g} s, at last: {failure.reason}"
+        words = f"it failed {count} times within {DEATHS_WITHIN_SECONDS:g} s, most recently: {failure.reason}"
         judged = self._judged(VersionFailed(code, words))
         if judged.code == MACHINE:
-            # What happened meanwhile does not count against it afterwards.
+            # Crashes during an overload do not count against the version afterwards.
             del self._deaths[:-1]
         self.fail(judged)
         return LONGEST_DELAY_SECONDS
 
     def _forget_old_deaths(self) -> None:
-        """A version that has been well for long enough is live again."""
+        """Forget crashes older than DEATHS_WITHIN_SECONDS. A failed version without recent crashes is LIVE again."""
         limit = time.monotonic() - DEATHS_WITHIN_SECONDS
         self._deaths = [at for at in self._deaths if at > limit]
         if self.phase is AppPhase.FAILED and not self._deaths:
@@ -369,7 +373,7 @@ class RunningVersion:
 
 
 def bytes_of(memory_limit: str | None) -> int | None:
-    """A Kubernetes quantity in bytes, rounded down; None means unlimited.
+    """Return a Kubernetes quantity in bytes, rounded down; None means unlimited.
 
     >>> bytes_of("512Mi"), bytes_of("1G"), bytes_of("1.5Ki")
     (536870912, 1000000000, 1536)
@@ -379,11 +383,14 @@ def bytes_of(memory_limit: str | None) -> int | None:
 
 def _report_bug(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("a version's task broke", exc_info=error)
+        log.error("a version's task failed by a bug", exc_info=error)
 
 
 def command(start_command: str | None, code: Path) -> list[str]:
-    """What to run in this checkout: the given command, else the Procfile's web line, else a file server."""
+    """Return what to run in this checkout: the given command, else the Procfile's web line, else a file server.
+
+    Raises VersionFailed (`nothing_to_run`) if there is none of these.
+    """
     if line := start_line(start_command, code):
         return ["sh", "-c", line]
     if is_website(code):

@@ -1,4 +1,4 @@
-"""The forge of this process, and the words of its protocol. Nobody outside this package names an implementation."""
+"""The forge of this process and the types of its protocol. Code outside this package imports no implementation."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ __all__ = [
 
 
 def forge() -> Forge:
-    """The forge that the settings name, made once in each process. Misconfigured if it can't be had."""
+    """Return the forge that the settings choose, created once per process. Raises Misconfigured if they are wrong."""
     return gitea_forge() if settings().forge.kind == "gitea" else local_forge()
 
 
 @functools.cache
 def gitea_forge() -> GiteaForge:
-    """The forge on the Gitea server that the settings name. `gitea_forge.cache_clear()` makes it anew."""
+    """Return the forge on the Gitea server of the settings, created once. `gitea_forge.cache_clear()` resets it."""
     chosen = settings()
     if chosen.forge.gitea_url is None or chosen.forge.gitea_token is None:
         raise Misconfigured("AIWORKER_FORGE=gitea needs GITEA_URL and GITEA_TOKEN")
@@ -67,20 +67,20 @@ def gitea_forge() -> GiteaForge:
 
 
 def webhook_secret() -> str:
-    """What Gitea signs its deliveries with: derived from the secret key, so it is written down nowhere else."""
+    """Return the key that Gitea signs webhook deliveries with. Derived from the secret key, so it is never stored."""
     return settings().security.key_for("gitea-webhook").hex()
 
 
 @functools.cache
 def local_forge() -> BareForge:
-    """The local forge, for what only it has: repositories that this program itself serves over HTTP.
+    """Return the local forge, whose repositories this program itself serves over HTTP.
 
-    Misconfigured where the settings name another kind. `local_forge.cache_clear()` makes it anew.
+    Raises Misconfigured if the settings choose another kind. `local_forge.cache_clear()` resets it.
     """
     chosen = settings()
     if chosen.forge.kind != "local":
         raise Misconfigured(
-            f"with AIWORKER_FORGE={chosen.forge.kind} no repository is served from here; the forge's own address is"
+            f"with AIWORKER_FORGE={chosen.forge.kind} this server has no repositories; clone from the forge instead"
         )
     return BareForge(
         chosen.forge.repositories_dir,

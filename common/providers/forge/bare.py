@@ -1,8 +1,8 @@
-"""The local forge: bare repositories in a directory, worked on by git's plumbing.
+"""The local forge: bare repositories in a directory, changed with git's plumbing commands.
 
-Everything it knows is on disk, in `<root>/<owner>/<name>.git` and in that repository's directory `aiworker`, so any
-number of processes may use it at once; a ref moves by compare-and-swap, a record is replaced whole. It serves nothing
-by itself: `web.git.smart_http` does that. It runs no hook of a repository, and never checks a file out.
+All its state is on disk, in `<root>/<owner>/<name>.git` and in the directory `aiworker` of each repository, so any
+number of processes may use it at once: refs move by compare-and-swap, and record files are replaced as a whole. It
+serves nothing over HTTP (`web.git.smart_http` does), runs no hook of a repository, and never checks out files.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _OLDEST_GIT = (2, 38)
 
 
 class BareForge:
-    """The Forge protocol on this machine's disk. Its methods promise what the protocol says.
+    """The Forge protocol on this machine's disk. See the protocol for what its methods guarantee.
 
-    public_url: what people's links start with. internal_url: where agents on this machine reach the same server.
+    public_url: the base of links for people. internal_url: the base of links for agents on this machine.
     import_allow: see `import_address`.
     """
 
@@ -40,9 +40,9 @@ class BareForge:
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise ProviderUnavailable(f"{self._root} can't be made: {error.strerror}") from error
+            raise ProviderUnavailable(f"{self._root} can't be created: {error.strerror}") from error
         if not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):
-            raise ProviderUnavailable(f"{self._root} can't be written")
+            raise ProviderUnavailable(f"{self._root} is not writable")
         version = git.run(None, "version").line
         found = re.search(r"(\d+)\.(\d+)", version)
         if found is None or (int(found[1]), int(found[2])) < _OLDEST_GIT:
@@ -55,7 +55,7 @@ class BareForge:
     ) -> RepositoryState:
         git.branch_ref(default_branch)
         path = self._place(repository)
-        # Most often it is there already; then nobody has to wait for the lock.
+        # The repository usually exists already; then the lock is not needed.
         if not path.is_dir() or history.read_ref(path, repositories.head_ref(path)) is None:
             with repositories.building(path):
                 if not path.is_dir():
@@ -73,7 +73,7 @@ class BareForge:
         default = repositories.head_ref(path).removeprefix("refs/heads/")
         head = self.read_head(repository, default)
         if head is None:
-            raise ProviderUnavailable(f"the branch {default} of {repository.name} was removed just now")
+            raise ProviderUnavailable(f"the branch {default} of {repository.name} was deleted in the meantime")
         return RepositoryState(url=self._page(repository), default_branch=default, default_head=head)
 
     def delete_repository(self, repository: Repository) -> None:
@@ -87,7 +87,7 @@ class BareForge:
                 repositories.forget_lock(path)
 
     def repository_path(self, repository: Repository) -> Path:
-        """Where it lies on disk. ProviderRefused (`no_repository`, `foreign`) like every verb."""
+        """Return the repository's directory. Raises ProviderRefused (`no_repository`, `foreign`)."""
         return self._open(repository)
 
     def push_check(self, *, max_file_bytes: int) -> tuple[tuple[str, str], dict[str, str]]:
@@ -102,11 +102,11 @@ class BareForge:
         return f"{self._internal_url}/git/{repository.owner}/{repository.name}.git"
 
     def read_default_branch(self, repository: Repository) -> str:
-        """What the repository's HEAD names, without a prefix."""
+        """Return the branch that the repository's HEAD points at, without `refs/heads/`."""
         return repositories.head_ref(self._open(repository)).removeprefix("refs/heads/")
 
     def is_untouched(self, repository: Repository) -> bool:
-        """Whether the default branch holds nothing but one commit without a parent, as the platform begins it."""
+        """Whether the default branch still holds only the one commit that the platform creates."""
         path = self._open(repository)
         head = history.read_ref(path, repositories.head_ref(path))
         return head is not None and not history.parents(path, head)
@@ -120,7 +120,7 @@ class BareForge:
             commit = history.commit_at(path, at)
             head = commit if history.move(path, ref, new=commit, old=None) else history.read_ref(path, ref)
         if head is None:
-            raise ProviderUnavailable(f"the branch {branch} came and went while it was being made")
+            raise ProviderUnavailable(f"the branch {branch} was deleted while it was being created")
         return head
 
     def read_head(self, repository: Repository, branch: str) -> str | None:
@@ -179,11 +179,11 @@ class BareForge:
         if head == new:
             return
         if force and ref == repositories.head_ref(path):
-            raise ProviderRefused(f"the default branch {branch} is never forced", code="not_fast_forward")
+            raise ProviderRefused(f"the default branch {branch} can't be moved by force", code="not_fast_forward")
         if head != old:
             raise history.head_moved(branch, head, old)
         if head is not None and not force and not history.contains(path, ancestor=head, head=new):
-            raise ProviderRefused(f"{new} does not contain {head}, where {branch} is", code="not_fast_forward")
+            raise ProviderRefused(f"{new} does not contain {head}, the head of {branch}", code="not_fast_forward")
         if not history.move(path, ref, new=new, old=head):
             found = history.read_ref(path, ref)
             if found != new:
@@ -196,10 +196,10 @@ class BareForge:
         if found is None and not history.move(path, ref, new=commit, old=None):
             found = history.read_ref(path, ref)
         if found not in {None, commit}:
-            raise ProviderRefused(f"the tag {tag} names {found}, not {commit}", code="tag_moved")
+            raise ProviderRefused(f"the tag {tag} points at {found}, not at {commit}", code="tag_moved")
 
     def ensure_protection(self, repository: Repository, *, allows_direct_push: bool = False) -> None:
-        # The configuration hides what is the platform's from every push; the platform itself moves it without one.
+        # The configuration hides the platform's refs from every push; the platform moves them with update-ref.
         repositories.configure(self._open(repository))
 
     def is_own_login(self, login: str) -> bool:
@@ -251,7 +251,7 @@ class BareForge:
         pulls.ensure_status(_statuses(path, history.commit_at(path, commit)), status)
 
     def read_statuses(self, repository: Repository, commit: str) -> list[pulls.Status]:
-        """What `ensure_status` set on the commit."""
+        """Return the statuses that `ensure_status` set on the commit."""
         path = self._open(repository)
         return pulls.read_statuses(_statuses(path, history.commit_at(path, commit)))
 
@@ -267,7 +267,7 @@ class BareForge:
         return True
 
     def check_credential(self, repository: Repository, username: str, password: str) -> str | None:
-        """The one branch that this run's credential may push, None if it is not good here. The branch has no prefix."""
+        """Return the branch (without `refs/heads/`) that this credential may push; None if it is not valid here."""
         return credentials.check(_credentials(self._open(repository)), username, password)
 
     def ensure_webhook(self, repository: Repository) -> None:
@@ -285,7 +285,7 @@ class BareForge:
         return self._root / repository.owner / f"{repository.name}.git"
 
     def _open(self, repository: Repository) -> Path:
-        """Its path. A repository of the same name that belongs to another project is refused by every verb."""
+        """Return the repository's path. Raises ProviderRefused (`foreign`) if it belongs to another project."""
         path = self._place(repository)
         try:
             marker = (path / "aiworker" / "project_id").read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
-"""Which entries of the tree two commits have different, and what is in them: for whoever decides by it.
+"""The tree entries that differ between two commits, and the content of blobs: for code that decides by them.
 
-A patch is for people to read: it is cut, it calls a file binary by its attributes, and its lines may look like headers.
-Here everything comes from git's own lists, NUL-terminated, and from the blobs themselves.
+A patch is for people to read: it may be cut, it calls files binary by their attributes, and its lines may look like
+headers. This module reads only git's NUL-terminated lists and the blobs themselves.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from common.errors import ProviderRefused
 from common.providers.forge import git
 from common.providers.forge.forge_protocol import Blob, Change, Entry, Listing
 
-# Whoever checks the list of files must see all of it: a longer one is refused, never cut.
+# Callers check the list of files and must see all of it: a longer list is refused, never cut.
 _MAX_LIST_BYTES = 16 * 2**20
 _MAX_TREE_BYTES = 8 * 2**20
 _MAX_BLOB_BYTES = 4 * 2**20
 _MAX_TOTAL_BYTES = 128 * 2**20
 _BATCH_BYTES = 8 * 2**20
-# As many ids as fit into a pipe, both ways: git is told them all before anybody hears it.
+# Ids and answers of one batch must each fit into a pipe's buffer: all ids are written before an answer is read.
 _BATCH_BLOBS = 800
 SNIFFED_BYTES = 8000
-"""How much of a blob that is too large is read all the same: where git looks for a NUL to call a file binary."""
+"""How much is read of a blob that is too large: the part in which git looks for a NUL byte to call a file binary."""
 
 
 def read_changes(repository_path: Path, *, merge_base: str, head: str) -> tuple[Change, ...]:
-    """Every entry that differs, a rename as one change with both its paths. ProviderRefused (`diff_too_large`)."""
+    """Return every entry that differs; a rename is one change with both paths. Raises ProviderRefused
+    (`diff_too_large`)."""
     options = ("-r", "-M", "-z", "--raw", "--no-abbrev", "--no-commit-id")
     listed = git.run(repository_path, "diff-tree", *options, merge_base, head, max_bytes=_MAX_LIST_BYTES)
     if listed.stdout_is_cut:
@@ -35,7 +36,7 @@ def read_changes(repository_path: Path, *, merge_base: str, head: str) -> tuple[
 
 
 def _changes(listing: bytes) -> Iterator[Change]:
-    """Each is `:old_mode new_mode old_id new_id status NUL path NUL`, with a second path after a rename."""
+    """Parse entries `:old_mode new_mode old_id new_id status NUL path NUL`; a rename has a second path."""
     words = iter(listing.decode("utf-8", "surrogateescape").split("\0"))
     for word in words:
         if not word:
@@ -50,7 +51,7 @@ def _changes(listing: bytes) -> Iterator[Change]:
 
 
 def list_files(repository_path: Path, commit: str) -> Listing:
-    """Every leaf of the commit's tree, up to 8 MiB of their names."""
+    """List every leaf of the commit's tree; truncated where the listing exceeds 8 MiB."""
     options = ("-r", "-z", "--full-tree", "--end-of-options")
     listed = git.run(repository_path, "ls-tree", *options, commit, max_bytes=_MAX_TREE_BYTES)
     lines = listed.stdout[: listed.stdout.rfind(b"\0") + 1].decode("utf-8", "surrogateescape").split("\0")[:-1]
@@ -63,16 +64,16 @@ def list_files(repository_path: Path, commit: str) -> Listing:
 
 
 def read_blobs(repository_path: Path, ids: Sequence[str]) -> Iterator[Blob]:
-    """Each of these blobs once. Of one above 4 MiB only its beginning (is_cut).
+    """Yield each of these blobs once. A blob above 4 MiB comes with only its beginning (is_cut).
 
-    ProviderRefused (`diff_too_large`) where they have more than 128 MiB together, (`no_blob`) where one is missing.
+    Raises ProviderRefused: `diff_too_large` if they exceed 128 MiB together, `no_blob` if one is missing.
     """
     wanted = list(dict.fromkeys(ids))
     sizes = {blob: size for batch in _batches(wanted) for blob, size in _sizes(repository_path, batch)}
     whole = [blob for blob in wanted if sizes[blob] <= _MAX_BLOB_BYTES]
     if sum(sizes[blob] for blob in whole) > _MAX_TOTAL_BYTES:
         limit = _MAX_TOTAL_BYTES // 2**20
-        raise ProviderRefused(f"the files to be compared have more than {limit} MiB together", code="diff_too_large")
+        raise ProviderRefused(f"the files to compare exceed {limit} MiB together", code="diff_too_large")
     batch: list[str] = []
     for blob in whole:
         if batch and (len(batch) == _BATCH_BLOBS or sum(sizes[one] for one in batch) + sizes[blob] > _BATCH_BYTES):
@@ -105,11 +106,11 @@ def _sizes(repository_path: Path, ids: list[str]) -> Iterator[tuple[str, int]]:
 
 
 def _contents(repository_path: Path, ids: list[str]) -> Iterator[Blob]:
-    """Each comes as `id type size LF content LF`."""
-    said = git.run(repository_path, "cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in ids).encode()).stdout
+    """Parse git's answer: `id type size LF content LF` for each blob."""
+    output = git.run(repository_path, "cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in ids).encode()).stdout
     at = 0
-    while at < len(said):
-        end = said.index(b"\n", at)
-        blob, _kind, size = said[at:end].decode("ascii").split(" ")
-        yield Blob(blob, said[end + 1 : end + 1 + int(size)])
+    while at < len(output):
+        end = output.index(b"\n", at)
+        blob, _kind, size = output[at:end].decode("ascii").split(" ")
+        yield Blob(blob, output[end + 1 : end + 1 + int(size)])
         at = end + 1 + int(size) + 1

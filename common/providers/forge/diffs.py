@@ -1,4 +1,4 @@
-"""What a commit changed since it left another: git's own reckoning, read so that no file name can mislead it."""
+"""What a commit changed since it branched off another, read from git in a form that no file name can forge."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from common.providers.forge import git
 from common.providers.forge.forge_protocol import Diff, FileDiff
 from common.providers.forge.history import require_bounded
 
-# Whoever checks the list of files must see all of it: a longer one is refused, never cut.
+# Callers check the list of files and must see all of it: a longer list is refused, never cut.
 _MAX_LIST_BYTES = 16 * 2**20
 _OPTIONS = ("-r", "-M", "--no-ext-diff", "--no-textconv", "--no-color", "--no-commit-id")
 _STATUSES = {"A": "added", "D": "deleted", "R": "renamed"}
 
 
 def read_diff(repository_path: Path, *, merge_base: str, base: str, head: str, max_bytes: int) -> Diff:
-    """merge_base is where head left base; all three are SHAs of commits that are there.
+    """Return the diff from merge_base to head. All three are SHAs of existing commits; base is only reported back.
 
-    ProviderRefused (`too_large`, `diff_too_large`) where the files, or those that changed, are too many to list.
+    Raises ProviderRefused: `too_large` if a commit has too many files, `diff_too_large` if too many changed.
     """
     require_bounded(repository_path, merge_base)
     require_bounded(repository_path, head)
@@ -34,7 +34,7 @@ def read_diff(repository_path: Path, *, merge_base: str, base: str, head: str, m
     )  # fmt: skip
     text = patch.stdout
     if patch.stdout_is_cut:
-        # Cut at a line's end, so that no character is halved.
+        # Cut at the end of a line, so that no multi-byte character is split.
         text = text[: text.rfind(b"\n") + 1]
     return Diff(
         base_sha=base,
@@ -60,7 +60,7 @@ def _files(listing: bytes) -> Iterator[FileDiff]:
     for path, status, old_path in entries:
         added, deleted, name = word.split("\t", 2)
         if not name:
-            # A rename's count is followed by both its paths as words of their own.
+            # The counts of a rename are followed by its two paths as separate words.
             next(words), next(words)
         yield FileDiff(
             path=path,

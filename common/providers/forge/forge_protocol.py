@@ -1,10 +1,10 @@
-"""What a forge is to AiWorker: where the code, its branches and its pull requests live.
+"""The protocol of a forge: the service that hosts repositories, branches and pull requests.
 
 Verbs are `ensure_`, `read_` and `delete_`. Ensuring what exists and deleting what is absent succeed, so every call
-may be made again after a lost answer. Names are computed by the caller, never fetched. Commits are full 40-digit
-SHAs. Every method raises ProviderUnavailable when the same call may work later and ProviderRefused when it won't;
-a repository that is not there is ProviderRefused with the code `no_repository`, an unknown commit `no_commit`, an
-unknown branch `no_branch`.
+can be repeated after a lost answer. The caller computes all names; none is fetched. Commits are full 40-digit SHAs.
+Every method raises ProviderUnavailable if the same call may succeed later, and ProviderRefused if it will not. Codes
+that every method may raise: `no_repository`, `no_commit`, `no_branch` for a repository, commit or branch that does
+not exist.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from common.values.repository import Credential, Repository, Source
 
 @dataclass(frozen=True)
 class RepositoryState:
-    """default_head: the SHA of the default branch (there is always one: an empty repository gets it)."""
+    """default_head: the SHA of the default branch's head. Never empty: an empty repository gets a first commit."""
 
     url: str
     default_branch: str
@@ -42,7 +42,7 @@ class FileDiff:
 
 @dataclass(frozen=True)
 class Diff:
-    """What head changed since it left base (a three-dot diff). patch is unified; is_truncated when it was cut."""
+    """What head changed since its merge base with base (a three-dot diff). is_truncated: the unified patch was cut."""
 
     base_sha: str
     head_sha: str
@@ -53,9 +53,9 @@ class Diff:
 
 @dataclass(frozen=True)
 class Entry:
-    """A leaf of a commit's tree. mode: git's six digits. object_id: of its blob; of a submodule, of its commit.
+    """A leaf of a commit's tree. mode: git's six digits. object_id: of the blob, or of a submodule's commit.
 
-    What is no UTF-8 in a path is kept as lone surrogates (Python's surrogateescape).
+    Bytes of a path that are not UTF-8 are kept as lone surrogates (Python's surrogateescape).
     """
 
     path: str
@@ -68,13 +68,13 @@ class Entry:
 
     @property
     def leads_elsewhere(self) -> bool:
-        """A symbolic link or a submodule: what stands below its path in a checkout is not in this tree."""
+        """Whether it is a symbolic link or a submodule: files below its path in a checkout are not in this tree."""
         return self.mode in {"120000", "160000"}
 
 
 @dataclass(frozen=True)
 class Change:
-    """An entry that two commits have different. before None: it was added; after None: it was deleted."""
+    """An entry that differs between two commits. before None: it was added; after None: it was deleted."""
 
     before: Entry | None
     after: Entry | None
@@ -90,7 +90,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Blob:
-    """A file's content. is_cut: it is too large to be read, and `content` only its first 8,000 bytes."""
+    """A file's content. is_cut: the file is too large, and `content` holds only its first 8,000 bytes."""
 
     object_id: str
     content: bytes
@@ -99,136 +99,138 @@ class Blob:
 
 @dataclass(frozen=True)
 class Merged:
-    """commit is the new head of the target branch: its old head if that held the commit already."""
+    """commit is the new head of the target branch, or its old head if that contained the commit already."""
 
     commit: str
 
 
 @dataclass(frozen=True)
 class MergeConflict:
-    """The two can't be merged: the paths that conflict, sorted. The target branch was not touched."""
+    """The commits can't be merged. files: the conflicting paths, sorted. The target branch was not moved."""
 
     files: tuple[str, ...]
 
 
 class Forge(Protocol):
-    """One forge. See the module for what every verb promises."""
+    """One forge. The module's docstring says what holds for every method."""
 
     def ping(self) -> None:
-        """Return if the forge can serve; ProviderUnavailable with the reason if not."""
+        """Return if the forge is usable; raise ProviderUnavailable with the reason if not."""
 
     def ensure_repository(
         self, repository: Repository, *, default_branch: str, description: str, import_url: str | None
     ) -> RepositoryState:
-        """The repository exists, is ours, and has a default branch with at least one commit.
+        """Create the project's repository, if needed, with a default branch that has at least one commit.
 
-        import_url None: it starts with one commit holding a README.md. Otherwise it holds the whole history
-        (branches and tags) of that http(s) address, and its default branch is `default_branch`, or what the
-        source's HEAD names where it has no branch of that name. A half-made one is completed; one whose marker names
-        another project is refused (`foreign`); an address that can't be cloned is refused (`import_failed`).
+        import_url None: start with one commit that adds a README.md. Otherwise import all branches and tags from that
+        http(s) address; the default branch is `default_branch` if the source has it, else the branch of the source's
+        HEAD. An incomplete repository is completed. Refused: a repository that is marked as another project's
+        (`foreign`), an address that can't be cloned (`import_failed`).
         """
 
     def delete_repository(self, repository: Repository) -> None:
-        """It is gone with all its pull requests and credentials. One of another project is left alone and refused."""
+        """Delete the repository, its pull requests and credentials. Another project's is refused (`foreign`)."""
 
     def ensure_branch(self, repository: Repository, branch: str, *, at: str) -> str:
-        """The branch exists; returns its head. `at` (a SHA) is where a new one starts."""
+        """Create the branch at the commit `at` unless it exists. Returns the branch's head."""
 
     def read_head(self, repository: Repository, branch: str) -> str | None:
-        """The SHA that the branch points at, None if there is no such branch."""
+        """Return the SHA that the branch points at; None if there is no such branch."""
 
     def contains(self, repository: Repository, *, ancestor: str, head: str) -> bool:
-        """Whether head's history holds ancestor (equal counts)."""
+        """Whether ancestor is head or one of its ancestors."""
 
     def diff(self, repository: Repository, *, base: str, head: str, max_bytes: int = 2_000_000) -> Diff:
-        """What `head` changed since it left `base`, for people to read; both are SHAs. Decide nothing by the patch."""
+        """Return what `head` changed since its merge base with `base`, for display; use read_changes for decisions."""
 
     def read_changes(self, repository: Repository, *, base: str, head: str) -> tuple[Change, ...]:
-        """Every entry that `head` has different since it left `base`; both are SHAs.
+        """Return every tree entry that differs between `head` and its merge base with `base`; both are SHAs.
 
-        Refused (`unrelated`) where they have no history in common, (`diff_too_large`) where the list is too long.
+        Refused: `unrelated` if they have no history in common, `diff_too_large` if the list is too long.
         """
 
     def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
-        """Each of these blobs once, in any order.
+        """Yield each of these blobs once, in any order.
 
-        Refused (`diff_too_large`) where they have more than 128 MiB together, (`no_blob`) where one is missing.
+        Refused: `diff_too_large` if they exceed 128 MiB together, `no_blob` if one is missing.
         """
 
     def list_files(self, repository: Repository, *, commit: str) -> Listing:
-        """What the commit (a SHA) holds: at least its first 50,000 files of customary names."""
+        """List the files of the commit (a SHA): at least the first 50,000 if their names are of usual length."""
 
     def read_file(self, repository: Repository, *, commit: str, path: str, max_bytes: int = 100_000) -> bytes | None:
-        """A file's content at a commit, None where there is no such file. Longer than max_bytes is refused."""
+        """Return a file's content at a commit; None if there is no such file. Refused above max_bytes (`too_large`)."""
 
     def try_merge(self, repository: Repository, *, base: str, commit: str) -> MergeConflict | None:
-        """Whether commit merges cleanly into base (both SHAs); None if so. Moves nothing."""
+        """Return the conflict of merging commit into base (both SHAs); None if it merges cleanly. Moves nothing."""
 
     def merge(
         self, repository: Repository, *, into: str, commit: str, expected_head: str, message: str
     ) -> Merged | MergeConflict:
         """Merge `commit` (a SHA) into the branch `into`, whose head must be `expected_head`.
 
-        Always a merge commit of its own, unless into's head holds the commit already. A head that moved is refused
-        (`head_moved`); nothing is touched then. After a lost answer read_head tells: the new head has
-        expected_head as its first parent.
+        Always creates a merge commit, unless the head contains the commit already. Refused if the head has moved
+        (`head_moved`); nothing is changed then. After a lost answer, use read_head: the merge happened if the new
+        head has expected_head as its first parent.
         """
 
     def advance(self, repository: Repository, branch: str, *, old: str | None, new: str, force: bool = False) -> None:
-        """Point the branch at `new`, by compare-and-swap from `old`. None creates it. Already at `new`: nothing to do.
+        """Move the branch from `old` to `new` by compare-and-swap; old None creates it. No-op if it is at `new`.
 
-        Without force, `new` must contain `old` (`not_fast_forward`). A branch that is elsewhere is refused
-        (`head_moved`). force is for the platform's own pointers (the branch `staging`), never for the default branch.
+        Without force, `new` must contain `old` (else `not_fast_forward`). Refused if the branch is not at `old`
+        (`head_moved`). force is for branches that only the platform moves (`staging`), never for the default branch.
         """
 
     def ensure_tag(self, repository: Repository, tag: str, *, at: str) -> None:
-        """The tag exists and names `at`; one that names something else is refused (`tag_moved`)."""
+        """Create the tag at the commit `at` unless it exists. Refused if it points elsewhere (`tag_moved`)."""
 
     def ensure_protection(self, repository: Repository, *, allows_direct_push: bool = False) -> None:
-        """Only the platform writes the branches `staging` and `release/*` and the tags `released/*`.
+        """Let only the platform write the branches `staging` and `release/*` and the tags `released/*`.
 
-        On a server of its own, nor does anybody else push to the default branch, unless allows_direct_push: then its
-        owners do, never by force. The local forge decides that at each push.
+        On a separate server the default branch is protected too; with allows_direct_push its owners may push to it,
+        never by force. The local forge checks pushes to the default branch itself, at each push.
         """
 
     def is_own_login(self, login: str) -> bool:
-        """Whether this is a name by which the platform itself, or a run's credential, is known at the forge."""
+        """Whether this is the forge account of the platform or of a run's credential."""
 
     def ensure_pull_request(
         self, repository: Repository, *, head: str, base: str, title: str, body: str
     ) -> PullRequest:
-        """There is an open pull request from branch head to branch base; at most one ever. Title and body follow."""
+        """Open or update the one pull request from branch head to branch base, with this title and body."""
 
     def read_pull_request(self, repository: Repository, number: int) -> PullRequest | None:
-        """As it is now, None if there is none with this number."""
+        """Return the pull request's present state; None if there is none with this number."""
 
     def close_pull_request(self, repository: Repository, number: int, *, merged_commit: str | None = None) -> None:
-        """It is closed; as merged, by `merged_commit`, if that is given."""
+        """Close the pull request, as merged if `merged_commit` is given."""
 
     def ensure_comment(self, repository: Repository, number: int, *, key: str, body: str) -> None:
-        """The pull request carries this comment of the platform's once; `key` tells it from others."""
+        """Create or update the platform's comment on the pull request that is identified by `key`."""
 
     def read_comments(self, repository: Repository, number: int) -> list[PullComment]:
-        """People's comments on it, oldest first (none on the local forge, which has no other place to write one)."""
+        """Return people's comments on the pull request, oldest first. The local forge has none."""
 
     def ensure_status(
         self, repository: Repository, *, commit: str, context: str, state: str, description: str, target_url: str | None
     ) -> None:
-        """The commit shows this check. state: pending, success, failure, error."""
+        """Set the commit's status for `context`. state: pending, success, failure, error."""
 
     def ensure_credential(self, repository: Repository, *, branch: str, run_id: str) -> Credential:
-        """A credential that reads the repository and pushes this branch only. Repeating may change the password."""
+        """Return a credential that reads the repository and pushes only this branch. Each call may change the
+        password."""
 
     def delete_credential(self, repository: Repository, *, run_id: str) -> bool:
-        """The run's credential is good for nothing any more. Returns whether nothing of it is left: if not, the server
-        may still be busy with what was pushed with it, and the call is to be made again some seconds later.
+        """Revoke the run's credential. Returns whether it is removed completely: if not, the server may still be
+        processing a push that was made with it, and the caller repeats the call some seconds later.
         """
 
     def ensure_webhook(self, repository: Repository) -> None:
-        """The forge rings us when something changes (nothing to do on the local one, where pushes pass through us)."""
+        """Register the webhook by which the forge reports changes. No-op on the local forge, whose pushes AiWorker
+        itself receives."""
 
     def read_source(self, repository: Repository) -> Source:
-        """Where the runtime clones from."""
+        """Return the address and credential with which the runtime clones."""
 
     def read_clone_url(self, repository: Repository) -> str:
-        """The http(s) address an agent clones from and pushes to, with a credential of its own. Holds no secret."""
+        """Return the http(s) address for an agent's clone and push, without a credential. The agent has its own."""

@@ -1,8 +1,8 @@
-"""How this program runs git: with nothing of its surroundings, for a bounded time, and never outliving its parent.
+"""Run git as a child process: isolated from the machine's configuration, bounded in time, never outliving its parent.
 
-The environment is built from scratch, so no configuration of the machine or of the user counts; hooks and replacement
-objects are off; arguments are SHAs or fully qualified refs, never a name that somebody chose. This module knows
-processes and ref names; what a repository is for is the others' business.
+The environment is built from scratch, so no configuration of the machine or the user applies. Hooks and replacement
+objects are off. Arguments are SHAs or fully qualified refs, never a name as a user wrote it. This module knows
+processes and ref names; other modules know what a repository is for.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from common.machine.log_files import OutputTail
 
 ZERO_SHA = "0" * 40
 MOST_OUTPUT_BYTES = 64 * 2**20
-"""What a command may say that was not asked for more: far above any answer that is read whole."""
-_MOST_SAID_BYTES = 64 * 1024
-_PARTING_SECONDS = 2.0
+"""Limit of a command's output if the caller sets none: far above any answer that callers read as a whole."""
+_MOST_STDERR_BYTES = 64 * 1024
+_STDERR_SECONDS = 2.0
+"""How long to wait for the end of the error output after git has ended."""
 _IDENTITY = identity("AiWorker", "aiworker@localhost")
 
 
 @dataclass(frozen=True)
 class GitAnswer:
-    """What a git process answered. stdout_is_cut: it had more to say than was asked for, and was stopped."""
+    """The result of a git process. stdout_is_cut: it had more output than max_bytes and was stopped."""
 
     code: int
     stdout: bytes
@@ -46,13 +47,13 @@ class GitAnswer:
 
     @property
     def reason(self) -> str:
-        """Its last words, for a message."""
+        """The last line of the error output, for a message."""
         lines = [line for line in self.stderr.splitlines() if line.strip()]
         return lines[-1].strip()[:300] if lines else f"exit code {self.code}"
 
 
 def environment(config: Mapping[str, str] | Sequence[tuple[str, str]] = ()) -> dict[str, str]:
-    """The whole environment of a git process. `config` is the last word on any configuration; keys may repeat."""
+    """Return the complete environment of a git process. `config` overrides all other configuration; keys may repeat."""
     pairs = [("core.hooksPath", "/dev/null"), ("safe.directory", "*"), LARGE_FILES]
     pairs += list(config.items() if isinstance(config, Mapping) else config)
     base = {
@@ -83,20 +84,20 @@ def run(
     max_bytes: int | None = None,
     config: Sequence[tuple[str, str]] = (),
 ) -> GitAnswer:
-    """Run one git command to its end. stdin must be small (a commit message, a file of ours).
+    """Run one git command to its end. stdin must be small: it is written before any output is read.
 
-    accept: the exit codes that are answers; any other raises ProviderUnavailable. None accepted (`()`) means all are.
-    max_bytes: stop reading, and the process, after that much output. Never an answer: a passed time limit, a signal or
-    a full disk (CutShort), a limit of git_limits or MOST_OUTPUT_BYTES (ProviderRefused `too_large`), and a
-    directory that is no repository (ProviderRefused `broken_repository`).
+    accept: the exit codes to return; any other raises ProviderUnavailable. An empty tuple accepts every exit code.
+    max_bytes: stop the process after this much output. Regardless of accept, raises CutShort after the time limit, a
+    signal or a full disk; ProviderRefused `too_large` at a limit of git_limits or MOST_OUTPUT_BYTES; and
+    ProviderRefused `broken_repository` for a directory that is not a repository.
     """
     most = MOST_OUTPUT_BYTES if max_bytes is None else max_bytes
     variables = environment(config)
     if repository_path is not None:
-        # Named outright, so that git neither searches upwards nor asks who owns the directory.
+        # Set explicitly, so that git neither searches parent directories nor checks who owns the directory.
         variables["GIT_DIR"] = str(repository_path)
     process = _start(["git", *arguments], variables)
-    said = _Said(process.stderr)
+    errors = _ErrorOutput(process.stderr)
     try:
         stdout, is_cut, is_late = _exchange(process, stdin, timeout_seconds, most)
     finally:
@@ -104,52 +105,54 @@ def run(
         for pipe in (process.stdin, process.stdout):
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
-    answer = GitAnswer(process.returncode, stdout, said.text(), is_cut)
+    answer = GitAnswer(process.returncode, stdout, errors.text(), is_cut)
     step = f"git {arguments[0]} in {repository_path.name if repository_path else 'no repository'}"
     if is_late:
         raise CutShort(
             f"{step} took longer than {timeout_seconds:g} s and was stopped", retry_after_seconds=timeout_seconds
         )
     if is_cut and max_bytes is None:
-        raise ProviderRefused(f"{step} said more than {MOST_OUTPUT_BYTES:,} bytes", code="too_large")
+        raise ProviderRefused(f"{step} wrote more than {MOST_OUTPUT_BYTES:,} bytes", code="too_large")
     if answer.code and not is_cut:
         _raise_trouble(step, answer, is_answer=not accept or answer.code in accept)
     return answer
 
 
 def _raise_trouble(step: str, answer: GitAnswer, *, is_answer: bool) -> None:
-    """Raise what an exit code that is no success stands for; return if it is git's own answer to the question."""
+    """Raise the error that a non-zero exit code stands for. is_answer: the caller accepts this exit code."""
     if met_limit(answer.code, answer.stderr):
-        raise ProviderRefused(f"{step} needs more than it may use: {answer.reason}", code="too_large")
+        raise ProviderRefused(f"{step} exceeded its resource limits: {answer.reason}", code="too_large")
     why = was_cut_short(answer.code, answer.stderr)
     if why is not None:
         raise CutShort(f"{step} {why}")
     if "fatal: not a git repository" in answer.stderr:
         raise ProviderRefused(
-            f"{step} failed: what is there is not a git repository; restore it from a backup", code="broken_repository"
+            f"{step} failed: the directory is not a git repository; restore it from a backup", code="broken_repository"
         )
     if not is_answer:
         raise ProviderUnavailable(f"{step} failed: {answer.reason}")
 
 
-class _Said:
-    """The last _MOST_SAID_BYTES that a process writes to its error output, read as it comes, however much it is."""
+class _ErrorOutput:
+    """The last _MOST_STDERR_BYTES of a process's error output, read in a thread while the process runs."""
 
     def __init__(self, pipe: IO[bytes] | None) -> None:
         assert pipe is not None
         self._pipe = pipe
-        self._tail = OutputTail(_MOST_SAID_BYTES)
+        self._tail = OutputTail(_MOST_STDERR_BYTES)
         self._reader = threading.Thread(target=self._read, name="git-stderr", daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
         with self._pipe:
-            while chunk := self._pipe.read1(_MOST_SAID_BYTES):  # type: ignore[attr-defined]
+            while chunk := self._pipe.read1(_MOST_STDERR_BYTES):  # type: ignore[attr-defined]
                 self._tail.write(chunk)
 
     def text(self) -> str:
-        """All of it, once the process is gone. A child of it that left its group may hold the pipe open longer."""
-        self._reader.join(_PARTING_SECONDS)
+        """Return the text after the process has ended. Waits a bounded time: a child that left the process group may
+        keep the pipe open.
+        """
+        self._reader.join(_STDERR_SECONDS)
         return self._tail.content().decode("utf-8", "replace")
 
 
@@ -171,7 +174,7 @@ def _start(command: list[str], variables: dict[str, str]) -> subprocess.Popen[by
 def _exchange(
     process: subprocess.Popen[bytes], stdin: bytes, timeout_seconds: float, max_bytes: int
 ) -> tuple[bytes, bool, bool]:
-    """Its output, whether that was cut at max_bytes, and whether the time ran out."""
+    """Return the output, whether it was cut at max_bytes, and whether the time limit passed."""
     late = threading.Event()
 
     def stop() -> None:
@@ -184,7 +187,7 @@ def _exchange(
     try:
         assert process.stdin is not None
         assert process.stdout is not None
-        # A process that ends without reading what it was told says why by its exit code.
+        # A process may end without reading its input; its exit code tells why.
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(stdin)
             process.stdin.close()
@@ -199,7 +202,7 @@ def _exchange(
 
 @functools.lru_cache(maxsize=4096)
 def is_valid_name(name: str) -> bool:
-    """Whether a branch or tag may be called this: what git takes, less what could pass for an option or a ref."""
+    """Whether this is a valid branch or tag name: git accepts it, and it looks like neither an option nor a ref."""
     if (
         not name
         or len(name.encode("utf-8", "replace")) > 200
@@ -207,21 +210,21 @@ def is_valid_name(name: str) -> bool:
         or name in {"HEAD", "@"}
     ):
         return False
-    # Not printable: control characters, bidirectional marks and lone surrogates, none of which a name needs.
+    # Excludes control characters, bidirectional marks and lone surrogates.
     if not name.isprintable():
         return False
     return run(None, "check-ref-format", f"refs/heads/{name}", accept=(0, 1)).code == 0
 
 
 def branch_ref(branch: str) -> str:
-    """`refs/heads/<branch>`; ProviderRefused (`bad_name`) for what can't be a branch."""
+    """Return `refs/heads/<branch>`. Raises ProviderRefused (`bad_name`) for an invalid name."""
     if not is_valid_name(branch):
-        raise ProviderRefused(f"{branch!r} can't be the name of a branch", code="bad_name")
+        raise ProviderRefused(f"{branch!r} is not a valid branch name", code="bad_name")
     return f"refs/heads/{branch}"
 
 
 def tag_ref(tag: str) -> str:
-    """`refs/tags/<tag>`; ProviderRefused (`bad_name`) for what can't be a tag."""
+    """Return `refs/tags/<tag>`. Raises ProviderRefused (`bad_name`) for an invalid name."""
     if not is_valid_name(tag):
-        raise ProviderRefused(f"{tag!r} can't be the name of a tag", code="bad_name")
+        raise ProviderRefused(f"{tag!r} is not a valid tag name", code="bad_name")
     return f"refs/tags/{tag}"

@@ -1,7 +1,7 @@
-"""Commits and refs of one bare repository: what is there, how two histories relate, and moving a ref safely.
+"""Commits and refs of one bare repository: reading them, comparing and merging histories, moving refs safely.
 
-Whatever a caller names is first resolved to a commit that exists, because git answers alike for "does not merge" and
-"no such thing". A ref moves only by compare-and-swap.
+Every SHA of a caller is first resolved to an existing commit, because git gives the same answer for "does not merge"
+and "no such commit". A ref moves only by compare-and-swap.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from common.providers.forge.forge_protocol import MergeConflict, Merged
 
 
 def commit_at(path: Path, sha: str) -> str:
-    """The same SHA, if it is a commit of this repository; else ProviderRefused (`no_commit`)."""
+    """Return the same SHA if it is a commit of this repository; else raise ProviderRefused (`no_commit`)."""
     if not SHA_PATTERN.fullmatch(sha):
         raise ProviderRefused(f"{sha!r} is not a full commit SHA", code="no_commit")
     found = git.run(
@@ -33,14 +33,14 @@ def commit_at(path: Path, sha: str) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def require_bounded(path: Path, commit: str) -> None:
-    """The commit's files can be listed, compared and checked out; ProviderRefused (`too_large`) if they are too many.
+    """Raise ProviderRefused (`too_large`) if the commit has too many files to list, compare or check out.
 
-    Asked before every command that walks them: such a commit may have been pushed to a server that does not look.
+    Called before every command that walks the tree: not every server checks this when a commit is pushed.
     """
     try:
         git_trees.require_bounded([commit], git=[*leash(), "git"], environ=git.environment() | {"GIT_DIR": str(path)})
     except git_trees.TooLarge as error:
-        raise ProviderRefused(f"{commit} is too large to work with: {error}", code="too_large") from error
+        raise ProviderRefused(f"commit {commit} is too large: {error}", code="too_large") from error
     except git_trees.TookTooLong as error:
         raise CutShort(f"{commit}: {error}", retry_after_seconds=git_trees.MOST_SECONDS) from error
     except (git_trees.Unreadable, OSError) as error:
@@ -48,8 +48,8 @@ def require_bounded(path: Path, commit: str) -> None:
 
 
 def read_ref(path: Path, ref: str) -> str | None:
-    """The commit that exactly this ref names (an annotated tag's commit), None if there is no such ref."""
-    # rev-parse would also find refs/tags/refs/heads/x for refs/heads/x; this looks at no other place.
+    """Return the commit of exactly this ref (annotated tags are peeled); None if there is no such ref."""
+    # rev-parse would also find refs/tags/refs/heads/x for refs/heads/x; for-each-ref matches the full name only.
     listed = git.run(path, "for-each-ref", "--format=%(refname) %(objectname) %(*objectname)", ref).line
     for line in listed.splitlines():
         name, *ids = line.split()
@@ -59,7 +59,7 @@ def read_ref(path: Path, ref: str) -> str | None:
 
 
 def required_head(path: Path, ref: str) -> str:
-    """What read_ref returns; ProviderRefused (`no_branch`) where that is None."""
+    """As read_ref, but raises ProviderRefused (`no_branch`) instead of returning None."""
     head = read_ref(path, ref)
     if head is None:
         raise ProviderRefused(f"there is no branch {ref.removeprefix('refs/heads/')} in {path.stem}", code="no_branch")
@@ -67,24 +67,24 @@ def required_head(path: Path, ref: str) -> str:
 
 
 def move(path: Path, ref: str, *, new: str, old: str | None) -> bool:
-    """Point the ref at `new` if it is at `old` (None: if it isn't there). False if it is elsewhere by now."""
+    """Move the ref from `old` (None: it does not exist) to `new`. Returns False if the ref is not at `old`."""
     answer = git.run(path, "update-ref", "--no-deref", ref, new, old or git.ZERO_SHA, accept=())
     if answer.code == 0:
         return True
     if read_ref(path, ref) != old:
         return False
     if "cannot create" in answer.stderr and "exists" in answer.stderr:
-        raise ProviderRefused(f"{ref} can't be made beside the refs that exist: {answer.reason}", code="bad_name")
+        raise ProviderRefused(f"{ref} conflicts with an existing ref: {answer.reason}", code="bad_name")
     raise ProviderUnavailable(f"{ref} of {path.stem} can't be moved: {answer.reason}")
 
 
 def contains(path: Path, *, ancestor: str, head: str) -> bool:
-    """Whether head's history holds ancestor; both are commits that exist."""
+    """Whether ancestor is head or one of its ancestors; both commits exist."""
     return git.run(path, "merge-base", "--is-ancestor", ancestor, head, accept=(0, 1)).code == 0
 
 
 def merge_base(path: Path, one: str, other: str) -> str:
-    """Where two commits parted. ProviderRefused (`unrelated`) if they never had anything in common."""
+    """Return the merge base of two commits. Raises ProviderRefused (`unrelated`) if they share no history."""
     found = git.run(path, "merge-base", one, other, accept=(0, 1))
     if found.code == 1:
         raise ProviderRefused(f"{one} and {other} have no history in common", code="unrelated")
@@ -92,13 +92,14 @@ def merge_base(path: Path, one: str, other: str) -> str:
 
 
 def parents(path: Path, commit: str) -> list[str]:
-    """A commit's parents, the first first."""
+    """Return a commit's parents in git's order."""
     return git.run(path, "rev-list", "--parents", "--max-count=1", commit).line.split()[1:]
 
 
 def merged_tree(path: Path, head: str, commit: str) -> str | MergeConflict:
-    """The tree that merging two existing commits gives. Moves nothing. ProviderRefused as merge_base (`unrelated`)
-    and require_bounded (`too_large`).
+    """Merge two existing commits and return the SHA of the resulting tree. Moves nothing.
+
+    Raises ProviderRefused as merge_base (`unrelated`) and require_bounded (`too_large`).
     """
     merge_base(path, head, commit)
     require_bounded(path, head)
@@ -115,13 +116,13 @@ def merged_tree(path: Path, head: str, commit: str) -> str | MergeConflict:
 def merge(
     path: Path, *, branch: str, head: str, commit: str, expected_head: str, message: str
 ) -> str | Merged | MergeConflict:
-    """A merge of the commit into the branch's head, which nothing points at yet: its SHA.
+    """Create a merge commit of `commit` into the branch's head and return its SHA. Does not move the branch.
 
-    Merged where the branch has it already, also where an earlier answer was lost. ProviderRefused if the branch is
-    somewhere else.
+    Returns Merged if the branch contains the commit already or holds exactly this merge, after a lost answer. Raises
+    ProviderRefused (`head_moved`) if the branch is at another commit.
     """
     if head != expected_head:
-        # After a lost answer, the merge that was asked for may be exactly what is there.
+        # After a lost answer, the head may already be the merge that was asked for.
         if parents(path, head) == [expected_head, commit]:
             return Merged(head)
         raise head_moved(branch, head, expected_head)
@@ -130,25 +131,25 @@ def merge(
     tree = merged_tree(path, head, commit)
     if isinstance(tree, MergeConflict):
         return tree
-    said = storable(message).encode()
-    return git.run(path, "commit-tree", tree, "-p", head, "-p", commit, stdin=said).line
+    text = storable(message).encode()
+    return git.run(path, "commit-tree", tree, "-p", head, "-p", commit, stdin=text).line
 
 
 def head_moved(branch: str, found: str | None, expected: str | None) -> ProviderRefused:
-    """None: the branch is not there, or should not have been."""
-    there = f"at {found}" if found else "not there"
-    wanted = f"at {expected}" if expected else "not there"
-    return ProviderRefused(f"the branch {branch} is {there}; it was expected {wanted}", code="head_moved")
+    """The error for a branch that is not at the expected commit. None: the branch does not exist, or should not."""
+    actual = f"is at {found}" if found else "does not exist"
+    wanted = f"at {expected}" if expected else "not to exist"
+    return ProviderRefused(f"the branch {branch} {actual}; it was expected {wanted}", code="head_moved")
 
 
 def read_file(path: Path, *, commit: str, name: str, max_bytes: int) -> bytes | None:
-    """A file's content at a commit; None where there is no such file. ProviderRefused if it is larger."""
+    """Return a file's content at a commit; None if there is no such file. Raises ProviderRefused above max_bytes."""
     if "\0" in name or any(part in {"", ".", ".."} for part in name.split("/")):
         return None
     wanted = name.encode("utf-8", "surrogateescape")
     listed = git.run(path, "ls-tree", "-z", "-l", "--full-tree", commit, "--", os.fsdecode(wanted)).stdout
     entry, _, found = listed.removesuffix(b"\0").partition(b"\t")
-    # Only a file's own entry counts: not a directory, not a link, whose content would be where it leads.
+    # Only a regular file counts: not a directory, and not a symbolic link, whose blob is the path of its target.
     if found != wanted or not entry.startswith(b"100"):
         return None
     _, _, blob, size = entry.decode("ascii").split()

@@ -1,9 +1,9 @@
-"""Which addresses a repository may be imported from: the public web's, and those that the operator listed.
+"""Which addresses a repository may be imported from: public ones, and those that the operator allowed.
 
-An import makes this machine open a connection that somebody else chose. It must not reach what only this machine can:
-loopback, private networks, a cloud's metadata service. The address is judged twice: as text, when a request names it
-(`check_import_address`, no DNS), and by every address its name has, when it is cloned (`resolve_import_address`). The
-second's answer is pinned for the clone, so a name that answers differently a moment later gains nothing.
+An import makes this machine open a connection to an address that a user chose (SSRF). It must not reach loopback,
+private networks or a cloud's metadata service. The address is checked twice: as text when a request contains it
+(`check_import_address`, no DNS), and by every IP address of its host name when it is cloned
+(`resolve_import_address`). The resolved addresses are pinned for the clone, so a later DNS change has no effect.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from dataclasses import dataclass
 
 from common.errors import Invalid, ProviderRefused, ProviderUnavailable
 
-# Read by this pattern alone, never by a lenient parser: what it takes, git's HTTP library reads the same way.
+# Parsed with this strict pattern, not with a lenient parser: git's HTTP library must read every match the same way.
 _ADDRESS = re.compile(
     r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?P<path>/[!-~]*)?"
 )
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _LONGEST = 2000
-# Azure's host agent answers on this one, which looks public.
+# Azure's host agent answers on this address, which looks public.
 _METADATA = frozenset({ipaddress.ip_address("168.63.129.16")})
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -30,7 +30,7 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True)
 class _Parts:
-    """literal is None where the host is a name."""
+    """literal: the host's IP address; None if the host is a name."""
 
     host: str
     port: int
@@ -39,18 +39,18 @@ class _Parts:
 
 
 def check_import_address(url: str, allow: tuple[str, ...]) -> None:
-    """Raise Invalid("importUrl", …) unless this may be the address of a repository to import. Asks no DNS.
+    """Raise Invalid("importUrl", …) unless a repository may be imported from this address. Makes no DNS query.
 
-    allow: hosts, or `host:port`, that may be private.
+    allow: hosts or `host:port` that may be private.
     """
     _parse(url, allow)
 
 
 def resolve_import_address(url: str, allow: tuple[str, ...]) -> str | None:
-    """Ask DNS where the address leads, and return what pins git to that (`host:port:address,…`).
+    """Resolve the host by DNS and return the pin for git's `http.curloptResolve` (`host:port:address,…`).
 
-    None means that there is nothing to pin: the host is an address, or one the operator allowed. ProviderRefused
-    (`import_failed`) if it has no address, or any that is not public; ProviderUnavailable if DNS doesn't answer.
+    None: there is nothing to pin, because the host is an IP address or the operator allowed it. Raises ProviderRefused
+    (`import_failed`) if the host has no address or one that is not public; ProviderUnavailable if DNS does not answer.
     """
     try:
         parts = _parse(url, allow)
@@ -65,11 +65,11 @@ def resolve_import_address(url: str, allow: tuple[str, ...]) -> str | None:
             raise ProviderUnavailable(f"no DNS server answered for {parts.host}") from error
         raise ProviderRefused(f"{parts.host} has no address ({error.strerror})", code="import_failed") from error
     except UnicodeError as error:
-        raise ProviderRefused(f"{parts.host} is not a host's name", code="import_failed") from error
+        raise ProviderRefused(f"{parts.host} is not a valid host name", code="import_failed") from error
     addresses = sorted({str(entry[4][0]) for entry in found})
     if any(not _is_public(ipaddress.ip_address(address.partition("%")[0])) for address in addresses):
         raise ProviderRefused(
-            f"{parts.host} leads to a private address; the operator can allow it in AIWORKER_IMPORT_ALLOW",
+            f"{parts.host} resolves to a private address; the operator can allow it in AIWORKER_IMPORT_ALLOW",
             code="import_failed",
         )
     bracketed = (f"[{address}]" if ":" in address else address for address in addresses)
@@ -86,7 +86,7 @@ def _parse(url: str, allow: tuple[str, ...]) -> _Parts:
         raise Invalid("importUrl", "must have no query, fragment or backslash")
     port = int(match["port"] or (443 if match["scheme"] == "https" else 80))
     if not 0 < port < 65536:
-        raise Invalid("importUrl", f"{port} is not a port")
+        raise Invalid("importUrl", f"{port} is not a valid port")
     host = match["host"].lower()
     literal = _literal(host)
     is_allowed = host in allow or f"{host}:{port}" in allow
@@ -98,16 +98,16 @@ def _parse(url: str, allow: tuple[str, ...]) -> _Parts:
 
 
 def _literal(host: str) -> _Address | None:
-    """The address that the host is written as, None for a name. Invalid for the odd spellings of one (`0x7f.1`)."""
+    """Return the host's IP address; None for a name. Raises Invalid for unusual notations such as `0x7f.1`."""
     try:
         if host.startswith("["):
             return ipaddress.IPv6Address(host[1:-1])
-        # As a URL's reader decides it: a last label that is a number makes the whole an IPv4 address.
+        # The rule of URL parsers (WHATWG): a host whose last label is a number is an IPv4 address.
         if not _NUMERIC_LABEL.fullmatch(host.rstrip(".").rpartition(".")[2]):
             return None
         return ipaddress.IPv4Address(host)
     except ValueError as error:
-        raise Invalid("importUrl", f"{host} is not a plainly written address") from error
+        raise Invalid("importUrl", f"{host} is not an IP address in the usual notation") from error
 
 
 def _is_public(address: _Address) -> bool:
@@ -115,7 +115,7 @@ def _is_public(address: _Address) -> bool:
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo and address.teredo[1])
         if address in _NAT64:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        # `::a.b.c.d`, long out of use, is still taken by some systems for the IPv4 address itself.
+        # Some systems still treat the deprecated form `::a.b.c.d` as the IPv4 address itself.
         if inner is None and int(address) < 2**32:
             return False
         if inner is not None and not _is_public(inner):

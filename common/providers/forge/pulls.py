@@ -1,6 +1,6 @@
-"""Pull requests, comments and statuses of the local forge: its own records, since bare git knows none of these.
+"""Pull requests, comments and statuses of the local forge, kept in record files because git itself has none.
 
-Records hold what was said; what a branch points at is read from git by the caller and passed in.
+These functions do not read git: the caller reads the head of a branch and passes it in.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from common.values.pull_request import PullComment, PullRequest, PullState
 
 @dataclass(frozen=True)
 class Status:
-    """A check shown on a commit. state: pending, success, failure, error. target_url None: it has no page."""
+    """A status of a commit. state: pending, success, failure, error. target_url None: there is no page to link to."""
 
     context: str
     state: str
@@ -29,15 +29,15 @@ STATUS_STATES = frozenset({"pending", "success", "failure", "error"})
 def ensure(
     record_path: Path, base_url: str, *, head: str, base: str, head_sha: str, title: str, body: str
 ) -> PullRequest:
-    """The one pull request of these two branches: made, or opened again, with this title and body.
+    """Create, update or reopen the one pull request of these two branches, with this title and body.
 
-    A merged one stays merged: what it was for has happened. base_url: the repository's page.
+    A merged pull request is returned unchanged. base_url: the repository's page.
     """
     with changing_record(record_path) as record:
         pulls = record.setdefault("pulls", {})
         found = next((pull for pull in pulls.values() if (pull["head"], pull["base"]) == (head, base)), None)
         if found is None:
-            # Numbers are never used twice: nothing is ever taken out of the record.
+            # Numbers are never reused, because nothing is ever removed from the record.
             number = len(pulls) + 1
             found = {"number": number, "head": head, "base": base, "merged_commit": None, "comments": {}}
             pulls[str(number)] = found
@@ -47,13 +47,16 @@ def ensure(
 
 
 def read(record_path: Path, base_url: str, number: int) -> PullRequest | None:
-    """As last recorded, None if there is none with this number."""
+    """Return the recorded pull request; None if there is none with this number."""
     found = read_record(record_path).get("pulls", {}).get(str(number))
     return _pull(found, base_url) if found else None
 
 
 def close(record_path: Path, number: int, *, head_sha: str | None, merged_commit: str | None) -> None:
-    """It is closed, as merged if merged_commit is given. One that was merged stays so. head_sha None: keep the last."""
+    """Close the pull request, as merged if merged_commit is given. No-op if it is merged already.
+
+    head_sha None: keep the recorded head.
+    """
     with changing_record(record_path) as record:
         pull = _pull_entry(record, number)
         if pull["merged_commit"] is not None:
@@ -64,21 +67,21 @@ def close(record_path: Path, number: int, *, head_sha: str | None, merged_commit
 
 
 def ensure_comment(record_path: Path, number: int, *, key: str, body: str) -> None:
-    """The comment with this key says this."""
+    """Create or replace the comment with this key."""
     with changing_record(record_path) as record:
         _pull_entry(record, number)["comments"][key] = body
 
 
 def read_comments(record_path: Path, number: int) -> list[PullComment]:
-    """The platform's own comments, oldest first; the id is the key."""
+    """Return the platform's own comments, oldest first; their id is the key."""
     comments = _pull_entry(read_record(record_path), number)["comments"]
     return [PullComment(id=key, author="AiWorker", body=body) for key, body in comments.items()]
 
 
 def ensure_status(record_path: Path, status: Status) -> None:
-    """The commit's record holds this status, once for each context. record_path: the commit's own file."""
+    """Set the commit's status for its context, replacing an earlier one. record_path: the record of this commit."""
     if status.state not in STATUS_STATES:
-        raise ProviderRefused(f"{status.state!r} is not the state of a status", code="bad_status")
+        raise ProviderRefused(f"{status.state!r} is not a valid status state", code="bad_status")
     with changing_record(record_path) as record:
         record[status.context] = {
             "state": status.state,
@@ -88,7 +91,7 @@ def ensure_status(record_path: Path, status: Status) -> None:
 
 
 def read_statuses(record_path: Path) -> list[Status]:
-    """What the commit shows, by context, in the order they were first set."""
+    """Return the commit's statuses, one per context, in the order in which the contexts were first set."""
     return [Status(context=context, **kept) for context, kept in read_record(record_path).items()]
 
 

@@ -1,7 +1,7 @@
-"""What the local forge remembers beside a repository's objects: small JSON files, written whole, under a lock.
+"""Records of the local forge beside a repository's objects: small JSON files, replaced as a whole under a lock.
 
-Several processes read and write them at once. A reader needs no lock, because a file is replaced in one step and never
-changed in place; a writer holds the kernel's lock, which ends with the process that holds it.
+Several processes read and write them at once. A reader needs no lock, because a file is replaced atomically and never
+changed in place. A writer holds a kernel lock, which is released when its process ends.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from common.machine.locks import locked
 
 
 @contextlib.contextmanager
-def at_work(lock: Path) -> Iterator[None]:
-    """Hold the lock file. ProviderUnavailable at once where another process holds it."""
+def exclusive(lock: Path) -> Iterator[None]:
+    """Hold the lock file. Raises ProviderUnavailable immediately if another process holds it."""
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(locked(lock, wait=False))
         except BlockingIOError as error:
-            raise ProviderUnavailable(f"another process is at work on {lock.name.strip('.')}") from error
+            raise ProviderUnavailable(f"another process holds {lock.name.strip('.')}") from error
         yield
 
 
@@ -33,7 +33,7 @@ Record: TypeAlias = dict[str, Any]
 
 
 def read_record(path: Path) -> Record:
-    """The JSON object in the file, empty where there is none yet."""
+    """Return the JSON object in the file; an empty one if the file does not exist."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -44,7 +44,7 @@ def read_record(path: Path) -> Record:
 
 @contextlib.contextmanager
 def changing_record(path: Path) -> Iterator[Record]:
-    """The JSON object in the file, to be changed in place: written on leaving if it changed, unless by an error."""
+    """Yield the JSON object in the file for changes in place. Written on exit if it changed; not after an error."""
     with locked(path.parent / "lock"):
         record = read_record(path)
         before = json.dumps(record)

@@ -1,7 +1,7 @@
-"""Making and removing the local forge's bare repositories on disk.
+"""Create and remove the local forge's bare repositories on disk.
 
-A repository appears at its place in one step, complete: it is built beside it, and renamed. Whatever a process that
-died half-way left behind is cleared away by the next one. One lock for each name keeps two from building at once.
+A repository is built in a temporary directory beside its path and then renamed, so it appears complete. The next
+process removes what a killed process left. A lock per repository name keeps two processes from building at once.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from common.machine.waiting import Deadline
 from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX
 from common.providers.forge import git, history
 from common.providers.forge.import_address import resolve_import_address
-from common.providers.forge.records import at_work
+from common.providers.forge.records import exclusive
 from common.values.repository import Repository
 
 IMPORT_SECONDS = 540.0
 HOOKS_DIRECTORY = ".hooks"
-"""Beside the owners' directories in the forge's own: no owner's name holds a dot."""
+"""Lies beside the owners' directories. No clash is possible: an owner's name contains no dot."""
 CLEAR_SECONDS = 5.0
 _SERVER_TROUBLE = re.compile(r"error: (5\d\d|429)\b")
 
@@ -66,16 +66,16 @@ _CONFIG = f"""\
 
 @contextlib.contextmanager
 def building(path: Path) -> Iterator[None]:
-    """Hold the one right to make or remove the repository at `path`, having cleared what was left half-done."""
+    """Hold the lock for creating or removing the repository at `path`. First removes leftovers of killed processes."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with at_work(_lock(path)):
+    with exclusive(_lock(path)):
         for leftover in path.parent.glob(f".*.{path.name}"):
             _clear(leftover)
         yield
 
 
 def forget_lock(path: Path) -> None:
-    """Remove the lock file of a repository that is gone. Only for the holder of `building`; see locks.locked."""
+    """Remove the lock file of a removed repository. The caller holds `building`; see locks.locked."""
     _lock(path).unlink(missing_ok=True)
 
 
@@ -84,9 +84,9 @@ def _lock(path: Path) -> Path:
 
 
 def _clear(leftover: Path) -> None:
-    """Remove what a dead process left. Its git may have children that write for a moment longer: they are outwaited.
+    """Remove a directory that a killed process left. Retries for a while: children of its git may still write there.
 
-    What still resists is left to whoever comes next; nothing is ever built in its place.
+    Gives up silently after CLEAR_SECONDS; the next `building` tries again. The directory itself is never reused.
     """
     deadline = Deadline(CLEAR_SECONDS)
     while leftover.exists():
@@ -98,8 +98,8 @@ def _clear(leftover: Path) -> None:
 
 def create(path: Path, repository: Repository, *, default_branch: str, description: str, import_url: str | None,
            allow: tuple[str, ...]) -> None:  # fmt: skip
-    """Build the repository and put it in its place. The caller holds `building`."""
-    # No repository's name holds a dot, so this can't be the leftover of another one.
+    """Build the repository and move it to its path. The caller holds `building`."""
+    # A repository's name contains no dot, so this name matches leftovers of this repository only.
     temporary = path.parent / f".{secrets.token_hex(4)}.{path.name}"
     git.run(None, "init", "--quiet", "--bare", "--template=", f"--initial-branch={default_branch}", str(temporary))
     configure(temporary)
@@ -116,11 +116,10 @@ def create(path: Path, repository: Repository, *, default_branch: str, descripti
 
 
 def push_check(root: Path, *, max_file_bytes: int) -> tuple[tuple[str, str], dict[str, str]]:
-    """The git configuration and the environment with which a push is checked before any of its refs is visible.
+    """Return a git configuration setting and the environment that make git check a push before it moves any ref.
 
-    The check is common/machine/git_trees.py, run by git as its pre-receive hook out of the forge's own directory.
-    Whatever hook lies in a repository stays unused. ProviderUnavailable where the hook can't be executed: git would
-    pass it over.
+    The check is common/machine/git_trees.py, run by a pre-receive hook in a directory of the forge. Hooks inside
+    repositories are not used. Raises ProviderUnavailable if the hook can't be executed, because git would skip it.
     """
     hook = root / HOOKS_DIRECTORY / "pre-receive"
     try:
@@ -141,14 +140,14 @@ def push_check(root: Path, *, max_file_bytes: int) -> tuple[tuple[str, str], dic
 
 
 def configure(path: Path) -> None:
-    """The repository has the platform's configuration, and no other."""
+    """Replace the repository's configuration with the platform's, if it differs."""
     config = path / "config"
     if config.read_text(encoding="utf-8", errors="replace") != _CONFIG:
         replace_file(config, _CONFIG.encode(), has_rivals=True)
 
 
 def complete(path: Path, *, title: str, description: str) -> None:
-    """The branch that HEAD names has a commit: a README.md where it had none."""
+    """Give the branch of HEAD a first commit with a README.md, if it has no commit."""
     ref = head_ref(path)
     if git.run(path, "for-each-ref", ref).stdout:
         return
@@ -160,28 +159,31 @@ def complete(path: Path, *, title: str, description: str) -> None:
 
 
 def head_ref(path: Path) -> str:
-    """The fully qualified ref of the default branch."""
+    """Return the full ref of the default branch."""
     return git.run(path, "symbolic-ref", "HEAD").line
 
 
 def remove(path: Path) -> None:
-    """It is gone. Renamed first, so that nobody meets half of it. The caller holds `building`, whose lock goes too."""
-    grave = path.parent / f".{secrets.token_hex(4)}.{path.name}"
-    os.rename(path, grave)
+    """Remove the repository and its lock file. It is renamed first, so that nobody sees it half removed.
+
+    The caller holds `building`.
+    """
+    removed = path.parent / f".{secrets.token_hex(4)}.{path.name}"
+    os.rename(path, removed)
     sync_directory(path.parent)
-    shutil.rmtree(grave)
+    shutil.rmtree(removed)
     forget_lock(path)
 
 
 def _import(path: Path, url: str, allow: tuple[str, ...], default_branch: str) -> None:
-    """All branches and tags of the address, and HEAD on the wanted branch or else on the source's own."""
+    """Fetch all branches and tags of the address. HEAD is default_branch if it was fetched, else the source's HEAD."""
     deadline = Deadline(IMPORT_SECONDS)
     pin = resolve_import_address(url, allow)
     config = [
         ("protocol.allow", "never"),
         ("protocol.http.allow", "always"),
         ("protocol.https.allow", "always"),
-        # A redirect would lead past the check of the address; this also keeps git from following alternates.
+        # A redirect would bypass the check of the address; this also keeps git from following alternates.
         ("http.followRedirects", "false"),
         ("http.lowSpeedLimit", "1000"),
         ("http.lowSpeedTime", "60"),
@@ -200,7 +202,8 @@ def _import(path: Path, url: str, allow: tuple[str, ...], default_branch: str) -
     named = re.search(r"^ref: (refs/heads/\S+)\tHEAD$", listed, re.MULTILINE)
     if named is None or named[1] not in branches:
         raise ProviderRefused(
-            f"the imported repository has no branch {default_branch}, and its HEAD names none", code="import_failed"
+            f"the imported repository has no branch {default_branch}, and its HEAD points at no branch",
+            code="import_failed",
         )
     git.run(path, "symbolic-ref", "HEAD", named[1])
 
@@ -211,12 +214,12 @@ def _import_step(path: Path, deadline: Deadline, config: list[tuple[str, str]], 
     except CutShort as error:
         if not deadline.is_over:
             raise
-        # Another attempt would take as long: it is for a person to decide.
+        # Another attempt would take as long, so a person decides.
         raise ProviderRefused(
             f"the import did not end within {IMPORT_SECONDS:g} s and was stopped", code="import_failed"
         ) from error
     if answer.code == 0:
         return answer.line
     if _SERVER_TROUBLE.search(answer.stderr):
-        raise ProviderUnavailable(f"the server to import from has trouble: {answer.reason}")
+        raise ProviderUnavailable(f"the server to import from reported an error: {answer.reason}")
     raise ProviderRefused(f"the address can't be cloned: {answer.reason}", code="import_failed")

@@ -1,4 +1,4 @@
-"""Where previews, staging and production run: the protocol, and the one runtime that the settings name."""
+"""The runtime, where previews, staging and production run: its protocol, and the implementation of the settings."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Fleet", "ProcessRuntime", "Runtime", "fleet", "runtime"]
 
 @functools.cache
 def runtime() -> Runtime:
-    """The runtime that AIWORKER_RUNTIME names. Nothing is connected yet; `runtime.cache_clear()` chooses anew."""
+    """Return the runtime of AIWORKER_RUNTIME, created once, without connecting. `runtime.cache_clear()` resets it."""
     chosen = settings()
     if chosen.runtime.kubernetes is not None:
-        # Its client costs 1.7 s and 146 MB: only whoever uses it loads it.
+        # Importing the Kubernetes client takes 1.7 s and 146 MB, so only processes that use it import it.
         cluster = importlib.import_module("common.providers.runtime.cluster")
         made: Runtime = cluster.KubernetesRuntime(chosen.runtime.kubernetes, instance=chosen.instance)
         return made
@@ -26,7 +26,7 @@ def runtime() -> Runtime:
 
 @functools.cache
 def fleet() -> Fleet | None:
-    """Where agents run as pods; None where none do (AIWORKER_AGENTS_MAX=0). `fleet.cache_clear()` chooses anew."""
+    """Return the fleet, which runs agents as pods; None if AIWORKER_AGENTS_MAX=0. `fleet.cache_clear()` resets it."""
     chosen = settings()
     if chosen.runtime.kubernetes is None or chosen.runtime.kubernetes.fleet is None:
         return None

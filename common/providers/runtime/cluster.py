@@ -1,8 +1,8 @@
-"""The cluster as a runtime: a namespace per project, a Deployment per app, a Job per check.
+"""A Kubernetes cluster as a runtime: a namespace per project, a Deployment per app, a Job per check.
 
-Every verb reads what is there, applies what is missing and tells what it saw; nothing is kept in this process. How a
-version ended is an annotation of its Deployment, bound to its rollout: whoever looks later, sees it. (Not bound to the
-generation: to write an annotation raises that.)
+Every method reads the cluster, applies missing objects and returns what it read; this process keeps no state. The
+verdict on a version is stored as an annotation of its Deployment, with the rollout that it belongs to. (The
+generation can't identify the rollout: writing an annotation increases it.)
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LOG_CHARACTERS = 64 * 1024
 CHECK_LOG_LINES = 20_000
 VERDICT_MANAGER = "aiworker-verdict"
 READY_SOON_SECONDS = 120
-"""How long, after its pods are ready, an app may take until it answers through the ingress."""
+"""How long an app may take to answer through the ingress after its pods are ready."""
 
 
 class KubernetesRuntime:
@@ -43,10 +43,10 @@ class KubernetesRuntime:
 
     def ping(self) -> None:
         if self._cluster.read("/version") is None:
-            raise ProviderUnavailable("the Kubernetes API has no /version: is that address an API server's?")
+            raise ProviderUnavailable("the Kubernetes API has no /version; check that the address is an API server")
 
     def ensure_environment(self, space: Space) -> None:
-        # Applied again also where it is there: what a newer AiWorker adds reaches old projects.
+        # Applied even if the namespace exists, so that additions of a newer AiWorker reach old projects.
         self._namespace(space, for_writing=True)
         self._apply(self._manifests.namespace(space))
         for manifest in self._manifests.limits(space):
@@ -54,12 +54,13 @@ class KubernetesRuntime:
         self._apply(self._manifests.namespace(space, has_limits=True))
 
     def _prepare(self, space: Space) -> None:
-        """The namespace is there, with the limits that are written today where nobody else keeps them."""
+        """Ensure the namespace, and update its limits if this AiWorker would write different ones."""
         found = self._namespace(space, for_writing=True)
         if found is None:
             self.ensure_environment(space)
         elif found["metadata"].get("annotations", {}).get(places.LIMITS) != self._manifests.limits_mark(space):
-            # Whoever took a field of ours over, such as the quota, keeps it; that must not stop what runs beside it.
+            # Another field manager, such as an operator, may own a field, such as the quota. This conflict must not
+            # keep apps from running.
             with contextlib.suppress(ProviderUnavailable):
                 self.ensure_environment(space)
 
@@ -73,9 +74,9 @@ class KubernetesRuntime:
         deployment = self._deployment(app) if self._namespace(app.space, for_writing=True) else None
         if deployment is None or _wanted(deployment) != version.version_id:
             if version.spec.health.contains is not None and self._chosen.health != "http":
-                # The kubelet's probe reads no body, and nobody else looks at what the app answers.
+                # The kubelet's probe reads no body, and AiWorker does not request the app's page in this mode.
                 raise ProviderRefused(
-                    "healthContains can't be looked at with AIWORKER_KUBE_HEALTH=readiness: clear it, or set http",
+                    "healthContains can't be checked with AIWORKER_KUBE_HEALTH=readiness: clear it, or set http",
                     code="health",
                 )
             self._prepare(app.space)
@@ -101,7 +102,7 @@ class KubernetesRuntime:
         return None
 
     def open_app(self, app: App) -> str | None:
-        """None: the apps of a cluster are reached through its ingress, which is not AiWorker's to guard."""
+        """Return None: apps of a cluster are reached through its ingress, where AiWorker guards nothing."""
         return None
 
     def delete_app(self, app: App) -> None:
@@ -135,7 +136,7 @@ class KubernetesRuntime:
                 if not text and _restarted(pod, container):
                     text = self._log(pod, container, lines=limit, previous="true")
                 lines += text.splitlines()
-        # Every line begins with its time, so that those of several pods fall into order.
+        # Every line begins with a timestamp, by which the lines of several pods are merged.
         return [line.partition(" ")[2] for line in sorted(lines, key=lambda line: line.partition(" ")[0])][-limit:]
 
     def ensure_check(self, check: Check) -> CheckState:
@@ -146,7 +147,7 @@ class KubernetesRuntime:
         *secrets, job = self._manifests.check(check)
         for secret in secrets:
             self._apply(secret)
-        # Created, not applied: a Job can't be changed, and one that is there is this check already.
+        # Created, not applied: a Job is immutable, and an existing Job of this name is this check.
         self._cluster.create(places.path("jobs", check.space.namespace), job)
         return CheckState(CheckPhase.RUNNING, None, "")
 
@@ -170,9 +171,9 @@ class KubernetesRuntime:
         return replace(judged, log=log[-LOG_CHARACTERS:])
 
     def _why_no_pod(self, job: KubeObject) -> str | None:
-        """What the cluster has against the Job's pod, such as the quota; None if it has nothing (any more).
+        """Return why the cluster refuses the Job's pod, such as the quota; None if it would accept the pod.
 
-        A Job says nothing of it in its status. To make the pod without keeping it takes no right that we don't have.
+        A Job's status does not tell the reason, so the pod is created as a dry run, which needs no further rights.
         """
         about, template = job["metadata"], job["spec"]["template"]
         marks = {"name": f"{about['name']}-why", "namespace": about["namespace"]}
@@ -180,7 +181,7 @@ class KubernetesRuntime:
         try:
             self._cluster.create(places.path("pods", about["namespace"]), pod, is_trial=True)
         except ProviderRefused as error:
-            return f"its pod is not let in: {error.message}"
+            return f"the cluster refuses its pod: {error.message}"
         return None
 
     def delete_check(self, space: Space, check_id: str) -> None:
@@ -195,7 +196,11 @@ class KubernetesRuntime:
         return self._namespace(space) is not None
 
     def _namespace(self, space: Space, *, for_writing: bool = False) -> KubeObject | None:
-        """The project's namespace, unless it is being removed. ProviderRefused if it is another's."""
+        """Return the project's namespace; None if it does not exist or is being deleted.
+
+        Raises ProviderRefused (`foreign`) if the namespace is not this project's, and, with for_writing,
+        ProviderUnavailable while it is being deleted.
+        """
         found = self._cluster.read(places.path("namespaces", places.name("namespace", space.namespace)))
         if found is None:
             return None
@@ -203,11 +208,12 @@ class KubernetesRuntime:
         wanted = places.labels(self._instance, space)
         if any(marks.get(name) != value for name, value in wanted.items()):
             raise ProviderRefused(
-                f"the namespace {space.namespace} is there and is not project {space.project_id}'s", code="foreign"
+                f"the namespace {space.namespace} exists and does not belong to project {space.project_id}",
+                code="foreign",
             )
         if _is_going(found):
             if for_writing:
-                raise ProviderUnavailable(f"the namespace {space.namespace} is still being removed")
+                raise ProviderUnavailable(f"the namespace {space.namespace} is still being deleted")
             return None
         return found
 
@@ -220,7 +226,9 @@ class KubernetesRuntime:
         if found is None:
             return None
         if found["metadata"].get("labels", {}).get(places.PROJECT) != app.space.project_id:
-            raise ProviderRefused(f"the deployment {app.space.namespace}/{name} is not AiWorker's", code="foreign")
+            raise ProviderRefused(
+                f"the deployment {app.space.namespace}/{name} does not belong to AiWorker", code="foreign"
+            )
         if _is_going(found):
             return None
         return found
@@ -233,7 +241,7 @@ class KubernetesRuntime:
         return [pod for pod in found if not _is_going(pod)]
 
     def _serving(self, app: App, *, beside: str | None) -> str | None:
-        """The version, other than this one, that has pods in service; the newest of several."""
+        """Return the newest version with available pods other than `beside`; None if there is none."""
         found = self._cluster.items(places.path("replicasets", app.space.namespace), labels=f"{places.APP}={app.name}")
         serving = [
             one
@@ -259,7 +267,7 @@ class KubernetesRuntime:
         return AppState(judged.phase, url, former, judged.reason, judged.code, restarts, seconds)
 
     def _judge(self, app: App, deployment: KubeObject, pods: list[KubeObject]) -> Judgement:
-        """The verdict that was kept for this rollout, else what is seen now; an end is kept."""
+        """Return the stored verdict of this rollout; if there is none, judge it now. Final verdicts are stored."""
         kept = read_verdict(deployment["metadata"].get("annotations", {}), _rollout(deployment))
         if kept is not None and kept.phase is AppPhase.FAILED:
             return kept
@@ -280,27 +288,27 @@ class KubernetesRuntime:
             return Judgement(AppPhase.LIVE)
         for pod in pods:
             if problem := reasons.pod_problem(pod):
-                return Judgement(AppPhase.FAILED, "keeps_dying", f"it was live and keeps dying: {problem[1]}")
+                return Judgement(AppPhase.FAILED, "keeps_dying", f"it was live and keeps crashing: {problem[1]}")
         return Judgement(AppPhase.STARTING)
 
     def _judge_answer(self, app: App, deployment: KubeObject) -> Judgement:
-        """Whether the app, whose pods are ready, answers through the ingress too."""
+        """Judge whether an app with ready pods also answers through the ingress."""
         about = deployment["metadata"].get("annotations", {})
         url = self._hosts.url(app)
         path = about.get(places.HEALTH_PATH, "/")
-        way = IngressRoute(self._chosen.ingress_url or url, url)
-        said = wrong_answer(way, path, about.get(places.HEALTH_CONTAINS))
-        if said is None:
+        route = IngressRoute(self._chosen.ingress_url or url, url)
+        problem = wrong_answer(route, path, about.get(places.HEALTH_CONTAINS))
+        if problem is None:
             return Judgement(AppPhase.LIVE)
         progress = [one for one in deployment["status"].get("conditions", []) if one["type"] == "Progressing"]
         since = progress[0].get("lastUpdateTime") if progress else None
         waited = time.time() - datetime.fromisoformat(since).timestamp() if since else 0.0
         if waited < READY_SOON_SECONDS:
             return Judgement(AppPhase.STARTING)
-        return Judgement(AppPhase.FAILED, "unhealthy", f"its pods are ready, but at {url}{path} {said}")
+        return Judgement(AppPhase.FAILED, "unhealthy", f"its pods are ready, but at {url}{path} {problem}")
 
     def _image(self, app: App, version: Version) -> str:
-        """The image to run: on production exactly the one that ran on staging with this commit, where it is known."""
+        """Return the image to run: on production the digest that ran on staging with this commit, if it is known."""
         image = version.spec.docker_image or self._chosen.image
         if app.name != places.PRODUCTION or "@sha256:" in image:
             return image
@@ -315,7 +323,10 @@ class KubernetesRuntime:
             self._apply(self._manifests.image_record(app.space, about[places.COMMIT], about[places.IMAGE], pinned))
 
     def _forget_old_secrets(self, app: App, *, keep: set[str]) -> None:
-        """Remove the app's secrets of versions that neither serve nor are wanted."""
+        """Delete the app's secrets except those of the versions in `keep` and of the serving version.
+
+        keep empty: delete all.
+        """
         namespace = app.space.namespace
         if keep:
             keep = keep | {self._serving(app, beside=None) or ""}
@@ -326,23 +337,23 @@ class KubernetesRuntime:
     def _log(
         self, pod: KubeObject, container: str, *, lines: int, timestamps: str = "true", previous: str = "false"
     ) -> str:
-        """The end of what a container wrote; empty where the node has none (any more)."""
+        """Return the last lines of a container's log; empty if the node has no log."""
         where = places.path("pods", pod["metadata"]["namespace"], pod["metadata"]["name"]) + "/log"
         query = {"container": container, "tailLines": str(lines), "timestamps": timestamps, "previous": previous}
         try:
             return self._cluster.text(where, **query) or ""
         except ProviderRefused:
-            # 400: the container has not begun. Whoever wants logs is told how it does by read_app.
+            # 400: the container has not started. read_app tells the app's state.
             return ""
         except ProviderUnavailable:
-            # Simulated nodes have no logs, ever; whoever has no pod network has said so.
+            # With `readiness` the cluster may have simulated nodes, which never have logs.
             if self._chosen.health == "http":
                 raise
             return ""
 
 
 def _wanted(thing: KubeObject) -> str | None:
-    """The version that an object stands for."""
+    """Return the version id in an object's labels; None if it has none."""
     found = thing["metadata"].get("labels", {}).get(places.VERSION)
     return None if found is None else str(found)
 
@@ -352,17 +363,17 @@ def _is_going(thing: KubeObject) -> bool:
 
 
 def _revision(thing: KubeObject) -> int:
-    """Of a Deployment, or of a ReplicaSet: the controller counts rollouts."""
+    """Return the rollout number that the deployment controller gave a Deployment or ReplicaSet; 0 before that."""
     return int(thing["metadata"].get("annotations", {}).get("deployment.kubernetes.io/revision", 0))
 
 
 def _rollout(deployment: KubeObject) -> str:
-    """What tells this rollout of this version from an earlier and from a later one of the same version."""
+    """Return the rollout's identity, which differs between two rollouts of the same version."""
     return f"{_revision(deployment)} {_wanted(deployment)}"
 
 
 def _with_logs(pod: KubeObject) -> list[str]:
-    """The containers that may have written: the checkout only where it failed, else the program."""
+    """Return the containers whose logs to read: the checkout if it failed, else the containers that have started."""
     status = pod.get("status", {})
     for container in status.get("initContainerStatuses", []):
         ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated")

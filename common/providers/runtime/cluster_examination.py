@@ -1,6 +1,6 @@
-"""Whether a cluster has and allows what AiWorker needs. Only looks: it asks for reads and for reviews of access.
+"""Check whether a cluster has and allows everything that AiWorker needs. Read-only: reads and access reviews.
 
-A request is given up after TIMEOUT_SECONDS, and the first that is not answered ends the examination.
+A request ends after TIMEOUT_SECONDS, and the first one without an answer ends the examination.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 PART = "runtime"
 OLDEST = (1, 25)
-"""Restricted Pod Security is enforced from here on, and server-side apply is there since 1.22."""
+"""The first version that enforces restricted Pod Security (server-side apply exists since 1.22)."""
 TIMEOUT_SECONDS = (2.0, 5.0)
-"""To connect, and to answer."""
+"""For connecting, and for the response."""
 INGRESS_CLASSES = "/apis/networking.k8s.io/v1/ingressclasses"
 RUNTIME_CLASSES = "/apis/node.k8s.io/v1/runtimeclasses"
 IS_DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
@@ -35,13 +35,13 @@ ROLE = "see the ClusterRole in deploy/base"
 
 
 def examine_cluster(settings: Settings, *, timeout_seconds: tuple[float, float] = TIMEOUT_SECONDS) -> Iterator[Finding]:
-    """One finding a matter, with AIWORKER_RUNTIME=kubernetes. Raises nothing but for bugs."""
+    """Yield one finding per check, with AIWORKER_RUNTIME=kubernetes. Provider errors become findings."""
     chosen = settings.runtime.kubernetes
     assert chosen is not None
     problem = _unclonable(settings.forge)
     if problem is not None:
         yield Finding("fail", PART, problem)
-    # Its client costs 1.7 s and 146 MB: only whoever uses it loads it.
+    # Importing the Kubernetes client takes 1.7 s and 146 MB, so only processes that use it import it.
     kube = importlib.import_module("common.providers.runtime.kube")
     try:
         cluster = kube.connect(chosen.kubeconfig, timeout_seconds=timeout_seconds)
@@ -56,7 +56,7 @@ def examine_cluster(settings: Settings, *, timeout_seconds: tuple[float, float] 
     except AccessDenied as error:
         yield Finding("fail", PART, str(error))
     except ProviderUnavailable as error:
-        where = "KUBECONFIG" if chosen.kubeconfig else "the pod's service account, and what its NetworkPolicy lets out"
+        where = "KUBECONFIG" if chosen.kubeconfig else "the pod's service account and the egress of its NetworkPolicy"
         yield Finding("fail", PART, f"{error}; check {where}")
     except ProviderRefused as error:
         yield Finding("fail", PART, error.message)
@@ -65,7 +65,7 @@ def examine_cluster(settings: Settings, *, timeout_seconds: tuple[float, float] 
 
 
 class _Examination:
-    """forge_host: where pods clone from; None where they can't anyway."""
+    """The checks on one cluster. forge_host: the host that pods clone from; None if pods can't clone from the forge."""
 
     def __init__(
         self,
@@ -100,13 +100,13 @@ class _Examination:
             yield from self._fleet(self._chosen.fleet)
 
     def _version(self) -> Finding:
-        said = self._cluster.read("/version")
-        if said is None:
-            raise ProviderUnavailable("the Kubernetes API has no /version: is that address an API server's?")
-        found = re.match(r"v?(\d+)\.(\d+)", str(said.get("gitVersion", "")))
-        name = f"Kubernetes {said.get('gitVersion')}"
+        version = self._cluster.read("/version")
+        if version is None:
+            raise ProviderUnavailable("the Kubernetes API has no /version; check that the address is an API server")
+        found = re.match(r"v?(\d+)\.(\d+)", str(version.get("gitVersion", "")))
+        name = f"Kubernetes {version.get('gitVersion')}"
         if found is None:
-            return Finding("warn", PART, f"{name} answers, whose version is not understood; 1.25 or newer is needed")
+            return Finding("warn", PART, f"{name} answers with an unknown version format; 1.25 or newer is needed")
         if (int(found[1]), int(found[2])) < OLDEST:
             return Finding("fail", PART, f"{name} is too old: restricted Pod Security needs 1.25; update the cluster")
         return Finding("ok", PART, f"{name} answers")
@@ -117,14 +117,14 @@ class _Examination:
             try:
                 missing = [verb for verb in need.verbs if not self._may(need, verb)]
             except AccessDenied as error:
-                says = f"what the account may do can't be seen ({error}); bind it to system:basic-user"
+                says = f"the account's permissions can't be read ({error}); bind it to system:basic-user"
                 yield Finding("warn", PART, says)
                 return
             if missing:
                 is_all_there = False
                 yield Finding("fail", PART, f"may not {','.join(missing)} {_named(need)}: {need.why}; {ROLE}")
         if is_all_there:
-            yield Finding("ok", PART, f"the account may do all that is needed, with {len(NEEDED)} kinds of objects")
+            yield Finding("ok", PART, f"the account has all permissions it needs, on {len(NEEDED)} kinds of objects")
 
     def _may(self, need: Permission, verb: str) -> bool:
         resource, _, part = need.resource.partition("/")
@@ -136,8 +136,8 @@ class _Examination:
         try:
             listed = self._cluster.read(INGRESS_CLASSES) or {}
         except AccessDenied:
-            says = "the IngressClasses can't be seen (list ingressclasses is not allowed, and not needed)"
-            return Finding("warn", PART, f"{says}; see that {wanted or 'a default one'} exists")
+            says = "the IngressClasses can't be read (list ingressclasses is not allowed, and not needed)"
+            return Finding("warn", PART, f"{says}; check that {wanted or 'a default one'} exists")
         found = {one["metadata"]["name"]: one["metadata"].get("annotations") or {} for one in listed.get("items", [])}
         others = ", ".join(sorted(found))
         if not found:
@@ -147,16 +147,16 @@ class _Examination:
             return Finding("fail", PART, f"there is no IngressClass {wanted}; set {setting} to one of: {others}")
         default = next((name for name, about in found.items() if about.get(IS_DEFAULT_CLASS) == "true"), None)
         if wanted is None and default is None:
-            says = f"no IngressClass is the default: few controllers serve the apps; set {setting} to one of: {others}"
+            says = f"no IngressClass is the default, so most controllers ignore apps; set {setting} to one of: {others}"
             return Finding("warn", PART, says)
-        return Finding("ok", PART, f"the IngressClass {wanted or default} is there")
+        return Finding("ok", PART, f"the IngressClass {wanted or default} exists")
 
     def _ingress(self) -> Iterator[Finding]:
         for host in (f"aiworker-doctor.{self._chosen.domain}", f"aiworker-doctor.preview.{self._chosen.domain}"):
             yield self._answers(host)
 
     def _answers(self, host: str) -> Finding:
-        """Asked exactly as an app's health is. Any answer will do: no app has this host."""
+        """Send the same request as an app's health check. Any response is good: no app has this host."""
         address = self._chosen.ingress_url or f"{'https' if self._chosen.is_tls else 'http'}://{host}"
         try:
             with requests.get(
@@ -164,13 +164,13 @@ class _Examination:
             ) as answer:
                 return Finding("ok", PART, f"the ingress answers for {host} ({answer.status_code})")
         except requests.exceptions.SSLError:
-            says = f"the certificate that {address} shows is not good for {host}; give the ingress one that is"
+            says = f"the certificate of {address} is not valid for {host}; give the ingress a valid one"
         except requests.RequestException as error:
             says = f"no ingress answers at {address} ({type(error).__name__})"
             if self._chosen.ingress_url is not None:
                 says += "; check AIWORKER_KUBE_INGRESS_URL"
             elif addresses_of(host):
-                says += "; see that the host leads to the ingress, or set AIWORKER_KUBE_INGRESS_URL"
+                says += "; check that the host resolves to the ingress, or set AIWORKER_KUBE_INGRESS_URL"
             else:
                 wild = f"*.{host.partition('.')[2]}"
                 says = f"{host} has no address; point {wild} at the ingress, or set AIWORKER_KUBE_INGRESS_URL"
@@ -180,31 +180,32 @@ class _Examination:
         try:
             found = self._cluster.read(f"{RUNTIME_CLASSES}/{name}")
         except AccessDenied:
-            says = f"the RuntimeClass {name} can't be seen (get runtimeclasses is not allowed); see that it exists"
+            says = f"the RuntimeClass {name} can't be read (get runtimeclasses is not allowed); check that it exists"
             return Finding("warn", PART, says)
         if found is None:
             return Finding(
-                "fail", PART, f"there is no RuntimeClass {name}; make it, or set AIWORKER_KUBE_RUNTIME_CLASS anew"
+                "fail", PART, f"there is no RuntimeClass {name}; create it, or change AIWORKER_KUBE_RUNTIME_CLASS"
             )
-        return Finding("ok", PART, f"the RuntimeClass {name} is there")
+        return Finding("ok", PART, f"the RuntimeClass {name} exists")
 
     def _forge(self, host: str) -> Finding:
-        way = network_policy.EgressRules("AIWORKER_KUBE_EGRESS", self._chosen.egress, is_public_open=True)
-        problem = self._unreachable(host, way)
+        rules = network_policy.EgressRules("AIWORKER_KUBE_EGRESS", self._chosen.egress, is_public_open=True)
+        problem = self._unreachable(host, rules)
         if problem is not None:
-            return Finding("warn", PART, f"the forge may be out of reach: {problem}")
-        return Finding("ok", PART, f"pods may reach the forge at {host}")
+            return Finding("warn", PART, f"pods may not reach the forge: {problem}")
+        return Finding("ok", PART, f"pods can reach the forge at {host}")
 
-    def _unreachable(self, host: str, way: network_policy.EgressRules) -> str | None:
+    def _unreachable(self, host: str, rules: network_policy.EgressRules) -> str | None:
+        """Return why NetworkPolicies keep pods from reaching this host; None if they do not."""
         namespace = network_policy.service_namespace(host)
         if namespace is None:
-            return network_policy.unreachable(host, way)
+            return network_policy.unreachable(host, rules)
         try:
             labels = self._labels(namespace)
         except AccessDenied:
-            return f"the namespace {namespace} can't be seen (get namespaces is not allowed)"
+            return f"the namespace {namespace} can't be read (get namespaces is not allowed)"
         if labels is None:
-            return f"there is no namespace {namespace} in this cluster, where {host} would be; correct that address"
+            return f"this cluster has no namespace {namespace}, to which the host {host} belongs; correct the address"
         name, value = network_policy.PART_OF
         if labels.get(name) == value:
             return None
@@ -212,17 +213,17 @@ class _Examination:
         return f"the namespace {namespace} is not labelled {label}; kubectl label namespace {namespace} {label}"
 
     def _labels(self, namespace: str) -> dict[str, str] | None:
-        """None where there is no such namespace."""
+        """Return the labels of a namespace; None if it does not exist."""
         found = self._cluster.read(places.path("namespaces", namespace))
         return None if found is None else dict(found["metadata"].get("labels") or {})
 
     def _fleet(self, fleet: FleetSettings) -> Iterator[Finding]:
         yield self._fleet_url(fleet)
         yield self._fleet_namespace(fleet.namespace)
-        way = network_policy.EgressRules("AIWORKER_AGENTS_EGRESS", fleet.egress, is_public_open=False)
+        rules = network_policy.EgressRules("AIWORKER_AGENTS_EGRESS", fleet.egress, is_public_open=False)
         for what, host in (("AiWorker", urlsplit(fleet.url).hostname), ("the forge", self._forge_host)):
-            if host and not is_own_address(host) and (problem := self._unreachable(host, way)):
-                yield Finding("warn", "agents", f"{what} may be out of the agents' reach: {problem}")
+            if host and not is_own_address(host) and (problem := self._unreachable(host, rules)):
+                yield Finding("warn", "agents", f"agents may not reach {what}: {problem}")
 
     def _fleet_url(self, fleet: FleetSettings) -> Finding:
         parts = urlsplit(fleet.url)
@@ -230,7 +231,7 @@ class _Examination:
             says = f"AIWORKER_INTERNAL_URL={fleet.url} is not an http or https address; agents call AiWorker there"
             return Finding("fail", "agents", says)
         if is_own_address(parts.hostname):
-            says = f"AIWORKER_INTERNAL_URL={fleet.url} means, in a pod, the pod itself; set one that pods reach"
+            says = f"in a pod, AIWORKER_INTERNAL_URL={fleet.url} is the pod itself; set an address that pods can reach"
             return Finding("fail", "agents", says)
         return Finding("ok", "agents", f"up to {fleet.most} agents call AiWorker at {fleet.url}")
 
@@ -239,27 +240,27 @@ class _Examination:
         try:
             labels = self._labels(places.name("AIWORKER_AGENTS_NAMESPACE", name))
         except AccessDenied:
-            return Finding("warn", "agents", f"the namespace {name} can't be seen (get namespaces is not allowed)")
+            return Finding("warn", "agents", f"the namespace {name} can't be read (get namespaces is not allowed)")
         except ProviderRefused as error:
             return Finding("fail", "agents", f"{error.message}; {other}")
         if labels is None:
-            return Finding("ok", "agents", f"the namespace {name} is free; the first agent makes it")
+            return Finding("ok", "agents", f"the namespace {name} does not exist yet; the first agent creates it")
         ours = {places.MANAGED_BY: "aiworker", places.INSTANCE: self._instance}
         if places.PROJECT in labels or any(labels.get(key) != value for key, value in ours.items()):
-            return Finding("fail", "agents", f"the namespace {name} is there and is not for these agents; {other}")
+            return Finding("fail", "agents", f"the namespace {name} exists and is not for these agents; {other}")
         lacking = [f"{key}={value}" for key, value in hardening.RESTRICTED.items() if labels.get(key) != value]
         if lacking:
-            says = f"the namespace {name} takes pods that are not restricted"
+            says = f"the namespace {name} accepts pods that are not restricted"
             return Finding("fail", "agents", f"{says}; kubectl label namespace {name} {' '.join(lacking)}")
-        return Finding("ok", "agents", f"the namespace {name} is ours")
+        return Finding("ok", "agents", f"the namespace {name} belongs to this AiWorker")
 
 
 def _unclonable(forge: ForgeSettings) -> str | None:
-    """Why no pod can clone from this forge, with the remedy; None if one can, where it is let through."""
+    """Return why pods can't clone from this forge, with the remedy; None if they can, network policies aside."""
     if forge.kind != "gitea" or forge.gitea_url is None:
         return "pods can't clone from the local forge; set AIWORKER_FORGE=gitea"
     if is_own_address(urlsplit(forge.gitea_url).hostname or ""):
-        return f"pods can't clone from GITEA_URL={forge.gitea_url}: there it means themselves; set one that all reach"
+        return f"pods can't clone from GITEA_URL={forge.gitea_url}, which is their own pod there; set a public address"
     return None
 
 

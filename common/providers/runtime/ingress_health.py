@@ -1,7 +1,8 @@
-"""Whether an app of the cluster answers well through its ingress: the same rule as the local runtime's.
+"""Health check of a cluster's app through the ingress, by the same rule as in the local runtime.
 
-The status is below 400, over redirects on the app's own host alone, and the body holds the text that was asked for.
-This is asked when a version has its pods ready, until it is live; then the kubelet's readiness probe watches it.
+An app is healthy if its status is below 400, following redirects on its own host only, and the body contains the
+required text. Checked from when a version's pods are ready until it is live; then the kubelet's readiness probe takes
+over.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ MOST_BYTES = 2**20
 
 @dataclass(frozen=True)
 class IngressRoute:
-    """address: where the ingress is asked. url: the app's own address, whose host is named to the ingress."""
+    """address: the ingress to send requests to. url: the app's public address, whose host is sent as Host header."""
 
     address: str
     url: str
 
 
-def wrong_answer(way: IngressRoute, path: str, contains: str | None) -> str | None:
-    """What is wrong with what it answers, the end of a sentence that begins with the address; None: it is healthy."""
-    own = urlsplit(way.url)
+def wrong_answer(route: IngressRoute, path: str, contains: str | None) -> str | None:
+    """Return what is wrong with the app's answer, as a clause to follow the address; None if the app is healthy."""
+    own = urlsplit(route.url)
     try:
         for _ in range(MOST_REDIRECTS + 1):
             with requests.get(
-                way.address + path,
+                route.address + path,
                 headers={"Host": own.netloc},
                 timeout=PROBE_SECONDS,
                 allow_redirects=False,
@@ -39,14 +40,14 @@ def wrong_answer(way: IngressRoute, path: str, contains: str | None) -> str | No
                 location = answer.headers.get("Location") if 300 <= answer.status_code < 400 else None
                 if location is None:
                     return _wrong(answer, contains)
-            target = urlsplit(urljoin(way.url + path, location))
+            target = urlsplit(urljoin(route.url + path, location))
             if target.hostname != own.hostname:
                 return f"it redirects to another host ({target.netloc})"
-            led = (target.path or "/") + (f"?{target.query}" if target.query else "")
-            if led == path and target.scheme != urlsplit(way.address).scheme:
-                # The ingress itself sends everybody to TLS, and is not asked that way: nothing more can be seen.
-                return None if contains is None else f"it redirects to {target.scheme}, where the ingress is not asked"
-            path = led
+            next_path = (target.path or "/") + (f"?{target.query}" if target.query else "")
+            if next_path == path and target.scheme != urlsplit(route.address).scheme:
+                # The ingress redirects every request to TLS, and the configured address has none: the check ends here.
+                return None if contains is None else f"it redirects to {target.scheme}, which is not checked"
+            path = next_path
     except requests.RequestException as error:
         return f"it does not answer ({type(error).__name__})"
     return f"it answers with more than {MOST_REDIRECTS} redirects"

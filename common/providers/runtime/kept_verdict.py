@@ -1,7 +1,7 @@
-"""How a version's rollout ended, kept as an annotation of its Deployment; and what older AiWorkers wrote there.
+"""The verdict on a version's rollout, stored as an annotation of its Deployment.
 
-The annotations of an older AiWorker are read here alone: a verdict as four lines instead of JSON, and a check's timeout
-under the name of a health check's seconds.
+Also reads two formats of older AiWorkers: a verdict as four lines instead of JSON, and a check's timeout under the
+annotation of a health check's seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from common.values.json_codec import decode, encode
 
 @dataclass(frozen=True)
 class KeptVerdict:
-    """rollout: tells this rollout of a version from an earlier and from a later one of the same version."""
+    """A final verdict. rollout: the rollout's identity, which differs between two rollouts of the same version."""
 
     rollout: str
     phase: AppPhase
@@ -27,12 +27,12 @@ class KeptVerdict:
 
 
 def write_verdict(rollout: str, judged: Judgement) -> str:
-    """The annotation's text."""
+    """Return the text of the annotation."""
     return json.dumps(encode(KeptVerdict(rollout, judged.phase, judged.code, judged.reason)))
 
 
 def read_verdict(annotations: Mapping[str, str], rollout: str) -> Judgement | None:
-    """How this rollout ended; None if that is not known, or only of another one."""
+    """Return the stored verdict on this rollout; None if there is none, or only one on another rollout."""
     text = annotations.get(places.VERDICT)
     if text is None:
         return None
@@ -46,5 +46,5 @@ def _of_lines(text: str) -> KeptVerdict:
 
 
 def read_timeout(annotations: Mapping[str, str]) -> float:
-    """How many seconds a check's command may take."""
+    """Return how many seconds a check's command may take."""
     return float(annotations.get(places.TIMEOUT_SECONDS) or annotations.get(places.HEALTH_SECONDS) or 0)

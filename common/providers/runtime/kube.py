@@ -1,8 +1,8 @@
 """The Kubernetes API over the official client, with plain dicts: the only module that imports `kubernetes`.
 
-Paths, manifests and answers are JSON as the API has it: the client's typed models cost a second and refuse fields that
-they do not know yet. Nothing is retried here: the job that called is the retry. Every refusal becomes one of the two
-errors of providers, by what the server said.
+Paths, manifests and responses are the API's JSON: importing the client's typed models takes a second, and they reject
+fields of newer API versions. Nothing is retried here; the calling job retries. Every error response becomes
+ProviderUnavailable or ProviderRefused.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ ANSWER_SECONDS = 10.0
 
 
 class Cluster:
-    """One API server. Threads may share it: every call takes a connection of its own from the client's pool."""
+    """Client of one API server. Thread-safe: every call takes its own connection from the client's pool."""
 
     def __init__(
         self, configuration: client.Configuration, *, timeout_seconds: tuple[float, float] | None = None
     ) -> None:
-        # urllib3 would try three times by itself, also what is not safe to repeat.
+        # By default urllib3 makes three tries, even for requests that are not safe to repeat.
         configuration.retries = urllib3.Retry(0, redirect=0, raise_on_redirect=False, raise_on_status=False)
         self._client = client.ApiClient(configuration)
         self._timeout_seconds = timeout_seconds or (CONNECT_SECONDS, ANSWER_SECONDS)
@@ -38,12 +38,12 @@ class Cluster:
         self._client.rest_client.close()
 
     def read(self, path: str, **query: str) -> KubeObject | None:
-        """The object or list at the path; None where there is none."""
+        """Return the object or list at the path; None if it does not exist."""
         found = self._ask("GET", path, query=query)
         return None if found is None else _object(found)
 
     def items(self, path: str, *, labels: str) -> list[KubeObject]:
-        """All objects of a collection that carry these labels (a label selector). Empty where it does not exist."""
+        """Return all objects of a collection that match a label selector. Empty if the collection does not exist."""
         found: list[KubeObject] = []
         page = ""
         while True:
@@ -57,38 +57,38 @@ class Cluster:
                 return found
 
     def text(self, path: str, **query: str) -> str | None:
-        """What a path answers that is no JSON, such as a container's log; None where there is none."""
+        """Return a plain-text response, such as a container's log; None if it does not exist."""
         found = self._ask("GET", path, query=query, accept="*/*")
         return None if found is None else found.decode("utf-8", "replace")
 
     def apply(self, path: str, manifest: KubeObject, *, field_manager: str = FIELD_MANAGER) -> KubeObject:
-        """Server-side apply. Fields of another manager are never taken: a conflict is ProviderUnavailable."""
+        """Server-side apply without force: a conflict with another field manager raises ProviderUnavailable."""
         query = {"fieldManager": field_manager, "force": "false"}
         answer = self._ask("PATCH", path, query=query, body=manifest, content_type="application/apply-patch+yaml")
         if answer is None:
-            raise ProviderUnavailable(f"the cluster has no place for {path} (any more)")
+            raise ProviderUnavailable(f"the cluster has no {path}, or its namespace was deleted")
         return _object(answer)
 
     def create(self, path: str, manifest: KubeObject, *, is_trial: bool = False) -> bool:
-        """Make an object in the collection; False where one of its name is there already. is_trial: nothing is kept."""
+        """Create an object in the collection; False if its name exists already. is_trial: a dry run."""
         query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if is_trial else {})
         try:
             answer = self._ask("POST", path, query=query, body=manifest, content_type="application/json")
         except _Exists:
             return False
         if answer is None:
-            raise ProviderUnavailable(f"the cluster has no place for {path} (any more)")
+            raise ProviderUnavailable(f"the cluster has no {path}, or its namespace was deleted")
         return True
 
     def review(self, path: str, question: KubeObject) -> KubeObject:
-        """What the API says to a question, such as whether this account may do something. Nothing is kept there."""
+        """Post a review, such as whether this account may do something, and return the answer. Stores nothing."""
         answer = self._ask("POST", path, body=question, content_type="application/json")
         if answer is None:
             raise ProviderUnavailable(f"the Kubernetes API has no {path}")
         return _object(answer)
 
     def delete(self, path: str) -> None:
-        """Have the object and what it owns removed. Succeeds where there is none; the removal may take a while."""
+        """Delete the object and its dependents in the background. Succeeds if it does not exist."""
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         self._ask("DELETE", path, body=body, content_type="application/json")
 
@@ -124,17 +124,17 @@ class Cluster:
         return said
 
     def _deny(self, method: str, path: str, message: str) -> NoReturn:
-        """Tell what a 403 means: the quota is a fact, a lack of rights may pass."""
+        """Raise the error for a 403: a temporary state, the quota, or missing rights, which an operator may grant."""
         words = f"the Kubernetes API answered {method} {path} with 403: {message[:500]}"
-        if any(says in message for says in SOON):
+        if any(fragment in message for fragment in SOON):
             raise ProviderUnavailable(words)
         if "exceeded quota" in message:
             raise ProviderRefused(words, code="quota")
-        remedy = "; see `aiworker doctor` for what the account must be allowed"
+        remedy = "; `aiworker doctor` lists the missing permissions of the account"
         raise AccessDenied(words + remedy, is_granted=self._is_granted(method, path))
 
     def _is_granted(self, method: str, path: str) -> bool:
-        """Whether the API's own review says that the account may do this. False where that can't be asked."""
+        """Whether an access review says that the account may do this. False if the review itself fails."""
         if path == permissions.REVIEWS:
             return False
         asked = permissions.rights_of_request(method, path)
@@ -146,7 +146,7 @@ class Cluster:
 
 
 class _Exists(ProviderUnavailable):
-    """409 with the reason AlreadyExists."""
+    """The API answered 409 with the reason AlreadyExists."""
 
 
 def _refuse(what: str, status: int, said: bytes, retry_after: str | None) -> None:
@@ -156,13 +156,13 @@ def _refuse(what: str, status: int, said: bytes, retry_after: str | None) -> Non
         raise _Exists(words)
     if status in {400, 405, 406, 413, 415, 422}:
         raise ProviderRefused(words, code="invalid")
-    # 401 is here too: a token that has just been renewed, or one that an operator will repair.
+    # This includes 401: the token may just have been renewed, or an operator will replace it.
     after = float(retry_after) if retry_after and retry_after.isdigit() else None
     raise ProviderUnavailable(words, retry_after_seconds=after)
 
 
 def _told(said: bytes) -> tuple[str, str]:
-    """Message and reason of a refusal."""
+    """Return the message and reason of an error response."""
     try:
         told = json.loads(said)
         return str(told.get("message", "")), str(told.get("reason", ""))
@@ -174,9 +174,9 @@ def _object(said: bytes) -> KubeObject:
     try:
         found = json.loads(said)
     except ValueError as error:
-        raise ProviderUnavailable(f"the Kubernetes API answered what is no JSON: {said[:80]!r}") from error
+        raise ProviderUnavailable(f"the Kubernetes API's answer is not JSON: {said[:80]!r}") from error
     if not isinstance(found, dict):
-        raise ProviderUnavailable(f"the Kubernetes API answered what is no object: {said[:80]!r}")
+        raise ProviderUnavailable(f"the Kubernetes API's answer is not a JSON object: {said[:80]!r}")
     return found
 
 
@@ -184,12 +184,15 @@ def _short(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0][:300]
 
 
-# The client's typing covers the API, not how it is configured.
+# The client has type annotations for the API but not for its configuration.
 _load: Any = config
 
 
 def connect(kubeconfig: str | None, *, timeout_seconds: tuple[float, float] | None = None) -> Cluster:
-    """A client by this kubeconfig file, or, with None, by the account of the pod that this process runs in."""
+    """Return a client for this kubeconfig file; None: for the service account of this process's pod.
+
+    Raises Misconfigured if the configuration can't be loaded.
+    """
     configuration = client.Configuration()
     try:
         if kubeconfig is None:

@@ -1,7 +1,7 @@
-"""What AiWorker asks a cluster for, as manifests: pure functions from the protocol's words to dicts.
+"""Kubernetes manifests for the types of the Runtime protocol. Pure functions: they return dicts and call nothing.
 
-No container runs as root, with a token of the cluster's, or with a root file system that it may write. A pod's template
-depends on its version alone, so that ensuring an older version again finds its ReplicaSet as it was.
+No container runs as root, gets a service account token, or can write to its root file system. A pod template depends
+only on its version, so ensuring an older version again reuses that version's ReplicaSet.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ from common.values.check import Check
 
 DEFAULT_PORT = 8080
 CHECKOUT_SECONDS = 180
-"""What fetching images and code may take beyond the version's own time."""
+"""Time for fetching images and code, in addition to the version's own start time."""
 START_CHECK_SECONDS = 900
-"""The same of a check, from when a node has taken its pod. More: no verdict comes of it, and some images are large."""
+"""The same for a check, counted from when its pod is scheduled. Longer, because images may be large and exceeding it is
+no verdict on the commit."""
 WAIT_FOR_CHECK_SECONDS = 26 * 3600
-"""When a check that found no place goes, should everybody have forgotten it: after whoever waits for it gave up."""
+"""When Kubernetes ends a check whose pod never found a node: later than AiWorker itself stops waiting for it."""
 KEEP_CHECK_SECONDS = 3600
 PRIVATE_NETWORKS = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"]
 PRIVATE_NETWORKS_6 = ["fc00::/7", "fe80::/10"]
 
 
 class Manifests:
-    """Writes manifests by the settings of one instance."""
+    """Builds manifests with the settings of one instance."""
 
     def __init__(self, chosen: KubernetesSettings, instance: str) -> None:
         self._chosen = chosen
@@ -41,7 +42,7 @@ class Manifests:
         self._hosts = places.Hosts(chosen.domain, chosen.is_tls)
 
     def namespace(self, space: Space, *, has_limits: bool = False) -> KubeObject:
-        """has_limits: everything of limits() is there as it is now."""
+        """Return the namespace's manifest. has_limits: also record that the present limits() are applied."""
         about: KubeObject = {
             "name": places.name("namespace", space.namespace),
             "labels": places.labels(self._instance, space) | hardening.RESTRICTED,
@@ -54,11 +55,11 @@ class Manifests:
         return places.digest(json.dumps(self.limits(space), sort_keys=True))
 
     def limits(self, space: Space) -> list[KubeObject]:
-        """What a namespace holds before any app: quota, defaults, network policy, an account without a token.
+        """Return a namespace's own objects: quota, default limits, network policy, an account without a token.
 
-        The quota is that of everything but previews, and the previews' own beside it. The cluster itself could tell the
-        two apart by priority classes only, and to make those takes rights over all of it: whoever starts previews sees
-        to it that they keep to theirs.
+        The quota is the sum of the project's quota and that of its previews. Kubernetes could separate the two only by
+        priority classes, which need cluster-wide rights; so AiWorker itself keeps previews within their part when it
+        starts them.
         """
         chosen = self._chosen
         hard = {
@@ -84,9 +85,9 @@ class Manifests:
         ]
 
     def _network(self) -> KubeObject:
-        """Nothing in and nothing out, but for names, the public internet, AiWorker itself and chosen networks.
+        """Allow egress to DNS, the public internet, AiWorker itself and the configured networks; no ingress.
 
-        What comes in is let in per app, on its port alone.
+        The NetworkPolicy of each app allows ingress on the app's port.
         """
         public = [
             {"ipBlock": {"cidr": "0.0.0.0/0", "except": PRIVATE_NETWORKS}},
@@ -97,12 +98,12 @@ class Manifests:
         return {
             "podSelector": {},
             "policyTypes": ["Ingress", "Egress"],
-            "egress": [hardening.NAMES, {"to": public + chosen}],
+            "egress": [hardening.DNS, {"to": public + chosen}],
         }
 
     def app(self, app: App, version: Version, image: str) -> list[KubeObject]:
-        """Everything of an app, in the order in which it must exist. The Deployment is last: its being there says that
-        all the rest is. image: what to run, pinned where it is known.
+        """Return all objects of an app in the order in which to apply them. The Deployment is last: if it exists, all
+        others do. image: the image to run, by digest if that is known.
         """
         port = version.spec.port or DEFAULT_PORT
         named = {places.APP: places.name("app", app.name)}
@@ -136,7 +137,7 @@ class Manifests:
         if self._chosen.ingress_class:
             spec["ingressClassName"] = self._chosen.ingress_class
         if self._chosen.is_tls:
-            # Without a secret's name the ingress controller's own (wildcard) certificate is taken.
+            # Without a secretName, the ingress controller uses its default (wildcard) certificate.
             spec["tls"] = [{"hosts": [host]}]
         return spec
 
@@ -182,7 +183,7 @@ class Manifests:
         return made
 
     def check(self, check: Check) -> list[KubeObject]:
-        """The Job of a check and its secrets, the Job last."""
+        """Return the secrets and the Job of a check, the Job last."""
         name = places.check_name(check.check_id)
         marked = {places.CHECK: name}
         seconds = math.ceil(check.timeout_seconds)
@@ -194,8 +195,8 @@ class Manifests:
         )
         pod = self._pod(running, self._checkout(check.commit, "true"), source)
         spec = {
-            # It counts from the Job's making, so it says nothing of the command. Whoever watches the check ends it in
-            # time; the pod's deadline, from when a node took it, does where nobody watches.
+            # The Job's deadline counts from its creation, so it can't limit the command. The job that polls the check
+            # ends it in time; the pod's deadline, which counts from scheduling, is the fallback.
             "activeDeadlineSeconds": WAIT_FOR_CHECK_SECONDS,
             "backoffLimit": 0,
             "ttlSecondsAfterFinished": KEEP_CHECK_SECONDS,
@@ -213,13 +214,14 @@ class Manifests:
         ]
 
     def image_record(self, space: Space, commit: str, image: str, pinned: str) -> KubeObject:
-        """What an image's name meant when this commit was live on staging."""
+        """Return the ConfigMap that records the image's digest (pinned) when this commit was live on staging."""
         made = self._object("v1", "ConfigMap", space, places.image_record(commit, image))
         made["data"] = {"commit": commit, "image": image, "pinned": pinned}
         return made
 
     def verdict(self, app: App, verdict: str) -> KubeObject:
-        """Only the annotation that keeps how a version ended: another field manager's, so that it outlives applies."""
+        """Return a Deployment with only the verdict's annotation. Applied by a field manager of its own, so that other
+        applies keep it."""
         about = {"name": app.name, "namespace": app.space.namespace, "annotations": {places.VERDICT: verdict}}
         return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": about}
 
@@ -256,7 +258,7 @@ class Manifests:
         *, is_preview: bool = False,
     ) -> KubeObject:  # fmt: skip
         if not image or any(character.isspace() for character in image):
-            raise ProviderRefused(f"dockerImage {image[:80]!r} is not an image's name", code="invalid")
+            raise ProviderRefused(f"dockerImage {image[:80]!r} is not an image name", code="invalid")
         cpu = places.quantity("cpuLimit", space.cpu_limit or self._chosen.cpu)
         if is_preview:
             cpu = self._chosen.cpu_of_preview(cpu)
@@ -285,7 +287,7 @@ class Manifests:
 
     def _secret(self, space: Space, name: str, marked: dict[str, str], values: dict[str, str]) -> KubeObject:
         made = self._object("v1", "Secret", space, name, marked)
-        # Not stringData: server-side apply would forget which keys were ours.
+        # Not stringData: server-side apply would not track which keys are ours.
         made["data"] = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
         return made | {"type": "Opaque"}
 

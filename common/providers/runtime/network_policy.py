@@ -1,4 +1,4 @@
-"""Whether an address is one that the NetworkPolicies of pods let through. Nothing is connected."""
+"""Whether the NetworkPolicies of pods allow connections to an address. Opens no connection itself."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from common.machine.addresses import Address, addresses_of
 
 PART_OF = ("app.kubernetes.io/part-of", "aiworker")
-"""The label of namespaces that every pod of ours may reach."""
+"""The label of namespaces that all our pods may connect to."""
 
 
 @dataclass(frozen=True)
 class EgressRules:
-    """What a NetworkPolicy lets out. egress: networks (CIDR). setting: where they are named."""
+    """The egress that a NetworkPolicy allows. egress: networks (CIDR). setting: the setting that lists them.
+
+    is_public_open: all public addresses are allowed.
+    """
 
     setting: str
     egress: tuple[str, ...]
@@ -27,18 +30,18 @@ class EgressRules:
 
 
 def service_namespace(host: str) -> str | None:
-    """The namespace of a name of the cluster's own, `<service>.<namespace>.svc…`; None for other names."""
+    """Return the namespace in a cluster-internal host name, `<service>.<namespace>.svc…`; None for other names."""
     parts = host.split(".")
     return parts[1] if len(parts) >= 3 and parts[2] == "svc" else None
 
 
-def unreachable(host: str, way: EgressRules) -> str | None:
-    """Why pods may not reach this host, in words, with the remedy; None if they may, or it has no address here."""
-    shut = [address for address in addresses_of(host) if not way.is_open(address)]
-    if not shut:
+def unreachable(host: str, rules: EgressRules) -> str | None:
+    """Return why pods may not reach this host, with the remedy; None if they may, or if it has no address here."""
+    blocked = [address for address in addresses_of(host) if not rules.is_open(address)]
+    if not blocked:
         return None
     return (
-        f"{host} is {shut[0]}: pods reach it only if {way.setting} names its network, "
+        f"{host} is {blocked[0]}: pods reach it only if {rules.setting} contains its network, "
         f"or if it lies in a namespace labelled {'='.join(PART_OF)}"
     )
 
@@ -49,6 +52,6 @@ def _networks(egress: Sequence[str]) -> list[ipaddress.IPv4Network | ipaddress.I
         try:
             found.append(ipaddress.ip_network(text, strict=False))
         except ValueError:
-            # Whoever writes the policy will be told by the cluster.
+            # An invalid network is reported by the cluster when the policy is applied.
             continue
     return found

@@ -1,8 +1,8 @@
-"""The objects that a cluster's API takes and returns."""
+"""The objects that a cluster's API accepts and returns."""
 
 from __future__ import annotations
 
 from typing import Any, TypeAlias
 
 KubeObject: TypeAlias = dict[str, Any]
-"""An object as JSON: Kubernetes alone knows its shape, so nothing checks it here."""
+"""An object as JSON. Only Kubernetes knows its shape, so it is not type-checked."""

@@ -1,6 +1,6 @@
-"""What AiWorker's account must be allowed in a cluster: the one list that the install's role and the doctor follow.
+"""The permissions that AiWorker's account needs in a cluster. The ClusterRole in deploy/ and the doctor follow them.
 
-And how the API is asked whether it is: by reviews of the account's own access (SelfSubjectAccessReview).
+Also builds the access reviews (SelfSubjectAccessReview) that ask the API whether the account has them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 @dataclass(frozen=True)
 class Permission:
-    """group: empty for the core. resource: as in the API's paths, `pods/log` for a part. why: what needs it."""
+    """group: the API group, empty for core. resource: plural name, `pods/log` for a subresource. why: what needs it."""
 
     group: str
     resource: str
@@ -25,7 +25,7 @@ class Permission:
 
 
 APPLY = ("create", "patch")
-"""Server-side apply needs both: which of them is asked for is known only after the object was looked up."""
+"""Server-side apply needs both verbs: the API checks create or patch depending on whether the object exists."""
 
 NEEDED: tuple[Permission, ...] = (
     Permission("", "namespaces", ("get", "list", *APPLY, "delete"), "a namespace per project"),
@@ -52,7 +52,7 @@ _VERBS = {"POST": ("create",), "PATCH": APPLY, "DELETE": ("delete",)}
 
 
 def review(attributes: dict[str, str]) -> KubeObject:
-    """The question whether our account may do this."""
+    """Return a review that asks whether our account may do this."""
     return {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
@@ -65,7 +65,7 @@ def is_allowed(answer: KubeObject) -> bool:
 
 
 def rights_of_request(method: str, path: str) -> list[dict[str, str]]:
-    """What a request takes, as attributes of reviews. Empty for a path that no rights of objects cover."""
+    """Return the permissions that a request needs, as attributes of reviews. Empty for a path without an object."""
     found = _PATH.fullmatch(path)
     if found is None:
         return []

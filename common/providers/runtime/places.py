@@ -1,6 +1,6 @@
-"""Names, labels, hosts and API paths of what AiWorker has in a cluster: computed, never fetched.
+"""Names, labels, hosts and API paths of AiWorker's objects in a cluster. Pure functions: nothing is fetched.
 
-Every object carries the same four labels, by which it is found and known as ours. Nothing here speaks to anything.
+Every object has the labels of `labels()`, by which AiWorker finds its objects and recognises them as its own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TIMEOUT_SECONDS = "aiworker.dev/timeout-seconds"
 IMAGE = "aiworker.dev/image"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 LIMITS = "aiworker.dev/limits"
-"""Annotation of a namespace: which quota and policy it has, so that they are written anew when they change."""
+"""Annotation of a namespace: a digest of its quota and policies, which are applied again when it differs."""
 INSTANCE = "app.kubernetes.io/instance"
 
 PRODUCTION = "production"
@@ -67,7 +67,7 @@ _PLURAL = {
 
 
 def path(plural: str, namespace: str | None = None, name: str | None = None) -> str:
-    """The path of an object, or without a name of the collection, or without a namespace of all of the cluster."""
+    """Return the API path of an object; without a name, of the collection; without a namespace, cluster-wide."""
     parts = [_GROUPS[plural]]
     if namespace is not None:
         parts += ["namespaces", quote(namespace, safe="")]
@@ -79,7 +79,7 @@ def path(plural: str, namespace: str | None = None, name: str | None = None) -> 
 
 
 def path_of(manifest: dict[str, object]) -> str:
-    """The path of a manifest's object."""
+    """Return the API path of a manifest's object."""
     about = manifest["metadata"]
     assert isinstance(about, dict)
     kind = _PLURAL[str(manifest["kind"])]
@@ -97,20 +97,20 @@ def selector(**wanted: str) -> str:
 
 
 def ours(instance: str) -> str:
-    """The selector of everything that belongs to this instance of AiWorker."""
+    """Return the label selector of all objects of this AiWorker instance."""
     return f"{MANAGED_BY}=aiworker,{INSTANCE}={instance}"
 
 
 def name(what: str, value: str) -> str:
-    """The value, if it is a name of the cluster's (RFC 1123 label). ProviderRefused if not."""
+    """Return the value if it is a valid Kubernetes name (RFC 1123 label); raise ProviderRefused (`invalid`) if not."""
     if not _NAME.fullmatch(value):
-        raise ProviderRefused(f"{what} {value[:80]!r} is not a name that Kubernetes takes", code="invalid")
+        raise ProviderRefused(f"{what} {value[:80]!r} is not a valid Kubernetes name", code="invalid")
     return value
 
 
 def label(what: str, value: str) -> str:
     if not _LABEL.fullmatch(value):
-        raise ProviderRefused(f"{what} {value[:80]!r} is not a value that a Kubernetes label takes", code="invalid")
+        raise ProviderRefused(f"{what} {value[:80]!r} is not a valid Kubernetes label value", code="invalid")
     return value
 
 
@@ -121,8 +121,8 @@ def quantity(what: str, value: str) -> str:
         said = f"{what} {value[:80]!r} is not a quantity such as 512Mi or 500m"
         raise ProviderRefused(said, code="invalid") from error
     if not is_some:
-        # The kubelet sets no limit for 0, and the quota counts none.
-        raise ProviderRefused(f"{what} is {value}: to a cluster, that is no limit at all", code="invalid")
+        # The kubelet sets no limit for 0, and the quota does not count it.
+        raise ProviderRefused(f"{what} is {value}, which Kubernetes takes as no limit at all", code="invalid")
     return value
 
 
@@ -131,7 +131,7 @@ def is_preview(app: App) -> bool:
 
 
 def digest(*parts: str) -> str:
-    """12 hex digits that stand for these parts in a name."""
+    """Return 12 hex digits of a hash of these parts, for use in a name."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
@@ -153,16 +153,16 @@ def image_record(commit: str, image: str) -> str:
 
 @dataclass(frozen=True)
 class Hosts:
-    """Where apps answer. domain: what every host ends with."""
+    """The public hosts of apps. domain: the suffix of every host."""
 
     domain: str
     is_https: bool
 
     def host(self, app: App) -> str:
-        """`task-<short id>.preview.<domain>`, `staging-<project>.<domain>`, `<project>.<domain>` for production.
+        """Return `task-<short id>.preview.<domain>`, `staging-<project>.<domain>` or `<project>.<domain>`.
 
-        The project's slug is its namespace without the short id. Where a slug would make a host that may be
-        another's (`staging-…`, `preview`), the whole namespace stands in its place.
+        The last is production's. The project's slug is its namespace without the short id. If the slug could collide
+        with another host (`staging-…`, `preview`), the whole namespace replaces it.
         """
         slug = app.space.namespace[:-9] or app.space.namespace
         if app.name == STAGING:

@@ -1,4 +1,4 @@
-"""Which nodes take a pod, and by which runtime it runs there: as set, for apps, checks and agents alike."""
+"""Node selection and runtime class of pods, from the settings; the same for apps, checks and agents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from common.settings import KubernetesSettings
 
 
 def placement(chosen: KubernetesSettings) -> KubeObject:
-    """The part of a pod's spec that says so; empty where the cluster is to decide."""
+    """Return the scheduling fields of a pod's spec; empty if the settings leave scheduling to the cluster."""
     made: KubeObject = {}
     if chosen.runtime_class:
         made["runtimeClassName"] = chosen.runtime_class

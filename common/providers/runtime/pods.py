@@ -1,7 +1,7 @@
-"""Agents as pods: one namespace of their own, a pod and a Secret for each, out of which little leads.
+"""Agents as pods: one namespace for all agents, with a pod and a Secret per agent.
 
-A pod runs one agent, for one run. It reaches names, AiWorker's and the forge's namespaces, and the networks that the
-settings name, and nothing reaches it. It holds one credential: its own agent's token, as a file in memory.
+A pod runs one agent, for one run. It can connect only to DNS, the namespaces of AiWorker and the forge, and the
+networks of the settings; nothing can connect to it. Its only credential is its agent's token, a file in memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from common.values.agent_pod import AgentPod, PodPhase, PodState
 AGENT = "aiworker.dev/agent"
 IDENTITY_FILE = "/identity/agent.json"
 END_SECONDS = 30
-"""How long a pod that is to go may take until it is killed."""
+"""How long a deleted pod may take to end before it is killed (terminationGracePeriodSeconds)."""
 
 
 class KubernetesFleet:
@@ -41,11 +41,11 @@ class KubernetesFleet:
             return found
         self._ensure_namespace()
         self._cluster.apply(self._path("secrets", pod.name), self._secret(pod))
-        # Created, not applied: a pod can't be changed, and one that is there is this agent's already.
+        # Created, not applied: a pod is immutable, and an existing pod of this name is this agent's.
         try:
             self._cluster.create(places.path("pods", self._namespace), self._pod(pod.name))
         except ProviderRefused as error:
-            # Others are on their way out, and make room.
+            # Pods that are being deleted still count towards the quota, so a later try may succeed.
             if error.code == "quota":
                 raise ProviderUnavailable(error.message) from error
             raise
@@ -56,11 +56,11 @@ class KubernetesFleet:
         if found is None:
             return None
         if "deletionTimestamp" in found["metadata"]:
-            # Why it goes is seen only now: a moment later it is not there any more.
-            gone = reasons.why_taken_away(found)
-            return PodState(PodPhase.FAILED, f"its pod was taken away: {gone}") if gone else None
+            # The reason can be read only while the pod still exists.
+            reason = reasons.eviction_reason(found)
+            return PodState(PodPhase.FAILED, f"the cluster removed its pod: {reason}") if reason else None
         if found["metadata"].get("labels", {}).get(AGENT) != name:
-            raise ProviderRefused(f"the pod {self._namespace}/{name} is not an agent of AiWorker's", code="foreign")
+            raise ProviderRefused(f"the pod {self._namespace}/{name} is not an agent of AiWorker", code="foreign")
         return reasons.judge_agent(found)
 
     def delete_agent(self, name: str) -> None:
@@ -76,17 +76,17 @@ class KubernetesFleet:
         return [pod["metadata"]["name"] for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
     def _ensure_namespace(self) -> None:
-        """It is there with its limits. ProviderRefused if it is somebody else's."""
+        """Ensure the namespace and its limits. Raises ProviderRefused (`foreign`) if it is not for these agents."""
         limits = self._limits()
         mark = places.digest(json.dumps(limits, sort_keys=True))
         found = self._cluster.read(places.path("namespaces", self._namespace))
         about = {} if found is None else found["metadata"]
         if "deletionTimestamp" in about:
-            raise ProviderUnavailable(f"the namespace {self._namespace} is still being removed")
+            raise ProviderUnavailable(f"the namespace {self._namespace} is still being deleted")
         labels = self._labels() | hardening.RESTRICTED
         if found is not None and any(about.get("labels", {}).get(key) != value for key, value in labels.items()):
             raise ProviderRefused(
-                f"the namespace {self._namespace} is there and is not for this AiWorker's agents; "
+                f"the namespace {self._namespace} exists and is not for the agents of this AiWorker; "
                 "set AIWORKER_AGENTS_NAMESPACE to another name",
                 code="foreign",
             )
@@ -101,13 +101,13 @@ class KubernetesFleet:
         self._cluster.apply(places.path("namespaces", self._namespace), wanted)
 
     def _limits(self) -> list[KubeObject]:
-        # Pods that are on their way out count too, so there is room for twice as many.
+        # Pods that are being deleted count too, so the quota is twice the number of agents.
         hard = {"pods": str(2 * self._fleet.most), "services.loadbalancers": "0", "services.nodeports": "0"}
         peers = [hardening.TO_AIWORKER, *({"ipBlock": {"cidr": cidr}} for cidr in self._fleet.egress)]
         network = {
             "podSelector": {},
             "policyTypes": ["Ingress", "Egress"],
-            "egress": [hardening.NAMES, {"to": peers}],
+            "egress": [hardening.DNS, {"to": peers}],
         }
         account = self._object("v1", "ServiceAccount", "default")
         account["automountServiceAccountToken"] = False
@@ -120,7 +120,7 @@ class KubernetesFleet:
     def _secret(self, pod: AgentPod) -> KubeObject:
         identity = {"url": self._fleet.url, "agentId": pod.name, "token": pod.token}
         made = self._object("v1", "Secret", pod.name)
-        # Not stringData: server-side apply would forget which keys were ours.
+        # Not stringData: server-side apply would not track which keys are ours.
         made["data"] = {"agent.json": base64.b64encode(json.dumps(identity).encode()).decode()}
         return made | {"type": "Opaque"}
 

@@ -1,7 +1,7 @@
-"""The local runtime: processes on this machine, owned by the supervisor and asked for over its Unix socket.
+"""The local runtime: a client of the supervisor, which runs processes on this machine, over its Unix socket.
 
-A plain synchronous client that opens a connection per call, so that threads, greenlets and forks need no care. What the
-lines look like is written in workers/supervisor/server.py.
+Synchronous, with a new connection per call, so it is safe with threads, greenlets and forks. See
+workers/supervisor/server.py for the format of the lines.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ANSWER_SECONDS = 10.0
 
 
 class ProcessRuntime:
-    """The Runtime protocol on a supervisor's socket. Nothing is opened before the first call."""
+    """The Runtime protocol over a supervisor's socket. Connects on each call, not on creation."""
 
     def __init__(self, socket_path: Path) -> None:
         self._socket_path = socket_path
@@ -75,7 +75,7 @@ class ProcessRuntime:
         raise ProviderRefused(f"the local runtime refused {verb}: {error['message']}", code=error["code"])
 
     def _exchange(self, line: bytes) -> dict[str, Json]:
-        """Send one line and return the one that comes back. ProviderUnavailable when none does in time."""
+        """Send one line and return the reply. Raises ProviderUnavailable if no reply comes within ANSWER_SECONDS."""
         deadline = Deadline(ANSWER_SECONDS)
         answer = bytearray()
         try:
@@ -88,7 +88,7 @@ class ProcessRuntime:
                     connection.settimeout(max(0.01, deadline.left_seconds))
                     chunk = connection.recv(256 * 1024)
                     if not chunk:
-                        raise ConnectionResetError("it hung up")
+                        raise ConnectionResetError("it closed the connection")
                     answer += chunk
         except OSError as error:
             raise ProviderUnavailable(

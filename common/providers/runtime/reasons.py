@@ -1,7 +1,7 @@
-"""What a cluster's statuses mean, in words: pure functions from Deployments, Jobs and pods to a phase and its reason.
+"""Translate the statuses of Deployments, Jobs and pods into a phase and a reason. Pure functions.
 
-The codes are those of AppState; every sentence is for whoever wrote the task, so it names the image, the exit code or
-the limit, and what the cluster said about it.
+The codes are those of AppState. The reasons are for the people of the project: they contain the image, the exit code
+or the limit, and the cluster's own message.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from common.values.app import NOTHING_TO_RUN_EXIT, AppPhase
 from common.values.check import CheckEnd, CheckPhase, CheckState
 
 SOON = ("being terminated", "status unknown for quota", "error looking up service account", "not yet ready to handle")
-"""What a refusal says that will not be one in a moment: the namespace is on its way out or has only just been made, or
-the API server has only just been started."""
+"""Parts of messages of temporary refusals: the namespace is being deleted or was just created, or the API server has
+just started."""
 
 _IMAGE = {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 _CONFIG = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 _FULL = ("Insufficient ", "Too many pods")
-"""What the scheduler says of nodes that are fit, and full."""
+"""Parts of the scheduler's message if suitable nodes exist but are full."""
 _NEVER_BEGAN = {"StartError", "ContainerCannotRun"}
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """code and reason are there when it failed, and where it is known what it waits for."""
+    """The state of a rollout. code and reason: why it failed or what it waits for; None otherwise."""
 
     phase: AppPhase
     code: str | None = None
@@ -36,7 +36,7 @@ class Judgement:
 
 
 def judge_rollout(deployment: KubeObject, pods: Sequence[KubeObject]) -> Judgement:
-    """How the rollout of what the Deployment asks for goes. pods: those of the wanted version."""
+    """Judge the present rollout of a Deployment. pods: those of the wanted version."""
     status = deployment.get("status", {})
     if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 1):
         return Judgement(AppPhase.STARTING)
@@ -51,19 +51,19 @@ def judge_rollout(deployment: KubeObject, pods: Sequence[KubeObject]) -> Judgeme
     if refusal is not None and refusal.get("status") == "True":
         said = str(refusal.get("message", ""))
         if "exceeded quota" in said:
-            # Pods that are on their way out count too, and previews give way.
+            # Not final before the deadline: pods being deleted still count, and previews may be stopped to make room.
             phase = AppPhase.FAILED if is_late else AppPhase.STARTING
             return Judgement(phase, "quota", f"the project's quota is used up: {said}")
         if any(says in said for says in SOON):
             return Judgement(AppPhase.STARTING)
-        return Judgement(AppPhase.FAILED, "config", f"the cluster refused to make its pod: {said}")
+        return Judgement(AppPhase.FAILED, "config", f"the cluster refused to create its pod: {said}")
     if is_late:
         return Judgement(AppPhase.FAILED, *_why_late(deployment, pods))
     return Judgement(AppPhase.STARTING, *(_no_node(pods) or ()))
 
 
 def is_complete(deployment: KubeObject) -> bool:
-    """Whether every wanted replica is of the wanted version, and available, and nothing else is left."""
+    """Whether all replicas are of the wanted version and available, and no other replica is left."""
     wanted = deployment["spec"].get("replicas", 1)
     status = deployment.get("status", {})
     counts = {status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")}
@@ -71,7 +71,7 @@ def is_complete(deployment: KubeObject) -> bool:
 
 
 def pod_problem(pod: KubeObject) -> tuple[str, str] | None:
-    """(code, sentence) of what will not go away by waiting; None where there is no such thing."""
+    """Return (code, reason) of a problem that waiting does not solve; None if there is none."""
     status = pod.get("status", {})
     for container in status.get("initContainerStatuses", []):
         if problem := _waiting_problem(container) or _checkout_problem(container):
@@ -83,7 +83,7 @@ def pod_problem(pod: KubeObject) -> tuple[str, str] | None:
 
 
 def restarts(pods: Sequence[KubeObject]) -> int:
-    """How often a container of these pods had to be started again."""
+    """Return the number of restarts of these pods' containers."""
     return sum(
         container.get("restartCount", 0)
         for pod in pods
@@ -92,7 +92,7 @@ def restarts(pods: Sequence[KubeObject]) -> int:
 
 
 def ready_seconds(pods: Sequence[KubeObject], now: datetime) -> float:
-    """For how long the youngest of the pods has been ready; 0 where one is not."""
+    """Return for how many seconds all of the pods have been ready; 0 if one is not."""
     spans = []
     for pod in pods:
         ready = _condition(pod.get("status", {}), "Ready") or {}
@@ -103,7 +103,7 @@ def ready_seconds(pods: Sequence[KubeObject], now: datetime) -> float:
 
 
 def image_digest(pods: Sequence[KubeObject]) -> str | None:
-    """The exact image that a ready pod's app runs, as `name@sha256:…`; None where the node does not say."""
+    """Return the image of a ready container as `name@sha256:…`; None if the node does not report the digest."""
     for pod in pods:
         for container in pod.get("status", {}).get("containerStatuses", []):
             image = str(container.get("imageID", "")).removeprefix("docker-pullable://")
@@ -113,8 +113,11 @@ def image_digest(pods: Sequence[KubeObject]) -> str | None:
 
 
 def judge_check(job: KubeObject, pods: Sequence[KubeObject], *, timeout_seconds: float, now: datetime) -> CheckState:
-    """How a check's Job did. pods: the Job's. There is a verdict only on a command that began, and it is late by the
-    time since then: what the cluster took before (quota, room, image, code) is no fault of the commit's."""
+    """Judge a check's Job. pods: the Job's pods.
+
+    Only a command that has started can pass or fail, and its timeout counts from its start: the time that the cluster
+    needs before (quota, scheduling, image, code) does not count against the commit.
+    """
     status = job.get("status", {})
     failed, complete = _condition(status, "Failed"), _condition(status, "Complete")
     if complete is not None and complete.get("status") == "True":
@@ -143,17 +146,17 @@ def _too_slow(timeout_seconds: float) -> CheckState:
 def _judged(
     phase: CheckPhase, exit_code: int | None = None, reason: str | None = None, code: str | None = None
 ) -> CheckState:
-    """The state but for its log, which is not the cluster's objects' to tell."""
+    """Return the state with an empty log: the caller adds the log."""
     return CheckState(phase, exit_code, "", reason, code)
 
 
-def why_taken_away(pod: KubeObject) -> str | None:
-    """What the cluster took the pod away for, such as an eviction; None where it did not."""
+def eviction_reason(pod: KubeObject) -> str | None:
+    """Return why the cluster removes the pod, such as an eviction; None if the cluster itself does not remove it."""
     return _pod_reason([pod])
 
 
 def judge_agent(pod: KubeObject) -> PodState:
-    """How an agent's pod does."""
+    """Judge the pod of an agent."""
     status = pod.get("status", {})
     phase, ended = status.get("phase"), _ended([pod])
     if phase == "Succeeded":
@@ -163,8 +166,8 @@ def judge_agent(pod: KubeObject) -> PodState:
         return PodState(PodPhase.FAILED, f"its pod ran longer than {seconds} s")
     if ended is not None and ended.get("reason") == "OOMKilled":
         return PodState(PodPhase.FAILED, f"its pod was killed: it used more memory than its limit{_limit([pod])}")
-    if gone := _pod_reason([pod]):
-        return PodState(PodPhase.FAILED, f"its pod was taken away: {gone}")
+    if reason := _pod_reason([pod]):
+        return PodState(PodPhase.FAILED, f"the cluster removed its pod: {reason}")
     if problem := pod_problem(pod):
         return PodState(PodPhase.FAILED, f"its pod can't run: {problem[1]}")
     if ended is not None or phase == "Failed":
@@ -183,17 +186,17 @@ def _judge_exit(ended: KubeObject, pods: Sequence[KubeObject], timeout_seconds: 
         said = f"its container could not be started: {ended.get('message', '')}".rstrip(": ")
         return _judged(CheckPhase.BROKEN, None, said)
     if _is_late(pods):
-        # Its pod's deadline killed it: the exit code is the signal's. What the command had of that time counts.
+        # The pod's deadline killed the command, so the exit code is the signal's. Its own running time decides.
         began, end = _time(ended.get("startedAt")), _time(ended.get("finishedAt"))
         if began is None or end is None or (end - began).total_seconds() >= timeout_seconds:
             return _too_slow(timeout_seconds)
-        said = "fetching its image and code took too long, so that its pod's time was over before the command's"
+        said = "fetching its image and code took too long: its pod's deadline passed before the command's time was over"
         return _judged(CheckPhase.BROKEN, None, said)
     if ended.get("reason") == "OOMKilled":
         said = f"it was killed: it used more memory than its limit{_limit(pods)}"
         return _judged(CheckPhase.FAILED, None, said, CheckEnd.MEMORY)
-    if gone := _pod_reason(pods):
-        return _judged(CheckPhase.BROKEN, None, f"its pod was taken away: {gone}")
+    if reason := _pod_reason(pods):
+        return _judged(CheckPhase.BROKEN, None, f"the cluster removed its pod: {reason}")
     return _judged(CheckPhase.FAILED, code, f"it exited with {code}", CheckEnd.EXITED)
 
 
@@ -208,7 +211,7 @@ def _ended(pods: Sequence[KubeObject]) -> KubeObject | None:
 
 
 def _began(pods: Sequence[KubeObject]) -> datetime | None:
-    """When the container that runs now began."""
+    """Return when the running container started; None if none is running."""
     for pod in pods:
         for container in pod.get("status", {}).get("containerStatuses", []):
             if running := container.get("state", {}).get("running"):
@@ -221,14 +224,16 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _no_node(pods: Sequence[KubeObject]) -> tuple[str, str] | None:
-    """(code, sentence) of why no node takes one of the pods: `no_room` where others in its place would make room, else
-    `no_node`. None where each has one, or none has been looked for yet."""
+    """Return (code, reason) if a pod can't be scheduled: `no_room` if suitable nodes are full, else `no_node`.
+
+    None if all pods are scheduled or the scheduler has not tried yet.
+    """
     for pod in pods:
         scheduled = _condition(pod.get("status", {}), "PodScheduled") or {}
         if scheduled.get("status") == "False":
             said = str(scheduled.get("message", ""))
             code = "no_room" if any(word in said for word in _FULL) else "no_node"
-            return code, f"no node takes its pod: {said}".rstrip(": ")
+            return code, f"no node accepts its pod: {said}".rstrip(": ")
     return None
 
 
@@ -237,7 +242,7 @@ def _is_late(pods: Sequence[KubeObject]) -> bool:
 
 
 def _pod_reason(pods: Sequence[KubeObject]) -> str | None:
-    """Why a pod as a whole failed, such as Evicted; None where only its program ended."""
+    """Return why a pod as a whole failed, such as Evicted; None if only its program ended."""
     for pod in pods:
         status = pod.get("status", {})
         if status.get("phase") == "Failed" and status.get("reason"):
@@ -254,13 +259,13 @@ def _waiting_problem(container: KubeObject) -> tuple[str, str] | None:
     if reason in _IMAGE:
         return "image", f"the image {container.get('image', '')} can't be fetched ({reason}): {said}".rstrip(": ")
     if reason in _CONFIG:
-        return "config", f"its container can't be made ({reason}): {said}".rstrip(": ")
+        return "config", f"its container can't be created ({reason}): {said}".rstrip(": ")
     if reason == "CrashLoopBackOff" and container.get("name") != "checkout":
         last = container.get("lastState", {}).get("terminated", {})
         count = container.get("restartCount", 0)
         if last.get("reason") == "OOMKilled":
             return "memory", f"it was killed {count} times: it used more memory than its limit"
-        return "exited", f"it exited with {last.get('exitCode', '?')} and was started again {count} times"
+        return "exited", f"it exited with {last.get('exitCode', '?')} and was restarted {count} times"
     return None
 
 
@@ -284,11 +289,12 @@ def _why_late(deployment: KubeObject, pods: Sequence[KubeObject]) -> tuple[str, 
     for pod in pods:
         scheduled = _condition(pod.get("status", {}), "PodScheduled") or {}
         if scheduled.get("status") == "False":
-            return "no_room", f"no node took its pod within {seconds} s: {scheduled.get('message', '')}".rstrip(": ")
+            said = scheduled.get("message", "")
+            return "no_room", f"no node accepted its pod within {seconds} s: {said}".rstrip(": ")
     running = [pod for pod in pods if pod.get("status", {}).get("phase") == "Running"]
     if running:
         path = deployment["metadata"].get("annotations", {}).get("aiworker.dev/health-path", "/")
-        return "unhealthy", f"it runs, but {path} did not answer well within {seconds} s"
+        return "unhealthy", f"it runs, but {path} gave no healthy answer within {seconds} s"
     return "not_started", f"its container did not start within {seconds} s"
 
 

@@ -1,8 +1,9 @@
-"""What a runtime is to AiWorker: where versions run, checks are made and logs are kept.
+"""The protocol of a runtime: the service that runs versions and checks and keeps their logs.
 
-Verbs are `ensure_`, `read_` and `delete_`: ensuring what is there and deleting what is absent succeed, so every
-call may be made again after a lost answer. No call waits for a program: ensure_ starts, read_ tells.
-ProviderUnavailable: the same call may work later. ProviderRefused: it won't; `code` says why.
+Verbs are `ensure_`, `read_` and `delete_`. Ensuring what exists and deleting what is absent succeed, so every call can
+be repeated after a lost answer. No call waits for a program: `ensure_` starts it, `read_` returns its state. Every
+method raises ProviderUnavailable if the same call may succeed later, and ProviderRefused, with a `code`, if it will
+not.
 """
 
 from __future__ import annotations
@@ -15,62 +16,64 @@ from common.values.check import Check, CheckState
 
 
 class Runtime(Protocol):
-    """One runtime. See the module for what every verb promises."""
+    """One runtime. The module's docstring says what holds for every method."""
 
     def ping(self) -> None:
-        """Return if the runtime can serve; ProviderUnavailable with the reason if not."""
+        """Return if the runtime is usable; raise ProviderUnavailable with the reason if not."""
 
     def ensure_environment(self, space: Space) -> None:
-        """The project's namespace exists, with its limits."""
+        """Create or update the project's namespace with its limits."""
 
     def delete_environment(self, space: Space) -> None:
-        """Everything of the project is gone: apps, checks, checkouts, ports."""
+        """Remove everything of the project: apps, checks, checkouts, ports."""
 
     def ensure_app(self, app: App, version: Version) -> AppState:
-        """The app is to run this version: started if it is not, left alone if it is (also if it failed).
+        """Start this version of the app. No-op if it is the app's present version, even if it has failed.
 
-        The version that is live keeps serving until the new one has passed its health check; the switch drops no
-        request. A newer ensure_app replaces a candidate that is still starting. When a version fails, what was live
-        before goes on. The app's url stays the same for its whole life, also over a restart of the runtime. Whether the
-        app is guarded changes with every call.
+        The live version keeps serving until the new one has passed its health check; the switch drops no request. A
+        newer ensure_app replaces a version that is still starting. If a version fails, the live one keeps serving. The
+        app's url never changes, not even when the runtime restarts. Each call sets whether the app is guarded.
         """
 
     def read_app(self, app: App, version_id: str) -> AppState | None:
-        """How that version is doing; None if the runtime does not know it (any more)."""
+        """Return the state of this version; None if the runtime does not know it."""
 
     def open_app(self, app: App) -> str | None:
-        """An address that lets one browser into a guarded app, once and soon; None where its url does for everybody."""
+        """Return a one-time address, valid for a short time, that opens a guarded app in one browser.
+
+        None if the app is not guarded: its url works for everybody.
+        """
 
     def delete_app(self, app: App) -> None:
-        """Nothing of the app runs any more, its port and checkout are free. Its logs may be kept."""
+        """Stop the app and free its port and checkout. Its logs may be kept."""
 
     def list_apps(self) -> list[tuple[str, str, str | None]]:
-        """(namespace, app name, version id that is wanted) of everything of ours that runs: how orphans are found."""
+        """Return (namespace, app name, wanted version id) of all our apps, to find orphans."""
 
     def app_logs(self, app: App, version_id: str, *, limit: int = 500) -> list[str]:
-        """The last lines that this version's processes wrote, oldest first. Empty when there are none (any more)."""
+        """Return the last lines of this version's output, oldest first. Empty if there are none."""
 
     def ensure_check(self, check: Check) -> CheckState:
-        """The check runs or has run. The same id never runs twice while the runtime remembers it."""
+        """Start the check. No-op if it runs or has run, as long as the runtime remembers its id."""
 
     def read_check(self, space: Space, check_id: str) -> CheckState | None:
-        """How it is doing; None if the runtime does not know it (never ensured, deleted, or restarted since)."""
+        """Return the check's state; None if the runtime does not know it: not started, deleted, lost in a restart."""
 
     def delete_check(self, space: Space, check_id: str) -> None:
-        """It does not run any more, and its checkout is gone."""
+        """Stop the check and remove its checkout."""
 
 
 class Fleet(Protocol):
-    """Where agents run as pods. Verbs as those of Runtime: each may be repeated, none waits for a program."""
+    """Runs agents as pods. As in Runtime, every call may be repeated and none waits for a program."""
 
     def ensure_agent(self, pod: AgentPod) -> PodState:
-        """The pod is there, or was: one that has ended is not made anew."""
+        """Create the agent's pod unless it exists. A pod that has ended is not created again."""
 
     def read_agent(self, name: str) -> PodState | None:
-        """How it is doing; None if there is no such pod (any more)."""
+        """Return the pod's state; None if there is no such pod."""
 
     def delete_agent(self, name: str) -> None:
-        """The pod is told to end and removed, and so is its token."""
+        """Delete the pod, which ends gracefully, and its token."""
 
     def list_agents(self) -> list[str]:
-        """The names of all pods of ours that are not being removed: how orphans are found."""
+        """Return the names of all our pods that are not being deleted, to find orphans."""

@@ -36,7 +36,7 @@ def _message(platform: Platform, task: Task) -> str:
 def test_a_proof_whose_tests_get_no_node_waits_with_the_reason_on_the_task(plain: Elsewhere) -> None:
     plain.cluster.script(TESTS, "no_room")
     _project, task = _proving(plain)
-    plain.run_jobs(until=lambda: "no node takes its pod" in _message(plain, task))
+    plain.run_jobs(until=lambda: "no node accepts its pod" in _message(plain, task))
 
     row, waiting = _row(plain, task), plain.get(Task, task.id)
     assert row is not None
@@ -74,12 +74,12 @@ def test_a_groups_tests_that_never_ran_blame_no_member(plain: Elsewhere) -> None
 
     def waits() -> bool:
         merging = plain.all(Job, Job.kind == jobs.MERGE_GROUP.name)
-        return any("no node takes its pod" in str(job.error) for job in merging)
+        return any("no node accepts its pod" in str(job.error) for job in merging)
 
     plain.run_jobs(until=waits)
     view = task_groups.read_task_group(group.id, by=plain.max)
     assert view.group.state == "merging"
-    assert [(check.status, "no node takes its pod" in check.message) for check in view.checks] == [("running", True)]
+    assert [(check.status, "no node accepts its pod" in check.message) for check in view.checks] == [("running", True)]
     plain.cluster.script(TESTS, "healthy")
     plain.run_jobs()
     assert plain.get(TaskGroup, group.id).state == "merged"
@@ -90,7 +90,7 @@ def test_a_groups_tests_that_never_ran_blame_no_member(plain: Elsewhere) -> None
     plain.wait_longer(25)
     plain.run_jobs()
     failed = plain.get(TaskGroup, late.id)
-    assert (failed.state, "no node takes its pod" in str(failed.error)) == ("failed", True)
+    assert (failed.state, "no node accepts its pod" in str(failed.error)) == ("failed", True)
     assert plain.all(GroupMember, GroupMember.removed_reason.is_not(None)) == []
 
 
@@ -103,7 +103,7 @@ def test_a_preview_without_room_does_not_refuse_the_work(plain: Elsewhere) -> No
     row, ready = _row(plain, task, "preview"), plain.get(Task, task.id)
     assert row is not None
     assert (row.status, ready.state, ready.refusals, ready.preview_url) == ("skipped", "ready_to_test", 0, None)
-    assert "no node took its pod" in row.message
+    assert "no node accepted its pod" in row.message
     (preview,) = plain.all(Deployment)
     assert (preview.state, preview.error_code) == ("failed", "no_room")
 

@@ -394,7 +394,7 @@ def test_what_a_project_asks_of_a_healthy_answer_reaches_the_runtime(plain_platf
 
     place = place_of(project)
     spec = replace(version.spec, health=replace(version.spec.health, contains="<h2>"))
-    wanted = runtime_calls.sourced(local_forge(), place, replace(version, version_id="other", spec=spec))
+    wanted = runtime_calls.with_source(local_forge(), place, replace(version, version_id="other", spec=spec))
     other = app_of(place, "other")
     runtime().ensure_app(other, replace(wanted, start_seconds=1))
     assert str(settled(runtime(), other, "other").reason).endswith("and without the text '<h2>'")

@@ -220,7 +220,7 @@ def test_an_agent_that_is_there_goes_before_one_that_would_be_made(plain: Fleet)
     ("kind", "words"),
     [
         ("image_pull", "its pod can't run: the image registry.test/aiworker:1 can't be fetched"),
-        ("evicted", "its pod was taken away: Evicted"),
+        ("evicted", "the cluster removed its pod: Evicted"),
         ("oom", "its pod was killed: it used more memory than its limit"),
     ],
 )
@@ -273,7 +273,7 @@ def test_a_pod_that_does_not_come_to_life_is_given_up(plain: Fleet) -> None:
     assert agents.expire_agents() == 0
     _change(Agent, agent.id, created_at=302, pod_made_at=301)
     plain.until(lambda: len(plain.runs(task)) == 2)
-    said = "its pod did not come to life within 300 s; last seen: no node takes its pod: 0/3 nodes"
+    said = "its pod did not come to life within 300 s; last seen: no node accepts its pod: 0/3 nodes"
     assert str(plain.runs(task)[0].reason).startswith(said)
 
 
@@ -315,7 +315,7 @@ def test_a_pod_that_is_being_evicted_says_so_while_it_can_be_seen(plain: Fleet) 
         pod = plain.cluster.store.objects["pods", NAMESPACE, agent.id]
         plain.cluster.store.update("pods", pod, lambda one: one["metadata"].update(deletionTimestamp=now_text()))
     plain.until(lambda: len(plain.runs(task, "ready")) == 1)
-    assert plain.runs(task)[0].reason == "its pod was taken away: EvictionByEvictionAPI: Eviction API: evicting"
+    assert plain.runs(task)[0].reason == "the cluster removed its pod: EvictionByEvictionAPI: Eviction API: evicting"
 
 
 def test_a_run_that_waited_for_its_pod_is_not_taken_for_unclaimed(plain: Fleet) -> None:

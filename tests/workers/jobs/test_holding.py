@@ -163,7 +163,7 @@ def test_a_branch_that_can_not_be_made_is_the_tasks_own_trouble(plain_platform: 
         _look(platform)
     failed = platform.get(Task, task.id)
     assert failed.state == "failed"
-    assert "can't be made beside the refs that exist" in failed.error
+    assert "conflicts with an existing ref" in failed.error
     assert platform.get(Project, project.id).error is None
 
     other = platform.task(project, "Two")

@@ -36,7 +36,7 @@ def test_nothing_is_claimed_until_there_is_room(tmp_path: Path) -> None:
 
         with agent(tmp_path, platform.url, str(2**60)):
             eventually(lambda: len(platform.heartbeats) > 3, "the agent is there")
-            eventually(lambda: "nothing is claimed" in (tmp_path / "agent.log").read_text(), "it says why it waits")
+            eventually(lambda: "no runs are claimed" in (tmp_path / "agent.log").read_text(), "it says why it waits")
         assert not any(platform.heartbeats)
 
         with agent(tmp_path, platform.url, "0"):

@@ -140,7 +140,7 @@ def test_a_revoked_agent_enrols_again_and_no_token_is_logged(platform: Platform,
 
     assert len(platform.registrations) == 2
     log = (tmp_path / "agent.log").read_text()
-    assert "agent's token is no longer good" in log
+    assert "agent's token was rejected" in log
     assert not any(secret in log for secret in ("enrol-1", "enrol-2", "agent-token-1", "agent-token-2"))
 
 
@@ -164,7 +164,7 @@ def test_without_a_good_enrolment_token_it_ends_with_one_line(
 def test_an_unknown_driver_ends_it_with_one_line(platform: Platform, start: Start, tmp_path: Path) -> None:
     assert start("--driver", "telepathy").wait(30) == 1
     assert (tmp_path / "agent.log").read_text() == (
-        "aiworker agent: there is no driver 'telepathy'; there are: scripted\n"
+        "aiworker agent: there is no driver 'telepathy'; choose one of: scripted\n"
     )
 
 

@@ -94,7 +94,7 @@ def test_a_description_without_a_block_is_refused_with_a_sentence(description: s
         ("- write: {path: a, content: b, mode: c}", "has no field 'mode'"),
         ("- write: {path: a, content: 1}", "content must be text; put it in quotes"),
         ("- write: {path: '', content: b}", "path is empty"),
-        ('- run: "a\\0b"', "holds a character"),
+        ('- run: "a\\0b"', "contains a character"),
         ("- replace: {path: a, old: '', new: b}", "old is empty"),
         ("- sleep: -1", "must be from 0"),
         ("- sleep: .nan", "needs a number"),

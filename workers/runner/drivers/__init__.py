@@ -1,4 +1,4 @@
-"""The drivers there are, by name."""
+"""The available drivers, by name."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ DRIVERS: Mapping[str, Callable[[], Driver]] = {"scripted": ScriptedDriver}
 
 
 def driver_named(name: str) -> Driver:
-    """A new driver of that name. Raises Misconfigured naming those there are."""
+    """Return a new driver of that name. Raises Misconfigured, with a list of the drivers, for an unknown name."""
     try:
         make = DRIVERS[name]
     except KeyError as error:
-        raise Misconfigured(f"there is no driver {name!r}; there are: {', '.join(sorted(DRIVERS))}") from error
+        raise Misconfigured(f"there is no driver {name!r}; choose one of: {', '.join(sorted(DRIVERS))}") from error
     return make()

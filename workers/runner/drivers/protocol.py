@@ -1,9 +1,9 @@
-"""What a driver is: the part that turns a task's words into edits in a workspace.
+"""The protocol of a driver: the part of an agent that turns a task's text into edits in a workspace.
 
-The run around it clones, commits, pushes and reports; a driver only works in the directory it is given, says what it
-does, and asks. It holds no credential. A driver for a command line agent runs it with
-`processes.run_command(argv, cwd=session.workspace, environ=session.environ | its own, cancellation=…)`, so that its
-whole process tree dies with the run.
+The run around it clones, commits, pushes and reports. A driver only works in the directory it is given, reports what it
+does, and asks questions. It has no credential. A driver for a command line agent runs it with
+`commands.run_command(argv, cwd=session.workspace, environ=session.environ | its own, cancellation=…)`, so that its
+whole process tree ends with the run.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from workers.runner.cancellation import Cancellation
 
 @dataclass(frozen=True)
 class SavedSession:
-    """What an earlier run of the same driver left in the session directory.
+    """The session directory of an earlier run with the same driver.
 
-    round: of that run. head_sha: the branch's head when it was kept. A driver decides what that is still worth.
+    round: of that run. head_sha: the branch's head when the session was stored. The driver decides if it is usable.
     """
 
     round: int
@@ -29,28 +29,28 @@ class SavedSession:
 
 
 class Platform(Protocol):
-    """How a driver speaks to people. Every method raises Cancelled once the run is to stop."""
+    """A driver's reports and questions to people. Every method raises Cancelled if the run is cancelled."""
 
     def say(self, text: str) -> None:
-        """The agent's own words, for the transcript."""
+        """Add a text of the agent to the transcript."""
 
     def tool(self, text: str) -> None:
-        """What the agent does now: a command, an edit."""
+        """Add an action of the agent to the transcript: a command, an edit."""
 
     def result(self, text: str, *, ok: bool = True) -> None:
-        """What came of it. Longer text is cut into lines."""
+        """Add the result of an action to the transcript. The text is split into lines."""
 
     def progress(self, message: str, done: int | None = None, total: int | None = None) -> None:
-        """How far it is. Seen by whoever watches, kept by nobody."""
+        """Report progress. Broadcast to subscribers, never stored."""
 
     def usage(self, *, input_tokens: int, output_tokens: int, cached_tokens: int, cost_usd: float) -> None:
-        """This run's totals so far. Beyond the task's limits the run is stopped."""
+        """Report the run's totals so far. Cancels the run if they exceed the task's limits."""
 
     def ask(self, question: str, context: str | None = None, options: tuple[str, ...] = ()) -> str | None:
-        """A person's answer; None if there was none in time.
+        """Ask people and return the answer; None if there was none in time.
 
-        After None the driver writes what it needs into its session directory and returns `waiting`. The run that
-        follows an answer asks the same question again and gets it at once.
+        After None the driver saves its state in its session directory and returns `waiting`. Once there is an answer,
+        the next run asks the same question again and gets the answer immediately.
         """
 
 
@@ -63,18 +63,19 @@ class Session:
     """Starts at 1 and rises with every rejection or refusal."""
     task: ClaimedTask
     prompt: str
-    """What the platform says to an agent: the task, the project's instructions, the feedback."""
+    """The platform's text for the agent: the task, the project's instructions, the feedback."""
     feedback: tuple[Feedback, ...]
     workspace: Path
     session_dir: Path
-    """The driver's own; kept on the platform when the run waits or completes, and there again in the next one."""
+    """A directory for the driver's state. Stored on the platform when the run waits or completes, restored in the next
+    run."""
     saved: SavedSession | None
     """None: the session directory is empty."""
     head_sha: str
     is_repeated: bool
-    """Whether the branch's head is a commit of this task and round already: an earlier run was lost, or waited."""
+    """Whether the branch's head is a commit of this task and round already: an earlier run was lost or is waiting."""
     environ: dict[str, str]
-    """The whole environment of its commands: PATH, HOME, LANG and git identities."""
+    """The whole environment for the driver's commands: PATH, HOME, LANG and the git identity."""
     cancellation: Cancellation
     platform: Platform
 
@@ -100,8 +101,8 @@ class Driver(Protocol):
     name: str
 
     def work(self, session: Session) -> DriverOutcome:
-        """Work until the task is done, a question has to wait, or it can't be done.
+        """Work until the task is done, waits for an answer, or can't be done.
 
-        Leaves its edits in the workspace, committed or not. Raises Cancelled when told to stop. Any other exception
-        is a bug of the driver's; it fails the run.
+        Leaves its edits in the workspace, committed or not. Raises Cancelled if the run is cancelled. Any other
+        exception is a bug of the driver and fails the run.
         """

@@ -1,12 +1,12 @@
-"""A driver that does what the task's description says, step by step: see drivers/steps.py for the language.
+"""A driver that executes the steps in the task's description: see drivers/steps.py for the language.
 
-It makes real edits with real commands, so the whole platform can be tried without a model. One block is followed per
-round. In `ask`, the answer stands in for `{{answer}}` in every later step's texts.
+It makes real edits with real commands, so the whole platform can be tried without a model. Each round executes one
+block. The answer of an `ask` replaces `{{answer}}` in the texts of all later steps.
 
-A question that stays open is remembered with the step it belongs to; the next run of the same round goes on there,
-if the branch is where it was then. In every other case the block starts from the top. A round that was begun before
-(its run was lost after a push) is then followed again, and a `replace`, `append` or `delete` whose effect is there
-already counts as done; in a first run it fails or is done again.
+An open question is saved with its step. The next run of the same round continues there if the branch's head is
+unchanged; in all other cases it starts with the first step. If an earlier run of the round was lost after a push, the
+steps are executed again, and a `replace`, `append` or `delete` that has taken effect already counts as done. (In a
+first run it would fail or be repeated.)
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class StepFailed(Exception):
 
 @dataclass
 class _Place:
-    """Where in the block the run is. next_step counts from 0."""
+    """The run's position in the block. next_step counts from 0."""
 
     next_step: int = 0
     answers: list[str] = field(default_factory=list)
@@ -72,9 +72,9 @@ class ScriptedDriver:
             if not answered:
                 place.next_step = number
                 _keep(session, place)
-                return DriverOutcome(OutcomeKind.WAITING, summary="Waits for an answer")
+                return DriverOutcome(OutcomeKind.WAITING, summary="Waiting for an answer")
         (session.session_dir / _PLACE_FILE).unlink(missing_ok=True)
-        return DriverOutcome(OutcomeKind.COMPLETED, summary=_summary(place) or f"Followed {len(steps)} steps")
+        return DriverOutcome(OutcomeKind.COMPLETED, summary=_summary(place) or f"Executed {len(steps)} steps")
 
 
 def _summary(place: _Place) -> str:
@@ -87,7 +87,7 @@ def _keep(session: Session, place: _Place) -> None:
 
 
 def _restored(session: Session, steps: int) -> _Place:
-    """Where to start. From the top unless an earlier run of this round left its place at the branch's present head."""
+    """Return where to start: the position that an earlier run of this round saved at the present head, else step 0."""
     saved = session.saved
     if saved is None or saved.round != session.round or saved.head_sha != session.head_sha:
         return _Place()
@@ -96,7 +96,7 @@ def _restored(session: Session, steps: int) -> _Place:
         place = _Place(int(state["nextStep"]), [str(it) for it in state["answers"]], [str(it) for it in state["said"]])
     except (OSError, ValueError, KeyError, TypeError):
         return _Place()
-    # The description may have been edited meanwhile.
+    # The description may have been edited since.
     return place if 0 <= place.next_step < steps else _Place()
 
 
@@ -112,7 +112,7 @@ def _with_answer(step: Step, answers: list[str]) -> Step:
 
 
 def _do(step: Step, session: Session, place: _Place) -> bool:
-    """Do one step; False if it is a question that stays open. Raises StepFailed."""
+    """Execute one step; False if it is a question without an answer. Raises StepFailed."""
     platform = session.platform
     match step:
         case Say(text):
@@ -176,7 +176,7 @@ def _edit(step: Write | Append | Replace | Delete, path: Path, *, may_be_done: b
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(present + content.encode())
         case Replace(_, old, new):
-            # Bytes, so that line ends and whatever isn't UTF-8 stay as they are.
+            # Bytes, so that line ends and content that is not UTF-8 stay as they are.
             present = path.read_bytes()
             if old.encode() in present:
                 path.write_bytes(present.replace(old.encode(), new.encode()))
@@ -192,14 +192,14 @@ def _edit(step: Write | Append | Replace | Delete, path: Path, *, may_be_done: b
 
 
 def _inside(workspace: Path, text: str) -> Path:
-    """The path in the workspace that a step names. Raises StepFailed for one that leads anywhere else.
+    """Return the absolute path for a step's path. Raises StepFailed if it is outside the workspace or in `.git`.
 
-    The last part may be a symbolic link only if it leads to a place in the workspace; so may every directory.
+    Symbolic links are allowed in every part of the path if they lead to a place inside the workspace.
     """
     pure = PurePosixPath(text)
     if pure.is_absolute() or not pure.parts or ".." in pure.parts or "\\" in text:
         raise StepFailed(f"{text[:200]!r} is not a relative path inside the workspace")
-    # Some file systems take .GIT for .git, too.
+    # Case-insensitive file systems take .GIT for .git.
     if any(part.lower() == ".git" for part in pure.parts):
         raise StepFailed(f"{text[:200]!r} leads into git's own directory")
     root = workspace.resolve()
@@ -207,7 +207,7 @@ def _inside(workspace: Path, text: str) -> Path:
     try:
         resolved = path.resolve()
     except (OSError, RuntimeError) as error:
-        raise StepFailed(f"{text[:200]!r} can't be followed") from error
+        raise StepFailed(f"{text[:200]!r} can't be resolved") from error
     if not resolved.is_relative_to(root) or resolved == root:
         raise StepFailed(f"{text[:200]!r} leaves the workspace")
     if any(part.lower() == ".git" for part in resolved.relative_to(root).parts):

@@ -1,8 +1,8 @@
 """The language of the scripted driver: fenced blocks tagged `steps` in a task's description.
 
-Each block is a YAML list of steps; block n is for round n, and the last one for every round after it. A step is a
-mapping with one key: write, append, replace, delete, run, say, ask, sleep or fail. Parsing is pure, and every error is
-a StepError that names the step by its number, counted from 1.
+Each block is a YAML list of steps; block n is for round n, and the last block for every later round. A step is a
+mapping with one key: write, append, replace, delete, run, say, ask, sleep or fail. Parsing is pure; every error is a
+StepError whose message contains the step's number, counted from 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LONGEST_SLEEP_SECONDS = 86_400.0
 
 
 class StepError(Exception):
-    """The steps can't be understood. The message is for whoever wrote the task."""
+    """The steps are invalid. The message is for the author of the task."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Append:
 
 @dataclass(frozen=True)
 class Replace:
-    """Every occurrence of old, which is not empty."""
+    """Replace every occurrence of old, which is not empty."""
 
     path: str
     old: str
@@ -81,7 +81,7 @@ Step = Write | Append | Replace | Delete | RunCommand | Say | Ask | Sleep | Fail
 
 
 def steps_for_round(description: str, round_number: int) -> list[Step]:
-    """The steps of a round, which starts at 1. Raises StepError, also when the description has no block."""
+    """Return the steps of a round, counted from 1. Raises StepError if they are invalid or there is no block."""
     blocks = _blocks(description)
     if not blocks:
         raise StepError(
@@ -92,9 +92,9 @@ def steps_for_round(description: str, round_number: int) -> list[Step]:
 
 
 def _blocks(description: str) -> list[str]:
-    """The bodies of the fenced blocks tagged `steps`, as Markdown sees them; one that is never closed is none.
+    """Return the bodies of the fenced blocks tagged `steps`, by Markdown's rules. A block without an end is ignored.
 
-    Line by line, as an expression over the whole text takes minutes for some hostile ones.
+    Parsed line by line, because a regular expression over the whole text takes minutes on some hostile texts.
     """
     blocks: list[str] = []
     fence, is_steps, body = "", False, [""]
@@ -113,16 +113,16 @@ def _blocks(description: str) -> list[str]:
 
 
 def parse_steps(text: str) -> list[Step]:
-    """One block's YAML as steps. Raises StepError."""
+    """Parse one block's YAML. Raises StepError."""
     try:
         steps = yaml.safe_load(text)
-    # A number or a date that Python can't hold is a ValueError, and brackets in brackets a RecursionError.
+    # PyYAML raises ValueError for an invalid number or date, and RecursionError for deeply nested brackets.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise StepError(f"The steps are not valid YAML: {_one_line(error)}") from error
     if not isinstance(steps, list) or not steps:
         raise StepError("The steps must be a YAML list with at least one step.")
     if len(steps) > MOST_STEPS:
-        raise StepError(f"There are {len(steps)} steps; at most {MOST_STEPS} are taken.")
+        raise StepError(f"There are {len(steps)} steps; at most {MOST_STEPS} are allowed.")
     return [_parse_step(number, step) for number, step in enumerate(steps, start=1)]
 
 
@@ -132,13 +132,13 @@ def _parse_step(number: int, step: object) -> Step:
     kind, value = next(iter(step.items()))
     parse = _PARSERS.get(kind) if isinstance(kind, str) else None
     if parse is None:
-        raise StepError(f"Step {number}: there is no step {_shown(kind)}; there are: {', '.join(_PARSERS)}.")
+        raise StepError(f"Step {number}: there is no step {_shown(kind)}; use one of: {', '.join(_PARSERS)}.")
     return parse(_Value(number, str(kind), value))
 
 
 @dataclass(frozen=True)
 class _Value:
-    """What stands behind a step's key, with the words for an error."""
+    """The value of a step's key, with the number and kind of the step for error messages."""
 
     number: int
     kind: str
@@ -156,7 +156,7 @@ class _Value:
         known = (*required, *optional)
         for name in self.value:
             if name not in known:
-                raise self.wrong(f"has no field {_shown(name)}; there are: {', '.join(known)}")
+                raise self.wrong(f"has no field {_shown(name)}; its fields are: {', '.join(known)}")
         for name in required:
             if name not in self.value:
                 raise self.wrong(f"lacks the field {name}")
@@ -172,7 +172,7 @@ class _Value:
         if not value and not may_be_empty:
             raise self.wrong(f"{name} is empty")
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            raise self.wrong(f"{name} holds a character that no file or command can")
+            raise self.wrong(f"{name} contains a character that files and commands can't contain")
         return value
 
 
@@ -225,7 +225,7 @@ _PARSERS: dict[str, Callable[[_Value], Step]] = {
 
 
 def _shown(value: object) -> str:
-    # Of a list or mapping only the kind: YAML's references can make one that is endless when written out.
+    # For a list or mapping only its type: YAML references can make its text endless.
     return repr(value)[:60] if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
 

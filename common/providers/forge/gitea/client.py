@@ -1,7 +1,7 @@
-"""One Gitea server over HTTP: bounded in time and size, without redirects, and every answer put into our errors.
+"""HTTP client of one Gitea server: bounded in time and size, follows no redirects, translates failures to our errors.
 
-It knows nothing of what the calls are for, and repeats none but where the answer is doubtful (doubted_answers.py): the
-caller decides. A message names the method and the path, and never holds the token.
+It does not know what the calls are for. It repeats a call only if the answer is unreliable (doubted_answers.py); any
+other retry is the caller's. Error messages contain the method and the path, never the token.
 """
 
 from __future__ import annotations
@@ -17,32 +17,33 @@ import requests
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.machine.waiting import Deadline
-from common.providers.forge.gitea.doubted_answers import Interrupted, ask_again, doubts
+from common.providers.forge.gitea.doubted_answers import Interrupted, ask_with_retries, retries_for
 
 TIMEOUT = (3.0, 10.0)
-"""Seconds to connect, and between two parts of an answer."""
+"""Seconds to connect, and between two chunks of a response."""
 WHOLE_SECONDS = 30.0
+"""Limit for reading a whole response body."""
 MAX_BODY_BYTES = 5_000_000
 PAGE = 50
 _MOST_PAGES = 200
 _LONGEST_WAIT = 3600.0
 
 Json = Any
-"""What a server answered: to be read with suspicion, at the place that knows what it should be."""
+"""A JSON value from the server. Not validated here; the caller knows the expected shape."""
 
 
 class Query(Protocol):
-    """What may be written into a query string."""
+    """A value of a query string: converted with str()."""
 
     def __str__(self) -> str: ...
 
 
 @dataclass(frozen=True)
 class ServerAnswer:
-    """status: one of those that were accepted. body: None where there was none, or nothing that is JSON.
+    """A response. body: the parsed JSON; None if there is no body or it is not JSON.
 
-    date: the server's clock, as it writes it (RFC 9110); None where it does not. retry_after: seconds after which it
-    wants to be asked again, at most an hour; None where it does not say.
+    date: the Date header (RFC 9110); None if absent. retry_after: seconds from the Retry-After header, at most an
+    hour; None if absent.
     """
 
     status: int
@@ -82,11 +83,11 @@ class Client:
         return self.call("GET", path, query=query, accept=accept, login=login)
 
     def pages(self, path: str, query: Mapping[str, Query] | None = None) -> Iterator[Json]:
-        """Every entry of a list. ProviderRefused (`too_large`) where it does not end."""
+        """Yield every entry of a paged list. Raises ProviderRefused (`too_large`) after 199 pages."""
         for page in range(1, _MOST_PAGES):
             found = self.get(path, query={**(query or {}), "page": page, "limit": PAGE}).body or []
             yield from found
-            # The server may give fewer than were asked for, if it was told so: only an empty page is the last.
+            # The server's configuration may limit the page size: only an empty page is surely the last.
             if not found:
                 return
         raise ProviderRefused(f"the list {path} is too long", code="too_large")
@@ -101,10 +102,10 @@ class Client:
         accept: tuple[int, ...] = (),
         login: tuple[str, str] | None = None,
     ) -> ServerAnswer:
-        """The answer, if its status is a success or in `accept`; otherwise ProviderUnavailable or ProviderRefused.
+        """Return the response if its status is 2xx or in `accept`; else raise ProviderUnavailable or ProviderRefused.
 
-        path begins after `/api/v1`, unless it is the address of the API's own description. login: who asks, by a name
-        and a password or token (Basic); None: whom the client's token belongs to.
+        path is relative to `/api/v1`, except for the API's description (`*.json`). login: user name and password or
+        token for Basic authentication; None: use the client's token.
         """
         what = f"Gitea's {method} {path}"
 
@@ -112,10 +113,10 @@ class Client:
             return self._ask(what, method, path, body, query, login)
 
         def is_doubtful(answer: ServerAnswer, before: int) -> bool:
-            # Where it says when it can again, it is not asked before.
-            return answer.retry_after is None and before < doubts(method, answer.status)
+            # With Retry-After, the server must not be asked earlier: the caller gets the answer as it is.
+            return answer.retry_after is None and before < retries_for(method, answer.status)
 
-        found = ask_again(ask, is_doubtful)
+        found = ask_with_retries(ask, is_doubtful)
         if found.status in accept or 200 <= found.status < 300:
             return found
         raise _error(found, what)
@@ -129,7 +130,10 @@ class Client:
         query: Mapping[str, Query] | None,
         login: tuple[str, str] | None,
     ) -> ServerAnswer:
-        """One call, whatever its answer. ProviderUnavailable where there is none (Interrupted, if it was a read)."""
+        """Make one request and return the response, whatever its status.
+
+        Raises ProviderUnavailable if there is no response; for a GET whose connection failed, Interrupted.
+        """
         address = self.url + (path if path.endswith(".json") else f"/api/v1{path}")
         try:
             answer = self._session.request(
@@ -148,8 +152,8 @@ class Client:
             raise ProviderUnavailable(f"{what} was not answered in time") from error
         except requests.RequestException as error:
             kind = Interrupted if method == "GET" else ProviderUnavailable
-            raise kind(f"{what} failed: the connection was refused or cut") from error
-        # A server remembers by cookie; we say who we are each time.
+            raise kind(f"{what} failed: the connection was refused or closed") from error
+        # Every request authenticates itself, so a session cookie of the server must not be sent.
         self._session.cookies.clear()
         asked = answer.headers.get("Retry-After", "")
         wait = min(float(asked), _LONGEST_WAIT) if asked.isdigit() else None
@@ -157,7 +161,7 @@ class Client:
 
 
 def at(*parts: str | int) -> str:
-    """A path from its parts, each of which may hold anything; slashes within one stay (branches have them)."""
+    """Build a path from parts, each percent-encoded except for slashes (branch names contain them)."""
     return "".join("/" + quote(str(part), safe="/") for part in parts)
 
 
@@ -167,9 +171,9 @@ def _read(answer: requests.Response, what: str) -> bytes:
     for part in answer.iter_content(65536):
         content += part
         if len(content) > MAX_BODY_BYTES:
-            raise ProviderRefused(f"{what} was answered with more than {MAX_BODY_BYTES} bytes", code="too_large")
+            raise ProviderRefused(f"{what} returned more than {MAX_BODY_BYTES} bytes", code="too_large")
         if deadline.is_over:
-            raise ProviderUnavailable(f"{what} was answered too slowly")
+            raise ProviderUnavailable(f"{what} took longer than {WHOLE_SECONDS:g} s")
     return bytes(content)
 
 
@@ -186,13 +190,15 @@ def _error(answer: ServerAnswer, what: str) -> Exception:
     if answer.status == 429 or answer.status >= 500:
         return ProviderUnavailable(f"{what} was answered with {reason}", retry_after_seconds=answer.retry_after)
     if answer.status == 401:
-        return ProviderRefused(f"{what}: the server does not know the token; set GITEA_TOKEN anew", code="unauthorized")
+        return ProviderRefused(
+            f"{what}: the server does not accept the token; set GITEA_TOKEN to a valid one", code="unauthorized"
+        )
     if answer.status == 403:
         return ProviderRefused(
-            f"{what} is not allowed ({reason}); give GITEA_TOKEN of a site administrator all its scopes",
+            f"{what} is not allowed ({reason}); set GITEA_TOKEN to a site administrator's token with all scopes",
             code="forbidden",
         )
     if 300 <= answer.status < 400:
-        return ProviderRefused(f"{what} leads elsewhere; set GITEA_URL to the server's own address", code="redirected")
+        return ProviderRefused(f"{what} was redirected; set GITEA_URL to the server's own address", code="redirected")
     codes = {404: "not_found", 409: "conflict", 405: "not_allowed"}
     return ProviderRefused(f"{what} was refused: {reason}", code=codes.get(answer.status, "refused"))

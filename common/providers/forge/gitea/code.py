@@ -1,4 +1,4 @@
-"""Branches, tags, merges and diffs of a repository on Gitea: reckoned in its mirror, made true by one guarded push."""
+"""Branches, tags, merges and diffs of a repository on Gitea: computed in its mirror, published by one atomic push."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from common.providers.forge.gitea.protection import Protection
 
 
 class Code:
-    """The verbs of the protocol that concern code, on full refs. Each promises what the protocol says of it."""
+    """The methods of the Forge protocol that concern code, on full refs. See the protocol for what they guarantee."""
 
     def __init__(self, mirror: Mirror, protection: Protection) -> None:
         self._mirror = mirror
@@ -27,7 +27,7 @@ class Code:
         commit = self._mirror.commit(at)
         head = commit if self._mirror.move(ref, new=commit, old=None) else self._mirror.read_head(ref)
         if head is None:
-            raise ProviderUnavailable(f"the branch {_name(ref)} came and went while it was being made")
+            raise ProviderUnavailable(f"the branch {_name(ref)} was deleted while it was being created")
         return head
 
     def advance(self, ref: str, *, old: str | None, new: str, force: bool, is_default: bool) -> None:
@@ -36,12 +36,12 @@ class Code:
         if head == new:
             return
         if force and is_default:
-            raise ProviderRefused(f"the default branch {_name(ref)} is never forced", code="not_fast_forward")
+            raise ProviderRefused(f"the default branch {_name(ref)} can't be moved by force", code="not_fast_forward")
         if head != old:
             raise history.head_moved(_name(ref), head, old)
         is_forward = head is None or self._has(ancestor=head, head=new)
         if not is_forward and not force:
-            raise ProviderRefused(f"{new} does not contain {head}, where {_name(ref)} is", code="not_fast_forward")
+            raise ProviderRefused(f"{new} does not contain {head}, the head of {_name(ref)}", code="not_fast_forward")
         if not self._move(ref, new=new, old=head):
             found = self._mirror.read_head(ref)
             if found != new:
@@ -53,7 +53,7 @@ class Code:
         if found is None and not self._mirror.move(ref, new=commit, old=None):
             found = self._mirror.read_head(ref)
         if found not in {None, commit}:
-            raise ProviderRefused(f"the tag {_name(ref)} names {found}, not {commit}", code="tag_moved")
+            raise ProviderRefused(f"the tag {_name(ref)} points at {found}, not at {commit}", code="tag_moved")
 
     def merge(self, ref: str, *, commit: str, expected_head: str, message: str) -> Merged | MergeConflict:
         path, commit = self._mirror.path, self._mirror.commit(commit)
@@ -89,7 +89,7 @@ class Code:
         return history.contains(self._mirror.path, ancestor=self._mirror.commit(ancestor), head=head)
 
     def _move(self, ref: str, *, new: str, old: str | None) -> bool:
-        """As Mirror.move. A rule of the platform's own that forbids it is lifted for the moment."""
+        """As Mirror.move. If a protection rule of the platform's own forbids the push, it is removed for the push."""
         try:
             return self._mirror.move(ref, new=new, old=old)
         except ProviderRefused as error:

@@ -1,10 +1,10 @@
-"""Answers of a Gitea that trips over itself, and how often they are doubted before anybody hears of them.
+"""Retries for error answers that a busy Gitea gives by mistake.
 
-Two things are seen on a busy server, most of all on an old one with SQLite (`database table is locked`): it answers a
-call with 500; and it fails to look up whose token it was sent and goes on as if nobody had sent one
-(services/auth/oauth2.go in Gitea 1.15 to 1.17), so that a private repository is not found and whatever needs a user is
-a 401. A job would come again after the first; the second would be believed for good; a person who reads a diff would
-see both. So such an answer is asked for again, where that is safe: a read always is, and a 401 has changed nothing.
+A busy server, most often an old one with SQLite (`database table is locked`), makes two mistakes. It answers a call
+with 500. Or it fails to look up the token's user and treats the call as anonymous (services/auth/oauth2.go in Gitea
+1.15 to 1.17): a private repository is answered with 404, and a call that needs a user with 401. A job repeats after a
+500 but takes a 404 or 401 as final, and a person who opens a diff sees either one. So such a call is repeated here if
+that is safe: a read always is, and a call that was answered with 401 has changed nothing.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ PAUSES = (0.1, 0.6)
 
 
 class Interrupted(ProviderUnavailable):
-    """The connection was cut, or refused."""
+    """The connection was closed or refused."""
 
 
-def doubts(method: str, status: int) -> int:
-    """How many times such an answer is not believed: 0 where it always is."""
+def retries_for(method: str, status: int) -> int:
+    """Return how many times to repeat a call with this answer; 0: the answer is final."""
     if status == 401 or (status >= 500 and method == "GET"):
         return len(PAUSES)
-    # Common and mostly true: a second look is enough.
+    # Common and usually correct: one retry is enough.
     return int(status == 404 and method == "GET")
 
 
-def ask_again(ask: Callable[[], T], is_doubtful: Callable[[T, int], bool]) -> T:
-    """What is answered, asked for again while `is_doubtful(answer, how many before it)` and it is not the last try.
+def ask_with_retries(ask: Callable[[], T], is_doubtful: Callable[[T, int], bool]) -> T:
+    """Call `ask` until `is_doubtful(answer, number of earlier tries)` is false, at most three times.
 
-    Whatever `ask` raises is raised; Interrupted at the last try only.
+    Returns the last answer. Interrupted is retried too, and raised at the last try; other errors are raised at once.
     """
     for count, pause in enumerate(PAUSES):
         try:

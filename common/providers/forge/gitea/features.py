@@ -1,7 +1,7 @@
-"""What a server can do, told by its version and by its own description of its API, never assumed.
+"""Features of a Gitea or Forgejo server, detected by its version and by the description of its API (swagger).
 
-Gitea, from 1.15 on, and Forgejo, which names the Gitea it speaks like (`7.0.5+gitea-1.22.0`). A server that does not
-show its description is judged by its version alone.
+Gitea from 1.15 on, and Forgejo, whose version contains that of the compatible Gitea (`7.0.5+gitea-1.22.0`). If the
+server does not publish its description, the version alone decides.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ from common.providers.forge.gitea.client import Client, Json
 
 OLDEST = (1, 15, 0)
 _HIDDEN = (301, 302, 303, 307, 308, 401, 403, 404)
-"""How a server answers that shows its description to nobody, or (REQUIRE_SIGNIN_VIEW) to no program: it is one of its
-pages, not of its API, so newer ones send whoever holds a token to the login."""
+"""Statuses of a server that does not show its description, to anybody or (REQUIRE_SIGNIN_VIEW) to API clients. The
+description is a web page and not part of the API, so newer servers redirect even a call with a token to the login."""
 SCOPES_FIXED = {"Gitea": (1, 26, 2), "Forgejo": (15, 0, 2)}
-"""From here on a token's scopes bound what it may do. (AiWorker does not build on them: see docs/decisions/0007.)
-Forgejo's as its sources have it: services/context/permission.go, CheckRepoScopedToken."""
+"""First versions in which a token's scopes limit what it may do. AiWorker does not rely on them (docs/decisions/0007).
+Source for Forgejo: services/context/permission.go, CheckRepoScopedToken."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """has_patterns: a rule of protection may be a pattern such as `release/*`. has_force_lists: a rule may name who
-    pushes by force. has_manual_merge: a pull request can be marked as merged by a commit that is there already.
-    has_tag_rules: tags can be protected by a pattern. is_described: all this was told by the server's own description,
-    not by its version alone."""
+    """Features of one server.
+
+    has_patterns: a protection rule may be a pattern such as `release/*`. has_force_lists: a rule may list who pushes
+    by force. has_manual_merge: a pull request can be marked as merged by an existing commit. has_tag_rules: tags can
+    be protected by a pattern. is_described: detected from the server's description, not from its version alone.
+    """
 
     name: str
     version: tuple[int, int, int]
@@ -38,7 +40,7 @@ class Features:
 
     @property
     def run_scopes(self) -> tuple[str, ...]:
-        """What a token must be given to read and push its user's repositories; none where tokens have no scopes."""
+        """The scopes that a token needs to read and push its user's repositories; empty if tokens have no scopes."""
         if self.version >= (1, 20, 0):
             return ("write:repository",)
         return ("repo",) if self.version >= (1, 19, 0) else ()
@@ -49,29 +51,31 @@ class Features:
 
     @property
     def warning(self) -> str | None:
-        """What an operator should know about this version, None if nothing."""
+        """A warning to the operator about this version; None if there is none."""
         own = parse_version(self.name.partition("+gitea-")[0]) or self.version
         fixed = SCOPES_FIXED[self.product]
         if own >= fixed:
             return None
         return (
-            f"{self.name} is older than {self.product} {'.'.join(map(str, fixed))}: the scopes of a token do not limit "
-            "it there (CVE-2026-28744, CVE-2026-28699); whoever gets a token has all its owner may do, so update the "
-            "server"
+            f"{self.name} is older than {self.product} {'.'.join(map(str, fixed))}: scopes do not limit a token there "
+            "(CVE-2026-28744, CVE-2026-28699), so whoever gets a token has all rights of its owner; update the server"
         )
 
 
 def read_version(client: Client) -> str:
-    """What the server calls its version."""
+    """Return the server's version string. Raises ProviderUnavailable if the server is not Gitea or Forgejo."""
     body = client.get("/version").body
     if not isinstance(body, dict) or not isinstance(body.get("version"), str):
-        raise ProviderUnavailable("GITEA_URL is answered by something that is not Gitea")
+        raise ProviderUnavailable("the server at GITEA_URL is not Gitea")
     name: str = body["version"]
     return name
 
 
 def read_features(client: Client, name: str) -> Features:
-    """name: what read_version returned. ProviderUnavailable for a version that is too old, or for none."""
+    """Detect the server's features. name: the result of read_version.
+
+    Raises ProviderUnavailable if the version is too old or can't be parsed.
+    """
     version = parse_version(name)
     if version is None or version < OLDEST:
         raise ProviderUnavailable(f"Gitea {name} is too old; 1.15 or newer is needed")
@@ -98,7 +102,7 @@ def read_features(client: Client, name: str) -> Features:
 
 
 def parse_version(name: str) -> tuple[int, int, int] | None:
-    """The version of Gitea in its name, None where there is none.
+    """Return the Gitea version in a version string; None if there is none.
 
     >>> parse_version("7.0.5+gitea-1.22.0")
     (1, 22, 0)

@@ -1,7 +1,7 @@
-"""The Forge protocol on a Gitea or Forgejo server: its API for what only it knows, and git over HTTP for the code.
+"""The Forge protocol on a Gitea or Forgejo server: git over HTTP for the code, the server's API for everything else.
 
-Every verb first finds the repository and its mark, so none ever touches one that isn't the project's. Nothing is kept
-between calls but the server's features and whose token it is; the mirrors on disk are a cache.
+Every method first finds the repository and checks its mark, so none ever changes a repository of somebody else. Only
+the server's features and the token's account are kept between calls; the mirrors on disk are a cache.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class _Server:
 
 
 class GiteaForge:
-    """Its methods promise what the protocol says.
+    """The Forge protocol on one server. See the protocol for what its methods guarantee.
 
-    mirrors: a directory for the cache. webhook_url, webhook_secret: where and with what the server rings us.
-    import_allow: see `import_address`. timeout: seconds to connect, and between parts of an answer.
-    `close` ends its connections.
+    mirrors: the directory of the cache. webhook_url, webhook_secret: for the webhooks that the server sends us.
+    import_allow: see `import_address`. timeout: seconds to connect, and between two chunks of a response.
+    `close` closes the connections.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class GiteaForge:
 
     @property
     def features(self) -> Features:
-        """What the server can do."""
+        """The server's features, cached for ten minutes."""
         return self._server().features
 
     # Repositories
@@ -98,8 +98,8 @@ class GiteaForge:
             found = repository_setup.find(self._client, repository, account)
         if found is None:
             raise ProviderUnavailable(
-                f"the server does not show {repository.owner}/{repository.name}, which was made just now, to "
-                f"{account.login}; if it wants a second factor of everybody (TWO_FACTOR_AUTH), enrol that user"
+                f"the server does not show the new repository {repository.owner}/{repository.name} to "
+                f"{account.login}; if it requires a second factor of everybody (TWO_FACTOR_AUTH), enrol that user"
             )
         mirror = self._mirror(repository, found)
         if not found.is_complete:
@@ -118,7 +118,9 @@ class GiteaForge:
             found = self._open(repository)
         head = mirror.read_head(f"refs/heads/{found.default_branch}")
         if head is None:
-            raise ProviderUnavailable(f"the branch {found.default_branch} of {repository.name} was removed just now")
+            raise ProviderUnavailable(
+                f"the branch {found.default_branch} of {repository.name} was deleted in the meantime"
+            )
         return RepositoryState(url=found.page, default_branch=found.default_branch, default_head=head)
 
     def delete_repository(self, repository: Repository) -> None:
@@ -126,7 +128,7 @@ class GiteaForge:
         if found is not None:
             run_users.delete_all(self._client, found)
             self._client.call("DELETE", found.path, accept=(404,))
-        # Also where it is gone already: an earlier attempt may have been cut off right after that call.
+        # Also if the repository is gone already: an earlier attempt may have been interrupted after that call.
         shutil.rmtree(self._mirrors_of(repository), ignore_errors=True)
 
     def read_source(self, repository: Repository) -> Source:
@@ -182,7 +184,7 @@ class GiteaForge:
             ref, old=old, new=new, force=force, is_default=branch == found.default_branch
         )
         if is_platform_branch(branch) and not self.features.has_patterns:
-            # An old server takes a rule only for a branch that exists: now it does.
+            # An old server accepts a rule only for an existing branch, which this one is from now on.
             self._protection(found).ensure_platform_rules((branch,))
 
     def ensure_tag(self, repository: Repository, tag: str, *, at: str) -> None:
@@ -226,7 +228,7 @@ class GiteaForge:
     ) -> None:
         found = self._open(repository)
         if state not in STATUS_STATES:
-            raise ProviderRefused(f"{state!r} is not the state of a status", code="bad_status")
+            raise ProviderRefused(f"{state!r} is not a valid status state", code="bad_status")
         ensure_status(
             self._client,
             found,
@@ -237,7 +239,7 @@ class GiteaForge:
             target_url=target_url,
         )
 
-    # Credentials and the doorbell
+    # Credentials and the webhook
 
     def ensure_credential(self, repository: Repository, *, branch: str, run_id: str) -> Credential:
         found = self._open(repository)
@@ -256,7 +258,7 @@ class GiteaForge:
     def delete_credential(self, repository: Repository, *, run_id: str) -> bool:
         found = repository_setup.find(self._client, repository, self._server().account)
         if found is None:
-            # Its user would outlive the repository that it was made for.
+            # Without this, the run's user would outlive its repository.
             run_users.delete_user(self._client, run_id=run_id)
             raise _no_repository(repository)
         return run_users.delete(self._client, found, self._protection(found), run_id=run_id)
@@ -283,7 +285,7 @@ class GiteaForge:
         return f"{self._client.url}/{repository.owner}/{repository.name}.git"
 
     def _mirror(self, repository: Repository, found: Found) -> Mirror:
-        # By the server's own number too: a repository made anew under an old name shares nothing with the old one.
+        # The path contains the server's id: a repository recreated under the same name gets a mirror of its own.
         return Mirror(
             self._mirrors_of(repository) / f"{found.number}.git",
             self._address(repository),

@@ -1,9 +1,9 @@
-"""The code side of a repository on Gitea: what git itself knows, read and moved over HTTP with the platform's token.
+"""Local mirror of a repository on Gitea: fetch and push over HTTP with the platform's token.
 
-One bare mirror for each repository lies in the cache directory. It is nothing but a cache: whoever removes it costs one
-clone. Histories, diffs and merges are reckoned there; a branch moves by a push that names where it was seen
-(`--force-with-lease`), which git's server turns into a compare-and-swap. The mirror keeps commits whose branches are
-gone, and its refs are never a truth: heads are asked of the server.
+The cache directory holds one bare mirror per repository; removing it costs one clone. Histories, diffs and merges are
+computed in the mirror. A branch moves by a push with the expected old head (`--force-with-lease`), which the server's
+git executes as a compare-and-swap. The mirror keeps commits of deleted branches. Its refs may be out of date, so heads
+are always read from the server.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from common.machine.git_locks import forget_locks
 from common.machine.locks import locked
 from common.names import SHA_PATTERN
 from common.providers.forge import git, history
-from common.providers.forge.gitea.doubted_answers import ask_again
+from common.providers.forge.gitea.doubted_answers import ask_with_retries
 
 _FETCH_SECONDS = 300.0
 _ASK_SECONDS = 30.0
@@ -33,13 +33,13 @@ _MOVED = re.compile(r"stale info|fetch first|failed to update ref|cannot lock re
 
 
 class Mirror:
-    """One repository's. path: where the cache lies. url: its address, with neither name nor password."""
+    """The mirror of one repository. path: its directory. url: the server's address, without user name or password."""
 
     def __init__(self, path: Path, url: str, *, username: str, token: str, name: str) -> None:
         self.path = path
         self._url = url
         self._name = name
-        # In the environment of git, so that no list of processes shows it; and for this one address only.
+        # Passed in git's environment, so that no list of processes shows the token; applies to this address only.
         self._config = (
             (f"http.{url}.extraHeader", basic_authorization(username, token)),
             ("http.followRedirects", "false"),
@@ -52,13 +52,14 @@ class Mirror:
         )
 
     def read_refs(self, *refs: str) -> dict[str, str]:
-        """What the server's refs name now (an annotated tag's commit); those that are not there are missing."""
+        """Return the commits of these refs on the server (annotated tags are peeled); refs that do not exist are left
+        out."""
         asked = [name for ref in refs for name in (ref, f"{ref}^{{}}")]
-        said = self._remote(None, "ls-remote", "--quiet", "--end-of-options", self._url, *asked, timeout=_ASK_SECONDS)
+        listed = self._remote(None, "ls-remote", "--quiet", "--end-of-options", self._url, *asked, timeout=_ASK_SECONDS)
         found: dict[str, str] = {}
-        for line in said.splitlines():
+        for line in listed.splitlines():
             sha, _, name = line.partition("\t")
-            # The peeled name of an annotated tag comes after the tag's own.
+            # The peeled entry of an annotated tag comes after the tag's own entry and replaces it.
             if name.removesuffix("^{}") in refs:
                 found[name.removesuffix("^{}")] = sha
         return found
@@ -74,7 +75,10 @@ class Mirror:
         return head
 
     def commit(self, sha: str) -> str:
-        """The same SHA, with the commit in the mirror; ProviderRefused (`no_commit`) if the server has none."""
+        """Fetch the commit into the mirror, if needed, and return the same SHA.
+
+        Raises ProviderRefused (`no_commit`) if the server does not have it.
+        """
         if not SHA_PATTERN.fullmatch(sha):
             raise ProviderRefused(f"{sha!r} is not a full commit SHA", code="no_commit")
         if not self._has(sha):
@@ -84,10 +88,10 @@ class Mirror:
         return sha
 
     def fetch(self) -> None:
-        """Everything that the server has is in the mirror."""
+        """Fetch all branches, tags and pull requests of the server; creates the mirror if needed."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(self.path.parent / f".{self.path.stem}.lock"):
-            # Nobody else writes here: what is locked was locked by a git that was killed.
+            # Only the holder of this lock writes here: remaining git lock files are those of a killed git.
             forget_locks(self.path)
             if not self.path.exists():
                 new = self.path.with_suffix(".new")
@@ -100,9 +104,9 @@ class Mirror:
             )
 
     def move(self, ref: str, *, new: str | None, old: str | None) -> bool:
-        """Point the server's ref at `new` (None: remove it) if it is at `old`. False if it is elsewhere by now.
+        """Move the server's ref from `old` to `new` (None: delete it). Returns False if the ref is not at `old`.
 
-        ProviderRefused (`protected`) if a rule of the server forbids it. `new` must be in the mirror.
+        `new` must be in the mirror. Raises ProviderRefused (`protected`) if a rule of the server forbids the push.
         """
         lease = f"--force-with-lease={ref}:{old or ''}"
         answer = self._push(self.path, lease, self._url, f"{new or ''}:{ref}")
@@ -122,18 +126,19 @@ class Mirror:
         )
 
     def nudge(self, branch: str) -> None:
-        """Have the server look at what is there: a push that it failed to take note of leaves the repository empty to
-        it, for good. A new branch makes it look; it is removed again.
+        """Make the server notice the repository's content, by creating and deleting a branch.
+
+        If the server failed to process a push, it shows the repository as empty until the next push.
         """
         head = self.commit(self.required_head(f"refs/heads/{branch}"))
         self.move(_NUDGE, new=head, old=None)
         self.move(_NUDGE, new=None, old=head)
 
     def publish(self, source: Path) -> None:
-        """Every branch and tag of the bare repository `source` is on the server as it is there."""
+        """Push every branch and tag of the bare repository `source`, by force."""
         rejected = self._push(source, self._url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
         if rejected is not None:
-            raise self._rejected("what was imported", rejected)
+            raise self._rejected("the import", rejected)
 
     def _has(self, sha: str) -> bool:
         if not (self.path / "HEAD").exists():
@@ -144,9 +149,9 @@ class Mirror:
             return False
 
     def _push(self, path: Path, *arguments: str) -> str | None:
-        """None if all was taken, otherwise what was said of the refs that were not."""
-        # One who was not known has moved nothing.
-        answer = ask_again(
+        """Push; return None if all refs were accepted, else git's lines on the rejected refs."""
+        # A push whose authentication failed has changed nothing, so it can be repeated.
+        answer = ask_with_retries(
             lambda: git.run(
                 path, "push", "--porcelain", "--no-verify", *arguments,
                 accept=(), timeout_seconds=_FETCH_SECONDS, config=self._config,
@@ -158,23 +163,23 @@ class Mirror:
         rejected = [line for line in answer.line.splitlines() if line.startswith("!")]
         if not rejected:
             raise self._trouble("push", answer)
-        # What the server's rules say comes as `remote:` lines beside it.
+        # The messages of the server's rules come as `remote:` lines.
         return "; ".join([*rejected, *(line for line in answer.stderr.splitlines() if line.startswith("remote:"))])
 
     def _rejected(self, ref: str, said: str) -> Exception:
         name = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
         if "Internal Server" in said:
-            # What asks the server whether the push is allowed got no answer there.
+            # The server's hook failed to ask the server whether the push is allowed.
             return ProviderUnavailable(f"the server could not take {name} of {self._name}: {said[:300]}")
         if "pre-receive hook declined" in said or "protected" in said:
             return ProviderRefused(f"the server's rules protect {name} in {self._name}: {said[:300]}", code="protected")
         if "directory file conflict" in said or "exists; cannot create" in said:
-            return ProviderRefused(f"{name} can't be made beside the refs that exist: {said[:300]}", code="bad_name")
+            return ProviderRefused(f"{name} conflicts with an existing ref: {said[:300]}", code="bad_name")
         return ProviderUnavailable(f"{name} of {self._name} can't be moved: {said[:300]}")
 
     def _remote(self, path: Path | None, *arguments: str, timeout: float) -> str:
-        """What a git that only reads from the server says. Any failure of it is doubted: see doubted_answers.py."""
-        answer = ask_again(
+        """Run a git command that only reads from the server and return its output. Failures are retried."""
+        answer = ask_with_retries(
             lambda: git.run(path, *arguments, accept=(), timeout_seconds=timeout, config=self._config),
             lambda answer, _before: answer.code != 0,
         )

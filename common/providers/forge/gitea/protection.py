@@ -1,8 +1,8 @@
-"""Rules of protection: who may push to which branch. Only the platform pushes to the default branch, staging, releases.
+"""Branch protection rules: only the platform pushes to the default branch, the staging branch and release branches.
 
-A server from 1.19 on takes a pattern for branches that don't exist yet; an older one only names, of branches that are
-there. From 1.23 on a rule may let somebody push by force; before, no rule does, so it is lifted for the moment of a
-forced move and put back.
+From 1.19 on a server accepts patterns, which also cover future branches; an older one accepts only names of existing
+branches. From 1.23 on a rule can allow a user to push by force; before, the platform removes the rule for a forced
+push and restores it afterwards.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ class Protection:
         self._path = f"{found.path}/branch_protections"
 
     def ensure_platform_rules(self, branches: Sequence[str] = (), *, owners_push: bool | None = None) -> None:
-        """Only the platform pushes its branches. branches: those of its own that are known to exist (for old servers).
+        """Ensure the rules by which only the platform pushes its branches.
 
-        People who own the organisation may merge pull requests into the default branch, and push to it where
-        owners_push; None leaves that as it is. Agents may do neither.
+        branches: existing branches of the platform (needed for servers without patterns). Owners of the organisation
+        may merge pull requests into the default branch, and with owners_push also push to it; None: leave an existing
+        rule as it is. Agents may do neither.
         """
         default = self._found.default_branch
         if owners_push is not None or default not in {_name(rule) for rule in self._rules()}:
@@ -47,7 +48,7 @@ class Protection:
                 self.ensure_rule(branch, pushers=(), is_forced=True)
 
     def ensure_tag_rule(self) -> None:
-        """Only the platform makes and moves the tags of releases. Nothing happens on a server without such rules."""
+        """Ensure that only the platform creates and moves release tags. No-op on a server without tag rules."""
         path = f"{self._found.path}/tag_protections"
         if not self._features.has_tag_rules:
             return
@@ -59,9 +60,9 @@ class Protection:
             self._client.call("PATCH", f"{path}/{rules[0]['id']}", body=wanted)
 
     def ensure_rule(self, name: str, *, pushers: Sequence[str], is_forced: bool, owners_push: bool = False) -> None:
-        """The rule says that the platform and `pushers` push, by force if is_forced and the server has that.
+        """Ensure the rule by which only the platform and `pushers` push; by force if is_forced and the server can.
 
-        Nothing happens on an old server that has no such branch yet.
+        No-op on a server without patterns if the branch does not exist yet.
         """
         wanted = self._rule(pushers, is_forced) | {"push_whitelist_teams": self._owners() if owners_push else []}
         for rule in self._rules():
@@ -70,20 +71,20 @@ class Protection:
                     self._client.call("PATCH", self._at(name), body=wanted)
                 return
         naming = "rule_name" if self._features.has_patterns else "branch_name"
-        # 403, and 422 on others: made just now by a call whose answer was lost. 404: no such branch.
+        # 403 (422 on some versions): the rule exists, from a call whose answer was lost. 404: no such branch.
         answer = self._client.call("POST", self._path, body={naming: name, **wanted}, accept=(403, 404, 422))
         if answer.status in {403, 422} and name not in {_name(rule) for rule in self._rules()}:
             self._client.call("POST", self._path, body={naming: name, **wanted})
 
     def lift(self, branch: str) -> None:
-        """No rule of ours stands over this branch. The caller puts it back by `ensure_platform_rules`."""
+        """Remove our rules for this branch. The caller restores them with `ensure_platform_rules`."""
         names = {_RELEASES, branch} if branch.startswith(RELEASE_PREFIX) else {branch}
         for rule in self._rules():
             if _name(rule) in names:
                 self._client.call("DELETE", self._at(_name(rule)), accept=(404,))
 
     def remove_pusher(self, username: str) -> None:
-        """The rules made for this one user are gone."""
+        """Remove the rules that allow this user to push."""
         for rule in self._rules():
             if username in (rule.get("push_whitelist_usernames") or []):
                 self._client.call("DELETE", self._at(_name(rule)), accept=(404,))
@@ -111,7 +112,7 @@ class Protection:
         return self._client.get(self._path).body or []
 
     def _at(self, name: str) -> str:
-        # A rule's name is one part of the path, whatever slashes it holds.
+        # A rule's name is one segment of the path, so its slashes are encoded.
         return f"{self._path}/{quote(name, safe='')}"
 
 

@@ -1,7 +1,7 @@
 """Pull requests on Gitea, with their comments and the statuses of commits.
 
-There is one for two branches at most: what is there is adopted. The platform's own comments end with a mark that names
-their key, and are known by it and by their author.
+There is at most one pull request per pair of branches: an existing one is adopted. The platform recognises its own
+comments by their author and by a mark at their end that contains their key.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class Pulls:
         self._account = account
 
     def ensure(self, *, head: str, base: str, title: str, body: str) -> PullRequest:
-        """Made, adopted or opened again, with this title and body. A merged one stays as it is.
+        """Create, adopt or reopen the pull request, with this title and body. A merged one is returned unchanged.
 
         The two branches must exist.
         """
         found = self._find(head, base)
         if found is None:
             wanted = {"head": head, "base": base, "title": title, "body": body}
-            # 409: there is one by now; 422 is said of that by some versions too.
+            # 409 (422 on some versions): the pull request exists already.
             answer = self._client.call("POST", f"{self._path}/pulls", body=wanted, accept=(409, 422))
             found = answer.body if answer.is_there else self._find(head, base)
             if found is None:
                 raise ProviderRefused(
-                    f"the pull request from {head} to {base} can't be made: {_message(answer.body)}", code="refused"
+                    f"the pull request from {head} to {base} can't be created: {_message(answer.body)}", code="refused"
                 )
         if found.get("merged"):
             return self._pull(found)
@@ -60,7 +60,8 @@ class Pulls:
         return self._pull(answer.body) if answer.is_there else None
 
     def close(self, number: int, *, merged_commit: str | None, has_manual_merge: bool) -> None:
-        """Closed; as merged by that commit, where the server can say so, and else with a comment that does."""
+        """Close the pull request. merged_commit: mark it as merged by this commit, or say so in a comment if the
+        server can't mark it."""
         pull = self._client.get(self._at(number), accept=(404,))
         if not pull.is_there:
             raise _absent(number)
@@ -76,9 +77,10 @@ class Pulls:
             self._client.call("PATCH", self._at(number), body={"state": "closed"})
 
     def _mark_merged(self, number: int, commit: str) -> bool:
-        """Whether the pull request is merged now. 405 says both "already merged" and "not now", so it is read again."""
+        """Mark the pull request as merged and return whether it is merged now."""
         wanted = {"Do": "manually-merged", "MergeCommitID": commit}
         answer = self._client.call("POST", f"{self._at(number)}/merge", body=wanted, accept=(403, 404, 405, 409, 422))
+        # 405 means both "already merged" and "not mergeable yet": only reading the pull request tells which.
         if answer.is_there or self._client.get(self._at(number)).body.get("merged"):
             return True
         if answer.status == 405 and "try again" in _message(answer.body).lower():
@@ -96,7 +98,7 @@ class Pulls:
         self._client.call("POST", f"{self._path}/issues/{number}/comments", body={"body": text})
 
     def read_comments(self, number: int) -> list[PullComment]:
-        """What people wrote: on the whole, in reviews, and on lines of code."""
+        """Return people's comments: on the pull request, in reviews, and on lines of code. Oldest first."""
         found = [
             (comment["created_at"], PullComment(f"comment-{comment['id']}", _login(comment), comment["body"]))
             for comment in self._comments(number)
@@ -138,15 +140,15 @@ class Pulls:
         return mark[1] if mark else None
 
     def _is_persons(self, entry: Json) -> bool:
-        """Neither the platform's own words, nor those of a run's user, which is Ghost when the run is over."""
+        """Whether a person wrote this: not the platform, and not a run's user (shown as Ghost after its removal)."""
         author = _login(entry)
         if author.startswith(PREFIX) or author in {"", "Ghost"} or not (entry.get("body") or author).strip():
             return False
-        # A person may use the account that the token belongs to; then only the mark tells.
+        # A person may use the platform's account too: without the mark, the comment is a person's.
         return self._key(entry) is None
 
     def _find(self, head: str, base: str) -> Json | None:
-        """The open one, or else the newest that is not; None if there never was any."""
+        """Return the open pull request of these branches, else the newest closed one; None if there is none."""
         ours = [
             pull
             for pull in self._client.pages(f"{self._path}/pulls", {"state": "all", "sort": "recentupdate"})
@@ -181,25 +183,25 @@ class Pulls:
 def ensure_status(
     client: Client, found: Found, *, commit: str, context: str, state: str, description: str, target_url: str | None
 ) -> None:
-    """The commit shows this check; nothing is sent where its newest status says so already."""
-    said = description[:_LONGEST_STATUS]
+    """Set the commit's status. Sends nothing if the newest status of this context is the same already."""
+    text = description[:_LONGEST_STATUS]
     shown = client.get(f"{found.path}{at('commits', commit, 'status')}", query={"limit": 50}).body or {}
     for status in shown.get("statuses") or []:
-        if status.get("context") == context and (status.get("status"), status.get("description")) == (state, said):
+        if status.get("context") == context and (status.get("status"), status.get("description")) == (state, text):
             return
-    wanted = {"context": context, "state": state, "description": said}
+    wanted = {"context": context, "state": state, "description": text}
     if target_url is not None:
         wanted["target_url"] = target_url
     client.call("POST", f"{found.path}{at('statuses', commit)}", body=wanted)
 
 
 def _branch(side: Json) -> str:
-    # `ref` is `refs/pull/7/head` when the branch is gone; `label` keeps its name.
+    # `ref` is `refs/pull/7/head` after the branch is deleted; `label` keeps the branch's name.
     return str(side.get("label") or side.get("ref") or "").rpartition(":")[2]
 
 
 def _is_inside(pull: Json) -> bool:
-    """Whether head and base are of one repository; a head whose branch is gone may name none."""
+    """Whether head and base are in the same repository. The head may have no repository if its branch is deleted."""
     return pull["head"].get("repo_id") in {pull["base"].get("repo_id"), -1, 0, None}
 
 

@@ -1,8 +1,9 @@
-"""Repositories on Gitea: found, made, adopted, completed and removed.
+"""Find, create and complete repositories on Gitea.
 
-Ours are known by a mark at the end of their description, which names the project and says while they are half-made: it
-is there from the first moment, since the call that makes a repository carries it. Nothing without the right mark is
-ever touched. What a new repository holds is built here and pushed there (docs/decisions/0007 says why).
+The platform recognises its repositories by a mark at the end of the description. The mark contains the project's id
+and says whether the repository is complete; the call that creates the repository sets it. A repository without the
+right mark is never changed. The content of a new repository is built on this machine and then pushed
+(docs/decisions/0007 says why).
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from common.values.repository import Repository
 _MARK = re.compile(r"\(AiWorker project ([^\s,()]+)(, being made)?\)$")
 _LONGEST_DESCRIPTION = 180
 MOVED = (301, 302, 307, 308)
-"""How a server answers for a repository that got another name: it is not there any more."""
+"""Statuses for a repository that was renamed: it no longer exists under this name."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """Whom the token belongs to."""
+    """The account that the platform's token belongs to."""
 
     login: str
     is_admin: bool
@@ -35,7 +36,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Found:
-    """A repository of ours. number: the server's own id for it, never used twice. path: where the API has it."""
+    """A repository of ours. number: the server's id, never reused. path: the API path. page: the web address."""
 
     number: int
     page: str
@@ -47,20 +48,20 @@ class Found:
 
 
 def read_account(client: Client) -> Account:
-    """ProviderRefused (`unauthorized`) if the token is good for nothing."""
+    """Return the token's account. Raises ProviderRefused (`unauthorized`) if the token is not valid."""
     user = client.get("/user").body
     return Account(login=user["login"], is_admin=bool(user.get("is_admin")))
 
 
 def find(client: Client, repository: Repository, account: Account) -> Found | None:
-    """None where there is none. ProviderRefused (`foreign`) where it is not this project's."""
+    """Find the repository; None if it does not exist. ProviderRefused (`foreign`) if it is not this project's."""
     for part in (repository.owner, repository.name):
         if not OWNER_PATTERN.fullmatch(part):
             raise ProviderRefused(f"{part!r} can't be part of a repository's name", code="bad_name")
     path = at("repos", repository.owner, repository.name)
     answer = client.get(path, accept=(404, *MOVED))
     if not answer.is_there:
-        # Whose token is not good (any more) is told the same. Only who is known believes it.
+        # An invalid token gets a 404 too. The answer counts only if the token is valid, which this call checks.
         read_account(client)
         return None
     mark = _MARK.search(answer.body.get("description") or "")
@@ -79,7 +80,7 @@ def find(client: Client, repository: Repository, account: Account) -> Found | No
 
 
 def create(client: Client, repository: Repository, account: Account, *, default_branch: str) -> None:
-    """There is an empty repository of this name: marked as this project's and half-made, if it was made here."""
+    """Create an empty repository, marked as this project's and incomplete. No-op if the name exists already."""
     place = "/user/repos"
     if repository.owner.lower() != account.login.lower():
         _ensure_organisation(client, repository.owner)
@@ -91,7 +92,7 @@ def create(client: Client, repository: Repository, account: Account, *, default_
         "private": True,
         "auto_init": False,
     }
-    # 409: it is there by now, perhaps from an attempt whose answer was lost; `find` tells whose it is.
+    # 409: it exists already, perhaps from an attempt whose answer was lost; `find` tells whose it is.
     client.call("POST", place, body=wanted, accept=(409,))
 
 
@@ -101,7 +102,7 @@ def _ensure_organisation(client: Client, owner: str) -> None:
     client.call("POST", "/orgs", body={"username": owner, "visibility": "private"}, accept=(422,))
     if not client.get(at("orgs", owner), accept=(404,)).is_there:
         raise ProviderRefused(
-            f"the organisation {owner} can't be made; is that a user's name? Set AIWORKER_FORGE_OWNER to another",
+            f"the organisation {owner} can't be created; if that is a user's name, set AIWORKER_FORGE_OWNER to another",
             code="no_owner",
         )
 
@@ -115,9 +116,9 @@ def fill(
     import_url: str | None,
     allow: tuple[str, ...],
 ) -> str:
-    """The server's repository holds what it starts with: the whole import, or one commit. Returns its default branch.
+    """Push the first content: the whole import, or one commit. Returns the name of the default branch.
 
-    Safe to repeat while it is half-made. Errors as Forge.ensure_repository.
+    Safe to repeat while the repository is incomplete. Errors as Forge.ensure_repository.
     """
     if import_url is None and mirror.read_head(f"refs/heads/{default_branch}") is not None:
         return default_branch
@@ -132,7 +133,7 @@ def fill(
 
 
 def complete(client: Client, repository: Repository, found: Found, *, default_branch: str, description: str) -> None:
-    """It has this default branch, pull requests can be marked as merged, and, last of all, it is marked as whole."""
+    """Set the default branch, allow marking pull requests as merged, and last mark the repository as complete."""
     wanted = {
         "default_branch": default_branch,
         "has_pull_requests": True,
@@ -141,8 +142,8 @@ def complete(client: Client, repository: Repository, found: Found, *, default_br
     }
     answer = client.call("PATCH", found.path, body=wanted)
     if answer.body.get("default_branch") != default_branch or answer.body.get("empty"):
-        # The server takes note of a push a moment after it.
+        # The server processes a push asynchronously.
         raise ProviderUnavailable(f"the server does not see the branch {default_branch} of {repository.name} yet")
-    said = " ".join(description.split())[:_LONGEST_DESCRIPTION]
-    whole = f"{said} (AiWorker project {repository.project_id})".strip()
-    client.call("PATCH", found.path, body={"description": whole})
+    text = " ".join(description.split())[:_LONGEST_DESCRIPTION]
+    marked = f"{text} (AiWorker project {repository.project_id})".strip()
+    client.call("PATCH", found.path, body={"description": marked})

@@ -1,10 +1,10 @@
-"""A credential for one run: a throw-away user of the server, who may write one repository and, of the branches under
-a rule, pushes the run's own only.
+"""Credentials of runs on Gitea: a temporary user per run, who may write one repository and push, of the protected
+branches, only the run's own.
 
-What bounds it is the user's rights, never a token's scopes: those bound nothing on servers before 1.26.2, and never one
-repository. The user is restricted (sees nothing it was not given), owns nothing, is locked when the run ends, and
-removed a little later. It says its password, or, where programs may not (`[service] ENABLE_BASIC_AUTHENTICATION`), a
-token that is made for it.
+The user's rights limit the credential, not a token's scopes: on servers before 1.26.2 scopes limit nothing, and they
+never limit a token to one repository. The user is restricted (sees only what it is given access to), owns nothing, is
+locked when the run ends and removed a little later. It authenticates with its password, or with a token if the server
+accepts no passwords from programs (`[service] ENABLE_BASIC_AUTHENTICATION`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TOKEN_NAME = "run"  # noqa: S105 (a name, nothing secret)
 
 
 def username_of(run_id: str) -> str:
-    """The user's name on the server, computed."""
+    """Return the name of the run's user on the server."""
     return PREFIX + hashlib.sha256(run_id.encode()).hexdigest()[:24]
 
 
@@ -38,14 +38,15 @@ def ensure(
     branch: str,
     run_id: str,
 ) -> Credential:
-    """A user of this run's own with a new password or token.
+    """Create the run's user, if needed, and return its name with a new password or token.
 
-    ProviderRefused (`not_admin`) where the token can't make users, (`no_login`) where it can't make them known.
+    Raises ProviderRefused: `not_admin` if the platform's token can't create users, `no_login` if the server accepts
+    neither a password nor creates a token.
     """
     if not account.is_admin:
         raise ProviderRefused(
-            f"the token's user {account.login} is no site administrator, so no user for a run can be made; "
-            "set GITEA_TOKEN to an administrator's",
+            f"the token's user {account.login} is not a site administrator and can't create users for runs; "
+            "set GITEA_TOKEN to an administrator's token",
             code="not_admin",
         )
     username, password = username_of(run_id), _new_password()
@@ -59,7 +60,7 @@ def ensure(
             "must_change_password": False,
             "send_notify": False,
         }
-        # 422: it is there by now; the call below gives it the new password either way.
+        # 422: the user exists already; the call below sets the new password in either case.
         client.call("POST", "/admin/users", body=wanted, accept=(422,))
     _change(client, username, password, is_open=True)
     client.call("PUT", f"{found.path}{at('collaborators', username)}", body={"permission": "write"})
@@ -70,10 +71,10 @@ def ensure(
 
 
 def delete(client: Client, found: Found, protection: Protection, *, run_id: str) -> bool:
-    """Nobody can be the run's user any more, and no rule names it. Returns whether the user is gone, too.
+    """Lock or remove the run's user and remove it from the protection rules. Returns whether the user is removed.
 
-    The first call locks it, the next one removes it: the server takes note of a push some time after it and looks up
-    who it was by. If that user is gone by then it drops the push, and the pull request's page stays as it was
+    The first call locks the user, the next one removes it: the server processes a push asynchronously and looks up its
+    user then. If that user is removed, the server drops the push, and the pull request's page is not updated
     (services/repository/push.go: `pushUpdate failed: user does not exist`; seen on a busy 1.15).
     """
     username = username_of(run_id)
@@ -87,7 +88,7 @@ def delete(client: Client, found: Found, protection: Protection, *, run_id: str)
 
 
 def delete_all(client: Client, found: Found) -> None:
-    """No run's user can use the repository any more."""
+    """Remove the users of all runs of this repository."""
     users = [user["login"] for user in client.pages(f"{found.path}/collaborators")]
     for username in users:
         if username.startswith(PREFIX):
@@ -95,12 +96,12 @@ def delete_all(client: Client, found: Found) -> None:
 
 
 def delete_user(client: Client, *, run_id: str) -> None:
-    """The run's user is gone, where its repository is already. Safe to repeat."""
+    """Remove the run's user; for a repository that is removed already. Safe to repeat."""
     _remove_user(client, username_of(run_id))
 
 
 def _remove(client: Client, found: Found, username: str) -> None:
-    # The user first: who is no collaborator any more, `delete_all` would not find again.
+    # The user first: `delete_all` finds users by their being collaborators, so a repeated call must still find it.
     _remove_user(client, username)
     client.call("DELETE", f"{found.path}{at('collaborators', username)}", accept=(404, 422))
 
@@ -110,7 +111,7 @@ def _remove_user(client: Client, username: str) -> None:
         return
     gone = client.call("DELETE", at("admin", "users", username), accept=(404, 422))
     if gone.status == 422:
-        # The server keeps who still owns something: then the user stays, and nobody can be it.
+        # The server refuses to remove a user who still owns something: then the user stays, locked.
         _lock(client, username)
 
 
@@ -123,9 +124,9 @@ def _new_password() -> str:
 
 
 def _new_token(client: Client, features: Features, account: Account, username: str) -> str:
-    # Only who says a name makes tokens; the platform's own token is taken as its password.
+    # The API creates tokens only with Basic authentication; it accepts the platform's token as the password.
     tokens, platform = at("users", username, "tokens"), (account.login, client.token)
-    # One that was made by a call whose answer was lost can't be read any more.
+    # A token from a call whose answer was lost can't be read again, so it is replaced.
     client.call("DELETE", f"{tokens}/{_TOKEN_NAME}", login=platform, accept=(401, 403, 404))
     wanted: dict[str, object] = {"name": _TOKEN_NAME}
     if features.run_scopes:
@@ -133,7 +134,7 @@ def _new_token(client: Client, features: Features, account: Account, username: s
     made = client.call("POST", tokens, body=wanted, login=platform, accept=(401, 403, 404))
     if not made.is_there:
         raise ProviderRefused(
-            f"the server takes no password of the user {username} and lets {account.login} make it no token; "
+            f"the server accepts no password of the user {username} and lets {account.login} create no token for it; "
             "set [service] ENABLE_BASIC_AUTHENTICATION = true there",
             code="no_login",
         )

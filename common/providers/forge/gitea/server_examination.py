@@ -1,8 +1,8 @@
-"""Whether a Gitea or Forgejo server is one that AiWorker can use, with the token that it was given.
+"""Check whether AiWorker can use a Gitea or Forgejo server with the configured token.
 
-Nothing is written there. What a token may write is seen by asking to change what can't exist: a server says that a
-scope lacks before it looks for the thing. A request to the API is given up after TIMEOUT_SECONDS, and the first
-that is not answered ends the examination; git has the times that it has at work (mirror.py).
+Nothing is changed on the server. To learn which scopes a token has, the checks try to change objects that can't exist:
+a server reports a missing scope before it looks for the object. API requests end after TIMEOUT_SECONDS, and the first
+one without an answer ends the examination. git commands have their usual time limits (mirror.py).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from common.settings import ForgeSettings
 
 PART = "forge"
 TIMEOUT_SECONDS = (2.0, 5.0)
-"""To connect, and between two parts of an answer."""
+"""To connect, and between two chunks of a response."""
 LARGEST_DIFFERENCE_SECONDS = 60.0
 NOBODY = "aiworker--doctor"
-"""No user, organisation or repository: Gitea and Forgejo refuse names with two dashes in a row."""
+"""A name that no user, organisation or repository can have: Gitea and Forgejo refuse two dashes in a row."""
 
 _SCOPE_LACKS = re.compile(r"required scope\(s\)\D*?\[([^\]]*)\]")
 _TRIES: tuple[tuple[str, str, dict[str, object]], ...] = (
@@ -38,13 +38,13 @@ _TRIES: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("PATCH", at("repos", NOBODY, NOBODY), {}),
     ("POST", at("repos", NOBODY, NOBODY, "issues", 1, "comments"), {"body": "-"}),
 )
-_WITHOUT_WEBHOOKS = "polling does without it, up to half a minute later"
+_WITHOUT_WEBHOOKS = "without webhooks, AiWorker notices changes by polling, up to half a minute later"
 
 
 def examine_gitea(
     chosen: ForgeSettings, *, timeout_seconds: tuple[float, float] = TIMEOUT_SECONDS
 ) -> Iterator[Finding]:
-    """One finding a matter, with AIWORKER_FORGE=gitea. Raises nothing but for bugs."""
+    """Yield one finding per check, with AIWORKER_FORGE=gitea. Provider errors become findings."""
     assert chosen.gitea_url is not None
     assert chosen.gitea_token is not None
     client = Client(chosen.gitea_url, chosen.gitea_token, timeout=timeout_seconds)
@@ -76,30 +76,30 @@ def _limits(features: Features) -> Iterator[Finding]:
     if features.warning is not None:
         yield Finding("warn", PART, features.warning)
     if not features.is_described:
-        says = "the server does not show its description (swagger.v1.json): its version tells what it can do"
+        says = "the server does not show its description (swagger.v1.json): features are taken from its version"
         yield Finding("ok", PART, says)
     if not features.has_patterns:
         says = "before 1.19 a branch is protected only once it exists; update the server"
         yield Finding("warn", PART, says)
     if not features.has_manual_merge:
-        says = "pull requests can't be marked as merged there: they will be closed; update the server"
+        says = "pull requests can't be marked as merged on this server and are closed instead; update the server"
         yield Finding("warn", PART, says)
 
 
 def _clock(client: Client) -> Finding:
-    said = client.get("/version").date
+    date = client.get("/version").date
     try:
-        theirs = parsedate_to_datetime(said or "")
+        theirs = parsedate_to_datetime(date or "")
     except ValueError:
-        return Finding("warn", PART, "the server does not tell its time; see that its clock is right")
+        return Finding("warn", PART, "the server sends no Date header; check that its clock is right")
     if theirs.tzinfo is None:
         theirs = theirs.replace(tzinfo=UTC)
     seconds = (theirs - datetime.now(UTC)).total_seconds()
     if abs(seconds) > LARGEST_DIFFERENCE_SECONDS:
         relation = "ahead of" if seconds > 0 else "behind"
-        says = f"the server's clock is {abs(seconds):.0f} s {relation} this one's; set both by NTP"
+        says = f"the server's clock is {abs(seconds):.0f} s {relation} this machine's; set both by NTP"
         return Finding("warn", PART, says)
-    return Finding("ok", PART, "its clock is this one's")
+    return Finding("ok", PART, "its clock agrees with this machine's")
 
 
 def _account(client: Client, owner: str) -> Iterator[Finding]:
@@ -113,8 +113,8 @@ def _account(client: Client, owner: str) -> Iterator[Finding]:
     if user.get("is_admin"):
         yield Finding("ok", PART, f"the token is {login}'s, a site administrator")
     else:
-        says = f"the token's user {login} is no site administrator, so no users for runs can be made; make it one"
-        yield Finding("fail", PART, f"{says}, or set GITEA_TOKEN to an administrator's")
+        says = f"the token's user {login} is not a site administrator and can't create users for runs; make it one"
+        yield Finding("fail", PART, f"{says}, or set GITEA_TOKEN to an administrator's token")
     lacking = [scope for try_ in _TRIES for scope in _try(client, *try_)]
     yield _of_scopes(lacking) if lacking else Finding("ok", PART, "the token has all scopes that are needed")
     yield _git(client, login)
@@ -122,13 +122,13 @@ def _account(client: Client, owner: str) -> Iterator[Finding]:
 
 
 def _git(client: Client, login: str) -> Finding:
-    """Whether git gets as far as being told that there is no such repository."""
+    """Check git over HTTP: the expected answer is that the repository does not exist."""
     address = f"{client.url}/{NOBODY}/{NOBODY}.git"
     try:
         Mirror(Path(os.devnull), address, username=login, token=client.token, name=NOBODY).has_branches()
     except ProviderRefused as error:
         if error.code != "no_repository":
-            says = "the server refuses git over HTTP with the token; let [repository] DISABLE_HTTP_GIT be false there"
+            says = "the server refuses git over HTTP with the token; set [repository] DISABLE_HTTP_GIT = false there"
             return Finding("fail", PART, says)
     except ProviderUnavailable as error:
         return Finding("fail", PART, f"git over HTTP does not work: {error}")
@@ -136,7 +136,7 @@ def _git(client: Client, login: str) -> Finding:
 
 
 def _try(client: Client, method: str, path: str, body: dict[str, object]) -> list[str]:
-    """The scopes that lack for this, none where the answer tells of something else, such as that there is no such."""
+    """Return the scopes that the token lacks for this call; empty for any other answer, such as 404."""
     try:
         client.call(method, path, body=body)
     except ProviderRefused as error:
@@ -159,27 +159,27 @@ def _owner(client: Client, owner: str, login: str) -> Finding:
     if not OWNER_PATTERN.fullmatch(owner):
         return Finding("fail", PART, f"AIWORKER_FORGE_OWNER={owner} is not a name of small letters and digits; {other}")
     if owner == login.lower():
-        return Finding("ok", PART, f"repositories are made as {login}'s own")
+        return Finding("ok", PART, f"repositories belong to the user {login}")
     try:
         if client.get(at("orgs", owner), accept=(404,)).is_there:
-            return Finding("ok", PART, f"the organisation {owner} is there")
+            return Finding("ok", PART, f"the organisation {owner} exists")
         if client.get(at("users", owner), accept=(404,)).is_there:
             return Finding("fail", PART, f"{owner} is a user's name, so no organisation can have it; {other}")
     except ProviderRefused as error:
-        return Finding("fail", PART, f"the organisation {owner} can't be seen: {error.message}")
-    return Finding("ok", PART, f"the organisation {owner} is free; the first project makes it")
+        return Finding("fail", PART, f"the organisation {owner} can't be read: {error.message}")
+    return Finding("ok", PART, f"the organisation {owner} does not exist yet; the first project creates it")
 
 
 def examine_webhook(url: str, *, gitea_url: str) -> Finding:
-    """Whether url is an address that the server may ring, as far as names tell."""
+    """Check whether Gitea can call the webhook address url, judged by host names only."""
     parts = urlsplit(url)
     host, theirs = parts.hostname, urlsplit(gitea_url).hostname or ""
     if parts.scheme not in {"http", "https"} or not host:
         return Finding("fail", PART, f"AIWORKER_WEBHOOK_URL={url} is not an http or https address")
     if is_own_address(host) and not is_own_address(theirs):
-        says = f"to Gitea, {url} means its own machine; set AIWORKER_WEBHOOK_URL to where it reaches AiWorker"
+        says = f"on Gitea's machine, {url} is that machine itself; set AIWORKER_WEBHOOK_URL to AiWorker's address"
         return Finding("warn", PART, f"{says}; {_WITHOUT_WEBHOOKS}")
     if any(not address.is_global for address in addresses_of(host)):
-        says = f"Gitea rings the private address {url} only if ALLOWED_HOST_LIST ([webhook], [security]) names {host}"
+        says = f"Gitea calls the private address {url} only if ALLOWED_HOST_LIST ([webhook], [security]) names {host}"
         return Finding("warn", PART, f"{says}; {_WITHOUT_WEBHOOKS}")
-    return Finding("ok", PART, f"Gitea is told to ring {url}")
+    return Finding("ok", PART, f"Gitea sends webhooks to {url}")
