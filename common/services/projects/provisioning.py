@@ -113,7 +113,7 @@ def begin_deletion(tx: Transaction, lease: Lease) -> DeletionPlan | None:
         return None
     live = select(Run.id).where(Run.project_id == project.id, Run.live_task_id.is_not(None))
     run_end.abandon_runs(tx, tx.session.scalars(live).all(), "the project is being deleted")
-    tx.queue.drop_queued(project.id, but=lease, kept=jobs.CLOSE_RUN)
+    tx.queue.drop_queued(project.id, except_for=lease, kept=jobs.CLOSE_RUN)
     closing = (Job.project_id == project.id, Job.kind == jobs.CLOSE_RUN.name)
     unclosed = select(Job.subject_id).where(*closing, Job.state_ != JobState.DONE)
     has_credential = Run.id.in_(unclosed) | (Run.finished_at >= tx.now() - LONGEST_JOB)
@@ -128,7 +128,7 @@ def record_deleted(tx: Transaction, lease: Lease) -> None:
     While another job of the project is at work, it may make anew what was removed: then all is looked at again.
     """
     project_id = lease.subject_id
-    if tx.queue.is_project_busy(project_id, but=lease):
+    if tx.queue.is_project_busy(project_id, except_for=lease):
         tx.again(lease, after_seconds=1)
         return
     tasks = select(Task.id).where(Task.project_id == project_id).scalar_subquery()
