@@ -176,7 +176,7 @@ def claim_run(tx: Transaction, agent_id: str) -> ClaimedRun | None:
         ),
         Clone("", task.branch_name, project.default_branch, secrets["username"], secrets["password"]),
         prompt_for(task, project, given), tuple(given),
-        decode(Limits, {**project.limits, **task.limits}, key_of=camel_case, is_own=True),
+        decode(Limits, {**project.limits, **task.limits}, key_of=camel_case, is_trusted=True),
         task.driver, session is not None, place_of(project).repository,
     )  # fmt: skip
 
