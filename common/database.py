@@ -149,12 +149,12 @@ class PatientConnection(pymysql.connections.Connection):
     """A connection whose waits count towards the caller's bound (common/machine/patience.py)."""
 
     def connect(self, sock: Any = None) -> None:
-        self.connect_timeout = patience.for_one(CONNECT_SECONDS)
-        self._read_timeout = patience.for_one(READ_SECONDS)
+        self.connect_timeout = patience.bounded(CONNECT_SECONDS)
+        self._read_timeout = patience.bounded(READ_SECONDS)
         super().connect(sock)
 
     def _read_packet(self, packet_type: Any = MysqlPacket) -> Any:
-        self._read_timeout = patience.for_one(READ_SECONDS)
+        self._read_timeout = patience.bounded(READ_SECONDS)
         with patience.waiting():
             return super()._read_packet(packet_type)  # type: ignore[no-untyped-call]
 

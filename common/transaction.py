@@ -186,7 +186,7 @@ def _held(lock: Any) -> Iterator[None]:
         yield
         return
     with patience.waiting():
-        is_held = lock.acquire(timeout=patience.for_one(database.WRITE_WAIT_SECONDS))
+        is_held = lock.acquire(timeout=patience.bounded(database.WRITE_WAIT_SECONDS))
     if not is_held:
         raise Busy("the database was busy for too long")
     try:
@@ -197,7 +197,7 @@ def _held(lock: Any) -> Iterator[None]:
 
 def _begin(session: Session) -> None:
     """Begin. If another process holds SQLite's lock, try again after short sleeps, not inside SQLite."""
-    deadline = time.monotonic() + patience.for_one(database.WRITE_WAIT_SECONDS)
+    deadline = time.monotonic() + patience.bounded(database.WRITE_WAIT_SECONDS)
     while True:
         try:
             session.connection()

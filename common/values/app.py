@@ -56,7 +56,7 @@ class Spec:
     start_command: a shell command; None: the repository's Procfile `web:` line, else a static file server if there is
     an index.html at its root, else the version fails with the code `nothing_to_run`. variables: the runtime adds PORT
     and HOST, and masks secret values in logs that it stores itself. memory_limit: a Kubernetes quantity.
-    memory_limit, docker_image: None: the runtime's default. port: the port that the app listens on; None: the one in PORT.
+    memory_limit, docker_image: None: the runtime's default. port: the port that the app listens on; None: that in PORT.
     """
 
     start_command: Text | None = None
