@@ -26,7 +26,7 @@ def without_controls(text: str, *, is_whole: bool = True) -> str:
 
 
 def plain(output: bytes) -> str:
-    """A program's output as text: line ends become `\\n`; terminal sequences and other control characters are removed."""
+    """A program's output as text: line ends become `\n`; terminal sequences and control characters are removed."""
     text = output.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
     return without_controls(text, is_whole=False)
 
@@ -47,7 +47,7 @@ def has_invisible(text: str) -> bool:
 
 
 def storable(text: str) -> str:
-    """The text without NUL, which the databases refuse, and with `?` for lone surrogates, which UTF-8 can't encode."""
+    """The text without NUL, and with `?` for lone surrogates, so that it can be stored as UTF-8."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
