@@ -26,7 +26,7 @@ def without_controls(text: str, *, is_whole: bool = True) -> str:
 
 
 def plain(output: bytes) -> str:
-    """A program's output as text: line ends become `\n`; terminal sequences and control characters are removed."""
+    """A program's output as text: line ends become `\\n`; terminal sequences and control characters are removed."""
     text = output.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
     return without_controls(text, is_whole=False)
 

@@ -46,7 +46,7 @@ def schedule_tasks(tx: Transaction, lease: Lease) -> int:
     Where none is free, the fleet gets one more agent, as long as there is room, and its run waits for its pod.
     """
     pairs = _matched(tx)
-    holding.probe(tx, {project_id for _task, _agent, project_id in pairs})
+    holding.begin_probes(tx, {project_id for _task, _agent, project_id in pairs})
     tasks = {task.id: task for task in tx.lock_all(Task, [task_id for task_id, *_ in pairs])}
     agents = {agent.id: agent for agent in tx.lock_all(Agent, {agent_id for _, agent_id, _ in pairs if agent_id})}
     for task_id, agent_id, _ in pairs:
@@ -104,7 +104,7 @@ def _claimable(tx: Transaction, free: Counter[Agent], under_way: Counter[str]) -
         .where(
             or_(Task.state_ == TaskState.BACKLOG, queued),
             Project.state_ == ProjectState.ACTIVE,
-            holding.is_open(tx),
+            holding.is_not_held(tx),
             ~unmet.exists(),
             ~select(Run.id).where(Run.live_task_id == Task.id).exists(),
         )

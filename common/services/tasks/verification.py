@@ -97,7 +97,7 @@ def record_prepared(tx: Transaction, lease: Lease, *, username: str, password: s
     """Branch and credential are there: the agent may claim the run. base_sha: where the default branch is now."""
     run = tx.get(Run, lease.subject_id)
     if tx.get(Project, run.project_id).holds:
-        holding.lift(tx, tx.lock(Project, run.project_id))
+        holding.release_project(tx, tx.lock(Project, run.project_id))
     if tx.get(Task, run.task_id).error is not None:
         task = tx.lock(Task, run.task_id)
         task.error = None
@@ -133,7 +133,7 @@ def record_unprepared(tx: Transaction, lease: Lease, reason: str) -> None:
     task = tx.lock(Task, run.task_id)
     masked = mask_of_run(tx, run)(reason)
     if _lose_unprepared(tx, run, task, masked, counts=False):
-        holding.hold(tx, project, masked)
+        holding.hold_project(tx, project, masked)
     tx.finish(lease)
 
 

@@ -71,7 +71,7 @@ def record_heads(
     pull requests."""
     project = tx.get(Project, lease.subject_id)
     if project.holds:
-        holding.lift(tx, tx.lock(Project, project.id))
+        holding.release_project(tx, tx.lock(Project, project.id))
     watched = select(Task.id).where(Task.project_id == lease.subject_id, _is_watched())
     tasks = tx.lock_all(Task, tx.session.scalars(watched).all())
     groups = _lock_groups(tx, tasks)
@@ -89,7 +89,7 @@ def record_heads(
 @transactional
 def record_unreadable(tx: Transaction, lease: Lease, reason: str) -> None:
     """The repository can't be read, and won't be by itself: the project says so, and none of its tasks starts."""
-    holding.hold(tx, tx.lock(Project, lease.subject_id), reason)
+    holding.hold_project(tx, tx.lock(Project, lease.subject_id), reason)
     tx.finish(lease)
 
 
