@@ -212,7 +212,7 @@ def ask_question(
     mask = mask_of_run(tx, run)
     text, options = cut(mask(text)), [cut(mask(option)) for option in options]
     context = cut(mask(context)) if context else context
-    number = questions.asked_by(tx, run.id) + 1
+    number = questions.count_asked_by(tx, run.id) + 1
     if number > MOST_QUESTIONS and questions.find_same(tx, task, text, context, options) is None:
         raise Invalid("question", f"This run has asked {MOST_QUESTIONS} questions: go on with the answers, or end it")
     question, is_new = questions.ask(tx, task, text, context=context, options=options, run_id=run.id)
