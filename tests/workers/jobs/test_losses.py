@@ -53,7 +53,7 @@ def test_a_task_that_kills_its_agent_every_time_is_given_up(plain_platform: Plat
 
     failed = platform.get(Task, task.id)
     assert failed.state == "failed"
-    assert failed.error == "given up after 10 lost runs; the last one: its agent was started anew"
+    assert failed.error == "given up after 10 lost runs; the last one: its agent was restarted"
 
 
 def test_after_a_restart_of_the_platform_agents_get_the_time_to_be_heard_of(platform: Platform) -> None:
