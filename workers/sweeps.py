@@ -20,7 +20,7 @@ def sweep_agents() -> None:
     """Every 5 s: silent agents and their runs; waiting tasks and what should run are looked at."""
     with acting("platform"):
         agents.expire_agents()
-        sweeping.ring_clockwork()
+        sweeping.enqueue_periodic_jobs()
 
 
 def sweep_slowly() -> None:

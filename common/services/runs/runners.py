@@ -219,7 +219,7 @@ def ask_question(
     context = cut(mask(context)) if context else context
     number = questions.count_asked_by(tx, run.id) + 1
     if number > MOST_QUESTIONS and questions.find_same(tx, task, text, context, options) is None:
-        raise Invalid("question", f"This run has asked {MOST_QUESTIONS} questions: continue with the answers, or end it")
+        raise Invalid("question", f"This run has asked {MOST_QUESTIONS} questions: use the answers, or end the run")
     question, is_new = questions.ask(tx, task, text, context=context, options=options, run_id=run.id)
     if is_new and number == MOST_QUESTIONS:
         note(tx, run, f"This was question {number} of this run. Further questions are refused.")

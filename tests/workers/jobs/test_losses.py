@@ -105,7 +105,7 @@ def test_a_run_that_its_machine_cut_short_goes_to_another_agent(platform: Platfo
     assert (back.state, back.attempts, back.losses, back.error) == ("backlog", 0, 1, reason)
 
     runners.beat(platform.agent_id, [])
-    sweeping.ring_clockwork()
+    sweeping.enqueue_periodic_jobs()
     platform.run_jobs()
     assert len(platform.runs(task)) == 1
     former, platform.agent_id = platform.agent_id, platform.agent()
