@@ -1,1 +1,1 @@
-"""What the web and the worker processes agree on: data, rules and the ways to the outside world."""
+"""Code that web and worker processes share: models, services, settings, and the providers for forge and runtime."""

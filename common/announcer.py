@@ -1,7 +1,7 @@
-"""One background thread a process that rings doorbells and publishes what was committed.
+"""One background thread per process that sends job messages to Celery and publishes committed events to Redis.
 
-It owns a bounded queue: a frozen or absent Redis delays no request and loses nothing, since a sweep rings again and
-readers of the stream look into the database. What does not fit is dropped.
+It reads from a bounded queue; announcements beyond its size are dropped. A frozen or absent Redis therefore delays no
+request. Nothing is lost either: the sweep sends the messages of due jobs again, and stream readers query the database.
 """
 
 from __future__ import annotations
@@ -25,22 +25,23 @@ from common import broker, feed
 log = structlog.get_logger()
 
 MOST_TOGETHER = 200
-"""Entries that are published in one round trip."""
+"""Most entries published in one round trip."""
 LONGEST_DELAY_SECONDS = 4.0
-"""Rings wanted later than this are left to the sweep."""
+"""Job messages with a longer delay are not sent from here: the sweep sends them when the job is due."""
 
 
 @dataclass
 class Announcement:
-    """What other processes are told after a commit. rings: (seconds from now, kind, job id). entries: for the stream,
-    in order.
+    """Messages to other processes, sent after a commit.
+
+    rings: job messages as (delay in seconds, kind, job id). entries: stream entries, in order.
     """
 
     rings: list[tuple[float, str, str]] = field(default_factory=list)
     entries: list[feed.Entry] = field(default_factory=list)
 
     def ring(self, kind: str, job_id: str, after_seconds: float = 0) -> None:
-        """Tell a worker to look at the job, that much later."""
+        """Have a worker try to claim the job after after_seconds."""
         self.rings.append((after_seconds, kind, job_id))
 
     def tell(self, project_id: str, event: str, body: Mapping[str, object], *, task_id: str = "") -> None:
@@ -53,12 +54,12 @@ class Announcement:
         self.entries.append(feed.Entry("wake", key))
 
     def access_changed(self, user_id: str) -> None:
-        """Have the open sockets of this user checked again."""
+        """Have the access of this user's open sockets checked again."""
         self.entries.append(feed.Entry("access", user_id))
 
 
 class Announcer:
-    """Starts its thread with the first announcement; a forked child gets one of its own (see `announcer`)."""
+    """Starts its thread at the first announcement. A forked child gets its own announcer (see `announcer`)."""
 
     def __init__(self) -> None:
         self._queue: queue.Queue[Announcement] = queue.Queue(maxsize=10_000)
@@ -66,12 +67,12 @@ class Announcer:
         self._order = itertools.count()
         self._idle = threading.Event()
         self._idle.set()
-        self._is_heard = True
+        self._is_redis_up = True
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def announce(self, announcement: Announcement) -> None:
-        """Returns at once. Safe from any thread."""
+        """Queue the announcement and return at once; it is dropped if the queue is full. Safe from any thread."""
         if not announcement.rings and not announcement.entries:
             return
         self._idle.clear()
@@ -86,7 +87,7 @@ class Announcer:
                     self._thread.start()
 
     def flush(self, seconds: float) -> bool:
-        """Wait until what was announced has been tried, delayed rings apart; False if that took longer."""
+        """Wait until every announcement was tried, except delayed rings. Returns False after `seconds`."""
         return self._idle.wait(seconds)
 
     def _run(self) -> None:
@@ -101,7 +102,7 @@ class Announcer:
                 self._idle.set()
 
     def _gathered(self, first: Announcement) -> Announcement:
-        """Together with what else waits: one round trip for all entries, and each job is rung once."""
+        """Merge `first` with the queued announcements: one round trip for all entries, one ring per job."""
         together = Announcement([*first.rings], [*first.entries])
         with contextlib.suppress(queue.Empty):
             while len(together.entries) < MOST_TOGETHER:
@@ -125,22 +126,22 @@ class Announcer:
                 _at, _order, kind, job_id = heapq.heappop(self._later)
                 broker.ring(kind, job_id)
         except (redis.RedisError, kombu.exceptions.KombuError, OSError) as error:
-            # The sweep rings again and the readers look into the database: only the speed is lost.
-            if self._is_heard:
-                log.warning("redis does not take announcements", error=type(error).__name__)
-            self._is_heard = False
+            # Only a delay: the sweep rings again, and stream readers query the database.
+            if self._is_redis_up:
+                log.warning("can't publish announcements to Redis", error=type(error).__name__)
+            self._is_redis_up = False
         except Exception:
-            # A bug must not silence the process for good; what was lost now is made good like any other loss.
+            # A bug must not end this thread. The sweep and the readers recover this announcement, too.
             log.exception("an announcement failed")
         else:
-            self._is_heard = True
+            self._is_redis_up = True
 
 
 _announcers: dict[int, Announcer] = {}
 
 
 def announcer() -> Announcer:
-    """This process's announcer. A fork does not carry threads over, so a child makes its own."""
+    """This process's announcer. Threads do not survive a fork, so a child process makes its own."""
     pid = os.getpid()
     if pid not in _announcers:
         _announcers[pid] = Announcer()

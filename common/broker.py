@@ -1,4 +1,6 @@
-"""The one Celery app, configured by celeryconfig, and the doorbell: ringing it may fail, and nobody waits for it."""
+"""The Celery app, configured by celeryconfig, and `ring`, which sends a job's message. A lost message only costs time:
+the sweep sends it again.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from common.jobs import CATALOGUE
 
 @functools.cache
 def celery_app() -> Celery:
-    """This process's Celery app. Web processes only send by it; workers register the jobs on it."""
+    """This process's Celery app. Web processes only send messages with it; workers register the jobs on it."""
     app = Celery("aiworker")
     app.config_from_object("celeryconfig")
     return app
@@ -19,7 +21,7 @@ def celery_app() -> Celery:
 
 @functools.cache
 def _sender() -> Celery:
-    # A sender must give up within a second even where Redis is frozen: its own timeouts, not the worker's.
+    # Sending must fail within a second if Redis is frozen, so the sender has shorter timeouts than the workers' app.
     app = Celery("aiworker-doorbell", set_as_current=False)
     app.config_from_object("celeryconfig")
     options = {**app.conf.broker_transport_options, "socket_timeout": 1, "socket_connect_timeout": 1}
@@ -29,5 +31,5 @@ def _sender() -> Celery:
 
 
 def ring(kind: str, job_id: str) -> None:
-    """Send the job's id to its queue once. Raises what the transport raises; a failed publish may have worked."""
+    """Send the job's id to its queue, without retries. Raises the transport's errors; the message may still arrive."""
     _sender().send_task(kind, args=(job_id,), queue=CATALOGUE[kind].queue, retry=False, ignore_result=True)

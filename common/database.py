@@ -1,7 +1,7 @@
-"""Engines, column types and what the two databases need to be told apart.
+"""Engines, column types, and the differences between SQLite and MariaDB.
 
-Two engines a process, made after a fork: one for transactions, one for reads (AUTOCOMMIT). Nothing here decides
-when a transaction begins or ends: that is common/transaction.py.
+Each process has two engines, made after a fork: one for transactions, one for reads (AUTOCOMMIT). When a transaction
+begins and ends is decided in common/transaction.py.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ from common.values.json_codec import Json, encode
 WRITE_WAIT_SECONDS = 5.0
 """How long a writer waits for SQLite's lock before the caller gets a 503."""
 ROW_WAIT_SECONDS = 3
-"""How long a writer waits for InnoDB's row locks: less than a request may wait in all."""
+"""How long a writer waits for InnoDB's row locks: less than the total that a request may wait."""
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 30.0
 POOL_SECONDS = 3
 
 # 1020 record changed, 1205 lock wait, 1213 deadlock, 2006/2013 connection gone, 4031 idle disconnect,
-# 1290/1836 read-only (a failover): the function may be run again from its start.
+# 1290/1836 read-only (a failover): the whole transaction may be run again.
 _RETRIED_CODES = frozenset({1020, 1205, 1213, 1290, 1836, 2006, 2013, 4031})
-# Out of COMMIT these say that its answer was lost: 1053 shutdown, 1317 interrupted, 1927 killed, 2006/2013 gone.
+# Raised by COMMIT, these mean that its answer was lost: 1053 shutdown, 1317 interrupted, 1927 killed, 2006/2013 gone.
 _LOST_CODES = frozenset({1053, 1317, 1927, 2006, 2013})
-# 1021 disk full, 1114 table full, 1026 error writing a file, 3 error writing (the server's own).
+# 1021 disk full, 1114 table full, 1026 error writing a file, 3 error writing (a file of the server).
 _FULL_CODES = frozenset({3, 1021, 1026, 1114})
 _UNREACHABLE_CODES = frozenset({1040, 1044, 1045, 1049, 1053, 2002, 2003, 2005})
 
 sqlite_write_lock = threading.Lock()
-"""One writer a process: under gevent, two greenlets in BEGIN IMMEDIATE would deadlock the process with itself."""
+"""Allows one writer per process: two greenlets in BEGIN IMMEDIATE would deadlock a process under gevent."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time with microseconds, stored naive."""
+    """An aware UTC time with microseconds, stored without its zone."""
 
     impl = DateTime
     cache_ok = True
@@ -63,7 +63,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise TypeError("a time without a zone can't be stored")
+            raise TypeError("a datetime without a time zone can't be stored")
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -71,14 +71,14 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class JsonText(TypeDecorator[Any]):
-    """A JSON value; replaced as a whole, never changed in place."""
+    """A JSON value. Changes in place are not noticed: assign a new value."""
 
     impl = JSON
     cache_ok = True
 
 
 class StoredValue(TypeDecorator[Any]):
-    """A frozen dataclass of common.values as JSON. read: makes it from what is stored, in whatever shape that is."""
+    """A frozen dataclass of common.values, stored as JSON. read: makes it from the stored JSON, of any version."""
 
     impl = JSON
     cache_ok = True
@@ -110,7 +110,7 @@ def engine(*, reads: bool = False) -> Engine:
 
 
 def dispose_engines() -> None:
-    """Close this process's connections, and forget those that came over a fork."""
+    """Close this process's connections, and drop those inherited over a fork without closing them."""
     with _engines_lock:
         for (pid, _url, _reads), made in list(_engines.items()):
             made.dispose(close=pid == os.getpid())
@@ -118,7 +118,7 @@ def dispose_engines() -> None:
 
 
 def _make(url: str, *, reads: bool) -> Engine:
-    """hide_parameters: the message of a failed statement goes to logs and jobs, and must not name its values."""
+    # hide_parameters: messages of failed statements reach logs and job rows, where no values may appear.
     if url.startswith("sqlite"):
         return _make_sqlite(url, reads=reads)
     made = create_engine(
@@ -146,15 +146,15 @@ def _make(url: str, *, reads: bool) -> Engine:
 
 
 class PatientConnection(pymysql.connections.Connection):
-    """A connection whose waits, together with the caller's others, last no longer than the caller's patience."""
+    """A connection whose waits count towards the caller's bound (common/machine/patience.py)."""
 
     def connect(self, sock: Any = None) -> None:
-        self.connect_timeout = patience.for_one(CONNECT_SECONDS)
-        self._read_timeout = patience.for_one(READ_SECONDS)
+        self.connect_timeout = patience.bounded(CONNECT_SECONDS)
+        self._read_timeout = patience.bounded(READ_SECONDS)
         super().connect(sock)
 
     def _read_packet(self, packet_type: Any = MysqlPacket) -> Any:
-        self._read_timeout = patience.for_one(READ_SECONDS)
+        self._read_timeout = patience.bounded(READ_SECONDS)
         with patience.waiting():
             return super()._read_packet(packet_type)  # type: ignore[no-untyped-call]
 
@@ -164,10 +164,10 @@ def _make_sqlite(url: str, *, reads: bool) -> Engine:
 
     @event.listens_for(made, "connect")
     def _connect(connection: sqlite3.Connection, _record: object) -> None:
-        # No implicit BEGIN by the driver: the begin event below says which kind it is.
+        # Keep the driver from sending BEGIN itself: the begin event below does.
         connection.isolation_level = None
         cursor = connection.cursor()
-        # busy_timeout 0: a wait inside SQLite would stop every greenlet of the process. We wait outside.
+        # busy_timeout 0: a wait inside SQLite would block every greenlet of the process; common/transaction.py waits.
         for pragma in ("busy_timeout=0", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             _pragma(cursor, pragma)
         cursor.close()
@@ -181,7 +181,7 @@ def _make_sqlite(url: str, *, reads: bool) -> Engine:
 
 
 def _pragma(cursor: sqlite3.Cursor, pragma: str) -> None:
-    # Turning WAL on needs the file alone for a moment; another process that starts at the same time may have it.
+    # Turning WAL on needs an exclusive lock, which another process that starts at the same time may hold.
     for attempt in range(200):
         try:
             cursor.execute(f"PRAGMA {pragma}")
@@ -197,7 +197,7 @@ def is_sqlite() -> bool:
 
 
 def read_now(connection: Connection) -> datetime:
-    """The database's clock, aware UTC: leases are measured by it, never by a process's own."""
+    """The database's clock, aware UTC. Leases are measured by it, never by a process's own clock."""
     if is_sqlite():
         value = cast("str", connection.execute(text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")).scalar_one())
         return datetime.fromisoformat(value).replace(tzinfo=UTC)
@@ -205,7 +205,7 @@ def read_now(connection: Connection) -> datetime:
 
 
 def commit(session: Session) -> None:
-    """Commit. CommitUnknown where the answer to COMMIT was lost; any other error says that nothing was committed."""
+    """Commit. Raises CommitUnknown if the answer to COMMIT was lost; after any other error nothing was committed."""
     session.flush()
     try:
         session.commit()
@@ -217,7 +217,7 @@ def commit(session: Session) -> None:
 
 
 def is_lock_wait(error: BaseException) -> bool:
-    """SQLite's lock is held by another process: the same BEGIN may be tried again in a moment."""
+    """Whether another process holds SQLite's lock: the same BEGIN may be tried again in a moment."""
     return (
         isinstance(error, OperationalError)
         and isinstance(error.orig, sqlite3.OperationalError)
@@ -226,30 +226,30 @@ def is_lock_wait(error: BaseException) -> bool:
 
 
 def is_retried(error: BaseException) -> bool:
-    """A deadlock, a lost connection or a failover: the whole function may be run again."""
+    """Whether it is a deadlock, a lost connection or a failover: the whole transaction may be run again."""
     if is_lock_wait(error):
         return True
     return isinstance(error, DBAPIError) and _code(error) in _RETRIED_CODES
 
 
 def is_unreachable(error: DBAPIError) -> bool:
-    """The server can't be reached at all."""
+    """Whether the server can't be reached at all."""
     return _code(error) in _UNREACHABLE_CODES
 
 
 def raise_busy(error: DBAPIError) -> None:
-    """Raise Busy, with the reason, for an error that is the server's or the disk's; return for a bug of ours."""
-    busy = _trouble(error)
+    """Raise Busy with the reason if the server or the disk caused the error. Return if it is a bug in our code."""
+    busy = _as_busy(error)
     if busy is not None:
         raise busy from error
 
 
-def _trouble(error: DBAPIError) -> Busy | None:
+def _as_busy(error: DBAPIError) -> Busy | None:
     if isinstance(error.orig, sqlite3.OperationalError):
-        says = str(error.orig)
-        if "is full" in says:
+        message = str(error.orig)
+        if "is full" in message:
             return DiskFull()
-        if "unable to open" in says or "disk I/O" in says:
+        if "unable to open" in message or "disk I/O" in message:
             return Busy("the database can't be reached")
     if _code(error) in _FULL_CODES:
         return DiskFull()
@@ -264,13 +264,13 @@ def _code(error: DBAPIError) -> int | None:
 
 
 def ping() -> None:
-    """One statement on the read engine; raises what the driver raises."""
+    """Execute one statement on the read engine. Raises the driver's errors."""
     with engine(reads=True).connect() as connection:
         connection.execute(text("SELECT 1"))
 
 
 def describe_url(url: str) -> str:
-    """The URL without its password, for people."""
+    """The URL with its password hidden, for messages."""
     return make_url(url).render_as_string(hide_password=True)
 
 

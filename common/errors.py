@@ -1,7 +1,7 @@
 """The three families of errors.
 
-The caller's (answered with a 4xx), the world's (tried again, or failing one row), and everything else, which
-is a bug and is never caught. Messages name the thing and its id; they never hold a secret.
+Errors of the caller (answered with a 4xx); errors of the outside world (tried again, or one row fails); and everything
+else, which is a bug and is never caught. Messages name the object and its id, and never contain a secret.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 
 class CallerError(Exception):
-    """Base of what a caller did wrong. Nothing has been written when it is raised."""
+    """Base of errors that the caller made. Nothing has been written when it is raised."""
 
 
 class Invalid(CallerError):
-    """A value is wrong (400). `field` is the name in the request, dotted for a nested one."""
+    """A value is wrong (400). `field` is its name in the request, with dots for a nested field."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
@@ -24,7 +24,7 @@ class Invalid(CallerError):
 
 
 class Unauthenticated(CallerError):
-    """Nobody, or a token that is no longer good (401)."""
+    """There is no token, or it is no longer valid (401)."""
 
     def __init__(self, message: str = "Invalid or expired token") -> None:
         super().__init__(message)
@@ -32,18 +32,18 @@ class Unauthenticated(CallerError):
 
 
 class Forbidden(CallerError):
-    """The caller may see the thing but not do this to it (403)."""
+    """The caller may see the object but may not do this to it (403)."""
 
 
 class NotFound(CallerError):
-    """There is no such thing for this caller (404): missing and foreign look the same."""
+    """The object does not exist, or the caller may not see it (404): the answer is the same."""
 
 
 class Conflict(CallerError):
-    """The thing is not in a state for this (409). The message names the present state.
+    """The object's present state does not allow this (409). The message names that state.
 
-    follow_up: a service call that has to happen because of the conflict, made in a transaction of its own after the
-    request's was rolled back; None for none.
+    follow_up: a service call that the conflict makes necessary, made in its own transaction after the request's was
+    rolled back. None: there is nothing to do.
     """
 
     def __init__(self, message: str, *, field: str = "state", follow_up: Callable[[], object] | None = None) -> None:
@@ -54,7 +54,7 @@ class Conflict(CallerError):
 
 
 class IllegalTransition(Conflict):
-    """A state change for which there is no edge, or none for this actor."""
+    """There is no edge for this state change, or none that this actor may take."""
 
 
 class KeyReused(CallerError):
@@ -62,16 +62,16 @@ class KeyReused(CallerError):
 
 
 class Busy(Exception):
-    """The database could not be reached or locked in time (503): nothing was written, the request may be sent again.
+    """The database could not be reached or locked in time (503). Nothing was written; the request may be sent again.
 
-    Where `field` is set, the reply's details give it and the message.
+    If `field` is set, the reply's details contain it and the message.
     """
 
     field: str | None = None
 
 
 class DiskFull(Busy):
-    """There is no room left to write (503): nothing was written."""
+    """The disk is full (503). Nothing was written."""
 
     field = "disk"
 
@@ -80,10 +80,10 @@ class DiskFull(Busy):
 
 
 class CommitUnknown(Busy):
-    """COMMIT's answer was lost (503): the change was made or not, and nobody here can tell.
+    """The answer to COMMIT was lost (503): whether the change was made is unknown.
 
-    Only with the same Idempotency-Key may the request be sent again unseen. A job goes on from its row, which the
-    fence guards: it was recorded and is no longer this worker's, or it was not and is done again.
+    The request may be sent again without looking first only with the same Idempotency-Key. A job continues from its
+    row, guarded by the fence: either the change was recorded and the worker has lost the job, or the job runs again.
     """
 
     field = "commit"
@@ -96,13 +96,13 @@ class CommitUnknown(Busy):
 
 
 class LeaseLost(Exception):
-    """Another worker has taken the job over; whatever this one did in its transaction is rolled back."""
+    """Another worker has claimed the job, or it is over. This worker's transaction is rolled back."""
 
 
 class ProviderUnavailable(Exception):
-    """The world did not answer, or answered that it can't now. The same call may be made again later.
+    """A provider did not answer, or can't do this now. The same call may be made again later.
 
-    retry_after_seconds: what the other side asked for; None means the caller's own back-off.
+    retry_after_seconds: the pause that the other side asked for. None: the caller's own back-off applies.
     """
 
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
@@ -111,24 +111,24 @@ class ProviderUnavailable(Exception):
 
 
 class CutShort(ProviderUnavailable):
-    """A step of the platform's own was ended before it was done: by its time limit, a signal, or a full disk.
+    """A step that the platform itself runs was ended too early: by its time limit, a signal, or a full disk.
 
-    Nothing is known about what it worked on. The same step may succeed later, but each attempt costs as much as the
-    last one, so attempts are counted (MOST_RETRIES) and waited for. retry_after_seconds: how long the attempt took.
+    This says nothing about the input of the step. It may succeed later, but each attempt costs as much as the last
+    one, so there are at most MOST_RETRIES, with pauses. retry_after_seconds: how long the attempt took.
     """
 
 
 MOST_RETRIES = 3
 """How often a step that was cut short is tried again."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""What an OSError of a machine without room says: no disk, no descriptors, no memory."""
+"""Codes of an OSError that mean that the machine has no disk space, file descriptors or memory left."""
 
 
 class AccessDenied(ProviderUnavailable):
-    """The world says that this account may not do that. An API server that is starting says so of everybody, so it is
-    final only if it lasts; what waits for it goes on when access is back.
+    """A provider denies our account access. An API server that is starting denies it to everybody, so only a lasting
+    denial is final. Work that waits for access continues once it is back.
 
-    is_granted: by the other side's own review the account may do it: something else than its rights is in the way.
+    is_granted: the other side's own access review allows the call, so something other than our rights prevents it.
     """
 
     def __init__(self, message: str, *, is_granted: bool = False) -> None:
@@ -137,7 +137,7 @@ class AccessDenied(ProviderUnavailable):
 
 
 class ProviderRefused(Exception):
-    """The world said no, and will say so again. `code` is stable; the message is for a person."""
+    """A provider refused, and would refuse again. `code` is stable; the message is for a person."""
 
     def __init__(self, message: str, *, code: str = "refused") -> None:
         super().__init__(message)
@@ -146,4 +146,4 @@ class ProviderRefused(Exception):
 
 
 class Misconfigured(Exception):
-    """A setting, program or server is missing or wrong. One line that names it and the remedy."""
+    """A setting, program or server is missing or wrong. The message is one line that names it and the remedy."""

@@ -1,6 +1,7 @@
-"""Every durable event on the wire, one frozen dataclass each; names and data are a promise to clients.
+"""The durable events, one frozen dataclass each. Their names and data are part of the API.
 
-`feed` is the project whose feed records it, or PLATFORM. An attribute that is None is left out of the data.
+`feed` is the id of the project whose feed records the event, or PLATFORM. An attribute that is None is left out of the
+event's data.
 """
 
 from __future__ import annotations
@@ -10,26 +11,26 @@ from dataclasses import dataclass, fields
 from typing import ClassVar
 
 PLATFORM = "platform"
-"""The feed of what belongs to no project."""
+"""The feed of events that belong to no project."""
 
 
 @functools.cache
 def camel(name: str) -> str:
-    """`preview_url` as it is on the wire: `previewUrl`."""
+    """The attribute's name in JSON: `preview_url` becomes `previewUrl`."""
     head, *tail = name.split("_")
     return head + "".join(part.title() for part in tail)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """feed: a project's id or PLATFORM. subject_task_id: the task whose timeline shows it, None for no task's."""
+    """feed: a project's id or PLATFORM. subject_task_id: the task whose timeline shows the event; None: no task's."""
 
     name: ClassVar[str]
     feed: str
     subject_task_id: str | None = None
 
     def body(self) -> dict[str, object]:
-        """The event's `data`, camelCase, without what is None."""
+        """The event's `data`, with camelCase names, without attributes that are None."""
         hidden = {"feed", "subject_task_id"}
         values = ((field.name, getattr(self, field.name)) for field in fields(self) if field.name not in hidden)
         return {camel(name): value for name, value in values if value is not None}
@@ -54,7 +55,7 @@ class TaskStatusChanged(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskUpdated(Event):
-    """Something of the task changed that is not its state; `changed` names the fields."""
+    """Fields of the task other than its state changed; `changed` names them."""
 
     name: ClassVar[str] = "task:updated"
     task_id: str
@@ -79,7 +80,7 @@ class QuestionAnswered(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class AgentStatus(Event):
-    """Goes to the project whose task the agent takes or leaves, else to the platform's feed."""
+    """Recorded in the feed of the project whose task the agent takes or leaves, else in the platform's feed."""
 
     name: ClassVar[str] = "agent:status"
     agent_id: str
@@ -105,7 +106,7 @@ class ProjectStatusChanged(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class BranchPushed(Event):
-    """A person pushed to the default branch, or to a task's branch; old_sha is None where the branch is new."""
+    """A person pushed to the default branch or to a task's branch. old_sha None: the branch is new."""
 
     name: ClassVar[str] = "branch:pushed"
     project_id: str

@@ -1,7 +1,7 @@
-"""The wake-up line between processes: one Redis Stream for the whole instance.
+"""Notifications between processes: one Redis Stream for the whole instance.
 
-It carries what was committed a moment ago, for speed only: who reads it makes a gap good from the database. Entries
-are small: a kind, whom it concerns, and the message as JSON text.
+It carries what was committed a moment ago. It only makes delivery fast: readers fill gaps from the database. Entries
+are small: a kind, whom they concern, and the message as JSON text.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from redis.retry import Retry
 
 from common.settings import settings
 
-FIRST_REST_SECONDS = 5.0
-LONGEST_REST_SECONDS = 30.0
+FIRST_PAUSE_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = 30.0
 
 LONGEST = 10_000
-"""Entries the stream keeps, about. A reader that was away longer reads the database."""
+"""Approximate number of entries that the stream keeps. A reader that missed more reads the database."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """kind: `event` (durable: feed and seq are set), `ephemeral` (for followers of task_id, or of the feed where
-    that is empty), `wake` (feed is the key that somebody waits for), `access` (feed is a user's id: their logins,
-    tokens or memberships changed). message: the JSON text to be sent on, empty for the last two.
+    """kind: `event` (durable: feed and seq are set), `ephemeral` (for followers of task_id, or of the feed if task_id
+    is empty), `wake` (feed is the key that a long poll waits for), `access` (feed is a user's id: their logins, tokens
+    or memberships changed). message: the JSON text for clients; empty for the last two kinds.
     """
 
     kind: str
@@ -48,7 +48,7 @@ def stream_name() -> str:
 
 @functools.lru_cache(maxsize=8)
 def _client(url: str, pid: int, timeout: float) -> redis.Redis:
-    # A connection that had ended is made anew; what took too long is not tried again, and would take as long again.
+    # A closed connection is opened again. A timeout is not retried: it would take as long again.
     return redis.Redis.from_url(
         url,
         socket_timeout=timeout,
@@ -64,53 +64,55 @@ def client(*, timeout: float = 1.0) -> redis.Redis:
 
 
 @functools.lru_cache(maxsize=8)
-def _rest(url: str, pid: int) -> Rest:
-    return Rest()
+def _breaker(url: str, pid: int) -> CircuitBreaker:
+    return CircuitBreaker()
 
 
 @contextlib.contextmanager
-def asked() -> Iterator[redis.Redis]:
-    """The client, for a call that a request waits for.
+def guarded_client() -> Iterator[redis.Redis]:
+    """The client behind a circuit breaker, for calls that a request waits for.
 
-    Once a call has failed, Redis rests: until then this raises redis.ConnectionError without asking, so a frozen Redis
-    makes one request slow now and then, and not each.
+    After a failed call, this raises redis.ConnectionError at once until the breaker's pause is over. A frozen Redis
+    therefore slows down one request per pause, not every request.
     """
-    rest = _rest(settings().store.redis_url, os.getpid())
-    if not rest.may_ask():
+    breaker = _breaker(settings().store.redis_url, os.getpid())
+    if not breaker.allows_call():
         raise redis.ConnectionError("Redis did not answer a moment ago")
     try:
         yield client()
     except (redis.ConnectionError, redis.TimeoutError):
-        rest.begin()
+        breaker.record_failure()
         raise
-    rest.end()
+    breaker.record_success()
 
 
-class Rest:
-    """For how long Redis is not asked. One call asks after each rest, and the next rest is longer."""
+class CircuitBreaker:
+    """Blocks calls for a pause after a failed one. One call is allowed after each pause; if it fails, the next pause
+    is twice as long, up to LONGEST_PAUSE_SECONDS.
+    """
 
     def __init__(self) -> None:
         self._seconds = 0.0
         self._until = 0.0
 
-    def may_ask(self) -> bool:
+    def allows_call(self) -> bool:
         if time.monotonic() < self._until:
             return False
         if self._seconds:
-            # Whoever comes while this call is under way does not wait for it.
-            self._until = time.monotonic() + FIRST_REST_SECONDS
+            # Block other calls while this one is under way.
+            self._until = time.monotonic() + FIRST_PAUSE_SECONDS
         return True
 
-    def begin(self) -> None:
-        self._seconds = min(max(FIRST_REST_SECONDS, 2 * self._seconds), LONGEST_REST_SECONDS)
+    def record_failure(self) -> None:
+        self._seconds = min(max(FIRST_PAUSE_SECONDS, 2 * self._seconds), LONGEST_PAUSE_SECONDS)
         self._until = time.monotonic() + self._seconds
 
-    def end(self) -> None:
+    def record_success(self) -> None:
         self._seconds = self._until = 0.0
 
 
 def publish(entries: list[Entry]) -> None:
-    """Append to the stream, in order, in one round trip. Raises redis.RedisError; losing it is made good by readers."""
+    """Append to the stream, in order, in one round trip. Raises redis.RedisError; readers recover lost entries."""
     pipeline = client().pipeline(transaction=False)
     for entry in entries:
         fields: dict[Any, Any] = {"k": entry.kind, "f": entry.feed}
@@ -125,10 +127,10 @@ def publish(entries: list[Entry]) -> None:
 
 
 def follow(*, block_seconds: float = 5.0) -> Iterator[list[Entry]]:
-    """What is published from now on, in batches; an empty one when nothing came for a while.
+    """Yield the entries published from now on, in batches; an empty batch if nothing came for block_seconds.
 
-    Raises redis.RedisError when the connection fails: what was published meanwhile is not repeated, so the caller
-    makes it good from the database and follows anew.
+    Raises redis.RedisError when the connection fails. Entries published after that are not repeated: the caller reads
+    them from the database and calls this again.
     """
     connection = redis.Redis.from_url(
         settings().store.redis_url, socket_timeout=block_seconds + 5, socket_connect_timeout=2, decode_responses=True
@@ -174,5 +176,5 @@ def _entry(fields: dict[str, str]) -> Entry:
 
 
 def message(event: str, body: Mapping[str, object], **beside: object) -> str:
-    """A message to clients as JSON text: `event`, `data`, and what stands beside them."""
+    """A message to clients as JSON text: `event`, `data`, and the members of `beside` next to them."""
     return json.dumps({"event": event, "data": body, **beside}, ensure_ascii=False, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""What somebody who looked found: one line of `aiworker doctor`."""
+"""The result of one check of `aiworker doctor`: one line of its output."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """status: ok; warn: it works, or can't be seen, or would work once the platform is up; fail: it can't.
+    """status: `ok`, `fail`, or `warn` (it works with a defect, can't be checked, or will work once the platform runs).
 
-    part: whose line it is, one word. says: what was seen and, where it is not ok, the remedy; never a secret.
+    part: the part of the platform, one word. says: what was found and, unless ok, the remedy; never a secret.
     """
 
     status: str

@@ -1,7 +1,7 @@
-"""The catalogue of jobs: what kinds there are, in which queue they run, how often they are tried.
+"""The catalogue of job kinds: in which queue each runs, and how often it is tried. Independent of Celery.
 
-It knows no Celery. A job is told which row, never what to do: it reads what is wanted and what is there, does the
-next missing step and records it, so doing it twice is doing it once.
+A job gets the id of one row and nothing else. It compares the wanted with the actual state, does the next missing step
+and records it, so running it twice has the same effect as running it once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 class Queue(StrEnum):
     SWEEP = "sweep"
-    """The clockwork. Has a worker with QUICK of its own, so slow work never delays it."""
+    """The periodic sweep. One worker runs only this queue and QUICK, so slow jobs never delay it."""
     QUICK = "quick"
     """Steps of well under a second."""
     SLOW = "slow"
@@ -21,9 +21,9 @@ class Queue(StrEnum):
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of job. subject says whose id it is told; attempts: how often it may crash before it is parked.
+    """One kind of job. subject: what its id refers to. attempts: how often it may fail before it is parked.
 
-    is_beginning: it begins new work that fills the disk, so it waits for room there; what is under way goes on.
+    is_beginning: it starts new work, so it waits while the disk is short of space. Work under way continues.
     """
 
     name: str
@@ -35,11 +35,10 @@ class Kind:
 
 @dataclass(frozen=True)
 class Lease:
-    """A claimed job, as the worker that claimed it knows it.
+    """A worker's claim of a job.
 
-    project_id: None for the platform's own jobs. fence: the number of this claim; the queue refuses every write that
-    carries an older one. generation: how often the job had been enqueued when it was claimed. attempts: this one
-    included.
+    project_id: None for jobs of the platform. fence: the number of this claim; the queue refuses writes with an older
+    one. generation: how often the job had been enqueued when it was claimed. attempts: includes this attempt.
     """
 
     job_id: str
@@ -52,12 +51,12 @@ class Lease:
 
 
 LEASE_SECONDS = 30
-"""How long a claim holds without being renewed; a worker that dies is noticed after that."""
+"""How long a claim is valid without renewal. After that, the job of a dead worker can be claimed again."""
 LEASE_RENEWAL_SECONDS = 10
 SOFT_LIMIT_SECONDS = 570
 HARD_LIMIT_SECONDS = 600
 UNAVAILABLE_HOURS = 24
-"""For how long a job goes on looking when the world does not answer."""
+"""For how long a job is tried again while a provider does not answer."""
 
 CATALOGUE: dict[str, Kind] = {}
 
@@ -69,32 +68,32 @@ def _kind(name: str, subject: str, queue: Queue, attempts: int = 5, *, is_beginn
 
 
 PROVISION_PROJECT = _kind("project.provision", "project", Queue.SLOW, is_beginning=True)
-"""Make the repository (empty or imported), its protection and the namespace true."""
+"""Create the repository (empty or imported), its branch protection and the namespace."""
 PROTECT_PROJECT = _kind("project.protect", "project", Queue.SLOW)
-"""Have the forge's rules for pushes say what the project says now."""
+"""Update the forge's branch protection to the project's present settings."""
 DELETE_PROJECT = _kind("project.delete", "project", Queue.SLOW)
-"""Remove everything of the project outside, then its rows."""
+"""Remove everything of the project at the forge and in the runtime, then its rows."""
 WATCH_REPOSITORY = _kind("project.watch_repository", "project", Queue.SLOW)
-"""Compare the forge's branches with what was proven and approved; a push after the proof voids it."""
+"""Compare the forge's branches with the verified and approved commits; a later push voids them."""
 
 SCHEDULE_TASKS = _kind("task.schedule", "platform", Queue.QUICK, is_beginning=True)
 """Give claimable tasks to free agents."""
 PUBLISH_TASK = _kind("task.publish", "task", Queue.SLOW)
-"""Open the pull request of proven work and start its preview; then it is ready to test."""
+"""Open the pull request of verified work and start its preview; then the task is ready to test."""
 CLEAN_UP_TASK = _kind("task.clean_up", "task", Queue.SLOW)
-"""Close the pull request and take the preview down of a task that is over."""
+"""Close the pull request of a finished or cancelled task and take its preview down."""
 
 PREPARE_RUN = _kind("run.prepare", "run", Queue.SLOW, is_beginning=True)
-"""Make the branch and the credential of a run; then its agent may claim it."""
+"""Create the branch and the credential of a run; then its agent may claim it."""
 VERIFY_RUN = _kind("run.verify", "run", Queue.SLOW)
-"""Prove, on the exact commit, what the agent claims."""
+"""Verify the agent's result on the exact commit that it names."""
 CLOSE_RUN = _kind("run.close", "run", Queue.SLOW)
-"""Take the credential of an ended run away."""
+"""Revoke the credential of an ended run."""
 
 RUN_AGENT = _kind("agent.run", "agent", Queue.SLOW)
-"""Make the pod of an agent, watch it, remove it when its run is over."""
+"""Create the pod of an agent, watch it, and remove it when its run is over."""
 SWEEP_AGENTS = _kind("agent.sweep", "platform", Queue.SLOW)
-"""Remove pods of agents that the platform does not know (any more)."""
+"""Remove pods whose agents the platform does not know."""
 
 MERGE_GROUP = _kind("group.merge", "group", Queue.SLOW)
 """Build the release branch and test it."""
@@ -102,9 +101,9 @@ FINISH_GROUP = _kind("group.finish", "group", Queue.SLOW)
 """After production: close the pull requests as merged, tag the release."""
 
 DEPLOY = _kind("deployment.deploy", "deployment", Queue.SLOW)
-"""Bring one version to an environment, watch its health, record how it ended."""
+"""Deploy one version to an environment, watch its health, and record the result."""
 TAKE_DOWN = _kind("deployment.take_down", "deployment", Queue.SLOW)
-"""Remove a preview that nobody needs any more."""
+"""Remove a preview that is no longer needed."""
 
 RESTORE_RUNTIME = _kind("runtime.restore", "platform", Queue.SLOW)
-"""Every live deployment runs, and nothing runs that should not."""
+"""Start live deployments that do not run, and remove apps that no deployment accounts for."""

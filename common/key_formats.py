@@ -1,9 +1,9 @@
-"""Keys that are recognised by their own format, wherever they stand in a text: cloud keys, tokens, JSON web tokens.
+"""Finds keys that have a recognisable format, anywhere in a text: cloud keys, tokens, JSON web tokens.
 
-The formats are those of detect-secrets, compiled once; its plugin machinery, which costs milliseconds a line, is not
-used. Its detectors by entropy, by a variable's name alone and of addresses are left out: they match commit SHAs and
-digests. Three of its patterns take quadratic time on chosen input and are written anew here. What it does not know yet
-(AiWorker's own tokens, newer keys of model providers) is added. Private keys span lines and belong to `masking`.
+The patterns are those of detect-secrets, compiled once; its plugin machinery is not used, as it costs milliseconds per
+line. Its detectors for entropy, for variable names and for IP addresses are left out: they match commit SHAs and
+digests. Three of its patterns take quadratic time on hostile input and are replaced here. Formats that it lacks
+(AiWorker's own tokens, newer keys of model providers) are added. Private keys span lines: `masking` finds them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 LEAST_CHARACTERS = 8
-"""A captured group that is shorter names the kind of key: then all of the match is the key."""
+"""A shorter captured group only names the kind of key; then the whole match is the key."""
 
 _DETECTORS: tuple[tuple[str, str], ...] = (
     ("artifactory.ArtifactoryDetector", "A"),
@@ -40,7 +40,7 @@ _DETECTORS: tuple[tuple[str, str], ...] = (
     ("twilio.TwilioKeyDetector", "AC"),
     ("twilio.TwilioKeyDetector", "SK"),
 )
-"""Each detector with a text that it needs: to look for that first is some hundred times quicker than the pattern."""
+"""Each detector with a text that its matches contain. Searching for that text first is about 100 times faster."""
 
 _WEB_TOKENS = "jwt.JwtTokenDetector"
 
@@ -62,7 +62,7 @@ _ADDED: tuple[tuple[str, str], ...] = (
 
 @functools.cache
 def _by_need() -> dict[str, list[re.Pattern[str]]]:
-    """The patterns by the text that they need."""
+    """The patterns by the text that their matches contain."""
     by_need: dict[str, list[re.Pattern[str]]] = {}
     for detector, needs in _DETECTORS:
         by_need.setdefault(needs, []).extend(_detector(detector).denylist)
@@ -73,13 +73,13 @@ def _by_need() -> dict[str, list[re.Pattern[str]]]:
 
 @functools.cache
 def _detector(name: str) -> Any:
-    """A class of detect-secrets. It brings an HTTP client along: only who masks something loads it."""
+    """A class of detect-secrets, imported when first needed: the package also loads an HTTP client."""
     module, _, detector = name.rpartition(".")
     return getattr(importlib.import_module(f"detect_secrets.plugins.{module}"), detector)
 
 
 def load() -> None:
-    """Load and compile everything now, which takes some tenths of a second once; else the first text does."""
+    """Load and compile everything now instead of with the first text. Takes some tenths of a second, once."""
     _by_need()
     _detector(_WEB_TOKENS)
 
@@ -91,26 +91,26 @@ _MOST_STARTS = 8
 
 
 def needed_in(text: str) -> list[re.Pattern[str]]:
-    """The patterns that could match anywhere in the text: those whose needed text stands in it."""
+    """The patterns that could match in the text: those whose required text occurs in it."""
     return [pattern for needs, patterns in _by_need().items() if needs in text for pattern in patterns]
 
 
 def find_keys(text: str, patterns: list[re.Pattern[str]]) -> Iterator[tuple[int, int]]:
-    """Where keys stand in one line, as (start, end), in no order. Takes time in proportion to the text's length.
+    """Yield the positions of keys in one line as (start, end), unordered. Takes time linear in the text's length.
 
-    patterns: from `needed_in` of this text or of a longer one that holds it.
+    patterns: from `needed_in` of this text or of a longer one that contains it.
     """
     for pattern in patterns:
         for match in pattern.finditer(text):
             group = 1 if pattern.groups and len(match[1] or "") >= LEAST_CHARACTERS else 0
-            # A key may be longer than its pattern says; what follows without a break is part of it.
+            # A key may be longer than its pattern: characters that follow without a break are part of it.
             yield match.start(group), _MORE.match(text, match.end(group)).end()  # type: ignore[union-attr]
     if "eyJ" in text:
         yield from _web_tokens(text)
 
 
 def _web_tokens(text: str) -> Iterator[tuple[int, int]]:
-    """JSON web tokens: two segments that are JSON in base64, and what follows."""
+    """Positions of JSON web tokens: two segments of base64 JSON, and the segments that follow them."""
     at = 0
     while (start := text.find("eyJ", at)) >= 0:
         head = _SEGMENT.match(text, start).end()  # type: ignore[union-attr]

@@ -1,7 +1,7 @@
-"""Logs for the operator: one JSON object a line on standard output, ours and the libraries' alike.
+"""Logs for the operator: one JSON object per line on standard output, for our code and for libraries.
 
-Bodies, tokens and people's own words are never logged, and no traceback shows local variables. What an exception's own
-message gives away all the same, and has a key's format, is masked.
+Bodies, tokens and texts that people wrote are never logged, and tracebacks show no local variables. Keys of a known
+format that an exception's message contains are masked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from common.settings import settings
 
 
 def configure_logs() -> None:
-    """Our own and the libraries' lines come out alike. Safe to repeat."""
+    """Configure structlog and the standard library's logging to write the same format. Safe to repeat."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -1,9 +1,9 @@
-"""Secrets are masked at the door: before a text is stored, shown or sent on, `***` takes their place.
+"""Replaces secrets by `***` before a text is stored, shown or sent on.
 
-A `Mask` knows two things: exact values (also as base64, URL-encoded or escaped as in JSON, line by line where they have
-several lines, and across the border of two texts), and, by `key_formats`, keys that have a format of their own. It
-never guesses by entropy, so that commit SHAs, ids and digests stay readable. Masking twice changes nothing more.
-What it can't find: a value shorter than LEAST_CHARACTERS that stands alone, and a secret that was encoded otherwise.
+A `Mask` finds exact values (also in base64, URL-encoded or escaped as in JSON, each line of a value with several lines,
+and values that are split between two texts), and keys with a known format (`key_formats`). It does not guess by
+entropy, so commit SHAs, ids and digests stay readable. Masking twice has the same effect as masking once. It does not
+find values shorter than LEAST_CHARACTERS without their variable's name, or secrets in another encoding.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from common.key_formats import find_keys, needed_in
 
 MASK = "***"
 IN_KEY = "*** (private key)"
-"""Stands for a line of a private key that goes on in the next line."""
+"""Replaces a line of a private key that continues in the next line."""
 
 LEAST_CHARACTERS = 8
-"""Shorter values stand in too many innocent texts."""
+"""Shorter values occur by chance in too many texts."""
 
 _FEW = 100
-"""Up to so many beginnings, to look for one after the other is quicker than to look at every place of the text."""
+"""Up to this many prefixes, searching for each is faster than checking every position of the text."""
 
 _WRAPPED_AT = (64, 76)
-"""Where openssl and base64 break their lines."""
+"""Line lengths of openssl and base64."""
 
 _KEY_BEGINS = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d")
 _KEY_ENDS = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|Private-MAC: *[0-9a-f]*")
@@ -38,10 +38,10 @@ _KEY_LINE = re.compile(
     r"|Argon2-[A-Za-z]{4,12}): .*"
 )
 _KEY_TAIL = re.compile(r"(?:[A-Za-z0-9+/]{40}={0,2}|[A-Za-z0-9+/]{2}={1,2})[\"'\\,;]{0,3}\Z")
-"""The end of a line of a key behind whatever a logger put before it."""
+"""The end of a line of a key, which may have a logger's prefix."""
 
 _KEY_LAST = re.compile(r"(?:\A|\s)[A-Za-z0-9+/]{1,76}={0,2}[\"'\\,;]{0,3}\s*\Z")
-"""The last line of a key, which may be as short as a word: taken for one only right before the key's end."""
+"""The last line of a key. It may be as short as a word, so it counts only directly before the key's end marker."""
 
 _MASKED = re.compile(r"\*{3,}")
 
@@ -49,12 +49,12 @@ Span = tuple[int, int]
 
 
 class Mask:
-    """Masks the values that it was made with, and keys of a known format. Its values stay in memory with it."""
+    """Masks the values that it was made with, and keys of a known format. It keeps the values in memory."""
 
     def __init__(self, values: Iterable[str] = (), assigned: Mapping[str, str] | None = None) -> None:
-        """values: secrets; those shorter than LEAST_CHARACTERS are passed over.
+        """values: secrets; those shorter than LEAST_CHARACTERS are ignored.
 
-        assigned: variables whose value is masked after their name (`NAME=value`), however short.
+        assigned: variables whose values, of any length, are masked in `NAME=value`.
         """
         needles = {needle: 0 for value in values for needle in _forms(value)}
         for name, value in (assigned or {}).items():
@@ -73,14 +73,14 @@ class Mask:
         return "\n".join(self.lines(text.split("\n")))
 
     def end_of(self, text: str) -> str:
-        """As a call, for the end of a longer text: its beginning may have cut a secret in two."""
+        """Like a call, for the end of a longer text, which may begin in the middle of a secret."""
         return "\n".join(self.lines(text.split("\n"), after=""))
 
     def lines(self, lines: Sequence[str], *, after: str | None = None) -> list[str]:
-        """The lines, as many as before, masked; a secret that was cut between two of them is found all the same.
+        """Mask the lines; their number stays the same. Secrets that are split between two lines are found, too.
 
-        after: the masked line before them, where they go on with a stream; None where they begin one. Of a secret that
-        was cut at either end of the lines, LEAST_CHARACTERS and more are masked.
+        after: the masked line before these, if they continue a stream; None if they begin one. A part of a secret at
+        either end of the lines is masked if it has at least LEAST_CHARACTERS.
         """
         masked = _without_private_keys(lines, is_inside=after is not None and after.endswith(IN_KEY))
         joined = "".join(masked)
@@ -93,7 +93,7 @@ class Mask:
         return _cut_out(masked, starts, spans) if spans else masked
 
     def _known(self, text: str, *, goes_on: bool) -> Iterator[Span]:
-        """Where the exact values stand."""
+        """The positions of exact values."""
         index, length = self._index, len(text)
         if not index:
             return
@@ -109,7 +109,7 @@ class Mask:
                     break
 
     def _starts(self, text: str) -> list[int]:
-        """Where any value could begin, in no order."""
+        """The positions where any value could begin, unordered."""
         index, size, found = self._index, LEAST_CHARACTERS, []
         if len(index) > _FEW:
             return [at for at in range(len(text) - size + 1) if text[at : at + size] in index]
@@ -121,7 +121,7 @@ class Mask:
         return found
 
     def _goes_on(self, text: str) -> int:
-        """How many characters at the text's beginning are the end of a secret whose beginning was cut off."""
+        """The number of characters at the text's start that are the rest of a secret whose start was cut off."""
         head = text[:LEAST_CHARACTERS]
         if len(head) < LEAST_CHARACTERS:
             return 0
@@ -138,28 +138,28 @@ class Mask:
 
 
 KNOWN_FORMATS = Mask()
-"""Masks keys of a known format alone: for texts that belong to no project."""
+"""Masks only keys of a known format: for texts that belong to no project."""
 
 
 def without_plain_words(variables: Mapping[str, str]) -> list[str]:
-    """The values that are worth masking where they stand alone.
+    """The values that are masked even without their variable's name: all but those of letters alone.
 
-    A variable that is not declared secret and holds one plain word (`NODE_ENV=production`) says nothing; masked, it
-    would take that word out of every log.
+    A plain word (`NODE_ENV=production`) in a variable that is not declared secret gives nothing away, and masking it
+    would remove the word from every log.
     """
     return [value for value in variables.values() if not value.isalpha()]
 
 
-def is_same_when_masked(masked: str, said: str) -> bool:
-    """Whether `said` may have become `masked`: they are the same but for what MASK stands for."""
+def is_same_when_masked(masked: str, original: str) -> bool:
+    """Whether masking `original` may have given `masked`: they are equal except where `masked` has MASK."""
     if MASK not in masked:
-        return masked == said
+        return masked == original
     first, *middle, last = _MASKED.split(masked.replace(IN_KEY, MASK))
-    if not said.startswith(first) or not said.endswith(last) or len(said) < len(first) + len(last):
+    if not original.startswith(first) or not original.endswith(last) or len(original) < len(first) + len(last):
         return False
-    at, end = len(first), len(said) - len(last)
+    at, end = len(first), len(original) - len(last)
     for piece in middle:
-        at = said.find(piece, at, end)
+        at = original.find(piece, at, end)
         if at < 0:
             return False
         at += len(piece)
@@ -167,7 +167,7 @@ def is_same_when_masked(masked: str, said: str) -> bool:
 
 
 def _forms(value: str) -> set[str]:
-    """All texts that say the value."""
+    """All encodings of the value that are searched for."""
     if len(value) < LEAST_CHARACTERS:
         return set()
     forms = _base64_forms(value.encode("utf-8", "surrogatepass"))
@@ -188,7 +188,9 @@ def _lower_escapes(quoted: str) -> str:
 
 
 def _base64_forms(value: bytes) -> set[str]:
-    """In either alphabet: at each of the three alignments, without what the neighbours change; and wrapped in lines."""
+    """The value in base64, in both alphabets: at each of the three alignments, without the characters that depend on
+    neighbouring bytes, and each line of the wrapped form.
+    """
     forms = set()
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         for shift in range(3):
@@ -204,7 +206,7 @@ def _base64_forms(value: bytes) -> set[str]:
 
 
 def _without_private_keys(lines: Sequence[str], *, is_inside: bool) -> list[str]:
-    """The lines without private keys in PEM, OpenSSH's, PGP's and PuTTY's format."""
+    """Mask private keys in the formats of PEM, OpenSSH, PGP and PuTTY. is_inside: the lines begin within a key."""
     if not is_inside and not any("PRIVATE KEY" in line or "PuTTY-User-Key" in line for line in lines):
         return list(lines)
     masked: list[str] = []
@@ -220,7 +222,7 @@ def _without_private_keys(lines: Sequence[str], *, is_inside: bool) -> list[str]
                 shown, line, is_inside = shown.removesuffix(MASK) + MASK, line[end.end() :], False
             begin, end = _KEY_BEGINS.search(line), _KEY_ENDS.search(line)
             if end is not None and (begin is None or end.start() < begin.start()):
-                # The key's beginning was cut off: what stands before is its body.
+                # The key's beginning was cut off: the lines before its end marker are its body.
                 _mask_body_before(masked)
                 shown, line = shown + MASK, line[end.end() :]
             elif begin is not None:
@@ -251,7 +253,7 @@ def _mask_body_before(masked: list[str]) -> None:
 
 
 def _cut_out(lines: Sequence[str], starts: Sequence[int], spans: Iterable[Span]) -> list[str]:
-    """The lines with MASK for each span of their joined text; one that spans lines is shown in the first of them."""
+    """Replace each span of the joined lines by MASK. A span over several lines leaves its MASK in the first of them."""
     merged: list[list[int]] = []
     for begin, end in sorted(span for span in spans if span[0] < span[1]):
         if merged and begin <= merged[-1][1]:

@@ -1,6 +1,6 @@
-"""Names that are computed, never fetched: ids, slugs, branches, namespaces, hosts.
+"""Names that are computed, not stored: ids, slugs, branches, namespaces, apps.
 
-The short id is the last 8 hex digits of an id: the first ones of a version 7 UUID are a clock and collide.
+The short id is the last 8 hex digits of an id. The first digits of a version 7 UUID are a clock, so they would collide.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SHA_PATTERN = re.compile(r"[0-9a-f]{40}")
 STAGING_BRANCH = "staging"
 RELEASE_PREFIX = "release/"
 TAG_PREFIX = "released/"
-"""Of the tags that name what production took: the platform's, and never moved."""
+"""Prefix of the tags of delivered versions. Only the platform creates them, and they are never moved."""
 
 
 _COUNTER_BITS = 42
@@ -29,8 +29,8 @@ _making = threading.Lock()
 def new_id() -> str:
     """A UUID of version 7 (RFC 9562, method 1 of 6.2): 48 bits of milliseconds, a 42-bit counter, 32 random bits.
 
-    Those of one process sort in the order of their making, also within a millisecond and when the clock is set back;
-    those of two processes by the clock.
+    The ids of one process sort in the order of their creation, also within a millisecond and when the clock is set
+    back. The ids of different processes sort by the clock.
     """
     milliseconds, counter = _tick()
     value = milliseconds << 80 | 0x7 << 76 | counter >> 30 << 64 | 0x2 << 62 | counter % (1 << 30) << 32
@@ -38,7 +38,7 @@ def new_id() -> str:
 
 
 def _tick() -> tuple[int, int]:
-    """A pair greater than the one before. The counter starts in its lower half, so it has room to count up."""
+    """Milliseconds and a counter, greater than the last pair. The counter starts in its lower half, to have room."""
     global _last_made
     with _making:
         now = int(time.time() * 1000)
@@ -73,14 +73,14 @@ def short_id(some_id: str) -> str:
 
 
 def slug(text: str, *, longest: int = 40) -> str:
-    """`[a-z0-9-]{1,longest}` made from any text; `x` where nothing of it remains."""
+    """`[a-z0-9-]{1,longest}` made from any text; `x` if no character remains."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
     return words[:longest].strip("-") or "x"
 
 
 def numbered(name: str, number: int, *, longest: int = 40) -> str:
-    """`name`, `name-2`, `name-3`, …, cut so that the whole fits."""
+    """`name`, `name-2`, `name-3`, …, with the name shortened to at most `longest` characters in all."""
     if number < 2:
         return name
     tail = f"-{number}"
@@ -103,7 +103,7 @@ def preview_app(task_id: str) -> str:
 
 
 def is_preview_app(name: str) -> bool:
-    """Whether an app of a project's namespace is a task's preview."""
+    """Whether the app of this name in a project's namespace is a task's preview."""
     return name.startswith("task-")
 
 
@@ -120,5 +120,5 @@ def release_branch(name: str | None, notes: str | None, group_id: str) -> str:
 
 
 def is_platform_branch(branch: str) -> bool:
-    """Whether only the platform writes this branch."""
+    """Whether only the platform may push to this branch."""
     return branch == STAGING_BRANCH or branch.startswith(RELEASE_PREFIX)

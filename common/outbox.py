@@ -1,6 +1,6 @@
-"""What a transaction tells others: events, which commit with it, and messages, which are sent after the commit.
+"""The events and messages of a transaction. Events are committed with it; messages are sent after the commit.
 
-An event gets its number (`seq`) at commit, so the numbers of a feed have no gap and follow the order of commits.
+Events get their numbers (`seq`) at commit, so the numbers of a feed have no gaps and follow the order of commits.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ LOGGED = frozenset(
         "questionId", "taskGroupId",
     }
 )  # fmt: skip
-"""The fields of an event that are logged: ids and states. Titles, questions and answers are people's own words."""
+"""The event fields that are logged: ids and states. Titles, questions and answers are not: people wrote them."""
 
 _actor: contextvars.ContextVar[tuple[str, str | None]] = contextvars.ContextVar("actor", default=("platform", None))
 
 
 @contextlib.contextmanager
 def acting(actor: str, request_id: str | None = None) -> Iterator[None]:
-    """Name `actor` as the author of the events recorded inside: a user's name, `agent:<id>`, or `platform`."""
+    """Set the author of the events recorded inside. actor: a user's name, `agent:<id>`, or `platform`."""
     token = _actor.set((actor, request_id))
     try:
         yield
@@ -65,18 +65,18 @@ class Outbox:
         self._events.append(event)
 
     def write(self) -> None:
-        """Number the events and insert them. Call it last: it locks feeds, which come after all other rows."""
+        """Number and insert the events. Call it last: it locks feed rows, which come last in the order of locks."""
         by_feed: dict[str, list[Event]] = defaultdict(list)
         for event in self._events:
             by_feed[event.feed].append(event)
-        # Events go out before the messages about them.
+        # Events are sent before the other messages of the transaction.
         self._announcement.entries[:0] = [
             entry for feed_id in sorted(by_feed) for entry in self._write_feed(feed_id, by_feed[feed_id])
         ]
         self._session.flush()
 
     def send(self) -> None:
-        """Log the events and hand everything over to be published. Call it after the commit."""
+        """Log the events and publish everything in the background. Call it after the commit."""
         who, request_id = _actor.get()
         for event in self._events:
             logged = {name: value for name, value in event.body().items() if name in LOGGED}
@@ -98,7 +98,7 @@ class Outbox:
             yield Entry("event", feed_id, text, seq=seq)
 
     def _raise_seq(self, feed_id: str, by: int) -> int:
-        """Raise the feed's counter, which is made if there is none yet. Returns its new value."""
+        """Raise the feed's counter, creating the feed if needed. Returns the new value."""
         raised = update(Feed).where(Feed.id == feed_id).values(seq=Feed.seq + by)
         if not database.rows_changed(self._session, raised.execution_options(synchronize_session=False)):
             insert: Any = sqlite.insert(Feed) if database.is_sqlite() else mysql.insert(Feed)

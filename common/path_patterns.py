@@ -1,9 +1,9 @@
-"""Forbidden paths: the patterns of a project that agents may not touch, by gitignore's rules (pathspec).
+"""Forbidden paths: a project's patterns for paths that agents may not change, by gitignore's rules (pathspec).
 
-gitignore asks which files are ignored; here nothing may come to stand below a forbidden path. So two things go beyond
-its rules: what names a directory (`ci/**`, `ci/*`, `ci/`) also covers a file or link of that name, and a link or
-submodule is covered where a pattern reaches below it (`src/**/keys` and a link at `src/x`). A pattern that can't hold
-is refused when it is set, and never left out in silence. Upper and lower case differ, as in git's trees.
+Two rules go beyond gitignore's, because nothing may appear below a forbidden path: a pattern for a directory (`ci/**`,
+`ci/*`, `ci/`) also covers a file or link of that name, and a link or submodule is covered if a pattern matches paths
+below it (`src/**/keys` and a link at `src/x`). A pattern without effect is refused when it is set, never ignored.
+Matching is case-sensitive, as in git's trees.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from collections.abc import Sequence
 
 from pathspec import GitIgnoreSpec
 
-# The time to match grows with the length of a path (4,096) to the power of these, and whoever pushes chooses the path.
+# Matching takes time polynomial in the path's length (up to 4,096), with these as exponents, and agents choose paths.
 _MOST_STARS, _MOST_DOUBLE_STARS = 3, 2
 _DIRECTORY_TAILS = ("/**", "/*", "/")
 _BRACKET = re.compile(r"(?<!\\)\[[!^]?(\]?[^\[\]\\/]*)\]")
 
 
 class PathPatterns:
-    """All patterns of a project together. Raises ValueError for one that covers nothing."""
+    """All patterns of a project together. Raises ValueError for a pattern without effect."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
         for pattern in patterns:
             reason = _why_nothing(pattern)
             if reason is not None:
-                raise ValueError(f"the pattern {pattern!r} can't hold: {reason}")
+                raise ValueError(f"the pattern {pattern!r} has no effect: {reason}")
         links = [line for pattern in patterns for line in _above(pattern)]
         self._covered = GitIgnoreSpec.from_lines(
             [*patterns, *(line for pattern in patterns for line in _name(pattern))]
@@ -36,8 +36,8 @@ class PathPatterns:
         self._links_below = GitIgnoreSpec.from_lines(line for line in links if line.endswith("/**"))
 
     def covers(self, path: str, *, leads_elsewhere: bool = False) -> bool:
-        """Whether a leaf of a tree may not be touched. leads_elsewhere: it is a symbolic link or a submodule."""
-        # In pathspec's expressions a dot is everything but a line feed, which a name in git may hold.
+        """Whether this leaf of a tree is forbidden. leads_elsewhere: it is a symbolic link or a submodule."""
+        # A dot in pathspec's expressions matches no line feed, which a name in git may contain.
         path = path.replace("\n", "\ufffd")
         if self._covered.match_file(path):
             return True
@@ -45,23 +45,23 @@ class PathPatterns:
 
 
 def why_refused(pattern: str) -> str | None:
-    """Why a new pattern is not taken, as a sentence for whoever wrote it; None where it is."""
+    """Why a new pattern is refused, as a sentence for its author; None if it is accepted."""
     segments = pattern.split("/")
     if any(segment not in {"*", "**"} and segment.count("*") > _MOST_STARS for segment in segments):
-        return f"Has more than {_MOST_STARS} stars in one part, which takes long to match"
+        return f"Has more than {_MOST_STARS} stars in one part, which takes too long to match"
     if segments[:-1].count("**") > _MOST_DOUBLE_STARS:
-        return f"Has more than {_MOST_DOUBLE_STARS} parts that are ** before its last, which takes long to match"
+        return f"Has more than {_MOST_DOUBLE_STARS} parts that are ** before the last, which takes too long to match"
     return _why_nothing(pattern)
 
 
 def _why_nothing(pattern: str) -> str | None:
-    """Why this pattern would protect nothing, or not what it says; None where it does."""
+    """Why this pattern would protect nothing, or not the intended paths; None if it is fine."""
     for is_wrong, reason in (
         (not pattern.strip("/ "), "Names no path"),
-        (not pattern.isprintable(), "Holds a character that can't be seen"),
-        (pattern.startswith("#"), "Is a comment and forbids nothing; write \\# for a name that begins with #"),
-        (pattern.startswith("!"), "Is an exception and forbids nothing; write \\! for a name that begins with !"),
-        (pattern.endswith(" "), "Ends with a space, which gitignore leaves out; write [ ] for it"),
+        (not pattern.isprintable(), "Contains an invisible character"),
+        (pattern.startswith("#"), "Is a comment and forbids nothing; write \\# for a name that starts with #"),
+        (pattern.startswith("!"), "Is an exception and forbids nothing; write \\! for a name that starts with !"),
+        (pattern.endswith(" "), "Ends with a space, which gitignore ignores; write [ ] for it"),
     ):
         if is_wrong:
             return reason
@@ -76,26 +76,26 @@ def _why_no_match(pattern: str) -> str | None:
         return "Has three stars in a row; write * or **"
     if pattern.replace("\\\\", "").endswith("\\") or "\\/" in pattern.replace("\\\\", ""):
         return "Has a backslash with nothing after it"
-    # What stands outside of whole brackets has none, but escaped ones.
+    # Outside of complete brackets, every [ must be escaped.
     if re.search(r"(?<!\\)\[", _BRACKET.sub("", pattern.replace("\\\\", ""))):
-        return "Has a [ without its ]; write \\[ for a name that holds one"
+        return "Has a [ without its ]; write \\[ for a name that contains one"
     try:
         compiled = GitIgnoreSpec.from_lines([pattern]).patterns
     except (ValueError, re.error):
         compiled = []
     if len(compiled) != 1 or compiled[0].include is not True or compiled[0].regex is None:
-        return "Is no pattern that gitignore knows"
+        return "Is not a valid gitignore pattern"
     return None
 
 
 def _is_exactly(spec: GitIgnoreSpec, path: str) -> bool:
-    """Whether the path itself is matched, and not only a directory above it."""
+    """Whether the pattern matches the path itself, not only a directory above it."""
     parent = path.rpartition("/")[0]
     return spec.match_file(path) and not (parent and spec.match_file(parent))
 
 
 def _name(pattern: str) -> list[str]:
-    """For a pattern that names a whole directory: the same for a file or link of its name."""
+    """For a pattern that covers a directory: a pattern for a file or link of the same name. Else none."""
     stem = _stem(pattern)
     if stem == pattern or stem.rpartition("/")[2] in {"", "*", "**"}:
         return []
@@ -110,9 +110,9 @@ def _stem(pattern: str) -> str:
 
 
 def _above(pattern: str) -> list[str]:
-    """The directories above what a pattern names, where it says which. At any depth alone (`**/x`): none.
+    """Patterns for the directories above the paths that the pattern names; none for a pattern of any depth (`**/x`).
 
-    What such a pattern names is found under its own path, wherever a link shows it again.
+    Such a pattern matches a file at its own path, even if a link makes it appear elsewhere.
     """
     parts = pattern.removeprefix("/").removesuffix("/").split("/")
     heads = (parts[:count] for count in range(1, len(parts)))

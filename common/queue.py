@@ -1,7 +1,7 @@
-"""All of a job row's life: enqueued, claimed, renewed, done, to be run again, parked, retried, removed.
+"""The job queue: all changes of job rows, from enqueueing and claiming to retrying and deleting.
 
-The row is the queue. Every write of a worker is fenced: a job that another worker has claimed since raises LeaseLost,
-which rolls the worker's transaction back. `JOB_EDGES` says which changes of state exist.
+The rows are the queue; messages only speed it up. Every write of a worker is fenced: if another worker has claimed the
+job since, it raises LeaseLost, which rolls back the worker's transaction. `JOB_EDGES` lists the state changes.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from common.states import JOB_EDGES, LIVE_JOB, By, JobState, sources
 
 MOST_SWEPT = 200
 NO_FAILURES: dict[str, Any] = {"attempts": 0, "waits": 0, "unavailable_since": None, "waits_for": None}
-"""What a job's row says of failures when there are none, or none that count any more."""
+"""The columns of a job row that count failures, with their initial values."""
 LONGEST_WAIT_SECONDS = 300
-"""A provider that asks for a longer pause is asked again after this."""
+"""Longest wait, even if a provider asks for more."""
 
 
 def live_job(kind: str, subject_id: str) -> Select[Job]:
-    """The queued or running job of this kind for this subject; there is at most one."""
+    """Query for the queued or running job of this kind for this subject. There is at most one."""
     return select(Job).where(Job.live_key == _live_key(kind, subject_id))
 
 
 def due_jobs(now: datetime) -> Select[Job]:
-    """The jobs that may be claimed: their time has come, and no worker holds them."""
+    """Query for the jobs that may be claimed: they are due, and no worker holds them."""
     return select(Job).where(*_is_due(now))
 
 
 def back_off(times: int) -> float:
-    """Seconds to wait after the failure number `times`: full jitter, up to 60 s."""
+    """Seconds to wait after `times` failures in a row: exponential with full jitter, up to 60 s."""
     longest = growing_delay(times, first_seconds=2.0, longest_seconds=60.0)
     return random.uniform(0.2, longest)  # noqa: S311 (jitter, not a secret)
 
@@ -60,12 +60,12 @@ def _is_due(now: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def _is_mine(lease: Lease) -> tuple[ColumnElement[bool], ...]:
-    """The fence: the job is running, and nobody has claimed it since this lease was given."""
+    """The fence: the job is running, and no worker has claimed it after this lease."""
     return Job.id == lease.job_id, Job.fence == lease.fence, Job.state_ == JobState.RUNNING
 
 
 class JobQueue:
-    """The job rows, as one transaction writes them. now: that transaction's clock."""
+    """Reads and writes job rows in one transaction. now: that transaction's clock."""
 
     def __init__(self, session: Session, now: Callable[[], datetime], announcement: Announcement) -> None:
         self._session = session
@@ -73,7 +73,7 @@ class JobQueue:
         self._announcement = announcement
 
     def enqueue(self, kind: Kind, subject_id: str, *, project_id: str | None, after_seconds: float = 0) -> str:
-        """Insert the job, or raise the generation of the live one, which then runs (once more). Returns its id."""
+        """Insert the job, or have the live one for the same subject run once more. Returns the job's id."""
         due = self._now() + timedelta(seconds=after_seconds)
         values = {
             "id": new_id(), "kind": kind.name, "subject_id": subject_id, "project_id": project_id,
@@ -95,9 +95,9 @@ class JobQueue:
         return job_id
 
     def claim(self, job_id: str) -> Lease | None:
-        """Take the job for LEASE_SECONDS; None if it is not due, held by another worker, or over.
+        """Claim the job for LEASE_SECONDS. Returns None if it is not due, held by another worker, or over.
 
-        The attempt is counted here, before the work: a job that kills its process is counted too.
+        The attempt is counted now, before the work, so that a job which kills its process is counted, too.
         """
         now = self._now()
         is_claimed = self._update(
@@ -111,15 +111,15 @@ class JobQueue:
         return Lease(job.id, job.kind, job.subject_id, job.project_id, job.fence, job.generation, job.attempts)
 
     def renew(self, lease: Lease) -> bool:
-        """Hold the job for another LEASE_SECONDS; False if another worker has claimed it or it is over."""
+        """Extend the claim to LEASE_SECONDS from now. Returns False if another worker has the job or it is over."""
         return self._update(*_is_mine(lease), lease_until=self._now() + timedelta(seconds=LEASE_SECONDS))
 
     def is_held(self, lease: Lease) -> bool:
-        """Whether the lease still counts: nobody else has claimed the job, and it is not over."""
+        """Whether the lease is still valid: no other worker has claimed the job, and it is not over."""
         return self._session.execute(select(Job.id).where(*_is_mine(lease))).first() is not None
 
     def hold(self, lease: Lease) -> Job:
-        """Lock the job's row until commit and return it. LeaseLost if the lease does not count any more."""
+        """Lock the job's row until commit and return it. Raises LeaseLost if the lease is not valid any more."""
         mine = select(Job).where(*_is_mine(lease)).with_for_update().execution_options(populate_existing=True)
         job = self._session.scalars(mine).first()
         if job is None:
@@ -127,8 +127,8 @@ class JobQueue:
         return job
 
     def finish(self, lease: Lease) -> None:
-        """The job is done, or queued at once if it was enqueued again since its claim. LeaseLost: see `hold`."""
-        # One statement where it ends: enqueues of the same job wait for its row.
+        """Mark the job done, or queue it at once if it was enqueued again since its claim. LeaseLost: see `hold`."""
+        # A single statement in the usual case: enqueueing the same job waits for its row lock.
         is_done = self._update(
             *_is_mine(lease), Job.generation == lease.generation,
             Job.state_.in_(sources(JOB_EDGES, JobState.DONE, By.PLATFORM)),
@@ -149,13 +149,13 @@ class JobQueue:
         self._requeue(job, after_seconds if job.generation == lease.generation else 0, is_rung=True)
 
     def fail(self, lease: Lease, reason: str, *, after_seconds: float = 0) -> None:
-        """The attempt failed: run the job again after a back-off, of at least `after_seconds`."""
+        """Record a failed attempt: run the job again after a back-off of at least `after_seconds`."""
         job = self.hold(lease)
         job.error = reason[:500]
         self._requeue(job, max(after_seconds, back_off(job.attempts)), is_rung=False)
 
     def waiting_since(self, lease: Lease, for_: str | None) -> datetime:
-        """Since when the job has waited for this alone: now, if it has not."""
+        """Since when the job has waited for `for_` without interruption; now, if it does not wait for it yet."""
         job = self._session.get(Job, lease.job_id)
         return (job.unavailable_since if job is not None and job.waits_for == for_ else None) or self._now()
 
@@ -170,54 +170,57 @@ class JobQueue:
         self._requeue(job, wait, is_rung=True)
 
     def park(self, lease: Lease, reason: str) -> None:
-        """Give the job up: it does not run again until a person retries it."""
+        """Park the job: it does not run again until a person retries it."""
         job = self.hold(lease)
         job.error, job.waits_for = reason[:2000], None
         self._move(job, JobState.FAILED)
         self._session.flush()
 
     def retry(self, job: Job) -> None:
-        """Run a parked job, which is locked, from its start. IllegalTransition in any other state."""
+        """Queue a parked job, which is locked, again with all attempts. IllegalTransition in any other state."""
         self._move(job, JobState.QUEUED, By.PERSON)
         _forget_failures(job)
         job.error, job.next_at = None, self._now()
         self._announcement.ring(job.kind, job.id)
 
-    def show_progress(self, lease: Lease, done: int | None, total: int | None, said: str) -> None:
-        """Keep how far the job is, and tell its project. Nothing is kept if the lease does not count any more."""
-        said = said[:500]
-        self._update(*_is_mine(lease), progress_done=done, progress_total=total, progress_message=said)
-        body = {"state": JobState.RUNNING, "done": done, "total": total, "message": said}
+    def show_progress(self, lease: Lease, done: int | None, total: int | None, message: str) -> None:
+        """Store the job's progress and tell the project's followers. Stores nothing if the lease is not valid."""
+        message = message[:500]
+        self._update(*_is_mine(lease), progress_done=done, progress_total=total, progress_message=message)
+        body = {"state": JobState.RUNNING, "done": done, "total": total, "message": message}
         self._tell_progress(lease, body)
 
     def show_reason(self, lease: Lease, reason: str | None) -> None:
-        """Keep why the job has to wait, without counting a failure; None if it need not any more."""
+        """Store why the job has to wait, without counting a failure. None: it does not wait any more."""
         self._update(*_is_mine(lease), error=reason)
 
     def ring_due(self) -> int:
-        """Ring for the jobs that are due: lost messages, dead workers, waits that are over. Returns how many."""
+        """Send messages for due jobs: those whose message was lost, whose worker died, or whose wait is over.
+
+        Returns how many were sent (at most MOST_SWEPT).
+        """
         due = select(Job.kind, Job.id).where(*_is_due(self._now())).order_by(Job.next_at, Job.id).limit(MOST_SWEPT)
         found = self._session.execute(due).all()
         for kind, job_id in found:
             self._announcement.ring(kind, job_id)
         return len(found)
 
-    def is_project_busy(self, project_id: str, *, but: Lease) -> bool:
-        """Whether a job of the project is running, beside this one."""
-        running = select(Job.id).where(*_others(project_id, but), Job.state_ == JobState.RUNNING)
+    def is_project_busy(self, project_id: str, *, except_for: Lease) -> bool:
+        """Whether a job of the project other than this one is running."""
+        running = select(Job.id).where(*_others(project_id, except_for), Job.state_ == JobState.RUNNING)
         return self._session.execute(running).first() is not None
 
-    def drop_queued(self, project_id: str, *, but: Lease, kept: Kind) -> None:
-        """Delete what is queued for the project, but for this job and those of the kind that is kept."""
-        self._delete(*_others(project_id, but), Job.kind != kept.name, Job.state_ == JobState.QUEUED)
+    def drop_queued(self, project_id: str, *, except_for: Lease, kept: Kind) -> None:
+        """Delete the project's queued jobs, except for this job and those of the kind `kept`."""
+        self._delete(*_others(project_id, except_for), Job.kind != kept.name, Job.state_ == JobState.QUEUED)
 
     def leave_project(self, lease: Lease, project_id: str) -> None:
-        """Delete the project's job rows, but for this job's own, which stays without a project."""
+        """Delete the project's job rows except for this job's, which stays without a project."""
         self._update(*_is_mine(lease), project_id=None)
         self._delete(*_others(project_id, lease))
 
     def delete_done(self, *where: ColumnElement[bool], before: datetime) -> None:
-        """Delete the jobs that were done before then."""
+        """Delete the jobs that match `where` and were done before that time."""
         self._delete(Job.state_ == JobState.DONE, Job.finished_at < before, *where)
 
     def _requeue(self, job: Job, after_seconds: float, *, is_rung: bool) -> None:
@@ -248,8 +251,8 @@ class JobQueue:
         self._session.execute(delete(Job).where(*where).execution_options(synchronize_session=False))
 
 
-def _others(project_id: str, but: Lease) -> tuple[ColumnElement[bool], ...]:
-    return Job.project_id == project_id, Job.id != but.job_id
+def _others(project_id: str, except_for: Lease) -> tuple[ColumnElement[bool], ...]:
+    return Job.project_id == project_id, Job.id != except_for.job_id
 
 
 def _forget_failures(job: Job) -> None:

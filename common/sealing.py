@@ -1,7 +1,7 @@
-"""Secrets at rest: sealed with a key derived from the instance's secret key, compared by their hash.
+"""Secrets at rest: encrypted (sealed) with a key derived from the instance's secret key, or stored as a hash.
 
-What is sealed can be opened again by this instance only (Fernet: AES-128-CBC with HMAC-SHA256). Tokens that only
-need to be recognised are stored as SHA-256: they carry 256 bits of chance, so no slow hash is needed.
+Only this instance can decrypt sealed values (Fernet: AES-128-CBC with HMAC-SHA256). Tokens that only need to be
+recognised are stored as SHA-256: they have 256 random bits, so no slow hash is needed.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def _fernet(key: bytes) -> Fernet:
 
 
 def seal(value: object) -> str:
-    """Any JSON value as text that says nothing without the secret key."""
+    """Encrypt any JSON value. Returns text."""
     fernet = _fernet(settings().security.key_for("sealing"))
     return fernet.encrypt(json.dumps(value, separators=(",", ":")).encode()).decode()
 
 
 def unseal(sealed: str) -> Any:
-    """The value that was sealed. Misconfigured if it was sealed with another key."""
+    """Decrypt a sealed value. Raises Misconfigured if it was sealed with another key."""
     try:
         return json.loads(_fernet(settings().security.key_for("sealing")).decrypt(sealed.encode()))
     except InvalidToken as error:
@@ -39,10 +39,10 @@ def unseal(sealed: str) -> Any:
 
 
 def new_token(prefix: str) -> str:
-    """`<prefix>_` and 43 characters of chance (256 bits)."""
+    """`<prefix>_` and 43 random characters (256 bits)."""
     return f"{prefix}_{secrets.token_urlsafe(32)}"
 
 
 def digest(token: str) -> str:
-    """How a token is stored and found again: 64 hex digits."""
+    """The SHA-256 by which a token is stored and found: 64 hex digits."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""The states things can be in, and the edges between them.
+"""The states of projects, tasks, runs, agents, groups, deployments and jobs, and the edges between them.
 
-An edge names who may take it: a person's act, the platform's own, or an agent's report. An edge that is not here
-does not exist: `move_to` refuses it with a 409 that names the present state.
+An edge names who may take it: a person, or the platform (also after an agent's report). Any other change of state is
+refused by `move_to` with a 409 that names the present state.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import IntEnum, StrEnum
 
 
 class Role(IntEnum):
-    """What a person may do; each role includes those below it."""
+    """What a person may do. Each role includes the lower ones."""
 
     VIEWER = 1
     """Reads."""
@@ -46,19 +46,19 @@ Edges = Mapping[tuple[StrEnum, StrEnum], frozenset[By]]
 
 
 def sources(edges: Edges, new: StrEnum, by: By) -> frozenset[StrEnum]:
-    """The states from which `by` may move a thing to `new`."""
+    """The states from which `by` may move an object to `new`."""
     return frozenset(old for (old, target), who in edges.items() if target is new and by in who)
 
 
 class ProjectState(StrEnum):
     PROVISIONING = "provisioning"
-    """Repository and namespace are being made. Tasks may be written, none starts."""
+    """Repository and namespace are being created. Tasks may be written; none starts."""
     ACTIVE = "active"
-    """Work goes on."""
+    """Tasks may start."""
     FAILED = "failed"
-    """Provisioning was refused by the forge or the runtime; `error` says why, retry starts it again."""
+    """The forge or the runtime refused provisioning. `error` says why; retry starts it again."""
     DELETING = "deleting"
-    """Everything of it is being removed; the rows go last."""
+    """The project is being removed outside, then its rows are deleted."""
 
 
 PROJECT_EDGES: Edges = {
@@ -75,32 +75,32 @@ class TaskState(StrEnum):
     BACKLOG = "backlog"
     """Waiting for an agent."""
     IN_PROGRESS = "in_progress"
-    """An agent works on it, will again, or its work is being verified: see Phase."""
+    """An agent works on it, it waits for an agent to continue, or its work is being verified: see Phase."""
     NEEDS_INPUT = "needs_input"
     """A person has to answer a question."""
     READY_TO_TEST = "ready_to_test"
-    """The work at head_sha is proven; a person has to approve or reject it."""
+    """The commit head_sha passed all checks; a person has to approve or reject it."""
     APPROVED = "approved"
-    """A person approved exactly approved_sha."""
+    """A person approved the commit approved_sha."""
     STAGING = "staging"
     """Part of a group that runs on staging."""
     PRODUCTION = "production"
     """Delivered."""
     FAILED = "failed"
-    """Given up after too many attempts; retry puts it back into the backlog."""
+    """Given up after too many attempts. Retry puts it back into the backlog."""
     CANCELLED = "cancelled"
-    """A person does not want it any more."""
+    """Cancelled by a person."""
 
 
 class Phase(StrEnum):
-    """Where a task in IN_PROGRESS is."""
+    """What happens to a task in IN_PROGRESS."""
 
     QUEUED = "queued"
-    """Waiting for an agent to go on with it."""
+    """Waiting for an agent to continue it."""
     WORKING = "working"
-    """A live run has it."""
+    """It has a live run."""
     VERIFYING = "verifying"
-    """The agent claims to be done; the platform looks whether it is true."""
+    """Its agent reported that it is done; the platform verifies the commit."""
 
 
 TASK_EDGES: Edges = {
@@ -127,7 +127,7 @@ TASK_EDGES: Edges = {
 }
 
 DELIVERABLE = frozenset({TaskState.APPROVED, TaskState.STAGING, TaskState.PRODUCTION})
-"""States in which a task counts as done for those that depend on it."""
+"""States in which a task counts as done for the tasks that depend on it."""
 
 UNDER_WAY = frozenset({TaskState.IN_PROGRESS, TaskState.NEEDS_INPUT})
 """States that count towards a project's maxParallelTasks."""
@@ -154,18 +154,18 @@ class QuestionState(StrEnum):
     ANSWERED = "answered"
     """A person has answered; the answer is in `response`."""
     WITHDRAWN = "withdrawn"
-    """Its task was cancelled, or went on without the answer."""
+    """Its task was cancelled, or continued without the answer."""
 
 
 class RunState(StrEnum):
     PREPARING = "preparing"
-    """Given to an agent; its branch and credential are being made."""
+    """Assigned to an agent; its branch and credential are being created."""
     READY = "ready"
     """The agent may claim it."""
     RUNNING = "running"
     """The agent has claimed it."""
     ENDED = "ended"
-    """Over; its token is good for nothing. `outcome` says how."""
+    """Over; its token is not valid any more. `outcome` says how it ended."""
 
 
 RUN_EDGES: Edges = {
@@ -194,17 +194,17 @@ class Outcome(StrEnum):
 
 class AgentState(StrEnum):
     STARTING = "starting"
-    """Registered, not heard of since."""
+    """Registered; no heartbeat yet."""
     IDLE = "idle"
     """Waiting for work."""
     BUSY = "busy"
     """Has at least one live run."""
     DRAINING = "draining"
-    """Finishes what it has and takes nothing more."""
+    """Finishes its runs and takes no new ones."""
     OFFLINE = "offline"
-    """Not heard of for a minute."""
+    """No heartbeat for a minute."""
     ERROR = "error"
-    """Said that it can't work."""
+    """Reported that it can't work."""
 
 
 AGENT_EDGES: Edges = {
@@ -223,23 +223,23 @@ AGENT_EDGES: Edges = {
 
 class GroupState(StrEnum):
     PENDING = "pending"
-    """Made; merging has not begun."""
+    """Created; merging has not begun."""
     MERGING = "merging"
-    """The release branch is being built from the default branch's head, and tested."""
+    """The release branch is being built on the default branch's head, and tested."""
     MERGED = "merged"
-    """The release branch's head was tested as it is."""
+    """The release branch's head passed the tests."""
     DEPLOYING_STAGING = "deploying_staging"
     """The release branch's head is being brought to staging."""
     STAGING = "staging"
-    """Runs on staging, healthy."""
+    """Runs on staging and is healthy."""
     DEPLOYING_PRODUCTION = "deploying_production"
     """What runs on staging is being brought to production."""
     PRODUCTION = "production"
-    """Delivered: the default branch points at what was tested."""
+    """Delivered: the default branch points at the tested commit."""
     FAILED = "failed"
-    """Could not be tested or deployed; `problems` and `error` say why, retry starts it again."""
+    """Could not be tested or deployed. `problems` and `error` say why; retry starts it again."""
     CONFLICT = "conflict"
-    """No task is left in it; `problems` names what was taken out and why."""
+    """No task is left in it. `problems` names the tasks that were taken out, and why."""
     CANCELLED = "cancelled"
     """A person gave the group up; its tasks can be put into another one."""
 
@@ -271,7 +271,7 @@ GROUP_EDGES: Edges = {
 }
 
 GROUP_LIVE = frozenset(GroupState) - {GroupState.PRODUCTION, GroupState.CONFLICT, GroupState.CANCELLED}
-"""States in which a group holds its tasks: none of them can be in another live group."""
+"""States in which a group holds its tasks, so that none of them can be in another live group."""
 
 
 class Environment(StrEnum):
@@ -282,17 +282,17 @@ class Environment(StrEnum):
 
 class DeploymentState(StrEnum):
     PENDING = "pending"
-    """Asked for; nothing has been started."""
+    """Requested; nothing has been started."""
     IN_PROGRESS = "in_progress"
-    """Being started and health-checked. What ran before still serves."""
+    """Being started and health-checked. The version before it still serves."""
     COMPLETED = "completed"
-    """Passed its health check. The newest one of an environment is what serves there."""
+    """Passed its health check. The newest completed deployment of an environment serves there."""
     FAILED = "failed"
-    """Never became healthy; `error` says why. What ran before still serves."""
+    """Never became healthy; `error` says why. The version before it still serves."""
     ROLLED_BACK = "rolled_back"
     """Was live; a rollback put an older version in its place."""
     SUPERSEDED = "superseded"
-    """Was live, or under way, until a newer one took its place or it was taken down."""
+    """Was live or under way; a newer deployment took its place, or it was taken down."""
 
 
 DEPLOYMENT_EDGES: Edges = {
@@ -307,20 +307,20 @@ DEPLOYMENT_EDGES: Edges = {
 }
 
 ACTIVE_DEPLOYMENT = frozenset({DeploymentState.PENDING, DeploymentState.IN_PROGRESS})
-"""At most one deployment of a (project, environment) is in one of these."""
+"""At most one deployment of an app is in one of these."""
 
 
 class JobState(StrEnum):
     QUEUED = "queued"
-    """To be run as soon as `next_at` has come."""
+    """Runs as soon as `next_at` has passed."""
     RUNNING = "running"
     """Claimed by a worker until `lease_until`; after that another worker may claim it."""
     DONE = "done"
     """Its result is recorded."""
     FAILED = "failed"
-    """Parked after too many attempts; retry starts it again."""
+    """Parked after too many attempts. Retry starts it again."""
     CANCELLED = "cancelled"
-    """Part of the API. No job gets there today."""
+    """Part of the API; no job reaches it at present."""
 
 
 JOB_EDGES: Edges = {
@@ -333,4 +333,4 @@ JOB_EDGES: Edges = {
 }
 
 LIVE_JOB = frozenset({JobState.QUEUED, JobState.RUNNING})
-"""States of which a (kind, subject) has at most one job."""
+"""For each kind and subject, at most one job is in one of these."""

@@ -1,8 +1,8 @@
-"""The one way to write: a transaction that locks, records events, enqueues jobs, and commits them together.
+"""Transactions: the only way to write. Rows, events and jobs are committed together.
 
-`@transactional` runs a service function in one; a function called inside another's joins it. Only the outermost
-commits, is run again after a deadlock, and announces (doorbells, events) once it has committed. No network call and
-no subprocess may happen inside. `snapshot()` is for reads.
+`@transactional` runs a service function in a transaction; a nested call joins the open one. Only the outermost call
+commits, is repeated after a deadlock, and sends events and job messages after the commit. Network calls and
+subprocesses are not allowed inside. `snapshot()` is for reads.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ R = TypeVar("R")
 M = TypeVar("M", bound=Base)
 
 TRIES = 6
-"""How often a function is run when it meets deadlocks, before the caller gets a 503."""
+"""How often a function is run if it meets deadlocks; after that the caller gets a 503."""
 
 _open: contextvars.ContextVar[Transaction | None] = contextvars.ContextVar("transaction", default=None)
 
 
 class Transaction:
-    """An open transaction. Use it only inside the function that got it."""
+    """An open transaction. Use it only inside the function that received it."""
 
     def __init__(self, session: Session) -> None:
         announcement = Announcement()
@@ -56,24 +56,27 @@ class Transaction:
         self._locked: set[tuple[str, str]] = set()
 
     def now(self) -> datetime:
-        """The database's clock at the first call, aware UTC."""
+        """The database's time at the first call in this transaction, aware UTC."""
         if self._now is None:
             self._now = database.read_now(self.session.connection())
         return self._now
 
     def lock(self, model: type[M], row_id: str) -> M:
-        """The row, locked until the end and as it is now. NotFound if it is not there (any more)."""
+        """Lock the row until the end of the transaction and return it, read anew. NotFound if it does not exist."""
         rows = self.lock_all(model, [row_id])
         if not rows:
             raise NotFound(f"{model.__tablename__} {row_id}")
         return rows[0]
 
     def lock_all(self, model: type[M], ids: Iterable[str]) -> list[M]:
-        """Those of the rows that exist, locked in the order of their ids; models in that of lock_rank."""
+        """Lock those of the rows that exist, in the order of their ids, and return them.
+
+        RuntimeError if a row of a model with a higher lock_rank was locked before.
+        """
         wanted = sorted(set(ids))
         fresh = [row_id for row_id in wanted if (model.__tablename__, row_id) not in self._locked]
         if fresh and model.lock_rank < self._rank:
-            raise RuntimeError(f"{model.__tablename__} is locked after a row that comes later in the order")
+            raise RuntimeError(f"{model.__tablename__} rows must be locked before rows of a higher lock_rank")
         self._rank = max(self._rank, model.lock_rank)
         self._locked.update((model.__tablename__, row_id) for row_id in fresh)
         key: Any = model.id  # type: ignore[attr-defined]
@@ -81,7 +84,7 @@ class Transaction:
         return list(self.session.scalars(query.execution_options(populate_existing=bool(fresh))))
 
     def get(self, model: type[M], row_id: str) -> M:
-        """The row without a lock. NotFound if there is none."""
+        """The row, without a lock. NotFound if it does not exist."""
         row = self.session.get(model, row_id)
         if row is None:
             raise NotFound(f"{model.__tablename__} {row_id}")
@@ -94,18 +97,18 @@ class Transaction:
         return list(self.session.scalars(query))
 
     def add(self, row: M) -> M:
-        """Insert the row now, so that a broken constraint is noticed here."""
+        """Insert the row at once, so that a violated constraint raises here."""
         self.session.add(row)
         self.session.flush()
         return row
 
     def record(self, event: Event | None) -> None:
-        """Have the event committed with this transaction, after those recorded before. None: nothing to record."""
+        """Commit the event with this transaction, after those recorded before. None: nothing to record."""
         if event is not None:
             self.outbox.record(event)
 
     def tell(self, project_id: str, event: str, body: Mapping[str, object], *, task_id: str = "") -> None:
-        """After commit, send an ephemeral message to the followers of the task, or of the project without one."""
+        """After commit, send an ephemeral message to followers of the task, or of the project if task_id is empty."""
         self._announcement.tell(project_id, event, body, task_id=task_id)
 
     def wake(self, key: str) -> None:
@@ -113,15 +116,15 @@ class Transaction:
         self._announcement.wake(key)
 
     def access_changed(self, user_id: str) -> None:
-        """After commit, have the open sockets of this user checked again."""
+        """After commit, have the access of this user's open sockets checked again."""
         self._announcement.access_changed(user_id)
 
     def enqueue(self, kind: Kind, subject_id: str, *, project_id: str | None, after_seconds: float = 0) -> str:
-        """Have the job run after commit: a new one, or the live one (once more). Returns its id."""
+        """After commit, run a new job, or the live one for the same subject once more. Returns the job's id."""
         return self.queue.enqueue(kind, subject_id, project_id=project_id, after_seconds=after_seconds)
 
     def finish(self, lease: Lease) -> None:
-        """The job is done, or runs again if it was enqueued meanwhile. LeaseLost if another worker has claimed it."""
+        """Mark the job done, or run it again if it was enqueued meanwhile. LeaseLost if another worker has the job."""
         self.queue.finish(lease)
 
     def again(self, lease: Lease, *, after_seconds: float) -> None:
@@ -129,16 +132,16 @@ class Transaction:
         self.queue.again(lease, after_seconds=after_seconds)
 
     def hold(self, lease: Lease) -> None:
-        """Keep the job from being claimed by another worker until commit. LeaseLost: see `finish`."""
+        """Lock the job until commit, so that no other worker can claim it. LeaseLost: see `finish`."""
         self.queue.hold(lease)
 
 
 def transactional(function: Callable[Concatenate[Transaction, P], R]) -> Callable[P, R]:
-    """Run the function in a transaction, its first argument; join the open one if there is one.
+    """Run the function in a transaction, passed as its first argument. Joins the open transaction if there is one.
 
-    The outermost commits when the function returns and rolls back when it raises. After a deadlock or a connection
-    lost before COMMIT the whole function runs again, so it must do nothing but database work. Busy when that did not
-    help; CommitUnknown, and never again, when the answer to COMMIT was lost.
+    The outermost call commits when the function returns and rolls back when it raises. After a deadlock or a connection
+    lost before COMMIT, the whole function runs again, so it must do nothing but database work. Raises Busy if all tries
+    fail. Raises CommitUnknown, without another try, if the answer to COMMIT was lost.
     """
 
     @functools.wraps(function)
@@ -183,7 +186,7 @@ def _held(lock: Any) -> Iterator[None]:
         yield
         return
     with patience.waiting():
-        is_held = lock.acquire(timeout=patience.for_one(database.WRITE_WAIT_SECONDS))
+        is_held = lock.acquire(timeout=patience.bounded(database.WRITE_WAIT_SECONDS))
     if not is_held:
         raise Busy("the database was busy for too long")
     try:
@@ -193,8 +196,8 @@ def _held(lock: Any) -> Iterator[None]:
 
 
 def _begin(session: Session) -> None:
-    """Begin; on SQLite wait outside of it for another process's lock, in short sleeps."""
-    deadline = time.monotonic() + patience.for_one(database.WRITE_WAIT_SECONDS)
+    """Begin. If another process holds SQLite's lock, try again after short sleeps, not inside SQLite."""
+    deadline = time.monotonic() + patience.bounded(database.WRITE_WAIT_SECONDS)
     while True:
         try:
             session.connection()
@@ -209,7 +212,7 @@ def _begin(session: Session) -> None:
 
 
 class Snapshot:
-    """Reads, each statement by itself (AUTOCOMMIT)."""
+    """Reads without a transaction (AUTOCOMMIT): each statement sees what is committed at that moment."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -229,7 +232,7 @@ class Snapshot:
 
 @contextlib.contextmanager
 def snapshot() -> Iterator[Snapshot]:
-    """Read what is committed; inside an open transaction, what that one sees. Busy when the database is away."""
+    """Read committed rows; inside an open transaction, read as part of it. Raises Busy if the database is down."""
     joined = _open.get()
     if joined is not None:
         yield Snapshot(joined.session)

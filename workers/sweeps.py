@@ -20,7 +20,7 @@ def sweep_agents() -> None:
     """Every 5 s: expire silent agents and their runs; wake the jobs that schedule tasks and restore the runtime."""
     with acting("platform"):
         agents.expire_agents()
-        sweeping.ring_clockwork()
+        sweeping.enqueue_periodic_jobs()
 
 
 def sweep_slowly() -> None:

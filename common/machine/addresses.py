@@ -1,4 +1,4 @@
-"""What a host's name means on this machine. Only names are looked up, nothing is connected; that may take seconds."""
+"""Resolves host names on this machine. It opens no connections to the hosts; a lookup may take seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def addresses_of(host: str) -> list[Address]:
-    """What a name means here, or the address that it is; empty where it means nothing here."""
+    """The addresses of a host name or IP address; empty if it can't be resolved here."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -18,7 +18,7 @@ def addresses_of(host: str) -> list[Address]:
 
 
 def is_own_address(host: str) -> bool:
-    """Whether a host means the very machine, or pod, that asks: what one calls so, another can't reach."""
+    """Whether a host is this machine or pod itself (loopback or unspecified), so that others can't reach it by it."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     addresses = addresses_of(host)

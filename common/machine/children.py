@@ -1,4 +1,4 @@
-"""Child processes on a leash: they die with their parent, are ended as a group, and say how they ended."""
+"""Child processes: ended together with their parent, killed as a group, and their exit statuses in words."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ import signal
 from pathlib import Path
 
 SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
-"""PATH of a child where this process has none."""
+"""PATH of a child if this process has none."""
 PARENT_DEATH_COMMAND = ("setpriv", "--pdeathsig", "KILL", "--")
-"""What goes before a command so that the kernel kills it when the thread that started it ends (util-linux)."""
+"""Prefix of a command which makes the kernel kill it when the thread that started it ends (util-linux)."""
 
 
 @functools.cache
 def tied_to_parent() -> tuple[str, ...]:
-    """PARENT_DEATH_COMMAND with setpriv's full path; empty where setpriv is not installed.
+    """PARENT_DEATH_COMMAND with setpriv's full path; empty if setpriv is not installed.
 
-    It holds for the command itself only, not for what that starts in turn.
+    It applies to the command itself, not to the command's children.
     """
     setpriv = shutil.which(PARENT_DEATH_COMMAND[0])
     return (setpriv, *PARENT_DEATH_COMMAND[1:]) if setpriv else ()
 
 
 def base_environment(home: Path | str) -> dict[str, str]:
-    """PATH, HOME and the locale: all that a child is given of this process's environment, none of it a secret."""
+    """The environment of a child: PATH of this process, HOME and the locale. It contains no secret."""
     return {"PATH": os.environ.get("PATH", SEARCH_PATH), "HOME": str(home), "LANG": "C.UTF-8"}
 
 
 def kill_group(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
-    """Send a signal to the process group that `pid` leads; does nothing where there is none. Safe to repeat.
+    """Send a signal to the process group that `pid` leads; do nothing if there is none. Safe to repeat.
 
-    Only for a child that has not been waited for: until then its number can't belong to another process.
+    Call it only before the child has been waited for: after that, another process may get its number.
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
 
 
 def has_ended(pid: int) -> bool:
-    """Whether a child has ended. It is left unwaited, so that its number stays its own until its group is killed."""
+    """Whether a child has ended. Does not reap it, so its number stays reserved until its group is killed."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
@@ -53,5 +53,5 @@ def signal_name(number: int) -> str:
 
 
 def exit_words(status: int) -> str:
-    """`exited with 1` or `was killed by SIGKILL`. status: as subprocess gives it, negative for a signal."""
+    """`exited with 1` or `was killed by SIGKILL`. status: a returncode of subprocess, negative for a signal."""
     return f"exited with {status}" if status >= 0 else f"was killed by {signal_name(-status)}"

@@ -1,4 +1,4 @@
-"""How much room is left on a disk, and whether that is enough for new work to begin."""
+"""Free space on a disk, and whether it is enough for new work to begin."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 LEAST_BYTES = 2**30
 LEAST_SHARE = 0.02
 FULL_BYTES = 2**20
-"""With less free than this, writes fail or soon will."""
+"""With less free than this, writes fail or will fail soon."""
 EARLY = 2
-"""Warned of at so many times what must stay free."""
+"""SCARCE is reported below this many times the reserve."""
 
 
 class DiskState(StrEnum):
     OK = "ok"
     SCARCE = "scarce"
-    """Make room soon."""
+    """Space should be freed soon."""
     LOW = "low"
     """No new work begins."""
     FULL = "full"
@@ -27,7 +27,7 @@ class DiskState(StrEnum):
 
 @dataclass(frozen=True)
 class Disk:
-    """`where` is the directory that was looked at; reserve_bytes: what must stay free for new work to begin."""
+    """where: the directory whose disk was measured. reserve_bytes: must be free for new work to begin."""
 
     where: Path
     free_bytes: int
@@ -48,9 +48,9 @@ class Disk:
 
 
 def look(path: Path, reserve_bytes: int | None) -> Disk:
-    """The disk of this path, or of the nearest directory above it that exists.
+    """Measure the disk of this path, or of the nearest existing directory above it.
 
-    reserve_bytes: None is the larger of 1 GiB and 2 % of the disk.
+    reserve_bytes: None: the larger of 1 GiB and 2 % of the disk.
     """
     where = next(parent for parent in (path, *path.parents) if parent.exists())
     usage = shutil.disk_usage(where)

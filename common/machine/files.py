@@ -1,4 +1,4 @@
-"""Files that are whole or not there, also after a loss of power; and directories removed whatever their modes."""
+"""Files that are never half-written, even after a power loss, and removal of directories with any modes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 
 def write_new(path: Path, content: bytes, *, mode: int = 0o600, is_synced: bool = True) -> None:
-    """Write a new file. FileExistsError where it is there already.
+    """Write a new file. FileExistsError if it exists.
 
-    mode: less the process's umask. is_synced: return only when the disk has the content.
+    mode: reduced by the process's umask. is_synced: return only when the content is on disk.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
@@ -24,11 +24,11 @@ def write_new(path: Path, content: bytes, *, mode: int = 0o600, is_synced: bool 
 def replace_file(
     path: Path, content: bytes, *, mode: int = 0o600, is_synced: bool = True, has_rivals: bool = False
 ) -> None:
-    """The file holds `content`. Readers, and a start after a crash, see the old or the new, whole.
+    """Create or replace the file atomically. Readers see the old or the new content, also after a crash.
 
-    mode: see write_new; the old file's mode does not stay. is_synced: it stays so after a loss of power. has_rivals:
-    several processes may do so at once, of which the last wins; without them, what a killed process left half-written
-    beside the file is removed by the next call.
+    mode: see write_new; the old file's mode is not kept. is_synced: the new content survives a power loss. has_rivals:
+    several processes may do this at once, and the last one wins. If False, a temporary file that a killed process left
+    is removed by the next call.
     """
     new = path.with_name(f".{path.name}.{secrets.token_hex(4) if has_rivals else 'new'}")
     if not has_rivals:
@@ -44,7 +44,7 @@ def replace_file(
 
 
 def sync_directory(path: Path) -> None:
-    """What was created, renamed or removed in the directory stays so after a loss of power."""
+    """Make creations, renames and removals in the directory survive a power loss."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -53,9 +53,9 @@ def sync_directory(path: Path) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory and all in it. OSError where something stays, or where `path` is a file or a link.
+    """Remove a directory and its contents. OSError if something can't be removed, or if `path` is a file or a link.
 
-    Directories without write permission, as a build may leave them, are given it first. Safe to repeat.
+    Directories without write permission, such as builds leave, are made writable first. Safe to repeat.
     """
     shutil.rmtree(path, ignore_errors=True)
     if not os.path.lexists(path):

@@ -1,4 +1,6 @@
-"""The environment of a git process: no configuration of the machine or the user, no questions, no secret argument."""
+"""The environment of a git process: without the configuration of machine and user, without prompts, and with secrets
+in variables instead of arguments.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,10 @@ _SCRUBBED = {
 
 
 def git_environment(base: Mapping[str, str], config: Iterable[tuple[str, str]] = ()) -> dict[str, str]:
-    """The whole environment of a git process: `base` and what keeps other configuration away.
+    """The whole environment of a git process: `base`, and variables that exclude other configuration.
 
-    base: PATH, HOME, locale and git's other variables; HOME should name no directory with a .gitconfig. config: keys
-    and values that override every file; keys may repeat. Other users of the machine can't read it, unlike arguments.
+    base: PATH, HOME, locale and git's other variables; HOME should not contain a .gitconfig. config: keys and values
+    that override every configuration file; keys may repeat. Unlike arguments, other users can't read them.
     """
     variables = {**base, **_SCRUBBED}
     pairs = list(config)
@@ -30,12 +32,12 @@ def git_environment(base: Mapping[str, str], config: Iterable[tuple[str, str]] =
 
 
 def identity(name: str, email: str) -> dict[str, str]:
-    """The variables that name the author and the committer of new commits."""
+    """The variables that set the author and the committer of new commits."""
     return {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
             for what, value in (("NAME", name), ("EMAIL", email))}  # fmt: skip
 
 
 def basic_authorization(username: str, password: str) -> str:
-    """The value of git's `http.extraHeader` that logs in with a name and a password."""
+    """The value of git's `http.extraHeader` for basic authentication."""
     pair = base64.b64encode(f"{username}:{password}".encode()).decode()
     return f"Authorization: Basic {pair}"

@@ -1,8 +1,8 @@
-"""What every git process of the platform may use, and what it says of an end that its limits or the machine caused.
+"""Resource limits of every git process, and whether git ended because of these limits or because of the machine.
 
-A repository is written by others: a few small objects can describe a tree of 10^10 paths, or a file of zeros that is
-larger than memory. Used wherever git is started: by the forges, the web server, the supervisor, agents and pods. Only
-the standard library, because the first container of a pod imports it too.
+Repositories come from others: a few small objects can describe a tree of 10^10 paths, or a file of zeros that is larger
+than memory. Used wherever git is started: by the forges, the web server, the supervisor, agents and pods. Imports only
+the standard library, because the first container of a pod uses it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from common.machine.children import signal_name, tied_to_parent
 MEMORY_BYTES = 2 * 2**30
 """Heap of one git process. Packs are mapped read-only and do not count."""
 CPU_SECONDS = 900
-"""Processor time of one git process: more than the largest repositories need for a clone."""
+"""Processor time of one git process; clones of the largest repositories need less."""
 FILE_BYTES = 16 * 2**30
-"""Largest file that one git process may write: a pack."""
+"""Largest file, such as a pack, that one git process may write."""
 LARGE_FILES = ("core.bigFileThreshold", "32m")
-"""Configuration: git streams files above this size and shows no lines of them, instead of loading them whole."""
+"""Git configuration: files above this size are streamed and not diffed, instead of being loaded into memory."""
 
 _RESOURCES = {
     "data": (resource.RLIMIT_DATA, MEMORY_BYTES),
@@ -31,22 +31,22 @@ _RESOURCES = {
     "core": (resource.RLIMIT_CORE, 0),
 }
 _LIMIT_SIGNALS = frozenset({signal.SIGXCPU, signal.SIGXFSZ})
-# Only what this git says of itself: a line of the other side begins with `remote:`.
+# Only messages of this git itself: lines from the remote side begin with `remote:`.
 _TOO_LARGE = re.compile(
     r"^(fatal|error): .*(out of memory|cannot allocate memory|exceeded maximum allowed tree depth|file too large)",
     re.MULTILINE | re.IGNORECASE,
 )
 _DIED = re.compile(r"died of signal (\d+)")
 _NO_ROOM = re.compile(r"no space left on device|disk quota exceeded|unable to create temporary object directory", re.I)
-# Git's own codes end at 129 (wrong usage); a shell says 128 + n of a signal n.
+# Git's own exit codes go up to 129 (wrong usage); a shell reports signal n as 128 + n.
 _LARGEST_EXIT_CODE = 129
 
 
 @functools.cache
 def limits() -> tuple[str, ...]:
-    """The words before a git command that set its limits; none where there is no prlimit (util-linux).
+    """Prefix of a git command that sets its limits; empty if prlimit (util-linux) is not installed.
 
-    Children of that git inherit them, each for itself. A lower limit of the machine stays.
+    Each child of that git inherits the same limits. Lower limits of the machine stay in force.
     """
     prlimit = shutil.which("prlimit")
     if prlimit is None:
@@ -60,22 +60,22 @@ def limits() -> tuple[str, ...]:
 
 @functools.cache
 def leash() -> tuple[str, ...]:
-    """The words before a git command: the kernel kills it when its parent dies, and it has limits.
+    """Prefix of a git command: sets its limits and makes the kernel kill it when its parent dies.
 
-    Fewer words, or none, where there is no util-linux.
+    Shorter or empty without util-linux.
     """
     return (*tied_to_parent(), *limits())
 
 
 def met_limit(code: int, said: str) -> bool:
-    """Whether git ended because of its limits: it would end the same way again. code: negative is a signal."""
+    """Whether git ended because of its limits, so that it would end the same way again. code: negative for a signal."""
     if code == 0:
         return False
     return any(number in _LIMIT_SIGNALS for number in _signals(code, said)) or _TOO_LARGE.search(said) is not None
 
 
 def was_cut_short(code: int, said: str) -> str | None:
-    """Why the machine ended it (killed, or no room on a disk): a sentence's end; None for any other outcome."""
+    """The predicate of a sentence if the machine ended git (killed, or disk full); None for any other outcome."""
     if code == 0 or met_limit(code, said):
         return None
     if _NO_ROOM.search(said):

@@ -1,4 +1,4 @@
-"""Lock files that a killed git left in a bare repository: they would keep every later one from its work, for ever."""
+"""Lock files that a killed git left in a bare repository, where they would block every later git process."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from pathlib import Path
 
 
 def forget_locks(repository: Path) -> None:
-    """Remove git's own lock files. Only for whoever knows that no git is at work in there. Safe to repeat."""
+    """Remove git's lock files. Call it only if no git process is running in the repository. Safe to repeat."""
     for lock in [*repository.glob("*.lock"), *(repository / "refs").rglob("*.lock")]:
         lock.unlink(missing_ok=True)

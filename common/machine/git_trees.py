@@ -1,9 +1,10 @@
-"""How large a commit is once it is checked out, found without checking it out; and the check of every push by it.
+"""Computes how large a commit would be when checked out, without a checkout, and checks every push by that.
 
-A tree names its subtrees by content, so a few small objects can stand for any number of paths: whoever walks the paths
-never ends. Here each object is looked at once and counted as often as it is used. Run as a program, this file is the
-`pre-receive` hook of the local forge (see docs/decisions/0015): git has unpacked the push into quarantine, no ref has
-moved, and what is refused leaves nothing behind. Only the standard library: hooks, agents and pods use it.
+Trees refer to subtrees by content, so a few small objects can describe any number of paths, and walking them might
+never end. This module reads each object once and counts it as often as it is used. Run as a program, it is the
+`pre-receive` hook of the local forge (see docs/decisions/0015): at that time git has unpacked the push into quarantine,
+no ref has moved, and a refused push leaves nothing behind. Imports only the standard library: hooks, agents and pods
+use it.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from dataclasses import dataclass
 from typing import IO
 
 MOST_PATHS = 1_000_000
-"""Files in one commit. The largest public repositories have about 400,000."""
+"""Most files in one commit. The largest public repositories have about 400,000."""
 MOST_PATH_BYTES = 256 * 2**20
-"""All their paths together."""
+"""Total length of their paths."""
 MOST_BYTES = 16 * 2**30
-"""All their contents together, as a checkout writes them."""
+"""Total size of their contents, as a checkout writes them."""
 DEEPEST = 1000
-"""Folders within folders. A path of that depth is longer than most systems open."""
+"""Most levels of folders. A path of this depth is longer than most systems can open."""
 MOST_SECONDS = 60.0
-"""For one look. A commit with 100,000 files takes about one second."""
+"""Longest time for one call. A commit with 100,000 files takes about one second."""
 
 FILE_BYTES_VARIABLE = "PUSH_FILE_BYTES"
-"""Where the hook is told the largest file that a push may bring; without it any size is taken."""
+"""Environment variable of the hook: the largest file that a push may contain. Without it any size is accepted."""
 
 _BATCH = 256
 _LARGEST_TREE_BYTES = 64 * 2**20
@@ -37,20 +38,20 @@ _REFUSED_EXIT = 1
 
 
 class TooLarge(Exception):
-    """The commit is larger than anything here works with. The message is a sentence for a person."""
+    """The commit exceeds the limits of this module. The message is a sentence for a person."""
 
 
 class TookTooLong(Exception):
-    """The look was not finished in time. Says nothing about the commit."""
+    """Counting was not finished in time. This says nothing about the commit."""
 
 
 class Unreadable(Exception):
-    """Git did not give out an object: it is missing, or git was stopped."""
+    """Git did not return an object: it is missing, or git was stopped."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """paths: files below; path_bytes: their names; content_bytes: their contents; depth: levels of folders."""
+    """The size of a tree. paths: number of files. path_bytes: length of their paths. depth: levels of folders."""
 
     paths: int
     path_bytes: int
@@ -68,9 +69,10 @@ class _Entry:
 def require_bounded(
     commits: Iterable[str], *, git: Sequence[str], environ: Mapping[str, str], most_seconds: float = MOST_SECONDS
 ) -> None:
-    """Every commit (or tag, or tree) is within the limits of this module; raises TooLarge, TookTooLong, Unreadable.
+    """Check that every commit (or tag, or tree) is within the limits of this module.
 
-    git: the words that start it. environ: its whole environment, which names the repository (GIT_DIR).
+    git: the command that starts git. environ: its whole environment, which names the repository (GIT_DIR). Raises
+    TooLarge, TookTooLong, Unreadable.
     """
     process = subprocess.Popen(
         [*git, "cat-file", "--batch-command", "--buffer"],
@@ -95,7 +97,7 @@ def require_bounded(
 
 
 class _Objects:
-    """The objects of one repository, asked of one `git cat-file`."""
+    """Reads the objects of one repository through one `git cat-file` process."""
 
     def __init__(self, asking: IO[bytes], answers: IO[bytes], deadline: float) -> None:
         self._asking, self._answers, self._deadline = asking, answers, deadline
@@ -105,7 +107,7 @@ class _Objects:
     def require_bounded(self, commit: str) -> None:
         header = self._headers([f"{commit}^{{tree}}".encode()])[0]
         if header is None:
-            # A tag of a single file.
+            # A tag of a single file has no tree.
             return
         root = bytes.fromhex(header[0].decode("ascii"))
         if root not in self._sizes:
@@ -114,13 +116,13 @@ class _Objects:
             self._add_up(root, trees)
 
     def _read_trees(self, root: bytes) -> dict[bytes, list[_Entry]]:
-        """Each tree below that has no size yet, once, level by level."""
+        """The entries of `root` and of each tree below it that has no size yet, read once, level by level."""
         found: dict[bytes, list[_Entry]] = {}
         level, depth, entries = [root], 0, 0
         while level:
             depth += 1
             if depth > DEEPEST:
-                raise TooLarge(f"it has more than {DEEPEST} folders within each other")
+                raise TooLarge(f"it has more than {DEEPEST} levels of folders")
             below: dict[bytes, None] = {}
             for batch in _batches(level):
                 for sha, content in zip(batch, self._contents(batch), strict=True):
@@ -139,7 +141,7 @@ class _Objects:
                 self._blobs[sha] = int(header[2]) if header is not None else 0
 
     def _add_up(self, root: bytes, trees: Mapping[bytes, list[_Entry]]) -> None:
-        """The sizes of these trees, those below first. The numbers are exact, however large."""
+        """Compute the sizes of these trees, subtrees first. The numbers are exact, however large."""
         waiting = [root]
         while waiting:
             tree = waiting[-1]
@@ -162,7 +164,7 @@ class _Objects:
         return Size(paths, path_bytes, content_bytes, depth + 1)
 
     def _headers(self, names: Sequence[bytes]) -> list[tuple[bytes, bytes, bytes] | None]:
-        """(sha, type, size) of each; None for what is missing."""
+        """(sha, type, size) of each object; None for a missing one."""
         self._ask(b"info", names)
         return [self._header() for _ in names]
 
@@ -183,7 +185,7 @@ class _Objects:
     def _ask(self, what: bytes, names: Sequence[bytes]) -> None:
         if time.monotonic() > self._deadline:
             raise TookTooLong("the files could not be counted in time")
-        # A batch of questions fits into a pipe, so git can always be heard out.
+        # A batch of requests fits into a pipe's buffer, so this write can't block while git waits to be read.
         self._asking.write(b"".join(b"%s %s\n" % (what, name) for name in names) + b"flush\n")
         self._asking.flush()
 
@@ -196,7 +198,7 @@ class _Objects:
 
 
 def _parsed(tree: bytes) -> Iterator[_Entry]:
-    """The entries of a tree object: `mode SP name NUL` and 20 bytes each. Links to other repositories are left out."""
+    """The entries of a tree object: `mode SP name NUL` and 20 bytes each. Submodules are left out."""
     at = 0
     while at < len(tree):
         space = tree.index(b" ", at)
@@ -215,7 +217,7 @@ def _check(size: Size) -> None:
     if size.path_bytes > MOST_PATH_BYTES:
         raise TooLarge(f"the names of its files have {size.path_bytes:,} bytes, more than {MOST_PATH_BYTES:,}")
     if size.depth > DEEPEST:
-        raise TooLarge(f"it has {size.depth:,} folders within each other, more than {DEEPEST}")
+        raise TooLarge(f"it has {size.depth:,} levels of folders, more than {DEEPEST}")
 
 
 def _batches(shas: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
@@ -224,7 +226,7 @@ def _batches(shas: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 
 
 def main() -> int:
-    """The `pre-receive` hook: `old new ref` lines come in, what is said goes to whoever pushes, 1 refuses the push."""
+    """The `pre-receive` hook: reads `old new ref` lines; its output is shown to the pusher; 1 refuses the push."""
     updates = [line.split() for line in sys.stdin.read().splitlines() if line.strip()]
     new = sorted({words[1] for words in updates if words[1].strip("0")})
     refs = {words[1]: words[2] for words in updates}
@@ -242,11 +244,11 @@ def _require_pushable(sha: str, ref: str) -> None:
     try:
         require_bounded([sha], git=["git"], environ=os.environ)
     except TooLarge as error:
-        raise TooLarge(f"{ref} can't be taken: {error}") from error
+        raise TooLarge(f"{ref} can't be accepted: {error}") from error
 
 
 def _require_small_files(new: Sequence[str]) -> None:
-    """No file that the push brings is larger than the server takes. Those that are there already stay."""
+    """Check that no new file of the push is larger than the server allows. Files already there are not checked."""
     most = int(os.environ.get(FILE_BYTES_VARIABLE, "0"))
     if not (most and new):
         return
@@ -256,9 +258,9 @@ def _require_small_files(new: Sequence[str]) -> None:
         assert listing.stdout is not None
         large = [line[1:].strip().decode("ascii") for line in listing.stdout if line.startswith(b"~")]
     if listing.returncode:
-        raise Unreadable("git could not list what is new")
+        raise Unreadable("git could not list the new objects")
     if large:
-        raise TooLarge(f"a file of it (object {large[0][:12]}) has more than {most:,} bytes")
+        raise TooLarge(f"one of its files (object {large[0][:12]}) has more than {most:,} bytes")
 
 
 if __name__ == "__main__":

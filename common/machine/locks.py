@@ -1,4 +1,4 @@
-"""Locks between processes: the kernel's, on a file. They end with the process that holds them, however that ends."""
+"""Locks between processes: kernel locks on a file. They are released when the holding process ends, even if killed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[int]:
-    """Hold the lock file `path`, made with mode 0600 where there is none; gives its descriptor, open for both.
+    """Hold a lock on the file `path`, which is created with mode 0600 if missing. Yields its read-write descriptor.
 
-    wait False: BlockingIOError at once where another process holds it. OSError where the file can't be opened. The
-    holder may remove the file; children do not inherit the lock.
+    wait: False: BlockingIOError at once if another process holds it. OSError if the file can't be opened. The holder
+    may remove the file. Children do not inherit the lock.
     """
     descriptor = _open_locked(path, wait=wait)
     try:
@@ -28,7 +28,7 @@ def _open_locked(path: Path, *, wait: bool) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            # Its former holder may have removed the file before the lock was had: then it keeps nobody out any more.
+            # The last holder may have removed the file before we got the lock, which would then protect nothing.
             if _is_at(path, descriptor):
                 return descriptor
         except BaseException:

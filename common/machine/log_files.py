@@ -1,4 +1,4 @@
-"""Output of programs, kept within bounds: a log file that is rotated, and the end of a stream in memory."""
+"""Bounded output of programs: a rotated log file, and the end of a stream in memory."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pathlib import Path
 
 
 class RotatedLog:
-    """A log file. At most_bytes it becomes `<name>.1`, in the place of the one before, and a new one begins.
+    """A log file. When it reaches most_bytes, it is renamed to `<name>.1`, replacing that file, and a new one begins.
 
-    begins_anew: that also happens at once to a file that is there already; else it is appended to. The directory must
-    exist. Not thread-safe.
+    begins_anew: rename an existing file at once; if False, append to it. The directory must exist. Not thread-safe.
     """
 
     def __init__(self, path: Path, *, most_bytes: int, begins_anew: bool = False) -> None:
@@ -21,8 +20,8 @@ class RotatedLog:
         self._open()
 
     def write(self, chunk: bytes) -> None:
-        """Append. What can't be written is dropped: a full disk must not stop whoever reads a program's output."""
-        # ValueError: it is closed, and what a killed program left in its pipe comes late.
+        """Append the chunk. It is dropped on an error, so that a full disk does not stop the reading of output."""
+        # ValueError: the file is closed; output that a killed program left in its pipe may come after that.
         with contextlib.suppress(OSError, ValueError):
             if self._bytes and self._bytes + len(chunk) > self._most_bytes:
                 self.path.replace(_older(self.path))
@@ -40,7 +39,7 @@ class RotatedLog:
 
 
 def read_rotated(path: Path) -> bytes:
-    """All that is kept of a rotated log, oldest first. Empty where there is none."""
+    """The content of a rotated log, oldest part first. Empty if there is no log."""
     output = b""
     for part in (_older(path), path):
         with contextlib.suppress(FileNotFoundError):
@@ -49,7 +48,7 @@ def read_rotated(path: Path) -> bytes:
 
 
 class OutputTail:
-    """The last most_bytes that were written to it."""
+    """Keeps the last most_bytes that were written to it."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes

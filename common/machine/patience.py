@@ -1,7 +1,7 @@
-"""How long a caller waits for the database in all, so that a frozen server costs a request seconds and not a minute.
+"""Bounds the total time that a request waits for the database, so that a frozen server delays it by seconds only.
 
-Only waits count, not the time between them: a long poll or a push may take as long as it likes. Without a bound, as in
-jobs, every wait has its own usual length.
+Only waits are counted, not the time between them, so long polls and pushes are not limited. Without a bound, as in
+jobs, every wait has its usual timeout.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 API_SECONDS = 4.0
-"""For one request; with SHORTEST_SECONDS below the 5 s in which the API promises an answer."""
+"""Bound for one request. With SHORTEST_SECONDS it stays below the 5 s in which the API promises an answer."""
 SHORTEST_SECONDS = 0.5
-"""Every wait may take this long: a database that is slow but alive is used until the request is done."""
+"""Every wait may take this long, so that a request can finish on a slow database."""
 
 
 @dataclass
@@ -28,7 +28,7 @@ _left: contextvars.ContextVar[_Left | None] = contextvars.ContextVar("patience",
 
 @contextlib.contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Inside, all waits together take at most so long, but for SHORTEST_SECONDS each."""
+    """Inside, the sum of all waits is at most `seconds`, except that each wait may take SHORTEST_SECONDS."""
     token = _left.set(_Left(seconds))
     try:
         yield
@@ -36,21 +36,21 @@ def at_most(seconds: float) -> Iterator[None]:
         _left.reset(token)
 
 
-def for_one(usual_seconds: float) -> float:
-    """How long the next wait may take."""
+def bounded(usual_seconds: float) -> float:
+    """The timeout of the next wait: usual_seconds, or less if the bound is nearly used up."""
     left = _left.get()
     return usual_seconds if left is None else min(usual_seconds, max(left.seconds, SHORTEST_SECONDS))
 
 
 def is_over() -> bool:
-    """Whether all has been waited that may be: what failed is not tried again."""
+    """Whether the bound is used up, so that a failed operation is not tried again."""
     left = _left.get()
     return left is not None and left.seconds <= 0
 
 
 @contextlib.contextmanager
 def waiting() -> Iterator[None]:
-    """The time inside counts as waited."""
+    """Count the time inside as waiting."""
     began = time.monotonic()
     try:
         yield

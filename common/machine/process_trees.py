@@ -1,4 +1,4 @@
-"""Processes of this machine found by what they are, never by their names, and ended together."""
+"""Finds processes by a condition instead of by name, and kills a process with its descendants."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from common.machine.children import kill_group
 
 
 def find_processes(is_wanted: Callable[[psutil.Process], bool]) -> Iterator[psutil.Process]:
-    """The living processes for which `is_wanted` holds, one after another; never this process itself.
+    """Yield the running processes for which `is_wanted` is true, except this process itself.
 
-    is_wanted may raise psutil.Error or OSError, as for a process that has ended meanwhile or belongs to another user:
-    such a process is left out.
+    A process is skipped if is_wanted raises psutil.Error or OSError, as for one that has ended or belongs to another
+    user.
     """
     for process in psutil.process_iter():
         if process.pid == os.getpid():
@@ -29,7 +29,7 @@ def find_processes(is_wanted: Callable[[psutil.Process], bool]) -> Iterator[psut
 
 
 def signal_processes(processes: Iterable[psutil.Process], number: signal.Signals) -> int:
-    """Send each a signal as it comes; returns how many were there to get it."""
+    """Send each process a signal. Returns how many received it."""
     count = 0
     for process in processes:
         with contextlib.suppress(psutil.Error, OSError):
@@ -39,9 +39,9 @@ def signal_processes(processes: Iterable[psutil.Process], number: signal.Signals
 
 
 def kill_tree(pid: int) -> None:
-    """Kill the group that `pid` leads, and all its descendants, in whatever group. None there: nothing to do.
+    """Kill the process group that `pid` leads, and all descendants in any group. Does nothing if there are none.
 
-    Only for a child that has not been waited for: until then its number can't belong to another process.
+    Call it only before the child has been waited for: after that, another process may get its number.
     """
     descendants: list[psutil.Process] = []
     with contextlib.suppress(psutil.Error):

@@ -1,4 +1,4 @@
-"""Waiting: until when, and how long between two tries."""
+"""Deadlines, and delays between tries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 
 class Deadline:
-    """A moment on the monotonic clock, so many seconds after it was made."""
+    """A time on the monotonic clock, `seconds` after the object was created."""
 
     def __init__(self, seconds: float) -> None:
         self._at = time.monotonic() + seconds
@@ -17,13 +17,13 @@ class Deadline:
 
     @property
     def left_seconds(self) -> float:
-        """How long it still is; 0 once it is over."""
+        """The remaining time; 0 once it is over."""
         return max(0.0, self._at - time.monotonic())
 
 
 def growing_delay(failures: int, *, first_seconds: float, longest_seconds: float) -> float:
-    """How long to wait after so many failures in a row: first_seconds after one, doubled by each more, with a bound.
+    """The delay after this many failures in a row: first_seconds, doubled for each further one, up to longest_seconds.
 
-    failures: from 1. Callers that many others share a server with draw a random part of it (full jitter).
+    failures: from 1. Callers that share a server with many others wait a random part of it (full jitter).
     """
     return min(longest_seconds, first_seconds * 2.0 ** min(failures - 1, 30))

@@ -1,4 +1,4 @@
-"""The tables. Closed to web and workers: only services and the transaction know them."""
+"""The tables. Only services, the transaction, the job queue and the outbox use them; web and workers may not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People, their logins and tokens, and the tokens that let agents in."""
+"""People, their logins and API tokens, and the tokens with which agents register."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from common.models.base import Base, HasId
 
 
 class User(HasId, Base):
-    """A person. token_epoch rises when every login and token of theirs has to end at once."""
+    """A person. token_epoch: raising it ends all logins of the person at once."""
 
     __tablename__ = "users"
 
@@ -24,7 +24,10 @@ class User(HasId, Base):
 
 
 class Login(HasId, Base):
-    """One login: its access tokens name it, its refresh token is good once. Ended by logout, expiry or reuse."""
+    """One login. Its access tokens contain its id; each refresh token can be used once.
+
+    refresh_id: the id of the valid refresh token. ended_at: set at logout, or when a refresh token is used twice.
+    """
 
     __tablename__ = "logins"
 
@@ -36,10 +39,10 @@ class Login(HasId, Base):
 
 
 class ApiToken(HasId, Base):
-    """A person's token for programs. `digest` is its SHA-256; the token itself is shown once.
+    """A person's token for programs. digest: its SHA-256; the token itself is shown once and not stored.
 
-    parent_id: the API token that it was made with, and ends with; None for one that was made in a login. expires_at is
-    None only for tokens made before expiries were bounded.
+    parent_id: the API token that created this one; deleting it deletes this one, too. None: created in a login.
+    expires_at: None only for tokens of older versions, which had no limit.
     """
 
     __tablename__ = "api_tokens"
@@ -55,9 +58,9 @@ class ApiToken(HasId, Base):
 
 
 class EnrolmentToken(HasId, Base):
-    """Lets agents register until it expires, or its maker is no administrator any more.
+    """Lets agents register until it expires or its creator stops being an active administrator.
 
-    created_by_id: the administrator who made it, None for one that the platform made. parent_id: as of an API token.
+    created_by_id: the administrator who created it; None: the platform. parent_id: see ApiToken.
     """
 
     __tablename__ = "enrolment_tokens"

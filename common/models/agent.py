@@ -13,10 +13,10 @@ from common.states import AGENT_EDGES, AgentState, By
 
 
 class Agent(HasState[AgentState], Base):
-    """digest: SHA-256 of its token. slots: how many runs it takes at once. last_task_id: what it last took or left.
+    """digest: SHA-256 of its token. slots: how many runs it takes at once. last_task_id: the task of its newest run.
 
-    is_pod: the platform made its pod, for one run. token_sealed: that pod's token, until the pod is gone. pod_made_at:
-    None until the cluster is known to have the pod.
+    is_pod: the platform creates its pod, for one run. token_sealed: the token for that pod; None once the pod is gone.
+    pod_made_at: None until the cluster has confirmed the pod.
     """
 
     __tablename__ = "agents"
@@ -42,7 +42,7 @@ class Agent(HasState[AgentState], Base):
     seen_at: Mapped[datetime]
 
     def move_to(self, new: AgentState, by: By, *, feed: str = PLATFORM, task_id: str | None = None) -> Event:
-        """feed: the project whose task it takes or leaves."""
+        """feed: the id of the project whose task the agent takes or leaves, or PLATFORM."""
         self.change_state(new, by)
         return AgentStatus(
             feed=feed,

@@ -1,6 +1,6 @@
-"""What every table shares: ids, times, and a state that only `move_to` changes.
+"""What the tables share: ids, times, and a state that only `move_to` changes.
 
-Model files know only this one. Nothing here opens a transaction or loads a relationship by itself.
+Model modules import no other model module than this. Models open no transactions and load no relationships.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from common.states import By, Edges
 S = TypeVar("S", bound=StrEnum)
 
 LongText = UnicodeText().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
-"""Up to 16 MiB on MariaDB; a plain TEXT there would end at 64 KiB."""
+"""Up to 16 MiB on MariaDB, where a plain TEXT holds at most 64 KiB."""
 
 TABLE_OPTIONS = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
 """A binary collation: names and ids compare by their bytes, as on SQLite."""
@@ -40,7 +40,7 @@ class Base(DeclarativeBase):
     }
 
     lock_rank: ClassVar[int] = 0
-    """Rows are locked in this order, lowest first, so that no two transactions wait for each other."""
+    """Rows are locked in ascending order of this rank, so that no two transactions wait for each other."""
 
 
 class HasId:
@@ -48,12 +48,12 @@ class HasId:
 
 
 class HasState(Generic[S]):
-    """A state that only `change_state` moves, along an edge of `edges`. Set once, at construction, as `state_`."""
+    """A state that only `change_state` changes, along an edge of `edges`. The constructor sets it as `state_`."""
 
     edges: ClassVar[Edges]
     state_type: ClassVar[type[StrEnum]]
     thing: ClassVar[str]
-    """What messages call it."""
+    """What messages call an object of this model."""
 
     state_: Mapped[str] = mapped_column("state", String(24), index=True)
 
@@ -67,7 +67,7 @@ class HasState(Generic[S]):
         return by in self.edges.get((self.state, new), frozenset())
 
     def change_state(self, new: S, by: By) -> S:
-        """Move along an edge; returns the state it was in. IllegalTransition (a 409) where there is none."""
+        """Move along an edge. Returns the old state. Raises IllegalTransition (a 409) if there is no such edge."""
         if not self.may_move_to(new, by):
             raise IllegalTransition(f"{self.thing} {self.id} is {self.state}; it can't become {new} now")
         old = self.state

@@ -1,4 +1,4 @@
-"""Groups of approved tasks on their way out, and deployments of one version to one environment."""
+"""Groups of approved tasks that are delivered together, and deployments of one version to one environment."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from common.values.json_codec import decode
 
 
 class TaskGroup(HasId, HasState[GroupState], Base):
-    """base_sha: the default branch's head it is built on. head_sha: the release branch's. tested_sha: the head that
-    passed. attempt rises with every rebuild: a check's name holds it. build: what its tests found in this attempt.
-    problems: who was taken out, and what else there is to know, each with its kind. wants_staging: deploy when
-    merged. accepted_rolled_back_at: when a person last said that what was rolled back by then may come back with it.
-    rolled_back_at: since when a rollback keeps it out of production, None unless one does. reverted_at: when the
-    version was delivered that took its changes out of the default branch, too.
+    """base_sha: the default branch's head that it is built on. head_sha: the release branch's head. tested_sha: the
+    head that passed the tests. attempt: raised by every rebuild; part of the checks' names. build: the test results of
+    this attempt. problems: the tasks taken out and other problems, each with its kind. wants_staging: deploy to staging
+    as soon as it is merged. accepted_rolled_back_at: when a person last accepted that changes rolled back by then
+    return with it. rolled_back_at: since when a rollback keeps it out of production; None: none does. reverted_at: when
+    a version was delivered that also reverts its changes in the default branch.
     """
 
     __tablename__ = "task_groups"
@@ -70,10 +70,11 @@ class TaskGroup(HasId, HasState[GroupState], Base):
 
 
 class GroupMember(Base):
-    """A task in a group. live_task_id is its task_id while it is held: a task is in at most one live group.
+    """A task in a group. live_task_id equals task_id while the group holds the task, else it is NULL: being unique, it
+    keeps a task from being in two live groups.
 
-    removed_reason None: it is part of it. position: the order of merging, from 0. merged_sha: the release branch's
-    head right after it was merged in the present attempt.
+    removed_reason: None while the task is part of the group. position: the order of merging, from 0. merged_sha: the
+    release branch's head after the task was merged in the present attempt.
     """
 
     __tablename__ = "group_members"
@@ -88,9 +89,9 @@ class GroupMember(Base):
 
 
 class CommitVerdict(Base):
-    """How a project's test command went on one commit: a group's branch, or the default branch that it was built on.
+    """The result of a project's test command on one commit of a group's branch or of the default branch below it.
 
-    command_digest: names the command. reason, log: None where it passed. What did not repeat is not here.
+    command_digest: SHA-256 of the command. reason, log: None if it passed. Only repeatable results are stored.
     """
 
     __tablename__ = "commit_verdicts"
@@ -107,11 +108,11 @@ class CommitVerdict(Base):
 class Deployment(HasId, HasState[DeploymentState], Base):
     """One version in one environment.
 
-    active_key: unique while it is pending or in progress, so that an environment has at most one under way. live_key:
-    unique while it is what serves. spec_sealed: everything that the runtime was told, so that going back brings
-    exactly what was healthy. was_healthy: it once passed its check: a rollback may go back to it. barrier: what the
-    version declares about going back, None if it declares nothing. taken_back_at: since when a rollback went past
-    this version, None if none did or it was brought back since.
+    active_key: set while it is pending or in progress; unique, so an app has at most one such deployment. live_key: set
+    while it serves; unique. spec_sealed: everything that the runtime was told, so that a rollback runs exactly the
+    version that was healthy. was_healthy: it once passed its health check, so a rollback may return to it. barrier: the
+    rollbacks that the version rules out; None if it declares none. taken_back_at: since when production is rolled back
+    to before this version; None if it is not.
     """
 
     __tablename__ = "deployments"
@@ -153,11 +154,11 @@ class Deployment(HasId, HasState[DeploymentState], Base):
 
     @property
     def place(self) -> str:
-        """Where it runs: what active_key and live_key hold."""
+        """The app that it is deployed to: the value of active_key and live_key."""
         return f"{self.project_id}:{self.app_name}"
 
     def move_to(self, new: DeploymentState, by: By) -> Event | None:
-        """Keeps the keys right. None for a change that clients are not told of by an event of its own."""
+        """Change the state and update the keys. Returns None if there is no event for this change."""
         self.change_state(new, by)
         self.active_key = self.place if new in ACTIVE_DEPLOYMENT else None
         self.live_key = self.place if new is DeploymentState.COMPLETED else None

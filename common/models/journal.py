@@ -1,4 +1,4 @@
-"""What happened and what is to be done: feeds and events, jobs, idempotency keys, the clockwork's marks."""
+"""Feeds and their events, jobs, idempotency keys, and the marks that processes share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from common.states import JOB_EDGES, JobState
 
 
 class Feed(Base):
-    """One per project, and `platform`. No foreign key: raising a counter on a row that inserts share-lock deadlocks."""
+    """One per project, and `platform`. seq: the number of its newest event.
+
+    No foreign key refers to it: inserts would share-lock the row, and raising its counter would then deadlock.
+    """
 
     __tablename__ = "feeds"
 
@@ -22,7 +25,7 @@ class Feed(Base):
 
 
 class EventRow(Base):
-    """An event as it went out: data is the JSON text, byte for byte. seq has no gaps within a feed."""
+    """An event. data: the JSON text that was sent to clients, byte for byte. seq: has no gaps within a feed."""
 
     __tablename__ = "events"
     __table_args__ = (Index("ix_events_task", "task_id", "seq"), Index("ix_events_at", "at"), TABLE_OPTIONS)
@@ -38,11 +41,12 @@ class EventRow(Base):
 
 
 class Job(HasId, HasState[JobState], Base):
-    """Work to be done. live_key is `kind:subject` while queued or running, so there is one live row for each.
+    """A job. live_key: `kind:subject` while queued or running, else NULL; unique, so each has at most one live row.
 
-    generation rises with every enqueue; one raised during the work runs it again. fence rises with every claim: what
-    an older claim writes is refused. attempts are counted at the claim, so a job that kills its process is counted.
-    unavailable_since: since when the world does not answer. waits_for: `access` while it denies our account access.
+    generation: raised by every enqueue; if it rises while the job runs, the job runs again. fence: raised by every
+    claim; writes of an older claim are refused. attempts: counted at the claim, so a job that kills its process is
+    counted. waits: waits in a row. unavailable_since: since when it waits for a provider. waits_for: `access` if the
+    provider denies our account access.
     """
 
     __tablename__ = "jobs"
@@ -79,9 +83,9 @@ class Job(HasId, HasState[JobState], Base):
 
 
 class IdempotencyKey(Base):
-    """The first answer to a POST with a key, its body sealed. status 0: the first request is still under way.
+    """The answer to the first request with a key. body: sealed. status: 0 while the first request is under way.
 
-    grants: the access that the first request needed (services.access.Grants). None: it needed none.
+    grants: the access that the first request needed (services.access.Grants); None: it needed none.
     """
 
     __tablename__ = "idempotency_keys"

@@ -1,4 +1,4 @@
-"""A project: a repository, a namespace, the rules for what runs in them, and who may see it."""
+"""A project: its repository and namespace, its settings, its members, and the pushes to it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from common.states import PROJECT_EDGES, By, ProjectState
 
 
 class Project(HasId, HasState[ProjectState], Base):
-    """env_sealed and secret_env_sealed hold names and values, sealed; secret_env_names what may be shown of the latter.
+    """env_sealed, secret_env_sealed: names and values, encrypted. secret_env_names: the names in secret_env_sealed.
 
-    secrets_in_checks, secrets_in_previews: names out of secret_env_names that code nobody has reviewed is given.
-    name_key tells names apart: the name itself, or for a restricted project what no name can be, so that a name which
-    only its members know is not taken for anybody else. Its column is called `name`, for what it was at first.
-    holds: how many runs in a row could not be prepared, for a reason that is the project's. held_until: none of its
-    tasks starts before then. error: why, and why its setting up failed.
+    secrets_in_checks, secrets_in_previews: those of secret_env_names that unreviewed code is given. name_key: makes
+    names unique; the name itself, or for a restricted project a key that is not a valid name, so that other people do
+    not learn of its name by a conflict. Its column is called `name`. holds: how many runs in a row could not be
+    prepared because of the project. held_until: no task starts before. error: why provisioning failed, or why no task
+    can start.
     """
 
     __tablename__ = "projects"
@@ -73,7 +73,7 @@ class Project(HasId, HasState[ProjectState], Base):
 
 
 class ProjectMember(Base):
-    """Who may see a restricted project, and as what. The role is at most the user's own."""
+    """A user who may see a restricted project, with a role there. The user's own role limits it."""
 
     __tablename__ = "project_members"
 
@@ -83,10 +83,11 @@ class ProjectMember(Base):
 
 
 class Push(HasId, Base):
-    """A person's push to the default branch or to a task's branch, written down before it happens.
+    """A person's push to the default branch or to a task's branch, stored before it happens.
 
-    user_id None: username is a login at the forge. ended_at: since when nothing of the push is under way any more.
-    settled_at: when it was seen to have landed; one that did not is removed. task_id None: the default branch's.
+    user_id: None for a push at the forge; username is a login there. ended_at: when git was done with the push.
+    settled_at: when the push was found in the branch; pushes that failed are deleted. task_id: None for the default
+    branch.
     """
 
     __tablename__ = "pushes"

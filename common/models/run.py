@@ -1,4 +1,4 @@
-"""A run: one attempt at a task by one agent. Its id is its fence, and its token dies with it."""
+"""A run: one attempt at a task by one agent. Its token is valid as long as the run."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from common.states import RUN_EDGES, By, RunState
 
 
 class Run(HasId, HasState[RunState], Base):
-    """live_task_id equals task_id while the run lives and is NULL after: unique, so a task has at most one live run.
+    """live_task_id equals task_id until the run ends, then it is NULL; unique, so a task has at most one live run.
 
-    secrets_sealed: the run's token and the forge's credential, so that a claim whose answer was lost can be answered
-    again. seen_at: when a heartbeat last named it (the database's clock). is_acknowledged: a heartbeat named it.
-    claimed_sha: the commit that its agent says is the result. base_sha: where the default branch was when the run
-    became ready to be claimed, None before. log_bytes: what its transcript takes up.
-    is_cut_short: its agent's machine ended a step of it, by a signal or for lack of room.
+    secrets_sealed: the run's token and the forge credential, so that a claim whose answer was lost can be answered
+    again; None once it has ended. seen_at: when a heartbeat last named the run (the database's clock). is_acknowledged:
+    a heartbeat has named it. claimed_sha: the commit that its agent reported as the result. base_sha: the default
+    branch's head when the run became claimable; None before. log_bytes: the size of its transcript. is_cut_short: the
+    agent's machine ended the run, by a signal or for lack of space.
     """
 
     __tablename__ = "runs"
@@ -57,7 +57,7 @@ class Run(HasId, HasState[RunState], Base):
 
 
 class LogEntry(Base):
-    """A line of an agent's log. run_id None: the agent's own. kind: log, text, tool, result."""
+    """An entry of an agent's log. run_id: None for entries outside of a run. kind: log, text, tool, result."""
 
     __tablename__ = "log_entries"
     __table_args__ = (
@@ -76,9 +76,10 @@ class LogEntry(Base):
 
 
 class RunSession(Base):
-    """A part of the agent CLI's session of a task: a bounded archive, so that any agent can resume it.
+    """A part of the archive of a task's agent CLI session, with which any agent can resume the session.
 
-    part: its place, from 0. In parts, since a server takes only so much at once (16 MiB on MariaDB, 4 on older MySQL).
+    part: its position, from 0. The archive is split because servers limit a packet (16 MiB on MariaDB, 4 on older
+    MySQL).
     """
 
     __tablename__ = "run_sessions"

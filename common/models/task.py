@@ -1,4 +1,4 @@
-"""A task, what it waits for, what was asked and said about it, and what was proven of its work."""
+"""A task with its dependencies, questions, comments, and the checks of its work."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from common.states import TASK_EDGES, By, Phase, TaskState
 
 
 class Task(HasId, HasState[TaskState], Base):
-    """What a person wants done.
+    """A change that a person wants an agent to make.
 
-    phase: only in in_progress, None otherwise. round: starts at 1, rises with every rejection or refusal. attempts:
-    runs lost in a row that count against the task. losses: those in a row that the machine lost. refusals: proofs
-    failed since a person last acted. head_sha: what was last proven; approved_sha: what was approved. later_push: the
-    head of its branch that a group left out, as it went on with what was approved. error: why it failed, or why its
-    last run could not begin. queued_at: since when it waits for an agent (priorities age by it). edited_by_ids: people
-    other than its creator who changed what it asks for. needs_other_approver: the project had `separate_approver` when
-    head_sha was proven. rolled_back_at: since when a rollback keeps it out of production, None unless one does.
+    phase: set in in_progress, else None. round: starts at 1, rises with every rejection or refusal. attempts: lost runs
+    in a row that count against the task. losses: runs in a row that were lost because a machine or the platform
+    stopped. refusals: failed verifications since a person last acted. head_sha: the commit that was last verified.
+    approved_sha: the approved commit. later_push: the head of its branch that its group left out, because the group was
+    already on its way to staging. error: why it failed, or why its last run could not begin. queued_at: since when it
+    waits for an agent; its priority rises with this time. edited_by_ids: people other than its creator who changed its
+    title or description. needs_other_approver: the project had `separate_approver` when head_sha was verified.
+    rolled_back_at: since when a rollback keeps it out of production; None: none does.
     """
 
     __tablename__ = "tasks"
@@ -74,9 +75,9 @@ class Task(HasId, HasState[TaskState], Base):
         return Phase(self.phase_) if self.phase_ else None
 
     def move_to(self, new: TaskState, by: By, *, phase: Phase | None = None) -> Event:
-        """phase goes with in_progress and is required there; it is cleared otherwise."""
+        """Change the state. phase: required for in_progress, None for every other state (else ValueError)."""
         if (new is TaskState.IN_PROGRESS) != (phase is not None):
-            raise ValueError(f"phase {phase} does not go with {new}")
+            raise ValueError(f"phase {phase} does not belong to {new}")
         old = self.change_state(new, by)
         self.phase_ = phase
         return TaskStatusChanged(
@@ -89,14 +90,14 @@ class Task(HasId, HasState[TaskState], Base):
         )
 
     def enter_phase(self, phase: Phase) -> None:
-        """Change what happens inside in_progress; no event but task:updated tells of it."""
+        """Change the phase within in_progress. The caller records task:updated. ValueError in any other state."""
         if self.state is not TaskState.IN_PROGRESS:
             raise ValueError(f"task {self.id} is {self.state}: it has no phase")
         self.phase_ = phase
 
 
 class TaskDependency(Base):
-    """task_id starts when depends_on_id is approved or later."""
+    """The task task_id starts only once the task depends_on_id is approved or delivered."""
 
     __tablename__ = "task_dependencies"
 
@@ -105,7 +106,7 @@ class TaskDependency(Base):
 
 
 class Question(Base):
-    """What an agent asked. The same question in the same round is this one: fingerprint is a hash of its text."""
+    """A question of an agent. fingerprint: a hash of its text, unique per round, so repeating it adds no row."""
 
     __tablename__ = "questions"
     __table_args__ = (UniqueConstraint("task_id", "round", "fingerprint", name="uq_questions_same"), TABLE_OPTIONS)
@@ -126,10 +127,10 @@ class Question(Base):
 
 
 class Comment(HasId, Base):
-    """What the next run has to act on.
+    """Feedback for the next run.
 
-    kind: comment, rejection, refusal, group. parent_id: the rejection a line comment belongs to. delivered_run_id:
-    the run that was given it, None until then: each is delivered once.
+    kind: comment, rejection, refusal, group. parent_id: the rejection that a line comment belongs to. delivered_run_id:
+    the run that received it; None until then. Each comment is delivered to one run.
     """
 
     __tablename__ = "comments"
@@ -147,7 +148,7 @@ class Comment(HasId, Base):
 
 
 class TaskCheck(HasId, Base):
-    """One thing the platform looked at to prove a run's claim. status: running, passed, failed, skipped."""
+    """One check of a run's result. status: running, passed, failed, skipped."""
 
     __tablename__ = "task_checks"
     __table_args__ = (UniqueConstraint("run_id", "name", name="uq_task_checks_once"), TABLE_OPTIONS)

@@ -1,1 +1,1 @@
-"""The use cases, one function each, named as the API names them. They touch only the database, never the world."""
+"""The use cases, one function each, named as in the API. They use only the database, never a forge or a runtime."""

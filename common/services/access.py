@@ -1,6 +1,6 @@
-"""Who may see and do what. Every query of a caller's goes through here: nothing outside their reach exists for them.
+"""Access control: what a caller may see and do. Objects that a caller may not see do not exist for them (404).
 
-A person's role is the least of their own, their token's, and, in a restricted project, their membership's.
+A caller's role is the lowest of the user's role, the token's role, and, in a restricted project, the membership's role.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from common.transaction import Snapshot, Transaction
 __all__ = ["Caller", "Grants", "acting", "noting_grants", "sees_project", "visible_projects"]
 
 Grants = dict[str, int]
-"""What a caller was let in by: project id → the least role that was asked for there. The key "" is no project."""
+"""The access checks that a caller passed: project id → the highest role that was required. The key "": outside of
+projects.
+"""
 
 _noted: contextvars.ContextVar[Grants | None] = contextvars.ContextVar("grants", default=None)
 
 
 @contextlib.contextmanager
 def noting_grants() -> Iterator[Grants]:
-    """Collect every check that a caller passes inside, so that the same can be asked of them later."""
+    """Collect every check that a caller passes inside, so that the same checks can be made again later."""
     grants: Grants = {}
     token = _noted.set(grants)
     try:
@@ -45,7 +47,7 @@ def _note(project_id: str, role: Role) -> None:
 
 @dataclass(frozen=True)
 class Caller:
-    """A person at the API. role: at most what their token allows. token_id: the API token or login they came by."""
+    """A person who calls the API. role: limited by the token. token_id: the API token or login that was used."""
 
     user_id: str
     username: str
@@ -58,42 +60,42 @@ class Caller:
 
     @property
     def name(self) -> str:
-        """How events call them."""
+        """The name under which events record the caller."""
         return self.username
 
     def require(self, role: Role) -> None:
-        """Forbidden below this role."""
+        """Raise Forbidden if the caller's role is lower than this."""
         if self.role < role:
-            raise Forbidden(f"{role.label} is needed")
+            raise Forbidden(f"the role {role.label} is required")
         _note("", role)
 
     def role_in(self, at: Snapshot | Transaction, project: Project) -> Role | None:
-        """What they are in a project, None if it does not exist for them."""
+        """The caller's role in a project; None if they may not see it."""
         if self.is_admin or not project.is_restricted:
             return self.role
         row = at.session.get(ProjectMember, (project.id, self.user_id))
         return None if row is None else min(self.role, Role(row.role))
 
     def may_see(self, at: Snapshot | Transaction, project_id: str | None) -> bool:
-        """Whether a project exists for them; what belongs to none is for administrators."""
+        """Whether the caller may see a project. project_id: None, for no project: only administrators."""
         if project_id is None:
             return self.is_admin
         project = at.session.get(Project, project_id)
         return project is not None and self.role_in(at, project) is not None
 
     def require_in(self, at: Snapshot | Transaction, project_id: str | None, role: Role) -> Project:
-        """The project. NotFound where it does not exist for them, Forbidden below the role."""
+        """The project. NotFound if the caller may not see it, Forbidden below the role."""
         project = None if project_id is None else at.session.get(Project, project_id)
         held = None if project is None else self.role_in(at, project)
         if project is None or held is None:
             raise NotFound(f"project {project_id}")
         if held < role:
-            raise Forbidden(f"{role.label} is needed")
+            raise Forbidden(f"the role {role.label} is required")
         _note(project.id, role)
         return project
 
     def require_again(self, at: Snapshot | Transaction, grants: Grants) -> None:
-        """They would pass the same checks today: NotFound or Forbidden if not."""
+        """Make the same checks again. NotFound or Forbidden if the caller does not pass them any more."""
         for project_id, role in grants.items():
             if project_id:
                 self.require_in(at, project_id, Role(role))
@@ -101,7 +103,7 @@ class Caller:
                 self.require(Role(role))
 
     def require_maintainer(self, at: Snapshot | Transaction, project_id: str | None) -> None:
-        """Maintainer of the project, or administrator for what belongs to none."""
+        """Require the role maintainer in the project; for None, an administrator. NotFound or Forbidden if not."""
         if project_id is None:
             if not self.is_admin:
                 raise NotFound("no project")
@@ -110,12 +112,12 @@ class Caller:
 
 
 def visible_projects(by: Caller) -> Select[str]:
-    """The ids of the projects that exist for them, as a subquery."""
+    """The ids of the projects that the caller may see, as a subquery."""
     return select(Project.id).where(sees_project(by))
 
 
 def sees_project(by: Caller) -> ColumnElement[bool]:
-    """The condition on Project."""
+    """Query condition on Project: the caller may see it."""
     if by.is_admin:
         return true()
     member = select(ProjectMember.project_id).where(ProjectMember.user_id == by.user_id)

@@ -1,7 +1,7 @@
-"""The durable record of what happened, and who may read and follow which part of it.
+"""Reads the durable events, with access control, and deletes old ones.
 
-Events are written by transactions (common/transaction.py) and never change. What is kept of a feed has no gap: only
-its oldest part is ever taken away.
+Events are written by transactions (common/transaction.py) and never change. A feed's stored events have no gaps: only
+the oldest ones are ever deleted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _AFTER = (
 
 @dataclass(frozen=True)
 class StoredEvent:
-    """text: the message as it went out, JSON, byte for byte. seq has no gaps within a feed."""
+    """An event. text: the JSON message as it was sent, byte for byte. seq: has no gaps within a feed."""
 
     feed_id: str
     seq: int
@@ -54,9 +54,9 @@ def list_events(
     type: str | None = None,  # noqa: A002 (as the query parameter is called)
     limit: int = PAGE,
 ) -> list[StoredEvent]:
-    """What a feed holds after after_seq, oldest first. type: events of this name alone.
+    """The events of a feed after after_seq, oldest first. type: only events of this name.
 
-    NotFound if the feed is not theirs; everybody may read PLATFORM's.
+    NotFound if the caller may not see the project. Everybody may read the feed PLATFORM.
     """
     with snapshot() as read:
         if feed_id != PLATFORM and not by.may_see(read, feed_id):
@@ -66,21 +66,21 @@ def list_events(
 
 
 def task_events(by: Caller, task_id: str, *, after_seq: int = 0, limit: int = PAGE) -> list[StoredEvent]:
-    """A task's timeline, oldest first. NotFound if the task is not theirs to see."""
+    """A task's timeline, oldest first. NotFound if the caller may not see the task."""
     project_id = may_follow_task(by, task_id)
     mine = (EventRow.task_id == task_id, EventRow.feed_id == project_id, EventRow.seq > after_seq)
     return _read(*mine, limit=limit)
 
 
 def events_after(feed_id: str, after_seq: int, limit: int = PAGE) -> list[StoredEvent]:
-    """The same as list_events for a caller whose right was checked before."""
+    """The same as list_events, without access control: the caller has checked access before."""
     with snapshot() as read:
         rows = read.session.execute(_AFTER, {"feed": feed_id, "after": after_seq, "most": limit})
         return [StoredEvent(*row) for row in rows]
 
 
 def feed_heads(feed_ids: Collection[str] | None) -> dict[str, int]:
-    """The seq of each feed's newest event; a feed that has none yet is left out. None: of all feeds."""
+    """Feed id → the seq of its newest event, for feeds that have events. feed_ids: None: all feeds."""
     query = select(Feed.id, Feed.seq)
     if feed_ids is not None:
         query = query.where(Feed.id.in_(feed_ids))
@@ -89,7 +89,7 @@ def feed_heads(feed_ids: Collection[str] | None) -> dict[str, int]:
 
 
 def visible_feeds(by: Caller) -> set[str] | None:
-    """Every feed that they may follow, None for all there are and will be."""
+    """The feeds that the caller may follow; None: all feeds, including future ones."""
     if by.is_admin:
         return None
     with snapshot() as read:
@@ -97,7 +97,7 @@ def visible_feeds(by: Caller) -> set[str] | None:
 
 
 def visible_among(by: Caller, feed_ids: Collection[str]) -> set[str]:
-    """Those of the feeds that exist and that they may follow."""
+    """Those of the feeds that exist and that the caller may follow."""
     projects = [feed_id for feed_id in feed_ids if feed_id != PLATFORM]
     seen = {PLATFORM} & set(feed_ids)
     if projects:
@@ -107,7 +107,7 @@ def visible_among(by: Caller, feed_ids: Collection[str]) -> set[str]:
 
 
 def may_follow_task(by: Caller, task_id: str) -> str:
-    """The id of the task's project. NotFound if the task is not theirs to see."""
+    """The id of the task's project. NotFound if the caller may not see the task."""
     query = select(Task.project_id).join(Project, Project.id == Task.project_id)
     with snapshot() as read:
         project_id = read.session.execute(query.where(Task.id == task_id, sees_project(by))).scalar_one_or_none()
@@ -117,10 +117,10 @@ def may_follow_task(by: Caller, task_id: str) -> str:
 
 
 def purge_events(older_than_days: float = KEPT_DAYS) -> int:
-    """Forget what is older, in short transactions. Returns how many events went. Safe to repeat and at any time.
+    """Delete events that are older, in short transactions. Returns how many were deleted. Safe to repeat at any time.
 
-    An event's time is a little before its seq, so times within a feed may be out of order: everything up to the
-    newest old event goes, since a gap inside of what is kept would be taken for a loss.
+    An event gets its time a little before its seq, so times within a feed may be out of order. Everything up to the
+    newest old event is deleted, because readers would take a gap in the stored events for a loss.
     """
     newest_old = select(EventRow.feed_id, func.max(EventRow.seq)).group_by(EventRow.feed_id)
     with snapshot() as read:

@@ -1,8 +1,8 @@
-"""One effect for one Idempotency-Key: the first answer is kept and given again.
+"""Idempotency keys: a request with a key takes effect once. Its answer is stored and returned to repeated requests.
 
-The answer commits with what it answers for, since `once` opens the transaction that the use case joins. Answers that
-are errors are not kept: the caller may send the same key again. An earlier answer is given only to who would still be
-let in: the checks that the first request passed are kept with it and asked again.
+The answer is committed together with the effect, because `once` opens the transaction that the use case joins. Error
+answers are not stored, so the caller may send the same key again. The access checks that the first request passed are
+stored, too: a repeated request has to pass them again.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ def once(
     act: Callable[[], R],
     render: Callable[[R], tuple[int, bytes]],
 ) -> tuple[int, bytes, bool]:
-    """Act and keep the rendered answer, or give the one that was kept: (status, body, whether it is an earlier one).
+    """Call `act` and store the rendered answer, or return the stored one: (status, body, whether it was stored).
 
-    KeyReused where the key came with another route or body. A first request that is still under way is waited for
-    (3 s, the database's lock wait), then Conflict. NotFound or Forbidden where the caller has lost the access that the
-    first request had. What act raises rolls everything back, the key included.
+    KeyReused if the key was used with another route or body. Conflict if the first request is still under way after the
+    database's lock wait (3 s). NotFound or Forbidden if the caller has lost the access that the first request had. An
+    exception of `act` rolls everything back, including the key.
     """
     owner = f"user:{caller.user_id}"
     if not _take(tx, key, owner, route, body_digest):
@@ -62,7 +62,7 @@ def once(
         status, body = render(act())
     row = tx.session.get_one(IdempotencyKey, (owner, key))
     if status < 400:
-        # Sealed: an answer may hold a token that is shown once, or a project's variables.
+        # Sealed, because an answer may contain a token that is shown once, or a project's variables.
         row.status, row.body, row.grants = status, seal(body.decode()).encode(), dict(grants)
     else:
         tx.session.delete(row)
@@ -70,7 +70,7 @@ def once(
 
 
 def _take(tx: Transaction, key: str, caller: str, route: str, body_digest: str) -> bool:
-    """Insert the key; False if it is there. Waits for another transaction that has inserted it and not yet ended."""
+    """Insert the key. Returns False if it exists. Waits for another open transaction that has inserted it."""
     values: dict[str, object] = {
         "caller": caller, "key": key, "route": route[:255], "body_digest": body_digest, "status": 0, "body": b"",
         "created_at": tx.now(),
@@ -90,7 +90,7 @@ def _take(tx: Transaction, key: str, caller: str, route: str, body_digest: str) 
 
 @transactional
 def purge_idempotency_keys(tx: Transaction) -> int:
-    """Remove keys older than KEPT_HOURS, for the sweep. Returns how many (at most MOST_PURGED at once)."""
+    """Delete keys older than KEPT_HOURS. Returns how many (at most MOST_PURGED per call)."""
     before = tx.now() - timedelta(hours=KEPT_HOURS)
     old = tx.all(select(IdempotencyKey).where(IdempotencyKey.created_at < before).limit(MOST_PURGED))
     for row in old:

@@ -1,6 +1,6 @@
-"""Jobs as workers and people use them: how an attempt ended, what becomes of the subject, lists, and retrying.
+"""Jobs for workers and people: claiming, the results of attempts, parking, lists, and retrying.
 
-`common.queue` writes the rows. A job that succeeds is finished by the transaction that records its result.
+`common.queue` writes the rows. The transaction that records a job's result also finishes the job.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ from common.states import JobState
 from common.transaction import Transaction, snapshot, transactional
 
 Parked = Callable[[str, str], None]
-"""What is to become of the subject of a parked job: (subject id, reason). Runs in the parking transaction."""
+"""Called with (subject id, reason) when a job is parked, in the same transaction, to update the job's subject."""
 
 ACCESS = "access"
-"""What a job waits for whose account is denied access to the world (`waits_for`)."""
+"""Value of `waits_for` of a job that waits because a provider denies our account access."""
 ACCESS_SECONDS = 120
-"""How long a denial may pass for an API server that is starting."""
+"""A denial that lasts longer does not come from an API server that is starting."""
 
 
 def claim_job(job_id: str, parked: Parked | None = None) -> Lease | None:
-    """Take the job for LEASE_SECONDS; None if it is not due, held by another, over, or was parked just now.
+    """Claim the job for LEASE_SECONDS. Returns None if it is not due, held by another worker, over, or parked now.
 
-    Attempts are counted here, before the work: a job that kills its process is counted too.
+    Attempts are counted here, before the work, so that a job which kills its process is counted, too. A job without
+    attempts left is parked.
     """
-    # Most rings come too late: a look takes no lock, and on SQLite a claim takes the only one there is.
+    # Most messages arrive after the job was claimed. Reading first takes no lock; a claim takes SQLite's only one.
     with snapshot() as read:
         if read.find(due_jobs(read.now()).where(Job.id == job_id)) is None:
             return None
@@ -58,13 +59,13 @@ def _claim(tx: Transaction, job_id: str, parked: Parked | None) -> Lease | None:
 
 @transactional
 def renew_lease(tx: Transaction, lease: Lease) -> bool:
-    """Hold the job for another LEASE_SECONDS; False if it is somebody else's now."""
+    """Extend the claim to LEASE_SECONDS from now. Returns False if another worker has the job or it is over."""
     return tx.queue.renew(lease)
 
 
 @transactional
 def finish_if_held(tx: Transaction, lease: Lease) -> None:
-    """The job had nothing (more) to do. Does nothing if its own transaction has finished it already."""
+    """Finish the job if its worker still holds it. Does nothing if another transaction has already finished it."""
     if tx.queue.is_held(lease):
         tx.finish(lease)
 
@@ -78,9 +79,9 @@ def fail_attempt(
     most_attempts: int | None = None,
     after_seconds: float = 0,
 ) -> None:
-    """The attempt failed: back off, for after_seconds at least, or park the job when its attempts are used up.
+    """Record a failed attempt: run the job again after a back-off, or park it if its attempts are used up.
 
-    most_attempts: fewer than the catalogue allows; None leaves it at that.
+    after_seconds: the shortest back-off. most_attempts: a lower limit than the catalogue's; None: the catalogue's.
     """
     reason = mask_of_project(tx, lease.project_id)(reason)
     if lease.attempts >= min(CATALOGUE[lease.kind].attempts, most_attempts or CATALOGUE[lease.kind].attempts):
@@ -91,9 +92,9 @@ def fail_attempt(
 
 @transactional
 def give_up(tx: Transaction, lease: Lease, reason: str, parked: Parked | None = None) -> None:
-    """Another attempt would end the same: park the job at once."""
+    """Park the job at once, because another attempt would fail in the same way."""
     reason = mask_of_project(tx, lease.project_id)(reason)
-    # The subject first: its rows come before the job's in the order of locks.
+    # Update the subject first: its rows come before the job's in the order of locks.
     if parked is not None:
         parked(lease.subject_id, reason)
     tx.queue.park(lease, reason)
@@ -101,7 +102,10 @@ def give_up(tx: Transaction, lease: Lease, reason: str, parked: Parked | None = 
 
 @transactional
 def put_off(tx: Transaction, lease: Lease, reason: str, parked: Parked | None, after_seconds: float | None) -> None:
-    """The world did not answer: look again later. It does not count as an attempt, but ends after a day."""
+    """A provider did not answer: run the job again later, without counting an attempt. Park it after a day.
+
+    after_seconds: None: after a back-off.
+    """
     since = tx.queue.waiting_since(lease, None)
     if tx.now() - since > timedelta(hours=UNAVAILABLE_HOURS):
         give_up(lease, f"unavailable for {UNAVAILABLE_HOURS} hours: {reason}", parked)
@@ -112,10 +116,10 @@ def put_off(tx: Transaction, lease: Lease, reason: str, parked: Parked | None, a
 
 @transactional
 def wait_for_access(tx: Transaction, lease: Lease, reason: str, parked: Parked | None, is_granted: bool) -> None:
-    """The platform's account is denied access: look again, soon at first, for as long as that lasts.
+    """A provider denies our account access: run the job again until access is back, after short pauses at first.
 
-    Never parked for it, however long: whoever gives the access back need not know which jobs waited. is_granted: the
-    account has the right, and is refused all the same; that is final after ACCESS_SECONDS.
+    The job is not parked, however long this lasts, so that it continues by itself once access is granted. is_granted:
+    the account has the right and is refused all the same; then the job is parked after ACCESS_SECONDS.
     """
     since = tx.queue.waiting_since(lease, ACCESS)
     is_lasting = tx.now() - since >= timedelta(seconds=ACCESS_SECONDS)
@@ -129,7 +133,7 @@ def wait_for_access(tx: Transaction, lease: Lease, reason: str, parked: Parked |
 
 @transactional
 def sweep_jobs(tx: Transaction) -> int:
-    """Ring for every job that is due and not held: lost messages, dead workers, waits that are over."""
+    """Send messages for due jobs (see JobQueue.ring_due) and record the time of the sweep. Returns how many."""
     rung = tx.queue.ring_due()
     set_mark(tx, "sweep", {"rung": rung})
     return rung
@@ -144,20 +148,22 @@ def set_mark(tx: Transaction, name: str, value: dict[str, object]) -> None:
 
 
 @transactional
-def save_progress(tx: Transaction, lease: Lease, done: int | None, total: int | None, said: str) -> None:
-    """How far the job is; clients hear of it at once. Call it at most twice a second."""
-    tx.queue.show_progress(lease, done, total, mask_of_project(tx, lease.project_id)(said))
+def save_progress(tx: Transaction, lease: Lease, done: int | None, total: int | None, message: str) -> None:
+    """Store the job's progress and send it to clients at once. Call it at most twice a second."""
+    tx.queue.show_progress(lease, done, total, mask_of_project(tx, lease.project_id)(message))
 
 
 def announce_live(project_id: str, task_id: str, event: str, body: dict[str, object]) -> None:
-    """An ephemeral message outside of any transaction."""
+    """Send an ephemeral message outside of any transaction, to followers of the task, or of the project if task_id is
+    empty.
+    """
     announcement = Announcement()
     announcement.tell(project_id, event, body, task_id=task_id)
     announcer().announce(announcement)
 
 
 def list_jobs(by: Caller, page: PageQuery, *, state: str | None, kind: str | None, project_id: str | None) -> Page[Job]:
-    """Newest first; those of no project are shown to administrators only."""
+    """Jobs, newest first. Jobs that belong to no project are shown to administrators only."""
     query = select(Job)
     if not by.is_admin:
         query = query.where(Job.project_id.in_(visible_projects(by)))
@@ -178,7 +184,7 @@ def read_job(by: Caller, job_id: str) -> Job:
 
 @transactional
 def retry_job(tx: Transaction, job_id: str, *, by: Caller) -> Job:
-    """A parked job runs again from its start. Conflict for any other state, or if there is a newer live one."""
+    """Run a parked job again. Conflict in any other state, or if there is a newer live job for the same subject."""
     job = tx.lock(Job, job_id)
     by.require_maintainer(tx, job.project_id)
     if job.state != JobState.FAILED:

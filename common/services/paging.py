@@ -1,4 +1,4 @@
-"""Pages of a list, newest first: by offset as the founding document says, or by a cursor, fast however deep."""
+"""Pages of a list, newest first: by offset, or by a cursor, which stays fast for late pages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST = 200
 
 @dataclass(frozen=True)
 class PageQuery:
-    """limit: 1 to 200. cursor: what a former page gave as nextCursor; it wins over offset."""
+    """limit: 1 to 200. cursor: the nextCursor of a previous page; takes precedence over offset."""
 
     limit: int = DEFAULT_LIMIT
     offset: int = 0
@@ -32,7 +32,7 @@ class PageQuery:
 
 @dataclass(frozen=True)
 class Page(Generic[M]):
-    """total counts all that match, not only this page. next_cursor is None on the last one."""
+    """total: the number of all matching items, not only of this page. next_cursor: None on the last page."""
 
     items: Sequence[M]
     total: int
@@ -48,12 +48,12 @@ def page_of(
     key: InstrumentedAttribute[str],
     page: PageQuery,
 ) -> Page[M]:
-    """One page of `query`, newest `at` first, ties by `key`."""
+    """One page of `query`, ordered by `at`, then by `key`, both descending."""
     total = read.session.execute(select(func.count()).select_from(query.order_by(None).subquery())).scalar_one()
     ordered = query.order_by(at.desc(), key.desc()).limit(page.limit + 1)
     if page.cursor is not None:
         before, before_id = _decode(page.cursor)
-        # This form, not (a, id) < (x, i): MariaDB reads the whole index for the row-value form.
+        # Not written as (at, id) < (x, i), because MariaDB reads the whole index for row values.
         ordered = ordered.where(and_(at <= before, or_(at < before, key < before_id)))
     else:
         ordered = ordered.offset(page.offset)

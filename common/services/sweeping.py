@@ -1,4 +1,4 @@
-"""What the clockwork rings and throws away."""
+"""The sweep: enqueues the periodic jobs and deletes old rows."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from common.services.tasks.watching import watch_all
 from common.transaction import Transaction, transactional
 
 RESTORE_SECONDS = 10
-"""How often what runs is compared with what should."""
+"""How often the running apps are compared with the live deployments."""
 PURGE_SECONDS = 3600
 KEPT_JOBS_DAYS = 7
-KEPT_CLOCKWORK_MINUTES = 10
+KEPT_PLATFORM_JOBS_MINUTES = 10
 
 
 @transactional
-def ring_clockwork(tx: Transaction) -> None:
-    """Scheduling is looked at each time, the runtime and the pods of agents every RESTORE_SECONDS."""
+def enqueue_periodic_jobs(tx: Transaction) -> None:
+    """Enqueue scheduling at each call, and the checks of the runtime and of agents' pods every RESTORE_SECONDS."""
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
     if _is_due(tx, "restore", RESTORE_SECONDS):
         tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
@@ -37,10 +37,13 @@ def ring_clockwork(tx: Transaction) -> None:
 
 
 def sweep_old() -> None:
-    """Each part in a transaction of its own. Safe to repeat."""
+    """Take expired previews down, have repositories read, and delete old rows, each in its own transaction.
+
+    Safe to repeat.
+    """
     take_expired_previews_down()
     watch_all()
-    purge_clockwork()
+    purge_platform_jobs()
     if _purge_is_due():
         purge_events()
         purge_idempotency_keys()
@@ -56,20 +59,22 @@ def _purge_is_due(tx: Transaction) -> bool:
 
 
 @transactional
-def purge_clockwork(tx: Transaction) -> None:
-    """The platform's own jobs come every few seconds: those that were done minutes ago say nothing any more."""
-    old = tx.now() - timedelta(minutes=KEPT_CLOCKWORK_MINUTES)
+def purge_platform_jobs(tx: Transaction) -> None:
+    """Delete done jobs of the platform after KEPT_PLATFORM_JOBS_MINUTES, as there is a new one every few seconds."""
+    old = tx.now() - timedelta(minutes=KEPT_PLATFORM_JOBS_MINUTES)
     tx.queue.delete_done(Job.subject_id == "platform", before=old)
 
 
 @transactional
 def purge_jobs(tx: Transaction) -> None:
-    """Remove jobs that were done a week ago; failed ones stay until they are retried or their project goes."""
+    """Delete jobs that were done KEPT_JOBS_DAYS ago. Failed jobs stay until they are retried or their project is
+    deleted.
+    """
     tx.queue.delete_done(before=tx.now() - timedelta(days=KEPT_JOBS_DAYS))
 
 
 def _is_due(tx: Transaction, name: str, seconds: float) -> bool:
-    """Whether the mark is older than that; sets it if so."""
+    """Whether the mark is older than `seconds` or missing; if so, set it to now."""
     mark = tx.find(select(Mark).where(Mark.name == name))
     if mark is not None and mark.at > tx.now() - timedelta(seconds=seconds):
         return False

@@ -1,7 +1,8 @@
-"""Every setting: what it is, its unit, what None means, and why this default.
+"""Every setting: its meaning and unit, what None means, and the reason for the default.
 
-Settings come from the environment only. `AIWORKER_X` wins over the customary name (`DATABASE_URL`), and a secret may
-come from a file (`AIWORKER_SECRET_KEY_FILE`). A wrong value raises Misconfigured with one line that names it.
+Settings come from environment variables only. `AIWORKER_X` takes precedence over the customary name (`DATABASE_URL`),
+and any value may be read from a file (`AIWORKER_SECRET_KEY_FILE`). A wrong value raises Misconfigured with one line
+that names the variable.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ class WebSettings:
     """How people and agents reach this instance."""
 
     host: str
-    """Address to listen on (AIWORKER_HOST). 127.0.0.1 by default: a control plane is opened up on purpose only."""
+    """Address to listen on (AIWORKER_HOST). 127.0.0.1 by default: other machines get access only if it is set."""
     port: int
-    """AIWORKER_PORT or PORT; 3000 by default, as in the founding document."""
+    """Port to listen on (AIWORKER_PORT or PORT); 3000 by default."""
     public_url: str
-    """What links start with (AIWORKER_PUBLIC_URL), without a trailing slash. http://localhost:<port> by default."""
+    """Base URL of links (AIWORKER_PUBLIC_URL), without a trailing slash. http://localhost:<port> by default."""
     internal_url: str
     """Where agents on this machine reach the API (AIWORKER_INTERNAL_URL). http://127.0.0.1:<port> by default."""
     metrics_public: bool
@@ -55,19 +56,21 @@ class WebSettings:
     git_max_body_bytes: int
     """Largest push (AIWORKER_GIT_MAX_BODY_BYTES), 2 GiB by default."""
     git_max_file_bytes: int
-    """Largest file that a push may bring, unpacked (AIWORKER_GIT_MAX_FILE_BYTES), 256 MiB by default: zeros are packed
-    a thousandfold, so the size of the push says nothing about it."""
+    """Largest file in a push, unpacked (AIWORKER_GIT_MAX_FILE_BYTES), 256 MiB by default. The limit of the push's size
+    does not imply one: a file of zeros shrinks by a factor of 1,000 when packed."""
     writes_per_minute: int
-    """How many changes one person may ask for in a minute (AIWORKER_WRITES_PER_MINUTE), 600 by default: more than hands
-    or a script need, less than a script that went wrong makes."""
+    """Write requests that one person may send per minute (AIWORKER_WRITES_PER_MINUTE), 600 by default: more than people
+    and ordinary scripts need, less than a script in an endless loop sends."""
     head_seconds: int
-    """How long a request's head may take from its first byte on (AIWORKER_HEAD_SECONDS), 10 by default: a slow line
-    takes one, and a client that sends it byte by byte must not hold a connection for longer."""
+    """How long a request's headers may take to arrive, from their first byte (AIWORKER_HEAD_SECONDS), 10 by default. A
+    slow connection needs about 1 s; a client that sends single bytes must not keep a connection open for longer."""
     trusted_proxies: int
-    """How many proxies in front set X-Forwarded-* (AIWORKER_TRUSTED_PROXIES). 0: those headers are ignored."""
+    """Number of proxies in front of the API that set X-Forwarded-* (AIWORKER_TRUSTED_PROXIES), 0 by default: these
+    headers are ignored."""
     allowed_hosts: tuple[str, ...]
-    """More names that requests may be sent to (AIWORKER_ALLOWED_HOSTS, comma-separated): `.example.com` is all below,
-    `*` every name. Default: none but loopback's, IP addresses, and the hosts of the URLs here and of webhook_url."""
+    """Further host names that requests may name (AIWORKER_ALLOWED_HOSTS, comma-separated): `.example.com` allows all
+    its subdomains, `*` every name. Default: none. Always allowed: loopback names, IP addresses, and the hosts of the
+    URLs here and of webhook_url."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +78,17 @@ class StoreSettings:
     """Where data lives."""
 
     data_dir: Path
-    """AIWORKER_DATA_DIR, `.aiworker` by default. Holds everything the embedded parts keep."""
+    """The data directory (AIWORKER_DATA_DIR), `.aiworker` by default. Holds all files of the embedded services."""
     database_url: str
     """AIWORKER_DATABASE_URL or DATABASE_URL. By default SQLite in the data directory."""
     redis_url: str
     """AIWORKER_REDIS_URL or REDIS_URL. By default the embedded Valkey's Unix socket in the data directory."""
     redis_embedded: bool
-    """Whether `aiworker up` starts the embedded Valkey: true where no Redis URL is given."""
+    """Whether `aiworker up` starts the embedded Valkey: true if no Redis URL is set."""
     disk_reserve_bytes: int | None = None
-    """What must be free on the data directory's disk for new work to begin (AIWORKER_DISK_RESERVE_BYTES). None: the
-    larger of 1 GiB and 2 % of the disk, what a clone, a test and a preview may need. 0: until it is full."""
+    """Bytes that must be free on the data directory's disk for new work to begin (AIWORKER_DISK_RESERVE_BYTES). None:
+    the larger of 1 GiB and 2 % of the disk, about what a clone, a test and a preview need. 0: work begins until the
+    disk is full."""
 
     @property
     def is_sqlite(self) -> bool:
@@ -98,19 +102,20 @@ class StoreSettings:
 
 @dataclass(frozen=True)
 class SecuritySettings:
-    """Secrets and how long authority lasts."""
+    """Secrets, and the lifetime of tokens."""
 
     secret_key: bytes
-    """AIWORKER_SECRET_KEY or SECRET_KEY (32 bytes or more); by default made once and kept with the data."""
+    """AIWORKER_SECRET_KEY or SECRET_KEY (32 bytes or more). By default it is generated once and stored in the data
+    directory."""
     admin_password: str | None
-    """AIWORKER_ADMIN_PASSWORD for the first start. None: one is made and printed once."""
+    """Password of `admin` at the first start (AIWORKER_ADMIN_PASSWORD). None: one is generated and printed once."""
     access_token_seconds: int
-    """How long a login's access token is good (AIWORKER_ACCESS_TOKEN_SECONDS), 900 by default."""
+    """Lifetime of a login's access token (AIWORKER_ACCESS_TOKEN_SECONDS), 900 by default."""
     refresh_token_seconds: int
-    """How long a session may be refreshed (AIWORKER_REFRESH_TOKEN_SECONDS), 30 days by default."""
+    """Lifetime of a login, during which it can be refreshed (AIWORKER_REFRESH_TOKEN_SECONDS), 30 days by default."""
 
     def key_for(self, purpose: str) -> bytes:
-        """32 bytes derived from the secret key for one purpose, so that no two uses share a key."""
+        """32 bytes derived from the secret key for one purpose, so that no two purposes share a key."""
         return hmac.new(self.secret_key, purpose.encode(), hashlib.sha256).digest()
 
 
@@ -123,17 +128,17 @@ class ForgeSettings:
     owner: str
     """The owner part of repository addresses (AIWORKER_FORGE_OWNER), `aiworker` by default."""
     repositories_dir: Path
-    """Where the local forge keeps its repositories: `repositories` in the data directory."""
+    """Where the local forge stores its repositories: `repositories` in the data directory."""
     import_allow: tuple[str, ...]
     """Private hosts (or host:port) that importUrl may name (AIWORKER_IMPORT_ALLOW, comma-separated). Default: none."""
     gitea_url: str | None
-    """Where Gitea or Forgejo answers (GITEA_URL), for the platform, the agents and the runtime alike."""
+    """URL of Gitea or Forgejo (GITEA_URL). The platform, the agents and the runtime must all reach it."""
     gitea_token: str | None
-    """A token of a site administrator there (GITEA_TOKEN), with all scopes."""
+    """Token of a site administrator of Gitea (GITEA_TOKEN), with all scopes."""
     webhook_url: str
-    """Where Gitea reaches this instance (AIWORKER_WEBHOOK_URL). By default <public URL>/api/webhooks/gitea."""
+    """URL at which Gitea reaches this instance (AIWORKER_WEBHOOK_URL). By default <public URL>/api/webhooks/gitea."""
     mirrors_dir: Path
-    """Where copies of Gitea's repositories are kept: `mirrors` in the data directory. Nothing but a cache."""
+    """Where copies of Gitea's repositories are cached: `mirrors` in the data directory."""
 
 
 @dataclass(frozen=True)
@@ -143,11 +148,11 @@ class RuntimeSettings:
     kind: str
     """AIWORKER_RUNTIME: `local` (processes on this machine) or `kubernetes`."""
     supervisor_dir: Path
-    """Where the local runtime keeps checkouts, logs and its socket: `runtime` in the data directory."""
+    """Where the local runtime stores checkouts, logs and its socket: `runtime` in the data directory."""
     public_host: str
     """The host in the local runtime's URLs (AIWORKER_RUNTIME_HOST), `localhost` by default."""
     bind_host: str
-    """The address its stable ports listen on (AIWORKER_RUNTIME_BIND), 127.0.0.1 by default."""
+    """The address on which apps of the local runtime listen (AIWORKER_RUNTIME_BIND), 127.0.0.1 by default."""
     kubernetes: KubernetesSettings | None = None
     """None with the local runtime."""
 
@@ -160,15 +165,15 @@ class Settings:
     forge: ForgeSettings
     runtime: RuntimeSettings
     instance: str
-    """Names this instance in shared places such as Redis keys (AIWORKER_INSTANCE), `aiw` by default."""
+    """Name of this instance in shared services, such as in Redis keys (AIWORKER_INSTANCE), `aiw` by default."""
     log_level: str
     """LOG_LEVEL or AIWORKER_LOG_LEVEL, INFO by default."""
 
 
 def from_env(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read every setting from the environment, and close the data directory to other users. Raises Misconfigured.
+    """Read every setting from the environment, and deny other users access to the data directory. Raises Misconfigured.
 
-    Makes the secret key's file if there is none. The process's umask is 077 from here on.
+    Creates the secret key's file if there is none. Sets the process's umask to 077.
     """
     env = Environment(os.environ if environ is None else environ)
     store = _store(env)
@@ -187,9 +192,9 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 class _Once:
-    """Reads the settings at the first call, in one thread.
+    """Reads the settings at the first call, in one thread, and returns the same ones from then on.
 
-    A read that began before `cache_clear` is over when that returns: what is read next is what holds from then on.
+    `cache_clear` waits for a read that is under way, so every later call returns settings that were read after it.
     """
 
     def __init__(self) -> None:
@@ -206,7 +211,7 @@ class _Once:
         return read
 
     def cache_clear(self) -> None:
-        """Read them anew at the next call."""
+        """Read the settings again at the next call."""
         with self._lock:
             self._read = None
 
@@ -259,10 +264,10 @@ def _store(env: Environment) -> StoreSettings:
 
 
 def socket_path(data_dir: Path, name: str) -> Path:
-    """Where a Unix socket of this data directory lies.
+    """The path of a Unix socket that belongs to this data directory.
 
-    In the directory itself, or, where that path is longer than the 107 bytes the kernel takes, in a private
-    directory under /tmp named by a hash of it: two data directories never share one.
+    It is in the directory itself, unless that path would exceed the kernel's limit of 107 bytes. Then it is in a
+    private directory under /tmp whose name contains a hash of the data directory, so that no two of them share it.
     """
     inside = data_dir / f"{name}.sock"
     if len(os.fsencode(inside)) <= 100:
@@ -274,7 +279,7 @@ def socket_path(data_dir: Path, name: str) -> Path:
 def _security(env: Environment, data_dir: Path) -> SecuritySettings:
     key = env.text("AIWORKER_SECRET_KEY", "SECRET_KEY")
     if key is not None and len(key.encode()) < SHORTEST_KEY_BYTES:
-        raise Misconfigured("AIWORKER_SECRET_KEY is shorter than 32 bytes; make one with: openssl rand -hex 32")
+        raise Misconfigured("AIWORKER_SECRET_KEY is shorter than 32 bytes; generate one with: openssl rand -hex 32")
     return SecuritySettings(
         secret_key=key.encode() if key else kept_secret(data_dir),
         admin_password=env.text("AIWORKER_ADMIN_PASSWORD"),
@@ -290,7 +295,7 @@ def _forge(env: Environment, data_dir: Path, public_url: str) -> ForgeSettings:
     if kind == "gitea" and not (gitea_url and gitea_token):
         raise Misconfigured("AIWORKER_FORGE=gitea needs GITEA_URL and GITEA_TOKEN")
     if gitea_url and (urlsplit(gitea_url).scheme not in {"http", "https"} or "@" in gitea_url):
-        raise Misconfigured("GITEA_URL is not an http or https address without a name and a password")
+        raise Misconfigured("GITEA_URL must be an http or https address without a user name and password")
     return ForgeSettings(
         kind=kind,
         owner=env.string("AIWORKER_FORGE_OWNER", default="aiworker"),

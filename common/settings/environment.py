@@ -1,4 +1,4 @@
-"""How a setting is read from the environment: trimmed, from a file if `X_FILE` names one, and refused by its name."""
+"""Reads and checks single environment variables. A value is trimmed, and read from a file if `X_FILE` names one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from common.errors import Misconfigured
 
 
 class Environment:
-    """Values by name, `X_FILE` twins included. Every wrong one raises Misconfigured with the name."""
+    """Environment variables by name, including `X_FILE`. Wrong values raise Misconfigured with the variable's name.
+
+    Methods with several names use the first variable that is set; empty ones count as not set.
+    """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -44,7 +47,7 @@ class Environment:
         return default if value is None else value
 
     def optional_number(self, *names: str, least: int = 0, most: int = 2**31) -> int | None:
-        """None where it is not set."""
+        """A whole number; None if the variable is not set."""
         value = self.text(*names)
         if value is None:
             return None
@@ -65,5 +68,5 @@ class Environment:
         return value
 
     def names(self, name: str) -> tuple[str, ...]:
-        """What stands between commas; nothing is there by default."""
+        """The comma-separated parts; empty if the variable is not set."""
         return tuple(part.strip() for part in (self.text(name) or "").split(",") if part.strip())

@@ -1,4 +1,4 @@
-"""The settings of the cluster: how versions run there, and the agents' pods. Read with AIWORKER_RUNTIME=kubernetes."""
+"""Settings of the Kubernetes runtime and of agents in pods. Read only with AIWORKER_RUNTIME=kubernetes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from common.settings.environment import Environment
 from common.settings.quantities import amount
 
 MOST_PREVIEWS = 20
-"""Previews of one project; a new one takes the place of the oldest."""
+"""Most previews of one project; a new one replaces the oldest."""
 
 _LABEL = re.compile(r"([A-Za-z0-9][\w./-]{0,252})=([\w.-]{0,63})", re.ASCII)
 _TOLERATION = re.compile(
@@ -21,7 +21,7 @@ _TOLERATION = re.compile(
 
 @dataclass(frozen=True)
 class Toleration:
-    """A taint that pods put up with. value: None for any. effect: None for all."""
+    """A taint that pods tolerate. value: None for any. effect: None for all."""
 
     key: str
     value: str | None
@@ -30,19 +30,20 @@ class Toleration:
 
 @dataclass(frozen=True)
 class KubernetesSettings:
-    """What the kubernetes runtime makes of a version. Read only with AIWORKER_RUNTIME=kubernetes."""
+    """How the Kubernetes runtime runs apps and checks."""
 
     kubeconfig: str | None
-    """KUBECONFIG: the file that says where the cluster is and who we are there. None: the account of our own pod."""
+    """The kubeconfig file with the cluster's address and our credentials (KUBECONFIG). None: the service account of
+    the platform's own pod."""
     domain: str
-    """What the hosts of apps end with (AIWORKER_KUBE_DOMAIN), a wildcard DNS name of the ingress. Needed."""
+    """The domain of apps' hosts (AIWORKER_KUBE_DOMAIN), whose wildcard DNS record points at the ingress. Required."""
     image: str
-    """Our own image (AIWORKER_KUBE_IMAGE): checks out code, and runs what names no dockerImage. Needed."""
+    """AiWorker's image (AIWORKER_KUBE_IMAGE): checks out code, and runs projects without a dockerImage. Required."""
     health: str
-    """AIWORKER_KUBE_HEALTH: `http`, an app is live when it answers through its ingress, or `readiness`, when the
-    cluster says its pods are ready: for a platform that can't reach the ingress. `http` by default."""
+    """How an app's health is checked (AIWORKER_KUBE_HEALTH). `http`, the default: by requests through its ingress.
+    `readiness`: by the readiness of its pods, for a platform that can't reach the ingress."""
     ingress_url: str | None
-    """Where the ingress is, if its hosts don't lead there from here (AIWORKER_KUBE_INGRESS_URL). None: they do."""
+    """The ingress's URL, if apps' hosts do not resolve to it here (AIWORKER_KUBE_INGRESS_URL). None: they do."""
     ingress_class: str | None
     """AIWORKER_KUBE_INGRESS_CLASS. None: the cluster's default class."""
     is_tls: bool
@@ -52,43 +53,46 @@ class KubernetesSettings:
     nodes: tuple[tuple[str, str], ...]
     """Labels that a node must have to take pods (AIWORKER_KUBE_NODES, `key=value`, comma-separated). Default: any."""
     tolerations: tuple[Toleration, ...]
-    """Taints of nodes that pods put up with (AIWORKER_KUBE_TOLERATIONS, `key[=value][:effect]`, comma-separated), for
-    nodes that are kept for them. Default: none."""
+    """Taints that pods tolerate (AIWORKER_KUBE_TOLERATIONS, `key[=value][:effect]`, comma-separated), for nodes that
+    are reserved for them. Default: none."""
     run_as_user: int
-    """The user and group of every container (AIWORKER_KUBE_RUN_AS_USER), never root. 10001 by default, our image's."""
+    """User and group id of every container (AIWORKER_KUBE_RUN_AS_USER), never root. 10001 by default, as in AiWorker's
+    image."""
     cpu: str
-    """A container's CPU limit where the project has none (AIWORKER_KUBE_CPU), `1` by default."""
+    """A container's CPU limit if the project sets none (AIWORKER_KUBE_CPU), `1` by default."""
     memory: str
-    """A container's memory limit where the project has none (AIWORKER_KUBE_MEMORY), 512Mi by default."""
+    """A container's memory limit if the project sets none (AIWORKER_KUBE_MEMORY), 512Mi by default."""
     code_size: str
-    """Room for the checkout and what the program writes beside it (AIWORKER_KUBE_CODE_SIZE), 2Gi by default."""
+    """Size limit of the checkout's volume, including files that the program writes there (AIWORKER_KUBE_CODE_SIZE),
+    2Gi by default."""
     tmp_size: str
-    """Room for /tmp (AIWORKER_KUBE_TMP_SIZE), 512Mi by default."""
+    """Size limit of /tmp (AIWORKER_KUBE_TMP_SIZE), 512Mi by default."""
     quota_cpu: str
-    """All CPU limits of a project's staging, production and tests together (AIWORKER_KUBE_QUOTA_CPU), 16 by default."""
+    """Sum of the CPU limits of a project's staging, production and checks (AIWORKER_KUBE_QUOTA_CPU), 16 by default."""
     quota_memory: str
-    """All memory limits of the same together (AIWORKER_KUBE_QUOTA_MEMORY), 32Gi by default."""
+    """Sum of the memory limits of a project's staging, production and checks (AIWORKER_KUBE_QUOTA_MEMORY), 32Gi by
+    default."""
     quota_pods: int
-    """Pods of the same (AIWORKER_KUBE_QUOTA_PODS), 50 by default."""
+    """Number of pods of a project's staging, production and checks (AIWORKER_KUBE_QUOTA_PODS), 50 by default."""
     preview_cpu: str
-    """A preview's CPU limit at most (AIWORKER_KUBE_PREVIEW_CPU), 500m by default: few people look at it at a time."""
+    """Highest CPU limit of a preview (AIWORKER_KUBE_PREVIEW_CPU), 500m by default, as previews have few users."""
     previews_cpu: str
-    """All CPU limits of a project's previews together (AIWORKER_KUBE_PREVIEWS_CPU), 10 by default: room for as many as
-    there may be. It is beside the quota, so that previews never take what staging, production and tests need."""
+    """Sum of the CPU limits of a project's previews (AIWORKER_KUBE_PREVIEWS_CPU), 10 by default, enough for
+    MOST_PREVIEWS. It is separate from quota_cpu, so previews take nothing from staging, production and checks."""
     previews_memory: str
-    """All memory limits of the same together (AIWORKER_KUBE_PREVIEWS_MEMORY), 10Gi by default."""
+    """Sum of the memory limits of a project's previews (AIWORKER_KUBE_PREVIEWS_MEMORY), 10Gi by default."""
     egress: tuple[str, ...]
-    """Private networks (CIDR, comma-separated) that pods may reach, such as the forge's (AIWORKER_KUBE_EGRESS). By
-    default none: names, the public internet and namespaces labelled app.kubernetes.io/part-of=aiworker only."""
+    """Private networks that pods may reach, such as the forge's (AIWORKER_KUBE_EGRESS, CIDR, comma-separated). Default:
+    none; pods reach only DNS, the public internet and namespaces labelled app.kubernetes.io/part-of=aiworker."""
     fleet: FleetSettings | None = None
-    """None: no agents in pods (AIWORKER_AGENTS_MAX=0, the default); those that register themselves work on."""
+    """None: no agents in pods (AIWORKER_AGENTS_MAX=0, the default), only agents that register themselves."""
 
     def cpu_of_preview(self, cpu_limit: str | None) -> str:
-        """The CPU limit of a preview whose project has this one."""
+        """The CPU limit of a preview. cpu_limit: the project's; None if it sets none."""
         return min(cpu_limit or self.cpu, self.preview_cpu, key=amount)
 
     def most_previews(self, cpu_limit: str | None, memory_limit: str | None) -> int:
-        """How many previews a project with these limits may have: what fits the previews' own quota, but one always."""
+        """How many previews a project with these limits may have: as many as fit the previews' quota, at least one."""
         by_cpu = amount(self.previews_cpu) / amount(self.cpu_of_preview(cpu_limit))
         by_memory = amount(self.previews_memory) / amount(memory_limit or self.memory)
         return max(1, min(MOST_PREVIEWS, int(by_cpu), int(by_memory)))
@@ -96,36 +100,39 @@ class KubernetesSettings:
 
 @dataclass(frozen=True)
 class FleetSettings:
-    """Agents as pods: one pod for one run, and some that wait for work."""
+    """Agents in pods: one pod per run, and some pods that wait for work."""
 
     least: int
-    """How many agents wait for work at least, so that a run need not wait for a pod (AIWORKER_AGENTS_MIN), 0."""
+    """Number of agents that wait for work, so that a run need not wait for a pod (AIWORKER_AGENTS_MIN), 0 by
+    default."""
     most: int
-    """How many pods of agents there are at most (AIWORKER_AGENTS_MAX)."""
+    """Highest number of agents' pods (AIWORKER_AGENTS_MAX)."""
     url: str
-    """Where their pods reach the API: AIWORKER_INTERNAL_URL, which must not be this machine's own address."""
+    """URL at which agents' pods reach the API (AIWORKER_INTERNAL_URL). It can't be a loopback address."""
     namespace: str
-    """AIWORKER_AGENTS_NAMESPACE, `<instance>-agents` by default. It is made, and must be nobody else's."""
+    """Namespace of the pods (AIWORKER_AGENTS_NAMESPACE), `<instance>-agents` by default. The platform creates it and
+    must be its only user."""
     image: str
-    """What they run (AIWORKER_AGENTS_IMAGE): AiWorker's own image, or one built on it that holds a coding CLI."""
+    """Image of the pods (AIWORKER_AGENTS_IMAGE): AiWorker's, or one that is built on it and contains a coding CLI."""
     driver: str
-    """AIWORKER_AGENTS_DRIVER, `scripted` by default."""
+    """Driver of the agents (AIWORKER_AGENTS_DRIVER), `scripted` by default."""
     capabilities: tuple[str, ...]
-    """What tasks may require of them (AIWORKER_AGENTS_CAPABILITIES, comma-separated). Default: nothing."""
+    """Capabilities that tasks may require of the agents (AIWORKER_AGENTS_CAPABILITIES, comma-separated). Default:
+    none."""
     cpu: str
-    """AIWORKER_AGENTS_CPU, 2 by default."""
+    """CPU limit of a pod (AIWORKER_AGENTS_CPU), 2 by default."""
     memory: str
-    """AIWORKER_AGENTS_MEMORY, 2Gi by default."""
+    """Memory limit of a pod (AIWORKER_AGENTS_MEMORY), 2Gi by default."""
     disk: str
-    """Room for the clone and what is built in it (AIWORKER_AGENTS_DISK), 8Gi by default."""
+    """Size limit of the volume with the clone and its build (AIWORKER_AGENTS_DISK), 8Gi by default."""
     start_seconds: int
-    """How long a pod may take until its agent is heard of (AIWORKER_AGENTS_START_SECONDS), 300 by default."""
+    """How long a pod may take until its agent's first heartbeat (AIWORKER_AGENTS_START_SECONDS), 300 by default."""
     lifetime_seconds: int
-    """The cluster ends a pod after this long, whatever it does (AIWORKER_AGENTS_LIFETIME_SECONDS), 12 h by default;
-    one that waits for work is replaced after half of it."""
+    """The cluster ends a pod after this time, even at work (AIWORKER_AGENTS_LIFETIME_SECONDS), 12 h by default. A pod
+    that waits for work is replaced after half of it."""
     egress: tuple[str, ...]
-    """Networks (CIDR, comma-separated) that they may reach beside AiWorker's and the forge's own namespaces, such as
-    the model proxy's (AIWORKER_AGENTS_EGRESS). Default: none, also not the internet."""
+    """Networks that agents may reach in addition to AiWorker's and the forge's namespaces, such as the model proxy's
+    (AIWORKER_AGENTS_EGRESS, CIDR, comma-separated). Default: none, not even the internet."""
 
 
 def read_kubernetes(env: Environment, *, instance: str, internal_url: str) -> KubernetesSettings:
@@ -167,7 +174,7 @@ def _quantity(env: Environment, name: str, *, default: str) -> str:
     except ValueError as error:
         raise Misconfigured(f"{name}: {error}") from error
     if not is_some:
-        raise Misconfigured(f"{name}={text}: a cluster takes 0 for no limit at all; write what is wanted")
+        raise Misconfigured(f"{name}={text}: Kubernetes treats 0 as no limit; set the wanted limit")
     return text
 
 
@@ -176,7 +183,7 @@ def _nodes(env: Environment) -> tuple[tuple[str, str], ...]:
     for text in env.names(name):
         label = _LABEL.fullmatch(text)
         if label is None:
-            raise Misconfigured(f"{name}: {text!r} is not a label of nodes; write key=value")
+            raise Misconfigured(f"{name}: {text!r} is not a node label; write key=value")
         found.append((label[1], label[2]))
     return tuple(found)
 
@@ -200,7 +207,7 @@ def _fleet(env: Environment, *, image: str, instance: str, internal_url: str) ->
         return None
     if urlsplit(internal_url).hostname in {"localhost", "127.0.0.1", "::1"}:
         raise Misconfigured(
-            f"AIWORKER_AGENTS_MAX={most} needs AIWORKER_INTERNAL_URL: where pods reach this API, not {internal_url}"
+            f"AIWORKER_AGENTS_MAX={most} needs an AIWORKER_INTERNAL_URL that pods can reach, not {internal_url}"
         )
     return FleetSettings(
         least=least,

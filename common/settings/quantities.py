@@ -1,4 +1,4 @@
-"""Quantities as Kubernetes writes them (`512Mi`, `500m`), for whoever has to add or compare them."""
+"""Kubernetes quantities (`512Mi`, `500m`): parsing, for comparing, and adding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _POWERS = {unit: power for power, unit in enumerate("KMGTPE", start=1)}
 
 
 def amount(text: str) -> Decimal:
-    """The number that a quantity stands for. ValueError if it is none."""
+    """The number that a quantity stands for. ValueError if the text is not a quantity."""
     found = _QUANTITY.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is not a quantity such as 512Mi or 500m")
@@ -24,7 +24,7 @@ def amount(text: str) -> Decimal:
 
 
 def total(*quantities: str) -> str:
-    """All of them together, as a quantity; one alone as it is written."""
+    """The sum, as a quantity. A single quantity is returned unchanged."""
     if len(quantities) == 1:
         return quantities[0]
     together = sum(map(amount, quantities), Decimal(0))

@@ -1,4 +1,4 @@
-"""The facts that services, providers, jobs, the runner and the supervisor share: one frozen dataclass each.
+"""Value objects that services, providers, jobs, the runner and the supervisor exchange: frozen dataclasses.
 
-Nothing here reads or changes anything. `json_codec` writes and reads every one of them as JSON.
+They have no side effects. `json_codec` writes each of them as JSON and reads it back.
 """

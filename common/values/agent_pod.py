@@ -1,4 +1,4 @@
-"""An agent that runs as a pod, and how the pod does."""
+"""An agent that runs in a pod, and the state of its pod."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True)
 class AgentPod:
-    """An agent to be run by the cluster. name: the agent's id, which is its pod's name too. token: the agent's own."""
+    """An agent that the cluster runs. name: the id of the agent, and the name of its pod. token: the agent's token."""
 
     name: str
     token: str = field(repr=False)
@@ -16,17 +16,17 @@ class AgentPod:
 
 class PodPhase(StrEnum):
     STARTING = "starting"
-    """Waits for a node, for its image, for its program to begin."""
+    """Waits for a node, for its image, or for its program to start."""
     RUNNING = "running"
     ENDED = "ended"
-    """Its program ended by itself, and well."""
+    """Its program ended by itself with exit code 0."""
     FAILED = "failed"
-    """It will not run (any more): `reason` says why, in words."""
+    """It can't start, or ended with an error: `reason` says why."""
 
 
 @dataclass(frozen=True)
 class PodState:
-    """reason: a sentence when FAILED; while STARTING what it waits for, where the cluster says; else None."""
+    """reason: when FAILED, a sentence; when STARTING, what it waits for, or None if unknown; else None."""
 
     phase: PodPhase
     reason: str | None = None

@@ -1,4 +1,4 @@
-"""An app of a project's, the version of it that is to run, and how that version does."""
+"""An app of a project, the version of it that should run, and the state of that version."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from common.values.variable_set import Variables
 
 @dataclass(frozen=True)
 class Space:
-    """A project's place in the runtime: its namespace's name. project_id marks it as ours."""
+    """A project's namespace in the runtime. project_id: marks the namespace as ours. The limits are of one container:
+    Kubernetes quantities, None for the runtime's default.
+    """
 
     namespace: Name
     project_id: Identity
@@ -22,9 +24,9 @@ class Space:
 
 @dataclass(frozen=True)
 class App:
-    """One thing that serves: `name` is unique within the namespace (`staging`, `production`, `task-<short id>`).
+    """One running service of a project. name: unique within the namespace (`staging`, `production`, `task-<short id>`).
 
-    is_guarded: whether it answers only browsers that came by `open_app`, where others could reach it at all.
+    is_guarded: whether only browsers that were let in by `open_app` may reach it, if the runtime can enforce that.
     """
 
     space: Space
@@ -34,11 +36,11 @@ class App:
 
 @dataclass(frozen=True)
 class Health:
-    """What a healthy version answers: GET `path` within 5 s with a status under `below`, over redirects on the same
-    host alone, and with the text `contains` in its body (None: any).
+    """When a version is healthy: GET `path` is answered within 5 s with a status under `below`, following redirects
+    within the same host, and the body contains `contains` (None: any body).
 
-    seconds: how long it must answer so without a miss before the version is live; 0 means once. below above 400 is what
-    was promised to versions that an older AiWorker deployed: for them a redirect is an answer.
+    seconds: how long every check must succeed before the version is live; 0: one success is enough. below: over 400
+    only for versions that an older AiWorker deployed; their redirects count as healthy answers.
     """
 
     path: UrlPath = "/"
@@ -49,12 +51,12 @@ class Health:
 
 @dataclass(frozen=True)
 class Spec:
-    """What a version needs to run, as the project's settings were when it was deployed.
+    """What a version needs to run: the project's settings at the time of the deployment.
 
-    start_command: a shell command, None means the repository's Procfile `web:` line, else a static file server for an
-    index.html at its root, else refused with the code `nothing_to_run`. variables: PORT and HOST are the runtime's. A
-    runtime that keeps logs itself masks the values of the secret ones. memory_limit: a Kubernetes quantity, None means
-    unlimited. docker_image: None means the runtime's own. port: what it must listen on, None means any (PORT).
+    start_command: a shell command; None: the repository's Procfile `web:` line, else a static file server if there is
+    an index.html at its root, else the version fails with the code `nothing_to_run`. variables: the runtime adds PORT
+    and HOST, and masks secret values in logs that it stores itself. memory_limit: a Kubernetes quantity.
+    memory_limit, docker_image: None: the runtime's default. port: the port that the app listens on; None: that in PORT.
     """
 
     start_command: Text | None = None
@@ -68,10 +70,10 @@ class Spec:
 
 @dataclass(frozen=True)
 class Version:
-    """What an app should run.
+    """The version that an app should run.
 
-    version_id: the deployment's id: the same id is the same version. start_seconds: how long it may take until it first
-    answers. is_retried: whether it is tried again where it has failed and is not live.
+    version_id: the deployment's id; equal ids mean the same version. start_seconds: how long it may take until it first
+    answers. is_retried: whether to start it again if it has failed before and is not live.
     """
 
     version_id: Identity
@@ -83,33 +85,31 @@ class Version:
 
 
 MACHINE = "machine"
-"""The code of an AppState whose version failed together with those of many projects: it says nothing of the version."""
+"""The code of an AppState if versions of many projects failed at the same time, so this version is not to blame."""
 NOTHING_TO_RUN_EXIT = 20
-"""How workers.launch, which checks a pod's code out, ends where the repository holds nothing to run."""
+"""Exit code of workers.launch, which checks out a pod's code, if the repository has nothing to run."""
 
 
 class AppPhase(StrEnum):
     STARTING = "starting"
-    """The version is being checked out, started or health-checked. Whatever was live before still serves."""
+    """The version is being checked out, started or health-checked. The version before it still serves."""
     LIVE = "live"
     """The version passed its health check and serves."""
     FAILED = "failed"
-    """The version never became healthy, or was live and keeps dying. `reason` says why, in words."""
+    """The version never became healthy, or was live and keeps dying. `reason` says why."""
 
 
 @dataclass(frozen=True)
 class AppState:
-    """How one version of an app is doing.
+    """The state of one version of an app.
 
-    url: where the app answers, whatever version serves it. live_version_id: what serves now (None: nothing).
-    reason: a sentence, when FAILED; code: `nothing_to_run`, `exited`, `unhealthy`, `timeout`, `memory`,
-    `checkout_failed`, `keeps_dying`, `replaced` (a newer version was asked for first; ensuring it again tries it anew),
-    `machine` (versions of so many projects failed together that this says nothing of this one), and in a cluster
-    `image`, `config`, `quota`, `no_room`, `not_started`. While STARTING, `quota`, `no_room` and `no_node` say with a
-    reason what it waits for.
-    restarts: how often the live version's process had to be started again.
-    checked_seconds: for how long it has been healthy. is_guarded: as it was ensured last; None where this runtime
-    guards nothing.
+    url: the app's URL, independent of the version. live_version_id: the version that serves now; None: none does.
+    reason: a sentence when FAILED. code: when FAILED, `nothing_to_run`, `exited`, `unhealthy`, `timeout`, `memory`,
+    `checkout_failed`, `keeps_dying`, `replaced` (a newer version was requested first; ensuring this one again starts
+    it), `machine` (see MACHINE), and in a cluster also `image`, `config`, `quota`, `no_room`, `not_started`; when
+    STARTING, `quota`, `no_room` or `no_node`, with a reason, while it waits for one of these.
+    restarts: how often the process of the live version had to be restarted. checked_seconds: for how long it has been
+    healthy. is_guarded: as last ensured; None if the runtime can't guard apps.
     """
 
     phase: AppPhase

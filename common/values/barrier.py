@@ -1,4 +1,4 @@
-"""What a deployed version declares about going back."""
+"""The rollbacks that a deployed version rules out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Barrier:
-    """No rollback past the version that declares this leads to one of the blocked commits. reason: why, in words."""
+    """Declared by a version. blocked: the older commits to which it can't be rolled back. reason: a sentence."""
 
     reason: str
     blocked: tuple[str, ...]

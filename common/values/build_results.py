@@ -1,4 +1,4 @@
-"""What the tests of a group's branch found in one attempt at building it."""
+"""The test results of a group's branch in one attempt at building it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from common.values.json_codec import decode
 
 @dataclass(frozen=True)
 class TrialRun:
-    """One run of the tests, on the commit at this position: 0 is the default branch, p the first p members merged."""
+    """One run of the tests on the commit at `position`: 0 is the default branch, p has the first p members merged."""
 
     position: int
     passed: bool
@@ -18,9 +18,10 @@ class TrialRun:
 
 @dataclass(frozen=True)
 class BuildResults:
-    """command: the digest of what was run, None before anything was. reason, log: of the last red run, else empty.
+    """command: the digest of the test command; None before the first run. reason, log: of the last red run, or empty.
 
-    verdict: `flaky` or `base_is_red` once the search ended with one of these, and says: what was said of it; else None.
+    verdict: `flaky` or `base_is_red` if bisection ended with one of these, else None. says: the sentence about the
+    verdict, or None.
     """
 
     command: str | None = None
@@ -32,8 +33,8 @@ class BuildResults:
 
 
 def read_build(stored: Mapping[str, object]) -> BuildResults:
-    """The results as a group's row keeps them. An older AiWorker wrote each run as a pair `[position, passed]`."""
+    """Read the JSON of a group's row. An older AiWorker wrote each run as a pair `[position, passed]`."""
     runs = stored.get("runs") or []
     assert isinstance(runs, list)
     pairs = [dict(zip(("position", "passed"), run, strict=True)) if isinstance(run, list) else run for run in runs]
-    return decode(BuildResults, {**stored, "runs": pairs}, is_own=True)
+    return decode(BuildResults, {**stored, "runs": pairs}, is_trusted=True)

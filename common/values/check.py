@@ -1,4 +1,4 @@
-"""A check: a command that is run once on a commit, and how it did."""
+"""A check: a command that is run once on a commit, and its result."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _SIGNALS_END = 128 + 65
 
 
 def second_run_of(check_id: str) -> str:
-    """The id of the check that repeats this one, after its command was killed."""
+    """The id of the check that repeats this one if its command was killed."""
     return f"{check_id}-2nd"
 
 
 @dataclass(frozen=True)
 class Check:
-    """A command to be run on a clean checkout of one commit. check_id: the same id is the same check.
+    """A command to be run on a clean checkout of one commit. check_id: equal ids mean the same check.
 
-    command: a shell command. timeout_seconds: after it the whole process tree is killed; it counts from the command's
-    start, not from the check's. memory_limit and docker_image as in Spec.
+    command: a shell command. timeout_seconds: the whole process tree is killed this long after the command's start,
+    which comes after the checkout. memory_limit, docker_image: see Spec.
     """
 
     space: Space
@@ -38,20 +38,20 @@ class Check:
     docker_image: str | None = None
 
     def second_run(self) -> Self:
-        """The same check to be run once more, known by an id of its own."""
+        """The same check with an id of its own, to be run once more."""
         return replace(self, check_id=second_run_of(self.check_id))
 
 
 class CheckPhase(StrEnum):
     WAITING = "waiting"
-    """Its command has not begun, for a `reason` that may last: the quota is used up, no node has room."""
+    """Its command has not begun, for a `reason` that may last: the quota is used up, or no node has room."""
     RUNNING = "running"
-    """Its command runs, or is about to."""
+    """Its command runs or is about to start."""
     PASSED = "passed"
     FAILED = "failed"
     BROKEN = "broken"
-    """It could not be run: no checkout, no process, a node that went. It says nothing about the commit; delete it and
-    ask again. No other phase than PASSED and FAILED says anything, and neither is there before the command began."""
+    """It could not be run: the checkout failed, no process could be started, or the node was lost. Delete the check and
+    ensure it again. Only PASSED and FAILED, which follow a run of the command, say something about the commit."""
 
 
 class CheckEnd(StrEnum):
@@ -59,7 +59,7 @@ class CheckEnd(StrEnum):
 
     EXITED = "exited"
     KILLED = "killed"
-    """By a signal that neither the runtime nor its limits sent."""
+    """Killed by a signal that neither the runtime nor its limits sent."""
     TIMEOUT = "timeout"
     MEMORY = "memory"
     TOO_LARGE = "too_large"
@@ -68,10 +68,11 @@ class CheckEnd(StrEnum):
 
 @dataclass(frozen=True)
 class CheckState:
-    """exit_code: None while running, and where it was killed. log: the last 64 KiB of its output.
+    """exit_code: None while running, and if the command was killed. log: the last 64 KiB of its output.
 
     reason: a sentence when FAILED, BROKEN or WAITING (`it exited with 1`, `no node accepts its pod`); None otherwise.
-    code: when FAILED: one of CheckEnd; when WAITING: `quota`, `no_room` (nodes are full) or `no_node` (none is fit).
+    code: when FAILED, one of CheckEnd; when WAITING, `quota`, `no_room` (nodes are full) or `no_node` (no node is
+    suitable).
     """
 
     phase: CheckPhase
@@ -82,9 +83,9 @@ class CheckState:
 
     @property
     def died_by_signal(self) -> bool:
-        """Whether its command was killed, itself or what its shell ran last (which exits with 128 + the signal then).
+        """Whether the command was killed, or its shell reports this of its last command (exit code 128 + signal).
 
-        The machine may have done that: it says nothing about the commit.
+        The machine may have sent the signal, so the result says nothing about the commit.
         """
         if self.phase is not CheckPhase.FAILED:
             return False

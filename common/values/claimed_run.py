@@ -1,4 +1,4 @@
-"""What an agent is handed with a run: the task, the clone, what to act on, and what it may use up."""
+"""What an agent receives when it claims a run: the task, the clone, the feedback, and the limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from common.values.repository import Repository
 
 @dataclass(frozen=True)
 class RunPass:
-    """The run, and the token by which its agent reports on it. round: starts at 1, rises with every rejection."""
+    """A run, and the token with which its agent reports on it. round: starts at 1, rises with every rejection."""
 
     id: str
     round: int
@@ -18,7 +18,7 @@ class RunPass:
 
 @dataclass(frozen=True)
 class ClaimedTask:
-    """priority: its label (`low` … `urgent`)."""
+    """The task of a run. priority: `low` … `urgent`."""
 
     id: str
     title: str
@@ -30,7 +30,7 @@ class ClaimedTask:
 
 @dataclass(frozen=True)
 class ClaimedProject:
-    """test_command None: the project names no tests."""
+    """The project of a run. test_command: None if the project has none."""
 
     id: str
     name: str
@@ -41,9 +41,9 @@ class ClaimedProject:
 
 @dataclass(frozen=True)
 class Clone:
-    """Where a run's branch lives: what to clone, and where to push. username and password are None without one.
+    """The repository and branch of a run, to clone from and push to.
 
-    url: empty until the forge has been asked for it, which a service can't do.
+    url: empty until the web layer has asked the forge for it. username, password: None if none are needed.
     """
 
     url: str
@@ -55,7 +55,7 @@ class Clone:
 
 @dataclass(frozen=True)
 class FeedbackComment:
-    """A person's comment on a line. path and line are None for a general one."""
+    """A person's comment on a line. path, line: None for a general comment."""
 
     id: str
     body: str
@@ -65,7 +65,7 @@ class FeedbackComment:
 
 @dataclass(frozen=True)
 class Feedback:
-    """What a run has to act on. kind: rejection, refusal, group, comment or answer. comments belong to it."""
+    """Feedback that a run has to act on. kind: rejection, refusal, group, comment or answer. comments: part of it."""
 
     kind: str
     body: str
@@ -74,7 +74,7 @@ class Feedback:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may use up. None: without a limit. max_tokens: input and output together."""
+    """Limits of one run; None: no limit. max_tokens: the sum of input and output."""
 
     max_cost_usd: float | None = None
     max_tokens: int | None = None
@@ -83,7 +83,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Directive:
-    """What the platform tells an agent to do: `cancel` a run, or `drain`. run_id None: for the agent as a whole."""
+    """An instruction to an agent: `cancel` the run run_id, or `drain` (run_id None)."""
 
     do: str
     run_id: str | None = None
@@ -91,7 +91,7 @@ class Directive:
 
 @dataclass(frozen=True)
 class AskedQuestion:
-    """A question as the platform keeps it. response None: it is not answered yet."""
+    """A question that the platform has stored. response: None until it is answered."""
 
     id: str
     response: str | None = None
@@ -99,10 +99,11 @@ class AskedQuestion:
 
 @dataclass(frozen=True)
 class ClaimedRun:
-    """All that a runner needs. It holds the run's token and the forge's password: send it to the run's agent only.
+    """Everything that a runner needs. It contains the run's token and the forge password: send it only to the run's
+    agent.
 
-    repository: what the clone is of; the runner is not told. driver: None leaves it to the agent's own. has_session: an
-    earlier run of the task left a session.
+    repository: the cloned repository; not sent to the runner. driver: None: the agent's default. has_session: whether
+    an earlier run of the task saved a session.
     """
 
     run: RunPass

@@ -1,6 +1,6 @@
-"""Types with a constraint, such as a name or a port. Only `json_codec.decode` checks them: on the way in from outside.
+"""Types with a constraint, such as a name or a port. Only `json_codec.decode` checks them, for input from outside.
 
-A constructor does not check, so that code which has a value already pays nothing.
+Constructors do not check, so that copying a valid value costs nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated
 
 @dataclass(frozen=True)
 class Matches:
-    """The whole text matches the pattern. what: ends the sentence `it is not …`. is_secret: no message quotes it."""
+    """The whole text matches the pattern. what: completes `it is not …`. is_secret: messages do not quote the text."""
 
     pattern: re.Pattern[str]
     what: str
@@ -45,7 +45,7 @@ def _matching(pattern: str, what: str, *, is_secret: bool = False) -> Matches:
 
 Name = Annotated[str, _matching(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", "a name (RFC 1123 label)")]
 Identity = Annotated[str, _matching(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}", "an id")]
-"""Safe as a file's name: it leads to no other directory."""
+"""Safe as a file name: it can't lead to another directory."""
 Commit = Annotated[str, _matching(r"[0-9a-f]{40}", "a full commit SHA")]
 Text = Annotated[str, _matching(r"[^\0]*", "text without NUL", is_secret=True)]
 Command = Annotated[str, _matching(r"[^\0]+", "a command", is_secret=True)]

@@ -1,8 +1,8 @@
-"""Writes values as JSON and reads them back, checked: the only place that knows what a value looks like on a wire.
+"""Writes values as JSON and reads them back with checks. No other module knows the JSON form of a value.
 
-A dataclass is an object with its fields' names as keys, a tuple an array, an enum its value. What is read is checked
-against the types and the constraints (`constraints`); keys that a type does not have are ignored, so that a newer
-sender is understood, and a key that is absent takes its field's default.
+A dataclass becomes an object with its fields' names as keys, a tuple an array, an enum its value. Input is checked
+against the types and `constraints`. Unknown keys are ignored, so that newer senders are understood; a missing key
+takes its field's default.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ KeyOf: TypeAlias = Callable[[str], str]
 
 
 SOCKET_VERSION = 2
-"""Of the requests on the supervisor's socket. To be raised when a value changes so that an older side misreads it."""
+"""Version of the protocol on the supervisor's socket. Raise it if an older side would misread a changed value."""
 
 
 class Malformed(ValueError):
-    """What was read is not of the type. The message names the field and says why."""
+    """The input does not fit the type. The message names the field and says why."""
 
 
 def snake_case(name: str) -> str:
-    """A field's name as it is."""
+    """The field's name unchanged."""
     return name
 
 
 def camel_case(name: str) -> str:
-    """`base_branch` as `baseBranch`: keys of the HTTP API."""
+    """`base_branch` becomes `baseBranch`, as in the HTTP API."""
     head, *tail = name.split("_")
     return head + "".join(part.title() for part in tail)
 
 
 def encode(value: object, *, key_of: KeyOf = snake_case) -> Json:
-    """The value as what `json.dumps` takes. TypeError for a type that no value has."""
+    """The value as an argument for `json.dumps`. TypeError for types that values do not contain."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         members = dataclasses.fields(value)
         return {key_of(member.name): encode(getattr(value, member.name), key_of=key_of) for member in members}
@@ -54,23 +54,26 @@ def encode(value: object, *, key_of: KeyOf = snake_case) -> Json:
         return encode(value.value)
     if value is None or isinstance(value, str | int | float):
         return value
-    raise TypeError(f"{type(value).__name__} is not written as JSON")
+    raise TypeError(f"{type(value).__name__} can't be written as JSON")
 
 
-def decode(kind: type[T], raw: object, *, key_of: KeyOf = snake_case, is_own: bool = False) -> T:
-    """The value that the JSON stands for. Malformed if it is none of this type.
+def decode(kind: type[T], raw: object, *, key_of: KeyOf = snake_case, is_trusted: bool = False) -> T:
+    """Read a value of the type `kind` from parsed JSON. Raises Malformed if it does not fit.
 
-    is_own: this platform stored it itself; constraints, which may be stricter by now, are not looked at.
+    is_trusted: the platform stored it itself. Constraints, which may be stricter today, are not checked.
     """
-    return cast(T, _Reading(key_of, is_own).read(kind, raw, ""))
+    return cast(T, _Reading(key_of, is_trusted).read(kind, raw, ""))
 
 
 def decode_arguments(function: Callable[..., object], raw: object) -> dict[str, object]:
-    """The arguments of a function by its annotations, from an object with a key for each. Malformed if one is wrong."""
+    """Read the arguments of a function from an object with a key for each, by the function's annotations.
+
+    Raises Malformed if one is missing or does not fit.
+    """
     if not isinstance(raw, Mapping):
         raise Malformed("the arguments are not an object")
     hints = {name: kind for name, kind in _hints(function).items() if name != "return"}
-    reading = _Reading(snake_case, is_own=False)
+    reading = _Reading(snake_case, is_trusted=False)
     return {name: reading.read(kind, _member(raw, name, name), name) for name, kind in hints.items()}
 
 
@@ -80,11 +83,11 @@ def _hints(thing: Callable[..., object]) -> dict[str, object]:
 
 
 class _Reading:
-    """One reading of JSON. Every method raises Malformed; path names the place for its message."""
+    """One reading of JSON. Every method raises Malformed. path: the position in the JSON, for messages."""
 
-    def __init__(self, key_of: KeyOf, is_own: bool) -> None:
+    def __init__(self, key_of: KeyOf, is_trusted: bool) -> None:
         self._key_of = key_of
-        self._is_own = is_own
+        self._is_trusted = is_trusted
 
     def read(self, kind: object, raw: object, path: str) -> object:
         origin, arguments = get_origin(kind), get_args(kind)
@@ -97,14 +100,14 @@ class _Reading:
             return self._tuple(arguments, raw, path)
         if isinstance(origin, type) and issubclass(origin, Mapping):
             return self._mapping(arguments, raw, path)
-        assert isinstance(kind, type), f"{kind!r} is no type of a value"
+        assert isinstance(kind, type), f"{kind!r} is not a type that values may have"
         if dataclasses.is_dataclass(kind):
             return self._dataclass(kind, raw, path)
         return _scalar(kind, raw, path)
 
     def _constrained(self, arguments: tuple[object, ...], raw: object, path: str) -> object:
         value = self.read(arguments[0], raw, path)
-        for constraint in () if self._is_own else arguments[1:]:
+        for constraint in () if self._is_trusted else arguments[1:]:
             if isinstance(constraint, Matches | Between) and (problem := constraint.problem(value)):
                 raise Malformed(f"{path}: {problem}")
         return value
@@ -146,7 +149,7 @@ def _scalar(kind: type, raw: object, path: str) -> object:
             return kind(raw)
         except ValueError as error:
             raise Malformed(f"{path} is none of {', '.join(str(one.value) for one in kind)}") from error
-    # A whole number stays one where any number will do.
+    # An int is kept as it is where a float is expected.
     accepted = (int, float) if kind is float else (kind,)
     if not isinstance(raw, accepted) or (isinstance(raw, bool) and kind is not bool):
         raise Malformed(f"{path} is not of the type {kind.__name__}")

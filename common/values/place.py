@@ -1,4 +1,4 @@
-"""Where a project's things are: its repository at the forge and its space in the runtime."""
+"""Where a project is: its repository at the forge and its namespace in the runtime."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from common.values.repository import Repository
 
 @dataclass(frozen=True)
 class Place:
-    """Everything that names a project to a forge and a runtime. is_restricted: only its members may see it."""
+    """Identifies a project at the forge and in the runtime. is_restricted: only its members may see it."""
 
     repository: Repository
     space: Space

@@ -1,4 +1,4 @@
-"""A pull request at the forge, and what people say on it."""
+"""A pull request at the forge, and people's comments on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class PullState(StrEnum):
 
 @dataclass(frozen=True)
 class PullRequest:
-    """merged_commit is the commit on the base branch that contains it, None unless merged."""
+    """merged_commit: the commit on the base branch that contains it; None unless merged."""
 
     number: int
     url: str
@@ -28,9 +28,10 @@ class PullRequest:
 
 @dataclass(frozen=True)
 class PullComment:
-    """A person's comment on a pull request. path and line are None for a general one.
+    """A person's comment on a pull request. path, line: None for a general comment.
 
-    id: the forge's own, unique within one pull request. asks_for_change: it is part of a review that says so.
+    id: given by the forge, unique within one pull request. asks_for_change: it belongs to a review that requests
+    changes.
     """
 
     id: str
@@ -43,7 +44,7 @@ class PullComment:
 
 @dataclass(frozen=True)
 class PullReview:
-    """A pull request as it is now, with what people said on it, oldest first."""
+    """The present state of a pull request, with people's comments, oldest first."""
 
     pull: PullRequest
     comments: tuple[PullComment, ...] = ()

@@ -1,4 +1,4 @@
-"""A repository at the forge, and how a program gets at it."""
+"""A repository at the forge, and how programs access it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from common.values.constraints import CloneUrl, Text
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository's place: `owner/name`, both `[a-z0-9-]{1,40}`. project_id marks it as ours."""
+    """A repository `owner/name`, both `[a-z0-9-]{1,40}`. project_id: marks the repository as ours."""
 
     owner: str
     name: str
@@ -18,7 +18,7 @@ class Repository:
 
 @dataclass(frozen=True)
 class Credential:
-    """What pushes one branch of one repository, and reads that repository. Basic auth over HTTP."""
+    """Basic authentication with which one branch can be pushed and its repository read."""
 
     username: str
     password: str = field(repr=False)
@@ -26,7 +26,7 @@ class Credential:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a program on this side clones from. username and password are None when none are needed."""
+    """Where the platform's own programs clone from. username, password: None if none are needed."""
 
     clone_url: CloneUrl
     username: Text | None = None
@@ -34,4 +34,4 @@ class Source:
 
 
 UNKNOWN_SOURCE = Source("")
-"""A service can't ask the forge: the job puts the forge's answer in its place. No runtime accepts this one."""
+"""Placeholder: services can't ask the forge, so the job replaces it by the forge's answer. Runtimes reject it."""

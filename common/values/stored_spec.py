@@ -1,6 +1,6 @@
-"""A version's spec as it is stored with its deployment, and as older AiWorkers stored it.
+"""Reads and writes the spec that is stored with a deployment, also in the form of older AiWorkers.
 
-An older one wrote the fields of variables and health without an object of their own, and some of them not at all.
+Older ones stored the fields of variables and health directly in the spec's object, and lacked some of them.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from common.values.app import Spec
 from common.values.json_codec import Json, decode, encode
 
 _OLD_BELOW = 500
-"""Before a project could say it, any status under 500 was a healthy answer: such a version keeps that."""
+"""Versions that were stored without health_below are healthy with any status under 500, as when they were deployed."""
 
 
 def write_spec(spec: Spec) -> Json:
-    """What is to be stored."""
+    """The spec as JSON to be stored."""
     return encode(spec)
 
 
 def read_spec(stored: Mapping[str, object]) -> Spec:
-    """The spec that was stored, in today's shape or in an older one."""
-    return decode(Spec, stored if "variables" in stored else _of_flat(stored), is_own=True)
+    """Read a stored spec, in the present form or in an older one."""
+    return decode(Spec, stored if "variables" in stored else _of_flat(stored), is_trusted=True)
 
 
 def _of_flat(stored: Mapping[str, object]) -> Mapping[str, object]:

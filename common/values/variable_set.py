@@ -1,4 +1,4 @@
-"""The environment variables that a program is given."""
+"""The environment variables of a program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from common.values.constraints import Text, VariableName
 
 @dataclass(frozen=True)
 class Variables:
-    """values: all of them, secrets included. secret_names: those of values that are secret; their values are masked."""
+    """values: all variables, including secret ones. secret_names: those whose values are masked in logs."""
 
     values: Mapping[VariableName, Text] = field(default_factory=dict, repr=False)
     secret_names: tuple[str, ...] = ()

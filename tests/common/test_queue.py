@@ -208,12 +208,12 @@ def test_a_projects_jobs_go_with_it(on_database: str) -> None:
         tx.queue.leave_project(deletion, PROJECT)
         tx.finish(deletion)
 
-    _do(lambda tx, lease: tx.queue.drop_queued(PROJECT, but=lease, kept=jobs.CLOSE_RUN), deletion)
+    _do(lambda tx, lease: tx.queue.drop_queued(PROJECT, except_for=lease, kept=jobs.CLOSE_RUN), deletion)
     assert jobs_left() == {deletion.job_id, closing, running.job_id}
     assert queued not in jobs_left()
-    assert _do(lambda tx, lease: tx.queue.is_project_busy(PROJECT, but=lease), deletion)
+    assert _do(lambda tx, lease: tx.queue.is_project_busy(PROJECT, except_for=lease), deletion)
     _do(VERBS["finish"][2], running)
-    assert not _do(lambda tx, lease: tx.queue.is_project_busy(PROJECT, but=lease), deletion)
+    assert not _do(lambda tx, lease: tx.queue.is_project_busy(PROJECT, except_for=lease), deletion)
 
     delete()
     assert jobs_left() == {deletion.job_id}

@@ -114,7 +114,7 @@ def test_what_has_no_default_must_be_there(missing: str) -> None:
 
 def test_what_the_platform_stored_itself_is_read_whatever_the_constraints_are_by_now() -> None:
     odd = replace(VERSION, spec=replace(VERSION.spec, memory_limit="much"))
-    assert decode(Version, encode(odd), is_own=True) == odd
+    assert decode(Version, encode(odd), is_trusted=True) == odd
 
 
 def test_a_verb_gets_exactly_the_arguments_that_it_names() -> None:

@@ -220,7 +220,7 @@ def test_each_call_may_fail_once(cluster: ClusterDouble, tmp_path: Path, fault: 
     ("wrong", "words"),
     [
         ({"AIWORKER_AGENTS_MIN": "4"}, "AIWORKER_AGENTS_MIN=4 is more than AIWORKER_AGENTS_MAX=3"),
-        ({"AIWORKER_INTERNAL_URL": ""}, "needs AIWORKER_INTERNAL_URL"),
+        ({"AIWORKER_INTERNAL_URL": ""}, "needs an AIWORKER_INTERNAL_URL"),
         ({"AIWORKER_AGENTS_LIFETIME_SECONDS": "5"}, "AIWORKER_AGENTS_LIFETIME_SECONDS=5"),
     ],
 )

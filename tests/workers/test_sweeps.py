@@ -40,7 +40,7 @@ def test_the_platforms_own_jobs_are_thrown_away_soon_and_others_later(platform: 
     assert done >= {"project.provision", "runtime.restore"}
 
     _age_jobs(timedelta(minutes=11))
-    sweeping.purge_clockwork()
+    sweeping.purge_platform_jobs()
     kept = {job.kind for job in platform.all(Job, Job.state_ == JobState.DONE)}
     assert kept == {"project.provision"}
 

@@ -98,7 +98,7 @@ def _key(delivery: str) -> str:
 
 def _is_known(delivery: str) -> bool:
     try:
-        with feed.asked() as client:
+        with feed.guarded_client() as client:
             return bool(_DELIVERY.fullmatch(delivery)) and bool(client.exists(_key(delivery)))
     except redis.RedisError:
         return False
@@ -106,5 +106,5 @@ def _is_known(delivery: str) -> bool:
 
 def _remember(delivery: str) -> None:
     if _DELIVERY.fullmatch(delivery):
-        with contextlib.suppress(redis.RedisError), feed.asked() as client:
+        with contextlib.suppress(redis.RedisError), feed.guarded_client() as client:
             client.set(_key(delivery), 1, ex=REMEMBERED_SECONDS)

@@ -50,7 +50,7 @@ class Spent:
             _local.add(self.key, -1, 0)
             return
         try:
-            with feed.asked() as client:
+            with feed.guarded_client() as client:
                 client.decr(self.key)
         except redis.RedisError:
             # The caller has one request less until the window ends.
@@ -84,7 +84,7 @@ def spend(limit: Limit, who: str) -> Spent:
     ends_at = (window + 1) * limit.seconds
     key = f"{settings().instance}:limit:{limit.name}:{window}:{who}"
     try:
-        with feed.asked() as client:
+        with feed.guarded_client() as client:
             pipeline = client.pipeline(transaction=False)
             pipeline.incr(key)
             pipeline.expire(key, limit.seconds + 5)

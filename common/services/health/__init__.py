@@ -1,1 +1,1 @@
-"""Whether the instance itself works: schema, database server, sweep, measures."""
+"""Health of the instance: its schema, its database server, the age of the last sweep, and metrics."""

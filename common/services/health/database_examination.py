@@ -1,6 +1,4 @@
-"""Whether a MySQL or MariaDB server is one that AiWorker can use with its account. Only looks: it reads and writes
-nothing.
-"""
+"""Checks whether AiWorker can use a MySQL or MariaDB server with its account. Reads no rows and writes nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from common.services.health.schema import is_current
 
 PART = "database"
 OLDEST = {"MySQL": (8, 0), "MariaDB": (10, 6)}
-"""SKIP LOCKED is there since then."""
+"""The first versions with SKIP LOCKED."""
 DAILY = ("SELECT", "INSERT", "UPDATE", "DELETE")
 UPGRADE = ("CREATE", "ALTER", "DROP", "INDEX", "REFERENCES")
 ISOLATION = "READ-COMMITTED"
@@ -30,9 +28,9 @@ _VARIABLES = (
 
 @dataclass(frozen=True)
 class Facts:
-    """What a server says of itself and of its account. charset: of the database, for tables that name none.
+    """What a server reports about itself and the account. charset: the database's default for new tables.
 
-    variables: by name, as SHOW VARIABLES has them in a transaction of ours. grants: the lines of SHOW GRANTS.
+    variables: by name, from SHOW VARIABLES within a transaction. grants: the lines of SHOW GRANTS.
     """
 
     database: str
@@ -43,26 +41,26 @@ class Facts:
 
 
 def examine_database() -> Iterator[Finding]:
-    """One finding a matter, where the settings name such a server.
+    """Yield one finding per check of the configured server. Call it only for MySQL and MariaDB.
 
-    None at all where it does not answer: `require_current` says that.
+    Yields nothing if the server does not answer, as `require_current` reports that.
     """
     try:
         with database.engine().connect() as connection:
             facts = _read(connection)
     except DBAPIError as error:
         if not database.is_unreachable(error):
-            yield Finding("fail", PART, f"it can't be looked at: {error.orig}")
+            yield Finding("fail", PART, f"it can't be examined: {error.orig}")
         return
     yield from judge(facts)
 
 
 def judge(facts: Facts) -> Iterator[Finding]:
-    """What these facts mean."""
+    """Yield the findings that follow from these facts."""
     yield _version(facts.variables["version"])
     yield _charset(facts)
     yield from _privileges(facts)
-    yield from _manner(facts.variables)
+    yield from _modes(facts.variables)
 
 
 def _read(connection: Connection) -> Facts:
@@ -81,7 +79,7 @@ def _read(connection: Connection) -> Facts:
 
 def _version(name: str) -> Finding:
     kind = "MariaDB" if "mariadb" in name.lower() else "MySQL"
-    # Some MariaDB servers put this before their version, for old clients.
+    # Some MariaDB servers prefix their version with this, for old clients.
     found = re.search(r"(\d+)\.(\d+)", name.removeprefix("5.5.5-"))
     oldest = OLDEST[kind]
     if found is None or (int(found[1]), int(found[2])) < oldest:
@@ -91,12 +89,12 @@ def _version(name: str) -> Finding:
 
 
 def _charset(facts: Facts) -> Finding:
-    spoken = facts.variables["character_set_client"]
-    if spoken != "utf8mb4":
-        says = f"the connection speaks {spoken}, which not all text fits in; take charset= out of AIWORKER_DATABASE_URL"
+    used = facts.variables["character_set_client"]
+    if used != "utf8mb4":
+        says = f"the connection uses {used}, which can't encode all text; remove charset= from AIWORKER_DATABASE_URL"
         return Finding("fail", PART, says)
     if facts.charset != "utf8mb4":
-        says = f"the database's own character set is {facts.charset}"
+        says = f"the database's default character set is {facts.charset}"
         return Finding("warn", PART, f"{says}; ALTER DATABASE {facts.database} CHARACTER SET utf8mb4")
     return Finding("ok", PART, "its character set is utf8mb4")
 
@@ -112,22 +110,20 @@ def _privileges(facts: Facts) -> Iterator[Finding]:
         return
     has_roles = any(" ON " not in line for line in facts.grants)
     for lacking, status, use in (
-        (daily, "fail", "needed always"),
+        (daily, "fail", "always needed"),
         (upgrade, "warn" if facts.is_schema_there else "fail", "needed by aiworker db upgrade"),
     ):
         if not lacking:
             continue
-        says = (
-            f"the account has not {', '.join(lacking)} ({use}); GRANT {', '.join(lacking)} ON {facts.database}.* TO it"
-        )
+        says = f"the account lacks {', '.join(lacking)} ({use}); GRANT {', '.join(lacking)} ON {facts.database}.* TO it"
         if has_roles:
-            yield Finding("warn", PART, f"{says}, unless one of its roles has them: that can't be seen")
+            yield Finding("warn", PART, f"{says}, unless one of its roles has them, which can't be checked")
         else:
             yield Finding(status, PART, says)
 
 
 def _held(facts: Facts) -> set[str]:
-    """What the account may do with the whole database, in capitals."""
+    """The account's privileges on the whole database, in upper case."""
     held: set[str] = set()
     for line in facts.grants:
         found = _GRANT.match(line)
@@ -137,7 +133,7 @@ def _held(facts: Facts) -> set[str]:
 
 
 def _covers(scope: str, name: str) -> bool:
-    """Whether a grant on this scope, a pattern with % and _, holds for the database."""
+    """Whether a grant on this scope, a pattern with % and _, applies to the database."""
     if scope == "*":
         return True
     parts = re.findall(r"\\.|.", scope[1:-1].replace("``", "`"), re.DOTALL)
@@ -145,13 +141,11 @@ def _covers(scope: str, name: str) -> bool:
     return re.fullmatch(pattern, name, re.DOTALL) is not None
 
 
-def _manner(variables: dict[str, str]) -> Sequence[Finding]:
+def _modes(variables: dict[str, str]) -> Sequence[Finding]:
     found = []
     isolation = variables.get("transaction_isolation") or variables.get("tx_isolation", "unknown")
     if isolation != ISOLATION:
-        says = (
-            f"transactions are {isolation}, though {ISOLATION} was asked for; take out what stands between (a proxy?)"
-        )
+        says = f"transactions are {isolation}, although {ISOLATION} was requested; check for a proxy that changes this"
         found.append(Finding("fail", PART, says))
     if variables.get("log_bin") == "ON" and variables.get("binlog_format") == "STATEMENT":
         says = f"binlog_format=STATEMENT refuses every change under {ISOLATION}; set it to ROW or MIXED"
@@ -159,4 +153,4 @@ def _manner(variables: dict[str, str]) -> Sequence[Finding]:
     if variables.get("read_only", "OFF") not in {"OFF", "0", "NO_LOCK"}:
         says = "the server is read-only: is it a replica? Set AIWORKER_DATABASE_URL to the primary, or read_only=OFF"
         found.append(Finding("fail", PART, says))
-    return found or [Finding("ok", PART, f"it is open for writing, and transactions are {isolation}")]
+    return found or [Finding("ok", PART, f"it is writable, and transactions are {isolation}")]

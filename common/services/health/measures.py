@@ -1,4 +1,4 @@
-"""How much there is of what, for whoever watches the platform: counts over the projects they see, and what is late."""
+"""Metrics for monitoring: counts over the projects that a caller may see, and how late jobs are."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from common.transaction import Snapshot, snapshot
 
 @dataclass(frozen=True)
 class Measures:
-    """Counts by state. jobs: by queue and state, those that are done left out. deployments: active ones by environment.
+    """Counts by state. runs: live ones only. jobs: by queue and state, without done ones. deployments: pending and
+    in-progress ones, by environment.
 
-    late_seconds: for how long the oldest job that is due has waited, 0 if none is. sweep_seconds: how long ago the
-    clockwork ticked, None if it never has.
+    late_seconds: how long the oldest due job has waited; 0 if none is due. sweep_seconds: the time since the last
+    sweep; None if there was none yet.
     """
 
     projects: dict[str, int]
@@ -38,9 +39,9 @@ class Measures:
 
 
 def measure(by: Caller | None) -> Measures:
-    """What is there for this caller now; None: over all projects. Raises Busy where the database does not answer.
+    """Count what this caller may see; by None: everything. Raises Busy if the database does not answer.
 
-    What belongs to no project, such as the clockwork's jobs, is counted for administrators and for None.
+    Rows that belong to no project, such as the platform's jobs, are counted for administrators and for None.
     """
     seen = Seen(by)
     swept = sweep_age_seconds()
@@ -68,14 +69,14 @@ def measure(by: Caller | None) -> Measures:
 
 @dataclass(frozen=True)
 class Seen:
-    """The projects that exist for a caller."""
+    """The projects that a caller may see."""
 
     by: Caller | None
 
     def where(
         self, project_id: InstrumentedAttribute[str] | InstrumentedAttribute[str | None]
     ) -> tuple[ColumnElement[bool], ...]:
-        """The conditions on the column that holds a project's id: none for who sees all."""
+        """The query conditions on a column with project ids; none for callers who see every project."""
         if self.by is None or self.by.is_admin:
             return ()
         return (project_id.in_(visible_projects(self.by)),)

@@ -1,4 +1,4 @@
-"""Whether the clockwork still ticks."""
+"""The age of the last sweep, which shows whether the periodic jobs still run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from common.transaction import snapshot
 
 
 def sweep_age_seconds() -> float | None:
-    """How long ago the sweep last ran, by the database's clock; None if it never has."""
+    """The time since the last sweep, by the database's clock; None if there was none yet."""
     with snapshot() as read:
         mark = read.get(Mark, "sweep")
         return None if mark is None else (read.now() - mark.at).total_seconds()

@@ -1,7 +1,7 @@
-"""People: who they are, how they log in, and what ends that.
+"""User accounts and logins, and the authentication of every request and open socket.
 
-Owns users and logins, and the check that every request and every open socket makes. It verifies tokens and never
-issues them (web does). A password change, a deactivation and a logout take effect with the next request.
+This module verifies tokens; the web layer issues them. A password change, a deactivation or a logout takes effect with
+the next request.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class OpenLogin:
-    """What the tokens of a login say. refresh_id is the jti of its one good refresh token."""
+    """What the tokens of a login contain. refresh_id: the jti of its only valid refresh token."""
 
     login_id: str
     refresh_id: str
@@ -52,14 +52,14 @@ class OpenLogin:
 
 
 def signing_key() -> str:
-    """What tokens are signed with: a key of their own, derived from the secret key."""
+    """The key that signs tokens, derived from the secret key for this purpose alone."""
     return settings().security.key_for("jwt").hex()
 
 
 def authenticate(token: str) -> Caller:
-    """Whose token this is: a login's access token or an API token. One query; also for open sockets, again and again.
+    """The caller who owns this access token or API token. Takes one query, so open sockets may repeat it.
 
-    Unauthenticated where it is malformed, expired or revoked, or the user is gone or not active.
+    Unauthenticated if the token is malformed, expired or revoked, or the user is deleted or inactive.
     """
     if len(token) > LONGEST_TOKEN:
         raise Unauthenticated
@@ -86,7 +86,7 @@ def authenticate(token: str) -> Caller:
 
 @dataclass(frozen=True)
 class _Claims:
-    """What one of our tokens says. token_id: its own id. epoch: the user's token_epoch when it was made."""
+    """The claims of a login's token. token_id: its jti. epoch: the user's token_epoch when it was issued."""
 
     user_id: str
     login_id: str
@@ -95,7 +95,7 @@ class _Claims:
 
 
 def _verify(token: str, kind: str) -> _Claims:
-    """The claims of a token of ours. Nothing in its header is believed: the algorithm and the key are ours."""
+    """Verify a login's token and return its claims. The header is not trusted: algorithm and key are fixed."""
     try:
         header = jwt.get_unverified_header(token)
         claims = jwt.decode(
@@ -127,7 +127,7 @@ def _longest_seconds(kind: str) -> int:
 
 
 def log_in(username: str, password: str) -> OpenLogin:
-    """Open a login. Unauthenticated (`Invalid credentials`), after the same time for an unknown name as for a known."""
+    """Open a login. Unauthenticated (`Invalid credentials`) takes equally long for unknown and known user names."""
     with snapshot() as read:
         user = read.find(select(User).where(User.username == username))
     is_right = passwords.matches(user.password_hash if user is not None and user.is_active else None, password)
@@ -148,9 +148,9 @@ def _open_login(tx: Transaction, user_id: str, epoch: int) -> OpenLogin:
 
 
 def refresh(token: str) -> OpenLogin:
-    """Exchange a refresh token, once. A second use of one means that it was stolen: the login ends.
+    """Exchange a refresh token for a new one. Each can be used once: a second use means theft and ends the login.
 
-    The token that is rotated out is refused from here on; access tokens already given live on to their expiry.
+    Access tokens that were issued before stay valid until they expire.
     """
     claims = _verify(token, "refresh")
     login = _rotate(claims.login_id, claims.user_id, claims.token_id, claims.epoch)
@@ -161,7 +161,7 @@ def refresh(token: str) -> OpenLogin:
 
 @transactional
 def _rotate(tx: Transaction, login_id: str, user_id: str, refresh_id: str, epoch: int) -> OpenLogin | None:
-    # Returns None instead of raising: the end of a login whose token was used twice has to be committed.
+    # Returns None instead of raising, because ending a login whose token was used twice has to be committed.
     locked = tx.lock_all(Login, [login_id])
     login = locked[0] if locked else None
     user = None if login is None else tx.session.get(User, login.user_id)
@@ -179,7 +179,7 @@ def _rotate(tx: Transaction, login_id: str, user_id: str, refresh_id: str, epoch
 
 @transactional
 def log_out(tx: Transaction, *, by: Caller) -> None:
-    """End the login that the caller came by; its tokens are refused from now on. Conflict with an API token."""
+    """End the login that the caller used; its tokens are refused from now on. Conflict with an API token."""
     locked = tx.lock_all(Login, [by.token_id])
     if not locked:
         raise Conflict("an API token can't be logged out; delete it with DELETE /api/tokens/:id", field="token")
@@ -206,12 +206,12 @@ def list_users(by: Caller, page: PageQuery) -> Page[User]:
 
 
 def create_user(username: str, password: str, role: Role, *, by: Caller) -> User:
-    """A new user who may log in at once. Conflict where the name is taken, in whatever case."""
+    """Create a user, who may log in at once. Conflict if the name is taken, without regard to case."""
     by.require(Role.ADMIN)
     _check_username(username)
     try:
         return _insert_user(username, passwords.hash_new(password, about=[username]), role)
-    except IntegrityError as error:  # another request was quicker with the same name
+    except IntegrityError as error:  # another request created the same name at the same time
         raise Conflict(f"the username {username} is taken", field="username") from error
 
 
@@ -233,10 +233,11 @@ def update_user(
     role: Role | None = None,
     is_active: bool | None = None,
 ) -> User:
-    """Change what is not None. A new password and a deactivation end every login; a role holds from the next request.
+    """Change the values that are not None. A new password or a deactivation ends every login of the user; a new role
+    applies from the next request on.
 
-    A new password also ends every token of theirs for good: whoever had the old one may have made some. Conflict where
-    nobody would be left who may manage users.
+    A new password also deletes the user's tokens, as somebody with the old password may have created them. Conflict if
+    no active administrator would be left.
     """
     by.require(Role.ADMIN)
     new_hash = None if password is None else passwords.hash_new(password, about=[read_user(user_id).username])
@@ -263,7 +264,7 @@ def _update_user(
 
 
 def _replace_password(tx: Transaction, user: User, password_hash: str) -> None:
-    """The user, locked, has this password, and nothing that was opened or made with the old one is good any more."""
+    """Set the password of a locked user, and end all logins and tokens of the user."""
     user.password_hash = password_hash
     user.token_epoch += 1
     tx.session.execute(delete(ApiToken).where(ApiToken.user_id == user.id))
@@ -272,10 +273,10 @@ def _replace_password(tx: Transaction, user: User, password_hash: str) -> None:
 
 
 def change_password(*, current: str, new: str, by: Caller) -> OpenLogin:
-    """The caller's own password is this from now on. A new login for them: every other one and every token has ended.
+    """Change the caller's own password, end all of their logins and tokens, and open a new login for them.
 
-    Invalid (`current`) if that is not the present one, (`new`) if it is too easy to guess. Conflict with an API token:
-    what a program keeps is no reason to lock its owner out.
+    Invalid (`current`) if that is not the present password, (`new`) if it is too easy to guess. Conflict with an API
+    token: a program that holds one must not be able to lock its owner out.
     """
     user = read_user(by.user_id)
     if not passwords.matches(user.password_hash, current):
@@ -296,7 +297,7 @@ def _change_password(tx: Transaction, seen: User, password_hash: str, *, by: Cal
 
 
 def set_password(username: str, password: str, *, by: Caller) -> User:
-    """For the command line: the same as update_user, by name."""
+    """Set a user's password as update_user does, by user name. For the command line."""
     with snapshot() as read:
         user = read.find(select(User).where(User.username == username))
     if user is None:
@@ -306,7 +307,10 @@ def set_password(username: str, password: str, *, by: Caller) -> User:
 
 @transactional
 def delete_user(tx: Transaction, user_id: str, *, by: Caller) -> None:
-    """Remove the user, their logins, tokens and memberships; what they did keeps their name. Not the last admin."""
+    """Delete the user with logins, tokens and memberships. Events and other records keep the user's name.
+
+    Conflict for the last active administrator.
+    """
     by.require(Role.ADMIN)
     user = _locked_among_admins(tx, user_id)
     _keep_an_admin(tx, user, stays_admin=False)
@@ -317,7 +321,7 @@ def delete_user(tx: Transaction, user_id: str, *, by: Caller) -> None:
 
 
 def _locked_among_admins(tx: Transaction, user_id: str) -> User:
-    # All administrators are locked with the user, always in the order of ids: two who demote each other wait in line.
+    # Lock all administrators with the user, in the order of ids, so that two who demote each other run one by one.
     ids = tx.session.scalars(select(User.id).where(or_(User.role >= Role.ADMIN, User.id == user_id))).all()
     for user in tx.lock_all(User, [*ids, user_id]):
         if user.id == user_id:
@@ -334,10 +338,10 @@ def _keep_an_admin(tx: Transaction, user: User, *, stays_admin: bool) -> None:
 
 
 def ensure_first_admin() -> str | None:
-    """There is somebody to log in as: on a new instance, `admin`. Safe to repeat, and from several processes.
+    """Create the user `admin` if there are no users yet. Safe to repeat, and from several processes.
 
-    Returns the password that was made, to be printed once; None where there were users already, or where the password
-    is AIWORKER_ADMIN_PASSWORD.
+    Returns the generated password, to be printed once; None if there were users already, or if AIWORKER_ADMIN_PASSWORD
+    is set.
     """
     with snapshot() as read:
         if read.session.execute(select(User.id).limit(1)).first() is not None:
@@ -348,7 +352,7 @@ def ensure_first_admin() -> str | None:
         log.warning("AIWORKER_ADMIN_PASSWORD is easy to guess; change it on the page, under Account")
     try:
         is_made = _insert_first_admin(passwords.hash_given(password))
-    except IntegrityError:  # another process was quicker: its admin is the one
+    except IntegrityError:  # another process created the user at the same time
         return None
     return password if is_made and given is None else None
 
@@ -363,7 +367,7 @@ def _insert_first_admin(tx: Transaction, password_hash: str) -> bool:
 
 @transactional
 def purge_logins(tx: Transaction) -> int:
-    """Remove logins that have been over for a day, for the sweep. Returns how many (at most 500 at once)."""
+    """Delete logins that ended more than a day ago. Returns how many (at most 500 per call)."""
     before = tx.now() - timedelta(days=1)
     over = select(Login.id).where(or_(Login.expires_at < before, Login.ended_at < before)).limit(500)
     ids = list(tx.session.scalars(over))
@@ -376,4 +380,4 @@ def _check_username(username: str) -> None:
     if not USERNAME.fullmatch(username):
         raise Invalid("username", "Must have 1 to 64 letters, digits, dots, dashes and underscores")
     if username.lower() in _RESERVED:
-        raise Invalid("username", "Is a name that the platform uses itself")
+        raise Invalid("username", "Is reserved for the platform")

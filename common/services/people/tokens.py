@@ -1,7 +1,7 @@
-"""Tokens for programs: people's own API tokens, and those that let an agent register.
+"""Tokens for programs: API tokens of people, and enrolment tokens with which agents register.
 
-Only their SHA-256 is kept; the token itself is returned once, when it is made. A token that was made with a token ends
-with it, and every one ends at a time that was said when it was made.
+Only a token's SHA-256 is stored; the token itself is returned once, when it is created. Every token has an expiry, and
+a token that was created with an API token is deleted with it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from common.services.paging import Page, PageQuery, page_of
 from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
 
-API_TOKEN_PREFIX = "aiw_"  # noqa: S105 (how one is recognised)
+API_TOKEN_PREFIX = "aiw_"  # noqa: S105 (not a secret)
 USE_NOTED_SECONDS = 60
-"""How fresh last_used_at is: noting every use would turn every read into a write."""
+"""last_used_at is updated at most once in this time: updating it at every use would turn every read into a write."""
 ENROLMENT_DAYS = 30
+"""Default lifetime of an enrolment token."""
 LONGEST_DAYS = 366
-"""How far ahead the end of a token may lie; also the end of an API token of which none was said."""
+"""Longest lifetime of a token; also the default lifetime of an API token."""
 MOST_GENERATIONS = 10
-"""How long a chain of tokens, each made with the one before, may be."""
+"""Most tokens in a chain in which each was created with the one before."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,10 @@ class NewEnrolmentToken:
 
 
 def authenticate_api_token(token: str) -> Caller:
-    """Whose API token this is, with the lesser of its role and theirs. Unauthenticated if it is no longer good."""
+    """The caller who owns this API token, with the lower of the token's and the user's role.
+
+    Unauthenticated if the token is unknown or expired, or the user is inactive.
+    """
     now = datetime.now(UTC)
     with snapshot() as read:
         row = read.session.execute(
@@ -57,7 +61,7 @@ def authenticate_api_token(token: str) -> Caller:
     if row is None or (row.expires_at is not None and row.expires_at <= now):
         raise Unauthenticated
     if row.last_used_at is None or now - row.last_used_at > timedelta(seconds=USE_NOTED_SECONDS):
-        # A busy database is no reason to refuse a good token: the next use is noted instead.
+        # If the database is busy, accept the token all the same; its next use is noted instead.
         with contextlib.suppress(Busy):
             _note_use(row.id)
     return Caller(row.user_id, row.username, Role(min(row.role, row.token_role)), row.id)
@@ -77,14 +81,14 @@ def _note_use(tx: Transaction, token_id: str) -> None:
 def create_api_token(
     tx: Transaction, *, by: Caller, name: str, role: Role | None = None, expires_at: datetime | None = None
 ) -> NewApiToken:
-    """A token of the caller's own. role None: the caller's. expires_at None: in LONGEST_DAYS.
+    """Create an API token for the caller. role: None: the caller's. expires_at: None: in LONGEST_DAYS.
 
-    Forbidden above the caller's role. Invalid (expiresAt) for a time that is over or further ahead than LONGEST_DAYS.
-    A token made with a token ends with that one, and no later.
+    Forbidden for a role above the caller's. Invalid (expiresAt) for a time in the past or beyond LONGEST_DAYS. A token
+    that is created with an API token expires with it at the latest.
     """
     role = by.role if role is None else role
     if role > by.role:
-        raise Forbidden(f"a token of role {role.label} is more than {by.role.label}")
+        raise Forbidden(f"a token's role can't be higher than your own: {role.label} is above {by.role.label}")
     parent = _parent(tx, by)
     token = new_token(API_TOKEN_PREFIX.rstrip("_"))
     row = tx.add(
@@ -97,14 +101,16 @@ def create_api_token(
 
 
 def _parent(tx: Transaction, by: Caller) -> ApiToken | None:
-    """The API token by which the caller came, locked, so that it can't be revoked meanwhile; None for a login.
+    """The API token that the caller used, locked so that it can't be revoked meanwhile; None for a login.
 
-    Unauthenticated where it was revoked just now.
+    Unauthenticated if it was just revoked.
     """
     parents = tx.lock_all(ApiToken, [by.token_id])
     if parents:
         if len(_ancestors(tx, parents[0])) >= MOST_GENERATIONS:
-            raise Forbidden(f"a chain of more than {MOST_GENERATIONS} tokens, each made with the one before")
+            raise Forbidden(
+                f"tokens can be created with tokens at most {MOST_GENERATIONS} times in a row; log in instead"
+            )
         return parents[0]
     if by.token_id and tx.session.get(Login, by.token_id) is None:
         raise Unauthenticated
@@ -112,7 +118,7 @@ def _parent(tx: Transaction, by: Caller) -> ApiToken | None:
 
 
 def _ancestors(tx: Transaction, token: ApiToken) -> list[str]:
-    """The ids of the token and of those it was made with, nearest first."""
+    """The ids of the token, of the token that created it, and so on."""
     ids: list[str] = []
     row: ApiToken | None = token
     while row is not None and len(ids) <= MOST_GENERATIONS:
@@ -132,7 +138,7 @@ def _end_of(tx: Transaction, wanted: datetime | None, default_days: int, parent:
 
 
 def list_api_tokens(by: Caller, page: PageQuery) -> Page[ApiToken]:
-    """The caller's own, newest first."""
+    """The caller's own tokens, newest first."""
     mine = select(ApiToken).where(ApiToken.user_id == by.user_id)
     with snapshot() as read:
         return page_of(read, mine, ApiToken.created_at, ApiToken.id, page)
@@ -140,16 +146,16 @@ def list_api_tokens(by: Caller, page: PageQuery) -> Page[ApiToken]:
 
 @transactional
 def delete_api_token(tx: Transaction, token_id: str, *, by: Caller) -> None:
-    """The token and all that were made with it are refused from now on, on open sockets too.
+    """Delete the token and all that were created with it. They are refused from now on, also on open sockets.
 
-    NotFound for another's. Forbidden where the caller came by a token of less than their own role: such a token ends
-    itself and what was made with it, and nothing else of its owner's.
+    NotFound for another person's token. Forbidden if the caller uses a token of a lower role than their own: such a
+    token may delete only itself and tokens that were created with it.
     """
     row = tx.find(select(ApiToken).where(ApiToken.id == token_id, ApiToken.user_id == by.user_id))
     if row is None:
         raise NotFound(f"token {token_id}")
     if _is_scoped(tx, by) and by.token_id not in _ancestors(tx, row):
-        raise Forbidden("a token of less than its owner's role ends only itself and what was made with it")
+        raise Forbidden("a token below its owner's role may delete only itself and tokens created with it")
     _delete_with_descendants(tx, row.id)
     tx.access_changed(by.user_id)
 
@@ -160,7 +166,7 @@ def _is_scoped(tx: Transaction, by: Caller) -> bool:
 
 
 def _delete_with_descendants(tx: Transaction, token_id: str) -> None:
-    """Locked from the top down: a token made meanwhile waits for its parent's lock, and finds the parent gone."""
+    # Locks go from parents to children: creating a child waits for its parent's lock and then finds the parent deleted.
     generation = [token_id]
     while generation:
         tx.lock_all(ApiToken, generation)
@@ -172,10 +178,10 @@ def _delete_with_descendants(tx: Transaction, token_id: str) -> None:
 
 @transactional
 def create_enrolment_token(tx: Transaction, *, by: Caller, expires_at: datetime | None = None) -> NewEnrolmentToken:
-    """Lets any number of agents register until it expires: in ENROLMENT_DAYS where expires_at is None.
+    """Create a token with which any number of agents may register until it expires.
 
-    Invalid (expiresAt) for a time that is over or further ahead than LONGEST_DAYS. It ends with the API token that it
-    was made with, and when its maker is no active administrator any more.
+    expires_at: None: in ENROLMENT_DAYS. Invalid (expiresAt) for a time in the past or beyond LONGEST_DAYS. The token
+    also ends with the API token that created it, and when its creator stops being an active administrator.
     """
     by.require(Role.ADMIN)
     parent = _parent(tx, by)
@@ -190,7 +196,7 @@ def create_enrolment_token(tx: Transaction, *, by: Caller, expires_at: datetime 
 
 
 def list_enrolment_tokens(by: Caller, page: PageQuery) -> Page[EnrolmentToken]:
-    """Every one that exists, the platform's own included, newest first."""
+    """All enrolment tokens, including the platform's own, newest first."""
     by.require(Role.ADMIN)
     with snapshot() as read:
         return page_of(read, select(EnrolmentToken), EnrolmentToken.created_at, EnrolmentToken.id, page)
@@ -198,7 +204,7 @@ def list_enrolment_tokens(by: Caller, page: PageQuery) -> Page[EnrolmentToken]:
 
 @transactional
 def delete_enrolment_token(tx: Transaction, token_id: str, *, by: Caller) -> None:
-    """No agent registers with it from now on. Agents that did so stay: each is removed by itself."""
+    """Delete the token, so that no agent can register with it. Agents that registered with it stay."""
     by.require(Role.ADMIN)
     rows = tx.lock_all(EnrolmentToken, [token_id])
     if not rows:
@@ -208,7 +214,7 @@ def delete_enrolment_token(tx: Transaction, token_id: str, *, by: Caller) -> Non
 
 @transactional
 def authenticate_enrolment(tx: Transaction, token: str) -> str:
-    """The id of the enrolment token. Unauthenticated if it is unknown or no longer good."""
+    """The id of the enrolment token. Unauthenticated if it is unknown or not valid any more."""
     row = tx.find(select(EnrolmentToken).where(EnrolmentToken.digest == digest(token)))
     if row is None or (row.expires_at is not None and row.expires_at <= tx.now()):
         raise Unauthenticated

@@ -1,4 +1,4 @@
-"""A project's life: the only place that moves a project from one state to another. It is locked."""
+"""State changes of projects. Only this module changes a project's state; callers hold the project's lock."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from common.transaction import Transaction
 
 
 def activate(tx: Transaction, project: Project) -> None:
-    """Its repository and namespace are there: its tasks may start."""
+    """The repository and the namespace exist: the project's tasks may start."""
     tx.record(project.move_to(ProjectState.ACTIVE, By.PLATFORM))
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
 
 
 def fail(tx: Transaction, project: Project, reason: str) -> None:
-    """It could not be set up. reason: masked by the caller; it stands on the project until a person retries."""
+    """Provisioning failed. reason: masked by the caller; stays in the project's error until a person retries."""
     project.error = reason[:2000]
     tx.record(project.move_to(ProjectState.FAILED, By.PLATFORM))
 
 
 def retry(tx: Transaction, project: Project) -> None:
-    """A person has the set-up of a failed project tried again."""
+    """Try the provisioning of a failed project again."""
     tx.record(project.move_to(ProjectState.PROVISIONING, By.PERSON))
     project.error = None
     tx.enqueue(jobs.PROVISION_PROJECT, project.id, project_id=project.id)
 
 
 def begin_deletion(tx: Transaction, project: Project) -> str:
-    """Everything of it is to be removed. Returns the id of the job that does it."""
+    """Start the removal of the project and everything that belongs to it. Returns the id of the job."""
     tx.record(project.move_to(ProjectState.DELETING, By.PERSON))
     return tx.enqueue(jobs.DELETE_PROJECT, project.id, project_id=project.id)

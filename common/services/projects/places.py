@@ -1,4 +1,4 @@
-"""Where a project's things are, and what of its settings its checks run with, as values for jobs."""
+"""A project's repository, namespace, apps and checks, as values for jobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from common.values.place import Place
 from common.values.repository import Repository
 
 _PLATFORM_BRANCHES = frozenset({STAGING_BRANCH, RELEASE_PREFIX.rstrip("/")})
-"""git can't have a branch of one of these names, or below one, beside the platform's own."""
+"""First parts of the platform's branches. git can't store a branch `release` beside `release/…`."""
 _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
 
@@ -27,12 +27,12 @@ def place_of(project: Project) -> Place:
 
 
 def app_of(place: Place, name: str) -> App:
-    """The app of this name. A preview of a restricted project is only for those who may see the project."""
+    """The app of this name. Previews of a restricted project are guarded: only people who may see it reach them."""
     return App(place.space, name, is_guarded=place.is_restricted and is_preview_app(name))
 
 
 def check_of(project: Project, check_id: str, commit: str) -> Check | None:
-    """The project's tests on this commit; None where the project names none."""
+    """The project's tests on this commit; None if it has no test command."""
     if project.test_command is None:
         return None
     return Check(
@@ -42,13 +42,13 @@ def check_of(project: Project, check_id: str, commit: str) -> Check | None:
 
 
 def branch_fault(name: str) -> str | None:
-    """Why a project may not have this default branch; None if it may.
+    """Why this can't be a project's default branch; None if it can.
 
-    Narrower than git: the name needs no quoting anywhere, and is not one of the platform's own branches.
+    Stricter than git: the name must need no quoting anywhere, and must not be one of the platform's branches.
     """
     parts = name.split("/")
     if not _BRANCH.fullmatch(name) or ".." in name or any(part.endswith((".", ".lock")) for part in parts):
         return "Not a branch name of letters, digits and any of _ . - /"
     if name == "HEAD" or parts[0] == "refs":
-        return "Is a name that git uses itself"
-    return "Is a branch that the platform uses itself" if parts[0] in _PLATFORM_BRANCHES else None
+        return "Is reserved for git"
+    return "Is reserved for the platform" if parts[0] in _PLATFORM_BRANCHES else None

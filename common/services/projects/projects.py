@@ -1,4 +1,4 @@
-"""Projects: made, changed, shared and removed. What they need outside is made true by jobs."""
+"""Creates, changes, shares and deletes projects. Jobs make the changes at the forge and in the runtime."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ from common.values.place import Place
 DEFAULT_HEALTH_SECONDS = {"preview": 0, "staging": 10, "production": 30}
 
 _HIDDEN_NAME = "\x1f"
-"""What the name key of a restricted project begins with: no name has a control character."""
+"""First character of a restricted project's name key. Names can't contain it, as it is a control character."""
 
 DEFAULT_FORBIDDEN_PATHS = [".git/**", ".gitea/**", ".github/workflows/**", ".forgejo/**"]
-"""What an agent may not change unless the project says otherwise: what would run outside of its sandbox."""
+"""Paths that agents may not change by default: files there would run outside of the agent's sandbox."""
 
 SECRETS_GIVEN = {"secrets_in_checks": "secretsInChecks", "secrets_in_previews": "secretsInPreviews"}
-"""The lists of names out of secretEnvVars, by attribute and field."""
+"""The lists that select names of secretEnvVars: attribute → field of the API."""
 
 _SEALED = frozenset({"env_vars", "secret_env_vars"})
 
 
 class ProjectValues(TypedDict, total=False):
-    """What people set of a project: what is absent stays as it is. None clears what may be empty.
+    """The settings of a project that people change. Absent keys are left unchanged; None clears a setting.
 
-    health_seconds: by environment. secrets_in_checks, secrets_in_previews: names out of secret_env_vars.
+    health_seconds: by environment. secrets_in_checks, secrets_in_previews: names of secret_env_vars.
     """
 
     name: str
@@ -82,7 +82,7 @@ class ProjectValues(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class ProjectView:
-    """A project as one caller may see it. env_vars: the values are masked for whoever does not maintain it."""
+    """A project as one caller may see it. env_vars: the values are masked for callers below maintainer."""
 
     project: Project
     env_vars: Mapping[str, str]
@@ -97,10 +97,11 @@ class Member:
 
 @dataclass(frozen=True)
 class FoundRepository:
-    """may_push: any branch but the platform's own; a run's credential is good for its own branch alone.
+    """A repository and what the caller may push. may_push: any branch except the platform's and the default branch;
+    a run may push its own branch only.
 
-    may_push_default: fast-forwards of the default branch, too. may_import: the first of them all the same, as long as
-    the branch holds nothing but what the platform began it with.
+    may_push_default: also fast-forwards of the default branch. may_import: the first push to the default branch, while
+    that holds only the platform's initial commit.
     """
 
     place: Place
@@ -111,9 +112,9 @@ class FoundRepository:
 
 @transactional
 def create_project(tx: Transaction, values: ProjectValues, *, by: Caller) -> ProjectView:
-    """A new project, being provisioned. Conflict (field `name`) if the name is taken.
+    """Create a project and start its provisioning. Conflict (field `name`) if the name is taken.
 
-    values: the schema's fields by their attribute names; env_vars and secret_env_vars are stored sealed.
+    values: env_vars and secret_env_vars are stored encrypted.
     """
     by.require(Role.MAINTAINER)
     _refuse_taken_name(tx, values["name"], by)
@@ -136,7 +137,8 @@ def create_project(tx: Transaction, values: ProjectValues, *, by: Caller) -> Pro
     _apply(project, values)
     tx.session.add(project)
     _flush_name(tx, project)
-    # Whoever makes a restricted project need not see it. One who does is asked again before a replay.
+    # The creator of a restricted project may not be able to see it. If they can, this access is noted, so that a
+    # repeated request with the same Idempotency-Key checks it again.
     if by.role_in(tx, project) is not None:
         by.require_in(tx, project.id, Role.VIEWER)
     tx.record(_status_changed(project, None))
@@ -145,7 +147,7 @@ def create_project(tx: Transaction, values: ProjectValues, *, by: Caller) -> Pro
 
 
 def list_projects(page: PageQuery, *, by: Caller) -> Page[ProjectView]:
-    """The projects they see."""
+    """The projects that the caller may see."""
     with snapshot() as read:
         found = page_of(read, select(Project).where(sees_project(by)), Project.created_at, Project.id, page)
         views = [view_of(project, shows_env=_manages(read, project, by)) for project in found.items]
@@ -160,7 +162,10 @@ def read_project(project_id: str, *, by: Caller) -> ProjectView:
 
 @transactional
 def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, by: Caller) -> ProjectView:
-    """Change what the values name. What runs changes with the next deployment."""
+    """Change the settings that values contains. Running apps change with their next deployment.
+
+    Forbidden for switching separate_approver off, unless the caller is an administrator.
+    """
     by.require_in(tx, project_id, Role.MAINTAINER)
     project = tx.lock(Project, project_id)
     if project.state is ProjectState.DELETING:
@@ -168,14 +173,14 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
     if values.get("name", project.name) != project.name:
         _refuse_taken_name(tx, values["name"], by)
     if project.separate_approver and values.get("separate_approver") is False and not by.is_admin:
-        raise Forbidden("only an administrator switches separateApprover off")
+        raise Forbidden("only an administrator may switch separateApprover off")
     if values.get("allow_direct_push", project.allow_direct_push) != project.allow_direct_push:
         tx.enqueue(jobs.PROTECT_PROJECT, project.id, project_id=project.id)
     was_restricted = project.is_restricted
     _apply(project, values)
     _flush_name(tx, project)
     if project.is_restricted != was_restricted:
-        # Previews that run are guarded from now on, or not any more.
+        # Running previews become guarded, or stop being guarded.
         tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
     tx.record(_status_changed(project, project.state_))
     return view_of(project)
@@ -183,7 +188,7 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
 
 @transactional
 def delete_project(tx: Transaction, project_id: str, *, by: Caller) -> tuple[Project, Job]:
-    """The project and everything of it will be gone. Repeating gives the same job until it is."""
+    """Start the removal of the project and everything that belongs to it. Repeating returns the same job."""
     by.require_in(tx, project_id, Role.MAINTAINER)
     project = tx.lock(Project, project_id)
     if project.state is not ProjectState.DELETING:
@@ -200,7 +205,7 @@ def delete_project(tx: Transaction, project_id: str, *, by: Caller) -> tuple[Pro
 
 @transactional
 def retry_project(tx: Transaction, project_id: str, *, by: Caller) -> ProjectView:
-    """A failed provisioning starts again."""
+    """Start a failed provisioning again. Conflict in any other state."""
     by.require_in(tx, project_id, Role.MAINTAINER)
     project = tx.lock(Project, project_id)
     lifecycle.retry(tx, project)
@@ -221,7 +226,7 @@ def list_members(project_id: str, *, by: Caller) -> list[Member]:
 
 @transactional
 def put_member(tx: Transaction, project_id: str, user_id: str, role: Role, *, by: Caller) -> Member:
-    """The user is a member with this role. Safe to repeat."""
+    """Make the user a member with this role, or change a member's role. Safe to repeat."""
     by.require_in(tx, project_id, Role.MAINTAINER)
     user = tx.get(User, user_id)
     if role > Role.MAINTAINER:
@@ -237,7 +242,7 @@ def put_member(tx: Transaction, project_id: str, user_id: str, role: Role, *, by
 
 @transactional
 def delete_member(tx: Transaction, project_id: str, user_id: str, *, by: Caller) -> None:
-    """The user is no member. NotFound if they were none."""
+    """Remove a member. NotFound if the user is not a member."""
     by.require_in(tx, project_id, Role.MAINTAINER)
     row = tx.session.get(ProjectMember, (project_id, user_id))
     if row is None:
@@ -247,7 +252,7 @@ def delete_member(tx: Transaction, project_id: str, user_id: str, *, by: Caller)
 
 
 def find_repository(owner: str, name: str, *, by: Caller) -> FoundRepository:
-    """The repository at `owner/name`. NotFound where its project does not exist for them."""
+    """The repository `owner/name`. NotFound if the caller may not see its project."""
     with snapshot() as read:
         project = _project_at(read, owner, name)
         role = None if project is None else by.role_in(read, project)
@@ -260,7 +265,7 @@ def find_repository(owner: str, name: str, *, by: Caller) -> FoundRepository:
 
 
 def _is_new(read: Snapshot, project: Project) -> bool:
-    """Whether nothing was imported into it nor ever deployed from it; previews are not counted."""
+    """Whether nothing was imported into the project or deployed from it; previews are not counted."""
     deployed = select(Deployment).where(
         Deployment.project_id == project.id, Deployment.environment_ != Environment.PREVIEW
     )
@@ -268,7 +273,7 @@ def _is_new(read: Snapshot, project: Project) -> bool:
 
 
 def find_repository_of_run(owner: str, name: str, run_id: str) -> FoundRepository | None:
-    """The repository at `owner/name` if this live run works on it, None otherwise."""
+    """The repository `owner/name` if this run is live and works on it, else None."""
     with snapshot() as read:
         project = _project_at(read, owner, name)
         run = read.get(Run, run_id)
@@ -317,7 +322,7 @@ def _apply(project: Project, values: ProjectValues) -> None:
 
 
 def _give_secrets(project: Project, name: str, wanted: Sequence[str] | None) -> None:
-    """Set which secrets are given; with None those of before go on, but for what is no secret variable any more."""
+    """Set which secrets are given. None: keep the present ones, except names that are not secret variables any more."""
     known = set(project.secret_env_names)
     unknown = [secret for secret in wanted or () if secret not in known]
     if unknown:
@@ -327,13 +332,13 @@ def _give_secrets(project: Project, name: str, wanted: Sequence[str] | None) -> 
 
 
 def _refuse_taken_name(tx: Transaction, name: str, by: Caller) -> None:
-    """Conflict (name) if a project that exists for the caller is called so."""
+    """Conflict (name) if a project that the caller may see has this name."""
     if tx.find(select(Project).where(Project.name == name, sees_project(by))) is not None:
         raise _taken(name)
 
 
 def _flush_name(tx: Transaction, project: Project) -> None:
-    """Write the row; Conflict (name) where one that everybody sees was called so a moment ago."""
+    """Write the row. Conflict (name) if another request has just given the name to a project that everybody sees."""
     name = project.name
     try:
         tx.session.flush()
@@ -342,11 +347,13 @@ def _flush_name(tx: Transaction, project: Project) -> None:
 
 
 def _taken(name: str) -> Conflict:
-    return Conflict(f"There is a project named {name} already", field="name")
+    return Conflict(f"There is already a project named {name}", field="name")
 
 
 def _wanted_slug(project_id: str, values: ProjectValues) -> str:
-    """Made from the name. A restricted project's has its short id too, so that no other's `-2` tells of it."""
+    """The slug of the name. A restricted project's slug ends with its short id, so that no other project gets a `-2`
+    that would reveal it.
+    """
     if not values.get("is_restricted"):
         return slug(values["name"])
     return f"{slug(values['name'], longest=31)}-{short_id(project_id)}"

@@ -1,4 +1,4 @@
-"""What the jobs of a project read and record: being provisioned, and being removed. The rows go last."""
+"""Database side of the jobs that provision and delete projects. A deletion removes the rows last."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from common.transaction import Transaction, transactional
 from common.values.place import Place
 
 LONGEST_JOB = timedelta(seconds=jobs.HARD_LIMIT_SECONDS)
-"""For how long a run that has ended may still be given a credential, by a job that was at it."""
+"""A job that was running when its run ended may create a credential for it up to this much later."""
 
 
 @dataclass(frozen=True)
 class ProvisionPlan:
-    """What a project needs outside. import_url None: it starts empty."""
+    """What a project needs at the forge and in the runtime. import_url: None: its repository starts empty."""
 
     place: Place
     description: str
@@ -54,7 +54,7 @@ class ProvisionPlan:
 
 @dataclass(frozen=True)
 class DeletionPlan:
-    """What is to be removed outside. runs: those that may still have a credential."""
+    """What to remove at the forge and in the runtime. runs: ids of runs that may still have a credential."""
 
     place: Place
     runs: tuple[str, ...]
@@ -62,7 +62,7 @@ class DeletionPlan:
 
 @transactional
 def begin_provision(tx: Transaction, lease: Lease) -> ProvisionPlan | None:
-    """What is to be made; None if the project is gone or not being provisioned any more."""
+    """What to create; None if the project is deleted or not being provisioned any more."""
     project = tx.session.get(Project, lease.subject_id)
     if project is None or project.state is not ProjectState.PROVISIONING:
         return None
@@ -71,7 +71,7 @@ def begin_provision(tx: Transaction, lease: Lease) -> ProvisionPlan | None:
 
 @transactional
 def begin_protection(tx: Transaction, lease: Lease) -> tuple[Place, bool] | None:
-    """Where the rules for pushes are to be looked at, and whether direct pushes are allowed; None if nowhere."""
+    """The project's place, and whether it allows direct pushes; None if it is deleted or not active."""
     project = tx.session.get(Project, lease.subject_id)
     if project is None or project.state is not ProjectState.ACTIVE:
         return None
@@ -80,7 +80,7 @@ def begin_protection(tx: Transaction, lease: Lease) -> tuple[Place, bool] | None
 
 @transactional
 def record_provisioned(tx: Transaction, lease: Lease, *, default_branch: str, repository_url: str) -> None:
-    """Repository and namespace are there: the project is active, and its tasks may start."""
+    """The repository and the namespace exist: make the project active, so that its tasks may start."""
     project = tx.lock(Project, lease.subject_id)
     if project.state is ProjectState.PROVISIONING:
         project.default_branch, project.repository_url = default_branch, repository_url
@@ -90,7 +90,7 @@ def record_provisioned(tx: Transaction, lease: Lease, *, default_branch: str, re
 
 @transactional
 def fail_provision(tx: Transaction, project_id: str, reason: str) -> None:
-    """The forge or the runtime refused, or the job was given up."""
+    """Mark the project failed: the forge or the runtime refused, or the job was parked."""
     project = tx.lock(Project, project_id)
     if project.state is ProjectState.PROVISIONING:
         lifecycle.fail(tx, project, mask_of_project(tx, project.id)(reason))
@@ -104,16 +104,16 @@ def record_provision_refused(tx: Transaction, lease: Lease, reason: str) -> None
 
 @transactional
 def begin_deletion(tx: Transaction, lease: Lease) -> DeletionPlan | None:
-    """End what lives of the project, and drop what was still to be done for it.
+    """End the project's live runs and delete its queued jobs.
 
-    Returns what is to be removed outside, None if the project is gone already.
+    Returns what to remove at the forge and in the runtime; None if the project is already deleted.
     """
     project = tx.session.get(Project, lease.subject_id)
     if project is None:
         return None
     live = select(Run.id).where(Run.project_id == project.id, Run.live_task_id.is_not(None))
     run_end.abandon_runs(tx, tx.session.scalars(live).all(), "the project is being deleted")
-    tx.queue.drop_queued(project.id, but=lease, kept=jobs.CLOSE_RUN)
+    tx.queue.drop_queued(project.id, except_for=lease, kept=jobs.CLOSE_RUN)
     closing = (Job.project_id == project.id, Job.kind == jobs.CLOSE_RUN.name)
     unclosed = select(Job.subject_id).where(*closing, Job.state_ != JobState.DONE)
     has_credential = Run.id.in_(unclosed) | (Run.finished_at >= tx.now() - LONGEST_JOB)
@@ -123,12 +123,12 @@ def begin_deletion(tx: Transaction, lease: Lease) -> DeletionPlan | None:
 
 @transactional
 def record_deleted(tx: Transaction, lease: Lease) -> None:
-    """Remove the rows. The job's own row stays, without its project.
+    """Delete the project's rows. The row of this job stays, without a project.
 
-    While another job of the project is at work, it may make anew what was removed: then all is looked at again.
+    If another job of the project is running, it may create again what was removed, so the deletion runs again first.
     """
     project_id = lease.subject_id
-    if tx.queue.is_project_busy(project_id, but=lease):
+    if tx.queue.is_project_busy(project_id, except_for=lease):
         tx.again(lease, after_seconds=1)
         return
     tasks = select(Task.id).where(Task.project_id == project_id).scalar_subquery()
@@ -155,6 +155,6 @@ def record_deleted(tx: Transaction, lease: Lease) -> None:
     for model, condition in conditions:
         tx.session.execute(delete(model).where(condition).execution_options(synchronize_session=False))
     tx.queue.leave_project(lease, project_id)
-    # The feed's row goes too: nothing records into it any more.
+    # Nothing records events of this project any more, so its feed goes, too.
     tx.session.execute(delete(Feed).where(Feed.id == project_id).execution_options(synchronize_session=False))
     tx.finish(replace(lease, project_id=None))

@@ -1,8 +1,8 @@
-"""A project's variables: opened for what runs, and for masking whatever comes back from it.
+"""A project's variables: decrypted for the programs that get them, and for masking the output of these programs.
 
-Code that a person has approved is deployed with all of them. An agent's branch is not reviewed: its checks and its
-previews are given the plain ones and those secret ones alone that the project names for it. A task group's tests run
-approved commits with exactly what the tasks' own checks had, so that the same command says the same of the same code.
+Approved code is deployed with all variables. An agent's branch is not reviewed, so its checks and previews get the
+plain variables and only those secrets that the project selects for them. A group's tests run approved commits, but get
+the same variables as the checks of its tasks, so that the same command gives the same result.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _RESERVED_PREFIXES = ("AIWORKER_", "DYLD_", "KUBERNETES_", "LD_")
 
 
 def variable_fault(name: str, value: object) -> str | None:
-    """Why a project may not have this variable; None if it may. Reserved names: those that the platform sets itself."""
+    """Why a project may not have this variable; None if it may. Names that the platform sets itself are refused."""
     if not _NAME.fullmatch(name):
         return "Must be a name of letters, digits and underscores"
     if name.upper() in _RESERVED or name.upper().startswith(_RESERVED_PREFIXES):
@@ -60,7 +60,7 @@ def environment_of_checks(project: Project) -> Variables:
 
 
 def environment_of(project: Project, environment: Environment) -> Variables:
-    """All variables of what runs there."""
+    """All variables of the project's apps in this environment."""
     names = project.secrets_in_previews if environment is Environment.PREVIEW else project.secret_env_names
     return Variables({**variables_of(project), **_named(project, names)}, tuple(project.secret_env_names))
 
@@ -70,17 +70,17 @@ def _named(project: Project, names: list[str]) -> dict[str, str]:
 
 
 def mask_of_project(at: Transaction | Snapshot, project_id: str | None) -> Mask:
-    """Masks the project's variables. project_id None: nobody's, keys of a known format alone."""
+    """A mask for the project's variables. project_id: None: only keys of a known format are masked."""
     return _mask_of(at, project_id)
 
 
 def mask_of_run(at: Transaction | Snapshot, run: Run) -> Mask:
-    """Masks the run's own credentials, too, as long as it lives; afterwards they are good for nothing."""
+    """A mask for the project's variables and, until the run ends, its credentials, which are not valid after that."""
     return _mask_of(at, run.project_id, credentials=run.secrets_sealed)
 
 
 def mask_of_deployment(at: Transaction | Snapshot, deployment: Deployment) -> Mask:
-    """Masks what the version was given, too, whatever the project's variables are by now."""
+    """A mask for the project's present variables and for those that the deployment was given."""
     return _mask_of(at, deployment.project_id, spec=deployment.spec_sealed)
 
 
@@ -94,7 +94,7 @@ def _mask_of(
 
 @functools.lru_cache(maxsize=256)
 def _made(plain: str | None, secret: str | None, credentials: str | None, spec: str | None) -> Mask:
-    """From what is sealed: to open it and to make a mask takes a hundred times as long as to mask a line."""
+    """A mask from sealed values, cached: decrypting and building one takes 100 times as long as masking a line."""
     variables, secrets = _opened(plain), _opened(secret)
     tokens = [value for name, value in _opened(credentials).items() if name != "username"]
     told = read_spec(unseal(spec)).variables if spec else Variables()

@@ -1,1 +1,1 @@
-"""Runs, the attempts at tasks, and the agents that make them."""
+"""Runs, which are attempts at tasks, and the agents that carry them out."""

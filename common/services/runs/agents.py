@@ -1,4 +1,4 @@
-"""Agents as people see them: listed, read, drained, removed; and noticed when they are gone."""
+"""Agents as people see them: list, read, drain, delete. Also detects agents that are gone."""
 
 from __future__ import annotations
 
@@ -26,20 +26,21 @@ from common.states import AgentState, By, Role, RunState
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 
 UNCLAIMED_SECONDS = 15
-"""A run that its agent has not claimed by then goes to another one: an agent that is there claims within seconds."""
+"""A run that its agent has not claimed by then goes to another one: a running agent claims within seconds."""
 AWAY_SECONDS = 30
-"""The platform was away if it did not look at its agents for this long: it does so every few seconds."""
+"""The platform was down if it did not check its agents for this long. It does so every few seconds."""
 KEPT_OFFLINE_DAYS = 7
-"""An agent that was not heard of for this long is forgotten."""
+"""An agent without a heartbeat for this long is deleted."""
 KEPT_POD_HOURS = 24
-"""So long for one whose pod was made for a run: there is one for each."""
+"""The same for an agent in a pod, as there is one for each run."""
 
 
 @dataclass(frozen=True)
 class AgentView:
     """An agent as one caller may see it.
 
-    current_task_id: None if it has no task, or one that they may not see. logs: where read, the newest, oldest first.
+    current_task_id: None if it has no task, or one that the caller may not see. logs: the newest entries, oldest first;
+    empty in lists.
     """
 
     agent: Agent
@@ -48,7 +49,7 @@ class AgentView:
 
 
 def list_agents(page: PageQuery, *, status: str | None = None, by: Caller) -> Page[AgentView]:
-    """Every agent, or those in one state; agents belong to the platform, so everybody sees them."""
+    """All agents, or those in one state. Agents belong to the platform, so every user sees them."""
     by.require(Role.VIEWER)
     query = select(Agent)
     if status is not None:
@@ -77,7 +78,7 @@ def read_agent(agent_id: str, *, by: Caller) -> AgentView:
 
 
 def list_agent_logs(agent_id: str, *, limit: int, level: str | None, by: Caller) -> Sequence[LogEntry]:
-    """The newest entries, oldest first; those of runs only of projects that exist for the caller."""
+    """The newest entries, oldest first. Entries of runs are included only for projects that the caller may see."""
     query = select(LogEntry).where(LogEntry.agent_id == agent_id)
     if level is not None:
         query = query.where(LogEntry.level == level)
@@ -92,39 +93,39 @@ def list_agent_logs(agent_id: str, *, limit: int, level: str | None, by: Caller)
 
 @transactional
 def drain_agent(tx: Transaction, agent_id: str, *, by: Caller) -> AgentView:
-    """It finishes what it has and takes nothing more. Safe to repeat."""
+    """Have the agent finish its runs and take no new ones. Safe to repeat."""
     by.require(Role.MAINTAINER)
     agent = tx.lock(Agent, agent_id)
     if agent.state is not AgentState.DRAINING:
         lifecycle.drain_agent(tx, agent, by=By.PERSON)
         tx.wake(f"agent:{agent.id}")
-        _look_at_pod(tx, agent)
+        _check_pod(tx, agent)
     return _views(tx, [agent], by)[0]
 
 
 @transactional
 def delete_agent(tx: Transaction, agent_id: str, *, by: Caller) -> None:
-    """Its token is good for nothing any more. Conflict while it has a live run: drain it first."""
+    """Delete the agent, so that its token is not valid any more. Conflict while it has a live run."""
     by.require(Role.ADMIN)
     agent = tx.lock(Agent, agent_id)
     live = lifecycle.live_runs_of(tx, agent.id)
     if live:
         raise Conflict(f"agent {agent.id} is {agent.state} with {live} live run(s); drain it first")
-    _look_at_pod(tx, agent)
+    _check_pod(tx, agent)
     tx.session.delete(agent)
 
 
-def _look_at_pod(tx: Transaction, agent: Agent) -> None:
+def _check_pod(tx: Transaction, agent: Agent) -> None:
     if agent.is_pod and agent.token_sealed is not None:
         tx.enqueue(jobs.RUN_AGENT, agent.id, project_id=None)
 
 
 @transactional
 def expire_agents(tx: Transaction) -> int:
-    """Agents not heard of for a minute are offline and their runs lost; so are runs that no agent took or named.
+    """Mark agents offline that sent no heartbeat for a minute, and lose their runs and runs that were not claimed.
 
-    An agent whose pod is still to come to life is waited for by the job that makes it. After the platform itself was
-    away, agents get the time to be heard of again; a run that is not was lost by that restart.
+    Agents whose pod is still starting are left to the job that creates the pod. After the platform itself was down,
+    agents have AGENT_LOST_SECONDS to send a heartbeat; runs that get none then were lost by that restart.
 
     Returns how many runs were lost. Safe to repeat.
     """
@@ -141,8 +142,8 @@ def expire_agents(tx: Transaction) -> int:
     )
     restarted = tx.session.scalars(overdue.where(Run.seen_at < since)).all() if since is not None else ()
     silent_runs = tx.session.scalars(overdue).all()
-    silent_for = "its agent was not heard of for a minute"
-    lost = run_end.lose_runs(tx, silent_runs, silent_for, restarted=restarted, seen=fleet.last_seen(tx))
+    reason = "its agent sent no heartbeat for a minute"
+    lost = run_end.lose_runs(tx, silent_runs, reason, restarted=restarted, seen=fleet.last_seen(tx))
     silent = select(Agent.id).where(
         Agent.seen_at < deadline, Agent.state_ != AgentState.OFFLINE, Agent.id.not_in(coming)
     )
@@ -152,7 +153,7 @@ def expire_agents(tx: Transaction) -> int:
 
 
 def _listening_since(tx: Transaction) -> datetime | None:
-    """When the platform came back, if it was away since it is there: the clockwork did not run for AWAY_SECONDS."""
+    """When the platform was last started again after it was down for AWAY_SECONDS; None if it never was."""
     mark = tx.find(select(Mark).where(Mark.name == "listening"))
     kept = mark.value.get("since") if mark is not None else None
     since = datetime.fromisoformat(str(kept)) if kept else None
@@ -164,7 +165,7 @@ def _listening_since(tx: Transaction) -> datetime | None:
 
 @transactional
 def forget_agents(tx: Transaction) -> int:
-    """Remove agents that have been offline for a week, or a day where each run has its own. Returns how many."""
+    """Delete agents that have been offline for KEPT_OFFLINE_DAYS, or KEPT_POD_HOURS in pods. Returns how many."""
     deadline = tx.now() - timedelta(days=KEPT_OFFLINE_DAYS)
     of_pods = tx.now() - timedelta(hours=KEPT_POD_HOURS)
     gone = tx.all(
@@ -181,7 +182,7 @@ def forget_agents(tx: Transaction) -> int:
 
 @transactional
 def create_local_enrolment(tx: Transaction) -> str:
-    """A token that lets this machine's own agents register, good for a day; `aiworker up` makes one at each start."""
+    """A token with which agents on this machine register, valid for a day. `aiworker up` creates one at each start."""
     token = new_token("awe")
     tx.add(
         EnrolmentToken(

@@ -1,7 +1,7 @@
-"""Agents whose pods are the platform's: made for one run each, watched while they live, removed when it is over.
+"""The fleet: agents in pods that the platform creates for one run each, watches, and removes after the run.
 
-An agent of the fleet is a row first, which may be given a run at once; a job then makes its pod, and looks at it until
-the agent's work is over. What a pod dies of ends the run, and the task is taken up again or given up.
+An agent of the fleet first gets a row, to which a run may be assigned at once. A job then creates its pod and checks it
+until the agent's work is over. If the pod fails, the run is lost, and its task is tried again or given up.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from common.transaction import Transaction, transactional
 from common.values.agent_pod import AgentPod
 
 SOON_SECONDS = 3
-"""How often a pod is looked at that begins or ends."""
+"""How often a pod that starts or ends is checked."""
 LOOK_SECONDS = 15
-"""How often one at work: its agent's heartbeats tell of it too."""
+"""How often the pod of a running agent is checked, which also sends heartbeats."""
 LINGER_SECONDS = 10
 """How long an agent whose run is over may take to end by itself."""
 FAILED_PAUSE_SECONDS = 60
-"""After a pod that failed without a run, so long none is made ahead of work."""
+"""For this long after a pod failed without a run, no further agents are created ahead of work."""
 
 
 class PodStep(StrEnum):
@@ -46,33 +46,33 @@ class PodStep(StrEnum):
 
 @dataclass(frozen=True)
 class PodPlan:
-    """The pod's token is there for START alone."""
+    """What to do with a pod. pod: its token is empty except for START."""
 
     step: PodStep
     pod: AgentPod
 
 
 def fleet_settings() -> FleetSettings | None:
-    """None: this platform makes no agents."""
+    """The settings of the fleet; None if the platform creates no agents."""
     cluster = settings().runtime.kubernetes
     return None if cluster is None else cluster.fleet
 
 
 def room(tx: Transaction) -> int:
-    """How many agents more there may be."""
+    """How many more agents there may be."""
     chosen = fleet_settings()
     return 0 if chosen is None else max(0, chosen.most - _count(tx, Agent.state_ != AgentState.OFFLINE))
 
 
 def template() -> Agent:
-    """An agent as the fleet makes them, that is in no session: what tasks are matched with before there is one."""
+    """An agent with the fleet's capabilities that is not in the database, to match tasks with before creating one."""
     chosen = fleet_settings()
     assert chosen is not None
     return Agent(id="", capabilities=list(chosen.capabilities), driver=chosen.driver, slots=1, is_pod=True)
 
 
 def add_agent(tx: Transaction) -> Agent:
-    """One agent more. Its pod is made by a job; a run may be given to it at once."""
+    """Create an agent. A job creates its pod; a run may be assigned to it at once."""
     chosen = fleet_settings()
     assert chosen is not None
     token, agent_id = new_token("awa"), new_agent_id()
@@ -88,9 +88,9 @@ def add_agent(tx: Transaction) -> Agent:
 
 
 def add_waiting_agents(tx: Transaction) -> int:
-    """As many as the settings want to wait for work ahead of it. Returns how many were added.
+    """Create agents until as many wait for work as the settings say. Returns how many were created.
 
-    None while the last one failed before it was heard of: what keeps it from starting would keep the next one too.
+    Creates none for FAILED_PAUSE_SECONDS after an agent failed before its first heartbeat: the next would fail, too.
     """
     chosen = fleet_settings()
     if chosen is None or chosen.least == 0:
@@ -113,7 +113,7 @@ def _count(tx: Transaction, *where: object) -> int:
 
 @transactional
 def begin_pod(tx: Transaction, lease: Lease) -> PodPlan:
-    """What the pod of the job's agent needs now. An agent that a person removed leaves a pod to be removed."""
+    """The next step for the pod of the job's agent. If a person deleted the agent, its pod is removed."""
     agent_id = lease.subject_id
     found = tx.find(select(Agent).where(Agent.id == agent_id))
     if found is None:
@@ -129,7 +129,7 @@ def begin_pod(tx: Transaction, lease: Lease) -> PodPlan:
 
 
 def _is_over(tx: Transaction, agent: Agent) -> bool:
-    """Whether the agent has nothing to do any more, and has had the time to say so and end."""
+    """Whether the agent has no more work and has had the time to end by itself."""
     if lifecycle.live_runs_of(tx, agent.id):
         return False
     ended = tx.session.execute(select(func.max(Run.finished_at)).where(Run.agent_id == agent.id)).scalar()
@@ -139,18 +139,18 @@ def _is_over(tx: Transaction, agent: Agent) -> bool:
 
 
 def _end_overdue(tx: Transaction, agent_id: str) -> None:
-    """One whose pod does not come to life is given up; one that has waited long for work makes room for a fresh one."""
+    """Give up an agent whose pod does not start in time, and drain one that waited too long, to be replaced."""
     chosen = fleet_settings()
     agent = tx.get(Agent, agent_id)
     if chosen is None:
         return
     age = (tx.now() - agent.created_at).total_seconds()
-    # Its pod may have been made late: that the cluster denied access for an hour is no fault of the pod's.
+    # Count from the pod's creation, which may be late, for example while the cluster denied access.
     coming = (tx.now() - (agent.pod_made_at or agent.created_at)).total_seconds()
     if agent.state is AgentState.STARTING and coming > chosen.start_seconds:
         last = last_seen(tx).get(agent_id)
         because = f"; last seen: {last}" if last else ""
-        _give_up(tx, agent_id, f"its pod did not come to life within {chosen.start_seconds} s{because}")
+        _give_up(tx, agent_id, f"its agent sent no heartbeat within {chosen.start_seconds} s{because}")
     elif agent.state is AgentState.IDLE and agent.last_task_id is None and age > chosen.lifetime_seconds / 2:
         agent = tx.lock(Agent, agent_id)
         if agent.state is AgentState.IDLE:
@@ -158,7 +158,7 @@ def _end_overdue(tx: Transaction, agent_id: str) -> None:
 
 
 def last_seen(tx: Transaction) -> dict[str, str]:
-    """By the agent's id, what its pod was last seen to lack, such as the quota: its job's error. Only where it does."""
+    """Agent id → why its pod last could not start, such as the quota (the error of its job), for agents with one."""
     waits = select(Job.subject_id, Job.error).where(
         Job.kind == jobs.RUN_AGENT.name, Job.state_.in_(LIVE_JOB), Job.error.is_not(None)
     )  # fmt: skip
@@ -169,9 +169,9 @@ def last_seen(tx: Transaction) -> dict[str, str]:
 def record_pod(
     tx: Transaction, lease: Lease, *, problem: str | None, is_ended: bool, waits_for: str | None = None
 ) -> None:
-    """What the cluster says of the pod. problem: it runs no more, and why. is_ended: its agent ended by itself.
+    """Store the state of the pod. problem: why it failed; None if it did not. is_ended: the agent ended by itself.
 
-    waits_for: why it does not begin, where the cluster says so. It stands on the job until it is over.
+    waits_for: why the pod does not start yet; None if it does not wait. It is shown as the job's error meanwhile.
     """
     agent_id = lease.subject_id
     if tx.find(select(Agent).where(Agent.id == agent_id)) is None:
@@ -195,7 +195,7 @@ def record_pod(
 
 @transactional
 def record_pod_removed(tx: Transaction, lease: Lease) -> None:
-    """The pod is gone or going; its agent's token is good for nothing any more."""
+    """The pod is removed: its agent's token is not valid any more."""
     agent_id = lease.subject_id
     if tx.find(select(Agent).where(Agent.id == agent_id)) is not None:
         _retire(tx, agent_id)
@@ -204,14 +204,14 @@ def record_pod_removed(tx: Transaction, lease: Lease) -> None:
 
 @transactional
 def give_agent_up(tx: Transaction, agent_id: str, reason: str) -> None:
-    """Its pod can't be made or looked at: what becomes of the agent of a job that is parked."""
+    """The job of the agent's pod was parked: give the agent up, as its pod can't be created or checked."""
     if tx.find(select(Agent).where(Agent.id == agent_id)) is not None:
         _give_up(tx, agent_id, f"its pod could not be run: {reason}")
         _retire(tx, agent_id)
 
 
 def _give_up(tx: Transaction, agent_id: str, reason: str) -> None:
-    """The agent works no more: its run is lost for that reason, which its log keeps."""
+    """Lose the agent's runs for this reason, add it to the agent's log, and mark the agent offline."""
     live = tx.session.scalars(select(Run.id).where(Run.agent_id == agent_id, Run.live_task_id.is_not(None))).all()
     reason = KNOWN_FORMATS(reason)
     for held in live:
@@ -232,6 +232,6 @@ def _retire(tx: Transaction, agent_id: str) -> None:
 
 @transactional
 def orphans(tx: Transaction, names: Sequence[str]) -> list[str]:
-    """Those of the pods whose agents are not known, or retired."""
+    """The names of those pods whose agents are unknown or retired."""
     kept = select(Agent.id).where(Agent.id.in_(names), Agent.is_pod.is_(True), Agent.token_sealed.is_not(None))
     return sorted(set(names) - set(tx.session.scalars(kept)))

@@ -1,6 +1,6 @@
-"""The lives of runs and agents: the only place that moves them from one state to another.
+"""State changes of runs and agents. Only this module changes their states.
 
-Each act expects the rows that it changes to be locked. What becomes of the run's task is in run_end.py.
+Every function expects the rows that it changes to be locked. run_end.py changes the run's task.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from common.transaction import Transaction
 
 
 def make_claimable(tx: Transaction, run: Run) -> None:
-    """Branch and credential are there: its agent may claim the run."""
+    """The branch and the credential exist: the agent may claim the run."""
     run.seen_at = tx.now()
     run.move_to(RunState.READY, By.PLATFORM)
     tx.wake(f"agent:{run.agent_id}")
 
 
 def start(tx: Transaction, run: Run) -> None:
-    """Its agent has claimed the run. A run that was claimed before keeps its start: the answer may have been lost."""
+    """The agent claimed the run. A run that is claimed again, because the answer was lost, keeps its start time."""
     run.seen_at = tx.now()
     if run.state is RunState.READY:
         run.move_to(RunState.RUNNING, By.PLATFORM)
@@ -31,7 +31,7 @@ def start(tx: Transaction, run: Run) -> None:
 
 
 def end(tx: Transaction, run: Run, outcome: Outcome, reason: str | None, *, by: By) -> None:
-    """The run, not over yet, is over: its token is void, its agent free, its credential is taken away by a job.
+    """End a run that is not over: its token becomes void, its agent free, and a job revokes its credential.
 
     reason: masked by the caller.
     """
@@ -55,7 +55,7 @@ def _free_agent(tx: Transaction, run: Run, *, completed: bool) -> None:
     agent.current_task_id = remaining.task_id if remaining else None
     feed = run.project_id or PLATFORM
     if remaining is None and agent.is_pod and agent.state in {AgentState.STARTING, AgentState.IDLE, AgentState.BUSY}:
-        # A pod is for one run: the next one gets a fresh one.
+        # A pod serves one run; the next run gets a new pod.
         tx.record(agent.move_to(AgentState.DRAINING, By.PLATFORM, feed=feed, task_id=run.task_id))
         tx.enqueue(jobs.RUN_AGENT, agent.id, project_id=None)
     elif remaining is None and agent.state is AgentState.BUSY:
@@ -63,31 +63,31 @@ def _free_agent(tx: Transaction, run: Run, *, completed: bool) -> None:
 
 
 def occupy_agent(tx: Transaction, agent: Agent, *, task_id: str, project_id: str) -> None:
-    """The agent was given a run of this task. One that is still to start becomes busy when it is heard of."""
+    """A run of this task was assigned to the agent. An agent that is starting becomes busy with its first heartbeat."""
     agent.current_task_id = agent.last_task_id = task_id
     if agent.state is AgentState.IDLE:
         tx.record(agent.move_to(AgentState.BUSY, By.PLATFORM, feed=project_id, task_id=task_id))
 
 
 def welcome_agent(tx: Transaction, agent: Agent) -> None:
-    """An agent that was starting or offline was heard of: idle, or busy if it has a run, and scheduled again."""
+    """An agent that was starting or offline sent a heartbeat: it becomes idle, or busy if it has a run."""
     tx.record(agent.move_to(AgentState.BUSY if live_runs_of(tx, agent.id) else AgentState.IDLE, By.PLATFORM))
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
 
 
 def drain_agent(tx: Transaction, agent: Agent, *, by: By) -> None:
-    """It finishes what it has and takes nothing more. Nothing changes for one that drains already."""
+    """Have the agent finish its runs and take no new ones. Does nothing if it already drains."""
     if agent.state is not AgentState.DRAINING:
         tx.record(agent.move_to(AgentState.DRAINING, by))
 
 
 def lose_agent(tx: Transaction, agent: Agent) -> None:
-    """It is not heard of any more. Nothing changes for one that is offline already."""
+    """Mark the agent offline. Does nothing if it already is."""
     if agent.state is not AgentState.OFFLINE:
         tx.record(agent.move_to(AgentState.OFFLINE, By.PLATFORM))
 
 
 def live_runs_of(tx: Transaction, agent_id: str) -> int:
-    """How many runs the agent has that are not over."""
+    """The number of the agent's runs that are not over."""
     count = select(func.count()).select_from(Run).where(Run.agent_id == agent_id, Run.live_task_id.is_not(None))
     return tx.session.execute(count).scalar_one()

@@ -1,4 +1,4 @@
-"""What agents write, made fit to be kept and shown; and what the platform itself has to say in their logs."""
+"""Log entries of agents: their length limit, their JSON form, and the platform's own entries in transcripts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from common.models.run import LogEntry, Run
 from common.transaction import Transaction
 
 LONGEST = 16_000
-"""Characters of one entry; more is cut, and says so."""
+"""Most characters of an entry. Longer ones are cut, with a note."""
 
 
 def cut(text: str) -> str:
-    """Cut to LONGEST. To be done last: of a secret that was cut, the rest could not be found any more."""
+    """Cut the text to LONGEST. Call it after masking, which would not find a secret that was cut."""
     return text if len(text) <= LONGEST else text[:LONGEST] + f"\n… cut, {len(text) - LONGEST} characters more"
 
 
@@ -20,7 +20,7 @@ def entry_body(row: LogEntry) -> dict[str, object]:
 
 
 def note(tx: Transaction, run: Run, text: str) -> None:
-    """The platform's own word in the run's transcript, shown to followers with the commit."""
+    """Add an entry of the platform to the run's transcript. Followers get it after the commit."""
     row = tx.add(LogEntry(agent_id=run.agent_id, run_id=run.id, at=tx.now(), level="warn", kind="log", message=text))
     body = {"taskId": run.task_id, "runId": run.id, "entries": [entry_body(row)]}
     tx.tell(run.project_id, "task:log", body, task_id=run.task_id)

@@ -1,4 +1,4 @@
-"""The prompt a run starts with: the task, the project's instructions, what to act on, and the rules of the house."""
+"""The prompt that a run starts with: the task, the platform's rules, the project's instructions, and the feedback."""
 
 from __future__ import annotations
 

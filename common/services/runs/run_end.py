@@ -1,6 +1,6 @@
-"""How a run ends before its time, whoever ends it, and what becomes of its task.
+"""Ends runs, and handles the tasks of runs that were lost.
 
-The callers of `end_run` hold the task's lock, and say what becomes of the task.
+Callers of `end_run` hold the task's lock and change the task themselves.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def live_run(tx: Transaction, task_id: str) -> Run | None:
 
 
 def end_run(tx: Transaction, run: Run, outcome: Outcome, reason: str | None, *, by: By = By.PLATFORM) -> None:
-    """The run is over and its agent free. Nothing happens to one that is over already. reason is masked here."""
+    """End the run and free its agent. Does nothing if the run is over. reason: masked here."""
     if run.state is not RunState.ENDED:
         lifecycle.end(tx, run, outcome, mask_of_run(tx, run)(reason) if reason else reason, by=by)
 
@@ -41,11 +41,11 @@ def lose_runs(
     restarted: Collection[str] = frozenset(),
     seen: Mapping[str, str] | None = None,
 ) -> int:
-    """Live runs are lost: their tasks are taken up again, their branches stay. Returns how many were not over yet.
+    """End these runs as lost and put their tasks into the backlog again; their branches stay.
 
-    seen: by the agent's id, what was last seen to be wrong with its pod, where there was something.
-    is_fault: what is wrong will stay so. Only then does a run that was not claimed count towards its task's attempts.
-    restarted: those of the runs whose agent, or the platform, was started anew: that says nothing about their tasks.
+    is_fault: the problem is likely to last, so a run that was not claimed counts as an attempt of its task, too.
+    restarted: those of the runs whose agent or platform was restarted, for which the task is not to blame.
+    seen: agent id → the last known problem of its pod. Returns how many of the runs were not over.
     """
     lost = 0
     for task, run in _locked(tx, run_ids):
@@ -63,13 +63,13 @@ def lose_runs(
 
 
 def abandon_runs(tx: Transaction, run_ids: Sequence[str], reason: str) -> None:
-    """Runs end because nobody wants their results any more."""
+    """Cancel runs whose results are not wanted any more."""
     for _task, run in _locked(tx, run_ids):
         end_run(tx, run, Outcome.CANCELLED, reason, by=By.PERSON)
 
 
 def _locked(tx: Transaction, run_ids: Sequence[str]) -> list[tuple[Task, Run]]:
-    """The runs with their tasks, all locked, in the order of locks."""
+    """Lock the runs, their tasks and their agents, in the order of locks. Returns the tasks and runs."""
     of_tasks = tx.session.scalars(select(Run.task_id).where(Run.id.in_(run_ids))).all()
     tasks = {task.id: task for task in tx.lock_all(Task, of_tasks)}
     runs = tx.lock_all(Run, run_ids)

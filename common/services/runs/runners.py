@@ -1,4 +1,4 @@
-"""What agents do at the API: register, be alive, claim a run, report on it. Each reaches its own live runs only."""
+"""The API of agents: register, send heartbeats, claim a run, report on it. An agent reaches only its own live runs."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from common.values.claimed_run import ClaimedProject, ClaimedRun, ClaimedTask, C
 from common.values.json_codec import camel_case, decode
 
 MISSING_SECONDS = 20
-"""A run that its agent knew and no longer names for this long is lost: the agent was started anew."""
+"""A run that heartbeats named before and have not named for this long is lost: its agent was restarted."""
 
 MOST_QUESTIONS = 20
-"""That one run may ask; an answer that comes after its end begins a new run."""
+"""Most questions of one run. An answer that comes after the run's end starts a new run."""
 
 SESSION_PART_BYTES = 2**20
 
@@ -46,7 +46,7 @@ class AgentPrincipal:
 
 @dataclass(frozen=True)
 class RunPrincipal:
-    """is_live False: its run is over, and every report gets a 409."""
+    """An authenticated run. is_live: False if the run is over; every report then gets a 409."""
 
     run_id: str
     task_id: str
@@ -64,7 +64,9 @@ def authenticate_agent(token: str) -> AgentPrincipal:
 
 
 def authenticate_run(token: str) -> RunPrincipal:
-    """Also of a run that is over, so that its runner is told to drop it (409) and not to register again (401)."""
+    """The run with this token, even if it is over: its runner then gets a 409, which means to stop working on the run,
+    and not a 401, which means to register again.
+    """
     with snapshot() as read:
         run = read.find(select(Run).where(Run.token_digest == digest(token)))
     if run is None:
@@ -76,7 +78,7 @@ def authenticate_run(token: str) -> RunPrincipal:
 def register_agent(
     tx: Transaction, *, pod_name: str, capabilities: list[str], driver: str, version: str, slots: int
 ) -> tuple[Agent, str]:
-    """A new agent and its token, in the clear this once."""
+    """Create an agent. Returns it and its token, which is not stored."""
     token = new_token("awa")
     agent = tx.add(
         Agent(
@@ -89,7 +91,10 @@ def register_agent(
 
 @transactional
 def beat(tx: Transaction, agent_id: str, run_ids: Sequence[str]) -> tuple[datetime, list[Directive]]:
-    """The agent is alive and works on these runs. Returns until when it is believed, and what it is to do."""
+    """Process a heartbeat of an agent that works on these runs.
+
+    Returns until when the agent counts as alive without another heartbeat, and instructions for it.
+    """
     named = [run for run in (tx.session.get(Run, run_id) for run_id in run_ids) if run and run.agent_id == agent_id]
     missing = tx.all(
         select(Run).where(
@@ -100,9 +105,9 @@ def beat(tx: Transaction, agent_id: str, run_ids: Sequence[str]) -> tuple[dateti
             Run.seen_at < tx.now() - timedelta(seconds=MISSING_SECONDS),
         )
     )
-    # An agent never forgets a run: its process was killed, and this is the next one.
+    # An agent names all of its runs until they end, so this is a new process of an agent that was killed.
     lost = [run.id for run in missing]
-    run_end.lose_runs(tx, lost, "its agent was started anew", restarted=lost)
+    run_end.lose_runs(tx, lost, "its agent was restarted", restarted=lost)
     live = [run.id for run in named if run.state is not RunState.ENDED]
     tx.session.execute(
         update(Run)
@@ -123,14 +128,14 @@ def beat(tx: Transaction, agent_id: str, run_ids: Sequence[str]) -> tuple[dateti
 def _show_alive(tx: Transaction, agent: Agent) -> None:
     if agent.state not in {AgentState.STARTING, AgentState.OFFLINE}:
         return
-    # It may have been given a run before it was there: only now can it claim it.
+    # It may have been assigned a run before its first heartbeat, which it can claim only now.
     waiting = update(Run).where(Run.agent_id == agent.id, Run.state_ == RunState.READY)
     tx.session.execute(waiting.values(seen_at=tx.now()).execution_options(synchronize_session=False))
     lifecycle.welcome_agent(tx, agent)
 
 
 def has_claimable_run(agent_id: str) -> bool:
-    """Whether `claim_run` would find one now. A read: for agents that wait and look again and again."""
+    """Whether `claim_run` would return a run now. Only reads, so waiting agents may call it often."""
     with snapshot() as read:
         return read.find(_claimable(agent_id)) is not None
 
@@ -150,9 +155,9 @@ def _claimable(agent_id: str) -> Select[Run]:
 
 @transactional
 def claim_run(tx: Transaction, agent_id: str) -> ClaimedRun | None:
-    """The next run that was given to this agent; None if there is none.
+    """Claim the next run that is assigned to this agent; None if there is none.
 
-    A run that no heartbeat has named yet is handed out again: its answer may have been lost.
+    A run that no heartbeat has named yet is returned again, as the first answer may have been lost.
     """
     candidate = tx.find(_claimable(agent_id))
     if candidate is None:
@@ -176,26 +181,26 @@ def claim_run(tx: Transaction, agent_id: str) -> ClaimedRun | None:
         ),
         Clone("", task.branch_name, project.default_branch, secrets["username"], secrets["password"]),
         prompt_for(task, project, given), tuple(given),
-        decode(Limits, {**project.limits, **task.limits}, key_of=camel_case, is_own=True),
+        decode(Limits, {**project.limits, **task.limits}, key_of=camel_case, is_trusted=True),
         task.driver, session is not None, place_of(project).repository,
     )  # fmt: skip
 
 
 def _live(tx: Transaction, run_id: str) -> tuple[Task, Run]:
-    """The run and its task, locked. Conflict if it is over: its runner drops it."""
+    """The run and its task, locked. Conflict if the run is over, so that its runner stops working on it."""
     task_id = tx.session.execute(select(Run.task_id).where(Run.id == run_id)).scalar_one_or_none()
     if task_id is None:
         raise NotFound(f"run {run_id}")
     task = tx.lock(Task, task_id)
     run = tx.lock(Run, run_id)
     if run.state is RunState.ENDED:
-        raise Conflict(f"run {run.id} is over ({run.outcome}): {run.reason or 'drop it'}")
+        raise Conflict(f"run {run.id} is over ({run.outcome}): {run.reason or 'stop working on it'}")
     return task, run
 
 
 @transactional
 def save_usage(tx: Transaction, run_id: str, usage: Mapping[str, float]) -> None:
-    """The run's totals so far; smaller ones than known are an older report and change nothing."""
+    """Store the run's totals so far. Values below the stored ones come from an older report and are ignored."""
     _task, run = _live(tx, run_id)
     run.usage = {name: max(value, run.usage.get(name, 0)) for name, value in usage.items()}
 
@@ -204,20 +209,20 @@ def save_usage(tx: Transaction, run_id: str, usage: Mapping[str, float]) -> None
 def ask_question(
     tx: Transaction, run_id: str, text: str, *, context: str | None, options: list[str]
 ) -> tuple[Question, bool]:
-    """The question, masked, and whether it is new. Repeating gives the same one, answered or not.
+    """Store a question, masked. Returns it, and whether it is new: repeating a question returns the stored one.
 
-    Invalid once the run has asked MOST_QUESTIONS others; its transcript says so.
+    Invalid once the run has asked MOST_QUESTIONS others; a transcript entry announces that.
     """
     task, run = _live(tx, run_id)
     mask = mask_of_run(tx, run)
     text, options = cut(mask(text)), [cut(mask(option)) for option in options]
     context = cut(mask(context)) if context else context
-    number = questions.asked_by(tx, run.id) + 1
+    number = questions.count_asked_by(tx, run.id) + 1
     if number > MOST_QUESTIONS and questions.find_same(tx, task, text, context, options) is None:
-        raise Invalid("question", f"This run has asked {MOST_QUESTIONS} questions: go on with the answers, or end it")
+        raise Invalid("question", f"This run has asked {MOST_QUESTIONS} questions: use the answers, or end the run")
     question, is_new = questions.ask(tx, task, text, context=context, options=options, run_id=run.id)
     if is_new and number == MOST_QUESTIONS:
-        note(tx, run, f"This was question {number} of this run: any further one is refused.")
+        note(tx, run, f"This was question {number} of this run. Further questions are refused.")
     return question, is_new
 
 
@@ -231,7 +236,7 @@ def read_question(run: RunPrincipal, question_id: str) -> Question:
 
 @transactional
 def save_session(tx: Transaction, run_id: str, archive: bytes) -> None:
-    """Keep the agent CLI's session for whichever run goes on with the task. Replaces the former one."""
+    """Store the agent CLI's session for the next run of the task. Replaces the previous one."""
     task, run = _live(tx, run_id)
     tx.session.execute(delete(RunSession).where(RunSession.task_id == task.id))
     for part, start in enumerate(range(0, max(1, len(archive)), SESSION_PART_BYTES)):
@@ -240,7 +245,7 @@ def save_session(tx: Transaction, run_id: str, archive: bytes) -> None:
 
 
 def read_session(run: RunPrincipal) -> bytes:
-    """NotFound if the task has none."""
+    """The stored session of the run's task. NotFound if it has none."""
     with snapshot() as read:
         parts = read.all(select(RunSession).where(RunSession.task_id == run.task_id).order_by(RunSession.part))
     if not parts:
@@ -259,14 +264,14 @@ def finish_run(
     reason: str | None,
     cut_short: bool = False,
 ) -> Run:
-    """The agent's report. It only claims: `completed` starts the proof. The same report again changes nothing.
+    """Store the agent's final report. `completed` is only a claim and starts the verification. Safe to repeat.
 
-    cut_short: with `cancelled`, the agent's machine ended the run (a signal, a full disk, a forge that stayed away).
-    The task goes to another agent, or to this one a minute later, and no attempt is counted.
+    cut_short: with `cancelled`: the agent's machine ended the run (a signal, a full disk, a forge that did not answer).
+    The task goes to another agent, or to this one after a minute, and no attempt is counted.
     """
     ended = tx.session.get(Run, run_id)
     is_repeated = ended is not None and (ended.outcome, ended.claimed_sha) == (outcome, commit_sha)
-    # Its credentials are gone, so the report can't be masked again as it was.
+    # The run's credentials are deleted, so the repeated report can't be masked in the same way and compared.
     if ended is not None and is_repeated and is_same_when_masked(ended.summary or "", cut(summary)):
         return ended
     task, run = _live(tx, run_id)
@@ -278,7 +283,7 @@ def finish_run(
     if outcome is Outcome.COMPLETED:
         begin_proof(tx, task, run.id)
     elif outcome is Outcome.WAITING:
-        if task.state is TaskState.IN_PROGRESS:  # answered while the runner was on its way out
+        if task.state is TaskState.IN_PROGRESS:  # the question was answered while the runner was ending
             queue_again(tx, task, by=By.PLATFORM)
     elif outcome is Outcome.FAILED:
         fail(tx, task, reason or summary or "the agent gave no reason")

@@ -1,7 +1,7 @@
-"""Which task goes to which agent: one batch at a time, by one job.
+"""Assigns tasks to agents, in batches, by one job.
 
-Those that wait inside in_progress (after an answer, a rejection, a refusal) come first, then by priority, which
-rises by one step for every hour of waiting, then by age. Agents are matched by capabilities and free slots.
+Tasks that wait in in_progress (after an answer, a rejection, a refusal) come first, then tasks in the backlog by
+priority, which rises by one step per hour of waiting, then by age. Agents are matched by capabilities and free slots.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ BATCH = 200
 PAGE = 1000
 """Claimable tasks read at once."""
 AGENT_LOST_SECONDS = 60
-"""An agent not heard of for this long has lost its runs."""
+"""An agent without a heartbeat for this long loses its runs."""
 AGEING_SECONDS = 3600
-"""Waiting this long counts as much as one step of priority."""
+"""This much waiting time counts as one step of priority."""
 
 READY_STATES = (AgentState.IDLE, AgentState.BUSY)
 
 
 @transactional
 def schedule_tasks(tx: Transaction, lease: Lease) -> int:
-    """Give claimable tasks to free agents; each gets a run that is being prepared. Returns how many.
+    """Assign claimable tasks to free agents. Each task gets a new run in state preparing. Returns how many.
 
-    Where none is free, the fleet gets one more agent, as long as there is room, and its run waits for its pod.
+    If no agent is free, the fleet creates one, up to its limit, and the run waits for its pod.
     """
     pairs = _matched(tx)
-    holding.probe(tx, {project_id for _task, _agent, project_id in pairs})
+    holding.begin_probes(tx, {project_id for _task, _agent, project_id in pairs})
     tasks = {task.id: task for task in tx.lock_all(Task, [task_id for task_id, *_ in pairs])}
     agents = {agent.id: agent for agent in tx.lock_all(Agent, {agent_id for _, agent_id, _ in pairs if agent_id})}
     for task_id, agent_id, _ in pairs:
@@ -63,9 +63,9 @@ def schedule_tasks(tx: Transaction, lease: Lease) -> int:
 
 
 def _matched(tx: Transaction) -> list[tuple[str, str, str]]:
-    """Ids of a task, the agent that should take it (empty: one of the fleet), and the project; without locks.
+    """Ids of a task, of the agent that should get it (empty: a new one of the fleet), and of the project; not locked.
 
-    Of a project whose last runs could not be prepared, one task is tried.
+    A project whose last runs could not be prepared gets one task at most.
     """
     free = _free_agents(tx)
     under_way = _under_way(tx)
@@ -86,10 +86,10 @@ def _matched(tx: Transaction) -> list[tuple[str, str, str]]:
 
 
 def _claimable(tx: Transaction, free: Counter[Agent], under_way: Counter[str]) -> list[Task]:
-    """Those that could start now, in the order in which they should.
+    """The tasks that could start now, in the order in which they should.
 
-    Read page by page until enough are found: however many wait for what no free agent can do, or in a project that
-    is full, they keep none behind them waiting.
+    Reads page by page until enough are found, so that tasks which no free agent can do, or whose project is at its
+    limit, do not block the tasks behind them, however many they are.
     """
     waits_for = aliased(Task)
     unmet = (
@@ -104,7 +104,7 @@ def _claimable(tx: Transaction, free: Counter[Agent], under_way: Counter[str]) -
         .where(
             or_(Task.state_ == TaskState.BACKLOG, queued),
             Project.state_ == ProjectState.ACTIVE,
-            holding.is_open(tx),
+            holding.is_not_held(tx),
             ~unmet.exists(),
             ~select(Run.id).where(Run.live_task_id == Task.id).exists(),
         )
@@ -129,8 +129,7 @@ def _rank(task: Task, now: datetime) -> tuple[bool, float, datetime]:
 def _free_agents(tx: Transaction) -> Counter[Agent]:
     """Agents with the number of runs that each could take; those with the fewest live runs first.
 
-    One that left a run unclaimed a minute ago, though it was ready, is passed over: it does not listen. So is one whose
-    machine cut a run short a minute ago.
+    Skips agents that did not claim a ready run, or whose machine cut a run short, within the last minute.
     """
     alive = tx.now() - timedelta(seconds=AGENT_LOST_SECONDS)
     live = select(Run.agent_id, func.count()).where(Run.live_task_id.is_not(None)).group_by(Run.agent_id)
@@ -140,7 +139,7 @@ def _free_agents(tx: Transaction) -> Counter[Agent]:
     is_fresh = Agent.is_pod.is_(False) | Agent.last_task_id.is_(None)
     ready = (Agent.state_.in_(READY_STATES), Agent.seen_at >= alive, is_fresh)
     agents = tx.all(select(Agent).where(*ready, Agent.id.not_in(deaf)))
-    # Whoever was heard of last is the likeliest to be there.
+    # Agents with the newest heartbeat are the most likely to be running.
     agents.sort(key=lambda agent: agent.seen_at, reverse=True)
     agents.sort(key=lambda agent: taken.get(agent.id, 0))
     free = Counter({agent: room for agent in agents if (room := agent.slots - taken.get(agent.id, 0)) > 0})
@@ -148,9 +147,9 @@ def _free_agents(tx: Transaction) -> Counter[Agent]:
 
 
 def _match(task: Task, free: Counter[Agent]) -> Agent | None:
-    """An agent that can do it; among several the one with the fewest capabilities, which others may need more.
+    """A free agent that can do the task; None if there is none. Existing agents come before one to be created.
 
-    One that is there goes before one that would have to be made.
+    Among several, the one with the fewest capabilities, so that the others stay free for tasks that need them.
     """
     fit = [
         agent
@@ -177,7 +176,10 @@ def _is_waiting(task: Task) -> bool:
 
 
 def _start_run(tx: Transaction, task: Task, agent: Agent) -> None:
-    """The task is the agent's, by a new run; nothing happens if either was taken away meanwhile. Both are locked."""
+    """Assign the task to the agent with a new run. Does nothing if one of them is not available any more.
+
+    Both are locked.
+    """
     is_coming = agent.is_pod and agent.state is AgentState.STARTING
     if not _is_waiting(task) or not (is_coming or agent.state in READY_STATES):
         return

@@ -1,4 +1,4 @@
-"""What agents write while they work: stored in order, shown live to those who follow the task. Not events."""
+"""Transcripts: the log of a run, stored in order and shown live to followers of the task. Entries are not events."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from common.transaction import Snapshot, Transaction, snapshot, transactional
 
 KEPT_DAYS = 30
 MOST_BYTES = 8 * 2**20
-"""Of one run's transcript. What comes after is left out, and the transcript says so once."""
+"""Largest transcript of one run. Further entries are left out, which the last entry says."""
 ENTRY_BYTES = 100
-"""What an entry costs beside its text: without it, empty lines would cost nothing."""
+"""Bytes that an entry counts in addition to its text, so that empty lines count, too."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """at: when the agent says that it was written; None: now."""
+    """A line for the transcript. at: its time, as the agent reports it; None: now."""
 
     level: str
     message: str
@@ -38,7 +38,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Transcript:
-    """next: what to pass as `after` for what comes later. is_live: more may come."""
+    """Part of a transcript. next: pass it as `after` to read the following entries. is_live: more may come."""
 
     entries: Sequence[LogEntry]
     next: int
@@ -62,11 +62,11 @@ def append_lines(run: RunPrincipal, lines: Sequence[Line]) -> int:
 def _store(tx: Transaction, run: RunPrincipal, lines: Sequence[Line]) -> list[dict[str, object]]:
     row = tx.lock(Run, run.run_id)
     if row.live_task_id is None:
-        raise Conflict(f"run {run.run_id} is over: drop it")
+        raise Conflict(f"run {run.run_id} is over: stop working on it")
     last = tx.find(select(LogEntry).where(LogEntry.run_id == row.id).order_by(LogEntry.id.desc()).limit(1))
     if row.log_bytes > MOST_BYTES:
         return []
-    # Cut before, for masking takes its time, far behind where the entry is cut in the end.
+    # Bound the time for masking: cut the lines first, but well above LONGEST, the final length.
     plain = [without_controls(line.message[: 4 * LONGEST]) for line in lines]
     masked = mask_of_run(tx, row).lines(plain, after=last.message if last is not None else None)
     kept = _within_cap(row, [replace(line, message=cut(text)) for line, text in zip(lines, masked, strict=True)])
@@ -85,7 +85,7 @@ def _store(tx: Transaction, run: RunPrincipal, lines: Sequence[Line]) -> list[di
 
 
 def _within_cap(run: Run, lines: Sequence[Line]) -> list[Line]:
-    """The lines that the transcript has room for; with the first that it has not, one that says so."""
+    """The lines that fit into the transcript. The first line that does not fit is replaced by a note."""
     kept = []
     for line in lines:
         if run.log_bytes > MOST_BYTES:
@@ -99,23 +99,23 @@ def _within_cap(run: Run, lines: Sequence[Line]) -> list[Line]:
     return kept
 
 
-def _plausible(said: datetime | None, *, after: datetime, now: datetime) -> datetime:
-    """The agent's time where it is neither before the entry before nor ahead of the platform's clock; else now."""
-    return said if said is not None and after <= said <= now else now
+def _plausible(reported: datetime | None, *, after: datetime, now: datetime) -> datetime:
+    """The time that the agent reported if it lies between the previous entry and now; else now."""
+    return reported if reported is not None and after <= reported <= now else now
 
 
 def report_progress(run: RunPrincipal, body: Mapping[str, object]) -> None:
-    """Tell followers how far the agent is; nothing is stored. Conflict if the run is over."""
+    """Send the agent's progress to followers; nothing is stored. Conflict if the run is over."""
     with snapshot() as read:
         mask = mask_of_run(read, _live(read, run.run_id))
-    said = {**body, "message": cut(mask(str(body["message"])))}
-    announce_live(run.project_id, run.task_id, "task:progress", {"taskId": run.task_id, "runId": run.run_id, **said})
+    shown = {**body, "message": cut(mask(str(body["message"])))}
+    announce_live(run.project_id, run.task_id, "task:progress", {"taskId": run.task_id, "runId": run.run_id, **shown})
 
 
 def _live(read: Snapshot, run_id: str) -> Run:
     run = read.get(Run, run_id)
     if run is None or run.live_task_id is None:
-        raise Conflict(f"run {run_id} is over: drop it")
+        raise Conflict(f"run {run_id} is over: stop working on it")
     return run
 
 
@@ -129,7 +129,7 @@ def read_run(run_id: str, *, by: Caller) -> Run:
 
 
 def read_transcript(run_id: str, *, after: int, limit: int, by: Caller) -> Transcript:
-    """Entries after a seq, oldest first."""
+    """Entries with a seq greater than `after`, oldest first."""
     run = read_run(run_id, by=by)
     with snapshot() as read:
         entries = read.all(
@@ -140,6 +140,6 @@ def read_transcript(run_id: str, *, after: int, limit: int, by: Caller) -> Trans
 
 @transactional
 def purge_transcripts(tx: Transaction) -> None:
-    """Remove entries older than KEPT_DAYS."""
+    """Delete entries older than KEPT_DAYS."""
     old = delete(LogEntry).where(LogEntry.at < tx.now() - timedelta(days=KEPT_DAYS))
     tx.session.execute(old.execution_options(synchronize_session=False))

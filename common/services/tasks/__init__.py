@@ -1,1 +1,1 @@
-"""Tasks: from a sentence to a proven commit and a decision by a person."""
+"""Tasks: from their description to a verified commit and its approval."""

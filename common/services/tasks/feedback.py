@@ -1,6 +1,6 @@
-"""What a run has to act on: rejections, refusals, what a group found, remarks and answers. Each is delivered once.
+"""Feedback for runs: rejections, refusals, results of a group, comments and answers. Each is delivered to one run.
 
-A run whose claim was answered twice gets the same; one that is lost before it finished gives its feedback back.
+A run that is claimed again gets the same feedback. The feedback of a lost run goes to the next one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from common.values.claimed_run import Feedback, FeedbackComment
 
 
 def feedback_of(tx: Transaction, task: Task, run: Run) -> list[Feedback]:
-    """Everything not delivered yet, oldest first, and the round's answers; marks it as delivered to this run."""
+    """Everything not delivered yet, oldest first, and the answers of this round. Marks it as delivered to this run."""
     rows = tx.all(
         select(Comment)
         .where(Comment.task_id == task.id)
@@ -50,7 +50,7 @@ def _answers(tx: Transaction, task: Task) -> list[Feedback]:
 
 
 def give_back(tx: Transaction, run: Run) -> None:
-    """A lost run's feedback goes to the next one."""
+    """Mark the feedback of a lost run as not delivered, so that the next run gets it."""
     tx.session.execute(
         update(Comment)
         .where(Comment.delivered_run_id == run.id)

@@ -1,7 +1,7 @@
-"""Who pushed what: for the audit, and for who may approve.
+"""Records who pushed what, for the audit log and to decide who may approve a task.
 
-A push to the default branch or to a task's branch is written down before git is started, so that none is forgotten
-where a process dies; the job project.watch_repository then looks whether it landed. Other branches concern nobody.
+A push to the default branch or to a task's branch is stored before git starts, so that none is missing if a process
+dies. The job project.watch_repository later finds out whether it landed. Pushes to other branches are not recorded.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from common.states import ProjectState
 from common.transaction import Transaction, transactional
 
 LONGEST_PUSH = timedelta(hours=2)
-"""After that a push is over, whether or not anybody said so."""
+"""After this time a push counts as over, even if `end_pushes` was never called."""
 
 
 @dataclass(frozen=True)
 class NewPush:
-    """old_sha None: the branch was not there. The branch has no prefix."""
+    """branch: without `refs/heads/`. old_sha: None if the branch did not exist."""
 
     branch: str
     old_sha: str | None
@@ -37,7 +37,7 @@ class NewPush:
 
 @dataclass(frozen=True)
 class PendingPush:
-    """One of which is not known whether it landed. is_default: it went to the default branch."""
+    """A push that may or may not have landed. is_default: to the default branch. is_at_forge: made at the forge."""
 
     id: str
     branch: str
@@ -49,19 +49,19 @@ class PendingPush:
 
 @transactional
 def note_pushes(tx: Transaction, project_id: str, pushes: Sequence[NewPush], *, by: Caller) -> list[str]:
-    """Write down those that concern the platform, before git hears of them. Returns their ids for `end_pushes`."""
+    """Store the relevant pushes before git receives them. Returns their ids, for `end_pushes`."""
     project = tx.get(Project, project_id)
     noted = [_note(tx, project, push, user_id=by.user_id, username=by.name) for push in pushes]
     found = [row.id for row in noted if row is not None]
     if found:
-        # Should this process die, somebody else looks what became of them.
+        # If this process dies, the job finds out what became of the pushes.
         tx.enqueue(jobs.WATCH_REPOSITORY, project_id, project_id=project_id, after_seconds=60)
     return found
 
 
 @transactional
 def note_push_at_forge(tx: Transaction, project_id: str, push: NewPush, *, login: str) -> None:
-    """A push that has happened at the forge, by whom it says. Safe to repeat."""
+    """Store a push that was made at the forge. login: the pusher, as the forge reports it. Safe to repeat."""
     project = tx.get(Project, project_id)
     known = select(Push).where(
         Push.project_id == project_id, Push.branch == push.branch, Push.new_sha == push.new_sha, Push.username == login
@@ -87,7 +87,7 @@ def _note(tx: Transaction, project: Project, push: NewPush, *, user_id: str | No
 
 @transactional
 def end_pushes(tx: Transaction, project_id: str, ids: Sequence[str]) -> None:
-    """Git is done with them: look at once whether they landed, and at the tasks. Safe to repeat."""
+    """Git is done with the pushes: enqueue the job that checks whether they landed. Safe to repeat."""
     for row in tx.all(select(Push).where(Push.id.in_(ids))):
         row.ended_at = row.ended_at or tx.now()
     tx.enqueue(jobs.WATCH_REPOSITORY, project_id, project_id=project_id)
@@ -104,7 +104,10 @@ def pending_pushes(tx: Transaction, project_id: str) -> tuple[PendingPush, ...]:
 
 
 def settle_push(lease: Lease, push: PendingPush, *, has_landed: bool) -> None:
-    """It landed: the event says so in its author's name. It did not, and is over: it is forgotten. Safe to repeat."""
+    """If the push landed, record its event, with the pusher as author. If it is over and did not, delete it.
+
+    Safe to repeat.
+    """
     with acting(push.username):
         _settle(lease, push.id, has_landed)
 
@@ -128,7 +131,9 @@ def _settle(tx: Transaction, lease: Lease, push_id: str, has_landed: bool) -> No
 
 
 def has_pushed(tx: Transaction, task_id: str, by: Caller) -> bool:
-    """Whether they pushed to the task's branch, also by a login of their name at the forge; ever, or are about to."""
+    """Whether the caller ever pushed to the task's branch, or is pushing now. A login at the forge with the same name
+    counts as the caller.
+    """
     name = func.lower(Push.username) == by.username.lower()
     theirs = or_(Push.user_id == by.user_id, Push.user_id.is_(None) & name)
     return tx.find(select(Push).where(Push.task_id == task_id, theirs)) is not None

@@ -1,4 +1,4 @@
-"""What agents ask and people answer. The same question in the same task and round is the existing one."""
+"""Questions of agents and their answers. Repeating a question in the same task and round returns the existing one."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from common.transaction import Transaction, transactional
 def ask(
     tx: Transaction, task: Task, text: str, *, context: str | None, options: list[str], run_id: str | None
 ) -> tuple[Question, bool]:
-    """The question, and whether it is new; a new one makes the task wait for a person. The task is locked.
+    """Store a question and make the task, which is locked, wait for a person. Returns it, and whether it is new.
 
-    run_id None: the platform itself asks.
+    run_id: None if the platform itself asks.
     """
     same = find_same(tx, task, text, context, options)
     if same is not None:
@@ -43,13 +43,13 @@ def ask(
 
 
 def find_same(tx: Transaction, task: Task, text: str, context: str | None, options: list[str]) -> Question | None:
-    """The same question of this round, if it was asked."""
+    """The same question in this round; None if it was not asked."""
     of_round = (Question.task_id == task.id, Question.round == task.round)
     return tx.find(select(Question).where(*of_round, Question.fingerprint == _fingerprint(text, context, options)))
 
 
-def asked_by(tx: Transaction, run_id: str) -> int:
-    """How many questions the run has asked."""
+def count_asked_by(tx: Transaction, run_id: str) -> int:
+    """The number of questions that the run has asked."""
     return tx.session.execute(select(func.count()).select_from(Question).where(Question.run_id == run_id)).scalar_one()
 
 
@@ -69,9 +69,9 @@ def _wait_for_person(tx: Transaction, task: Task, question: Question) -> None:
 
 @transactional
 def answer_question(tx: Transaction, task_id: str, question_id: str, response: str, *, by: Caller) -> Question:
-    """The answer reaches the run that asked, or its successor. Conflict if it has been answered or withdrawn.
+    """Store the answer for the run that asked, or the next one. Conflict if it has been answered or withdrawn.
 
-    With the last open question answered, the task goes on: at once if its run still waits, else queued.
+    After the last open question, the task continues: at once if its run still waits, else it is queued.
     """
     task = lock_task(tx, task_id, by, Role.MEMBER)
     question = tx.session.get(Question, question_id)
@@ -89,7 +89,7 @@ def answer_question(tx: Transaction, task_id: str, question_id: str, response: s
     )
     tx.wake(f"question:{question.id}")
     if task.state is TaskState.NEEDS_INPUT and not has_open_question(tx, task.id):
-        go_on(tx, task, By.PERSON)
+        continue_task(tx, task, By.PERSON)
     return question
 
 
@@ -98,8 +98,8 @@ def has_open_question(tx: Transaction, task_id: str) -> bool:
     return tx.find(pending) is not None
 
 
-def go_on(tx: Transaction, task: Task, by: By) -> None:
-    """Nothing more is to be answered: back to the run that waits, or into the queue."""
+def continue_task(tx: Transaction, task: Task, by: By) -> None:
+    """All questions are answered: resume the run that waits, or queue the task if there is none."""
     waiting = tx.find(select(Run).where(Run.live_task_id == task.id))
     if waiting is not None and waiting.state is RunState.RUNNING:
         lifecycle.resume(tx, task, by=by)

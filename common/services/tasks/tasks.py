@@ -1,4 +1,4 @@
-"""Tasks: written, read, changed, and the acts by which people move them."""
+"""Creates, reads and changes tasks, and the state changes that people make: approve, reject, cancel, retry."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from common.transaction import Snapshot, Transaction, snapshot, transactional
 MOST_OPEN_DEPENDENCIES = 50
 
 FOR_MAINTAINERS = frozenset({TaskState.APPROVED, TaskState.IN_PROGRESS})
-"""States that a person sets by approving or rejecting."""
+"""States that only a maintainer may set, as they mean approving or rejecting."""
 
 CHECKS = ("head", "diff", "merge", "paths", "kept_tests", "tests", "preview")
-"""What is looked at to prove a run's claim, in this order."""
+"""The checks of a run's result, in their order."""
 
 
 @dataclass(frozen=True)
 class TaskView:
-    """A task with everything its page shows."""
+    """A task with everything that its page shows."""
 
     task: Task
     project: Project
@@ -60,7 +60,7 @@ class TaskFilter:
 
 
 class TaskChanges(TypedDict, total=False):
-    """What people change of a task: what is absent stays as it is. priority: by its label."""
+    """The fields of a task that people change. Absent keys are left unchanged."""
 
     title: str
     description: str
@@ -72,7 +72,7 @@ class TaskChanges(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class NewComment:
-    """path and line are None for a comment on the whole. Invalid (path) for a line without a path."""
+    """path, line: None for a general comment. Invalid (path) for a line without a path."""
 
     body: str
     path: str | None = None
@@ -98,9 +98,9 @@ class NewTask:
 
 @transactional
 def create_task(tx: Transaction, new: NewTask, *, by: Caller) -> Task:
-    """A task in the backlog; it starts as soon as an agent is free and what it depends on is approved.
+    """Create a task in the backlog. It starts as soon as an agent is free and its dependencies are approved.
 
-    Invalid (projectId, dependsOn) for what does not exist for the caller.
+    Invalid (projectId, dependsOn) for ids that the caller may not see.
     """
     project = _project_for(tx, new.project_id, by)
     if project.state is ProjectState.DELETING:
@@ -124,7 +124,7 @@ def create_task(tx: Transaction, new: NewTask, *, by: Caller) -> Task:
 
 
 def list_tasks(wanted: TaskFilter, page: PageQuery, *, by: Caller) -> Page[Task]:
-    """Newest first, only of projects that exist for the caller."""
+    """The tasks of the projects that the caller may see, newest first."""
     query = select(Task).where(Task.project_id.in_(visible_projects(by)))
     for column, value in (
         (Task.project_id, wanted.project_id),
@@ -174,7 +174,7 @@ def _view(read: Snapshot, task: Task, project: Project) -> TaskView:
 
 
 def _latest_checks(read: Snapshot, task_id: str) -> Sequence[TaskCheck]:
-    """Those of the newest run that was looked at, in the order in which they are made."""
+    """The checks of the newest run that has any, in the order of CHECKS."""
     newest = read.find(
         select(TaskCheck).where(TaskCheck.task_id == task_id).order_by(TaskCheck.at.desc(), TaskCheck.id.desc())
     )
@@ -186,7 +186,10 @@ def _latest_checks(read: Snapshot, task_id: str) -> Sequence[TaskCheck]:
 
 @transactional
 def update_task(tx: Transaction, task_id: str, values: TaskChanges, *, by: Caller) -> Task:
-    """Change what the values name; a `state` goes through the state machine like everything else."""
+    """Change the fields that values contains. A `state` has the effect of approve, reject, cancel or retry.
+
+    Conflict for any other change of state.
+    """
     wanted = values.get("state")
     role = Role.MAINTAINER if wanted in FOR_MAINTAINERS else Role.MEMBER
     task = lock_task(tx, task_id, by, role)
@@ -219,9 +222,9 @@ def _move_as_person(tx: Transaction, task: Task, wanted: TaskState, notes: str |
 
 @transactional
 def approve_task(tx: Transaction, task_id: str, *, by: Caller, commit_sha: str | None = None) -> Task:
-    """The task's proven commit may go out. Conflict unless it is ready_to_test.
+    """Approve the task's verified commit. Conflict unless it is ready_to_test.
 
-    commit_sha: what the person looked at; a Conflict if the task has moved on since. None: whatever is proven now.
+    commit_sha: the commit that the person looked at; Conflict if another one is verified by now. None: the present one.
     """
     task = lock_task(tx, task_id, by, Role.MAINTAINER)
     project = tx.get(Project, task.project_id)
@@ -230,22 +233,25 @@ def approve_task(tx: Transaction, task_id: str, *, by: Caller, commit_sha: str |
     if project.separate_approver or task.needs_other_approver:
         _require_other(tx, task, by)
     if commit_sha is not None and commit_sha != task.head_sha:
-        raise Conflict(f"task {task.id} is at {task.head_sha} now; look at it again", field="commitSha")
+        raise Conflict(f"task {task.id} is at {task.head_sha} now; review that commit", field="commitSha")
     lifecycle.approve(tx, task, actor())
     return task
 
 
 def _require_other(tx: Transaction, task: Task, by: Caller) -> None:
-    """Forbidden for whoever wrote the task, changed what it asks for, or pushed to its branch."""
+    """Forbidden if the caller wrote the task, changed its title or description, or pushed to its branch."""
     if by.user_id in {task.created_by_id, *task.edited_by_ids}:
-        raise Forbidden("whoever wrote a task may not approve it here; ask another maintainer")
+        raise Forbidden("you wrote or changed this task, so you may not approve it; ask another maintainer")
     if has_pushed(tx, task.id, by):
-        raise Forbidden("whoever pushed to a task's branch may not approve it here; ask another maintainer")
+        raise Forbidden("you pushed to the task's branch, so you may not approve it; ask another maintainer")
 
 
 @transactional
 def reject_task(tx: Transaction, task_id: str, *, reason: str, comments: Sequence[NewComment], by: Caller) -> Task:
-    """The task goes back to its agent with the reason and the comments; branch and pull request go on."""
+    """Send the task back to its agent with the reason and the comments. It keeps its branch and pull request.
+
+    Conflict unless it is ready_to_test.
+    """
     task = lock_task(tx, task_id, by, Role.MAINTAINER)
     if task.state is not TaskState.READY_TO_TEST:
         raise Conflict(f"task {task.id} is {task.state}; only ready_to_test can be rejected")
@@ -256,10 +262,10 @@ def reject_task(tx: Transaction, task_id: str, *, reason: str, comments: Sequenc
 
 @transactional
 def cancel_task(tx: Transaction, task_id: str, *, by: Caller) -> Task:
-    """Nobody wants the task any more: its run ends, its pull request is closed, its preview goes.
+    """Cancel the task: end its run, close its pull request and remove its preview.
 
-    A group that holds it is built anew without it, which only maintainers may bring about. Conflict once the group is
-    on its way to staging, or the task in production.
+    A group that holds it is rebuilt without it; that needs the role maintainer. Conflict once the group is on its way
+    to staging, or if the task's state does not allow it.
     """
     _check_role(tx, task_id, by, Role.MEMBER)
     group = lock_with_group(tx, task_id)
@@ -281,7 +287,7 @@ def cancel_task(tx: Transaction, task_id: str, *, by: Caller) -> Task:
 
 @transactional
 def retry_task(tx: Transaction, task_id: str, *, by: Caller) -> Task:
-    """A failed task goes back into the backlog and is counted as new. Conflict for a task in any other state."""
+    """Put a failed task back into the backlog, with all counters at zero. Conflict in any other state."""
     task = lock_task(tx, task_id, by, Role.MEMBER)
     if task.state is not TaskState.FAILED:
         raise Conflict(f"task {task.id} is {task.state}; only failed can be retried")
@@ -291,7 +297,7 @@ def retry_task(tx: Transaction, task_id: str, *, by: Caller) -> Task:
 
 @transactional
 def comment_on_task(tx: Transaction, task_id: str, comment: NewComment, *, by: Caller) -> Comment:
-    """A remark for whoever works on it next; each is given to one run."""
+    """Add a comment for the next run of the task."""
     task = lock_task(tx, task_id, by, Role.MEMBER)
     row = _comment(tx, task, "comment", comment, parent_id=None)
     record_update(tx, task, "comments")
@@ -299,7 +305,7 @@ def comment_on_task(tx: Transaction, task_id: str, comment: NewComment, *, by: C
 
 
 def add_feedback(tx: Transaction, task: Task, kind: str, body: str, comments: Sequence[NewComment] = ()) -> Comment:
-    """What the next run has to act on: kind rejection, refusal or group, with comments that belong to it."""
+    """Add feedback for the next run. kind: rejection, refusal or group. comments: belong to the feedback."""
     parent = _comment(tx, task, kind, NewComment(body), parent_id=None)
     for comment in comments:
         _comment(tx, task, "comment", comment, parent_id=parent.id)
@@ -316,7 +322,7 @@ def _comment(tx: Transaction, task: Task, kind: str, new: NewComment, *, parent_
 
 
 def lock_task(tx: Transaction, task_id: str, by: Caller, role: Role) -> Task:
-    """The task, locked. NotFound where it does not exist for the caller, Forbidden below the role."""
+    """The task, locked. NotFound if the caller may not see it, Forbidden below the role."""
     _check_role(tx, task_id, by, role)
     return tx.lock(Task, task_id)
 
@@ -335,7 +341,7 @@ def _project_for(tx: Transaction, project_id: str, by: Caller) -> Project:
 
 def _check_dependencies(tx: Transaction, project_id: str, ids: Sequence[str]) -> None:
     if len(ids) > MOST_OPEN_DEPENDENCIES:
-        raise Invalid("dependsOn", f"At most {MOST_OPEN_DEPENDENCIES}")
+        raise Invalid("dependsOn", f"Must have at most {MOST_OPEN_DEPENDENCIES} entries")
     for task_id in ids:
         task = tx.session.get(Task, task_id)
         if task is None or task.project_id != project_id:

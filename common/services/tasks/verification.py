@@ -1,7 +1,8 @@
-"""Preparing a run, proving what it claims, and what follows: the proof, a refusal, or a person.
+"""Database side of the jobs that prepare a run, verify its result (the proof), and close it.
 
-The agent only claims. What is looked at, in this order: the commit is the branch's head, changes something, merges,
-touches no forbidden path, and passes the project's tests.
+An agent's report is only a claim. The platform checks, in this order, that the commit is the branch's head, changes
+something, merges, changes no forbidden path, keeps the tests, and passes them. If a check fails, the task goes back to
+its agent, or to a person after MOST_REFUSALS.
 """
 
 from __future__ import annotations
@@ -33,18 +34,19 @@ from common.values.check import Check
 from common.values.place import Place
 
 RIVAL_SECONDS = 120
-"""How long a proof waits for the group that handed the task back to land or end, where it would clash again."""
+"""How long a verification waits for the group that handed the task back because of a merge conflict: the same conflict
+would occur until that group is delivered or ends."""
 MOST_REFUSALS = 3
-"""Proofs failed in a row before a person is asked."""
+"""Failed verifications in a row after which a person is asked."""
 
 
 PREPARE_SECONDS = 30
-"""How long a forge that does not answer may keep a run's agent waiting."""
+"""How long an agent waits for its run while the forge does not answer; after that the run is given up."""
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What `run.prepare` and `run.close` need. is_overdue: its agent has waited PREPARE_SECONDS for it."""
+    """Input of `run.prepare` and `run.close`. is_overdue: the agent has waited for PREPARE_SECONDS."""
 
     place: Place
     run_id: str
@@ -54,10 +56,10 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class ProofPlan:
-    """What `run.verify` looks at. claimed_sha None: the agent named no commit. tests None: there are none to be run.
+    """Input of `run.verify`. claimed_sha: None if the agent named no commit. tests: None if there are none to run.
 
-    rival: (branch, head) of a group under way that handed the task back: what it clashed with lands soon. None if there
-    is none, or it has been waited for long enough.
+    rival: (branch, head) of a live group that handed the task back because of a merge conflict; None if there is none,
+    or after RIVAL_SECONDS.
     """
 
     place: Place
@@ -72,7 +74,7 @@ class ProofPlan:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """status: passed, failed, skipped or running. code: stable, only when failed. message: a sentence."""
+    """status: passed, failed, skipped or running. code: stable, set only if failed. message: a sentence."""
 
     name: str
     status: str
@@ -83,7 +85,7 @@ class CheckResult:
 
 @transactional
 def begin_prepare(tx: Transaction, lease: Lease) -> RunPlan | None:
-    """What the run needs; None if it is over or prepared already."""
+    """What to prepare; None if the run is over or already prepared."""
     run = tx.session.get(Run, lease.subject_id)
     if run is None or run.state is not RunState.PREPARING:
         return None
@@ -94,10 +96,10 @@ def begin_prepare(tx: Transaction, lease: Lease) -> RunPlan | None:
 
 @transactional
 def record_prepared(tx: Transaction, lease: Lease, *, username: str, password: str, base_sha: str) -> None:
-    """Branch and credential are there: the agent may claim the run. base_sha: where the default branch is now."""
+    """The branch and the credential exist: the agent may claim the run. base_sha: the default branch's head."""
     run = tx.get(Run, lease.subject_id)
     if tx.get(Project, run.project_id).holds:
-        holding.lift(tx, tx.lock(Project, run.project_id))
+        holding.release_project(tx, tx.lock(Project, run.project_id))
     if tx.get(Task, run.task_id).error is not None:
         task = tx.lock(Task, run.task_id)
         task.error = None
@@ -113,32 +115,35 @@ def record_prepared(tx: Transaction, lease: Lease, *, username: str, password: s
 
 @transactional
 def fail_prepare(tx: Transaction, run_id: str, reason: str) -> None:
-    """What the run needs can't be made, for a reason of its task's own: the run is lost, and its attempt counts."""
+    """The run can't be prepared because of its task: it is lost, and the attempt counts."""
     run = tx.get(Run, run_id)
     _lose_unprepared(tx, run, tx.lock(Task, run.task_id), reason, counts=True)
 
 
 @transactional
 def record_prepare_refused(tx: Transaction, lease: Lease, reason: str) -> None:
-    """As fail_prepare; the job is done."""
+    """Like fail_prepare, and finish the job."""
     fail_prepare(lease.subject_id, reason)
     tx.finish(lease)
 
 
 @transactional
 def record_unprepared(tx: Transaction, lease: Lease, reason: str) -> None:
-    """No run of the project can be prepared: its agent is free for others, its task waits, and the project says why."""
+    """No run of the project can be prepared: end this one, so that its agent is free, and hold the project's tasks."""
     run = tx.get(Run, lease.subject_id)
     project = tx.lock(Project, run.project_id)
     task = tx.lock(Task, run.task_id)
     masked = mask_of_run(tx, run)(reason)
     if _lose_unprepared(tx, run, task, masked, counts=False):
-        holding.hold(tx, project, masked)
+        holding.hold_project(tx, project, masked)
     tx.finish(lease)
 
 
 def _lose_unprepared(tx: Transaction, run: Run, task: Task, reason: str, *, counts: bool) -> bool:
-    """False if the run was over already. The task is locked; the reason stands on it until a run can begin."""
+    """Lose a run that could not be prepared. Returns False if it was already over. The task is locked.
+
+    The reason stays in the task's error until a run can be prepared.
+    """
     run = tx.lock(Run, run.id)
     if run.state is RunState.ENDED:
         return False
@@ -152,7 +157,7 @@ def _lose_unprepared(tx: Transaction, run: Run, task: Task, reason: str, *, coun
 
 @transactional
 def begin_close(tx: Transaction, lease: Lease) -> RunPlan | None:
-    """Whose credential is to be taken away; None if the run or its project is gone."""
+    """The run whose credential is to be revoked; None if the run is deleted."""
     run = tx.session.get(Run, lease.subject_id)
     if run is None:
         return None
@@ -162,13 +167,13 @@ def begin_close(tx: Transaction, lease: Lease) -> RunPlan | None:
 
 @transactional
 def record_closing(tx: Transaction, lease: Lease, *, after_seconds: float) -> None:
-    """The credential is good for nothing; what is left of it is removed later."""
+    """The credential is revoked. Run the job again later, to remove what is left of it."""
     tx.again(lease, after_seconds=after_seconds)
 
 
 @transactional
 def begin_proof(tx: Transaction, lease: Lease) -> ProofPlan | None:
-    """What is to be proven; None if the task is not being verified (any more), or by a newer run."""
+    """What to verify; None if the task is not being verified, or if a newer run is."""
     run = tx.session.get(Run, lease.subject_id)
     if run is None:
         return None
@@ -212,7 +217,7 @@ def _newest_completed(tx: Transaction, task_id: str) -> str | None:
 
 @transactional
 def record_checks(tx: Transaction, lease: Lease, results: Sequence[CheckResult], *, after_seconds: float) -> None:
-    """Show how far the proof is, and look again later."""
+    """Store the results so far, and run the job again later."""
     task = _verifying(tx, lease)
     if task is None:
         tx.finish(lease)
@@ -224,7 +229,7 @@ def record_checks(tx: Transaction, lease: Lease, results: Sequence[CheckResult],
 
 @transactional
 def record_tests_wait(tx: Transaction, lease: Lease, results: Sequence[CheckResult], reason: str) -> None:
-    """The tests have not begun: that is shown with the reason, and is no verdict. The job goes on waiting."""
+    """Show that the tests have not begun, and why. The job continues to wait."""
     task = _verifying(tx, lease)
     tx.hold(lease)
     waits = CheckResult("tests", "running", f"The tests have not begun: {reason}")
@@ -234,7 +239,7 @@ def record_tests_wait(tx: Transaction, lease: Lease, results: Sequence[CheckResu
 
 @transactional
 def record_proven(tx: Transaction, lease: Lease, results: Sequence[CheckResult]) -> None:
-    """The claimed commit is proven: its pull request and preview come next."""
+    """The commit passed all checks: the task's pull request and preview come next."""
     task = _verifying(tx, lease)
     if task is not None:
         _store(tx, task, lease.subject_id, _masked(tx, task, results))
@@ -247,7 +252,7 @@ def record_proven(tx: Transaction, lease: Lease, results: Sequence[CheckResult])
 
 @transactional
 def record_refused(tx: Transaction, lease: Lease, results: Sequence[CheckResult]) -> None:
-    """What was claimed is not so: back to the same agent session with the reason, or to a person after three times."""
+    """A check failed: store the results, and refuse the work (see `refuse`)."""
     task = _verifying(tx, lease)
     if task is not None:
         results = _masked(tx, task, results)
@@ -258,13 +263,16 @@ def record_refused(tx: Transaction, lease: Lease, results: Sequence[CheckResult]
 
 
 def refuse(tx: Transaction, task: Task, failed: CheckResult) -> None:
-    """The task, locked and in progress, is to be worked on again because of this check, whose texts are masked."""
+    """Refuse the work of the task because of this failed check: queue it again, or ask a person after MOST_REFUSALS.
+
+    The task is locked and in progress. The texts of `failed` are masked.
+    """
     tail = f"\n\n{failed.log[-4000:]}" if failed.log else ""
     add_feedback(tx, task, "refusal", f"{failed.code}: {failed.message}{tail}")
     lifecycle.refuse(tx, task)
     if task.refusals >= MOST_REFUSALS:
         reason = failed.message.rstrip(".")
-        text = f"The work was refused {task.refusals} times, the last time because: {reason}. How to go on?"
+        text = f"The work was refused {task.refusals} times, the last time because: {reason}. How should it continue?"
         questions.ask(tx, task, text, context=failed.code, options=[], run_id=None)
     else:
         lifecycle.queue_again(tx, task, by=By.PLATFORM)
@@ -272,16 +280,16 @@ def refuse(tx: Transaction, task: Task, failed: CheckResult) -> None:
 
 @transactional
 def give_up_proof(tx: Transaction, run_id: str, reason: str) -> None:
-    """The proof itself could not be made: a person has to look."""
+    """The verification itself could not be carried out: ask a person."""
     run = tx.get(Run, run_id)
     task = tx.lock(Task, run.task_id)
     if task.phase is Phase.VERIFYING:
-        text = f"The platform could not verify the work: {mask_of_run(tx, run)(reason)} Answer to have it tried again."
+        text = f"The platform could not verify the work: {mask_of_run(tx, run)(reason)} Answer this to try again."
         questions.ask(tx, task, text, context=None, options=[], run_id=None)
 
 
 def _masked(tx: Transaction, task: Task, results: Sequence[CheckResult]) -> list[CheckResult]:
-    """The results as they may be stored and shown."""
+    """The results with secrets masked."""
     mask = mask_of_project(tx, task.project_id)
     return [
         replace(result, message=mask(result.message), log=mask.end_of(result.log) if result.log else result.log)
@@ -297,7 +305,7 @@ def _verifying(tx: Transaction, lease: Lease) -> Task | None:
 
 
 def _store(tx: Transaction, task: Task, run_id: str, results: Sequence[CheckResult]) -> bool:
-    """Whether anything changed."""
+    """Store the results. Returns whether anything changed."""
     run = tx.get(Run, run_id)
     changed = False
     for result in results:
@@ -314,7 +322,7 @@ def _store(tx: Transaction, task: Task, run_id: str, results: Sequence[CheckResu
 
 
 def store_check(tx: Transaction, task: Task, result: CheckResult) -> None:
-    """A check of the task's newest completed run that was made after its proof (the preview)."""
+    """Store a check that was made after the verification (of the preview) with the newest completed run."""
     run_id = _newest_completed(tx, task.id)
     if run_id is not None:
         _store(tx, task, run_id, [result])

@@ -1,8 +1,8 @@
-"""What people do at the forge behind our back: they push, merge, close and comment there, and the tasks follow.
+"""Updates tasks after people push, or merge, close or comment on pull requests, at the forge.
 
-A push after the proof or the approval voids it, and takes the task out of a group that is not on its way to staging
-yet; a later one is left out of the group, which says so. On the local forge nothing but pushes can happen; on others
-pull requests are looked at too. Everything is read anew each time: it makes no difference which doorbells were heard.
+A push after the verification or the approval voids it, and removes the task from a group that is not yet on its way to
+staging. A group that already is leaves the push out and notes it. The local forge has only pushes; on others, pull
+requests are read, too. The job reads everything each time, so it does not depend on which webhooks arrived.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from common.values.place import Place
 from common.values.pull_request import PullComment, PullReview, PullState
 
 BOUND = (TaskState.READY_TO_TEST, TaskState.APPROVED)
-"""States that hold for one commit only."""
+"""States that apply to one commit only."""
 LATER_PUSH = "later_push"
-"""The kind of problem that a group has with a push that it left out."""
+"""Kind of a group's problem: a push that the group left out."""
 DISCUSSED = (*BOUND, TaskState.IN_PROGRESS, TaskState.NEEDS_INPUT)
-"""States in which what people say on the pull request is for the agent."""
+"""States in which comments on the pull request are passed to the agent."""
 _REMARKS = uuid.UUID("5f0f2c0e-4b0c-5c57-9a4b-0d4c9a6f3b11")
 
 
 @dataclass(frozen=True)
 class WatchPlan:
-    """The branches whose heads matter, and the numbers of the pull requests that people may have touched."""
+    """The branches whose heads are needed, the numbers of the pull requests to read, and the unsettled pushes."""
 
     place: Place
     branches: tuple[str, ...]
@@ -67,17 +67,19 @@ def begin_watch(tx: Transaction, lease: Lease) -> WatchPlan | None:
 def record_heads(
     tx: Transaction, lease: Lease, heads: Mapping[str, str | None], pulls: Mapping[int, PullReview] | None = None
 ) -> None:
-    """A task whose branch is not at its proven commit any more goes back to its agent; the others follow their
-    pull requests."""
+    """Update the project's tasks to the heads of their branches and the states of their pull requests.
+
+    heads: branch → its head, None if the branch is gone. pulls: by number; None: nothing was read.
+    """
     project = tx.get(Project, lease.subject_id)
     if project.holds:
-        holding.lift(tx, tx.lock(Project, project.id))
+        holding.release_project(tx, tx.lock(Project, project.id))
     watched = select(Task.id).where(Task.project_id == lease.subject_id, _is_watched())
     tasks = tx.lock_all(Task, tx.session.scalars(watched).all())
     groups = _lock_groups(tx, tasks)
     for task in tasks:
         seen = (pulls or {}).get(task.pr_number) if task.pr_number is not None else None
-        asks_for_change = seen is not None and _hear(tx, task, seen.comments)
+        asks_for_change = seen is not None and _store_comments(tx, task, seen.comments)
         group = groups.get(task.id)
         if group is not None and group.state not in BEFORE_STAGING:
             _leave_out(tx, group, task, heads.get(task.branch_name))
@@ -88,13 +90,13 @@ def record_heads(
 
 @transactional
 def record_unreadable(tx: Transaction, lease: Lease, reason: str) -> None:
-    """The repository can't be read, and won't be by itself: the project says so, and none of its tasks starts."""
-    holding.hold(tx, tx.lock(Project, lease.subject_id), reason)
+    """The repository can't be read, and trying again does not help: hold the project's tasks."""
+    holding.hold_project(tx, tx.lock(Project, lease.subject_id), reason)
     tx.finish(lease)
 
 
 def _lock_groups(tx: Transaction, tasks: Sequence[Task]) -> dict[str, TaskGroup]:
-    """task id → the live group that holds it, for those of the tasks that one holds. The tasks are locked."""
+    """Task id → the live group that holds the task, locked, for the tasks that a group holds. The tasks are locked."""
     ids = [task.id for task in tasks]
     held = {row.task_id: row.group_id for row in tx.all(select(GroupMember).where(GroupMember.live_task_id.in_(ids)))}
     groups = {group.id: group for group in tx.lock_all(TaskGroup, held.values())}
@@ -109,10 +111,10 @@ def _follow(
     seen: PullReview | None,
     asks_for_change: bool,
 ) -> None:
-    """What holds for one commit only, as its branch and pull request are now. group: not on its way to staging yet."""
+    """Update a task in a BOUND state to its branch and pull request. group: not yet on its way to staging."""
     has_moved = head != task.head_sha
     if group is not None and head is not None and head == task.later_push:
-        # It was left out when the group was on staging. That it is built anew since then changes nothing.
+        # This push was left out when the group was on staging, and stays left out while the group is rebuilt.
         has_moved = False
     if seen is not None and seen.pull.state is PullState.MERGED and head in {None, task.head_sha}:
         _approve_merged(tx, task, tx.get(Project, task.project_id))
@@ -120,10 +122,10 @@ def _follow(
         proven = (task.head_sha or "")[:12]
         text = f"the branch {task.branch_name} is at {head or 'nothing'} now, but {proven} was proven"
         _leave(tx, group, task, "pushed", text)
-        _void(tx, task, f"moved: {text}: what came since has to be proven too.")
+        _void(tx, task, f"moved: {text}: the commits since then have to be verified too.")
     elif seen is not None and seen.pull.state is PullState.CLOSED:
         _leave(tx, group, task, "closed", "its pull request was closed")
-        # Whoever closed it, with its branch still there, does not want it.
+        # A person closed the pull request and left the branch at the verified commit: they do not want the task.
         lifecycle.cancel(tx, task)
     elif asks_for_change:
         _leave(tx, group, task, "changes_requested", "a review of its pull request asks for changes")
@@ -131,16 +133,16 @@ def _follow(
 
 
 def _leave(tx: Transaction, group: TaskGroup | None, task: Task, kind: str, why: str) -> None:
-    """What takes the approval away takes the task out of its group, too."""
+    """Take the task out of its group, if it is in one, because its approval is about to be voided."""
     if group is not None:
         note_problem(group, task.id, kind, f"Taken out: {why}.")
         take_out(tx, group, task.id, kind, by=By.PLATFORM)
 
 
 def _leave_out(tx: Transaction, group: TaskGroup, task: Task, head: str | None) -> None:
-    """The group is on staging, or on its way: it goes on with the approved commit and says what it left out.
+    """The group is on staging or on its way there: it continues with the approved commit and notes a later push.
 
-    head None: nothing is known of the branch, or it is gone.
+    head: None if the branch is gone or unknown.
     """
     later = None if head == task.approved_sha else head
     if head is None or later == task.later_push:
@@ -155,27 +157,27 @@ def _leave_out(tx: Transaction, group: TaskGroup, task: Task, head: str | None) 
 
 
 def _void(tx: Transaction, task: Task, text: str | None) -> None:
-    """The approval is gone, and the task goes back to its agent. text None: the feedback is there already."""
+    """Void the approval and send the task back to its agent. text: the feedback; None: it is already stored."""
     if text is not None:
         add_feedback(tx, task, "refusal", text)
     lifecycle.send_back(tx, task, by=By.PLATFORM)
 
 
 def _approve_merged(tx: Transaction, task: Task, project: Project) -> None:
-    """Whoever merged it approved it: the forge lets only its owners do so.
+    """Approve a task whose pull request was merged at the forge, where only owners may merge.
 
-    Where it has to be another person than its author, it waits for an approval by somebody who is known here.
+    Does nothing if the approver must not be the author: who merged is not known as a user here.
     """
     if task.state is TaskState.READY_TO_TEST and not (project.separate_approver or task.needs_other_approver):
         lifecycle.approve(tx, task, "a person at the forge")
 
 
-def _hear(tx: Transaction, task: Task, remarks: Sequence[PullComment]) -> bool:
-    """Each remark is the agent's once. Returns whether a new one asks for a change."""
+def _store_comments(tx: Transaction, task: Task, remarks: Sequence[PullComment]) -> bool:
+    """Store new comments for the agent, each once. Returns whether a new one asks for a change."""
     known = set(tx.session.scalars(select(Comment.id).where(Comment.task_id == task.id)))
     asks_for_change = False
     for remark in remarks:
-        # Computed from the forge's id, so that however often it is seen, there is one.
+        # The id is computed from the forge's id, so that a comment is stored only once.
         row_id = str(uuid.uuid5(_REMARKS, f"{task.id}:{remark.id}"))
         if row_id in known:
             continue
@@ -191,25 +193,28 @@ def _hear(tx: Transaction, task: Task, remarks: Sequence[PullComment]) -> bool:
 
 
 def _has_people() -> bool:
-    """Whether the forge is a place where people merge, close and comment."""
+    """Whether people can merge, close and comment on pull requests at the forge."""
     return settings().forge.kind != "local"
 
 
 def _is_watched() -> ColumnElement[bool]:
-    """Tasks whose state people can change at the forge, and all that a group holds."""
+    """Query condition: tasks whose state people can change at the forge, and tasks that a group holds."""
     held = select(GroupMember.live_task_id).where(GroupMember.live_task_id.is_not(None))
     return Task.state_.in_(DISCUSSED if _has_people() else BOUND) | Task.id.in_(held)
 
 
 @transactional
 def ring_for_push(tx: Transaction, project_id: str) -> None:
-    """Somebody pushed to the project's repository: look at once. Safe to repeat."""
+    """Enqueue the job that reads the project's repository. Safe to repeat."""
     tx.enqueue(jobs.WATCH_REPOSITORY, project_id, project_id=project_id)
 
 
 @transactional
 def watch_all(tx: Transaction) -> int:
-    """The slow way, for forges whose doorbell was not heard. Returns how many projects are looked at."""
+    """Enqueue the job for every project with watched tasks or unsettled pushes, in case a webhook was lost.
+
+    Returns the number of projects.
+    """
     watched = select(Task.project_id).where(_is_watched())
     found = tx.session.scalars(watched.union(select(Push.project_id).where(Push.settled_at.is_(None)))).all()
     for project_id in found:

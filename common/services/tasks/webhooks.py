@@ -1,6 +1,7 @@
-"""What a forge's webhook sets going: a look at the repository. Only who pushed is believed of it, as it is signed.
+"""Handles webhooks of the forge: they make the platform read the repository soon.
 
-Nothing else tells that. Where a delivery is lost, who pushed is not known; that the branch moved is seen all the same.
+Of the payload, only the pusher is used, which is signed and known from nowhere else. If a delivery is lost, the pusher
+stays unknown, but the sweep still finds that the branch moved.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from common.transaction import snapshot
 
 @dataclass(frozen=True)
 class PushAtForge(NewPush):
-    """login: who the forge says pushed."""
+    """login: the pusher's user name at the forge."""
 
     login: str
 
 
 def ring_for_repository(owner: str, name: str, *, push: PushAtForge | None = None) -> bool:
-    """Look at the repository `owner/name` soon. False where it is no active project's. Safe to repeat."""
+    """Read the repository `owner/name` soon. Returns False if no active project has it. Safe to repeat."""
     with snapshot() as read:
         project = read.find(select(Project).where(Project.slug == name, Project.repository_owner == owner))
         if project is None or project.state is not ProjectState.ACTIVE:

@@ -82,7 +82,7 @@ def test_a_database_of_another_character_set_is_named(examine: Examine, mariadb:
     with mariadb.connect() as connection, connection.cursor() as cursor:
         cursor.execute(f"alter database {name} character set latin1")
 
-    says = f"the database's own character set is latin1; ALTER DATABASE {name} CHARACTER SET utf8mb4"
+    says = f"the database's default character set is latin1; ALTER DATABASE {name} CHARACTER SET utf8mb4"
     assert wrong(examine(url)) == [("warn", says)]
 
 
@@ -90,7 +90,7 @@ def test_a_connection_of_another_character_set_is_refused(examine: Examine, mari
     found = wrong(examine(mariadb_database_url.replace("utf8mb4", "latin1")))
 
     assert [status for status, _ in found] == ["fail"]
-    assert "speaks latin1" in found[0][1]
+    assert "uses latin1" in found[0][1]
 
 
 def test_privileges_that_lack_are_named(
@@ -103,8 +103,8 @@ def test_privileges_that_lack_are_named(
     url = f"mysql+pymysql://few:pw@127.0.0.1:{parts.port}/{name}?charset=utf8mb4"
 
     assert wrong(examine(url)) == [
-        ("fail", f"the account has not DELETE (needed always); GRANT DELETE ON {name}.* TO it"),
-        ("warn", "the account has not CREATE, ALTER, DROP, INDEX, REFERENCES (needed by aiworker db upgrade); "
+        ("fail", f"the account lacks DELETE (always needed); GRANT DELETE ON {name}.* TO it"),
+        ("warn", "the account lacks CREATE, ALTER, DROP, INDEX, REFERENCES (needed by aiworker db upgrade); "
                  f"GRANT CREATE, ALTER, DROP, INDEX, REFERENCES ON {name}.* TO it"),
     ]  # fmt: skip
 

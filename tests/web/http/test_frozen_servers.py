@@ -109,7 +109,7 @@ def test_a_frozen_redis_is_asked_by_one_request_and_not_by_all(client: FlaskClie
 def test_a_redis_that_is_back_counts_again(
     client: FlaskClient, server: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "FIRST_REST_SECONDS", 0.0)
+    monkeypatch.setattr(feed, "FIRST_PAUSE_SECONDS", 0.0)
     assert comment(client) == 404
 
     server.unlink()

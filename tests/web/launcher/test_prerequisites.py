@@ -92,7 +92,7 @@ def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a directory")
 
     with (
-        pytest.raises(Misconfigured, match=r"file/data can't be written .*AIWORKER_DATA_DIR"),
+        pytest.raises(Misconfigured, match=r"file/data is not writable .*AIWORKER_DATA_DIR"),
         prerequisites.own_directory(tmp_path / "file" / "data"),
     ):
         pass

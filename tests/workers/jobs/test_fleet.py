@@ -273,7 +273,7 @@ def test_a_pod_that_does_not_come_to_life_is_given_up(plain: Fleet) -> None:
     assert agents.expire_agents() == 0
     _change(Agent, agent.id, created_at=302, pod_made_at=301)
     plain.until(lambda: len(plain.runs(task)) == 2)
-    said = "its pod did not come to life within 300 s; last seen: no node accepts its pod: 0/3 nodes"
+    said = "its agent sent no heartbeat within 300 s; last seen: no node accepts its pod: 0/3 nodes"
     assert str(plain.runs(task)[0].reason).startswith(said)
 
 
@@ -285,7 +285,7 @@ def test_a_run_that_is_lost_while_its_pod_is_not_let_in_says_why(plain: Fleet) -
     _change(Agent, agent.id, created_at=301)
     plain.until(lambda: len(plain.runs(task)) == 2)
     reason = str(plain.runs(task)[0].reason)
-    assert reason.startswith("its pod did not come to life within 300 s; last seen: ")
+    assert reason.startswith("its agent sent no heartbeat within 300 s; last seen: ")
     assert "exceeded quota: aiworker, requested: pods=1" in reason
 
 
@@ -300,7 +300,7 @@ def test_a_silent_agents_run_says_what_was_last_seen_of_its_pod(plain: Fleet) ->
     assert agents.expire_agents() == 1
 
     reason = str(plain.runs(task)[0].reason)
-    assert reason.startswith("its agent was not heard of for a minute; last seen: the Kubernetes API answered GET")
+    assert reason.startswith("its agent sent no heartbeat for a minute; last seen: the Kubernetes API answered GET")
 
 
 def test_a_pod_that_is_being_evicted_says_so_while_it_can_be_seen(plain: Fleet) -> None:

@@ -37,7 +37,7 @@ def _place(platform: Platform, project: Project) -> Path:
 def _look(platform: Platform) -> None:
     """The agent is heard of, and the scheduler looks, as it does every few seconds."""
     runners.beat(platform.agent_id, [])
-    sweeping.ring_clockwork()
+    sweeping.enqueue_periodic_jobs()
     platform.run_jobs()
 
 

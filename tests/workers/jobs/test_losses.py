@@ -53,7 +53,7 @@ def test_a_task_that_kills_its_agent_every_time_is_given_up(plain_platform: Plat
 
     failed = platform.get(Task, task.id)
     assert failed.state == "failed"
-    assert failed.error == "given up after 10 lost runs; the last one: its agent was started anew"
+    assert failed.error == "given up after 10 lost runs; the last one: its agent was restarted"
 
 
 def test_after_a_restart_of_the_platform_agents_get_the_time_to_be_heard_of(platform: Platform) -> None:
@@ -105,7 +105,7 @@ def test_a_run_that_its_machine_cut_short_goes_to_another_agent(platform: Platfo
     assert (back.state, back.attempts, back.losses, back.error) == ("backlog", 0, 1, reason)
 
     runners.beat(platform.agent_id, [])
-    sweeping.ring_clockwork()
+    sweeping.enqueue_periodic_jobs()
     platform.run_jobs()
     assert len(platform.runs(task)) == 1
     former, platform.agent_id = platform.agent_id, platform.agent()
