@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-MOST_ANY = 312
-"""May only fall: lower it with every `Any` that goes. Below 100, what is left is the edge where JSON comes in."""
+MOST_ANY = 74
+"""May only fall: lower it with every `Any` that goes. What is left is the edge: JSON, SQL, the cluster."""
 MOST_ANY_OF_WEB = 6
 
 
