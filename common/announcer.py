@@ -24,7 +24,7 @@ from common import broker, feed
 
 log = structlog.get_logger()
 
-MOST_TOGETHER = 200
+MOST_ENTRIES = 200
 """Most entries published in one round trip."""
 LONGEST_DELAY_SECONDS = 4.0
 """Job messages with a longer delay are not sent from here: the sweep sends them when the job is due."""
@@ -105,7 +105,7 @@ class Announcer:
         """Merge `first` with the queued announcements: one round trip for all entries, one ring per job."""
         together = Announcement([*first.rings], [*first.entries])
         with contextlib.suppress(queue.Empty):
-            while len(together.entries) < MOST_TOGETHER:
+            while len(together.entries) < MOST_ENTRIES:
                 following = self._queue.get_nowait()
                 together.rings += following.rings
                 together.entries += following.entries

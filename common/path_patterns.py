@@ -25,7 +25,7 @@ class PathPatterns:
 
     def __init__(self, patterns: Sequence[str]) -> None:
         for pattern in patterns:
-            reason = _why_nothing(pattern)
+            reason = _why_no_effect(pattern)
             if reason is not None:
                 raise ValueError(f"the pattern {pattern!r} has no effect: {reason}")
         links = [line for pattern in patterns for line in _above(pattern)]
@@ -51,10 +51,10 @@ def why_refused(pattern: str) -> str | None:
         return f"Has more than {_MOST_STARS} stars in one part, which takes too long to match"
     if segments[:-1].count("**") > _MOST_DOUBLE_STARS:
         return f"Has more than {_MOST_DOUBLE_STARS} parts that are ** before the last, which takes too long to match"
-    return _why_nothing(pattern)
+    return _why_no_effect(pattern)
 
 
-def _why_nothing(pattern: str) -> str | None:
+def _why_no_effect(pattern: str) -> str | None:
     """Why this pattern would protect nothing, or not the intended paths; None if it is fine."""
     for is_wrong, reason in (
         (not pattern.strip("/ "), "Names no path"),

@@ -75,7 +75,7 @@ class WebSettings:
 
 @dataclass(frozen=True)
 class StoreSettings:
-    """Where data lives."""
+    """Where data is stored."""
 
     data_dir: Path
     """The data directory (AIWORKER_DATA_DIR), `.aiworker` by default. Holds all files of the embedded services."""
@@ -121,7 +121,7 @@ class SecuritySettings:
 
 @dataclass(frozen=True)
 class ForgeSettings:
-    """Where the code lives."""
+    """The forge, which stores the code."""
 
     kind: str
     """AIWORKER_FORGE: `local` (bare repositories in the data directory) or `gitea`."""

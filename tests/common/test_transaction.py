@@ -67,7 +67,7 @@ def test_locks_out_of_order_are_a_bug(on_database: str) -> None:
         tx.lock_all(Task, ["t"])
         tx.lock_all(Project, ["p"])
 
-    with pytest.raises(RuntimeError, match="later in the order"):
+    with pytest.raises(RuntimeError, match="higher lock_rank"):
         wrong()
 
 

@@ -53,11 +53,11 @@ def is_well_known(password: str, *, about: Sequence[str]) -> bool:
 def matches(password_hash: str | None, password: str) -> bool:
     """Whether the password matches the hash. None: there is no such user; the answer, False, takes equally long."""
     try:
-        return _hasher.verify(_nobodys_hash() if password_hash is None else password_hash, password)
+        return _hasher.verify(_dummy_hash() if password_hash is None else password_hash, password)
     except (VerifyMismatchError, InvalidHashError):
         return False
 
 
 @functools.cache
-def _nobodys_hash() -> str:
+def _dummy_hash() -> str:
     return _hasher.hash(secrets.token_urlsafe())

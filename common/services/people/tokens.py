@@ -161,8 +161,8 @@ def delete_api_token(tx: Transaction, token_id: str, *, by: Caller) -> None:
 
 
 def _is_scoped(tx: Transaction, by: Caller) -> bool:
-    came_by = tx.session.get(ApiToken, by.token_id) if by.token_id else None
-    return came_by is not None and came_by.role < tx.get(User, by.user_id).role
+    used = tx.session.get(ApiToken, by.token_id) if by.token_id else None
+    return used is not None and used.role < tx.get(User, by.user_id).role
 
 
 def _delete_with_descendants(tx: Transaction, token_id: str) -> None:

@@ -89,17 +89,17 @@ def _mask_of(
 ) -> Mask:
     project = at.session.get(Project, project_id) if project_id else None
     plain, secret = (project.env_sealed, project.secret_env_sealed) if project else (None, None)
-    return _made(plain, secret, credentials, spec)
+    return _cached_mask(plain, secret, credentials, spec)
 
 
 @functools.lru_cache(maxsize=256)
-def _made(plain: str | None, secret: str | None, credentials: str | None, spec: str | None) -> Mask:
+def _cached_mask(plain: str | None, secret: str | None, credentials: str | None, spec: str | None) -> Mask:
     """A mask from sealed values, cached: decrypting and building one takes 100 times as long as masking a line."""
     variables, secrets = _opened(plain), _opened(secret)
     tokens = [value for name, value in _opened(credentials).items() if name != "username"]
-    told = read_spec(unseal(spec)).variables if spec else Variables()
-    given: Mapping[str, str] = told.values
-    tokens += [given[name] for name in told.secret_names if name in given]
+    deployed = read_spec(unseal(spec)).variables if spec else Variables()
+    given: Mapping[str, str] = deployed.values
+    tokens += [given[name] for name in deployed.secret_names if name in given]
     values = [*secrets.values(), *tokens, *without_plain_words(variables), *without_plain_words(given)]
     return Mask(values, {**given, **variables, **secrets})
 

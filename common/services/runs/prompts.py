@@ -12,7 +12,7 @@ RULES = """\
 Work in the present directory, which is a clone of the project on your own branch. Commit your work; the platform
 pushes it. You are done when the change is complete and the project's tests pass: the platform runs them itself on
 exactly your commit. Do not delete tests to make them pass. If something is unclear and you can't decide it, ask a
-person with the ask tool and go on with the answer."""
+person with the ask tool and continue with the answer."""
 
 HEADINGS = {
     "rejection": "A reviewer sent your work back",

@@ -135,10 +135,10 @@ def _free_agents(tx: Transaction) -> Counter[Agent]:
     live = select(Run.agent_id, func.count()).where(Run.live_task_id.is_not(None)).group_by(Run.agent_id)
     taken: dict[str, int] = dict(tx.session.execute(live).all())
     is_unclaimed = (Run.outcome == Outcome.LOST) & Run.started_at.is_(None) & Run.base_sha.is_not(None)
-    deaf = select(Run.agent_id).where(Run.finished_at >= alive, is_unclaimed | Run.is_cut_short.is_(True))
+    unresponsive = select(Run.agent_id).where(Run.finished_at >= alive, is_unclaimed | Run.is_cut_short.is_(True))
     is_fresh = Agent.is_pod.is_(False) | Agent.last_task_id.is_(None)
     ready = (Agent.state_.in_(READY_STATES), Agent.seen_at >= alive, is_fresh)
-    agents = tx.all(select(Agent).where(*ready, Agent.id.not_in(deaf)))
+    agents = tx.all(select(Agent).where(*ready, Agent.id.not_in(unresponsive)))
     # Agents with the newest heartbeat are the most likely to be running.
     agents.sort(key=lambda agent: agent.seen_at, reverse=True)
     agents.sort(key=lambda agent: taken.get(agent.id, 0))

@@ -152,7 +152,7 @@ def _leave_out(tx: Transaction, group: TaskGroup, task: Task, head: str | None) 
     if later is None:
         forget_problem(group, task.id, LATER_PUSH)
         return
-    text = f"{later} was pushed to {task.branch_name} too late and is left out: the group goes on with the approved"
+    text = f"{later} was pushed to {task.branch_name} too late and is left out: the group continues with the approved"
     note_problem(group, task.id, LATER_PUSH, f"{text} {task.approved_sha}.")
 
 

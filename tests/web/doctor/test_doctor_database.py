@@ -173,7 +173,7 @@ def test_an_isolation_that_something_between_has_changed_is_named() -> None:
     (found,) = wrong(list(judge(dataclasses.replace(GOOD, variables=variables))))
 
     assert found[0] == "fail"
-    assert found[1].startswith("transactions are REPEATABLE-READ, though READ-COMMITTED was asked for")
+    assert found[1].startswith("transactions are REPEATABLE-READ, although READ-COMMITTED was requested")
 
 
 @pytest.mark.parametrize(
@@ -200,4 +200,4 @@ def test_what_roles_give_is_said_to_be_unseen() -> None:
     found = wrong(list(judge(dataclasses.replace(GOOD, grants=grants))))
 
     assert [status for status, _ in found] == ["warn", "warn"]
-    assert all(words.endswith("unless one of its roles has them: that can't be seen") for _, words in found)
+    assert all(words.endswith("unless one of its roles has them, which can't be checked") for _, words in found)
