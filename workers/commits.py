@@ -46,9 +46,9 @@ def checkout_environment(username: str | None, password: str | None, **config: s
     return git_environment(base, chosen.items())
 
 
-def why_git_failed(said: bytes, exit_code: int | None, password: str | None = None) -> str:
+def why_git_failed(output: bytes, exit_code: int | None, password: str | None = None) -> str:
     """Return the last line of git's output, with the password masked."""
-    lines = said.decode("utf-8", "replace").strip().splitlines()
+    lines = output.decode("utf-8", "replace").strip().splitlines()
     why = lines[-1] if lines else f"git exited with {exit_code}"
     return why.replace(password, "…") if password else why
 

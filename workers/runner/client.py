@@ -299,8 +299,8 @@ def _reason(reply: requests.Response) -> str:
     if not isinstance(body, dict):
         return str(reply.reason)
     details = body.get("details")
-    said = details.get("message") if isinstance(details, dict) else None
-    return str(said or body.get("error") or reply.reason)[:300]
+    message = details.get("message") if isinstance(details, dict) else None
+    return str(message or body.get("error") or reply.reason)[:300]
 
 
 def _question(reply: Json) -> AskedQuestion:

@@ -218,14 +218,14 @@ class Workspace:
             raise ProviderRefused(f"git can't be started: {error.strerror}", code="no_git") from error
         if code == 0:
             return list(lines)
-        said = "\n".join(list(lines)[-20:])
-        if met_limit(code, said):
-            raise ProviderRefused(f"git {arguments[0]} exceeded its resource limits: {said}", code="too_large")
-        if why := was_cut_short(code, said):
-            raise CutShort(f"git {arguments[0]} {why}: {said}")
-        if credential and any(word in said.lower() for word in _AWAY) and "denied" not in said.lower():
-            raise ProviderUnavailable(f"git {arguments[0]}: {said}")
-        raise ProviderRefused(f"git {arguments[0]} failed with exit code {code}: {said}", code="git_failed")
+        output = "\n".join(list(lines)[-20:])
+        if met_limit(code, output):
+            raise ProviderRefused(f"git {arguments[0]} exceeded its resource limits: {output}", code="too_large")
+        if why := was_cut_short(code, output):
+            raise CutShort(f"git {arguments[0]} {why}: {output}")
+        if credential and any(word in output.lower() for word in _AWAY) and "denied" not in output.lower():
+            raise ProviderUnavailable(f"git {arguments[0]}: {output}")
+        raise ProviderRefused(f"git {arguments[0]} failed with exit code {code}: {output}", code="git_failed")
 
 
 _QUIET: dict[str, str] = {

@@ -18,10 +18,10 @@ HEAD_LINES = 200
 
 @dataclass(frozen=True)
 class Answer:
-    """status: the HTTP status; None if there was none in time. said: a description to follow the subject "it"."""
+    """status: the HTTP status; None if none came in time. description: a clause to follow the subject "it"."""
 
     status: int | None
-    said: str
+    description: str
     is_healthy: bool = False
 
 
@@ -48,7 +48,7 @@ async def probe(port: int, expected: Health, timeout_seconds: float = ANSWER_SEC
 
 async def _judged(port: int, expected: Health) -> Answer:
     own = f"http://127.0.0.1:{port}"
-    path, said = expected.path, f"answered GET {expected.path}"
+    path, description = expected.path, f"answered GET {expected.path}"
     for _ in range(MOST_REDIRECTS + 1):
         reply = await _get(port, path, with_body=expected.contains is not None)
         is_redirect = 300 <= reply.status < 400 and bool(reply.location) and expected.below <= 400
@@ -56,17 +56,19 @@ async def _judged(port: int, expected: Health) -> Answer:
             break
         target = urlsplit(urljoin(own + path, reply.location))
         if f"{target.scheme}://{target.netloc}" != own:
-            return Answer(reply.status, f"{said} with {reply.status}, which leads to another host ({target.netloc})")
+            return Answer(
+                reply.status, f"{description} with {reply.status}, which leads to another host ({target.netloc})"
+            )
         path = (target.path or "/") + (f"?{target.query}" if target.query else "")
-        said = f"answered GET {expected.path}, which led to {path[:200]},"
+        description = f"answered GET {expected.path}, which led to {path[:200]},"
     else:
         return Answer(reply.status, f"answered GET {expected.path} with more than {MOST_REDIRECTS} redirects")
-    said = f"{said} with {reply.status}"
+    description = f"{description} with {reply.status}"
     if reply.status >= expected.below:
-        return Answer(reply.status, said)
+        return Answer(reply.status, description)
     if expected.contains is not None and expected.contains.encode() not in reply.body:
-        return Answer(reply.status, f"{said} and without the text {expected.contains!r}")
-    return Answer(reply.status, said, is_healthy=True)
+        return Answer(reply.status, f"{description} and without the text {expected.contains!r}")
+    return Answer(reply.status, description, is_healthy=True)
 
 
 async def _get(port: int, path: str, *, with_body: bool) -> _Reply:
@@ -105,8 +107,8 @@ async def _fields(reader: asyncio.StreamReader) -> dict[str, str]:
 async def _body(reader: asyncio.StreamReader, fields: dict[str, str]) -> bytes:
     """Read the body, at most about MOST_BYTES."""
     if fields.get("transfer-encoding", "").lower() != "chunked":
-        said = fields.get("content-length", "")
-        return await _read(reader, min(int(said), MOST_BYTES) if said.isdigit() else MOST_BYTES)
+        length = fields.get("content-length", "")
+        return await _read(reader, min(int(length), MOST_BYTES) if length.isdigit() else MOST_BYTES)
     body = b""
     while len(body) < MOST_BYTES and (size := int((await reader.readline()).split(b";")[0], 16)):
         body += await _read(reader, min(size, MOST_BYTES))

@@ -213,9 +213,9 @@ class RunningVersion:
                 done, _ = await asyncio.wait({ended}, timeout=None if limit is None else MEMORY_POLL_SECONDS)
                 if done:
                     words = exit_words(ended.result())
-                    said = " | ".join(line for line in self._log.last_lines(6) if not line.startswith("[runtime]"))
+                    output = " | ".join(line for line in self._log.last_lines(6) if not line.startswith("[runtime]"))
                     self._log.note(words)
-                    return VersionFailed("exited", f"the process {words}" + (f": {said[-1000:]}" if said else ""))
+                    return VersionFailed("exited", f"the process {words}" + (f": {output[-1000:]}" if output else ""))
                 if limit is not None and (used := unit.resident_bytes()) > limit:
                     words = f"used {used // 2**20} MiB of memory, its limit is {limit // 2**20} MiB"
                     self._log.note(words)
@@ -243,7 +243,7 @@ class RunningVersion:
                     continue
                 code = "timeout" if answer.status is None else "unhealthy"
                 raise self._judged(
-                    VersionFailed(code, f"it was not healthy within {within_seconds:.3g} s: it {answer.said}")
+                    VersionFailed(code, f"it was not healthy within {within_seconds:.3g} s: it {answer.description}")
                 )
             await self._or_death(asyncio.sleep(GATE_POLL_SECONDS))
 
@@ -259,7 +259,7 @@ class RunningVersion:
                 if self._is_extended():
                     since, self.checked_seconds = time.monotonic(), 0.0
                     continue
-                words = f"after {self.checked_seconds:.1f} s of good health it {answer.said}"
+                words = f"after {self.checked_seconds:.1f} s of good health it {answer.description}"
                 raise self._judged(VersionFailed("unhealthy", words))
             self.checked_seconds = looked_at - since
 
@@ -337,7 +337,7 @@ class RunningVersion:
                 if misses:
                     self._note_trouble()
                 if misses > MISSES_ALLOWED:
-                    return VersionFailed("unhealthy", f"{misses} times in a row it {answer.said}")
+                    return VersionFailed("unhealthy", f"{misses} times in a row it {answer.description}")
                 self._forget_old_deaths()
         except VersionFailed as failure:
             return failure

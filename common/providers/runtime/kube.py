@@ -110,7 +110,7 @@ class Cluster:
             )  # fmt: skip
             answer: Any = self._client.call_api(*request, _request_timeout=self._timeout_seconds)
             try:
-                said = bytes(answer.read() or b"")
+                content = bytes(answer.read() or b"")
             finally:
                 answer.response.release_conn()
         except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
@@ -118,10 +118,10 @@ class Cluster:
         if answer.status == 404:
             return None
         if answer.status == 403:
-            self._deny(method, path, _told(said)[0])
+            self._deny(method, path, _message_and_reason(content)[0])
         if not 200 <= answer.status <= 299:
-            _refuse(f"{method} {path}", answer.status, said, answer.headers.get("Retry-After"))
-        return said
+            _refuse(f"{method} {path}", answer.status, content, answer.headers.get("Retry-After"))
+        return content
 
     def _deny(self, method: str, path: str, message: str) -> NoReturn:
         """Raise the error for a 403: a temporary state, the quota, or missing rights, which an operator may grant."""
@@ -149,8 +149,8 @@ class _Exists(ProviderUnavailable):
     """The API answered 409 with the reason AlreadyExists."""
 
 
-def _refuse(what: str, status: int, said: bytes, retry_after: str | None) -> None:
-    message, reason = _told(said)
+def _refuse(what: str, status: int, content: bytes, retry_after: str | None) -> None:
+    message, reason = _message_and_reason(content)
     words = f"the Kubernetes API answered {what} with {status}: {message[:500]}"
     if status == 409 and reason == "AlreadyExists":
         raise _Exists(words)
@@ -161,22 +161,22 @@ def _refuse(what: str, status: int, said: bytes, retry_after: str | None) -> Non
     raise ProviderUnavailable(words, retry_after_seconds=after)
 
 
-def _told(said: bytes) -> tuple[str, str]:
+def _message_and_reason(content: bytes) -> tuple[str, str]:
     """Return the message and reason of an error response."""
     try:
-        told = json.loads(said)
-        return str(told.get("message", "")), str(told.get("reason", ""))
+        refusal = json.loads(content)
+        return str(refusal.get("message", "")), str(refusal.get("reason", ""))
     except (ValueError, AttributeError):
-        return said[:200].decode("utf-8", "replace"), ""
+        return content[:200].decode("utf-8", "replace"), ""
 
 
-def _object(said: bytes) -> KubeObject:
+def _object(content: bytes) -> KubeObject:
     try:
-        found = json.loads(said)
+        found = json.loads(content)
     except ValueError as error:
-        raise ProviderUnavailable(f"the Kubernetes API's answer is not JSON: {said[:80]!r}") from error
+        raise ProviderUnavailable(f"the Kubernetes API's answer is not JSON: {content[:80]!r}") from error
     if not isinstance(found, dict):
-        raise ProviderUnavailable(f"the Kubernetes API's answer is not a JSON object: {said[:80]!r}")
+        raise ProviderUnavailable(f"the Kubernetes API's answer is not a JSON object: {content[:80]!r}")
     return found
 
 

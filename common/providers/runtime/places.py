@@ -118,8 +118,8 @@ def quantity(what: str, value: str) -> str:
     try:
         is_some = amount(value) > 0
     except ValueError as error:
-        said = f"{what} {value[:80]!r} is not a quantity such as 512Mi or 500m"
-        raise ProviderRefused(said, code="invalid") from error
+        message = f"{what} {value[:80]!r} is not a quantity such as 512Mi or 500m"
+        raise ProviderRefused(message, code="invalid") from error
     if not is_some:
         # The kubelet sets no limit for 0, and the quota does not count it.
         raise ProviderRefused(f"{what} is {value}, which Kubernetes takes as no limit at all", code="invalid")

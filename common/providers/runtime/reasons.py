@@ -49,14 +49,14 @@ def judge_rollout(deployment: KubeObject, pods: Sequence[KubeObject]) -> Judgeme
     is_late = progress is not None and progress.get("reason") == "ProgressDeadlineExceeded"
     refusal = _condition(status, "ReplicaFailure")
     if refusal is not None and refusal.get("status") == "True":
-        said = str(refusal.get("message", ""))
-        if "exceeded quota" in said:
+        message = str(refusal.get("message", ""))
+        if "exceeded quota" in message:
             # Not final before the deadline: pods being deleted still count, and previews may be stopped to make room.
             phase = AppPhase.FAILED if is_late else AppPhase.STARTING
-            return Judgement(phase, "quota", f"the project's quota is used up: {said}")
-        if any(says in said for says in SOON):
+            return Judgement(phase, "quota", f"the project's quota is used up: {message}")
+        if any(fragment in message for fragment in SOON):
             return Judgement(AppPhase.STARTING)
-        return Judgement(AppPhase.FAILED, "config", f"the cluster refused to create its pod: {said}")
+        return Judgement(AppPhase.FAILED, "config", f"the cluster refused to create its pod: {message}")
     if is_late:
         return Judgement(AppPhase.FAILED, *_why_late(deployment, pods))
     return Judgement(AppPhase.STARTING, *(_no_node(pods) or ()))
@@ -132,8 +132,8 @@ def judge_check(job: KubeObject, pods: Sequence[KubeObject], *, timeout_seconds:
     if began is not None and (now - began).total_seconds() > timeout_seconds:
         return _too_slow(timeout_seconds)
     if _is_late(pods) or (failed is not None and failed.get("status") == "True"):
-        said = (failed or {}).get("message") or (failed or {}).get("reason") or "the cluster gave no reason"
-        return _judged(CheckPhase.BROKEN, None, f"it could not be run: {_pod_reason(pods) or said}")
+        message = (failed or {}).get("message") or (failed or {}).get("reason") or "the cluster gave no reason"
+        return _judged(CheckPhase.BROKEN, None, f"it could not be run: {_pod_reason(pods) or message}")
     if began is None and (waits := _no_node(pods)):
         return _judged(CheckPhase.WAITING, None, waits[1], waits[0])
     return _judged(CheckPhase.RUNNING)
@@ -171,9 +171,9 @@ def judge_agent(pod: KubeObject) -> PodState:
     if problem := pod_problem(pod):
         return PodState(PodPhase.FAILED, f"its pod can't run: {problem[1]}")
     if ended is not None or phase == "Failed":
-        said = (str((ended or {}).get("message", "")).strip().splitlines() or [""])[-1]
+        message = (str((ended or {}).get("message", "")).strip().splitlines() or [""])[-1]
         code = (ended or {}).get("exitCode", "?")
-        return PodState(PodPhase.FAILED, f"its pod exited with {code}: {said[:500]}".rstrip(": "))
+        return PodState(PodPhase.FAILED, f"its pod exited with {code}: {message[:500]}".rstrip(": "))
     if phase == "Running":
         return PodState(PodPhase.RUNNING)
     waits = _no_node([pod])
@@ -183,18 +183,18 @@ def judge_agent(pod: KubeObject) -> PodState:
 def _judge_exit(ended: KubeObject, pods: Sequence[KubeObject], timeout_seconds: float) -> CheckState:
     code = int(ended.get("exitCode", 0))
     if ended.get("reason") in _NEVER_BEGAN:
-        said = f"its container could not be started: {ended.get('message', '')}".rstrip(": ")
-        return _judged(CheckPhase.BROKEN, None, said)
+        message = f"its container could not be started: {ended.get('message', '')}".rstrip(": ")
+        return _judged(CheckPhase.BROKEN, None, message)
     if _is_late(pods):
         # The pod's deadline killed the command, so the exit code is the signal's. Its own running time decides.
         began, end = _time(ended.get("startedAt")), _time(ended.get("finishedAt"))
         if began is None or end is None or (end - began).total_seconds() >= timeout_seconds:
             return _too_slow(timeout_seconds)
-        said = "fetching its image and code took too long: its pod's deadline passed before the command's time was over"
-        return _judged(CheckPhase.BROKEN, None, said)
+        message = "fetching its image and code took too long: its pod's deadline passed before the command's time limit"
+        return _judged(CheckPhase.BROKEN, None, message)
     if ended.get("reason") == "OOMKilled":
-        said = f"it was killed: it used more memory than its limit{_limit(pods)}"
-        return _judged(CheckPhase.FAILED, None, said, CheckEnd.MEMORY)
+        message = f"it was killed: it used more memory than its limit{_limit(pods)}"
+        return _judged(CheckPhase.FAILED, None, message, CheckEnd.MEMORY)
     if reason := _pod_reason(pods):
         return _judged(CheckPhase.BROKEN, None, f"the cluster removed its pod: {reason}")
     return _judged(CheckPhase.FAILED, code, f"it exited with {code}", CheckEnd.EXITED)
@@ -231,9 +231,9 @@ def _no_node(pods: Sequence[KubeObject]) -> tuple[str, str] | None:
     for pod in pods:
         scheduled = _condition(pod.get("status", {}), "PodScheduled") or {}
         if scheduled.get("status") == "False":
-            said = str(scheduled.get("message", ""))
-            code = "no_room" if any(word in said for word in _FULL) else "no_node"
-            return code, f"no node accepts its pod: {said}".rstrip(": ")
+            message = str(scheduled.get("message", ""))
+            code = "no_room" if any(word in message for word in _FULL) else "no_node"
+            return code, f"no node accepts its pod: {message}".rstrip(": ")
     return None
 
 
@@ -255,11 +255,11 @@ def _pod_reason(pods: Sequence[KubeObject]) -> str | None:
 
 def _waiting_problem(container: KubeObject) -> tuple[str, str] | None:
     waiting = container.get("state", {}).get("waiting") or {}
-    reason, said = waiting.get("reason", ""), str(waiting.get("message", "")).strip()
+    reason, message = waiting.get("reason", ""), str(waiting.get("message", "")).strip()
     if reason in _IMAGE:
-        return "image", f"the image {container.get('image', '')} can't be fetched ({reason}): {said}".rstrip(": ")
+        return "image", f"the image {container.get('image', '')} can't be fetched ({reason}): {message}".rstrip(": ")
     if reason in _CONFIG:
-        return "config", f"its container can't be created ({reason}): {said}".rstrip(": ")
+        return "config", f"its container can't be created ({reason}): {message}".rstrip(": ")
     if reason == "CrashLoopBackOff" and container.get("name") != "checkout":
         last = container.get("lastState", {}).get("terminated", {})
         count = container.get("restartCount", 0)
@@ -275,12 +275,12 @@ def _checkout_problem(container: KubeObject) -> tuple[str, str] | None:
         ended = state.get("terminated")
         if ended is None or ended.get("exitCode", 0) == 0:
             continue
-        said = (str(ended.get("message", "")).strip().splitlines() or [""])[-1]
+        message = (str(ended.get("message", "")).strip().splitlines() or [""])[-1]
         if ended["exitCode"] == NOTHING_TO_RUN_EXIT:
-            return "nothing_to_run", said or "there is nothing to run"
+            return "nothing_to_run", message or "there is nothing to run"
         if ended.get("reason") == "OOMKilled":
-            said = "git used more memory than its limit"
-        return "checkout_failed", f"the commit could not be checked out: {said or ended['exitCode']}"
+            message = "git used more memory than its limit"
+        return "checkout_failed", f"the commit could not be checked out: {message or ended['exitCode']}"
     return None
 
 
@@ -289,8 +289,8 @@ def _why_late(deployment: KubeObject, pods: Sequence[KubeObject]) -> tuple[str, 
     for pod in pods:
         scheduled = _condition(pod.get("status", {}), "PodScheduled") or {}
         if scheduled.get("status") == "False":
-            said = scheduled.get("message", "")
-            return "no_room", f"no node accepted its pod within {seconds} s: {said}".rstrip(": ")
+            message = scheduled.get("message", "")
+            return "no_room", f"no node accepted its pod within {seconds} s: {message}".rstrip(": ")
     running = [pod for pod in pods if pod.get("status", {}).get("phase") == "Running"]
     if running:
         path = deployment["metadata"].get("annotations", {}).get("aiworker.dev/health-path", "/")

@@ -185,8 +185,8 @@ def _json(content: bytes) -> Json:
 
 
 def _error(answer: ServerAnswer, what: str) -> Exception:
-    said = answer.body.get("message") if isinstance(answer.body, dict) else None
-    reason = f"{answer.status} {str(said or '')[:300]}".strip()
+    message = answer.body.get("message") if isinstance(answer.body, dict) else None
+    reason = f"{answer.status} {str(message or '')[:300]}".strip()
     if answer.status == 429 or answer.status >= 500:
         return ProviderUnavailable(f"{what} was answered with {reason}", retry_after_seconds=answer.retry_after)
     if answer.status == 401:

@@ -166,16 +166,18 @@ class Mirror:
         # The messages of the server's rules come as `remote:` lines.
         return "; ".join([*rejected, *(line for line in answer.stderr.splitlines() if line.startswith("remote:"))])
 
-    def _rejected(self, ref: str, said: str) -> Exception:
+    def _rejected(self, ref: str, message: str) -> Exception:
         name = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
-        if "Internal Server" in said:
+        if "Internal Server" in message:
             # The server's hook failed to ask the server whether the push is allowed.
-            return ProviderUnavailable(f"the server could not take {name} of {self._name}: {said[:300]}")
-        if "pre-receive hook declined" in said or "protected" in said:
-            return ProviderRefused(f"the server's rules protect {name} in {self._name}: {said[:300]}", code="protected")
-        if "directory file conflict" in said or "exists; cannot create" in said:
-            return ProviderRefused(f"{name} conflicts with an existing ref: {said[:300]}", code="bad_name")
-        return ProviderUnavailable(f"{name} of {self._name} can't be moved: {said[:300]}")
+            return ProviderUnavailable(f"the server could not take {name} of {self._name}: {message[:300]}")
+        if "pre-receive hook declined" in message or "protected" in message:
+            return ProviderRefused(
+                f"the server's rules protect {name} in {self._name}: {message[:300]}", code="protected"
+            )
+        if "directory file conflict" in message or "exists; cannot create" in message:
+            return ProviderRefused(f"{name} conflicts with an existing ref: {message[:300]}", code="bad_name")
+        return ProviderUnavailable(f"{name} of {self._name} can't be moved: {message[:300]}")
 
     def _remote(self, path: Path | None, *arguments: str, timeout: float) -> str:
         """Run a git command that only reads from the server and return its output. Failures are retried."""
