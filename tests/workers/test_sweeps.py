@@ -1,4 +1,4 @@
-"""The clockwork: what it rings, and what it throws away."""
+"""The sweeps: which periodic jobs they enqueue, and what they delete."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests.workers.platform import Platform
 
 @transactional
 def _age_mark(tx: Transaction, seconds: float, since_seconds: float | None = None) -> None:
-    """As if the clockwork had looked at the agents that long ago, and had come back then."""
+    """Make it look as if the sweep had last looked at the agents that long ago, and had just come back."""
     mark = tx.session.execute(select(Mark).where(Mark.name == "listening")).scalar_one()
     mark.at = tx.now() - timedelta(seconds=seconds)
     if since_seconds is not None:

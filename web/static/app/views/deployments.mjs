@@ -164,7 +164,7 @@ function Rollback({ deployment, items, reload, close }) {
     await reload();
   };
   const options = [
-    ["", "The newest that nobody took back"],
+    ["", "The newest that was not rolled back"],
     ...earlier.map((one) => [
       one.id,
       `${sha(one.commitSha)} · ${one.branch} · ${new Date(one.finishedAt).toLocaleString()}`,
