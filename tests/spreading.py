@@ -23,7 +23,7 @@ LONGEST = (
     "tests/providers/test_forge_gitea_faults.py",
     "tests/workers/jobs/test_webhooks_dropped.py",
     "tests/providers/test_forge_http.py",
-    "tests/workers/runner/test_loop.py",
+    "tests/workers/runner/test_loop",
     "tests/workers/jobs/test_project_removal.py",
     "tests/web/api/",
     "tests/workers/test_catalogue.py",
