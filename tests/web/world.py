@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -80,9 +81,15 @@ def forget_providers() -> None:
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Make the calls from a thread each; what they return, in the same order."""
+    """Make the calls from a thread each, once all threads are there; what they return, in the same order."""
+    barrier = threading.Barrier(len(calls))
+
+    def start(call: Callable[[], Any]) -> Any:
+        barrier.wait(10)
+        return call()
+
     with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(lambda call: call(), calls))
+        return list(pool.map(start, calls))
 
 
 class World:
