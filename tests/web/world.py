@@ -143,6 +143,10 @@ class World:
         group: dict[str, Any] = reply.json["taskGroup"]
         return group
 
+    def post_group(self, group_id: str, verb: str, **body: Any) -> Any:
+        """The reply to a verb of the group, such as `retry`."""
+        return self.client.post(f"/api/task-groups/{group_id}/{verb}", json=body)
+
     def staged(self, project: Project, *, base_sha: str) -> str:
         """The id of a group that runs on staging, built from base_sha."""
         task_ids = self.approved(project)
