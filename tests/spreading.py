@@ -21,6 +21,7 @@ LONGEST = (
     "tests/web/api/test_going_back.py",
     "tests/providers/test_runtime_processes.py",
     "tests/providers/test_forge_gitea_faults.py",
+    "tests/providers/test_forge_gitea_answers.py",
     "tests/workers/jobs/test_webhooks_dropped.py",
     "tests/providers/test_forge_http.py",
     "tests/workers/runner/test_loop",
