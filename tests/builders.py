@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from datetime import datetime
+from typing import Any
 
 import argon2
 from flask import Flask
@@ -61,3 +62,11 @@ def client_with(app: Flask, token: str | None) -> FlaskClient:
 
 def client_of(app: Flask, user: User) -> FlaskClient:
     return client_with(app, a_token(user))
+
+
+def log_in(client: FlaskClient, username: str = "ada", password: str = PASSWORD) -> dict[str, Any]:
+    """Log in by the API; the body of the reply: the tokens, their time, the user."""
+    reply = client.post("/api/auth/login", json={"username": username, "password": password})
+    assert reply.status_code == 200, reply.json
+    body: dict[str, Any] = reply.json
+    return body

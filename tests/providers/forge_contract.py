@@ -13,9 +13,8 @@ from typing import TypeVar
 import pytest
 
 from common.errors import ProviderRefused
-from common.providers.forge import Forge, MergeConflict, Merged
+from common.providers.forge import Forge
 from common.values.repository import Repository
-from tests.attacks.bombs import tree_bomb
 from tests.providers.git_tree import WorkTree, git
 
 T = TypeVar("T")
@@ -37,22 +36,6 @@ def twice(act: Callable[[], T]) -> T:
 
 
 class ForgeContract:
-    def test_a_commit_of_endless_files_is_refused_by_whatever_walks_them(
-        self, forge: Forge, repository: Repository, work: WorkTree
-    ) -> None:
-        base = forge.read_head(repository, "main") or ""
-        bomb = tree_bomb(work.path)
-        work.push(f"{bomb}:refs/heads/bomb")
-
-        for _ in range(2):
-            with refused("too_large"):
-                forge.diff(repository, base=base, head=bomb)
-            with refused("too_large"):
-                forge.try_merge(repository, base=base, commit=bomb)
-            with refused("too_large"):
-                forge.merge(repository, into="main", commit=bomb, expected_head=base, message="m")
-        assert forge.read_head(repository, "main") == base
-
     def test_it_answers_a_ping(self, forge: Forge) -> None:
         twice(forge.ping)
 
@@ -130,193 +113,6 @@ class ForgeContract:
             forge.advance(repository, name, old=None, new=head)
         with pytest.raises(ProviderRefused):
             forge.ensure_tag(repository, name, at=head)
-
-    def test_a_history_contains_its_ancestors_and_itself(
-        self, forge: Forge, repository: Repository, work: WorkTree
-    ) -> None:
-        start = forge.read_head(repository, "main") or ""
-        commit = work.commit({"a": "a"}, on="task-1")
-        work.push("task-1")
-
-        assert twice(lambda: forge.contains(repository, ancestor=start, head=commit))
-        assert forge.contains(repository, ancestor=commit, head=commit)
-        assert not forge.contains(repository, ancestor=commit, head=start)
-        with refused("no_commit"):
-            forge.contains(repository, ancestor=NOWHERE, head=commit)
-
-    def test_a_diff_tells_what_the_head_changed_since_it_left(
-        self, forge: Forge, repository: Repository, work: WorkTree
-    ) -> None:
-        base = work.commit({"kept": "1\n2\n3\n4\n5\n", "gone": "x\n"}, on="main")
-        moved_on = work.commit({"elsewhere": "not part of it\n"}, on="main")
-        head = work.commit(
-            {"kept": None, "renamed": "1\n2\n3\n4\n5\n", "gone": None, "new": "a\nb\n", "picture": b"\0\1\2"},
-            on="task-1", start=base,
-        )  # fmt: skip
-        work.push("main", "task-1")
-
-        diff = twice(lambda: forge.diff(repository, base=moved_on, head=head))
-
-        found = {(file.path, file.status, file.additions, file.deletions, file.old_path) for file in diff.files}
-        assert found == {
-            ("renamed", "renamed", 0, 0, "kept"),
-            ("gone", "deleted", 0, 1, None),
-            ("new", "added", 2, 0, None),
-            ("picture", "added", None, None, None),
-        }
-        assert (diff.base_sha, diff.head_sha, diff.is_truncated) == (moved_on, head, False)
-        assert "+++ b/new" in diff.patch
-        assert "elsewhere" not in diff.patch
-
-    def test_no_file_name_can_mislead_a_diff(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
-        names = {'a "quoted" name', "two\nlines", "a\ttab", "häuser/日本", "-x", ":100644 x M"}
-        base = forge.read_head(repository, "main") or ""
-        head = work.commit(dict.fromkeys(names, "text\n"), on="task-1")
-        work.push("task-1")
-
-        diff = forge.diff(repository, base=base, head=head)
-
-        assert {file.path for file in diff.files} == names
-        assert {(file.status, file.additions) for file in diff.files} == {("added", 1)}
-
-    def test_a_long_patch_is_cut_and_says_so(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
-        base = forge.read_head(repository, "main") or ""
-        head = work.commit({f"{number}": "täglich\n" * 500 for number in range(5)}, on="task-1")
-        work.push("task-1")
-
-        diff = forge.diff(repository, base=base, head=head, max_bytes=3000)
-
-        assert diff.is_truncated
-        assert 2900 < len(diff.patch.encode()) <= 3000
-        assert len(diff.files) == 5
-
-    def test_an_empty_diff_has_no_files(self, forge: Forge, repository: Repository) -> None:
-        head = forge.read_head(repository, "main") or ""
-
-        diff = forge.diff(repository, base=head, head=head)
-
-        assert (diff.files, diff.patch) == ((), "")
-
-    def test_changes_are_read_with_what_is_in_them(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
-        base = work.commit({"kept": "1\n2\n3\n4\n5\n", "gone": "x\n", "ours\nodd": "old"}, on="main")
-        (work.path / "link").symlink_to("kept")
-        head = work.commit(
-            {"kept": None, "renamed": "1\n2\n3\n4\n5\n", "gone": None, "ours\nodd": "new", "big": b"x" * 5_000_000},
-            on="task-1",
-        )
-        work.push("main", "task-1")
-
-        changes = twice(lambda: forge.read_changes(repository, base=base, head=head))
-        ids = [entry.object_id for change in changes for entry in (change.before, change.after) if entry]
-        blobs = {blob.object_id: blob for blob in forge.read_blobs(repository, [*ids, *ids])}
-
-        found = {
-            (change.before and (change.before.path, blobs[change.before.object_id].content),
-             change.after and (change.after.path, blobs[change.after.object_id].content[:20]))
-            for change in changes
-        }  # fmt: skip
-        text = b"1\n2\n3\n4\n5\n"
-        assert found == {
-            (("kept", text), ("renamed", text)), (("gone", b"x\n"), None),
-            (("ours\nodd", b"old"), ("ours\nodd", b"new")),
-            (None, ("link", b"kept")), (None, ("big", b"x" * 20)),
-        }  # fmt: skip
-        assert [blob.is_cut for blob in blobs.values() if len(blob.content) > 20] == [True]
-        assert {change.after.path for change in changes if change.after and change.after.leads_elsewhere} == {"link"}
-        with refused("no_blob"):
-            list(forge.read_blobs(repository, [NOWHERE]))
-        listed = twice(lambda: forge.list_files(repository, commit=head))
-        assert [entry.path for entry in listed.entries] == ["README.md", "big", "link", "ours\nodd", "renamed"]
-        assert not listed.is_truncated
-
-    def test_a_file_is_read_as_it_was_at_a_commit(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
-        commit = work.commit({"dir/a": "then"}, on="main")
-        later = work.commit({"dir/a": "now"}, on="main")
-        work.push("main")
-
-        assert twice(lambda: forge.read_file(repository, commit=commit, path="dir/a")) == b"then"
-        assert forge.read_file(repository, commit=later, path="dir/a") == b"now"
-        for absent in ("dir", "dir/", "b", "", ".", "../x", "/etc/passwd", "-x", "*", ":(top)dir/a"):
-            assert forge.read_file(repository, commit=later, path=absent) is None
-        with pytest.raises(ProviderRefused):
-            forge.read_file(repository, commit=later, path="dir/a", max_bytes=2)
-
-    def test_a_merge_is_a_commit_of_its_own(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
-        head = forge.read_head(repository, "main") or ""
-        commit = work.commit({"a": "a"}, on="task-1")
-        work.push("task-1")
-
-        merged = twice(
-            lambda: forge.merge(repository, into="main", commit=commit, expected_head=head, message="Merge it")
-        )
-
-        assert isinstance(merged, Merged)
-        assert forge.read_head(repository, "main") == merged.commit
-        git("fetch", "--quiet", at=work.path)
-        assert git("rev-list", "--parents", "-1", merged.commit, at=work.path).split()[1:] == [head, commit]
-
-    def test_merging_what_is_contained_changes_nothing(
-        self, forge: Forge, repository: Repository, work: WorkTree
-    ) -> None:
-        old = forge.read_head(repository, "main") or ""
-        head = work.commit({"a": "a"}, on="main")
-        work.push("main")
-
-        merged = twice(lambda: forge.merge(repository, into="main", commit=old, expected_head=head, message="Merge"))
-
-        assert merged == Merged(head)
-
-    def test_a_stale_head_is_refused(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
-        stale = forge.read_head(repository, "main") or ""
-        commit = work.commit({"a": "a"}, on="task-1")
-        head = work.commit({"b": "b"}, on="main", start=stale)
-        work.push("task-1", "main")
-
-        for _ in range(2):
-            with refused("head_moved"):
-                forge.merge(repository, into="main", commit=commit, expected_head=stale, message="Merge")
-        assert forge.read_head(repository, "main") == head
-
-    def test_a_conflict_names_its_files_and_moves_nothing(
-        self, forge: Forge, repository: Repository, work: WorkTree
-    ) -> None:
-        start = work.commit({"b\nb": "0\n", "a": "0\n", "c": "0\n"}, on="main")
-        commit = work.commit({"b\nb": "1\n", "a": "1\n", "d": "1\n"}, on="task-1", start=start)
-        head = work.commit({"b\nb": "2\n", "a": "2\n", "e": "2\n"}, on="main")
-        work.push("main", "task-1")
-
-        conflict = twice(
-            lambda: forge.merge(repository, into="main", commit=commit, expected_head=head, message="Merge")
-        )
-
-        assert conflict == MergeConflict(("a", "b\nb"))
-        assert twice(lambda: forge.try_merge(repository, base=head, commit=commit)) == conflict
-        assert forge.try_merge(repository, base=start, commit=commit) is None
-        assert forge.read_head(repository, "main") == head
-
-    def test_merging_what_is_not_there_is_refused(self, forge: Forge, repository: Repository) -> None:
-        head = forge.read_head(repository, "main") or ""
-
-        with refused("no_commit"):
-            forge.merge(repository, into="main", commit=NOWHERE, expected_head=head, message="Merge")
-        with refused("no_branch"):
-            forge.merge(repository, into="absent", commit=head, expected_head=head, message="Merge")
-        with refused("no_commit"):
-            forge.try_merge(repository, base=head, commit=NOWHERE)
-
-    def test_histories_without_a_common_start_are_refused(
-        self, forge: Forge, repository: Repository, work: WorkTree
-    ) -> None:
-        head = forge.read_head(repository, "main") or ""
-        git("checkout", "--quiet", "--orphan", "task-1", at=work.path)
-        git("commit", "--quiet", "--message", "Another beginning", at=work.path)
-        work.push("task-1")
-        orphan = forge.read_head(repository, "task-1") or ""
-
-        with refused("unrelated"):
-            forge.try_merge(repository, base=head, commit=orphan)
-        with refused("unrelated"):
-            forge.diff(repository, base=head, head=orphan)
 
     def test_a_branch_advances_only_from_where_it_was_seen(
         self, forge: Forge, repository: Repository, work: WorkTree

@@ -17,6 +17,7 @@ from common.providers.forge import BareForge, Forge
 from common.providers.forge.pulls import Status
 from common.values.pull_request import PullComment, PullState
 from common.values.repository import Repository
+from tests.providers.forge_commits_contract import CommitsContract
 from tests.providers.forge_contract import ForgeContract, refused
 from tests.providers.forge_pulls_contract import PullsContract
 from tests.providers.git_tree import WorkTree, git
@@ -46,7 +47,7 @@ def work(forge: BareForge, repository: Repository, tmp_path: Path) -> WorkTree:
     return WorkTree(tmp_path / "work", forge.read_source(repository).clone_url)
 
 
-class TestBareForgeKeepsTheContract(ForgeContract, PullsContract):
+class TestBareForgeKeepsTheContract(ForgeContract, CommitsContract, PullsContract):
     pass
 
 

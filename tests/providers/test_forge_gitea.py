@@ -13,6 +13,7 @@ from common.providers.forge import Forge
 from common.providers.forge.gitea import GiteaForge
 from common.values.repository import Repository
 from tests.doubles.gitea import Fault, GiteaDouble, basic
+from tests.providers.forge_commits_contract import CommitsContract
 from tests.providers.forge_contract import ForgeContract, refused, twice
 from tests.providers.forge_credentials_contract import CredentialsContract, address
 from tests.providers.forge_pulls_contract import PullsContract
@@ -68,7 +69,7 @@ def work(server: GiteaDouble, forge: GiteaForge, repository: Repository, tmp_pat
     return WorkTree(tmp_path / "work", basic(forge.read_clone_url(repository), person.login, person.password))
 
 
-class TestANewServerKeepsTheContract(ForgeContract, PullsContract, CredentialsContract):
+class TestANewServerKeepsTheContract(ForgeContract, CommitsContract, PullsContract, CredentialsContract):
     pass
 
 

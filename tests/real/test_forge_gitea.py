@@ -19,6 +19,7 @@ from common.providers.forge import Forge
 from common.providers.forge.gitea import GiteaForge
 from common.providers.forge.gitea.client import Client
 from common.values.repository import Repository
+from tests.providers.forge_commits_contract import CommitsContract
 from tests.providers.forge_contract import ForgeContract, twice
 from tests.providers.forge_credentials_contract import CredentialsContract
 from tests.providers.forge_pulls_contract import PullsContract
@@ -83,7 +84,7 @@ def work(server: Client, repository: Repository, tmp_path: Path) -> Iterator[Wor
     person.remove(server)
 
 
-class TestGiteaKeepsTheContract(ForgeContract, PullsContract, CredentialsContract):
+class TestGiteaKeepsTheContract(ForgeContract, CommitsContract, PullsContract, CredentialsContract):
     def test_platform_branches_are_protected_from_pushes(
         self, forge: Forge, repository: Repository, work: WorkTree
     ) -> None:

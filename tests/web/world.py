@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -80,9 +81,15 @@ def forget_providers() -> None:
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Make the calls from a thread each; what they return, in the same order."""
+    """Make the calls from a thread each, once all threads are there; what they return, in the same order."""
+    barrier = threading.Barrier(len(calls))
+
+    def start(call: Callable[[], Any]) -> Any:
+        barrier.wait(10)
+        return call()
+
     with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(lambda call: call(), calls))
+        return list(pool.map(start, calls))
 
 
 class World:
@@ -135,6 +142,10 @@ class World:
         assert reply.status_code == 201, reply.json
         group: dict[str, Any] = reply.json["taskGroup"]
         return group
+
+    def post_group(self, group_id: str, verb: str, **body: Any) -> Any:
+        """The reply to a verb of the group, such as `retry`."""
+        return self.client.post(f"/api/task-groups/{group_id}/{verb}", json=body)
 
     def staged(self, project: Project, *, base_sha: str) -> str:
         """The id of a group that runs on staging, built from base_sha."""

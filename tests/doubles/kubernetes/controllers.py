@@ -19,6 +19,7 @@ from collections import Counter
 from typing import IO, Any, NamedTuple
 
 from tests.doubles.kubernetes.node import Node, exit_code_of
+from tests.doubles.kubernetes.quotas import exceeded_by
 from tests.doubles.kubernetes.statuses import HEALTHY, Outcome, condition, job_pod_status, pod_status
 from tests.doubles.kubernetes.store import Object, Store, now_text
 
@@ -221,14 +222,9 @@ class Controllers:
             return f"{words}: status unknown for quota: aiworker"
         if self._outcome(pod).kind == "quota":
             return f"{words}: exceeded quota: aiworker, requested: pods=1"
-        there = [one for one in self._store.all("pods", namespace) if _counts(one)]
-        for quota in self._store.all("resourcequotas", namespace):
-            for what, most in quota["spec"]["hard"].items():
-                used = sum(_use_of(one, what) for one in there)
-                if what in _COUNTED and used + _use_of(pod, what) > _amount(most):
-                    asked = f"requested: {what}={_use_of(pod, what):g}, used: {what}={used:g}, limited: {what}={most}"
-                    return f"{words}: exceeded quota: {quota['metadata']['name']}, {asked}"
-        return None
+        quotas = self._store.all("resourcequotas", namespace)
+        exceeded = exceeded_by(pod, quotas, there=self._store.all("pods", namespace))
+        return None if exceeded is None else f"{words}: {exceeded}"
 
     def _ready_for(self, pod: Object) -> float:
         return self._age(pod["metadata"]["uid"] + "-ready")
@@ -352,38 +348,6 @@ class Controllers:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         output.close()
-
-
-_COUNTED = {"pods", "limits.cpu", "limits.memory", "requests.cpu", "requests.memory"}
-
-
-def _counts(pod: Object) -> bool:
-    """Whether quotas count it: not once it has ended."""
-    return pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
-
-
-def _use_of(pod: Object, what: str) -> float:
-    """What of a quota's kind the pod takes: its containers together, or one first container if that takes more."""
-    if what == "pods":
-        return 1
-    kind, _, resource = what.partition(".")
-
-    def of(container: Object) -> float:
-        return _amount(container.get("resources", {}).get(kind, {}).get(resource, "0"))
-
-    firsts = [of(one) for one in pod["spec"].get("initContainers", [])]
-    return max(sum(of(one) for one in pod["spec"]["containers"]), *firsts, 0)
-
-
-def _amount(quantity: str) -> float:
-    """A quantity, such as 512Mi or 500m."""
-    if quantity.endswith("m"):
-        return float(quantity[:-1]) / 1000
-    for power, unit in enumerate("KMGT", start=1):
-        for suffix, base in ((f"{unit}i", 1024), (unit, 1000)):
-            if quantity.endswith(suffix):
-                return float(quantity.removesuffix(suffix)) * base**power
-    return float(quantity)
 
 
 def _is_ready(pod: Object) -> bool:

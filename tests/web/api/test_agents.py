@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from flask import Flask
 
 from common.models import Agent, Project
 from common.states import Role
-from tests.web.world import World, forget_providers, put
+from tests.web.world import World, put
 
 MISSING = "agent-000000000000"
-
-
-@pytest.fixture
-def world(app: Flask) -> Iterator[World]:
-    yield World(app)
-    forget_providers()
 
 
 def test_an_agent_is_listed_as_the_founding_document_shows(world: World) -> None:

@@ -32,12 +32,6 @@ MISSING = "00000000-0000-7000-8000-000000000000"
 
 
 @pytest.fixture
-def world(app: Flask) -> Iterator[World]:
-    yield World(app)
-    forget_providers()
-
-
-@pytest.fixture
 def plain_world(plain_app: Flask) -> Iterator[World]:
     yield World(plain_app)
     forget_providers()

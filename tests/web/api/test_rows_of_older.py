@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
-import pytest
-from flask import Flask
 from sqlalchemy import text
 
 from common.database import engine
@@ -20,18 +17,12 @@ from common.values.app import Health, Spec, Version
 from common.values.barrier import Barrier
 from common.values.build_results import BuildResults, TrialRun
 from common.values.variable_set import Variables
-from tests.web.world import World, forget_providers, get
+from tests.web.world import World, get
 
 SPEC = {
     "start_command": "./run", "env": {"KEY": "canary-7f3a91"}, "health_path": "/up", "health_seconds": 30.0,
     "memory_limit": "1Gi", "docker_image": "shop:1", "replicas": 2, "port": 8080, "secret_names": ["KEY"],
 }  # fmt: skip
-
-
-@pytest.fixture
-def world(app: Flask) -> Iterator[World]:
-    yield World(app)
-    forget_providers()
 
 
 def write(table: str, row_id: str, column: str, value: str) -> None:

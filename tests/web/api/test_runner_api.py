@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
 from common.jobs import PREPARE_RUN, SCHEDULE_TASKS
@@ -17,17 +15,11 @@ from common.services.tasks import questions, tasks
 from common.states import Role
 from common.values.claimed_run import ClaimedRun
 from tests import builders
-from tests.web.world import World, all_of, events, forget_providers, get, run_jobs, served
+from tests.web.world import World, all_of, events, get, run_jobs, served
 from workers.runner.cancellation import Cancellation
 from workers.runner.client import AgentApi, RunApi, RunOver, RunToken, Wire
 
 REGISTRATION = {"podName": "pod-1", "capabilities": ["python"], "driver": "scripted", "version": "1.0", "slots": 1}
-
-
-@pytest.fixture
-def world(app: Flask) -> Iterator[World]:
-    yield World(app)
-    forget_providers()
 
 
 def start(world: World, **values: Any) -> tuple[FlaskClient, FlaskClient, dict[str, Any]]:

@@ -21,6 +21,9 @@ from urllib.parse import parse_qs, urlsplit
 Json = dict[str, Any]
 DEADLINE_SECONDS = 40.0
 
+Start = Callable[..., "subprocess.Popen[bytes]"]
+"""Starts the agent's process, with more arguments and environment variables."""
+
 
 def eventually(condition: Callable[[], Any], what: str) -> Any:
     """Wait for a condition with a deadline; returns what it gave."""
@@ -278,3 +281,19 @@ def running_platform() -> Iterator[Platform]:
         yield platform
     finally:
         platform.stop()
+
+
+def steps(*lines: str) -> str:
+    """A task's description with these lines as its block of steps."""
+    return "Please do this.\n\n```steps\n" + "\n".join(lines) + "\n```\n"
+
+
+def ended(run: PlatformRun) -> dict[str, str]:
+    """The report with which the agent ends the run; waits for it."""
+    report = eventually(lambda: run.finish, f"the run is reported; its log: {run.log}")
+    assert isinstance(report, dict)
+    return report
+
+
+def head(repository: Path, branch: str = "task-1") -> str:
+    return git("rev-parse", f"refs/heads/{branch}", cwd=repository)

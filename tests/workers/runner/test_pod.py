@@ -11,15 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.runner.runner_platform import Platform, eventually, make_repository, running_platform
+from tests.workers.runner.runner_platform import Platform, eventually, make_repository
 
 TOKEN = "agent-token-of-the-pod"
-
-
-@pytest.fixture
-def platform() -> Iterator[Platform]:
-    with running_platform() as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,0 +1,158 @@
+"""What the forge makes of a Gitea server's answers: foreign repositories, merges, comments, users of runs, versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import ProviderUnavailable
+from common.providers.forge.gitea import GiteaForge
+from common.providers.forge.gitea.features import parse_version
+from common.values.pull_request import PullComment, PullState
+from common.values.repository import Repository
+from tests.doubles.gitea import Fault, GiteaDouble, basic
+from tests.doubles.gitea.pulls import add_review
+from tests.providers.forge_contract import refused
+from tests.providers.git_tree import WorkTree, git
+from tests.providers.gitea_shop import SHOP, again, forge, head, make, pushed, server, work
+
+__all__ = ["forge", "head", "server", "work"]
+
+
+@pytest.mark.parametrize(
+    "description", ["", "A shop", "(AiWorker project project-12)", "(AiWorker project project-1) x"]
+)
+def test_a_repository_without_our_mark_is_foreign(server: GiteaDouble, forge: GiteaForge, description: str) -> None:
+    server.model.organisations.add("aiworker")
+    server.model.add_repo("aiworker", "shop", {"description": description, "default_branch": "main"})
+
+    for verb in (lambda: make(forge), lambda: forge.delete_repository(SHOP), lambda: forge.ensure_webhook(SHOP)):
+        with refused("foreign"):
+            verb()
+    assert ("aiworker", "shop") in server.model.repos
+
+
+def test_405_is_ambiguous_so_the_pull_request_is_read(server: GiteaDouble, forge: GiteaForge, work: WorkTree) -> None:
+    commit = pushed(work)
+    forge.ensure_pull_request(SHOP, head="task-1", base="main", title="A", body="")
+    forge.advance(SHOP, "main", old=forge.read_head(SHOP, "main"), new=commit)
+    server.repo("aiworker", "shop").is_still_checking = 1
+
+    again(lambda: forge.close_pull_request(SHOP, 1, merged_commit=commit))
+
+    assert server.repo("aiworker", "shop").pulls[1]["merged"]
+
+
+def test_where_merging_can_not_be_marked_a_comment_says_it(
+    server: GiteaDouble, forge: GiteaForge, work: WorkTree
+) -> None:
+    commit = pushed(work)
+    forge.ensure_pull_request(SHOP, head="task-1", base="main", title="A", body="")
+    forge.advance(SHOP, "main", old=forge.read_head(SHOP, "main"), new=commit)
+    server.repo("aiworker", "shop").allows_manual_merge = False
+
+    for _ in range(2):
+        forge.close_pull_request(SHOP, 1, merged_commit=commit)
+
+    pull = forge.read_pull_request(SHOP, 1)
+    assert pull is not None
+    assert (pull.state, pull.merged_commit) == (PullState.MERGED, commit)
+    assert len(server.repo("aiworker", "shop").comments) == 1
+
+
+def test_what_people_say_is_read_and_what_programs_say_is_not(
+    server: GiteaDouble, forge: GiteaForge, work: WorkTree
+) -> None:
+    pushed(work)
+    forge.ensure_pull_request(SHOP, head="task-1", base="main", title="A", body="")
+    credential = forge.ensure_credential(SHOP, branch="task-1", run_id="r")
+    repo, ada = server.repo("aiworker", "shop"), server.model.users["ada"]
+    forge.ensure_comment(SHOP, 1, key="k", body="The platform's")
+    server.comment(server.model.users[credential.username], repo, 1, "An agent's")
+    server.comment(ada, repo, 1, "Nice")
+    remark = {"path": "a", "position": 1, "body": "Why?"}
+    add_review(server.as_person(ada), repo, 1, state="REQUEST_CHANGES", body="Not yet", remarks=[remark])
+    add_review(server.as_person(ada), repo, 1, state="PENDING", body="Unsent", remarks=[])
+
+    said = forge.read_comments(SHOP, 1)
+
+    assert [(one.body, one.path, one.line, one.asks_for_change) for one in said] == [
+        ("Nice", None, None, False), ("Not yet", None, None, True), ("Why?", "a", 1, True),
+    ]  # fmt: skip
+    assert all(isinstance(one, PullComment) and one.author == "ada" for one in said)
+
+
+def test_who_pushed_is_there_until_the_server_has_taken_note(server: GiteaDouble, forge: GiteaForge, head: str) -> None:
+    credential = forge.ensure_credential(SHOP, branch="task-1", run_id="r1")
+    url = basic(forge.read_clone_url(SHOP), credential.username, credential.password)
+    assert git("ls-remote", url)
+
+    is_gone = forge.delete_credential(SHOP, run_id="r1")
+
+    assert not is_gone
+    assert credential.username in server.model.users
+    git("ls-remote", url, accept=(128,))
+    assert forge.delete_credential(SHOP, run_id="r1")
+    assert sorted(server.model.users) == ["platform"]
+
+
+def test_a_deleted_repository_takes_its_runs_users_along(server: GiteaDouble, forge: GiteaForge, head: str) -> None:
+    forge.ensure_credential(SHOP, branch="main", run_id="r1")
+    forge.ensure_credential(SHOP, branch="main", run_id="r2")
+    forge.delete_credential(SHOP, run_id="r2")
+
+    forge.delete_repository(SHOP)
+
+    assert sorted(server.model.users) == ["platform"]
+
+
+def test_a_token_of_no_administrator_gives_no_credential(
+    server: GiteaDouble, forge: GiteaForge, tmp_path: Path
+) -> None:
+    server.model.add_user("bot", "x", token="b" * 40)
+    server.model.organisations.add("aiworker")
+    plain = GiteaForge(
+        server.url, "b" * 40, mirrors=tmp_path / "m", webhook_url="http://x", webhook_secret="s", import_allow=()
+    )
+    own = Repository("bot", "shop", "project-1")
+    plain.ensure_repository(own, default_branch="main", description="", import_url=None)
+
+    with refused("not_admin"):
+        plain.ensure_credential(own, branch="main", run_id="r")
+    plain.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "is_warned"),
+    [("1.26.2", (1, 26, 2), False), ("1.15.0", (1, 15, 0), True), ("7.0.5+gitea-1.22.0", (1, 22, 0), True),
+     ("15.0.1+gitea-1.22.0", (1, 22, 0), True), ("15.0.2+gitea-1.22.0", (1, 22, 0), False),
+     ("1.21.0+dev-12-gabcdef", (1, 21, 0), True)],
+)  # fmt: skip
+def test_a_server_is_known_by_its_version(
+    server: GiteaDouble, forge: GiteaForge, name: str, version: tuple[int, int, int], is_warned: bool
+) -> None:
+    server.version = name
+
+    forge.ping()
+
+    assert parse_version(name) == forge.features.version == version
+    assert (forge.features.warning is not None) == is_warned
+
+
+@pytest.mark.parametrize("name", ["1.14.7", "nonsense"])
+def test_a_server_that_is_too_old_is_refused(server: GiteaDouble, forge: GiteaForge, name: str) -> None:
+    server.version = name
+
+    with pytest.raises(ProviderUnavailable, match="too old"):
+        forge.ping()
+
+
+def test_a_server_that_does_not_show_what_was_made_is_named(server: GiteaDouble, forge: GiteaForge) -> None:
+    # As where everybody needs a second factor: who has none makes a repository and may not see it (Gitea 1.27).
+    server.faults += [Fault("GET /api/v1/repos/aiworker/shop$", "unknown", nth=nth) for nth in (3, 3)]
+
+    with pytest.raises(ProviderUnavailable, match=r"does not show the new repository aiworker/shop .*TWO_FACTOR"):
+        make(forge)
+
+    assert make(forge)

@@ -1,0 +1,17 @@
+"""An instance with people, projects, tasks and groups, for tests of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from tests.web.world import World, forget_providers
+
+
+@pytest.fixture
+def world(app: Flask) -> Iterator[World]:
+    """Once on SQLite and once on MariaDB."""
+    yield World(app)
+    forget_providers()

@@ -1,0 +1,228 @@
+"""Users and their tokens: who makes, changes and deletes them, which values are refused, and what ends at once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from common.models.account import User
+from common.services.people import accounts
+from common.states import Role
+from tests import builders
+from tests.builders import log_in
+from tests.web.world import at_once
+
+
+def test_an_admin_makes_a_user_who_can_log_in(admin: FlaskClient, anyone: FlaskClient) -> None:
+    reply = admin.post("/api/users", json={"username": "bob", "password": "a good password", "role": "viewer"})
+
+    assert reply.status_code == 201
+    user = reply.json["user"]
+    assert (user["username"], user["role"], user["isActive"]) == ("bob", "viewer", True)
+    assert log_in(anyone, "bob", "a good password")["user"]["id"] == user["id"]
+    assert "bob" in [listed["username"] for listed in admin.get("/api/users").json["users"]]
+
+
+@pytest.mark.parametrize("username", ["ada", "ADA"])
+def test_a_taken_username_is_a_conflict(admin: FlaskClient, username: str) -> None:
+    reply = admin.post("/api/users", json={"username": username, "password": "a good password"})
+
+    assert reply.status_code == 409
+    assert reply.json["details"]["field"] == "username"
+
+
+@pytest.mark.parametrize(
+    "username", ["", " ", "a b", "a:b", "platform", "x" * 65, "-a", "a\n", "\u202eada", "a\u200bb", "ädä"]
+)
+def test_a_username_that_could_be_mistaken_is_refused(plain_admin: FlaskClient, username: str) -> None:
+    reply = plain_admin.post("/api/users", json={"username": username, "password": "a good password"})
+
+    assert reply.status_code == 400
+    assert reply.json["details"]["field"] == "username"
+
+
+def test_a_short_password_is_refused(plain_admin: FlaskClient) -> None:
+    reply = plain_admin.post("/api/users", json={"username": "bob", "password": "short"})
+
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, "password")
+
+
+def test_what_is_unknown_or_read_only_is_named(plain_admin: FlaskClient) -> None:
+    body = {"username": "bob", "password": "a good password", "id": "x", "admin": True}
+    reply = plain_admin.post("/api/users", json=body)
+
+    assert reply.status_code == 400
+    assert {(fault["field"], fault["message"]) for fault in reply.json["errors"]} == {
+        ("id", "Read-only field"),
+        ("admin", "Unknown field"),
+    }
+
+
+def test_a_role_holds_from_the_next_request(app: Flask, admin: FlaskClient) -> None:
+    user = builders.a_user("bob", Role.ADMIN)
+    bob = builders.client_of(app, user)
+    assert bob.get("/api/users").status_code == 200
+
+    assert admin.patch(f"/api/users/{user.id}", json={"role": "viewer"}).json["user"]["role"] == "viewer"
+
+    assert bob.get("/api/users").status_code == 403
+
+
+def test_a_deactivation_ends_logins_and_tokens_at_once(app: Flask, admin: FlaskClient, anyone: FlaskClient) -> None:
+    user = builders.a_user("bob")
+    session, by_token = log_in(anyone, "bob"), builders.client_of(app, user)
+
+    reply = admin.patch(f"/api/users/{user.id}", json={"isActive": False})
+
+    assert reply.json["user"]["isActive"] is False
+    assert by_token.get("/api/auth/me").status_code == 401
+    assert builders.client_with(app, session["accessToken"]).get("/api/auth/me").status_code == 401
+    admin.patch(f"/api/users/{user.id}", json={"isActive": True})
+    assert builders.client_with(app, session["accessToken"]).get("/api/auth/me").status_code == 401
+
+
+def test_a_new_password_ends_the_logins_of_the_old_one(app: Flask, admin: FlaskClient, anyone: FlaskClient) -> None:
+    user = builders.a_user("bob")
+    session = log_in(anyone, "bob")
+
+    assert admin.patch(f"/api/users/{user.id}", json={"password": "another password"}).status_code == 200
+
+    assert builders.client_with(app, session["accessToken"]).get("/api/auth/me").status_code == 401
+    assert anyone.post("/api/auth/refresh", json={"refreshToken": session["refreshToken"]}).status_code == 401
+    assert anyone.post("/api/auth/login", json={"username": "bob", "password": builders.PASSWORD}).status_code == 401
+    assert log_in(anyone, "bob", "another password")
+
+
+@pytest.mark.parametrize("change", [{"role": "member"}, {"isActive": False}])
+def test_the_last_admin_stays_one(admin: FlaskClient, admin_user: User, change: dict[str, Any]) -> None:
+    builders.a_user("retired", Role.ADMIN, is_active=False)
+
+    reply = admin.patch(f"/api/users/{admin_user.id}", json=change)
+
+    assert reply.status_code == 409
+    assert admin.get("/api/users").status_code == 200
+
+
+def test_the_last_admin_can_not_be_deleted(admin: FlaskClient, admin_user: User) -> None:
+    assert admin.delete(f"/api/users/{admin_user.id}").status_code == 409
+    builders.a_user("other", Role.ADMIN)
+    assert admin.delete(f"/api/users/{admin_user.id}").status_code == 204
+    assert admin.get("/api/users").status_code == 401
+
+
+def test_two_admins_who_demote_each_other_at_once_leave_one(app: Flask) -> None:
+    users = [builders.a_user("one", Role.ADMIN), builders.a_user("two", Role.ADMIN)]
+    clients = [builders.client_of(app, user) for user in users]
+    statuses: list[int] = []
+
+    def demote(index: int) -> None:
+        reply = clients[index].patch(f"/api/users/{users[1 - index].id}", json={"role": "viewer"})
+        statuses.append(reply.status_code)
+
+    at_once(lambda: demote(0), lambda: demote(1))
+
+    roles = {accounts.read_user(user.id).role for user in users}
+    assert roles == {Role.ADMIN, Role.VIEWER}
+    assert 200 in statuses
+
+
+def test_a_deleted_user_is_gone_with_their_tokens(app: Flask, admin: FlaskClient) -> None:
+    user = builders.a_user("bob")
+    bob = builders.client_of(app, user)
+
+    assert admin.delete(f"/api/users/{user.id}").status_code == 204
+
+    assert bob.get("/api/auth/me").status_code == 401
+    assert admin.delete(f"/api/users/{user.id}").status_code == 404
+
+
+def test_a_token_is_shown_once_and_works(app: Flask, member: FlaskClient) -> None:
+    reply = member.post("/api/tokens", json={"name": "ci", "role": "viewer"})
+
+    assert reply.status_code == 201
+    made = reply.json["token"]
+    assert made["token"].startswith("aiw_")
+    listed = member.get("/api/tokens").json["tokens"]
+    assert all("token" not in token for token in listed)
+    assert builders.client_with(app, made["token"]).get("/api/auth/me").json["user"]["role"] == "viewer"
+    assert member.delete(f"/api/tokens/{made['id']}").status_code == 204
+    assert builders.client_with(app, made["token"]).get("/api/auth/me").status_code == 401
+
+
+def test_a_token_is_at_most_its_makers_role(member: FlaskClient) -> None:
+    assert member.post("/api/tokens", json={"name": "ci", "role": "admin"}).status_code == 403
+
+
+def test_a_token_that_ends_makes_none_that_outlives_it(app: Flask, member: FlaskClient) -> None:
+    ends = (datetime.now(UTC) + timedelta(days=100)).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+    short = member.post("/api/tokens", json={"name": "short", "expiresAt": ends}).json["token"]
+
+    child = builders.client_with(app, short["token"]).post("/api/tokens", json={"name": "child"}).json["token"]
+
+    assert child["expiresAt"] == ends
+
+
+@pytest.mark.parametrize("expires_at", ["2001-01-01T00:00:00Z", "soon", "2099-01-01T00:00:00", 5])
+def test_an_expiry_is_a_time_to_come(plain_member: FlaskClient, expires_at: object) -> None:
+    reply = plain_member.post("/api/tokens", json={"name": "ci", "expiresAt": expires_at})
+
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, "expiresAt")
+
+
+def test_anothers_token_does_not_exist(app: Flask, member: FlaskClient, admin: FlaskClient) -> None:
+    made = member.post("/api/tokens", json={"name": "ci"}).json["token"]
+
+    assert admin.delete(f"/api/tokens/{made['id']}").status_code == 404
+    assert made["id"] not in [token["id"] for token in admin.get("/api/tokens").json["tokens"]]
+
+
+def test_an_admin_makes_an_enrolment_token(admin: FlaskClient) -> None:
+    reply = admin.post("/api/agents/enrolment-tokens")
+
+    assert reply.status_code == 201
+    assert set(reply.json["enrolmentToken"]) == {"id", "expiresAt", "token"}
+    assert reply.json["enrolmentToken"]["token"].startswith("awe_")
+
+
+def test_pages_of_users_by_cursor_hold_each_once(admin: FlaskClient) -> None:
+    for number in range(7):
+        builders.a_user(f"user{number}")
+    names: list[str] = []
+    cursor: str | None = None
+    while cursor is not None or not names:
+        page = admin.get("/api/users", query_string={"limit": "3", **({"cursor": cursor} if cursor else {})}).json
+        assert page["total"] == 8
+        names += [user["username"] for user in page["users"]]
+        cursor = page["nextCursor"]
+
+    assert sorted(names) == sorted(["ada", *(f"user{number}" for number in range(7))])
+
+
+@pytest.mark.parametrize(
+    "password", ["password", "12345678", "Password1!", "qwertyuiop", "aiworker1", "boberina", "aaaaaaaaaaaa"]
+)
+def test_a_well_known_password_is_refused(plain_admin: FlaskClient, password: str) -> None:
+    username = "boberina"
+    reply = plain_admin.post("/api/users", json={"username": username, "password": password})
+
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, "password")
+    assert username not in [user["username"] for user in plain_admin.get("/api/users").json["users"]]
+
+
+def test_a_reset_to_a_well_known_password_is_refused(plain_app: Flask, plain_admin: FlaskClient) -> None:
+    user = builders.a_user("bob")
+
+    reply = plain_admin.patch(f"/api/users/{user.id}", json={"password": "12345678"})
+
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, "password")
+    assert log_in(plain_app.test_client(), "bob")
+
+
+def test_a_long_password_is_estimated_in_bounded_time_and_taken(plain_admin: FlaskClient) -> None:
+    long = "".join(chr(33 + number * 7 % 94) for number in range(256))
+
+    assert plain_admin.post("/api/users", json={"username": "bob", "password": long}).status_code == 201

@@ -1,0 +1,173 @@
+"""Who may use the WebSocket and how long: logins and tokens, origins, and what a client must not send."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from common.announcer import announcer
+from common.services.people import accounts, tokens
+from common.states import Role
+from tests.web.websocket.feed_server import (
+    Client,
+    Person,
+    Server,
+    access_token,
+    log_in,
+    without_stream,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDeprecationWarning")
+
+
+@pytest.fixture(params=["/", "/ws"])
+def url(server: Server, request: pytest.FixtureRequest) -> str:
+    return f"{server.url}{request.param}"
+
+
+def test_auth_is_answered_with_who_one_is_at_both_paths(url: str, member: Person) -> None:
+    with Client(url) as client:
+        reply = client.auth(member.token)
+
+    assert reply["event"] == "auth:ok"
+    assert {key: reply["data"][key] for key in ("userId", "username", "role")} == {
+        "userId": member.caller.user_id,
+        "username": member.caller.username,
+        "role": "member",
+    }
+    assert reply["data"]["expiresAt"].endswith("Z")
+
+
+def test_the_page_is_served_at_the_same_path_without_an_upgrade(server: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection.request("GET", "/")
+    reply = connection.getresponse()
+    body = reply.read()
+    connection.close()
+
+    assert reply.status == 200
+    assert b"<html" in body
+
+
+def test_compression_is_refused(server: Server) -> None:
+    with Client(server.url) as client:
+        assert client.socket.protocol.extensions == []
+
+
+@pytest.mark.parametrize("token", ["nonsense", "", "a.b.c", "ü" * 10, 7, None, ["x"]])
+def test_a_bad_token_is_an_error_and_the_end(server: Server, token: object) -> None:
+    with Client(server.url) as client:
+        assert client.ask("auth", token=token)["event"] == "auth:error"
+        assert client.close_code() == 4401
+
+
+def test_a_token_in_the_address_counts_for_nothing(server: Server, member: Person, project_id: str) -> None:
+    with Client(f"{server.url}/ws?token={member.token}") as client:
+        assert client.ask("subscribe", projectId=project_id)["event"] == "auth:error"
+        assert client.close_code() == 4401
+
+
+def test_an_api_token_is_as_good_and_has_no_expiry_to_tell(server: Server, member: Person) -> None:
+    token = tokens.create_api_token(by=member.caller, name="t", role=Role.VIEWER)
+    with Client(server.url) as client:
+        reply = client.auth(token.token)
+
+    assert reply["data"]["role"] == "viewer"
+    assert "expiresAt" not in reply["data"]
+
+
+def test_pages_of_other_sites_are_refused_and_our_own_are_not(server: Server) -> None:
+    with pytest.raises(InvalidStatus) as refused, Client(server.url, origin="http://evil.example"):
+        pass
+    assert refused.value.response.status_code == 403
+
+    with Client(server.url, origin=f"http://127.0.0.1:{server.port}"):
+        pass
+
+
+def test_nonsense_is_an_error_and_the_socket_goes_on(server: Server, member: Person) -> None:
+    with Client(server.url, member.token) as client:
+        for text in ("{", "[]", "null", '{"event": 7}', '{"event": "x", "data": 1}', "[" * 9000, '{"event": "dance"}'):
+            client.socket.send(text)
+            assert client.receive()["event"] == "error"
+        for wrong in (-1, True, "3", None, 1.5):
+            assert client.ask("subscribe", projectId="platform", afterSeq=wrong)["event"] == "error"
+        assert client.ask("subscribe", projectId="platform")["event"] == "subscribed"
+
+
+def test_logging_out_closes_the_socket(server: Server, admin: Person, member: Person) -> None:
+    other = log_in(member.caller.username)
+    with Client(server.url, other.token) as leaving, Client(server.url, member.token) as staying:
+        accounts.log_out(by=other.caller)
+        assert leaving.close_code() == 4401
+        assert staying.ask("subscribe", projectId="platform")["event"] == "subscribed"
+
+
+def test_a_revocation_that_was_never_published_closes_the_socket_too(server: Server, member: Person) -> None:
+    other = log_in(member.caller.username)
+    with Client(server.url, other.token) as client:
+        with without_stream():
+            accounts.log_out(by=other.caller)
+            announcer().flush(10)
+        assert client.close_code() == 4401
+
+
+def test_a_token_that_expires_closes_the_socket_unless_a_fresh_one_came(server: Server, member: Person) -> None:
+    short = access_token(member.login, seconds=3)
+    with Client(server.url, short) as forgetful, Client(server.url, short) as careful:
+        assert careful.auth(access_token(member.login))["event"] == "auth:ok"
+        assert forgetful.close_code() == 4401
+        assert careful.ask("subscribe", projectId="platform")["event"] == "subscribed"
+
+
+def test_another_users_token_is_refused_on_an_open_socket(server: Server, admin: Person, member: Person) -> None:
+    with Client(server.url, admin.token) as client:
+        assert client.auth(member.token)["event"] == "auth:error"
+        assert client.close_code() == 4401
+
+
+def test_a_message_that_is_too_long_closes_with_1009(server: Server, member: Person) -> None:
+    with Client(server.url, member.token) as client:
+        client.socket.send("x" * 1_000_000)
+        assert client.close_code() == 1009
+    with Client(server.url, member.token) as client:
+        client.socket.send(iter(["x" * 4096] * 5))  # the same in fragments
+        assert client.close_code() == 1009
+
+
+def test_a_flood_closes_with_1008(server: Server, member: Person) -> None:
+    with Client(server.url, member.token, max_queue=None) as client:
+        with contextlib.suppress(ConnectionClosed):
+            for _ in range(500):
+                client.send("dance")
+        assert client.close_code() == 1008
+
+
+def test_a_message_of_bytes_closes_with_1003(server: Server, member: Person) -> None:
+    with Client(server.url, member.token) as client:
+        client.socket.send(b"{}")
+        assert client.close_code() == 1003
+
+
+def test_a_handshake_without_a_key_or_version_is_refused(server: Server) -> None:
+    head = b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    for rest, status in ((b"\r\n", b"426"), (b"Sec-WebSocket-Version: 13\r\n\r\n", b"400")):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as raw:
+            raw.sendall(head + rest)
+            assert raw.recv(4096).split()[1] == status
+
+
+def test_a_client_that_closes_gets_its_answer(server: Server) -> None:
+    with Client(server.url) as client:
+        client.socket.close(1000)
+        assert client.socket.protocol.close_rcvd is not None
+        assert client.socket.protocol.close_rcvd.code == 1000
+
+
+def test_pings_are_answered(server: Server) -> None:
+    with Client(server.url) as client:
+        assert client.socket.ping().wait(20)
