@@ -45,6 +45,7 @@ class Person:
         self._host = urlsplit(url).netloc
         self._context = browser.new_context(viewport={"width": 1280, "height": 800})
         self._context.set_default_timeout(PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_MS)
         self._context.add_init_script(_REPORT_VIOLATIONS)
         self.page: Page = self._context.new_page()
         self.page.on("console", self._heard)

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import APIResponse, Browser, Route, expect
 
 from tests.e2e.browser import PATIENCE_MS, Person, chromium
 from tests.e2e.client import Client
@@ -216,6 +216,27 @@ def test_a_person_sees_their_tokens_and_changes_their_password(person: Person, a
     Client.login(person.url, "paul", "another one of Paul's").close()
     # Chromium tells of each reply that refused a password.
     assert [problem for problem in person.problems if "status of 400" not in problem] == []
+
+
+def test_a_new_password_signs_nobody_out_before_its_reply_is_there(person: Person, api: Client) -> None:
+    """The old login ends, and with it the socket, while the reply with the new login is on its way."""
+    api.post("/users", {"username": "petra", "password": "a password of Petra's", "role": "viewer"}, 201)
+    person.log_in("petra", "a password of Petra's")
+    person.wait("live-status", state="on")
+    person.go("Account and tokens")
+    held: list[tuple[Route, APIResponse]] = []
+    person.page.route("**/api/auth/password", lambda route: held.append((route, route.fetch())))
+    person.fill("password-current", "a password of Petra's")
+    person.fill("password-new", "another one of Petra's")
+    person.click("password-change")
+
+    person.wait("live-status", state="connecting")
+    ((route, reply),) = held
+    route.fulfill(response=reply)
+
+    expect(person.page.get_by_text("Password changed.")).to_be_visible()
+    person.wait("live-status", state="on")
+    expect(person.page.get_by_text("No tokens")).to_be_visible()
 
 
 def test_an_administrator_revokes_an_enrolment_token(admin: Person) -> None:

@@ -96,6 +96,19 @@ export function refresh(stale) {
   return refreshing;
 }
 
+// Posts what ends the present login and gives a new one. What would refresh the old one meanwhile waits for the reply.
+export async function replaceLogin(path, body) {
+  while (refreshing) await refreshing.catch(() => {});
+  if (current().expiresAt < Date.now() + 10_000) await refresh(current().accessToken);
+  const replaced = alone(async () => keep(await send("POST", path, { body, token: current()?.accessToken })));
+  refreshing = replaced
+    .catch(() => {})
+    .finally(() => {
+      refreshing = null;
+    });
+  return replaced;
+}
+
 async function call(method, path, options = {}) {
   const token = current()?.accessToken;
   try {

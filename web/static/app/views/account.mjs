@@ -1,11 +1,11 @@
 // The caller's own password and API tokens. A token's text is shown once, right after it was made, and kept nowhere.
 import { useState } from "preact/hooks";
-import { api } from "../api.mjs";
+import { api, replaceLogin } from "../api.mjs";
 import { html } from "../html.mjs";
 import { usePages } from "../loading.mjs";
 import { Button, Empty, Fault, Listing, New, Page, SelectField, TextField, Time, useForm } from "../parts/controls.mjs";
 import { Confirm, Dialog } from "../parts/dialogs.mjs";
-import { keep, user } from "../session.mjs";
+import { user } from "../session.mjs";
 import { ROLES } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { exact, say } from "../words.mjs";
@@ -92,7 +92,7 @@ const nameOf = (items, id) => items.find((one) => one.id === id)?.name || "anoth
 function Password({ done }) {
   const form = useForm({ current: "", new: "" });
   const change = form.submit(async (values) => {
-    keep(await api.post("/auth/password", values));
+    await replaceLogin("/auth/password", values);
     told("Password changed.");
     form.reset();
     await done();
