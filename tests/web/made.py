@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from common.models import TaskGroup
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Question, Task
@@ -12,7 +13,7 @@ from common.services.access import Caller
 from common.services.projects import projects
 from common.services.tasks import tasks
 from common.services.tasks.tasks import NewTask
-from common.states import ProjectState, Role, RunState, TaskState
+from common.states import GroupState, ProjectState, Role, RunState, TaskState
 from common.transaction import Transaction, transactional
 
 MISSING_ID = "00000000-0000-7000-8000-000000000000"
@@ -35,7 +36,9 @@ def a_task(project: Project, title: str = "Implement login", *, by: Caller | Non
 
 
 @transactional
-def set_state(tx: Transaction, row: Task | Project, state: TaskState | ProjectState, **values: Any) -> None:
+def set_state(
+    tx: Transaction, row: Task | Project | TaskGroup, state: TaskState | ProjectState | GroupState, **values: Any
+) -> None:
     """Put it where work would have brought it."""
     locked = tx.lock(type(row), row.id)
     locked.state_ = str(state)

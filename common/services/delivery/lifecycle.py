@@ -1,7 +1,7 @@
-"""The life of task groups and deployments: the only caller of their `move_to`.
+"""State changes of task groups and deployments. Only this module changes their states.
 
-Each function is one step and resets the same fields wherever it is used. Every function expects the rows that it
-changes to be locked: for a group, the group and its tasks (`lock_with_tasks`, `lock_with_group`).
+Each function is one step and resets the same fields wherever it is used. The rows that it changes are to be locked
+before: for a group, the group and its tasks, which `lock_with_tasks` and `lock_with_group` do.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from common.values.build_results import BuildResults
 
 BEFORE_STAGING = frozenset({GroupState.PENDING, GroupState.MERGING, GroupState.MERGED, GroupState.FAILED})
 """States in which nothing of the group is deployed or being deployed: a task may leave, and the rest is rebuilt."""
+
+_ON_STAGING = frozenset({GroupState.STAGING, GroupState.DEPLOYING_STAGING, GroupState.DEPLOYING_PRODUCTION})
 
 
 def lock_with_tasks(tx: Transaction, group_id: str) -> TaskGroup | None:
@@ -56,11 +58,15 @@ def start_merging(tx: Transaction, group: TaskGroup) -> None:
     tx.record(group.move_to(GroupState.MERGING, By.PLATFORM))
 
 
-def restart_merge(tx: Transaction, group: TaskGroup, by: By) -> None:
+def restart_merge(tx: Transaction, group: TaskGroup, by: By, *, is_retry: bool = False) -> None:
     """Rebuild the release branch from the default branch's present head, test it, and stage it again if it was staged.
 
-    From any state in which the group holds its tasks. Tasks that were on staging are approved again.
+    From any state in which the group holds its tasks. Tasks that were on staging are approved again. A failed group,
+    and one that a person retries (is_retry), goes to staging again if it was ever deployed; any other only if it is
+    there or on its way to production.
     """
+    may_have_left = is_retry or group.state is GroupState.FAILED
+    was_staged = group.state in _ON_STAGING or (may_have_left and _was_deployed(tx, group))
     if group.state not in {GroupState.PENDING, GroupState.MERGING}:
         _approve_staged(tx, member_task_ids(tx, group.id))
         tx.record(group.move_to(GroupState.MERGING, by))
@@ -68,7 +74,7 @@ def restart_merge(tx: Transaction, group: TaskGroup, by: By) -> None:
         member.merged_sha = None
     group.base_sha = group.head_sha = group.tested_sha = group.error = None
     group.build, group.attempt = BuildResults(), group.attempt + 1
-    group.wants_staging = group.wants_staging or _was_deployed(tx, group)
+    group.wants_staging = group.wants_staging or was_staged
     tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=group.project_id)
 
 
@@ -144,7 +150,7 @@ def cancel_group(tx: Transaction, group: TaskGroup) -> None:
     )
     for deployment in tx.lock_all(Deployment, tx.session.scalars(own).all()):
         supersede_deployment(tx, deployment, by=By.PERSON)
-        tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
+    tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
 
 
 # Task groups: a task leaves

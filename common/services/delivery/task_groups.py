@@ -273,7 +273,7 @@ def retry_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView
     if group.state not in {GroupState.FAILED, GroupState.STAGING, GroupState.MERGED}:
         raise Conflict(f"task group {group.id} is {group.state}; it can't be retried")
     forget_red_base(tx, group)
-    lifecycle.restart_merge(tx, group, By.PERSON)
+    lifecycle.restart_merge(tx, group, By.PERSON, is_retry=True)
     return view(tx, group)
 
 

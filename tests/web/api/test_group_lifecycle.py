@@ -9,8 +9,9 @@ from flask import Flask
 
 from common.models import Deployment, Task, TaskGroup
 from common.services.delivery import rollouts
-from common.states import Environment
+from common.states import Environment, GroupState
 from tests.web.api.production_line import ProductionLine
+from tests.web.made import set_state
 from tests.web.world import World, all_of, events, forget_providers, get
 
 
@@ -73,3 +74,17 @@ def test_a_task_that_leaves_a_group_on_staging_is_approved_like_those_that_stay(
     assert [get(Task, each).state for each in (one, two)] == ["approved", "approved"]
     assert get(TaskGroup, group_id).wants_staging
     assert len([row for row in events("task-group:status_changed", of=group_id) if '"merging"' in row.data]) == 1
+
+
+def test_a_merged_group_that_waits_for_a_decision_does_not_go_to_staging_for_a_task_that_leaves(
+    line: ProductionLine,
+) -> None:
+    """It was deployed once; then staging was held back, and a person has to say when."""
+    one, two = line.task("One"), line.task("Two")
+    group_id = line.staged(one, two)
+    set_state(get(TaskGroup, group_id), GroupState.MERGED, wants_staging=False)
+
+    assert line.act(group_id, "remove", taskId=one).status_code == 200
+
+    rebuilt = get(TaskGroup, group_id)
+    assert (rebuilt.state, rebuilt.wants_staging) == ("merging", False)
