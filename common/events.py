@@ -6,19 +6,13 @@ event's data.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
+from common.machine.text import camel_case
+
 PLATFORM = "platform"
 """The feed of events that belong to no project."""
-
-
-@functools.cache
-def camel(name: str) -> str:
-    """The attribute's name in JSON: `preview_url` becomes `previewUrl`."""
-    head, *tail = name.split("_")
-    return head + "".join(part.title() for part in tail)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +27,7 @@ class Event:
         """The event's `data`, with camelCase names, without attributes that are None."""
         hidden = {"feed", "subject_task_id"}
         values = ((field.name, getattr(self, field.name)) for field in fields(self) if field.name not in hidden)
-        return {camel(name): value for name, value in values if value is not None}
+        return {camel_case(name): value for name, value in values if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)

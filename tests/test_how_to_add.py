@@ -22,7 +22,8 @@ from marshmallow import Schema
 from sqlalchemy import inspect
 
 import common.providers
-from common.events import DURABLE, Event, camel
+from common.events import DURABLE, Event
+from common.machine.text import camel_case
 from common.models import Project
 from common.providers.forge.forge_protocol import Forge
 from common.providers.runtime.runtime_protocol import Fleet, Runtime
@@ -111,7 +112,7 @@ def _described() -> dict[str, set[str]]:
 def test_every_event_is_described(of: type[Event]) -> None:
     shared = {field.name for field in dataclasses.fields(Event)}
     keys = {
-        camel(field.name) + ("?" if "None" in str(field.type) else "")
+        camel_case(field.name) + ("?" if "None" in str(field.type) else "")
         for field in dataclasses.fields(of)
         if field.name not in shared
     }

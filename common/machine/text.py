@@ -1,7 +1,8 @@
-"""Cleans untrusted text for display, storage and sending: terminal sequences, control characters, invalid Unicode."""
+"""Text: untrusted text cleaned for display, storage and sending, and names as keys of JSON."""
 
 from __future__ import annotations
 
+import functools
 import re
 
 _SEQUENCE = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)%s|\x1b[@-Z\\-_]"
@@ -54,3 +55,10 @@ def storable(text: str) -> str:
 def path_text(path: str) -> str:
     """A path for display. path: may contain lone surrogates for bytes that are not UTF-8 (surrogateescape)."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+@functools.cache
+def camel_case(name: str) -> str:
+    """`base_branch` as `baseBranch`: how attributes are called in the HTTP API and in events."""
+    head, *tail = name.split("_")
+    return head + "".join(part.title() for part in tail)

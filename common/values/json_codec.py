@@ -35,12 +35,6 @@ def snake_case(name: str) -> str:
     return name
 
 
-def camel_case(name: str) -> str:
-    """`base_branch` becomes `baseBranch`, as in the HTTP API."""
-    head, *tail = name.split("_")
-    return head + "".join(part.title() for part in tail)
-
-
 def encode(value: object, *, key_of: KeyOf = snake_case) -> Json:
     """The value as an argument for `json.dumps`. TypeError for types that values do not contain."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from common.machine.text import camel_case
 from common.values.agent_pod import PodPhase, PodState
 from common.values.app import App, AppPhase, AppState, Health, Space, Spec, Version
 from common.values.barrier import Barrier
@@ -23,7 +24,7 @@ from common.values.claimed_run import (
     RunPass,
 )
 from common.values.constraints import Identity, Name
-from common.values.json_codec import Malformed, camel_case, decode, decode_arguments, encode
+from common.values.json_codec import Malformed, decode, decode_arguments, encode
 from common.values.repository import Repository, Source
 from common.values.variable_set import Variables
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from flask import request
 from marshmallow import fields, validate
 
-from common.machine.text import without_controls
+from common.machine.text import camel_case, without_controls
 from common.names import SHA_PATTERN
 from common.providers.forge import forge
 from common.services.runs import runners as services
@@ -19,7 +19,7 @@ from common.services.runs.agents import AgentView
 from common.services.runs.transcripts import Line as LogLine
 from common.states import Outcome, Priority, QuestionState
 from common.values.claimed_run import ClaimedRun, Clone
-from common.values.json_codec import Json, camel_case, encode
+from common.values.json_codec import Json, encode
 from web.api.agents import LEVELS, AgentSchema
 from web.api.runs import RunSchema
 from web.api.tasks import QuestionSchema

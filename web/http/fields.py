@@ -18,7 +18,7 @@ from marshmallow.types import Validator
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
 from common.errors import Invalid
-from common.machine.text import has_control, has_control_but_lines, has_invisible
+from common.machine.text import camel_case, has_control, has_control_but_lines, has_invisible
 from common.states import Priority, Role
 
 UNKNOWN = "Unknown field"
@@ -68,11 +68,6 @@ def _checks(own: list[Validator], more: Checks) -> list[Validator]:
     return own if more is None else [*own, *more] if isinstance(more, list) else [*own, more]
 
 
-def camel(name: str) -> str:
-    head, *tail = name.split("_")
-    return head + "".join(part.title() for part in tail)
-
-
 class Schema(ma.Schema):
     """The base of all schemas of bodies, queries and replies.
 
@@ -90,7 +85,7 @@ class Schema(ma.Schema):
         unknown = ma.RAISE
 
     def on_bind_field(self, field_name: str, field_obj: AnyField) -> None:
-        field_obj.data_key = camel(field_obj.data_key or field_name)
+        field_obj.data_key = camel_case(field_obj.data_key or field_name)
         field_obj.error_messages["required"] = "Required"
         field_obj.error_messages["null"] = "Must not be null"
 
@@ -108,7 +103,7 @@ class Schema(ma.Schema):
         try:
             return type(self).makes(**loaded)  # type: ignore[misc]
         except Invalid as error:
-            raise ma.ValidationError({camel(error.field): [error.message]}) from error
+            raise ma.ValidationError({camel_case(error.field): [error.message]}) from error
 
     def handle_error(self, error: ma.ValidationError, data: object, *, many: bool, **kwargs: object) -> None:
         """Report a key that exists in replies alone as read-only, not as unknown."""

@@ -15,10 +15,10 @@ from typing import Any, Self, TypeVar
 import requests
 
 from common.errors import Invalid, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
-from common.machine.text import storable
+from common.machine.text import camel_case, storable
 from common.machine.waiting import growing_delay
 from common.values.claimed_run import AskedQuestion, ClaimedRun, Directive
-from common.values.json_codec import Malformed, camel_case, decode
+from common.values.json_codec import Malformed, decode
 from workers.runner.cancellation import Cancellation
 
 Result = TypeVar("Result")

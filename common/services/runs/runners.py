@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Select, delete, select, update
 
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
+from common.machine.text import camel_case
 from common.masking import is_same_when_masked
 from common.models.agent import Agent
 from common.models.project import Project
@@ -28,7 +29,7 @@ from common.services.tasks.lifecycle import begin_proof, fail, queue_again, requ
 from common.states import AgentState, By, Outcome, Priority, RunState, TaskState
 from common.transaction import Transaction, snapshot, transactional
 from common.values.claimed_run import ClaimedProject, ClaimedRun, ClaimedTask, Clone, Directive, Limits, RunPass
-from common.values.json_codec import camel_case, decode
+from common.values.json_codec import decode
 
 MISSING_SECONDS = 20
 """A run that heartbeats named before and have not named for this long is lost: its agent was restarted."""

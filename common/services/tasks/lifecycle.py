@@ -9,7 +9,8 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from common import jobs
-from common.events import TaskUpdated, camel
+from common.events import TaskUpdated
+from common.machine.text import camel_case
 from common.models.task import Question, Task
 from common.states import By, Phase, QuestionState, TaskState
 from common.transaction import Transaction
@@ -156,7 +157,7 @@ def reach_production(tx: Transaction, task: Task) -> None:
 
 
 def cancel(tx: Transaction, task: Task) -> None:
-    """Cancel the task: withdraw its open questions, and clean up its preview and pull request.
+    """Cancel the task: void an approval, withdraw its open questions, and clean up its preview and pull request.
 
     The caller ends the run and removes the task from its group.
     """
@@ -172,5 +173,5 @@ def cancel(tx: Transaction, task: Task) -> None:
 
 def record_update(tx: Transaction, task: Task, *changed: str) -> None:
     """Record that fields of the task other than its state changed. changed: names of attributes or collections."""
-    names = tuple(camel(name) for name in changed)
+    names = tuple(camel_case(name) for name in changed)
     tx.record(TaskUpdated(feed=task.project_id, subject_task_id=task.id, task_id=task.id, changed=names))

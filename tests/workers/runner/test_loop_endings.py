@@ -8,8 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from common.machine.text import camel_case
 from common.values.claimed_run import ClaimedRun
-from common.values.json_codec import camel_case, decode
+from common.values.json_codec import decode
 from tests.workers.broken_git import KILLED, NO_ROOM, BrokenGit, broken_git
 from tests.workers.runner.runner_platform import (
     Platform,
