@@ -11,7 +11,7 @@ from tests.spreading import APART, LONGEST, rank, unit_of
 @pytest.mark.parametrize(
     ("test_id", "unit"),
     [
-        ("tests/web/test_cli.py::test_a[sqlite]", "tests/web/test_cli.py"),
+        ("tests/web/cli/test_main.py::test_a[sqlite]", "tests/web/cli/test_main.py"),
         ("tests/e2e/test_load.py::test_a[sqlite]", "tests/e2e/test_load.py::test_a[sqlite]"),
         ("tests/e2e/test_browser.py::test_a", "tests/e2e/test_browser.py"),
         ("tests/e2e/contract/test_git.py::test_a[sqlite]", "tests/e2e/contract/[sqlite]"),

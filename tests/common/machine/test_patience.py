@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import time
+from types import SimpleNamespace
+
+import pytest
 
 from common.machine import patience
 
@@ -12,19 +14,29 @@ def test_without_a_bound_every_wait_has_its_usual_length() -> None:
         assert (patience.bounded(30.0), patience.is_over()) == (30.0, False)
 
 
-def test_what_was_waited_is_taken_from_the_rest() -> None:
-    with patience.at_most(0.8):
-        assert patience.bounded(30.0) == 0.8
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time that the module reads; its first item is now."""
+    now = [100.0]
+    monkeypatch.setattr(patience, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def test_what_was_waited_is_taken_from_the_rest(clock: list[float]) -> None:
+    with patience.at_most(4.0):
+        assert patience.bounded(30.0) == 4.0
         with patience.waiting():
-            time.sleep(0.05)
-        assert patience.SHORTEST_SECONDS <= patience.bounded(30.0) <= 0.75
+            clock[0] += 1.5
+        clock[0] += 60  # not a wait
+        assert patience.bounded(30.0) == 2.5
+        assert patience.bounded(1.0) == 1.0
         assert not patience.is_over()
 
 
-def test_when_all_is_waited_each_wait_is_short() -> None:
-    with patience.at_most(0.01):
+def test_when_all_is_waited_each_wait_is_short(clock: list[float]) -> None:
+    with patience.at_most(4.0):
         with patience.waiting():
-            time.sleep(0.02)
+            clock[0] += 4.0
         assert (patience.bounded(30.0), patience.bounded(0.1)) == (patience.SHORTEST_SECONDS, 0.1)
         assert patience.is_over()
     assert not patience.is_over()

@@ -14,7 +14,8 @@ import requests
 
 from tests.doubles.gitea.model import Model, Repo
 
-SECONDS = 30
+SECONDS = 5
+"""How long a delivery may take: Gitea's own default (DELIVER_TIMEOUT)."""
 
 # What a hook's list of events calls `pull_request_comment` is, on the wire, a comment on an issue.
 _ON_THE_WIRE = {
