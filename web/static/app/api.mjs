@@ -3,7 +3,7 @@ import { current, forget, keep, reread } from "./session.mjs";
 
 // What a failed call throws. `message` is for a person, `status` 0 means that the server wasn't reached,
 // `retryAfter` is in seconds, null where the server asked for none.
-export class ApiError extends Error {
+class ApiError extends Error {
   constructor(status, message, field = null, retryAfter = null) {
     super(message);
     this.status = status;
@@ -99,8 +99,10 @@ export function refresh(stale) {
 // Posts what ends the present login and gives a new one. What would refresh the old one meanwhile waits for the reply.
 export async function replaceLogin(path, body) {
   while (refreshing) await refreshing.catch(() => {});
-  if (current().expiresAt < Date.now() + 10_000) await refresh(current().accessToken);
-  const replaced = alone(async () => keep(await send("POST", path, { body, token: current()?.accessToken })));
+  const held = current();
+  if (!held) throw new ApiError(401, "Please sign in again.");
+  if (held.expiresAt < Date.now() + 10_000) await refresh(held.accessToken);
+  const replaced = alone(async () => keep(await send("POST", path, { body, token: reread()?.accessToken })));
   refreshing = replaced
     .catch(() => {})
     .finally(() => {
