@@ -184,11 +184,11 @@ class JobQueue:
         self._announcement.ring(job.kind, job.id)
 
     def show_progress(self, lease: Lease, done: int | None, total: int | None, message: str) -> None:
-        """Store the job's progress and tell the project's followers. Stores nothing if the lease is not valid."""
+        """Store the job's progress and tell the project's followers. Neither happens if the lease is not valid."""
         message = message[:500]
-        self._update(*_is_mine(lease), progress_done=done, progress_total=total, progress_message=message)
-        body = {"state": JobState.RUNNING, "done": done, "total": total, "message": message}
-        self._tell_progress(lease, body)
+        if self._update(*_is_mine(lease), progress_done=done, progress_total=total, progress_message=message):
+            body = {"state": JobState.RUNNING, "done": done, "total": total, "message": message}
+            self._tell_progress(lease, body)
 
     def show_reason(self, lease: Lease, reason: str | None) -> None:
         """Store why the job has to wait, without counting a failure. None: it does not wait any more."""

@@ -1,7 +1,7 @@
 """The states of projects, tasks, runs, agents, groups, deployments and jobs, and the edges between them.
 
 An edge names who may take it: a person, or the platform (also after an agent's report). Any other change of state is
-refused by `move_to` with a 409 that names the present state.
+refused by `change_state` with a 409 that names the present state.
 """
 
 from __future__ import annotations

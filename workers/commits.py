@@ -1,6 +1,6 @@
 """Functions for every checkout of a commit, local or in a pod: git's environment, and which program to run.
 
-Imports only the standard library, because the checkout container of a pod uses this module too.
+Needs no package outside the standard library, because the checkout container of a pod uses this module too.
 """
 
 from __future__ import annotations

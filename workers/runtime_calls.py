@@ -1,11 +1,13 @@
-"""Calls to the forge and the runtime that several jobs share: add the clone source, run a check, make room."""
+"""Calls to the forge and the runtime that several jobs share: add the clone source, run a check, make room,
+revoke a credential.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TypeVar
 
-from common.errors import ProviderUnavailable
+from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge import Forge
 from common.providers.runtime import Runtime
 from common.services.delivery import rollouts
@@ -64,3 +66,16 @@ def make_room(space: Space, code: str | None) -> None:
     """
     if code in {"quota", "no_room"}:
         rollouts.make_way(space.project_id if code == "quota" else None)
+
+
+def revoke_credential(forge: Forge, place: Place, run_id: str) -> bool:
+    """Revoke the run's credential at the forge, even if the repository is removed already. Safe to repeat.
+
+    Returns whether the credential is removed completely: if not, the caller repeats the call some seconds later.
+    """
+    try:
+        return forge.delete_credential(place.repository, run_id=run_id)
+    except ProviderRefused as error:
+        if error.code != "no_repository":
+            raise
+        return True

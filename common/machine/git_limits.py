@@ -1,8 +1,8 @@
 """Resource limits of every git process, and whether git ended because of these limits or because of the machine.
 
 Repositories come from others: a few small objects can describe a tree of 10^10 paths, or a file of zeros that is larger
-than memory. Used wherever git is started: by the forges, the web server, the supervisor, agents and pods. Imports only
-the standard library, because the first container of a pod uses it.
+than memory. Used wherever git is started: by the forges, the web server, the supervisor, agents and pods. Needs no
+package outside the standard library, because the first container of a pod uses it.
 """
 
 from __future__ import annotations

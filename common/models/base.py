@@ -1,4 +1,4 @@
-"""What the tables share: ids, times, and a state that only `move_to` changes.
+"""What the tables share: ids, times, and a state that only `change_state` changes.
 
 Model modules import no other model module than this. Models open no transactions and load no relationships.
 """

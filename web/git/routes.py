@@ -26,7 +26,7 @@ from common.settings import settings
 from common.values.place import Place
 from common.values.repository import Repository
 from web.git.push_commands import Command, PushRules
-from web.git.smart_http import serve_git
+from web.git.smart_http import refusal, serve_git
 from web.http.auth import public
 from web.http.request_id import request_id
 
@@ -77,14 +77,14 @@ def serve(owner: str, name: str, service_path: str) -> Response:
         access = _access(owner, name.removesuffix(".git"))
         path = local_forge().repository_path(access.repository)
     except Unauthenticated:
-        return _refusal(
+        return refusal(
             401, "Use one of your API tokens as the password.", {"WWW-Authenticate": 'Basic realm="AiWorker"'}
         )
     except NotFound:
-        return _refusal(404, "There is no such repository.")
+        return refusal(404, "There is no such repository.")
     except ProviderRefused as refused:
         # The project is being created or deleted.
-        return _refusal(404, refused.message)
+        return refusal(404, refused.message)
     noted: list[str] = []
     reply = serve_git(
         path,
@@ -163,7 +163,3 @@ def _ring(project_id: str, noted: Sequence[str]) -> None:
     except Busy as error:
         # The push is done; the sweep reads the branches of every project anyway.
         _log.warning("a push was not announced", project=project_id, request_id=request_id(), reason=str(error))
-
-
-def _refusal(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
-    return Response(message + "\n", status, headers, content_type="text/plain; charset=utf-8")

@@ -62,18 +62,18 @@ def serve_git(
     """
     service = _service(service_path)
     if service is None:
-        return _refusal(404, "There is nothing here. Clone this repository with git.")
+        return refusal(404, "There is nothing here. Clone this repository with git.")
     wanted_method = "GET" if service_path == "info/refs" else "POST"
     if request.method != wanted_method:
-        return _refusal(405, f"This address takes {wanted_method} only.", Allow=wanted_method)
+        return refusal(405, f"This address takes {wanted_method} only.", {"Allow": wanted_method})
     if service == "git-receive-pack" and not may_write:
-        return _refusal(403, "You may read this repository, but not push to it.")
+        return refusal(403, "You may read this repository, but not push to it.")
     encoding = request.headers.get("Content-Encoding", "").lower()
     if encoding not in {"", "gzip", "x-gzip", "identity"}:
-        return _refusal(415, "Send the body plain or as gzip.")
+        return refusal(415, "Send the body plain or as gzip.")
     limit = max_bytes + _COMMANDS_BYTES
     if request.content_length is not None and request.content_length > limit:
-        return _refusal(413, f"A push may have at most {max_bytes} bytes.")
+        return refusal(413, f"A push may have at most {max_bytes} bytes.")
     # Replaces the application's limit for JSON. Twice the limit, to read a chunked body that is too large to its end.
     request.max_content_length = 2 * limit
     push, rules = None, PushRules()
@@ -81,7 +81,7 @@ def serve_git(
         try:
             push = read_push(request.stream, is_compressed=encoding in {"gzip", "x-gzip"})
         except BadPush as error:
-            return _refusal(400, str(error))
+            return refusal(400, str(error))
         rules = judge(push.commands)
     hidden_refs = (*hidden_refs, *rules.hidden_refs)
     config = _config(service, may_write=may_write, hidden_refs=hidden_refs, only_ref=only_ref, max_bytes=max_bytes)
@@ -111,7 +111,8 @@ def _service(service_path: str) -> str | None:
     return service_path if service_path in _SERVICES else None
 
 
-def _refusal(status: int, message: str, **headers: str) -> Response:
+def refusal(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    """A reply for a git client, which shows the message to its user."""
     return Response(message + "\n", status, headers, content_type="text/plain; charset=utf-8")
 
 

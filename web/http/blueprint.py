@@ -341,7 +341,7 @@ def refuse_unread(view: object) -> None:
 
 
 def answer(view: object, act: Callable[[], Response]) -> Response:
-    """Act, or return the stored reply to the same Idempotency-Key, byte for byte."""
+    """Act, or return the stored reply to the same Idempotency-Key, byte for byte. `@first` reads before that."""
     look = getattr(view, "look", None)
     if look is not None:
         g.seen = look(**(request.view_args or {}))
@@ -355,10 +355,10 @@ def answer(view: object, act: Callable[[], Response]) -> Response:
         raise Invalid("Idempotency-Key", f"Must have 1 to {LONGEST_KEY} printable characters")
     body_digest = hashlib.sha256(_body_bytes()).hexdigest()
     status, content, is_replayed = once(key, caller, f"POST {request.path}", body_digest, act, _rendered)
-    first = Response(content, status, content_type="application/json")
+    response = Response(content, status, content_type="application/json")
     if is_replayed:
-        first.headers["Idempotency-Replayed"] = "true"
-    return first
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
 
 
 def _rendered(response: Response) -> tuple[int, bytes]:

@@ -12,7 +12,7 @@ from common.services.tasks.pushes import PendingPush, settle_push
 from common.values.pull_request import PullReview
 from common.values.repository import Repository
 from workers.job import Claimed, job
-from workers.jobs.runs import revoke_credential
+from workers.runtime_calls import revoke_credential
 
 
 @job(jobs.PROVISION_PROJECT, parked=provisioning.fail_provision)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from common import jobs
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
-from common.providers.forge import Forge, forge
+from common.providers.forge import forge
 from common.providers.runtime import runtime
 from common.services.delivery import publishing
 from common.services.runs import scheduling
 from common.services.tasks import verification
 from common.services.tasks.verification import CheckResult, ProofPlan, RunPlan
 from common.values.check import CheckPhase
-from common.values.place import Place
 from common.values.repository import Credential
 from workers.job import Claimed, job
 from workers.jobs.proof import examine
-from workers.runtime_calls import forget_check, run_check, with_source
+from workers.runtime_calls import forget_check, revoke_credential, run_check, with_source
 
 LOOK_AGAIN_SECONDS = 1.0
 """How often to poll a running test."""
@@ -68,19 +67,6 @@ def close_run(job: Claimed) -> None:
     plan = verification.begin_close(job.lease)
     if plan is not None and not revoke_credential(forge(), plan.place, plan.run_id):
         verification.record_closing(job.lease, after_seconds=CLOSE_SECONDS)
-
-
-def revoke_credential(forge: Forge, place: Place, run_id: str) -> bool:
-    """Revoke the run's credential at the forge, even if the repository is removed already. Safe to repeat.
-
-    Returns whether the credential is removed completely: if not, the caller repeats the call some seconds later.
-    """
-    try:
-        return forge.delete_credential(place.repository, run_id=run_id)
-    except ProviderRefused as error:
-        if error.code != "no_repository":
-            raise
-        return True
 
 
 @job(jobs.VERIFY_RUN, parked=verification.give_up_proof)

@@ -51,4 +51,4 @@ def changing_record(path: Path) -> Iterator[Record]:
         yield record
         after = json.dumps(record, indent=1)
         if json.dumps(record) != before:
-            replace_file(path, after.encode(), has_rivals=True)
+            replace_file(path, after.encode())

@@ -11,6 +11,7 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, or_, select
 
 from common.events import ProjectStatusChanged
+from common.machine.waiting import growing_delay
 from common.models.project import Project
 from common.states import ProjectState
 from common.transaction import Transaction
@@ -25,7 +26,7 @@ PROBE_SECONDS = 60
 def hold_project(tx: Transaction, project: Project, reason: str) -> None:
     """Start no task of the project, which is locked, for some time, and store the reason as its error."""
     project.holds += 1
-    seconds = min(HOLD_SECONDS * 2.0 ** min(project.holds - 1, 10), LONGEST_HOLD_SECONDS)
+    seconds = growing_delay(project.holds, first_seconds=HOLD_SECONDS, longest_seconds=LONGEST_HOLD_SECONDS)
     project.held_until = tx.now() + timedelta(seconds=seconds)
     if project.state is ProjectState.ACTIVE:
         _set_error(tx, project, f"no task can start: {reason}"[:2000])
