@@ -9,11 +9,13 @@ from common.models.delivery import CommitVerdict, Deployment, GroupMember, TaskG
 from common.models.journal import EventRow, Feed, IdempotencyKey, Job, Mark
 from common.models.project import Project, ProjectMember, Push
 from common.models.run import LogEntry, Run, RunSession
-from common.models.task import Comment, Question, Task, TaskCheck, TaskDependency
+from common.models.spend import ModelCall, ModelProvider
+from common.models.task import Attachment, Comment, Proposal, Question, Task, TaskCheck, TaskDependency
 
 __all__ = [
     "Agent",
     "ApiToken",
+    "Attachment",
     "Base",
     "Comment",
     "CommitVerdict",
@@ -27,8 +29,11 @@ __all__ = [
     "LogEntry",
     "Login",
     "Mark",
+    "ModelCall",
+    "ModelProvider",
     "Project",
     "ProjectMember",
+    "Proposal",
     "Push",
     "Question",
     "Run",

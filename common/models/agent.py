@@ -16,7 +16,9 @@ class Agent(HasState[AgentState], Base):
     """digest: SHA-256 of its token. slots: how many runs it takes at once. last_task_id: the task of its newest run.
 
     is_pod: the platform creates its pod, for one run. token_sealed: the token for that pod; None once the pod is gone.
-    pod_made_at: None until the cluster has confirmed the pod.
+    pod_made_at: None until the cluster has confirmed the pod. drivers: those with which it can work, the preferred one
+    first; driver is its first. findings: what it found about each driver that it knows, as the API shows them. error:
+    why it can't work with any; None if it can.
     """
 
     __tablename__ = "agents"
@@ -29,6 +31,9 @@ class Agent(HasState[AgentState], Base):
     pod_name: Mapped[str] = mapped_column(String(253))
     capabilities: Mapped[list[str]]
     driver: Mapped[str] = mapped_column(String(40))
+    drivers: Mapped[list[str]] = mapped_column(default=list)
+    findings: Mapped[list[dict[str, object]]] = mapped_column(default=list)
+    error: Mapped[str | None] = mapped_column(UnicodeText)
     version: Mapped[str] = mapped_column(String(40))
     slots: Mapped[int]
     digest: Mapped[str] = mapped_column(String(64), unique=True)

@@ -19,7 +19,9 @@ class Project(HasId, HasState[ProjectState], Base):
     names unique; the name itself, or for a restricted project a key that is not a valid name, so that other people do
     not learn of its name by a conflict. Its column is called `name`. holds: how many runs in a row could not be
     prepared because of the project. held_until: no task starts before. error: why provisioning failed, or why no task
-    can start.
+    can start. driver, model: for tasks that name none; None: the platform's. setup_command: makes a clone ready for
+    work; None: nothing to do. cache_paths: folders that are kept between clones. services: databases that each run,
+    test and preview gets, as the API shows them. question_rules: deadline, reminder and escalation of questions.
     """
 
     __tablename__ = "projects"
@@ -61,6 +63,12 @@ class Project(HasId, HasState[ProjectState], Base):
     forbidden_paths: Mapped[list[str]]
     limits: Mapped[dict[str, float]]
     agent_instructions: Mapped[str] = mapped_column(LongText, default="")
+    driver: Mapped[str | None] = mapped_column(String(40))
+    model: Mapped[str | None] = mapped_column(String(100))
+    setup_command: Mapped[str | None] = mapped_column(UnicodeText)
+    cache_paths: Mapped[list[str]] = mapped_column(default=list)
+    services: Mapped[list[dict[str, object]]] = mapped_column(default=list)
+    question_rules: Mapped[dict[str, object]] = mapped_column(default=dict)
     error: Mapped[str | None] = mapped_column(UnicodeText)
     holds: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     held_until: Mapped[datetime | None]

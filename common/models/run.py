@@ -19,7 +19,9 @@ class Run(HasId, HasState[RunState], Base):
     again; None once it has ended. seen_at: when a heartbeat last named the run (the database's clock). is_acknowledged:
     a heartbeat has named it. claimed_sha: the commit that its agent reported as the result. base_sha: the default
     branch's head when the run became claimable; None before. log_bytes: the size of its transcript. is_cut_short: the
-    agent's machine ended the run, by a signal or for lack of space.
+    agent's machine ended the run, by a signal or for lack of space. driver: with which the agent works; None for runs
+    of older versions. model: None: the driver's own choice. model_digest: of the token for its calls of models; None:
+    it has none. entries_received: the number of the last transcript entry that its runner has sent.
     """
 
     __tablename__ = "runs"
@@ -33,6 +35,10 @@ class Run(HasId, HasState[RunState], Base):
     live_task_id: Mapped[str | None] = mapped_column(String(40), unique=True)
     agent_id: Mapped[str] = mapped_column(String(40), index=True)
     round: Mapped[int]
+    driver: Mapped[str | None] = mapped_column(String(40))
+    model: Mapped[str | None] = mapped_column(String(100))
+    model_digest: Mapped[str | None] = mapped_column(String(64), unique=True, index=True)
+    entries_received: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
     outcome: Mapped[str | None] = mapped_column(String(16))
     reason: Mapped[str | None] = mapped_column(UnicodeText)
     summary: Mapped[str | None] = mapped_column(LongText)
@@ -57,7 +63,12 @@ class Run(HasId, HasState[RunState], Base):
 
 
 class LogEntry(Base):
-    """An entry of an agent's log. run_id: None for entries outside of a run. kind: log, text, tool, result."""
+    """An entry of an agent's log. run_id: None for entries outside of a run.
+
+    kind: log, text, thinking, tool, result, plan, message. number: the runner's number of the entry, from 1 in each
+    run; None if the platform wrote it. call_id: joins a tool and its result. details: what the page shows beside the
+    message, such as a tool's name and input; None: nothing.
+    """
 
     __tablename__ = "log_entries"
     __table_args__ = (
@@ -73,13 +84,16 @@ class LogEntry(Base):
     level: Mapped[str] = mapped_column(String(8))
     kind: Mapped[str] = mapped_column(String(8))
     message: Mapped[str] = mapped_column(LongText)
+    number: Mapped[int | None] = mapped_column(BigInteger)
+    call_id: Mapped[str | None] = mapped_column(String(100))
+    details: Mapped[dict[str, object] | None]
 
 
 class RunSession(Base):
     """A part of the archive of a task's agent CLI session, with which any agent can resume the session.
 
-    part: its position, from 0. The archive is split because servers limit a packet (16 MiB on MariaDB, 4 on older
-    MySQL).
+    part: its position, from 0. driver: which wrote it; None for archives of older versions. The archive is split
+    because servers limit a packet (16 MiB on MariaDB, 4 on older MySQL).
     """
 
     __tablename__ = "run_sessions"
@@ -87,5 +101,6 @@ class RunSession(Base):
     task_id: Mapped[str] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
     part: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     run_id: Mapped[str] = mapped_column(String(40))
+    driver: Mapped[str | None] = mapped_column(String(40))
     archive: Mapped[bytes] = mapped_column(LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb"))
     saved_at: Mapped[datetime]

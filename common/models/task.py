@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, SmallInteger, String, UnicodeText, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    UnicodeText,
+    UniqueConstraint,
+    text,
+    true,
+)
+from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.events import Event, TaskStatusChanged
@@ -22,7 +34,8 @@ class Task(HasId, HasState[TaskState], Base):
     already on its way to staging. error: why it failed, or why its last run could not begin. queued_at: since when it
     waits for an agent; its priority rises with this time. edited_by_ids: people other than its creator who changed its
     title or description. needs_other_approver: the project had `separate_approver` when head_sha was verified.
-    rolled_back_at: since when a rollback keeps it out of production; None: none does.
+    rolled_back_at: since when a rollback keeps it out of production; None: none does. model: None: the project's.
+    held_by: the person who works on its branch by hand, in the phase `held`; else None.
     """
 
     __tablename__ = "tasks"
@@ -50,6 +63,9 @@ class Task(HasId, HasState[TaskState], Base):
     labels: Mapped[list[str]]
     required_capabilities: Mapped[list[str]]
     driver: Mapped[str | None] = mapped_column(String(40))
+    model: Mapped[str | None] = mapped_column(String(100))
+    held_by: Mapped[str | None] = mapped_column(String(140))
+    held_by_id: Mapped[str | None] = mapped_column(String(40))
     limits: Mapped[dict[str, float]]
     assigned_agent_id: Mapped[str | None] = mapped_column(String(40), index=True)
     branch_name: Mapped[str] = mapped_column(String(100))
@@ -106,7 +122,12 @@ class TaskDependency(Base):
 
 
 class Question(Base):
-    """A question of an agent. fingerprint: a hash of its text, unique per round, so repeating it adds no row."""
+    """A question of an agent. fingerprint: a hash of its text, unique per round, so repeating it adds no row.
+
+    is_blocking: the agent waits for the answer. default_response: the answer that counts at the deadline; None: none
+    does. deadline_at, remind_at: None: none is set, or it is done. escalated_to: the person who was asked after nobody
+    had answered; None: nobody yet.
+    """
 
     __tablename__ = "questions"
     __table_args__ = (UniqueConstraint("task_id", "round", "fingerprint", name="uq_questions_same"), TABLE_OPTIONS)
@@ -124,13 +145,18 @@ class Question(Base):
     response: Mapped[str | None] = mapped_column(LongText)
     responded_at: Mapped[datetime | None]
     responded_by: Mapped[str | None] = mapped_column(String(140))
+    is_blocking: Mapped[bool] = mapped_column(default=True, server_default=true())
+    default_response: Mapped[str | None] = mapped_column(LongText)
+    deadline_at: Mapped[datetime | None] = mapped_column(index=True)
+    remind_at: Mapped[datetime | None] = mapped_column(index=True)
+    escalated_to: Mapped[str | None] = mapped_column(String(140))
 
 
 class Comment(HasId, Base):
     """Feedback for the next run.
 
-    kind: comment, rejection, refusal, group. parent_id: the rejection that a line comment belongs to. delivered_run_id:
-    the run that received it; None until then. Each comment is delivered to one run.
+    kind: comment, rejection, refusal, group, message, note. parent_id: the rejection that a line comment belongs to.
+    delivered_run_id: the run that received it; None until then. Each comment is delivered to one run.
     """
 
     __tablename__ = "comments"
@@ -162,3 +188,41 @@ class TaskCheck(HasId, Base):
     message: Mapped[str | None] = mapped_column(LongText)
     log: Mapped[str | None] = mapped_column(LongText)
     at: Mapped[datetime]
+
+
+class Attachment(HasId, Base):
+    """A file that a person added to a task. Its agent gets it as a file. name: unique in the task."""
+
+    __tablename__ = "attachments"
+    __table_args__ = (UniqueConstraint("task_id", "name", name="uq_attachments_name"), TABLE_OPTIONS)
+
+    task_id: Mapped[str] = mapped_column(String(40), ForeignKey("tasks.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    media_type: Mapped[str] = mapped_column(String(100))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    content: Mapped[bytes] = mapped_column(
+        LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb"), deferred=True
+    )
+    added_by: Mapped[str] = mapped_column(String(140))
+    added_at: Mapped[datetime]
+
+
+class Proposal(HasId, Base):
+    """A task that an agent proposes to do next. state: proposed, accepted, dismissed.
+
+    fingerprint: a hash of its title, so that a repeated proposal adds no row. created_task_id: set once accepted.
+    """
+
+    __tablename__ = "proposals"
+    __table_args__ = (UniqueConstraint("task_id", "fingerprint", name="uq_proposals_same"), TABLE_OPTIONS)
+
+    task_id: Mapped[str] = mapped_column(String(40), ForeignKey("tasks.id", ondelete="CASCADE"), index=True)
+    run_id: Mapped[str] = mapped_column(String(40))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    title: Mapped[str] = mapped_column(String(200))
+    description: Mapped[str] = mapped_column(LongText)
+    state: Mapped[str] = mapped_column(String(16))
+    created_task_id: Mapped[str | None] = mapped_column(String(40))
+    decided_by: Mapped[str | None] = mapped_column(String(140))
+    created_at: Mapped[datetime]
+    decided_at: Mapped[datetime | None]
