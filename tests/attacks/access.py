@@ -65,6 +65,7 @@ TABLE: dict[str, Row] = {
     "GET /api/agents/<agent_id:agent_id>/logs": Row(V),
     "POST /api/agents/<agent_id:agent_id>/drain": Row(X),
     "DELETE /api/agents/<agent_id:agent_id>": Row(A),
+    "GET /api/drivers": Row(V),
     "GET /api/events": Row(V),
     "GET /api/jobs": Row(V),
     "GET /api/jobs/<id:job_id>": _in_project(V),

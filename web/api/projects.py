@@ -17,12 +17,14 @@ from common.services.projects.places import branch_fault, place_of
 from common.services.projects.variables import MOST_VARIABLES, variable_fault
 from common.settings import settings
 from common.states import ProjectState, Role
+from common.values.drivers import KNOWN_DRIVERS
 from web.api.deployments import StartedJobSchema
 from web.api.forbidden_paths import ForbiddenPathsSchema, match_files
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, body, many, one, query, reply
 from web.http.fields import (
     Boolean,
+    Choice,
     Integer,
     Label,
     Line,
@@ -45,6 +47,9 @@ _IMAGE = (
     r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?\Z"
 )
+
+DRIVER_NAMES = tuple(driver.name for driver in KNOWN_DRIVERS)
+IS_MODEL = validate.Regexp(r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*\Z", error="Not a model's name")
 
 
 def _import_address(text: str) -> None:
@@ -111,6 +116,8 @@ class UpdateProjectSchema(Schema):
     memory_limit = Quantity("memory", allow_none=True)
     start_command = Text(8_000, least=1, allow_none=True)
     test_command = Text(8_000, least=1, allow_none=True)
+    driver = Choice(DRIVER_NAMES, allow_none=True)
+    model = Line(100, allow_none=True, validate=IS_MODEL)
     health_path = fields.String(
         validate=validate.Regexp(_HEALTH_PATH, error="Must be a path that starts with /, of at most 500 characters")
     )
@@ -137,6 +144,8 @@ class CreateProjectSchema(UpdateProjectSchema):
 
 class ProjectSchema(Schema):
     """envVars: the values are masked for callers who do not maintain the project. secretEnvVars: the names only.
+
+    driver, model: for tasks that name none; null: the platform's.
 
     secretsInChecks, secretsInPreviews: the names in secretEnvVars that the tests and previews of a branch get.
     """
@@ -165,6 +174,8 @@ class ProjectSchema(Schema):
     memory_limit = fields.String(allow_none=True)
     start_command = fields.String(allow_none=True)
     test_command = fields.String(allow_none=True)
+    driver = fields.String(allow_none=True)
+    model = fields.String(allow_none=True)
     health_path = fields.String()
     health_contains = fields.String(allow_none=True)
     health_seconds = Kept(HealthSecondsSchema)

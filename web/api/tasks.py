@@ -16,7 +16,7 @@ from common.states import Priority, Role, TaskState
 from web.api.deployments import DeploymentSchema
 from web.api.diffs import DiffSchema, read_diff
 from web.api.events import MOST, EventsSchema, events_reply
-from web.api.projects import Kept, LimitsSchema
+from web.api.projects import DRIVER_NAMES, IS_MODEL, Kept, LimitsSchema
 from web.api.runs import RunSchema
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, QueryInteger, body, many, one, query, reply
@@ -40,7 +40,6 @@ from web.http.sparse import SparseSchema
 tasks = Blueprint("tasks", __name__, url_prefix="/api")
 
 _PRIORITIES = [priority.label for priority in Priority]
-_DRIVER = r"^[a-z0-9][a-z0-9_-]{0,39}\Z"
 
 
 def _lines(most: int, longest: int, **options: Unpack[FieldOptions]) -> fields.List[str]:
@@ -78,6 +77,7 @@ class WrittenTaskSchema(TaskSchema):
     notes = fields.String(allow_none=True)
     required_capabilities = fields.List(fields.String())
     driver = fields.String(allow_none=True)
+    model = fields.String(allow_none=True)
     limits = Kept(LimitsSchema)
     approved_sha = fields.String(allow_none=True)
     approved_by = fields.String(allow_none=True)
@@ -170,13 +170,14 @@ class CreateTaskSchema(Schema):
     labels = _lines(20, 50)
     required_capabilities = _lines(20, 50)
     depends_on = fields.List(Id())
-    driver = Line(40, allow_none=True, validate=validate.Regexp(_DRIVER, error="Not a driver's name"))
+    driver = Choice(DRIVER_NAMES, allow_none=True)
+    model = Line(100, allow_none=True, validate=IS_MODEL)
     limits = Kept(LimitsSchema)
 
 
 class UpdateTaskSchema(Schema):
     read_only = (CreateTaskSchema.read_only - {"state"}) | {
-        "projectId", "requiredCapabilities", "dependsOn", "driver", "limits",
+        "projectId", "requiredCapabilities", "dependsOn", "driver", "model", "limits",
     }  # fmt: skip
     title = Line(200)
     description = Text(100_000)

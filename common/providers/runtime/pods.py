@@ -127,7 +127,7 @@ class KubernetesFleet:
     def _pod(self, name: str) -> KubeObject:
         fleet = self._fleet
         command = ["tini", "--", "python", "-P", "-m", "workers.runner", "--url", fleet.url, "--name", name]
-        command += ["--identity-file", IDENTITY_FILE, "--work-dir", "/work", "--driver", fleet.driver]
+        command += ["--identity-file", IDENTITY_FILE, "--work-dir", "/work", "--driver", ",".join(fleet.drivers)]
         command += ["--capabilities", ",".join(fleet.capabilities)]
         limits = {
             "cpu": places.quantity("AIWORKER_AGENTS_CPU", fleet.cpu),

@@ -24,6 +24,7 @@ from common.sealing import seal
 from common.services.access import Caller, sees_project
 from common.services.paging import Page, PageQuery, page_of
 from common.services.projects import lifecycle
+from common.services.projects.model_offers import check_model
 from common.services.projects.places import place_of
 from common.services.projects.variables import variables_of
 from common.settings import settings
@@ -65,6 +66,8 @@ class ProjectValues(TypedDict, total=False):
     memory_limit: str | None
     start_command: str | None
     test_command: str | None
+    driver: str | None
+    model: str | None
     health_path: str
     health_contains: str | None
     health_seconds: dict[str, int]
@@ -117,6 +120,7 @@ def create_project(tx: Transaction, values: ProjectValues, *, by: Caller) -> Pro
     values: env_vars and secret_env_vars are stored encrypted.
     """
     by.require(Role.MAINTAINER)
+    check_model(tx, values.get("model"))
     _refuse_taken_name(tx, values["name"], by)
     project_id = new_id()
     project_slug = _free_slug(tx, _wanted_slug(project_id, values))
@@ -170,6 +174,8 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
     project = tx.lock(Project, project_id)
     if project.state is ProjectState.DELETING:
         raise Conflict(f"project {project_id} is deleting")
+    if values.get("model") != project.model:
+        check_model(tx, values.get("model"))
     if values.get("name", project.name) != project.name:
         _refuse_taken_name(tx, values["name"], by)
     if project.separate_approver and values.get("separate_approver") is False and not by.is_admin:

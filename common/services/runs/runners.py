@@ -9,27 +9,24 @@ from datetime import datetime, timedelta
 from sqlalchemy import Select, delete, select, update
 
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
-from common.machine.text import camel_case
 from common.masking import is_same_when_masked
 from common.models.agent import Agent
-from common.models.project import Project
 from common.models.run import Run, RunSession
 from common.models.task import Question, Task
 from common.names import new_agent_id
-from common.sealing import digest, new_token, unseal
-from common.services.projects.places import place_of
+from common.sealing import digest, new_token
 from common.services.projects.variables import mask_of_run
 from common.services.runs import lifecycle, run_end
+from common.services.runs.agent_reports import AgentNews, AgentReport, fault_of, show_report, with_news
+from common.services.runs.claims import claimed
 from common.services.runs.log_entries import cut, note
-from common.services.runs.prompts import prompt_for
 from common.services.runs.scheduling import AGENT_LOST_SECONDS
 from common.services.tasks import questions
-from common.services.tasks.feedback import feedback_of, give_back
+from common.services.tasks.feedback import give_back
 from common.services.tasks.lifecycle import begin_proof, fail, queue_again, requeue
-from common.states import AgentState, By, Outcome, Priority, RunState, TaskState
+from common.states import AgentState, By, Outcome, RunState, TaskState
 from common.transaction import Transaction, snapshot, transactional
-from common.values.claimed_run import ClaimedProject, ClaimedRun, ClaimedTask, Clone, Directive, Limits, RunPass
-from common.values.json_codec import decode
+from common.values.claimed_run import ClaimedRun, Directive
 
 MISSING_SECONDS = 20
 """A run that heartbeats named before and have not named for this long is lost: its agent was restarted."""
@@ -77,24 +74,33 @@ def authenticate_run(token: str) -> RunPrincipal:
 
 @transactional
 def register_agent(
-    tx: Transaction, *, pod_name: str, capabilities: list[str], driver: str, version: str, slots: int
+    tx: Transaction,
+    *,
+    pod_name: str,
+    capabilities: list[str],
+    driver: str,
+    version: str,
+    slots: int,
+    report: AgentReport | None = None,
 ) -> tuple[Agent, str]:
-    """Create an agent. Returns it and its token, which is not stored."""
+    """Create an agent. Returns it and its token, which is not stored. report: what it can work with; None: driver."""
     token = new_token("awa")
-    agent = tx.add(
-        Agent(
-            id=new_agent_id(), state_=AgentState.STARTING, pod_name=pod_name, capabilities=capabilities, driver=driver,
-            version=version, slots=slots, digest=digest(token), created_at=tx.now(), seen_at=tx.now(),
-        )
+    agent = Agent(
+        id=new_agent_id(), state_=AgentState.STARTING, pod_name=pod_name, capabilities=capabilities, driver=driver,
+        version=version, slots=slots, digest=digest(token), created_at=tx.now(), seen_at=tx.now(),
     )  # fmt: skip
-    return agent, token
+    show_report(agent, report or AgentReport((driver,)))
+    return tx.add(agent), token
 
 
 @transactional
-def beat(tx: Transaction, agent_id: str, run_ids: Sequence[str]) -> tuple[datetime, list[Directive]]:
+def beat(
+    tx: Transaction, agent_id: str, run_ids: Sequence[str], news: AgentNews | None = None
+) -> tuple[datetime, list[Directive]]:
     """Process a heartbeat of an agent that works on these runs.
 
-    Returns until when the agent counts as alive without another heartbeat, and instructions for it.
+    news: what changed in what the agent can work with; None: nothing. Returns until when the agent counts as alive
+    without another heartbeat, and instructions for it.
     """
     named = [run for run in (tx.session.get(Run, run_id) for run_id in run_ids) if run and run.agent_id == agent_id]
     missing = tx.all(
@@ -109,6 +115,9 @@ def beat(tx: Transaction, agent_id: str, run_ids: Sequence[str]) -> tuple[dateti
     # An agent names all of its runs until they end, so this is a new process of an agent that was killed.
     lost = [run.id for run in missing]
     run_end.lose_runs(tx, lost, "its agent was restarted", restarted=lost)
+    report = None if news is None else with_news(tx.get(Agent, agent_id), news)
+    if report is not None and (fault := fault_of(report)) is not None:
+        _lose_unclaimed(tx, agent_id, fault)
     live = [run.id for run in named if run.state is not RunState.ENDED]
     tx.session.execute(
         update(Run)
@@ -118,7 +127,9 @@ def beat(tx: Transaction, agent_id: str, run_ids: Sequence[str]) -> tuple[dateti
     )
     agent = tx.lock(Agent, agent_id)
     agent.seen_at = tx.now()
-    _show_alive(tx, agent)
+    if report is not None:
+        show_report(agent, report)
+    _show_state(tx, agent)
     directives = [Directive("cancel", run.id) for run in named if run.state is RunState.ENDED]
     directives += [Directive("cancel", run_id) for run_id in run_ids if run_id not in {run.id for run in named}]
     if agent.state is AgentState.DRAINING:
@@ -126,13 +137,26 @@ def beat(tx: Transaction, agent_id: str, run_ids: Sequence[str]) -> tuple[dateti
     return tx.now() + timedelta(seconds=AGENT_LOST_SECONDS), directives
 
 
-def _show_alive(tx: Transaction, agent: Agent) -> None:
-    if agent.state not in {AgentState.STARTING, AgentState.OFFLINE}:
-        return
-    # It may have been assigned a run before its first heartbeat, which it can claim only now.
-    waiting = update(Run).where(Run.agent_id == agent.id, Run.state_ == RunState.READY)
-    tx.session.execute(waiting.values(seen_at=tx.now()).execution_options(synchronize_session=False))
-    lifecycle.welcome_agent(tx, agent)
+def _lose_unclaimed(tx: Transaction, agent_id: str, fault: str) -> None:
+    """Take the runs back that were assigned to an agent which says that it can't work. Another pod would say the same,
+    so a pod's run counts as an attempt of its task.
+    """
+    waiting = select(Run.id).where(
+        Run.agent_id == agent_id, Run.state_.in_([RunState.PREPARING, RunState.READY]), Run.live_task_id.is_not(None)
+    )
+    run_ids = tx.session.scalars(waiting).all()
+    is_pod = bool(run_ids) and tx.get(Agent, agent_id).is_pod
+    run_end.lose_runs(tx, run_ids, f"its agent can't work: {fault}", is_fault=is_pod)
+
+
+def _show_state(tx: Transaction, agent: Agent) -> None:
+    if agent.error is not None:
+        lifecycle.stop_agent(tx, agent)
+    elif agent.state in {AgentState.STARTING, AgentState.OFFLINE, AgentState.ERROR}:
+        # It may have been assigned a run before its first heartbeat, which it can claim only now.
+        waiting = update(Run).where(Run.agent_id == agent.id, Run.state_ == RunState.READY)
+        tx.session.execute(waiting.values(seen_at=tx.now()).execution_options(synchronize_session=False))
+        lifecycle.welcome_agent(tx, agent)
 
 
 def has_claimable_run(agent_id: str) -> bool:
@@ -168,23 +192,7 @@ def claim_run(tx: Transaction, agent_id: str) -> ClaimedRun | None:
     if run.state is RunState.ENDED or run.secrets_sealed is None:
         return None
     lifecycle.start(tx, run)
-    secrets = unseal(run.secrets_sealed)
-    project = tx.get(Project, task.project_id)
-    given = feedback_of(tx, task, run)
-    session = tx.session.execute(select(RunSession.run_id).where(RunSession.task_id == task.id)).first()
-    return ClaimedRun(
-        RunPass(run.id, run.round, secrets["token"]),
-        ClaimedTask(
-            task.id, task.title, task.description, task.branch_name, Priority(task.priority).label, tuple(task.labels)
-        ),
-        ClaimedProject(
-            project.id, project.name, project.default_branch, project.test_command, project.agent_instructions
-        ),
-        Clone("", task.branch_name, project.default_branch, secrets["username"], secrets["password"]),
-        prompt_for(task, project, given), tuple(given),
-        decode(Limits, {**project.limits, **task.limits}, key_of=camel_case, is_trusted=True),
-        task.driver, session is not None, place_of(project).repository,
-    )  # fmt: skip
+    return claimed(tx, task, run)
 
 
 def _live(tx: Transaction, run_id: str) -> tuple[Task, Run]:
@@ -242,7 +250,11 @@ def save_session(tx: Transaction, run_id: str, archive: bytes) -> None:
     tx.session.execute(delete(RunSession).where(RunSession.task_id == task.id))
     for part, start in enumerate(range(0, max(1, len(archive)), SESSION_PART_BYTES)):
         piece = archive[start : start + SESSION_PART_BYTES]
-        tx.add(RunSession(task_id=task.id, part=part, run_id=run.id, archive=piece, saved_at=tx.now()))
+        tx.add(
+            RunSession(
+                task_id=task.id, part=part, run_id=run.id, driver=run.driver, archive=piece, saved_at=tx.now()
+            )
+        )  # fmt: skip
 
 
 def read_session(run: RunPrincipal) -> bytes:

@@ -20,6 +20,7 @@ from common.outbox import actor
 from common.services.access import Caller, visible_projects
 from common.services.delivery.lifecycle import BEFORE_STAGING, lock_with_group, take_out
 from common.services.paging import Page, PageQuery, page_of
+from common.services.projects.model_offers import check_model
 from common.services.runs import run_end
 from common.services.tasks import lifecycle
 from common.services.tasks.lifecycle import record_update
@@ -93,6 +94,7 @@ class NewTask:
     required_capabilities: list[str] = field(default_factory=list)
     depends_on: list[str] = field(default_factory=list)
     driver: str | None = None
+    model: str | None = None
     limits: dict[str, float] = field(default_factory=dict)
 
 
@@ -100,18 +102,20 @@ class NewTask:
 def create_task(tx: Transaction, new: NewTask, *, by: Caller) -> Task:
     """Create a task in the backlog. It starts as soon as an agent is free and its dependencies are approved.
 
-    Invalid (projectId, dependsOn) for ids that the caller may not see.
+    Invalid (projectId, dependsOn) for ids that the caller may not see, and (model) for one that no provider has.
     """
     project = _project_for(tx, new.project_id, by)
     if project.state is ProjectState.DELETING:
         raise Conflict(f"project {project.id} is deleting")
     _check_dependencies(tx, project.id, new.depends_on)
+    check_model(tx, new.model)
     task_id = new_id()
     task = Task(
         id=task_id, state_=TaskState.BACKLOG, project_id=project.id, title=new.title, description=new.description,
         priority=int(new.priority), labels=new.labels, required_capabilities=new.required_capabilities,
-        driver=new.driver, limits=new.limits, branch_name=task_branch(task_id, new.title), created_by=actor(),
-        created_by_id=by.user_id, edited_by_ids=[], created_at=tx.now(), updated_at=tx.now(), queued_at=tx.now(),
+        driver=new.driver, model=new.model, limits=new.limits, branch_name=task_branch(task_id, new.title),
+        created_by=actor(), created_by_id=by.user_id, edited_by_ids=[], created_at=tx.now(), updated_at=tx.now(),
+        queued_at=tx.now(),
     )  # fmt: skip
     tx.add(task)
     for depends_on_id in dict.fromkeys(new.depends_on):
