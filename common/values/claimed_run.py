@@ -138,9 +138,9 @@ class ClaimedRun:
 
     repository: the cloned repository; not sent to the runner. driver: the chosen one; None from older platforms: the
     agent's default. model: None: the driver's own choice. models: None: there is no provider of models.
-    has_session: whether an earlier run of the task with the same driver saved a session; session_driver: that driver,
-    else None. prompt: with a session only what it does not know yet, without one the same as fresh_prompt.
-    fresh_prompt: everything, for when the session can't be used; empty from older platforms.
+    session_driver: the driver that saved a session of the task; None: there is none. has_session: whether the run can
+    go on with it, as its driver is the same. prompt: with a session only what it does not know yet, else the same as
+    fresh_prompt. fresh_prompt: everything, for when the session can't be used; empty from older platforms.
     setup_command: makes the clone ready for work; None: nothing to do. cache_paths: folders of the clone that are kept
     between runs.
     """

@@ -114,10 +114,15 @@ def beat(
     )
     # An agent names all of its runs until they end, so this is a new process of an agent that was killed.
     lost = [run.id for run in missing]
-    run_end.lose_runs(tx, lost, "its agent was restarted", restarted=lost)
     report = None if news is None else with_news(tx.get(Agent, agent_id), news)
-    if report is not None and (fault := fault_of(report)) is not None:
-        _lose_unclaimed(tx, agent_id, fault)
+    fault = None if report is None else fault_of(report)
+    unclaimed = [] if fault is None else _unclaimed(tx, agent_id)
+    if lost or unclaimed:
+        run_end.lock_runs(tx, [*lost, *unclaimed])
+        run_end.lose_runs(tx, lost, "its agent was restarted", restarted=lost)
+        # Another pod would say the same, so a pod's run counts as an attempt of its task.
+        is_pod = tx.get(Agent, agent_id).is_pod
+        run_end.lose_runs(tx, unclaimed, f"its agent can't work: {fault}", is_fault=is_pod)
     live = [run.id for run in named if run.state is not RunState.ENDED]
     tx.session.execute(
         update(Run)
@@ -137,16 +142,11 @@ def beat(
     return tx.now() + timedelta(seconds=AGENT_LOST_SECONDS), directives
 
 
-def _lose_unclaimed(tx: Transaction, agent_id: str, fault: str) -> None:
-    """Take the runs back that were assigned to an agent which says that it can't work. Another pod would say the same,
-    so a pod's run counts as an attempt of its task.
-    """
-    waiting = select(Run.id).where(
-        Run.agent_id == agent_id, Run.state_.in_([RunState.PREPARING, RunState.READY]), Run.live_task_id.is_not(None)
-    )
-    run_ids = tx.session.scalars(waiting).all()
-    is_pod = bool(run_ids) and tx.get(Agent, agent_id).is_pod
-    run_end.lose_runs(tx, run_ids, f"its agent can't work: {fault}", is_fault=is_pod)
+def _unclaimed(tx: Transaction, agent_id: str) -> Sequence[str]:
+    """The runs that were assigned to the agent and that it has not claimed."""
+    is_assigned = Run.state_.in_([RunState.PREPARING, RunState.READY])
+    query = select(Run.id).where(Run.agent_id == agent_id, Run.live_task_id.is_not(None), is_assigned)
+    return tx.session.scalars(query).all()
 
 
 def _show_state(tx: Transaction, agent: Agent) -> None:

@@ -225,7 +225,7 @@ def _start_run(tx: Transaction, task: Task, agent: Agent, driver: str) -> None:
             id=new_id(), state_=RunState.PREPARING, task_id=task.id, project_id=task.project_id, live_task_id=task.id,
             agent_id=agent.id, round=task.round, driver=driver,
             model=chosen_model(task, tx.get(Project, task.project_id), driver), usage={}, token_digest=digest(token),
-            model_digest=digest(model_token), secrets_sealed=seal({"token": token, "modelToken": model_token}),
+            model_digest=digest(model_token), secrets_sealed=seal({"token": token, "model_token": model_token}),
             created_at=tx.now(), seen_at=tx.now(),
         )
     )  # fmt: skip
