@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from typing import Any
 
 import anyio
 from anyio.abc import SocketStream
@@ -32,7 +31,7 @@ request_review and end your turn."""
 _TEXT = {"type": "string", "minLength": 1}
 
 
-def _tool(name: str, description: str, required: tuple[str, ...] = (), **properties: dict[str, Any]) -> types.Tool:
+def _tool(name: str, description: str, required: tuple[str, ...] = (), **properties: dict[str, object]) -> types.Tool:
     is_read_only = name.startswith(("get_", "list_"))
     return types.Tool(
         name=name,
@@ -124,7 +123,7 @@ TOOLS = (
 )  # fmt: skip
 
 
-async def forward(socket_path: str, name: str, arguments: dict[str, Any]) -> tuple[bool, str]:
+async def forward(socket_path: str, name: str, arguments: dict[str, object]) -> tuple[bool, str]:
     """Return whether the call succeeded, and its text. A socket that does not answer gives a text that says so.
 
     A cancelled call closes the connection, which tells the runner.
@@ -155,13 +154,11 @@ async def _read_line(stream: SocketStream) -> bytes:
     return bytes(received.partition(b"\n")[0])
 
 
-def server_for(socket_path: str) -> Server[Any]:
-    async def list_tools(_context: ServerRequestContext[Any], _params: object) -> types.ListToolsResult:
+def server_for(socket_path: str) -> Server:
+    async def list_tools(_context: ServerRequestContext, _params: object) -> types.ListToolsResult:
         return types.ListToolsResult(tools=list(TOOLS))
 
-    async def call_tool(
-        context: ServerRequestContext[Any], params: types.CallToolRequestParams
-    ) -> types.CallToolResult:
+    async def call_tool(context: ServerRequestContext, params: types.CallToolRequestParams) -> types.CallToolResult:
         async with anyio.create_task_group() as group:
             group.start_soon(_show_signs_of_life, context)
             ok, text = await forward(socket_path, params.name, params.arguments or {})
@@ -171,7 +168,7 @@ def server_for(socket_path: str) -> Server[Any]:
     return Server("aiworker", instructions=INSTRUCTIONS, on_list_tools=list_tools, on_call_tool=call_tool)
 
 
-async def _show_signs_of_life(context: ServerRequestContext[Any]) -> None:
+async def _show_signs_of_life(context: ServerRequestContext) -> None:
     """Report progress until cancelled. The SDK sends nothing to a client that asked for no progress."""
     waited = 0.0
     while True:
