@@ -154,7 +154,7 @@ class QuestionState(StrEnum):
     ANSWERED = "answered"
     """A person has answered; the answer is in `response`."""
     WITHDRAWN = "withdrawn"
-    """Its task was cancelled, or continued without the answer."""
+    """Its task was cancelled or given up, or its agent finished without the answer."""
 
 
 class RunState(StrEnum):

@@ -18,6 +18,7 @@ from common.services.projects.variables import MOST_VARIABLES, variable_fault
 from common.settings import settings
 from common.states import ProjectState, Role
 from common.values.drivers import KNOWN_DRIVERS
+from common.values.question_rules import ON_DEADLINE
 from web.api.deployments import StartedJobSchema
 from web.api.forbidden_paths import ForbiddenPathsSchema, match_files
 from web.http.auth import allow, who
@@ -82,6 +83,28 @@ class LimitsSchema(Schema):
     max_minutes = Number(0.1, 100_000)
 
 
+class QuestionRulesSchema(Schema):
+    """What becomes of a question that nobody answers; an absent key is no rule. Minutes count from the question.
+
+    escalateTo: the username of the person who is asked with the reminder.
+    """
+
+    deadline_minutes = Number(1, 525_600)
+    remind_minutes = Number(1, 525_600)
+    escalate_to = Line(140)
+    on_deadline = Choice(ON_DEADLINE)
+
+    @ma.validates_schema(skip_on_field_errors=True)
+    def _fit(self, rules: Mapping[str, object], **_context: object) -> None:
+        remind, deadline = rules.get("remind_minutes"), rules.get("deadline_minutes")
+        if remind is None and "escalate_to" in rules:
+            raise ma.ValidationError("Needs remindMinutes", "escalateTo")
+        if deadline is None and "on_deadline" in rules:
+            raise ma.ValidationError("Needs deadlineMinutes", "onDeadline")
+        if isinstance(remind, float) and isinstance(deadline, float) and remind >= deadline:
+            raise ma.ValidationError("Must be less than deadlineMinutes", "remindMinutes")
+
+
 class Kept(fields.Nested):
     """An object that is checked by its schema, and stored and replied as it was sent."""
 
@@ -133,6 +156,7 @@ class UpdateProjectSchema(Schema):
     forbidden_paths = fields.List(Line(500, validate=_IS_PATH_PATTERN), validate=validate.Length(max=200))
     limits = Kept(LimitsSchema)
     agent_instructions = Text(50_000)
+    question_rules = Kept(QuestionRulesSchema)
 
 
 class CreateProjectSchema(UpdateProjectSchema):
@@ -189,6 +213,7 @@ class ProjectSchema(Schema):
     forbidden_paths = fields.List(fields.String())
     limits = Kept(LimitsSchema)
     agent_instructions = fields.String()
+    question_rules = Kept(QuestionRulesSchema)
 
 
 class ForbiddenPathsQuerySchema(Schema):

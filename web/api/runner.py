@@ -158,6 +158,8 @@ class AskQuestionSchema(Schema):
     question = AgentText(required=True, validate=_NOT_EMPTY)
     context = AgentText(load_default=None, allow_none=True)
     options = fields.List(AgentText(validate=_NOT_EMPTY), load_default=list, validate=validate.Length(max=50))
+    blocking = Boolean(load_default=True)
+    default_response = AgentText(load_default=None, allow_none=True)
 
 
 class FinishRunSchema(Schema):
@@ -261,9 +263,17 @@ def save_usage(run_id: str, input_tokens: int, output_tokens: int, cached_tokens
 @allow_run()
 @body(AskQuestionSchema)
 @reply(one("question", QuestionSchema), 201)
-def ask_question(run_id: str, question: str, context: str | None, options: list[str]) -> tuple[object, int]:
-    """Ask a person. Repeating a question in the same round replies with the existing one (200), answered or not."""
-    asked, is_new = services.ask_question(run_id, question, context=context, options=options)
+def ask_question(
+    run_id: str, question: str, context: str | None, options: list[str], blocking: bool, default_response: str | None
+) -> tuple[object, int]:
+    """Ask a person. Repeating a question in the same round replies with the existing one (200), answered or not.
+
+    blocking: the task waits for the answer; if false, the agent gets it as a message. defaultResponse: the answer at
+    the deadline, where the project's `questionRules` allow it.
+    """
+    asked, is_new = services.ask_question(
+        run_id, question, context=context, options=options, is_blocking=blocking, default_response=default_response
+    )
     return asked, 201 if is_new else 200
 
 

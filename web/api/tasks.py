@@ -88,7 +88,15 @@ class WrittenTaskSchema(TaskSchema):
 
 
 class QuestionSchema(SparseSchema):
-    optional = frozenset({"response", "respondedAt", "respondedBy"})
+    """blocking: the agent waits for the answer. remindAt, deadlineAt: absent once they are over or if there is none.
+
+    escalatedTo: the person who was asked after nobody had answered. respondedBy: `default` if nobody answered in time,
+    and defaultResponse counts.
+    """
+
+    optional = frozenset(
+        {"response", "respondedAt", "respondedBy", "defaultResponse", "deadlineAt", "remindAt", "escalatedTo"}
+    )
     id = fields.String()
     question = fields.String()
     context = fields.String(allow_none=True)
@@ -98,6 +106,11 @@ class QuestionSchema(SparseSchema):
     response = fields.String()
     responded_at = Timestamp()
     responded_by = fields.String()
+    blocking = fields.Boolean(attribute="is_blocking")
+    default_response = fields.String()
+    deadline_at = Timestamp()
+    remind_at = Timestamp()
+    escalated_to = fields.String()
 
 
 class TaskProjectSchema(Schema):

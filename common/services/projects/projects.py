@@ -24,6 +24,7 @@ from common.sealing import seal
 from common.services.access import Caller, sees_project
 from common.services.paging import Page, PageQuery, page_of
 from common.services.projects import lifecycle
+from common.services.projects.escalation import check_question_rules
 from common.services.projects.model_offers import check_model
 from common.services.projects.places import place_of
 from common.services.projects.variables import variables_of
@@ -81,6 +82,7 @@ class ProjectValues(TypedDict, total=False):
     forbidden_paths: list[str]
     limits: dict[str, float]
     agent_instructions: str
+    question_rules: dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ def create_project(tx: Transaction, values: ProjectValues, *, by: Caller) -> Pro
     _apply(project, values)
     tx.session.add(project)
     _flush_name(tx, project)
+    check_question_rules(tx, project)
     # The creator of a restricted project may not be able to see it. If they can, this access is noted, so that a
     # repeated request with the same Idempotency-Key checks it again.
     if by.role_in(tx, project) is not None:
@@ -185,6 +188,8 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
     was_restricted = project.is_restricted
     _apply(project, values)
     _flush_name(tx, project)
+    if "question_rules" in values:
+        check_question_rules(tx, project)
     if project.is_restricted != was_restricted:
         # Running previews become guarded, or stop being guarded.
         tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
@@ -302,7 +307,7 @@ def _defaults() -> ProjectValues:
         "description": "", "default_branch": "main", "replicas": 1, "health_path": "/",
         "health_seconds": dict(DEFAULT_HEALTH_SECONDS), "preview_ttl_hours": 72, "is_restricted": False,
         "separate_approver": False, "allow_direct_push": False, "keep_tests": True,
-        "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "",
+        "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "", "question_rules": {},
         "secrets_in_checks": [], "secrets_in_previews": [],
     }  # fmt: skip
 

@@ -20,6 +20,7 @@ HEADINGS = {
     "group": "Your approved work could not be delivered",
     "comment": "A remark",
     "answer": "An answer",
+    "message": "A message",
 }
 
 

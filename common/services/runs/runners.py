@@ -216,7 +216,14 @@ def save_usage(tx: Transaction, run_id: str, usage: Mapping[str, float]) -> None
 
 @transactional
 def ask_question(
-    tx: Transaction, run_id: str, text: str, *, context: str | None, options: list[str]
+    tx: Transaction,
+    run_id: str,
+    text: str,
+    *,
+    context: str | None,
+    options: list[str],
+    is_blocking: bool = True,
+    default_response: str | None = None,
 ) -> tuple[Question, bool]:
     """Store a question, masked. Returns it, and whether it is new: repeating a question returns the stored one.
 
@@ -226,10 +233,14 @@ def ask_question(
     mask = mask_of_run(tx, run)
     text, options = cut(mask(text)), [cut(mask(option)) for option in options]
     context = cut(mask(context)) if context else context
+    default_response = cut(mask(default_response)) if default_response else None
     number = questions.count_asked_by(tx, run.id) + 1
     if number > MOST_QUESTIONS and questions.find_same(tx, task, text, context, options) is None:
         raise Invalid("question", f"This run has asked {MOST_QUESTIONS} questions: use the answers, or end the run")
-    question, is_new = questions.ask(tx, task, text, context=context, options=options, run_id=run.id)
+    question, is_new = questions.ask(
+        tx, task, text, context=context, options=options, run_id=run.id, is_blocking=is_blocking,
+        default_response=default_response,
+    )  # fmt: skip
     if is_new and number == MOST_QUESTIONS:
         note(tx, run, f"This was question {number} of this run. Further questions are refused.")
     return question, is_new

@@ -41,9 +41,11 @@ def feedback_of(tx: Transaction, task: Task, run: Run) -> list[Feedback]:
 
 
 def _answers(tx: Transaction, task: Task) -> list[Feedback]:
+    # The answer to a question that did not block is a comment of the kind `message`.
     answered = tx.all(
         select(Question)
         .where(Question.task_id == task.id, Question.round == task.round, Question.state == QuestionState.ANSWERED)
+        .where(Question.is_blocking.is_(True))
         .order_by(Question.responded_at, Question.id)
     )
     return [Feedback("answer", f"You asked: {row.question}\nThe answer: {row.response}") for row in answered]

@@ -33,9 +33,13 @@ def begin_work(tx: Transaction, task: Task, agent_id: str) -> None:
 
 
 def begin_proof(tx: Transaction, task: Task, run_id: str) -> None:
-    """The agent reported that the work is done: enqueue its verification. Losses and attempts restart from zero."""
+    """The agent reported that the work is done: enqueue its verification, and withdraw its open questions.
+
+    Losses and attempts restart from zero.
+    """
     task.assigned_agent_id, task.attempts, task.losses, task.error = None, 0, 0, None
     task.updated_at = tx.now()
+    withdraw_questions(tx, task)
     if task.state is TaskState.NEEDS_INPUT:  # the agent continued without waiting for the answer
         tx.record(task.move_to(TaskState.IN_PROGRESS, By.PLATFORM, phase=Phase.VERIFYING))
     else:
@@ -104,6 +108,7 @@ def requeue(tx: Transaction, task: Task, *, reason: str | None, counts: bool, is
 
 def fail(tx: Transaction, task: Task, reason: str) -> None:
     """Give the task up. reason: masked by the caller; stays in the task's error until a person retries it."""
+    withdraw_questions(tx, task)
     task.assigned_agent_id, task.error, task.updated_at = None, reason, tx.now()
     tx.record(task.move_to(TaskState.FAILED, By.PLATFORM))
 
@@ -162,13 +167,18 @@ def cancel(tx: Transaction, task: Task) -> None:
     The caller ends the run and removes the task from its group.
     """
     void_approval(task)
-    open_questions = select(Question).where(Question.task_id == task.id, Question.state == QuestionState.PENDING)
-    for question in tx.all(open_questions):
-        question.state = QuestionState.WITHDRAWN
-        tx.wake(f"question:{question.id}")
+    withdraw_questions(tx, task)
     task.assigned_agent_id, task.updated_at = None, tx.now()
     tx.record(task.move_to(TaskState.CANCELLED, By.PERSON))
     tx.enqueue(jobs.CLEAN_UP_TASK, task.id, project_id=task.project_id)
+
+
+def withdraw_questions(tx: Transaction, task: Task) -> None:
+    """Nobody needs the answers to the task's open questions any more; who answers one gets a Conflict."""
+    open_questions = select(Question).where(Question.task_id == task.id, Question.state == QuestionState.PENDING)
+    for question in tx.all(open_questions):
+        question.state, question.remind_at, question.deadline_at = QuestionState.WITHDRAWN, None, None
+        tx.wake(f"question:{question.id}")
 
 
 def record_update(tx: Transaction, task: Task, *changed: str) -> None:
