@@ -24,6 +24,7 @@ from common.sealing import digest, new_token, seal
 from common.services.projects import holding
 from common.services.runs import fleet
 from common.services.runs.lifecycle import occupy_agent
+from common.services.spend.model_tokens import new_model_token
 from common.services.tasks.lifecycle import begin_work
 from common.states import DELIVERABLE, UNDER_WAY, AgentState, Outcome, Phase, ProjectState, RunState, TaskState
 from common.transaction import Transaction, transactional
@@ -183,12 +184,12 @@ def _start_run(tx: Transaction, task: Task, agent: Agent) -> None:
     is_coming = agent.is_pod and agent.state is AgentState.STARTING
     if not _is_waiting(task) or not (is_coming or agent.state in READY_STATES):
         return
-    token = new_token("awr")
+    token, model_token = new_token("awr"), new_model_token()
     run = tx.add(
         Run(
             id=new_id(), state_=RunState.PREPARING, task_id=task.id, project_id=task.project_id, live_task_id=task.id,
-            agent_id=agent.id, round=task.round, usage={}, token_digest=digest(token),
-            secrets_sealed=seal({"token": token}), created_at=tx.now(), seen_at=tx.now(),
+            agent_id=agent.id, round=task.round, usage={}, token_digest=digest(token), model_digest=digest(model_token),
+            secrets_sealed=seal({"token": token, "model_token": model_token}), created_at=tx.now(), seen_at=tx.now(),
         )
     )  # fmt: skip
     begin_work(tx, task, agent.id)
