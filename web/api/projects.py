@@ -18,6 +18,7 @@ from common.services.projects.variables import MOST_VARIABLES, variable_fault
 from common.settings import settings
 from common.states import ProjectState, Role
 from common.values.drivers import KNOWN_DRIVERS
+from common.values.needs import MOST_CACHE_PATHS, ServiceKind, cache_path_fault, nested_path, version_fault
 from common.values.question_rules import ON_DEADLINE
 from web.api.deployments import StartedJobSchema
 from web.api.forbidden_paths import ForbiddenPathsSchema, match_files
@@ -120,6 +121,24 @@ class Kept(fields.Nested):
         return dict(nested_obj)
 
 
+class ServiceSchema(Schema):
+    """A database server that each run, test and preview gets for itself. version: its first parts; null: any."""
+
+    kind = Choice(ServiceKind, required=True)
+    version = Line(20, allow_none=True, load_default=None, validate=refused_if(version_fault))
+
+
+def _unlike_kinds(services: list[dict[str, object]]) -> None:
+    kinds = [str(service["kind"]) for service in services]
+    if twice := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
+        raise ma.ValidationError(f"{twice[0]} is given twice; a kind may be given once")
+
+
+def _apart(paths: list[str]) -> None:
+    if inner := nested_path(paths):
+        raise ma.ValidationError(f"{inner} is given twice, or lies in another of the folders")
+
+
 class UpdateProjectSchema(Schema):
     read_only = frozenset(
         {
@@ -157,6 +176,11 @@ class UpdateProjectSchema(Schema):
     limits = Kept(LimitsSchema)
     agent_instructions = Text(50_000)
     question_rules = Kept(QuestionRulesSchema)
+    setup_command = Text(8_000, least=1, allow_none=True)
+    cache_paths = fields.List(
+        Line(200, validate=refused_if(cache_path_fault)), validate=[validate.Length(max=MOST_CACHE_PATHS), _apart]
+    )
+    services = fields.List(fields.Nested(ServiceSchema), validate=_unlike_kinds)
 
 
 class CreateProjectSchema(UpdateProjectSchema):
@@ -214,6 +238,9 @@ class ProjectSchema(Schema):
     limits = Kept(LimitsSchema)
     agent_instructions = fields.String()
     question_rules = Kept(QuestionRulesSchema)
+    setup_command = fields.String(allow_none=True)
+    cache_paths = fields.List(fields.String())
+    services = fields.List(fields.Nested(ServiceSchema))
 
 
 class ForbiddenPathsQuerySchema(Schema):

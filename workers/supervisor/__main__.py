@@ -26,8 +26,8 @@ from workers.supervisor.checks import Checks
 from workers.supervisor.overload import Overload
 from workers.supervisor.ports import Ports
 from workers.supervisor.server import Server, Verbs
+from workers.supervisor.tools import Tools
 from workers.supervisor.units import Processes, kill_recorded
-from workers.supervisor.version import Tools
 
 log = logging.getLogger("workers.supervisor")
 

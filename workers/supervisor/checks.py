@@ -10,18 +10,18 @@ import asyncio
 import json
 import logging
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from common.machine.children import base_environment, exit_words
 from common.machine.files import replace_file
 from common.values.app import Space
 from common.values.check import Check, CheckEnd, CheckPhase, CheckState
 from common.values.json_codec import decode, encode
 from workers.supervisor.checkout import CheckoutFailed, TooLarge
+from workers.supervisor.endings import Ending, watched
 from workers.supervisor.logs import Tail, masked
-from workers.supervisor.units import Unit
-from workers.supervisor.version import MEMORY_POLL_SECONDS, Tools, bytes_of
+from workers.supervisor.setup import NotReady, Room, set_up
+from workers.supervisor.tools import Tools
 
 log = logging.getLogger(__name__)
 
@@ -30,15 +30,6 @@ AT_ONCE = 2
 
 class _NotStarted(Exception):
     """The command could not be started: no checkout, or no process. This is no verdict on the commit."""
-
-
-@dataclass(frozen=True)
-class _Ending:
-    """How the command ended. exit_code: None if it was killed. reason and code: None if it passed."""
-
-    exit_code: int | None
-    reason: str | None = None
-    code: CheckEnd | None = None
 
 
 class _Running:
@@ -133,47 +124,31 @@ class Checks:
         else:
             self._running.pop((namespace, wanted.check_id), None)
 
-    async def _ending(self, wanted: Check, directory: Path, running: _Running) -> _Ending:
-        code, home = directory / "code", directory / "home"
+    async def _ending(self, wanted: Check, directory: Path, running: _Running) -> Ending:
+        room = Room(
+            wanted.space.project_id, directory, wanted.needs, wanted.variables, wanted.source.password,
+            wanted.memory_limit,
+        )  # fmt: skip
         try:
-            await self._tools.checkouts.make(wanted.space.project_id, wanted.source, wanted.commit, code)
-            home.mkdir()
-            env = base_environment(home) | dict(wanted.variables.values)
+            await self._tools.checkouts.make(room.project_id, wanted.source, wanted.commit, room.code)
+            (directory / "home").mkdir()
+            await set_up(self._tools, room, running.output)
             argv = ["sh", "-c", wanted.command]
-            sink = await masked(running.output, wanted.variables, wanted.source.password)
-            unit = await self._tools.processes.start(argv, cwd=code, env=env, sink=sink)
+            sink = await masked(running.output, room.variables, room.password)
+            unit = await self._tools.processes.start(argv, cwd=room.code, env=room.environ, sink=sink)
         except TooLarge as error:
-            return _Ending(None, str(error), CheckEnd.TOO_LARGE)
+            return Ending(None, str(error), CheckEnd.TOO_LARGE)
         except CheckoutFailed as error:
             raise _NotStarted(f"the checkout of {wanted.commit} failed: {error}") from error
+        except NotReady as error:
+            return Ending(None, error.reason, CheckEnd.SETUP_FAILED)
         except OSError as error:
             raise _NotStarted(f"it can't be started: {error}") from error
         try:
-            return await _watched(unit, wanted)
+            return await watched(unit, memory_limit=wanted.memory_limit, timeout_seconds=wanted.timeout_seconds)
         finally:
             # Ends background processes of the command too, whatever the outcome.
             await unit.stop(0)
-
-
-async def _watched(unit: Unit, wanted: Check) -> _Ending:
-    ended = asyncio.create_task(unit.wait())
-    limit = bytes_of(wanted.memory_limit)
-    try:
-        async with asyncio.timeout(wanted.timeout_seconds):
-            while not (await asyncio.wait({ended}, timeout=MEMORY_POLL_SECONDS))[0]:
-                if limit is not None and (used := unit.resident_bytes()) > limit:
-                    words = f"it used {used // 2**20} MiB of memory, its limit is {limit // 2**20} MiB"
-                    return _Ending(None, words, CheckEnd.MEMORY)
-    except TimeoutError:
-        return _Ending(None, f"it took longer than {wanted.timeout_seconds:g} s", CheckEnd.TIMEOUT)
-    finally:
-        ended.cancel()
-    status = ended.result()
-    if status == 0:
-        return _Ending(0)
-    if status > 0:
-        return _Ending(status, f"it {exit_words(status)}", CheckEnd.EXITED)
-    return _Ending(None, f"it {exit_words(status)}", CheckEnd.KILLED)
 
 
 def read_result(file: Path) -> CheckState:

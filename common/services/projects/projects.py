@@ -50,7 +50,8 @@ _SEALED = frozenset({"env_vars", "secret_env_vars"})
 class ProjectValues(TypedDict, total=False):
     """The settings of a project that people change. Absent keys are left unchanged; None clears a setting.
 
-    health_seconds: by environment. secrets_in_checks, secrets_in_previews: names of secret_env_vars.
+    health_seconds: by environment. secrets_in_checks, secrets_in_previews: names of secret_env_vars. services:
+    `{kind, version}`, version None: any.
     """
 
     name: str
@@ -83,6 +84,9 @@ class ProjectValues(TypedDict, total=False):
     limits: dict[str, float]
     agent_instructions: str
     question_rules: dict[str, object]
+    setup_command: str | None
+    cache_paths: list[str]
+    services: list[dict[str, object]]
 
 
 @dataclass(frozen=True)
@@ -308,7 +312,7 @@ def _defaults() -> ProjectValues:
         "health_seconds": dict(DEFAULT_HEALTH_SECONDS), "preview_ttl_hours": 72, "is_restricted": False,
         "separate_approver": False, "allow_direct_push": False, "keep_tests": True,
         "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "", "question_rules": {},
-        "secrets_in_checks": [], "secrets_in_previews": [],
+        "secrets_in_checks": [], "secrets_in_previews": [], "cache_paths": [], "services": [],
     }  # fmt: skip
 
 

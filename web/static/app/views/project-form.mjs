@@ -9,6 +9,7 @@ const TEXTS = [
   "dockerImage",
   "cpuLimit",
   "memoryLimit",
+  "setupCommand",
   "startCommand",
   "testCommand",
   "healthPath",
@@ -34,6 +35,12 @@ const variables = (text) =>
 
 const names = (text) => text.split(/[\s,]+/).filter(Boolean);
 
+const servicesOf = (text) =>
+  names(text).map((name) => {
+    const [kind, version] = name.split(":");
+    return { kind, version: version || null };
+  });
+
 export function draftOf(project = {}) {
   const draft = { importUrl: "", defaultBranch: project.defaultBranch || "", secretEnvVars: "" };
   for (const name of TEXTS) draft[name] = project[name] ?? "";
@@ -42,6 +49,10 @@ export function draftOf(project = {}) {
   for (const list of GIVEN) draft[list] = (project[list] || []).join(", ");
   for (const place of ENVIRONMENTS) draft[`healthSeconds.${place}`] = project.healthSeconds?.[place] ?? "";
   for (const limit of LIMITS) draft[`limits.${limit}`] = project.limits?.[limit] ?? "";
+  draft.cachePaths = (project.cachePaths || []).join(", ");
+  draft.services = (project.services || [])
+    .map(({ kind, version }) => (version ? `${kind}:${version}` : kind))
+    .join(", ");
   draft.envVars = Object.entries(project.envVars || {})
     .map(([name, value]) => `${name}=${value}`)
     .join("\n");
@@ -83,6 +94,8 @@ export function bodyOf(draft, before) {
       .filter(Boolean),
     before.forbiddenPaths.split("\n").filter(Boolean),
   );
+  set("cachePaths", names(draft.cachePaths), names(before.cachePaths));
+  set("services", servicesOf(draft.services), servicesOf(before.services));
   for (const list of GIVEN) set(list, names(draft[list]), names(before[list]));
   for (const name of ["importUrl", "defaultBranch"]) set(name, draft[name].trim(), before[name]);
   if (draft.secretEnvVars.trim()) body.secretEnvVars = variables(draft.secretEnvVars);
@@ -92,6 +105,14 @@ export function bodyOf(draft, before) {
 const Count = (props) => html`<${TextField} type="number" min="0" ...${props} />`;
 
 export const RunFields = ({ form }) => html`
+  <${TextField}
+    label="Setup command"
+    name="setupCommand"
+    form=${form}
+    testid="project-setup-command"
+    placeholder="npm ci"
+    hint="Makes a clone ready: run before agents, tests and versions start."
+  />
   <div class="pair">
     <${TextField}
       label="Start command"
@@ -149,6 +170,24 @@ export const MoreFields = ({ form, secrets = [] }) => html`
           ? `Set: ${secrets.join(", ")}. What is written here replaces them.`
           : "One a line. Never shown again."
       }
+    />
+  </div>
+  <div class="pair">
+    <${TextField}
+      label="Services"
+      name="services"
+      form=${form}
+      placeholder="postgresql:16, redis"
+      hint="Each run, test and preview gets its own: postgresql, mariadb, redis."
+      spellcheck=${false}
+    />
+    <${TextField}
+      label="Cached folders"
+      name="cachePaths"
+      form=${form}
+      placeholder="node_modules, .venv"
+      hint="What the setup command fills; kept until a lock file changes."
+      spellcheck=${false}
     />
   </div>
   <div class="pair">
