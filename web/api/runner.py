@@ -14,6 +14,7 @@ from common.services.runs import runners as services
 from common.services.runs import transcripts
 from common.services.runs.agent_reports import AgentNews, AgentReport, Finding
 from common.services.runs.agents import AgentView
+from common.services.runs.log_entries import KINDS
 from common.services.runs.transcripts import Line as LogLine
 from common.states import Outcome, QuestionState
 from common.values.claimed_run import ClaimedRun
@@ -116,11 +117,16 @@ class WaitSchema(Schema):
 
 
 class LineOfLogSchema(Schema):
+    """number: the runner's, from 1 in each run, one more with each line. details: larger ones are cut."""
+
     makes = LogLine
     level = Choice(LEVELS, required=True)
     message = fields.String(required=True)
-    kind = Choice(("log", "text", "tool", "result"), load_default="log")
+    kind = Choice(KINDS, load_default="log")
     at = Timestamp(load_default=None, allow_none=True)
+    number = Integer(1, 2**53, load_default=None, allow_none=True)
+    call_id = fields.String(load_default=None, allow_none=True)
+    details = fields.Dict(load_default=None, allow_none=True, error_messages={"invalid": "Must be an object"})
 
 
 class AppendLinesSchema(Schema):
@@ -130,9 +136,21 @@ class AppendLinesSchema(Schema):
         validate=validate.Length(max=MOST_LINES, error="At most 500 lines"),
     )
 
+    @validates_schema
+    def _rise(self, loaded: dict[str, list[LogLine]], **_context: object) -> None:
+        last = 0
+        for place, line in enumerate(loaded["lines"]):
+            if line.number is not None and line.number <= last:
+                raise ValidationError({"lines": {place: {"number": [f"Must be greater than {last}, the one before"]}}})
+            last = line.number or last
 
-class AcceptedSchema(Schema):
+
+class AcceptedSchema(SparseSchema):
+    """accepted: how many lines were stored. received: the number of the last line that arrived, if lines have one."""
+
+    optional = frozenset({"received"})
     accepted = fields.Integer()
+    received = fields.Integer()
 
 
 class ReportProgressSchema(Schema):
@@ -229,7 +247,8 @@ def claim(wait: int) -> tuple[object, int]:
 @body(AppendLinesSchema, most_bytes=MOST_LOG_BYTES)
 @reply(AcceptedSchema)
 def append_lines(run_id: str, lines: list[LogLine]) -> object:
-    return {"accepted": transcripts.append_lines(run(), lines)}
+    """Add lines to the run's transcript. Lines whose numbers arrived before are ignored."""
+    return transcripts.append_lines(run(), lines)
 
 
 @runner.post("/runs/<id:run_id>/progress")
