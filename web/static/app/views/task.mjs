@@ -12,8 +12,12 @@ import { go, to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { keepTask } from "../tasks.mjs";
 import { actorName, brief, idOf, isOwnForge, say, sha, shortId } from "../words.mjs";
-import { EditTask, Questions, Rejection, TaskActions } from "./task-actions.mjs";
+import { EditTask, Rejection, TaskActions } from "./task-actions.mjs";
+import { Attachments } from "./task-attachments.mjs";
+import { Proposals } from "./task-proposals.mjs";
+import { Questions } from "./task-questions.mjs";
 import { Runs } from "./task-runs.mjs";
+import { Steering } from "./task-steering.mjs";
 import { Comments, Timeline } from "./task-talk.mjs";
 
 // What passes by and changes nothing of the task.
@@ -97,6 +101,7 @@ function Task({ task, reload }) {
     ${task.error && html`<p class="banner bad" data-testid="task-error">${task.error}</p>`}
     ${rejecting && html`<${Rejection} task=${task} review=${review} reload=${reload} />`}
     <${Questions} task=${task} reload=${reload} />
+    ${task.heldBy && html`<${Steering} task=${task} reload=${reload} />`}
     <${Facts} task=${task} />
     <section>
       <h2>Description</h2>
@@ -105,8 +110,11 @@ function Task({ task, reload }) {
       }
       ${task.notes && html`<h3>Notes</h3><${Markdown} text=${task.notes} />`}
     </section>
+    <${Attachments} task=${task} reload=${reload} />
+    <${Proposals} task=${task} reload=${reload} />
     <${Checks} checks=${task.checks || []} headSha=${task.headSha} />
     <${Runs} task=${task} />
+    ${!task.heldBy && html`<${Steering} task=${task} reload=${reload} />`}
     <${Changes} task=${task} review=${reviewing ? review : null} />
     <${Comments} task=${task} reload=${reload} />
     <${Timeline} task=${task} />
@@ -171,6 +179,10 @@ function Facts({ task }) {
     ${
       task.assignedAgentId &&
       html`<dt>Agent</dt><dd><a href=${to.agent(task.assignedAgentId)}>${task.assignedAgentId}</a></dd>`
+    }
+    ${
+      (task.driver || task.model) &&
+      html`<dt>Driver</dt><dd>${[task.driver, task.model].filter(Boolean).join(" · ")}</dd>`
     }
     ${
       task.labels?.length > 0 &&
