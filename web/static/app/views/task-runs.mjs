@@ -16,9 +16,9 @@ const count = (tokens) => `${tokens.toLocaleString()} tokens`;
 // What a run or a task has used: {inputTokens, cachedTokens, outputTokens, tokens, costUsd}; each may be absent.
 function Usage({ of, testid }) {
   const { inputTokens = 0, outputTokens = 0, cachedTokens = 0, costUsd = 0 } = of || {};
-  const tokens = of?.tokens ?? inputTokens + outputTokens;
+  const tokens = of?.tokens ?? inputTokens + cachedTokens + outputTokens;
   if (!tokens && !costUsd) return null;
-  const parts = `${count(inputTokens)} in, ${count(cachedTokens)} of the provider's cache, ${count(outputTokens)} out`;
+  const parts = `${count(inputTokens)} in, ${count(cachedTokens)} from a cache, ${count(outputTokens)} out`;
   return html`<span data-testid=${testid} title=${parts}>
     ${count(tokens)}${costUsd > 0 ? ` · ${dollars(costUsd)}` : ""}
   </span>`;

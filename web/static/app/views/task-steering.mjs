@@ -81,6 +81,7 @@ function Message({ task, reload }) {
 
 function Held({ task, reload }) {
   const form = useForm({ note: "" });
+  const holder = actorName(task.heldBy);
   const address = task.project?.giteaRepoUrl;
   const line = `git clone --branch ${task.branchName} ${address}`;
   const copy = async () => {
@@ -96,7 +97,7 @@ function Held({ task, reload }) {
     }
   });
   return html`<form class="callout busy" onSubmit=${handBack} data-testid="task-held">
-    <p class="callout-head">Held by ${actorName(task.heldBy) === user.value.username ? "you" : actorName(task.heldBy)}</p>
+    <p class="callout-head">Held by ${holder === user.value.username ? "you" : holder}</p>
     <p>No agent works on this task. Work on its branch, push, and hand it back.</p>
     ${
       address &&
