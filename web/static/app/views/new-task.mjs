@@ -129,7 +129,7 @@ export function NewTask({ close }) {
 // Files to send once the task is there; one with the name of another takes its place.
 function Files({ files, setFiles }) {
   const take = (more) => setFiles([...files.filter(({ name }) => !more.some((one) => one.name === name)), ...more]);
-  return html`<div class="field">
+  return html`<div class="chosen">
     ${
       files.length > 0 &&
       html`<ul class="rows">

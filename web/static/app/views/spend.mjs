@@ -107,7 +107,13 @@ function Table({ rows, total, cut }) {
     <div class="table-wrap">
       <table data-testid="spend">
         <thead>
-          <tr><th></th><th>Cost</th><th>Tokens</th><th>Calls</th><th><span class="sr">Share</span></th></tr>
+          <tr>
+            <th></th>
+            <th class="figure">Cost</th>
+            <th class="figure">Tokens</th>
+            <th class="figure">Calls</th>
+            <th><span class="sr">Share</span></th>
+          </tr>
         </thead>
         <tbody>
           ${rows.map(

@@ -8,7 +8,8 @@ import { may, user } from "../session.mjs";
 import { told } from "../toasts.mjs";
 import { actorName } from "../words.mjs";
 
-const isWorking = ({ state, phase }) => state === "in_progress" && phase === "working";
+// An agent that waits for an answer is there, too.
+const isWorking = ({ runs }) => (runs || []).some(({ state }) => state === "running");
 export function Steering({ task, reload }) {
   if (task.heldBy) return html`<${Held} task=${task} reload=${reload} />`;
   if (!isWorking(task) || !may("member")) return null;
