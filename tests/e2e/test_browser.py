@@ -129,8 +129,6 @@ def test_a_whole_task_is_done_by_hand(admin: Person, origin: str) -> None:
     admin.wait("task-state", state="needs_input")
     expect(admin.see("question")).to_contain_text("In which language should it greet?")
     admin.see("question-option").filter(has_text="Spanish").click()
-    expect(admin.see("question-answer")).to_have_value("Spanish")
-    admin.click("question-submit")
     expect(admin.see("task-log")).to_contain_text("OK", timeout=PATIENCE_MS)
     check_ready(admin, "hola")
     expect(admin.see("task-diff").locator("tr").filter(has_text="hola")).to_be_visible()

@@ -1,0 +1,129 @@
+// Steering a running agent: writing to it, interrupting it, taking its branch over by hand and handing it back.
+import { useState } from "preact/hooks";
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { Button, Fault, TextField, useForm } from "../parts/controls.mjs";
+import { Confirm } from "../parts/dialogs.mjs";
+import { may, user } from "../session.mjs";
+import { told } from "../toasts.mjs";
+import { actorName } from "../words.mjs";
+
+// An agent that waits for an answer is there, too.
+const isWorking = ({ runs }) => (runs || []).some(({ state }) => state === "running");
+export function Steering({ task, reload }) {
+  if (task.heldBy) return html`<${Held} task=${task} reload=${reload} />`;
+  if (!isWorking(task) || !may("member")) return null;
+  return html`<${Message} task=${task} reload=${reload} />`;
+}
+
+function Message({ task, reload }) {
+  const form = useForm({ text: "" });
+  const [taking, setTaking] = useState(false);
+  const send = (interrupt) =>
+    form.submit(async ({ text }) => {
+      try {
+        await api.post(`/tasks/${task.id}/messages`, { text: text.trim(), ...(interrupt && { interrupt: true }) });
+        form.reset();
+        told(interrupt ? "The agent is interrupted and reads this." : "Sent. The agent reads it at its next turn.");
+      } finally {
+        await reload();
+      }
+    });
+  const empty = !form.draft.text.trim();
+  return html`<form class="steering" onSubmit=${send(false)} data-testid="steering">
+    <${TextField}
+      label="Write to the agent"
+      name="text"
+      form=${form}
+      rows="2"
+      testid="message-text"
+      required
+      maxlength="10000"
+      hint="The agent reads it at its next turn. Interrupt stops what it is doing and makes it read this at once."
+    />
+    <${Fault} form=${form} />
+    <footer>
+      <button type="button" class="button ghost" data-testid="task-take-over" onClick=${() => setTaking(true)}>
+        Take over…
+      </button>
+      <button
+        type="button"
+        class="button"
+        data-testid="message-interrupt"
+        disabled=${form.busy || empty}
+        onClick=${send(true)}
+      >
+        Interrupt
+      </button>
+      <button class="button primary" data-testid="message-send" disabled=${form.busy || empty}>Send</button>
+    </footer>
+    ${
+      taking &&
+      html`<${Confirm}
+        title="Take this task over?"
+        verb="Take over"
+        kind="primary"
+        testid="task-take-over-confirm"
+        act=${async () => {
+          try {
+            await api.post(`/tasks/${task.id}/take-over`);
+          } finally {
+            await reload();
+          }
+        }}
+        close=${() => setTaking(false)}
+      >
+        The agent stops, and what it has done so far is on the branch. You go on with it by hand, until you hand the
+        task back.
+      <//>`
+    }
+  </form>`;
+}
+
+function Held({ task, reload }) {
+  const form = useForm({ note: "" });
+  const holder = actorName(task.heldBy);
+  const address = task.project?.giteaRepoUrl;
+  const line = `git clone --branch ${task.branchName} ${address}`;
+  const copy = async () => {
+    await navigator.clipboard.writeText(line);
+    told("Copied. The password is an API token of yours.");
+  };
+  const handBack = form.submit(async ({ note }) => {
+    try {
+      await api.post(`/tasks/${task.id}/hand-back`, { note: note.trim() });
+      told("Handed back. An agent goes on from what is on the branch.");
+    } finally {
+      await reload();
+    }
+  });
+  return html`<form class="callout busy" onSubmit=${handBack} data-testid="task-held">
+    <p class="callout-head">Held by ${holder === user.value.username ? "you" : holder}</p>
+    <p>No agent works on this task. Work on its branch, push, and hand it back.</p>
+    ${
+      address &&
+      html`<p class="secret">
+        <code data-testid="task-clone">${line}</code>
+        ${navigator.clipboard && html`<${Button} small kind="ghost" act=${copy}>Copy<//>`}
+      </p>`
+    }
+    ${
+      may("member") &&
+      html`
+        <${TextField}
+          label="Note for the agent"
+          name="note"
+          form=${form}
+          rows="2"
+          testid="hand-back-note"
+          maxlength="10000"
+          hint="What you did, and what it should do next."
+        />
+        <${Fault} form=${form} />
+        <footer>
+          <button class="button primary" data-testid="task-hand-back" disabled=${form.busy}>Hand back</button>
+        </footer>
+      `
+    }
+  </form>`;
+}
