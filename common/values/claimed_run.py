@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from common.values.model_provider import RunModels
 from common.values.repository import Repository
 
 
@@ -86,18 +86,6 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class ClaimedModels:
-    """How a run reaches models: through the platform's gateway.
-
-    addresses: API (`anthropic`, `openai`, `gemini`) → base URL; those that have a provider. token: good for the model
-    calls of this run and for nothing else; void once the run is over.
-    """
-
-    addresses: Mapping[str, str]
-    token: str = field(repr=False)
-
-
-@dataclass(frozen=True)
 class ClaimedService:
     """A database that the run gets for itself. kind: such as `postgresql`. version: None: any that is installed."""
 
@@ -156,7 +144,7 @@ class ClaimedRun:
     has_session: bool = False
     repository: Repository | None = None
     model: str | None = None
-    models: ClaimedModels | None = None
+    models: RunModels | None = None
     session_driver: str | None = None
     fresh_prompt: str = ""
     setup_command: str | None = None

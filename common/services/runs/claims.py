@@ -9,9 +9,9 @@ from common.models.project import Project
 from common.models.run import Run, RunSession
 from common.models.task import Attachment, Task
 from common.sealing import unseal
-from common.services.projects.model_offers import models_for
 from common.services.projects.places import place_of
 from common.services.runs.prompts import prompt_for
+from common.services.spend.model_tokens import models_for_run
 from common.services.tasks.feedback import feedback_of
 from common.states import Priority
 from common.transaction import Snapshot, Transaction
@@ -53,7 +53,7 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
         decode(Limits, {**project.limits, **task.limits}, key_of=camel_case, is_trusted=True),
         run.driver, has_session, place_of(project).repository,
         model=run.model,
-        models=models_for(tx, secrets.get("model_token")),
+        models=models_for_run(tx, run, secrets.get("model_token")),
         session_driver=session_driver,
         fresh_prompt=fresh,
         setup_command=project.setup_command,

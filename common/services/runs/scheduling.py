@@ -25,11 +25,11 @@ from common.models.task import Task, TaskDependency
 from common.names import new_id
 from common.sealing import digest, new_token, seal
 from common.services.projects import holding
-from common.services.projects.model_offers import provider_apis
 from common.services.runs import fleet
 from common.services.runs.claims import FIRST_DRIVER
 from common.services.runs.lifecycle import occupy_agent
 from common.services.runs.matching import Matcher, chosen_model, named_driver
+from common.services.spend.model_offers import provider_apis
 from common.services.spend.model_tokens import new_model_token
 from common.services.tasks.lifecycle import begin_work
 from common.states import DELIVERABLE, UNDER_WAY, AgentState, Outcome, Phase, ProjectState, RunState, TaskState
