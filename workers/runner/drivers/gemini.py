@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 from workers.runner.drivers.findings import DriverFinding
 from workers.runner.drivers.json_lines import mapping, parsed, text
-from workers.runner.drivers.moved_sessions import gemini_files
 from workers.runner.drivers.program import (
     Classified,
     Command,
@@ -30,6 +29,7 @@ from workers.runner.drivers.refusals import classify_exit
 from workers.runner.drivers.versions import check_program
 
 TOOL_SECONDS = 3600
+PROJECT = "aiworker"
 
 
 class GeminiDriver:
@@ -46,15 +46,21 @@ class GeminiDriver:
             environ |= {"GOOGLE_GEMINI_BASE_URL": work.models.addresses["gemini"], "GEMINI_API_KEY": work.models.token}
             if work.models.model:
                 argv += ["-m", work.models.model]
-        files = {".gemini/settings.json": _settings(work)}
+        # Gemini files sessions by a short name of the workspace's path: with a fixed name they are found from any path.
+        root = str(work.workspace.resolve())
+        files = {
+            ".gemini/settings.json": _settings(work),
+            ".gemini/projects.json": json.dumps({"projects": {root: PROJECT}}),
+            f".gemini/tmp/{PROJECT}/.project_root": root,
+            f".gemini/history/{PROJECT}/.project_root": root,
+        }
         if work.resume:
             argv += ["--resume", work.resume]
-            files |= gemini_files(work.home, work.workspace, work.resume)
         return Command(
             tuple(argv),
             environ=environ,
             files=files,
-            kept=(".gemini/tmp/*/chats",),
+            kept=(f".gemini/tmp/{PROJECT}/chats",),
             first_input=work.prompt,
         )
 

@@ -1,17 +1,11 @@
-"""Sessions of CLIs that file them by the path of the workspace: laid out anew for the path of this run's workspace."""
+"""Sessions that a CLI files by the path of the workspace: laid out anew for the path of this run's workspace."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 
 LONGEST_SESSION_BYTES = 200 * 2**20
-
-
-def gemini_files(home: Path, workspace: Path, session: str) -> dict[str, str]:
-    """The files with which Gemini CLI finds a kept session in this workspace: path below home → content."""
-    return {}
 
 
 def qwen_files(home: Path, workspace: Path, session: str) -> dict[str, str]:
