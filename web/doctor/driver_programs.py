@@ -1,4 +1,4 @@
-"""Whether the programs that agents work with are on this machine. One of them is enough, so a missing one is no fault."""
+"""Whether the programs that agents work with are on this machine. One is enough: a missing one is no fault."""
 
 from __future__ import annotations
 

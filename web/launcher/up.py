@@ -159,7 +159,7 @@ def _start(
 
 
 def _install_drivers(settings: Settings, processes: Processes, signals: _Signals) -> None:
-    """Install the programs for the model providers that the environment names. A failure is told and changes nothing."""
+    """Install the programs of the model providers that the environment names. A failure is told, and that is all."""
 
     def pause() -> None:
         if signals.asked:

@@ -70,7 +70,7 @@ class GeminiDriver:
 
 def _settings(work: Work) -> str:
     settings: dict[str, object] = {
-        "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
+        "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False, "maxAttempts": 4},
         "privacy": {"usageStatisticsEnabled": False},
         "telemetry": {"enabled": False},
         "security": {"auth": {"selectedType": "gemini-api-key"}},
