@@ -26,6 +26,7 @@ from tests.e2e.story_tasks import FIRST, QUESTION, REASON, scenes
 
 pytestmark = pytest.mark.timeout(600)
 
+ORDER = ("I'll read it first.", QUESTION, "Thanks: Spanish.", "I'll test and commit it.", "It greets in Spanish now.")
 AGENT_PARTS = ("workers.runner", "workers.supervisor")
 
 
@@ -102,11 +103,7 @@ def test_an_answer_after_a_kill_goes_on_in_the_same_session(
             question = task["questions"][0]
             story.api.post(f"/tasks/{task_id}/respond", {"questionId": question["id"], "response": "Spanish"})
             story.api.post(f"/tasks/{task_id}/respond", {"questionId": question["id"], "response": "English"}, 409)
-            wait_until(
-                "the task to be ready",
-                lambda: story.api.get(f"/tasks/{task_id}")["task"]["state"] == "ready_to_test",
-                120,
-            )
+            wait_until("the task to be ready", lambda: _state(story, task_id) == "ready_to_test", 120)
             runs = _runs(story, task_id)
             assert len({run["agentId"] for run in runs}) == 2
             assert all(run["outcome"] in {"waiting", "completed"} for run in runs), runs
@@ -115,10 +112,14 @@ def test_an_answer_after_a_kill_goes_on_in_the_same_session(
             story.close()
 
 
+def _state(story: Story, task_id: str) -> str:
+    return str(story.api.get(f"/tasks/{task_id}")["task"]["state"])
+
+
 def _runs(story: Story, task_id: str) -> list[Any]:
     """The task's runs, oldest first."""
-    runs: list[Any] = story.api.get(f"/tasks/{task_id}/runs")["runs"]
-    return sorted(runs, key=lambda run: run["createdAt"])
+    runs: list[Any] = story.api.get(f"/tasks/{task_id}")["task"]["runs"]
+    return sorted(runs, key=lambda run: str(run["createdAt"]))
 
 
 def _transcript(story: Story, run: Any) -> list[Any]:
@@ -141,14 +142,7 @@ def _tells_the_work(entries: list[Any]) -> None:
     assert len(calls) >= 4, entries
     assert set(calls) == results
     said = "\n".join(f"{entry['kind']}: {entry['message']} {entry['details']}" for entry in entries)
-    order = [
-        "I'll read it first.",
-        QUESTION,
-        "Thanks: Spanish.",
-        "I'll test and commit it.",
-        "It greets in Spanish now.",
-    ]
-    places = [said.find(part) for part in order]
+    places = [said.find(part) for part in ORDER]
     assert -1 not in places, said
     assert places == sorted(places), said
     diffs = [call["details"]["diff"] for call in calls.values() if "diff" in (call["details"] or {})]
@@ -166,13 +160,9 @@ def _one_session(model: ModelServer, driver: str) -> None:
 def _counted_to_the_token(story: Story, task_id: str, runs: list[Any], model: ModelServer) -> None:
     sent = model.spent()
 
-    def counted() -> tuple[int, int, int]:
-        usage = [run["usage"] for run in _runs(story, task_id)]
-        return tuple(
-            sum(int(one.get(name, 0)) for one in usage) for name in ("inputTokens", "cachedTokens", "outputTokens")
-        )  # type: ignore[return-value]
-
-    assert counted() == (sent.input, sent.cached, sent.output), (counted(), sent, runs)
+    usage = [run["usage"] for run in _runs(story, task_id)]
+    counted = [sum(one.get(name, 0) for one in usage) for name in ("inputTokens", "cachedTokens", "outputTokens")]
+    assert counted == [sent.input, sent.cached, sent.output], (usage, model.answered)
     spent = story.api.get(f"/tasks/{task_id}")["task"]["spent"]
     assert spent["inputTokens"] == sent.input, spent
     assert spent["outputTokens"] == sent.output, spent
