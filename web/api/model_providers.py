@@ -30,6 +30,19 @@ def _too_many(of: object) -> None:
         raise ma.ValidationError(f"At most {MOST_MODELS} models")
 
 
+class ByModel(fields.Dict):
+    """An object with a value for each model. Faults are named `<field>.<model>.<field of the value>`."""
+
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> dict[str, object]:
+        try:
+            return dict(super()._deserialize(value, attr, data, **kwargs))  # type: ignore[no-untyped-call]
+        except ma.ValidationError as error:
+            if not isinstance(error.messages, dict):
+                raise
+            faults = {model: found.get("value", found.get("key")) for model, found in error.messages.items()}
+            raise ma.ValidationError(faults) from error
+
+
 class PriceSchema(Schema):
     """US dollars per million tokens. cached, cacheWrite: as input, if they are left out."""
 
@@ -68,7 +81,7 @@ class _GivenSchema(Schema):
     login = Choice(LOGINS)
     key = Line(LONGEST_KEY, validate=refused_if(_key_fault), metadata={"writeOnly": True})
     models = fields.List(Line(100), validate=_too_many)
-    prices = fields.Dict(keys=Line(100), values=fields.Nested(PriceSchema), validate=_too_many)
+    prices = ByModel(keys=Line(100), values=fields.Nested(PriceSchema), validate=_too_many)
     enabled = Boolean()
 
 

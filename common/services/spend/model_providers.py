@@ -182,10 +182,11 @@ def _price(given: Mapping[str, float]) -> ModelPrice:
 
 
 def _add(tx: Transaction, row: ProviderRow) -> None:
+    name = row.name
     try:
         tx.add(row)
     except IntegrityError as error:
-        raise Conflict(f"There is a model provider called {row.name} already", field="name") from error
+        raise Conflict(f"There is already a model provider named {name}", field="name") from error
 
 
 def _locked(tx: Transaction, provider_id: str) -> ProviderRow:
