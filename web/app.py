@@ -18,7 +18,7 @@ from common.settings import settings
 from web import api
 from web.api.probes import health
 from web.gateway import counters
-from web.gateway.routes import gateway
+from web.gateway.gateway_routes import gateway
 from web.git.routes import git
 from web.http.arrival import init_arrival
 from web.http.auth import admit, check_rules, init_tokens, open_blueprints

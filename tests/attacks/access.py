@@ -43,6 +43,8 @@ TABLE: dict[str, Row] = {
     "GET /git/<owner>/<name>/pulls/<int:number>": Row(PUBLIC),
     "GET /git/<owner>/<name>/<path:service_path>": Row(PUBLIC),
     "POST /git/<owner>/<name>/<path:service_path>": Row(PUBLIC),
+    "GET /gateway/<provider_name>/<path:path>": Row(PUBLIC),
+    "POST /gateway/<provider_name>/<path:path>": Row(PUBLIC),
     "POST /api/auth/login": Row(PUBLIC),
     "POST /api/auth/refresh": Row(PUBLIC),
     "GET /metrics": Row(V),
@@ -66,6 +68,14 @@ TABLE: dict[str, Row] = {
     "POST /api/agents/<agent_id:agent_id>/drain": Row(X),
     "DELETE /api/agents/<agent_id:agent_id>": Row(A),
     "GET /api/drivers": Row(V),
+    "GET /api/model-providers": Row(M),
+    "POST /api/model-providers": Row(
+        A, body={"name": "local", "api": "openai", "baseUrl": "http://x", "login": "none"}
+    ),
+    "GET /api/model-providers/<id:provider_id>": Row(A),
+    "PATCH /api/model-providers/<id:provider_id>": Row(A, body={"enabled": False}),
+    "DELETE /api/model-providers/<id:provider_id>": Row(A),
+    "GET /api/spend": Row(V),
     "GET /api/events": Row(V),
     "GET /api/jobs": Row(V),
     "GET /api/jobs/<id:job_id>": _in_project(V),

@@ -10,9 +10,9 @@ from common.models.run import Run, RunSession
 from common.models.task import Attachment, Task
 from common.sealing import unseal
 from common.services.projects.places import place_of
-from common.services.runs.prompts import prompt_for
+from common.services.runs.prompts import Brief, resumed_prompt, whole_prompt
 from common.services.spend.model_tokens import models_for_run
-from common.services.tasks.feedback import feedback_of
+from common.services.tasks.feedback import all_feedback_of, feedback_of
 from common.states import Priority
 from common.transaction import Snapshot, Transaction
 from common.values.claimed_run import (
@@ -36,10 +36,12 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
     assert run.secrets_sealed is not None
     secrets = unseal(run.secrets_sealed)
     project = tx.get(Project, task.project_id)
-    given = feedback_of(tx, task, run)
     session_driver = session_driver_of(tx, task.id)
     has_session = session_driver is not None and run.driver in {None, session_driver}
-    fresh = prompt_for(task, project, given)
+    attachments = attachments_of(tx, task.id)
+    news = feedback_of(tx, task, run, has_session=has_session)
+    everything = all_feedback_of(tx, task)
+    fresh = whole_prompt(Brief(task, project, attachments, _has_earlier_runs(tx, run)), everything)
     return ClaimedRun(
         RunPass(run.id, run.round, secrets["token"]),
         ClaimedTask(
@@ -49,7 +51,7 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
             project.id, project.name, project.default_branch, project.test_command, project.agent_instructions
         ),
         Clone("", task.branch_name, project.default_branch, secrets["username"], secrets["password"]),
-        fresh, tuple(given),
+        resumed_prompt(news) if has_session else fresh, tuple(news if has_session else everything.current),
         decode(Limits, {**project.limits, **task.limits}, key_of=camel_case, is_trusted=True),
         run.driver, has_session, place_of(project).repository,
         model=run.model,
@@ -59,7 +61,7 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
         setup_command=project.setup_command,
         cache_paths=tuple(project.cache_paths),
         services=decode(tuple[ClaimedService, ...], project.services, key_of=camel_case, is_trusted=True),
-        attachments=attachments_of(tx, task.id),
+        attachments=attachments,
     )  # fmt: skip
 
 
@@ -78,3 +80,8 @@ def attachments_of(at: Snapshot | Transaction, task_id: str) -> tuple[ClaimedAtt
         .order_by(Attachment.added_at, Attachment.id)
     )
     return tuple(ClaimedAttachment(*row) for row in at.session.execute(query))
+
+
+def _has_earlier_runs(at: Snapshot | Transaction, run: Run) -> bool:
+    begun = select(Run.id).where(Run.task_id == run.task_id, Run.id != run.id, Run.started_at.is_not(None)).limit(1)
+    return at.session.execute(begun).first() is not None

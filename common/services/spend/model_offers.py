@@ -1,4 +1,4 @@
-"""Which models the platform's providers offer."""
+"""Which APIs and models the enabled providers offer, to choose a driver and to check what people name."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ def provider_apis(at: Snapshot | Transaction) -> frozenset[str]:
 
 
 def offered_models(at: Snapshot | Transaction) -> frozenset[str] | None:
-    """The models that can be chosen; None: any, as an enabled provider lists none, or as there is no provider."""
-    lists = [provider.models if isinstance(provider, ModelProvider) else [] for provider in usable_providers(at)]
+    """The models that can be chosen; None: any, as an enabled provider lists none, or as there is no provider.
+
+    Providers of the environment list none.
+    """
+    lists = [one.models if isinstance(one, ModelProvider) else [] for one in usable_providers(at)]
     return frozenset().union(*lists) if lists and all(lists) else None
 
 

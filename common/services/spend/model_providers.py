@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
 import structlog
@@ -50,7 +50,7 @@ class ProviderView:
     login: str
     has_key: bool
     models: list[str]
-    prices: dict[str, Any]
+    prices: dict[str, object]
     enabled: bool
     source: str
     created_by: str | None = None
@@ -60,7 +60,7 @@ class ProviderView:
 
 @dataclass(frozen=True)
 class NewProvider:
-    """prices: model → `input`, `output`, and optionally `cached`, `cacheWrite`: US dollars per million tokens."""
+    """prices: model → `input`, `output`, and optionally `cached`, `cache_write`: US dollars per million tokens."""
 
     name: str
     api: str
@@ -68,7 +68,7 @@ class NewProvider:
     login: str = "key"
     key: str | None = field(default=None, repr=False)
     models: list[str] = field(default_factory=list)
-    prices: dict[str, Any] = field(default_factory=dict)
+    prices: dict[str, dict[str, float]] = field(default_factory=dict)
     enabled: bool = True
 
 
@@ -178,14 +178,15 @@ def opened(provider: ProviderRow | ProviderSettings) -> ModelProvider:
 def _price(given: Mapping[str, float]) -> ModelPrice:
     """Tokens read from a cache or written to it cost as much as others, unless the price says otherwise."""
     usual = given["input"]
-    return ModelPrice(usual, given["output"], given.get("cached", usual), given.get("cacheWrite", usual))
+    return ModelPrice(usual, given["output"], given.get("cached", usual), given.get("cache_write", usual))
 
 
 def _add(tx: Transaction, row: ProviderRow) -> None:
+    name = row.name
     try:
         tx.add(row)
     except IntegrityError as error:
-        raise Conflict(f"There is a model provider called {row.name} already", field="name") from error
+        raise Conflict(f"There is already a model provider named {name}", field="name") from error
 
 
 def _locked(tx: Transaction, provider_id: str) -> ProviderRow:

@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, cast
+from typing import cast
 
-from sqlalchemy import ColumnElement, Row, Select, case, func, select
+from sqlalchemy import ColumnElement, RowMapping, case, func, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from common.errors import Invalid
 from common.models.project import Project
@@ -110,16 +111,14 @@ def read_spend(
         elif not caller.is_admin:
             chosen.append(ModelCall.project_id.in_(visible_projects(caller)))
         key = _key(by)
-        rows = read.session.execute(
-            _sums(key.label("key"))
-            .where(*chosen)
-            .group_by(key)
-            .order_by(key if by is SpendBy.DAY else func.sum(ModelCall.cost_usd).desc(), key)
-            .limit(MOST_GROUPS + 1)
-        ).all()
-        total = read.session.execute(_sums().where(*chosen)).one()
-        labels = _labels(read, by, [row.key for row in rows])
-    groups = [_group(row, _text(row.key), labels.get(row.key) or _text(row.key)) for row in rows[:MOST_GROUPS]]
+        order = (key,) if by is SpendBy.DAY else (func.sum(func.coalesce(ModelCall.cost_usd, 0.0)).desc(), key)
+        grouped = select(key.label("key"), *_sums()).where(*chosen).group_by(key).order_by(*order)
+        rows = read.session.execute(grouped.limit(MOST_GROUPS + 1)).mappings().all()
+        total = read.session.execute(select(*_sums()).where(*chosen)).mappings().one()
+        # A day comes as text from SQLite, and as a date from MariaDB.
+        keys = [str(row["key"]) for row in rows]
+        labels = _labels(read, keys) if by is SpendBy.PROJECT else {}
+    groups = [_group(row, key, labels.get(key, key)) for key, row in zip(keys[:MOST_GROUPS], rows, strict=False)]
     return Spend(by, since, until, groups, _group(total, "total", "Total"), len(rows) > MOST_GROUPS)
 
 
@@ -127,8 +126,9 @@ def spent_by_tasks(at: Snapshot | Transaction, task_ids: Collection[str]) -> dic
     """What each of the tasks has used: two queries for all of them. Tasks without a run have an empty TaskSpend."""
     if not task_ids:
         return {}
-    query = _sums(ModelCall.task_id.label("key")).where(ModelCall.task_id.in_(task_ids)).group_by(ModelCall.task_id)
-    sums = {row.key: _group(row, row.key, "") for row in at.session.execute(query)}
+    of_tasks = ModelCall.task_id
+    query = select(of_tasks.label("key"), *_sums()).where(of_tasks.in_(task_ids)).group_by(of_tasks)
+    sums = {str(row["key"]): _group(row, str(row["key"]), "") for row in at.session.execute(query).mappings()}
     runs: dict[str, list[float]] = {}
     now = at.now()
     times = select(Run.task_id, Run.started_at, Run.finished_at).where(
@@ -151,54 +151,44 @@ def _task_spend(sums: SpendGroup | None, seconds: list[float]) -> TaskSpend:
     )  # fmt: skip
 
 
-def _key(by: SpendBy) -> ColumnElement[Any]:
-    keys: dict[SpendBy, Any] = {
-        SpendBy.DAY: func.date(ModelCall.at),
-        SpendBy.PROJECT: ModelCall.project_id,
-        SpendBy.PERSON: ModelCall.person,
-        SpendBy.DRIVER: func.coalesce(ModelCall.driver, ""),
-        SpendBy.MODEL: ModelCall.model,
-    }
-    return cast("ColumnElement[Any]", keys[by])
+def _key(by: SpendBy) -> ColumnElement[str] | InstrumentedAttribute[str]:
+    if by is SpendBy.DAY:
+        return func.date(ModelCall.at)
+    if by is SpendBy.DRIVER:
+        return func.coalesce(ModelCall.driver, "")
+    columns = {SpendBy.PROJECT: ModelCall.project_id, SpendBy.PERSON: ModelCall.person, SpendBy.MODEL: ModelCall.model}
+    return columns[by]
 
 
-def _text(key: object) -> str:
-    """A day comes as text from SQLite, and as a date from MariaDB."""
-    return str(key)
-
-
-def _sums(*keys: ColumnElement[Any]) -> Select[Any]:
+def _sums() -> list[ColumnElement[int] | ColumnElement[float]]:
     """The sums of calls, as `_group` reads them."""
     used = ModelCall.input_tokens + ModelCall.cached_tokens + ModelCall.cache_write_tokens + ModelCall.output_tokens
-    columns: Mapping[str, ColumnElement[Any]] = {
-        "calls": func.count(),
+    columns: Mapping[str, ColumnElement[int] | ColumnElement[float]] = {
+        "calls": func.count(ModelCall.id),
         "failed_calls": func.sum(case((ModelCall.error.is_not(None), 1), else_=0)),
         "unpriced_calls": func.sum(case((ModelCall.cost_usd.is_(None) & (used > 0), 1), else_=0)),
         "input_tokens": func.sum(ModelCall.input_tokens),
         "cached_tokens": func.sum(ModelCall.cached_tokens),
         "cache_write_tokens": func.sum(ModelCall.cache_write_tokens),
         "output_tokens": func.sum(ModelCall.output_tokens),
-        "cost_usd": func.sum(ModelCall.cost_usd),
+        "cost_usd": func.sum(func.coalesce(ModelCall.cost_usd, 0.0)),
         "runs": func.count(ModelCall.run_id.distinct()),
         "tasks": func.count(ModelCall.task_id.distinct()),
         "took_ms": func.sum(ModelCall.took_ms),
     }
-    named = [column.label(name) for name, column in columns.items()]
-    return select(*keys, *named).select_from(ModelCall)
+    return [column.label(name) for name, column in columns.items()]
 
 
-def _group(row: Row[Any], key: str, label: str) -> SpendGroup:
+def _group(row: RowMapping, key: str, label: str) -> SpendGroup:
     """Sums over no calls are NULL; MariaDB's sums of integers are Decimals."""
     names = (
         "calls", "failed_calls", "unpriced_calls", "input_tokens", "cached_tokens", "cache_write_tokens",
         "output_tokens", "runs", "tasks",
     )  # fmt: skip
-    whole = {name: int(getattr(row, name) or 0) for name in names}
-    minutes = round(float(row.took_ms or 0) / 60_000, 2)
-    return SpendGroup(key=key, label=label, cost_usd=float(row.cost_usd or 0), minutes=minutes, **whole)
+    whole = {name: int(row[name] or 0) for name in names}
+    minutes = round(float(row["took_ms"] or 0) / 60_000, 2)
+    return SpendGroup(key=key, label=label, cost_usd=float(row["cost_usd"] or 0), minutes=minutes, **whole)
 
 
-def _labels(read: Snapshot, by: SpendBy, keys: list[Any]) -> dict[Any, str]:
-    if by is not SpendBy.PROJECT or not keys:
-        return {}
-    return dict(read.session.execute(select(Project.id, Project.name).where(Project.id.in_(keys))).all())
+def _labels(read: Snapshot, project_ids: list[str]) -> dict[str, str]:
+    return dict(read.session.execute(select(Project.id, Project.name).where(Project.id.in_(project_ids))).all())

@@ -41,6 +41,12 @@ GET /tasks/ID/diff
 GET /tasks/ID/events
 GET /runs/ID
 GET /runs/ID/transcript
+GET /model-providers
+POST /model-providers
+GET /model-providers/ID
+PATCH /model-providers/ID
+DELETE /model-providers/ID
+GET /spend
 GET /task-groups
 POST /task-groups
 GET /task-groups/ID

@@ -45,6 +45,7 @@ class Upstream:
         self.script = Script()
         self.hung_up = threading.Event()
         self.is_over = threading.Event()
+        self.connections = 0
         self._listener = listener
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
@@ -54,6 +55,7 @@ class Upstream:
                 client, _address = self._listener.accept()
             except OSError:
                 return
+            self.connections += 1
             threading.Thread(target=self._talk, args=(client,), daemon=True).start()
 
     def _talk(self, client: socket.socket) -> None:

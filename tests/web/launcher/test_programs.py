@@ -61,6 +61,7 @@ def test_what_runs_foreign_code_inherits_no_secret(catalogue: Catalogue, monkeyp
 
     for program in (catalogue.agent(1), catalogue.supervisor(), catalogue.store()):
         assert "canary" not in program.environment.values()
+        assert "ANTHROPIC_API_KEY" not in program.environment
         assert program.environment["PATH"] == os.environ["PATH"]
     assert catalogue.worker().environment["GITEA_TOKEN"] == "canary"
 
