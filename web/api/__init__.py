@@ -9,6 +9,8 @@ from web.api.events import events
 from web.api.jobs import jobs
 from web.api.probes import health
 from web.api.projects import projects
+from web.api.proposals import proposals
+from web.api.run_tools import run_tools
 from web.api.runner import runner
 from web.api.runs import runs
 from web.api.task_groups import task_groups
@@ -21,3 +23,4 @@ from web.http.blueprint import Blueprint
 ALL: list[Blueprint] = [accounts, users, tokens, jobs, events, health]
 ALL += [runner, agents, task_groups, deployments]
 ALL += [projects, tasks, runs, webhooks]
+ALL += [run_tools, proposals]
