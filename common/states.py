@@ -157,6 +157,15 @@ class QuestionState(StrEnum):
     """Its task was cancelled or given up, or its agent finished without the answer."""
 
 
+class ProposalState(StrEnum):
+    PROPOSED = "proposed"
+    """Waits for a person's decision."""
+    ACCEPTED = "accepted"
+    """The task exists."""
+    DISMISSED = "dismissed"
+    """Nobody wants it."""
+
+
 class RunState(StrEnum):
     PREPARING = "preparing"
     """Assigned to an agent; its branch and credential are being created."""

@@ -10,6 +10,8 @@ from web.api.jobs import jobs
 from web.api.model_providers import model_providers
 from web.api.probes import health
 from web.api.projects import projects
+from web.api.proposals import proposals
+from web.api.run_tools import run_tools
 from web.api.runner import runner
 from web.api.runs import runs
 from web.api.spend import spend
@@ -24,3 +26,4 @@ ALL: list[Blueprint] = [accounts, users, tokens, jobs, events, health]
 ALL += [runner, agents, task_groups, deployments]
 ALL += [projects, tasks, runs, webhooks]
 ALL += [model_providers, spend]
+ALL += [run_tools, proposals]

@@ -146,7 +146,10 @@ class CommentSchema(Schema):
 
 
 class TaskDetailsSchema(WrittenTaskSchema):
-    """A task with everything that belongs to it. checks: those of the newest run that was checked."""
+    """A task with everything that belongs to it. checks: those of the newest run that was checked.
+
+    proposals: how many follow-up tasks that its agents proposed wait for a decision.
+    """
 
     shows = "task"
 
@@ -157,6 +160,7 @@ class TaskDetailsSchema(WrittenTaskSchema):
     deployments = fields.List(fields.Nested(DeploymentSchema))
     checks = fields.List(fields.Nested(TaskCheckSchema))
     comments = fields.List(fields.Nested(CommentSchema))
+    proposals = fields.Integer()
 
 
 class ListTasksSchema(PagingSchema):

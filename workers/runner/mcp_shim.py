@@ -86,7 +86,7 @@ TOOLS = (
     _tool(
         "get_feedback",
         "Read all feedback on the task so far: rejections, line comments, failed checks, remarks and answers, the "
-        "newest last. Use it before you finish, or when you continue earlier work.",
+        "newest first. Use it before you finish, or when you continue earlier work.",
     ),
     _tool(
         "list_project_tasks",

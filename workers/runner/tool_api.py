@@ -42,15 +42,18 @@ class ToolQuestion:
 
 
 class ToolApi:
-    """Every call raises ProviderUnavailable if the platform does not answer in time, RunOver if the run has ended,
-    Cancelled if `cancellation`, the run's, is set, and ProviderRefused with the platform's reason.
+    """Every call raises ProviderUnavailable if the platform does not answer in call_seconds, RunOver if the run has
+    ended, Cancelled if `cancellation`, the run's, is set, and ProviderRefused with the platform's reason.
     """
 
-    def __init__(self, url: str, run_id: str, token: RunToken, cancellation: Cancellation) -> None:
+    def __init__(
+        self, url: str, run_id: str, token: RunToken, cancellation: Cancellation, *, call_seconds: float = CALL_SECONDS
+    ) -> None:
         self._url = url
         self._run_id = run_id
         self._token = token
         self._cancellation = cancellation
+        self._call_seconds = call_seconds
 
     def ask(
         self, question: str, *, context: str | None, options: Sequence[str], blocking: bool, default: str | None
@@ -64,7 +67,7 @@ class ToolApi:
     def read_question(self, question_id: str, *, wait_seconds: int) -> ToolQuestion:
         """The question, as soon as it is not pending any more, and at the latest after wait_seconds."""
         path = f"/questions/{question_id}?wait={wait_seconds}"
-        return _question(self._call("GET", path, seconds=wait_seconds + CALL_SECONDS))
+        return _question(self._call("GET", path, extra_seconds=wait_seconds))
 
     def report_progress(self, message: str, done: int | None, total: int | None) -> None:
         body = {"message": message, "done": done, "total": total}
@@ -82,8 +85,8 @@ class ToolApi:
     def propose(self, proposals: Sequence[Mapping[str, str]]) -> Json:
         return self._call("POST", "/proposals", {"proposals": [dict(proposal) for proposal in proposals]})
 
-    def _call(self, method: str, path: str, body: Json | None = None, *, seconds: float = CALL_SECONDS) -> Json:
-        return self._in_time(lambda api: api.call(method, path, json=body), seconds)
+    def _call(self, method: str, path: str, body: Json | None = None, *, extra_seconds: float = 0) -> Json:
+        return self._in_time(lambda api: api.call(method, path, json=body), self._call_seconds + extra_seconds)
 
     def _in_time(self, send: Callable[[RunApi], Result], seconds: float) -> Result:
         with self._limit(seconds) as limit:

@@ -14,7 +14,7 @@ from common.events import TaskCreated
 from common.models.delivery import Deployment
 from common.models.project import Project
 from common.models.run import Run
-from common.models.task import Comment, Question, Task, TaskCheck, TaskDependency
+from common.models.task import Comment, Proposal, Question, Task, TaskCheck, TaskDependency
 from common.names import new_id, task_branch
 from common.outbox import actor
 from common.services.access import Caller, visible_projects
@@ -25,7 +25,7 @@ from common.services.spend.model_offers import check_model
 from common.services.tasks import lifecycle
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.pushes import has_pushed
-from common.states import By, Outcome, Priority, ProjectState, Role, TaskState
+from common.states import By, Outcome, Priority, ProjectState, ProposalState, Role, TaskState
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 
 MOST_OPEN_DEPENDENCIES = 50
@@ -49,6 +49,7 @@ class TaskView:
     checks: Sequence[TaskCheck] = ()
     comments: Sequence[Comment] = ()
     depends_on: Sequence[str] = ()
+    proposals: int = 0
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,15 @@ def _view(read: Snapshot, task: Task, project: Project) -> TaskView:
         depends_on=list(
             read.session.scalars(select(TaskDependency.depends_on_id).where(TaskDependency.task_id == task.id))
         ),
+        proposals=_open_proposals(read, task.id),
     )
+
+
+def _open_proposals(read: Snapshot, task_id: str) -> int:
+    """The number of the task's proposals that wait for a decision."""
+    query = select(func.count()).select_from(Proposal)
+    query = query.where(Proposal.task_id == task_id, Proposal.state == ProposalState.PROPOSED)
+    return read.session.execute(query).scalar_one()
 
 
 def _latest_checks(read: Snapshot, task_id: str) -> Sequence[TaskCheck]:

@@ -38,6 +38,9 @@ POST /tasks/ID/cancel
 POST /tasks/ID/retry
 POST /tasks/ID/comments
 GET /tasks/ID/diff
+GET /tasks/ID/proposals
+POST /tasks/ID/proposals/ID/accept
+POST /tasks/ID/proposals/ID/dismiss
 GET /tasks/ID/events
 GET /runs/ID
 GET /runs/ID/transcript
