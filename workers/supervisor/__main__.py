@@ -20,6 +20,7 @@ from pathlib import Path
 from common.machine.children import exit_words
 from common.machine.locks import locked
 from common.settings.private_files import PRIVATE_UMASK
+from workers.needs.databases import clear, root_of
 from workers.supervisor.apps import Apps
 from workers.supervisor.checkout import Checkouts
 from workers.supervisor.checks import Checks
@@ -128,10 +129,11 @@ async def _serve(directory: Path, socket: Path, arguments: argparse.Namespace) -
     records = directory / "processes"
     for left in sorted(records.glob("*/")):
         kill_recorded(left)
+    clear(root_of(directory))
     processes = Processes(records)
     async with _guarded(processes.directory):
         checkouts = Checkouts(directory / "mirrors")
-        tools = Tools(Overload(), processes, checkouts, Ports(), arguments.watch_seconds)
+        tools = Tools(directory, Overload(), processes, checkouts, Ports(), arguments.watch_seconds)
         apps = Apps(directory / "apps", arguments.bind, tools)
         checks = Checks(directory / "checks", tools)
         await apps.restore()
@@ -142,6 +144,7 @@ async def _serve(directory: Path, socket: Path, arguments: argparse.Namespace) -
         await stop.wait()
         server.close()
         await asyncio.gather(apps.close(), checks.close())
+        clear(root_of(directory))
         socket.unlink(missing_ok=True)
 
 

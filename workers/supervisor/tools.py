@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from workers.supervisor.checkout import Checkouts
 from workers.supervisor.overload import Overload
@@ -16,9 +17,10 @@ SETUPS_AT_ONCE = max(2, os.cpu_count() or 1)
 
 @dataclass(frozen=True)
 class Tools:
-    """watch_seconds: how often a live version's health is checked. setup_turn: limits how many versions are set up at
-    once; checks have a limit of their own."""
+    """directory: the supervisor's. watch_seconds: how often a live version's health is checked. setup_turn: limits how
+    many versions are set up at once; checks have a limit of their own."""
 
+    directory: Path
     overload: Overload
     processes: Processes
     checkouts: Checkouts
