@@ -171,13 +171,20 @@ def _folder_at(code: Path, path: str) -> Path | None:
 
 
 def _free_target(code: Path, path: str) -> Path | None:
-    """Where to put a cached folder, with its parents made; None if something is there, or a parent is no folder."""
-    parent = Path(path).parent
-    for place in (*reversed(parent.parents), parent):
-        if place != Path() and not os.path.lexists(code / place):
-            (code / place).mkdir()
-    target = code / path
-    return None if _folder_at(code, str(parent)) is None or os.path.lexists(target) else target
+    """Where to put a cached folder, with its parents made; None if something is there, or a parent is no folder.
+
+    Nothing is made behind a symbolic link of the commit, which may lead out of the checkout.
+    """
+    *parents, name = Path(path).parts
+    place = code
+    for part in parents:
+        place = place / part
+        if not os.path.lexists(place):
+            place.mkdir()
+        elif not stat.S_ISDIR(place.lstat().st_mode):
+            return None
+    target = place / name
+    return None if os.path.lexists(target) else target
 
 
 def _copied(source: Path, target: Path) -> bool:

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from workers.needs.caches import Caches
 from workers.supervisor.checkout import Checkouts
 from workers.supervisor.overload import Overload
 from workers.supervisor.ports import Ports
@@ -24,6 +25,7 @@ class Tools:
     overload: Overload
     processes: Processes
     checkouts: Checkouts
+    caches: Caches
     ports: Ports
     watch_seconds: float
     setup_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SETUPS_AT_ONCE))

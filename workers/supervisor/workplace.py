@@ -1,4 +1,4 @@
-"""Makes a checkout ready for a test command or a start command: its databases, and the project's setup command."""
+"""Makes a checkout ready for a test or start command: its databases, its cached folders, and the setup command."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from common.machine.waiting import Deadline
 from common.values.needs import SETUP_SECONDS, Needs
 from common.values.service_variables import with_service_variables
 from common.values.variable_set import Variables
+from workers.needs.caches import cache_key
 from workers.needs.databases import WHOLE_SECONDS, Databases, ServicesUnavailable, new_databases
 from workers.needs.host import FAILED
 from workers.supervisor.endings import watched
@@ -83,8 +84,18 @@ class Workplace:
         ended.
         """
         await self._start_databases()
-        if self._room.needs.setup_command is not None:
-            await self._set_up(self._room.needs.setup_command, sink)
+        needs = self._room.needs
+        if needs.setup_command is None:
+            return
+        if not needs.cache_paths:
+            await self._set_up(needs.setup_command, sink)
+            return
+        caches, project_id, paths = self._tools.caches, self._room.project_id, needs.cache_paths
+        key = await asyncio.to_thread(cache_key, self.code, needs.setup_command, paths)
+        _note(sink, await asyncio.to_thread(caches.restore, project_id, key, paths, self.code))
+        await self._set_up(needs.setup_command, sink)
+        if needs.may_save_cache:
+            _note(sink, await asyncio.to_thread(caches.save, project_id, key, paths, self.code))
 
     async def masked(self, sink: Sink) -> Sink:
         """Return a sink for the output of a program in this workplace, without its secrets."""
@@ -101,7 +112,7 @@ class Workplace:
             await asyncio.to_thread(self._databases.remove)
 
     async def _set_up(self, command: str, sink: Sink) -> None:
-        sink.write(b"[runtime] the setup command begins\n")
+        _note(sink, "the setup command begins")
         output, argv = await self.masked(sink), ["sh", "-c", command]
         unit = await self._tools.processes.start(argv, cwd=self.code, env=self.environ, sink=output)
         try:
@@ -110,7 +121,7 @@ class Workplace:
             await unit.stop(0)
         if ending.reason is not None:
             raise NotReady(SETUP_FAILED, f"the setup command failed: {ending.reason}")
-        sink.write(b"[runtime] the setup command is done\n")
+        _note(sink, "the setup command is done")
 
     async def _start_databases(self) -> None:
         """Start the databases, if any are needed, and add their variables. Raises NotReady and OSError."""
@@ -140,3 +151,8 @@ class Workplace:
                 return databases.variables()
             await asyncio.sleep(POLL_SECONDS)
         return found
+
+
+def _note(sink: Sink, text: str | None) -> None:
+    if text is not None:
+        sink.write(f"[runtime] {text}\n".encode())
