@@ -19,9 +19,9 @@ from common.values.check import Check, CheckEnd, CheckPhase, CheckState
 from common.values.json_codec import decode, encode
 from workers.supervisor.checkout import CheckoutFailed, TooLarge
 from workers.supervisor.endings import Ending, watched
-from workers.supervisor.logs import Tail, masked
-from workers.supervisor.setup import NotReady, Room, set_up
+from workers.supervisor.logs import Tail
 from workers.supervisor.tools import Tools
+from workers.supervisor.workplace import SETUP_FAILED, NotReady, Room, Workplace
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,11 @@ AT_ONCE = 2
 
 
 class _NotStarted(Exception):
-    """The command could not be started: no checkout, or no process. This is no verdict on the commit."""
+    """The command could not be started: no checkout, no services, or no process. This is no verdict on the commit."""
+
+    def __init__(self, reason: str, code: str | None = None) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 class _Running:
@@ -108,7 +112,7 @@ class Checks:
                 ending = await self._ending(wanted, directory, running)
         except _NotStarted as error:
             # No verdict, so the result is not stored: after a deletion, the check can be started again.
-            running.result = CheckState(CheckPhase.BROKEN, None, running.output.text(), str(error))
+            running.result = CheckState(CheckPhase.BROKEN, None, running.output.text(), str(error), error.code)
             return
         finally:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
@@ -129,26 +133,30 @@ class Checks:
             wanted.space.project_id, directory, wanted.needs, wanted.variables, wanted.source.password,
             wanted.memory_limit,
         )  # fmt: skip
+        workplace = Workplace(self._tools, room)
         try:
-            await self._tools.checkouts.make(room.project_id, wanted.source, wanted.commit, room.code)
-            (directory / "home").mkdir()
-            await set_up(self._tools, room, running.output)
-            argv = ["sh", "-c", wanted.command]
-            sink = await masked(running.output, room.variables, room.password)
-            unit = await self._tools.processes.start(argv, cwd=room.code, env=room.environ, sink=sink)
+            await self._tools.checkouts.make(room.project_id, wanted.source, wanted.commit, workplace.code)
+            workplace.home.mkdir()
+            await workplace.make_ready(running.output)
+            argv, sink = ["sh", "-c", wanted.command], await workplace.masked(running.output)
+            unit = await self._tools.processes.start(argv, cwd=workplace.code, env=workplace.environ, sink=sink)
+            try:
+                return await watched(unit, memory_limit=wanted.memory_limit, timeout_seconds=wanted.timeout_seconds)
+            finally:
+                # Ends background processes of the command too, whatever the outcome.
+                await unit.stop(0)
         except TooLarge as error:
             return Ending(None, str(error), CheckEnd.TOO_LARGE)
         except CheckoutFailed as error:
             raise _NotStarted(f"the checkout of {wanted.commit} failed: {error}") from error
         except NotReady as error:
+            if error.code != SETUP_FAILED:
+                raise _NotStarted(error.reason, error.code) from error
             return Ending(None, error.reason, CheckEnd.SETUP_FAILED)
         except OSError as error:
             raise _NotStarted(f"it can't be started: {error}") from error
-        try:
-            return await watched(unit, memory_limit=wanted.memory_limit, timeout_seconds=wanted.timeout_seconds)
         finally:
-            # Ends background processes of the command too, whatever the outcome.
-            await unit.stop(0)
+            await workplace.close()
 
 
 def read_result(file: Path) -> CheckState:

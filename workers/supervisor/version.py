@@ -23,11 +23,11 @@ from workers.supervisor import static
 from workers.supervisor.checkout import CheckoutFailed
 from workers.supervisor.endings import MEMORY_POLL_SECONDS, bytes_of
 from workers.supervisor.health import probe
-from workers.supervisor.logs import LogFile, masked
+from workers.supervisor.logs import LogFile
 from workers.supervisor.ports import NoFreePort
-from workers.supervisor.setup import NotReady, Room, set_up
 from workers.supervisor.tools import Tools
 from workers.supervisor.units import Unit
+from workers.supervisor.workplace import SETUP_FAILED, NotReady, Room, Workplace
 
 T = TypeVar("T")
 
@@ -84,7 +84,8 @@ class RunningVersion:
         self._project_id = project_id
         self._place = place
         spec = wanted.spec
-        self._room = Room(project_id, place, spec.needs, spec.variables, wanted.source.password, spec.memory_limit)
+        room = Room(project_id, place, spec.needs, spec.variables, wanted.source.password, spec.memory_limit)
+        self._workplace = Workplace(tools, room)
         self._log = log
         self._tools = tools
         self._on_live = on_live
@@ -155,27 +156,29 @@ class RunningVersion:
     async def _clear(self, grace_seconds: float) -> None:
         self.is_answering = False
         await self._end_unit(grace_seconds)
+        await self._workplace.close()
         await asyncio.to_thread(shutil.rmtree, self._place, ignore_errors=True)
 
     # --- checkout and start
 
     async def _prepare(self) -> list[str]:
-        room = self._room
+        code, home = self._workplace.code, self._workplace.home
         try:
-            await self._tools.checkouts.make(room.project_id, self.wanted.source, self.wanted.commit, room.code)
-            (self._place / "home").mkdir(exist_ok=True)
+            await self._tools.checkouts.make(self._project_id, self.wanted.source, self.wanted.commit, code)
+            home.mkdir(exist_ok=True)
         except CheckoutFailed as error:
             raise VersionFailed("checkout_failed", f"the checkout of {self.wanted.commit} failed: {error}") from error
         except OSError as error:
             raise VersionFailed("checkout_failed", f"the checkout can't be written: {error.strerror}") from error
         try:
             async with self._tools.setup_turn:
-                await set_up(self._tools, room, self._log)
+                await self._workplace.make_ready(self._log)
         except NotReady as error:
-            raise VersionFailed(error.code, error.reason + self._output_end()) from error
+            end = self._output_end() if error.code == SETUP_FAILED else ""
+            raise VersionFailed(error.code, error.reason + end) from error
         except OSError as error:
             raise VersionFailed("exited", f"it can't be started: {error}") from error
-        return command(self.wanted.spec.start_command, room.code)
+        return command(self.wanted.spec.start_command, code)
 
     def _output_end(self) -> str:
         """Return the last lines of the program's output after a colon; empty if there are none."""
@@ -184,11 +187,13 @@ class RunningVersion:
 
     async def _start(self, argv: list[str]) -> None:
         """Start the process on a port that is free now."""
+        if self._workplace.has_lost_databases:
+            raise VersionFailed("service_failed", "a database server of this version has ended")
         try:
             self.port = self._tools.ports.take("127.0.0.1", self.wanted.spec.port)
-            env = self._room.environ | {"PORT": str(self.port), "HOST": "127.0.0.1"}
-            sink = await masked(self._log, self._room.variables, self._room.password)
-            unit = await self._tools.processes.start(argv, cwd=self._room.code, env=env, sink=sink)
+            env = self._workplace.environ | {"PORT": str(self.port), "HOST": "127.0.0.1"}
+            sink = await self._workplace.masked(self._log)
+            unit = await self._tools.processes.start(argv, cwd=self._workplace.code, env=env, sink=sink)
         except (OSError, NoFreePort) as error:
             raise VersionFailed("exited", f"it can't be started: {error}") from error
         self._unit = unit

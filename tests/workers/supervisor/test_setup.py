@@ -117,3 +117,33 @@ def test_a_failing_setup_fails_the_version_and_the_older_one_serves_on(
     assert (state.phase, state.code, state.live_version_id) == (AppPhase.FAILED, "setup_failed", "v1")
     assert state.reason == "the setup command failed: it exited with 1: requirements.txt: no such file"
     assert get(url) == (200, "v1")
+
+
+def test_only_approved_commits_fill_the_cache_and_every_later_check_reads_it(
+    runtime: ProcessRuntime, repository: Repository
+) -> None:
+    version = repository.version("x", repository.commit(README="hello", requirements__txt="a==1"))
+    setup = "[ -e deps ] && echo 'found a cache' || { mkdir deps; echo $WHO >deps/who; }"
+    needs = Needs(setup_command=setup, cache_paths=("deps",))
+
+    def log_of(check_id: str, *, may_save: bool, command: str = "cat deps/who") -> str:
+        check = replace(
+            check_of(version, SPACE, check_id, command),
+            needs=replace(needs, may_save_cache=may_save),
+            variables=Variables({"WHO": check_id}),
+        )
+        runtime.ensure_check(check)
+        state = finished(runtime, check)
+        assert state.phase is CheckPhase.PASSED, state
+        return state.log
+
+    # A branch that nobody approved prepares a poisoned folder: no later check gets it.
+    log_of("poisoned", may_save=False)
+    assert "found a cache" not in log_of("approved", may_save=True)
+    # What a check changes afterwards, its own tests included, is not in the cache.
+    log = log_of("branch", may_save=False, command="cat deps/who; echo poisoned >deps/who")
+    assert "found a cache" in log
+    assert log.endswith("approved\n")
+    assert log_of("later", may_save=True).endswith("approved\n")
+    runtime.delete_environment(SPACE)
+    assert "found a cache" not in log_of("anew", may_save=False)

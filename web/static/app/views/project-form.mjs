@@ -39,6 +39,12 @@ const variables = (text) =>
 
 const names = (text) => text.split(/[\s,]+/).filter(Boolean);
 
+const lines = (text) =>
+  text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean);
+
 const servicesOf = (text) =>
   names(text).map((name) => {
     const [kind, version] = name.split(":");
@@ -53,7 +59,7 @@ export function draftOf(project = {}) {
   for (const list of GIVEN) draft[list] = (project[list] || []).join(", ");
   for (const place of ENVIRONMENTS) draft[`healthSeconds.${place}`] = project.healthSeconds?.[place] ?? "";
   for (const limit of LIMITS) draft[`limits.${limit}`] = project.limits?.[limit] ?? "";
-  draft.cachePaths = (project.cachePaths || []).join(", ");
+  draft.cachePaths = (project.cachePaths || []).join("\n");
   draft.services = (project.services || [])
     .map(({ kind, version }) => (version ? `${kind}:${version}` : kind))
     .join(", ");
@@ -100,7 +106,7 @@ export function bodyOf(draft, before) {
       .filter(Boolean),
     before.forbiddenPaths.split("\n").filter(Boolean),
   );
-  set("cachePaths", names(draft.cachePaths), names(before.cachePaths));
+  set("cachePaths", lines(draft.cachePaths), lines(before.cachePaths));
   set("services", servicesOf(draft.services), servicesOf(before.services));
   for (const list of GIVEN) set(list, names(draft[list]), names(before[list]));
   for (const name of ["importUrl", "defaultBranch"]) set(name, draft[name].trim(), before[name]);
@@ -191,8 +197,9 @@ export const MoreFields = ({ form, secrets = [] }) => html`
       label="Cached folders"
       name="cachePaths"
       form=${form}
-      placeholder="node_modules, .venv"
-      hint="What the setup command fills; kept until a lock file changes."
+      rows="2"
+      placeholder="node_modules"
+      hint="One a line: what the setup command fills. Kept until a lock file changes."
       spellcheck=${false}
     />
   </div>
