@@ -107,9 +107,14 @@ class AcpReader:
             case "result":
                 yield ToolResult(text(event.get("id")), bool(event.get("ok")), said, number(event.get("exitCode")))
             case "plan":
-                yield Plan(tuple((text(step[0]), bool(step[1])) for step in event.get("steps") or []))
+                yield Plan(_steps(event.get("steps")))
             case "end":
                 yield End(bool(event.get("ok")), said)
 
     def classify(self, exit: Exit) -> Classified:  # noqa: A002
         return classify_exit(exit, program=self._title)
+
+
+def _steps(value: object) -> tuple[tuple[str, bool], ...]:
+    pairs = (step for step in value if isinstance(step, list) and len(step) == 2) if isinstance(value, list) else ()
+    return tuple((text(step[0]), bool(step[1])) for step in pairs)
