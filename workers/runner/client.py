@@ -235,6 +235,13 @@ class RunApi:
                                "cutShort": cut_short or None})  # fmt: skip
         self._with_retries(lambda wire: self._post(wire, "/finish", body))
 
+    def call(self, method: str, path: str, *, json: Json | None = None) -> Json:
+        """Make a call below the run's own path, such as `/feedback`, and return its reply."""
+        body = None if json is None else fit(json)
+        return self._with_retries(
+            lambda wire: wire.call_json(method, self._path + path, token=self.token.value, json=body)
+        )
+
     @property
     def _path(self) -> str:
         return f"/runner/runs/{self.run_id}"

@@ -1,0 +1,123 @@
+"""Finds a program on this machine and asks it for its version: a chosen path, a folder of installed ones, PATH."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.machine.children import base_environment
+from common.machine.waiting import Deadline
+
+SEARCH_SECONDS = 10.0
+"""The most that a search takes, all programs that it asks included."""
+_NUMBERS = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+@dataclass(frozen=True)
+class WantedProgram:
+    """name: of its executable. oldest: the first version that will do. setting: the variable that may hold its path.
+
+    remedy: the command that installs it.
+    """
+
+    name: str
+    oldest: str
+    setting: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class ProgramFinding:
+    """What a search found. is_usable: there, executable, new enough. says: one sentence, with a remedy if it is not.
+
+    path: empty if nothing was found. version: such as `2.1.331`; None if there is none or it does not say.
+    """
+
+    is_usable: bool
+    says: str
+    path: str = ""
+    version: str | None = None
+
+
+def find_program(wanted: WantedProgram, *, folder: Path | None) -> ProgramFinding:
+    """Look at the path in the setting, which excludes the others; then in the folder, newest first; then on PATH.
+
+    folder: laid out as `<name>/<version>/bin/<name>`; None: there is none. Takes SEARCH_SECONDS at most and never
+    raises.
+    """
+    deadline = Deadline(SEARCH_SECONDS)
+    chosen = os.environ.get(wanted.setting, "").strip()
+    if chosen:
+        if not os.access(chosen, os.X_OK) or os.path.isdir(chosen):
+            return ProgramFinding(False, f"{wanted.setting}={chosen} is not a program; correct or remove it", chosen)
+        return _examined(wanted, chosen, deadline)
+    unusable: ProgramFinding | None = None
+    for path in _candidates(wanted.name, folder):
+        found = _examined(wanted, path, deadline)
+        if found.is_usable:
+            return found
+        unusable = unusable or found
+    return unusable or ProgramFinding(False, f"{wanted.name} is not installed; install it with: {wanted.remedy}")
+
+
+def installed_versions(name: str, folder: Path) -> list[Path]:
+    """The folders of the installed versions, newest first. What is not installed completely has no program."""
+    try:
+        versions = [one for one in (folder / name).iterdir() if os.access(one / "bin" / name, os.X_OK)]
+    except OSError:
+        return []
+    return sorted(versions, key=lambda one: version_numbers(one.name), reverse=True)
+
+
+def version_numbers(text: str) -> tuple[int, int, int]:
+    """The first version in a text; (0, 0, 0) if there is none."""
+    found = _NUMBERS.search(text)
+    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (0, 0, 0)
+
+
+def _candidates(name: str, folder: Path | None) -> Iterator[str]:
+    if folder is not None:
+        yield from (str(version / "bin" / name) for version in installed_versions(name, folder))
+    on_path = shutil.which(name)
+    if on_path:
+        yield on_path
+
+
+def _examined(wanted: WantedProgram, path: str, deadline: Deadline) -> ProgramFinding:
+    try:
+        answer = _version_line(path, deadline.left_seconds)
+    except subprocess.TimeoutExpired:
+        says = f"{path} --version gave no answer within {SEARCH_SECONDS:.0f} s; install it anew with: {wanted.remedy}"
+        return ProgramFinding(False, says, path)
+    except OSError as error:
+        return ProgramFinding(False, f"{path} can't be started ({error.strerror}); install: {wanted.remedy}", path)
+    numbers = version_numbers(answer)
+    if numbers == (0, 0, 0):
+        says = f"{path} --version does not say a version ({answer[:100] or 'nothing'}); install: {wanted.remedy}"
+        return ProgramFinding(False, says, path)
+    version = ".".join(map(str, numbers))
+    if numbers < version_numbers(wanted.oldest):
+        says = f"{path} is version {version}; {wanted.oldest} or newer is needed: {wanted.remedy}"
+        return ProgramFinding(False, says, path, version)
+    return ProgramFinding(True, f"version {version} at {path}", path, version)
+
+
+def _version_line(path: str, seconds: float) -> str:
+    """The first line that the program prints. In a HOME of its own, without a variable that may hold a secret."""
+    with tempfile.TemporaryDirectory(prefix="aiw-version-", ignore_cleanup_errors=True) as home:
+        done = subprocess.run(
+            [path, "--version"],
+            env=base_environment(home),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=max(seconds, 0.1),
+            check=False,
+        )
+    lines = (done.stdout or done.stderr).decode(errors="replace").split("\n")
+    return next((line.strip() for line in lines if line.strip()), "")
