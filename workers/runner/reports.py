@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from common.errors import ProviderRefused
 from common.machine.waiting import Deadline
@@ -67,7 +67,7 @@ class RunLog:
         *,
         level: str = "info",
         call_id: str | None = None,
-        details: Mapping[str, Any] | None = None,
+        details: Mapping[str, object] | None = None,
     ) -> None:
         """Queue a text with all its lines as one entry. kind: as add, and thinking, plan.
 
@@ -87,7 +87,7 @@ class RunLog:
                 self._queue({"level": level, "message": part, "kind": kind, "at": _now(), **more})
                 more = {}
 
-    def _masked(self, value: Any) -> Any:
+    def _masked(self, value: object) -> object:
         if isinstance(value, str):
             return self._mask(value)
         if isinstance(value, Mapping):

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from workers.runner.drivers.program import (
     End,
@@ -80,7 +79,7 @@ class Transcript:
 
     def _call(self, call: ToolCall) -> None:
         self._began[call.id] = time.monotonic()
-        details: dict[str, Any] = {"name": call.name, "input": bounded_input(call.input)}
+        details: dict[str, object] = {"name": call.name, "input": bounded_input(call.input)}
         if command := _command(call.input):
             details["command"] = shortened(command, LONGEST_STRING)
         if diff := diff_of(call.input, self._workspace):
@@ -88,7 +87,7 @@ class Transcript:
         self._log.add_whole("tool", _title(call, command), call_id=self._id(call.id), details=details)
 
     def _result(self, result: ToolResult) -> None:
-        details: dict[str, Any] = {"ok": result.ok}
+        details: dict[str, object] = {"ok": result.ok}
         if result.exit_code is not None:
             details["exitCode"] = result.exit_code
         if (began := self._began.pop(result.id, None)) is not None:
@@ -101,7 +100,7 @@ class Transcript:
         return short if self._process <= 1 else f"{self._process}:{short}"
 
 
-def bounded_input(value: Mapping[str, object]) -> Any:
+def bounded_input(value: Mapping[str, object]) -> object:
     """A tool's input as JSON of bounded size: long texts lose their middle, deep and long collections their rest."""
     bounded = _bounded(value, _DEEPEST)
     size = len(json.dumps(bounded))
@@ -110,7 +109,7 @@ def bounded_input(value: Mapping[str, object]) -> Any:
     return bounded
 
 
-def _bounded(value: object, depth: int) -> Any:
+def _bounded(value: object, depth: int) -> object:
     if isinstance(value, str):
         return shortened(value, LONGEST_STRING)
     if value is None or isinstance(value, bool | int | float):

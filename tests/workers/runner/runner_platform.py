@@ -94,6 +94,7 @@ class Platform:
         self.loses_answers = 0
         self.failures: dict[str, list[int]] = {}
         self.seen: list[str] = []
+        self.queries: list[str] = []
         self.port = 0
         self._server: ThreadingHTTPServer | None = None
         self._is_closing = False
@@ -207,6 +208,7 @@ class _Conversation(BaseHTTPRequestHandler):
     def _route(self, path: str, content: bytes, wait: float) -> tuple[int, Json | bytes]:
         platform, token = self.platform, (self.headers.get("Authorization") or "").removeprefix("Bearer ")
         platform.seen.append(f"{self.command} {path}")
+        platform.queries.append(urlsplit(self.path).query)
         for pattern, statuses in platform.failures.items():
             if statuses and re.search(pattern, path):
                 return statuses.pop(0), {"error": "Told to fail"}
