@@ -39,7 +39,7 @@ from workers.runner.drivers.offer import DriverOffer, ReadyProgram
 from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind
 from workers.runner.program_turn import Patience
 from workers.runner.reports import RunLog, RunPlatform, shortened
-from workers.runner.steering import Inbox, Steering
+from workers.runner.steering import Steering
 from workers.runner.tool_api import ToolApi
 from workers.runner.tool_socket import ToolSocket
 from workers.runner.tools import ToolDesk
@@ -53,6 +53,7 @@ FORGE_RETRY_SECONDS = 300.0
 LEAST_FREE_BYTES = 16 * 2**20
 """If less is free on the disk, a failure is not counted against the driver."""
 _LONGEST_TITLE = 120
+_GZIP_HEADER = 10
 _LONGEST_SUMMARY = 16_000
 """Most characters of a summary in a commit's message."""
 
@@ -67,7 +68,7 @@ class AttemptSettings:
 
     ask_hold_seconds: float = 45.0
     checkpoint_seconds: float = 180.0
-    last_checkpoint_seconds: float = 60.0
+    last_checkpoint_seconds: float = 45.0
     shutdown_seconds: float = 15.0
     patience: Patience = field(default_factory=Patience)
 
@@ -97,7 +98,7 @@ class Attempt:
         self._work = Cancellation()
         self._reporting = Cancellation()
         self._workspace = Workspace(directory, claimed.clone, self._work)
-        self._inbox = Inbox()
+        self._stored = b""
 
     def cancel(self, why: Why, message: str = "") -> None:
         """Kill the run's commands, then report as `why` requires. Only the first call has an effect."""
@@ -224,14 +225,14 @@ class Attempt:
         desk = ToolDesk(tool_api, hold_seconds=hold_seconds, on_over=self.drop)
         with (
             ToolSocket(workspace.directory, desk) as socket,
-            Steering(self._url, self.id, self._token, self._inbox, on_over=self.drop),
+            Steering(self._url, self.id, self._token, on_over=self.drop) as steering,
         ):
             yield ProgramWork(
                 program,
                 claimed,
                 workspace=workspace,
                 log=log,
-                inbox=self._inbox,
+                steering=steering,
                 tools=ServedTools(socket.server, desk),
                 patience=self._settings.patience,
             )
@@ -240,8 +241,10 @@ class Attempt:
 
     def _store_session(self, work: DriverWork, head: str, cancellation: Cancellation) -> None:
         archive = work.pack(head)
-        if archive is not None:
+        # The first bytes are the time of packing.
+        if archive is not None and archive[_GZIP_HEADER:] != self._stored:
             RunApi(self._url, self.id, self._token, cancellation).put_session(archive)
+            self._stored = archive[_GZIP_HEADER:]
 
     def _keep_session(self, work: DriverWork, api: RunApi, log: RunLog, outcome: DriverOutcome, head: str) -> None:
         """Store the session on the platform. If that is not possible, an outdated one is taken away."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from common.errors import ProviderUnavailable
 from common.values.claimed_run import ClaimedRun
 from workers.runner import sessions
 from workers.runner.attachments import placed
@@ -15,7 +16,7 @@ from workers.runner.drivers.protocol import Driver, DriverOutcome, Platform, Sav
 from workers.runner.program_run import ProgramRun, ProgramTask
 from workers.runner.program_turn import Patience, Tools
 from workers.runner.reports import RunLog
-from workers.runner.steering import Inbox
+from workers.runner.steering import Steering
 from workers.runner.tools import ToolDesk
 from workers.runner.workspace import Workspace
 
@@ -64,7 +65,7 @@ class ProgramWork:
         *,
         workspace: Workspace,
         log: RunLog,
-        inbox: Inbox,
+        steering: Steering,
         tools: Tools | None,
         patience: Patience,
     ) -> None:
@@ -73,7 +74,7 @@ class ProgramWork:
         self._claimed = claimed
         self._workspace = workspace
         self._log = log
-        self._inbox = inbox
+        self._steering = steering
         self._tools = tools
         self._patience = patience
         self._resume: str | None = None
@@ -87,7 +88,9 @@ class ProgramWork:
 
     def execute(self, cancellation: Cancellation) -> DriverOutcome:
         claimed, folder = self._claimed, self._workspace.attachments_dir
-        models = claimed.models
+        models, api = claimed.models, self._program.driver.api
+        if models is not None and api is not None and api not in models.addresses:
+            raise ProviderUnavailable(f"the platform has no provider of models for {self.name} ({api})")
         task = ProgramTask(
             prompt=placed(claimed.prompt, folder),
             fresh_prompt=placed(claimed.fresh_prompt or claimed.prompt, folder),
@@ -99,7 +102,7 @@ class ProgramWork:
             task,
             workspace=self._workspace,
             log=self._log,
-            inbox=self._inbox,
+            steering=self._steering,
             tools=self._tools,
             patience=self._patience,
         )

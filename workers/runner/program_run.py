@@ -18,7 +18,7 @@ from workers.runner.drivers.program import Classified, Command, Ending, ModelAcc
 from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind
 from workers.runner.program_turn import Patience, ProgramTurn, Tools, TurnEnd
 from workers.runner.reports import RunLog, shortened
-from workers.runner.steering import Inbox, as_prompt
+from workers.runner.steering import Steering, as_prompt
 from workers.runner.transcript import Transcript
 from workers.runner.workspace import Workspace
 
@@ -77,7 +77,7 @@ class ProgramRun:
         *,
         workspace: Workspace,
         log: RunLog,
-        inbox: Inbox,
+        steering: Steering,
         tools: Tools | None,
         patience: Patience,
     ) -> None:
@@ -86,7 +86,7 @@ class ProgramRun:
         self._task = task
         self._workspace = workspace
         self._transcript = Transcript(log, program=program.driver.name, workspace=workspace.path)
-        self._inbox = inbox
+        self._steering = steering
         self._tools = tools
         self._patience = patience
         self._may_retry = True
@@ -98,8 +98,13 @@ class ProgramRun:
         prompt = self._task.prompt if self.session.id else self._task.fresh_prompt
         while True:
             end = self._turn(prompt, cancellation)
-            messages = [*end.undelivered, *self._inbox.take()]
-            following = self._following(prompt, end, messages)
+            following = self._following(prompt, end, [*end.undelivered, *self._steering.inbox.take()])
+            if following is None:
+                # What came just now is for this run; what comes from now on, for the next one.
+                self._steering.stop()
+                if late := self._steering.inbox.take():
+                    following = self._following(prompt, end, late)
+                    self._steering.go_on()
             if following is None:
                 assert end.classified is not None, "an interrupted turn is followed by another"
                 return self._outcome(end, end.classified)
@@ -114,7 +119,7 @@ class ProgramRun:
             reader=self._driver.reader(),
             workspace=self._workspace,
             transcript=self._transcript,
-            inbox=self._inbox,
+            inbox=self._steering.inbox,
             tools=self._tools,
             patience=self._patience,
             on_session=self._began,

@@ -51,43 +51,57 @@ class Inbox:
 
 
 class Steering:
-    """Fetches a run's messages into its inbox while the `with` block runs.
+    """Fetches a run's messages into `inbox` while the `with` block runs, but for the time between `stop` and `go_on`.
 
-    A platform that has no messages ends it quietly. on_over: called with a reason if the run is over.
+    What is fetched counts as delivered for the platform; what is not goes to the task's next run. A platform that has
+    no messages ends it quietly. on_over: called with a reason if the run is over.
     """
 
-    def __init__(self, url: str, run_id: str, token: RunToken, inbox: Inbox, *, on_over: Callable[[str], None]) -> None:
-        self._ending = Cancellation()
-        self._api = RunApi(url, run_id, token, self._ending)
-        self._inbox = inbox
+    def __init__(self, url: str, run_id: str, token: RunToken, *, on_over: Callable[[str], None]) -> None:
+        self.inbox = Inbox()
+        self._url, self._run_id, self._token = url, run_id, token
         self._on_over = on_over
+        self._after = 0
+        self._ending = Cancellation()
+        self._thread: threading.Thread | None = None
+
+    def go_on(self) -> None:
+        self._ending = Cancellation()
+        api = RunApi(self._url, self._run_id, self._token, self._ending)
+        name = f"messages {self._run_id}"
+        self._thread = threading.Thread(target=self._fetch, args=(api, self._ending), name=name, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Fetch no more. On return everything that was fetched is in the inbox."""
+        self._ending.cancel(Why.DROPPED, "The run takes no more messages.")
+        if self._thread is not None:
+            self._thread.join()
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._fetch, name=f"messages {self._api.run_id}", daemon=True).start()
+        self.go_on()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ending.cancel(Why.DROPPED, "The run takes no more messages.")
+        self.stop()
 
-    def _fetch(self) -> None:
-        after = 0
+    def _fetch(self, api: RunApi, ending: Cancellation) -> None:
         try:
             while True:
                 began = time.monotonic()
-                messages = [
-                    it for it in self._api.read_messages(after, wait_seconds=LONG_POLL_SECONDS) if it.seq > after
-                ]
+                found = api.read_messages(self._after, wait_seconds=LONG_POLL_SECONDS)
+                messages = sorted((it for it in found if it.seq > self._after), key=lambda it: it.seq)
                 if messages:
-                    after = max(it.seq for it in messages)
-                    self._inbox.put(sorted(messages, key=lambda it: it.seq))
+                    self._after = messages[-1].seq
+                    self.inbox.put(messages)
                 elif time.monotonic() - began < _SHORTEST_ROUND_SECONDS:
-                    self._ending.sleep(_SHORTEST_ROUND_SECONDS)
+                    ending.sleep(_SHORTEST_ROUND_SECONDS)
         except Cancelled:
             return
         except RunOver as error:
             self._on_over(str(error))
         except (NotFound, ProviderRefused) as error:
-            logger.warning("no messages can be fetched", extra={"run_id": self._api.run_id, "reason": str(error)})
+            logger.warning("no messages can be fetched", extra={"run_id": self._run_id, "reason": str(error)})
 
 
 def as_prompt(messages: Sequence[PersonMessage]) -> str:

@@ -240,7 +240,8 @@ class Workspace:
         index.unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             # With what git knows of the files there, only those that changed are read.
-            shutil.copyfile(self.path / ".git" / "index", index)
+            # Its time must stay: files that changed within the same moment are found by it.
+            shutil.copy2(self.path / ".git" / "index", index)
         environ = {"GIT_INDEX_FILE": str(index)}
         self._git(["add", "--all", "--", "."], self.path, more=environ)
         return self._git(["write-tree"], self.path, more=environ)[-1]
