@@ -90,6 +90,7 @@ def test_a_message_reaches_the_agent_and_its_transcript(reader: Person, talk: Ta
     talk.look(reader)
     reader.fill("message-text", "Please say **hola**")
     reader.click("message-send")
+    expect(reader.see("message-text")).to_have_value("")
     reader.fill("message-text", "Stop at once")
     reader.click("message-interrupt")
 
@@ -111,9 +112,10 @@ def test_a_task_is_taken_over_and_handed_back(reader: Person, other: Person, tal
     reader.click("task-take-over-confirm")
 
     expect(reader.wait("task-held")).to_contain_text("Held by you")
-    expect(reader.see("task-clone")).to_contain_text(f"git clone --branch {talk.task['branchName']} ")
+    expect(reader.see("task-clone")).to_contain_text(f"git clone -b {talk.task['branchName']} ")
     expect(other.wait("task-held")).to_be_visible()
     expect(reader.see("steering")).to_have_count(0)
+    talk.run.finish("cancelled")
     reader.fill("hand-back-note", "I renamed it; go on with the tests.")
     reader.click("task-hand-back")
 
@@ -164,7 +166,7 @@ def test_files_go_with_a_new_task(reader: Person, talk: Talk, quiet_api: Caller,
 
 def test_a_proposed_task_is_made_only_when_accepted(reader: Person, talk: Talk, quiet_api: Caller) -> None:
     proposals = [{"title": "Test it", "description": "With `unittest`"}, {"title": "Rewrite it", "description": ""}]
-    talk.run.api.post(f"{talk.run.path}/proposals", {"proposals": proposals})
+    talk.run.api.post(f"{talk.run.path}/proposals", {"proposals": proposals}, 201)
     talk.look(reader)
     expect(reader.see("proposal")).to_have_count(2)
     listed = f"/tasks?projectId={talk.task['projectId']}"
