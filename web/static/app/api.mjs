@@ -130,8 +130,8 @@ function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// These routes take no Idempotency-Key.
-const KEYLESS = /^\/(auth|tokens|users|agents\/enrolment-tokens)(\/|$)/;
+// These routes take no Idempotency-Key: what is sent or replied holds a secret.
+const KEYLESS = /^\/(auth|tokens|users|agents\/enrolment-tokens|model-providers)(\/|$)/;
 
 const TRIES = 3;
 const LONGEST_WAIT_SECONDS = 10;

@@ -1,4 +1,4 @@
-// Choosing files: by the button, by dropping them, or by pasting a picture. What becomes of them is the caller's.
+// Saving a file, and choosing files by a button, by dropping or by pasting. What becomes of them is the caller's.
 import { useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { cls } from "./controls.mjs";
@@ -7,6 +7,16 @@ export function size(bytes) {
   if (!Number.isFinite(bytes)) return "";
   if (bytes < 1024) return `${bytes} B`;
   return bytes < 2 ** 20 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}
+
+// Gives the content to the browser to save under this name.
+export function saveAs(blob, name) {
+  const url = URL.createObjectURL(blob);
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
 // take: called with an array of File. It may return a promise.

@@ -14,7 +14,7 @@ export const useDrivers = () => useRead(hasDrivers() ? "/drivers" : null).value?
 export const modelsOf = (providers) =>
   [...new Set(providers.flatMap(({ models, prices }) => [...(models || []), ...Object.keys(prices || {})]))].sort();
 
-export const providersOf = (reply) => reply?.modelProviders || reply?.providers || [];
+export const providersOf = (reply) => reply?.modelProviders || [];
 
 const Options = ({ id, of }) =>
   html`<datalist id=${id}>

@@ -1,8 +1,10 @@
-// What the models cost: sums of the recorded calls, grouped as chosen, with a bar for each and the table as CSV.
+// What the models cost: sums of the recorded calls, grouped as chosen, with a bar for each, and as CSV.
 import { useState } from "preact/hooks";
+import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { useRead } from "../loading.mjs";
 import { Button, Loading, Page, Trouble } from "../parts/controls.mjs";
+import { saveAs } from "../parts/files.mjs";
 import { projects } from "../projects.mjs";
 
 const GROUPS = [
@@ -12,47 +14,19 @@ const GROUPS = [
   ["driver", "By driver"],
   ["model", "By model"],
 ];
-const COLUMNS = ["key", "label", "costUsd", "tokens", "inputTokens", "cachedTokens", "outputTokens", "calls", "runs"];
-
-const rowsOf = (reply) => reply?.groups || reply?.spend?.groups || reply?.spend || [];
-const totalOf = (reply, rows) =>
-  reply?.total || { costUsd: rows.reduce((sum, one) => sum + one.costUsd, 0), tokens: sumOf(rows), calls: null };
-const sumOf = (rows) => rows.reduce((sum, { tokens = 0 }) => sum + tokens, 0);
+const rowsOf = (reply) => reply?.groups || [];
 const dollars = (cost) => `$${(cost ?? 0).toFixed(2)}`;
-const cell = (value) => {
-  // A spreadsheet takes text that begins with these for a formula.
-  const text = String(value ?? "").replace(/^(?=[=+\-@\t\r])(?!-?[\d.]+$)/, "'");
-  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-};
-
-function saveCsv(rows, name) {
-  const text = [COLUMNS, ...rows.map((row) => COLUMNS.map((column) => row[column]))];
-  const url = URL.createObjectURL(
-    new Blob([text.map((line) => line.map(cell).join(",")).join("\r\n")], { type: "text/csv" }),
-  );
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
-}
-
-// A day of the calendar here as a time: its beginning, or that of the next one.
-const begins = (day) => (day ? new Date(`${day}T00:00:00`).toISOString() : undefined);
-function ends(day) {
-  if (!day) return undefined;
-  const next = new Date(`${day}T00:00:00`);
-  next.setDate(next.getDate() + 1);
-  return next.toISOString();
-}
 
 export function Spend() {
   const [by, setBy] = useState("day");
   const [projectId, setProjectId] = useState("");
   const [from, setFrom] = useState("");
   const [until, setUntil] = useState("");
-  const { value, error, reload } = useRead("/spend", { by, projectId, from: begins(from), to: ends(until) });
+  // Days are those of UTC, as the server counts them.
+  const query = { by, projectId, from, to: until };
+  const { value, error, reload } = useRead("/spend", query);
   const rows = rowsOf(value);
+  const save = async () => saveAs(await api.blob("/spend", { ...query, format: "csv" }), `spend-by-${by}.csv`);
   const choose = (set) => (event) => set(event.target.value);
   const actions = html`
     <label>
@@ -70,7 +44,7 @@ export function Spend() {
     </label>
     <${Day} label="From" value=${from} set=${setFrom} />
     <${Day} label="To" value=${until} set=${setUntil} />
-    <${Button} disabled=${!rows.length} act=${async () => saveCsv(rows, `spend-by-${by}.csv`)}>CSV<//>
+    <${Button} disabled=${!rows.length} testid="spend-csv" act=${save}>CSV<//>
   `;
   return html`<${Page}
     title="Spend"
@@ -82,7 +56,7 @@ export function Spend() {
         ? html`<${Trouble} error=${error} again=${reload} />`
         : !value
           ? html`<${Loading} />`
-          : html`<${Table} rows=${rows} total=${totalOf(value, rows)} cut=${value.isCut} />`
+          : html`<${Table} rows=${rows} total=${value.total || {}} cut=${value.isCut} />`
     }
   <//>`;
 }

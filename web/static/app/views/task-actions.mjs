@@ -9,6 +9,7 @@ import { may, user } from "../session.mjs";
 import { CANCELLABLE_TASK_STATES, FINAL_TASK_STATES } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { BY_URGENCY, idOf, lines, say } from "../words.mjs";
+import { TakeOver } from "./task-steering.mjs";
 
 const TAKEN_OUT_OF_GROUP = "If a group holds it, it is taken out, and the rest is merged and tested again. ";
 
@@ -57,6 +58,7 @@ export function TaskActions({ task, reload, review, edit }) {
       may("member") &&
       html`<${Button} kind="primary" act=${act("retry")} testid="task-retry">Try again<//>`
     }
+    <${TakeOver} task=${task} reload=${reload} />
     ${
       !FINAL_TASK_STATES.includes(task.state) &&
       may("member") &&

@@ -4,7 +4,7 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { useAct } from "../loading.mjs";
 import { Button } from "../parts/controls.mjs";
-import { ChooseFiles, size } from "../parts/files.mjs";
+import { ChooseFiles, saveAs, size } from "../parts/files.mjs";
 import { may } from "../session.mjs";
 import { FINAL_TASK_STATES } from "../states.mjs";
 import { told } from "../toasts.mjs";
@@ -53,14 +53,7 @@ function Picture({ path, name }) {
   return url && html`<img class="preview" src=${url} alt=${name} loading="lazy" data-testid="attachment-picture" />`;
 }
 
-async function download(path, name) {
-  const url = URL.createObjectURL(await api.blob(path));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
-}
+const download = async (path, name) => saveAs(await api.blob(path), name);
 
 export function Attachments({ task, reload }) {
   const [busy, run] = useAct();

@@ -12,19 +12,19 @@ import { useEffect } from "preact/hooks";
 const OPEN = "proposed";
 
 export function Proposals({ task, reload }) {
-  const counted = Array.isArray(task.proposals) ? task.proposals.length : task.proposals;
-  const { value, error, reload: again } = useRead(counted ? `/tasks/${task.id}/proposals` : null);
+  // The task counts those that wait for a decision; the others are shown, too.
+  const known = task.proposals !== undefined;
+  const { value, error, reload: again } = useRead(known ? `/tasks/${task.id}/proposals` : null);
   useEffect(() => {
     again();
   }, [task.proposals, task.updatedAt]);
-  if (!counted) return null;
   if (error && !value) return html`<${Trouble} error=${error} again=${again} />`;
   const proposals = value?.proposals || [];
   if (!proposals.length) return null;
   const decide = (one, verb) => async () => {
     try {
       const reply = await api.post(`/tasks/${task.id}/proposals/${one.id}/${verb}`);
-      const id = reply?.task?.id ?? reply?.proposal?.createdTaskId;
+      const id = reply?.proposal?.createdTaskId;
       if (verb === "accept")
         told("Task created.", id ? { href: to.task(task.projectId, id), text: "Open" } : undefined);
     } finally {

@@ -4,6 +4,7 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { Button, Fault, TextField, Time, useForm } from "../parts/controls.mjs";
 import { Markdown } from "../parts/markdown.mjs";
+import { project } from "../projects.mjs";
 import { may } from "../session.mjs";
 import { failed } from "../toasts.mjs";
 import { actorName, exact, say } from "../words.mjs";
@@ -30,7 +31,7 @@ export function Questions({ task, reload }) {
                     ? html`<b>Answer:</b> ${one.response}`
                     : html`<span class="muted">${say(one.status)}</span>`
                 }
-                ${one.respondedBy && html` <span class="muted">by ${actorName(one.respondedBy)}</span>`}
+                ${one.respondedBy && html` <span class="muted">${by(one.respondedBy)}</span>`}
                 ${" "}<${Time} at=${one.respondedAt} />
               </p>
             </div>`,
@@ -42,7 +43,8 @@ export function Questions({ task, reload }) {
 
 // A reason that the platform gives is one word with underscores; all else is what the agent wrote.
 const contextOf = ({ context }) => (/^[a-z]+(_[a-z]+)+$/.test(context) ? say(context) : context);
-const isBlocking = (question) => question.blocking ?? question.isBlocking ?? true;
+const isBlocking = (question) => question.blocking ?? true;
+const by = (person) => (person === "default" ? "by default, as nobody answered in time" : `by ${actorName(person)}`);
 
 function Question({ question, task, reload }) {
   const form = useForm({ response: "" });
@@ -122,7 +124,7 @@ function Terms({ question, blocking }) {
     escalatedTo && `${actorName(escalatedTo)} was asked, too, because nobody had answered.`,
     remindAt && `A reminder follows ${exact(remindAt)}.`,
     deadlineAt &&
-      (defaultResponse
+      (defaultResponse && project.value?.questionRules?.onDeadline === "default"
         ? `Without an answer by ${exact(deadlineAt)}, “${defaultResponse}” counts.`
         : `Without an answer by ${exact(deadlineAt)}, the task fails.`),
   ];

@@ -8,6 +8,9 @@ import { may, user } from "../session.mjs";
 import { told } from "../toasts.mjs";
 import { actorName } from "../words.mjs";
 
+// From where a task is taken over: an agent has worked on it, and nothing of it is approved.
+const TAKEN_FROM = ["in_progress", "needs_input", "ready_to_test", "failed"];
+
 // An agent that waits for an answer is there, too.
 const isWorking = ({ runs }) => (runs || []).some(({ state }) => state === "running");
 export function Steering({ task, reload }) {
@@ -18,7 +21,6 @@ export function Steering({ task, reload }) {
 
 function Message({ task, reload }) {
   const form = useForm({ text: "" });
-  const [taking, setTaking] = useState(false);
   const send = (interrupt) =>
     form.submit(async ({ text }) => {
       try {
@@ -38,14 +40,12 @@ function Message({ task, reload }) {
       rows="2"
       testid="message-text"
       required
+      readonly=${form.busy}
       maxlength="10000"
       hint="The agent reads it at its next turn. Interrupt stops what it is doing and makes it read this at once."
     />
     <${Fault} form=${form} />
     <footer>
-      <button type="button" class="button ghost" data-testid="task-take-over" onClick=${() => setTaking(true)}>
-        Take over…
-      </button>
       <button
         type="button"
         class="button"
@@ -57,6 +57,19 @@ function Message({ task, reload }) {
       </button>
       <button class="button primary" data-testid="message-send" disabled=${form.busy || empty}>Send</button>
     </footer>
+  </form>`;
+}
+
+export function TakeOver({ task, reload }) {
+  const [taking, setTaking] = useState(false);
+  const started = task.runs?.some(({ startedAt }) => startedAt) && task.phase !== "verifying";
+  const allowed = may(task.state === "ready_to_test" ? "maintainer" : "member");
+  // A platform without steering says nothing of a holder.
+  if (task.heldBy !== null || !started || !allowed || !TAKEN_FROM.includes(task.state)) return null;
+  return html`
+    <button type="button" class="button" data-testid="task-take-over" onClick=${() => setTaking(true)}>
+      Take over…
+    </button>
     ${
       taking &&
       html`<${Confirm}
@@ -73,18 +86,24 @@ function Message({ task, reload }) {
         }}
         close=${() => setTaking(false)}
       >
-        The agent stops, and what it has done so far is on the branch. You go on with it by hand, until you hand the
-        task back.
+        ${
+          isWorking(task)
+            ? "The agent puts what it has done on the branch and stops. "
+            : task.state === "ready_to_test"
+              ? "What was proven counts no more. "
+              : ""
+        }
+        You work on its branch by hand until you hand the task back.
       <//>`
     }
-  </form>`;
+  `;
 }
 
 function Held({ task, reload }) {
   const form = useForm({ note: "" });
   const holder = actorName(task.heldBy);
   const address = task.project?.giteaRepoUrl;
-  const line = `git clone --branch ${task.branchName} ${address}`;
+  const line = task.cloneLine || `git clone --branch ${task.branchName} ${address}`;
   const copy = async () => {
     await navigator.clipboard.writeText(line);
     told("Copied. The password is an API token of yours.");
@@ -99,7 +118,13 @@ function Held({ task, reload }) {
   });
   return html`<form class="callout busy" onSubmit=${handBack} data-testid="task-held">
     <p class="callout-head">Held by ${holder === user.value.username ? "you" : holder}</p>
-    <p>No agent works on this task. Work on its branch, push, and hand it back.</p>
+    <p>
+      ${
+        isWorking(task)
+          ? "The agent still puts what it has done on the branch, for half a minute at most."
+          : "No agent works on this task: work on its branch, push, and hand it back."
+      }
+    </p>
     ${
       address &&
       html`<p class="secret">
