@@ -40,7 +40,8 @@ def needs_provider(name: str, apis: frozenset[str]) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """An agent that runs could be given to. drivers: those that it can work with.
+    """An agent that runs could be given to. drivers: those that it can work with, and that have a provider if they need
+    one.
 
     own_choice: the driver for a task that no person named one for; None: it has none that such a task may get.
     """
@@ -66,10 +67,12 @@ class Matcher:
 
     def __init__(self, agents: Iterable[Agent], apis: frozenset[str]) -> None:
         usable = {agent: usable_drivers(agent.drivers, broken_in(agent.findings)) for agent in agents}
-        self._offered = frozenset(name for names in usable.values() for name in names)
-        real = {name for name in self._offered if name != SCRIPTED and not needs_provider(name, apis)}
+        self._apis = apis
+        self._offered = frozenset(name for names in usable.values() for name in names if not needs_provider(name, apis))
         self._of = {
-            agent: Candidate(agent, frozenset(agent.capabilities), frozenset(names), _own_choice(names, real, apis))
+            agent: Candidate(
+                agent, frozenset(agent.capabilities), self._offered & set(names), _own_choice(names, self._offered)
+            )
             for agent, names in usable.items()
         }
         self._named: dict[str, str | None] = {}
@@ -94,6 +97,16 @@ class Matcher:
             return session
         return SCRIPTED if SCRIPTED in self._offered and has_steps(task.description) else None
 
+    def obstacle(self, task: Task, project: Project) -> str | None:
+        """Why no agent may do the task until a person changes something; None if an agent may."""
+        wanted = self.wanted(task, project)
+        if wanted is None or not needs_provider(wanted, self._apis):
+            return None
+        return (
+            f"The driver {wanted} needs a provider of models with the API {_APIS[wanted]}, and none is enabled: "
+            "an administrator can add one, or the task can be given to another driver."
+        )
+
     def match(self, task: Task, project: Project, free: Mapping[Candidate, int]) -> Match | None:
         """A free agent for the task, and the driver; None if there is none. Existing agents come before new ones.
 
@@ -113,12 +126,13 @@ class Matcher:
         return Match(best, driver) if best is not None and driver is not None else None
 
 
-def _own_choice(names: tuple[str, ...], real: set[str], apis: frozenset[str]) -> str | None:
-    """The first of an agent's drivers that works: those with a provider, then those that need none.
+def _own_choice(names: tuple[str, ...], offered: frozenset[str]) -> str | None:
+    """The first of an agent's drivers that may work: those with a provider, then those that need none.
 
-    `scripted` can only follow steps, so it is chosen only if no agent offers another driver that works.
+    `scripted` can only follow steps, so it is chosen only if no agent offers another driver.
     """
-    working = [name for name in names if (name in real if real else not needs_provider(name, apis))]
+    real = offered - {SCRIPTED}
+    working = [name for name in names if name in (real or offered)]
     return min(working, key=lambda name: _APIS[name] is None, default=None)
 
 

@@ -31,7 +31,7 @@ from common.services.runs.lifecycle import occupy_agent
 from common.services.runs.matching import Matcher, chosen_model, named_driver
 from common.services.spend.model_offers import provider_apis
 from common.services.spend.model_tokens import new_model_token
-from common.services.tasks.lifecycle import begin_work
+from common.services.tasks.lifecycle import begin_work, show_obstacle
 from common.states import DELIVERABLE, UNDER_WAY, AgentState, Outcome, Phase, ProjectState, RunState, TaskState
 from common.transaction import Transaction, transactional
 
@@ -62,15 +62,20 @@ def schedule_tasks(tx: Transaction, lease: Lease) -> int:
 
     If no agent is free, the fleet creates one, up to its limit, and the run waits for its pod.
     """
-    pairs = _Pass(tx).matched()
+    this_pass = _Pass(tx)
+    pairs = this_pass.matched()
     holding.begin_probes(tx, {pair.project_id for pair in pairs})
-    tasks = {task.id: task for task in tx.lock_all(Task, [pair.task_id for pair in pairs])}
+    obstacles = this_pass.obstacles
+    tasks = {task.id: task for task in tx.lock_all(Task, [*(pair.task_id for pair in pairs), *obstacles])}
     agents = {agent.id: agent for agent in tx.lock_all(Agent, {pair.agent_id for pair in pairs if pair.agent_id})}
     for pair in pairs:
         if pair.task_id in tasks and _is_waiting(tasks[pair.task_id]):
             agent = agents.get(pair.agent_id) if pair.agent_id else fleet.add_agent(tx)
             if agent is not None:
                 _start_run(tx, tasks[pair.task_id], agent, pair.driver)
+    for task_id, obstacle in obstacles.items():
+        if task_id in tasks:
+            show_obstacle(tx, tasks[task_id], obstacle)
     fleet.add_waiting_agents(tx)
     if len(pairs) == BATCH:
         tx.again(lease, after_seconds=0)
@@ -86,6 +91,8 @@ class _Pass:
         self._tx = tx
         self._projects: dict[str, Project] = {}
         self._under_way = _under_way(tx)
+        self.obstacles: dict[str, str] = {}
+        """Task id → why it can't start, for those whose error does not say so yet."""
         agents = _ready_agents(tx)
         self._matcher = Matcher(agents, provider_apis(tx))
         self._free = Counter({self._matcher.candidate(agent): room for agent, room in agents.items() if room > 0})
@@ -126,7 +133,10 @@ class _Pass:
         return sorted(found, key=lambda task: _rank(task, now))[:BATCH]
 
     def _can_start(self, task: Task) -> bool:
-        return self._matcher.match(task, self._project(task), self._free) is not None
+        obstacle = self._matcher.obstacle(task, self._project(task))
+        if obstacle is not None and obstacle != task.error and len(self.obstacles) < BATCH:
+            self.obstacles[task.id] = obstacle
+        return obstacle is None and self._matcher.match(task, self._project(task), self._free) is not None
 
     def _may_resume(self, task: Task) -> bool:
         """Whether the driver of a stored session matters: the task had a run before, and no person named a driver."""

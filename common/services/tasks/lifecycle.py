@@ -32,6 +32,12 @@ def begin_work(tx: Transaction, task: Task, agent_id: str) -> None:
         tx.record(task.move_to(TaskState.IN_PROGRESS, By.PLATFORM, phase=Phase.WORKING))
 
 
+def show_obstacle(tx: Transaction, task: Task, obstacle: str) -> None:
+    """Show why a waiting task can't start. Its next run that can begin clears it."""
+    task.error, task.updated_at = obstacle, tx.now()
+    record_update(tx, task, "error")
+
+
 def begin_proof(tx: Transaction, task: Task, run_id: str) -> None:
     """The agent reported that the work is done: enqueue its verification, and withdraw its open questions.
 

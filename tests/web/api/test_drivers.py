@@ -14,7 +14,7 @@ from common.states import Role
 from common.transaction import Transaction, transactional
 from common.values.drivers import KNOWN_DRIVERS
 from tests import builders
-from tests.web.world import World, all_of, get, put, run_jobs
+from tests.web.world import World, all_of, events, get, put, run_jobs
 
 NAMES = [driver.name for driver in KNOWN_DRIVERS]
 STEPS = "Do this:\n\n```steps\n- say: Hello\n```\n"
@@ -213,6 +213,8 @@ def test_the_tasks_driver_comes_before_the_projects_and_that_before_the_platform
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.agent(drivers=["command", "codex", "claude", "gemini"], slots=10)
+    for api in ("anthropic", "openai", "gemini"):
+        a_provider(api)
     monkeypatch.setenv("AIWORKER_DRIVER", "gemini")
     monkeypatch.setenv("AIWORKER_MODEL", "gemini-pro")
     settings.cache_clear()
@@ -232,6 +234,7 @@ def test_the_tasks_driver_comes_before_the_projects_and_that_before_the_platform
 
 
 def test_a_named_driver_waits_for_an_agent_that_can_work_with_it(world: World) -> None:
+    a_provider("anthropic")
     task = world.task(world.project(has_repository=True), driver="claude")
     world.agent(drivers=["scripted"])
     broken, _broken_id = world.agent(drivers=["claude", "scripted"], findings=[NO_CLAUDE])
@@ -240,6 +243,28 @@ def test_a_named_driver_waits_for_an_agent_that_can_work_with_it(world: World) -
     beat(broken, findings=[])
     world.task(world.project("Another"))
     assert scheduled(task).driver == "claude"
+
+
+def test_a_named_driver_waits_for_a_provider_and_says_so(world: World) -> None:
+    project = world.project(has_repository=True)
+    task = world.task(project, driver="claude")
+    world.agent(drivers=["claude", "scripted"], slots=5)
+    assert unscheduled(task)
+    shown = world.client.get(f"/api/tasks/{task.id}").json["task"]
+    assert (shown["state"], shown["error"]) == (
+        "backlog",
+        "The driver claude needs a provider of models with the API anthropic, and none is enabled: an administrator "
+        "can add one, or the task can be given to another driver.",
+    )
+    number = len(events("task:updated", of=task.id))
+    world.task(project)
+    assert unscheduled(task)
+    assert len(events("task:updated", of=task.id)) == number
+
+    a_provider("anthropic")
+    world.task(project)
+    run_jobs(SCHEDULE_TASKS, PREPARE_RUN)
+    assert (get(Task, task.id).state, get(Task, task.id).error) == ("in_progress", None)
 
 
 def test_what_nobody_named_goes_to_the_first_driver_that_has_a_provider(world: World) -> None:

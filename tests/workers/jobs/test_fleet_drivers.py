@@ -14,7 +14,7 @@ NEWS = AgentNews(drivers=(), findings=[Finding("claude", False, "The image has n
 
 
 def test_the_drivers_of_the_setting_are_those_of_the_pods(plain: Fleet) -> None:
-    plain.set(AIWORKER_AGENTS_DRIVER="claude, scripted")
+    plain.set(AIWORKER_AGENTS_DRIVER="claude, scripted", ANTHROPIC_API_KEY="key-of-tests")
     assert template().drivers == ["claude", "scripted"]
     assert plain.task(driver="codex")
     task = plain.task(driver="claude")
