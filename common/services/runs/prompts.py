@@ -20,6 +20,8 @@ HEADINGS = {
     "group": "Your approved work could not be delivered",
     "comment": "A remark",
     "answer": "An answer",
+    "message": "A message",
+    "note": "A person worked on your branch and handed it back",
 }
 
 

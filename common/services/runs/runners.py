@@ -25,8 +25,8 @@ from common.services.runs.prompts import prompt_for
 from common.services.runs.scheduling import AGENT_LOST_SECONDS
 from common.services.tasks import questions
 from common.services.tasks.feedback import feedback_of, give_back
-from common.services.tasks.lifecycle import begin_proof, fail, queue_again, requeue
-from common.states import AgentState, By, Outcome, Priority, RunState, TaskState
+from common.services.tasks.lifecycle import begin_proof, fail, held_among, queue_again, requeue
+from common.states import AgentState, By, Outcome, Phase, Priority, RunState, TaskState
 from common.transaction import Transaction, snapshot, transactional
 from common.values.claimed_run import ClaimedProject, ClaimedRun, ClaimedTask, Clone, Directive, Limits, RunPass
 from common.values.json_codec import decode
@@ -119,7 +119,9 @@ def beat(tx: Transaction, agent_id: str, run_ids: Sequence[str]) -> tuple[dateti
     agent = tx.lock(Agent, agent_id)
     agent.seen_at = tx.now()
     _show_alive(tx, agent)
-    directives = [Directive("cancel", run.id) for run in named if run.state is RunState.ENDED]
+    held = held_among(tx, [run.task_id for run in named])
+    unwanted = [run for run in named if run.state is RunState.ENDED or run.task_id in held]
+    directives = [Directive("cancel", run.id) for run in unwanted]
     directives += [Directive("cancel", run_id) for run_id in run_ids if run_id not in {run.id for run in named}]
     if agent.state is AgentState.DRAINING:
         directives.append(Directive("drain"))
@@ -281,6 +283,8 @@ def finish_run(
     run.claimed_sha, run.summary = commit_sha, summary
     run_end.end_run(tx, run, outcome, reason)
     task.updated_at = tx.now()
+    if task.phase is Phase.HELD:  # its holder goes on from what the agent has pushed
+        return run
     if outcome is Outcome.COMPLETED:
         begin_proof(tx, task, run.id)
     elif outcome is Outcome.WAITING:

@@ -1,5 +1,6 @@
-"""Feedback for runs: rejections, refusals, results of a group, comments and answers. Each is delivered to one run.
+"""Feedback for runs: rejections, refusals, results of a group, comments, messages, notes and answers.
 
+Each is delivered to one run, when it is claimed; messages that are written later reach the run while it works.
 A run that is claimed again gets the same feedback. The feedback of a lost run goes to the next one.
 """
 
@@ -9,6 +10,7 @@ from sqlalchemy import select, update
 
 from common.models.run import Run
 from common.models.task import Comment, Question, Task
+from common.services.tasks.messages import is_given_at_claim, shown_kind
 from common.states import QuestionState
 from common.transaction import Transaction
 from common.values.claimed_run import Feedback, FeedbackComment
@@ -18,7 +20,7 @@ def feedback_of(tx: Transaction, task: Task, run: Run) -> list[Feedback]:
     """Everything not delivered yet, oldest first, and the answers of this round. Marks it as delivered to this run."""
     rows = tx.all(
         select(Comment)
-        .where(Comment.task_id == task.id)
+        .where(Comment.task_id == task.id, is_given_at_claim(run))
         .where((Comment.delivered_run_id.is_(None)) | (Comment.delivered_run_id == run.id))
         .order_by(Comment.created_at, Comment.id)
     )
@@ -27,7 +29,7 @@ def feedback_of(tx: Transaction, task: Task, run: Run) -> list[Feedback]:
     tops = [row for row in rows if row.parent_id is None]
     given = [
         Feedback(
-            top.kind,
+            shown_kind(top.kind),
             top.body,
             tuple(
                 FeedbackComment(row.id, row.body, row.path, row.line)

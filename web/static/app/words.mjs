@@ -51,7 +51,7 @@ const TONES = {
     "working",
     "verifying",
   ],
-  ask: ["needs_input", "ready_to_test", "waiting", "rolled_back", "conflict", "flaky"],
+  ask: ["needs_input", "ready_to_test", "waiting", "rolled_back", "conflict", "flaky", "held"],
   good: ["approved", "merged", "staging", "active", "completed", "passed", "idle", "done", "answered"],
   done: ["production"],
   bad: ["failed", "error", "lost"],
