@@ -101,6 +101,8 @@ class Phase(StrEnum):
     """It has a live run."""
     VERIFYING = "verifying"
     """Its agent reported that it is done; the platform verifies the commit."""
+    HELD = "held"
+    """A person works on its branch by hand, until they hand it back."""
 
 
 TASK_EDGES: Edges = {
@@ -119,6 +121,7 @@ TASK_EDGES: Edges = {
     (TaskState.STAGING, TaskState.APPROVED): _B,
     (TaskState.STAGING, TaskState.PRODUCTION): _S,
     (TaskState.FAILED, TaskState.BACKLOG): _P,
+    (TaskState.FAILED, TaskState.IN_PROGRESS): _P,
     (TaskState.BACKLOG, TaskState.CANCELLED): _P,
     (TaskState.IN_PROGRESS, TaskState.CANCELLED): _P,
     (TaskState.NEEDS_INPUT, TaskState.CANCELLED): _P,

@@ -11,8 +11,10 @@ from common.services import events as event_services
 from common.services.paging import PageQuery
 from common.services.tasks import questions
 from common.services.tasks import tasks as services
+from common.services.tasks.messages import shown_kind
 from common.services.tasks.tasks import NewComment, NewTask, TaskFilter
 from common.states import Priority, Role, TaskState
+from web.api.attachments import AttachmentSchema
 from web.api.deployments import DeploymentSchema
 from web.api.diffs import DiffSchema, read_diff
 from web.api.events import MOST, EventsSchema, events_reply
@@ -69,7 +71,7 @@ class TaskSchema(Schema):
 
 
 class WrittenTaskSchema(TaskSchema):
-    """A task with all of its own fields.
+    """A task with all of its own fields. heldBy: who works on its branch by hand; null if nobody does.
 
     laterPush: a commit that was pushed to the branch too late, so its group does not include it; null if there is none.
     """
@@ -83,6 +85,7 @@ class WrittenTaskSchema(TaskSchema):
     approved_by = fields.String(allow_none=True)
     later_push = fields.String(allow_none=True)
     error = fields.String(allow_none=True)
+    held_by = fields.String(allow_none=True)
     created_by = fields.String()
     updated_at = Timestamp()
 
@@ -132,10 +135,10 @@ class TaskCheckSchema(Schema):
 
 
 class CommentSchema(Schema):
-    """kind: comment, rejection, refusal, group. deliveredAt: null until a run has received it."""
+    """kind: comment, rejection, refusal, group, message, note. deliveredAt: null until a run has received it."""
 
     id = fields.String()
-    kind = fields.String()
+    kind = fields.Function(lambda row: shown_kind(row.kind))
     parent_id = fields.String(allow_none=True)
     author = fields.String()
     body = fields.String()
@@ -149,6 +152,7 @@ class TaskDetailsSchema(WrittenTaskSchema):
     """A task with everything that belongs to it. checks: those of the newest run that was checked.
 
     proposals: how many follow-up tasks that its agents proposed wait for a decision.
+    cloneLine: how its holder gets the branch; null for viewers, and unless somebody holds it.
     """
 
     shows = "task"
@@ -161,6 +165,8 @@ class TaskDetailsSchema(WrittenTaskSchema):
     checks = fields.List(fields.Nested(TaskCheckSchema))
     comments = fields.List(fields.Nested(CommentSchema))
     proposals = fields.Integer()
+    attachments = fields.List(fields.Nested(AttachmentSchema))
+    clone_line = fields.String(allow_none=True)
 
 
 class ListTasksSchema(PagingSchema):
@@ -177,7 +183,7 @@ class CreateTaskSchema(Schema):
         {
             "id", "state", "phase", "round", "assignedAgentId", "branchName", "headSha", "prNumber", "prUrl",
             "previewUrl", "createdAt", "createdBy", "updatedAt", "approvedSha", "approvedBy", "laterPush", "error",
-            "rolledBackAt",
+            "rolledBackAt", "heldBy",
         }
     )  # fmt: skip
     project_id = Id(required=True)

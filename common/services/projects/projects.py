@@ -18,6 +18,7 @@ from common.models.delivery import Deployment
 from common.models.journal import Job
 from common.models.project import Project, ProjectMember
 from common.models.run import Run
+from common.models.task import Task
 from common.names import namespace, new_id, numbered, short_id, slug
 from common.outbox import actor
 from common.sealing import seal
@@ -29,7 +30,7 @@ from common.services.projects.places import place_of
 from common.services.projects.variables import variables_of
 from common.services.spend.model_offers import check_model
 from common.settings import settings
-from common.states import Environment, ProjectState, Role
+from common.states import Environment, ProjectState, Role, TaskState
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.place import Place
 
@@ -109,6 +110,7 @@ class FoundRepository:
     """A repository and what the caller may push. may_push: any branch except the platform's and the default branch;
     a run may push its own branch only.
 
+    only_branches: the branches that a person may push who may push no others; None: any.
     may_push_default: also fast-forwards of the default branch. may_import: the first push to the default branch, while
     that holds only the platform's initial commit.
     """
@@ -117,6 +119,7 @@ class FoundRepository:
     may_push: bool
     may_push_default: bool = False
     may_import: bool = False
+    only_branches: tuple[str, ...] | None = None
 
 
 @transactional
@@ -274,9 +277,19 @@ def find_repository(owner: str, name: str, *, by: Caller) -> FoundRepository:
         if project is None or role is None:
             raise NotFound(f"repository {owner}/{name}")
         may_push = role >= Role.MAINTAINER
+        if role == Role.MEMBER and (held := _held_branches(read, project, by)):
+            return FoundRepository(place_of(project), may_push=True, only_branches=held)
         return FoundRepository(
             place_of(project), may_push, may_push and project.allow_direct_push, may_push and _is_new(read, project)
         )
+
+
+def _held_branches(read: Snapshot, project: Project, by: Caller) -> tuple[str, ...]:
+    """The branches of the project's tasks that the caller works on by hand."""
+    held = select(Task.branch_name).where(
+        Task.project_id == project.id, Task.state_ == TaskState.IN_PROGRESS, Task.held_by_id == by.user_id
+    )
+    return tuple(read.session.scalars(held.order_by(Task.branch_name)))
 
 
 def _is_new(read: Snapshot, project: Project) -> bool:

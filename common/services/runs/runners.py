@@ -24,8 +24,8 @@ from common.services.runs.scheduling import AGENT_LOST_SECONDS
 from common.services.spend.model_calls import is_counted
 from common.services.tasks import questions
 from common.services.tasks.feedback import give_back
-from common.services.tasks.lifecycle import begin_proof, fail, queue_again, requeue
-from common.states import AgentState, By, Outcome, RunState, TaskState
+from common.services.tasks.lifecycle import begin_proof, fail, held_among, queue_again, requeue
+from common.states import AgentState, By, Outcome, Phase, RunState, TaskState
 from common.transaction import Transaction, snapshot, transactional
 from common.values.claimed_run import ClaimedRun, Directive
 
@@ -136,7 +136,9 @@ def beat(
     if report is not None:
         show_report(agent, report)
     _show_state(tx, agent)
-    directives = [Directive("cancel", run.id) for run in named if run.state is RunState.ENDED]
+    held = held_among(tx, [run.task_id for run in named])
+    unwanted = [run for run in named if run.state is RunState.ENDED or run.task_id in held]
+    directives = [Directive("cancel", run.id) for run in unwanted]
     directives += [Directive("cancel", run_id) for run_id in run_ids if run_id not in {run.id for run in named}]
     if agent.state is AgentState.DRAINING:
         directives.append(Directive("drain"))
@@ -310,6 +312,8 @@ def finish_run(
     run.claimed_sha, run.summary = commit_sha, summary
     run_end.end_run(tx, run, outcome, reason)
     task.updated_at = tx.now()
+    if task.phase is Phase.HELD:  # its holder goes on from what the agent has pushed
+        return run
     if outcome is Outcome.COMPLETED:
         begin_proof(tx, task, run.id)
     elif outcome is Outcome.WAITING:

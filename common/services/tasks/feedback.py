@@ -1,6 +1,7 @@
-"""Feedback for runs: rejections, refusals, results of a group, comments and answers. Each is delivered to one run.
+"""Feedback for runs: rejections, refusals, results of a group, comments, messages, notes and answers.
 
-A run that is claimed again gets the same feedback. The feedback of a lost run goes to the next one, unless the lost run
+Each is delivered to one run, when it is claimed; messages that are written later reach the run while it works. A run
+that is claimed again gets the same feedback. The feedback of a lost run goes to the next one, unless the lost run
 stored a session, which knows it.
 """
 
@@ -14,6 +15,7 @@ from sqlalchemy import select, update
 
 from common.models.run import Run, RunSession
 from common.models.task import Comment, Question, Task
+from common.services.tasks.messages import is_given_at_claim, shown_kind
 from common.states import Outcome, QuestionState
 from common.transaction import Snapshot, Transaction
 from common.values.claimed_run import Feedback, FeedbackComment
@@ -37,7 +39,7 @@ def feedback_of(tx: Transaction, task: Task, run: Run, *, has_session: bool = Fa
     since = [run.id] if session is None else [run.id, *_runs_after(tx, task, session.run)]
     rows = tx.all(
         select(Comment)
-        .where(Comment.task_id == task.id)
+        .where(Comment.task_id == task.id, is_given_at_claim(run))
         .where((Comment.delivered_run_id.is_(None)) | (Comment.delivered_run_id.in_(since)))
         .order_by(Comment.created_at, Comment.id)
     )
@@ -75,7 +77,7 @@ def _of_comments(rows: Sequence[Comment]) -> list[tuple[datetime, Feedback]]:
         (
             top.created_at,
             Feedback(
-                top.kind,
+                shown_kind(top.kind),
                 top.body,
                 tuple(
                     FeedbackComment(row.id, row.body, row.path, row.line)

@@ -14,7 +14,7 @@ from common.events import TaskCreated
 from common.models.delivery import Deployment
 from common.models.project import Project
 from common.models.run import Run
-from common.models.task import Comment, Proposal, Question, Task, TaskCheck, TaskDependency
+from common.models.task import Attachment, Comment, Proposal, Question, Task, TaskCheck, TaskDependency
 from common.names import new_id, task_branch
 from common.outbox import actor
 from common.services.access import Caller, visible_projects
@@ -25,7 +25,7 @@ from common.services.spend.model_offers import check_model
 from common.services.tasks import lifecycle
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.pushes import has_pushed
-from common.states import By, Outcome, Priority, ProjectState, ProposalState, Role, TaskState
+from common.states import By, Outcome, Phase, Priority, ProjectState, ProposalState, Role, TaskState
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 
 MOST_OPEN_DEPENDENCIES = 50
@@ -39,7 +39,7 @@ CHECKS = ("head", "diff", "merge", "paths", "kept_tests", "tests", "preview")
 
 @dataclass(frozen=True)
 class TaskView:
-    """A task with everything that its page shows."""
+    """A task with everything that its page shows. clone_line: how its holder gets its branch; None: nobody holds it."""
 
     task: Task
     project: Project
@@ -50,6 +50,8 @@ class TaskView:
     comments: Sequence[Comment] = ()
     depends_on: Sequence[str] = ()
     proposals: int = 0
+    attachments: Sequence[Attachment] = ()
+    clone_line: str | None = None
 
 
 @dataclass(frozen=True)
@@ -151,10 +153,11 @@ def read_task(task_id: str, *, by: Caller) -> TaskView:
         if task is None:
             raise NotFound(f"task {task_id}")
         project = by.require_in(read, task.project_id, Role.VIEWER)
-        return _view(read, task, project)
+        role = by.role_in(read, project) or Role.VIEWER
+        return _view(read, task, project, may_write=role >= Role.MEMBER)
 
 
-def _view(read: Snapshot, task: Task, project: Project) -> TaskView:
+def _view(read: Snapshot, task: Task, project: Project, *, may_write: bool) -> TaskView:
     return TaskView(
         task,
         project,
@@ -176,6 +179,12 @@ def _view(read: Snapshot, task: Task, project: Project) -> TaskView:
             read.session.scalars(select(TaskDependency.depends_on_id).where(TaskDependency.task_id == task.id))
         ),
         proposals=_open_proposals(read, task.id),
+        attachments=read.all(
+            select(Attachment).where(Attachment.task_id == task.id).order_by(Attachment.added_at, Attachment.id)
+        ),
+        clone_line=f"git clone -b {task.branch_name} {project.repository_url}.git"
+        if may_write and task.phase is Phase.HELD
+        else None,
     )
 
 
@@ -318,7 +327,7 @@ def comment_on_task(tx: Transaction, task_id: str, comment: NewComment, *, by: C
 
 
 def add_feedback(tx: Transaction, task: Task, kind: str, body: str, comments: Sequence[NewComment] = ()) -> Comment:
-    """Add feedback for the next run. kind: rejection, refusal or group. comments: belong to the feedback."""
+    """Add feedback for the next run. kind: rejection, refusal, group or note. comments: belong to the feedback."""
     parent = _comment(tx, task, kind, NewComment(body), parent_id=None)
     for comment in comments:
         _comment(tx, task, "comment", comment, parent_id=parent.id)
