@@ -65,7 +65,8 @@ def _parts(chosen: Settings) -> Iterator[Finding]:
         ("forge", lambda: _forge(chosen)),
         ("runtime", lambda: _runtime(chosen)),
         ("flower", lambda: examine_flower(chosen.store.data_dir)),
-        ("drivers", lambda: examine_drivers(chosen)),
+        # In a cluster the agents' image brings them.
+        ("drivers", lambda: iter(()) if chosen.runtime.kubernetes else examine_drivers(chosen)),
         ("web", lambda: iter([_asked("web", lambda: _is_live(live_url), f"answers at {chosen.web.internal_url}",
                                      starts_with_up, "warn")])),
     )  # fmt: skip

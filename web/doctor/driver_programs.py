@@ -1,4 +1,4 @@
-"""Whether the programs that agents work with are on this machine. One is enough: a missing one is no fault."""
+"""Whether the programs that agents work with are on this machine. One is enough: a missing one alone is no fault."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ PART = "drivers"
 
 
 def examine_drivers(chosen: Settings) -> Iterator[Finding]:
-    """One finding for each driver that has a program."""
+    """One finding for each driver that has a program; warnings only if none of them is usable."""
     folder = drivers_folder(chosen)
-    for known in installable():
-        found = find_program(known.wanted, folder=folder)
-        says = f"{known.name}: {found.says}"
-        yield Finding("ok" if found.is_usable else "warn", PART, says)
+    found = {known.name: find_program(known.wanted, folder=folder) for known in installable()}
+    status = "ok" if any(one.is_usable for one in found.values()) else "warn"
+    for name, one in found.items():
+        yield Finding("ok" if one.is_usable else status, PART, f"{name}: {one.says}")

@@ -41,6 +41,10 @@ _UNREACHABLE = re.compile(r"ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAI
 _NODE_REMEDY = "install Node.js 20 or newer with npm (on Debian: apt-get install nodejs npm)"
 
 
+def _nap() -> None:
+    time.sleep(0.2)
+
+
 def drivers_folder(settings: Settings) -> Path:
     """Where the programs are installed: AIWORKER_AGENT_DRIVERS_DIR, else `drivers` in the data directory."""
     chosen = os.environ.get("AIWORKER_AGENT_DRIVERS_DIR", "").strip()
@@ -62,23 +66,28 @@ def wanted_by_keys(environ: Mapping[str, str], folder: Path) -> list[str]:
     return [driver.name for driver in known if not find_program(driver.wanted, folder=folder).is_usable]
 
 
-def install_driver(
-    name: str, folder: Path, *, say: Callable[[str], None], pause: Callable[[], None] = lambda: time.sleep(0.2)
+def install_driver(name: str, folder: Path, *, say: Callable[[str], None], pause: Callable[[], None] = _nap) -> Path:
+    """Install the program of the driver of that name; see `install_program`. Misconfigured if it has none."""
+    known = known_driver(name)
+    if known is None or not known.packages:
+        names = ", ".join(one.name for one in installable())
+        raise Misconfigured(f"there is nothing to install for a driver {name!r}; choose one of: {names}")
+    return install_program(known, folder, say=say, pause=pause)
+
+
+def install_program(
+    known: KnownDriver, folder: Path, *, say: Callable[[str], None], pause: Callable[[], None] = _nap
 ) -> Path:
     """Install a driver's program, if it is not installed yet; returns its path. Safe to repeat, also after a kill.
 
     say: prints one line. pause: called again and again while it waits; what it raises ends the install. Raises
     Misconfigured, with the remedy, if it can't be installed.
     """
-    known = known_driver(name)
-    if known is None or not known.packages:
-        names = ", ".join(one.name for one in installable())
-        raise Misconfigured(f"there is nothing to install for a driver {name!r}; choose one of: {names}")
-    place = folder / name / known.tried
-    program = place / "bin" / name
+    place = folder / known.name / known.tried
+    program = place / "bin" / known.name
     try:
-        (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        with locked(folder / name / "lock", wait=True):
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with locked(place.with_name("lock"), wait=True):
             if os.access(program, os.X_OK):
                 say(f"{known.title} {known.tried} is installed already: {program}")
                 return program
