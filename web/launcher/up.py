@@ -38,6 +38,8 @@ LIVE_SECONDS = 90.0
 LONGEST_STOP_SECONDS = 8.0
 """A little more than gunicorn's graceful timeout. Interrupted jobs are repeated, so killing them is safe."""
 STOP_SECONDS = 5.0
+AGENT_STOP_SECONDS = 35.0
+"""A little more than AIWORKER_DRAIN_SECONDS, in which agents push the unfinished work of their runs."""
 
 
 class _Stopped(Exception):
@@ -176,7 +178,7 @@ def _install_drivers(settings: Settings, processes: Processes, signals: _Signals
 
 def _stop(processes: Processes, agents: int) -> None:
     """Stop the agents first, so that they can report; then web and workers; last the programs that these use."""
-    processes.stop([f"agent-{number}" for number in range(1, agents + 1)], patience_seconds=STOP_SECONDS)
+    processes.stop([f"agent-{number}" for number in range(1, agents + 1)], patience_seconds=AGENT_STOP_SECONDS)
     processes.stop(["web", "worker", "worker-slow", "beat", "flower"], patience_seconds=LONGEST_STOP_SECONDS)
     for name in ("supervisor", "valkey"):
         processes.stop([name], patience_seconds=STOP_SECONDS)

@@ -99,12 +99,18 @@ class Attempt:
         self._reporting = Cancellation()
         self._workspace = Workspace(directory, claimed.clone, self._work)
         self._stored = b""
+        self._checkpoints: Checkpoints | None = None
 
     def cancel(self, why: Why, message: str = "") -> None:
         """Kill the run's commands, then report as `why` requires. Only the first call has an effect."""
         self._work.cancel(why, message)
         if why in {Why.DROPPED, Why.SHUTDOWN}:
             self._reporting.cancel(why, message)
+
+    def keep_work(self) -> None:
+        """Push the unfinished work now, beside the driver. Returns at once."""
+        if self._checkpoints is not None:
+            self._checkpoints.take_soon()
 
     def drop(self, message: str) -> None:
         self.cancel(Why.DROPPED, message)
@@ -175,7 +181,7 @@ class Attempt:
             return self._do(work, api, log)
 
     def _do(self, work: DriverWork, api: RunApi, log: RunLog) -> _Report:
-        checkpoints = Checkpoints(
+        checkpoints = self._checkpoints = Checkpoints(
             self._workspace,
             message=self._unfinished_message(),
             store=lambda head, cancellation: self._store_session(work, head, cancellation),

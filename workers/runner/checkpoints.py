@@ -21,7 +21,8 @@ from workers.runner.workspace import Workspace
 logger = logging.getLogger("workers.runner")
 
 _JOIN_SECONDS = 30.0
-"""How long a checkpoint under way may take to finish when the driver has ended."""
+"""How long a checkpoint under way may take to finish when the driver has ended; if the run is cancelled, less."""
+_HURRIED_JOIN_SECONDS = 3.0
 
 
 class Checkpoints:
@@ -44,15 +45,24 @@ class Checkpoints:
         self._store = store
         self._say = say
         self._last_fault = ""
+        self._due = threading.Event()
+
+    def take_soon(self) -> None:
+        """Take one now, if `every` is at work; in its thread. Returns at once."""
+        self._due.set()
 
     @contextlib.contextmanager
     def every(self, seconds: float) -> Iterator[None]:
         """Take one every so many seconds while the block runs. On exit none is under way any more."""
-        stop = threading.Event()
+        is_over = False
         cancellation = Cancellation()
 
         def take_all() -> None:
-            while not stop.wait(seconds):
+            while True:
+                self._due.wait(seconds)
+                self._due.clear()
+                if is_over:
+                    return
                 self._take(cancellation)
 
         thread = threading.Thread(target=take_all, name="checkpoints", daemon=True)
@@ -60,8 +70,9 @@ class Checkpoints:
         try:
             yield
         finally:
-            stop.set()
-            thread.join(_JOIN_SECONDS)
+            is_over = True
+            self._due.set()
+            thread.join(_HURRIED_JOIN_SECONDS if self._workspace.cancellation.is_set() else _JOIN_SECONDS)
             cancellation.cancel(Why.LIMIT, "The checkpoint took too long.")
             thread.join()
 

@@ -115,6 +115,10 @@ class Runner:
     def stop(self) -> None:
         """Claim no more runs, and end the remaining ones within `drain_seconds`. Returns immediately."""
         self._drain()
+        with self._changed:
+            runs = list(self._runs.values())
+        for run in runs:
+            run.keep_work()
         _later(self._settings.drain_seconds - self._last_seconds, self._give_up)
 
     @property
