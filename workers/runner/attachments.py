@@ -10,9 +10,6 @@ from common.machine.files import replace_file
 from common.values.claimed_run import ClaimedAttachment
 from workers.runner.client import RunApi
 
-PLACE = "{attachments}"
-"""What stands for the folder in the platform's prompts."""
-
 
 def download(
     api: RunApi, attachments: Sequence[ClaimedAttachment], folder: Path, *, say: Callable[[str], None]
@@ -33,8 +30,3 @@ def file_name(attachment: ClaimedAttachment) -> str:
     """Its name as a name in a folder: the platform's, unless it would lead elsewhere."""
     name = PurePosixPath(attachment.name.replace("\0", "")).name
     return name if name not in {"", ".", ".."} else f"file-{PurePosixPath(attachment.id).name}"
-
-
-def placed(prompt: str, folder: Path) -> str:
-    """The prompt with the folder's path in it."""
-    return prompt.replace(PLACE, str(folder))

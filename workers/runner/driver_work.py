@@ -8,11 +8,11 @@ from typing import Protocol
 from common.errors import ProviderUnavailable
 from common.values.claimed_run import ClaimedRun
 from workers.runner import sessions
-from workers.runner.attachments import placed
 from workers.runner.cancellation import Cancellation
 from workers.runner.drivers.offer import ReadyProgram
 from workers.runner.drivers.program import ModelAccess, ToolServer
 from workers.runner.drivers.protocol import Driver, DriverOutcome, Platform, SavedSession, Session
+from workers.runner.instructions import fill
 from workers.runner.program_run import ProgramRun, ProgramTask
 from workers.runner.program_turn import Patience, Tools
 from workers.runner.reports import RunLog
@@ -87,13 +87,13 @@ class ProgramWork:
             self._log.add("log", f"There is no session that {self.name} can use, so a new one begins.")
 
     def execute(self, cancellation: Cancellation) -> DriverOutcome:
-        claimed, folder = self._claimed, self._workspace.attachments_dir
+        claimed = self._claimed
         models, api = claimed.models, self._program.driver.api
         if models is not None and api is not None and api not in models.addresses:
             raise ProviderUnavailable(f"the platform has no provider of models for {self.name} ({api})")
         task = ProgramTask(
-            prompt=placed(claimed.prompt, folder),
-            fresh_prompt=placed(claimed.fresh_prompt or claimed.prompt, folder),
+            prompt=f"Your working directory: {self._workspace.path}\n\n{self._filled(claimed.prompt)}",
+            fresh_prompt=self._filled(claimed.fresh_prompt or claimed.prompt),
             resume=self._resume,
             models=None if models is None else ModelAccess(models.addresses, models.token, claimed.model),
         )
@@ -107,6 +107,9 @@ class ProgramWork:
             patience=self._patience,
         )
         return self._run.execute(cancellation)
+
+    def _filled(self, prompt: str) -> str:
+        return fill(prompt, self._workspace.path, attachments=self._workspace.attachments_dir)
 
     def pack(self, head_sha: str) -> bytes | None:
         session = self._run and self._run.session
