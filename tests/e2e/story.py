@@ -17,7 +17,7 @@ import requests
 
 from tests.e2e.client import Client, Listener
 from tests.e2e.instance import Instance, running
-from tests.e2e.models import KEYS, provider_of_demo
+from tests.e2e.models import KEYS, SCRIPTED_MODELS, is_scripted, provider_of_demo
 from tests.e2e.origin import HISTORY, served_repository
 from tests.e2e.story_tasks import BAD, FIRST, REASON, REMARK, RIVAL, SECOND, StoryTask
 from tests.providers.git_tree import git
@@ -36,11 +36,20 @@ def body_of(url: str) -> str:
 
 
 class Story:
-    """The steps, in order; each leaves what the next ones need. driver: of the tasks; None: the built-in agent's."""
+    """The steps, in order; each leaves what the next ones need. driver, model: of the tasks; None: the platform's."""
 
-    def __init__(self, instance: Instance, import_url: str, *, driver: str | None = None, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        import_url: str,
+        *,
+        driver: str | None = None,
+        model: str | None = None,
+        quiet: bool = False,
+    ) -> None:
         self.instance = instance
         self.driver = driver
+        self._chosen = {"driver": driver, "model": model} if driver else {}
         self.import_url = import_url
         self.api = Client(instance.url, "")
         self.events: Listener | None = None
@@ -105,7 +114,7 @@ class Story:
 
     def write_task(self, title: str, description: str) -> str:
         wanted = {"projectId": self.project["id"], "title": title, "description": description, "priority": "high"}
-        task = self.api.post("/tasks", wanted | ({"driver": self.driver} if self.driver else {}), 201)["task"]
+        task = self.api.post("/tasks", wanted | self._chosen, 201)["task"]
         self.say("Task written", f"{task['title']!r}, branch {task['branchName']}")
         return str(task["id"])
 
@@ -312,7 +321,8 @@ def main() -> int:
     ):
         print("Starting an instance of its own …", flush=True)
         with running(Path(name), AIWORKER_IMPORT_ALLOW=urlsplit(address).netloc, **environ) as instance:
-            story = Story(instance, address, driver=None if driver == "scripted" else driver)
+            model = SCRIPTED_MODELS.get(driver or "") if is_scripted(environ) else None
+            story = Story(instance, address, driver=None if driver == "scripted" else driver, model=model)
             try:
                 tell(story)
             except AssertionError as error:
