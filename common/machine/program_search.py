@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +22,14 @@ _NUMBERS = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 class WantedProgram:
     """name: of its executable. oldest: the first version that will do. setting: the variable that may hold its path.
 
-    remedy: the command that installs it.
+    remedy: the command that installs it. needs_node: Node.js runs it.
     """
 
     name: str
     oldest: str
     setting: str
     remedy: str
+    needs_node: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,22 +48,25 @@ class ProgramFinding:
 def find_program(wanted: WantedProgram, *, folder: Path | None) -> ProgramFinding:
     """Look at the path in the setting, which excludes the others; then in the folder, newest first; then on PATH.
 
-    folder: laid out as `<name>/<version>/bin/<name>`; None: there is none. Takes SEARCH_SECONDS at most and never
-    raises.
+    folder: laid out as `<name>/<version>/bin/<name>`; None: there is none. What is there has been tried when it was
+    installed and is not started. Takes SEARCH_SECONDS at most and never raises.
     """
+    if wanted.needs_node and shutil.which("node") is None:
+        return ProgramFinding(False, f"{wanted.name} needs Node.js, and there is no node; install Node.js 20 or newer")
     deadline = Deadline(SEARCH_SECONDS)
     chosen = os.environ.get(wanted.setting, "").strip()
     if chosen:
         if not os.access(chosen, os.X_OK) or os.path.isdir(chosen):
             return ProgramFinding(False, f"{wanted.setting}={chosen} is not a program; correct or remove it", chosen)
         return _examined(wanted, chosen, deadline)
-    unusable: ProgramFinding | None = None
-    for path in _candidates(wanted.name, folder):
-        found = _examined(wanted, path, deadline)
-        if found.is_usable:
-            return found
-        unusable = unusable or found
-    return unusable or ProgramFinding(False, f"{wanted.name} is not installed; install it with: {wanted.remedy}")
+    for installed in installed_versions(wanted.name, folder) if folder else []:
+        if version_numbers(installed.name) >= version_numbers(wanted.oldest):
+            path = str(installed / "bin" / wanted.name)
+            return ProgramFinding(True, f"version {installed.name} at {path}", path, installed.name)
+    on_path = shutil.which(wanted.name)
+    if on_path:
+        return _examined(wanted, on_path, deadline)
+    return ProgramFinding(False, f"{wanted.name} is not installed; install it with: {wanted.remedy}")
 
 
 def installed_versions(name: str, folder: Path) -> list[Path]:
@@ -81,17 +84,9 @@ def version_numbers(text: str) -> tuple[int, int, int]:
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (0, 0, 0)
 
 
-def _candidates(name: str, folder: Path | None) -> Iterator[str]:
-    if folder is not None:
-        yield from (str(version / "bin" / name) for version in installed_versions(name, folder))
-    on_path = shutil.which(name)
-    if on_path:
-        yield on_path
-
-
 def _examined(wanted: WantedProgram, path: str, deadline: Deadline) -> ProgramFinding:
     try:
-        answer = _version_line(path, deadline.left_seconds)
+        answer = version_line(path, deadline.left_seconds)
     except subprocess.TimeoutExpired:
         says = f"{path} --version gave no answer within {SEARCH_SECONDS:.0f} s; install it anew with: {wanted.remedy}"
         return ProgramFinding(False, says, path)
@@ -108,8 +103,12 @@ def _examined(wanted: WantedProgram, path: str, deadline: Deadline) -> ProgramFi
     return ProgramFinding(True, f"version {version} at {path}", path, version)
 
 
-def _version_line(path: str, seconds: float) -> str:
-    """The first line that the program prints. In a HOME of its own, without a variable that may hold a secret."""
+def version_line(path: str, seconds: float) -> str:
+    """The first line that a program prints when it is asked for its version; empty if it prints none.
+
+    It gets a HOME of its own and no variable that may hold a secret. Raises OSError if it can't be started, and
+    subprocess.TimeoutExpired.
+    """
     with tempfile.TemporaryDirectory(prefix="aiw-version-", ignore_cleanup_errors=True) as home:
         done = subprocess.run(
             [path, "--version"],

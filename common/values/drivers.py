@@ -43,7 +43,9 @@ class KnownDriver:
     @property
     def wanted(self) -> WantedProgram:
         """What to look for. Only for a driver with a program of its own."""
-        return WantedProgram(self.name, self.oldest, self.path_setting, f"aiworker drivers install {self.name}")
+        needs_node = any(package.needs_node for package in self.packages.values())
+        remedy = f"aiworker drivers install {self.name}"
+        return WantedProgram(self.name, self.oldest, self.path_setting, remedy, needs_node)
 
 
 _CLAUDE = "2.1.331"

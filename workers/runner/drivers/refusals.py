@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from workers.runner.drivers.program import Classified, Ending, Exit
 
 LONGEST_REASON = 500
+_LONGEST_WORDS = 10_000
 _LONGEST_WAIT = timedelta(days=14)
 _STATUS = re.compile(
     r"(?:\b(?:status(?: code)?|error|http|code|failed with status|unexpected status)\b\W{0,4}|^|\[|\()"
@@ -72,6 +73,7 @@ def classify_exit(exit: Exit, *, program: str, now: datetime | None = None) -> C
 
 def refusal(said: str, *, program: str, now: datetime | None = None) -> Classified | None:
     """What a text says about the model's provider; None if it says nothing of it."""
+    said = said[-_LONGEST_WORDS:]
     if not said:
         return None
     found = _STATUS.search(said)

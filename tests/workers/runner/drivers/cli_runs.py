@@ -36,7 +36,7 @@ GIT_IDENTITY = {
     for who in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "AI agent"), ("EMAIL", "agent@aiworker.local"))
 }
-LONGEST_RUN_SECONDS = 90
+LONGEST_RUN_SECONDS = 240
 
 
 @dataclass

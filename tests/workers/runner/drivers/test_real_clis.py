@@ -23,6 +23,7 @@ from tests.workers.runner.drivers.tools_stand_in import RunTools
 from workers.runner.drivers.program import Ending, SessionStarted, ToolCall, ToolResult, Work
 from workers.runner.drivers.programs import PROGRAM_DRIVERS
 
+pytestmark = pytest.mark.timeout(300)
 MODELS = {"claude": "claude-sonnet-4-5", "codex": "gpt-5.5", "gemini": "gemini-2.5-pro", "opencode": "m", "qwen": "m"}
 APIS = {"claude": "anthropic", "codex": "openai", "gemini": "gemini", "opencode": "openai", "qwen": "openai"}
 
