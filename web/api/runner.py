@@ -48,7 +48,6 @@ class AgentText(fields.String):
 
 
 _IS_SHA = validate.Regexp(rf"^{SHA_PATTERN.pattern}\Z", error="Not a commit's 40 digits")
-_IS_SHORT = validate.Length(max=4000, error="At most 4000 characters")
 _NOT_EMPTY = validate.Length(min=1, error="Must not be empty")
 
 
@@ -58,8 +57,8 @@ class FindingSchema(Schema):
     makes = Finding
     name = Line(40, required=True)
     can_work = Boolean(required=True)
-    says = AgentText(load_default="", validate=_IS_SHORT)
-    version = Line(100, load_default=None, allow_none=True)
+    says = AgentText(load_default="")
+    version = AgentText(load_default=None, allow_none=True)
 
 
 _DRIVERS = validate.Length(max=MOST_DRIVERS, error=f"At most {MOST_DRIVERS}")
@@ -96,7 +95,7 @@ class HeartbeatSchema(Schema):
     run_ids = fields.List(Id(), required=True, validate=validate.Length(max=1000))
     drivers = fields.List(Line(40), load_default=None, validate=_DRIVERS)
     findings = fields.List(fields.Nested(FindingSchema), load_default=None, validate=_DRIVERS)
-    error = AgentText(load_default="", allow_none=True, validate=[_NOT_EMPTY, _IS_SHORT])
+    error = AgentText(load_default="", allow_none=True)
 
 
 class RunnerDirectiveSchema(SparseSchema):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from sqlalchemy import select
@@ -19,6 +19,9 @@ from common.states import AgentState, Role
 from common.transaction import snapshot
 from common.values.drivers import KNOWN_DRIVERS, KnownDriver
 from common.values.json_codec import decode, encode
+
+LONGEST_FINDING, LONGEST_VERSION = 4_000, 100
+"""Characters that are kept of what an agent says of a driver."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,14 @@ def show_report(agent: Agent, report: AgentReport) -> None:
     """Store what the agent said of itself. Its state is for the caller to change."""
     agent.drivers = list(dict.fromkeys(report.drivers))
     agent.driver = agent.drivers[0] if agent.drivers else report.driver or agent.driver
-    agent.findings = [cast("dict[str, object]", encode(one, key_of=camel_case)) for one in report.findings]
+    agent.findings = [cast("dict[str, object]", encode(_short(one), key_of=camel_case)) for one in report.findings]
     agent.error = fault_of(report)
 
 
 def fault_of(report: AgentReport) -> str | None:
     """Why an agent that says this can't work; None if it can."""
     if report.error is not None:
-        return report.error or "It can't work, and gave no reason."
+        return cut(report.error)
     broken = {one.name: one.says for one in report.findings if not one.can_work}
     if usable_drivers(report.drivers, broken):
         return None
@@ -122,6 +125,11 @@ def list_drivers(*, by: Caller) -> list[OfferedDriver]:
         OfferedDriver(driver, not needs_provider(driver.name, apis), offers[driver.name], findings.get(driver.name, []))
         for driver in KNOWN_DRIVERS
     ]
+
+
+def _short(finding: Finding) -> Finding:
+    version = " ".join((finding.version or "").split())[:LONGEST_VERSION] or None
+    return replace(finding, says=finding.says[:LONGEST_FINDING], version=version)
 
 
 def _findings(stored: object) -> tuple[Finding, ...]:

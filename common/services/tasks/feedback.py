@@ -32,17 +32,16 @@ class AllFeedback:
 def feedback_of(tx: Transaction, task: Task, run: Run, *, has_session: bool = False) -> list[Feedback]:
     """Everything not delivered yet, oldest first, and the answers of this round. Marks it as delivered to this run.
 
-    has_session: the run goes on with the stored session: what that knows is left out, and what was delivered to a later
-    run, which stored no session, is included.
+    has_session: the run goes on with the stored session: what that knows is left out, and what was delivered after it
+    was stored, in that run or a later one, is included.
     """
     session = _session_of(tx, task) if has_session else None
-    since = [run.id] if session is None else [run.id, *_runs_after(tx, task, session.run)]
-    rows = tx.all(
-        select(Comment)
-        .where(Comment.task_id == task.id, is_given_at_claim(run))
-        .where((Comment.delivered_run_id.is_(None)) | (Comment.delivered_run_id.in_(since)))
-        .order_by(Comment.created_at, Comment.id)
-    )
+    is_new = Comment.delivered_run_id.is_(None) | (Comment.delivered_run_id == run.id)
+    if session is not None:
+        is_new |= Comment.delivered_run_id.in_(_runs_after(tx, task, session.run))
+        is_new |= (Comment.delivered_run_id == session.run.id) & (Comment.delivered_at > session.saved_at)
+    of_task = select(Comment).where(Comment.task_id == task.id, is_given_at_claim(run), is_new)
+    rows = tx.all(of_task.order_by(Comment.created_at, Comment.id))
     for row in rows:
         row.delivered_run_id, row.delivered_at = run.id, row.delivered_at or tx.now()
     answered = [row for row in _answered(tx, task) if row.round == task.round]
@@ -149,14 +148,18 @@ def _runs_after(at: Snapshot | Transaction, task: Task, run: Run) -> Sequence[st
 def give_back(tx: Transaction, run: Run) -> None:
     """Mark the feedback of a lost run as not delivered, so that the next run gets it.
 
-    Does nothing if the run stored the task's session: the next run goes on with that.
+    What was delivered before the run stored the task's session stays delivered: the next run goes on with that.
     """
-    stored = select(RunSession.run_id).where(RunSession.task_id == run.task_id, RunSession.part == 0)
-    if tx.session.execute(stored).scalar_one_or_none() == run.id:
-        return
+    is_lost = Comment.delivered_run_id == run.id
+    stored = select(RunSession.saved_at).where(
+        RunSession.task_id == run.task_id, RunSession.part == 0, RunSession.run_id == run.id
+    )
+    saved_at = tx.session.execute(stored).scalar_one_or_none()
+    if saved_at is not None:
+        is_lost &= Comment.delivered_at > saved_at
     tx.session.execute(
         update(Comment)
-        .where(Comment.delivered_run_id == run.id)
+        .where(is_lost)
         .values(delivered_run_id=None, delivered_at=None)
         .execution_options(synchronize_session=False)
     )

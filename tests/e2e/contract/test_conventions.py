@@ -65,6 +65,7 @@ POST /task-groups/ID/cancel
 POST /task-groups/ID/remove
 POST /task-groups/ID/retry
 GET /agents
+GET /drivers
 GET /agents/agent-000000000000
 GET /agents/agent-000000000000/logs
 POST /agents/agent-000000000000/drain

@@ -82,6 +82,22 @@ def test_findings_are_checked(world: World) -> None:
         assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
 
 
+def test_what_an_agent_says_is_cleaned_and_cut_and_never_refused(world: World) -> None:
+    agent, agent_id = world.agent()
+    finding = {
+        "name": "claude",
+        "canWork": True,
+        "says": "\x1b[31mred\x07" + "x" * 9000,
+        "version": "2.1\n" + "9" * 200,
+    }
+    assert beat(agent, drivers=["claude"], findings=[finding], error=None).status_code == 200
+
+    (shown,) = world.client.get(f"/api/agents/{agent_id}").json["agent"]["findings"]
+    assert (shown["says"][:6], len(shown["says"]), len(shown["version"])) == ("redxxx", 4000, 100)
+    assert beat(agent, error="x" * 50_000).status_code == 200
+    assert len(get(Agent, agent_id).error) < 17_000
+
+
 def test_an_agent_that_can_work_with_none_says_why_and_gets_no_run(world: World) -> None:
     task = world.task(world.project(has_repository=True))
     agent, agent_id = world.agent(driver=None, drivers=[], findings=[NO_CLAUDE])

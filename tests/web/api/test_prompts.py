@@ -25,6 +25,17 @@ def attach(tx: Transaction, task_id: str) -> None:
 
 
 @transactional
+def deliver(tx: Transaction, task_id: str, run_id: str, text: str) -> None:
+    """A message that the run got while it worked."""
+    tx.add(
+        Comment(
+            task_id=task_id, kind="message", author="max", body=text, created_at=tx.now(), delivered_run_id=run_id,
+            delivered_at=tx.now(),
+        )
+    )  # fmt: skip
+
+
+@transactional
 def refused(tx: Transaction, task_id: str, log: str) -> None:
     refuse(tx, tx.lock(Task, task_id), CheckResult("tests", "failed", "The tests fail.", code="tests_failed", log=log))
 
@@ -202,6 +213,21 @@ def test_feedback_of_a_run_that_kept_no_session_is_told_again(world: World) -> N
 
     _run, third = world.claim(agent)
     assert third["prompt"] == "# A remark\n\nMind this"
+
+
+def test_a_message_that_came_after_the_session_was_stored_is_told_again(world: World) -> None:
+    world.task(world.project(has_repository=True))
+    agent, _agent_id = world.agent()
+    run, first = world.claim(agent)
+    task_id = first["task"]["id"]
+    keep_session(run, first)
+    deliver(task_id, first["run"]["id"], "Use the new logo")
+    body = {"outcome": "cancelled", "summary": "", "reason": "The agent stops.", "cutShort": True}
+    run.post(f"{path_of(first)}/finish", json=body)
+    other, _other_id = world.agent()
+
+    _run, second = world.claim(other)
+    assert second["prompt"] == "# A message\n\nUse the new logo"
 
 
 def test_failed_checks_come_with_the_end_of_their_log(world: World) -> None:
