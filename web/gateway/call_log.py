@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import contextvars
 import os
 import queue
 import threading
@@ -47,7 +48,9 @@ class CallLog:
         with self._change:
             self._left[call.id] = call
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="model-calls", daemon=True)
+                # A context of its own: that of the request which comes first limits how long it may wait.
+                run = contextvars.Context().run
+                self._thread = threading.Thread(target=run, args=(self._run,), name="model-calls", daemon=True)
                 self._thread.start()
         self._queue.put(call)
 
