@@ -99,6 +99,10 @@ def test_more_cached_than_given_is_not_less_than_nothing() -> None:
     assert _read(content, "chat") == TokenCount(0, 7, 0, 1)
 
 
+def test_cached_tokens_may_stand_beside_the_others() -> None:
+    assert _read(b'data: {"usage":{"prompt_tokens":7,"cached_tokens":3}}\n', "chat") == TokenCount(4, 3, 0, 0)
+
+
 def test_a_failed_response_has_been_used_too() -> None:
     content = b'data: {"type":"response.incomplete","response":{"usage":{"input_tokens":5,"output_tokens":6}}}\n\n'
 
