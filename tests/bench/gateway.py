@@ -116,7 +116,7 @@ async def under_load(
 def _child(*command: str, descriptor: int) -> Iterator[psutil.Process]:
     process = subprocess.Popen(
         [sys.executable, "-m", *command], cwd=ROOT, pass_fds=[descriptor], stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         yield psutil.Process(process.pid)

@@ -32,7 +32,7 @@ from tests.providers.runtime_contract import settled
 from tests.providers.runtime_permissions import Right, rights_asked, rights_of
 from tests.servers import ROOT
 
-PROCESSES = {"web", "relay", "worker", "worker-slow", "beat", "flower", "migrate"}
+PROCESSES = {"web", "relay", "gateway", "worker", "worker-slow", "beat", "flower", "migrate"}
 """Ours; the rest is other people's images."""
 NOT_HERE = {"supervisor", "agent"}
 """Processes of the Procfile that are for one machine: the cluster is the supervisor, and the platform makes agents."""
@@ -161,7 +161,7 @@ def test_who_uses_the_database_waits_for_its_schema(manifests: Manifests) -> Non
         if any("aiworker db status" in " ".join(first["args"]) for first in pod_of(one).get("initContainers", []))
     }
 
-    assert waiting == {"web", "relay", "worker", "worker-slow"}
+    assert waiting == {"web", "relay", "gateway", "worker", "worker-slow"}
 
 
 def test_there_is_one_clock_and_never_two(manifests: Manifests) -> None:
@@ -246,7 +246,7 @@ def test_ports_that_are_named_are_there(manifests: Manifests) -> None:
     for path in manifests.one("Ingress", "aiworker")["spec"]["rules"][0]["http"]["paths"]:
         backend = path["backend"]["service"]
         assert backend["port"]["name"] in {port["name"] for port in services[backend["name"]]}
-    for name in ("web", "relay"):
+    for name in ("web", "relay", "gateway"):
         assert f":-{_ports_of(manifests, name)['http']}}}" in COMMANDS[name]
         probes = pod_of(manifests.workload(name))["containers"][0]
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):

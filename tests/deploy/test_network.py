@@ -9,7 +9,7 @@ import pytest
 from common.settings import from_env
 from tests.deploy.manifests import Manifests, labels_of, pod_of, takes
 
-USES_DATABASE = {"web", "relay", "worker", "worker-slow", "migrate"}
+USES_DATABASE = {"web", "relay", "gateway", "worker", "worker-slow", "migrate"}
 USES_REDIS = USES_DATABASE | {"beat", "flower"}
 USES_WORLD = {"web", "worker", "worker-slow"}
 NAMES = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
@@ -44,7 +44,9 @@ def test_only_what_serves_is_called_and_on_its_port_alone(example: Manifests) ->
             ports = {port["name"] for one in pod_of(example.workload(name))["containers"] for port in one["ports"]}
             assert called[name] <= ports
 
-    assert called == {"web": {"http"}, "relay": {"http"}, "mysql": {"mysql"}, "redis": {"redis"}}
+    assert called == {
+        "web": {"http"}, "relay": {"http"}, "gateway": {"http"}, "mysql": {"mysql"}, "redis": {"redis"},
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -77,3 +79,19 @@ def test_agents_reach_web(example: Manifests) -> None:
     assert [takes(peer, of_agents) for peer in peers].count(True) == 1
     assert any(takes(peer, namespace["metadata"]["labels"]) for peer in peers), "the workers' doctor asks web"
     assert not any(takes(peer, of_project) for peer in peers)
+
+
+def test_agents_alone_reach_the_gateway_and_it_reaches_models(example: Manifests) -> None:
+    chosen = from_env(example.settings())
+    assert chosen.runtime.kubernetes is not None
+    assert chosen.runtime.kubernetes.fleet is not None
+    (namespace,) = example.of("Namespace")
+    own = namespace["metadata"]["name"]
+
+    (peer,) = _policy(example, "to-gateway")["ingress"][0]["from"]
+
+    assert takes(peer["namespaceSelector"], {"kubernetes.io/metadata.name": chosen.runtime.kubernetes.fleet.namespace})
+    assert not takes(peer["namespaceSelector"], {"kubernetes.io/metadata.name": own})
+    assert chosen.models.gateway_url == f"http://gateway.{own}.svc:3002"
+    assert example.selected(_policy(example, "out-to-models")["podSelector"]) == {"gateway"}
+    assert {"protocol": "TCP", "port": 443} in _policy(example, "out-to-models")["egress"][0]["ports"]

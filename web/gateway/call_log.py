@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import contextvars
 import os
 import queue
 import threading
@@ -25,8 +26,8 @@ BATCH = 100
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 5.0
 MOST_TRIES = 5
-PARTING_SECONDS = 4.0
-"""How long the process's end waits for the calls that are queued; gunicorn kills a process after 5 s."""
+PARTING_SECONDS = 1.5
+"""How long the process's end waits for the calls that are queued. gunicorn kills a process 2 s after `before_kill`."""
 
 Record = Callable[[Sequence[MadeCall]], object]
 
@@ -37,7 +38,7 @@ class CallLog:
     def __init__(self, record: Record = record_calls) -> None:
         self._record = record
         self._queue: queue.SimpleQueue[MadeCall] = queue.SimpleQueue()
-        self._left = 0
+        self._left: dict[str, MadeCall] = {}
         self._change = threading.Condition()
         self._pause = threading.Event()
         self._thread: threading.Thread | None = None
@@ -45,24 +46,25 @@ class CallLog:
     def put(self, call: MadeCall) -> None:
         """Queue the call and return at once. Safe from any thread."""
         with self._change:
-            self._left += 1
+            self._left[call.id] = call
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="model-calls", daemon=True)
+                # A context of its own: that of the request which comes first limits how long it may wait.
+                run = contextvars.Context().run
+                self._thread = threading.Thread(target=run, args=(self._run,), name="model-calls", daemon=True)
                 self._thread.start()
         self._queue.put(call)
 
     def flush(self, seconds: float) -> bool:
         """Wait until every queued call is written. Returns False after `seconds`."""
         with self._change:
-            return self._change.wait_for(lambda: self._left == 0, seconds)
+            return self._change.wait_for(lambda: not self._left, seconds)
 
     def close(self) -> None:
         """Write what is queued; what can't be written in PARTING_SECONDS is logged."""
         if self.flush(PARTING_SECONDS):
             return
-        with contextlib.suppress(queue.Empty):
-            while True:
-                _log_lost(self._queue.get_nowait(), "the process ended before the database could be written to")
+        for call in list(self._left.values()):
+            _log_lost(call, "the process ended before the database could be written to")
 
     def _run(self) -> None:
         while True:
@@ -72,7 +74,8 @@ class CallLog:
                     batch.append(self._queue.get_nowait())
             self._write(batch)
             with self._change:
-                self._left -= len(batch)
+                for call in batch:
+                    del self._left[call.id]
                 self._change.notify_all()
 
     def _write(self, batch: Sequence[MadeCall]) -> None:
@@ -84,7 +87,8 @@ class CallLog:
             try:
                 self._record(batch)
             except Busy as error:
-                log.warning("model calls wait for the database", calls=len(batch), reason=str(error))
+                if pause == FIRST_PAUSE_SECONDS:
+                    log.warning("model calls wait for the database", calls=len(batch), reason=str(error))
             except Exception as error:  # noqa: BLE001 (a bug must not end this thread, nor lose the other calls)
                 if len(batch) > 1:
                     for call in batch:

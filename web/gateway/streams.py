@@ -25,6 +25,7 @@ from common.values.model_provider import ModelProvider, TokenCount
 from web.gateway import counters
 from web.gateway.call_log import call_log
 from web.gateway.usage_readers import Reader, Usage
+from web.http.slow_heads import before_kill
 
 log = structlog.get_logger()
 
@@ -106,6 +107,8 @@ class Answer:
     ) -> None:
         self._call, self._answer, self._reader, self._status = call, answer, reader, status
         self._is_over = False
+        self._stopped: str | None = None
+        _open.add(self)
         self._watch = _Watch(client, answer) if client is not None and _is_gevent() else None
 
     def __iter__(self) -> Iterator[bytes]:
@@ -133,7 +136,14 @@ class Answer:
         """Called by the server when the answer was sent, or can't be: then the caller has gone away."""
         self._finish("the caller closed the connection")
 
+    def stop(self, reason: str) -> None:
+        """End the answer now, as if the provider had ended it."""
+        self._stopped = reason
+        _cut(self._answer)
+
     def _fault_of(self, error: Exception) -> str:
+        if self._stopped is not None:
+            return self._stopped
         if self._watch is not None and self._watch.is_client_gone:
             return "the caller closed the connection"
         if isinstance(error, urllib3.exceptions.ReadTimeoutError | TimeoutError):
@@ -144,6 +154,7 @@ class Answer:
         if self._is_over:
             return
         self._is_over = True
+        _open.discard(self)
         if self._watch is not None:
             self._watch.stop()
         if fault is None:
@@ -160,6 +171,19 @@ class Answer:
                 reason=fault,
             )
         self._call.end(self._status, self._reader.usage, fault)
+
+
+_open: set[Answer] = set()
+"""The answers under way in this process."""
+
+
+def stop_all() -> None:
+    """End all answers, so that they are recorded before the process is killed."""
+    for answer in list(_open):
+        answer.stop("the platform was stopped")
+
+
+before_kill.append(stop_all)
 
 
 class _Watch:

@@ -212,10 +212,13 @@ def _take_chat(usage: Usage, event: Event) -> None:
 
 
 def _take_openai(usage: Usage, said: Event, input_name: str, details_name: str, output_name: str) -> None:
-    """OpenAI's input contains what was read from the cache; its output contains the reasoning."""
-    everything = _number(said, input_name) or 0
-    cached = min(_number(_part(said, details_name), "cached_tokens") or 0, everything)
-    usage.input, usage.cached = everything - cached, cached
+    """OpenAI's input contains what was read from the cache and written to it; its output contains the reasoning."""
+    everything, details = _number(said, input_name) or 0, _part(said, details_name)
+    # Some servers that speak Chat Completions have cached_tokens beside the others.
+    cached = _number(details, "cached_tokens") or _number(said, "cached_tokens") or 0
+    usage.cached = min(cached, everything)
+    usage.cache_write = min(_number(details, "cache_write_tokens") or 0, everything - usage.cached)
+    usage.input = everything - usage.cached - usage.cache_write
     usage.output = _number(said, output_name) or 0
     usage.is_final = True
 

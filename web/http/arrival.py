@@ -27,9 +27,10 @@ class Hosts:
     """The host names that requests may name. `.name` stands for all names below it, `*` for every name."""
 
     def __init__(self, chosen: Settings) -> None:
-        urls = (chosen.web.public_url, chosen.web.internal_url, chosen.forge.webhook_url)
-        own = {urlsplit(url).hostname or "" for url in urls} | {chosen.web.host}
-        named = {name.lower().removeprefix("*") or "*" for name in chosen.web.allowed_hosts}
+        web = chosen.web
+        urls = (web.public_url, web.internal_url, chosen.forge.webhook_url, chosen.models.gateway_url)
+        own = {urlsplit(url).hostname or "" for url in urls} | {web.host}
+        named = {name.lower().removeprefix("*") or "*" for name in web.allowed_hosts}
         self._names = frozenset({*LOOPBACK_NAMES, *own, *named} - {""})
 
     def allow(self, host: str) -> bool:

@@ -17,6 +17,11 @@ from gunicorn.workers.ggevent import GeventWorker
 from common.settings import settings
 
 _READABLE = 1
+_RECORDING_SECONDS = 2.0
+
+before_kill: list[Callable[[], None]] = []
+"""Called in a process that was told to stop, shortly before gunicorn kills it with the requests that are still open."""
+
 _client: contextvars.ContextVar[socket.socket] = contextvars.ContextVar("client")
 
 
@@ -35,6 +40,12 @@ class Worker(GeventWorker):  # type: ignore[misc]
         """Serve one connection, in a greenlet of its own."""
         _client.set(client)
         super().handle(listener, client, addr)
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """Called at SIGTERM. Requests may go on until graceful_timeout; `before_kill` ends those that would not end."""
+        super().handle_exit(sig, frame)
+        for act in before_kill:
+            gevent.spawn_later(max(0.0, self.cfg.graceful_timeout - _RECORDING_SECONDS), act)
 
     def timeout_ctx(self) -> HeadTimeout:
         """The context in which gunicorn waits for the next request's head."""

@@ -61,8 +61,8 @@ _ANTHROPIC = Format(
 )  # fmt: skip
 
 _RESPONSES_USAGE = {
-    "input_tokens": 2000, "input_tokens_details": {"cached_tokens": 800}, "output_tokens": 42,
-    "output_tokens_details": {"reasoning_tokens": 20}, "total_tokens": 2042,
+    "input_tokens": 2000, "input_tokens_details": {"cached_tokens": 800, "cache_write_tokens": 150},
+    "output_tokens": 42, "output_tokens_details": {"reasoning_tokens": 20}, "total_tokens": 2042,
 }  # fmt: skip
 _RESPONSES = Format(
     "openai",
@@ -77,7 +77,7 @@ _RESPONSES = Format(
         named=True,
     ),
     _json({"id": "r", "object": "response", "model": "gpt-5.5", "output": [], "usage": _RESPONSES_USAGE}),
-    TokenCount(1200, 800, 0, 42),
+    TokenCount(1050, 800, 150, 42),
     "gpt-5.5",
 )  # fmt: skip
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from common.services.runs.runners import save_usage
+from common.states import Role
 from common.values.model_provider import TokenCount
+from tests import builders
 from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import KEY, RunningAgent
 from tests.web.gateway.upstream import Script
@@ -240,3 +242,22 @@ def test_what_an_agent_says_of_itself_counts_only_without_the_gateway(agent: Run
     save_usage(agent.run.id, {"inputTokens": 7_000_000, "costUsd": 99.0})
 
     assert agent.usage()["inputTokens"] == 120
+
+
+def test_the_metrics_count_calls_tokens_and_cost(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("of-the-metrics", api="anthropic")
+    plain_agent.upstream.script = Script(FORMATS["anthropic"].stream, content_type=SSE)
+    plain_agent.call(FORMATS["anthropic"], name="of-the-metrics")
+    plain_agent.upstream.script = Script(status=429)
+    plain_agent.call(FORMATS["anthropic"], name="of-the-metrics")
+    viewer = builders.client_of(plain_agent.app, builders.a_user("vic", Role.VIEWER))
+
+    shown = viewer.get("/api/metrics").text.splitlines()
+
+    provider = 'provider="of-the-metrics"'
+    assert f'aiworker_model_calls_total{{{provider},status="200"}} 1.0' in shown
+    assert f'aiworker_model_calls_total{{{provider},status="429"}} 1.0' in shown
+    assert f'aiworker_model_tokens_total{{kind="cached",{provider}}} 4000.0' in shown
+    assert f'aiworker_model_tokens_total{{kind="output",{provider}}} 77.0' in shown
+    (cost,) = (line for line in shown if line.startswith(f"aiworker_model_cost_usd_total{{{provider}}}"))
+    assert float(cost.split()[-1]) == pytest.approx(SONNET_COST)

@@ -153,6 +153,19 @@ def test_calls_are_recorded_before_the_process_ends(agent: RunningAgent) -> None
     assert the_call().output_tokens == 77
 
 
+def test_a_call_under_way_is_recorded_before_the_process_ends(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE, gate=threading.Event())
+    with serving() as server, server.called(plain_agent) as answer:
+        assert answer.read1() == SONNET.stream[0]
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == 0
+
+    call = the_call()
+    assert (call.input_tokens, call.cached_tokens) == (120, 4000)
+    assert str(call.error).startswith("the platform was stopped")
+
+
 def test_the_gateways_process_serves_nothing_else(plain_agent: RunningAgent) -> None:
     with serving() as server:
         statuses = {

@@ -1,0 +1,77 @@
+"""Model providers and the gateway's address, as the environment names them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import Misconfigured
+from common.settings.environment import Environment
+from common.settings.models import ModelSettings, read_models
+
+KEY = "sk-secret"
+
+
+def read(**environ: str) -> ModelSettings:
+    return read_models(Environment(environ), internal_url="http://127.0.0.1:3000")
+
+
+def test_without_variables_there_is_no_provider() -> None:
+    assert read() == ModelSettings("http://127.0.0.1:3000", 600, ())
+
+
+@pytest.mark.parametrize(
+    ("environ", "api", "base_url", "login"),
+    [
+        ({"ANTHROPIC_API_KEY": KEY}, "anthropic", "https://api.anthropic.com", "key"),
+        ({"CLAUDE_CODE_OAUTH_TOKEN": KEY}, "anthropic", "https://api.anthropic.com", "subscription"),
+        ({"ANTHROPIC_AUTH_TOKEN": KEY, "ANTHROPIC_BASE_URL": "http://p/"}, "anthropic", "http://p", "subscription"),
+        ({"OPENAI_API_KEY": KEY}, "openai", "https://api.openai.com/v1", "key"),
+        ({"GEMINI_API_KEY": KEY}, "gemini", "https://generativelanguage.googleapis.com", "key"),
+        ({"GOOGLE_API_KEY": KEY, "GEMINI_BASE_URL": "http://g:1"}, "gemini", "http://g:1", "key"),
+    ],
+)
+def test_a_key_is_a_provider(environ: dict[str, str], api: str, base_url: str, login: str) -> None:
+    (found,) = read(**environ).providers
+
+    assert (found.api, found.base_url, found.login, found.key) == (api, base_url, login, KEY)
+    assert KEY not in repr(found)
+
+
+def test_an_address_alone_is_a_server_that_needs_no_key() -> None:
+    (found,) = read(OPENAI_BASE_URL="http://127.0.0.1:11434/v1").providers
+
+    assert (found.login, found.key) == ("none", None)
+
+
+def test_an_api_key_comes_before_a_subscription() -> None:
+    (found,) = read(ANTHROPIC_API_KEY="sk-key", CLAUDE_CODE_OAUTH_TOKEN="token").providers
+
+    assert (found.login, found.key) == ("key", "sk-key")
+
+
+def test_a_key_may_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"{KEY}\n")
+
+    (found,) = read(OPENAI_API_KEY_FILE=str(file)).providers
+
+    assert found.key == KEY
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "http://", "http://me:secret@x", "x", "http://x:0x1", "http://x?key=secret"]
+)
+@pytest.mark.parametrize(
+    "name", ["ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "AIWORKER_GATEWAY_URL"]
+)
+def test_a_wrong_address_is_named_without_being_shown(name: str, url: str) -> None:
+    with pytest.raises(Misconfigured, match=f"^{name} must be") as raised:
+        read(**{name: url})
+
+    assert "secret" not in str(raised.value)
+
+
+def test_the_gateway_has_an_address_of_its_own_if_it_is_set() -> None:
+    assert read(AIWORKER_GATEWAY_URL="http://gateway:3002/").gateway_url == "http://gateway:3002"

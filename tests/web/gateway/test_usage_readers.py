@@ -1,0 +1,109 @@
+"""Usage is read off answers with little memory, whatever they contain."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from common.values.model_provider import TokenCount
+from tests.web.gateway.answers import FORMATS
+from web.gateway import usage_readers
+from web.gateway.usage_readers import BlindReader, DocumentReader, EventReader, reader_for
+
+SSE = "text/event-stream"
+
+
+def _read(content: bytes, format_: str = "anthropic", *, size: int = 1000) -> TokenCount:
+    reader = reader_for(format_, SSE, "")  # type: ignore[arg-type]
+    for at in range(0, len(content), size):
+        reader.feed(content[at : at + size])
+    reader.finish()
+    return reader.usage.count()
+
+
+def test_the_reader_is_chosen_by_the_headers() -> None:
+    assert isinstance(reader_for("chat", "Text/Event-Stream; charset=utf-8", "identity"), EventReader)
+    assert isinstance(reader_for("chat", "application/json", ""), DocumentReader)
+    assert isinstance(reader_for("chat", SSE, "gzip"), BlindReader)
+    assert isinstance(reader_for(None, SSE, ""), BlindReader)
+
+
+def test_lines_may_end_with_carriage_returns() -> None:
+    content = b"".join(FORMATS["anthropic"].stream).replace(b"\n", b"\r\n")
+
+    assert _read(content) == FORMATS["anthropic"].count
+
+
+def test_a_last_line_needs_no_end() -> None:
+    content = b"".join(FORMATS["gemini"].stream).rstrip(b"\n")
+
+    assert _read(content, "gemini") == FORMATS["gemini"].count
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'data: {"usage": \n', b"data: [1]\n", b'data: {"type":"message_delta","usage":[]}\n', b'data: "usage"\n',
+        b'data: {"type":"message_delta","usage":{"output_tokens":"many"}}\n', b"data: " + b'["usage"' * 100_000 + b"\n",
+        b'data: {"type":"message_delta","usage":{"output_tokens":-5,"input_tokens":true}}\n', b"\xff\xfe\x00usage\n",
+        b'data: {"type":"message_delta","usage":{"input_tokens":1e300,"output_tokens":NaN}}\n',
+    ],
+)  # fmt: skip
+def test_nonsense_changes_nothing(line: bytes) -> None:
+    whole = FORMATS["anthropic"].stream
+
+    assert _read(b"".join([*whole[:3], line, *whole[3:]])) == FORMATS["anthropic"].count
+
+
+def test_a_line_without_an_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage_readers, "LONGEST_LINE_BYTES", 10_000)
+    reader = reader_for("anthropic", SSE, "")
+    assert isinstance(reader, EventReader)
+
+    for piece in FORMATS["anthropic"].stream[:3]:
+        reader.feed(piece)
+    for _ in range(100):
+        reader.feed(b"data: " + b"x" * 1000)
+        assert sum(map(len, reader._held)) <= 12_000
+    reader.feed(b'"usage"\n')
+    for piece in FORMATS["anthropic"].stream[3:]:
+        reader.feed(piece)
+    reader.finish()
+
+    assert reader.usage.count() == FORMATS["anthropic"].count
+
+
+def test_a_document_that_is_too_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage_readers, "LONGEST_LINE_BYTES", 100)
+    reader = reader_for("chat", "application/json", "")
+    assert isinstance(reader, DocumentReader)
+
+    reader.feed(FORMATS["chat"].whole)
+    reader.feed(b" " * 200)
+    reader.finish()
+
+    assert not reader.usage.is_final
+
+
+def test_a_usage_that_rises_is_not_added_up() -> None:
+    chunks = [{"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": number}} for number in (1, 2, 3)]
+    content = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks)
+
+    assert _read(content, "chat") == TokenCount(7, 0, 0, 3)
+
+
+def test_more_cached_than_given_is_not_less_than_nothing() -> None:
+    content = b'data: {"usage":{"prompt_tokens":7,"prompt_tokens_details":{"cached_tokens":9},"completion_tokens":1}}\n'
+
+    assert _read(content, "chat") == TokenCount(0, 7, 0, 1)
+
+
+def test_cached_tokens_may_stand_beside_the_others() -> None:
+    assert _read(b'data: {"usage":{"prompt_tokens":7,"cached_tokens":3}}\n', "chat") == TokenCount(4, 3, 0, 0)
+
+
+def test_a_failed_response_has_been_used_too() -> None:
+    content = b'data: {"type":"response.incomplete","response":{"usage":{"input_tokens":5,"output_tokens":6}}}\n\n'
+
+    assert _read(content, "responses") == TokenCount(5, 0, 0, 6)
