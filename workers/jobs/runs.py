@@ -7,7 +7,7 @@ from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from common.providers.forge import forge
 from common.providers.runtime import runtime
 from common.services.delivery import publishing
-from common.services.runs import scheduling
+from common.services.runs import scheduling, steering
 from common.services.tasks import verification
 from common.services.tasks.verification import CheckResult, ProofPlan, RunPlan
 from common.values.check import CheckEnd, CheckPhase
@@ -60,6 +60,11 @@ def _record_unprepared(job: Claimed, plan: RunPlan, error: ProviderRefused | Pro
         verification.record_unprepared(job.lease, str(error))
     else:
         raise error
+
+
+@job(jobs.RELEASE_RUN)
+def release_run(job: Claimed) -> None:
+    steering.release_run(job.lease)
 
 
 @job(jobs.CLOSE_RUN)

@@ -1,7 +1,9 @@
 // The fields of a project, shared by making one and changing it: how a draft of text becomes the API's body.
 import { html } from "../html.mjs";
 import { CheckField, TextField } from "../parts/controls.mjs";
+import { DriverFields } from "../parts/known.mjs";
 import { ENVIRONMENTS } from "../states.mjs";
+import { QuestionFields, questionDraft, questionRules } from "./question-rules.mjs";
 
 const TEXTS = [
   "name",
@@ -15,6 +17,8 @@ const TEXTS = [
   "healthPath",
   "healthContains",
   "agentInstructions",
+  "driver",
+  "model",
 ];
 const NUMBERS = ["replicas", "port", "previewTtlHours", "maxParallelTasks"];
 const FLAGS = ["restricted", "separateApprover", "allowDirectPush", "keepTests"];
@@ -62,6 +66,7 @@ export function draftOf(project = {}) {
   draft.envVars = Object.entries(project.envVars || {})
     .map(([name, value]) => `${name}=${value}`)
     .join("\n");
+  Object.assign(draft, questionDraft(project.questionRules));
   draft.forbiddenPaths = (project.forbiddenPaths || []).join("\n");
   return draft;
 }
@@ -91,6 +96,7 @@ export function bodyOf(draft, before) {
   for (const name of FLAGS) set(name, draft[name], before[name]);
   set("healthSeconds", nested(draft, "healthSeconds", ENVIRONMENTS), nested(before, "healthSeconds", ENVIRONMENTS));
   set("limits", nested(draft, "limits", LIMITS) ?? {}, nested(before, "limits", LIMITS) ?? {});
+  set("questionRules", questionRules(draft), questionRules(before));
   set("envVars", variables(draft.envVars), variables(before.envVars));
   set(
     "forbiddenPaths",
@@ -248,6 +254,7 @@ export const MoreFields = ({ form, secrets = [] }) => html`
     <${Count} label="Most tokens a task" name="limits.maxTokens" form=${form} />
     <${Count} label="Most minutes a task" name="limits.maxMinutes" form=${form} />
   </div>
+  <${DriverFields} form=${form} usual="the platform's" />
   <${TextField}
     label="Instructions for the agents"
     name="agentInstructions"
@@ -255,6 +262,7 @@ export const MoreFields = ({ form, secrets = [] }) => html`
     rows="4"
     hint="Given with every task of this project."
   />
+  <${QuestionFields} form=${form} />
   <${TextField}
     label="Forbidden paths"
     name="forbiddenPaths"
