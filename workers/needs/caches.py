@@ -66,12 +66,18 @@ class Caches:
         A folder that the commit itself has is left alone. Returns what was done in a sentence; None if there is no
         cache. A damaged cache is removed and counts as none.
         """
+        try:
+            return self._restore(project_id, key, paths, code)
+        except OSError as error:
+            return f"the cache could not be read: {error.strerror}"
+
+    def _restore(self, project_id: str, key: str, paths: Sequence[str], code: Path) -> str | None:
         kept = self._directory / project_id / key
         manifest = _read_manifest(kept)
         if manifest is None or _measure(kept) != (manifest.bytes, manifest.files) or manifest.paths != tuple(paths):
             _remove(kept)
             return None
-        os.utime(kept)
+        os.utime(kept)  # for _make_room
         restored = []
         for number, path in enumerate(paths):
             if (kept / str(number)).is_dir() and (target := _free_target(code, path)):
@@ -87,6 +93,12 @@ class Caches:
         Returns why they were not kept, or that they were, in a sentence; None if there was nothing to do. Caches that
         are old, or too large together, are removed.
         """
+        try:
+            return self._save(project_id, key, paths, code)
+        except OSError as error:
+            return f"the folders could not be cached: {error.strerror}"
+
+    def _save(self, project_id: str, key: str, paths: Sequence[str], code: Path) -> str | None:
         place = self._directory / project_id
         kept = place / key
         if kept.exists():

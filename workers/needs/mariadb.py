@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,5 +74,5 @@ class MariaDB:
         return len(greeting) >= GREETING_BYTES and greeting[4] == PROTOCOL
 
     def _as_root(self) -> list[str]:
-        """The option without which MariaDB refuses to run as root; it has no effect for other users."""
-        return ["--user=root"] if self.account.name is None else []
+        """The option without which MariaDB refuses to run as root."""
+        return ["--user=root"] if self.account.name is None and os.geteuid() == 0 else []

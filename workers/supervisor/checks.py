@@ -152,7 +152,7 @@ class Checks:
         except NotReady as error:
             if error.code != SETUP_FAILED:
                 raise _NotStarted(error.reason, error.code) from error
-            return Ending(None, error.reason, CheckEnd.SETUP_FAILED)
+            return Ending(None, error.reason, CheckEnd.KILLED if error.was_killed else CheckEnd.SETUP_FAILED)
         except OSError as error:
             raise _NotStarted(f"it can't be started: {error}") from error
         finally:

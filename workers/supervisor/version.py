@@ -170,6 +170,7 @@ class RunningVersion:
             raise VersionFailed("checkout_failed", f"the checkout of {self.wanted.commit} failed: {error}") from error
         except OSError as error:
             raise VersionFailed("checkout_failed", f"the checkout can't be written: {error.strerror}") from error
+        argv = command(self.wanted.spec.start_command, code)
         try:
             async with self._tools.setup_turn:
                 await self._workplace.make_ready(self._log)
@@ -178,7 +179,7 @@ class RunningVersion:
             raise VersionFailed(error.code, error.reason + end) from error
         except OSError as error:
             raise VersionFailed("exited", f"it can't be started: {error}") from error
-        return command(self.wanted.spec.start_command, code)
+        return argv
 
     def _output_end(self) -> str:
         """Return the last lines of the program's output after a colon; empty if there are none."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from common.machine.children import base_environment
 from common.machine.waiting import Deadline
+from common.values.check import CheckEnd
 from common.values.needs import SETUP_SECONDS, Needs
 from common.values.service_variables import with_service_variables
 from common.values.variable_set import Variables
@@ -30,12 +31,16 @@ CODE = Path(__file__).parents[2]
 
 class NotReady(Exception):
     """The checkout could not be made ready. code: stable, for programs: SETUP_FAILED, or `service_missing` or
-    `service_failed`, which are no fault of the commit. The message is a sentence without secrets."""
+    `service_failed`, which are no fault of the commit. The message is a sentence without secrets.
 
-    def __init__(self, code: str, reason: str) -> None:
+    was_killed: a signal ended the setup command, maybe one that the machine sent.
+    """
+
+    def __init__(self, code: str, reason: str, *, was_killed: bool = False) -> None:
         super().__init__(reason)
         self.code = code
         self.reason = reason
+        self.was_killed = was_killed
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,8 @@ class Workplace:
         finally:
             await unit.stop(0)
         if ending.reason is not None:
-            raise NotReady(SETUP_FAILED, f"the setup command failed: {ending.reason}")
+            was_killed = ending.code is CheckEnd.KILLED
+            raise NotReady(SETUP_FAILED, f"the setup command failed: {ending.reason}", was_killed=was_killed)
         _note(sink, "the setup command is done")
 
     async def _start_databases(self) -> None:

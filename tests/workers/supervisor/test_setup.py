@@ -60,6 +60,17 @@ def test_a_failing_setup_fails_the_check_with_the_end_of_its_output(
     assert "tests ran" not in state.log
 
 
+def test_a_setup_that_was_killed_may_be_run_once_more(runtime: ProcessRuntime, repository: Repository) -> None:
+    """As a test command that was killed: the machine may have sent the signal."""
+    version = repository.version("x", repository.commit(README="hello"))
+    check = replace(check_of(version, SPACE, "c", "true"), needs=Needs("kill -KILL $$"))
+    runtime.ensure_check(check)
+    state = finished(runtime, check)
+
+    assert state.died_by_signal
+    assert state.reason == "the setup command failed: it was killed by SIGKILL"
+
+
 def test_the_secrets_in_a_setups_output_are_masked(runtime: ProcessRuntime, repository: Repository) -> None:
     version = repository.version("x", repository.commit(README="hello"))
     variables = Variables({"TOKEN": "s3cret-registry-token"}, ("TOKEN",))
