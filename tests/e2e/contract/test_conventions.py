@@ -74,6 +74,10 @@ POST /runner/runs/ID/progress
 POST /runner/runs/ID/usage
 POST /runner/runs/ID/questions
 GET /runner/runs/ID/questions/q-ID
+GET /runner/runs/ID/task
+GET /runner/runs/ID/feedback
+GET /runner/runs/ID/tasks
+POST /runner/runs/ID/proposals
 PUT /runner/runs/ID/session
 GET /runner/runs/ID/session
 POST /runner/runs/ID/finish
