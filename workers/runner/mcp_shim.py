@@ -24,9 +24,9 @@ SIGN_SECONDS = 10.0
 """How often a client that waits for a call is sent a sign of life, so that its idle timeout does not end the call."""
 
 INSTRUCTIONS = """\
-These tools connect you with the platform and the people who gave you this task. Nobody reads your replies while you \
-work: to ask something, use ask_user_question. Report larger steps with report_progress. When the task is done, call \
-request_review and end your turn."""
+Your way to the people who gave you this task: they do not read your replies. ask_user_question if something is \
+unclear; request_review when done; also get_task, get_feedback, report_progress, propose_tasks, list_project_tasks."""
+"""At most 240 characters: Codex shows the model no more, and lists the tools only when the model looks for them."""
 
 _TEXT = {"type": "string", "minLength": 1}
 

@@ -89,6 +89,10 @@ POST /runner/runs/ID/questions
 GET /runner/runs/ID/questions/q-ID
 GET /runner/runs/ID/messages
 GET /runner/runs/ID/attachments/ID
+GET /runner/runs/ID/task
+GET /runner/runs/ID/feedback
+GET /runner/runs/ID/tasks
+POST /runner/runs/ID/proposals
 PUT /runner/runs/ID/session
 GET /runner/runs/ID/session
 POST /runner/runs/ID/finish

@@ -6,21 +6,24 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from mcp import ClientSession
 
 from common.models.run import Run
 from common.models.task import Question, Task
 from tests.web.world import SHA, World, all_of, forget_providers, get, served
+from tests.workers.runner import mcp_client
 from workers.runner import tools
 from workers.runner.cancellation import Cancellation, Why
 from workers.runner.client import RunToken
 from workers.runner.mcp_shim import TOOLS
 from workers.runner.tool_api import ToolApi
-from workers.runner.tool_socket import Reply, Request
+from workers.runner.tool_socket import Reply, Request, ToolSocket
 from workers.runner.tools import ToolDesk
 
 
@@ -103,6 +106,30 @@ def test_an_answer_within_the_hold_is_the_result(at_work: AtWork) -> None:
         assert held.result(100) == "blue"
     assert not at_work.desk.is_question_open
     assert at_work.state == "in_progress"
+
+
+def test_a_question_travels_from_the_program_to_a_person_and_back(plain_at_work: AtWork, tmp_path: Path) -> None:
+    """The SDK's client, the shim's process, the socket, the desk and a real server."""
+    client = plain_at_work.world.app_client()
+
+    def answer() -> None:
+        while not all_of(Question):
+            threading.Event().wait(0.01)
+        plain_at_work.respond("grün", client=client)
+
+    async def work(session: ClientSession) -> list[tuple[bool, str]]:
+        return [
+            await mcp_client.call(session, "ask_user_question", question="Which colour?"),
+            await mcp_client.call(session, "request_review", summary="Done"),
+        ]
+
+    desk = plain_at_work.desk_of(hold_seconds=45)
+    with ToolSocket(tmp_path, desk) as socket, ThreadPoolExecutor(1) as pool:
+        answering = pool.submit(answer)
+        said = mcp_client.with_client(socket, work)
+        answering.result(100)
+    assert said == [(True, "grün"), (True, tools.REVIEW_NOTED)]
+    assert (desk.review_summary, desk.is_question_open) == ("Done", False)
 
 
 def test_without_an_answer_the_agent_is_told_to_stop_and_gets_it_later(at_work: AtWork) -> None:

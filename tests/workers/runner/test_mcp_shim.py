@@ -7,21 +7,19 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
 import anyio
 import pytest
-from mcp import ClientSession, StdioServerParameters, types
+from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from workers.runner.mcp_shim import SIGN_SECONDS, TOOLS
+from workers.runner.mcp_shim import INSTRUCTIONS, SIGN_SECONDS, TOOLS
 from workers.runner.tool_socket import MOST_CALLS, Reply, Request, ToolSocket
 
+from .mcp_client import call, with_client
 from .runner_platform import eventually
-
-Result = TypeVar("Result")
 
 
 class DeskOfTest:
@@ -72,30 +70,6 @@ def hostile(tmp_path: Path) -> Path:
     return clone
 
 
-def with_client(
-    tools: ToolSocket, work: Callable[[ClientSession], Awaitable[Result]], *, cwd: Path | None = None
-) -> Result:
-    """Start the server as a CLI does, and let the client work with it."""
-    server = tools.server
-    environ = {"PYTHONPATH": str(cwd), "PYTHONSTARTUP": "json.py"} if cwd else {}
-    parameters = StdioServerParameters(command=server.command, args=list(server.arguments), cwd=cwd, env=environ)
-
-    async def connect() -> Result:
-        with anyio.fail_after(30):
-            async with stdio_client(parameters) as streams, ClientSession(*streams) as session:
-                await session.initialize()
-                return await work(session)
-
-    return anyio.run(connect)
-
-
-async def call(session: ClientSession, tool: str, **arguments: Any) -> tuple[bool, str]:
-    result = await session.call_tool(tool, arguments)
-    [content] = result.content
-    assert isinstance(content, types.TextContent)
-    return not result.is_error, content.text
-
-
 def test_a_hostile_clone_runs_nothing_and_the_tools_work(tools: ToolSocket, hostile: Path) -> None:
     async def work(session: ClientSession) -> tuple[list[str], tuple[bool, str]]:
         listed = await session.list_tools()
@@ -103,6 +77,7 @@ def test_a_hostile_clone_runs_nothing_and_the_tools_work(tools: ToolSocket, host
 
     names, answer = with_client(tools, work, cwd=hostile)
     assert names == [tool.name for tool in TOOLS]
+    assert len(INSTRUCTIONS) <= 240
     assert answer == (True, "get_task: {'ü': 'é'}")
     assert not (hostile / "imported").exists()
 
