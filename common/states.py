@@ -157,7 +157,16 @@ class QuestionState(StrEnum):
     ANSWERED = "answered"
     """A person has answered; the answer is in `response`."""
     WITHDRAWN = "withdrawn"
-    """Its task was cancelled, or continued without the answer."""
+    """Its task was cancelled or given up, or its agent finished without the answer."""
+
+
+class ProposalState(StrEnum):
+    PROPOSED = "proposed"
+    """Waits for a person's decision."""
+    ACCEPTED = "accepted"
+    """The task exists."""
+    DISMISSED = "dismissed"
+    """Nobody wants it."""
 
 
 class RunState(StrEnum):

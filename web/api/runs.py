@@ -26,6 +26,8 @@ class RunSchema(Schema):
     agent_id = fields.String()
     state = fields.String(attribute="state_", metadata={"enum": [str(state) for state in RunState]})
     round = fields.Integer()
+    driver = fields.String(allow_none=True)
+    model = fields.String(allow_none=True)
     outcome = fields.String(allow_none=True, metadata={"enum": [*map(str, Outcome), None]})
     summary = fields.String(allow_none=True)
     reason = fields.String(allow_none=True)

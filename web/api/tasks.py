@@ -18,7 +18,7 @@ from web.api.attachments import AttachmentSchema
 from web.api.deployments import DeploymentSchema
 from web.api.diffs import DiffSchema, read_diff
 from web.api.events import MOST, EventsSchema, events_reply
-from web.api.projects import Kept, LimitsSchema
+from web.api.projects import DRIVER_NAMES, IS_MODEL, Kept, LimitsSchema
 from web.api.runs import RunSchema
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, QueryInteger, body, many, one, query, reply
@@ -42,7 +42,6 @@ from web.http.sparse import SparseSchema
 tasks = Blueprint("tasks", __name__, url_prefix="/api")
 
 _PRIORITIES = [priority.label for priority in Priority]
-_DRIVER = r"^[a-z0-9][a-z0-9_-]{0,39}\Z"
 
 
 def _lines(most: int, longest: int, **options: Unpack[FieldOptions]) -> fields.List[str]:
@@ -80,6 +79,7 @@ class WrittenTaskSchema(TaskSchema):
     notes = fields.String(allow_none=True)
     required_capabilities = fields.List(fields.String())
     driver = fields.String(allow_none=True)
+    model = fields.String(allow_none=True)
     limits = Kept(LimitsSchema)
     approved_sha = fields.String(allow_none=True)
     approved_by = fields.String(allow_none=True)
@@ -91,7 +91,15 @@ class WrittenTaskSchema(TaskSchema):
 
 
 class QuestionSchema(SparseSchema):
-    optional = frozenset({"response", "respondedAt", "respondedBy"})
+    """blocking: the agent waits for the answer. remindAt, deadlineAt: absent once they are over or if there is none.
+
+    escalatedTo: the person who was asked after nobody had answered. respondedBy: `default` if nobody answered in time,
+    and defaultResponse counts.
+    """
+
+    optional = frozenset(
+        {"response", "respondedAt", "respondedBy", "defaultResponse", "deadlineAt", "remindAt", "escalatedTo"}
+    )
     id = fields.String()
     question = fields.String()
     context = fields.String(allow_none=True)
@@ -101,6 +109,11 @@ class QuestionSchema(SparseSchema):
     response = fields.String()
     responded_at = Timestamp()
     responded_by = fields.String()
+    blocking = fields.Boolean(attribute="is_blocking")
+    default_response = fields.String()
+    deadline_at = Timestamp()
+    remind_at = Timestamp()
+    escalated_to = fields.String()
 
 
 class TaskProjectSchema(Schema):
@@ -138,6 +151,7 @@ class CommentSchema(Schema):
 class TaskDetailsSchema(WrittenTaskSchema):
     """A task with everything that belongs to it. checks: those of the newest run that was checked.
 
+    proposals: how many follow-up tasks that its agents proposed wait for a decision.
     cloneLine: how its holder gets the branch; null for viewers, and unless somebody holds it.
     """
 
@@ -150,6 +164,7 @@ class TaskDetailsSchema(WrittenTaskSchema):
     deployments = fields.List(fields.Nested(DeploymentSchema))
     checks = fields.List(fields.Nested(TaskCheckSchema))
     comments = fields.List(fields.Nested(CommentSchema))
+    proposals = fields.Integer()
     attachments = fields.List(fields.Nested(AttachmentSchema))
     clone_line = fields.String(allow_none=True)
 
@@ -178,13 +193,14 @@ class CreateTaskSchema(Schema):
     labels = _lines(20, 50)
     required_capabilities = _lines(20, 50)
     depends_on = fields.List(Id())
-    driver = Line(40, allow_none=True, validate=validate.Regexp(_DRIVER, error="Not a driver's name"))
+    driver = Choice(DRIVER_NAMES, allow_none=True)
+    model = Line(100, allow_none=True, validate=IS_MODEL)
     limits = Kept(LimitsSchema)
 
 
 class UpdateTaskSchema(Schema):
     read_only = (CreateTaskSchema.read_only - {"state"}) | {
-        "projectId", "requiredCapabilities", "dependsOn", "driver", "limits",
+        "projectId", "requiredCapabilities", "dependsOn", "driver", "model", "limits",
     }  # fmt: skip
     title = Line(200)
     description = Text(100_000)

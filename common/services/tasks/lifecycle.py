@@ -34,10 +34,20 @@ def begin_work(tx: Transaction, task: Task, agent_id: str) -> None:
         tx.record(task.move_to(TaskState.IN_PROGRESS, By.PLATFORM, phase=Phase.WORKING))
 
 
+def show_obstacle(tx: Transaction, task: Task, obstacle: str) -> None:
+    """Show why a waiting task can't start. Its next run that can begin clears it."""
+    task.error, task.updated_at = obstacle, tx.now()
+    record_update(tx, task, "error")
+
+
 def begin_proof(tx: Transaction, task: Task, run_id: str) -> None:
-    """The agent reported that the work is done: enqueue its verification. Losses and attempts restart from zero."""
+    """The agent reported that the work is done: enqueue its verification, and withdraw its open questions.
+
+    Losses and attempts restart from zero.
+    """
     task.assigned_agent_id, task.attempts, task.losses, task.error = None, 0, 0, None
     task.updated_at = tx.now()
+    withdraw_questions(tx, task)
     if task.state is TaskState.NEEDS_INPUT:  # the agent continued without waiting for the answer
         tx.record(task.move_to(TaskState.IN_PROGRESS, By.PLATFORM, phase=Phase.VERIFYING))
     else:
@@ -108,6 +118,7 @@ def requeue(tx: Transaction, task: Task, *, reason: str | None, counts: bool, is
 
 def fail(tx: Transaction, task: Task, reason: str) -> None:
     """Give the task up. reason: masked by the caller; stays in the task's error until a person retries it."""
+    withdraw_questions(tx, task)
     task.assigned_agent_id, task.error, task.updated_at = None, reason, tx.now()
     tx.record(task.move_to(TaskState.FAILED, By.PLATFORM))
 
@@ -210,7 +221,7 @@ def withdraw_questions(tx: Transaction, task: Task) -> None:
     """Nobody needs the answers to the task's open questions any more; who answers one gets a Conflict."""
     open_questions = select(Question).where(Question.task_id == task.id, Question.state == QuestionState.PENDING)
     for question in tx.all(open_questions):
-        question.state = QuestionState.WITHDRAWN
+        question.state, question.remind_at, question.deadline_at = QuestionState.WITHDRAWN, None, None
         tx.wake(f"question:{question.id}")
 
 

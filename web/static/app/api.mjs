@@ -38,7 +38,8 @@ function sentence(status, body, headers) {
   return body?.error || `The server answered ${status}.`;
 }
 
-async function send(method, path, { body, query, key, token } = {}) {
+// raw: a Blob that is the body; asBlob: the reply's content as a Blob, whatever it is.
+async function send(method, path, { body, raw, asBlob, query, key, token } = {}) {
   const url = new URL(`/api${path}`, location.origin);
   for (const [name, value] of Object.entries(query || {})) {
     if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
@@ -46,18 +47,20 @@ async function send(method, path, { body, query, key, token } = {}) {
   const headers = { Accept: "application/json" };
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (raw) headers["Content-Type"] = raw.type || "application/octet-stream";
   if (key) headers["Idempotency-Key"] = key;
   let reply;
   try {
     reply = await fetch(url, {
       method,
       headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: raw ?? (body === undefined ? undefined : JSON.stringify(body)),
       cache: "no-store",
     });
   } catch {
     throw new ApiError(0, "The server can't be reached. Check that it is running and try again.");
   }
+  if (reply.ok && asBlob) return reply.blob();
   const text = await reply.text();
   let json = null;
   try {
@@ -127,8 +130,8 @@ function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// These routes take no Idempotency-Key.
-const KEYLESS = /^\/(auth|tokens|users|agents\/enrolment-tokens)(\/|$)/;
+// These routes take no Idempotency-Key: what is sent or replied holds a secret.
+const KEYLESS = /^\/(auth|tokens|users|agents\/enrolment-tokens|model-providers)(\/|$)/;
 
 const TRIES = 3;
 const LONGEST_WAIT_SECONDS = 10;
@@ -162,6 +165,9 @@ export const api = {
   patch: (path, body) => call("PATCH", path, { body }),
   put: (path, body) => call("PUT", path, { body }),
   remove: (path) => call("DELETE", path),
+  // One try: a large file is not sent again by itself.
+  upload: (path, file, query) => call("POST", path, { raw: file, query, key: newKey() }),
+  blob: (path, query) => call("GET", path, { query, asBlob: true }),
 };
 
 export async function signIn(username, password) {

@@ -19,6 +19,7 @@ const FIELDS = {
   assignedAgentId: "agent",
   previewUrl: "preview",
   branchName: "branch",
+  heldBy: "holder",
 };
 export const sayField = (name) => FIELDS[name] || name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
 
@@ -35,6 +36,7 @@ const TONES = {
     "ended",
     "skipped",
     "withdrawn",
+    "dismissed",
   ],
   busy: [
     "in_progress",
@@ -51,8 +53,8 @@ const TONES = {
     "working",
     "verifying",
   ],
-  ask: ["needs_input", "ready_to_test", "waiting", "rolled_back", "conflict", "flaky", "held"],
-  good: ["approved", "merged", "staging", "active", "completed", "passed", "idle", "done", "answered"],
+  ask: ["needs_input", "ready_to_test", "waiting", "rolled_back", "conflict", "flaky", "held", "proposed"],
+  good: ["approved", "merged", "staging", "active", "completed", "passed", "idle", "done", "answered", "accepted"],
   done: ["production"],
   bad: ["failed", "error", "lost"],
 };

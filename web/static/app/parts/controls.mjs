@@ -71,6 +71,8 @@ const PATHS = {
     "M11 4a2 2 0 0 1 0 4M12 9.500c1.500.500 2 2 2 3.500",
   key: "M6 7a3 3 0 1 1 0 2H2.500V7ZM2.500 9v2",
   wide: "M9 3h4v4M7 13H3V9M13 3 9 7M3 13l4-4",
+  models: "M8 2.500 13 5v6l-5 2.500L3 11V5ZM3 5l5 2.500L13 5M8 7.500v6",
+  spend: "M3 13V9M6.500 13V6M10 13V8M13.500 13V3",
   check: "m3 8.500 3 3 7-7",
   branch: "M5 3.500v9M5 9c4 0 6-1 6-4.500",
 };
@@ -107,6 +109,12 @@ export function Field({ label, hint, control, error }) {
   </div>`;
 }
 
+// What the server says of this field, or of something within it: "prices.x.input" is said beside "prices".
+const faultOf = (form, name) => {
+  const { field, message } = form.fault || {};
+  return field === name || field?.startsWith(`${name}.`) ? message : null;
+};
+
 // Text in a form's draft: draft is {name: value}, change(name, value).
 export function TextField({ label, hint, name, form, testid, rows, type = "text", ...rest }) {
   const shared = (id) => ({
@@ -120,7 +128,7 @@ export function TextField({ label, hint, name, form, testid, rows, type = "text"
   return html`<${Field}
     label=${label}
     hint=${hint}
-    error=${form.fault?.field === name ? form.fault.message : null}
+    error=${faultOf(form, name)}
     control=${(id) =>
       rows
         ? html`<textarea rows=${rows} ...${shared(id)}></textarea>`
@@ -132,6 +140,7 @@ export function SelectField({ label, hint, name, form, options, testid, ...rest 
   return html`<${Field}
     label=${label}
     hint=${hint}
+    error=${faultOf(form, name)}
     control=${(id) =>
       html`<select
         id=${id}

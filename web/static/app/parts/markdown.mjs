@@ -1,6 +1,6 @@
 // Markdown that people and agents wrote. One of two places that set HTML; all of it goes through DOMPurify.
 import DOMPurify from "dompurify";
-import { marked } from "marked";
+import { Marked } from "marked";
 import { useMemo } from "preact/hooks";
 import { html } from "../html.mjs";
 import { webUrl } from "../words.mjs";
@@ -38,6 +38,15 @@ const ALLOWED = {
   ALLOW_ARIA_ATTR: false,
 };
 
+const ESCAPES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+// HTML in the text is shown as it was written: agents speak of tags, and none of them is to become one.
+const marked = new Marked({
+  gfm: true,
+  breaks: true,
+  async: false,
+  renderer: { html: ({ text }) => text.replace(/[&<>"']/g, (one) => ESCAPES[one]) },
+});
+
 const purify = DOMPurify(window);
 purify.addHook("afterSanitizeAttributes", (node) => {
   if (node.tagName !== "A") return;
@@ -48,9 +57,6 @@ purify.addHook("afterSanitizeAttributes", (node) => {
 });
 
 export function Markdown({ text }) {
-  const safe = useMemo(
-    () => purify.sanitize(marked.parse(text || "", { gfm: true, breaks: true, async: false }), ALLOWED),
-    [text],
-  );
+  const safe = useMemo(() => purify.sanitize(marked.parse(text || ""), ALLOWED), [text]);
   return html`<div class="md" dangerouslySetInnerHTML=${{ __html: safe }}></div>`;
 }

@@ -5,10 +5,13 @@ import { html } from "../html.mjs";
 import { useLive, usePages, useRead } from "../loading.mjs";
 import { Badge, Button, Empty, Listing, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
+import { hasDrivers } from "../parts/known.mjs";
 import { go, route, to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { AGENT_STATES, DRAINABLE_AGENT_STATES } from "../states.mjs";
 import { clock, exact, say, shortId } from "../words.mjs";
+import { DriverChips, Drivers, Findings } from "./drivers.mjs";
+import { FirstUse } from "./first-use.mjs";
 
 const STATUSES = ["", ...AGENT_STATES];
 
@@ -38,6 +41,7 @@ export function Agents() {
     lead="Who does the work. Each takes up the tasks whose required capabilities it has."
     actions=${actions}
   >
+    <${FirstUse} />
     <${Listing}
       pages=${pages}
       empty=${
@@ -56,6 +60,7 @@ export function Agents() {
             <tr>
               <th>Agent</th>
               <th>Status</th>
+              <th>Drivers</th>
               <th>Capabilities</th>
               <th>Current task</th>
               <th>Done</th>
@@ -69,8 +74,10 @@ export function Agents() {
                   <td>
                     <a href=${to.agent(agent.id)}><b>${agent.podName}</b></a>
                     <small>${agent.id} · ${agent.driver} ${agent.version}</small>
+                    ${agent.error && html`<small class="bad-text" data-testid="agent-error">${agent.error}</small>`}
                   </td>
                   <td><${Badge} word=${agent.status} /></td>
+                  <td><${DriverChips} agent=${agent} /></td>
                   <td><${Capabilities} of=${agent.capabilities} /></td>
                   <td>
                     ${
@@ -89,6 +96,7 @@ export function Agents() {
         </table>
       </div>
     <//>
+    <${Drivers} ask=${pages.items?.some(({ drivers }) => drivers) || hasDrivers()} />
   <//>`;
 }
 
@@ -134,9 +142,10 @@ export function Agent({ id }) {
     lead=${html`<a href="#/agents">Agents</a> · ${agent.id}`}
     actions=${actions}
   >
+    ${agent.error && html`<p class="banner bad" data-testid="agent-error">${agent.error}</p>`}
     <dl class="facts">
-      <dt>Driver</dt>
-      <dd>${agent.driver} ${agent.version}</dd>
+      <dt>Drivers</dt>
+      <dd><${DriverChips} agent=${agent} /> <span class="muted">Runner ${agent.version}</span></dd>
       <dt>Capabilities</dt>
       <dd><${Capabilities} of=${agent.capabilities} /></dd>
       <dt>Current task</dt>
@@ -154,6 +163,7 @@ export function Agent({ id }) {
       <dt>Last heartbeat</dt>
       <dd><${Time} at=${agent.lastHeartbeat} /></dd>
     </dl>
+    ${agent.findings && html`<section><h2>What it found</h2><${Findings} findings=${agent.findings} /></section>`}
     <section>
       <div class="section-head">
         <h2>Log</h2>

@@ -11,6 +11,7 @@ import { may } from "../session.mjs";
 import { TASK_STATES } from "../states.mjs";
 import { cursors, heardOfTask, loadBoard, loadMore, tasks, trouble } from "../tasks.mjs";
 import { BY_URGENCY, say, shortId, tone } from "../words.mjs";
+import { FirstUse } from "./first-use.mjs";
 import { NewTask } from "./new-task.mjs";
 import { TaskPanel } from "./task.mjs";
 
@@ -102,6 +103,7 @@ export function Board({ taskId }) {
         </div>
       </header>
       <${Provisioning} />
+      <${FirstUse} />
       ${
         trouble.value && !tasks.value
           ? html`<${Trouble} error=${trouble.value} again=${load} />`

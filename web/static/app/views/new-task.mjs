@@ -1,13 +1,17 @@
 // Writing a task. What only some tasks need is folded away.
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { useState } from "preact/hooks";
 import { Fault, Field, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { Dialog } from "../parts/dialogs.mjs";
+import { ChooseFiles, size } from "../parts/files.mjs";
+import { DriverFields, hasDrivers } from "../parts/known.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { keepTask, tasks } from "../tasks.mjs";
-import { told } from "../toasts.mjs";
+import { failed, told } from "../toasts.mjs";
 import { BY_URGENCY, lines, say } from "../words.mjs";
+import { attach } from "./task-attachments.mjs";
 
 const EMPTY = {
   title: "",
@@ -16,21 +20,26 @@ const EMPTY = {
   labels: "",
   requiredCapabilities: "",
   driver: "",
+  model: "",
   dependsOn: [],
 };
 
 export function NewTask({ close }) {
   const form = useForm(EMPTY);
+  const [files, setFiles] = useState([]);
   const { id: projectId } = project.value;
   const create = form.submit(async (draft) => {
     const body = { projectId, title: draft.title.trim(), description: draft.description, priority: draft.priority };
     for (const name of ["labels", "requiredCapabilities"]) if (draft[name].trim()) body[name] = lines(draft[name]);
-    if (draft.driver.trim()) body.driver = draft.driver.trim();
+    for (const name of ["driver", "model"]) if (draft[name].trim()) body[name] = draft[name].trim();
     if (draft.dependsOn.length) body.dependsOn = draft.dependsOn;
     const { task } = await api.post("/tasks", body);
     keepTask(task);
-    told("Task created.", { href: to.task(projectId, task.id), text: "Open" });
+    const link = { href: to.task(projectId, task.id), text: "Open" };
+    told("Task created.", link);
     close();
+    // The task is there by now: a file that is refused can be added to it later.
+    await attach(task.id, files).catch(failed);
   });
   const others = [...(tasks.value?.values() || [])].filter(({ state }) => state !== "cancelled");
   const toggle = (id, yes) =>
@@ -75,18 +84,17 @@ export function NewTask({ close }) {
           hint="Separated by commas."
         />
       </div>
+      ${hasDrivers() && html`<${Files} files=${files} setFiles=${setFiles} />`}
       <details>
         <summary>More</summary>
-        <div class="pair">
-          <${TextField}
-            label="Required capabilities"
-            name="requiredCapabilities"
-            form=${form}
-            placeholder="python, node"
-            hint="Only an agent that has all of them takes it."
-          />
-          <${TextField} label="Driver" name="driver" form=${form} hint="Empty: the agent's own." />
-        </div>
+        <${DriverFields} form=${form} usual="the project's" />
+        <${TextField}
+          label="Required capabilities"
+          name="requiredCapabilities"
+          form=${form}
+          placeholder="python, node"
+          hint="Only an agent that has all of them takes it."
+        />
         ${
           others.length > 0 &&
           html`<${Field}
@@ -116,4 +124,32 @@ export function NewTask({ close }) {
       </footer>
     </form>
   <//>`;
+}
+
+// Files to send once the task is there; one with the name of another takes its place.
+function Files({ files, setFiles }) {
+  const take = (more) => setFiles([...files.filter(({ name }) => !more.some((one) => one.name === name)), ...more]);
+  return html`<div class="chosen">
+    ${
+      files.length > 0 &&
+      html`<ul class="rows">
+        ${files.map(
+          (file) =>
+            html`<li key=${file.name} class="row" data-testid="task-file">
+              <span class="row-main"><b>${file.name}</b><small>${size(file.size)}</small></span>
+              <button
+                type="button"
+                class="button small ghost"
+                onClick=${() => setFiles(files.filter((one) => one !== file))}
+              >
+                Remove
+              </button>
+            </li>`,
+        )}
+      </ul>`
+    }
+    <${ChooseFiles} take=${take} testid="task-files">
+      <b>Add files</b> or drop them here: the agent gets them with the task.
+    <//>
+  </div>`;
 }

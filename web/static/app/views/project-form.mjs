@@ -1,7 +1,9 @@
 // The fields of a project, shared by making one and changing it: how a draft of text becomes the API's body.
 import { html } from "../html.mjs";
 import { CheckField, TextField } from "../parts/controls.mjs";
+import { DriverFields } from "../parts/known.mjs";
 import { ENVIRONMENTS } from "../states.mjs";
+import { QuestionFields, questionDraft, questionRules } from "./question-rules.mjs";
 
 const TEXTS = [
   "name",
@@ -9,11 +11,14 @@ const TEXTS = [
   "dockerImage",
   "cpuLimit",
   "memoryLimit",
+  "setupCommand",
   "startCommand",
   "testCommand",
   "healthPath",
   "healthContains",
   "agentInstructions",
+  "driver",
+  "model",
 ];
 const NUMBERS = ["replicas", "port", "previewTtlHours", "maxParallelTasks"];
 const FLAGS = ["restricted", "separateApprover", "allowDirectPush", "keepTests"];
@@ -34,6 +39,18 @@ const variables = (text) =>
 
 const names = (text) => text.split(/[\s,]+/).filter(Boolean);
 
+const lines = (text) =>
+  text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean);
+
+const servicesOf = (text) =>
+  names(text).map((name) => {
+    const [kind, version] = name.split(":");
+    return { kind, version: version || null };
+  });
+
 export function draftOf(project = {}) {
   const draft = { importUrl: "", defaultBranch: project.defaultBranch || "", secretEnvVars: "" };
   for (const name of TEXTS) draft[name] = project[name] ?? "";
@@ -42,9 +59,14 @@ export function draftOf(project = {}) {
   for (const list of GIVEN) draft[list] = (project[list] || []).join(", ");
   for (const place of ENVIRONMENTS) draft[`healthSeconds.${place}`] = project.healthSeconds?.[place] ?? "";
   for (const limit of LIMITS) draft[`limits.${limit}`] = project.limits?.[limit] ?? "";
+  draft.cachePaths = (project.cachePaths || []).join("\n");
+  draft.services = (project.services || [])
+    .map(({ kind, version }) => (version ? `${kind}:${version}` : kind))
+    .join(", ");
   draft.envVars = Object.entries(project.envVars || {})
     .map(([name, value]) => `${name}=${value}`)
     .join("\n");
+  Object.assign(draft, questionDraft(project.questionRules));
   draft.forbiddenPaths = (project.forbiddenPaths || []).join("\n");
   return draft;
 }
@@ -74,6 +96,7 @@ export function bodyOf(draft, before) {
   for (const name of FLAGS) set(name, draft[name], before[name]);
   set("healthSeconds", nested(draft, "healthSeconds", ENVIRONMENTS), nested(before, "healthSeconds", ENVIRONMENTS));
   set("limits", nested(draft, "limits", LIMITS) ?? {}, nested(before, "limits", LIMITS) ?? {});
+  set("questionRules", questionRules(draft), questionRules(before));
   set("envVars", variables(draft.envVars), variables(before.envVars));
   set(
     "forbiddenPaths",
@@ -83,6 +106,8 @@ export function bodyOf(draft, before) {
       .filter(Boolean),
     before.forbiddenPaths.split("\n").filter(Boolean),
   );
+  set("cachePaths", lines(draft.cachePaths), lines(before.cachePaths));
+  set("services", servicesOf(draft.services), servicesOf(before.services));
   for (const list of GIVEN) set(list, names(draft[list]), names(before[list]));
   for (const name of ["importUrl", "defaultBranch"]) set(name, draft[name].trim(), before[name]);
   if (draft.secretEnvVars.trim()) body.secretEnvVars = variables(draft.secretEnvVars);
@@ -92,6 +117,14 @@ export function bodyOf(draft, before) {
 const Count = (props) => html`<${TextField} type="number" min="0" ...${props} />`;
 
 export const RunFields = ({ form }) => html`
+  <${TextField}
+    label="Setup command"
+    name="setupCommand"
+    form=${form}
+    testid="project-setup-command"
+    placeholder="npm ci"
+    hint="Makes a clone ready: run before agents, tests and versions start."
+  />
   <div class="pair">
     <${TextField}
       label="Start command"
@@ -153,6 +186,25 @@ export const MoreFields = ({ form, secrets = [] }) => html`
   </div>
   <div class="pair">
     <${TextField}
+      label="Services"
+      name="services"
+      form=${form}
+      placeholder="postgresql:16, redis"
+      hint="Each run, test and preview gets its own: postgresql, mariadb, redis."
+      spellcheck=${false}
+    />
+    <${TextField}
+      label="Cached folders"
+      name="cachePaths"
+      form=${form}
+      rows="2"
+      placeholder="node_modules"
+      hint="One a line: what the setup command fills. Kept until a lock file changes."
+      spellcheck=${false}
+    />
+  </div>
+  <div class="pair">
+    <${TextField}
       label="Secrets in checks"
       name="secretsInChecks"
       form=${form}
@@ -202,6 +254,7 @@ export const MoreFields = ({ form, secrets = [] }) => html`
     <${Count} label="Most tokens a task" name="limits.maxTokens" form=${form} />
     <${Count} label="Most minutes a task" name="limits.maxMinutes" form=${form} />
   </div>
+  <${DriverFields} form=${form} usual="the platform's" />
   <${TextField}
     label="Instructions for the agents"
     name="agentInstructions"
@@ -209,6 +262,7 @@ export const MoreFields = ({ form, secrets = [] }) => html`
     rows="4"
     hint="Given with every task of this project."
   />
+  <${QuestionFields} form=${form} />
   <${TextField}
     label="Forbidden paths"
     name="forbiddenPaths"

@@ -19,9 +19,11 @@ import { Group } from "./group.mjs";
 import { Groups } from "./groups.mjs";
 import { Jobs } from "./jobs.mjs";
 import { LogIn } from "./login.mjs";
+import { Models } from "./models.mjs";
 import { NewProject } from "./new-project.mjs";
 import { Repository } from "./repository.mjs";
 import { ProjectSettings } from "./settings.mjs";
+import { Spend } from "./spend.mjs";
 
 const SAID = {
   on: "Live: changes appear by themselves",
@@ -208,6 +210,8 @@ function Sidebar() {
       <h2>Platform</h2>
       <${Link} href="#/agents" icon="agent" on=${view === "agents"}>Agents<//>
       <${Link} href="#/jobs" icon="jobs" on=${view === "jobs"}>Jobs<//>
+      <${Link} href="#/spend" icon="spend" on=${view === "spend"}>Spend<//>
+      ${may("admin") && html`<${Link} href="#/models" icon="models" on=${view === "models"}>Models<//>`}
       ${may("admin") && html`<${Link} href="#/admin" icon="people" on=${view === "admin"}>Users and enrolment<//>`}
       <${Link} href="#/account" icon="key" on=${view === "account"}>Account and tokens<//>
       <a href="/api/docs"><${Icon} name="branch" />API</a>
@@ -225,6 +229,8 @@ function View() {
   if (view === "agents") return id ? html`<${Agent} key=${id} id=${id} />` : html`<${Agents} />`;
   if (view === "jobs") return html`<${Jobs} />`;
   if (view === "admin") return html`<${Admin} />`;
+  if (view === "models") return html`<${Models} />`;
+  if (view === "spend") return html`<${Spend} />`;
   if (view === "account") return html`<${Account} />`;
   if (view === "project-new") return html`<${NewProject} />`;
   if (trouble.value && !projects.value)

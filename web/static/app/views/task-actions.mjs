@@ -2,14 +2,14 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
-import { Button, Fault, SelectField, TextField, Time, useForm } from "../parts/controls.mjs";
+import { Button, Fault, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { Confirm, Dialog } from "../parts/dialogs.mjs";
-import { Markdown } from "../parts/markdown.mjs";
 import { project } from "../projects.mjs";
 import { may, user } from "../session.mjs";
 import { CANCELLABLE_TASK_STATES, FINAL_TASK_STATES } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { BY_URGENCY, idOf, lines, say } from "../words.mjs";
+import { TakeOver } from "./task-steering.mjs";
 
 const TAKEN_OUT_OF_GROUP = "If a group holds it, it is taken out, and the rest is merged and tested again. ";
 
@@ -58,6 +58,7 @@ export function TaskActions({ task, reload, review, edit }) {
       may("member") &&
       html`<${Button} kind="primary" act=${act("retry")} testid="task-retry">Try again<//>`
     }
+    <${TakeOver} task=${task} reload=${reload} />
     ${
       !FINAL_TASK_STATES.includes(task.state) &&
       may("member") &&
@@ -125,87 +126,6 @@ export function Rejection({ task, review, reload }) {
         Send back${comments.length ? ` with ${comments.length} ${comments.length === 1 ? "comment" : "comments"}` : ""}
       </button>
     </footer>
-  </form>`;
-}
-
-export function Questions({ task, reload }) {
-  const questions = [...(task.questions || [])].sort((a, b) => (a.askedAt < b.askedAt ? 1 : -1));
-  if (!questions.length) return null;
-  return html`
-    ${questions
-      .filter(({ status }) => status === "pending")
-      .map((one) => html`<${Question} key=${one.id} question=${one} task=${task} reload=${reload} />`)}
-    ${
-      questions.some(({ status }) => status !== "pending") &&
-      html`<details class="answered">
-        <summary>Earlier questions</summary>
-        ${questions
-          .filter(({ status }) => status !== "pending")
-          .map(
-            (one) =>
-              html`<div key=${one.id}>
-                <${Markdown} text=${one.question} />
-                <p>
-                  ${
-                    one.response
-                      ? html`<b>Answer:</b> ${one.response}`
-                      : html`<span class="muted">${say(one.status)}</span>`
-                  } <${Time} at=${one.respondedAt} />
-                </p>
-              </div>`,
-          )}
-      </details>`
-    }
-  `;
-}
-
-function Question({ question, task, reload }) {
-  const form = useForm({ response: "" });
-  const submit = form.submit(async ({ response }) => {
-    try {
-      await api.post(`/tasks/${task.id}/respond`, { questionId: question.id, response });
-    } finally {
-      await reload();
-    }
-  });
-  return html`<form class="callout ask" onSubmit=${submit} data-testid="question" data-question-id=${question.id}>
-    <p class="callout-head">Your answer is needed <${Time} at=${question.askedAt} /></p>
-    <div class="asked"><${Markdown} text=${question.question} /></div>
-    ${
-      question.context &&
-      html`<${Markdown}
-        text=${/^[a-z]+(_[a-z]+)+$/.test(question.context) ? say(question.context) : question.context}
-      />`
-    }
-    ${
-      may("member")
-        ? html`
-          ${
-            question.options?.length > 0 &&
-            html`<div class="options">
-              ${question.options.map(
-                (option) =>
-                  html`<button
-                    key=${option}
-                    type="button"
-                    class="button"
-                    data-testid="question-option"
-                    aria-pressed=${form.draft.response === option}
-                    onClick=${() => form.change("response", option)}
-                  >
-                    ${option}
-                  </button>`,
-              )}
-            </div>`
-          }
-          <${TextField} label="Your answer" name="response" form=${form} rows="2" testid="question-answer" required />
-          <${Fault} form=${form} />
-          <footer>
-            <button class="button primary" data-testid="question-submit" disabled=${form.busy}>Answer</button>
-          </footer>
-        `
-        : html`<p class="muted">A member of the project can answer this.</p>`
-    }
   </form>`;
 }
 

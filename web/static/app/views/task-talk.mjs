@@ -10,7 +10,13 @@ import { actorName, say, sayField } from "../words.mjs";
 
 // What the platform hands back ends in a program's output, and that is no Markdown.
 const IS_OUTPUT = ["refusal", "group"];
-const KINDS = { rejection: "Rejection", refusal: "Refused by the platform", group: "Taken out of its group" };
+const KINDS = {
+  rejection: "Rejection",
+  refusal: "Refused by the platform",
+  group: "Taken out of its group",
+  message: "To the agent",
+  note: "Handed back",
+};
 
 function Output({ text, open }) {
   const [first, ...rest] = text.replace(/^[a-z]+(_[a-z]+)*: /, "").split("\n");

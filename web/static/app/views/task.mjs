@@ -4,7 +4,6 @@ import { html } from "../html.mjs";
 import { useLive, useRead } from "../loading.mjs";
 import { Badge, Icon, Loading, OutLink, Time, Trouble } from "../parts/controls.mjs";
 import { Diff } from "../parts/diff.mjs";
-import { RunLog } from "../parts/log.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { Priority } from "../parts/priority.mjs";
 import { PreviewLink } from "../parts/visit.mjs";
@@ -13,7 +12,12 @@ import { go, to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { keepTask } from "../tasks.mjs";
 import { actorName, brief, idOf, isOwnForge, say, sha, shortId } from "../words.mjs";
-import { EditTask, Questions, Rejection, TaskActions } from "./task-actions.mjs";
+import { EditTask, Rejection, TaskActions } from "./task-actions.mjs";
+import { Attachments } from "./task-attachments.mjs";
+import { Proposals } from "./task-proposals.mjs";
+import { Questions } from "./task-questions.mjs";
+import { Runs } from "./task-runs.mjs";
+import { Steering } from "./task-steering.mjs";
 import { Comments, Timeline } from "./task-talk.mjs";
 
 // What passes by and changes nothing of the task.
@@ -97,6 +101,7 @@ function Task({ task, reload }) {
     ${task.error && html`<p class="banner bad" data-testid="task-error">${task.error}</p>`}
     ${rejecting && html`<${Rejection} task=${task} review=${review} reload=${reload} />`}
     <${Questions} task=${task} reload=${reload} />
+    ${task.heldBy && html`<${Steering} task=${task} reload=${reload} />`}
     <${Facts} task=${task} />
     <section>
       <h2>Description</h2>
@@ -105,8 +110,11 @@ function Task({ task, reload }) {
       }
       ${task.notes && html`<h3>Notes</h3><${Markdown} text=${task.notes} />`}
     </section>
+    <${Attachments} task=${task} reload=${reload} />
+    <${Proposals} task=${task} reload=${reload} />
     <${Checks} checks=${task.checks || []} headSha=${task.headSha} />
     <${Runs} task=${task} />
+    ${!task.heldBy && html`<${Steering} task=${task} reload=${reload} />`}
     <${Changes} task=${task} review=${reviewing ? review : null} />
     <${Comments} task=${task} reload=${reload} />
     <${Timeline} task=${task} />
@@ -171,6 +179,10 @@ function Facts({ task }) {
     ${
       task.assignedAgentId &&
       html`<dt>Agent</dt><dd><a href=${to.agent(task.assignedAgentId)}>${task.assignedAgentId}</a></dd>`
+    }
+    ${
+      (task.driver || task.model) &&
+      html`<dt>Driver</dt><dd>${[task.driver, task.model].filter(Boolean).join(" · ")}</dd>`
     }
     ${
       task.labels?.length > 0 &&
@@ -239,68 +251,6 @@ function Checks({ checks, headSha }) {
           </details>`,
       )}
   </section>`;
-}
-
-function Runs({ task }) {
-  const runs = [...(task.runs || [])].sort((a, b) => (a.id < b.id ? 1 : -1));
-  const [chosen, setChosen] = useState(null);
-  const run = runs.find(({ id }) => id === chosen) || runs[0];
-  const usage = run?.usage;
-  return html`<section data-testid="task-log">
-    <div class="section-head">
-      <h2>Agent log</h2>
-      ${
-        runs.length > 1 &&
-        html`<label>
-          <span class="sr">Run</span>
-          <select
-            value=${run.id}
-            onChange=${(event) => setChosen(event.target.value === runs[0].id ? null : event.target.value)}
-          >
-            ${runs.map(
-              (one, at) =>
-                html`<option key=${one.id} value=${one.id}>
-                  ${at === 0 ? "Latest run" : `Run ${runs.length - at}`} ·
-                  round ${one.round} · ${say(one.outcome || one.state)}
-                </option>`,
-            )}
-          </select>
-        </label>`
-      }
-    </div>
-    ${
-      run
-        ? html`
-          <p class="run-line">
-            <${Badge} word=${run.outcome || run.state} />
-            ${run.agentId && html`<a href=${to.agent(run.agentId)}>${run.agentId}</a>`}
-            <${Time} at=${run.startedAt} />
-            ${usage?.costUsd > 0 && html`<span>$${Number(usage.costUsd).toFixed(2)}</span>`}
-            ${
-              (usage?.inputTokens || usage?.outputTokens) > 0 &&
-              html`<span>${(usage.inputTokens + usage.outputTokens).toLocaleString()} tokens</span>`
-            }
-          </p>
-          ${(run.reason || run.summary) && html`<p class="summary">${run.reason || run.summary}</p>`}
-          <${RunLog} key=${run.id} taskId=${task.id} runId=${run.id} />
-        `
-        : html`<p class="muted">${waitsFor(task)}</p>`
-    }
-  </section>`;
-}
-
-function waitsFor({ state, dependsOn, requiredCapabilities: needs }) {
-  if (state !== "backlog" && state !== "in_progress") return "No agent has worked on it.";
-  const most = project.value?.maxParallelTasks;
-  return [
-    "No agent has started yet. It waits for a free agent",
-    needs?.length && ` that has ${needs.join(", ")}`,
-    dependsOn?.length && ", for the tasks it depends on",
-    most && `, for a place among the ${most} ${most === 1 ? "task" : "tasks"} that this project allows at once`,
-    ".",
-  ]
-    .filter(Boolean)
-    .join("");
 }
 
 function Changes({ task, review }) {

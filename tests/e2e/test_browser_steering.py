@@ -1,0 +1,181 @@
+"""A person beside a working agent: answers, messages, taking over, files and proposed tasks, on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.browser import Person
+from tests.e2e.contract.caller import Caller
+from tests.e2e.instance import Instance
+from tests.e2e.talk import Talk
+
+# A PNG of 16 by 16 pixels of one colour.
+PICTURE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000100000001008020000009091683600000017494441547801636060f8cf40120a4635300c8aa0"
+    "0000f95a01ff3a4c2b9e0000000049454e44ae426082"
+)
+
+
+@pytest.fixture
+def other(chromium_browser: Browser, quiet_instance: Instance) -> Iterator[Person]:
+    """Somebody else at another browser."""
+    someone = Person(chromium_browser, quiet_instance.url)
+    someone.log_in("admin", quiet_instance.password)
+    someone.wait("live-status", state="on")
+    yield someone
+    someone.close()
+
+
+def ask(talk: Talk, text: str, **more: object) -> str:
+    reply = talk.run.api.post(f"{talk.run.path}/questions", {"question": text, **more}, 201)
+    return str(reply["question"]["id"])
+
+
+def answer_of(talk: Talk, question_id: str) -> str:
+    return str(talk.run.api.get(f"{talk.run.path}/questions/{question_id}")["question"]["response"])
+
+
+def test_one_click_answers_a_question(reader: Person, talk: Talk) -> None:
+    asked = ask(talk, "Which **language**?", context="- `es`\n- `de`", options=["Spanish", "German"])
+    talk.look(reader)
+
+    question = reader.wait("question")
+    expect(question.locator(".asked strong")).to_have_text("language")
+    expect(question.locator("li code")).to_have_text(["es", "de"])
+    expect(reader.see("question-terms")).to_contain_text("The agent waits for the answer.")
+    reader.see("question-option").filter(has_text="German").click()
+
+    expect(reader.see("question")).to_have_count(0)
+    assert answer_of(talk, asked) == "German"
+    assert reader.problems == []
+
+
+def test_a_text_answers_a_question_that_blocks_nothing(reader: Person, talk: Talk) -> None:
+    asked = ask(talk, "How formal?", options=["Very"], blocking=False)
+    talk.look(reader)
+
+    expect(reader.wait("question", blocking="false")).to_contain_text("The agent goes on meanwhile")
+    reader.fill("question-answer", "A little")
+    reader.click("question-submit")
+
+    expect(reader.see("question")).to_have_count(0)
+    assert answer_of(talk, asked) == "A little"
+    assert reader.problems == []
+
+
+def test_the_second_answer_is_told_that_it_does_not_count(reader: Person, talk: Talk, quiet_api: Caller) -> None:
+    asked = ask(talk, "Which one?", options=["This", "That"])
+    talk.look(reader)
+    reader.wait("question")
+
+    # The page must not hear of the first answer before it sends the second.
+    reader.page.route("**/api/tasks/*/respond", lambda route: (first(), route.continue_()))
+
+    def first() -> None:
+        body = {"questionId": asked, "response": "That"}
+        quiet_api.post(f"/tasks/{talk.task['id']}/respond", body)
+
+    reader.see("question-option").filter(has_text="This").click()
+
+    expect(reader.see("toast").filter(has_text="came too late")).to_be_visible()
+    assert answer_of(talk, asked) == "That"
+    assert reader.problems == []
+
+
+def test_a_message_reaches_the_agent_and_its_transcript(reader: Person, talk: Talk) -> None:
+    talk.look(reader)
+    reader.fill("message-text", "Please say **hola**")
+    reader.click("message-send")
+    expect(reader.see("message-text")).to_have_value("")
+    reader.fill("message-text", "Stop at once")
+    reader.click("message-interrupt")
+
+    expect(reader.see("transcript-entry", kind="message")).to_have_count(2)
+    expect(reader.see("transcript-entry", kind="message").first.locator("strong")).to_have_text("hola")
+    expect(reader.see("transcript-entry", kind="message").last).to_contain_text("admin")
+    messages = talk.run.api.get(f"{talk.run.path}/messages", after=0)["messages"]
+    assert [(one["text"], bool(one["interrupts"])) for one in messages] == [
+        ("Please say **hola**", False),
+        ("Stop at once", True),
+    ]
+    assert reader.problems == []
+
+
+def test_a_task_is_taken_over_and_handed_back(reader: Person, other: Person, talk: Talk) -> None:
+    talk.look(reader)
+    talk.look(other)
+    reader.click("task-take-over")
+    reader.click("task-take-over-confirm")
+
+    expect(reader.wait("task-held")).to_contain_text("Held by you")
+    expect(reader.see("task-clone")).to_contain_text(f"git clone -b {talk.task['branchName']} ")
+    expect(other.wait("task-held")).to_be_visible()
+    expect(reader.see("steering")).to_have_count(0)
+    talk.run.finish("cancelled")
+    reader.fill("hand-back-note", "I renamed it; go on with the tests.")
+    reader.click("task-hand-back")
+
+    expect(reader.see("task-held")).to_have_count(0)
+    expect(other.see("task-held")).to_have_count(0)
+    expect(reader.see("task-comments")).to_contain_text("I renamed it")
+    assert reader.problems == []
+
+
+def test_files_of_a_task_are_added_shown_and_removed(
+    reader: Person, talk: Talk, quiet_api: Caller, tmp_path: Path
+) -> None:
+    (tmp_path / "what I see.png").write_bytes(PICTURE)
+    (tmp_path / "words.txt").write_text("hola")
+    talk.look(reader)
+    reader.page.get_by_test_id("attachment-add").set_input_files([tmp_path / "what I see.png", tmp_path / "words.txt"])
+
+    expect(reader.see("attachment")).to_have_count(2)
+    picture = reader.see("attachment").filter(has_text="what I see.png").get_by_test_id("attachment-picture")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 16
+    words = reader.see("attachment").filter(has_text="words.txt")
+    with reader.page.expect_download() as download:
+        words.get_by_test_id("attachment-download").click()
+    assert download.value.suggested_filename == "words.txt"
+    assert Path(download.value.path()).read_text() == "hola"
+    words.get_by_test_id("attachment-remove").click()
+    expect(reader.see("attachment")).to_have_count(1)
+    kept = quiet_api.get(f"/tasks/{talk.task['id']}")["task"]["attachments"]
+    assert [one["name"] for one in kept] == ["what I see.png"]
+    assert reader.problems == []
+
+
+def test_files_go_with_a_new_task(reader: Person, talk: Talk, quiet_api: Caller, tmp_path: Path) -> None:
+    (tmp_path / "spec.md").write_text("# Wanted")
+    talk.look(reader)
+    reader.go("Board")
+    reader.click("task-new")
+    reader.fill("task-title", "With a file")
+    reader.page.get_by_test_id("task-files").set_input_files(tmp_path / "spec.md")
+    reader.wait("task-file")
+    reader.click("task-create")
+
+    reader.see("task-card").filter(has_text="With a file").click()
+    expect(reader.wait("attachment")).to_contain_text("spec.md")
+    assert reader.problems == []
+
+
+def test_a_proposed_task_is_made_only_when_accepted(reader: Person, talk: Talk, quiet_api: Caller) -> None:
+    proposals = [{"title": "Test it", "description": "With `unittest`"}, {"title": "Rewrite it", "description": ""}]
+    talk.run.api.post(f"{talk.run.path}/proposals", {"proposals": proposals}, 201)
+    talk.look(reader)
+    expect(reader.see("proposal")).to_have_count(2)
+    listed = f"/tasks?projectId={talk.task['projectId']}"
+    assert len(quiet_api.get(listed)["tasks"]) == 1
+
+    reader.see("proposal").filter(has_text="Rewrite it").get_by_test_id("proposal-dismiss").click()
+    expect(reader.see("proposal").filter(has_text="Rewrite it")).to_contain_text("Dismissed")
+    reader.see("proposal").filter(has_text="Test it").get_by_test_id("proposal-accept").click()
+    expect(reader.see("proposal").filter(has_text="Test it")).to_contain_text("Accepted")
+
+    assert sorted(task["title"] for task in quiet_api.get(listed)["tasks"]) == sorted([talk.task["title"], "Test it"])
+    assert reader.problems == []

@@ -1,0 +1,186 @@
+"""The transcript of a run on the page: what each kind of entry looks like, live and long ones, search and filter."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, expect
+
+from tests.e2e.browser import Person
+from tests.e2e.talk import Talk
+
+DIFF = """--- a/greeting.txt
++++ b/greeting.txt
+@@ -1,2 +1,2 @@
+ # greeting
+-hello
++hola
+"""
+HOSTILE = """Careful: <img src=x onerror="document.title='owned'"> <script>document.title = 'owned'</script>
+[click](javascript:document.title='owned')"""
+
+MANY = 3000
+
+
+def rows(reader: Person, **data: str) -> Locator:
+    return reader.see("transcript-entry", **data)
+
+
+def test_each_kind_of_entry_is_shown_as_what_it_is(reader: Person, talk: Talk) -> None:
+    talk.say(
+        {"kind": "text", "message": "I **begin** with `greeting.txt`"},
+        {"kind": "thinking", "message": "It says hello\nand should say hola"},
+        {"kind": "plan", "message": "Plan", "details": {"steps": [{"text": "Read", "done": True}, {"text": "Edit"}]}},
+        {
+            "kind": "tool",
+            "message": "Edit greeting.txt",
+            "callId": "call-1",
+            "details": {"name": "Edit", "input": {"file_path": "greeting.txt"}, "diff": DIFF},
+        },
+        {
+            "kind": "tool",
+            "message": "Bash",
+            "callId": "call-2",
+            "details": {"name": "Bash", "input": {"command": "make test"}, "command": "make test"},
+        },
+        {"kind": "result", "message": "Edited", "callId": "call-1", "details": {"ok": True}},
+        {
+            "kind": "result",
+            "message": "\n".join(f"line {number}" for number in range(40)),
+            "callId": "call-2",
+            "details": {"ok": False, "exitCode": 2, "durationMs": 1234},
+        },
+        {"kind": "log", "message": "The runner says so"},
+        {"kind": "text", "message": HOSTILE},
+    )
+    talk.look(reader)
+
+    text = rows(reader, kind="text").first
+    expect(text.locator("strong")).to_have_text("begin")
+    expect(text.locator("code")).to_have_text("greeting.txt")
+    thinking = rows(reader, kind="thinking")
+    expect(thinking.get_by_text("and should say hola")).to_have_count(0)
+    thinking.locator("summary").click()
+    expect(thinking.get_by_text("and should say hola")).to_be_visible()
+    edit, command = rows(reader, kind="tool").all()
+    expect(edit.get_by_test_id("transcript-diff").locator(".plus")).to_have_text("+hola")
+    expect(edit.get_by_test_id("transcript-diff").locator(".minus")).to_have_text("-hello")
+    expect(edit.locator(".call summary")).to_contain_text("Done")
+    expect(command.locator("summary")).to_contain_text("Failed")
+    expect(command.locator("summary")).to_contain_text("make test")
+    expect(command.locator("summary")).to_contain_text("exit 2")
+    expect(command.locator("summary")).to_contain_text("1.2 s")
+    command.locator("summary").click()
+    expect(command.get_by_test_id("call-output")).not_to_contain_text("line 25")
+    command.get_by_role("button", name="Show all 40 lines").click()
+    expect(command.get_by_test_id("call-output")).to_contain_text("line 25")
+    assert rows(reader, kind="result").count() == 0
+    expect(reader.see("transcript-plan").locator("li")).to_have_text(["Read (done)", "Edit (to do)"])
+
+    hostile = rows(reader, kind="text").last
+    expect(hostile).to_contain_text("Careful")
+    assert hostile.locator("img, script, [onerror], a[href]").count() == 0
+    assert "owned" not in reader.page.title()
+    assert reader.problems == []
+
+
+def test_what_an_agent_says_appears_at_once_and_in_its_place(reader: Person, talk: Talk) -> None:
+    talk.say({"kind": "text", "message": "First"})
+    talk.look(reader)
+    expect(rows(reader)).to_have_count(1)
+
+    talk.say(
+        {"kind": "tool", "message": "", "callId": "one", "details": {"name": "Bash", "input": {"command": "sleep 9"}}},
+        {"kind": "plan", "message": "", "details": {"steps": [{"text": "Wait", "done": False}]}},
+    )
+    call = rows(reader, kind="tool")
+    expect(call.locator("summary")).to_contain_text("Running")
+    expect(reader.see("transcript-plan").locator("li")).to_have_text(["Wait (to do)"])
+    talk.say(
+        {"kind": "result", "message": "slept", "callId": "one", "details": {"ok": True, "exitCode": 0}},
+        {"kind": "plan", "message": "", "details": {"steps": [{"text": "Wait", "done": True}]}},
+        {"kind": "text", "message": "Last"},
+    )
+    expect(call.locator("summary")).to_contain_text("Done")
+    expect(reader.see("transcript-plan").locator("li")).to_have_text(["Wait (done)"])
+    expect(rows(reader)).to_have_count(3)
+    seqs = [int(str(row.get_attribute("data-seq"))) for row in rows(reader).all()]
+    assert seqs == sorted(set(seqs))
+    assert reader.problems == []
+
+
+def test_the_page_follows_the_end_only_while_the_reader_is_there(reader: Person, talk: Talk) -> None:
+    talk.say(*[{"kind": "text", "message": f"Word {number}"} for number in range(200)])
+    talk.look(reader)
+    expect(rows(reader).filter(has_text="Word 199")).to_be_in_viewport()
+
+    reader.page.get_by_role("log").evaluate("(box) => { box.scrollTop = box.scrollHeight / 2 }")
+    reader.wait("transcript-jump")
+    talk.say({"kind": "text", "message": "Much later"})
+    expect(reader.see("transcript-jump")).to_contain_text("1 more")
+    reader.click("transcript-jump")
+
+    expect(rows(reader).filter(has_text="Much later")).to_be_in_viewport()
+    expect(reader.see("transcript-jump")).to_have_count(0)
+    assert reader.problems == []
+
+
+def test_a_long_transcript_is_drawn_in_stretches(reader: Person, talk: Talk) -> None:
+    for first in range(0, MANY, 500):
+        talk.say(*[{"kind": "text", "message": f"Word {number}."} for number in range(first, first + 500)])
+    talk.look(reader)
+    expect(reader.see("transcript-count")).to_have_text(f"{MANY:,} entries")
+
+    log = reader.page.get_by_role("log")
+    expect(rows(reader).filter(has_text=f"Word {MANY - 1}.")).to_be_in_viewport()
+    for _step in range(MANY):
+        if rows(reader).filter(has_text="Word 0.").count():
+            break
+        assert rows(reader).count() <= 450
+        before = rows(reader).first.get_attribute("data-seq")
+        log.evaluate("(box) => { box.scrollTop = 100 }")
+        expect(rows(reader).first).not_to_have_attribute("data-seq", str(before))
+    log.evaluate("(box) => { box.scrollTop = 0 }")
+    expect(rows(reader).filter(has_text="Word 0.")).to_be_in_viewport()
+    shown = [int(str(row.get_attribute("data-seq"))) for row in rows(reader).all()]
+    assert shown == sorted(set(shown))
+
+    reader.click("transcript-jump")
+    expect(rows(reader).filter(has_text=f"Word {MANY - 1}.")).to_be_in_viewport()
+    assert reader.problems == []
+
+
+def test_a_transcript_is_searched_and_filtered(reader: Person, talk: Talk) -> None:
+    details = {"name": "Grep", "input": {"pattern": "needle"}}
+    talk.say(
+        {"kind": "text", "message": "Nothing here"},
+        {"kind": "text", "message": "A needle in a sentence"},
+        {"kind": "tool", "message": "Grep needle", "callId": "one", "details": details},
+        {"kind": "result", "message": "3 matches", "callId": "one", "details": {"ok": True, "durationMs": 5}},
+    )
+    talk.look(reader)
+    expect(rows(reader)).to_have_count(3)
+
+    reader.see("transcript-kind").select_option("text")
+    expect(rows(reader)).to_have_count(2)
+    reader.fill("transcript-search", "NEEDLE")
+    expect(rows(reader)).to_have_text([rows(reader).first.inner_text().split("\n")[0] + "A needle in a sentence\n"])
+    reader.see("transcript-kind").select_option("")
+    expect(rows(reader)).to_have_count(2)
+    expect(rows(reader, kind="tool").locator("summary")).to_contain_text("5 ms")
+    talk.say({"kind": "text", "message": "Another needle"}, {"kind": "text", "message": "Straw"})
+    expect(rows(reader)).to_have_count(3)
+    reader.fill("transcript-search", "nowhere at all")
+    expect(reader.page.get_by_text("Nothing in this run contains “nowhere at all”.")).to_be_visible()
+    assert reader.problems == []
+
+
+def test_lines_without_details_look_as_before(reader: Person, talk: Talk) -> None:
+    lines = [
+        {"level": "info", "message": "run true", "kind": "tool"},
+        {"level": "error", "message": "exit 1", "kind": "result"},
+        {"level": "info", "message": "cloned"},
+    ]
+    talk.run.api.post(f"{talk.run.path}/logs", {"lines": lines})
+    talk.look(reader)
+
+    expect(rows(reader).locator("pre")).to_have_text(["run true", "exit 1", "cloned"])
+    assert reader.problems == []

@@ -1,0 +1,53 @@
+// Saving a file, and choosing files by a button, by dropping or by pasting. What becomes of them is the caller's.
+import { useState } from "preact/hooks";
+import { html } from "../html.mjs";
+import { cls } from "./controls.mjs";
+
+export function size(bytes) {
+  if (!Number.isFinite(bytes)) return "";
+  if (bytes < 1024) return `${bytes} B`;
+  return bytes < 2 ** 20 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}
+
+// Gives the content to the browser to save under this name.
+export function saveAs(blob, name) {
+  const url = URL.createObjectURL(blob);
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+// take: called with an array of File. It may return a promise.
+export function ChooseFiles({ take, testid, disabled, children }) {
+  const [over, setOver] = useState(false);
+  const given = (list) => list?.length && take([...list]);
+  return html`<label
+    class=${cls("drop", over && "over")}
+    onDragOver=${(event) => {
+      event.preventDefault();
+      setOver(true);
+    }}
+    onDragLeave=${() => setOver(false)}
+    onDrop=${(event) => {
+      event.preventDefault();
+      setOver(false);
+      if (!disabled) given(event.dataTransfer.files);
+    }}
+    onPaste=${(event) => !disabled && given(event.clipboardData.files)}
+  >
+    <input
+      type="file"
+      multiple
+      class="sr"
+      data-testid=${testid}
+      disabled=${disabled}
+      onChange=${(event) => {
+        given(event.target.files);
+        event.target.value = "";
+      }}
+    />
+    <span>${children || html`<b>Choose files</b> or drop them here`}</span>
+  </label>`;
+}

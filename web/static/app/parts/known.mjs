@@ -1,0 +1,52 @@
+// Drivers and models that the platform knows, offered where one is typed. Any other text may be typed, too.
+import { useMemo } from "preact/hooks";
+import { html } from "../html.mjs";
+import { useRead } from "../loading.mjs";
+import { project } from "../projects.mjs";
+import { may } from "../session.mjs";
+import { TextField } from "./controls.mjs";
+
+// A platform of before there were drivers to choose from says nothing of a project's driver.
+export const hasDrivers = () => project.value?.driver !== undefined;
+
+export const useDrivers = () => useRead(hasDrivers() ? "/drivers" : null).value?.drivers || null;
+
+export const modelsOf = (providers) =>
+  [...new Set(providers.flatMap(({ models, prices }) => [...(models || []), ...Object.keys(prices || {})]))].sort();
+
+export const providersOf = (reply) => reply?.modelProviders || [];
+
+const Options = ({ id, of }) =>
+  html`<datalist id=${id}>
+    ${of.map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
+  </datalist>`;
+
+// The two fields of a form whose draft has `driver` and `model`. usual: what an empty field means.
+export function DriverFields({ form, usual }) {
+  const drivers = useDrivers();
+  const { value } = useRead(drivers && may("member") ? "/model-providers" : null);
+  const models = useMemo(() => modelsOf(providersOf(value)), [value]);
+  return html`<div class="pair">
+    <${TextField}
+      label="Driver"
+      name="driver"
+      form=${form}
+      testid="driver"
+      list="known-drivers"
+      placeholder="claude"
+      hint=${`Which program does the work. Empty: ${usual}.`}
+      spellcheck=${false}
+    />
+    <${TextField}
+      label="Model"
+      name="model"
+      form=${form}
+      testid="model"
+      list="known-models"
+      hint=${`Empty: ${usual}, else the driver's own choice.`}
+      spellcheck=${false}
+    />
+    <${Options} id="known-drivers" of=${(drivers || []).map(({ name, title }) => [name, title])} />
+    <${Options} id="known-models" of=${models.map((one) => [one, one])} />
+  </div>`;
+}

@@ -1,0 +1,162 @@
+// One row of a transcript, by its kind. Text goes through Markdown's sanitizer; all else is text as it is.
+import { useMemo, useState } from "preact/hooks";
+import { html } from "../../html.mjs";
+import { actorName, clock, exact } from "../../words.mjs";
+import { cls, Icon } from "../controls.mjs";
+import { Markdown } from "../markdown.mjs";
+import { commandOf, duration, gist, inputText, patchLines, stepsOf, toolName } from "./rows.mjs";
+
+const LINES_SHOWN = 14;
+const CHARACTERS_SHOWN = 4000;
+const MOST_PATCH_LINES_OPEN = 40;
+
+// Folded content, drawn only while it is open. `draw` is a function.
+function Fold({ summary, begin = false, draw, ...rest }) {
+  const [open, setOpen] = useState(begin);
+  return html`<details open=${open} onToggle=${(event) => setOpen(event.currentTarget.open)} ...${rest}>
+    <summary>${summary}</summary>
+    ${open && draw()}
+  </details>`;
+}
+
+// A program's output in monospace; of a long one the end, until all of it is asked for.
+function Output({ text, testid }) {
+  const [all, setAll] = useState(false);
+  const lines = useMemo(() => text.replace(/\n$/, "").split("\n"), [text]);
+  const long = lines.length > LINES_SHOWN || text.length > CHARACTERS_SHOWN;
+  const shown = all || !long ? lines.join("\n") : lines.slice(-LINES_SHOWN).join("\n").slice(-CHARACTERS_SHOWN);
+  return html`
+    ${
+      long &&
+      html`<button type="button" class="button small ghost" aria-expanded=${all} onClick=${() => setAll(!all)}>
+        ${all ? "Show the end only" : `Show all ${lines.length} lines`}
+      </button>`
+    }
+    <pre class="output" tabindex="0" data-testid=${testid}>${shown}</pre>
+  `;
+}
+
+function Patch({ lines }) {
+  return html`<pre class="patch" tabindex="0" data-testid="transcript-diff">
+    ${lines.map(({ kind, text }, at) => html`<span key=${at} class=${kind}>${text || " "}</span>`)}
+  </pre>`;
+}
+
+const countOf = (lines, kind) => lines.filter((line) => line.kind === kind).length;
+
+function Edit({ patch }) {
+  const lines = useMemo(() => patchLines(patch), [patch]);
+  const changed = countOf(lines, "plus") + countOf(lines, "minus");
+  const summary = html`
+    Changes <b class="plus">+${countOf(lines, "plus")}</b> <b class="minus">−${countOf(lines, "minus")}</b>
+  `;
+  return html`<${Fold}
+    class="call-part"
+    summary=${summary}
+    begin=${changed <= MOST_PATCH_LINES_OPEN}
+    draw=${() => html`<${Patch} lines=${lines} />`}
+  />`;
+}
+
+// How a call ended: [class, what a screen reader says, sign].
+function mark(result, live) {
+  if (!result) return live ? ["busy", "Running", null] : ["quiet", "No result was reported", "–"];
+  return result.details?.ok === false || result.level === "error" ? ["bad", "Failed", "✕"] : ["good", "Done", "✓"];
+}
+
+function Call({ row, live }) {
+  const { entry, result } = row;
+  const command = commandOf(entry);
+  const diff = typeof entry.details?.diff === "string" ? entry.details.diff : null;
+  const [tone, said, sign] = mark(result, live);
+  const exit = result?.details?.exitCode;
+  const summary = html`
+    <span class=${`call-mark ${tone}`} title=${said}>
+      ${sign ?? html`<span class="pulse"></span>`}<span class="sr">${said}</span>
+    </span>
+    <b>${toolName(entry)}</b>
+    <code class="gist">${gist(entry)}</code>
+    ${Number.isInteger(exit) && exit !== 0 && html`<span class="chip bad">exit ${exit}</span>`}
+    <small>${duration(result?.details?.durationMs)}</small>
+  `;
+  const draw = () => {
+    const input = inputText(entry);
+    return html`<div class="call-body">
+      ${command && html`<pre class="command" tabindex="0">$ ${command}</pre>`}
+      ${input && html`<pre class="output" tabindex="0" data-testid="call-input">${input}</pre>`}
+      ${
+        result
+          ? html`
+            ${Number.isInteger(exit) && html`<p class="muted">Exit code ${exit}</p>`}
+            ${result.message ? html`<${Output} text=${result.message} testid="call-output" />` : null}
+            ${!result.message && html`<p class="muted">It printed nothing.</p>`}
+          `
+          : html`<p class="muted">${said}.</p>`
+      }
+    </div>`;
+  };
+  return html`
+    <${Fold} class="call" summary=${summary} draw=${draw} />
+    ${diff && html`<${Edit} patch=${diff} />`}
+  `;
+}
+
+export function Plan({ steps }) {
+  return html`<ol class="plan" data-testid="transcript-plan">
+    ${steps.map(
+      ({ text, done }, at) =>
+        html`<li key=${at} class=${done ? "done-step" : ""}>
+          <span class="box">${done && html`<${Icon} name="check" />`}</span>
+          <span>${text}<span class="sr">${done ? " (done)" : " (to do)"}</span></span>
+        </li>`,
+    )}
+  </ol>`;
+}
+
+function Message({ entry }) {
+  const author = entry.details?.author;
+  return html`<div class="said">
+    <p class="comment-head">
+      <b>${author ? actorName(author) : "A person"}</b>
+      ${entry.details?.interrupts && html`<span class="chip">Interrupts</span>`}
+    </p>
+    <${Markdown} text=${entry.message} />
+  </div>`;
+}
+
+function Thinking({ entry }) {
+  const line = entry.message.trim().split("\n")[0];
+  const summary = html`<span class="muted">Thinking</span> <span class="gist muted">${line}</span>`;
+  return html`<${Fold}
+    class="thinking"
+    summary=${summary}
+    draw=${() => html`<div class="muted"><${Markdown} text=${entry.message} /></div>`}
+  />`;
+}
+
+function body({ row, live }) {
+  const { entry, kind } = row;
+  if (kind === "text") return html`<${Markdown} text=${entry.message} />`;
+  if (kind === "thinking") return html`<${Thinking} entry=${entry} />`;
+  if (kind === "message") return html`<${Message} entry=${entry} />`;
+  if (kind === "plan" && stepsOf(entry)) return html`<${Plan} steps=${stepsOf(entry)} />`;
+  // Calls of older runners have neither an id nor details.
+  if (entry.kind === "tool" && (entry.callId || entry.details)) return html`<${Call} row=${row} live=${live} />`;
+  return html`<pre>${entry.message}</pre>`;
+}
+
+const LEVELS = { error: "erro", warn: "warn", warning: "warn" };
+
+export function Row({ row, live }) {
+  const { entry } = row;
+  const kind = entry.kind || "log";
+  return html`<li
+    class=${cls("entry", kind, LEVELS[entry.level], (entry.callId || entry.details) && "told")}
+    data-seq=${entry.seq}
+    data-kind=${kind}
+    data-testid="transcript-entry"
+  >
+    <time datetime=${entry.at} title=${exact(entry.at)}>${clock(entry.at)}</time>
+    <div class="entry-body">${body({ row, live })}</div>
+  </li>`;
+}

@@ -1,0 +1,129 @@
+// The transcript of a run: live at its end, searchable, filtered by kind, with the agent's plan above it.
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { html } from "../../html.mjs";
+import { Icon, Loading, Trouble } from "../controls.mjs";
+import { Plan, Row } from "./entries.mjs";
+import { useTranscript } from "./feed.mjs";
+import { joined, KINDS, rowsOf } from "./rows.mjs";
+import { useStretch } from "./window.mjs";
+
+const NOTHING = [];
+
+export function Transcript({ taskId, runId }) {
+  const [typed, setTyped] = useState("");
+  const [q, setQ] = useState("");
+  const [kind, setKind] = useState("");
+  const whole = useTranscript(taskId, runId);
+  const { rows, plan } = useMemo(() => rowsOf(whole.entries || NOTHING), [whole.entries]);
+  useEffect(() => {
+    const timer = setTimeout(() => setQ(typed.trim()), 250);
+    return () => clearTimeout(timer);
+  }, [typed]);
+  if (whole.error && !whole.entries) return html`<${Trouble} error=${whole.error} />`;
+  if (!whole.entries) return html`<${Loading} />`;
+  const shared = { kind, live: whole.live, progress: whole.progress };
+  return html`<div class="transcript">
+    <${Tools} typed=${typed} setTyped=${setTyped} kind=${kind} setKind=${setKind} whole=${whole} />
+    ${
+      plan &&
+      html`<details class="plan-now" open>
+        <summary>Plan · ${plan.filter(({ done }) => done).length} of ${plan.length} done</summary>
+        <${Plan} steps=${plan} />
+      </details>`
+    }
+    ${
+      q
+        ? html`<${Found} key=${`${q} ${kind}`} taskId=${taskId} runId=${runId} q=${q} whole=${rows} ...${shared} />`
+        : html`<${Rows} key=${kind} rows=${rows} reading=${whole.reading} ...${shared} />`
+    }
+  </div>`;
+}
+
+function Tools({ typed, setTyped, kind, setKind, whole }) {
+  const { leftOut } = whole;
+  const count = whole.entries.length;
+  return html`<div class="transcript-tools">
+    <label class="search">
+      <${Icon} name="search" />
+      <span class="sr">Search the transcript</span>
+      <input
+        type="search"
+        placeholder="Search the transcript"
+        value=${typed}
+        maxlength="200"
+        data-testid="transcript-search"
+        onInput=${(event) => setTyped(event.target.value)}
+      />
+    </label>
+    <label>
+      <span class="sr">Kind of entry</span>
+      <select value=${kind} data-testid="transcript-kind" onChange=${(event) => setKind(event.target.value)}>
+        ${KINDS.map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
+      </select>
+    </label>
+    <small data-testid="transcript-count">
+      ${count.toLocaleString()} ${count === 1 ? "entry" : "entries"}
+      ${leftOut > 0 && `, ${leftOut.toLocaleString()} more were left out`}
+    </small>
+  </div>`;
+}
+
+// What the server finds, with the results of the calls.
+function Found({ taskId, runId, q, whole, ...shared }) {
+  const { entries, error, reading } = useTranscript(taskId, runId, q);
+  const rows = useMemo(() => joined(rowsOf(entries || NOTHING).rows, whole), [entries, whole]);
+  if (error && !entries) return html`<${Trouble} error=${error} />`;
+  if (!entries) return html`<${Loading} />`;
+  return html`<${Rows} rows=${rows} reading=${reading} q=${q} ...${shared} />`;
+}
+
+function Rows({ rows: all, kind, q, live, reading, progress }) {
+  const rows = useMemo(
+    // Without a search, plans are shown above: the newest takes the place of the others.
+    () => all.filter((row) => (kind ? row.kind === kind : q || row.kind !== "plan" || !row.entry.details?.steps)),
+    [all, kind, q],
+  );
+  const { box, from, to, atEnd, onScroll, onClick, showEarlier, jump } = useStretch(rows.length);
+  return html`<div class="log-frame">
+    <div
+      class="log-box"
+      ref=${box}
+      tabindex="0"
+      role="log"
+      aria-label="Agent log"
+      onScroll=${onScroll}
+      onClick=${onClick}
+    >
+      ${
+        from > 0 &&
+        html`<button type="button" class="button small ghost" data-testid="transcript-earlier" onClick=${showEarlier}>
+          Show earlier (${from.toLocaleString()})
+        </button>`
+      }
+      <ol class="log">${rows.slice(from, to).map((row) => html`<${Row} key=${row.seq} row=${row} live=${live} />`)}</ol>
+      ${!rows.length && html`<p class="muted">${nothing({ q, kind, live, reading })}</p>`}
+      ${reading && html`<${Loading} />`}
+      ${live && to === rows.length && html`<${Live} progress=${progress} />`}
+    </div>
+    ${
+      !atEnd &&
+      html`<button type="button" class="button small jump" data-testid="transcript-jump" onClick=${jump}>
+        Jump to latest${to < rows.length ? ` (${(rows.length - to).toLocaleString()} more)` : ""}
+      </button>`
+    }
+  </div>`;
+}
+
+function nothing({ q, kind, live, reading }) {
+  if (reading) return "";
+  if (q) return `Nothing in this run contains “${q}”.`;
+  if (kind) return "This run has no entries of this kind.";
+  return live ? "The agent has said nothing yet. What it does appears here as it happens." : "This run left no log.";
+}
+
+const Live = ({ progress }) =>
+  html`<p class="log-live">
+    <span class="pulse"></span>
+    ${progress?.message || "Live"}
+    ${progress?.total > 0 && ` · ${progress.done ?? 0} of ${progress.total}`}
+  </p>`;

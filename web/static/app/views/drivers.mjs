@@ -1,0 +1,92 @@
+// Drivers: what each agent can work with, what is missing and how to get it.
+import { html } from "../html.mjs";
+import { useRead } from "../loading.mjs";
+import { Loading, Trouble } from "../parts/controls.mjs";
+import { to } from "../routes.mjs";
+
+const said = ({ canWork, says, version }) => says || (canWork ? `Works${version ? `, version ${version}` : ""}` : "");
+
+// An agent's drivers as chips; those that don't work say why.
+export function DriverChips({ agent }) {
+  const findings = agent.findings || [];
+  const names = agent.drivers?.length ? agent.drivers : [agent.driver].filter(Boolean);
+  const others = findings.filter(({ name }) => !names.includes(name));
+  const all = [...names.map((name) => findings.find((one) => one.name === name) || { name, canWork: true }), ...others];
+  return all
+    .filter((one) => one.canWork || names.includes(one.name))
+    .map(
+      (one) =>
+        html`<span key=${one.name} class=${`chip ${one.canWork ? "" : "bad"}`} title=${said(one)}>
+          ${one.name}<span class="sr">${one.canWork ? " works" : " does not work"}</span>
+        </span>`,
+    );
+}
+
+// Everything that an agent found out, one line a driver.
+export function Findings({ findings }) {
+  if (!findings?.length) return html`<p class="muted">It has reported nothing about its drivers.</p>`;
+  return html`<ul class="rows" data-testid="agent-findings">
+    ${findings.map(
+      (one) =>
+        html`<li key=${one.name} class="row" data-testid="finding" data-driver=${one.name} data-works=${one.canWork}>
+          <span class=${`badge ${one.canWork ? "good" : "bad"}`}>
+            <i></i>${one.canWork ? "Can work" : "Cannot work"}
+          </span>
+          <span class="row-main">
+            <b>${one.name} ${one.version || ""}</b>
+            ${one.says && html`<span class="muted">${one.says}</span>`}
+          </span>
+        </li>`,
+    )}
+  </ul>`;
+}
+
+// All drivers of the platform. ask: false where the server knows none.
+export function Drivers({ ask }) {
+  const { value, error, reload } = useRead(ask ? "/drivers" : null);
+  if (!ask) return null;
+  return html`<section data-testid="drivers">
+    <h2>Drivers</h2>
+    <p class="muted">The programs that do the work. A task goes only to an agent that has its driver.</p>
+    ${
+      error && !value
+        ? html`<${Trouble} error=${error} again=${reload} />`
+        : !value
+          ? html`<${Loading} />`
+          : html`<ul class="rows">
+            ${value.drivers.map((one) => html`<${Driver} key=${one.name} driver=${one} />`)}
+          </ul>`
+    }
+  </section>`;
+}
+
+function Driver({ driver }) {
+  const { name, title, api, agents, findings = [], hasProvider } = driver;
+  const broken = findings.filter(({ canWork }) => !canWork);
+  return html`<li class="row" data-testid="driver-row" data-driver=${name}>
+    <span class="row-main">
+      <b>${title || name}</b>
+      <small>${name}${api && ` · speaks the ${api} API`}</small>
+      ${
+        api &&
+        hasProvider === false &&
+        html`<small class="bad-text">No model provider speaks the ${api} API yet.</small>`
+      }
+      ${
+        broken.length > 0 &&
+        html`<details>
+          <summary>${broken.length} ${broken.length === 1 ? "agent" : "agents"} can't work with it</summary>
+          ${broken.map(
+            (one) =>
+              html`<p key=${one.agentId}>
+                <a href=${to.agent(one.agentId)}>${one.podName || one.agentId}</a>: ${one.says || "no reason given"}
+              </p>`,
+          )}
+        </details>`
+      }
+    </span>
+    <span class=${`badge ${agents > 0 ? "good" : "quiet"}`}>
+      <i></i>${agents} ${agents === 1 ? "agent" : "agents"}
+    </span>
+  </li>`;
+}

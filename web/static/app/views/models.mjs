@@ -1,0 +1,99 @@
+// Providers of models: those of the environment, and those that an admin adds. A key is written and never shown.
+import { useState } from "preact/hooks";
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { useRead } from "../loading.mjs";
+import { Empty, Loading, New, Page, Trouble } from "../parts/controls.mjs";
+import { Confirm } from "../parts/dialogs.mjs";
+import { providersOf } from "../parts/known.mjs";
+import { may, user } from "../session.mjs";
+import { LOGINS, ProviderForm } from "./provider-form.mjs";
+
+const ENVIRONMENT = "environment";
+const loginOf = new Map(LOGINS);
+
+export function Models() {
+  if (!may("admin"))
+    return html`<${Page} title="Models">
+      <${Empty} title="For admins">Your role is ${user.value.role}. An admin can change it.<//>
+    <//>`;
+  return html`<${Providers} />`;
+}
+
+function Providers() {
+  const { value, error, reload } = useRead("/model-providers");
+  const [editing, setEditing] = useState(null);
+  const [removing, setRemoving] = useState(null);
+  const providers = providersOf(value);
+  const actions = html`<${New} testid="provider-new" open=${() => setEditing({})}>Add a provider<//>`;
+  return html`<${Page}
+    title="Models"
+    lead="Where agents get their models. Keys stay with the platform: agents call its gateway, which counts their use."
+    actions=${actions}
+  >
+    ${
+      error && !value
+        ? html`<${Trouble} error=${error} again=${reload} />`
+        : !value
+          ? html`<${Loading} />`
+          : !providers.length
+            ? html`<${Empty} title="No model provider">
+              Add one, or set <code>ANTHROPIC_API_KEY</code>, <code>OPENAI_API_KEY</code> or
+              <code>GEMINI_API_KEY</code> before the platform starts.
+            <//>`
+            : html`<ul class="rows">
+              ${providers.map(
+                (one) =>
+                  html`<${Provider}
+                    key=${one.id ?? one.name}
+                    provider=${one}
+                    edit=${() => setEditing(one)}
+                    remove=${() => setRemoving(one)}
+                  />`,
+              )}
+            </ul>`
+    }
+    ${editing && html`<${ProviderForm} of=${editing} close=${() => setEditing(null)} saved=${reload} />`}
+    ${
+      removing &&
+      html`<${Confirm}
+        title=${`Remove ${removing.name}?`}
+        verb="Remove"
+        testid="provider-remove-confirm"
+        act=${async () => {
+          await api.remove(`/model-providers/${removing.id}`);
+          await reload();
+        }}
+        close=${() => setRemoving(null)}
+      >
+        Its key is deleted. Agents that use its models fail at their next call.
+      <//>`
+    }
+  <//>`;
+}
+
+function Provider({ provider, edit, remove }) {
+  const { name, baseUrl, login, hasKey, models = [], enabled, source } = provider;
+  const fixed = source === ENVIRONMENT;
+  return html`<li class="row" data-testid="provider" data-name=${name} data-source=${source}>
+    <span class="row-main">
+      <b>${name}</b>
+      <small>${provider.api} · ${baseUrl}</small>
+      ${models.length > 0 && html`<small>${models.join(", ")}</small>`}
+    </span>
+    ${
+      fixed &&
+      html`<span class="chip" title="A variable of the environment names it; change it there">Environment</span>`
+    }
+    ${enabled === false && html`<span class="chip bad">${fixed ? "Replaced" : "Switched off"}</span>`}
+    <span class="chip">${loginOf.get(login) || login}</span>
+    ${login !== "none" && html`<span class=${hasKey ? "muted" : "bad-text"}>${hasKey ? "Key is set" : "No key"}</span>`}
+    ${
+      !fixed &&
+      html`
+        <button type="button" class="button small" data-testid="provider-edit" onClick=${edit}>Edit</button>
+        <button type="button" class="button small ghost" data-testid="provider-remove" onClick=${remove}>Remove</button>
+      `
+    }
+  </li>`;
+}

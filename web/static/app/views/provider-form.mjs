@@ -1,0 +1,166 @@
+// Adding and changing a model provider. Only what was changed is sent; the key is sent and forgotten.
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { CheckField, Fault, SelectField, TextField, useForm } from "../parts/controls.mjs";
+import { Dialog } from "../parts/dialogs.mjs";
+import { told } from "../toasts.mjs";
+
+export const APIS = [
+  ["anthropic", "Anthropic Messages", "api.anthropic.com"],
+  ["openai", "OpenAI Responses and Chat Completions", "api.openai.com/v1"],
+  ["gemini", "Gemini generateContent", "generativelanguage.googleapis.com"],
+];
+export const LOGINS = [
+  ["key", "API key"],
+  ["subscription", "Claude subscription"],
+  ["none", "No login"],
+];
+const PRICE_NAMES = ["input", "output", "cached", "cacheWrite"];
+
+const lines = (text) =>
+  text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean);
+
+const UNSAID = "-";
+
+// "model input output [cached [cacheWrite]]", one a line.
+const pricesText = (prices) =>
+  Object.entries(prices || {})
+    .map(([model, price]) => [model, ...PRICE_NAMES.map((name) => price[name] ?? UNSAID)].join(" "))
+    .map((line) => line.replace(/( -)+$/, ""))
+    .join("\n");
+
+// What is no number stays text, for the server to refuse.
+const pricesOf = (text) =>
+  Object.fromEntries(
+    lines(text).map((line) => {
+      const [model, ...rest] = line.split(/\s+/);
+      const pairs = rest.map((one, at) => [PRICE_NAMES[at] || `price${at + 1}`, Number.isNaN(+one) ? one : +one]);
+      return [model, Object.fromEntries(pairs.filter(([, price]) => price !== UNSAID))];
+    }),
+  );
+
+const draftOf = (of) => ({
+  name: of.name ?? "",
+  api: of.api ?? APIS[0][0],
+  baseUrl: of.baseUrl ?? "",
+  login: of.login ?? LOGINS[0][0],
+  key: "",
+  models: (of.models || []).join("\n"),
+  prices: pricesText(of.prices),
+  enabled: of.enabled ?? true,
+});
+
+const usualAddress = (name) => `https://${APIS.find(([one]) => one === name)?.[2] || ""}`;
+
+function bodyOf(draft) {
+  const body = {
+    name: draft.name.trim(),
+    api: draft.api,
+    baseUrl: draft.baseUrl.trim() || usualAddress(draft.api),
+    login: draft.login,
+    models: lines(draft.models),
+    prices: pricesOf(draft.prices),
+    enabled: draft.enabled,
+  };
+  if (draft.key) body.key = draft.key;
+  return body;
+}
+
+const differs = (a, b) => JSON.stringify(a) !== JSON.stringify(b);
+
+export function ProviderForm({ of, close, saved }) {
+  const before = draftOf(of);
+  const form = useForm(before);
+  const save = form.submit(async (draft) => {
+    const body = bodyOf(draft);
+    if (of.id) {
+      const old = bodyOf(before);
+      const changed = Object.fromEntries(Object.entries(body).filter(([name, value]) => differs(value, old[name])));
+      if (Object.keys(changed).length) await api.patch(`/model-providers/${of.id}`, changed);
+    } else await api.post("/model-providers", body);
+    told(of.id ? "Saved." : "Provider added.");
+    await saved();
+    close();
+  });
+  const { draft } = form;
+  return html`<${Dialog} title=${of.id ? `Edit ${of.name}` : "Add a model provider"} close=${close} wide>
+    <form onSubmit=${save} autocomplete="off">
+      <div class="pair">
+        <${TextField}
+          label="Name"
+          name="name"
+          form=${form}
+          testid="provider-name"
+          required
+          maxlength="40"
+          placeholder="anthropic"
+          autocapitalize="none"
+          hint="Lower-case letters, digits and hyphens."
+        />
+        <${SelectField} label="API" name="api" form=${form} testid="provider-api" options=${APIS} />
+      </div>
+      <${TextField}
+        label="Base URL"
+        name="baseUrl"
+        form=${form}
+        testid="provider-base-url"
+        placeholder=${usualAddress(draft.api)}
+        hint="Empty: the provider's own. A local model server has another."
+        spellcheck=${false}
+      />
+      <div class="pair">
+        <${SelectField} label="Login" name="login" form=${form} testid="provider-login" options=${LOGINS} />
+        ${
+          draft.login !== "none" &&
+          html`<${TextField}
+            label=${draft.login === "subscription" ? "Subscription token" : "API key"}
+            name="key"
+            type="password"
+            form=${form}
+            testid="provider-key"
+            autocomplete="new-password"
+            required=${!of.hasKey}
+            hint=${keyHint(draft.login, of)}
+          />`
+        }
+      </div>
+      <${TextField}
+        label="Models"
+        name="models"
+        form=${form}
+        testid="provider-models"
+        rows="3"
+        placeholder="claude-sonnet-4-5"
+        hint="One a line. Empty: all that it has."
+        spellcheck=${false}
+      />
+      <${TextField}
+        label="Prices"
+        name="prices"
+        form=${form}
+        testid="provider-prices"
+        rows="2"
+        placeholder="claude-sonnet-4-5 3 15 0.3"
+        hint=${
+          "One model a line: its name, then US dollars per million tokens of input, output and, if you like, " +
+          "read from the cache and written to it. They override the price list."
+        }
+        spellcheck=${false}
+      />
+      <${CheckField} label="Enabled" hint="Without it no run uses this provider." name="enabled" form=${form} />
+      <${Fault} form=${form} />
+      <footer>
+        <button type="button" class="button" onClick=${close}>Cancel</button>
+        <button class="button primary" data-testid="provider-save" disabled=${form.busy}>Save</button>
+      </footer>
+    </form>
+  <//>`;
+}
+
+function keyHint(login, of) {
+  const whatItIs = login === "subscription" ? "What `claude setup-token` prints. " : "";
+  return `${whatItIs}${of.hasKey ? "Empty: the present one stays. " : ""}It is never shown again.`;
+}

@@ -1,0 +1,60 @@
+// Follow-up tasks that an agent proposes. A person accepts one, which creates it, or dismisses it.
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { useRead } from "../loading.mjs";
+import { Badge, Button, Trouble } from "../parts/controls.mjs";
+import { Markdown } from "../parts/markdown.mjs";
+import { to } from "../routes.mjs";
+import { may } from "../session.mjs";
+import { told } from "../toasts.mjs";
+import { useEffect } from "preact/hooks";
+
+const OPEN = "proposed";
+
+export function Proposals({ task, reload }) {
+  // The task counts those that wait for a decision; the others are shown, too.
+  const known = task.proposals !== undefined;
+  const { value, error, reload: again } = useRead(known ? `/tasks/${task.id}/proposals` : null);
+  useEffect(() => {
+    again();
+  }, [task.proposals, task.updatedAt]);
+  if (error && !value) return html`<${Trouble} error=${error} again=${again} />`;
+  const proposals = value?.proposals || [];
+  if (!proposals.length) return null;
+  const decide = (one, verb) => async () => {
+    try {
+      const reply = await api.post(`/tasks/${task.id}/proposals/${one.id}/${verb}`);
+      const id = reply?.proposal?.createdTaskId;
+      if (verb === "accept")
+        told("Task created.", id ? { href: to.task(task.projectId, id), text: "Open" } : undefined);
+    } finally {
+      await Promise.all([again(), reload()]);
+    }
+  };
+  return html`<section data-testid="task-proposals">
+    <h2>Proposed by the agent</h2>
+    <ul class="rows">
+      ${proposals.map(
+        (one) =>
+          html`<li key=${one.id} class="row" data-testid="proposal" data-state=${one.state}>
+            <div class="row-main">
+              <b>${one.title}</b>
+              ${one.description && html`<${Markdown} text=${one.description} />`}
+            </div>
+            ${
+              one.state !== OPEN
+                ? html`
+                  <${Badge} word=${one.state} />
+                  ${one.createdTaskId && html`<a href=${to.task(task.projectId, one.createdTaskId)}>Open task</a>`}
+                `
+                : may("member") &&
+                  html`
+                    <${Button} small testid="proposal-accept" act=${decide(one, "accept")}>Accept<//>
+                    <${Button} small kind="ghost" testid="proposal-dismiss" act=${decide(one, "dismiss")}>Dismiss<//>
+                  `
+            }
+          </li>`,
+      )}
+    </ul>
+  </section>`;
+}

@@ -1,0 +1,113 @@
+// The runs of a task: which one is looked at, what it has used so far, and its transcript.
+import { useEffect, useState } from "preact/hooks";
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { Badge, Time } from "../parts/controls.mjs";
+import { Transcript } from "../parts/transcript/transcript.mjs";
+import { project } from "../projects.mjs";
+import { to } from "../routes.mjs";
+import { say } from "../words.mjs";
+
+const LIVE_READ_MS = 4000;
+
+const dollars = (cost) => `$${cost < 1 ? cost.toFixed(4).replace(/0{1,2}$/, "") : cost.toFixed(2)}`;
+const count = (tokens) => `${tokens.toLocaleString()} tokens`;
+
+// What a run or a task has used: {inputTokens, cachedTokens, outputTokens, tokens, costUsd}; each may be absent.
+function Usage({ of, testid }) {
+  const { inputTokens = 0, outputTokens = 0, cachedTokens = 0, costUsd = 0 } = of || {};
+  const tokens = of?.tokens ?? inputTokens + cachedTokens + outputTokens;
+  if (!tokens && !costUsd) return null;
+  const parts = `${count(inputTokens)} in, ${count(cachedTokens)} from a cache, ${count(outputTokens)} out`;
+  return html`<span data-testid=${testid} title=${parts}>
+    ${count(tokens)}${costUsd > 0 ? ` · ${dollars(costUsd)}` : ""}
+  </span>`;
+}
+
+function Spent({ of }) {
+  if (!of?.runs) return null;
+  return html`<span class="muted" data-testid="task-spent">
+    All runs: <${Usage} of=${of} />
+    ${of.minutes > 0 && ` · ${Math.ceil(of.minutes).toLocaleString()} min`}
+  </span>`;
+}
+
+// A run's usage rises without an event: while it is live, the run is read every few seconds.
+function useLiveRun(run) {
+  const [read, setRead] = useState(null);
+  const live = run && !run.finishedAt;
+  useEffect(() => {
+    if (!live) return undefined;
+    const look = async () => {
+      if (document.hidden) return;
+      try {
+        setRead((await api.get(`/runs/${run.id}`)).run);
+      } catch {
+        // The task's own reading tells what is wrong.
+      }
+    };
+    const timer = setInterval(look, LIVE_READ_MS);
+    return () => clearInterval(timer);
+  }, [run?.id, live]);
+  return live && read?.id === run.id ? read : null;
+}
+
+export function Runs({ task }) {
+  const runs = [...(task.runs || [])].sort((a, b) => (a.id < b.id ? 1 : -1));
+  const [chosen, setChosen] = useState(null);
+  const run = runs.find(({ id }) => id === chosen) || runs[0];
+  const read = useLiveRun(run);
+  return html`<section data-testid="task-log">
+    <div class="section-head">
+      <h2>Agent log</h2>
+      <${Spent} of=${task.spent} />
+      ${
+        runs.length > 1 &&
+        html`<label>
+          <span class="sr">Run</span>
+          <select
+            value=${run.id}
+            onChange=${(event) => setChosen(event.target.value === runs[0].id ? null : event.target.value)}
+          >
+            ${runs.map(
+              (one, at) =>
+                html`<option key=${one.id} value=${one.id}>
+                  ${at === 0 ? "Latest run" : `Run ${runs.length - at}`} ·
+                  round ${one.round} · ${say(one.outcome || one.state)}
+                </option>`,
+            )}
+          </select>
+        </label>`
+      }
+    </div>
+    ${
+      run
+        ? html`
+          <p class="run-line">
+            <${Badge} word=${run.outcome || run.state} />
+            ${run.agentId && html`<a href=${to.agent(run.agentId)}>${run.agentId}</a>`}
+            <${Time} at=${run.startedAt} />
+            ${(run.driver || run.model) && html`<span>${[run.driver, run.model].filter(Boolean).join(" · ")}</span>`}
+            <${Usage} of=${read?.usage || run.usage} testid="run-usage" />
+          </p>
+          ${(run.reason || run.summary) && html`<p class="summary">${run.reason || run.summary}</p>`}
+          <${Transcript} key=${run.id} taskId=${task.id} runId=${run.id} />
+        `
+        : html`<p class="muted">${waitsFor(task)}</p>`
+    }
+  </section>`;
+}
+
+function waitsFor({ state, dependsOn, requiredCapabilities: needs }) {
+  if (state !== "backlog" && state !== "in_progress") return "No agent has worked on it.";
+  const most = project.value?.maxParallelTasks;
+  return [
+    "No agent has started yet. It waits for a free agent",
+    needs?.length && ` that has ${needs.join(", ")}`,
+    dependsOn?.length && ", for the tasks it depends on",
+    most && `, for a place among the ${most} ${most === 1 ? "task" : "tasks"} that this project allows at once`,
+    ".",
+  ]
+    .filter(Boolean)
+    .join("");
+}

@@ -1,0 +1,154 @@
+// Steering a running agent: writing to it, interrupting it, taking its branch over by hand and handing it back.
+import { useState } from "preact/hooks";
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { Button, Fault, TextField, useForm } from "../parts/controls.mjs";
+import { Confirm } from "../parts/dialogs.mjs";
+import { may, user } from "../session.mjs";
+import { told } from "../toasts.mjs";
+import { actorName } from "../words.mjs";
+
+// From where a task is taken over: an agent has worked on it, and nothing of it is approved.
+const TAKEN_FROM = ["in_progress", "needs_input", "ready_to_test", "failed"];
+
+// An agent that waits for an answer is there, too.
+const isWorking = ({ runs }) => (runs || []).some(({ state }) => state === "running");
+export function Steering({ task, reload }) {
+  if (task.heldBy) return html`<${Held} task=${task} reload=${reload} />`;
+  if (!isWorking(task) || !may("member")) return null;
+  return html`<${Message} task=${task} reload=${reload} />`;
+}
+
+function Message({ task, reload }) {
+  const form = useForm({ text: "" });
+  const send = (interrupt) =>
+    form.submit(async ({ text }) => {
+      try {
+        await api.post(`/tasks/${task.id}/messages`, { text: text.trim(), ...(interrupt && { interrupt: true }) });
+        form.reset();
+        told(interrupt ? "The agent is interrupted and reads this." : "Sent. The agent reads it at its next turn.");
+      } finally {
+        await reload();
+      }
+    });
+  const empty = !form.draft.text.trim();
+  return html`<form class="steering" onSubmit=${send(false)} data-testid="steering">
+    <${TextField}
+      label="Write to the agent"
+      name="text"
+      form=${form}
+      rows="2"
+      testid="message-text"
+      required
+      readonly=${form.busy}
+      maxlength="10000"
+      hint="The agent reads it at its next turn. Interrupt stops what it is doing and makes it read this at once."
+    />
+    <${Fault} form=${form} />
+    <footer>
+      <button
+        type="button"
+        class="button"
+        data-testid="message-interrupt"
+        disabled=${form.busy || empty}
+        onClick=${send(true)}
+      >
+        Interrupt
+      </button>
+      <button class="button primary" data-testid="message-send" disabled=${form.busy || empty}>Send</button>
+    </footer>
+  </form>`;
+}
+
+export function TakeOver({ task, reload }) {
+  const [taking, setTaking] = useState(false);
+  const started = task.runs?.some(({ startedAt }) => startedAt) && task.phase !== "verifying";
+  const allowed = may(task.state === "ready_to_test" ? "maintainer" : "member");
+  // A platform without steering says nothing of a holder.
+  if (task.heldBy !== null || !started || !allowed || !TAKEN_FROM.includes(task.state)) return null;
+  return html`
+    <button type="button" class="button" data-testid="task-take-over" onClick=${() => setTaking(true)}>
+      Take over…
+    </button>
+    ${
+      taking &&
+      html`<${Confirm}
+        title="Take this task over?"
+        verb="Take over"
+        kind="primary"
+        testid="task-take-over-confirm"
+        act=${async () => {
+          try {
+            await api.post(`/tasks/${task.id}/take-over`);
+          } finally {
+            await reload();
+          }
+        }}
+        close=${() => setTaking(false)}
+      >
+        ${
+          isWorking(task)
+            ? "The agent puts what it has done on the branch and stops. "
+            : task.state === "ready_to_test"
+              ? "What was proven counts no more. "
+              : ""
+        }
+        You work on its branch by hand until you hand the task back.
+      <//>`
+    }
+  `;
+}
+
+function Held({ task, reload }) {
+  const form = useForm({ note: "" });
+  const holder = actorName(task.heldBy);
+  const address = task.project?.giteaRepoUrl;
+  const line = task.cloneLine || `git clone --branch ${task.branchName} ${address}`;
+  const copy = async () => {
+    await navigator.clipboard.writeText(line);
+    told("Copied. The password is an API token of yours.");
+  };
+  const handBack = form.submit(async ({ note }) => {
+    try {
+      await api.post(`/tasks/${task.id}/hand-back`, { note: note.trim() });
+      told("Handed back. An agent goes on from what is on the branch.");
+    } finally {
+      await reload();
+    }
+  });
+  return html`<form class="callout busy" onSubmit=${handBack} data-testid="task-held">
+    <p class="callout-head">Held by ${holder === user.value.username ? "you" : holder}</p>
+    <p>
+      ${
+        isWorking(task)
+          ? "The agent still puts what it has done on the branch, for half a minute at most."
+          : "No agent works on this task: work on its branch, push, and hand it back."
+      }
+    </p>
+    ${
+      address &&
+      html`<p class="secret">
+        <code data-testid="task-clone">${line}</code>
+        ${navigator.clipboard && html`<${Button} small kind="ghost" act=${copy}>Copy<//>`}
+      </p>`
+    }
+    ${
+      may("member") &&
+      html`
+        <${TextField}
+          label="Note for the agent"
+          name="note"
+          form=${form}
+          rows="2"
+          testid="hand-back-note"
+          maxlength="10000"
+          hint="What you did, and what it should do next."
+        />
+        <${Fault} form=${form} />
+        <footer>
+          <button class="button primary" data-testid="task-hand-back" disabled=${form.busy}>Hand back</button>
+        </footer>
+      `
+    }
+  </form>`;
+}
