@@ -91,8 +91,20 @@ _MOST_STARTS = 8
 
 
 def needed_in(text: str) -> list[re.Pattern[str]]:
-    """The patterns that could match in the text: those whose required text occurs in it."""
-    return [pattern for needs, patterns in _by_need().items() if needs in text for pattern in patterns]
+    """The patterns that could match in a line of the text."""
+    return [
+        pattern
+        for needs, patterns in _by_need().items()
+        if needs in text
+        for pattern in patterns
+        # One search of the whole text is far faster than one in each line. A line's beginning and end count as such.
+        if _in_lines(pattern).search(text)
+    ]
+
+
+@functools.cache
+def _in_lines(pattern: re.Pattern[str]) -> re.Pattern[str]:
+    return re.compile(pattern.pattern, pattern.flags | re.MULTILINE)
 
 
 def find_keys(text: str, patterns: list[re.Pattern[str]]) -> Iterator[tuple[int, int]]:

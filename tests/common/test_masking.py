@@ -120,6 +120,13 @@ def test_a_key_of_a_known_format_is_masked(key: str) -> None:
         assert key[-12:] not in KNOWN_FORMATS(text)
 
 
+def test_every_pattern_is_tried_where_it_matches_a_line() -> None:
+    """A key at the beginning or the end of a line, or of the text, among lines without one."""
+    for key in ("AKCp" + "8" * 60, "APA9" + "b" * 40, "AKIAIOSFODNN7EXAMPLE", "npm_" + "x" * 36):
+        for text in (key, f"a\n{key}\nb", f"a {key}\n\nb", f"a\n\n{key}", f'b\n"{key}" c'):
+            assert key not in Mask()(text), text
+
+
 def test_a_password_in_an_address_is_masked_and_the_address_is_not() -> None:
     assert KNOWN_FORMATS("https://max:hunter2hunter2@git.example/x") == f"https://max:{MASK}@git.example/x"
 

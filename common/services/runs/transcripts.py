@@ -90,12 +90,29 @@ def append_lines(run: RunPrincipal, lines: Sequence[Line]) -> Appended:
     Safe to repeat for lines with numbers: those that arrived before are ignored. A note takes the place of numbers that
     are missing. Once the transcript is full, fewer lines are stored than were given.
     """
-    parcels, received = _store(run, lines)
+    parcels, received = _store(run, _with_masked_details(run.run_id, lines))
     for few in parcels:
         entries = [entry_body(row) for row in few]
         body: dict[str, object] = {"taskId": run.task_id, "runId": run.run_id, "entries": entries}
         announce_live(run.project_id, run.task_id, "task:log", body)
     return Appended(sum(map(len, parcels)), received or None)
+
+
+def _with_masked_details(run_id: str, lines: Sequence[Line]) -> list[Line]:
+    """The lines with details that can be stored. Outside of the transaction, as it takes most of the time."""
+    with snapshot() as read:
+        run = _live(read, run_id)
+        mask = mask_of_run(read, run)
+    masked = []
+    for line in lines:
+        if line.details is not None and (line.number is None or line.number > run.entries_received):
+            details = masked_details(line.details, mask)
+            if line.kind == "message":
+                # Only the platform says who wrote a message.
+                details.pop("author", None)
+            line = replace(line, details=details)
+        masked.append(line)
+    return masked
 
 
 @transactional
@@ -154,18 +171,14 @@ def _new(run: Run, lines: Sequence[Line]) -> list[Line]:
 
 
 def _masked(tx: Transaction, run: Run, lines: Sequence[Line], *, after: str | None) -> list[Line]:
-    """The lines, cleaned, masked and cut. after: the message before them; None if they are the first."""
+    """The lines with their texts cleaned, masked and cut. after: the message before; None if they are the first."""
     mask = mask_of_run(tx, run)
     # Bound the time for masking: cut the lines first, but well above LONGEST, the final length.
     plain = [without_controls(line.message[: 4 * LONGEST]) for line in lines]
     masked = []
     for line, text in zip(lines, mask.lines(plain, after=after), strict=True):
         call_id = line.call_id and mask(without_controls(line.call_id))[:LONGEST_CALL_ID]
-        details = None if line.details is None else masked_details(line.details, mask)
-        if details is not None and line.kind == "message":
-            # Only the platform says who wrote a message.
-            details.pop("author", None)
-        masked.append(replace(line, message=cut(text), call_id=call_id, details=details))
+        masked.append(replace(line, message=cut(text), call_id=call_id))
     return masked
 
 
