@@ -1,6 +1,6 @@
 """`python -m workers.runner.acp_client`: works with a CLI that speaks the Agent Client Protocol, without people.
 
-Standard input: a first line `{"command", "workspace", "resume", "tools", "prompt"}`, then `{"message"}` for what a
+Standard input: a first line with the task (`acp_command` in drivers/acp.py writes it), then `{"message"}` for what a
 person says (the next turn) and `{"interrupt": true}`. Its end ends the session after the present turn. Standard output:
 one event a line, as workers/runner/drivers/acp.py reads it. The CLI is a child, with this process's environment.
 """
@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -33,6 +34,7 @@ from acp.schema import (
 
 from common.machine.process_trees import signal_processes
 from common.machine.waiting import Deadline
+from workers.runner.drivers.moved_sessions import move_opencode_session
 
 PROTOCOL_VERSION = 1
 LONGEST_LINE_BYTES = 64 * 2**20
@@ -213,6 +215,8 @@ class Orders:
 async def work(task: Mapping[str, Any]) -> int:
     """Run the session to its end; returns the exit code."""
     listener, orders = Listener(), Orders()
+    if task.get("opencodeDatabase"):
+        move_opencode_session(Path(task["opencodeDatabase"]), task["workspace"], task["resume"])
     try:
         process = await asyncio.create_subprocess_exec(
             *task["command"],

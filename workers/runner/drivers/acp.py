@@ -63,8 +63,12 @@ def acp_command(
     environ: Mapping[str, str],
     files: Mapping[str, str] | None = None,
     kept: tuple[str, ...] = (),
+    opencode_database: Path | None = None,
 ) -> Command:
-    """The command that works with the CLI `argv` through our client."""
+    """The command that works with the CLI `argv` through our client.
+
+    opencode_database: where a kept session is moved to this workspace before the start.
+    """
     tools = work.tools and {"command": work.tools.command, "arguments": list(work.tools.arguments)}
     task = {
         "command": list(argv),
@@ -72,6 +76,7 @@ def acp_command(
         "resume": work.resume,
         "tools": tools,
         "prompt": work.prompt,
+        "opencodeDatabase": opencode_database and str(opencode_database),
     }
     return Command(
         (sys.executable, "-I", "-c", _START),
