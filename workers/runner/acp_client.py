@@ -244,8 +244,11 @@ async def work(task: AcpTask) -> int:
     except RequestError as error:
         listener.say("end", ok=False, text=_words(error))
         return 1
-    except (ConnectionError, TimeoutError) as error:
-        listener.say("end", ok=False, text=f"the program does not answer ({type(error).__name__})")
+    except ConnectionError:
+        listener.say("end", ok=False, text="the program closed its output in the middle of its work")
+        return 1
+    except TimeoutError:
+        listener.say("end", ok=False, text=f"the program did not open a session within {START_SECONDS:.0f} s")
         return 1
     finally:
         talk.cancel()
