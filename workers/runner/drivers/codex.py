@@ -45,7 +45,7 @@ class CodexDriver:
         argv += [*([work.resume] if work.resume else []), "-"]
         environ = {"CODEX_HOME": str(work.home / ".codex")}
         if work.models:
-            environ["AIWORKER_MODEL_TOKEN"] = work.models.token
+            environ["OPENAI_API_KEY"] = work.models.token
         return Command(
             tuple(argv),
             environ=environ,
@@ -84,7 +84,7 @@ def _config(work: Work) -> str:
             "[model_providers.aiworker]",
             'name = "AiWorker"',
             f"base_url = {quoted(work.models.addresses['openai'] + '/v1')}",
-            'env_key = "AIWORKER_MODEL_TOKEN"',
+            'env_key = "OPENAI_API_KEY"',
             'wire_api = "responses"',
             "request_max_retries = 3",
             "stream_max_retries = 3",
