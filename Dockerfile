@@ -5,7 +5,7 @@ COPY requirements.lock /
 RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: -r /requirements.lock
 
-FROM python:3.13-slim
+FROM python:3.13-slim AS platform
 ARG VERSION=1.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="AiWorker" \
@@ -45,3 +45,18 @@ HEALTHCHECK --interval=15s --timeout=3s --start-period=60s --retries=4 \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['AIWORKER_PORT'] + '/api/health/live', timeout=2)"]
 ENTRYPOINT ["tini", "--"]
 CMD ["aiworker", "up"]
+
+# For agents: with Node.js and the programs of the drivers. `docker build --target agent --tag aiworker-agent .`
+FROM platform AS agent
+USER root
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends nodejs npm ripgrep \
+    && rm -rf /var/lib/apt/lists/* \
+    && install -d -o aiworker -g aiworker /opt/aiworker-drivers
+USER 10001
+ENV AIWORKER_AGENT_DRIVERS_DIR=/opt/aiworker-drivers
+RUN aiworker drivers install claude codex gemini opencode qwen && npm cache clean --force
+CMD ["aiworker", "agent", "--help"]
+
+# Without a target: the platform.
+FROM platform

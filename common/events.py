@@ -73,6 +73,17 @@ class QuestionAnswered(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class QuestionReminded(Event):
+    """Nobody has answered a question for a while. escalated_to: the person who is asked now; None: the project's."""
+
+    name: ClassVar[str] = "question:reminded"
+    task_id: str
+    question_id: str
+    question: str
+    escalated_to: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgentStatus(Event):
     """Recorded in the feed of the project whose task the agent takes or leaves, else in the platform's feed."""
 

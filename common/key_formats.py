@@ -45,7 +45,7 @@ _DETECTORS: tuple[tuple[str, str], ...] = (
 _WEB_TOKENS = "jwt.JwtTokenDetector"
 
 _ADDED: tuple[tuple[str, str], ...] = (
-    (r"a(?:iw|wa|we|wr)_[A-Za-z0-9_-]{43}", "_"),
+    (r"a(?:iw|wa|we|wm|wr)_[A-Za-z0-9_-]{43}", "_"),
     (r"sk-(?:ant|proj|svcacct|admin|or)-[A-Za-z0-9_-]{20,}", "sk-"),
     (r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9]{32,}", "sk-"),
     (r"github_pat_[A-Za-z0-9_]{22,}", "github_pat_"),

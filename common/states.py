@@ -101,6 +101,8 @@ class Phase(StrEnum):
     """It has a live run."""
     VERIFYING = "verifying"
     """Its agent reported that it is done; the platform verifies the commit."""
+    HELD = "held"
+    """A person works on its branch by hand, until they hand it back."""
 
 
 TASK_EDGES: Edges = {
@@ -119,6 +121,7 @@ TASK_EDGES: Edges = {
     (TaskState.STAGING, TaskState.APPROVED): _B,
     (TaskState.STAGING, TaskState.PRODUCTION): _S,
     (TaskState.FAILED, TaskState.BACKLOG): _P,
+    (TaskState.FAILED, TaskState.IN_PROGRESS): _P,
     (TaskState.BACKLOG, TaskState.CANCELLED): _P,
     (TaskState.IN_PROGRESS, TaskState.CANCELLED): _P,
     (TaskState.NEEDS_INPUT, TaskState.CANCELLED): _P,
@@ -154,7 +157,16 @@ class QuestionState(StrEnum):
     ANSWERED = "answered"
     """A person has answered; the answer is in `response`."""
     WITHDRAWN = "withdrawn"
-    """Its task was cancelled, or continued without the answer."""
+    """Its task was cancelled or given up, or its agent finished without the answer."""
+
+
+class ProposalState(StrEnum):
+    PROPOSED = "proposed"
+    """Waits for a person's decision."""
+    ACCEPTED = "accepted"
+    """The task exists."""
+    DISMISSED = "dismissed"
+    """Nobody wants it."""
 
 
 class RunState(StrEnum):

@@ -32,6 +32,7 @@ TITLES = {
     "TaskState": "Tasks",
     "Phase": "Phases of a task in progress",
     "QuestionState": "Questions",
+    "ProposalState": "Proposals of agents",
     "RunState": "Runs",
     "Outcome": "Outcomes of a run",
     "AgentState": "Agents",

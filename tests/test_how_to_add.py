@@ -40,8 +40,8 @@ ROOT = Path(__file__).parents[1]
 GUIDES = [ROOT / "docs" / "contributing.md", ROOT / "docs" / "how-to-add.md"]
 SHAPES = (ROOT / "docs" / "api-shapes.md").read_text("utf-8")
 FILE = re.compile(r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:md|py|toml|lock)|Makefile|Procfile|Dockerfile)`")
-OF_VERSIONS_ALONE = {"health_below", "below"}
-"""What a version needs and no project says."""
+OF_VERSIONS_ALONE = {"health_below", "below", "services", "may_save_cache"}
+"""What a version needs and no project says. Of services, staging and production get none."""
 
 
 def _texts(*patterns: str) -> str:
@@ -250,6 +250,8 @@ def _project(number: int) -> Project:
         secret_env_sealed=seal({f"SECRET_{number}": str(number)}),
         secret_env_names=[f"SECRET_{number}"],
         health_seconds={environment.value: number for environment in Environment},
+        cache_paths=[f"folder-{number}"],
+        services=[],
     )
     for column in inspect(Project).column_attrs:
         of = column.columns[0].type.python_type

@@ -16,6 +16,9 @@ from common.machine import patience
 from common.services.access import acting
 from common.settings import settings
 from web import api
+from web.api.probes import health
+from web.gateway import counters
+from web.gateway.gateway_routes import gateway
 from web.git.routes import git
 from web.http.arrival import init_arrival
 from web.http.auth import admit, check_rules, init_tokens, open_blueprints
@@ -52,7 +55,26 @@ def _patience_for(endpoint: str) -> AbstractContextManager[None]:
 
 
 def create_app() -> Flask:
-    """A new application with the settings of this process."""
+    """A new application with the settings of this process: everything that AiWorker serves."""
+    app = _bare_app()
+    init_openapi(app, api.ALL)
+    app.register_blueprint(page)
+    if settings().forge.kind == "local":
+        app.register_blueprint(git)
+    init_feed(app)
+    open_blueprints(app, "page", "feed")
+    return _finished(app)
+
+
+def create_gateway() -> Flask:
+    """An application that serves the model gateway, /api/health and the metrics, and nothing else."""
+    app = _bare_app()
+    init_openapi(app, [health])
+    return _finished(app)
+
+
+def _bare_app() -> Application:
+    """An application with what all requests pass, and the routes that both kinds of process have."""
     configure_logs()
     web = settings().web
     app = Application("web", static_folder=None)
@@ -63,23 +85,23 @@ def create_app() -> Flask:
     init_arrival(app)
     init_tokens(app)
     register_error_handlers(app)
-    init_openapi(app, api.ALL)
-    init_metrics(app)
-    app.register_blueprint(page)
-    if settings().forge.kind == "local":
-        app.register_blueprint(git)
-    init_feed(app)
-    open_blueprints(app, "page", "feed")
+    init_metrics(app, *counters.ALL)
+    app.register_blueprint(gateway)
+    return app
+
+
+def _finished(app: Application) -> Flask:
     app.after_request(_add_headers)
     check_rules(app)
-    if web.trusted_proxies:
-        hops = web.trusted_proxies
+    hops = settings().web.trusted_proxies
+    if hops:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     return app
 
 
 def _add_headers(reply: Response) -> Response:
-    reply.headers["X-Request-ID"] = request_id()
+    # An answer of a model provider has the provider's own.
+    reply.headers.setdefault("X-Request-ID", request_id())
     reply.headers.setdefault("X-Content-Type-Options", "nosniff")
     reply.headers.setdefault("Referrer-Policy", "no-referrer")
     reply.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")

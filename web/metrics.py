@@ -26,11 +26,15 @@ from web.http.auth import allow, public
 _UNTRACKED = ["/api/health", "/api/metrics$", "/metrics$", "/ws$"]
 
 
-def init_metrics(app: Flask) -> None:
-    """Count every request by its route, not by its path: each id would become a series of its own."""
-    exporter = PrometheusMetrics(
-        app=None, path=None, group_by=route, registry=CollectorRegistry(), excluded_paths=_UNTRACKED
-    )
+def init_metrics(app: Flask, *counters: Collector) -> None:
+    """Count every request by its route, not by its path: each id would become a series of its own.
+
+    counters: those of this process that are shown, too.
+    """
+    registry = CollectorRegistry()
+    for counter in counters:
+        registry.register(counter)
+    exporter = PrometheusMetrics(app=None, path=None, group_by=route, registry=registry, excluded_paths=_UNTRACKED)
     exporter.init_app(app)
     blueprint = Blueprint("metrics", __name__)
 

@@ -16,6 +16,7 @@ from common.services.people.accounts import purge_logins
 from common.services.runs.agents import forget_agents
 from common.services.runs.fleet import fleet_settings
 from common.services.runs.transcripts import purge_transcripts
+from common.services.tasks.question_deadlines import watch_questions
 from common.services.tasks.watching import watch_all
 from common.transaction import Transaction, transactional
 
@@ -37,10 +38,11 @@ def enqueue_periodic_jobs(tx: Transaction) -> None:
 
 
 def sweep_old() -> None:
-    """Take expired previews down, have repositories read, and delete old rows, each in its own transaction.
+    """Act on unanswered questions, take expired previews down, have repositories read, and delete old rows.
 
-    Safe to repeat.
+    Each in its own transaction. Safe to repeat.
     """
+    watch_questions()
     take_expired_previews_down()
     watch_all()
     purge_platform_jobs()

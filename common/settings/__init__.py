@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from common.errors import Misconfigured
 from common.settings.environment import Environment
 from common.settings.kubernetes import MOST_PREVIEWS, FleetSettings, KubernetesSettings, read_kubernetes
+from common.settings.models import ModelSettings, ProviderSettings, read_models
 from common.settings.private_files import SHORTEST_KEY_BYTES, close_to_others, kept_secret
 
 __all__ = [
@@ -26,15 +27,22 @@ __all__ = [
     "FleetSettings",
     "ForgeSettings",
     "KubernetesSettings",
+    "ModelSettings",
+    "ProviderSettings",
     "RuntimeSettings",
     "SecuritySettings",
     "Settings",
     "StoreSettings",
     "WebSettings",
+    "WorkSettings",
     "from_env",
     "settings",
     "socket_path",
 ]
+
+
+DRIVER_NAMES = ("claude", "codex", "gemini", "opencode", "qwen", "acp", "command", "scripted")
+"""Those of common/values/drivers.py, which lies above the settings."""
 
 
 @dataclass(frozen=True)
@@ -158,12 +166,24 @@ class RuntimeSettings:
 
 
 @dataclass(frozen=True)
+class WorkSettings:
+    """With what agents work on tasks where neither the task nor its project says it."""
+
+    driver: str | None = None
+    """Name of the driver (AIWORKER_DRIVER). None: the first one of an agent's that works."""
+    model: str | None = None
+    """Name of the model (AIWORKER_MODEL), for AIWORKER_DRIVER if that is set. None: the driver's own choice."""
+
+
+@dataclass(frozen=True)
 class Settings:
     web: WebSettings
     store: StoreSettings
     security: SecuritySettings
     forge: ForgeSettings
     runtime: RuntimeSettings
+    work: WorkSettings
+    models: ModelSettings
     instance: str
     """Name of this instance in shared services, such as in Redis keys (AIWORKER_INSTANCE), `aiw` by default."""
     log_level: str
@@ -186,6 +206,8 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
         security=_security(env, store.data_dir),
         forge=_forge(env, store.data_dir, web.public_url),
         runtime=_runtime(env, store.data_dir, instance=instance, internal_url=web.internal_url),
+        work=_work(env),
+        models=read_models(env, internal_url=web.internal_url),
         instance=instance,
         log_level=env.string("AIWORKER_LOG_LEVEL", "LOG_LEVEL", default="INFO").upper(),
     )
@@ -306,6 +328,13 @@ def _forge(env: Environment, data_dir: Path, public_url: str) -> ForgeSettings:
         webhook_url=env.string("AIWORKER_WEBHOOK_URL", default=f"{public_url}/api/webhooks/gitea"),
         mirrors_dir=data_dir / "mirrors",
     )
+
+
+def _work(env: Environment) -> WorkSettings:
+    driver = env.text("AIWORKER_DRIVER")
+    if driver is not None and driver not in DRIVER_NAMES:
+        raise Misconfigured(f"AIWORKER_DRIVER={driver} is not one of {', '.join(DRIVER_NAMES)}")
+    return WorkSettings(driver=driver, model=env.text("AIWORKER_MODEL"))
 
 
 def _runtime(env: Environment, data_dir: Path, *, instance: str, internal_url: str) -> RuntimeSettings:

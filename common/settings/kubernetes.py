@@ -114,8 +114,9 @@ class FleetSettings:
     must be its only user."""
     image: str
     """Image of the pods (AIWORKER_AGENTS_IMAGE): AiWorker's, or one that is built on it and contains a coding CLI."""
-    driver: str
-    """Driver of the agents (AIWORKER_AGENTS_DRIVER), `scripted` by default."""
+    drivers: tuple[str, ...]
+    """Drivers of the agents, the preferred one first (AIWORKER_AGENTS_DRIVER, comma-separated), `scripted` by
+    default. The image must contain their programs."""
     capabilities: tuple[str, ...]
     """Capabilities that tasks may require of the agents (AIWORKER_AGENTS_CAPABILITIES, comma-separated). Default:
     none."""
@@ -133,6 +134,10 @@ class FleetSettings:
     egress: tuple[str, ...]
     """Networks that agents may reach in addition to AiWorker's and the forge's namespaces, such as the model proxy's
     (AIWORKER_AGENTS_EGRESS, CIDR, comma-separated). Default: none, not even the internet."""
+
+    @property
+    def driver(self) -> str:
+        return self.drivers[0]
 
 
 def read_kubernetes(env: Environment, *, instance: str, internal_url: str) -> KubernetesSettings:
@@ -215,7 +220,7 @@ def _fleet(env: Environment, *, image: str, instance: str, internal_url: str) ->
         url=internal_url,
         namespace=env.string("AIWORKER_AGENTS_NAMESPACE", default=f"{instance}-agents"),
         image=env.string("AIWORKER_AGENTS_IMAGE", default=image),
-        driver=env.string("AIWORKER_AGENTS_DRIVER", default="scripted"),
+        drivers=env.names("AIWORKER_AGENTS_DRIVER") or ("scripted",),
         capabilities=env.names("AIWORKER_AGENTS_CAPABILITIES"),
         cpu=env.string("AIWORKER_AGENTS_CPU", default="2"),
         memory=env.string("AIWORKER_AGENTS_MEMORY", default="2Gi"),

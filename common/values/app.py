@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from common.values.constraints import Amount, Commit, Count, Identity, Name, Port, Quantity, Text, UrlPath
+from common.values.needs import Needs
 from common.values.repository import UNKNOWN_SOURCE, Source
 from common.values.variable_set import Variables
 
@@ -66,6 +67,7 @@ class Spec:
     docker_image: str | None = None
     replicas: int = 1
     port: Port | None = None
+    needs: Needs = field(default_factory=Needs)
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,10 @@ class AppState:
 
     url: the app's URL, independent of the version. live_version_id: the version that serves now; None: none does.
     reason: a sentence when FAILED. code: when FAILED, `nothing_to_run`, `exited`, `unhealthy`, `timeout`, `memory`,
-    `checkout_failed`, `keeps_dying`, `replaced` (a newer version was requested first; ensuring this one again starts
-    it), `machine` (see MACHINE), and in a cluster also `image`, `config`, `quota`, `no_room`, `not_started`; when
-    STARTING, `quota`, `no_room` or `no_node`, with a reason, while it waits for one of these.
+    `checkout_failed`, `setup_failed`, `service_missing`, `service_failed`, `keeps_dying`, `replaced` (a newer version
+    was requested first; ensuring this one again starts it), `machine` (see MACHINE), and in a cluster also `image`,
+    `config`, `quota`, `no_room`, `not_started`; when STARTING, `quota`, `no_room` or `no_node`, with a reason, while it
+    waits for one of these.
     restarts: how often the process of the live version had to be restarted. checked_seconds: for how long it has been
     healthy. is_guarded: as last ensured; None if the runtime can't guard apps.
     """

@@ -8,6 +8,7 @@ from typing import Self
 
 from common.values.app import Space
 from common.values.constraints import Amount, Command, Commit, Identity, Quantity
+from common.values.needs import Needs
 from common.values.repository import UNKNOWN_SOURCE, Source
 from common.values.variable_set import Variables
 
@@ -24,7 +25,7 @@ class Check:
     """A command to be run on a clean checkout of one commit. check_id: equal ids mean the same check.
 
     command: a shell command. timeout_seconds: the whole process tree is killed this long after the command's start,
-    which comes after the checkout. memory_limit, docker_image: see Spec.
+    which comes after the checkout and the setup command (see Needs). memory_limit, docker_image: see Spec.
     """
 
     space: Space
@@ -36,6 +37,7 @@ class Check:
     timeout_seconds: Amount = 900
     memory_limit: Quantity | None = None
     docker_image: str | None = None
+    needs: Needs = field(default_factory=Needs)
 
     def second_run(self) -> Self:
         """The same check with an id of its own, to be run once more."""
@@ -50,7 +52,8 @@ class CheckPhase(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     BROKEN = "broken"
-    """It could not be run: the checkout failed, no process could be started, or the node was lost. Delete the check and
+    """It could not be run: the checkout failed, no process could be started, a service that it needs is not installed
+    or does not start, or the node was lost. Delete the check and
     ensure it again. Only PASSED and FAILED, which follow a run of the command, say something about the commit."""
 
 
@@ -64,6 +67,8 @@ class CheckEnd(StrEnum):
     MEMORY = "memory"
     TOO_LARGE = "too_large"
     """The commit can't be checked out anywhere."""
+    SETUP_FAILED = "setup_failed"
+    """The setup command failed, so the check's command was not run. The log ends with the setup command's output."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class CheckState:
 
     reason: a sentence when FAILED, BROKEN or WAITING (`it exited with 1`, `no node accepts its pod`); None otherwise.
     code: when FAILED, one of CheckEnd; when WAITING, `quota`, `no_room` (nodes are full) or `no_node` (no node is
-    suitable).
+    suitable); when BROKEN, `service_missing`, `service_failed` or None.
     """
 
     phase: CheckPhase

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from common.values.model_provider import RunModels
 from common.values.repository import Repository
 
 
@@ -65,7 +66,10 @@ class FeedbackComment:
 
 @dataclass(frozen=True)
 class Feedback:
-    """Feedback that a run has to act on. kind: rejection, refusal, group, comment or answer. comments: part of it."""
+    """Feedback that a run has to act on. comments: part of it.
+
+    kind: rejection, refusal, group, comment, message, note or answer.
+    """
 
     kind: str
     body: str
@@ -79,6 +83,24 @@ class Limits:
     max_cost_usd: float | None = None
     max_tokens: int | None = None
     max_minutes: float | None = None
+
+
+@dataclass(frozen=True)
+class ClaimedService:
+    """A database that the run gets for itself. kind: such as `postgresql`. version: None: any that is installed."""
+
+    kind: str
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class ClaimedAttachment:
+    """A file that people added to the task; its bytes are fetched by its id. name: unique in the task."""
+
+    id: str
+    name: str
+    media_type: str
+    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -102,8 +124,13 @@ class ClaimedRun:
     """Everything that a runner needs. It contains the run's token and the forge password: send it only to the run's
     agent.
 
-    repository: the cloned repository; not sent to the runner. driver: None: the agent's default. has_session: whether
-    an earlier run of the task saved a session.
+    repository: the cloned repository; not sent to the runner. driver: the chosen one; None from older platforms: the
+    agent's default. model: None: the driver's own choice. models: None: there is no provider of models.
+    session_driver: the driver that saved a session of the task; None: there is none. has_session: whether the run can
+    go on with it, as its driver is the same. prompt: with a session only what it does not know yet, else the same as
+    fresh_prompt. fresh_prompt: everything, for when the session can't be used; empty from older platforms.
+    setup_command: makes the clone ready for work; None: nothing to do. cache_paths: folders of the clone that are kept
+    between runs.
     """
 
     run: RunPass
@@ -116,3 +143,11 @@ class ClaimedRun:
     driver: str | None = None
     has_session: bool = False
     repository: Repository | None = None
+    model: str | None = None
+    models: RunModels | None = None
+    session_driver: str | None = None
+    fresh_prompt: str = ""
+    setup_command: str | None = None
+    cache_paths: tuple[str, ...] = ()
+    services: tuple[ClaimedService, ...] = ()
+    attachments: tuple[ClaimedAttachment, ...] = ()

@@ -45,18 +45,21 @@ class House(World):
     def _one_of_each(self) -> dict[str, str]:
         task = made.a_task(self.secret, title="Secret plan")
         question = made.a_question(task)
+        proposal = made.a_proposal(task)
         grouped = self.task(self.secret, state="approved")
         group = self._as_admin.post(
             "/api/task-groups", json={"projectId": self.secret.id, "taskIds": [grouped.id], "targetBranch": "staging"}
         ).json["taskGroup"]
         run = made.a_live_run(self._under_way(self.secret))
         somebody = builders.a_user("somebody")
+        attached = self._as_admin.post(f"/api/tasks/{task.id}/attachments?name=secret.txt", data=b"Secret plan")
         return {
             "project_id": self.secret.id, "task_id": task.id, "question_id": question.id, "group_id": group["id"],
+            "proposal_id": proposal.id,
             "deployment_id": self.deployment(self.secret, Environment.STAGING), "run_id": run.id,
             "job_id": _a_job(self.secret.id), "user_id": somebody.id, "agent_id": "agent-00000000abcd",
             "token_id": new_id(), "owner": self.secret.repository_owner, "name": self.secret.slug, "number": "1",
-            "service_path": "info/refs",
+            "service_path": "info/refs", "attachment_id": attached.json["attachment"]["id"],
         }  # fmt: skip
 
     def _under_way(self, project: Project) -> Task:

@@ -77,9 +77,11 @@ def test_what_a_run_says_is_shown_to_nobody_with_its_secrets(world: World) -> No
 
     assert run.log(everything, *(f"now {secret}." for secret in said))["accepted"] == len(said) + 1
     assert run.post("progress", {"message": everything}).status_code == 200
-    ask = {"question": everything, "context": everything, "options": [everything]}
+    ask = {"question": everything, "context": everything, "options": [everything], "defaultResponse": everything}
     assert run.post("questions", ask).status_code == 201
     assert run.post("questions", ask).status_code == 200
+    proposals = {"proposals": [{"title": everything, "description": everything}]}
+    assert run.post("proposals", proposals).status_code == 201
     report = {"outcome": "failed", "summary": everything, "reason": everything}
     assert run.post("finish", report).status_code == 200
     assert run.post("finish", report).status_code == 200
@@ -87,9 +89,15 @@ def test_what_a_run_says_is_shown_to_nobody_with_its_secrets(world: World) -> No
 
     task = run.viewer.get(f"/api/tasks/{run.task.id}").json
     shown = json.dumps(
-        [run.transcript(), task, run.viewer.get(f"/api/tasks/{run.task.id}/events").json], ensure_ascii=False
+        [
+            run.transcript(),
+            task,
+            run.viewer.get(f"/api/tasks/{run.task.id}/events").json,
+            run.viewer.get(f"/api/tasks/{run.task.id}/proposals").json,
+        ],
+        ensure_ascii=False,
     )
-    assert shown.count("I found") >= 5
+    assert shown.count("I found") >= 8
     for secret in said:
         assert secret not in shown
     assert base64.b64encode(f"x:{CANARY}".encode()).decode()[4:-4] not in shown

@@ -17,6 +17,7 @@ from typing import Any
 
 from websockets.sync.client import connect
 
+from tests.bench import gateway
 from tests.e2e.client import Client, Listener
 from tests.e2e.instance import Instance, running
 
@@ -93,6 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--times", type=int, default=400)
     parser.add_argument("--sockets", type=int, default=200)
+    parser.add_argument("--streams", type=int, default=200)
     chosen = parser.parse_args()
     show("Machine", f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}")
     began = time.perf_counter()
@@ -106,6 +108,8 @@ def main() -> None:
         project = api.post("/projects", {"name": "Measured"}, 201)["project"]
         measure_api(instance, api.token, project["id"], chosen.times)
         measure_feed(instance, api, project["id"], chosen.sockets, 30)
+    for what, figure in gateway.figures(chosen.streams, rate=100, seconds=10):
+        show(what, figure)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from urllib.parse import quote, urlsplit
 import requests
 
 from tests.e2e.instance import Instance, wait_until
-from tests.e2e.story import SECOND_TASK, Story, tell_first
+from tests.e2e.story import Story, tell_first
+from tests.e2e.story_tasks import SECOND
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class StoryElsewhere(Story):
 def tell_shortly(story: StoryElsewhere) -> None:
     """One task's whole way with a question and a rejection, a second one's, and back to the first."""
     tell_first(story)
-    second = story.write_task("Be formal", SECOND_TASK)
+    second = story.write_task("Be formal", SECOND.steps)
     story.wait_ready(second, "buenos dias")
     story.approve(second)
     group = story.group("Sprint 2", second)

@@ -5,6 +5,7 @@ Each step prints what it saw; the first that does not hold ends it with exit sta
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -16,61 +17,10 @@ import requests
 
 from tests.e2e.client import Client, Listener
 from tests.e2e.instance import Instance, running
+from tests.e2e.models import KEYS, SCRIPTED_MODELS, is_scripted, provider_of_demo
 from tests.e2e.origin import HISTORY, served_repository
+from tests.e2e.story_tasks import BAD, FIRST, REASON, REMARK, RIVAL, SECOND, StoryTask
 from tests.providers.git_tree import git
-
-FIRST_TASK = """\
-Greet whoever visits, in the language that the product owner wants.
-
-```steps
-- say: "Looking at the greeting"
-- ask: {question: "In which language should it greet?", context: "It greets in one.", options: [English, Spanish]}
-- write: {path: language.txt, content: "{{answer}}\\n"}
-- write: {path: greeting.txt, content: "hola\\n"}
-- run: "python3 -m unittest -q"
-```
-
-```steps
-- say: "A friendlier greeting, as the review asks"
-- replace: {path: greeting.txt, old: "hola", new: "hola, bienvenida"}
-```
-"""
-
-SECOND_TASK = """\
-Be more formal.
-
-```steps
-- write: {path: greeting.txt, content: "buenos dias\\n"}
-```
-"""
-
-RIVAL_TASK = """\
-Greet in the evening, too.
-
-```steps
-- write: {path: greeting.txt, content: "buenas noches\\n"}
-```
-
-```steps
-- say: "Somebody else's greeting has landed: mine wins"
-- run: "git merge --quiet -X ours --message 'Merge what has landed' origin/main"
-```
-"""
-
-BAD_TASK = """\
-Count the visitors. (It forgets to close what it opens: a second after its start it answers 500.)
-
-```steps
-- replace:
-    path: app.py
-    old: self.send_response(200)
-    new: "self.send_response(200 if time.time() - began < 1 else 500)"
-- replace:
-    path: app.py
-    old: import http.server, os, pathlib
-    new: "import http.server, os, pathlib, time\\n\\nbegan = time.time()"
-```
-"""
 
 EVENTS = {
     "project:status_changed", "task:created", "task:status_changed", "task:updated", "task:needs_input",
@@ -86,10 +36,20 @@ def body_of(url: str) -> str:
 
 
 class Story:
-    """The steps, in order; each leaves what the next ones need."""
+    """The steps, in order; each leaves what the next ones need. driver, model: of the tasks; None: the platform's."""
 
-    def __init__(self, instance: Instance, import_url: str, *, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        import_url: str,
+        *,
+        driver: str | None = None,
+        model: str | None = None,
+        quiet: bool = False,
+    ) -> None:
         self.instance = instance
+        self.driver = driver
+        self._chosen = {"driver": driver, "model": model} if driver else {}
         self.import_url = import_url
         self.api = Client(instance.url, "")
         self.events: Listener | None = None
@@ -148,12 +108,13 @@ class Story:
         assert saw == expected, f"{who} says {saw!r}, not {expected!r}"
         return saw
 
+    def give(self, task: StoryTask) -> str:
+        """Write one of the story's tasks, as the driver understands it."""
+        return self.write_task(task.title, task.sentence if self.driver else task.steps)
+
     def write_task(self, title: str, description: str) -> str:
-        task = self.api.post(
-            "/tasks",
-            {"projectId": self.project["id"], "title": title, "description": description, "priority": "high"},
-            201,
-        )["task"]
+        wanted = {"projectId": self.project["id"], "title": title, "description": description, "priority": "high"}
+        task = self.api.post("/tasks", wanted | self._chosen, 201)["task"]
         self.say("Task written", f"{task['title']!r}, branch {task['branchName']}")
         return str(task["id"])
 
@@ -186,7 +147,7 @@ class Story:
         return int(event["seq"])
 
     def reject(self, task_id: str, reason: str) -> None:
-        comment = {"path": "greeting.txt", "line": 1, "body": "Welcome them, too"}
+        comment = {"path": "greeting.txt", "line": 1, "body": REMARK}
         task = self.api.post(f"/tasks/{task_id}/reject", {"reason": reason, "comments": [comment]})["task"]
         assert task["state"] == "in_progress", task
         self.say("Rejected", reason)
@@ -309,10 +270,10 @@ def tell_first(story: Story) -> None:
     """The whole way of one task, with a question and a rejection."""
     story.log_in()
     story.import_project()
-    first = story.write_task("Greet in Spanish", FIRST_TASK)
+    first = story.give(FIRST)
     story.answer(first, "Spanish")
     seq = story.wait_ready(first, "hola")
-    story.reject(first, "Too short")
+    story.reject(first, REASON)
     story.wait_ready(first, "hola, bienvenida", after=seq)
     story.approve(first)
     group = story.group("Sprint 1", first)
@@ -324,8 +285,8 @@ def tell_first(story: Story) -> None:
 def tell(story: Story) -> None:
     """The whole way of two tasks."""
     tell_first(story)
-    second = story.write_task("Be formal", SECOND_TASK)
-    rival = story.write_task("Greet at night", RIVAL_TASK)
+    second = story.give(SECOND)
+    rival = story.give(RIVAL)
     story.wait_ready(second, "buenos dias")
     seq = story.wait_ready(rival, "buenas noches")
     story.approve(second)
@@ -339,7 +300,7 @@ def tell(story: Story) -> None:
     group = story.group("Sprint 3", rival)
     story.deploy(group, "staging", "buenas noches")
     live = story.deploy(group, "production", "buenas noches")
-    bad = story.write_task("Count visitors", BAD_TASK)
+    bad = story.give(BAD)
     story.heard.wait_state(bad, "ready_to_test")
     story.approve(bad)
     group = story.group("Sprint 4", bad)
@@ -350,10 +311,18 @@ def tell(story: Story) -> None:
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="aiworker-demo-") as name, served_repository(Path(name)) as address:
+    parser = argparse.ArgumentParser(prog="make demo", description="From a sentence to production.")
+    parser.add_argument("--driver", choices=["scripted", *KEYS], help="the coding CLI that does the work")
+    driver = parser.parse_args().driver
+    with (
+        tempfile.TemporaryDirectory(prefix="aiworker-demo-") as name,
+        served_repository(Path(name)) as address,
+        provider_of_demo(driver) as environ,
+    ):
         print("Starting an instance of its own …", flush=True)
-        with running(Path(name), AIWORKER_IMPORT_ALLOW=urlsplit(address).netloc) as instance:
-            story = Story(instance, address)
+        with running(Path(name), AIWORKER_IMPORT_ALLOW=urlsplit(address).netloc, **environ) as instance:
+            model = SCRIPTED_MODELS.get(driver or "") if is_scripted(environ) else None
+            story = Story(instance, address, driver=None if driver == "scripted" else driver, model=model)
             try:
                 tell(story)
             except AssertionError as error:

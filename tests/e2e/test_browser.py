@@ -13,7 +13,7 @@ from tests.e2e.browser import PATIENCE_MS, Person, chromium
 from tests.e2e.client import Client
 from tests.e2e.instance import Instance, running
 from tests.e2e.origin import served_repository
-from tests.e2e.story import FIRST_TASK, SECOND_TASK
+from tests.e2e.story_tasks import FIRST, SECOND
 from tests.providers.git_tree import WorkTree
 
 
@@ -125,7 +125,7 @@ def test_a_wrong_password_is_said_beside_the_form(person: Person) -> None:
 def test_a_whole_task_is_done_by_hand(admin: Person, origin: str) -> None:
     create_project(admin, "Greeter", origin)
 
-    write_task(admin, "Greet in Spanish", FIRST_TASK)
+    write_task(admin, "Greet in Spanish", FIRST.steps)
     admin.wait("task-state", state="needs_input")
     expect(admin.see("question")).to_contain_text("In which language should it greet?")
     admin.see("question-option").filter(has_text="Spanish").click()
@@ -144,7 +144,7 @@ def test_a_whole_task_is_done_by_hand(admin: Person, origin: str) -> None:
     approve(admin)
     deliver(admin, "Sprint 1", "Greet in Spanish", "hola, bienvenida")
 
-    write_task(admin, "Be formal", SECOND_TASK)
+    write_task(admin, "Be formal", SECOND.steps)
     check_ready(admin, "buenos dias")
     approve(admin)
     deliver(admin, "Sprint 2", "Be formal", "buenos dias")
@@ -266,7 +266,7 @@ def test_a_failed_import_says_why_and_can_be_tried_again(admin: Person, origin: 
 
 def test_an_approval_is_for_what_was_looked_at(admin: Person, api: Client, origin: str) -> None:
     create_project(admin, "Reviewed", origin)
-    write_task(admin, "Be formal", SECOND_TASK)
+    write_task(admin, "Be formal", SECOND.steps)
     admin.wait("task-state", state="ready_to_test")
     task_id = admin.page.url.rsplit("/", 1)[-1]
 
@@ -311,7 +311,7 @@ def test_a_push_that_comes_too_late_for_its_group_is_shown(
     admin: Person, api: Client, origin: str, tmp_path: Path
 ) -> None:
     create_project(admin, "Pushed", origin)
-    write_task(admin, "Be formal", SECOND_TASK)
+    write_task(admin, "Be formal", SECOND.steps)
     admin.wait("task-state", state="ready_to_test")
     task = api.get(f"/tasks/{admin.page.url.rsplit('/', 1)[-1]}")["task"]
     approve(admin)

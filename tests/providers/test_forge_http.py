@@ -48,15 +48,15 @@ def git(test: str, owner: str, name: str, service_path: str) -> Response:
     login = request.authorization
     if login is None:
         return Response("Log in\\n", 401, {"WWW-Authenticate": 'Basic realm="git"'})
-    user, only_ref = login.username or "", None
+    user, only_refs = login.username or "", None
     if user.startswith("run-"):
         branch = forge.check_credential(repository, user, login.password or "")
         if branch is None:
             return Response("No such credential\\n", 401, {"WWW-Authenticate": 'Basic realm="git"'})
-        only_ref = f"refs/heads/{branch}"
+        only_refs = (f"refs/heads/{branch}",)
     return serve_git(
         forge.repository_path(repository), service_path=service_path, may_write=user != "reader",
-        hidden_refs=("refs/heads/staging", "refs/heads/release/"), only_ref=only_ref, user=user,
+        hidden_refs=("refs/heads/staging", "refs/heads/release/"), only_refs=only_refs, user=user,
         max_bytes=int(os.environ["MAX_BYTES"]), push_check=forge.push_check(max_file_bytes=64 * 2**20),
     )
 """

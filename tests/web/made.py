@@ -7,7 +7,7 @@ from typing import Any
 from common.models import TaskGroup
 from common.models.project import Project
 from common.models.run import Run
-from common.models.task import Question, Task
+from common.models.task import Proposal, Question, Task
 from common.names import new_id, new_question_id
 from common.services.access import Caller
 from common.services.projects import projects
@@ -61,6 +61,17 @@ def a_question(tx: Transaction, task: Task, text: str = "Which library?") -> Que
         Question(
             id=new_question_id(), task_id=task.id, round=1, fingerprint=new_id(), question=text, context=None,
             options=[], state="pending", asked_at=tx.now(),
+        )
+    )  # fmt: skip
+
+
+@transactional
+def a_proposal(tx: Transaction, task: Task, title: str = "Secret plan, part two") -> Proposal:
+    """Waits for a person's decision."""
+    return tx.add(
+        Proposal(
+            task_id=task.id, run_id=new_id(), fingerprint=new_id(), title=title, description="", state="proposed",
+            created_at=tx.now(),
         )
     )  # fmt: skip
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from common.errors import ProviderRefused
-from common.jobs import CATALOGUE, RESTORE_RUNTIME, RUN_AGENT, SWEEP_AGENTS, TAKE_DOWN, WATCH_REPOSITORY
-from common.models import Deployment, Job, Project, Task
+from common.jobs import CATALOGUE, RELEASE_RUN, RESTORE_RUNTIME, RUN_AGENT, SWEEP_AGENTS, TAKE_DOWN, WATCH_REPOSITORY
+from common.models import Deployment, Job, Project, Run, Task
 from common.providers.forge import local_forge
 from common.providers.runtime import runtime
 from common.services.projects import projects
@@ -49,6 +49,7 @@ def _walk(platform: Platform) -> None:
     platform.run_jobs()
     assert (platform.get(Task, waiting.id).state, platform.get(Task, waiting.id).round) == ("in_progress", 2)
 
+    _again(RELEASE_RUN.name, platform.all(Run, Run.task_id == waiting.id)[0].id, project.id)
     _again(RESTORE_RUNTIME.name, "platform", None)
     platform.run_jobs()
     live = platform.all(Deployment, Deployment.live_key.is_not(None), Deployment.project_id == project.id)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from web.api.accounts import accounts
 from web.api.agents import agents
+from web.api.attachments import attachments
 from web.api.deployments import deployments
 from web.api.events import events
 from web.api.jobs import jobs
+from web.api.model_providers import model_providers
 from web.api.probes import health
 from web.api.projects import projects
+from web.api.proposals import proposals
+from web.api.run_talk import run_talk
+from web.api.run_tools import run_tools
 from web.api.runner import runner
 from web.api.runs import runs
+from web.api.spend import spend
+from web.api.steering import steering
 from web.api.task_groups import task_groups
 from web.api.tasks import tasks
 from web.api.tokens import tokens
@@ -21,3 +28,6 @@ from web.http.blueprint import Blueprint
 ALL: list[Blueprint] = [accounts, users, tokens, jobs, events, health]
 ALL += [runner, agents, task_groups, deployments]
 ALL += [projects, tasks, runs, webhooks]
+ALL += [model_providers, spend]
+ALL += [run_tools, proposals]
+ALL += [steering, attachments, run_talk]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from marshmallow import fields
 
 from common.services.paging import PageQuery
+from common.services.runs import agent_reports
 from common.services.runs import agents as services
 from common.states import AgentState, Role
 from web.http.auth import allow, who
@@ -18,8 +19,20 @@ LEVELS = ("debug", "info", "warn", "error")
 MOST_LOGS = 1000
 
 
+class DriverFindingSchema(Schema):
+    """What an agent found out about a driver. says: what is there, or what is missing and how to get it."""
+
+    name = fields.String()
+    can_work = fields.Boolean(attribute="canWork")
+    says = fields.String()
+    version = fields.String(allow_none=True)
+
+
 class AgentSchema(Schema):
-    """currentTaskId: null if the agent has no task, or one that the caller may not see."""
+    """currentTaskId: null if the agent has no task, or one that the caller may not see.
+
+    drivers: the preferred one first. error: why it can't work; null if it can.
+    """
 
     shows = "agent"
 
@@ -31,7 +44,11 @@ class AgentSchema(Schema):
     tasks_completed = fields.Integer()
     last_heartbeat = Timestamp(attribute="seen_at")
     driver = fields.String()
+    drivers = fields.List(fields.String())
+    findings = fields.List(fields.Nested(DriverFindingSchema))
+    error = fields.String(allow_none=True)
     version = fields.String()
+    slots = fields.Integer()
 
 
 class AgentLogSchema(SparseSchema):
@@ -59,6 +76,42 @@ class ListAgentsSchema(PagingSchema):
 class ListAgentLogsSchema(Schema):
     limit = QueryInteger(1, MOST_LOGS, load_default=100)
     level = Choice(LEVELS, load_default=None)
+
+
+class FindingOfAgentSchema(Schema):
+    agent_id = fields.String()
+    pod_name = fields.String()
+    can_work = fields.Boolean()
+    says = fields.String()
+    version = fields.String(allow_none=True)
+
+
+class DriverSchema(Schema):
+    """api: which API of models it speaks; null for none. hasProvider: a provider speaks it, or none is needed.
+
+    agents: how many agents that are not offline can work with it. findings: of all of them.
+    """
+
+    shows = "driver"
+
+    name = fields.String()
+    title = fields.String()
+    api = fields.String(allow_none=True)
+    has_provider = fields.Boolean()
+    agents = fields.Integer()
+    findings = fields.List(fields.Nested(FindingOfAgentSchema))
+
+
+class DriversSchema(Schema):
+    drivers = fields.List(fields.Nested(DriverSchema))
+
+
+@agents.get("/drivers")
+@allow(Role.VIEWER)
+@reply(DriversSchema)
+def list_drivers() -> object:
+    """Every driver that a task or project may name, whether an agent offers it or not."""
+    return {"drivers": agent_reports.list_drivers(by=who())}
 
 
 @agents.get("/agents")

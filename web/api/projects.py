@@ -17,12 +17,16 @@ from common.services.projects.places import branch_fault, place_of
 from common.services.projects.variables import MOST_VARIABLES, variable_fault
 from common.settings import settings
 from common.states import ProjectState, Role
+from common.values.drivers import KNOWN_DRIVERS
+from common.values.needs import MOST_CACHE_PATHS, ServiceKind, cache_path_fault, nested_path, version_fault
+from common.values.question_rules import ON_DEADLINE
 from web.api.deployments import StartedJobSchema
 from web.api.forbidden_paths import ForbiddenPathsSchema, match_files
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, body, many, one, query, reply
 from web.http.fields import (
     Boolean,
+    Choice,
     Integer,
     Label,
     Line,
@@ -45,6 +49,9 @@ _IMAGE = (
     r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?\Z"
 )
+
+DRIVER_NAMES = tuple(driver.name for driver in KNOWN_DRIVERS)
+IS_MODEL = validate.Regexp(r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*\Z", error="Not a model's name")
 
 
 def _import_address(text: str) -> None:
@@ -77,6 +84,28 @@ class LimitsSchema(Schema):
     max_minutes = Number(0.1, 100_000)
 
 
+class QuestionRulesSchema(Schema):
+    """What becomes of a question that nobody answers; an absent key is no rule. Minutes count from the question.
+
+    escalateTo: the username of the person who is asked with the reminder.
+    """
+
+    deadline_minutes = Number(1, 525_600)
+    remind_minutes = Number(1, 525_600)
+    escalate_to = Line(140)
+    on_deadline = Choice(ON_DEADLINE)
+
+    @ma.validates_schema(skip_on_field_errors=True)
+    def _fit(self, rules: Mapping[str, object], **_context: object) -> None:
+        remind, deadline = rules.get("remind_minutes"), rules.get("deadline_minutes")
+        if remind is None and "escalate_to" in rules:
+            raise ma.ValidationError("Needs remindMinutes", "escalateTo")
+        if deadline is None and "on_deadline" in rules:
+            raise ma.ValidationError("Needs deadlineMinutes", "onDeadline")
+        if isinstance(remind, float) and isinstance(deadline, float) and remind >= deadline:
+            raise ma.ValidationError("Must be less than deadlineMinutes", "remindMinutes")
+
+
 class Kept(fields.Nested):
     """An object that is checked by its schema, and stored and replied as it was sent."""
 
@@ -90,6 +119,24 @@ class Kept(fields.Nested):
         self, nested_obj: Mapping[str, object], attr: str | None, obj: object, **kwargs: object
     ) -> dict[str, object]:
         return dict(nested_obj)
+
+
+class ServiceSchema(Schema):
+    """A database server that each run, test and preview gets for itself. version: its first parts; null: any."""
+
+    kind = Choice(ServiceKind, required=True)
+    version = Line(20, allow_none=True, load_default=None, validate=refused_if(version_fault))
+
+
+def _unlike_kinds(services: list[dict[str, object]]) -> None:
+    kinds = [str(service["kind"]) for service in services]
+    if twice := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
+        raise ma.ValidationError(f"{twice[0]} is given twice; a kind may be given once")
+
+
+def _apart(paths: list[str]) -> None:
+    if inner := nested_path(paths):
+        raise ma.ValidationError(f"{inner} is given twice, or lies in another of the folders")
 
 
 class UpdateProjectSchema(Schema):
@@ -111,6 +158,8 @@ class UpdateProjectSchema(Schema):
     memory_limit = Quantity("memory", allow_none=True)
     start_command = Text(8_000, least=1, allow_none=True)
     test_command = Text(8_000, least=1, allow_none=True)
+    driver = Choice(DRIVER_NAMES, allow_none=True)
+    model = Line(100, allow_none=True, validate=IS_MODEL)
     health_path = fields.String(
         validate=validate.Regexp(_HEALTH_PATH, error="Must be a path that starts with /, of at most 500 characters")
     )
@@ -126,6 +175,12 @@ class UpdateProjectSchema(Schema):
     forbidden_paths = fields.List(Line(500, validate=_IS_PATH_PATTERN), validate=validate.Length(max=200))
     limits = Kept(LimitsSchema)
     agent_instructions = Text(50_000)
+    question_rules = Kept(QuestionRulesSchema)
+    setup_command = Text(8_000, least=1, allow_none=True)
+    cache_paths = fields.List(
+        Line(200, validate=refused_if(cache_path_fault)), validate=[validate.Length(max=MOST_CACHE_PATHS), _apart]
+    )
+    services = fields.List(fields.Nested(ServiceSchema), validate=_unlike_kinds)
 
 
 class CreateProjectSchema(UpdateProjectSchema):
@@ -137,6 +192,8 @@ class CreateProjectSchema(UpdateProjectSchema):
 
 class ProjectSchema(Schema):
     """envVars: the values are masked for callers who do not maintain the project. secretEnvVars: the names only.
+
+    driver, model: for tasks that name none; null: the platform's.
 
     secretsInChecks, secretsInPreviews: the names in secretEnvVars that the tests and previews of a branch get.
     """
@@ -165,6 +222,8 @@ class ProjectSchema(Schema):
     memory_limit = fields.String(allow_none=True)
     start_command = fields.String(allow_none=True)
     test_command = fields.String(allow_none=True)
+    driver = fields.String(allow_none=True)
+    model = fields.String(allow_none=True)
     health_path = fields.String()
     health_contains = fields.String(allow_none=True)
     health_seconds = Kept(HealthSecondsSchema)
@@ -178,6 +237,10 @@ class ProjectSchema(Schema):
     forbidden_paths = fields.List(fields.String())
     limits = Kept(LimitsSchema)
     agent_instructions = fields.String()
+    question_rules = Kept(QuestionRulesSchema)
+    setup_command = fields.String(allow_none=True)
+    cache_paths = fields.List(fields.String())
+    services = fields.List(fields.Nested(ServiceSchema))
 
 
 class ForbiddenPathsQuerySchema(Schema):

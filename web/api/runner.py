@@ -5,28 +5,27 @@ Text from an agent may contain any output of its programs: it is cleaned and cut
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from flask import request
-from marshmallow import fields, validate
+from marshmallow import ValidationError, fields, validate, validates_schema
 
-from common.machine.text import camel_case, without_controls
+from common.machine.text import without_controls
 from common.names import SHA_PATTERN
-from common.providers.forge import forge
 from common.services.runs import runners as services
 from common.services.runs import transcripts
+from common.services.runs.agent_reports import AgentNews, AgentReport, Finding
 from common.services.runs.agents import AgentView
+from common.services.runs.log_entries import KINDS
 from common.services.runs.transcripts import Line as LogLine
-from common.states import Outcome, Priority, QuestionState
-from common.values.claimed_run import ClaimedRun, Clone
-from common.values.json_codec import Json, encode
+from common.states import Outcome, QuestionState
+from common.values.claimed_run import ClaimedRun
 from web.api.agents import LEVELS, AgentSchema
+from web.api.claims import ClaimSchema
 from web.api.runs import RunSchema
 from web.api.tasks import QuestionSchema
 from web.http.auth import agent, allow_agent, allow_enrolment, allow_run, run
 from web.http.blueprint import Blueprint, QueryInteger, body, one, query, raw_body, reply
 from web.http.errors import UnsupportedMedia
-from web.http.fields import Choice, Id, Integer, Itself, Line, Number, Schema, Timestamp
+from web.http.fields import Boolean, Choice, Id, Integer, Line, Number, Schema, Timestamp
 from web.http.replies import Verbatim
 from web.http.sparse import SparseSchema
 from web.websocket.long_poll import Waiter
@@ -37,6 +36,7 @@ MOST_SESSION_BYTES = 16 * 2**20
 MOST_LOG_BYTES = 16 * 2**20
 """500 lines of the longest that the runner sends, with every character escaped."""
 MOST_LINES = 500
+MOST_DRIVERS = 50
 LONGEST_WAIT_SECONDS = 30
 
 
@@ -48,15 +48,38 @@ class AgentText(fields.String):
 
 
 _IS_SHA = validate.Regexp(rf"^{SHA_PATTERN.pattern}\Z", error="Not a commit's 40 digits")
+_IS_SHORT = validate.Length(max=4000, error="At most 4000 characters")
 _NOT_EMPTY = validate.Length(min=1, error="Must not be empty")
 
 
+class FindingSchema(Schema):
+    """What the agent found out about a driver on its machine. says: what is there, or what is missing."""
+
+    makes = Finding
+    name = Line(40, required=True)
+    can_work = Boolean(required=True)
+    says = AgentText(load_default="", validate=_IS_SHORT)
+    version = Line(100, load_default=None, allow_none=True)
+
+
+_DRIVERS = validate.Length(max=MOST_DRIVERS, error=f"At most {MOST_DRIVERS}")
+
+
 class RegisterAgentSchema(Schema):
+    """driver: the first of drivers; one of the two is required."""
+
     pod_name = Line(253, required=True)
     capabilities = fields.List(Line(60), load_default=list, validate=validate.Length(max=100))
-    driver = Line(40, required=True)
+    driver = Line(40, load_default=None)
+    drivers = fields.List(Line(40), load_default=None, validate=_DRIVERS)
+    findings = fields.List(fields.Nested(FindingSchema), load_default=list, validate=_DRIVERS)
     version = Line(40, required=True)
     slots = Integer(1, 100, load_default=1)
+
+    @validates_schema(skip_on_field_errors=False)
+    def _name_a_driver(self, loaded: dict[str, object], **_context: object) -> None:
+        if loaded.get("driver") is None and loaded.get("drivers") is None:
+            raise ValidationError({"driver": ["Required"]})
 
 
 class RegistrationSchema(Schema):
@@ -65,7 +88,15 @@ class RegistrationSchema(Schema):
 
 
 class HeartbeatSchema(Schema):
+    """drivers, findings, error: what the agent can work with now; all absent: what it said before.
+
+    error: why it can't work at all; null or absent: it can, with those of its drivers that work.
+    """
+
     run_ids = fields.List(Id(), required=True, validate=validate.Length(max=1000))
+    drivers = fields.List(Line(40), load_default=None, validate=_DRIVERS)
+    findings = fields.List(fields.Nested(FindingSchema), load_default=None, validate=_DRIVERS)
+    error = AgentText(load_default="", allow_none=True, validate=[_NOT_EMPTY, _IS_SHORT])
 
 
 class RunnerDirectiveSchema(SparseSchema):
@@ -85,69 +116,17 @@ class WaitSchema(Schema):
     wait = QueryInteger(0, LONGEST_WAIT_SECONDS, load_default=0)
 
 
-class RunnerRunSchema(Schema):
-    shows = "run"
-    id = fields.String()
-    round = fields.Integer()
-    token = fields.String()
-
-
-class RunnerTaskSchema(Schema):
-    id = fields.String()
-    title = fields.String()
-    description = fields.String()
-    branch_name = fields.String()
-    priority = Choice([priority.label for priority in Priority])
-    labels = fields.List(fields.String())
-
-
-class RunnerProjectSchema(Schema):
-    id = fields.String()
-    name = fields.String()
-    default_branch = fields.String()
-    test_command = fields.String(allow_none=True)
-    agent_instructions = fields.String()
-
-
-class RunnerCloneSchema(Schema):
-    url = fields.String()
-    username = fields.String()
-    password = fields.String()
-    branch = fields.String()
-    base_branch = fields.String()
-
-
-class FeedbackCommentSchema(Schema):
-    id = fields.String()
-    path = fields.String(allow_none=True)
-    line = fields.Integer(allow_none=True)
-    body = fields.String()
-
-
-class RunnerFeedbackSchema(Schema):
-    kind = fields.String()
-    body = fields.String()
-    comments = fields.List(fields.Nested(FeedbackCommentSchema))
-
-
-class ClaimSchema(Schema):
-    run = Itself(RunnerRunSchema)
-    task = fields.Nested(RunnerTaskSchema)
-    project = fields.Nested(RunnerProjectSchema)
-    clone = fields.Function(lambda claimed: RunnerCloneSchema().dump(_clone(claimed)))
-    prompt = fields.String()
-    feedback = fields.List(fields.Nested(RunnerFeedbackSchema))
-    limits = fields.Function(lambda claimed: _limits(claimed))
-    driver = fields.String(allow_none=True)
-    has_session = fields.Boolean()
-
-
 class LineOfLogSchema(Schema):
+    """number: the runner's, from 1 in each run, one more with each line. details: larger ones are cut."""
+
     makes = LogLine
     level = Choice(LEVELS, required=True)
     message = fields.String(required=True)
-    kind = Choice(("log", "text", "tool", "result"), load_default="log")
+    kind = Choice(KINDS, load_default="log")
     at = Timestamp(load_default=None, allow_none=True)
+    number = Integer(1, 2**53, load_default=None, allow_none=True)
+    call_id = fields.String(load_default=None, allow_none=True)
+    details = fields.Dict(load_default=None, allow_none=True, error_messages={"invalid": "Must be an object"})
 
 
 class AppendLinesSchema(Schema):
@@ -157,9 +136,21 @@ class AppendLinesSchema(Schema):
         validate=validate.Length(max=MOST_LINES, error="At most 500 lines"),
     )
 
+    @validates_schema
+    def _rise(self, loaded: dict[str, list[LogLine]], **_context: object) -> None:
+        last = 0
+        for place, line in enumerate(loaded["lines"]):
+            if line.number is not None and line.number <= last:
+                raise ValidationError({"lines": {place: {"number": [f"Must be greater than {last}, the one before"]}}})
+            last = line.number or last
 
-class AcceptedSchema(Schema):
+
+class AcceptedSchema(SparseSchema):
+    """accepted: how many lines were stored. received: the number of the last line that arrived, if lines have one."""
+
+    optional = frozenset({"received"})
     accepted = fields.Integer()
+    received = fields.Integer()
 
 
 class ReportProgressSchema(Schema):
@@ -185,6 +176,8 @@ class AskQuestionSchema(Schema):
     question = AgentText(required=True, validate=_NOT_EMPTY)
     context = AgentText(load_default=None, allow_none=True)
     options = fields.List(AgentText(validate=_NOT_EMPTY), load_default=list, validate=validate.Length(max=50))
+    blocking = Boolean(load_default=True)
+    default_response = AgentText(load_default=None, allow_none=True)
 
 
 class FinishRunSchema(Schema):
@@ -199,10 +192,25 @@ class FinishRunSchema(Schema):
 @allow_enrolment
 @body(RegisterAgentSchema)
 @reply(RegistrationSchema, 201)
-def register(pod_name: str, capabilities: list[str], driver: str, version: str, slots: int) -> object:
+def register(
+    pod_name: str,
+    capabilities: list[str],
+    driver: str | None,
+    drivers: list[str] | None,
+    findings: list[Finding],
+    version: str,
+    slots: int,
+) -> object:
     """Register as an agent. Only this reply contains the agent's token."""
+    named = [driver] if driver is not None else []
+    report = AgentReport(tuple(named if drivers is None else drivers), tuple(findings), driver=driver or "")
     registered, token = services.register_agent(
-        pod_name=pod_name, capabilities=capabilities, driver=driver, version=version, slots=slots
+        pod_name=pod_name,
+        capabilities=capabilities,
+        driver=driver or "",
+        version=version,
+        slots=slots,
+        report=report,
     )
     return {"agent": AgentView(registered), "token": token}
 
@@ -211,9 +219,13 @@ def register(pod_name: str, capabilities: list[str], driver: str, version: str, 
 @allow_agent
 @body(HeartbeatSchema)
 @reply(HeartbeatReplySchema)
-def heartbeat(run_ids: list[str]) -> object:
+def heartbeat(
+    run_ids: list[str], drivers: list[str] | None, findings: list[Finding] | None, error: str | None
+) -> object:
     """Report that the agent is alive and which runs it works on. The reply names the runs to drop."""
-    lease_until, directives = services.beat(agent().agent_id, run_ids)
+    is_news = drivers is not None or findings is not None or error != ""
+    news = AgentNews(drivers, findings, error or None) if is_news else None
+    lease_until, directives = services.beat(agent().agent_id, run_ids, news)
     return {"lease_until": lease_until, "directives": directives}
 
 
@@ -235,7 +247,8 @@ def claim(wait: int) -> tuple[object, int]:
 @body(AppendLinesSchema, most_bytes=MOST_LOG_BYTES)
 @reply(AcceptedSchema)
 def append_lines(run_id: str, lines: list[LogLine]) -> object:
-    return {"accepted": transcripts.append_lines(run(), lines)}
+    """Add lines to the run's transcript. Lines whose numbers arrived before are ignored."""
+    return transcripts.append_lines(run(), lines)
 
 
 @runner.post("/runs/<id:run_id>/progress")
@@ -269,9 +282,17 @@ def save_usage(run_id: str, input_tokens: int, output_tokens: int, cached_tokens
 @allow_run()
 @body(AskQuestionSchema)
 @reply(one("question", QuestionSchema), 201)
-def ask_question(run_id: str, question: str, context: str | None, options: list[str]) -> tuple[object, int]:
-    """Ask a person. Repeating a question in the same round replies with the existing one (200), answered or not."""
-    asked, is_new = services.ask_question(run_id, question, context=context, options=options)
+def ask_question(
+    run_id: str, question: str, context: str | None, options: list[str], blocking: bool, default_response: str | None
+) -> tuple[object, int]:
+    """Ask a person. Repeating a question in the same round replies with the existing one (200), answered or not.
+
+    blocking: the task waits for the answer; if false, the agent gets it as a message. defaultResponse: the answer at
+    the deadline, where the project's `questionRules` allow it.
+    """
+    asked, is_new = services.ask_question(
+        run_id, question, context=context, options=options, is_blocking=blocking, default_response=default_response
+    )
     return asked, 201 if is_new else 200
 
 
@@ -344,15 +365,3 @@ def _claimed(agent_id: str, wait_seconds: int) -> ClaimedRun | None:
 def _look_for_run(agent_id: str) -> ClaimedRun | None:
     """Read before claiming: waiting agents must not compete for the database's write lock."""
     return services.claim_run(agent_id) if services.has_claimable_run(agent_id) else None
-
-
-def _clone(claimed: ClaimedRun) -> Clone:
-    assert claimed.repository is not None
-    return replace(claimed.clone, url=forge().read_clone_url(claimed.repository))
-
-
-def _limits(claimed: ClaimedRun) -> dict[str, Json]:
-    """Those that there are."""
-    limits = encode(claimed.limits, key_of=camel_case)
-    assert isinstance(limits, dict)
-    return {key: value for key, value in limits.items() if value is not None}

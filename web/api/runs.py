@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from marshmallow import fields
+from marshmallow import ValidationError, fields
 
 from common.services.runs import transcripts as services
-from common.services.runs.log_entries import entry_body
+from common.services.runs.log_entries import KINDS, entry_body
+from common.services.runs.transcripts import Wanted
 from common.states import Outcome, Role, RunState
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, QueryInteger, one, query, reply
-from web.http.fields import Schema, Timestamp
+from web.http.fields import Schema, Text, Timestamp
 
 runs = Blueprint("runs", __name__, url_prefix="/api")
 
 MOST_ENTRIES = 1000
+LONGEST_SEARCH = 200
 
 
 class RunSchema(Schema):
@@ -24,6 +26,8 @@ class RunSchema(Schema):
     agent_id = fields.String()
     state = fields.String(attribute="state_", metadata={"enum": [str(state) for state in RunState]})
     round = fields.Integer()
+    driver = fields.String(allow_none=True)
+    model = fields.String(allow_none=True)
     outcome = fields.String(allow_none=True, metadata={"enum": [*map(str, Outcome), None]})
     summary = fields.String(allow_none=True)
     reason = fields.String(allow_none=True)
@@ -35,24 +39,47 @@ class RunSchema(Schema):
 
 
 class EntrySchema(Schema):
+    """number: the runner's; the platform's own entries and those of older runners have none. callId: of a tool and its
+    result. details: what belongs to the kind, such as the tool's input. What an entry lacks is left out."""
+
     seq = fields.Integer()
     at = fields.String(metadata={"format": "date-time"})
     level = fields.String()
-    kind = fields.String()
+    kind = fields.String(metadata={"enum": list(KINDS)})
     message = fields.String()
+    number = fields.Integer()
+    call_id = fields.String(attribute="callId")
+    details = fields.Dict()
 
 
 class TranscriptSchema(Schema):
-    """next: the value of `after` for the following entries. live: the run may still write some."""
+    """next: the value of `after` for the following entries. live: the run may still write some. leftOut: how many
+    entries came after the transcript was full; absent if none did."""
 
     entries = fields.List(fields.Nested(EntrySchema))
     next = fields.Integer()
     live = fields.Boolean(attribute="is_live")
+    left_out = fields.Integer()
+
+
+class Kinds(fields.String):
+    """Kinds of entries, joined by commas."""
+
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> tuple[str, ...]:  # type: ignore[override]
+        kinds = tuple(dict.fromkeys(super()._deserialize(value, attr, data, **kwargs).split(",")))
+        if not set(kinds) <= set(KINDS):
+            raise ValidationError(f"Must be some of: {', '.join(KINDS)}; joined by commas")
+        return kinds
 
 
 class ReadTranscriptSchema(Schema):
+    """q: a part of the message or of a text in the details, in either case."""
+
+    makes = Wanted
     after = QueryInteger(0, load_default=0)
     limit = QueryInteger(1, MOST_ENTRIES, load_default=500)
+    q = Text(LONGEST_SEARCH, least=1, load_default=None, attribute="words")
+    kind = Kinds(load_default=(), attribute="kinds")
 
 
 @runs.get("/runs/<id:run_id>")
@@ -66,8 +93,9 @@ def read_run(run_id: str) -> object:
 @allow(Role.VIEWER)
 @query(ReadTranscriptSchema)
 @reply(TranscriptSchema)
-def read_transcript(run_id: str, after: int, limit: int) -> object:
-    """The entries of the run's transcript, oldest first."""
-    found = services.read_transcript(run_id, after=after, limit=limit, by=who())
+def read_transcript(run_id: str, query: Wanted) -> object:
+    """The entries of the run's transcript, oldest first. kind: only these kinds, joined by commas."""
+    found = services.read_transcript(run_id, query, by=who())
     entries = [entry_body(entry) for entry in found.entries]
-    return {"entries": entries, "next": found.next, "is_live": found.is_live}
+    left_out = {"left_out": found.left_out} if found.left_out else {}
+    return {"entries": entries, "next": found.next, "is_live": found.is_live, **left_out}

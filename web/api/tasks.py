@@ -11,12 +11,14 @@ from common.services import events as event_services
 from common.services.paging import PageQuery
 from common.services.tasks import questions
 from common.services.tasks import tasks as services
+from common.services.tasks.messages import shown_kind
 from common.services.tasks.tasks import NewComment, NewTask, TaskFilter
 from common.states import Priority, Role, TaskState
+from web.api.attachments import AttachmentSchema
 from web.api.deployments import DeploymentSchema
 from web.api.diffs import DiffSchema, read_diff
 from web.api.events import MOST, EventsSchema, events_reply
-from web.api.projects import Kept, LimitsSchema
+from web.api.projects import DRIVER_NAMES, IS_MODEL, Kept, LimitsSchema
 from web.api.runs import RunSchema
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, QueryInteger, body, many, one, query, reply
@@ -40,7 +42,6 @@ from web.http.sparse import SparseSchema
 tasks = Blueprint("tasks", __name__, url_prefix="/api")
 
 _PRIORITIES = [priority.label for priority in Priority]
-_DRIVER = r"^[a-z0-9][a-z0-9_-]{0,39}\Z"
 
 
 def _lines(most: int, longest: int, **options: Unpack[FieldOptions]) -> fields.List[str]:
@@ -70,7 +71,7 @@ class TaskSchema(Schema):
 
 
 class WrittenTaskSchema(TaskSchema):
-    """A task with all of its own fields.
+    """A task with all of its own fields. heldBy: who works on its branch by hand; null if nobody does.
 
     laterPush: a commit that was pushed to the branch too late, so its group does not include it; null if there is none.
     """
@@ -78,17 +79,27 @@ class WrittenTaskSchema(TaskSchema):
     notes = fields.String(allow_none=True)
     required_capabilities = fields.List(fields.String())
     driver = fields.String(allow_none=True)
+    model = fields.String(allow_none=True)
     limits = Kept(LimitsSchema)
     approved_sha = fields.String(allow_none=True)
     approved_by = fields.String(allow_none=True)
     later_push = fields.String(allow_none=True)
     error = fields.String(allow_none=True)
+    held_by = fields.String(allow_none=True)
     created_by = fields.String()
     updated_at = Timestamp()
 
 
 class QuestionSchema(SparseSchema):
-    optional = frozenset({"response", "respondedAt", "respondedBy"})
+    """blocking: the agent waits for the answer. remindAt, deadlineAt: absent once they are over or if there is none.
+
+    escalatedTo: the person who was asked after nobody had answered. respondedBy: `default` if nobody answered in time,
+    and defaultResponse counts.
+    """
+
+    optional = frozenset(
+        {"response", "respondedAt", "respondedBy", "defaultResponse", "deadlineAt", "remindAt", "escalatedTo"}
+    )
     id = fields.String()
     question = fields.String()
     context = fields.String(allow_none=True)
@@ -98,6 +109,11 @@ class QuestionSchema(SparseSchema):
     response = fields.String()
     responded_at = Timestamp()
     responded_by = fields.String()
+    blocking = fields.Boolean(attribute="is_blocking")
+    default_response = fields.String()
+    deadline_at = Timestamp()
+    remind_at = Timestamp()
+    escalated_to = fields.String()
 
 
 class TaskProjectSchema(Schema):
@@ -119,10 +135,10 @@ class TaskCheckSchema(Schema):
 
 
 class CommentSchema(Schema):
-    """kind: comment, rejection, refusal, group. deliveredAt: null until a run has received it."""
+    """kind: comment, rejection, refusal, group, message, note. deliveredAt: null until a run has received it."""
 
     id = fields.String()
-    kind = fields.String()
+    kind = fields.Function(lambda row: shown_kind(row.kind))
     parent_id = fields.String(allow_none=True)
     author = fields.String()
     body = fields.String()
@@ -133,7 +149,11 @@ class CommentSchema(Schema):
 
 
 class TaskDetailsSchema(WrittenTaskSchema):
-    """A task with everything that belongs to it. checks: those of the newest run that was checked."""
+    """A task with everything that belongs to it. checks: those of the newest run that was checked.
+
+    proposals: how many follow-up tasks that its agents proposed wait for a decision.
+    cloneLine: how its holder gets the branch; null for viewers, and unless somebody holds it.
+    """
 
     shows = "task"
 
@@ -144,6 +164,9 @@ class TaskDetailsSchema(WrittenTaskSchema):
     deployments = fields.List(fields.Nested(DeploymentSchema))
     checks = fields.List(fields.Nested(TaskCheckSchema))
     comments = fields.List(fields.Nested(CommentSchema))
+    proposals = fields.Integer()
+    attachments = fields.List(fields.Nested(AttachmentSchema))
+    clone_line = fields.String(allow_none=True)
 
 
 class ListTasksSchema(PagingSchema):
@@ -160,7 +183,7 @@ class CreateTaskSchema(Schema):
         {
             "id", "state", "phase", "round", "assignedAgentId", "branchName", "headSha", "prNumber", "prUrl",
             "previewUrl", "createdAt", "createdBy", "updatedAt", "approvedSha", "approvedBy", "laterPush", "error",
-            "rolledBackAt",
+            "rolledBackAt", "heldBy",
         }
     )  # fmt: skip
     project_id = Id(required=True)
@@ -170,13 +193,14 @@ class CreateTaskSchema(Schema):
     labels = _lines(20, 50)
     required_capabilities = _lines(20, 50)
     depends_on = fields.List(Id())
-    driver = Line(40, allow_none=True, validate=validate.Regexp(_DRIVER, error="Not a driver's name"))
+    driver = Choice(DRIVER_NAMES, allow_none=True)
+    model = Line(100, allow_none=True, validate=IS_MODEL)
     limits = Kept(LimitsSchema)
 
 
 class UpdateTaskSchema(Schema):
     read_only = (CreateTaskSchema.read_only - {"state"}) | {
-        "projectId", "requiredCapabilities", "dependsOn", "driver", "limits",
+        "projectId", "requiredCapabilities", "dependsOn", "driver", "model", "limits",
     }  # fmt: skip
     title = Line(200)
     description = Text(100_000)

@@ -22,7 +22,7 @@ from common.services.people import accounts, tokens
 from common.settings import settings
 from common.states import Role
 from web import VERSION
-from web.cli import commands
+from web.cli import commands, drivers
 from web.cli.client import ApiError, first_administrator, operator
 from web.doctor.checks import examine
 from web.launcher.up import run_up
@@ -45,6 +45,7 @@ cli.add_command(commands.project)
 cli.add_command(commands.task)
 cli.add_command(commands.group)
 cli.add_command(commands.watch)
+cli.add_command(drivers.drivers)
 
 
 @cli.command()
@@ -65,15 +66,23 @@ cli.add_command(commands.watch)
     envvar="AIWORKER_FLOWER",
     help="Whether to run Flower. Default: AIWORKER_FLOWER, else yes.",
 )
+@click.option(
+    "--install-drivers/--no-install-drivers",
+    default=True,
+    envvar="AIWORKER_INSTALL_DRIVERS",
+    help="Whether to install the CLI of a model whose key is set. Default: AIWORKER_INSTALL_DRIVERS, else yes.",
+)
 @click.pass_context
-def up(context: click.Context, port: int | None, data_dir: str | None, agents: int, flower: bool) -> None:
+def up(
+    context: click.Context, port: int | None, data_dir: str | None, agents: int, flower: bool, install_drivers: bool
+) -> None:
     """Run the whole platform in the foreground, until Ctrl-C."""
     if port is not None:
         os.environ["AIWORKER_PORT"] = str(port)
     if data_dir is not None:
         os.environ["AIWORKER_DATA_DIR"] = data_dir
     settings.cache_clear()
-    context.exit(run_up(settings(), agents=agents, has_flower=flower))
+    context.exit(run_up(settings(), agents=agents, has_flower=flower, installs_drivers=install_drivers))
 
 
 @cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)

@@ -25,6 +25,7 @@ from common.providers.runtime.cluster_examination import examine_cluster
 from common.services.health.database_examination import examine_database
 from common.services.health.schema import require_current
 from common.settings import Settings, settings
+from web.doctor.driver_programs import examine_drivers
 from web.doctor.flower import examine_flower
 from web.doctor.redis_server import examine_redis
 from web.health import backends
@@ -64,6 +65,8 @@ def _parts(chosen: Settings) -> Iterator[Finding]:
         ("forge", lambda: _forge(chosen)),
         ("runtime", lambda: _runtime(chosen)),
         ("flower", lambda: examine_flower(chosen.store.data_dir)),
+        # In a cluster the agents' image brings them.
+        ("drivers", lambda: iter(()) if chosen.runtime.kubernetes else examine_drivers(chosen)),
         ("web", lambda: iter([_asked("web", lambda: _is_live(live_url), f"answers at {chosen.web.internal_url}",
                                      starts_with_up, "warn")])),
     )  # fmt: skip

@@ -1,9 +1,10 @@
 """The local forge over git's smart HTTP: who may clone and push. web/git/smart_http.py serves the requests.
 
-Basic authentication by the password: with an API token, a user reads the repositories that they may see, and a
-maintainer pushes every branch except the platform's own. With its credential, a live run reads its repository and
-pushes its branch. Nobody may force-push or delete the default branch; maintainers may fast-forward it if the project
-allows it. A request without a valid password gets a 401 for every address; a user who may not see a repository, a 404.
+Basic authentication by the password: with an API token, a user reads the repositories that they may see, a maintainer
+pushes every branch except the platform's own, and a member the branches of tasks that they hold. With its credential, a
+live run reads its repository and pushes its branch. Nobody may force-push or delete the default branch; maintainers may
+fast-forward it if the project allows it. A request without a valid password gets a 401 for every address; a user who
+may not see a repository, a 404.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class _Access:
-    """only_ref: None for every branch and tag except the platform's own. person: None for a run's credential."""
+    """only_refs: None for every branch and tag except the platform's own. person: None for a run's credential."""
 
     found: FoundRepository
-    only_ref: str | None
+    only_refs: tuple[str, ...] | None
     user: str
     person: Caller | None = None
 
@@ -91,7 +92,7 @@ def serve(owner: str, name: str, service_path: str) -> Response:
         service_path=service_path,
         may_write=access.found.may_push,
         hidden_refs=_PLATFORM_REFS,
-        only_ref=access.only_ref,
+        only_refs=access.only_refs,
         user=access.user,
         max_bytes=settings().web.git_max_body_bytes,
         judge=lambda commands: _judge(access, commands, noted),
@@ -111,7 +112,9 @@ def _access(owner: str, name: str) -> _Access:
     if given.password.startswith(accounts.API_TOKEN_PREFIX):
         caller = accounts.authenticate(given.password)
         found = find_repository(owner, name, by=caller)
-        return _Access(found, None, caller.name, caller)
+        only = found.only_branches
+        only_refs = None if only is None else tuple(f"{_BRANCHES}{branch}" for branch in only)
+        return _Access(found, only_refs, caller.name, caller)
     username = given.username or ""
     of_run = find_repository_of_run(owner, name, username.removeprefix("run-"))
     if of_run is None:
@@ -120,7 +123,7 @@ def _access(owner: str, name: str) -> _Access:
     branch = local_forge().check_credential(repository, username, given.password)
     if branch is None:
         raise Unauthenticated
-    return _Access(of_run, f"{_BRANCHES}{branch}", username)
+    return _Access(of_run, (f"{_BRANCHES}{branch}",), username)
 
 
 def _judge(access: _Access, commands: Sequence[Command], noted: list[str]) -> PushRules:

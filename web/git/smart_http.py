@@ -45,7 +45,7 @@ def serve_git(
     service_path: str,
     may_write: bool,
     hidden_refs: tuple[str, ...],
-    only_ref: str | None,
+    only_refs: tuple[str, ...] | None,
     user: str,
     max_bytes: int,
     push_check: tuple[tuple[str, str], dict[str, str]],
@@ -53,7 +53,7 @@ def serve_git(
 ) -> Response:
     """Answer the current request for `service_path`, the part of its address after the repository.
 
-    hidden_refs: fully qualified refs, or their prefixes, that nobody may push. only_ref: the only fully qualified ref
+    hidden_refs: fully qualified refs, or their prefixes, that nobody may push. only_refs: the only fully qualified refs
     that may be pushed; None for every branch and tag that is not hidden. user: the name passed to git. max_bytes: the
     largest push. push_check: configuration and environment with which git checks a push (BareForge.push_check). judge:
     called with a push's commands before git is started; returns what the push may do. The reply is 404 outside the
@@ -84,7 +84,7 @@ def serve_git(
             return refusal(400, str(error))
         rules = judge(push.commands)
     hidden_refs = (*hidden_refs, *rules.hidden_refs)
-    config = _config(service, may_write=may_write, hidden_refs=hidden_refs, only_ref=only_ref, max_bytes=max_bytes)
+    config = _config(service, may_write=may_write, hidden_refs=hidden_refs, only_refs=only_refs, max_bytes=max_bytes)
     config.append(("receive.denyNonFastForwards", "true" if rules.is_forward_only else "false"))
     checked_by, check_variables = push_check
     if service == "git-receive-pack":
@@ -117,12 +117,12 @@ def refusal(status: int, message: str, headers: dict[str, str] | None = None) ->
 
 
 def _config(
-    service: str, *, may_write: bool, hidden_refs: tuple[str, ...], only_ref: str | None, max_bytes: int
+    service: str, *, may_write: bool, hidden_refs: tuple[str, ...], only_refs: tuple[str, ...] | None, max_bytes: int
 ) -> list[tuple[str, str]]:
     config = [("http.receivepack", "true" if may_write else "false"), ("http.getanyfile", "false")]
     if service == "git-receive-pack":
         # The last matching entry decides, so the narrower rules come after the wider ones.
-        shown = ("!refs/heads/", "!refs/tags/") if only_ref is None else (f"!{only_ref}",)
+        shown = ("!refs/heads/", "!refs/tags/") if only_refs is None else tuple(f"!{ref}" for ref in only_refs)
         hidden = ("refs/", *shown, *hidden_refs)
         config += [("receive.hideRefs", rule) for rule in hidden]
         config += [("receive.maxInputSize", str(max_bytes)), ("receive.denyDeletes", "true")]

@@ -19,6 +19,7 @@ import web
 from common.errors import Misconfigured
 from common.settings import Settings, socket_path
 from web.launcher.children import Program
+from web.launcher.driver_install import MODEL_KEYS, drivers_folder
 
 CHECKOUT = Path(web.__file__).resolve().parents[1]
 """The directory of common, web and workers, in which every program runs."""
@@ -27,8 +28,19 @@ FLOWER_USER = "aiworker"
 FLOWER_SETTINGS = "--conf=workers/flower_settings.py"
 """Requires a login for everything that Flower serves."""
 
-# Not passed to agents and deployed programs, which run code written by a model. Keys for models are passed.
-_PLATFORM_SECRETS = ("AIWORKER_", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "GITEA_", "KUBE", "FLOWER_", "CELERY_")
+# Not passed to agents and deployed programs, which run code written by a model: an agent reaches models through the
+# platform, with a token that is good for one run.
+_PLATFORM_SECRETS = (
+    "AIWORKER_",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "GITEA_",
+    "KUBE",
+    "FLOWER_",
+    "CELERY_",
+    *MODEL_KEYS,
+)
 _PASSED_SETTINGS = ("AIWORKER_AGENT_", "AIWORKER_RUNNER_", "AIWORKER_LOG_LEVEL")
 
 
@@ -108,10 +120,11 @@ class Catalogue:
             "token-file": enrolment_token_path(data_dir),
             "work-dir": data_dir / "agent" / str(number),
             "name": f"local-{number}",
-            "driver": "scripted",
+            "driver": "auto",
         }
         argv = (sys.executable, "-m", "workers.runner", *_options(options))
-        return Program(f"agent-{number}", argv, _without_secrets(os.environ), CHECKOUT)
+        environment = {**_without_secrets(os.environ), "AIWORKER_AGENT_DRIVERS_DIR": str(drivers_folder(self.settings))}
+        return Program(f"agent-{number}", argv, environment, CHECKOUT)
 
     def _celery(self, name: str, arguments: list[str], **environment: str) -> Program:
         return self._python(name, ["-m", "celery", "--app", "workers", *arguments], **environment)

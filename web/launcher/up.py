@@ -20,6 +20,7 @@ from types import FrameType
 from urllib.parse import urlsplit
 
 from common import settings as common_settings
+from common.errors import Misconfigured
 from common.machine.files import replace_file
 from common.machine.git_locks import forget_locks
 from common.machine.waiting import Deadline
@@ -29,6 +30,7 @@ from common.services.runs.agents import create_local_enrolment
 from common.settings import Settings, socket_path
 from web.launcher import prerequisites
 from web.launcher.children import Processes
+from web.launcher.driver_install import drivers_folder, install_driver, wanted_by_keys
 from web.launcher.programs import FLOWER_USER, Catalogue, enrolment_token_path, environment_of
 
 STORE_SECONDS = 15.0
@@ -36,6 +38,8 @@ LIVE_SECONDS = 90.0
 LONGEST_STOP_SECONDS = 8.0
 """A little more than gunicorn's graceful timeout. Interrupted jobs are repeated, so killing them is safe."""
 STOP_SECONDS = 5.0
+AGENT_STOP_SECONDS = 35.0
+"""A little more than AIWORKER_DRAIN_SECONDS, in which agents push the unfinished work of their runs."""
 
 
 class _Stopped(Exception):
@@ -70,10 +74,11 @@ class _Signals:
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run_up(settings: Settings, *, agents: int = 1, has_flower: bool = True) -> int:
+def run_up(settings: Settings, *, agents: int = 1, has_flower: bool = True, installs_drivers: bool = True) -> int:
     """Run the platform until it is asked to stop. Call it from the main thread.
 
     agents: how many local agents to start; 0 for none. has_flower: whether Celery's own monitor runs too.
+    installs_drivers: whether the program of a model provider that the environment names is installed if it is missing.
     Returns the exit code: 0 after an orderly stop, 1 when the platform could not be started. Raises Misconfigured,
     before anything was started, for what the machine lacks.
     """
@@ -86,7 +91,7 @@ def run_up(settings: Settings, *, agents: int = 1, has_flower: bool = True) -> i
         processes = Processes(settings.store.data_dir / "logs", _say)
         signals.processes = processes
         try:
-            _start(settings, processes, signals, agents, has_flower)
+            _start(settings, processes, signals, agents, has_flower, installs_drivers)
             while not signals.asked:
                 processes.step()
             return 0
@@ -103,7 +108,14 @@ def run_up(settings: Settings, *, agents: int = 1, has_flower: bool = True) -> i
             _say("Stopped.")
 
 
-def _start(settings: Settings, processes: Processes, signals: _Signals, agents: int, has_flower: bool) -> None:
+def _start(
+    settings: Settings,
+    processes: Processes,
+    signals: _Signals,
+    agents: int,
+    has_flower: bool,
+    installs_drivers: bool,
+) -> None:
     data_dir = settings.store.data_dir
     for name in ("redis", "supervisor"):
         prerequisites.prepare_socket_directory(socket_path(data_dir, name), data_dir)
@@ -139,6 +151,8 @@ def _start(settings: Settings, processes: Processes, signals: _Signals, agents: 
     # The other programs start later: on two cores, the web server is ready sooner that way.
     for program in (catalogue.worker_slow(), catalogue.beat()):
         processes.start(program)
+    if agents and installs_drivers:
+        _install_drivers(settings, processes, signals)
     for number in range(1, agents + 1):
         processes.start(catalogue.agent(number))
     if has_flower:
@@ -146,9 +160,25 @@ def _start(settings: Settings, processes: Processes, signals: _Signals, agents: 
     _say_addresses(settings, catalogue if has_flower else None, admin_password)
 
 
+def _install_drivers(settings: Settings, processes: Processes, signals: _Signals) -> None:
+    """Install the programs of the model providers that the environment names. A failure is told, and that is all."""
+
+    def pause() -> None:
+        if signals.asked:
+            raise _Stopped
+        processes.step(0.2)
+
+    folder = drivers_folder(settings)
+    for name in wanted_by_keys(os.environ, folder):
+        try:
+            install_driver(name, folder, say=_say, pause=pause)
+        except Misconfigured as error:
+            _say(f"{error}. The platform starts without it; later: aiworker drivers install {name}")
+
+
 def _stop(processes: Processes, agents: int) -> None:
     """Stop the agents first, so that they can report; then web and workers; last the programs that these use."""
-    processes.stop([f"agent-{number}" for number in range(1, agents + 1)], patience_seconds=STOP_SECONDS)
+    processes.stop([f"agent-{number}" for number in range(1, agents + 1)], patience_seconds=AGENT_STOP_SECONDS)
     processes.stop(["web", "worker", "worker-slow", "beat", "flower"], patience_seconds=LONGEST_STOP_SECONDS)
     for name in ("supervisor", "valkey"):
         processes.stop([name], patience_seconds=STOP_SECONDS)

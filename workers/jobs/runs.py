@@ -7,10 +7,10 @@ from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from common.providers.forge import forge
 from common.providers.runtime import runtime
 from common.services.delivery import publishing
-from common.services.runs import scheduling
+from common.services.runs import scheduling, steering
 from common.services.tasks import verification
 from common.services.tasks.verification import CheckResult, ProofPlan, RunPlan
-from common.values.check import CheckPhase
+from common.values.check import CheckEnd, CheckPhase
 from common.values.repository import Credential
 from workers.job import Claimed, job
 from workers.jobs.proof import examine
@@ -62,6 +62,11 @@ def _record_unprepared(job: Claimed, plan: RunPlan, error: ProviderRefused | Pro
         raise error
 
 
+@job(jobs.RELEASE_RUN)
+def release_run(job: Claimed) -> None:
+    steering.release_run(job.lease)
+
+
 @job(jobs.CLOSE_RUN)
 def close_run(job: Claimed) -> None:
     plan = verification.begin_close(job.lease)
@@ -105,6 +110,9 @@ def _tests(plan: ProofPlan) -> CheckResult:
         return CheckResult("tests", "running", "The tests are running.")
     if state.phase is CheckPhase.PASSED:
         return CheckResult("tests", "passed", "The tests pass.", log=state.log)
+    if state.code == CheckEnd.SETUP_FAILED:
+        message = f"The tests can't begin: {state.reason}."
+        return CheckResult("tests", "failed", message, code="setup_failed", log=state.log)
     return CheckResult("tests", "failed", f"The tests fail: {state.reason}.", code="tests_failed", log=state.log)
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from common.errors import Misconfigured
 from common.machine.locks import locked
 from common.settings.private_files import PRIVATE_UMASK
-from workers.runner.drivers import driver_named
+from workers.runner.drivers.offer import DriverOffer, wanted_names
 from workers.runner.loop import Runner, RunnerSettings
 
 _PLAIN_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
@@ -64,7 +64,11 @@ def _parser() -> argparse.ArgumentParser:
     who.add_argument("--identity-file", type=Path, help="file with the identity of an agent that is enrolled already")
     parser.add_argument("--work-dir", required=True, type=Path, help="directory for clones and the agent's own token")
     parser.add_argument("--name", default=socket.gethostname(), help="pod name shown to people (the host's name)")
-    parser.add_argument("--driver", default="scripted", help="the driver that does the work (scripted)")
+    parser.add_argument(
+        "--driver",
+        default="auto",
+        help="the drivers that may work, comma-separated, the preferred one first (auto: all)",
+    )
     parser.add_argument("--capabilities", default="", help="comma-separated")
     parser.add_argument("--slots", default=1, type=int, help="runs at the same time (1)")
     return parser
@@ -76,19 +80,22 @@ def _settings(arguments: argparse.Namespace) -> RunnerSettings:
         raise Misconfigured(f"--url {arguments.url} is not an http or https address")
     if not 1 <= arguments.slots <= 100:
         raise Misconfigured(f"--slots {arguments.slots} is not a number from 1 to 100")
-    driver_named(arguments.driver)
+    drivers = wanted_names(arguments.driver)
+    DriverOffer(drivers)
     return RunnerSettings(
         url=arguments.url.rstrip("/"),
         token_path=arguments.token_file and arguments.token_file.absolute(),
         identity_path=arguments.identity_file and arguments.identity_file.absolute(),
         work_dir=arguments.work_dir.absolute(),
         pod_name=arguments.name,
-        driver=arguments.driver,
+        drivers=drivers,
         capabilities=tuple(filter(None, (name.strip() for name in arguments.capabilities.split(",")))),
         slots=arguments.slots,
         heartbeat_seconds=_seconds("AIWORKER_HEARTBEAT_SECONDS", 15.0),
         ask_hold_seconds=_seconds("AIWORKER_ASK_HOLD_SECONDS", 45.0, least=0.0),
-        drain_seconds=_seconds("AIWORKER_DRAIN_SECONDS", 10.0, least=0.0),
+        drain_seconds=_seconds("AIWORKER_DRAIN_SECONDS", 30.0, least=0.0),
+        checkpoint_seconds=_seconds("AIWORKER_AGENT_CHECKPOINT_SECONDS", 180.0),
+        silence_seconds=_seconds("AIWORKER_AGENT_SILENCE_SECONDS", 1200.0),
         disk_reserve_bytes=_disk_reserve(),
     )
 

@@ -10,8 +10,8 @@ import contextlib
 import logging
 import shutil
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,19 +28,22 @@ from common.errors import (
 from common.machine.waiting import Deadline
 from common.values.claimed_run import ClaimedRun, Clone
 from workers.runner import sessions
+from workers.runner.attachments import download
 from workers.runner.cancellation import Cancellation, Cancelled, Why
+from workers.runner.checkpoints import Checkpoints
 from workers.runner.client import Backoff, RunApi, RunOver, RunToken
 from workers.runner.commands import kill_all_below
+from workers.runner.driver_work import DriverWork, ProgramWork, ScriptedWork, ServedTools
 from workers.runner.drivers import driver_named
-from workers.runner.drivers.protocol import (
-    Driver,
-    DriverOutcome,
-    OutcomeKind,
-    SavedSession,
-    Session,
-)
-from workers.runner.reports import RunLog, RunPlatform
-from workers.runner.workspace import Workspace
+from workers.runner.drivers.offer import DriverOffer, ReadyProgram
+from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind
+from workers.runner.program_turn import Patience
+from workers.runner.reports import RunLog, RunPlatform, shortened
+from workers.runner.steering import Steering
+from workers.runner.tool_api import ToolApi
+from workers.runner.tool_socket import ToolSocket
+from workers.runner.tools import ToolDesk
+from workers.runner.workspace import UNFINISHED, Workspace
 
 Result = TypeVar("Result")
 
@@ -50,6 +53,24 @@ FORGE_RETRY_SECONDS = 300.0
 LEAST_FREE_BYTES = 16 * 2**20
 """If less is free on the disk, a failure is not counted against the driver."""
 _LONGEST_TITLE = 120
+_GZIP_HEADER = 10
+_LONGEST_SUMMARY = 16_000
+"""Most characters of a summary in a commit's message."""
+
+
+@dataclass(frozen=True)
+class AttemptSettings:
+    """Settings of a run. Times in seconds.
+
+    checkpoint_seconds: how often the unfinished work is pushed. last_checkpoint_seconds: how long the last one may take
+    when the run ends without a result; shutdown_seconds: when this process ends.
+    """
+
+    ask_hold_seconds: float = 45.0
+    checkpoint_seconds: float = 180.0
+    last_checkpoint_seconds: float = 45.0
+    shutdown_seconds: float = 15.0
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True)
@@ -65,24 +86,31 @@ class Attempt:
     """One claimed run. `execute` is called once, in its own thread; the other methods may be called from any thread."""
 
     def __init__(
-        self, claimed: ClaimedRun, *, url: str, directory: Path, default_driver: str, ask_hold_seconds: float
+        self, claimed: ClaimedRun, *, url: str, directory: Path, offer: DriverOffer, settings: AttemptSettings
     ) -> None:
         self.id = claimed.run.id
         self._claimed = claimed
         self._url = url
-        self._default_driver = default_driver
-        self._ask_hold_seconds = ask_hold_seconds
+        self._offer = offer
+        self._settings = settings
         self._token = RunToken(claimed.run.token)
         # Any reason cancels the work. Reporting is cancelled only if the platform takes no more reports.
         self._work = Cancellation()
         self._reporting = Cancellation()
         self._workspace = Workspace(directory, claimed.clone, self._work)
+        self._stored = b""
+        self._checkpoints: Checkpoints | None = None
 
     def cancel(self, why: Why, message: str = "") -> None:
         """Kill the run's commands, then report as `why` requires. Only the first call has an effect."""
         self._work.cancel(why, message)
         if why in {Why.DROPPED, Why.SHUTDOWN}:
             self._reporting.cancel(why, message)
+
+    def keep_work(self) -> None:
+        """Push the unfinished work now, beside the driver. Returns at once."""
+        if self._checkpoints is not None:
+            self._checkpoints.take_soon()
 
     def drop(self, message: str) -> None:
         self.cancel(Why.DROPPED, message)
@@ -128,7 +156,8 @@ class Attempt:
             if self._work.why is Why.LIMIT:
                 return _Report("failed", "", self._work.message)
             return _Report("cancelled", "", self._work.message or "The run was cancelled.")
-        except RunOver:
+        except RunOver as error:
+            self.drop(str(error))
             raise
         except ProviderUnavailable as error:
             return _cut_short(str(error))
@@ -142,74 +171,111 @@ class Attempt:
             return _Report("failed", "", f"The agent's program failed: {type(error).__name__}: {error}")
 
     def _attempt(self, api: RunApi, log: RunLog) -> _Report:
-        driver = driver_named(self._claimed.driver or self._default_driver)
+        program = self._offer.ready(self._claimed.driver or self._offer.first)
         log.add("log", f"Cloning {self._claimed.clone.branch}")
         self._with_retries(self._workspace.clone)
-        saved = self._restore_session(api, driver)
-        outcome = driver.work(self._session(log, saved))
-        self._work.check()
-        if outcome.kind is OutcomeKind.FAILED:
-            if shutil.disk_usage(self._workspace.directory).free < LEAST_FREE_BYTES:
-                return _cut_short(f"this agent's disk is full: {outcome.reason or outcome.summary}")
-            return _Report("failed", outcome.summary, outcome.reason or "The driver gave no reason.")
-        self._with_retries(lambda: self._workspace.commit_all(self._message(outcome)))
-        log.add("log", f"Pushing {self._claimed.clone.branch}")
-        head = self._with_retries(self._workspace.push)
-        self._keep_session(api, log, driver, outcome, head)
+        working = RunApi(self._url, self.id, self._token, self._work)
+        download(working, self._claimed.attachments, self._workspace.attachments_dir, say=lambda it: log.add("log", it))
+        with self._driver_work(program, log) as work:
+            work.restore(working.get_session() if self._claimed.has_session else None)
+            return self._do(work, api, log)
+
+    def _do(self, work: DriverWork, api: RunApi, log: RunLog) -> _Report:
+        checkpoints = self._checkpoints = Checkpoints(
+            self._workspace,
+            message=self._unfinished_message(),
+            store=lambda head, cancellation: self._store_session(work, head, cancellation),
+            say=lambda text: log.add("log", text),
+        )
+        try:
+            with checkpoints.every(self._settings.checkpoint_seconds):
+                outcome = work.execute(self._work)
+            self._work.check()
+            if outcome.kind not in {OutcomeKind.COMPLETED, OutcomeKind.WAITING}:
+                checkpoints.take_last(self._settings.last_checkpoint_seconds)
+                return self._without_result(outcome)
+            self._with_retries(lambda: self._workspace.commit_all(self._message(outcome)))
+            log.add("log", f"Pushing {self._claimed.clone.branch}")
+            head = self._with_retries(self._workspace.push)
+        except Exception:
+            # The branch of a run that is over for the platform may be another run's by now.
+            if self._work.why is not Why.DROPPED:
+                is_ending = self._work.why is Why.SHUTDOWN
+                settings = self._settings
+                checkpoints.take_last(settings.shutdown_seconds if is_ending else settings.last_checkpoint_seconds)
+            raise
+        self._keep_session(work, api, log, outcome, head)
         return _Report(str(outcome.kind), outcome.summary, commit_sha=head)
 
-    def _session(self, log: RunLog, saved: SavedSession | None) -> Session:
-        claimed, workspace = self._claimed, self._workspace
-        platform = RunPlatform(
-            RunApi(self._url, self.id, self._token, self._work),
-            log,
-            self._work,
-            on_over=self.drop,
-            limits=claimed.limits,
-            hold_seconds=self._ask_hold_seconds,
-        )
-        trailers = workspace.head_message().splitlines()
-        return Session(
-            run_id=claimed.run.id,
-            round=claimed.run.round,
-            task=claimed.task,
-            prompt=claimed.prompt,
-            feedback=claimed.feedback,
-            workspace=workspace.path,
-            session_dir=workspace.session_dir,
-            saved=saved,
-            head_sha=workspace.head(),
-            is_repeated=all(trailer in trailers for trailer in self._trailers()),
-            environ=workspace.environ,
-            cancellation=self._work,
-            platform=platform,
-        )
+    def _without_result(self, outcome: DriverOutcome) -> _Report:
+        reason = outcome.reason or "The driver gave no reason."
+        if shutil.disk_usage(self._workspace.directory).free < LEAST_FREE_BYTES:
+            return _cut_short(f"this agent's disk is full: {reason}")
+        if outcome.kind is OutcomeKind.CUT_SHORT:
+            return _cut_short(reason)
+        return _Report("failed", outcome.summary, reason)
 
-    def _restore_session(self, api: RunApi, driver: Driver) -> SavedSession | None:
-        archive = api.get_session() if self._claimed.has_session else None
-        return sessions.unpack(archive, self._workspace.session_dir, driver=driver.name) if archive else None
-
-    def _keep_session(self, api: RunApi, log: RunLog, driver: Driver, outcome: DriverOutcome, head: str) -> None:
-        """Store the session on the platform. A failure to do so fails only a waiting run, which needs its session."""
-        directory = self._workspace.session_dir
-        is_waiting = outcome.kind is OutcomeKind.WAITING
-        if not is_waiting and not any(directory.iterdir()):
+    @contextlib.contextmanager
+    def _driver_work(self, program: ReadyProgram | None, log: RunLog) -> Iterator[DriverWork]:
+        """The driver's work, with what it needs while it lasts: the platform's tools, and people's messages."""
+        claimed, workspace, hold_seconds = self._claimed, self._workspace, self._settings.ask_hold_seconds
+        if program is None:
+            driver = driver_named(claimed.driver or self._offer.first)
+            api = RunApi(self._url, self.id, self._token, self._work)
+            platform = RunPlatform(
+                api, log, self._work, on_over=self.drop, limits=claimed.limits, hold_seconds=hold_seconds
+            )
+            yield ScriptedWork(driver, claimed, workspace=workspace, platform=platform, trailers=self._trailers())
             return
+        tool_api = ToolApi(self._url, self.id, self._token, self._work)
+        desk = ToolDesk(tool_api, hold_seconds=hold_seconds, on_over=self.drop)
+        with (
+            ToolSocket(workspace.directory, desk) as socket,
+            Steering(self._url, self.id, self._token, on_over=self.drop) as steering,
+        ):
+            yield ProgramWork(
+                program,
+                claimed,
+                workspace=workspace,
+                log=log,
+                steering=steering,
+                tools=ServedTools(socket.server, desk),
+                patience=self._settings.patience,
+            )
+
+    # Sessions
+
+    def _store_session(self, work: DriverWork, head: str, cancellation: Cancellation) -> None:
+        archive = work.pack(head)
+        # The first bytes are the time of packing.
+        if archive is not None and archive[_GZIP_HEADER:] != self._stored:
+            RunApi(self._url, self.id, self._token, cancellation).put_session(archive)
+            self._stored = archive[_GZIP_HEADER:]
+
+    def _keep_session(self, work: DriverWork, api: RunApi, log: RunLog, outcome: DriverOutcome, head: str) -> None:
+        """Store the session on the platform. If that is not possible, an outdated one is taken away."""
         try:
-            archive = sessions.pack(directory, driver=driver.name, round_number=self._claimed.run.round, head_sha=head)
-            api.put_session(archive)
-        except (Invalid, ProviderRefused) as error:
-            if is_waiting:
-                raise
-            log.add("log", f"The session is not stored: {error}", level="warn")
+            archive = work.pack(head)
+            if archive is not None:
+                api.put_session(archive)
+        except (Invalid, ProviderRefused, OSError) as error:
+            log.add("log", f"The session is not kept, so the next run begins a new one: {error}", level="warn")
+            with contextlib.suppress(Invalid, ProviderRefused):
+                api.put_session(sessions.no_session())
+
+    # Commits
 
     def _message(self, outcome: DriverOutcome) -> str:
-        title = " ".join(self._claimed.task.title.split())[:_LONGEST_TITLE] or "Untitled task"
         if outcome.kind is OutcomeKind.WAITING:
-            title = f"Work so far: {title}"
-        return (
-            "\n\n".join(part for part in (title, outcome.summary.strip(), "\n".join(self._trailers())) if part) + "\n"
-        )
+            return self._unfinished_message(outcome.summary)
+        return _joined(self._title, outcome.summary, "\n".join(self._trailers()))
+
+    def _unfinished_message(self, summary: str = "") -> str:
+        return _joined(f"Unfinished: {self._title}", summary, "\n".join([*self._trailers(), UNFINISHED]))
+
+    @property
+    def _title(self) -> str:
+        return " ".join(self._claimed.task.title.split())[:_LONGEST_TITLE] or "Untitled task"
 
     def _trailers(self) -> list[str]:
         return [f"Task: {self._claimed.task.id}", f"Round: {self._claimed.run.round}"]
@@ -239,7 +305,13 @@ class Attempt:
         return timer
 
     def _secrets(self) -> list[str]:
-        return [self._claimed.run.token, self._claimed.clone.password or ""]
+        models = self._claimed.models
+        return [self._claimed.run.token, self._claimed.clone.password or "", models.token if models else ""]
+
+
+def _joined(title: str, summary: str, trailers: str) -> str:
+    body = shortened(summary.strip(), _LONGEST_SUMMARY).replace("\0", "")
+    return "\n\n".join(part for part in (title, body, trailers) if part) + "\n"
 
 
 def remove_leftovers(runs_dir: Path) -> None:

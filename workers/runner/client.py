@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import quote
 
 import requests
 
@@ -20,6 +21,7 @@ from common.machine.waiting import growing_delay
 from common.values.claimed_run import AskedQuestion, ClaimedRun, Directive
 from common.values.json_codec import Malformed, decode
 from workers.runner.cancellation import Cancellation
+from workers.runner.drivers.findings import DriverFinding
 
 Result = TypeVar("Result")
 Json = dict[str, Any]
@@ -82,11 +84,12 @@ class Wire:
         json: Json | None = None,
         content: bytes | None = None,
         wait_seconds: int | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """Send one request and return its 2xx reply.
 
-        wait_seconds: how long the platform may hold the reply. Raises ProviderUnavailable (no connection, 5xx, 429),
-        Unauthenticated (401), NotFound (404), RunOver (409) and ProviderRefused (any other).
+        wait_seconds: how long the platform may hold the reply. query: more parameters. Raises ProviderUnavailable (no
+        connection, 5xx, 429), Unauthenticated (401), NotFound (404), RunOver (409) and ProviderRefused (any other).
         """
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         if content is not None:
@@ -95,7 +98,7 @@ class Wire:
             reply = self._http.request(
                 method,
                 f"{self.url}/api{path}",
-                params=None if wait_seconds is None else {"wait": str(wait_seconds)},
+                params=dict(query or {}) | ({} if wait_seconds is None else {"wait": str(wait_seconds)}),
                 json=json,
                 data=content,
                 headers=headers,
@@ -110,10 +113,17 @@ class Wire:
         return reply
 
     def call_json(
-        self, method: str, path: str, *, token: str, json: Json | None = None, wait_seconds: int | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str,
+        json: Json | None = None,
+        wait_seconds: int | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> Json:
         """As `call`, for a reply that must be a JSON object. Raises ProviderUnavailable for a proxy's reply."""
-        reply = self.call(method, path, token=token, json=json, wait_seconds=wait_seconds)
+        reply = self.call(method, path, token=token, json=json, wait_seconds=wait_seconds, query=query)
         if reply.status_code == 204:
             return {}
         try:
@@ -125,6 +135,32 @@ class Wire:
         return body
 
 
+@dataclass(frozen=True)
+class DriverReport:
+    """What an agent says of its drivers. usable: those that can work, the preferred one first."""
+
+    usable: tuple[str, ...]
+    findings: tuple[DriverFinding, ...]
+
+    @property
+    def body(self) -> Json:
+        findings = [{"name": it.name, "canWork": it.can_work, "says": it.says[:2000],
+                     "version": it.version and " ".join(it.version.split())[:100]}
+                    for it in self.findings]  # fmt: skip
+        return {"drivers": list(self.usable), "findings": findings}
+
+
+@dataclass(frozen=True)
+class PersonMessage:
+    """A person's message to a run. seq: rises in each run. interrupts: it is to stop what the agent is doing."""
+
+    id: str
+    seq: int
+    text: str
+    author: str = ""
+    interrupts: bool = False
+
+
 class AgentApi:
     """The calls that an agent makes with its own token."""
 
@@ -132,22 +168,37 @@ class AgentApi:
         self._wire = wire
 
     def register(
-        self, enrolment_token: str, *, pod_name: str, capabilities: Sequence[str], driver: str, version: str, slots: int
+        self,
+        enrolment_token: str,
+        *,
+        pod_name: str,
+        capabilities: Sequence[str],
+        driver: str,
+        drivers: DriverReport,
+        version: str,
+        slots: int,
     ) -> tuple[str, str]:
-        """Enrol; returns the agent's id and its token."""
+        """Enrol; returns the agent's id and its token. driver: the first of its drivers, for older platforms."""
         body = {
             "podName": pod_name,
             "capabilities": list(capabilities),
             "driver": driver,
+            **drivers.body,
             "version": version,
             "slots": slots,
         }
         reply = self._wire.call_json("POST", "/runner/register", token=enrolment_token, json=body)
         return str(reply["agent"]["id"]), str(reply["token"])
 
-    def heartbeat(self, token: str, run_ids: Sequence[str]) -> tuple[Directive, ...]:
-        """Report which runs this agent has; returns the platform's directives."""
-        reply = self._wire.call_json("POST", "/runner/heartbeat", token=token, json={"runIds": list(run_ids)})
+    def heartbeat(
+        self, token: str, run_ids: Sequence[str], *, drivers: DriverReport | None, error: str | None
+    ) -> tuple[Directive, ...]:
+        """Report which runs this agent has; returns the platform's directives.
+
+        drivers: what changed since the last heartbeat; None: nothing. error: why the agent can't work; None: it can.
+        """
+        body = {"runIds": list(run_ids), "error": error, **(drivers.body if drivers else {})}
+        reply = self._wire.call_json("POST", "/runner/heartbeat", token=token, json=fit(body))
         return _read(tuple[Directive, ...], reply.get("directives", []))
 
     def claim(self, token: str) -> ClaimedRun | None:
@@ -167,8 +218,7 @@ class RunApi:
     """The reports and questions of one run, with the run's token.
 
     Every call repeats while the platform is unavailable, without a time limit. It raises RunOver if the run has ended,
-    and Cancelled if the run is cancelled meanwhile. Repeating is safe, but a log batch whose answer was lost may be
-    stored twice.
+    and Cancelled if the run is cancelled meanwhile. Repeating is safe.
     """
 
     def __init__(self, url: str, run_id: str, token: RunToken, cancellation: Cancellation) -> None:
@@ -208,6 +258,23 @@ class RunApi:
 
         return self._cancellation.abandonable(lambda: self._with_retries(read))
 
+    def read_messages(self, after: int, *, wait_seconds: int = LONG_POLL_SECONDS) -> tuple[PersonMessage, ...]:
+        """Return people's messages with a seq greater than `after`, waiting for one. A cancellation ends the wait."""
+        path = f"{self._path}/messages"
+
+        def read(wire: Wire) -> tuple[PersonMessage, ...]:
+            reply = wire.call_json(
+                "GET", path, token=self.token.value, wait_seconds=wait_seconds, query={"after": str(after)}
+            )
+            return _read(tuple[PersonMessage, ...], reply.get("messages", []))
+
+        return self._cancellation.abandonable(lambda: self._with_retries(read))
+
+    def read_attachment(self, attachment_id: str) -> bytes:
+        """Return the bytes of a file that people added to the task. NotFound if it was removed."""
+        path = f"{self._path}/attachments/{quote(attachment_id, safe='')}"
+        return self._with_retries(lambda wire: wire.call("GET", path, token=self.token.value).content)
+
     def put_session(self, archive: bytes) -> None:
         """Store the session on the platform. Raises Invalid if it is larger than MOST_SESSION_BYTES."""
         if len(archive) > MOST_SESSION_BYTES:
@@ -234,6 +301,13 @@ class RunApi:
         body = _without_nones({"outcome": outcome, "commitSha": commit_sha, "summary": summary, "reason": reason,
                                "cutShort": cut_short or None})  # fmt: skip
         self._with_retries(lambda wire: self._post(wire, "/finish", body))
+
+    def call(self, method: str, path: str, *, json: Json | None = None) -> Json:
+        """Make a call below the run's own path, such as `/feedback`, and return its reply."""
+        body = None if json is None else fit(json)
+        return self._with_retries(
+            lambda wire: wire.call_json(method, self._path + path, token=self.token.value, json=body)
+        )
 
     @property
     def _path(self) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from common.errors import Forbidden, Misconfigured, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
 from common.machine.files import replace_file
 from workers.runner.client import AgentApi, Backoff, RunOver, Wire
+from workers.runner.drivers.offer import DriverOffer
 
 VERSION = "1.0.0"
 
@@ -37,7 +38,7 @@ class Enrolment:
     kept_path: Path
     pod_name: str
     capabilities: tuple[str, ...]
-    driver: str
+    offer: DriverOffer
     slots: int
     sleep: Callable[[float], None]
 
@@ -65,7 +66,8 @@ class Enrolment:
                         token,
                         pod_name=self.pod_name,
                         capabilities=self.capabilities,
-                        driver=self.driver,
+                        driver=self.offer.first,
+                        drivers=self.offer.report,
                         version=VERSION,
                         slots=self.slots,
                     )

@@ -17,16 +17,23 @@ from common.errors import Misconfigured, NotFound, ProviderRefused, ProviderUnav
 from common.machine.disk import look
 from common.values.claimed_run import ClaimedRun, Directive
 from common.values.json_codec import Malformed
-from workers.runner.attempt import Attempt, remove_leftovers
+from workers.runner.attempt import Attempt, AttemptSettings, remove_leftovers
 from workers.runner.cancellation import Cancellation, Cancelled, Why
-from workers.runner.client import AgentApi, Backoff, RunOver, Wire
+from workers.runner.client import AgentApi, Backoff, DriverReport, RunOver, Wire
+from workers.runner.drivers.offer import DriverOffer
 from workers.runner.enrolment import Enrolment, Identity
+from workers.runner.program_turn import Patience
 
 logger = logging.getLogger("workers.runner")
 
 _SHORTEST_ROUND_SECONDS = 1.0
 _CLEARING_SECONDS = 3.0
 _ROOM_SECONDS = 10.0
+_CHECK_SECONDS = 300.0
+"""How often the drivers are looked for again; more often while none can work."""
+_CHECK_BROKEN_SECONDS = 30.0
+_SHUTDOWN_SECONDS = 15.0
+"""How much of drain_seconds is for the last checkpoints; at most half of it."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,8 @@ class RunnerSettings:
     token_path: Path | None
     work_dir: Path
     pod_name: str
-    driver: str
+    drivers: tuple[str, ...] = ()
+    """The drivers that may work here, the preferred one first; empty: every one that can."""
     capabilities: tuple[str, ...] = ()
     slots: int = 1
     identity_path: Path | None = None
@@ -48,8 +56,12 @@ class RunnerSettings:
     """How often a heartbeat is sent. The platform takes the agent for lost after 60 s without one."""
     ask_hold_seconds: float = 45.0
     """How long a run waits for an answer before it ends as `waiting` and frees its slot."""
-    drain_seconds: float = 10.0
-    """How long runs may continue after SIGTERM before they are killed."""
+    drain_seconds: float = 30.0
+    """How long runs may continue after SIGTERM, their last checkpoints included, before they are killed."""
+    checkpoint_seconds: float = 180.0
+    """How often the unfinished work of a run is pushed."""
+    silence_seconds: float = 1200.0
+    """How long a coding CLI may say nothing before it is stopped."""
     disk_reserve_bytes: int | None = 0
     """Runs are claimed only while this much is free on the work directory's disk; None: the larger of 1 GiB and 2 %."""
 
@@ -69,13 +81,16 @@ class Runner:
         self._ending = Cancellation()
         self._enrolling = threading.Lock()
         self._identity: Identity | None = None
+        self._offer = DriverOffer(settings.drivers)
+        # What the platform knows of the drivers; used by the heartbeating thread alone.
+        self._reported: DriverReport | None = None
         self._enrolment = Enrolment(
             url=settings.url,
             token_path=settings.token_path,
             kept_path=settings.identity_path or settings.work_dir / "agent.json",
             pod_name=settings.pod_name,
             capabilities=settings.capabilities,
-            driver=settings.driver,
+            offer=self._offer,
             slots=settings.slots,
             sleep=self._ending.sleep,
         )
@@ -86,7 +101,8 @@ class Runner:
         Raises Misconfigured, with a one-line message, if the platform refuses to enrol this agent.
         """
         remove_leftovers(self._runs_dir)
-        for target in (self._claim_runs, self._send_heartbeats):
+        self._offer.check()
+        for target in (self._claim_runs, self._send_heartbeats, self._check_drivers):
             threading.Thread(target=self._guarded, args=(target,), name=target.__name__, daemon=True).start()
         with self._changed:
             self._changed.wait_for(lambda: self._failure or self._is_over or (self._is_draining and not self._runs))
@@ -97,14 +113,30 @@ class Runner:
             raise self._failure
 
     def stop(self) -> None:
-        """Claim no more runs, and kill the remaining ones after `drain_seconds`. Returns immediately."""
+        """Claim no more runs, and end the remaining ones within `drain_seconds`. Returns immediately."""
         self._drain()
-        _later(self._settings.drain_seconds, self._give_up)
+        with self._changed:
+            runs = list(self._runs.values())
+        for run in runs:
+            run.keep_work()
+        _later(self._settings.drain_seconds - self._last_seconds, self._give_up)
+
+    @property
+    def _last_seconds(self) -> float:
+        return min(_SHUTDOWN_SECONDS, self._settings.drain_seconds / 2)
 
     def _give_up(self) -> None:
         self._cancel_all()
         # A run's last request may hang if the platform does not answer; its processes are dead by then.
-        _later(_CLEARING_SECONDS, self._end)
+        _later(max(self._last_seconds, _CLEARING_SECONDS), self._end)
+
+    def _check_drivers(self) -> None:
+        while True:
+            self._ending.sleep(_CHECK_BROKEN_SECONDS if self._offer.error else _CHECK_SECONDS)
+            self._offer.check()
+            self._beat.set()
+            with self._changed:
+                self._changed.notify_all()
 
     def _end(self) -> None:
         with self._changed:
@@ -181,9 +213,11 @@ class Runner:
                     self._ending.sleep(_SHORTEST_ROUND_SECONDS)
 
     def _wait_for_slot(self) -> bool:
-        """Wait for a free slot; False once the agent is draining."""
+        """Wait for a free slot and a driver that can work; False once the agent is draining."""
         with self._changed:
-            self._changed.wait_for(lambda: self._is_draining or len(self._runs) < self._settings.slots)
+            self._changed.wait_for(
+                lambda: self._is_draining or (len(self._runs) < self._settings.slots and not self._offer.error)
+            )
             return not self._is_draining
 
     def _has_room(self) -> bool:
@@ -217,8 +251,13 @@ class Runner:
             claimed,
             url=self._settings.url,
             directory=self._runs_dir / name,
-            default_driver=self._settings.driver,
-            ask_hold_seconds=self._settings.ask_hold_seconds,
+            offer=self._offer,
+            settings=AttemptSettings(
+                ask_hold_seconds=self._settings.ask_hold_seconds,
+                checkpoint_seconds=self._settings.checkpoint_seconds,
+                shutdown_seconds=max(self._last_seconds, _CLEARING_SECONDS) - 0.5,
+                patience=Patience(silence=self._settings.silence_seconds),
+            ),
         )
 
     def _execute(self, run: Attempt) -> None:
@@ -247,9 +286,12 @@ class Runner:
                 with self._changed:
                     run_ids = sorted(self._runs)
                 pause = self._settings.heartbeat_seconds
+                report, error = self._offer.report, self._offer.error
+                news = None if report == self._reported else report
                 try:
-                    for directive in api.heartbeat(identity.token, run_ids):
+                    for directive in api.heartbeat(identity.token, run_ids, drivers=news, error=error):
                         self._obey(directive)
+                    self._reported = report
                     backoff.reset()
                 except ProviderUnavailable as error:
                     pause = min(pause, backoff.next_seconds(error))

@@ -1,15 +1,17 @@
-"""Reports of a run while it works: log lines in batches, and the driver's Platform.
+"""Reports of a run while it works: the entries of its transcript in batches, and the driver's Platform.
 
-A separate thread sends the lines, so a slow or unavailable platform never delays the work. The queue is bounded: if it
-is full, the oldest lines are dropped and one line says how many. The run's secrets are masked in every line.
+A separate thread sends the entries, so a slow or unavailable platform never delays the work. The queue is bounded: if
+it is full, the oldest entries are dropped and one says how many. Each gets a number when it is sent, so that a batch
+whose answer was lost is stored once. The run's secrets are masked in every entry.
 """
 
 from __future__ import annotations
 
 import collections
+import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, TypeVar
@@ -20,44 +22,88 @@ from common.masking import Mask
 from common.values.claimed_run import Limits
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.client import LONG_POLL_SECONDS, MOST_LINES, Json, RunApi, RunOver
-from workers.runner.commands import LONGEST_LINE
 
 Result = TypeVar("Result")
 
 MOST_WAITING_LINES = 20_000
+MOST_WAITING_CHARACTERS = 32 * 2**20
+LONGEST_ENTRY = 16_000
+"""Most characters of an entry's message, as the platform stores it."""
+_MOST_BATCH_CHARACTERS = 2**21
+"""Escaped in JSON, this is less than the platform accepts in one request."""
+_TAIL = 4000
 _GATHER_SECONDS = 0.3
 
 
 class RunLog:
-    """A run's log, in order. A context manager: on exit it sends the remaining lines, unless the run was dropped."""
+    """A run's transcript, in order. A context manager: on exit it sends the rest, unless the run was dropped."""
 
     def __init__(self, api: RunApi, *, on_over: Callable[[str], None], secrets: Sequence[str]) -> None:
         self._api = api
         self._on_over = on_over
         self._mask = Mask(secrets)
         self._last: str | None = None
-        self._lines: collections.deque[Json] = collections.deque()
+        self._entries: collections.deque[tuple[Json, int]] = collections.deque()
+        self._waiting_characters = 0
         self._left_out = 0
+        self._sent = 0
         self._changed = threading.Condition()
         self._is_closing = False
         self._thread = threading.Thread(target=self._send_all, name=f"log {api.run_id}", daemon=True)
 
     def add(self, kind: str, text: str, *, level: str = "info") -> None:
-        """Queue a text, split into lines, for sending. kind: log, text, tool, result. Empty text: an empty line."""
-        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        """Queue a text, one entry for each of its lines. kind: log, text, tool, result. Empty text: an empty line."""
         with self._changed:
-            for line in self._masked(text):
-                self._lines.append({"level": level, "message": line[:LONGEST_LINE], "kind": kind, "at": at})
-            while len(self._lines) > MOST_WAITING_LINES:
-                self._lines.popleft()
-                self._left_out += 1
-            self._changed.notify_all()
+            # Masks whole lines, before they are cut. The platform masks again, with secrets that this machine lacks.
+            lines = self._mask.lines(text.split("\n"), after=self._last)
+            self._last = lines[-1]
+            for line in lines:
+                self._queue({"level": level, "message": line[:LONGEST_ENTRY], "kind": kind, "at": _now()})
 
-    def _masked(self, text: str) -> list[str]:
-        # Masks whole lines, before they are cut. The platform masks again, with secrets that this machine lacks.
-        lines = self._mask.lines(text.split("\n"), after=self._last)
-        self._last = lines[-1]
-        return lines
+    def add_whole(
+        self,
+        kind: str,
+        text: str,
+        *,
+        level: str = "info",
+        call_id: str | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        """Queue a text with all its lines as one entry. kind: as add, and thinking, plan.
+
+        A text or thinking that is too long becomes several entries; of others the beginning and the end are kept.
+        details: JSON values, within the platform's bound; they go with the first entry.
+        """
+        masked = self._mask(text)
+        parts = _parts(masked) if kind in {"text", "thinking"} else [shortened(masked, LONGEST_ENTRY)]
+        more: Json = {}
+        if call_id is not None:
+            more["callId"] = call_id
+        if details is not None:
+            more["details"] = self._masked(details)
+        with self._changed:
+            self._last = None
+            for part in parts:
+                self._queue({"level": level, "message": part, "kind": kind, "at": _now(), **more})
+                more = {}
+
+    def _masked(self, value: object) -> object:
+        if isinstance(value, str):
+            return self._mask(value)
+        if isinstance(value, Mapping):
+            return {self._mask(str(key)): self._masked(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._masked(item) for item in value]
+        return value
+
+    def _queue(self, entry: Json) -> None:
+        size = len(entry["message"]) + (len(json.dumps(entry["details"])) if "details" in entry else 0)
+        self._entries.append((entry, size))
+        self._waiting_characters += size
+        while len(self._entries) > MOST_WAITING_LINES or self._waiting_characters > MOST_WAITING_CHARACTERS:
+            self._waiting_characters -= self._entries.popleft()[1]
+            self._left_out += 1
+        self._changed.notify_all()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -75,33 +121,57 @@ class RunLog:
         try:
             while batch := self._next_batch():
                 try:
-                    self._api.send_logs(batch)
+                    self._api.send_logs(self._numbered(batch))
                 except ProviderRefused as error:
-                    # A rejected batch must not end the run; a line in the log says that lines are missing.
-                    refused = {
-                        "level": "warn",
-                        "message": f"{len(batch)} log lines were refused: {error}",
-                        "kind": "log",
-                    }
-                    self._api.send_logs([refused])
+                    # A rejected batch must not end the run; a line in the log says that entries are missing.
+                    message = f"{len(batch)} entries were refused: {error}"
+                    batch = [{"level": "warn", "message": message, "kind": "log"}]
+                    self._api.send_logs(self._numbered(batch))
+                self._sent += len(batch)
         except RunOver as error:
             self._on_over(str(error))
         except (Cancelled, ProviderRefused):
             return
 
+    def _numbered(self, batch: Sequence[Json]) -> list[Json]:
+        return [{**entry, "number": number} for number, entry in enumerate(batch, self._sent + 1)]
+
     def _next_batch(self) -> list[Json]:
-        """Return the next lines to send, collected for a moment; empty when the log is closed and sent."""
+        """Return the next entries to send, collected for a moment; empty when the log is closed and sent."""
         with self._changed:
-            self._changed.wait_for(lambda: self._lines or self._is_closing)
-            self._changed.wait_for(lambda: self._is_closing or len(self._lines) >= MOST_LINES, timeout=_GATHER_SECONDS)
+            self._changed.wait_for(lambda: self._entries or self._is_closing)
+            self._changed.wait_for(
+                lambda: self._is_closing or len(self._entries) >= MOST_LINES, timeout=_GATHER_SECONDS
+            )
             batch: list[Json] = []
             if self._left_out:
-                message = f"{self._left_out} lines were dropped, because there were more than could be sent"
+                message = f"{self._left_out} entries were dropped, because there were more than could be sent"
                 batch.append({"level": "warn", "message": message, "kind": "log"})
                 self._left_out = 0
-            while self._lines and len(batch) < MOST_LINES:
-                batch.append(self._lines.popleft())
+            characters = 0
+            while self._entries and len(batch) < MOST_LINES and characters < _MOST_BATCH_CHARACTERS:
+                entry, size = self._entries.popleft()
+                batch.append(entry)
+                characters += size
+            self._waiting_characters -= characters
             return batch
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or if it has more than `most` characters, its beginning and its end with what was left out between."""
+    if len(text) <= most:
+        return text
+    tail = min(_TAIL, most // 4)
+    head = most - tail - 60
+    return f"{text[:head]}\n… {len(text) - head - tail} characters left out …\n{text[-tail:]}"
+
+
+def _parts(text: str) -> list[str]:
+    return [text[at : at + LONGEST_ENTRY] for at in range(0, len(text), LONGEST_ENTRY)] or [""]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class RunPlatform:

@@ -1,45 +1,95 @@
-"""Archives of a driver's session directory, so that any agent can continue a waiting task.
+"""Archives of a driver's session, so that any agent can continue a waiting task.
 
-A gzipped tar: `manifest.json` first (driver, round, head commit), then the directory's files below `session/`. The
-archive is not trusted when it is read, because it may come from another agent.
+A gzipped tar: `manifest.json` first (driver, the program's own session, round, head commit), then files below
+`session/`: those of the scripted driver's session directory, or those below a program's home that it needs to resume.
+The archive is not trusted when it is read, because it may come from another agent.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import io
 import json
 import os
 import stat
 import tarfile
 import zlib
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePath
 
 from common.errors import ProviderRefused
+from workers.runner.client import MOST_SESSION_BYTES
 from workers.runner.drivers.protocol import SavedSession
 
 _MANIFEST = "manifest.json"
 _FOLDER = "session/"
+_EVERYTHING = ("**",)
 MOST_UNPACKED_BYTES = 256 * 2**20
 
 
-def pack(directory: Path, *, driver: str, round_number: int, head_sha: str) -> bytes:
+def pack(
+    directory: Path,
+    *,
+    driver: str,
+    round_number: int,
+    head_sha: str,
+    kept: Sequence[str] = _EVERYTHING,
+    program_session: str | None = None,
+) -> bytes:
     """Return an archive of the directory's regular files; symbolic links and special files are left out.
 
-    Each file is checked by the open descriptor that it is read from, because a process of the agent may replace the
-    file meanwhile. Raises ProviderRefused (`session_too_large`) if `unpack` would not accept the files.
+    kept: patterns of the files and folders to take, `**` for any number of folders. program_session: the id with which
+    the program resumes it. Each file is checked by the open descriptor that it is read from, because a process of the
+    agent may replace the file meanwhile. Raises ProviderRefused (`session_too_large`) if the archive would be larger
+    than the platform stores, or the files than `unpack` accepts; OSError if a file shrinks meanwhile.
     """
-    manifest = json.dumps({"driver": driver, "round": round_number, "headSha": head_sha}).encode()
-    buffer = io.BytesIO()
+    manifest = {"driver": driver, "round": round_number, "headSha": head_sha, "session": program_session}
+    content = json.dumps(manifest).encode()
+    buffer = _Bounded()
     with tarfile.open(fileobj=buffer, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
         entry = tarfile.TarInfo(_MANIFEST)
-        entry.size = len(manifest)
-        archive.addfile(entry, io.BytesIO(manifest))
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
         left_bytes = MOST_UNPACKED_BYTES
-        for place, _, names, descriptor in os.fwalk(directory, follow_symlinks=False):
+        wanted = [PurePath(pattern).parts for pattern in kept]
+        for place, folders, names, descriptor in os.fwalk(directory, follow_symlinks=False):
+            here = Path(place).relative_to(directory)
+            folders[:] = [name for name in sorted(folders) if _is_wanted((here / name).parts, wanted, is_folder=True)]
             for name in sorted(names):
-                path = Path(place, name).relative_to(directory)
-                left_bytes -= _add(archive, _FOLDER + path.as_posix(), name, descriptor, left_bytes)
+                path = here / name
+                if _is_wanted(path.parts, wanted):
+                    left_bytes -= _add(archive, _FOLDER + path.as_posix(), name, descriptor, left_bytes)
     return buffer.getvalue()
+
+
+def no_session() -> bytes:
+    """Return an archive that no driver resumes, to take the place of an outdated one."""
+    return pack(Path(os.devnull), driver="", round_number=0, head_sha="")
+
+
+class _Bounded(io.BytesIO):
+    """A buffer that refuses to become larger than what the platform stores."""
+
+    def write(self, content: bytes, /) -> int:  # type: ignore[override]
+        if self.tell() + len(content) > MOST_SESSION_BYTES:
+            limit = MOST_SESSION_BYTES // 2**20
+            raise ProviderRefused(f"the session is larger than {limit} MiB when packed", code="session_too_large")
+        return super().write(content)
+
+
+def _is_wanted(path: Sequence[str], patterns: Sequence[Sequence[str]], *, is_folder: bool = False) -> bool:
+    """Whether a pattern takes the path, or a folder above it. is_folder: or may take something in it."""
+    return any(_takes(pattern, path, is_folder) for pattern in patterns)
+
+
+def _takes(pattern: Sequence[str], path: Sequence[str], is_folder: bool) -> bool:
+    if not pattern:
+        return True
+    if not path:
+        return is_folder
+    if pattern[0] == "**":
+        return _takes(pattern[1:], path, is_folder) or _takes(pattern, path[1:], is_folder)
+    return fnmatch.fnmatchcase(path[0], pattern[0]) and _takes(pattern[1:], path[1:], is_folder)
 
 
 def _add(archive: tarfile.TarFile, stored_as: str, name: str, descriptor: int, most_bytes: int) -> int:
@@ -64,7 +114,7 @@ def _add(archive: tarfile.TarFile, stored_as: str, name: str, descriptor: int, m
 
 
 def unpack(archive_bytes: bytes, directory: Path, *, driver: str) -> SavedSession | None:
-    """Extract the files into the directory, which is empty.
+    """Extract the files into the directory, which has none of them.
 
     Returns None, and writes nothing, if the archive is another driver's, too large or not a session archive.
     """
@@ -77,7 +127,12 @@ def unpack(archive_bytes: bytes, directory: Path, *, driver: str) -> SavedSessio
             manifest = json.loads(content.read(65536))
             if manifest["driver"] != driver:
                 return None
-            saved = SavedSession(round=int(manifest["round"]), head_sha=str(manifest["headSha"]))
+            program_session = manifest.get("session")
+            saved = SavedSession(
+                round=int(manifest["round"]),
+                head_sha=str(manifest["headSha"]),
+                program_session=None if program_session is None else str(program_session),
+            )
             members = [it for it in archive if it.isfile() and it.name.startswith(_FOLDER)]
             if sum(member.size for member in members) > MOST_UNPACKED_BYTES:
                 return None
@@ -85,6 +140,6 @@ def unpack(archive_bytes: bytes, directory: Path, *, driver: str) -> SavedSessio
                 member.name = member.name.removeprefix(_FOLDER)
             # The filter refuses absolute paths, `..` and everything else that would leave the directory.
             archive.extractall(directory, members, filter="data")
-    except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
+    except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError):
         return None
     return saved

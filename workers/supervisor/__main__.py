@@ -20,14 +20,16 @@ from pathlib import Path
 from common.machine.children import exit_words
 from common.machine.locks import locked
 from common.settings.private_files import PRIVATE_UMASK
+from workers.needs.caches import Caches
+from workers.needs.databases import clear, root_of
 from workers.supervisor.apps import Apps
 from workers.supervisor.checkout import Checkouts
 from workers.supervisor.checks import Checks
 from workers.supervisor.overload import Overload
 from workers.supervisor.ports import Ports
 from workers.supervisor.server import Server, Verbs
+from workers.supervisor.tools import Tools
 from workers.supervisor.units import Processes, kill_recorded
-from workers.supervisor.version import Tools
 
 log = logging.getLogger("workers.supervisor")
 
@@ -128,20 +130,22 @@ async def _serve(directory: Path, socket: Path, arguments: argparse.Namespace) -
     records = directory / "processes"
     for left in sorted(records.glob("*/")):
         kill_recorded(left)
+    clear(root_of(directory))
     processes = Processes(records)
     async with _guarded(processes.directory):
-        checkouts = Checkouts(directory / "mirrors")
-        tools = Tools(Overload(), processes, checkouts, Ports(), arguments.watch_seconds)
+        checkouts, caches = Checkouts(directory / "mirrors"), Caches(directory / "caches")
+        tools = Tools(directory, Overload(), processes, checkouts, caches, Ports(), arguments.watch_seconds)
         apps = Apps(directory / "apps", arguments.bind, tools)
         checks = Checks(directory / "checks", tools)
         await apps.restore()
         checks.restore()
-        server = Server(Verbs(apps, checks, arguments.public_host, checkouts.forget))
+        server = Server(Verbs(apps, checks, arguments.public_host, [checkouts.forget, caches.forget]))
         await server.open(socket)
         log.info("the local runtime answers on %s", socket)
         await stop.wait()
         server.close()
         await asyncio.gather(apps.close(), checks.close())
+        clear(root_of(directory))
         socket.unlink(missing_ok=True)
 
 

@@ -10,18 +10,18 @@ import asyncio
 import json
 import logging
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from common.machine.children import base_environment, exit_words
 from common.machine.files import replace_file
 from common.values.app import Space
 from common.values.check import Check, CheckEnd, CheckPhase, CheckState
 from common.values.json_codec import decode, encode
 from workers.supervisor.checkout import CheckoutFailed, TooLarge
-from workers.supervisor.logs import Tail, masked
-from workers.supervisor.units import Unit
-from workers.supervisor.version import MEMORY_POLL_SECONDS, Tools, bytes_of
+from workers.supervisor.endings import Ending, watched
+from workers.supervisor.logs import Tail
+from workers.supervisor.tools import Tools
+from workers.supervisor.workplace import SETUP_FAILED, NotReady, Room, Workplace
 
 log = logging.getLogger(__name__)
 
@@ -29,16 +29,11 @@ AT_ONCE = 2
 
 
 class _NotStarted(Exception):
-    """The command could not be started: no checkout, or no process. This is no verdict on the commit."""
+    """The command could not be started: no checkout, no services, or no process. This is no verdict on the commit."""
 
-
-@dataclass(frozen=True)
-class _Ending:
-    """How the command ended. exit_code: None if it was killed. reason and code: None if it passed."""
-
-    exit_code: int | None
-    reason: str | None = None
-    code: CheckEnd | None = None
+    def __init__(self, reason: str, code: str | None = None) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 class _Running:
@@ -117,7 +112,7 @@ class Checks:
                 ending = await self._ending(wanted, directory, running)
         except _NotStarted as error:
             # No verdict, so the result is not stored: after a deletion, the check can be started again.
-            running.result = CheckState(CheckPhase.BROKEN, None, running.output.text(), str(error))
+            running.result = CheckState(CheckPhase.BROKEN, None, running.output.text(), str(error), error.code)
             return
         finally:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
@@ -133,47 +128,35 @@ class Checks:
         else:
             self._running.pop((namespace, wanted.check_id), None)
 
-    async def _ending(self, wanted: Check, directory: Path, running: _Running) -> _Ending:
-        code, home = directory / "code", directory / "home"
+    async def _ending(self, wanted: Check, directory: Path, running: _Running) -> Ending:
+        room = Room(
+            wanted.space.project_id, directory, wanted.needs, wanted.variables, wanted.source.password,
+            wanted.memory_limit,
+        )  # fmt: skip
+        workplace = Workplace(self._tools, room)
         try:
-            await self._tools.checkouts.make(wanted.space.project_id, wanted.source, wanted.commit, code)
-            home.mkdir()
-            env = base_environment(home) | dict(wanted.variables.values)
-            argv = ["sh", "-c", wanted.command]
-            sink = await masked(running.output, wanted.variables, wanted.source.password)
-            unit = await self._tools.processes.start(argv, cwd=code, env=env, sink=sink)
+            await self._tools.checkouts.make(room.project_id, wanted.source, wanted.commit, workplace.code)
+            workplace.home.mkdir()
+            await workplace.make_ready(running.output)
+            argv, sink = ["sh", "-c", wanted.command], await workplace.masked(running.output)
+            unit = await self._tools.processes.start(argv, cwd=workplace.code, env=workplace.environ, sink=sink)
+            try:
+                return await watched(unit, memory_limit=wanted.memory_limit, timeout_seconds=wanted.timeout_seconds)
+            finally:
+                # Ends background processes of the command too, whatever the outcome.
+                await unit.stop(0)
         except TooLarge as error:
-            return _Ending(None, str(error), CheckEnd.TOO_LARGE)
+            return Ending(None, str(error), CheckEnd.TOO_LARGE)
         except CheckoutFailed as error:
             raise _NotStarted(f"the checkout of {wanted.commit} failed: {error}") from error
+        except NotReady as error:
+            if error.code != SETUP_FAILED:
+                raise _NotStarted(error.reason, error.code) from error
+            return Ending(None, error.reason, CheckEnd.SETUP_FAILED)
         except OSError as error:
             raise _NotStarted(f"it can't be started: {error}") from error
-        try:
-            return await _watched(unit, wanted)
         finally:
-            # Ends background processes of the command too, whatever the outcome.
-            await unit.stop(0)
-
-
-async def _watched(unit: Unit, wanted: Check) -> _Ending:
-    ended = asyncio.create_task(unit.wait())
-    limit = bytes_of(wanted.memory_limit)
-    try:
-        async with asyncio.timeout(wanted.timeout_seconds):
-            while not (await asyncio.wait({ended}, timeout=MEMORY_POLL_SECONDS))[0]:
-                if limit is not None and (used := unit.resident_bytes()) > limit:
-                    words = f"it used {used // 2**20} MiB of memory, its limit is {limit // 2**20} MiB"
-                    return _Ending(None, words, CheckEnd.MEMORY)
-    except TimeoutError:
-        return _Ending(None, f"it took longer than {wanted.timeout_seconds:g} s", CheckEnd.TIMEOUT)
-    finally:
-        ended.cancel()
-    status = ended.result()
-    if status == 0:
-        return _Ending(0)
-    if status > 0:
-        return _Ending(status, f"it {exit_words(status)}", CheckEnd.EXITED)
-    return _Ending(None, f"it {exit_words(status)}", CheckEnd.KILLED)
+            await workplace.close()
 
 
 def read_result(file: Path) -> CheckState:

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from common.values.app import App, AppState, Space, Version
@@ -33,11 +33,13 @@ MOST_LOG_LINES = 5000
 class Verbs:
     """The verbs of the socket: every public method, by its name. See Runtime for what they do."""
 
-    def __init__(self, apps: Apps, checks: Checks, public_host: str, forget_mirror: Callable[[str], None]) -> None:
+    def __init__(
+        self, apps: Apps, checks: Checks, public_host: str, forget_project: Iterable[Callable[[str], None]]
+    ) -> None:
         self._apps = apps
         self._checks = checks
         self._public_host = public_host
-        self._forget_mirror = forget_mirror
+        self._forget_project = tuple(forget_project)
 
     async def ping(self) -> None:
         """Return; shows that the supervisor answers."""
@@ -49,7 +51,8 @@ class Verbs:
         await asyncio.gather(
             self._apps.delete_namespace(space.namespace), self._checks.delete_namespace(space.namespace)
         )
-        await asyncio.to_thread(self._forget_mirror, space.project_id)
+        for forget in self._forget_project:
+            await asyncio.to_thread(forget, space.project_id)
 
     async def ensure_app(self, app: App, version: Version) -> AppState | None:
         running = await self._apps.ensure(app, version)

@@ -12,22 +12,22 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from common.machine.children import base_environment, exit_words
+from common.machine.children import exit_words
 from common.machine.waiting import Deadline, growing_delay
-from common.settings.quantities import amount
 from common.values.app import MACHINE, AppPhase, Version
 from workers.commits import NOTHING_TO_RUN, is_website, start_line
 from workers.supervisor import static
-from workers.supervisor.checkout import CheckoutFailed, Checkouts
+from workers.supervisor.checkout import CheckoutFailed
+from workers.supervisor.endings import MEMORY_POLL_SECONDS, bytes_of
 from workers.supervisor.health import probe
-from workers.supervisor.logs import LogFile, masked
-from workers.supervisor.overload import Overload
-from workers.supervisor.ports import NoFreePort, Ports
-from workers.supervisor.units import Processes, Unit
+from workers.supervisor.logs import LogFile
+from workers.supervisor.ports import NoFreePort
+from workers.supervisor.tools import Tools
+from workers.supervisor.units import Unit
+from workers.supervisor.workplace import SETUP_FAILED, NotReady, Room, Workplace
 
 T = TypeVar("T")
 
@@ -38,7 +38,6 @@ MISS_POLL_SECONDS = 1.0
 """The longest pause before the next health check after a failed one."""
 MISSES_ALLOWED = 2
 """How many failed health checks in a row a live version may have before it is restarted."""
-MEMORY_POLL_SECONDS = 1.0
 DEATHS_ALLOWED = 4
 DEATHS_WITHIN_SECONDS = 60.0
 SPREAD_DEATHS_ALLOWED = 2
@@ -60,17 +59,6 @@ class VersionFailed(Exception):
         super().__init__(reason)
         self.code = code
         self.reason = reason
-
-
-@dataclass(frozen=True)
-class Tools:
-    """Objects that all versions and checks share. watch_seconds: how often a live version's health is checked."""
-
-    overload: Overload
-    processes: Processes
-    checkouts: Checkouts
-    ports: Ports
-    watch_seconds: float
 
 
 class RunningVersion:
@@ -95,6 +83,9 @@ class RunningVersion:
         self.is_stopped = False
         self._project_id = project_id
         self._place = place
+        spec = wanted.spec
+        room = Room(project_id, place, spec.needs, spec.variables, wanted.source.password, spec.memory_limit)
+        self._workplace = Workplace(tools, room)
         self._log = log
         self._tools = tools
         self._on_live = on_live
@@ -165,30 +156,44 @@ class RunningVersion:
     async def _clear(self, grace_seconds: float) -> None:
         self.is_answering = False
         await self._end_unit(grace_seconds)
+        await self._workplace.close()
         await asyncio.to_thread(shutil.rmtree, self._place, ignore_errors=True)
 
     # --- checkout and start
 
     async def _prepare(self) -> list[str]:
+        code, home = self._workplace.code, self._workplace.home
         try:
-            await self._tools.checkouts.make(
-                self._project_id, self.wanted.source, self.wanted.commit, self._place / "code"
-            )
-            (self._place / "home").mkdir(exist_ok=True)
+            await self._tools.checkouts.make(self._project_id, self.wanted.source, self.wanted.commit, code)
+            home.mkdir(exist_ok=True)
         except CheckoutFailed as error:
             raise VersionFailed("checkout_failed", f"the checkout of {self.wanted.commit} failed: {error}") from error
         except OSError as error:
             raise VersionFailed("checkout_failed", f"the checkout can't be written: {error.strerror}") from error
-        return command(self.wanted.spec.start_command, self._place / "code")
+        try:
+            async with self._tools.setup_turn:
+                await self._workplace.make_ready(self._log)
+        except NotReady as error:
+            end = self._output_end() if error.code == SETUP_FAILED else ""
+            raise VersionFailed(error.code, error.reason + end) from error
+        except OSError as error:
+            raise VersionFailed("exited", f"it can't be started: {error}") from error
+        return command(self.wanted.spec.start_command, code)
+
+    def _output_end(self) -> str:
+        """Return the last lines of the program's output after a colon; empty if there are none."""
+        output = " | ".join(line for line in self._log.last_lines(6) if not line.startswith("[runtime]"))
+        return f": {output[-1000:]}" if output else ""
 
     async def _start(self, argv: list[str]) -> None:
         """Start the process on a port that is free now."""
+        if self._workplace.has_lost_databases:
+            raise VersionFailed("service_failed", "a database server of this version has ended")
         try:
             self.port = self._tools.ports.take("127.0.0.1", self.wanted.spec.port)
-            env = base_environment(self._place / "home") | dict(self.wanted.spec.variables.values)
-            env |= {"PORT": str(self.port), "HOST": "127.0.0.1"}
-            sink = await masked(self._log, self.wanted.spec.variables, self.wanted.source.password)
-            unit = await self._tools.processes.start(argv, cwd=self._place / "code", env=env, sink=sink)
+            env = self._workplace.environ | {"PORT": str(self.port), "HOST": "127.0.0.1"}
+            sink = await self._workplace.masked(self._log)
+            unit = await self._tools.processes.start(argv, cwd=self._workplace.code, env=env, sink=sink)
         except (OSError, NoFreePort) as error:
             raise VersionFailed("exited", f"it can't be started: {error}") from error
         self._unit = unit
@@ -213,9 +218,9 @@ class RunningVersion:
                 done, _ = await asyncio.wait({ended}, timeout=None if limit is None else MEMORY_POLL_SECONDS)
                 if done:
                     words = exit_words(ended.result())
-                    output = " | ".join(line for line in self._log.last_lines(6) if not line.startswith("[runtime]"))
+                    end = self._output_end()
                     self._log.note(words)
-                    return VersionFailed("exited", f"the process {words}" + (f": {output[-1000:]}" if output else ""))
+                    return VersionFailed("exited", f"the process {words}{end}")
                 if limit is not None and (used := unit.resident_bytes()) > limit:
                     words = f"used {used // 2**20} MiB of memory, its limit is {limit // 2**20} MiB"
                     self._log.note(words)
@@ -370,15 +375,6 @@ class RunningVersion:
         if self.phase is AppPhase.FAILED and not self._deaths:
             self.phase, self.failure = AppPhase.LIVE, None
             self._log.note("healthy again")
-
-
-def bytes_of(memory_limit: str | None) -> int | None:
-    """Return a Kubernetes quantity in bytes, rounded down; None means unlimited.
-
-    >>> bytes_of("512Mi"), bytes_of("1G"), bytes_of("1.5Ki")
-    (536870912, 1000000000, 1536)
-    """
-    return int(amount(memory_limit)) if memory_limit else None
 
 
 def _report_bug(task: asyncio.Task[None]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.runtime import places, reasons
+from common.providers.runtime import places, preparing, reasons
 from common.providers.runtime.ingress_health import IngressRoute, wrong_answer
 from common.providers.runtime.kept_verdict import read_timeout, read_verdict, write_verdict
 from common.providers.runtime.kube import Cluster, connect
@@ -373,13 +373,16 @@ def _rollout(deployment: KubeObject) -> str:
 
 
 def _with_logs(pod: KubeObject) -> list[str]:
-    """Return the containers whose logs to read: the checkout if it failed, else the containers that have started."""
+    """Return the containers whose logs to read: the checkout or the setup command if it failed, else the setup command
+    and the containers that have started."""
     status = pod.get("status", {})
-    for container in status.get("initContainerStatuses", []):
+    first = preparing.logged(status.get("initContainerStatuses", []))
+    for container in first:
         ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated")
         if ended and ended.get("exitCode"):
             return [container["name"]]
-    return [container["name"] for container in status.get("containerStatuses", []) if _has_begun(container)]
+    begun = [one for one in first if one["name"] == preparing.SETUP] + status.get("containerStatuses", [])
+    return [container["name"] for container in begun if _has_begun(container)]
 
 
 def _has_begun(container: KubeObject) -> bool:

@@ -12,13 +12,14 @@ import math
 from typing import Any
 
 from common.errors import ProviderRefused
-from common.providers.runtime import hardening, places
+from common.providers.runtime import hardening, places, preparing
 from common.providers.runtime.objects import KubeObject
 from common.providers.runtime.placing import placement
 from common.settings import MOST_PREVIEWS, KubernetesSettings
 from common.settings.quantities import total
 from common.values.app import App, Space, Version
 from common.values.check import Check
+from common.values.needs import Needs
 
 DEFAULT_PORT = 8080
 CHECKOUT_SECONDS = 180
@@ -117,7 +118,8 @@ class Manifests:
             "selector": named,
             "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
         }
-        env = dict(version.spec.variables.values) | {"PORT": str(port), "HOST": "0.0.0.0"}  # noqa: S104 (inside its own pod)
+        variables = preparing.with_services(version.spec.variables, version.spec.needs, version.version_id)
+        env = dict(variables.values) | {"PORT": str(port), "HOST": "0.0.0.0"}  # noqa: S104 (inside its own pod)
         space = app.space
         return [
             self._secret(space, places.env_secret(app, version.version_id), marked, env),
@@ -144,6 +146,7 @@ class Manifests:
     def _deployment(self, app: App, version: Version, image: str, port: int, marked: dict[str, str]) -> KubeObject:
         wanted, health = version.spec, math.ceil(version.spec.health.seconds)
         secret = places.env_secret(app, version.version_id)
+        seconds = math.ceil(version.start_seconds) + health + CHECKOUT_SECONDS
         is_preview = places.is_preview(app)
         serving = {
             **self._container(
@@ -158,17 +161,19 @@ class Manifests:
             },
         }
         source = places.source_secret(app.name, version.version_id)
+        pod = self._pod(
+            serving, self._checkout(version.commit, wanted.start_command), source, wanted.needs, version.version_id
+        )
         spec = {
             "replicas": 1 if is_preview else wanted.replicas,
             "minReadySeconds": health,
-            "progressDeadlineSeconds": math.ceil(version.start_seconds) + health + CHECKOUT_SECONDS,
+            "progressDeadlineSeconds": seconds + preparing.setup_seconds(wanted.needs),
             "revisionHistoryLimit": 3,
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "selector": {"matchLabels": {places.APP: app.name}},
             "template": {
                 "metadata": {"labels": places.labels(self._instance, app.space) | marked},
-                "spec": self._pod(serving, self._checkout(version.commit, wanted.start_command), source)
-                | {"restartPolicy": "Always"},
+                "spec": pod | {"restartPolicy": "Always"},
             },
         }
         made = self._object("apps/v1", "Deployment", app.space, app.name, marked, spec=spec)
@@ -186,14 +191,14 @@ class Manifests:
         """Return the secrets and the Job of a check, the Job last."""
         name = places.check_name(check.check_id)
         marked = {places.CHECK: name}
-        seconds = math.ceil(check.timeout_seconds)
+        seconds = math.ceil(check.timeout_seconds) + preparing.setup_seconds(check.needs)
         secret = f"{name}-env"
         source = places.source_secret(name, check.check_id)
         command = ["sh", "-c", check.command]
         running = self._container(
             "check", check.docker_image or self._chosen.image, command, secret, check.memory_limit, check.space
         )
-        pod = self._pod(running, self._checkout(check.commit, "true"), source)
+        pod = self._pod(running, self._checkout(check.commit, "true"), source, check.needs, check.check_id)
         spec = {
             # The Job's deadline counts from its creation, so it can't limit the command. The job that polls the check
             # ends it in time; the pod's deadline, which counts from scheduling, is the fallback.
@@ -205,10 +210,11 @@ class Manifests:
                 "spec": pod | {"restartPolicy": "Never", "activeDeadlineSeconds": seconds + START_CHECK_SECONDS},
             },
         }
+        variables = preparing.with_services(check.variables, check.needs, check.check_id)
         job = self._object("batch/v1", "Job", check.space, name, marked, spec=spec)
         job["metadata"]["annotations"] = {places.TIMEOUT_SECONDS: f"{check.timeout_seconds:g}"}
         return [
-            self._secret(check.space, secret, marked, dict(check.variables.values)),
+            self._secret(check.space, secret, marked, dict(variables.values)),
             self._source(check.space, source, marked, check),
             job,
         ]
@@ -225,15 +231,18 @@ class Manifests:
         about = {"name": app.name, "namespace": app.space.namespace, "annotations": {places.VERDICT: verdict}}
         return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": about}
 
-    def _pod(self, container: KubeObject, checkout: KubeObject, source_secret: str) -> KubeObject:
+    def _pod(
+        self, container: KubeObject, checkout: KubeObject, source_secret: str, needs: Needs, seed: str
+    ) -> KubeObject:
         return placement(self._chosen) | {
             **hardening.pod(self._chosen.run_as_user),
-            "initContainers": [checkout],
+            "initContainers": [checkout, *preparing.sidecars(needs, seed), *preparing.setup(needs, container)],
             "containers": [container],
             "volumes": [
                 {"name": "workspace", "emptyDir": {"sizeLimit": self._chosen.code_size}},
                 {"name": "tmp", "emptyDir": {"sizeLimit": self._chosen.tmp_size}},
                 {"name": "source", "secret": {"secretName": source_secret, "defaultMode": 0o440}},
+                *preparing.volumes(needs),
             ],
         }
 

@@ -20,8 +20,11 @@ from common.values.agent_pod import AgentPod, PodPhase, PodState
 
 AGENT = "aiworker.dev/agent"
 IDENTITY_FILE = "/identity/agent.json"
-END_SECONDS = 30
-"""How long a deleted pod may take to end before it is killed (terminationGracePeriodSeconds)."""
+END_SECONDS = 45
+"""How long a deleted pod may take to end before it is killed (terminationGracePeriodSeconds).
+
+Its agent drains for 30 s, in which it pushes the unfinished work of its runs.
+"""
 
 
 class KubernetesFleet:
@@ -127,7 +130,7 @@ class KubernetesFleet:
     def _pod(self, name: str) -> KubeObject:
         fleet = self._fleet
         command = ["tini", "--", "python", "-P", "-m", "workers.runner", "--url", fleet.url, "--name", name]
-        command += ["--identity-file", IDENTITY_FILE, "--work-dir", "/work", "--driver", fleet.driver]
+        command += ["--identity-file", IDENTITY_FILE, "--work-dir", "/work", "--driver", ",".join(fleet.drivers)]
         command += ["--capabilities", ",".join(fleet.capabilities)]
         limits = {
             "cpu": places.quantity("AIWORKER_AGENTS_CPU", fleet.cpu),

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from common.providers.runtime import preparing
 from common.providers.runtime.objects import KubeObject
 from common.values.agent_pod import PodPhase, PodState
 from common.values.app import NOTHING_TO_RUN_EXIT, AppPhase
 from common.values.check import CheckEnd, CheckPhase, CheckState
+from common.values.needs import SETUP_SECONDS
 
 SOON = ("being terminated", "status unknown for quota", "error looking up service account", "not yet ready to handle")
 """Parts of messages of temporary refusals: the namespace is being deleted or was just created, or the API server has
@@ -23,6 +25,7 @@ _IMAGE = {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageIns
 _CONFIG = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 _FULL = ("Insufficient ", "Too many pods")
 """Parts of the scheduler's message if suitable nodes exist but are full."""
+_SERVICE_FAILED = "service_failed"
 _NEVER_BEGAN = {"StartError", "ContainerCannotRun"}
 
 
@@ -74,7 +77,7 @@ def pod_problem(pod: KubeObject) -> tuple[str, str] | None:
     """Return (code, reason) of a problem that waiting does not solve; None if there is none."""
     status = pod.get("status", {})
     for container in status.get("initContainerStatuses", []):
-        if problem := _waiting_problem(container) or _checkout_problem(container):
+        if problem := _waiting_problem(container) or _first_problem(container, pod):
             return problem
     for container in status.get("containerStatuses", []):
         if problem := _waiting_problem(container):
@@ -127,7 +130,9 @@ def judge_check(job: KubeObject, pods: Sequence[KubeObject], *, timeout_seconds:
         return _judge_exit(ended, pods, timeout_seconds)
     for pod in pods:
         if problem := pod_problem(pod):
-            return _judged(CheckPhase.BROKEN, None, problem[1])
+            if problem[0] == CheckEnd.SETUP_FAILED:
+                return _judged(CheckPhase.FAILED, None, problem[1], CheckEnd.SETUP_FAILED)
+            return _judged(CheckPhase.BROKEN, None, problem[1], problem[0] if problem[0] == _SERVICE_FAILED else None)
     began = _began(pods)
     if began is not None and (now - began).total_seconds() > timeout_seconds:
         return _too_slow(timeout_seconds)
@@ -260,13 +265,47 @@ def _waiting_problem(container: KubeObject) -> tuple[str, str] | None:
         return "image", f"the image {container.get('image', '')} can't be fetched ({reason}): {message}".rstrip(": ")
     if reason in _CONFIG:
         return "config", f"its container can't be created ({reason}): {message}".rstrip(": ")
-    if reason == "CrashLoopBackOff" and container.get("name") != "checkout":
+    if reason == "CrashLoopBackOff" and not _is_first(container):
         last = container.get("lastState", {}).get("terminated", {})
         count = container.get("restartCount", 0)
         if last.get("reason") == "OOMKilled":
             return "memory", f"it was killed {count} times: it used more memory than its limit"
         return "exited", f"it exited with {last.get('exitCode', '?')} and was restarted {count} times"
     return None
+
+
+def _is_first(container: KubeObject) -> bool:
+    """Whether it is one of the containers that come before the app's or the check's."""
+    name = str(container.get("name", ""))
+    return name in {"checkout", preparing.SETUP} or name.startswith(preparing.SERVICE_PREFIX)
+
+
+def _first_problem(container: KubeObject, pod: KubeObject) -> tuple[str, str] | None:
+    """Return why an init container failed; None if it did not, or if the cluster removed the pod meanwhile."""
+    name = str(container.get("name", ""))
+    if name == "checkout":
+        return _checkout_problem(container)
+    states = container.get("state", {}), container.get("lastState", {})
+    ended = next((one["terminated"] for one in states if one.get("terminated", {}).get("exitCode")), None)
+    if ended is None or _pod_reason([pod]):
+        return None
+    is_out = ended.get("reason") == "OOMKilled"
+    how = "it used more memory than its limit" if is_out else f"it exited with {ended['exitCode']}"
+    last = (str(ended.get("message", "")).strip().splitlines() or [""])[-1]
+    if name != preparing.SETUP:
+        # A database of a pod that ends by itself is told to end, too.
+        is_over = pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}
+        if is_over or _has_main_begun(pod):
+            return None
+        return _SERVICE_FAILED, f"the {name} failed: {how}: {last}".rstrip(": ")
+    if ended["exitCode"] == preparing.TIMED_OUT_EXIT:
+        how = f"it took longer than {SETUP_SECONDS:g} s"
+    return CheckEnd.SETUP_FAILED, f"the setup command failed: {how}: {last}".rstrip(": ")
+
+
+def _has_main_begun(pod: KubeObject) -> bool:
+    states = [one.get("state", {}) for one in pod.get("status", {}).get("containerStatuses", [])]
+    return any("running" in state or "terminated" in state for state in states)
 
 
 def _checkout_problem(container: KubeObject) -> tuple[str, str] | None:

@@ -127,6 +127,8 @@ def _search(tally: Tally) -> Decision:
     return Culprit(high) if tally.total(side) >= CONFIRMING_RUNS else RunNext(side)
 
 
-def command_digest(command: str) -> str:
-    """SHA-256 of a test command, in hexadecimal: the key under which its results are stored."""
-    return hashlib.sha256(command.encode()).hexdigest()
+def command_digest(command: str, setup_command: str | None = None) -> str:
+    """SHA-256 of a test command and the setup command before it, in hexadecimal: the key under which their results are
+    stored."""
+    both = command if setup_command is None else f"{setup_command}\0{command}"
+    return hashlib.sha256(both.encode()).hexdigest()

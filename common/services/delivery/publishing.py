@@ -24,8 +24,11 @@ from common.values.app import App
 from common.values.place import Place
 
 NEVER_RAN = frozenset(
-    {"nothing_to_run", "quota", "no_room", "not_started", "image", "config", "checkout_failed", "given_up"}
-)
+    {
+        "nothing_to_run", "quota", "no_room", "not_started", "image", "config", "checkout_failed", "given_up",
+        "service_missing", "service_failed",
+    }
+)  # fmt: skip
 """Error codes of a preview whose program never ran: there is nothing to run, or the runtime could not start it.
 
 The task's work is not at fault: its proof stands, and a person tests it without a preview.

@@ -9,6 +9,7 @@ from common.names import RELEASE_PREFIX, STAGING_BRANCH, is_preview_app
 from common.services.projects.variables import environment_of_checks
 from common.values.app import App, Space
 from common.values.check import Check
+from common.values.needs import Needs, services_of
 from common.values.place import Place
 from common.values.repository import Repository
 
@@ -31,13 +32,24 @@ def app_of(place: Place, name: str) -> App:
     return App(place.space, name, is_guarded=place.is_restricted and is_preview_app(name))
 
 
-def check_of(project: Project, check_id: str, commit: str) -> Check | None:
-    """The project's tests on this commit; None if it has no test command."""
+def needs_of(project: Project, *, is_lasting: bool = False, is_approved: bool = False) -> Needs:
+    """What the project's workspaces need.
+
+    is_lasting: of staging and production, which get no database of their own: it would be lost with every deployment.
+    is_approved: the commit is approved, so the run may save the project's caches.
+    """
+    services = () if is_lasting else services_of(project.services)
+    return Needs(project.setup_command, tuple(project.cache_paths), services, may_save_cache=is_approved)
+
+
+def check_of(project: Project, check_id: str, commit: str, *, is_approved: bool = False) -> Check | None:
+    """The project's tests on this commit; None if it has no test command. is_approved: see `needs_of`."""
     if project.test_command is None:
         return None
     return Check(
         place_of(project).space, check_id, commit, project.test_command, variables=environment_of_checks(project),
         memory_limit=project.memory_limit, docker_image=project.docker_image,
+        needs=needs_of(project, is_approved=is_approved),
     )  # fmt: skip
 
 

@@ -18,16 +18,19 @@ from common.models.delivery import Deployment
 from common.models.journal import Job
 from common.models.project import Project, ProjectMember
 from common.models.run import Run
+from common.models.task import Task
 from common.names import namespace, new_id, numbered, short_id, slug
 from common.outbox import actor
 from common.sealing import seal
 from common.services.access import Caller, sees_project
 from common.services.paging import Page, PageQuery, page_of
 from common.services.projects import lifecycle
+from common.services.projects.escalation import check_question_rules
 from common.services.projects.places import place_of
 from common.services.projects.variables import variables_of
+from common.services.spend.model_offers import check_model
 from common.settings import settings
-from common.states import Environment, ProjectState, Role
+from common.states import Environment, ProjectState, Role, TaskState
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.place import Place
 
@@ -48,7 +51,8 @@ _SEALED = frozenset({"env_vars", "secret_env_vars"})
 class ProjectValues(TypedDict, total=False):
     """The settings of a project that people change. Absent keys are left unchanged; None clears a setting.
 
-    health_seconds: by environment. secrets_in_checks, secrets_in_previews: names of secret_env_vars.
+    health_seconds: by environment. secrets_in_checks, secrets_in_previews: names of secret_env_vars. services:
+    `{kind, version}`, version None: any.
     """
 
     name: str
@@ -65,6 +69,8 @@ class ProjectValues(TypedDict, total=False):
     memory_limit: str | None
     start_command: str | None
     test_command: str | None
+    driver: str | None
+    model: str | None
     health_path: str
     health_contains: str | None
     health_seconds: dict[str, int]
@@ -78,6 +84,10 @@ class ProjectValues(TypedDict, total=False):
     forbidden_paths: list[str]
     limits: dict[str, float]
     agent_instructions: str
+    question_rules: dict[str, object]
+    setup_command: str | None
+    cache_paths: list[str]
+    services: list[dict[str, object]]
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,7 @@ class FoundRepository:
     """A repository and what the caller may push. may_push: any branch except the platform's and the default branch;
     a run may push its own branch only.
 
+    only_branches: the branches that a person may push who may push no others; None: any.
     may_push_default: also fast-forwards of the default branch. may_import: the first push to the default branch, while
     that holds only the platform's initial commit.
     """
@@ -108,6 +119,7 @@ class FoundRepository:
     may_push: bool
     may_push_default: bool = False
     may_import: bool = False
+    only_branches: tuple[str, ...] | None = None
 
 
 @transactional
@@ -117,6 +129,7 @@ def create_project(tx: Transaction, values: ProjectValues, *, by: Caller) -> Pro
     values: env_vars and secret_env_vars are stored encrypted.
     """
     by.require(Role.MAINTAINER)
+    check_model(tx, values.get("model"))
     _refuse_taken_name(tx, values["name"], by)
     project_id = new_id()
     project_slug = _free_slug(tx, _wanted_slug(project_id, values))
@@ -137,6 +150,7 @@ def create_project(tx: Transaction, values: ProjectValues, *, by: Caller) -> Pro
     _apply(project, values)
     tx.session.add(project)
     _flush_name(tx, project)
+    check_question_rules(tx, project)
     # The creator of a restricted project may not be able to see it. If they can, this access is noted, so that a
     # repeated request with the same Idempotency-Key checks it again.
     if by.role_in(tx, project) is not None:
@@ -170,6 +184,8 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
     project = tx.lock(Project, project_id)
     if project.state is ProjectState.DELETING:
         raise Conflict(f"project {project_id} is deleting")
+    if values.get("model") != project.model:
+        check_model(tx, values.get("model"))
     if values.get("name", project.name) != project.name:
         _refuse_taken_name(tx, values["name"], by)
     if project.separate_approver and values.get("separate_approver") is False and not by.is_admin:
@@ -179,6 +195,8 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
     was_restricted = project.is_restricted
     _apply(project, values)
     _flush_name(tx, project)
+    if "question_rules" in values:
+        check_question_rules(tx, project)
     if project.is_restricted != was_restricted:
         # Running previews become guarded, or stop being guarded.
         tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
@@ -259,9 +277,19 @@ def find_repository(owner: str, name: str, *, by: Caller) -> FoundRepository:
         if project is None or role is None:
             raise NotFound(f"repository {owner}/{name}")
         may_push = role >= Role.MAINTAINER
+        if role == Role.MEMBER and (held := _held_branches(read, project, by)):
+            return FoundRepository(place_of(project), may_push=True, only_branches=held)
         return FoundRepository(
             place_of(project), may_push, may_push and project.allow_direct_push, may_push and _is_new(read, project)
         )
+
+
+def _held_branches(read: Snapshot, project: Project, by: Caller) -> tuple[str, ...]:
+    """The branches of the project's tasks that the caller works on by hand."""
+    held = select(Task.branch_name).where(
+        Task.project_id == project.id, Task.state_ == TaskState.IN_PROGRESS, Task.held_by_id == by.user_id
+    )
+    return tuple(read.session.scalars(held.order_by(Task.branch_name)))
 
 
 def _is_new(read: Snapshot, project: Project) -> bool:
@@ -296,8 +324,8 @@ def _defaults() -> ProjectValues:
         "description": "", "default_branch": "main", "replicas": 1, "health_path": "/",
         "health_seconds": dict(DEFAULT_HEALTH_SECONDS), "preview_ttl_hours": 72, "is_restricted": False,
         "separate_approver": False, "allow_direct_push": False, "keep_tests": True,
-        "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "",
-        "secrets_in_checks": [], "secrets_in_previews": [],
+        "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "", "question_rules": {},
+        "secrets_in_checks": [], "secrets_in_previews": [], "cache_paths": [], "services": [],
     }  # fmt: skip
 
 

@@ -11,10 +11,13 @@ import functools
 import re
 from collections.abc import Mapping
 
+from sqlalchemy import select
+
 from common.masking import Mask, without_plain_words
 from common.models.delivery import Deployment
 from common.models.project import Project
 from common.models.run import Run
+from common.models.spend import ModelProvider
 from common.sealing import unseal
 from common.states import Environment
 from common.transaction import Snapshot, Transaction
@@ -75,8 +78,10 @@ def mask_of_project(at: Transaction | Snapshot, project_id: str | None) -> Mask:
 
 
 def mask_of_run(at: Transaction | Snapshot, run: Run) -> Mask:
-    """A mask for the project's variables and, until the run ends, its credentials, which are not valid after that."""
-    return _mask_of(at, run.project_id, credentials=run.secrets_sealed)
+    """A mask for the project's variables, the keys of model providers and, until the run ends, its credentials, which
+    are not valid after that."""
+    keys = select(ModelProvider.key_sealed).where(ModelProvider.key_sealed.is_not(None)).order_by(ModelProvider.id)
+    return _mask_of(at, run.project_id, credentials=run.secrets_sealed, keys=tuple(at.session.scalars(keys)))
 
 
 def mask_of_deployment(at: Transaction | Snapshot, deployment: Deployment) -> Mask:
@@ -85,23 +90,42 @@ def mask_of_deployment(at: Transaction | Snapshot, deployment: Deployment) -> Ma
 
 
 def _mask_of(
-    at: Transaction | Snapshot, project_id: str | None, *, credentials: str | None = None, spec: str | None = None
+    at: Transaction | Snapshot,
+    project_id: str | None,
+    *,
+    credentials: str | None = None,
+    spec: str | None = None,
+    keys: tuple[str | None, ...] = (),
 ) -> Mask:
     project = at.session.get(Project, project_id) if project_id else None
     plain, secret = (project.env_sealed, project.secret_env_sealed) if project else (None, None)
-    return _cached_mask(plain, secret, credentials, spec)
+    return _cached_mask(plain, secret, credentials, spec, keys)
 
 
 @functools.lru_cache(maxsize=256)
-def _cached_mask(plain: str | None, secret: str | None, credentials: str | None, spec: str | None) -> Mask:
+def _cached_mask(
+    plain: str | None,
+    secret: str | None,
+    credentials: str | None,
+    spec: str | None,
+    keys: tuple[str | None, ...],
+) -> Mask:
     """A mask from sealed values, cached: decrypting and building one takes 100 times as long as masking a line."""
     variables, secrets = _opened(plain), _opened(secret)
     tokens = [value for name, value in _opened(credentials).items() if name != "username"]
     deployed = read_spec(unseal(spec)).variables if spec else Variables()
     given: Mapping[str, str] = deployed.values
     tokens += [given[name] for name in deployed.secret_names if name in given]
+    tokens += [text for key in keys for text in _texts_of(key)]
     values = [*secrets.values(), *tokens, *without_plain_words(variables), *without_plain_words(given)]
     return Mask(values, {**given, **variables, **secrets})
+
+
+def _texts_of(key: str | None) -> list[str]:
+    """The texts that a provider's key_sealed holds: a text, or an object of texts."""
+    held = unseal(key) if key else None
+    texts = held.values() if isinstance(held, dict) else [held]
+    return [text for text in texts if isinstance(text, str)]
 
 
 def _opened(sealed: str | None) -> dict[str, str]:

@@ -68,7 +68,10 @@ def template() -> Agent:
     """An agent with the fleet's capabilities that is not in the database, to match tasks with before creating one."""
     chosen = fleet_settings()
     assert chosen is not None
-    return Agent(id="", capabilities=list(chosen.capabilities), driver=chosen.driver, slots=1, is_pod=True)
+    return Agent(
+        id="", capabilities=list(chosen.capabilities), driver=chosen.driver, drivers=list(chosen.drivers), findings=[],
+        slots=1, is_pod=True,
+    )  # fmt: skip
 
 
 def add_agent(tx: Transaction) -> Agent:
@@ -79,8 +82,8 @@ def add_agent(tx: Transaction) -> Agent:
     agent = tx.add(
         Agent(
             id=agent_id, state_=AgentState.STARTING, pod_name=agent_id, capabilities=list(chosen.capabilities),
-            driver=chosen.driver, version="", slots=1, digest=digest(token), created_at=tx.now(), seen_at=tx.now(),
-            is_pod=True, token_sealed=seal({"token": token}),
+            driver=chosen.driver, drivers=list(chosen.drivers), version="", slots=1, digest=digest(token),
+            created_at=tx.now(), seen_at=tx.now(), is_pod=True, token_sealed=seal({"token": token}),
         )
     )  # fmt: skip
     tx.enqueue(jobs.RUN_AGENT, agent.id, project_id=None)
@@ -90,13 +93,15 @@ def add_agent(tx: Transaction) -> Agent:
 def add_waiting_agents(tx: Transaction) -> int:
     """Create agents until as many wait for work as the settings say. Returns how many were created.
 
-    Creates none for FAILED_PAUSE_SECONDS after an agent failed before its first heartbeat: the next would fail, too.
+    Creates none for FAILED_PAUSE_SECONDS after an agent failed before its first heartbeat, or said that it can't work:
+    the next would fail, too.
     """
     chosen = fleet_settings()
     if chosen is None or chosen.least == 0:
         return 0
     lately = tx.now() - timedelta(seconds=FAILED_PAUSE_SECONDS)
-    failed = (Agent.state_ == AgentState.OFFLINE, Agent.seen_at == Agent.created_at, Agent.created_at > lately)
+    is_useless = (Agent.seen_at == Agent.created_at) | Agent.error.is_not(None)
+    failed = (Agent.state_ == AgentState.OFFLINE, is_useless, Agent.created_at > lately)
     if _count(tx, *failed):
         return 0
     waiting = _count(tx, Agent.state_.in_([AgentState.STARTING, AgentState.IDLE]), Agent.last_task_id.is_(None))
@@ -139,7 +144,9 @@ def _is_over(tx: Transaction, agent: Agent) -> bool:
 
 
 def _end_overdue(tx: Transaction, agent_id: str) -> None:
-    """Give up an agent whose pod does not start in time, and drain one that waited too long, to be replaced."""
+    """Give up an agent whose pod does not start in time or can't work, and drain one that waited too long, to be
+    replaced.
+    """
     chosen = fleet_settings()
     agent = tx.get(Agent, agent_id)
     if chosen is None:
@@ -151,6 +158,8 @@ def _end_overdue(tx: Transaction, agent_id: str) -> None:
         last = last_seen(tx).get(agent_id)
         because = f"; last seen: {last}" if last else ""
         _give_up(tx, agent_id, f"its agent sent no heartbeat within {chosen.start_seconds} s{because}")
+    elif agent.state is AgentState.ERROR and not lifecycle.live_runs_of(tx, agent_id):
+        _give_up(tx, agent_id, f"its agent can't work: {agent.error}")
     elif agent.state is AgentState.IDLE and agent.last_task_id is None and age > chosen.lifetime_seconds / 2:
         agent = tx.lock(Agent, agent_id)
         if agent.state is AgentState.IDLE:

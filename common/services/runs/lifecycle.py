@@ -70,9 +70,18 @@ def occupy_agent(tx: Transaction, agent: Agent, *, task_id: str, project_id: str
 
 
 def welcome_agent(tx: Transaction, agent: Agent) -> None:
-    """An agent that was starting or offline sent a heartbeat: it becomes idle, or busy if it has a run."""
+    """An agent that was starting, offline or unable to work can work: it becomes idle, or busy if it has a run."""
     tx.record(agent.move_to(AgentState.BUSY if live_runs_of(tx, agent.id) else AgentState.IDLE, By.PLATFORM))
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+
+
+def stop_agent(tx: Transaction, agent: Agent) -> None:
+    """The agent said that it can't work: it gets no runs until it says that it can. An agent that drains goes on so."""
+    if agent.state in {AgentState.ERROR, AgentState.DRAINING}:
+        return
+    tx.record(agent.move_to(AgentState.ERROR, By.PLATFORM))
+    if agent.is_pod:
+        tx.enqueue(jobs.RUN_AGENT, agent.id, project_id=None)
 
 
 def drain_agent(tx: Transaction, agent: Agent, *, by: By) -> None:

@@ -1,36 +1,119 @@
-"""The prompt that a run starts with: the task, the platform's rules, the project's instructions, and the feedback."""
+"""The prompts that a run starts with: the whole task, or only what a resumed session does not know yet.
+
+The runner replaces lines that begin with a marker by what only it can read: workers/runner/instructions.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from common.models.project import Project
 from common.models.task import Task
-from common.values.claimed_run import Feedback
+from common.services.tasks.feedback import AllFeedback
+from common.values.claimed_run import ClaimedAttachment, Feedback
+from common.values.prompt_markers import ATTACHMENTS, REPOSITORY_INSTRUCTIONS, code_marker
 
 RULES = """\
 Work in the present directory, which is a clone of the project on your own branch. Commit your work; the platform
 pushes it. You are done when the change is complete and the project's tests pass: the platform runs them itself on
-exactly your commit. Do not delete tests to make them pass. If something is unclear and you can't decide it, ask a
-person with the ask tool and continue with the answer."""
+exactly your commit. Do not delete tests to make them pass.
+
+The platform gives you these tools:
+
+- `ask_user_question`: if something is unclear and you can't decide it, ask a person and go on with the answer. When you
+  get "no answer yet", stop at once: do not guess, and do not go on with anything else. You will be started again with
+  the answer.
+- `report_progress`: say in a few words what you are doing when you begin a new part of the work.
+- `request_review`: call it when the work is complete, with a summary for the reviewer, and end your turn.
+
+If you do not have these tools, decide yourself, and name your decisions in your last message."""
 
 HEADINGS = {
     "rejection": "A reviewer sent your work back",
     "refusal": "The platform could not prove your work",
     "group": "Your approved work could not be delivered",
     "comment": "A remark",
+    "message": "A message",
+    "note": "A note by the person who worked on your branch",
     "answer": "An answer",
 }
 
+CONTINUE = """\
+Your last turn ended before the task was done. Your files are as they were committed last. Go on where you stopped."""
 
-def prompt_for(task: Task, project: Project, feedback: Sequence[Feedback]) -> str:
-    """Plain text with Markdown headings. Feedback comes last: it is the newest."""
-    parts = [f"# {task.title}", task.description, "# Rules", RULES]
+EARLIER_RUNS = """\
+Earlier runs have worked on this branch, and you do not know their sessions. Look at `git log` and `git diff {base}...`
+before you begin, and go on from there. A commit titled `Unfinished: …` is work that was interrupted."""
+
+LONGEST_EARLIER = 1_000
+"""Characters of an earlier feedback; the log of a test that failed rounds ago is of no use."""
+MOST_EARLIER = 40
+"""Earlier feedback that is told, the newest."""
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What a prompt is made from. has_earlier_runs: other runs of the task have begun to work before."""
+
+    task: Task
+    project: Project
+    attachments: Sequence[ClaimedAttachment] = ()
+    has_earlier_runs: bool = False
+
+
+def whole_prompt(brief: Brief, feedback: AllFeedback) -> str:
+    """Everything, for an agent that knows nothing of the task. Plain text with Markdown headings, the newest last."""
+    task, project = brief.task, brief.project
+    parts = [f"# {task.title}", task.description, *_attachments(brief), "# Rules", RULES]
     if project.test_command:
         parts.append(f"The tests: `{project.test_command}`")
     if project.agent_instructions:
         parts += ["# The project's instructions", project.agent_instructions]
+    parts.append(REPOSITORY_INSTRUCTIONS)
+    if brief.has_earlier_runs:
+        parts += ["# Where the work stands", EARLIER_RUNS.format(base=project.default_branch)]
+    if feedback.earlier:
+        parts += ["# What was said in earlier rounds", *map(_earlier, feedback.earlier[-MOST_EARLIER:])]
+    return _joined([*parts, *_told(feedback.current)])
+
+
+def resumed_prompt(news: Sequence[Feedback]) -> str:
+    """Only what the session does not know yet."""
+    return _joined(_told(news) or [CONTINUE])
+
+
+def _attachments(brief: Brief) -> list[str]:
+    if not brief.attachments:
+        return []
+    files = [f"{ATTACHMENTS}{one.name} ({one.media_type}, {one.size_bytes} bytes)" for one in brief.attachments]
+    return ["# Files that belong to the task", "\n".join(files)]
+
+
+def _told(feedback: Sequence[Feedback]) -> list[str]:
+    parts: list[str] = []
     for item in feedback:
-        parts += [f"# {HEADINGS[item.kind]}", item.body]
-        parts += [f"- {comment.path}:{comment.line or ''} {comment.body}" for comment in item.comments]
+        parts += [f"# {HEADINGS.get(item.kind, item.kind)}", item.body]
+        for comment in item.comments:
+            is_own = comment.body != item.body
+            if comment.path is None or comment.line is None:
+                parts.append(f"{comment.path or 'In general'}: {comment.body}" if is_own else f"In {comment.path}")
+            else:
+                place = f"{comment.path}:{comment.line}"
+                parts += [f"{place}: {comment.body}" if is_own else place, code_marker(comment.path, comment.line)]
+    return parts
+
+
+def _earlier(item: Feedback) -> str:
+    lines = [f"- {HEADINGS.get(item.kind, item.kind)}: {_short(item.body)}"]
+    lines += [f"  - {comment.path}:{comment.line or ''} {_short(comment.body)}" for comment in item.comments]
+    return "\n".join(lines)
+
+
+def _short(text: str) -> str:
+    one_line = " ".join(text.split())
+    return one_line if len(one_line) <= LONGEST_EARLIER else f"{one_line[:LONGEST_EARLIER]} …"
+
+
+def _joined(parts: Sequence[str]) -> str:
     return "\n\n".join(part for part in parts if part)

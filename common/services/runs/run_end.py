@@ -48,7 +48,7 @@ def lose_runs(
     seen: agent id → the last known problem of its pod. Returns how many of the runs were not over.
     """
     lost = 0
-    for task, run in _locked(tx, run_ids):
+    for task, run in lock_runs(tx, run_ids):
         if run.state is RunState.ENDED:
             continue
         was_at_work = run.state is RunState.RUNNING
@@ -64,11 +64,11 @@ def lose_runs(
 
 def abandon_runs(tx: Transaction, run_ids: Sequence[str], reason: str) -> None:
     """Cancel runs whose results are not wanted any more."""
-    for _task, run in _locked(tx, run_ids):
+    for _task, run in lock_runs(tx, run_ids):
         end_run(tx, run, Outcome.CANCELLED, reason, by=By.PERSON)
 
 
-def _locked(tx: Transaction, run_ids: Sequence[str]) -> list[tuple[Task, Run]]:
+def lock_runs(tx: Transaction, run_ids: Sequence[str]) -> list[tuple[Task, Run]]:
     """Lock the runs, their tasks and their agents, in the order of locks. Returns the tasks and runs."""
     of_tasks = tx.session.scalars(select(Run.task_id).where(Run.id.in_(run_ids))).all()
     tasks = {task.id: task for task in tx.lock_all(Task, of_tasks)}

@@ -9,27 +9,25 @@ from datetime import datetime, timedelta
 from sqlalchemy import Select, delete, select, update
 
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
-from common.machine.text import camel_case
 from common.masking import is_same_when_masked
 from common.models.agent import Agent
-from common.models.project import Project
 from common.models.run import Run, RunSession
 from common.models.task import Question, Task
 from common.names import new_agent_id
-from common.sealing import digest, new_token, unseal
-from common.services.projects.places import place_of
+from common.sealing import digest, new_token
 from common.services.projects.variables import mask_of_run
 from common.services.runs import lifecycle, run_end
+from common.services.runs.agent_reports import AgentNews, AgentReport, fault_of, show_report, with_news
+from common.services.runs.claims import claimed
 from common.services.runs.log_entries import cut, note
-from common.services.runs.prompts import prompt_for
 from common.services.runs.scheduling import AGENT_LOST_SECONDS
+from common.services.spend.model_calls import is_counted
 from common.services.tasks import questions
-from common.services.tasks.feedback import feedback_of, give_back
-from common.services.tasks.lifecycle import begin_proof, fail, queue_again, requeue
-from common.states import AgentState, By, Outcome, Priority, RunState, TaskState
+from common.services.tasks.feedback import give_back
+from common.services.tasks.lifecycle import begin_proof, fail, held_among, queue_again, requeue
+from common.states import AgentState, By, Outcome, Phase, RunState, TaskState
 from common.transaction import Transaction, snapshot, transactional
-from common.values.claimed_run import ClaimedProject, ClaimedRun, ClaimedTask, Clone, Directive, Limits, RunPass
-from common.values.json_codec import decode
+from common.values.claimed_run import ClaimedRun, Directive
 
 MISSING_SECONDS = 20
 """A run that heartbeats named before and have not named for this long is lost: its agent was restarted."""
@@ -77,24 +75,33 @@ def authenticate_run(token: str) -> RunPrincipal:
 
 @transactional
 def register_agent(
-    tx: Transaction, *, pod_name: str, capabilities: list[str], driver: str, version: str, slots: int
+    tx: Transaction,
+    *,
+    pod_name: str,
+    capabilities: list[str],
+    driver: str,
+    version: str,
+    slots: int,
+    report: AgentReport | None = None,
 ) -> tuple[Agent, str]:
-    """Create an agent. Returns it and its token, which is not stored."""
+    """Create an agent. Returns it and its token, which is not stored. report: what it can work with; None: driver."""
     token = new_token("awa")
-    agent = tx.add(
-        Agent(
-            id=new_agent_id(), state_=AgentState.STARTING, pod_name=pod_name, capabilities=capabilities, driver=driver,
-            version=version, slots=slots, digest=digest(token), created_at=tx.now(), seen_at=tx.now(),
-        )
+    agent = Agent(
+        id=new_agent_id(), state_=AgentState.STARTING, pod_name=pod_name, capabilities=capabilities, driver=driver,
+        version=version, slots=slots, digest=digest(token), created_at=tx.now(), seen_at=tx.now(),
     )  # fmt: skip
-    return agent, token
+    show_report(agent, report or AgentReport((driver,)))
+    return tx.add(agent), token
 
 
 @transactional
-def beat(tx: Transaction, agent_id: str, run_ids: Sequence[str]) -> tuple[datetime, list[Directive]]:
+def beat(
+    tx: Transaction, agent_id: str, run_ids: Sequence[str], news: AgentNews | None = None
+) -> tuple[datetime, list[Directive]]:
     """Process a heartbeat of an agent that works on these runs.
 
-    Returns until when the agent counts as alive without another heartbeat, and instructions for it.
+    news: what changed in what the agent can work with; None: nothing. Returns until when the agent counts as alive
+    without another heartbeat, and instructions for it.
     """
     named = [run for run in (tx.session.get(Run, run_id) for run_id in run_ids) if run and run.agent_id == agent_id]
     missing = tx.all(
@@ -108,7 +115,15 @@ def beat(tx: Transaction, agent_id: str, run_ids: Sequence[str]) -> tuple[dateti
     )
     # An agent names all of its runs until they end, so this is a new process of an agent that was killed.
     lost = [run.id for run in missing]
-    run_end.lose_runs(tx, lost, "its agent was restarted", restarted=lost)
+    report = None if news is None else with_news(tx.get(Agent, agent_id), news)
+    fault = None if report is None else fault_of(report)
+    unclaimed = [] if fault is None else _unclaimed(tx, agent_id)
+    if lost or unclaimed:
+        run_end.lock_runs(tx, [*lost, *unclaimed])
+        run_end.lose_runs(tx, lost, "its agent was restarted", restarted=lost)
+        # Another pod would say the same, so a pod's run counts as an attempt of its task.
+        is_pod = tx.get(Agent, agent_id).is_pod
+        run_end.lose_runs(tx, unclaimed, f"its agent can't work: {fault}", is_fault=is_pod)
     live = [run.id for run in named if run.state is not RunState.ENDED]
     tx.session.execute(
         update(Run)
@@ -118,21 +133,33 @@ def beat(tx: Transaction, agent_id: str, run_ids: Sequence[str]) -> tuple[dateti
     )
     agent = tx.lock(Agent, agent_id)
     agent.seen_at = tx.now()
-    _show_alive(tx, agent)
-    directives = [Directive("cancel", run.id) for run in named if run.state is RunState.ENDED]
+    if report is not None:
+        show_report(agent, report)
+    _show_state(tx, agent)
+    held = held_among(tx, [run.task_id for run in named])
+    unwanted = [run for run in named if run.state is RunState.ENDED or run.task_id in held]
+    directives = [Directive("cancel", run.id) for run in unwanted]
     directives += [Directive("cancel", run_id) for run_id in run_ids if run_id not in {run.id for run in named}]
     if agent.state is AgentState.DRAINING:
         directives.append(Directive("drain"))
     return tx.now() + timedelta(seconds=AGENT_LOST_SECONDS), directives
 
 
-def _show_alive(tx: Transaction, agent: Agent) -> None:
-    if agent.state not in {AgentState.STARTING, AgentState.OFFLINE}:
-        return
-    # It may have been assigned a run before its first heartbeat, which it can claim only now.
-    waiting = update(Run).where(Run.agent_id == agent.id, Run.state_ == RunState.READY)
-    tx.session.execute(waiting.values(seen_at=tx.now()).execution_options(synchronize_session=False))
-    lifecycle.welcome_agent(tx, agent)
+def _unclaimed(tx: Transaction, agent_id: str) -> Sequence[str]:
+    """The runs that were assigned to the agent and that it has not claimed."""
+    is_assigned = Run.state_.in_([RunState.PREPARING, RunState.READY])
+    query = select(Run.id).where(Run.agent_id == agent_id, Run.live_task_id.is_not(None), is_assigned)
+    return tx.session.scalars(query).all()
+
+
+def _show_state(tx: Transaction, agent: Agent) -> None:
+    if agent.error is not None:
+        lifecycle.stop_agent(tx, agent)
+    elif agent.state in {AgentState.STARTING, AgentState.OFFLINE, AgentState.ERROR}:
+        # It may have been assigned a run before its first heartbeat, which it can claim only now.
+        waiting = update(Run).where(Run.agent_id == agent.id, Run.state_ == RunState.READY)
+        tx.session.execute(waiting.values(seen_at=tx.now()).execution_options(synchronize_session=False))
+        lifecycle.welcome_agent(tx, agent)
 
 
 def has_claimable_run(agent_id: str) -> bool:
@@ -168,23 +195,7 @@ def claim_run(tx: Transaction, agent_id: str) -> ClaimedRun | None:
     if run.state is RunState.ENDED or run.secrets_sealed is None:
         return None
     lifecycle.start(tx, run)
-    secrets = unseal(run.secrets_sealed)
-    project = tx.get(Project, task.project_id)
-    given = feedback_of(tx, task, run)
-    session = tx.session.execute(select(RunSession.run_id).where(RunSession.task_id == task.id)).first()
-    return ClaimedRun(
-        RunPass(run.id, run.round, secrets["token"]),
-        ClaimedTask(
-            task.id, task.title, task.description, task.branch_name, Priority(task.priority).label, tuple(task.labels)
-        ),
-        ClaimedProject(
-            project.id, project.name, project.default_branch, project.test_command, project.agent_instructions
-        ),
-        Clone("", task.branch_name, project.default_branch, secrets["username"], secrets["password"]),
-        prompt_for(task, project, given), tuple(given),
-        decode(Limits, {**project.limits, **task.limits}, key_of=camel_case, is_trusted=True),
-        task.driver, session is not None, place_of(project).repository,
-    )  # fmt: skip
+    return claimed(tx, task, run)
 
 
 def _live(tx: Transaction, run_id: str) -> tuple[Task, Run]:
@@ -201,14 +212,26 @@ def _live(tx: Transaction, run_id: str) -> tuple[Task, Run]:
 
 @transactional
 def save_usage(tx: Transaction, run_id: str, usage: Mapping[str, float]) -> None:
-    """Store the run's totals so far. Values below the stored ones come from an older report and are ignored."""
+    """Store the run's totals so far. Values below the stored ones come from an older report and are ignored.
+
+    Does nothing once the gateway has counted a call of the run: what was spent is counted there.
+    """
     _task, run = _live(tx, run_id)
+    if is_counted(run.usage):
+        return
     run.usage = {name: max(value, run.usage.get(name, 0)) for name, value in usage.items()}
 
 
 @transactional
 def ask_question(
-    tx: Transaction, run_id: str, text: str, *, context: str | None, options: list[str]
+    tx: Transaction,
+    run_id: str,
+    text: str,
+    *,
+    context: str | None,
+    options: list[str],
+    is_blocking: bool = True,
+    default_response: str | None = None,
 ) -> tuple[Question, bool]:
     """Store a question, masked. Returns it, and whether it is new: repeating a question returns the stored one.
 
@@ -218,10 +241,14 @@ def ask_question(
     mask = mask_of_run(tx, run)
     text, options = cut(mask(text)), [cut(mask(option)) for option in options]
     context = cut(mask(context)) if context else context
+    default_response = cut(mask(default_response)) if default_response else None
     number = questions.count_asked_by(tx, run.id) + 1
     if number > MOST_QUESTIONS and questions.find_same(tx, task, text, context, options) is None:
         raise Invalid("question", f"This run has asked {MOST_QUESTIONS} questions: use the answers, or end the run")
-    question, is_new = questions.ask(tx, task, text, context=context, options=options, run_id=run.id)
+    question, is_new = questions.ask(
+        tx, task, text, context=context, options=options, run_id=run.id, is_blocking=is_blocking,
+        default_response=default_response,
+    )  # fmt: skip
     if is_new and number == MOST_QUESTIONS:
         note(tx, run, f"This was question {number} of this run. Further questions are refused.")
     return question, is_new
@@ -242,7 +269,11 @@ def save_session(tx: Transaction, run_id: str, archive: bytes) -> None:
     tx.session.execute(delete(RunSession).where(RunSession.task_id == task.id))
     for part, start in enumerate(range(0, max(1, len(archive)), SESSION_PART_BYTES)):
         piece = archive[start : start + SESSION_PART_BYTES]
-        tx.add(RunSession(task_id=task.id, part=part, run_id=run.id, archive=piece, saved_at=tx.now()))
+        tx.add(
+            RunSession(
+                task_id=task.id, part=part, run_id=run.id, driver=run.driver, archive=piece, saved_at=tx.now()
+            )
+        )  # fmt: skip
 
 
 def read_session(run: RunPrincipal) -> bytes:
@@ -281,6 +312,8 @@ def finish_run(
     run.claimed_sha, run.summary = commit_sha, summary
     run_end.end_run(tx, run, outcome, reason)
     task.updated_at = tx.now()
+    if task.phase is Phase.HELD:  # its holder goes on from what the agent has pushed
+        return run
     if outcome is Outcome.COMPLETED:
         begin_proof(tx, task, run.id)
     elif outcome is Outcome.WAITING:

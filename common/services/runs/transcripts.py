@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from common.errors import Conflict, NotFound
 from common.machine.text import without_controls
@@ -16,6 +16,8 @@ from common.services.jobs import announce_live
 from common.services.projects.variables import mask_of_run
 from common.services.runs.log_entries import LONGEST, cut, entry_body
 from common.services.runs.runners import RunPrincipal
+from common.services.runs.transcript_masking import masked_details, size_of
+from common.services.runs.transcript_search import has_words, may_have_words
 from common.states import Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 
@@ -24,79 +26,161 @@ MOST_BYTES = 8 * 2**20
 """Largest transcript of one run. Further entries are left out, which the last entry says."""
 ENTRY_BYTES = 100
 """Bytes that an entry counts in addition to its text, so that empty lines count, too."""
+AT_ONCE_BYTES = 2**18
+"""About so many bytes of entries are inserted by one statement and announced in one message: both are limited, and
+escaping may multiply them."""
+LONGEST_CALL_ID = 100
+PAGE = 1000
+"""Entries read at once to search in."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line for the transcript. at: its time, as the agent reports it; None: now."""
+    """A line for the transcript. at: its time, as the agent reports it; None: now.
+
+    number: from 1 in each run, rising; None: of an older runner. call_id: joins a tool and its result. details: JSON
+    values.
+    """
 
     level: str
     message: str
     kind: str = "log"
     at: datetime | None = None
+    number: int | None = None
+    call_id: str | None = None
+    details: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True)
+class Appended:
+    """accepted: how many lines were stored. received: the number of the last line that arrived; None: none had one."""
+
+    accepted: int
+    received: int | None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which entries of a transcript to read: those with a seq greater than `after`. words: a part of the message or of
+    a text in the details, in either case; None: all. kinds: empty: all.
+    """
+
+    after: int = 0
+    limit: int = 500
+    words: str | None = None
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """Part of a transcript. next: pass it as `after` to read the following entries. is_live: more may come."""
+    """Part of a transcript. next: pass it as `after` to read the following entries. is_live: more may come.
+
+    left_out: numbered entries that came after the transcript was full.
+    """
 
     entries: Sequence[LogEntry]
     next: int
     is_live: bool
+    left_out: int = 0
 
 
-def append_lines(run: RunPrincipal, lines: Sequence[Line]) -> int:
+def append_lines(run: RunPrincipal, lines: Sequence[Line]) -> Appended:
     """Store the lines, masked, and show them to followers. Conflict if the run is over.
 
-    Returns how many were stored: fewer than were given once the transcript is full.
+    Safe to repeat for lines with numbers: those that arrived before are ignored. A note takes the place of numbers that
+    are missing. Once the transcript is full, fewer lines are stored than were given.
     """
-    entries = _store(run, lines)
-    if entries:
-        announce_live(
-            run.project_id, run.task_id, "task:log", {"taskId": run.task_id, "runId": run.run_id, "entries": entries}
-        )
-    return len(entries)
+    parcels, received = _store(run, lines)
+    for few in parcels:
+        entries = [entry_body(row) for row in few]
+        body: dict[str, object] = {"taskId": run.task_id, "runId": run.run_id, "entries": entries}
+        announce_live(run.project_id, run.task_id, "task:log", body)
+    return Appended(sum(map(len, parcels)), received or None)
 
 
 @transactional
-def _store(tx: Transaction, run: RunPrincipal, lines: Sequence[Line]) -> list[dict[str, object]]:
+def _store(tx: Transaction, run: RunPrincipal, lines: Sequence[Line]) -> tuple[list[list[LogEntry]], int]:
+    """The new entries in parts (see AT_ONCE_BYTES), and the number of the last line that arrived."""
     row = tx.lock(Run, run.run_id)
     if row.live_task_id is None:
         raise Conflict(f"run {run.run_id} is over: stop working on it")
-    last = tx.find(select(LogEntry).where(LogEntry.run_id == row.id).order_by(LogEntry.id.desc()).limit(1))
-    if row.log_bytes > MOST_BYTES:
-        return []
+    new = _new(row, lines)
+    if row.log_bytes > MOST_BYTES or not new:
+        return [], row.entries_received
+    # A person's message does not interrupt what the agent was saying.
+    last = tx.find(
+        select(LogEntry)
+        .where(LogEntry.run_id == row.id, LogEntry.kind != "message")
+        .order_by(LogEntry.id.desc())
+        .limit(1)
+    )
+    at, now = last.at if last is not None else row.created_at, tx.now()
+    parcels: list[list[LogEntry]] = [[]]
+    size = 0
+    for line, line_size in _within_cap(row, _masked(tx, row, new, after=last.message if last is not None else None)):
+        at = _plausible(line.at, after=at, now=now)
+        size += line_size
+        if parcels[-1] and size > AT_ONCE_BYTES:
+            parcels.append([])
+            size = line_size
+        parcels[-1].append(_entry(row, line, at))
+    for few in parcels:
+        tx.session.add_all(few)
+        tx.session.flush()
+    return parcels, row.entries_received
+
+
+def _entry(run: Run, line: Line, at: datetime) -> LogEntry:
+    return LogEntry(
+        agent_id=run.agent_id, run_id=run.id, at=at, level=line.level, kind=line.kind, message=line.message,
+        number=line.number, call_id=line.call_id, details=None if line.details is None else dict(line.details),
+    )  # fmt: skip
+
+
+def _new(run: Run, lines: Sequence[Line]) -> list[Line]:
+    """The lines that did not arrive before, with a note where numbers are missing. Moves the run's entries_received."""
+    new = []
+    for line in lines:
+        if line.number is not None:
+            if line.number <= run.entries_received:
+                continue
+            first, last = run.entries_received + 1, line.number - 1
+            if first <= last:
+                what = f"entry {first}" if first == last else f"entries {first}–{last}"
+                new.append(Line("warn", f"The platform did not receive {what} of this run."))
+            run.entries_received = line.number
+        new.append(line)
+    return new
+
+
+def _masked(tx: Transaction, run: Run, lines: Sequence[Line], *, after: str | None) -> list[Line]:
+    """The lines, cleaned, masked and cut. after: the message before them; None if they are the first."""
+    mask = mask_of_run(tx, run)
     # Bound the time for masking: cut the lines first, but well above LONGEST, the final length.
     plain = [without_controls(line.message[: 4 * LONGEST]) for line in lines]
-    masked = mask_of_run(tx, row).lines(plain, after=last.message if last is not None else None)
-    kept = _within_cap(row, [replace(line, message=cut(text)) for line, text in zip(lines, masked, strict=True)])
-    at, now = last.at if last is not None else row.created_at, tx.now()
-    rows = []
-    for line in kept:
-        at = _plausible(line.at, after=at, now=now)
-        rows.append(
-            LogEntry(
-                agent_id=row.agent_id, run_id=row.id, at=at, level=line.level, kind=line.kind, message=line.message
-            )
-        )
-    tx.session.add_all(rows)
-    tx.session.flush()
-    return [entry_body(row) for row in rows]
+    masked = []
+    for line, text in zip(lines, mask.lines(plain, after=after), strict=True):
+        call_id = line.call_id and mask(without_controls(line.call_id))[:LONGEST_CALL_ID]
+        details = None if line.details is None else masked_details(line.details, mask)
+        if details is not None and line.kind == "message":
+            # Only the platform says who wrote a message.
+            details.pop("author", None)
+        masked.append(replace(line, message=cut(text), call_id=call_id, details=details))
+    return masked
 
 
-def _within_cap(run: Run, lines: Sequence[Line]) -> list[Line]:
-    """The lines that fit into the transcript. The first line that does not fit is replaced by a note."""
-    kept = []
+def _within_cap(run: Run, lines: Sequence[Line]) -> Iterator[tuple[Line, int]]:
+    """The lines that fit into the transcript, with their sizes in bytes. A note replaces the first that does not."""
     for line in lines:
         if run.log_bytes > MOST_BYTES:
-            break
-        run.log_bytes += ENTRY_BYTES + len(line.message.encode("utf-8", "replace"))
+            return
+        text = len(line.message.encode("utf-8", "replace")) + len(line.call_id or "")
+        size = ENTRY_BYTES + text + size_of(line.details)
+        run.log_bytes += size
         if run.log_bytes > MOST_BYTES:
-            line = Line(
-                "warn", f"The transcript is full at {MOST_BYTES // 2**20} MiB: the rest of this run is left out."
-            )
-        kept.append(line)
-    return kept
+            full = f"The transcript is full at {MOST_BYTES // 2**20} MiB: the rest of this run is left out."
+            line = Line("warn", full)
+        yield line, size
 
 
 def _plausible(reported: datetime | None, *, after: datetime, now: datetime) -> datetime:
@@ -128,14 +212,37 @@ def read_run(run_id: str, *, by: Caller) -> Run:
         return run
 
 
-def read_transcript(run_id: str, *, after: int, limit: int, by: Caller) -> Transcript:
-    """Entries with a seq greater than `after`, oldest first."""
+def read_transcript(run_id: str, wanted: Wanted, *, by: Caller) -> Transcript:
+    """The wanted entries, oldest first."""
     run = read_run(run_id, by=by)
     with snapshot() as read:
-        entries = read.all(
-            select(LogEntry).where(LogEntry.run_id == run.id, LogEntry.id > after).order_by(LogEntry.id).limit(limit)
-        )
-    return Transcript(entries, entries[-1].id if entries else after, run.live_task_id is not None)
+        entries = _found(read, run.id, wanted)
+        left_out = _left_out(read, run)
+    return Transcript(entries, entries[-1].id if entries else wanted.after, run.live_task_id is not None, left_out)
+
+
+def _found(read: Snapshot, run_id: str, wanted: Wanted) -> list[LogEntry]:
+    query = select(LogEntry).where(LogEntry.run_id == run_id)
+    if wanted.kinds:
+        query = query.where(LogEntry.kind.in_(wanted.kinds))
+    if wanted.words is None:
+        return list(read.all(query.where(LogEntry.id > wanted.after).order_by(LogEntry.id).limit(wanted.limit)))
+    query = query.where(may_have_words(wanted.words))
+    found: list[LogEntry] = []
+    after, page = wanted.after, min(PAGE, 2 * wanted.limit)
+    while True:
+        rows = read.all(query.where(LogEntry.id > after).order_by(LogEntry.id).limit(page))
+        found += [row for row in rows if has_words(row, wanted.words)]
+        if len(rows) < page or len(found) >= wanted.limit:
+            return found[: wanted.limit]
+        after = rows[-1].id
+
+
+def _left_out(read: Snapshot, run: Run) -> int:
+    if run.log_bytes <= MOST_BYTES:
+        return 0
+    last = read.session.execute(select(func.max(LogEntry.number)).where(LogEntry.run_id == run.id)).scalar()
+    return max(0, run.entries_received - (last or 0))
 
 
 @transactional

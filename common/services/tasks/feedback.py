@@ -1,56 +1,159 @@
-"""Feedback for runs: rejections, refusals, results of a group, comments and answers. Each is delivered to one run.
+"""Feedback for runs: rejections, refusals, results of a group, comments, messages, notes and answers.
 
-A run that is claimed again gets the same feedback. The feedback of a lost run goes to the next one.
+Each is delivered to one run, when it is claimed; messages that are written later reach the run while it works. A run
+that is claimed again gets the same feedback. The feedback of a lost run goes to the next one, unless the lost run
+stored a session, which knows it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
 from sqlalchemy import select, update
 
-from common.models.run import Run
+from common.models.run import Run, RunSession
 from common.models.task import Comment, Question, Task
-from common.states import QuestionState
-from common.transaction import Transaction
+from common.services.tasks.messages import is_given_at_claim, shown_kind
+from common.states import Outcome, QuestionState
+from common.transaction import Snapshot, Transaction
 from common.values.claimed_run import Feedback, FeedbackComment
 
 
-def feedback_of(tx: Transaction, task: Task, run: Run) -> list[Feedback]:
-    """Everything not delivered yet, oldest first, and the answers of this round. Marks it as delivered to this run."""
+@dataclass(frozen=True)
+class AllFeedback:
+    """All feedback on a task, oldest first. earlier: completed runs acted on it. current: the present run has to."""
+
+    earlier: Sequence[Feedback] = ()
+    current: Sequence[Feedback] = ()
+
+
+def feedback_of(tx: Transaction, task: Task, run: Run, *, has_session: bool = False) -> list[Feedback]:
+    """Everything not delivered yet, oldest first, and the answers of this round. Marks it as delivered to this run.
+
+    has_session: the run goes on with the stored session: what that knows is left out, and what was delivered to a later
+    run, which stored no session, is included.
+    """
+    session = _session_of(tx, task) if has_session else None
+    since = [run.id] if session is None else [run.id, *_runs_after(tx, task, session.run)]
     rows = tx.all(
         select(Comment)
-        .where(Comment.task_id == task.id)
-        .where((Comment.delivered_run_id.is_(None)) | (Comment.delivered_run_id == run.id))
+        .where(Comment.task_id == task.id, is_given_at_claim(run))
+        .where((Comment.delivered_run_id.is_(None)) | (Comment.delivered_run_id.in_(since)))
         .order_by(Comment.created_at, Comment.id)
     )
     for row in rows:
         row.delivered_run_id, row.delivered_at = run.id, row.delivered_at or tx.now()
-    tops = [row for row in rows if row.parent_id is None]
-    given = [
-        Feedback(
-            top.kind,
-            top.body,
-            tuple(
-                FeedbackComment(row.id, row.body, row.path, row.line)
-                for row in rows
-                if row.parent_id == top.id or (row is top and row.path is not None)
+    answered = [row for row in _answered(tx, task) if row.round == task.round]
+    if session is not None:
+        asked = tx.session.scalars(select(Question.asked_at).where(Question.run_id == session.run.id)).all()
+        answered = [row for row in answered if not session.knows(row, asked)]
+    return [item for _at, item in [*_of_comments(rows), *_of_answers(answered)]]
+
+
+def all_feedback_of(at: Snapshot | Transaction, task: Task) -> AllFeedback:
+    """All feedback that the task ever got, for a run that knows nothing of its earlier runs."""
+    completed = select(Run.id).where(Run.task_id == task.id, Run.outcome == Outcome.COMPLETED)
+    done = set(at.session.scalars(completed))
+    rows = at.all(select(Comment).where(Comment.task_id == task.id).order_by(Comment.created_at, Comment.id))
+    tops = {row.id: row.delivered_run_id in done for row in rows if row.parent_id is None}
+    answered = _answered(at, task)
+    earlier = [
+        *_of_comments([row for row in rows if tops.get(row.parent_id or row.id)]),
+        *_of_answers([row for row in answered if row.round != task.round]),
+    ]
+    current = [
+        *_of_comments([row for row in rows if not tops.get(row.parent_id or row.id)]),
+        *_of_answers([row for row in answered if row.round == task.round]),
+    ]
+    return AllFeedback(
+        [item for _at, item in sorted(earlier, key=lambda pair: pair[0])], [item for _at, item in current]
+    )
+
+
+def _of_comments(rows: Sequence[Comment]) -> list[tuple[datetime, Feedback]]:
+    return [
+        (
+            top.created_at,
+            Feedback(
+                shown_kind(top.kind),
+                top.body,
+                tuple(
+                    FeedbackComment(row.id, row.body, row.path, row.line)
+                    for row in rows
+                    if row.parent_id == top.id or (row is top and row.path is not None)
+                ),
             ),
         )
-        for top in tops
+        for top in rows
+        if top.parent_id is None
     ]
-    return given + _answers(tx, task)
 
 
-def _answers(tx: Transaction, task: Task) -> list[Feedback]:
-    answered = tx.all(
+def _of_answers(rows: Sequence[Question]) -> list[tuple[datetime, Feedback]]:
+    return [
+        (
+            row.responded_at or row.asked_at,
+            Feedback("answer", f"You asked: {row.question}\nThe answer: {row.response}"),
+        )
+        for row in rows
+    ]
+
+
+def _answered(at: Snapshot | Transaction, task: Task) -> Sequence[Question]:
+    # The answer to a question that did not block is a comment of the kind `message`.
+    return at.all(
         select(Question)
-        .where(Question.task_id == task.id, Question.round == task.round, Question.state == QuestionState.ANSWERED)
+        .where(Question.task_id == task.id, Question.state == QuestionState.ANSWERED, Question.is_blocking.is_(True))
         .order_by(Question.responded_at, Question.id)
     )
-    return [Feedback("answer", f"You asked: {row.question}\nThe answer: {row.response}") for row in answered]
+
+
+@dataclass(frozen=True)
+class _StoredSession:
+    """The run that stored the task's session, and when."""
+
+    run: Run
+    saved_at: datetime
+
+    def knows(self, question: Question, asked: Sequence[datetime]) -> bool:
+        """Whether the session knows the answer. asked: when the run asked its questions.
+
+        An answer that came before the run was in its prompt. One that came while it worked, before it stored the
+        session, was the result of its tool, unless the run ended as waiting and asked nothing afterwards: it had
+        stopped waiting by then.
+        """
+        came_at = question.responded_at or question.asked_at
+        if self.run.started_at is not None and came_at <= self.run.started_at:
+            return True
+        went_on = self.run.outcome != Outcome.WAITING or any(at >= came_at for at in asked)
+        return question.run_id == self.run.id and came_at <= self.saved_at and went_on
+
+
+def _session_of(at: Snapshot | Transaction, task: Task) -> _StoredSession | None:
+    query = (
+        select(Run, RunSession.saved_at)
+        .join(RunSession, RunSession.run_id == Run.id)
+        .where(RunSession.task_id == task.id, RunSession.part == 0)
+    )
+    found = at.session.execute(query).first()
+    return None if found is None else _StoredSession(found[0], found[1])
+
+
+def _runs_after(at: Snapshot | Transaction, task: Task, run: Run) -> Sequence[str]:
+    later = select(Run.id).where(Run.task_id == task.id, Run.created_at > run.created_at)
+    return at.session.scalars(later).all()
 
 
 def give_back(tx: Transaction, run: Run) -> None:
-    """Mark the feedback of a lost run as not delivered, so that the next run gets it."""
+    """Mark the feedback of a lost run as not delivered, so that the next run gets it.
+
+    Does nothing if the run stored the task's session: the next run goes on with that.
+    """
+    stored = select(RunSession.run_id).where(RunSession.task_id == run.task_id, RunSession.part == 0)
+    if tx.session.execute(stored).scalar_one_or_none() == run.id:
+        return
     tx.session.execute(
         update(Comment)
         .where(Comment.delivered_run_id == run.id)

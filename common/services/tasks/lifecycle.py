@@ -6,6 +6,8 @@ raises IllegalTransition if the task's state has no such edge.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 
 from common import jobs
@@ -32,10 +34,20 @@ def begin_work(tx: Transaction, task: Task, agent_id: str) -> None:
         tx.record(task.move_to(TaskState.IN_PROGRESS, By.PLATFORM, phase=Phase.WORKING))
 
 
+def show_obstacle(tx: Transaction, task: Task, obstacle: str) -> None:
+    """Show why a waiting task can't start. Its next run that can begin clears it."""
+    task.error, task.updated_at = obstacle, tx.now()
+    record_update(tx, task, "error")
+
+
 def begin_proof(tx: Transaction, task: Task, run_id: str) -> None:
-    """The agent reported that the work is done: enqueue its verification. Losses and attempts restart from zero."""
+    """The agent reported that the work is done: enqueue its verification, and withdraw its open questions.
+
+    Losses and attempts restart from zero.
+    """
     task.assigned_agent_id, task.attempts, task.losses, task.error = None, 0, 0, None
     task.updated_at = tx.now()
+    withdraw_questions(tx, task)
     if task.state is TaskState.NEEDS_INPUT:  # the agent continued without waiting for the answer
         tx.record(task.move_to(TaskState.IN_PROGRESS, By.PLATFORM, phase=Phase.VERIFYING))
     else:
@@ -45,9 +57,9 @@ def begin_proof(tx: Transaction, task: Task, run_id: str) -> None:
 
 
 def wait_for_answer(tx: Transaction, task: Task) -> None:
-    """A person has to answer a question. Nothing changes if the task already waits for an answer."""
+    """A person has to answer a question. Nothing changes if the task already waits for an answer, or is held."""
     task.updated_at = tx.now()
-    if task.state is TaskState.IN_PROGRESS:
+    if task.state is TaskState.IN_PROGRESS and task.phase is not Phase.HELD:
         tx.record(task.move_to(TaskState.NEEDS_INPUT, By.PLATFORM))
 
 
@@ -87,8 +99,10 @@ def requeue(tx: Transaction, task: Task, *, reason: str | None, counts: bool, is
     """Put a task that lost its run back into the backlog, or give it up after MOST_ATTEMPTS or MOST_LOSSES in a row.
 
     counts: raise attempts. is_loss: raise losses, as a machine or the platform stopped the run. A task that waits for a
-    person stays in its state; the answer queues it.
+    person stays in its state; the answer queues it. A held task stays with its holder.
     """
+    if task.phase is Phase.HELD:
+        return
     task.assigned_agent_id, task.queued_at, task.updated_at = None, tx.now(), tx.now()
     if counts:
         task.attempts += 1
@@ -104,6 +118,7 @@ def requeue(tx: Transaction, task: Task, *, reason: str | None, counts: bool, is
 
 def fail(tx: Transaction, task: Task, reason: str) -> None:
     """Give the task up. reason: masked by the caller; stays in the task's error until a person retries it."""
+    withdraw_questions(tx, task)
     task.assigned_agent_id, task.error, task.updated_at = None, reason, tx.now()
     tx.record(task.move_to(TaskState.FAILED, By.PLATFORM))
 
@@ -114,6 +129,39 @@ def retry(tx: Transaction, task: Task) -> None:
     task.queued_at, task.updated_at = tx.now(), tx.now()
     tx.record(task.move_to(TaskState.BACKLOG, By.PERSON))
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+
+
+def hold(tx: Transaction, task: Task, *, holder: str, holder_id: str) -> None:
+    """A person works on the task's branch by hand. Its open questions are withdrawn; the caller ends its run.
+
+    holder: a name to show. Losses, attempts and refusals restart from zero.
+    """
+    withdraw_questions(tx, task)
+    task.attempts, task.losses, task.refusals, task.error, task.assigned_agent_id = 0, 0, 0, None, None
+    task.held_by, task.held_by_id, task.updated_at = holder, holder_id, tx.now()
+    if task.state is TaskState.IN_PROGRESS:
+        task.enter_phase(Phase.HELD)
+        record_update(tx, task, "phase", "held_by", "assigned_agent_id")
+    else:
+        tx.record(task.move_to(TaskState.IN_PROGRESS, By.PERSON, phase=Phase.HELD))
+
+
+def hand_back(tx: Transaction, task: Task) -> None:
+    """The holder is done: an agent continues the task in a new round. The caller has added the holder's note."""
+    withdraw_questions(tx, task)
+    _release(task)
+    send_back(tx, task, by=By.PERSON)
+    record_update(tx, task, "phase", "held_by", "round", "comments")
+
+
+def held_among(tx: Transaction, task_ids: Sequence[str]) -> set[str]:
+    """Those of the tasks that a person holds."""
+    held = select(Task.id).where(Task.id.in_(task_ids), Task.phase_ == Phase.HELD)
+    return set(tx.session.scalars(held)) if task_ids else set()
+
+
+def _release(task: Task) -> None:
+    task.held_by = task.held_by_id = None
 
 
 def make_ready(tx: Transaction, task: Task) -> None:
@@ -162,13 +210,19 @@ def cancel(tx: Transaction, task: Task) -> None:
     The caller ends the run and removes the task from its group.
     """
     void_approval(task)
-    open_questions = select(Question).where(Question.task_id == task.id, Question.state == QuestionState.PENDING)
-    for question in tx.all(open_questions):
-        question.state = QuestionState.WITHDRAWN
-        tx.wake(f"question:{question.id}")
+    withdraw_questions(tx, task)
+    _release(task)
     task.assigned_agent_id, task.updated_at = None, tx.now()
     tx.record(task.move_to(TaskState.CANCELLED, By.PERSON))
     tx.enqueue(jobs.CLEAN_UP_TASK, task.id, project_id=task.project_id)
+
+
+def withdraw_questions(tx: Transaction, task: Task) -> None:
+    """Nobody needs the answers to the task's open questions any more; who answers one gets a Conflict."""
+    open_questions = select(Question).where(Question.task_id == task.id, Question.state == QuestionState.PENDING)
+    for question in tx.all(open_questions):
+        question.state, question.remind_at, question.deadline_at = QuestionState.WITHDRAWN, None, None
+        tx.wake(f"question:{question.id}")
 
 
 def record_update(tx: Transaction, task: Task, *changed: str) -> None:

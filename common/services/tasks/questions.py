@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
 from common.errors import Conflict, NotFound
 from common.events import QuestionAnswered, TaskNeedsInput
+from common.models.project import Project
 from common.models.run import Run
-from common.models.task import Question, Task
+from common.models.task import Comment, Question, Task
 from common.names import new_question_id
 from common.outbox import actor
 from common.services.access import Caller
@@ -17,29 +19,49 @@ from common.services.tasks import lifecycle
 from common.services.tasks.tasks import lock_task
 from common.states import By, QuestionState, Role, RunState, TaskState
 from common.transaction import Transaction, transactional
+from common.values.question_rules import read_question_rules
 
 
 def ask(
-    tx: Transaction, task: Task, text: str, *, context: str | None, options: list[str], run_id: str | None
+    tx: Transaction,
+    task: Task,
+    text: str,
+    *,
+    context: str | None,
+    options: list[str],
+    run_id: str | None,
+    is_blocking: bool = True,
+    default_response: str | None = None,
 ) -> tuple[Question, bool]:
-    """Store a question and make the task, which is locked, wait for a person. Returns it, and whether it is new.
+    """Store a question. If it blocks, the task, which is locked, waits for a person. Returns it, and whether it is new.
 
-    run_id: None if the platform itself asks.
+    run_id: None if the platform itself asks. A question that was withdrawn, and is asked again, is open again.
     """
     same = find_same(tx, task, text, context, options)
-    if same is not None:
-        if same.state == QuestionState.PENDING and task.state is TaskState.IN_PROGRESS:
-            _wait_for_person(tx, task, same)
+    if same is not None and same.state == QuestionState.PENDING:
+        _ask_again(tx, task, same, is_blocking=is_blocking)
         return same, False
-    question = tx.add(
-        Question(
-            id=new_question_id(), task_id=task.id, run_id=run_id, round=task.round, question=text, context=context,
-            options=options, fingerprint=_fingerprint(text, context, options), state=QuestionState.PENDING,
-            asked_at=tx.now(),
-        )
+    if same is not None and same.state == QuestionState.ANSWERED:
+        return same, False
+    question = same or Question(
+        id=new_question_id(), task_id=task.id, round=task.round, question=text, context=context, options=options,
+        fingerprint=_fingerprint(text, context, options),
     )  # fmt: skip
-    _wait_for_person(tx, task, question)
+    question.state, question.run_id, question.asked_at = QuestionState.PENDING, run_id, tx.now()
+    question.is_blocking, question.default_response, question.escalated_to = is_blocking, default_response, None
+    _set_times(tx, task, question)
+    tx.add(question)
+    _announce(tx, task, question)
     return question, True
+
+
+def _ask_again(tx: Transaction, task: Task, question: Question, *, is_blocking: bool) -> None:
+    """The same question is open already. One that did not block blocks from now on, if it is asked so."""
+    if is_blocking and not question.is_blocking:
+        question.is_blocking = True
+        _set_times(tx, task, question)
+    if question.is_blocking and task.state is TaskState.IN_PROGRESS:
+        _announce(tx, task, question)
 
 
 def find_same(tx: Transaction, task: Task, text: str, context: str | None, options: list[str]) -> Question | None:
@@ -57,7 +79,21 @@ def _fingerprint(text: str, context: str | None, options: list[str]) -> str:
     return hashlib.sha256("\0".join([text, context or "", *options]).encode()).hexdigest()
 
 
-def _wait_for_person(tx: Transaction, task: Task, question: Question) -> None:
+def _set_times(tx: Transaction, task: Task, question: Question) -> None:
+    """Set the reminder and the deadline by the project's rules. Nothing waits for a question that does not block."""
+    rules = read_question_rules(tx.get(Project, task.project_id).question_rules)
+    question.remind_at = _after(tx.now(), rules.remind_minutes)
+    question.deadline_at = _after(tx.now(), rules.deadline_minutes) if question.is_blocking else None
+
+
+def _after(time: datetime, minutes: float | None) -> datetime | None:
+    return None if minutes is None else time + timedelta(minutes=minutes)
+
+
+def _announce(tx: Transaction, task: Task, question: Question) -> None:
+    if not question.is_blocking:
+        lifecycle.record_update(tx, task, "questions")
+        return
     lifecycle.wait_for_answer(tx, task)
     tx.record(
         TaskNeedsInput(
@@ -79,8 +115,18 @@ def answer_question(tx: Transaction, task_id: str, question_id: str, response: s
         raise NotFound(f"question {question_id}")
     if question.state != QuestionState.PENDING:
         raise Conflict(f"question {question.id} is {question.state}", field="questionId")
+    record_answer(tx, task, question, response, author=actor(), by=By.PERSON)
+    return question
+
+
+def record_answer(tx: Transaction, task: Task, question: Question, response: str, *, author: str, by: By) -> None:
+    """Store the answer to a pending question, and let the task continue if it waited only for this one.
+
+    The task is locked. author: a name to show.
+    """
     question.state, question.response = QuestionState.ANSWERED, response
-    question.responded_at, question.responded_by = tx.now(), actor()
+    question.responded_at, question.responded_by = tx.now(), author
+    question.remind_at = question.deadline_at = None
     tx.session.flush()
     tx.record(
         QuestionAnswered(
@@ -88,13 +134,29 @@ def answer_question(tx: Transaction, task_id: str, question_id: str, response: s
         )
     )
     tx.wake(f"question:{question.id}")
-    if task.state is TaskState.NEEDS_INPUT and not has_open_question(tx, task.id):
-        continue_task(tx, task, By.PERSON)
-    return question
+    if not question.is_blocking:
+        _send_answer(tx, task, question)
+    elif task.state is TaskState.NEEDS_INPUT and not has_open_question(tx, task.id):
+        continue_task(tx, task, by)
+
+
+def _send_answer(tx: Transaction, task: Task, question: Question) -> None:
+    """The agent did not wait for the answer: it gets it as a message, in this run or with the next one."""
+    body = f"You asked: {question.question}\nThe answer: {question.response}"
+    tx.add(
+        Comment(
+            task_id=task.id, parent_id=None, kind="message", author=question.responded_by or "", body=body,
+            created_at=tx.now(),
+        )
+    )  # fmt: skip
+    tx.wake(f"messages:{task.id}")
 
 
 def has_open_question(tx: Transaction, task_id: str) -> bool:
-    pending = select(Question).where(Question.task_id == task_id, Question.state == QuestionState.PENDING)
+    """Whether the task waits for an answer."""
+    pending = select(Question).where(
+        Question.task_id == task_id, Question.state == QuestionState.PENDING, Question.is_blocking.is_(True)
+    )
     return tx.find(pending) is not None
 
 

@@ -14,17 +14,18 @@ from common.events import TaskCreated
 from common.models.delivery import Deployment
 from common.models.project import Project
 from common.models.run import Run
-from common.models.task import Comment, Question, Task, TaskCheck, TaskDependency
+from common.models.task import Attachment, Comment, Proposal, Question, Task, TaskCheck, TaskDependency
 from common.names import new_id, task_branch
 from common.outbox import actor
 from common.services.access import Caller, visible_projects
 from common.services.delivery.lifecycle import BEFORE_STAGING, lock_with_group, take_out
 from common.services.paging import Page, PageQuery, page_of
 from common.services.runs import run_end
+from common.services.spend.model_offers import check_model
 from common.services.tasks import lifecycle
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.pushes import has_pushed
-from common.states import By, Outcome, Priority, ProjectState, Role, TaskState
+from common.states import By, Outcome, Phase, Priority, ProjectState, ProposalState, Role, TaskState
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 
 MOST_OPEN_DEPENDENCIES = 50
@@ -38,7 +39,7 @@ CHECKS = ("head", "diff", "merge", "paths", "kept_tests", "tests", "preview")
 
 @dataclass(frozen=True)
 class TaskView:
-    """A task with everything that its page shows."""
+    """A task with everything that its page shows. clone_line: how its holder gets its branch; None: nobody holds it."""
 
     task: Task
     project: Project
@@ -48,6 +49,9 @@ class TaskView:
     checks: Sequence[TaskCheck] = ()
     comments: Sequence[Comment] = ()
     depends_on: Sequence[str] = ()
+    proposals: int = 0
+    attachments: Sequence[Attachment] = ()
+    clone_line: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ class NewTask:
     required_capabilities: list[str] = field(default_factory=list)
     depends_on: list[str] = field(default_factory=list)
     driver: str | None = None
+    model: str | None = None
     limits: dict[str, float] = field(default_factory=dict)
 
 
@@ -100,18 +105,20 @@ class NewTask:
 def create_task(tx: Transaction, new: NewTask, *, by: Caller) -> Task:
     """Create a task in the backlog. It starts as soon as an agent is free and its dependencies are approved.
 
-    Invalid (projectId, dependsOn) for ids that the caller may not see.
+    Invalid (projectId, dependsOn) for ids that the caller may not see, and (model) for one that no provider has.
     """
     project = _project_for(tx, new.project_id, by)
     if project.state is ProjectState.DELETING:
         raise Conflict(f"project {project.id} is deleting")
     _check_dependencies(tx, project.id, new.depends_on)
+    check_model(tx, new.model)
     task_id = new_id()
     task = Task(
         id=task_id, state_=TaskState.BACKLOG, project_id=project.id, title=new.title, description=new.description,
         priority=int(new.priority), labels=new.labels, required_capabilities=new.required_capabilities,
-        driver=new.driver, limits=new.limits, branch_name=task_branch(task_id, new.title), created_by=actor(),
-        created_by_id=by.user_id, edited_by_ids=[], created_at=tx.now(), updated_at=tx.now(), queued_at=tx.now(),
+        driver=new.driver, model=new.model, limits=new.limits, branch_name=task_branch(task_id, new.title),
+        created_by=actor(), created_by_id=by.user_id, edited_by_ids=[], created_at=tx.now(), updated_at=tx.now(),
+        queued_at=tx.now(),
     )  # fmt: skip
     tx.add(task)
     for depends_on_id in dict.fromkeys(new.depends_on):
@@ -146,10 +153,11 @@ def read_task(task_id: str, *, by: Caller) -> TaskView:
         if task is None:
             raise NotFound(f"task {task_id}")
         project = by.require_in(read, task.project_id, Role.VIEWER)
-        return _view(read, task, project)
+        role = by.role_in(read, project) or Role.VIEWER
+        return _view(read, task, project, may_write=role >= Role.MEMBER)
 
 
-def _view(read: Snapshot, task: Task, project: Project) -> TaskView:
+def _view(read: Snapshot, task: Task, project: Project, *, may_write: bool) -> TaskView:
     return TaskView(
         task,
         project,
@@ -170,7 +178,21 @@ def _view(read: Snapshot, task: Task, project: Project) -> TaskView:
         depends_on=list(
             read.session.scalars(select(TaskDependency.depends_on_id).where(TaskDependency.task_id == task.id))
         ),
+        proposals=_open_proposals(read, task.id),
+        attachments=read.all(
+            select(Attachment).where(Attachment.task_id == task.id).order_by(Attachment.added_at, Attachment.id)
+        ),
+        clone_line=f"git clone -b {task.branch_name} {project.repository_url}.git"
+        if may_write and task.phase is Phase.HELD
+        else None,
     )
+
+
+def _open_proposals(read: Snapshot, task_id: str) -> int:
+    """The number of the task's proposals that wait for a decision."""
+    query = select(func.count()).select_from(Proposal)
+    query = query.where(Proposal.task_id == task_id, Proposal.state == ProposalState.PROPOSED)
+    return read.session.execute(query).scalar_one()
 
 
 def _latest_checks(read: Snapshot, task_id: str) -> Sequence[TaskCheck]:
@@ -305,7 +327,7 @@ def comment_on_task(tx: Transaction, task_id: str, comment: NewComment, *, by: C
 
 
 def add_feedback(tx: Transaction, task: Task, kind: str, body: str, comments: Sequence[NewComment] = ()) -> Comment:
-    """Add feedback for the next run. kind: rejection, refusal or group. comments: belong to the feedback."""
+    """Add feedback for the next run. kind: rejection, refusal, group or note. comments: belong to the feedback."""
     parent = _comment(tx, task, kind, NewComment(body), parent_id=None)
     for comment in comments:
         _comment(tx, task, "comment", comment, parent_id=parent.id)

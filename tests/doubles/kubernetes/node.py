@@ -146,6 +146,8 @@ class _Program(threading.Thread):
         self._folder = Path(tempfile.mkdtemp(prefix="pod-"))
         self._over = threading.Event()
         self._first: Object | None = next(iter(pod["spec"].get("initContainers", [])), None)
+        firsts = pod["spec"].get("initContainers", [])
+        self._setup: Object | None = next((one for one in firsts if one["name"] == "setup"), None)
         self._main = pod["spec"]["containers"][0]
         self._env: dict[str, str] = {}
         namespace = pod["metadata"]["namespace"]
@@ -159,6 +161,7 @@ class _Program(threading.Thread):
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._checkout_code: int | None = None
+        self._setup_code: int | None = None if self._setup else 0
         self._code: int | None = None
         self._restarts = 0
         self._is_ready = False
@@ -180,6 +183,11 @@ class _Program(threading.Thread):
             return ""
 
     def status(self) -> Object:
+        has_begun = self._checkout_code == 0
+        status = self._status()
+        return self._with_setup(self._setup, status) if self._setup and has_begun else status
+
+    def _status(self) -> Object:
         if self._checkout_code is None:
             return _status(self._pod, "Pending", checkout={"running": {"startedAt": self._began}}, main=_INITIALIZING)
         if self._checkout_code:
@@ -187,6 +195,9 @@ class _Program(threading.Thread):
             ended = {"terminated": {"exitCode": self._checkout_code, "reason": "Error", "message": last}}
             phase = "Failed" if is_once(self._pod) else "Pending"
             return _status(self._pod, phase, checkout=ended, main=_INITIALIZING)
+        if self._setup_code != 0:
+            phase = "Failed" if self._setup_code and is_once(self._pod) else "Pending"
+            return _status(self._pod, phase, checkout=_ENDED_WELL, main=_INITIALIZING)
         if self._code is None:
             running = {"running": {"startedAt": self._began}}
             return _status(
@@ -200,12 +211,24 @@ class _Program(threading.Thread):
         waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off restarting failed container"}}
         return _status(self._pod, "Running", checkout=_ENDED_WELL, main=waiting, last=ended, restarts=self._restarts)
 
+    def _with_setup(self, setup: Object, status: Object) -> Object:
+        """The status with that of the setup command's container."""
+        state: Object = {"running": {"startedAt": self._began}}
+        if self._setup_code is not None:
+            last = (self.said("setup").strip().splitlines() or [""])[-1]
+            state = {"terminated": {"exitCode": self._setup_code, "reason": "Error", "message": last}}
+        about = {"name": "setup", "image": setup["image"], "imageID": "", "restartCount": 0, "ready": False}
+        status["initContainerStatuses"].append(about | {"state": state})
+        return status
+
     def run(self) -> None:
         try:
             ours = {"PYTHONPATH": str(ROOT)}
             self._checkout_code = self._wait(self._first, ROOT, ours) if self._first else 0
             where = self._folder / "workspace" / "code" if self._first else ROOT
-            while self._checkout_code == 0 and not self._over.is_set():
+            if self._setup and self._checkout_code == 0:
+                self._setup_code = self._wait(self._setup, where, self._env)
+            while self._checkout_code == 0 and self._setup_code == 0 and not self._over.is_set():
                 self._code = None
                 code = self._wait(self._main, where, self._env if self._first else ours)
                 self._is_ready, self._restarts, self._code = False, self._restarts + 1, code

@@ -37,10 +37,25 @@ POST /tasks/ID/reject
 POST /tasks/ID/cancel
 POST /tasks/ID/retry
 POST /tasks/ID/comments
+POST /tasks/ID/messages
+POST /tasks/ID/take-over
+POST /tasks/ID/hand-back
+GET /tasks/ID/attachments
+GET /tasks/ID/attachments/ID
+DELETE /tasks/ID/attachments/ID
 GET /tasks/ID/diff
+GET /tasks/ID/proposals
+POST /tasks/ID/proposals/ID/accept
+POST /tasks/ID/proposals/ID/dismiss
 GET /tasks/ID/events
 GET /runs/ID
 GET /runs/ID/transcript
+GET /model-providers
+POST /model-providers
+GET /model-providers/ID
+PATCH /model-providers/ID
+DELETE /model-providers/ID
+GET /spend
 GET /task-groups
 POST /task-groups
 GET /task-groups/ID
@@ -71,6 +86,8 @@ POST /runner/runs/ID/progress
 POST /runner/runs/ID/usage
 POST /runner/runs/ID/questions
 GET /runner/runs/ID/questions/q-ID
+GET /runner/runs/ID/messages
+GET /runner/runs/ID/attachments/ID
 PUT /runner/runs/ID/session
 GET /runner/runs/ID/session
 POST /runner/runs/ID/finish
@@ -80,6 +97,7 @@ BODIES = {
     "/respond": {"questionId": f"q-{NOWHERE}", "response": "x"},
     "/reject": {"reason": "x"},
     "/comments": {"body": "x"},
+    "/messages": {"text": "x"},
     "/remove": {"taskId": NOWHERE},
     f"/members/{NOWHERE}": {"role": "member"},
 }

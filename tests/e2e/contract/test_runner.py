@@ -9,7 +9,10 @@ from tests.e2e.contract.fake_agent import FakeAgent
 from tests.e2e.contract.platform import ON_ONE_DATABASE, Platform, eventually
 from tests.providers.git_tree import git
 
-CLAIM = {"run", "task", "project", "clone", "prompt", "feedback", "limits", "driver", "hasSession"}
+CLAIM = {
+    "run", "task", "project", "clone", "prompt", "feedback", "limits", "driver", "hasSession", "model", "models",
+    "sessionDriver", "freshPrompt", "setupCommand", "cachePaths", "services", "attachments",
+}  # fmt: skip
 RUN = {
     "id", "taskId", "agentId", "state", "round", "outcome", "summary", "reason", "commitSha", "usage", "startedAt",
     "finishedAt",

@@ -27,7 +27,11 @@ def test_an_agent_is_listed_as_the_founding_document_shows(world: World) -> None
         "capabilities": ["javascript", "react", "node"],
         "tasksCompleted": 0,
         "driver": "scripted",
+        "drivers": ["scripted"],
+        "findings": [],
+        "error": None,
         "version": "1.0",
+        "slots": 1,
     }
 
 

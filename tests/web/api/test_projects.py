@@ -42,6 +42,9 @@ WHOLE: dict[str, Any] = {
     "forbiddenPaths": ["infra/**", "*.lock"],
     "limits": {"maxCostUsd": 2.5, "maxTokens": 100000, "maxMinutes": 30},
     "agentInstructions": "Write tests first.",
+    "setupCommand": "npm ci",
+    "cachePaths": ["node_modules", "web/node_modules"],
+    "services": [{"kind": "postgresql", "version": "16"}, {"kind": "redis", "version": None}],
 }
 
 # Each is one field of a good body made wrong.
@@ -57,6 +60,13 @@ WRONG: list[tuple[str, Any]] = [
     ("envVars", {"A": 1}), ("envVars", {"A=B": "x"}), ("envVars", {"LD_PRELOAD": "x"}), ("envVars", {"PATH": "x"}),
     ("envVars", {"KUBERNETES_SERVICE_HOST": "x"}), ("envVars", {"A": "x\0"}), ("envVars", {"A": "x" * 40_000}),
     ("envVars", {f"A{number}": "x" for number in range(201)}), ("secretEnvVars", {"aiworker_token": "x"}),
+    ("setupCommand", ""), ("setupCommand", "nul\0"),
+    *[("cachePaths", [path]) for path in ("", "/etc", "../up", "a/../b", ".", "a//b", "a/", ".git", "web/.GIT/hooks",
+                                          "a\\b", "x" * 201, 1)],
+    ("cachePaths", ["a", "a"]), ("cachePaths", ["a", "a/b"]), ("cachePaths", [f"a{number}" for number in range(21)]),
+    ("services", [{"kind": "oracle"}]), ("services", [{}]), ("services", ["redis"]),
+    ("services", [{"kind": "redis", "version": "latest"}]), ("services", [{"kind": "redis", "version": 7}]),
+    ("services", [{"kind": "redis"}, {"kind": "redis", "version": "7"}]), ("services", [{"kind": "redis", "size": 1}]),
     ("secretsInChecks", ["ABSENT"]), ("secretsInPreviews", ["ABSENT"]), ("secretsInChecks", [1]),
     ("secretsInPreviews", [None]), ("secretsInPreviews", ["x" * 129]),
     ("replicas", 0), ("replicas", 101), ("replicas", True), ("replicas", "2"),

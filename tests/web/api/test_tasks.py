@@ -205,7 +205,7 @@ def test_an_open_question_has_no_answer_yet(member: FlaskClient) -> None:
 
     shown = member.get(f"/api/tasks/{question.task_id}").json["task"]["questions"][0]
 
-    assert set(shown) == {"id", "question", "context", "options", "askedAt", "status"}
+    assert set(shown) == {"id", "question", "context", "options", "askedAt", "status", "blocking"}
     assert shown["status"] == "pending"
 
 

@@ -17,9 +17,11 @@ from werkzeug.serving import make_server
 
 from common import jobs
 from common.models.journal import Job
-from common.models.project import Project
+from common.models.project import Project, Push
+from common.models.run import Run
 from common.providers.forge import local_forge
 from common.services.projects.projects import put_member
+from common.services.runs import steering
 from common.states import Role, TaskState
 from common.transaction import snapshot
 from common.values.repository import Repository
@@ -27,6 +29,7 @@ from tests import builders
 from tests.e2e.instance import wait_until
 from tests.providers.git_tree import WorkTree, git
 from tests.web.made import a_live_run, a_project, a_task, end, set_state, somebody
+from tests.web.world import put
 
 PATIENCE_SECONDS = 60
 
@@ -211,3 +214,43 @@ def test_a_browser_is_led_to_the_page_whatever_is_there(plain_app: Flask, path: 
     reply: Any = plain_app.test_client().get(path)
 
     assert (reply.status_code, reply.headers["Location"]) == (302, place)
+
+
+def test_a_member_pushes_the_branch_of_the_task_that_they_hold_and_no_other(shop: Shop, tmp_path: Path) -> None:
+    task, other = a_task(shop.project), a_task(shop.project, "Another")
+    mia, moe = builders.a_user("mia", Role.MEMBER), builders.a_user("moe", Role.MEMBER)
+    tree = WorkTree(tmp_path / "tree", shop.url(builders.a_token(mia)))
+    pushed = tree.commit({"a.txt": "x"}, on=task.branch_name)
+    assert "403" in tree.push(task.branch_name, accept=(128,))
+
+    set_state(task, TaskState.IN_PROGRESS, phase_="held", held_by="mia", held_by_id=mia.id)
+    tree.push(task.branch_name)
+    tree.commit({"b.txt": "x"}, on=other.branch_name)
+    for branch in (other.branch_name, "main", "feature"):
+        assert "hidden ref" in tree.push(f"HEAD:refs/heads/{branch}", accept=(1,))
+    assert "403" in tree.push(task.branch_name, to=shop.url(builders.a_token(moe)), accept=(128,))
+
+    assert (shop.head(task.branch_name), shop.head(other.branch_name)) == (pushed, None)
+    with snapshot() as read:
+        noted = {row.branch: (row.task_id, row.username, row.new_sha) for row in read.all(select(Push))}
+    assert noted[task.branch_name] == (task.id, "mia", pushed)
+    set_state(task, TaskState.IN_PROGRESS, phase_="queued", held_by=None, held_by_id=None)
+    assert "403" in tree.push(task.branch_name, accept=(128,))
+
+
+def test_the_agent_of_a_task_that_was_taken_over_pushes_until_its_run_is_over(shop: Shop, tmp_path: Path) -> None:
+    task = a_task(shop.project)
+    set_state(task, TaskState.IN_PROGRESS, phase_="working")
+    run = a_live_run(task)
+    put(Run, run.id, base_sha=shop.head("main"))
+    credential = local_forge().ensure_credential(shop.where, branch=task.branch_name, run_id=run.id)
+    tree = WorkTree(tmp_path / "tree", shop.url(credential.password, credential.username))
+    steering.take_over(task.id, by=somebody())
+
+    pushed = tree.commit({"a.txt": "x"}, on=task.branch_name)
+    tree.push(task.branch_name)
+
+    assert shop.head(task.branch_name) == pushed
+    end(run)
+    tree.commit({"b.txt": "x"}, on=task.branch_name)
+    assert "Authentication failed" in tree.push(task.branch_name, accept=(128,))

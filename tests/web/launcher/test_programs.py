@@ -50,13 +50,30 @@ def test_a_redis_of_ones_own_is_passed_on(tmp_path: Path) -> None:
 def test_what_runs_foreign_code_inherits_no_secret(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AIWORKER_SECRET_KEY", "SECRET_KEY_FILE", "DATABASE_URL", "AIWORKER_ADMIN_PASSWORD", "GITEA_TOKEN"):
         monkeypatch.setenv(name, "canary")
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "the-models-own")
+    for name in (
+        "ANTHROPIC_API_KEY",
+        "CLAUDE_CODE_OAUTH_TOKEN",
+        "OPENAI_API_KEY_FILE",
+        "GEMINI_API_KEY",
+        "GOOGLE_API_KEY",
+    ):
+        monkeypatch.setenv(name, "canary")
 
     for program in (catalogue.agent(1), catalogue.supervisor(), catalogue.store()):
         assert "canary" not in program.environment.values()
-        assert program.environment["ANTHROPIC_API_KEY"] == "the-models-own"
+        assert "ANTHROPIC_API_KEY" not in program.environment
         assert program.environment["PATH"] == os.environ["PATH"]
     assert catalogue.worker().environment["GITEA_TOKEN"] == "canary"
+
+
+def test_an_agent_is_told_where_the_programs_of_drivers_are(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = catalogue.settings.store.data_dir / "drivers"
+    assert catalogue.agent(1).environment["AIWORKER_AGENT_DRIVERS_DIR"] == str(folder)
+
+    monkeypatch.setenv("AIWORKER_AGENT_DRIVERS_DIR", str(tmp_path))
+    assert catalogue.agent(1).environment["AIWORKER_AGENT_DRIVERS_DIR"] == str(tmp_path)
 
 
 def test_flowers_password_is_in_no_argument_list(catalogue: Catalogue) -> None:

@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 Json = dict[str, Any]
 DEADLINE_SECONDS = 40.0
+CLAIM_MEMBERS = ("driver", "model", "models", "prompt", "freshPrompt", "sessionDriver", "attachments")
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 """Starts the agent's process, with more arguments and environment variables."""
@@ -67,6 +68,7 @@ class PlatformRun:
     finish: Json | None = None
     lines: list[Json] = field(default_factory=list)
     progress: list[Json] = field(default_factory=list)
+    messages: list[Json] = field(default_factory=list)
     is_over: bool = False
 
     @property
@@ -84,11 +86,15 @@ class Platform:
         self.agent_tokens: set[str] = set()
         self.registrations: list[Json] = []
         self.heartbeats: list[list[str]] = []
+        self.heartbeat_bodies: list[Json] = []
         self.directives: list[Json] = []
         self.questions: dict[str, Json] = {}
         self.sessions: dict[str, bytes] = {}
+        self.attachments: dict[str, bytes] = {}
+        self.loses_answers = 0
         self.failures: dict[str, list[int]] = {}
         self.seen: list[str] = []
+        self.queries: list[str] = []
         self.port = 0
         self._server: ThreadingHTTPServer | None = None
         self._is_closing = False
@@ -120,7 +126,7 @@ class Platform:
         self._server.server_close()
 
     def add_run(self, run_id: str, repository: Path | str, description: str, **more: Any) -> PlatformRun:
-        """Queue a run. more: round, hasSession, feedback, limits, username, password, branch, title."""
+        """Queue a run. more: round, feedback, limits, username, password, branch, title, and members of the claim."""
         claim = {
             "run": {"id": run_id, "round": more.get("round", 1), "token": f"token-of-{run_id}"},
             "task": {"id": "task-id-1", "title": more.get("title", "Do it"), "description": description,
@@ -131,6 +137,7 @@ class Platform:
                       "branch": more.get("branch", "task-1"), "baseBranch": "main"},
             "prompt": "Please", "feedback": more.get("feedback", []), "limits": more.get("limits", {}),
             "driver": None, "hasSession": "task-id-1" in self.sessions,
+            **{name: more[name] for name in CLAIM_MEMBERS if name in more},
         }  # fmt: skip
         with self.lock:
             run = self.runs[run_id] = PlatformRun(claim)
@@ -141,6 +148,14 @@ class Platform:
         with self.lock:
             for question in self.questions.values():
                 question |= {"status": "answered", "response": text}
+            self.lock.notify_all()
+
+    def write(self, run: PlatformRun, text: str, *, interrupts: bool = False) -> None:
+        """A person writes to a run."""
+        with self.lock:
+            seq = len(run.messages) + 1
+            message = {"id": f"m-{seq}", "seq": seq, "text": text, "author": "Ada", "interrupts": interrupts}
+            run.messages.append(message)
             self.lock.notify_all()
 
     def direct(self, directive: Json) -> None:
@@ -193,6 +208,7 @@ class _Conversation(BaseHTTPRequestHandler):
     def _route(self, path: str, content: bytes, wait: float) -> tuple[int, Json | bytes]:
         platform, token = self.platform, (self.headers.get("Authorization") or "").removeprefix("Bearer ")
         platform.seen.append(f"{self.command} {path}")
+        platform.queries.append(urlsplit(self.path).query)
         for pattern, statuses in platform.failures.items():
             if statuses and re.search(pattern, path):
                 return statuses.pop(0), {"error": "Told to fail"}
@@ -223,6 +239,7 @@ class _Conversation(BaseHTTPRequestHandler):
 
     def _heartbeat(self, body: Json) -> tuple[int, Json]:
         self.platform.heartbeats.append(body["runIds"])
+        self.platform.heartbeat_bodies.append(body)
         directives, self.platform.directives = self.platform.directives, []
         return 200, {"leaseUntil": "2026-01-01T00:00:00Z", "directives": directives}
 
@@ -241,8 +258,19 @@ class _Conversation(BaseHTTPRequestHandler):
         match self.command, rest:
             case "POST", ["logs"]:
                 lines = json.loads(content)["lines"]
-                run.lines += lines
+                run.lines += [line for line in lines if line["number"] > len(run.lines)]
+                assert [line["number"] for line in run.lines] == list(range(1, len(run.lines) + 1))
+                if platform.loses_answers:
+                    platform.loses_answers -= 1
+                    return 500, {"error": "The lines were stored, and the answer is lost"}
                 return 200, {"accepted": len(lines)}
+            case "GET", ["messages"]:
+                after = int(parse_qs(urlsplit(self.path).query)["after"][0])
+                platform.wait(wait, lambda: len(run.messages) > after)
+                return 200, {"messages": run.messages[after:]}
+            case "GET", ["attachments", attachment_id]:
+                kept = platform.attachments.get(attachment_id)
+                return (404, {"error": "Resource not found"}) if kept is None else (200, kept)
             case "POST", ["progress" | "usage"]:
                 run.progress.append(json.loads(content))
                 return 200, {}

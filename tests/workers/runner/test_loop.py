@@ -25,16 +25,20 @@ def test_a_run_is_claimed_done_pushed_and_reported(
 ) -> None:
     run = platform.add_run("run-1", repository, steps("- write: {path: hello.txt, content: Hi}", "- say: Said hello"))
 
-    start("--capabilities", "python,node", "--slots", "2")
+    start("--capabilities", "python,node", "--slots", "2", "--driver", "scripted")
 
     assert ended(run) == {"outcome": "completed", "summary": "Said hello", "commitSha": head(repository)}
     message = git("log", "-1", "--format=%an <%ae>%n%B", "task-1", cwd=repository)
     assert message == "AI agent <agent@aiworker.invalid>\nDo it\n\nSaid hello\n\nTask: task-id-1\nRound: 1"
     assert git("show", "task-1:hello.txt", cwd=repository) == "Hi"
     assert {("tool", "write hello.txt"), ("text", "Said hello")} <= {(it["kind"], it["message"]) for it in run.lines}
-    assert platform.registrations[0] | {"version": ""} == {
-        "podName": "pod-1", "capabilities": ["python", "node"], "driver": "scripted", "version": "", "slots": 2,
+    registered = platform.registrations[0]
+    findings = registered.pop("findings")
+    assert registered | {"version": ""} == {
+        "podName": "pod-1", "capabilities": ["python", "node"], "driver": "scripted", "drivers": ["scripted"],
+        "version": "", "slots": 2,
     }  # fmt: skip
+    assert {"name": "scripted", "canWork": True, "says": "It needs no program.", "version": None} in findings
     eventually(lambda: ["run-1"] in platform.heartbeats and platform.heartbeats[-1] == [], "heartbeats name the run")
     assert list((tmp_path / "agent" / "runs").iterdir()) == []
 
@@ -101,9 +105,9 @@ def test_without_a_good_enrolment_token_it_ends_with_one_line(
 
 def test_an_unknown_driver_ends_it_with_one_line(platform: Platform, start: Start, tmp_path: Path) -> None:
     assert start("--driver", "telepathy").wait(30) == 1
-    assert (tmp_path / "agent.log").read_text() == (
-        "aiworker agent: there is no driver 'telepathy'; choose one of: scripted\n"
-    )
+    (line,) = (tmp_path / "agent.log").read_text().splitlines()
+    assert line.startswith("aiworker agent: there is no driver 'telepathy'; choose one of: ")
+    assert {"claude", "scripted"} <= set(line.rpartition(": ")[2].split(", "))
 
 
 def test_two_agents_never_share_a_work_directory(platform: Platform, start: Start) -> None:
@@ -140,7 +144,7 @@ def test_an_open_question_checkpoints_and_the_answer_resumes_at_that_step(
     report = ended(first)
     assert report["outcome"] == "waiting"
     assert report["commitSha"] == head(repository)
-    assert git("log", "-1", "--format=%s", "task-1", cwd=repository) == "Work so far: Do it"
+    assert git("log", "-1", "--format=%s", "task-1", cwd=repository) == "Unfinished: Do it"
 
     platform.answer("green")
     second = platform.add_run("run-2", repository, description)

@@ -1,9 +1,8 @@
 """The protocol of a driver: the part of an agent that turns a task's text into edits in a workspace.
 
 The run around it clones, commits, pushes and reports. A driver only works in the directory it is given, reports what it
-does, and asks questions. It has no credential. A driver for a command line agent runs it with
-`commands.run_command(argv, cwd=session.workspace, environ=session.environ | its own, cancellation=…)`, so that its
-whole process tree ends with the run.
+does, and asks questions. It has no credential. The scripted driver has this protocol; one for a coding CLI is a
+ProgramDriver (drivers/program.py).
 """
 
 from __future__ import annotations
@@ -19,13 +18,15 @@ from workers.runner.cancellation import Cancellation
 
 @dataclass(frozen=True)
 class SavedSession:
-    """The session directory of an earlier run with the same driver.
+    """The session of an earlier run with the same driver.
 
     round: of that run. head_sha: the branch's head when the session was stored. The driver decides if it is usable.
+    program_session: the id with which a program resumes it; None for the scripted driver.
     """
 
     round: int
     head_sha: str
+    program_session: str | None = None
 
 
 class Platform(Protocol):
@@ -84,6 +85,8 @@ class OutcomeKind(StrEnum):
     COMPLETED = "completed"
     WAITING = "waiting"
     FAILED = "failed"
+    CUT_SHORT = "cut short"
+    """The machine, the program or the provider ended it, not the task: the task is taken up again."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ const TEXTS = [
   "dockerImage",
   "cpuLimit",
   "memoryLimit",
+  "setupCommand",
   "startCommand",
   "testCommand",
   "healthPath",
@@ -38,6 +39,18 @@ const variables = (text) =>
 
 const names = (text) => text.split(/[\s,]+/).filter(Boolean);
 
+const lines = (text) =>
+  text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean);
+
+const servicesOf = (text) =>
+  names(text).map((name) => {
+    const [kind, version] = name.split(":");
+    return { kind, version: version || null };
+  });
+
 export function draftOf(project = {}) {
   const draft = { importUrl: "", defaultBranch: project.defaultBranch || "", secretEnvVars: "" };
   for (const name of TEXTS) draft[name] = project[name] ?? "";
@@ -46,6 +59,10 @@ export function draftOf(project = {}) {
   for (const list of GIVEN) draft[list] = (project[list] || []).join(", ");
   for (const place of ENVIRONMENTS) draft[`healthSeconds.${place}`] = project.healthSeconds?.[place] ?? "";
   for (const limit of LIMITS) draft[`limits.${limit}`] = project.limits?.[limit] ?? "";
+  draft.cachePaths = (project.cachePaths || []).join("\n");
+  draft.services = (project.services || [])
+    .map(({ kind, version }) => (version ? `${kind}:${version}` : kind))
+    .join(", ");
   draft.envVars = Object.entries(project.envVars || {})
     .map(([name, value]) => `${name}=${value}`)
     .join("\n");
@@ -89,6 +106,8 @@ export function bodyOf(draft, before) {
       .filter(Boolean),
     before.forbiddenPaths.split("\n").filter(Boolean),
   );
+  set("cachePaths", lines(draft.cachePaths), lines(before.cachePaths));
+  set("services", servicesOf(draft.services), servicesOf(before.services));
   for (const list of GIVEN) set(list, names(draft[list]), names(before[list]));
   for (const name of ["importUrl", "defaultBranch"]) set(name, draft[name].trim(), before[name]);
   if (draft.secretEnvVars.trim()) body.secretEnvVars = variables(draft.secretEnvVars);
@@ -98,6 +117,14 @@ export function bodyOf(draft, before) {
 const Count = (props) => html`<${TextField} type="number" min="0" ...${props} />`;
 
 export const RunFields = ({ form }) => html`
+  <${TextField}
+    label="Setup command"
+    name="setupCommand"
+    form=${form}
+    testid="project-setup-command"
+    placeholder="npm ci"
+    hint="Makes a clone ready: run before agents, tests and versions start."
+  />
   <div class="pair">
     <${TextField}
       label="Start command"
@@ -155,6 +182,25 @@ export const MoreFields = ({ form, secrets = [] }) => html`
           ? `Set: ${secrets.join(", ")}. What is written here replaces them.`
           : "One a line. Never shown again."
       }
+    />
+  </div>
+  <div class="pair">
+    <${TextField}
+      label="Services"
+      name="services"
+      form=${form}
+      placeholder="postgresql:16, redis"
+      hint="Each run, test and preview gets its own: postgresql, mariadb, redis."
+      spellcheck=${false}
+    />
+    <${TextField}
+      label="Cached folders"
+      name="cachePaths"
+      form=${form}
+      rows="2"
+      placeholder="node_modules"
+      hint="One a line: what the setup command fills. Kept until a lock file changes."
+      spellcheck=${false}
     />
   </div>
   <div class="pair">

@@ -1,0 +1,29 @@
+"""Who may be asked when nobody answers a question of a project's agents."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from common.errors import Invalid
+from common.models.account import User
+from common.models.project import Project
+from common.services.access import Caller
+from common.states import Role
+from common.transaction import Transaction
+from common.values.question_rules import read_question_rules
+
+
+def may_be_asked(tx: Transaction, project: Project, username: str) -> bool:
+    """Whether there is an active person of this name who may answer questions in the project."""
+    user = tx.find(select(User).where(User.username == username, User.is_active.is_(True)))
+    if user is None:
+        return False
+    role = Caller(user.id, user.username, Role(user.role)).role_in(tx, project)
+    return role is not None and role >= Role.MEMBER
+
+
+def check_question_rules(tx: Transaction, project: Project) -> None:
+    """Invalid if the project's rules name a person who can't answer."""
+    person = read_question_rules(project.question_rules).escalate_to
+    if person is not None and not may_be_asked(tx, project, person):
+        raise Invalid("questionRules.escalateTo", "No active user of this name may answer questions in this project")

@@ -1,0 +1,87 @@
+"""What an agent receives when it claims a run: put together from the run, its task and its project."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from common.machine.text import camel_case
+from common.models.project import Project
+from common.models.run import Run, RunSession
+from common.models.task import Attachment, Task
+from common.sealing import unseal
+from common.services.projects.places import place_of
+from common.services.runs.prompts import Brief, resumed_prompt, whole_prompt
+from common.services.spend.model_tokens import models_for_run
+from common.services.tasks.feedback import all_feedback_of, feedback_of
+from common.states import Priority
+from common.transaction import Snapshot, Transaction
+from common.values.claimed_run import (
+    ClaimedAttachment,
+    ClaimedProject,
+    ClaimedRun,
+    ClaimedService,
+    ClaimedTask,
+    Clone,
+    Limits,
+    RunPass,
+)
+from common.values.json_codec import decode
+
+FIRST_DRIVER = "scripted"
+"""Wrote the sessions that name no driver: there was no other one."""
+
+
+def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
+    """Everything that the runner of this run needs. Both are locked. Marks the feedback as delivered to the run."""
+    assert run.secrets_sealed is not None
+    secrets = unseal(run.secrets_sealed)
+    project = tx.get(Project, task.project_id)
+    session_driver = session_driver_of(tx, task.id)
+    has_session = session_driver is not None and run.driver in {None, session_driver}
+    attachments = attachments_of(tx, task.id)
+    news = feedback_of(tx, task, run, has_session=has_session)
+    everything = all_feedback_of(tx, task)
+    fresh = whole_prompt(Brief(task, project, attachments, _has_earlier_runs(tx, run)), everything)
+    return ClaimedRun(
+        RunPass(run.id, run.round, secrets["token"]),
+        ClaimedTask(
+            task.id, task.title, task.description, task.branch_name, Priority(task.priority).label, tuple(task.labels)
+        ),
+        ClaimedProject(
+            project.id, project.name, project.default_branch, project.test_command, project.agent_instructions
+        ),
+        Clone("", task.branch_name, project.default_branch, secrets["username"], secrets["password"]),
+        resumed_prompt(news) if has_session else fresh, tuple(news if has_session else everything.current),
+        decode(Limits, {**project.limits, **task.limits}, key_of=camel_case, is_trusted=True),
+        run.driver, has_session, place_of(project).repository,
+        model=run.model,
+        models=models_for_run(tx, run, secrets.get("model_token")),
+        session_driver=session_driver,
+        fresh_prompt=fresh,
+        setup_command=project.setup_command,
+        cache_paths=tuple(project.cache_paths),
+        services=decode(tuple[ClaimedService, ...], project.services, key_of=camel_case, is_trusted=True),
+        attachments=attachments,
+    )  # fmt: skip
+
+
+def session_driver_of(at: Snapshot | Transaction, task_id: str) -> str | None:
+    """The driver that wrote the task's stored session; None if it has none."""
+    query = select(RunSession.run_id, RunSession.driver).where(RunSession.task_id == task_id, RunSession.part == 0)
+    found = at.session.execute(query).first()
+    return None if found is None else found.driver or FIRST_DRIVER
+
+
+def attachments_of(at: Snapshot | Transaction, task_id: str) -> tuple[ClaimedAttachment, ...]:
+    """The task's attachments without their bytes, oldest first."""
+    query = (
+        select(Attachment.id, Attachment.name, Attachment.media_type, Attachment.size_bytes)
+        .where(Attachment.task_id == task_id)
+        .order_by(Attachment.added_at, Attachment.id)
+    )
+    return tuple(ClaimedAttachment(*row) for row in at.session.execute(query))
+
+
+def _has_earlier_runs(at: Snapshot | Transaction, run: Run) -> bool:
+    begun = select(Run.id).where(Run.task_id == run.task_id, Run.id != run.id, Run.started_at.is_not(None)).limit(1)
+    return at.session.execute(begun).first() is not None

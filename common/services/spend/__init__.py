@@ -1,0 +1,1 @@
+"""Models: their providers, the tokens with which runs call them, each call, and what was spent."""

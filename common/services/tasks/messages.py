@@ -1,0 +1,99 @@
+"""Messages of people to a task's agent: rows, their order, and which run gets them how.
+
+A message from before a run was claimed belongs to its feedback. The live run fetches later ones one by one. What no run
+has received is feedback of the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import ColumnElement, Select, func, or_, select, true
+
+from common.models.run import Run
+from common.models.task import Comment, Task
+from common.outbox import actor
+from common.services.tasks.lifecycle import record_update
+from common.transaction import Transaction
+
+MESSAGE = "message"
+INTERRUPT = "interrupt"
+"""A message that is to stop what the agent is doing. People see it as a message."""
+KINDS = (MESSAGE, INTERRUPT)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_STEP = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class PersonMessage:
+    """seq: rises with each message of a task. interrupts: it is to stop what the agent is doing."""
+
+    id: str
+    seq: int
+    text: str
+    author: str
+    interrupts: bool
+
+
+def add_message(
+    tx: Transaction, task: Task, text: str, *, author: str | None = None, interrupts: bool = False
+) -> Comment:
+    """Store a message for the task's agent, and wake the run that waits for one. The task is locked.
+
+    author: a name to show; None: who acts.
+    """
+    last = select(func.max(Comment.created_at)).where(Comment.task_id == task.id, Comment.kind.in_(KINDS))
+    claimed = select(Run.started_at).where(Run.live_task_id == task.id)
+    # Later than the message before, and than the claim: clocks are coarse, and the order is the cursor.
+    before = [at for query in (last, claimed) if (at := tx.session.execute(query).scalar()) is not None]
+    row = tx.add(
+        Comment(
+            task_id=task.id, parent_id=None, kind=INTERRUPT if interrupts else MESSAGE, author=author or actor(),
+            body=text, path=None, line=None, created_at=max([tx.now(), *(at + _STEP for at in before)]),
+        )
+    )  # fmt: skip
+    record_update(tx, task, "comments")
+    tx.wake(f"messages:{task.id}")
+    return row
+
+
+def message_of(row: Comment) -> PersonMessage:
+    return PersonMessage(
+        row.id, (row.created_at - _EPOCH) // _STEP, row.body, row.author, interrupts=row.kind == INTERRUPT
+    )
+
+
+def shown_kind(kind: str) -> str:
+    """The kind of a comment as the API names it."""
+    return MESSAGE if kind == INTERRUPT else kind
+
+
+def is_given_at_claim(run: Run) -> ColumnElement[bool]:
+    """Query condition on Comment: false for messages that the claimed run fetches while it works."""
+    if run.started_at is None:
+        return true()
+    return or_(Comment.kind.not_in(KINDS), Comment.created_at <= run.started_at)
+
+
+def messages_for(run: Run, after: int) -> Select[Comment]:
+    """The messages with a seq greater than `after` that the run, which is claimed, has to fetch, oldest first.
+
+    Those that it was given before are among them: the answer may have been lost.
+    """
+    is_free = or_(Comment.delivered_run_id.is_(None), Comment.delivered_run_id == run.id)
+    since = max(_EPOCH + after * _STEP, run.started_at or _EPOCH)
+    return (
+        select(Comment)
+        .where(Comment.task_id == run.task_id, Comment.kind.in_(KINDS), Comment.created_at > since, is_free)
+        .order_by(Comment.created_at, Comment.id)
+    )
+
+
+def deliver(tx: Transaction, run: Run, rows: Sequence[Comment]) -> list[PersonMessage]:
+    """Mark the messages as delivered to the run. Safe to repeat."""
+    for row in rows:
+        row.delivered_run_id, row.delivered_at = run.id, row.delivered_at or tx.now()
+    return [message_of(row) for row in rows]

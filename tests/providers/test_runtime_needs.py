@@ -1,0 +1,98 @@
+"""What a project needs before its code runs, on every runtime whose programs really run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from common.providers.runtime import Runtime
+from common.values.app import App, AppPhase, Space, Spec, Version
+from common.values.check import Check, CheckEnd, CheckPhase
+from common.values.needs import Needs
+from common.values.repository import Source
+from common.values.variable_set import Variables
+from tests.doubles.kubernetes import ClusterDouble
+from tests.doubles.kubernetes.node import ProcessNode
+from tests.e2e.origin import served_repository
+from tests.providers.git_tree import git
+from tests.providers.runtime_cluster import runtime_on
+from tests.providers.runtime_contract import finished, settled
+from tests.providers.runtime_supervisor import supervised
+
+SPACE = Space("shop-0000beef", "project-1")
+APP = App(SPACE, "task-1")
+SERVE = "exec python3 -m http.server --bind $HOST $PORT"
+
+
+class NeedsContract:
+    """A subclass gives the fixture `runtime`."""
+
+    @pytest.fixture
+    def origin(self, tmp_path: Path) -> Iterator[tuple[str, Source]]:
+        """The head of a repository over HTTP, and its source."""
+        with served_repository(tmp_path) as address:
+            yield git("rev-parse", "HEAD", at=tmp_path / "origin"), Source(address)
+
+    @pytest.fixture
+    def a_check(self, runtime: Runtime, origin: tuple[str, Source]) -> Check:
+        runtime.ensure_environment(SPACE)
+        return Check(SPACE, "check-1", origin[0], "cat deps/mood", origin[1], timeout_seconds=60)
+
+    @pytest.fixture
+    def a_version(self, runtime: Runtime, origin: tuple[str, Source]) -> Version:
+        runtime.ensure_environment(SPACE)
+        return Version("v1", *origin, Spec(SERVE), start_seconds=30)
+
+    def test_a_check_finds_what_its_setup_made(self, runtime: Runtime, a_check: Check) -> None:
+        needs = Needs('mkdir deps && echo "$MOOD" >deps/mood && echo set up')
+        check = replace(a_check, needs=needs, variables=Variables({"MOOD": "good"}))
+        runtime.ensure_check(check)
+        state = finished(runtime, check)
+
+        assert state.phase is CheckPhase.PASSED, state
+        assert [line for line in state.log.splitlines() if "[runtime]" not in line] == ["set up", "good"]
+
+    def test_a_failing_setup_fails_the_check(self, runtime: Runtime, a_check: Check) -> None:
+        check = replace(a_check, command="echo tests ran", needs=Needs("echo no such package; exit 4"))
+        runtime.ensure_check(check)
+        state = finished(runtime, check)
+
+        assert (state.phase, state.exit_code, state.code) == (CheckPhase.FAILED, None, CheckEnd.SETUP_FAILED)
+        assert str(state.reason).startswith("the setup command failed: it exited with 4")
+        assert state.log.endswith("no such package\n")
+        assert "tests ran" not in state.log
+        assert runtime.ensure_check(check) == state
+
+    def test_an_app_starts_after_its_setup(self, runtime: Runtime, a_version: Version) -> None:
+        version = replace(a_version, spec=replace(a_version.spec, start_command=f"cd made && {SERVE}",
+                                                  needs=Needs("mkdir made && touch made/index.html")))  # fmt: skip
+        runtime.ensure_app(APP, version)
+        state = settled(runtime, APP, "v1")
+
+        assert state.phase is AppPhase.LIVE, state
+
+    def test_a_failing_setup_fails_the_version(self, runtime: Runtime, a_version: Version) -> None:
+        version = replace(a_version, spec=replace(a_version.spec, needs=Needs("echo no such package; exit 4")))
+        runtime.ensure_app(APP, version)
+        state = settled(runtime, APP, "v1")
+
+        assert (state.phase, state.code) == (AppPhase.FAILED, "setup_failed")
+        assert state.reason == "the setup command failed: it exited with 4: no such package"
+        assert any("no such package" in line for line in runtime.app_logs(APP, "v1"))
+
+
+class TestOneMachine(NeedsContract):
+    @pytest.fixture
+    def runtime(self, tmp_path: Path) -> Iterator[Runtime]:
+        with supervised(tmp_path / "runtime") as running:
+            yield running.runtime
+
+
+class TestCluster(NeedsContract):
+    @pytest.fixture
+    def runtime(self, tmp_path: Path) -> Iterator[Runtime]:
+        with ClusterDouble(speed=20, node=ProcessNode()) as cluster, runtime_on(cluster, tmp_path) as running:
+            yield running

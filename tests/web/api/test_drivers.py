@@ -1,0 +1,361 @@
+"""Which drivers there are, what agents say of them, and which driver and model does a task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from common.jobs import PREPARE_RUN, SCHEDULE_TASKS
+from common.models import Agent, ModelProvider, Run, Task
+from common.settings import DRIVER_NAMES, settings
+from common.states import Role
+from common.transaction import Transaction, transactional
+from common.values.drivers import KNOWN_DRIVERS
+from tests import builders
+from tests.web.world import World, all_of, events, get, put, run_jobs
+
+NAMES = [driver.name for driver in KNOWN_DRIVERS]
+STEPS = "Do this:\n\n```steps\n- say: Hello\n```\n"
+NO_CLAUDE = {"name": "claude", "canWork": False, "says": "It is not installed: aiworker drivers install claude"}
+
+
+@transactional
+def a_provider(tx: Transaction, api: str, *models: str, is_enabled: bool = True) -> None:
+    tx.add(
+        ModelProvider(
+            name=f"{api}-{len(models)}", api=api, base_url="http://127.0.0.1:9", login="none", models=list(models),
+            prices={}, is_enabled=is_enabled, created_by="max", created_at=tx.now(), updated_at=tx.now(),
+        )
+    )  # fmt: skip
+
+
+def register(world: World, **values: Any) -> Any:
+    token = world.client_of(f"ada{len(world.users)}", Role.ADMIN).post("/api/agents/enrolment-tokens", json={})
+    holder = builders.client_with(world.app, token.json["enrolmentToken"]["token"])
+    body = {"podName": "pod", "capabilities": [], "version": "1.0", **values}
+    return holder.post("/api/runner/register", json=body)
+
+
+def beat(agent: FlaskClient, **values: Any) -> Any:
+    return agent.post("/api/runner/heartbeat", json={"runIds": [], **values})
+
+
+def scheduled(task: Task) -> Run:
+    """The run that the scheduler starts for the task."""
+    run_jobs(SCHEDULE_TASKS)
+    (run,) = all_of(Run, Run.task_id == task.id)
+    return run
+
+
+def unscheduled(task: Task) -> bool:
+    run_jobs(SCHEDULE_TASKS)
+    return all_of(Run, Run.task_id == task.id) == []
+
+
+# What agents say
+
+
+def test_the_settings_know_the_drivers_of_the_catalogue() -> None:
+    assert list(DRIVER_NAMES) == NAMES
+
+
+def test_an_agent_registers_its_drivers_and_its_first_is_its_driver(world: World) -> None:
+    finding = {"name": "claude", "canWork": True, "says": "Found.", "version": "2.1.331"}
+    reply = register(world, drivers=["claude", "scripted"], findings=[finding], slots=3)
+
+    agent = reply.json["agent"]
+    assert (reply.status_code, agent["driver"], agent["drivers"]) == (201, "claude", ["claude", "scripted"])
+    assert (agent["findings"], agent["error"], agent["slots"]) == ([finding], None, 3)
+    assert register(world, driver="scripted").json["agent"]["drivers"] == ["scripted"]
+
+
+def test_findings_are_checked(world: World) -> None:
+    for body, field in (
+        ({"drivers": "claude"}, "drivers"),
+        ({"drivers": ["claude"], "findings": [{"name": "claude"}]}, "findings.0.canWork"),
+        ({"drivers": ["claude"], "findings": [{"name": "claude", "canWork": "yes"}]}, "findings.0.canWork"),
+        ({"drivers": ["x"] * 51}, "drivers"),
+    ):
+        reply = register(world, **body)
+        assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
+
+
+def test_an_agent_that_can_work_with_none_says_why_and_gets_no_run(world: World) -> None:
+    task = world.task(world.project(has_repository=True))
+    agent, agent_id = world.agent(driver=None, drivers=[], findings=[NO_CLAUDE])
+
+    shown = world.client.get(f"/api/agents/{agent_id}").json["agent"]
+    assert (shown["status"], shown["drivers"]) == ("error", [])
+    assert "aiworker drivers install claude" in shown["error"]
+    assert unscheduled(task)
+
+    assert beat(agent).status_code == 200
+    assert get(Agent, agent_id).state == "error"
+    beat(agent, drivers=["scripted"], findings=[])
+    assert (get(Agent, agent_id).state, get(Agent, agent_id).error) == ("idle", None)
+    assert scheduled(task).driver == "scripted"
+
+
+def test_an_agent_with_drivers_of_another_platform_can_not_work(world: World) -> None:
+    _agent, agent_id = world.agent(driver="telepathy")
+
+    agent = get(Agent, agent_id)
+    assert (agent.state, agent.error) == (
+        "error",
+        "It can work with none of its drivers. telepathy: this platform does not know it",
+    )
+
+
+def test_a_run_that_was_not_claimed_is_taken_from_an_agent_that_stops_to_work(world: World) -> None:
+    task = world.task(world.project(has_repository=True))
+    agent, agent_id = world.agent()
+    run = scheduled(task)
+
+    beat(agent, error="The disk is read-only.")
+
+    run, task = get(Run, run.id), get(Task, task.id)
+    assert (run.outcome, task.state, task.attempts) == ("lost", "backlog", 0)
+    assert (get(Agent, agent_id).state, get(Agent, agent_id).error) == ("error", "The disk is read-only.")
+    assert agent.post("/api/runner/claim?wait=0", json={}).status_code == 204
+
+    beat(agent, error=None)
+    assert get(Agent, agent_id).state == "idle"
+
+
+def test_a_busy_agent_that_stops_to_work_keeps_its_run(world: World) -> None:
+    world.task(world.project(has_repository=True))
+    agent, agent_id = world.agent()
+    _run, claim = world.claim(agent)
+    run_id = claim["run"]["id"]
+    agent.post("/api/runner/heartbeat", json={"runIds": [run_id]})
+
+    agent.post("/api/runner/heartbeat", json={"runIds": [run_id], "drivers": [], "findings": [NO_CLAUDE]})
+    assert (get(Agent, agent_id).state, get(Run, run_id).state) == ("error", "running")
+    agent.post("/api/runner/heartbeat", json={"runIds": [run_id], "drivers": ["scripted"]})
+    assert get(Agent, agent_id).state == "busy"
+
+
+def test_an_agent_that_drains_goes_on_draining(world: World) -> None:
+    agent, agent_id = world.agent()
+    world.client.post(f"/api/agents/{agent_id}/drain", json={})
+
+    assert beat(agent, error="No disk").json["directives"] == [{"do": "drain"}]
+    assert get(Agent, agent_id).state == "draining"
+
+
+def test_all_drivers_are_listed_with_who_offers_them(world: World) -> None:
+    a_provider("openai")
+    a_provider("anthropic", is_enabled=False)
+    _first, first = world.agent(drivers=["codex", "scripted"], findings=[NO_CLAUDE])
+    _second, gone = world.agent(drivers=["codex"])
+    put(Agent, gone, state_="offline")
+
+    listed = world.client_of("vic", Role.VIEWER).get("/api/drivers").json["drivers"]
+
+    assert [driver["name"] for driver in listed] == NAMES
+    by_name = {driver["name"]: driver for driver in listed}
+    assert by_name["codex"] == {
+        "name": "codex", "title": "Codex", "api": "openai", "hasProvider": True, "agents": 1, "findings": [],
+    }  # fmt: skip
+    assert (by_name["claude"]["hasProvider"], by_name["claude"]["agents"]) == (False, 0)
+    assert by_name["claude"]["findings"] == [
+        {"agentId": first, "podName": "pod-1", "canWork": False, "says": NO_CLAUDE["says"], "version": None}
+    ]
+    assert (by_name["scripted"]["hasProvider"], by_name["scripted"]["agents"]) == (True, 1)
+
+
+# What people name
+
+
+@pytest.mark.parametrize("what", ["task", "project"])
+def test_an_unknown_driver_is_refused_with_those_that_there_are(world: World, what: str) -> None:
+    project = world.project()
+    for name in ("telepathy", "", "Claude", "x" * 41):
+        body = {"projectId": project.id, "title": "New", "driver": name} if what == "task" else {"driver": name}
+        path = "/api/tasks" if what == "task" else f"/api/projects/{project.id}"
+        reply = world.client.open(path, method="POST" if what == "task" else "PATCH", json=body)
+        assert (reply.status_code, reply.json["details"]) == (
+            400,
+            {"field": "driver", "message": f"Must be one of: {', '.join(NAMES)}"},
+        )
+    assert all_of(Task) == []
+
+
+def test_a_model_that_no_provider_lists_is_refused_with_those_that_there_are(world: World) -> None:
+    project = world.project()
+
+    def create(model: str) -> Any:
+        return world.client.post("/api/tasks", json={"projectId": project.id, "title": "New", "model": model})
+
+    assert create("not a model").json["details"] == {"field": "model", "message": "Not a model's name"}
+    assert create("claude-sonnet-4-5").status_code == 201
+    a_provider("anthropic", "claude-sonnet-4-5", "claude-opus-4-5")
+    assert create("claude-opus-4-5").json["task"]["model"] == "claude-opus-4-5"
+    refused = create("gpt-5")
+    assert (refused.status_code, refused.json["details"]) == (
+        400,
+        {"field": "model", "message": "Must be one of: claude-opus-4-5, claude-sonnet-4-5"},
+    )
+    changed = world.client.patch(f"/api/projects/{project.id}", json={"model": "gpt-5"})
+    assert (changed.status_code, changed.json["details"]["field"]) == (400, "model")
+    a_provider("openai")
+    assert create("gpt-5").status_code == 201
+    changed = world.client.patch(f"/api/projects/{project.id}", json={"model": "gpt-5", "driver": "codex"})
+    assert (changed.json["project"]["model"], changed.json["project"]["driver"]) == ("gpt-5", "codex")
+
+
+# Who does a task, with what
+
+
+def test_the_tasks_driver_comes_before_the_projects_and_that_before_the_platforms(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.agent(drivers=["command", "codex", "claude", "gemini"], slots=10)
+    for api in ("anthropic", "openai", "gemini"):
+        a_provider(api)
+    monkeypatch.setenv("AIWORKER_DRIVER", "gemini")
+    monkeypatch.setenv("AIWORKER_MODEL", "gemini-pro")
+    settings.cache_clear()
+    named = world.project("Named", driver="codex", model="gpt-5")
+    plain = world.project("Plain")
+
+    tasks = [
+        world.task(named, driver="claude", model="opus"), world.task(named, driver="claude"), world.task(named),
+        world.task(plain),
+    ]  # fmt: skip
+    run_jobs(SCHEDULE_TASKS)
+
+    runs = {run.task_id: (run.driver, run.model) for run in all_of(Run)}
+    assert [runs[task.id] for task in tasks] == [
+        ("claude", "opus"), ("claude", None), ("codex", "gpt-5"), ("gemini", "gemini-pro"),
+    ]  # fmt: skip
+
+
+def test_a_named_driver_waits_for_an_agent_that_can_work_with_it(world: World) -> None:
+    a_provider("anthropic")
+    task = world.task(world.project(has_repository=True), driver="claude")
+    world.agent(drivers=["scripted"])
+    broken, _broken_id = world.agent(drivers=["claude", "scripted"], findings=[NO_CLAUDE])
+
+    assert unscheduled(task)
+    beat(broken, findings=[])
+    world.task(world.project("Another"))
+    assert scheduled(task).driver == "claude"
+
+
+def test_a_named_driver_waits_for_a_provider_and_says_so(world: World) -> None:
+    project = world.project(has_repository=True)
+    task = world.task(project, driver="claude")
+    world.agent(drivers=["claude", "scripted"], slots=5)
+    assert unscheduled(task)
+    shown = world.client.get(f"/api/tasks/{task.id}").json["task"]
+    assert (shown["state"], shown["error"]) == (
+        "backlog",
+        "The driver claude needs a provider of models with the API anthropic, and none is enabled: an administrator "
+        "can add one, or the task can be given to another driver.",
+    )
+    number = len(events("task:updated", of=task.id))
+    world.task(project)
+    assert unscheduled(task)
+    assert len(events("task:updated", of=task.id)) == number
+
+    a_provider("anthropic")
+    world.task(project)
+    run_jobs(SCHEDULE_TASKS, PREPARE_RUN)
+    assert (get(Task, task.id).state, get(Task, task.id).error) == ("in_progress", None)
+
+
+def test_what_nobody_named_goes_to_the_first_driver_that_has_a_provider(world: World) -> None:
+    project = world.project(has_repository=True)
+    world.agent(drivers=["scripted", "claude", "codex"], slots=10)
+    assert scheduled(world.task(project)).driver == "scripted"
+
+    a_provider("openai")
+    assert scheduled(world.task(project)).driver == "codex"
+    assert scheduled(world.task(project, description=STEPS)).driver == "scripted"
+    assert scheduled(world.task(project, description="Write `steps` into ```steps.txt```")).driver == "codex"
+
+
+def test_words_do_not_go_to_a_scripted_agent_while_another_one_could_do_them(world: World) -> None:
+    a_provider("anthropic")
+    project = world.project(has_repository=True)
+    _scripted, scripted = world.agent(drivers=["scripted"], slots=9)
+    _claude, claude = world.agent(drivers=["claude"], slots=1)
+
+    first, second = world.task(project), world.task(project)
+    steps = world.task(project, description=STEPS)
+    run_jobs(SCHEDULE_TASKS)
+
+    given = {run.task_id: (run.agent_id, run.driver) for run in all_of(Run)}
+    assert given == {first.id: (claude, "claude"), steps.id: (scripted, "scripted")}
+    put(Agent, claude, state_="draining")
+    world.task(project)
+    assert scheduled(second).driver == "scripted"
+
+
+def test_a_kept_session_goes_to_its_driver_and_to_no_other(world: World) -> None:
+    a_provider("openai")
+    project = world.project(has_repository=True)
+    task = world.task(project)
+    codex, codex_id = world.agent(drivers=["codex"])
+    run, claim = world.claim(codex)
+    path = f"/api/runner/runs/{claim['run']['id']}"
+    assert (claim["driver"], claim["hasSession"], claim["sessionDriver"]) == ("codex", False, None)
+    run.put(f"{path}/session", data=b"kept", content_type="application/octet-stream")
+    end = {"outcome": "cancelled", "summary": "", "reason": "stopped"}
+    assert run.post(f"{path}/finish", json=end).status_code == 200
+
+    a_provider("anthropic")
+    both, _both_id = world.agent(drivers=["claude", "codex"])
+    put(Agent, codex_id, state_="draining")
+    _run, again = world.claim(both)
+    assert (again["task"]["id"], again["driver"]) == (task.id, "codex")
+    assert (again["hasSession"], again["sessionDriver"]) == (True, "codex")
+
+
+def test_a_session_of_another_driver_is_not_given_to_a_run(world: World) -> None:
+    task = world.task(world.project(has_repository=True))
+    agent, _agent_id = world.agent(drivers=["scripted"])
+    run, claim = world.claim(agent)
+    path = f"/api/runner/runs/{claim['run']['id']}"
+    run.put(f"{path}/session", data=b"kept", content_type="application/octet-stream")
+    run.post(f"{path}/finish", json={"outcome": "cancelled", "summary": ""})
+    put(Task, task.id, driver="command")
+
+    beat(agent, drivers=["command", "scripted"])
+    _run, again = world.claim(agent)
+    assert (again["driver"], again["hasSession"], again["sessionDriver"]) == ("command", False, "scripted")
+
+
+# The claim
+
+
+def test_a_claim_has_all_that_the_project_and_the_providers_give(world: World) -> None:
+    a_provider("anthropic")
+    project = world.project(has_repository=True)
+    put(
+        type(project), project.id, setup_command="npm ci", cache_paths=["node_modules"],
+        services=[{"kind": "postgresql", "version": "16"}, {"kind": "redis"}],
+    )  # fmt: skip
+    world.task(project, driver="claude", model="claude-sonnet-4-5")
+    agent, _agent_id = world.agent(drivers=["claude"])
+
+    _run, claim = world.claim(agent)
+
+    assert (claim["driver"], claim["model"], claim["setupCommand"]) == ("claude", "claude-sonnet-4-5", "npm ci")
+    assert claim["cachePaths"] == ["node_modules"]
+    assert claim["services"] == [{"kind": "postgresql", "version": "16"}, {"kind": "redis", "version": None}]
+    assert claim["attachments"] == []
+    assert set(claim["models"]["addresses"]) == {"anthropic"}
+    assert claim["models"]["token"].startswith("awm_")
+    assert claim["models"]["token"] != claim["run"]["token"]
+    assert agent.post("/api/runner/claim", json={}).json == claim
+
+
+def test_without_a_provider_a_claim_has_no_models(world: World) -> None:
+    world.task(world.project(has_repository=True))
+    agent, _agent_id = world.agent()
+    run_jobs(SCHEDULE_TASKS, PREPARE_RUN)
+    assert agent.post("/api/runner/claim", json={}).json["models"] is None

@@ -1,0 +1,214 @@
+"""Providers of models: what administrators may add, what the environment names, and that no key comes back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from common.models.account import User
+from common.models.spend import ModelProvider
+from common.services.spend.model_providers import find_usable, usable_providers
+from common.services.spend.model_tokens import models_for_run
+from common.settings import settings
+from common.states import Role
+from common.transaction import snapshot
+from tests import builders
+from tests.web.conftest import AppOn
+from tests.web.made import a_live_run, a_project, a_task
+from tests.web.world import all_of
+
+KEY = "sk-ant-very-secret-key"
+BODY: dict[str, Any] = {"name": "main", "api": "anthropic", "baseUrl": "https://api.anthropic.com/", "key": KEY}
+
+
+def _create(client: FlaskClient, **values: object) -> dict[str, Any]:
+    reply = client.post("/api/model-providers", json={**BODY, **values})
+    assert reply.status_code == 201, reply.json
+    made: dict[str, Any] = reply.json["modelProvider"]
+    return made
+
+
+def _listed(client: FlaskClient) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.get("/api/model-providers").json["modelProviders"]
+    return found
+
+
+def test_a_provider_is_created_without_showing_its_key(admin: FlaskClient, admin_user: User) -> None:
+    prices = {"claude-x": {"input": 3, "output": 15.5, "cached": 0.3, "cacheWrite": 3.75}}
+
+    made = _create(admin, models=["claude-x", "claude-x"], prices=prices)
+
+    times = {made.pop(name) for name in ("createdAt", "updatedAt")}
+    assert len(times) == 1
+    assert made == {
+        "id": made["id"], "name": "main", "api": "anthropic", "baseUrl": "https://api.anthropic.com", "login": "key",
+        "hasKey": True, "models": ["claude-x"], "prices": prices, "enabled": True, "source": "stored",
+        "createdBy": admin_user.username,
+    }  # fmt: skip
+    assert KEY not in json.dumps(_listed(admin))
+    (row,) = all_of(ModelProvider)
+    assert KEY not in str(vars(row))
+    with snapshot() as read:
+        found = find_usable(read, "main")
+    assert found is not None
+    assert found.key == KEY
+    assert KEY not in repr(found)
+
+
+def test_a_provider_is_changed_and_deleted(admin: FlaskClient) -> None:
+    made = _create(admin)
+    path = f"/api/model-providers/{made['id']}"
+
+    changed = admin.patch(path, json={"baseUrl": "http://10.0.0.7:8080", "enabled": False, "models": ["m"]})
+    assert changed.status_code == 200
+    assert {name: changed.json["modelProvider"][name] for name in ("baseUrl", "enabled", "models", "hasKey")} == {
+        "baseUrl": "http://10.0.0.7:8080", "enabled": False, "models": ["m"], "hasKey": True,
+    }  # fmt: skip
+    assert admin.patch(path, json={"login": "none"}).json["modelProvider"]["hasKey"] is False
+    assert admin.delete(path).status_code == 204
+    assert _listed(admin) == []
+    assert admin.delete(path).status_code == 404
+
+
+def test_members_see_no_facts_about_keys(app: Flask, admin: FlaskClient, member: FlaskClient) -> None:
+    made = _create(admin)
+
+    assert _listed(member) == [
+        {"id": made["id"], "name": "main", "api": "anthropic", "models": [], "enabled": True, "source": "stored"}
+    ]
+    assert member.get(f"/api/model-providers/{made['id']}").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "says"),
+    [
+        ({"api": "cohere"}, "api", "Must be one of: anthropic, openai, gemini"),
+        ({"login": "password"}, "login", "Must be one of: key, subscription, none"),
+        ({"api": "openai", "login": "subscription"}, "login", "anthropic only"),
+        ({"key": None}, "key", "Must not be null"),
+        ({"login": "none"}, "key", "takes no key"),
+        ({"key": "two words"}, "key", "without spaces"),
+        ({"name": "Main"}, "name", "lower-case"),
+        ({"name": "gemini"}, "name", "the name of another API"),
+        ({"baseUrl": "ftp://x"}, "baseUrl", "http or https"),
+        ({"baseUrl": "https://"}, "baseUrl", "http or https"),
+        ({"baseUrl": "https://x:99999"}, "baseUrl", "http or https"),
+        ({"baseUrl": "https://me:pass@x"}, "baseUrl", "no user name or password"),
+        ({"baseUrl": "https://x?a=b"}, "baseUrl", "no query"),
+        ({"baseUrl": "http://localhost:3000/gateway/main"}, "baseUrl", "platform's own address"),
+        ({"baseUrl": "http://127.0.0.7:3000"}, "baseUrl", "platform's own address"),
+        ({"prices": {"m": {"input": 1}}}, "prices.m.output", "Required"),
+        ({"prices": {"m": {"input": -1, "output": 1}}}, "prices.m.input", "from 0"),
+        ({"prices": [1]}, "prices", "Not a valid mapping"),
+        ({"models": "all"}, "models", ""),
+        ({"hasKey": True}, "hasKey", "Read-only field"),
+        ({"colour": "red"}, "colour", "Unknown field"),
+    ],
+)
+def test_wrong_values_are_refused(plain_admin: FlaskClient, values: dict[str, object], field: str, says: str) -> None:
+    reply = plain_admin.post("/api/model-providers", json={**BODY, **values})
+
+    assert reply.status_code == 400
+    assert reply.json["details"]["field"] == field
+    assert says in reply.json["details"]["message"]
+    assert all_of(ModelProvider) == []
+    assert KEY not in reply.text
+
+
+def test_a_login_needs_its_key(plain_admin: FlaskClient) -> None:
+    without = {name: value for name, value in BODY.items() if name != "key"}
+
+    reply = plain_admin.post("/api/model-providers", json={**without, "login": "subscription"})
+
+    assert reply.json["details"]["field"] == "key"
+    assert "claude setup-token" in reply.json["details"]["message"]
+
+
+def test_a_name_is_given_once(admin: FlaskClient) -> None:
+    _create(admin)
+    other = _create(admin, name="other")
+
+    for reply in (
+        admin.post("/api/model-providers", json=BODY),
+        admin.patch(f"/api/model-providers/{other['id']}", json={"name": "main"}),
+    ):
+        assert reply.status_code == 409
+        assert reply.json["details"]["field"] == "name"
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in ("ANTHROPIC_BASE_URL", "OPENAI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:11434/v1/")
+    return monkeypatch
+
+
+def _admin(app_on: AppOn, url: str) -> FlaskClient:
+    return builders.client_of(app_on(url), builders.a_user("ada", Role.ADMIN))
+
+
+def test_the_environments_providers_are_there_at_once(
+    app_on: AppOn, sqlite_database_url: str, environment: pytest.MonkeyPatch
+) -> None:
+    admin = _admin(app_on, sqlite_database_url)
+
+    found = {one["name"]: one for one in _listed(admin)}
+
+    shown = ("baseUrl", "login", "hasKey", "source", "enabled")
+    assert {name: tuple(one[key] for key in shown) for name, one in found.items()} == {
+        "anthropic": ("https://api.anthropic.com", "key", True, "environment", True),
+        "openai": ("http://127.0.0.1:11434/v1", "none", False, "environment", True),
+    }
+    assert KEY not in json.dumps(list(found.values()))
+    for reply in (
+        admin.patch(f"/api/model-providers/{found['anthropic']['id']}", json={"enabled": False}),
+        admin.delete(f"/api/model-providers/{found['anthropic']['id']}"),
+    ):
+        assert reply.status_code == 409
+        assert "change the variables of anthropic there" in reply.json["details"]["message"]
+
+
+def test_a_stored_provider_takes_the_place_of_the_environments(
+    app_on: AppOn, sqlite_database_url: str, environment: pytest.MonkeyPatch
+) -> None:
+    admin = _admin(app_on, sqlite_database_url)
+    made = _create(admin, key="sk-stored")
+
+    assert {one["name"]: one["enabled"] for one in _listed(admin)} == {"main": True, "anthropic": False, "openai": True}
+    with snapshot() as read:
+        found = find_usable(read, "anthropic")
+    assert found is not None
+    assert (found.name, found.key) == ("main", "sk-stored")
+
+    admin.patch(f"/api/model-providers/{made['id']}", json={"enabled": False})
+    with snapshot() as read:
+        found = find_usable(read, "anthropic")
+    assert found is not None
+    assert (found.name, found.key) == ("anthropic", KEY)
+
+
+def test_a_run_gets_an_address_for_each_api(app: Flask, admin: FlaskClient) -> None:
+    run = a_live_run(a_task(a_project()))
+    with snapshot() as read:
+        assert models_for_run(read, run, "awm_token") is None
+
+    _create(admin, name="first")
+    _create(admin, name="second", models=["claude-special"])
+    base = f"{settings().models.gateway_url}/gateway"
+    with snapshot() as read:
+        assert len(usable_providers(read)) == 2
+        given = models_for_run(read, run, "awm_token")
+        assert given is not None
+        assert (given.token, given.addresses) == ("awm_token", {"anthropic": f"{base}/first"})
+        assert models_for_run(read, run, None) is None
+    run.model = "claude-special"
+    with snapshot() as read:
+        special = models_for_run(read, run, "awm_token")
+    assert special is not None
+    assert special.addresses == {"anthropic": f"{base}/second"}

@@ -1,0 +1,399 @@
+"""The whole life of a question: asked, waited for, reminded of, answered, by default or never, and withdrawn."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from common.models.account import User
+from common.models.agent import Agent
+from common.models.project import Project
+from common.models.run import Run
+from common.models.task import Question, Task
+from common.services import sweeping
+from common.services.access import acting
+from common.services.tasks import question_deadlines
+from common.states import Role
+from common.transaction import Transaction, transactional
+from tests.web.world import SHA, World, at_once, events, get, put
+
+RULES = {"remindMinutes": 30, "deadlineMinutes": 60}
+
+
+class Asking:
+    """A run at work on a task, and the agent that has it."""
+
+    def __init__(self, world: World, **project: Any) -> None:
+        self.world = world
+        self.project: Project = world.project(has_repository=True, **project)
+        self.task_id: str = world.task(self.project).id
+        self.agent, self.agent_id = world.agent()
+        self.run, self.claimed = world.claim(self.agent)
+
+    @property
+    def path(self) -> str:
+        return f"/api/runner/runs/{self.claimed['run']['id']}"
+
+    def ask(self, text: str = "Which colour?", **values: Any) -> str:
+        reply = self.run.post(f"{self.path}/questions", json={"question": text, **values})
+        assert reply.status_code in {200, 201}, reply.json
+        question_id: str = reply.json["question"]["id"]
+        return question_id
+
+    def answer(self, question_id: str, response: str = "blue", client: FlaskClient | None = None) -> int:
+        body = {"questionId": question_id, "response": response}
+        return (client or self.world.client).post(f"/api/tasks/{self.task_id}/respond", json=body).status_code
+
+    def finish(self, outcome: str, **values: Any) -> None:
+        body = {"outcome": outcome, "summary": "Done", **values}
+        assert self.run.post(f"{self.path}/finish", json=body).status_code == 200
+
+    def resume(self, agent: FlaskClient | None = None) -> dict[str, Any]:
+        """The claim of the task's next run."""
+        self.run, self.claimed = self.world.claim(agent or self.agent)
+        return self.claimed
+
+    @property
+    def state(self) -> tuple[str, str | None]:
+        task = get(Task, self.task_id)
+        return task.state_, task.phase_
+
+    def question(self, question_id: str) -> dict[str, Any]:
+        """As people see it."""
+        shown = self.world.client.get(f"/api/tasks/{self.task_id}").json["task"]["questions"]
+        return next(question for question in shown if question["id"] == question_id)
+
+
+@pytest.fixture
+def asking(world: World) -> Asking:
+    return Asking(world)
+
+
+@transactional
+def pass_time(tx: Transaction, question_id: str, minutes: float) -> None:
+    """Everything about the question happened so much earlier."""
+    question = tx.get(Question, question_id)
+    for name in ("asked_at", "remind_at", "deadline_at"):
+        at = getattr(question, name)
+        if at is not None:
+            setattr(question, name, at - timedelta(minutes=minutes))
+
+
+def sweep() -> None:
+    """Twice, as a second beat would."""
+    with acting("platform"):
+        sweeping.sweep_old()
+        sweeping.sweep_old()
+
+
+# Answered in time, and later
+
+
+def test_an_answer_within_the_hold_continues_the_very_run(asking: Asking) -> None:
+    question = asking.ask()
+    assert asking.state == ("needs_input", None)
+
+    assert asking.answer(question) == 200
+
+    assert asking.state == ("in_progress", "working")
+    shown = asking.run.get(f"{asking.path}/questions/{question}?wait=5").json["question"]
+    assert (shown["response"], shown["respondedBy"]) == ("blue", "maxim")
+    asking.finish("completed", commitSha=SHA)
+    assert asking.state == ("in_progress", "verifying")
+
+
+def test_an_answer_after_the_run_resumes_its_session_on_another_agent(asking: Asking) -> None:
+    question = asking.ask()
+    session = asking.run.put(f"{asking.path}/session", data=b"session", content_type="application/octet-stream")
+    assert session.status_code == 204
+    asking.finish("waiting")
+    assert asking.state == ("needs_input", None)
+    assert get(Agent, asking.agent_id).state_ == "idle"
+    assert asking.agent.post("/api/runner/claim", json={}).status_code == 204
+
+    assert asking.answer(question) == 200
+
+    assert asking.state == ("in_progress", "queued")
+    put(Agent, asking.agent_id, state_="draining")
+    other, _other_id = asking.world.agent()
+    claim = asking.resume(other)
+    assert (claim["task"]["id"], claim["hasSession"]) == (asking.task_id, True)
+    assert "The answer: blue" in claim["prompt"]
+    assert asking.run.get(f"{asking.path}/session").data == b"session"
+    assert asking.ask() == question  # the stored one, with its answer
+
+
+def test_an_answer_between_the_hold_and_the_end_is_not_lost(asking: Asking) -> None:
+    question = asking.ask()
+    assert asking.answer(question) == 200
+    asking.finish("waiting")  # the runner did not see the answer any more
+
+    assert asking.state == ("in_progress", "queued")
+    assert "The answer: blue" in asking.resume()["prompt"]
+
+
+def test_of_two_open_questions_the_last_answer_continues_the_task(asking: Asking) -> None:
+    first, second = asking.ask("One?"), asking.ask("Two?")
+    asking.finish("waiting")
+
+    assert asking.answer(second, "2") == 200
+    assert asking.state == ("needs_input", None)
+    assert asking.answer(first, "1") == 200
+
+    assert asking.state == ("in_progress", "queued")
+    prompt = asking.resume()["prompt"]
+    assert "The answer: 1" in prompt
+    assert "The answer: 2" in prompt
+
+
+def test_of_two_answers_one_counts(asking: Asking) -> None:
+    question = asking.ask()
+    clients = [asking.world.app_client(), asking.world.app_client()]
+
+    replies = at_once(
+        lambda: asking.answer(question, "red", clients[0]), lambda: asking.answer(question, "blue", clients[1])
+    )
+
+    assert sorted(replies) == [200, 409]
+    winner = ["red", "blue"][replies.index(200)]
+    assert asking.question(question)["response"] == winner
+    assert len(events("question:answered", of=question)) == 1
+
+
+def test_an_answer_after_a_lost_run_queues_the_task(asking: Asking) -> None:
+    question = asking.ask()
+    asking.finish("cancelled", cutShort=True, reason="The agent stops.")
+    assert asking.state == ("needs_input", None)
+
+    assert asking.answer(question) == 200
+
+    assert asking.state == ("in_progress", "queued")
+
+
+# Withdrawn
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_a_question_is_withdrawn_when_its_agent_finishes_without_the_answer(asking: Asking, blocking: bool) -> None:
+    question = asking.ask(blocking=blocking)
+    asking.finish("completed", commitSha=SHA)
+
+    assert asking.state == ("in_progress", "verifying")
+    assert asking.question(question)["status"] == "withdrawn"
+    assert asking.answer(question) == 409
+
+
+def test_a_question_of_a_failed_run_is_withdrawn_and_may_be_asked_again(asking: Asking) -> None:
+    question = asking.ask()
+    asking.finish("failed", reason="It broke")
+    assert (asking.state, asking.question(question)["status"]) == (("failed", None), "withdrawn")
+    assert asking.world.client.post(f"/api/tasks/{asking.task_id}/retry").status_code == 200
+    asking.resume()
+
+    assert asking.ask() == question
+
+    assert (asking.state, asking.question(question)["status"]) == (("needs_input", None), "pending")
+    assert asking.answer(question) == 200
+    assert asking.state == ("in_progress", "working")
+
+
+def test_a_question_of_a_cancelled_task_is_withdrawn(asking: Asking) -> None:
+    question = asking.ask()
+    assert asking.world.client.post(f"/api/tasks/{asking.task_id}/cancel").status_code == 200
+    assert asking.question(question)["status"] == "withdrawn"
+    assert asking.answer(question) == 409
+
+
+# Those that do not block
+
+
+def test_a_question_that_does_not_block_holds_nothing_up(asking: Asking) -> None:
+    question = asking.ask(blocking=False)
+
+    assert asking.state == ("in_progress", "working")
+    assert asking.question(question)["blocking"] is False
+    assert asking.answer(question) == 200
+    assert asking.state == ("in_progress", "working")
+    shown = asking.world.client.get(f"/api/tasks/{asking.task_id}").json["task"]["comments"]
+    assert [(comment["kind"], comment["author"], comment["body"]) for comment in shown] == [
+        ("message", "maxim", "You asked: Which colour?\nThe answer: blue")
+    ]
+
+
+def test_its_answer_reaches_the_next_run_once(asking: Asking) -> None:
+    question = asking.ask(blocking=False)
+    other = asking.ask("Which font?")
+    asking.finish("waiting")
+    assert asking.answer(question) == 200
+    assert asking.state == ("needs_input", None)
+    assert asking.answer(other, "serif") == 200
+
+    prompt = asking.resume()["prompt"]
+
+    assert (prompt.count("The answer: blue"), prompt.count("The answer: serif")) == (1, 1)
+
+
+def test_a_question_blocks_once_it_is_asked_so(asking: Asking) -> None:
+    question = asking.ask(blocking=False)
+    assert asking.ask() == question
+    assert asking.state == ("needs_input", None)
+    assert asking.answer(question) == 200
+    assert asking.state == ("in_progress", "working")
+
+
+# Nobody answers
+
+
+def test_without_rules_a_question_waits_for_ever(asking: Asking) -> None:
+    question = asking.ask()
+    pass_time(question, 10**6)
+    sweep()
+    assert not {"remindAt", "deadlineAt"} & asking.question(question).keys()
+    assert asking.state == ("needs_input", None)
+
+
+def test_a_reminder_comes_once_and_names_whom_it_asks(world: World) -> None:
+    world.client_of("mia", Role.MEMBER)
+    asking = Asking(world, question_rules={**RULES, "escalateTo": "mia"})
+    question = asking.ask()
+    pass_time(question, 29)
+    sweep()
+    assert "escalatedTo" not in asking.question(question)
+
+    pass_time(question, 2)
+    sweep()
+
+    shown = asking.question(question)
+    assert (shown["escalatedTo"], shown["status"], "remindAt" in shown) == ("mia", "pending", False)
+    [reminder] = events("question:reminded", of=question)
+    assert '"escalatedTo":"mia"' in reminder.data
+    assert asking.answer(question) == 200
+
+
+def test_nobody_is_asked_who_can_not_answer_any_more(world: World) -> None:
+    world.client_of("mia", Role.MEMBER)
+    asking = Asking(world, question_rules={**RULES, "escalateTo": "mia"})
+    question = asking.ask()
+    put(User, world.users["mia"].id, role=int(Role.VIEWER))
+    pass_time(question, 31)
+    sweep()
+    assert "escalatedTo" not in asking.question(question)
+    assert len(events("question:reminded", of=question)) == 1
+
+
+def test_at_the_deadline_the_task_fails_and_says_so(world: World) -> None:
+    asking = Asking(world, question_rules=RULES)
+    question = asking.ask()
+    asking.finish("waiting")
+    pass_time(question, 61)
+
+    sweep()
+
+    assert asking.state == ("failed", None)
+    shown = asking.world.client.get(f"/api/tasks/{asking.task_id}").json["task"]
+    assert shown["error"] == "nobody answered within 60 minutes: Which colour?"
+    assert asking.question(question)["status"] == "withdrawn"
+    assert asking.answer(question) == 409
+    assert events("question:reminded", of=question) == []
+    assert len(events("task:status_changed", of="failed")) == 1
+
+
+def test_at_the_deadline_a_run_that_still_waits_ends(world: World) -> None:
+    asking = Asking(world, question_rules=RULES)
+    question = asking.ask()
+    pass_time(question, 61)
+
+    sweep()
+
+    run = get(Run, asking.claimed["run"]["id"])
+    assert (asking.state, run.state_, run.outcome) == (("failed", None), "ended", "cancelled")
+    assert asking.run.get(f"{asking.path}/questions/{question}").status_code == 409
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_at_the_deadline_the_default_answer_counts_where_the_project_says_so(world: World, ends: bool) -> None:
+    asking = Asking(world, question_rules={**RULES, "onDeadline": "default"})
+    question = asking.ask(defaultResponse="grey")
+    if ends:
+        asking.finish("waiting")
+    pass_time(question, 61)
+
+    sweep()
+
+    shown = asking.question(question)
+    assert (shown["status"], shown["response"], shown["respondedBy"]) == ("answered", "grey", "default")
+    assert asking.state == ("in_progress", "queued" if ends else "working")
+    assert len(events("question:answered", of=question)) == 1
+    assert asking.answer(question) == 409
+
+
+@pytest.mark.parametrize(("rules", "values"), [({"onDeadline": "default"}, {}), ({}, {"defaultResponse": "grey"})])
+def test_a_default_needs_both_the_project_and_the_question(
+    world: World, rules: dict[str, str], values: dict[str, str]
+) -> None:
+    asking = Asking(world, question_rules={**RULES, **rules})
+    question = asking.ask(**values)
+    pass_time(question, 61)
+    sweep()
+    assert asking.state == ("failed", None)
+
+
+def test_an_answer_stops_the_clock(world: World) -> None:
+    asking = Asking(world, question_rules=RULES)
+    question = asking.ask()
+    assert asking.answer(question) == 200
+    pass_time(question, 600)
+    sweep()
+    assert asking.state == ("in_progress", "working")
+
+
+def test_the_answer_and_the_deadline_at_once_leave_one_of_them(world: World) -> None:
+    asking = Asking(world, question_rules=RULES)
+    question = asking.ask()
+    pass_time(question, 61)
+
+    status, _ = at_once(
+        lambda: asking.answer(question), lambda: question_deadlines.watch_question(asking.task_id, question)
+    )
+
+    expected = (("in_progress", "working"), "answered") if status == 200 else (("failed", None), "withdrawn")
+    assert (asking.state, asking.question(question)["status"]) == expected
+
+
+# The rules
+
+
+@pytest.mark.parametrize(
+    ("rules", "field"),
+    [
+        ({"deadlineMinutes": 0}, "questionRules.deadlineMinutes"),
+        ({"remindMinutes": "30"}, "questionRules.remindMinutes"),
+        ({"deadlineMinutes": 60, "remindMinutes": 60}, "questionRules.remindMinutes"),
+        ({"escalateTo": "maxim"}, "questionRules.escalateTo"),
+        ({"remindMinutes": 5, "escalateTo": "nobody"}, "questionRules.escalateTo"),
+        ({"remindMinutes": 5, "escalateTo": "vic"}, "questionRules.escalateTo"),
+        ({"onDeadline": "fail"}, "questionRules.onDeadline"),
+        ({"deadlineMinutes": 60, "onDeadline": "guess"}, "questionRules.onDeadline"),
+        ({"nonsense": 1}, "questionRules.nonsense"),
+        ([], "questionRules"),
+    ],
+)
+def test_rules_that_can_not_hold_are_refused(world: World, rules: Any, field: str) -> None:
+    world.client_of("vic", Role.VIEWER)
+    project = world.project()
+    path = f"/api/projects/{project.id}"
+    reply = world.client.patch(path, json={"questionRules": rules})
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
+    assert world.client.get(path).json["project"]["questionRules"] == {}
+    created = world.client.post("/api/projects", json={"name": "Other", "questionRules": rules})
+    assert (created.status_code, created.json["details"]["field"]) == (400, field)
+
+
+def test_rules_are_kept_as_they_were_sent(world: World) -> None:
+    path = f"/api/projects/{world.project().id}"
+    rules = {**RULES, "escalateTo": "maxim", "onDeadline": "default"}
+    assert world.client.patch(path, json={"questionRules": rules}).json["project"]["questionRules"] == rules
+    assert world.client.patch(path, json={"questionRules": {}}).json["project"]["questionRules"] == {}

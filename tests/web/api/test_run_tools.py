@@ -1,0 +1,249 @@
+"""The platform's tools as an agent meets them: the SDK's client, the socket, the runner's desk and a real server."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from common.models.run import Run
+from common.models.task import Question, Task
+from tests.web.world import SHA, World, all_of, forget_providers, get, served
+from workers.runner import tools
+from workers.runner.cancellation import Cancellation, Why
+from workers.runner.client import RunToken
+from workers.runner.mcp_shim import TOOLS
+from workers.runner.tool_api import ToolApi
+from workers.runner.tool_socket import Reply, Request
+from workers.runner.tools import ToolDesk
+
+
+class AtWork:
+    """A run at work, with the desk that answers its agent's tools."""
+
+    def __init__(self, world: World, url: str) -> None:
+        self.world, self.url = world, url
+        self.project = world.project(
+            has_repository=True, test_command="make test", agent_instructions="Be brief.", question_rules={}
+        )
+        self.task_id = world.task(self.project, "Greet", description="Say hello.").id
+        self.agent, _ = world.agent()
+        self.over: list[str] = []
+        self.claim()
+
+    def claim(self) -> None:
+        self.run, self.claimed = self.world.claim(self.agent)
+        self.cancellation = Cancellation()
+        self.desk = self.desk_of(hold_seconds=0.2)
+
+    def desk_of(self, hold_seconds: float, url: str | None = None) -> ToolDesk:
+        claimed = self.claimed["run"]
+        api = ToolApi(url or self.url, claimed["id"], RunToken(claimed["token"]), self.cancellation)
+        return ToolDesk(api, hold_seconds=hold_seconds, on_over=self.over.append)
+
+    def call(self, tool: str, **arguments: Any) -> Reply:
+        return self.desk.answer(Request(tool, arguments))
+
+    def text(self, tool: str, **arguments: Any) -> str:
+        reply = self.call(tool, **arguments)
+        assert reply.ok, reply.text
+        return reply.text
+
+    def json(self, tool: str) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.text(tool))
+        return answer
+
+    def respond(self, response: str = "blue", client: FlaskClient | None = None) -> None:
+        [question] = [row for row in all_of(Question) if row.state == "pending"]
+        body = {"questionId": question.id, "response": response}
+        reply = (client or self.world.client).post(f"/api/tasks/{self.task_id}/respond", json=body)
+        assert reply.status_code == 200, reply.json
+
+    def finish(self, outcome: str, **values: Any) -> None:
+        body = {"outcome": outcome, "summary": "", **values}
+        path = f"/api/runner/runs/{self.claimed['run']['id']}/finish"
+        assert self.run.post(path, json=body).status_code == 200
+
+    @property
+    def state(self) -> str:
+        state: str = get(Task, self.task_id).state_
+        return state
+
+
+@pytest.fixture
+def at_work(world: World) -> Iterator[AtWork]:
+    with served() as url:
+        yield AtWork(world, url)
+
+
+@pytest.fixture
+def plain_at_work(plain_app: Flask) -> Iterator[AtWork]:
+    """On SQLite alone: for what no database could do differently."""
+    world = World(plain_app)
+    with served() as url:
+        yield AtWork(world, url)
+    forget_providers()
+
+
+def test_an_answer_within_the_hold_is_the_result(at_work: AtWork) -> None:
+    at_work.desk = at_work.desk_of(hold_seconds=45)
+    client = at_work.world.app_client()
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(at_work.text, "ask_user_question", question="Which colour?", options=["red", "blue"])
+        while not all_of(Question):
+            threading.Event().wait(0.01)
+        assert at_work.state == "needs_input"
+        at_work.respond(client=client)
+        assert held.result(100) == "blue"
+    assert not at_work.desk.is_question_open
+    assert at_work.state == "in_progress"
+
+
+def test_without_an_answer_the_agent_is_told_to_stop_and_gets_it_later(at_work: AtWork) -> None:
+    assert at_work.text("ask_user_question", question="Which colour?") == tools.NO_ANSWER_YET
+    assert at_work.desk.is_question_open
+    at_work.finish("waiting")
+    at_work.respond()
+    at_work.claim()
+    assert at_work.claimed["task"]["id"] == at_work.task_id
+
+    assert at_work.text("ask_user_question", question="Which colour?") == "blue"
+
+    assert not at_work.desk.is_question_open
+    assert len(all_of(Question)) == 1
+    assert at_work.json("get_feedback")["feedback"][0]["body"] == "You asked: Which colour?\nThe answer: blue"
+
+
+def test_an_answer_to_one_of_two_questions_leaves_the_other_open(plain_at_work: AtWork) -> None:
+    assert plain_at_work.text("ask_user_question", question="Which colour?") == tools.NO_ANSWER_YET
+    plain_at_work.respond()
+    assert plain_at_work.text("ask_user_question", question="Which font?") == tools.NO_ANSWER_YET
+    assert plain_at_work.text("ask_user_question", question="Which colour?") == "blue"
+    assert plain_at_work.desk.is_question_open
+
+
+def test_a_question_that_does_not_block_returns_at_once(plain_at_work: AtWork) -> None:
+    plain_at_work.desk = plain_at_work.desk_of(hold_seconds=600)
+    assert plain_at_work.text("ask_user_question", question="Which colour?", blocking=False) == tools.ASKED
+    assert not plain_at_work.desk.is_question_open
+    assert plain_at_work.state == "in_progress"
+    plain_at_work.respond()
+    assert plain_at_work.text("ask_user_question", question="Which colour?", blocking=False) == "blue"
+
+
+def test_an_abandoned_question_is_open_and_its_call_ends(plain_at_work: AtWork) -> None:
+    plain_at_work.desk = plain_at_work.desk_of(hold_seconds=600)
+    request = Request("ask_user_question", {"question": "Which colour?"}, is_abandoned=lambda: True)
+    assert plain_at_work.desk.answer(request).text == tools.NO_ANSWER_YET
+    assert plain_at_work.desk.is_question_open
+
+
+def test_the_default_of_a_question_is_stored_and_a_withdrawn_one_says_so(at_work: AtWork) -> None:
+    at_work.desk = at_work.desk_of(hold_seconds=45)
+    client = at_work.world.app_client()
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(at_work.call, "ask_user_question", question="Which colour?", default="grey")
+        while not all_of(Question):
+            threading.Event().wait(0.01)
+        assert all_of(Question)[0].default_response == "grey"
+        assert client.post(f"/api/tasks/{at_work.task_id}/cancel").status_code == 200
+        # The question is withdrawn, and the run is over: whichever the poll met first.
+        assert held.result(100) in {Reply(True, tools.WITHDRAWN), Reply(False, tools.RUN_OVER)}
+
+
+def test_what_the_agent_reads(at_work: AtWork) -> None:
+    other = at_work.world.task(at_work.project, "Other", labels=["later"])
+    elsewhere = at_work.world.task(at_work.world.project("Elsewhere"), "Hidden")
+    comment = {"body": "Mind the footer", "path": "a.css", "line": 3}
+    assert at_work.world.client.post(f"/api/tasks/{at_work.task_id}/comments", json=comment).status_code == 201
+
+    read = at_work.json("get_task")
+    assert (read["task"]["title"], read["task"]["description"], read["task"]["round"]) == ("Greet", "Say hello.", 1)
+    assert (read["project"]["testCommand"], read["project"]["agentInstructions"]) == ("make test", "Be brief.")
+    [given] = at_work.json("get_feedback")["feedback"]
+    assert (given["kind"], given["author"], given["body"], given["path"], given["line"]) == (
+        "comment", "maxim", "Mind the footer", "a.css", 3,
+    )  # fmt: skip
+    listed = at_work.json("list_project_tasks")["tasks"]
+    assert [(task["id"], task["state"], task["labels"]) for task in listed] == [(other.id, "backlog", ["later"])]
+    assert elsewhere.id not in str(listed)
+
+
+def test_progress_and_proposals_reach_the_platform(at_work: AtWork) -> None:
+    assert at_work.text("report_progress", message="Half", done=1.0, total=2) == tools.PROGRESS_SHOWN
+    text = at_work.text("propose_tasks", tasks=[{"title": "Fix\nthe footer", "description": "It overlaps."}])
+    assert '"title": "Fix the footer"' in text
+    listed = at_work.world.client.get(f"/api/tasks/{at_work.task_id}/proposals").json["proposals"]
+    assert [proposal["title"] for proposal in listed] == ["Fix the footer"]
+
+
+def test_a_review_gives_the_summary_and_gives_up_open_questions(plain_at_work: AtWork) -> None:
+    assert plain_at_work.desk.review_summary is None
+    assert plain_at_work.text("request_review", summary="All done") == tools.REVIEW_NOTED
+    plain_at_work.text("ask_user_question", question="Really?")
+    assert (plain_at_work.desk.review_summary, plain_at_work.desk.is_question_open) == (None, True)
+    assert plain_at_work.text("request_review", summary="Done without") == tools.REVIEW_WITHOUT_ANSWER
+    assert (plain_at_work.desk.review_summary, plain_at_work.desk.is_question_open) == ("Done without", False)
+    plain_at_work.finish("completed", commitSha=SHA)
+    assert [question.state for question in all_of(Question)] == ["withdrawn"]
+
+
+WRONG_CALLS: list[tuple[str, dict[str, Any], str]] = [
+    ("ask_user_question", {}, '"question"'),
+    ("ask_user_question", {"question": " "}, '"question"'),
+    ("ask_user_question", {"question": "x", "options": "red"}, '"options"'),
+    ("ask_user_question", {"question": "x", "context": 1}, '"context"'),
+    ("ask_user_question", {"question": "x", "blocking": "no"}, '"blocking"'),
+    ("report_progress", {"message": "x", "done": -1}, '"done"'),
+    ("report_progress", {"message": "x", "total": True}, '"total"'),
+    ("propose_tasks", {"tasks": [{"description": "x"}]}, '"title"'),
+    ("propose_tasks", {"tasks": {}}, '"tasks"'),
+    ("propose_tasks", {"tasks": [{"title": str(number)} for number in range(21)]}, "proposals"),
+    ("request_review", {"summary": 1}, '"summary"'),
+    ("rm", {}, "ask_user_question"),
+]
+
+
+def test_a_wrong_call_says_what_is_wrong(plain_at_work: AtWork) -> None:
+    for tool, arguments, word in WRONG_CALLS:
+        reply = plain_at_work.call(tool, **arguments)
+        assert not reply.ok, tool
+        assert word in reply.text
+    assert all_of(Question) == []
+
+
+def test_what_no_database_stores_is_no_reason_to_fail(at_work: AtWork) -> None:
+    assert at_work.text("ask_user_question", question="Which\0 \ud800colour?") == tools.NO_ANSWER_YET
+    assert len(all_of(Question)) == 1
+
+
+def test_a_run_that_is_over_is_dropped(plain_at_work: AtWork) -> None:
+    plain_at_work.finish("failed")
+    assert plain_at_work.call("get_task") == Reply(False, tools.RUN_OVER)
+    assert len(plain_at_work.over) == 1
+    assert get(Run, plain_at_work.claimed["run"]["id"]).state_ == "ended"
+
+
+def test_a_cancelled_run_answers_at_once(plain_at_work: AtWork) -> None:
+    plain_at_work.desk = plain_at_work.desk_of(hold_seconds=600)
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(plain_at_work.call, "ask_user_question", question="Which colour?")
+        while not all_of(Question):
+            threading.Event().wait(0.01)
+        plain_at_work.cancellation.cancel(Why.CANCELLED, "The run was cancelled.")
+        assert held.result(10) == Reply(False, tools.RUN_OVER)
+
+
+def test_a_platform_that_is_away_is_said_in_time() -> None:
+    api = ToolApi("http://127.0.0.1:9", "run-1", RunToken("awr_x"), Cancellation(), call_seconds=0.5)
+    desk = ToolDesk(api, hold_seconds=1, on_over=print)
+    reply = desk.answer(Request("get_task", {}))
+    assert not reply.ok
+    assert reply.text.startswith("The platform does not answer at the moment")
+    assert sorted(tool.name for tool in TOOLS) == sorted(desk.names)

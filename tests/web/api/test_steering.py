@@ -1,0 +1,332 @@
+"""People steer an agent: messages reach it once and in order, and a task is taken over by hand and handed back."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from common.jobs import RELEASE_RUN
+from common.models import Comment, Job, Run, Task
+from common.services.projects.projects import put_member
+from common.states import Role
+from tests import builders
+from tests.web.world import World, all_of, at_once, get, put, run_jobs
+
+
+class Shop:
+    """A task, and the run that works on it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.project = world.project(has_repository=True, secret_env_vars={"API_KEY": "canary/wörd+7f3a"})
+        self.task = world.task(self.project)
+        self.mia: FlaskClient = world.client_of("mia", Role.MEMBER)
+        self.agent, self.agent_id = world.agent()
+        self.run, self.claim = world.claim(self.agent)
+        self.run_id: str = self.claim["run"]["id"]
+
+    def post(self, verb: str, client: FlaskClient | None = None, **body: Any) -> Any:
+        return (client or self.mia).post(f"/api/tasks/{self.task.id}/{verb}", json=body)
+
+    def say(self, text: str, **more: Any) -> Any:
+        return self.post("messages", text=text, **more)
+
+    def fetch(self, after: int = 0, wait: int = 0, client: FlaskClient | None = None) -> list[dict[str, Any]]:
+        path = f"/api/runner/runs/{self.run_id}/messages?after={after}&wait={wait}"
+        reply = (client or self.run).get(path)
+        assert reply.status_code == 200, reply.json
+        messages: list[dict[str, Any]] = reply.json["messages"]
+        return messages
+
+    def finish(self, outcome: str = "cancelled", **more: Any) -> Any:
+        return self.run.post(
+            f"/api/runner/runs/{self.run_id}/finish",
+            json={"outcome": outcome, "summary": "", "commitSha": None, **more},
+        )
+
+    def beat(self, *run_ids: str) -> list[dict[str, Any]]:
+        reply = self.agent.post("/api/runner/heartbeat", json={"runIds": list(run_ids or [self.run_id])})
+        directives: list[dict[str, Any]] = reply.json["directives"]
+        return directives
+
+    def claim_next(self) -> dict[str, Any]:
+        """The next run of the task, which takes the place of the first."""
+        self.run, self.claim = self.world.claim(self.agent)
+        self.run_id = self.claim["run"]["id"]
+        return self.claim
+
+    def read(self) -> dict[str, Any]:
+        task: dict[str, Any] = self.mia.get(f"/api/tasks/{self.task.id}").json["task"]
+        return task
+
+    def transcript(self) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = self.mia.get(f"/api/runs/{self.run_id}/transcript").json["entries"]
+        return entries
+
+
+@pytest.fixture
+def shop(world: World) -> Shop:
+    return Shop(world)
+
+
+# Messages
+
+
+def test_a_message_reaches_the_run_once_and_in_order(shop: Shop) -> None:
+    replies = [shop.say(f"message {number}").json["message"] for number in range(3)]
+    first = shop.fetch()
+    assert [(one["text"], one["author"], one["interrupts"]) for one in first] == [
+        ("message 0", "mia", False), ("message 1", "mia", False), ("message 2", "mia", False),
+    ]  # fmt: skip
+    assert [one["seq"] for one in first] == [one["seq"] for one in replies]
+    assert sorted({one["seq"] for one in first}) == [one["seq"] for one in first]
+
+    assert shop.fetch(after=first[-1]["seq"]) == []
+    assert shop.fetch(after=first[0]["seq"]) == first[1:]
+    assert shop.fetch() == first
+    shop.say("one more", interrupt=True)
+    assert [(one["text"], one["interrupts"]) for one in shop.fetch(after=first[-1]["seq"])] == [("one more", True)]
+
+
+def test_messages_that_are_written_at_once_have_an_order(shop: Shop) -> None:
+    clients = [shop.world.app_client() for _ in range(4)]
+    at_once(*(lambda client=client: shop.post("messages", client, text="x") for client in clients))
+    assert len({one["seq"] for one in shop.fetch()}) == 4
+
+
+def test_a_message_wakes_the_run_that_waits_for_it(shop: Shop) -> None:
+    got: list[Any] = []
+    waiting = threading.Thread(target=lambda: got.append(shop.fetch(wait=25)))
+    waiting.start()
+    shop.say("wake up")
+    waiting.join(20)
+    assert [one["text"] for one in got[0]] == ["wake up"]
+
+
+def test_a_message_is_shown_with_its_author_and_without_secrets_in_the_transcript(shop: Shop) -> None:
+    shop.say("use canary/wörd+7f3a", interrupt=True)
+    (entry,) = [entry for entry in shop.transcript() if entry["kind"] == "message"]
+    assert (entry["message"], entry["details"]["author"], entry["details"]["interrupts"]) == ("use ***", "mia", True)
+    (comment,) = shop.read()["comments"]
+    assert (comment["kind"], comment["author"], comment["deliveredAt"]) == ("message", "mia", None)
+    shop.fetch()
+    assert shop.read()["comments"][0]["deliveredAt"]
+
+
+def test_what_no_run_fetched_is_feedback_of_the_next_one(shop: Shop) -> None:
+    shop.say("fetched")
+    shop.fetch()
+    shop.say("not fetched", interrupt=True)
+    shop.finish()
+    assert [(one["kind"], one["body"]) for one in shop.claim_next()["feedback"]] == [("message", "not fetched")]
+    assert shop.fetch() == []
+
+
+def test_a_message_before_the_claim_is_feedback_and_one_after_it_is_fetched(world: World) -> None:
+    project = world.project(has_repository=True)
+    task = world.task(project)
+    world.client.post(f"/api/tasks/{task.id}/messages", json={"text": "before"})
+    agent, _agent_id = world.agent()
+    run, claim = world.claim(agent)
+    assert [one["body"] for one in claim["feedback"]] == ["before"]
+    assert "before" in claim["prompt"]
+
+    world.client.post(f"/api/tasks/{task.id}/messages", json={"text": "after"})
+    again = agent.post("/api/runner/claim", json={}).json
+    assert [one["body"] for one in again["feedback"]] == ["before"]
+    reply = run.get(f"/api/runner/runs/{claim['run']['id']}/messages")
+    assert [one["text"] for one in reply.json["messages"]] == ["after"]
+
+
+def test_messages_of_a_lost_run_go_to_the_next_one(shop: Shop) -> None:
+    shop.say("mind this")
+    shop.fetch()
+    shop.finish(cutShort=True, reason="the disk is full")
+    put(Run, shop.run_id, is_cut_short=False)
+    assert [one["body"] for one in shop.claim_next()["feedback"]] == ["mind this"]
+
+
+@pytest.mark.parametrize("state", ["production", "cancelled"])
+def test_nobody_writes_where_nobody_reads(shop: Shop, state: str) -> None:
+    put(Task, shop.task.id, state_=state, phase_=None)
+    reply = shop.say("hello?")
+    assert (reply.status_code, all_of(Comment)) == (409, [])
+    assert state in reply.json["details"]["message"]
+
+
+def test_only_a_run_at_work_can_be_interrupted(shop: Shop) -> None:
+    shop.finish("failed", reason="no idea")
+    reply = shop.say("stop", interrupt=True)
+    assert (reply.status_code, reply.json["details"]["field"], all_of(Comment)) == (409, "interrupt", [])
+    assert shop.say("think again").status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "text"), ({"text": " \n"}, "text"), ({"text": "x" * 10_001}, "text"),
+        ({"text": "x", "interrupt": 1}, "interrupt"),
+    ],
+)  # fmt: skip
+def test_a_message_that_can_not_be_meant_is_refused(shop: Shop, body: dict[str, Any], field: str) -> None:
+    reply = shop.post("messages", **body)
+    assert (reply.status_code, reply.json["details"]["field"], all_of(Comment)) == (400, field, [])
+
+
+def test_after_the_end_of_a_run_its_messages_are_refused(shop: Shop) -> None:
+    shop.finish()
+    assert shop.run.get(f"/api/runner/runs/{shop.run_id}/messages").status_code == 409
+
+
+# Taking over
+
+
+def test_a_task_is_taken_over_and_its_agent_told_to_stop(shop: Shop) -> None:
+    assert shop.beat() == []
+    task = shop.post("take-over").json["task"]
+    assert (task["state"], task["phase"], task["heldBy"]) == ("in_progress", "held", "mia")
+    assert task["cloneLine"] == f"git clone -b {shop.task.branch_name} {shop.project.repository_url}.git"
+    assert shop.world.client_of("vic", Role.VIEWER).get(f"/api/tasks/{shop.task.id}").json["task"]["cloneLine"] is None
+
+    assert shop.beat() == [{"runId": shop.run_id, "do": "cancel"}]
+    assert get(Run, shop.run_id).state == "running"
+    assert shop.run.post(f"/api/runner/runs/{shop.run_id}/logs", json={"lines": []}).status_code == 200
+    assert shop.finish().status_code == 200
+    assert (shop.read()["phase"], shop.read()["heldBy"]) == ("held", "mia")
+    assert shop.agent.post("/api/runner/claim", json={}).status_code == 204
+
+
+@pytest.mark.parametrize("outcome", ["completed", "waiting", "failed", "cancelled"])
+def test_however_the_agent_ends_the_task_stays_held(shop: Shop, outcome: str) -> None:
+    shop.post("take-over")
+    assert shop.finish(outcome, reason="so").status_code == 200
+    assert (shop.read()["state"], shop.read()["phase"], shop.read()["error"]) == ("in_progress", "held", None)
+
+
+def test_an_agent_that_is_lost_or_asks_leaves_the_task_held(shop: Shop) -> None:
+    shop.post("take-over")
+    asked = shop.run.post(f"/api/runner/runs/{shop.run_id}/questions", json={"question": "May I?"})
+    assert asked.status_code == 201
+    assert shop.read()["phase"] == "held"
+    shop.beat()
+    put(Run, shop.run_id, seen_at=get(Run, shop.run_id).created_at.replace(year=2020))
+    shop.agent.post("/api/runner/heartbeat", json={"runIds": []})
+    assert get(Run, shop.run_id).outcome == "lost"
+    assert (shop.read()["phase"], shop.read()["heldBy"]) == ("held", "mia")
+    assert shop.post("hand-back").status_code == 200
+    assert shop.read()["questions"][0]["status"] == "withdrawn"
+
+
+def test_a_run_that_does_not_stop_is_ended(shop: Shop) -> None:
+    shop.post("take-over")
+    (job,) = all_of(Job, Job.kind == RELEASE_RUN.name)
+    assert 50 < (job.next_at - job.created_at).total_seconds() < 70
+    reply = shop.post("hand-back")
+    assert (reply.status_code, "60 seconds" in reply.json["details"]["message"]) == (409, True)
+
+    put(Job, job.id, next_at=job.created_at)
+    run_jobs(RELEASE_RUN)
+
+    run = get(Run, shop.run_id)
+    assert (run.state, run.outcome, "taken over by mia" in run.reason) == ("ended", "cancelled", True)
+    assert shop.read()["phase"] == "held"
+    assert shop.post("hand-back").status_code == 200
+
+
+def test_a_run_that_nobody_claimed_is_ended_at_once(shop: Shop) -> None:
+    shop.say("mind this")
+    shop.finish()
+    from_backlog = shop.post("take-over")
+    assert (from_backlog.status_code, "backlog" in from_backlog.json["details"]["message"]) == (409, True)
+    put(Task, shop.task.id, state_="in_progress", phase_="queued")
+    assert shop.post("take-over").json["task"]["phase"] == "held"
+
+
+def test_a_task_is_handed_back_with_a_note(shop: Shop) -> None:
+    shop.post("take-over")
+    shop.finish()
+    task = shop.post("hand-back", note="I fixed the tests; add the docs.").json["task"]
+    assert (task["phase"], task["heldBy"], task["cloneLine"], task["round"]) == ("queued", None, None, 2)
+
+    claim = shop.claim_next()
+    assert [(one["kind"], one["body"]) for one in claim["feedback"]] == [("note", "I fixed the tests; add the docs.")]
+    assert "I fixed the tests" in claim["prompt"]
+    assert (claim["run"]["round"], shop.beat()) == (2, [])
+
+
+def test_only_the_holder_and_maintainers_hand_back(shop: Shop) -> None:
+    shop.post("take-over")
+    shop.finish()
+    other = shop.world.client_of("moe", Role.MEMBER)
+    assert shop.post("hand-back", other).status_code == 403
+    refused = shop.post("take-over", other)
+    assert (refused.status_code, "mia" in refused.json["details"]["message"]) == (409, True)
+    assert shop.post("take-over").status_code == 200
+    assert shop.post("hand-back", shop.world.client).status_code == 200
+    assert shop.post("hand-back", shop.world.client).status_code == 409
+
+
+def test_a_question_is_withdrawn_when_the_task_is_taken_over(shop: Shop) -> None:
+    question = shop.run.post(f"/api/runner/runs/{shop.run_id}/questions", json={"question": "Which?"}).json["question"]
+    assert shop.read()["state"] == "needs_input"
+    assert shop.post("take-over").json["task"]["phase"] == "held"
+    assert shop.post("respond", questionId=question["id"], response="This").status_code == 409
+    read = shop.run.get(f"/api/runner/runs/{shop.run_id}/questions/{question['id']}").json["question"]
+    assert read["status"] == "withdrawn"
+
+
+def test_a_failed_task_is_taken_over_and_continued(shop: Shop) -> None:
+    shop.finish("failed", reason="no idea")
+    task = shop.post("take-over").json["task"]
+    assert (task["state"], task["phase"], task["error"]) == ("in_progress", "held", None)
+    assert shop.post("hand-back", note="").status_code == 200
+    assert shop.claim_next()["feedback"] == []
+
+
+def test_proven_work_is_taken_over_by_a_maintainer(shop: Shop) -> None:
+    shop.finish("completed")
+    verifying = shop.post("take-over")
+    assert (verifying.status_code, "verified" in verifying.json["details"]["message"]) == (409, True)
+    put(Task, shop.task.id, state_="ready_to_test", phase_=None)
+    assert shop.post("take-over").status_code == 403
+    assert shop.post("take-over", shop.world.client).json["task"]["heldBy"] == "maxim"
+    assert shop.post("approve", shop.world.client).status_code == 409
+
+
+@pytest.mark.parametrize("state", ["approved", "staging", "production", "cancelled", "backlog"])
+def test_in_other_states_nothing_is_taken_over(shop: Shop, state: str) -> None:
+    put(Task, shop.task.id, state_=state, phase_=None)
+    reply = shop.post("take-over", shop.world.client)
+    assert (reply.status_code, get(Task, shop.task.id).held_by) == (409, None)
+    assert "needs_input" in reply.json["details"]["message"]
+
+
+def test_a_task_without_a_branch_is_not_taken_over(world: World) -> None:
+    task = world.task(world.project())
+    put(Task, task.id, state_="failed")
+    reply = world.client.post(f"/api/tasks/{task.id}/take-over")
+    assert (reply.status_code, "no branch" in reply.json["details"]["message"]) == (409, True)
+
+
+def test_a_held_task_can_be_cancelled_and_gets_no_message_delivered(shop: Shop) -> None:
+    shop.post("take-over")
+    assert shop.say("for the next one").status_code == 201
+    assert shop.say("stop", interrupt=True).status_code == 409
+    assert shop.fetch() == []
+    task = shop.post("cancel").json["task"]
+    assert (task["state"], task["heldBy"]) == ("cancelled", None)
+    assert get(Run, shop.run_id).state == "ended"
+
+
+def test_a_restricted_project_s_tasks_are_steered_by_its_members_alone(shop: Shop) -> None:
+    shop.world.client_of("ada", Role.ADMIN).patch(f"/api/projects/{shop.project.id}", json={"restricted": True})
+    for verb, body in (("messages", {"text": "x"}), ("take-over", {}), ("hand-back", {})):
+        assert shop.post(verb, **body).status_code == 404
+    put_member(
+        shop.project.id, shop.world.users["mia"].id, Role.VIEWER,
+        by=builders.caller_of(shop.world.users["ada"]),
+    )  # fmt: skip
+    assert shop.say("x").status_code == 403

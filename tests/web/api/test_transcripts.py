@@ -1,0 +1,295 @@
+"""Transcripts: each entry once and in order, its details cleaned and masked, found by words and kinds, shown live."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from common.announcer import announcer
+from common.feed import client as redis_client
+from common.feed import stream_name
+from common.models import LogEntry, ModelProvider, Run
+from common.sealing import new_token, seal
+from common.services.runs import transcripts
+from common.services.runs.transcript_masking import DEEPEST, MOST_BYTES
+from common.states import Role
+from common.transaction import Transaction, transactional
+from tests.web.world import World, all_of, at_once, get, put
+
+CANARY = "canary/wörd+7f3a"
+
+
+class Talking:
+    """A run under way that writes numbered lines."""
+
+    def __init__(self, world: World, **project: Any) -> None:
+        self.project = world.project(has_repository=True, **project)
+        self.task = world.task(self.project)
+        self.agent, _agent_id = world.agent()
+        self.client, self.claim = world.claim(self.agent)
+        self.viewer: FlaskClient = world.client_of("vic", Role.VIEWER)
+        self.id: str = self.claim["run"]["id"]
+
+    def post(self, *lines: dict[str, Any], client: FlaskClient | None = None) -> Any:
+        body = {"lines": [{"level": "info", "message": "", **line} for line in lines]}
+        return (client or self.client).post(f"/api/runner/runs/{self.id}/logs", json=body)
+
+    def say(self, *numbers: int, **about: Any) -> Any:
+        return self.post(*({"number": number, "message": f"entry {number}", **about} for number in numbers)).json
+
+    def read(self, query: str = "") -> Any:
+        return self.viewer.get(f"/api/runs/{self.id}/transcript?{query}").json
+
+    def messages(self, query: str = "") -> list[str]:
+        return [entry["message"] for entry in self.read(query)["entries"]]
+
+    def details(self) -> Any:
+        return self.read()["entries"][-1]["details"]
+
+
+@pytest.fixture
+def run(world: World) -> Talking:
+    return Talking(world, secret_env_vars={"API_KEY": CANARY})
+
+
+def test_a_batch_that_is_sent_again_is_stored_once(run: Talking) -> None:
+    assert run.say(1, 2, 3) == {"accepted": 3, "received": 3}
+    assert run.say(1, 2, 3) == {"accepted": 0, "received": 3}
+    assert run.say(2, 3, 4, 5) == {"accepted": 2, "received": 5}
+
+    entries = run.read()["entries"]
+    assert [entry["number"] for entry in entries] == [1, 2, 3, 4, 5]
+    assert [entry["message"] for entry in entries] == [f"entry {number}" for number in range(1, 6)]
+
+
+def test_batches_that_arrive_at_the_same_time_are_stored_once(world: World, run: Talking) -> None:
+    batch = [{"number": number, "message": str(number)} for number in range(1, 51)]
+    clients = [world.app.test_client() for _ in range(4)]
+    for client in clients:
+        client.environ_base["HTTP_AUTHORIZATION"] = run.client.environ_base["HTTP_AUTHORIZATION"]
+
+    replies = at_once(*(lambda client=client: run.post(*batch, client=client) for client in clients))
+
+    assert sorted(reply.json["accepted"] for reply in replies) == [0, 0, 0, 50]
+    assert run.messages() == [str(number) for number in range(1, 51)]
+
+
+def test_a_gap_is_said_in_its_place_and_what_comes_late_is_ignored(run: Talking) -> None:
+    run.say(1, 2, 3, 4)
+    assert run.say(10, 11) == {"accepted": 3, "received": 11}
+    assert run.say(5, 6, 13) == {"accepted": 2, "received": 13}
+
+    assert run.messages()[4:] == [
+        "The platform did not receive entries 5–9 of this run.", "entry 10", "entry 11",
+        "The platform did not receive entry 12 of this run.", "entry 13",
+    ]  # fmt: skip
+
+
+def test_numbers_rise_within_a_batch_or_nothing_of_it_is_stored(run: Talking) -> None:
+    for wrong in ([1, 2, 2], [3, 1], [0], [-1], [1.5], [True], ["1"]):
+        reply = run.post(*({"number": number} for number in wrong))
+        assert reply.status_code == 400, wrong
+        assert reply.json["details"]["field"] == f"lines.{len(wrong) - 1}.number"
+    assert run.read()["entries"] == []
+
+
+def test_a_runner_without_numbers_is_stored_as_before(run: Talking) -> None:
+    assert run.post({"message": "one"}, {"message": "one"}).json == {"accepted": 2}
+
+    entries = run.read()["entries"]
+    assert [set(entry) for entry in entries] == [{"seq", "at", "level", "kind", "message"}] * 2
+
+
+def test_an_entry_is_read_back_with_all_that_was_written(run: Talking) -> None:
+    call = {"name": "Edit", "input": {"path": "a.py", "lines": [1, 2.5, True, None]}, "diff": "-a\n+b\n"}
+    run.post(
+        {"number": 1, "kind": "tool", "message": "Edit a.py", "callId": "toolu_01", "details": call},
+        {"number": 2, "kind": "result", "callId": "toolu_01", "details": {"ok": True, "exitCode": 0}},
+        {"number": 3, "kind": "plan", "details": {"steps": [{"text": "test", "done": False}]}},
+        {"number": 4, "kind": "thinking", "message": "Hm."},
+    )
+
+    first, second, third, fourth = run.read()["entries"]
+    assert (first["callId"], first["details"]) == ("toolu_01", call)
+    assert (second["callId"], second["details"]) == ("toolu_01", {"ok": True, "exitCode": 0})
+    assert (third["kind"], third["details"]["steps"]) == ("plan", [{"text": "test", "done": False}])
+    assert (fourth["kind"], "details" in fourth, "callId" in fourth) == ("thinking", False, False)
+
+
+@pytest.mark.parametrize("details", ["text", 1, [], True])
+def test_details_that_are_no_object_are_refused(run: Talking, details: Any) -> None:
+    reply = run.post({"number": 1, "details": details})
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, "lines.0.details")
+    assert reply.json["details"]["message"] == "Must be an object"
+
+
+def test_every_text_in_the_details_is_masked(run: Talking) -> None:
+    token, model_token = run.claim["run"]["token"], new_token("awm")
+    secrets = [CANARY, token, run.claim["clone"]["password"], model_token, "AKIAIOSFODNN7EXAMPLE", f"sk-ant-{'x' * 40}"]
+    for number, secret in enumerate(secrets, 1):
+        details = {
+            "command": f"curl -H '{secret}'", secret: "key", "input": {"list": [f"a {secret} b", {"deep": secret}]},
+            "diff": f"-old\n+key = {secret}\n",
+        }  # fmt: skip
+        assert run.post({"number": number, "kind": "tool", "callId": f"id {secret}", "details": details}).json
+
+    shown = json.dumps([run.read(), [row.details for row in all_of(LogEntry)]], ensure_ascii=False)
+    assert "curl" in shown
+    for secret in secrets:
+        assert secret not in shown
+
+
+def test_the_keys_of_model_providers_are_masked(run: Talking) -> None:
+    for sealed in (seal("local-provider-key-1"), seal({"key": "local-provider-key-2"})):
+        add_provider(sealed)
+
+    run.post({"number": 1, "message": "with local-provider-key-1", "details": {"x": "local-provider-key-2"}})
+
+    assert run.read()["entries"][0]["message"] == "with ***"
+    assert run.details() == {"x": "***"}
+
+
+@transactional
+def add_provider(tx: Transaction, sealed: str) -> None:
+    tx.add(
+        ModelProvider(
+            name=sealed[-40:], api="openai", base_url="http://localhost", login="key", key_sealed=sealed, models=[],
+            prices={}, created_by="ada", created_at=tx.now(), updated_at=tx.now(),
+        )
+    )  # fmt: skip
+
+
+def test_details_have_no_control_characters(run: Talking) -> None:
+    run.post({"number": 1, "callId": "a\x1b[1mb", "details": {"out\x07put": "\x1b[31mred\x1b[0m\r\nnext\x08\ttab"}})
+
+    assert run.details() == {"output": "red\nnext\ttab"}
+    assert run.read()["entries"][0]["callId"] == "ab"
+
+
+def test_details_that_are_too_large_are_cut_and_say_so(run: Talking) -> None:
+    run.post({"number": 1, "kind": "tool", "details": {"name": "Write", "input": {"content": "ö" * 100_000}, "ok": 1}})
+    few = run.details()
+    assert (few["name"], few["ok"]) == ("Write", 1)
+    assert "characters more" in few["input"]["content"]
+
+    run.post({"number": 2, "kind": "tool", "details": {"name": "Many", "input": ["x" * 100] * 3000}})
+    assert "more left out" in run.details()["input"][-1]
+
+    run.post({"number": 3, "kind": "tool", "details": {"name": "Wide", "input": [[["x" * 90] * 40] * 40] * 40}})
+    assert run.details()["name"] == "Wide"
+
+    for entry in run.read()["entries"]:
+        assert len(json.dumps(entry["details"], ensure_ascii=False).encode()) <= MOST_BYTES + 200
+
+
+def test_details_that_are_nested_deeply_are_cut(run: Talking) -> None:
+    nested: Any = "deepest"
+    for _ in range(40):
+        nested = {"in": nested}
+    run.post({"number": 1, "details": nested})
+
+    assert json.dumps(run.details()).count('"in"') == DEEPEST
+    assert "left out" in json.dumps(run.details(), ensure_ascii=False)
+
+
+def test_details_count_towards_the_size_of_a_transcript(run: Talking) -> None:
+    put(Run, run.id, log_bytes=transcripts.MOST_BYTES - 50_000)
+    content = {"input": {"content": "x" * 20_000}}
+
+    assert run.say(1, 2, 3, 4, 5, details=content) == {"accepted": 3, "received": 5}
+    assert run.say(6, 7) == {"accepted": 0, "received": 7}
+    assert run.say(6, 7) == {"accepted": 0, "received": 7}
+
+    read = run.read()
+    assert "left out" in read["entries"][-1]["message"]
+    assert (len(read["entries"]), read["leftOut"]) == (3, 5)
+
+
+def test_a_batch_of_what_grows_most_when_it_is_escaped_is_stored(run: Talking) -> None:
+    details = {"input": "é\\'\"" * 2000}
+    lines = [{"number": number, "message": "'" * 12_000, "details": details} for number in range(1, 201)]
+    assert run.post(*lines).json == {"accepted": 200, "received": 200}
+    assert run.details() == details
+
+
+def test_a_secret_that_is_cut_between_entries_of_two_batches_is_masked(run: Talking) -> None:
+    password = run.claim["clone"]["password"]
+    run.post({"number": 1, "kind": "text", "message": f"first {password[:20]}"})
+    run.post({"number": 2, "kind": "text", "message": f"{password[20:]} last"})
+    assert run.messages() == ["first ***", "*** last"]
+
+
+def test_words_are_found_in_messages_and_details_in_either_case(run: Talking) -> None:
+    run.post(
+        {"number": 1, "kind": "text", "message": "The Login is broken"},
+        {"number": 2, "kind": "tool", "message": "Bash", "details": {"input": {"command": 'grep "LOGIN" 100%_x'}}},
+        {"number": 3, "kind": "result", "message": "Überraschung", "details": {"note": "in GRÖSSE"}},
+        {"number": 4, "kind": "text", "message": "nothing"},
+    )
+
+    assert run.messages("q=login") == ["The Login is broken", "Bash"]
+    assert run.messages("q=%22login") == ["Bash"]
+    assert run.messages("q=100%25_X") == ["Bash"]
+    assert run.messages("q=1000") == []
+    assert run.messages("q=%25") == ["Bash"]
+    assert run.messages("q=%C3%BCBERRASCH") == ["Überraschung"]
+    assert run.messages("q=gr%C3%B6sse") == ["Überraschung"]
+    # The names of the members are no text that anybody said.
+    assert run.messages("q=command") == []
+
+
+def test_a_transcript_is_read_by_kinds_and_page_by_page(run: Talking) -> None:
+    run.say(1, 3, 5, kind="text")
+    run.say(6, kind="tool")
+    run.say(7, kind="result")
+
+    assert run.messages("kind=tool,result") == ["entry 6", "entry 7"]
+    assert run.messages("kind=text&q=ENTRY") == ["entry 1", "entry 3", "entry 5"]
+    first = run.read("kind=text&q=entry&limit=2")
+    assert [entry["number"] for entry in first["entries"]] == [1, 3]
+    assert run.messages(f"kind=text&q=entry&limit=2&after={first['next']}") == ["entry 5"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"), [("kind=poem", "kind"), ("kind=", "kind"), ("q=", "q"), ("limit=0", "limit")]
+)
+def test_a_query_that_can_not_be_meant_is_refused(run: Talking, query: str, field: str) -> None:
+    reply = run.viewer.get(f"/api/runs/{run.id}/transcript?{query}")
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
+    if field == "kind":
+        assert "thinking" in reply.json["details"]["message"]
+
+
+def test_search_reads_on_until_enough_is_found(run: Talking, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transcripts, "PAGE", 3)
+    # The database takes the names of members for words, too: those entries are sorted out here.
+    run.post(*({"number": number, "details": {"needle": "hay"}} for number in range(1, 11)))
+    run.post({"number": 11, "message": "a needle"}, {"number": 12, "message": "more needles"})
+    assert run.messages("q=needle") == ["a needle", "more needles"]
+    assert run.messages("q=needle&limit=1") == ["a needle"]
+
+
+def test_followers_get_what_is_read_back_in_parts_of_a_bounded_size(run: Talking) -> None:
+    run.say(*range(1, 21), callId="c1", details={"input": "x" * 30_000})
+
+    announcer().flush(10)
+    rows: Any = redis_client().xrange(stream_name())
+    told = [json.loads(fields["m"]) for _id, fields in rows if '"task:log"' in fields.get("m", "")]
+    assert [entry for message in told for entry in message["data"]["entries"]] == run.read()["entries"]
+    assert len(told) > 1
+    assert all(len(json.dumps(message)) < 2 * transcripts.AT_ONCE_BYTES for message in told)
+    assert {message["data"]["runId"] for message in told} == {run.id}
+
+
+def test_only_the_platform_says_who_wrote_a_message(run: Talking) -> None:
+    run.post({"number": 1, "kind": "message", "message": "approve it", "details": {"author": "ada", "seq": 1}})
+    assert run.details() == {"seq": 1}
+
+
+def test_after_the_end_of_a_run_its_lines_are_refused(world: World, run: Talking) -> None:
+    world.client.post(f"/api/tasks/{run.task.id}/cancel")
+    assert run.post({"number": 1}).status_code == 409
+    assert get(Run, run.id).entries_received == 0

@@ -1,0 +1,81 @@
+"""A live run with a model token, model providers that are a scripted upstream, and the calls that were recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from common.models.run import Run
+from common.models.spend import ModelCall
+from common.sealing import digest
+from common.services.spend import model_providers
+from common.services.spend.model_providers import NewProvider
+from common.services.spend.model_tokens import new_model_token
+from tests.web.gateway.answers import Format
+from tests.web.gateway.upstream import Upstream, upstream
+from tests.web.made import a_live_run, a_project, a_task, end, somebody
+from tests.web.world import all_of, get, put
+from web.gateway import accesses
+from web.gateway.call_log import call_log
+
+KEY = "sk-a-provider-key-that-nobody-may-see"
+
+
+class RunningAgent:
+    """What a CLI in a run has: the gateway's app, and a token."""
+
+    def __init__(self, app: Flask, given: Upstream) -> None:
+        accesses.forget_all()
+        self.app, self.upstream = app, given
+        self.task = a_task(a_project())
+        self.run = a_live_run(self.task)
+        self.token = new_model_token()
+        put(Run, self.run.id, model_digest=digest(self.token), driver="claude")
+
+    def provider(self, name: str, *, api: str = "", base_url: str = "", **values: object) -> None:
+        """Add one that leads to the upstream; an OpenAI base URL contains the version."""
+        api = api or name
+        base_url = base_url or self.upstream.url + ("/v1" if api == "openai" else "")
+        values = {"key": KEY, **values}
+        model_providers.create_provider(NewProvider(name, api, base_url, **values), by=somebody())  # type: ignore[arg-type]
+
+    def call(self, format_: Format, *, path: str = "", name: str = "", **options: object) -> TestResponse:
+        """The whole answer to a request of the format."""
+        headers = {"Content-Type": "application/json", "x-api-key": self.token, **options.pop("headers", {})}  # type: ignore[dict-item]
+        address = f"/gateway/{name or format_.name}/{path or format_.path}"
+        return self.app.test_client().post(address, data=format_.request, headers=headers, buffered=True, **options)  # type: ignore[arg-type]
+
+    def calls(self) -> list[ModelCall]:
+        """The recorded ones, in order."""
+        assert call_log().flush(10)
+        return sorted(all_of(ModelCall), key=lambda call: call.id)
+
+    def usage(self) -> dict[str, float]:
+        assert call_log().flush(10)
+        usage: dict[str, float] = get(Run, self.run.id).usage
+        return usage
+
+    def is_over(self) -> None:
+        end(self.run)
+        accesses.forget_all()
+
+
+@pytest.fixture
+def provider() -> Iterator[Upstream]:
+    with upstream() as made:
+        yield made
+
+
+@pytest.fixture
+def agent(app: Flask, provider: Upstream) -> RunningAgent:
+    """On both databases."""
+    return RunningAgent(app, provider)
+
+
+@pytest.fixture
+def plain_agent(plain_app: Flask, provider: Upstream) -> RunningAgent:
+    """On SQLite alone: for what is decided without a database."""
+    return RunningAgent(plain_app, provider)

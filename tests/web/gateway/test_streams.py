@@ -1,0 +1,165 @@
+"""Streams through the gateway's own process: as they arrive, without a pause, and with every way they can end."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from common.models.spend import ModelCall
+from tests.e2e.instance import wait_until
+from tests.servers import ROOT
+from tests.web.gateway.answers import FORMATS
+from tests.web.gateway.conftest import RunningAgent
+from tests.web.gateway.upstream import Script
+from tests.web.world import all_of
+
+SONNET = FORMATS["anthropic"]
+SSE = "text/event-stream"
+WHOLE = b"".join(SONNET.stream)
+
+
+@dataclass
+class Server:
+    """The gateway in a process of its own."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    @contextlib.contextmanager
+    def called(self, agent: RunningAgent) -> Iterator[http.client.HTTPResponse]:
+        """A call whose answer is not read yet. The caller hangs up at the end."""
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
+        headers = {"Authorization": f"Bearer {agent.token}", "Content-Type": "application/json"}
+        with contextlib.closing(connection):
+            connection.request("POST", "/gateway/anthropic/v1/messages", SONNET.request, headers)
+            with connection.getresponse() as answer:
+                yield answer
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[Server]:
+    command = [sys.executable, "-m", "gunicorn", "--config", "web/gunicorn.conf.py", "web.app:create_gateway()"]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        descriptor = listener.fileno()
+        process = subprocess.Popen(
+            [*command, "--bind", f"fd://{descriptor}"], cwd=ROOT, pass_fds=[descriptor], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONWARNINGS": ""},
+        )  # fmt: skip
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        yield Server(url, process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def the_call() -> ModelCall:
+    """The one that was recorded, as soon as it is."""
+    wait_until("a recorded call", lambda: len(all_of(ModelCall)) == 1, seconds=20)
+    (call,) = all_of(ModelCall)
+    assert isinstance(call, ModelCall)
+    return call
+
+
+def test_a_piece_arrives_before_the_next_is_sent(plain_agent: RunningAgent) -> None:
+    gate = threading.Event()
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE, gate=gate)
+    with serving() as server, server.called(plain_agent) as answer:
+        first = answer.read1()
+        assert first == SONNET.stream[0]
+        gate.set()
+        assert first + answer.read() == WHOLE
+        assert the_call().output_tokens == 77
+
+
+def test_a_caller_that_hangs_up_ends_the_providers_work_at_once(agent: RunningAgent) -> None:
+    """Also while the provider is silent, as it is while a model thinks."""
+    agent.provider("anthropic")
+    agent.upstream.script = Script(SONNET.stream, content_type=SSE, gate=threading.Event())
+    with serving() as server:
+        with server.called(agent) as answer:
+            assert answer.read1() == SONNET.stream[0]
+            assert not agent.upstream.hung_up.is_set()
+
+        assert agent.upstream.hung_up.wait(5)
+        call = the_call()
+    assert (call.input_tokens, call.cached_tokens, call.cache_write_tokens) == (120, 4000, 30)
+    assert str(call.error).startswith("the caller closed the connection")
+
+
+def test_a_provider_that_falls_silent_is_given_up(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIWORKER_GATEWAY_SILENCE_SECONDS", "1")
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = Script(SONNET.stream[:3], content_type=SSE, fault="silence")
+    with serving() as server, server.called(plain_agent) as answer:
+        with pytest.raises(http.client.IncompleteRead):
+            answer.read()
+
+        assert str(the_call().error).startswith("the provider was silent for too long")
+
+
+def test_half_a_stream_is_half_a_stream_for_the_caller(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = Script(SONNET.stream[:3], content_type=SSE, fault="half")
+    with serving() as server:
+        with server.called(plain_agent) as answer, pytest.raises(http.client.IncompleteRead) as cut:
+            answer.read()
+
+        assert cut.value.partial == b"".join(SONNET.stream[:3])
+        # The process goes on serving.
+        plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE)
+        with server.called(plain_agent) as answer:
+            assert answer.read() == WHOLE
+
+
+def test_a_connection_serves_one_call_after_another(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE)
+    with serving() as server, requests.Session() as session:
+        for _ in range(5):
+            reply = session.post(
+                f"{server.url}/gateway/anthropic/v1/messages",
+                data=SONNET.request,
+                headers={"x-api-key": plain_agent.token},
+                timeout=30,
+            )
+            assert reply.content == WHOLE
+        wait_until("five recorded calls", lambda: len(all_of(ModelCall)) == 5, seconds=20)
+    assert plain_agent.upstream.connections == 1
+
+
+def test_calls_are_recorded_before_the_process_ends(agent: RunningAgent) -> None:
+    agent.provider("anthropic")
+    agent.upstream.script = Script(SONNET.stream, content_type=SSE)
+    with serving() as server:
+        with server.called(agent) as answer:
+            assert answer.read() == WHOLE
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == 0
+
+    assert the_call().output_tokens == 77
+
+
+def test_the_gateways_process_serves_nothing_else(plain_agent: RunningAgent) -> None:
+    with serving() as server:
+        statuses = {
+            path: requests.get(f"{server.url}{path}", timeout=30).status_code
+            for path in ("/api/health/live", "/api/tasks", "/", "/api/auth/me", "/git/a/b", "/api/metrics")
+        }
+
+    assert statuses == {
+        "/api/health/live": 200, "/api/tasks": 404, "/": 404, "/api/auth/me": 404, "/git/a/b": 404, "/api/metrics": 401,
+    }  # fmt: skip

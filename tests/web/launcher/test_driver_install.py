@@ -1,0 +1,185 @@
+"""Installing a driver's program with the real npm, from a registry of the test's own."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+import shutil
+import tarfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.errors import Misconfigured
+from common.values.drivers import KnownDriver, Package
+from tests.conftest import leave_out
+from web.launcher.driver_install import install_driver, install_program, wanted_by_keys
+from web.launcher.prerequisites import free_port
+
+SCRIPT = "#!/bin/sh\necho 1.2.3\n"
+
+
+def _archive(script: str, scripts: dict[str, str]) -> bytes:
+    manifest = {"name": "toy-cli", "version": "1.2.3", "scripts": scripts}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, content in (("package.json", json.dumps(manifest)), ("toy.sh", script)):
+            member = tarfile.TarInfo(f"package/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content.encode()))
+    return packed.getvalue()
+
+
+@dataclass
+class Registry:
+    """Serves one package, toy-cli 1.2.3. archive: its bytes."""
+
+    url: str
+    archive: bytes
+
+    @property
+    def integrity(self) -> str:
+        return "sha512-" + base64.b64encode(hashlib.sha512(self.archive).digest()).decode()
+
+    def driver(self) -> KnownDriver:
+        packages = {"any": Package("toy-cli", "1.2.3", self.integrity, "toy.sh")}
+        return KnownDriver(
+            "toy", None, "Toy", tried="1.2.3", oldest="1.0.0", packages=packages, path_setting="TOY_PATH"
+        )
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    if shutil.which("npm") is None:
+        leave_out("npm is not installed (on Debian: apt-get install npm)")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/toy-cli":
+                dist = {"tarball": f"{served.url}/toy.tgz", "integrity": served.integrity}
+                version = {"name": "toy-cli", "version": "1.2.3", "dist": dist, "hasInstallScript": True}
+                content = json.dumps({"name": "toy-cli", "versions": {"1.2.3": version}, "dist-tags": {}}).encode()
+            elif self.path == "/toy.tgz":
+                content = served.archive
+            else:
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the name in the base class)
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    scripts = {"postinstall": f"touch {tmp_path}/script-was-run"}
+    served = Registry(f"http://127.0.0.1:{server.server_address[1]}", _archive(SCRIPT, scripts))
+    threading.Thread(target=lambda: server.serve_forever(0.05), daemon=True).start()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("npm_config_registry", served.url)
+    monkeypatch.setenv("npm_config_fetch_retries", "0")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    yield served
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_program_is_installed_once_and_none_of_its_scripts_is_run(registry: Registry, tmp_path: Path) -> None:
+    said: list[str] = []
+    for _ in range(2):
+        program = install_program(registry.driver(), tmp_path / "drivers", say=said.append)
+
+    assert program == tmp_path / "drivers" / "toy" / "1.2.3" / "bin" / "toy"
+    assert program.read_text() == SCRIPT
+    assert os.access(program, os.X_OK)
+    assert not (tmp_path / "script-was-run").exists()
+    assert said == [
+        "Installing Toy 1.2.3 (toy-cli) …",
+        f"Toy 1.2.3 is installed: {program}",
+        f"Toy 1.2.3 is installed already: {program}",
+    ]
+
+
+def _fails(known: KnownDriver, tmp_path: Path) -> str:
+    """The refusal: one line, after which nothing is installed and nothing is left."""
+    with pytest.raises(Misconfigured) as refused:
+        install_program(known, tmp_path / "drivers", say=lambda _: None)
+    left = [one.name for one in (tmp_path / "drivers" / "toy").iterdir()]
+    assert left == ["lock"]
+    assert len(str(refused.value).splitlines()) == 1
+    return str(refused.value)
+
+
+def test_another_package_than_the_tried_one_is_refused(registry: Registry, tmp_path: Path) -> None:
+    known = registry.driver()
+    registry.archive = _archive("#!/bin/sh\necho 1.2.3 and evil\n", {})
+
+    assert "is not the package that was tried" in _fails(known, tmp_path)
+
+
+def test_a_program_that_does_not_start_is_refused(registry: Registry, tmp_path: Path) -> None:
+    registry.archive = _archive("#!/bin/sh\necho no such library >&2\nexit 127\n", {})
+
+    assert _fails(registry.driver(), tmp_path).endswith("does not start: no such library")
+
+
+def test_a_registry_that_lacks_it_is_said(registry: Registry, tmp_path: Path) -> None:
+    known = registry.driver()
+    package = replace(known.packages["any"], version="9.9.9")
+
+    assert "npm's registry does not have it" in _fails(replace(known, packages={"any": package}), tmp_path)
+
+
+def test_a_registry_that_is_not_there_is_said(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{free_port('127.0.0.1')}")
+
+    assert "npm's registry can't be reached" in _fails(registry.driver(), tmp_path)
+
+
+def test_without_npm_the_remedy_is_said(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert "install Node.js 20 or newer with npm" in _fails(registry.driver(), tmp_path)
+
+
+def test_an_interrupted_install_leaves_nothing_and_can_be_repeated(registry: Registry, tmp_path: Path) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        install_program(registry.driver(), tmp_path / "drivers", say=lambda _: None, pause=stop)
+    assert [one.name for one in (tmp_path / "drivers" / "toy").iterdir()] == ["lock"]
+
+    # What a killed install left, and a place without a program, are no hindrance.
+    for name in (".1.2.3.new", "1.2.3"):
+        (tmp_path / "drivers" / "toy" / name / "rest").mkdir(parents=True)
+    assert install_program(registry.driver(), tmp_path / "drivers", say=lambda _: None).exists()
+
+
+def test_an_unknown_driver_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    for name in ("nonsense", "scripted"):
+        with pytest.raises(Misconfigured, match="choose one of: claude, codex, gemini, opencode, qwen"):
+            install_driver(name, tmp_path, say=lambda _: None)
+
+
+def test_a_key_asks_for_its_cli_unless_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    keys = {"CLAUDE_CODE_OAUTH_TOKEN": "x", "OPENAI_API_KEY_FILE": "/run/key", "GEMINI_API_KEY": " "}
+    assert wanted_by_keys(keys, tmp_path / "drivers") == ["claude", "codex"]
+    assert wanted_by_keys({}, tmp_path / "drivers") == []
+
+    own = tmp_path / "claude"
+    own.write_text("#!/bin/sh\necho '9.0.0 (Claude Code)'\n")
+    own.chmod(0o755)
+    assert wanted_by_keys(keys, tmp_path / "drivers") == ["codex"]

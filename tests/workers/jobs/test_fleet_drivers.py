@@ -1,0 +1,50 @@
+"""Pods whose agents can't work with any driver, and which drivers the fleet's agents have."""
+
+from __future__ import annotations
+
+from common.models import Run
+from common.services.runs import runners
+from common.services.runs.agent_reports import AgentNews, Finding
+from common.services.runs.fleet import template
+from tests.workers.jobs.agent_fleet import NAMESPACE, Fleet, cluster, on, plain
+
+__all__ = ["cluster", "on", "plain"]
+
+NEWS = AgentNews(drivers=(), findings=[Finding("claude", False, "The image has no Node.")])
+
+
+def test_the_drivers_of_the_setting_are_those_of_the_pods(plain: Fleet) -> None:
+    plain.set(AIWORKER_AGENTS_DRIVER="claude, scripted", ANTHROPIC_API_KEY="key-of-tests")
+    assert template().drivers == ["claude", "scripted"]
+    assert plain.task(driver="codex")
+    task = plain.task(driver="claude")
+    (agent,) = plain.started(task)
+
+    command = plain.cluster.object("pods", NAMESPACE, agent.id)["spec"]["containers"][0]["command"]
+    assert command[command.index("--driver") + 1] == "claude,scripted"
+    assert ([run.driver for run in plain.runs(task)], agent.driver) == (["claude"], "claude")
+    assert [run.task_id for run in plain.platform.all(Run)] == [task.id]
+
+
+def test_a_pod_that_can_not_work_gives_its_run_back_and_is_removed(on: Fleet) -> None:
+    task = on.task()
+    for attempt in (1, 2, 3):
+        on.until(lambda tries=attempt: len(on.runs(task)) == tries and on.runs(task, "ready"))  # type: ignore[misc]
+        agent_id = on.runs(task)[-1].agent_id
+        runners.beat(agent_id, [], NEWS)
+        assert runners.claim_run(agent_id) is None
+
+    failed = on.platform.get(type(task), task.id)
+    assert (failed.state, failed.attempts) == ("failed", 3)
+    assert "The image has no Node." in failed.error
+
+
+def test_a_waiting_pod_that_can_not_work_is_removed_and_no_other_follows_at_once(plain: Fleet) -> None:
+    plain.set(AIWORKER_AGENTS_MIN="1")
+    plain.until(lambda: len(plain.pods()) == 1)
+    (waiting,) = plain.agents()
+
+    runners.beat(waiting.id, [], NEWS)
+    assert plain.agent(waiting.id).state == "error"
+    plain.until(lambda: plain.pods() == [] and plain.agent(waiting.id).state == "offline")
+    assert plain.agents() == []

@@ -1,0 +1,46 @@
+"""Commands that talk to the databases of a run as a project's tests would, and whether those are installed here."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+
+import pytest
+
+from common.values.needs import ServiceKind, ServiceNeed
+from workers.needs.host import KINDS
+from workers.needs.programs import ServiceMissing
+
+POSTGRESQL, MARIADB, REDIS = (ServiceNeed(kind) for kind in ServiceKind)
+
+
+def needs_installed(*kinds: ServiceKind) -> None:
+    """Skip the test if a server is not installed on this machine."""
+    for kind in kinds:
+        try:
+            KINDS[kind](None)
+        except ServiceMissing as missing:
+            pytest.skip(str(missing))
+
+
+def sql(statement: str) -> str:
+    """A command that runs a statement in PostgreSQL and prints the result."""
+    return f'psql "$DATABASE_URL" -qtA -v ON_ERROR_STOP=1 -c {shlex.quote(statement)}'
+
+
+def mariadb(statement: str) -> str:
+    """A command that runs a statement in MariaDB and prints the result."""
+    code = (
+        "import os, pymysql; e = os.environ\n"
+        "c = pymysql.connect(host=e['MYSQL_HOST'], port=int(e['MYSQL_PORT']), user=e['MYSQL_USER'],"
+        " password=e['MYSQL_PASSWORD'], database=e['MYSQL_DATABASE'], autocommit=True)\n"
+        "with c.cursor() as at:\n"
+        f"    at.execute({statement!r}); print(*at.fetchall())"
+    )
+    return f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
+
+
+def redis(call: str) -> str:
+    """A command that makes a call of a Redis client, such as `get('x')`, and prints the reply."""
+    code = f"import os, redis; print(redis.from_url(os.environ['REDIS_URL']).{call})"
+    return f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}"

@@ -1,0 +1,170 @@
+"""What the readers make of lines that the real CLIs printed (recorded), of errors, and of garbage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.doubles import coding_story
+from workers.runner.drivers.acp import AcpReader
+from workers.runner.drivers.claude import ClaudeReader
+from workers.runner.drivers.codex import CodexReader
+from workers.runner.drivers.command import CommandReader
+from workers.runner.drivers.gemini import GeminiReader
+from workers.runner.drivers.program import (
+    End,
+    Ending,
+    Event,
+    Exit,
+    Note,
+    Plan,
+    Reader,
+    SessionStarted,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+from workers.runner.drivers.programs import PROGRAM_DRIVERS
+
+RECORDED = Path(__file__).parent / "recorded"
+READERS = sorted(PROGRAM_DRIVERS)
+GARBAGE = (
+    "",
+    "\0\x1b[31m\ufffd",
+    "{",
+    "[1, 2]",
+    "null",
+    "{}",
+    '{"type": null}',
+    '{"type": ["result"]}',
+    '{"type": "system", "subtype": "init", "session_id": 7, "mcp_servers": 8}',
+    '{"type": "assistant", "message": {"content": [null, 1, {"type": "tool_use"}, {"type": "text", "text": 5}]}}',
+    '{"type": "user", "message": {"content": [{"type": "tool_result", "content": [{"text": 1}, null]}]}}',
+    '{"type": "result", "errors": 5, "result": [1]}',
+    '{"type": "item.completed", "item": {"type": "mcp_tool_call", "arguments": 4, "result": {"content": 4}}}',
+    '{"type": "item.completed", "item": {"type": "todo_list", "items": [1, {"text": 2}]}}',
+    '{"type": "item.started", "item": 5}',
+    '{"type": "turn.failed", "error": "text"}',
+    '{"type": "tool_use", "parameters": [1]}',
+    '{"event": "plan", "steps": 5}',
+    '{"event": "plan", "steps": [1, [], ["a"]]}',
+    '{"event": "result", "exitCode": "x"}',
+    '{"event": "call", "input": "x"}',
+    "[" * 100_000,
+    '{"a":' * 100_000,
+)
+
+
+def _read(reader: Reader, *lines: object) -> list[Event]:
+    texts = (line if isinstance(line, str) else json.dumps(line) for line in lines)
+    return [event for line in texts for event in reader.read(line)]
+
+
+@pytest.mark.parametrize("name", ["claude", "codex", "gemini"])
+def test_a_recorded_run_is_read_completely_and_in_order(name: str) -> None:
+    events = _read(PROGRAM_DRIVERS[name]().reader(), *(RECORDED / f"{name}.jsonl").read_text().splitlines())
+
+    kinds = [type(event).__name__ for event in events]
+    assert kinds == ["SessionStarted", *["Text", "ToolCall", "ToolResult"] * 4, "Text", "End"]
+    calls = [event for event in events if isinstance(event, ToolCall)]
+    results = [event for event in events if isinstance(event, ToolResult)]
+    assert [call.id for call in calls] == [result.id for result in results]
+    assert all(result.ok for result in results)
+    assert "Yes, floats too." in results[1].text
+    assert coding_story.QUESTION in str(calls[1].input)
+    assert "Fix add()" in results[3].text
+    assert events[-1] == End(True, coding_story.DONE)
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("line", GARBAGE, ids=range(len(GARBAGE)))
+def test_garbage_never_raises(name: str, line: str) -> None:
+    reader = PROGRAM_DRIVERS[name]().reader()
+    assert not any(isinstance(event, Text) for event in reader.read(line)) or name == "command"
+    assert reader.classify(Exit(1, line, None, False)).ending in (Ending.BROKEN, Ending.REFUSED)
+
+
+def test_claude_says_that_the_platforms_tools_are_missing() -> None:
+    init = {"type": "system", "subtype": "init", "session_id": "s-1", "model": "m"}
+    down = {**init, "mcp_servers": [{"name": "aiworker", "status": "failed"}]}
+
+    assert _read(ClaudeReader("Claude"), init) == [SessionStarted("s-1", "m")]
+    assert _read(ClaudeReader("Claude"), down) == [SessionStarted("s-1", "m", "the platform's tools are failed")]
+
+
+def test_claude_says_success_and_means_an_error() -> None:
+    reader = ClaudeReader("Claude Code")
+    said = "Failed to authenticate. API Error: 401 invalid x-api-key"
+    (end,) = _read(reader, {"type": "result", "subtype": "success", "is_error": True, "result": said})
+
+    assert end == End(False, said)
+    assert isinstance(end, End)
+    assert reader.classify(Exit(1, "", end, False)).ending is Ending.REFUSED
+
+
+def test_claudes_thoughts_and_plans_are_told() -> None:
+    todos = [{"content": "Read", "status": "completed"}, {"content": "Write", "status": "pending"}]
+    content = [
+        {"type": "thinking", "thinking": "Hm."},
+        {"type": "tool_use", "id": "t-1", "name": "TodoWrite", "input": {"todos": todos}},
+    ]
+    events = _read(ClaudeReader("Claude"), {"type": "assistant", "message": {"content": content}})
+
+    assert events == [
+        Thinking("Hm."),
+        ToolCall("t-1", "TodoWrite", {"todos": todos}),
+        Plan((("Read", True), ("Write", False))),
+    ]
+
+
+def test_codexs_ids_of_two_turns_are_different() -> None:
+    item = {"id": "item_0", "type": "command_execution", "command": "ls", "status": "completed", "exit_code": 0}
+    turn = ({"type": "turn.started"}, {"type": "item.completed", "item": item})
+    ids = [event.id for event in _read(CodexReader(), *turn, *turn) if isinstance(event, ToolCall)]
+
+    assert ids == ["1:item_0", "2:item_0"]
+
+
+def test_codexs_failure_is_told_with_its_words() -> None:
+    events = _read(CodexReader(), {"type": "error", "message": "429, wait"}, {"type": "turn.failed", "error": {}})
+    assert events == [Note("429, wait"), End(False, "429, wait")]
+
+
+def test_a_failed_command_of_codex_has_its_exit_code() -> None:
+    item = {"id": "i", "type": "command_execution", "command": "x", "status": "failed", "exit_code": 2}
+    events = _read(CodexReader(), {"type": "item.completed", "item": {**item, "aggregated_output": "no"}})
+    assert events == [ToolCall("0:i", "command_execution", {"command": "x"}), ToolResult("0:i", False, "no", 2)]
+
+
+def test_geminis_pieces_of_text_are_one_text() -> None:
+    pieces = [{"type": "message", "role": "assistant", "content": piece, "delta": True} for piece in ("Do", "ne.")]
+    events = _read(GeminiReader(), *pieces, {"type": "result", "status": "success"})
+    assert events == [Text("Done."), End(True, "Done.")]
+
+
+def test_the_protocols_events_are_read() -> None:
+    events = _read(
+        AcpReader("X"),
+        {"event": "session", "id": "s"},
+        {"event": "plan", "steps": [["a", True], ["b", False]]},
+        {"event": "call", "id": "c", "name": "bash", "input": {"command": "ls"}},
+        {"event": "result", "id": "c", "ok": True, "text": "out", "exitCode": 0},
+        {"event": "end", "ok": True, "text": "bye"},
+    )
+    assert events == [
+        SessionStarted("s"),
+        Plan((("a", True), ("b", False))),
+        ToolCall("c", "bash", {"command": "ls"}),
+        ToolResult("c", True, "out", 0),
+        End(True, "bye"),
+    ]
+
+
+def test_a_command_is_judged_by_its_exit_code() -> None:
+    assert _read(CommandReader(), "one", "", "two") == [Text("one"), Text("two")]
+    assert CommandReader().classify(Exit(0, "", None, False)).ending is Ending.DONE
+    assert CommandReader().classify(Exit(0, "", None, True)).ending is Ending.QUESTION
+    assert CommandReader().classify(Exit(2, "it broke", None, False)).reason == "The command exited with 2: it broke."

@@ -1,0 +1,101 @@
+"""Each real CLI against the scripted model server: works with a question, then goes on in its session elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.doubles import coding_story
+from tests.doubles.model_server import ModelServer
+from tests.workers.runner.drivers.cli_runs import (
+    INSTALLED,
+    Ran,
+    access,
+    git,
+    keep,
+    repository,
+    run_program,
+    tool_server,
+    usable_program,
+)
+from tests.workers.runner.drivers.tools_stand_in import RunTools
+from workers.runner.drivers.program import Ending, SessionStarted, ToolCall, ToolResult, Work
+from workers.runner.drivers.programs import PROGRAM_DRIVERS
+
+pytestmark = pytest.mark.timeout(300)
+MODELS = {"claude": "claude-sonnet-4-5", "codex": "gpt-5.5", "gemini": "gemini-2.5-pro", "opencode": "m", "qwen": "m"}
+APIS = {"claude": "anthropic", "codex": "openai", "gemini": "gemini", "opencode": "openai", "qwen": "openai"}
+
+
+@pytest.fixture(autouse=True)
+def _installed_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIWORKER_AGENT_DRIVERS_DIR", str(INSTALLED))
+
+
+def _is_in_order(ran: Ran) -> None:
+    """A session first; each call once, and its result after it; the end last."""
+    assert isinstance(ran.events[0], SessionStarted)
+    assert ran.events[0].tools_fault is None
+    called: list[str] = []
+    for event in ran.events:
+        if isinstance(event, ToolCall):
+            called.append(event.id)
+        elif isinstance(event, ToolResult):
+            assert event.id in called
+    assert len(called) == len(set(called))
+    assert sorted(called) == sorted(result.id for result in ran.results)
+    assert ran.events[-1] is ran.end
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_cli_asks_edits_tests_commits_and_resumes_elsewhere(name: str, tmp_path: Path) -> None:
+    driver = PROGRAM_DRIVERS[name]()
+    executable = usable_program(driver)
+    first_place = repository(tmp_path / "one")
+    with (
+        ModelServer(coding_story.story(name)) as model,
+        RunTools(tmp_path / "t.sock", "Yes, floats too.") as tools,
+    ):
+        models = access(model.url, MODELS[name], APIS[name])
+        prompt = f"TASK-1: make add() work.\nWorkspace: {first_place}\n"
+        work = Work(prompt, first_place, tmp_path / "home", None, models, tool_server(tools.path), executable)
+        first = run_program(driver, work)
+
+        assert first.classified is not None
+        assert first.classified.ending is Ending.DONE, (first.classified, first.stderr, first.lines)
+        _is_in_order(first)
+        assert len(first.calls) == 4
+        assert tools.calls[0]["arguments"]["question"] == coding_story.QUESTION
+        assert any("Yes, floats too." in result.text for result in first.results)
+        assert all(result.ok for result in first.results), first.results
+        assert first.texts[0] == "I'll read the code first."
+        assert first.end is not None
+        assert first.end.text == coding_story.DONE
+        assert "return a + b" in (first_place / "calc.py").read_text()
+        assert git(first_place, "log", "--format=%an %s", "-1") == "AI agent Fix add()\n"
+        if name != "opencode":
+            assert {request.headers.get("authorization", "") for request in model.requests} <= {"Bearer awm_token", ""}
+
+        # Another agent has another work directory, and nothing but what was kept.
+        second_place = tmp_path / "elsewhere" / "two"
+        second_place.parent.mkdir()
+        git(tmp_path, "clone", "-q", str(first_place), str(second_place))
+        keep(tmp_path / "home", driver.command(work).kept, tmp_path / "home-2")
+        feedback = f"FEEDBACK: please add a docstring.\nWorkspace: {second_place}\n"
+        again = Work(
+            feedback, second_place, tmp_path / "home-2", first.session, models, tool_server(tools.path), executable
+        )
+        asked = len(model.requests)
+        second = run_program(driver, again)
+
+    assert second.classified is not None
+    assert second.classified.ending is Ending.DONE, (second.classified, second.stderr, second.lines)
+    _is_in_order(second)
+    assert second.session == first.session
+    assert second.end is not None
+    assert second.end.text == coding_story.DONE_AGAIN
+    assert "Return the sum" in (second_place / "calc.py").read_text()
+    assert git(second_place, "log", "--format=%s", "-1") == "Add docstring\n"
+    # The model is told what was said before.
+    assert "make add() work" in str([request.body for request in model.requests[asked:]])

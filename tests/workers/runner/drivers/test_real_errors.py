@@ -1,0 +1,58 @@
+"""What each real CLI's end is taken for when the provider refuses, has a fault, or is not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.model_server import ModelServer
+from tests.doubles.model_wire import Fault
+from tests.workers.runner.drivers.cli_runs import INSTALLED, Ran, access, repository, run_program, usable_program
+from tests.workers.runner.drivers.test_real_clis import APIS, MODELS
+from web.launcher.prerequisites import free_port
+from workers.runner.drivers.program import Ending, Work
+from workers.runner.drivers.programs import PROGRAM_DRIVERS
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(autouse=True)
+def _installed_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIWORKER_AGENT_DRIVERS_DIR", str(INSTALLED))
+
+
+def _run(name: str, folder: Path, url: str) -> Ran:
+    driver = PROGRAM_DRIVERS[name]()
+    executable = usable_program(driver)
+    workspace = repository(folder / "one")
+    models = access(url, MODELS[name], APIS[name])
+    prompt = f"TASK-1: make add() work.\nWorkspace: {workspace}\n"
+    return run_program(driver, Work(prompt, workspace, folder / "home", None, models, None, executable))
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_wrong_key_is_a_refusal(name: str, tmp_path: Path) -> None:
+    with ModelServer(every=Fault(status=401, message="invalid x-api-key")) as model:
+        ran = _run(name, tmp_path, model.url)
+
+    assert ran.classified is not None
+    assert ran.classified.ending is Ending.REFUSED, (ran.classified, ran.code, ran.stderr, ran.lines)
+    assert "key" in ran.classified.reason
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_fault_of_the_provider_is_a_refusal(name: str, tmp_path: Path) -> None:
+    with ModelServer(every=Fault(status=500, message="scripted fault")) as model:
+        ran = _run(name, tmp_path, model.url)
+
+    assert ran.classified is not None
+    assert ran.classified.ending is Ending.REFUSED, (ran.classified, ran.code, ran.stderr, ran.lines)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_provider_that_is_not_there_is_a_refusal(name: str, tmp_path: Path) -> None:
+    ran = _run(name, tmp_path, f"http://127.0.0.1:{free_port('127.0.0.1')}")
+
+    assert ran.classified is not None
+    assert ran.classified.ending is Ending.REFUSED, (ran.classified, ran.code, ran.stderr, ran.lines)

@@ -1,0 +1,118 @@
+"""What the words of a program's end mean: refused by the provider and until when, broken, done, or a question."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from workers.runner.drivers.program import End, Ending, Exit
+from workers.runner.drivers.refusals import LONGEST_REASON, classify_exit, retry_at
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+
+
+def _exit(
+    code: int = 1, said: str | None = None, stderr: str = "", *, ok: bool = False, question: bool = False
+) -> Exit:
+    return Exit(code, stderr, None if said is None else End(ok, said), question)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'Failed to authenticate. API Error: 401 {"type":"error","error":{"type":"authentication_error"}}',
+        "unexpected status 401 Unauthorized: invalid x-api-key",
+        "[API Error: 401 invalid x-api-key]",
+        "API key not valid. Please pass a valid API key.",
+        "Invalid API key · Please run /login",
+        "API Error: 500 internal server error",
+        "API Error: 529 overloaded_error",
+        "Claude AI usage limit reached|1795651200",
+        "You exceeded your current quota, please check your plan and billing details.",
+        "stream disconnected before completion: error sending request for url",
+        "API Error: Connection error.",
+        "connect ECONNREFUSED 127.0.0.1:9",
+        "exception TypeError: fetch failed sending request",
+        "429 Too Many Requests",
+        "Credit balance is too low",
+    ],
+)
+def test_what_the_provider_says_is_a_refusal(said: str) -> None:
+    assert classify_exit(_exit(said=said), program="Codex", now=NOW).ending is Ending.REFUSED
+    assert classify_exit(_exit(stderr=said), program="Codex", now=NOW).ending is Ending.REFUSED
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "No conversation found with session ID: 1234",
+        "API Error: 400 messages.0: text content blocks must be non-empty",
+        "error_max_turns",
+        "panicked at src/main.rs:401:12",
+        "line 500 of the file is wrong",
+    ],
+)
+def test_everything_else_is_broken(said: str) -> None:
+    found = classify_exit(_exit(said=said), program="Codex", now=NOW)
+    assert (found.ending, found.reason) == (Ending.BROKEN, f"Codex failed: {said}")
+
+
+@pytest.mark.parametrize(
+    ("said", "after"),
+    [
+        ("Rate limit reached. Please try again in 20s.", timedelta(seconds=20)),
+        ("Please try again in 6m0s. Visit the page.", timedelta(minutes=6)),
+        ("Please retry in 12.5s.", timedelta(seconds=12.5)),
+        ("please try again in 500ms", timedelta(milliseconds=500)),
+        ("retry-after: 30", timedelta(seconds=30)),
+        ("Try again in 1h 2m", timedelta(hours=1, minutes=2)),
+        ("try again in 30 seconds", timedelta(seconds=30)),
+        ("usage limit reached|1795611600", datetime.fromtimestamp(1795611600, UTC) - NOW),
+        ("You've hit your limit · resets 3pm (UTC)", timedelta(hours=3)),
+        ("limit, resets at 11:30am (UTC)", timedelta(hours=23, minutes=30)),
+        ("until 2026-11-25T13:00:00Z", timedelta(hours=1)),
+    ],
+)
+def test_the_time_to_try_again_is_read(said: str, after: timedelta) -> None:
+    assert retry_at(said, now=NOW) == NOW + after
+
+
+@pytest.mark.parametrize(
+    "said", ["", "429", "try again in 9999999 hours", "limit reached|1600000000", "try again later"]
+)
+def test_no_sensible_time_is_none(said: str) -> None:
+    assert retry_at(said, now=NOW) is None
+
+
+def test_a_refusal_has_its_time() -> None:
+    found = classify_exit(_exit(said="429 rate limit, try again in 20s"), program="Codex", now=NOW)
+    assert (found.ending, found.until) == (Ending.REFUSED, NOW + timedelta(seconds=20))
+
+
+def test_an_open_question_comes_before_all() -> None:
+    assert classify_exit(_exit(0, "Done", ok=True, question=True), program="Codex").ending is Ending.QUESTION
+    assert classify_exit(_exit(1, "401", question=True), program="Codex").ending is Ending.QUESTION
+
+
+def test_a_whole_turn_is_done_whatever_it_says() -> None:
+    assert classify_exit(_exit(0, "Handled the 401 and the rate limit", ok=True), program="Codex").ending is Ending.DONE
+
+
+@pytest.mark.parametrize(
+    ("left", "reason"),
+    [
+        (_exit(0), "Codex ended without a result."),
+        (_exit(137), "Codex was killed by signal 9."),
+        (_exit(3, stderr="first\nlast words\n\n"), "Codex exited with 3: last words."),
+        (_exit(1, "Half done", ok=True), "Codex exited with 1."),
+    ],
+)
+def test_an_end_without_a_word_of_the_provider_is_told(left: Exit, reason: str) -> None:
+    found = classify_exit(left, program="Codex")
+    assert (found.ending, found.reason) == (Ending.BROKEN, reason)
+
+
+def test_a_reason_is_short_and_a_flood_of_words_is_no_matter() -> None:
+    for flood in ("try again in " * 200_000, "1 " * 500_000, "error " * 200_000, "a" * 2_000_000):
+        assert len(classify_exit(_exit(said=flood), program="Codex").reason) <= LONGEST_REASON + 100

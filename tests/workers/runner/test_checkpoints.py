@@ -1,0 +1,267 @@
+"""Checkpoints in real repositories: beside the driver's own git, and how the run's last commit relates to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import ProviderRefused, ProviderUnavailable
+from common.values.claimed_run import Clone
+from tests.workers.broken_git import KILLED, BrokenGit, broken_git
+from tests.workers.runner.runner_platform import git, head, make_repository
+from workers.runner.cancellation import Cancellation
+from workers.runner.workspace import UNFINISHED, Workspace
+
+__all__ = ["broken_git"]
+
+MESSAGE = f"Unfinished: Do it\n\n{UNFINISHED}\n"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """It refuses every push that is no fast-forward, as the platform's forges do."""
+    bare = make_repository(tmp_path / "forge")
+    git("config", "receive.denyNonFastForwards", "true", cwd=bare)
+    return bare
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, repository: Path) -> Workspace:
+    return cloned(tmp_path / "run", repository)
+
+
+def cloned(directory: Path, repository: Path) -> Workspace:
+    workspace = Workspace(directory, Clone(str(repository), "task-1", "main"), Cancellation())
+    workspace.clone()
+    return workspace
+
+
+def checkpoint(workspace: Workspace) -> str | None:
+    commit = workspace.commit_aside(MESSAGE)
+    if commit is not None:
+        assert workspace.push_aside(commit)
+    return commit
+
+
+def state(workspace: Workspace) -> tuple[str, str, str, str]:
+    """Everything of the driver's that a checkpoint must not touch."""
+    path = workspace.path
+    return (
+        git("rev-parse", "HEAD", cwd=path), git("for-each-ref", cwd=path),
+        git("diff", "--cached", cwd=path), git("status", "--porcelain", cwd=path),
+    )  # fmt: skip
+
+
+def files(repository: Path) -> list[str]:
+    return git("ls-tree", "-r", "--name-only", "task-1", cwd=repository).split()
+
+
+def parents(repository: Path) -> list[str]:
+    return git("log", "-1", "--format=%P", "task-1", cwd=repository).split()
+
+
+def test_a_checkpoint_has_the_files_as_they_are_and_touches_nothing(workspace: Workspace, repository: Path) -> None:
+    (workspace.path / "staged").write_text("1")
+    git("add", "staged", cwd=workspace.path)
+    (workspace.path / "staged").write_text("2")
+    (workspace.path / "loose").write_text("x")
+    (workspace.path / "README.md").unlink()
+    (workspace.path / ".gitignore").write_text("*.log\n")
+    (workspace.path / "big.log").write_text("x")
+    (workspace.path / ".git" / "index.lock").touch()
+    start = head(repository)
+    before = state(workspace)
+
+    commit = checkpoint(workspace)
+
+    assert commit == head(repository)
+    assert state(workspace) == before
+    assert files(repository) == [".gitignore", "app.txt", "loose", "staged"]
+    assert git("show", "task-1:staged", cwd=repository) == "2"
+    assert parents(repository) == [start]
+    assert git("log", "-1", "--format=%an %B", "task-1", cwd=repository) == f"AI agent {MESSAGE.strip()}"
+    assert checkpoint(workspace) is None
+
+
+def test_the_drivers_own_commits_are_pushed_as_they_are(workspace: Workspace, repository: Path) -> None:
+    (workspace.path / "own").write_text("x")
+    git("add", "own", cwd=workspace.path)
+    git("commit", "-q", "-m", "Own", cwd=workspace.path)
+    assert checkpoint(workspace) == workspace.head() == head(repository)
+
+
+def test_the_last_commit_is_the_only_one_without_checkpoints(workspace: Workspace, repository: Path) -> None:
+    start = head(repository)
+    (workspace.path / "new").write_text("x")
+    commit = workspace.commit_all("Done")
+    assert commit == workspace.push() == head(repository)
+    assert parents(repository) == [start]
+
+
+def test_the_last_commit_follows_the_checkpoints(workspace: Workspace, repository: Path) -> None:
+    for number in (1, 2):
+        (workspace.path / "new").write_text(str(number))
+        assert checkpoint(workspace)
+    last = head(repository)
+    (workspace.path / "new").write_text("3")
+
+    commit = workspace.commit_all("Done")
+
+    assert commit == workspace.push() == head(repository)
+    assert parents(repository) == [last]
+    assert git("show", "task-1:new", cwd=repository) == "3"
+    assert git("status", "--porcelain", cwd=workspace.path) == ""
+
+
+def test_the_last_commit_is_no_checkpoint_though_nothing_changed_since(workspace: Workspace, repository: Path) -> None:
+    (workspace.path / "new").write_text("x")
+    checkpoint(workspace)
+    assert workspace.commit_all("Done") == workspace.push()
+    assert git("log", "-1", "--format=%s", "task-1", cwd=repository) == "Done"
+
+
+def test_a_run_that_finds_a_checkpoint_and_changes_nothing_ends_it(
+    workspace: Workspace, repository: Path, tmp_path: Path
+) -> None:
+    (workspace.path / "new").write_text("x")
+    checkpoint(workspace)
+    following = cloned(tmp_path / "next", repository)
+    assert (following.path / "new").read_text() == "x"
+    assert following.commit_all("Done") == following.push()
+    assert following.commit_all("Done") is None
+
+
+def test_commits_of_the_driver_after_a_checkpoint_are_joined_with_it(workspace: Workspace, repository: Path) -> None:
+    (workspace.path / "new").write_text("half")
+    first = checkpoint(workspace)
+    (workspace.path / "new").write_text("whole")
+    git("add", ".", cwd=workspace.path)
+    git("commit", "-q", "-m", "Own", cwd=workspace.path)
+    own = workspace.head()
+    second = checkpoint(workspace)
+    assert parents(repository) == [first, own]
+    (workspace.path / "more").write_text("x")
+
+    workspace.commit_all("Done")
+
+    assert workspace.push() == head(repository)
+    assert parents(repository) == [second]
+    assert git("show", "task-1:new", cwd=repository) == "whole"
+
+
+@pytest.mark.parametrize(
+    "rewrite",
+    [
+        ["reset", "-q", "--hard", "HEAD~1"],
+        ["commit", "-q", "--amend", "-m", "Otherwise"],
+        ["checkout", "-q", "--orphan", "fresh"],
+        ["checkout", "-q", "--detach", "HEAD~1"],
+        ["checkout", "-q", "-b", "elsewhere"],
+    ],
+)
+def test_whatever_the_driver_does_to_its_history_its_files_are_pushed(
+    workspace: Workspace, repository: Path, rewrite: list[str]
+) -> None:
+    (workspace.path / "own").write_text("1")
+    git("add", ".", cwd=workspace.path)
+    git("commit", "-q", "-m", "Own", cwd=workspace.path)
+    (workspace.path / "loose").write_text("1")
+    pushed = checkpoint(workspace)
+    git(*rewrite, cwd=workspace.path)
+    (workspace.path / "loose").write_text("2")
+    (workspace.path / "app.txt").write_text("changed")
+    present = sorted(it.name for it in workspace.path.iterdir() if it.name != ".git")
+    assert checkpoint(workspace)
+    (workspace.path / "loose").write_text("3")
+
+    workspace.commit_all("Done")
+
+    assert workspace.push() == head(repository)
+    git("merge-base", "--is-ancestor", str(pushed), "task-1", cwd=repository)
+    assert files(repository) == present
+    assert git("show", "task-1:loose", cwd=repository) == "3"
+
+
+def test_a_checkpoint_whose_objects_the_driver_pruned_is_fetched_again(workspace: Workspace, repository: Path) -> None:
+    (workspace.path / "new").write_text("x")
+    checkpoint(workspace)
+    git("gc", "-q", "--prune=now", cwd=workspace.path)
+    (workspace.path / "new").write_text("y")
+    assert checkpoint(workspace)
+    git("gc", "-q", "--prune=now", cwd=workspace.path)
+    assert workspace.commit_all("Done") == workspace.push() == head(repository)
+
+
+def test_an_unfinished_merge_is_finished_by_the_last_commit(workspace: Workspace, repository: Path) -> None:
+    other = git("commit-tree", "-p", "main", "-m", "Other", "main^{tree}", cwd=repository)
+    git("update-ref", "refs/heads/main", other, cwd=repository)
+    git("fetch", "-q", str(repository), "main", cwd=workspace.path)
+    (workspace.path / "new").write_text("x")
+    git("add", ".", cwd=workspace.path)
+    git("commit", "-q", "-m", "Own", cwd=workspace.path)
+    git("merge", "-q", "--no-commit", "--no-ff", "FETCH_HEAD", cwd=workspace.path)
+    assert checkpoint(workspace)
+    (workspace.path / "new").write_text("resolved")
+
+    workspace.commit_all("Done")
+
+    assert workspace.push() == head(repository)
+    git("merge-base", "--is-ancestor", other, "task-1", cwd=repository)
+    assert not (workspace.path / ".git" / "MERGE_HEAD").exists()
+
+
+def test_a_push_whose_answer_was_lost_is_no_obstacle(
+    workspace: Workspace, repository: Path, broken_git: BrokenGit
+) -> None:
+    (workspace.path / "new").write_text("1")
+    commit = workspace.commit_aside(MESSAGE)
+    assert commit
+    broken_git.end("push", KILLED, times=1)
+    with pytest.raises(ProviderUnavailable):
+        workspace.push_aside(commit)
+    # It arrived all the same.
+    git("fetch", "-q", str(workspace.directory / "origin.git"), f"{commit}:refs/heads/task-1", cwd=repository)
+    (workspace.path / "new").write_text("2")
+
+    assert workspace.commit_all("Done") == workspace.push() == head(repository)
+    assert parents(repository) == [commit]
+
+
+def test_a_checkpoint_that_the_forge_refuses_is_forgotten(workspace: Workspace, repository: Path) -> None:
+    start = head(repository)
+    hook = repository / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'a file is too large'\nexit 1\n")
+    hook.chmod(0o755)
+    (workspace.path / "huge").write_text("x")
+    with pytest.raises(ProviderRefused):
+        checkpoint(workspace)
+    hook.unlink()
+    (workspace.path / "huge").unlink()
+    (workspace.path / "small").write_text("x")
+
+    assert workspace.commit_all("Done") == workspace.push()
+    assert parents(repository) == [start]
+
+
+def test_a_branch_that_somebody_else_moved_gets_no_checkpoint_and_the_last_commit_joins_both(
+    workspace: Workspace, repository: Path, tmp_path: Path
+) -> None:
+    (workspace.path / "ours").write_text("1")
+    checkpoint(workspace)
+    other = cloned(tmp_path / "other", repository)
+    (other.path / "theirs").write_text("x")
+    theirs = other.commit_all("Theirs")
+    other.push()
+    (workspace.path / "ours").write_text("2")
+    commit = workspace.commit_aside(MESSAGE)
+    assert commit
+    assert not workspace.push_aside(commit)
+    assert head(repository) == theirs
+
+    workspace.commit_all("Done")
+
+    assert workspace.push() == head(repository)
+    assert {"ours", "theirs"} <= set(files(repository))
+    assert git("show", "task-1:ours", cwd=repository) == "2"

@@ -1,0 +1,231 @@
+"""The tools' server as a coding CLI meets it: started over stdio in a hostile folder, against a real socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import pytest
+from mcp import ClientSession, StdioServerParameters, types
+from mcp.client.stdio import stdio_client
+
+from workers.runner.mcp_shim import SIGN_SECONDS, TOOLS
+from workers.runner.tool_socket import MOST_CALLS, Reply, Request, ToolSocket
+
+from .runner_platform import eventually
+
+Result = TypeVar("Result")
+
+
+class DeskOfTest:
+    """Says what it was asked. `wait` is held until `gate` is set, or the client is gone."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.waiting = 0
+        self.abandoned = 0
+
+    def answer(self, request: Request) -> Reply:
+        if request.tool == "fails":
+            return Reply(False, "It failed, because of the test.")
+        if request.tool == "bug":
+            raise RuntimeError("a bug")
+        if request.tool == "wait":
+            self.waiting += 1
+            while not self.gate.wait(0.01):
+                if request.is_abandoned():
+                    self.abandoned += 1
+                    break
+        return Reply(True, f"{request.tool}: {dict(request.arguments)}")
+
+
+@pytest.fixture
+def desk() -> DeskOfTest:
+    return DeskOfTest()
+
+
+@pytest.fixture
+def tools(tmp_path: Path, desk: DeskOfTest) -> Iterator[ToolSocket]:
+    with ToolSocket(tmp_path, desk) as served:
+        yield served
+        desk.gate.set()
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """A clone whose files would run if anything were imported from it."""
+    clone = tmp_path / "clone"
+    for name in ("mcp", "anyio", "workers", "common"):
+        (clone / name).mkdir(parents=True)
+        (clone / name / "__init__.py").write_text("open('imported', 'w').close(); raise SystemExit('hostile')")
+    for name in ("json", "signal", "sitecustomize", "usercustomize"):
+        (clone / f"{name}.py").write_text("open('imported', 'w').close(); raise SystemExit('hostile')")
+    (clone / "pyvenv.cfg").write_text("home = /nowhere\n")
+    (clone / ".env").write_text("FASTMCP_DEBUG=nonsense\nMCP_DEBUG=nonsense\n")
+    return clone
+
+
+def with_client(
+    tools: ToolSocket, work: Callable[[ClientSession], Awaitable[Result]], *, cwd: Path | None = None
+) -> Result:
+    """Start the server as a CLI does, and let the client work with it."""
+    server = tools.server
+    environ = {"PYTHONPATH": str(cwd), "PYTHONSTARTUP": "json.py"} if cwd else {}
+    parameters = StdioServerParameters(command=server.command, args=list(server.arguments), cwd=cwd, env=environ)
+
+    async def connect() -> Result:
+        with anyio.fail_after(30):
+            async with stdio_client(parameters) as streams, ClientSession(*streams) as session:
+                await session.initialize()
+                return await work(session)
+
+    return anyio.run(connect)
+
+
+async def call(session: ClientSession, tool: str, **arguments: Any) -> tuple[bool, str]:
+    result = await session.call_tool(tool, arguments)
+    [content] = result.content
+    assert isinstance(content, types.TextContent)
+    return not result.is_error, content.text
+
+
+def test_a_hostile_clone_runs_nothing_and_the_tools_work(tools: ToolSocket, hostile: Path) -> None:
+    async def work(session: ClientSession) -> tuple[list[str], tuple[bool, str]]:
+        listed = await session.list_tools()
+        return [tool.name for tool in listed.tools], await call(session, "get_task", ü="é")
+
+    names, answer = with_client(tools, work, cwd=hostile)
+    assert names == [tool.name for tool in TOOLS]
+    assert answer == (True, "get_task: {'ü': 'é'}")
+    assert not (hostile / "imported").exists()
+
+
+def test_its_command_line_holds_no_secret(tools: ToolSocket) -> None:
+    server = tools.server
+    assert (server.command, server.arguments[0], server.arguments[2]) == (sys.executable, "-I", str(tools.path))
+    assert len(server.arguments) == 3
+
+
+def test_it_also_starts_as_a_module(tools: ToolSocket, hostile: Path) -> None:
+    command = [sys.executable, "-I", "-m", "workers.runner.mcp_shim", str(tools.path)]
+    ended = subprocess.run(command, cwd=hostile, input=b"", capture_output=True, check=False, timeout=30)
+    assert (ended.returncode, ended.stdout) == (0, b""), ended.stderr
+    assert not (hostile / "imported").exists()
+
+
+def test_failures_are_results_in_words(tools: ToolSocket) -> None:
+    async def work(session: ClientSession) -> list[tuple[bool, str]]:
+        return [
+            await call(session, "fails"),
+            await call(session, "bug"),
+            await call(session, "get_task", text="x" * 2**20),
+            await call(session, "get_task", text="y"),
+        ]
+
+    failed, bug, long, fine = with_client(tools, work)
+    assert failed == (False, "It failed, because of the test.")
+    assert bug == (False, "The platform failed at this call. Go on without it.")
+    assert long == (False, f"The arguments are longer than {2**20} bytes. Shorten them.")
+    assert fine[0]
+
+
+def test_a_socket_that_is_gone_is_a_result_in_words(tools: ToolSocket) -> None:
+    async def work(session: ClientSession) -> tuple[bool, str]:
+        assert (await call(session, "get_task"))[0]
+        await anyio.to_thread.run_sync(tools.close)
+        return await call(session, "get_task")
+
+    ok, text = with_client(tools, work)
+    assert not ok
+    assert text.startswith("The platform could not be reached (")
+
+
+def test_calls_run_at_the_same_time(tools: ToolSocket, desk: DeskOfTest) -> None:
+    async def work(session: ClientSession) -> tuple[bool, str]:
+        async with anyio.create_task_group() as group:
+            group.start_soon(call, session, "wait")
+            group.start_soon(call, session, "wait")
+            await anyio.to_thread.run_sync(lambda: eventually(lambda: desk.waiting == 2, "both calls are held"))
+            answer = await call(session, "get_task")
+            desk.gate.set()
+        return answer
+
+    assert with_client(tools, work) == (True, "get_task: {}")
+
+
+def test_more_calls_than_it_takes_are_refused(tools: ToolSocket, desk: DeskOfTest) -> None:
+    async def work(session: ClientSession) -> tuple[bool, str]:
+        async with anyio.create_task_group() as group:
+            for _ in range(MOST_CALLS):
+                group.start_soon(call, session, "wait")
+            await anyio.to_thread.run_sync(lambda: eventually(lambda: desk.waiting == MOST_CALLS, "all are held"))
+            answer = await call(session, "get_task")
+            desk.gate.set()
+        return answer
+
+    assert with_client(tools, work) == (False, "Too many calls at once. Wait for their results.")
+
+
+def test_a_cancelled_call_is_abandoned_and_the_session_goes_on(tools: ToolSocket, desk: DeskOfTest) -> None:
+    async def work(session: ClientSession) -> tuple[bool, str]:
+        async with anyio.create_task_group() as group:
+            group.start_soon(call, session, "wait")
+            await anyio.to_thread.run_sync(lambda: eventually(lambda: desk.waiting == 1, "the call is held"))
+            group.cancel_scope.cancel()
+        await anyio.to_thread.run_sync(lambda: eventually(lambda: desk.abandoned == 1, "the runner knows"))
+        return await call(session, "get_task")
+
+    assert with_client(tools, work) == (True, "get_task: {}")
+
+
+def test_a_client_that_asked_for_progress_gets_signs_of_life(
+    tools: ToolSocket, desk: DeskOfTest, tmp_path: Path
+) -> None:
+    """With a shorter pause than the real one, in a copy of the program."""
+    source = Path(tools.server.arguments[1]).read_text()
+    pause = f"SIGN_SECONDS = {SIGN_SECONDS}"
+    assert pause in source
+    program = tmp_path / "mcp_shim.py"
+    program.write_text(source.replace(pause, "SIGN_SECONDS = 0.05"))
+    parameters = StdioServerParameters(command=sys.executable, args=["-I", str(program), str(tools.path)])
+    seen: list[float] = []
+
+    async def show(progress: float, _total: float | None, _message: str | None) -> None:
+        seen.append(progress)
+        if len(seen) == 3:
+            desk.gate.set()
+
+    async def work() -> bool | None:
+        with anyio.fail_after(30):
+            async with stdio_client(parameters) as streams, ClientSession(*streams) as session:
+                await session.initialize()
+                result = await session.call_tool("wait", {}, progress_callback=show)
+                return result.is_error
+
+    assert anyio.run(work) is False
+    assert seen == sorted(set(seen))
+
+
+def test_an_interrupt_does_not_end_it_and_the_end_of_its_input_does(tools: ToolSocket) -> None:
+    server = tools.server
+    process = subprocess.Popen(
+        [server.command, *server.arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"PATH": os.defpath}
+    )
+    assert process.stdin
+    assert process.stdout
+    with process.stdin, process.stdout:
+        ping = b'{"jsonrpc": "2.0", "id": %d, "method": "ping"}\n'
+        for number in (1, 2):
+            process.stdin.write(ping % number)
+            process.stdin.flush()
+            assert b'"id":%d' % number in process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+        process.stdin.close()
+        assert process.wait(30) == 0

@@ -1,0 +1,142 @@
+"""A run's clone is made ready before the driver starts, and a failure is told to it instead of ending the run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from common.values.claimed_run import Clone
+from common.values.needs import Needs, ServiceKind, ServiceNeed
+from tests.providers.runtime_contract import until
+from tests.providers.runtime_supervisor import ROOT
+from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, needs_installed, redis, sql
+from workers.needs.databases import TEMPLATES, root_of
+from workers.runner.cancellation import Cancellation, Cancelled, Why
+from workers.runner.commands import kill_all_below
+from workers.runner.preparation import prepare, remove_leftovers
+from workers.runner.workspace import Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    yield a_workspace(tmp_path / "work" / "runs" / "run-1")
+    remove_leftovers(tmp_path / "work" / "runs")
+
+
+def a_workspace(directory: Path) -> Workspace:
+    made = Workspace(directory, Clone("", "", ""), Cancellation())
+    for place in (made.path, made.home):
+        place.mkdir(parents=True)
+    return made
+
+
+def run(command: str, workspace: Workspace, more: dict[str, str]) -> str:
+    return subprocess.run(
+        ["sh", "-c", command], env={**workspace.environ, **more}, text=True, capture_output=True, check=True
+    ).stdout.strip()
+
+
+def test_a_driver_finds_databases_and_what_the_setup_made(workspace: Workspace) -> None:
+    needs_installed(*ServiceKind)
+    setup = f"{sql('create table t as select 7 as n')} && echo made >file && echo done"
+    lines: list[str] = []
+    needs = Needs(setup, services=(POSTGRESQL, MARIADB, REDIS))
+    prepared = prepare(workspace, needs, project_id="p", log=lines.append)
+    try:
+        # What the platform ends before it commits is not the databases.
+        kill_all_below(workspace.home)
+
+        assert prepared.failure is None
+        assert lines == ["Starting postgresql, mariadb, redis", "Running the setup command", "done"]
+        assert run(sql("select n from t"), workspace, dict(prepared.environ)) == "7"
+        assert prepared.environ["PGPASSWORD"] in prepared.secrets
+    finally:
+        prepared.close()
+        prepared.close()
+    root = root_of(workspace.directory.parent)
+    assert [path.name for path in root.iterdir()] == [TEMPLATES]
+
+
+def test_a_failing_setup_is_told_and_ends_nothing(workspace: Workspace) -> None:
+    lines: list[str] = []
+    prepared = prepare(workspace, Needs("echo no such package; exit 3"), project_id="p", log=lines.append)
+
+    said = "The project's setup command exited with 3: echo no such package; exit 3"
+    assert prepared.failure == f"{said}\nThe end of its output:\nno such package"
+    assert lines == ["Running the setup command", "no such package", said]
+
+
+def test_services_that_are_missing_are_told_and_the_setup_runs(workspace: Workspace) -> None:
+    needs = Needs("touch made", services=(ServiceNeed(ServiceKind.REDIS, "99"),))
+    prepared = prepare(workspace, needs, project_id="p", log=lambda line: None)
+    prepared.close()
+
+    assert str(prepared.failure).startswith("The project's services could not be started: Redis 99 is asked for, but ")
+    assert (workspace.path / "made").exists()
+
+
+def test_a_later_run_finds_the_cached_folders(workspace: Workspace, tmp_path: Path) -> None:
+    needs = Needs("ls; mkdir -p deps; touch deps/one", cache_paths=("deps",))
+    prepare(workspace, needs, project_id="p", log=lambda line: None)
+    later, lines = a_workspace(tmp_path / "work" / "runs" / "run-2"), list[str]()
+    prepare(later, needs, project_id="p", log=lines.append)
+
+    assert lines == ["restored from the cache: deps", "Running the setup command", "deps"]
+
+
+def test_a_cancelled_run_leaves_no_databases(workspace: Workspace) -> None:
+    def cancel(line: str) -> None:
+        if line == "begun":
+            threading.Thread(target=workspace.cancellation.cancel, args=(Why.CANCELLED,)).start()
+
+    with pytest.raises(Cancelled):
+        prepare(workspace, Needs("echo begun; sleep 600", services=(REDIS,)), project_id="p", log=cancel)
+
+    assert [path.name for path in root_of(workspace.directory.parent).iterdir()] == [TEMPLATES]
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from tests.workers.runner.test_preparation import *
+needs = Needs(services=(POSTGRESQL if sys.argv[2] == "postgresql" else REDIS,))
+prepared = prepare(a_workspace(Path(sys.argv[1])), needs, project_id="p", log=lambda line: None)
+Path(sys.argv[1], "ready").touch()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("kind", [ServiceKind.POSTGRESQL, ServiceKind.REDIS])
+def test_databases_of_a_killed_runner_are_gone_after_its_restart(tmp_path: Path, kind: ServiceKind) -> None:
+    needs_installed(kind)
+    runs = tmp_path / "runs"
+    runner = subprocess.Popen([sys.executable, "-c", KILLED, str(runs / "run-1"), kind], cwd=ROOT, env={**os.environ})
+    try:
+        until((runs / "run-1" / "ready").exists, what="the databases")
+    finally:
+        runner.kill()
+        runner.wait()
+    root = root_of(runs)
+    assert root.exists()
+    remove_leftovers(runs)
+
+    assert not root.exists()
+    assert [one for one in psutil.process_iter(["cmdline"]) if str(root) in " ".join(one.info["cmdline"] or [])] == []
+
+
+def test_a_runner_redis_is_closed_without_its_password(workspace: Workspace) -> None:
+    prepared = prepare(workspace, Needs(services=(REDIS,)), project_id="p", log=lambda line: None)
+    try:
+        bare = f"redis://{prepared.environ['REDIS_HOST']}:{prepared.environ['REDIS_PORT']}"
+        assert run(redis("ping()"), workspace, dict(prepared.environ)) == "True"
+        with pytest.raises(subprocess.CalledProcessError):
+            run(redis("ping()"), workspace, {"REDIS_URL": bare})
+    finally:
+        prepared.close()

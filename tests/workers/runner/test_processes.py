@@ -1,0 +1,132 @@
+"""Processes below the runner: bounded lines, output apart, input, and the end of the whole tree."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.workers.runner.runner_platform import eventually
+from workers.runner.processes import KEPT_ERROR_BYTES, Line, Process, start
+
+
+def begin(command: str, cwd: Path, **more: bool) -> Process:
+    environ = {"PATH": os.environ["PATH"], "HOME": str(cwd)}
+    return start(["/bin/sh", "-c", command], cwd=cwd, environ=environ, **more)
+
+
+def read_all(process: Process) -> list[Line]:
+    lines = []
+    with process:
+        while not process.is_over:
+            lines += process.read(1)
+    return lines
+
+
+def test_output_and_errors_come_apart_and_the_end_of_the_errors_is_kept(tmp_path: Path) -> None:
+    process = begin("echo out; seq 1 40000 >&2; echo end >&2; exit 3", tmp_path)
+    assert read_all(process) == [Line("out")]
+    assert process.error_text.endswith("\n40000\nend\n")
+    assert len(process.error_text) == KEPT_ERROR_BYTES
+    assert process.code == 3
+
+
+def test_a_line_of_16_mib_is_handed_on_and_a_longer_one_is_cut(tmp_path: Path) -> None:
+    x = "head -c %d /dev/zero | tr '\\0' x"
+    process = begin(f"{x % (16 * 2**20)}; echo; {x % 50_000_000}; echo; echo last", tmp_path)
+    lines = read_all(process)
+    assert [(len(line.text), line.left_out_bytes) for line in lines] == [
+        (16 * 2**20, 0), (16 * 2**20, 50_000_000 - 16 * 2**20), (4, 0),
+    ]  # fmt: skip
+
+
+def test_a_flood_is_read_to_its_end_without_growing(tmp_path: Path) -> None:
+    line = "x" * 99
+    process = begin(f"yes {line} | head -n 1000000; echo done", tmp_path)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    count, last = 0, ""
+    with process:
+        while not process.is_over:
+            for each in process.read(1):
+                count, last = count + 1, each.text
+    assert (count, last) == (1_000_001, "done")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000
+
+
+def test_a_process_that_is_not_read_waits(tmp_path: Path) -> None:
+    with begin(f"yes | head -c 10000000; touch {tmp_path}/written", tmp_path) as process:
+        process.read(5)
+        with pytest.raises(psutil.TimeoutExpired):
+            psutil.Process(process.pid).wait(0.5)
+        assert not (tmp_path / "written").exists()
+
+
+def test_its_input_is_written_in_order_and_closed(tmp_path: Path) -> None:
+    with begin("cat; echo closed", tmp_path, has_input=True) as process:
+        process.write("one\n")
+        assert [line.text for line in process.read(10)] == ["one"]
+        process.write("x" * 1_000_000 + "\n")
+        process.close_input()
+        lines = []
+        while not process.is_over:
+            lines += process.read(1)
+    assert [len(line.text) for line in lines] == [1_000_000, 6]
+
+
+def test_input_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
+    process = begin("exec <&-; exit 4", tmp_path, has_input=True)
+    process.write("x" * 1_000_000)
+    assert read_all(process) == []
+    assert process.code == 4
+
+
+def test_a_reader_is_woken(tmp_path: Path) -> None:
+    with begin("sleep 300", tmp_path) as process:
+        threading.Timer(0.1, process.wake).start()
+        began = time.monotonic()
+        assert process.read(60) == []
+        assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    ("trap", "code"),
+    [("trap 'exit 9' INT", 9), ("trap '' INT; trap 'exit 8' TERM", 8), ("trap '' INT TERM", 128 + signal.SIGKILL)],
+)
+def test_it_is_stopped_by_int_then_term_then_kill(tmp_path: Path, trap: str, code: int) -> None:
+    child = "sh -c 'trap \"\" INT TERM; while :; do sleep 0.05; done' & echo $!"
+    with begin(f"{trap}; {child}; echo ready; while :; do sleep 0.05; done", tmp_path) as process:
+        said: list[str] = []
+        while "ready" not in said:
+            said += [line.text for line in process.read(10)]
+        process.stop(grace_seconds=0.3)
+        while not process.is_over:
+            process.read(1)
+    assert process.code == code
+    eventually(lambda: not psutil.pid_exists(int(said[0])), "its child is gone")
+
+
+def test_nothing_is_left_of_it_after_the_block(tmp_path: Path) -> None:
+    with begin("sleep 300 & echo $!; wait", tmp_path) as process:
+        (line,) = process.read(10)
+    assert process.code == 128 + signal.SIGKILL
+    eventually(lambda: not psutil.pid_exists(int(line.text)), "its child is gone")
+    process.kill()
+    process.wake()
+    process.stop()
+
+
+def test_its_environment_is_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "s3cret")
+    with start(["env"], cwd=tmp_path, environ={"A": "b"}) as process:
+        assert [line.text for line in process.read(10)] == ["A=b"]
+
+
+def test_a_program_that_is_not_there_is_an_error_of_the_system(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        start([str(tmp_path / "gone")], cwd=tmp_path, environ={})

@@ -1,0 +1,197 @@
+"""Programs that misbehave: each run ends with a stable reason, nothing of it is left running, and its work is kept."""
+
+from __future__ import annotations
+
+import resource
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.workers.runner.fake_program import FakeDriver, attempt, write_program
+from tests.workers.runner.runner_platform import Platform, PlatformRun, ended, eventually, git, head
+from workers.runner.attempt import Attempt, AttemptSettings
+from workers.runner.cancellation import Why
+from workers.runner.program_turn import Patience
+
+
+class Trouble:
+    def __init__(self, platform: Platform, repository: Path, folder: Path) -> None:
+        self.platform, self.repository, self.folder = platform, repository, folder
+        self.driver = FakeDriver(folder / "fake")
+        self.pids = folder / "pids"
+
+    def begin(self, script: str, patience: Patience | None = None, **settings: Any) -> tuple[Attempt, PlatformRun]:
+        """Start a run in a thread. The script's `note` writes a process's number for `none_is_left`."""
+        note = f"note() {{ echo $1 >> {self.pids}; }}; note $$\n"
+        write_program(self.driver.executable, note + script)
+        run = self.platform.add_run("run-1", self.repository, "x", driver="fake", prompt="p", freshPrompt="f")
+        chosen = AttemptSettings(ask_hold_seconds=0, patience=patience or Patience(), **settings)
+        begun = attempt(self.platform, run, self.folder / "work", self.driver, chosen)
+        threading.Thread(target=begun.execute, daemon=True).start()
+        return begun, run
+
+    def execute(self, script: str, patience: Patience | None = None) -> tuple[dict[str, Any], PlatformRun]:
+        _, run = self.begin(script, patience)
+        report = ended(run)
+        self.none_is_left()
+        return report, run
+
+    def none_is_left(self) -> None:
+        pids = [int(pid) for pid in self.pids.read_text().split()]
+        assert pids
+        eventually(lambda: not any(psutil.pid_exists(pid) for pid in pids), "none of its processes is left")
+        eventually(lambda: not (self.folder / "work").exists(), "its directory is removed")
+
+    def show(self, path: str) -> str:
+        return git("show", f"task-1:{path}", cwd=self.repository)
+
+
+@pytest.fixture
+def trouble(platform: Platform, repository: Path, tmp_path: Path) -> Trouble:
+    return Trouble(platform, repository, tmp_path)
+
+
+HANG = "sleep 300 & note $!; setsid sleep 300 & note $!; while :; do sleep 0.05; done"
+
+
+@pytest.mark.parametrize("trap", ["", "trap '' INT TERM;"])
+def test_a_program_that_hangs_is_stopped_resumed_and_then_given_back(trouble: Trouble, trap: str) -> None:
+    report, _ = trouble.execute(f"{trap} session s; text hi; echo $N > half; {HANG}", Patience(silence=1))
+    assert (report["outcome"], report["cutShort"]) == ("cancelled", True)
+    assert report["reason"] == "fake said nothing for 1 seconds and was stopped."
+    assert trouble.show("half") == "2"
+    assert [work.resume for work in trouble.driver.works] == [None, "s"]
+
+
+def test_a_program_that_says_nothing_at_all_is_given_back(trouble: Trouble) -> None:
+    report, _ = trouble.execute(HANG, Patience(silence=1))
+    assert (report["outcome"], report["cutShort"]) == ("cancelled", True)
+    assert "said nothing" in report["reason"]
+
+
+def test_a_program_that_stays_after_its_work_is_ended_and_its_work_counts(trouble: Trouble) -> None:
+    report, _ = trouble.execute(f"session s; echo x > x; end true 'All done'; {HANG}", Patience(linger=1))
+    assert (report["outcome"], report["summary"]) == ("completed", "All done")
+    assert trouble.show("x") == "x"
+
+
+def test_daemons_are_ended_with_it(trouble: Trouble) -> None:
+    daemon = "setsid sh -c 'trap \"\" INT TERM HUP; sleep 300' > /dev/null 2>&1 < /dev/null & note $!"
+    report, _ = trouble.execute(f"session s; {daemon}; echo x > x; end true done")
+    assert report["outcome"] == "completed"
+
+
+def test_garbage_is_shown_within_bounds_and_ends_with_a_reason(trouble: Trouble) -> None:
+    report, run = trouble.execute("seq 1 5000 | sed 's/^/garbage /'; head -c 100000 /dev/urandom; echo; exit 0")
+    assert report["outcome"] == "cancelled"
+    assert report["reason"] == "fake ended with exit code 0."
+    assert "garbage 1\n" in run.log
+    assert len(run.lines) < 70
+
+
+def test_a_flood_is_bounded_in_memory_and_in_the_transcript(trouble: Trouble) -> None:
+    """100 MB of texts, faster than the platform takes them."""
+    x = "x" * 1000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    line = f'{{"event": "text", "text": "{x}"}}'
+    report, run = trouble.execute(f"session s; yes '{line}' | head -n 100000; echo x > x; end true done")
+    assert report["outcome"] == "completed"
+    sent = sum(line["message"] == x for line in run.lines)
+    left_out = sum(int(line["message"].split()[0]) for line in run.lines if "entries were dropped" in line["message"])
+    assert sent + left_out == 100_000
+    # What waits is bounded; the platform of this test keeps what it got, in the same process.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000
+
+
+def test_a_line_of_50_mb_is_cut_and_said(trouble: Trouble) -> None:
+    long = 'printf \'{"event": "text", "text": "\'; head -c 50000000 /dev/zero | tr \'\\0\' x; echo \'"}\''
+    report, run = trouble.execute(f"session s; {long}; text after; end true done")
+    assert report["outcome"] == "completed"
+    assert "A line of fake was too long: 33222" in run.log
+    assert "after" in run.log
+
+
+def test_exit_0_without_work_says_so(trouble: Trouble) -> None:
+    before = head(trouble.repository)
+    report, _ = trouble.execute("session s; end true ''")
+    assert report == {"outcome": "completed", "summary": "fake ended without a word.", "commitSha": before}
+
+
+def test_a_program_that_is_removed_while_it_works_gives_the_task_back(trouble: Trouble) -> None:
+    report, _ = trouble.execute(f"session s; text hi; echo x > x; rm {trouble.driver.executable}; exit 1")
+    assert (report["outcome"], report["cutShort"]) == ("cancelled", True)
+    assert report["reason"] == f"fake was removed from this machine: {trouble.driver.executable} is gone."
+    assert trouble.show("x") == "x"
+
+
+@pytest.mark.parametrize(("why", "reported"), [(Why.CANCELLED, True), (Why.LIMIT, True), (Why.SHUTDOWN, False)])
+def test_however_it_is_ended_its_work_and_session_are_kept(trouble: Trouble, why: Why, reported: bool) -> None:
+    begun, run = trouble.begin(f"trap '' INT TERM; session s; text hi; echo x > x; text there; {HANG}")
+    eventually(lambda: "there" in run.log, "it works")
+
+    begun.cancel(why, "Enough")
+
+    if reported:
+        assert ended(run)["outcome"] == ("failed" if why is Why.LIMIT else "cancelled")
+    trouble.none_is_left()
+    assert (run.finish is not None) == reported
+    assert trouble.show("x") == "x"
+    assert git("log", "-1", "--format=%s", "task-1", cwd=trouble.repository) == "Unfinished: Do it"
+    assert trouble.platform.sessions
+
+
+def test_a_run_that_is_over_pushes_nothing_any_more(trouble: Trouble) -> None:
+    before = head(trouble.repository)
+    begun, run = trouble.begin(f"session s; echo x > x; text there; {HANG}")
+    eventually(lambda: "there" in run.log, "it works")
+    begun.drop("Another agent has it.")
+    trouble.none_is_left()
+    assert head(trouble.repository) == before
+    assert not trouble.platform.sessions
+
+
+def test_a_shutdown_is_bounded_though_the_forge_hangs(trouble: Trouble, tmp_path: Path) -> None:
+    hook = trouble.repository / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nsleep 300\n")
+    hook.chmod(0o755)
+    begun, run = trouble.begin(f"session s; echo x > x; text there; {HANG}", shutdown_seconds=1.0)
+    eventually(lambda: "there" in run.log, "it works")
+    began = time.monotonic()
+    begun.cancel(Why.SHUTDOWN, "The agent stops.")
+    trouble.none_is_left()
+    assert time.monotonic() - began < 20
+
+
+def test_every_few_minutes_the_work_is_kept_while_it_goes_on(trouble: Trouble) -> None:
+    go = trouble.folder / "go"
+    script = (
+        f"session s; echo one > kept; echo tmp > ignored; echo ignored > .gitignore; git add kept; text there;"
+        f"until [ -e {go} ]; do sleep 0.05; done; git diff --cached --name-only > staged;"
+        " git commit -q -m Own; echo two > more; end true 'All done'"
+    )
+    _, run = trouble.begin(script, checkpoint_seconds=0.2)
+    before = head(trouble.repository)
+    eventually(lambda: head(trouble.repository) != before and trouble.platform.sessions, "a checkpoint is pushed")
+    assert trouble.show("kept") == "one"
+    assert git("ls-tree", "--name-only", "task-1", cwd=trouble.repository).split() == [
+        ".gitignore", "README.md", "app.txt", "kept",
+    ]  # fmt: skip
+    checkpoint = head(trouble.repository)
+
+    go.touch()
+
+    report = ended(run)
+    assert report["outcome"] == "completed"
+    assert report["commitSha"] == head(trouble.repository)
+    git("merge-base", "--is-ancestor", checkpoint, "task-1", cwd=trouble.repository)
+    subjects = git("log", "--format=%s", "task-1", cwd=trouble.repository).splitlines()
+    assert subjects[0] == "Do it"
+    assert "Own" in subjects
+    assert trouble.show("staged") == "kept"
+    assert trouble.show("more") == "two"
+    trouble.none_is_left()

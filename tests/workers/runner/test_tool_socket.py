@@ -1,0 +1,127 @@
+"""The run's socket for tools, as a process of the agent could misuse it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from workers.runner.tool_socket import LONGEST_TEXT, MOST_BYTES, Reply, Request, ToolSocket
+
+
+class Echo:
+    def answer(self, request: Request) -> Reply:
+        return Reply(True, str(request.arguments.get("text", request.tool)))
+
+
+class Holding:
+    """Holds every call until its client is gone."""
+
+    def __init__(self) -> None:
+        self.held = threading.Event()
+        self.ended = threading.Event()
+
+    def answer(self, request: Request) -> Reply:
+        self.held.set()
+        while not request.is_abandoned():
+            threading.Event().wait(0.01)
+        self.ended.set()
+        return Reply(True, "")
+
+
+def send(path: Path, line: bytes) -> bytes:
+    """The whole answer to these bytes; empty if the connection was closed without one."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(20)
+        client.connect(str(path))
+        received = b""
+        try:
+            client.sendall(line)
+            while part := client.recv(65536):
+                received += part
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        return received
+
+
+def line_of(tool: str, **arguments: object) -> bytes:
+    return json.dumps({"tool": tool, "arguments": arguments}).encode() + b"\n"
+
+
+def test_a_call_is_one_line_and_so_is_its_answer(tmp_path: Path) -> None:
+    with ToolSocket(tmp_path, Echo()) as tools:
+        assert tools.path == tmp_path / "tools.sock"
+        assert stat.S_IMODE(tools.path.stat().st_mode) == 0o600
+        assert send(tools.path, line_of("get_task")) == b'{"ok": true, "text": "get_task"}\n'
+    assert not tools.path.exists()
+    tools.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"\n", b"{\n", b"[]\n", b'{"tool": 1, "arguments": {}}\n', b'{"tool": "x"}\n', b"\xff\xfe\n", b"[" * 50_000],
+)
+def test_what_is_no_call_is_refused_in_words(tmp_path: Path, line: bytes) -> None:
+    with ToolSocket(tmp_path, Echo()) as tools:
+        answer = json.loads(send(tools.path, line + b"\n"))
+        assert answer["ok"] is False
+        assert answer["text"].startswith("The call ")
+        assert send(tools.path, line_of("get_task"))
+
+
+def test_a_line_without_end_is_given_up_at_the_limit(tmp_path: Path) -> None:
+    with ToolSocket(tmp_path, Echo()) as tools:
+        assert not send(tools.path, b"x" * 3 * MOST_BYTES).startswith(b'{"ok": true')
+        assert send(tools.path, line_of("get_task"))
+
+
+def test_a_long_answer_is_cut_and_says_so(tmp_path: Path) -> None:
+    with ToolSocket(tmp_path, Echo()) as tools:
+        text = json.loads(send(tools.path, line_of("echo", text="x" * (LONGEST_TEXT + 7))))["text"]
+    assert text == "x" * LONGEST_TEXT + "\n… cut, 7 characters more"
+
+
+def test_other_users_processes_are_not_answered(tmp_path: Path) -> None:
+    with ToolSocket(tmp_path, Echo(), uid=os.geteuid()) as tools:
+        assert send(tools.path, line_of("get_task"))
+    if os.geteuid() == 0:
+        with ToolSocket(tmp_path, Echo(), uid=12345) as tools:
+            assert tools.path.stat().st_uid == 12345
+            assert send(tools.path, line_of("get_task")) == b""
+
+
+def test_a_path_that_is_too_long_for_a_socket_is_replaced(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    with ToolSocket(deep, Echo()) as tools:
+        folder = tools.path.parent
+        assert len(os.fsencode(tools.path)) <= 100
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert send(tools.path, line_of("get_task"))
+    assert not folder.exists()
+
+
+def test_what_a_killed_runner_left_is_replaced(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left:
+        left.bind(str(tmp_path / "tools.sock"))
+    with ToolSocket(tmp_path, Echo()) as tools:
+        assert send(tools.path, line_of("get_task"))
+
+
+def test_closing_abandons_the_calls_under_way(tmp_path: Path) -> None:
+    desk = Holding()
+    with ToolSocket(tmp_path, desk) as tools:
+        caller = threading.Thread(target=send, args=(tools.path, line_of("wait")))
+        caller.start()
+        assert desk.held.wait(10)
+        threads = {thread.name for thread in threading.enumerate()}
+        assert {"run's tools", "tool call"} <= threads
+    assert desk.ended.is_set()
+    caller.join(10)
+    assert not caller.is_alive()
+    assert "run's tools" not in {thread.name for thread in threading.enumerate()}

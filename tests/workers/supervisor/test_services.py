@@ -1,0 +1,181 @@
+"""The databases of checks and previews: each has its own, and none outlives what it was started for."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from common.values.app import App, AppPhase, Space
+from common.values.check import Check, CheckPhase
+from common.values.needs import Needs, ServiceKind, ServiceNeed
+from common.values.variable_set import Variables
+from tests.providers.runtime_contract import check_of, finished, settled, until
+from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised
+from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, mariadb, needs_installed, redis, sql
+from workers.needs.databases import TEMPLATES, root_of
+
+SPACE = Space("shop-0000beef", "project-1")
+APP = App(SPACE, "task-1")
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
+    with supervised(tmp_path / "runtime") as running:
+        yield running
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "repository")
+
+
+@pytest.fixture
+def a_check(repository: Repository) -> Check:
+    return check_of(repository.version("x", repository.commit(README="hello")), SPACE, "c", "true")
+
+
+def left(supervisor: Supervisor) -> list[str]:
+    """What lies in the directory of the supervisor's databases, but for the templates."""
+    root = root_of(supervisor.directory)
+    return sorted(path.name for path in root.iterdir() if path.name != TEMPLATES) if root.exists() else []
+
+
+def workers_in(root: Path) -> list[int]:
+    """The processes that work in this directory."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd().startswith(str(root)) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_a_check_has_every_kind_of_database(supervisor: Supervisor, a_check: Check) -> None:
+    needs_installed(*ServiceKind)
+    needs = Needs(setup_command=sql("create table t as select 7 as n"), services=(POSTGRESQL, MARIADB, REDIS))
+    command = " && ".join([sql("select n from t"), mariadb("select 8"), redis("set('x', 9)"), redis("get('x')")])
+    check = replace(a_check, command=command, needs=needs)
+    supervisor.runtime.ensure_check(check)
+    state = finished(supervisor.runtime, check)
+
+    assert state.phase is CheckPhase.PASSED, state
+    assert [line for line in state.log.splitlines() if "[runtime]" not in line] == ["7", "(8,)", "True", "b'9'"]
+    assert left(supervisor) == []
+
+
+def test_two_checks_at_once_do_not_see_each_other(supervisor: Supervisor, a_check: Check, tmp_path: Path) -> None:
+    needs = Needs(services=(REDIS,))
+    checks = []
+    for name, other in (("a", "b"), ("b", "a")):
+        meet = f"touch {tmp_path}/{name}; until [ -e {tmp_path}/{other} ]; do sleep 0.05; done"
+        command = f"{redis(f'set({name!r}, 1)')}; {meet}; {redis('keys()')}; echo $REDIS_PORT >{tmp_path}/{name}.port"
+        checks.append(replace(a_check, check_id=name, command=command, needs=needs))
+        supervisor.runtime.ensure_check(checks[-1])
+    logs = [finished(supervisor.runtime, check).log for check in checks]
+
+    assert [log.splitlines()[-1] for log in logs] == ["[b'a']", "[b'b']"]
+    assert (tmp_path / "a.port").read_text() != (tmp_path / "b.port").read_text()
+
+
+def test_a_database_is_closed_to_those_without_its_password(supervisor: Supervisor, a_check: Check) -> None:
+    needs_installed(*ServiceKind)
+    attempts = [
+        "psql -h $PGHOST -p $PGPORT -U app -w -c 'select 1' app",
+        "psql -h $PGHOST -p $PGPORT -U postgres -w -c 'select 1' postgres",
+        mariadb("select 1"),
+        redis("ping()"),
+    ]
+    without = 'unset PGPASSWORD; export MYSQL_PASSWORD= MYSQL_USER=root REDIS_URL="redis://$REDIS_HOST:$REDIS_PORT"'
+    command = f"{without}\n" + "\n".join(f"({attempt}) >/dev/null 2>&1 && echo open" for attempt in attempts)
+    check = replace(a_check, command=f"{command}\ntrue", needs=Needs(services=(POSTGRESQL, MARIADB, REDIS)))
+    supervisor.runtime.ensure_check(check)
+    state = finished(supervisor.runtime, check)
+
+    assert (state.phase, state.log) == (CheckPhase.PASSED, "")
+
+
+def test_a_projects_own_variable_is_used_in_place_of_a_services(supervisor: Supervisor, a_check: Check) -> None:
+    check = replace(
+        a_check, command="echo $REDIS_URL", needs=Needs(services=(REDIS,)), variables=Variables({"REDIS_URL": "mine"})
+    )
+    supervisor.runtime.ensure_check(check)
+
+    assert finished(supervisor.runtime, check).log == "mine\n"
+
+
+def test_the_passwords_of_services_are_masked(supervisor: Supervisor, a_check: Check) -> None:
+    check = replace(a_check, command="env; echo it is $REDIS_PASSWORD", needs=Needs(services=(REDIS,)))
+    supervisor.runtime.ensure_check(check)
+    log = finished(supervisor.runtime, check).log
+
+    assert log.endswith("it is ***\n")
+    assert "redis://:" not in log
+
+
+def test_a_stopped_supervisor_leaves_no_databases(supervisor: Supervisor, a_check: Check, tmp_path: Path) -> None:
+    check = replace(a_check, command=f"touch {tmp_path}/began; sleep 600", needs=Needs(services=(REDIS,)))
+    supervisor.runtime.ensure_check(check)
+    until((tmp_path / "began").exists, what="the check's command")
+    assert supervisor.stop() == 0
+
+    assert workers_in(root_of(supervisor.directory)) == []
+    assert not root_of(supervisor.directory).exists()
+
+
+def test_a_service_that_is_not_installed_is_no_verdict_on_the_commit(supervisor: Supervisor, a_check: Check) -> None:
+    check = replace(a_check, needs=Needs(services=(ServiceNeed(ServiceKind.REDIS, "99"),)))
+    supervisor.runtime.ensure_check(check)
+    state = finished(supervisor.runtime, check)
+
+    assert (state.phase, state.code) == (CheckPhase.BROKEN, "service_missing")
+    assert str(state.reason).startswith("Redis 99 is asked for, but ")
+    assert left(supervisor) == []
+
+
+def test_a_preview_keeps_its_database_until_it_is_deleted(supervisor: Supervisor, repository: Repository) -> None:
+    version = repository.web_app("v1", needs=Needs(setup_command=redis("set('x', 1)"), services=(REDIS,)))
+    url = supervisor.runtime.ensure_app(APP, version).url
+    state = settled(supervisor.runtime, APP, "v1")
+    assert state.phase is AppPhase.LIVE, state.reason
+    environ = json.loads(get(url, "/env")[1])
+    check = check_of(version, SPACE, "c", redis("get('x')"))
+    check = replace(check, variables=Variables({"REDIS_URL": environ["REDIS_URL"]}))
+    supervisor.runtime.ensure_check(check)
+
+    assert finished(supervisor.runtime, check).log == "b'1'\n"
+    supervisor.runtime.delete_app(APP)
+    assert left(supervisor) == []
+    assert workers_in(root_of(supervisor.directory)) == []
+
+
+@pytest.mark.parametrize("service", [POSTGRESQL, MARIADB, REDIS], ids=lambda need: str(need.kind))
+def test_databases_of_a_killed_supervisor_are_gone_after_its_restart(
+    supervisor: Supervisor, a_check: Check, tmp_path: Path, service: ServiceNeed
+) -> None:
+    needs_installed(service.kind)
+    busy = sql("select count(*) from generate_series(1, 1000000000000)") if service is POSTGRESQL else "sleep 600"
+    check = replace(a_check, command=f"touch {tmp_path}/began; {busy}", needs=Needs(services=(service,)))
+    supervisor.runtime.ensure_check(check)
+    until((tmp_path / "began").exists, what="the check's command")
+    root = root_of(supervisor.directory)
+    until(lambda: workers_in(root), what="the database")
+    # The guard is killed in the same moment, so nobody cleans up before the restart.
+    children = psutil.Process(supervisor.process.pid).children()
+    psutil.Process(supervisor.process.pid).suspend()
+    for child in children:
+        if "workers.supervisor.guard" in child.cmdline():
+            os.kill(child.pid, signal.SIGKILL)
+    supervisor.kill()
+    supervisor.start_again()
+
+    assert workers_in(root) == []
+    assert not root.exists()

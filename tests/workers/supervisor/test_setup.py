@@ -1,0 +1,149 @@
+"""The setup command: before tests and before the start of an app, in the same checkout and environment."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from common.providers.runtime import ProcessRuntime
+from common.values.app import App, AppPhase, Space
+from common.values.check import CheckEnd, CheckPhase
+from common.values.needs import Needs
+from common.values.variable_set import Variables
+from tests.providers.runtime_contract import check_of, finished, settled, until
+from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, get, lives, supervised
+
+SPACE = Space("shop-0000beef", "project-1")
+APP = App(SPACE, "task-1")
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Iterator[ProcessRuntime]:
+    with supervised(tmp_path / "runtime") as running:
+        yield running.runtime
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "repository")
+
+
+def test_a_check_finds_what_its_setup_made(runtime: ProcessRuntime, repository: Repository) -> None:
+    version = repository.version("x", repository.commit(README="hello"))
+    needs = Needs(setup_command='mkdir deps && echo "$COLOUR" >deps/colour && echo "set up"')
+    check = replace(
+        check_of(version, SPACE, "c", "cat deps/colour"), needs=needs, variables=Variables({"COLOUR": "blue"})
+    )
+    runtime.ensure_check(check)
+    state = finished(runtime, check)
+
+    assert state.phase is CheckPhase.PASSED
+    assert [line for line in state.log.splitlines() if not line.startswith("[runtime]")] == ["set up", "blue"]
+
+
+def test_a_failing_setup_fails_the_check_with_the_end_of_its_output(
+    runtime: ProcessRuntime, repository: Repository
+) -> None:
+    version = repository.version("x", repository.commit(README="hello"))
+    needs = Needs(setup_command="echo 'no such package: left-pad' >&2; exit 4")
+    check = replace(check_of(version, SPACE, "c", "echo tests ran"), needs=needs)
+    runtime.ensure_check(check)
+    state = finished(runtime, check)
+
+    assert (state.phase, state.exit_code, state.code) == (CheckPhase.FAILED, None, CheckEnd.SETUP_FAILED)
+    assert state.reason == "the setup command failed: it exited with 4"
+    assert state.log.endswith("no such package: left-pad\n")
+    assert "tests ran" not in state.log
+
+
+def test_the_secrets_in_a_setups_output_are_masked(runtime: ProcessRuntime, repository: Repository) -> None:
+    version = repository.version("x", repository.commit(README="hello"))
+    variables = Variables({"TOKEN": "s3cret-registry-token"}, ("TOKEN",))
+    check = replace(
+        check_of(version, SPACE, "c", "true"), needs=Needs(setup_command='echo "token $TOKEN"'), variables=variables
+    )
+    runtime.ensure_check(check)
+    state = finished(runtime, check)
+
+    assert "s3cret-registry-token" not in state.log
+    assert "token ***" in state.log
+
+
+def test_what_a_setup_left_in_the_background_ends_before_the_tests(
+    runtime: ProcessRuntime, repository: Repository
+) -> None:
+    version = repository.version("x", repository.commit(README="hello"))
+    needs = Needs(setup_command="setsid sleep 600 & echo $! >pid")
+    command = "grep -s sleeping /proc/$(cat pid)/status && exit 9; cat pid"
+    check = replace(check_of(version, SPACE, "c", command), needs=needs)
+    runtime.ensure_check(check)
+    state = finished(runtime, check)
+
+    assert state.phase is CheckPhase.PASSED, state
+    assert not lives(int(state.log.splitlines()[-1]))
+
+
+def test_an_app_starts_after_its_setup_and_restarts_without_it(
+    runtime: ProcessRuntime, repository: Repository, tmp_path: Path
+) -> None:
+    count = tmp_path / "count"
+    needs = Needs(setup_command=f"echo once >>{count}; echo made by setup >says")
+    version = repository.web_app("v1", start_command=RUN_WEB_APP, needs=needs)
+    url = runtime.ensure_app(APP, version).url
+    state = settled(runtime, APP, "v1")
+    assert state.phase is AppPhase.LIVE, state.reason
+    first = get(url, "/pid")[1]
+
+    assert get(url) == (200, "made by setup\n")
+    with contextlib.suppress(OSError):
+        get(url, "/die")
+    until(lambda: get(url, "/pid") not in {(200, first)} and get(url, "/pid")[0] == 200, what="the restart")
+    assert count.read_text() == "once\n"
+
+
+def test_a_failing_setup_fails_the_version_and_the_older_one_serves_on(
+    runtime: ProcessRuntime, repository: Repository
+) -> None:
+    url = runtime.ensure_app(APP, repository.web_app("v1")).url
+    settled(runtime, APP, "v1")
+    needs = Needs(setup_command="echo 'requirements.txt: no such file'; exit 1")
+    runtime.ensure_app(APP, repository.web_app("v2", needs=needs))
+    state = settled(runtime, APP, "v2")
+
+    assert (state.phase, state.code, state.live_version_id) == (AppPhase.FAILED, "setup_failed", "v1")
+    assert state.reason == "the setup command failed: it exited with 1: requirements.txt: no such file"
+    assert get(url) == (200, "v1")
+
+
+def test_only_approved_commits_fill_the_cache_and_every_later_check_reads_it(
+    runtime: ProcessRuntime, repository: Repository
+) -> None:
+    version = repository.version("x", repository.commit(README="hello", requirements__txt="a==1"))
+    setup = "[ -e deps ] && echo 'found a cache' || { mkdir deps; echo $WHO >deps/who; }"
+    needs = Needs(setup_command=setup, cache_paths=("deps",))
+
+    def log_of(check_id: str, *, may_save: bool, command: str = "cat deps/who") -> str:
+        check = replace(
+            check_of(version, SPACE, check_id, command),
+            needs=replace(needs, may_save_cache=may_save),
+            variables=Variables({"WHO": check_id}),
+        )
+        runtime.ensure_check(check)
+        state = finished(runtime, check)
+        assert state.phase is CheckPhase.PASSED, state
+        return state.log
+
+    # A branch that nobody approved prepares a poisoned folder: no later check gets it.
+    log_of("poisoned", may_save=False)
+    assert "found a cache" not in log_of("approved", may_save=True)
+    # What a check changes afterwards, its own tests included, is not in the cache.
+    log = log_of("branch", may_save=False, command="cat deps/who; echo poisoned >deps/who")
+    assert "found a cache" in log
+    assert log.endswith("approved\n")
+    assert log_of("later", may_save=True).endswith("approved\n")
+    runtime.delete_environment(SPACE)
+    assert "found a cache" not in log_of("anew", may_save=False)

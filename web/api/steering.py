@@ -1,0 +1,75 @@
+"""People steer a task's agent: write to it, take its branch over by hand, and hand it back."""
+
+from __future__ import annotations
+
+from marshmallow import fields
+
+from common.services.runs import steering as services
+from common.services.tasks.messages import message_of
+from common.services.tasks.tasks import read_task
+from common.states import Role
+from web.api.tasks import TaskDetailsSchema
+from web.http.auth import allow, who
+from web.http.blueprint import Blueprint, body, one, reply
+from web.http.fields import Boolean, Schema, Text, Timestamp, not_blank
+
+steering = Blueprint("steering", __name__, url_prefix="/api")
+
+
+class WriteMessageSchema(Schema):
+    """interrupt: the agent is to stop what it is doing and read this at once."""
+
+    text = Text(10_000, required=True, validate=not_blank)
+    interrupt = Boolean(load_default=False)
+
+
+class MessageSchema(Schema):
+    """seq: rises with each message of the task."""
+
+    id = fields.String()
+    seq = fields.Integer()
+    text = fields.String()
+    author = fields.String()
+    interrupts = fields.Boolean()
+
+
+class WrittenMessageSchema(MessageSchema):
+    created_at = Timestamp()
+
+
+class HandBackSchema(Schema):
+    """note: for the agent that continues; may be left out."""
+
+    note = Text(10_000, load_default="")
+
+
+@steering.post("/tasks/<id:task_id>/messages")
+@allow(Role.MEMBER)
+@body(WriteMessageSchema)
+@reply(one("message", WrittenMessageSchema), 201)
+def write_message(task_id: str, text: str, interrupt: bool) -> object:
+    """Write to the task's agent. It reads the message at its next turn; if none is at work, with the next run."""
+    row = services.write_message(task_id, text, interrupts=interrupt, by=who())
+    return {**vars(message_of(row)), "created_at": row.created_at}
+
+
+@steering.post("/tasks/<id:task_id>/take-over")
+@allow(Role.MEMBER)
+@reply(one("task", TaskDetailsSchema))
+def take_over(task_id: str) -> object:
+    """Work on the task's branch by hand: its agent pushes what it has and stops, and no other one starts.
+
+    `cloneLine` of the reply says how to get the branch. Proven work can be taken over by a maintainer.
+    """
+    services.take_over(task_id, by=who())
+    return read_task(task_id, by=who())
+
+
+@steering.post("/tasks/<id:task_id>/hand-back")
+@allow(Role.MEMBER)
+@body(HandBackSchema)
+@reply(one("task", TaskDetailsSchema))
+def hand_back(task_id: str, note: str) -> object:
+    """Have an agent continue from what is on the branch, in a new round. Only for the holder and maintainers."""
+    services.hand_back(task_id, note, by=who())
+    return read_task(task_id, by=who())

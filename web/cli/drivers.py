@@ -1,0 +1,49 @@
+"""`aiworker drivers`: which programs agents can work with on this machine, and how to get them."""
+
+from __future__ import annotations
+
+import click
+
+from common.machine.program_search import find_program
+from common.settings import settings
+from web.cli.commands import Terminal
+from web.launcher.driver_install import drivers_folder, install_driver, installable
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def drivers(context: click.Context) -> None:
+    """List the drivers that have a program, with what is found on this machine."""
+    if context.invoked_subcommand is not None:
+        return
+    folder = drivers_folder(settings())
+    rows: list[dict[str, object]] = []
+    for known in installable():
+        found = find_program(known.wanted, folder=folder)
+        rows.append(
+            {
+                "name": known.name,
+                "title": known.title,
+                "api": known.api,
+                "canWork": found.is_usable,
+                "version": found.version,
+                "tried": known.tried,
+                "says": found.says,
+            }
+        )
+    terminal: Terminal = context.obj
+    terminal.rows("drivers", rows, ("name", "canWork", "version", "says"))
+
+
+@drivers.command()
+@click.argument("names", metavar="NAME…", nargs=-1, required=True)
+@click.pass_obj
+def install(terminal: Terminal, names: tuple[str, ...]) -> None:
+    """Install the programs of these drivers, at the versions that were tried. Safe to repeat."""
+    folder = drivers_folder(settings())
+    installed = [
+        {"name": name, "path": str(install_driver(name, folder, say=lambda line: click.echo(line, err=True)))}
+        for name in names
+    ]
+    if terminal.is_json:
+        terminal.write({"drivers": installed})

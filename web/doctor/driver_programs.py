@@ -1,0 +1,21 @@
+"""Whether the programs that agents work with are on this machine. One is enough: a missing one alone is no fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from common.findings import Finding
+from common.machine.program_search import find_program
+from common.settings import Settings
+from web.launcher.driver_install import drivers_folder, installable
+
+PART = "drivers"
+
+
+def examine_drivers(chosen: Settings) -> Iterator[Finding]:
+    """One finding for each driver that has a program; warnings only if none of them is usable."""
+    folder = drivers_folder(chosen)
+    found = {known.name: find_program(known.wanted, folder=folder) for known in installable()}
+    status = "ok" if any(one.is_usable for one in found.values()) else "warn"
+    for name, one in found.items():
+        yield Finding("ok" if one.is_usable else status, PART, f"{name}: {one.says}")

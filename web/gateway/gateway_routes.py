@@ -1,0 +1,205 @@
+"""/gateway/<provider>/<path>: authenticates a run by its model token and passes its call on.
+
+Everything that the gateway itself refuses is answered in the form of the provider's API, so that a CLI shows why.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from urllib.parse import unquote_plus
+
+import structlog
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+
+from common.errors import Busy, Misconfigured
+from common.services.spend.model_tokens import MODEL_TOKEN_PREFIX, ModelAccess
+from common.values.model_provider import MODEL_APIS, ModelProvider
+from web.gateway.accesses import access_of
+from web.gateway.model_apis import (
+    ENDPOINTS,
+    Endpoint,
+    api_of_path,
+    error_body,
+    error_message,
+    find_endpoint,
+    model_in_path,
+)
+from web.gateway.streams import Answer, Call
+from web.gateway.upstream import Request, UpstreamFault, headers_for_caller, open_call, own_via
+from web.gateway.usage_readers import reader_for
+from web.http.auth import public
+from web.http.request_id import request_id
+
+gateway = Blueprint("gateway", __name__, url_prefix="/gateway")
+log = structlog.get_logger()
+
+MOST_REQUEST_BYTES = 32 * 2**20
+MOST_ERROR_BYTES = 2**20
+"""An error of a provider's is read to its end before it is passed on, so that a repeated key can be masked."""
+_TOKEN = re.compile(rf"{MODEL_TOKEN_PREFIX}_[A-Za-z0-9_-]{{20,100}}")
+_MODEL = re.compile(rb'"model"\s*:\s*"([^"\\\x00-\x1f]{1,100})"')
+
+
+class Refused(Exception):
+    """The gateway's own answer to a call. message: for the person who reads the CLI's output."""
+
+    def __init__(self, status: int, message: str, retry_after_seconds: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.retry_after_seconds = retry_after_seconds
+
+
+@gateway.route("/<provider_name>/<path:path>", methods=["GET", "POST"])
+@public
+def pass_on(provider_name: str, path: str) -> Response:
+    """Pass the call on to the provider and its answer back, unchanged."""
+    api = provider_name if provider_name in MODEL_APIS else api_of_path(path)
+    try:
+        access = _admit(provider_name)
+        provider = access.provider
+        if provider is None:
+            raise Refused(404, f"There is no enabled model provider {provider_name}; an administrator can add one")
+        api = provider.api
+        endpoint = _endpoint(provider, path)
+        return _passed(access, provider, endpoint, path)
+    except Refused as refused:
+        return _refusal(api, refused)
+    except RequestEntityTooLarge:
+        return _refusal(api, Refused(413, f"A request may have at most {MOST_REQUEST_BYTES} bytes"))
+    except ClientDisconnected:
+        return _refusal(api, Refused(400, "The request ended too early"))
+    except UpstreamFault as fault:
+        log.warning("a model provider failed", provider=provider_name, reason=fault.message, request_id=request_id())
+        return _refusal(api, Refused(fault.status, fault.message))
+    except Misconfigured as error:
+        log.error("a model provider's key can't be read", provider=provider_name, reason=str(error))
+        return _refusal(api, Refused(500, "The platform can't read the model provider's key; its log says why"))
+    except Busy as error:
+        log.warning("the database is busy or away", request_id=request_id(), reason=str(error))
+        return _refusal(api, Refused(503, "The platform's database does not answer; try again", 2))
+
+
+def _admit(provider_name: str) -> ModelAccess:
+    token = _model_token()
+    access = None if token is None else access_of(token, provider_name)
+    if access is None:
+        raise Refused(401, "Invalid model token, or its run is over")
+    if own_via() in request.headers.get("Via", ""):
+        raise Refused(508, f"The baseUrl of {provider_name} leads back to this gateway; set it to the provider's")
+    if access.used_up is not None and request.method == "POST":
+        # 400, not 429: a CLI would try again.
+        raise Refused(400, access.used_up)
+    return access
+
+
+def _model_token() -> str | None:
+    """The model token, from wherever the CLIs put their key. None if there is none."""
+    authorization = request.headers.get("Authorization", "")
+    given = (
+        request.headers.get("x-api-key", ""),
+        authorization.partition(" ")[2].strip() if authorization[:7].lower() == "bearer " else "",
+        request.headers.get("x-goog-api-key", ""),
+        request.args.get("key", ""),
+    )
+    return next((one for one in given if _TOKEN.fullmatch(one)), None)
+
+
+def _endpoint(provider: ModelProvider, path: str) -> Endpoint:
+    found = find_endpoint(provider.api, request.method, path)
+    if found is None:
+        known = ", ".join(one.shown for one in ENDPOINTS[provider.api])
+        raise Refused(404, f"The gateway passes on for {provider.name}: {known}")
+    return found
+
+
+def _passed(access: ModelAccess, provider: ModelProvider, endpoint: Endpoint, path: str) -> Response:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    body = _body()
+    model = model_in_path(path) or _model_in(body)
+    if provider.models and request.method == "POST":
+        _require_offered(provider, path, body)
+    is_recorded = endpoint.format is not None
+    call = Call.begin(access, provider, model=model, body_bytes=len(body), is_recorded=is_recorded)
+    try:
+        answer = open_call(provider, Request(request.method, path, _query(), headers, body))
+    except UpstreamFault as fault:
+        call.end(0, error=fault.message)
+        raise
+    status = answer.status_code
+    passed_headers = headers_for_caller(answer, provider.key)
+    if status >= 400:
+        call.first_byte_ms = round(answer.elapsed.total_seconds() * 1000)
+        content = _error_content(call, status, answer.raw, provider.key)
+        answer.close()
+        kept = [(name, value) for name, value in passed_headers if name.lower() != "content-length"]
+        return Response(content, status, kept)
+    kind, encoding = answer.headers.get("Content-Type", ""), answer.headers.get("Content-Encoding", "")
+    reader = reader_for(endpoint.format, kind, encoding)
+    stream = Answer(call, answer, reader, request.environ.get("gunicorn.socket"), status)
+    reply = Response(stream, status, passed_headers, direct_passthrough=True)
+    reply.call_on_close(stream.close)
+    return reply
+
+
+def _error_content(call: Call, status: int, raw: object, key: str | None) -> bytes:
+    """The body of a provider's error, with its key masked; the call is recorded."""
+    content = b""
+    try:
+        content = raw.read(MOST_ERROR_BYTES, decode_content=False)  # type: ignore[attr-defined]
+    except Exception as error:  # noqa: BLE001 (the status is there; what is missing of its text is not worth a failure)
+        log.warning("a model provider's error could not be read", reason=type(error).__name__)
+    if key:
+        content = content.replace(key.encode(), b"***")
+    call.end(status, error=error_message(content) or f"the provider answered {status}")
+    return content
+
+
+def _body() -> bytes:
+    request.max_content_length = MOST_REQUEST_BYTES
+    if (request.content_length or 0) > MOST_REQUEST_BYTES:
+        raise RequestEntityTooLarge
+    body = request.get_data(cache=False)
+    # A chunked body has no Content-Length, and werkzeug 3.1 cuts it off at the limit without an error.
+    if request.content_length is None and len(body) >= MOST_REQUEST_BYTES:
+        raise RequestEntityTooLarge
+    return body
+
+
+def _query() -> str:
+    """The query as it was sent, without the key."""
+    raw = request.query_string.decode("latin-1")
+    parts = [part for part in raw.split("&") if part and unquote_plus(part.partition("=")[0]) != "key"]
+    return "&".join(parts)
+
+
+def _model_in(body: bytes) -> str:
+    """The name of the model in a request, for the records; empty if it is not found. In texts, quotes are escaped."""
+    found = _MODEL.search(body)
+    return found[1].decode("utf-8", "replace") if found else ""
+
+
+def _require_offered(provider: ModelProvider, path: str, body: bytes) -> None:
+    """Raise Refused unless the provider offers the request's model."""
+    model = model_in_path(path)
+    if model is None:
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise Refused(400, "The request is not JSON, so its model is unknown") from error
+        model = document.get("model") if isinstance(document, dict) else None
+    if model not in provider.models:
+        offered = ", ".join(provider.models)
+        raise Refused(404, f"The provider {provider.name} does not offer the model {model}; it offers: {offered}")
+
+
+def _refusal(api: str, refused: Refused) -> Response:
+    reply = Response(error_body(api, refused.status, refused.message), refused.status, content_type="application/json")
+    if refused.retry_after_seconds is not None:
+        reply.headers["Retry-After"] = str(refused.retry_after_seconds)
+    if refused.status == 413:
+        # The rest of the body is not read.
+        reply.headers["Connection"] = "close"
+    return reply

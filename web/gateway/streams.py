@@ -1,0 +1,210 @@
+"""An answer on its way from the provider to the caller: chunk by chunk as it arrives, read for its usage in passing."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import gevent
+import gevent.monkey
+import requests
+import structlog
+import urllib3
+
+from common.masking import KNOWN_FORMATS
+from common.names import new_id
+from common.services.spend.model_calls import MadeCall
+from common.services.spend.model_tokens import ModelAccess
+from common.services.spend.prices import cost_of
+from common.values.model_provider import ModelProvider, TokenCount
+from web.gateway import counters
+from web.gateway.call_log import call_log
+from web.gateway.usage_readers import Reader, Usage
+
+log = structlog.get_logger()
+
+CHUNK_BYTES = 2**16
+LONGEST_ERROR = 500
+BYTES_PER_TOKEN = 4
+"""For estimates: about what a token of English text or code has."""
+ESTIMATED = "the answer named no usage, so its tokens are estimated from its size"
+
+_READABLE = 1
+
+
+@dataclass
+class Call:
+    """A call under way. model: as the request names it. body_bytes: the size of the request. is_recorded: False for
+    calls that cost nothing.
+    """
+
+    access: ModelAccess
+    provider: ModelProvider
+    model: str
+    body_bytes: int
+    is_recorded: bool
+    began: float
+    at: datetime
+    first_byte_ms: int | None = None
+
+    @classmethod
+    def begin(
+        cls, access: ModelAccess, provider: ModelProvider, *, model: str, body_bytes: int, is_recorded: bool
+    ) -> Call:
+        return cls(access, provider, model, body_bytes, is_recorded, time.monotonic(), datetime.now(UTC))
+
+    def end(self, status: int, usage: Usage | None = None, error: str | None = None) -> None:
+        """Have the call recorded. usage: None if the provider refused or did not answer."""
+        if not self.is_recorded:
+            return
+        count, answered = TokenCount(), usage.model if usage and usage.model else self.model
+        if usage is not None:
+            count, estimated = self._counted(usage)
+            error = "; ".join(filter(None, (error, estimated))) or None
+        model = self.model or answered
+        cost = cost_of(count, self.provider, model, answered) if usage is not None else 0.0
+        made = MadeCall(
+            new_id(), self.access.run_id, self.access.task_id, self.access.project_id, self.access.person,
+            self.access.driver, self.provider.name, model or "unknown", status, _milliseconds(self.began), self.at,
+            count, cost, self._masked(error), self.first_byte_ms,
+        )  # fmt: skip
+        counters.count(made)
+        call_log().put(made)
+
+    def _counted(self, usage: Usage) -> tuple[TokenCount, str | None]:
+        """The tokens of an answer, estimated if it did not say them. Else, a caller that asks for no usage would never
+        reach its limits.
+        """
+        if usage.is_final:
+            return usage.count(), None
+        known = usage.count()
+        is_input_known = known.input or known.cached or known.cache_write
+        guessed_input = known.input if is_input_known else self.body_bytes // BYTES_PER_TOKEN
+        output = max(known.output, usage.events)
+        return TokenCount(guessed_input, known.cached, known.cache_write, output, known.cache_write_hour), ESTIMATED
+
+    def _masked(self, error: str | None) -> str | None:
+        if error is None:
+            return None
+        key = self.provider.key
+        return KNOWN_FORMATS(error.replace(key, "***") if key else error)[:LONGEST_ERROR]
+
+
+class Answer:
+    """The WSGI iterable of an answer. Its end, however it comes, closes the provider's connection and records the call.
+
+    client: the caller's connection, watched for its end; None where the server does not give it.
+    """
+
+    def __init__(
+        self, call: Call, answer: requests.Response, reader: Reader, client: socket.socket | None, status: int
+    ) -> None:
+        self._call, self._answer, self._reader, self._status = call, answer, reader, status
+        self._is_over = False
+        self._watch = _Watch(client, answer) if client is not None and _is_gevent() else None
+
+    def __iter__(self) -> Iterator[bytes]:
+        read, feed = self._answer.raw.read1, self._reader.feed
+        try:
+            chunk = read(CHUNK_BYTES, False)
+            self._call.first_byte_ms = _milliseconds(self._call.began)
+            while chunk:
+                feed(chunk)
+                yield chunk
+                chunk = read(CHUNK_BYTES, False)
+            # A body that is shorter than its Content-Length ends like a whole one.
+            fault = "the provider ended the answer too early" if self._answer.raw.length_remaining else None
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            fault = self._fault_of(error)
+        if fault is None:
+            self._finish(None)
+            return
+        self._finish(fault)
+        # The server closes the connection without the mark of the end, so that the caller sees what happened. For
+        # this code, it writes no traceback.
+        raise ConnectionResetError(errno.ECONNRESET, fault)
+
+    def close(self) -> None:
+        """Called by the server when the answer was sent, or can't be: then the caller has gone away."""
+        self._finish("the caller closed the connection")
+
+    def _fault_of(self, error: Exception) -> str:
+        if self._watch is not None and self._watch.is_client_gone:
+            return "the caller closed the connection"
+        if isinstance(error, urllib3.exceptions.ReadTimeoutError | TimeoutError):
+            return "the provider was silent for too long"
+        return f"the provider ended the answer too early ({type(error).__name__})"
+
+    def _finish(self, fault: str | None) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        if self._watch is not None:
+            self._watch.stop()
+        if fault is None:
+            self._answer.raw.release_conn()
+        else:
+            # Not `Response.close` alone: it would first read a short rest.
+            _cut(self._answer)
+        self._reader.finish()
+        if fault is not None:
+            log.warning(
+                "a model call was cut off",
+                run=self._call.access.run_id,
+                provider=self._call.provider.name,
+                reason=fault,
+            )
+        self._call.end(self._status, self._reader.usage, fault)
+
+
+class _Watch:
+    """Cuts the provider's connection when the caller's connection ends while the provider is silent.
+
+    Otherwise it would only be noticed at the next chunk, which may be minutes and much money later. A watcher of
+    gevent's loop: it costs nothing while nothing happens.
+    """
+
+    def __init__(self, client: socket.socket, answer: requests.Response) -> None:
+        self.is_client_gone = False
+        self._client, self._answer = client, answer
+        self._watcher = gevent.get_hub().loop.io(client.fileno(), _READABLE)
+        self._watcher.start(self._look)
+
+    def stop(self) -> None:
+        self._watcher.stop()
+        self._watcher.close()
+
+    def _look(self) -> None:
+        """Called by gevent's hub, where nothing may wait."""
+        self._watcher.stop()
+        try:
+            is_gone = not self._client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            is_gone = False
+        except OSError:
+            is_gone = True
+        # What is there instead would be the next request, sent ahead of time.
+        if is_gone:
+            self.is_client_gone = True
+            gevent.spawn(_cut, self._answer)
+
+
+def _cut(answer: requests.Response) -> None:
+    """Close the connection, also under a read that waits."""
+    with suppress(OSError, ValueError, RuntimeError):
+        answer.raw.shutdown()
+    with suppress(OSError, ValueError):
+        answer.raw.close()
+
+
+def _is_gevent() -> bool:
+    return bool(gevent.monkey.is_module_patched("socket"))
+
+
+def _milliseconds(since: float) -> int:
+    return round((time.monotonic() - since) * 1000)

@@ -1,0 +1,145 @@
+"""Opens calls to model providers: one pool of connections per process, without redirects, cookies and netrc."""
+
+from __future__ import annotations
+
+import hashlib
+import http.cookiejar
+import os
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import requests
+import requests.adapters
+import urllib3
+
+from common.settings import settings
+from web.gateway.model_apis import credentials, upstream_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from common.values.model_provider import ModelProvider
+
+CONNECT_SECONDS = 10.0
+POOLED = 256
+"""Connections to one provider that are kept open for the next call."""
+
+_PASSED = frozenset(
+    {"accept", "content-type", "content-encoding", "user-agent", "originator", "session_id", "conversation_id", "x-app"}
+)
+_PASSED_PREFIXES = ("anthropic-", "openai-", "x-stainless-", "x-goog-api-client", "x-codex-", "x-claude-code-")
+_HELD_BACK = frozenset(
+    {
+        *("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "via"),
+        *("proxy-authenticate", "proxy-connection", "www-authenticate", "set-cookie", "alt-svc", "date", "server"),
+        *("content-security-policy", "strict-transport-security"),
+    }
+)
+"""Headers of an answer that are about the provider's connection or its site."""
+
+
+class UpstreamFault(Exception):
+    """The provider could not be reached or did not answer. status: the gateway's reply. The message has no secret."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is passed on. headers: those of the caller, by lower-case names. query: without the caller's key."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def open_call(provider: ModelProvider, request: Request) -> requests.Response:
+    """Send the request with the provider's key. Returns the answer, with its body unread, once its headers are there.
+
+    Raises UpstreamFault if the provider can't be reached, is silent for too long or redirects.
+    """
+    headers = {name: value for name, value in request.headers.items() if is_passed(name)}
+    # An answer that is compressed could not be read for its usage.
+    headers |= {"accept-encoding": "identity", "via": own_via()} | credentials(provider, request.headers)
+    url = upstream_url(provider, request.path, request.query)
+    try:
+        answer = _session().request(
+            request.method, url, data=request.body or None, headers=headers, stream=True, allow_redirects=False,
+            timeout=(CONNECT_SECONDS, settings().models.silence_seconds), auth=_no_netrc,
+        )  # fmt: skip
+    except requests.Timeout as error:
+        raise UpstreamFault(504, f"The model provider {provider.name} did not answer in time") from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        what = f"The model provider {provider.name} can't be reached ({_kind(error)}); check its baseUrl"
+        raise UpstreamFault(502, what) from error
+    if 300 <= answer.status_code < 400 and answer.status_code != 304:
+        answer.close()
+        raise UpstreamFault(
+            502, f"The model provider {provider.name} redirects to another address; set its baseUrl to that one"
+        )
+    return answer
+
+
+def is_passed(name: str) -> bool:
+    """Whether a header of the caller's is passed on: none that carries a credential or is about a connection."""
+    return name in _PASSED or name.startswith(_PASSED_PREFIXES)
+
+
+def headers_for_caller(answer: requests.Response, secret: str | None) -> list[tuple[str, str]]:
+    """The headers of the answer that the caller gets. A header that repeats the key is left out."""
+    named = {name.strip().lower() for name in answer.headers.get("Connection", "").split(",")}
+    return [
+        (name, value)
+        for name, value in answer.headers.items()
+        if name.lower() not in _HELD_BACK | named and not (secret and secret in value)
+    ]
+
+
+def own_via() -> str:
+    """The Via header of this instance. A request that arrives with it was sent by the gateway to itself."""
+    return f"1.1 aiworker-{hashlib.sha256(settings().security.key_for('gateway')).hexdigest()[:16]}"
+
+
+def _kind(error: Exception) -> str:
+    """The kind of the innermost error, which says more than that of its wrapper."""
+    reason = error
+    while isinstance(reason.args[0] if reason.args else None, Exception):
+        reason = reason.args[0]
+    reason = getattr(reason, "reason", None) or reason
+    return type(reason).__name__ if isinstance(reason, Exception) else type(error).__name__
+
+
+def _no_netrc(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+    """With any `auth`, requests reads no netrc file."""
+    return prepared
+
+
+_sessions: dict[int, requests.Session] = {}
+_making = threading.Lock()
+
+
+def _session() -> requests.Session:
+    """This process's session: connections must not be shared over a fork."""
+    pid = os.getpid()
+    if pid not in _sessions:
+        with _making:
+            if pid not in _sessions:
+                _sessions[pid] = _made()
+    return _sessions[pid]
+
+
+def _made() -> requests.Session:
+    session = requests.Session()
+    session.headers.clear()
+    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+    # No call is sent a second time: it may have cost something. The CLIs try again by themselves.
+    adapter = requests.adapters.HTTPAdapter(pool_connections=32, pool_maxsize=POOLED, max_retries=0)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session

@@ -1,0 +1,135 @@
+"""Where the servers of a run live, what they report, and how what a killed process left of them is removed.
+
+All servers of one supervisor or agent lie below one directory in the system's directory for temporary files: servers
+that run as another user can't reach the private directories of AiWorker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import secrets
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from common.machine.files import remove_tree
+from common.machine.process_trees import find_processes, signal_processes
+from common.machine.waiting import Deadline
+from common.values.json_codec import decode
+from common.values.needs import ServiceKind, ServiceNeed
+from common.values.service_variables import ServiceAddress, service_variables
+from common.values.variable_set import Variables
+from workers.needs.host import FAILED
+
+KILL_SECONDS = 5.0
+TEMPLATES = "templates"
+WHOLE_SECONDS = 90.0
+"""How long the servers may take until they report, in all."""
+
+_SHARED_MEMORY = re.compile(r"\s*[0-9]+\s+([0-9]+)\s*")
+
+
+class ServicesUnavailable(Exception):
+    """The servers do not run, which is no fault of the code that needs them. code: `service_missing` (not installed, or
+    not in this version) or `service_failed`. The message is a sentence without secrets."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Databases:
+    """The servers of one run. place: their directory, removed with them. report: written by their host."""
+
+    needs: tuple[ServiceNeed, ...]
+    place: Path
+    report: Path
+
+    @property
+    def command(self) -> list[str]:
+        """The command of the host, to be started in the directory of AiWorker's code."""
+        services = [f"{need.kind}:{need.version or ''}" for need in self.needs]
+        templates = self.place.with_name(TEMPLATES)
+        options = ["--place", str(self.place), "--templates", str(templates), "--report", str(self.report)]
+        return [sys.executable, "-P", "-m", "workers.needs.host", *options, *services]
+
+    def variables(self) -> Variables | None:
+        """The variables of the running servers; None: they are not ready yet. Raises ServicesUnavailable."""
+        try:
+            said = json.loads(self.report.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        if "code" in said:
+            raise ServicesUnavailable(said["code"], said["reason"])
+        addresses = decode(dict[str, ServiceAddress], said["addresses"])
+        return service_variables({ServiceKind(kind): address for kind, address in addresses.items()})
+
+    def remove(self) -> None:
+        """Kill what is left of the servers, and remove their directory and the report. Blocking. Safe to repeat."""
+        clear(self.place)
+        self.report.unlink(missing_ok=True)
+
+
+def new_databases(needs: Sequence[ServiceNeed], owner: Path, report: Path) -> Databases:
+    """Choose a place for the servers. owner: the directory of the supervisor or agent. Raises ServicesUnavailable."""
+    root = root_of(owner)
+    try:
+        root.mkdir(mode=0o700, exist_ok=True)
+        found = root.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            raise ServicesUnavailable(FAILED, f"{root} belongs to another user: remove it")
+        root.chmod(0o711)
+    except OSError as error:
+        raise ServicesUnavailable(FAILED, f"{root} can't be made: {error.strerror}") from error
+    return Databases(tuple(needs), root / secrets.token_hex(6), report)
+
+
+def root_of(owner: Path) -> Path:
+    """The directory of all servers of this supervisor or agent."""
+    return Path(tempfile.gettempdir()) / f"aiworker-{hashlib.sha256(str(owner.absolute()).encode()).hexdigest()[:12]}"
+
+
+def clear(place: Path) -> None:
+    """Kill the servers in this directory and remove it, also if only a part is left of them. Safe to repeat.
+
+    A process of PostgreSQL overwrites its environment and leads a session of its own, so it is found by its working
+    directory.
+    """
+    if not place.is_dir() or place.is_symlink():
+        return
+    for record in place.glob("**/postmaster.pid"):
+        _free_shared_memory(record)
+    deadline = Deadline(KILL_SECONDS)
+    while (alive := list(find_processes(lambda process: _works_in(process, place)))) and not deadline.is_over:
+        signal_processes(alive, signal.SIGKILL)
+        time.sleep(0.02)
+    with contextlib.suppress(OSError):
+        remove_tree(place)
+
+
+def _works_in(process: psutil.Process, place: Path) -> bool:
+    return Path(process.cwd().removesuffix(" (deleted)")).is_relative_to(place)
+
+
+def _free_shared_memory(record: Path) -> None:
+    """Remove the small System V segment of a killed PostgreSQL, of which a machine has only some thousands.
+
+    The kernel removes it when the last process that is attached has ended.
+    """
+    with contextlib.suppress(OSError, IndexError):
+        match = _SHARED_MEMORY.fullmatch(record.read_text(encoding="utf-8").splitlines()[6])
+        if match:
+            subprocess.run(["ipcrm", "-m", match[1]], capture_output=True, check=False)

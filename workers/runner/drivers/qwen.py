@@ -1,0 +1,61 @@
+"""Qwen Code, by the Agent Client Protocol.
+
+Its headless mode ends with code 0 after an error of the provider, and takes neither messages nor an interruption.
+Settings of the repository are read, and have no effect where these have a word: the run's settings are laid out as the
+system's, which win; no hook runs, and of the servers of tools only the platform's is started.
+"""
+
+from __future__ import annotations
+
+import json
+
+from workers.runner.drivers.acp import AcpReader, acp_command
+from workers.runner.drivers.findings import DriverFinding
+from workers.runner.drivers.moved_sessions import qwen_files
+from workers.runner.drivers.program import Command, Work
+from workers.runner.drivers.versions import check_program
+
+TOOL_SECONDS = 3600
+DEFAULT_MODEL = "qwen3-coder-plus"
+SETTINGS = ".qwen/aiworker-settings.json"
+
+
+class QwenDriver:
+    name = "qwen"
+    api: str | None = "openai"
+
+    def check(self) -> DriverFinding:
+        return check_program(self.name)
+
+    def command(self, work: Work) -> Command:
+        model = (work.models and work.models.model) or DEFAULT_MODEL
+        argv = [work.executable, "--acp", "--auth-type", "openai", "-m", model, "--approval-mode", "yolo"]
+        argv += ["--allowed-mcp-server-names", "aiworker"]
+        environ = {
+            "NO_COLOR": "1",
+            "OPENAI_MODEL": model,
+            "QWEN_CODE_SYSTEM_SETTINGS_PATH": str(work.home / SETTINGS),
+        }
+        if work.models:
+            environ |= {"OPENAI_BASE_URL": f"{work.models.addresses['openai']}/v1", "OPENAI_API_KEY": work.models.token}
+        files = {SETTINGS: _settings(work)}
+        if work.resume:
+            files |= qwen_files(work.home, work.workspace, work.resume)
+        return acp_command(work, argv, environ=environ, files=files, kept=(".qwen/projects/*/chats",))
+
+    def reader(self) -> AcpReader:
+        return AcpReader("Qwen Code")
+
+
+def _settings(work: Work) -> str:
+    settings: dict[str, object] = {
+        "general": {"enableAutoUpdate": False, "disableAutoUpdate": True},
+        "privacy": {"usageStatisticsEnabled": False},
+        "telemetry": {"enabled": False},
+        "disableAllHooks": True,
+        "mcp": {"allowed": ["aiworker"]},
+    }
+    if work.tools:
+        server = {"command": work.tools.command, "args": list(work.tools.arguments), "timeout": TOOL_SECONDS * 1000}
+        settings["mcpServers"] = {"aiworker": {**server, "trust": True}}
+    return json.dumps(settings)

@@ -1,0 +1,136 @@
+"""Completes a prompt of the platform by what only the clone knows: the repository's own instructions, and code.
+
+Everything is read from the work tree. Nothing outside of it is read, whatever its symbolic links point to.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from common.machine.text import plain
+from common.values.prompt_markers import ATTACHMENTS, CODE_LINE, REPOSITORY_INSTRUCTIONS
+
+INSTRUCTION_FILES = (
+    "AGENTS.md",
+    "CLAUDE.md",
+    ".claude/CLAUDE.md",
+    "GEMINI.md",
+    "QWEN.md",
+    ".cursorrules",
+    ".windsurfrules",
+    ".clinerules",
+    ".github/copilot-instructions.md",
+    ".junie/guidelines.md",
+)
+"""Where coding CLIs look for a repository's instructions. One with the same text as an earlier one is left out."""
+CURSOR_RULES = ".cursor/rules"
+MOST_RULES = 50
+MOST_INSTRUCTION_BYTES = 64 * 2**10
+"""Of all instructions together."""
+MOST_SOURCE_BYTES = 4 * 2**20
+"""A larger file is not searched for a line."""
+LINES_AROUND = 5
+LONGEST_LINE = 300
+
+
+def fill(prompt: str, workspace: Path, *, attachments: Path | None = None) -> str:
+    """Return the prompt with its marked lines replaced. attachments: the folder of the task's files; None: none is
+    there, and their lines are left out.
+
+    Lines are read from the work tree, so it must be at the commit that the prompt is about. Never raises for what the
+    repository contains.
+    """
+    filled = (_filled(line, workspace, attachments) for line in prompt.split("\n"))
+    return "\n".join(line for line in filled if line is not None)
+
+
+def _filled(line: str, workspace: Path, attachments: Path | None) -> str | None:
+    """What takes the place of the line; None: nothing does."""
+    if line == REPOSITORY_INSTRUCTIONS:
+        return repository_instructions(workspace) or None
+    if line.startswith(ATTACHMENTS):
+        return None if attachments is None else f"- {attachments}/{line.removeprefix(ATTACHMENTS)}"
+    marked = CODE_LINE.fullmatch(line)
+    if marked is not None:
+        return code_around(workspace, marked[1], int(marked[2])) or None
+    return line
+
+
+def repository_instructions(workspace: Path) -> str:
+    """The text of the repository's instruction files, each under its path, at most MOST_INSTRUCTION_BYTES; empty if
+    there are none.
+    """
+    left = MOST_INSTRUCTION_BYTES
+    told: set[bytes] = set()
+    parts: list[str] = []
+    for path in (*INSTRUCTION_FILES, *_cursor_rules(workspace)):
+        content = _read(workspace, path, left + 1) if left > 0 else None
+        if content is None or not content.strip() or content.strip() in told:
+            continue
+        told.add(content.strip())
+        text = plain(content[:left]).strip()
+        cut = f"\n\n… cut: read the rest in {path}" if len(content) > left else ""
+        parts.append(f"## {path}\n\n{text}{cut}")
+        left -= len(content)
+    return "\n\n".join(["# The repository's own instructions", *parts]) if parts else ""
+
+
+def _cursor_rules(workspace: Path) -> Iterator[str]:
+    try:
+        names = sorted(os.listdir(workspace / CURSOR_RULES))
+    except OSError:
+        return
+    yield from [f"{CURSOR_RULES}/{name}" for name in names if name.endswith((".mdc", ".md"))][:MOST_RULES]
+
+
+def code_around(workspace: Path, path: str, line: int) -> str:
+    """The lines of a file around this one (counted from 1), as a code block; empty if there is no such line."""
+    content = _read(workspace, path, MOST_SOURCE_BYTES + 1)
+    if content is None or len(content) > MOST_SOURCE_BYTES:
+        return ""
+    lines = plain(content).split("\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    if not 1 <= line <= len(lines):
+        return ""
+    first, last = max(1, line - LINES_AROUND), min(len(lines), line + LINES_AROUND)
+    width = len(str(last))
+    shown = [
+        f"{'>' if number == line else ' '} {number:>{width}} {lines[number - 1][:LONGEST_LINE]}".rstrip()
+        for number in range(first, last + 1)
+    ]
+    fence = "`" * max(3, 1 + max(_longest_run(text) for text in shown))
+    return "\n".join([fence, *shown, fence])
+
+
+def _longest_run(text: str) -> int:
+    """The number of backticks in the longest row of them."""
+    longest = present = 0
+    for character in text:
+        present = present + 1 if character == "`" else 0
+        longest = max(longest, present)
+    return longest
+
+
+def _read(workspace: Path, path: str, most_bytes: int) -> bytes | None:
+    """The beginning of a regular file of the work tree, None if there is none at this path.
+
+    Links are followed, but not out of the work tree and not into git's own files.
+    """
+    root = Path(os.path.realpath(workspace))
+    try:
+        found = Path(os.path.realpath(root / path, strict=True))
+        inside = found.relative_to(root)
+        if not inside.parts or inside.parts[0].casefold() == ".git":
+            return None
+        descriptor = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):  # ValueError: outside of the work tree, or a NUL in the path
+        return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(most_bytes)

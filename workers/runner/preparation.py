@@ -1,0 +1,160 @@
+"""Makes a run's clone ready before its driver starts: databases of its own, cached folders, and the setup command.
+
+A failure does not end the run: the driver is told, since mending the setup may be its task, and since the platform's
+tests decide about the work anyway.
+"""
+
+from __future__ import annotations
+
+import collections
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from common.machine.children import base_environment, tied_to_parent
+from common.machine.waiting import Deadline
+from common.values.needs import SETUP_SECONDS, Needs
+from common.values.variable_set import Variables
+from workers.needs.caches import Caches, cache_key
+from workers.needs.databases import WHOLE_SECONDS, Databases, ServicesUnavailable, clear, new_databases, root_of
+from workers.needs.host import FAILED
+from workers.runner.cancellation import Cancellation, Cancelled, Why
+from workers.runner.commands import TimedOut, run_command
+from workers.runner.workspace import Workspace
+
+Log = Callable[[str], None]
+
+CODE = Path(__file__).parents[2]
+"""The directory of AiWorker's own code."""
+END_SECONDS = 3.0
+"""How long the databases may take to end before they are killed."""
+_POLL_SECONDS = 0.05
+_KEPT_LINES = 40
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """environ: variables for every command of the run. secrets: values to be masked in what the run reports.
+
+    failure: what could not be prepared, with the end of the output, for the driver's prompt; None: all is ready. Always
+    call `close`.
+    """
+
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    failure: str | None = None
+    close: Callable[[], None] = lambda: None
+    """End the databases and remove them. Safe to repeat."""
+
+
+def prepare(workspace: Workspace, needs: Needs, *, project_id: str, log: Log) -> Prepared:
+    """Make the clone in this workspace ready. log: takes lines for the transcript.
+
+    Takes at most about WHOLE_SECONDS + SETUP_SECONDS. Raises Cancelled; nothing is left running then.
+    """
+    databases = _Host(workspace)
+    try:
+        failures, variables = [], Variables()
+        if needs.services:
+            log(f"Starting {', '.join(need.label for need in needs.services)}")
+            try:
+                variables = databases.start(needs)
+            except ServicesUnavailable as error:
+                failures.append(f"The project's services could not be started: {error}. The tests need them.")
+        if needs.setup_command is not None:
+            failures += _set_up(workspace, needs, needs.setup_command, variables, project_id, log)
+    except BaseException:
+        databases.close()
+        raise
+    for failure in failures:
+        log(failure.splitlines()[0])
+    secrets = tuple(variables.values[name] for name in variables.secret_names)
+    return Prepared(dict(variables.values), secrets, "\n\n".join(failures) or None, databases.close)
+
+
+def remove_leftovers(runs_dir: Path) -> None:
+    """Remove the databases of the runs of an earlier process. Safe to repeat."""
+    clear(root_of(runs_dir))
+
+
+def _set_up(
+    workspace: Workspace, needs: Needs, command: str, variables: Variables, project_id: str, log: Log
+) -> list[str]:
+    """Run the setup command. Returns why it failed; empty if it did not."""
+    caches, paths = Caches(workspace.directory.parent.parent / "caches"), needs.cache_paths
+    key = cache_key(workspace.path, command, paths) if paths else ""
+    if paths and (said := caches.restore(project_id, key, paths, workspace.path)):
+        log(said)
+    log("Running the setup command")
+    last: collections.deque[str] = collections.deque(maxlen=_KEPT_LINES)
+
+    def on_line(line: str) -> None:
+        last.append(line)
+        log(line)
+
+    try:
+        code = run_command(
+            ["sh", "-c", command], cwd=workspace.path, environ={**workspace.environ, **variables.values},
+            cancellation=workspace.cancellation, on_line=on_line, timeout_seconds=SETUP_SECONDS,
+        )  # fmt: skip
+        how = f"exited with {code}" if code else None
+    except TimedOut:
+        how = f"took longer than {SETUP_SECONDS:g} s"
+    except OSError as error:
+        how = f"could not be started: {error.strerror}"
+    if how is not None:
+        return ["\n".join([f"The project's setup command {how}: {command}", "The end of its output:", *last])]
+    if paths and (said := caches.save(project_id, key, paths, workspace.path)):
+        log(said)
+    return []
+
+
+class _Host:
+    """The process that runs the databases of one run, in a thread that waits for it."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._stop = Cancellation()
+        self._lines: collections.deque[str] = collections.deque(maxlen=_KEPT_LINES)
+        self._databases: Databases | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, needs: Needs) -> Variables:
+        """Start the databases and return their variables. Raises ServicesUnavailable and Cancelled."""
+        # Not below the run's home: what has a HOME there is ended before each commit.
+        home = self._workspace.directory / "services"
+        home.mkdir(mode=0o700, exist_ok=True)
+        databases = new_databases(needs.services, self._workspace.directory.parent, home / "report.json")
+        self._databases = databases
+        self._thread = threading.Thread(target=self._run, args=(databases, home), daemon=True)
+        self._thread.start()
+        deadline = Deadline(WHOLE_SECONDS)
+        while (found := databases.variables()) is None and self._thread.is_alive() and not deadline.is_over:
+            self._workspace.cancellation.sleep(_POLL_SECONDS)
+        # The host may have written its report and ended between the two looks.
+        found = found or databases.variables()
+        if found is None:
+            raise ServicesUnavailable(FAILED, f"they did not start: {' | '.join(self._lines)[-500:]}".rstrip(": "))
+        return found
+
+    def close(self) -> None:
+        if self._databases is None or self._thread is None:
+            return
+        # The host ends by itself when its report is gone.
+        self._databases.report.unlink(missing_ok=True)
+        self._thread.join(END_SECONDS)
+        self._stop.cancel(Why.DROPPED)
+        self._thread.join()
+        self._databases.remove()
+
+    def _run(self, databases: Databases, home: Path) -> None:
+        try:
+            run_command(
+                [*tied_to_parent(), *databases.command], cwd=CODE, environ=base_environment(home),
+                cancellation=self._stop, on_line=self._lines.append,
+            )  # fmt: skip
+        except Cancelled:
+            return
+        except OSError as error:
+            self._lines.append(f"the services can't be started: {error.strerror}")

@@ -1,0 +1,344 @@
+"""The one place where a process is started below the runner: its output, its input, and the end of its whole tree.
+
+One thread reads a process (`read`), which is also what feeds its input and moves a stop from SIGINT to SIGKILL, so a
+process that writes faster than it is read waits in its pipe, and nothing grows in memory. Every process leads a session
+of its own. Processes that left it are found by HOME: `commands.kill_all_below`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import selectors
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import psutil
+
+from common.machine.children import has_ended, kill_group
+from common.machine.process_trees import kill_tree, signal_processes
+from common.settings.private_files import USUAL_UMASK
+
+logger = logging.getLogger("workers.runner")
+
+LONGEST_LINE_BYTES = 16 * 2**20
+"""Of a longer line of standard output, the rest is left out."""
+KEPT_ERROR_BYTES = 2**16
+"""How much of the end of standard error is kept."""
+GRACE_SECONDS = 5.0
+"""How long a process that is stopped has after SIGINT, and again after SIGTERM."""
+_MOST_ERROR_LINES = 500
+"""Most lines of standard error of one process that are logged (at DEBUG)."""
+_LONGEST_ERROR_LINE = 2000
+_POLL_SECONDS = 0.05
+_CHUNK_BYTES = 65536
+_CHUNKS_AFTER_EXIT = 16
+_LOOK, _RETURN = b".", b"!"
+"""What wakes the reading thread: to look at what was asked of it, or to return."""
+_STAGES = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of standard output, without its end. left_out_bytes: how much of it was left out, as it was too long."""
+
+    text: str
+    left_out_bytes: int = 0
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    environ: Mapping[str, str],
+    has_input: bool = False,
+    joins_errors: bool = False,
+    longest_line_bytes: int = LONGEST_LINE_BYTES,
+) -> Process:
+    """Start a process. Its environment is exactly `environ`.
+
+    has_input: its standard input stays open for `write`; otherwise it is empty. joins_errors: standard error goes into
+    standard output. Raises FileNotFoundError, PermissionError or another OSError if it can't be started.
+    """
+    child = subprocess.Popen(
+        argv,
+        cwd=cwd,
+        env=dict(environ),
+        stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if joins_errors else subprocess.PIPE,
+        start_new_session=True,
+        umask=USUAL_UMASK,
+        bufsize=0,
+    )
+    return Process(child, longest_line_bytes)
+
+
+class Process:
+    """A started process. One thread reads it; `write`, `close_input`, `wake`, `stop` and `kill` are for any thread.
+
+    A context manager: at the end the process and its descendants are killed, and `code` is known.
+    """
+
+    def __init__(self, child: subprocess.Popen[bytes], longest_line_bytes: int) -> None:
+        self._child = child
+        self._lock = threading.Lock()
+        self._lines = _Lines(longest_line_bytes)
+        self._errors = _Errors(child.pid)
+        self._input = bytearray()
+        self._closes_input = False
+        self._stage = 0
+        self._next_stage_at: float | None = None
+        self._grace_seconds = GRACE_SECONDS
+        self._is_reaped = False
+        self._wake_reading, self._wake_writing = os.pipe()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._wake_reading, selectors.EVENT_READ)
+        for stream in (child.stdout, child.stderr):
+            if stream is not None:
+                os.set_blocking(stream.fileno(), False)
+                self._selector.register(stream, selectors.EVENT_READ)
+        for descriptor in (self._wake_reading, self._wake_writing, *([child.stdin.fileno()] if child.stdin else [])):
+            os.set_blocking(descriptor, False)
+        self.is_over = False
+        """Whether it has ended and all of its output was read."""
+        self.last_output_at = time.monotonic()
+        """When it last wrote anything, on the monotonic clock."""
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def code(self) -> int:
+        """Its exit code, 128 + n for signal n, as in a shell. Known after the `with` block."""
+        code = self._child.returncode
+        assert code is not None, "the process is still running"
+        return code if code >= 0 else 128 - code
+
+    @property
+    def error_text(self) -> str:
+        """The end of its standard error."""
+        return self._errors.text
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._next_stage_at is not None
+
+    def write(self, text: str) -> None:
+        """Queue a text for its standard input. What it does not read is dropped when it ends."""
+        with self._lock:
+            self._input += text.encode("utf-8", "replace")
+        self._poke(_LOOK)
+
+    def close_input(self) -> None:
+        """Close its standard input once everything queued is written."""
+        self._closes_input = True
+        self._poke(_LOOK)
+
+    def wake(self) -> None:
+        """Make the present or next `read` return at once."""
+        self._poke(_RETURN)
+
+    def _poke(self, what: bytes) -> None:
+        # Under the lock, as the descriptor's number may be another file's after the end.
+        with self._lock, contextlib.suppress(OSError):
+            os.write(self._wake_writing, what)
+
+    def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
+        """Begin to end its whole tree: SIGINT, after a grace SIGTERM, after another SIGKILL. Returns at once; the
+        thread that reads goes through the steps. Repeating it changes nothing."""
+        with self._lock:
+            if self._next_stage_at is None:
+                self._grace_seconds = grace_seconds
+                self._next_stage_at = time.monotonic()
+        self._poke(_LOOK)
+
+    def kill(self) -> None:
+        """Kill its whole tree now. Safe to repeat, and after its end."""
+        with self._lock:
+            if not self._is_reaped:
+                kill_tree(self.pid)
+
+    def read(self, wait_seconds: float) -> list[Line]:
+        """Return the next lines; none after wait_seconds, after `wake`, and at its end (`is_over`)."""
+        until = time.monotonic() + wait_seconds
+        while True:
+            if has_ended(self.pid):
+                return self._last_lines()
+            self._take_next_stage()
+            self._feed_input()
+            lines, is_woken = self._look(min(self._pause(), max(until - time.monotonic(), 0)))
+            if lines or is_woken or time.monotonic() >= until:
+                return lines
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            kill_tree(self.pid)
+            self._child.wait()
+            self._is_reaped = True
+        self._errors.close()
+        self._selector.close()
+        for stream in (self._child.stdin, self._child.stdout, self._child.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        with self._lock:
+            os.close(self._wake_reading)
+            os.close(self._wake_writing)
+            self._wake_writing = -1
+
+    def _pause(self) -> float:
+        # With both outputs closed there is nothing to wait for but the end.
+        return _POLL_SECONDS if len(self._selector.get_map()) > 1 else _POLL_SECONDS / 5
+
+    def _look(self, seconds: float) -> tuple[list[Line], bool]:
+        """Read what is there, waiting so long for it. Returns the lines, and whether `wake` was called."""
+        lines: list[Line] = []
+        is_woken = False
+        for key, _ in self._selector.select(seconds):
+            if key.fileobj == self._wake_reading:
+                with contextlib.suppress(BlockingIOError):
+                    is_woken = _RETURN in os.read(self._wake_reading, 4096)
+            else:
+                lines += self._read_from(key.fileobj)  # type: ignore[arg-type]
+        return lines, is_woken
+
+    def _read_from(self, stream: IO[bytes]) -> list[Line]:
+        try:
+            chunk = os.read(stream.fileno(), _CHUNK_BYTES)
+        except BlockingIOError:
+            return []
+        if not chunk:
+            self._selector.unregister(stream)
+            return []
+        self.last_output_at = time.monotonic()
+        if stream is self._child.stderr:
+            self._errors.feed(chunk)
+            return []
+        return self._lines.feed(chunk)
+
+    def _last_lines(self) -> list[Line]:
+        """Everything that its pipes still hold. They hold little, so others that write to them do not keep us here."""
+        self.kill()
+        lines: list[Line] = []
+        for _ in range(_CHUNKS_AFTER_EXIT):
+            before = self.last_output_at
+            lines += self._look(0)[0]
+            if self.last_output_at == before:
+                break
+        lines += self._lines.close()
+        self.is_over = True
+        return lines
+
+    def _take_next_stage(self) -> None:
+        if self._next_stage_at is None or time.monotonic() < self._next_stage_at or self._stage >= len(_STAGES):
+            return
+        number = _STAGES[self._stage]
+        self._stage += 1
+        self._next_stage_at = time.monotonic() + self._grace_seconds
+        if number is signal.SIGKILL:
+            self.kill()
+        else:
+            _signal_tree(self.pid, number)
+
+    def _feed_input(self) -> None:
+        stdin = self._child.stdin
+        if stdin is None or stdin.closed:
+            return
+        with self._lock:
+            try:
+                while self._input:
+                    written = os.write(stdin.fileno(), self._input[:_CHUNK_BYTES])
+                    del self._input[:written]
+            except BlockingIOError:
+                return
+            except OSError:  # it has closed its input
+                self._input.clear()
+            if self._closes_input:
+                with contextlib.suppress(OSError):
+                    stdin.close()
+
+
+def _signal_tree(pid: int, number: signal.Signals) -> None:
+    """Signal the group that `pid` leads, and its descendants in other groups. For a child that was not waited for."""
+    others: list[psutil.Process] = []
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(OSError):
+                if os.getpgid(process.pid) != pid:
+                    others.append(process)
+    kill_group(pid, number)
+    signal_processes(others, number)
+
+
+class _Lines:
+    """Splits a stream of bytes into lines of bounded length."""
+
+    def __init__(self, longest_bytes: int) -> None:
+        self._longest_bytes = longest_bytes
+        self._rest = bytearray()
+        self._left_out_bytes = 0
+
+    def feed(self, chunk: bytes) -> list[Line]:
+        first, *others = chunk.split(b"\n")
+        self._keep(first)
+        lines = []
+        for other in others:
+            lines.append(self._take())
+            self._keep(other)
+        return lines
+
+    def close(self) -> list[Line]:
+        return [self._take()] if self._rest else []
+
+    def _keep(self, part: bytes) -> None:
+        room = self._longest_bytes - len(self._rest)
+        self._rest += part[:room]
+        self._left_out_bytes += max(len(part) - room, 0)
+
+    def _take(self) -> Line:
+        line = Line(self._rest.decode("utf-8", "replace").removesuffix("\r"), self._left_out_bytes)
+        self._rest = bytearray()
+        self._left_out_bytes = 0
+        return line
+
+
+class _Errors:
+    """The end of standard error; its first lines are logged."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._end = bytearray()
+        self._lines = _Lines(_LONGEST_ERROR_LINE)
+        self._logged = 0
+
+    @property
+    def text(self) -> str:
+        return self._end.decode("utf-8", "replace")
+
+    def feed(self, chunk: bytes) -> None:
+        self._end += chunk
+        del self._end[:-KEPT_ERROR_BYTES]
+        self._log(self._lines.feed(chunk))
+
+    def close(self) -> None:
+        self._log(self._lines.close())
+
+    def _log(self, lines: Sequence[Line]) -> None:
+        for line in lines[: _MOST_ERROR_LINES - self._logged]:
+            self._logged += 1
+            logger.debug("standard error", extra={"pid": self._pid, "line": line.text})

@@ -1,0 +1,205 @@
+"""A coding CLI's whole work in one run: its processes one after the other, all in the same session of the program.
+
+A process is followed by another if people wrote to it, if it broke and can be resumed, or if its session turned out to
+be unusable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workers.runner.cancellation import Cancellation
+from workers.runner.client import PersonMessage
+from workers.runner.drivers.offer import ReadyProgram
+from workers.runner.drivers.program import Classified, Command, Ending, ModelAccess, Work
+from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind
+from workers.runner.program_turn import Patience, ProgramTurn, Tools, TurnEnd
+from workers.runner.reports import RunLog, shortened
+from workers.runner.steering import Steering, as_prompt
+from workers.runner.transcript import Transcript
+from workers.runner.workspace import Workspace
+
+LONGEST_SUMMARY = 4000
+_LEAST_SIGNAL = 129
+_NO_SESSION = re.compile(
+    r"no (conversation|session|thread|rollout|chat)s?\b.{0,60}\bfound"
+    r"|(session|conversation|thread|rollout|checkpoint)\b.{0,80}\b(not found|does not exist|doesn't exist|unknown"
+    r"|is invalid|could not be (found|loaded))"
+    r"|(invalid|unknown) (session|conversation|thread)"
+    r"|(failed|unable) to (load|resume|find) .{0,40}(session|conversation|thread)"
+    r"|error resuming",
+    re.IGNORECASE,
+)
+_LASTING = re.compile(
+    r"\b40[0134]\b|api.?key|unauthori[sz]ed|authenticat|permission|forbidden|billing|credit|quota exceeded|invalid",
+    re.IGNORECASE,
+)
+_PASSING = re.compile(
+    r"\b(408|409|425|429|5\d\d)\b|overload|rate.?limit|too many requests|time[d]?.?out|unavailable|connect|network"
+    r"|socket|stream|stalled|temporar|try again|internal server",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class ProgramTask:
+    """What a program is to do in a run.
+
+    prompt: with `resume` only what its session does not know yet. fresh_prompt: everything. resume: the session to
+    continue; None: a new one. template: for the drivers whose command people choose.
+    """
+
+    prompt: str
+    fresh_prompt: str
+    resume: str | None
+    models: ModelAccess | None = None
+    template: tuple[str, ...] = ()
+
+
+@dataclass
+class ProgramSession:
+    """The program's session at this moment. id: None until it said one. kept: patterns below home that it needs."""
+
+    id: str | None = None
+    kept: tuple[str, ...] = field(default=())
+
+
+class ProgramRun:
+    """One program's work. `execute` is called once; `session` may be read meanwhile."""
+
+    def __init__(
+        self,
+        program: ReadyProgram,
+        task: ProgramTask,
+        *,
+        workspace: Workspace,
+        log: RunLog,
+        steering: Steering,
+        tools: Tools | None,
+        patience: Patience,
+    ) -> None:
+        self._driver = program.driver
+        self._executable = program.finding.executable
+        self._task = task
+        self._workspace = workspace
+        self._transcript = Transcript(log, program=program.driver.name, workspace=workspace.path)
+        self._steering = steering
+        self._tools = tools
+        self._patience = patience
+        self._may_retry = True
+        self._may_start_anew = task.resume is not None
+        self.session = ProgramSession(task.resume)
+
+    def execute(self, cancellation: Cancellation) -> DriverOutcome:
+        """Work until the task is done, a question waits, or it can't go on. Raises Cancelled, and OSError."""
+        prompt = self._task.prompt if self.session.id else self._task.fresh_prompt
+        while True:
+            end = self._turn(prompt, cancellation)
+            following = self._following(prompt, end, [*end.undelivered, *self._steering.inbox.take()])
+            if following is None:
+                # What came just now is for this run; what comes from now on, for the next one.
+                self._steering.stop()
+                if late := self._steering.inbox.take():
+                    following = self._following(prompt, end, late)
+                    self._steering.go_on()
+            if following is None:
+                assert end.classified is not None, "an interrupted turn is followed by another"
+                return self._outcome(end, end.classified)
+            prompt = following
+
+    def _turn(self, prompt: str, cancellation: Cancellation) -> TurnEnd:
+        command = self._command(prompt)
+        self.session.kept = command.kept
+        return ProgramTurn(
+            name=self._driver.name,
+            command=command,
+            reader=self._driver.reader(),
+            workspace=self._workspace,
+            transcript=self._transcript,
+            inbox=self._steering.inbox,
+            tools=self._tools,
+            patience=self._patience,
+            on_session=self._began,
+        ).run(cancellation)
+
+    def _command(self, prompt: str) -> Command:
+        work = Work(
+            prompt=prompt,
+            workspace=self._workspace.path,
+            home=self._workspace.home,
+            resume=self.session.id,
+            models=self._task.models,
+            tools=None if self._tools is None else self._tools.server,
+            executable=self._executable,
+            template=self._task.template,
+        )
+        return self._driver.command(work)
+
+    def _began(self, session: str) -> None:
+        self.session.id = session
+
+    # What comes next
+
+    def _following(self, prompt: str, end: TurnEnd, messages: Sequence[PersonMessage]) -> str | None:
+        """The prompt of the next process; None if there is none."""
+        ended = end.classified
+        if ended is not None and ended.ending is Ending.BROKEN:
+            return self._after_break(prompt, end, ended, messages)
+        if not messages or (ended is not None and ended.ending is Ending.REFUSED):
+            return None
+        self._transcript.note(f"{self._driver.name} goes on with {len(messages)} message(s).")
+        return as_prompt(messages) if self.session.id else f"{self._task.fresh_prompt}\n\n{as_prompt(messages)}"
+
+    def _after_break(
+        self, prompt: str, end: TurnEnd, ended: Classified, messages: Sequence[PersonMessage]
+    ) -> str | None:
+        said = as_prompt([*end.delivered, *messages])
+        is_refused = _NO_SESSION.search(ended.reason) is not None
+        if self._may_start_anew and not end.was_active and (is_refused or not self._may_retry):
+            self._transcript.note(f"The session can't be resumed, so a new one begins: {ended.reason}", level="warn")
+            self._may_start_anew = False
+            self.session.id = None
+            return "\n\n".join(filter(None, (self._task.fresh_prompt, said)))
+        if not self._may_retry or self.session.id is None or self._is_gone:
+            return None
+        self._may_retry = False
+        self._transcript.note(f"{ended.reason} Its session is resumed.", level="warn")
+        again = f"You were interrupted: {ended.reason} Go on with the task." if end.was_active else prompt
+        return "\n\n".join(filter(None, (again, said)))
+
+    @property
+    def _is_gone(self) -> bool:
+        return bool(self._executable) and not Path(self._executable).exists()
+
+    # How it ends
+
+    def _outcome(self, end: TurnEnd, ended: Classified) -> DriverOutcome:
+        summary = shortened(end.summary.strip(), LONGEST_SUMMARY)
+        reason = ended.reason or f"{self._driver.name} ended with exit code {end.code}."
+        match ended.ending:
+            case Ending.DONE:
+                nothing = f"{self._driver.name} ended without a word."
+                return DriverOutcome(OutcomeKind.COMPLETED, summary or nothing)
+            case Ending.QUESTION:
+                return DriverOutcome(OutcomeKind.WAITING, summary)
+            case Ending.REFUSED:
+                if ended.until is not None:
+                    reason = f"{reason} It may work again at {ended.until.isoformat(timespec='minutes')}."
+                passes = ended.until is not None or is_passing(reason)
+                return DriverOutcome(OutcomeKind.CUT_SHORT if passes else OutcomeKind.FAILED, summary, reason)
+            case Ending.BROKEN:
+                if self._is_gone:
+                    reason = f"{self._driver.name} was removed from this machine: {self._executable} is gone."
+                # Without a session the program has done its own, as a command does that ends with an exit code.
+                is_own = self.session.id is None and not end.was_stopped and 0 < (end.code or 0) < _LEAST_SIGNAL
+                return DriverOutcome(
+                    OutcomeKind.FAILED if is_own and not self._is_gone else OutcomeKind.CUT_SHORT, summary, reason
+                )
+
+
+def is_passing(reason: str) -> bool:
+    """Whether a provider's refusal passes by itself, such as an overload, and not one such as a wrong key."""
+    return _PASSING.search(reason) is not None and _LASTING.search(reason) is None
