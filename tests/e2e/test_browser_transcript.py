@@ -134,7 +134,7 @@ def test_a_long_transcript_is_drawn_in_stretches(reader: Person, talk: Talk) -> 
     for _step in range(MANY):
         if rows(reader).filter(has_text="Word 0.").count():
             break
-        assert rows(reader).count() <= 450
+        assert rows(reader).count() <= 240
         before = rows(reader).first.get_attribute("data-seq")
         log.evaluate("(box) => { box.scrollTop = 100 }")
         expect(rows(reader).first).not_to_have_attribute("data-seq", str(before))

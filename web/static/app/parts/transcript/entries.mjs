@@ -1,4 +1,5 @@
 // One row of a transcript, by its kind. Text goes through Markdown's sanitizer; all else is text as it is.
+import { Component } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { html } from "../../html.mjs";
 import { actorName, clock, exact } from "../../words.mjs";
@@ -147,16 +148,24 @@ function body({ row, live }) {
 
 const LEVELS = { error: "erro", warn: "warn", warning: "warn" };
 
-export function Row({ row, live }) {
-  const { entry } = row;
-  const kind = entry.kind || "log";
-  return html`<li
-    class=${cls("entry", kind, LEVELS[entry.level], (entry.callId || entry.details) && "told")}
-    data-seq=${entry.seq}
-    data-kind=${kind}
-    data-testid="transcript-entry"
-  >
-    <time datetime=${entry.at} title=${exact(entry.at)}>${clock(entry.at)}</time>
-    <div class="entry-body">${body({ row, live })}</div>
-  </li>`;
+// Drawn again only if it is another entry or has got its result: a stretch has hundreds of them.
+export class Row extends Component {
+  shouldComponentUpdate({ row, live }) {
+    const before = this.props;
+    return row.entry !== before.row.entry || row.result !== before.row.result || live !== before.live;
+  }
+
+  render({ row, live }) {
+    const { entry } = row;
+    const kind = entry.kind || "log";
+    return html`<li
+      class=${cls("entry", kind, LEVELS[entry.level], (entry.callId || entry.details) && "told")}
+      data-seq=${entry.seq}
+      data-kind=${kind}
+      data-testid="transcript-entry"
+    >
+      <time datetime=${entry.at} title=${exact(entry.at)}>${clock(entry.at)}</time>
+      <div class="entry-body">${body({ row, live })}</div>
+    </li>`;
+  }
 }

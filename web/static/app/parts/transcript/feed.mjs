@@ -6,6 +6,7 @@ import { useTaskLogs } from "../../loading.mjs";
 
 const PAGE = 1000;
 const MOST_PAGES = 500;
+const SHOWN_EVERY_MS = 1500;
 
 // Both lists are in the order of seq; an entry that is there already stays as it is.
 export function merged(old, fresh) {
@@ -42,6 +43,7 @@ export function useTranscript(taskId, runId, q = "") {
     let again = false;
     let gone = false;
     let timer = 0;
+    let nextShow = 0;
     const show = (rest) => !gone && setState((old) => ({ ...(old.key === key ? old : NONE), key, ...rest }));
     const add = (fresh) => {
       entries = merged(entries, fresh);
@@ -58,7 +60,11 @@ export function useTranscript(taskId, runId, q = "") {
           after = Math.max(after, reply.next ?? 0);
           // A search may have looked through many entries and found none.
           const more = after > before;
-          show({ entries, error: null, live: reply.live, leftOut: reply.leftOut || 0, reading: more });
+          // A long one is shown when its first page is here, then now and then, and when all of it is.
+          if (!page || !more || Date.now() > nextShow) {
+            nextShow = Date.now() + SHOWN_EVERY_MS;
+            show({ entries, error: null, live: reply.live, leftOut: reply.leftOut || 0, reading: more });
+          }
           if (!more) break;
         }
       } catch (error) {

@@ -1,8 +1,8 @@
 // Which rows of a long list are drawn: the end while the reader is there, else a stretch that moves with the reader.
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
-const STEP = 150;
-const MOST = 450;
+const STEP = 80;
+const MOST = 240;
 const NEAR_PIXELS = 240;
 const AT_END_PIXELS = 40;
 
