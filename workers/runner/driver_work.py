@@ -92,7 +92,7 @@ class ProgramWork:
         if models is not None and api is not None and api not in models.addresses:
             raise ProviderUnavailable(f"the platform has no provider of models for {self.name} ({api})")
         task = ProgramTask(
-            prompt=f"Your working directory: {self._workspace.path}\n\n{self._filled(claimed.prompt)}",
+            prompt=self._filled(claimed.prompt),
             fresh_prompt=self._filled(claimed.fresh_prompt or claimed.prompt),
             resume=self._resume,
             models=None if models is None else ModelAccess(models.addresses, models.token, claimed.model),
@@ -109,7 +109,9 @@ class ProgramWork:
         return self._run.execute(cancellation)
 
     def _filled(self, prompt: str) -> str:
-        return fill(prompt, self._workspace.path, attachments=self._workspace.attachments_dir)
+        """The prompt, completed from the clone. A resumed session knows another path, that of its former clone."""
+        filled = fill(prompt, self._workspace.path, attachments=self._workspace.attachments_dir)
+        return f"Working directory: {self._workspace.path}\n\n{filled}"
 
     def pack(self, head_sha: str) -> bytes | None:
         session = self._run and self._run.session
