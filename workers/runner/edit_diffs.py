@@ -28,19 +28,33 @@ def diff_of(arguments: Mapping[str, object], workspace: Path) -> str | None:
     path = _text(arguments, _PATHS)
     ready = _text(arguments, _READY)
     if ready is not None and "@@" in ready:
-        return _cut(ready)
+        return cut_diff(ready)
+    if (changes := arguments.get("changes")) and isinstance(changes, list | tuple):
+        diffs = [diff_of(one, workspace) for one in changes if isinstance(one, Mapping)]
+        return cut_diff("".join(filter(None, diffs))) or None
     if path is None:
         return None
     edits = list(_edits(arguments))
     if not edits:
         return None
-    name = _relative(path, workspace)
-    present = _present(workspace, name)
+    name = name_in(path, workspace)
+    present = present_text(workspace, name)
     hunks = [hunk for old, new in edits if (hunk := _hunks(old, new, present))]
     if not hunks:
         return None
     is_new = all(old == "" for old, _ in edits) and not present
-    return _cut("".join([f"--- {'/dev/null' if is_new else 'a/' + name}\n", f"+++ b/{name}\n", *hunks]))
+    return cut_diff("".join([f"--- {'/dev/null' if is_new else 'a/' + name}\n", f"+++ b/{name}\n", *hunks]))
+
+
+def diff_of_texts(name: str, before: str, after: str) -> str:
+    """The diff of a whole file; empty if nothing differs."""
+    if before == after:
+        return ""
+    old, new = ("a/" + name if before else "/dev/null"), ("b/" + name if after else "/dev/null")
+    lines, wanted = before.splitlines(), after.splitlines()
+    if max(len(lines), len(wanted)) > 10 * _MOST_LINES:
+        return f"--- {old}\n+++ {new}\n"
+    return "".join(f"{line}\n" for line in difflib.unified_diff(lines, wanted, old, new, lineterm=""))
 
 
 def _edits(arguments: Mapping[str, object]) -> Iterator[tuple[str, str]]:
@@ -82,14 +96,15 @@ def _text(arguments: Mapping[str, object], names: tuple[str, ...]) -> str | None
     return next((value for name in names if isinstance(value := arguments.get(name), str)), None)
 
 
-def _relative(path: str, workspace: Path) -> str:
+def name_in(path: str, workspace: Path) -> str:
+    """The file's path from the workspace."""
     try:
         return Path(path).relative_to(workspace).as_posix()
     except ValueError:
         return path.lstrip("/")
 
 
-def _present(workspace: Path, name: str) -> str:
+def present_text(workspace: Path, name: str) -> str:
     """The text of a file in the workspace; empty if there is none that can be read."""
     try:
         path = (workspace / name).resolve()
@@ -100,7 +115,7 @@ def _present(workspace: Path, name: str) -> str:
         return ""
 
 
-def _cut(diff: str) -> str:
+def cut_diff(diff: str) -> str:
     if len(diff) <= LONGEST_DIFF:
         return diff
     return f"{diff[:LONGEST_DIFF].rpartition(chr(10))[0]}\n… {len(diff) - LONGEST_DIFF} characters left out …\n"

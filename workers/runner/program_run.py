@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from workers.runner.cancellation import Cancellation
+from workers.runner.changed_files import ChangedFiles
 from workers.runner.client import PersonMessage
 from workers.runner.drivers.offer import ReadyProgram
 from workers.runner.drivers.program import Classified, Command, Ending, ModelAccess, Work
@@ -85,7 +86,8 @@ class ProgramRun:
         self._executable = program.finding.executable
         self._task = task
         self._workspace = workspace
-        self._transcript = Transcript(log, program=program.driver.name, workspace=workspace.path)
+        changed = ChangedFiles(workspace.path, workspace.committed_text)
+        self._transcript = Transcript(log, program=program.driver.name, workspace=workspace.path, changed=changed)
         self._steering = steering
         self._tools = tools
         self._patience = patience

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from workers.runner.changed_files import ChangedFiles
 from workers.runner.drivers.program import (
     End,
     Event,
@@ -32,14 +33,16 @@ _COMMANDS = ("command", "cmd", "script")
 
 
 class Transcript:
-    """One run's transcript, over all processes of its program."""
+    """One run's transcript, over all processes of its program. changed: None: only edits that are told have diffs."""
 
-    def __init__(self, log: RunLog, *, program: str, workspace: Path) -> None:
+    def __init__(self, log: RunLog, *, program: str, workspace: Path, changed: ChangedFiles | None = None) -> None:
         self._log = log
         self._program = program
         self._workspace = workspace
         self._process = 0
         self._began: dict[str, float] = {}
+        self._changed = changed
+        self._changing: dict[str, Mapping[str, object]] = {}
         self.last_text = ""
         """What the program said last."""
 
@@ -47,6 +50,7 @@ class Transcript:
         """A further process starts, whose calls may have the ids of earlier ones."""
         self._process += 1
         self._began.clear()
+        self._changing.clear()
 
     def note(self, text: str, *, level: str = "info") -> None:
         self._log.add_whole("log", text, level=level)
@@ -84,6 +88,8 @@ class Transcript:
             details["command"] = shortened(command, LONGEST_STRING)
         if diff := diff_of(call.input, self._workspace):
             details["diff"] = diff
+        elif "changes" in call.input:
+            self._changing[call.id] = call.input
         self._log.add_whole("tool", _title(call, command), call_id=self._id(call.id), details=details)
 
     def _result(self, result: ToolResult) -> None:
@@ -92,6 +98,9 @@ class Transcript:
             details["exitCode"] = result.exit_code
         if (began := self._began.pop(result.id, None)) is not None:
             details["durationMs"] = round((time.monotonic() - began) * 1000)
+        changing = self._changing.pop(result.id, None)
+        if self._changed is not None and changing is not None and (diff := self._changed.diff(changing)):
+            details["diff"] = diff
         level = "info" if result.ok else "error"
         self._log.add_whole("result", result.text, level=level, call_id=self._id(result.id), details=details)
 

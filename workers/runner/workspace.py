@@ -125,6 +125,13 @@ class Workspace:
         """Return the whole commit message of HEAD in the working tree."""
         return "\n".join(self._git(["log", "-1", "--format=%B", "HEAD"], self.path))
 
+    def committed_text(self, name: str) -> str:
+        """Return the text of a file at HEAD of the working tree; empty if there is none. name: its path from there."""
+        try:
+            return "".join(f"{line}\n" for line in self._git(["show", f"HEAD:{name}"], self.path))
+        except (CutShort, ProviderRefused):
+            return ""
+
     def commit_all(self, message: str) -> str | None:
         """Commit everything that differs from HEAD; returns the commit's SHA, None if nothing differs.
 
