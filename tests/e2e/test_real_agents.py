@@ -145,8 +145,8 @@ def _tells_the_work(entries: list[Any]) -> None:
     places = [said.find(part) for part in ORDER]
     assert -1 not in places, said
     assert places == sorted(places), said
-    diffs = [call["details"]["diff"] for call in calls.values() if "diff" in call.get("details", {})]
-    assert any("-hello" in diff and "+hola" in diff for diff in diffs), calls
+    diffs = [entry["details"]["diff"] for entry in entries if "diff" in entry.get("details", {})]
+    assert any("-hello" in diff and "+hola" in diff for diff in diffs), said
 
 
 def _one_session(model: ModelServer, driver: str) -> None:

@@ -34,9 +34,8 @@ def test_files_outside_of_the_workspace_are_not_read(tmp_path: Path) -> None:
     inside.mkdir()
     (inside / "link").symlink_to(tmp_path / "secret")
     changed = ChangedFiles(inside, lambda _name: "")
-    assert (
-        changed.diff({"changes": [{"path": "../secret"}, {"path": "link"}, {"path": str(tmp_path / "secret")}]}) is None
-    )
+    for path in ("../secret", "link", str(tmp_path / "secret")):
+        assert changed.diff({"changes": [{"path": path}]}) is None
 
 
 def test_changes_that_are_told_with_their_texts(tmp_path: Path) -> None:
