@@ -77,6 +77,22 @@ class SpendGroupSchema(Schema):
     minutes = fields.Float()
 
 
+class TaskSpendSchema(Schema):
+    """What a task has used so far. minutes: how long its runs were at work. runs: without those never claimed.
+
+    costUsd: of the calls whose model has a known price; unpricedCalls: the others.
+    """
+
+    tokens = fields.Integer()
+    input_tokens = fields.Integer()
+    output_tokens = fields.Integer()
+    cached_tokens = fields.Integer()
+    cost_usd = fields.Float()
+    unpriced_calls = fields.Integer()
+    minutes = fields.Float()
+    runs = fields.Integer()
+
+
 class SpendSchema(Schema):
     """from: inclusive; to: exclusive. isCut: there were too many groups, the cheapest are left out; not in total."""
 

@@ -20,6 +20,7 @@ from web.api.diffs import DiffSchema, read_diff
 from web.api.events import MOST, EventsSchema, events_reply
 from web.api.projects import DRIVER_NAMES, IS_MODEL, Kept, LimitsSchema
 from web.api.runs import RunSchema
+from web.api.spend import TaskSpendSchema
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, QueryInteger, body, many, one, query, reply
 from web.http.fields import (
@@ -166,6 +167,7 @@ class TaskDetailsSchema(WrittenTaskSchema):
     comments = fields.List(fields.Nested(CommentSchema))
     proposals = fields.Integer()
     attachments = fields.List(fields.Nested(AttachmentSchema))
+    spent = fields.Nested(TaskSpendSchema)
     clone_line = fields.String(allow_none=True)
 
 

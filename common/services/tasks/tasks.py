@@ -22,6 +22,7 @@ from common.services.delivery.lifecycle import BEFORE_STAGING, lock_with_group, 
 from common.services.paging import Page, PageQuery, page_of
 from common.services.runs import run_end
 from common.services.spend.model_offers import check_model
+from common.services.spend.totals import TaskSpend, spent_by_tasks
 from common.services.tasks import lifecycle
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.pushes import has_pushed
@@ -51,6 +52,7 @@ class TaskView:
     depends_on: Sequence[str] = ()
     proposals: int = 0
     attachments: Sequence[Attachment] = ()
+    spent: TaskSpend = TaskSpend()
     clone_line: str | None = None
 
 
@@ -182,6 +184,7 @@ def _view(read: Snapshot, task: Task, project: Project, *, may_write: bool) -> T
         attachments=read.all(
             select(Attachment).where(Attachment.task_id == task.id).order_by(Attachment.added_at, Attachment.id)
         ),
+        spent=spent_by_tasks(read, [task.id])[task.id],
         clone_line=f"git clone -b {task.branch_name} {project.repository_url}.git"
         if may_write and task.phase is Phase.HELD
         else None,
