@@ -26,9 +26,9 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 """Starts the agent's process, with more arguments and environment variables."""
 
 
-def eventually(condition: Callable[[], Any], what: str) -> Any:
+def eventually(condition: Callable[[], Any], what: str, *, seconds: float = DEADLINE_SECONDS) -> Any:
     """Wait for a condition with a deadline; returns what it gave."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         value = condition()
         if value:
