@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import http.cookiejar
 import os
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import requests
 import requests.adapters
@@ -71,7 +72,7 @@ def open_call(provider: ModelProvider, request: Request) -> requests.Response:
     try:
         answer = _session().request(
             request.method, url, data=request.body or None, headers=headers, stream=True, allow_redirects=False,
-            timeout=(CONNECT_SECONDS, settings().models.silence_seconds), auth=_no_netrc,
+            timeout=(CONNECT_SECONDS, settings().models.silence_seconds), **_way_out(provider.base_url),
         )  # fmt: skip
     except requests.Timeout as error:
         raise UpstreamFault(504, f"The model provider {provider.name} did not answer in time") from error
@@ -115,9 +116,20 @@ def _kind(error: Exception) -> str:
     return type(reason).__name__ if isinstance(reason, Exception) else type(error).__name__
 
 
-def _no_netrc(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-    """With any `auth`, requests reads no netrc file."""
-    return prepared
+class _WayOut(TypedDict):
+    """The options of a request that depend on the environment: proxies, and the certificates that are trusted."""
+
+    proxies: dict[str, str]
+    verify: bool | str
+
+
+@functools.lru_cache(maxsize=256)
+def _way_out(base_url: str) -> _WayOut:
+    """What HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE and the like say about the address. Read once: it takes as long
+    as all else that is done to send a request.
+    """
+    chosen = requests.Session().merge_environment_settings(base_url, {}, None, None, None)
+    return {"proxies": dict(chosen["proxies"]), "verify": chosen["verify"] or True}
 
 
 _sessions: dict[int, requests.Session] = {}
@@ -136,6 +148,8 @@ def _session() -> requests.Session:
 
 def _made() -> requests.Session:
     session = requests.Session()
+    # No netrc file. What else the environment says is in `_way_out`.
+    session.trust_env = False
     session.headers.clear()
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
     # No call is sent a second time: it may have cost something. The CLIs try again by themselves.

@@ -193,6 +193,16 @@ def test_no_netrc_and_no_cookie_reaches_a_provider(
         assert not {"authorization", "cookie"} & set(asked.headers)
 
 
+def test_the_proxy_of_the_environment_is_used(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", plain_agent.upstream.url)
+    monkeypatch.setenv("no_proxy", "elsewhere.test")
+    plain_agent.provider("anthropic", base_url="http://provider.test:8080")
+
+    assert plain_agent.call(SONNET).status_code == 200
+
+    assert plain_agent.upstream.asked[0].target == "http://provider.test:8080/v1/messages?beta=true"
+
+
 @pytest.mark.parametrize(
     ("limits", "says"),
     [({"maxTokens": 197}, "its limit is 197 (maxTokens)"), ({"maxCostUsd": 0.002}, "its limit is 0.002 (maxCostUsd)")],
