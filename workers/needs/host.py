@@ -31,10 +31,10 @@ from common.machine.waiting import Deadline
 from common.values.json_codec import encode
 from common.values.needs import ServiceKind
 from common.values.service_variables import ServiceAddress
+from workers.needs.installed import ServiceMissing
 from workers.needs.keyvalue import Redis
 from workers.needs.mariadb import MariaDB
 from workers.needs.postgresql import PostgreSQL
-from workers.needs.programs import ServiceMissing
 from workers.needs.servers import HOST, Server, ServiceFailed, log_end
 
 FIRST_PORT, LAST_PORT = 30000, 32767

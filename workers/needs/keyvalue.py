@@ -8,7 +8,7 @@ from pathlib import Path
 
 from common.values.needs import ServiceKind
 from common.values.service_variables import ServiceAddress
-from workers.needs.programs import choose, find
+from workers.needs.installed import choose, find
 from workers.needs.servers import HOST, account_for, exchange, write_private
 
 _READY = b"+OK\r\n+PONG\r\n"

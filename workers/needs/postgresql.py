@@ -8,7 +8,7 @@ from pathlib import Path
 
 from common.values.needs import ServiceKind
 from common.values.service_variables import DATABASE, USER, ServiceAddress
-from workers.needs.programs import ServiceMissing, choose, find
+from workers.needs.installed import ServiceMissing, choose, find
 from workers.needs.servers import HOST, account_for, template_name, write_private
 
 OPTIONS = {

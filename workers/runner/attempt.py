@@ -11,7 +11,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,6 +37,7 @@ from workers.runner.driver_work import DriverWork, ProgramWork, ScriptedWork, Se
 from workers.runner.drivers import driver_named
 from workers.runner.drivers.offer import DriverOffer, ReadyProgram
 from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind
+from workers.runner.preparation import needs_of, prepare, remove_databases
 from workers.runner.program_turn import Patience
 from workers.runner.reports import RunLog, RunPlatform, shortened
 from workers.runner.steering import Steering
@@ -176,9 +177,27 @@ class Attempt:
         self._with_retries(self._workspace.clone)
         working = RunApi(self._url, self.id, self._token, self._work)
         download(working, self._claimed.attachments, self._workspace.attachments_dir, say=lambda it: log.add("log", it))
-        with self._driver_work(program, log) as work:
+        with self._prepared(log), self._driver_work(program, log) as work:
             work.restore(working.get_session() if self._claimed.has_session else None)
             return self._do(work, api, log)
+
+    @contextlib.contextmanager
+    def _prepared(self, log: RunLog) -> Iterator[None]:
+        """Make the clone ready, with databases for as long as the block lasts. A failure is added to the prompt."""
+        claimed = self._claimed
+        prepared = prepare(
+            self._workspace, needs_of(claimed), project_id=claimed.project.id, log=lambda line: log.add("log", line),
+            hide=log.hide,
+        )  # fmt: skip
+        self._workspace = replace(self._workspace, variables=prepared.environ)
+        if prepared.failure:
+            both = (claimed.prompt, claimed.fresh_prompt or claimed.prompt)
+            prompt, fresh = (f"{text}\n\n{prepared.failure}" for text in both)
+            self._claimed = replace(claimed, prompt=prompt, fresh_prompt=fresh)
+        try:
+            yield
+        finally:
+            prepared.close()
 
     def _do(self, work: DriverWork, api: RunApi, log: RunLog) -> _Report:
         checkpoints = self._checkpoints = Checkpoints(
@@ -316,6 +335,7 @@ def _joined(title: str, summary: str, trailers: str) -> str:
 
 def remove_leftovers(runs_dir: Path) -> None:
     """Remove everything that runs of an earlier process left: kill their commands and delete their workspaces."""
+    remove_databases(runs_dir)
     if not runs_dir.exists():
         return
     kill_all_below(runs_dir)

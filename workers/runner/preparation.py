@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import collections
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.machine.children import base_environment, tied_to_parent
 from common.machine.waiting import Deadline
-from common.values.needs import SETUP_SECONDS, Needs
+from common.values.claimed_run import ClaimedRun
+from common.values.needs import SETUP_SECONDS, Needs, ServiceKind, ServiceNeed
 from common.values.variable_set import Variables
 from workers.needs.caches import Caches, cache_key
 from workers.needs.databases import WHOLE_SECONDS, Databases, ServicesUnavailable, clear, new_databases, root_of
@@ -35,21 +36,30 @@ _KEPT_LINES = 40
 
 @dataclass(frozen=True)
 class Prepared:
-    """environ: variables for every command of the run. secrets: values to be masked in what the run reports.
+    """environ: variables for every command of the run.
 
     failure: what could not be prepared, with the end of the output, for the driver's prompt; None: all is ready. Always
     call `close`.
     """
 
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
     failure: str | None = None
     close: Callable[[], None] = lambda: None
     """End the databases and remove them. Safe to repeat."""
 
 
-def prepare(workspace: Workspace, needs: Needs, *, project_id: str, log: Log) -> Prepared:
-    """Make the clone in this workspace ready. log: takes lines for the transcript.
+def needs_of(claimed: ClaimedRun) -> Needs:
+    """What the run's clone needs. Services of kinds that only a newer platform knows are left out."""
+    known = {str(kind): kind for kind in ServiceKind}
+    services = tuple(ServiceNeed(known[one.kind], one.version) for one in claimed.services if one.kind in known)
+    return Needs(claimed.setup_command, claimed.cache_paths, services, may_save_cache=True)
+
+
+def prepare(
+    workspace: Workspace, needs: Needs, *, project_id: str, log: Log, hide: Callable[[Sequence[str]], None]
+) -> Prepared:
+    """Make the clone in this workspace ready. log: takes lines for the transcript. hide: takes secrets that must be
+    masked there from now on.
 
     Takes at most about WHOLE_SECONDS + SETUP_SECONDS. Raises Cancelled; nothing is left running then.
     """
@@ -60,6 +70,7 @@ def prepare(workspace: Workspace, needs: Needs, *, project_id: str, log: Log) ->
             log(f"Starting {', '.join(need.label for need in needs.services)}")
             try:
                 variables = databases.start(needs)
+                hide([variables.values[name] for name in variables.secret_names])
             except ServicesUnavailable as error:
                 failures.append(f"The project's services could not be started: {error}. The tests need them.")
         if needs.setup_command is not None:
@@ -69,11 +80,10 @@ def prepare(workspace: Workspace, needs: Needs, *, project_id: str, log: Log) ->
         raise
     for failure in failures:
         log(failure.splitlines()[0])
-    secrets = tuple(variables.values[name] for name in variables.secret_names)
-    return Prepared(dict(variables.values), secrets, "\n\n".join(failures) or None, databases.close)
+    return Prepared(dict(variables.values), "\n\n".join(failures) or None, databases.close)
 
 
-def remove_leftovers(runs_dir: Path) -> None:
+def remove_databases(runs_dir: Path) -> None:
     """Remove the databases of the runs of an earlier process. Safe to repeat."""
     clear(root_of(runs_dir))
 

@@ -41,6 +41,7 @@ class RunLog:
     def __init__(self, api: RunApi, *, on_over: Callable[[str], None], secrets: Sequence[str]) -> None:
         self._api = api
         self._on_over = on_over
+        self._secrets = list(secrets)
         self._mask = Mask(secrets)
         self._last: str | None = None
         self._entries: collections.deque[tuple[Json, int]] = collections.deque()
@@ -50,6 +51,12 @@ class RunLog:
         self._changed = threading.Condition()
         self._is_closing = False
         self._thread = threading.Thread(target=self._send_all, name=f"log {api.run_id}", daemon=True)
+
+    def hide(self, secrets: Sequence[str]) -> None:
+        """Mask these in every later entry, too."""
+        with self._changed:
+            self._secrets += secrets
+            self._mask = Mask(self._secrets)
 
     def add(self, kind: str, text: str, *, level: str = "info") -> None:
         """Queue a text, one entry for each of its lines. kind: log, text, tool, result. Empty text: an empty line."""

@@ -18,7 +18,7 @@ import collections
 import contextlib
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -72,11 +72,12 @@ _RETRY_SECONDS = (0.2, 1.0)
 
 @dataclass(frozen=True)
 class Workspace:
-    """One run's directory. Created by `clone`, deleted by `remove`."""
+    """One run's directory. Created by `clone`, deleted by `remove`. variables: added to `environ`."""
 
     directory: Path
     remote: Clone
     cancellation: Cancellation
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def path(self) -> Path:
@@ -98,7 +99,7 @@ class Workspace:
     @property
     def environ(self) -> dict[str, str]:
         """The whole environment of a driver's commands. Contains no token."""
-        return base_environment(self.home) | IDENTITY
+        return base_environment(self.home) | IDENTITY | dict(self.variables)
 
     def clone(self) -> None:
         """Recreate the directory, with the run's branch checked out. Safe to repeat.

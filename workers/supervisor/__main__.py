@@ -28,7 +28,7 @@ from workers.supervisor.checks import Checks
 from workers.supervisor.overload import Overload
 from workers.supervisor.ports import Ports
 from workers.supervisor.server import Server, Verbs
-from workers.supervisor.tools import Tools
+from workers.supervisor.toolbox import Tools
 from workers.supervisor.units import Processes, kill_recorded
 
 log = logging.getLogger("workers.supervisor")

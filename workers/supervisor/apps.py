@@ -23,7 +23,7 @@ from workers.supervisor.forward import Forwarder
 from workers.supervisor.gate import Gate
 from workers.supervisor.logs import LogFile, last_lines
 from workers.supervisor.ports import NoFreePort
-from workers.supervisor.tools import Tools
+from workers.supervisor.toolbox import Tools
 from workers.supervisor.version import RunningVersion, VersionFailed
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from common.values.json_codec import decode, encode
 from workers.supervisor.checkout import CheckoutFailed, TooLarge
 from workers.supervisor.endings import Ending, watched
 from workers.supervisor.logs import Tail
-from workers.supervisor.tools import Tools
+from workers.supervisor.toolbox import Tools
 from workers.supervisor.workplace import SETUP_FAILED, NotReady, Room, Workplace
 
 log = logging.getLogger(__name__)

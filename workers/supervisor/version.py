@@ -25,7 +25,7 @@ from workers.supervisor.endings import MEMORY_POLL_SECONDS, bytes_of
 from workers.supervisor.health import probe
 from workers.supervisor.logs import LogFile
 from workers.supervisor.ports import NoFreePort
-from workers.supervisor.tools import Tools
+from workers.supervisor.toolbox import Tools
 from workers.supervisor.units import Unit
 from workers.supervisor.workplace import SETUP_FAILED, NotReady, Room, Workplace
 

@@ -17,7 +17,7 @@ from workers.needs.databases import WHOLE_SECONDS, Databases, ServicesUnavailabl
 from workers.needs.host import FAILED
 from workers.supervisor.endings import watched
 from workers.supervisor.logs import Sink, Tail, masked
-from workers.supervisor.tools import Tools
+from workers.supervisor.toolbox import Tools
 from workers.supervisor.units import Unit
 
 SETUP_FAILED = "setup_failed"

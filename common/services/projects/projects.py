@@ -51,8 +51,7 @@ _SEALED = frozenset({"env_vars", "secret_env_vars"})
 class ProjectValues(TypedDict, total=False):
     """The settings of a project that people change. Absent keys are left unchanged; None clears a setting.
 
-    health_seconds: by environment. secrets_in_checks, secrets_in_previews: names of secret_env_vars. services:
-    `{kind, version}`, version None: any.
+    health_seconds: by environment. secrets_in_checks, secrets_in_previews: names of secret_env_vars.
     """
 
     name: str
@@ -380,8 +379,7 @@ def _taken(name: str) -> Conflict:
 
 def _wanted_slug(project_id: str, values: ProjectValues) -> str:
     """The slug of the name. A restricted project's slug ends with its short id, so that no other project gets a `-2`
-    that would reveal it.
-    """
+    that would reveal it."""
     if not values.get("is_restricted"):
         return slug(values["name"])
     return f"{slug(values['name'], longest=31)}-{short_id(project_id)}"
@@ -395,8 +393,7 @@ def _free_slug(tx: Transaction, wanted: str) -> str:
 
 
 def _manages(at: Snapshot, project: Project, by: Caller) -> bool:
-    role = by.role_in(at, project)
-    return role is not None and role >= Role.MAINTAINER
+    return (by.role_in(at, project) or Role.VIEWER) >= Role.MAINTAINER
 
 
 def _status_changed(project: Project, old: str | None) -> ProjectStatusChanged:

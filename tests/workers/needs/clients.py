@@ -9,7 +9,7 @@ import pytest
 
 from common.values.needs import ServiceKind, ServiceNeed
 from workers.needs.host import KINDS
-from workers.needs.programs import ServiceMissing
+from workers.needs.installed import ServiceMissing
 
 POSTGRESQL, MARIADB, REDIS = (ServiceNeed(kind) for kind in ServiceKind)
 

@@ -19,7 +19,7 @@ from tests.providers.runtime_contract import until
 from tests.providers.runtime_supervisor import ROOT
 from tests.workers.needs.clients import REDIS
 from workers.needs.databases import Databases, ServicesUnavailable, clear, new_databases, root_of
-from workers.needs.programs import Program, ServiceMissing, choose, fits
+from workers.needs.installed import Program, ServiceMissing, choose, fits
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from urllib.parse import parse_qs, urlsplit
 
 Json = dict[str, Any]
 DEADLINE_SECONDS = 40.0
-CLAIM_MEMBERS = ("driver", "model", "models", "prompt", "freshPrompt", "sessionDriver", "attachments")
+CLAIM_MEMBERS = ("driver", "model", "models", "prompt", "freshPrompt", "sessionDriver", "attachments",
+                 "setupCommand", "cachePaths", "services")  # fmt: skip
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 """Starts the agent's process, with more arguments and environment variables."""

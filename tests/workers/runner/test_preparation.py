@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,17 +18,18 @@ from common.values.needs import Needs, ServiceKind, ServiceNeed
 from tests.providers.runtime_contract import until
 from tests.providers.runtime_supervisor import ROOT
 from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, needs_installed, redis, sql
+from tests.workers.runner.runner_platform import Platform, Start, ended, steps
 from workers.needs.databases import TEMPLATES, root_of
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.commands import kill_all_below
-from workers.runner.preparation import prepare, remove_leftovers
+from workers.runner.preparation import prepare, remove_databases
 from workers.runner.workspace import Workspace
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
     yield a_workspace(tmp_path / "work" / "runs" / "run-1")
-    remove_leftovers(tmp_path / "work" / "runs")
+    remove_databases(tmp_path / "work" / "runs")
 
 
 def a_workspace(directory: Path) -> Workspace:
@@ -48,7 +50,8 @@ def test_a_driver_finds_databases_and_what_the_setup_made(workspace: Workspace) 
     setup = f"{sql('create table t as select 7 as n')} && echo made >file && echo done"
     lines: list[str] = []
     needs = Needs(setup, services=(POSTGRESQL, MARIADB, REDIS))
-    prepared = prepare(workspace, needs, project_id="p", log=lines.append)
+    hidden: list[str] = []
+    prepared = prepare(workspace, needs, project_id="p", log=lines.append, hide=hidden.extend)
     try:
         # What the platform ends before it commits is not the databases.
         kill_all_below(workspace.home)
@@ -56,7 +59,7 @@ def test_a_driver_finds_databases_and_what_the_setup_made(workspace: Workspace) 
         assert prepared.failure is None
         assert lines == ["Starting postgresql, mariadb, redis", "Running the setup command", "done"]
         assert run(sql("select n from t"), workspace, dict(prepared.environ)) == "7"
-        assert prepared.environ["PGPASSWORD"] in prepared.secrets
+        assert prepared.environ["PGPASSWORD"] in hidden
     finally:
         prepared.close()
         prepared.close()
@@ -66,7 +69,7 @@ def test_a_driver_finds_databases_and_what_the_setup_made(workspace: Workspace) 
 
 def test_a_failing_setup_is_told_and_ends_nothing(workspace: Workspace) -> None:
     lines: list[str] = []
-    prepared = prepare(workspace, Needs("echo no such package; exit 3"), project_id="p", log=lines.append)
+    prepared = prepare(workspace, Needs("echo no such package; exit 3"), project_id="p", log=lines.append, hide=print)
 
     said = "The project's setup command exited with 3: echo no such package; exit 3"
     assert prepared.failure == f"{said}\nThe end of its output:\nno such package"
@@ -75,7 +78,7 @@ def test_a_failing_setup_is_told_and_ends_nothing(workspace: Workspace) -> None:
 
 def test_services_that_are_missing_are_told_and_the_setup_runs(workspace: Workspace) -> None:
     needs = Needs("touch made", services=(ServiceNeed(ServiceKind.REDIS, "99"),))
-    prepared = prepare(workspace, needs, project_id="p", log=lambda line: None)
+    prepared = prepare(workspace, needs, project_id="p", log=lambda line: None, hide=print)
     prepared.close()
 
     assert str(prepared.failure).startswith("The project's services could not be started: Redis 99 is asked for, but ")
@@ -84,9 +87,9 @@ def test_services_that_are_missing_are_told_and_the_setup_runs(workspace: Worksp
 
 def test_a_later_run_finds_the_cached_folders(workspace: Workspace, tmp_path: Path) -> None:
     needs = Needs("ls; mkdir -p deps; touch deps/one", cache_paths=("deps",))
-    prepare(workspace, needs, project_id="p", log=lambda line: None)
+    prepare(workspace, needs, project_id="p", log=lambda line: None, hide=print)
     later, lines = a_workspace(tmp_path / "work" / "runs" / "run-2"), list[str]()
-    prepare(later, needs, project_id="p", log=lines.append)
+    prepare(later, needs, project_id="p", log=lines.append, hide=print)
 
     assert lines == ["restored from the cache: deps", "Running the setup command", "deps"]
 
@@ -97,7 +100,7 @@ def test_a_cancelled_run_leaves_no_databases(workspace: Workspace) -> None:
             threading.Thread(target=workspace.cancellation.cancel, args=(Why.CANCELLED,)).start()
 
     with pytest.raises(Cancelled):
-        prepare(workspace, Needs("echo begun; sleep 600", services=(REDIS,)), project_id="p", log=cancel)
+        prepare(workspace, Needs("echo begun; sleep 600", services=(REDIS,)), project_id="p", log=cancel, hide=print)
 
     assert [path.name for path in root_of(workspace.directory.parent).iterdir()] == [TEMPLATES]
 
@@ -107,7 +110,7 @@ import sys, time
 from pathlib import Path
 from tests.workers.runner.test_preparation import *
 needs = Needs(services=(POSTGRESQL if sys.argv[2] == "postgresql" else REDIS,))
-prepared = prepare(a_workspace(Path(sys.argv[1])), needs, project_id="p", log=lambda line: None)
+prepared = prepare(a_workspace(Path(sys.argv[1])), needs, project_id="p", log=lambda line: None, hide=print)
 Path(sys.argv[1], "ready").touch()
 time.sleep(600)
 """
@@ -125,14 +128,14 @@ def test_databases_of_a_killed_runner_are_gone_after_its_restart(tmp_path: Path,
         runner.wait()
     root = root_of(runs)
     assert root.exists()
-    remove_leftovers(runs)
+    remove_databases(runs)
 
     assert not root.exists()
     assert [one for one in psutil.process_iter(["cmdline"]) if str(root) in " ".join(one.info["cmdline"] or [])] == []
 
 
 def test_a_runner_redis_is_closed_without_its_password(workspace: Workspace) -> None:
-    prepared = prepare(workspace, Needs(services=(REDIS,)), project_id="p", log=lambda line: None)
+    prepared = prepare(workspace, Needs(services=(REDIS,)), project_id="p", log=lambda line: None, hide=print)
     try:
         bare = f"redis://{prepared.environ['REDIS_HOST']}:{prepared.environ['REDIS_PORT']}"
         assert run(redis("ping()"), workspace, dict(prepared.environ)) == "True"
@@ -140,3 +143,32 @@ def test_a_runner_redis_is_closed_without_its_password(workspace: Workspace) -> 
             run(redis("ping()"), workspace, {"REDIS_URL": bare})
     finally:
         prepared.close()
+
+
+def test_an_agents_run_is_set_up_and_its_databases_end_with_it(
+    platform: Platform, repository: Path, start: Start, tmp_path: Path
+) -> None:
+    setup = f"{redis('set(chr(120), 7)')} && echo $REDIS_PASSWORD"
+    did = steps(
+        f"- run: {json.dumps(redis('get(chr(120))'))}", "- write: {path: hello.txt, content: Hi}", "- say: Done"
+    )
+    run = platform.add_run("run-1", repository, did, setupCommand=setup, services=[{"kind": "redis", "version": None}])
+    start()
+
+    assert ended(run)["outcome"] == "completed"
+    said = [line["message"] for line in run.lines]
+    assert said[:5] == ["Cloning task-1", "Starting redis", "Running the setup command", "True", "***"]
+    assert "b'7'" in "\n".join(said)
+    root = root_of(tmp_path / "agent" / "runs")
+    assert [path.name for path in root.iterdir()] == [TEMPLATES]
+    remove_databases(tmp_path / "agent" / "runs")
+
+
+def test_an_agent_works_on_after_a_failing_setup(platform: Platform, repository: Path, start: Start) -> None:
+    run = platform.add_run("run-1", repository, steps("- say: Mended it"), setupCommand="echo no package; exit 3")
+    start()
+
+    assert ended(run)["outcome"] == "completed"
+    assert "The project's setup command exited with 3: echo no package; exit 3" in [
+        line["message"] for line in run.lines
+    ]
