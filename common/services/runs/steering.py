@@ -25,8 +25,9 @@ from common.services.tasks.tasks import add_feedback, lock_task
 from common.states import By, Outcome, Phase, Role, RunState, TaskState
 from common.transaction import Transaction, snapshot, transactional
 
-RELEASE_SECONDS = 60
-"""How long the agent of a task that was taken over may push what it has done. Heartbeats come every 15 s."""
+RELEASE_SECONDS = 90
+"""How long the agent of a task that was taken over may push what it has done: it is told within 15 s, by its heartbeat,
+and its last checkpoint may take 45 s."""
 
 UNREAD = frozenset({TaskState.PRODUCTION, TaskState.CANCELLED})
 """States that no agent leads a task out of."""
