@@ -143,17 +143,17 @@ class ToolSocket:
                     return
                 threading.Event().wait(0.1)  # no file descriptor is free at the moment
                 continue
-            thread = threading.Thread(target=self._serve, args=(connection,), name="tool call", daemon=True)
             with self._lock:
                 if self._is_closed:
                     connection.close()
                     return
-                self._open[connection] = thread
-                is_full = len(self._open) > MOST_CALLS
+                is_full = len(self._open) >= MOST_CALLS
+                if not is_full:
+                    thread = threading.Thread(target=self._serve, args=(connection,), name="tool call", daemon=True)
+                    self._open[connection] = thread
+                    thread.start()
             if is_full:
                 self._finish(connection, Reply(False, "Too many calls at once. Wait for their results."))
-            else:
-                thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
         try:
