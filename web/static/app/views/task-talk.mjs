@@ -83,6 +83,8 @@ const SENTENCES = {
   "task:updated": ({ changed }) => `changed ${[...new Set((changed || []).map(sayField))].join(", ") || "it"}`,
   "task:needs_input": ({ question }) => html`asked: ${question}`,
   "question:answered": ({ response }) => html`answered: ${response}`,
+  "question:reminded": ({ question, escalatedTo }) =>
+    html`reminded${escalatedTo ? ` and asked ${escalatedTo}` : ""}, as nobody had answered: ${question}`,
   "agent:status": ({ agentId, status }, actor) =>
     `${actor === agentId ? "" : `${agentId} `}is ${say(status).toLowerCase()}`,
   "deploy:started": ({ environment }) => `started the ${environment} deployment`,
