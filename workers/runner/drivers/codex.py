@@ -71,7 +71,8 @@ def _config(work: Work) -> str:
     # An unknown model loses the tool apply_patch, so codex's default is better than a guess.
     if work.models and work.models.model:
         lines.append(f"model = {quoted(work.models.model)}")
-    if work.models:
+    address = work.models.addresses.get("openai") if work.models else None
+    if address:
         lines.append('model_provider = "aiworker"')
     lines += [
         "[analytics]",
@@ -79,11 +80,11 @@ def _config(work: Work) -> str:
         f"[projects.{quoted(str(work.workspace))}]",
         'trust_level = "untrusted"',
     ]
-    if work.models:
+    if address:
         lines += [
             "[model_providers.aiworker]",
             'name = "AiWorker"',
-            f"base_url = {quoted(work.models.addresses['openai'] + '/v1')}",
+            f"base_url = {quoted(address + '/v1')}",
             'env_key = "OPENAI_API_KEY"',
             'wire_api = "responses"',
             "request_max_retries = 3",

@@ -51,9 +51,9 @@ def _config(models: ModelAccess | None) -> dict[str, object]:
         "permission": {"*": "allow"},
         "experimental": {"mcp_timeout": TOOL_SECONDS * 1000},
     }
-    if models is None:
+    api = next((one for one in ("openai", "anthropic") if models and one in models.addresses), None)
+    if models is None or api is None:
         return config
-    api = next((one for one in ("openai", "anthropic") if one in models.addresses), "openai")
     model = models.model or DEFAULT_MODELS[api]
     options = {"baseURL": f"{models.addresses[api]}/v1", "apiKey": models.token}
     provider = {"npm": _PACKAGES[api], "name": "AiWorker", "options": options, "models": {model: {"name": model}}}
