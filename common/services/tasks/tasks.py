@@ -52,7 +52,7 @@ class TaskView:
     depends_on: Sequence[str] = ()
     proposals: int = 0
     attachments: Sequence[Attachment] = ()
-    spent: TaskSpend = TaskSpend()
+    spent: TaskSpend = field(default_factory=TaskSpend)
     clone_line: str | None = None
 
 
