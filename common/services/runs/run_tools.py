@@ -16,6 +16,7 @@ from common.services.projects.variables import mask_of_run
 from common.services.runs.log_entries import cut
 from common.services.runs.runners import RunPrincipal
 from common.services.tasks import proposals
+from common.services.tasks.messages import shown_kind
 from common.services.tasks.proposals import NewProposal
 from common.states import QuestionState, RunState
 from common.transaction import Snapshot, Transaction, snapshot, transactional
@@ -63,7 +64,7 @@ def read_feedback_of(run: RunPrincipal) -> list[GivenFeedback]:
         comments = read.all(of_task.order_by(Comment.created_at, Comment.id))
         found = [
             GivenFeedback(
-                top.kind, top.author, top.created_at, top.body, top.path, top.line,
+                shown_kind(top.kind), top.author, top.created_at, top.body, top.path, top.line,
                 [comment for comment in comments if comment.parent_id == top.id],
             )
             for top in comments

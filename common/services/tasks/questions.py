@@ -11,11 +11,12 @@ from common.errors import Conflict, NotFound
 from common.events import QuestionAnswered, TaskNeedsInput
 from common.models.project import Project
 from common.models.run import Run
-from common.models.task import Comment, Question, Task
+from common.models.task import Question, Task
 from common.names import new_question_id
 from common.outbox import actor
 from common.services.access import Caller
 from common.services.tasks import lifecycle
+from common.services.tasks.messages import add_message
 from common.services.tasks.tasks import lock_task
 from common.states import By, QuestionState, Role, RunState, TaskState
 from common.transaction import Transaction, transactional
@@ -143,13 +144,7 @@ def record_answer(tx: Transaction, task: Task, question: Question, response: str
 def _send_answer(tx: Transaction, task: Task, question: Question) -> None:
     """The agent did not wait for the answer: it gets it as a message, in this run or with the next one."""
     body = f"You asked: {question.question}\nThe answer: {question.response}"
-    tx.add(
-        Comment(
-            task_id=task.id, parent_id=None, kind="message", author=question.responded_by or "", body=body,
-            created_at=tx.now(),
-        )
-    )  # fmt: skip
-    tx.wake(f"messages:{task.id}")
+    add_message(tx, task, body, author=question.responded_by)
 
 
 def has_open_question(tx: Transaction, task_id: str) -> bool:
