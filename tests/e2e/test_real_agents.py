@@ -85,7 +85,7 @@ def test_an_answer_after_a_kill_goes_on_in_the_same_session(
     with served_repository(tmp_path) as origin:
         allow = urlsplit(origin).netloc
         with running(
-            tmp_path, AIWORKER_IMPORT_ALLOW=allow, AIWORKER_AGENT_ASK_HOLD_SECONDS="1", AIWORKER_AGENTS="1", **environ
+            tmp_path, AIWORKER_IMPORT_ALLOW=allow, AIWORKER_ASK_HOLD_SECONDS="1", AIWORKER_AGENTS="1", **environ
         ) as instance:
             story = Story(instance, origin, driver=driver, model=SCRIPTED_MODELS[driver], quiet=True)
             story.log_in()

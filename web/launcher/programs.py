@@ -41,7 +41,13 @@ _PLATFORM_SECRETS = (
     "CELERY_",
     *MODEL_KEYS,
 )
-_PASSED_SETTINGS = ("AIWORKER_AGENT_", "AIWORKER_RUNNER_", "AIWORKER_LOG_LEVEL")
+_PASSED_SETTINGS = (
+    *("AIWORKER_AGENT_", "AIWORKER_RUNNER_", "AIWORKER_LOG_LEVEL"),
+    *("AIWORKER_HEARTBEAT_SECONDS", "AIWORKER_ASK_HOLD_SECONDS", "AIWORKER_DRAIN_SECONDS"),
+)
+LOCAL_DRAIN_SECONDS = 10
+"""How long the runs of local agents may go on after Ctrl-C, unless AIWORKER_DRAIN_SECONDS says otherwise: people wait
+for it. The second half is for pushing unfinished work."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ class Catalogue:
         )
 
     def agent(self, number: int) -> Program:
-        """A local agent. It gets the platform's address and an enrolment token, and no other setting."""
+        """A local agent. It gets the platform's address, an enrolment token, and those settings that are an agent's."""
         data_dir = self.settings.store.data_dir
         options = {
             "url": self.settings.web.internal_url,
@@ -123,7 +129,11 @@ class Catalogue:
             "driver": "auto",
         }
         argv = (sys.executable, "-m", "workers.runner", *_options(options))
-        environment = {**_without_secrets(os.environ), "AIWORKER_AGENT_DRIVERS_DIR": str(drivers_folder(self.settings))}
+        environment = {
+            "AIWORKER_DRAIN_SECONDS": str(LOCAL_DRAIN_SECONDS),
+            **_without_secrets(os.environ),
+            "AIWORKER_AGENT_DRIVERS_DIR": str(drivers_folder(self.settings)),
+        }
         return Program(f"agent-{number}", argv, environment, CHECKOUT)
 
     def _celery(self, name: str, arguments: list[str], **environment: str) -> Program:

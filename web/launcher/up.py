@@ -38,8 +38,8 @@ LIVE_SECONDS = 90.0
 LONGEST_STOP_SECONDS = 8.0
 """A little more than gunicorn's graceful timeout. Interrupted jobs are repeated, so killing them is safe."""
 STOP_SECONDS = 5.0
-AGENT_STOP_SECONDS = 35.0
-"""A little more than AIWORKER_DRAIN_SECONDS, in which agents push the unfinished work of their runs."""
+AGENT_STOP_SECONDS = 90.0
+"""Agents end by themselves after AIWORKER_DRAIN_SECONDS, in which they push the unfinished work of their runs."""
 
 
 class _Stopped(Exception):
