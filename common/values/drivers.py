@@ -161,7 +161,7 @@ KNOWN_DRIVERS: tuple[KnownDriver, ...] = (
         },
     ),
     KnownDriver("acp", None, "A command that speaks the Agent Client Protocol"),
-    KnownDriver("command", None, "Any other command"),
+    KnownDriver("command", None, "Another command"),
     KnownDriver("scripted", None, "Steps in the task's description, without a model"),
 )
 

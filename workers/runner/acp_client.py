@@ -1,6 +1,6 @@
 """`python -m workers.runner.acp_client`: works with a CLI that speaks the Agent Client Protocol, without people.
 
-Standard input: a first line `{"command", "workspace", "resume", "tools", "prompt"}`, then `{"message"}` for what a
+Standard input: a first line with the task (`AcpTask` in drivers/acp.py), then `{"message"}` for what a
 person says (the next turn) and `{"interrupt": true}`. Its end ends the session after the present turn. Standard output:
 one event a line, as workers/runner/drivers/acp.py reads it. The CLI is a child, with this process's environment.
 """
@@ -13,9 +13,8 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 import psutil
 from acp.client.connection import ClientSideConnection
@@ -30,9 +29,13 @@ from acp.schema import (
     TextContentBlock,
     ToolCallUpdate,
 )
+from pydantic import BaseModel
 
 from common.machine.process_trees import signal_processes
 from common.machine.waiting import Deadline
+from workers.runner.drivers.acp import AcpTask
+from workers.runner.drivers.json_lines import Json, mapping, mappings, number, text
+from workers.runner.drivers.moved_sessions import move_opencode_session
 
 PROTOCOL_VERSION = 1
 LONGEST_LINE_BYTES = 64 * 2**20
@@ -47,7 +50,7 @@ class _Call:
     """What is known of a tool call so far; the protocol tells it piece by piece."""
 
     name: str = ""
-    input: dict[str, Any] = field(default_factory=dict)
+    input: Json = field(default_factory=dict)
     output: str = ""
     changes: list[dict[str, str]] = field(default_factory=list)
     is_shown: bool = False
@@ -84,7 +87,7 @@ class Listener:
         """Called by the SDK."""
 
     async def request_permission(
-        self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **_: Any
+        self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **_: object
     ) -> RequestPermissionResponse:
         """Allow it: what an agent may do is decided by where it runs."""
         self._tool(tool_call.model_dump(by_alias=True, exclude_none=True))
@@ -96,15 +99,19 @@ class Listener:
                     )
         return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
 
-    async def session_update(self, session_id: str, update: Any, **_: Any) -> None:
-        given: dict[str, Any] = update.model_dump(by_alias=True, exclude_none=True)
+    async def session_update(self, session_id: str, update: BaseModel, **_: object) -> None:
+        given: Json = update.model_dump(by_alias=True, exclude_none=True)
         kind = given.get("sessionUpdate")
         if kind in ("agent_message_chunk", "agent_thought_chunk"):
-            self._piece("text" if kind == "agent_message_chunk" else "thinking", given["content"].get("text") or "")
+            self._piece(
+                "text" if kind == "agent_message_chunk" else "thinking", text(mapping(given.get("content")).get("text"))
+            )
         elif kind in ("tool_call", "tool_call_update"):
             self._tool(given)
         elif kind == "plan":
-            steps = [[one["content"], one["status"] == "completed"] for one in given.get("entries", [])]
+            steps = [
+                [text(one.get("content")), one.get("status") == "completed"] for one in mappings(given.get("entries"))
+            ]
             self.say("plan", steps=steps)
 
     def _piece(self, kind: str, text: str) -> None:
@@ -115,15 +122,14 @@ class Listener:
             self._kind = kind
         self._pieces.append(text)
 
-    def _tool(self, given: Mapping[str, Any]) -> None:
+    def _tool(self, given: Json) -> None:
         call_id = str(given["toolCallId"])
         call = self._calls.setdefault(call_id, _Call())
         if call.is_over:
             return
         # The first title names the tool; a later one tells what it works on.
         call.name = call.name or _tool_name(given)
-        if isinstance(given.get("rawInput"), dict):
-            call.input = given["rawInput"] or call.input
+        call.input = mapping(given.get("rawInput")) or call.input
         call.output, changes = _output(given) or call.output, _changes(given)
         call.changes = changes or call.changes
         status = given.get("status")
@@ -146,39 +152,37 @@ class Listener:
             self.say("call", id=call_id, name=call.name or "tool", input=shown)
 
 
-def _tool_name(given: Mapping[str, Any]) -> str:
-    meta = given.get("_meta") or {}
-    return str(meta.get("toolName") or given.get("title") or "")
+def _tool_name(given: Json) -> str:
+    return text(mapping(given.get("_meta")).get("toolName")) or text(given.get("title"))
 
 
-def _output(given: Mapping[str, Any]) -> str:
-    texts = [
-        block["content"].get("text") or ""
-        for block in given.get("content") or []
-        if block.get("type") == "content" and block["content"].get("type") == "text"
-    ]
+def _output(given: Json) -> str:
+    contents = (
+        mapping(block.get("content")) for block in mappings(given.get("content")) if block.get("type") == "content"
+    )
+    said = "\n".join(text(content.get("text")) for content in contents)
     raw = given.get("rawOutput")
-    if not any(texts) and raw is not None:
-        said = raw.get("output") or raw.get("error") if isinstance(raw, dict) else raw
-        texts = [said if isinstance(said, str) else json.dumps(raw)]
-    return "\n".join(texts)
+    if said or raw is None:
+        return said
+    fields = mapping(raw)
+    return text(raw) or text(fields.get("output")) or text(fields.get("error")) or json.dumps(raw)
 
 
-def _changes(given: Mapping[str, Any]) -> list[dict[str, str]]:
+def _changes(given: Json) -> list[dict[str, str]]:
     return [
-        {"path": block["path"], "oldText": block.get("oldText") or "", "newText": block["newText"]}
-        for block in given.get("content") or []
+        {name: text(block.get(name)) for name in ("path", "oldText", "newText")}
+        for block in mappings(given.get("content"))
         if block.get("type") == "diff"
     ]
 
 
-def _exit_code(given: Mapping[str, Any]) -> int | None:
-    raw = given.get("rawOutput")
-    for place in (raw, raw.get("metadata") if isinstance(raw, dict) else None):
-        if isinstance(place, dict):
-            for name in ("exitCode", "exit_code", "exit"):
-                if isinstance(place.get(name), int):
-                    return int(place[name])
+def _exit_code(given: Json) -> int | None:
+    raw = mapping(given.get("rawOutput"))
+    for place in (raw, mapping(raw.get("metadata"))):
+        for name in ("exitCode", "exit_code", "exit"):
+            code = number(place.get(name))
+            if code is not None:
+                return code
     return None
 
 
@@ -210,9 +214,11 @@ class Orders:
             self.interrupted.set()
 
 
-async def work(task: Mapping[str, Any]) -> int:
+async def work(task: AcpTask) -> int:
     """Run the session to its end; returns the exit code."""
     listener, orders = Listener(), Orders()
+    if task["opencode_database"] and task["resume"]:
+        move_opencode_session(Path(task["opencode_database"]), task["workspace"], task["resume"])
     try:
         process = await asyncio.create_subprocess_exec(
             *task["command"],
@@ -238,8 +244,11 @@ async def work(task: Mapping[str, Any]) -> int:
     except RequestError as error:
         listener.say("end", ok=False, text=_words(error))
         return 1
-    except (ConnectionError, TimeoutError) as error:
-        listener.say("end", ok=False, text=f"the program does not answer ({type(error).__name__})")
+    except ConnectionError:
+        listener.say("end", ok=False, text="the program closed its output in the middle of its work")
+        return 1
+    except TimeoutError:
+        listener.say("end", ok=False, text=f"the program did not open a session within {START_SECONDS:.0f} s")
         return 1
     finally:
         talk.cancel()
@@ -248,7 +257,7 @@ async def work(task: Mapping[str, Any]) -> int:
         await _stop(process)
 
 
-async def _talk(connection: ClientSideConnection, listener: Listener, orders: Orders, task: Mapping[str, Any]) -> int:
+async def _talk(connection: ClientSideConnection, listener: Listener, orders: Orders, task: AcpTask) -> int:
     async with asyncio.timeout(START_SECONDS):
         session = await _open(connection, listener, task)
     listener.say("session", id=session)
@@ -268,14 +277,14 @@ async def _talk(connection: ClientSideConnection, listener: Listener, orders: Or
     return 0 if is_ok else 1
 
 
-async def _open(connection: ClientSideConnection, listener: Listener, task: Mapping[str, Any]) -> str:
+async def _open(connection: ClientSideConnection, listener: Listener, task: AcpTask) -> str:
     """Open or resume the session; returns its id."""
     about = await connection.initialize(PROTOCOL_VERSION, client_capabilities=ClientCapabilities())
-    tools = task.get("tools")
+    tools = task["tools"]
     servers = (
         [McpServerStdio(name="aiworker", command=tools["command"], args=tools["arguments"], env=[])] if tools else []
     )
-    resume = task.get("resume")
+    resume = task["resume"]
     if not resume:
         opened = await connection.new_session(task["workspace"], mcp_servers=list(servers))
         return opened.session_id
@@ -292,7 +301,7 @@ async def _open(connection: ClientSideConnection, listener: Listener, task: Mapp
             raise RequestError(-32601, "this program can't resume a session: No conversation found")
     finally:
         listener.is_quiet = False
-    return str(resume)
+    return resume
 
 
 async def _turn(

@@ -1,4 +1,4 @@
-"""Any CLI that speaks the Agent Client Protocol, through our client for it, `workers/runner/acp_client.py`.
+"""CLIs that speak the Agent Client Protocol, through our client for it, `workers/runner/acp_client.py`.
 
 The client prints one event a line, so that this driver is as pure as the others. The command is the user's
 (AIWORKER_AGENT_ACP_COMMAND); drivers for known CLIs build on `acp_command` and `AcpReader`.
@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 import workers
 from workers.runner.drivers.findings import DriverFinding
@@ -40,6 +41,24 @@ _START = (
 )
 
 
+class AcpTools(TypedDict):
+    """The platform's tools, an MCP server over stdio."""
+
+    command: str
+    arguments: list[str]
+
+
+class AcpTask(TypedDict):
+    """What our client is told first, as one line of JSON. See `acp_command`."""
+
+    command: list[str]
+    workspace: str
+    resume: str | None
+    tools: AcpTools | None
+    prompt: str
+    opencode_database: str | None
+
+
 class AcpDriver:
     name = "acp"
     api: str | None = None
@@ -63,16 +82,21 @@ def acp_command(
     environ: Mapping[str, str],
     files: Mapping[str, str] | None = None,
     kept: tuple[str, ...] = (),
+    opencode_database: Path | None = None,
 ) -> Command:
-    """The command that works with the CLI `argv` through our client."""
-    tools = work.tools and {"command": work.tools.command, "arguments": list(work.tools.arguments)}
-    task = {
-        "command": list(argv),
-        "workspace": str(work.workspace),
-        "resume": work.resume,
-        "tools": tools,
-        "prompt": work.prompt,
-    }
+    """The command that works with the CLI `argv` through our client.
+
+    opencode_database: where a kept session is moved to this workspace before the start.
+    """
+    tools = AcpTools(command=work.tools.command, arguments=list(work.tools.arguments)) if work.tools else None
+    task = AcpTask(
+        command=list(argv),
+        workspace=str(work.workspace),
+        resume=work.resume,
+        tools=tools,
+        prompt=work.prompt,
+        opencode_database=str(opencode_database) if opencode_database else None,
+    )
     return Command(
         (sys.executable, "-I", "-c", _START),
         environ=environ,

@@ -91,9 +91,10 @@ class ClaudeDriver:
             argv += ["--mcp-config", str(work.home / "aiworker-mcp.json")]
             argv += ["--settings", str(work.home / "aiworker-settings.json"), "--permission-prompt-tool", "stdio"]
         environ = {**_ENVIRON, "CLAUDE_CONFIG_DIR": str(config)}
-        if work.models:
+        address = work.models.addresses.get("anthropic") if work.models else None
+        if work.models and address:
             environ |= {
-                "ANTHROPIC_BASE_URL": work.models.addresses["anthropic"],
+                "ANTHROPIC_BASE_URL": address,
                 "ANTHROPIC_API_KEY": work.models.token,
             }
             if work.models.model:

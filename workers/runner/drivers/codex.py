@@ -45,7 +45,7 @@ class CodexDriver:
         argv += [*([work.resume] if work.resume else []), "-"]
         environ = {"CODEX_HOME": str(work.home / ".codex")}
         if work.models:
-            environ["AIWORKER_MODEL_TOKEN"] = work.models.token
+            environ["OPENAI_API_KEY"] = work.models.token
         return Command(
             tuple(argv),
             environ=environ,
@@ -71,7 +71,8 @@ def _config(work: Work) -> str:
     # An unknown model loses the tool apply_patch, so codex's default is better than a guess.
     if work.models and work.models.model:
         lines.append(f"model = {quoted(work.models.model)}")
-    if work.models:
+    address = work.models.addresses.get("openai") if work.models else None
+    if address:
         lines.append('model_provider = "aiworker"')
     lines += [
         "[analytics]",
@@ -79,12 +80,12 @@ def _config(work: Work) -> str:
         f"[projects.{quoted(str(work.workspace))}]",
         'trust_level = "untrusted"',
     ]
-    if work.models:
+    if address:
         lines += [
             "[model_providers.aiworker]",
             'name = "AiWorker"',
-            f"base_url = {quoted(work.models.addresses['openai'] + '/v1')}",
-            'env_key = "AIWORKER_MODEL_TOKEN"',
+            f"base_url = {quoted(address + '/v1')}",
+            'env_key = "OPENAI_API_KEY"',
             'wire_api = "responses"',
             "request_max_retries = 3",
             "stream_max_retries = 3",

@@ -1,4 +1,4 @@
-"""Any other CLI: the user's command (AIWORKER_AGENT_COMMAND). Its output is the transcript, its exit code counts.
+"""Every other CLI: the user's command (AIWORKER_AGENT_COMMAND). Its output is the transcript, its exit code counts.
 
 In its words `{prompt_file}`, `{prompt}` and `{workspace}` are replaced; without either of the first two the prompt is
 on its standard input.

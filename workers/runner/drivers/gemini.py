@@ -42,8 +42,9 @@ class GeminiDriver:
     def command(self, work: Work) -> Command:
         argv = [work.executable, "-o", "stream-json", "--approval-mode", "yolo", "--skip-trust"]
         environ = {"NO_COLOR": "1", "NO_BROWSER": "1"}
-        if work.models:
-            environ |= {"GOOGLE_GEMINI_BASE_URL": work.models.addresses["gemini"], "GEMINI_API_KEY": work.models.token}
+        address = work.models.addresses.get("gemini") if work.models else None
+        if work.models and address:
+            environ |= {"GOOGLE_GEMINI_BASE_URL": address, "GEMINI_API_KEY": work.models.token}
             if work.models.model:
                 argv += ["-m", work.models.model]
         # Gemini files sessions by a short name of the workspace's path: with a fixed name they are found from any path.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-Json = Mapping[str, Any]
+Json = Mapping[str, object]
 
 
 def parsed(line: str) -> Json:

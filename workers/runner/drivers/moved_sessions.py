@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import sqlite3
 from pathlib import Path
 
 from workers.runner.drivers.json_lines import parsed
@@ -26,3 +28,19 @@ def _at(line: str, workspace: str) -> str:
     """A record of a session, as if it had been made in this workspace: records of others are ignored."""
     record = parsed(line)
     return json.dumps({**record, "cwd": workspace}) + "\n" if "cwd" in record else line
+
+
+def move_opencode_session(database: Path, workspace: str, session: str) -> None:
+    """Make OpenCode continue a kept session in this workspace. Does nothing without a database that has it.
+
+    OpenCode works in the folder that is stored with the session, whatever folder it is told to load it in.
+    """
+    if not database.is_file():
+        return
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        found = connection.execute("select directory from session where id = ?", (session,)).fetchone()
+        if found and found[0] != workspace:
+            move = (workspace, found[0])
+            connection.execute("update session set directory = ? where directory = ?", move)
+            connection.execute("update project set worktree = ? where worktree = ?", move)
+            connection.execute("update or replace project_directory set directory = ? where directory = ?", move)

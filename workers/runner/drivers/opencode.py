@@ -15,6 +15,7 @@ from workers.runner.drivers.versions import check_program
 TOOL_SECONDS = 3600
 DEFAULT_MODELS = {"openai": "gpt-5.5", "anthropic": "claude-sonnet-4-5"}
 _PACKAGES = {"openai": "@ai-sdk/openai-compatible", "anthropic": "@ai-sdk/anthropic"}
+_DATABASE = ".local/share/opencode/opencode.db"
 _OFF = ("AUTOUPDATE", "MODELS_FETCH", "LSP_DOWNLOAD", "DEFAULT_PLUGINS", "PROJECT_CONFIG", "CLAUDE_CODE", "SHARE")
 
 
@@ -34,7 +35,8 @@ class OpenCodeDriver:
             [work.executable, "acp", "--pure"],
             environ=environ,
             files={str(path.relative_to(work.home)): json.dumps(_config(work.models))},
-            kept=(".local/share/opencode/opencode*.db*", ".local/share/opencode/storage"),
+            kept=(f"{_DATABASE}*", ".local/share/opencode/storage"),
+            opencode_database=work.home / _DATABASE if work.resume else None,
         )
 
     def reader(self) -> AcpReader:
@@ -49,9 +51,9 @@ def _config(models: ModelAccess | None) -> dict[str, object]:
         "permission": {"*": "allow"},
         "experimental": {"mcp_timeout": TOOL_SECONDS * 1000},
     }
-    if models is None:
+    api = next((one for one in ("openai", "anthropic") if models and one in models.addresses), None)
+    if models is None or api is None:
         return config
-    api = next((one for one in ("openai", "anthropic") if one in models.addresses), "openai")
     model = models.model or DEFAULT_MODELS[api]
     options = {"baseURL": f"{models.addresses[api]}/v1", "apiKey": models.token}
     provider = {"npm": _PACKAGES[api], "name": "AiWorker", "options": options, "models": {model: {"name": model}}}

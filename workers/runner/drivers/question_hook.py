@@ -9,7 +9,28 @@ from __future__ import annotations
 import json
 import socket
 import sys
-from typing import Any
+from typing import NotRequired, TypedDict
+
+
+class Option(TypedDict):
+    """An answer to choose."""
+
+    label: str
+    description: NotRequired[str]
+
+
+class Question(TypedDict):
+    """One question of a call; a call has one to four."""
+
+    question: str
+    options: NotRequired[list[Option]]
+
+
+class Answer(TypedDict):
+    """The reply of the run's tools. ok: false if nobody could be asked; text: the answer, or why."""
+
+    ok: bool
+    text: str
 
 
 def main(socket_path: str) -> int:
@@ -23,8 +44,7 @@ def main(socket_path: str) -> int:
     return _decide("allow", {"updatedInput": {**given, "answers": answers}})
 
 
-def _ask(socket_path: str, question: dict[str, Any]) -> dict[str, Any]:
-    """The reply of the run's tools: ok, text."""
+def _ask(socket_path: str, question: Question) -> Answer:
     options = question.get("options") or []
     described = [f"{one['label']}: {one['description']}" for one in options if one.get("description")]
     arguments = {
@@ -38,11 +58,11 @@ def _ask(socket_path: str, question: dict[str, Any]) -> dict[str, Any]:
         connection.connect(socket_path)
         connection.sendall(line.encode() + b"\n")
         with connection.makefile("rb") as reply:
-            answer: dict[str, Any] = json.loads(reply.readline())
+            answer: Answer = json.loads(reply.readline())
     return answer
 
 
-def _decide(decision: str, more: dict[str, Any]) -> int:
+def _decide(decision: str, more: dict[str, object]) -> int:
     output = {"hookEventName": "PreToolUse", "permissionDecision": decision, **more}
     print(json.dumps({"hookSpecificOutput": output}))
     return 0

@@ -36,8 +36,9 @@ class QwenDriver:
             "OPENAI_MODEL": model,
             "QWEN_CODE_SYSTEM_SETTINGS_PATH": str(work.home / SETTINGS),
         }
-        if work.models:
-            environ |= {"OPENAI_BASE_URL": f"{work.models.addresses['openai']}/v1", "OPENAI_API_KEY": work.models.token}
+        address = work.models.addresses.get("openai") if work.models else None
+        if work.models and address:
+            environ |= {"OPENAI_BASE_URL": f"{address}/v1", "OPENAI_API_KEY": work.models.token}
         files = {SETTINGS: _settings(work)}
         if work.resume:
             files |= qwen_files(work.home, work.workspace, work.resume)

@@ -14,13 +14,13 @@ LONGEST_REASON = 500
 _LONGEST_WORDS = 10_000
 _LONGEST_WAIT = timedelta(days=14)
 _STATUS = re.compile(
-    r"(?:\b(?:status(?: code)?|error|http|code|failed with status|unexpected status)\b\W{0,4}|^|\[|\()"
+    r"(?:\b(?:status(?: code)?|error|http|code|failed with status|unexpected status)\b\W{0,4}|^|[\[(\"])"
     r"(4\d\d|5\d\d)\b",
     re.I | re.M,
 )
 _LIMIT = re.compile(
     r"rate.?limit|usage limit|hit your (?:\w+ )?limit|too many requests|quota|resource.?exhausted|overloaded"
-    r"|credit balance|insufficient.?(?:quota|funds|credits)|billing|budget",
+    r"|high demand|at capacity|credit balance|insufficient.?(?:quota|funds|credits)|billing|budget",
     re.I,
 )
 _KEY = re.compile(
@@ -35,6 +35,8 @@ _UNREACHABLE = re.compile(
     r"|internal server error|service unavailable|bad gateway|cannot connect|api_error",
     re.I,
 )
+# OpenCode tells the name of its error instead of the status.
+_FAULT = re.compile(r"APIError|internal server error|service unavailable|bad gateway")
 _EPOCH = re.compile(r"(?:limit reached|resets?(?: at)?)\W{1,3}(1[6-9]\d{8}|[2-4]\d{9})\b", re.I)
 _SPAN = re.compile(
     r"(?:try again|retry|retry.?after|retry.?delay|available)\W{0,4}(?:in|after)?\W{0,3}"
@@ -84,6 +86,8 @@ def refusal(said: str, *, program: str, now: datetime | None = None) -> Classifi
     if status in (402, 429, 529) or (status in (0, 400, 403, 503) and _LIMIT.search(said)):
         return Classified(Ending.REFUSED, f"The provider's limit is reached: {words}", retry_at(said, now=now))
     if status >= 500:
+        return Classified(Ending.REFUSED, f"The provider has a fault: {words}", retry_at(said, now=now))
+    if not status and _FAULT.search(said):
         return Classified(Ending.REFUSED, f"The provider has a fault: {words}", retry_at(said, now=now))
     if not status and _UNREACHABLE.search(said):
         return Classified(Ending.REFUSED, f"{program} did not reach the provider: {words}")

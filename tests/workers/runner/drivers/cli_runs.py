@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -142,8 +143,8 @@ def run_program(
                 ran.events.append(event)
                 if on_event:
                     on_event(event, process)
-                if isinstance(event, End) and not process.stdin.closed:
-                    process.stdin.close()
+                if isinstance(event, End):
+                    _close(process)
         feeder.join()
         code = process.wait()
     finally:
@@ -152,8 +153,7 @@ def run_program(
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         process.stdout.close()
-        if not process.stdin.closed:
-            process.stdin.close()
+        _close(process)
         errors.seek(0)
         ran.stderr = errors.read()
         errors.close()
@@ -167,10 +167,17 @@ def _feed(process: subprocess.Popen[str], first_input: str | None, closes: bool)
     try:
         process.stdin.write(first_input or "")
         process.stdin.flush()
-        if closes:
-            process.stdin.close()
     except (BrokenPipeError, ValueError):
+        # It has ended, or it ended its turn and the input was closed.
         pass
+    if closes:
+        _close(process)
+
+
+def _close(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
 
 
 def keep(home: Path, kept: tuple[str, ...], into: Path) -> None:

@@ -41,7 +41,8 @@ def test_a_wrong_key_is_a_refusal(name: str, tmp_path: Path) -> None:
     assert "key" in ran.classified.reason
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+# OpenCode and Qwen Code try a fault again for almost two minutes; their last words are in test_refusals.py.
+@pytest.mark.parametrize("name", ["claude", "codex", "gemini"])
 def test_a_fault_of_the_provider_is_a_refusal(name: str, tmp_path: Path) -> None:
     with ModelServer(every=Fault(status=500, message="scripted fault")) as model:
         ran = _run(name, tmp_path, model.url)

@@ -36,6 +36,9 @@ def _exit(
         "exception TypeError: fetch failed sending request",
         "429 Too Many Requests",
         "Credit balance is too low",
+        'Internal error: scripted fault: {"service": "session", "errorName": "APIError"}',
+        'Internal error: {"details": "500 scripted fault"}',
+        "We’re currently experiencing high demand, which may cause temporary errors.",
     ],
 )
 def test_what_the_provider_says_is_a_refusal(said: str) -> None:

@@ -83,7 +83,7 @@ def _in_the_middle(name: str, tmp_path: Path, order: str) -> tuple[Ran, ModelSer
     driver = PROGRAM_DRIVERS[name]()
     executable, workspace = usable_program(driver), repository(tmp_path / "one")
     go_on = tmp_path / "go-on"
-    wait = f"until [ -e {go_on} ]; do read -t 0.1 < /dev/zero; done; echo went on"
+    wait = f"until [ -e {go_on} ]; do sleep 0.1; done; echo went on"
     shell = {"claude": "Bash", "qwen": "run_shell_command", "opencode": "bash"}[name]
     call = Step("I wait.", shell, {"command": wait, "description": "Wait"})
     scenes = [Scene("TASK-1", (call, Step("Done."))), Scene("SECOND THOUGHT", (Step("As you say."),))]
