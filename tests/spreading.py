@@ -24,6 +24,8 @@ LONGEST = (
     "tests/providers/test_forge_gitea_answers.py",
     "tests/workers/jobs/test_webhooks_dropped.py",
     "tests/providers/test_forge_http.py",
+    "tests/workers/runner/test_real_program_runs.py",
+    "tests/workers/runner/test_program_",
     "tests/workers/runner/test_loop",
     "tests/workers/jobs/test_project_removal.py",
     "tests/web/api/",

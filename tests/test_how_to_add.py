@@ -30,11 +30,15 @@ from common.providers.runtime.runtime_protocol import Fleet, Runtime
 from common.sealing import seal
 from common.services.delivery.deployments import spec_of
 from common.services.projects.projects import ProjectValues
+from common.settings import DRIVER_NAMES
 from common.states import Environment, TaskState
+from common.values.drivers import KNOWN_DRIVERS
+from tests.doubles.cli_dialects import DIALECTS
 from web import api
 from web.api.projects import CreateProjectSchema
 from web.api.projects import ProjectSchema as ProjectReply
 from workers.runner.drivers import DRIVERS
+from workers.runner.drivers.programs import PROGRAM_DRIVERS
 
 ROOT = Path(__file__).parents[1]
 GUIDES = [ROOT / "docs" / "contributing.md", ROOT / "docs" / "how-to-add.md"]
@@ -211,13 +215,19 @@ def test_every_verb_is_called_by_a_contract(protocol: type, tests: list[str]) ->
 # A driver
 
 
-def test_every_driver_is_documented_and_tested() -> None:
+def test_every_driver_is_known_documented_and_there() -> None:
+    known = [driver.name for driver in KNOWN_DRIVERS]
     row = re.search(r"^\| `AIWORKER_AGENT_NAME`.*", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
     assert row is not None
-    assert sorted(DRIVERS) == sorted(re.findall(r"`(\w+)`", row[0].split("drivers:")[1].split("|")[0]))
-    for name, make in DRIVERS.items():
+    listed = re.findall(r"`(\w+)`", row[0].split("first:")[1].split(";")[0])
+    assert sorted(listed) == sorted(known) == sorted(DRIVER_NAMES)
+    assert sorted([*DRIVERS, *PROGRAM_DRIVERS]) == sorted(known)
+    documented = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "agents.md").read_text("utf-8"), re.MULTILINE))
+    assert set(known) <= documented
+    for name, make in {**DRIVERS, **PROGRAM_DRIVERS}.items():
         assert make().name == name
-        assert (ROOT / "tests" / "workers" / "runner" / f"test_{name}.py").exists()
+    with_packages = {driver.name for driver in KNOWN_DRIVERS if driver.packages}
+    assert with_packages <= set(DIALECTS)
 
 
 # A field of a project, and of what a version needs

@@ -18,6 +18,7 @@ from tests.workers.runner.runner_platform import (
     Start,
     ended,
     eventually,
+    git,
     head,
     steps,
 )
@@ -112,6 +113,22 @@ def test_sigterm_is_a_drain_with_a_bound_and_a_second_one_ends_it(
 
     assert process.wait(30) == code
     eventually(lambda: not psutil.pid_exists(int(pid.read_text())), "the command is killed")
+    assert run.finish is None
+
+
+def test_an_agent_that_is_told_to_stop_pushes_unfinished_work_at_once(
+    platform: Platform, repository: Path, start: Start
+) -> None:
+    before = head(repository)
+    run = platform.add_run("run-1", repository, steps("- write: {path: half, content: done}", "- sleep: 300"))
+    process = start(AIWORKER_DRAIN_SECONDS="300")
+    eventually(lambda: "sleep 300" in run.log, "the run works")
+
+    process.send_signal(signal.SIGTERM)
+
+    eventually(lambda: head(repository) != before, "a checkpoint is pushed")
+    assert git("show", "task-1:half", cwd=repository) == "done"
+    assert git("log", "-1", "--format=%s", "task-1", cwd=repository) == "Unfinished: Do it"
     assert run.finish is None
 
 

@@ -122,7 +122,8 @@ def test_a_question_ends_the_run_and_the_answer_goes_on_in_the_same_session_else
             assert calls
             assert sorted(calls) == sorted(results)
             assert {"tool", "result"} <= set(kinds(run))
-        assert any("diff" in (line.get("details") or {}) for line in second.lines)
+        # Codex says which file it changed, and not how.
+        assert name == "codex" or any("diff" in (line.get("details") or {}) for line in second.lines)
         assert all("durationMs" in line["details"] for line in second.lines if line["kind"] == "result")
 
 
