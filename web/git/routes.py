@@ -21,7 +21,7 @@ from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX
 from common.providers.forge import ZERO_SHA, local_forge
 from common.services.access import Caller
 from common.services.people import accounts
-from common.services.projects.projects import FoundRepository, find_repository, find_repository_of_run
+from common.services.projects.repository_access import FoundRepository, find_repository, find_repository_of_run
 from common.services.tasks.pushes import NewPush, end_pushes, note_pushes
 from common.settings import settings
 from common.values.place import Place

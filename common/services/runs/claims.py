@@ -40,7 +40,7 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
     has_session = session_driver is not None and run.driver in {None, session_driver}
     attachments = attachments_of(tx, task.id)
     news = feedback_of(tx, task, run, has_session=has_session)
-    everything = all_feedback_of(tx, task)
+    everything = all_feedback_of(tx, task, run)
     fresh = whole_prompt(Brief(task, project, attachments, _has_earlier_runs(tx, run)), everything)
     return ClaimedRun(
         RunPass(run.id, run.round, secrets["token"]),

@@ -51,11 +51,12 @@ def feedback_of(tx: Transaction, task: Task, run: Run, *, has_session: bool = Fa
     return [item for _at, item in [*_of_comments(rows), *_of_answers(answered)]]
 
 
-def all_feedback_of(at: Snapshot | Transaction, task: Task) -> AllFeedback:
-    """All feedback that the task ever got, for a run that knows nothing of its earlier runs."""
+def all_feedback_of(at: Snapshot | Transaction, task: Task, run: Run) -> AllFeedback:
+    """All feedback that the task got before the run was claimed, which knows nothing of its earlier runs."""
     completed = select(Run.id).where(Run.task_id == task.id, Run.outcome == Outcome.COMPLETED)
     done = set(at.session.scalars(completed))
-    rows = at.all(select(Comment).where(Comment.task_id == task.id).order_by(Comment.created_at, Comment.id))
+    of_task = select(Comment).where(Comment.task_id == task.id, is_given_at_claim(run))
+    rows = at.all(of_task.order_by(Comment.created_at, Comment.id))
     tops = {row.id: row.delivered_run_id in done for row in rows if row.parent_id is None}
     answered = _answered(at, task)
     earlier = [

@@ -120,6 +120,8 @@ def test_what_no_run_fetched_is_feedback_of_the_next_one(shop: Shop) -> None:
     shop.say("fetched")
     shop.fetch()
     shop.say("not fetched", interrupt=True)
+    path = f"/api/runner/runs/{shop.run_id}/session"
+    assert shop.run.put(path, data=b"x", content_type="application/octet-stream").status_code == 204
     shop.finish()
     assert [(one["kind"], one["body"]) for one in shop.claim_next()["feedback"]] == [("message", "not fetched")]
     assert shop.fetch() == []
