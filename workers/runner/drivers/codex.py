@@ -1,7 +1,7 @@
 """Codex: `codex exec`, with JSON lines out and the prompt on standard input.
 
 The workspace is not trusted, so nothing of the repository's own `.codex/` is obeyed. The repository's AGENTS.md is in
-the prompt already. Its own question tool does not exist in `exec`: the model asks with the platform's.
+the prompt already. Its own question tool, which `exec` refuses, is not offered: the model asks with the platform's.
 """
 
 from __future__ import annotations
@@ -79,6 +79,9 @@ def _config(work: Work) -> str:
         # Its plugins are fetched from the network at each start.
         "[features]",
         "plugins = false",
+        # Offered, and refused when called: the model shall ask with the platform's tool.
+        "[tools.experimental_request_user_input]",
+        "enabled = false",
         "[analytics]",
         "enabled = false",
         f"[projects.{quoted(str(work.workspace))}]",
