@@ -1,13 +1,14 @@
 """Codex: `codex exec`, with JSON lines out and the prompt on standard input.
 
 The workspace is not trusted, so nothing of the repository's own `.codex/` is obeyed. The repository's AGENTS.md is in
-the prompt already. Its own question tool does not exist in `exec`: the model asks with the platform's.
+the prompt already. Its own question tool, which `exec` refuses, is not offered: the model asks with the platform's.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 from workers.runner.drivers.findings import DriverFinding
 from workers.runner.drivers.json_lines import Json, content_text, mapping, mappings, number, parsed, text
@@ -75,6 +76,12 @@ def _config(work: Work) -> str:
     if address:
         lines.append('model_provider = "aiworker"')
     lines += [
+        # Its plugins are fetched from the network at each start.
+        "[features]",
+        "plugins = false",
+        # Offered, and refused when called: the model shall ask with the platform's tool.
+        "[tools.experimental_request_user_input]",
+        "enabled = false",
         "[analytics]",
         "enabled = false",
         f"[projects.{quoted(str(work.workspace))}]",
@@ -117,6 +124,7 @@ class CodexReader:
         elif kind == "turn.started":
             self._turn += 1
         elif kind in ("item.started", "item.updated", "item.completed"):
+            self._error = ""
             yield from self._item(text(item.get("type")), item, is_done=kind == "item.completed")
         elif kind == "turn.completed":
             yield End(True, self._last_text)
@@ -127,6 +135,9 @@ class CodexReader:
             yield Note(self._error)
 
     def classify(self, exit: Exit) -> Classified:  # noqa: A002
+        # Without a network it waits for it, as long as it may run: then the last error tells why nothing was done.
+        if exit.end is None and self._error:
+            exit = replace(exit, end=End(False, self._error))  # noqa: A001
         return classify_exit(exit, program="Codex")
 
     def _item(self, kind: str, item: Json, *, is_done: bool) -> Iterator[Event]:

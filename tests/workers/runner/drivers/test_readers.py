@@ -133,6 +133,16 @@ def test_codexs_failure_is_told_with_its_words() -> None:
     assert events == [Note("429, wait"), End(False, "429, wait")]
 
 
+def test_codex_that_was_ended_while_it_waited_for_the_network_says_so() -> None:
+    reader = CodexReader()
+    said = "Reconnecting... waiting for network (Connection failed: error sending request)"
+    _read(reader, {"type": "turn.started"}, {"type": "error", "message": said})
+    assert reader.classify(Exit(143, "", None, False)).ending is Ending.REFUSED
+
+    _read(reader, {"type": "item.completed", "item": {"id": "i", "type": "agent_message", "text": "On it."}})
+    assert reader.classify(Exit(143, "", None, False)).ending is Ending.BROKEN
+
+
 def test_a_failed_command_of_codex_has_its_exit_code() -> None:
     item = {"id": "i", "type": "command_execution", "command": "x", "status": "failed", "exit_code": 2}
     events = _read(CodexReader(), {"type": "item.completed", "item": {**item, "aggregated_output": "no"}})

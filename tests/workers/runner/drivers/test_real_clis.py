@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,10 @@ def test_a_cli_asks_edits_tests_commits_and_resumes_elsewhere(name: str, tmp_pat
         assert git(first_place, "log", "--format=%an %s", "-1") == "AI agent Fix add()\n"
         if name != "opencode":
             assert {request.headers.get("authorization", "") for request in model.requests} <= {"Bearer awm_token", ""}
+
+        # No question tool but the platform's, and Claude's, which is mapped to it.
+        offered = set(re.findall(r"'name': '(\w*(?:ask|user_input)\w*)'", str([one.body for one in model.requests])))
+        assert {tool for tool in offered if not tool.endswith("ask_user_question")} <= {"task"}
 
         # Another agent has another work directory, and nothing but what was kept.
         second_place = tmp_path / "elsewhere" / "two"

