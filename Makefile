@@ -11,7 +11,7 @@ VENV ?= .venv
 export VENV
 BIN := $(VENV)/bin
 
-.PHONY: help up test test-real check demo bench migration lock image clean
+.PHONY: help up test test-real check demo bench soak migration lock image clean
 .DEFAULT_GOAL := help
 export GITEA_URL GITEA_TOKEN KUBECONFIG
 
@@ -43,6 +43,10 @@ demo: ## Show one task's whole way, from a sentence to production
 bench: ## Measure this machine
 	@.ci/venv requirements-dev.lock
 	@exec $(BIN)/python -m tests.bench $(ARGS)
+
+soak: ## Measure for ten minutes what must not grow: the memory of the model gateway under 200 streams
+	@.ci/venv requirements-dev.lock
+	@exec $(BIN)/python -m tests.bench.gateway --seconds 600 $(ARGS)
 
 migration: ## Write a migration from the models: MESSAGE='add x'
 	@.ci/venv requirements-dev.lock

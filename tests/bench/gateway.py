@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,13 +151,35 @@ def _ready(folder: Path) -> Iterator[tuple[str, str, str, psutil.Process]]:
         yield url, provider, token, arbiter.children()[0]
 
 
+@contextlib.contextmanager
+def _memory_of(process: psutil.Process, *, every_seconds: float) -> Iterator[list[int]]:
+    """Its resident bytes, now, again and again, and at the end."""
+    sizes = [process.memory_info().rss]
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(every_seconds):
+            sizes.append(process.memory_info().rss)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield sizes
+    finally:
+        ended.set()
+        looking.join()
+        sizes.append(process.memory_info().rss)
+
+
 def figures(streams: int, rate: int, seconds: int) -> Iterator[tuple[str, str]]:
     """Each figure with its name."""
     with tempfile.TemporaryDirectory(prefix="aiworker-bench-") as folder, _ready(Path(folder)) as ready:
         gateway, provider, token, process = ready
-        before, memory = process.cpu_times(), process.memory_info().rss
-        through, past = asyncio.run(under_load(gateway, provider, token, streams=streams, rate=rate, seconds=seconds))
-        after, grown = process.cpu_times(), process.memory_info().rss
+        before = process.cpu_times()
+        with _memory_of(process, every_seconds=seconds / 10) as memory:
+            measuring = under_load(gateway, provider, token, streams=streams, rate=rate, seconds=seconds)
+            through, past = asyncio.run(measuring)
+        after = process.cpu_times()
     used = after.user + after.system - before.user - before.system
     chunks = streams * rate * seconds
     what = f"Gateway, {streams} streams of {rate} events a second"
@@ -165,7 +188,7 @@ def figures(streams: int, rate: int, seconds: int) -> Iterator[tuple[str, str]]:
     yield f"{what}: added to the first byte", f"p50 {added[0]:.1f} ms, p99 {added[1]:.1f} ms"
     yield f"{what}: first byte", f"p50 {statistics.median(through):.1f} ms of {len(through)} calls"
     yield f"{what}: CPU", f"{used / (seconds + 1) * 100:.0f} % of a core, {used / chunks * 1e6:.0f} µs an event"
-    yield f"{what}: memory", f"{memory / 2**20:.0f} MiB idle, {grown / 2**20:.0f} MiB after"
+    yield f"{what}: memory", f"{', '.join(f'{size / 2**20:.0f}' for size in memory)} MiB in {seconds} s"
 
 
 def main() -> None:
