@@ -14,6 +14,9 @@ from websockets.sync.client import connect
 
 Json = Any
 
+PATIENCE_SECONDS = 180.0
+"""A limit for what has failed: a real coding CLI takes a minute on a busy machine."""
+
 
 class Client:
     """token: a login's access token or an API token."""
@@ -71,7 +74,7 @@ class Listener:
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
-    def wait(self, what: str, match: Callable[[Json], bool], seconds: float = 90) -> Json:
+    def wait(self, what: str, match: Callable[[Json], bool], seconds: float = PATIENCE_SECONDS) -> Json:
         """The first event, past or to come, that matches."""
         with self._changed:
             found = self._changed.wait_for(
@@ -82,7 +85,7 @@ class Listener:
         assert found, f"waited {seconds:.0f} s for {what}; the last events: {seen}"
         return found
 
-    def wait_state(self, task_id: str, state: str, *, after: int = 0, seconds: float = 90) -> Json:
+    def wait_state(self, task_id: str, state: str, *, after: int = 0, seconds: float = PATIENCE_SECONDS) -> Json:
         """The task's change to a state, with a seq higher than `after`."""
         return self.wait(
             f"the task to become {state}",

@@ -78,10 +78,14 @@ def test_a_task_from_a_sentence_to_ready_twice(
             story.close()
 
 
+@pytest.mark.parametrize("driver", ["claude"], indirect=True)
 def test_an_answer_after_a_kill_goes_on_in_the_same_session(
     tmp_path: Path, driver: str, model: ModelServer, environ: dict[str, str]
 ) -> None:
-    """The run ended as waiting; everything is killed; another agent on another directory gets the answer."""
+    """The run ended as waiting; everything is killed; another agent on another directory gets the answer.
+
+    That the other CLIs resume in another directory is tested with the runner: test_real_program_runs.py.
+    """
     with served_repository(tmp_path) as origin:
         allow = urlsplit(origin).netloc
         with running(

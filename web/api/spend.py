@@ -107,7 +107,7 @@ class SpendSchema(Schema):
 @spend.get("/spend")
 @allow(Role.VIEWER)
 @query(SpendQuerySchema)
-@reply(SpendSchema)
+@reply(SpendSchema, also=_CSV)
 def read_spend(
     by: str,
     project_id: str | None,

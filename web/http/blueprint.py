@@ -203,8 +203,11 @@ def _parameters(name: str, loaded: object) -> dict[str, object]:
     return loaded if isinstance(loaded, dict) else {name: loaded}
 
 
-def reply(schema: type[Schema] | None, status: int = 200) -> Callable[[View], View]:
-    """The reply is written by the schema from what the view returns; None: a reply without a JSON body."""
+def reply(schema: type[Schema] | None, status: int = 200, *, also: str | None = None) -> Callable[[View], View]:
+    """The reply is written by the schema from what the view returns; None: a reply without a JSON body.
+
+    also: another media type that the view may return, as Verbatim.
+    """
     writer = None if schema is None else writer_of(schema())
 
     def decorate(view: View) -> View:
@@ -215,7 +218,10 @@ def reply(schema: type[Schema] | None, status: int = 200) -> Callable[[View], Vi
         described: dict[str, object] = {"description": HTTPStatus(status).phrase, "content_type": None}
         if schema is not None:
             described["schema"] = schema
-        _described(write, "response").setdefault("responses", {}).setdefault(status, []).append(described)
+        responses = _described(write, "response").setdefault("responses", {}).setdefault(status, [])
+        responses.append(described)
+        if also is not None:
+            responses.append({**described, "schema": {"type": "string"}, "content_type": also})
         return _marked(write, view, is_strict=True)
 
     return decorate

@@ -177,7 +177,7 @@ def test_a_question_waits_for_its_answer(platform: Platform, agent: FakeAgent, a
 
     asked = run.api.post(f"{run.path}/questions", body, 201)["question"]
     assert run.api.post(f"{run.path}/questions", body, 200)["question"]["id"] == asked["id"]
-    assert asked.keys() == {"id", "question", "context", "options", "askedAt", "status"}
+    assert asked.keys() == {"id", "question", "context", "options", "askedAt", "status", "blocking"}
     assert QUESTION_ID.fullmatch(asked["id"])
     assert asked["status"] == "pending"
     check_time(asked["askedAt"])

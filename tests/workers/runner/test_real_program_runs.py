@@ -25,10 +25,6 @@ from workers.runner.drivers.programs import PROGRAM_DRIVERS
 
 MODELS = {"claude": "claude-sonnet-4-5", "codex": "gpt-5.5", "gemini": "gemini-2.5-pro", "opencode": "m", "qwen": "m"}
 APIS = {"claude": "anthropic", "codex": "openai", "gemini": "gemini", "opencode": "openai", "qwen": "openai"}
-OPENCODE = pytest.param(
-    "opencode",
-    marks=pytest.mark.xfail(run=False, reason="it resumes a session only while the folder exists in which it began"),
-)
 LONGEST_SECONDS = 120.0
 RUN_TOKEN, PASSWORD = "token-of-run-", "s3cret-password"
 
@@ -96,7 +92,7 @@ def no_secret_below(folder: Path) -> None:
 
 
 @pytest.mark.timeout(280)
-@pytest.mark.parametrize("name", [name for name in sorted(MODELS) if name != "opencode"] + [OPENCODE])
+@pytest.mark.parametrize("name", [name for name in sorted(MODELS) if name != "opencode"] + ["opencode"])
 def test_a_question_ends_the_run_and_the_answer_goes_on_in_the_same_session_elsewhere(
     name: str, platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
