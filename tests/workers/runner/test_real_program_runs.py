@@ -92,7 +92,7 @@ def no_secret_below(folder: Path) -> None:
 
 
 @pytest.mark.timeout(280)
-@pytest.mark.parametrize("name", [name for name in sorted(MODELS) if name != "opencode"] + ["opencode"])
+@pytest.mark.parametrize("name", sorted(MODELS))
 def test_a_question_ends_the_run_and_the_answer_goes_on_in_the_same_session_elsewhere(
     name: str, platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
