@@ -11,6 +11,15 @@ import pytest
 from tests.workers.runner.fake_program import FakeDriver, attempt, write_program
 from tests.workers.runner.runner_platform import Platform, PlatformRun, git, head
 from workers.runner.attempt import AttemptSettings
+from workers.runner.drivers.program import Work
+
+
+def _without_place(work: Work) -> str:
+    first, _, rest = work.prompt.partition("\n\n")
+    if not first.startswith("Working directory: "):
+        return work.prompt
+    assert first == f"Working directory: {work.workspace}"
+    return rest
 
 
 class Fake:
@@ -38,7 +47,8 @@ class Fake:
 
     @property
     def prompts(self) -> list[tuple[str, str | None]]:
-        return [(work.prompt, work.resume) for work in self.driver.works]
+        """Each without the line on its working directory, which is that of its workspace if there is one."""
+        return [(_without_place(work), work.resume) for work in self.driver.works]
 
 
 @pytest.fixture
@@ -199,8 +209,8 @@ def test_a_session_that_is_too_large_is_dropped_and_the_run_still_waits(fake: Fa
 def test_attachments_are_files_beside_the_clone(fake: Fake, platform: Platform) -> None:
     platform.attachments = {"a-1": b"\x89PNG", "a-2": b"evil"}
     run = fake.add(
-        'cp "$PROMPT"/* .; session s; end true done',
-        freshPrompt="{attachments}",
+        'cp "$(dirname "${PROMPT##*- }")"/* .; session s; end true done',
+        freshPrompt="- {attachments}/shot.png",
         attachments=[
             {"id": "a-1", "name": "shot.png", "mediaType": "image/png", "sizeBytes": 4},
             {"id": "a-2", "name": "../../evil", "mediaType": "text/plain", "sizeBytes": 4},
@@ -210,7 +220,7 @@ def test_attachments_are_files_beside_the_clone(fake: Fake, platform: Platform) 
 
     assert fake.execute(run)["outcome"] == "completed"
 
-    assert fake.prompts == [(f"{fake.folder}/work-1/attachments", None)]
+    assert fake.prompts == [(f"- {fake.folder}/work-1/attachments/shot.png", None)]
     assert git("ls-tree", "--name-only", "task-1", cwd=fake.repository).split() == [
         "README.md", "app.txt", "evil", "shot.png",
     ]  # fmt: skip
