@@ -32,7 +32,7 @@ TELL_EVERY_SECONDS = 5.0
 DRIVERS_FOR_KEYS: Mapping[str, tuple[str, ...]] = {
     "claude": ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
     "codex": ("OPENAI_API_KEY",),
-    "gemini": ("GEMINI_API_KEY",),
+    "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
 }
 """The driver of a provider, and the variables (also with `_FILE`) that say that there is this provider."""
 MODEL_KEYS = ("ANTHROPIC_", "OPENAI_", "GEMINI_", "GOOGLE_", "CLAUDE_", "OPENROUTER_", "DASHSCOPE_", "QWEN_", "CODEX_")
