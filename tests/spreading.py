@@ -14,7 +14,7 @@ LONGEST = (
     "tests/e2e/contract/[sqlite]",
     "tests/e2e/test_cluster_story.py",
     "tests/e2e/contract/[mariadb]",
-    "tests/e2e/test_browser.py",
+    "tests/e2e/test_browser",
     "tests/workers/runner/drivers/test_real_",
     "tests/workers/runner/drivers/test_turns.py",
     "tests/workers/runner/drivers/test_hostile_repository.py",
@@ -57,7 +57,7 @@ APART = (
 )
 """Where tests are long and share nothing."""
 
-CONTRACT, BROWSER = "tests/e2e/contract/", "tests/e2e/test_browser.py"
+CONTRACT, BROWSER = "tests/e2e/contract/", "tests/e2e/test_browser"
 
 
 def unit_of(test_id: str) -> str:

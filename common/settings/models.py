@@ -40,7 +40,8 @@ class ModelSettings:
 
 def read_models(env: Environment, *, internal_url: str) -> ModelSettings:
     gateway_url = env.string("AIWORKER_GATEWAY_URL", default=internal_url).rstrip("/")
-    _check_address("AIWORKER_GATEWAY_URL", gateway_url)
+    if gateway_url != internal_url:
+        _check_address("AIWORKER_GATEWAY_URL", gateway_url)
     found = (_anthropic(env), _openai(env), _gemini(env))
     return ModelSettings(
         gateway_url=gateway_url,

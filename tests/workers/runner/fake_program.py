@@ -128,3 +128,12 @@ def attempt(
         claimed, url=platform.url, directory=directory, offer=offer,
         settings=settings or AttemptSettings(ask_hold_seconds=0),
     )  # fmt: skip
+
+
+def without_place(work: Work) -> str:
+    """Its prompt without the first line, which names the working directory."""
+    first, _, rest = work.prompt.partition("\n\n")
+    if not first.startswith("Working directory: "):
+        return work.prompt
+    assert first == f"Working directory: {work.workspace}"
+    return rest

@@ -95,16 +95,20 @@ def test_a_reader_is_woken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trap", "code"),
-    [("trap 'exit 9' INT", 9), ("trap '' INT; trap 'exit 8' TERM", 8), ("trap '' INT TERM", 128 + signal.SIGKILL)],
+    ("trap", "grace_seconds", "code"),
+    [
+        ("trap 'exit 9' INT", 30.0, 9),
+        ("trap '' INT; trap 'exit 8' TERM", 4.0, 8),
+        ("trap '' INT TERM", 0.3, 128 + signal.SIGKILL),
+    ],
 )
-def test_it_is_stopped_by_int_then_term_then_kill(tmp_path: Path, trap: str, code: int) -> None:
+def test_it_is_stopped_by_int_then_term_then_kill(tmp_path: Path, trap: str, grace_seconds: float, code: int) -> None:
     child = "sh -c 'trap \"\" INT TERM; while :; do sleep 0.05; done' & echo $!"
     with begin(f"{trap}; {child}; echo ready; while :; do sleep 0.05; done", tmp_path) as process:
         said: list[str] = []
         while "ready" not in said:
             said += [line.text for line in process.read(10)]
-        process.stop(grace_seconds=0.3)
+        process.stop(grace_seconds=grace_seconds)
         while not process.is_over:
             process.read(1)
     assert process.code == code

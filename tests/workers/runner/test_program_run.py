@@ -8,18 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.workers.runner.fake_program import FakeDriver, attempt, write_program
+from tests.workers.runner.fake_program import FakeDriver, attempt, without_place, write_program
 from tests.workers.runner.runner_platform import Platform, PlatformRun, git, head
 from workers.runner.attempt import AttemptSettings
-from workers.runner.drivers.program import Work
-
-
-def _without_place(work: Work) -> str:
-    first, _, rest = work.prompt.partition("\n\n")
-    if not first.startswith("Working directory: "):
-        return work.prompt
-    assert first == f"Working directory: {work.workspace}"
-    return rest
 
 
 class Fake:
@@ -48,7 +39,7 @@ class Fake:
     @property
     def prompts(self) -> list[tuple[str, str | None]]:
         """Each without the line on its working directory, which is that of its workspace if there is one."""
-        return [(_without_place(work), work.resume) for work in self.driver.works]
+        return [(without_place(work), work.resume) for work in self.driver.works]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.runner.fake_program import FakeDriver, attempt, write_program
+from tests.workers.runner.fake_program import FakeDriver, attempt, without_place, write_program
 from tests.workers.runner.runner_platform import Platform, PlatformRun, ended, eventually, git
 
 SAID = "A message from Ada:\n\nUse tabs"
@@ -33,7 +33,7 @@ class Steered:
 
     @property
     def prompts(self) -> list[tuple[str, str | None]]:
-        return [(work.prompt, work.resume) for work in self.driver.works]
+        return [(without_place(work), work.resume) for work in self.driver.works]
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_program_that_takes_messages_gets_them_within_its_turn(steered: Steere
     steered.platform.write(run, "Use tabs")
 
     assert ended(run)["summary"] == "done"
-    assert steered.show("got") == '"f" "A message from Ada:\\n\\nUse tabs"'
+    assert steered.show("got").endswith('\\n\\nf" "A message from Ada:\\n\\nUse tabs"')
     assert steered.show("closed") == "closed"
     assert len(steered.prompts) == 1
 
