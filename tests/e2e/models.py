@@ -16,8 +16,8 @@ INSTALLED = Path(__file__).resolve().parents[2] / ".venv" / "drivers"
 
 KEYS = {"claude": "ANTHROPIC_API_KEY", "codex": "OPENAI_API_KEY", "gemini": "GEMINI_API_KEY",
         "opencode": "OPENAI_API_KEY", "qwen": "OPENAI_API_KEY"}  # fmt: skip
-SCRIPTED_MODELS = {"claude": "claude-sonnet-4-5", "codex": "gpt-5.5", "gemini": "gemini-2.5-pro", "opencode": "gpt-5.5",
-                   "qwen": "gpt-5.5"}  # fmt: skip
+SCRIPTED_MODELS = {"claude": "claude-sonnet-4-5", "codex": "gpt-5.5", "gemini": "gemini-2.5-pro", "opencode": "m",
+                   "qwen": "m"}  # fmt: skip
 """The model whose tools the scripts use; a CLI offers its tools in another form to other models."""
 
 _ADDRESSES = {

@@ -174,9 +174,16 @@ def _counted_to_the_token(story: Story, task_id: str, runs: list[Any], model: Mo
 
 
 def _below_agents(instance: Instance) -> list[psutil.Process]:
-    agents = [one for one in instance.family() if any(part in " ".join(one.cmdline()) for part in AGENT_PARTS)]
+    agents = [one for one in instance.family() if any(part in _command_of(one) for part in AGENT_PARTS)]
     assert agents, "no agent runs"
     return [*agents, *(child for agent in agents for child in agent.children(recursive=True))]
+
+
+def _command_of(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def _no_key_below_agents(instance: Instance, key: str) -> None:
@@ -185,7 +192,7 @@ def _no_key_below_agents(instance: Instance, key: str) -> None:
     for process in _below_agents(instance):
         try:
             environment, arguments = process.environ(), process.cmdline()
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        except psutil.NoSuchProcess:
             continue
         looked += 1
         assert key not in "\0".join([*environment.values(), *arguments]), process
