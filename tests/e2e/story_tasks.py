@@ -123,15 +123,15 @@ def scenes(driver: str) -> tuple[Scene, ...]:
         commit("Welcome them, too"),
         Step("It welcomes them now."),
     )
+    # Once when its group could not deliver it, and again if the other greeting landed only after that.
+    merge = (cli.run("git merge --quiet -X ours --message 'Merge what has landed' origin/main"), Step("Merged."))
     return (
         Scene(FIRST.sentence[:60], first),
         Scene(REASON, review),
         Scene(SECOND.sentence[:40], _writes(driver, "buenos dias")),
         # The second time its prompt says that the work could not be delivered.
         Scene(RIVAL.sentence[:40], _writes(driver, "buenas noches")),
-        Scene("could not be delivered", (
-            cli.run("git merge --quiet -X ours --message 'Merge what has landed' origin/main"), Step("Merged."),
-        )),
+        *(Scene(said, merge) for said in ("could not be delivered", "It conflicts with main")),
         Scene(BAD.sentence[:40], (cli.run(_BREAK), commit("Count visitors"), Step("Done."))),
     )  # fmt: skip
 
