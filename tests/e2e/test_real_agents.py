@@ -27,6 +27,7 @@ from tests.e2e.story_tasks import FIRST, QUESTION, REASON, scenes
 pytestmark = pytest.mark.timeout(600)
 
 ORDER = ("I'll read it first.", QUESTION, "Thanks: Spanish.", "I'll test and commit it.", "It greets in Spanish now.")
+OWN_QUESTION_TOOLS = {"AskUserQuestion", "request_user_input", "ask_user", "ask_user_question", "question"}
 AGENT_PARTS = ("workers.runner", "workers.supervisor")
 
 
@@ -72,7 +73,8 @@ def test_a_task_from_a_sentence_to_ready_twice(
             assert [entry["number"] for entry in second if entry.get("number")] == list(
                 range(1, 1 + sum(1 for entry in second if entry.get("number")))
             )
-            _one_session(model, driver)
+            _one_session(model)
+            _asks_people_with_our_tool_alone(model, driver)
             _counted_to_the_token(story, task_id, runs, model)
             _no_key_in_files(instance, environ[KEYS[driver]])
             story.close()
@@ -111,7 +113,7 @@ def test_an_answer_after_a_kill_goes_on_in_the_same_session(
             runs = _runs(story, task_id)
             assert len({run["agentId"] for run in runs}) == 2
             assert all(run["outcome"] in {"waiting", "completed"} for run in runs), runs
-            _one_session(model, driver)
+            _one_session(model)
             _counted_to_the_token(story, task_id, runs, model)
             story.close()
 
@@ -153,12 +155,20 @@ def _tells_the_work(entries: list[Any]) -> None:
     assert any("-hello" in diff and "+hola" in diff for diff in diffs), said
 
 
-def _one_session(model: ModelServer, driver: str) -> None:
+def _one_session(model: ModelServer) -> None:
     """The last request knows what was said in the first: it is one conversation."""
     last = [request for request in model.requests if request.method == "POST" and "tools" in request.body][-1]
     said = str(last.body)
     assert FIRST.sentence[:60] in said
     assert QUESTION in said
+
+
+def _asks_people_with_our_tool_alone(model: ModelServer, driver: str) -> None:
+    """No question tool of the CLI is offered to the model, but Claude's, which is mapped to the platform's."""
+    offered = set(re.findall(r"'name': '(\w+)'", str([one.body for one in model.requests])))
+    # Codex tells the platform's tool by its plain name, in a namespace.
+    expected = {"claude": {"AskUserQuestion"}, "codex": {"ask_user_question"}}.get(driver, set())
+    assert offered & OWN_QUESTION_TOOLS == expected, offered
 
 
 def _counted_to_the_token(story: Story, task_id: str, runs: list[Any], model: ModelServer) -> None:

@@ -17,14 +17,12 @@ from common.values.claimed_run import ClaimedRun
 from common.values.json_codec import decode
 from tests.doubles import coding_story
 from tests.doubles.model_server import ModelServer
-from tests.workers.runner.drivers.cli_runs import INSTALLED, git, repository, usable_program
+from tests.workers.runner.drivers.cli_runs import APIS, INSTALLED, MODELS, git, repository, usable_program
 from tests.workers.runner.runner_platform import Platform, PlatformRun, eventually
 from workers.runner.attempt import Attempt, AttemptSettings
 from workers.runner.drivers.offer import DriverOffer
 from workers.runner.drivers.programs import PROGRAM_DRIVERS
 
-MODELS = {"claude": "claude-sonnet-4-5", "codex": "gpt-5.5", "gemini": "gemini-2.5-pro", "opencode": "m", "qwen": "m"}
-APIS = {"claude": "anthropic", "codex": "openai", "gemini": "gemini", "opencode": "openai", "qwen": "openai"}
 LONGEST_SECONDS = 120.0
 RUN_TOKEN, PASSWORD = "token-of-run-", "s3cret-password"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -38,6 +37,8 @@ GIT_IDENTITY = {
     for what, value in (("NAME", "AI agent"), ("EMAIL", "agent@aiworker.local"))
 }
 LONGEST_RUN_SECONDS = 240
+MODELS = {"claude": "claude-sonnet-4-5", "codex": "gpt-5.5", "gemini": "gemini-2.5-pro", "opencode": "m", "qwen": "m"}
+APIS = {"claude": "anthropic", "codex": "openai", "gemini": "gemini", "opencode": "openai", "qwen": "openai"}
 
 
 @dataclass
@@ -178,15 +179,3 @@ def _close(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
         process.stdin.close()
-
-
-def keep(home: Path, kept: tuple[str, ...], into: Path) -> None:
-    """Copy what a session needs to another HOME."""
-    for pattern in kept:
-        for found in home.glob(pattern):
-            target = into / found.relative_to(home)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if found.is_dir():
-                shutil.copytree(found, target, dirs_exist_ok=True)
-            else:
-                shutil.copy2(found, target)

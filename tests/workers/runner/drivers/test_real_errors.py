@@ -8,8 +8,16 @@ import pytest
 
 from tests.doubles.model_server import ModelServer
 from tests.doubles.model_wire import Fault
-from tests.workers.runner.drivers.cli_runs import INSTALLED, Ran, access, repository, run_program, usable_program
-from tests.workers.runner.drivers.test_real_clis import APIS, MODELS
+from tests.workers.runner.drivers.cli_runs import (
+    APIS,
+    INSTALLED,
+    MODELS,
+    Ran,
+    access,
+    repository,
+    run_program,
+    usable_program,
+)
 from web.launcher.prerequisites import free_port
 from workers.runner.drivers.program import Ending, Work
 from workers.runner.drivers.programs import PROGRAM_DRIVERS

@@ -10,7 +10,9 @@ import pytest
 from tests.doubles.model_server import ModelServer, Scene
 from tests.doubles.model_wire import Step
 from tests.workers.runner.drivers.cli_runs import (
+    APIS,
     INSTALLED,
+    MODELS,
     Ran,
     access,
     repository,
@@ -18,7 +20,6 @@ from tests.workers.runner.drivers.cli_runs import (
     tool_server,
     usable_program,
 )
-from tests.workers.runner.drivers.test_real_clis import APIS, MODELS
 from tests.workers.runner.drivers.tools_stand_in import RunTools
 from workers.runner.drivers.program import Ending, Event, ToolCall, Work
 from workers.runner.drivers.programs import PROGRAM_DRIVERS
