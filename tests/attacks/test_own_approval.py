@@ -10,17 +10,18 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from common import jobs
-from common.models import Task
+from common.models import Push, Task
 from common.providers.forge import local_forge
 from common.services.projects import projects
 from common.services.tasks import pushes, tasks
 from common.services.tasks.pushes import NewPush
 from common.states import ProjectState, Role, TaskState
 from tests import builders
+from tests.e2e.instance import wait_until
 from tests.providers.git_tree import WorkTree
 from tests.web.git.test_smart_http import Shop, served_app
 from tests.web.made import SHA, a_project, ready_task, set_state
-from tests.web.world import get, run_jobs
+from tests.web.world import all_of, get, run_jobs
 from tests.workers.platform import Platform
 
 
@@ -115,6 +116,8 @@ def test_a_push_over_http_is_the_pushers(shop: tuple[Shop, People], tmp_path: Pa
     tree = WorkTree(tmp_path / "tree", at.url(builders.a_token(people.users["moira"])))
     pushed = tree.commit({"a.txt": "hers"}, on=task.branch_name, start=f"origin/{task.branch_name}")
     tree.push(task.branch_name, "HEAD:unrelated")
+    # The end of a push is recorded after git has its answer.
+    wait_until("the pushes to have ended", lambda: all(push.ended_at for push in all_of(Push)))
     set_state(task, TaskState.READY_TO_TEST, head_sha=pushed)
     run_jobs(jobs.WATCH_REPOSITORY)
 

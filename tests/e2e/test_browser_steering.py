@@ -162,6 +162,9 @@ def test_files_go_with_a_new_task(reader: Person, talk: Talk, quiet_api: Caller,
     reader.see("task-card").filter(has_text="With a file").click()
     expect(reader.wait("attachment")).to_contain_text("spec.md")
     assert reader.problems == []
+    # It names no capability: the next test's agent would be given it.
+    made = quiet_api.get(f"/tasks?projectId={talk.task['projectId']}&q=With a file")["tasks"][0]
+    quiet_api.post(f"/tasks/{made['id']}/cancel")
 
 
 def test_a_proposed_task_is_made_only_when_accepted(reader: Person, talk: Talk, quiet_api: Caller) -> None:

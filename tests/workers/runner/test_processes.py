@@ -103,6 +103,8 @@ def test_a_reader_is_woken(tmp_path: Path) -> None:
     ],
 )
 def test_it_is_stopped_by_int_then_term_then_kill(tmp_path: Path, trap: str, grace_seconds: float, code: int) -> None:
+    # Whoever runs the tests in the background may ignore SIGINT; programs would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     child = "sh -c 'trap \"\" INT TERM; while :; do sleep 0.05; done' & echo $!"
     with begin(f"{trap}; {child}; echo ready; while :; do sleep 0.05; done", tmp_path) as process:
         said: list[str] = []
