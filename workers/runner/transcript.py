@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from workers.runner.changed_files import ChangedFiles
@@ -33,10 +33,22 @@ _COMMANDS = ("command", "cmd", "script")
 
 
 class Transcript:
-    """One run's transcript, over all processes of its program. changed: None: only edits that are told have diffs."""
+    """One run's transcript, over all processes of its program.
 
-    def __init__(self, log: RunLog, *, program: str, workspace: Path, changed: ChangedFiles | None = None) -> None:
+    changed: None: only edits that are told have diffs. clock: seconds, from which a call's duration is taken.
+    """
+
+    def __init__(
+        self,
+        log: RunLog,
+        *,
+        program: str,
+        workspace: Path,
+        changed: ChangedFiles | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._log = log
+        self._clock = clock
         self._program = program
         self._workspace = workspace
         self._process = 0
@@ -82,7 +94,7 @@ class Transcript:
                     self.note(text, level="warn")
 
     def _call(self, call: ToolCall) -> None:
-        self._began[call.id] = time.monotonic()
+        self._began[call.id] = self._clock()
         details: dict[str, object] = {"name": call.name, "input": bounded_input(call.input)}
         if command := _command(call.input):
             details["command"] = shortened(command, LONGEST_STRING)
@@ -97,7 +109,7 @@ class Transcript:
         if result.exit_code is not None:
             details["exitCode"] = result.exit_code
         if (began := self._began.pop(result.id, None)) is not None:
-            details["durationMs"] = round((time.monotonic() - began) * 1000)
+            details["durationMs"] = round((self._clock() - began) * 1000)
         changing = self._changing.pop(result.id, None)
         if self._changed is not None and changing is not None and (diff := self._changed.diff(changing)):
             details["diff"] = diff

@@ -44,6 +44,19 @@ def written(workspace: Path, *events: Event, secrets: Sequence[str] = ()) -> lis
     return receiver.lines[:-1]
 
 
+def test_a_result_says_how_long_its_call_took(tmp_path: Path) -> None:
+    receiver, times = Receiver(), iter([10.0, 11.0, 11.25, 70.0])
+    with RunLog(receiver, on_over=lambda _: None, secrets=()) as log:  # type: ignore[arg-type]
+        transcript = Transcript(log, program="claude", workspace=tmp_path, clock=lambda: next(times))
+        for event in (
+            ToolCall("slow", "Bash", {}), ToolCall("quick", "Read", {}),
+            ToolResult("quick", True, ""), ToolResult("slow", True, ""),
+        ):  # fmt: skip
+            transcript.write(event)
+    took = {line["callId"]: line["details"]["durationMs"] for line in receiver.lines if line["kind"] == "result"}
+    assert took == {"quick": 250, "slow": 60_000}
+
+
 def test_every_kind_of_event_is_an_entry(tmp_path: Path) -> None:
     lines = written(
         tmp_path,
