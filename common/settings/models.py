@@ -8,12 +8,6 @@ from urllib.parse import urlsplit
 from common.errors import Misconfigured
 from common.settings.environment import Environment
 
-PROVIDER_VARIABLES = (
-    "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "OPENAI_API_KEY", "GEMINI_API_KEY",
-    "GOOGLE_API_KEY",
-)  # fmt: skip
-"""The variables that contain a key, each also with `_FILE`. No agent and no deployed program may get them."""
-
 
 @dataclass(frozen=True)
 class ProviderSettings:

@@ -14,7 +14,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from common.errors import Misconfigured
@@ -23,18 +23,12 @@ from common.machine.files import remove_tree
 from common.machine.locks import locked
 from common.machine.program_search import find_program, version_line, version_numbers
 from common.machine.waiting import Deadline
-from common.settings import Settings
+from common.settings import ProviderSettings, Settings
 from common.values.drivers import KNOWN_DRIVERS, KnownDriver, Package, known_driver
 
 LONGEST_INSTALL_SECONDS = 1800.0
 FIRST_START_SECONDS = 120.0
 TELL_EVERY_SECONDS = 5.0
-DRIVERS_FOR_KEYS: Mapping[str, tuple[str, ...]] = {
-    "claude": ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
-    "codex": ("OPENAI_API_KEY",),
-    "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-}
-"""The driver of a provider, and the variables (also with `_FILE`) that say that there is this provider."""
 MODEL_KEYS = ("ANTHROPIC_", "OPENAI_", "GEMINI_", "GOOGLE_", "CLAUDE_", "OPENROUTER_", "DASHSCOPE_", "QWEN_", "CODEX_")
 """How variables with keys of models begin. No agent and no program that is deployed gets them."""
 _UNREACHABLE = re.compile(r"ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|ERR_SOCKET|EHOSTUNREACH|ENETUNREACH")
@@ -55,15 +49,13 @@ def installable() -> tuple[KnownDriver, ...]:
     return tuple(known for known in KNOWN_DRIVERS if known.packages)
 
 
-def wanted_by_keys(environ: Mapping[str, str], folder: Path) -> list[str]:
-    """The drivers whose provider the environment names a key for, and whose program is nowhere."""
-    names = [
-        name
-        for name, keys in DRIVERS_FOR_KEYS.items()
-        if any(environ.get(key, "").strip() or environ.get(f"{key}_FILE", "").strip() for key in keys)
-    ]
-    known = [driver for driver in map(known_driver, names) if driver is not None]
-    return [driver.name for driver in known if not find_program(driver.wanted, folder=folder).is_usable]
+def wanted_by_providers(providers: Sequence[ProviderSettings], folder: Path) -> list[str]:
+    """The drivers of those providers that have a key: the first known one for each API, if its program is nowhere."""
+    first: dict[str, KnownDriver] = {}
+    for driver in installable():
+        first.setdefault(driver.api or "", driver)
+    wanted = [first[one.api] for one in providers if one.key is not None and one.api in first]
+    return [driver.name for driver in wanted if not find_program(driver.wanted, folder=folder).is_usable]
 
 
 def install_driver(name: str, folder: Path, *, say: Callable[[str], None], pause: Callable[[], None] = _nap) -> Path:

@@ -30,7 +30,7 @@ from common.services.runs.agents import create_local_enrolment
 from common.settings import Settings, socket_path
 from web.launcher import prerequisites
 from web.launcher.children import Processes
-from web.launcher.driver_install import drivers_folder, install_driver, wanted_by_keys
+from web.launcher.driver_install import drivers_folder, install_driver, wanted_by_providers
 from web.launcher.programs import FLOWER_USER, Catalogue, enrolment_token_path, environment_of
 
 STORE_SECONDS = 15.0
@@ -169,7 +169,7 @@ def _install_drivers(settings: Settings, processes: Processes, signals: _Signals
         processes.step(0.2)
 
     folder = drivers_folder(settings)
-    for name in wanted_by_keys(os.environ, folder):
+    for name in wanted_by_providers(settings.models.providers, folder):
         try:
             install_driver(name, folder, say=_say, pause=pause)
         except Misconfigured as error:

@@ -16,7 +16,7 @@ from common.services.projects.variables import mask_of_run
 from common.services.runs.log_entries import cut
 from common.services.runs.runners import RunPrincipal
 from common.services.tasks import proposals
-from common.services.tasks.messages import shown_kind
+from common.services.tasks.messages import exchange, shown_kind
 from common.services.tasks.proposals import NewProposal
 from common.states import QuestionState, RunState
 from common.transaction import Snapshot, Transaction, snapshot, transactional
@@ -80,7 +80,7 @@ def _answers(read: Snapshot, task_id: str) -> list[GivenFeedback]:
     return [
         GivenFeedback(
             "answer", row.responded_by or "", row.responded_at or row.asked_at,
-            f"You asked: {row.question}\nThe answer: {row.response}",
+            exchange(row),
         )
         for row in read.all(answered.where(Question.is_blocking.is_(True)))
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 
 from common.models.run import Run, RunSession
 from common.models.task import Comment, Question, Task
-from common.services.tasks.messages import is_given_at_claim, shown_kind
+from common.services.tasks.messages import exchange, is_given_at_claim, shown_kind
 from common.states import Outcome, QuestionState
 from common.transaction import Snapshot, Transaction
 from common.values.claimed_run import Feedback, FeedbackComment
@@ -95,7 +95,7 @@ def _of_answers(rows: Sequence[Question]) -> list[tuple[datetime, Feedback]]:
     return [
         (
             row.responded_at or row.asked_at,
-            Feedback("answer", f"You asked: {row.question}\nThe answer: {row.response}"),
+            Feedback("answer", exchange(row)),
         )
         for row in rows
     ]

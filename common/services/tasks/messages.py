@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import ColumnElement, Select, func, or_, select, true
 
 from common.models.run import Run
-from common.models.task import Comment, Task
+from common.models.task import Comment, Question, Task
 from common.outbox import actor
 from common.services.tasks.lifecycle import record_update
 from common.transaction import Transaction
@@ -36,6 +36,11 @@ class PersonMessage:
     text: str
     author: str
     interrupts: bool
+
+
+def exchange(question: Question) -> str:
+    """An answered question as its agent is told of it."""
+    return f"You asked: {question.question}\nThe answer: {question.response}"
 
 
 def add_message(

@@ -16,7 +16,7 @@ from common.names import new_question_id
 from common.outbox import actor
 from common.services.access import Caller
 from common.services.tasks import lifecycle
-from common.services.tasks.messages import add_message
+from common.services.tasks.messages import add_message, exchange
 from common.services.tasks.tasks import lock_task
 from common.states import By, QuestionState, Role, RunState, TaskState
 from common.transaction import Transaction, transactional
@@ -143,8 +143,7 @@ def record_answer(tx: Transaction, task: Task, question: Question, response: str
 
 def _send_answer(tx: Transaction, task: Task, question: Question) -> None:
     """The agent did not wait for the answer: it gets it as a message, in this run or with the next one."""
-    body = f"You asked: {question.question}\nThe answer: {question.response}"
-    add_message(tx, task, body, author=question.responded_by)
+    add_message(tx, task, exchange(question), author=question.responded_by)
 
 
 def has_open_question(tx: Transaction, task_id: str) -> bool:

@@ -10,7 +10,7 @@ import os
 import shutil
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,9 +19,12 @@ from typing import Any
 import pytest
 
 from common.errors import Misconfigured
+from common.settings import ProviderSettings
+from common.settings.environment import Environment
+from common.settings.models import read_models
 from common.values.drivers import KnownDriver, Package
 from tests.conftest import leave_out
-from web.launcher.driver_install import install_driver, install_program, wanted_by_keys
+from web.launcher.driver_install import install_driver, install_program, wanted_by_providers
 from web.launcher.prerequisites import free_port
 
 SCRIPT = "#!/bin/sh\necho 1.2.3\n"
@@ -173,13 +176,18 @@ def test_an_unknown_driver_is_refused_with_the_known_ones(tmp_path: Path) -> Non
             install_driver(name, tmp_path, say=lambda _: None)
 
 
+def _providers(environ: dict[str, str]) -> Sequence[ProviderSettings]:
+    return read_models(Environment(environ), internal_url="http://127.0.0.1:3000").providers
+
+
 def test_a_key_asks_for_its_cli_unless_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    keys = {"CLAUDE_CODE_OAUTH_TOKEN": "x", "OPENAI_API_KEY_FILE": "/run/key", "GEMINI_API_KEY": " "}
-    assert wanted_by_keys(keys, tmp_path / "drivers") == ["claude", "codex"]
-    assert wanted_by_keys({}, tmp_path / "drivers") == []
+    (tmp_path / "key").write_text("y")
+    keys = {"CLAUDE_CODE_OAUTH_TOKEN": "x", "OPENAI_API_KEY_FILE": str(tmp_path / "key"), "GEMINI_API_KEY": " "}
+    assert wanted_by_providers(_providers(keys), tmp_path / "drivers") == ["claude", "codex"]
+    assert wanted_by_providers(_providers({}), tmp_path / "drivers") == []
 
     own = tmp_path / "claude"
     own.write_text("#!/bin/sh\necho '9.0.0 (Claude Code)'\n")
     own.chmod(0o755)
-    assert wanted_by_keys(keys, tmp_path / "drivers") == ["codex"]
+    assert wanted_by_providers(_providers(keys), tmp_path / "drivers") == ["codex"]
