@@ -103,6 +103,8 @@ class Phase(StrEnum):
     """Its agent reported that it is done; the platform verifies the commit."""
     HELD = "held"
     """A person works on its branch by hand, until they hand it back."""
+    PARKED = "parked"
+    """It waits until a provider of models takes calls again, or until a cap of spending leaves room."""
 
 
 TASK_EDGES: Edges = {

@@ -22,6 +22,8 @@ class Project(HasId, HasState[ProjectState], Base):
     can start. driver, model: for tasks that name none; None: the platform's. setup_command: makes a clone ready for
     work; None: nothing to do. cache_paths: folders that are kept between clones. services: databases that each run,
     test and preview gets, as the API shows them. question_rules: deadline, reminder and escalation of questions.
+    egress, egress_hosts: what its programs may reach. caps: most tokens, costUsd, minutes and runs, in `task` (of each
+    task), `day` and `total`.
     """
 
     __tablename__ = "projects"
@@ -69,6 +71,9 @@ class Project(HasId, HasState[ProjectState], Base):
     cache_paths: Mapped[list[str]] = mapped_column(default=list)
     services: Mapped[list[dict[str, object]]] = mapped_column(default=list)
     question_rules: Mapped[dict[str, object]] = mapped_column(default=dict)
+    egress: Mapped[str] = mapped_column(String(16), default="registries", server_default="open")
+    egress_hosts: Mapped[list[str]] = mapped_column(default=list)
+    caps: Mapped[dict[str, object]] = mapped_column(default=dict)
     error: Mapped[str | None] = mapped_column(UnicodeText)
     holds: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     held_until: Mapped[datetime | None]

@@ -21,7 +21,8 @@ class Run(HasId, HasState[RunState], Base):
     branch's head when the run became claimable; None before. log_bytes: the size of its transcript. is_cut_short: the
     agent's machine ended the run, by a signal or for lack of space. driver: with which the agent works; None for runs
     of older versions. model: None: the driver's own choice. model_digest: of the token for its calls of models; None:
-    it has none. entries_received: the number of the last transcript entry that its runner has sent.
+    it has none. entries_received: the number of the last transcript entry that its runner has sent. limited_until,
+    limit_reason: until when the provider of models refuses this run's calls, and what it said; None: it does not.
     """
 
     __tablename__ = "runs"
@@ -52,6 +53,8 @@ class Run(HasId, HasState[RunState], Base):
     is_cut_short: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
+    limited_until: Mapped[datetime | None]
+    limit_reason: Mapped[str | None] = mapped_column(UnicodeText)
     seen_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
 

@@ -1,4 +1,4 @@
-"""Providers of models, and the calls that runs made to them."""
+"""Providers of models, the calls that runs made to them, and what was spent."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ class ModelProvider(HasId, Base):
     api: the API that it speaks: `anthropic`, `openai` or `gemini`. login: what key_sealed holds: `key` (an API key),
     `subscription` (a token of a Claude subscription) or `none`. models: those to offer; empty: all. prices: model →
     `input`, `cached`, `output` in US dollars per million tokens; they take precedence over the price list.
+    fallback: the name of the provider, of the same API, that takes the calls while this one is limited; None: none
+    does. fallback_model: the model that is asked for then; None: the same.
     """
 
     __tablename__ = "model_providers"
@@ -27,6 +29,8 @@ class ModelProvider(HasId, Base):
     key_sealed: Mapped[str | None] = mapped_column(UnicodeText)
     models: Mapped[list[str]]
     prices: Mapped[dict[str, object]]
+    fallback: Mapped[str | None] = mapped_column(String(40))
+    fallback_model: Mapped[str | None] = mapped_column(String(100))
     is_enabled: Mapped[bool] = mapped_column(default=True)
     created_by: Mapped[str] = mapped_column(String(140))
     created_at: Mapped[datetime]
@@ -67,3 +71,30 @@ class ModelCall(Base):
     first_byte_ms: Mapped[int | None]
     took_ms: Mapped[int] = mapped_column(BigInteger)
     at: Mapped[datetime]
+
+
+class SpendCounter(Base):
+    """What was spent so far. scope: `task`, `project` or `platform` (subject_id: empty). period: `all`, or a day (UTC).
+
+    warned: the caps of which people were told that most of them is used.
+    """
+
+    __tablename__ = "spend_counters"
+
+    scope: Mapped[str] = mapped_column(String(16), primary_key=True)
+    subject_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    period: Mapped[str] = mapped_column(String(10), primary_key=True)
+    tokens: Mapped[int] = mapped_column(BigInteger, default=0)
+    cost_usd: Mapped[float] = mapped_column(Double, default=0.0)
+    warned: Mapped[list[str]] = mapped_column(default=list)
+
+
+class PlatformSetting(Base):
+    """A setting of the whole platform that people change while it runs. name: `caps`."""
+
+    __tablename__ = "platform_settings"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[dict[str, object]]
+    changed_by: Mapped[str] = mapped_column(String(140))
+    changed_at: Mapped[datetime]

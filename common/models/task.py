@@ -35,7 +35,9 @@ class Task(HasId, HasState[TaskState], Base):
     waits for an agent; its priority rises with this time. edited_by_ids: people other than its creator who changed its
     title or description. needs_other_approver: the project had `separate_approver` when head_sha was verified.
     rolled_back_at: since when a rollback keeps it out of production; None: none does. model: None: the project's.
-    held_by: the person who works on its branch by hand, in the phase `held`; else None.
+    held_by: the person who works on its branch by hand, in the phase `held`; else None. caps: its most tokens, costUsd,
+    minutes and runs; those that it lacks are the project's. parked_code, parked_reason: why it is parked, in the phase
+    `parked`; else None. parked_until: when it goes on by itself; None: when the reason is gone.
     """
 
     __tablename__ = "tasks"
@@ -67,6 +69,10 @@ class Task(HasId, HasState[TaskState], Base):
     held_by: Mapped[str | None] = mapped_column(String(140))
     held_by_id: Mapped[str | None] = mapped_column(String(40))
     limits: Mapped[dict[str, float]]
+    caps: Mapped[dict[str, float]] = mapped_column(default=dict)
+    parked_until: Mapped[datetime | None] = mapped_column(index=True)
+    parked_code: Mapped[str | None] = mapped_column(String(16))
+    parked_reason: Mapped[str | None] = mapped_column(LongText)
     assigned_agent_id: Mapped[str | None] = mapped_column(String(40), index=True)
     branch_name: Mapped[str] = mapped_column(String(100))
     head_sha: Mapped[str | None] = mapped_column(String(40))

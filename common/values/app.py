@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from common.values.constraints import Amount, Commit, Count, Identity, Name, Port, Quantity, Text, UrlPath
+from common.values.egress import Network
 from common.values.needs import Needs
 from common.values.repository import UNKNOWN_SOURCE, Source
 from common.values.variable_set import Variables
@@ -58,6 +59,7 @@ class Spec:
     an index.html at its root, else the version fails with the code `nothing_to_run`. variables: the runtime adds PORT
     and HOST, and masks secret values in logs that it stores itself. memory_limit: a Kubernetes quantity.
     memory_limit, docker_image: None: the runtime's default. port: the port that the app listens on; None: that in PORT.
+    network: what the app may reach.
     """
 
     start_command: Text | None = None
@@ -68,6 +70,7 @@ class Spec:
     replicas: int = 1
     port: Port | None = None
     needs: Needs = field(default_factory=Needs)
+    network: Network = field(default_factory=Network)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Self
 
 from common.values.app import Space
 from common.values.constraints import Amount, Command, Commit, Identity, Quantity
+from common.values.egress import Network
 from common.values.needs import Needs
 from common.values.repository import UNKNOWN_SOURCE, Source
 from common.values.variable_set import Variables
@@ -26,6 +27,7 @@ class Check:
 
     command: a shell command. timeout_seconds: the whole process tree is killed this long after the command's start,
     which comes after the checkout and the setup command (see Needs). memory_limit, docker_image: see Spec.
+    network: what the command may reach.
     """
 
     space: Space
@@ -38,6 +40,7 @@ class Check:
     memory_limit: Quantity | None = None
     docker_image: str | None = None
     needs: Needs = field(default_factory=Needs)
+    network: Network = field(default_factory=Network)
 
     def second_run(self) -> Self:
         """The same check with an id of its own, to be run once more."""

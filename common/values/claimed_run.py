@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from common.values.egress import Network
 from common.values.model_provider import RunModels
 from common.values.repository import Repository
 
@@ -130,7 +131,7 @@ class ClaimedRun:
     go on with it, as its driver is the same. prompt: with a session only what it does not know yet, else the same as
     fresh_prompt. fresh_prompt: everything, for when the session can't be used; empty from older platforms.
     setup_command: makes the clone ready for work; None: nothing to do. cache_paths: folders of the clone that are kept
-    between runs.
+    between runs. network: what the run's programs may reach.
     """
 
     run: RunPass
@@ -151,3 +152,4 @@ class ClaimedRun:
     cache_paths: tuple[str, ...] = ()
     services: tuple[ClaimedService, ...] = ()
     attachments: tuple[ClaimedAttachment, ...] = ()
+    network: Network = field(default_factory=Network)

@@ -7,6 +7,7 @@ raises IllegalTransition if the task's state has no such edge.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import select
 
@@ -16,6 +17,7 @@ from common.machine.text import camel_case
 from common.models.task import Question, Task
 from common.states import By, Phase, QuestionState, TaskState
 from common.transaction import Transaction
+from common.values.parking import Parked
 
 MOST_ATTEMPTS = 3
 """Runs lost in a row before a task is given up."""
@@ -72,6 +74,7 @@ def resume(tx: Transaction, task: Task, *, by: By) -> None:
 def queue_again(tx: Transaction, task: Task, *, by: By) -> None:
     """The task waits for an agent in in_progress, ahead of tasks in the backlog."""
     task.assigned_agent_id, task.queued_at, task.updated_at = None, tx.now(), tx.now()
+    _forget_parking(task)
     if task.state is TaskState.IN_PROGRESS:
         task.enter_phase(Phase.QUEUED)
     else:
@@ -131,12 +134,32 @@ def retry(tx: Transaction, task: Task) -> None:
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
 
 
+def park(tx: Transaction, task: Task, why: Parked, reason: str, *, until: datetime | None) -> None:
+    """The task, which is in in_progress and has no live run, waits; its session is kept. Counts no attempt.
+
+    until: when `unpark` is due; None: when the reason is gone. reason: a sentence for people that says what to do.
+    """
+    task.assigned_agent_id, task.updated_at = None, tx.now()
+    task.parked_code, task.parked_reason, task.parked_until = why, reason, until
+    task.enter_phase(Phase.PARKED)
+    record_update(tx, task, "phase", "parked", "assigned_agent_id")
+
+
+def unpark(tx: Transaction, task: Task, *, by: By) -> None:
+    """The task waits for an agent again. Does nothing unless it is parked."""
+    if task.phase is not Phase.PARKED:
+        return
+    queue_again(tx, task, by=by)
+    record_update(tx, task, "phase", "parked")
+
+
 def hold(tx: Transaction, task: Task, *, holder: str, holder_id: str) -> None:
     """A person works on the task's branch by hand. Its open questions are withdrawn; the caller ends its run.
 
     holder: a name to show. Losses, attempts and refusals restart from zero.
     """
     withdraw_questions(tx, task)
+    _forget_parking(task)
     task.attempts, task.losses, task.refusals, task.error, task.assigned_agent_id = 0, 0, 0, None, None
     task.held_by, task.held_by_id, task.updated_at = holder, holder_id, tx.now()
     if task.state is TaskState.IN_PROGRESS:
@@ -162,6 +185,10 @@ def held_among(tx: Transaction, task_ids: Sequence[str]) -> set[str]:
 
 def _release(task: Task) -> None:
     task.held_by = task.held_by_id = None
+
+
+def _forget_parking(task: Task) -> None:
+    task.parked_code = task.parked_reason = task.parked_until = None
 
 
 def make_ready(tx: Transaction, task: Task) -> None:
@@ -212,6 +239,7 @@ def cancel(tx: Transaction, task: Task) -> None:
     void_approval(task)
     withdraw_questions(tx, task)
     _release(task)
+    _forget_parking(task)
     task.assigned_agent_id, task.updated_at = None, tx.now()
     tx.record(task.move_to(TaskState.CANCELLED, By.PERSON))
     tx.enqueue(jobs.CLEAN_UP_TASK, task.id, project_id=task.project_id)

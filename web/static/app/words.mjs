@@ -53,7 +53,7 @@ const TONES = {
     "working",
     "verifying",
   ],
-  ask: ["needs_input", "ready_to_test", "waiting", "rolled_back", "conflict", "flaky", "held", "proposed"],
+  ask: ["needs_input", "ready_to_test", "waiting", "rolled_back", "conflict", "flaky", "held", "parked", "proposed"],
   good: ["approved", "merged", "staging", "active", "completed", "passed", "idle", "done", "answered", "accepted"],
   done: ["production"],
   bad: ["failed", "error", "lost"],

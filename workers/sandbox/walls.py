@@ -1,0 +1,64 @@
+"""What a confined command may see and use. Values only: nothing here starts anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+class Reach(StrEnum):
+    """The network of a confined command."""
+
+    NOTHING = "nothing"
+    """Its own loopback, and its doors."""
+    PROXY = "proxy"
+    """Its own loopback, its doors, and through a proxy the hosts of an allow-list."""
+    OUTBOUND = "outbound"
+    """Every address but this machine's loopback, metadata services and `Walls.blocked`; and its doors."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """A port of the confined command's own loopback that leads out. host, port: where to, as this machine sees it.
+
+    inner_port: the port inside; it is the same as outside, so that addresses stay true, unless given. paths: only HTTP
+    requests whose path begins with one of these are passed on; empty: any bytes are.
+    """
+
+    host: str
+    port: int
+    inner_port: int | None = None
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """None: no bound. memory_bytes, processes: of the whole tree, by a control group where that may be made, else by
+    resource limits of each process. file_bytes: of one file.
+    """
+
+    memory_bytes: int | None = None
+    processes: int | None = 1024
+    file_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Walls:
+    """What the command sees beside the system's folders, always at the same path as outside; links are followed by the
+    command as it sees them.
+
+    home: its HOME, writable. scratch: its /tmp, writable; None: an empty one in memory. writable, readable: files and
+    folders; one that is missing is left out. reach, hosts: its network, and further hosts for the proxy. doors: ports
+    that lead out. blocked: addresses and networks that OUTBOUND may not reach, beside those that it never may.
+    """
+
+    home: Path
+    scratch: Path | None = None
+    writable: tuple[Path, ...] = ()
+    readable: tuple[Path, ...] = ()
+    reach: Reach = Reach.NOTHING
+    hosts: tuple[str, ...] = ()
+    doors: tuple[Door, ...] = ()
+    blocked: tuple[str, ...] = ()
+    bounds: Bounds = field(default_factory=Bounds)
