@@ -25,7 +25,8 @@ class SandboxSettings:
     sandbox."""
     egress_hosts: tuple[str, ...] = ()
     """Hosts that every project with egress `registries` may reach (AIWORKER_EGRESS_HOSTS, comma-separated: `host`,
-    `*.suffix` or an address, each with or without `:port`). They alone may have private addresses. Default: none."""
+    `*.suffix` or an address, each with or without `:port`; without: 80 and 443). They alone may have private addresses.
+    Default: none."""
     blocked: tuple[str, ...] = ()
     """Networks (AIWORKER_SANDBOX_BLOCKED, CIDR, comma-separated) that no confined program reaches directly. `aiworker
     up` adds the addresses of the platform's database and Redis. Default: none."""
