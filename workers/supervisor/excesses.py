@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,12 @@ POLL_SECONDS = 1.0
 SMALL_BYTES = 512 * 2**20
 """A unit that wrote less is not ended for a disk that is almost full."""
 STEP_BYTES = 256 * 2**20
-"""The workplace is measured after the disk's free space has shrunk by this much. Measuring reads every folder."""
+"""The workplace is measured when the disk's free space has shrunk by this much, or MEASURE_SECONDS after the last time.
+"""
+MEASURE_SECONDS = 5.0
+SHARE = 100
+"""Measuring reads every folder, so the pause after it is at least so many times as long as it took; a tenth of that if
+the disk's free space has shrunk."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class Excesses:
         self._memory_bytes = bytes_of(bound.memory_limit)
         self._step_bytes = min(STEP_BYTES, bound.disk_bytes // 4)
         self._first_free = self._last_free = disk.look(bound.directory, None).free_bytes
+        self._took_seconds, self._measured_at = 0.0, time.monotonic()
 
     async def first(self) -> Excess:
         """Return when the unit exceeds its bound. Cancel it when the unit has ended."""
@@ -66,12 +73,16 @@ class Excesses:
 
     async def _of_disk(self) -> Excess | None:
         bound, now = self._bound, disk.look(self._bound.directory, None)
-        if self._last_free - now.free_bytes < self._step_bytes:
-            self._last_free = max(self._last_free, now.free_bytes)
+        passed_seconds, pause_seconds = time.monotonic() - self._measured_at, SHARE * self._took_seconds
+        has_shrunk = self._last_free - now.free_bytes >= self._step_bytes and passed_seconds >= pause_seconds / 10
+        self._last_free = max(self._last_free, now.free_bytes)
+        if not has_shrunk and passed_seconds < max(MEASURE_SECONDS, pause_seconds):
             return None
-        self._last_free = now.free_bytes
+        self._last_free, began = now.free_bytes, time.monotonic()
+        used = await asyncio.to_thread(bytes_below, bound.directory)
+        self._measured_at = time.monotonic()
+        self._took_seconds = self._measured_at - began
         is_scarce = not now.has_room and self._first_free - now.free_bytes > SMALL_BYTES
-        used = await asyncio.to_thread(_measure, bound.directory)
         if used > bound.disk_bytes:
             words = f"filled {used // 2**20} MiB of disk, its limit is {bound.disk_bytes // 2**20} MiB"
             return Excess(CheckEnd.DISK, words)
@@ -89,7 +100,7 @@ def bytes_of(memory_limit: str | None) -> int | None:
     return int(amount(memory_limit)) if memory_limit else None
 
 
-def _measure(directory: Path) -> int:
+def bytes_below(directory: Path) -> int:
     """The bytes that everything below the directory occupies on the disk; a file with several names counts once."""
     total, linked = 0, set[tuple[int, int]]()
     for found in _below(directory):

@@ -30,6 +30,5 @@ def starting(start_command: str | None, code: Path) -> Command | None:
         return shell_command(line)
     if is_website(code):
         program = Path(static.__file__)
-        needed = (program, Path(sys.prefix), Path(sys.base_prefix))
-        return Command((sys.executable, "-I", str(program), str(code)), needed, is_offline=True)
+        return Command((sys.executable, "-I", str(program), str(code)), (program,), is_offline=True)
     return None

@@ -138,7 +138,7 @@ class Unit:
         deadline = Deadline(grace_seconds)
         alive = self._members()
         if grace_seconds:
-            signal_processes(self._of_repository(alive), signal.SIGTERM)
+            signal_processes(alive, signal.SIGTERM)
             while alive and not deadline.is_over:
                 await asyncio.sleep(0.03)
                 alive = self._members()
@@ -153,10 +153,6 @@ class Unit:
         if self._enclosed is not None:
             await asyncio.to_thread(self._enclosed.close)
         self._file.unlink(missing_ok=True)
-
-    def _of_repository(self, alive: list[psutil.Process]) -> list[psutil.Process]:
-        """Those processes without the sandbox's own, which would end all others at once if they got a signal."""
-        return [process for process in alive if process.pid != self.pid] if self.is_confined else alive
 
     def _members(self) -> list[psutil.Process]:
         return members([self._record], leader_may_be_gone=True)
