@@ -134,7 +134,9 @@ async def _start_guard(records: Path) -> asyncio.subprocess.Process:
 
 def _confinement(sandboxes: Sandboxes) -> Confinement:
     """Whether and how programs are confined. Raises Misconfigured if they must be and can't."""
-    says = "programs of repositories run in a sandbox" if sandboxes.is_confining else "they run without a sandbox"
+    if sandboxes.mode is SandboxMode.OFF:
+        return Confinement(False, "commands are not confined: AIWORKER_SANDBOX=off")
+    says = sandboxes.finding.says
     if sandboxes.mode is SandboxMode.REQUIRED and not sandboxes.is_confining:
         raise Misconfigured(f"AIWORKER_SANDBOX=required, so the local runtime does not start: {says}")
     return Confinement(sandboxes.is_confining, says)
@@ -144,7 +146,11 @@ async def _serve(directory: Path, socket: Path, arguments: argparse.Namespace, s
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    sandboxes, records = Sandboxes(directory / "sandboxes", SandboxMode(sandbox.mode)), directory / "processes"
+    records = directory / "processes"
+    sandboxes = Sandboxes(
+        directory / "sandboxes", SandboxMode(sandbox.mode), admin_hosts=sandbox.egress_hosts,
+        hidden=(directory, directory.parent, socket.parent),
+    )  # fmt: skip
     confinement = _confinement(sandboxes)
     for left in sorted(records.glob("*/")):
         kill_recorded(left)
@@ -168,6 +174,7 @@ async def _serve(directory: Path, socket: Path, arguments: argparse.Namespace, s
         server.close()
         await asyncio.gather(apps.close(), checks.close())
         clear(root_of(directory))
+        sandboxes.close()
         socket.unlink(missing_ok=True)
 
 

@@ -35,6 +35,8 @@ async def watched(unit: Unit, bound: Bound, *, timeout_seconds: float) -> Ending
         excess = exceeds.result()
         return Ending(None, f"it {excess.words}", excess.code)
     status = ended.result()
+    if status and unit.has_met_memory_bound:
+        return Ending(None, "it used more memory than its sandbox may have", CheckEnd.MEMORY)
     if status == 0:
         return Ending(0)
     if status > 0:

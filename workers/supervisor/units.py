@@ -27,13 +27,12 @@ from common.machine.process_trees import find_processes, signal_processes
 from common.machine.waiting import Deadline
 from common.settings.private_files import USUAL_UMASK
 from workers.sandbox.sandboxes import Enclosed, Refusal, Sandboxes
-from workers.sandbox.walls import Walls
+from workers.sandbox.walls import Reach, Walls
 from workers.supervisor.logs import Sink
 
 MARK_VARIABLE = "RUNTIME_UNIT"
 KILL_SECONDS = 5.0
 LOOPBACK = "127.0.0.1"
-_SIGNALS = frozenset(int(number) for number in signal.Signals)
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -121,8 +120,12 @@ class Unit:
         status = await self._process.wait()
         # A background process may keep the pipe open for ever, so this wait is short.
         await asyncio.wait({self._pump}, timeout=0.5)
-        # As a shell does, bubblewrap exits with 128 + the number of the signal that killed the command.
-        return 128 - status if self.is_confined and status - 128 in _SIGNALS else status
+        return status if self._enclosed is None else self._enclosed.exit_status(status)
+
+    @property
+    def has_met_memory_bound(self) -> bool:
+        """Whether the kernel, or the sandbox, killed it for the bound of its walls. Ask before `stop`."""
+        return self._enclosed is not None and self._enclosed.broken_bound == "memory"
 
     def resident_bytes(self) -> int:
         """Return the present resident memory of all processes of the unit."""
@@ -166,6 +169,11 @@ class Processes:
         self._epoch = secrets.token_hex(8)
         self.directory = directory / self._epoch
         self.directory.mkdir(parents=True)
+
+    def has_own_network(self, reach: Reach) -> bool:
+        """Whether a command with this reach gets a network of its own, in which every port is free."""
+        finding = self._sandboxes.finding
+        return self._sandboxes.is_confining and (reach is not Reach.OUTBOUND or finding.has_outbound)
 
     async def start(
         self,

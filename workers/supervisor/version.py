@@ -92,6 +92,7 @@ class RunningVersion:
         self._tools = tools
         self._on_live = on_live
         self._port: int | None = None
+        self._taken_port: int | None = None
         self._unit: Unit | None = None
         self._death: asyncio.Task[VersionFailed] | None = None
         self._deaths: list[float] = []
@@ -196,7 +197,10 @@ class RunningVersion:
         if self._workplace.has_lost_databases:
             raise VersionFailed("service_failed", "a database server of this version has ended")
         try:
-            self._port = port = self._tools.ports.take(LOOPBACK, self.wanted.spec.port)
+            port = self.wanted.spec.port
+            if port is None or not self._workplace.has_own_ports(program):
+                self._taken_port = port = self._tools.ports.take(LOOPBACK, port)
+            self._port = port
             environ = {"PORT": str(port), "HOST": LOOPBACK}
             unit = await self._workplace.start(program, self._log, environ=environ, needs_dial=True)
         except (OSError, NoFreePort) as error:
@@ -210,9 +214,9 @@ class RunningVersion:
             self._death.cancel()
         if self._unit is not None:
             await self._unit.stop(grace_seconds)
-        if self._port is not None:
-            self._tools.ports.free(self._port)
-        self._unit, self._death, self._port = None, None, None
+        if self._taken_port is not None:
+            self._tools.ports.free(self._taken_port)
+        self._unit, self._death, self._port, self._taken_port = None, None, None, None
 
     async def _death_of(self, unit: Unit) -> VersionFailed:
         """Wait until the process ends or exceeds its bound; return the failure."""
@@ -224,6 +228,8 @@ class RunningVersion:
                 words = exit_words(ended.result())
                 end = self._output_end()
                 self._log.note(words)
+                if unit.has_met_memory_bound:
+                    return VersionFailed("memory", f"it used more memory than its sandbox may have, and {words}{end}")
                 return VersionFailed("exited", f"the process {words}{end}")
             excess = exceeds.result()
             self._log.note(excess.words)

@@ -149,6 +149,13 @@ class Workplace:
             needs_dial=needs_dial,
         )
 
+    def has_own_ports(self, command: Command) -> bool:
+        """Whether the command may listen on any port, because it has a network of its own."""
+        return self._tools.processes.has_own_network(self._reach(command))
+
+    def _reach(self, command: Command) -> Reach:
+        return Reach.NOTHING if command.is_offline else REACHES[self._room.network.egress]
+
     def _walls(self, command: Command) -> Walls:
         room, sandbox = self._room, self._tools.sandbox
         limit = bytes_of(room.memory_limit)
@@ -157,7 +164,7 @@ class Workplace:
             scratch=self.scratch,
             writable=(self.code,),
             readable=(self._tools.checkouts.objects(room.project_id), *command.readable),
-            reach=Reach.NOTHING if command.is_offline else REACHES[room.network.egress],
+            reach=self._reach(command),
             hosts=room.network.hosts,
             doors=self._doors,
             blocked=sandbox.blocked,

@@ -29,7 +29,6 @@ from tests.providers.runtime_contract import (
 )
 from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised, wait_until_gone
 from tests.workers.needs.clients import REDIS, needs_installed, redis
-from tests.workers.sandbox.installed import needs_sandbox
 
 SPACE = Space("shop-0000beef", "project-1")
 HOSTILE = Path(__file__).with_name("hostile_program.py").read_text()
@@ -40,8 +39,7 @@ PROCESSES = 200
 
 
 @pytest.fixture(scope="module")
-def supervisor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
-    needs_sandbox()
+def supervisor(confining: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
     environ = {
         "AIWORKER_SANDBOX": "required", "AIWORKER_SANDBOX_PROCESSES": str(PROCESSES),
         "AIWORKER_SECRET_KEY": f"{CANARY}-in-the-environment",
@@ -258,8 +256,8 @@ def test_a_crashed_app_comes_back_in_its_sandbox(supervisor: Supervisor, space: 
     assert get(url) == (200, "v1")
 
 
+@pytest.mark.usefixtures("confining")
 def test_a_killed_supervisor_leaves_no_sandbox(tmp_path: Path, repository: Repository) -> None:
-    needs_sandbox()
     app = App(SPACE, "task-1")
     with supervised(tmp_path / "runtime", AIWORKER_SANDBOX="required") as supervisor:
         url = supervisor.runtime.ensure_app(app, repository.web_app("v1")).url
