@@ -68,6 +68,15 @@ class Databases:
 
     def variables(self) -> Variables | None:
         """The variables of the running servers; None: they are not ready yet. Raises ServicesUnavailable."""
+        addresses = self._addresses()
+        return None if addresses is None else service_variables(addresses)
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports of the running servers, on this machine's loopback. Raises ServicesUnavailable."""
+        return tuple(address.port for address in (self._addresses() or {}).values())
+
+    def _addresses(self) -> dict[ServiceKind, ServiceAddress] | None:
         try:
             said = json.loads(self.report.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -75,7 +84,7 @@ class Databases:
         if "code" in said:
             raise ServicesUnavailable(said["code"], said["reason"])
         addresses = decode(dict[str, ServiceAddress], said["addresses"])
-        return service_variables({ServiceKind(kind): address for kind, address in addresses.items()})
+        return {ServiceKind(kind): address for kind, address in addresses.items()}
 
     def remove(self) -> None:
         """Kill what is left of the servers, and remove their directory and the report. Blocking. Safe to repeat."""

@@ -50,9 +50,9 @@ class Walls:
 
     home: its HOME, writable. scratch: its /tmp, writable; None: an empty one in memory. writable, readable: files and
     folders; one that is missing is left out. hidden: files and folders in the others of which the command sees only an
-    empty one that it can't change; one that is missing is left out. reach, hosts: its network, and further hosts for the
-    proxy; without has_registries they are its only ones. doors: ports that lead out. blocked: addresses and networks
-    that OUTBOUND may not reach, beside those that it never may.
+    empty one that it can't change; one that is missing is left out. reach, hosts: its network, and further hosts for
+    the proxy; without has_registries they are its only ones. doors: ports that lead out. blocked: addresses and
+    networks that OUTBOUND may not reach, beside those that it never may.
     """
 
     home: Path
