@@ -29,6 +29,9 @@ PLATFORM_CAPS = "caps"
 WARNED_FROM = 0.8
 """The share of a cap at which people are told."""
 
+OBSTACLE = "A cap of spending is reached"
+"""How the error of a task begins that can't start because of a cap."""
+
 Caps = Mapping[str, float]
 
 
@@ -73,22 +76,38 @@ class ReachedCap:
     @property
     def reason(self) -> str:
         """Sentences for people: what is used up, and what to do."""
-        use = self.use
         today = " today (UTC)" if self.until is not None else ""
-        whose = {TASK: "The task", PROJECT: "The project", PLATFORM: "The platform"}[use.scope]
-        who = {TASK: "A member", PROJECT: "A maintainer", PLATFORM: "An administrator"}[use.scope]
-        period = "daily " if self.until is not None else ""
-        cap = f"the {use.scope}'s {period}cap ({use.cap})"
-        waits = f", or it does so by itself on {self.until:%Y-%m-%d} at 00:00 UTC" if self.until is not None else ""
-        return f"{whose} has used {_amount(use)}{today}. {who} can raise {cap}: then the task goes on{waits}."
+        used = f"The {self.use.scope} has used {_used_of(self.use)}{today}."
+        return f"{used} {self._who} can raise the {self._cap}: then the task goes on{self._by_itself}."
+
+    @property
+    def obstacle(self) -> str:
+        """Like reason, for a task that has not begun. It does not change while more is used."""
+        most = _amount(self.use.cap, self.use.limit)
+        return (
+            f"{OBSTACLE}: the {self._cap} is {most}. {self._who} can raise it: then the task begins{self._by_itself}."
+        )
+
+    @property
+    def _who(self) -> str:
+        return {TASK: "A member", PROJECT: "A maintainer", PLATFORM: "An administrator"}[self.use.scope]
+
+    @property
+    def _cap(self) -> str:
+        return f"{self.use.scope}'s {'daily ' if self.until is not None else ''}cap"
+
+    @property
+    def _by_itself(self) -> str:
+        return "" if self.until is None else f", or it does so by itself on {self.until:%Y-%m-%d} at 00:00 UTC"
 
 
-def _amount(use: CapUse) -> str:
-    if use.cap == "costUsd":
-        return f"{use.used:,.4f} of {use.limit:,g} USD"
-    if use.cap == "minutes":
-        return f"{use.used:,.1f} of {use.limit:,g} minutes"
-    return f"{use.used:,.0f} of {use.limit:,.0f} {use.cap}"
+def _used_of(use: CapUse) -> str:
+    used = f"{use.used:,.4f}" if use.cap == "costUsd" else f"{use.used:,.1f}" if use.cap == "minutes" else None
+    return f"{used or f'{use.used:,.0f}'} of {_amount(use.cap, use.limit)}"
+
+
+def _amount(cap: str, value: float) -> str:
+    return f"{value:,.12g} {'USD' if cap == 'costUsd' else cap}"
 
 
 def caps_in_force(
@@ -134,18 +153,26 @@ def cap_uses(at: Snapshot | Transaction, sets: Sequence[CapSet]) -> list[CapUse]
     """How much of each cap is used now, in the order of the sets. The time of live runs counts up to now."""
     if not sets:
         return []
-    counters = read_counters(at, [one.key for one in sets])
-    has_runs = any(name in one.caps for one in sets for name in ("minutes", "runs"))
-    live = _LiveRuns.read(at) if has_runs else _LiveRuns([], at.now() if has_runs else datetime.now(UTC))
+    return uses_of(sets, read_counters(at, [one.key for one in sets]), live_runs_for(at, sets))
+
+
+def uses_of(sets: Sequence[CapSet], counters: Mapping[Key, Counter], live: LiveRuns) -> list[CapUse]:
+    """How much of each cap is used, by what was read. A counter that is missing is zero."""
     return [
-        CapUse(one.key, name, one.caps[name], _used(name, one.key, counters[one.key], live))
+        CapUse(one.key, name, one.caps[name], _used(name, one.key, counters.get(one.key, Counter()), live))
         for one in sets
         for name in NAMES
         if name in one.caps
     ]
 
 
-def _used(name: str, key: Key, counter: Counter, live: _LiveRuns) -> float:
+def live_runs_for(at: Snapshot | Transaction, sets: Sequence[CapSet]) -> LiveRuns:
+    """The live runs; none if no cap of the sets depends on them."""
+    has_runs = any(name in one.caps for one in sets for name in ("minutes", "runs"))
+    return LiveRuns.read(at) if has_runs else LiveRuns([], datetime.now(UTC))
+
+
+def _used(name: str, key: Key, counter: Counter, live: LiveRuns) -> float:
     spent = counter.spent
     if name == "minutes":
         return (spent.seconds + live.seconds(key)) / 60
@@ -155,14 +182,14 @@ def _used(name: str, key: Key, counter: Counter, live: _LiveRuns) -> float:
 
 
 @dataclass(frozen=True)
-class _LiveRuns:
+class LiveRuns:
     """The runs that are not over: (task, project, when it was claimed)."""
 
     runs: Sequence[tuple[str, str, datetime | None]]
     now: datetime
 
     @classmethod
-    def read(cls, at: Snapshot | Transaction) -> _LiveRuns:
+    def read(cls, at: Snapshot | Transaction) -> LiveRuns:
         query = select(Run.task_id, Run.project_id, Run.started_at).where(Run.live_task_id.is_not(None))
         return cls([(row[0], row[1], row[2]) for row in at.session.execute(query)], at.now())
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.dialects import mysql, sqlite
 
 from common import database
@@ -68,6 +68,16 @@ def raise_counters(tx: Transaction, added: Iterable[tuple[str, str, date, Spent]
     for task_id, project_id, day, spent in added:
         for key in keys_of(task_id, project_id, day):
             sums[key] = sums.get(key, Spent()) + spent
+    _add(tx, sums)
+
+
+def lock_counter(tx: Transaction, key: Key) -> Counter:
+    """The counter, locked until the commit; it is stored if it was not there."""
+    _add(tx, {key: Spent()})
+    return read_counters(tx, [key])[key]
+
+
+def _add(tx: Transaction, sums: Mapping[Key, Spent]) -> None:
     if not sums:
         return
     values = [
@@ -80,7 +90,7 @@ def raise_counters(tx: Transaction, added: Iterable[tuple[str, str, date, Spent]
     names = ("tokens", "cost_usd", "seconds", "runs")
     if database.is_sqlite():
         insert = sqlite.insert(SpendCounter).values(values)
-        raised: dict[str, Any] = {name: getattr(SpendCounter, name) + insert.excluded[name] for name in names}
+        raised: dict[str, object] = {name: getattr(SpendCounter, name) + insert.excluded[name] for name in names}
         tx.session.execute(insert.on_conflict_do_update(index_elements=["scope", "subject_id", "period"], set_=raised))
     else:
         insert_mysql = mysql.insert(SpendCounter).values(values)
@@ -102,11 +112,11 @@ def read_counters(at: Snapshot | Transaction, keys: Collection[Key]) -> dict[Key
 
 
 def note_warned(tx: Transaction, key: Key, warned: Iterable[str]) -> None:
-    """Remember of which caps people were told. The counter exists, and was raised in this transaction."""
+    """Remember of which caps people were told. The counter is locked."""
     tx.session.execute(update(SpendCounter).where(_is(key)).values(warned=list(warned)))
 
 
-def _is(key: Key) -> Any:
+def _is(key: Key) -> ColumnElement[bool]:
     scope, subject_id, period = key
     return and_(
         SpendCounter.scope == scope, SpendCounter.subject_id == subject_id, SpendCounter.period == period
