@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 
@@ -11,10 +12,10 @@ from common.models.run import Run
 from common.models.spend import ModelProvider as ProviderRow
 from common.models.task import Task
 from common.sealing import digest, new_token
-from common.services.spend.model_providers import find_usable, name_of, usable_providers
+from common.services.spend.model_providers import find_routes, name_of, usable_providers
 from common.settings import settings
 from common.transaction import Snapshot, Transaction, snapshot
-from common.values.model_provider import ModelProvider, RunModels
+from common.values.model_provider import ModelProvider, Route, RunModels
 
 MODEL_TOKEN_PREFIX = "awm"  # noqa: S105 (a prefix)
 
@@ -23,6 +24,8 @@ MODEL_TOKEN_PREFIX = "awm"  # noqa: S105 (a prefix)
 class ModelAccess:
     """What a model token gives. provider: None if the platform has no enabled one of the name. person: who created the
     task. used_up: why the run may make no more calls; None if it may.
+
+    fallbacks: where calls go while the provider is limited, in this order. limited_until, limit_reason: of the run.
     """
 
     run_id: str
@@ -32,6 +35,9 @@ class ModelAccess:
     driver: str | None
     provider: ModelProvider | None
     used_up: str | None = None
+    fallbacks: tuple[Route, ...] = ()
+    limited_until: datetime | None = None
+    limit_reason: str | None = None
 
 
 def new_model_token() -> str:
@@ -73,9 +79,13 @@ def find_access(token: str, provider_name: str) -> ModelAccess | None:
         if found is None:
             return None
         run, person, of_task, of_project = found
-        provider = find_usable(read, provider_name)
+        routes = find_routes(read, provider_name)
+    provider = routes[0].provider if routes else None
     used_up = _used_up(run.usage, {**of_project, **of_task})
-    return ModelAccess(run.id, run.task_id, run.project_id, person, run.driver, provider, used_up)
+    return ModelAccess(
+        run.id, run.task_id, run.project_id, person, run.driver, provider, used_up, routes[1:], run.limited_until,
+        run.limit_reason,
+    )  # fmt: skip
 
 
 def _used_up(usage: dict[str, float], limits: dict[str, float]) -> str | None:
