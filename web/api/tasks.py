@@ -9,11 +9,12 @@ from marshmallow import fields, validate
 from common.names import SHA_PATTERN
 from common.services import events as event_services
 from common.services.paging import PageQuery
-from common.services.tasks import questions
+from common.services.tasks import parked, questions
 from common.services.tasks import tasks as services
 from common.services.tasks.messages import shown_kind
 from common.services.tasks.tasks import NewComment, NewTask, TaskFilter
 from common.states import Priority, Role, TaskState
+from common.values.parking import Parked
 from web.api.attachments import AttachmentSchema
 from web.api.deployments import DeploymentSchema
 from web.api.diffs import DiffSchema, read_diff
@@ -49,8 +50,18 @@ def _lines(most: int, longest: int, **options: Unpack[FieldOptions]) -> fields.L
     return fields.List(Line(longest), validate=validate.Length(max=most, error=f"At most {most}"), **options)
 
 
+class ParkedSchema(Schema):
+    """Why a task waits. until: when it goes on by itself; null: once the reason is gone."""
+
+    code = Choice([str(code) for code in Parked])
+    reason = fields.String()
+    until = Timestamp(allow_none=True)
+
+
 class TaskSchema(Schema):
-    """A task in a list. rolledBackAt: when a rollback took it out of production; null if none did."""
+    """A task in a list. rolledBackAt: when a rollback took it out of production; null if none did. parked: null unless
+    it waits in the phase `parked`.
+    """
 
     id = fields.String()
     project_id = fields.String()
@@ -58,6 +69,7 @@ class TaskSchema(Schema):
     description = fields.String()
     state = fields.String(attribute="state_", metadata={"enum": [str(state) for state in TaskState]})
     phase = fields.String(attribute="phase_", allow_none=True)
+    parked = fields.Nested(ParkedSchema, allow_none=True)
     round = fields.Integer()
     priority = Label(Priority)
     assigned_agent_id = fields.String(allow_none=True)
@@ -185,7 +197,7 @@ class CreateTaskSchema(Schema):
         {
             "id", "state", "phase", "round", "assignedAgentId", "branchName", "headSha", "prNumber", "prUrl",
             "previewUrl", "createdAt", "createdBy", "updatedAt", "approvedSha", "approvedBy", "laterPush", "error",
-            "rolledBackAt", "heldBy",
+            "rolledBackAt", "heldBy", "parked",
         }
     )  # fmt: skip
     project_id = Id(required=True)
@@ -346,6 +358,14 @@ def cancel_task(task_id: str) -> object:
 def retry_task(task_id: str) -> object:
     """Put a failed task back into the backlog."""
     return services.retry_task(task_id, by=who())
+
+
+@tasks.post("/tasks/<id:task_id>/resume")
+@allow(Role.MEMBER)
+@reply(one("task", WrittenTaskSchema))
+def resume_task(task_id: str) -> object:
+    """Let a parked task go on now, without waiting for its time."""
+    return parked.resume_task(task_id, by=who())
 
 
 @tasks.post("/tasks/<id:task_id>/comments")
