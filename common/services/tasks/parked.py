@@ -7,11 +7,11 @@ from sqlalchemy import select
 from common.errors import Conflict
 from common.models.task import Task
 from common.services.access import Caller
+from common.services.spend.caps import reached_cap
 from common.services.tasks import lifecycle
 from common.services.tasks.tasks import lock_task
 from common.states import By, Phase, Role
 from common.transaction import Transaction, transactional
-from common.values.parking import Parked
 
 MOST_AT_ONCE = 100
 """Tasks that one call lets go on; the next call, 5 s later, takes the next ones."""
@@ -37,11 +37,12 @@ def resume_due(tx: Transaction) -> int:
 
 @transactional
 def resume_task(tx: Transaction, task_id: str, *, by: Caller) -> Task:
-    """Let a parked task go on now. Conflict unless it is parked, or while the cap that it has reached still holds."""
+    """Let a parked task go on now. Conflict unless it is parked, or while a cap of spending leaves it no room."""
     task = lock_task(tx, task_id, by, Role.MEMBER)
     if task.phase is not Phase.PARKED:
         raise Conflict(f"task {task.id} is {task.phase or task.state}; only a parked task can be resumed")
-    if task.parked_code == Parked.CAP:
-        raise Conflict(f"task {task.id} waits for a cap of spending: {task.parked_reason}")
+    reached = reached_cap(tx, task)
+    if reached is not None:
+        raise Conflict(f"a cap of spending leaves task {task.id} no room. {reached.reason}")
     lifecycle.unpark(tx, task, by=By.PERSON)
     return task

@@ -232,6 +232,19 @@ def test_a_member_lets_it_go_on_at_once(shop: Shop) -> None:
     assert "only a parked task can be resumed" in str(again.json)
 
 
+def test_a_cap_that_still_holds_keeps_it_parked(shop: Shop) -> None:
+    shop.park()
+    put(Task, shop.task_id, parked_code="cap", caps={"runs": 1})
+
+    reply = shop.post("resume")
+
+    assert reply.status_code == 409
+    assert "a cap of spending leaves task" in str(reply.json)
+    assert shop.row().phase == "parked"
+    put(Task, shop.task_id, caps={"runs": 2})
+    assert shop.post("resume").status_code == 200
+
+
 def test_a_viewer_does_not(shop: Shop) -> None:
     shop.park()
 
