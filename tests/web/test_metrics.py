@@ -84,7 +84,8 @@ def test_a_viewer_counts_only_the_projects_that_exist_for_them(admin: FlaskClien
 def test_what_today_cost_is_told_to_those_who_see_the_project(
     app: Flask, admin: FlaskClient, viewer: FlaskClient
 ) -> None:
-    open_task, hidden_task = a_task(a_project("Open")), a_task(a_project("Hidden", is_restricted=True))
+    hidden = a_project("Hidden", is_restricted=True)
+    open_task, hidden_task = a_task(a_project("Open")), a_task(hidden)
     now = datetime.now(UTC)
     record_calls([
         a_call(open_task, at=now), a_call(open_task, at=now, cost_usd=None), a_call(hidden_task, at=now, driver=None),
@@ -93,7 +94,7 @@ def test_what_today_cost_is_told_to_those_who_see_the_project(
 
     everything, seen = read(admin), read(viewer)
 
-    in_open, in_hidden = ("claude", "claude-x", "open"), ("", "claude-x", "hidden")
+    in_open, in_hidden = ("claude", "claude-x", "open"), ("none", "claude-x", hidden.slug)
     assert everything["aiworker_spend_today_usd", *in_open] == 0.5
     assert everything["aiworker_spend_today_tokens", *in_open] == 2260
     assert everything["aiworker_spend_today_usd", *in_hidden] == 0.5

@@ -14,12 +14,12 @@ from common.transaction import snapshot
 
 MOST_SERIES = 200
 """Most series in one answer. A run may call models under any name, so their number has to be bounded."""
-OTHER = "other"
+OTHER, NONE = "other", "none"
 
 
 @dataclass(frozen=True)
 class SpentToday:
-    """project: its slug. driver: empty for runs without one. All three are OTHER for the sum of what is not listed."""
+    """project: its slug. driver: NONE for runs without one. All three are OTHER for the sum of what is not listed."""
 
     project: str
     driver: str
@@ -33,7 +33,7 @@ def spent_today(caller: Caller) -> list[SpentToday]:
 
     The most expensive MOST_SERIES are listed, and one more for the others, if there are any.
     """
-    driver = func.coalesce(ModelCall.driver, "")
+    driver = func.coalesce(ModelCall.driver, NONE)
     used = ModelCall.input_tokens + ModelCall.cached_tokens + ModelCall.cache_write_tokens + ModelCall.output_tokens
     tokens, cost = func.sum(used).label("tokens"), func.sum(func.coalesce(ModelCall.cost_usd, 0.0)).label("cost")
     by = (Project.slug, driver, ModelCall.model)
