@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { CapFields, capsDraft, capsOf } from "../parts/caps.mjs";
 import { Button, Fault, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { Confirm, Dialog } from "../parts/dialogs.mjs";
 import { project } from "../projects.mjs";
@@ -136,15 +137,19 @@ export function EditTask({ task, reload, close }) {
     priority: task.priority,
     notes: task.notes || "",
     labels: (task.labels || []).join(", "),
+    ...capsDraft("caps", task.caps),
   });
   const save = form.submit(async (draft) => {
-    const fresh = { ...draft, title: draft.title.trim(), labels: lines(draft.labels) };
+    const { title, description, priority, notes } = draft;
+    const fresh = { title: title.trim(), description, priority, notes, labels: lines(draft.labels) };
+    if (task.caps) fresh.caps = capsOf(draft, "caps");
     const before = {
       title: task.title,
       description: task.description || "",
       priority: task.priority,
       notes: task.notes || "",
       labels: task.labels || [],
+      caps: capsOf(capsDraft("caps", task.caps), "caps"),
     };
     const changed = Object.fromEntries(
       Object.entries(fresh).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name])),
@@ -167,6 +172,16 @@ export function EditTask({ task, reload, close }) {
         />
         <${TextField} label="Labels" name="labels" form=${form} />
       </div>
+      ${
+        task.caps &&
+        html`<${CapFields}
+          form=${form}
+          prefix="caps"
+          legend="Caps of this task"
+          hint="Over all its runs. Empty: the project's."
+          testid="task-cap"
+        />`
+      }
       <${Fault} form=${form} />
       <footer>
         <button type="button" class="button" onClick=${close}>Cancel</button>

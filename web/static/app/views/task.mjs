@@ -5,6 +5,7 @@ import { useLive, useRead } from "../loading.mjs";
 import { Badge, Icon, Loading, OutLink, Time, Trouble } from "../parts/controls.mjs";
 import { Diff } from "../parts/diff.mjs";
 import { Markdown } from "../parts/markdown.mjs";
+import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
 import { PreviewLink } from "../parts/visit.mjs";
 import { project } from "../projects.mjs";
@@ -14,6 +15,7 @@ import { keepTask } from "../tasks.mjs";
 import { actorName, brief, idOf, isOwnForge, say, sha, shortId } from "../words.mjs";
 import { EditTask, Rejection, TaskActions } from "./task-actions.mjs";
 import { Attachments } from "./task-attachments.mjs";
+import { Parked, TaskCaps } from "./task-parked.mjs";
 import { Proposals } from "./task-proposals.mjs";
 import { Questions } from "./task-questions.mjs";
 import { Runs } from "./task-runs.mjs";
@@ -87,9 +89,11 @@ function Task({ task, reload }) {
       <h1>${task.title}</h1>
       <div class="task-line">
         <${Badge} word=${task.state} testid="task-state" />
+        ${isParked(task) && html`<${ParkedChip} of=${task.parked} testid="task-parked-chip" />`}
         ${
           task.state === "in_progress" &&
           task.phase &&
+          !isParked(task) &&
           html`<span class="chip busy" data-testid="task-phase">${say(task.phase)}</span>`
         }
         ${task.round > 1 && html`<span class="chip">Round ${task.round}</span>`}
@@ -100,9 +104,11 @@ function Task({ task, reload }) {
     </header>
     ${task.error && html`<p class="banner bad" data-testid="task-error">${task.error}</p>`}
     ${rejecting && html`<${Rejection} task=${task} review=${review} reload=${reload} />`}
+    <${Parked} task=${task} reload=${reload} />
     <${Questions} task=${task} reload=${reload} />
     ${task.heldBy && html`<${Steering} task=${task} reload=${reload} />`}
     <${Facts} task=${task} />
+    <${TaskCaps} task=${task} />
     <section>
       <h2>Description</h2>
       ${

@@ -1,0 +1,54 @@
+// What the whole platform may spend: for admins. A platform without such caps shows nothing here.
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { useRead } from "../loading.mjs";
+import { CapBars, CapFields, capsDraft, capsOf } from "../parts/caps.mjs";
+import { Fault, Trouble, useForm } from "../parts/controls.mjs";
+import { told } from "../toasts.mjs";
+
+const SETS = [
+  ["day", "Per day", "Of all projects together, from midnight to midnight UTC."],
+  ["total", "Altogether", "Since the platform began to count."],
+  ["task", "Each task", "Of tasks whose project and whose own caps say nothing else."],
+];
+
+export function PlatformCaps() {
+  const { value, error, reload } = useRead("/caps");
+  if (error?.status === 404) return null;
+  if (error && !value) return html`<${Trouble} error=${error} again=${reload} />`;
+  if (!value) return null;
+  const caps = value.caps ?? value;
+  return html`<${Form} key=${JSON.stringify(caps)} caps=${caps} uses=${value.uses ?? value.state} saved=${reload} />`;
+}
+
+function Form({ caps, uses, saved }) {
+  const form = useForm(Object.assign({}, ...SETS.map(([name]) => capsDraft(name, caps[name]))));
+  const save = form.submit(async (draft) => {
+    await api.patch("/caps", Object.fromEntries(SETS.map(([name]) => [name, capsOf(draft, name)])));
+    told("Saved. It holds from the next call.");
+    await saved();
+  });
+  return html`<section data-testid="platform-caps">
+    <h2>Caps of the platform</h2>
+    <p class="muted">
+      Once a cap is reached, the gateway refuses the next call: runs stop with their work kept, and go on when the cap
+      is raised.
+    </p>
+    <${CapBars} uses=${uses} testid="platform-cap-uses" />
+    <form class="sheet" onSubmit=${save}>
+      ${SETS.map(
+        ([name, legend, hint]) =>
+          html`<${CapFields}
+            key=${name}
+            form=${form}
+            prefix=${name}
+            legend=${legend}
+            hint=${hint}
+            testid=${`cap-${name}`}
+          />`,
+      )}
+      <${Fault} form=${form} />
+      <footer><button class="button primary" data-testid="caps-save" disabled=${form.busy}>Save caps</button></footer>
+    </form>
+  </section>`;
+}
