@@ -7,6 +7,7 @@ import { Diff } from "../parts/diff.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
+import { PreviewFrame } from "../parts/preview-frame.mjs";
 import { PreviewLink } from "../parts/visit.mjs";
 import { project } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
@@ -131,6 +132,7 @@ function Task({ task, reload }) {
 function Facts({ task }) {
   const previews = (task.deployments || []).filter(({ environment }) => environment === "preview");
   const preview = previews.sort((a, b) => (a.id < b.id ? 1 : -1))[0];
+  const liveId = previews.find(({ status }) => status === "completed")?.id;
   return html`<dl class="facts">
     ${
       (task.previewUrl || preview) &&
@@ -140,7 +142,7 @@ function Facts({ task }) {
           ${
             task.previewUrl
               ? html`<${PreviewLink}
-                deploymentId=${previews.find(({ status }) => status === "completed")?.id}
+                deploymentId=${liveId}
                 href=${task.previewUrl}
                 testid="task-preview"
               >
@@ -150,6 +152,7 @@ function Facts({ task }) {
           }
           ${preview && preview.status !== "superseded" && html`<${Badge} word=${preview.status} />`}
           ${preview?.error && html`<span class="bad-text">${preview.error}</span>`}
+          ${task.previewUrl && html`<${PreviewFrame} deploymentId=${liveId} href=${task.previewUrl} />`}
         </dd>
       `
     }
