@@ -89,6 +89,12 @@ addEventListener("message", (event) => { report.told = JSON.stringify(event.data
 """
 
 
+TOO_MANY_COOKIES = """() => {
+  for (let number = 0; number < 20; number += 1) document.cookie = `c${number}=${"x".repeat(4000)}; path=/`;
+  return document.cookie.length;
+}"""
+
+
 @pytest.fixture
 def on_localhost(chromium_browser: Browser, quiet_instance: Instance) -> Iterator[Person]:
     """Somebody at the page on the host of the previews, where cookies are shared."""
@@ -180,6 +186,7 @@ def test_a_preview_in_a_tab_of_its_own_reaches_nothing_of_the_page(on_localhost:
     with person.page.expect_popup() as opened:
         person.see("task-preview").click()
     report = said(opened.value)
+    assert opened.value.evaluate(TOO_MANY_COOKIES) > 2 * 8190
     opened.value.close()
 
     assert report["opener"] == "null"
@@ -188,4 +195,10 @@ def test_a_preview_in_a_tab_of_its_own_reaches_nothing_of_the_page(on_localhost:
     assert report["api with credentials"] == "refused: TypeError"
     assert report["frames the page"] == "nothing to read"
     assert not any(secret in json.dumps(report) for secret in secrets)
+    # The page's server gets these cookies, too, and cannot read such a head: it has the browser drop them.
+    person.page.reload()
+    served = person.page.reload()
+    assert served is not None
+    assert served.status == 200
+    assert not any(cookie.get("name") == "c0" for cookie in person.page.context.cookies())
     still_signed_in(person, where)
