@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Unpack, cast
+from typing import Unpack
 
 import marshmallow as ma
 from marshmallow import fields, validate
@@ -20,8 +20,10 @@ from common.states import ProjectState, Role
 from common.values.drivers import KNOWN_DRIVERS
 from common.values.needs import MOST_CACHE_PATHS, ServiceKind, cache_path_fault, nested_path, version_fault
 from common.values.question_rules import ON_DEADLINE
+from web.api.caps import CapGroupsSchema
 from web.api.deployments import StartedJobSchema
 from web.api.forbidden_paths import ForbiddenPathsSchema, match_files
+from web.api.kept import Kept
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, body, many, one, query, reply
 from web.http.fields import (
@@ -106,21 +108,6 @@ class QuestionRulesSchema(Schema):
             raise ma.ValidationError("Must be less than deadlineMinutes", "remindMinutes")
 
 
-class Kept(fields.Nested):
-    """An object that is checked by its schema, and stored and replied as it was sent."""
-
-    def _deserialize(  # type: ignore[override]
-        self, value: object, attr: str | None, data: Mapping[str, object] | None, **kwargs: bool | None
-    ) -> dict[str, object]:
-        super()._deserialize(value, attr, data, **kwargs)
-        return dict(cast("Mapping[str, object]", value))
-
-    def _serialize(  # type: ignore[override]
-        self, nested_obj: Mapping[str, object], attr: str | None, obj: object, **kwargs: object
-    ) -> dict[str, object]:
-        return dict(nested_obj)
-
-
 class ServiceSchema(Schema):
     """A database server that each run, test and preview gets for itself. version: its first parts; null: any."""
 
@@ -181,6 +168,7 @@ class UpdateProjectSchema(Schema):
         Line(200, validate=refused_if(cache_path_fault)), validate=[validate.Length(max=MOST_CACHE_PATHS), _apart]
     )
     services = fields.List(fields.Nested(ServiceSchema), validate=_unlike_kinds)
+    caps = Kept(CapGroupsSchema)
 
 
 class CreateProjectSchema(UpdateProjectSchema):
@@ -241,6 +229,7 @@ class ProjectSchema(Schema):
     setup_command = fields.String(allow_none=True)
     cache_paths = fields.List(fields.String())
     services = fields.List(fields.Nested(ServiceSchema))
+    caps = Kept(CapGroupsSchema)
 
 
 class ForbiddenPathsQuerySchema(Schema):

@@ -15,10 +15,12 @@ from common.services.tasks.messages import shown_kind
 from common.services.tasks.tasks import NewComment, NewTask, TaskFilter
 from common.states import Priority, Role, TaskState
 from web.api.attachments import AttachmentSchema
+from web.api.caps import CapsSchema, CapUseSchema
 from web.api.deployments import DeploymentSchema
 from web.api.diffs import DiffSchema, read_diff
 from web.api.events import MOST, EventsSchema, events_reply
-from web.api.projects import DRIVER_NAMES, IS_MODEL, Kept, LimitsSchema
+from web.api.kept import Kept
+from web.api.projects import DRIVER_NAMES, IS_MODEL, LimitsSchema
 from web.api.runs import RunSchema
 from web.api.spend import TaskSpendSchema
 from web.http.auth import allow, who
@@ -82,6 +84,7 @@ class WrittenTaskSchema(TaskSchema):
     driver = fields.String(allow_none=True)
     model = fields.String(allow_none=True)
     limits = Kept(LimitsSchema)
+    caps = Kept(CapsSchema)
     approved_sha = fields.String(allow_none=True)
     approved_by = fields.String(allow_none=True)
     later_push = fields.String(allow_none=True)
@@ -152,7 +155,8 @@ class CommentSchema(Schema):
 class TaskDetailsSchema(WrittenTaskSchema):
     """A task with everything that belongs to it. checks: those of the newest run that was checked.
 
-    proposals: how many follow-up tasks that its agents proposed wait for a decision.
+    proposals: how many follow-up tasks that its agents proposed wait for a decision. caps: its own; those that it lacks
+    are the project's, then the platform's. capState: the caps that hold for it of which at least 80 % is used.
     cloneLine: how its holder gets the branch; null for viewers, and unless somebody holds it.
     """
 
@@ -168,6 +172,7 @@ class TaskDetailsSchema(WrittenTaskSchema):
     proposals = fields.Integer()
     attachments = fields.List(fields.Nested(AttachmentSchema))
     spent = fields.Nested(TaskSpendSchema)
+    cap_state = fields.List(fields.Nested(CapUseSchema))
     clone_line = fields.String(allow_none=True)
 
 
@@ -198,6 +203,7 @@ class CreateTaskSchema(Schema):
     driver = Choice(DRIVER_NAMES, allow_none=True)
     model = Line(100, allow_none=True, validate=IS_MODEL)
     limits = Kept(LimitsSchema)
+    caps = Kept(CapsSchema)
 
 
 class UpdateTaskSchema(Schema):
@@ -210,6 +216,7 @@ class UpdateTaskSchema(Schema):
     notes = Text(50_000, allow_none=True)
     state = Choice(TaskState)
     labels = _lines(20, 50)
+    caps = Kept(CapsSchema)
 
 
 class RespondSchema(Schema):

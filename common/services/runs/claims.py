@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import select
 
 from common.machine.text import camel_case
@@ -11,6 +13,7 @@ from common.models.task import Attachment, Task
 from common.sealing import unseal
 from common.services.projects.places import place_of
 from common.services.runs.prompts import Brief, resumed_prompt, whole_prompt
+from common.services.spend.caps import minutes_left
 from common.services.spend.model_tokens import models_for_run
 from common.services.tasks.feedback import all_feedback_of, feedback_of
 from common.states import Priority
@@ -27,6 +30,8 @@ from common.values.claimed_run import (
 )
 from common.values.json_codec import decode
 
+LEAST_MINUTES = 0.01
+"""For a run that is claimed when no minutes are left: an agent takes 0 for no limit."""
 FIRST_DRIVER = "scripted"
 """Wrote the sessions that name no driver: there was no other one."""
 
@@ -52,7 +57,7 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
         ),
         Clone("", task.branch_name, project.default_branch, secrets["username"], secrets["password"]),
         resumed_prompt(news) if has_session else fresh, tuple(news if has_session else everything.current),
-        decode(Limits, {**project.limits, **task.limits}, key_of=camel_case, is_trusted=True),
+        _limits(tx, task, project),
         run.driver, has_session, place_of(project).repository,
         model=run.model,
         models=models_for_run(tx, run, secrets.get("model_token")),
@@ -63,6 +68,15 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
         services=decode(tuple[ClaimedService, ...], project.services, key_of=camel_case, is_trusted=True),
         attachments=attachments,
     )  # fmt: skip
+
+
+def _limits(tx: Transaction, task: Task, project: Project) -> Limits:
+    """The limits of one run of the task; a cap of minutes ends it when it is reached."""
+    limits = decode(Limits, {**project.limits, **task.limits}, key_of=camel_case, is_trusted=True)
+    left = minutes_left(tx, task)
+    if left is None or (limits.max_minutes is not None and limits.max_minutes <= left):
+        return limits
+    return replace(limits, max_minutes=max(left, LEAST_MINUTES))
 
 
 def session_driver_of(at: Snapshot | Transaction, task_id: str) -> str | None:

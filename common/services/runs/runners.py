@@ -16,7 +16,7 @@ from common.models.task import Question, Task
 from common.names import new_agent_id
 from common.sealing import digest, new_token
 from common.services.projects.variables import mask_of_run
-from common.services.runs import lifecycle, run_end
+from common.services.runs import capped, lifecycle, run_end
 from common.services.runs.agent_reports import AgentNews, AgentReport, fault_of, show_report, with_news
 from common.services.runs.claims import claimed
 from common.services.runs.log_entries import cut, note
@@ -299,7 +299,8 @@ def finish_run(
     """Store the agent's final report. `completed` is only a claim and starts the verification. Safe to repeat.
 
     cut_short: with `cancelled`: the agent's machine ended the run (a signal, a full disk, a forge that did not answer).
-    The task goes to another agent, or to this one after a minute, and no attempt is counted.
+    The task goes to another agent, or to this one after a minute, and no attempt is counted. If a cap of spending ended
+    the run, the task is parked, whatever the agent made of that.
     """
     ended = tx.session.get(Run, run_id)
     is_repeated = ended is not None and (ended.outcome, ended.claimed_sha) == (outcome, commit_sha)
@@ -313,6 +314,8 @@ def finish_run(
     run_end.end_run(tx, run, outcome, reason)
     task.updated_at = tx.now()
     if task.phase is Phase.HELD:  # its holder goes on from what the agent has pushed
+        return run
+    if outcome in {Outcome.FAILED, Outcome.CANCELLED} and capped.keep_for_later(tx, task, run):
         return run
     if outcome is Outcome.COMPLETED:
         begin_proof(tx, task, run.id)
