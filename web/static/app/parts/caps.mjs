@@ -24,6 +24,19 @@ export const capsOf = (draft, prefix) =>
       .map(([name, value]) => [name, Number(value)]),
   );
 
+// What differs from `before`, with null for what was emptied; undefined if nothing does.
+export function capChanges(draft, prefix, before) {
+  const [fresh, old] = [capsOf(draft, prefix), capsOf(before, prefix)];
+  const changed = NAMES.map(([name]) => name).filter((name) => fresh[name] !== old[name]);
+  return changed.length ? Object.fromEntries(changed.map((name) => [name, fresh[name] ?? null])) : undefined;
+}
+
+// The same of several sets of caps: {set: changes}.
+export function setChanges(sets, draft, before, prefixOf) {
+  const changes = sets.map((set) => [set, capChanges(draft, prefixOf(set), before)]).filter(([, one]) => one);
+  return changes.length ? Object.fromEntries(changes) : undefined;
+}
+
 export const CapFields = ({ form, prefix, legend, hint, testid }) => html`
   <fieldset class="caps">
     <legend>${legend}</legend>

@@ -2,7 +2,7 @@
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { useRead } from "../loading.mjs";
-import { CapBars, CapFields, capsDraft, capsOf } from "../parts/caps.mjs";
+import { CapBars, CapFields, capsDraft, setChanges } from "../parts/caps.mjs";
 import { Fault, Trouble, useForm } from "../parts/controls.mjs";
 import { told } from "../toasts.mjs";
 
@@ -17,16 +17,20 @@ export function PlatformCaps() {
   if (error?.status === 404) return null;
   if (error && !value) return html`<${Trouble} error=${error} again=${reload} />`;
   if (!value) return null;
-  const caps = value.caps ?? value;
-  return html`<${Form} key=${JSON.stringify(caps)} caps=${caps} uses=${value.uses ?? value.state} saved=${reload} />`;
+  const { caps } = value;
+  return html`<${Form} key=${JSON.stringify(caps)} caps=${caps} uses=${caps.uses} saved=${reload} />`;
 }
 
 function Form({ caps, uses, saved }) {
-  const form = useForm(Object.assign({}, ...SETS.map(([name]) => capsDraft(name, caps[name]))));
+  const before = Object.assign({}, ...SETS.map(([name]) => capsDraft(name, caps[name])));
+  const form = useForm(before);
   const save = form.submit(async (draft) => {
-    await api.patch("/caps", Object.fromEntries(SETS.map(([name]) => [name, capsOf(draft, name)])));
+    const names = SETS.map(([name]) => name);
+    const changes = setChanges(names, draft, before, (name) => name);
+    if (!changes) return told("Nothing has changed.");
+    await api.patch("/caps", changes);
     told("Saved. It holds from the next call.");
-    await saved();
+    return saved();
   });
   return html`<section data-testid="platform-caps">
     <h2>Caps of the platform</h2>

@@ -1,6 +1,6 @@
 // The fields of a project, shared by making one and changing it: how a draft of text becomes the API's body.
 import { html } from "../html.mjs";
-import { CapFields, capsDraft, capsOf } from "../parts/caps.mjs";
+import { CapFields, capsDraft, setChanges } from "../parts/caps.mjs";
 import { CheckField, TextField } from "../parts/controls.mjs";
 import { DriverFields } from "../parts/known.mjs";
 import { ENVIRONMENTS } from "../states.mjs";
@@ -97,11 +97,6 @@ function nested(draft, prefix, keys) {
   return pairs.length ? Object.fromEntries(pairs) : undefined;
 }
 
-const allCaps = (draft) =>
-  Object.fromEntries(
-    CAPS.map(([set]) => [set, capsOf(draft, `caps.${set}`)]).filter(([, caps]) => Object.keys(caps).length),
-  );
-
 // Only what differs from `before`.
 export function bodyOf(draft, before) {
   const body = {};
@@ -123,7 +118,11 @@ export function bodyOf(draft, before) {
       .filter(Boolean),
     before.forbiddenPaths.split("\n").filter(Boolean),
   );
-  set("caps", allCaps(draft), allCaps(before));
+  const caps = CAPS.map(([name]) => name);
+  set(
+    "caps",
+    setChanges(caps, draft, before, (name) => `caps.${name}`),
+  );
   set("egress", draft.egress, before.egress);
   set("egressHosts", lines(draft.egressHosts), lines(before.egressHosts));
   set("cachePaths", lines(draft.cachePaths), lines(before.cachePaths));

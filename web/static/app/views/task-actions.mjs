@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
-import { CapFields, capsDraft, capsOf } from "../parts/caps.mjs";
+import { capChanges, CapFields, capsDraft } from "../parts/caps.mjs";
 import { Button, Fault, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { Confirm, Dialog } from "../parts/dialogs.mjs";
 import { project } from "../projects.mjs";
@@ -142,18 +142,18 @@ export function EditTask({ task, reload, close }) {
   const save = form.submit(async (draft) => {
     const { title, description, priority, notes } = draft;
     const fresh = { title: title.trim(), description, priority, notes, labels: lines(draft.labels) };
-    if (task.caps) fresh.caps = capsOf(draft, "caps");
     const before = {
       title: task.title,
       description: task.description || "",
       priority: task.priority,
       notes: task.notes || "",
       labels: task.labels || [],
-      caps: capsOf(capsDraft("caps", task.caps), "caps"),
     };
     const changed = Object.fromEntries(
       Object.entries(fresh).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name])),
     );
+    const caps = capChanges(draft, "caps", capsDraft("caps", task.caps));
+    if (caps) changed.caps = caps;
     if (Object.keys(changed).length) await api.patch(`/tasks/${task.id}`, changed);
     await reload();
     close();

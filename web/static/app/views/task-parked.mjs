@@ -6,17 +6,27 @@ import { useAct } from "../loading.mjs";
 import { CapBars, isReached, sayAmount, sayUse, sayWhose } from "../parts/caps.mjs";
 import { Button } from "../parts/controls.mjs";
 import { Countdown, isParked, sayParked } from "../parts/parked.mjs";
-import { keepProject, project } from "../projects.mjs";
 import { may } from "../session.mjs";
 import { told } from "../toasts.mjs";
 
+// The states in which agents are still to work on a task.
+const WAITING = ["backlog", "in_progress", "needs_input"];
 const IS_WHOLE = ["tokens", "runs"];
 const RAISED_BY = { task: "member", project: "maintainer", platform: "admin" };
 
 export function Parked({ task, reload }) {
-  if (!isParked(task)) return null;
-  const { code, reason, until } = task.parked;
   const reached = (task.capState || []).filter(isReached);
+  const raises = reached.map(
+    (use) => html`<${Raise} key=${`${use.scope} ${use.period} ${use.cap}`} task=${task} use=${use} reload=${reload} />`,
+  );
+  if (!isParked(task)) {
+    if (!reached.length || !WAITING.includes(task.state)) return null;
+    return html`<section class="callout ask parked" data-testid="task-at-cap">
+      <p class="callout-head">A cap is reached</p>
+      ${raises}
+    </section>`;
+  }
+  const { code, reason, until } = task.parked;
   const resume = async () => {
     try {
       await api.post(`/tasks/${task.id}/resume`);
@@ -37,10 +47,7 @@ export function Parked({ task, reload }) {
           : "It goes on by itself then, in the same session. Its agent does other tasks meanwhile."
       }
     </p>
-    ${reached.map(
-      (use) =>
-        html`<${Raise} key=${`${use.scope} ${use.period} ${use.cap}`} task=${task} use=${use} reload=${reload} />`,
-    )}
+    ${raises}
     ${
       may("member") &&
       html`<div class="actions">
@@ -58,21 +65,12 @@ function raisedFrom({ cap, limit, used }) {
   return IS_WHOLE.includes(cap) ? Math.ceil(doubled) : Math.ceil(doubled * 100) / 100;
 }
 
-// Writes the cap where it stands: at the task, its project or the platform.
-async function raise(task, { scope, period, cap }, value) {
-  if (scope === "task") return api.patch(`/tasks/${task.id}`, { caps: { ...task.caps, [cap]: value } });
-  const set = period === "day" ? "day" : "total";
-  if (scope === "project") {
-    const { caps } = (await api.get(`/projects/${task.projectId}`)).project;
-    const reply = await api.patch(`/projects/${task.projectId}`, {
-      caps: { ...caps, [set]: { ...caps?.[set], [cap]: value } },
-    });
-    if (reply.project.id === project.value?.id) keepProject(reply.project);
-    return reply;
-  }
-  const reply = await api.get("/caps");
-  const caps = reply.caps ?? reply;
-  return api.patch("/caps", { [set]: { ...caps[set], [cap]: value } });
+// Writes the cap where it stands: at the task, its project or the platform. The platform lets its tasks go on then.
+function raise(task, { scope, period, cap }, value) {
+  const change = { [cap]: value };
+  if (scope === "task") return api.patch(`/tasks/${task.id}`, { caps: change });
+  if (scope === "project") return api.patch(`/projects/${task.projectId}`, { caps: { [period]: change } });
+  return api.patch("/caps", { [period]: change });
 }
 
 function Raise({ task, use, reload }) {
@@ -89,9 +87,6 @@ function Raise({ task, use, reload }) {
     run(async () => {
       try {
         await raise(task, use, Number(typed));
-        const { task: fresh } = await api.get(`/tasks/${task.id}`);
-        // The platform may have let it go on by itself.
-        if (isParked(fresh)) await api.post(`/tasks/${task.id}/resume`);
         told("The cap is raised.");
       } finally {
         await reload();
