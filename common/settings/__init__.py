@@ -12,7 +12,7 @@ import hmac
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from common.settings.environment import Environment
 from common.settings.kubernetes import MOST_PREVIEWS, FleetSettings, KubernetesSettings, read_kubernetes
 from common.settings.models import ModelSettings, ProviderSettings, read_models
 from common.settings.private_files import SHORTEST_KEY_BYTES, close_to_others, kept_secret
+from common.settings.sandbox import SandboxSettings
 
 __all__ = [
     "MOST_PREVIEWS",
@@ -30,6 +31,7 @@ __all__ = [
     "ModelSettings",
     "ProviderSettings",
     "RuntimeSettings",
+    "SandboxSettings",
     "SecuritySettings",
     "Settings",
     "StoreSettings",
@@ -188,6 +190,7 @@ class Settings:
     """Name of this instance in shared services, such as in Redis keys (AIWORKER_INSTANCE), `aiw` by default."""
     log_level: str
     """LOG_LEVEL or AIWORKER_LOG_LEVEL, INFO by default."""
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
 
 
 def from_env(environ: Mapping[str, str] | None = None) -> Settings:
@@ -210,6 +213,7 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
         models=read_models(env, internal_url=web.internal_url),
         instance=instance,
         log_level=env.string("AIWORKER_LOG_LEVEL", "LOG_LEVEL", default="INFO").upper(),
+        sandbox=SandboxSettings.from_env(environ),
     )
 
 
