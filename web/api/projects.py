@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Unpack, cast
+from typing import Unpack
 
 import marshmallow as ma
 from marshmallow import fields, validate
@@ -22,8 +22,10 @@ from common.values.drivers import KNOWN_DRIVERS
 from common.values.egress import MOST_HOSTS, Egress
 from common.values.needs import MOST_CACHE_PATHS, ServiceKind, cache_path_fault, nested_path, version_fault
 from common.values.question_rules import ON_DEADLINE
+from web.api.caps import CapGroupsSchema
 from web.api.deployments import StartedJobSchema
 from web.api.forbidden_paths import ForbiddenPathsSchema, match_files
+from web.api.kept import Kept
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, body, many, one, query, reply
 from web.http.fields import (
@@ -108,21 +110,6 @@ class QuestionRulesSchema(Schema):
             raise ma.ValidationError("Must be less than deadlineMinutes", "remindMinutes")
 
 
-class Kept(fields.Nested):
-    """An object that is checked by its schema, and stored and replied as it was sent."""
-
-    def _deserialize(  # type: ignore[override]
-        self, value: object, attr: str | None, data: Mapping[str, object] | None, **kwargs: bool | None
-    ) -> dict[str, object]:
-        super()._deserialize(value, attr, data, **kwargs)
-        return dict(cast("Mapping[str, object]", value))
-
-    def _serialize(  # type: ignore[override]
-        self, nested_obj: Mapping[str, object], attr: str | None, obj: object, **kwargs: object
-    ) -> dict[str, object]:
-        return dict(nested_obj)
-
-
 class ServiceSchema(Schema):
     """A database server that each run, test and preview gets for itself. version: its first parts; null: any."""
 
@@ -198,6 +185,7 @@ class UpdateProjectSchema(Schema):
     services = fields.List(fields.Nested(ServiceSchema), validate=_unlike_kinds)
     egress = Choice(Egress)
     egress_hosts = fields.List(HostPattern(), validate=validate.Length(max=MOST_HOSTS))
+    caps = Kept(CapGroupsSchema)
 
 
 class CreateProjectSchema(UpdateProjectSchema):
@@ -262,6 +250,7 @@ class ProjectSchema(Schema):
     services = fields.List(fields.Nested(ServiceSchema))
     egress = Choice(Egress)
     egress_hosts = fields.List(fields.String())
+    caps = Kept(CapGroupsSchema)
 
 
 class ForbiddenPathsQuerySchema(Schema):

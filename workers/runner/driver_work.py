@@ -159,6 +159,7 @@ class ScriptedWork:
             head_sha=workspace.head(),
             is_repeated=all(trailer in said for trailer in self._trailers),
             environ=workspace.environ,
+            place=workspace.place(),
             cancellation=cancellation,
             platform=self._platform,
         )

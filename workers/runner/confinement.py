@@ -1,0 +1,173 @@
+"""What confines the commands of one run. Every command below the runner is started in a `Place`: see processes.py.
+
+A command of a coding CLI, of the setup or of the scripted driver sees the run's clone, home and temporary files, and
+what it needs of this machine's programs. Git in the clone sees less and has no network: the clone's own configuration
+may make it run commands. Git with the run's credential works in `origin.git` alone, which no confined command sees,
+and is not confined.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from common.values.egress import Egress, Network
+from workers.sandbox.sandboxes import Enclosed, Refusal, Sandboxes
+from workers.sandbox.walls import Bounds, Door, Reach, Walls
+
+PLATFORM_PATHS = ("/gateway/", "/git/")
+"""What commands may call of the platform."""
+CODE = Path(__file__).parents[2]
+"""Where AiWorker's own packages lie: commands start its tool server, and its client for the Agent Client Protocol."""
+MOST_REFUSALS = 50
+"""Most hosts of one run that its log names."""
+_PORTS = {"http": 80, "https": 443}
+_NETWORK_WORDS = {
+    Egress.REGISTRIES: "of the network they reach package registries, and the hosts of the project's list.",
+    Egress.NONE: "they have no network.",
+    Egress.OPEN: "their network is open, but for this machine and the platform.",
+}
+_REACH = {Egress.REGISTRIES: Reach.PROXY, Egress.NONE: Reach.NOTHING, Egress.OPEN: Reach.OUTBOUND}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a command is started. on_refusal: see Sandboxes.enclose."""
+
+    sandboxes: Sandboxes
+    walls: Walls
+    on_refusal: Callable[[Refusal], None] | None = None
+
+    def enclose(self, argv: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> Enclosed:
+        """Prepare a command. Raises OSError."""
+        return self.sandboxes.enclose(argv, cwd=cwd, environ=environ, walls=self.walls, on_refusal=self.on_refusal)
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """How the commands of one run are confined.
+
+    network: what the run's project may reach. addresses: URLs of the platform, as the run's programs call it.
+    repository: the URL of the run's repository. ports: of this machine's loopback: those of the run's databases.
+    """
+
+    sandboxes: Sandboxes
+    network: Network = field(default_factory=Network)
+    addresses: tuple[str, ...] = ()
+    repository: str = ""
+    ports: tuple[int, ...] = ()
+    bounds: Bounds = field(default_factory=Bounds)
+    on_refusal: Callable[[Refusal], None] | None = None
+
+    def for_programs(self, walls: Walls) -> Place:
+        """The place of a program that works in the clone: with the project's network, and AiWorker's own programs."""
+        nearby, hosts = self._platform()
+        walls = Walls(
+            home=walls.home,
+            scratch=walls.scratch,
+            writable=walls.writable,
+            readable=(*walls.readable, *own_programs()),
+            hidden=walls.hidden,
+            reach=_REACH[self.network.egress] if not hosts or self.network.egress is Egress.OPEN else Reach.PROXY,
+            has_registries=self.network.egress is Egress.REGISTRIES,
+            hosts=(*hosts, *(self.network.hosts if self.network.egress is Egress.REGISTRIES else ())),
+            doors=(*nearby, *(Door("127.0.0.1", port) for port in self.ports)),
+            bounds=self.bounds,
+        )
+        return Place(self.sandboxes, walls, self.on_refusal)
+
+    def for_git(self, walls: Walls) -> Place:
+        """The place of git in the clone: without a network."""
+        return Place(self.sandboxes, walls)
+
+    @property
+    def words(self) -> str:
+        """A sentence for people: whether commands are confined, and what they may reach."""
+        if not self.sandboxes.is_confining:
+            return "The run's programs are not confined: they can do what the agent's user can do on its machine."
+        return f"The run's programs are confined; {_NETWORK_WORDS[self.network.egress]}"
+
+    def _platform(self) -> tuple[list[Door], list[str]]:
+        """Doors to the platform and the forge where they are on this machine's loopback; else their hosts, for the
+        proxy.
+        """
+        paths: dict[tuple[str, int], dict[str, None]] = {}
+        hosts: dict[str, None] = {}
+        own = (urlsplit(self.repository), [urlsplit(self.repository).path])
+        for address, allowed in [*((urlsplit(url), PLATFORM_PATHS) for url in self.addresses), own]:
+            host, port = address.hostname or "", address.port or _PORTS.get(address.scheme, 0)
+            if _is_loopback(host) and port:
+                # Of https nothing can be told apart.
+                known = paths.setdefault((host, port), {})
+                known |= dict.fromkeys(allowed if address.scheme == "http" else ())
+            elif host and address.scheme in _PORTS:
+                hosts[host] = None
+        return [Door(host, port, paths=tuple(known)) for (host, port), known in paths.items()], list(hosts)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False
+
+
+class RefusalLog:
+    """Tells each host that a run may not reach once, and MOST_REFUSALS of them. For several threads."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._lock = threading.Lock()
+        self._told: set[str] = set()
+
+    def __call__(self, refusal: Refusal) -> None:
+        with self._lock:
+            count = len(self._told)
+            if refusal.host in self._told or count > MOST_REFUSALS:
+                return
+            self._told.add(refusal.host)
+        if count == MOST_REFUSALS:
+            self._say("Further hosts that are not reachable are not named.")
+        else:
+            self._say(f"{refusal.host} is not reachable: {refusal.why}")
+
+
+def own_programs() -> tuple[Path, ...]:
+    """AiWorker's packages and the Python that runs them. They hold no secret."""
+    python = [Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable)]
+    return (CODE / "workers", CODE / "common", *python, *(path.resolve() for path in python))
+
+
+def program_folders(executable: str) -> tuple[Path, ...]:
+    """What a program needs to be started: its file, what its links lead to, and the package that it lies in.
+
+    Never a folder that only happens to be above it, such as `~/.local`.
+    """
+    if not executable:
+        return ()
+    path = Path(executable).absolute()
+    return tuple(dict.fromkeys(_package_of(one) or one for one in (path, path.resolve())))
+
+
+def _package_of(program: Path) -> Path | None:
+    """The folder that holds a program's package, with those that it needs; None if it is not in one."""
+    for folder in reversed(program.parents):
+        if folder.name == "node_modules":
+            return folder
+    # As `aiworker drivers install` lays it out: <name>/<version>/bin/<name>.
+    above = program.parents[:2]
+    return next(
+        (one for one in above if (one / "package.json").is_file() and one not in {Path.home(), Path("/")}), None
+    )
+
+
+def named_paths(words: Sequence[str]) -> tuple[Path, ...]:
+    """The words of a person's own command that are paths of this machine: the command needs them."""
+    return tuple(Path(word) for word in words if word.startswith("/") and word != "/" and Path(word).exists())
