@@ -32,7 +32,6 @@ from workers.runner.attachments import download
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.checkpoints import Checkpoints
 from workers.runner.client import Backoff, RunApi, RunOver, RunToken
-from workers.runner.confinement import Confinement, RefusalLog
 from workers.runner.disk_watch import LARGEST_KEPT_BYTES, DiskBounds, watched
 from workers.runner.driver_work import DriverWork, ProgramWork, ScriptedWork, ServedTools
 from workers.runner.drivers import driver_named
@@ -42,6 +41,7 @@ from workers.runner.leftovers import remove_runs
 from workers.runner.preparation import needs_of, prepare, remove_databases
 from workers.runner.program_turn import Patience
 from workers.runner.reports import RunLog, RunPlatform, shortened
+from workers.runner.run_walls import Confinement, RefusalLog
 from workers.runner.steering import Steering
 from workers.runner.tool_api import ToolApi
 from workers.runner.tool_socket import ToolSocket

@@ -16,11 +16,16 @@ import psutil
 from common.machine.process_trees import find_processes, signal_processes
 from common.machine.waiting import Deadline
 from workers.runner.cancellation import Cancellation
-from workers.runner.confinement import Place
 from workers.runner.processes import start
+from workers.runner.run_walls import Place
 
 LONGEST_LINE = 16_000
 """Most characters of a line, as the platform stores it."""
+BROKEN = {
+    "memory": "It used more memory than a command of a run may (AIWORKER_RUN_MEMORY_BYTES).",
+    "processes": "It started more processes than a command of a run may (AIWORKER_RUN_PROCESSES).",
+}
+"""What people are told of a bound that was broken."""
 _READ_SECONDS = 1.0
 
 
@@ -58,6 +63,8 @@ def run_command(
                 on_line(line.text[:LONGEST_LINE])
         in_time = process.is_over
     cancellation.check()
+    if process.broken_bound:
+        on_line(BROKEN[process.broken_bound])
     if not in_time:
         raise TimedOut(f"{argv[0]} took longer than {timeout_seconds:g} s and was killed")
     return process.code

@@ -24,6 +24,7 @@ from workers.runner.disk_watch import RUN_DISK_BYTES, DiskBounds
 from workers.runner.drivers.offer import DriverOffer
 from workers.runner.enrolment import Enrolment, Identity
 from workers.runner.program_turn import Patience
+from workers.runner.run_walls import sandbox_words
 from workers.sandbox.sandboxes import Sandboxes, SandboxMode
 from workers.sandbox.walls import Bounds
 
@@ -89,8 +90,9 @@ class Runner:
         self._ending = Cancellation()
         self._enrolling = threading.Lock()
         self._identity: Identity | None = None
-        self._offer = DriverOffer(settings.drivers)
         self._sandboxes = Sandboxes(settings.work_dir / "sandboxes", settings.sandbox)
+        sandbox = self._sandboxes.is_confining, sandbox_words(self._sandboxes)
+        self._offer = DriverOffer(settings.drivers, sandbox=sandbox)
         # What the platform knows of the drivers; used by the heartbeating thread alone.
         self._reported: DriverReport | None = None
         self._enrolment = Enrolment(
@@ -107,8 +109,13 @@ class Runner:
     def serve(self) -> None:
         """Work until drained by the platform, which waits for all runs, or by `stop`, which waits for drain_seconds.
 
-        Raises Misconfigured, with a one-line message, if the platform refuses to enrol this agent.
+        Raises Misconfigured, with a one-line message, if the platform refuses to enrol this agent, or if this machine
+        can't confine its runs and it must.
         """
+        is_confining, says = self._sandboxes.is_confining, sandbox_words(self._sandboxes)
+        if self._settings.sandbox is SandboxMode.REQUIRED and not is_confining:
+            raise Misconfigured(f"AIWORKER_SANDBOX=required, but {says}")
+        logger.log(logging.INFO if is_confining else logging.WARNING, "sandbox", extra={"says": says})
         remove_leftovers(self._runs_dir)
         self._sandboxes.clear()
         self._offer.check()

@@ -27,7 +27,7 @@ import psutil
 from common.machine.children import has_ended, kill_group
 from common.machine.process_trees import kill_tree, signal_processes
 from common.settings.private_files import USUAL_UMASK
-from workers.runner.confinement import Place
+from workers.runner.run_walls import Place
 from workers.sandbox.sandboxes import Enclosed
 
 logger = logging.getLogger("workers.runner")
@@ -123,6 +123,8 @@ class Process:
             os.set_blocking(descriptor, False)
         self.is_over = False
         """Whether it has ended and all of its output was read."""
+        self.broken_bound: str | None = None
+        """Which bound of its place was broken, `memory` or `processes`; None: none. Known after the `with` block."""
         self.last_output_at = time.monotonic()
         """When it last wrote anything, on the monotonic clock."""
 
@@ -135,6 +137,7 @@ class Process:
         """Its exit code, 128 + n for signal n, as in a shell. Known after the `with` block."""
         code = self._child.returncode
         assert code is not None, "the process is still running"
+        code = self._enclosed.exit_status(code)
         return code if code >= 0 else 128 - code
 
     @property
@@ -203,6 +206,7 @@ class Process:
             kill_tree(self.pid)
             self._child.wait()
             self._is_reaped = True
+        self.broken_bound = self._enclosed.broken_bound
         self._enclosed.close()
         self._errors.close()
         self._selector.close()

@@ -14,12 +14,12 @@ from pathlib import Path
 from workers.runner.cancellation import Cancellation
 from workers.runner.changed_files import ChangedFiles
 from workers.runner.client import PersonMessage
-from workers.runner.confinement import Place, named_paths, program_folders
 from workers.runner.drivers.offer import ReadyProgram
 from workers.runner.drivers.program import Classified, Command, Ending, ModelAccess, Work
 from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind
 from workers.runner.program_turn import Patience, ProgramTurn, Tools, TurnEnd
 from workers.runner.reports import RunLog, shortened
+from workers.runner.run_walls import Place, named_paths, program_folders
 from workers.runner.steering import Steering, as_prompt
 from workers.runner.transcript import Transcript
 from workers.runner.workspace import Workspace

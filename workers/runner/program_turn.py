@@ -11,8 +11,7 @@ from typing import Protocol
 
 from workers.runner.cancellation import Cancellation
 from workers.runner.client import PersonMessage
-from workers.runner.commands import kill_all_below
-from workers.runner.confinement import Place
+from workers.runner.commands import BROKEN, kill_all_below
 from workers.runner.drivers.program import (
     Classified,
     Command,
@@ -30,6 +29,7 @@ from workers.runner.drivers.program import (
     ToolServer,
 )
 from workers.runner.processes import Line, Process, start
+from workers.runner.run_walls import Place
 from workers.runner.steering import Inbox, as_prompt
 from workers.runner.transcript import Transcript
 from workers.runner.workspace import Workspace
@@ -161,6 +161,8 @@ class ProgramTurn:
                 self._steer(process)
                 self._watch(process)
         kill_all_below(self._workspace.home)
+        if process.broken_bound:
+            self._transcript.note(BROKEN[process.broken_bound], level="warn")
         cancellation.check()
         return self._ended(process)
 

@@ -20,7 +20,7 @@ from common.machine.git_limits import limits, met_limit, was_cut_short
 from common.values.claimed_run import Clone
 from workers.runner.cancellation import Cancellation
 from workers.runner.commands import TimedOut, run_command
-from workers.runner.confinement import Place
+from workers.runner.run_walls import Place
 
 _LOCAL_SECONDS = 120
 _NETWORK_SECONDS = 600

@@ -31,9 +31,9 @@ from common.machine.git_environment import identity
 from common.values.claimed_run import Clone
 from workers.runner.cancellation import Cancellation
 from workers.runner.commands import kill_all_below
-from workers.runner.confinement import Confinement, Place
 from workers.runner.leftovers import remove_run
 from workers.runner.run_git import RunGit
+from workers.runner.run_walls import Confinement, Place
 from workers.runner.workspace_files import copy_out, large_files, unlink_inside
 from workers.sandbox.walls import Walls
 

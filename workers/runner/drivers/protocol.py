@@ -14,7 +14,7 @@ from typing import Protocol
 
 from common.values.claimed_run import ClaimedTask, Feedback
 from workers.runner.cancellation import Cancellation
-from workers.runner.confinement import Place
+from workers.runner.run_walls import Place
 
 
 @dataclass(frozen=True)

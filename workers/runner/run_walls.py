@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import sys
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from common.values.egress import Egress, Network
-from workers.sandbox.sandboxes import Enclosed, Refusal, Sandboxes
+from workers.sandbox.sandboxes import Enclosed, Refusal, Sandboxes, SandboxMode
 from workers.sandbox.walls import Bounds, Door, Reach, Walls
 
 PLATFORM_PATHS = ("/gateway/", "/git/")
@@ -27,6 +27,7 @@ CODE = Path(__file__).parents[2]
 """Where AiWorker's own packages lie: commands start its tool server, and its client for the Agent Client Protocol."""
 MOST_REFUSALS = 50
 """Most hosts of one run that its log names."""
+_FIRST_HIGH_PORT, _LOW_PORTS_FROM = 1024, 20_000
 _PORTS = {"http": 80, "https": 443}
 _NETWORK_WORDS = {
     Egress.REGISTRIES: "of the network they reach package registries, and the hosts of the project's list.",
@@ -74,9 +75,9 @@ class Confinement:
             writable=walls.writable,
             readable=(*walls.readable, *own_programs()),
             hidden=walls.hidden,
-            reach=_REACH[self.network.egress] if not hosts or self.network.egress is Egress.OPEN else Reach.PROXY,
-            has_registries=self.network.egress is Egress.REGISTRIES,
-            hosts=(*hosts, *(self.network.hosts if self.network.egress is Egress.REGISTRIES else ())),
+            reach=_REACH[self.network.egress],
+            hosts=self.network.hosts,
+            trusted_hosts=tuple(hosts),
             doors=(*nearby, *(Door("127.0.0.1", port) for port in self.ports)),
             bounds=self.bounds,
         )
@@ -90,25 +91,46 @@ class Confinement:
     def words(self) -> str:
         """A sentence for people: whether commands are confined, and what they may reach."""
         if not self.sandboxes.is_confining:
-            return "The run's programs are not confined: they can do what the agent's user can do on its machine."
+            return f"The run's programs can do what the agent's user can do: {sandbox_words(self.sandboxes)}"
         return f"The run's programs are confined; {_NETWORK_WORDS[self.network.egress]}"
 
     def _platform(self) -> tuple[list[Door], list[str]]:
         """Doors to the platform and the forge where they are on this machine's loopback; else their hosts, for the
         proxy.
         """
-        paths: dict[tuple[str, int], dict[str, None]] = {}
+        paths: dict[int, tuple[str, dict[str, None]]] = {}
         hosts: dict[str, None] = {}
-        own = (urlsplit(self.repository), [urlsplit(self.repository).path])
+        own = (urlsplit(self.repository), (urlsplit(self.repository).path,))
         for address, allowed in [*((urlsplit(url), PLATFORM_PATHS) for url in self.addresses), own]:
             host, port = address.hostname or "", address.port or _PORTS.get(address.scheme, 0)
             if _is_loopback(host) and port:
                 # Of https nothing can be told apart.
-                known = paths.setdefault((host, port), {})
+                known = paths.setdefault(port, (host, {}))[1]
                 known |= dict.fromkeys(allowed if address.scheme == "http" else ())
-            elif host and address.scheme in _PORTS:
-                hosts[host] = None
-        return [Door(host, port, paths=tuple(known)) for (host, port), known in paths.items()], list(hosts)
+            elif host and port:
+                hosts[f"{host}:{port}"] = None
+        return [Door(host, port, _inner(port), tuple(known)) for port, (host, known) in paths.items()], list(hosts)
+
+    def as_seen(self, url: str) -> str:
+        """An address of the platform, as a confined program has to call it."""
+        address = urlsplit(url)
+        port = address.port or _PORTS.get(address.scheme, 0)
+        inner = _inner(port)
+        if inner is None or not self.sandboxes.is_confining or not _is_loopback(address.hostname or ""):
+            return url
+        return address._replace(netloc=f"{address.hostname}:{inner}").geturl()
+
+
+def _inner(port: int) -> int | None:
+    """The port inside of a door to this one; None: the same. Low ports can't be opened inside."""
+    return _LOW_PORTS_FROM + port if port < _FIRST_HIGH_PORT else None
+
+
+def sandbox_words(sandboxes: Sandboxes) -> str:
+    """Whether this machine confines commands, for people; with the remedy if it does not."""
+    if sandboxes.mode is SandboxMode.OFF:
+        return "commands are not confined: AIWORKER_SANDBOX=off"
+    return sandboxes.finding.says
 
 
 def _is_loopback(host: str) -> bool:
@@ -140,9 +162,8 @@ class RefusalLog:
 
 
 def own_programs() -> tuple[Path, ...]:
-    """AiWorker's packages and the Python that runs them. They hold no secret."""
-    python = [Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable)]
-    return (CODE / "workers", CODE / "common", *python, *(path.resolve() for path in python))
+    """AiWorker's packages, which hold no secret. The Python that runs them is in every sandbox."""
+    return (CODE / "workers", CODE / "common")
 
 
 def program_folders(executable: str) -> tuple[Path, ...]:
@@ -153,7 +174,10 @@ def program_folders(executable: str) -> tuple[Path, ...]:
     if not executable:
         return ()
     path = Path(executable).absolute()
-    return tuple(dict.fromkeys(_package_of(one) or one for one in (path, path.resolve())))
+    found = [_package_of(one) or one for one in (path, path.resolve())]
+    # A folder of PATH is in every sandbox, and nothing can be laid over a link that is there.
+    in_path = {Path(entry) for entry in os.environ.get("PATH", "").split(os.pathsep)}
+    return tuple(dict.fromkeys(one for one in found if one.parent not in in_path))
 
 
 def _package_of(program: Path) -> Path | None:
