@@ -106,6 +106,7 @@ def _settings(arguments: argparse.Namespace) -> RunnerSettings:
         disk_reserve_bytes=_number("AIWORKER_AGENT_DISK_RESERVE_BYTES"),
         run_disk_bytes=_number("AIWORKER_RUN_DISK_BYTES") or RUN_DISK_BYTES,
         sandbox=_sandbox(),
+        egress_hosts=tuple(os.environ.get("AIWORKER_EGRESS_HOSTS", "").replace(",", " ").split()),
         bounds=Bounds(
             memory_bytes=_number("AIWORKER_RUN_MEMORY_BYTES") or psutil.virtual_memory().total // 2,
             processes=_number("AIWORKER_RUN_PROCESSES") or MOST_PROCESSES,

@@ -114,8 +114,8 @@ class Attempt:
         confinement = Confinement(
             sandboxes,
             claimed.network,
-            addresses=(url, *(claimed.models.addresses.values() if claimed.models else ())),
-            repository=claimed.clone.url,
+            platform=url,
+            addresses=(claimed.clone.url, *(claimed.models.addresses.values() if claimed.models else ())),
             bounds=settings.bounds,
         )
         self._workspace = Workspace(directory, claimed.clone, self._work, confinement)

@@ -24,7 +24,7 @@ from workers.runner.disk_watch import RUN_DISK_BYTES, DiskBounds
 from workers.runner.drivers.offer import DriverOffer
 from workers.runner.enrolment import Enrolment, Identity
 from workers.runner.program_turn import Patience
-from workers.runner.run_walls import sandbox_words
+from workers.runner.run_walls import private_folders, sandbox_words
 from workers.sandbox.sandboxes import Sandboxes, SandboxMode
 from workers.sandbox.walls import Bounds
 
@@ -71,6 +71,8 @@ class RunnerSettings:
     run_disk_bytes: int = RUN_DISK_BYTES
     """A run that fills more of the disk is stopped."""
     sandbox: SandboxMode = SandboxMode.AUTO
+    egress_hosts: tuple[str, ...] = ()
+    """Hosts that the programs of every run may reach, unless its project has no network."""
     bounds: Bounds = field(default_factory=Bounds)
     """Of each command of a run."""
 
@@ -90,7 +92,12 @@ class Runner:
         self._ending = Cancellation()
         self._enrolling = threading.Lock()
         self._identity: Identity | None = None
-        self._sandboxes = Sandboxes(settings.work_dir / "sandboxes", settings.sandbox)
+        self._sandboxes = Sandboxes(
+            settings.work_dir / "sandboxes",
+            settings.sandbox,
+            admin_hosts=settings.egress_hosts,
+            hidden=private_folders(settings.work_dir, settings.token_path, settings.identity_path),
+        )
         sandbox = self._sandboxes.is_confining, sandbox_words(self._sandboxes)
         self._offer = DriverOffer(settings.drivers, sandbox=sandbox)
         # What the platform knows of the drivers; used by the heartbeating thread alone.

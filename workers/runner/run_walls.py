@@ -54,14 +54,14 @@ class Place:
 class Confinement:
     """How the commands of one run are confined.
 
-    network: what the run's project may reach. addresses: URLs of the platform, as the run's programs call it.
-    repository: the URL of the run's repository. ports: of this machine's loopback: those of the run's databases.
+    network: what the run's project may reach. platform: its URL. addresses: URLs that the run's programs call and all
+    below them: the gateway's, and the run's repository. ports: of this machine's loopback: those of the run's databases.
     """
 
     sandboxes: Sandboxes
     network: Network = field(default_factory=Network)
+    platform: str = ""
     addresses: tuple[str, ...] = ()
-    repository: str = ""
     ports: tuple[int, ...] = ()
     bounds: Bounds = field(default_factory=Bounds)
     on_refusal: Callable[[Refusal], None] | None = None
@@ -100,8 +100,8 @@ class Confinement:
         """
         paths: dict[int, tuple[str, dict[str, None]]] = {}
         hosts: dict[str, None] = {}
-        own = (urlsplit(self.repository), (urlsplit(self.repository).path,))
-        for address, allowed in [*((urlsplit(url), PLATFORM_PATHS) for url in self.addresses), own]:
+        called = [(urlsplit(url), (urlsplit(url).path.rstrip("/") + "/",)) for url in self.addresses]
+        for address, allowed in [(urlsplit(self.platform), PLATFORM_PATHS), *called]:
             host, port = address.hostname or "", address.port or _PORTS.get(address.scheme, 0)
             if _is_loopback(host) and port:
                 # Of https nothing can be told apart.
@@ -190,6 +190,12 @@ def _package_of(program: Path) -> Path | None:
     return next(
         (one for one in above if (one / "package.json").is_file() and one not in {Path.home(), Path("/")}), None
     )
+
+
+def private_folders(work_dir: Path, *files: Path | None) -> tuple[Path, ...]:
+    """Folders that no command may see, wherever they lie: the agent's, those of its tokens, and the platform's data."""
+    data = [parent for parent in work_dir.parents if (parent / "secret_key").exists()]
+    return tuple(dict.fromkeys([work_dir, *data, *(file.parent for file in files if file is not None)]))
 
 
 def named_paths(words: Sequence[str]) -> tuple[Path, ...]:
