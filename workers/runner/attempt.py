@@ -146,7 +146,9 @@ class Attempt:
 
     def execute(self) -> None:
         """Do the run and report its end. On return its processes and files are gone from this machine."""
-        logger.info("run started", extra={"run_id": self.id, "task_id": self._claimed.task.id})
+        is_confined = self._workspace.confinement.sandboxes.is_confining
+        facts = {"run_id": self.id, "task_id": self._claimed.task.id, "is_confined": is_confined}
+        logger.log(logging.INFO if is_confined else logging.WARNING, "run started", extra=facts)
         api = RunApi(self._url, self.id, self._token, self._reporting)
         timer = self._time_limit()
         try:

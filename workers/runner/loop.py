@@ -121,10 +121,8 @@ class Runner:
         Raises Misconfigured, with a one-line message, if the platform refuses to enrol this agent, or if this machine
         can't confine its runs and it must.
         """
-        is_confining, says = self._sandboxes.is_confining, sandbox_words(self._sandboxes)
-        if self._settings.sandbox is SandboxMode.REQUIRED and not is_confining:
-            raise Misconfigured(f"AIWORKER_SANDBOX=required, but {says}")
-        logger.log(logging.INFO if is_confining else logging.WARNING, "sandbox", extra={"says": says})
+        if self._settings.sandbox is SandboxMode.REQUIRED and not self._sandboxes.is_confining:
+            raise Misconfigured(f"AIWORKER_SANDBOX=required, but {sandbox_words(self._sandboxes)}")
         remove_leftovers(self._runs_dir)
         self._sandboxes.clear()
         self._offer.check()

@@ -32,6 +32,7 @@ from workers.runner.drivers.program import (
     ToolResult,
     Work,
 )
+from workers.sandbox.sandboxes import SandboxMode
 
 EVENTS = r"""#!/bin/sh
 PROMPT=$1 RESUME=$2 SOCKET=$3
@@ -119,14 +120,19 @@ def write_program(path: Path, script: str) -> Path:
 
 
 def attempt(
-    platform: Platform, run: PlatformRun, directory: Path, driver: FakeDriver, settings: AttemptSettings | None = None
+    platform: Platform,
+    run: PlatformRun,
+    directory: Path,
+    driver: FakeDriver,
+    settings: AttemptSettings | None = None,
+    mode: SandboxMode = SandboxMode.AUTO,
 ) -> Attempt:
-    """The run's attempt with this driver, not started yet."""
+    """The run's attempt with this driver, not started yet. mode: OFF for programs that write beside the run."""
     offer = DriverOffer(programs={"fake": driver})
     offer.check()
     claimed = decode(ClaimedRun, run.claim, key_of=camel_case)
     return Attempt(
-        claimed, url=platform.url, directory=directory, offer=offer, sandboxes=sandboxes(directory),
+        claimed, url=platform.url, directory=directory, offer=offer, sandboxes=sandboxes(directory, mode),
         settings=settings or AttemptSettings(ask_hold_seconds=0),
     )  # fmt: skip
 

@@ -37,6 +37,7 @@ def test_a_run_is_claimed_done_pushed_and_reported(
     assert registered | {"version": ""} == {
         "podName": "pod-1", "capabilities": ["python", "node"], "driver": "scripted", "drivers": ["scripted"],
         "version": "", "slots": 2,
+        "sandbox": {"isConfining": False, "says": "commands are not confined: AIWORKER_SANDBOX=off"},
     }  # fmt: skip
     assert {"name": "scripted", "canWork": True, "says": "It needs no program.", "version": None} in findings
     eventually(lambda: ["run-1"] in platform.heartbeats and platform.heartbeats[-1] == [], "heartbeats name the run")

@@ -26,6 +26,7 @@ from tests.workers.runner.runner_platform import (
 from workers.runner import attempt
 from workers.runner.attempt import Attempt, AttemptSettings
 from workers.runner.drivers.offer import DriverOffer
+from workers.sandbox.sandboxes import SandboxMode
 
 __all__ = ["broken_git"]
 
@@ -219,7 +220,12 @@ def _execute(platform: Platform, run: PlatformRun, folder: Path) -> None:
     settings = AttemptSettings(ask_hold_seconds=1)
     offer = DriverOffer(["scripted"])
     Attempt(
-        claimed, url=platform.url, directory=folder, offer=offer, sandboxes=sandboxes(folder), settings=settings
+        claimed,
+        url=platform.url,
+        directory=folder,
+        offer=offer,
+        sandboxes=sandboxes(folder, SandboxMode.OFF),
+        settings=settings,
     ).execute()
 
 

@@ -158,7 +158,7 @@ def test_an_agents_run_is_set_up_and_its_databases_end_with_it(
 
     assert ended(run)["outcome"] == "completed"
     said = [line["message"] for line in run.lines]
-    assert said[:5] == ["Cloning task-1", "Starting redis", "Running the setup command", "True", "***"]
+    assert said[1:6] == ["Cloning task-1", "Starting redis", "Running the setup command", "True", "***"]
     assert "b'7'" in "\n".join(said)
     root = root_of(tmp_path / "agent" / "runs")
     assert [path.name for path in root.iterdir()] == [TEMPLATES]

@@ -16,6 +16,7 @@ from tests.workers.runner.runner_platform import Platform, PlatformRun, ended, e
 from workers.runner.attempt import Attempt, AttemptSettings
 from workers.runner.cancellation import Why
 from workers.runner.program_turn import Patience
+from workers.sandbox.sandboxes import SandboxMode
 
 
 class Trouble:
@@ -30,7 +31,7 @@ class Trouble:
         write_program(self.driver.executable, note + script)
         run = self.platform.add_run("run-1", self.repository, "x", driver="fake", prompt="p", freshPrompt="f")
         chosen = AttemptSettings(ask_hold_seconds=0, patience=patience or Patience(), **settings)
-        begun = attempt(self.platform, run, self.folder / "work", self.driver, chosen)
+        begun = attempt(self.platform, run, self.folder / "work", self.driver, chosen, mode=SandboxMode.OFF)
         threading.Thread(target=begun.execute, daemon=True).start()
         return begun, run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -205,16 +206,22 @@ def cancel_when(session: Session, condition: Callable[[], object]) -> threading.
     return thread
 
 
-def test_cancelling_kills_the_whole_process_tree(session: Session, tmp_path: Path) -> None:
-    pids = tmp_path / "pids"
-    child = f"sh -c 'echo $$ >> {pids}; trap \"\" TERM; sleep 300; sleep 300'"
-    canceller = cancel_when(session, lambda: pids.exists() and len(pids.read_text().split()) == 3)
+def sleepers(seconds: str) -> list[int]:
+    """The processes that sleep so long. Inside a sandbox they have other numbers."""
+    named = ((process.pid, process.info["cmdline"]) for process in psutil.process_iter(["cmdline"]))
+    return [pid for pid, words in named if words == ["sleep", seconds]]
+
+
+def test_cancelling_kills_the_whole_process_tree(session: Session) -> None:
+    seconds = f"300.{secrets.randbelow(10**9)}"
+    child = f"sh -c 'trap \"\" TERM; sleep {seconds}; sleep {seconds}'"
+    canceller = cancel_when(session, lambda: len(sleepers(seconds)) == 3)
 
     with pytest.raises(Cancelled, match="Enough"):
         work(session, f"- run: |\n    {child} & setsid {child} & {child}")
 
     canceller.join()
-    eventually(lambda: not any(psutil.pid_exists(int(pid)) for pid in pids.read_text().split()), "nothing is left")
+    eventually(lambda: not sleepers(seconds), "nothing is left")
 
 
 def test_a_sleep_is_cut_short_by_cancelling(session: Session, listener: Listener) -> None:
@@ -224,11 +231,12 @@ def test_a_sleep_is_cut_short_by_cancelling(session: Session, listener: Listener
     canceller.join()
 
 
-def test_what_a_command_leaves_in_the_background_ends_with_it(session: Session, tmp_path: Path) -> None:
-    pid = tmp_path / "pid"
-    outcome = work(session, f"- run: 'sleep 300 & echo $! > {pid}'")
+def test_what_a_command_leaves_in_the_background_ends_with_it(session: Session) -> None:
+    seconds = f"300.{secrets.randbelow(10**9)}"
+    outcome = work(session, f"- run: 'sleep {seconds} & echo $! > pid'")
     assert outcome.kind is OutcomeKind.COMPLETED
-    eventually(lambda: not psutil.pid_exists(int(pid.read_text())), "the background command is gone")
+    assert (session.workspace / "pid").exists()
+    eventually(lambda: not sleepers(seconds), "the background command is gone")
 
 
 def test_output_is_streamed_in_order_and_bytes_that_are_no_text_are_shown(session: Session, listener: Listener) -> None:

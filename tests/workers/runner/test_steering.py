@@ -9,6 +9,7 @@ import pytest
 
 from tests.workers.runner.fake_program import FakeDriver, attempt, without_place, write_program
 from tests.workers.runner.runner_platform import Platform, PlatformRun, ended, eventually, git
+from workers.sandbox.sandboxes import SandboxMode
 
 SAID = "A message from Ada:\n\nUse tabs"
 
@@ -23,7 +24,7 @@ class Steered:
         wait = f"wait_for_go() {{ until [ -e {self.go} ]; do sleep 0.05; done; }}\n"
         write_program(self.driver.executable, wait + script)
         run = self.platform.add_run("run-1", self.repository, "x", driver="fake", prompt="p", freshPrompt="f")
-        begun = attempt(self.platform, run, self.folder / "work", self.driver)
+        begun = attempt(self.platform, run, self.folder / "work", self.driver, mode=SandboxMode.OFF)
         threading.Thread(target=begun.execute, daemon=True).start()
         eventually(lambda: "there" in run.log, "it works")
         return run

@@ -182,8 +182,9 @@ def test_a_configuration_written_by_the_agent_never_meets_the_credential(
 ) -> None:
     workspace = a_workspace(tmp_path / "run", forge_url)
     workspace.clone()
-    spy = tmp_path / "spy"
-    spy.write_text(f"#!/bin/sh\nenv >> {tmp_path}/stolen\n")
+    # In the run's home, which git in the clone sees, confined or not.
+    spy, stolen = workspace.home / "spy", workspace.home / "stolen"
+    spy.write_text(f"#!/bin/sh\nenv >> {stolen}\n")
     spy.chmod(0o755)
     for key in ("core.fsmonitor", "core.sshCommand", "core.askPass", "credential.helper", "filter.x.clean"):
         git("config", key, str(spy), cwd=workspace.path)
@@ -196,7 +197,6 @@ def test_a_configuration_written_by_the_agent_never_meets_the_credential(
     workspace.push()
 
     assert head(repository) == commit
-    stolen = tmp_path / "stolen"
     assert stolen.exists(), "the filter ran, so this test sees what it would see"
     assert "GIT_CONFIG_VALUE" not in stolen.read_text()
     assert "Basic" not in stolen.read_text()
