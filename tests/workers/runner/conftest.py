@@ -12,8 +12,8 @@ import pytest
 
 from tests.workers.runner.runner_platform import Platform, Start, make_repository, running_platform
 
-UNCONFINED = {"AIWORKER_SANDBOX": "off"}
-"""The commands of these tests and the tests tell each other things by files beside the runs."""
+AGENT_SETTINGS = {"AIWORKER_SANDBOX": "off", "AIWORKER_HEARTBEAT_SECONDS": "0.1", "AIWORKER_SECRET": "s3cret"}
+"""Not confined: the commands of these tests and the tests tell each other things by files beside the runs."""
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def start(platform: Platform, tmp_path: Path) -> Iterator[Start]:
             process = subprocess.Popen(
                 [sys.executable, "-m", "workers.runner", "--url", platform.url, "--name", "pod-1",
                  "--token-file", str(tmp_path / "enrolment"), "--work-dir", str(tmp_path / "agent"), *arguments],
-                env=os.environ | UNCONFINED | {"AIWORKER_HEARTBEAT_SECONDS": "0.1", "AIWORKER_SECRET": "s3cret"} | environ,
+                env=os.environ | AGENT_SETTINGS | environ,
                 cwd=Path(__file__).parents[3],
                 stderr=log,
             )  # fmt: skip
