@@ -172,8 +172,9 @@ class Processes:
 
     def has_own_network(self, reach: Reach) -> bool:
         """Whether a command with this reach gets a network of its own, in which every port is free."""
-        finding = self._sandboxes.finding
-        return self._sandboxes.is_confining and (reach is not Reach.OUTBOUND or finding.has_outbound)
+        if not self._sandboxes.is_confining:
+            return False
+        return reach is not Reach.OUTBOUND or self._sandboxes.finding.has_outbound
 
     async def start(
         self,

@@ -84,7 +84,7 @@ class RunningVersion:
         self._place = place
         spec = wanted.spec
         room = Room(
-            project_id, place, spec.needs, spec.variables, wanted.source.password, spec.memory_limit,
+            project_id, place, spec.needs, spec.variables, wanted.source, spec.memory_limit,
             spec.network,
         )  # fmt: skip
         self._workplace = Workplace(tools, room)
