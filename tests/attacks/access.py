@@ -99,6 +99,7 @@ TABLE: dict[str, Row] = {
     "POST /api/tasks/<id:task_id>/reject": _in_project(X, reason="No"),
     "POST /api/tasks/<id:task_id>/cancel": _in_project(M),
     "POST /api/tasks/<id:task_id>/retry": _in_project(M),
+    "POST /api/tasks/<id:task_id>/resume": _in_project(M),
     "POST /api/tasks/<id:task_id>/comments": _in_project(M, body="Mind this"),
     "GET /api/tasks/<id:task_id>/proposals": _in_project(V),
     "POST /api/tasks/<id:task_id>/proposals/<id:proposal_id>/accept": _in_project(M),

@@ -14,6 +14,7 @@ from common.services.tasks import tasks as services
 from common.services.tasks.messages import shown_kind
 from common.services.tasks.tasks import NewComment, NewTask, TaskFilter
 from common.states import Priority, Role, TaskState
+from common.values.parking import Parked
 from web.api.attachments import AttachmentSchema
 from web.api.caps import CapsSchema, CapUseSchema
 from web.api.deployments import DeploymentSchema
@@ -51,8 +52,18 @@ def _lines(most: int, longest: int, **options: Unpack[FieldOptions]) -> fields.L
     return fields.List(Line(longest), validate=validate.Length(max=most, error=f"At most {most}"), **options)
 
 
+class ParkedSchema(Schema):
+    """Why a task waits. until: when it goes on by itself; null: once the reason is gone."""
+
+    code = Choice([str(code) for code in Parked])
+    reason = fields.String()
+    until = Timestamp(allow_none=True)
+
+
 class TaskSchema(Schema):
-    """A task in a list. rolledBackAt: when a rollback took it out of production; null if none did."""
+    """A task in a list. rolledBackAt: when a rollback took it out of production; null if none did. parked: null unless
+    it waits in the phase `parked`.
+    """
 
     id = fields.String()
     project_id = fields.String()
@@ -60,6 +71,7 @@ class TaskSchema(Schema):
     description = fields.String()
     state = fields.String(attribute="state_", metadata={"enum": [str(state) for state in TaskState]})
     phase = fields.String(attribute="phase_", allow_none=True)
+    parked = fields.Nested(ParkedSchema, allow_none=True)
     round = fields.Integer()
     priority = Label(Priority)
     assigned_agent_id = fields.String(allow_none=True)
@@ -190,7 +202,7 @@ class CreateTaskSchema(Schema):
         {
             "id", "state", "phase", "round", "assignedAgentId", "branchName", "headSha", "prNumber", "prUrl",
             "previewUrl", "createdAt", "createdBy", "updatedAt", "approvedSha", "approvedBy", "laterPush", "error",
-            "rolledBackAt", "heldBy",
+            "rolledBackAt", "heldBy", "parked",
         }
     )  # fmt: skip
     project_id = Id(required=True)

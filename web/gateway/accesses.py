@@ -30,6 +30,12 @@ def access_of(token: str, provider_name: str) -> ModelAccess | None:
     return access
 
 
+def forget_run(run_id: str) -> None:
+    """Look everything of the run up again, in this process."""
+    for key in [key for key, (_until, access) in _remembered.items() if access.run_id == run_id]:
+        _remembered.pop(key, None)
+
+
 def forget_all() -> None:
     """Look everything up again: for another database."""
     _remembered.clear()

@@ -46,7 +46,9 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
     attachments = attachments_of(tx, task.id)
     news = feedback_of(tx, task, run, has_session=has_session)
     everything = all_feedback_of(tx, task, run)
-    fresh = whole_prompt(Brief(task, project, attachments, _has_earlier_runs(tx, run)), everything)
+    last = _last_run(tx, run)
+    was_limited = last is not None and last.limited_until is not None
+    fresh = whole_prompt(Brief(task, project, attachments, last is not None, was_limited), everything)
     return ClaimedRun(
         RunPass(run.id, run.round, secrets["token"]),
         ClaimedTask(
@@ -56,8 +58,8 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
             project.id, project.name, project.default_branch, project.test_command, project.agent_instructions
         ),
         Clone("", task.branch_name, project.default_branch, secrets["username"], secrets["password"]),
-        resumed_prompt(news) if has_session else fresh, tuple(news if has_session else everything.current),
-        _limits(tx, task, project),
+        resumed_prompt(news, was_limited=was_limited) if has_session else fresh,
+        tuple(news if has_session else everything.current), _limits(tx, task, project),
         run.driver, has_session, place_of(project).repository,
         model=run.model,
         models=models_for_run(tx, run, secrets.get("model_token")),
@@ -97,6 +99,7 @@ def attachments_of(at: Snapshot | Transaction, task_id: str) -> tuple[ClaimedAtt
     return tuple(ClaimedAttachment(*row) for row in at.session.execute(query))
 
 
-def _has_earlier_runs(at: Snapshot | Transaction, run: Run) -> bool:
-    begun = select(Run.id).where(Run.task_id == run.task_id, Run.id != run.id, Run.started_at.is_not(None)).limit(1)
-    return at.session.execute(begun).first() is not None
+def _last_run(at: Snapshot | Transaction, run: Run) -> Run | None:
+    """The task's last run before this one that had begun to work; None if there was none."""
+    begun = select(Run).where(Run.task_id == run.task_id, Run.id != run.id, Run.started_at.is_not(None))
+    return at.find(begun.order_by(Run.created_at.desc(), Run.id.desc()).limit(1))

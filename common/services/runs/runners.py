@@ -322,6 +322,8 @@ def finish_run(
     elif outcome is Outcome.WAITING:
         if task.state is TaskState.IN_PROGRESS:  # the question was answered while the runner was ending
             queue_again(tx, task, by=By.PLATFORM)
+    elif run_end.park_if_limited(tx, task, run):
+        return run
     elif outcome is Outcome.FAILED:
         fail(tx, task, reason or summary or "the agent gave no reason")
     else:

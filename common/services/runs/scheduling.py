@@ -241,7 +241,9 @@ def _ready_agents(tx: Transaction) -> dict[Agent, int]:
 
 
 def _under_way(tx: Transaction) -> Counter[str]:
-    query = select(Task.project_id, func.count()).where(Task.state_.in_(UNDER_WAY)).group_by(Task.project_id)
+    """Project id → its tasks that count towards maxParallelTasks. A parked task does not."""
+    is_at_work = (Task.state_.in_(UNDER_WAY), func.coalesce(Task.phase_, "") != Phase.PARKED)
+    query = select(Task.project_id, func.count()).where(*is_at_work).group_by(Task.project_id)
     return Counter(dict(tx.session.execute(query).all()))
 
 

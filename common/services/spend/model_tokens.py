@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 
@@ -14,10 +15,10 @@ from common.models.spend import PlatformSetting
 from common.models.task import Task
 from common.sealing import digest, new_token
 from common.services.spend.caps import PLATFORM_CAPS, WHILE_AT_WORK, cap_uses, caps_in_force, first_reached
-from common.services.spend.model_providers import find_usable, name_of, usable_providers
+from common.services.spend.model_providers import find_routes, name_of, usable_providers
 from common.settings import settings
 from common.transaction import Snapshot, Transaction, snapshot
-from common.values.model_provider import ModelProvider, RunModels
+from common.values.model_provider import ModelProvider, Route, RunModels
 
 MODEL_TOKEN_PREFIX = "awm"  # noqa: S105 (a prefix)
 
@@ -27,6 +28,8 @@ class ModelAccess:
     """What a model token gives. provider: None if the platform has no enabled one of the name. person: who created the
     task. used_up: why the run may make no more calls; None if it may. is_capped: a cap of spending holds for the run,
     so each of its calls has to see what those before it have cost.
+
+    fallbacks: where calls go while the provider is limited, in this order. limited_until, limit_reason: of the run.
     """
 
     run_id: str
@@ -37,6 +40,9 @@ class ModelAccess:
     provider: ModelProvider | None
     used_up: str | None = None
     is_capped: bool = False
+    fallbacks: tuple[Route, ...] = ()
+    limited_until: datetime | None = None
+    limit_reason: str | None = None
 
 
 def new_model_token() -> str:
@@ -79,10 +85,14 @@ def find_access(token: str, provider_name: str) -> ModelAccess | None:
         if found is None:
             return None
         run, person, of_task, of_project, *caps = found
-        provider = find_usable(read, provider_name)
+        routes = find_routes(read, provider_name)
         is_capped, capped = _capped(read, run, caps)
+    provider = routes[0].provider if routes else None
     used_up = run.stop_reason or capped or _used_up(run.usage, {**of_project, **of_task})
-    return ModelAccess(run.id, run.task_id, run.project_id, person, run.driver, provider, used_up, is_capped)
+    return ModelAccess(
+        run.id, run.task_id, run.project_id, person, run.driver, provider, used_up, is_capped, routes[1:],
+        run.limited_until, run.limit_reason,
+    )  # fmt: skip
 
 
 def _capped(read: Snapshot, run: Run, caps: Sequence[Mapping[str, float] | None]) -> tuple[bool, str | None]:

@@ -141,7 +141,7 @@ def park(tx: Transaction, task: Task, why: Parked, reason: str, *, until: dateti
     until: when `unpark` is due; None: when the reason is gone. reason: a sentence for people that says what to do.
     """
     task.assigned_agent_id, task.updated_at = None, tx.now()
-    task.parked_code, task.parked_reason, task.parked_until = why, reason, until
+    task.parked_code, task.parked_reason, task.parked_until, task.error = why, reason, until, None
     task.enter_phase(Phase.PARKED)
     record_update(tx, task, "phase", "parked", "assigned_agent_id")
 
@@ -182,7 +182,7 @@ def hold(tx: Transaction, task: Task, *, holder: str, holder_id: str) -> None:
     task.held_by, task.held_by_id, task.updated_at = holder, holder_id, tx.now()
     if task.state is TaskState.IN_PROGRESS:
         task.enter_phase(Phase.HELD)
-        record_update(tx, task, "phase", "held_by", "assigned_agent_id")
+        record_update(tx, task, "phase", "held_by", "parked", "assigned_agent_id")
     else:
         tx.record(task.move_to(TaskState.IN_PROGRESS, By.PERSON, phase=Phase.HELD))
 

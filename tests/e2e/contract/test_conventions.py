@@ -36,6 +36,7 @@ POST /tasks/ID/approve
 POST /tasks/ID/reject
 POST /tasks/ID/cancel
 POST /tasks/ID/retry
+POST /tasks/ID/resume
 POST /tasks/ID/comments
 POST /tasks/ID/messages
 POST /tasks/ID/take-over
