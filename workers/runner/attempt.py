@@ -69,6 +69,7 @@ class AttemptSettings:
 
     checkpoint_seconds: how often the unfinished work is pushed. last_checkpoint_seconds: how long the last one may take
     when the run ends without a result; shutdown_seconds: when this process ends. bounds: of each command of the run.
+    blocked: networks that its commands never reach directly.
     """
 
     ask_hold_seconds: float = 45.0
@@ -78,6 +79,7 @@ class AttemptSettings:
     patience: Patience = field(default_factory=Patience)
     bounds: Bounds = field(default_factory=Bounds)
     disk: DiskBounds = field(default_factory=DiskBounds)
+    blocked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ class Attempt:
             addresses=(url, *(claimed.models.addresses.values() if claimed.models else ())),
             repository=claimed.clone.url,
             bounds=settings.bounds,
+            blocked=settings.blocked,
         )
         self._workspace = Workspace(directory, claimed.clone, self._work, confinement)
         self._stored = b""

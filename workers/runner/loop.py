@@ -71,6 +71,10 @@ class RunnerSettings:
     run_disk_bytes: int = RUN_DISK_BYTES
     """A run that fills more of the disk is stopped."""
     sandbox: SandboxMode = SandboxMode.AUTO
+    egress_hosts: tuple[str, ...] = ()
+    """Hosts that every project with egress `registries` may reach, also at private addresses."""
+    blocked: tuple[str, ...] = ()
+    """Networks that no run reaches directly."""
     bounds: Bounds = field(default_factory=Bounds)
     """Of each command of a run."""
 
@@ -90,7 +94,9 @@ class Runner:
         self._ending = Cancellation()
         self._enrolling = threading.Lock()
         self._identity: Identity | None = None
-        self._sandboxes = Sandboxes(settings.work_dir / "sandboxes", settings.sandbox)
+        self._sandboxes = Sandboxes(
+            settings.work_dir / "sandboxes", settings.sandbox, admin_hosts=settings.egress_hosts
+        )
         sandbox = self._sandboxes.is_confining, sandbox_words(self._sandboxes)
         self._offer = DriverOffer(settings.drivers, sandbox=sandbox)
         # What the platform knows of the drivers; used by the heartbeating thread alone.
@@ -276,6 +282,7 @@ class Runner:
                 shutdown_seconds=max(self._last_seconds, _CLEARING_SECONDS) - 0.5,
                 patience=Patience(silence=self._settings.silence_seconds),
                 bounds=self._settings.bounds,
+                blocked=self._settings.blocked,
                 disk=DiskBounds(self._settings.run_disk_bytes, self._settings.disk_reserve_bytes),
             ),
         )

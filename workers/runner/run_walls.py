@@ -56,6 +56,7 @@ class Confinement:
 
     network: what the run's project may reach. addresses: URLs of the platform, as the run's programs call it.
     repository: the URL of the run's repository. ports: of this machine's loopback: those of the run's databases.
+    blocked: networks that an open network does not include.
     """
 
     sandboxes: Sandboxes
@@ -65,6 +66,7 @@ class Confinement:
     ports: tuple[int, ...] = ()
     bounds: Bounds = field(default_factory=Bounds)
     on_refusal: Callable[[Refusal], None] | None = None
+    blocked: tuple[str, ...] = ()
 
     def for_programs(self, walls: Walls) -> Place:
         """The place of a program that works in the clone: with the project's network, and AiWorker's own programs."""
@@ -79,6 +81,7 @@ class Confinement:
             hosts=self.network.hosts,
             trusted_hosts=tuple(hosts),
             doors=(*nearby, *(Door("127.0.0.1", port) for port in self.ports)),
+            blocked=self.blocked,
             bounds=self.bounds,
         )
         return Place(self.sandboxes, walls, self.on_refusal)
