@@ -66,3 +66,23 @@ def test_a_provider_that_is_not_there_is_a_refusal(name: str, tmp_path: Path) ->
 
     assert ran.classified is not None
     assert ran.classified.ending is Ending.REFUSED, (ran.classified, ran.code, ran.stderr, ran.lines)
+
+
+USED_UP = (
+    "The budget is used up. The project has used 10,512 of 10,000 tokens today (UTC). A maintainer can raise the "
+    "project's daily cap: then the task goes on, or it does so by itself on 2026-11-28 at 00:00 UTC."
+)
+"""As the gateway refuses a call: common/services/spend/caps.py."""
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_used_up_cap_is_final(name: str, tmp_path: Path) -> None:
+    with ModelServer(every=Fault(status=400, message=USED_UP)) as model:
+        ran = _run(name, tmp_path, model.url)
+
+    assert ran.classified is not None
+    assert ran.classified.ending is Ending.REFUSED, (ran.classified, ran.code, ran.stderr, ran.lines)
+    assert ran.classified.until is None
+    assert "10,512 of 10,000 tokens" in ran.classified.reason
+    # Claude Code asks for a title, too, and once more without streaming.
+    assert len(model.answered) <= 3, model.answered
