@@ -9,6 +9,7 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from common.errors import Invalid
+from common.machine.host_patterns import LONGEST_NAME, host_pattern
 from common.path_patterns import why_refused
 from common.providers.forge import check_import_address
 from common.services.paging import PageQuery
@@ -18,6 +19,7 @@ from common.services.projects.variables import MOST_VARIABLES, variable_fault
 from common.settings import settings
 from common.states import ProjectState, Role
 from common.values.drivers import KNOWN_DRIVERS
+from common.values.egress import MOST_HOSTS, Egress
 from common.values.needs import MOST_CACHE_PATHS, ServiceKind, cache_path_fault, nested_path, version_fault
 from common.values.question_rules import ON_DEADLINE
 from web.api.caps import CapGroupsSchema
@@ -126,6 +128,19 @@ def _apart(paths: list[str]) -> None:
         raise ma.ValidationError(f"{inner} is given twice, or lies in another of the folders")
 
 
+class HostPattern(Line):
+    """A host name, or `*.` and the end of host names, in lower case."""
+
+    def __init__(self) -> None:
+        super().__init__(LONGEST_NAME + 3)
+
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> str:
+        try:
+            return host_pattern(super()._deserialize(value, attr, data, **kwargs))
+        except ValueError as error:
+            raise ma.ValidationError(f"{error}") from error
+
+
 class UpdateProjectSchema(Schema):
     read_only = frozenset(
         {
@@ -168,6 +183,8 @@ class UpdateProjectSchema(Schema):
         Line(200, validate=refused_if(cache_path_fault)), validate=[validate.Length(max=MOST_CACHE_PATHS), _apart]
     )
     services = fields.List(fields.Nested(ServiceSchema), validate=_unlike_kinds)
+    egress = Choice(Egress)
+    egress_hosts = fields.List(HostPattern(), validate=validate.Length(max=MOST_HOSTS))
     caps = Kept(CapGroupsSchema)
 
 
@@ -184,6 +201,8 @@ class ProjectSchema(Schema):
     driver, model: for tasks that name none; null: the platform's.
 
     secretsInChecks, secretsInPreviews: the names in secretEnvVars that the tests and previews of a branch get.
+    egress: what agents, tests and previews may reach. egressHosts: hosts beside the package registries, for
+    `registries`.
     """
 
     shows = "project"
@@ -229,6 +248,8 @@ class ProjectSchema(Schema):
     setup_command = fields.String(allow_none=True)
     cache_paths = fields.List(fields.String())
     services = fields.List(fields.Nested(ServiceSchema))
+    egress = Choice(Egress)
+    egress_hosts = fields.List(fields.String())
     caps = Kept(CapGroupsSchema)
 
 

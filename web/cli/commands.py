@@ -11,12 +11,14 @@ from datetime import datetime
 import click
 
 from common.states import Priority, TaskState
+from common.values.egress import Egress
 from web.cli.client import Api, ApiError, JsonObject
 from web.cli.watch import follow, line_of
 
 Fields = Sequence[str]
 
 PROJECT = ("id", "name", "status", "giteaRepoUrl")
+EGRESS = [str(egress) for egress in Egress]
 TASK = ("id", "state", "priority", "title", "parked")
 GROUP = ("id", "status", "stagingBranch")
 
@@ -103,6 +105,7 @@ def list_projects(terminal: Terminal, limit: int) -> None:
 @click.option("--import-url", help="The address of an existing repository to import.")
 @click.option("--start-command", help="Command that starts the application; it listens on $PORT.")
 @click.option("--test-command", help="Command that tests a commit.")
+@click.option("--egress", type=click.Choice(EGRESS), help="What agents, tests and previews may reach.")
 @click.option("--field", "fields", multiple=True, metavar="NAME=JSON", help="Another field of the API's request.")
 @pass_terminal
 def create_project(
@@ -112,10 +115,11 @@ def create_project(
     import_url: str | None,
     start_command: str | None,
     test_command: str | None,
+    egress: str | None,
     fields: Sequence[str],
 ) -> None:
     given = {"description": description, "importUrl": import_url, "startCommand": start_command,
-             "testCommand": test_command}  # fmt: skip
+             "testCommand": test_command, "egress": egress}  # fmt: skip
     body = {"name": name, **{key: value for key, value in given.items() if value is not None}}
     terminal.one(terminal.call("POST", "/projects", body | _fields(fields)), "project", PROJECT)
 

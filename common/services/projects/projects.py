@@ -30,6 +30,7 @@ from common.services.tasks.lifecycle import resume_capped
 from common.settings import settings
 from common.states import ProjectState, Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional
+from common.values.egress import Egress
 
 DEFAULT_HEALTH_SECONDS = {"preview": 0, "staging": 10, "production": 30}
 
@@ -85,6 +86,8 @@ class ProjectValues(TypedDict, total=False):
     setup_command: str | None
     cache_paths: list[str]
     services: list[dict[str, object]]
+    egress: str
+    egress_hosts: list[str]
     caps: GroupChanges
 
 
@@ -265,6 +268,7 @@ def _defaults() -> ProjectValues:
         "separate_approver": False, "allow_direct_push": False, "keep_tests": True,
         "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "", "question_rules": {},
         "secrets_in_checks": [], "secrets_in_previews": [], "cache_paths": [], "services": [],
+        "egress": Egress.REGISTRIES.value, "egress_hosts": [],
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from common.models.project import Project
 from common.models.run import Run, RunSession
 from common.models.task import Attachment, Task
 from common.sealing import unseal
-from common.services.projects.places import place_of
+from common.services.projects.places import network_of, place_of
 from common.services.runs.prompts import Brief, resumed_prompt, whole_prompt
 from common.services.spend.caps import minutes_left
 from common.services.spend.model_tokens import models_for_run
@@ -69,6 +69,7 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
         cache_paths=tuple(project.cache_paths),
         services=decode(tuple[ClaimedService, ...], project.services, key_of=camel_case, is_trusted=True),
         attachments=attachments,
+        network=network_of(project),
     )  # fmt: skip
 
 
