@@ -26,6 +26,7 @@ from tests.e2e.instance import wait_until
 from tests.web.made import somebody
 from tests.web.world import World, all_of, forget_providers, get, served
 from tests.workers.runner.drivers.cli_runs import APIS, INSTALLED, MODELS, usable_program
+from tests.workers.runner.places import sandboxes
 from web.gateway.limit_book import book
 from workers import sweeps
 from workers.runner.attempt import Attempt, AttemptSettings
@@ -77,7 +78,10 @@ class Work:
         _client, claim = self.world.claim(self.agent)
         claimed = decode(ClaimedRun, claim, key_of=camel_case)
         directory = self.folder / claimed.run.id
-        Attempt(claimed, url=self.url, directory=directory, offer=self.offer, settings=AttemptSettings()).execute()
+        Attempt(
+            claimed, url=self.url, directory=directory, offer=self.offer, sandboxes=sandboxes(directory),
+            settings=AttemptSettings(),
+        ).execute()  # fmt: skip
         run: Run = get(Run, claimed.run.id)
         assert run.outcome is not None
         return run
