@@ -16,19 +16,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psutil
-
 from common.errors import Misconfigured
 from common.machine.locks import locked
 from common.settings.private_files import PRIVATE_UMASK
+from common.settings.sandbox import SandboxSettings
 from workers.runner.disk_watch import RUN_DISK_BYTES
 from workers.runner.drivers.offer import DriverOffer, wanted_names
 from workers.runner.loop import Runner, RunnerSettings
 from workers.sandbox.sandboxes import SandboxMode
 from workers.sandbox.walls import Bounds
 
-MOST_PROCESSES = 1024
-"""Most processes and threads of one command of a run, unless AIWORKER_RUN_PROCESSES says otherwise."""
 _PLAIN_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
 
@@ -89,6 +86,7 @@ def _settings(arguments: argparse.Namespace) -> RunnerSettings:
         raise Misconfigured(f"--slots {arguments.slots} is not a number from 1 to 100")
     drivers = wanted_names(arguments.driver)
     DriverOffer(drivers)
+    confining = SandboxSettings.from_env()
     return RunnerSettings(
         url=arguments.url.rstrip("/"),
         token_path=arguments.token_file and arguments.token_file.absolute(),
@@ -105,11 +103,13 @@ def _settings(arguments: argparse.Namespace) -> RunnerSettings:
         silence_seconds=_seconds("AIWORKER_AGENT_SILENCE_SECONDS", 1200.0),
         disk_reserve_bytes=_number("AIWORKER_AGENT_DISK_RESERVE_BYTES"),
         run_disk_bytes=_number("AIWORKER_RUN_DISK_BYTES") or RUN_DISK_BYTES,
-        sandbox=_sandbox(),
-        egress_hosts=tuple(os.environ.get("AIWORKER_EGRESS_HOSTS", "").replace(",", " ").split()),
+        sandbox=SandboxMode(confining.mode),
+        egress_hosts=confining.egress_hosts,
+        blocked=confining.blocked,
         bounds=Bounds(
-            memory_bytes=_number("AIWORKER_RUN_MEMORY_BYTES") or psutil.virtual_memory().total // 2,
-            processes=_number("AIWORKER_RUN_PROCESSES") or MOST_PROCESSES,
+            memory_bytes=confining.most_memory_bytes(),
+            processes=confining.processes,
+            file_bytes=confining.file_bytes,
         ),
     )
 
@@ -130,13 +130,6 @@ def _number(name: str) -> int | None:
     if text and not (text.isascii() and text.isdigit()):
         raise Misconfigured(f"{name}={text} is not a whole number")
     return int(text) if text else None
-
-
-def _sandbox() -> SandboxMode:
-    text = os.environ.get("AIWORKER_SANDBOX", "").strip().lower() or SandboxMode.AUTO
-    if text not in set(SandboxMode):
-        raise Misconfigured(f"AIWORKER_SANDBOX={text} is not one of: {', '.join(SandboxMode)}")
-    return SandboxMode(text)
 
 
 @contextlib.contextmanager

@@ -69,6 +69,7 @@ class AttemptSettings:
 
     checkpoint_seconds: how often the unfinished work is pushed. last_checkpoint_seconds: how long the last one may take
     when the run ends without a result; shutdown_seconds: when this process ends. bounds: of each command of the run.
+    blocked: see Walls.
     """
 
     ask_hold_seconds: float = 45.0
@@ -77,6 +78,7 @@ class AttemptSettings:
     shutdown_seconds: float = 15.0
     patience: Patience = field(default_factory=Patience)
     bounds: Bounds = field(default_factory=Bounds)
+    blocked: tuple[str, ...] = ()
     disk: DiskBounds = field(default_factory=DiskBounds)
 
 
@@ -117,6 +119,7 @@ class Attempt:
             platform=url,
             addresses=(claimed.clone.url, *(claimed.models.addresses.values() if claimed.models else ())),
             bounds=settings.bounds,
+            blocked=settings.blocked,
         )
         self._workspace = Workspace(directory, claimed.clone, self._work, confinement)
         self._stored = b""

@@ -22,8 +22,8 @@ from workers.runner.run_walls import Place
 LONGEST_LINE = 16_000
 """Most characters of a line, as the platform stores it."""
 BROKEN = {
-    "memory": "It used more memory than a command of a run may (AIWORKER_RUN_MEMORY_BYTES).",
-    "processes": "It started more processes than a command of a run may (AIWORKER_RUN_PROCESSES).",
+    "memory": "It used more memory than a command of a run may (AIWORKER_SANDBOX_MEMORY_BYTES).",
+    "processes": "It started more processes than a command of a run may (AIWORKER_SANDBOX_PROCESSES).",
 }
 """What people are told of a bound that was broken."""
 _READ_SECONDS = 1.0

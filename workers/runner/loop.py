@@ -71,6 +71,8 @@ class RunnerSettings:
     run_disk_bytes: int = RUN_DISK_BYTES
     """A run that fills more of the disk is stopped."""
     sandbox: SandboxMode = SandboxMode.AUTO
+    blocked: tuple[str, ...] = ()
+    """Networks that the programs of a run do not reach directly."""
     egress_hosts: tuple[str, ...] = ()
     """Hosts that the programs of every run may reach, unless its project has no network."""
     bounds: Bounds = field(default_factory=Bounds)
@@ -283,6 +285,7 @@ class Runner:
                 shutdown_seconds=max(self._last_seconds, _CLEARING_SECONDS) - 0.5,
                 patience=Patience(silence=self._settings.silence_seconds),
                 bounds=self._settings.bounds,
+                blocked=self._settings.blocked,
                 disk=DiskBounds(self._settings.run_disk_bytes, self._settings.disk_reserve_bytes),
             ),
         )

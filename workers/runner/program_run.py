@@ -17,9 +17,10 @@ from workers.runner.client import PersonMessage
 from workers.runner.drivers.offer import ReadyProgram
 from workers.runner.drivers.program import Classified, Command, Ending, ModelAccess, Work
 from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind
+from workers.runner.program_files import program_files
 from workers.runner.program_turn import Patience, ProgramTurn, Tools, TurnEnd
 from workers.runner.reports import RunLog, shortened
-from workers.runner.run_walls import Place, named_paths, program_folders
+from workers.runner.run_walls import Place
 from workers.runner.steering import Steering, as_prompt
 from workers.runner.transcript import Transcript
 from workers.runner.workspace import Workspace
@@ -144,10 +145,10 @@ class ProgramRun:
 
     def _place(self, command: Command) -> Place:
         """What the program sees beside the clone: itself, the words of a person's own command, and our tools."""
-        needed = [*program_folders(self._executable), *named_paths(command.needs)]
-        if self._tools is not None:
-            needed += named_paths(self._tools.server.arguments)
-        # Only what is there: an absent one is not obeyed by this process, whoever makes it meanwhile.
+        tools = () if self._tools is None else self._tools.server.arguments
+        needed = program_files([self._executable, *command.needs, *tools])
+        if command.hidden:
+            self._workspace.leave_alone(command.hidden)
         return self._workspace.place(readable=needed, hidden=command.hidden)
 
     def _began(self, session: str) -> None:

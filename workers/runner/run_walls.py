@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,8 +53,8 @@ class Place:
 class Confinement:
     """How the commands of one run are confined.
 
-    network: what the run's project may reach. platform: its URL. addresses: URLs that the run's programs call and all
-    below them: the gateway's, and the run's repository. ports: of this machine's loopback: those of the run's databases.
+    network: what the run's project may reach. platform: its URL. addresses: URLs that the run's programs call, with
+    all below them: the gateway's, and the run's repository. ports: of the run's databases, on this machine's loopback.
     """
 
     sandboxes: Sandboxes
@@ -64,6 +63,7 @@ class Confinement:
     addresses: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     bounds: Bounds = field(default_factory=Bounds)
+    blocked: tuple[str, ...] = ()
     on_refusal: Callable[[Refusal], None] | None = None
 
     def for_programs(self, walls: Walls) -> Place:
@@ -79,6 +79,7 @@ class Confinement:
             hosts=self.network.hosts,
             trusted_hosts=tuple(hosts),
             doors=(*nearby, *(Door("127.0.0.1", port) for port in self.ports)),
+            blocked=self.blocked,
             bounds=self.bounds,
         )
         return Place(self.sandboxes, walls, self.on_refusal)
@@ -166,38 +167,7 @@ def own_programs() -> tuple[Path, ...]:
     return (CODE / "workers", CODE / "common")
 
 
-def program_folders(executable: str) -> tuple[Path, ...]:
-    """What a program needs to be started: its file, what its links lead to, and the package that it lies in.
-
-    Never a folder that only happens to be above it, such as `~/.local`.
-    """
-    if not executable:
-        return ()
-    path = Path(executable).absolute()
-    found = [_package_of(one) or one for one in (path, path.resolve())]
-    # A folder of PATH is in every sandbox, and nothing can be laid over a link that is there.
-    in_path = {Path(entry) for entry in os.environ.get("PATH", "").split(os.pathsep)}
-    return tuple(dict.fromkeys(one for one in found if one.parent not in in_path))
-
-
-def _package_of(program: Path) -> Path | None:
-    """The folder that holds a program's package, with those that it needs; None if it is not in one."""
-    for folder in reversed(program.parents):
-        if folder.name == "node_modules":
-            return folder
-    # As `aiworker drivers install` lays it out: <name>/<version>/bin/<name>.
-    above = program.parents[:2]
-    return next(
-        (one for one in above if (one / "package.json").is_file() and one not in {Path.home(), Path("/")}), None
-    )
-
-
 def private_folders(work_dir: Path, *files: Path | None) -> tuple[Path, ...]:
     """Folders that no command may see, wherever they lie: the agent's, those of its tokens, and the platform's data."""
     data = [parent for parent in work_dir.parents if (parent / "secret_key").exists()]
     return tuple(dict.fromkeys([work_dir, *data, *(file.parent for file in files if file is not None)]))
-
-
-def named_paths(words: Sequence[str]) -> tuple[Path, ...]:
-    """The words of a person's own command that are paths of this machine: the command needs them."""
-    return tuple(Path(word) for word in words if word.startswith("/") and word != "/" and Path(word).exists())

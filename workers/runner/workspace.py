@@ -17,6 +17,7 @@ a parent, and keeps the driver's files.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import stat
@@ -46,6 +47,7 @@ _CHECKPOINT = "refs/aiworker/checkpoint"
 _BROUGHT = "refs/aiworker/head"
 """In either repository, for a moment: what is carried to origin.git."""
 _LARGEST_INDEX_BYTES = 2**30
+_MOST_LEFT_ALONE = 1000
 _OBJECT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -134,6 +136,14 @@ class Workspace:
             return "".join(f"{line}\n" for line in self._here(["show", f"HEAD:{name}"]))
         except (CutShort, ProviderRefused):
             return ""
+
+    def leave_alone(self, names: Sequence[str]) -> None:
+        """Make git in the clone take the files below these paths for unchanged: the driver does not see them."""
+        there = [name for name in names if os.path.lexists(self.path / name)]
+        known = self._here(["ls-files", "--", *there]) if there else []
+        # Git quotes a name with a character that a line can't have; a driver's commit may then remove that file.
+        if plain := [name for name in known if not name.startswith('"')][:_MOST_LEFT_ALONE]:
+            self._here(["update-index", "--skip-worktree", "--", *plain])
 
     def commit_all(self, message: str) -> str | None:
         """Commit everything that differs from HEAD; returns the commit's SHA, None if nothing differs.

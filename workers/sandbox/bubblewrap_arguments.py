@@ -114,4 +114,18 @@ def _walls(walls: Walls) -> list[str]:
     kinds = dict.fromkeys(walls.readable, "--ro-bind") | dict.fromkeys(walls.writable, "--bind")
     kinds[walls.home] = "--bind"
     ordered = sorted(kinds, key=lambda path: len(path.parts))
-    return [text for path in ordered for text in _shown(kinds[path], [path])]
+    return [*(text for path in ordered for text in _shown(kinds[path], [path])), *_emptied(walls.hidden, ordered)]
+
+
+def _emptied(hidden: Iterable[Path], shown: Sequence[Path]) -> list[str]:
+    """Lay an empty folder or file over each. What links lead to outside of the walls is not there in any case."""
+    made: list[str] = []
+    roots = [path.resolve() for path in shown]
+    for path in dict.fromkeys(one.resolve() for one in hidden):
+        if not any(path.is_relative_to(root) and path != root for root in roots):
+            continue
+        if path.is_dir():
+            made += ["--tmpfs", str(path), "--remount-ro", str(path)]
+        elif path.exists():
+            made += ["--ro-bind", os.devnull, str(path)]
+    return made

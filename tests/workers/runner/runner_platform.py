@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 Json = dict[str, Any]
 DEADLINE_SECONDS = 40.0
 CLAIM_MEMBERS = ("driver", "model", "models", "prompt", "freshPrompt", "sessionDriver", "attachments",
-                 "setupCommand", "cachePaths", "services")  # fmt: skip
+                 "setupCommand", "cachePaths", "services", "network")  # fmt: skip
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 """Starts the agent's process, with more arguments and environment variables."""

@@ -16,6 +16,8 @@ TOOL_SECONDS = 3600
 DEFAULT_MODELS = {"openai": "gpt-5.5", "anthropic": "claude-sonnet-4-5"}
 _PACKAGES = {"openai": "@ai-sdk/openai-compatible", "anthropic": "@ai-sdk/anthropic"}
 _DATABASE = ".local/share/opencode/opencode.db"
+_PLUGINS = (".opencode/plugin", ".opencode/plugins", ".opencode/tool", ".opencode/tools")
+"""OpenCode loads the first two in spite of `--pure` and OPENCODE_DISABLE_PROJECT_CONFIG."""
 _OFF = ("AUTOUPDATE", "MODELS_FETCH", "LSP_DOWNLOAD", "DEFAULT_PLUGINS", "PROJECT_CONFIG", "CLAUDE_CODE", "SHARE")
 
 
@@ -36,6 +38,7 @@ class OpenCodeDriver:
             environ=environ,
             files={str(path.relative_to(work.home)): json.dumps(_config(work.models))},
             kept=(f"{_DATABASE}*", ".local/share/opencode/storage"),
+            hidden=_PLUGINS,
             opencode_database=work.home / _DATABASE if work.resume else None,
         )
 

@@ -12,10 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from common.values.egress import Egress, Network
 from tests.conftest import leave_out
 from tests.workers.runner.drivers import tools_stand_in
+from tests.workers.runner.places import sandboxes
 from workers.runner.drivers.program import (
     Classified,
+    Command,
     End,
     Event,
     Exit,
@@ -28,6 +31,9 @@ from workers.runner.drivers.program import (
     ToolServer,
     Work,
 )
+from workers.runner.program_files import program_files
+from workers.runner.run_walls import Confinement, Place
+from workers.sandbox.walls import Walls
 
 ROOT = Path(__file__).parents[4]
 INSTALLED = ROOT / ".venv" / "drivers"
@@ -121,16 +127,19 @@ def run_program(
     environ = {"PATH": path, "HOME": str(work.home), "LANG": "C.UTF-8", **GIT_IDENTITY, **command.environ}
     ran, reader = Ran(), driver.reader()
     errors = (work.home / "stderr.txt").open("w+")
+    enclosed = _place(work, command).enclose(command.argv, work.workspace, environ)
     process = subprocess.Popen(
-        command.argv,
-        cwd=work.workspace,
-        env=environ,
+        enclosed.argv,
+        cwd=enclosed.cwd,
+        env=enclosed.environ,
+        pass_fds=enclosed.pass_fds,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
         text=True,
         start_new_session=True,
     )
+    enclosed.begin(process.pid)
     assert process.stdin is not None
     assert process.stdout is not None
     guard = threading.Timer(LONGEST_RUN_SECONDS, os.killpg, (process.pid, signal.SIGKILL))
@@ -147,7 +156,7 @@ def run_program(
                 if isinstance(event, End):
                     _close(process)
         feeder.join()
-        code = process.wait()
+        process.wait()
     finally:
         guard.cancel()
         if process.poll() is None:
@@ -155,12 +164,28 @@ def run_program(
             process.wait()
         process.stdout.close()
         _close(process)
+        code = enclosed.exit_status(process.returncode)
+        enclosed.close()
         errors.seek(0)
         ran.stderr = errors.read()
         errors.close()
     ran.code = code if code >= 0 else 128 - code
     ran.classified = reader.classify(Exit(ran.code, ran.stderr, ran.end, is_question_open))
     return ran
+
+
+def _place(work: Work, command: Command) -> Place:
+    """Where the runner would start it."""
+    addresses = tuple(work.models.addresses.values()) if work.models else ()
+    tools = work.tools.arguments if work.tools else ()
+    walls = Walls(
+        home=work.home,
+        writable=(work.workspace,),
+        readable=program_files([work.executable, *command.needs, *tools]),
+        hidden=tuple(work.workspace / name for name in command.hidden),
+    )
+    network = Network(Egress.NONE)
+    return Confinement(sandboxes(work.home), network, addresses=addresses).for_programs(walls)
 
 
 def _feed(process: subprocess.Popen[str], first_input: str | None, closes: bool) -> None:
