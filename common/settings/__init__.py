@@ -175,6 +175,12 @@ class WorkSettings:
     """Name of the driver (AIWORKER_DRIVER). None: the first one of an agent's that works."""
     model: str | None = None
     """Name of the model (AIWORKER_MODEL), for AIWORKER_DRIVER if that is set. None: the driver's own choice."""
+    stuck_tokens: int = 3_000_000
+    """How many tokens a run may read, also from a cache, without changing a file (AIWORKER_STUCK_TOKENS), 3 million by
+    default: more than a large repository takes to be understood. 0: any number."""
+    stuck_repeats: int = 10
+    """How often in a row the same call of a tool may fail (AIWORKER_STUCK_REPEATS), 10 by default: nobody needs more to
+    see that it does not work. 0: any number."""
 
 
 @dataclass(frozen=True)
@@ -338,7 +344,12 @@ def _work(env: Environment) -> WorkSettings:
     driver = env.text("AIWORKER_DRIVER")
     if driver is not None and driver not in DRIVER_NAMES:
         raise Misconfigured(f"AIWORKER_DRIVER={driver} is not one of {', '.join(DRIVER_NAMES)}")
-    return WorkSettings(driver=driver, model=env.text("AIWORKER_MODEL"))
+    return WorkSettings(
+        driver=driver,
+        model=env.text("AIWORKER_MODEL"),
+        stuck_tokens=env.number("AIWORKER_STUCK_TOKENS", default=3_000_000),
+        stuck_repeats=env.number("AIWORKER_STUCK_REPEATS", default=10, most=1000),
+    )
 
 
 def _runtime(env: Environment, data_dir: Path, *, instance: str, internal_url: str) -> RuntimeSettings:

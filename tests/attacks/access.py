@@ -76,6 +76,8 @@ TABLE: dict[str, Row] = {
     "PATCH /api/model-providers/<id:provider_id>": Row(A, body={"enabled": False}),
     "DELETE /api/model-providers/<id:provider_id>": Row(A),
     "GET /api/spend": Row(V),
+    "GET /api/caps": Row(A),
+    "PATCH /api/caps": Row(A, body={"day": {"tokens": 1000000}}),
     "GET /api/events": Row(V),
     "GET /api/jobs": Row(V),
     "GET /api/jobs/<id:job_id>": _in_project(V),

@@ -18,7 +18,8 @@ from dataclasses import asdict
 import structlog
 
 from common.errors import Busy
-from common.services.spend.model_calls import MadeCall, record_calls
+from common.services.runs.stuck import record_and_watch
+from common.services.spend.model_calls import MadeCall
 
 log = structlog.get_logger()
 
@@ -38,7 +39,7 @@ Record = Callable[[Sequence[MadeCall]], object]
 class CallLog:
     """Starts its thread at the first call. record: stores a batch; safe to repeat."""
 
-    def __init__(self, record: Record = record_calls) -> None:
+    def __init__(self, record: Record = record_and_watch) -> None:
         self._record = record
         self._queue: queue.SimpleQueue[MadeCall] = queue.SimpleQueue()
         self._left: dict[str, MadeCall] = {}

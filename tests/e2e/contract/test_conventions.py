@@ -57,6 +57,8 @@ GET /model-providers/ID
 PATCH /model-providers/ID
 DELETE /model-providers/ID
 GET /spend
+GET /caps
+PATCH /caps
 GET /task-groups
 POST /task-groups
 GET /task-groups/ID
