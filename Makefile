@@ -22,9 +22,14 @@ up: ## Install what is missing and start the whole platform in the foreground
 	@.ci/venv requirements.lock
 	@exec $(BIN)/aiworker up $(ARGS)
 
+# The tests' processes keep what they compile, whatever the environment says: each worker of pytest-xdist and each of the
+# thousands of children would compile the same modules again. One collection first, so that not all workers rewrite
+# the assertions of the same files.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: ## Check style, types and architecture, and run every test
 	@.ci/venv requirements-dev.lock
 	@.ci/packages & packages=$$!; .ci/check; checked=$$?; wait $$packages && exit $$checked
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null || true
 	@exec $(BIN)/python -m pytest -n 6 --dist loadscope $(ARGS)
 
 test-real: ## Run the contracts and a whole story on real servers: GITEA_URL=… GITEA_TOKEN=…, KUBECONFIG=…, or both

@@ -21,6 +21,8 @@ from tests.spreading import ByUnit, rank
 
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL", "0") not in {"", "0"}
 
+pytest_plugins = ["tests.cpu_report"]
+
 _RUN_FOLDER = pytest.StashKey[Path]()
 _RUN = pytest.StashKey[ExitStack]()
 

@@ -14,6 +14,7 @@ LONGEST = (
     "tests/e2e/contract/[sqlite]",
     "tests/e2e/test_cluster_story.py",
     "tests/e2e/contract/[mariadb]",
+    "tests/e2e/test_real_agents.py",
     "tests/e2e/test_browser",
     "tests/workers/runner/drivers/test_real_",
     "tests/workers/runner/drivers/test_turns.py",
@@ -57,18 +58,26 @@ APART = (
 )
 """Where tests are long and share nothing."""
 
-CONTRACT, BROWSER = "tests/e2e/contract/", "tests/e2e/test_browser"
+TOGETHER = (
+    "tests/e2e/test_browser_",
+    "tests/e2e/test_browser.py",
+    "tests/e2e/test_real_agents.py::test_a_task",
+)
+"""What shares an instance that takes long to start."""
+
+CONTRACT = "tests/e2e/contract/"
 
 
 def unit_of(test_id: str) -> str:
     """The unit that a test belongs to: a unit's tests run in one process, one after the other.
 
-    A unit is a file; or one test of what is in APART; or all of the contract on one database, for its instance.
+    A unit is a file; or one test of what is in APART; or what begins as an entry of TOGETHER does, of one file or
+    several; or all of the contract on one database, for its instance.
     """
     if test_id.startswith(CONTRACT):
         return CONTRACT + ("[mariadb]" if "[mariadb" in test_id else "[sqlite]")
-    is_alone = test_id.startswith(APART) and not test_id.startswith(BROWSER)
-    return test_id if is_alone else test_id.split("::", 1)[0]
+    together = next((begin for begin in TOGETHER if test_id.startswith(begin)), None)
+    return together or (test_id if test_id.startswith(APART) else test_id.split("::", 1)[0])
 
 
 def rank(test_id: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.servers import ROOT
-from tests.spreading import APART, LONGEST, rank, unit_of
+from tests.spreading import APART, LONGEST, TOGETHER, rank, unit_of
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,7 @@ from tests.spreading import APART, LONGEST, rank, unit_of
         ("tests/web/cli/test_main.py::test_a[sqlite]", "tests/web/cli/test_main.py"),
         ("tests/e2e/test_load.py::test_a[sqlite]", "tests/e2e/test_load.py::test_a[sqlite]"),
         ("tests/e2e/test_browser.py::test_a", "tests/e2e/test_browser.py"),
+        ("tests/e2e/test_browser_models.py::test_a", "tests/e2e/test_browser_"),
         ("tests/e2e/contract/test_git.py::test_a[sqlite]", "tests/e2e/contract/[sqlite]"),
         ("tests/e2e/contract/test_git.py::test_a[mariadb-x::y]", "tests/e2e/contract/[mariadb]"),
     ],
@@ -29,6 +30,6 @@ def test_the_longest_go_first_and_the_unnamed_last() -> None:
 
 
 def test_every_file_that_is_named_is_there() -> None:
-    named = {name.partition("[")[0] for name in (*LONGEST, *APART)}
+    named = {name.partition("[")[0].partition("::")[0] for name in (*LONGEST, *APART, *TOGETHER)}
 
     assert [name for name in named if not list(ROOT.glob(f"{name}*"))] == []

@@ -82,6 +82,14 @@ class ModelServer:
         self._server.server_close()
         self._thread.join()
 
+    def begin(self, scenes: Iterable[Scene]) -> None:
+        """Play other scenes from now on, and forget what was asked and answered so far."""
+        with self._lock:
+            self.scenes = tuple(scenes)
+            self.requests.clear()
+            self.answered.clear()
+            self._failures.clear()
+
     def spent(self) -> Usage:
         """The sum of the usage in all answers so far."""
         with self._lock:

@@ -15,8 +15,9 @@ from tests.e2e.instance import Instance, running
 from tests.e2e.talk import Talk
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def quiet_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """One for all files test_browser_…: tests make projects of their own, and remove what the whole platform shows."""
     with running(tmp_path_factory.mktemp("instance"), AIWORKER_AGENTS="0") as started:
         yield started
 
@@ -27,7 +28,7 @@ def chromium_browser(chromium_path: str) -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def quiet_api(quiet_instance: Instance) -> Iterator[Caller]:
     with requests.Session() as session:
         nobody = Caller(session, quiet_instance.url, None)

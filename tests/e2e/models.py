@@ -36,6 +36,13 @@ def environment_for(driver: str, server: ModelServer) -> dict[str, str]:
     return {key: f"{_TEST_KEY}{secrets.token_hex(20)}", address: server.url + path}
 
 
+def environment_for_all(server: ModelServer) -> dict[str, str]:
+    """The variables that make the server the provider of every API, with one key that nobody else knows."""
+    together = {name: value for driver in KEYS for name, value in environment_for(driver, server).items()}
+    key = together[KEYS["claude"]]
+    return together | dict.fromkeys(KEYS.values(), key)
+
+
 def environment_of_tests() -> dict[str, str]:
     """Where the CLIs of the tests are. Nothing is installed by itself: what is missing is left out, or fails."""
     return {"AIWORKER_AGENT_DRIVERS_DIR": str(INSTALLED), "AIWORKER_INSTALL_DRIVERS": "0"}

@@ -162,6 +162,9 @@ def test_a_project_and_a_task_name_their_driver_and_model(reader: Person, quiet_
     reader.see("task-card").filter(has_text="With another").click()
     expect(reader.page.locator(".facts")).to_contain_text("codex")
     assert without_refusals(reader) == []
+    # It names no capability: another test's agent could be given it.
+    made = quiet_api.get(f"/tasks?projectId={project['id']}")["tasks"][0]
+    quiet_api.post(f"/tasks/{made['id']}/cancel")
 
 
 def test_a_task_at_its_cap_goes_on_when_the_cap_is_raised(

@@ -1,4 +1,4 @@
-"""Each real coding CLI on a whole instance, with a scripted model: a question, a rejection, the same session again.
+"""Each real coding CLI on one whole instance, with a scripted model: a question, a rejection, the same session again.
 
 What it said is in the transcript in order, what it cost is what the model server sent, and no key of the provider is
 anywhere below the agent.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ import pytest
 from tests.conftest import leave_out
 from tests.doubles.model_server import ModelServer
 from tests.e2e.instance import Instance, running, wait_until
-from tests.e2e.models import KEYS, SCRIPTED_MODELS, environment_for, environment_of_tests
+from tests.e2e.models import KEYS, SCRIPTED_MODELS, environment_for, environment_for_all, environment_of_tests
 from tests.e2e.origin import served_repository
 from tests.e2e.story import Story
 from tests.e2e.story_tasks import FIRST, QUESTION, REASON, scenes
@@ -39,6 +40,52 @@ def driver(request: pytest.FixtureRequest) -> str:
     return name
 
 
+@dataclass(frozen=True)
+class Shared:
+    """One instance for all CLIs, one after the other. key: that of every provider."""
+
+    instance: Instance
+    origin: str
+    model: ModelServer
+    key: str
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    folder = tmp_path_factory.mktemp("instance")
+    with ModelServer() as model, served_repository(folder) as origin:
+        environ = environment_for_all(model) | environment_of_tests()
+        with running(folder, AIWORKER_IMPORT_ALLOW=urlsplit(origin).netloc, **environ) as instance:
+            yield Shared(instance, origin, model, environ[KEYS["claude"]])
+
+
+def test_a_task_from_a_sentence_to_ready_twice(driver: str, shared: Shared) -> None:
+    instance, model = shared.instance, shared.model
+    model.begin(scenes(driver))
+    story = Story(instance, shared.origin, driver=driver, model=SCRIPTED_MODELS[driver], quiet=True)
+    story.log_in()
+    story.import_project(name=f"Greeter of {driver}")
+    task_id = story.give(FIRST)
+    story.heard.wait("the agent's question", lambda event: event["event"] == "task:needs_input")
+    _no_key_below_agents(instance, shared.key)
+    story.answer(task_id, "Spanish")
+    seq = story.wait_ready(task_id, "hola")
+    story.reject(task_id, REASON)
+    story.wait_ready(task_id, "hola, bienvenida", after=seq)
+
+    runs = _runs(story, task_id)
+    first, second = (_transcript(story, run) for run in runs[:2])
+    _tells_the_work(first)
+    assert [entry["number"] for entry in second if entry.get("number")] == list(
+        range(1, 1 + sum(1 for entry in second if entry.get("number")))
+    )
+    _one_session(model)
+    _asks_people_with_our_tool_alone(model, driver)
+    _counted_to_the_token(story, task_id, runs, model)
+    _no_key_in_files(instance, shared.key)
+    story.close()
+
+
 @pytest.fixture
 def model(driver: str) -> Iterator[ModelServer]:
     with ModelServer(scenes(driver)) as server:
@@ -48,36 +95,6 @@ def model(driver: str) -> Iterator[ModelServer]:
 @pytest.fixture
 def environ(driver: str, model: ModelServer) -> dict[str, str]:
     return environment_for(driver, model) | environment_of_tests()
-
-
-def test_a_task_from_a_sentence_to_ready_twice(
-    tmp_path: Path, driver: str, model: ModelServer, environ: dict[str, str]
-) -> None:
-    with served_repository(tmp_path) as origin:
-        allow = urlsplit(origin).netloc
-        with running(tmp_path, AIWORKER_IMPORT_ALLOW=allow, **environ) as instance:
-            story = Story(instance, origin, driver=driver, model=SCRIPTED_MODELS[driver], quiet=True)
-            story.log_in()
-            story.import_project()
-            task_id = story.give(FIRST)
-            story.heard.wait("the agent's question", lambda event: event["event"] == "task:needs_input")
-            _no_key_below_agents(instance, environ[KEYS[driver]])
-            story.answer(task_id, "Spanish")
-            seq = story.wait_ready(task_id, "hola")
-            story.reject(task_id, REASON)
-            story.wait_ready(task_id, "hola, bienvenida", after=seq)
-
-            runs = _runs(story, task_id)
-            first, second = (_transcript(story, run) for run in runs[:2])
-            _tells_the_work(first)
-            assert [entry["number"] for entry in second if entry.get("number")] == list(
-                range(1, 1 + sum(1 for entry in second if entry.get("number")))
-            )
-            _one_session(model)
-            _asks_people_with_our_tool_alone(model, driver)
-            _counted_to_the_token(story, task_id, runs, model)
-            _no_key_in_files(instance, environ[KEYS[driver]])
-            story.close()
 
 
 @pytest.mark.parametrize("driver", ["claude"], indirect=True)

@@ -14,6 +14,7 @@ from tests.e2e.client import Listener
 from tests.e2e.instance import running, wait_until
 from tests.e2e.origin import served_repository
 from tests.e2e.story import Story, body_of, tell
+from tests.servers import MariaDB
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -35,13 +36,10 @@ def origin(tmp_path: Path) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
-def environ(request: pytest.FixtureRequest) -> dict[str, str]:
-    """What names the database of an instance."""
-    if request.param == "sqlite":
-        return {}
-    url: str = request.getfixturevalue("mariadb").new_database()
-    return {"AIWORKER_DATABASE_URL": url}
+@pytest.fixture
+def environ(mariadb: MariaDB) -> dict[str, str]:
+    """Names a MariaDB as the instance's database. Stories without it have the SQLite of a new instance."""
+    return {"AIWORKER_DATABASE_URL": mariadb.new_database()}
 
 
 def test_the_story_holds(tmp_path: Path, origin: str, environ: dict[str, str]) -> None:
@@ -55,53 +53,33 @@ def test_the_story_holds(tmp_path: Path, origin: str, environ: dict[str, str]) -
         assert instance.stop() == 0
 
 
-def test_killing_everything_in_the_middle_loses_nothing(tmp_path: Path, origin: str, environ: dict[str, str]) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+def test_killing_everything_in_the_middle_loses_nothing(
+    kind: str, tmp_path: Path, origin: str, request: pytest.FixtureRequest
+) -> None:
+    """The task under way is done; the preview of the one before comes back on its port, by itself."""
+    environ = {} if kind == "sqlite" else request.getfixturevalue("environ")
     with running(tmp_path, AIWORKER_IMPORT_ALLOW=urlsplit(origin).netloc, **environ) as instance:
         story = Story(instance, origin, quiet=True)
         story.log_in()
         story.import_project()
+        before_id = story.write_task("Short", INTERRUPTED.replace("- sleep: 6\n", ""))
+        story.wait_ready(before_id, "one")
+        url = story.api.get(f"/tasks/{before_id}")["task"]["previewUrl"]
+        begun = max(event["seq"] for event in story.heard.events if "seq" in event)
         task_id = story.write_task("Interrupted", INTERRUPTED)
         story.heard.wait(
             "the agent to have the task",
-            lambda event: event["event"] == "agent:status" and event["data"]["status"] == "busy",
+            lambda event: (
+                event["event"] == "task:status_changed"
+                and event["data"]["taskId"] == task_id
+                and event["data"]["newState"] == "in_progress"
+                and event["seq"] > begun
+            ),
         )
         before = len([event for event in story.heard.events if "seq" in event])
         instance.kill()
         story.heard.close()
-        instance.start()
-        story.events = Listener(instance.url, story.api.token, story.project["id"])
-        story.wait_ready(task_id, "one")
-        assert len([event for event in story.heard.events if "seq" in event]) > before
-        _has_one_of_each(story, task_id)
-        story.close()
-
-
-def _has_one_of_each(story: Story, task_id: str) -> None:
-    task = story.api.get(f"/tasks/{task_id}")["task"]
-    address = f"http://x:{story.api.token}@{urlsplit(story.instance.url).netloc}"
-    listed = subprocess.run(
-        ["git", "ls-remote", "--heads", f"{address}{urlsplit(story.project['giteaRepoUrl']).path}.git"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    assert [line.split("refs/heads/")[1] for line in listed.splitlines()] == ["main", task["branchName"]]
-    assert task["prNumber"] == 1
-    previews = story.api.get(f"/deployments?projectId={story.project['id']}&environment=preview&status=completed")
-    assert previews["total"] == 1
-    assert body_of(task["previewUrl"]) == "one"
-
-
-def test_what_ran_before_runs_again_after_a_kill(tmp_path: Path, origin: str) -> None:
-    """Previews, staging and production come back on their ports, by themselves."""
-    with running(tmp_path, AIWORKER_IMPORT_ALLOW=urlsplit(origin).netloc) as instance:
-        story = Story(instance, origin, quiet=True)
-        story.log_in()
-        story.import_project()
-        task_id = story.write_task("Short", INTERRUPTED.replace("- sleep: 6\n", ""))
-        story.wait_ready(task_id, "one")
-        url = story.api.get(f"/tasks/{task_id}")["task"]["previewUrl"]
-        instance.kill()
         instance.start()
 
         def answers() -> bool:
@@ -111,8 +89,29 @@ def test_what_ran_before_runs_again_after_a_kill(tmp_path: Path, origin: str) ->
                 return False
 
         wait_until(f"the preview to answer at {url} again", answers)
-        story.heard.close()
+        story.events = Listener(instance.url, story.api.token, story.project["id"])
+        story.wait_ready(task_id, "one")
+        assert len([event for event in story.heard.events if "seq" in event]) > before
+        _has_one_of_each(story, before_id, task_id)
         story.close()
+
+
+def _has_one_of_each(story: Story, *task_ids: str) -> None:
+    """A branch, a pull request and a preview for each of these tasks, in this order."""
+    tasks = [story.api.get(f"/tasks/{task_id}")["task"] for task_id in task_ids]
+    address = f"http://x:{story.api.token}@{urlsplit(story.instance.url).netloc}"
+    listed = subprocess.run(
+        ["git", "ls-remote", "--heads", f"{address}{urlsplit(story.project['giteaRepoUrl']).path}.git"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    branches = {line.split("refs/heads/")[1] for line in listed.splitlines()}
+    assert branches == {"main", *(task["branchName"] for task in tasks)}
+    assert [task["prNumber"] for task in tasks] == list(range(1, 1 + len(tasks)))
+    previews = story.api.get(f"/deployments?projectId={story.project['id']}&environment=preview&status=completed")
+    assert previews["total"] == len(tasks)
+    assert [body_of(task["previewUrl"]) for task in tasks] == ["one"] * len(tasks)
 
 
 def test_two_instances_never_touch(tmp_path: Path, origin: str) -> None:

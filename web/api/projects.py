@@ -183,9 +183,9 @@ class UpdateProjectSchema(Schema):
         Line(200, validate=refused_if(cache_path_fault)), validate=[validate.Length(max=MOST_CACHE_PATHS), _apart]
     )
     services = fields.List(fields.Nested(ServiceSchema), validate=_unlike_kinds)
-    caps = Kept(CapGroupsSchema)
     egress = Choice(Egress)
     egress_hosts = fields.List(HostPattern(), validate=validate.Length(max=MOST_HOSTS))
+    caps = Kept(CapGroupsSchema)
 
 
 class CreateProjectSchema(UpdateProjectSchema):
@@ -248,9 +248,9 @@ class ProjectSchema(Schema):
     setup_command = fields.String(allow_none=True)
     cache_paths = fields.List(fields.String())
     services = fields.List(fields.Nested(ServiceSchema))
-    caps = Kept(CapGroupsSchema)
     egress = Choice(Egress)
     egress_hosts = fields.List(fields.String())
+    caps = Kept(CapGroupsSchema)
 
 
 class ForbiddenPathsQuerySchema(Schema):

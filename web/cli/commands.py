@@ -18,8 +18,8 @@ from web.cli.watch import follow, line_of
 Fields = Sequence[str]
 
 PROJECT = ("id", "name", "status", "giteaRepoUrl")
-TASK = ("id", "state", "priority", "title", "parked")
 EGRESS = [str(egress) for egress in Egress]
+TASK = ("id", "state", "priority", "title", "parked")
 GROUP = ("id", "status", "stagingBranch")
 
 

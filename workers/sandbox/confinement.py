@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.machine.bubblewrap import INSIDE_UID, SandboxFinding
+from common.machine.waiting import Deadline
 from workers.sandbox import bubblewrap_arguments, system_calls
 from workers.sandbox.control_groups import make_group
-from workers.sandbox.doorkeeper import Doorkeeper, Guarded, receive_sockets
+from workers.sandbox.doorkeeper import Doorkeeper, Guarded, kill_holders, receive_sockets
 from workers.sandbox.egress_proxy import Proxy
 from workers.sandbox.egress_rules import Rule, rules
 from workers.sandbox.enclosed import Enclosed, Refusal
@@ -35,6 +36,7 @@ logger = logging.getLogger("workers.sandbox")
 END_SECONDS = 10.0
 """How long the processes of a killed sandbox may take to end."""
 DIAL_SECONDS = 5.0
+_LAG_MS = 250
 _INSIDE = Path(__file__).with_name("inside.py")
 _FIRST_FREE_PORT = 1024
 _LAST_SIGNAL = 64
@@ -85,6 +87,7 @@ class Confined(Enclosed):
         control, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._guarded = Guarded(control, self._doors, bounds=walls.bounds)
         try:
+            self._guarded.lifeline = f"socket:[{os.fstat(child.fileno()).st_ino}]"
             self._given.append(child.detach())
             self._given.append(os.dup(self._given[0]))
             preparation.folder.mkdir(mode=0o700)
@@ -117,8 +120,7 @@ class Confined(Enclosed):
         processes = 0 if self._guarded.group.processes or os.geteuid() == 0 else walls.bounds.processes or 0
         return [
             *(str(self._given[0]), str(self._given[2]), ",".join(map(str, ports)), str(processes)),
-            *(str(walls.bounds.file_bytes or 0), str(int(self._guarded.waits))),
-            *(str(int(needs_dial and not self._shares_network)), *argv),
+            *(str(walls.bounds.file_bytes or 0), str(int(needs_dial and not self._shares_network)), *argv),
         ]
 
     def _arguments(self, walls: Walls, search_path: str, inner: Sequence[str]) -> list[str]:
@@ -142,8 +144,7 @@ class Confined(Enclosed):
     def begin(self, pid: int) -> None:
         with self._lock:
             self._guarded.pid = pid
-            with contextlib.suppress(ProcessLookupError):
-                self._guarded.pidfd = os.pidfd_open(pid)
+            self._guarded.pidfd = os.pidfd_open(pid)
             self._close_given()
             self._future = self._preparation.doorkeeper.guard(self._guarded)
 
@@ -195,17 +196,20 @@ class Confined(Enclosed):
             shutil.rmtree(self._preparation.folder, ignore_errors=True)
 
     def _end_processes(self) -> None:
-        """Kill what still runs, and wait until the sandbox's first process, which ends last, has let the socket go."""
+        """Kill what still runs, and wait for the end of it."""
         if self._guarded.pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._guarded.pidfd, signal.SIGKILL)
             os.close(self._guarded.pidfd)
             self._guarded.pidfd = -1
         if self._guarded.pid:
-            watched = select.poll()
-            watched.register(self._guarded.control, 0)  # POLLHUP is always told
-            if not watched.poll(END_SECONDS * 1000):
-                logger.warning("processes of a sandbox have not ended", extra={"pid": self._guarded.pid})
+            watched, deadline = select.poll(), Deadline(END_SECONDS)
+            watched.register(self._guarded.control, 0)  # the end of the other side is told in any case
+            while not watched.poll(_LAG_MS):
+                kill_holders(self._guarded.lifeline)
+                if deadline.is_over:
+                    logger.warning("processes of a sandbox have not ended", extra={"pid": self._guarded.pid})
+                    return
 
     def _close_given(self) -> None:
         while self._given:

@@ -9,6 +9,8 @@ import array
 import asyncio
 import contextlib
 import logging
+import os
+import select
 import signal
 import socket
 import struct
@@ -16,6 +18,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 
@@ -36,6 +39,7 @@ CONNECTIONS_AT_ONCE = 256
 _LOOKUP_THREADS = 16
 _WATCH_SECONDS = 0.5
 _MOST_SOCKETS = 128
+_LAG_SECONDS = 0.25
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -44,8 +48,9 @@ class Guarded:
     """What the doorkeeper does for one sandbox.
 
     control: the socket to its first program. doors, proxy: in the order of the listening sockets, the proxy's last.
-    waits: the first program waits for an answer. outbound: makes its network; called in a thread with the number of a
-    process inside. Afterwards made_outbound is to be closed. failure: why it was not let go. is_over: set at the end.
+    outbound: makes its network; called in a thread with the number of a
+    process inside. Afterwards made_outbound is to be closed. lifeline: how /proc names the socket
+    that it holds. failure: why it was not let go. is_over: set at the end.
     """
 
     control: socket.socket
@@ -56,6 +61,7 @@ class Guarded:
     group: Group = field(default_factory=Group)
     pid: int = 0
     pidfd: int = -1
+    lifeline: str = ""
     is_ready: threading.Event = field(default_factory=threading.Event)
     is_over: threading.Event = field(default_factory=threading.Event)
     failure: str | None = None
@@ -63,8 +69,9 @@ class Guarded:
     made_outbound: Outbound | None = None
 
     @property
-    def waits(self) -> bool:
-        return bool(self.doors or self.proxy or self.outbound)
+    def has_ended(self) -> bool:
+        """Whether all of its processes have: its first process inside, which ends last, has let the socket go."""
+        return is_told(self.control, 0)  # the end of the other side is told in any case
 
 
 class Doorkeeper:
@@ -111,16 +118,16 @@ async def _guard(guarded: Guarded) -> None:
     listeners: list[socket.socket] = []
     try:
         async with asyncio.TaskGroup() as tasks:
-            if guarded.waits:
-                try:
-                    async with asyncio.timeout(HANDSHAKE_SECONDS):
-                        listeners = await _let_go(guarded)
-                except (OSError, ValueError) as error:
-                    guarded.failure = "it gave no sign" if isinstance(error, TimeoutError) else str(error)
-                    logger.warning("a sandbox could not be opened", extra={"error": guarded.failure})
-                    with contextlib.suppress(OSError):
-                        guarded.control.send(b"-" + guarded.failure.encode()[:1000])
-                    return
+            tasks.create_task(_end(guarded))
+            try:
+                async with asyncio.timeout(HANDSHAKE_SECONDS):
+                    listeners = await _let_go(guarded)
+            except (OSError, ValueError) as error:
+                guarded.failure = "it gave no sign" if isinstance(error, TimeoutError) else str(error)
+                logger.warning("a sandbox could not be opened", extra={"error": guarded.failure})
+                with contextlib.suppress(OSError):
+                    guarded.control.send(b"-" + guarded.failure.encode()[:1000])
+                return
             guarded.is_ready.set()
             room = asyncio.Semaphore(CONNECTIONS_AT_ONCE)
             for listener, serve in zip(listeners, _services(guarded), strict=True):
@@ -139,7 +146,7 @@ async def _let_go(guarded: Guarded) -> list[socket.socket]:
     loop = asyncio.get_running_loop()
     guarded.control.setblocking(False)
     guarded.control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-    await _readable(loop, guarded.control)
+    await _readable(loop, guarded.control.fileno())
     message, sockets, pid = receive_sockets(guarded.control)
     for one in sockets:
         one.setblocking(False)
@@ -158,6 +165,9 @@ async def _let_go(guarded: Guarded) -> list[socket.socket]:
                 with contextlib.suppress(OSError):
                     guarded.made_outbound = await making
                 raise
+        # From now on the kernel ends the sandbox with its first process outside; before, nothing would.
+        if is_told(guarded.pidfd, select.POLLIN):
+            raise OSError("it was ended before its command started")
         guarded.control.send(b"+")
         guarded.control.setblocking(True)
     except BaseException:
@@ -167,18 +177,18 @@ async def _let_go(guarded: Guarded) -> list[socket.socket]:
     return sockets
 
 
-async def _readable(loop: asyncio.AbstractEventLoop, one: socket.socket) -> None:
+async def _readable(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
     seen = loop.create_future()
 
     def see() -> None:
         if not seen.done():
             seen.set_result(None)
 
-    loop.add_reader(one.fileno(), see)
+    loop.add_reader(descriptor, see)
     try:
         await seen
     finally:
-        loop.remove_reader(one.fileno())
+        loop.remove_reader(descriptor)
 
 
 def receive_sockets(control: socket.socket) -> tuple[bytes, list[socket.socket], int]:
@@ -257,6 +267,36 @@ async def _serve(
     finally:
         connection.close()
         room.release()
+
+
+async def _end(guarded: Guarded) -> None:
+    """See to it that the sandbox ends with its first process outside, at whatever moment that is killed."""
+    await _readable(asyncio.get_running_loop(), guarded.pidfd)
+    await asyncio.sleep(_LAG_SECONDS)
+    while not guarded.has_ended:
+        kill_holders(guarded.lifeline)
+        await asyncio.sleep(_LAG_SECONDS)
+
+
+def kill_holders(lifeline: str) -> None:
+    """Kill every process that holds the socket of a sandbox. lifeline: how /proc names it.
+
+    bubblewrap ties the sandbox to its first process only after having made it: killed in between, it leaves a process
+    that waits for ever.
+    """
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if int(process.name) == os.getpid():
+                continue
+            if any(os.readlink(held) == lifeline for held in (process / "fd").iterdir()):
+                os.kill(int(process.name), signal.SIGKILL)
+
+
+def is_told(watched: socket.socket | int, events: int) -> bool:
+    """Whether poll(2) tells anything of a descriptor now."""
+    asked = select.poll()
+    asked.register(watched, events)
+    return bool(asked.poll(0))
 
 
 async def _watch(guarded: Guarded) -> None:

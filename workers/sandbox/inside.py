@@ -1,13 +1,13 @@
 """The first program in a sandbox. It opens the ports that lead out, hands them out, and becomes the command.
 
-    python3 -I -S inside.py CONTROL ENVIRON PORTS PROCESSES FILE_BYTES WAITS DIALS COMMAND ...
+    python3 -I -S inside.py CONTROL ENVIRON PORTS PROCESSES FILE_BYTES DIALS COMMAND ...
 
 CONTROL: number of a Unix socket (SOCK_SEQPACKET) to the process outside. ENVIRON: number of a file with the command's
 environment, so that no variable of it, such as LD_PRELOAD, acts on a program outside. PORTS: ports of loopback to
-listen on, separated by commas. PROCESSES, FILE_BYTES: resource limits; 0: none. WAITS, DIALS: 1 or 0.
+listen on, separated by commas. PROCESSES, FILE_BYTES: resource limits; 0: none. DIALS: 1 or 0.
 
-With PORTS or WAITS it sends `+` and the listening sockets (or `-` and a reason), and starts the command on `+`; after
-anything else it ends with FAILED. With DIALS it stays as the command's parent and answers each `d` with unconnected
+It sends `+` and the listening sockets (or `-` and a reason), and starts the command on `+`; after anything else it ends
+with FAILED. With DIALS it stays as the command's parent and answers each `d` with unconnected
 sockets of this network. It imports only small modules in C, because it delays every command.
 """
 
@@ -26,12 +26,11 @@ _BACKLOG = 128
 
 
 def main(arguments: list[str]) -> None:
-    control_fd, environ_fd, ports, processes, file_bytes, waits, dials, *command = arguments
+    control_fd, environ_fd, ports, processes, file_bytes, dials, *command = arguments
     control = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, int(control_fd))
     posix.set_inheritable(control.fileno(), False)
     environ = _read_environ(int(environ_fd))
-    if ports or waits == "1":
-        _hand_out(control, [int(port) for port in ports.split(",") if port])
+    _hand_out(control, [int(port) for port in ports.split(",") if port])
     _limit(int(processes), int(file_bytes))
     if dials == "1":
         _stay(control, command, environ)

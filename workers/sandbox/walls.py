@@ -51,16 +51,18 @@ class Walls:
     command as it sees them.
 
     home: its HOME, writable. scratch: its /tmp, writable; None: an empty one in memory. writable, readable: files and
-    folders; one that is missing is left out. reach, hosts: its network, and further hosts for the proxy. doors: ports
-    that lead out. blocked: addresses and networks that OUTBOUND may not reach, beside those that it never may.
-    trusted_hosts: hosts, as `host` or `host:port`, that the platform itself names, such as a forge: the proxy reaches
-    them also at private addresses, and also with Reach.NOTHING.
+    folders; one that is missing is left out. hidden: files and folders in the others of which the command sees only an
+    empty one that it can't change; one that is missing is left out. reach, hosts: its network, and further hosts for
+    the proxy. doors: ports that lead out. blocked: addresses and networks that OUTBOUND may not reach, beside those
+    that it never may. trusted_hosts: hosts, as `host` or `host:port`, that the platform itself names, such as a forge:
+    the proxy reaches them also at private addresses, and also with Reach.NOTHING.
     """
 
     home: Path
     scratch: Path | None = None
     writable: tuple[Path, ...] = ()
     readable: tuple[Path, ...] = ()
+    hidden: tuple[Path, ...] = ()
     reach: Reach = Reach.NOTHING
     hosts: tuple[str, ...] = ()
     doors: tuple[Door, ...] = ()

@@ -21,6 +21,7 @@ _LONG_TEXT = sa.UnicodeText().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb
 _ADDED: dict[str, list[sa.Column[Any]]] = {
     # A project that is there keeps the network that its programs had.
     "projects": [sa.Column("egress", sa.String(16), server_default="open", nullable=False)],
+    "agents": [sa.Column("sandbox", database.JsonText())],
     "runs": [
         sa.Column("limited_until", database.UtcDateTime()),
         sa.Column("limit_reason", sa.UnicodeText()),

@@ -86,9 +86,9 @@ class ProjectValues(TypedDict, total=False):
     setup_command: str | None
     cache_paths: list[str]
     services: list[dict[str, object]]
-    caps: GroupChanges
     egress: str
     egress_hosts: list[str]
+    caps: GroupChanges
 
 
 @dataclass(frozen=True)
