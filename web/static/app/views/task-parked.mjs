@@ -18,7 +18,13 @@ export function Parked({ task, reload }) {
   const reached = (task.capState || []).filter(isReached);
   const raises = reached.map(
     (use) =>
-      html`<${Raise} key=${`${use.scope} ${use.period} ${use.cap}`} task=${task} use=${use} isLast=${reached.length === 1} reload=${reload} />`,
+      html`<${Raise}
+        key=${`${use.scope} ${use.period} ${use.cap}`}
+        task=${task}
+        use=${use}
+        isLast=${reached.length === 1}
+        reload=${reload}
+      />`,
   );
   if (!isParked(task)) {
     if (!reached.length || !WAITING.includes(task.state)) return null;
