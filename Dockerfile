@@ -13,9 +13,10 @@ LABEL org.opencontainers.image.title="AiWorker" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 
-# git: the local forge and every agent. tini: collects what agents leave behind and passes signals on.
+# git: the local forge and every agent. tini: collects what agents leave behind and passes signals on. bubblewrap and
+# slirp4netns: the sandbox, where the container may make namespaces (see docs/security.md).
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates git tini \
+    && apt-get install -y --no-install-recommends bubblewrap ca-certificates git slirp4netns tini \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --create-home --shell /usr/sbin/nologin aiworker \
     && install -d -o aiworker -g aiworker -m 0700 /data
@@ -54,7 +55,9 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && install -d -o aiworker -g aiworker /opt/aiworker-drivers
 USER 10001
-ENV AIWORKER_AGENT_DRIVERS_DIR=/opt/aiworker-drivers
+# An agent's container is itself the sandbox: give it nothing but the agent.
+ENV AIWORKER_AGENT_DRIVERS_DIR=/opt/aiworker-drivers \
+    AIWORKER_SANDBOX=off
 RUN aiworker drivers install claude codex gemini opencode qwen && npm cache clean --force
 CMD ["aiworker", "agent", "--help"]
 

@@ -84,6 +84,22 @@ class QuestionReminded(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SpendWarning(Event):
+    """Most of a cap is used. In the platform's feed for its caps, else in the project's; task_id: of a task's cap.
+
+    scope: `task`, `project` or `platform`. cap: `tokens`, `costUsd`, `minutes` or `runs`. period: `day` or `total`.
+    """
+
+    name: ClassVar[str] = "spend:warning"
+    task_id: str | None = None
+    scope: str
+    cap: str
+    period: str
+    used: float
+    limit: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgentStatus(Event):
     """Recorded in the feed of the project whose task the agent takes or leaves, else in the platform's feed."""
 

@@ -135,7 +135,7 @@ DELIVERABLE = frozenset({TaskState.APPROVED, TaskState.STAGING, TaskState.PRODUC
 """States in which a task counts as done for the tasks that depend on it."""
 
 UNDER_WAY = frozenset({TaskState.IN_PROGRESS, TaskState.NEEDS_INPUT})
-"""States that count towards a project's maxParallelTasks."""
+"""States that count towards a project's maxParallelTasks, but for parked tasks."""
 
 
 class Priority(IntEnum):

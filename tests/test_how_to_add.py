@@ -44,8 +44,9 @@ ROOT = Path(__file__).parents[1]
 GUIDES = [ROOT / "docs" / "contributing.md", ROOT / "docs" / "how-to-add.md"]
 SHAPES = (ROOT / "docs" / "api-shapes.md").read_text("utf-8")
 FILE = re.compile(r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:md|py|toml|lock)|Makefile|Procfile|Dockerfile)`")
-OF_VERSIONS_ALONE = {"health_below", "below", "services", "may_save_cache"}
-"""What a version needs and no project says. Of services, staging and production get none."""
+OF_VERSIONS_ALONE = {"health_below", "below", "services", "may_save_cache", "egress", "hosts"}
+"""What a version needs and no project says. Of services, staging and production get none, and they reach
+every public address."""
 
 
 def _texts(*patterns: str) -> str:

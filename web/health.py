@@ -22,6 +22,7 @@ from common.providers.runtime import runtime
 from common.services.health import schema
 from common.services.health.sweep_age import sweep_age_seconds
 from common.settings import Settings, settings
+from common.values.confinement import Confinement
 
 log = structlog.get_logger()
 
@@ -42,13 +43,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Health:
-    """status: `ok`, `degraded` or `down`. disk: of the data directory; None if it can't be read."""
+    """status: `ok`, `degraded` or `down`. disk: of the data directory; None if it can't be read. confinement: of the
+    local runtime's programs; None if it does not answer, and for a cluster."""
 
     status: str
     at: datetime
     services: dict[str, str]
     is_sweep_late: bool
     disk: DiskState | None
+    confinement: Confinement | None
 
 
 PARTS = (
@@ -98,7 +101,7 @@ class Examination:
             is_well = all(answers.values()) and not is_sweep_late and disk in {DiskState.OK, DiskState.SCARCE}
             status = "ok" if is_well else "degraded"
         words = {part.name: part.good if answers[part.name] else part.bad for part in self._parts}
-        return Health(status, datetime.now(UTC), words, is_sweep_late, disk)
+        return Health(status, datetime.now(UTC), words, is_sweep_late, disk, self._confinement())
 
     def _answered(self, name: str) -> bool:
         asked = self._asked[name]
@@ -121,6 +124,11 @@ class Examination:
         asked = self._asked["disk"]
         found = asked.result() if asked.done() and asked.exception() is None else None
         return found.state if isinstance(found, Disk) else None
+
+    def _confinement(self) -> Confinement | None:
+        asked = self._asked.get("kubernetes")
+        found = asked.result() if asked and asked.done() and asked.exception() is None else None
+        return found if isinstance(found, Confinement) else None
 
     def is_schema_current(self) -> bool:
         """Whether the schema is this version's. True is kept: only a newer version of the program changes it."""

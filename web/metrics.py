@@ -18,6 +18,7 @@ from prometheus_flask_exporter import PrometheusMetrics
 from common.errors import Busy
 from common.services.access import Caller
 from common.services.health.measures import Measures, measure
+from common.services.spend.today import SpentToday, spent_today
 from common.settings import settings
 from common.states import Role
 from web.health import look_at_disk
@@ -62,6 +63,8 @@ class PlatformCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         try:
             found = measure(self._by)
+            # Names of projects and what they cost are for people who may see them, never for whoever asks.
+            spent = [] if self._by is None else spent_today(self._by)
         except Busy:
             yield GaugeMetricFamily("aiworker_database_up", "Whether the database answers", value=0)
             return
@@ -78,6 +81,20 @@ class PlatformCollector(Collector):
         if found.sweep_seconds is not None:
             age = "Seconds since the last sweep"
             yield GaugeMetricFamily("aiworker_sweep_age_seconds", age, value=found.sweep_seconds)
+        if self._by is not None:
+            yield from _of_today(spent)
+
+
+def _of_today(spent: list[SpentToday]) -> Iterator[GaugeMetricFamily]:
+    """Falls to zero at midnight (UTC). aiworker_model_cost_usd_total, of the gateway, only rises."""
+    labels = ["project", "driver", "model"]
+    usd = GaugeMetricFamily("aiworker_spend_today_usd", "US dollars spent on models since midnight UTC", labels=labels)
+    tokens = GaugeMetricFamily("aiworker_spend_today_tokens", "Tokens used of models since midnight UTC", labels=labels)
+    for one in spent:
+        usd.add_metric([one.project, one.driver, one.model], one.cost_usd)
+        tokens.add_metric([one.project, one.driver, one.model], one.tokens)
+    yield usd
+    yield tokens
 
 
 def _by_state(found: Measures) -> Iterator[GaugeMetricFamily]:

@@ -15,6 +15,7 @@ from flask import Blueprint, Response, abort, request
 from flask.blueprints import BlueprintSetupState
 
 from common.errors import Misconfigured
+from common.settings import RuntimeSettings, settings
 
 STATIC = Path(__file__).parent / "static"
 
@@ -35,13 +36,17 @@ _FILES = {
     if path.is_file() and (path.suffix in _TYPES or path.name.startswith(("LICENSE", "NOTICE")))
 }
 
+_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.IGNORECASE)
 _IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
 
 page = Blueprint("page", __name__)
 
 
-def content_security_policy(html: str) -> str:
-    """The policy for a page: content of this origin only; of inline scripts only its import map, by hash."""
+def content_security_policy(html: str, framed: str = "'none'") -> str:
+    """The policy for a page: content of this origin only; of inline scripts only its import map, by hash.
+
+    framed: the source expression of what the page may show in frames.
+    """
     hashes = [
         f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
         for text in _IMPORT_MAP.findall(html)
@@ -56,12 +61,24 @@ def content_security_policy(html: str) -> str:
             # In CSP 3, 'self' includes the WebSocket of this origin.
             "connect-src 'self'",
             "object-src 'none'",
-            "frame-src 'none'",
+            f"frame-src {framed}",
             "frame-ancestors 'none'",
             "base-uri 'none'",
             "form-action 'none'",
         ]
     )
+
+
+def addresses_of_previews(runtime: RuntimeSettings) -> str:
+    """The source expression of all previews' addresses; 'none' if there is no expression for their host.
+
+    They are on other origins than the page: another port of one machine, or another host of a cluster.
+    """
+    if runtime.kubernetes is not None:
+        scheme = "https" if runtime.kubernetes.is_tls else "http"
+        return f"{scheme}://*.{runtime.kubernetes.domain}"
+    # An address in brackets has no expression.
+    return f"http://{runtime.public_host}:*" if _HOST_NAME.fullmatch(runtime.public_host) else "'none'"
 
 
 @page.record_once
@@ -73,7 +90,7 @@ def _own_the_static_files(state: BlueprintSetupState) -> None:
 @page.get("/")
 def index() -> Response:
     """The app's only page. Its routes follow a `#`, so the server sends the same page for all of them."""
-    return _html("index.html")
+    return _html("index.html", addresses_of_previews(settings().runtime))
 
 
 @page.get("/api/docs")
@@ -92,9 +109,9 @@ def static_file(name: str) -> Response:
     return _reply(name, "no-cache")
 
 
-def _html(name: str) -> Response:
+def _html(name: str, framed: str = "'none'") -> Response:
     reply = _reply(name, "no-cache")
-    reply.headers["Content-Security-Policy"] = content_security_policy((STATIC / name).read_text("utf-8"))
+    reply.headers["Content-Security-Policy"] = content_security_policy((STATIC / name).read_text("utf-8"), framed)
     reply.headers["X-Frame-Options"] = "DENY"
     reply.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     reply.headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"

@@ -9,6 +9,8 @@ import shutil
 import signal
 from pathlib import Path
 
+from common.machine.proxy_variables import NAMES
+
 SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
 """PATH of a child if this process has none."""
 PARENT_DEATH_COMMAND = ("setpriv", "--pdeathsig", "KILL", "--")
@@ -26,8 +28,13 @@ def tied_to_parent() -> tuple[str, ...]:
 
 
 def base_environment(home: Path | str) -> dict[str, str]:
-    """The environment of a child: PATH of this process, HOME and the locale. It contains no secret."""
-    return {"PATH": os.environ.get("PATH", SEARCH_PATH), "HOME": str(home), "LANG": "C.UTF-8"}
+    """The environment of a child: PATH of this process, HOME and the locale. It contains no secret.
+
+    In a pod, which is its own sandbox (AIWORKER_SANDBOX=off), also the proxy that the pod is given.
+    """
+    is_pod = os.environ.get("AIWORKER_SANDBOX", "").strip() == "off"
+    proxy = {name: os.environ[name] for name in NAMES if is_pod and name in os.environ}
+    return {"PATH": os.environ.get("PATH", SEARCH_PATH), "HOME": str(home), "LANG": "C.UTF-8", **proxy}
 
 
 def kill_group(pid: int, number: signal.Signals = signal.SIGKILL) -> None:

@@ -18,7 +18,8 @@ class Agent(HasState[AgentState], Base):
     is_pod: the platform creates its pod, for one run. token_sealed: the token for that pod; None once the pod is gone.
     pod_made_at: None until the cluster has confirmed the pod. drivers: those with which it can work, the preferred one
     first; driver is its first. findings: what it found about each driver that it knows, as the API shows them. error:
-    why it can't work with any; None if it can.
+    why it can't work with any; None if it can. sandbox: `isConfining` and `says`, whether it confines its runs'
+    programs; None: it did not say.
     """
 
     __tablename__ = "agents"
@@ -34,6 +35,7 @@ class Agent(HasState[AgentState], Base):
     drivers: Mapped[list[str]] = mapped_column(default=list)
     findings: Mapped[list[dict[str, object]]] = mapped_column(default=list)
     error: Mapped[str | None] = mapped_column(UnicodeText)
+    sandbox: Mapped[dict[str, object] | None]
     version: Mapped[str] = mapped_column(String(40))
     slots: Mapped[int]
     digest: Mapped[str] = mapped_column(String(64), unique=True)

@@ -23,6 +23,8 @@ class Run(HasId, HasState[RunState], Base):
     of older versions. model: None: the driver's own choice. model_digest: of the token for its calls of models; None:
     it has none. entries_received: the number of the last transcript entry that its runner has sent. limited_until,
     limit_reason: until when the provider of models refuses this run's calls, and what it said; None: it does not.
+    has_written: it has changed a file, as far as its transcript shows. stop_reason: why the platform wants it to end;
+    None: it does not.
     """
 
     __tablename__ = "runs"
@@ -55,6 +57,8 @@ class Run(HasId, HasState[RunState], Base):
     started_at: Mapped[datetime | None]
     limited_until: Mapped[datetime | None]
     limit_reason: Mapped[str | None] = mapped_column(UnicodeText)
+    has_written: Mapped[bool] = mapped_column(default=False, server_default=false())
+    stop_reason: Mapped[str | None] = mapped_column(UnicodeText)
     seen_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
 

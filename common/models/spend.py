@@ -76,6 +76,7 @@ class ModelCall(Base):
 class SpendCounter(Base):
     """What was spent so far. scope: `task`, `project` or `platform` (subject_id: empty). period: `all`, or a day (UTC).
 
+    tokens: input, cache writes and output. seconds, runs: of runs that were claimed; seconds of those that have ended.
     warned: the caps of which people were told that most of them is used.
     """
 
@@ -86,6 +87,8 @@ class SpendCounter(Base):
     period: Mapped[str] = mapped_column(String(10), primary_key=True)
     tokens: Mapped[int] = mapped_column(BigInteger, default=0)
     cost_usd: Mapped[float] = mapped_column(Double, default=0.0)
+    seconds: Mapped[float] = mapped_column(Double, default=0.0)
+    runs: Mapped[int] = mapped_column(BigInteger, default=0)
     warned: Mapped[list[str]] = mapped_column(default=list)
 
 

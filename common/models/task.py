@@ -22,6 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from common.events import Event, TaskStatusChanged
 from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
 from common.states import TASK_EDGES, By, Phase, TaskState
+from common.values.parking import Parking
 
 
 class Task(HasId, HasState[TaskState], Base):
@@ -95,6 +96,13 @@ class Task(HasId, HasState[TaskState], Base):
     @property
     def phase(self) -> Phase | None:
         return Phase(self.phase_) if self.phase_ else None
+
+    @property
+    def parked(self) -> Parking | None:
+        """None unless it is in the phase `parked`."""
+        if self.phase is not Phase.PARKED or self.parked_code is None:
+            return None
+        return Parking(self.parked_code, self.parked_reason or "", self.parked_until)
 
     def move_to(self, new: TaskState, by: By, *, phase: Phase | None = None) -> Event:
         """Change the state. phase: required for in_progress, None for every other state (else ValueError)."""

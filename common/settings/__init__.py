@@ -12,7 +12,7 @@ import hmac
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from common.settings.environment import Environment
 from common.settings.kubernetes import MOST_PREVIEWS, FleetSettings, KubernetesSettings, read_kubernetes
 from common.settings.models import ModelSettings, ProviderSettings, read_models
 from common.settings.private_files import SHORTEST_KEY_BYTES, close_to_others, kept_secret
+from common.settings.sandbox import SandboxSettings
 
 __all__ = [
     "MOST_PREVIEWS",
@@ -30,6 +31,7 @@ __all__ = [
     "ModelSettings",
     "ProviderSettings",
     "RuntimeSettings",
+    "SandboxSettings",
     "SecuritySettings",
     "Settings",
     "StoreSettings",
@@ -173,6 +175,12 @@ class WorkSettings:
     """Name of the driver (AIWORKER_DRIVER). None: the first one of an agent's that works."""
     model: str | None = None
     """Name of the model (AIWORKER_MODEL), for AIWORKER_DRIVER if that is set. None: the driver's own choice."""
+    stuck_tokens: int = 3_000_000
+    """How many tokens a run may read, also from a cache, without changing a file (AIWORKER_STUCK_TOKENS), 3 million by
+    default: more than a large repository takes to be understood. 0: any number."""
+    stuck_repeats: int = 10
+    """How often in a row the same call of a tool may fail (AIWORKER_STUCK_REPEATS), 10 by default: nobody needs more to
+    see that it does not work. 0: any number."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +196,7 @@ class Settings:
     """Name of this instance in shared services, such as in Redis keys (AIWORKER_INSTANCE), `aiw` by default."""
     log_level: str
     """LOG_LEVEL or AIWORKER_LOG_LEVEL, INFO by default."""
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
 
 
 def from_env(environ: Mapping[str, str] | None = None) -> Settings:
@@ -210,6 +219,7 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
         models=read_models(env, internal_url=web.internal_url),
         instance=instance,
         log_level=env.string("AIWORKER_LOG_LEVEL", "LOG_LEVEL", default="INFO").upper(),
+        sandbox=SandboxSettings.from_env(environ),
     )
 
 
@@ -334,7 +344,12 @@ def _work(env: Environment) -> WorkSettings:
     driver = env.text("AIWORKER_DRIVER")
     if driver is not None and driver not in DRIVER_NAMES:
         raise Misconfigured(f"AIWORKER_DRIVER={driver} is not one of {', '.join(DRIVER_NAMES)}")
-    return WorkSettings(driver=driver, model=env.text("AIWORKER_MODEL"))
+    return WorkSettings(
+        driver=driver,
+        model=env.text("AIWORKER_MODEL"),
+        stuck_tokens=env.number("AIWORKER_STUCK_TOKENS", default=3_000_000),
+        stuck_repeats=env.number("AIWORKER_STUCK_REPEATS", default=10, most=1000),
+    )
 
 
 def _runtime(env: Environment, data_dir: Path, *, instance: str, internal_url: str) -> RuntimeSettings:

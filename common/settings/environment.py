@@ -55,8 +55,8 @@ class Environment:
             raise Misconfigured(f"{names[0]}={value} is not a whole number from {least} to {most}")
         return int(value)
 
-    def flag(self, name: str) -> bool:
-        value = (self.text(name) or "0").lower()
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        value = (self.text(name) or str(int(default))).lower()
         if value not in {"0", "1", "true", "false", "yes", "no"}:
             raise Misconfigured(f"{name}={value} is not 0 or 1")
         return value in {"1", "true", "yes"}

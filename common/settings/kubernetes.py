@@ -84,6 +84,12 @@ class KubernetesSettings:
     egress: tuple[str, ...]
     """Private networks that pods may reach, such as the forge's (AIWORKER_KUBE_EGRESS, CIDR, comma-separated). Default:
     none; pods reach only DNS, the public internet and namespaces labelled app.kubernetes.io/part-of=aiworker."""
+    forge_url: str | None = None
+    """GITEA_URL, which pods clone from, whatever their project may reach besides."""
+    egress_proxy: str | None = None
+    """An HTTP proxy that knows which hosts are allowed (AIWORKER_EGRESS_PROXY, an http or https URL without a
+    password): all that agents and pods of projects with egress `registries` reach of the internet. None: those pods
+    reach every public address, and agents none."""
     fleet: FleetSettings | None = None
     """None: no agents in pods (AIWORKER_AGENTS_MAX=0, the default), only agents that register themselves."""
 
@@ -168,8 +174,24 @@ def read_kubernetes(env: Environment, *, instance: str, internal_url: str) -> Ku
         previews_cpu=_quantity(env, "AIWORKER_KUBE_PREVIEWS_CPU", default="10"),
         previews_memory=_quantity(env, "AIWORKER_KUBE_PREVIEWS_MEMORY", default="10Gi"),
         egress=env.names("AIWORKER_KUBE_EGRESS"),
+        forge_url=env.text("AIWORKER_GITEA_URL", "GITEA_URL"),
+        egress_proxy=_egress_proxy(env),
         fleet=_fleet(env, image=image, instance=instance, internal_url=internal_url),
     )
+
+
+def _egress_proxy(env: Environment) -> str | None:
+    url = env.text("AIWORKER_EGRESS_PROXY")
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        is_url = False
+    if not is_url or "@" in parts.netloc or parts.path.strip("/") or parts.query:
+        raise Misconfigured("AIWORKER_EGRESS_PROXY must be an http or https address such as http://proxy.example:3128")
+    return url.rstrip("/")
 
 
 def _quantity(env: Environment, name: str, *, default: str) -> str:

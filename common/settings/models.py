@@ -11,12 +11,18 @@ from common.settings.environment import Environment
 
 @dataclass(frozen=True)
 class ProviderSettings:
-    """A provider that the environment names. login: `key`, `subscription` or `none`. key: None with `none`."""
+    """A provider that the environment names. login: `key`, `subscription` or `none`. key: None with `none`.
+
+    fallback_model: asked for while the provider limits the calls of another model (AIWORKER_FALLBACK_ANTHROPIC,
+    AIWORKER_FALLBACK_OPENAI, AIWORKER_FALLBACK_GEMINI); None: none is. It is a model and not a provider, as the
+    environment names one provider of an API at most.
+    """
 
     api: str
     base_url: str
     login: str
     key: str | None = field(default=None, repr=False)
+    fallback_model: str | None = None
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,12 @@ class ModelSettings:
     a model may think for minutes before its first token."""
     providers: tuple[ProviderSettings, ...] = ()
     """Those of the environment, at most one for each API."""
+    parks_on_limits: bool = True
+    """Whether a task waits for the end of a provider's limit, and goes on by itself (AIWORKER_PARK_ON_LIMITS), yes by
+    default. Else the provider's refusal is passed on, and the run ends as its CLI decides."""
+    short_limit_seconds: int = 10
+    """A limit of at most this length is left to the CLIs, which try again by themselves (AIWORKER_LIMIT_SHORT_SECONDS),
+    10 by default: less than it takes to end a run and to begin another one."""
 
 
 def read_models(env: Environment, *, internal_url: str) -> ModelSettings:
@@ -40,6 +52,8 @@ def read_models(env: Environment, *, internal_url: str) -> ModelSettings:
     return ModelSettings(
         gateway_url=gateway_url,
         silence_seconds=env.number("AIWORKER_GATEWAY_SILENCE_SECONDS", default=600, least=1, most=86400),
+        parks_on_limits=env.flag("AIWORKER_PARK_ON_LIMITS", default=True),
+        short_limit_seconds=env.number("AIWORKER_LIMIT_SHORT_SECONDS", default=10, least=0, most=600),
         providers=tuple(provider for provider in found if provider is not None),
     )
 
@@ -50,30 +64,38 @@ def _anthropic(env: Environment) -> ProviderSettings | None:
     key = env.text("ANTHROPIC_API_KEY")
     token = env.text("CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN")
     login = "key" if key else "subscription"
-    return _provider("anthropic", "ANTHROPIC_BASE_URL", base_url, "https://api.anthropic.com", login, key or token)
+    default, fallback = "https://api.anthropic.com", env.text("AIWORKER_FALLBACK_ANTHROPIC")
+    return _provider("anthropic", "ANTHROPIC_BASE_URL", base_url, default, login, key or token, fallback)
 
 
 def _openai(env: Environment) -> ProviderSettings | None:
     base_url, key = env.text("OPENAI_BASE_URL"), env.text("OPENAI_API_KEY")
-    return _provider("openai", "OPENAI_BASE_URL", base_url, "https://api.openai.com/v1", "key", key)
+    default, fallback = "https://api.openai.com/v1", env.text("AIWORKER_FALLBACK_OPENAI")
+    return _provider("openai", "OPENAI_BASE_URL", base_url, default, "key", key, fallback)
 
 
 def _gemini(env: Environment) -> ProviderSettings | None:
     base_url = env.text("GOOGLE_GEMINI_BASE_URL", "GEMINI_BASE_URL")
     key = env.text("GEMINI_API_KEY", "GOOGLE_API_KEY")
-    default = "https://generativelanguage.googleapis.com"
-    return _provider("gemini", "GOOGLE_GEMINI_BASE_URL", base_url, default, "key", key)
+    default, fallback = "https://generativelanguage.googleapis.com", env.text("AIWORKER_FALLBACK_GEMINI")
+    return _provider("gemini", "GOOGLE_GEMINI_BASE_URL", base_url, default, "key", key, fallback)
 
 
 def _provider(
-    api: str, variable: str, base_url: str | None, default: str, login: str, key: str | None
+    api: str,
+    variable: str,
+    base_url: str | None,
+    default: str,
+    login: str,
+    key: str | None,
+    fallback_model: str | None,
 ) -> ProviderSettings | None:
     """None if the environment has neither a key nor an address. An address alone is a server that needs no key."""
     if base_url is None and key is None:
         return None
     if base_url is not None:
         _check_address(variable, base_url)
-    return ProviderSettings(api, (base_url or default).rstrip("/"), login if key else "none", key)
+    return ProviderSettings(api, (base_url or default).rstrip("/"), login if key else "none", key, fallback_model)
 
 
 def _check_address(variable: str, url: str) -> None:

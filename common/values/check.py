@@ -68,6 +68,8 @@ class CheckEnd(StrEnum):
     """Killed by a signal that neither the runtime nor its limits sent."""
     TIMEOUT = "timeout"
     MEMORY = "memory"
+    DISK = "disk"
+    """It wrote more into its workplace than it may, or than the disk has room for."""
     TOO_LARGE = "too_large"
     """The commit can't be checked out anywhere."""
     SETUP_FAILED = "setup_failed"

@@ -15,6 +15,10 @@ class Egress(StrEnum):
     """Every public and private address but this machine's loopback, the metadata service and the platform."""
 
 
+MOST_HOSTS = 100
+"""How many further hosts a project may name."""
+
+
 @dataclass(frozen=True)
 class Network:
     """hosts: further hosts for `registries`, such as `packages.example.com` or `*.example.com`."""

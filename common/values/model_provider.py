@@ -40,6 +40,14 @@ class ModelProvider:
 
 
 @dataclass(frozen=True)
+class Route:
+    """A provider that takes a call. model: asked for instead of the one that the call names; None: that one."""
+
+    provider: ModelProvider
+    model: str | None = None
+
+
+@dataclass(frozen=True)
 class RunModels:
     """How a run calls models. addresses: API → base URL of the gateway, for each API that has a provider."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -12,3 +14,12 @@ class Parked(StrEnum):
     """The provider of models refuses calls for a while."""
     CAP = "cap"
     """A cap of spending is reached. A day's cap leaves room again on the next day; a person may raise any."""
+
+
+@dataclass(frozen=True)
+class Parking:
+    """Why and until when a task is parked. reason: for people. until: aware UTC; None: until the reason is gone."""
+
+    code: str
+    reason: str
+    until: datetime | None

@@ -131,6 +131,16 @@ def test_existing_projects_and_tasks_keep_what_they_had(empty_database: sa.Engin
     assert "allow_direct_push" not in rows(empty_database, "projects")["free"]
 
 
+def test_existing_projects_keep_the_network_that_they_had(empty_database: sa.Engine) -> None:
+    migrate(empty_database, "0013")
+    insert(empty_database, "projects", id="old", name="old", slug="old", namespace="old")
+
+    migrate(empty_database, "0014")
+
+    old = rows(empty_database, "projects")["old"]
+    assert (old["egress"], json.loads(old["egress_hosts"])) == ("open", [])
+
+
 @pytest.mark.parametrize("database_kind", ["sqlite", "mariadb"])
 def test_every_row_of_the_former_version_is_kept_there_and_back(
     request: pytest.FixtureRequest, use_database: Callable[[str], None], database_kind: str, tmp_path: Path

@@ -75,3 +75,19 @@ def test_a_wrong_address_is_named_without_being_shown(name: str, url: str) -> No
 
 def test_the_gateway_has_an_address_of_its_own_if_it_is_set() -> None:
     assert read(AIWORKER_GATEWAY_URL="http://gateway:3002/").gateway_url == "http://gateway:3002"
+
+
+def test_tasks_wait_for_limits_unless_it_is_switched_off() -> None:
+    assert (read().parks_on_limits, read().short_limit_seconds) == (True, 10)
+
+    found = read(AIWORKER_PARK_ON_LIMITS="0", AIWORKER_LIMIT_SHORT_SECONDS="1")
+
+    assert (found.parks_on_limits, found.short_limit_seconds) == (False, 1)
+    with pytest.raises(Misconfigured, match="AIWORKER_PARK_ON_LIMITS=maybe is not 0 or 1"):
+        read(AIWORKER_PARK_ON_LIMITS="maybe")
+
+
+def test_a_provider_of_the_environment_may_have_a_fallback_model() -> None:
+    found = read(GEMINI_API_KEY=KEY, OPENAI_API_KEY=KEY, AIWORKER_FALLBACK_GEMINI="gemini-2.5-flash")
+
+    assert {one.api: one.fallback_model for one in found.providers} == {"openai": None, "gemini": "gemini-2.5-flash"}

@@ -13,6 +13,7 @@ from common.providers.runtime.reasons import Judgement
 from common.values.app import AppPhase, Health, Spec
 from common.values.build_results import BuildResults, TrialRun, read_build
 from common.values.check import CheckEnd, CheckPhase
+from common.values.egress import Egress, Network
 from common.values.json_codec import encode
 from common.values.stored_spec import read_spec, write_spec
 from common.values.variable_set import Variables
@@ -28,6 +29,7 @@ def test_a_deployments_spec_of_any_age_is_read() -> None:
     variables, health = Variables({"KEY": "s3cret"}), Health("/up", None, 500, 30.0)
     oldest = Spec("./run", variables, health, "1Gi", None, 2, None)
     assert read_spec(OLDEST_SPEC) == oldest
+    assert oldest.network == Network(Egress.OPEN, ())
     older = {**OLDEST_SPEC, "secret_names": ["KEY"], "health_contains": "well", "health_below": 400}
     said = read_spec(older)
     assert (said.variables.secret_names, said.health) == (("KEY",), Health("/up", "well", 400, 30.0))

@@ -59,6 +59,8 @@ class Instance:
             "AIWORKER_ADMIN_PASSWORD": self.password,
             # Of a start's work it is a seventh, and no story looks at it.
             "AIWORKER_FLOWER": "0",
+            # Tests change nothing of the machine: .ci/packages installs.
+            "AIWORKER_INSTALL_SANDBOX": "0",
             "AIWORKER_DISK_RESERVE_BYTES": "0",
             "AIWORKER_AGENT_DISK_RESERVE_BYTES": "0",
             **self._environ,

@@ -126,20 +126,29 @@ class Repository:
 
 
 class Supervisor:
-    """A supervisor process. `runtime` is a client of it."""
+    """A supervisor process. `runtime` is a client of it. It confines nothing unless `environ` says so."""
 
-    def __init__(self, directory: Path, *, socket: Path | None = None, bind: str = "127.0.0.1", **environ: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        socket: Path | None = None,
+        bind: str = "127.0.0.1",
+        disk_bytes: int | None = None,
+        **environ: str,
+    ) -> None:
         self.directory = directory
         self.bind = bind
         self.socket = socket or directory / "s.sock"
         self.runtime = ProcessRuntime(self.socket)
-        self._environ = environ
+        self._options = [] if disk_bytes is None else ["--disk-bytes", str(disk_bytes)]
+        self._environ = {"AIWORKER_SANDBOX": "off", **environ}
         self.process = self.spawn()
         until(self._answers, what="the supervisor's start")
 
     def spawn(self, **options: Any) -> subprocess.Popen[str]:
         options_of_it = ["--dir", str(self.directory), "--socket", str(self.socket), "--watch-seconds", WATCH_SECONDS]
-        options_of_it += ["--bind", self.bind]
+        options_of_it += ["--bind", self.bind, *self._options]
         # It must not outlive tests that are cut off: they leave no chance to stop it.
         command = [*PARENT_DEATH_COMMAND, sys.executable, "-m", "workers.supervisor", *options_of_it]
         env = {**os.environ, **self._environ}
@@ -167,8 +176,10 @@ class Supervisor:
 
 
 @contextmanager
-def supervised(directory: Path, *, bind: str = "127.0.0.1", **environ: str) -> Iterator[Supervisor]:
-    supervisor = Supervisor(directory, bind=bind, **environ)
+def supervised(
+    directory: Path, *, bind: str = "127.0.0.1", disk_bytes: int | None = None, **environ: str
+) -> Iterator[Supervisor]:
+    supervisor = Supervisor(directory, bind=bind, disk_bytes=disk_bytes, **environ)
     try:
         yield supervisor
     finally:

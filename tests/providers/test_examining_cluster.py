@@ -126,6 +126,20 @@ def test_whether_policies_are_enforced_is_said_to_be_unseen(examine: Examine) ->
 
 
 @pytest.mark.parametrize(
+    ("proxy", "status", "words"),
+    [
+        (None, "warn", "projects with egress `registries` reach every public address"),
+        ("http://proxy.egress.svc:3128", "ok", "through http://proxy.egress.svc:3128 alone"),
+        ("http://no.invalid:3128", "fail", "no.invalid of AIWORKER_EGRESS_PROXY has no address here"),
+    ],
+)
+def test_what_registries_means_in_this_cluster_is_said(
+    examine: Examine, proxy: str | None, status: str, words: str
+) -> None:
+    assert words in says(examine(**({"AIWORKER_EGRESS_PROXY": proxy} if proxy else {})), status)
+
+
+@pytest.mark.parametrize(
     ("version", "status", "words"),
     [
         ("v1.24.17", "fail", "Kubernetes v1.24.17 is too old"),

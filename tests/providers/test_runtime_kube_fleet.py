@@ -144,6 +144,21 @@ def test_an_agent_has_no_more_than_it_needs(fleet: Fleet, cluster: ClusterDouble
     ]
 
 
+def test_agents_have_the_proxy_of_the_cluster(cluster: ClusterDouble, tmp_path: Path) -> None:
+    chosen = {"AIWORKER_EGRESS_PROXY": "http://192.0.2.7:3128", "GITEA_URL": "https://git.example.org"}
+
+    fleet_on(cluster, tmp_path, **chosen).ensure_agent(POD)
+
+    (pod,) = [one["spec"] for one in cluster.sent if one["kind"] == "Pod"]
+    environ = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
+    assert (environ["AIWORKER_SANDBOX"], environ["https_proxy"]) == ("off", chosen["AIWORKER_EGRESS_PROXY"])
+    assert environ["NO_PROXY"].endswith(",web.aiworker.svc,git.example.org")
+    (policy,) = [one["spec"] for one in cluster.sent if one["kind"] == "NetworkPolicy"]
+    assert policy["egress"][-1] == {
+        "to": [{"ipBlock": {"cidr": "192.0.2.7/32"}}], "ports": [{"protocol": "TCP", "port": 3128}]
+    }  # fmt: skip
+
+
 def test_a_quota_that_is_new_or_used_up_is_waited_for(fleet: Fleet, cluster: ClusterDouble) -> None:
     cluster.controllers.quota_ticks = 10
     with pytest.raises(ProviderUnavailable, match="status unknown for quota"):

@@ -172,7 +172,7 @@ def soak(seconds: float, slots: int, folder: Path) -> None:
         story.close()
     rate = runs.done / took * 60
     print(
-        f"{runs.done} runs in {took:.0f} s, {rate:.1f} a minute, {most} at once: nothing crossed, nothing stayed behind"
+        f"{runs.done} runs in {took:.0f} s, {rate:.1f} a minute, {runs.most} at once: nothing crossed or stayed behind"
     )
 
 

@@ -13,6 +13,7 @@ from common.models.journal import Mark
 from common.providers.runtime import runtime
 from common.settings import settings
 from common.transaction import Transaction, transactional
+from common.values.confinement import Confinement
 from tests.web.conftest import AppOn
 from web import health as examined
 from web.health import Examination, Part, backends
@@ -27,7 +28,7 @@ def test_health_has_the_contracts_words_for_the_contracts_parts(app: Flask) -> N
     reply = app.test_client().get("/api/health")
 
     assert reply.status_code == 200
-    assert set(reply.json) == {"status", "timestamp", "services", "backends", "disk", "version"}
+    assert set(reply.json) == {"status", "timestamp", "services", "backends", "disk", "sandbox", "version"}
     assert list(reply.json["services"]) == ["mysql", "redis", "gitea", "kubernetes"]
     assert reply.json["services"]["mysql"] == "connected"
     assert reply.json["services"]["redis"] == "connected"
@@ -37,6 +38,7 @@ def test_health_has_the_contracts_words_for_the_contracts_parts(app: Flask) -> N
     assert reply.json["status"] == "degraded"
     assert reply.json["timestamp"].endswith("Z")
     assert reply.json["disk"] == "ok"
+    assert reply.json["sandbox"] is None
     assert reply.json["version"] == "1.0.0"
 
 
@@ -105,6 +107,14 @@ def test_what_is_vital_decides_between_down_and_degraded(swept: Flask, lost: str
 
     assert found.status == status
     assert [name for name, word in found.services.items() if word == "disconnected"] == ([lost] if lost else [])
+
+
+def test_health_says_whether_programs_are_confined(swept: Flask) -> None:
+    confinement = Confinement(False, "bubblewrap is not installed")
+
+    assert examine(_part("kubernetes", lambda: confinement)).confinement == confinement
+    assert examine(_part("kubernetes", _fine)).confinement is None
+    assert examine(_part("kubernetes", _gone)).confinement is None
 
 
 def test_a_late_sweep_is_a_degradation(plain_app: Flask) -> None:

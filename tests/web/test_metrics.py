@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from common import database
+from common.services.spend.model_calls import record_calls
+from common.services.spend.today import MOST_SERIES
 from common.settings import settings
+from common.values.model_provider import TokenCount
 from tests.e2e.instance import free_port
+from tests.web.api.test_spend import a_call
 from tests.web.conftest import AppOn
+from tests.web.made import a_project, a_task
 
 
 def read(client: FlaskClient) -> dict[tuple[str, ...], float]:
@@ -46,7 +53,9 @@ def test_it_answers_without_its_database(
 ) -> None:
     monkeypatch.setenv("AIWORKER_METRICS_PUBLIC", "1")
     client = app_on(sqlite_database_url).test_client()
-    assert read(client)["aiworker_database_up",] == 1
+    told = read(client)
+    assert told["aiworker_database_up",] == 1
+    assert not any(sample[0].startswith("aiworker_spend") for sample in told)
 
     monkeypatch.setenv("AIWORKER_DATABASE_URL", f"mysql+pymysql://nobody@127.0.0.1:{free_port()}/gone")
     settings.cache_clear()
@@ -70,3 +79,38 @@ def test_a_viewer_counts_only_the_projects_that_exist_for_them(admin: FlaskClien
     # The scheduler's job belongs to no project.
     assert ("aiworker_jobs", "quick", "queued") in everything
     assert ("aiworker_jobs", "quick", "queued") not in seen
+
+
+def test_what_today_cost_is_told_to_those_who_see_the_project(
+    app: Flask, admin: FlaskClient, viewer: FlaskClient
+) -> None:
+    hidden = a_project("Hidden", is_restricted=True)
+    open_task, hidden_task = a_task(a_project("Open")), a_task(hidden)
+    now = datetime.now(UTC)
+    record_calls([
+        a_call(open_task, at=now), a_call(open_task, at=now, cost_usd=None), a_call(hidden_task, at=now, driver=None),
+        a_call(open_task, at=now - timedelta(days=1), model="of-yesterday"),
+    ])  # fmt: skip
+
+    everything, seen = read(admin), read(viewer)
+
+    in_open, in_hidden = ("claude", "claude-x", "open"), ("none", "claude-x", hidden.slug)
+    assert everything["aiworker_spend_today_usd", *in_open] == 0.5
+    assert everything["aiworker_spend_today_tokens", *in_open] == 2260
+    assert everything["aiworker_spend_today_usd", *in_hidden] == 0.5
+    assert seen["aiworker_spend_today_usd", *in_open] == 0.5
+    assert ("aiworker_spend_today_usd", *in_hidden) not in seen
+    assert not any("of-yesterday" in sample for sample in everything)
+
+
+def test_models_of_any_name_make_no_series_without_end(app: Flask, admin: FlaskClient) -> None:
+    task = a_task(a_project("Shop"))
+    now, one_token = datetime.now(UTC), TokenCount(1, 0, 0, 0)
+    calls = [a_call(task, at=now, model=f"m{number}", count=one_token) for number in range(MOST_SERIES + 30)]
+    record_calls(calls)
+
+    found = {sample: value for sample, value in read(admin).items() if sample[0] == "aiworker_spend_today_tokens"}
+
+    assert len(found) == MOST_SERIES + 1
+    assert found["aiworker_spend_today_tokens", "other", "other", "other"] == 30
+    assert sum(found.values()) == len(calls)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import urljoin
 
 import pytest
@@ -14,7 +15,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from common.errors import Misconfigured
-from web.page import STATIC, content_security_policy, page
+from common.settings import settings
+from web.page import STATIC, addresses_of_previews, content_security_policy, page
 
 OURS = sorted(
     path
@@ -114,15 +116,32 @@ def test_every_static_file_that_a_module_or_a_style_names_is_served(client: Flas
     assert [name for name in named if client.get(name).status_code != 200] == []
 
 
-@pytest.mark.parametrize("address", ["/", "/api/docs"])
-def test_the_policy_lets_nothing_unsafe_in(client: FlaskClient, address: str) -> None:
-    policy = client.get(address).headers["Content-Security-Policy"]
+@pytest.mark.parametrize(("address", "framed"), [("/", "http://localhost:*"), ("/api/docs", "'none'")])
+def test_the_policy_lets_nothing_unsafe_in(client: FlaskClient, address: str, framed: str) -> None:
+    whole = client.get(address).headers["Content-Security-Policy"]
 
+    # Previews are framed, and have addresses of their own.
+    policy, frames = whole.replace(f"; frame-src {framed};", ";"), whole.count("frame-src")
+    assert (frames, "frame-src" in policy) == (1, False)
     assert "unsafe-" not in policy
     assert "default-src 'self'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "*" not in policy
     assert "http" not in policy
+
+
+@pytest.mark.parametrize(
+    ("host", "framed"),
+    [
+        ("localhost", "http://localhost:*"),
+        ("previews.example.com", "http://previews.example.com:*"),
+        ("::1", "'none'"),
+        ("x; script-src *", "'none'"),
+        ("*", "'none'"),
+    ],
+)
+def test_only_previews_are_framed(host: str, framed: str) -> None:
+    assert addresses_of_previews(replace(settings().runtime, public_host=host)) == framed
 
 
 def test_the_import_map_is_allowed_by_its_hash(client: FlaskClient) -> None:

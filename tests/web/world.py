@@ -193,6 +193,11 @@ class World:
         claim: dict[str, Any] = reply.json
         return builders.client_with(self.app, claim["run"]["token"]), claim
 
+    def claim_nothing(self, agent: FlaskClient) -> None:
+        """The scheduler has no run for the agent."""
+        run_jobs(SCHEDULE_TASKS, PREPARE_RUN)
+        assert agent.post("/api/runner/claim", json={}).status_code == 204
+
 
 def repository_of(project: Project) -> Repository:
     return Repository(project.repository_owner, project.slug, project.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from web.api.accounts import accounts
 from web.api.agents import agents
 from web.api.attachments import attachments
+from web.api.caps import caps
 from web.api.deployments import deployments
 from web.api.events import events
 from web.api.jobs import jobs
@@ -28,6 +29,6 @@ from web.http.blueprint import Blueprint
 ALL: list[Blueprint] = [accounts, users, tokens, jobs, events, health]
 ALL += [runner, agents, task_groups, deployments]
 ALL += [projects, tasks, runs, webhooks]
-ALL += [model_providers, spend]
+ALL += [model_providers, spend, caps]
 ALL += [run_tools, proposals]
 ALL += [steering, attachments, run_talk]

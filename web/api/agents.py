@@ -28,10 +28,17 @@ class DriverFindingSchema(Schema):
     version = fields.String(allow_none=True)
 
 
+class AgentSandboxSchema(Schema):
+    """Whether an agent confines the programs of its runs."""
+
+    is_confining = fields.Boolean(attribute="isConfining")
+    says = fields.String()
+
+
 class AgentSchema(Schema):
     """currentTaskId: null if the agent has no task, or one that the caller may not see.
 
-    drivers: the preferred one first. error: why it can't work; null if it can.
+    drivers: the preferred one first. error: why it can't work; null if it can. sandbox: null if it does not say.
     """
 
     shows = "agent"
@@ -47,6 +54,7 @@ class AgentSchema(Schema):
     drivers = fields.List(fields.String())
     findings = fields.List(fields.Nested(DriverFindingSchema))
     error = fields.String(allow_none=True)
+    sandbox = fields.Nested(AgentSandboxSchema, allow_none=True)
     version = fields.String()
     slots = fields.Integer()
 

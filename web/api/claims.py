@@ -10,6 +10,7 @@ from common.machine.text import camel_case
 from common.providers.forge import forge
 from common.states import Priority
 from common.values.claimed_run import ClaimedRun, Clone
+from common.values.egress import Egress
 from common.values.json_codec import Json, encode
 from web.http.fields import Choice, Itself, Schema
 
@@ -78,6 +79,13 @@ class RunnerAttachmentSchema(Schema):
     size_bytes = fields.Integer()
 
 
+class RunnerNetworkSchema(Schema):
+    """What the run's programs may reach. hosts: beside the package registries, for `registries`."""
+
+    egress = Choice(Egress)
+    hosts = fields.List(fields.String())
+
+
 class ClaimSchema(Schema):
     """driver: the chosen one. model: null for the driver's own choice. models: null if there is no provider.
 
@@ -101,6 +109,7 @@ class ClaimSchema(Schema):
     cache_paths = fields.List(fields.String())
     services = fields.List(fields.Nested(RunnerServiceSchema))
     attachments = fields.List(fields.Nested(RunnerAttachmentSchema))
+    network = fields.Nested(RunnerNetworkSchema)
 
 
 def _clone(claimed: ClaimedRun) -> Clone:

@@ -9,6 +9,7 @@ from common.services.spend import model_providers as services
 from common.services.spend.model_providers import NewProvider
 from common.states import Role
 from common.values.model_provider import LOGINS, MODEL_APIS
+from web.api.projects import IS_MODEL
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, body, never_replayed, one, reply
 from web.http.fields import Boolean, Choice, Line, Number, Schema, Timestamp, refused_if
@@ -53,8 +54,10 @@ class PriceSchema(Schema):
 
 
 class ModelProviderSchema(Schema):
-    """enabled: whether runs are given it. source: `stored`, or `environment`, which nobody can change here. baseUrl,
-    login, hasKey, prices and the last three: for administrators.
+    """enabled: whether runs are given it. fallback: the name of the provider that takes the calls while this one is
+    limited; fallbackModel: the model that is asked for then; null: none, and the same. source: `stored`, or
+    `environment`, which nobody can change here. baseUrl, login, hasKey, prices, the fallback and the last three: for
+    administrators.
     """
 
     id = fields.String()
@@ -67,6 +70,8 @@ class ModelProviderSchema(Schema):
     login = Choice(LOGINS)
     has_key = fields.Boolean()
     prices = fields.Dict(keys=fields.String(), values=fields.Nested(PriceSchema))
+    fallback = fields.String(allow_none=True)
+    fallback_model = fields.String(allow_none=True)
     created_by = fields.String(allow_none=True)
     created_at = Timestamp(allow_none=True)
     updated_at = Timestamp(allow_none=True)
@@ -83,6 +88,8 @@ class _GivenSchema(Schema):
     models = fields.List(Line(100), validate=_too_many)
     prices = ByModel(keys=Line(100), values=fields.Nested(PriceSchema), validate=_too_many)
     enabled = Boolean()
+    fallback = Line(40, allow_none=True)
+    fallback_model = Line(100, allow_none=True, validate=IS_MODEL)
 
 
 class CreateModelProviderSchema(_GivenSchema):

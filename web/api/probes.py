@@ -21,12 +21,18 @@ class ServicesSchema(Schema):
     kubernetes = fields.String()
 
 
+class SandboxSchema(Schema):
+    is_confining = fields.Boolean(data_key="isConfining")
+    says = fields.String()
+
+
 class HealthSchema(Schema):
     """status: ok, degraded, down. services: connected, reachable, disconnected, unreachable. backends: the software
     behind each service.
 
     disk, of the data directory: ok; scarce, make room soon; low, no new work begins; full, writes fail; or null if
-    unknown.
+    unknown. sandbox: whether checks and previews run in a sandbox of this machine; null while the local runtime does
+    not answer, and on a cluster, where they run in pods.
     """
 
     status = fields.String()
@@ -34,6 +40,7 @@ class HealthSchema(Schema):
     services = fields.Nested(ServicesSchema)
     backends = fields.Nested(ServicesSchema)
     disk = fields.String(allow_none=True)
+    sandbox = fields.Nested(SandboxSchema, allow_none=True)
     version = fields.String()
 
 
@@ -54,6 +61,7 @@ def read_health() -> tuple[object, int]:
         "services": found.services,
         "backends": backends(),
         "disk": found.disk,
+        "sandbox": found.confinement,
         "version": VERSION,
     }
     return payload, 503 if found.status == "down" else 200

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Unpack, cast
+from typing import Unpack
 
 import marshmallow as ma
 from marshmallow import fields, validate
 
 from common.errors import Invalid
+from common.machine.host_patterns import LONGEST_NAME, host_pattern
 from common.path_patterns import why_refused
 from common.providers.forge import check_import_address
 from common.services.paging import PageQuery
@@ -18,10 +19,13 @@ from common.services.projects.variables import MOST_VARIABLES, variable_fault
 from common.settings import settings
 from common.states import ProjectState, Role
 from common.values.drivers import KNOWN_DRIVERS
+from common.values.egress import MOST_HOSTS, Egress
 from common.values.needs import MOST_CACHE_PATHS, ServiceKind, cache_path_fault, nested_path, version_fault
 from common.values.question_rules import ON_DEADLINE
+from web.api.caps import CapGroupsSchema
 from web.api.deployments import StartedJobSchema
 from web.api.forbidden_paths import ForbiddenPathsSchema, match_files
+from web.api.kept import Kept
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, body, many, one, query, reply
 from web.http.fields import (
@@ -106,21 +110,6 @@ class QuestionRulesSchema(Schema):
             raise ma.ValidationError("Must be less than deadlineMinutes", "remindMinutes")
 
 
-class Kept(fields.Nested):
-    """An object that is checked by its schema, and stored and replied as it was sent."""
-
-    def _deserialize(  # type: ignore[override]
-        self, value: object, attr: str | None, data: Mapping[str, object] | None, **kwargs: bool | None
-    ) -> dict[str, object]:
-        super()._deserialize(value, attr, data, **kwargs)
-        return dict(cast("Mapping[str, object]", value))
-
-    def _serialize(  # type: ignore[override]
-        self, nested_obj: Mapping[str, object], attr: str | None, obj: object, **kwargs: object
-    ) -> dict[str, object]:
-        return dict(nested_obj)
-
-
 class ServiceSchema(Schema):
     """A database server that each run, test and preview gets for itself. version: its first parts; null: any."""
 
@@ -137,6 +126,19 @@ def _unlike_kinds(services: list[dict[str, object]]) -> None:
 def _apart(paths: list[str]) -> None:
     if inner := nested_path(paths):
         raise ma.ValidationError(f"{inner} is given twice, or lies in another of the folders")
+
+
+class HostPattern(Line):
+    """A host name, or `*.` and the end of host names, in lower case."""
+
+    def __init__(self) -> None:
+        super().__init__(LONGEST_NAME + 3)
+
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> str:
+        try:
+            return host_pattern(super()._deserialize(value, attr, data, **kwargs))
+        except ValueError as error:
+            raise ma.ValidationError(f"{error}") from error
 
 
 class UpdateProjectSchema(Schema):
@@ -181,6 +183,9 @@ class UpdateProjectSchema(Schema):
         Line(200, validate=refused_if(cache_path_fault)), validate=[validate.Length(max=MOST_CACHE_PATHS), _apart]
     )
     services = fields.List(fields.Nested(ServiceSchema), validate=_unlike_kinds)
+    egress = Choice(Egress)
+    egress_hosts = fields.List(HostPattern(), validate=validate.Length(max=MOST_HOSTS))
+    caps = Kept(CapGroupsSchema)
 
 
 class CreateProjectSchema(UpdateProjectSchema):
@@ -196,6 +201,8 @@ class ProjectSchema(Schema):
     driver, model: for tasks that name none; null: the platform's.
 
     secretsInChecks, secretsInPreviews: the names in secretEnvVars that the tests and previews of a branch get.
+    egress: what agents, tests and previews may reach. egressHosts: hosts beside the package registries, for
+    `registries`.
     """
 
     shows = "project"
@@ -241,6 +248,9 @@ class ProjectSchema(Schema):
     setup_command = fields.String(allow_none=True)
     cache_paths = fields.List(fields.String())
     services = fields.List(fields.Nested(ServiceSchema))
+    egress = Choice(Egress)
+    egress_hosts = fields.List(fields.String())
+    caps = Kept(CapGroupsSchema)
 
 
 class ForbiddenPathsQuerySchema(Schema):

@@ -12,7 +12,7 @@ from common.machine.text import without_controls
 from common.names import SHA_PATTERN
 from common.services.runs import runners as services
 from common.services.runs import transcripts
-from common.services.runs.agent_reports import AgentNews, AgentReport, Finding
+from common.services.runs.agent_reports import AgentNews, AgentReport, Finding, SandboxReport
 from common.services.runs.agents import AgentView
 from common.services.runs.log_entries import KINDS
 from common.services.runs.transcripts import Line as LogLine
@@ -61,6 +61,14 @@ class FindingSchema(Schema):
     version = AgentText(load_default=None, allow_none=True)
 
 
+class SandboxReportSchema(Schema):
+    """Whether the agent confines the programs of its runs. says: how, or why not and the remedy."""
+
+    makes = SandboxReport
+    is_confining = Boolean(required=True)
+    says = AgentText(load_default="")
+
+
 _DRIVERS = validate.Length(max=MOST_DRIVERS, error=f"At most {MOST_DRIVERS}")
 
 
@@ -72,6 +80,7 @@ class RegisterAgentSchema(Schema):
     driver = Line(40, load_default=None)
     drivers = fields.List(Line(40), load_default=None, validate=_DRIVERS)
     findings = fields.List(fields.Nested(FindingSchema), load_default=list, validate=_DRIVERS)
+    sandbox = fields.Nested(SandboxReportSchema, load_default=None, allow_none=True)
     version = Line(40, required=True)
     slots = Integer(1, 100, load_default=1)
 
@@ -87,7 +96,7 @@ class RegistrationSchema(Schema):
 
 
 class HeartbeatSchema(Schema):
-    """drivers, findings, error: what the agent can work with now; all absent: what it said before.
+    """drivers, findings, error: what the agent can work with now; all absent: what it said before. sandbox: as well.
 
     error: why it can't work at all; null or absent: it can, with those of its drivers that work.
     """
@@ -96,6 +105,7 @@ class HeartbeatSchema(Schema):
     drivers = fields.List(Line(40), load_default=None, validate=_DRIVERS)
     findings = fields.List(fields.Nested(FindingSchema), load_default=None, validate=_DRIVERS)
     error = AgentText(load_default="", allow_none=True)
+    sandbox = fields.Nested(SandboxReportSchema, load_default=None, allow_none=True)
 
 
 class RunnerDirectiveSchema(SparseSchema):
@@ -197,12 +207,14 @@ def register(
     driver: str | None,
     drivers: list[str] | None,
     findings: list[Finding],
+    sandbox: SandboxReport | None,
     version: str,
     slots: int,
 ) -> object:
     """Register as an agent. Only this reply contains the agent's token."""
     named = [driver] if driver is not None else []
-    report = AgentReport(tuple(named if drivers is None else drivers), tuple(findings), driver=driver or "")
+    usable = tuple(named if drivers is None else drivers)
+    report = AgentReport(usable, tuple(findings), driver=driver or "", sandbox=sandbox)
     registered, token = services.register_agent(
         pod_name=pod_name,
         capabilities=capabilities,
@@ -219,11 +231,15 @@ def register(
 @body(HeartbeatSchema)
 @reply(HeartbeatReplySchema)
 def heartbeat(
-    run_ids: list[str], drivers: list[str] | None, findings: list[Finding] | None, error: str | None
+    run_ids: list[str],
+    drivers: list[str] | None,
+    findings: list[Finding] | None,
+    error: str | None,
+    sandbox: SandboxReport | None,
 ) -> object:
     """Report that the agent is alive and which runs it works on. The reply names the runs to drop."""
-    is_news = drivers is not None or findings is not None or error != ""
-    news = AgentNews(drivers, findings, error or None) if is_news else None
+    is_news = drivers is not None or findings is not None or error != "" or sandbox is not None
+    news = AgentNews(drivers, findings, error or None, sandbox) if is_news else None
     lease_until, directives = services.beat(agent().agent_id, run_ids, news)
     return {"lease_until": lease_until, "directives": directives}
 

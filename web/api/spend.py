@@ -24,8 +24,8 @@ _COLUMNS = (
     "key", "label", "calls", "failed_calls", "unpriced_calls", "input_tokens", "cached_tokens", "cache_write_tokens",
     "output_tokens", "tokens", "cost_usd", "runs", "tasks", "minutes",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet takes for the beginning of a formula: also the wide forms of Asian keyboards."""
 
 
 class DayOrTime(Timestamp):
@@ -52,6 +52,7 @@ class SpendQuerySchema(Schema):
     project_id = Id(load_default=None)
     since = DayOrTime(is_end=False, data_key="from")
     until = DayOrTime(is_end=True, data_key="to")
+    split = Choice([str(one) for one in SpendBy if one is not SpendBy.DAY], load_default=None)
     format = Choice(("json", "csv"), load_default=None)
 
 
@@ -77,6 +78,12 @@ class SpendGroupSchema(Schema):
     minutes = fields.Float()
 
 
+class SpendPartSchema(SpendGroupSchema):
+    """The same of one day and one project, person, driver or model. day: in UTC."""
+
+    day = fields.String()
+
+
 class TaskSpendSchema(Schema):
     """What a task has used so far. minutes: how long its runs were at work. runs: without those never claimed.
 
@@ -94,7 +101,9 @@ class TaskSpendSchema(Schema):
 
 
 class SpendSchema(Schema):
-    """from: inclusive; to: exclusive. isCut: there were too many groups, the cheapest are left out; not in total."""
+    """from: inclusive; to: exclusive. isCut: there were too many groups or parts, the cheapest are left out; not in
+    total. split: null, or what each day's calls are grouped by in `parts`.
+    """
 
     by = Choice(SpendBy)
     since = Timestamp(data_key="from")
@@ -102,6 +111,8 @@ class SpendSchema(Schema):
     groups = fields.List(fields.Nested(SpendGroupSchema))
     total = fields.Nested(SpendGroupSchema)
     is_cut = fields.Boolean()
+    split = Choice(SpendBy, allow_none=True)
+    parts = fields.List(fields.Nested(SpendPartSchema))
 
 
 @spend.get("/spend")
@@ -113,12 +124,17 @@ def read_spend(
     project_id: str | None,
     since: datetime | None,
     until: datetime | None,
+    split: str | None,
     format: str | None,  # noqa: A002
 ) -> object:
-    """The calls of models in the projects that the caller may see: of the last 30 days, if `from` is not given. As CSV
-    with `format=csv` or `Accept: text/csv`.
+    """The calls of models in the projects that the caller may see: of the last 30 days, if `from` is not given. With
+    `by=day`, `split` groups the calls of each day once more. As CSV with `format=csv` or `Accept: text/csv`: a line
+    for each group, or with `split` for each part of a day.
     """
-    found = totals.read_spend(SpendBy(by), caller=who(), project_id=project_id, since=since, until=until)
+    found = totals.read_spend(
+        SpendBy(by), caller=who(), project_id=project_id, since=since, until=until,
+        split=None if split is None else SpendBy(split),
+    )  # fmt: skip
     wanted = request.accept_mimetypes.best_match(["application/json", _CSV], default="application/json")
     if format == "csv" or (format is None and wanted == _CSV):
         return Verbatim(_as_csv(found), f"{_CSV}; charset=utf-8; header=present")
@@ -126,12 +142,15 @@ def read_spend(
 
 
 def _as_csv(found: Spend) -> bytes:
-    """A line of names, then one for each group."""
+    """A line of names, then one for each group, or for each part of a day. No cell begins a formula."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow([str(found.by), *_COLUMNS[1:]])
-    for group in found.groups:
-        writer.writerow([_cell(getattr(group, name)) for name in _COLUMNS])
+    if found.split is None:
+        writer.writerow([str(found.by), *_COLUMNS[1:]])
+        writer.writerows([_cell(getattr(group, name)) for name in _COLUMNS] for group in found.groups)
+    else:
+        writer.writerow(["day", str(found.split), *_COLUMNS[1:]])
+        writer.writerows([_cell(getattr(part, name)) for name in ("day", *_COLUMNS)] for part in found.parts)
     return text.getvalue().encode()
 
 

@@ -1,14 +1,15 @@
-"""People steer a task's agent: write to it, take its branch over by hand, and hand it back."""
+"""People steer a task's agent: write to it, let it go on, take its branch over by hand, and hand it back."""
 
 from __future__ import annotations
 
 from marshmallow import fields
 
 from common.services.runs import steering as services
+from common.services.tasks import parked
 from common.services.tasks.messages import message_of
 from common.services.tasks.tasks import read_task
 from common.states import Role
-from web.api.tasks import TaskDetailsSchema
+from web.api.tasks import TaskDetailsSchema, WrittenTaskSchema
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, body, one, reply
 from web.http.fields import Boolean, Schema, Text, Timestamp, not_blank
@@ -51,6 +52,14 @@ def write_message(task_id: str, text: str, interrupt: bool) -> object:
     """Write to the task's agent. It reads the message at its next turn; if none is at work, with the next run."""
     row = services.write_message(task_id, text, interrupts=interrupt, by=who())
     return {**vars(message_of(row)), "created_at": row.created_at}
+
+
+@steering.post("/tasks/<id:task_id>/resume")
+@allow(Role.MEMBER)
+@reply(one("task", WrittenTaskSchema))
+def resume_task(task_id: str) -> object:
+    """Let a parked task go on now, without waiting for its time."""
+    return parked.resume_task(task_id, by=who())
 
 
 @steering.post("/tasks/<id:task_id>/take-over")

@@ -14,11 +14,14 @@ from common.services.tasks import tasks as services
 from common.services.tasks.messages import shown_kind
 from common.services.tasks.tasks import NewComment, NewTask, TaskFilter
 from common.states import Priority, Role, TaskState
+from common.values.parking import Parked
 from web.api.attachments import AttachmentSchema
+from web.api.caps import CapsSchema, CapUseSchema
 from web.api.deployments import DeploymentSchema
 from web.api.diffs import DiffSchema, read_diff
 from web.api.events import MOST, EventsSchema, events_reply
-from web.api.projects import DRIVER_NAMES, IS_MODEL, Kept, LimitsSchema
+from web.api.kept import Kept
+from web.api.projects import DRIVER_NAMES, IS_MODEL, LimitsSchema
 from web.api.runs import RunSchema
 from web.api.spend import TaskSpendSchema
 from web.http.auth import allow, who
@@ -49,8 +52,18 @@ def _lines(most: int, longest: int, **options: Unpack[FieldOptions]) -> fields.L
     return fields.List(Line(longest), validate=validate.Length(max=most, error=f"At most {most}"), **options)
 
 
+class ParkedSchema(Schema):
+    """Why a task waits. until: when it goes on by itself; null: once the reason is gone."""
+
+    code = Choice([str(code) for code in Parked])
+    reason = fields.String()
+    until = Timestamp(allow_none=True)
+
+
 class TaskSchema(Schema):
-    """A task in a list. rolledBackAt: when a rollback took it out of production; null if none did."""
+    """A task in a list. rolledBackAt: when a rollback took it out of production; null if none did. parked: null unless
+    it waits in the phase `parked`.
+    """
 
     id = fields.String()
     project_id = fields.String()
@@ -58,6 +71,7 @@ class TaskSchema(Schema):
     description = fields.String()
     state = fields.String(attribute="state_", metadata={"enum": [str(state) for state in TaskState]})
     phase = fields.String(attribute="phase_", allow_none=True)
+    parked = fields.Nested(ParkedSchema, allow_none=True)
     round = fields.Integer()
     priority = Label(Priority)
     assigned_agent_id = fields.String(allow_none=True)
@@ -82,6 +96,7 @@ class WrittenTaskSchema(TaskSchema):
     driver = fields.String(allow_none=True)
     model = fields.String(allow_none=True)
     limits = Kept(LimitsSchema)
+    caps = Kept(CapsSchema)
     approved_sha = fields.String(allow_none=True)
     approved_by = fields.String(allow_none=True)
     later_push = fields.String(allow_none=True)
@@ -152,7 +167,8 @@ class CommentSchema(Schema):
 class TaskDetailsSchema(WrittenTaskSchema):
     """A task with everything that belongs to it. checks: those of the newest run that was checked.
 
-    proposals: how many follow-up tasks that its agents proposed wait for a decision.
+    proposals: how many follow-up tasks that its agents proposed wait for a decision. caps: its own; those that it lacks
+    are the project's, then the platform's. capState: the caps that hold for it of which at least 80 % is used.
     cloneLine: how its holder gets the branch; null for viewers, and unless somebody holds it.
     """
 
@@ -168,6 +184,7 @@ class TaskDetailsSchema(WrittenTaskSchema):
     proposals = fields.Integer()
     attachments = fields.List(fields.Nested(AttachmentSchema))
     spent = fields.Nested(TaskSpendSchema)
+    cap_state = fields.List(fields.Nested(CapUseSchema))
     clone_line = fields.String(allow_none=True)
 
 
@@ -185,7 +202,7 @@ class CreateTaskSchema(Schema):
         {
             "id", "state", "phase", "round", "assignedAgentId", "branchName", "headSha", "prNumber", "prUrl",
             "previewUrl", "createdAt", "createdBy", "updatedAt", "approvedSha", "approvedBy", "laterPush", "error",
-            "rolledBackAt", "heldBy",
+            "rolledBackAt", "heldBy", "parked",
         }
     )  # fmt: skip
     project_id = Id(required=True)
@@ -198,6 +215,7 @@ class CreateTaskSchema(Schema):
     driver = Choice(DRIVER_NAMES, allow_none=True)
     model = Line(100, allow_none=True, validate=IS_MODEL)
     limits = Kept(LimitsSchema)
+    caps = Kept(CapsSchema)
 
 
 class UpdateTaskSchema(Schema):
@@ -210,6 +228,7 @@ class UpdateTaskSchema(Schema):
     notes = Text(50_000, allow_none=True)
     state = Choice(TaskState)
     labels = _lines(20, 50)
+    caps = Kept(CapsSchema)
 
 
 class RespondSchema(Schema):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 
 import click
 
 from common.states import Priority, TaskState
+from common.values.egress import Egress
 from web.cli.client import Api, ApiError, JsonObject
 from web.cli.watch import follow, line_of
 
 Fields = Sequence[str]
 
 PROJECT = ("id", "name", "status", "giteaRepoUrl")
-TASK = ("id", "state", "priority", "title")
+EGRESS = [str(egress) for egress in Egress]
+TASK = ("id", "state", "priority", "title", "parked")
 GROUP = ("id", "status", "stagingBranch")
 
 
@@ -49,14 +53,28 @@ class Terminal:
         else:
             for name, value in reply[key].items():
                 if value not in (None, "", [], {}):
-                    click.echo(f"{name}: {_cell(value)}")
+                    click.echo(f"{name}: {_cell(_said(name, value))}")
 
     def write(self, value: JsonObject) -> None:
         click.echo(json.dumps(value, ensure_ascii=False, indent=None if not sys.stdout.isatty() else 2))
 
 
 def _line(row: JsonObject, shown: Fields) -> str:
-    return "  ".join(_cell(row.get(name)) for name in shown)
+    """The shown fields. A task that is not parked has no column for it."""
+    return "  ".join(_cell(_said(name, row.get(name))) for name in shown if name != "parked" or row.get(name))
+
+
+def _said(name: str, value: object) -> object:
+    return parking_of(value) if name == "parked" and isinstance(value, dict) else value
+
+
+def parking_of(parked: JsonObject) -> str:
+    """Why a task waits, in words: `parked until 14:05: …`, in the time zone of this machine."""
+    if parked["until"] is None:
+        return f"parked: {parked['reason']}"
+    until, now = datetime.fromisoformat(parked["until"]).astimezone(), datetime.now().astimezone()
+    shown = f"{until:%H:%M}" if until.date() == now.date() else f"{until:%Y-%m-%d %H:%M}"
+    return f"parked until {shown}: {parked['reason']}"
 
 
 def _cell(value: object) -> str:
@@ -87,6 +105,7 @@ def list_projects(terminal: Terminal, limit: int) -> None:
 @click.option("--import-url", help="The address of an existing repository to import.")
 @click.option("--start-command", help="Command that starts the application; it listens on $PORT.")
 @click.option("--test-command", help="Command that tests a commit.")
+@click.option("--egress", type=click.Choice(EGRESS), help="What agents, tests and previews may reach.")
 @click.option("--field", "fields", multiple=True, metavar="NAME=JSON", help="Another field of the API's request.")
 @pass_terminal
 def create_project(
@@ -96,10 +115,11 @@ def create_project(
     import_url: str | None,
     start_command: str | None,
     test_command: str | None,
+    egress: str | None,
     fields: Sequence[str],
 ) -> None:
     given = {"description": description, "importUrl": import_url, "startCommand": start_command,
-             "testCommand": test_command}  # fmt: skip
+             "testCommand": test_command, "egress": egress}  # fmt: skip
     body = {"name": name, **{key: value for key, value in given.items() if value is not None}}
     terminal.one(terminal.call("POST", "/projects", body | _fields(fields)), "project", PROJECT)
 
@@ -212,6 +232,14 @@ def retry_task(terminal: Terminal, task_id: str) -> None:
     terminal.one(terminal.call("POST", f"/tasks/{task_id}/retry"), "task", TASK)
 
 
+@task.command("resume")
+@click.argument("task_id", metavar="TASK")
+@pass_terminal
+def resume_task(terminal: Terminal, task_id: str) -> None:
+    """Let a parked task go on now."""
+    terminal.one(terminal.call("POST", f"/tasks/{task_id}/resume"), "task", TASK)
+
+
 @click.group()
 def group() -> None:
     """Task groups: approved tasks that are deployed together."""
@@ -257,10 +285,22 @@ def watch(terminal: Terminal, named: str | None, count: int | None) -> None:
     with terminal.api() as api:
         project_id = api.project(named)["id"] if named else None
         for number, message in enumerate(follow(api, project_id), 1):
-            click.echo(json.dumps(message, ensure_ascii=False) if terminal.is_json else _cell(line_of(message)))
+            shown = json.dumps(message, ensure_ascii=False) if terminal.is_json else _event(api, message)
+            click.echo(shown)
             sys.stdout.flush()
             if number == count:
                 return
+
+
+def _event(api: Api, message: JsonObject) -> str:
+    """The event in one line. One that says that a task was parked, or goes on, also says what the task is now."""
+    about = message.get("data", {})
+    now = ""
+    if "parked" in about.get("changed", ()):
+        with contextlib.suppress(ApiError):  # deleted meanwhile
+            found = api.call("GET", f"/tasks/{about['taskId']}")["task"]
+            now = parking_of(found["parked"]) if found["parked"] else f"not parked: {found['phase'] or found['state']}"
+    return _cell(f"{line_of(message)}  {now}".rstrip())
 
 
 def _fields(given: Sequence[str]) -> JsonObject:

@@ -25,7 +25,7 @@ from web import VERSION
 from web.cli import commands, drivers
 from web.cli.client import ApiError, first_administrator, operator
 from web.doctor.checks import examine
-from web.launcher.up import run_up
+from web.launcher.up import UpOptions, run_up
 
 ROLES = [role.label for role in Role]
 
@@ -61,6 +61,13 @@ cli.add_command(drivers.drivers)
     help="Number of local agents. Default: AIWORKER_AGENTS, else 1.",
 )
 @click.option(
+    "--slots",
+    type=click.IntRange(1, 100),
+    default=1,
+    envvar="AIWORKER_AGENT_SLOTS",
+    help="Runs of each local agent at the same time. Default: AIWORKER_AGENT_SLOTS, else 1.",
+)
+@click.option(
     "--flower/--no-flower",
     default=True,
     envvar="AIWORKER_FLOWER",
@@ -72,9 +79,22 @@ cli.add_command(drivers.drivers)
     envvar="AIWORKER_INSTALL_DRIVERS",
     help="Whether to install the CLI of a model whose key is set. Default: AIWORKER_INSTALL_DRIVERS, else yes.",
 )
+@click.option(
+    "--install-sandbox/--no-install-sandbox",
+    default=True,
+    envvar="AIWORKER_INSTALL_SANDBOX",
+    help="Whether root installs bubblewrap and slirp4netns. Default: AIWORKER_INSTALL_SANDBOX, else yes.",
+)
 @click.pass_context
 def up(
-    context: click.Context, port: int | None, data_dir: str | None, agents: int, flower: bool, install_drivers: bool
+    context: click.Context,
+    port: int | None,
+    data_dir: str | None,
+    agents: int,
+    slots: int,
+    flower: bool,
+    install_drivers: bool,
+    install_sandbox: bool,
 ) -> None:
     """Run the whole platform in the foreground, until Ctrl-C."""
     if port is not None:
@@ -82,7 +102,7 @@ def up(
     if data_dir is not None:
         os.environ["AIWORKER_DATA_DIR"] = data_dir
     settings.cache_clear()
-    context.exit(run_up(settings(), agents=agents, has_flower=flower, installs_drivers=install_drivers))
+    context.exit(run_up(settings(), UpOptions(agents, slots, flower, install_drivers, install_sandbox)))
 
 
 @cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)

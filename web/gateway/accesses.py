@@ -15,7 +15,7 @@ _remembered: dict[tuple[str, str], tuple[float, ModelAccess]] = {}
 
 
 def access_of(token: str, provider_name: str) -> ModelAccess | None:
-    """See `find_access`. A token that gives nothing is looked up each time."""
+    """See `find_access`. Looked up each time: a token that gives nothing, and one of a run with a cap of spending."""
     key, now = (digest(token), provider_name), time.monotonic()
     found = _remembered.get(key)
     if found is not None and found[0] > now:
@@ -23,11 +23,17 @@ def access_of(token: str, provider_name: str) -> ModelAccess | None:
     access = find_access(token, provider_name)
     if len(_remembered) >= MOST_REMEMBERED:
         _remembered.clear()
-    if access is None:
+    if access is None or access.is_capped:
         _remembered.pop(key, None)
     else:
         _remembered[key] = (now + REMEMBERED_SECONDS, access)
     return access
+
+
+def forget_run(run_id: str) -> None:
+    """Look everything of the run up again, in this process."""
+    for key in [key for key, (_until, access) in _remembered.items() if access.run_id == run_id]:
+        _remembered.pop(key, None)
 
 
 def forget_all() -> None:

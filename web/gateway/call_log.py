@@ -18,7 +18,8 @@ from dataclasses import asdict
 import structlog
 
 from common.errors import Busy
-from common.services.spend.model_calls import MadeCall, record_calls
+from common.services.runs.stuck import record_and_watch
+from common.services.spend.model_calls import MadeCall
 
 log = structlog.get_logger()
 
@@ -28,6 +29,9 @@ LONGEST_PAUSE_SECONDS = 5.0
 MOST_TRIES = 5
 PARTING_SECONDS = 1.5
 """How long the process's end waits for the calls that are queued. gunicorn kills a process 2 s after `before_kill`."""
+COUNTED_SECONDS = 3.0
+"""How long the end of an answer waits until its call is counted against a cap. A database that is away longer holds up
+no answer: the next call is refused until it is back."""
 
 Record = Callable[[Sequence[MadeCall]], object]
 
@@ -35,7 +39,7 @@ Record = Callable[[Sequence[MadeCall]], object]
 class CallLog:
     """Starts its thread at the first call. record: stores a batch; safe to repeat."""
 
-    def __init__(self, record: Record = record_calls) -> None:
+    def __init__(self, record: Record = record_and_watch) -> None:
         self._record = record
         self._queue: queue.SimpleQueue[MadeCall] = queue.SimpleQueue()
         self._left: dict[str, MadeCall] = {}
@@ -53,6 +57,14 @@ class CallLog:
                 self._thread = threading.Thread(target=run, args=(self._run,), name="model-calls", daemon=True)
                 self._thread.start()
         self._queue.put(call)
+
+    def put_and_wait(self, call: MadeCall) -> None:
+        """Queue the call and wait until it is written, for at most COUNTED_SECONDS."""
+        self.put(call)
+        with self._change:
+            is_written = self._change.wait_for(lambda: call.id not in self._left, COUNTED_SECONDS)
+        if not is_written:
+            log.warning("a model call is not counted yet: the database does not answer", call=call.id, run=call.run_id)
 
     def flush(self, seconds: float) -> bool:
         """Wait until every queued call is written. Returns False after `seconds`."""

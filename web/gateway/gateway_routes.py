@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from urllib.parse import unquote_plus
 
 import structlog
@@ -17,6 +18,7 @@ from common.errors import Busy, Misconfigured
 from common.services.spend.model_tokens import MODEL_TOKEN_PREFIX, ModelAccess
 from common.values.model_provider import MODEL_APIS, ModelProvider
 from web.gateway.accesses import access_of
+from web.gateway.limits import Limit, read_limit
 from web.gateway.model_apis import (
     ENDPOINTS,
     Endpoint,
@@ -26,7 +28,9 @@ from web.gateway.model_apis import (
     find_endpoint,
     model_in_path,
 )
+from web.gateway.refused import Refused
 from web.gateway.streams import Answer, Call
+from web.gateway.tries import Tries, note_answer, require_not_limited
 from web.gateway.upstream import Request, UpstreamFault, headers_for_caller, open_call, own_via
 from web.gateway.usage_readers import reader_for
 from web.http.auth import public
@@ -40,16 +44,6 @@ MOST_ERROR_BYTES = 2**20
 """An error of a provider's is read to its end before it is passed on, so that a repeated key can be masked."""
 _TOKEN = re.compile(rf"{MODEL_TOKEN_PREFIX}_[A-Za-z0-9_-]{{20,100}}")
 _MODEL = re.compile(rb'"model"\s*:\s*"([^"\\\x00-\x1f]{1,100})"')
-
-
-class Refused(Exception):
-    """The gateway's own answer to a call. message: for the person who reads the CLI's output."""
-
-    def __init__(self, status: int, message: str, retry_after_seconds: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.retry_after_seconds = retry_after_seconds
 
 
 @gateway.route("/<provider_name>/<path:path>", methods=["GET", "POST"])
@@ -92,6 +86,8 @@ def _admit(provider_name: str) -> ModelAccess:
     if access.used_up is not None and request.method == "POST":
         # 400, not 429: a CLI would try again.
         raise Refused(400, access.used_up)
+    if request.method == "POST":
+        require_not_limited(access)
     return access
 
 
@@ -116,15 +112,30 @@ def _endpoint(provider: ModelProvider, path: str) -> Endpoint:
 
 
 def _passed(access: ModelAccess, provider: ModelProvider, endpoint: Endpoint, path: str) -> Response:
+    """The answer of the provider, or of its fallback while the provider is limited."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     body = _body()
     model = model_in_path(path) or _model_in(body)
     if provider.models and request.method == "POST":
         _require_offered(provider, path, body)
-    is_recorded = endpoint.format is not None
-    call = Call.begin(access, provider, model=model, body_bytes=len(body), is_recorded=is_recorded)
+    given = Request(request.method, path, _query(), headers, body)
+    tries = Tries(access, given, model)
+    for route, sent in tries.routes:
+        call = Call.begin(
+            access, route.provider, model=route.model or model, body_bytes=len(sent.body),
+            is_recorded=endpoint.format is not None,
+        )  # fmt: skip
+        reply, limit = _asked(call, endpoint, sent)
+        if limit is None or not tries.goes_on(route, call.began, reply, limit, is_paid=call.is_recorded):
+            return reply
+    return tries.conclude()
+
+
+def _asked(call: Call, endpoint: Endpoint, sent: Request) -> tuple[Response, Limit | None]:
+    """The provider's answer, and the limit that it tells of."""
+    provider = call.provider
     try:
-        answer = open_call(provider, Request(request.method, path, _query(), headers, body))
+        answer = open_call(provider, sent)
     except UpstreamFault as fault:
         call.end(0, error=fault.message)
         raise
@@ -135,13 +146,15 @@ def _passed(access: ModelAccess, provider: ModelProvider, endpoint: Endpoint, pa
         content = _error_content(call, status, answer.raw, provider.key)
         answer.close()
         kept = [(name, value) for name, value in passed_headers if name.lower() != "content-length"]
-        return Response(content, status, kept)
+        named = {name.lower(): value for name, value in passed_headers}
+        return Response(content, status, kept), read_limit(status, named, content, datetime.now(UTC))
+    note_answer(call)
     kind, encoding = answer.headers.get("Content-Type", ""), answer.headers.get("Content-Encoding", "")
     reader = reader_for(endpoint.format, kind, encoding)
     stream = Answer(call, answer, reader, request.environ.get("gunicorn.socket"), status)
     reply = Response(stream, status, passed_headers, direct_passthrough=True)
     reply.call_on_close(stream.close)
-    return reply
+    return reply, None
 
 
 def _error_content(call: Call, status: int, raw: object, key: str | None) -> bytes:

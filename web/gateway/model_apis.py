@@ -79,6 +79,11 @@ def model_in_path(path: str) -> str | None:
     return found["model"] if found else None
 
 
+def path_with_model(path: str, model: str) -> str:
+    """A path that names a model, with another one."""
+    return re.sub(_GEMINI_MODEL, lambda _found: f"v1beta/models/{model}", path, count=1)
+
+
 def upstream_url(provider: ModelProvider, path: str, query: str) -> str:
     """The provider's URL of a path. An OpenAI base URL contains the version, as is customary; one without a path gets
     `v1`. Those of the others contain none; if they do, it is not repeated.

@@ -60,7 +60,7 @@ class Call:
         return cls(access, provider, model, body_bytes, is_recorded, time.monotonic(), datetime.now(UTC))
 
     def end(self, status: int, usage: Usage | None = None, error: str | None = None) -> None:
-        """Have the call recorded. usage: None if the provider refused or did not answer."""
+        """Have the call recorded; returns when it is, if `is_counted_first`. usage: None if there is no answer."""
         if not self.is_recorded:
             return
         count, answered = TokenCount(), usage.model if usage and usage.model else self.model
@@ -75,7 +75,15 @@ class Call:
             count, cost, self._masked(error), self.first_byte_ms,
         )  # fmt: skip
         counters.count(made)
-        call_log().put(made)
+        if self.is_counted_first:
+            call_log().put_and_wait(made)
+        else:
+            call_log().put(made)
+
+    @property
+    def is_counted_first(self) -> bool:
+        """Whether the call has to be counted before its caller has the whole answer and can make the next call."""
+        return self.access.is_capped and self.is_recorded
 
     def _counted(self, usage: Usage) -> tuple[TokenCount, str | None]:
         """The tokens of an answer, estimated if it did not say them. Else, a caller that asks for no usage would never
@@ -113,12 +121,17 @@ class Answer:
 
     def __iter__(self) -> Iterator[bytes]:
         read, feed = self._answer.raw.read1, self._reader.feed
+        held, is_held = b"", self._call.is_counted_first
         try:
             chunk = read(CHUNK_BYTES, False)
             self._call.first_byte_ms = _milliseconds(self._call.began)
             while chunk:
                 feed(chunk)
-                yield chunk
+                if is_held:
+                    # Without its last byte, no answer and no event of a stream is whole.
+                    chunk, held = held + chunk[:-1], chunk[-1:]
+                if chunk:
+                    yield chunk
                 chunk = read(CHUNK_BYTES, False)
             # A body that is shorter than its Content-Length ends like a whole one.
             fault = "the provider ended the answer too early" if self._answer.raw.length_remaining else None
@@ -126,6 +139,8 @@ class Answer:
             fault = self._fault_of(error)
         if fault is None:
             self._finish(None)
+            if held:
+                yield held
             return
         self._finish(fault)
         # The server closes the connection without the mark of the end, so that the caller sees what happened. For

@@ -2,16 +2,20 @@
 
 Without it, a client that sends a head byte by byte holds its connection for as long as an idle one may stay open. Only
 heads have this limit, not idle connections, bodies, pushes, long polls or sockets.
+
+Heads that are too large are refused.
 """
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import socket
 from collections.abc import Callable
 from typing import Protocol
 
 import gevent
+from gunicorn.http.errors import LimitRequestHeaders
 from gunicorn.workers.ggevent import GeventWorker
 
 from common.settings import settings
@@ -23,6 +27,13 @@ before_kill: list[Callable[[], None]] = []
 """Called in a process that was told to stop, shortly before gunicorn kills it with the requests that are still open."""
 
 _client: contextvars.ContextVar[socket.socket] = contextvars.ContextVar("client")
+
+
+_SAYS = b"The browser sent more than this server reads, most likely cookies of another port. Load the page again.\n"
+_HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+    b'Clear-Site-Data: "cookies"\r\nContent-Length: %d\r\n\r\n%s' % (len(_SAYS), _SAYS)
+)
 
 
 class Watcher(Protocol):
@@ -46,6 +57,18 @@ class Worker(GeventWorker):  # type: ignore[misc]
         super().handle_exit(sig, frame)
         for act in before_kill:
             gevent.spawn_later(max(0.0, self.cfg.graceful_timeout - _RECORDING_SECONDS), act)
+
+    def handle_error(self, req: object, client: socket.socket, addr: object, exc: BaseException) -> None:
+        """Answer a request that can't be served. A head that is too large has the browser drop this host's cookies.
+
+        Every port of a host may set cookies for it, so a preview could have set more than this server reads, and keep
+        people from the page until they delete them by hand. AiWorker needs none.
+        """
+        if isinstance(exc, LimitRequestHeaders):
+            with contextlib.suppress(OSError):
+                client.sendall(_HEAD_TOO_LARGE)
+        else:
+            super().handle_error(req, client, addr, exc)
 
     def timeout_ctx(self) -> HeadTimeout:
         """The context in which gunicorn waits for the next request's head."""

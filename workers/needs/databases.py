@@ -68,6 +68,14 @@ class Databases:
 
     def variables(self) -> Variables | None:
         """The variables of the running servers; None: they are not ready yet. Raises ServicesUnavailable."""
+        found = self._reported()
+        return None if found is None else service_variables(found)
+
+    def addresses(self) -> list[ServiceAddress]:
+        """The addresses of the running servers; empty: they are not ready yet. Raises ServicesUnavailable."""
+        return list((self._reported() or {}).values())
+
+    def _reported(self) -> dict[ServiceKind, ServiceAddress] | None:
         try:
             said = json.loads(self.report.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -75,7 +83,7 @@ class Databases:
         if "code" in said:
             raise ServicesUnavailable(said["code"], said["reason"])
         addresses = decode(dict[str, ServiceAddress], said["addresses"])
-        return service_variables({ServiceKind(kind): address for kind, address in addresses.items()})
+        return {ServiceKind(kind): address for kind, address in addresses.items()}
 
     def remove(self) -> None:
         """Kill what is left of the servers, and remove their directory and the report. Blocking. Safe to repeat."""

@@ -16,12 +16,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
+
 from common.errors import Misconfigured
 from common.machine.locks import locked
 from common.settings.private_files import PRIVATE_UMASK
+from workers.runner.disk_watch import RUN_DISK_BYTES
 from workers.runner.drivers.offer import DriverOffer, wanted_names
 from workers.runner.loop import Runner, RunnerSettings
+from workers.sandbox.sandboxes import SandboxMode
+from workers.sandbox.walls import Bounds
 
+MOST_PROCESSES = 1024
+"""Most processes and threads of one command of a run, unless AIWORKER_RUN_PROCESSES says otherwise."""
 _PLAIN_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
 
@@ -96,7 +103,14 @@ def _settings(arguments: argparse.Namespace) -> RunnerSettings:
         drain_seconds=_seconds("AIWORKER_DRAIN_SECONDS", 30.0, least=0.0),
         checkpoint_seconds=_seconds("AIWORKER_AGENT_CHECKPOINT_SECONDS", 180.0),
         silence_seconds=_seconds("AIWORKER_AGENT_SILENCE_SECONDS", 1200.0),
-        disk_reserve_bytes=_disk_reserve(),
+        disk_reserve_bytes=_number("AIWORKER_AGENT_DISK_RESERVE_BYTES"),
+        run_disk_bytes=_number("AIWORKER_RUN_DISK_BYTES") or RUN_DISK_BYTES,
+        sandbox=_sandbox(),
+        egress_hosts=tuple(os.environ.get("AIWORKER_EGRESS_HOSTS", "").replace(",", " ").split()),
+        bounds=Bounds(
+            memory_bytes=_number("AIWORKER_RUN_MEMORY_BYTES") or psutil.virtual_memory().total // 2,
+            processes=_number("AIWORKER_RUN_PROCESSES") or MOST_PROCESSES,
+        ),
     )
 
 
@@ -111,11 +125,18 @@ def _seconds(name: str, default: float, *, least: float = 0.05) -> float:
     return seconds
 
 
-def _disk_reserve() -> int | None:
-    text = os.environ.get("AIWORKER_AGENT_DISK_RESERVE_BYTES", "").strip()
-    if text and not text.isdigit():
-        raise Misconfigured(f"AIWORKER_AGENT_DISK_RESERVE_BYTES={text} is not a number of bytes")
+def _number(name: str) -> int | None:
+    text = os.environ.get(name, "").strip()
+    if text and not (text.isascii() and text.isdigit()):
+        raise Misconfigured(f"{name}={text} is not a whole number")
     return int(text) if text else None
+
+
+def _sandbox() -> SandboxMode:
+    text = os.environ.get("AIWORKER_SANDBOX", "").strip().lower() or SandboxMode.AUTO
+    if text not in set(SandboxMode):
+        raise Misconfigured(f"AIWORKER_SANDBOX={text} is not one of: {', '.join(SandboxMode)}")
+    return SandboxMode(text)
 
 
 @contextlib.contextmanager

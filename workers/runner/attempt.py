@@ -26,25 +26,29 @@ from common.errors import (
     ProviderUnavailable,
 )
 from common.machine.waiting import Deadline
-from common.values.claimed_run import ClaimedRun, Clone
+from common.values.claimed_run import ClaimedRun
 from workers.runner import sessions
 from workers.runner.attachments import download
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.checkpoints import Checkpoints
 from workers.runner.client import Backoff, RunApi, RunOver, RunToken
-from workers.runner.commands import kill_all_below
+from workers.runner.disk_watch import LARGEST_KEPT_BYTES, DiskBounds, watched
 from workers.runner.driver_work import DriverWork, ProgramWork, ScriptedWork, ServedTools
 from workers.runner.drivers import driver_named
 from workers.runner.drivers.offer import DriverOffer, ReadyProgram
 from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind
+from workers.runner.leftovers import remove_runs
 from workers.runner.preparation import needs_of, prepare, remove_databases
 from workers.runner.program_turn import Patience
 from workers.runner.reports import RunLog, RunPlatform, shortened
+from workers.runner.run_walls import Confinement, RefusalLog
 from workers.runner.steering import Steering
 from workers.runner.tool_api import ToolApi
 from workers.runner.tool_socket import ToolSocket
 from workers.runner.tools import ToolDesk
 from workers.runner.workspace import UNFINISHED, Workspace
+from workers.sandbox.sandboxes import Sandboxes
+from workers.sandbox.walls import Bounds
 
 Result = TypeVar("Result")
 
@@ -64,7 +68,7 @@ class AttemptSettings:
     """Settings of a run. Times in seconds.
 
     checkpoint_seconds: how often the unfinished work is pushed. last_checkpoint_seconds: how long the last one may take
-    when the run ends without a result; shutdown_seconds: when this process ends.
+    when the run ends without a result; shutdown_seconds: when this process ends. bounds: of each command of the run.
     """
 
     ask_hold_seconds: float = 45.0
@@ -72,6 +76,8 @@ class AttemptSettings:
     last_checkpoint_seconds: float = 45.0
     shutdown_seconds: float = 15.0
     patience: Patience = field(default_factory=Patience)
+    bounds: Bounds = field(default_factory=Bounds)
+    disk: DiskBounds = field(default_factory=DiskBounds)
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,14 @@ class Attempt:
     """One claimed run. `execute` is called once, in its own thread; the other methods may be called from any thread."""
 
     def __init__(
-        self, claimed: ClaimedRun, *, url: str, directory: Path, offer: DriverOffer, settings: AttemptSettings
+        self,
+        claimed: ClaimedRun,
+        *,
+        url: str,
+        directory: Path,
+        offer: DriverOffer,
+        sandboxes: Sandboxes,
+        settings: AttemptSettings,
     ) -> None:
         self.id = claimed.run.id
         self._claimed = claimed
@@ -98,9 +111,17 @@ class Attempt:
         # Any reason cancels the work. Reporting is cancelled only if the platform takes no more reports.
         self._work = Cancellation()
         self._reporting = Cancellation()
-        self._workspace = Workspace(directory, claimed.clone, self._work)
+        confinement = Confinement(
+            sandboxes,
+            claimed.network,
+            platform=url,
+            addresses=(claimed.clone.url, *(claimed.models.addresses.values() if claimed.models else ())),
+            bounds=settings.bounds,
+        )
+        self._workspace = Workspace(directory, claimed.clone, self._work, confinement)
         self._stored = b""
         self._checkpoints: Checkpoints | None = None
+        self._fills_disk = False
 
     def cancel(self, why: Why, message: str = "") -> None:
         """Kill the run's commands, then report as `why` requires. Only the first call has an effect."""
@@ -173,6 +194,7 @@ class Attempt:
 
     def _attempt(self, api: RunApi, log: RunLog) -> _Report:
         program = self._offer.ready(self._claimed.driver or self._offer.first)
+        self._tell_confinement(log)
         log.add("log", f"Cloning {self._claimed.clone.branch}")
         self._with_retries(self._workspace.clone)
         working = RunApi(self._url, self.id, self._token, self._work)
@@ -180,6 +202,13 @@ class Attempt:
         with self._prepared(log), self._driver_work(program, log) as work:
             work.restore(working.get_session() if self._claimed.has_session else None)
             return self._do(work, api, log)
+
+    def _tell_confinement(self, log: RunLog) -> None:
+        """Say how the run is confined; from now on, also each host that its programs may not reach."""
+        confinement = self._workspace.confinement
+        log.add("log", confinement.words, level="info" if confinement.sandboxes.is_confining else "warn")
+        refusals = RefusalLog(lambda text: log.add("log", text, level="warn"))
+        self._workspace = replace(self._workspace, confinement=replace(confinement, on_refusal=refusals))
 
     @contextlib.contextmanager
     def _prepared(self, log: RunLog) -> Iterator[None]:
@@ -189,7 +218,8 @@ class Attempt:
             self._workspace, needs_of(claimed), project_id=claimed.project.id, log=lambda line: log.add("log", line),
             hide=log.hide,
         )  # fmt: skip
-        self._workspace = replace(self._workspace, variables=prepared.environ)
+        confinement = replace(self._workspace.confinement, ports=prepared.ports)
+        self._workspace = replace(self._workspace, variables=prepared.environ, confinement=confinement)
         if prepared.failure:
             both = (claimed.prompt, claimed.fresh_prompt or claimed.prompt)
             prompt, fresh = (f"{text}\n\n{prepared.failure}" for text in both)
@@ -207,7 +237,10 @@ class Attempt:
             say=lambda text: log.add("log", text),
         )
         try:
-            with checkpoints.every(self._settings.checkpoint_seconds):
+            with (
+                checkpoints.every(self._settings.checkpoint_seconds),
+                watched(self._workspace.directory, self._settings.disk, self._stop_filling),
+            ):
                 outcome = work.execute(self._work)
             self._work.check()
             if outcome.kind not in {OutcomeKind.COMPLETED, OutcomeKind.WAITING}:
@@ -221,10 +254,17 @@ class Attempt:
             if self._work.why is not Why.DROPPED:
                 is_ending = self._work.why is Why.SHUTDOWN
                 settings = self._settings
-                checkpoints.take_last(settings.shutdown_seconds if is_ending else settings.last_checkpoint_seconds)
+                checkpoints.take_last(
+                    settings.shutdown_seconds if is_ending else settings.last_checkpoint_seconds,
+                    largest_file_bytes=LARGEST_KEPT_BYTES if self._fills_disk else None,
+                )
             raise
         self._keep_session(work, api, log, outcome, head)
         return _Report(str(outcome.kind), outcome.summary, commit_sha=head)
+
+    def _stop_filling(self, reason: str) -> None:
+        self._fills_disk = True
+        self.cancel(Why.LIMIT, reason)
 
     def _without_result(self, outcome: DriverOutcome) -> _Report:
         reason = outcome.reason or "The driver gave no reason."
@@ -336,12 +376,7 @@ def _joined(title: str, summary: str, trailers: str) -> str:
 def remove_leftovers(runs_dir: Path) -> None:
     """Remove everything that runs of an earlier process left: kill their commands and delete their workspaces."""
     remove_databases(runs_dir)
-    if not runs_dir.exists():
-        return
-    kill_all_below(runs_dir)
-    for directory in runs_dir.iterdir():
-        with contextlib.suppress(OSError):
-            Workspace(directory, Clone("", "", ""), Cancellation()).remove()
+    remove_runs(runs_dir)
 
 
 def _cut_short(reason: str) -> _Report:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from common.errors import Invalid, NotFound, ProviderRefused, ProviderUnavailable
+from common.machine.files import remove_tree
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.client import RunOver
 from workers.runner.commands import kill_all_below
@@ -76,22 +77,29 @@ class Checkpoints:
             cancellation.cancel(Why.LIMIT, "The checkpoint took too long.")
             thread.join()
 
-    def take_last(self, seconds: float) -> None:
-        """Kill what is left of the driver, and take one within so many seconds. Failures are only logged."""
+    def take_last(self, seconds: float, *, largest_file_bytes: int | None = None) -> None:
+        """Kill what is left of the driver, and take one within so many seconds. Failures are only logged.
+
+        largest_file_bytes: of a run that has filled the disk: its temporary files are removed first, and larger files
+        are left out.
+        """
         kill_all_below(self._workspace.home)
+        if largest_file_bytes is not None:
+            with contextlib.suppress(OSError, RecursionError):
+                remove_tree(self._workspace.scratch)
         cancellation = Cancellation()
         timer = threading.Timer(seconds, cancellation.cancel, (Why.LIMIT, "The checkpoint took too long."))
         timer.daemon = True
         timer.start()
         try:
-            self._take(cancellation)
+            self._take(cancellation, largest_file_bytes)
         finally:
             timer.cancel()
 
-    def _take(self, cancellation: Cancellation) -> None:
+    def _take(self, cancellation: Cancellation, largest_file_bytes: int | None = None) -> None:
         workspace = replace(self._workspace, cancellation=cancellation)
         try:
-            commit = workspace.commit_aside(self._message)
+            commit = workspace.commit_aside(self._message, largest_file_bytes=largest_file_bytes)
             if commit is not None and workspace.push_aside(commit):
                 self._say(f"The work so far is kept in {commit[:12]}.")
             self._store(commit or workspace.head(), cancellation)

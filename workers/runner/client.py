@@ -137,17 +137,23 @@ class Wire:
 
 @dataclass(frozen=True)
 class DriverReport:
-    """What an agent says of its drivers. usable: those that can work, the preferred one first."""
+    """What an agent says of its drivers, and of what confines them. usable: those that can work, the preferred one
+    first. sandbox: whether it confines, and a sentence about it; None: nothing is said.
+    """
 
     usable: tuple[str, ...]
     findings: tuple[DriverFinding, ...]
+    sandbox: tuple[bool, str] | None = None
 
     @property
     def body(self) -> Json:
         findings = [{"name": it.name, "canWork": it.can_work, "says": it.says[:2000],
                      "version": it.version and " ".join(it.version.split())[:100]}
                     for it in self.findings]  # fmt: skip
-        return {"drivers": list(self.usable), "findings": findings}
+        body: Json = {"drivers": list(self.usable), "findings": findings}
+        if self.sandbox is not None:
+            body["sandbox"] = {"isConfining": self.sandbox[0], "says": self.sandbox[1][:2000]}
+        return body
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Commands of one run: each is read line by line to its end, and is killed as a whole tree.
 
 When a command exits, its background processes are killed with its group. Processes that left the group (setsid) are
-found by the HOME in their environment, which is the run's directory. This cleans up; it is not a sandbox.
+found by the HOME in their environment, which is the run's directory. This cleans up; what confines is a Place.
 """
 
 from __future__ import annotations
@@ -17,9 +17,15 @@ from common.machine.process_trees import find_processes, signal_processes
 from common.machine.waiting import Deadline
 from workers.runner.cancellation import Cancellation
 from workers.runner.processes import start
+from workers.runner.run_walls import Place
 
 LONGEST_LINE = 16_000
 """Most characters of a line, as the platform stores it."""
+BROKEN = {
+    "memory": "It used more memory than a command of a run may (AIWORKER_RUN_MEMORY_BYTES).",
+    "processes": "It started more processes than a command of a run may (AIWORKER_RUN_PROCESSES).",
+}
+"""What people are told of a bound that was broken."""
 _READ_SECONDS = 1.0
 
 
@@ -32,6 +38,7 @@ def run_command(
     *,
     cwd: Path,
     environ: Mapping[str, str],
+    place: Place | None,
     cancellation: Cancellation,
     on_line: Callable[[str], None],
     timeout_seconds: float | None = None,
@@ -39,14 +46,16 @@ def run_command(
     """Run a command to its end and return its exit code (128 + n for signal n, as in a shell).
 
     on_line is called with each line of its output, standard error included, without the line end, cut at
-    LONGEST_LINE. Its environment is exactly `environ`, its standard input is empty. Raises Cancelled, TimedOut, and
+    LONGEST_LINE. place, environ: see processes.start. Its standard input is empty. Raises Cancelled, TimedOut, and
     FileNotFoundError or PermissionError if the program can't be started. On return its process group is dead.
     """
     cancellation.check()
     deadline = None if timeout_seconds is None else Deadline(timeout_seconds)
     # A character has at most four bytes.
     with (
-        start(argv, cwd=cwd, environ=environ, joins_errors=True, longest_line_bytes=4 * LONGEST_LINE) as process,
+        start(
+            argv, cwd=cwd, environ=environ, place=place, joins_errors=True, longest_line_bytes=4 * LONGEST_LINE
+        ) as process,
         cancellation.calling(process.kill),
     ):
         while not process.is_over and not (deadline and deadline.is_over):
@@ -54,6 +63,8 @@ def run_command(
                 on_line(line.text[:LONGEST_LINE])
         in_time = process.is_over
     cancellation.check()
+    if process.broken_bound:
+        on_line(BROKEN[process.broken_bound])
     if not in_time:
         raise TimedOut(f"{argv[0]} took longer than {timeout_seconds:g} s and was killed")
     return process.code

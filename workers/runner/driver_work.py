@@ -7,6 +7,7 @@ from typing import Protocol
 
 from common.errors import ProviderUnavailable
 from common.values.claimed_run import ClaimedRun
+from common.values.model_provider import RunModels
 from workers.runner import sessions
 from workers.runner.cancellation import Cancellation
 from workers.runner.drivers.offer import ReadyProgram
@@ -95,7 +96,7 @@ class ProgramWork:
             prompt=self._filled(claimed.prompt),
             fresh_prompt=self._filled(claimed.fresh_prompt or claimed.prompt),
             resume=self._resume,
-            models=None if models is None else ModelAccess(models.addresses, models.token, claimed.model),
+            models=None if models is None else self._access(models),
         )
         self._run = ProgramRun(
             self._program,
@@ -107,6 +108,11 @@ class ProgramWork:
             patience=self._patience,
         )
         return self._run.execute(cancellation)
+
+    def _access(self, models: RunModels) -> ModelAccess:
+        as_seen = self._workspace.confinement.as_seen
+        addresses = {api: as_seen(address) for api, address in models.addresses.items()}
+        return ModelAccess(addresses, models.token, self._claimed.model)
 
     def _filled(self, prompt: str) -> str:
         """The prompt, completed from the clone. A resumed session knows another path, that of its former clone."""
@@ -159,6 +165,7 @@ class ScriptedWork:
             head_sha=workspace.head(),
             is_repeated=all(trailer in said for trailer in self._trailers),
             environ=workspace.environ,
+            place=workspace.place(),
             cancellation=cancellation,
             platform=self._platform,
         )

@@ -6,9 +6,12 @@ diff. Where none is known there is no diff.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from workers.runner.workspace_files import read_inside
 
 LONGEST_DIFF = 30_000
 _PATHS = ("file_path", "filePath", "path", "absolute_path", "notebook_path", "filename")
@@ -106,13 +109,12 @@ def name_in(path: str, workspace: Path) -> str:
 
 def present_text(workspace: Path, name: str) -> str:
     """The text of a file in the workspace; empty if there is none that can be read."""
-    try:
-        path = (workspace / name).resolve()
-        if not path.is_relative_to(workspace.resolve()) or not path.is_file() or path.stat().st_size > _LARGEST_FILE:
-            return ""
-        return path.read_text(encoding="utf-8")
-    except (OSError, ValueError, RuntimeError):
+    content = read_inside(workspace, name, _LARGEST_FILE + 1)
+    if content is None or len(content) > _LARGEST_FILE:
         return ""
+    with contextlib.suppress(UnicodeDecodeError):
+        return content.decode()
+    return ""
 
 
 def cut_diff(diff: str) -> str:

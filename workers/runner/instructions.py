@@ -5,13 +5,12 @@ Everything is read from the work tree. Nothing outside of it is read, whatever i
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from common.machine.text import plain
 from common.values.prompt_markers import ATTACHMENTS, CODE_LINE, REPOSITORY_INSTRUCTIONS
+from workers.runner.workspace_files import list_inside, read_inside
 
 INSTRUCTION_FILES = (
     "AGENTS.md",
@@ -79,10 +78,7 @@ def repository_instructions(workspace: Path) -> str:
 
 
 def _cursor_rules(workspace: Path) -> Iterator[str]:
-    try:
-        names = sorted(os.listdir(workspace / CURSOR_RULES))
-    except OSError:
-        return
+    names = list_inside(workspace, CURSOR_RULES)
     yield from [f"{CURSOR_RULES}/{name}" for name in names if name.endswith((".mdc", ".md"))][:MOST_RULES]
 
 
@@ -120,17 +116,4 @@ def _read(workspace: Path, path: str, most_bytes: int) -> bytes | None:
 
     Links are followed, but not out of the work tree and not into git's own files.
     """
-    root = Path(os.path.realpath(workspace))
-    try:
-        found = Path(os.path.realpath(root / path, strict=True))
-        inside = found.relative_to(root)
-        if not inside.parts or inside.parts[0].casefold() == ".git":
-            return None
-        descriptor = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError):  # ValueError: outside of the work tree, or a NUL in the path
-        return None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read(most_bytes)
+    return read_inside(workspace, path, most_bytes, without=".git")

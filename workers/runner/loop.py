@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.errors import Misconfigured, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
@@ -20,9 +20,13 @@ from common.values.json_codec import Malformed
 from workers.runner.attempt import Attempt, AttemptSettings, remove_leftovers
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.client import AgentApi, Backoff, DriverReport, RunOver, Wire
+from workers.runner.disk_watch import RUN_DISK_BYTES, DiskBounds
 from workers.runner.drivers.offer import DriverOffer
 from workers.runner.enrolment import Enrolment, Identity
 from workers.runner.program_turn import Patience
+from workers.runner.run_walls import private_folders, sandbox_words
+from workers.sandbox.sandboxes import Sandboxes, SandboxMode
+from workers.sandbox.walls import Bounds
 
 logger = logging.getLogger("workers.runner")
 
@@ -64,6 +68,13 @@ class RunnerSettings:
     """How long a coding CLI may say nothing before it is stopped."""
     disk_reserve_bytes: int | None = 0
     """Runs are claimed only while this much is free on the work directory's disk; None: the larger of 1 GiB and 2 %."""
+    run_disk_bytes: int = RUN_DISK_BYTES
+    """A run that fills more of the disk is stopped."""
+    sandbox: SandboxMode = SandboxMode.AUTO
+    egress_hosts: tuple[str, ...] = ()
+    """Hosts that the programs of every run may reach, unless its project has no network."""
+    bounds: Bounds = field(default_factory=Bounds)
+    """Of each command of a run."""
 
 
 class Runner:
@@ -81,7 +92,14 @@ class Runner:
         self._ending = Cancellation()
         self._enrolling = threading.Lock()
         self._identity: Identity | None = None
-        self._offer = DriverOffer(settings.drivers)
+        self._sandboxes = Sandboxes(
+            settings.work_dir / "sandboxes",
+            settings.sandbox,
+            admin_hosts=settings.egress_hosts,
+            hidden=private_folders(settings.work_dir, settings.token_path, settings.identity_path),
+        )
+        sandbox = self._sandboxes.is_confining, sandbox_words(self._sandboxes)
+        self._offer = DriverOffer(settings.drivers, sandbox=sandbox)
         # What the platform knows of the drivers; used by the heartbeating thread alone.
         self._reported: DriverReport | None = None
         self._enrolment = Enrolment(
@@ -98,9 +116,15 @@ class Runner:
     def serve(self) -> None:
         """Work until drained by the platform, which waits for all runs, or by `stop`, which waits for drain_seconds.
 
-        Raises Misconfigured, with a one-line message, if the platform refuses to enrol this agent.
+        Raises Misconfigured, with a one-line message, if the platform refuses to enrol this agent, or if this machine
+        can't confine its runs and it must.
         """
+        is_confining, says = self._sandboxes.is_confining, sandbox_words(self._sandboxes)
+        if self._settings.sandbox is SandboxMode.REQUIRED and not is_confining:
+            raise Misconfigured(f"AIWORKER_SANDBOX=required, but {says}")
+        logger.log(logging.INFO if is_confining else logging.WARNING, "sandbox", extra={"says": says})
         remove_leftovers(self._runs_dir)
+        self._sandboxes.clear()
         self._offer.check()
         for target in (self._claim_runs, self._send_heartbeats, self._check_drivers):
             threading.Thread(target=self._guarded, args=(target,), name=target.__name__, daemon=True).start()
@@ -252,11 +276,14 @@ class Runner:
             url=self._settings.url,
             directory=self._runs_dir / name,
             offer=self._offer,
+            sandboxes=self._sandboxes,
             settings=AttemptSettings(
                 ask_hold_seconds=self._settings.ask_hold_seconds,
                 checkpoint_seconds=self._settings.checkpoint_seconds,
                 shutdown_seconds=max(self._last_seconds, _CLEARING_SECONDS) - 0.5,
                 patience=Patience(silence=self._settings.silence_seconds),
+                bounds=self._settings.bounds,
+                disk=DiskBounds(self._settings.run_disk_bytes, self._settings.disk_reserve_bytes),
             ),
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from common.machine.children import base_environment, tied_to_parent
@@ -36,13 +36,14 @@ _KEPT_LINES = 40
 
 @dataclass(frozen=True)
 class Prepared:
-    """environ: variables for every command of the run.
+    """environ: variables for every command of the run. ports: of its databases, on this machine's loopback.
 
     failure: what could not be prepared, with the end of the output, for the driver's prompt; None: all is ready. Always
     call `close`.
     """
 
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ports: tuple[int, ...] = ()
     failure: str | None = None
     close: Callable[[], None] = lambda: None
     """End the databases and remove them. Safe to repeat."""
@@ -65,22 +66,28 @@ def prepare(
     """
     databases = _Host(workspace)
     try:
-        failures, variables = [], Variables()
+        failures: list[str] = []
+        variables, ports = Variables(), tuple[int, ...]()
         if needs.services:
             log(f"Starting {', '.join(need.label for need in needs.services)}")
             try:
-                variables = databases.start(needs)
+                variables, ports = databases.start(needs)
                 hide([variables.values[name] for name in variables.secret_names])
             except ServicesUnavailable as error:
                 failures.append(f"The project's services could not be started: {error}. The tests need them.")
         if needs.setup_command is not None:
-            failures += _set_up(workspace, needs, needs.setup_command, variables, project_id, log)
+            ready = replace(
+                workspace,
+                variables=dict(variables.values),
+                confinement=replace(workspace.confinement, ports=ports),
+            )
+            failures += _set_up(ready, needs, needs.setup_command, project_id, log)
     except BaseException:
         databases.close()
         raise
     for failure in failures:
         log(failure.splitlines()[0])
-    return Prepared(dict(variables.values), "\n\n".join(failures) or None, databases.close)
+    return Prepared(dict(variables.values), ports, "\n\n".join(failures) or None, databases.close)
 
 
 def remove_databases(runs_dir: Path) -> None:
@@ -88,9 +95,7 @@ def remove_databases(runs_dir: Path) -> None:
     clear(root_of(runs_dir))
 
 
-def _set_up(
-    workspace: Workspace, needs: Needs, command: str, variables: Variables, project_id: str, log: Log
-) -> list[str]:
+def _set_up(workspace: Workspace, needs: Needs, command: str, project_id: str, log: Log) -> list[str]:
     """Run the setup command. Returns why it failed; empty if it did not."""
     caches, paths = Caches(workspace.directory.parent.parent / "caches"), needs.cache_paths
     key = cache_key(workspace.path, command, paths) if paths else ""
@@ -105,7 +110,7 @@ def _set_up(
 
     try:
         code = run_command(
-            ["sh", "-c", command], cwd=workspace.path, environ={**workspace.environ, **variables.values},
+            ["sh", "-c", command], cwd=workspace.path, environ=workspace.environ, place=workspace.place(),
             cancellation=workspace.cancellation, on_line=on_line, timeout_seconds=SETUP_SECONDS,
         )  # fmt: skip
         how = f"exited with {code}" if code else None
@@ -130,8 +135,8 @@ class _Host:
         self._databases: Databases | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self, needs: Needs) -> Variables:
-        """Start the databases and return their variables. Raises ServicesUnavailable and Cancelled."""
+    def start(self, needs: Needs) -> tuple[Variables, tuple[int, ...]]:
+        """Start the databases and return their variables and ports. Raises ServicesUnavailable and Cancelled."""
         # Not below the run's home: what has a HOME there is ended before each commit.
         home = self._workspace.directory / "services"
         home.mkdir(mode=0o700, exist_ok=True)
@@ -146,7 +151,7 @@ class _Host:
         found = found or databases.variables()
         if found is None:
             raise ServicesUnavailable(FAILED, f"they did not start: {' | '.join(self._lines)[-500:]}".rstrip(": "))
-        return found
+        return found, tuple(address.port for address in databases.addresses())
 
     def close(self) -> None:
         if self._databases is None or self._thread is None:
@@ -160,8 +165,9 @@ class _Host:
 
     def _run(self, databases: Databases, home: Path) -> None:
         try:
+            # Our own program, which reads nothing of the clone.
             run_command(
-                [*tied_to_parent(), *databases.command], cwd=CODE, environ=base_environment(home),
+                [*tied_to_parent(), *databases.command], cwd=CODE, environ=base_environment(home), place=None,
                 cancellation=self._stop, on_line=self._lines.append,
             )  # fmt: skip
         except Cancelled:

@@ -2,7 +2,8 @@
 
 One thread reads a process (`read`), which is also what feeds its input and moves a stop from SIGINT to SIGKILL, so a
 process that writes faster than it is read waits in its pipe, and nothing grows in memory. Every process leads a session
-of its own. Processes that left it are found by HOME: `commands.kill_all_below`.
+of its own. Processes that left it are found by HOME: `commands.kill_all_below`. In a sandbox all of them end with the
+first one.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ import psutil
 from common.machine.children import has_ended, kill_group
 from common.machine.process_trees import kill_tree, signal_processes
 from common.settings.private_files import USUAL_UMASK
+from workers.runner.run_walls import Place
+from workers.sandbox.sandboxes import Enclosed
 
 logger = logging.getLogger("workers.runner")
 
@@ -59,27 +62,36 @@ def start(
     *,
     cwd: Path,
     environ: Mapping[str, str],
+    place: Place | None,
     has_input: bool = False,
     joins_errors: bool = False,
     longest_line_bytes: int = LONGEST_LINE_BYTES,
 ) -> Process:
-    """Start a process. Its environment is exactly `environ`.
+    """Start a process. Its environment is exactly `environ`, and what the place adds.
 
-    has_input: its standard input stays open for `write`; otherwise it is empty. joins_errors: standard error goes into
-    standard output. Raises FileNotFoundError, PermissionError or another OSError if it can't be started.
+    place: what confines it; None: nothing does, for programs of our own that obey nothing in the clone. has_input: its
+    standard input stays open for `write`; otherwise it is empty. joins_errors: standard error goes into standard
+    output. Raises FileNotFoundError, PermissionError or another OSError if it can't be started.
     """
-    child = subprocess.Popen(
-        argv,
-        cwd=cwd,
-        env=dict(environ),
-        stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT if joins_errors else subprocess.PIPE,
-        start_new_session=True,
-        umask=USUAL_UMASK,
-        bufsize=0,
-    )
-    return Process(child, longest_line_bytes)
+    enclosed = Enclosed(argv, cwd, environ) if place is None else place.enclose(argv, cwd, environ)
+    try:
+        child = subprocess.Popen(
+            enclosed.argv,
+            cwd=enclosed.cwd,
+            env=enclosed.environ,
+            pass_fds=enclosed.pass_fds,
+            stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if joins_errors else subprocess.PIPE,
+            start_new_session=True,
+            umask=USUAL_UMASK,
+            bufsize=0,
+        )
+    except BaseException:
+        enclosed.close()
+        raise
+    enclosed.begin(child.pid)
+    return Process(child, longest_line_bytes, enclosed)
 
 
 class Process:
@@ -88,8 +100,9 @@ class Process:
     A context manager: at the end the process and its descendants are killed, and `code` is known.
     """
 
-    def __init__(self, child: subprocess.Popen[bytes], longest_line_bytes: int) -> None:
+    def __init__(self, child: subprocess.Popen[bytes], longest_line_bytes: int, enclosed: Enclosed) -> None:
         self._child = child
+        self._enclosed = enclosed
         self._lock = threading.Lock()
         self._lines = _Lines(longest_line_bytes)
         self._errors = _Errors(child.pid)
@@ -110,6 +123,8 @@ class Process:
             os.set_blocking(descriptor, False)
         self.is_over = False
         """Whether it has ended and all of its output was read."""
+        self.broken_bound: str | None = None
+        """Which bound of its place was broken, `memory` or `processes`; None: none. Known after the `with` block."""
         self.last_output_at = time.monotonic()
         """When it last wrote anything, on the monotonic clock."""
 
@@ -122,6 +137,7 @@ class Process:
         """Its exit code, 128 + n for signal n, as in a shell. Known after the `with` block."""
         code = self._child.returncode
         assert code is not None, "the process is still running"
+        code = self._enclosed.exit_status(code)
         return code if code >= 0 else 128 - code
 
     @property
@@ -190,6 +206,8 @@ class Process:
             kill_tree(self.pid)
             self._child.wait()
             self._is_reaped = True
+        self.broken_bound = self._enclosed.broken_bound
+        self._enclosed.close()
         self._errors.close()
         self._selector.close()
         for stream in (self._child.stdin, self._child.stdout, self._child.stderr):

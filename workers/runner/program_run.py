@@ -19,6 +19,7 @@ from workers.runner.drivers.program import Classified, Command, Ending, ModelAcc
 from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind
 from workers.runner.program_turn import Patience, ProgramTurn, Tools, TurnEnd
 from workers.runner.reports import RunLog, shortened
+from workers.runner.run_walls import Place, named_paths, program_folders
 from workers.runner.steering import Steering, as_prompt
 from workers.runner.transcript import Transcript
 from workers.runner.workspace import Workspace
@@ -118,6 +119,7 @@ class ProgramRun:
         return ProgramTurn(
             name=self._driver.name,
             command=command,
+            place=self._place(command),
             reader=self._driver.reader(),
             workspace=self._workspace,
             transcript=self._transcript,
@@ -139,6 +141,14 @@ class ProgramRun:
             template=self._task.template,
         )
         return self._driver.command(work)
+
+    def _place(self, command: Command) -> Place:
+        """What the program sees beside the clone: itself, the words of a person's own command, and our tools."""
+        needed = [*program_folders(self._executable), *named_paths(command.needs)]
+        if self._tools is not None:
+            needed += named_paths(self._tools.server.arguments)
+        # Only what is there: an absent one is not obeyed by this process, whoever makes it meanwhile.
+        return self._workspace.place(readable=needed, hidden=command.hidden)
 
     def _began(self, session: str) -> None:
         self.session.id = session

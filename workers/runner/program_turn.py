@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from common.machine.files import write_new
 from workers.runner.cancellation import Cancellation
 from workers.runner.client import PersonMessage
-from workers.runner.commands import kill_all_below
+from workers.runner.commands import BROKEN, kill_all_below
 from workers.runner.drivers.program import (
     Classified,
     Command,
@@ -30,9 +29,11 @@ from workers.runner.drivers.program import (
     ToolServer,
 )
 from workers.runner.processes import Line, Process, start
+from workers.runner.run_walls import Place
 from workers.runner.steering import Inbox, as_prompt
 from workers.runner.transcript import Transcript
 from workers.runner.workspace import Workspace
+from workers.runner.workspace_files import write_inside
 
 logger = logging.getLogger("workers.runner")
 
@@ -96,6 +97,7 @@ class ProgramTurn:
         *,
         name: str,
         command: Command,
+        place: Place,
         reader: Reader,
         workspace: Workspace,
         transcript: Transcript,
@@ -106,6 +108,7 @@ class ProgramTurn:
     ) -> None:
         self._name = name
         self._command = command
+        self._place = place
         self._reader = reader
         self._workspace = workspace
         self._transcript = transcript
@@ -137,6 +140,7 @@ class ProgramTurn:
                 command.argv,
                 cwd=self._workspace.path,
                 environ=environ,
+                place=self._place,
                 has_input=takes_turns or command.first_input is not None,
             )
         except OSError as error:
@@ -157,6 +161,8 @@ class ProgramTurn:
                 self._steer(process)
                 self._watch(process)
         kill_all_below(self._workspace.home)
+        if process.broken_bound:
+            self._transcript.note(BROKEN[process.broken_bound], level="warn")
         cancellation.check()
         return self._ended(process)
 
@@ -279,15 +285,9 @@ class ProgramTurn:
 
 
 def lay_out(home: Path, command: Command) -> None:
-    """Write the command's files below home, readable by this user alone. Replaces what is there; follows no link out.
+    """Write the command's files below home, readable by this user alone. Replaces what is there; follows no link.
 
     Raises OSError if one can't be written.
     """
-    root = home.resolve()
     for name, content in command.files.items():
-        path = home / name
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.parent.resolve().is_relative_to(root):
-            raise PermissionError(f"{name} leads out of the program's home")
-        path.unlink(missing_ok=True)
-        write_new(path, content.encode(), is_synced=False)
+        write_inside(home, name, content.encode())

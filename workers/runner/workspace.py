@@ -1,73 +1,52 @@
 """A run's workspace: a fresh clone, the agent's commits in it, and the push.
 
 The run's directory contains two repositories. `origin.git` is this process's own: only it fetches and pushes with the
-run's credential, and a driver's commands do not use it. The driver works in `repository`, a clone of it by path. A
-driver's commands may change that repository's configuration, so no git command in it gets the credential. Hooks never
-run in either. The credential is only in the environment of single git commands.
+run's credential, and no command of a driver sees it. The driver works in `repository`, a clone of it that shares no
+file with it. A driver's commands may change that repository's configuration, so git in it is confined, has no network,
+and never gets the credential; what goes from one repository to the other goes in a bundle. Hooks never run in either.
+The credential is only in the environment of single git commands.
 
 A checkpoint is a commit that is made beside the driver: from an index of its own, without moving HEAD. It is pushed, so
 the run's last commit must contain it: whatever the driver did to its own history, `commit_all` adds what was pushed as
 a parent, and keeps the driver's files.
 
     <run directory>/origin.git    <run directory>/repository    <run directory>/home    <run directory>/session
+    <run directory>/scratch: the driver's /tmp
 """
 
 from __future__ import annotations
 
-import collections
 import contextlib
+import re
 import shutil
-from collections.abc import Mapping, Sequence
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
-from common.machine import git_trees
 from common.machine.children import base_environment
-from common.machine.files import remove_tree
-from common.machine.git_environment import basic_authorization, git_environment, identity
-from common.machine.git_limits import limits, met_limit, was_cut_short
+from common.machine.git_environment import identity
 from common.values.claimed_run import Clone
 from workers.runner.cancellation import Cancellation
-from workers.runner.commands import TimedOut, kill_all_below, run_command
+from workers.runner.commands import kill_all_below
+from workers.runner.leftovers import remove_run
+from workers.runner.run_git import RunGit
+from workers.runner.run_walls import Confinement, Place
+from workers.runner.workspace_files import copy_out, large_files, unlink_inside
+from workers.sandbox.walls import Walls
 
 UNFINISHED = "Unfinished: yes"
 """The trailer of a checkpoint's commit message."""
 IDENTITY = identity("AI agent", "agent@aiworker.invalid")
 
-_LOCAL_SECONDS = 120
-_NETWORK_SECONDS = 600
-_MOST_LINES = 5000
 _CHECKPOINT = "refs/aiworker/checkpoint"
 """In origin.git: what this run pushed last or tried to, at first the branch's head."""
-_OPTIONS = (
-    "-c", "core.hooksPath=/dev/null",
-    "-c", "core.fsmonitor=false",
-    "-c", "commit.gpgSign=false",
-    "-c", "gc.auto=0",
-    "-c", "maintenance.auto=false",
-    "-c", "protocol.ext.allow=never",
-    "-c", "advice.detachedHead=false",
-)  # fmt: skip
-_AWAY = (
-    "could not resolve",
-    "failed to connect",
-    "couldn't connect",
-    "connection",
-    "timed out",
-    "early eof",
-    "unexpected disconnect",
-    "hung up",
-    "empty reply",
-    "returned error: 5",
-    "returned error: 429",
-    "rpc failed",
-    "internal server",
-)
-
-_UNKNOWN = ("could not read username", "authentication failed", "returned error: 40", "not found")
-_RETRY_SECONDS = (0.2, 1.0)
+_BROUGHT = "refs/aiworker/head"
+"""In either repository, for a moment: what is carried to origin.git."""
+_LARGEST_INDEX_BYTES = 2**30
+_OBJECT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -77,6 +56,7 @@ class Workspace:
     directory: Path
     remote: Clone
     cancellation: Cancellation
+    confinement: Confinement
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -97,9 +77,26 @@ class Workspace:
         return self.directory / "attachments"
 
     @property
+    def scratch(self) -> Path:
+        return self.directory / "scratch"
+
+    @property
     def environ(self) -> dict[str, str]:
         """The whole environment of a driver's commands. Contains no token."""
         return base_environment(self.home) | IDENTITY | dict(self.variables)
+
+    def place(self, *, readable: Sequence[Path] = (), hidden: Sequence[str] = ()) -> Place:
+        """Where a driver's commands are started. readable: what they need of this machine. hidden: paths of the working
+        tree that they must not see.
+        """
+        walls = Walls(
+            home=self.home,
+            scratch=self.scratch,
+            writable=(self.path,),
+            readable=(self.attachments_dir, *readable),
+            hidden=tuple(self.path / name for name in hidden),
+        )
+        return self.confinement.for_programs(walls)
 
     def clone(self) -> None:
         """Recreate the directory, with the run's branch checked out. Safe to repeat.
@@ -107,29 +104,34 @@ class Workspace:
         Raises ProviderUnavailable if the forge is unavailable, ProviderRefused if it refuses or has no such branch.
         """
         self.remove()
-        for directory in (self.directory, self.home, self.session_dir):
+        for directory in (self.directory, self.home, self.session_dir, self.scratch):
             directory.mkdir(mode=0o700, parents=True)
-        mirror = self.directory / "origin.git"
-        self._git(["init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(mirror)], self.directory)
+        self._git.run(
+            [["init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(self._mirror)]],
+            self.directory,
+            place=None,
+        )
         self._fetch()
         branch = self.remote.branch
-        self._require_bounded(mirror, f"refs/heads/{branch}")
-        arguments = ["clone", "--quiet", "--template=", "--branch", branch, "--", str(mirror), str(self.path)]
-        self._git(arguments, self.directory)
-        self._git(["update-ref", _CHECKPOINT, f"refs/heads/{branch}"], mirror)
+        self._git.require_bounded(self._mirror, f"refs/heads/{branch}")
+        # Not confined: nobody has changed the configuration of either yet. Without hard links, by which a driver could
+        # change the files of origin.git.
+        arguments = ["clone", "--quiet", "--no-hardlinks", "--template=", "--branch", branch]
+        self._git.run([[*arguments, "--", str(self._mirror), str(self.path)]], self.directory, place=None)
+        self._ours(["update-ref", _CHECKPOINT, f"refs/heads/{branch}"])
 
     def head(self) -> str:
         """Return the SHA of HEAD in the working tree."""
-        return self._git(["rev-parse", "--verify", "HEAD^{commit}"], self.path)[0]
+        return _object(self._here(["rev-parse", "--verify", "HEAD^{commit}"]))
 
     def head_message(self) -> str:
         """Return the whole commit message of HEAD in the working tree."""
-        return "\n".join(self._git(["log", "-1", "--format=%B", "HEAD"], self.path))
+        return "\n".join(self._here(["log", "-1", "--format=%B", "HEAD"]))
 
     def committed_text(self, name: str) -> str:
         """Return the text of a file at HEAD of the working tree; empty if there is none. name: its path from there."""
         try:
-            return "".join(f"{line}\n" for line in self._git(["show", f"HEAD:{name}"], self.path))
+            return "".join(f"{line}\n" for line in self._here(["show", f"HEAD:{name}"]))
         except (CutShort, ProviderRefused):
             return ""
 
@@ -141,24 +143,24 @@ class Workspace:
         """
         # A killed git leaves its index lock. After kill_all_below no git of the agent is running any more.
         kill_all_below(self.home)
-        (self.path / ".git" / "index.lock").unlink(missing_ok=True)
+        unlink_inside(self.path, ".git/index.lock")
         tree, head, pushed = self._tree(), self._own_head(), self._pushed()
         parents = self._parents(head, pushed)
-        merged = self._git(["rev-parse", "--verify", "--quiet", "MERGE_HEAD"], self.path, may_fail=True)
+        merged = [_object([it]) for it in self._here(["rev-parse", "--verify", "--quiet", "MERGE_HEAD"], may_fail=True)]
         is_same = parents == [head] and tree == self._tree_of(head) and not merged
         if is_same and UNFINISHED not in self.head_message().splitlines():
             return None
         commit = self._commit(tree, [*parents, *(it for it in merged if it not in parents)], message)
-        self._git(["reset", "--quiet", "--mixed", commit], self.path)
+        self._here(["reset", "--quiet", "--mixed", commit])
         return commit
 
-    def commit_aside(self, message: str) -> str | None:
+    def commit_aside(self, message: str, *, largest_file_bytes: int | None = None) -> str | None:
         """Commit the files as they are without moving HEAD or its index; None if the branch has all of it already.
 
         Returns HEAD itself if it has everything. Safe while the driver works. Raises ProviderRefused or CutShort if a
-        file changes at the wrong moment.
+        file changes at the wrong moment. largest_file_bytes: larger files are left out; None: none is.
         """
-        tree, head, pushed = self._tree(), self._own_head(), self._pushed()
+        tree, head, pushed = self._tree(largest_file_bytes), self._own_head(), self._pushed()
         parents = self._parents(head, pushed)
         if parents == [pushed] and tree == self._tree_of(pushed):
             return None
@@ -168,17 +170,16 @@ class Workspace:
 
     def push_aside(self, commit: str) -> bool:
         """Push a commit of `commit_aside`; False if somebody else moved the branch. Raises as `push`."""
-        mirror = self.directory / "origin.git"
         before = self._pushed()
-        self._git(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", str(self.path), commit], mirror)
+        self._bring(commit, before)
         # Before the push, as its answer may be lost: the next commit then contains this one in any case.
-        self._git(["update-ref", _CHECKPOINT, commit], mirror)
+        self._ours(["update-ref", _CHECKPOINT, commit])
         try:
             return self._push(commit)
         except ProviderUnavailable:
             raise
         except ProviderRefused:
-            self._git(["update-ref", _CHECKPOINT, before], mirror)
+            self._ours(["update-ref", _CHECKPOINT, before])
             raise
 
     def push(self) -> str:
@@ -187,88 +188,136 @@ class Workspace:
         If somebody else moved the branch, their commits are merged in once. Raises ProviderUnavailable if the forge is
         unavailable, and ProviderRefused if it refuses, if that merge conflicts, or if the branch moves again.
         """
-        if self._push_head():
-            return self.head()
+        head = self.head()
+        if self._push_head(head):
+            return head
         self._fetch()
         branch = self.remote.branch
-        self._git(["fetch", "--quiet", "--no-tags", "--", str(self.directory / "origin.git"),
-                   f"refs/heads/{branch}"], self.path)  # fmt: skip
+        self._take(f"refs/heads/{branch}", as_fetched=True)
         try:
-            self._git(["merge", "--quiet", "--no-edit", "--no-verify", "FETCH_HEAD"], self.path)
+            self._here(["merge", "--quiet", "--no-edit", "--no-verify", "FETCH_HEAD"])
         except ProviderRefused as error:
             raise ProviderRefused(
                 f"somebody else pushed to {branch}, and their commits conflict with those of this run", code="diverged"
             ) from error
-        if not self._push_head():
+        head = self.head()
+        if not self._push_head(head):
             raise ProviderRefused(f"{branch} was moved twice while this run pushed it", code="diverged")
-        return self.head()
+        return head
 
     def remove(self) -> None:
         """Kill the run's processes and delete its directory. Safe to repeat."""
-        if self.directory.exists():
-            kill_all_below(self.home)
-            remove_tree(self.directory)
+        remove_run(self.directory)
 
-    def _require_bounded(self, repository: Path, ref: str) -> None:
-        """Raise ProviderRefused (`too_large`) if the ref's commit has too many files to check out."""
-        environ = git_environment(self.environ | _QUIET) | {"GIT_DIR": str(repository)}
-        try:
-            git_trees.require_bounded([ref], git=[*limits(), "git", *_OPTIONS], environ=environ)
-        except git_trees.TooLarge as error:
-            raise ProviderRefused(f"{ref} can't be checked out: {error}", code="too_large") from error
-        except (git_trees.TookTooLong, git_trees.Unreadable, OSError) as error:
-            raise CutShort(f"the files of {ref} can't be counted: {error}") from error
+    @property
+    def _mirror(self) -> Path:
+        return self.directory / "origin.git"
+
+    @property
+    def _git(self) -> RunGit:
+        return RunGit(self.remote, self.cancellation, self.environ)
+
+    def _here(
+        self,
+        *commands: Sequence[str],
+        writable: Sequence[Path] = (),
+        more: Mapping[str, str] | None = None,
+        may_fail: bool = False,
+    ) -> list[str]:
+        """Run git in the clone, confined. See RunGit.run. writable: what it needs beside the clone."""
+        place = self.confinement.for_git(Walls(home=self.home, writable=(self.path, *writable)))
+        return self._git.run(commands, self.path, place=place, more=more, may_fail=may_fail)
+
+    def _ours(self, arguments: Sequence[str], *, may_fail: bool = False) -> list[str]:
+        """Run git in origin.git, which no confined command has seen."""
+        return self._git.run([arguments], self._mirror, place=None, may_fail=may_fail)
 
     def _fetch(self) -> None:
-        self._at_forge(
+        self._git.at_forge(
             ["fetch", "--quiet", "--no-tags", "--prune", "--no-recurse-submodules", "--", self.remote.url,
              "+refs/heads/*:refs/heads/*"],
+            self._mirror,
         )  # fmt: skip
 
-    def _push_head(self) -> bool:
-        mirror = self.directory / "origin.git"
-        self._git(["fetch", "--quiet", "--no-tags", "--", str(self.path), "+HEAD:refs/aiworker/head"], mirror)
-        return self._push("refs/aiworker/head")
+    def _push_head(self, head: str) -> bool:
+        self._bring(head, self._pushed())
+        return self._push(head)
 
     def _push(self, what: str) -> bool:
         """Push from origin.git; False if the branch at the forge has commits that `what` lacks."""
         target = f"{what}:refs/heads/{self.remote.branch}"
         try:
-            self._at_forge(["push", "--quiet", "--porcelain", "--", self.remote.url, target])
+            self._git.at_forge(["push", "--quiet", "--porcelain", "--", self.remote.url, target], self._mirror)
         except ProviderRefused as error:
             if any(word in error.message for word in ("non-fast-forward", "fetch first", "needs force")):
                 return False
             raise
         return True
 
-    def _tree(self) -> str:
+    # From one repository to the other
+
+    def _bring(self, commit: str, pushed: str) -> None:
+        """Copy a commit of the clone, with all that it contains, into origin.git. pushed: what both have."""
+        if self._ours(["rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}"], may_fail=True):
+            return
+        with self._exchange() as folder:
+            bundle = folder / "bundle"
+            self._here(
+                ["update-ref", _BROUGHT, commit],
+                ["bundle", "create", "--quiet", str(bundle), _BROUGHT, f"^{pushed}"],
+                ["update-ref", "-d", _BROUGHT],
+                writable=[folder],
+            )
+            if not stat.S_ISREG(bundle.lstat().st_mode):
+                raise ProviderRefused("git in the clone wrote no bundle", code="git_failed")
+            self._ours(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", str(bundle),
+                        f"+{_BROUGHT}:{_BROUGHT}"])  # fmt: skip
+
+    def _take(self, ref: str, *, as_fetched: bool) -> None:
+        """Copy what a ref of origin.git contains into the clone. as_fetched: FETCH_HEAD names it there."""
+        with self._exchange() as folder:
+            bundle = folder / "bundle"
+            self._ours(["bundle", "create", "--quiet", str(bundle), ref])
+            option = "--write-fetch-head" if as_fetched else "--no-write-fetch-head"
+            self._here(["fetch", "--quiet", "--no-tags", option, "--", str(bundle), ref], writable=[folder])
+
+    @contextlib.contextmanager
+    def _exchange(self) -> Iterator[Path]:
+        """A new folder for files that confined git and this process share. No other command ever sees it."""
+        folder = Path(tempfile.mkdtemp(prefix="exchange-", dir=self.directory))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    # Commits
+
+    def _tree(self, largest_file_bytes: int | None = None) -> str:
         """Write the files of the working tree, without those that are ignored, as a tree; returns its SHA."""
-        index = self.directory / "checkpoint.index"
-        index.with_name("checkpoint.index.lock").unlink(missing_ok=True)
-        index.unlink(missing_ok=True)
-        with contextlib.suppress(FileNotFoundError):
+        with self._exchange() as folder:
+            index = folder / "index"
             # With what git knows of the files there, only those that changed are read.
             # Its time must stay: files that changed within the same moment are found by it.
-            shutil.copy2(self.path / ".git" / "index", index)
-        environ = {"GIT_INDEX_FILE": str(index)}
-        self._git(["add", "--all", "--", "."], self.path, more=environ)
-        return self._git(["write-tree"], self.path, more=environ)[-1]
+            copy_out(self.path, ".git/index", index, most_bytes=_LARGEST_INDEX_BYTES)
+            environ = {"GIT_INDEX_FILE": str(index)}
+            add = ["add", "--all", "--", "."]
+            if largest_file_bytes is not None:
+                add += [f":(exclude,top,literal){name}" for name in large_files(self.path, largest_file_bytes)]
+            return _object(self._here(add, ["write-tree"], writable=[folder], more=environ))
 
     def _tree_of(self, commit: str | None) -> str:
-        return self._git(["rev-parse", "--verify", f"{commit}^{{tree}}"], self.path)[0]
+        return _object(self._here(["rev-parse", "--verify", f"{commit}^{{tree}}"]))
 
     def _own_head(self) -> str | None:
         """HEAD of the working tree; None if the driver is on a branch without a commit."""
-        found = self._git(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"], self.path, may_fail=True)
-        return found[0] if found else None
+        found = self._here(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"], may_fail=True)
+        return _object(found) if found else None
 
     def _pushed(self) -> str:
         """What this run pushed last. Afterwards the working tree's repository has it."""
-        mirror = self.directory / "origin.git"
-        (pushed,) = self._git(["rev-parse", "--verify", _CHECKPOINT], mirror)
-        if not self._git(["rev-parse", "--verify", "--quiet", f"{pushed}^{{commit}}"], self.path, may_fail=True):
-            self._git(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", str(mirror), _CHECKPOINT],
-                      self.path)  # fmt: skip
+        (pushed,) = self._ours(["rev-parse", "--verify", _CHECKPOINT])
+        if not self._here(["rev-parse", "--verify", "--quiet", f"{pushed}^{{commit}}"], may_fail=True):
+            self._take(_CHECKPOINT, as_fetched=False)
         return pushed
 
     def _parents(self, head: str | None, pushed: str) -> list[str]:
@@ -278,87 +327,15 @@ class Workspace:
         return [head] if self._contains(head, pushed) else [pushed, head]
 
     def _contains(self, commit: str, other: str) -> bool:
-        return not self._git(["rev-list", "--max-count=1", other, f"^{commit}"], self.path)
+        return not self._here(["rev-list", "--max-count=1", other, f"^{commit}"])
 
     def _commit(self, tree: str, parents: Sequence[str], message: str) -> str:
         options = [word for parent in parents for word in ("-p", parent)]
-        return self._git(["commit-tree", "--no-gpg-sign", *options, "-m", message, tree], self.path)[-1]
-
-    def _at_forge(self, arguments: Sequence[str]) -> list[str]:
-        """Run git in origin.git with the credential. Retries if the forge rejects the credential.
-
-        A busy Gitea sometimes fails to look up the credential's user and answers as to an anonymous client
-        (docs/decisions/0009). The command had no effect then.
-        """
-        for seconds in _RETRY_SECONDS:
-            try:
-                return self._git(arguments, self.directory / "origin.git", credential=True)
-            except ProviderRefused as refused:
-                if not any(word in refused.message.lower() for word in _UNKNOWN):
-                    raise
-            self.cancellation.sleep(seconds)
-        return self._git(arguments, self.directory / "origin.git", credential=True)
-
-    def _git(
-        self,
-        arguments: Sequence[str],
-        cwd: Path,
-        *,
-        credential: bool = False,
-        more: Mapping[str, str] | None = None,
-        may_fail: bool = False,
-    ) -> list[str]:
-        """Run git and return its lines. more: variables. may_fail: return [] if it exits with 1.
-
-        credential: pass the run's credential, and use the network's longer timeout.
-        """
-        # The output of these commands is short; of unexpectedly long output only the end is kept.
-        lines: collections.deque[str] = collections.deque(maxlen=_MOST_LINES)
-        base = self.environ | _QUIET | dict(more or {})
-        environ = git_environment(base, _credential_config(self.remote) if credential else ())
-        seconds = _NETWORK_SECONDS if credential else _LOCAL_SECONDS
-        try:
-            code = run_command(
-                [*limits(), "git", *_OPTIONS, *arguments],
-                cwd=cwd,
-                environ=environ,
-                cancellation=self.cancellation,
-                on_line=lines.append,
-                timeout_seconds=seconds,
-            )
-        except TimedOut as error:
-            raise CutShort(f"git {arguments[0]} took longer than {seconds} s") from error
-        except OSError as error:
-            raise ProviderRefused(f"git can't be started: {error.strerror}", code="no_git") from error
-        if code == 0:
-            return list(lines)
-        if may_fail and code == 1:
-            return []
-        output = "\n".join(list(lines)[-20:])
-        if met_limit(code, output):
-            raise ProviderRefused(f"git {arguments[0]} exceeded its resource limits: {output}", code="too_large")
-        if why := was_cut_short(code, output):
-            raise CutShort(f"git {arguments[0]} {why}: {output}")
-        if credential and any(word in output.lower() for word in _AWAY) and "denied" not in output.lower():
-            raise ProviderUnavailable(f"git {arguments[0]}: {output}")
-        raise ProviderRefused(f"git {arguments[0]} failed with exit code {code}: {output}", code="git_failed")
+        return _object(self._here(["commit-tree", "--no-gpg-sign", *options, "-m", message, tree]))
 
 
-_QUIET: dict[str, str] = {
-    "LC_ALL": "C.UTF-8",
-    "GIT_EDITOR": "true",
-    "GIT_LFS_SKIP_SMUDGE": "1",
-}
-
-
-def _credential_config(remote: Clone) -> list[tuple[str, str]]:
-    """Return the configuration with which git authenticates.
-
-    The header is bound to the address's scheme and host, and redirects are not followed, so no other host receives it.
-    """
-    settings = [("http.followRedirects", "false")]
-    address = urlsplit(remote.url)
-    if remote.username is not None and remote.password is not None and address.scheme in {"http", "https"}:
-        name = f"http.{address.scheme}://{address.netloc}/.extraHeader"
-        settings.append((name, basic_authorization(remote.username, remote.password)))
-    return settings
+def _object(lines: Sequence[str]) -> str:
+    """The name of an object, in the last line that git wrote. What the clone's configuration runs may write others."""
+    if not lines or not _OBJECT.fullmatch(lines[-1]):
+        raise ProviderRefused("git in the clone did not name an object", code="git_failed")
+    return lines[-1]

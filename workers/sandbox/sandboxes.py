@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import socket
+import hashlib
+import os
+import secrets
+import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from common.machine import bubblewrap
+from workers.sandbox import control_groups
+from workers.sandbox.confinement import Confined, Preparation
+from workers.sandbox.doorkeeper import Doorkeeper
+from workers.sandbox.enclosed import Enclosed, Refusal
 from workers.sandbox.walls import Walls
 
 
@@ -22,50 +30,42 @@ class SandboxMode(StrEnum):
     """Run commands unconfined: for a machine, such as a pod, that is the sandbox itself."""
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """A host or path that a confined command may not reach and asked for."""
-
-    host: str
-    port: int
-    why: str
-
-
-class Enclosed:
-    """A command that is ready to be started: start `argv` with `environ`, `cwd` and `pass_fds`, then call `begin`.
-
-    Always call `close` when its processes have ended, or if it could not be started.
-    """
-
-    def __init__(self, argv: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> None:
-        self.argv = tuple(argv)
-        self.cwd = cwd
-        self.environ = dict(environ)
-        self.pass_fds: tuple[int, ...] = ()
-        self.is_confined = False
-
-    def begin(self, pid: int) -> None:
-        """The command was started as this process. Returns at once; its doors open beside it."""
-
-    def dial(self, port: int) -> socket.socket:
-        """A socket that is not connected yet, in the network of the command: connect it to 127.0.0.1:port."""
-        return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-
-    def close(self) -> None:
-        """Remove all that was made for it. Its processes have ended. Safe to repeat."""
+class SandboxMissing(OSError):
+    """A sandbox is required and can't be made on this machine. The message says why, and what to do about it."""
 
 
 class Sandboxes:
-    """directory: a private folder for what sandboxes need while they live; cleared by `clear`."""
+    """directory: a private folder for what sandboxes need while they live; cleared by `clear`. It is made if need be.
 
-    def __init__(self, directory: Path, mode: SandboxMode = SandboxMode.AUTO) -> None:
+    admin_hosts: hosts that the administrator lets every command with Reach.PROXY reach, also at private addresses
+    (AIWORKER_EGRESS_HOSTS). hidden: folders, such as the platform's data, that no command sees but for what its walls
+    name; `directory` is always one of them.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        mode: SandboxMode = SandboxMode.AUTO,
+        *,
+        admin_hosts: Sequence[str] = (),
+        hidden: Sequence[Path] = (),
+    ) -> None:
         self.directory = directory
         self.mode = mode
+        self._admin_hosts = tuple(admin_hosts)
+        self._hidden = tuple(dict.fromkeys([*hidden, directory]))
+        self._doorkeeper = Doorkeeper()
+        self._owner = hashlib.sha256(os.fsencode(directory.absolute())).hexdigest()[:12]
+
+    @property
+    def finding(self) -> bubblewrap.SandboxFinding:
+        """What this machine can do, whatever the mode is."""
+        return bubblewrap.find_sandbox()
 
     @property
     def is_confining(self) -> bool:
         """Whether commands are confined on this machine."""
-        return False
+        return self.mode is not SandboxMode.OFF and self.finding.is_confining
 
     def enclose(
         self,
@@ -79,9 +79,29 @@ class Sandboxes:
     ) -> Enclosed:
         """Prepare a command. on_refusal: called from another thread for each host that it may not reach.
 
-        needs_dial: `dial` will be used. Raises OSError if what it needs can't be made.
+        needs_dial: `dial` will be used. Raises OSError if what it needs can't be made, SandboxMissing if it must be
+        confined and can't be, and ValueError for doors that contradict each other.
         """
-        return Enclosed(argv, cwd, environ)
+        if not self.is_confining:
+            if self.mode is SandboxMode.REQUIRED:
+                raise SandboxMissing(f"{self.finding.why_not}; {self.finding.remedy}")
+            return Enclosed(argv, cwd, environ)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = secrets.token_hex(6)
+        preparation = Preparation(
+            self.finding, self._doorkeeper, self.directory / name, self._owner, name, sys.executable, self._admin_hosts,
+            self._hidden,
+        )  # fmt: skip
+        return Confined(argv, cwd, environ, walls, preparation, on_refusal, needs_dial)
 
     def clear(self) -> None:
         """Remove what the sandboxes of a killed process left. Call it once, before anything is enclosed."""
+        control_groups.remove_all(self._owner)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def close(self) -> None:
+        """End the thread that serves doors. All that was enclosed is closed. Safe to repeat."""
+        self._doorkeeper.close()
+
+
+__all__ = ["Enclosed", "Refusal", "SandboxMissing", "SandboxMode", "Sandboxes"]

@@ -23,7 +23,9 @@ class Door:
     """A port of the confined command's own loopback that leads out. host, port: where to, as this machine sees it.
 
     inner_port: the port inside; it is the same as outside, so that addresses stay true, unless given. paths: only HTTP
-    requests whose path begins with one of these are passed on; empty: any bytes are.
+    requests whose path begins with one of these are passed on; empty: any bytes are. A port inside is 1024 or higher.
+    A host that is a name leads to the door inside (/etc/hosts); to an address that is not of loopback there is no door,
+    but `Walls.trusted_hosts`.
     """
 
     host: str
@@ -49,16 +51,21 @@ class Walls:
     command as it sees them.
 
     home: its HOME, writable. scratch: its /tmp, writable; None: an empty one in memory. writable, readable: files and
-    folders; one that is missing is left out. reach, hosts: its network, and further hosts for the proxy. doors: ports
-    that lead out. blocked: addresses and networks that OUTBOUND may not reach, beside those that it never may.
+    folders; one that is missing is left out. hidden: files and folders in the others of which the command sees only an
+    empty one that it can't change; one that is missing is left out. reach, hosts: its network, and further hosts for
+    the proxy. doors: ports that lead out. blocked: addresses and networks that OUTBOUND may not reach, beside those
+    that it never may. trusted_hosts: hosts, as `host` or `host:port`, that the platform itself names, such as a forge:
+    the proxy reaches them also at private addresses, and also with Reach.NOTHING.
     """
 
     home: Path
     scratch: Path | None = None
     writable: tuple[Path, ...] = ()
     readable: tuple[Path, ...] = ()
+    hidden: tuple[Path, ...] = ()
     reach: Reach = Reach.NOTHING
     hosts: tuple[str, ...] = ()
     doors: tuple[Door, ...] = ()
     blocked: tuple[str, ...] = ()
     bounds: Bounds = field(default_factory=Bounds)
+    trusted_hosts: tuple[str, ...] = ()

@@ -17,11 +17,15 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from common.errors import Misconfigured
 from common.machine.children import exit_words
 from common.machine.locks import locked
 from common.settings.private_files import PRIVATE_UMASK
+from common.settings.sandbox import SandboxSettings
+from common.values.confinement import Confinement
 from workers.needs.caches import Caches
 from workers.needs.databases import clear, root_of
+from workers.sandbox.sandboxes import Sandboxes, SandboxMode
 from workers.supervisor.apps import Apps
 from workers.supervisor.checkout import Checkouts
 from workers.supervisor.checks import Checks
@@ -44,10 +48,14 @@ def main() -> int:
     socket: Path = (arguments.socket or directory / "supervisor.sock").absolute()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
+        sandbox = SandboxSettings.from_env()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(directory / "lock", wait=False):
             _make_private(socket.parent)
-            asyncio.run(_serve(directory, socket, arguments))
+            asyncio.run(_serve(directory, socket, arguments, sandbox))
+    except Misconfigured as error:
+        print(error, file=sys.stderr)
+        return 1
     except BlockingIOError:
         print(f"another supervisor already runs in {directory}", file=sys.stderr)
         return 1
@@ -64,6 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--public-host", default="localhost", help="the host in the apps' addresses")
     parser.add_argument("--bind", default="127.0.0.1", help="the address that the apps' ports listen on")
     parser.add_argument("--watch-seconds", type=float, default=2.0, help="seconds between checks of a live version")
+    parser.add_argument("--disk-bytes", type=int, default=10 * 2**30, help="the most that one checkout may grow to")
     return parser.parse_args()
 
 
@@ -123,29 +132,49 @@ async def _start_guard(records: Path) -> asyncio.subprocess.Process:
     )
 
 
-async def _serve(directory: Path, socket: Path, arguments: argparse.Namespace) -> None:
+def _confinement(sandboxes: Sandboxes) -> Confinement:
+    """Whether and how programs are confined. Raises Misconfigured if they must be and can't."""
+    if sandboxes.mode is SandboxMode.OFF:
+        return Confinement(False, "commands are not confined: AIWORKER_SANDBOX=off")
+    says = sandboxes.finding.says
+    if sandboxes.mode is SandboxMode.REQUIRED and not sandboxes.is_confining:
+        raise Misconfigured(f"AIWORKER_SANDBOX=required, so the local runtime does not start: {says}")
+    return Confinement(sandboxes.is_confining, says)
+
+
+async def _serve(directory: Path, socket: Path, arguments: argparse.Namespace, sandbox: SandboxSettings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     records = directory / "processes"
+    sandboxes = Sandboxes(
+        directory / "sandboxes", SandboxMode(sandbox.mode), admin_hosts=sandbox.egress_hosts,
+        hidden=(directory, directory.parent, socket.parent),
+    )  # fmt: skip
+    confinement = _confinement(sandboxes)
     for left in sorted(records.glob("*/")):
         kill_recorded(left)
     clear(root_of(directory))
-    processes = Processes(records)
+    sandboxes.clear()
+    processes = Processes(records, sandboxes)
     async with _guarded(processes.directory):
         checkouts, caches = Checkouts(directory / "mirrors"), Caches(directory / "caches")
-        tools = Tools(directory, Overload(), processes, checkouts, caches, Ports(), arguments.watch_seconds)
+        tools = Tools(
+            directory, Overload(), processes, checkouts, caches, Ports(), arguments.watch_seconds, arguments.disk_bytes,
+            sandbox,
+        )  # fmt: skip
         apps = Apps(directory / "apps", arguments.bind, tools)
         checks = Checks(directory / "checks", tools)
         await apps.restore()
         checks.restore()
-        server = Server(Verbs(apps, checks, arguments.public_host, [checkouts.forget, caches.forget]))
+        server = Server(Verbs(apps, checks, arguments.public_host, [checkouts.forget, caches.forget], confinement))
         await server.open(socket)
         log.info("the local runtime answers on %s", socket)
         await stop.wait()
         server.close()
         await asyncio.gather(apps.close(), checks.close())
         clear(root_of(directory))
+        await asyncio.to_thread(sandboxes.close)
         socket.unlink(missing_ok=True)
 
 

@@ -45,9 +45,13 @@ class Checkouts:
         self._unlocked: set[str] = set()
         """Projects whose mirror has no lock file of a killed git."""
 
+    def objects(self, project_id: str) -> Path:
+        """The folder of the mirror that holds the objects of the project's checkouts."""
+        return self._mirror(project_id) / "objects"
+
     async def make(self, project_id: str, source: Source, commit: str, to: Path) -> None:
         """Empty the directory `to` and check out the commit there. Raises CheckoutFailed."""
-        mirror = self._directory / f"{project_id}.git"
+        mirror = self._mirror(project_id)
         await asyncio.to_thread(shutil.rmtree, to, ignore_errors=True)
         async with self._locks.setdefault(project_id, asyncio.Lock()):
             await self._ensure_mirror(project_id, mirror)
@@ -58,7 +62,7 @@ class Checkouts:
         await _git("init", "--quiet", "--template=", str(to))
         alternates = to / ".git" / "objects" / "info" / "alternates"
         alternates.parent.mkdir(parents=True, exist_ok=True)
-        alternates.write_text(f"{mirror / 'objects'}\n", encoding="utf-8")
+        alternates.write_text(f"{self.objects(project_id)}\n", encoding="utf-8")
         await _require_bounded(to / ".git", commit)
         inside = ("--git-dir", str(to / ".git"), "--work-tree", str(to))
         await _git(*inside, "checkout", "--quiet", "--force", "--detach", commit, inside=to / ".git")
@@ -75,9 +79,12 @@ class Checkouts:
             new.rename(mirror)
         self._unlocked.add(project_id)
 
+    def _mirror(self, project_id: str) -> Path:
+        return self._directory / f"{project_id}.git"
+
     def forget(self, project_id: str) -> None:
         """Delete the project's mirror. Blocking."""
-        shutil.rmtree(self._directory / f"{project_id}.git", ignore_errors=True)
+        shutil.rmtree(self._mirror(project_id), ignore_errors=True)
         self._locks.pop(project_id, None)
         self._unlocked.discard(project_id)
 

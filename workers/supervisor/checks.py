@@ -20,6 +20,7 @@ from common.values.json_codec import decode, encode
 from workers.supervisor.checkout import CheckoutFailed, TooLarge
 from workers.supervisor.endings import Ending, watched
 from workers.supervisor.logs import Tail
+from workers.supervisor.start_commands import shell_command
 from workers.supervisor.toolbox import Tools
 from workers.supervisor.workplace import SETUP_FAILED, NotReady, Room, Workplace
 
@@ -130,18 +131,17 @@ class Checks:
 
     async def _ending(self, wanted: Check, directory: Path, running: _Running) -> Ending:
         room = Room(
-            wanted.space.project_id, directory, wanted.needs, wanted.variables, wanted.source.password,
-            wanted.memory_limit,
+            wanted.space.project_id, directory, wanted.needs, wanted.variables, wanted.source,
+            wanted.memory_limit, wanted.network,
         )  # fmt: skip
         workplace = Workplace(self._tools, room)
         try:
             await self._tools.checkouts.make(room.project_id, wanted.source, wanted.commit, workplace.code)
-            workplace.home.mkdir()
+            workplace.make_home()
             await workplace.make_ready(running.output)
-            argv, sink = ["sh", "-c", wanted.command], await workplace.masked(running.output)
-            unit = await self._tools.processes.start(argv, cwd=workplace.code, env=workplace.environ, sink=sink)
+            unit = await workplace.start(shell_command(wanted.command), running.output)
             try:
-                return await watched(unit, memory_limit=wanted.memory_limit, timeout_seconds=wanted.timeout_seconds)
+                return await watched(unit, workplace.bound, timeout_seconds=wanted.timeout_seconds)
             finally:
                 # Ends background processes of the command too, whatever the outcome.
                 await unit.stop(0)

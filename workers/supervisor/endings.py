@@ -1,4 +1,4 @@
-"""Watches a command that runs once until it ends or exceeds a limit, and says how it ended."""
+"""Watches a command that runs once until it ends or exceeds a bound, and says how it ended."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import asyncio
 from dataclasses import dataclass
 
 from common.machine.children import exit_words
-from common.settings.quantities import amount
 from common.values.check import CheckEnd
+from workers.supervisor.excesses import Bound, Excesses
 from workers.supervisor.units import Unit
-
-MEMORY_POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -22,32 +20,25 @@ class Ending:
     code: CheckEnd | None = None
 
 
-async def watched(unit: Unit, *, memory_limit: str | None, timeout_seconds: float) -> Ending:
-    """Wait until the command ends or exceeds its memory or its time. The caller stops the unit."""
-    ended = asyncio.create_task(unit.wait())
-    limit = bytes_of(memory_limit)
+async def watched(unit: Unit, bound: Bound, *, timeout_seconds: float) -> Ending:
+    """Wait until the command ends or exceeds its bound or its time. The caller stops the unit."""
+    ended, exceeds = asyncio.create_task(unit.wait()), asyncio.create_task(Excesses(unit, bound).first())
     try:
         async with asyncio.timeout(timeout_seconds):
-            while not (await asyncio.wait({ended}, timeout=MEMORY_POLL_SECONDS))[0]:
-                if limit is not None and (used := unit.resident_bytes()) > limit:
-                    words = f"it used {used // 2**20} MiB of memory, its limit is {limit // 2**20} MiB"
-                    return Ending(None, words, CheckEnd.MEMORY)
+            await asyncio.wait({ended, exceeds}, return_when=asyncio.FIRST_COMPLETED)
     except TimeoutError:
         return Ending(None, f"it took longer than {timeout_seconds:g} s", CheckEnd.TIMEOUT)
     finally:
         ended.cancel()
+        exceeds.cancel()
+    if not ended.done() or ended.cancelled():
+        excess = exceeds.result()
+        return Ending(None, f"it {excess.words}", excess.code)
     status = ended.result()
+    if status and unit.has_met_memory_bound:
+        return Ending(None, "it used more memory than its sandbox may have", CheckEnd.MEMORY)
     if status == 0:
         return Ending(0)
     if status > 0:
         return Ending(status, f"it {exit_words(status)}", CheckEnd.EXITED)
     return Ending(None, f"it {exit_words(status)}", CheckEnd.KILLED)
-
-
-def bytes_of(memory_limit: str | None) -> int | None:
-    """Return a Kubernetes quantity in bytes, rounded down; None means unlimited.
-
-    >>> bytes_of("512Mi"), bytes_of("1G"), bytes_of("1.5Ki")
-    (536870912, 1000000000, 1536)
-    """
-    return int(amount(memory_limit)) if memory_limit else None

@@ -15,11 +15,10 @@ from collections.abc import Callable
 from common.machine.waiting import Deadline
 from workers.supervisor.gate import Gate
 from workers.supervisor.requests import CHUNK_BYTES, End, Exchange, RawRequests, ReadRequests, Requests, Target
+from workers.supervisor.units import Streams
 
 CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 1.0
-
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 _PAGE = b"<!doctype html><meta charset=utf-8><title>503</title><p>No version of this app is running now.</p>\n"
 _UNAVAILABLE = (
@@ -124,9 +123,8 @@ class Forwarder:
         deadline = Deadline(CONNECT_SECONDS)
         while (target := self._live()) is not None and not deadline.is_over:
             turn.target = target
-            if target.port is not None:
-                with contextlib.suppress(OSError):
-                    return await asyncio.open_connection("127.0.0.1", target.port, limit=CHUNK_BYTES)
+            with contextlib.suppress(OSError):
+                return await target.connect(limit=CHUNK_BYTES)
             await asyncio.sleep(0.05)
         return None
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from common.values.app import Health
+from workers.supervisor.units import Streams
 
 ANSWER_SECONDS = 5.0
 MOST_REDIRECTS = 5
@@ -32,25 +34,33 @@ class _Reply:
     body: bytes
 
 
-async def probe(port: int, expected: Health, timeout_seconds: float = ANSWER_SECONDS) -> Answer:
-    """GET the path from 127.0.0.1:port. The body is read only if a text is expected in it. Raises no network errors."""
+@dataclass(frozen=True)
+class Listener:
+    """A program that is to be probed. port: on 127.0.0.1 as it sees it. connect: a new connection; raises OSError."""
+
+    port: int
+    connect: Callable[[], Awaitable[Streams]]
+
+
+async def probe(listener: Listener, expected: Health, timeout_seconds: float = ANSWER_SECONDS) -> Answer:
+    """GET the path from the program. The body is read only if a text is expected in it. Raises no network errors."""
     path = expected.path
     try:
         async with asyncio.timeout(timeout_seconds):
-            return await _judged(port, expected)
+            return await _judged(listener, expected)
     except TimeoutError:
         return Answer(None, f"gave no answer to GET {path} within {timeout_seconds:g} s")
     except ConnectionRefusedError:
-        return Answer(None, f"did not listen on port {port} (PORT)")
+        return Answer(None, f"did not listen on port {listener.port} (PORT)")
     except (OSError, ValueError, asyncio.IncompleteReadError) as error:
         return Answer(None, f"gave no valid answer to GET {path} ({error})")
 
 
-async def _judged(port: int, expected: Health) -> Answer:
-    own = f"http://127.0.0.1:{port}"
+async def _judged(listener: Listener, expected: Health) -> Answer:
+    own = f"http://127.0.0.1:{listener.port}"
     path, description = expected.path, f"answered GET {expected.path}"
     for _ in range(MOST_REDIRECTS + 1):
-        reply = await _get(port, path, with_body=expected.contains is not None)
+        reply = await _get(listener, path, with_body=expected.contains is not None)
         is_redirect = 300 <= reply.status < 400 and bool(reply.location) and expected.below <= 400
         if not is_redirect:
             break
@@ -71,12 +81,12 @@ async def _judged(port: int, expected: Health) -> Answer:
     return Answer(reply.status, description, is_healthy=True)
 
 
-async def _get(port: int, path: str, *, with_body: bool) -> _Reply:
+async def _get(listener: Listener, path: str, *, with_body: bool) -> _Reply:
     if not re.fullmatch(r"/[!-~]*", path):
         raise ValueError("it redirects to an invalid path")
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await listener.connect()
     try:
-        request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: aiworker-health\r\n"
+        request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{listener.port}\r\nUser-Agent: aiworker-health\r\n"
         writer.write(f"{request}Accept: */*\r\nConnection: close\r\n\r\n".encode("ascii"))
         await writer.drain()
         line = await reader.readline()

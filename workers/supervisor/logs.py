@@ -64,6 +64,11 @@ class Masked:
         rest, self._rest = self._rest, b""
         self._pass_on(plain(rest))
 
+    def note(self, text: str) -> None:
+        """Write a line of the supervisor itself, between the lines of the output."""
+        words = " ".join(plain(text.encode("utf-8", "replace")).split())
+        self._sink.write(f"[runtime] {self._mask.lines([words])[0]}\n".encode("utf-8", "replace"))
+
     def _pass_on(self, text: str) -> None:
         if text:
             self._sink.write(self._masked(text).encode("utf-8", "replace"))

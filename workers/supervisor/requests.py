@@ -27,10 +27,10 @@ _TOO_LARGE = page(431, "Request Header Fields Too Large", "The head of the reque
 
 
 class Target(Protocol):
-    """A version that serves requests. port: its present port on 127.0.0.1; None while it is being restarted."""
+    """A version that serves requests."""
 
-    @property
-    def port(self) -> int | None: ...
+    async def connect(self, *, limit: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to its present process. limit: of the reader's buffer. Raises OSError, also while it restarts."""
 
 
 class Exchange:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from common.values.app import App, AppState, Space, Version
 from common.values.check import Check, CheckState
+from common.values.confinement import Confinement
 from common.values.constraints import Count, Identity
 from common.values.json_codec import SOCKET_VERSION, Json, Malformed, decode_arguments, encode
 from workers.supervisor.apps import Apps, NoPort
@@ -34,15 +35,22 @@ class Verbs:
     """The verbs of the socket: every public method, by its name. See Runtime for what they do."""
 
     def __init__(
-        self, apps: Apps, checks: Checks, public_host: str, forget_project: Iterable[Callable[[str], None]]
+        self,
+        apps: Apps,
+        checks: Checks,
+        public_host: str,
+        forget_project: Iterable[Callable[[str], None]],
+        confinement: Confinement,
     ) -> None:
         self._apps = apps
         self._checks = checks
         self._public_host = public_host
         self._forget_project = tuple(forget_project)
+        self._confinement = confinement
 
-    async def ping(self) -> None:
-        """Return; shows that the supervisor answers."""
+    async def ping(self) -> Confinement:
+        """Return how programs are confined; shows that the supervisor answers."""
+        return self._confinement
 
     async def ensure_environment(self, space: Space) -> None:
         """No-op: the local runtime needs no environment."""

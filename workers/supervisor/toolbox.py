@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from common.settings.sandbox import SandboxSettings
 from workers.needs.caches import Caches
 from workers.supervisor.checkout import Checkouts
 from workers.supervisor.overload import Overload
@@ -18,7 +19,8 @@ SETUPS_AT_ONCE = max(2, os.cpu_count() or 1)
 
 @dataclass(frozen=True)
 class Tools:
-    """directory: the supervisor's. watch_seconds: how often a live version's health is checked. setup_turn: limits how
+    """directory: the supervisor's. watch_seconds: how often a live version's health is checked. disk_bytes: the most
+    that the files of one workplace may have. sandbox: how programs of repositories are confined. setup_turn: limits how
     many versions are set up at once; checks have a limit of their own."""
 
     directory: Path
@@ -28,4 +30,6 @@ class Tools:
     caches: Caches
     ports: Ports
     watch_seconds: float
+    disk_bytes: int
+    sandbox: SandboxSettings
     setup_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SETUPS_AT_ONCE))

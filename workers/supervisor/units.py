@@ -1,8 +1,9 @@
 """Start commands and end them with all their descendants.
 
 A unit is one started command with all its descendants. Its processes are found by its session id and by a random mark
-in their environment, which daemons that left the session have too; never by a program's name. Every unit is recorded
-in a file, so the guard and the next supervisor can kill the units of a killed supervisor.
+in their environment, which daemons that left the session have too; never by a program's name. A confined unit has a pid
+namespace of its own, which no process can leave: its processes are the descendants of its leader, and end with it.
+Every unit is recorded in a file, so the guard and the next supervisor can kill the units of a killed supervisor.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import secrets
 import shutil
 import signal
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +26,15 @@ from common.machine.children import tied_to_parent
 from common.machine.process_trees import find_processes, signal_processes
 from common.machine.waiting import Deadline
 from common.settings.private_files import USUAL_UMASK
+from workers.sandbox.sandboxes import Enclosed, Refusal, Sandboxes
+from workers.sandbox.walls import Reach, Walls
 from workers.supervisor.logs import Sink
 
 MARK_VARIABLE = "RUNTIME_UNIT"
 KILL_SECONDS = 5.0
+LOOPBACK = "127.0.0.1"
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(frozen=True)
@@ -46,11 +52,13 @@ def members(records: Collection[Record], *, leader_may_be_gone: bool) -> list[ps
     leader_may_be_gone: match a session id even if its leader has ended. Only safe for the leader's parent process; for
     any other, the pid may have been reused since.
     """
-    sessions = {record.pid for record in records if _has_session(record, leader_may_be_gone)}
+    sessions = {record.pid for record in records if record.pid and _has_session(record, leader_may_be_gone)}
     marks = {record.mark for record in records}
+    below = {process.pid for pid in sessions for process in _descendants(pid)}
 
     def is_member(process: psutil.Process) -> bool:
-        return os.getsid(process.pid) in sessions or process.environ().get(MARK_VARIABLE) in marks
+        pid = process.pid
+        return pid in below or os.getsid(pid) in sessions or process.environ().get(MARK_VARIABLE) in marks
 
     return list(find_processes(is_member))
 
@@ -72,16 +80,39 @@ class Unit:
     """One started command. Created by `Processes.start`."""
 
     def __init__(
-        self, record: Record, file: Path, process: asyncio.subprocess.Process, pump: asyncio.Task[None]
+        self,
+        record: Record,
+        file: Path,
+        process: asyncio.subprocess.Process,
+        pump: asyncio.Task[None],
+        enclosed: Enclosed | None,
     ) -> None:
         self._record = record
         self._file = file
         self._process = process
         self._pump = pump
+        self._enclosed = enclosed
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def is_confined(self) -> bool:
+        return self._enclosed is not None and self._enclosed.is_confined
+
+    async def connect(self, port: int, *, limit: int = 2**16) -> Streams:
+        """Connect to a port of loopback in the network of the unit. limit: see asyncio's streams. Raises OSError."""
+        if self._enclosed is None or not self.is_confined:
+            return await asyncio.open_connection(LOOPBACK, port, limit=limit)
+        dialled = await asyncio.to_thread(self._enclosed.dial, port)
+        try:
+            dialled.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(dialled, (LOOPBACK, port))
+            return await asyncio.open_connection(sock=dialled, limit=limit)
+        except BaseException:
+            dialled.close()
+            raise
 
     async def wait(self) -> int:
         """Wait for the command and return its exit status; negative: the signal that killed it. Its output is in the
@@ -89,12 +120,18 @@ class Unit:
         status = await self._process.wait()
         # A background process may keep the pipe open for ever, so this wait is short.
         await asyncio.wait({self._pump}, timeout=0.5)
-        return status
+        return status if self._enclosed is None else self._enclosed.exit_status(status)
+
+    @property
+    def has_met_memory_bound(self) -> bool:
+        """Whether the kernel, or the sandbox, killed it for the bound of its walls. Ask before `stop`."""
+        return self._enclosed is not None and self._enclosed.broken_bound == "memory"
 
     def resident_bytes(self) -> int:
         """Return the present resident memory of all processes of the unit."""
         total = 0
-        for process in members([self._record], leader_may_be_gone=True):
+        of_unit = _descendants(self.pid) if self.is_confined else self._members()
+        for process in of_unit:
             with contextlib.suppress(psutil.Error):
                 total += process.memory_info().rss
         return total
@@ -116,6 +153,8 @@ class Unit:
         await self._process.wait()
         await asyncio.wait({self._pump}, timeout=1)
         self._pump.cancel()
+        if self._enclosed is not None:
+            await asyncio.to_thread(self._enclosed.close)
         self._file.unlink(missing_ok=True)
 
     def _members(self) -> list[psutil.Process]:
@@ -125,41 +164,77 @@ class Unit:
 class Processes:
     """Starts units for one supervisor and records them in its own directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, sandboxes: Sandboxes) -> None:
+        self._sandboxes = sandboxes
         self._epoch = secrets.token_hex(8)
         self.directory = directory / self._epoch
         self.directory.mkdir(parents=True)
 
-    async def start(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], sink: Sink) -> Unit:
-        """Start a command in its own session, with its output sent to the sink. Raises OSError if that fails."""
+    def has_own_network(self, reach: Reach) -> bool:
+        """Whether a command with this reach gets a network of its own, in which every port is free."""
+        if not self._sandboxes.is_confining:
+            return False
+        return reach is not Reach.OUTBOUND or self._sandboxes.finding.has_outbound
+
+    async def start(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        sink: Sink,
+        walls: Walls | None,
+        on_refusal: Callable[[Refusal], None] | None = None,
+        needs_dial: bool = False,
+    ) -> Unit:
+        """Start a command in its own session, with its output sent to the sink. Raises OSError if that fails.
+
+        walls, on_refusal, needs_dial: see `Sandboxes.enclose`. walls None: a program of AiWorker; it is not confined.
+        """
         mark = f"{self._epoch}-{secrets.token_hex(8)}"
+        environ = {**env, MARK_VARIABLE: mark}
+        enclosed = None if walls is None else self._sandboxes.enclose(
+            argv, cwd=cwd, environ=environ, walls=walls, on_refusal=on_refusal, needs_dial=needs_dial
+        )  # fmt: skip
         file = self.directory / f"{mark}.json"
-        # Recorded before it starts, so that there is no moment in which it runs unrecorded.
-        _write(file, Record(mark, None, None))
-        # Not asyncio's pipe: with that, `wait` would last until every process that holds the pipe has ended.
-        ours, theirs = os.pipe()
-        pump = asyncio.create_task(_copy(ours, sink))
         try:
-            process = await asyncio.create_subprocess_exec(
-                # This ends only the command itself if the supervisor dies; the guard kills its descendants.
-                *tied_to_parent(),
-                *argv,
-                cwd=cwd,
-                env={**env, MARK_VARIABLE: mark},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=theirs,
-                stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,
-                umask=USUAL_UMASK,
-            )
-        except OSError:
-            file.unlink()
+            # Recorded before it starts, so that there is no moment in which it runs unrecorded.
+            _write(file, Record(mark, None, None))
+            process, pump = await _started_process(enclosed or Enclosed(argv, cwd, environ), sink)
+        except BaseException:
+            file.unlink(missing_ok=True)
+            if enclosed is not None:
+                enclosed.close()
             raise
-        finally:
-            os.close(theirs)
+        if enclosed is not None:
+            enclosed.begin(process.pid)
         record = Record(mark, process.pid, _started(process.pid))
         _write(file, record)
-        return Unit(record, file, process, pump)
+        return Unit(record, file, process, pump, enclosed)
+
+
+async def _started_process(enclosed: Enclosed, sink: Sink) -> tuple[asyncio.subprocess.Process, asyncio.Task[None]]:
+    """Start the command; the task copies its output to the sink."""
+    # Not asyncio's pipe: with that, `wait` would last until every process that holds the pipe has ended.
+    ours, theirs = os.pipe()
+    pump = asyncio.create_task(_copy(ours, sink))
+    try:
+        process = await asyncio.create_subprocess_exec(
+            # This ends only the command itself if the supervisor dies; the guard kills its descendants.
+            *tied_to_parent(),
+            *enclosed.argv,
+            cwd=enclosed.cwd,
+            env=enclosed.environ,
+            pass_fds=enclosed.pass_fds,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            umask=USUAL_UMASK,
+        )
+    finally:
+        os.close(theirs)
+    return process, pump
 
 
 async def _copy(descriptor: int, sink: Sink) -> None:
@@ -174,6 +249,14 @@ async def _copy(descriptor: int, sink: Sink) -> None:
     finally:
         sink.end()
         transport.close()
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    """All descendants of a process in every pid namespace; empty if it has ended."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return []
 
 
 def _has_session(record: Record, leader_may_be_gone: bool) -> bool:

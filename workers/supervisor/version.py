@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-import sys
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -18,15 +17,16 @@ from typing import TypeVar
 from common.machine.children import exit_words
 from common.machine.waiting import Deadline, growing_delay
 from common.values.app import MACHINE, AppPhase, Version
-from workers.commits import NOTHING_TO_RUN, is_website, start_line
-from workers.supervisor import static
+from common.values.check import CheckEnd
+from workers.commits import NOTHING_TO_RUN
 from workers.supervisor.checkout import CheckoutFailed
-from workers.supervisor.endings import MEMORY_POLL_SECONDS, bytes_of
-from workers.supervisor.health import probe
+from workers.supervisor.excesses import Excesses
+from workers.supervisor.health import Listener, probe
 from workers.supervisor.logs import LogFile
 from workers.supervisor.ports import NoFreePort
+from workers.supervisor.start_commands import Command, starting
 from workers.supervisor.toolbox import Tools
-from workers.supervisor.units import Unit
+from workers.supervisor.units import LOOPBACK, Streams, Unit
 from workers.supervisor.workplace import SETUP_FAILED, NotReady, Room, Workplace
 
 T = TypeVar("T")
@@ -78,17 +78,21 @@ class RunningVersion:
         self.failure: VersionFailed | None = None
         self.restarts = 0
         self.checked_seconds = 0.0
-        self.port: int | None = None
         self.is_answering = False
         self.is_stopped = False
         self._project_id = project_id
         self._place = place
         spec = wanted.spec
-        room = Room(project_id, place, spec.needs, spec.variables, wanted.source.password, spec.memory_limit)
+        room = Room(
+            project_id, place, spec.needs, spec.variables, wanted.source, spec.memory_limit,
+            spec.network,
+        )  # fmt: skip
         self._workplace = Workplace(tools, room)
         self._log = log
         self._tools = tools
         self._on_live = on_live
+        self._port: int | None = None
+        self._taken_port: int | None = None
         self._unit: Unit | None = None
         self._death: asyncio.Task[VersionFailed] | None = None
         self._deaths: list[float] = []
@@ -135,8 +139,8 @@ class RunningVersion:
         try:
             turn = await self._tools.overload.turn()
             try:
-                argv = await self._prepare()
-                await self._start(argv)
+                program = await self._prepare()
+                await self._start(program)
                 began = time.monotonic()
                 await self._first_answer(self.wanted.start_seconds)
             finally:
@@ -151,7 +155,7 @@ class RunningVersion:
         self.phase = AppPhase.LIVE
         self._log.note("healthy: it is live now")
         self._on_live(self)
-        await self._keep_alive(argv)
+        await self._keep_alive(program)
 
     async def _clear(self, grace_seconds: float) -> None:
         self.is_answering = False
@@ -161,16 +165,18 @@ class RunningVersion:
 
     # --- checkout and start
 
-    async def _prepare(self) -> list[str]:
-        code, home = self._workplace.code, self._workplace.home
+    async def _prepare(self) -> Command:
+        code = self._workplace.code
         try:
             await self._tools.checkouts.make(self._project_id, self.wanted.source, self.wanted.commit, code)
-            home.mkdir(exist_ok=True)
+            self._workplace.make_home()
         except CheckoutFailed as error:
             raise VersionFailed("checkout_failed", f"the checkout of {self.wanted.commit} failed: {error}") from error
         except OSError as error:
             raise VersionFailed("checkout_failed", f"the checkout can't be written: {error.strerror}") from error
-        argv = command(self.wanted.spec.start_command, code)
+        program = starting(self.wanted.spec.start_command, code)
+        if program is None:
+            raise VersionFailed("nothing_to_run", NOTHING_TO_RUN)
         try:
             async with self._tools.setup_turn:
                 await self._workplace.make_ready(self._log)
@@ -179,56 +185,59 @@ class RunningVersion:
             raise VersionFailed(error.code, error.reason + end) from error
         except OSError as error:
             raise VersionFailed("exited", f"it can't be started: {error}") from error
-        return argv
+        return program
 
     def _output_end(self) -> str:
         """Return the last lines of the program's output after a colon; empty if there are none."""
         output = " | ".join(line for line in self._log.last_lines(6) if not line.startswith("[runtime]"))
         return f": {output[-1000:]}" if output else ""
 
-    async def _start(self, argv: list[str]) -> None:
-        """Start the process on a port that is free now."""
+    async def _start(self, program: Command) -> None:
+        """Start the process with a port that is free now."""
         if self._workplace.has_lost_databases:
             raise VersionFailed("service_failed", "a database server of this version has ended")
         try:
-            self.port = self._tools.ports.take("127.0.0.1", self.wanted.spec.port)
-            env = self._workplace.environ | {"PORT": str(self.port), "HOST": "127.0.0.1"}
-            sink = await self._workplace.masked(self._log)
-            unit = await self._tools.processes.start(argv, cwd=self._workplace.code, env=env, sink=sink)
+            port = self.wanted.spec.port
+            if port is None or not self._workplace.has_own_ports(program):
+                self._taken_port = port = self._tools.ports.take(LOOPBACK, port)
+            self._port = port
+            environ = {"PORT": str(port), "HOST": LOOPBACK}
+            unit = await self._workplace.start(program, self._log, environ=environ, needs_dial=True)
         except (OSError, NoFreePort) as error:
             raise VersionFailed("exited", f"it can't be started: {error}") from error
         self._unit = unit
         self._death = asyncio.create_task(self._death_of(unit))
-        self._log.note(f"started as process {unit.pid}, PORT={self.port}")
+        self._log.note(f"started as process {unit.pid}, PORT={port}")
 
     async def _end_unit(self, grace_seconds: float) -> None:
         if self._death is not None:
             self._death.cancel()
         if self._unit is not None:
             await self._unit.stop(grace_seconds)
-        if self.port is not None:
-            self._tools.ports.free(self.port)
-        self._unit, self._death, self.port = None, None, None
+        if self._taken_port is not None:
+            self._tools.ports.free(self._taken_port)
+        self._unit, self._death, self._port, self._taken_port = None, None, None, None
 
     async def _death_of(self, unit: Unit) -> VersionFailed:
-        """Wait until the process ends or its processes exceed the memory limit; return the failure."""
+        """Wait until the process ends or exceeds its bound; return the failure."""
         ended = asyncio.create_task(unit.wait())
-        limit = bytes_of(self.wanted.spec.memory_limit)
+        exceeds = asyncio.create_task(Excesses(unit, self._workplace.bound).first())
         try:
-            while True:
-                done, _ = await asyncio.wait({ended}, timeout=None if limit is None else MEMORY_POLL_SECONDS)
-                if done:
-                    words = exit_words(ended.result())
-                    end = self._output_end()
-                    self._log.note(words)
-                    return VersionFailed("exited", f"the process {words}{end}")
-                if limit is not None and (used := unit.resident_bytes()) > limit:
-                    words = f"used {used // 2**20} MiB of memory, its limit is {limit // 2**20} MiB"
-                    self._log.note(words)
-                    await unit.stop(0)
-                    return VersionFailed("memory", f"it {words}; it was killed")
+            await asyncio.wait({ended, exceeds}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                words = exit_words(ended.result())
+                end = self._output_end()
+                self._log.note(words)
+                if unit.has_met_memory_bound:
+                    return VersionFailed("memory", f"it used more memory than its sandbox may have, and {words}{end}")
+                return VersionFailed("exited", f"the process {words}{end}")
+            excess = exceeds.result()
+            self._log.note(excess.words)
+            await unit.stop(0)
+            return VersionFailed(excess.code.value, f"it {excess.words}; it was killed")
         finally:
             ended.cancel()
+            exceeds.cancel()
 
     # --- health check of a new version
 
@@ -237,7 +246,7 @@ class RunningVersion:
         began = time.monotonic()
         deadline = Deadline(within_seconds)
         while True:
-            answer = await self._or_death(probe(self._listening_port(), self.wanted.spec.health))
+            answer = await self._or_death(probe(self._listener(), self.wanted.spec.health))
             if answer.is_healthy:
                 self.is_answering = True
                 return
@@ -260,7 +269,7 @@ class RunningVersion:
             left = self.wanted.spec.health.seconds - (time.monotonic() - since)
             await self._or_death(asyncio.sleep(max(0.0, min(GATE_POLL_SECONDS, left))))
             looked_at = time.monotonic()
-            answer = await self._or_death(probe(self._listening_port(), self.wanted.spec.health))
+            answer = await self._or_death(probe(self._listener(), self.wanted.spec.health))
             if not answer.is_healthy:
                 if self._is_extended():
                     since, self.checked_seconds = time.monotonic(), 0.0
@@ -299,13 +308,19 @@ class RunningVersion:
         finally:
             task.cancel()
 
-    def _listening_port(self) -> int:
-        assert self.port is not None
-        return self.port
+    def _listener(self) -> Listener:
+        assert self._port is not None
+        return Listener(self._port, self.connect)
+
+    async def connect(self, *, limit: int = 2**16) -> Streams:
+        """Connect to its present process. limit: see Target. Raises OSError, also while there is none."""
+        if self._unit is None or self._port is None:
+            raise ConnectionRefusedError("it has no process now")
+        return await self._unit.connect(self._port, limit=limit)
 
     # --- supervision of a live version
 
-    async def _keep_alive(self, argv: list[str]) -> None:
+    async def _keep_alive(self, program: Command) -> None:
         failure = await self._until_it_fails()
         stays_bad = False
         while True:
@@ -314,17 +329,17 @@ class RunningVersion:
             self._log.note(f"{failure.reason.split(': ')[0]}; restarting it in {delay:g} s")
             await self._end_unit(TERM_SECONDS)
             await asyncio.sleep(delay)
-            restart_failure = await self._restart(argv)
+            restart_failure = await self._restart(program)
             stays_bad = restart_failure is not None and restart_failure.code in {"unhealthy", "timeout"}
             failure = restart_failure or await self._until_it_fails()
 
-    async def _restart(self, argv: list[str]) -> VersionFailed | None:
+    async def _restart(self, program: Command) -> VersionFailed | None:
         """Start the process again and wait for a healthy answer. Returns why it is not healthy; None if it is."""
         self.restarts += 1
         patience = max(RECOVERY_SECONDS, 3 * self._start_took_seconds)
         turn = await self._tools.overload.turn()
         try:
-            await self._start(argv)
+            await self._start(program)
             await self._first_answer(min(patience, self.wanted.start_seconds))
         except VersionFailed as failure:
             return failure
@@ -338,7 +353,7 @@ class RunningVersion:
         try:
             while True:
                 await self._or_death(asyncio.sleep(min(often, MISS_POLL_SECONDS) if misses else often))
-                answer = await self._or_death(probe(self._listening_port(), self.wanted.spec.health))
+                answer = await self._or_death(probe(self._listener(), self.wanted.spec.health))
                 misses = 0 if answer.is_healthy else misses + 1
                 if misses:
                     self._note_trouble()
@@ -360,7 +375,7 @@ class RunningVersion:
         keeps_dying = count > (SPREAD_DEATHS_ALLOWED if lasted >= SPREAD_SECONDS else DEATHS_ALLOWED)
         if not keeps_dying and not stays_bad:
             return growing_delay(count, first_seconds=FIRST_DELAY_SECONDS, longest_seconds=LONGEST_DELAY_SECONDS)
-        code = "memory" if failure.code == "memory" else "keeps_dying"
+        code = failure.code if failure.code in {CheckEnd.MEMORY, CheckEnd.DISK} else "keeps_dying"
         words = f"it failed {count} times within {DEATHS_WITHIN_SECONDS:g} s, most recently: {failure.reason}"
         judged = self._judged(VersionFailed(code, words))
         if judged.code == MACHINE:
@@ -381,15 +396,3 @@ class RunningVersion:
 def _report_bug(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("a version's task failed by a bug", exc_info=error)
-
-
-def command(start_command: str | None, code: Path) -> list[str]:
-    """Return what to run in this checkout: the given command, else the Procfile's web line, else a file server.
-
-    Raises VersionFailed (`nothing_to_run`) if there is none of these.
-    """
-    if line := start_line(start_command, code):
-        return ["sh", "-c", line]
-    if is_website(code):
-        return [sys.executable, "-I", str(static.__file__), str(code)]
-    raise VersionFailed("nothing_to_run", NOTHING_TO_RUN)

@@ -1,22 +1,35 @@
-"""Makes a checkout ready for a test or start command: its databases, its cached folders, and the setup command."""
+"""Makes a checkout ready for a test or start command: its databases, its cached folders, and the setup command.
+
+Every command of the repository is started here, within the walls of its workplace.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ipaddress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from common.machine.children import base_environment
 from common.machine.waiting import Deadline
 from common.values.check import CheckEnd
+from common.values.egress import Egress, Network
 from common.values.needs import SETUP_SECONDS, Needs
+from common.values.repository import Source
 from common.values.service_variables import with_service_variables
 from common.values.variable_set import Variables
 from workers.needs.caches import cache_key
 from workers.needs.databases import WHOLE_SECONDS, Databases, ServicesUnavailable, new_databases
 from workers.needs.host import FAILED
+from workers.sandbox.sandboxes import Refusal
+from workers.sandbox.walls import Bounds, Door, Reach, Walls
 from workers.supervisor.endings import watched
-from workers.supervisor.logs import Sink, Tail, masked
+from workers.supervisor.excesses import Bound, bytes_of
+from workers.supervisor.logs import Masked, Sink, Tail, masked
+from workers.supervisor.start_commands import Command, shell_command
 from workers.supervisor.toolbox import Tools
 from workers.supervisor.units import Unit
 
@@ -27,6 +40,14 @@ HOST_GRACE_SECONDS = 2.0
 """How long the databases may take to end before they are killed."""
 CODE = Path(__file__).parents[2]
 """The directory of AiWorker's own code."""
+REACHES = {Egress.REGISTRIES: Reach.PROXY, Egress.NONE: Reach.NOTHING, Egress.OPEN: Reach.OUTBOUND}
+MEMORY_MARGIN_BYTES = 256 * 2**20
+"""Allowed above a project's memory limit before the kernel kills a process: the supervisor, which looks at intervals,
+comes first then and says that it was the limit."""
+LOWEST_DOOR = 1024
+"""The lowest port that a program without rights may listen on, and so a door."""
+MOST_REFUSALS = 50
+"""How many hosts that a program may not reach are named in its log."""
 
 
 class NotReady(Exception):
@@ -45,18 +66,19 @@ class NotReady(Exception):
 
 @dataclass(frozen=True)
 class Room:
-    """Where a command will run: directory/code, the checkout, and directory/home.
+    """Where a command will run: directory/code, the checkout, directory/home, and directory/tmp, its /tmp if confined.
 
-    variables, password: the environment of the command, and the password that the code was cloned with. memory_limit: a
-    Kubernetes quantity, also the setup command's limit.
+    network: what it may reach. variables, source: the environment of the command, and what the code was cloned from.
+    memory_limit: a Kubernetes quantity, also the setup command's limit.
     """
 
     project_id: str
     directory: Path
     needs: Needs
     variables: Variables
-    password: str | None
+    source: Source
     memory_limit: str | None
+    network: Network
 
 
 class Workplace:
@@ -65,6 +87,7 @@ class Workplace:
     def __init__(self, tools: Tools, room: Room) -> None:
         self.code = room.directory / "code"
         self.home = room.directory / "home"
+        self.scratch = room.directory / "tmp"
         self.variables = room.variables
         """Those of the room; once it is ready also those of its databases."""
         self._tools = tools
@@ -72,10 +95,16 @@ class Workplace:
         self._databases: Databases | None = None
         self._host: Unit | None = None
         self._host_end: asyncio.Task[int] | None = None
+        self._doors: tuple[Door, ...] = ()
 
     @property
     def environ(self) -> dict[str, str]:
         return base_environment(self.home) | dict(self.variables.values)
+
+    @property
+    def bound(self) -> Bound:
+        """What each of its commands may use."""
+        return Bound(self._room.memory_limit, self._room.directory, self._tools.disk_bytes)
 
     @property
     def has_lost_databases(self) -> bool:
@@ -102,9 +131,62 @@ class Workplace:
         if needs.may_save_cache:
             _note(sink, await asyncio.to_thread(caches.save, project_id, key, paths, self.code))
 
-    async def masked(self, sink: Sink) -> Sink:
-        """Return a sink for the output of a program in this workplace, without its secrets."""
-        return await masked(sink, self.variables, self._room.password)
+    def make_home(self) -> None:
+        """Make the folders beside the checkout. Raises OSError. Safe to repeat."""
+        self.home.mkdir(exist_ok=True)
+        self.scratch.mkdir(exist_ok=True)
+
+    async def start(
+        self, command: Command, sink: Sink, *, environ: Mapping[str, str] | None = None, needs_dial: bool = False
+    ) -> Unit:
+        """Start a command of the repository in the checkout, confined to this workplace. Raises OSError.
+
+        sink: receives its output without its secrets. environ: further variables. needs_dial: its ports will be used.
+        """
+        output = await masked(sink, self.variables, self._room.source.password)
+        return await self._tools.processes.start(
+            command.argv,
+            cwd=self.code,
+            env={**self.environ, **(environ or {})},
+            sink=output,
+            walls=self._walls(command),
+            on_refusal=_refusals_noted(output),
+            needs_dial=needs_dial,
+        )
+
+    def has_own_ports(self, command: Command) -> bool:
+        """Whether the command may listen on any port, because it has a network of its own."""
+        return self._tools.processes.has_own_network(self._reach(command))
+
+    def _reach(self, command: Command) -> Reach:
+        return Reach.NOTHING if command.is_offline else REACHES[self._room.network.egress]
+
+    def _walls(self, command: Command) -> Walls:
+        room, sandbox = self._room, self._tools.sandbox
+        limit, reach = bytes_of(room.memory_limit), self._reach(command)
+        forge = forge_place(room.source.clone_url) if reach is not Reach.OUTBOUND and not command.is_offline else None
+        doors, trusted_hosts = self._doors, tuple[str, ...]()
+        if forge is not None and _is_loopback(forge[0]) and forge[1] >= LOWEST_DOOR:
+            # The proxy's variables name no loopback address: programs connect to the forge's port themselves.
+            doors += (Door(*forge),)
+        elif forge is not None:
+            trusted_hosts = (f"[{forge[0]}]:{forge[1]}" if ":" in forge[0] else f"{forge[0]}:{forge[1]}",)
+        return Walls(
+            home=self.home,
+            scratch=self.scratch,
+            writable=(self.code,),
+            readable=(self._tools.checkouts.objects(room.project_id), *command.readable),
+            reach=reach,
+            hosts=room.network.hosts,
+            doors=doors,
+            trusted_hosts=trusted_hosts,
+            blocked=sandbox.blocked,
+            bounds=Bounds(
+                memory_bytes=sandbox.most_memory_bytes() if limit is None else limit + MEMORY_MARGIN_BYTES,
+                processes=sandbox.processes,
+                file_bytes=sandbox.file_bytes or self._tools.disk_bytes,
+            ),
+        )
 
     async def close(self) -> None:
         """End the databases and remove them. Safe to repeat."""
@@ -118,10 +200,9 @@ class Workplace:
 
     async def _set_up(self, command: str, sink: Sink) -> None:
         _note(sink, "the setup command begins")
-        output, argv = await self.masked(sink), ["sh", "-c", command]
-        unit = await self._tools.processes.start(argv, cwd=self.code, env=self.environ, sink=output)
+        unit = await self.start(shell_command(command), sink)
         try:
-            ending = await watched(unit, memory_limit=self._room.memory_limit, timeout_seconds=SETUP_SECONDS)
+            ending = await watched(unit, self.bound, timeout_seconds=SETUP_SECONDS)
         finally:
             await unit.stop(0)
         if ending.reason is not None:
@@ -138,7 +219,7 @@ class Workplace:
             report = self._room.directory / "services.json"
             self._databases = new_databases(self._room.needs.services, self._tools.directory, report)
             self._host = await self._tools.processes.start(
-                self._databases.command, cwd=CODE, env=base_environment(self.home), sink=output
+                self._databases.command, cwd=CODE, env=base_environment(self.home), sink=output, walls=None
             )
             self._host_end = asyncio.create_task(self._host.wait())
             found = await self._reported(self._databases, self._host_end)
@@ -147,6 +228,7 @@ class Workplace:
         if found is None:
             raise NotReady(FAILED, f"the services did not start: {output.text().strip()[-500:]}".rstrip(": "))
         self.variables = with_service_variables(self.variables, found)
+        self._doors = tuple(Door(address.host, address.port) for address in self._databases.addresses())
 
     async def _reported(self, databases: Databases, host_end: asyncio.Task[int]) -> Variables | None:
         """Wait for the report. None: the host ended without one, or took longer than WHOLE_SECONDS."""
@@ -157,6 +239,41 @@ class Workplace:
                 return databases.variables()
             await asyncio.sleep(POLL_SECONDS)
         return found
+
+
+def forge_place(clone_url: str) -> tuple[str, int] | None:
+    """The host and port of the forge, which programs with a bounded network reach too; None for a path.
+
+    >>> forge_place("https://git.example.com/shop/app.git"), forge_place("/data/repositories/app.git")
+    (('git.example.com', 443), None)
+    """
+    address = urlsplit(clone_url)
+    if address.scheme not in {"http", "https"} or not address.hostname:
+        return None
+    return address.hostname, address.port or (443 if address.scheme == "https" else 80)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _refusals_noted(output: Masked) -> Callable[[Refusal], None]:
+    """Return a function for any thread that names each refused host once in the output."""
+    loop, known = asyncio.get_running_loop(), set[str]()
+
+    def note(refusal: Refusal) -> None:
+        if refusal.host not in known and len(known) < MOST_REFUSALS:
+            known.add(refusal.host)
+            output.note(f"{refusal.host} is not reachable: {refusal.why}")
+
+    def note_soon(refusal: Refusal) -> None:
+        with contextlib.suppress(RuntimeError):  # the supervisor is ending, and its loop is closed
+            loop.call_soon_threadsafe(note, refusal)
+
+    return note_soon
 
 
 def _note(sink: Sink, text: str | None) -> None:

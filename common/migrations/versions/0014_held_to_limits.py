@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, time
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,9 +21,12 @@ _LONG_TEXT = sa.UnicodeText().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb
 _ADDED: dict[str, list[sa.Column[Any]]] = {
     # A project that is there keeps the network that its programs had.
     "projects": [sa.Column("egress", sa.String(16), server_default="open", nullable=False)],
+    "agents": [sa.Column("sandbox", database.JsonText())],
     "runs": [
         sa.Column("limited_until", database.UtcDateTime()),
         sa.Column("limit_reason", sa.UnicodeText()),
+        sa.Column("has_written", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("stop_reason", sa.UnicodeText()),
     ],
     "tasks": [
         sa.Column("parked_until", database.UtcDateTime()),
@@ -34,6 +38,28 @@ _ADDED: dict[str, list[sa.Column[Any]]] = {
         sa.Column("fallback_model", sa.String(100)),
     ],
 }
+_CALLS = sa.table(
+    "model_calls",
+    sa.column("task_id", sa.String()),
+    sa.column("project_id", sa.String()),
+    sa.column("input_tokens", sa.BigInteger()),
+    sa.column("cache_write_tokens", sa.BigInteger()),
+    sa.column("output_tokens", sa.BigInteger()),
+    sa.column("cost_usd", sa.Double()),
+    sa.column("at", database.UtcDateTime()),
+)
+_RUNS = sa.table(
+    "runs",
+    sa.column("task_id", sa.String()),
+    sa.column("project_id", sa.String()),
+    sa.column("started_at", database.UtcDateTime()),
+    sa.column("finished_at", database.UtcDateTime()),
+)
+_COUNTERS = sa.table(
+    "spend_counters",
+    *(sa.column(name) for name in ("scope", "subject_id", "period", "tokens", "cost_usd", "seconds", "runs")),
+    sa.column("warned", database.JsonText()),
+)
 _FILLED = {
     "projects": {"egress_hosts": "[]", "caps": "{}"},
     "tasks": {"caps": "{}"},
@@ -58,6 +84,8 @@ def upgrade() -> None:
         sa.Column("period", sa.String(10), primary_key=True),
         sa.Column("tokens", sa.BigInteger(), nullable=False),
         sa.Column("cost_usd", sa.Double(), nullable=False),
+        sa.Column("seconds", sa.Double(), nullable=False),
+        sa.Column("runs", sa.BigInteger(), nullable=False),
         sa.Column("warned", database.JsonText(), nullable=False),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
@@ -74,6 +102,38 @@ def upgrade() -> None:
                 value = sa.text(f"'{text}'" if op.get_bind().dialect.name == "sqlite" else f"('{text}')")
                 batch_op.add_column(sa.Column(name, database.JsonText(), server_default=value, nullable=False))
     op.create_index("ix_tasks_parked_until", "tasks", ["parked_until"])
+    _count_what_was_spent()
+
+
+def _count_what_was_spent() -> None:
+    """Begin the totals with what the calls and runs that are there have used: in all, and today."""
+    connection = op.get_bind()
+    sums: dict[tuple[str, str, str], list[float]] = {}
+
+    def add(task_id: str, project_id: str, period: str, values: tuple[float, ...]) -> None:
+        of_task = [("task", task_id, period)] if period == "all" else []
+        for key in [*of_task, ("project", project_id, period), ("platform", "", period)]:
+            sums[key] = [sum(pair) for pair in zip(sums.get(key, [0, 0, 0, 0]), values, strict=True)]
+
+    midnight = datetime.combine(datetime.now(UTC).date(), time(), UTC)
+    used = _CALLS.c.input_tokens + _CALLS.c.cache_write_tokens + _CALLS.c.output_tokens
+    calls = sa.select(_CALLS.c.task_id, _CALLS.c.project_id, sa.func.sum(used), sa.func.sum(_CALLS.c.cost_usd))
+    calls = calls.group_by(_CALLS.c.task_id, _CALLS.c.project_id)
+    today = midnight.date().isoformat()
+    for period, chosen in (("all", calls), (today, calls.where(_CALLS.c.at >= midnight))):
+        for task_id, project_id, tokens, cost in connection.execute(chosen):
+            add(task_id, project_id, period, (int(tokens), float(cost or 0), 0, 0))
+    runs = sa.select(_RUNS.c.task_id, _RUNS.c.project_id, _RUNS.c.started_at, _RUNS.c.finished_at)
+    for task_id, project_id, started_at, finished_at in connection.execute(runs.where(_RUNS.c.started_at.is_not(None))):
+        # A run without an end is still at work: its time is counted when it ends.
+        seconds = max(0.0, (finished_at - started_at).total_seconds()) if finished_at is not None else 0.0
+        add(task_id, project_id, "all", (0, 0, seconds, 1))
+        if started_at >= midnight:
+            add(task_id, project_id, today, (0, 0, seconds, 1))
+    for (scope, subject_id, period), (tokens, cost, seconds, count) in sums.items():
+        values = {"tokens": int(tokens), "cost_usd": cost, "seconds": seconds, "runs": int(count), "warned": []}
+        key = {"scope": scope, "subject_id": subject_id, "period": period}
+        connection.execute(_COUNTERS.insert().values({**key, **values}))
 
 
 def downgrade() -> None:

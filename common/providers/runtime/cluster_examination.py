@@ -17,6 +17,7 @@ from common.errors import AccessDenied, Misconfigured, ProviderRefused, Provider
 from common.findings import Finding
 from common.machine.addresses import addresses_of, is_own_address
 from common.providers.runtime import hardening, network_policy, permissions, places
+from common.providers.runtime.egress_policies import look_outside
 from common.providers.runtime.permissions import NEEDED, Permission
 from common.settings import FleetSettings, ForgeSettings, KubernetesSettings, Settings
 
@@ -96,6 +97,7 @@ class _Examination:
             "warn", PART,
             "whether NetworkPolicies are enforced can't be seen from the API; see Doctor in docs/kubernetes.md",
         )  # fmt: skip
+        yield self._egress_proxy(self._chosen.egress_proxy)
         if self._chosen.fleet is not None:
             yield from self._fleet(self._chosen.fleet)
 
@@ -194,6 +196,15 @@ class _Examination:
         if problem is not None:
             return Finding("warn", PART, f"pods may not reach the forge: {problem}")
         return Finding("ok", PART, f"pods can reach the forge at {host}")
+
+    def _egress_proxy(self, url: str | None) -> Finding:
+        if url is None:
+            says = "NetworkPolicies can't name hosts: without AIWORKER_EGRESS_PROXY, projects with egress `registries`"
+            return Finding("warn", PART, f"{says} reach every public address; set it to a proxy that knows names")
+        if not look_outside(None, url).proxy:
+            host = urlsplit(url).hostname
+            return Finding("fail", PART, f"{host} of AIWORKER_EGRESS_PROXY has no address here; correct it")
+        return Finding("ok", PART, f"projects with egress `registries` reach the internet through {url} alone")
 
     def _unreachable(self, host: str, rules: network_policy.EgressRules) -> str | None:
         """Return why NetworkPolicies keep pods from reaching this host; None if they do not."""

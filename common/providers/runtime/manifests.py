@@ -1,4 +1,5 @@
-"""Kubernetes manifests for the types of the Runtime protocol. Pure functions: they return dicts and call nothing.
+"""Kubernetes manifests for the types of the Runtime protocol. They return dicts and call nothing, but that the first
+network policy resolves the hosts of the forge and of AIWORKER_EGRESS_PROXY.
 
 No container runs as root, gets a service account token, or can write to its root file system. A pod template depends
 only on its version, so ensuring an older version again reuses that version's ReplicaSet.
@@ -7,12 +8,14 @@ only on its version, so ensuring an older version again reuses that version's Re
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import math
 from typing import Any
 
 from common.errors import ProviderRefused
 from common.providers.runtime import hardening, places, preparing
+from common.providers.runtime.egress_policies import labels_of, look_outside, policies, variables_of
 from common.providers.runtime.objects import KubeObject
 from common.providers.runtime.placing import placement
 from common.settings import MOST_PREVIEWS, KubernetesSettings
@@ -30,8 +33,6 @@ no verdict on the commit."""
 WAIT_FOR_CHECK_SECONDS = 26 * 3600
 """When Kubernetes ends a check whose pod never found a node: later than AiWorker itself stops waiting for it."""
 KEEP_CHECK_SECONDS = 3600
-PRIVATE_NETWORKS = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"]
-PRIVATE_NETWORKS_6 = ["fc00::/7", "fe80::/10"]
 
 
 class Manifests:
@@ -40,6 +41,7 @@ class Manifests:
     def __init__(self, chosen: KubernetesSettings, instance: str) -> None:
         self._chosen = chosen
         self._instance = instance
+        self._outside = functools.cache(functools.partial(look_outside, chosen.forge_url, chosen.egress_proxy))
         self._hosts = places.Hosts(chosen.domain, chosen.is_tls)
 
     def namespace(self, space: Space, *, has_limits: bool = False) -> KubeObject:
@@ -81,26 +83,15 @@ class Manifests:
         return [
             self._object("v1", "ResourceQuota", space, "aiworker", spec={"hard": hard}),
             self._object("v1", "LimitRange", space, "aiworker", spec={"limits": [usual]}),
-            self._object("networking.k8s.io/v1", "NetworkPolicy", space, "aiworker", spec=self._network()),
+            # These let nothing in; the NetworkPolicy of each app allows ingress on the app's port.
+            *(
+                self._object("networking.k8s.io/v1", "NetworkPolicy", space, name, spec=spec)
+                for name, spec in policies(
+                    chosen.egress, self._outside(), has_proxy=chosen.egress_proxy is not None
+                ).items()
+            ),
             account,
         ]
-
-    def _network(self) -> KubeObject:
-        """Allow egress to DNS, the public internet, AiWorker itself and the configured networks; no ingress.
-
-        The NetworkPolicy of each app allows ingress on the app's port.
-        """
-        public = [
-            {"ipBlock": {"cidr": "0.0.0.0/0", "except": PRIVATE_NETWORKS}},
-            {"ipBlock": {"cidr": "::/0", "except": PRIVATE_NETWORKS_6}},
-            hardening.TO_AIWORKER,
-        ]
-        chosen = [{"ipBlock": {"cidr": cidr}} for cidr in self._chosen.egress]
-        return {
-            "podSelector": {},
-            "policyTypes": ["Ingress", "Egress"],
-            "egress": [hardening.DNS, {"to": public + chosen}],
-        }
 
     def app(self, app: App, version: Version, image: str) -> list[KubeObject]:
         """Return all objects of an app in the order in which to apply them. The Deployment is last: if it exists, all
@@ -119,7 +110,8 @@ class Manifests:
             "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
         }
         variables = preparing.with_services(version.spec.variables, version.spec.needs, version.version_id)
-        env = dict(variables.values) | {"PORT": str(port), "HOST": "0.0.0.0"}  # noqa: S104 (inside its own pod)
+        proxy = variables_of(version.spec.network, self._chosen.egress_proxy, version.source.clone_url)
+        env = proxy | dict(variables.values) | {"PORT": str(port), "HOST": "0.0.0.0"}  # noqa: S104 (inside its own pod)
         space = app.space
         return [
             self._secret(space, places.env_secret(app, version.version_id), marked, env),
@@ -172,7 +164,7 @@ class Manifests:
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "selector": {"matchLabels": {places.APP: app.name}},
             "template": {
-                "metadata": {"labels": places.labels(self._instance, app.space) | marked},
+                "metadata": {"labels": places.labels(self._instance, app.space) | marked | labels_of(wanted.network)},
                 "spec": pod | {"restartPolicy": "Always"},
             },
         }
@@ -206,15 +198,16 @@ class Manifests:
             "backoffLimit": 0,
             "ttlSecondsAfterFinished": KEEP_CHECK_SECONDS,
             "template": {
-                "metadata": {"labels": places.labels(self._instance, check.space) | marked},
+                "metadata": {"labels": places.labels(self._instance, check.space) | marked | labels_of(check.network)},
                 "spec": pod | {"restartPolicy": "Never", "activeDeadlineSeconds": seconds + START_CHECK_SECONDS},
             },
         }
         variables = preparing.with_services(check.variables, check.needs, check.check_id)
+        proxy = variables_of(check.network, self._chosen.egress_proxy, check.source.clone_url)
         job = self._object("batch/v1", "Job", check.space, name, marked, spec=spec)
         job["metadata"]["annotations"] = {places.TIMEOUT_SECONDS: f"{check.timeout_seconds:g}"}
         return [
-            self._secret(check.space, secret, marked, dict(variables.values)),
+            self._secret(check.space, secret, marked, proxy | dict(variables.values)),
             self._source(check.space, source, marked, check),
             job,
         ]

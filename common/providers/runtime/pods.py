@@ -7,11 +7,13 @@ networks of the settings; nothing can connect to it. Its only credential is its 
 from __future__ import annotations
 
 import base64
+import functools
 import json
 from typing import Any
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import hardening, places, reasons
+from common.providers.runtime.egress_policies import look_outside, pod_proxy_variables
 from common.providers.runtime.kube import Cluster, connect
 from common.providers.runtime.objects import KubeObject
 from common.providers.runtime.placing import placement
@@ -36,6 +38,7 @@ class KubernetesFleet:
         self._chosen = chosen
         self._instance = instance
         self._namespace = places.name("AIWORKER_AGENTS_NAMESPACE", self._fleet.namespace)
+        self._outside = functools.cache(functools.partial(look_outside, None, chosen.egress_proxy))
         self._cluster = cluster or connect(chosen.kubeconfig)
 
     def ensure_agent(self, pod: AgentPod) -> PodState:
@@ -110,7 +113,7 @@ class KubernetesFleet:
         network = {
             "podSelector": {},
             "policyTypes": ["Ingress", "Egress"],
-            "egress": [hardening.DNS, {"to": peers}],
+            "egress": [hardening.DNS, {"to": peers}, *self._outside().proxy],
         }
         account = self._object("v1", "ServiceAccount", "default")
         account["automountServiceAccountToken"] = False
@@ -141,7 +144,7 @@ class KubernetesFleet:
             "name": "agent",
             "image": fleet.image,
             "command": command,
-            "env": [{"name": "HOME", "value": "/work"}],
+            "env": [{"name": name, "value": value} for name, value in self._environment().items()],
             "resources": {"limits": limits, "requests": {"cpu": "100m", "memory": "256Mi"} | hardening.NO_DISK},
             "securityContext": hardening.container(),
             "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -165,6 +168,12 @@ class KubernetesFleet:
             ],
         }
         return self._object("v1", "Pod", name, spec=spec)
+
+    def _environment(self) -> dict[str, str]:
+        # The pod is the sandbox. The agent itself uses no proxy; it hands these variables on to what it starts.
+        own = {"HOME": "/work", "AIWORKER_SANDBOX": "off"}
+        proxy = self._chosen.egress_proxy
+        return own if proxy is None else own | pod_proxy_variables(proxy, self._fleet.url, self._chosen.forge_url)
 
     def _labels(self) -> dict[str, str]:
         return {places.MANAGED_BY: "aiworker", places.INSTANCE: self._instance}

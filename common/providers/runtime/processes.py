@@ -15,6 +15,7 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.machine.waiting import Deadline
 from common.values.app import App, AppState, Space, Version
 from common.values.check import Check, CheckState
+from common.values.confinement import Confinement
 from common.values.json_codec import SOCKET_VERSION, Json, decode, encode
 
 T = TypeVar("T")
@@ -29,8 +30,8 @@ class ProcessRuntime:
     def __init__(self, socket_path: Path) -> None:
         self._socket_path = socket_path
 
-    def ping(self) -> None:
-        self._ask("ping")
+    def ping(self) -> Confinement | None:
+        return _optional(Confinement, self._ask("ping"))
 
     def ensure_environment(self, space: Space) -> None:
         self._ask("ensure_environment", space=space)

@@ -13,13 +13,17 @@ from typing import Protocol
 from common.values.agent_pod import AgentPod, PodState
 from common.values.app import App, AppState, Space, Version
 from common.values.check import Check, CheckState
+from common.values.confinement import Confinement
 
 
 class Runtime(Protocol):
     """One runtime. The module's docstring says what holds for every method."""
 
-    def ping(self) -> None:
-        """Return if the runtime is usable; raise ProviderUnavailable with the reason if not."""
+    def ping(self) -> Confinement | None:
+        """Return if the runtime is usable; raise ProviderUnavailable with the reason if not.
+
+        Returns whether it runs programs of repositories in a sandbox of this machine; None: in containers.
+        """
 
     def ensure_environment(self, space: Space) -> None:
         """Create or update the project's namespace with its limits."""

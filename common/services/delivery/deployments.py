@@ -25,12 +25,13 @@ from common.sealing import seal, unseal
 from common.services.access import Caller, visible_projects
 from common.services.delivery import lifecycle, versions
 from common.services.paging import Page, PageQuery, page_of
-from common.services.projects.places import app_of, needs_of, place_of
+from common.services.projects.places import app_of, needs_of, network_of, place_of
 from common.services.projects.projects import DEFAULT_HEALTH_SECONDS
 from common.services.projects.variables import environment_of, mask_of_deployment
 from common.states import DeploymentState, Environment, Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.app import App, Health, Spec, Version
+from common.values.egress import Network
 from common.values.stored_spec import read_spec, write_spec
 
 HEALTHY_BELOW = 400
@@ -54,6 +55,7 @@ def spec_of(project: Project, environment: Environment) -> Spec:
         Health(project.health_path, project.health_contains, HEALTHY_BELOW, float(seconds)),
         project.memory_limit, project.docker_image, project.replicas, project.port,
         needs_of(project, is_lasting=is_lasting, is_approved=is_lasting),
+        Network() if is_lasting else network_of(project),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from common.names import RELEASE_PREFIX, STAGING_BRANCH, is_preview_app
 from common.services.projects.variables import environment_of_checks
 from common.values.app import App, Space
 from common.values.check import Check
+from common.values.egress import Egress, Network
 from common.values.needs import Needs, services_of
 from common.values.place import Place
 from common.values.repository import Repository
@@ -42,6 +43,11 @@ def needs_of(project: Project, *, is_lasting: bool = False, is_approved: bool = 
     return Needs(project.setup_command, tuple(project.cache_paths), services, may_save_cache=is_approved)
 
 
+def network_of(project: Project) -> Network:
+    """What the project's agents, checks and previews may reach. Staging and production have every public address."""
+    return Network(Egress(project.egress), tuple(project.egress_hosts))
+
+
 def check_of(project: Project, check_id: str, commit: str, *, is_approved: bool = False) -> Check | None:
     """The project's tests on this commit; None if it has no test command. is_approved: see `needs_of`."""
     if project.test_command is None:
@@ -49,7 +55,7 @@ def check_of(project: Project, check_id: str, commit: str, *, is_approved: bool 
     return Check(
         place_of(project).space, check_id, commit, project.test_command, variables=environment_of_checks(project),
         memory_limit=project.memory_limit, docker_image=project.docker_image,
-        needs=needs_of(project, is_approved=is_approved),
+        needs=needs_of(project, is_approved=is_approved), network=network_of(project),
     )  # fmt: skip
 
 

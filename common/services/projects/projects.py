@@ -24,10 +24,13 @@ from common.services.paging import Page, PageQuery, page_of
 from common.services.projects import lifecycle
 from common.services.projects.escalation import check_question_rules
 from common.services.projects.variables import variables_of
+from common.services.spend.cap_settings import GroupChanges, changed_groups
 from common.services.spend.model_offers import check_model
+from common.services.tasks.lifecycle import resume_capped
 from common.settings import settings
 from common.states import ProjectState, Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional
+from common.values.egress import Egress
 
 DEFAULT_HEALTH_SECONDS = {"preview": 0, "staging": 10, "production": 30}
 
@@ -46,7 +49,8 @@ _SEALED = frozenset({"env_vars", "secret_env_vars"})
 class ProjectValues(TypedDict, total=False):
     """The settings of a project that people change. Absent keys are left unchanged; None clears a setting.
 
-    health_seconds: by environment. secrets_in_checks, secrets_in_previews: names of secret_env_vars.
+    health_seconds: by environment. secrets_in_checks, secrets_in_previews: names of secret_env_vars. caps: those that
+    change; None removes.
     """
 
     name: str
@@ -82,6 +86,9 @@ class ProjectValues(TypedDict, total=False):
     setup_command: str | None
     cache_paths: list[str]
     services: list[dict[str, object]]
+    egress: str
+    egress_hosts: list[str]
+    caps: GroupChanges
 
 
 @dataclass(frozen=True)
@@ -178,6 +185,9 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
         # Running previews become guarded, or stop being guarded.
         tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
     tx.record(_status_changed(project, project.state_))
+    if "caps" in values:
+        tx.session.flush()
+        resume_capped(tx, project_id=project.id)
     return view_of(project)
 
 
@@ -258,12 +268,13 @@ def _defaults() -> ProjectValues:
         "separate_approver": False, "allow_direct_push": False, "keep_tests": True,
         "forbidden_paths": list(DEFAULT_FORBIDDEN_PATHS), "limits": {}, "agent_instructions": "", "question_rules": {},
         "secrets_in_checks": [], "secrets_in_previews": [], "cache_paths": [], "services": [],
+        "egress": Egress.REGISTRIES.value, "egress_hosts": [],
     }  # fmt: skip
 
 
 def _apply(project: Project, values: ProjectValues) -> None:
     for name, value in values.items():
-        if name not in _SEALED and name not in SECRETS_GIVEN and name != "health_seconds":
+        if name not in _SEALED and name not in SECRETS_GIVEN and name not in {"health_seconds", "caps"}:
             setattr(project, name, value)
     if "secret_env_vars" in values:
         secrets = values["secret_env_vars"]
@@ -273,6 +284,8 @@ def _apply(project: Project, values: ProjectValues) -> None:
         project.env_sealed = seal(values["env_vars"]) if values["env_vars"] else None
     if "health_seconds" in values:
         project.health_seconds = {**(project.health_seconds or DEFAULT_HEALTH_SECONDS), **values["health_seconds"]}
+    if "caps" in values:
+        project.caps = changed_groups(project.caps or {}, values["caps"])
     project.name_key = f"{_HIDDEN_NAME}{project.id}" if project.is_restricted else project.name
     both = sorted(set(variables_of(project)) & set(project.secret_env_names))
     if both:

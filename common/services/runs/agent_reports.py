@@ -35,25 +35,35 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class SandboxReport:
+    """Whether an agent confines the programs of its runs. says: a sentence, with the remedy if it does not."""
+
+    is_confining: bool
+    says: str = ""
+
+
+@dataclass(frozen=True)
 class AgentReport:
     """What an agent can work with. drivers: the preferred one first. error: why it can't work at all; None: it can.
 
-    driver: what the agent is set up for, shown where it has no drivers.
+    driver: what the agent is set up for, shown where it has no drivers. sandbox: None: it does not say.
     """
 
     drivers: tuple[str, ...]
     findings: tuple[Finding, ...] = ()
     error: str | None = None
     driver: str = ""
+    sandbox: SandboxReport | None = None
 
 
 @dataclass(frozen=True)
 class AgentNews:
-    """What changed in an agent's report. drivers, findings: None: they are as they were. error: see AgentReport."""
+    """What changed in an agent's report. drivers, findings, sandbox: None: as before. error: see AgentReport."""
 
     drivers: Sequence[str] | None = None
     findings: Sequence[Finding] | None = None
     error: str | None = None
+    sandbox: SandboxReport | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,7 @@ def with_news(agent: Agent, news: AgentNews) -> AgentReport:
     """The agent's whole report, with what is new in it."""
     drivers = agent.drivers if news.drivers is None else news.drivers
     findings = _findings(agent.findings) if news.findings is None else news.findings
-    return AgentReport(tuple(drivers), tuple(findings), news.error, agent.driver)
+    return AgentReport(tuple(drivers), tuple(findings), news.error, agent.driver, news.sandbox)
 
 
 def show_report(agent: Agent, report: AgentReport) -> None:
@@ -91,6 +101,9 @@ def show_report(agent: Agent, report: AgentReport) -> None:
     agent.driver = agent.drivers[0] if agent.drivers else report.driver or agent.driver
     agent.findings = [cast("dict[str, object]", encode(_short(one), key_of=camel_case)) for one in report.findings]
     agent.error = fault_of(report)
+    if report.sandbox is not None:
+        short = replace(report.sandbox, says=report.sandbox.says[:LONGEST_FINDING])
+        agent.sandbox = cast("dict[str, object]", encode(short, key_of=camel_case))
 
 
 def fault_of(report: AgentReport) -> str | None:

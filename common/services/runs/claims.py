@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import select
 
 from common.machine.text import camel_case
@@ -9,8 +11,9 @@ from common.models.project import Project
 from common.models.run import Run, RunSession
 from common.models.task import Attachment, Task
 from common.sealing import unseal
-from common.services.projects.places import place_of
+from common.services.projects.places import network_of, place_of
 from common.services.runs.prompts import Brief, resumed_prompt, whole_prompt
+from common.services.spend.caps import minutes_left
 from common.services.spend.model_tokens import models_for_run
 from common.services.tasks.feedback import all_feedback_of, feedback_of
 from common.states import Priority
@@ -27,6 +30,8 @@ from common.values.claimed_run import (
 )
 from common.values.json_codec import decode
 
+LEAST_MINUTES = 0.01
+"""For a run that is claimed when no minutes are left: an agent takes 0 for no limit."""
 FIRST_DRIVER = "scripted"
 """Wrote the sessions that name no driver: there was no other one."""
 
@@ -41,7 +46,9 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
     attachments = attachments_of(tx, task.id)
     news = feedback_of(tx, task, run, has_session=has_session)
     everything = all_feedback_of(tx, task, run)
-    fresh = whole_prompt(Brief(task, project, attachments, _has_earlier_runs(tx, run)), everything)
+    last = _last_run(tx, run)
+    was_limited = last is not None and last.limited_until is not None
+    fresh = whole_prompt(Brief(task, project, attachments, last is not None, was_limited), everything)
     return ClaimedRun(
         RunPass(run.id, run.round, secrets["token"]),
         ClaimedTask(
@@ -51,8 +58,8 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
             project.id, project.name, project.default_branch, project.test_command, project.agent_instructions
         ),
         Clone("", task.branch_name, project.default_branch, secrets["username"], secrets["password"]),
-        resumed_prompt(news) if has_session else fresh, tuple(news if has_session else everything.current),
-        decode(Limits, {**project.limits, **task.limits}, key_of=camel_case, is_trusted=True),
+        resumed_prompt(news, was_limited=was_limited) if has_session else fresh,
+        tuple(news if has_session else everything.current), _limits(tx, task, project),
         run.driver, has_session, place_of(project).repository,
         model=run.model,
         models=models_for_run(tx, run, secrets.get("model_token")),
@@ -62,7 +69,17 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
         cache_paths=tuple(project.cache_paths),
         services=decode(tuple[ClaimedService, ...], project.services, key_of=camel_case, is_trusted=True),
         attachments=attachments,
+        network=network_of(project),
     )  # fmt: skip
+
+
+def _limits(tx: Transaction, task: Task, project: Project) -> Limits:
+    """The limits of one run of the task; a cap of minutes ends it when it is reached."""
+    limits = decode(Limits, {**project.limits, **task.limits}, key_of=camel_case, is_trusted=True)
+    left = minutes_left(tx, task)
+    if left is None or (limits.max_minutes is not None and limits.max_minutes <= left):
+        return limits
+    return replace(limits, max_minutes=max(left, LEAST_MINUTES))
 
 
 def session_driver_of(at: Snapshot | Transaction, task_id: str) -> str | None:
@@ -82,6 +99,7 @@ def attachments_of(at: Snapshot | Transaction, task_id: str) -> tuple[ClaimedAtt
     return tuple(ClaimedAttachment(*row) for row in at.session.execute(query))
 
 
-def _has_earlier_runs(at: Snapshot | Transaction, run: Run) -> bool:
-    begun = select(Run.id).where(Run.task_id == run.task_id, Run.id != run.id, Run.started_at.is_not(None)).limit(1)
-    return at.session.execute(begun).first() is not None
+def _last_run(at: Snapshot | Transaction, run: Run) -> Run | None:
+    """The task's last run before this one that had begun to work; None if there was none."""
+    begun = select(Run).where(Run.task_id == run.task_id, Run.id != run.id, Run.started_at.is_not(None))
+    return at.find(begun.order_by(Run.created_at.desc(), Run.id.desc()).limit(1))

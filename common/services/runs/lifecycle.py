@@ -11,6 +11,8 @@ from common import jobs
 from common.events import PLATFORM
 from common.models.agent import Agent
 from common.models.run import Run
+from common.services.spend.cap_warnings import warn_of_caps
+from common.services.spend.spend_counters import Spent, raise_counters, seconds_by_day
 from common.states import AgentState, By, Outcome, RunState
 from common.transaction import Transaction
 
@@ -28,6 +30,8 @@ def start(tx: Transaction, run: Run) -> None:
     if run.state is RunState.READY:
         run.move_to(RunState.RUNNING, By.PLATFORM)
         run.started_at = tx.now()
+        raise_counters(tx, [(run.task_id, run.project_id, tx.now().date(), Spent(runs=1))])
+        warn_of_caps(tx, [run.task_id])
 
 
 def end(tx: Transaction, run: Run, outcome: Outcome, reason: str | None, *, by: By) -> None:
@@ -42,6 +46,11 @@ def end(tx: Transaction, run: Run, outcome: Outcome, reason: str | None, *, by: 
     tx.wake(f"run:{run.id}")
     _free_agent(tx, run, completed=outcome is Outcome.COMPLETED)
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+    if run.started_at is not None:
+        # After all locks: the counters of the platform are everybody's.
+        days = seconds_by_day(run.started_at, tx.now()).items()
+        raise_counters(tx, [(run.task_id, run.project_id, day, Spent(seconds=seconds)) for day, seconds in days])
+        warn_of_caps(tx, [run.task_id])
 
 
 def _free_agent(tx: Transaction, run: Run, *, completed: bool) -> None:

@@ -42,6 +42,13 @@ HEADINGS = {
 CONTINUE = """\
 Your last turn ended before the task was done. Your files are as they were committed last. Go on where you stopped."""
 
+LIMITED = """\
+Your last turn was interrupted: the provider of your model took no calls for a while. It is no fault of your work. Your
+files are as they were committed last. Go on where you stopped."""
+
+LIMITED_RUN = """\
+The last run was interrupted, as the provider of its model took no calls for a while."""
+
 EARLIER_RUNS = """\
 Earlier runs have worked on this branch, and you do not know their sessions. Look at `git log` and `git diff {base}...`
 before you begin, and go on from there. A commit titled `Unfinished: …` is work that was interrupted."""
@@ -54,12 +61,15 @@ MOST_EARLIER = 40
 
 @dataclass(frozen=True)
 class Brief:
-    """What a prompt is made from. has_earlier_runs: other runs of the task have begun to work before."""
+    """What a prompt is made from. has_earlier_runs: other runs of the task have begun to work before. was_limited: the
+    last of them was interrupted by a limit of its provider of models.
+    """
 
     task: Task
     project: Project
     attachments: Sequence[ClaimedAttachment] = ()
     has_earlier_runs: bool = False
+    was_limited: bool = False
 
 
 def whole_prompt(brief: Brief, feedback: AllFeedback) -> str:
@@ -73,14 +83,16 @@ def whole_prompt(brief: Brief, feedback: AllFeedback) -> str:
     parts.append(REPOSITORY_INSTRUCTIONS)
     if brief.has_earlier_runs:
         parts += ["# Where the work stands", EARLIER_RUNS.format(base=project.default_branch)]
+        parts += [LIMITED_RUN] if brief.was_limited else []
     if feedback.earlier:
         parts += ["# What was said in earlier rounds", *map(_earlier, feedback.earlier[-MOST_EARLIER:])]
     return _joined([*parts, *_told(feedback.current)])
 
 
-def resumed_prompt(news: Sequence[Feedback]) -> str:
-    """Only what the session does not know yet."""
-    return _joined(_told(news) or [CONTINUE])
+def resumed_prompt(news: Sequence[Feedback], *, was_limited: bool = False) -> str:
+    """Only what the session does not know yet. was_limited: see Brief."""
+    told = _told(news)
+    return _joined([LIMITED, *told] if was_limited else told or [CONTINUE])
 
 
 def _attachments(brief: Brief) -> list[str]:

@@ -5,7 +5,9 @@ Callers of `end_run` hold the task's lock and change the task themselves.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
@@ -15,9 +17,14 @@ from common.models.task import Task
 from common.services.projects.variables import mask_of_run
 from common.services.runs import lifecycle
 from common.services.tasks.feedback import give_back
-from common.services.tasks.lifecycle import requeue
-from common.states import By, Outcome, RunState
+from common.services.tasks.lifecycle import park, requeue
+from common.settings import settings
+from common.states import By, Outcome, Phase, RunState, TaskState
 from common.transaction import Transaction
+from common.values.parking import Parked
+
+MOST_SPREAD = timedelta(seconds=15)
+"""Within this time after the end of a limit its tasks go on, one after the other."""
 
 
 def live_run(tx: Transaction, task_id: str) -> Run | None:
@@ -56,10 +63,35 @@ def lose_runs(
         why = mask_of_run(tx, run)(f"{reason}; last seen: {last}" if last else reason)
         end_run(tx, run, Outcome.LOST, why if is_fault or was_at_work else "its agent did not claim it")
         give_back(tx, run)
+        lost += 1
+        if park_if_limited(tx, task, run):
+            continue
         is_loss = was_at_work and run.id in restarted
         requeue(tx, task, reason=why, counts=is_fault or (was_at_work and not is_loss), is_loss=is_loss)
-        lost += 1
     return lost
+
+
+def park_if_limited(tx: Transaction, task: Task, run: Run) -> bool:
+    """Park the task if the run, which has ended without a result, was refused by the provider of its models.
+
+    Returns whether that was why. No attempt is counted. A task that waits for a person, or that a person holds, stays
+    as it is: their answer queues it.
+    """
+    if run.limited_until is None or not settings().models.parks_on_limits:
+        return False
+    give_back(tx, run)
+    if task.state is TaskState.IN_PROGRESS and task.phase is not Phase.HELD:
+        reason = f"The provider of models takes no calls for now. {run.limit_reason or ''}".strip()
+        park(tx, task, Parked.LIMIT, reason, until=_spread(task.id, run.limited_until, tx.now()))
+    else:
+        requeue(tx, task, reason=None, counts=False)
+    return True
+
+
+def _spread(task_id: str, until: datetime, now: datetime) -> datetime:
+    """A time soon after `until`, another one for each task: those that wait for the same limit do not go on at once."""
+    share = zlib.crc32(task_id.encode()) / 2**32
+    return until + share * min(MOST_SPREAD, max(timedelta(0), (until - now) / 10))
 
 
 def abandon_runs(tx: Transaction, run_ids: Sequence[str], reason: str) -> None:

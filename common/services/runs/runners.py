@@ -16,7 +16,7 @@ from common.models.task import Question, Task
 from common.names import new_agent_id
 from common.sealing import digest, new_token
 from common.services.projects.variables import mask_of_run
-from common.services.runs import lifecycle, run_end
+from common.services.runs import capped, lifecycle, run_end, stuck
 from common.services.runs.agent_reports import AgentNews, AgentReport, fault_of, show_report, with_news
 from common.services.runs.claims import claimed
 from common.services.runs.log_entries import cut, note
@@ -137,7 +137,7 @@ def beat(
         show_report(agent, report)
     _show_state(tx, agent)
     held = held_among(tx, [run.task_id for run in named])
-    unwanted = [run for run in named if run.state is RunState.ENDED or run.task_id in held]
+    unwanted = [run for run in named if run.state is RunState.ENDED or run.stop_reason or run.task_id in held]
     directives = [Directive("cancel", run.id) for run in unwanted]
     directives += [Directive("cancel", run_id) for run_id in run_ids if run_id not in {run.id for run in named}]
     if agent.state is AgentState.DRAINING:
@@ -299,7 +299,8 @@ def finish_run(
     """Store the agent's final report. `completed` is only a claim and starts the verification. Safe to repeat.
 
     cut_short: with `cancelled`: the agent's machine ended the run (a signal, a full disk, a forge that did not answer).
-    The task goes to another agent, or to this one after a minute, and no attempt is counted.
+    The task goes to another agent, or to this one after a minute, and no attempt is counted. If a cap of spending or
+    the platform itself ended the run, the task waits, whatever the agent made of that.
     """
     ended = tx.session.get(Run, run_id)
     is_repeated = ended is not None and (ended.outcome, ended.claimed_sha) == (outcome, commit_sha)
@@ -308,17 +309,22 @@ def finish_run(
         return ended
     task, run = _live(tx, run_id)
     mask = mask_of_run(tx, run)
-    summary, reason = cut(mask(summary)), cut(mask(reason)) if reason else reason
+    summary, reason = cut(mask(summary)), run.stop_reason or (cut(mask(reason)) if reason else reason)
     run.claimed_sha, run.summary = commit_sha, summary
     run_end.end_run(tx, run, outcome, reason)
     task.updated_at = tx.now()
     if task.phase is Phase.HELD:  # its holder goes on from what the agent has pushed
+        return run
+    has_nothing = outcome in {Outcome.FAILED, Outcome.CANCELLED}
+    if has_nothing and (stuck.keep_stopped(tx, task, run) or capped.keep_for_later(tx, task, run)):
         return run
     if outcome is Outcome.COMPLETED:
         begin_proof(tx, task, run.id)
     elif outcome is Outcome.WAITING:
         if task.state is TaskState.IN_PROGRESS:  # the question was answered while the runner was ending
             queue_again(tx, task, by=By.PLATFORM)
+    elif run_end.park_if_limited(tx, task, run):
+        return run
     elif outcome is Outcome.FAILED:
         fail(tx, task, reason or summary or "the agent gave no reason")
     else:

@@ -26,9 +26,12 @@ from common.names import new_id
 from common.sealing import digest, new_token, seal
 from common.services.projects import holding
 from common.services.runs import fleet
+from common.services.runs.capped import stop_at_cap
 from common.services.runs.claims import FIRST_DRIVER
 from common.services.runs.lifecycle import occupy_agent
 from common.services.runs.matching import Matcher, chosen_model, named_driver
+from common.services.spend.cap_book import CapBook
+from common.services.spend.caps import OBSTACLE
 from common.services.spend.model_offers import provider_apis
 from common.services.spend.model_tokens import new_model_token
 from common.services.tasks.lifecycle import begin_work, show_obstacle
@@ -48,12 +51,15 @@ READY_STATES = (AgentState.IDLE, AgentState.BUSY)
 
 @dataclass(frozen=True)
 class _Pair:
-    """A task, the agent that should get it, and the driver. agent_id: empty for a new agent of the fleet."""
+    """A task, the agent that should get it, and the driver. agent_id: empty for a new agent of the fleet. has_caps: a
+    cap of spending holds for the task.
+    """
 
     task_id: str
     agent_id: str
     project_id: str
     driver: str
+    has_caps: bool
 
 
 @transactional
@@ -66,16 +72,22 @@ def schedule_tasks(tx: Transaction, lease: Lease) -> int:
     pairs = this_pass.matched()
     holding.begin_probes(tx, {pair.project_id for pair in pairs})
     obstacles = this_pass.obstacles
-    tasks = {task.id: task for task in tx.lock_all(Task, [*(pair.task_id for pair in pairs), *obstacles])}
+    capped = this_pass.capped
+    tasks = {task.id: task for task in tx.lock_all(Task, [*(pair.task_id for pair in pairs), *obstacles, *capped])}
     agents = {agent.id: agent for agent in tx.lock_all(Agent, {pair.agent_id for pair in pairs if pair.agent_id})}
     for pair in pairs:
         if pair.task_id in tasks and _is_waiting(tasks[pair.task_id]):
+            if pair.has_caps and stop_at_cap(tx, tasks[pair.task_id]):
+                continue  # the runs of this pass count, too
             agent = agents.get(pair.agent_id) if pair.agent_id else fleet.add_agent(tx)
             if agent is not None:
                 _start_run(tx, tasks[pair.task_id], agent, pair.driver)
     for task_id, obstacle in obstacles.items():
         if task_id in tasks:
             show_obstacle(tx, tasks[task_id], obstacle)
+    for task_id in capped:
+        if task_id in tasks and _is_waiting(tasks[task_id]):
+            stop_at_cap(tx, tasks[task_id])
     fleet.add_waiting_agents(tx)
     if len(pairs) == BATCH:
         tx.again(lease, after_seconds=0)
@@ -93,6 +105,9 @@ class _Pass:
         self._under_way = _under_way(tx)
         self.obstacles: dict[str, str] = {}
         """Task id → why it can't start, for those whose error does not say so yet."""
+        self.capped: list[str] = []
+        """Tasks of which a cap has become or is no more the reason to wait, and that do not say so yet."""
+        self._caps = CapBook(tx)
         agents = _ready_agents(tx)
         self._matcher = Matcher(agents, provider_apis(tx))
         self._free = Counter({self._matcher.candidate(agent): room for agent, room in agents.items() if room > 0})
@@ -106,7 +121,8 @@ class _Pass:
             match = self._matcher.match(task, project, self._free)
             if match is None or project.id in tried or not self._has_room(task):
                 continue
-            pairs.append(_Pair(task.id, match.candidate.agent.id, project.id, match.driver))
+            has_caps = self._caps.has_caps(task, project)
+            pairs.append(_Pair(task.id, match.candidate.agent.id, project.id, match.driver, has_caps))
             if project.holds:
                 tried.add(project.id)
             self._free[match.candidate] -= 1
@@ -125,6 +141,7 @@ class _Pass:
         query = _waiting_tasks(self._tx)
         for start in count(0, PAGE):
             page = self._tx.all(query.offset(start))
+            self._caps.know([(task, self._project(task)) for task in page])
             self._matcher.know_sessions(_session_drivers(self._tx, [task for task in page if self._may_resume(task)]))
             found += [task for task in page if self._has_room(task) and self._can_start(task)]
             if len(page) < PAGE or len(found) >= PAGE:
@@ -132,7 +149,17 @@ class _Pass:
         now = self._tx.now()
         return sorted(found, key=lambda task: _rank(task, now))[:BATCH]
 
+    def _is_stopped_by_cap(self, task: Task) -> bool:
+        reached = self._caps.reached(task, self._project(task))
+        is_told = (task.error or "").startswith(OBSTACLE)
+        is_changed = is_told if reached is None else task.phase is Phase.QUEUED or task.error != reached.obstacle
+        if is_changed and len(self.capped) < BATCH:
+            self.capped.append(task.id)
+        return reached is not None
+
     def _can_start(self, task: Task) -> bool:
+        if self._is_stopped_by_cap(task):
+            return False
         obstacle = self._matcher.obstacle(task, self._project(task))
         if obstacle is not None and obstacle != task.error and len(self.obstacles) < BATCH:
             self.obstacles[task.id] = obstacle
@@ -214,7 +241,9 @@ def _ready_agents(tx: Transaction) -> dict[Agent, int]:
 
 
 def _under_way(tx: Transaction) -> Counter[str]:
-    query = select(Task.project_id, func.count()).where(Task.state_.in_(UNDER_WAY)).group_by(Task.project_id)
+    """Project id → its tasks that count towards maxParallelTasks. A parked task does not."""
+    is_at_work = (Task.state_.in_(UNDER_WAY), func.coalesce(Task.phase_, "") != Phase.PARKED)
+    query = select(Task.project_id, func.count()).where(*is_at_work).group_by(Task.project_id)
     return Counter(dict(tx.session.execute(query).all()))
 
 

@@ -15,7 +15,7 @@ from common.models.task import Comment, Task
 from common.outbox import actor
 from common.services.access import Caller
 from common.services.projects.variables import mask_of_run
-from common.services.runs import run_end
+from common.services.runs import run_end, stuck
 from common.services.runs.log_entries import cut, note
 from common.services.runs.runners import RunPrincipal
 from common.services.tasks import lifecycle
@@ -124,7 +124,7 @@ def _dismiss(tx: Transaction, run: Run) -> None:
 
 @transactional
 def release_run(tx: Transaction, lease: Lease) -> None:
-    """End the run if its task is held and its agent has not ended it."""
+    """End the run if its task is held, or the platform stopped it, and its agent has not ended it."""
     run = tx.session.get(Run, lease.subject_id)
     if run is not None:
         task = tx.lock(Task, run.task_id)
@@ -132,6 +132,9 @@ def release_run(tx: Transaction, lease: Lease) -> None:
         if task.phase is Phase.HELD:
             reason = f"taken over by {task.held_by}; its agent did not stop within {RELEASE_SECONDS} s"
             run_end.end_run(tx, run, Outcome.CANCELLED, reason)
+        elif run.stop_reason is not None and run.state is not RunState.ENDED:
+            run_end.end_run(tx, run, Outcome.CANCELLED, run.stop_reason)
+            stuck.keep_stopped(tx, task, run)
     tx.finish(lease)
 
 

@@ -16,6 +16,7 @@ from common.services.jobs import announce_live
 from common.services.projects.variables import mask_of_run
 from common.services.runs.log_entries import LONGEST, cut, entry_body
 from common.services.runs.runners import RunPrincipal
+from common.services.runs.stuck import is_failed_result, shows_writing, watch_repeats
 from common.services.runs.transcript_masking import masked_details, size_of
 from common.services.runs.transcript_search import has_words, may_have_words
 from common.states import Role
@@ -95,6 +96,8 @@ def append_lines(run: RunPrincipal, lines: Sequence[Line]) -> Appended:
         entries = [entry_body(row) for row in few]
         body: dict[str, object] = {"taskId": run.task_id, "runId": run.run_id, "entries": entries}
         announce_live(run.project_id, run.task_id, "task:log", body)
+    if any(is_failed_result(line.kind, line.level, line.details) for line in lines):
+        watch_repeats(run.run_id)
     return Appended(sum(map(len, parcels)), received or None)
 
 
@@ -122,6 +125,7 @@ def _store(tx: Transaction, run: RunPrincipal, lines: Sequence[Line]) -> tuple[l
     if row.live_task_id is None:
         raise Conflict(f"run {run.run_id} is over: stop working on it")
     new = _new(row, lines)
+    row.has_written = row.has_written or any(shows_writing(line.kind, line.message, line.details) for line in new)
     if row.log_bytes > MOST_BYTES or not new:
         return [], row.entries_received
     # A person's message does not interrupt what the agent was saying.

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import select
 
 from common.models.run import Run
 from common.models.spend import ModelCall
+from common.services.spend.cap_warnings import warn_of_caps
+from common.services.spend.spend_counters import Spent, raise_counters
 from common.transaction import Transaction, transactional
 from common.values.model_provider import TokenCount
 
@@ -43,9 +45,10 @@ class MadeCall:
 
 @transactional
 def record_calls(tx: Transaction, calls: Sequence[MadeCall]) -> int:
-    """Store the calls and raise the totals of their runs, also of runs that are over. Returns how many were new.
+    """Store the calls and raise the totals of their runs, also of runs that are over, of their tasks, and so on.
 
-    Safe to repeat: a call that is stored already is not counted again.
+    People are told when most of a cap is used. Returns how many calls were new. Safe to repeat: a call that is stored
+    already is not counted again.
     """
     known = set(tx.session.scalars(select(ModelCall.id).where(ModelCall.id.in_([call.id for call in calls]))))
     of_runs: dict[str, list[MadeCall]] = defaultdict(list)
@@ -57,7 +60,16 @@ def record_calls(tx: Transaction, calls: Sequence[MadeCall]) -> int:
     for run in tx.lock_all(Run, of_runs):
         for call in of_runs[run.id]:
             run.usage = raised(run.usage, call)
-    return sum(map(len, of_runs.values()))
+    new = [call for calls_of_run in of_runs.values() for call in calls_of_run]
+    raise_counters(tx, ((call.task_id, call.project_id, call.at.astimezone(UTC).date(), _spent(call)) for call in new))
+    warn_of_caps(tx, {call.task_id for call in new if _spent(call) != Spent()})
+    return len(new)
+
+
+def _spent(call: MadeCall) -> Spent:
+    """What the call counts for caps: tokens that were read from a cache cost money alone."""
+    count = call.count
+    return Spent(count.input + count.cache_write + count.output, call.cost_usd or 0.0)
 
 
 def _row(call: MadeCall) -> ModelCall:

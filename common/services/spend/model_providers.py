@@ -24,10 +24,11 @@ from common.names import new_id
 from common.outbox import actor
 from common.sealing import seal, unseal
 from common.services.access import Caller
+from common.services.spend import fallbacks
 from common.settings import ProviderSettings, settings
 from common.states import Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional
-from common.values.model_provider import LOGINS, MODEL_APIS, ModelPrice, ModelProvider
+from common.values.model_provider import LOGINS, MODEL_APIS, ModelPrice, ModelProvider, Route
 
 log = structlog.get_logger()
 
@@ -53,6 +54,8 @@ class ProviderView:
     prices: dict[str, object]
     enabled: bool
     source: str
+    fallback: str | None = None
+    fallback_model: str | None = None
     created_by: str | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
@@ -60,7 +63,10 @@ class ProviderView:
 
 @dataclass(frozen=True)
 class NewProvider:
-    """prices: model → `input`, `output`, and optionally `cached`, `cache_write`: US dollars per million tokens."""
+    """prices: model → `input`, `output`, and optionally `cached`, `cache_write`: US dollars per million tokens.
+
+    fallback, fallback_model: see `ModelProvider` of common/models.
+    """
 
     name: str
     api: str
@@ -70,6 +76,8 @@ class NewProvider:
     models: list[str] = field(default_factory=list)
     prices: dict[str, dict[str, float]] = field(default_factory=dict)
     enabled: bool = True
+    fallback: str | None = None
+    fallback_model: str | None = None
 
 
 def list_providers(by: Caller) -> list[ProviderView]:
@@ -99,8 +107,10 @@ def create_provider(tx: Transaction, new: NewProvider, *, by: Caller) -> Provide
     row = ProviderRow(
         id=new_id(), name=new.name, api=new.api, base_url=new.base_url.rstrip("/"), login=new.login,
         key_sealed=seal(new.key) if new.key else None, models=list(dict.fromkeys(new.models)), prices=dict(new.prices),
-        is_enabled=new.enabled, created_by=actor(), created_at=tx.now(), updated_at=tx.now(),
+        is_enabled=new.enabled, created_by=actor(), created_at=tx.now(), updated_at=tx.now(), fallback=new.fallback,
+        fallback_model=new.fallback_model,
     )  # fmt: skip
+    fallbacks.check(tx, row)
     _add(tx, row)
     log.info("model provider created", provider=row.name, api=row.api, base_url=row.base_url, by=by.name)
     return _view(row)
@@ -114,6 +124,7 @@ def update_provider(tx: Transaction, provider_id: str, changes: Mapping[str, obj
     """
     by.require(Role.ADMIN)
     row = _locked(tx, provider_id)
+    former_name, former_api = row.name, row.api
     changed = dict(changes)
     key = cast("str | None", changed.pop("key", None))
     if key is not None:
@@ -127,7 +138,12 @@ def update_provider(tx: Transaction, provider_id: str, changes: Mapping[str, obj
     _check_login(row.api, row.login, has_key=row.key_sealed is not None)
     row.base_url, row.models = row.base_url.rstrip("/"), list(dict.fromkeys(row.models))
     row.updated_at = tx.now()
+    if row.api != former_api:
+        fallbacks.require_unnamed(tx, former_name)
+    fallbacks.check(tx, row)
     _add(tx, row)
+    if row.name != former_name:
+        fallbacks.rename(tx, former_name, row.name)
     fields = sorted([*changed, *(["key"] if key is not None else [])])
     log.info("model provider changed", provider=row.name, fields=fields, by=by.name)
     return _view(row)
@@ -135,9 +151,13 @@ def update_provider(tx: Transaction, provider_id: str, changes: Mapping[str, obj
 
 @transactional
 def delete_provider(tx: Transaction, provider_id: str, *, by: Caller) -> None:
-    """Delete the provider and its key. Calls that are under way end as they would."""
+    """Delete the provider and its key. Calls that are under way end as they would.
+
+    Providers that name it as their fallback have none then.
+    """
     by.require(Role.ADMIN)
     row = _locked(tx, provider_id)
+    fallbacks.rename(tx, row.name, None)
     tx.session.delete(row)
     log.info("model provider deleted", provider=row.name, by=by.name)
 
@@ -152,11 +172,30 @@ def usable_providers(at: Snapshot | Transaction) -> list[ProviderRow | ProviderS
 
 def find_usable(at: Snapshot | Transaction, name: str) -> ModelProvider | None:
     """The enabled provider of this name, else the first of the API of this name; None if there is none."""
-    usable = usable_providers(at)
-    for one in usable:
-        if name_of(one) == name:
-            return opened(one)
-    return next((opened(one) for one in usable if one.api == name), None)
+    routes = find_routes(at, name)
+    return routes[0].provider if routes else None
+
+
+def find_routes(at: Snapshot | Transaction, name: str) -> tuple[Route, ...]:
+    """The provider that `find_usable` finds, then its fallbacks, in their order. Empty if there is none.
+
+    A fallback that is not enabled is left out, with those behind it.
+    """
+    usable = {name_of(one): one for one in usable_providers(at)}
+    first = usable.get(name) or next((one for one in usable.values() if one.api == name), None)
+    if first is None:
+        return ()
+    routes, seen, following = [Route(opened(first))], {name_of(first)}, first
+    while True:
+        model = following.fallback_model
+        named = None if isinstance(following, ProviderSettings) else following.fallback
+        if named is None:
+            return (*routes, Route(routes[-1].provider, model)) if model else tuple(routes)
+        if named in seen or named not in usable or usable[named].api != first.api:
+            return tuple(routes)
+        following = usable[named]
+        seen.add(named)
+        routes.append(Route(opened(following), model))
 
 
 def name_of(provider: ProviderRow | ProviderSettings) -> str:
@@ -208,14 +247,15 @@ def _environment_id(provider: ProviderSettings) -> str:
 def _view(row: ProviderRow) -> ProviderView:
     return ProviderView(
         row.id, row.name, row.api, row.base_url, row.login, row.key_sealed is not None, list(row.models),
-        dict(row.prices), row.is_enabled, "stored", row.created_by, row.created_at, row.updated_at,
+        dict(row.prices), row.is_enabled, "stored", row.fallback, row.fallback_model, row.created_by, row.created_at,
+        row.updated_at,
     )  # fmt: skip
 
 
 def _view_of_environment(one: ProviderSettings, is_used: bool) -> ProviderView:
     return ProviderView(
         _environment_id(one), one.api, one.api, one.base_url, one.login, one.key is not None, [], {}, is_used,
-        "environment",
+        "environment", fallback_model=one.fallback_model,
     )  # fmt: skip
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 
 from common.models.project import Project
 from common.models.run import Run
 from common.models.spend import ModelProvider as ProviderRow
+from common.models.spend import PlatformSetting
 from common.models.task import Task
 from common.sealing import digest, new_token
-from common.services.spend.model_providers import find_usable, name_of, usable_providers
+from common.services.spend.caps import PLATFORM_CAPS, WHILE_AT_WORK, cap_uses, caps_in_force, first_reached
+from common.services.spend.model_providers import find_routes, name_of, usable_providers
 from common.settings import settings
 from common.transaction import Snapshot, Transaction, snapshot
-from common.values.model_provider import ModelProvider, RunModels
+from common.values.model_provider import ModelProvider, Route, RunModels
 
 MODEL_TOKEN_PREFIX = "awm"  # noqa: S105 (a prefix)
 
@@ -22,7 +26,10 @@ MODEL_TOKEN_PREFIX = "awm"  # noqa: S105 (a prefix)
 @dataclass(frozen=True)
 class ModelAccess:
     """What a model token gives. provider: None if the platform has no enabled one of the name. person: who created the
-    task. used_up: why the run may make no more calls; None if it may.
+    task. used_up: why the run may make no more calls; None if it may. is_capped: a cap of spending holds for the run,
+    so each of its calls has to see what those before it have cost.
+
+    fallbacks: where calls go while the provider is limited, in this order. limited_until, limit_reason: of the run.
     """
 
     run_id: str
@@ -32,6 +39,10 @@ class ModelAccess:
     driver: str | None
     provider: ModelProvider | None
     used_up: str | None = None
+    is_capped: bool = False
+    fallbacks: tuple[Route, ...] = ()
+    limited_until: datetime | None = None
+    limit_reason: str | None = None
 
 
 def new_model_token() -> str:
@@ -62,8 +73,9 @@ def models_for_run(at: Snapshot | Transaction, run: Run, token: str | None) -> R
 
 def find_access(token: str, provider_name: str) -> ModelAccess | None:
     """What the token gives at this provider; None for an unknown token, and for one of a run that is over."""
+    of_platform = select(PlatformSetting.value).where(PlatformSetting.name == PLATFORM_CAPS).scalar_subquery()
     query = (
-        select(Run, Task.created_by, Task.limits, Project.limits)
+        select(Run, Task.created_by, Task.limits, Project.limits, Task.caps, Project.caps, of_platform)
         .join(Task, Task.id == Run.task_id)
         .join(Project, Project.id == Run.project_id)
         .where(Run.model_digest == digest(token), Run.live_task_id.is_not(None))
@@ -72,10 +84,26 @@ def find_access(token: str, provider_name: str) -> ModelAccess | None:
         found = read.session.execute(query).first()
         if found is None:
             return None
-        run, person, of_task, of_project = found
-        provider = find_usable(read, provider_name)
-    used_up = _used_up(run.usage, {**of_project, **of_task})
-    return ModelAccess(run.id, run.task_id, run.project_id, person, run.driver, provider, used_up)
+        run, person, of_task, of_project, *caps = found
+        routes = find_routes(read, provider_name)
+        is_capped, capped = _capped(read, run, caps)
+    provider = routes[0].provider if routes else None
+    used_up = run.stop_reason or capped or _used_up(run.usage, {**of_project, **of_task})
+    return ModelAccess(
+        run.id, run.task_id, run.project_id, person, run.driver, provider, used_up, is_capped, routes[1:],
+        run.limited_until, run.limit_reason,
+    )  # fmt: skip
+
+
+def _capped(read: Snapshot, run: Run, caps: Sequence[Mapping[str, float] | None]) -> tuple[bool, str | None]:
+    """Whether a cap ends such runs, and why there is no room under it. caps: of the task, the project, the platform."""
+    if not any(caps):
+        return False, None
+    of_task, of_project, of_platform = (one or {} for one in caps)
+    sets = caps_in_force(run.task_id, run.project_id, of_task, of_project, of_platform, read.now())
+    reached = first_reached(cap_uses(read, sets), WHILE_AT_WORK)
+    is_capped = any(name in one.caps for one in sets for name in WHILE_AT_WORK)
+    return is_capped, None if reached is None else f"A cap of spending is reached. {reached.reason}"
 
 
 def _used_up(usage: dict[str, float], limits: dict[str, float]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import cast
@@ -24,6 +24,8 @@ USUAL_DAYS = 30
 MOST_DAYS = 400
 MOST_GROUPS = 1000
 """Most groups in one answer: those with the highest cost."""
+MOST_PARTS = 5000
+"""Most parts of days in one answer: those with the highest cost."""
 
 
 class SpendBy(StrEnum):
@@ -65,8 +67,19 @@ class SpendGroup:
 
 
 @dataclass(frozen=True)
+class SpendPart(SpendGroup):
+    """The calls of a group on one day. day: in UTC, such as `2026-01-31`."""
+
+    day: str
+
+
+@dataclass(frozen=True)
 class Spend:
-    """since is inclusive, until exclusive. is_cut: there are more groups than MOST_GROUPS; total has all of them."""
+    """since is inclusive, until exclusive. split and parts: each day's calls, grouped once more, by day and key; None
+    and empty unless it was asked for.
+
+    is_cut: there are more groups than MOST_GROUPS, or more parts than MOST_PARTS; total has all of them.
+    """
 
     by: SpendBy
     since: datetime
@@ -74,6 +87,8 @@ class Spend:
     groups: list[SpendGroup]
     total: SpendGroup
     is_cut: bool
+    split: SpendBy | None = None
+    parts: list[SpendPart] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -91,12 +106,21 @@ class TaskSpend:
 
 
 def read_spend(
-    by: SpendBy, *, caller: Caller, project_id: str | None = None, since: datetime | None, until: datetime | None
+    by: SpendBy,
+    *,
+    caller: Caller,
+    project_id: str | None = None,
+    since: datetime | None,
+    until: datetime | None,
+    split: SpendBy | None = None,
 ) -> Spend:
     """The calls of the period in the projects that the caller may see; of one project if project_id is given.
 
-    since: None: USUAL_DAYS before `until`. until: None: now. NotFound for a project that the caller may not see.
+    since: None: USUAL_DAYS before `until`. until: None: now. split: what each day's calls are grouped by, too; by has
+    to be the day. Invalid for wrong values, NotFound for a project that the caller may not see.
     """
+    if split is not None and (by is not SpendBy.DAY or split is SpendBy.DAY):
+        raise Invalid("split", "Splits the figures of days by something else: use it with by=day")
     with snapshot() as read:
         until = until or read.now()
         since = since or until - timedelta(days=USUAL_DAYS)
@@ -118,8 +142,24 @@ def read_spend(
         # A day comes as text from SQLite, and as a date from MariaDB.
         keys = [str(row["key"]) for row in rows]
         labels = _labels(read, keys) if by is SpendBy.PROJECT else {}
+        parts = [] if split is None else _parts(read, split, chosen)
     groups = [_group(row, key, labels.get(key, key)) for key, row in zip(keys[:MOST_GROUPS], rows, strict=False)]
-    return Spend(by, since, until, groups, _group(total, "total", "Total"), len(rows) > MOST_GROUPS)
+    is_cut = len(rows) > MOST_GROUPS or len(parts) > MOST_PARTS
+    parts = sorted(parts[:MOST_PARTS], key=lambda part: (part.day, part.key))
+    return Spend(by, since, until, groups, _group(total, "total", "Total"), is_cut, split, parts)
+
+
+def _parts(read: Snapshot, split: SpendBy, chosen: list[ColumnElement[bool]]) -> list[SpendPart]:
+    """The calls by day and `split`, the most expensive first; one more than MOST_PARTS if there are more."""
+    day, key = _key(SpendBy.DAY), _key(split)
+    order = (func.sum(func.coalesce(ModelCall.cost_usd, 0.0)).desc(), day, key)
+    query = select(day.label("day"), key.label("key"), *_sums()).where(*chosen).group_by(day, key).order_by(*order)
+    rows = read.session.execute(query.limit(MOST_PARTS + 1)).mappings().all()
+    labels = _labels(read, list({str(row["key"]) for row in rows})) if split is SpendBy.PROJECT else {}
+    return [
+        SpendPart(**vars(_group(row, str(row["key"]), labels.get(row["key"], str(row["key"])))), day=str(row["day"]))
+        for row in rows
+    ]
 
 
 def spent_by_tasks(at: Snapshot | Transaction, task_ids: Collection[str]) -> dict[str, TaskSpend]:

@@ -15,6 +15,7 @@ from common import jobs
 from common.events import TaskUpdated
 from common.machine.text import camel_case
 from common.models.task import Question, Task
+from common.services.spend.caps import reached_cap
 from common.states import By, Phase, QuestionState, TaskState
 from common.transaction import Transaction
 from common.values.parking import Parked
@@ -36,8 +37,8 @@ def begin_work(tx: Transaction, task: Task, agent_id: str) -> None:
         tx.record(task.move_to(TaskState.IN_PROGRESS, By.PLATFORM, phase=Phase.WORKING))
 
 
-def show_obstacle(tx: Transaction, task: Task, obstacle: str) -> None:
-    """Show why a waiting task can't start. Its next run that can begin clears it."""
+def show_obstacle(tx: Transaction, task: Task, obstacle: str | None) -> None:
+    """Show why a waiting task can't start; None: nothing keeps it. Its next run that can begin clears it."""
     task.error, task.updated_at = obstacle, tx.now()
     record_update(tx, task, "error")
 
@@ -140,7 +141,7 @@ def park(tx: Transaction, task: Task, why: Parked, reason: str, *, until: dateti
     until: when `unpark` is due; None: when the reason is gone. reason: a sentence for people that says what to do.
     """
     task.assigned_agent_id, task.updated_at = None, tx.now()
-    task.parked_code, task.parked_reason, task.parked_until = why, reason, until
+    task.parked_code, task.parked_reason, task.parked_until, task.error = why, reason, until, None
     task.enter_phase(Phase.PARKED)
     record_update(tx, task, "phase", "parked", "assigned_agent_id")
 
@@ -151,6 +152,23 @@ def unpark(tx: Transaction, task: Task, *, by: By) -> None:
         return
     queue_again(tx, task, by=by)
     record_update(tx, task, "phase", "parked")
+
+
+def resume_capped(tx: Transaction, *, project_id: str | None = None, task_id: str | None = None) -> None:
+    """Caps were changed: queue the parked tasks that have room now. None: those of all projects, or all tasks.
+
+    Locks the tasks: the caller may have locked their project, and this one task.
+    """
+    parked = select(Task.id).where(Task.phase_ == Phase.PARKED, Task.parked_code == Parked.CAP)
+    if project_id is not None:
+        parked = parked.where(Task.project_id == project_id)
+    if task_id is not None:
+        parked = parked.where(Task.id == task_id)
+    for task in tx.lock_all(Task, tx.session.scalars(parked).all()):
+        if reached_cap(tx, task) is None:
+            unpark(tx, task, by=By.PERSON)
+    # Tasks that have not begun wait for the scheduler.
+    tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
 
 
 def hold(tx: Transaction, task: Task, *, holder: str, holder_id: str) -> None:
@@ -164,7 +182,7 @@ def hold(tx: Transaction, task: Task, *, holder: str, holder_id: str) -> None:
     task.held_by, task.held_by_id, task.updated_at = holder, holder_id, tx.now()
     if task.state is TaskState.IN_PROGRESS:
         task.enter_phase(Phase.HELD)
-        record_update(tx, task, "phase", "held_by", "assigned_agent_id")
+        record_update(tx, task, "phase", "held_by", "parked", "assigned_agent_id")
     else:
         tx.record(task.move_to(TaskState.IN_PROGRESS, By.PERSON, phase=Phase.HELD))
 

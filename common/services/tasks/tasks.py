@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
@@ -21,6 +21,8 @@ from common.services.access import Caller, visible_projects
 from common.services.delivery.lifecycle import BEFORE_STAGING, lock_with_group, take_out
 from common.services.paging import Page, PageQuery, page_of
 from common.services.runs import run_end
+from common.services.spend.cap_settings import changed_caps
+from common.services.spend.caps import CapUse, notable_caps
 from common.services.spend.model_offers import check_model
 from common.services.spend.totals import TaskSpend, spent_by_tasks
 from common.services.tasks import lifecycle
@@ -53,6 +55,7 @@ class TaskView:
     proposals: int = 0
     attachments: Sequence[Attachment] = ()
     spent: TaskSpend = field(default_factory=TaskSpend)
+    cap_state: Sequence[CapUse] = ()
     clone_line: str | None = None
 
 
@@ -66,13 +69,14 @@ class TaskFilter:
 
 
 class TaskChanges(TypedDict, total=False):
-    """The fields of a task that people change. Absent keys are left unchanged."""
+    """The fields of a task that people change. Absent keys are left unchanged; in caps, None removes one."""
 
     title: str
     description: str
     priority: Priority
     notes: str | None
     labels: list[str]
+    caps: Mapping[str, float | None]
     state: str
 
 
@@ -101,6 +105,7 @@ class NewTask:
     driver: str | None = None
     model: str | None = None
     limits: dict[str, float] = field(default_factory=dict)
+    caps: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @transactional
@@ -118,9 +123,9 @@ def create_task(tx: Transaction, new: NewTask, *, by: Caller) -> Task:
     task = Task(
         id=task_id, state_=TaskState.BACKLOG, project_id=project.id, title=new.title, description=new.description,
         priority=int(new.priority), labels=new.labels, required_capabilities=new.required_capabilities,
-        driver=new.driver, model=new.model, limits=new.limits, branch_name=task_branch(task_id, new.title),
-        created_by=actor(), created_by_id=by.user_id, edited_by_ids=[], created_at=tx.now(), updated_at=tx.now(),
-        queued_at=tx.now(),
+        driver=new.driver, model=new.model, limits=new.limits, caps=changed_caps({}, new.caps),
+        branch_name=task_branch(task_id, new.title), created_by=actor(), created_by_id=by.user_id, edited_by_ids=[],
+        created_at=tx.now(), updated_at=tx.now(), queued_at=tx.now(),
     )  # fmt: skip
     tx.add(task)
     for depends_on_id in dict.fromkeys(new.depends_on):
@@ -185,6 +190,7 @@ def _view(read: Snapshot, task: Task, project: Project, *, may_write: bool) -> T
             select(Attachment).where(Attachment.task_id == task.id).order_by(Attachment.added_at, Attachment.id)
         ),
         spent=spent_by_tasks(read, [task.id])[task.id],
+        cap_state=notable_caps(read, task, project),
         clone_line=f"git clone -b {task.branch_name} {project.repository_url}.git"
         if may_write and task.phase is Phase.HELD
         else None,
@@ -227,6 +233,11 @@ def update_task(tx: Transaction, task_id: str, values: TaskChanges, *, by: Calle
     if changed:
         task.updated_at = tx.now()
         record_update(tx, task, *changed)
+    if "caps" in values:
+        task.caps, task.updated_at = changed_caps(task.caps, values["caps"]), tx.now()
+        record_update(tx, task, "caps")
+        tx.session.flush()
+        lifecycle.resume_capped(tx, task_id=task.id)
     if wanted is not None and wanted != task.state_:
         _move_as_person(tx, task, TaskState(wanted), values.get("notes"), by)
     return task

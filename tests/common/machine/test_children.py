@@ -69,8 +69,19 @@ def test_an_exit_status_in_words(status: int, words: str) -> None:
     assert exit_words(status) == words
 
 
+def test_a_child_is_given_the_proxy_of_its_pod_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("no_proxy", ".svc")
+    monkeypatch.delenv("AIWORKER_SANDBOX", raising=False)
+    assert "HTTPS_PROXY" not in base_environment("/")
+
+    monkeypatch.setenv("AIWORKER_SANDBOX", "off")
+    assert base_environment("/").items() >= {"HTTPS_PROXY": "http://proxy:3128", "no_proxy": ".svc"}.items()
+
+
 def test_a_child_is_given_three_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PATH")
+    monkeypatch.delenv("AIWORKER_SANDBOX", raising=False)
     monkeypatch.setenv("AIWORKER_SECRET", "secret")
 
     assert base_environment(Path("/home/a")) == {

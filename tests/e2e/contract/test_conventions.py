@@ -36,6 +36,7 @@ POST /tasks/ID/approve
 POST /tasks/ID/reject
 POST /tasks/ID/cancel
 POST /tasks/ID/retry
+POST /tasks/ID/resume
 POST /tasks/ID/comments
 POST /tasks/ID/messages
 POST /tasks/ID/take-over
@@ -56,6 +57,8 @@ GET /model-providers/ID
 PATCH /model-providers/ID
 DELETE /model-providers/ID
 GET /spend
+GET /caps
+PATCH /caps
 GET /task-groups
 POST /task-groups
 GET /task-groups/ID

@@ -15,7 +15,7 @@ SETTINGS = {
     "dockerImage", "replicas", "cpuLimit", "memoryLimit", "defaultBranch", "startCommand", "testCommand", "healthPath",
     "healthSeconds", "port", "secretEnvVars", "previewTtlHours", "maxParallelTasks", "restricted", "separateApprover",
     "forbiddenPaths", "limits", "agentInstructions", "secretsInChecks", "secretsInPreviews", "healthContains",
-    "setupCommand", "cachePaths", "services",
+    "setupCommand", "cachePaths", "services", "egress", "egressHosts",
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from tests.providers.git_tree import git
 
 CLAIM = {
     "run", "task", "project", "clone", "prompt", "feedback", "limits", "driver", "hasSession", "model", "models",
-    "sessionDriver", "freshPrompt", "setupCommand", "cachePaths", "services", "attachments",
+    "sessionDriver", "freshPrompt", "setupCommand", "cachePaths", "services", "attachments", "network",
 }  # fmt: skip
 RUN = {
     "id", "taskId", "agentId", "state", "round", "outcome", "summary", "reason", "commitSha", "usage", "startedAt",

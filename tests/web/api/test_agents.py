@@ -30,6 +30,7 @@ def test_an_agent_is_listed_as_the_founding_document_shows(world: World) -> None
         "drivers": ["scripted"],
         "findings": [],
         "error": None,
+        "sandbox": None,
         "version": "1.0",
         "slots": 1,
     }

@@ -71,12 +71,26 @@ def test_an_agent_registers_its_drivers_and_its_first_is_its_driver(world: World
     assert register(world, driver="scripted").json["agent"]["drivers"] == ["scripted"]
 
 
+def test_an_agent_says_whether_it_confines_its_runs_and_only_a_change_changes_it(world: World) -> None:
+    off = {"isConfining": False, "says": "bubblewrap is not installed"}
+    reply = register(world, drivers=["scripted"], sandbox=off)
+    assert (reply.status_code, reply.json["agent"]["sandbox"]) == (201, off)
+
+    agent, agent_id = world.agent()
+    assert get(Agent, agent_id).sandbox is None
+    on = {"isConfining": True, "says": "commands are confined"}
+    for said in ({"sandbox": on}, {}, {"drivers": ["scripted"]}):
+        assert beat(agent, error=None, **said).status_code == 200
+    assert world.client.get(f"/api/agents/{agent_id}").json["agent"]["sandbox"] == on
+
+
 def test_findings_are_checked(world: World) -> None:
     for body, field in (
         ({"drivers": "claude"}, "drivers"),
         ({"drivers": ["claude"], "findings": [{"name": "claude"}]}, "findings.0.canWork"),
         ({"drivers": ["claude"], "findings": [{"name": "claude", "canWork": "yes"}]}, "findings.0.canWork"),
         ({"drivers": ["x"] * 51}, "drivers"),
+        ({"drivers": ["claude"], "sandbox": {"says": "x"}}, "sandbox.isConfining"),
     ):
         reply = register(world, **body)
         assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
@@ -354,6 +368,7 @@ def test_a_claim_has_all_that_the_project_and_the_providers_give(world: World) -
     put(
         type(project), project.id, setup_command="npm ci", cache_paths=["node_modules"],
         services=[{"kind": "postgresql", "version": "16"}, {"kind": "redis"}],
+        egress="registries", egress_hosts=["packages.example.com"],
     )  # fmt: skip
     world.task(project, driver="claude", model="claude-sonnet-4-5")
     agent, _agent_id = world.agent(drivers=["claude"])
@@ -364,6 +379,7 @@ def test_a_claim_has_all_that_the_project_and_the_providers_give(world: World) -
     assert claim["cachePaths"] == ["node_modules"]
     assert claim["services"] == [{"kind": "postgresql", "version": "16"}, {"kind": "redis", "version": None}]
     assert claim["attachments"] == []
+    assert claim["network"] == {"egress": "registries", "hosts": ["packages.example.com"]}
     assert set(claim["models"]["addresses"]) == {"anthropic"}
     assert claim["models"]["token"].startswith("awm_")
     assert claim["models"]["token"] != claim["run"]["token"]

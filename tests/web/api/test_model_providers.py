@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from common.models.account import User
 from common.models.spend import ModelProvider
-from common.services.spend.model_providers import find_usable, usable_providers
+from common.services.spend.model_providers import find_routes, find_usable, usable_providers
 from common.services.spend.model_tokens import models_for_run
 from common.settings import settings
 from common.states import Role
@@ -47,7 +47,7 @@ def test_a_provider_is_created_without_showing_its_key(admin: FlaskClient, admin
     assert made == {
         "id": made["id"], "name": "main", "api": "anthropic", "baseUrl": "https://api.anthropic.com", "login": "key",
         "hasKey": True, "models": ["claude-x"], "prices": prices, "enabled": True, "source": "stored",
-        "createdBy": admin_user.username,
+        "fallback": None, "fallbackModel": None, "createdBy": admin_user.username,
     }  # fmt: skip
     assert KEY not in json.dumps(_listed(admin))
     (row,) = all_of(ModelProvider)
@@ -212,3 +212,89 @@ def test_a_run_gets_an_address_for_each_api(app: Flask, admin: FlaskClient) -> N
         special = models_for_run(read, run, "awm_token")
     assert special is not None
     assert special.addresses == {"anthropic": f"{base}/second"}
+
+
+# Fallbacks
+
+
+def test_a_fallback_is_named_and_taken_back(admin: FlaskClient) -> None:
+    _create(admin, name="second", models=["claude-haiku-4-5"])
+    made = _create(admin, fallback="second", fallbackModel="claude-haiku-4-5")
+    assert (made["fallback"], made["fallbackModel"]) == ("second", "claude-haiku-4-5")
+
+    path = f"/api/model-providers/{made['id']}"
+    changed = admin.patch(path, json={"fallback": None, "fallbackModel": None})
+
+    assert changed.status_code == 200
+    assert admin.get(path).json["modelProvider"]["fallback"] is None
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"fallback": "nobody"}, "fallback"),
+        ({"fallback": "main"}, "fallback"),
+        ({"fallback": "other-api"}, "fallback"),
+        ({"fallback": "second", "fallbackModel": "claude-opus-4-8"}, "fallbackModel"),
+        ({"models": ["a"], "fallbackModel": "b"}, "fallbackModel"),
+        ({"fallback": 7}, "fallback"),
+        ({"fallbackModel": ""}, "fallbackModel"),
+    ],
+)
+def test_a_fallback_that_could_take_no_call_is_refused(
+    plain_admin: FlaskClient, values: dict[str, object], field: str
+) -> None:
+    _create(plain_admin, name="second", models=["claude-haiku-4-5"])
+    _create(plain_admin, name="other-api", api="openai")
+    made = _create(plain_admin)
+
+    created = plain_admin.post("/api/model-providers", json={**BODY, "name": "third", **values})
+    changed = plain_admin.patch(f"/api/model-providers/{made['id']}", json=values)
+
+    replies = [changed] if values.get("fallback") == "main" else [created, changed]
+    for reply in replies:
+        assert reply.status_code == 400, reply.json
+        assert field in str(reply.json["details"])
+    assert next(one for one in _listed(plain_admin) if one["name"] == "main")["fallback"] is None
+
+
+def test_fallbacks_do_not_lead_in_a_circle(plain_admin: FlaskClient) -> None:
+    first = _create(plain_admin, name="a")
+    _create(plain_admin, name="b", fallback="a")
+    _create(plain_admin, name="c", fallback="b")
+
+    reply = plain_admin.patch(f"/api/model-providers/{first['id']}", json={"fallback": "c"})
+
+    assert reply.status_code == 400
+    assert "a → c → b → a" in str(reply.json)
+
+
+def test_calls_pass_from_fallback_to_fallback(plain_admin: FlaskClient) -> None:
+    _create(plain_admin, name="c", fallbackModel="claude-haiku-4-5")
+    second = _create(plain_admin, name="b", fallback="c", fallbackModel="claude-opus-4-8")
+    _create(plain_admin, name="a", fallback="b")
+    assert _routes("a") == [("a", None), ("b", None), ("c", "claude-opus-4-8"), ("c", "claude-haiku-4-5")]
+
+    plain_admin.patch(f"/api/model-providers/{second['id']}", json={"enabled": False})
+
+    assert _routes("a") == [("a", None)]
+
+
+def test_a_fallback_follows_the_name_of_its_provider(admin: FlaskClient) -> None:
+    second = _create(admin, name="second")
+    main = _create(admin, fallback="second", fallbackModel="claude-opus-4-8")
+    path = f"/api/model-providers/{second['id']}"
+
+    assert admin.patch(path, json={"name": "next"}).status_code == 200
+    assert admin.get(f"/api/model-providers/{main['id']}").json["modelProvider"]["fallback"] == "next"
+    refused = admin.patch(path, json={"api": "openai"})
+    assert refused.status_code == 409
+    assert admin.delete(path).status_code == 204
+
+    left = admin.get(f"/api/model-providers/{main['id']}").json["modelProvider"]
+    assert (left["fallback"], left["fallbackModel"]) == (None, None)
+
+
+def _routes(name: str) -> list[tuple[str, str | None]]:
+    with snapshot() as read:
+        return [(route.provider.name, route.model) for route in find_routes(read, name)]

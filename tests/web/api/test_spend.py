@@ -65,6 +65,29 @@ def test_calls_are_summed_by_what_is_asked_for(viewer: FlaskClient, shop: Task) 
     assert _groups(viewer, f"by=model&projectId={other.project_id}") == {"claude-x": (1130, 2.0)}
 
 
+def test_days_are_split_once_more(viewer: FlaskClient, shop: Task) -> None:
+    hidden = a_task(a_project("Hidden", is_restricted=True))
+    record_calls([
+        a_call(shop), a_call(shop, model="claude-y", cost_usd=3.0), a_call(shop, at=NOON + timedelta(days=1)),
+        a_call(hidden, cost_usd=9.0),
+    ])  # fmt: skip
+
+    def parts(split: str) -> list[tuple[str, str, str, float]]:
+        reply = viewer.get(f"/api/spend?by=day&split={split}&{MARCH}").json
+        assert reply["split"] == split
+        return [(part["day"], part["key"], part["label"], part["costUsd"]) for part in reply["parts"]]
+
+    assert parts("model") == [
+        ("2026-03-14", "claude-x", "claude-x", 0.5), ("2026-03-14", "claude-y", "claude-y", 3.0),
+        ("2026-03-15", "claude-x", "claude-x", 0.5),
+    ]  # fmt: skip
+    assert parts("project") == [
+        ("2026-03-14", shop.project_id, "Shop", 3.5), ("2026-03-15", shop.project_id, "Shop", 0.5),
+    ]  # fmt: skip
+    plain = viewer.get(f"/api/spend?by=day&{MARCH}").json
+    assert (plain["split"], plain["parts"]) == (None, [])
+
+
 def test_a_group_says_all_about_its_calls(viewer: FlaskClient, shop: Task) -> None:
     record_calls([
         a_call(shop), a_call(shop, cost_usd=None), a_call(shop, error="refused", count=TokenCount(), cost_usd=0.0),
@@ -119,6 +142,8 @@ def test_a_restricted_project_is_counted_for_its_members_alone(app: Flask, shop:
         ("from=2026-03-02&to=2026-03-01", "from", "before `to`"),
         ("from=2024-03-02&to=2026-03-01", "from", "at most 400 days"),
         ("projectId=x", "projectId", "Not an id"),
+        ("by=model&split=driver", "split", "use it with by=day"),
+        ("by=day&split=day", "split", "Must be one of: project, person, driver, model"),
         ("format=xml", "format", "Must be one of: json, csv"),
         ("colour=red", "colour", "Unknown field"),
     ],
@@ -147,6 +172,17 @@ def test_figures_come_as_csv(viewer: FlaskClient, shop: Task, query: str, header
     assert reply.content_type == "text/csv; charset=utf-8; header=present"
     (row,) = csv.DictReader(io.StringIO(reply.text))
     assert (row["model"], row["input_tokens"], row["cost_usd"]) == ("'=HYPERLINK(1)", "100", "0.5")
+
+
+def test_split_days_come_as_csv_and_no_name_is_a_formula(viewer: FlaskClient, shop: Task) -> None:
+    names = ["@SUM(1)", "\uff1d1+1", 'a "quoted", name', "plain"]
+    record_calls([a_call(shop, model=name) for name in names])
+
+    text = viewer.get(f"/api/spend?by=day&split=model&format=csv&{MARCH}").text
+
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert {row["model"] for row in rows} == {"'@SUM(1)", "'\uff1d1+1", 'a "quoted", name', "plain"}
+    assert {(row["day"], row["cost_usd"]) for row in rows} == {("2026-03-14", "0.5")}
 
 
 def test_tasks_know_what_they_have_used(app: Flask, shop: Task) -> None:

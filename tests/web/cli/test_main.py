@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import redirect_stderr, redirect_stdout
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from common.models.task import Task
 from common.services.access import Caller
 from common.services.paging import PageQuery
 from common.services.people.tokens import list_api_tokens
+from common.services.tasks import lifecycle
 from common.settings import settings
-from common.states import ProjectState, Role
+from common.states import ProjectState, Role, TaskState
+from common.transaction import Transaction, transactional
+from common.values.parking import Parked
 from tests import builders
 from tests.servers import ROOT
 from tests.web.made import a_project, a_question, a_task, ready_task, set_state
@@ -120,6 +126,32 @@ def test_what_happens_is_shown_a_line_each(platform: str) -> None:
     assert "task:created" in shown.result()
     assert 'title="Add a cart"' in shown.result()
     assert f"projectId={project.id}" in shown.result()
+
+
+def test_a_parked_task_says_until_when_and_goes_on_when_it_is_told_to(platform: str) -> None:
+    project = a_project()
+    task = a_task(project)
+    _park(task.id, datetime.now(UTC) + timedelta(days=2))
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(aiworker, "watch", "--project", "Shop", "--count", "1")
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not watching.done() and time.monotonic() < deadline:
+            _park(task.id, datetime.now(UTC) + timedelta(days=2))
+            wait([watching], timeout=0.2)
+
+    until = r"parked until \d{4}-\d\d-\d\d \d\d:\d\d: The provider is busy"
+    assert re.search(rf"task:updated .*{until}$", watching.result())
+    assert re.search(rf"in_progress  medium  Implement login  {until}$", aiworker("task", "list"))
+    assert re.search(rf"^parked: {until}$", aiworker("task", "show", task.id), re.MULTILINE)
+    assert aiworker("task", "resume", task.id).endswith("in_progress  medium  Implement login")
+    assert "only a parked task can be resumed" in aiworker("task", "resume", task.id, code=1)
+
+
+@transactional
+def _park(tx: Transaction, task_id: str, until: datetime) -> None:
+    task = tx.lock(Task, task_id)
+    task.state_ = str(TaskState.IN_PROGRESS)
+    lifecycle.park(tx, task, Parked.LIMIT, "The provider is busy", until=until)
 
 
 def test_users_and_tokens_are_kept_on_the_database(plain_app: Flask) -> None:

@@ -83,9 +83,10 @@ def test_a_cluster_and_a_gitea_are_examined_each(cluster: ClusterDouble, gitea: 
     assert parts.count("runtime") == 5
     seen = wrong(found)
     # The doubles are at this machine's own address, from where no pod could clone.
-    (clone, policies) = seen.pop("runtime")
+    (clone, policies, registries) = seen.pop("runtime")
     assert "fail: pods can't clone from GITEA_URL=" in clone
     assert "NetworkPolicies" in policies
+    assert "AIWORKER_EGRESS_PROXY" in registries
     # The platform does not run, and has no data yet; this Redis keeps nothing.
     assert set(seen) <= {"web", "redis", "disk", "data"}
     assert not gitea.effects

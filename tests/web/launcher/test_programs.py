@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common.settings import Settings, from_env
+from common.settings import SandboxSettings, Settings, from_env
 from web.launcher.programs import Catalogue, environment_of
 
 
@@ -74,6 +74,40 @@ def test_an_agent_is_told_where_the_programs_of_drivers_are(
 
     monkeypatch.setenv("AIWORKER_AGENT_DRIVERS_DIR", str(tmp_path))
     assert catalogue.agent(1).environment["AIWORKER_AGENT_DRIVERS_DIR"] == str(tmp_path)
+
+
+def test_agents_and_supervisor_read_the_same_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {
+        "AIWORKER_SANDBOX": "required",
+        "AIWORKER_EGRESS_HOSTS": "mirror.example.com",
+        "AIWORKER_SANDBOX_BLOCKED": "10.1.0.0/16",
+        "AIWORKER_SANDBOX_PROCESSES": "64",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    catalogue = Catalogue(
+        from_env(
+            variables
+            | {
+                "AIWORKER_DATA_DIR": str(tmp_path),
+                "DATABASE_URL": "mysql://aiworker:secret@192.0.2.7/aiworker",
+                "REDIS_URL": "redis://127.0.0.1:6379/0",
+            }
+        ),
+        flower_port=0,
+        flower_password="",
+    )
+
+    for program in (catalogue.agent(1), catalogue.supervisor()):
+        read = SandboxSettings.from_env(program.environment)
+        assert (read.mode, read.egress_hosts, read.processes) == ("required", ("mirror.example.com",), 64)
+        # The platform's own database is out of reach, too; what is on this machine always is.
+        assert read.blocked == ("10.1.0.0/16", "192.0.2.7/32")
+
+
+def test_a_local_agent_has_the_wanted_slots(catalogue: Catalogue) -> None:
+    assert " --slots 1" in " ".join(catalogue.agent(1).argv)
+    assert " --slots 4" in " ".join(catalogue.agent(1, slots=4).argv)
 
 
 def test_flowers_password_is_in_no_argument_list(catalogue: Catalogue) -> None:

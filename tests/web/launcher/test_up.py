@@ -22,9 +22,9 @@ LAUNCH = """
 import sys
 from common.errors import Misconfigured
 from common.settings import from_env
-from web.launcher.up import run_up
+from web.launcher.up import UpOptions, run_up
 try:
-    sys.exit(run_up(from_env(), agents=1))
+    sys.exit(run_up(from_env(), UpOptions(installs_sandbox=False)))
 except Misconfigured as error:
     sys.exit(str(error))
 """
@@ -81,6 +81,7 @@ def test_the_platform_starts_stops_and_goes_on_with_its_data(tmp_path: Path) -> 
     everything = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
     assert [path for path in everything if path.lstat().st_mode & 0o077] == []
     assert "admin / " in first
+    assert "  Sandbox  " in first
     assert "admin / " not in second
 
 

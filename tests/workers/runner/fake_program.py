@@ -14,6 +14,7 @@ from pathlib import Path
 from common.machine.text import camel_case
 from common.values.claimed_run import ClaimedRun
 from common.values.json_codec import decode
+from tests.workers.runner.places import sandboxes
 from tests.workers.runner.runner_platform import Platform, PlatformRun
 from workers.runner.attempt import Attempt, AttemptSettings
 from workers.runner.drivers.findings import DriverFinding
@@ -125,7 +126,7 @@ def attempt(
     offer.check()
     claimed = decode(ClaimedRun, run.claim, key_of=camel_case)
     return Attempt(
-        claimed, url=platform.url, directory=directory, offer=offer,
+        claimed, url=platform.url, directory=directory, offer=offer, sandboxes=sandboxes(directory),
         settings=settings or AttemptSettings(ask_hold_seconds=0),
     )  # fmt: skip
 

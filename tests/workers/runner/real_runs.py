@@ -17,6 +17,7 @@ from common.values.json_codec import decode
 from tests.doubles import coding_story
 from tests.doubles.model_server import ModelServer
 from tests.workers.runner.drivers.cli_runs import APIS, MODELS, git, repository, usable_program
+from tests.workers.runner.places import sandboxes
 from tests.workers.runner.runner_platform import Platform, PlatformRun, eventually
 from workers.runner.attempt import Attempt, AttemptSettings
 from workers.runner.drivers.offer import DriverOffer
@@ -48,7 +49,10 @@ class RealRuns:
         claimed = decode(ClaimedRun, run.claim, key_of=camel_case)
         settings = AttemptSettings(ask_hold_seconds=hold_seconds)
         directory = self.folder / f"run-{self.count}"
-        begun = Attempt(claimed, url=self.platform.url, directory=directory, offer=self.offer, settings=settings)
+        begun = Attempt(
+            claimed, url=self.platform.url, directory=directory, offer=self.offer, sandboxes=sandboxes(directory),
+            settings=settings,
+        )  # fmt: skip
         threading.Thread(target=begun.execute, daemon=True).start()
         return run
 

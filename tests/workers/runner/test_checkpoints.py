@@ -9,6 +9,7 @@ import pytest
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.values.claimed_run import Clone
 from tests.workers.broken_git import KILLED, BrokenGit, broken_git
+from tests.workers.runner.places import confinement
 from tests.workers.runner.runner_platform import git, head, make_repository
 from workers.runner.cancellation import Cancellation
 from workers.runner.workspace import UNFINISHED, Workspace
@@ -32,7 +33,7 @@ def workspace(tmp_path: Path, repository: Path) -> Workspace:
 
 
 def cloned(directory: Path, repository: Path) -> Workspace:
-    workspace = Workspace(directory, Clone(str(repository), "task-1", "main"), Cancellation())
+    workspace = Workspace(directory, Clone(str(repository), "task-1", "main"), Cancellation(), confinement(directory))
     workspace.clone()
     return workspace
 

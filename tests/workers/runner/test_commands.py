@@ -21,7 +21,7 @@ def run(command: str, cwd: Path, *, timeout_seconds: float | None = None) -> tup
     lines: list[str] = []
     code = run_command(
         ["/bin/sh", "-c", command], cwd=cwd, environ={"PATH": os.environ["PATH"], "HOME": str(cwd)},
-        cancellation=Cancellation(), on_line=lines.append, timeout_seconds=timeout_seconds,
+        place=None,        cancellation=Cancellation(), on_line=lines.append, timeout_seconds=timeout_seconds,
     )  # fmt: skip
     return code, lines
 
@@ -55,8 +55,8 @@ def test_nothing_is_started_after_cancelling_and_the_first_reason_stays(tmp_path
     cancellation.cancel(Why.CANCELLED, "Later")
     with pytest.raises(Cancelled, match="Too long"):
         run_command(
-            ["/bin/sh", "-c", f"touch {tmp_path}/ran"], cwd=tmp_path, environ={}, cancellation=cancellation,
-            on_line=lambda line: None,
+            ["/bin/sh", "-c", f"touch {tmp_path}/ran"], cwd=tmp_path, environ={}, place=None,
+            cancellation=cancellation, on_line=lambda line: None,
         )  # fmt: skip
     assert not (tmp_path / "ran").exists()
     assert cancellation.why is Why.LIMIT

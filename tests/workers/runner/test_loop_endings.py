@@ -12,6 +12,7 @@ from common.machine.text import camel_case
 from common.values.claimed_run import ClaimedRun
 from common.values.json_codec import decode
 from tests.workers.broken_git import KILLED, NO_ROOM, BrokenGit, broken_git
+from tests.workers.runner.places import sandboxes
 from tests.workers.runner.runner_platform import (
     Platform,
     PlatformRun,
@@ -216,7 +217,10 @@ def test_a_machine_that_ends_it_every_time_gives_the_run_back_and_fails_no_task(
 def _execute(platform: Platform, run: PlatformRun, folder: Path) -> None:
     claimed = decode(ClaimedRun, run.claim, key_of=camel_case)
     settings = AttemptSettings(ask_hold_seconds=1)
-    Attempt(claimed, url=platform.url, directory=folder, offer=DriverOffer(["scripted"]), settings=settings).execute()
+    offer = DriverOffer(["scripted"])
+    Attempt(
+        claimed, url=platform.url, directory=folder, offer=offer, sandboxes=sandboxes(folder), settings=settings
+    ).execute()
 
 
 def test_a_command_that_fails_on_a_full_disk_fails_no_task(

@@ -18,6 +18,7 @@ from common.values.needs import Needs, ServiceKind, ServiceNeed
 from tests.providers.runtime_contract import until
 from tests.providers.runtime_supervisor import ROOT
 from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, needs_installed, redis, sql
+from tests.workers.runner.places import confinement
 from tests.workers.runner.runner_platform import Platform, Start, ended, steps
 from workers.needs.databases import TEMPLATES, root_of
 from workers.runner.cancellation import Cancellation, Cancelled, Why
@@ -33,7 +34,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def a_workspace(directory: Path) -> Workspace:
-    made = Workspace(directory, Clone("", "", ""), Cancellation())
+    made = Workspace(directory, Clone("", "", ""), Cancellation(), confinement(directory))
     for place in (made.path, made.home):
         place.mkdir(parents=True)
     return made

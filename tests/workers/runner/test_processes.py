@@ -18,7 +18,7 @@ from workers.runner.processes import KEPT_ERROR_BYTES, Line, Process, start
 
 def begin(command: str, cwd: Path, **more: bool) -> Process:
     environ = {"PATH": os.environ["PATH"], "HOME": str(cwd)}
-    return start(["/bin/sh", "-c", command], cwd=cwd, environ=environ, **more)
+    return start(["/bin/sh", "-c", command], cwd=cwd, environ=environ, place=None, **more)
 
 
 def read_all(process: Process) -> list[Line]:
@@ -129,10 +129,10 @@ def test_nothing_is_left_of_it_after_the_block(tmp_path: Path) -> None:
 
 def test_its_environment_is_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "s3cret")
-    with start(["env"], cwd=tmp_path, environ={"A": "b"}) as process:
+    with start(["env"], cwd=tmp_path, environ={"A": "b"}, place=None) as process:
         assert [line.text for line in process.read(10)] == ["A=b"]
 
 
 def test_a_program_that_is_not_there_is_an_error_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        start([str(tmp_path / "gone")], cwd=tmp_path, environ={})
+        start([str(tmp_path / "gone")], cwd=tmp_path, environ={}, place=None)

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.values.claimed_run import ClaimedTask, Clone
+from tests.workers.runner.places import confinement
 from tests.workers.runner.runner_platform import eventually, make_repository
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.drivers import driver_named
@@ -56,12 +57,14 @@ def listener() -> Listener:
 def session(tmp_path: Path, listener: Listener) -> Session:
     repository = make_repository(tmp_path / "forge")
     cancellation = Cancellation()
-    workspace = Workspace(tmp_path / "run", Clone(str(repository), "task-1", "main"), cancellation)
+    workspace = Workspace(
+        tmp_path / "run", Clone(str(repository), "task-1", "main"), cancellation, confinement(tmp_path / "run")
+    )
     workspace.clone()
     return Session(
         run_id="r", round=1, task=ClaimedTask("t", "Do it", ""), prompt="", feedback=(), workspace=workspace.path,
         session_dir=workspace.session_dir, saved=None, head_sha=workspace.head(), is_repeated=False,
-        environ=workspace.environ, cancellation=cancellation, platform=listener,
+        environ=workspace.environ, place=workspace.place(), cancellation=cancellation, platform=listener,
     )  # fmt: skip
 
 

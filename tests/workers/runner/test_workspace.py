@@ -17,6 +17,7 @@ from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from common.values.claimed_run import Clone
 from tests.attacks.bombs import tree_bomb
 from tests.workers.broken_git import KILLED, NO_ROOM, NO_ROOM_THERE, BrokenGit, broken_git
+from tests.workers.runner.places import confinement
 from tests.workers.runner.runner_platform import git, make_repository
 from workers.runner.cancellation import Cancellation
 from workers.runner.commands import run_command
@@ -94,7 +95,8 @@ def forge_url(forge: type[GitOverHttp]) -> Iterator[str]:
 
 
 def a_workspace(directory: Path, url: str | Path, *, branch: str = "task-1", password: str = PASSWORD) -> Workspace:
-    return Workspace(directory, Clone(str(url), branch, "main", "run", password), Cancellation())
+    clone = Clone(str(url), branch, "main", "run", password)
+    return Workspace(directory, clone, Cancellation(), confinement(directory))
 
 
 def head(repository: Path) -> str:
@@ -294,8 +296,9 @@ def test_the_command_line_of_git_never_holds_the_credential(
     assert "Basic" not in argv
     lines: list[str] = []
     run_command(
-        ["env"], cwd=workspace.path, environ=workspace.environ, cancellation=Cancellation(), on_line=lines.append
-    )
+        ["env"], cwd=workspace.path, environ=workspace.environ, place=workspace.place(), cancellation=Cancellation(),
+        on_line=lines.append,
+    )  # fmt: skip
     assert not any("GIT_CONFIG" in line or "AIWORKER" in line for line in lines)
 
 

@@ -11,10 +11,12 @@ export function dismiss(id) {
 function show(kind, text, link = null) {
   const id = next++;
   toasts.value = [...toasts.value.filter((toast) => toast.text !== text).slice(-3), { id, kind, text, link }];
-  setTimeout(() => dismiss(id), kind === "bad" ? 9000 : 4000);
+  setTimeout(() => dismiss(id), kind === "good" ? 4000 : 9000);
 }
 
 export const told = (text, link) => show("good", text, link);
+// Not a failure, but somebody may want to do something about it.
+export const warned = (text, link) => show("ask", text, link);
 
 export function failed(error) {
   if (error?.status === 401) return;

@@ -83,6 +83,7 @@ def acp_command(
     files: Mapping[str, str] | None = None,
     kept: tuple[str, ...] = (),
     opencode_database: Path | None = None,
+    hidden: tuple[str, ...] = (),
 ) -> Command:
     """The command that works with the CLI `argv` through our client.
 
@@ -99,6 +100,8 @@ def acp_command(
     )
     return Command(
         (sys.executable, "-I", "-c", _START),
+        needs=tuple(argv),
+        hidden=hidden,
         environ=environ,
         files=files or {},
         kept=kept,

@@ -37,6 +37,7 @@ class CommandDriver:
         takes_input = not any(name in word for word in template for name in ("{prompt_file}", "{prompt}"))
         return Command(
             argv,
+            needs=tuple(template),
             environ=model_variables(work.models),
             files={PROMPT_FILE: work.prompt},
             first_input=work.prompt if takes_input else None,

@@ -9,6 +9,7 @@ import sqlite3
 from pathlib import Path
 
 from workers.runner.drivers.json_lines import parsed
+from workers.runner.workspace_files import list_inside, read_inside
 
 LONGEST_SESSION_BYTES = 200 * 2**20
 
@@ -16,11 +17,16 @@ LONGEST_SESSION_BYTES = 200 * 2**20
 def qwen_files(home: Path, workspace: Path, session: str) -> dict[str, str]:
     """The files with which Qwen Code finds a kept session in this workspace: path below home → content."""
     folder = re.sub(r"[^a-zA-Z0-9]", "-", str(workspace))
-    for found in sorted(home.glob(f".qwen/projects/*/chats/{session}.jsonl")):
-        if found.parts[-3] != folder and found.stat().st_size <= LONGEST_SESSION_BYTES:
-            with found.open(encoding="utf-8", errors="replace") as lines:
-                content = "".join(_at(line, str(workspace)) for line in lines)
-            return {f".qwen/projects/{folder}/chats/{session}.jsonl": content}
+    if "/" in session:
+        return {}
+    for project in list_inside(home, ".qwen/projects"):
+        name = f".qwen/projects/{project}/chats/{session}.jsonl"
+        content = None if project == folder else read_inside(home, name, LONGEST_SESSION_BYTES + 1)
+        if content is not None and len(content) <= LONGEST_SESSION_BYTES:
+            lines = content.decode(errors="replace").splitlines(keepends=True)
+            return {
+                f".qwen/projects/{folder}/chats/{session}.jsonl": "".join(_at(line, str(workspace)) for line in lines)
+            }
     return {}
 
 

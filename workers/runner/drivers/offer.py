@@ -32,10 +32,17 @@ class DriverOffer:
     """The agent's drivers. For several threads.
 
     wanted: names, the preferred one first; empty: every driver that can work, the scripted one last. Raises
-    Misconfigured for an unknown name.
+    Misconfigured for an unknown name. sandbox: what `report` says of it.
     """
 
-    def __init__(self, wanted: Sequence[str] = (), *, programs: Mapping[str, ProgramDriver] | None = None) -> None:
+    def __init__(
+        self,
+        wanted: Sequence[str] = (),
+        *,
+        programs: Mapping[str, ProgramDriver] | None = None,
+        sandbox: tuple[bool, str] | None = None,
+    ) -> None:
+        self._sandbox = sandbox
         self._programs = (
             {name: make() for name, make in PROGRAM_DRIVERS.items()} if programs is None else dict(programs)
         )
@@ -56,7 +63,7 @@ class DriverOffer:
     def report(self) -> DriverReport:
         with self._lock:
             usable = tuple(name for name in self._wanted if self._findings[name].can_work)
-            return DriverReport(usable, tuple(self._findings.values()))
+            return DriverReport(usable, tuple(self._findings.values()), self._sandbox)
 
     @property
     def first(self) -> str:

@@ -169,6 +169,8 @@ class Work:
 class Command:
     """How to start a program.
 
+    needs: words among which are paths of this machine that the program needs. hidden: files and folders of the working
+    tree that the program would obey and no setting of its own stops: it sees empty ones, and can't change them.
     environ: in addition to PATH, HOME, LANG and the git identity. files: path below home → content, written before the
     start, readable by the owner. kept: files and folders below home (glob patterns) that a resumed session needs.
     first_input: written to its standard input; None: its standard input is empty. message: encodes a message of a
@@ -177,6 +179,8 @@ class Command:
     """
 
     argv: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from common.values.claimed_run import ClaimedTask, Feedback
 from workers.runner.cancellation import Cancellation
+from workers.runner.run_walls import Place
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ class Session:
     """Whether the branch's head is a commit of this task and round already: an earlier run was lost or is waiting."""
     environ: dict[str, str]
     """The whole environment for the driver's commands: PATH, HOME, LANG and the git identity."""
+    place: Place
+    """What confines the driver's commands."""
     cancellation: Cancellation
     platform: Platform
 

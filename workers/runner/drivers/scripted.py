@@ -155,6 +155,7 @@ def _run(command: str, session: Session) -> None:
             ["/bin/sh", "-c", command],
             cwd=session.workspace,
             environ=session.environ,
+            place=session.place,
             cancellation=session.cancellation,
             on_line=on_line,
         )

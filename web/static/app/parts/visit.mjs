@@ -3,9 +3,14 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { project } from "../projects.mjs";
 import { failed } from "../toasts.mjs";
+import { webUrl } from "../words.mjs";
 import { OutLink } from "./controls.mjs";
 
+// Whether an address has another origin than the page. One of the page's own would have the page's session.
+export const isApart = (href) => webUrl(href) !== null && new URL(href).origin !== location.origin;
+
 export function PreviewLink({ deploymentId, href, children, testid }) {
+  if (!isApart(href)) return html`<span data-testid=${testid}>${children}</span>`;
   if (!deploymentId || !project.value?.restricted)
     return html`<${OutLink} href=${href} testid=${testid}>${children}<//>`;
   const visit = async (event) => {

@@ -10,6 +10,7 @@ import { go, route, to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { AGENT_STATES, DRAINABLE_AGENT_STATES } from "../states.mjs";
 import { clock, exact, say, shortId } from "../words.mjs";
+import { Confinement, confinementOf } from "../parts/confinement.mjs";
 import { DriverChips, Drivers, Findings } from "./drivers.mjs";
 import { FirstUse } from "./first-use.mjs";
 
@@ -75,6 +76,7 @@ export function Agents() {
                     <a href=${to.agent(agent.id)}><b>${agent.podName}</b></a>
                     <small>${agent.id} · ${agent.driver} ${agent.version}</small>
                     ${agent.error && html`<small class="bad-text" data-testid="agent-error">${agent.error}</small>`}
+                    <${Confinement} of=${agent.sandbox} />
                   </td>
                   <td><${Badge} word=${agent.status} /></td>
                   <td><${DriverChips} agent=${agent} /></td>
@@ -143,7 +145,20 @@ export function Agent({ id }) {
     actions=${actions}
   >
     ${agent.error && html`<p class="banner bad" data-testid="agent-error">${agent.error}</p>`}
+    ${
+      confinementOf(agent.sandbox) === "open" &&
+      html`<p class="banner bad" data-testid="agent-unconfined">
+        <span><b>Runs unconfined.</b> What it starts can read whatever its user can read. ${agent.sandbox.says}</span>
+      </p>`
+    }
     <dl class="facts">
+      ${
+        agent.sandbox &&
+        html`
+          <dt>Sandbox</dt>
+          <dd><${Confinement} of=${agent.sandbox} /> <span class="muted">${agent.sandbox.says}</span></dd>
+        `
+      }
       <dt>Drivers</dt>
       <dd><${DriverChips} agent=${agent} /> <span class="muted">Runner ${agent.version}</span></dd>
       <dt>Capabilities</dt>

@@ -4,6 +4,7 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { listen } from "../live.mjs";
 import { Badge, Button, Empty, Icon, Loading, Time, Trouble } from "../parts/controls.mjs";
+import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
 import { keepProject, project } from "../projects.mjs";
 import { to } from "../routes.mjs";
@@ -210,9 +211,11 @@ function Card({ task, on }) {
     <span class="card-title">${task.title}</span>
     <span class="card-meta">
       <${Priority} of=${task.priority} />
+      ${isParked(task) && html`<${ParkedChip} of=${task.parked} testid="card-parked" />`}
       ${
         busy &&
         task.phase &&
+        !isParked(task) &&
         html`<span class=${`chip ${task.phase === "queued" ? "" : "busy"}`}>${say(task.phase)}</span>`
       }
       ${

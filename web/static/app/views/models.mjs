@@ -53,7 +53,14 @@ function Providers() {
               )}
             </ul>`
     }
-    ${editing && html`<${ProviderForm} of=${editing} close=${() => setEditing(null)} saved=${reload} />`}
+    ${
+      editing &&
+      html`<${ProviderForm}
+      of=${editing}
+      others=${providers.filter(({ id, fallback }) => id !== editing.id && fallback !== undefined)}
+      close=${() => setEditing(null)} saved=${reload}
+    />`
+    }
     ${
       removing &&
       html`<${Confirm}
@@ -84,6 +91,12 @@ function Provider({ provider, edit, remove }) {
     ${
       fixed &&
       html`<span class="chip" title="A variable of the environment names it; change it there">Environment</span>`
+    }
+    ${
+      provider.fallback &&
+      html`<span class="chip" title="Takes the calls while this one is at a limit">
+        Then ${provider.fallback}${provider.fallbackModel && `: ${provider.fallbackModel}`}
+      </span>`
     }
     ${enabled === false && html`<span class="chip bad">${fixed ? "Replaced" : "Switched off"}</span>`}
     <span class="chip">${loginOf.get(login) || login}</span>

@@ -2,6 +2,7 @@
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { useState } from "preact/hooks";
+import { CapFields, capsDraft, capsOf } from "../parts/caps.mjs";
 import { Fault, Field, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { Dialog } from "../parts/dialogs.mjs";
 import { ChooseFiles, size } from "../parts/files.mjs";
@@ -22,6 +23,7 @@ const EMPTY = {
   driver: "",
   model: "",
   dependsOn: [],
+  ...capsDraft("caps"),
 };
 
 export function NewTask({ close }) {
@@ -32,6 +34,8 @@ export function NewTask({ close }) {
     const body = { projectId, title: draft.title.trim(), description: draft.description, priority: draft.priority };
     for (const name of ["labels", "requiredCapabilities"]) if (draft[name].trim()) body[name] = lines(draft[name]);
     for (const name of ["driver", "model"]) if (draft[name].trim()) body[name] = draft[name].trim();
+    const caps = capsOf(draft, "caps");
+    if (Object.keys(caps).length) body.caps = caps;
     if (draft.dependsOn.length) body.dependsOn = draft.dependsOn;
     const { task } = await api.post("/tasks", body);
     keepTask(task);
@@ -95,6 +99,16 @@ export function NewTask({ close }) {
           placeholder="python, node"
           hint="Only an agent that has all of them takes it."
         />
+        ${
+          project.value.caps &&
+          html`<${CapFields}
+            form=${form}
+            prefix="caps"
+            legend="Caps of this task"
+            hint="Over all its runs. Once one is reached, the task is parked with its work kept. Empty: the project's."
+            testid="task-cap"
+          />`
+        }
         ${
           others.length > 0 &&
           html`<${Field}

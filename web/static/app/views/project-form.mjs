@@ -1,8 +1,10 @@
 // The fields of a project, shared by making one and changing it: how a draft of text becomes the API's body.
 import { html } from "../html.mjs";
+import { CapFields, capsDraft, setChanges } from "../parts/caps.mjs";
 import { CheckField, TextField } from "../parts/controls.mjs";
 import { DriverFields } from "../parts/known.mjs";
 import { ENVIRONMENTS } from "../states.mjs";
+import { NetworkFields } from "./network-fields.mjs";
 import { QuestionFields, questionDraft, questionRules } from "./question-rules.mjs";
 
 const TEXTS = [
@@ -24,6 +26,11 @@ const NUMBERS = ["replicas", "port", "previewTtlHours", "maxParallelTasks"];
 const FLAGS = ["restricted", "separateApprover", "allowDirectPush", "keepTests"];
 const GIVEN = ["secretsInChecks", "secretsInPreviews"];
 const LIMITS = ["maxCostUsd", "maxTokens", "maxMinutes"];
+const CAPS = [
+  ["task", "Caps of each task", "Over all its runs; a task may have its own."],
+  ["day", "Caps of the project per day", "From midnight to midnight UTC, over all its tasks."],
+  ["total", "Caps of the project altogether", "Once one is reached, its tasks are parked with their work kept."],
+];
 
 const variables = (text) =>
   Object.fromEntries(
@@ -67,6 +74,11 @@ export function draftOf(project = {}) {
     .map(([name, value]) => `${name}=${value}`)
     .join("\n");
   Object.assign(draft, questionDraft(project.questionRules));
+  for (const [set] of CAPS) Object.assign(draft, capsDraft(`caps.${set}`, project.caps?.[set]));
+  // A project of an older platform has neither; a new one begins with the platform's defaults.
+  draft.hasCaps = !project.id || !!project.caps;
+  draft.egress = project.id ? project.egress : "registries";
+  draft.egressHosts = (project.egressHosts || []).join("\n");
   draft.forbiddenPaths = (project.forbiddenPaths || []).join("\n");
   return draft;
 }
@@ -106,6 +118,13 @@ export function bodyOf(draft, before) {
       .filter(Boolean),
     before.forbiddenPaths.split("\n").filter(Boolean),
   );
+  const caps = CAPS.map(([name]) => name);
+  set(
+    "caps",
+    setChanges(caps, draft, before, (name) => `caps.${name}`),
+  );
+  set("egress", draft.egress, before.egress);
+  set("egressHosts", lines(draft.egressHosts), lines(before.egressHosts));
   set("cachePaths", lines(draft.cachePaths), lines(before.cachePaths));
   set("services", servicesOf(draft.services), servicesOf(before.services));
   for (const list of GIVEN) set(list, names(draft[list]), names(before[list]));
@@ -254,6 +273,21 @@ export const MoreFields = ({ form, secrets = [] }) => html`
     <${Count} label="Most tokens a task" name="limits.maxTokens" form=${form} />
     <${Count} label="Most minutes a task" name="limits.maxMinutes" form=${form} />
   </div>
+  ${
+    form.draft.hasCaps &&
+    CAPS.map(
+      ([set, legend, hint]) =>
+        html`<${CapFields}
+          key=${set}
+          form=${form}
+          prefix=${`caps.${set}`}
+          legend=${legend}
+          hint=${hint}
+          testid=${`project-cap-${set}`}
+        />`,
+    )
+  }
+  <${NetworkFields} form=${form} />
   <${DriverFields} form=${form} usual="the platform's" />
   <${TextField}
     label="Instructions for the agents"

@@ -50,6 +50,8 @@ const draftOf = (of) => ({
   key: "",
   models: (of.models || []).join("\n"),
   prices: pricesText(of.prices),
+  fallback: of.fallback ?? "",
+  fallbackModel: of.fallbackModel ?? "",
   enabled: of.enabled ?? true,
 });
 
@@ -64,6 +66,8 @@ function bodyOf(draft) {
     models: lines(draft.models),
     prices: pricesOf(draft.prices),
     enabled: draft.enabled,
+    fallback: draft.fallback || null,
+    fallbackModel: (draft.fallback && draft.fallbackModel.trim()) || null,
   };
   if (draft.key) body.key = draft.key;
   return body;
@@ -71,7 +75,36 @@ function bodyOf(draft) {
 
 const differs = (a, b) => JSON.stringify(a) !== JSON.stringify(b);
 
-export function ProviderForm({ of, close, saved }) {
+// Who takes the calls while this provider refuses them: only one of the same API can answer them.
+function FallbackFields({ form, others }) {
+  const { api: spoken, fallback } = form.draft;
+  const names = others.filter((one) => one.api === spoken).map(({ name }) => name);
+  if (fallback && !names.includes(fallback)) names.unshift(fallback);
+  if (!names.length) return null;
+  return html`<div class="pair">
+    <${SelectField}
+      label="Fallback"
+      name="fallback"
+      form=${form}
+      testid="provider-fallback"
+      options=${[["", "None: the task is parked"], ...names.map((name) => [name, name])]}
+      hint="Takes the calls while this one is at a limit."
+    />
+    ${
+      fallback &&
+      html`<${TextField}
+        label="Fallback model"
+        name="fallbackModel"
+        form=${form}
+        testid="provider-fallback-model"
+        hint="Asked for there. Empty: the same model."
+        spellcheck=${false}
+      />`
+    }
+  </div>`;
+}
+
+export function ProviderForm({ of, others = [], close, saved }) {
   const before = draftOf(of);
   const form = useForm(before);
   const save = form.submit(async (draft) => {
@@ -80,7 +113,10 @@ export function ProviderForm({ of, close, saved }) {
       const old = bodyOf(before);
       const changed = Object.fromEntries(Object.entries(body).filter(([name, value]) => differs(value, old[name])));
       if (Object.keys(changed).length) await api.patch(`/model-providers/${of.id}`, changed);
-    } else await api.post("/model-providers", body);
+    } else {
+      const { fallback, fallbackModel, ...rest } = body;
+      await api.post("/model-providers", fallback ? { ...rest, fallback, fallbackModel } : rest);
+    }
     told(of.id ? "Saved." : "Provider added.");
     await saved();
     close();
@@ -150,6 +186,7 @@ export function ProviderForm({ of, close, saved }) {
         }
         spellcheck=${false}
       />
+      <${FallbackFields} form=${form} others=${others} />
       <${CheckField} label="Enabled" hint="Without it no run uses this provider." name="enabled" form=${form} />
       <${Fault} form=${form} />
       <footer>

@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { api, signOut } from "../api.mjs";
 import { html } from "../html.mjs";
 import { connection, listen } from "../live.mjs";
+import { notice } from "../notices.mjs";
 import { useLive, useProjectFeed } from "../loading.mjs";
 import { Button, Empty, Icon, Loading, Page, Trouble } from "../parts/controls.mjs";
 import { keepProject, loadProjects, project, projectId, projects, trouble } from "../projects.mjs";
@@ -64,6 +65,7 @@ function Frame() {
   useLive(({ event }) => event === "project:status_changed", refreshProject);
   useOthersProjects();
   useSearchKey();
+  useEffect(() => listen(notice), []);
   useEffect(() => {
     document.title = project.value ? `${project.value.name} · AiWorker` : "AiWorker";
   }, [project.value?.name]);

@@ -1,11 +1,17 @@
-// What the models cost: sums of the recorded calls, grouped as chosen, with a bar for each, and as CSV.
-import { useState } from "preact/hooks";
+// What the models cost: sums of the recorded calls, day by day and grouped as chosen, and as CSV.
+import { useMemo, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { useRead } from "../loading.mjs";
-import { Button, Loading, Page, Trouble } from "../parts/controls.mjs";
+import { compact, dollars, whole } from "../money.mjs";
+import { Button, cls, Empty, Loading, Page, Trouble } from "../parts/controls.mjs";
+import { DayBars, sayDay } from "../parts/chart.mjs";
 import { saveAs } from "../parts/files.mjs";
 import { projects } from "../projects.mjs";
+import { to } from "../routes.mjs";
+import { may } from "../session.mjs";
+import { now } from "../words.mjs";
+import { PlatformCaps } from "./platform-caps.mjs";
 
 const GROUPS = [
   ["day", "By day"],
@@ -14,52 +20,136 @@ const GROUPS = [
   ["driver", "By driver"],
   ["model", "By model"],
 ];
-const rowsOf = (reply) => reply?.groups || [];
-const dollars = (cost) => `$${(cost ?? 0).toFixed(2)}`;
+const PERIODS = [
+  ["7", "Last 7 days"],
+  ["30", "Last 30 days"],
+  ["90", "Last 90 days"],
+  ["month", "This month"],
+  ["last-month", "Last month"],
+  ["dates", "From … to …"],
+];
+const MEASURES = [
+  ["costUsd", "Cost"],
+  ["tokens", "Tokens"],
+];
+const MOST_SERIES = 5;
+const DAY_MS = 86_400_000;
+
+// Days are those of UTC, as the server counts them.
+const dayOf = (time) => new Date(time).toISOString().slice(0, 10);
+
+// {from, to}: the first and the last day.
+function daysOf(period, typed, time) {
+  if (period === "dates") return typed;
+  const date = new Date(time);
+  const first = (months) => Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + months, 1);
+  if (period === "month") return { from: dayOf(first(0)), to: dayOf(time) };
+  if (period === "last-month") return { from: dayOf(first(-1)), to: dayOf(first(0) - DAY_MS) };
+  return { from: dayOf(time - (Number(period) - 1) * DAY_MS), to: dayOf(time) };
+}
+
+// Every day of the period, also those without a call. until: the moment after the last one.
+function eachDay(since, until) {
+  const days = [];
+  for (let time = Date.parse(`${since.slice(0, 10)}T00:00:00Z`); time < Date.parse(until); time += DAY_MS)
+    days.push(dayOf(time));
+  return days;
+}
 
 export function Spend() {
-  const [by, setBy] = useState("day");
+  const [by, setBy] = useState("project");
   const [projectId, setProjectId] = useState("");
-  const [from, setFrom] = useState("");
-  const [until, setUntil] = useState("");
-  // Days are those of UTC, as the server counts them.
-  const query = { by, projectId, from, to: until };
-  const { value, error, reload } = useRead("/spend", query);
-  const rows = rowsOf(value);
-  const save = async () => saveAs(await api.blob("/spend", { ...query, format: "csv" }), `spend-by-${by}.csv`);
+  const [period, setPeriod] = useState("30");
+  const [typed, setTyped] = useState({ from: "", to: "" });
+  const [measure, setMeasure] = useState(null);
+  const query = { projectId, ...daysOf(period, typed, now.value) };
+  const isSplit = by !== "day";
+  const perDay = useRead("/spend", { ...query, by: "day", split: isSplit ? by : "" });
+  const grouped = useRead(isSplit ? "/spend" : null, { ...query, by });
+  const { value, error, reload } = isSplit ? grouped : perDay;
+  const days = perDay.value;
   const choose = (set) => (event) => set(event.target.value);
-  const actions = html`
-    <label>
-      <span class="sr">Grouped by</span>
-      <select value=${by} data-testid="spend-by" onChange=${choose(setBy)}>
-        ${GROUPS.map(([name, text]) => html`<option key=${name} value=${name}>${text}</option>`)}
-      </select>
-    </label>
-    <label>
-      <span class="sr">Project</span>
-      <select value=${projectId} onChange=${choose(setProjectId)}>
-        <option value="">Every project</option>
-        ${projects.value?.map((one) => html`<option key=${one.id} value=${one.id}>${one.name}</option>`)}
-      </select>
-    </label>
-    <${Day} label="From" value=${from} set=${setFrom} />
-    <${Day} label="To" value=${until} set=${setUntil} />
-    <${Button} disabled=${!rows.length} testid="spend-csv" act=${save}>CSV<//>
-  `;
+  const save = (wanted, name) => async () => saveAs(await api.blob("/spend", { ...wanted, format: "csv" }), name);
+  const total = days?.total || {};
+  const shown = measure ?? (total.costUsd > 0 || !total.tokens ? "costUsd" : "tokens");
+  const span = `${query.from || "start"}-to-${query.to || "now"}`;
   return html`<${Page}
     title="Spend"
-    lead="What agents used of the models, counted by the gateway. Without dates: the last 30 days."
-    actions=${actions}
+    lead="What agents used of the models, as the gateway counted it. Days are those of UTC."
+    actions=${html`
+      <${Choice} label="Period" value=${period} choose=${choose(setPeriod)} options=${PERIODS} testid="spend-period" />
+      ${
+        period === "dates" &&
+        html`
+          <${Day} label="From" value=${typed.from} set=${(from) => setTyped({ ...typed, from })} />
+          <${Day} label="To" value=${typed.to} set=${(until) => setTyped({ ...typed, to: until })} />
+        `
+      }
+      <${Choice}
+        label="Project"
+        value=${projectId}
+        choose=${choose(setProjectId)}
+        options=${[["", "Every project"], ...(projects.value || []).map((one) => [one.id, one.name])]}
+      />
+      <${Choice} label="Grouped by" value=${by} choose=${choose(setBy)} options=${GROUPS} testid="spend-by" />
+    `}
   >
     ${
-      error && !value
-        ? html`<${Trouble} error=${error} again=${reload} />`
-        : !value
+      (error || perDay.error) && !(value && days)
+        ? html`<${Trouble} error=${error || perDay.error} again=${() => Promise.all([reload(), perDay.reload()])} />`
+        : !value || !days
           ? html`<${Loading} />`
-          : html`<${Table} rows=${rows} total=${value.total || {}} cut=${value.isCut} />`
+          : !total.calls
+            ? html`<${Empty} title="Nothing was used in this time.">
+              Agents call models through the gateway of this platform; each call is counted here.
+            <//>`
+            : html`
+              <${Cards} total=${total} />
+              <section>
+                <div class="section-head">
+                  <h2>Per day</h2>
+                  <span class="actions">
+                    <${Choice}
+                      label="Shown"
+                      value=${shown}
+                      choose=${choose(setMeasure)}
+                      options=${MEASURES}
+                      testid="spend-measure"
+                    />
+                    <${Button}
+                      small
+                      testid="spend-csv-days"
+                      act=${save({ ...query, by: "day", split: isSplit ? by : "" }, `spend-per-day-${span}.csv`)}
+                    >
+                      Days as CSV
+                    <//>
+                  </span>
+                </div>
+                <${Chart} days=${days} measure=${shown} />
+              </section>
+              <section>
+                <div class="section-head">
+                  <h2>${GROUPS.find(([name]) => name === by)[1]}</h2>
+                  <${Button} small testid="spend-csv" act=${save({ ...query, by }, `spend-by-${by}-${span}.csv`)}>
+                    Table as CSV
+                  <//>
+                </div>
+                <${Table} rows=${value.groups} by=${by} total=${total} measure=${shown} />
+                <${Remarks} total=${total} cut=${value.isCut || days.isCut} />
+              </section>
+            `
     }
+    ${may("admin") && html`<${PlatformCaps} />`}
   <//>`;
 }
+
+const Choice = ({ label, value, choose, options, testid }) =>
+  html`<label>
+    <span class="sr">${label}</span>
+    <select value=${value} data-testid=${testid} onChange=${choose}>
+      ${options.map(([name, text]) => html`<option key=${name} value=${name}>${text}</option>`)}
+    </select>
+  </label>`;
 
 const Day = ({ label, value, set }) =>
   html`<label class="dates">
@@ -67,46 +157,115 @@ const Day = ({ label, value, set }) =>
     <input type="date" value=${value} onInput=${(event) => set(event.target.value)} />
   </label>`;
 
-function Table({ rows, total, cut }) {
-  if (!rows.length) return html`<p class="nothing muted">Nothing was used in this time.</p>`;
-  const most = Math.max(...rows.map(({ costUsd = 0 }) => costUsd));
-  const unpriced = total.unpricedCalls || 0;
+const share = (part, all) => `${Math.round((100 * part) / all)} %`;
+
+function Cards({ total }) {
+  const { costUsd, tokens, cachedTokens, calls, failedCalls, runs, tasks } = total;
+  const cards = [
+    ["Cost", dollars(costUsd), tasks > 0 && `${dollars(costUsd / tasks)} a task`],
+    ["Tokens", compact(tokens), tokens > 0 && `${share(cachedTokens, tokens)} from a cache`],
+    ["Calls", whole(calls), failedCalls > 0 ? `${whole(failedCalls)} without a whole answer` : "All answered"],
+    ["Tasks", whole(tasks), `${whole(runs)} ${runs === 1 ? "run" : "runs"}`],
+  ];
+  return html`<dl class="cards-row" data-testid="spend-cards">
+    ${cards.map(
+      ([name, figure, small]) =>
+        html`<div key=${name} class="figure-card">
+          <dt>${name}</dt>
+          <dd>${figure}</dd>
+          ${small && html`<dd class="muted">${small}</dd>`}
+        </div>`,
+    )}
+  </dl>`;
+}
+
+// What the bars are made of: the groups that used most, and all others together.
+function seriesOf(days, measure) {
+  const sums = new Map();
+  for (const { key, label, [measure]: value } of days.parts || []) {
+    const known = sums.get(key) || { key, label: label || "None", sum: 0 };
+    sums.set(key, { ...known, sum: known.sum + value });
+  }
+  const all = [...sums.values()].sort((a, b) => b.sum - a.sum);
+  const named = all.slice(0, all.length > MOST_SERIES + 1 ? MOST_SERIES : MOST_SERIES + 1);
+  const series = named.map((one, at) => ({ ...one, tone: `series-${at + 1}` }));
+  if (series.length < all.length)
+    series.push({ key: null, label: `${all.length - series.length} others`, tone: "rest" });
+  return series.length ? series : [{ key: null, label: "All", tone: "series-1" }];
+}
+
+function Chart({ days, measure }) {
+  const [series, bars] = useMemo(() => {
+    const found = seriesOf(days, measure);
+    const byDay = new Map(days.groups.map((one) => [one.key, one[measure]]));
+    const parts = new Map((days.parts || []).map((one) => [`${one.day} ${one.key}`, one[measure]]));
+    const rows = eachDay(days.from, days.to).map((day) => {
+      const total = byDay.get(day) || 0;
+      const named = found.filter(({ key }) => key !== null).map(({ key }) => parts.get(`${day} ${key}`) || 0);
+      const rest = Math.max(0, total - named.reduce((sum, one) => sum + one, 0));
+      return { day, total, values: named.length < found.length ? [...named, rest] : named };
+    });
+    return [found, rows];
+  }, [days, measure]);
+  const what = measure === "tokens" ? "Tokens" : "Cost";
+  const title = `${what} per day, ${sayDay(bars[0].day)} to ${sayDay(bars.at(-1).day)}`;
+  const say = measure === "tokens" ? compact : dollars;
+  return html`<${DayBars} title=${title} days=${bars} series=${series} say=${say} testid="spend-chart" />`;
+}
+
+function Table({ rows, by, total, measure }) {
+  const ordered = by === "day" ? [...rows].reverse() : rows;
+  const most = Math.max(...rows.map((row) => row[measure]));
   const line = (row, name) => html`
-    <td>${name}</td>
+    <th scope="row">${name}</th>
     <td class="figure">${dollars(row.costUsd)}</td>
-    <td class="figure">${(row.tokens ?? 0).toLocaleString()}</td>
-    <td class="figure">${(row.calls ?? 0).toLocaleString()}</td>
+    <td class="figure" title=${whole(row.tokens)}>${compact(row.tokens)}</td>
+    <td class="figure">${whole(row.calls)}</td>
+    <td class="figure">${whole(row.runs)}</td>
   `;
+  const name = (row) =>
+    by === "project" ? html`<a href=${to.project(row.key)}>${row.label}</a>` : row.label || "None";
+  return html`<div class="table-wrap">
+    <table data-testid="spend">
+      <thead>
+        <tr>
+          <th scope="col">${GROUPS.find(([one]) => one === by)[1]
+            .replace("By ", "")
+            .replace(/^./, (c) => c.toUpperCase())}</th>
+          <th scope="col" class="figure">Cost</th>
+          <th scope="col" class="figure">Tokens</th>
+          <th scope="col" class="figure">Calls</th>
+          <th scope="col" class="figure">Runs</th>
+          <th scope="col"><span class="sr">Share</span></th>
+        </tr>
+      </thead>
+      <tbody>
+        ${ordered.map(
+          (row) =>
+            html`<tr key=${row.key} data-testid="spend-row" data-key=${row.key}>
+              ${line(row, name(row))}
+              <td class=${cls("share")}>
+                <progress max=${most || 1} value=${row[measure] || 0} aria-hidden="true"></progress>
+              </td>
+            </tr>`,
+        )}
+      </tbody>
+      <tfoot>
+        <tr data-testid="spend-total">${line(total, "Total")}<td></td></tr>
+      </tfoot>
+    </table>
+  </div>`;
+}
+
+function Remarks({ total, cut }) {
+  const unpriced = total.unpricedCalls || 0;
   return html`
-    <div class="table-wrap">
-      <table data-testid="spend">
-        <thead>
-          <tr>
-            <th></th>
-            <th class="figure">Cost</th>
-            <th class="figure">Tokens</th>
-            <th class="figure">Calls</th>
-            <th><span class="sr">Share</span></th>
-          </tr>
-        </thead>
-        <tbody>
-          ${rows.map(
-            (row) =>
-              html`<tr key=${row.key} data-testid="spend-row">
-                ${line(row, row.label || row.key || "None")}
-                <td><progress max=${most || 1} value=${row.costUsd || 0} aria-hidden="true"></progress></td>
-              </tr>`,
-          )}
-        </tbody>
-        <tfoot><tr data-testid="spend-total">${line(total, html`<b>Total</b>`)}<td></td></tr></tfoot>
-      </table>
-    </div>
     ${cut && html`<p class="muted">Only the most expensive are listed; the total has all.</p>`}
     ${
       unpriced > 0 &&
-      html`<p class="banner ask">
-        ${unpriced.toLocaleString()} ${unpriced === 1 ? "call used a model" : "calls used models"} without a known
-        price: they count as tokens and not as cost. An admin can give prices under Models.
+      html`<p class="banner ask" data-testid="spend-unpriced">
+        ${whole(unpriced)} ${unpriced === 1 ? "call used a model" : "calls used models"} without a known price: they
+        count as tokens and not as cost. An admin can give prices under Models.
       </p>`
     }
   `;

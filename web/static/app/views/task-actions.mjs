@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { capChanges, CapFields, capsDraft } from "../parts/caps.mjs";
 import { Button, Fault, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { Confirm, Dialog } from "../parts/dialogs.mjs";
 import { project } from "../projects.mjs";
@@ -136,9 +137,11 @@ export function EditTask({ task, reload, close }) {
     priority: task.priority,
     notes: task.notes || "",
     labels: (task.labels || []).join(", "),
+    ...capsDraft("caps", task.caps),
   });
   const save = form.submit(async (draft) => {
-    const fresh = { ...draft, title: draft.title.trim(), labels: lines(draft.labels) };
+    const { title, description, priority, notes } = draft;
+    const fresh = { title: title.trim(), description, priority, notes, labels: lines(draft.labels) };
     const before = {
       title: task.title,
       description: task.description || "",
@@ -149,6 +152,8 @@ export function EditTask({ task, reload, close }) {
     const changed = Object.fromEntries(
       Object.entries(fresh).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name])),
     );
+    const caps = capChanges(draft, "caps", capsDraft("caps", task.caps));
+    if (caps) changed.caps = caps;
     if (Object.keys(changed).length) await api.patch(`/tasks/${task.id}`, changed);
     await reload();
     close();
@@ -167,6 +172,16 @@ export function EditTask({ task, reload, close }) {
         />
         <${TextField} label="Labels" name="labels" form=${form} />
       </div>
+      ${
+        task.caps &&
+        html`<${CapFields}
+          form=${form}
+          prefix="caps"
+          legend="Caps of this task"
+          hint="Over all its runs. Empty: the project's."
+          testid="task-cap"
+        />`
+      }
       <${Fault} form=${form} />
       <footer>
         <button type="button" class="button" onClick=${close}>Cancel</button>

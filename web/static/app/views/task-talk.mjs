@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { useLive } from "../loading.mjs";
+import { sayUse } from "../parts/caps.mjs";
 import { Fault, Loading, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { may } from "../session.mjs";
@@ -90,6 +91,7 @@ const SENTENCES = {
   "deploy:started": ({ environment }) => `started the ${environment} deployment`,
   "deploy:completed": ({ environment }) => `finished the ${environment} deployment`,
   "branch:pushed": ({ branch, newSha }) => `pushed ${String(newSha).slice(0, 8)} to ${branch}`,
+  "spend:warning": (data) => `tells that ${sayUse(data)} is used${data.period === "day" ? " today" : ""}`,
   "deploy:failed": ({ environment, error }) => `the ${environment} deployment failed: ${error || "no reason given"}`,
 };
 

@@ -5,7 +5,9 @@ import { useLive, useRead } from "../loading.mjs";
 import { Badge, Icon, Loading, OutLink, Time, Trouble } from "../parts/controls.mjs";
 import { Diff } from "../parts/diff.mjs";
 import { Markdown } from "../parts/markdown.mjs";
+import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
+import { PreviewFrame } from "../parts/preview-frame.mjs";
 import { PreviewLink } from "../parts/visit.mjs";
 import { project } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
@@ -14,6 +16,7 @@ import { keepTask } from "../tasks.mjs";
 import { actorName, brief, idOf, isOwnForge, say, sha, shortId } from "../words.mjs";
 import { EditTask, Rejection, TaskActions } from "./task-actions.mjs";
 import { Attachments } from "./task-attachments.mjs";
+import { Parked, TaskCaps } from "./task-parked.mjs";
 import { Proposals } from "./task-proposals.mjs";
 import { Questions } from "./task-questions.mjs";
 import { Runs } from "./task-runs.mjs";
@@ -87,9 +90,11 @@ function Task({ task, reload }) {
       <h1>${task.title}</h1>
       <div class="task-line">
         <${Badge} word=${task.state} testid="task-state" />
+        ${isParked(task) && html`<${ParkedChip} of=${task.parked} testid="task-parked-chip" />`}
         ${
           task.state === "in_progress" &&
           task.phase &&
+          !isParked(task) &&
           html`<span class="chip busy" data-testid="task-phase">${say(task.phase)}</span>`
         }
         ${task.round > 1 && html`<span class="chip">Round ${task.round}</span>`}
@@ -100,9 +105,11 @@ function Task({ task, reload }) {
     </header>
     ${task.error && html`<p class="banner bad" data-testid="task-error">${task.error}</p>`}
     ${rejecting && html`<${Rejection} task=${task} review=${review} reload=${reload} />`}
+    <${Parked} task=${task} reload=${reload} />
     <${Questions} task=${task} reload=${reload} />
     ${task.heldBy && html`<${Steering} task=${task} reload=${reload} />`}
     <${Facts} task=${task} />
+    <${TaskCaps} task=${task} />
     <section>
       <h2>Description</h2>
       ${
@@ -125,6 +132,7 @@ function Task({ task, reload }) {
 function Facts({ task }) {
   const previews = (task.deployments || []).filter(({ environment }) => environment === "preview");
   const preview = previews.sort((a, b) => (a.id < b.id ? 1 : -1))[0];
+  const liveId = previews.find(({ status }) => status === "completed")?.id;
   return html`<dl class="facts">
     ${
       (task.previewUrl || preview) &&
@@ -134,7 +142,7 @@ function Facts({ task }) {
           ${
             task.previewUrl
               ? html`<${PreviewLink}
-                deploymentId=${previews.find(({ status }) => status === "completed")?.id}
+                deploymentId=${liveId}
                 href=${task.previewUrl}
                 testid="task-preview"
               >
@@ -144,6 +152,7 @@ function Facts({ task }) {
           }
           ${preview && preview.status !== "superseded" && html`<${Badge} word=${preview.status} />`}
           ${preview?.error && html`<span class="bad-text">${preview.error}</span>`}
+          ${task.previewUrl && html`<${PreviewFrame} deploymentId=${liveId} href=${task.previewUrl} />`}
         </dd>
       `
     }

@@ -1,0 +1,49 @@
+"""Tasks that a cap of spending stops: parked when it ends their run, or before they get one."""
+
+from __future__ import annotations
+
+from common.models.run import Run
+from common.models.task import Task
+from common.services.spend.cap_shares import told_with_shares
+from common.services.spend.caps import OBSTACLE, ReachedCap, reached_cap
+from common.services.tasks import lifecycle
+from common.services.tasks.feedback import give_back
+from common.states import TaskState
+from common.transaction import Transaction
+from common.values.parking import Parked
+
+
+def keep_for_later(tx: Transaction, task: Task, run: Run) -> bool:
+    """Park the task whose run has ended without a result, if a cap is reached; counts no attempt. Returns whether.
+
+    Both are locked. A task that waits for an answer goes on waiting: the answer queues it.
+    """
+    reached = reached_cap(tx, task, is_at_work=True)
+    if reached is None:
+        return False
+    give_back(tx, run)
+    if task.state is TaskState.IN_PROGRESS:
+        park_for(tx, task, reached)
+    return True
+
+
+def park_for(tx: Transaction, task: Task, reached: ReachedCap) -> None:
+    """Park the task, which is in in_progress without a live run, until the cap leaves room."""
+    lifecycle.park(tx, task, Parked.CAP, told_with_shares(tx, task, reached), until=reached.until)
+
+
+def stop_at_cap(tx: Transaction, task: Task) -> bool:
+    """Give a waiting task no run if a cap leaves no room. Returns whether one does not. The task is locked.
+
+    One in in_progress is parked. One in the backlog stays there, where it keeps its place, and shows why.
+    """
+    reached = reached_cap(tx, task)
+    if reached is None:
+        if (task.error or "").startswith(OBSTACLE):
+            lifecycle.show_obstacle(tx, task, None)
+        return False
+    if task.state is TaskState.IN_PROGRESS:
+        park_for(tx, task, reached)
+    elif task.error != reached.obstacle:
+        lifecycle.show_obstacle(tx, task, reached.obstacle)
+    return True

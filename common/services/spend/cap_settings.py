@@ -1,0 +1,73 @@
+"""Reads and changes caps of spending. A change names only what it changes; None removes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from common.models.spend import PlatformSetting
+from common.outbox import actor
+from common.services.access import Caller
+from common.services.spend.caps import PLATFORM_CAPS
+from common.services.tasks import lifecycle
+from common.states import Role
+from common.transaction import Transaction, snapshot, transactional
+
+CapChanges = Mapping[str, float | None]
+GroupChanges = Mapping[str, CapChanges | None]
+"""Of `task`, `day` and `total`. None removes all of one."""
+
+
+@dataclass(frozen=True)
+class PlatformCaps:
+    """The caps of the whole platform. task: of each task. changed_by, changed_at: None if they were never set."""
+
+    task: Mapping[str, float]
+    day: Mapping[str, float]
+    total: Mapping[str, float]
+    changed_by: str | None = None
+    changed_at: datetime | None = None
+
+
+def changed_caps(present: Mapping[str, float], changes: CapChanges) -> dict[str, float]:
+    """The caps with the changes."""
+    return {name: value for name, value in {**present, **changes}.items() if value is not None}
+
+
+def changed_groups(present: Mapping[str, object], changes: GroupChanges) -> dict[str, object]:
+    """The caps of a project or the platform with the changes; without those that are empty."""
+    changed = dict(present)
+    for name, change in changes.items():
+        before = present.get(name)
+        changed[name] = {} if change is None else changed_caps(before if isinstance(before, dict) else {}, change)
+    return {name: caps for name, caps in changed.items() if caps}
+
+
+def read_platform_caps(*, by: Caller) -> PlatformCaps:
+    by.require(Role.ADMIN)
+    with snapshot() as read:
+        return _shown(read.get(PlatformSetting, PLATFORM_CAPS))
+
+
+@transactional
+def update_platform_caps(tx: Transaction, changes: GroupChanges, *, by: Caller) -> PlatformCaps:
+    """Change the platform's caps. Parked tasks that have room now go on."""
+    by.require(Role.ADMIN)
+    row = tx.session.get(PlatformSetting, PLATFORM_CAPS, with_for_update=True)
+    value = changed_groups(row.value if row is not None else {}, changes)
+    if row is None:
+        row = tx.add(PlatformSetting(name=PLATFORM_CAPS, value=value, changed_by=actor(), changed_at=tx.now()))
+    row.value, row.changed_by, row.changed_at = value, actor(), tx.now()
+    tx.session.flush()
+    lifecycle.resume_capped(tx)
+    return _shown(row)
+
+
+def _shown(row: PlatformSetting | None) -> PlatformCaps:
+    if row is None:
+        return PlatformCaps({}, {}, {})
+    groups = {name: caps for name, caps in row.value.items() if isinstance(caps, dict)}
+    return PlatformCaps(
+        groups.get("task", {}), groups.get("day", {}), groups.get("total", {}), row.changed_by, row.changed_at
+    )

@@ -1,0 +1,72 @@
+"""Settings of the sandbox, which the runner, the supervisor, `aiworker up` and `aiworker doctor` read alike."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from common.errors import Misconfigured
+from common.machine.host_patterns import host_and_port
+from common.settings.environment import Environment
+
+MODES = ("auto", "required", "off")
+
+
+@dataclass(frozen=True)
+class SandboxSettings:
+    """How commands of agents and of repositories are confined on this machine."""
+
+    mode: str = "auto"
+    """AIWORKER_SANDBOX. `auto`, the default: confined where bubblewrap works, else unconfined, which is said at every
+    start. `required`: nothing starts where it does not work. `off`: unconfined, for a pod, which is itself the
+    sandbox."""
+    egress_hosts: tuple[str, ...] = ()
+    """Hosts that every project with egress `registries` may reach (AIWORKER_EGRESS_HOSTS, comma-separated: `host`,
+    `*.suffix` or an address, each with or without `:port`; without: 80 and 443). They alone may have private addresses.
+    Default: none."""
+    blocked: tuple[str, ...] = ()
+    """Networks (AIWORKER_SANDBOX_BLOCKED, CIDR, comma-separated) that no confined program reaches directly. `aiworker
+    up` adds the addresses of the platform's database and Redis. Default: none."""
+    memory_bytes: int | None = None
+    """Memory of one command and all that it starts (AIWORKER_SANDBOX_MEMORY_BYTES). None: three quarters of the
+    machine's. A project's memoryLimit, where it applies, is used instead."""
+    processes: int = 1024
+    """Processes and threads of one command (AIWORKER_SANDBOX_PROCESSES), 1024 by default: more than a parallel build
+    needs, less than a machine can bear."""
+    file_bytes: int | None = None
+    """Largest file that a command may write (AIWORKER_SANDBOX_FILE_BYTES). None: no limit but the disk's reserve."""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read from the environment; None: this process's. Raises Misconfigured, one line that names the variable."""
+        env = Environment(os.environ if environ is None else environ)
+        return cls(
+            mode=env.choice("AIWORKER_SANDBOX", default="auto", of=MODES),
+            egress_hosts=_checked(env, "AIWORKER_EGRESS_HOSTS", host_and_port),
+            blocked=_checked(env, "AIWORKER_SANDBOX_BLOCKED", _network),
+            memory_bytes=env.optional_number("AIWORKER_SANDBOX_MEMORY_BYTES", least=2**26, most=2**50),
+            processes=env.number("AIWORKER_SANDBOX_PROCESSES", default=1024, least=16, most=2**20),
+            file_bytes=env.optional_number("AIWORKER_SANDBOX_FILE_BYTES", least=2**20, most=2**50),
+        )
+
+    def most_memory_bytes(self) -> int:
+        """The bound of one command: memory_bytes, else three quarters of this machine's memory."""
+        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return self.memory_bytes or machine * 3 // 4
+
+
+def _checked(env: Environment, name: str, check: Callable[[str], str]) -> tuple[str, ...]:
+    try:
+        return tuple(dict.fromkeys(map(check, env.names(name))))
+    except ValueError as error:
+        raise Misconfigured(f"{name}: {error}") from error
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a network such as 10.0.0.0/8 or 10.0.0.5") from error

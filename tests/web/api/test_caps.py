@@ -1,0 +1,307 @@
+"""Caps of spending: set by people, counted once, told of in time; they end runs, and a raised one lets them go on."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import update
+
+from common.jobs import SCHEDULE_TASKS
+from common.models import Project, Run, Task
+from common.models.spend import SpendCounter
+from common.names import new_id
+from common.services.spend.caps import cap_uses, caps_of_task, reached_cap
+from common.services.spend.model_calls import MadeCall, record_calls
+from common.services.spend.spend_counters import seconds_by_day
+from common.states import Role
+from common.transaction import Transaction, snapshot, transactional
+from common.values.model_provider import TokenCount
+from tests.web.api.asking import Asking
+from tests.web.world import World, all_of, events, get, put, run_jobs
+
+NOW = datetime.now(UTC)
+BYTES = "application/octet-stream"
+
+
+def a_call(asking: Asking, tokens: int, cost_usd: float = 0.1, **values: Any) -> MadeCall:
+    """Tokens that were read from a cache are not among those that are capped."""
+    about = {
+        "id": new_id(), "run_id": asking.claimed["run"]["id"], "task_id": asking.task_id,
+        "project_id": asking.project.id, "person": "max", "driver": "claude", "provider": "anthropic",
+        "model": "claude-x", "status": 200, "took_ms": 5, "at": NOW, "count": TokenCount(tokens - 20, 900, 10, 10),
+        "cost_usd": cost_usd, **values,
+    }  # fmt: skip
+    return MadeCall(**about)
+
+
+def patch(client: FlaskClient, path: str, status: int = 200, **body: Any) -> Any:
+    reply = client.patch(f"/api/{path}", json=body)
+    assert reply.status_code == status, reply.json
+    return reply.json
+
+
+def parked(asking: Asking) -> tuple[str | None, str]:
+    task = get(Task, asking.task_id)
+    assert asking.state == ("in_progress", "parked"), (asking.state, task.error)
+    return task.parked_until, task.parked_reason
+
+
+def test_each_call_is_counted_once_for_its_task_project_and_platform(world: World) -> None:
+    asking = Asking(world)
+    first, second = a_call(asking, 100), a_call(asking, 40, at=NOW - timedelta(days=1))
+
+    record_calls([first, first])
+    record_calls([first, second])
+
+    rows = all_of(SpendCounter, SpendCounter.scope == "platform", SpendCounter.period != "all")
+    assert {row.period: row.tokens for row in rows} == {
+        NOW.date().isoformat(): 100, (NOW.date() - timedelta(days=1)).isoformat(): 40,
+    }  # fmt: skip
+    totals = {row.scope: row for row in all_of(SpendCounter, SpendCounter.period == "all")}
+    assert {(name, row.tokens, round(row.cost_usd, 6), row.runs) for name, row in totals.items()} == {
+        ("task", 140, 0.2, 1), ("project", 140, 0.2, 1), ("platform", 140, 0.2, 1),
+    }  # fmt: skip
+
+
+def test_time_is_counted_for_the_days_in_which_it_lies() -> None:
+    start = datetime(2026, 1, 31, 23, 59, 0, tzinfo=UTC)
+
+    days = seconds_by_day(start, start + timedelta(days=1, seconds=90))
+
+    assert {day.isoformat(): seconds for day, seconds in days.items()} == {
+        "2026-01-31": 60, "2026-02-01": 86400, "2026-02-02": 30,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("report", [{"outcome": "failed"}, {"outcome": "cancelled", "cutShort": True}])
+def test_a_run_that_a_cap_ends_is_kept_and_goes_on_when_it_is_raised(world: World, report: dict[str, Any]) -> None:
+    asking = Asking(world)
+    session = b"the session"
+    assert asking.run.put(f"{asking.path}/session", data=session, content_type=BYTES).status_code == 204
+    patch(world.client, f"tasks/{asking.task_id}", caps={"tokens": 1000, "runs": 5})
+    record_calls([a_call(asking, 600), a_call(asking, 500, model="claude-y")])
+
+    asking.finish(**report, reason="API Error: 400 A cap of spending is reached")
+
+    until, reason = parked(asking)
+    assert until is None
+    assert reason == (
+        "The task has used 1,100 of 1,000 tokens. A member can raise the task's cap: then the task goes on. "
+        "Spent on: claude-x 600 tokens; claude-y 500 tokens."
+    )
+    task = get(Task, asking.task_id)
+    assert (task.attempts, task.losses, task.error) == (0, 0, None)
+    run_jobs(SCHEDULE_TASKS)
+    assert asking.state == ("in_progress", "parked")
+
+    patch(world.client, f"tasks/{asking.task_id}", caps={"tokens": 1100})
+    parked(asking)
+    shown = patch(world.client, f"tasks/{asking.task_id}", caps={"tokens": 2000, "runs": None})["task"]
+
+    assert shown["caps"] == {"tokens": 2000}
+    assert asking.state == ("in_progress", "queued")
+    claim = asking.resume()
+    assert claim["hasSession"]
+    assert "Go on where you stopped" in claim["prompt"]
+    assert asking.run.get(f"{asking.path}/session").data == session
+    assert {"caps", "parked"} <= {
+        name for row in events("task:updated", task=asking.task_id) for name in json.loads(row.data)["data"]["changed"]
+    }  # fmt: skip
+
+
+def test_a_failure_below_the_cap_is_a_failure(world: World) -> None:
+    asking = Asking(world)
+    patch(world.client, f"tasks/{asking.task_id}", caps={"tokens": 1000, "runs": 1})
+    record_calls([a_call(asking, 999)])
+
+    asking.finish("failed")
+
+    assert asking.state == ("failed", None)
+
+
+def test_a_completed_run_is_proven_though_its_cap_is_reached(world: World) -> None:
+    asking = Asking(world)
+    patch(world.client, f"tasks/{asking.task_id}", caps={"tokens": 1000})
+    record_calls([a_call(asking, 1000)])
+
+    asking.finish("completed", commitSha="a" * 40)
+
+    assert asking.state == ("in_progress", "verifying")
+
+
+def test_a_days_cap_of_a_project_parks_until_midnight(world: World) -> None:
+    asking = Asking(world)
+    patch(world.client, f"projects/{asking.project.id}", caps={"day": {"costUsd": 1}, "task": {"tokens": 10**6}})
+    record_calls([a_call(asking, 600, cost_usd=1.5)])
+    asking.finish("failed")
+
+    until, reason = parked(asking)
+
+    midnight = datetime.combine(NOW.date() + timedelta(days=1), datetime.min.time(), UTC)
+    assert until == midnight
+    assert "has used 1.5000 of 1 USD today (UTC). A maintainer can raise the project's daily cap" in reason
+    assert f"or it does so by itself on {midnight:%Y-%m-%d} at 00:00 UTC. Spent on: “Greet” 1.5000 USD." in reason
+    with snapshot() as read:
+        assert reached_cap(read, get(Task, asking.task_id)) is not None
+    _make_yesterday()
+    with snapshot() as read:
+        assert reached_cap(read, get(Task, asking.task_id)) is None
+
+
+@transactional
+def _make_yesterday(tx: Transaction) -> None:
+    yesterday = (NOW.date() - timedelta(days=1)).isoformat()
+    tx.session.execute(update(SpendCounter).where(SpendCounter.period != "all").values(period=yesterday))
+
+
+def test_a_platforms_cap_is_an_administrators(world: World) -> None:
+    asking = Asking(world)
+    admin = world.client_of("root", Role.ADMIN)
+    assert admin.get("/api/caps").json["caps"] == {
+        "task": {}, "day": {}, "total": {}, "changedBy": None, "changedAt": None,
+    }  # fmt: skip
+    assert patch(admin, "caps", total={"tokens": 500})["caps"]["total"] == {"tokens": 500}
+    assert world.client.get("/api/caps").status_code == 403
+    record_calls([a_call(asking, 600)])
+    asking.finish("failed")
+    assert "An administrator can raise the platform's cap" in parked(asking)[1]
+
+    shown = patch(admin, "caps", total=None, day={"runs": 9})["caps"]
+
+    assert (shown["total"], shown["day"], shown["changedBy"]) == ({}, {"runs": 9}, "root")
+    assert asking.state == ("in_progress", "queued")
+
+
+def test_a_run_is_given_the_minutes_that_are_left(world: World) -> None:
+    asking = Asking(world)
+    patch(world.client, f"tasks/{asking.task_id}", caps={"minutes": 30})
+    put(Run, asking.claimed["run"]["id"], started_at=NOW - timedelta(minutes=20))
+    with snapshot() as read:
+        (use,) = cap_uses(read, caps_of_task(read, get(Task, asking.task_id)))
+    assert 20 <= use.used < 25
+    asking.finish("cancelled")
+    assert asking.state == ("backlog", None)
+
+    claim = asking.resume()
+
+    assert 5 < claim["limits"]["maxMinutes"] <= 10
+    put(Run, claim["run"]["id"], started_at=NOW - timedelta(minutes=11))
+    asking.finish("failed", reason="The run took longer than 10 minutes.")
+    assert "of 30 minutes. A member can raise the task's cap" in parked(asking)[1]
+
+
+def test_no_run_begins_beyond_the_cap_of_runs(world: World) -> None:
+    project = world.project(has_repository=True, caps={"total": {"runs": 2}})
+    tasks = [world.task(project, f"Task {number}").id for number in range(4)]
+    world.agent(slots=9)
+
+    run_jobs(SCHEDULE_TASKS)
+
+    assert sorted(get(Task, task_id).state_ for task_id in tasks) == ["backlog"] * 2 + ["in_progress"] * 2
+    assert len(all_of(Run)) == 2
+    waiting = [task for task in all_of(Task) if task.state_ == "backlog"]
+    assert {task.error for task in waiting} == {
+        "A cap of spending is reached: the project's cap is 2 runs. A maintainer can raise it: then the task begins."
+    }
+    told = len(events("task:updated", task=waiting[0].id))
+    run_jobs(SCHEDULE_TASKS)
+    assert len(events("task:updated", task=waiting[0].id)) == told
+
+    patch(world.client, f"projects/{project.id}", caps={"total": {"runs": 3}})
+    run_jobs(SCHEDULE_TASKS)
+
+    assert len(all_of(Run)) == 3
+
+
+def test_a_queued_task_is_parked_before_it_gets_a_run(world: World) -> None:
+    asking = Asking(world)
+    question = asking.ask()
+    asking.finish("waiting")
+    record_calls([a_call(asking, 600)])
+    patch(world.client, f"projects/{asking.project.id}", caps={"task": {"tokens": 500}})
+    assert asking.answer(question) == 200
+    assert asking.state == ("in_progress", "queued")
+
+    run_jobs(SCHEDULE_TASKS)
+
+    assert "has used 600 of 500 tokens" in parked(asking)[1]
+    assert len(all_of(Run)) == 1
+
+
+def test_people_are_warned_once_for_each_cap_and_again_after_it_was_raised(world: World) -> None:
+    asking = Asking(world)
+    patch(world.client, f"tasks/{asking.task_id}", caps={"tokens": 1000})
+    patch(world.client, f"projects/{asking.project.id}", caps={"day": {"costUsd": 10}})
+    record_calls([a_call(asking, 799, cost_usd=7.9)])
+    assert events("spend:warning") == []
+    assert _state(world, asking) == []
+
+    for _ in range(3):
+        record_calls([a_call(asking, 21, cost_usd=0.1)])
+
+    (of_task, of_project) = sorted(map(_data, events("spend:warning")), key=lambda data: data["scope"], reverse=True)
+    assert of_task == {
+        "taskId": asking.task_id, "scope": "task", "cap": "tokens", "period": "total", "used": 820, "limit": 1000,
+    }  # fmt: skip
+    assert (of_project["scope"], of_project["period"], of_project["limit"]) == ("project", "day", 10)
+    assert {(one["scope"], one["cap"], one["used"]) for one in _state(world, asking)} == {
+        ("task", "tokens", 862), ("project", "costUsd", 8.2),
+    }  # fmt: skip
+    patch(world.client, f"tasks/{asking.task_id}", caps={"tokens": 1050})
+    record_calls([a_call(asking, 21)])
+    assert [_data(row)["limit"] for row in events("spend:warning") if _data(row)["scope"] == "task"] == [1000, 1050]
+
+
+def _state(world: World, asking: Asking) -> list[dict[str, Any]]:
+    shown: list[dict[str, Any]] = world.client.get(f"/api/tasks/{asking.task_id}").json["task"]["capState"]
+    return [{**one, "used": round(one["used"], 4)} for one in shown]
+
+
+def _data(row: Any) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(row.data)["data"]
+    return {name: value for name, value in data.items() if name not in {"projectId", "seq", "at"}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("tasks", {"caps": {"tokens": 0}}, "caps.tokens"),
+        ("tasks", {"caps": {"tokens": 1.5}}, "caps.tokens"),
+        ("tasks", {"caps": {"costUsd": 0}}, "caps.costUsd"),
+        ("tasks", {"caps": {"minutes": "5"}}, "caps.minutes"),
+        ("tasks", {"caps": {"euros": 5}}, "caps.euros"),
+        ("tasks", {"caps": None}, "caps"),
+        ("projects", {"caps": {"day": {"runs": -1}}}, "caps.day.runs"),
+        ("projects", {"caps": {"week": {"runs": 1}}}, "caps.week"),
+        ("projects", {"caps": {"total": 5}}, "caps.total"),
+    ],
+)
+def test_a_cap_that_is_none_is_refused_by_its_name(plain_app: Flask, path: str, body: Any, field: str) -> None:
+    world = World(plain_app)
+    project = world.project()
+    task = world.task(project)
+    subject = task.id if path == "tasks" else project.id
+
+    reply = patch(world.client, f"{path}/{subject}", status=400, **body)
+
+    assert reply["details"]["field"] == field
+    assert (get(Task, task.id).caps, get(Project, project.id).caps) == ({}, {})
+
+
+def test_who_may_set_which_caps(world: World) -> None:
+    project = world.project()
+    task = world.task(project)
+    viewer, member = world.client_of("vic", Role.VIEWER), world.client_of("mia", Role.MEMBER)
+
+    patch(viewer, f"tasks/{task.id}", status=403, caps={"tokens": 5})
+    patch(member, f"tasks/{task.id}", caps={"tokens": 5})
+    patch(member, f"projects/{project.id}", status=403, caps={"day": {"tokens": 5}})
+    patch(member, "caps", status=403, day={"tokens": 5})
+    made = member.post("/api/tasks", json={"projectId": project.id, "title": "New", "caps": {"costUsd": 0.5}})
+    assert made.json["task"]["caps"] == {"costUsd": 0.5}
+    assert world.client.get(f"/api/projects/{project.id}").json["project"]["caps"] == {}

@@ -1,0 +1,345 @@
+"""Tasks that are parked while the provider of their models takes no calls: they cost nothing, keep their session, go on
+by themselves, and people may do with them what they do with others.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from common.models import Agent, Comment, Run, Task
+from common.services.runs import run_end
+from common.services.spend.provider_limits import mark_limited
+from common.services.tasks import parked
+from common.settings import settings
+from common.states import Role
+from common.transaction import Transaction, transactional
+from tests.web.world import World, at_once, events, get, put
+from workers import sweeps
+
+REASON = "main: Overloaded"
+
+
+class Shop:
+    """A task, and the run that works on it."""
+
+    def __init__(self, world: World, **values: Any) -> None:
+        self.world = world
+        self.project = world.project(has_repository=True, **values)
+        self.task_id: str = world.task(self.project).id
+        self.mia: FlaskClient = world.client_of("mia", Role.MEMBER)
+        self.agent, self.agent_id = world.agent()
+        self.claim_next()
+
+    def claim_next(self) -> dict[str, Any]:
+        self.run, self.claim = self.world.claim(self.agent)
+        self.run_id: str = self.claim["run"]["id"]
+        self.agent.post("/api/runner/heartbeat", json={"runIds": [self.run_id]})
+        return self.claim
+
+    def limit(self, seconds: float = 3600) -> datetime:
+        """What the gateway does when the provider refuses a call of the run."""
+        return mark_limited(self.run_id, datetime.now(UTC) + timedelta(seconds=seconds), REASON)
+
+    def finish(self, outcome: str = "cancelled", *, is_cut_short: bool = True) -> None:
+        body = {
+            "outcome": outcome, "summary": "", "commitSha": "b" * 40, "reason": "API Error: 400",
+            "cutShort": is_cut_short and outcome == "cancelled",
+        }  # fmt: skip
+        reply = self.run.post(f"/api/runner/runs/{self.run_id}/finish", json=body)
+        assert reply.status_code == 200, reply.json
+
+    def park(self, seconds: float = 3600) -> None:
+        self.limit(seconds)
+        self.finish()
+
+    def keep_session(self) -> None:
+        path = f"/api/runner/runs/{self.run_id}/session"
+        assert self.run.put(path, data=b"kept", content_type="application/octet-stream").status_code == 204
+
+    def post(self, verb: str, client: FlaskClient | None = None, **body: Any) -> Any:
+        return (client or self.mia).post(f"/api/tasks/{self.task_id}/{verb}", json=body)
+
+    def read(self) -> dict[str, Any]:
+        task: dict[str, Any] = self.mia.get(f"/api/tasks/{self.task_id}").json["task"]
+        return task
+
+    def row(self) -> Task:
+        task: Task = get(Task, self.task_id)
+        return task
+
+    def time_comes(self) -> None:
+        put(Task, self.task_id, parked_until=datetime.now(UTC) - timedelta(seconds=1))
+
+
+@pytest.fixture
+def shop(world: World) -> Shop:
+    return Shop(world)
+
+
+# Parking
+
+
+@pytest.mark.parametrize(("outcome", "is_cut_short"), [("cancelled", True), ("cancelled", False), ("failed", False)])
+def test_the_task_of_a_limited_run_is_parked(shop: Shop, outcome: str, is_cut_short: bool) -> None:
+    until = shop.limit()
+    shop.finish(outcome, is_cut_short=is_cut_short)
+
+    task = shop.read()
+    assert (task["state"], task["phase"], task["assignedAgentId"]) == ("in_progress", "parked", None)
+    assert task["parked"]["code"] == "limit"
+    assert REASON in task["parked"]["reason"]
+    at = datetime.fromisoformat(task["parked"]["until"])
+    assert timedelta(0) <= at - until.replace(microsecond=0) <= run_end.MOST_SPREAD + timedelta(seconds=1)
+    assert shop.mia.get("/api/tasks").json["tasks"][0]["parked"] == task["parked"]
+    row = shop.row()
+    assert (row.attempts, row.losses, row.error) == (0, 0, None)
+    assert get(Agent, shop.agent_id).state == "idle"
+    assert get(Run, shop.run_id).is_cut_short is False
+    (event,) = events("task:updated", task=shop.task_id, what='"parked"')
+    assert '"phase"' in event.data
+
+
+def test_work_that_was_completed_all_the_same_is_verified(shop: Shop) -> None:
+    shop.limit()
+    shop.finish("completed")
+
+    assert shop.read()["phase"] == "verifying"
+    assert shop.read()["parked"] is None
+
+
+def test_a_run_that_was_not_limited_ends_as_ever(shop: Shop) -> None:
+    shop.finish("failed")
+
+    assert (shop.row().state, shop.row().error) == ("failed", "API Error: 400")
+
+
+def test_with_the_switch_off_the_run_ends_as_ever(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.limit()
+    monkeypatch.setenv("AIWORKER_PARK_ON_LIMITS", "false")
+    settings.cache_clear()
+    shop.finish("failed")
+
+    assert shop.row().state == "failed"
+
+
+def test_a_limited_run_whose_agent_is_lost_is_parked_too(shop: Shop) -> None:
+    shop.limit()
+    _lose(shop.run_id)
+
+    assert shop.row().phase == "parked"
+    assert shop.row().attempts == 0
+
+
+@transactional
+def _lose(tx: Transaction, run_id: str) -> None:
+    assert run_end.lose_runs(tx, [run_id], "its agent is silent") == 1
+
+
+def test_a_task_that_waits_for_a_person_is_not_parked(shop: Shop) -> None:
+    asked = shop.run.post(f"/api/runner/runs/{shop.run_id}/questions", json={"question": "Which one?"}).json["question"]
+    shop.limit()
+    shop.finish("failed")
+
+    assert (shop.row().state, shop.row().phase, shop.read()["parked"]) == ("needs_input", None, None)
+    shop.post("respond", questionId=asked["id"], response="The first")
+    assert shop.row().phase == "queued"
+
+
+def test_tasks_of_one_limit_are_spread(shop: Shop) -> None:
+    shop.limit()
+    until = datetime.now(UTC) + timedelta(hours=1)
+    run = get(Run, shop.run_id)
+
+    found = {_parked_until(shop.world.task(shop.project).id, run, until) for _ in range(5)}
+
+    assert len(found) == 5
+    assert max(found) - min(found) <= run_end.MOST_SPREAD
+
+
+@transactional
+def _parked_until(tx: Transaction, task_id: str, run: Run, until: datetime) -> datetime:
+    task = tx.lock(Task, task_id)
+    task.state_, task.phase_, run.limited_until = "in_progress", "working", until
+    assert run_end.park_if_limited(tx, task, run)
+    assert task.parked_until is not None
+    return task.parked_until
+
+
+# Going on
+
+
+def test_it_goes_on_by_itself_when_its_time_has_come(shop: Shop) -> None:
+    shop.keep_session()
+    shop.park()
+    sweeps.sweep_agents()
+    assert shop.row().phase == "parked"
+    shop.time_comes()
+
+    sweeps.sweep_agents()
+
+    task = shop.read()
+    assert (task["phase"], task["parked"]) == ("queued", None)
+    claim = shop.claim_next()
+    assert claim["task"]["id"] == shop.task_id
+    assert claim["hasSession"] is True
+    assert claim["prompt"].startswith("Your last turn was interrupted: the provider of your model took no calls")
+    assert "The last run was interrupted" in claim["freshPrompt"]
+
+
+def test_any_agent_goes_on_with_the_session(shop: Shop) -> None:
+    shop.keep_session()
+    shop.park()
+    shop.agent.post("/api/runner/heartbeat", json={"runIds": []})
+    put(Agent, shop.agent_id, state_="offline")
+    shop.agent, shop.agent_id = shop.world.agent()
+    assert shop.post("resume").status_code == 200
+
+    assert shop.claim_next()["hasSession"] is True
+    assert shop.run.get(f"/api/runner/runs/{shop.run_id}/session").data == b"kept"
+
+
+def test_the_prompt_after_that_says_nothing_of_it(shop: Shop) -> None:
+    shop.keep_session()
+    shop.park()
+    shop.post("resume")
+    shop.claim_next()
+    shop.finish("cancelled")
+    put(Run, shop.run_id, is_cut_short=False)
+
+    assert "took no calls" not in shop.claim_next()["prompt"]
+
+
+def test_two_sweeps_at_once_let_it_go_on_once(shop: Shop) -> None:
+    shop.park()
+    shop.time_comes()
+
+    assert sum(at_once(parked.resume_due, parked.resume_due)) == 1
+
+
+def test_a_member_lets_it_go_on_at_once(shop: Shop) -> None:
+    shop.park()
+
+    reply = shop.post("resume")
+
+    assert reply.status_code == 200
+    assert (reply.json["task"]["phase"], reply.json["task"]["parked"]) == ("queued", None)
+    again = shop.post("resume")
+    assert again.status_code == 409
+    assert "only a parked task can be resumed" in str(again.json)
+
+
+def test_a_cap_that_still_holds_keeps_it_parked(shop: Shop) -> None:
+    shop.park()
+    put(Task, shop.task_id, parked_code="cap", caps={"runs": 1})
+
+    reply = shop.post("resume")
+
+    assert reply.status_code == 409
+    assert "a cap of spending leaves task" in str(reply.json)
+    assert shop.row().phase == "parked"
+    put(Task, shop.task_id, caps={"runs": 2})
+    assert shop.post("resume").status_code == 200
+
+
+def test_a_viewer_does_not(shop: Shop) -> None:
+    shop.park()
+
+    assert shop.post("resume", shop.world.client_of("vic", Role.VIEWER)).status_code == 403
+
+
+# What people do with it
+
+
+def test_it_can_be_cancelled(shop: Shop) -> None:
+    shop.park()
+
+    assert shop.post("cancel").status_code == 200
+    shop.time_comes()
+    sweeps.sweep_agents()
+
+    assert (shop.row().state, shop.read()["parked"]) == ("cancelled", None)
+
+
+def test_it_can_be_taken_over_and_handed_back(shop: Shop) -> None:
+    shop.park()
+
+    reply = shop.post("take-over")
+
+    assert (reply.json["task"]["phase"], reply.json["task"]["parked"]) == ("held", None)
+    shop.time_comes()
+    sweeps.sweep_agents()
+    assert shop.row().phase == "held"
+    assert shop.post("resume").status_code == 409
+    shop.post("hand-back", note="Mind the gap")
+    assert (shop.row().phase, shop.read()["parked"]) == ("queued", None)
+
+
+def test_it_can_be_edited(shop: Shop) -> None:
+    shop.park()
+
+    reply = shop.mia.patch(f"/api/tasks/{shop.task_id}", json={"title": "Greet warmly", "priority": "high"})
+
+    assert (reply.status_code, reply.json["task"]["phase"]) == (200, "parked")
+
+
+def test_a_message_waits_for_the_next_run(shop: Shop) -> None:
+    shop.keep_session()
+    shop.park()
+
+    assert shop.post("messages", text="Use blue").status_code == 201
+    assert shop.post("messages", text="Stop", interrupt=True).status_code == 409
+    assert shop.row().phase == "parked"
+    shop.post("resume")
+
+    prompt = shop.claim_next()["prompt"]
+    assert "Use blue" in prompt
+    assert prompt.index("was interrupted") < prompt.index("Use blue")
+
+
+def test_feedback_that_the_session_does_not_know_is_told_again(shop: Shop) -> None:
+    shop.keep_session()
+    shop.park()
+    shop.post("comments", body="Mind the tests")
+    shop.post("resume")
+    assert "Mind the tests" in shop.claim_next()["prompt"]
+
+    shop.park()
+    shop.post("resume")
+
+    assert "Mind the tests" in shop.claim_next()["prompt"]
+    assert get(Comment, _only_comment(shop)).delivered_run_id == shop.run_id
+
+
+def _only_comment(shop: Shop) -> str:
+    (comment,) = shop.read()["comments"]
+    return str(comment["id"])
+
+
+def test_it_leaves_its_place_to_another_task(world: World) -> None:
+    shop = Shop(world, max_parallel_tasks=1)
+    other = world.task(shop.project, "Another")
+    world.claim_nothing(shop.agent)
+    shop.park()
+
+    assert shop.claim_next()["task"]["id"] == other.id
+
+
+def test_what_depends_on_it_waits(shop: Shop) -> None:
+    other = shop.world.task(shop.project, "Later", depends_on=[shop.task_id])
+    shop.park()
+
+    shop.world.claim_nothing(shop.agent)
+
+    assert get(Task, other.id).state == "backlog"
+
+
+def test_its_project_can_be_deleted(shop: Shop) -> None:
+    shop.park()
+
+    reply = shop.world.client.delete(f"/api/projects/{shop.project.id}")
+
+    assert reply.status_code == 202

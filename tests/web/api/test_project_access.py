@@ -1,0 +1,129 @@
+"""Who may see and change a project, and what its name tells those who may not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from common.names import new_id
+from common.states import Role
+from tests import builders
+from tests.web.made import MISSING_ID, a_project
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "least", "good"),
+    [
+        ("GET", "/api/projects", None, Role.VIEWER, 200),
+        ("GET", "/api/projects/{id}", None, Role.VIEWER, 200),
+        ("POST", "/api/projects", {"name": "Another"}, Role.MAINTAINER, 201),
+        ("PATCH", "/api/projects/{id}", {"description": "x"}, Role.MAINTAINER, 200),
+        ("DELETE", "/api/projects/{id}", None, Role.MAINTAINER, 202),
+        ("GET", "/api/projects/{id}/members", None, Role.VIEWER, 200),
+        ("PUT", "/api/projects/{id}/members/{user}", {"role": "viewer"}, Role.MAINTAINER, 200),
+    ],
+)
+def test_who_may_do_what(
+    plain_app: Flask, method: str, path: str, body: dict[str, Any] | None, least: Role, good: int
+) -> None:
+    project = a_project()
+    statuses = {}
+    for role in Role:
+        user = builders.a_user(f"user-{role.label}", role)
+        client = builders.client_of(plain_app, user)
+        unique = body and {**body, **({"name": f"Another {role.label}"} if "name" in body else {})}
+        statuses[role] = client.open(
+            path.format(id=project.id, user=user.id), method=method, json=unique
+        ).status_code  # fmt: skip
+
+    assert statuses == {role: good if role >= least else 403 for role in Role}
+    assert plain_app.test_client().open(path.format(id=project.id, user=MISSING_ID), method=method).status_code == 401
+
+
+def test_a_restricted_project_does_not_exist_for_others(app: Flask) -> None:
+    project = a_project(is_restricted=True)
+    stranger = builders.client_of(app, builders.a_user("sam", Role.MAINTAINER))
+    member = builders.a_user("mia", Role.MAINTAINER)
+    admin = builders.client_of(app, builders.a_user("ada", Role.ADMIN))
+
+    for method, tail, body in (
+        ("GET", "", None), ("PATCH", "", {"name": "x"}), ("DELETE", "", None), ("POST", "/retry", None),
+        ("GET", "/members", None), ("PUT", f"/members/{member.id}", {"role": "viewer"}),
+        ("DELETE", f"/members/{member.id}", None),
+    ):  # fmt: skip
+        foreign = stranger.open(f"/api/projects/{project.id}{tail}", method=method, json=body)
+        missing = stranger.open(f"/api/projects/{MISSING_ID}{tail}", method=method, json=body)
+        assert (foreign.status_code, foreign.data) == (404, b'{"error":"Resource not found"}')
+        assert (foreign.status_code, foreign.data) == (missing.status_code, missing.data)
+    assert stranger.get("/api/projects").json["total"] == 0
+
+    put = admin.put(f"/api/projects/{project.id}/members/{member.id}", json={"role": "member"})
+    assert put.json == {"member": {"userId": member.id, "username": "mia", "role": "member"}}
+    insider = builders.client_of(app, member)
+    assert insider.get("/api/projects").json["total"] == 1
+    assert insider.get(f"/api/projects/{project.id}/members").json == {"members": [put.json["member"]]}
+    assert insider.patch(f"/api/projects/{project.id}", json={"name": "x"}).status_code == 403
+    assert admin.delete(f"/api/projects/{project.id}/members/{member.id}").status_code == 204
+    assert admin.delete(f"/api/projects/{project.id}/members/{member.id}").status_code == 404
+    assert insider.get(f"/api/projects/{project.id}").status_code == 404
+
+
+def test_a_member_is_no_administrator_and_somebody_who_exists(maintainer: FlaskClient) -> None:
+    project = a_project()
+    user = builders.a_user("mia")
+
+    too_much = maintainer.put(f"/api/projects/{project.id}/members/{user.id}", json={"role": "admin"})
+    nobody = maintainer.put(f"/api/projects/{project.id}/members/{new_id()}", json={"role": "viewer"})
+
+    assert (too_much.status_code, too_much.json["details"]["field"]) == (400, "role")
+    assert nobody.status_code == 404
+
+
+def test_only_maintainers_see_what_variables_hold(member: FlaskClient, maintainer: FlaskClient) -> None:
+    project = a_project(env_vars={"NODE_ENV": "canary-77"})
+
+    for reply in (member.get(f"/api/projects/{project.id}"), member.get("/api/projects")):
+        assert b"canary" not in reply.data
+        assert b'"NODE_ENV":"***"' in reply.data
+    assert maintainer.get(f"/api/projects/{project.id}").json["project"]["envVars"] == {"NODE_ENV": "canary-77"}
+
+
+def test_the_name_of_a_hidden_project_is_free_to_others_and_tells_nothing(app: Flask, admin: FlaskClient) -> None:
+    """Neither a 409 nor a counted slug says that there is a restricted project of this name."""
+    max_ = builders.client_of(app, builders.a_user("max", Role.MAINTAINER))
+    assert admin.post("/api/projects", json={"name": "Acquisition", "restricted": True}).status_code == 201
+
+    first = max_.post("/api/projects", json={"name": "Acquisition"})
+    renamed = max_.post("/api/projects", json={"name": "Other"}).json["project"]
+
+    assert first.status_code == 201
+    assert first.json["project"]["giteaRepoUrl"].endswith("/acquisition")
+    reply = max_.patch(f"/api/projects/{renamed['id']}", json={"name": "Acquisition"})
+    assert reply.status_code == 409
+    assert max_.delete(f"/api/projects/{first.json['project']['id']}").status_code == 202
+
+
+def test_a_name_is_taken_for_whoever_sees_its_project(app: Flask, admin: FlaskClient) -> None:
+    max_ = builders.a_user("max", Role.MAINTAINER)
+    secret = admin.post("/api/projects", json={"name": "Acquisition", "restricted": True}).json["project"]
+    admin.put(f"/api/projects/{secret['id']}/members/{max_.id}", json={"role": "viewer"})
+    plain = admin.post("/api/projects", json={"name": "Plain"}).json["project"]
+
+    assert admin.post("/api/projects", json={"name": "Acquisition"}).status_code == 409
+    assert builders.client_of(app, max_).post("/api/projects", json={"name": "Acquisition"}).status_code == 409
+    assert admin.patch(f"/api/projects/{plain['id']}", json={"name": "Acquisition"}).status_code == 409
+
+
+def test_a_project_is_not_opened_under_a_name_that_is_taken(app: Flask, admin: FlaskClient) -> None:
+    secret = admin.post("/api/projects", json={"name": "Acquisition", "restricted": True}).json["project"]
+    max_ = builders.client_of(app, builders.a_user("max", Role.MAINTAINER))
+    assert max_.post("/api/projects", json={"name": "Acquisition"}).status_code == 201
+
+    reply = admin.patch(f"/api/projects/{secret['id']}", json={"restricted": False})
+
+    assert (reply.status_code, reply.json["details"]["field"]) == (409, "name")
+    assert admin.get(f"/api/projects/{secret['id']}").json["project"]["restricted"] is True
+    assert admin.patch(f"/api/projects/{secret['id']}", json={"restricted": False, "name": "Bought"}).status_code == 200

@@ -1,0 +1,192 @@
+"""Runs that get nowhere are stopped: a person is asked, and the answer goes to the same session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from common.jobs import RELEASE_RUN
+from common.models import Job, Run, Task
+from common.models.task import Question
+from common.sealing import digest
+from common.services.runs.stuck import KEPT, Step, record_and_watch, repeated_failure
+from common.services.spend.model_tokens import find_access, new_model_token
+from common.settings import settings
+from common.values.model_provider import TokenCount
+from tests.servers import ROOT
+from tests.web.api.asking import Asking
+from tests.web.api.test_caps import BYTES, a_call
+from tests.web.world import World, all_of, get, put, run_jobs
+
+READ = TokenCount(100_000, 2_850_000, 50_000, 10)
+"""Three million tokens, most of which come from a cache."""
+
+
+def called(number: int, command: str = "npm test") -> dict[str, Any]:
+    return {
+        "level": "info", "kind": "tool", "message": f"$ {command}", "callId": f"c{number}",
+        "details": {"name": "Bash", "input": {"command": command}},
+    }  # fmt: skip
+
+
+def came(number: int, *, ok: bool = False, said: str = "exit 1: no such file") -> dict[str, Any]:
+    return {
+        "level": "info", "kind": "result", "message": said, "callId": f"c{number}",
+        "details": {"ok": ok, "durationMs": number},
+    }  # fmt: skip
+
+
+def tell(asking: Asking, *entries: dict[str, Any]) -> None:
+    reply = asking.run.post(f"{asking.path}/logs", json={"lines": list(entries)})
+    assert reply.status_code in {200, 201, 204}, reply.json
+
+
+def beat(asking: Asking) -> list[dict[str, Any]]:
+    run_id = asking.claimed["run"]["id"]
+    directives: list[dict[str, Any]] = asking.agent.post("/api/runner/heartbeat", json={"runIds": [run_id]}).json[
+        "directives"
+    ]
+    return directives
+
+
+def question_of(asking: Asking) -> Question:
+    (question,) = all_of(Question, Question.task_id == asking.task_id)
+    assert asking.state == ("needs_input", None)
+    return question  # type: ignore[no-any-return]
+
+
+def test_a_run_that_reads_and_writes_nothing_is_stopped_and_asks(world: World) -> None:
+    asking = Asking(world)
+    run_id = asking.claimed["run"]["id"]
+    token = new_model_token()
+    put(Run, run_id, model_digest=digest(token))
+    assert asking.run.put(f"{asking.path}/session", data=b"s", content_type=BYTES).status_code == 204
+    record_and_watch([a_call(asking, 0, count=TokenCount(10, 2_900_000, 0, 10))])
+    assert asking.state == ("in_progress", "working")
+    assert beat(asking) == []
+
+    record_and_watch([a_call(asking, 0, count=TokenCount(10, 99_990, 0, 10))])
+
+    question = question_of(asking)
+    assert question.question.startswith("The run has read 3,000,010 tokens and changed no file, so it was stopped")
+    assert beat(asking) == [{"do": "cancel", "runId": run_id}]
+    access = find_access(token, "anthropic")
+    assert access is not None
+    assert "changed no file" in str(access.used_up)
+    asking.finish("cancelled", reason="The run was cancelled.")
+    assert asking.state == ("needs_input", None)
+    assert get(Run, run_id).reason == get(Run, run_id).stop_reason
+    assert asking.answer(question.id, "Look at src/add.py") == 200
+    assert (asking.state, get(Task, asking.task_id).attempts) == (("in_progress", "queued"), 0)
+    claim = asking.resume()
+    assert claim["hasSession"]
+    assert "Look at src/add.py" in claim["prompt"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"level": "info", "kind": "log", "message": f"{KEPT}0123456789ab."},
+        {"level": "info", "kind": "tool", "message": "Edit a.py", "callId": "e", "details": {"diff": "@@ -1 +1 @@"}},
+        {
+            "level": "info",
+            "kind": "tool",
+            "message": "x",
+            "callId": "e",
+            "details": {"name": "write_file", "input": {}},
+        },
+    ],
+)
+def test_a_run_that_has_written_may_read_more(plain_app: Flask, entry: dict[str, Any]) -> None:
+    asking = Asking(World(plain_app))
+    tell(asking, entry)
+
+    record_and_watch([a_call(asking, 0, count=READ), a_call(asking, 0, count=READ)])
+
+    assert asking.state == ("in_progress", "working")
+
+
+def test_the_words_for_kept_work_are_the_runners() -> None:
+    checkpoints = (ROOT / "workers" / "runner" / "checkpoints.py").read_text("utf-8")
+
+    assert f'self._say(f"{KEPT}' in checkpoints
+
+
+def test_the_same_failure_ten_times_in_a_row_stops_the_run(world: World) -> None:
+    asking = Asking(world)
+    for number in range(9):
+        tell(asking, called(number), came(number))
+    assert asking.state == ("in_progress", "working")
+
+    tell(asking, called(9), came(9))
+
+    question = question_of(asking)
+    assert "last 10 calls were the same one and failed each time: $ npm test, so it was stopped" in question.question
+    assert "exit 1: no such file" in str(question.context)
+    assert [one["do"] for one in beat(asking)] == ["cancel"]
+    asking.finish("failed", reason="API Error: 400")
+    assert asking.state == ("needs_input", None)
+    assert asking.answer(question.id, "Install it first") == 200
+    assert "Install it first" in asking.resume()["prompt"]
+
+
+def test_an_agent_that_does_not_stop_is_stopped_and_an_early_answer_is_kept(plain_app: Flask) -> None:
+    asking = Asking(World(plain_app))
+    record_and_watch([a_call(asking, 0, count=READ)])
+    assert asking.answer(question_of(asking).id, "Go on") == 200
+    assert asking.state == ("in_progress", "working")
+    for job in all_of(Job, Job.kind == RELEASE_RUN.name):
+        put(Job, job.id, next_at=job.created_at)
+
+    run_jobs(RELEASE_RUN)
+
+    assert get(Run, asking.claimed["run"]["id"]).outcome == "cancelled"
+    assert asking.state == ("in_progress", "queued")
+
+
+def test_the_two_numbers_can_be_set(plain_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIWORKER_STUCK_TOKENS", "0")
+    monkeypatch.setenv("AIWORKER_STUCK_REPEATS", "2")
+    settings.cache_clear()
+    asking = Asking(World(plain_app))
+    record_and_watch([a_call(asking, 0, count=READ)])
+    assert asking.state == ("in_progress", "working")
+
+    tell(asking, called(1), came(1), called(2), came(2))
+
+    assert "last 2 calls" in question_of(asking).question
+
+
+def _steps(*entries: dict[str, Any]) -> list[Step]:
+    return [Step(one["kind"], one["level"], one["message"], one.get("callId"), one.get("details")) for one in entries]
+
+
+def test_only_what_fails_in_a_row_in_the_same_way_is_a_repetition() -> None:
+    failing = [entry for number in range(3) for entry in (called(number), came(number))]
+    success = [called(7), came(7, ok=True)]
+    other = [called(8, "npm ci"), came(8)]
+
+    assert repeated_failure(_steps(*failing), 3) == ("$ npm test", "exit 1: no such file")
+    assert repeated_failure(_steps(*failing), 4) is None
+    assert repeated_failure(_steps(*failing[:4], *success, *failing[4:]), 3) is None
+    assert repeated_failure(_steps(*failing[:4], *other, *failing[4:]), 3) is None
+    assert repeated_failure(_steps(*failing, *success), 3) is None
+    assert repeated_failure(_steps(*other, *failing), 3) is not None
+
+
+def test_calls_at_the_same_time_are_told_apart_by_their_ids() -> None:
+    at_once = [called(1), called(2, "ls"), came(2, ok=True), came(1), called(3), called(4), came(4), came(3)]
+
+    assert repeated_failure(_steps(*at_once), 3) is not None
+    assert repeated_failure(_steps(*at_once), 4) is None
+
+
+def test_an_agent_that_names_no_calls_repeats_by_its_words() -> None:
+    said = [
+        {"kind": "tool", "level": "info", "message": "$ make"},
+        {"kind": "result", "level": "error", "message": "2"},
+    ]
+
+    assert repeated_failure(_steps(*said * 4), 4) == ("$ make", "2")

@@ -1,0 +1,185 @@
+"""Caps of spending at the gateway: the call after a cap is reached is refused, whoever made the calls before it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import update
+from structlog.testing import capture_logs
+
+from common.errors import Busy
+from common.models import Project, Task
+from common.models.run import Run
+from common.models.spend import ModelCall, SpendCounter
+from common.sealing import digest
+from common.services.spend.cap_settings import update_platform_caps
+from common.services.spend.model_calls import record_calls
+from common.services.spend.model_tokens import new_model_token
+from common.transaction import Transaction, transactional
+from tests.web.gateway.answers import FORMATS, Format
+from tests.web.gateway.conftest import RunningAgent
+from tests.web.gateway.upstream import Script
+from tests.web.made import a_live_run, a_task, somebody
+from tests.web.world import all_of, put
+from web.gateway import accesses, call_log
+from web.gateway.model_apis import error_message
+
+SSE = "text/event-stream"
+SONNET = FORMATS["anthropic"]
+OF_ONE_CALL = 120 + 30 + 77
+"""The tokens of an answer that count: those that were read from a cache do not."""
+every_format = pytest.mark.parametrize("format_", FORMATS.values(), ids=FORMATS)
+
+
+def _answering(agent: RunningAgent, format_: Format = SONNET) -> None:
+    agent.provider(format_.name)
+    agent.upstream.script = Script(format_.stream, content_type=SSE)
+
+
+def _calls_until_refused(agent: RunningAgent, format_: Format = SONNET, most: int = 60) -> str:
+    """Call, each time at once after the answer, until the gateway refuses; what it says then."""
+    for _ in range(most):
+        reply = agent.call(format_)
+        if reply.status_code != 200:
+            assert reply.status_code == 400
+            return str(error_message(reply.data))
+    raise AssertionError(f"{most} calls were admitted")
+
+
+def test_a_run_stops_within_one_call_after_its_cap(agent: RunningAgent) -> None:
+    put(Task, agent.task.id, caps={"tokens": 10 * OF_ONE_CALL - 1})
+    _answering(agent)
+
+    said = _calls_until_refused(agent)
+
+    assert len(agent.upstream.asked) == 10
+    assert said == (
+        "A cap of spending is reached. The task has used 2,270 of 2,269 tokens. A member can raise the task's cap: "
+        "then the task goes on."
+    )
+
+
+@every_format
+def test_each_form_of_answer_is_counted_before_its_end_arrives(agent: RunningAgent, format_: Format) -> None:
+    put(Task, agent.task.id, caps={"tokens": 1})
+    _answering(agent, format_)
+
+    assert agent.call(format_).data == b"".join(format_.stream)
+    agent.upstream.script = Script([format_.whole], length=len(format_.whole))
+
+    assert agent.call(format_).status_code == 400
+    put(Task, agent.task.id, caps={"tokens": 10**6})
+    assert agent.call(format_).data == format_.whole
+    assert len(all_of(ModelCall)) == 2
+
+
+@pytest.mark.parametrize(
+    ("caps", "says"),
+    [
+        ({"total": {"costUsd": 0.001}}, "0.0029 of 0.001 USD. A maintainer can raise the project's cap"),
+        ({"day": {"tokens": 100}}, "227 of 100 tokens today (UTC). A maintainer can raise the project's daily cap"),
+        ({"task": {"tokens": 100}}, "The task has used 227 of 100 tokens. A member can raise the task's cap"),
+    ],
+)
+def test_the_caps_of_a_project_hold(agent: RunningAgent, caps: dict[str, object], says: str) -> None:
+    put(Project, agent.task.project_id, caps=caps)
+    _answering(agent)
+
+    assert says in _calls_until_refused(agent)
+    assert len(agent.upstream.asked) == 1
+
+
+def test_the_caps_of_the_platform_hold_and_end_with_the_day(agent: RunningAgent) -> None:
+    update_platform_caps({"day": {"tokens": 100}}, by=somebody())
+    _answering(agent)
+
+    said = _calls_until_refused(agent)
+
+    midnight = (datetime.now(UTC) + timedelta(days=1)).date()
+    assert "An administrator can raise the platform's daily cap" in said
+    assert f"by itself on {midnight} at 00:00 UTC" in said
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
+    _make_counters_of(yesterday.isoformat())
+    assert agent.call(SONNET).status_code == 200
+
+
+@transactional
+def _make_counters_of(tx: Transaction, day: str) -> None:
+    tx.session.execute(update(SpendCounter).where(SpendCounter.period != "all").values(period=day))
+
+
+class OtherRun(RunningAgent):
+    """Another run of the same project, with the same gateway and provider."""
+
+    def __init__(self, of: RunningAgent, title: str) -> None:
+        self.app, self.upstream = of.app, of.upstream
+        with_project = all_of(Project, Project.id == of.task.project_id)[0]
+        self.task = a_task(with_project, title)
+        self.run = a_live_run(self.task)
+        self.token = new_model_token()
+        put(Run, self.run.id, model_digest=digest(self.token), driver="claude")
+
+
+def test_four_runs_share_the_cap_of_their_project(agent: RunningAgent) -> None:
+    cap = 10_000
+    put(Project, agent.task.project_id, caps={"total": {"tokens": cap}})
+    _answering(agent)
+    runs = [agent, *(OtherRun(agent, f"Task {number}") for number in range(3))]
+
+    with ThreadPoolExecutor(len(runs)) as pool:
+        said = list(pool.map(_calls_until_refused, runs))
+
+    spent = len(agent.upstream.asked) * OF_ONE_CALL
+    assert cap <= spent <= cap + len(runs) * OF_ONE_CALL
+    assert all("The project has used" in one for one in said)
+    (counter,) = all_of(SpendCounter, SpendCounter.scope == "project", SpendCounter.period == "all")
+    assert counter.tokens == spent
+
+
+def test_a_run_without_caps_gets_each_byte_at_once(plain_agent: RunningAgent) -> None:
+    """Only where a cap holds is the last byte kept back until the call is counted."""
+    _answering(plain_agent)
+    for caps, kept in (({}, False), ({"tokens": 10**6}, True)):
+        put(Task, plain_agent.task.id, caps=caps)
+        accesses.forget_all()
+        plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE, gate=threading.Event())
+        headers = {"Content-Type": "application/json", "x-api-key": plain_agent.token}
+        reply = plain_agent.app.test_client().post(
+            f"/gateway/anthropic/{SONNET.path}", data=SONNET.request, headers=headers, buffered=False
+        )
+        pieces: Iterator[bytes] = reply.iter_encoded()
+        first = next(pieces)
+        assert first == (SONNET.stream[0][:-1] if kept else SONNET.stream[0])
+        assert plain_agent.upstream.script.gate is not None
+        plain_agent.upstream.script.gate.set()
+        assert first + b"".join(pieces) == b"".join(SONNET.stream)
+        reply.close()
+
+
+def test_a_database_that_is_away_holds_up_no_answer(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(Task, plain_agent.task.id, caps={"tokens": 10**6})
+    _answering(plain_agent)
+    is_away = threading.Event()
+    is_away.set()
+
+    def record(calls: object) -> object:
+        if is_away.is_set():
+            raise Busy("the database can't be reached")
+        return record_calls(calls)  # type: ignore[arg-type]
+
+    log = call_log.CallLog(record)
+    monkeypatch.setattr(call_log, "COUNTED_SECONDS", 0.05)
+    monkeypatch.setattr("web.gateway.streams.call_log", lambda: log)
+
+    with capture_logs() as logged:
+        reply = plain_agent.call(SONNET)
+
+    assert reply.data == b"".join(SONNET.stream)
+    assert "a model call is not counted yet: the database does not answer" in [line["event"] for line in logged]
+    is_away.clear()
+    assert log.flush(10)
+    assert len(all_of(ModelCall)) == 1

@@ -1,0 +1,312 @@
+"""What becomes of calls while a provider is limited: tried again by the CLI, refused until the reset, or sent on to the
+fallback.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from werkzeug.test import TestResponse
+
+from common.models.run import Run
+from common.services.spend.provider_limits import mark_limited
+from common.settings import settings
+from tests.web.gateway.answers import FORMATS, Format
+from tests.web.gateway.conftest import RunningAgent
+from tests.web.gateway.upstream import Script, Upstream, upstream
+from tests.web.made import a_live_run, end
+from tests.web.world import get, put
+from web.gateway import accesses
+from web.gateway.limit_book import MOST_IN_A_ROW, book
+from web.gateway.model_apis import error_message
+
+SSE = "text/event-stream"
+SONNET = FORMATS["anthropic"]
+every_format = pytest.mark.parametrize("format_", FORMATS.values(), ids=FORMATS)
+LONG = {"retry-after": "120"}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_known_of_limits() -> None:
+    book.forget_all()
+
+
+@pytest.fixture
+def second() -> Iterator[Upstream]:
+    with upstream() as made:
+        yield made
+
+
+def limited(headers: dict[str, str] | None = None, status: int = 429) -> Script:
+    return Script([b'{"error":{"message":"Slow down"}}'], status=status, headers=headers or {})
+
+
+def answers(format_: Format = SONNET) -> Script:
+    return Script(format_.stream, content_type=SSE)
+
+
+def run_of(agent: RunningAgent) -> Run:
+    run: Run = get(Run, agent.run.id)
+    return run
+
+
+def with_fallback(
+    agent: RunningAgent, second: Upstream, format_: Format = SONNET, *, fallback_model: str | None = None
+) -> None:
+    """The provider `first` is limited, and `second` answers."""
+    path = "/v1" if format_.name == "openai" else ""
+    agent.provider("second", api=format_.name, base_url=second.url + path)
+    agent.provider("first", api=format_.name, fallback="second", fallback_model=fallback_model)
+    agent.upstream.script = limited(LONG)
+    second.script = answers(format_)
+
+
+def says(reply: TestResponse) -> str:
+    return str(error_message(reply.data))
+
+
+# Without a fallback
+
+
+@every_format
+def test_a_limit_with_a_time_ends_the_run_until_then(agent: RunningAgent, format_: Format) -> None:
+    agent.provider(format_.name)
+    agent.upstream.script = limited(LONG)
+    before = datetime.now(UTC)
+
+    first, again = agent.call(format_), agent.call(format_)
+
+    assert [first.status_code, again.status_code] == [400, 400]
+    assert "usage limit of the model provider is reached until 20" in says(first)
+    assert "Slow down" in says(again)
+    assert len(agent.upstream.asked) == 1
+    run = run_of(agent)
+    assert run.limited_until is not None
+    assert before + timedelta(seconds=119) < run.limited_until < datetime.now(UTC) + timedelta(seconds=121)
+    assert run.limit_reason == f"{format_.name}: Slow down"
+    (call,) = agent.calls()
+    assert (call.status, call.error) == (429, "Slow down")
+
+
+def test_a_short_limit_is_left_to_the_cli(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = limited({"retry-after": "2"})
+
+    reply = plain_agent.call(SONNET)
+
+    assert (reply.status_code, reply.headers["retry-after"]) == (429, "2")
+    assert run_of(plain_agent).limited_until is None
+
+
+@pytest.mark.parametrize("script", [limited(status=529), limited(), limited({"retry-after": "1"})])
+def test_refusals_in_a_row_are_a_limit_whose_end_is_guessed(plain_agent: RunningAgent, script: Script) -> None:
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = script
+
+    statuses = [plain_agent.call(SONNET).status_code for _ in range(MOST_IN_A_ROW)]
+
+    assert statuses == [script.status] * (MOST_IN_A_ROW - 1) + [400]
+    run = run_of(plain_agent)
+    assert run.limited_until is not None
+    assert run.limited_until > datetime.now(UTC) + timedelta(seconds=30)
+
+
+def test_an_answer_between_begins_the_row_anew(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic")
+    for _ in range(3):
+        plain_agent.upstream.script = limited(status=529)
+        statuses = [plain_agent.call(SONNET).status_code for _ in range(MOST_IN_A_ROW - 1)]
+        assert statuses == [529] * (MOST_IN_A_ROW - 1)
+        plain_agent.upstream.script = answers()
+        assert plain_agent.call(SONNET).status_code == 200
+
+    assert run_of(plain_agent).limited_until is None
+
+
+def test_the_guess_doubles_with_each_run_that_got_nothing_done(plain_agent: RunningAgent) -> None:
+    run = plain_agent.run
+    guesses = []
+    for _ in range(7):
+        until = mark_limited(run.id, None, "anthropic: Overloaded")
+        guesses.append(round((until - get(Run, run.id).created_at) / timedelta(minutes=1)))
+        end(run)
+        run = a_live_run(plain_agent.task)
+
+    assert guesses == [1, 2, 4, 8, 16, 30, 30]
+    put(Run, run.id, usage={"outputTokens": 7, "calls": 1})
+    until = mark_limited(run.id, None, "anthropic: Overloaded")
+    assert until < datetime.now(UTC) + timedelta(minutes=2)
+
+
+def test_a_later_limit_stays(agent: RunningAgent) -> None:
+    now = datetime.now(UTC)
+    later = mark_limited(agent.run.id, now + timedelta(hours=1), "one")
+
+    assert mark_limited(agent.run.id, now + timedelta(minutes=1), "two") == later
+    assert run_of(agent).limit_reason == "one"
+
+
+def test_with_the_switch_off_the_refusal_passes(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIWORKER_PARK_ON_LIMITS", "0")
+    settings.cache_clear()
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = limited(LONG)
+
+    replies = [plain_agent.call(SONNET) for _ in range(MOST_IN_A_ROW + 1)]
+
+    assert {reply.status_code for reply in replies} == {429}
+    assert replies[-1].headers["retry-after"] == "120"
+    assert len(plain_agent.upstream.asked) == MOST_IN_A_ROW + 1
+    assert run_of(plain_agent).limited_until is None
+
+
+def test_a_bill_to_be_paid_passes(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("openai")
+    content = b'{"error":{"message":"Check your plan","type":"insufficient_quota","code":"insufficient_quota"}}'
+    plain_agent.upstream.script = Script([content], status=429)
+
+    replies = [plain_agent.call(FORMATS["responses"]) for _ in range(MOST_IN_A_ROW + 1)]
+
+    assert {reply.status_code for reply in replies} == {429}
+    assert run_of(plain_agent).limited_until is None
+
+
+def test_a_limit_that_is_over_is_forgotten_with_the_next_answer(agent: RunningAgent) -> None:
+    agent.provider("anthropic")
+    agent.upstream.script = answers()
+    put(Run, agent.run.id, limited_until=datetime.now(UTC) - timedelta(seconds=1), limit_reason="Slow down")
+
+    assert agent.call(SONNET).status_code == 200
+
+    run = run_of(agent)
+    assert (run.limited_until, run.limit_reason) == (None, None)
+
+
+def test_a_limit_does_not_stop_the_list_of_models(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic")
+    put(Run, plain_agent.run.id, limited_until=datetime.now(UTC) + timedelta(hours=1), limit_reason="Slow down")
+
+    headers = {"x-api-key": plain_agent.token}
+    reply = plain_agent.app.test_client().get("/gateway/anthropic/v1/models", headers=headers)
+
+    assert reply.status_code == 200
+
+
+def test_a_key_in_the_refusal_is_kept_nowhere(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic")
+    key = "sk-ant-" + "api03-" + "A" * 80
+    plain_agent.upstream.script = Script(
+        [b'{"error":{"message":"Too many calls with ' + key.encode() + b'"}}'], status=429, headers=LONG
+    )
+
+    reply = plain_agent.call(SONNET)
+
+    assert key not in says(reply) + str(run_of(plain_agent).limit_reason)
+
+
+# With a fallback
+
+
+@every_format
+def test_the_fallback_takes_the_call_at_once(plain_agent: RunningAgent, second: Upstream, format_: Format) -> None:
+    with_fallback(plain_agent, second, format_)
+
+    replies = [plain_agent.call(format_, name="first") for _ in range(2)]
+
+    assert [reply.status_code for reply in replies] == [200, 200]
+    assert replies[0].data == b"".join(format_.stream)
+    assert len(plain_agent.upstream.asked) == 1, "it is known to be limited"
+    assert [asked.body for asked in second.asked] == [format_.request] * 2
+    calls = [(call.provider, call.status) for call in plain_agent.calls()]
+    assert calls == [("first", 429), ("second", 200), ("second", 200)]
+    assert run_of(plain_agent).limited_until is None
+
+
+@every_format
+def test_the_fallbacks_model_is_asked_for(plain_agent: RunningAgent, second: Upstream, format_: Format) -> None:
+    with_fallback(plain_agent, second, format_, fallback_model="another-model")
+
+    assert plain_agent.call(format_, name="first").status_code == 200
+
+    (asked,) = second.asked
+    if format_.name == "gemini":
+        assert "models/another-model:" in asked.target
+        assert asked.body == format_.request
+    else:
+        assert json.loads(asked.body) == {**json.loads(format_.request), "model": "another-model"}
+    assert plain_agent.calls()[-1].model == "another-model"
+
+
+def test_another_model_of_the_same_provider_may_take_the_calls(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic", fallback_model="claude-haiku-4-5")
+    plain_agent.upstream.script = limited(LONG)
+
+    assert plain_agent.call(SONNET).status_code == 400
+
+    models = [json.loads(asked.body)["model"] for asked in plain_agent.upstream.asked]
+    assert models == [json.loads(SONNET.request)["model"], "claude-haiku-4-5"]
+
+
+def test_a_short_limit_does_not_change_the_provider(plain_agent: RunningAgent, second: Upstream) -> None:
+    with_fallback(plain_agent, second)
+    plain_agent.upstream.script = limited({"retry-after": "1"})
+
+    assert plain_agent.call(SONNET, name="first").status_code == 429
+
+    assert second.asked == []
+
+
+def test_a_limit_without_a_time_goes_to_the_fallback_at_once(plain_agent: RunningAgent, second: Upstream) -> None:
+    with_fallback(plain_agent, second)
+    plain_agent.upstream.script = limited(status=529)
+
+    assert plain_agent.call(SONNET, name="first").status_code == 200
+
+
+def test_the_fallback_works_with_the_switch_off(
+    plain_agent: RunningAgent, second: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIWORKER_PARK_ON_LIMITS", "0")
+    settings.cache_clear()
+    with_fallback(plain_agent, second)
+
+    assert plain_agent.call(SONNET, name="first").status_code == 200
+
+
+def test_if_both_are_limited_the_run_waits_for_the_earlier(agent: RunningAgent, second: Upstream) -> None:
+    with_fallback(agent, second)
+    second.script = limited({"retry-after": "3000"})
+
+    reply = agent.call(SONNET, name="first")
+
+    assert reply.status_code == 400
+    run = run_of(agent)
+    assert run.limited_until is not None
+    assert run.limited_until < datetime.now(UTC) + timedelta(seconds=121)
+    assert run.limit_reason == "first: Slow down; second: Slow down"
+
+
+def test_a_run_that_goes_on_early_asks_a_provider_that_is_known_to_be_limited(
+    plain_agent: RunningAgent, second: Upstream
+) -> None:
+    with_fallback(plain_agent, second)
+    second.script = limited(LONG)
+    assert plain_agent.call(SONNET, name="first").status_code == 400
+    put(Run, plain_agent.run.id, limited_until=None, limit_reason=None)
+    accesses.forget_all()
+    plain_agent.upstream.script = answers()
+
+    assert plain_agent.call(SONNET, name="first").status_code == 200
+
+
+def test_a_fallback_that_does_not_offer_the_model_is_left_out(plain_agent: RunningAgent, second: Upstream) -> None:
+    plain_agent.provider("second", api="anthropic", base_url=second.url, models=["claude-haiku-4-5"])
+    plain_agent.provider("first", api="anthropic", fallback="second")
+    plain_agent.upstream.script = limited(LONG)
+
+    assert [plain_agent.call(SONNET, name="first").status_code for _ in range(2)] == [400, 400]
+
+    assert second.asked == []

@@ -1,0 +1,125 @@
+"""Starts commands in real sandboxes, as the runner and the supervisor do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import leave_out
+from workers.sandbox.enclosed import Enclosed, Refusal
+from workers.sandbox.sandboxes import Sandboxes
+from workers.sandbox.walls import Bounds, Walls
+
+SECONDS = 60
+LOOPBACK_TEST_HOST = "aiworker.test"
+
+
+@dataclass
+class Started:
+    """A running command. `end` waits for it and closes its sandbox."""
+
+    process: subprocess.Popen[str]
+    enclosed: Enclosed
+
+    def end(self) -> Ended:
+        try:
+            output, errors = self.process.communicate(timeout=SECONDS)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            bound = self.enclosed.broken_bound
+            self.enclosed.close()
+        return Ended(self.process.returncode, output, errors, bound)
+
+
+@dataclass(frozen=True)
+class Ended:
+    status: int
+    output: str
+    errors: str
+    broken_bound: str | None = None
+
+
+@dataclass
+class Starter:
+    """Starts commands of one project in a folder of their own: `home`, `workspace`."""
+
+    sandboxes: Sandboxes
+    home: Path
+    workspace: Path
+    refusals: list[Refusal] = field(default_factory=list)
+    _started: list[Started] = field(default_factory=list)
+
+    def walls(self, **more: object) -> Walls:
+        return Walls(**{"home": self.home, "writable": (self.workspace,), "bounds": Bounds(None, None), **more})  # type: ignore[arg-type]
+
+    def start(self, *argv: str, walls: Walls | None = None, needs_dial: bool = False, **environ: str) -> Started:
+        enclosed = self.sandboxes.enclose(
+            argv,
+            cwd=self.workspace,
+            environ={"PATH": os.environ["PATH"], "HOME": str(self.home), **environ},
+            walls=walls or self.walls(),
+            on_refusal=self.refusals.append,
+            needs_dial=needs_dial,
+        )
+        try:
+            process = subprocess.Popen(
+                enclosed.argv, cwd=enclosed.cwd, env=enclosed.environ, pass_fds=enclosed.pass_fds, text=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            )  # fmt: skip
+        except BaseException:
+            enclosed.close()
+            raise
+        enclosed.begin(process.pid)
+        self._started.append(Started(process, enclosed))
+        return self._started[-1]
+
+    def run(self, *argv: str, walls: Walls | None = None, needs_dial: bool = False, **environ: str) -> Ended:
+        return self.start(*argv, walls=walls, needs_dial=needs_dial, **environ).end()
+
+    def python(self, code: str, *arguments: str, walls: Walls | None = None) -> Ended:
+        return self.run(sys.executable, "-I", "-c", code, *arguments, walls=walls)
+
+    def close(self) -> None:
+        for started in self._started:
+            if started.process.poll() is None:
+                started.end()
+            started.enclosed.close()
+        self.sandboxes.close()
+
+
+@pytest.fixture(scope="session")
+def confining() -> None:
+    """Leave tests out where no sandbox can be made."""
+    finding = Sandboxes(Path("/nonexistent")).finding
+    if not finding.is_confining:
+        leave_out(f"{finding.why_not} (on Debian: apt-get install bubblewrap)")
+
+
+@pytest.fixture
+def new_starter(confining: None, tmp_path: Path) -> Iterator[Callable[..., Starter]]:
+    """Make starters with other arguments of Sandboxes."""
+    made: list[Starter] = []
+
+    def make(**arguments: object) -> Starter:
+        for name in ("home", "workspace"):
+            (tmp_path / name).mkdir(exist_ok=True)
+        made.append(
+            Starter(Sandboxes(tmp_path / "sandboxes", **arguments), tmp_path / "home", tmp_path / "workspace")  # type: ignore[arg-type]
+        )
+        return made[-1]
+
+    yield make
+    for starter in made:
+        starter.close()
+
+
+@pytest.fixture
+def starter(new_starter: Callable[..., Starter]) -> Starter:
+    return new_starter()

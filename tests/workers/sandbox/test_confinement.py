@@ -1,0 +1,103 @@
+"""What a confined command sees, writes and is: everything else of the machine is not there."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.workers.sandbox.conftest import Starter
+
+
+def test_a_command_gets_its_arguments_and_exactly_its_environment(starter: Starter) -> None:
+    ended = starter.run("/usr/bin/env", LD_PRELOAD_NOT="x", EMPTY="", TEXT="a b\n=c")
+
+    expected = {"PATH": os.environ["PATH"], "HOME": str(starter.home), "LD_PRELOAD_NOT": "x", "EMPTY": ""}
+    assert ended.status == 0
+    assert sorted(ended.output.splitlines()) == sorted(
+        [*(f"{name}={value}" for name, value in expected.items()), "TEXT=a b", "=c"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [("exit 0", 0), ("exit 3", 3), ("kill -TERM $$", -signal.SIGTERM), ("kill -KILL $$", -signal.SIGKILL)],
+)
+@pytest.mark.parametrize("needs_dial", [False, True])
+def test_the_status_is_the_commands(starter: Starter, script: str, status: int, needs_dial: bool) -> None:
+    started = starter.start("sh", "-c", script, needs_dial=needs_dial)
+    ended = started.end()
+
+    assert started.enclosed.exit_status(ended.status) == status
+
+
+def test_a_command_that_is_missing_is_named(starter: Starter) -> None:
+    ended = starter.run("no-such-command")
+
+    assert (ended.status, ended.errors) == (127, "sandbox: no-such-command: not found\n")
+
+
+def test_files_outside_are_not_there(starter: Starter, tmp_path: Path) -> None:
+    (tmp_path / "canary").write_text("secret")
+    (starter.workspace / "code").write_text("mine")
+
+    ended = starter.run("cat", "code", str(tmp_path / "canary"), "/etc/shadow", "/etc/sudoers", "/root/.bash_history")
+
+    assert ended.output == "mine"
+    assert ended.errors.count("No such file or directory") == 4, ended.errors
+
+
+def test_only_the_walls_paths_can_be_written(starter: Starter, tmp_path: Path) -> None:
+    readable = tmp_path / "shown"
+    readable.mkdir()
+    places = [
+        starter.home,
+        starter.workspace,
+        Path("/tmp"),
+        Path("/dev/shm"),
+        readable,
+        Path("/usr"),
+        Path("/etc"),
+        Path("/"),
+    ]
+
+    script = 'for place; do touch "$place/new" 2>/dev/null && echo "$place"; done; true'
+    ended = starter.run("sh", "-c", script, "sh", *map(str, places), walls=starter.walls(readable=(readable,)))
+
+    assert ended.output.splitlines() == [str(place) for place in places[:4]]
+    assert (starter.workspace / "new").exists()
+    assert not Path("/tmp/new").exists()
+    assert not (readable / "new").exists()
+
+
+def test_files_that_a_command_makes_belong_to_its_starter(starter: Starter) -> None:
+    starter.run("touch", "made")
+
+    assert (starter.workspace / "made").stat().st_uid == os.geteuid()
+
+
+def test_a_command_has_no_rights_and_can_get_none(starter: Starter) -> None:
+    lines = dict(
+        line.split(":\t", 1) for line in starter.run("cat", "/proc/self/status").output.splitlines() if ":\t" in line
+    )
+
+    assert {lines[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {"0" * 16}
+    assert lines["NoNewPrivs"] == "1"
+    assert lines["Uid"].split()[0] != "0"
+
+
+def test_a_command_holds_no_descriptor_of_the_sandbox(starter: Starter) -> None:
+    ended = starter.python("import os; print(sorted(os.listdir('/proc/self/fd'), key=int))")
+
+    assert ended.output.split(", ")[:3] == ["['0'", "'1'", "'2'"]
+    assert ended.output.count("'") == 8, ended.output  # and the one of the listing itself
+
+
+def test_nothing_is_left_after_close(starter: Starter) -> None:
+    started = starter.start("sh", "-c", "setsid sleep 1000 & setsid sleep 1000 & wait", needs_dial=True)
+    started.process.kill()
+    started.end()
+
+    assert list(starter.sandboxes.directory.iterdir()) == []

@@ -1,0 +1,306 @@
+"""Commands of repositories in their sandbox: a hostile one gets nothing, and its honest part still counts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from common.values.app import App, AppPhase, Space
+from common.values.check import CheckEnd, CheckPhase
+from common.values.egress import Egress, Network
+from common.values.needs import Needs
+from common.values.repository import Source
+from tests.providers.runtime_contract import (
+    ChecksContract,
+    MakeVersion,
+    RuntimeContract,
+    check_of,
+    finished,
+    settled,
+    until,
+)
+from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised, wait_until_gone
+from tests.providers.test_runtime_sources import Served
+from tests.workers.needs.clients import REDIS, needs_installed, redis
+
+SPACE = Space("shop-0000beef", "project-1")
+HOSTILE = Path(__file__).with_name("hostile_program.py").read_text()
+PYTHON = shlex.quote(sys.executable)
+RUN_HOSTILE = f"{PYTHON} -I hostile.py wanted.json"
+CANARY = "canary-7f3a"
+PROCESSES = 200
+
+
+@pytest.fixture(scope="module")
+def supervisor(confining: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
+    environ = {
+        "AIWORKER_SANDBOX": "required", "AIWORKER_SANDBOX_PROCESSES": str(PROCESSES),
+        "AIWORKER_SECRET_KEY": f"{CANARY}-in-the-environment",
+    }  # fmt: skip
+    with supervised(tmp_path_factory.mktemp("confined") / "runtime", **environ) as running:
+        yield running
+        assert running.stop() == 0
+
+
+@pytest.fixture
+def space(supervisor: Supervisor) -> Iterator[Space]:
+    yield SPACE
+    supervisor.runtime.delete_environment(SPACE)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "repository")
+
+
+@pytest.fixture
+def wanted(supervisor: Supervisor, tmp_path: Path) -> Iterator[dict[str, list[object]]]:
+    """What a hostile program looks for. All of it is there: the test's own process reaches it."""
+    secret = tmp_path / "platform" / "secret.key"
+    secret.parent.mkdir()
+    secret.write_text(CANARY)
+    with contextlib.ExitStack() as stack:
+        local = stack.enter_context(_listening("127.0.0.1"))
+        everywhere = stack.enter_context(_listening("0.0.0.0"))
+        store, abstract = tmp_path / "redis.sock", f"\0{tmp_path}/redis.sock"
+        for name in (str(store), abstract):
+            one = stack.enter_context(socket.socket(socket.AF_UNIX))
+            one.bind(name)
+            one.listen()
+        own = [one.address for each in psutil.net_if_addrs().values() for one in each if one.family == socket.AF_INET]
+        guards = psutil.Process(supervisor.process.pid).children()
+        yield {
+            "paths": [str(secret), str(supervisor.directory / "lock"), "/etc/shadow"],
+            "sockets": [str(store), str(supervisor.socket)],
+            "addresses": [["127.0.0.1", local], *([address, everywhere] for address in own), ["169.254.169.254", 80]],
+            "pids": [supervisor.process.pid, *(guard.pid for guard in guards)],
+        }
+
+
+@contextlib.contextmanager
+def _listening(host: str) -> Iterator[int]:
+    with socket.create_server((host, 0)) as server:
+        yield server.getsockname()[1]
+
+
+def _reads_nothing(answer: str) -> bool:
+    said = json.loads(answer)
+    assert said["found"] == []
+    assert CANARY not in answer
+    assert not any("workers.supervisor" in process for process in said["neighbours"])
+    assert not [name for name in said["environ"] if name.startswith("AIWORKER")]
+    return True
+
+
+class TestConfinedRuntime(RuntimeContract, ChecksContract):
+    @pytest.fixture
+    def runtime(self, supervisor: Supervisor) -> object:
+        return supervisor.runtime
+
+    @pytest.fixture
+    def good(self, repository: Repository) -> MakeVersion:
+        return lambda version_id: repository.web_app(version_id)
+
+    @pytest.fixture
+    def bad(self, repository: Repository) -> MakeVersion:
+        return lambda version_id: repository.web_app(version_id, start_command="echo no such luck; exit 4")
+
+
+def test_it_says_that_it_confines(supervisor: Supervisor) -> None:
+    said = supervisor.runtime.ping()
+
+    assert said is not None
+    assert said.is_confining
+    assert "confined" in said.says
+
+
+@pytest.mark.parametrize("egress", list(Egress))
+def test_a_hostile_test_command_finds_nothing_and_its_honest_part_counts(
+    supervisor: Supervisor, space: Space, repository: Repository, wanted: dict[str, list[object]], egress: Egress
+) -> None:
+    neighbour = check_of(
+        repository.version("x", repository.commit(a="1")), space, "neighbour", f"echo {CANARY} >canary; sleep 600"
+    )
+    supervisor.runtime.ensure_check(neighbour)
+    (other,) = until(lambda: list(supervisor.directory.glob("checks/*/neighbour/code/canary")), what="the neighbour")
+    wanted["paths"].append(str(other))
+    commit = repository.commit(hostile__py=HOSTILE, wanted__json=json.dumps(wanted))
+    check = check_of(repository.version("x", commit), space, "hostile", f"{RUN_HOSTILE}; echo honest; exit 3")
+    supervisor.runtime.ensure_check(replace(check, network=Network(egress)))
+    state = finished(supervisor.runtime, check)
+    answer, honest = [line for line in state.log.splitlines() if not line.startswith("[runtime]")]
+
+    assert _reads_nothing(answer)
+    assert (state.phase, state.exit_code, honest) == (CheckPhase.FAILED, 3, "honest")
+    still = supervisor.runtime.read_check(space, "neighbour")
+    assert still is not None
+    assert still.phase is CheckPhase.RUNNING
+
+
+def test_a_hostile_setup_and_preview_find_nothing_and_the_preview_serves(
+    supervisor: Supervisor, space: Space, repository: Repository, wanted: dict[str, list[object]]
+) -> None:
+    commit = repository.commit(hostile__py=HOSTILE, wanted__json=json.dumps(wanted))
+    version = repository.version(
+        "v1", commit, start_command=f"{RUN_HOSTILE} serve", needs=Needs(setup_command=f"{RUN_HOSTILE} >built")
+    )
+    app = App(space, "task-1")
+    url = supervisor.runtime.ensure_app(app, version).url
+    state = settled(supervisor.runtime, app, "v1")
+    assert state.phase is AppPhase.LIVE, state.reason
+    (built,) = supervisor.directory.glob("apps/*/*/versions/v1/code/built")
+
+    assert _reads_nothing(get(url)[1])
+    assert _reads_nothing(built.read_text())
+
+
+def test_a_refused_host_is_named_in_the_output_of_a_check_and_in_an_apps_log(
+    supervisor: Supervisor, space: Space, repository: Repository
+) -> None:
+    ask = f"{PYTHON} -I -c \"import urllib.request as r; r.urlopen('http://refused.example/')\" 2>/dev/null"
+    version = repository.web_app("v1", network=Network(Egress.REGISTRIES))
+    check = check_of(version, space, "c", f"{ask}; {ask}; true")
+    supervisor.runtime.ensure_check(replace(check, network=Network(Egress.REGISTRIES)))
+    app = App(space, "task-1")
+    command = f"{ask}; exec {version.spec.start_command}"
+    supervisor.runtime.ensure_app(app, replace(version, spec=replace(version.spec, start_command=command)))
+    state = finished(supervisor.runtime, check)
+
+    assert settled(supervisor.runtime, app, "v1").phase is AppPhase.LIVE
+    for lines in (state.log.splitlines(), supervisor.runtime.app_logs(app, "v1")):
+        refused = [line for line in lines if line.startswith("[runtime] refused.example is not reachable: ")]
+        assert len(refused) == 1, lines
+
+
+def test_a_check_without_network_reaches_the_forge_alone(
+    supervisor: Supervisor, space: Space, repository: Repository
+) -> None:
+    commit = repository.commit(a="1")
+    repository.serve_plainly()
+    with Served(repository.path / ".git", "agent", "s3cret-pass") as url, _listening("127.0.0.1") as other:
+        ask = f"{PYTHON} -I -c \"import urllib.request as r; r.urlopen('{{}}')\" 2>&1 | tail -1"
+        commands = [ask.format(f"{url}/config"), ask.format(f"http://127.0.0.1:{other}/")]
+        check = check_of(repository.version("x", commit), space, "c", "; ".join(commands))
+        check = replace(check, source=Source(url, "agent", "s3cret-pass"), network=Network(Egress.NONE))
+        supervisor.runtime.ensure_check(check)
+        lines = finished(supervisor.runtime, check).log.splitlines()
+
+    assert "HTTP Error 401" in lines[0]
+    assert "Connection refused" in lines[1]
+
+
+def test_forks_without_end_end_with_their_check(supervisor: Supervisor, space: Space, repository: Repository) -> None:
+    version = repository.version("x", repository.commit(fork__py=FORK))
+    check = check_of(version, space, "c", f"{PYTHON} -I fork.py {space.namespace}")
+    supervisor.runtime.ensure_check(check)
+    state = finished(supervisor.runtime, check)
+
+    assert state.code != CheckEnd.TIMEOUT
+    assert not [one for one in psutil.process_iter(["cmdline"]) if "fork.py" in (one.info["cmdline"] or [])]
+    after = check_of(version, space, "after", "true")
+    supervisor.runtime.ensure_check(after)
+    assert finished(supervisor.runtime, after).phase is CheckPhase.PASSED
+
+
+FORK = """
+import os, sys, time
+while True:
+    try:
+        if not os.fork():
+            time.sleep(600)
+    except OSError:
+        sys.exit(9)
+"""
+
+
+def test_two_apps_may_listen_on_the_same_port(supervisor: Supervisor, space: Space, repository: Repository) -> None:
+    urls = {}
+    for name in ("one", "two"):
+        version = repository.web_app(name, port=8000)
+        urls[name] = supervisor.runtime.ensure_app(App(space, name), version).url
+    for name in urls:
+        assert settled(supervisor.runtime, App(space, name), name).phase is AppPhase.LIVE
+
+    assert {name: get(url)[1] for name, url in urls.items()} == {"one": "one", "two": "two"}
+    assert {json.loads(get(url, "/env")[1])["PORT"] for url in urls.values()} == {"8000"}
+
+
+def test_a_page_is_served_from_its_sandbox(supervisor: Supervisor, space: Space, repository: Repository) -> None:
+    app = App(space, "page")
+    url = supervisor.runtime.ensure_app(app, repository.version("v1", repository.commit(index__html="<p>hi"))).url
+    state = settled(supervisor.runtime, app, "v1")
+
+    assert state.phase is AppPhase.LIVE, state.reason
+    assert get(url) == (200, "<p>hi")
+
+
+def test_a_check_uses_git_its_databases_and_the_folders_that_its_setup_made(
+    supervisor: Supervisor, space: Space, repository: Repository
+) -> None:
+    needs_installed(REDIS.kind)
+    commit = repository.commit(a="1")
+    needs = Needs("mkdir -p deps && echo made >deps/a", ("deps",), (REDIS,), may_save_cache=True)
+    command = f"git log -1 --format=%H; cat deps/a; {redis('ping()')}"
+    for check_id in ("first", "second"):
+        check = replace(check_of(repository.version("x", commit), space, check_id, command), needs=needs)
+        supervisor.runtime.ensure_check(check)
+        state = finished(supervisor.runtime, check)
+        said = [line for line in state.log.splitlines() if not line.startswith("[runtime]")]
+        assert (state.phase, said) == (CheckPhase.PASSED, [commit, "made", "True"]), state
+
+    assert "[runtime] restored from the cache: deps" in state.log
+
+
+def test_a_crashed_app_comes_back_in_its_sandbox(supervisor: Supervisor, space: Space, repository: Repository) -> None:
+    app = App(space, "task-1")
+    url = supervisor.runtime.ensure_app(app, repository.web_app("v1")).url
+    settled(supervisor.runtime, app, "v1")
+    with contextlib.suppress(OSError):
+        get(url, "/die")
+
+    def restarts() -> int:
+        state = supervisor.runtime.read_app(app, "v1")
+        assert state is not None
+        return state.restarts
+
+    until(lambda: restarts() == 1, what="the restart")
+    assert get(url) == (200, "v1")
+
+
+@pytest.mark.usefixtures("confining")
+def test_a_killed_supervisor_leaves_no_sandbox(tmp_path: Path, repository: Repository) -> None:
+    app = App(SPACE, "task-1")
+    with supervised(tmp_path / "runtime", AIWORKER_SANDBOX="required") as supervisor:
+        url = supervisor.runtime.ensure_app(app, repository.web_app("v1")).url
+        assert settled(supervisor.runtime, app, "v1").phase is AppPhase.LIVE
+        for path in ("/child", "/daemon"):
+            assert get(url, path)[0] == 200
+        inside = [one.pid for one in psutil.Process(supervisor.process.pid).children(recursive=True)]
+        supervisor.kill()
+        wait_until_gone(*inside)
+        supervisor.start_again()
+        assert supervisor.stop() == 0
+
+    assert not [path for path in (tmp_path / "runtime" / "sandboxes").rglob("*") if not path.is_dir()]
+
+
+def test_a_stopped_app_leaves_no_sandbox(supervisor: Supervisor, space: Space, repository: Repository) -> None:
+    app = App(space, "task-1")
+    before = set(psutil.Process(supervisor.process.pid).children(recursive=True))
+    url = supervisor.runtime.ensure_app(app, repository.web_app("v1")).url
+    settled(supervisor.runtime, app, "v1")
+    get(url, "/daemon")
+    inside = set(psutil.Process(supervisor.process.pid).children(recursive=True)) - before
+    assert len(inside) >= 3
+    supervisor.runtime.delete_app(app)
+
+    assert not [one for one in inside if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]

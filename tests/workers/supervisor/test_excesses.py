@@ -1,0 +1,59 @@
+"""A command whose files outgrow what it may have on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.values.app import App, AppPhase, Space
+from common.values.check import CheckEnd, CheckPhase
+from tests.providers.runtime_contract import check_of, finished, settled, until
+from tests.providers.runtime_supervisor import Repository, Supervisor, supervised
+from workers.supervisor.excesses import bytes_below
+
+SPACE = Space("shop-0000beef", "project-1")
+FILL = "dd if=/dev/zero of={} bs=1M count=80 2>/dev/null; sleep 600"
+
+
+@pytest.fixture(scope="module")
+def supervisor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
+    with supervised(tmp_path_factory.mktemp("disk") / "runtime", disk_bytes=40 * 2**20) as running:
+        yield running
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "repository")
+
+
+@pytest.mark.parametrize("place", ["large", "$HOME/large"])
+def test_a_check_that_fills_the_disk_fails(supervisor: Supervisor, repository: Repository, place: str) -> None:
+    version = repository.version("x", repository.commit(a="1"))
+    check = check_of(version, SPACE, f"c{place[0].strip('$')}", FILL.format(place))
+    supervisor.runtime.ensure_check(check)
+    state = finished(supervisor.runtime, check)
+
+    assert (state.phase, state.code, state.exit_code) == (CheckPhase.FAILED, CheckEnd.DISK, None)
+    assert str(state.reason).endswith("of disk, its limit is 40 MiB")
+    assert not list(supervisor.directory.glob("checks/*/*/code"))
+
+
+def test_a_version_that_fills_the_disk_fails(supervisor: Supervisor, repository: Repository) -> None:
+    app = App(SPACE, "task-1")
+    version = repository.web_app("fat", start_command=FILL.format("large"))
+    supervisor.runtime.ensure_app(app, version)
+    state = settled(supervisor.runtime, app, "fat")
+
+    assert (state.phase, state.code) == (AppPhase.FAILED, "disk")
+    until(lambda: not list(supervisor.directory.glob("apps/*/*/versions/*")), what="the end of its files")
+
+
+def test_a_file_with_several_names_counts_once(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 2**20)
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "b").hardlink_to(tmp_path / "a")
+    (tmp_path / "link").symlink_to("/usr")
+
+    assert 2**20 <= bytes_below(tmp_path) < 2 * 2**20

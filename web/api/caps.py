@@ -1,0 +1,85 @@
+"""Caps of spending: their fields in tasks and projects, and those of the whole platform."""
+
+from __future__ import annotations
+
+from marshmallow import fields
+from marshmallow.validate import Range
+
+from common.services.spend import cap_settings as services
+from common.services.spend.caps import NAMES
+from common.states import Role
+from web.api.kept import Kept
+from web.http.auth import allow, who
+from web.http.blueprint import Blueprint, body, one, reply
+from web.http.fields import Choice, Integer, Number, Schema, Timestamp
+
+caps = Blueprint("caps", __name__, url_prefix="/api")
+
+MOST = 10**12
+
+
+class Positive(Number):
+    """A number above 0."""
+
+    def __init__(self, *, allow_none: bool) -> None:
+        super().__init__(allow_none=allow_none)
+        self.validators.append(Range(0, MOST, min_inclusive=False, error=f"Must be above 0, and at most {MOST}"))
+
+
+class CapsSchema(Schema):
+    """The most that may be used; what is absent is not capped. tokens: input, cache writes and output. costUsd: of the
+    calls with a known price. minutes: how long runs are at work, added up. In a request, null removes a cap.
+    """
+
+    tokens = Integer(1, MOST, allow_none=True)
+    cost_usd = Positive(allow_none=True)
+    minutes = Positive(allow_none=True)
+    runs = Integer(1, MOST, allow_none=True)
+
+
+class CapGroupsSchema(Schema):
+    """task: of each task that names none itself. day: of all tasks per day (UTC). total: of all tasks. In a request,
+    null removes all caps of one.
+    """
+
+    task = Kept(CapsSchema, allow_none=True)
+    day = Kept(CapsSchema, allow_none=True)
+    total = Kept(CapsSchema, allow_none=True)
+
+
+class CapUseSchema(Schema):
+    """A cap of which at least 80 % is used. scope: whose. period: `day` (UTC) or `total`."""
+
+    scope = Choice(("task", "project", "platform"))
+    period = Choice(("day", "total"))
+    cap = Choice(NAMES)
+    limit = fields.Float()
+    used = fields.Float()
+
+
+class PlatformCapsSchema(CapGroupsSchema):
+    """changedBy, changedAt: null if they were never set."""
+
+    changed_by = fields.String(allow_none=True)
+    changed_at = Timestamp(allow_none=True)
+
+
+class UpdatePlatformCapsSchema(CapGroupsSchema):
+    read_only = frozenset({"changedBy", "changedAt"})
+
+
+@caps.get("/caps")
+@allow(Role.ADMIN)
+@reply(one("caps", PlatformCapsSchema))
+def read_caps() -> object:
+    """The caps of the whole platform."""
+    return services.read_platform_caps(by=who())
+
+
+@caps.patch("/caps")
+@allow(Role.ADMIN)
+@body(UpdatePlatformCapsSchema)
+@reply(one("caps", PlatformCapsSchema))
+def update_caps(**changes: services.CapChanges | None) -> object:
+    """Change the caps that are sent. Tasks that waited for room under a cap go on, if there is some now."""
+    return services.update_platform_caps(changes, by=who())

@@ -1,0 +1,32 @@
+// What happens to tasks while somebody looks elsewhere, told at the edge of the page.
+import { api } from "./api.mjs";
+import { sayUse, sayWhose } from "./parts/caps.mjs";
+import { isParked, sayParked } from "./parts/parked.mjs";
+import { project } from "./projects.mjs";
+import { to } from "./routes.mjs";
+import { failed, told, warned } from "./toasts.mjs";
+
+const PLATFORM = "platform";
+
+// A task was parked, or goes on: which of the two is read, as is what the task is called.
+async function tellOfParking({ projectId, data }) {
+  const { task } = await api.get(`/tasks/${data.taskId}`);
+  const link = { href: to.task(projectId, task.id), text: "Open" };
+  if (isParked(task)) warned(`“${task.title}”: ${sayParked(task.parked)}.`, link);
+  else if (task.state === "in_progress") told(`“${task.title}” goes on.`, link);
+}
+
+function tellOfCap({ projectId, data }) {
+  const link = data.taskId ? { href: to.task(projectId, data.taskId), text: "Open" } : null;
+  warned(`${data.scope === "task" ? "A task" : sayWhose(data)} has used ${sayUse(data)}.`, link);
+}
+
+// For `listen`: takes what is of the project that is looked at, or of the platform.
+export function notice(message) {
+  const { event, projectId, data } = message;
+  if (projectId !== PLATFORM && projectId !== project.value?.id) return;
+  if (event === "spend:warning") tellOfCap(message);
+  // Gone by now, or not for this person to see: nothing to tell.
+  if (event === "task:updated" && data.changed?.includes("parked"))
+    tellOfParking(message).catch((error) => error.status !== 404 && failed(error));
+}

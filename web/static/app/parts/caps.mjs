@@ -1,0 +1,97 @@
+// Caps of spending: their fields in a form, and bars that show how much of each is used.
+// A cap is {costUsd?, tokens?, minutes?, runs?}; what it does not name has no bound.
+import { html } from "../html.mjs";
+import { dollars, whole } from "../money.mjs";
+import { cls, TextField } from "./controls.mjs";
+
+const NAMES = [
+  ["costUsd", "US dollars", "any"],
+  ["tokens", "Tokens", "1"],
+  ["minutes", "Minutes", "any"],
+  ["runs", "Runs", "1"],
+];
+const NEAR = 0.8;
+const WHOSE = { task: "This task", project: "Its project", platform: "The platform" };
+
+export const capsDraft = (prefix, caps) =>
+  Object.fromEntries(NAMES.map(([name]) => [`${prefix}.${name}`, caps?.[name] ?? ""]));
+
+// What is filled in; {} if nothing is.
+export const capsOf = (draft, prefix) =>
+  Object.fromEntries(
+    NAMES.map(([name]) => [name, draft[`${prefix}.${name}`]])
+      .filter(([, value]) => value !== undefined && value !== "")
+      .map(([name, value]) => [name, Number(value)]),
+  );
+
+// What differs from `before`, with null for what was emptied; undefined if nothing does.
+export function capChanges(draft, prefix, before) {
+  const [fresh, old] = [capsOf(draft, prefix), capsOf(before, prefix)];
+  const changed = NAMES.map(([name]) => name).filter((name) => fresh[name] !== old[name]);
+  return changed.length ? Object.fromEntries(changed.map((name) => [name, fresh[name] ?? null])) : undefined;
+}
+
+// The same of several sets of caps: {set: changes}.
+export function setChanges(sets, draft, before, prefixOf) {
+  const changes = sets.map((set) => [set, capChanges(draft, prefixOf(set), before)]).filter(([, one]) => one);
+  return changes.length ? Object.fromEntries(changes) : undefined;
+}
+
+export const CapFields = ({ form, prefix, legend, hint, testid }) => html`
+  <fieldset class="caps">
+    <legend>${legend}</legend>
+    ${hint && html`<small>${hint}</small>`}
+    <div class="quad">
+      ${NAMES.map(
+        ([name, label, step]) =>
+          html`<${TextField}
+            key=${name}
+            label=${label}
+            name=${`${prefix}.${name}`}
+            type="number"
+            min="0"
+            step=${step}
+            inputmode="decimal"
+            form=${form}
+            placeholder="No cap"
+            testid=${testid && `${testid}-${name}`}
+          />`,
+      )}
+    </div>
+  </fieldset>
+`;
+
+const said = {
+  costUsd: dollars,
+  tokens: whole,
+  minutes: (value) => `${whole(Math.ceil(value))} min`,
+  runs: whole,
+};
+const noun = { costUsd: "", tokens: " tokens", minutes: "", runs: " runs" };
+export const sayAmount = (cap, value) => (said[cap] || whole)(value);
+export const sayUse = ({ cap, used, limit }) =>
+  `${sayAmount(cap, used)} of ${sayAmount(cap, limit)}${noun[cap] ?? ` ${cap}`}`;
+export const sayWhose = ({ scope, period }) => `${WHOSE[scope] || scope}${period === "day" ? ", today" : ""}`;
+export const isReached = ({ used, limit }) => used >= limit;
+
+const tone = ({ used, limit }) => (used >= limit ? "bad" : used >= NEAR * limit ? "ask" : "good");
+const note = { bad: ": reached", ask: ": almost reached", good: "" };
+
+// uses: [{scope, period, cap, limit, used}].
+export function CapBars({ uses, testid }) {
+  if (!uses?.length) return null;
+  return html`<ul class="cap-bars" data-testid=${testid}>
+    ${uses.map((use) => {
+      const how = tone(use);
+      return html`<li key=${`${use.scope} ${use.period} ${use.cap}`} class=${cls("cap-bar", how)} data-tone=${how}>
+        <span>${sayWhose(use)}</span>
+        <progress
+          max=${use.limit}
+          value=${Math.min(use.used, use.limit)}
+          aria-label=${`${sayWhose(use)}: ${sayUse(use)}`}
+        ></progress>
+        <span class="figure">${sayUse(use)}${note[how]}</span>
+      </li>`;
+    })}
+  </ul>`;
+}

@@ -1,0 +1,117 @@
+"""The command line of bubblewrap for a command's walls. It looks at which files exist and changes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from common.machine import bubblewrap
+from workers.sandbox.system_folders import CACHES, ETC, SYSTEM, interpreter_folders, toolchains
+from workers.sandbox.walls import Walls
+
+HOSTNAME = "sandbox"
+PROGRAM_PLACE = "/run/sandbox/inside.py"
+"""Where the first program lies inside."""
+SHELL = "/bin/sh"
+# The signals are ignored until the command starts, where `inside` sets them back: a signal to the process group is the
+# command's to answer, and must not end bubblewrap, which would kill the command. Entering the control groups here,
+# before bubblewrap makes a namespace of them, keeps the groups' own bounds out of the command's sight.
+_PROLOGUE = (
+    "trap '' HUP INT QUIT TERM USR1 USR2; "
+    'while [ "$1" != -- ]; do echo 0 >"$1" || { echo "sandbox: $1 can\'t be entered" >&2; exit 125; }; shift; done; '
+    'shift; exec "$@"'
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the command line is made of, beside the walls.
+
+    files: contents of files below /etc by their names there, as files outside. hidden: folders that nothing may show,
+    unless the walls name something in them. shares_network: the network is this machine's. lifeline: a descriptor that
+    the sandbox holds as long as it lives. groups: files of control groups to enter.
+    """
+
+    program: Path
+    interpreter: str
+    search_path: str
+    cwd: Path
+    lifeline: int
+    shares_network: bool = False
+    files: dict[str, Path] = field(default_factory=dict)
+    hidden: tuple[Path, ...] = ()
+    groups: tuple[Path, ...] = ()
+    filter_descriptor: int | None = None
+
+
+def arguments(bwrap: str, walls: Walls, plan: Plan, inner: Sequence[str]) -> list[str]:
+    """Return what to start. inner: the arguments of the first program, with the command.
+
+    User namespaces stay allowed inside: a repository's own tests may use bubblewrap, Chromium does, and a nested one
+    has no rights over what these walls are made of.
+    """
+    interpreter = ["-I", "-S", "-B", PROGRAM_PLACE, *inner]
+    return [
+        *(SHELL, "-c", _PROLOGUE, "sandbox", *map(str, plan.groups), "--", bwrap),
+        *("--unshare-all", "--die-with-parent", *bubblewrap.user_arguments(), "--hostname", HOSTNAME),
+        *(["--share-net"] if plan.shares_network else []),
+        *("--sync-fd", str(plan.lifeline)),
+        *(["--seccomp", str(plan.filter_descriptor)] if plan.filter_descriptor is not None else []),
+        *_system(),
+        *_etc(plan),
+        *("--proc", "/proc", "--dev", "/dev", "--dir", "/run", "--symlink", "/run", "/var/run"),
+        *_scratch(walls.scratch),
+        *_shown("--ro-bind", [*interpreter_folders(), *toolchains(plan.search_path, plan.hidden)]),
+        *_hidden(plan.hidden),
+        *_walls(walls),
+        *("--ro-bind", str(plan.program), PROGRAM_PLACE),
+        *("--remount-ro", "/", "--chdir", str(plan.cwd), "--", plan.interpreter, *interpreter),
+    ]
+
+
+def _system() -> list[str]:
+    made: list[str] = []
+    for folder in SYSTEM:
+        if os.path.islink(folder):
+            made += ["--symlink", os.readlink(folder), folder]
+        elif os.path.isdir(folder):
+            made += ["--ro-bind", folder, folder]
+    for cache in CACHES:
+        made += ["--ro-bind-try", cache, cache]
+    return made
+
+
+def _etc(plan: Plan) -> list[str]:
+    made: list[str] = []
+    for name in ETC:
+        if name not in plan.files and os.path.exists(f"/etc/{name}"):
+            made += ["--ro-bind", f"/etc/{name}", f"/etc/{name}"]
+    for name, path in plan.files.items():
+        made += ["--ro-bind", str(path), f"/etc/{name}"]
+    return [*made, "--symlink", "/proc/mounts", "/etc/mtab"]
+
+
+def _scratch(scratch: Path | None) -> list[str]:
+    made = ["--bind", str(scratch), "/tmp"] if scratch else ["--tmpfs", "/tmp", "--chmod", "1777", "/tmp"]  # noqa: S108
+    return [*made, "--symlink", "/tmp", "/var/tmp"]  # noqa: S108
+
+
+def _shown(option: str, paths: Iterable[Path]) -> list[str]:
+    return [text for path in paths if path.exists() for text in (option, str(path), str(path))]
+
+
+def _hidden(folders: Iterable[Path]) -> list[str]:
+    """Cover what lies in a folder that is shown. Elsewhere there is nothing to cover."""
+    shown = [Path(folder) for folder in SYSTEM] + interpreter_folders()
+    covered = [one for one in folders if one.is_dir() and any(one.is_relative_to(folder) for folder in shown)]
+    return [text for folder in covered for text in ("--tmpfs", str(folder))]
+
+
+def _walls(walls: Walls) -> list[str]:
+    """The paths of the walls, outer before inner, so that a path in another keeps its own kind."""
+    kinds = dict.fromkeys(walls.readable, "--ro-bind") | dict.fromkeys(walls.writable, "--bind")
+    kinds[walls.home] = "--bind"
+    ordered = sorted(kinds, key=lambda path: len(path.parts))
+    return [text for path in ordered for text in _shown(kinds[path], [path])]

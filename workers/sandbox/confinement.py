@@ -1,0 +1,314 @@
+"""A confined command: what is made for it, and how it is removed."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import logging
+import os
+import pwd
+import select
+import shutil
+import signal
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.machine.bubblewrap import INSIDE_UID, SandboxFinding
+from common.machine.waiting import Deadline
+from workers.sandbox import bubblewrap_arguments, system_calls
+from workers.sandbox.control_groups import make_group
+from workers.sandbox.doorkeeper import Doorkeeper, Guarded, kill_holders, receive_sockets
+from workers.sandbox.egress_proxy import Proxy
+from workers.sandbox.egress_rules import Rule, rules
+from workers.sandbox.enclosed import Enclosed, Refusal
+from workers.sandbox.outbound import Outbound, nameserver, unreachable
+from workers.sandbox.proxy_environment import PROXY_PORT, proxy_variables
+from workers.sandbox.registries import REGISTRIES, own_registries
+from workers.sandbox.system_folders import bundle
+from workers.sandbox.walls import Door, Reach, Walls
+
+logger = logging.getLogger("workers.sandbox")
+
+END_SECONDS = 10.0
+"""How long the processes of a killed sandbox may take to end."""
+DIAL_SECONDS = 5.0
+_LAG_MS = 250
+_INSIDE = Path(__file__).with_name("inside.py")
+_FIRST_FREE_PORT = 1024
+_LAST_SIGNAL = 64
+_USER = "user"
+"""Its name inside if it is root outside, or has none."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What all commands of one Sandboxes have in common.
+
+    folder: of the command alone; removed with it. owner, name: for its control groups.
+    """
+
+    finding: SandboxFinding
+    doorkeeper: Doorkeeper
+    folder: Path
+    owner: str
+    name: str
+    interpreter: str
+    admin_hosts: tuple[str, ...]
+    hidden: tuple[Path, ...]
+
+
+class Confined(Enclosed):
+    """A command within walls. OSError if what it needs can't be made, ValueError for contradicting walls."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        environ: Mapping[str, str],
+        walls: Walls,
+        preparation: Preparation,
+        on_refusal: Callable[[Refusal], None] | None,
+        needs_dial: bool,
+    ) -> None:
+        super().__init__(argv, cwd, {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"})
+        self.is_confined = True
+        self._preparation = preparation
+        self._shares_network = walls.reach is Reach.OUTBOUND and not preparation.finding.has_outbound
+        self._doors = _doors(walls, shares_network=self._shares_network)
+        self._lock = threading.Lock()
+        self._spare: list[socket.socket] = []
+        self._future: Future[None] | None = None
+        self._is_closed = False
+        self._given: list[int] = []
+        control, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._guarded = Guarded(control, self._doors, bounds=walls.bounds)
+        try:
+            self._guarded.lifeline = f"socket:[{os.fstat(child.fileno()).st_ino}]"
+            self._given.append(child.detach())
+            self._given.append(os.dup(self._given[0]))
+            preparation.folder.mkdir(mode=0o700)
+            self._guarded.group = make_group(preparation.owner, preparation.name, walls.bounds)
+            allowed = _allowed(walls, preparation.admin_hosts)
+            proxy_port = _proxy_port(self._doors) if allowed else None
+            if allowed:
+                self._guarded.proxy = lambda: Proxy(allowed, _told(on_refusal), preparation.doorkeeper.lookups)
+            if walls.reach is Reach.OUTBOUND and not self._shares_network:
+                unreachable(walls.blocked)
+                self._guarded.outbound = lambda pid: Outbound(preparation.finding, pid, walls.blocked)
+            variables = self._variables(environ, walls, proxy_port)
+            self._given.append(_memory_file("environ", _environ_text(variables)))
+            inner = self._inner(argv, walls, proxy_port, needs_dial)
+            self.argv = tuple(self._arguments(walls, variables.get("PATH", ""), inner))
+        except BaseException:
+            self.close()
+            raise
+        self.pass_fds = tuple(self._given)
+
+    def _variables(self, environ: Mapping[str, str], walls: Walls, proxy_port: int | None) -> dict[str, str]:
+        if proxy_port is None:
+            return dict(environ)
+        made = proxy_variables(proxy_port, _names(walls.doors), bundle())
+        return proxy_merged(environ, made)
+
+    def _inner(self, argv: Sequence[str], walls: Walls, proxy_port: int | None, needs_dial: bool) -> list[str]:
+        ports = [door.inner_port or door.port for door in self._doors] + ([proxy_port] if proxy_port else [])
+        # With a group, or as root, whom it does not hold, the limit is left alone.
+        processes = 0 if self._guarded.group.processes or os.geteuid() == 0 else walls.bounds.processes or 0
+        return [
+            *(str(self._given[0]), str(self._given[2]), ",".join(map(str, ports)), str(processes)),
+            *(str(walls.bounds.file_bytes or 0), str(int(needs_dial and not self._shares_network)), *argv),
+        ]
+
+    def _arguments(self, walls: Walls, search_path: str, inner: Sequence[str]) -> list[str]:
+        code = system_calls.program()
+        if code is not None:
+            self._given.append(_memory_file("filter", code))
+        plan = bubblewrap_arguments.Plan(
+            program=_INSIDE,
+            interpreter=self._preparation.interpreter,
+            search_path=search_path,
+            cwd=self.cwd,
+            lifeline=self._given[1],
+            shares_network=self._shares_network,
+            files=_files(self._preparation.folder, walls, shares_network=self._shares_network),
+            hidden=self._preparation.hidden,
+            groups=self._guarded.group.entrances,
+            filter_descriptor=self._given[3] if code is not None else None,
+        )
+        return bubblewrap_arguments.arguments(self._preparation.finding.bwrap, walls, plan, inner)
+
+    def begin(self, pid: int) -> None:
+        with self._lock:
+            self._guarded.pid = pid
+            self._guarded.pidfd = os.pidfd_open(pid)
+            self._close_given()
+            self._future = self._preparation.doorkeeper.guard(self._guarded)
+
+    def dial(self, port: int) -> socket.socket:
+        if self._shares_network:
+            return super().dial(port)
+        with self._lock:
+            if self._is_closed or self._future is None or not self._guarded.is_ready.is_set():
+                raise ConnectionRefusedError("the command does not run")
+            if not self._spare:
+                self._guarded.control.settimeout(DIAL_SECONDS)
+                self._guarded.control.send(b"d")
+                self._spare = receive_sockets(self._guarded.control)[1]
+            if not self._spare:
+                raise ConnectionRefusedError("the command has ended")
+            return self._spare.pop()
+
+    def exit_status(self, returncode: int) -> int:
+        return 128 - returncode if 128 < returncode <= 128 + _LAST_SIGNAL else returncode
+
+    @property
+    def broken_bound(self) -> str | None:
+        return self._guarded.broken_bound or self._guarded.group.broken_bound()
+
+    @property
+    def failure(self) -> str | None:
+        return self._guarded.failure
+
+    def close(self) -> None:
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._guarded.broken_bound = self.broken_bound
+            self._close_given()
+            if self._future is not None:
+                self._future.cancel()
+                self._guarded.is_over.wait(END_SECONDS)
+            self._end_processes()
+            if self._guarded.made_outbound is not None:
+                self._guarded.made_outbound.close()
+            for one in (self._guarded.control, *self._spare):
+                one.close()
+            self._spare.clear()
+            try:
+                self._guarded.group.remove()
+            except OSError as error:
+                logger.warning("a control group could not be removed", extra={"error": str(error)})
+            shutil.rmtree(self._preparation.folder, ignore_errors=True)
+
+    def _end_processes(self) -> None:
+        """Kill what still runs, and wait for the end of it."""
+        if self._guarded.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._guarded.pidfd, signal.SIGKILL)
+            os.close(self._guarded.pidfd)
+            self._guarded.pidfd = -1
+        if self._guarded.pid:
+            watched, deadline = select.poll(), Deadline(END_SECONDS)
+            watched.register(self._guarded.control, 0)  # the end of the other side is told in any case
+            while not watched.poll(_LAG_MS):
+                kill_holders(self._guarded.lifeline)
+                if deadline.is_over:
+                    logger.warning("processes of a sandbox have not ended", extra={"pid": self._guarded.pid})
+                    return
+
+    def _close_given(self) -> None:
+        while self._given:
+            os.close(self._given.pop())
+
+
+def _doors(walls: Walls, *, shares_network: bool) -> tuple[Door, ...]:
+    """The doors that are needed. Where the network is shared, what is at its own port needs none."""
+    doors = walls.doors
+    if shares_network:
+        doors = tuple(door for door in doors if door.inner_port not in {None, door.port})
+    ports = [door.inner_port or door.port for door in doors]
+    if len(set(ports)) < len(ports):
+        raise ValueError(f"two doors have one port: {sorted(ports)}")
+    if low := [port for port in ports if port < _FIRST_FREE_PORT]:
+        raise ValueError(f"a door's port inside is {_FIRST_FREE_PORT} or higher, not {low[0]}")
+    return doors
+
+
+def _proxy_port(doors: Sequence[Door]) -> int:
+    taken = {door.inner_port or door.port for door in doors}
+    return next(port for port in range(PROXY_PORT, PROXY_PORT + len(taken) + 1) if port not in taken)
+
+
+def _allowed(walls: Walls, admin_hosts: Sequence[str]) -> list[Rule]:
+    allowed = rules(walls.trusted_hosts, is_trusted=True)
+    if walls.reach is Reach.PROXY:
+        # The usual registries are not a project's choice either: where they have private addresses, these are mirrors.
+        allowed += rules([*REGISTRIES, *own_registries(), *admin_hosts], is_trusted=True)
+        allowed += rules(walls.hosts, is_trusted=False)
+    return allowed if walls.reach is not Reach.OUTBOUND else []
+
+
+def _told(on_refusal: Callable[[Refusal], None] | None) -> Callable[[str, int, str], None]:
+    def tell(host: str, port: int, why: str) -> None:
+        if on_refusal is not None:
+            on_refusal(Refusal(host, port, why))
+
+    return tell
+
+
+def _names(doors: Sequence[Door]) -> list[str]:
+    """The hosts of doors that are names and not this machine's usual one."""
+    return sorted({door.host for door in doors if door.host != "localhost" and any(map(str.isalpha, door.host))})
+
+
+def _files(folder: Path, walls: Walls, *, shares_network: bool) -> dict[str, Path]:
+    """Write the files below /etc that are the command's own."""
+    own = "" if shares_network else " ".join(["", *_names(walls.doors)])
+    hosts = f"127.0.0.1 localhost {bubblewrap_arguments.HOSTNAME}{own}\n::1 localhost ip6-localhost ip6-loopback\n"
+    resolver = ""
+    if shares_network:
+        with contextlib.suppress(OSError):
+            resolver = Path("/etc/resolv.conf").read_text()
+    elif walls.reach is Reach.OUTBOUND:
+        resolver = f"nameserver {nameserver()}\n"
+    uid, gid = (INSIDE_UID, INSIDE_UID) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    user, group = _USER, _USER
+    if os.geteuid() != 0:
+        with contextlib.suppress(KeyError):
+            user = pwd.getpwuid(uid).pw_name
+        with contextlib.suppress(KeyError):
+            group = grp.getgrgid(gid).gr_name
+    passwd = f"root:x:0:0:root:/:/bin/false\n{user}:x:{uid}:{gid}::{walls.home}:/bin/sh\n"
+    contents = {
+        "hosts": hosts,
+        "resolv.conf": resolver,
+        "hostname": f"{bubblewrap_arguments.HOSTNAME}\n",
+        "passwd": f"{passwd}nobody:x:65534:65534:nobody:/:/bin/false\n",
+        "group": f"root:x:0:\n{group}:x:{gid}:\nnogroup:x:65534:\n",
+    }
+    for name, text in contents.items():
+        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).chmod(0o644)
+    return {name: folder / name for name in contents}
+
+
+def proxy_merged(environ: Mapping[str, str], made: Mapping[str, str]) -> dict[str, str]:
+    """The command's own variables with the proxy's: options are joined, its own certificates stay."""
+    merged = dict(environ)
+    for name, value in made.items():
+        if name in {"MAVEN_OPTS", "GRADLE_OPTS"} and environ.get(name):
+            merged[name] = f"{environ[name]} {value}"
+        elif "proxy" in name.lower() or name not in environ:
+            merged[name] = value
+    return merged
+
+
+def _environ_text(variables: Mapping[str, str]) -> bytes:
+    return b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in variables.items())
+
+
+def _memory_file(name: str, content: bytes) -> int:
+    descriptor = os.memfd_create(f"sandbox-{name}", os.MFD_CLOEXEC)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(content)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -1,0 +1,334 @@
+"""The thread that serves the doors and proxies of all sandboxes of this process.
+
+It accepts on listening sockets that lie in the networks of the sandboxes; what it connects to lies in this machine's.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import contextlib
+import logging
+import os
+import select
+import signal
+import socket
+import struct
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from workers.sandbox import http_door
+from workers.sandbox.control_groups import Group
+from workers.sandbox.egress_proxy import Proxy
+from workers.sandbox.http_exchanges import Streams
+from workers.sandbox.http_messages import LONGEST_HEAD_BYTES
+from workers.sandbox.outbound import Outbound
+from workers.sandbox.relays import close, relay
+from workers.sandbox.walls import Bounds, Door
+
+logger = logging.getLogger("workers.sandbox")
+
+HANDSHAKE_SECONDS = 60.0
+CONNECTIONS_AT_ONCE = 256
+"""Of one sandbox. More wait until one of these ends, so that none takes the descriptors of the others."""
+_LOOKUP_THREADS = 16
+_WATCH_SECONDS = 0.5
+_MOST_SOCKETS = 128
+_LAG_SECONDS = 0.25
+_CREDENTIALS = struct.Struct("3i")
+
+
+@dataclass
+class Guarded:
+    """What the doorkeeper does for one sandbox.
+
+    control: the socket to its first program. doors, proxy: in the order of the listening sockets, the proxy's last.
+    outbound: makes its network; called in a thread with the number of a
+    process inside. Afterwards made_outbound is to be closed. lifeline: how /proc names the socket
+    that it holds. failure: why it was not let go. is_over: set at the end.
+    """
+
+    control: socket.socket
+    doors: tuple[Door, ...] = ()
+    proxy: Callable[[], Proxy] | None = None
+    outbound: Callable[[int], Outbound] | None = None
+    bounds: Bounds = field(default_factory=Bounds)
+    group: Group = field(default_factory=Group)
+    pid: int = 0
+    pidfd: int = -1
+    lifeline: str = ""
+    is_ready: threading.Event = field(default_factory=threading.Event)
+    is_over: threading.Event = field(default_factory=threading.Event)
+    failure: str | None = None
+    broken_bound: str | None = None
+    made_outbound: Outbound | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether all of its processes have: its first process inside, which ends last, has let the socket go."""
+        return is_told(self.control, 0)  # the end of the other side is told in any case
+
+
+class Doorkeeper:
+    """Starts its thread with the first sandbox that it guards."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._lookups = ThreadPoolExecutor(_LOOKUP_THREADS, "sandbox-lookup")
+
+    @property
+    def lookups(self) -> ThreadPoolExecutor:
+        return self._lookups
+
+    def guard(self, guarded: Guarded) -> Future[None]:
+        """Open the sandbox's doors and let its command start. The result is there when the sandbox is left alone:
+        after `cancel`, or if its doors could not be opened.
+        """
+        return self._run(_guard(guarded))
+
+    def _run(self, work: Coroutine[None, None, None]) -> Future[None]:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="doorkeeper", daemon=True)
+                self._thread.start()
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def close(self) -> None:
+        """End the thread. No sandbox is guarded any more. Safe to repeat."""
+        with self._lock:
+            loop, thread = self._loop, self._thread
+            self._loop = self._thread = None
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+        self._lookups.shutdown(wait=False, cancel_futures=True)
+
+
+async def _guard(guarded: Guarded) -> None:
+    listeners: list[socket.socket] = []
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_end(guarded))
+            try:
+                async with asyncio.timeout(HANDSHAKE_SECONDS):
+                    listeners = await _let_go(guarded)
+            except (OSError, ValueError) as error:
+                guarded.failure = "it gave no sign" if isinstance(error, TimeoutError) else str(error)
+                logger.warning("a sandbox could not be opened", extra={"error": guarded.failure})
+                with contextlib.suppress(OSError):
+                    guarded.control.send(b"-" + guarded.failure.encode()[:1000])
+                return
+            guarded.is_ready.set()
+            room = asyncio.Semaphore(CONNECTIONS_AT_ONCE)
+            for listener, serve in zip(listeners, _services(guarded), strict=True):
+                tasks.create_task(_accept(listener, serve, room, tasks))
+            if guarded.bounds.memory_bytes is not None or guarded.bounds.processes is not None:
+                tasks.create_task(_watch(guarded))
+    finally:
+        guarded.is_ready.set()
+        for listener in listeners:
+            listener.close()
+        guarded.is_over.set()
+
+
+async def _let_go(guarded: Guarded) -> list[socket.socket]:
+    """Take the listening sockets, make the network, and tell the first program to go on. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    guarded.control.setblocking(False)
+    guarded.control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    await _readable(loop, guarded.control.fileno())
+    message, sockets, pid = receive_sockets(guarded.control)
+    for one in sockets:
+        one.setblocking(False)
+    wanted = len(guarded.doors) + bool(guarded.proxy)
+    try:
+        if not message:
+            raise OSError("it ended before its command started")
+        if message != b"+" or len(sockets) != wanted:
+            raise OSError(message[1:].decode(errors="replace") or "it sent too few sockets")
+        if guarded.outbound is not None:
+            making = loop.run_in_executor(None, guarded.outbound, pid)
+            try:
+                guarded.made_outbound = await asyncio.shield(making)
+            except asyncio.CancelledError:
+                # The thread goes on; what it makes must still be closed by whoever cancelled.
+                with contextlib.suppress(OSError):
+                    guarded.made_outbound = await making
+                raise
+        # From now on the kernel ends the sandbox with its first process outside; before, nothing would.
+        if is_told(guarded.pidfd, select.POLLIN):
+            raise OSError("it was ended before its command started")
+        guarded.control.send(b"+")
+        guarded.control.setblocking(True)
+    except BaseException:
+        for one in sockets:
+            one.close()
+        raise
+    return sockets
+
+
+async def _readable(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
+    seen = loop.create_future()
+
+    def see() -> None:
+        if not seen.done():
+            seen.set_result(None)
+
+    loop.add_reader(descriptor, see)
+    try:
+        await seen
+    finally:
+        loop.remove_reader(descriptor)
+
+
+def receive_sockets(control: socket.socket) -> tuple[bytes, list[socket.socket], int]:
+    """Receive a message, the sockets with it, and its sender's process (0: not known). Raises OSError."""
+    room = socket.CMSG_SPACE(_MOST_SOCKETS * 4) + socket.CMSG_SPACE(_CREDENTIALS.size)
+    message, ancillary, _, _ = control.recvmsg(4096, room, socket.MSG_CMSG_CLOEXEC)
+    numbers, pid = array.array("i"), 0
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            numbers.frombytes(content[: len(content) - len(content) % numbers.itemsize])
+        elif (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+            pid = _CREDENTIALS.unpack(content)[0]
+    return message, [socket.socket(fileno=number) for number in numbers], pid
+
+
+def _services(guarded: Guarded) -> list[Callable[[Streams], Awaitable[None]]]:
+    services = [_door(door) for door in guarded.doors]
+    if guarded.proxy is not None:
+        services.append(guarded.proxy().serve)
+    return services
+
+
+def _door(door: Door) -> Callable[[Streams], Awaitable[None]]:
+    async def connect() -> Streams:
+        return await asyncio.open_connection(door.host, door.port, limit=LONGEST_HEAD_BYTES)
+
+    async def serve(client: Streams) -> None:
+        if door.paths:
+            await http_door.serve(client, door.paths, connect)
+            return
+        upstream = await connect()
+        try:
+            await relay(*client, *upstream)
+        finally:
+            await close(upstream[1])
+
+    return serve
+
+
+async def _accept(
+    listener: socket.socket,
+    serve: Callable[[Streams], Awaitable[None]],
+    room: asyncio.Semaphore,
+    tasks: asyncio.TaskGroup,
+) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        await room.acquire()
+        try:
+            connection, _ = await loop.sock_accept(listener)
+        except OSError as error:
+            # Of too many open files of this process: a sandbox must not end for that.
+            logger.warning("a sandbox's connection could not be accepted", extra={"error": str(error)})
+            room.release()
+            await asyncio.sleep(0.1)
+            continue
+        except BaseException:
+            room.release()
+            raise
+        tasks.create_task(_serve(connection, serve, room))
+
+
+async def _serve(
+    connection: socket.socket, serve: Callable[[Streams], Awaitable[None]], room: asyncio.Semaphore
+) -> None:
+    try:
+        reader, writer = await asyncio.open_connection(sock=connection, limit=LONGEST_HEAD_BYTES)
+        try:
+            await serve((reader, writer))
+        finally:
+            await close(writer)
+    except OSError:
+        return  # either side broke the connection, which the other sees
+    except Exception:
+        logger.exception("a connection of a sandbox ended by a bug")
+    finally:
+        connection.close()
+        room.release()
+
+
+async def _end(guarded: Guarded) -> None:
+    """See to it that the sandbox ends with its first process outside, at whatever moment that is killed."""
+    await _readable(asyncio.get_running_loop(), guarded.pidfd)
+    await asyncio.sleep(_LAG_SECONDS)
+    while not guarded.has_ended:
+        kill_holders(guarded.lifeline)
+        await asyncio.sleep(_LAG_SECONDS)
+
+
+def kill_holders(lifeline: str) -> None:
+    """Kill every process that holds the socket of a sandbox. lifeline: how /proc names it.
+
+    bubblewrap ties the sandbox to its first process only after having made it: killed in between, it leaves a process
+    that waits for ever.
+    """
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if int(process.name) == os.getpid():
+                continue
+            if any(os.readlink(held) == lifeline for held in (process / "fd").iterdir()):
+                os.kill(int(process.name), signal.SIGKILL)
+
+
+def is_told(watched: socket.socket | int, events: int) -> bool:
+    """Whether poll(2) tells anything of a descriptor now."""
+    asked = select.poll()
+    asked.register(watched, events)
+    return bool(asked.poll(0))
+
+
+async def _watch(guarded: Guarded) -> None:
+    """Kill the sandbox when it breaks a bound that no control group holds, or whose group killed only a part of it."""
+    bounds, group = guarded.bounds, guarded.group
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(_WATCH_SECONDS)
+        broken = "memory" if group.memory and group.broken_bound() == "memory" else None
+        counts_memory = bounds.memory_bytes is not None and not group.memory
+        counts_processes = bounds.processes is not None and not group.processes
+        if broken is None and (counts_memory or counts_processes):
+            processes, memory = await loop.run_in_executor(None, _count, guarded.pid, counts_memory)
+            if counts_memory and bounds.memory_bytes is not None and memory > bounds.memory_bytes:
+                broken = "memory"
+            elif counts_processes and bounds.processes is not None and processes > bounds.processes:
+                broken = "processes"
+        if broken is not None:
+            guarded.broken_bound = broken
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(guarded.pidfd, signal.SIGKILL)
+            return
+
+
+def _count(pid: int, counts_memory: bool) -> tuple[int, int]:
+    """How many processes a tree has, and their resident bytes."""
+    try:
+        tree = psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return 0, 0
+    memory = 0
+    for process in tree if counts_memory else []:
+        with contextlib.suppress(psutil.Error):
+            memory += process.memory_info().rss
+    return len(tree), memory

@@ -1,0 +1,157 @@
+"""Which of this machine's own files a confined command sees: programs, libraries, and settings without secrets.
+
+Everything is read-only. Of a user's home only the toolchains that PATH names are shown, never their settings, since a
+package manager keeps its login beside them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix/store", "/snap/bin")
+"""Links among them, as of a merged /usr, are made again as links."""
+ETC = (
+    "alternatives",
+    "ca-certificates",
+    "ca-certificates.conf",
+    "chromium",
+    "chromium.d",
+    "debian_version",
+    "default/locale",
+    "fonts",
+    "ghostscript",
+    "gitconfig",
+    "gradle",
+    "host.conf",
+    "ImageMagick-6",
+    "ImageMagick-7",
+    "inputrc",
+    "java",
+    "java-11-openjdk",
+    "java-17-openjdk",
+    "java-21-openjdk",
+    "java-25-openjdk",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "ld-musl-x86_64.path",
+    "locale.alias",
+    "locale.conf",
+    "localtime",
+    "login.defs",
+    "magic",
+    "magic.mime",
+    "maven",
+    "mime.types",
+    "mke2fs.conf",
+    "mysql/conf.d",
+    "mysql/mariadb.conf.d",
+    "mysql/my.cnf",
+    "mysql/mariadb.cnf",
+    "npmrc",
+    "nsswitch.conf",
+    "openssl",
+    "os-release",
+    "perl",
+    "php",
+    "pip.conf",
+    "pki/ca-trust",
+    "pki/tls/certs",
+    "pki/tls/cert.pem",
+    "profile",
+    "protocols",
+    "python3",
+    "redhat-release",
+    "rpc",
+    "services",
+    "shells",
+    "ssl/certs",
+    "ssl/cert.pem",
+    "ssl/openssl.cnf",
+    "terminfo",
+    "timezone",
+    "xdg/pip",
+)
+"""Below /etc. Not among them: anything with passwords, keys or the names of others, such as shadow and ssl/private."""
+CACHES = ("/var/cache/fontconfig", "/var/lib/ghc", "/var/lib/dpkg/status")
+BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/ca-bundle.pem",
+)
+"""Where distributions keep all certificates of authorities in one file."""
+
+_TOOLCHAINS = {
+    ".asdf",
+    ".bun",
+    ".deno",
+    ".dotnet",
+    ".fnm",
+    ".ghcup",
+    ".nodenv",
+    ".nvm",
+    ".pyenv",
+    ".rbenv",
+    ".rustup",
+    ".sdkman",
+    ".volta",
+    "fnm",
+    "mise",
+    "miniconda3",
+    "miniforge3",
+    "anaconda3",
+}
+"""Folders of version managers: each is shown as a whole, because its programs look for each other."""
+
+
+def is_system(path: Path) -> bool:
+    """Whether a path lies in a folder that every confined command sees."""
+    return any(path.is_relative_to(folder) for folder in SYSTEM)
+
+
+def interpreter_folders() -> list[Path]:
+    """The folders of the Python that runs this process: where it is installed, and its virtual environment."""
+    places = {Path(sys.base_prefix), Path(sys.base_prefix).resolve(), Path(sys.prefix)}
+    return sorted(place for place in places if not is_system(place))
+
+
+def toolchains(search_path: str, hidden: Iterable[Path]) -> list[Path]:
+    """The folders outside of the system's that the entries of a PATH need. hidden: none of them contains one of these.
+
+    A folder of a version manager is shown as a whole, an installed tree (`<tree>/bin` beside `<tree>/lib`) too, and
+    of any other entry itself alone. A home is never shown.
+    """
+    homes = {Path.home(), Path("/root"), Path("/")}
+    never = [*hidden, *homes, *(home / ".local" for home in homes)]
+    found: set[Path] = set()
+    for entry in filter(os.path.isabs, search_path.split(os.pathsep)):
+        for place in {Path(os.path.normpath(entry)), Path(entry).resolve()}:
+            tree = _tree(place)
+            chosen = tree if not _contains(tree, never) else place
+            if place.is_dir() and not is_system(chosen) and not _contains(chosen, never):
+                found.add(chosen)
+    rustup = Path.home() / ".rustup"
+    if Path.home() / ".cargo" / "bin" in found and rustup.is_dir() and not _contains(rustup, never):
+        found.add(rustup)
+    return sorted(found)
+
+
+def _tree(place: Path) -> Path:
+    for parent in (place, *place.parents):
+        if parent.name in _TOOLCHAINS:
+            return parent
+    is_installed = place.name in {"bin", "sbin"} and ((place.parent / "lib").is_dir())
+    return place.parent if is_installed else place
+
+
+def _contains(folder: Path, others: Sequence[Path]) -> bool:
+    return any(other.is_relative_to(folder) for other in others)
+
+
+def bundle() -> str | None:
+    """The file with all certificates of authorities; None if this machine has none."""
+    return next((path for path in BUNDLES if os.path.isfile(path)), None)
