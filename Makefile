@@ -4,12 +4,14 @@
 #   REQUIRE_ALL=1       a test that is left out is a failure
 #   GITEA_URL=… GITEA_TOKEN=…   the server that `make test-real` tests against (a site administrator's token)
 #   KUBECONFIG=…        the cluster that `make test-real` tests against
+#   SECONDS_EACH=600    how long each of the two measurements of `make soak` takes
 #   ARGS='…'            more arguments for pytest, the benchmark, the demonstration or `aiworker up`
 
 SHELL := /bin/bash
 VENV ?= .venv
 export VENV
 BIN := $(VENV)/bin
+SECONDS_EACH ?= 600
 
 .PHONY: help up test test-real check demo bench soak migration lock image clean
 .DEFAULT_GOAL := help
@@ -49,9 +51,12 @@ bench: ## Measure this machine
 	@.ci/venv requirements-dev.lock
 	@exec $(BIN)/python -m tests.bench $(ARGS)
 
-soak: ## Measure for ten minutes what must not grow: the memory of the model gateway under 200 streams
+soak: ## Run what takes long: ten minutes of the model gateway, of ten runs at once, and the real CLIs in more trouble
 	@.ci/venv requirements-dev.lock
-	@exec $(BIN)/python -m tests.bench.gateway --seconds 600 $(ARGS)
+	@.ci/packages
+	$(BIN)/python -m tests.bench.gateway --seconds $(SECONDS_EACH)
+	$(BIN)/python -m tests.soak.many_runs --seconds $(SECONDS_EACH)
+	AIWORKER_TEST_SOAK=1 $(BIN)/python -m pytest -p no:cacheprovider --durations=0 tests/soak $(ARGS)
 
 migration: ## Write a migration from the models: MESSAGE='add x'
 	@.ci/venv requirements-dev.lock
