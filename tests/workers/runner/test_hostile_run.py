@@ -77,7 +77,8 @@ found["environment"] = dict(os.environ)
 mark = f"touch {asked['outside']}; echo {asked['canary']}-ran"
 open(".gitattributes", "w").write("* filter=evil\n")
 for key, value in {"core.fsmonitor": mark, "filter.evil.clean": f"touch {asked['outside']}; cat",
-                   "core.sshCommand": mark, "uploadpack.packObjectsHook": mark, "core.hooksPath": os.getcwd() + "/hooks"}.items():
+                   "core.sshCommand": mark, "uploadpack.packObjectsHook": mark,
+                   "core.hooksPath": os.getcwd() + "/hooks"}.items():
     subprocess.run(["git", "config", key, value], check=True)
 os.mkdir("hooks")
 for hook in ("pre-commit", "post-commit", "reference-transaction", "pre-push", "post-checkout"):

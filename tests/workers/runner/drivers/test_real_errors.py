@@ -64,7 +64,7 @@ USED_UP = (
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_a_used_up_cap_is_final(name: str, tmp_path: Path) -> None:
     with ModelServer(every=Fault(status=400, message=USED_UP)) as model:
-        ran = _run(name, tmp_path, model.url)
+        ran = try_program(name, tmp_path, model.url)
 
     assert ran.classified is not None
     assert ran.classified.ending is Ending.REFUSED, (ran.classified, ran.code, ran.stderr, ran.lines)
