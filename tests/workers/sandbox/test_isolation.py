@@ -113,6 +113,9 @@ def test_everything_ends_with_the_starter(confining: SandboxFinding, tmp_path: P
     outer.communicate(timeout=SECONDS)
 
     assert psutil.wait_procs(inside, timeout=SECONDS)[1] == []
+    left = sandboxes.Sandboxes(tmp_path / "s")
+    left.clear()
+    assert list(Path("/sys/fs/cgroup").glob(f"*/aiworker-sandbox-{left._owner}-*")) == []
 
 
 @pytest.mark.parametrize("delay_ms", [0, 4, 8, 12, 16, 24])
