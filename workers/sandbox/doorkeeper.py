@@ -91,7 +91,9 @@ class Doorkeeper:
         """Open the sandbox's doors and let its command start. The result is there when the sandbox is left alone:
         after `cancel`, or if its doors could not be opened.
         """
-        return self._run(_guard(guarded))
+        guarding = self._run(_guard(guarded))
+        guarding.add_done_callback(_log_bug)
+        return guarding
 
     def _run(self, work: Coroutine[None, None, None]) -> Future[None]:
         with self._lock:
@@ -112,6 +114,11 @@ class Doorkeeper:
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
         self._lookups.shutdown(wait=False, cancel_futures=True)
+
+
+def _log_bug(guarding: Future[None]) -> None:
+    if not guarding.cancelled() and (error := guarding.exception()) is not None:
+        logger.error("a sandbox's doors closed by a bug", exc_info=error)
 
 
 async def _guard(guarded: Guarded) -> None:

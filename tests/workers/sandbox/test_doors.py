@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -129,7 +132,7 @@ def test_a_door_that_cannot_be_opened_ends_the_sandbox(starter: Starter) -> None
     with pytest.raises(ValueError, match="1024 or higher, not 80"):
         starter.start("true", walls=starter.walls(doors=(Door("127.0.0.1", 80),)))
 
-    assert not list(starter.sandboxes.directory.iterdir())
+    assert starter.left() == []
 
 
 def test_dial_reaches_a_server_inside(starter: Starter) -> None:
@@ -153,3 +156,36 @@ def test_dial_reaches_a_server_inside(starter: Starter) -> None:
     started.end()
     with pytest.raises(OSError, match="does not run"):
         started.enclosed.dial(8000)
+
+
+def test_a_flood_of_one_sandbox_does_not_stop_another(starter: Starter, place: Place) -> None:
+    """The first opens more connections than are served at once and leaves them open."""
+    walls = starter.walls(doors=(Door("127.0.0.1", place.port),))
+    code = (
+        "import socket, sys, time; port = int(sys.argv[1]); held = []\n"
+        "for _ in range(300):\n"
+        "  s = socket.socket(); s.setblocking(False); s.connect_ex(('127.0.0.1', port)); held.append(s)\n"
+        "print('full', flush=True); time.sleep(1000)"
+    )
+    flood = starter.start(sys.executable, "-I", "-c", code, str(place.port), walls=walls)
+    assert flood.process.stdout is not None
+    assert flood.process.stdout.readline() == "full\n"
+
+    ended = starter.run("sh", "-c", GET, "sh", f"http://127.0.0.1:{place.port}/x", walls=walls)
+
+    assert ended.output.endswith("200 ")
+    flood.process.kill()
+    flood.end()
+
+
+def test_a_sandbox_that_has_ended_already_can_be_begun_and_closed(starter: Starter, tmp_path: Path) -> None:
+    enclosed = starter.sandboxes.enclose(["true"], cwd=tmp_path, environ={}, walls=starter.walls())
+    process = subprocess.Popen(["true"], pass_fds=enclosed.pass_fds)
+    process.wait()
+
+    enclosed.begin(process.pid)
+
+    assert enclosed.failure == "it ended before its command started"
+    enclosed.close()
+    enclosed.close()
+    assert starter.left() == []

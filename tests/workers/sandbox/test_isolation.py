@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from common.machine.bubblewrap import SandboxFinding
 from tests.workers.sandbox.conftest import SECONDS, Starter
 from workers.sandbox import sandboxes
 from workers.sandbox.sandboxes import SandboxMissing, SandboxMode
@@ -93,7 +94,7 @@ def test_everything_ends_with_the_first_process(starter: Starter) -> None:
     assert psutil.wait_procs(inside, timeout=SECONDS)[1] == []
 
 
-def test_everything_ends_with_the_starter(confining: None, tmp_path: Path) -> None:
+def test_everything_ends_with_the_starter(confining: SandboxFinding, tmp_path: Path) -> None:
     code = (
         "import subprocess, sys, time; from pathlib import Path; from workers.sandbox.sandboxes import Sandboxes;"
         "from workers.sandbox.walls import Walls; home = Path(sys.argv[1]);"
@@ -124,7 +125,7 @@ def test_a_sandbox_that_is_killed_while_it_is_made_leaves_nothing(starter: Start
     ended = started.end()  # its output ends, as nobody holds it any more
 
     assert ended.status == -signal.SIGKILL
-    assert list(starter.sandboxes.directory.iterdir()) == []
+    assert starter.left() == []
 
 
 def test_a_required_sandbox_that_cannot_be_made_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,6 +160,6 @@ def test_of_a_home_only_toolchains_are_shown(tmp_path: Path) -> None:
         ["/usr/bin", "", ".", str(Path.home()), "/", *(str(tmp_path / one) for one in entries)]
     )
 
-    shown = toolchains(search_path, hidden=[tmp_path / "data/secret"])
+    shown = toolchains(search_path, hidden=(tmp_path / "data/secret",))
 
     assert shown == [tmp_path / "h/.nvm", tmp_path / "h/bin", tmp_path / "h/tools/jdk"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.machine.bubblewrap import SandboxFinding, find_sandbox
+from common.machine.bubblewrap import SandboxFinding
 from tests.conftest import leave_out
 from tests.workers.sandbox.conftest import SECONDS, Starter
 from tests.workers.sandbox.places import web_server
@@ -26,13 +26,6 @@ TRY = (
     "  except OSError as error: print(type(error).__name__, error.errno)"
 )
 FAR, NEAR = "198.18.97.2", "198.18.97.1"
-
-
-@pytest.fixture
-def outbound(confining: None) -> None:
-    finding = find_sandbox()
-    if not finding.has_outbound:
-        leave_out(finding.why_no_outbound)
 
 
 @pytest.fixture
@@ -63,7 +56,9 @@ def far_server() -> Iterator[int]:
             server.communicate(timeout=SECONDS)
 
 
-def test_another_machine_is_reached_and_this_one_is_not(outbound: None, starter: Starter, far_server: int) -> None:
+def test_another_machine_is_reached_and_this_one_is_not(
+    outbound: SandboxFinding, starter: Starter, far_server: int
+) -> None:
     own = [str(one) for one in own_addresses() if one.version == 4 and not one.is_loopback and str(one) != NEAR]
     with web_server("0.0.0.0") as place:
         targets = [f"{FAR}:{far_server}", f"{FAR}:1", f"169.254.169.254:{place.port}", f"10.0.2.2:{place.port}",
@@ -77,7 +72,7 @@ def test_another_machine_is_reached_and_this_one_is_not(outbound: None, starter:
     assert place.seen == []
 
 
-def test_what_the_walls_block_is_not_reached(outbound: None, starter: Starter, far_server: int) -> None:
+def test_what_the_walls_block_is_not_reached(outbound: SandboxFinding, starter: Starter, far_server: int) -> None:
     walls = starter.walls(reach=Reach.OUTBOUND, blocked=("198.18.96.0/19",))
 
     ended = starter.python(TRY, f"{FAR}:{far_server}", walls=walls)
@@ -85,7 +80,7 @@ def test_what_the_walls_block_is_not_reached(outbound: None, starter: Starter, f
     assert ended.output.split()[-1] == "113", ended  # no route to it
 
 
-def test_a_command_cannot_open_its_routes(outbound: None, starter: Starter) -> None:
+def test_a_command_cannot_open_its_routes(outbound: SandboxFinding, starter: Starter) -> None:
     walls = starter.walls(reach=Reach.OUTBOUND)
 
     delete = "ip route del unreachable 169.254.0.0/16"
@@ -95,7 +90,7 @@ def test_a_command_cannot_open_its_routes(outbound: None, starter: Starter) -> N
     assert "Operation not permitted" in ended.errors
 
 
-def test_doors_and_dial_work_beside_it(outbound: None, starter: Starter) -> None:
+def test_doors_and_dial_work_beside_it(outbound: SandboxFinding, starter: Starter) -> None:
     with web_server() as place:
         walls = starter.walls(reach=Reach.OUTBOUND, doors=(Door("127.0.0.1", place.port),))
         ended = starter.python(TRY, f"127.0.0.1:{place.port}", walls=walls)
@@ -103,19 +98,18 @@ def test_doors_and_dial_work_beside_it(outbound: None, starter: Starter) -> None
     assert ended.output == "HTTP/1.1 200\n"
 
 
-def test_nothing_runs_on_after_it(outbound: None, starter: Starter) -> None:
+def test_nothing_runs_on_after_it(outbound: SandboxFinding, starter: Starter) -> None:
     started = starter.start("sleep", "1000", walls=starter.walls(reach=Reach.OUTBOUND), needs_dial=True)
     started.process.kill()
     started.end()
 
-    assert list(starter.sandboxes.directory.iterdir()) == []
+    assert starter.left() == []
 
 
 def test_without_slirp4netns_the_machines_network_is_shared(
-    confining: None, starter: Starter, monkeypatch: pytest.MonkeyPatch
+    confining: SandboxFinding, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = find_sandbox()
-    finding = SandboxFinding(True, why_no_outbound="slirp4netns is not installed", bwrap=there.bwrap)
+    finding = SandboxFinding(True, why_no_outbound="slirp4netns is not installed", bwrap=confining.bwrap)
     monkeypatch.setattr(sandboxes.bubblewrap, "find_sandbox", lambda: finding)
     with web_server() as place:
         ended = starter.python(TRY, f"127.0.0.1:{place.port}", walls=starter.walls(reach=Reach.OUTBOUND))
