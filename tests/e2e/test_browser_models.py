@@ -106,10 +106,13 @@ def test_each_driver_of_an_agent_says_what_it_lacks(reader: Person, quiet_api: C
         {"name": "claude", "canWork": True, "says": "Claude Code is there.", "version": "2.1.331"},
         {"name": "codex", "canWork": False, "says": "Not installed: run `aiworker drivers install codex`."},
     ]
-    agent.api.post("/runner/heartbeat", {"runIds": [], "drivers": ["claude", "codex"], "findings": findings})
+    open_ = {"isConfining": False, "says": "bubblewrap is not installed."}
+    said = {"runIds": [], "drivers": ["claude", "codex"], "findings": findings, "sandbox": open_}
+    agent.api.post("/runner/heartbeat", said)
 
     reader.go("Agents")
     row = reader.wait("agents-row", agent_id=agent.id)
+    expect(row.get_by_test_id("confinement")).to_have_text("Unconfined")
     expect(row).to_contain_text("claude works")
     expect(row).to_contain_text("codex does not work")
     expect(reader.wait("driver-row", driver="claude")).to_contain_text("Claude Code")
@@ -117,6 +120,7 @@ def test_each_driver_of_an_agent_says_what_it_lacks(reader: Person, quiet_api: C
     codex.locator("summary").click()
     expect(codex).to_contain_text("run `aiworker drivers install codex`")
     row.get_by_role("link").first.click()
+    expect(reader.wait("agent-unconfined")).to_contain_text("bubblewrap is not installed.")
     expect(reader.wait("finding", driver="codex", works="false")).to_contain_text("Not installed")
     expect(reader.wait("finding", driver="claude", works="true")).to_contain_text("2.1.331")
 

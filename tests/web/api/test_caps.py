@@ -182,7 +182,7 @@ def test_a_platforms_cap_is_an_administrators(world: World) -> None:
     asking = Asking(world)
     admin = world.client_of("root", Role.ADMIN)
     assert admin.get("/api/caps").json["caps"] == {
-        "task": {}, "day": {}, "total": {}, "changedBy": None, "changedAt": None,
+        "task": {}, "day": {}, "total": {}, "changedBy": None, "changedAt": None, "uses": [],
     }  # fmt: skip
     assert patch(admin, "caps", total={"tokens": 500})["caps"]["total"] == {"tokens": 500}
     assert world.client.get("/api/caps").status_code == 403
