@@ -153,7 +153,7 @@ def soak(seconds: float, slots: int, folder: Path) -> None:
         story.import_project(testCommand=None)
         with agent(story, folder, slots=slots):
             seen, runs = Instance(story, folder), Runs(story)
-            # What a program makes at its first work and keeps is no trace of a run: one run comes before the first look.
+            # What a program makes at its first work and keeps is no trace of a run: so one run comes before.
             runs.begin()
             wait_until("the first run to be over", lambda: runs.look() is None and not runs.under_way, END_SECONDS)
             wait_until("its preview to be gone", lambda: not Traces(instance).deployed(), END_SECONDS)
