@@ -26,6 +26,7 @@ from tests.e2e.delivery import Traces, agent, listening
 from tests.e2e.instance import running, wait_until
 from tests.e2e.origin import served_repository
 from tests.e2e.story import Story
+from tests.soak.probe import TOKEN
 
 PROBE = Path(__file__).with_name("probe.py")
 PROBE_SECONDS = 8
@@ -61,7 +62,8 @@ class Instance:
     def look(self) -> Left:
         processes = self._traces.processes()
         mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
-        watched = [self._folder / "tmp", *self._folder.glob("agent/*"), *self._folder.glob("data/runtime/*/*")]
+        places = ("tmp", "agent/*", "data/runtime/*", "data/runtime/checks/*", "data/runtime/apps/*/*/versions")
+        watched = [path for place in places for path in self._folder.glob(place)]
         return Left(
             processes=Counter(filter(None, map(_command, processes))),
             ports=sum(map(_ports, processes)),
@@ -120,7 +122,7 @@ class Runs:
                 changed = self._story.api.get(f"/tasks/{task_id}/diff")
                 number = token.split("-")[2]
                 assert {file["path"] for file in changed["files"]} == {"probe.py", f"own-{number}.txt"}, changed
-                assert set(_tokens_in(json.dumps(changed))) == {token}, changed
+                assert set(TOKEN.findall(json.dumps(changed).encode())) == {token.encode()}, changed
                 self._story.api.post(f"/tasks/{task_id}/cancel")
                 del self._tokens[task_id]
                 self.done += 1
@@ -130,10 +132,6 @@ class Runs:
         run = task["runs"][-1]["id"]
         entries = self._story.api.get(f"/runs/{run}/transcript?limit=500")["entries"]
         return [entry["message"] for entry in entries][-20:]
-
-
-def _tokens_in(text: str) -> list[str]:
-    return [word for word in text.replace('"', " ").replace("\\n", " ").split() if word.startswith("many-runs-")]
 
 
 def soak(seconds: float, slots: int, folder: Path) -> None:
@@ -155,6 +153,10 @@ def soak(seconds: float, slots: int, folder: Path) -> None:
         story.import_project(testCommand=None)
         with agent(story, folder, slots=slots):
             seen, runs = Instance(story, folder), Runs(story)
+            # What a program makes at its first work and keeps is no trace of a run: so one run comes before.
+            runs.begin()
+            wait_until("the first run to be over", lambda: runs.look() is None and not runs.under_way, END_SECONDS)
+            wait_until("its preview to be gone", lambda: not Traces(instance).deployed(), END_SECONDS)
             before = seen.look()
             began = time.monotonic()
             while time.monotonic() - began < seconds:

@@ -57,7 +57,7 @@ def main() -> int:
             file.write(token)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Answer)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    subprocess.Popen(["sh", "-c", f"exec sleep 100000 # {token}"], start_new_session=True, stdin=subprocess.DEVNULL,
+    subprocess.Popen(["sh", "-c", f"sleep 100000; : {token}"], start_new_session=True, stdin=subprocess.DEVNULL,
                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     end = time.monotonic() + seconds
     while time.monotonic() < end:
