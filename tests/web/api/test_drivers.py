@@ -9,7 +9,6 @@ from flask.testing import FlaskClient
 
 from common.jobs import PREPARE_RUN, SCHEDULE_TASKS
 from common.models import Agent, ModelProvider, Run, Task
-from common.services.runs.agent_reports import AgentReport, SandboxReport, show_report
 from common.settings import DRIVER_NAMES, settings
 from common.states import Role
 from common.transaction import Transaction, transactional
@@ -83,17 +82,6 @@ def test_an_agent_says_whether_it_confines_its_runs_and_only_a_change_changes_it
     for said in ({"sandbox": on}, {}, {"drivers": ["scripted"]}):
         assert beat(agent, error=None, **said).status_code == 200
     assert world.client.get(f"/api/agents/{agent_id}").json["agent"]["sandbox"] == on
-
-
-def test_an_agent_in_a_pod_of_the_platform_is_confined_by_it() -> None:
-    off = SandboxReport(False, "AIWORKER_SANDBOX=off")
-    shown = {}
-    for is_pod in (False, True):
-        agent = Agent(is_pod=is_pod, driver="claude")
-        show_report(agent, AgentReport(("claude",), sandbox=off))
-        shown[is_pod] = agent.sandbox and agent.sandbox["isConfining"]
-
-    assert shown == {False: False, True: True}
 
 
 def test_findings_are_checked(world: World) -> None:
