@@ -1,4 +1,4 @@
-"""Each real coding CLI on a whole instance, with a scripted model: a question, a rejection, the same session again.
+"""Each real coding CLI on a whole instance, with a scripted model: a question, a rejection, a cap, one session.
 
 What it said is in the transcript in order, what it cost is what the model server sent, and no key of the provider is
 anywhere below the agent.
@@ -64,7 +64,9 @@ def test_a_task_from_a_sentence_to_ready_twice(
             _no_key_below_agents(instance, environ[KEYS[driver]])
             story.answer(task_id, "Spanish")
             seq = story.wait_ready(task_id, "hola")
+            _cap_after_two_calls(story, task_id)
             story.reject(task_id, REASON)
+            _goes_on_when_raised(story, task_id)
             story.wait_ready(task_id, "hola, bienvenida", after=seq)
 
             runs = _runs(story, task_id)
@@ -116,6 +118,25 @@ def test_an_answer_after_a_kill_goes_on_in_the_same_session(
             _one_session(model)
             _counted_to_the_token(story, task_id, runs, model)
             story.close()
+
+
+def _cap_after_two_calls(story: Story, task_id: str) -> None:
+    """One more call has about 1,100 tokens. The third is for a command, which needs no path of the former directory."""
+    spent = story.api.get(f"/tasks/{task_id}")["task"]["spent"]
+    story.api.patch(f"/tasks/{task_id}", {"caps": {"tokens": spent["inputTokens"] + spent["outputTokens"] + 1200}})
+
+
+def _goes_on_when_raised(story: Story, task_id: str) -> None:
+    """The cap ends the run, which fails nothing; without it, the same session goes on."""
+
+    def is_parked() -> bool:
+        return bool(story.api.get(f"/tasks/{task_id}")["task"]["phase"] == "parked")
+
+    wait_until("the cap to end the run", is_parked, 120)
+    refused = _runs(story, task_id)[-1]
+    assert "The budget is used up" in refused["reason"], refused
+    assert 2 <= refused["usage"]["calls"] <= 3, refused
+    story.api.patch(f"/tasks/{task_id}", {"caps": {"tokens": None}})
 
 
 def _state(story: Story, task_id: str) -> str:
