@@ -58,6 +58,25 @@ def answer_after_a_kill(folder: Path, driver: str, model: ModelServer, environ: 
             story.close()
 
 
+def cap_after_two_calls(story: Story, task_id: str) -> None:
+    """One more call has about 1,100 tokens. The third is for a command, which needs no path of the former directory."""
+    spent = story.api.get(f"/tasks/{task_id}")["task"]["spent"]
+    story.api.patch(f"/tasks/{task_id}", {"caps": {"tokens": spent["inputTokens"] + spent["outputTokens"] + 1200}})
+
+
+def goes_on_when_raised(story: Story, task_id: str) -> None:
+    """The cap ends the run, which fails nothing; without it, the same session goes on."""
+
+    def is_parked() -> bool:
+        return bool(story.api.get(f"/tasks/{task_id}")["task"]["phase"] == "parked")
+
+    wait_until("the cap to end the run", is_parked, 120)
+    refused = runs_of(story, task_id)[-1]
+    assert "The budget is used up" in refused["reason"], refused
+    assert 2 <= refused["usage"]["calls"] <= 3, refused
+    story.api.patch(f"/tasks/{task_id}", {"caps": {"tokens": None}})
+
+
 def _state(story: Story, task_id: str) -> str:
     return str(story.api.get(f"/tasks/{task_id}")["task"]["state"])
 

@@ -1,4 +1,4 @@
-"""Each real coding CLI on one whole instance, with a scripted model: a question, a rejection, the same session again.
+"""Each real coding CLI on one whole instance, with a scripted model: a question, a rejection, a cap, one session.
 
 What it said is in the transcript in order, what it cost is what the model server sent, and no key of the provider is
 anywhere below the agent.
@@ -21,7 +21,9 @@ from tests.e2e.origin import served_repository
 from tests.e2e.real_agents import (
     answer_after_a_kill,
     asks_people_with_our_tool_alone,
+    cap_after_two_calls,
     counted_to_the_token,
+    goes_on_when_raised,
     is_one_session,
     no_key_below_agents,
     no_key_in_files,
@@ -73,7 +75,9 @@ def test_a_task_from_a_sentence_to_ready_twice(driver: str, shared: Shared) -> N
     no_key_below_agents(instance, shared.key)
     story.answer(task_id, "Spanish")
     seq = story.wait_ready(task_id, "hola")
+    cap_after_two_calls(story, task_id)
     story.reject(task_id, REASON)
+    goes_on_when_raised(story, task_id)
     story.wait_ready(task_id, "hola, bienvenida", after=seq)
 
     runs = runs_of(story, task_id)
