@@ -24,7 +24,7 @@ import psutil
 
 from workers.sandbox import http_door
 from workers.sandbox.control_groups import Group
-from workers.sandbox.egress_proxy import Proxy
+from workers.sandbox.egress_proxy import Proxy, Way
 from workers.sandbox.http_exchanges import Streams
 from workers.sandbox.http_messages import LONGEST_HEAD_BYTES
 from workers.sandbox.outbound import Outbound
@@ -212,13 +212,20 @@ def receive_sockets(control: socket.socket) -> tuple[bytes, list[socket.socket],
 
 
 def _services(guarded: Guarded) -> list[Callable[[Streams], Awaitable[None]]]:
-    services = [_door(door) for door in guarded.doors]
+    ways = [_way(door) for door in guarded.doors]
+    services = [way.serve for way in ways]
     if guarded.proxy is not None:
-        services.append(guarded.proxy().serve)
+        proxy = guarded.proxy()
+        proxy.ways = {
+            (name, door.inner_port or door.port): way
+            for door, way in zip(guarded.doors, ways, strict=True)
+            for name in (door.host, "localhost", "127.0.0.1")
+        }
+        services.append(proxy.serve)
     return services
 
 
-def _door(door: Door) -> Callable[[Streams], Awaitable[None]]:
+def _way(door: Door) -> Way:
     async def connect() -> Streams:
         return await asyncio.open_connection(door.host, door.port, limit=LONGEST_HEAD_BYTES)
 
@@ -232,7 +239,7 @@ def _door(door: Door) -> Callable[[Streams], Awaitable[None]]:
         finally:
             await close(upstream[1])
 
-    return serve
+    return Way(door.paths, connect, serve)
 
 
 async def _accept(

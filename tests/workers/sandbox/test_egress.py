@@ -11,7 +11,7 @@ from tests.workers.sandbox.conftest import Ended, Starter
 from tests.workers.sandbox.places import Place, web_server
 from workers.sandbox.egress_rules import is_public, own_addresses, rules, split_host
 from workers.sandbox.registries import own_registries
-from workers.sandbox.walls import Reach
+from workers.sandbox.walls import Door, Reach
 
 FETCH = "curl --silent --show-error --max-time 30 --write-out '%{http_code}' \"$@\""
 
@@ -36,6 +36,18 @@ def test_a_host_of_the_administrators_is_reached(new_starter: Callable[..., Star
     assert plain.output == f"/x for 127.0.0.1:{place.port}200" * 2
     assert tunnel.output == f"/x for 127.0.0.1:{place.port}200"
     assert starter.refusals == []
+
+
+@pytest.mark.parametrize("tunnel", [[], ["--proxytunnel"]])
+def test_a_door_is_found_through_the_proxy_too(starter: Starter, place: Place, tunnel: list[str]) -> None:
+    """Some programs, such as Qwen Code, take no notice of NO_PROXY."""
+    doors = (Door("127.0.0.1", place.port, paths=("/gateway/",)),)
+    paths = ("/gateway/x", "/api/projects", "/gateway/..%2fapi", "/gateway/y")
+    urls = [f"http://{host}:{place.port}{path}" for host in ("127.0.0.1", "localhost") for path in paths]
+
+    fetch(starter, "--noproxy", "", *tunnel, "--path-as-is", *urls, doors=doors)
+
+    assert place.seen == ["GET /gateway/x", "GET /gateway/y"] * 2
 
 
 def test_a_trusted_host_is_reached_even_from_nothing(starter: Starter, place: Place) -> None:
