@@ -35,7 +35,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 def a_workspace(directory: Path) -> Workspace:
     made = Workspace(directory, Clone("", "", ""), Cancellation(), confinement(directory))
-    for place in (made.path, made.home):
+    for place in (made.path, made.home, made.scratch):
         place.mkdir(parents=True)
     return made
 
