@@ -4,12 +4,14 @@
 #   REQUIRE_ALL=1       a test that is left out is a failure
 #   GITEA_URL=… GITEA_TOKEN=…   the server that `make test-real` tests against (a site administrator's token)
 #   KUBECONFIG=…        the cluster that `make test-real` tests against
+#   SECONDS_EACH=600    how long each of the two measurements of `make soak` takes
 #   ARGS='…'            more arguments for pytest, the benchmark, the demonstration or `aiworker up`
 
 SHELL := /bin/bash
 VENV ?= .venv
 export VENV
 BIN := $(VENV)/bin
+SECONDS_EACH ?= 600
 
 .PHONY: help up test test-real check demo bench soak migration lock image clean
 .DEFAULT_GOAL := help
@@ -22,9 +24,14 @@ up: ## Install what is missing and start the whole platform in the foreground
 	@.ci/venv requirements.lock
 	@exec $(BIN)/aiworker up $(ARGS)
 
+# The tests' processes keep what they compile, whatever the environment says: each worker of pytest-xdist and each of the
+# thousands of children would compile the same modules again. One collection first, so that not all workers rewrite
+# the assertions of the same files.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: ## Check style, types and architecture, and run every test
 	@.ci/venv requirements-dev.lock
 	@.ci/packages & packages=$$!; .ci/check; checked=$$?; wait $$packages && exit $$checked
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null || true
 	@exec $(BIN)/python -m pytest -n 6 --dist loadscope $(ARGS)
 
 test-real: ## Run the contracts and a whole story on real servers: GITEA_URL=… GITEA_TOKEN=…, KUBECONFIG=…, or both
@@ -44,9 +51,12 @@ bench: ## Measure this machine
 	@.ci/venv requirements-dev.lock
 	@exec $(BIN)/python -m tests.bench $(ARGS)
 
-soak: ## Measure for ten minutes what must not grow: the memory of the model gateway under 200 streams
+soak: ## Run what takes long: ten minutes of the model gateway, of ten runs at once, and the real CLIs in more trouble
 	@.ci/venv requirements-dev.lock
-	@exec $(BIN)/python -m tests.bench.gateway --seconds 600 $(ARGS)
+	@.ci/packages
+	$(BIN)/python -m tests.bench.gateway --seconds $(SECONDS_EACH)
+	$(BIN)/python -m tests.soak.many_runs --seconds $(SECONDS_EACH)
+	AIWORKER_TEST_SOAK=1 $(BIN)/python -m pytest -p no:cacheprovider --durations=0 tests/soak $(ARGS)
 
 migration: ## Write a migration from the models: MESSAGE='add x'
 	@.ci/venv requirements-dev.lock

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from common.machine.bubblewrap import SandboxFinding, find_sandbox
 from tests.databases import ReusedDatabase, create_schema, sqlite_url
 from tests.servers import MariaDB, NotInstalled, redis_server, run_folder, shared_mariadb
 from tests.spreading import ByUnit, rank
@@ -116,6 +117,23 @@ def chromium_path() -> str:
     if found is None:
         leave_out("Chromium is not installed (on Debian: apt-get install chromium)")
     return found
+
+
+@pytest.fixture(scope="session")
+def confining() -> SandboxFinding:
+    """What this machine can do to confine commands. Leaves a test out where it can't."""
+    finding = find_sandbox()
+    if not finding.is_confining:
+        leave_out(f"{finding.why_not}: {finding.remedy}")
+    return finding
+
+
+@pytest.fixture(scope="session")
+def outbound(confining: SandboxFinding) -> SandboxFinding:
+    """The same, where a confined command can have an open network of its own."""
+    if not confining.has_outbound:
+        leave_out(confining.why_no_outbound)
+    return confining
 
 
 @pytest.fixture(scope="session")

@@ -43,22 +43,24 @@ class ReusedDatabase:
         with server.connect(self._name) as connection, connection.cursor() as cursor:
             cursor.execute("show full tables where table_type = 'BASE TABLE'")
             self._tables = [row[0] for row in cursor.fetchall() if row[0] != _VERSION_TABLE]
-            self._seeds = {table: _rows(cursor, table) for table in self._tables}
+            self._seeds = {table: rows for table in self._tables if (rows := _rows(cursor, table))}
+        used = (f"select '{table}' from (select 1 from `{table}` limit 1) one" for table in self._tables)
+        self._which_are_used = " union all ".join(used)
 
     def reset(self) -> None:
         """Bring every table back to what it held when this was made.
 
-        DELETE, not TRUNCATE: for few rows it is some hundred times faster. Fails after 5 s where a test left a
-        transaction open.
+        DELETE, not TRUNCATE: for few rows it is some hundred times faster; and only where there are rows, which one
+        query tells of all tables. Fails after 5 s where a test left a transaction open.
         """
         with self._server.connect(self._name) as connection, connection.cursor() as cursor:
             cursor.execute("set session foreign_key_checks = 0, innodb_lock_wait_timeout = 5, lock_wait_timeout = 5")
             connection.begin()
-            for table in self._tables:
+            cursor.execute(self._which_are_used)
+            for (table,) in cursor.fetchall():
                 cursor.execute(f"delete from `{table}`")
             for table, rows in self._seeds.items():
-                if rows:
-                    cursor.executemany(f"insert into `{table}` values ({', '.join(['%s'] * len(rows[0]))})", rows)
+                cursor.executemany(f"insert into `{table}` values ({', '.join(['%s'] * len(rows[0]))})", rows)
             connection.commit()
 
 

@@ -29,6 +29,7 @@ LONGEST = (
     "tests/workers/jobs/test_webhooks_dropped.py",
     "tests/providers/test_forge_http.py",
     "tests/workers/runner/test_real_program_runs.py",
+    "tests/web/gateway/test_real_limits.py",
     "tests/workers/runner/test_program_",
     "tests/workers/runner/test_loop",
     "tests/workers/jobs/test_project_removal.py",

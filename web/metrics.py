@@ -7,7 +7,7 @@ the database at each scrape.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from flask import Blueprint, Flask, Request, Response, g
 from prometheus_client import CollectorRegistry, generate_latest
@@ -18,6 +18,8 @@ from prometheus_flask_exporter import PrometheusMetrics
 from common.errors import Busy
 from common.services.access import Caller
 from common.services.health.measures import Measures, measure
+from common.services.spend.cap_settings import read_platform_caps
+from common.services.spend.caps import CapUse
 from common.services.spend.today import SpentToday, spent_today
 from common.settings import settings
 from common.states import Role
@@ -65,6 +67,7 @@ class PlatformCollector(Collector):
             found = measure(self._by)
             # Names of projects and what they cost are for people who may see them, never for whoever asks.
             spent = [] if self._by is None else spent_today(self._by)
+            uses = read_platform_caps(by=self._by).uses if self._by is not None and self._by.is_admin else ()
         except Busy:
             yield GaugeMetricFamily("aiworker_database_up", "Whether the database answers", value=0)
             return
@@ -83,6 +86,8 @@ class PlatformCollector(Collector):
             yield GaugeMetricFamily("aiworker_sweep_age_seconds", age, value=found.sweep_seconds)
         if self._by is not None:
             yield from _of_today(spent)
+        if uses:
+            yield _of_caps(uses)
 
 
 def _of_today(spent: list[SpentToday]) -> Iterator[GaugeMetricFamily]:
@@ -95,6 +100,14 @@ def _of_today(spent: list[SpentToday]) -> Iterator[GaugeMetricFamily]:
         tokens.add_metric([one.project, one.driver, one.model], one.tokens)
     yield usd
     yield tokens
+
+
+def _of_caps(uses: Sequence[CapUse]) -> GaugeMetricFamily:
+    """1: the cap is reached."""
+    ratio = GaugeMetricFamily("aiworker_cap_used_ratio", "Used share of a cap", labels=["cap", "period", "scope"])
+    for use in uses:
+        ratio.add_metric([use.cap, use.period, use.scope], use.used / use.limit)
+    return ratio
 
 
 def _by_state(found: Measures) -> Iterator[GaugeMetricFamily]:

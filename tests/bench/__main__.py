@@ -17,7 +17,7 @@ from typing import Any
 
 from websockets.sync.client import connect
 
-from tests.bench import gateway
+from tests.bench import gateway, sandbox_start
 from tests.e2e.client import Client, Listener
 from tests.e2e.instance import Instance, running
 
@@ -109,6 +109,8 @@ def main() -> None:
         measure_api(instance, api.token, project["id"], chosen.times)
         measure_feed(instance, api, project["id"], chosen.sockets, 30)
     for what, figure in gateway.figures(chosen.streams, rate=100, seconds=10):
+        show(what, figure)
+    for what, figure in sandbox_start.figures(times=40):
         show(what, figure)
 
 

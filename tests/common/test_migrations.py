@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import json
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -207,3 +207,31 @@ def _broken_references(engine: sa.Engine) -> list[Any]:
         return []
     with engine.connect() as connection:
         return list(connection.execute(sa.text("PRAGMA foreign_key_check")))
+
+
+def test_caps_begin_with_what_was_spent_before(empty_database: sa.Engine) -> None:
+    now = datetime.now(UTC).replace(tzinfo=None)
+    today, earlier = now.date().isoformat(), now - timedelta(days=3)
+    migrate(empty_database, "0013")
+    insert(empty_database, "projects", id="p", name="p", slug="p", namespace="p")
+    insert(empty_database, "tasks", id="t", project_id="p")
+    about = {"task_id": "t", "project_id": "p"}
+    for name, started_at, seconds in (("done", earlier, 90.5), ("live", now, None), ("unclaimed", None, None)):
+        ended_at = None if started_at is None or seconds is None else started_at + timedelta(seconds=seconds)
+        insert(
+            empty_database, "runs", id=name, token_digest=name, started_at=started_at, finished_at=ended_at, **about
+        )  # fmt: skip
+    for name, at, cost in (("a", earlier, 0.25), ("b", now, None), ("c", now, 0.5)):
+        used = {"input_tokens": 10, "cached_tokens": 999, "cache_write_tokens": 20, "output_tokens": 30}
+        insert(empty_database, "model_calls", id=name, at=at, cost_usd=cost, **used, **about)
+
+    migrate(empty_database, "0014")
+
+    with empty_database.connect() as connection:
+        query = sa.text("SELECT scope, subject_id, period, tokens, cost_usd, seconds, runs FROM spend_counters")
+        found = {tuple(row[:3]): tuple(row[3:]) for row in connection.execute(query)}
+    in_all, of_today = (180, 0.75, 90.5, 2), (120, 0.5, 0, 1)
+    assert found == {
+        ("task", "t", "all"): in_all, ("project", "p", "all"): in_all, ("platform", "", "all"): in_all,
+        ("project", "p", today): of_today, ("platform", "", today): of_today,
+    }  # fmt: skip

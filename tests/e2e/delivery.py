@@ -4,6 +4,7 @@ platform leaves on the machine."""
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,9 @@ import requests
 from common.machine.children import PARENT_DEATH_COMMAND
 from tests.e2e.instance import ROOT, Instance, wait_until
 from tests.e2e.story import Story
+
+LISTENING = "0A"
+"""The state of such a socket in the kernel's tables."""
 
 
 @contextlib.contextmanager
@@ -183,4 +187,13 @@ def _is_alive(process: psutil.Process) -> bool:
 
 
 def listening(process: psutil.Process) -> set[int]:
-    return {at.laddr.port for at in process.net_connections("inet") if at.status == psutil.CONN_LISTEN}
+    """The ports on which it listens, in the network that it is in: psutil knows only this process's own."""
+    place, found = Path(f"/proc/{process.pid}"), set[int]()
+    with contextlib.suppress(OSError):
+        held = {os.readlink(descriptor) for descriptor in (place / "fd").iterdir()}
+        for table in ("tcp", "tcp6"):
+            for line in (place / "net" / table).read_text().splitlines()[1:]:
+                address, state, inode = (line.split()[column] for column in (1, 3, 9))
+                if state == LISTENING and f"socket:[{inode}]" in held:
+                    found.add(int(address.rpartition(":")[2], 16))
+    return found

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.providers.git_tree import git
@@ -41,7 +41,7 @@ class Greeting(unittest.TestCase):
     def test_it_greets(self):
         self.assertTrue(pathlib.Path("greeting.txt").read_text().strip())
 """
-HISTORY = [
+HISTORY: list[tuple[str, Mapping[str, str]]] = [
     ("Say hello", {"greeting.txt": "hello\n"}),
     ("Serve it", {"app.py": APP, "Procfile": "web: python3 app.py\n"}),
     ("Test it", {"test_greeting.py": TESTS, ".gitignore": "__pycache__/\n"}),
@@ -54,12 +54,13 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def served_repository(folder: Path) -> Iterator[str]:
-    """The address of a repository with HISTORY, for as long as the context lasts."""
+def served_repository(folder: Path, more: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The address of a repository with HISTORY, for as long as the context lasts. more: files of one more commit."""
     tree = folder / "origin"
     git("init", "--quiet", "--initial-branch=main", str(tree))
-    for message, files in HISTORY:
+    for message, files in [*HISTORY, *([("Add more", more)] if more else [])]:
         for name, text in files.items():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
             (tree / name).write_text(text)
         git("add", "--all", at=tree)
         git("commit", "--quiet", "--message", message, at=tree)

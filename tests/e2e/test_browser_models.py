@@ -1,21 +1,53 @@
-"""Drivers, model providers and spend on the page: what is missing at first, what agents found, keys never shown."""
+"""Drivers, model providers, spend and caps on the page: what is missing, what agents found, what they used."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+import requests
 from playwright.sync_api import expect
 
+from tests.doubles.model_server import ModelServer
+from tests.doubles.model_wire import Fault
 from tests.e2e.browser import Person
 from tests.e2e.contract.caller import Caller
 from tests.e2e.contract.fake_agent import FakeAgent
+from tests.e2e.talk import Talk
 
+MODEL = "scripted-model"
 KEY = "sk-ant-a-key-that-nobody-may-see-again"
 
 
 def without_refusals(person: Person) -> list[str]:
     """Chromium tells of each reply that refused what was sent."""
     return [problem for problem in person.problems if "status of 400" not in problem]
+
+
+@pytest.fixture
+def model_server(quiet_api: Caller) -> Iterator[ModelServer]:
+    """The provider of the instance's models: 1 US dollar for 10,000 tokens."""
+    with ModelServer() as server:
+        body = {"name": "scripted", "api": "anthropic", "baseUrl": server.url, "login": "none",
+                "prices": {MODEL: {"input": 100, "output": 100}}}  # fmt: skip
+        provider = quiet_api.post("/model-providers", body, 201)["modelProvider"]
+        yield server
+        quiet_api.delete(f"/model-providers/{provider['id']}", 204)
+
+
+def call_model(talk: Talk) -> int:
+    """One call of the run, as its CLI makes it. Returns the status."""
+    models = talk.run.claim["models"]
+    message = {"role": "user", "content": "hello"}
+    reply = requests.post(
+        f"{models['addresses']['anthropic']}/v1/messages",
+        headers={"x-api-key": models["token"], "anthropic-version": "2023-06-01"},
+        json={"model": MODEL, "max_tokens": 100, "stream": True, "messages": [message]},
+        timeout=60,
+    )
+    return reply.status_code
 
 
 def test_a_new_platform_says_what_agents_need(reader: Person, quiet_api: Caller) -> None:
@@ -74,10 +106,13 @@ def test_each_driver_of_an_agent_says_what_it_lacks(reader: Person, quiet_api: C
         {"name": "claude", "canWork": True, "says": "Claude Code is there.", "version": "2.1.331"},
         {"name": "codex", "canWork": False, "says": "Not installed: run `aiworker drivers install codex`."},
     ]
-    agent.api.post("/runner/heartbeat", {"runIds": [], "drivers": ["claude", "codex"], "findings": findings})
+    open_ = {"isConfining": False, "says": "bubblewrap is not installed."}
+    said = {"runIds": [], "drivers": ["claude", "codex"], "findings": findings, "sandbox": open_}
+    agent.api.post("/runner/heartbeat", said)
 
     reader.go("Agents")
     row = reader.wait("agents-row", agent_id=agent.id)
+    expect(row.get_by_test_id("confinement")).to_have_text("Unconfined")
     expect(row).to_contain_text("claude works")
     expect(row).to_contain_text("codex does not work")
     expect(reader.wait("driver-row", driver="claude")).to_contain_text("Claude Code")
@@ -85,6 +120,7 @@ def test_each_driver_of_an_agent_says_what_it_lacks(reader: Person, quiet_api: C
     codex.locator("summary").click()
     expect(codex).to_contain_text("run `aiworker drivers install codex`")
     row.get_by_role("link").first.click()
+    expect(reader.wait("agent-unconfined")).to_contain_text("bubblewrap is not installed.")
     expect(reader.wait("finding", driver="codex", works="false")).to_contain_text("Not installed")
     expect(reader.wait("finding", driver="claude", works="true")).to_contain_text("2.1.331")
 
@@ -130,3 +166,142 @@ def test_a_project_and_a_task_name_their_driver_and_model(reader: Person, quiet_
     reader.see("task-card").filter(has_text="With another").click()
     expect(reader.page.locator(".facts")).to_contain_text("codex")
     assert without_refusals(reader) == []
+    # It names no capability: another test's agent could be given it.
+    made = quiet_api.get(f"/tasks?projectId={project['id']}")["tasks"][0]
+    quiet_api.post(f"/tasks/{made['id']}/cancel")
+
+
+def test_a_task_at_its_cap_goes_on_when_the_cap_is_raised(
+    reader: Person, quiet_api: Caller, model_server: ModelServer, tmp_path: Path
+) -> None:
+    talk = Talk(quiet_api, tmp_path, "At its cap")
+    task = f"/tasks/{talk.task['id']}"
+    talk.look(reader)
+    reader.click("task-edit")
+    reader.fill("task-cap-tokens", "2000")
+    reader.page.get_by_role("button", name="Save").click()
+    expect(reader.page.get_by_role("dialog")).to_have_count(0)
+    assert quiet_api.get(task)["task"]["caps"] == {"tokens": 2000}
+
+    assert [call_model(talk) for _ in range(3)] == [200, 200, 400]
+    expect(reader.see("toast").filter(has_text="A task has used")).to_contain_text("of 2,000 tokens")
+    talk.run.finish("failed")
+    parked = reader.wait("task-parked", code="cap")
+    expect(parked).to_contain_text("At its cap")
+    expect(reader.see("card-parked")).to_have_text("At its cap")
+    reader.click("task-resume")
+    expect(reader.see("toast").filter(has_text="leaves")).to_be_visible()
+    expect(parked).to_be_visible()
+
+    expect(reader.see("cap-raise-to")).to_have_value("4000")
+    reader.click("cap-raise-submit")
+    expect(reader.see("task-parked")).to_have_count(0)
+    expect(reader.see("card-parked")).to_have_count(0)
+    assert quiet_api.get(task)["task"]["caps"] == {"tokens": 4000}
+    assert talk.run.agent.claim().claim["task"]["id"] == talk.task["id"]
+    assert reader.problems == []
+
+
+def test_a_task_waits_for_a_limit_and_a_click_ends_the_wait(
+    reader: Person, quiet_api: Caller, model_server: ModelServer, tmp_path: Path
+) -> None:
+    talk = Talk(quiet_api, tmp_path, "At a limit")
+    talk.look(reader)
+    model_server.every = Fault(status=429, headers={"retry-after": "5400"})
+
+    assert call_model(talk) == 400
+    talk.run.finish("failed")
+    parked = reader.wait("task-parked", code="limit")
+    expect(reader.see("card-parked")).to_have_text(re.compile(r"^Parked until .*\d\d:\d\d$"))
+    expect(reader.see("toast").filter(has_text="Parked until")).to_contain_text("At a limit")
+    expect(parked.get_by_role("timer")).to_have_text(re.compile("in 1 h (29|30) min"))
+    reader.click("task-resume")
+
+    expect(reader.see("task-parked")).to_have_count(0)
+    expect(reader.see("toast").filter(has_text="goes on")).to_contain_text("At a limit")
+    assert talk.run.agent.claim().claim["task"]["id"] == talk.task["id"]
+    assert reader.problems == []
+
+
+def test_what_was_spent_is_drawn_listed_and_saved(
+    reader: Person, quiet_api: Caller, model_server: ModelServer, tmp_path: Path
+) -> None:
+    talk = Talk(quiet_api, tmp_path, "Spends")
+    assert call_model(talk) == 200
+    reader.go("Spend")
+
+    row = reader.wait("spend-row", key=talk.task["projectId"])
+    expect(row.get_by_role("link")).to_have_text("Spends")
+    expect(reader.see("spend-cards")).to_contain_text("$")
+    reader.see("spend-chart").get_by_role("group").press("End")
+    expect(reader.see("spend-chart").get_by_role("status")).to_contain_text("Spends $")
+    with reader.page.expect_download() as saved:
+        reader.click("spend-csv")
+    lines = Path(saved.value.path()).read_text("utf-8").splitlines()
+    assert saved.value.suggested_filename.startswith("spend-by-project-")
+    assert lines[0].startswith("project,label,calls")
+    assert any(line.startswith(f"{talk.task['projectId']},Spends,1,") for line in lines)
+
+    reader.see("spend-by").select_option("model")
+    expect(reader.wait("spend-row", key=MODEL)).to_contain_text(MODEL)
+    assert reader.problems == []
+
+
+def test_an_admin_caps_the_platform_and_lifts_the_cap(reader: Person, quiet_api: Caller) -> None:
+    reader.go("Spend")
+    reader.fill("cap-day-costUsd", "-1")
+    reader.see("cap-total-tokens").fill("1000000000")
+    reader.click("caps-save")
+    expect(reader.see("cap-day-costUsd")).to_have_js_property("validity.valid", value=False)
+    reader.fill("cap-day-costUsd", "250.5")
+    reader.click("caps-save")
+    expect(reader.see("toast").filter(has_text="Saved")).to_be_visible()
+    saved = quiet_api.get("/caps")["caps"]
+    assert (saved["day"], saved["total"]) == ({"costUsd": 250.5}, {"tokens": 1_000_000_000})
+
+    reader.page.reload()
+    expect(reader.wait("cap-day-costUsd")).to_have_value("250.5")
+    reader.fill("cap-day-costUsd", "")
+    reader.fill("cap-total-tokens", "")
+    reader.click("caps-save")
+    expect(reader.see("toast").filter(has_text="Saved")).to_be_visible()
+    saved = quiet_api.get("/caps")["caps"]
+    assert (saved["day"], saved["total"]) == ({}, {})
+    assert reader.problems == []
+
+
+def test_a_project_says_what_its_programs_reach_and_may_spend(reader: Person, quiet_api: Caller) -> None:
+    project = quiet_api.post("/projects", {"name": "Reaches"}, 201)["project"]
+    reader.page.goto(f"{reader.url}/#/projects/{project['id']}/settings")
+    reader.page.reload()
+    expect(reader.wait("project-egress")).to_have_value("registries")
+    reader.fill("project-egress-hosts", "packages.example.com\n*.example.org")
+    reader.fill("project-cap-day-costUsd", "5")
+    reader.click("project-save")
+    expect(reader.page.get_by_text("Saved.")).to_be_visible()
+    saved = quiet_api.get(f"/projects/{project['id']}")["project"]
+    assert (saved["egress"], saved["egressHosts"]) == ("registries", ["packages.example.com", "*.example.org"])
+    assert saved["caps"] == {"day": {"costUsd": 5}}
+
+    reader.see("project-egress").select_option("open")
+    expect(reader.page.get_by_text("what an agent reads, it can also send anywhere")).to_be_visible()
+    expect(reader.see("project-egress-hosts")).to_have_count(0)
+    assert reader.problems == []
+
+
+def test_a_provider_has_a_fallback_of_the_same_api(
+    reader: Person, quiet_api: Caller, model_server: ModelServer
+) -> None:
+    body = {"name": "other", "api": "anthropic", "baseUrl": model_server.url, "login": "none"}
+    other = quiet_api.post("/model-providers", body, 201)["modelProvider"]
+    reader.go("Models")
+    reader.wait("provider", name="other").get_by_test_id("provider-edit").click()
+    reader.see("provider-fallback").select_option("scripted")
+    reader.fill("provider-fallback-model", MODEL)
+    reader.click("provider-save")
+
+    expect(reader.wait("provider", name="other")).to_contain_text(f"Then scripted: {MODEL}")
+    saved = quiet_api.get(f"/model-providers/{other['id']}")["modelProvider"]
+    assert (saved["fallback"], saved["fallbackModel"]) == ("scripted", MODEL)
+    quiet_api.delete(f"/model-providers/{other['id']}", 204)
+    assert reader.problems == []

@@ -114,3 +114,19 @@ def test_models_of_any_name_make_no_series_without_end(app: Flask, admin: FlaskC
     assert len(found) == MOST_SERIES + 1
     assert found["aiworker_spend_today_tokens", "other", "other", "other"] == 30
     assert sum(found.values()) == len(calls)
+
+
+def test_an_admin_sees_how_much_of_the_platforms_caps_is_used(admin: FlaskClient, viewer: FlaskClient) -> None:
+    assert not any(sample[0] == "aiworker_cap_used_ratio" for sample in read(admin))
+    caps = {"day": {"costUsd": 2}, "total": {"tokens": 1000}, "task": {"runs": 1}}
+    assert admin.patch("/api/caps", json=caps).status_code == 200
+    record_calls([a_call(a_task(a_project("Shop")), at=datetime.now(UTC))])
+
+    found = {sample: value for sample, value in read(admin).items() if sample[0] == "aiworker_cap_used_ratio"}
+
+    of_day, of_total = ("costUsd", "day", "platform"), ("tokens", "total", "platform")
+    # What was read from a cache counts as money, and not as tokens.
+    assert found == {("aiworker_cap_used_ratio", *of_day): 0.25, ("aiworker_cap_used_ratio", *of_total): 0.13}
+    assert not any(sample[0] == "aiworker_cap_used_ratio" for sample in read(viewer))
+    uses = admin.get("/api/caps").json["caps"]["uses"]
+    assert [(use["cap"], use["used"]) for use in uses] == [("tokens", 130), ("costUsd", 0.5)]

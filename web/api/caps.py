@@ -48,7 +48,7 @@ class CapGroupsSchema(Schema):
 
 
 class CapUseSchema(Schema):
-    """A cap of which at least 80 % is used. scope: whose. period: `day` (UTC) or `total`."""
+    """A cap, and how much of it is used. scope: whose. period: `day` (UTC) or `total`."""
 
     scope = Choice(("task", "project", "platform"))
     period = Choice(("day", "total"))
@@ -58,14 +58,15 @@ class CapUseSchema(Schema):
 
 
 class PlatformCapsSchema(CapGroupsSchema):
-    """changedBy, changedAt: null if they were never set."""
+    """changedBy, changedAt: null if they were never set. uses: how much of each cap of `day` and `total` is used."""
 
     changed_by = fields.String(allow_none=True)
     changed_at = Timestamp(allow_none=True)
+    uses = fields.List(fields.Nested(CapUseSchema))
 
 
 class UpdatePlatformCapsSchema(CapGroupsSchema):
-    read_only = frozenset({"changedBy", "changedAt"})
+    read_only = frozenset({"changedBy", "changedAt", "uses"})
 
 
 @caps.get("/caps")

@@ -90,7 +90,7 @@ class Tries:
             return self._reply
         until = mark_limited(self._access.run_id, min(self._times, default=None), "; ".join(self._reasons))
         forget_run(self._access.run_id)
-        raise Refused(400, _sentence(until, "; ".join(self._reasons)))
+        raise Refused(400, _sentence(until))
 
 
 def require_not_limited(access: ModelAccess) -> None:
@@ -99,7 +99,7 @@ def require_not_limited(access: ModelAccess) -> None:
     """
     until = access.limited_until
     if until is not None and until > datetime.now(UTC) and settings().models.parks_on_limits:
-        raise Refused(400, _sentence(until, access.limit_reason or ""))
+        raise Refused(400, _sentence(until))
 
 
 def note_answer(call: Call) -> None:
@@ -113,6 +113,9 @@ def note_answer(call: Call) -> None:
         forget_run(access.run_id)
 
 
-def _sentence(until: datetime, reason: str) -> str:
+def _sentence(until: datetime) -> str:
+    """Without the provider's words: OpenCode tries again whatever speaks of a rate limit, and takes `too many tokens`
+    for a context that is too long. The task says them.
+    """
     at = until.replace(microsecond=0).isoformat().replace("+00:00", "Z")
-    return f"The usage limit of the model provider is reached until {at}, when this task goes on by itself ({reason})"
+    return f"The usage limit of the model provider is reached until {at}, when this task goes on by itself"

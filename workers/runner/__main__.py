@@ -86,7 +86,7 @@ def _settings(arguments: argparse.Namespace) -> RunnerSettings:
         raise Misconfigured(f"--slots {arguments.slots} is not a number from 1 to 100")
     drivers = wanted_names(arguments.driver)
     DriverOffer(drivers)
-    confining = SandboxSettings.from_env()
+    sandbox = SandboxSettings.from_env()
     return RunnerSettings(
         url=arguments.url.rstrip("/"),
         token_path=arguments.token_file and arguments.token_file.absolute(),
@@ -102,14 +102,12 @@ def _settings(arguments: argparse.Namespace) -> RunnerSettings:
         checkpoint_seconds=_seconds("AIWORKER_AGENT_CHECKPOINT_SECONDS", 180.0),
         silence_seconds=_seconds("AIWORKER_AGENT_SILENCE_SECONDS", 1200.0),
         disk_reserve_bytes=_number("AIWORKER_AGENT_DISK_RESERVE_BYTES"),
-        run_disk_bytes=_number("AIWORKER_RUN_DISK_BYTES") or RUN_DISK_BYTES,
-        sandbox=SandboxMode(confining.mode),
-        egress_hosts=confining.egress_hosts,
-        blocked=confining.blocked,
+        run_disk_bytes=_number("AIWORKER_AGENT_RUN_DISK_BYTES") or RUN_DISK_BYTES,
+        sandbox=SandboxMode(sandbox.mode),
+        egress_hosts=sandbox.egress_hosts,
+        blocked=sandbox.blocked,
         bounds=Bounds(
-            memory_bytes=confining.most_memory_bytes(),
-            processes=confining.processes,
-            file_bytes=confining.file_bytes,
+            memory_bytes=sandbox.most_memory_bytes(), processes=sandbox.processes, file_bytes=sandbox.file_bytes
         ),
     )
 

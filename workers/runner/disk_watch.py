@@ -13,7 +13,7 @@ from common.machine.disk import look
 from workers.runner.workspace_files import size_of
 
 RUN_DISK_BYTES = 20 * 2**30
-"""Most that one run may fill, unless AIWORKER_RUN_DISK_BYTES says otherwise."""
+"""Most that one run may fill, unless AIWORKER_AGENT_RUN_DISK_BYTES says otherwise."""
 LARGEST_KEPT_BYTES = 16 * 2**20
 """Of a run that was stopped, larger files are not kept."""
 _PAUSE_SECONDS = 2.0

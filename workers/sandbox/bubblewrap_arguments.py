@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.machine import bubblewrap
-from workers.sandbox.system_folders import CACHES, ETC, SYSTEM, interpreter_folders, toolchains
+from workers.sandbox.system_folders import CACHES, SYSTEM, etc, interpreter_folders, is_system, toolchains
 from workers.sandbox.walls import Walls
 
 HOSTNAME = "sandbox"
@@ -29,9 +29,9 @@ _PROLOGUE = (
 class Plan:
     """What the command line is made of, beside the walls.
 
-    files: contents of files below /etc by their names there, as files outside. hidden: folders that nothing may show,
-    unless the walls name something in them. shares_network: the network is this machine's. lifeline: a descriptor that
-    the sandbox holds as long as it lives. groups: files of control groups to enter.
+    files: descriptors with the contents of files below /etc, by their names there. hidden: folders that nothing may
+    show, unless the walls name something in them. shares_network: the network is this machine's. lifeline: a descriptor
+    that the sandbox holds as long as it lives. groups: files of control groups to enter.
     """
 
     program: Path
@@ -40,7 +40,7 @@ class Plan:
     cwd: Path
     lifeline: int
     shares_network: bool = False
-    files: dict[str, Path] = field(default_factory=dict)
+    files: dict[str, int] = field(default_factory=dict)
     hidden: tuple[Path, ...] = ()
     groups: tuple[Path, ...] = ()
     filter_descriptor: int | None = None
@@ -85,11 +85,10 @@ def _system() -> list[str]:
 
 def _etc(plan: Plan) -> list[str]:
     made: list[str] = []
-    for name in ETC:
-        if name not in plan.files and os.path.exists(f"/etc/{name}"):
-            made += ["--ro-bind", f"/etc/{name}", f"/etc/{name}"]
-    for name, path in plan.files.items():
-        made += ["--ro-bind", str(path), f"/etc/{name}"]
+    for name in etc():
+        made += ["--ro-bind", f"/etc/{name}", f"/etc/{name}"]
+    for name, descriptor in plan.files.items():
+        made += ["--file", str(descriptor), f"/etc/{name}"]
     return [*made, "--symlink", "/proc/mounts", "/etc/mtab"]
 
 
@@ -104,8 +103,8 @@ def _shown(option: str, paths: Iterable[Path]) -> list[str]:
 
 def _hidden(folders: Iterable[Path]) -> list[str]:
     """Cover what lies in a folder that is shown. Elsewhere there is nothing to cover."""
-    shown = [Path(folder) for folder in SYSTEM] + interpreter_folders()
-    covered = [one for one in folders if one.is_dir() and any(one.is_relative_to(folder) for folder in shown)]
+    trees = interpreter_folders()
+    covered = [one for one in folders if one.is_dir() and (is_system(one) or any(map(one.is_relative_to, trees)))]
     return [text for folder in covered for text in ("--tmpfs", str(folder))]
 
 

@@ -8,7 +8,6 @@ import logging
 import os
 import pwd
 import select
-import shutil
 import signal
 import socket
 import threading
@@ -48,12 +47,11 @@ _USER = "user"
 class Preparation:
     """What all commands of one Sandboxes have in common.
 
-    folder: of the command alone; removed with it. owner, name: for its control groups.
+    owner, name: for its control groups. interpreter: the Python that its first program runs with.
     """
 
     finding: SandboxFinding
     doorkeeper: Doorkeeper
-    folder: Path
     owner: str
     name: str
     interpreter: str
@@ -90,7 +88,6 @@ class Confined(Enclosed):
             self._guarded.lifeline = f"socket:[{os.fstat(child.fileno()).st_ino}]"
             self._given.append(child.detach())
             self._given.append(os.dup(self._given[0]))
-            preparation.folder.mkdir(mode=0o700)
             self._guarded.group = make_group(preparation.owner, preparation.name, walls.bounds)
             allowed = _allowed(walls, preparation.admin_hosts)
             proxy_port = _proxy_port(self._doors) if allowed else None
@@ -127,6 +124,10 @@ class Confined(Enclosed):
         code = system_calls.program()
         if code is not None:
             self._given.append(_memory_file("filter", code))
+        files = {}
+        for name, text in _files(walls, shares_network=self._shares_network).items():
+            files[name] = _memory_file(name, text.encode())
+            self._given.append(files[name])
         plan = bubblewrap_arguments.Plan(
             program=_INSIDE,
             interpreter=self._preparation.interpreter,
@@ -134,7 +135,7 @@ class Confined(Enclosed):
             cwd=self.cwd,
             lifeline=self._given[1],
             shares_network=self._shares_network,
-            files=_files(self._preparation.folder, walls, shares_network=self._shares_network),
+            files=files,
             hidden=self._preparation.hidden,
             groups=self._guarded.group.entrances,
             filter_descriptor=self._given[3] if code is not None else None,
@@ -144,8 +145,12 @@ class Confined(Enclosed):
     def begin(self, pid: int) -> None:
         with self._lock:
             self._guarded.pid = pid
-            self._guarded.pidfd = os.pidfd_open(pid)
             self._close_given()
+            try:
+                self._guarded.pidfd = os.pidfd_open(pid)
+            except ProcessLookupError:  # it has ended, and somebody has waited for it
+                self._guarded.failure = "it ended before its command started"
+                return
             self._future = self._preparation.doorkeeper.guard(self._guarded)
 
     def dial(self, port: int) -> socket.socket:
@@ -193,7 +198,6 @@ class Confined(Enclosed):
                 self._guarded.group.remove()
             except OSError as error:
                 logger.warning("a control group could not be removed", extra={"error": str(error)})
-            shutil.rmtree(self._preparation.folder, ignore_errors=True)
 
     def _end_processes(self) -> None:
         """Kill what still runs, and wait for the end of it."""
@@ -256,8 +260,8 @@ def _names(doors: Sequence[Door]) -> list[str]:
     return sorted({door.host for door in doors if door.host != "localhost" and any(map(str.isalpha, door.host))})
 
 
-def _files(folder: Path, walls: Walls, *, shares_network: bool) -> dict[str, Path]:
-    """Write the files below /etc that are the command's own."""
+def _files(walls: Walls, *, shares_network: bool) -> dict[str, str]:
+    """The contents of the files below /etc that are the command's own, by their names there."""
     own = "" if shares_network else " ".join(["", *_names(walls.doors)])
     hosts = f"127.0.0.1 localhost {bubblewrap_arguments.HOSTNAME}{own}\n::1 localhost ip6-localhost ip6-loopback\n"
     resolver = ""
@@ -274,17 +278,13 @@ def _files(folder: Path, walls: Walls, *, shares_network: bool) -> dict[str, Pat
         with contextlib.suppress(KeyError):
             group = grp.getgrgid(gid).gr_name
     passwd = f"root:x:0:0:root:/:/bin/false\n{user}:x:{uid}:{gid}::{walls.home}:/bin/sh\n"
-    contents = {
+    return {
         "hosts": hosts,
         "resolv.conf": resolver,
         "hostname": f"{bubblewrap_arguments.HOSTNAME}\n",
         "passwd": f"{passwd}nobody:x:65534:65534:nobody:/:/bin/false\n",
         "group": f"root:x:0:\n{group}:x:{gid}:\nnogroup:x:65534:\n",
     }
-    for name, text in contents.items():
-        (folder / name).write_text(text, encoding="utf-8")
-        (folder / name).chmod(0o644)
-    return {name: folder / name for name in contents}
 
 
 def proxy_merged(environ: Mapping[str, str], made: Mapping[str, str]) -> dict[str, str]:

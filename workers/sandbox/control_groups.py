@@ -38,13 +38,13 @@ class Group:
 
     def broken_bound(self) -> str | None:
         """Which bound ended or refused something: `memory` or `processes`; None: neither."""
-        for path in self.outer:
-            if _count(path / "memory.events", "oom_kill") or _count(path / "memory.oom_control", "oom_kill"):
-                return "memory"
-        for path in self.outer:
-            if _count(path / "pids.events", "max") or _count(path / _INNER / "pids.events", "max"):
-                return "processes"
-        return None
+        # Which of the two groups counts it depends on the version.
+        places = [place for path in self.outer for place in (path, path / _INNER)]
+        if any(
+            _count(place / name, "oom_kill") for place in places for name in ("memory.events", "memory.oom_control")
+        ):
+            return "memory"
+        return "processes" if any(_count(place / "pids.events", "max") for place in places) else None
 
     def remove(self) -> None:
         """Kill what is left in it, wait for its end, and remove it. Safe to repeat. OSError if it can't be emptied."""

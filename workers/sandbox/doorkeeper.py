@@ -24,7 +24,7 @@ import psutil
 
 from workers.sandbox import http_door
 from workers.sandbox.control_groups import Group
-from workers.sandbox.egress_proxy import Proxy
+from workers.sandbox.egress_proxy import Proxy, Way
 from workers.sandbox.http_exchanges import Streams
 from workers.sandbox.http_messages import LONGEST_HEAD_BYTES
 from workers.sandbox.outbound import Outbound
@@ -91,7 +91,9 @@ class Doorkeeper:
         """Open the sandbox's doors and let its command start. The result is there when the sandbox is left alone:
         after `cancel`, or if its doors could not be opened.
         """
-        return self._run(_guard(guarded))
+        guarding = self._run(_guard(guarded))
+        guarding.add_done_callback(_log_bug)
+        return guarding
 
     def _run(self, work: Coroutine[None, None, None]) -> Future[None]:
         with self._lock:
@@ -112,6 +114,11 @@ class Doorkeeper:
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
         self._lookups.shutdown(wait=False, cancel_futures=True)
+
+
+def _log_bug(guarding: Future[None]) -> None:
+    if not guarding.cancelled() and (error := guarding.exception()) is not None:
+        logger.error("a sandbox's doors closed by a bug", exc_info=error)
 
 
 async def _guard(guarded: Guarded) -> None:
@@ -205,13 +212,20 @@ def receive_sockets(control: socket.socket) -> tuple[bytes, list[socket.socket],
 
 
 def _services(guarded: Guarded) -> list[Callable[[Streams], Awaitable[None]]]:
-    services = [_door(door) for door in guarded.doors]
+    ways = [_way(door) for door in guarded.doors]
+    services = [way.serve for way in ways]
     if guarded.proxy is not None:
-        services.append(guarded.proxy().serve)
+        proxy = guarded.proxy()
+        proxy.ways = {
+            (name, door.inner_port or door.port): way
+            for door, way in zip(guarded.doors, ways, strict=True)
+            for name in (door.host, "localhost", "127.0.0.1")
+        }
+        services.append(proxy.serve)
     return services
 
 
-def _door(door: Door) -> Callable[[Streams], Awaitable[None]]:
+def _way(door: Door) -> Way:
     async def connect() -> Streams:
         return await asyncio.open_connection(door.host, door.port, limit=LONGEST_HEAD_BYTES)
 
@@ -225,7 +239,7 @@ def _door(door: Door) -> Callable[[Streams], Awaitable[None]]:
         finally:
             await close(upstream[1])
 
-    return serve
+    return Way(door.paths, connect, serve)
 
 
 async def _accept(

@@ -12,11 +12,13 @@ import contextlib
 import ipaddress
 import socket
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from common.machine.addresses import Address
+from workers.sandbox import http_door
 from workers.sandbox.egress_rules import Rule, is_public, split_host
 from workers.sandbox.http_exchanges import Streams, answer_text, exchange, unread
 from workers.sandbox.http_messages import LONGEST_HEAD_BYTES, BadMessage, Head, read_head
@@ -25,6 +27,7 @@ from workers.sandbox.relays import close, relay
 CONNECT_SECONDS = 20.0
 LOOKUP_SECONDS = 10.0
 SETTING = "AIWORKER_EGRESS_HOSTS"
+_ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _LOOKUPS_AT_ONCE = 4
 """Of one sandbox."""
 
@@ -33,12 +36,28 @@ class Refused(Exception):
     """The rules forbid it. The text says why, to the command and to people."""
 
 
+@dataclass(frozen=True)
+class Way:
+    """A door, for programs that ask the proxy for it: some take no notice of NO_PROXY.
+
+    paths: see Door. connect: to what is behind it. serve: a connection to the door.
+    """
+
+    paths: tuple[str, ...]
+    connect: Callable[[], Awaitable[Streams]]
+    serve: Callable[[Streams], Awaitable[None]]
+
+
 class Proxy:
-    """The proxy of one sandbox. on_refusal: called with host, port and reason, once for each host."""
+    """The proxy of one sandbox. on_refusal: called with host, port and reason, once for each host.
+
+    ways: the sandbox's doors, by host and port. Set before the first connection.
+    """
 
     def __init__(
         self, allowed: list[Rule], on_refusal: Callable[[str, int, str], None], lookups: ThreadPoolExecutor
     ) -> None:
+        self.ways: Mapping[tuple[str, int], Way] = {}
         self._allowed = allowed
         self._on_refusal = on_refusal
         self._lookups = lookups
@@ -74,13 +93,17 @@ class Proxy:
         if place is None or place[1] is None:
             raise BadMessage("its target is not host:port")
         host, port = place[0], place[1]
+        if way := self.ways.get((host, port)):
+            writer.write(_ESTABLISHED)
+            await way.serve(client)
+            return
         try:
             upstream = await self._connect(host, port, "https")
         except OSError as error:
             await answer_text(writer, "502 Bad Gateway", f"{host}:{port} can't be reached: {_why(error)}")
             return
         try:
-            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            writer.write(_ESTABLISHED)
             await relay(reader, writer, *upstream)
         finally:
             await close(upstream[1])
@@ -95,17 +118,16 @@ class Proxy:
             raise BadMessage("its target is not an http URL; https goes through CONNECT")
         host, port = place[0], place[1]
         chained = _machine_proxy("http", host)
-        target = (
-            request.first[1]
-            if chained
-            else (url.path or "/").encode() + (f"?{url.query}".encode() if url.query else b"")
-        )
+        origin_form = (url.path or "/").encode() + (f"?{url.query}".encode() if url.query else b"")
+        target = request.first[1] if chained else origin_form
         more = [("proxy-authorization", chained.authorization)] if chained and chained.authorization else []
         # What the request says about its host must not differ from what was checked.
         plain = Head(
             request.first, (*(one for one in request.fields if one[0] != "host"), ("host", url.netloc.encode()))
         )
         try:
+            if way := self.ways.get((host, port)):
+                return await http_door.pass_on(client, plain, origin_form, way.paths, way.connect)
             return await exchange(client, plain, target, lambda: self._connect(host, port, "http"), *more)
         except OSError as error:
             await answer_text(client[1], "502 Bad Gateway", f"{host}:{port} can't be reached: {_why(error)}")

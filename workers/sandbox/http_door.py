@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import unquote_to_bytes
 
 from workers.sandbox.http_exchanges import Streams, answer_text, exchange, has_body, keeps_alive, unread
-from workers.sandbox.http_messages import BadMessage, read_head
+from workers.sandbox.http_messages import BadMessage, Head, read_head
 
 # Encoded, these could mean another path to whoever decodes them: a slash, a backslash, a dot, a percent sign, controls.
 _TRICKS = re.compile(rb"%(?:2[fFeE5]|5[cC]|[01][0-9a-fA-F]|7[fF])|\\|#")
@@ -39,17 +39,27 @@ async def serve(client: Streams, paths: tuple[str, ...], connect: Callable[[], A
         except BadMessage as error:
             await answer_text(writer, "400 Bad Request", f"This request can't be passed on: {error}.")
             return
-        if not is_open(request.first[1], paths):
-            is_last = has_body(request) or not keeps_alive(request)
-            allowed = " and ".join(paths)
-            await answer_text(writer, "403 Forbidden", f"Only paths below {allowed} are open here.", is_last=is_last)
-            if is_last:
-                await unread(reader, most_bytes=2**20, seconds=2)
-                return
-            continue
-        try:
-            if not await exchange(client, request, request.first[1], connect):
-                return
-        except ConnectionRefusedError:
-            await answer_text(writer, "502 Bad Gateway", "Nothing answers behind this door.")
+        if not await pass_on(client, request, request.first[1], paths, connect):
             return
+
+
+async def pass_on(
+    client: Streams, request: Head, target: bytes, paths: tuple[str, ...], connect: Callable[[], Awaitable[Streams]]
+) -> bool:
+    """Pass on one request, whose head was read, if its path is open; any is where `paths` is empty.
+
+    Returns whether the connection goes on. OSError if it breaks.
+    """
+    reader, writer = client
+    if paths and not is_open(target, paths):
+        is_last = has_body(request) or not keeps_alive(request)
+        allowed = " and ".join(paths)
+        await answer_text(writer, "403 Forbidden", f"Only paths below {allowed} are open here.", is_last=is_last)
+        if is_last:
+            await unread(reader, most_bytes=2**20, seconds=2)
+        return not is_last
+    try:
+        return await exchange(client, request, target, connect)
+    except ConnectionRefusedError:
+        await answer_text(writer, "502 Bad Gateway", "Nothing answers behind this door.")
+        return False

@@ -35,7 +35,8 @@ class SandboxMissing(OSError):
 
 
 class Sandboxes:
-    """directory: a private folder for what sandboxes need while they live; cleared by `clear`. It is made if need be.
+    """directory: a private folder, which no other process uses, for what sandboxes leave; removed by `clear`. It need
+    not be there: what can be is kept in memory, and the control groups have its name.
 
     admin_hosts: hosts that the administrator lets every command with Reach.PROXY reach, also at private addresses
     (AIWORKER_EGRESS_HOSTS). hidden: folders, such as the platform's data, that no command sees but for what its walls
@@ -86,12 +87,10 @@ class Sandboxes:
             if self.mode is SandboxMode.REQUIRED:
                 raise SandboxMissing(f"{self.finding.why_not}; {self.finding.remedy}")
             return Enclosed(argv, cwd, environ)
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = secrets.token_hex(6)
         preparation = Preparation(
-            self.finding, self._doorkeeper, self.directory / name, self._owner, name, sys.executable, self._admin_hosts,
-            self._hidden,
-        )  # fmt: skip
+            self.finding, self._doorkeeper, self._owner, name, sys.executable, self._admin_hosts, self._hidden
+        )
         return Confined(argv, cwd, environ, walls, preparation, on_refusal, needs_dial)
 
     def clear(self) -> None:

@@ -174,7 +174,7 @@ async def _serve(directory: Path, socket: Path, arguments: argparse.Namespace, s
         server.close()
         await asyncio.gather(apps.close(), checks.close())
         clear(root_of(directory))
-        sandboxes.close()
+        await asyncio.to_thread(sandboxes.close)
         socket.unlink(missing_ok=True)
 
 

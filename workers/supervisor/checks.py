@@ -131,7 +131,7 @@ class Checks:
 
     async def _ending(self, wanted: Check, directory: Path, running: _Running) -> Ending:
         room = Room(
-            wanted.space.project_id, directory, wanted.needs, wanted.variables, wanted.source.password,
+            wanted.space.project_id, directory, wanted.needs, wanted.variables, wanted.source,
             wanted.memory_limit, wanted.network,
         )  # fmt: skip
         workplace = Workplace(self._tools, room)

@@ -21,7 +21,10 @@ class Ending:
 
 
 async def watched(unit: Unit, bound: Bound, *, timeout_seconds: float) -> Ending:
-    """Wait until the command ends or exceeds its bound or its time. The caller stops the unit."""
+    """Wait until the command ends or exceeds its bound or its time. The caller stops the unit.
+
+    Raises OSError if its sandbox could not be made.
+    """
     ended, exceeds = asyncio.create_task(unit.wait()), asyncio.create_task(Excesses(unit, bound).first())
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -34,6 +37,8 @@ async def watched(unit: Unit, bound: Bound, *, timeout_seconds: float) -> Ending
     if not ended.done() or ended.cancelled():
         excess = exceeds.result()
         return Ending(None, f"it {excess.words}", excess.code)
+    if unit.sandbox_failure is not None:
+        raise OSError(f"its sandbox can't be made: {unit.sandbox_failure}")
     status = ended.result()
     if status and unit.has_met_memory_bound:
         return Ending(None, "it used more memory than its sandbox may have", CheckEnd.MEMORY)

@@ -17,6 +17,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +93,8 @@ class Unit:
         self._process = process
         self._pump = pump
         self._enclosed = enclosed
+        # One thread for each unit: a program that stops its sandbox's first process makes only itself wait.
+        self._dialling = ThreadPoolExecutor(1, "dial")
 
     @property
     def pid(self) -> int:
@@ -105,10 +108,14 @@ class Unit:
         """Connect to a port of loopback in the network of the unit. limit: see asyncio's streams. Raises OSError."""
         if self._enclosed is None or not self.is_confined:
             return await asyncio.open_connection(LOOPBACK, port, limit=limit)
-        dialled = await asyncio.to_thread(self._enclosed.dial, port)
+        loop = asyncio.get_running_loop()
+        try:
+            dialled = await loop.run_in_executor(self._dialling, self._enclosed.dial, port)
+        except RuntimeError as error:
+            raise ConnectionRefusedError("the unit has stopped") from error
         try:
             dialled.setblocking(False)
-            await asyncio.get_running_loop().sock_connect(dialled, (LOOPBACK, port))
+            await loop.sock_connect(dialled, (LOOPBACK, port))
             return await asyncio.open_connection(sock=dialled, limit=limit)
         except BaseException:
             dialled.close()
@@ -127,11 +134,15 @@ class Unit:
         """Whether the kernel, or the sandbox, killed it for the bound of its walls. Ask before `stop`."""
         return self._enclosed is not None and self._enclosed.broken_bound == "memory"
 
+    @property
+    def sandbox_failure(self) -> str | None:
+        """Why its sandbox did not let it start, which is no fault of the command; None: it did. Ask at its end."""
+        return None if self._enclosed is None else self._enclosed.failure
+
     def resident_bytes(self) -> int:
         """Return the present resident memory of all processes of the unit."""
         total = 0
-        of_unit = _descendants(self.pid) if self.is_confined else self._members()
-        for process in of_unit:
+        for process in self._members():
             with contextlib.suppress(psutil.Error):
                 total += process.memory_info().rss
         return total
@@ -153,11 +164,16 @@ class Unit:
         await self._process.wait()
         await asyncio.wait({self._pump}, timeout=1)
         self._pump.cancel()
+        self._dialling.shutdown(wait=False, cancel_futures=True)
         if self._enclosed is not None:
+            # Of a confined unit, this waits for the end of processes that have lost their leader.
             await asyncio.to_thread(self._enclosed.close)
         self._file.unlink(missing_ok=True)
 
     def _members(self) -> list[psutil.Process]:
+        if self.is_confined:
+            # The search below reads the environment of every process of the machine, which takes long.
+            return _family(self._record)
         return members([self._record], leader_may_be_gone=True)
 
 
@@ -172,8 +188,9 @@ class Processes:
 
     def has_own_network(self, reach: Reach) -> bool:
         """Whether a command with this reach gets a network of its own, in which every port is free."""
-        finding = self._sandboxes.finding
-        return self._sandboxes.is_confining and (reach is not Reach.OUTBOUND or finding.has_outbound)
+        if not self._sandboxes.is_confining:
+            return False
+        return reach is not Reach.OUTBOUND or self._sandboxes.finding.has_outbound
 
     async def start(
         self,
@@ -256,6 +273,19 @@ def _descendants(pid: int) -> list[psutil.Process]:
         return psutil.Process(pid).children(recursive=True)
     except psutil.Error:
         return []
+
+
+def _family(record: Record) -> list[psutil.Process]:
+    """The living processes of a confined unit; empty if its leader has ended, which ends the others."""
+    found = []
+    with contextlib.suppress(psutil.Error):
+        leader = psutil.Process(record.pid)
+        if _has_session(record, leader_may_be_gone=False):
+            for process in (leader, *leader.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):
+                    if process.status() != psutil.STATUS_ZOMBIE:
+                        found.append(process)
+    return found
 
 
 def _has_session(record: Record, leader_may_be_gone: bool) -> bool:

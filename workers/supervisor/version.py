@@ -7,6 +7,7 @@ stays LIVE while its process is restarted after a crash, until it crashes too of
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import shutil
 import time
@@ -33,7 +34,8 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-GATE_POLL_SECONDS = 0.3
+FIRST_POLL_SECONDS, GATE_POLL_SECONDS = 0.05, 0.3
+"""The pauses between the first health checks of a version: they grow, as most programs answer soon."""
 MISS_POLL_SECONDS = 1.0
 """The longest pause before the next health check after a failed one."""
 MISSES_ALLOWED = 2
@@ -84,7 +86,7 @@ class RunningVersion:
         self._place = place
         spec = wanted.spec
         room = Room(
-            project_id, place, spec.needs, spec.variables, wanted.source.password, spec.memory_limit,
+            project_id, place, spec.needs, spec.variables, wanted.source, spec.memory_limit,
             spec.network,
         )  # fmt: skip
         self._workplace = Workplace(tools, room)
@@ -166,9 +168,9 @@ class RunningVersion:
     # --- checkout and start
 
     async def _prepare(self) -> Command:
-        code = self._workplace.code
+        code, source = self._workplace.code, self.wanted.source
         try:
-            await self._tools.checkouts.make(self._project_id, self.wanted.source, self.wanted.commit, code)
+            await self._tools.checkouts.make(self._project_id, source, self.wanted.commit, code)
             self._workplace.make_home()
         except CheckoutFailed as error:
             raise VersionFailed("checkout_failed", f"the checkout of {self.wanted.commit} failed: {error}") from error
@@ -201,8 +203,8 @@ class RunningVersion:
             if port is None or not self._workplace.has_own_ports(program):
                 self._taken_port = port = self._tools.ports.take(LOOPBACK, port)
             self._port = port
-            environ = {"PORT": str(port), "HOST": LOOPBACK}
-            unit = await self._workplace.start(program, self._log, environ=environ, needs_dial=True)
+            listens = {"PORT": str(port), "HOST": LOOPBACK}
+            unit = await self._workplace.start(program, self._log, environ=listens, needs_dial=True)
         except (OSError, NoFreePort) as error:
             raise VersionFailed("exited", f"it can't be started: {error}") from error
         self._unit = unit
@@ -225,8 +227,7 @@ class RunningVersion:
         try:
             await asyncio.wait({ended, exceeds}, return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
-                words = exit_words(ended.result())
-                end = self._output_end()
+                words, end = exit_words(ended.result()), self._output_end()
                 self._log.note(words)
                 if unit.has_met_memory_bound:
                     return VersionFailed("memory", f"it used more memory than its sandbox may have, and {words}{end}")
@@ -245,7 +246,7 @@ class RunningVersion:
         """Return at the first healthy answer. Raises VersionFailed if the process dies or the time is over."""
         began = time.monotonic()
         deadline = Deadline(within_seconds)
-        while True:
+        for tries in itertools.count(1):
             answer = await self._or_death(probe(self._listener(), self.wanted.spec.health))
             if answer.is_healthy:
                 self.is_answering = True
@@ -260,7 +261,8 @@ class RunningVersion:
                 raise self._judged(
                     VersionFailed(code, f"it was not healthy within {within_seconds:.3g} s: it {answer.description}")
                 )
-            await self._or_death(asyncio.sleep(GATE_POLL_SECONDS))
+            pause = growing_delay(tries, first_seconds=FIRST_POLL_SECONDS, longest_seconds=GATE_POLL_SECONDS)
+            await self._or_death(asyncio.sleep(pause))
 
     async def _hold_healthy(self) -> None:
         """Return when it has been healthy for health_seconds. Raises VersionFailed at the first failed check."""

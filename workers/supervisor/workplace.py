@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from common.machine.children import base_environment
 from common.machine.waiting import Deadline
 from common.values.check import CheckEnd
 from common.values.egress import Egress, Network
 from common.values.needs import SETUP_SECONDS, Needs
+from common.values.repository import Source
 from common.values.service_variables import with_service_variables
 from common.values.variable_set import Variables
 from workers.needs.caches import cache_key
@@ -41,6 +44,8 @@ REACHES = {Egress.REGISTRIES: Reach.PROXY, Egress.NONE: Reach.NOTHING, Egress.OP
 MEMORY_MARGIN_BYTES = 256 * 2**20
 """Allowed above a project's memory limit before the kernel kills a process: the supervisor, which looks at intervals,
 comes first then and says that it was the limit."""
+LOWEST_DOOR = 1024
+"""The lowest port that a program without rights may listen on, and so a door."""
 MOST_REFUSALS = 50
 """How many hosts that a program may not reach are named in its log."""
 
@@ -63,15 +68,15 @@ class NotReady(Exception):
 class Room:
     """Where a command will run: directory/code, the checkout, directory/home, and directory/tmp, its /tmp if confined.
 
-    network: what it may reach. variables, password: the environment of the command, and the password that the code was
-    cloned with. memory_limit: a Kubernetes quantity, also the setup command's limit.
+    network: what it may reach. variables, source: the environment of the command, and what the code was cloned from.
+    memory_limit: a Kubernetes quantity, also the setup command's limit.
     """
 
     project_id: str
     directory: Path
     needs: Needs
     variables: Variables
-    password: str | None
+    source: Source
     memory_limit: str | None
     network: Network
 
@@ -138,7 +143,7 @@ class Workplace:
 
         sink: receives its output without its secrets. environ: further variables. needs_dial: its ports will be used.
         """
-        output = await masked(sink, self.variables, self._room.password)
+        output = await masked(sink, self.variables, self._room.source.password)
         return await self._tools.processes.start(
             command.argv,
             cwd=self.code,
@@ -158,15 +163,23 @@ class Workplace:
 
     def _walls(self, command: Command) -> Walls:
         room, sandbox = self._room, self._tools.sandbox
-        limit = bytes_of(room.memory_limit)
+        limit, reach = bytes_of(room.memory_limit), self._reach(command)
+        forge = forge_place(room.source.clone_url) if reach is not Reach.OUTBOUND and not command.is_offline else None
+        doors, trusted_hosts = self._doors, tuple[str, ...]()
+        if forge is not None and _is_loopback(forge[0]) and forge[1] >= LOWEST_DOOR:
+            # The proxy's variables name no loopback address: programs connect to the forge's port themselves.
+            doors += (Door(*forge),)
+        elif forge is not None:
+            trusted_hosts = (f"[{forge[0]}]:{forge[1]}" if ":" in forge[0] else f"{forge[0]}:{forge[1]}",)
         return Walls(
             home=self.home,
             scratch=self.scratch,
             writable=(self.code,),
             readable=(self._tools.checkouts.objects(room.project_id), *command.readable),
-            reach=self._reach(command),
+            reach=reach,
             hosts=room.network.hosts,
-            doors=self._doors,
+            doors=doors,
+            trusted_hosts=trusted_hosts,
             blocked=sandbox.blocked,
             bounds=Bounds(
                 memory_bytes=sandbox.most_memory_bytes() if limit is None else limit + MEMORY_MARGIN_BYTES,
@@ -226,6 +239,25 @@ class Workplace:
                 return databases.variables()
             await asyncio.sleep(POLL_SECONDS)
         return found
+
+
+def forge_place(clone_url: str) -> tuple[str, int] | None:
+    """The host and port of the forge, which programs with a bounded network reach too; None for a path.
+
+    >>> forge_place("https://git.example.com/shop/app.git"), forge_place("/data/repositories/app.git")
+    (('git.example.com', 443), None)
+    """
+    address = urlsplit(clone_url)
+    if address.scheme not in {"http", "https"} or not address.hostname:
+        return None
+    return address.hostname, address.port or (443 if address.scheme == "https" else 80)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _refusals_noted(output: Masked) -> Callable[[Refusal], None]:

@@ -42,6 +42,10 @@ class SandboxReport:
     says: str = ""
 
 
+CONFINED_BY_POD = SandboxReport(True, "its pod confines the commands of its run")
+"""Of an agent in a pod of the platform's, which makes no sandbox in it."""
+
+
 @dataclass(frozen=True)
 class AgentReport:
     """What an agent can work with. drivers: the preferred one first. error: why it can't work at all; None: it can.
@@ -102,7 +106,8 @@ def show_report(agent: Agent, report: AgentReport) -> None:
     agent.findings = [cast("dict[str, object]", encode(_short(one), key_of=camel_case)) for one in report.findings]
     agent.error = fault_of(report)
     if report.sandbox is not None:
-        short = replace(report.sandbox, says=report.sandbox.says[:LONGEST_FINDING])
+        said = report.sandbox if report.sandbox.is_confining or not agent.is_pod else CONFINED_BY_POD
+        short = replace(said, says=said.says[:LONGEST_FINDING])
         agent.sandbox = cast("dict[str, object]", encode(short, key_of=camel_case))
 
 

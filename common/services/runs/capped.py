@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task
 from common.services.spend.cap_shares import told_with_shares
 from common.services.spend.caps import OBSTACLE, ReachedCap, reached_cap
+from common.services.spend.model_tokens import USED_UP
 from common.services.tasks import lifecycle
 from common.services.tasks.feedback import give_back
 from common.states import TaskState
 from common.transaction import Transaction
 from common.values.parking import Parked
 
+TOOK_LONGER = "The run took longer than "
+"""How an agent says that the minutes are over which its claim gave it: workers/runner/attempt.py."""
+
 
 def keep_for_later(tx: Transaction, task: Task, run: Run) -> bool:
     """Park the task whose run has ended without a result, if a cap is reached; counts no attempt. Returns whether.
 
-    Both are locked. A task that waits for an answer goes on waiting: the answer queues it.
+    If the cap that ended the run was raised meanwhile, the task goes on at once. A task that waits for an answer goes
+    on waiting: the answer queues it. Both are locked.
     """
     reached = reached_cap(tx, task, is_at_work=True)
-    if reached is None:
+    if reached is None and not _was_ended_by_cap(tx, task, run):
         return False
     give_back(tx, run)
-    if task.state is TaskState.IN_PROGRESS:
+    if reached is None:
+        # The words are the agent's, so there is an end to it.
+        lifecycle.requeue(tx, task, reason=run.reason, counts=False, is_loss=True)
+    elif task.state is TaskState.IN_PROGRESS:
         park_for(tx, task, reached)
     return True
+
+
+def _was_ended_by_cap(tx: Transaction, task: Task, run: Run) -> bool:
+    """Whether the run says that it ended because of a cap, which leaves room again."""
+    said = run.reason or ""
+    own_limit = {**tx.get(Project, task.project_id).limits, **task.limits}.get("maxMinutes")
+    return USED_UP in said or (said.startswith(TOOK_LONGER) and own_limit is None)
 
 
 def park_for(tx: Transaction, task: Task, reached: ReachedCap) -> None:

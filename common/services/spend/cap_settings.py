@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from common.models.spend import PlatformSetting
 from common.outbox import actor
 from common.services.access import Caller
-from common.services.spend.caps import PLATFORM_CAPS
+from common.services.spend.caps import PLATFORM_CAPS, CapUse, cap_uses, caps_in_force, platform_caps
+from common.services.spend.spend_counters import PLATFORM
 from common.services.tasks import lifecycle
 from common.states import Role
-from common.transaction import Transaction, snapshot, transactional
+from common.transaction import Snapshot, Transaction, snapshot, transactional
 
 CapChanges = Mapping[str, float | None]
 GroupChanges = Mapping[str, CapChanges | None]
@@ -21,13 +22,17 @@ GroupChanges = Mapping[str, CapChanges | None]
 
 @dataclass(frozen=True)
 class PlatformCaps:
-    """The caps of the whole platform. task: of each task. changed_by, changed_at: None if they were never set."""
+    """The caps of the whole platform. task: of each task. changed_by, changed_at: None if they were never set.
+
+    uses: how much of each cap of `day` and `total` is used.
+    """
 
     task: Mapping[str, float]
     day: Mapping[str, float]
     total: Mapping[str, float]
     changed_by: str | None = None
     changed_at: datetime | None = None
+    uses: Sequence[CapUse] = ()
 
 
 def changed_caps(present: Mapping[str, float], changes: CapChanges) -> dict[str, float]:
@@ -47,7 +52,7 @@ def changed_groups(present: Mapping[str, object], changes: GroupChanges) -> dict
 def read_platform_caps(*, by: Caller) -> PlatformCaps:
     by.require(Role.ADMIN)
     with snapshot() as read:
-        return _shown(read.get(PlatformSetting, PLATFORM_CAPS))
+        return _shown(read, read.get(PlatformSetting, PLATFORM_CAPS))
 
 
 @transactional
@@ -61,13 +66,15 @@ def update_platform_caps(tx: Transaction, changes: GroupChanges, *, by: Caller) 
     row.value, row.changed_by, row.changed_at = value, actor(), tx.now()
     tx.session.flush()
     lifecycle.resume_capped(tx)
-    return _shown(row)
+    return _shown(tx, row)
 
 
-def _shown(row: PlatformSetting | None) -> PlatformCaps:
+def _shown(at: Snapshot | Transaction, row: PlatformSetting | None) -> PlatformCaps:
     if row is None:
         return PlatformCaps({}, {}, {})
     groups = {name: caps for name, caps in row.value.items() if isinstance(caps, dict)}
+    sets = [one for one in caps_in_force("", "", {}, {}, platform_caps(at), at.now()) if one.key.scope == PLATFORM]
     return PlatformCaps(
-        groups.get("task", {}), groups.get("day", {}), groups.get("total", {}), row.changed_by, row.changed_at
-    )
+        groups.get("task", {}), groups.get("day", {}), groups.get("total", {}), row.changed_by, row.changed_at,
+        cap_uses(at, sets),
+    )  # fmt: skip

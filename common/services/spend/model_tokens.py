@@ -21,6 +21,8 @@ from common.transaction import Snapshot, Transaction, snapshot
 from common.values.model_provider import ModelProvider, Route, RunModels
 
 MODEL_TOKEN_PREFIX = "awm"  # noqa: S105 (a prefix)
+USED_UP = "The budget is used up."
+"""How a refusal for a cap begins. The drivers take these words for a refusal that no resumed session changes."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def _capped(read: Snapshot, run: Run, caps: Sequence[Mapping[str, float] | None]
     sets = caps_in_force(run.task_id, run.project_id, of_task, of_project, of_platform, read.now())
     reached = first_reached(cap_uses(read, sets), WHILE_AT_WORK)
     is_capped = any(name in one.caps for one in sets for name in WHILE_AT_WORK)
-    return is_capped, None if reached is None else f"A cap of spending is reached. {reached.reason}"
+    return is_capped, None if reached is None else f"{USED_UP} {reached.reason}"
 
 
 def _used_up(usage: dict[str, float], limits: dict[str, float]) -> str | None:

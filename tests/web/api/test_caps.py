@@ -15,12 +15,14 @@ from common.jobs import SCHEDULE_TASKS
 from common.models import Project, Run, Task
 from common.models.spend import SpendCounter
 from common.names import new_id
+from common.services.runs.capped import TOOK_LONGER
 from common.services.spend.caps import cap_uses, caps_of_task, reached_cap
 from common.services.spend.model_calls import MadeCall, record_calls
 from common.services.spend.spend_counters import seconds_by_day
 from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
 from common.values.model_provider import TokenCount
+from tests.servers import ROOT
 from tests.web.api.asking import Asking
 from tests.web.world import World, all_of, events, get, put, run_jobs
 
@@ -114,6 +116,23 @@ def test_a_run_that_a_cap_ends_is_kept_and_goes_on_when_it_is_raised(world: Worl
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "reason",
+    ["API Error: 400 The budget is used up. The task has used …", "The run took longer than 5.5 minutes."],
+)
+def test_a_cap_that_was_raised_before_its_run_had_ended_fails_no_task(plain_app: Flask, reason: str) -> None:
+    asking = Asking(World(plain_app))
+
+    asking.finish("failed", reason=reason)
+
+    task = get(Task, asking.task_id)
+    assert (asking.state, task.attempts, task.losses) == (("backlog", None), 0, 1)
+
+
+def test_the_words_for_minutes_that_are_over_are_the_runners() -> None:
+    assert f'f"{TOOK_LONGER}{{minutes}} minutes' in (ROOT / "workers" / "runner" / "attempt.py").read_text("utf-8")
+
+
 def test_a_failure_below_the_cap_is_a_failure(world: World) -> None:
     asking = Asking(world)
     patch(world.client, f"tasks/{asking.task_id}", caps={"tokens": 1000, "runs": 1})
@@ -163,7 +182,7 @@ def test_a_platforms_cap_is_an_administrators(world: World) -> None:
     asking = Asking(world)
     admin = world.client_of("root", Role.ADMIN)
     assert admin.get("/api/caps").json["caps"] == {
-        "task": {}, "day": {}, "total": {}, "changedBy": None, "changedAt": None,
+        "task": {}, "day": {}, "total": {}, "changedBy": None, "changedAt": None, "uses": [],
     }  # fmt: skip
     assert patch(admin, "caps", total={"tokens": 500})["caps"]["total"] == {"tokens": 500}
     assert world.client.get("/api/caps").status_code == 403

@@ -58,8 +58,8 @@ def test_a_run_stops_within_one_call_after_its_cap(agent: RunningAgent) -> None:
 
     assert len(agent.upstream.asked) == 10
     assert said == (
-        "A cap of spending is reached. The task has used 2,270 of 2,269 tokens. A member can raise the task's cap: "
-        "then the task goes on."
+        "The budget is used up. The task has used 2,270 of 2,269 tokens. A member can raise the task's cap: then the "
+        "task goes on."
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import leave_out
+from common.machine.bubblewrap import SandboxFinding
 from workers.sandbox.enclosed import Enclosed, Refusal
 from workers.sandbox.sandboxes import Sandboxes
 from workers.sandbox.walls import Bounds, Walls
@@ -86,6 +86,13 @@ class Starter:
     def python(self, code: str, *arguments: str, walls: Walls | None = None) -> Ended:
         return self.run(sys.executable, "-I", "-c", code, *arguments, walls=walls)
 
+    def left(self) -> list[str]:
+        """What is there of sandboxes that have been closed: files, control groups, mounts, sockets without a file."""
+        directory = self.sandboxes.directory
+        folders = [*directory.glob("*"), *Path("/sys/fs/cgroup").glob(f"*/aiworker-sandbox-{self.sandboxes._owner}-*")]
+        mounts = [line for line in Path("/proc/mounts").read_text().splitlines() if str(self.workspace) in line]
+        return [*map(str, folders), *mounts]
+
     def close(self) -> None:
         for started in self._started:
             if started.process.poll() is None:
@@ -94,16 +101,8 @@ class Starter:
         self.sandboxes.close()
 
 
-@pytest.fixture(scope="session")
-def confining() -> None:
-    """Leave tests out where no sandbox can be made."""
-    finding = Sandboxes(Path("/nonexistent")).finding
-    if not finding.is_confining:
-        leave_out(f"{finding.why_not} (on Debian: apt-get install bubblewrap)")
-
-
 @pytest.fixture
-def new_starter(confining: None, tmp_path: Path) -> Iterator[Callable[..., Starter]]:
+def new_starter(confining: SandboxFinding, tmp_path: Path) -> Iterator[Callable[..., Starter]]:
     """Make starters with other arguments of Sandboxes."""
     made: list[Starter] = []
 

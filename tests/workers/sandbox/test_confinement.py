@@ -100,4 +100,4 @@ def test_nothing_is_left_after_close(starter: Starter) -> None:
     started.process.kill()
     started.end()
 
-    assert list(starter.sandboxes.directory.iterdir()) == []
+    assert starter.left() == []

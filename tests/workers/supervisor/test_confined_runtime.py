@@ -18,6 +18,7 @@ from common.values.app import App, AppPhase, Space
 from common.values.check import CheckEnd, CheckPhase
 from common.values.egress import Egress, Network
 from common.values.needs import Needs
+from common.values.repository import Source
 from tests.providers.runtime_contract import (
     ChecksContract,
     MakeVersion,
@@ -28,6 +29,7 @@ from tests.providers.runtime_contract import (
     until,
 )
 from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised, wait_until_gone
+from tests.providers.test_runtime_sources import Served
 from tests.workers.needs.clients import REDIS, needs_installed, redis
 
 SPACE = Space("shop-0000beef", "project-1")
@@ -46,6 +48,7 @@ def supervisor(confining: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
     }  # fmt: skip
     with supervised(tmp_path_factory.mktemp("confined") / "runtime", **environ) as running:
         yield running
+        assert running.stop() == 0
 
 
 @pytest.fixture
@@ -176,6 +179,23 @@ def test_a_refused_host_is_named_in_the_output_of_a_check_and_in_an_apps_log(
     for lines in (state.log.splitlines(), supervisor.runtime.app_logs(app, "v1")):
         refused = [line for line in lines if line.startswith("[runtime] refused.example is not reachable: ")]
         assert len(refused) == 1, lines
+
+
+def test_a_check_without_network_reaches_the_forge_alone(
+    supervisor: Supervisor, space: Space, repository: Repository
+) -> None:
+    commit = repository.commit(a="1")
+    repository.serve_plainly()
+    with Served(repository.path / ".git", "agent", "s3cret-pass") as url, _listening("127.0.0.1") as other:
+        ask = f"{PYTHON} -I -c \"import urllib.request as r; r.urlopen('{{}}')\" 2>&1 | tail -1"
+        commands = [ask.format(f"{url}/config"), ask.format(f"http://127.0.0.1:{other}/")]
+        check = check_of(repository.version("x", commit), space, "c", "; ".join(commands))
+        check = replace(check, source=Source(url, "agent", "s3cret-pass"), network=Network(Egress.NONE))
+        supervisor.runtime.ensure_check(check)
+        lines = finished(supervisor.runtime, check).log.splitlines()
+
+    assert "HTTP Error 401" in lines[0]
+    assert "Connection refused" in lines[1]
 
 
 def test_forks_without_end_end_with_their_check(supervisor: Supervisor, space: Space, repository: Repository) -> None:

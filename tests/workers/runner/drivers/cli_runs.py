@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from workers.runner.drivers.program import (
     ToolServer,
     Work,
 )
+from workers.runner.drivers.programs import PROGRAM_DRIVERS
 from workers.runner.program_files import program_files
 from workers.runner.run_walls import Confinement, Place
 from workers.sandbox.walls import Walls
@@ -116,6 +118,7 @@ def run_program(
     *,
     on_event: Callable[[Event, subprocess.Popen[str]], None] | None = None,
     is_question_open: bool = False,
+    longest_seconds: float = LONGEST_RUN_SECONDS,
 ) -> Ran:
     """Start the program, read all that it says, and classify its end. Nothing of it is left running."""
     command = driver.command(work)
@@ -142,7 +145,7 @@ def run_program(
     enclosed.begin(process.pid)
     assert process.stdin is not None
     assert process.stdout is not None
-    guard = threading.Timer(LONGEST_RUN_SECONDS, os.killpg, (process.pid, signal.SIGKILL))
+    guard = threading.Timer(longest_seconds, os.killpg, (process.pid, signal.SIGKILL))
     guard.start()
     try:
         feeder = threading.Thread(target=_feed, args=(process, command.first_input, command.message is None))
@@ -188,6 +191,17 @@ def _place(work: Work, command: Command) -> Place:
     return Confinement(sandboxes(work.home), network, addresses=addresses).for_programs(walls)
 
 
+def try_program(name: str, folder: Path, url: str, *, longest_seconds: float = LONGEST_RUN_SECONDS) -> Ran:
+    """Give the driver's program a small task; its provider is at the URL. Leaves the test out without the program."""
+    driver = PROGRAM_DRIVERS[name]()
+    executable = usable_program(driver)
+    workspace = repository(folder / "one")
+    models = access(url, MODELS[name], APIS[name])
+    prompt = f"TASK-1: make add() work.\nWorkspace: {workspace}\n"
+    work = Work(prompt, workspace, folder / "home", None, models, None, executable)
+    return run_program(driver, work, longest_seconds=longest_seconds)
+
+
 def _feed(process: subprocess.Popen[str], first_input: str | None, closes: bool) -> None:
     assert process.stdin is not None
     try:
@@ -204,3 +218,15 @@ def _close(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
         process.stdin.close()
+
+
+def keep(home: Path, kept: tuple[str, ...], into: Path) -> None:
+    """Copy what a session needs to another HOME."""
+    for pattern in kept:
+        for found in home.glob(pattern):
+            target = into / found.relative_to(home)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if found.is_dir():
+                shutil.copytree(found, target, dirs_exist_ok=True)
+            else:
+                shutil.copy2(found, target)

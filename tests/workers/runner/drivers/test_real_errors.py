@@ -9,18 +9,12 @@ import pytest
 from tests.doubles.model_server import ModelServer
 from tests.doubles.model_wire import Fault
 from tests.workers.runner.drivers.cli_runs import (
-    APIS,
     INSTALLED,
     MODELS,
-    Ran,
-    access,
-    repository,
-    run_program,
-    usable_program,
+    try_program,
 )
 from web.launcher.prerequisites import free_port
-from workers.runner.drivers.program import Ending, Work
-from workers.runner.drivers.programs import PROGRAM_DRIVERS
+from workers.runner.drivers.program import Ending
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -30,39 +24,51 @@ def _installed_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIWORKER_AGENT_DRIVERS_DIR", str(INSTALLED))
 
 
-def _run(name: str, folder: Path, url: str) -> Ran:
-    driver = PROGRAM_DRIVERS[name]()
-    executable = usable_program(driver)
-    workspace = repository(folder / "one")
-    models = access(url, MODELS[name], APIS[name])
-    prompt = f"TASK-1: make add() work.\nWorkspace: {workspace}\n"
-    return run_program(driver, Work(prompt, workspace, folder / "home", None, models, None, executable))
-
-
-@pytest.mark.parametrize("name", sorted(MODELS))
+# OpenCode takes nine CPU-seconds for it: tests/soak.
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"opencode"}))
 def test_a_wrong_key_is_a_refusal(name: str, tmp_path: Path) -> None:
     with ModelServer(every=Fault(status=401, message="invalid x-api-key")) as model:
-        ran = _run(name, tmp_path, model.url)
+        ran = try_program(name, tmp_path, model.url)
 
     assert ran.classified is not None
     assert ran.classified.ending is Ending.REFUSED, (ran.classified, ran.code, ran.stderr, ran.lines)
     assert "key" in ran.classified.reason
 
 
-# The others try a fault again for up to two minutes; their last words are in test_refusals.py.
+# The others try a fault again for up to two minutes: tests/soak; their last words are in test_refusals.py.
 @pytest.mark.parametrize("name", ["claude", "codex"])
 def test_a_fault_of_the_provider_is_a_refusal(name: str, tmp_path: Path) -> None:
     with ModelServer(every=Fault(status=500, message="scripted fault")) as model:
-        ran = _run(name, tmp_path, model.url)
+        ran = try_program(name, tmp_path, model.url)
 
     assert ran.classified is not None
     assert ran.classified.ending is Ending.REFUSED, (ran.classified, ran.code, ran.stderr, ran.lines)
 
 
-# Codex waits for the network without an end, OpenCode and Gemini for long: the run's limits end them.
+# Codex waits for the network without an end: the run's limits end it. OpenCode and Gemini wait long: tests/soak.
 @pytest.mark.parametrize("name", ["claude", "qwen"])
 def test_a_provider_that_is_not_there_is_a_refusal(name: str, tmp_path: Path) -> None:
-    ran = _run(name, tmp_path, f"http://127.0.0.1:{free_port('127.0.0.1')}")
+    ran = try_program(name, tmp_path, f"http://127.0.0.1:{free_port('127.0.0.1')}")
 
     assert ran.classified is not None
     assert ran.classified.ending is Ending.REFUSED, (ran.classified, ran.code, ran.stderr, ran.lines)
+
+
+USED_UP = (
+    "The budget is used up. The project has used 10,512 of 10,000 tokens today (UTC). A maintainer can raise the "
+    "project's daily cap: then the task goes on, or it does so by itself on 2026-11-28 at 00:00 UTC."
+)
+"""As the gateway refuses a call: common/services/spend/caps.py."""
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_used_up_cap_is_final(name: str, tmp_path: Path) -> None:
+    with ModelServer(every=Fault(status=400, message=USED_UP)) as model:
+        ran = try_program(name, tmp_path, model.url)
+
+    assert ran.classified is not None
+    assert ran.classified.ending is Ending.REFUSED, (ran.classified, ran.code, ran.stderr, ran.lines)
+    assert ran.classified.until is None
+    assert "10,512 of 10,000 tokens" in ran.classified.reason
+    # Claude Code asks for a title, too, and once more without streaming.
+    assert len(model.answered) <= 3, model.answered

@@ -75,7 +75,7 @@ export const sayWhose = ({ scope, period }) => `${WHOSE[scope] || scope}${period
 export const isReached = ({ used, limit }) => used >= limit;
 
 const tone = ({ used, limit }) => (used >= limit ? "bad" : used >= NEAR * limit ? "ask" : "good");
-const note = { bad: "Reached", ask: "Almost reached", good: "" };
+const note = { bad: ": reached", ask: ": almost reached", good: "" };
 
 // uses: [{scope, period, cap, limit, used}].
 export function CapBars({ uses, testid }) {
@@ -90,8 +90,7 @@ export function CapBars({ uses, testid }) {
           value=${Math.min(use.used, use.limit)}
           aria-label=${`${sayWhose(use)}: ${sayUse(use)}`}
         ></progress>
-        <span class="figure">${sayUse(use)}</span>
-        ${note[how] && html`<span class="chip ${how}">${note[how]}</span>`}
+        <span class="figure">${sayUse(use)}${note[how]}</span>
       </li>`;
     })}
   </ul>`;

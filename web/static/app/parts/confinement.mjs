@@ -1,5 +1,6 @@
 // Whether what an agent or the runtime starts is in a sandbox: in words, and loud where it is not.
 import { html } from "../html.mjs";
+import { useRead } from "../loading.mjs";
 
 // of: {isConfining, says}, or null where nothing was reported: "confined", "open" or null.
 export const confinementOf = (of) => (of ? (of.isConfining ? "confined" : "open") : null);
@@ -15,4 +16,13 @@ export function Confinement({ of }) {
   >
     <i></i>${how === "open" ? "Unconfined" : "Confined"}
   </span>`;
+}
+
+// Loud if what the local runtime starts, checks and previews, is in no sandbox; else nothing.
+export function RuntimeConfinement() {
+  const { sandbox } = useRead("/health").value || {};
+  if (confinementOf(sandbox) !== "open") return null;
+  return html`<p class="banner bad" data-testid="runtime-unconfined">
+    <span><b>Checks and previews run unconfined.</b> ${sandbox.says}</span>
+  </p>`;
 }

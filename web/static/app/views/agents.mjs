@@ -10,7 +10,7 @@ import { go, route, to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { AGENT_STATES, DRAINABLE_AGENT_STATES } from "../states.mjs";
 import { clock, exact, say, shortId } from "../words.mjs";
-import { Confinement, confinementOf } from "../parts/confinement.mjs";
+import { Confinement, confinementOf, RuntimeConfinement } from "../parts/confinement.mjs";
 import { DriverChips, Drivers, Findings } from "./drivers.mjs";
 import { FirstUse } from "./first-use.mjs";
 
@@ -43,6 +43,7 @@ export function Agents() {
     actions=${actions}
   >
     <${FirstUse} />
+    <${RuntimeConfinement} />
     <${Listing}
       pages=${pages}
       empty=${

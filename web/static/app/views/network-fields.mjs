@@ -3,7 +3,11 @@ import { html } from "../html.mjs";
 import { SelectField, TextField } from "../parts/controls.mjs";
 
 export const EGRESS = [
-  ["registries", "Package registries", "The platform, its forge, package registries and the hosts below, by a proxy."],
+  [
+    "registries",
+    "Package registries",
+    "The platform, its forge, package registries and the further hosts, through a proxy.",
+  ],
   ["none", "Nothing", "Only the platform and its forge: nothing is installed from the internet, and nothing leaves."],
   ["open", "Everything", "Every public and private address: what an agent reads, it can also send anywhere."],
 ];

@@ -17,7 +17,14 @@ const RAISED_BY = { task: "member", project: "maintainer", platform: "admin" };
 export function Parked({ task, reload }) {
   const reached = (task.capState || []).filter(isReached);
   const raises = reached.map(
-    (use) => html`<${Raise} key=${`${use.scope} ${use.period} ${use.cap}`} task=${task} use=${use} reload=${reload} />`,
+    (use) =>
+      html`<${Raise}
+        key=${`${use.scope} ${use.period} ${use.cap}`}
+        task=${task}
+        use=${use}
+        isLast=${reached.length === 1}
+        reload=${reload}
+      />`,
   );
   if (!isParked(task)) {
     if (!reached.length || !WAITING.includes(task.state)) return null;
@@ -57,8 +64,12 @@ export function Parked({ task, reload }) {
   </section>`;
 }
 
-// What was spent of the caps that hold for the task.
-export const TaskCaps = ({ task }) => html`<${CapBars} uses=${task.capState} testid="task-caps" />`;
+// What was spent of the caps that hold for the task; those that keep it waiting stand above, with what to do.
+export function TaskCaps({ task }) {
+  const isSaid = isParked(task) || WAITING.includes(task.state);
+  const uses = (task.capState || []).filter((use) => !isSaid || !isReached(use));
+  return html`<${CapBars} uses=${uses} testid="task-caps" />`;
+}
 
 function raisedFrom({ cap, limit, used }) {
   const doubled = Math.max(2 * limit, 1.25 * used);
@@ -73,7 +84,7 @@ function raise(task, { scope, period, cap }, value) {
   return api.patch("/caps", { [period]: change });
 }
 
-function Raise({ task, use, reload }) {
+function Raise({ task, use, isLast, reload }) {
   const [typed, setTyped] = useState(String(raisedFrom(use)));
   const [busy, run] = useAct();
   const role = RAISED_BY[use.scope];
@@ -97,6 +108,7 @@ function Raise({ task, use, reload }) {
   const value = Number(typed);
   return html`<form class="raise" onSubmit=${submit} data-testid="cap-raise">
     <label for=${id}>${sayWhose(use)}: ${sayUse(use)}. Raise it to</label>
+    <span class="actions">
     <input
       id=${id}
       type="number"
@@ -108,7 +120,8 @@ function Raise({ task, use, reload }) {
       onInput=${(event) => setTyped(event.target.value)}
     />
     <button class="button primary" data-testid="cap-raise-submit" disabled=${busy || !(value > use.used)}>
-      Raise to ${sayAmount(use.cap, value)} and go on
+      Raise to ${sayAmount(use.cap, value)}${isLast && " and go on"}
     </button>
+    </span>
   </form>`;
 }

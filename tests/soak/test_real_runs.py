@@ -1,0 +1,30 @@
+"""Whole runs of the real coding CLIs: waiting for an answer, which ends the run, and an answer within the hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.workers.runner.drivers.cli_runs import INSTALLED, MODELS
+from tests.workers.runner.real_runs import answers_within_the_hold, asks_and_goes_on_elsewhere
+from tests.workers.runner.runner_platform import Platform
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(autouse=True)
+def _installed_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIWORKER_AGENT_DRIVERS_DIR", str(INSTALLED))
+
+
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"codex"}))
+def test_a_question_ends_the_run_and_the_answer_goes_on_in_the_same_session_elsewhere(
+    name: str, platform: Platform, tmp_path: Path
+) -> None:
+    asks_and_goes_on_elsewhere(name, platform, tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_an_answer_within_the_hold_goes_on_in_the_same_run(name: str, platform: Platform, tmp_path: Path) -> None:
+    answers_within_the_hold(name, platform, tmp_path)

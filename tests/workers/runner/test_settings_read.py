@@ -1,0 +1,47 @@
+"""What an agent reads from its environment about the sandbox of its runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import Misconfigured
+from workers.runner.__main__ import _parser, _settings
+from workers.runner.loop import RunnerSettings
+from workers.sandbox.sandboxes import SandboxMode
+from workers.sandbox.walls import Bounds
+
+
+def read(tmp_path: Path) -> RunnerSettings:
+    arguments = ["--url", "http://127.0.0.1:3000", "--token-file", "token", "--work-dir", str(tmp_path)]
+    return _settings(_parser().parse_args(arguments))
+
+
+def test_an_agent_reads_what_the_supervisor_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "AIWORKER_SANDBOX": "required",
+        "AIWORKER_EGRESS_HOSTS": "mirror.example.com:8443,10.0.0.5",
+        "AIWORKER_SANDBOX_BLOCKED": "10.1.0.0/16",
+        "AIWORKER_SANDBOX_MEMORY_BYTES": str(2**31),
+        "AIWORKER_SANDBOX_PROCESSES": "256",
+        "AIWORKER_SANDBOX_FILE_BYTES": str(2**30),
+        "AIWORKER_AGENT_RUN_DISK_BYTES": str(2**32),
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    found = read(tmp_path)
+
+    assert found.sandbox is SandboxMode.REQUIRED
+    assert found.egress_hosts == ("mirror.example.com:8443", "10.0.0.5")
+    assert found.blocked == ("10.1.0.0/16",)
+    assert found.bounds == Bounds(memory_bytes=2**31, processes=256, file_bytes=2**30)
+    assert found.run_disk_bytes == 2**32
+
+
+@pytest.mark.parametrize("name", ["AIWORKER_SANDBOX", "AIWORKER_SANDBOX_BLOCKED", "AIWORKER_AGENT_RUN_DISK_BYTES"])
+def test_a_wrong_value_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "wrong")
+
+    with pytest.raises(Misconfigured, match=name):
+        read(tmp_path)

@@ -1,0 +1,29 @@
+"""Which paths a door lets through, however they are written."""
+
+from __future__ import annotations
+
+import pytest
+
+from workers.sandbox.http_door import is_open
+
+PATHS = ("/gateway/", "/git/")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [b"/gateway/a/v1/messages", b"/git/p.git/info/refs?service=git-upload-pack", b"/gateway/m:generate?x=%2f..",
+     b"/git/a%20b", b"/gateway/a..b/.c"],
+)  # fmt: skip
+def test_open(target: bytes) -> None:
+    assert is_open(target, PATHS)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [b"/", b"/api/x", b"/gateway", b"/gatewayx/", b"//gateway/", b"/gateway//api", b"/gateway/../api", b"/gateway/./x",
+     b"/gateway/%2e%2e/api", b"/gateway/.%2E/api", b"/gateway/%2fapi", b"/gateway/%5c..%5capi", b"/gateway/..\\api",
+     b"/gateway/..;/api", b"/gateway/%252e%252e/api", b"/gateway/%", b"/gateway/%zz", b"/gateway/%00", b"/gateway/#/x",
+     b"/gateway/x?a#b", b"http://127.0.0.1/gateway/", b"*", b"gateway/", b"/%67ateway/x", b"/gateway/.."],
+)  # fmt: skip
+def test_closed(target: bytes) -> None:
+    assert not is_open(target, PATHS)

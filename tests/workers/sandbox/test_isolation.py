@@ -1,0 +1,168 @@
+"""What namespaces do not cover, what they cover only together with other walls, and the lives of processes."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from common.machine.bubblewrap import SandboxFinding
+from tests.workers.sandbox.conftest import SECONDS, Starter
+from workers.sandbox import sandboxes
+from workers.sandbox.sandboxes import SandboxMissing, SandboxMode
+from workers.sandbox.system_folders import toolchains
+from workers.sandbox.walls import Walls
+
+
+def test_sockets_without_a_file_are_the_machines_alone(starter: Starter) -> None:
+    name = f"\0{secrets.token_hex(8)}"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(name)
+        listener.listen()
+
+        ended = starter.python("import socket, sys; print(socket.socket(1).connect_ex('\\0' + sys.argv[1]))", name[1:])
+
+    assert ended.output == "111\n"  # refused: there is none
+
+
+def test_what_reaches_past_namespaces_is_refused(starter: Starter) -> None:
+    code = (
+        "import ctypes, errno, fcntl, platform, socket, sys\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "def tried(number, *rest): libc.syscall(number, *rest); print(errno.errorcode.get(ctypes.get_errno()))\n"
+        "try: socket.socket(40, 1)\n"
+        "except OSError as error: print(errno.errorcode[error.errno])\n"
+        "tried(250 if platform.machine() == 'x86_64' else 219, 0, -3, 0)\n"  # keyctl
+        "tried(425, 8, 0)\n"  # io_uring_setup
+        "try: fcntl.ioctl(0, 0x5412, b'x')\n"  # typing into a terminal
+        "except OSError as error: print(errno.errorcode[error.errno])\n"
+    )
+
+    assert starter.python(code).output.split() == ["EAFNOSUPPORT", "ENOSYS", "ENOSYS", "EPERM"]
+
+
+def test_a_sandbox_may_have_a_sandbox_inside(starter: Starter) -> None:
+    # Of root's commands, the system's own settings in /proc are covered, so that none can make a /proc that shows them.
+    proc = ["--proc", "/proc"] if os.geteuid() != 0 else []
+    ended = starter.run("bwrap", "--unshare-all", "--ro-bind", "/", "/", *proc, "echo", "nested")
+
+    assert (ended.output, ended.errors) == ("nested\n", "")
+
+
+def test_processes_outside_are_not_there(starter: Starter) -> None:
+    ended = starter.python("import os; print(len([n for n in os.listdir('/proc') if n.isdecimal()]), os.getpid() < 10)")
+
+    count, is_low = ended.output.split()
+    assert int(count) <= 3
+    assert is_low == "True"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("needs_dial", [False, True])
+def test_a_signal_to_the_group_is_the_commands_to_answer(
+    starter: Starter, number: signal.Signals, needs_dial: bool
+) -> None:
+    script = "trap 'echo caught; exit 7' INT TERM; echo ready; while :; do sleep 0.05; done"
+    started = starter.start("sh", "-c", script, needs_dial=needs_dial)
+    assert started.process.stdout is not None
+    assert started.process.stdout.readline() == "ready\n"
+
+    os.killpg(started.process.pid, number)
+
+    ended = started.end()
+    assert (ended.status, ended.output) == (7, "caught\n")
+
+
+def test_everything_ends_with_the_first_process(starter: Starter) -> None:
+    started = starter.start("sh", "-c", "(setsid sleep 1000 &) ; (setsid sleep 1001 &) ; echo ready; exec sleep 1002")
+    assert started.process.stdout is not None
+    assert started.process.stdout.readline() == "ready\n"
+    inside = psutil.Process(started.process.pid).children(recursive=True)
+    assert len(inside) >= 4
+
+    started.process.kill()
+    started.end()
+
+    assert psutil.wait_procs(inside, timeout=SECONDS)[1] == []
+
+
+def test_everything_ends_with_the_starter(confining: SandboxFinding, tmp_path: Path) -> None:
+    code = (
+        "import subprocess, sys, time; from pathlib import Path; from workers.sandbox.sandboxes import Sandboxes;"
+        "from workers.sandbox.walls import Walls; home = Path(sys.argv[1]);"
+        "c = ['sh', '-c', 'echo ready; sleep 1000'];"
+        "e = Sandboxes(home / 's').enclose(c, cwd=home, environ={}, walls=Walls(home));"
+        "p = subprocess.Popen(e.argv, cwd=e.cwd, env=e.environ, pass_fds=e.pass_fds); e.begin(p.pid); time.sleep(1000)"
+    )
+    outer = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[3], stdout=subprocess.PIPE
+    )
+    assert outer.stdout is not None
+    assert outer.stdout.readline() == b"ready\n"
+    inside = psutil.Process(outer.pid).children(recursive=True)
+
+    outer.kill()
+    outer.communicate(timeout=SECONDS)
+
+    assert psutil.wait_procs(inside, timeout=SECONDS)[1] == []
+    left = sandboxes.Sandboxes(tmp_path / "s")
+    left.clear()
+    assert list(Path("/sys/fs/cgroup").glob(f"*/aiworker-sandbox-{left._owner}-*")) == []
+
+
+@pytest.mark.parametrize("delay_ms", [0, 4, 8, 12, 16, 24])
+def test_a_sandbox_that_is_killed_while_it_is_made_leaves_nothing(starter: Starter, delay_ms: int) -> None:
+    started = starter.start("sleep", "1000")
+    # Wherever in its beginning this finds it: each must end well, so the exact moment does not matter.
+    threading.Event().wait(delay_ms / 1000)
+
+    started.process.kill()
+    ended = started.end()  # its output ends, as nobody holds it any more
+
+    assert ended.status == -signal.SIGKILL
+    assert starter.left() == []
+
+
+def test_a_required_sandbox_that_cannot_be_made_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    sandboxes.bubblewrap.find_sandbox.cache_clear()
+    try:
+        with pytest.raises(SandboxMissing, match="not installed; apt-get install bubblewrap"):
+            sandboxes.Sandboxes(tmp_path / "s", SandboxMode.REQUIRED).enclose(
+                ["true"], cwd=tmp_path, environ={}, walls=Walls(tmp_path)
+            )
+        plain = sandboxes.Sandboxes(tmp_path / "s").enclose(
+            ["true"], cwd=tmp_path, environ={"A": "b"}, walls=Walls(tmp_path)
+        )
+    finally:
+        sandboxes.bubblewrap.find_sandbox.cache_clear()
+
+    assert (plain.argv, plain.environ, plain.is_confined) == (("true",), {"A": "b"}, False)
+
+
+def test_of_a_home_only_toolchains_are_shown(tmp_path: Path) -> None:
+    for place in (
+        "h/.nvm/versions/node/v22/bin",
+        "h/tools/jdk/bin",
+        "h/tools/jdk/lib",
+        "h/bin",
+        "data/venv/bin",
+        "data/venv/lib",
+    ):
+        (tmp_path / place).mkdir(parents=True)
+    entries = ["h/.nvm/versions/node/v22/bin", "h/tools/jdk/bin", "h/bin", "missing/bin", "data"]
+    search_path = os.pathsep.join(
+        ["/usr/bin", "", ".", str(Path.home()), "/", *(str(tmp_path / one) for one in entries)]
+    )
+
+    shown = toolchains(search_path, hidden=(tmp_path / "data/secret",))
+
+    assert shown == [tmp_path / "h/.nvm", tmp_path / "h/bin", tmp_path / "h/tools/jdk"]
