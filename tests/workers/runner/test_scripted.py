@@ -175,7 +175,7 @@ def test_no_step_reaches_outside_the_workspace_or_into_git(
     assert work(session, f"- {kind}: {value}").kind is OutcomeKind.FAILED
 
     assert (outside / "x").read_text() == "keep"
-    assert sorted(it.name for it in tmp_path.iterdir()) == ["forge", "outside", "run", "run-sandboxes"]
+    assert {it.name for it in tmp_path.iterdir()} - {"run-sandboxes"} == {"forge", "outside", "run"}
     assert (session.workspace / ".git" / "config").read_text() == config
     assert (session.workspace / "link-out").is_symlink()
 
