@@ -180,37 +180,42 @@ def test_a_hostile_repository_gets_nothing_and_its_honest_part_is_kept(tmp_path:
             try:
                 instance.start()
                 _plant(instance, home)
-                story = Story(instance, origin, driver=DRIVER, model=SCRIPTED_MODELS[DRIVER], quiet=True)
-                story.log_in()
-                story.import_project(
-                    testCommand=TEST, setupCommand=f"python3 {hostile.SCRIPT_NAME} setup.json",
-                    startCommand=PREVIEW, forbiddenPaths=[],
-                )  # fmt: skip
-                before = _heads(story)
-                task_id = story.write_task("Say hola", SENTENCE)
-                event = story.heard.wait_state(task_id, "ready_to_test")
-                task = story.api.get(f"/tasks/{task_id}")["task"]
-
-                preview = event["data"]["previewUrl"]
-                for name in ("setup.json", "previewed.json"):
-                    _got_nothing(f"preview: {name}", json.loads(body_of(f"{preview}/{name}")))
-                _got_nothing("its agent", json.loads(body_of(f"{preview}/agent.json")))
-                check = next(one for one in task["checks"] if one["name"] == "tests")
-                _got_nothing("its tests", _reports_from(check["log"]))
-                assert requests.get(f"{preview}/obeyed.json", timeout=30).status_code == 404, "the CLI obeyed it"
-                assert listener.heard == []
-                assert not (tmp_path / "trapped").exists()
-                planted = {Path(name).with_name("planted") for name in targets.files}
-                assert [path for path in planted if path.exists()] == []
-                after = _heads(story)
-                changed = {name for name in after if after[name] != before.get(name)}
-                assert changed == {f"refs/heads/{task['branchName']}"}
-                assert body_of(f"{preview}/greeting.txt") == "hola"
-                assert task["prNumber"]
-                assert key not in json.dumps(task)
-                story.close()
+                for egress in ("registries", "none"):
+                    _tried_on(instance, origin, egress, key)
+                    assert listener.heard == []
+                    assert not (tmp_path / "trapped").exists()
+                    planted = {Path(name).with_name("planted") for name in targets.files}
+                    assert [path for path in planted if path.exists()] == []
             finally:
                 instance.kill()
+
+
+def _tried_on(instance: Instance, origin: str, egress: str, key: str) -> None:
+    """A task of a project with this network: its agent, setup, tests and preview got nothing, and its work is kept."""
+    story = Story(instance, origin, driver=DRIVER, model=SCRIPTED_MODELS[DRIVER], quiet=True)
+    story.log_in()
+    story.import_project(
+        name=f"Reaches {egress}", egress=egress, testCommand=TEST, startCommand=PREVIEW, forbiddenPaths=[],
+        setupCommand=f"python3 {hostile.SCRIPT_NAME} setup.json",
+    )  # fmt: skip
+    before = _heads(story)
+    task_id = story.write_task("Say hola", SENTENCE)
+    event = story.heard.wait_state(task_id, "ready_to_test")
+    task = story.api.get(f"/tasks/{task_id}")["task"]
+
+    preview = event["data"]["previewUrl"]
+    for name in ("agent.json", "setup.json", "previewed.json"):
+        _got_nothing(f"{egress}: {name}", json.loads(body_of(f"{preview}/{name}")))
+    check = next(one for one in task["checks"] if one["name"] == "tests")
+    _got_nothing(f"{egress}: its tests", _reports_from(check["log"]))
+    assert requests.get(f"{preview}/obeyed.json", timeout=30).status_code == 404, "the CLI obeyed it"
+    after = _heads(story)
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {f"refs/heads/{task['branchName']}"}
+    assert body_of(f"{preview}/greeting.txt") == "hola"
+    assert task["prNumber"]
+    assert key not in json.dumps(task)
+    story.close()
 
 
 def _heads(story: Story) -> dict[str, str]:
