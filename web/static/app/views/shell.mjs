@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { api, signOut } from "../api.mjs";
 import { html } from "../html.mjs";
 import { connection, listen } from "../live.mjs";
+import { LinkBanner } from "../parts/link-banner.mjs";
 import { notice } from "../notices.mjs";
 import { useLive, useProjectFeed } from "../loading.mjs";
 import { Button, Empty, Icon, Loading, Page, Trouble } from "../parts/controls.mjs";
@@ -104,6 +105,7 @@ function Frame() {
     <${Sidebar} />
     <div class="scrim" onClick=${() => setOpen(false)}></div>
     <div class="content"><${View} /></div>
+    <${LinkBanner} />
   </div>`;
 }
 
