@@ -218,7 +218,7 @@ export function Lines({ lines, empty, testid }) {
   useLayoutEffect(() => {
     box.current.scrollTop = box.current.scrollHeight;
   }, [lines]);
-  return html`<pre class="lines" ref=${box} tabindex="0" data-testid=${testid}>
+  return html`<pre class="lines" ref=${box} tabindex="0" role="group" aria-label="Output" data-testid=${testid}>
     ${lines?.length ? lines.join("\n") : html`<span class="muted">${empty}</span>`}
   </pre>`;
 }

@@ -148,7 +148,7 @@ export function Diff({ patch, comments, drafts, setDrafts }) {
     );
   };
 
-  if (tooLong) return html`<pre class="lines">${patch}</pre>`;
+  if (tooLong) return html`<pre class="lines" tabindex="0" role="group" aria-label="Changes">${patch}</pre>`;
   return html`
     <div class="diff" ref=${host} onClick=${add} onKeyDown=${add}>${drawing === "loading" && html`<${Loading} />`}</div>
     ${!drawing.startsWith("drawn") && drawing !== "loading" && html`<p class="fault">${drawing}</p>`}

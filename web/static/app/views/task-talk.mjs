@@ -25,7 +25,7 @@ function Output({ text, open }) {
   if (!output) return html`<p>${first}</p>`;
   return html`<details open=${open}>
     <summary>${first}</summary>
-    <pre class="lines" tabindex="0">${output}</pre>
+    <pre class="lines" tabindex="0" role="group" aria-label="Output">${output}</pre>
   </details>`;
 }
 

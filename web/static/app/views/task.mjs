@@ -256,7 +256,7 @@ function Checks({ checks, headSha }) {
         (check) =>
           html`<details key=${check.name}>
             <summary>What the ${say(check.name)} printed</summary>
-            <pre class="lines" tabindex="0">${check.log}</pre>
+            <pre class="lines" tabindex="0" role="group" aria-label="Output">${check.log}</pre>
           </details>`,
       )}
   </section>`;
