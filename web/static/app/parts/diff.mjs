@@ -1,7 +1,8 @@
 // A unified diff by diff2html, with comments beside its lines. One of two places that set HTML, through DOMPurify.
 import DOMPurify from "dompurify";
 import { render } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { lineDraft } from "../drafts.mjs";
 import { html } from "../html.mjs";
 import { Loading } from "./controls.mjs";
 import { parsePatch } from "./patch.mjs";
@@ -63,7 +64,9 @@ function rowOf(box, path, line) {
   return rows.find((row) => row.dataset.side === "new") || rows[0] || null;
 }
 
-const Note = ({ comments, draft, write, drop }) =>
+const fieldOf = (box, { path, line }) => rowOf(box, path, line)?.nextElementSibling?.querySelector("textarea");
+
+const Note = ({ comments, draft, drop }) =>
   html`<div class="note">
     ${comments.map(
       (comment) =>
@@ -71,29 +74,29 @@ const Note = ({ comments, draft, write, drop }) =>
           <b>${comment.author?.username || comment.author || "Someone"}</b> ${comment.body}
         </div>`,
     )}
-    ${
-      draft &&
-      html`
-        <label>
-          <span class="sr">Comment on line ${draft.line} of ${draft.path}</span>
-          <textarea
-            rows="2"
-            data-testid="diff-comment"
-            value=${draft.body}
-            placeholder="What should change here? It is sent with the rejection."
-            onInput=${(event) => write(event.target.value)}
-          ></textarea>
-        </label>
-        <button type="button" class="button small ghost" onClick=${drop}>Remove</button>
-      `
-    }
+    ${draft && html`<${Draft} draft=${draft} drop=${drop} />`}
   </div>`;
 
-// drafts: [{path, line, body}] being written; setDrafts is null where comments aren't to be added.
+const Draft = ({ draft, drop }) => html`
+  <label>
+    <span class="sr">Comment on line ${draft.line} of ${draft.path}</span>
+    <textarea
+      rows="2"
+      data-testid="diff-comment"
+      value=${draft.body.value}
+      placeholder="What should change here? It is sent with the rejection."
+      onInput=${(event) => (draft.body.value = event.target.value)}
+    ></textarea>
+  </label>
+  <button type="button" class="button small ghost" onClick=${drop}>Remove</button>
+`;
+
+// drafts: line drafts (../drafts.mjs) that are being written; setDrafts is null where comments aren't to be added.
 export function Diff({ patch, comments, drafts, setDrafts }) {
   const host = useRef();
   const drawn = useRef(null);
   const notes = useRef(new Map());
+  const begun = useRef(null); // the place of a draft that was just begun
   const [drawing, setDrawing] = useState("loading");
   const tooLong = patch.length > MOST_CHARACTERS;
 
@@ -126,7 +129,14 @@ export function Diff({ patch, comments, drafts, setDrafts }) {
         cell.setAttribute("aria-label", `Comment on line ${cell.parentElement.dataset.line}`);
       } else cell.removeAttribute("tabindex");
     });
-    showNotes(box, notes.current, comments, drafts, setDrafts);
+  }, [drawing, !setDrafts]);
+
+  // Before the next key: what is typed right after choosing a line is meant for its comment.
+  useLayoutEffect(() => {
+    if (!drawn.current) return;
+    showNotes(drawn.current, notes.current, comments, drafts, setDrafts);
+    if (begun.current) fieldOf(drawn.current, begun.current)?.focus();
+    begun.current = null;
   }, [drawing, comments, drafts, !setDrafts]);
 
   const add = (event) => {
@@ -139,13 +149,10 @@ export function Diff({ patch, comments, drafts, setDrafts }) {
     event.preventDefault();
     const path = row.closest(".d2h-file-wrapper").dataset.path;
     const line = Number(row.dataset.line);
-    if (!drafts.some((draft) => draft.path === path && draft.line === line))
-      setDrafts([...drafts, { path, line, body: "" }]);
-    requestAnimationFrame(() =>
-      requestAnimationFrame(() =>
-        rowOf(drawn.current, path, line)?.nextElementSibling?.querySelector("textarea")?.focus(),
-      ),
-    );
+    if (drafts.some((draft) => draft.path === path && draft.line === line))
+      return fieldOf(drawn.current, { path, line })?.focus();
+    begun.current = { path, line };
+    setDrafts([...drafts, lineDraft(path, line)]);
   };
 
   if (tooLong) return html`<pre class="lines" tabindex="0" role="group" aria-label="Changes">${patch}</pre>`;
@@ -184,10 +191,6 @@ function showNotes(box, notes, comments, drafts, setDrafts) {
       notes.set(key, cell);
     }
     const others = drafts.filter((other) => other !== draft);
-    const write = (body) => setDrafts(drafts.map((other) => (other === draft ? { ...draft, body } : other)));
-    render(
-      html`<${Note} comments=${said} draft=${draft} write=${write} drop=${() => setDrafts(others)} />`,
-      notes.get(key),
-    );
+    render(html`<${Note} comments=${said} draft=${draft} drop=${() => setDrafts(others)} />`, notes.get(key));
   }
 }

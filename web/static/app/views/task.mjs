@@ -1,5 +1,6 @@
 // One task, whole: what is wanted, what the agent asks and does, what was proven, and a person's answer to it.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { lineDrafts } from "../drafts.mjs";
 import { html } from "../html.mjs";
 import { useLive, useRead } from "../loading.mjs";
 import { Badge, Icon, Loading, OutLink, Time, Trouble } from "../parts/controls.mjs";
@@ -74,7 +75,10 @@ export function TaskPanel({ id }) {
 }
 
 function Task({ task, reload }) {
-  const [drafts, setDrafts] = useState([]);
+  const lines = useMemo(() => lineDrafts(task.id), [task.id]);
+  useEffect(() => lines.end, [lines]);
+  const drafts = lines.drafts.value;
+  const setDrafts = (fresh) => (lines.drafts.value = fresh);
   const [rejecting, setRejecting] = useState(false);
   const [editing, setEditing] = useState(false);
   const reviewing = task.state === "ready_to_test" && may("maintainer");
