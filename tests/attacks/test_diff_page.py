@@ -98,6 +98,21 @@ def test_a_comment_on_a_long_diff_keeps_every_letter_and_draws_nothing_else(chro
         expect(page.get_by_test_id("diff-comment")).to_have_value(text, timeout=PATIENCE_MS)
 
 
+def test_a_long_diff_is_one_stop_of_the_tab_key(chromium_path: str) -> None:
+    with chromium(chromium_path) as browser:
+        page = _page_with_diff(browser)
+        stops = page.locator(".diff [tabindex='0']")
+        expect(stops).to_have_attribute("aria-label", "Comment on line 1", timeout=PATIENCE_MS)
+        stops.focus()
+        for key, line in (("ArrowDown", 2), ("ArrowUp", 1), ("End", 5000), ("PageUp", 4980)):
+            page.keyboard.press(key)
+            expect(page.locator(":focus")).to_have_attribute("aria-label", f"Comment on line {line}")
+            expect(stops).to_have_count(1)
+
+        page.keyboard.press("Enter")
+        expect(page.get_by_label("Comment on line 4980 of long.txt")).to_be_focused(timeout=PATIENCE_MS)
+
+
 def _page_with_diff(browser: Browser) -> Page:
     """The page's own modules without a server behind them, showing a long diff that may be commented on."""
     page = browser.new_page()

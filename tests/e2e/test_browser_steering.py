@@ -233,3 +233,38 @@ def test_a_browser_that_goes_offline_says_so_at_once(reader: Person) -> None:
     reader.page.context.set_offline(False)
     reader.wait("live-status", state="on")
     expect(reader.see("link-lost")).to_have_count(0)
+
+
+def test_escape_keeps_what_was_written_and_the_keyboard_goes_where_one_looks(reader: Person, talk: Talk) -> None:
+    talk.look(reader)
+    keys = reader.page.keyboard
+    reader.fill("comment-body", "Half a tho")
+    reader.page.locator(".panel").get_by_role("button", name="Close").click()
+    reader.click("task-new")
+    keys.type("Not finished")
+    keys.press("Escape")
+    reader.click("task-new")
+    expect(reader.see("task-title")).to_have_value("Not finished")
+    reader.click("task-discard")
+    reader.click("task-new")
+    expect(reader.see("task-title")).to_have_value("")
+    keys.press("Escape")
+
+    card = reader.see("task-card", task_id=talk.task["id"])
+    card.focus()
+    keys.press("Enter")
+    expect(reader.page.locator(".panel")).to_be_focused()
+    expect(reader.see("comment-body")).to_have_value("Half a tho")
+    keys.press("Escape")
+    expect(card).to_be_focused()
+
+    keys.press("Enter")
+    expect(reader.page.locator(".panel")).to_be_focused()
+    reader.page.set_viewport_size({"width": 390, "height": 800})
+    menu = reader.page.get_by_role("button", name="Menu")
+    menu.click()
+    expect(menu).to_have_attribute("aria-expanded", "true")
+    keys.press("Escape")
+    expect(menu).to_have_attribute("aria-expanded", "false")
+    expect(reader.page.locator(".panel")).to_be_visible()
+    assert reader.problems == []

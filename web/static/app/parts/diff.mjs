@@ -91,6 +91,19 @@ const Draft = ({ draft, drop }) => html`
   <button type="button" class="button small ghost" onClick=${drop}>Remove</button>
 `;
 
+const STEPS = { ArrowDown: 1, ArrowUp: -1, PageDown: 20, PageUp: -20, Home: -Infinity, End: Infinity };
+
+// Moves the focus among the lines that may be commented on.
+function goOn(box, event) {
+  event.preventDefault();
+  const cells = [...box.querySelectorAll("td[tabindex]")];
+  const at = cells.indexOf(event.target) + STEPS[event.key];
+  const next = cells[Math.max(0, Math.min(cells.length - 1, at))];
+  for (const cell of box.querySelectorAll("td[tabindex='0']")) cell.tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
+}
+
 // drafts: line drafts (../drafts.mjs) that are being written; setDrafts is null where comments aren't to be added.
 export function Diff({ patch, comments, drafts, setDrafts }) {
   const host = useRef();
@@ -122,9 +135,12 @@ export function Diff({ patch, comments, drafts, setDrafts }) {
     const box = drawn.current;
     if (!box) return;
     box.classList.toggle("can-comment", !!setDrafts);
+    // One stop of the Tab key; the arrow keys go from line to line.
+    let stop = 0;
     box.querySelectorAll("td.d2h-code-linenumber").forEach((cell) => {
       if (setDrafts && cell.parentElement.dataset.line) {
-        cell.tabIndex = 0;
+        cell.tabIndex = stop;
+        stop = -1;
         cell.setAttribute("role", "button");
         cell.setAttribute("aria-label", `Comment on line ${cell.parentElement.dataset.line}`);
       } else cell.removeAttribute("tabindex");
@@ -141,8 +157,9 @@ export function Diff({ patch, comments, drafts, setDrafts }) {
 
   const add = (event) => {
     if (!setDrafts || event.target.closest(".note")) return;
-    if (event.type === "keydown" && event.key !== "Enter" && event.key !== " ") return;
     if (event.type === "keydown" && !event.target.matches("td.d2h-code-linenumber")) return;
+    if (STEPS[event.key]) return goOn(drawn.current, event);
+    if (event.type === "keydown" && event.key !== "Enter" && event.key !== " ") return;
     if (event.type === "click" && String(getSelection())) return;
     const row = event.target.closest("tr[data-line]");
     if (!row) return;

@@ -62,6 +62,7 @@ function Frame() {
   };
   useEffect(begin, []);
   useEffect(() => setOpen(false), [route.value]);
+  useEscape(open, () => setOpen(false));
   useProjectFeed(projectId.value);
   useLive(({ event }) => event === "project:status_changed", refreshProject);
   useOthersProjects();
@@ -132,6 +133,20 @@ function useOthersProjects() {
       document.removeEventListener("visibilitychange", back);
     };
   }, []);
+}
+
+// Escape closes the menu alone, and not what lies below it.
+function useEscape(open, close) {
+  useEffect(() => {
+    const pressed = (event) => {
+      if (event.key !== "Escape") return;
+      event.stopImmediatePropagation();
+      close();
+      document.querySelector(".topbar button").focus();
+    };
+    if (open) addEventListener("keydown", pressed, true);
+    return () => removeEventListener("keydown", pressed, true);
+  }, [open]);
 }
 
 function useSearchKey() {

@@ -90,7 +90,7 @@ export function TaskActions({ task, reload, review, edit }) {
 }
 
 export function Rejection({ task, review, reload }) {
-  const form = useForm({ reason: "" });
+  const form = useForm({ reason: "" }, `rejection.${task.id}`);
   const comments = review.drafts
     .map(({ path, line, body }) => ({ path, line, body: body.value.trim() }))
     .filter(({ body }) => body);

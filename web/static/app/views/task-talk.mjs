@@ -30,7 +30,7 @@ function Output({ text, open }) {
 }
 
 export function Comments({ task, reload }) {
-  const form = useForm({ body: "" });
+  const form = useForm({ body: "" }, `comment.${task.id}`);
   const submit = form.submit(async ({ body }) => {
     await api.post(`/tasks/${task.id}/comments`, { body: body.trim() });
     form.reset();

@@ -1,5 +1,5 @@
 // One task, whole: what is wanted, what the agent asks and does, what was proven, and a person's answer to it.
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { lineDrafts } from "../drafts.mjs";
 import { html } from "../html.mjs";
 import { useLive, useRead } from "../loading.mjs";
@@ -47,7 +47,16 @@ export function TaskPanel({ id }) {
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   }, []);
-  return html`<aside class=${`panel ${wide ? "wide" : ""}`} aria-label="Task">
+  const panel = useRef();
+  useEffect(() => {
+    if (!document.activeElement?.closest(".card")) return undefined;
+    panel.current.focus({ preventScroll: true });
+    return () =>
+      setTimeout(() => {
+        if (document.activeElement === document.body) document.querySelector(`.card[data-task-id="${id}"]`)?.focus();
+      });
+  }, []);
+  return html`<aside class=${`panel ${wide ? "wide" : ""}`} aria-label="Task" tabindex="-1" ref=${panel}>
     <div class="panel-bar">
       <span class="muted">${shortId(id)}</span>
       <span class="grow"></span>
