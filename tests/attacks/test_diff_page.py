@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from tests.e2e.browser import chromium
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.e2e.browser import PATIENCE_MS, chromium
 from tests.providers.git_tree import WorkTree, git
 from tests.servers import ROOT
 
@@ -46,3 +49,82 @@ def _parsed(chromium_path: str, patch: str) -> Any:
         page = browser.new_page()
         page.add_script_tag(path=next(STATIC.glob("vendor/diff2html-*/diff2html.min.js")))
         return page.evaluate(READ, [source, patch])
+
+
+LONG = "--- a/long.txt\n+++ b/long.txt\n@@ -0,0 +1,5000 @@\n" + "".join(
+    f"+line {number}\n" for number in range(1, 5001)
+)
+
+SHOW = """async (patch) => {
+  const [{ h, render }, { Diff }, { lineDrafts }] = await Promise.all([
+    import("preact"), import("/static/app/parts/diff.mjs"), import("/static/app/drafts.mjs"),
+  ]);
+  const { drafts } = lineDrafts("a task");
+  const setDrafts = (fresh) => (drafts.value = fresh);
+  document.getElementById("app").remove();
+  const place = document.body.appendChild(document.createElement("main"));
+  render(h(() => h(Diff, { patch, comments: [], drafts: drafts.value, setDrafts })), place);
+}"""
+
+TYPE = """async (text) => {
+  let touched = 0;
+  const watch = new MutationObserver((all) => {
+    touched += all.filter(({ target }) => !target.parentElement?.closest(".note")).length;
+  });
+  watch.observe(document.querySelector(".diff"), { subtree: true, childList: true, attributes: true });
+  for (const letter of text) {
+    document.execCommand("insertText", false, letter);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+  watch.disconnect();
+  return touched;
+}"""
+
+
+def test_a_comment_on_a_long_diff_keeps_every_letter_and_draws_nothing_else(chromium_path: str) -> None:
+    with chromium(chromium_path) as browser:
+        page = _page_with_diff(browser)
+        page.locator('tr[data-line="4000"] td').first.click()
+        text = "typed in one go, faster than anything is drawn " * 2
+        touched = page.evaluate(TYPE, text)
+
+        expect(page.get_by_test_id("diff-comment")).to_have_value(text, timeout=PATIENCE_MS)
+        assert touched == 0
+
+        # Left and come back to, it is there.
+        page.reload()
+        page.evaluate(SHOW, LONG)
+        expect(page.get_by_test_id("diff-comment")).to_have_value(text, timeout=PATIENCE_MS)
+
+
+def test_a_long_diff_is_one_stop_of_the_tab_key(chromium_path: str) -> None:
+    with chromium(chromium_path) as browser:
+        page = _page_with_diff(browser)
+        stops = page.locator(".diff [tabindex='0']")
+        expect(stops).to_have_attribute("aria-label", "Comment on line 1", timeout=PATIENCE_MS)
+        stops.focus()
+        for key, line in (("ArrowDown", 2), ("ArrowUp", 1), ("End", 5000), ("PageUp", 4980)):
+            page.keyboard.press(key)
+            expect(page.locator(":focus")).to_have_attribute("aria-label", f"Comment on line {line}")
+            expect(stops).to_have_count(1)
+
+        page.keyboard.press("Enter")
+        expect(page.get_by_label("Comment on line 4980 of long.txt")).to_be_focused(timeout=PATIENCE_MS)
+
+
+def _page_with_diff(browser: Browser) -> Page:
+    """The page's own modules without a server behind them, showing a long diff that may be commented on."""
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.route("http://page.test/**", _serve)
+    page.goto("http://page.test/")
+    page.evaluate(SHOW, LONG)
+    expect(page.locator('tr[data-line="5000"]')).to_be_visible(timeout=PATIENCE_MS)
+    return page
+
+
+def _serve(route: Route) -> None:
+    path = urlsplit(route.request.url).path
+    file = STATIC / (path.removeprefix("/static/") if path != "/" else "index.html")
+    route.fulfill(path=file, content_type="text/javascript" if file.suffix == ".mjs" else None)

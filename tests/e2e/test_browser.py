@@ -134,7 +134,11 @@ def test_a_whole_task_is_done_by_hand(admin: Person, origin: str) -> None:
     expect(admin.see("task-diff").locator("tr").filter(has_text="hola")).to_be_visible()
 
     admin.see("task-diff").locator('[data-path="greeting.txt"] tr[data-side="new"] td').first.click()
-    admin.fill("diff-comment", "Welcome them, too")
+    admin.page.keyboard.type("Welcome them, too")
+    expect(admin.see("diff-comment")).to_have_value("Welcome them, too")
+    admin.go("Groups")
+    admin.page.go_back()
+    expect(admin.see("diff-comment")).to_have_value("Welcome them, too")
     admin.click("task-reject")
     admin.fill("reject-reason", "Too short")
     admin.click("reject-submit")

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, WebSocketRoute, expect
 
 from tests.e2e.browser import Person
 from tests.e2e.contract.caller import Caller
-from tests.e2e.instance import Instance
+from tests.e2e.instance import Instance, wait_until
 from tests.e2e.talk import Talk
 
 # A PNG of 16 by 16 pixels of one colour.
@@ -185,3 +185,86 @@ def test_a_proposed_task_is_made_only_when_accepted(reader: Person, talk: Talk, 
     assert reader.problems == []
     # It names no capability: the next test's agent would be given it.
     quiet_api.post(f"/tasks/{tasks['Test it']}/cancel")
+
+
+def test_a_frozen_link_is_told_and_what_is_written_meanwhile_stays(
+    reader: Person, talk: Talk, quiet_api: Caller
+) -> None:
+    frozen: list[bool] = []
+    pongs: list[str | bytes] = []
+
+    def through(page: WebSocketRoute) -> None:
+        server = page.connect_to_server()
+        page.on_message(lambda message: None if frozen else server.send(message))
+        server.on_message(lambda message: None if frozen else answer(page, message))
+
+    def answer(page: WebSocketRoute, message: str | bytes) -> None:
+        page.send(message)
+        pongs.extend([message] if '"pong"' in str(message) else [])
+
+    reader.page.route_web_socket("**/ws", through)
+    reader.page.clock.install()
+    talk.look(reader)
+    reader.wait("live-status", state="on")
+    # An idle link that answers is left as it is.
+    reader.page.clock.run_for(15_000)
+    wait_until("an answer to a ping", lambda: bool(reader.page.evaluate("true") and pongs))
+    reader.page.clock.run_for(12_000)
+    expect(reader.see("live-status")).to_have_attribute("data-state", "on")
+
+    frozen.append(True)
+    reader.page.clock.run_for(28_000)
+    reader.wait("live-status", state="connecting")
+    reader.wait("link-lost")
+    reader.fill("comment-body", "Half a tho")
+    quiet_api.post(f"/tasks/{talk.task['id']}/comments", {"body": "Said meanwhile"}, 201)
+    frozen.clear()
+
+    expect(reader.see("task-comments")).to_contain_text("Said meanwhile")
+    reader.wait("live-status", state="on")
+    expect(reader.see("link-lost")).to_have_count(0)
+    expect(reader.see("comment-body")).to_have_value("Half a tho")
+
+
+def test_a_browser_that_goes_offline_says_so_at_once(reader: Person) -> None:
+    reader.page.context.set_offline(True)
+    reader.wait("live-status", state="connecting")
+    reader.wait("link-lost")
+    reader.page.context.set_offline(False)
+    reader.wait("live-status", state="on")
+    expect(reader.see("link-lost")).to_have_count(0)
+
+
+def test_escape_keeps_what_was_written_and_the_keyboard_goes_where_one_looks(reader: Person, talk: Talk) -> None:
+    talk.look(reader)
+    keys = reader.page.keyboard
+    reader.fill("comment-body", "Half a tho")
+    reader.page.locator(".panel").get_by_role("button", name="Close").click()
+    reader.click("task-new")
+    keys.type("Not finished")
+    keys.press("Escape")
+    reader.click("task-new")
+    expect(reader.see("task-title")).to_have_value("Not finished")
+    reader.click("task-discard")
+    reader.click("task-new")
+    expect(reader.see("task-title")).to_have_value("")
+    keys.press("Escape")
+
+    card = reader.see("task-card", task_id=talk.task["id"])
+    card.focus()
+    keys.press("Enter")
+    expect(reader.page.locator(".panel")).to_be_focused()
+    expect(reader.see("comment-body")).to_have_value("Half a tho")
+    keys.press("Escape")
+    expect(card).to_be_focused()
+
+    keys.press("Enter")
+    expect(reader.page.locator(".panel")).to_be_focused()
+    reader.page.set_viewport_size({"width": 390, "height": 800})
+    menu = reader.page.get_by_role("button", name="Menu")
+    menu.click()
+    expect(menu).to_have_attribute("aria-expanded", "true")
+    keys.press("Escape")
+    expect(menu).to_have_attribute("aria-expanded", "false")
+    expect(reader.page.locator(".panel")).to_be_visible()
+    assert reader.problems == []

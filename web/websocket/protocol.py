@@ -109,6 +109,7 @@ class Conversation:
             "unsubscribe": self._unsubscribe,
             "follow": self._follow,
             "unfollow": self._unfollow,
+            "ping": self._ping,
         }
 
     def hear(self, text: str) -> None:
@@ -193,6 +194,10 @@ class Conversation:
 
     def _unfollow(self, subscriber: Subscriber, body: dict[str, object]) -> None:
         self.hub.topics.unfollow(subscriber, _id(body.get("taskId")))
+
+    def _ping(self, _subscriber: Subscriber, _body: dict[str, object]) -> None:
+        # A page can neither send nor see the pings of the WebSocket itself.
+        self._say("pong")
 
     def _refuse_token(self, message: str) -> None:
         self._say("auth:error", message=message)

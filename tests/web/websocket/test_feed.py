@@ -42,6 +42,11 @@ def test_an_event_arrives_byte_for_byte_as_it_is_stored(server: Server, member: 
     assert [text] == [row.text for row in events.events_after(project_id, head)]
 
 
+def test_a_ping_is_answered(server: Server, member: Person) -> None:
+    with Client(server.url, member.token) as client:
+        assert client.ask("ping") == {"event": "pong", "data": {}}
+
+
 def test_what_was_missed_comes_first_then_what_happens(server: Server, member: Person, project_id: str) -> None:
     write_events(project_id, 1200)
     with Client(server.url, member.token) as client:

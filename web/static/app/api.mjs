@@ -1,4 +1,5 @@
 // The only way to the REST API: Bearer token, one refresh on 401, errors as sentences.
+import { dropDrafts } from "./drafts.mjs";
 import { current, forget, keep, reread } from "./session.mjs";
 
 // What a failed call throws. `message` is for a person, `status` 0 means that the server wasn't reached,
@@ -189,5 +190,6 @@ export async function signOut() {
   } catch {
     // Signing out here must work without the server; its token ends by itself.
   }
+  dropDrafts();
   forget();
 }

@@ -7,6 +7,13 @@ import { current, signedIn } from "./session.mjs";
 export const connection = signal("off");
 
 const PLATFORM = "platform";
+// A link that froze says nothing: it is asked this often, and given up when nothing at all is heard for so long.
+const PING_MS = 15_000;
+const SILENCE_MS = 10_000;
+// The longest pause between two tries: while somebody looks, and when nobody does or the server asked for patience.
+const LOOKED_AT_MS = 2000;
+const LONGEST_MS = 30_000;
+const TRY_AGAIN_LATER = 1013;
 const listeners = new Set();
 const seen = new Map(); // project id → the last seq that was heard
 const wanted = new Map(); // project id → how many views want it
@@ -15,6 +22,8 @@ let socket = null;
 let tries = 0;
 let retry = 0;
 let renewal = 0;
+let pinging = 0;
+let silence = 0;
 
 // Calls listener({event, data, projectId, seq, at}) for each message. `resync` means: read the state again over REST.
 export function listen(listener) {
@@ -62,7 +71,20 @@ export const followTask = (id) =>
     (taskId) => send("unfollow", { taskId }),
   );
 
+// Gives the socket up unless something is heard in time.
+function awaitWord() {
+  silence ||= setTimeout(drop, SILENCE_MS);
+}
+
+function ping() {
+  if (connection.value !== "on") return;
+  send("ping", {});
+  awaitWord();
+}
+
 function heard(text) {
+  clearTimeout(silence);
+  silence = 0;
   const message = JSON.parse(text);
   const projectId = message.projectId ?? message.data?.projectId;
   if (message.event === "auth:ok") return ready();
@@ -92,6 +114,7 @@ function ready() {
   tries = 0;
   scheduleRenewal();
   if (again) return;
+  pinging = setInterval(ping, PING_MS);
   for (const projectId of wanted.keys()) subscribe(projectId);
   for (const taskId of followed.keys()) send("follow", { taskId });
   tell({ event: "connected", data: {} });
@@ -116,20 +139,34 @@ function scheduleRenewal() {
   );
 }
 
-async function connect() {
+function connect() {
   clearTimeout(retry);
   if (!signedIn.value || socket) return;
   connection.value = "connecting";
   const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
   const mine = new WebSocket(url);
   socket = mine;
+  awaitWord();
   mine.onopen = () => send("auth", { token: current()?.accessToken });
   mine.onmessage = (event) => mine === socket && heard(event.data);
   mine.onclose = (event) => mine === socket && lost(event.code);
 }
 
+// Does not wait until the socket is closed: a frozen link closes nothing.
+function drop() {
+  const old = socket;
+  if (!old) return;
+  lost(0);
+  old.close();
+}
+
+function stopTimers() {
+  for (const timer of [retry, renewal, pinging, silence]) clearTimeout(timer);
+  silence = 0;
+}
+
 async function lost(code) {
-  clearTimeout(renewal);
+  stopTimers();
   socket = null;
   if (!signedIn.value) return (connection.value = "off");
   connection.value = "connecting";
@@ -141,13 +178,14 @@ async function lost(code) {
       // Signed out by now, or the server is away: the next try tells.
     }
   }
-  const wait = Math.min(30_000, 500 * 2 ** Math.min(tries, 7)) * (0.5 + Math.random() / 2);
+  const longest = document.hidden || code === TRY_AGAIN_LATER ? LONGEST_MS : LOOKED_AT_MS;
+  const wait = Math.min(longest, 500 * 2 ** Math.min(tries, 7)) * (0.5 + Math.random() / 2);
+  clearTimeout(retry);
   retry = setTimeout(connect, wait);
 }
 
 function close() {
-  clearTimeout(retry);
-  clearTimeout(renewal);
+  stopTimers();
   const old = socket;
   socket = null;
   connection.value = "off";
@@ -156,9 +194,19 @@ function close() {
 }
 
 signedIn.subscribe((yes) => (yes ? connect() : close()));
-window.addEventListener("online", () => {
+
+// Tries at once, where the next try would come by itself after a while.
+export function connectNow() {
   tries = 0;
   connect();
+}
+
+window.addEventListener("online", connectNow);
+window.addEventListener("offline", drop);
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  if (socket) ping();
+  else connectNow();
 });
 
 // agent:status of agents that belong to no project arrives here.

@@ -1,5 +1,6 @@
 // The small pieces every view is made of. They know nothing of the domain.
 import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { keepDraft, keptDraft } from "../drafts.mjs";
 import { html } from "../html.mjs";
 import { failed, told } from "../toasts.mjs";
 import { useAct } from "../loading.mjs";
@@ -168,11 +169,22 @@ export function CheckField({ label, hint, name, form }) {
 }
 
 // {draft, change, busy, fault, submit(act)}: a fault stays beside the form until the next try.
-export function useForm(initial) {
-  const [draft, setDraft] = useState(initial);
+// keepAs: the key in ../drafts.mjs under which the draft outlives the form until it is sent or reset, if it is to.
+export function useForm(initial, keepAs) {
+  const [draft, setDraft] = useState(() => ({ ...initial, ...(keepAs && keptDraft(keepAs)) }));
   const [fault, setFault] = useState(null);
   const [busy, setBusy] = useState(false);
-  const change = (name, value) => setDraft((old) => ({ ...old, [name]: value }));
+  const keep = (value) => keepAs && keepDraft(keepAs, value);
+  const change = (name, value) =>
+    setDraft((old) => {
+      const fresh = { ...old, [name]: value };
+      keep(fresh);
+      return fresh;
+    });
+  const reset = () => {
+    keep(null);
+    setDraft(initial);
+  };
   const submit = (act) => async (event) => {
     event?.preventDefault();
     if (busy) return;
@@ -180,6 +192,7 @@ export function useForm(initial) {
     setFault(null);
     try {
       await act(draft);
+      keep(null);
     } catch (error) {
       if (error.status === undefined) failed(error);
       else setFault(error);
@@ -187,7 +200,7 @@ export function useForm(initial) {
       setBusy(false);
     }
   };
-  return { draft, change, busy, fault, submit, reset: () => setDraft(initial) };
+  return { draft, change, busy, fault, submit, reset };
 }
 
 export const Fault = ({ form }) => (form.fault ? html`<p class="fault" role="alert">${form.fault.message}</p>` : null);
@@ -218,7 +231,7 @@ export function Lines({ lines, empty, testid }) {
   useLayoutEffect(() => {
     box.current.scrollTop = box.current.scrollHeight;
   }, [lines]);
-  return html`<pre class="lines" ref=${box} tabindex="0" data-testid=${testid}>
+  return html`<pre class="lines" ref=${box} tabindex="0" role="group" aria-label="Output" data-testid=${testid}>
     ${lines?.length ? lines.join("\n") : html`<span class="muted">${empty}</span>`}
   </pre>`;
 }

@@ -1,7 +1,8 @@
 // A unified diff by diff2html, with comments beside its lines. One of two places that set HTML, through DOMPurify.
 import DOMPurify from "dompurify";
 import { render } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { lineDraft } from "../drafts.mjs";
 import { html } from "../html.mjs";
 import { Loading } from "./controls.mjs";
 import { parsePatch } from "./patch.mjs";
@@ -63,7 +64,9 @@ function rowOf(box, path, line) {
   return rows.find((row) => row.dataset.side === "new") || rows[0] || null;
 }
 
-const Note = ({ comments, draft, write, drop }) =>
+const fieldOf = (box, { path, line }) => rowOf(box, path, line)?.nextElementSibling?.querySelector("textarea");
+
+const Note = ({ comments, draft, drop }) =>
   html`<div class="note">
     ${comments.map(
       (comment) =>
@@ -71,29 +74,42 @@ const Note = ({ comments, draft, write, drop }) =>
           <b>${comment.author?.username || comment.author || "Someone"}</b> ${comment.body}
         </div>`,
     )}
-    ${
-      draft &&
-      html`
-        <label>
-          <span class="sr">Comment on line ${draft.line} of ${draft.path}</span>
-          <textarea
-            rows="2"
-            data-testid="diff-comment"
-            value=${draft.body}
-            placeholder="What should change here? It is sent with the rejection."
-            onInput=${(event) => write(event.target.value)}
-          ></textarea>
-        </label>
-        <button type="button" class="button small ghost" onClick=${drop}>Remove</button>
-      `
-    }
+    ${draft && html`<${Draft} draft=${draft} drop=${drop} />`}
   </div>`;
 
-// drafts: [{path, line, body}] being written; setDrafts is null where comments aren't to be added.
+const Draft = ({ draft, drop }) => html`
+  <label>
+    <span class="sr">Comment on line ${draft.line} of ${draft.path}</span>
+    <textarea
+      rows="2"
+      data-testid="diff-comment"
+      value=${draft.body.value}
+      placeholder="What should change here? It is sent with the rejection."
+      onInput=${(event) => (draft.body.value = event.target.value)}
+    ></textarea>
+  </label>
+  <button type="button" class="button small ghost" onClick=${drop}>Remove</button>
+`;
+
+const STEPS = { ArrowDown: 1, ArrowUp: -1, PageDown: 20, PageUp: -20, Home: -Infinity, End: Infinity };
+
+// Moves the focus among the lines that may be commented on.
+function goOn(box, event) {
+  event.preventDefault();
+  const cells = [...box.querySelectorAll("td[tabindex]")];
+  const at = cells.indexOf(event.target) + STEPS[event.key];
+  const next = cells[Math.max(0, Math.min(cells.length - 1, at))];
+  for (const cell of box.querySelectorAll("td[tabindex='0']")) cell.tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
+}
+
+// drafts: line drafts (../drafts.mjs) that are being written; setDrafts is null where comments aren't to be added.
 export function Diff({ patch, comments, drafts, setDrafts }) {
   const host = useRef();
   const drawn = useRef(null);
   const notes = useRef(new Map());
+  const begun = useRef(null); // the place of a draft that was just begun
   const [drawing, setDrawing] = useState("loading");
   const tooLong = patch.length > MOST_CHARACTERS;
 
@@ -119,36 +135,44 @@ export function Diff({ patch, comments, drafts, setDrafts }) {
     const box = drawn.current;
     if (!box) return;
     box.classList.toggle("can-comment", !!setDrafts);
+    // One stop of the Tab key; the arrow keys go from line to line.
+    let stop = 0;
     box.querySelectorAll("td.d2h-code-linenumber").forEach((cell) => {
       if (setDrafts && cell.parentElement.dataset.line) {
-        cell.tabIndex = 0;
+        cell.tabIndex = stop;
+        stop = -1;
         cell.setAttribute("role", "button");
         cell.setAttribute("aria-label", `Comment on line ${cell.parentElement.dataset.line}`);
       } else cell.removeAttribute("tabindex");
     });
-    showNotes(box, notes.current, comments, drafts, setDrafts);
+  }, [drawing, !setDrafts]);
+
+  // Before the next key: what is typed right after choosing a line is meant for its comment.
+  useLayoutEffect(() => {
+    if (!drawn.current) return;
+    showNotes(drawn.current, notes.current, comments, drafts, setDrafts);
+    if (begun.current) fieldOf(drawn.current, begun.current)?.focus();
+    begun.current = null;
   }, [drawing, comments, drafts, !setDrafts]);
 
   const add = (event) => {
     if (!setDrafts || event.target.closest(".note")) return;
-    if (event.type === "keydown" && event.key !== "Enter" && event.key !== " ") return;
     if (event.type === "keydown" && !event.target.matches("td.d2h-code-linenumber")) return;
+    if (STEPS[event.key]) return goOn(drawn.current, event);
+    if (event.type === "keydown" && event.key !== "Enter" && event.key !== " ") return;
     if (event.type === "click" && String(getSelection())) return;
     const row = event.target.closest("tr[data-line]");
     if (!row) return;
     event.preventDefault();
     const path = row.closest(".d2h-file-wrapper").dataset.path;
     const line = Number(row.dataset.line);
-    if (!drafts.some((draft) => draft.path === path && draft.line === line))
-      setDrafts([...drafts, { path, line, body: "" }]);
-    requestAnimationFrame(() =>
-      requestAnimationFrame(() =>
-        rowOf(drawn.current, path, line)?.nextElementSibling?.querySelector("textarea")?.focus(),
-      ),
-    );
+    if (drafts.some((draft) => draft.path === path && draft.line === line))
+      return fieldOf(drawn.current, { path, line })?.focus();
+    begun.current = { path, line };
+    setDrafts([...drafts, lineDraft(path, line)]);
   };
 
-  if (tooLong) return html`<pre class="lines">${patch}</pre>`;
+  if (tooLong) return html`<pre class="lines" tabindex="0" role="group" aria-label="Changes">${patch}</pre>`;
   return html`
     <div class="diff" ref=${host} onClick=${add} onKeyDown=${add}>${drawing === "loading" && html`<${Loading} />`}</div>
     ${!drawing.startsWith("drawn") && drawing !== "loading" && html`<p class="fault">${drawing}</p>`}
@@ -184,10 +208,6 @@ function showNotes(box, notes, comments, drafts, setDrafts) {
       notes.set(key, cell);
     }
     const others = drafts.filter((other) => other !== draft);
-    const write = (body) => setDrafts(drafts.map((other) => (other === draft ? { ...draft, body } : other)));
-    render(
-      html`<${Note} comments=${said} draft=${draft} write=${write} drop=${() => setDrafts(others)} />`,
-      notes.get(key),
-    );
+    render(html`<${Note} comments=${said} draft=${draft} drop=${() => setDrafts(others)} />`, notes.get(key));
   }
 }

@@ -49,6 +49,11 @@ const marked = new Marked({
 
 const purify = DOMPurify(window);
 purify.addHook("afterSanitizeAttributes", (node) => {
+  if (node.tagName === "PRE") {
+    // It scrolls, so the keyboard must reach it.
+    for (const [name, value] of Object.entries({ tabindex: "0", role: "group", "aria-label": "Code" }))
+      node.setAttribute(name, value);
+  }
   if (node.tagName !== "A") return;
   const url = webUrl(node.getAttribute("href"));
   if (!url) return node.removeAttribute("href");

@@ -232,6 +232,8 @@ function Log({ entries }) {
     class="log-box"
     ref=${box}
     tabindex="0"
+    role="log"
+    aria-label="Agent log"
     data-testid="agent-log"
     onScroll=${({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
       atEnd.current = scrollHeight - scrollTop - clientHeight < 40;

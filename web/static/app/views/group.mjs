@@ -190,7 +190,7 @@ function Problems({ group }) {
               ${isTakenOut(one) && html`<span class="muted">Taken out</span>`}
             </p>
             ${one.files?.length > 0 && html`<p>${one.files.map((file) => html`<code key=${file}>${file}</code> `)}</p>`}
-            ${one.detail && html`<pre class="lines">${one.detail}</pre>`}
+            ${one.detail && html`<pre class="lines" tabindex="0" role="group" aria-label="Details">${one.detail}</pre>`}
           </li>`,
       )}
     </ul>

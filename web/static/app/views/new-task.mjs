@@ -27,9 +27,18 @@ const EMPTY = {
 };
 
 export function NewTask({ close }) {
-  const form = useForm(EMPTY);
-  const [files, setFiles] = useState([]);
   const { id: projectId } = project.value;
+  const form = useForm(EMPTY, `new-task.${projectId}`);
+  const [files, setFiles] = useState([]);
+  const written = JSON.stringify(form.draft) !== JSON.stringify(EMPTY);
+  const leave = () => {
+    if (written) told("Kept as a draft: “New task” opens with it.");
+    close();
+  };
+  const discard = () => {
+    form.reset();
+    close();
+  };
   const create = form.submit(async (draft) => {
     const body = { projectId, title: draft.title.trim(), description: draft.description, priority: draft.priority };
     for (const name of ["labels", "requiredCapabilities"]) if (draft[name].trim()) body[name] = lines(draft[name]);
@@ -41,14 +50,14 @@ export function NewTask({ close }) {
     keepTask(task);
     const link = { href: to.task(projectId, task.id), text: "Open" };
     told("Task created.", link);
-    close();
+    discard();
     // The task is there by now: a file that is refused can be added to it later.
     await attach(task.id, files).catch(failed);
   });
   const others = [...(tasks.value?.values() || [])].filter(({ state }) => state !== "cancelled");
   const toggle = (id, yes) =>
     form.change("dependsOn", yes ? [...form.draft.dependsOn, id] : form.draft.dependsOn.filter((one) => one !== id));
-  return html`<${Dialog} title="New task" close=${close} wide>
+  return html`<${Dialog} title="New task" close=${leave} wide>
     <form onSubmit=${create}>
       <${TextField}
         label="Title"
@@ -133,7 +142,9 @@ export function NewTask({ close }) {
       </details>
       <${Fault} form=${form} />
       <footer>
-        <button type="button" class="button" onClick=${close}>Cancel</button>
+        <button type="button" class="button" data-testid="task-discard" onClick=${discard}>
+          ${written ? "Discard" : "Cancel"}
+        </button>
         <button class="button primary" data-testid="task-create" disabled=${form.busy}>Create task</button>
       </footer>
     </form>

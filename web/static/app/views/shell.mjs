@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { api, signOut } from "../api.mjs";
 import { html } from "../html.mjs";
 import { connection, listen } from "../live.mjs";
+import { LinkBanner } from "../parts/link-banner.mjs";
 import { notice } from "../notices.mjs";
 import { useLive, useProjectFeed } from "../loading.mjs";
 import { Button, Empty, Icon, Loading, Page, Trouble } from "../parts/controls.mjs";
@@ -61,6 +62,7 @@ function Frame() {
   };
   useEffect(begin, []);
   useEffect(() => setOpen(false), [route.value]);
+  useEscape(open, () => setOpen(false));
   useProjectFeed(projectId.value);
   useLive(({ event }) => event === "project:status_changed", refreshProject);
   useOthersProjects();
@@ -104,6 +106,7 @@ function Frame() {
     <${Sidebar} />
     <div class="scrim" onClick=${() => setOpen(false)}></div>
     <div class="content"><${View} /></div>
+    <${LinkBanner} />
   </div>`;
 }
 
@@ -130,6 +133,20 @@ function useOthersProjects() {
       document.removeEventListener("visibilitychange", back);
     };
   }, []);
+}
+
+// Escape closes the menu alone, and not what lies below it.
+function useEscape(open, close) {
+  useEffect(() => {
+    const pressed = (event) => {
+      if (event.key !== "Escape") return;
+      event.stopImmediatePropagation();
+      close();
+      document.querySelector(".topbar button").focus();
+    };
+    if (open) addEventListener("keydown", pressed, true);
+    return () => removeEventListener("keydown", pressed, true);
+  }, [open]);
 }
 
 function useSearchKey() {

@@ -90,12 +90,13 @@ export function TaskActions({ task, reload, review, edit }) {
 }
 
 export function Rejection({ task, review, reload }) {
-  const form = useForm({ reason: "" });
-  const comments = review.drafts.filter(({ body }) => body.trim());
+  const form = useForm({ reason: "" }, `rejection.${task.id}`);
+  const comments = review.drafts
+    .map(({ path, line, body }) => ({ path, line, body: body.value.trim() }))
+    .filter(({ body }) => body);
   const submit = form.submit(async ({ reason }) => {
     const body = { reason: reason.trim() };
-    if (comments.length)
-      body.comments = comments.map(({ path, line, body: said }) => ({ path, line, body: said.trim() }));
+    if (comments.length) body.comments = comments;
     await api.post(`/tasks/${task.id}/reject`, body);
     review.setDrafts([]);
     review.setRejecting(false);

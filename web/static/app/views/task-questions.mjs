@@ -47,7 +47,7 @@ const isBlocking = (question) => question.blocking ?? true;
 const by = (person) => (person === "default" ? "by default, as nobody answered in time" : `by ${actorName(person)}`);
 
 function Question({ question, task, reload }) {
-  const form = useForm({ response: "" });
+  const form = useForm({ response: "" }, `answer.${question.id}`);
   const [answering, setAnswering] = useState(false);
   const answer = async (response) => {
     setAnswering(true);

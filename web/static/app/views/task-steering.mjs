@@ -20,7 +20,7 @@ export function Steering({ task, reload }) {
 }
 
 function Message({ task, reload }) {
-  const form = useForm({ text: "" });
+  const form = useForm({ text: "" }, `message.${task.id}`);
   const send = (interrupt) =>
     form.submit(async ({ text }) => {
       try {

@@ -25,12 +25,12 @@ function Output({ text, open }) {
   if (!output) return html`<p>${first}</p>`;
   return html`<details open=${open}>
     <summary>${first}</summary>
-    <pre class="lines" tabindex="0">${output}</pre>
+    <pre class="lines" tabindex="0" role="group" aria-label="Output">${output}</pre>
   </details>`;
 }
 
 export function Comments({ task, reload }) {
-  const form = useForm({ body: "" });
+  const form = useForm({ body: "" }, `comment.${task.id}`);
   const submit = form.submit(async ({ body }) => {
     await api.post(`/tasks/${task.id}/comments`, { body: body.trim() });
     form.reset();

@@ -1,5 +1,6 @@
 // One task, whole: what is wanted, what the agent asks and does, what was proven, and a person's answer to it.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { lineDrafts } from "../drafts.mjs";
 import { html } from "../html.mjs";
 import { useLive, useRead } from "../loading.mjs";
 import { Badge, Icon, Loading, OutLink, Time, Trouble } from "../parts/controls.mjs";
@@ -46,7 +47,16 @@ export function TaskPanel({ id }) {
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   }, []);
-  return html`<aside class=${`panel ${wide ? "wide" : ""}`} aria-label="Task">
+  const panel = useRef();
+  useEffect(() => {
+    if (!document.activeElement?.closest(".card")) return undefined;
+    panel.current.focus({ preventScroll: true });
+    return () =>
+      setTimeout(() => {
+        if (document.activeElement === document.body) document.querySelector(`.card[data-task-id="${id}"]`)?.focus();
+      });
+  }, []);
+  return html`<aside class=${`panel ${wide ? "wide" : ""}`} aria-label="Task" tabindex="-1" ref=${panel}>
     <div class="panel-bar">
       <span class="muted">${shortId(id)}</span>
       <span class="grow"></span>
@@ -74,7 +84,10 @@ export function TaskPanel({ id }) {
 }
 
 function Task({ task, reload }) {
-  const [drafts, setDrafts] = useState([]);
+  const lines = useMemo(() => lineDrafts(task.id), [task.id]);
+  useEffect(() => lines.end, [lines]);
+  const drafts = lines.drafts.value;
+  const setDrafts = (fresh) => (lines.drafts.value = fresh);
   const [rejecting, setRejecting] = useState(false);
   const [editing, setEditing] = useState(false);
   const reviewing = task.state === "ready_to_test" && may("maintainer");
@@ -256,7 +269,7 @@ function Checks({ checks, headSha }) {
         (check) =>
           html`<details key=${check.name}>
             <summary>What the ${say(check.name)} printed</summary>
-            <pre class="lines" tabindex="0">${check.log}</pre>
+            <pre class="lines" tabindex="0" role="group" aria-label="Output">${check.log}</pre>
           </details>`,
       )}
   </section>`;

@@ -33,12 +33,12 @@ function Output({ text, testid }) {
         ${all ? "Show the end only" : `Show all ${lines.length} lines`}
       </button>`
     }
-    <pre class="output" tabindex="0" data-testid=${testid}>${shown}</pre>
+    <pre class="output" tabindex="0" role="group" aria-label="Output" data-testid=${testid}>${shown}</pre>
   `;
 }
 
 function Patch({ lines }) {
-  return html`<pre class="patch" tabindex="0" data-testid="transcript-diff">
+  return html`<pre class="patch" tabindex="0" role="group" aria-label="Changes" data-testid="transcript-diff">
     ${lines.map(({ kind, text }, at) => html`<span key=${at} class=${kind}>${text || " "}</span>`)}
   </pre>`;
 }
@@ -83,8 +83,13 @@ function Call({ row, live }) {
   const draw = () => {
     const input = inputText(entry);
     return html`<div class="call-body">
-      ${command && html`<pre class="command" tabindex="0">$ ${command}</pre>`}
-      ${input && html`<pre class="output" tabindex="0" data-testid="call-input">${input}</pre>`}
+      ${command && html`<pre class="command" tabindex="0" role="group" aria-label="Command">$ ${command}</pre>`}
+      ${
+        input &&
+        html`<pre class="output" tabindex="0" role="group" aria-label="Input" data-testid="call-input">
+        ${input}
+      </pre>`
+      }
       ${
         result
           ? html`
@@ -143,6 +148,7 @@ function body({ row, live }) {
   if (kind === "plan" && stepsOf(entry)) return html`<${Plan} steps=${stepsOf(entry)} />`;
   // Calls of older runners have neither an id nor details.
   if (entry.kind === "tool" && (entry.callId || entry.details)) return html`<${Call} row=${row} live=${live} />`;
+  if (entry.kind === "result") return html`<pre tabindex="0" role="group" aria-label="Output">${entry.message}</pre>`;
   return html`<pre>${entry.message}</pre>`;
 }
 

@@ -1,0 +1,46 @@
+// What somebody writes and has not sent: kept for this tab and this person until it is sent or thrown away.
+import { effect, signal } from "@preact/signals";
+import { user } from "./session.mjs";
+
+const PREFIX = "aiworker.draft.";
+
+const nameOf = (key) => `${PREFIX}${user.value?.id}.${key}`;
+
+// What was kept under this key, or null.
+export function keptDraft(key) {
+  try {
+    return JSON.parse(sessionStorage.getItem(nameOf(key)));
+  } catch {
+    return null;
+  }
+}
+
+// Keeps what can be written as JSON; null drops it. Without room for it nothing is kept.
+export function keepDraft(key, value) {
+  try {
+    if (value === null) sessionStorage.removeItem(nameOf(key));
+    else sessionStorage.setItem(nameOf(key), JSON.stringify(value));
+  } catch {
+    // Full, or switched off: what is written is on the page all the same.
+  }
+}
+
+// Drops everybody's: for signing out.
+export function dropDrafts() {
+  for (const name of Object.keys(sessionStorage)) if (name.startsWith(PREFIX)) sessionStorage.removeItem(name);
+}
+
+// A comment on a line that is being written. `body` is a signal: a letter draws nothing but its own field again.
+export const lineDraft = (path, line, body = "") => ({ path, line, body: signal(body) });
+
+// The comments on lines of a task that are not sent yet: a signal of a list of line drafts.
+// `end` stops keeping them; what is kept by then stays.
+export function lineDrafts(taskId) {
+  const key = `lines.${taskId}`;
+  const drafts = signal((keptDraft(key) || []).map(({ path, line, body }) => lineDraft(path, line, body)));
+  const end = effect(() => {
+    const written = drafts.value.map(({ path, line, body }) => ({ path, line, body: body.value }));
+    keepDraft(key, written.length ? written : null);
+  });
+  return { drafts, end };
+}
