@@ -92,6 +92,8 @@ export const shortId = (id) => (id ? String(id).replaceAll("-", "").slice(-8) : 
 export const sha = (commit) => (commit ? commit.slice(0, 8) : "");
 // A message as a list shows it: whole commit ids in it are cut to what tells them apart.
 export const brief = (text) => String(text ?? "").replace(/\b[0-9a-f]{40}\b/g, sha);
+// At most this many characters of a text.
+export const shortened = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 export const lines = (text) =>
   text
     .split(/[\n,]/)

@@ -11,13 +11,15 @@ import { to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { TASK_STATES } from "../states.mjs";
 import { cursors, heardOfTask, loadBoard, loadMore, tasks, trouble } from "../tasks.mjs";
-import { BY_URGENCY, say, shortId, tone } from "../words.mjs";
+import { brief, BY_URGENCY, say, shortened, shortId, tone } from "../words.mjs";
 import { FirstUse } from "./first-use.mjs";
 import { NewTask } from "./new-task.mjs";
 import { TaskPanel } from "./task.mjs";
 
-// Their columns are shown on request.
-const ENDED = ["failed", "cancelled"];
+// What is over and needs nobody is shown on request; what failed, whenever there is some.
+const onBoard = (state, all, ended) =>
+  ended || (state !== "cancelled" && (state !== "failed" || all.some((task) => task.state === state)));
+const MOST_REASON = 200;
 const rank = (task) => BY_URGENCY.indexOf(task.priority);
 const inOrder = (a, b) => rank(a) - rank(b) || (a.id < b.id ? 1 : -1);
 
@@ -27,14 +29,13 @@ export function Board({ taskId }) {
   const [typed, setTyped] = useState("");
   const [ended, setEnded] = useState(false);
   const [writing, setWriting] = useState(false);
-  const states = TASK_STATES.filter((state) => ended || !ENDED.includes(state));
-  const load = () => loadBoard(projectId, q, states);
+  const load = () => loadBoard(projectId, q, TASK_STATES);
   const latest = useRef(load);
   latest.current = load;
 
   useEffect(() => {
     load();
-  }, [projectId, q, ended]);
+  }, [projectId, q]);
   useEffect(
     () =>
       listen((message) => {
@@ -87,7 +88,7 @@ export function Board({ taskId }) {
             onClick=${() => setEnded(!ended)}
             data-testid="board-ended"
           >
-            Failed and cancelled
+            Cancelled
           </button>
           ${
             may("member") &&
@@ -109,7 +110,7 @@ export function Board({ taskId }) {
         trouble.value && !tasks.value
           ? html`<${Trouble} error=${trouble.value} again=${load} />`
           : tasks.value
-            ? html`<${Columns} states=${states} taskId=${taskId} q=${q} />`
+            ? html`<${Columns} ended=${ended} taskId=${taskId} q=${q} />`
             : html`<${Loading} />`
       }
     </main>
@@ -136,9 +137,12 @@ function Provisioning() {
   </div>`;
 }
 
-function Columns({ states, taskId, q }) {
+function Columns({ ended, taskId, q }) {
   const all = [...tasks.value.values()];
-  if (!all.length) {
+  const states = TASK_STATES.filter((state) => onBoard(state, all, ended));
+  if (!all.some(({ state }) => states.includes(state))) {
+    const cancelled = q ? "All that match are cancelled" : "All tasks are cancelled";
+    const nothing = all.length ? cancelled : q ? "No task matches" : "No tasks yet";
     return html`
       <div class="board sr-board">
         ${states.map(
@@ -151,16 +155,18 @@ function Columns({ states, taskId, q }) {
             ></section>`,
         )}
       </div>
-      <${Empty} title=${q ? "No task matches" : "No tasks yet"}>
+      <${Empty} title=${nothing}>
         ${
-          q
-            ? `Nothing in this project contains “${q}”.`
-            : may("member")
-              ? html`
+          all.length
+            ? html`<b>Cancelled</b>, above, shows them.`
+            : q
+              ? `Nothing in this project contains “${q}”.`
+              : may("member")
+                ? html`
                 Describe something to build or fix with <b>New task</b>, or press <kbd>c</kbd>. A free agent takes it
                 up, and it moves along this board by itself.
               `
-              : "Members of this project can write tasks; they show up here."
+                : "Members of this project can write tasks; they show up here."
         }
       <//>
     `;
@@ -209,6 +215,11 @@ function Card({ task, on }) {
   >
     <span class="card-top"><span>${shortId(task.id)}</span><${Time} at=${task.createdAt} /></span>
     <span class="card-title">${task.title}</span>
+    ${
+      task.state === "failed" &&
+      task.error &&
+      html`<span class="bad-text" title=${task.error}>${shortened(brief(task.error), MOST_REASON)}</span>`
+    }
     <span class="card-meta">
       <${Priority} of=${task.priority} />
       ${isParked(task) && html`<${ParkedChip} of=${task.parked} testid="card-parked" />`}
