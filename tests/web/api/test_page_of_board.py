@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from common.models import Task
 from tests.e2e.browser import chromium
+from tests.web.api.production_line import ProductionLine
 from tests.web.page_reader import PageReader
 from tests.web.world import World, forget_providers, put
 
@@ -65,3 +66,25 @@ def test_a_task_that_fails_is_told_with_the_reason(reader: PageReader, plain_wor
     reader.hear("task:status_changed", project.id, taskId=task.id, oldState="in_progress", newState="failed")
 
     expect(reader.see("toast").filter(has_text="no driver knows prose")).to_be_visible()
+
+
+def test_what_a_rollback_took_back_does_not_read_production(reader: PageReader, plain_world: World) -> None:
+    line = ProductionLine(plain_world)
+    kept, taken = line.task("Kept"), line.task("Taken back")
+    line.deliver(kept)
+    group_id = line.deliver(taken).task_group_id
+    line.roll_back()
+
+    reader.open(f"#/projects/{line.project.id}/tasks/{taken}")
+    expect(reader.see("board-column-production").get_by_test_id("task-card")).to_contain_text("Kept")
+    expect(reader.see("board-column-rolled_back").get_by_test_id("task-card")).to_contain_text("Taken back")
+    expect(reader.see("task-state")).to_have_text("Rolled back")
+    expect(reader.see("task-state")).to_have_attribute("data-state", "production")
+    reader.page.get_by_text("Timeline", exact=True).click()
+    expect(reader.page.locator(".timeline")).to_contain_text("rolled it back")
+
+    reader.open(f"#/projects/{line.project.id}/groups/{group_id}")
+    expect(reader.see("group-status")).to_have_text("Rolled back")
+    expect(reader.see("group-rolled-back")).to_be_visible()
+    reader.open(f"#/projects/{line.project.id}/groups")
+    expect(reader.see("group-row").filter(has_text="Rolled back")).to_have_count(1)

@@ -23,6 +23,12 @@ const FIELDS = {
 };
 export const sayField = (name) => FIELDS[name] || name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
 
+// The state of a task or a group as a person reads it: what a rollback took back is not in production any more.
+export function shownState({ state, status, rolledBackAt }) {
+  const named = state ?? status;
+  return named === "production" && rolledBackAt ? "rolled_back" : named;
+}
+
 // What a state means for the eye: quiet, busy, ask, good, done or bad.
 const TONES = {
   quiet: [

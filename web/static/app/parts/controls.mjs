@@ -23,10 +23,11 @@ export function Button({ act, kind, children, disabled, testid, small, ...rest }
   </button>`;
 }
 
-export const Badge = ({ word, testid, label }) =>
-  html`<span class=${`badge ${tone(word)}`} data-state=${word} data-testid=${testid}>
+// shown: the word to read and colour by, where it is not the state itself.
+export const Badge = ({ word, testid, label, shown = word }) =>
+  html`<span class=${`badge ${tone(shown)}`} data-state=${word} data-testid=${testid}>
     <i></i>
-    ${label || say(word)}
+    ${label || say(shown)}
   </span>`;
 
 export const Time = ({ at }) => (at ? html`<time datetime=${at} title=${exact(at)}>${ago(at)}</time>` : null);

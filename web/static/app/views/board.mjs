@@ -11,14 +11,18 @@ import { to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { TASK_STATES } from "../states.mjs";
 import { cursors, heardOfTask, loadBoard, loadMore, tasks, trouble } from "../tasks.mjs";
-import { brief, BY_URGENCY, say, shortened, shortId, tone } from "../words.mjs";
+import { brief, BY_URGENCY, say, shortened, shortId, shownState, tone } from "../words.mjs";
 import { FirstUse } from "./first-use.mjs";
 import { NewTask } from "./new-task.mjs";
 import { TaskPanel } from "./task.mjs";
 
 // What is over and needs nobody is shown on request; what failed, whenever there is some.
-const onBoard = (state, all, ended) =>
-  ended || (state !== "cancelled" && (state !== "failed" || all.some((task) => task.state === state)));
+const onBoard = (state, all, ended) => {
+  if (state === "cancelled") return ended;
+  return !["failed", "rolled_back"].includes(state) || all.some((task) => shownState(task) === state);
+};
+// What a rollback took back is beside production, which it is not in.
+const COLUMNS = TASK_STATES.flatMap((state) => (state === "production" ? [state, "rolled_back"] : [state]));
 const MOST_REASON = 200;
 const rank = (task) => BY_URGENCY.indexOf(task.priority);
 const inOrder = (a, b) => rank(a) - rank(b) || (a.id < b.id ? 1 : -1);
@@ -139,8 +143,8 @@ function Provisioning() {
 
 function Columns({ ended, taskId, q }) {
   const all = [...tasks.value.values()];
-  const states = TASK_STATES.filter((state) => onBoard(state, all, ended));
-  if (!all.some(({ state }) => states.includes(state))) {
+  const states = COLUMNS.filter((state) => onBoard(state, all, ended));
+  if (!all.some((task) => states.includes(shownState(task)))) {
     const cancelled = q ? "All that match are cancelled" : "All tasks are cancelled";
     const nothing = all.length ? cancelled : q ? "No task matches" : "No tasks yet";
     return html`
@@ -178,7 +182,7 @@ function Columns({ ended, taskId, q }) {
           key=${state}
           state=${state}
           taskId=${taskId}
-          tasks=${all.filter((task) => task.state === state).sort(inOrder)}
+          tasks=${all.filter((task) => shownState(task) === state).sort(inOrder)}
         />`,
     )}
   </div>`;
@@ -228,10 +232,6 @@ function Card({ task, on }) {
         task.phase &&
         !isParked(task) &&
         html`<span class=${`chip ${task.phase === "queued" ? "" : "busy"}`}>${say(task.phase)}</span>`
-      }
-      ${
-        task.rolledBackAt &&
-        html`<span class="chip bad" title="A rollback keeps it out of production">Rolled back</span>`
       }
       ${
         task.round > 1 &&

@@ -13,7 +13,7 @@ import { project } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { keepTask } from "../tasks.mjs";
-import { actorName, brief, idOf, isOwnForge, say, sha, shortId } from "../words.mjs";
+import { actorName, brief, idOf, isOwnForge, say, sha, shortId, shownState } from "../words.mjs";
 import { EditTask, Rejection, TaskActions } from "./task-actions.mjs";
 import { Attachments } from "./task-attachments.mjs";
 import { Parked, TaskCaps } from "./task-parked.mjs";
@@ -89,7 +89,7 @@ function Task({ task, reload }) {
     <header class="task-head">
       <h1>${task.title}</h1>
       <div class="task-line">
-        <${Badge} word=${task.state} testid="task-state" />
+        <${Badge} word=${task.state} shown=${shownState(task)} testid="task-state" />
         ${isParked(task) && html`<${ParkedChip} of=${task.parked} testid="task-parked-chip" />`}
         ${
           task.state === "in_progress" &&
