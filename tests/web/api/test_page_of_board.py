@@ -8,9 +8,10 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, expect
 
-from common.models import Task
+from common.models import Run, Task
 from tests.e2e.browser import chromium
 from tests.web.api.production_line import ProductionLine
+from tests.web.made import a_live_run
 from tests.web.page_reader import PageReader
 from tests.web.world import World, forget_providers, put
 
@@ -88,3 +89,66 @@ def test_what_a_rollback_took_back_does_not_read_production(reader: PageReader, 
     expect(reader.see("group-rolled-back")).to_be_visible()
     reader.open(f"#/projects/{line.project.id}/groups")
     expect(reader.see("group-row").filter(has_text="Rolled back")).to_have_count(1)
+
+
+def test_a_column_says_how_many_tasks_it_has_though_it_shows_fewer(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    for number in range(61):
+        plain_world.task(project, f"Task {number}")
+
+    reader.open()
+
+    column = reader.see("board-column-backlog")
+    expect(column.get_by_role("heading", name="Backlog")).to_have_text("Backlog 61", use_inner_text=True)
+    expect(column.get_by_test_id("task-card")).to_have_count(50)
+    reader.see("load-more").click()
+    expect(column.get_by_test_id("task-card")).to_have_count(61)
+    expect(column.get_by_role("heading", name="Backlog")).to_have_text("Backlog 61", use_inner_text=True)
+
+
+def test_a_run_at_work_is_not_said_to_be_prepared(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, state="in_progress")
+    put(Task, task.id, phase_="working")
+    run = a_live_run(task)
+    put(Run, run.id, state_="preparing")
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    expect(reader.see("run-state")).to_have_text("Preparing")
+
+    put(Run, run.id, state_="running")
+
+    expect(reader.see("run-state")).to_have_text("Running")
+
+
+def test_rounds_that_no_run_has_begun_are_not_counted(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, state="needs_input")
+    put(Task, task.id, round=4, refusals=3)
+
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+
+    expect(reader.see("sent-back").nth(1)).to_have_text("Sent back 3 times")
+    expect(reader.page.get_by_text("Round 4")).to_have_count(0)
+
+
+def test_the_title_of_the_tab_names_what_is_open(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, "Greet in Spanish")
+
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    expect(reader.page).to_have_title("Greet in Spanish · Demo · AiWorker")
+
+    reader.page.get_by_role("button", name="Close").click()
+    expect(reader.page).to_have_title("Demo · AiWorker")
+
+
+@pytest.mark.parametrize("place", ["nonsense", "projects/{id}/nonsense"])
+def test_an_address_of_nothing_is_told_and_leads_back(reader: PageReader, plain_world: World, place: str) -> None:
+    project = plain_world.project()
+
+    reader.open(f"#/{place.format(id=project.id)}")
+
+    expect(reader.see("not-found")).to_be_visible()
+    expect(reader.see("board-column-backlog")).to_have_count(0)
+    reader.page.get_by_role("link", name="Back to the board").click()
+    expect(reader.page.get_by_role("heading", name="Demo")).to_be_visible()

@@ -30,6 +30,13 @@ export const Badge = ({ word, testid, label, shown = word }) =>
     ${label || say(shown)}
   </span>`;
 
+// round: 1, and one more for each time its work was sent back by a person or the platform, whether or not a run followed.
+export const SentBack = ({ round }) =>
+  round > 1 &&
+  html`<span class="chip" title="How often its work was sent back to an agent" data-testid="sent-back">
+    Sent back ${round === 2 ? "once" : `${round - 1} times`}
+  </span>`;
+
 export const Time = ({ at }) => (at ? html`<time datetime=${at} title=${exact(at)}>${ago(at)}</time>` : null);
 
 // A link out of the page; what is no http(s) address is shown as text.

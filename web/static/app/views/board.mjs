@@ -3,14 +3,14 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { listen } from "../live.mjs";
-import { Badge, Button, Empty, Icon, Loading, Time, Trouble } from "../parts/controls.mjs";
+import { Badge, Button, Empty, Icon, Loading, SentBack, Time, Trouble } from "../parts/controls.mjs";
 import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
 import { keepProject, project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { TASK_STATES } from "../states.mjs";
-import { cursors, heardOfTask, loadBoard, loadMore, tasks, trouble } from "../tasks.mjs";
+import { cursors, further, heardOfTask, loadBoard, loadMore, tasks, trouble } from "../tasks.mjs";
 import { brief, BY_URGENCY, say, shortened, shortId, shownState, tone } from "../words.mjs";
 import { FirstUse } from "./first-use.mjs";
 import { NewTask } from "./new-task.mjs";
@@ -188,8 +188,9 @@ function Columns({ ended, taskId, q }) {
   </div>`;
 }
 
-const Column = ({ state, tasks: some, taskId }) =>
-  html`<section
+function Column({ state, tasks: some, taskId }) {
+  const more = further.value[state];
+  return html`<section
     class=${`column ${some.length ? "" : "none"}`}
     data-testid=${`board-column-${state}`}
     aria-label=${say(state)}
@@ -197,7 +198,7 @@ const Column = ({ state, tasks: some, taskId }) =>
     <h2>
       <i class=${`state-dot ${tone(state)} ${state}`}></i>
       ${say(state)}
-      <span class="count">${some.length}${cursors.value[state] ? "+" : ""}</span>
+      <span class="count">${some.length + (more?.count || 0)}${more?.isCapped ? "+" : ""}</span>
     </h2>
     <div class="cards">
       ${some.map((task) => html`<${Card} key=${task.id} task=${task} on=${task.id === taskId} />`)}
@@ -207,6 +208,7 @@ const Column = ({ state, tasks: some, taskId }) =>
       }
     </div>
   </section>`;
+}
 
 function Card({ task, on }) {
   const busy = task.state === "in_progress";
@@ -233,10 +235,7 @@ function Card({ task, on }) {
         !isParked(task) &&
         html`<span class=${`chip ${task.phase === "queued" ? "" : "busy"}`}>${say(task.phase)}</span>`
       }
-      ${
-        task.round > 1 &&
-        html`<span class="chip" title="How often it was handed to an agent">Round ${task.round}</span>`
-      }
+      <${SentBack} round=${task.round} />
       ${(task.labels || []).slice(0, 3).map((label) => html`<span key=${label} class="chip label">${label}</span>`)}
       ${
         task.assignedAgentId &&

@@ -10,6 +10,7 @@ import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { CANCELLABLE_GROUP_STATES } from "../states.mjs";
+import { useTitle } from "../titles.mjs";
 import { actorName, brief, idOf, say, sha, shortId, shownState } from "../words.mjs";
 import { groupTitle, isTakenOut } from "./groups.mjs";
 
@@ -34,6 +35,7 @@ const AT_REST = ["merged", "staging", "rolled_back"];
 export function Group({ id }) {
   const { value, error, reload } = useRead(`/task-groups/${id}`);
   const group = value?.taskGroup;
+  useTitle(group && groupTitle(group));
   const inside = new Set([...(group?.taskIds || []), id]);
   useLive(
     ({ event, data }) =>
