@@ -30,7 +30,7 @@ export const Badge = ({ word, testid, label, shown = word }) =>
     ${label || say(shown)}
   </span>`;
 
-// round: 1, and one more for each time its work was sent back by a person or the platform, whether or not a run followed.
+// round: 1, and one more for each time its work was sent back by a person or the platform, run or not.
 export const SentBack = ({ round }) =>
   round > 1 &&
   html`<span class="chip" title="How often its work was sent back to an agent" data-testid="sent-back">
