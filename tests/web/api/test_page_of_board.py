@@ -13,7 +13,7 @@ from tests.e2e.browser import chromium
 from tests.web.api.production_line import ProductionLine
 from tests.web.made import a_live_run
 from tests.web.page_reader import PageReader
-from tests.web.world import World, forget_providers, put
+from tests.web.world import SHA, World, all_of, forget_providers, put
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +152,39 @@ def test_an_address_of_nothing_is_told_and_leads_back(reader: PageReader, plain_
     expect(reader.see("board-column-backlog")).to_have_count(0)
     reader.page.get_by_role("link", name="Back to the board").click()
     expect(reader.page.get_by_role("heading", name="Demo")).to_be_visible()
+
+
+def test_a_rollback_says_first_what_it_takes_back_and_offers_the_fix(reader: PageReader, plain_world: World) -> None:
+    line = ProductionLine(plain_world)
+    line.deliver(line.task("Kept"))
+    reader.open(f"#/projects/{line.project.id}/deployments")
+    production = reader.see("environment-production")
+    expect(production.get_by_test_id("deployment-rollback")).to_be_disabled()
+    expect(production.get_by_test_id("rollback-impossible")).to_contain_text("nothing healthy ran in production")
+
+    kept, taken = line.live(), line.deliver(line.task("Greet wrongly"))
+    reader.page.reload()
+    production.get_by_test_id("deployment-rollback").click()
+    plan = reader.see("rollback-plan")
+    for said in (kept.commit_sha[:8], taken.commit_sha[:8], "Greet wrongly"):
+        expect(plan).to_contain_text(said)
+    expect(plan).not_to_contain_text("Kept")
+    reader.page.get_by_label("Write the task that fixes it").check()
+    reader.see("rollback-confirm").click()
+
+    expect(reader.see("toast").filter(has_text="The task that fixes it is written")).to_be_visible()
+    (fix,) = all_of(Task, Task.title.contains("Fix or revert"))
+    assert (fix.labels, "Greet wrongly" in fix.description) == (["fix"], True)
+    line.go_live(line.under_way().id)
+    assert (
+        line.world.client.post(
+            "/api/task-groups",
+            json={"projectId": line.project.id, "taskIds": [_approve(fix.id)], "targetBranch": "staging"},
+        ).status_code
+        == 201
+    ), "the next group goes on with it"
+
+
+def _approve(task_id: str) -> str:
+    put(Task, task_id, state_="approved", head_sha=SHA, approved_sha=SHA, approved_by="max")
+    return task_id
