@@ -130,6 +130,7 @@ TABLE: dict[str, Row] = {
     "GET /api/deployments": Row(V),
     "GET /api/deployments/<id:deployment_id>": _in_project(V),
     "GET /api/deployments/<id:deployment_id>/logs": _in_project(V),
+    "GET /api/deployments/<id:deployment_id>/rollback": _in_project(X),
     "POST /api/deployments/<id:deployment_id>/rollback": _in_project(X),
     "POST /api/deployments/<id:deployment_id>/visit": _in_project(V),
     "POST /api/runner/register": Row(ENROLMENT),

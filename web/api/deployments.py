@@ -74,6 +74,26 @@ class RollBackSchema(Schema):
     to_deployment_id = Id(load_default=None, allow_none=True)
 
 
+class TakenBackTaskSchema(Schema):
+    id = fields.String()
+    title = fields.String()
+
+
+class RollbackPlanSchema(Schema):
+    """target: the deployment whose version would serve; null if there is none. reason: why it can't be done now; null
+    if it can. commits, tasks: what it takes back, in the order of delivery.
+    """
+
+    target = fields.Nested(DeploymentSchema, allow_none=True)
+    reason = fields.String(allow_none=True)
+    commits = fields.List(fields.String())
+    tasks = fields.List(fields.Nested(TakenBackTaskSchema))
+
+
+class PlanRollbackSchema(Schema):
+    to_deployment_id = Id(load_default=None)
+
+
 class RolledBackSchema(Schema):
     success = fields.Boolean()
     rollback_deployment_id = fields.String()
@@ -113,6 +133,15 @@ def visit_deployment(deployment_id: str) -> object:
     """The address for this caller's browser: the deployment's url, or one that works once for a guarded preview."""
     placed = services.read_visited(deployment_id, by=who())
     return {"url": look(lambda: _entry_to(placed), f"the entry address of deployment {deployment_id}")}
+
+
+@deployments.get("/deployments/<id:deployment_id>/rollback")
+@allow(Role.MAINTAINER)
+@query(PlanRollbackSchema)
+@reply(one("rollback", RollbackPlanSchema))
+def plan_rollback(deployment_id: str, to_deployment_id: str | None) -> object:
+    """What a rollback of the deployment would do, to look at before it is started."""
+    return services.plan_rollback(deployment_id, to_deployment_id=to_deployment_id, by=who())
 
 
 @deployments.post("/deployments/<id:deployment_id>/rollback")

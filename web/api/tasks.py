@@ -62,7 +62,7 @@ class ParkedSchema(Schema):
 
 class TaskSchema(Schema):
     """A task in a list. rolledBackAt: when a rollback took it out of production; null if none did. parked: null unless
-    it waits in the phase `parked`.
+    it waits in the phase `parked`. error: why it failed, or why its last run could not begin.
     """
 
     id = fields.String()
@@ -80,6 +80,7 @@ class TaskSchema(Schema):
     pr_number = fields.Integer(allow_none=True)
     pr_url = fields.String(allow_none=True)
     preview_url = fields.String(allow_none=True)
+    error = fields.String(allow_none=True)
     labels = fields.List(fields.String())
     created_at = Timestamp()
     rolled_back_at = Timestamp(allow_none=True)
@@ -100,7 +101,6 @@ class WrittenTaskSchema(TaskSchema):
     approved_sha = fields.String(allow_none=True)
     approved_by = fields.String(allow_none=True)
     later_push = fields.String(allow_none=True)
-    error = fields.String(allow_none=True)
     held_by = fields.String(allow_none=True)
     created_by = fields.String()
     updated_at = Timestamp()

@@ -159,6 +159,38 @@ def read_visited(deployment_id: str, *, by: Caller) -> Placed:
     return placed
 
 
+@dataclass(frozen=True)
+class RollbackPlan:
+    """What a rollback would do. target: the deployment whose version would serve; None if there is none.
+
+    reason: why it can't be done now; None if it can. commits: the versions that it would take back, oldest first.
+    tasks: those whose changes would leave the environment, in the order of delivery.
+    """
+
+    target: Deployment | None
+    reason: str | None
+    commits: Sequence[str]
+    tasks: Sequence[Task]
+
+
+@transactional
+def plan_rollback(tx: Transaction, deployment_id: str, *, to_deployment_id: str | None, by: Caller) -> RollbackPlan:
+    """What `rollback_deployment` would do with the same arguments. Changes nothing."""
+    live = tx.session.get(Deployment, deployment_id)
+    by.require_in(tx, live.project_id if live else None, Role.MAINTAINER)
+    if live is None:
+        raise NotFound(f"deployment {deployment_id}")
+    try:
+        target = _target(tx, _rolled_back(live), to_deployment_id)
+    except Conflict as refused:
+        return RollbackPlan(None, refused.message, [], [])
+    ids = versions.tasks_between(tx, target, live)
+    found = {task.id: task for task in tx.all(select(Task).where(Task.id.in_(ids)))}
+    blocked = versions.blocked(tx, target)
+    reason = None if blocked is None else _is_blocked(live, target, blocked)
+    return RollbackPlan(target, reason, versions.commits_between(tx, target, live), [found[id_] for id_ in ids])
+
+
 @transactional
 def rollback_deployment(
     tx: Transaction, deployment_id: str, *, to_deployment_id: str | None, by: Caller
@@ -173,17 +205,29 @@ def rollback_deployment(
         select(Deployment.project_id).where(Deployment.id == deployment_id)
     ).scalar_one_or_none()
     project = by.require_in(tx, project_id, Role.MAINTAINER)
-    live = tx.lock(Deployment, deployment_id)
-    if live.environment is Environment.PREVIEW:
-        raise Conflict(f"deployment {live.id} is a preview; only staging and production can be rolled back")
-    if live.live_key is None:
-        raise Conflict(f"deployment {live.id} is {live.state}; only the live one can be rolled back")
+    live = _rolled_back(tx.lock(Deployment, deployment_id))
     target = _target(tx, live, to_deployment_id)
     blocked = versions.blocked(tx, target)
     if blocked is not None:
-        raise Conflict(f"deployment {live.id} can't be rolled back to {target.commit_sha[:12]}: {blocked}")
+        raise Conflict(_is_blocked(live, target, blocked))
     made, job_id = start_rollback(tx, project, live, target)
     return made, tx.get(Job, job_id), versions.tasks_between(tx, target, live)
+
+
+def _rolled_back(live: Deployment) -> Deployment:
+    """The same; Conflict unless it is one that can be rolled back."""
+    if live.environment is Environment.PREVIEW:
+        raise Conflict("this is a preview; only staging and production can be rolled back")
+    if live.live_key is None:
+        raise Conflict(
+            f"version {live.commit_sha[:12]} on {live.environment} is {live.state}; only the live one can be "
+            f"rolled back"
+        )
+    return live
+
+
+def _is_blocked(live: Deployment, target: Deployment, reason: str) -> str:
+    return f"{live.environment} can't be rolled back to {target.commit_sha[:12]}: {reason}"
 
 
 def start_rollback(
@@ -206,14 +250,17 @@ def _target(tx: Transaction, live: Deployment, wanted: str | None) -> Deployment
         before = versions.default_target(tx, live)
         if before is None:
             raise Conflict(
-                f"nothing healthy ran in {live.environment} before deployment {live.id} that was not rolled back since"
+                f"nothing healthy ran in {live.environment} before version {live.commit_sha[:12]} that was not rolled "
+                f"back since"
             )
         return before
     target = tx.session.get(Deployment, wanted)
     if target is None or target.project_id != live.project_id or target.environment_ != live.environment_:
         raise NotFound(f"deployment {wanted}")
     if not target.was_healthy or target.id == live.id:
-        raise Conflict(f"deployment {wanted} is {target.state}; only an older healthy one can be deployed again")
+        raise Conflict(
+            f"version {target.commit_sha[:12]} is {target.state}; only an older healthy one can be deployed again"
+        )
     return target
 
 

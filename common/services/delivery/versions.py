@@ -93,6 +93,15 @@ def tasks_between(tx: Transaction, target: Deployment, live: Deployment) -> list
     return list(dict.fromkeys(tx.session.scalars(query)))
 
 
+def commits_between(tx: Transaction, target: Deployment, live: Deployment) -> list[str]:
+    """The versions delivered after the target, up to the live one, oldest first: a rollback takes these back."""
+    between = _deliveries(live.project_id, live.app_name).where(
+        _after(point_of(tx, target)), ~_after(point_of(tx, live)), Deployment.commit_sha != target.commit_sha
+    )
+    rows = tx.session.execute(between.order_by(Deployment.created_at, Deployment.id))
+    return list(dict.fromkeys(row.commit_sha for row in rows))
+
+
 def taken_back(tx: Transaction, project_id: str) -> TakenBack | None:
     """What production delivered and does not run now, read from the database each time; None if nothing."""
     production = Environment.PRODUCTION.value

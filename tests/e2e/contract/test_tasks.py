@@ -11,7 +11,8 @@ from tests.e2e.contract.platform import Platform, eventually
 
 LISTED = {
     "id", "projectId", "title", "description", "state", "priority", "assignedAgentId", "branchName", "prNumber",
-    "prUrl", "previewUrl", "createdAt", "phase", "round", "headSha", "labels", "rolledBackAt",
+    "prUrl", "previewUrl", "createdAt", "phase", "round", "headSha", "labels", "rolledBackAt", "parked",
+    "error",
 }  # fmt: skip
 WHOLE = LISTED | {
     "questions", "project", "runs", "deployments", "checks", "comments", "dependsOn", "requiredCapabilities", "notes",

@@ -10,9 +10,10 @@ from flask import Flask
 
 from common.models import Deployment, Project, Task, TaskGroup
 from common.services.delivery import rollouts
-from common.states import Environment
+from common.states import Environment, Role
 from common.values.barrier import Barrier
 from tests.web.api.production_line import ProductionLine
+from tests.web.made import MISSING_ID
 from tests.web.world import World, all_of, events, forget_providers, get, put
 
 
@@ -160,6 +161,47 @@ def test_a_rollback_says_what_it_takes_back_wherever_it_starts(plain_line: Produ
     assert line.ask_back(to=first).json["takesBack"] == [two]
     line.go_live(line.under_way().id)
     assert line.ask_back(to=second).json["takesBack"] == []
+
+
+def test_a_plan_says_what_a_rollback_would_do_and_does_nothing(line: ProductionLine) -> None:
+    client = line.world.client
+    only = line.deliver(line.task("One"))
+    path = f"/api/deployments/{only.id}/rollback"
+    nowhere = client.get(path).json["rollback"]
+    assert (nowhere["target"], nowhere["commits"], nowhere["tasks"]) == (None, [], [])
+    assert "nothing healthy" in nowhere["reason"]
+    assert only.id not in nowhere["reason"]
+
+    two, three = line.task("Two"), line.task("Three")
+    second = line.deliver(two)
+    third = line.deliver(three)
+    started = len(all_of(Deployment))
+    path = f"/api/deployments/{third.id}/rollback"
+    plan = client.get(path).json["rollback"]
+    further = client.get(f"{path}?toDeploymentId={only.id}").json["rollback"]
+
+    assert (plan["target"]["id"], plan["reason"], plan["commits"]) == (second.id, None, [third.commit_sha])
+    assert plan["tasks"] == [{"id": three, "title": "Three"}]
+    assert (further["target"]["id"], further["commits"]) == (only.id, [second.commit_sha, third.commit_sha])
+    assert [task["id"] for task in further["tasks"]] == [two, three]
+    assert len(all_of(Deployment)) == started
+
+
+def test_a_plan_behind_a_mark_says_why_not(plain_line: ProductionLine) -> None:
+    line = plain_line
+    old = line.deliver()
+    marked = line.deliver(barrier=_mark(old))
+    plan = line.world.client.get(f"/api/deployments/{marked.id}/rollback").json["rollback"]
+    assert plan["target"]["id"] == old.id
+    assert "drops a column" in plan["reason"]
+
+
+def test_only_who_may_roll_back_sees_the_plan(plain_line: ProductionLine) -> None:
+    live = plain_line.deliver()
+    path = f"/api/deployments/{live.id}/rollback"
+    assert plain_line.world.client_of("mia", Role.MEMBER).get(path).status_code in {403, 404}
+    assert plain_line.world.client.get(path.replace(live.id, MISSING_ID)).status_code == 404
+    assert plain_line.world.client.get(f"{path}?toDeploymentId={MISSING_ID}").status_code == 404
 
 
 def test_tasks_and_groups_say_whether_production_took_them_back(line: ProductionLine) -> None:

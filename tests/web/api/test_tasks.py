@@ -21,7 +21,8 @@ from tests.web.made import MISSING_ID, SHA, a_live_run, a_project, a_question, a
 
 LISTED = {
     "id", "projectId", "title", "description", "state", "priority", "assignedAgentId", "branchName", "prNumber",
-    "prUrl", "previewUrl", "createdAt", "phase", "round", "headSha", "labels", "rolledBackAt",
+    "prUrl", "previewUrl", "createdAt", "phase", "round", "headSha", "labels", "rolledBackAt", "parked",
+    "error",
 }  # fmt: skip
 
 WRONG: list[tuple[str, Any]] = [

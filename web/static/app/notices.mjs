@@ -4,9 +4,11 @@ import { sayUse, sayWhose } from "./parts/caps.mjs";
 import { isParked, sayParked } from "./parts/parked.mjs";
 import { project } from "./projects.mjs";
 import { to } from "./routes.mjs";
-import { failed, told, warned } from "./toasts.mjs";
+import { alarmed, failed, told, warned } from "./toasts.mjs";
+import { brief, shortened } from "./words.mjs";
 
 const PLATFORM = "platform";
+const MOST_REASON = 300;
 
 // A task was parked, or goes on: which of the two is read, as is what the task is called.
 async function tellOfParking({ projectId, data }) {
@@ -14,6 +16,13 @@ async function tellOfParking({ projectId, data }) {
   const link = { href: to.task(projectId, task.id), text: "Open" };
   if (isParked(task)) warned(`“${task.title}”: ${sayParked(task.parked)}.`, link);
   else if (task.state === "in_progress") told(`“${task.title}” goes on.`, link);
+}
+
+async function tellOfFailure({ projectId, data }) {
+  const { task } = await api.get(`/tasks/${data.taskId}`);
+  if (task.state !== "failed") return;
+  const link = { href: to.task(projectId, task.id), text: "Open" };
+  alarmed(`“${task.title}” failed: ${shortened(brief(task.error || "no reason was given"), MOST_REASON)}`, link);
 }
 
 function tellOfCap({ projectId, data }) {
@@ -27,6 +36,7 @@ export function notice(message) {
   if (projectId !== PLATFORM && projectId !== project.value?.id) return;
   if (event === "spend:warning") tellOfCap(message);
   // Gone by now, or not for this person to see: nothing to tell.
-  if (event === "task:updated" && data.changed?.includes("parked"))
-    tellOfParking(message).catch((error) => error.status !== 404 && failed(error));
+  const unlessGone = (error) => error.status !== 404 && failed(error);
+  if (event === "task:updated" && data.changed?.includes("parked")) tellOfParking(message).catch(unlessGone);
+  if (event === "task:status_changed" && data.newState === "failed") tellOfFailure(message).catch(unlessGone);
 }

@@ -1,16 +1,23 @@
 // Routes live behind `#`, so the server serves one page. route is what the views render.
 import { signal } from "@preact/signals";
 
+const OF_PROJECT = ["tasks", "groups", "deployments", "settings"];
+// Without a project in the address, its views are those of the one looked at last.
+const OF_ALL = ["home", "agents", "jobs", "admin", "models", "spend", "account", ...OF_PROJECT];
+
+const known = (among, view) => (among.includes(view) ? view : "unknown");
+
 function parse() {
   const parts = location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decode);
   if (parts[0] === "projects" && parts[1] === "new") return { view: "project-new" };
   if (parts[0] === "projects" && parts[1]) {
-    return { view: parts[2] || "tasks", projectId: parts[1], id: parts[3] || null };
+    return { view: known(OF_PROJECT, parts[2] || "tasks"), projectId: parts[1], id: parts[3] || null };
   }
   // Where the platform's forge leads a browser: #/repositories/<owner>/<slug>[/pulls/<number>]
   if (parts[0] === "repositories")
     return { view: "repository", place: parts.slice(1, 3).join("/"), pull: Number(parts[4]) || null };
-  return { view: parts[0] || "home", id: parts[1] || null };
+  if (parts[0] === "projects") return { view: "home" };
+  return { view: known(OF_ALL, parts[0] || "home"), id: parts[1] || null };
 }
 
 function decode(part) {

@@ -9,7 +9,15 @@ const PAGE = 50;
 export const tasks = signal(null);
 // state → the cursor of its next page; absent when all of it is here.
 export const cursors = signal({});
+// state → {count, isCapped} of those on pages not read yet; absent when all of it is here. isCapped: the server stopped
+// counting, and there are more.
+export const further = signal({});
 export const trouble = signal(null);
+
+const remaining = ({ total, totalIsCapped, tasks: page }) => ({
+  count: Math.max(0, total - page.length),
+  isCapped: Boolean(totalIsCapped),
+});
 
 let shown = { projectId: null, q: "" };
 let asked = 0;
@@ -37,6 +45,9 @@ export async function loadBoard(projectId, q, states) {
     cursors.value = Object.fromEntries(
       states.map((state, at) => [state, replies[at].nextCursor]).filter(([, cursor]) => cursor),
     );
+    further.value = Object.fromEntries(
+      states.map((state, at) => [state, remaining(replies[at])]).filter((_, at) => replies[at].nextCursor),
+    );
     trouble.value = null;
   } catch (error) {
     if (mine === asked) trouble.value = error;
@@ -54,7 +65,11 @@ export async function loadMore(state) {
   const { projectId, q } = shown;
   const reply = await api.get("/tasks", { projectId, state, q, limit: PAGE, cursor: cursors.value[state] });
   if (mine !== asked) return;
+  const before = tasks.value.size;
   put(reply.tasks);
+  const { [state]: more, ...others } = further.value;
+  const count = Math.max(0, more.count - (tasks.value.size - before));
+  further.value = reply.nextCursor ? { ...others, [state]: { ...more, count } } : others;
   const { [state]: _, ...rest } = cursors.value;
   cursors.value = reply.nextCursor ? { ...rest, [state]: reply.nextCursor } : rest;
 }

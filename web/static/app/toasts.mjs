@@ -18,6 +18,9 @@ export const told = (text, link) => show("good", text, link);
 // Not a failure, but somebody may want to do something about it.
 export const warned = (text, link) => show("ask", text, link);
 
+// Something of the project went wrong, though no call of the page did.
+export const alarmed = (text, link) => show("bad", text, link);
+
 export function failed(error) {
   if (error?.status === 401) return;
   if (error?.status === undefined) console.error(error);

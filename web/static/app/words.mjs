@@ -23,6 +23,12 @@ const FIELDS = {
 };
 export const sayField = (name) => FIELDS[name] || name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
 
+// The state of a task or a group as a person reads it: what a rollback took back is not in production any more.
+export function shownState({ state, status, rolledBackAt }) {
+  const named = state ?? status;
+  return named === "production" && rolledBackAt ? "rolled_back" : named;
+}
+
 // What a state means for the eye: quiet, busy, ask, good, done or bad.
 const TONES = {
   quiet: [
@@ -92,6 +98,8 @@ export const shortId = (id) => (id ? String(id).replaceAll("-", "").slice(-8) : 
 export const sha = (commit) => (commit ? commit.slice(0, 8) : "");
 // A message as a list shows it: whole commit ids in it are cut to what tells them apart.
 export const brief = (text) => String(text ?? "").replace(/\b[0-9a-f]{40}\b/g, sha);
+// At most this many characters of a text.
+export const shortened = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 export const lines = (text) =>
   text
     .split(/[\n,]/)

@@ -24,10 +24,18 @@ export function Button({ act, kind, children, disabled, testid, small, ...rest }
   </button>`;
 }
 
-export const Badge = ({ word, testid, label }) =>
-  html`<span class=${`badge ${tone(word)}`} data-state=${word} data-testid=${testid}>
+// shown: the word to read and colour by, where it is not the state itself.
+export const Badge = ({ word, testid, label, shown = word }) =>
+  html`<span class=${`badge ${tone(shown)}`} data-state=${word} data-testid=${testid}>
     <i></i>
-    ${label || say(word)}
+    ${label || say(shown)}
+  </span>`;
+
+// round: 1, and one more for each time its work was sent back by a person or the platform, run or not.
+export const SentBack = ({ round }) =>
+  round > 1 &&
+  html`<span class="chip" title="How often its work was sent back to an agent" data-testid="sent-back">
+    Sent back ${round === 2 ? "once" : `${round - 1} times`}
   </span>`;
 
 export const Time = ({ at }) => (at ? html`<time datetime=${at} title=${exact(at)}>${ago(at)}</time>` : null);

@@ -3,21 +3,27 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { listen } from "../live.mjs";
-import { Badge, Button, Empty, Icon, Loading, Time, Trouble } from "../parts/controls.mjs";
+import { Badge, Button, Empty, Icon, Loading, SentBack, Time, Trouble } from "../parts/controls.mjs";
 import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
 import { keepProject, project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { TASK_STATES } from "../states.mjs";
-import { cursors, heardOfTask, loadBoard, loadMore, tasks, trouble } from "../tasks.mjs";
-import { BY_URGENCY, say, shortId, tone } from "../words.mjs";
+import { cursors, further, heardOfTask, loadBoard, loadMore, tasks, trouble } from "../tasks.mjs";
+import { brief, BY_URGENCY, say, shortened, shortId, shownState, tone } from "../words.mjs";
 import { FirstUse } from "./first-use.mjs";
 import { NewTask } from "./new-task.mjs";
 import { TaskPanel } from "./task.mjs";
 
-// Their columns are shown on request.
-const ENDED = ["failed", "cancelled"];
+// What is over and needs nobody is shown on request; what failed, whenever there is some.
+const onBoard = (state, all, ended) => {
+  if (state === "cancelled") return ended;
+  return !["failed", "rolled_back"].includes(state) || all.some((task) => shownState(task) === state);
+};
+// What a rollback took back is beside production, which it is not in.
+const COLUMNS = TASK_STATES.flatMap((state) => (state === "production" ? [state, "rolled_back"] : [state]));
+const MOST_REASON = 200;
 const rank = (task) => BY_URGENCY.indexOf(task.priority);
 const inOrder = (a, b) => rank(a) - rank(b) || (a.id < b.id ? 1 : -1);
 
@@ -27,14 +33,13 @@ export function Board({ taskId }) {
   const [typed, setTyped] = useState("");
   const [ended, setEnded] = useState(false);
   const [writing, setWriting] = useState(false);
-  const states = TASK_STATES.filter((state) => ended || !ENDED.includes(state));
-  const load = () => loadBoard(projectId, q, states);
+  const load = () => loadBoard(projectId, q, TASK_STATES);
   const latest = useRef(load);
   latest.current = load;
 
   useEffect(() => {
     load();
-  }, [projectId, q, ended]);
+  }, [projectId, q]);
   useEffect(
     () =>
       listen((message) => {
@@ -87,7 +92,7 @@ export function Board({ taskId }) {
             onClick=${() => setEnded(!ended)}
             data-testid="board-ended"
           >
-            Failed and cancelled
+            Cancelled
           </button>
           ${
             may("member") &&
@@ -109,7 +114,7 @@ export function Board({ taskId }) {
         trouble.value && !tasks.value
           ? html`<${Trouble} error=${trouble.value} again=${load} />`
           : tasks.value
-            ? html`<${Columns} states=${states} taskId=${taskId} q=${q} />`
+            ? html`<${Columns} ended=${ended} taskId=${taskId} q=${q} />`
             : html`<${Loading} />`
       }
     </main>
@@ -136,9 +141,12 @@ function Provisioning() {
   </div>`;
 }
 
-function Columns({ states, taskId, q }) {
+function Columns({ ended, taskId, q }) {
   const all = [...tasks.value.values()];
-  if (!all.length) {
+  const states = COLUMNS.filter((state) => onBoard(state, all, ended));
+  if (!all.some((task) => states.includes(shownState(task)))) {
+    const cancelled = q ? "All that match are cancelled" : "All tasks are cancelled";
+    const nothing = all.length ? cancelled : q ? "No task matches" : "No tasks yet";
     return html`
       <div class="board sr-board">
         ${states.map(
@@ -151,16 +159,18 @@ function Columns({ states, taskId, q }) {
             ></section>`,
         )}
       </div>
-      <${Empty} title=${q ? "No task matches" : "No tasks yet"}>
+      <${Empty} title=${nothing}>
         ${
-          q
-            ? `Nothing in this project contains “${q}”.`
-            : may("member")
-              ? html`
+          all.length
+            ? html`<b>Cancelled</b>, above, shows them.`
+            : q
+              ? `Nothing in this project contains “${q}”.`
+              : may("member")
+                ? html`
                 Describe something to build or fix with <b>New task</b>, or press <kbd>c</kbd>. A free agent takes it
                 up, and it moves along this board by itself.
               `
-              : "Members of this project can write tasks; they show up here."
+                : "Members of this project can write tasks; they show up here."
         }
       <//>
     `;
@@ -172,14 +182,15 @@ function Columns({ states, taskId, q }) {
           key=${state}
           state=${state}
           taskId=${taskId}
-          tasks=${all.filter((task) => task.state === state).sort(inOrder)}
+          tasks=${all.filter((task) => shownState(task) === state).sort(inOrder)}
         />`,
     )}
   </div>`;
 }
 
-const Column = ({ state, tasks: some, taskId }) =>
-  html`<section
+function Column({ state, tasks: some, taskId }) {
+  const more = further.value[state];
+  return html`<section
     class=${`column ${some.length ? "" : "none"}`}
     data-testid=${`board-column-${state}`}
     aria-label=${say(state)}
@@ -187,7 +198,7 @@ const Column = ({ state, tasks: some, taskId }) =>
     <h2>
       <i class=${`state-dot ${tone(state)} ${state}`}></i>
       ${say(state)}
-      <span class="count">${some.length}${cursors.value[state] ? "+" : ""}</span>
+      <span class="count">${some.length + (more?.count || 0)}${more?.isCapped ? "+" : ""}</span>
     </h2>
     <div class="cards">
       ${some.map((task) => html`<${Card} key=${task.id} task=${task} on=${task.id === taskId} />`)}
@@ -197,6 +208,7 @@ const Column = ({ state, tasks: some, taskId }) =>
       }
     </div>
   </section>`;
+}
 
 function Card({ task, on }) {
   const busy = task.state === "in_progress";
@@ -209,6 +221,11 @@ function Card({ task, on }) {
   >
     <span class="card-top"><span>${shortId(task.id)}</span><${Time} at=${task.createdAt} /></span>
     <span class="card-title">${task.title}</span>
+    ${
+      task.state === "failed" &&
+      task.error &&
+      html`<span class="bad-text" title=${task.error}>${shortened(brief(task.error), MOST_REASON)}</span>`
+    }
     <span class="card-meta">
       <${Priority} of=${task.priority} />
       ${isParked(task) && html`<${ParkedChip} of=${task.parked} testid="card-parked" />`}
@@ -218,14 +235,7 @@ function Card({ task, on }) {
         !isParked(task) &&
         html`<span class=${`chip ${task.phase === "queued" ? "" : "busy"}`}>${say(task.phase)}</span>`
       }
-      ${
-        task.rolledBackAt &&
-        html`<span class="chip bad" title="A rollback keeps it out of production">Rolled back</span>`
-      }
-      ${
-        task.round > 1 &&
-        html`<span class="chip" title="How often it was handed to an agent">Round ${task.round}</span>`
-      }
+      <${SentBack} round=${task.round} />
       ${(task.labels || []).slice(0, 3).map((label) => html`<span key=${label} class="chip label">${label}</span>`)}
       ${
         task.assignedAgentId &&

@@ -10,7 +10,8 @@ import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { CANCELLABLE_GROUP_STATES } from "../states.mjs";
-import { actorName, brief, idOf, say, sha, shortId } from "../words.mjs";
+import { useTitle } from "../titles.mjs";
+import { actorName, brief, idOf, say, sha, shortId, shownState } from "../words.mjs";
 import { groupTitle, isTakenOut } from "./groups.mjs";
 
 const STAGEABLE = ["pending", "merging", "merged"];
@@ -26,11 +27,15 @@ const REACHED = {
   staging: 3,
   deploying_production: 3,
   production: 4,
+  rolled_back: 3,
 };
+// Nothing goes on in these.
+const AT_REST = ["merged", "staging", "rolled_back"];
 
 export function Group({ id }) {
   const { value, error, reload } = useRead(`/task-groups/${id}`);
   const group = value?.taskGroup;
+  useTitle(group && groupTitle(group));
   const inside = new Set([...(group?.taskIds || []), id]);
   useLive(
     ({ event, data }) =>
@@ -48,13 +53,18 @@ export function Group({ id }) {
   `;
   return html`<${Page}
     title=${html`
-      ${groupTitle(group)} <${Badge} word=${group.status} testid="group-status" />
-      ${group.rolledBackAt && html` <span class="chip bad" data-testid="group-rolled-back">Rolled back</span>`}
+      ${groupTitle(group)} <${Badge} word=${group.status} shown=${shownState(group)} testid="group-status" />
     `}
     lead=${lead}
     actions=${may("maintainer") && html`<${Actions} group=${group} reload=${reload} />`}
   >
-    <${Steps} status=${group.status} />
+    <${Steps} status=${shownState(group)} />
+    ${
+      group.rolledBackAt &&
+      html`<p class="banner ask" data-testid="group-rolled-back">
+        It was rolled back <${Time} at=${group.rolledBackAt} />: production runs a version without it.
+      </p>`
+    }
     ${group.error && html`<p class="banner bad">${group.error}</p>`}
     ${group.notes && html`<${Markdown} text=${group.notes} />`}
     <${Problems} group=${group} />
@@ -72,7 +82,7 @@ function Steps({ status }) {
       (step, at) =>
         html`<li
           key=${step}
-          class=${at < reached ? "reached" : at === reached && !["merged", "staging"].includes(status) ? "now" : ""}
+          class=${at < reached ? "reached" : at === reached && !AT_REST.includes(status) ? "now" : ""}
         >
           <i></i>
           ${say(step)}
@@ -293,7 +303,7 @@ function TaskRow({ id, known, projectId }) {
         Later push left out
       </span>`
     }
-    ${task.state && html`<${Badge} word=${task.state} />`}
+    ${task.state && html`<${Badge} word=${task.state} shown=${shownState(task)} />`}
   `;
 }
 

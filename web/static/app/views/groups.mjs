@@ -23,7 +23,7 @@ import { Dialog } from "../parts/dialogs.mjs";
 import { project } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { may } from "../session.mjs";
-import { say, sha } from "../words.mjs";
+import { say, sha, shownState } from "../words.mjs";
 
 export const groupTitle = (group) => group.name || group.stagingBranch?.replace(/^release\//, "") || "Group";
 
@@ -59,7 +59,7 @@ export function Groups() {
             html`<li key=${group.id}>
               <a class="row" href=${to.group(projectId, group.id)} data-testid="group-row" data-group-id=${group.id}>
                 <span class="row-main"><b>${groupTitle(group)}</b><code>${group.stagingBranch}</code></span>
-                <${Badge} word=${group.status} />
+                <${Badge} word=${group.status} shown=${shownState(group)} />
                 ${
                   group.problems?.some(isTakenOut) &&
                   html`<span class="chip bad">${group.problems.filter(isTakenOut).length} taken out</span>`
@@ -67,7 +67,6 @@ export function Groups() {
                 ${group.problems
                   ?.filter((one) => !isTakenOut(one))
                   .map((one) => html`<span key=${`${one.taskId}:${one.kind}`} class="chip">${say(one.kind)}</span>`)}
-                ${group.rolledBackAt && html`<span class="chip bad">Rolled back</span>`}
                 <span class="muted">${group.taskIds.length} ${group.taskIds.length === 1 ? "task" : "tasks"}</span>
                 <code>${sha(group.headSha)}</code>
                 <${Time} at=${group.createdAt} />

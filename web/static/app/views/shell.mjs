@@ -68,9 +68,6 @@ function Frame() {
   useOthersProjects();
   useSearchKey();
   useEffect(() => listen(notice), []);
-  useEffect(() => {
-    document.title = project.value ? `${project.value.name} · AiWorker` : "AiWorker";
-  }, [project.value?.name]);
   const ending = projects.value?.some(({ status }) => status === "deleting");
   useEffect(() => {
     // The last of a project goes without an event: its feed is gone too.
@@ -245,6 +242,7 @@ function Sidebar() {
 
 function View() {
   const { view, id } = route.value;
+  if (view === "unknown") return html`<${NotFound} />`;
   if (view === "agents") return id ? html`<${Agent} key=${id} id=${id} />` : html`<${Agents} />`;
   if (view === "jobs") return html`<${Jobs} />`;
   if (view === "admin") return html`<${Admin} />`;
@@ -269,6 +267,15 @@ function View() {
   if (view === "settings") return html`<${ProjectSettings} key=${key} />`;
   return html`<${Board} key=${key} taskId=${view === "tasks" ? id : null} />`;
 }
+
+const NotFound = () =>
+  html`<${Page} title="Not found">
+    <div data-testid="not-found">
+      <${Empty} title="There is no such page">
+        The address may be mistyped, or from an older version. <a href="#/">Back to the board</a>
+      <//>
+    </div>
+  <//>`;
 
 const Welcome = () =>
   html`<${Page} title="Welcome">

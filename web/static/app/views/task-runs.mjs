@@ -32,7 +32,9 @@ function Spent({ of }) {
   </span>`;
 }
 
-// A run's usage rises without an event: while it is live, the run is read every few seconds.
+const stateOf = (run) => run.outcome || run.state;
+
+// A run is claimed and its usage rises without an event: while it is live, the run is read every few seconds.
 function useLiveRun(run) {
   const [read, setRead] = useState(null);
   const live = run && !run.finishedAt;
@@ -73,7 +75,7 @@ export function Runs({ task }) {
               (one, at) =>
                 html`<option key=${one.id} value=${one.id}>
                   ${at === 0 ? "Latest run" : `Run ${runs.length - at}`} ·
-                  round ${one.round} · ${say(one.outcome || one.state)}
+                  round ${one.round} · ${say(stateOf(one.id === read?.id ? read : one))}
                 </option>`,
             )}
           </select>
@@ -84,7 +86,7 @@ export function Runs({ task }) {
       run
         ? html`
           <p class="run-line">
-            <${Badge} word=${run.outcome || run.state} />
+            <${Badge} word=${stateOf(read || run)} testid="run-state" />
             ${run.agentId && html`<a href=${to.agent(run.agentId)}>${run.agentId}</a>`}
             <${Time} at=${run.startedAt} />
             ${(run.driver || run.model) && html`<span>${[run.driver, run.model].filter(Boolean).join(" · ")}</span>`}

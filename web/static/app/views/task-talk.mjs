@@ -82,6 +82,8 @@ const SENTENCES = {
   "task:created": () => "created the task",
   "task:status_changed": ({ oldState, newState }) => html`moved it from ${say(oldState)} to <b>${say(newState)}</b>`,
   "task:updated": ({ changed }) => `changed ${[...new Set((changed || []).map(sayField))].join(", ") || "it"}`,
+  "rollback:taken": () => html`<b>rolled it back</b>: production runs a version without it`,
+  "rollback:returned": () => "brought it back to production",
   "task:needs_input": ({ question }) => html`asked: ${question}`,
   "question:answered": ({ response }) => html`answered: ${response}`,
   "question:reminded": ({ question, escalatedTo }) =>
@@ -95,7 +97,19 @@ const SENTENCES = {
   "deploy:failed": ({ environment, error }) => `the ${environment} deployment failed: ${error || "no reason given"}`,
 };
 
-export const sentence = ({ event, data, actor }) =>
+// Each rollback that moves a task is on record as a change of this field: the first one took it out of production, the
+// second one brought it back, and so on.
+const MOVED = "rolledBackAt";
+function withRollbacks(events) {
+  let isOut = false;
+  return events.map((one) => {
+    if (one.event !== "task:updated" || !one.data?.changed?.includes(MOVED)) return one;
+    isOut = !isOut;
+    return { ...one, event: isOut ? "rollback:taken" : "rollback:returned" };
+  });
+}
+
+const sentence = ({ event, data, actor }) =>
   SENTENCES[event] ? SENTENCES[event](data || {}, actorName(actor)) : say(event.replace(":", " "));
 
 // Everything of a task that is on record, oldest first, page after page.
@@ -133,13 +147,15 @@ export function Timeline({ task }) {
         : !events
           ? html`<${Loading} />`
           : html`<ol>
-            ${[...events].reverse().map(
-              (one) =>
-                html`<li key=${one.seq}>
+            ${withRollbacks(events)
+              .reverse()
+              .map(
+                (one) =>
+                  html`<li key=${one.seq}>
                   <span><b>${actorName(one.actor)}</b> ${sentence(one)}</span>
                   <${Time} at=${one.at} />
                 </li>`,
-            )}
+              )}
           </ol>`
     }
   </details>`;

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { lineDrafts } from "../drafts.mjs";
 import { html } from "../html.mjs";
 import { useLive, useRead } from "../loading.mjs";
-import { Badge, Icon, Loading, OutLink, Time, Trouble } from "../parts/controls.mjs";
+import { Badge, Icon, Loading, OutLink, SentBack, Time, Trouble } from "../parts/controls.mjs";
 import { Diff } from "../parts/diff.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { isParked, ParkedChip } from "../parts/parked.mjs";
@@ -14,7 +14,8 @@ import { project } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { keepTask } from "../tasks.mjs";
-import { actorName, brief, idOf, isOwnForge, say, sha, shortId } from "../words.mjs";
+import { useTitle } from "../titles.mjs";
+import { actorName, brief, idOf, isOwnForge, say, sha, shortId, shownState } from "../words.mjs";
 import { EditTask, Rejection, TaskActions } from "./task-actions.mjs";
 import { Attachments } from "./task-attachments.mjs";
 import { Parked, TaskCaps } from "./task-parked.mjs";
@@ -41,6 +42,7 @@ export function TaskPanel({ id }) {
   useEffect(() => {
     if (task) keepTask(task);
   }, [task]);
+  useTitle(task?.title);
   useEffect(() => {
     const pressed = (event) =>
       event.key === "Escape" && !event.target.closest("input,textarea,select,dialog") && close();
@@ -102,7 +104,7 @@ function Task({ task, reload }) {
     <header class="task-head">
       <h1>${task.title}</h1>
       <div class="task-line">
-        <${Badge} word=${task.state} testid="task-state" />
+        <${Badge} word=${task.state} shown=${shownState(task)} testid="task-state" />
         ${isParked(task) && html`<${ParkedChip} of=${task.parked} testid="task-parked-chip" />`}
         ${
           task.state === "in_progress" &&
@@ -110,7 +112,7 @@ function Task({ task, reload }) {
           !isParked(task) &&
           html`<span class="chip busy" data-testid="task-phase">${say(task.phase)}</span>`
         }
-        ${task.round > 1 && html`<span class="chip">Round ${task.round}</span>`}
+        <${SentBack} round=${task.round} />
         <${Priority} of=${task.priority} />
         <span class="muted">${say(task.priority)}</span>
       </div>

@@ -1,0 +1,190 @@
+"""What the page says of tasks that ended, whatever the column: none vanishes, and each says why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, expect
+
+from common.models import Run, Task
+from tests.e2e.browser import chromium
+from tests.web.api.production_line import ProductionLine
+from tests.web.made import a_live_run
+from tests.web.page_reader import PageReader
+from tests.web.world import SHA, World, all_of, forget_providers, put
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    with chromium(chromium_path) as started:
+        yield started
+
+
+@pytest.fixture
+def plain_world(plain_app: Flask) -> Iterator[World]:
+    yield World(plain_app)
+    forget_providers()
+
+
+@pytest.fixture
+def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
+    someone = PageReader(browser, plain_world.app, plain_world.max.username)
+    yield someone
+    someone.close()
+
+
+def test_a_failed_task_is_on_the_board_and_its_card_says_why(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, state="failed")
+    put(Task, task.id, error="given up after 3 lost runs; the last one: no driver knows prose")
+
+    reader.open()
+
+    failed = reader.see("board-column-failed")
+    expect(failed.get_by_test_id("task-card")).to_contain_text("no driver knows prose")
+    expect(reader.page.get_by_text("No tasks yet")).to_have_count(0)
+
+
+def test_cancelled_tasks_are_said_to_be_there_when_they_are_all(reader: PageReader, plain_world: World) -> None:
+    plain_world.task(plain_world.project(), state="cancelled")
+
+    reader.open()
+
+    expect(reader.page.get_by_text("All tasks are cancelled")).to_be_visible()
+    reader.see("board-ended").click()
+    expect(reader.see("board-column-cancelled").get_by_test_id("task-card")).to_have_count(1)
+
+
+def test_a_task_that_fails_is_told_with_the_reason(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, state="in_progress")
+    reader.open()
+    expect(reader.see("task-card")).to_have_count(1)
+    put(Task, task.id, state_="failed", phase_=None, error="no driver knows prose")
+
+    reader.hear("task:status_changed", project.id, taskId=task.id, oldState="in_progress", newState="failed")
+
+    expect(reader.see("toast").filter(has_text="no driver knows prose")).to_be_visible()
+
+
+def test_what_a_rollback_took_back_does_not_read_production(reader: PageReader, plain_world: World) -> None:
+    line = ProductionLine(plain_world)
+    kept, taken = line.task("Kept"), line.task("Taken back")
+    line.deliver(kept)
+    group_id = line.deliver(taken).task_group_id
+    line.roll_back()
+
+    reader.open(f"#/projects/{line.project.id}/tasks/{taken}")
+    expect(reader.see("board-column-production").get_by_test_id("task-card")).to_contain_text("Kept")
+    expect(reader.see("board-column-rolled_back").get_by_test_id("task-card")).to_contain_text("Taken back")
+    expect(reader.see("task-state")).to_have_text("Rolled back")
+    expect(reader.see("task-state")).to_have_attribute("data-state", "production")
+    reader.page.get_by_text("Timeline", exact=True).click()
+    expect(reader.page.locator(".timeline")).to_contain_text("rolled it back")
+
+    reader.open(f"#/projects/{line.project.id}/groups/{group_id}")
+    expect(reader.see("group-status")).to_have_text("Rolled back")
+    expect(reader.see("group-rolled-back")).to_be_visible()
+    reader.open(f"#/projects/{line.project.id}/groups")
+    expect(reader.see("group-row").filter(has_text="Rolled back")).to_have_count(1)
+
+
+def test_a_column_says_how_many_tasks_it_has_though_it_shows_fewer(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    for number in range(61):
+        plain_world.task(project, f"Task {number}")
+
+    reader.open()
+
+    column = reader.see("board-column-backlog")
+    expect(column.get_by_role("heading", name="Backlog")).to_have_text("Backlog 61", use_inner_text=True)
+    expect(column.get_by_test_id("task-card")).to_have_count(50)
+    reader.see("load-more").click()
+    expect(column.get_by_test_id("task-card")).to_have_count(61)
+    expect(column.get_by_role("heading", name="Backlog")).to_have_text("Backlog 61", use_inner_text=True)
+
+
+def test_a_run_at_work_is_not_said_to_be_prepared(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, state="in_progress")
+    put(Task, task.id, phase_="working")
+    run = a_live_run(task)
+    put(Run, run.id, state_="preparing")
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    expect(reader.see("run-state")).to_have_text("Preparing")
+
+    put(Run, run.id, state_="running")
+
+    expect(reader.see("run-state")).to_have_text("Running")
+
+
+def test_rounds_that_no_run_has_begun_are_not_counted(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, state="needs_input")
+    put(Task, task.id, round=4, refusals=3)
+
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+
+    expect(reader.see("sent-back").nth(1)).to_have_text("Sent back 3 times")
+    expect(reader.page.get_by_text("Round 4")).to_have_count(0)
+
+
+def test_the_title_of_the_tab_names_what_is_open(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, "Greet in Spanish")
+
+    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
+    expect(reader.page).to_have_title("Greet in Spanish · Demo · AiWorker")
+
+    reader.page.get_by_role("button", name="Close").click()
+    expect(reader.page).to_have_title("Demo · AiWorker")
+
+
+@pytest.mark.parametrize("place", ["nonsense", "projects/{id}/nonsense"])
+def test_an_address_of_nothing_is_told_and_leads_back(reader: PageReader, plain_world: World, place: str) -> None:
+    project = plain_world.project()
+
+    reader.open(f"#/{place.format(id=project.id)}")
+
+    expect(reader.see("not-found")).to_be_visible()
+    expect(reader.see("board-column-backlog")).to_have_count(0)
+    reader.page.get_by_role("link", name="Back to the board").click()
+    expect(reader.page.get_by_role("heading", name="Demo")).to_be_visible()
+
+
+def test_a_rollback_says_first_what_it_takes_back_and_offers_the_fix(reader: PageReader, plain_world: World) -> None:
+    line = ProductionLine(plain_world)
+    line.deliver(line.task("Kept"))
+    reader.open(f"#/projects/{line.project.id}/deployments")
+    production = reader.see("environment-production")
+    expect(production.get_by_test_id("deployment-rollback")).to_be_disabled()
+    expect(production.get_by_test_id("rollback-impossible")).to_contain_text("nothing healthy ran in production")
+
+    kept, taken = line.live(), line.deliver(line.task("Greet wrongly"))
+    reader.page.reload()
+    production.get_by_test_id("deployment-rollback").click()
+    plan = reader.see("rollback-plan")
+    for said in (kept.commit_sha[:8], taken.commit_sha[:8], "Greet wrongly"):
+        expect(plan).to_contain_text(said)
+    expect(plan).not_to_contain_text("Kept")
+    reader.page.get_by_label("Write the task that fixes it").check()
+    reader.see("rollback-confirm").click()
+
+    expect(reader.see("toast").filter(has_text="The task that fixes it is written")).to_be_visible()
+    (fix,) = all_of(Task, Task.title.contains("Fix or revert"))
+    assert (fix.labels, "Greet wrongly" in fix.description) == (["fix"], True)
+    line.go_live(line.under_way().id)
+    assert (
+        line.world.client.post(
+            "/api/task-groups",
+            json={"projectId": line.project.id, "taskIds": [_approve(fix.id)], "targetBranch": "staging"},
+        ).status_code
+        == 201
+    ), "the next group goes on with it"
+
+
+def _approve(task_id: str) -> str:
+    put(Task, task_id, state_="approved", head_sha=SHA, approved_sha=SHA, approved_by="max")
+    return task_id

@@ -1,0 +1,50 @@
+"""The page in a Chromium whose requests this process's app answers: real rows and replies, no server and no socket."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Flask
+from playwright.sync_api import Browser, Locator, Page, Request, Route
+
+from tests.builders import log_in
+
+ORIGIN = "http://localhost:9"
+_SIGN_IN = "tokens => localStorage.setItem('aiworker.session', JSON.stringify(tokens))"
+
+
+class PageReader:
+    """Somebody signed in at the page. There are no live messages: `hear` brings one."""
+
+    def __init__(self, browser: Browser, app: Flask, username: str) -> None:
+        self._client = app.test_client()
+        self._context = browser.new_context(viewport={"width": 1280, "height": 800})
+        self._context.set_default_timeout(20_000)
+        self.page: Page = self._context.new_page()
+        self.page.route("**/*", self._answer)
+        tokens = {**log_in(self._client, username), "expiresAt": 9e15}
+        self._context.add_init_script(f"({_SIGN_IN})({json.dumps(tokens)})")
+
+    def open(self, hash_: str = "#/") -> None:
+        self.page.goto(f"{ORIGIN}/{hash_}")
+
+    def see(self, testid: str) -> Locator:
+        return self.page.get_by_test_id(testid).filter(visible=True)
+
+    def hear(self, event: str, project_id: str, **data: Any) -> None:
+        """The page is told this as by its socket's notices."""
+        message = {"event": event, "projectId": project_id, "data": data}
+        self.page.evaluate("async message => (await import('/static/app/notices.mjs')).notice(message)", message)
+
+    def close(self) -> None:
+        self._context.close()
+
+    def _answer(self, route: Route, request: Request) -> None:
+        address = urlsplit(request.url)
+        reply = self._client.open(
+            f"{address.path}?{address.query}", method=request.method, headers=request.headers,
+            data=request.post_data_buffer,
+        )  # fmt: skip
+        route.fulfill(status=reply.status_code, headers=dict(reply.headers), body=reply.data)
