@@ -13,6 +13,7 @@ from typing import TypedDict
 
 import click
 
+from common import announcer
 from common.errors import Busy, CallerError, Misconfigured
 from common.names import new_request_id
 from common.services.access import Caller, acting
@@ -26,6 +27,9 @@ from web.cli import commands, drivers
 from web.cli.client import ApiError, first_administrator, operator
 from web.doctor.checks import examine
 from web.launcher.up import UpOptions, run_up
+
+PARTING_SECONDS = 10.0
+"""How long a command may take, after all it does, to tell other processes: more than a frozen Redis costs."""
 
 ROLES = [role.label for role in Role]
 
@@ -296,3 +300,5 @@ def main() -> None:
     except Busy as error:
         click.echo(f"aiworker: {error}; try again in a moment, or run: aiworker doctor", err=True)
         sys.exit(1)
+    finally:
+        announcer.close(PARTING_SECONDS)
