@@ -24,6 +24,7 @@ from common.services.paging import MOST, PageQuery
 from common.services.people import accounts, tokens
 from common.settings.whereabouts import look_around
 from common.states import Role
+from web.cli.api_error import ApiError
 
 ANSWER_SECONDS = 30.0
 LOCAL_TOKEN_SECONDS = 3600
@@ -36,10 +37,6 @@ JsonObject = dict[str, Any]
 
 _KEYLESS = ("/auth/", "/tokens", "/users", "/agents/enrolment-tokens")
 """Routes that ignore an Idempotency-Key: their replies contain a secret."""
-
-
-class ApiError(Exception):
-    """The platform refused the request or did not answer. The message is shown to the user."""
 
 
 class _Lost(Exception):
