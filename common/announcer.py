@@ -69,6 +69,7 @@ class Announcer:
         self._idle.set()
         self._is_redis_up = True
         self._thread: threading.Thread | None = None
+        self._is_stopping = threading.Event()
         self._lock = threading.Lock()
 
     def announce(self, announcement: Announcement) -> None:
@@ -80,15 +81,33 @@ class Announcer:
             self._queue.put_nowait(announcement)
         except queue.Full:
             return
-        if self._thread is None:
-            with self._lock:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
-                    self._thread.start()
+        # Not without the lock: the thread that `stop` is ending would not read this announcement.
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
+                self._thread.start()
 
     def flush(self, seconds: float) -> bool:
         """Wait until every announcement was tried, except delayed rings. Returns False after `seconds`."""
         return self._idle.wait(seconds)
+
+    def stop(self, seconds: float) -> bool:
+        """Try every announcement, except delayed rings, and end the thread. Safe to repeat.
+
+        Returns False if that takes longer than `seconds`. A later announcement starts the thread again.
+        """
+        with self._lock:
+            if self._thread is None:
+                return True
+            self._is_stopping.set()
+            with contextlib.suppress(queue.Full):
+                self._queue.put_nowait(Announcement())
+            self._thread.join(seconds)
+            if self._thread.is_alive():
+                return False
+            self._thread = None
+            self._is_stopping.clear()
+            return True
 
     def _run(self) -> None:
         while True:
@@ -100,6 +119,8 @@ class Announcer:
             self._try(announcement)
             if self._queue.empty():
                 self._idle.set()
+                if self._is_stopping.is_set():
+                    return
 
     def _gathered(self, first: Announcement) -> Announcement:
         """Merge `first` with the queued announcements: one round trip for all entries, one ring per job."""
@@ -146,3 +167,14 @@ def announcer() -> Announcer:
     if pid not in _announcers:
         _announcers[pid] = Announcer()
     return _announcers[pid]
+
+
+def close(seconds: float) -> None:
+    """End this process's announcer and close its connections to Redis; a later announcement opens them again.
+
+    A short-lived process calls it before it exits. A thread that the exit stops inside a call keeps a lock, and
+    collecting the Redis client would wait for that lock forever.
+    """
+    if announcer().stop(seconds):
+        broker.close_sender()
+        feed.close_client()

@@ -33,3 +33,10 @@ def _sender() -> Celery:
 def ring(kind: str, job_id: str) -> None:
     """Send the job's id to its queue, without retries. Raises the transport's errors; the message may still arrive."""
     _sender().send_task(kind, args=(job_id,), queue=CATALOGUE[kind].queue, retry=False, ignore_result=True)
+
+
+def close_sender() -> None:
+    """Close the connections of `ring`; the next call of it opens new ones."""
+    if _sender.cache_info().currsize:
+        _sender().close()
+        _sender.cache_clear()

@@ -63,6 +63,13 @@ def client(*, timeout: float = 1.0) -> redis.Redis:
     return _client(settings().store.redis_url, os.getpid(), timeout)
 
 
+def close_client() -> None:
+    """Close the connections of `client()` that no thread uses; the next call opens new ones."""
+    if _client.cache_info().currsize:
+        client().connection_pool.disconnect(inuse_connections=False)
+        _client.cache_clear()
+
+
 @functools.lru_cache(maxsize=8)
 def _breaker(url: str, pid: int) -> CircuitBreaker:
     return CircuitBreaker()

@@ -15,6 +15,11 @@ _CONTROL_OR_RETURN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # look the same.
 _INVISIBLE = re.compile("[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]|[\U000e0000-\U000e007f]")
 
+# The zero-width joiner makes one picture of several emoji; anywhere else it would be invisible.
+_PICTURE = "[\u2194\u2195\u2600-\u27bf\u2b1b\U0001f000-\U0001faff]"
+_EMOJI = f"{_PICTURE}(?:\ufe0f|[\U0001f3fb-\U0001f3ff])?"
+_JOINED_EMOJI = re.compile(f"{_EMOJI}(?:\u200d{_EMOJI})+")
+
 
 def without_controls(text: str, *, is_whole: bool = True) -> str:
     """Remove terminal sequences (CSI, OSC) and control characters except newline and tab; `\\r\\n` becomes `\\n`.
@@ -43,8 +48,11 @@ def has_control_but_lines(text: str) -> bool:
 
 
 def has_invisible(text: str) -> bool:
-    """Whether the text contains an invisible or direction-changing character that is not a control character."""
-    return _INVISIBLE.search(text) is not None
+    """Whether the text contains an invisible or direction-changing character that is not a control character.
+
+    The joiners inside an emoji that consists of several are visible by what they do.
+    """
+    return _INVISIBLE.search(_JOINED_EMOJI.sub("", text)) is not None
 
 
 def storable(text: str) -> str:

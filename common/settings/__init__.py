@@ -38,6 +38,9 @@ __all__ = [
     "WebSettings",
     "WorkSettings",
     "from_env",
+    "given_key",
+    "read_store",
+    "read_web",
     "settings",
     "socket_path",
 ]
@@ -205,9 +208,9 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
     Creates the secret key's file if there is none. Sets the process's umask to 077.
     """
     env = Environment(os.environ if environ is None else environ)
-    store = _store(env)
+    store = read_store(env)
     close_to_others(store.data_dir, store.database_path)
-    web = _web(env)
+    web = read_web(env)
     instance = env.string("AIWORKER_INSTANCE", default="aiw")
     return Settings(
         web=web,
@@ -252,7 +255,8 @@ settings = _Once()
 """`settings()`: the settings of this process. Raises Misconfigured."""
 
 
-def _web(env: Environment) -> WebSettings:
+def read_web(env: Environment) -> WebSettings:
+    """Raises Misconfigured."""
     port = env.number("AIWORKER_PORT", "PORT", default=3000, least=1, most=65535)
     public_url = env.string("AIWORKER_PUBLIC_URL", default=f"http://localhost:{port}").rstrip("/")
     if urlsplit(public_url).scheme not in {"http", "https"} or not urlsplit(public_url).netloc:
@@ -273,7 +277,8 @@ def _web(env: Environment) -> WebSettings:
     )
 
 
-def _store(env: Environment) -> StoreSettings:
+def read_store(env: Environment) -> StoreSettings:
+    """Creates nothing. Raises Misconfigured."""
     data_dir = Path(env.string("AIWORKER_DATA_DIR", default=".aiworker")).expanduser().absolute()
     database_url = env.string("AIWORKER_DATABASE_URL", "DATABASE_URL", default=f"sqlite:///{data_dir / 'aiworker.db'}")
     for plain in ("mysql://", "mariadb://", "mariadb+pymysql://"):
@@ -308,10 +313,16 @@ def socket_path(data_dir: Path, name: str) -> Path:
     return Path(f"/tmp/aiworker-{os.getuid()}-{digest}") / f"{name}.sock"  # noqa: S108 (made 0700, owner checked)
 
 
-def _security(env: Environment, data_dir: Path) -> SecuritySettings:
+def given_key(env: Environment) -> str | None:
+    """The secret key that the environment gives; None if it gives none. Raises Misconfigured for a short one."""
     key = env.text("AIWORKER_SECRET_KEY", "SECRET_KEY")
     if key is not None and len(key.encode()) < SHORTEST_KEY_BYTES:
         raise Misconfigured("AIWORKER_SECRET_KEY is shorter than 32 bytes; generate one with: openssl rand -hex 32")
+    return key
+
+
+def _security(env: Environment, data_dir: Path) -> SecuritySettings:
+    key = given_key(env)
     return SecuritySettings(
         secret_key=key.encode() if key else kept_secret(data_dir),
         admin_password=env.text("AIWORKER_ADMIN_PASSWORD"),

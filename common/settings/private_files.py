@@ -66,12 +66,17 @@ def _close(path: Path, data_dir: Path) -> None:
             raise Misconfigured(f"{path} stays open to other users; put {data_dir} on a file system with file modes")
 
 
+def key_path(data_dir: Path) -> Path:
+    """The file of the secret key."""
+    return data_dir / "secret_key"
+
+
 def kept_secret(data_dir: Path) -> bytes:
     """The secret key in the data directory, generated if there is none. Safe if several processes start at once.
 
     Misconfigured for a key that is shorter than SHORTEST_KEY_BYTES, as it could be guessed.
     """
-    path = data_dir / "secret_key"
+    path = key_path(data_dir)
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():

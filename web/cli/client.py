@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,8 +22,9 @@ from common.services.access import Caller
 from common.services.health.schema import require_current
 from common.services.paging import MOST, PageQuery
 from common.services.people import accounts, tokens
-from common.settings import settings
+from common.settings.whereabouts import look_around
 from common.states import Role
+from web.cli.api_error import ApiError
 
 ANSWER_SECONDS = 30.0
 LOCAL_TOKEN_SECONDS = 3600
@@ -39,10 +39,6 @@ _KEYLESS = ("/auth/", "/tokens", "/users", "/agents/enrolment-tokens")
 """Routes that ignore an Idempotency-Key: their replies contain a secret."""
 
 
-class ApiError(Exception):
-    """The platform refused the request or did not answer. The message is shown to the user."""
-
-
 class _Lost(Exception):
     """The answer was lost; the request may have been carried out. Its message becomes that of the ApiError."""
 
@@ -52,6 +48,12 @@ def operator() -> Caller:
 
     Raises Misconfigured if there is no database with this version's schema.
     """
+    found = look_around()
+    if not (found.data_dir.is_dir() or found.has_database):
+        raise Misconfigured(
+            f"there is no platform here: {found.data_dir} does not exist; set AIWORKER_DATA_DIR to the platform's data "
+            f"directory, or make a new platform: aiworker up, or aiworker db upgrade"
+        )
     require_current()
     return Caller("", "operator", Role.ADMIN)
 
@@ -75,7 +77,7 @@ class Api:
 
     def __init__(self, url: str | None = None, token: str | None = None) -> None:
         self._given_token = token or os.environ.get("AIWORKER_TOKEN") or None
-        self.url = (url or os.environ.get("AIWORKER_URL") or settings().web.internal_url).rstrip("/")
+        self.url = (url or os.environ.get("AIWORKER_URL") or look_around().internal_url).rstrip("/")
         if urlsplit(self.url).scheme not in {"http", "https"}:
             raise Misconfigured(f"{self.url} is not an http or https address; check AIWORKER_URL")
         self._made: tokens.NewApiToken | None = None
@@ -98,10 +100,7 @@ class Api:
         if self._given_token is not None:
             return self._given_token
         if self._made is None:
-            if not _has_data():
-                raise Misconfigured(
-                    "no token was given; set AIWORKER_TOKEN, or AIWORKER_DATA_DIR on the platform's machine"
-                )
+            _require_data()
             self._operator = first_administrator()
             expires_at = datetime.now(UTC) + timedelta(seconds=LOCAL_TOKEN_SECONDS)
             self._made = tokens.create_api_token(by=self._operator, name="command line", expires_at=expires_at)
@@ -202,7 +201,13 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _has_data() -> bool:
-    """Whether this machine holds a platform's data. Call it before the settings create a data directory."""
-    named = os.environ.get("AIWORKER_DATA_DIR") or ".aiworker"
-    return Path(named).expanduser().is_dir() or bool(os.environ.get("AIWORKER_DATABASE_URL"))
+def _require_data() -> None:
+    """Raise Misconfigured unless this machine holds a platform's data. Call it before anything reads the settings."""
+    found = look_around()
+    if found.has_database and found.has_key:
+        return
+    missing = f"no secret key in {found.data_dir}" if found.has_database else f"no database at {found.database_path}"
+    raise Misconfigured(
+        f"no token was given, and there is no platform here: {missing}; set AIWORKER_URL and AIWORKER_TOKEN, or on the "
+        f"platform's machine AIWORKER_DATA_DIR"
+    )

@@ -12,7 +12,8 @@ import click
 
 from common.states import Priority, TaskState
 from common.values.egress import Egress
-from web.cli.client import Api, ApiError, JsonObject
+from web.cli.api_error import ApiError
+from web.cli.client import Api, JsonObject
 from web.cli.watch import follow, line_of
 
 Fields = Sequence[str]

@@ -6,6 +6,7 @@ import click
 
 from common.machine.program_search import find_program
 from common.settings import settings
+from common.settings.whereabouts import look_around
 from web.cli.commands import Terminal
 from web.launcher.driver_install import drivers_folder, install_driver, installable
 
@@ -16,7 +17,7 @@ def drivers(context: click.Context) -> None:
     """List the drivers that have a program, with what is found on this machine."""
     if context.invoked_subcommand is not None:
         return
-    folder = drivers_folder(settings())
+    folder = drivers_folder(look_around().data_dir)
     rows: list[dict[str, object]] = []
     for known in installable():
         found = find_program(known.wanted, folder=folder)
@@ -40,7 +41,7 @@ def drivers(context: click.Context) -> None:
 @click.pass_obj
 def install(terminal: Terminal, names: tuple[str, ...]) -> None:
     """Install the programs of these drivers, at the versions that were tried. Safe to repeat."""
-    folder = drivers_folder(settings())
+    folder = drivers_folder(settings().store.data_dir)
     installed = [
         {"name": name, "path": str(install_driver(name, folder, say=lambda line: click.echo(line, err=True)))}
         for name in names

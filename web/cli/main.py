@@ -1,36 +1,54 @@
 """The command `aiworker`: start the platform, administer it, and use it from a terminal.
 
-The commands that call the API are in web/cli/commands.py. The commands here work on the machine itself as the local
-operator: access to the database needs no password. An error prints one line with its remedy and exits with status 1.
+A command's module is loaded when the command is called: with all of them, `aiworker --version` would take seconds. An
+error prints one line with its remedy and exits with status 1.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
-from datetime import UTC, datetime, timedelta
-from typing import TypedDict
 
 import click
 
 from common.errors import Busy, CallerError, Misconfigured
-from common.names import new_request_id
-from common.services.access import Caller, acting
-from common.services.health import schema
-from common.services.paging import MOST, PageQuery
-from common.services.people import accounts, tokens
-from common.settings import settings
-from common.states import Role
 from web import VERSION
-from web.cli import commands, drivers
-from web.cli.client import ApiError, first_administrator, operator
-from web.doctor.checks import examine
-from web.launcher.up import UpOptions, run_up
+from web.cli.api_error import ApiError
 
-ROLES = [role.label for role in Role]
+COMMANDS = {
+    "agent": ("machine_commands", "Run an agent on this machine; see `aiworker agent --help`"),
+    "db": ("machine_commands", "The database's schema"),
+    "doctor": ("machine_commands", "Check the installation and print a remedy for each problem"),
+    "drivers": ("drivers", "List the drivers that have a program, with what is found on this machine"),
+    "group": ("commands", "Task groups: approved tasks that are deployed together"),
+    "project": ("commands", "Projects: a repository with its tasks and environments"),
+    "task": ("commands", "Tasks: written by people, done by agents"),
+    "token": ("machine_commands", "API tokens, directly in the database"),
+    "up": ("machine_commands", "Run the whole platform in the foreground, until Ctrl-C"),
+    "user": ("machine_commands", "Users, directly in the database"),
+    "watch": ("commands", "Print events as they happen, one line each"),
+}
+"""The module in web.cli of each command, where it has the same name, and its line in the help."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _LateCommands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _help = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(f"web.cli.{module}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, f"{line}.") for name, (_module, line) in COMMANDS.items()])
+
+
+@click.group(cls=_LateCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--url", help="Address of the platform. Default: AIWORKER_URL, else the platform on this machine.")
 @click.option("--token", help="API token. Default: AIWORKER_TOKEN; not needed on the platform's machine.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
@@ -38,248 +56,13 @@ ROLES = [role.label for role in Role]
 @click.pass_context
 def cli(context: click.Context, url: str | None, token: str | None, is_json: bool) -> None:
     """AiWorker, a self-hosted control plane for AI coding agents."""
-    context.obj = commands.Terminal(url, token, is_json=is_json)
-
-
-cli.add_command(commands.project)
-cli.add_command(commands.task)
-cli.add_command(commands.group)
-cli.add_command(commands.watch)
-cli.add_command(drivers.drivers)
-
-
-@cli.command()
-@click.option("--port", type=click.IntRange(1, 65535), help="Web port. Default: AIWORKER_PORT, else 3000.")
-@click.option(
-    "--data-dir", type=click.Path(file_okay=False), help="Data directory. Default: AIWORKER_DATA_DIR, else .aiworker."
-)
-@click.option(
-    "--agents",
-    type=click.IntRange(0, 64),
-    default=1,
-    envvar="AIWORKER_AGENTS",
-    help="Number of local agents. Default: AIWORKER_AGENTS, else 1.",
-)
-@click.option(
-    "--slots",
-    type=click.IntRange(1, 100),
-    default=1,
-    envvar="AIWORKER_AGENT_SLOTS",
-    help="Runs of each local agent at the same time. Default: AIWORKER_AGENT_SLOTS, else 1.",
-)
-@click.option(
-    "--flower/--no-flower",
-    default=True,
-    envvar="AIWORKER_FLOWER",
-    help="Whether to run Flower. Default: AIWORKER_FLOWER, else yes.",
-)
-@click.option(
-    "--install-drivers/--no-install-drivers",
-    default=True,
-    envvar="AIWORKER_INSTALL_DRIVERS",
-    help="Whether to install the CLI of a model whose key is set. Default: AIWORKER_INSTALL_DRIVERS, else yes.",
-)
-@click.option(
-    "--install-sandbox/--no-install-sandbox",
-    default=True,
-    envvar="AIWORKER_INSTALL_SANDBOX",
-    help="Whether root installs bubblewrap and slirp4netns. Default: AIWORKER_INSTALL_SANDBOX, else yes.",
-)
-@click.pass_context
-def up(
-    context: click.Context,
-    port: int | None,
-    data_dir: str | None,
-    agents: int,
-    slots: int,
-    flower: bool,
-    install_drivers: bool,
-    install_sandbox: bool,
-) -> None:
-    """Run the whole platform in the foreground, until Ctrl-C."""
-    if port is not None:
-        os.environ["AIWORKER_PORT"] = str(port)
-    if data_dir is not None:
-        os.environ["AIWORKER_DATA_DIR"] = data_dir
-    settings.cache_clear()
-    context.exit(run_up(settings(), UpOptions(agents, slots, flower, install_drivers, install_sandbox)))
-
-
-@cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def agent(arguments: tuple[str, ...]) -> None:
-    """Run an agent on this machine; see `aiworker agent --help`."""
-    os.execv(sys.executable, [sys.executable, "-m", "workers.runner", *arguments])  # noqa: S606 (that is its purpose)
-
-
-@cli.command()
-@click.pass_context
-def doctor(context: click.Context) -> None:
-    """Check the installation and print a remedy for each problem."""
-    findings = list(examine())
-    if context.obj.is_json:
-        context.obj.write({"findings": [vars(finding) for finding in findings]})
-    else:
-        for finding in findings:
-            click.echo(f"{finding.status:<5} {finding.part:<9} {finding.says}")
-    context.exit(int(any(finding.status == "fail" for finding in findings)))
-
-
-@cli.group()
-def db() -> None:
-    """The database's schema."""
-
-
-@db.command()
-def upgrade() -> None:
-    """Upgrade the schema; with AIWORKER_ADMIN_PASSWORD, create the first administrator. Safe to repeat."""
-    schema.upgrade()
-    if settings().security.admin_password is not None:
-        accounts.ensure_first_admin()
-    click.echo("The schema is up to date.")
-
-
-@db.command()
-def status() -> None:
-    """Check that the schema is this version's; exits with 1 if not."""
-    schema.require_current()
-    click.echo("The schema is up to date.")
-
-
-@cli.group()
-def user() -> None:
-    """Users, directly in the database."""
-
-
-@user.command("add")
-@click.argument("username")
-@click.option("--role", type=click.Choice(ROLES), default="member", show_default=True)
-@click.password_option(help="Asked for if not given.")
-def add_user(username: str, role: str, password: str) -> None:
-    made = accounts.create_user(username, password, Role.of(role), by=operator())
-    click.echo(f"{made.id}  {made.username}  {role}")
-
-
-@user.command("list")
-@click.pass_obj
-def list_users(terminal: commands.Terminal) -> None:
-    terminal.rows("users", list(map(dict, _users(operator()))), ("id", "username", "role", "active"))
-
-
-@user.command("password")
-@click.argument("username")
-@click.password_option(help="Asked for if not given.")
-def set_password(username: str, password: str) -> None:
-    """Set a new password and end all logins of the user."""
-    accounts.set_password(username, password, by=operator())
-    click.echo(f"{username} has a new password and is logged out everywhere.")
-
-
-@user.command("role")
-@click.argument("username")
-@click.argument("role", type=click.Choice(ROLES))
-def set_role(username: str, role: str) -> None:
-    by = operator()
-    accounts.update_user(_user(username, by)["id"], role=Role.of(role), by=by)
-    click.echo(f"{username} now has the role {role}.")
-
-
-@cli.group()
-def token() -> None:
-    """API tokens, directly in the database."""
-
-
-@token.command("create")
-@click.argument("name")
-@click.option("--user", "username", help="Owner of the token; default: the first administrator.")
-@click.option("--role", type=click.Choice(ROLES), help="Role of the token, at most the user's; default: the user's.")
-@click.option(
-    "--days",
-    type=click.FloatRange(0, 3650, min_open=True),
-    help="Days until the token expires; default and maximum: 366.",
-)
-@click.pass_obj
-def create_token(
-    terminal: commands.Terminal, name: str, username: str | None, role: str | None, days: float | None
-) -> None:
-    """Create a token and print it; it can't be shown again."""
-    expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
-    made = tokens.create_api_token(
-        by=_owner(username), name=name, role=Role.of(role) if role else None, expires_at=expires_at
-    )
-    if terminal.is_json:
-        terminal.write({"token": {"id": made.row.id, "name": name, "token": made.token}})
-    else:
-        click.echo(made.token)
-
-
-@token.command("list")
-@click.option("--user", "username", help="Owner of the token; default: the first administrator.")
-@click.pass_obj
-def list_tokens(terminal: commands.Terminal, username: str | None) -> None:
-    rows = [
-        {
-            "id": row.id,
-            "name": row.name,
-            "role": Role(row.role).label,
-            "expiresAt": row.expires_at and str(row.expires_at),
-        }
-        for row in tokens.list_api_tokens(_owner(username), PageQuery(MOST)).items
-    ]
-    terminal.rows("tokens", rows, ("id", "name", "role", "expiresAt"))
-
-
-@token.command("revoke")
-@click.argument("token_id", metavar="TOKEN")
-@click.option("--user", "username", help="Owner of the token; default: the first administrator.")
-def revoke_token(token_id: str, username: str | None) -> None:
-    """Revoke the token with this id."""
-    tokens.delete_api_token(token_id, by=_owner(username))
-    click.echo(f"Token {token_id} is revoked.")
-
-
-class FoundUser(TypedDict):
-    """A user as the commands print it."""
-
-    id: str
-    username: str
-    role: str
-    active: bool
-
-
-def _users(by: Caller) -> list[FoundUser]:
-    found: list[FoundUser] = []
-    page = PageQuery(MOST)
-    while True:
-        some = accounts.list_users(by, page)
-        found += [
-            FoundUser(id=one.id, username=one.username, role=Role(one.role).label, active=one.is_active)
-            for one in some.items
-        ]
-        if some.next_cursor is None:
-            return found
-        page = PageQuery(MOST, cursor=some.next_cursor)
-
-
-def _user(username: str, by: Caller) -> FoundUser:
-    for one in _users(by):
-        if one["username"] == username:
-            return one
-    raise Misconfigured(f"there is no user {username}; see: aiworker user list")
-
-
-def _owner(username: str | None) -> Caller:
-    if username is None:
-        return first_administrator()
-    found = _user(username, operator())
-    return Caller(found["id"], found["username"], Role.of(found["role"]))
+    importlib.import_module("web.cli.machine_commands").begin(context, url, token, is_json=is_json)
 
 
 def main() -> None:
     """Run the program. Errors that the user can fix are printed without a traceback."""
     try:
-        with acting("operator", new_request_id()):
-            code = cli.main(prog_name="aiworker", standalone_mode=False)
+        code = cli.main(prog_name="aiworker", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
         error.show()

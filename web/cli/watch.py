@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import simple_websocket
 
-from web.cli.client import Api, ApiError, JsonObject
+from web.cli.api_error import ApiError
+from web.cli.client import Api, JsonObject
 
 ANSWER_SECONDS = 30.0
 FIRST_WAIT_SECONDS = 0.5

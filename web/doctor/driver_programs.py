@@ -14,7 +14,7 @@ PART = "drivers"
 
 def examine_drivers(chosen: Settings) -> Iterator[Finding]:
     """One finding for each driver that has a program; warnings only if none of them is usable."""
-    folder = drivers_folder(chosen)
+    folder = drivers_folder(chosen.store.data_dir)
     found = {known.name: find_program(known.wanted, folder=folder) for known in installable()}
     status = "ok" if any(one.is_usable for one in found.values()) else "warn"
     for name, one in found.items():

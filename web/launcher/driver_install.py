@@ -23,7 +23,7 @@ from common.machine.files import remove_tree
 from common.machine.locks import locked
 from common.machine.program_search import find_program, version_line, version_numbers
 from common.machine.waiting import Deadline
-from common.settings import ProviderSettings, Settings
+from common.settings import ProviderSettings
 from common.values.drivers import KNOWN_DRIVERS, KnownDriver, Package, known_driver
 
 LONGEST_INSTALL_SECONDS = 1800.0
@@ -39,10 +39,10 @@ def _nap() -> None:
     time.sleep(0.2)
 
 
-def drivers_folder(settings: Settings) -> Path:
+def drivers_folder(data_dir: Path) -> Path:
     """Where the programs are installed: AIWORKER_AGENT_DRIVERS_DIR, else `drivers` in the data directory."""
     chosen = os.environ.get("AIWORKER_AGENT_DRIVERS_DIR", "").strip()
-    return Path(chosen).expanduser().absolute() if chosen else settings.store.data_dir / "drivers"
+    return Path(chosen).expanduser().absolute() if chosen else data_dir / "drivers"
 
 
 def installable() -> tuple[KnownDriver, ...]:

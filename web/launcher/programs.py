@@ -140,7 +140,7 @@ class Catalogue:
         environment = {
             "AIWORKER_DRAIN_SECONDS": str(LOCAL_DRAIN_SECONDS),
             **self._untrusted(),
-            "AIWORKER_AGENT_DRIVERS_DIR": str(drivers_folder(self.settings)),
+            "AIWORKER_AGENT_DRIVERS_DIR": str(drivers_folder(self.settings.store.data_dir)),
         }
         return Program(f"agent-{number}", argv, environment, CHECKOUT)
 

@@ -186,7 +186,7 @@ def _install_drivers(settings: Settings, processes: Processes, signals: _Signals
             raise _Stopped
         processes.step(0.2)
 
-    folder = drivers_folder(settings)
+    folder = drivers_folder(settings.store.data_dir)
     for name in wanted_by_providers(settings.models.providers, folder):
         try:
             install_driver(name, folder, say=_say, pause=pause)

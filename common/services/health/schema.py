@@ -45,7 +45,13 @@ def is_current() -> bool:
 
 
 def require_current() -> None:
-    """Raise Misconfigured, with the remedy, unless the database answers and has this version's schema."""
+    """Raise Misconfigured, with the remedy, unless the database answers and has this version's schema.
+
+    A missing file of SQLite is not created.
+    """
+    path = settings().store.database_path
+    if path is not None and not path.is_file():
+        raise Misconfigured(f"there is no database at {path}; make it with: aiworker db upgrade")
     url = database.describe_url(settings().store.database_url)
     config = _config()
     try:

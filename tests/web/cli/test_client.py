@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from web.cli import client
-from web.cli.client import Api, ApiError
+from web.cli.api_error import ApiError
+from web.cli.client import Api
 
 Answer = tuple[int, bytes] | None
 

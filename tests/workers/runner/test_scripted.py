@@ -74,6 +74,14 @@ def work(session: Session, *lines: str) -> DriverOutcome:
     return driver_named("scripted").work(replace(session, task=replace(session.task, description=description)))
 
 
+def test_a_command_in_python_leaves_no_compiled_files(session: Session) -> None:
+    outcome = work(session, "- write: {path: greeting.py, content: 'TEXT = 1'}", "- run: python3 -c 'import greeting'")
+
+    assert outcome.kind is OutcomeKind.COMPLETED, outcome.reason
+    assert (session.workspace / "greeting.py").exists()
+    assert not (session.workspace / "__pycache__").exists()
+
+
 def test_edits_are_made_in_the_workspace(session: Session) -> None:
     outcome = work(
         session,
@@ -100,7 +108,7 @@ def test_a_commands_environment_is_scrubbed(
     names = {line.split("=")[0] for line in lines}
     # PWD and the like are the shell's own.
     assert names - {"PWD", "OLDPWD", "SHLVL", "_"} == {
-        "PATH", "HOME", "LANG",
+        "PATH", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE",
         "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL",
     }  # fmt: skip
     assert f"HOME={session.workspace.parent / 'home'}" in lines

@@ -36,6 +36,8 @@ from workers.runner.drivers.steps import (
 
 _PLACE_FILE = "scripted.json"
 _LAST_LINES = 10
+_NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
+"""What Python compiles would be committed: a step that runs the tests says nothing of the files that they leave."""
 
 
 class StepFailed(Exception):
@@ -154,7 +156,7 @@ def _run(command: str, session: Session) -> None:
         code = run_command(
             ["/bin/sh", "-c", command],
             cwd=session.workspace,
-            environ=session.environ,
+            environ=session.environ | _NO_BYTECODE,
             place=session.place,
             cancellation=session.cancellation,
             on_line=on_line,

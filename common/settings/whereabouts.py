@@ -1,0 +1,37 @@
+"""Where the platform is, read without the settings: they create a secret key, which a client has no use for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.settings import given_key, read_store, read_web
+from common.settings.environment import Environment
+from common.settings.private_files import key_path
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """internal_url: where the platform of this machine answers, if it has one. database_path: SQLite's file; None with
+    another database. has_key: whether there is a secret key already.
+    """
+
+    internal_url: str
+    data_dir: Path
+    database_path: Path | None
+    has_key: bool
+
+    @property
+    def has_database(self) -> bool:
+        """Whether there is a database: SQLite's file exists, or a server is named."""
+        return self.database_path is None or self.database_path.is_file()
+
+
+def look_around(environ: Mapping[str, str] | None = None) -> Whereabouts:
+    """Read where the platform is from the environment. Creates and changes nothing. Raises Misconfigured."""
+    env = Environment(os.environ if environ is None else environ)
+    store = read_store(env)
+    has_key = given_key(env) is not None or key_path(store.data_dir).is_file()
+    return Whereabouts(read_web(env).internal_url, store.data_dir, store.database_path, has_key)
