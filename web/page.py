@@ -2,13 +2,19 @@
 
 It knows neither the API nor the database: the page gets its content over `/api` and `/ws` like every other client. The
 app has to be made with `static_folder=None`, or Flask's own route would answer `/static/` without these headers.
+
+Browsers get the page in few files that web/bundling makes of its sources when the first one is asked for. With
+AIWORKER_PAGE_SOURCES=1 they get the sources themselves, as they are at each request.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
+import gzip
 import hashlib
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from flask import Blueprint, Response, abort, request
@@ -16,6 +22,7 @@ from flask.blueprints import BlueprintSetupState
 
 from common.errors import Misconfigured
 from common.settings import RuntimeSettings, settings
+from web.bundling.bundles import FOLDER, Bundle, bundle
 
 STATIC = Path(__file__).parent / "static"
 
@@ -39,7 +46,38 @@ _FILES = {
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.IGNORECASE)
 _IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
 
+_KEPT = "public, max-age=31536000, immutable"
+_ASKED_AGAIN = "no-cache"
+
 page = Blueprint("page", __name__)
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file as it is sent. zipped: the same by gzip, None if that is no smaller. digest: hex SHA-256 of the body."""
+
+    body: bytes
+    zipped: bytes | None
+    digest: str
+
+
+@functools.cache
+def bundled() -> Bundle:
+    """The page in few files, made of the sources at the first call."""
+    return bundle(STATIC)
+
+
+@functools.lru_cache(maxsize=256)
+def _content(name: str, _changed_ns: int) -> Content:
+    body = bundled().files[name] if name.startswith(FOLDER) else _FILES[name].read_bytes()
+    return _zipped(name, body)
+
+
+def _zipped(name: str, body: bytes) -> Content:
+    # A font is compressed already.
+    zipped = None if name.endswith(".woff2") else gzip.compress(body, compresslevel=9, mtime=0)
+    is_smaller = zipped is not None and len(zipped) < len(body)
+    return Content(body, zipped if is_smaller else None, hashlib.sha256(body).hexdigest())
 
 
 def content_security_policy(html: str, framed: str = "'none'") -> str:
@@ -90,41 +128,60 @@ def _own_the_static_files(state: BlueprintSetupState) -> None:
 @page.get("/")
 def index() -> Response:
     """The app's only page. Its routes follow a `#`, so the server sends the same page for all of them."""
-    return _html("index.html", addresses_of_previews(settings().runtime))
+    framed = addresses_of_previews(settings().runtime)
+    if settings().web.page_sources:
+        return _html(_source("index.html"), framed)
+    return _html(_bundled_page(), framed)
 
 
 @page.get("/api/docs")
 def docs() -> Response:
     """The API's interactive documentation, made from `/api/openapi.json`."""
-    return _html("docs.html")
+    return _html(_source("docs.html"))
 
 
 @page.get("/static/<path:name>")
 def static_file(name: str) -> Response:
-    """A file of the page. Browsers revalidate our files (ETag) and keep vendored ones, whose path has a version."""
+    """A file of the page. Browsers revalidate our sources (ETag) and keep what has a version or a hash in its path."""
+    if name.startswith(FOLDER):
+        if name not in bundled().files:
+            abort(404)
+        return _reply(name, _content(name, 0), _KEPT)
     if name not in _FILES:
         abort(404)
-    if name.startswith("vendor/"):
-        return _reply(name, "public, max-age=31536000, immutable")
-    return _reply(name, "no-cache")
+    return _reply(name, _source(name), _KEPT if name.startswith("vendor/") else _ASKED_AGAIN)
 
 
-def _html(name: str, framed: str = "'none'") -> Response:
-    reply = _reply(name, "no-cache")
-    reply.headers["Content-Security-Policy"] = content_security_policy((STATIC / name).read_text("utf-8"), framed)
+def _source(name: str) -> Content:
+    return _content(name, _FILES[name].stat().st_mtime_ns)
+
+
+@functools.cache
+def _bundled_page() -> Content:
+    return _zipped("index.html", bundled().html.encode())
+
+
+def _html(content: Content, framed: str = "'none'") -> Response:
+    reply = _reply("index.html", content, _ASKED_AGAIN)
+    reply.headers["Content-Security-Policy"] = content_security_policy(content.body.decode(), framed)
     reply.headers["X-Frame-Options"] = "DENY"
     reply.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     reply.headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
     return reply
 
 
-def _reply(name: str, cache: str) -> Response:
-    path = _FILES[name]
-    body = path.read_bytes()
-    reply = Response(body, content_type=_TYPES.get(path.suffix, "text/plain; charset=utf-8"))
+def _reply(name: str, content: Content, cache: str) -> Response:
+    kind = _TYPES.get(Path(name).suffix, "text/plain; charset=utf-8")
+    zipped = content.zipped if request.accept_encodings.quality("gzip") > 0 else None
+    reply = Response(content.body if zipped is None else zipped, content_type=kind)
+    if content.zipped is not None:
+        reply.vary.add("Accept-Encoding")
+    if zipped is not None:
+        reply.headers["Content-Encoding"] = "gzip"
     reply.headers["Cache-Control"] = cache
     reply.headers["X-Content-Type-Options"] = "nosniff"
     reply.headers["Referrer-Policy"] = "no-referrer"
-    reply.set_etag(hashlib.sha256(body).hexdigest())
+    # Two bodies, so two tags.
+    reply.set_etag(content.digest if zipped is None else f"{content.digest}-gzip")
     reply.make_conditional(request)
     return reply

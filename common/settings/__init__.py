@@ -84,6 +84,9 @@ class WebSettings:
     """Further host names that requests may name (AIWORKER_ALLOWED_HOSTS, comma-separated): `.example.com` allows all
     its subdomains, `*` every name. Default: none. Always allowed: loopback names, IP addresses, and the hosts of the
     URLs here and of webhook_url."""
+    page_sources: bool
+    """AIWORKER_PAGE_SOURCES=1 serves the page's sources as they are, for work on the page: many files, each asked for
+    again at every visit. Else browsers get few bundled files, made when the process starts to serve them."""
 
 
 @dataclass(frozen=True)
@@ -274,6 +277,7 @@ def read_web(env: Environment) -> WebSettings:
         head_seconds=env.number("AIWORKER_HEAD_SECONDS", default=10, least=1, most=3600),
         trusted_proxies=env.number("AIWORKER_TRUSTED_PROXIES", default=0, most=10),
         allowed_hosts=env.names("AIWORKER_ALLOWED_HOSTS"),
+        page_sources=env.flag("AIWORKER_PAGE_SOURCES"),
     )
 
 

@@ -16,6 +16,10 @@ from tests.e2e.origin import served_repository
 from tests.e2e.story_tasks import FIRST, SECOND
 from tests.providers.git_tree import WorkTree
 
+LOADED = """() => performance.getEntries().filter((entry) => entry.transferSize > 0)
+  .map((entry) => [new URL(entry.name).pathname, entry.transferSize])"""
+"""Address and bytes of everything that came over the wire since the page was opened."""
+
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -120,6 +124,19 @@ def test_a_wrong_password_is_said_beside_the_form(person: Person) -> None:
     expect(person.see("login-error")).to_have_text("The username or the password is wrong.")
     expect(person.see("login-password")).to_be_visible()
     assert person.problems == []
+
+
+def test_a_first_visit_is_small_and_a_second_one_asks_for_the_page_alone(admin: Person) -> None:
+    first = admin.page.evaluate(LOADED)
+    admin.open()
+    admin.wait("live-status", state="on")
+    second = admin.page.evaluate(LOADED)
+
+    assert "/" in dict(first)
+    assert len(first) <= 15, first
+    assert sum(size for _, size in first) <= 150_000, first
+    assert {name for name, _ in second if not name.startswith("/api/")} == {"/"}
+    assert admin.problems == []
 
 
 def test_a_whole_task_is_done_by_hand(admin: Person, origin: str) -> None:

@@ -61,9 +61,19 @@ HOOKS = [
 
 @pytest.fixture
 def client() -> FlaskClient:
+    """Gets the page as people do: bundled."""
     app = Flask("page", static_folder=None)
     app.register_blueprint(page)
     return app.test_client()
+
+
+@pytest.fixture
+def sources(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
+    """Gets the sources, as who works on the page."""
+    monkeypatch.setenv("AIWORKER_PAGE_SOURCES", "1")
+    settings.cache_clear()
+    yield client
+    settings.cache_clear()
 
 
 def _import_map(html: str) -> dict[str, str]:
@@ -85,15 +95,15 @@ def _modules(client: FlaskClient) -> Iterator[tuple[str, str, str]]:
         reply = client.get(address)
         assert reply.status_code == 200, f"{address} is imported but not served"
         yield address, reply.content_type, reply.text
-        for said in re.findall(r'\b(?:from|import)\s*["\']([^"\'\s]+)["\']', reply.text):
+        for said in re.findall(r'\b(?:from|import)\s*\(?["\']([^"\'\s]+)["\']', reply.text):
             if said.startswith((".", "/")):
                 waiting.append(urljoin(address, said))
             elif said in names:
                 waiting.append(names[said])
 
 
-def test_every_module_that_the_page_imports_is_served_as_a_script(client: FlaskClient) -> None:
-    modules = list(_modules(client))
+def test_every_module_that_the_page_imports_is_served_as_a_script(sources: FlaskClient) -> None:
+    modules = list(_modules(sources))
 
     ours = {f"/static/{path.relative_to(STATIC).as_posix()}" for path in OURS if path.suffix == ".mjs"}
     assert {address for address, _, _ in modules} >= ours - {"/static/app/docs.mjs"}
@@ -202,12 +212,12 @@ def test_a_column_and_a_card_can_be_told_apart() -> None:
     assert "data-task-id=${task.id}" in source
 
 
-def test_our_files_are_asked_for_again_and_vendored_ones_are_kept(client: FlaskClient) -> None:
-    ours = client.get("/static/app/main.mjs")
-    vendored = client.get(_import_map(client.get("/").text)["preact"])
+def test_our_files_are_asked_for_again_and_vendored_ones_are_kept(sources: FlaskClient) -> None:
+    ours = sources.get("/static/app/main.mjs")
+    vendored = sources.get(_import_map(sources.get("/").text)["preact"])
 
     assert ours.headers["Cache-Control"] == "no-cache"
-    assert client.get("/static/app/main.mjs", headers={"If-None-Match": ours.headers["ETag"]}).status_code == 304
+    assert sources.get("/static/app/main.mjs", headers={"If-None-Match": ours.headers["ETag"]}).status_code == 304
     assert "immutable" in vendored.headers["Cache-Control"]
     assert vendored.headers["X-Content-Type-Options"] == "nosniff"
 

@@ -1,5 +1,4 @@
 // A unified diff by diff2html, with comments beside its lines. One of two places that set HTML, through DOMPurify.
-import DOMPurify from "dompurify";
 import { render } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { lineDraft } from "../drafts.mjs";
@@ -9,6 +8,7 @@ import { parsePatch } from "./patch.mjs";
 
 const SCRIPT = "/static/vendor/diff2html-3.4.56/diff2html.min.js";
 const MOST_CHARACTERS = 400_000;
+const UNLOADED = "The diff viewer could not be loaded. Reload the page.";
 let loading = null;
 
 // diff2html is no module, and only who looks at a diff needs it.
@@ -19,12 +19,17 @@ function diff2html() {
     script.onload = () => resolve(window.Diff2Html);
     script.onerror = () => {
       loading = null;
-      reject(new Error("The diff viewer could not be loaded. Reload the page."));
+      reject(new Error(UNLOADED));
     };
     document.head.append(script);
   });
   return loading;
 }
+
+const purifier = () =>
+  import("dompurify").catch(() => {
+    throw new Error(UNLOADED);
+  });
 
 const OPTIONS = {
   outputFormat: "line-by-line",
@@ -34,7 +39,7 @@ const OPTIONS = {
   colorScheme: "auto",
 };
 
-function draw(library, patch) {
+function draw(library, DOMPurify, patch) {
   const files = parsePatch(library, patch, OPTIONS);
   const markup = library.html(files, OPTIONS);
   const box = document.createElement("div");
@@ -116,10 +121,10 @@ export function Diff({ patch, comments, drafts, setDrafts }) {
   useEffect(() => {
     if (tooLong) return undefined;
     let gone = false;
-    diff2html().then(
-      (library) => {
+    Promise.all([diff2html(), purifier()]).then(
+      ([library, { default: DOMPurify }]) => {
         if (gone) return;
-        drawn.current = draw(library, patch);
+        drawn.current = draw(library, DOMPurify, patch);
         notes.current.clear();
         host.current.replaceChildren(drawn.current);
         setDrawing(`drawn ${patch.length} ${Date.now()}`);

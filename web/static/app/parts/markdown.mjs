@@ -1,7 +1,5 @@
 // Markdown that people and agents wrote. One of two places that set HTML; all of it goes through DOMPurify.
-import DOMPurify from "dompurify";
-import { Marked } from "marked";
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { webUrl } from "../words.mjs";
 
@@ -39,29 +37,59 @@ const ALLOWED = {
 };
 
 const ESCAPES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
-// HTML in the text is shown as it was written: agents speak of tags, and none of them is to become one.
-const marked = new Marked({
-  gfm: true,
-  breaks: true,
-  async: false,
-  renderer: { html: ({ text }) => text.replace(/[&<>"']/g, (one) => ESCAPES[one]) },
-});
 
-const purify = DOMPurify(window);
-purify.addHook("afterSanitizeAttributes", (node) => {
-  if (node.tagName === "PRE") {
-    // It scrolls, so the keyboard must reach it.
-    for (const [name, value] of Object.entries({ tabindex: "0", role: "group", "aria-label": "Code" }))
-      node.setAttribute(name, value);
-  }
-  if (node.tagName !== "A") return;
-  const url = webUrl(node.getAttribute("href"));
-  if (!url) return node.removeAttribute("href");
-  node.setAttribute("target", "_blank");
-  node.setAttribute("rel", "noopener noreferrer");
-});
+async function load() {
+  const [{ default: DOMPurify }, { Marked }] = await Promise.all([import("dompurify"), import("marked")]);
+  // HTML in the text is shown as it was written: agents speak of tags, and none of them is to become one.
+  const marked = new Marked({
+    gfm: true,
+    breaks: true,
+    async: false,
+    renderer: { html: ({ text }) => text.replace(/[&<>"']/g, (one) => ESCAPES[one]) },
+  });
+  const purify = DOMPurify(window);
+  purify.addHook("afterSanitizeAttributes", (node) => {
+    if (node.tagName === "PRE") {
+      // It scrolls, so the keyboard must reach it.
+      for (const [name, value] of Object.entries({ tabindex: "0", role: "group", "aria-label": "Code" }))
+        node.setAttribute(name, value);
+    }
+    if (node.tagName !== "A") return;
+    const url = webUrl(node.getAttribute("href"));
+    if (!url) return node.removeAttribute("href");
+    node.setAttribute("target", "_blank");
+    node.setAttribute("rel", "noopener noreferrer");
+  });
+  return (text) => purify.sanitize(marked.parse(text), ALLOWED);
+}
 
+let toHtml = null;
+let loading = null;
+
+// Loaded once; who could not load it tries again with the next text.
+function ready() {
+  loading ??= load().then(
+    (made) => {
+      toHtml = made;
+    },
+    () => {
+      loading = null;
+    },
+  );
+  return loading;
+}
+
+// Until the library is there, and without it, the text is shown as it was written.
 export function Markdown({ text }) {
-  const safe = useMemo(() => purify.sanitize(marked.parse(text || ""), ALLOWED), [text]);
+  const [, setReady] = useState(toHtml !== null);
+  useEffect(() => {
+    let gone = false;
+    if (!toHtml) ready().then(() => !gone && setReady(toHtml !== null));
+    return () => {
+      gone = true;
+    };
+  }, []);
+  const safe = useMemo(() => toHtml?.(text || ""), [text, toHtml]);
+  if (safe === undefined) return html`<div class="md"><p class="unread">${text}</p></div>`;
   return html`<div class="md" dangerouslySetInnerHTML=${{ __html: safe }}></div>`;
 }

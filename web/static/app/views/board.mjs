@@ -4,6 +4,7 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { listen } from "../live.mjs";
 import { Badge, Button, Empty, Icon, Loading, SentBack, Time, Trouble } from "../parts/controls.mjs";
+import { lazy } from "../parts/lazy.mjs";
 import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
 import { keepProject, project } from "../projects.mjs";
@@ -14,7 +15,12 @@ import { cursors, further, heardOfTask, loadBoard, loadMore, tasks, trouble } fr
 import { brief, BY_URGENCY, say, shortened, shortId, shownState, tone } from "../words.mjs";
 import { FirstUse } from "./first-use.mjs";
 import { NewTask } from "./new-task.mjs";
-import { TaskPanel } from "./task.mjs";
+
+const TaskPanel = lazy(
+  () => import("./task.mjs"),
+  "TaskPanel",
+  ({ children }) => html`<aside class="panel" aria-label="Task">${children}</aside>`,
+);
 
 // What is over and needs nobody is shown on request; what failed, whenever there is some.
 const onBoard = (state, all, ended) => {

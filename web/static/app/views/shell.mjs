@@ -7,25 +7,28 @@ import { LinkBanner } from "../parts/link-banner.mjs";
 import { notice } from "../notices.mjs";
 import { useLive, useProjectFeed } from "../loading.mjs";
 import { Button, Empty, Icon, Loading, Page, Trouble } from "../parts/controls.mjs";
+import { lazy } from "../parts/lazy.mjs";
 import { keepProject, loadProjects, project, projectId, projects, trouble } from "../projects.mjs";
 import { go, route, to } from "../routes.mjs";
 import { may, signedIn, user } from "../session.mjs";
 import { dismiss, failed, toasts } from "../toasts.mjs";
 import { say } from "../words.mjs";
-import { Account } from "./account.mjs";
-import { Admin } from "./admin.mjs";
-import { Agent, Agents } from "./agents.mjs";
 import { Board } from "./board.mjs";
-import { Deployments } from "./deployments.mjs";
-import { Group } from "./group.mjs";
-import { Groups } from "./groups.mjs";
-import { Jobs } from "./jobs.mjs";
 import { LogIn } from "./login.mjs";
-import { Models } from "./models.mjs";
-import { NewProject } from "./new-project.mjs";
-import { Repository } from "./repository.mjs";
-import { ProjectSettings } from "./settings.mjs";
-import { Spend } from "./spend.mjs";
+
+const Account = lazy(() => import("./account.mjs"), "Account");
+const Admin = lazy(() => import("./admin.mjs"), "Admin");
+const Agent = lazy(() => import("./agents.mjs"), "Agent");
+const Agents = lazy(() => import("./agents.mjs"), "Agents");
+const Deployments = lazy(() => import("./deployments.mjs"), "Deployments");
+const Group = lazy(() => import("./group.mjs"), "Group");
+const Groups = lazy(() => import("./groups.mjs"), "Groups");
+const Jobs = lazy(() => import("./jobs.mjs"), "Jobs");
+const Models = lazy(() => import("./models.mjs"), "Models");
+const NewProject = lazy(() => import("./new-project.mjs"), "NewProject");
+const Repository = lazy(() => import("./repository.mjs"), "Repository");
+const ProjectSettings = lazy(() => import("./settings.mjs"), "ProjectSettings");
+const Spend = lazy(() => import("./spend.mjs"), "Spend");
 
 const SAID = {
   on: "Live: changes appear by themselves",
