@@ -9,6 +9,7 @@ from flask import Flask
 from playwright.sync_api import Browser, expect
 
 from common.models import Run, Task
+from common.settings import settings
 from tests.e2e.browser import chromium
 from tests.web.api.production_line import ProductionLine
 from tests.web.made import a_live_run
@@ -29,10 +30,15 @@ def plain_world(plain_app: Flask) -> Iterator[World]:
 
 
 @pytest.fixture
-def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
+def reader(browser: Browser, plain_world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[PageReader]:
+    # `PageReader.hear` calls one of the page's modules, which joined files do not give out.
+    monkeypatch.setenv("AIWORKER_PAGE_SOURCES", "1")
+    settings.cache_clear()
     someone = PageReader(browser, plain_world.app, plain_world.max.username)
     yield someone
     someone.close()
+    monkeypatch.undo()
+    settings.cache_clear()
 
 
 def test_a_failed_task_is_on_the_board_and_its_card_says_why(reader: PageReader, plain_world: World) -> None:

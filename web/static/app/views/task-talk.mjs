@@ -82,8 +82,8 @@ const SENTENCES = {
   "task:created": () => "created the task",
   "task:status_changed": ({ oldState, newState }) => html`moved it from ${say(oldState)} to <b>${say(newState)}</b>`,
   "task:updated": ({ changed }) => `changed ${[...new Set((changed || []).map(sayField))].join(", ") || "it"}`,
-  "rollback:taken": () => html`<b>rolled it back</b>: production runs a version without it`,
-  "rollback:returned": () => "brought it back to production",
+  "taken back": () => html`<b>rolled it back</b>: production runs a version without it`,
+  "brought back": () => "brought it back to production",
   "task:needs_input": ({ question }) => html`asked: ${question}`,
   "question:answered": ({ response }) => html`answered: ${response}`,
   "question:reminded": ({ question, escalatedTo }) =>
@@ -105,7 +105,7 @@ function withRollbacks(events) {
   return events.map((one) => {
     if (one.event !== "task:updated" || !one.data?.changed?.includes(MOVED)) return one;
     isOut = !isOut;
-    return { ...one, event: isOut ? "rollback:taken" : "rollback:returned" };
+    return { ...one, event: isOut ? "taken back" : "brought back" };
   });
 }
 
