@@ -83,7 +83,7 @@ def _in_the_middle(name: str, tmp_path: Path, order: str) -> tuple[Ran, ModelSer
     """A run whose command waits for a file; when it has begun, a message or an interruption is sent."""
     driver = PROGRAM_DRIVERS[name]()
     executable, workspace = usable_program(driver), repository(tmp_path / "one")
-    go_on = tmp_path / "go-on"
+    go_on = workspace / "go-on"  # it sees no other folder
     wait = f"until [ -e {go_on} ]; do sleep 0.1; done; echo went on"
     shell = {"claude": "Bash", "qwen": "run_shell_command", "opencode": "bash"}[name]
     call = Step("I wait.", shell, {"command": wait, "description": "Wait"})
