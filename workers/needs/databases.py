@@ -31,10 +31,14 @@ from common.values.json_codec import decode
 from common.values.needs import ServiceKind, ServiceNeed
 from common.values.service_variables import ServiceAddress, service_variables
 from common.values.variable_set import Variables
-from workers.needs.host import FAILED
+from workers.needs.host import FAILED, KINDS
+from workers.needs.installed import ServiceMissing
 
 KILL_SECONDS = 5.0
-TEMPLATES = "templates"
+TEMPLATES, CONFINED_TEMPLATES = "templates", "templates-confined"
+"""Those of confined hosts, which can't run servers as another user, belong to the user of AiWorker."""
+CONFINED = "confined-"
+"""How the names of the places of confined hosts begin."""
 WHOLE_SECONDS = 90.0
 """How long the servers may take until they report, in all."""
 
@@ -52,19 +56,43 @@ class ServicesUnavailable(Exception):
 
 @dataclass(frozen=True)
 class Databases:
-    """The servers of one run. place: their directory, removed with them. report: written by their host."""
+    """The servers of one run. place: their directory, removed with them. report: written by their host, in a folder
+    of its own. is_confined: whether their host runs in a sandbox; see `host_walls`.
+    """
 
     needs: tuple[ServiceNeed, ...]
     place: Path
     report: Path
+    is_confined: bool = False
+
+    @property
+    def templates(self) -> Path:
+        """The folder with data directories that are copied for new servers."""
+        return self.place.with_name(CONFINED_TEMPLATES if self.is_confined else TEMPLATES)
+
+    @property
+    def scratch(self) -> Path:
+        """The /tmp of a confined host."""
+        return self.report.parent / "tmp"
 
     @property
     def command(self) -> list[str]:
         """The command of the host, to be started in the directory of AiWorker's code."""
         services = [f"{need.kind}:{need.version or ''}" for need in self.needs]
-        templates = self.place.with_name(TEMPLATES)
-        options = ["--place", str(self.place), "--templates", str(templates), "--report", str(self.report)]
+        options = ["--place", str(self.place), "--templates", str(self.templates), "--report", str(self.report)]
         return [sys.executable, "-P", "-m", "workers.needs.host", *options, *services]
+
+    def lacks_templates(self) -> bool:
+        """Whether a confined host needs templates that were not made yet, so that the command with `--only-templates`
+        is to be run first. Blocking: it asks the servers' programs for their versions.
+        """
+        if not self.is_confined:
+            return False
+        try:
+            names = [KINDS[need.kind](need.version).template for need in self.needs]
+        except ServiceMissing:  # which the host reports
+            return False
+        return not all((self.templates / name).is_dir() for name in names if name is not None)
 
     def variables(self) -> Variables | None:
         """The variables of the running servers; None: they are not ready yet. Raises ServicesUnavailable."""
@@ -91,8 +119,11 @@ class Databases:
         self.report.unlink(missing_ok=True)
 
 
-def new_databases(needs: Sequence[ServiceNeed], owner: Path, report: Path) -> Databases:
-    """Choose a place for the servers. owner: the directory of the supervisor or agent. Raises ServicesUnavailable."""
+def new_databases(needs: Sequence[ServiceNeed], owner: Path, report: Path, *, is_confined: bool = False) -> Databases:
+    """Choose a place for the servers. owner: the directory of the supervisor or agent. Raises ServicesUnavailable.
+
+    is_confined: their host will run in a sandbox, for which its folders are made; the folder of the report is there.
+    """
     root = root_of(owner)
     try:
         root.mkdir(mode=0o700, exist_ok=True)
@@ -100,9 +131,13 @@ def new_databases(needs: Sequence[ServiceNeed], owner: Path, report: Path) -> Da
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
             raise ServicesUnavailable(FAILED, f"{root} belongs to another user: remove it")
         root.chmod(0o711)
+        name = secrets.token_hex(6)
+        made = Databases(tuple(needs), root / (f"{CONFINED}{name}" if is_confined else name), report, is_confined)
+        for folder in (made.place, made.templates, made.scratch) if is_confined else ():
+            folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise ServicesUnavailable(FAILED, f"{root} can't be made: {error.strerror}") from error
-    return Databases(tuple(needs), root / secrets.token_hex(6), report)
+    return made
 
 
 def root_of(owner: Path) -> Path:
@@ -119,7 +154,9 @@ def clear(place: Path) -> None:
     if not place.is_dir() or place.is_symlink():
         return
     for record in place.glob("**/postmaster.pid"):
-        _free_shared_memory(record)
+        # A confined one's segments have ended with its sandbox; what its files say is a hostile client's to choose.
+        if not any(part.startswith(CONFINED) for part in record.relative_to(place.parent).parts):
+            _free_shared_memory(record)
     deadline = Deadline(KILL_SECONDS)
     while (alive := list(find_processes(lambda process: _works_in(process, place)))) and not deadline.is_over:
         signal_processes(alive, signal.SIGKILL)

@@ -3,6 +3,9 @@
 Starts the servers in a new directory, writes their addresses to the report, and serves until SIGTERM or SIGINT, until
 the report is removed, or until a server ends. Then it ends the servers and removes the directory. The report is a JSON
 object: `{"addresses": {kind: {host, port, password}}}`, or `{"code": …, "reason": …}` if the servers do not start.
+
+`--only-templates` makes the data directories that later hosts copy, and starts no server. A client of a server may be
+hostile and can do all that the server can, so a confined host that serves sees these directories read-only.
 """
 
 from __future__ import annotations
@@ -70,14 +73,21 @@ class _Running:
     def lay_out(self, templates: Path) -> None:
         """Make the server's directory. A new data directory takes seconds, so the first one is kept and copied."""
         self._make(self.directory)
-        kept = None if self.server.template is None else templates / self.server.template
+        kept = self.keep_template(templates)
         if kept is None:
             self.server.make_data(self.directory, self.log)
         else:
-            if not kept.is_dir():
-                self._make_template(kept)
             _copy(kept / "data", self.directory)
         self.server.lay_out(self.directory, self.password, self.log)
+
+    def keep_template(self, templates: Path) -> Path | None:
+        """Make the server's template if it is missing. None: it has none, or it can't be made in this directory."""
+        if self.server.template is None:
+            return None
+        kept = templates / self.server.template
+        if not kept.is_dir() and _is_writable(templates):
+            self._make_template(kept)
+        return kept if kept.is_dir() else None
 
     def _make_template(self, kept: Path) -> None:
         new = kept.with_name(f".{kept.name}.{secrets.token_hex(4)}")
@@ -130,6 +140,7 @@ def main() -> int:
     parser.add_argument("--place", type=Path, required=True)
     parser.add_argument("--templates", type=Path, required=True, help="directory for new data directories")
     parser.add_argument("--report", type=Path, required=True)
+    parser.add_argument("--only-templates", action="store_true", help="make data directories for later, and end")
     parser.add_argument("services", nargs="+", metavar="KIND[:VERSION]")
     asked = parser.parse_args()
     stop = threading.Event()
@@ -138,6 +149,9 @@ def main() -> int:
     running: list[_Running] = []
     try:
         running += _made(asked.place, asked.services)
+        if asked.only_templates:
+            _keep_templates(running, asked.templates)
+            return 0
         _lay_out(running, asked.templates)
         _start_all(running, stop)
         addresses = {one.server.kind.value: encode(one.address) for one in running}
@@ -161,14 +175,26 @@ def _made(place: Path, services: Sequence[str]) -> list[_Running]:
         server = KINDS[ServiceKind(kind)](version or None)
         made.append(_Running(server, place / kind, place / f"{kind}.log"))
     # Others may pass through the place, but not list it: the servers may run as other users.
-    place.mkdir(mode=0o700)
+    # In a sandbox it is there.
+    place.mkdir(mode=0o700, exist_ok=True)
     place.chmod(0o711)
     return made
 
 
+def _keep_templates(running: Sequence[_Running], templates: Path) -> None:
+    with ThreadPoolExecutor(len(running)) as pool:
+        list(pool.map(lambda one: one.keep_template(templates), running))
+
+
+def _is_writable(directory: Path) -> bool:
+    """Whether files can be made in it; not where a sandbox shows it read-only."""
+    return os.access(directory, os.W_OK)
+
+
 def _lay_out(running: Sequence[_Running], templates: Path) -> None:
     templates.mkdir(mode=0o700, exist_ok=True)
-    templates.chmod(0o711)
+    if _is_writable(templates):
+        templates.chmod(0o711)
     with ThreadPoolExecutor(len(running)) as pool:
         list(pool.map(lambda one: one.lay_out(templates), running))
 

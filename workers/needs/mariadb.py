@@ -48,8 +48,9 @@ class MariaDB:
 
     def lay_out(self, directory: Path, password: str, log: Path) -> None:
         scratch = directory / "tmp"
-        scratch.mkdir(mode=0o700, exist_ok=True)
-        self.account.own(scratch)
+        for folder in (scratch, directory / "files"):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            self.account.own(folder)
         # One statement a line. The first one removes the accounts without a password.
         statements = [
             "DELETE FROM mysql.global_priv WHERE User <> 'mariadb.sys'",
@@ -63,7 +64,8 @@ class MariaDB:
     def command(self, directory: Path, port: int) -> Sequence[str | Path]:
         return [
             self._mariadbd, "--no-defaults", *self._as_root(), f"--datadir={directory / 'data'}",
-            f"--tmpdir={directory / 'tmp'}", f"--socket={directory / 's'}", f"--pid-file={directory / 'pid'}",
+            f"--tmpdir={directory / 'tmp'}", f"--secure-file-priv={directory / 'files'}",
+            f"--socket={directory / 's'}", f"--pid-file={directory / 'pid'}",
             f"--init-file={directory / 'init.sql'}", f"--port={port}", f"--bind-address={HOST}", "--skip-name-resolve",
             "--skip-log-bin", "--skip-ssl", "--character-set-server=utf8mb4", *SIZES, "--innodb-buffer-pool-size=64M",
             "--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync", "--skip-innodb-doublewrite",

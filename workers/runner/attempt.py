@@ -223,7 +223,7 @@ class Attempt:
             self._workspace, needs_of(claimed), project_id=claimed.project.id, log=lambda line: log.add("log", line),
             hide=log.hide,
         )  # fmt: skip
-        confinement = replace(self._workspace.confinement, ports=prepared.ports)
+        confinement = replace(self._workspace.confinement, databases=prepared.doors)
         self._workspace = replace(self._workspace, variables=prepared.environ, confinement=confinement)
         if prepared.failure:
             both = (claimed.prompt, claimed.fresh_prompt or claimed.prompt)

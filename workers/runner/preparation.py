@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from common.machine.children import base_environment, tied_to_parent
+from common.machine.children import tied_to_parent
 from common.machine.waiting import Deadline
 from common.values.claimed_run import ClaimedRun
 from common.values.needs import SETUP_SECONDS, Needs, ServiceKind, ServiceNeed
@@ -20,14 +20,16 @@ from common.values.variable_set import Variables
 from workers.needs.caches import Caches, cache_key
 from workers.needs.databases import WHOLE_SECONDS, Databases, ServicesUnavailable, clear, new_databases, root_of
 from workers.needs.host import FAILED
+from workers.needs.host_walls import ONLY_TEMPLATES, host_environment, host_reach, host_walls
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.commands import TimedOut, run_command
+from workers.runner.run_walls import Place
 from workers.runner.workspace import Workspace
+from workers.sandbox.system_folders import CODE
+from workers.sandbox.walls import Dialer, Door
 
 Log = Callable[[str], None]
 
-CODE = Path(__file__).parents[2]
-"""The directory of AiWorker's own code."""
 END_SECONDS = 3.0
 """How long the databases may take to end before they are killed."""
 _POLL_SECONDS = 0.05
@@ -36,14 +38,14 @@ _KEPT_LINES = 40
 
 @dataclass(frozen=True)
 class Prepared:
-    """environ: variables for every command of the run. ports: of its databases, on this machine's loopback.
+    """environ: variables for every command of the run. doors: to its databases.
 
     failure: what could not be prepared, with the end of the output, for the driver's prompt; None: all is ready. Always
     call `close`.
     """
 
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
-    ports: tuple[int, ...] = ()
+    doors: tuple[Door, ...] = ()
     failure: str | None = None
     close: Callable[[], None] = lambda: None
     """End the databases and remove them. Safe to repeat."""
@@ -67,11 +69,11 @@ def prepare(
     databases = _Host(workspace)
     try:
         failures: list[str] = []
-        variables, ports = Variables(), tuple[int, ...]()
+        variables, doors = Variables(), tuple[Door, ...]()
         if needs.services:
             log(f"Starting {', '.join(need.label for need in needs.services)}")
             try:
-                variables, ports = databases.start(needs)
+                variables, doors = databases.start(needs)
                 hide([variables.values[name] for name in variables.secret_names])
             except ServicesUnavailable as error:
                 failures.append(f"The project's services could not be started: {error}. The tests need them.")
@@ -79,7 +81,7 @@ def prepare(
             ready = replace(
                 workspace,
                 variables=dict(variables.values),
-                confinement=replace(workspace.confinement, ports=ports),
+                confinement=replace(workspace.confinement, databases=doors),
             )
             failures += _set_up(ready, needs, needs.setup_command, project_id, log)
     except BaseException:
@@ -87,7 +89,7 @@ def prepare(
         raise
     for failure in failures:
         log(failure.splitlines()[0])
-    return Prepared(dict(variables.values), ports, "\n\n".join(failures) or None, databases.close)
+    return Prepared(dict(variables.values), doors, "\n\n".join(failures) or None, databases.close)
 
 
 def remove_databases(runs_dir: Path) -> None:
@@ -134,13 +136,17 @@ class _Host:
         self._lines: collections.deque[str] = collections.deque(maxlen=_KEPT_LINES)
         self._databases: Databases | None = None
         self._thread: threading.Thread | None = None
+        self._dialer: Dialer | None = None
 
-    def start(self, needs: Needs) -> tuple[Variables, tuple[int, ...]]:
-        """Start the databases and return their variables and ports. Raises ServicesUnavailable and Cancelled."""
+    def start(self, needs: Needs) -> tuple[Variables, tuple[Door, ...]]:
+        """Start the databases and return their variables and doors. Raises ServicesUnavailable and Cancelled."""
         # Not below the run's home: what has a HOME there is ended before each commit.
         home = self._workspace.directory / "services"
         home.mkdir(mode=0o700, exist_ok=True)
-        databases = new_databases(needs.services, self._workspace.directory.parent, home / "report.json")
+        databases = new_databases(
+            needs.services, self._workspace.directory.parent, home / "report.json",
+            is_confined=self._workspace.confinement.sandboxes.is_confining,
+        )  # fmt: skip
         self._databases = databases
         self._thread = threading.Thread(target=self._run, args=(databases, home), daemon=True)
         self._thread.start()
@@ -151,7 +157,8 @@ class _Host:
         found = found or databases.variables()
         if found is None:
             raise ServicesUnavailable(FAILED, f"they did not start: {' | '.join(self._lines)[-500:]}".rstrip(": "))
-        return found, tuple(address.port for address in databases.addresses())
+        addresses = databases.addresses()
+        return found, tuple(Door(address.host, address.port, through=self._dialer) for address in addresses)
 
     def close(self) -> None:
         if self._databases is None or self._thread is None:
@@ -165,12 +172,24 @@ class _Host:
 
     def _run(self, databases: Databases, home: Path) -> None:
         try:
-            # Our own program, which reads nothing of the clone.
-            run_command(
-                [*tied_to_parent(), *databases.command], cwd=CODE, environ=base_environment(home), place=None,
-                cancellation=self._stop, on_line=self._lines.append,
-            )  # fmt: skip
+            if not databases.lacks_templates() or self._run_host(databases, home, [ONLY_TEMPLATES]) == 0:
+                self._run_host(databases, home, [])
         except Cancelled:
             return
         except OSError as error:
-            self._lines.append(f"the services can't be started: {error.strerror}")
+            self._lines.append(f"the services can't be started: {error.strerror or error}")
+
+    def _run_host(self, databases: Databases, home: Path, options: list[str]) -> int:
+        confinement = self._workspace.confinement
+        walls = host_walls(
+            databases, host_reach(confinement.sandboxes, confinement.reach), confinement.bounds,
+            makes_templates=ONLY_TEMPLATES in options,
+        )  # fmt: skip
+        return run_command(
+            [*tied_to_parent(), *databases.command, *options], cwd=CODE, environ=host_environment(home),
+            place=Place(confinement.sandboxes, walls, on_dialer=self._keep_dialer), cancellation=self._stop,
+            on_line=self._lines.append,
+        )  # fmt: skip
+
+    def _keep_dialer(self, dialer: Dialer) -> None:
+        self._dialer = dialer

@@ -18,12 +18,11 @@ from urllib.parse import urlsplit
 
 from common.values.egress import Egress, Network
 from workers.sandbox.sandboxes import Enclosed, Refusal, Sandboxes, SandboxMode
-from workers.sandbox.walls import Bounds, Door, Reach, Walls
+from workers.sandbox.system_folders import own_programs
+from workers.sandbox.walls import Bounds, Dialer, Door, Reach, Walls
 
 PLATFORM_PATHS = ("/gateway/", "/git/")
 """What commands may call of the platform."""
-CODE = Path(__file__).parents[2]
-"""Where AiWorker's own packages lie: commands start its tool server, and its client for the Agent Client Protocol."""
 MOST_REFUSALS = 50
 """Most hosts of one run that its log names."""
 _FIRST_HIGH_PORT, _LOW_PORTS_FROM = 1024, 20_000
@@ -38,15 +37,24 @@ _REACH = {Egress.REGISTRIES: Reach.PROXY, Egress.NONE: Reach.NOTHING, Egress.OPE
 
 @dataclass(frozen=True)
 class Place:
-    """Where a command is started. on_refusal: see Sandboxes.enclose."""
+    """Where a command is started. on_refusal: see Sandboxes.enclose. on_dialer: takes what connects to the ports of
+    the command, before it is started; None: nobody will use them.
+    """
 
     sandboxes: Sandboxes
     walls: Walls
     on_refusal: Callable[[Refusal], None] | None = None
+    on_dialer: Callable[[Dialer], None] | None = None
 
     def enclose(self, argv: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> Enclosed:
         """Prepare a command. Raises OSError."""
-        return self.sandboxes.enclose(argv, cwd=cwd, environ=environ, walls=self.walls, on_refusal=self.on_refusal)
+        enclosed = self.sandboxes.enclose(
+            argv, cwd=cwd, environ=environ, walls=self.walls, on_refusal=self.on_refusal,
+            needs_dial=self.on_dialer is not None,
+        )  # fmt: skip
+        if self.on_dialer is not None:
+            self.on_dialer(enclosed)
+        return enclosed
 
 
 @dataclass(frozen=True)
@@ -54,14 +62,14 @@ class Confinement:
     """How the commands of one run are confined.
 
     network: what the run's project may reach. platform: its URL. addresses: URLs that the run's programs call, with
-    all below them: the gateway's, and the run's repository. ports: of the run's databases, on this machine's loopback.
+    all below them: the gateway's, and the run's repository. databases: doors to the run's.
     """
 
     sandboxes: Sandboxes
     network: Network = field(default_factory=Network)
     platform: str = ""
     addresses: tuple[str, ...] = ()
-    ports: tuple[int, ...] = ()
+    databases: tuple[Door, ...] = ()
     bounds: Bounds = field(default_factory=Bounds)
     blocked: tuple[str, ...] = ()
     on_refusal: Callable[[Refusal], None] | None = None
@@ -75,14 +83,19 @@ class Confinement:
             writable=walls.writable,
             readable=(*walls.readable, *own_programs()),
             hidden=walls.hidden,
-            reach=_REACH[self.network.egress],
+            reach=self.reach,
             hosts=self.network.hosts,
             trusted_hosts=tuple(hosts),
-            doors=(*nearby, *(Door("127.0.0.1", port) for port in self.ports)),
+            doors=(*nearby, *self.databases),
             blocked=self.blocked,
             bounds=self.bounds,
         )
         return Place(self.sandboxes, walls, self.on_refusal)
+
+    @property
+    def reach(self) -> Reach:
+        """What programs in the clone reach."""
+        return _REACH[self.network.egress]
 
     def for_git(self, walls: Walls) -> Place:
         """The place of git in the clone: without a network."""
@@ -160,11 +173,6 @@ class RefusalLog:
             self._say("Further hosts that are not reachable are not named.")
         else:
             self._say(f"{refusal.host} is not reachable: {refusal.why}")
-
-
-def own_programs() -> tuple[Path, ...]:
-    """AiWorker's packages, which hold no secret. The Python that runs them is in every sandbox."""
-    return (CODE / "workers", CODE / "common")
 
 
 def private_folders(work_dir: Path, *files: Path | None) -> tuple[Path, ...]:

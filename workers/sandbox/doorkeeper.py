@@ -29,7 +29,7 @@ from workers.sandbox.http_exchanges import Streams
 from workers.sandbox.http_messages import LONGEST_HEAD_BYTES
 from workers.sandbox.outbound import Outbound
 from workers.sandbox.relays import close, relay
-from workers.sandbox.walls import Bounds, Door
+from workers.sandbox.walls import Bounds, Dialer, Door
 
 logger = logging.getLogger("workers.sandbox")
 
@@ -37,6 +37,7 @@ HANDSHAKE_SECONDS = 60.0
 CONNECTIONS_AT_ONCE = 256
 """Of one sandbox. More wait until one of these ends, so that none takes the descriptors of the others."""
 _LOOKUP_THREADS = 16
+_LOOPBACK = "127.0.0.1"
 _WATCH_SECONDS = 0.5
 _MOST_SOCKETS = 128
 _LAG_SECONDS = 0.25
@@ -123,6 +124,8 @@ def _log_bug(guarding: Future[None]) -> None:
 
 async def _guard(guarded: Guarded) -> None:
     listeners: list[socket.socket] = []
+    # A thread of its own: a command that stops its sandbox's first program makes only those wait that dial it.
+    dialling = ThreadPoolExecutor(1, "sandbox-dial")
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_end(guarded))
@@ -137,11 +140,12 @@ async def _guard(guarded: Guarded) -> None:
                 return
             guarded.is_ready.set()
             room = asyncio.Semaphore(CONNECTIONS_AT_ONCE)
-            for listener, serve in zip(listeners, _services(guarded), strict=True):
+            for listener, serve in zip(listeners, _services(guarded, dialling), strict=True):
                 tasks.create_task(_accept(listener, serve, room, tasks))
             if guarded.bounds.memory_bytes is not None or guarded.bounds.processes is not None:
                 tasks.create_task(_watch(guarded))
     finally:
+        dialling.shutdown(wait=False, cancel_futures=True)
         guarded.is_ready.set()
         for listener in listeners:
             listener.close()
@@ -211,8 +215,8 @@ def receive_sockets(control: socket.socket) -> tuple[bytes, list[socket.socket],
     return message, [socket.socket(fileno=number) for number in numbers], pid
 
 
-def _services(guarded: Guarded) -> list[Callable[[Streams], Awaitable[None]]]:
-    ways = [_way(door) for door in guarded.doors]
+def _services(guarded: Guarded, dialling: ThreadPoolExecutor) -> list[Callable[[Streams], Awaitable[None]]]:
+    ways = [_way(door, dialling) for door in guarded.doors]
     services = [way.serve for way in ways]
     if guarded.proxy is not None:
         proxy = guarded.proxy()
@@ -225,8 +229,10 @@ def _services(guarded: Guarded) -> list[Callable[[Streams], Awaitable[None]]]:
     return services
 
 
-def _way(door: Door) -> Way:
+def _way(door: Door, dialling: ThreadPoolExecutor) -> Way:
     async def connect() -> Streams:
+        if door.through is not None:
+            return await _connect_through(door.through, door.port, dialling)
         return await asyncio.open_connection(door.host, door.port, limit=LONGEST_HEAD_BYTES)
 
     async def serve(client: Streams) -> None:
@@ -240,6 +246,18 @@ def _way(door: Door) -> Way:
             await close(upstream[1])
 
     return Way(door.paths, connect, serve)
+
+
+async def _connect_through(dialer: Dialer, port: int, dialling: ThreadPoolExecutor) -> Streams:
+    loop = asyncio.get_running_loop()
+    dialled = await loop.run_in_executor(dialling, dialer.dial, port)
+    try:
+        dialled.setblocking(False)
+        await loop.sock_connect(dialled, (_LOOPBACK, port))
+        return await asyncio.open_connection(sock=dialled, limit=LONGEST_HEAD_BYTES)
+    except BaseException:
+        dialled.close()
+        raise
 
 
 async def _accept(

@@ -16,7 +16,7 @@ from workers.sandbox import control_groups
 from workers.sandbox.confinement import Confined, Preparation
 from workers.sandbox.doorkeeper import Doorkeeper
 from workers.sandbox.enclosed import Enclosed, Refusal
-from workers.sandbox.walls import Walls
+from workers.sandbox.walls import Reach, Walls
 
 
 class SandboxMode(StrEnum):
@@ -67,6 +67,10 @@ class Sandboxes:
     def is_confining(self) -> bool:
         """Whether commands are confined on this machine."""
         return self.mode is not SandboxMode.OFF and self.finding.is_confining
+
+    def shares_network(self, reach: Reach) -> bool:
+        """Whether the network of a command with this reach is this machine's."""
+        return not self.is_confining or (reach is Reach.OUTBOUND and not self.finding.has_outbound)
 
     def enclose(
         self,

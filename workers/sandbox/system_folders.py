@@ -87,6 +87,9 @@ BUNDLES = (
 )
 """Where distributions keep all certificates of authorities in one file."""
 
+CODE = Path(__file__).parents[2]
+"""The directory of AiWorker's own code."""
+
 _TOOLCHAINS = {
     ".asdf",
     ".bun",
@@ -120,6 +123,11 @@ def interpreter_folders() -> list[Path]:
     """The folders of the Python that runs this process: where it is installed, and its virtual environment."""
     places = {Path(sys.base_prefix), Path(sys.base_prefix).resolve(), Path(sys.prefix)}
     return sorted(place for place in places if not is_system(place))
+
+
+def own_programs() -> tuple[Path, ...]:
+    """AiWorker's packages, which hold no secret. The Python that runs them is in every sandbox."""
+    return (CODE / "workers", CODE / "common")
 
 
 @functools.lru_cache(maxsize=64)

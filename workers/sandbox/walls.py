@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 
 class Reach(StrEnum):
@@ -18,6 +20,13 @@ class Reach(StrEnum):
     """Every address but this machine's loopback, metadata services and `Walls.blocked`; and its doors."""
 
 
+class Dialer(Protocol):
+    """A started command whose ports others use, such as an `Enclosed` with needs_dial."""
+
+    def dial(self, port: int) -> socket.socket:
+        """A socket that is not connected yet, in the command's network. Blocks for seconds at most. Raises OSError."""
+
+
 @dataclass(frozen=True)
 class Door:
     """A port of the confined command's own loopback that leads out. host, port: where to, as this machine sees it.
@@ -25,13 +34,15 @@ class Door:
     inner_port: the port inside; it is the same as outside, so that addresses stay true, unless given. paths: only HTTP
     requests whose path begins with one of these are passed on; empty: any bytes are. A port inside is 1024 or higher.
     A host that is a name leads to the door inside (/etc/hosts); to an address that is not of loopback there is no door,
-    but `Walls.trusted_hosts`.
+    but `Walls.trusted_hosts`. through: the door leads to this port of loopback in the network of another command; None:
+    to this machine's network.
     """
 
     host: str
     port: int
     inner_port: int | None = None
     paths: tuple[str, ...] = ()
+    through: Dialer | None = None
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from common.machine.process_trees import find_processes, signal_processes
 from common.machine.waiting import Deadline
 from common.settings.private_files import USUAL_UMASK
 from workers.sandbox.sandboxes import Enclosed, Refusal, Sandboxes
-from workers.sandbox.walls import Reach, Walls
+from workers.sandbox.walls import Dialer, Reach, Walls
 from workers.supervisor.logs import Sink
 
 MARK_VARIABLE = "RUNTIME_UNIT"
@@ -103,6 +103,11 @@ class Unit:
     @property
     def is_confined(self) -> bool:
         return self._enclosed is not None and self._enclosed.is_confined
+
+    @property
+    def dialer(self) -> Dialer | None:
+        """What connects to its ports, if it was started with needs_dial; None: they are this machine's."""
+        return self._enclosed
 
     async def connect(self, port: int, *, limit: int = 2**16) -> Streams:
         """Connect to a port of loopback in the network of the unit. limit: see asyncio's streams. Raises OSError."""
@@ -181,16 +186,14 @@ class Processes:
     """Starts units for one supervisor and records them in its own directory."""
 
     def __init__(self, directory: Path, sandboxes: Sandboxes) -> None:
-        self._sandboxes = sandboxes
+        self.sandboxes = sandboxes
         self._epoch = secrets.token_hex(8)
         self.directory = directory / self._epoch
         self.directory.mkdir(parents=True)
 
     def has_own_network(self, reach: Reach) -> bool:
         """Whether a command with this reach gets a network of its own, in which every port is free."""
-        if not self._sandboxes.is_confining:
-            return False
-        return reach is not Reach.OUTBOUND or self._sandboxes.finding.has_outbound
+        return not self.sandboxes.shares_network(reach)
 
     async def start(
         self,
@@ -209,7 +212,7 @@ class Processes:
         """
         mark = f"{self._epoch}-{secrets.token_hex(8)}"
         environ = {**env, MARK_VARIABLE: mark}
-        enclosed = None if walls is None else self._sandboxes.enclose(
+        enclosed = None if walls is None else self.sandboxes.enclose(
             argv, cwd=cwd, environ=environ, walls=walls, on_refusal=on_refusal, needs_dial=needs_dial
         )  # fmt: skip
         file = self.directory / f"{mark}.json"

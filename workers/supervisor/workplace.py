@@ -24,7 +24,9 @@ from common.values.variable_set import Variables
 from workers.needs.caches import cache_key
 from workers.needs.databases import WHOLE_SECONDS, Databases, ServicesUnavailable, new_databases
 from workers.needs.host import FAILED
+from workers.needs.host_walls import ONLY_TEMPLATES, host_environment, host_reach, host_walls
 from workers.sandbox.sandboxes import Refusal
+from workers.sandbox.system_folders import CODE
 from workers.sandbox.walls import Bounds, Door, Reach, Walls
 from workers.supervisor.endings import watched
 from workers.supervisor.excesses import Bound, bytes_of
@@ -38,8 +40,6 @@ SETUP_FAILED = "setup_failed"
 POLL_SECONDS = 0.03
 HOST_GRACE_SECONDS = 2.0
 """How long the databases may take to end before they are killed."""
-CODE = Path(__file__).parents[2]
-"""The directory of AiWorker's own code."""
 REACHES = {Egress.REGISTRIES: Reach.PROXY, Egress.NONE: Reach.NOTHING, Egress.OPEN: Reach.OUTBOUND}
 MEMORY_MARGIN_BYTES = 256 * 2**20
 """Allowed above a project's memory limit before the kernel kills a process: the supervisor, which looks at intervals,
@@ -216,11 +216,16 @@ class Workplace:
             return
         output = Tail()
         try:
-            report = self._room.directory / "services.json"
-            self._databases = new_databases(self._room.needs.services, self._tools.directory, report)
-            self._host = await self._tools.processes.start(
-                self._databases.command, cwd=CODE, env=base_environment(self.home), sink=output, walls=None
+            folder = self._room.directory / "services"
+            folder.mkdir(mode=0o700, exist_ok=True)
+            self._databases = new_databases(
+                self._room.needs.services,
+                self._tools.directory,
+                folder / "report.json",
+                is_confined=self._tools.processes.sandboxes.is_confining,
             )
+            await self._make_templates(self._databases, output)
+            self._host = await self._start_host(self._databases, output)
             self._host_end = asyncio.create_task(self._host.wait())
             found = await self._reported(self._databases, self._host_end)
         except ServicesUnavailable as error:
@@ -228,7 +233,37 @@ class Workplace:
         if found is None:
             raise NotReady(FAILED, f"the services did not start: {output.text().strip()[-500:]}".rstrip(": "))
         self.variables = with_service_variables(self.variables, found)
-        self._doors = tuple(Door(address.host, address.port) for address in self._databases.addresses())
+        addresses, dialer = self._databases.addresses(), self._host.dialer
+        self._doors = tuple(Door(address.host, address.port, through=dialer) for address in addresses)
+
+    async def _make_templates(self, databases: Databases, output: Tail) -> None:
+        """Make those that are missing while there is no client yet. Raises ServicesUnavailable and OSError."""
+        if not await asyncio.to_thread(databases.lacks_templates):
+            return
+        unit = await self._start_host(databases, output, ONLY_TEMPLATES)
+        try:
+            async with asyncio.timeout(WHOLE_SECONDS):
+                status = await unit.wait()
+        except TimeoutError as error:
+            raise ServicesUnavailable(FAILED, f"they were not prepared within {WHOLE_SECONDS:g} s") from error
+        finally:
+            await unit.stop(0)
+        if status:
+            databases.variables()  # raises with the reason
+            raise ServicesUnavailable(FAILED, f"they could not be prepared: {output.text().strip()[-500:]}")
+
+    async def _start_host(self, databases: Databases, output: Tail, *options: str) -> Unit:
+        processes, sandbox = self._tools.processes, self._tools.sandbox
+        bounds = Bounds(memory_bytes=sandbox.most_memory_bytes(), processes=sandbox.processes)
+        reach = host_reach(processes.sandboxes, REACHES[self._room.network.egress])
+        return await processes.start(
+            [*databases.command, *options],
+            cwd=CODE,
+            env=host_environment(databases.report.parent),
+            sink=output,
+            walls=host_walls(databases, reach, bounds, makes_templates=ONLY_TEMPLATES in options),
+            needs_dial=True,
+        )
 
     async def _reported(self, databases: Databases, host_end: asyncio.Task[int]) -> Variables | None:
         """Wait for the report. None: the host ended without one, or took longer than WHOLE_SECONDS."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -17,35 +20,51 @@ from common.values.claimed_run import Clone
 from common.values.needs import Needs, ServiceKind, ServiceNeed
 from tests.providers.runtime_contract import until
 from tests.providers.runtime_supervisor import ROOT
-from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, needs_installed, redis, sql
-from tests.workers.runner.places import confinement
+from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, attacks, mariadb, needs_installed, redis, sql
+from tests.workers.runner.places import sandboxes
 from tests.workers.runner.runner_platform import Platform, Start, ended, steps
-from workers.needs.databases import TEMPLATES, root_of
+from workers.needs.databases import CONFINED_TEMPLATES, TEMPLATES, root_of
 from workers.runner.cancellation import Cancellation, Cancelled, Why
-from workers.runner.commands import kill_all_below
-from workers.runner.preparation import prepare, remove_databases
+from workers.runner.commands import kill_all_below, run_command
+from workers.runner.preparation import Prepared, prepare, remove_databases
+from workers.runner.run_walls import Confinement
 from workers.runner.workspace import Workspace
+from workers.sandbox.sandboxes import SandboxMode
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    yield a_workspace(tmp_path / "work" / "runs" / "run-1")
+def workspace(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workspace]:
+    mode = getattr(request, "param", SandboxMode.AUTO)
+    made = a_workspace(tmp_path / "work" / "runs" / "run-1", mode)
+    yield made
     remove_databases(tmp_path / "work" / "runs")
+    made.confinement.sandboxes.close()
 
 
-def a_workspace(directory: Path) -> Workspace:
-    made = Workspace(directory, Clone("", "", ""), Cancellation(), confinement(directory))
+def a_workspace(directory: Path, mode: SandboxMode = SandboxMode.AUTO) -> Workspace:
+    made = Workspace(directory, Clone("", "", ""), Cancellation(), Confinement(sandboxes(directory, mode)))
     for place in (made.path, made.home, made.scratch):
         place.mkdir(parents=True)
     return made
 
 
-def run(command: str, workspace: Workspace, more: dict[str, str]) -> str:
-    return subprocess.run(
-        ["sh", "-c", command], env={**workspace.environ, **more}, text=True, capture_output=True, check=True
-    ).stdout.strip()
+def run(command: str, workspace: Workspace, prepared: Prepared, **more: str) -> tuple[int, list[str]]:
+    """The exit code and output of a command as a driver starts it in a prepared clone."""
+    place = replace(workspace, confinement=replace(workspace.confinement, databases=prepared.doors)).place()
+    lines: list[str] = []
+    code = run_command(
+        ["sh", "-c", command], cwd=workspace.path, environ={**workspace.environ, **prepared.environ, **more},
+        place=place, cancellation=workspace.cancellation, on_line=lines.append, timeout_seconds=60,
+    )  # fmt: skip
+    return code, lines
 
 
+def only_templates_are_left(workspace: Workspace) -> bool:
+    templates = CONFINED_TEMPLATES if workspace.confinement.sandboxes.is_confining else TEMPLATES
+    return [path.name for path in root_of(workspace.directory.parent).iterdir()] == [templates]
+
+
+@pytest.mark.parametrize("workspace", [SandboxMode.AUTO, SandboxMode.OFF], indirect=True)
 def test_a_driver_finds_databases_and_what_the_setup_made(workspace: Workspace) -> None:
     needs_installed(*ServiceKind)
     setup = f"{sql('create table t as select 7 as n')} && echo made >file && echo done"
@@ -59,13 +78,47 @@ def test_a_driver_finds_databases_and_what_the_setup_made(workspace: Workspace) 
 
         assert prepared.failure is None
         assert lines == ["Starting postgresql, mariadb, redis", "Running the setup command", "done"]
-        assert run(sql("select n from t"), workspace, dict(prepared.environ)) == "7"
+        assert run(sql("select n from t"), workspace, prepared) == (0, ["7"])
+        assert run(mariadb("select 8"), workspace, prepared) == (0, ["(8,)"])
         assert prepared.environ["PGPASSWORD"] in hidden
     finally:
         prepared.close()
         prepared.close()
-    root = root_of(workspace.directory.parent)
-    assert [path.name for path in root.iterdir()] == [TEMPLATES]
+    assert only_templates_are_left(workspace)
+
+
+def test_databases_are_no_way_out_of_the_sandbox(confining: None, workspace: Workspace) -> None:
+    needs_installed(*ServiceKind)
+    canary = Path(tempfile.mkstemp(prefix="aiworker-canary-")[1])
+    prepared = prepare(
+        workspace, Needs(services=(POSTGRESQL, MARIADB, REDIS)), project_id="p", log=lambda line: None, hide=print
+    )
+    try:
+        assert prepared.failure is None
+        canary.write_text("canary-5b1c\n")
+        canary.chmod(0o644)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            program, read, loaded, migrated = (
+                run(attack, workspace, prepared) for attack in attacks(canary, listener.getsockname()[1])
+            )
+            listener.settimeout(0)
+            with pytest.raises(BlockingIOError):
+                listener.accept()
+        assert program[0] == 0
+        assert program[1][0].endswith(f"{canary}: No such file or directory")
+        assert program[1][-1] == "unreached"
+        assert read == (0, ["read nothing"])
+        assert loaded == (0, ["(None,)"])
+        assert migrated[0] == 0
+        assert migrated[1][-1].startswith("refused ")
+        # What they copy their data from stays whole.
+        [template] = root_of(workspace.directory.parent).glob(f"{CONFINED_TEMPLATES}/postgresql-*")
+        poison = sql(f"copy (select 1) to program 'touch {template}/poison'")
+        assert run(poison, workspace, prepared)[0] != 0
+        assert [path.name for path in template.iterdir() if path.name == "poison"] == []
+    finally:
+        prepared.close()
+        canary.unlink()
 
 
 def test_a_failing_setup_is_told_and_ends_nothing(workspace: Workspace) -> None:
@@ -103,7 +156,7 @@ def test_a_cancelled_run_leaves_no_databases(workspace: Workspace) -> None:
     with pytest.raises(Cancelled):
         prepare(workspace, Needs("echo begun; sleep 600", services=(REDIS,)), project_id="p", log=cancel, hide=print)
 
-    assert [path.name for path in root_of(workspace.directory.parent).iterdir()] == [TEMPLATES]
+    assert only_templates_are_left(workspace)
 
 
 KILLED = """
@@ -139,9 +192,10 @@ def test_a_runner_redis_is_closed_without_its_password(workspace: Workspace) -> 
     prepared = prepare(workspace, Needs(services=(REDIS,)), project_id="p", log=lambda line: None, hide=print)
     try:
         bare = f"redis://{prepared.environ['REDIS_HOST']}:{prepared.environ['REDIS_PORT']}"
-        assert run(redis("ping()"), workspace, dict(prepared.environ)) == "True"
-        with pytest.raises(subprocess.CalledProcessError):
-            run(redis("ping()"), workspace, {"REDIS_URL": bare})
+        assert run(redis("ping()"), workspace, prepared) == (0, ["True"])
+        code, lines = run(redis("ping()"), workspace, prepared, REDIS_URL=bare)
+        assert code == 1
+        assert lines[-1].startswith("redis.exceptions.AuthenticationError: ")
     finally:
         prepared.close()
 

@@ -158,6 +158,25 @@ def test_dial_reaches_a_server_inside(starter: Starter) -> None:
         started.enclosed.dial(8000)
 
 
+def test_a_door_leads_into_another_sandbox(starter: Starter) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as of_the_machine:
+        port = of_the_machine.getsockname()[1]
+        code = (
+            f"import socket; s = socket.create_server(('127.0.0.1', {port})); print('up', flush=True)\n"
+            "while 1: s.accept()[0].send(b'in')"
+        )
+        other = starter.start("python3", "-c", code, walls=starter.walls(reach=Reach.NOTHING), needs_dial=True)
+        assert other.process.stdout is not None
+        assert other.process.stdout.readline() == "up\n"
+        walls = starter.walls(doors=(Door("127.0.0.1", port, through=other.enclosed),))
+        knock = f"import socket; s = socket.create_connection(('127.0.0.1', {port}), 30); print(s.recv(10))"
+
+        assert starter.python(knock, walls=walls).output == "b'in'\n"
+        other.process.kill()
+        other.end()
+        assert starter.python(knock, walls=walls).output == "b''\n"
+
+
 def test_a_flood_of_one_sandbox_does_not_stop_another(starter: Starter, place: Place) -> None:
     """The first opens more connections than are served at once and leaves them open."""
     walls = starter.walls(doors=(Door("127.0.0.1", place.port),))

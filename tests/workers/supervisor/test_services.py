@@ -19,15 +19,16 @@ from common.values.variable_set import Variables
 from tests.providers.runtime_contract import check_of, finished, settled, until
 from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised
 from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, mariadb, needs_installed, redis, sql
-from workers.needs.databases import TEMPLATES, root_of
+from workers.needs.databases import CONFINED_TEMPLATES, TEMPLATES, root_of
 
 SPACE = Space("shop-0000beef", "project-1")
 APP = App(SPACE, "task-1")
 
 
 @pytest.fixture
-def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
-    with supervised(tmp_path / "runtime") as running:
+def supervisor(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Supervisor]:
+    """One that confines nothing, or what a test's parameter says (AIWORKER_SANDBOX)."""
+    with supervised(tmp_path / "runtime", AIWORKER_SANDBOX=getattr(request, "param", "off")) as running:
         yield running
 
 
@@ -43,8 +44,8 @@ def a_check(repository: Repository) -> Check:
 
 def left(supervisor: Supervisor) -> list[str]:
     """What lies in the directory of the supervisor's databases, but for the templates."""
-    root = root_of(supervisor.directory)
-    return sorted(path.name for path in root.iterdir() if path.name != TEMPLATES) if root.exists() else []
+    root, templates = root_of(supervisor.directory), {TEMPLATES, CONFINED_TEMPLATES}
+    return sorted(path.name for path in root.iterdir() if path.name not in templates) if root.exists() else []
 
 
 def workers_in(root: Path) -> list[int]:
@@ -59,6 +60,7 @@ def workers_in(root: Path) -> list[int]:
     return found
 
 
+@pytest.mark.parametrize("supervisor", ["off", "auto"], indirect=True)
 def test_a_check_has_every_kind_of_database(supervisor: Supervisor, a_check: Check) -> None:
     needs_installed(*ServiceKind)
     needs = Needs(setup_command=sql("create table t as select 7 as n"), services=(POSTGRESQL, MARIADB, REDIS))
@@ -131,6 +133,7 @@ def test_a_stopped_supervisor_leaves_no_databases(supervisor: Supervisor, a_chec
     assert not root_of(supervisor.directory).exists()
 
 
+@pytest.mark.parametrize("supervisor", ["off", "auto"], indirect=True)
 def test_a_service_that_is_not_installed_is_no_verdict_on_the_commit(supervisor: Supervisor, a_check: Check) -> None:
     check = replace(a_check, needs=Needs(services=(ServiceNeed(ServiceKind.REDIS, "99"),)))
     supervisor.runtime.ensure_check(check)
@@ -157,15 +160,20 @@ def test_a_preview_keeps_its_database_until_it_is_deleted(supervisor: Supervisor
     assert workers_in(root_of(supervisor.directory)) == []
 
 
-@pytest.mark.parametrize("service", [POSTGRESQL, MARIADB, REDIS], ids=lambda need: str(need.kind))
+@pytest.mark.parametrize(
+    ("supervisor", "service"),
+    [("off", POSTGRESQL), ("off", MARIADB), ("off", REDIS), ("auto", POSTGRESQL)],
+    ids=lambda it: it if isinstance(it, str) else str(it.kind),
+    indirect=["supervisor"],
+)
 def test_databases_of_a_killed_supervisor_are_gone_after_its_restart(
-    supervisor: Supervisor, a_check: Check, tmp_path: Path, service: ServiceNeed
+    supervisor: Supervisor, a_check: Check, service: ServiceNeed
 ) -> None:
     needs_installed(service.kind)
     busy = sql("select count(*) from generate_series(1, 1000000000000)") if service is POSTGRESQL else "sleep 600"
-    check = replace(a_check, command=f"touch {tmp_path}/began; {busy}", needs=Needs(services=(service,)))
+    check = replace(a_check, command=f"touch began; {busy}", needs=Needs(services=(service,)))
     supervisor.runtime.ensure_check(check)
-    until((tmp_path / "began").exists, what="the check's command")
+    until(lambda: list(supervisor.directory.glob("checks/*/c/code/began")), what="the check's command")
     root = root_of(supervisor.directory)
     until(lambda: workers_in(root), what="the database")
     # The guard is killed in the same moment, so nobody cleans up before the restart.
