@@ -128,7 +128,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(CANARY)
         elsewhere = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        for address in (str(folder / "x.sock"), f"\0{folder.name}"):
+        abstract = f"{folder.name}-{os.getpid()}"  # one name for the whole machine
+        for address in (str(folder / "x.sock"), f"\0{abstract}"):
             listener = stack.enter_context(socket.socket(socket.AF_UNIX))
             listener.bind(address)
             listener.listen()
@@ -139,7 +140,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
             "user_home": str(Path.home()),
             "addresses": {"loopback": ["127.0.0.1", elsewhere.getsockname()[1]], "metadata": ["169.254.169.254", 80],
                           "private": ["10.0.0.1", 80], "public": ["1.1.1.1", 443]},
-            "unix": str(folder / "x.sock"), "abstract": folder.name, "platform": platform.url, "pid": os.getpid(),
+            "unix": str(folder / "x.sock"), "abstract": abstract, "platform": platform.url, "pid": os.getpid(),
             "repository": str(repository), "outside": str(folder / "mark"), "canary": CANARY,
             "other_objects": str(other / "objects"),
         }  # fmt: skip
@@ -244,7 +245,9 @@ def hostile(tmp_path: Path) -> Iterator[Any]:
 
 
 def test_a_run_that_fills_the_disk_is_stopped_and_its_work_is_kept(hostile: Any) -> None:
-    script = "session s; echo good > work.txt; head -c 60000000 /dev/urandom > /tmp/fill; cp /tmp/fill fill; sleep 600"
+    # The file is there as a whole or not at all: a part of it might be small enough to be kept.
+    filling = "head -c 60000000 /dev/urandom > .git/fill; mv .git/fill fill"
+    script = f"session s; echo good > work.txt; {filling}; sleep 600"
 
     run, repository = hostile(script, disk=DiskBounds(run_bytes=50_000_000))
 
