@@ -101,7 +101,10 @@ async def _require_bounded(git_dir: Path, commit: str) -> None:
 
 async def _fetch(mirror: Path, source: Source, commit: str) -> None:
     """Fetch every branch; if none of them contains the commit, fetch the commit itself."""
-    fetch = ("--git-dir", str(mirror), "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--prune")
+    # As a pack, which appears whole: of objects that were unpacked one by one, a killed git leaves some, and a commit
+    # would count as there without its files.
+    whole = ("--git-dir", str(mirror), "-c", "fetch.unpackLimit=1")
+    fetch = (*whole, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--prune")
     for delay in (*TRY_AGAIN_AFTER_SECONDS, None):
         try:
             branches = "+refs/heads/*:refs/heads/*"

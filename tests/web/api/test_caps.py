@@ -26,7 +26,12 @@ from tests.servers import ROOT
 from tests.web.api.asking import Asking
 from tests.web.world import World, all_of, events, get, put, run_jobs
 
-NOW = datetime.now(UTC)
+
+def now() -> datetime:
+    """Of the test, not of the file: a suite takes longer than some of these tests allow."""
+    return datetime.now(UTC)
+
+
 BYTES = "application/octet-stream"
 
 
@@ -35,7 +40,7 @@ def a_call(asking: Asking, tokens: int, cost_usd: float = 0.1, **values: Any) ->
     about = {
         "id": new_id(), "run_id": asking.claimed["run"]["id"], "task_id": asking.task_id,
         "project_id": asking.project.id, "person": "max", "driver": "claude", "provider": "anthropic",
-        "model": "claude-x", "status": 200, "took_ms": 5, "at": NOW, "count": TokenCount(tokens - 20, 900, 10, 10),
+        "model": "claude-x", "status": 200, "took_ms": 5, "at": now(), "count": TokenCount(tokens - 20, 900, 10, 10),
         "cost_usd": cost_usd, **values,
     }  # fmt: skip
     return MadeCall(**about)
@@ -55,14 +60,14 @@ def parked(asking: Asking) -> tuple[str | None, str]:
 
 def test_each_call_is_counted_once_for_its_task_project_and_platform(world: World) -> None:
     asking = Asking(world)
-    first, second = a_call(asking, 100), a_call(asking, 40, at=NOW - timedelta(days=1))
+    first, second = a_call(asking, 100), a_call(asking, 40, at=now() - timedelta(days=1))
 
     record_calls([first, first])
     record_calls([first, second])
 
     rows = all_of(SpendCounter, SpendCounter.scope == "platform", SpendCounter.period != "all")
     assert {row.period: row.tokens for row in rows} == {
-        NOW.date().isoformat(): 100, (NOW.date() - timedelta(days=1)).isoformat(): 40,
+        now().date().isoformat(): 100, (now().date() - timedelta(days=1)).isoformat(): 40,
     }  # fmt: skip
     totals = {row.scope: row for row in all_of(SpendCounter, SpendCounter.period == "all")}
     assert {(name, row.tokens, round(row.cost_usd, 6), row.runs) for name, row in totals.items()} == {
@@ -161,7 +166,7 @@ def test_a_days_cap_of_a_project_parks_until_midnight(world: World) -> None:
 
     until, reason = parked(asking)
 
-    midnight = datetime.combine(NOW.date() + timedelta(days=1), datetime.min.time(), UTC)
+    midnight = datetime.combine(now().date() + timedelta(days=1), datetime.min.time(), UTC)
     assert until == midnight
     assert "has used 1.5000 of 1 USD today (UTC). A maintainer can raise the project's daily cap" in reason
     assert f"or it does so by itself on {midnight:%Y-%m-%d} at 00:00 UTC. Spent on: “Greet” 1.5000 USD." in reason
@@ -174,7 +179,7 @@ def test_a_days_cap_of_a_project_parks_until_midnight(world: World) -> None:
 
 @transactional
 def _make_yesterday(tx: Transaction) -> None:
-    yesterday = (NOW.date() - timedelta(days=1)).isoformat()
+    yesterday = (now().date() - timedelta(days=1)).isoformat()
     tx.session.execute(update(SpendCounter).where(SpendCounter.period != "all").values(period=yesterday))
 
 
@@ -199,7 +204,7 @@ def test_a_platforms_cap_is_an_administrators(world: World) -> None:
 def test_a_run_is_given_the_minutes_that_are_left(world: World) -> None:
     asking = Asking(world)
     patch(world.client, f"tasks/{asking.task_id}", caps={"minutes": 30})
-    put(Run, asking.claimed["run"]["id"], started_at=NOW - timedelta(minutes=20))
+    put(Run, asking.claimed["run"]["id"], started_at=now() - timedelta(minutes=20))
     with snapshot() as read:
         (use,) = cap_uses(read, caps_of_task(read, get(Task, asking.task_id)))
     assert 20 <= use.used < 25
@@ -209,7 +214,7 @@ def test_a_run_is_given_the_minutes_that_are_left(world: World) -> None:
     claim = asking.resume()
 
     assert 5 < claim["limits"]["maxMinutes"] <= 10
-    put(Run, claim["run"]["id"], started_at=NOW - timedelta(minutes=11))
+    put(Run, claim["run"]["id"], started_at=now() - timedelta(minutes=11))
     asking.finish("failed", reason="The run took longer than 10 minutes.")
     assert "of 30 minutes. A member can raise the task's cap" in parked(asking)[1]
 

@@ -62,3 +62,12 @@ def test_nothing_is_written_through_a_link_of_it(tmp_path: Path, repository: Rep
 
     assert (code / "way").is_symlink()
     assert not list(outside.iterdir())
+
+
+def test_what_is_fetched_is_there_as_a_whole_or_not_at_all(tmp_path: Path, repository: Repository, mark: Path) -> None:
+    """A fetch that is killed must not leave a commit without its files, so nothing is unpacked into loose objects."""
+    check_out(tmp_path, repository, repository.commit_all())
+
+    objects = tmp_path / "mirrors" / "project-1.git" / "objects"
+    assert [path.name for path in objects.iterdir() if len(path.name) == 2] == []
+    assert list((objects / "pack").glob("*.pack"))
