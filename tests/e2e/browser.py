@@ -19,6 +19,9 @@ PATIENCE_MS = 60_000
 # Chromium's own line for a reply that a test provokes: a refused password, a head that moved.
 _REFUSED = re.compile(r"Failed to load resource: the server responded with a status of (401|409) ")
 
+# And for a diff that this machine could not read in 5 s, because it is busy: the page says so and reads it again.
+_BUSY = re.compile(r"Failed to load resource: the server responded with a status of 503 ")
+
 _REPORT_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy violated: ${event.violatedDirective} by ${event.blockedURI}`));
@@ -95,7 +98,8 @@ class Person:
         self._context.close()
 
     def _heard(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"} and not _REFUSED.match(message.text):
+        is_busy = _BUSY.match(message.text) and str(message.location.get("url")).endswith("/diff")
+        if message.type in {"error", "warning"} and not _REFUSED.match(message.text) and not is_busy:
             self.problems.append(f"{message.type}: {message.text} ({message.location.get('url')})")
 
     def _asked(self, request: Request) -> None:

@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.web.cli.test_main import aiworker
-
+ROOT = Path(__file__).parents[3]
 NAMES = ("DATA_DIR", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "URL", "TOKEN")
+
+
+EACH = """
+import sys
+from web.cli import main
+for line in sys.argv[1:]:
+    sys.argv = ["aiworker", *line.split()]
+    try:
+        main.main()
+    except SystemExit as ended:
+        print(f"status {ended.code or 0}", file=sys.stderr)
+"""
+
+
+def aiworker(*commands: str, code: int = 0, **environ: str) -> list[str]:
+    """What the commands say, one after the other; each must end with this exit status.
+
+    In a process of their own: threads of other tests may make folders wherever this one is.
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", EACH, *commands], env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100, check=True,
+    )  # fmt: skip
+    said = ended.stdout.split(f"status {code}\n")
+    assert len(said) == len(commands) + 1, ended.stdout
+    assert said.pop() == ""
+    return said
 
 
 @pytest.fixture
@@ -28,28 +57,27 @@ def test_a_client_without_a_token_says_where_it_looked(
     if url is not None:
         monkeypatch.setenv("AIWORKER_URL", url)
 
-    for words in (("project", "list"), ("task", "list"), ("watch",)):
-        said = aiworker(*words, code=1)
+    for said in aiworker("project list", "task list", "watch", code=1):
         assert f"there is no platform here: no database at {empty}/.aiworker/aiworker.db" in said
         assert "AIWORKER_URL and AIWORKER_TOKEN" in said
     assert list(empty.iterdir()) == []
 
 
 def test_a_client_with_a_token_needs_nothing_here(empty: Path) -> None:
-    said = aiworker("--token", "aiw_x", "task", "list", code=1, AIWORKER_PORT="9")
+    (said,) = aiworker("--token aiw_x task list", code=1, AIWORKER_PORT="9")
 
     assert "http://127.0.0.1:9 can't be reached" in said
     assert list(empty.iterdir()) == []
 
 
-@pytest.mark.parametrize("words", [("user", "list"), ("token", "create", "ci"), ("db", "status")])
-def test_an_operators_command_says_where_it_looked(empty: Path, words: tuple[str, ...]) -> None:
-    assert f"there is no platform here: {empty}/.aiworker does not exist" in aiworker(*words, code=1)
+def test_an_operators_command_says_where_it_looked(empty: Path) -> None:
+    for said in aiworker("user list", "token create ci", "db status", code=1):
+        assert f"there is no platform here: {empty}/.aiworker does not exist" in said
     assert list(empty.iterdir()) == []
 
 
 def test_a_database_elsewhere_is_not_used_without_its_key(empty: Path) -> None:
-    said = aiworker("project", "list", code=1, DATABASE_URL="mysql://127.0.0.1:9/another")
+    (said,) = aiworker("project list", code=1, DATABASE_URL="mysql://127.0.0.1:9/another")
 
     assert f"no secret key in {empty}/.aiworker" in said
     assert list(empty.iterdir()) == []
@@ -58,7 +86,8 @@ def test_a_database_elsewhere_is_not_used_without_its_key(empty: Path) -> None:
 def test_an_empty_data_directory_is_left_without_a_database(empty: Path) -> None:
     (empty / ".aiworker").mkdir(mode=0o700)
 
-    assert "make it with: aiworker db upgrade" in aiworker("user", "list", code=1)
+    (said,) = aiworker("user list", code=1)
+    assert "make it with: aiworker db upgrade" in said
     assert not list(empty.glob(".aiworker/*.db*"))
 
 

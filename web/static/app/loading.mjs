@@ -41,7 +41,11 @@ export function useRead(path, query = {}, { pause = false } = {}) {
       const value = await api.get(path, query);
       if (mine === asked.current) setState({ path: key, value, error: null });
     } catch (error) {
-      if (mine === asked.current) setState((old) => ({ path: key, value: old.path === key ? old.value : null, error }));
+      if (mine !== asked.current) return;
+      setState((old) => ({ path: key, value: old.path === key ? old.value : null, error }));
+      // What could not be read in time, such as a diff on a busy machine, is read again when the server says.
+      if (error.status === 503 && error.retryAfter !== null)
+        setTimeout(() => mine === asked.current && reload(), error.retryAfter * 1000);
     }
   }, [key, pause]);
   useEffect(() => {
