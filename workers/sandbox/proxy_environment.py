@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from common.machine.proxy_variables import proxy_variables as usual_variables
+
 PROXY_PORT = 3128
 _CERTIFICATES = (
     "SSL_CERT_FILE",  # OpenSSL, Python, Go, Ruby
@@ -23,10 +25,8 @@ def proxy_variables(port: int, direct_hosts: Iterable[str], bundle: str | None) 
     direct_hosts: further names that a command reaches without the proxy. bundle: a file; None: there is none.
     """
     proxy = f"http://127.0.0.1:{port}"
-    direct = ",".join(["localhost", "127.0.0.1", "::1", *direct_hosts])
     variables = {"NODE_USE_ENV_PROXY": "1", "npm_config_proxy": proxy, "npm_config_https_proxy": proxy}
-    for name, value in (("http_proxy", proxy), ("https_proxy", proxy), ("all_proxy", proxy), ("no_proxy", direct)):
-        variables |= {name: value, name.upper(): value}
+    variables |= usual_variables(proxy, direct=direct_hosts)
     jvm = f"-Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort={port} -Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort={port}"
     variables |= {"MAVEN_OPTS": jvm, "GRADLE_OPTS": jvm, "CARGO_HTTP_PROXY": proxy}
     return variables | (dict.fromkeys(_CERTIFICATES, bundle) if bundle else {})
