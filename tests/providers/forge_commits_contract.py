@@ -23,6 +23,9 @@ class CommitsContract:
         for _ in range(2):
             with refused("too_large"):
                 forge.diff(repository, base=base, head=bomb)
+            # The files are counted, not listed until a limit ends git.
+            with pytest.raises(ProviderRefused, match=r"it has [0-9,]* files, more than"):
+                forge.read_changes(repository, base=base, head=bomb)
             with refused("too_large"):
                 forge.try_merge(repository, base=base, commit=bomb)
             with refused("too_large"):

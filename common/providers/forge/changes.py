@@ -12,6 +12,7 @@ from pathlib import Path
 from common.errors import ProviderRefused
 from common.providers.forge import git
 from common.providers.forge.forge_protocol import Blob, Change, Entry, Listing
+from common.providers.forge.history import require_bounded
 
 # Callers check the list of files and must see all of it: a longer list is refused, never cut.
 _MAX_LIST_BYTES = 16 * 2**20
@@ -26,8 +27,12 @@ SNIFFED_BYTES = 8000
 
 
 def read_changes(repository_path: Path, *, merge_base: str, head: str) -> tuple[Change, ...]:
-    """Return every entry that differs; a rename is one change with both paths. Raises ProviderRefused
-    (`diff_too_large`)."""
+    """Return every entry that differs; a rename is one change with both paths.
+
+    Raises ProviderRefused: `too_large` if a commit has too many files, `diff_too_large` if too many changed.
+    """
+    for commit in (merge_base, head):
+        require_bounded(repository_path, commit)
     options = ("-r", "-M", "-z", "--raw", "--no-abbrev", "--no-commit-id")
     listed = git.run(repository_path, "diff-tree", *options, merge_base, head, max_bytes=_MAX_LIST_BYTES)
     if listed.stdout_is_cut:
