@@ -297,6 +297,13 @@ def test_an_approval_is_for_what_was_looked_at(admin: Person, api: Client, origi
     task = api.get(f"/tasks/{task_id}")["task"]
     assert asked.value.post_data_json == {"commitSha": task["headSha"]}
     assert task["approvedSha"] == task["headSha"]
+
+    # A diff that a busy server could not read in time is read again by itself, when the server says.
+    late = {"status": 503, "headers": {"Retry-After": "1"}, "json": {"error": "Service unavailable"}}
+    admin.page.route("**/diff", lambda route: route.fulfill(**late), times=1)
+    with admin.page.expect_response(lambda reply: reply.url.endswith("/diff") and reply.status == 503):
+        admin.page.reload()
+    expect(admin.see("task-diff").locator("tr").filter(has_text="buenos dias")).to_be_visible()
     assert admin.problems == []
 
 
