@@ -43,7 +43,8 @@ try:
     for _ in range(200): os.fork() or os.execlp("sleep", "sleep", "1000")
 except OSError as error: print(error.errno)'
 ''' % (folder, folder, port, port)
-enclosed = sandboxes.enclose(["sh", "-c", script], cwd=folder / "work", environ={"PATH": "/usr/bin:/bin"}, walls=walls)
+environ = {"PATH": f"{folder}/closed/bin:{folder}/closed:/usr/bin:/bin"}
+enclosed = sandboxes.enclose(["sh", "-c", script], cwd=folder / "work", environ=environ, walls=walls)
 process = subprocess.Popen(enclosed.argv, cwd=enclosed.cwd, env=enclosed.environ, pass_fds=enclosed.pass_fds,
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 enclosed.begin(process.pid)
@@ -65,6 +66,9 @@ def folder() -> Iterator[Path]:
         shutil.copytree(Path(psutil_folder()), folder / "packages" / "psutil")
         for place in [folder, *folder.rglob("*")]:
             os.chown(place, USER, USER)
+        # As PATH has it after `su user`: entries in root's home, which the user may not even look at.
+        (folder / "closed" / "bin").mkdir(parents=True)
+        (folder / "closed").chmod(0o700)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
