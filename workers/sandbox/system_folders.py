@@ -144,7 +144,7 @@ def toolchains(search_path: str, hidden: tuple[Path, ...]) -> list[Path]:
         for place in {Path(os.path.normpath(entry)), Path(entry).resolve()}:
             tree = _tree(place)
             chosen = tree if not _contains(tree, never) else place
-            if place.is_dir() and not is_system(chosen) and not _contains(chosen, never):
+            if os.path.isdir(place) and not is_system(chosen) and not _contains(chosen, never):
                 found.add(chosen)
     rustup = Path.home() / ".rustup"
     if Path.home() / ".cargo" / "bin" in found and rustup.is_dir() and not _contains(rustup, never):
@@ -156,7 +156,9 @@ def _tree(place: Path) -> Path:
     for parent in (place, *place.parents):
         if parent.name in _TOOLCHAINS:
             return parent
-    is_installed = place.name in {"bin", "sbin"} and ((place.parent / "lib").is_dir())
+    # Not Path.is_dir, which raises an error for what lies in a folder that this user may not look into: after
+    # `su user`, PATH still names folders of root's home.
+    is_installed = place.name in {"bin", "sbin"} and os.path.isdir(place.parent / "lib")
     return place.parent if is_installed else place
 
 

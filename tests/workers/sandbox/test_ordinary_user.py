@@ -43,7 +43,8 @@ try:
     for _ in range(200): os.fork() or os.execlp("sleep", "sleep", "1000")
 except OSError as error: print(error.errno)'
 ''' % (folder, folder, port, port)
-enclosed = sandboxes.enclose(["sh", "-c", script], cwd=folder / "work", environ={"PATH": "/usr/bin:/bin"}, walls=walls)
+environ = {"PATH": f"{folder}/closed/bin:{folder}/closed:/usr/bin:/bin"}
+enclosed = sandboxes.enclose(["sh", "-c", script], cwd=folder / "work", environ=environ, walls=walls)
 process = subprocess.Popen(enclosed.argv, cwd=enclosed.cwd, env=enclosed.environ, pass_fds=enclosed.pass_fds,
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 enclosed.begin(process.pid)
@@ -58,6 +59,8 @@ print(json.dumps({"finding": sandboxes.finding.says, "output": output.decode(), 
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder of the user's, with the sources, which the user may not read where they are."""
+    if os.geteuid() != 0:
+        leave_out("only root can borrow another user; the other tests have run as an ordinary one")
     folder = Path(tempfile.mkdtemp(prefix="aiw-user-"))
     try:
         for name in ("common", "workers"):
@@ -65,6 +68,9 @@ def folder() -> Iterator[Path]:
         shutil.copytree(Path(psutil_folder()), folder / "packages" / "psutil")
         for place in [folder, *folder.rglob("*")]:
             os.chown(place, USER, USER)
+        # As PATH has it after `su user`: entries in root's home, which the user may not even look at.
+        (folder / "closed" / "bin").mkdir(parents=True)
+        (folder / "closed").chmod(0o700)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -75,8 +81,6 @@ def psutil_folder() -> str:
 
 
 def test_an_ordinary_user_gets_the_same_walls(confining: SandboxFinding, folder: Path) -> None:
-    if os.geteuid() != 0:
-        leave_out("only root can borrow another user; the other tests have run as an ordinary one")
     if not Path(PYTHON).exists():
         leave_out(f"{PYTHON} is not installed, the one that another user can read")
     user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
