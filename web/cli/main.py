@@ -17,17 +17,17 @@ from web import VERSION
 from web.cli.api_error import ApiError
 
 COMMANDS = {
-    "agent": ("machine_commands", "Run an agent on this machine; see `aiworker agent --help`"),
-    "db": ("machine_commands", "The database's schema"),
+    "agent": ("agent_command", "Run an agent on this machine; see `aiworker agent --help`"),
+    "db": ("database_commands", "The database's schema"),
     "doctor": ("machine_commands", "Check the installation and print a remedy for each problem"),
     "drivers": ("drivers", "List the drivers that have a program, with what is found on this machine"),
     "group": ("commands", "Task groups: approved tasks that are deployed together"),
     "project": ("commands", "Projects: a repository with its tasks and environments"),
     "task": ("commands", "Tasks: written by people, done by agents"),
-    "token": ("machine_commands", "API tokens, directly in the database"),
+    "token": ("database_commands", "API tokens, directly in the database"),
     "up": ("machine_commands", "Run the whole platform in the foreground, until Ctrl-C"),
-    "user": ("machine_commands", "Users, directly in the database"),
-    "watch": ("commands", "Print events as they happen, one line each"),
+    "user": ("database_commands", "Users, directly in the database"),
+    "watch": ("watch", "Print events as they happen, one line each"),
 }
 """The module in web.cli of each command, where it has the same name, and its line in the help."""
 
@@ -56,7 +56,7 @@ class _LateCommands(click.Group):
 @click.pass_context
 def cli(context: click.Context, url: str | None, token: str | None, is_json: bool) -> None:
     """AiWorker, a self-hosted control plane for AI coding agents."""
-    importlib.import_module("web.cli.machine_commands").begin(context, url, token, is_json=is_json)
+    context.obj = importlib.import_module("web.cli.terminal").Terminal(url, token, is_json=is_json)
 
 
 def main() -> None:
