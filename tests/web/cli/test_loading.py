@@ -39,7 +39,7 @@ def test_the_help_and_the_version_load_no_heavy_library(option: str) -> None:
     loaded = loaded_by(option)
 
     assert {name for name in loaded if name.startswith(("common.", "web."))} <= {
-        "common.errors", "web.cli", "web.cli.api_error", "web.cli.main"
+        "common.errors", "common.machine", "common.machine.lasting", "web.cli", "web.cli.api_error", "web.cli.main"
     }  # fmt: skip
     assert loaded & HEAVY == set()
 

@@ -1,4 +1,4 @@
-"""Commands for this machine: start the platform, and examine the installation."""
+"""`aiworker up`: the command of web/launcher/up.py."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import click
 
 from common.settings import settings
 from web.cli.operators import operating
-from web.cli.terminal import Terminal, pass_terminal
-from web.doctor.checks import examine
 from web.launcher.up import UpOptions, run_up
 
 
@@ -70,18 +68,3 @@ def up(
     with operating():
         code = run_up(settings(), UpOptions(agents, slots, flower, install_drivers, install_sandbox))
     context.exit(code)
-
-
-@click.command()
-@pass_terminal
-@click.pass_context
-def doctor(context: click.Context, terminal: Terminal) -> None:
-    """Check the installation and print a remedy for each problem."""
-    with operating():
-        findings = list(examine())
-    if terminal.is_json:
-        terminal.write({"findings": [vars(finding) for finding in findings]})
-    else:
-        for finding in findings:
-            click.echo(f"{finding.status:<5} {finding.part:<9} {finding.says}")
-    context.exit(int(any(finding.status == "fail" for finding in findings)))
