@@ -32,9 +32,9 @@ from web.launcher.up import UpOptions, run_up
 )
 @click.option(
     "--flower/--no-flower",
-    default=True,
+    default=False,
     envvar="AIWORKER_FLOWER",
-    help="Whether to run Flower. Default: AIWORKER_FLOWER, else yes.",
+    help="Whether to run Flower. Default: AIWORKER_FLOWER, else no.",
 )
 @click.option(
     "--install-drivers/--no-install-drivers",

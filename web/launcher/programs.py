@@ -104,15 +104,14 @@ class Catalogue:
         )
 
     def worker(self) -> Program:
-        """Sweeps and quick jobs; slow jobs have a worker of their own, so that they never delay a heartbeat."""
-        return self._celery("worker", ["worker", "-Q", "sweep,quick", "-n", "quick@%h", *_POOL])
+        """Sweeps, which it starts on time itself, and quick jobs.
+
+        Slow jobs have a worker of their own, so that they never delay a heartbeat.
+        """
+        return self._celery("worker", ["worker", "-Q", "sweep,quick", "-n", "quick@%h", "--sweeps", *_POOL])
 
     def worker_slow(self) -> Program:
         return self._celery("worker-slow", ["worker", "-Q", "slow", "-n", "slow@%h", *_POOL])
-
-    def beat(self) -> Program:
-        """Starts the sweep regularly. Without a schedule file, which would hold nothing of use."""
-        return self._celery("beat", ["beat", "--scheduler", "celery.beat:Scheduler", "--pidfile="])
 
     def flower(self) -> Program:
         """On loopback with a login, passed in the environment: every user can read argument lists."""
