@@ -86,7 +86,7 @@ class UpOptions:
 
     agents: int = 1
     slots: int = 1
-    has_flower: bool = True
+    has_flower: bool = False
     installs_drivers: bool = True
     installs_sandbox: bool = True
 
@@ -167,8 +167,7 @@ def _start(
     live_url = f"{_local_url(settings)}/api/health/live"
     _wait(processes, signals, "web", lambda: _is_live(live_url), LIVE_SECONDS)
     # The other programs start later: on two cores, the web server is ready sooner that way.
-    for program in (catalogue.worker_slow(), catalogue.beat()):
-        processes.start(program)
+    processes.start(catalogue.worker_slow())
     if options.agents and options.installs_drivers:
         _install_drivers(settings, processes, signals)
     for number in range(1, options.agents + 1):
@@ -197,7 +196,7 @@ def _install_drivers(settings: Settings, processes: Processes, signals: _Signals
 def _stop(processes: Processes, agents: int) -> None:
     """Stop the agents first, so that they can report; then web and workers; last the programs that these use."""
     processes.stop([f"agent-{number}" for number in range(1, agents + 1)], patience_seconds=AGENT_STOP_SECONDS)
-    processes.stop(["web", "worker", "worker-slow", "beat", "flower"], patience_seconds=LONGEST_STOP_SECONDS)
+    processes.stop(["web", "worker", "worker-slow", "flower"], patience_seconds=LONGEST_STOP_SECONDS)
     for name in ("supervisor", "valkey"):
         processes.stop([name], patience_seconds=STOP_SECONDS)
 
