@@ -1,7 +1,7 @@
 """The command line's client of the API.
 
-The token comes from --token or AIWORKER_TOKEN. On the machine that holds the data, a token is made for the duration of
-the command and deleted after it. Errors are raised as ApiError with one line for the terminal.
+The token comes from --token, AIWORKER_TOKEN or `aiworker login`. On the machine that holds the data, a token is made
+for the duration of the command and deleted after it. Errors are raised as ApiError with one line for the terminal.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import requests
 from common.errors import Misconfigured
 from common.settings.whereabouts import look_around
 from web.cli.api_error import ApiError
+from web.cli.instances import read_kept
+from web.cli.links import read_link
 from web.cli.terminal import JsonObject, Terminal
 
 ANSWER_SECONDS = 30.0
@@ -41,15 +43,36 @@ class Api:
     """A client of one platform for one user. Leaving its context closes the connection and deletes its own token."""
 
     def __init__(self, url: str | None = None, token: str | None = None) -> None:
+        """url: an address, or the name of an instance that the user is logged in to."""
         self._given_token = token or os.environ.get("AIWORKER_TOKEN") or None
-        self.url = (url or os.environ.get("AIWORKER_URL") or look_around().internal_url).rstrip("/")
+        self.token_from = "--token" if token else "AIWORKER_TOKEN" if self._given_token else "a token for this command"
+        self.url, self._is_named = self._find_url(url or os.environ.get("AIWORKER_URL"))
         if urlsplit(self.url).scheme not in {"http", "https"}:
             raise Misconfigured(f"{self.url} is not an http or https address; check AIWORKER_URL")
+        if self._given_token is None and (found := read_kept().named(self.url)) is not None:
+            self._given_token, self.token_from = found[1].token, f"the login {found[0]}"
         self._made_token: str | None = None
         self._at_end = ExitStack()
         self._session = requests.Session()
         # Requests to this machine must not go through a proxy.
-        self._session.trust_env = not _is_loopback(urlsplit(self.url).hostname or "")
+        self._session.trust_env = not is_loopback(urlsplit(self.url).hostname or "")
+
+    def _find_url(self, given: str | None) -> tuple[str, bool]:
+        """The address, and whether the caller named it, by an option or the environment.
+
+        Without a name it is that of the repository's link, else the current login's, else this machine's. A token that
+        was given by itself is for this machine: it is never sent to where the caller did not say.
+        """
+        own = look_around().internal_url.rstrip("/")
+        if given:
+            found = None if "://" in given else read_kept().named(given)
+            return (found[1].url if found else given.rstrip("/")), True
+        if self._given_token is not None:
+            return own, True
+        if (link := read_link()) is not None:
+            return link.url, link.url == own
+        kept = read_kept()
+        return (own, True) if kept.current is None else (kept.instances[kept.current].url, False)
 
     def __enter__(self) -> Api:
         return self
@@ -60,10 +83,12 @@ class Api:
         self._at_end.close()
 
     def token(self) -> str:
-        """The API token. Raises Misconfigured if none was given and this machine holds no platform's data."""
+        """The API token. Raises Misconfigured if there is none and this machine holds no platform's data."""
         if self._given_token is not None:
             return self._given_token
         if self._made_token is None:
+            if not self._is_named:
+                raise Misconfigured(f"you are not logged in to {self.url}; run: aiworker login {self.url}")
             _require_data()
             # With a token of the caller's, a command needs none of the database's libraries.
             own_token: Callable[[], AbstractContextManager[str]] = import_module("web.cli.operators").own_token
@@ -117,8 +142,11 @@ class Api:
         except requests.JSONDecodeError as error:
             raise ApiError(f"{self.url} answered {reply.status_code} without JSON; is AIWORKER_URL right?") from error
         if not reply.ok:
-            raise ApiError(_fault(method, path, reply.status_code, content))
+            raise ApiError(_fault(method, path, reply.status_code, content, self._remedy_of_401()))
         return content
+
+    def _remedy_of_401(self) -> str:
+        return f"log in again: aiworker login {self.url}" if "login" in self.token_from else "check AIWORKER_TOKEN"
 
     def every(self, path: str, plural: str, *, most: int, **query: str | None) -> Iterator[JsonObject]:
         """The first `most` entries of a list, read page by page."""
@@ -144,12 +172,12 @@ def api_of(terminal: Terminal) -> Api:
     return Api(terminal.url, terminal.token)
 
 
-def _fault(method: str, path: str, status: int, content: object) -> str:
+def _fault(method: str, path: str, status: int, content: object, remedy_of_401: str) -> str:
     error: JsonObject = content if isinstance(content, dict) else {}
     faults = error.get("errors") or ([error["details"]] if "details" in error else [])
     why = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults) or error.get("error", "refused")
     remedies = {
-        401: "check AIWORKER_TOKEN",
+        401: "is the password right?" if path == "/auth/login" else remedy_of_401,
         403: "a higher role is needed",
         404: f"{path} does not exist, or you may not see it",
         503: "try again in a moment, or run: aiworker doctor",
@@ -163,7 +191,8 @@ def _seconds(retry_after: str | None) -> float:
     return float(retry_after) if retry_after is not None and retry_after.isdigit() else LOST_SECONDS
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether the name or address of a host is this machine's own."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -177,6 +206,6 @@ def _require_data() -> None:
         return
     missing = f"no secret key in {found.data_dir}" if found.has_database else f"no database at {found.database_path}"
     raise Misconfigured(
-        f"no token was given, and there is no platform here: {missing}; set AIWORKER_URL and AIWORKER_TOKEN, or on the "
-        f"platform's machine AIWORKER_DATA_DIR"
+        f"no token was given, and there is no platform here: {missing}; run: aiworker login URL, or set AIWORKER_URL "
+        f"and AIWORKER_TOKEN, or on the platform's machine AIWORKER_DATA_DIR"
     )

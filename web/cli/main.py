@@ -24,12 +24,16 @@ COMMANDS = {
     "doctor": ("doctor_command", "Check the installation and print a remedy for each problem"),
     "drivers": ("drivers", "List the drivers that have a program, with what is found on this machine"),
     "group": ("commands", "Task groups: approved tasks that are deployed together"),
+    "login": ("login_commands", "Log in to a platform; later commands use it"),
+    "logout": ("login_commands", "Log out: revoke the token that login made, and forget it"),
     "project": ("commands", "Projects: a repository with its tasks and environments"),
     "task": ("commands", "Tasks: written by people, done by agents"),
     "token": ("database_commands", "API tokens, directly in the database"),
     "up": ("up_command", "Run the whole platform in the foreground, until Ctrl-C"),
+    "use": ("login_commands", "List the instances that you are logged in to, or make one of them the current one"),
     "user": ("database_commands", "Users, directly in the database"),
     "watch": ("watch", "Print events as they happen, one line each"),
+    "whoami": ("login_commands", "Show which platform commands talk to, as whom, and why"),
 }
 """The module in web.cli of each command, where it has the same name, and its line in the help."""
 
@@ -52,8 +56,8 @@ class _LateCommands(click.Group):
 
 
 @click.group(cls=_LateCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--url", help="Address of the platform. Default: AIWORKER_URL, else the platform on this machine.")
-@click.option("--token", help="API token. Default: AIWORKER_TOKEN; not needed on the platform's machine.")
+@click.option("--url", help="Address or login of the platform. Default: AIWORKER_URL, your login, this machine.")
+@click.option("--token", help="API token. Default: AIWORKER_TOKEN, your login; not needed on the platform's machine.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @click.version_option(VERSION)
 @click.pass_context
