@@ -22,6 +22,7 @@ from common.settings.whereabouts import look_around
 from web.cli.api_error import ApiError
 from web.cli.instances import read_kept
 from web.cli.links import read_link
+from web.cli.tables import SHORT_ID_DIGITS
 from web.cli.terminal import JsonObject, Terminal
 
 ANSWER_SECONDS = 30.0
@@ -160,11 +161,41 @@ class Api:
                 return
 
     def project(self, named: str) -> JsonObject:
-        """The project with this id, name or slug. Raises ApiError if there is none."""
-        for project in self.every("/projects", "projects", most=100_000):
+        """The project with this id, short id, name or slug. Raises ApiError if there is none, or several."""
+        projects = list(self.every("/projects", "projects", most=100_000))
+        for project in projects:
             if named in {project["id"], project["name"], project["slug"]}:
                 return project
-        raise ApiError(f"there is no project {named}; see: aiworker project list")
+        found = [one for one in projects if len(named) >= SHORT_ID_DIGITS and one["id"].endswith(named.lower())]
+        if len(found) > 1:
+            raise ApiError(f"{named} is ambiguous: {', '.join(one['name'] for one in found)}")
+        if not found:
+            raise ApiError(f"there is no project {named}; see: aiworker project list")
+        return found[0]
+
+    def chosen_project(self, named: str | None) -> JsonObject | None:
+        """The named project, else that of the repository's link; None without either."""
+        if named is not None:
+            return self.project(named)
+        link = read_link()
+        if link is None or link.url != self.url:
+            return None
+        return self.project(link.project_id)
+
+    def chosen_project_id(self, named: str | None) -> str | None:
+        """The id of the chosen project."""
+        chosen = self.chosen_project(named)
+        return None if chosen is None else str(chosen["id"])
+
+    def required_project(self, named: str | None) -> JsonObject:
+        """The chosen project, else the only one there is. Raises ApiError if it is not clear which."""
+        chosen = self.chosen_project(named)
+        if chosen is not None:
+            return chosen
+        projects = list(self.every("/projects", "projects", most=2))
+        if len(projects) != 1:
+            raise ApiError("say which project with --project NAME, or link this repository to one: aiworker init")
+        return projects[0]
 
 
 def api_of(terminal: Terminal) -> Api:

@@ -58,6 +58,7 @@ def user(context: click.Context) -> None:
 @click.option("--role", type=click.Choice(ROLES), default="member", show_default=True)
 @click.password_option(help="Asked for if not given.")
 def add_user(username: str, role: str, password: str) -> None:
+    """Make a user who logs in with a password."""
     made = accounts.create_user(username, password, Role.of(role), by=operator())
     click.echo(f"{made.id}  {made.username}  {role}")
 
@@ -65,6 +66,7 @@ def add_user(username: str, role: str, password: str) -> None:
 @user.command("list")
 @click.pass_obj
 def list_users(terminal: Terminal) -> None:
+    """List all users with their roles."""
     terminal.rows("users", list(map(dict, _users(operator()))), ("id", "username", "role", "active"))
 
 
@@ -81,6 +83,7 @@ def set_password(username: str, password: str) -> None:
 @click.argument("username")
 @click.argument("role", type=click.Choice(ROLES))
 def set_role(username: str, role: str) -> None:
+    """Give a user another role."""
     by = operator()
     accounts.update_user(_user(username, by)["id"], role=Role.of(role), by=by)
     click.echo(f"{username} now has the role {role}.")
@@ -119,6 +122,7 @@ def create_token(terminal: Terminal, name: str, username: str | None, role: str 
 @click.option("--user", "username", help="Owner of the token; default: the first administrator.")
 @click.pass_obj
 def list_tokens(terminal: Terminal, username: str | None) -> None:
+    """List the API tokens of a user."""
     rows = [
         {
             "id": row.id,

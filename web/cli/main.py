@@ -1,7 +1,7 @@
 """The command `aiworker`: start the platform, administer it, and use it from a terminal.
 
 A command's module is loaded when the command is called: with all of them, `aiworker --version` would take seconds. An
-error prints one line with its remedy and exits with status 1.
+error prints one line with its remedy and exits with status 1; what was typed wrong, with 2.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,16 +19,26 @@ from common.machine.lasting import lasting
 from web import VERSION
 from web.cli.api_error import ApiError
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 COMMANDS = {
     "agent": ("agent_command", "Run an agent on this machine; see `aiworker agent --help`"),
+    "completion": ("completion_command", "Print the script that completes commands in bash, zsh or fish"),
     "db": ("database_commands", "The database's schema"),
+    "deploy": ("group_commands", "Deploy a group to staging or production"),
+    "deployments": ("group_commands", "List the deployments of a project, newest first"),
     "doctor": ("doctor_command", "Check the installation and print a remedy for each problem"),
     "drivers": ("drivers", "List the drivers that have a program, with what is found on this machine"),
-    "group": ("commands", "Task groups: approved tasks that are deployed together"),
+    "group": ("group_commands", "Task groups: approved tasks that are deployed together"),
+    "init": ("init_command", "Link this git repository to a project; only its .git/config is written"),
     "login": ("login_commands", "Log in to a platform; later commands use it"),
     "logout": ("login_commands", "Log out: revoke the token that login made, and forget it"),
+    "open": ("open_command:open_page", "Open the page of a task, a group or the project in the browser"),
     "project": ("commands", "Projects: a repository with its tasks and environments"),
-    "task": ("commands", "Tasks: written by people, done by agents"),
+    "rollback": ("group_commands", "Go back to an older healthy version, of production unless staging is named"),
+    "spend": ("spend_command", "Show what the models have cost, with the total in the last line"),
+    "task": ("task_commands", "Tasks: written by people, done by agents"),
     "token": ("database_commands", "API tokens, directly in the database"),
     "up": ("up_command", "Run the whole platform in the foreground, until Ctrl-C"),
     "use": ("login_commands", "List the instances that you are logged in to, or make one of them the current one"),
@@ -35,7 +46,10 @@ COMMANDS = {
     "watch": ("watch", "Print events as they happen, one line each"),
     "whoami": ("login_commands", "Show which platform commands talk to, as whom, and why"),
 }
-"""The module in web.cli of each command, where it has the same name, and its line in the help."""
+"""The module in web.cli of each command, where it has the same name unless another follows; its line in the help."""
+
+WITHOUT_JSON = {"agent", "completion", "up"}
+"""Commands that print nothing for programs."""
 
 
 class _LateCommands(click.Group):
@@ -45,14 +59,40 @@ class _LateCommands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, _help = COMMANDS[cmd_name]
+        module, _colon, name = COMMANDS[cmd_name][0].partition(":")
         with nullcontext() if f"web.cli.{module}" in sys.modules else lasting():
-            command: click.Command = getattr(importlib.import_module(f"web.cli.{module}"), cmd_name)
+            command: click.Command = getattr(importlib.import_module(f"web.cli.{module}"), name or cmd_name)
+        if cmd_name not in WITHOUT_JSON:
+            _take_json(command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # As click does, but without loading every command.
+        item = importlib.import_module("click.shell_completion").CompletionItem
+        found = [item(name, help=line) for name, (_module, line) in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, f"{line}.") for name, (_module, line) in COMMANDS.items()])
+
+
+def _take_json(command: click.Command) -> None:
+    """Let the command and those in it take --json too, not only the program before them. Safe to repeat."""
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _take_json(inner)
+        if not command.invoke_without_command:
+            return
+    if not any("--json" in parameter.opts for parameter in command.params):
+        command.params.append(
+            click.Option(["--json"], is_flag=True, expose_value=False, callback=_set_json, help="Print JSON.")
+        )
+
+
+def _set_json(context: click.Context, _parameter: click.Parameter, is_given: bool) -> None:
+    if is_given:
+        context.find_root().obj.is_json = True
 
 
 @click.group(cls=_LateCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -1,14 +1,23 @@
-"""How commands print. Every command has it, so it imports little."""
+"""How commands print. Every command has it, so it imports little.
+
+On a terminal: tables, short ids, colours. Into a pipe or a file: one plain line per row with whole ids. With --json:
+what the API answered.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import click
+
+from web.cli.api_error import ApiError
+from web.cli.tables import COLOUR_OF, short_id, table
 
 Fields = Sequence[str]
 
@@ -22,27 +31,75 @@ class Terminal:
     def __init__(self, url: str | None, token: str | None, *, is_json: bool) -> None:
         self.url, self.token, self.is_json = url, token, is_json
 
+    @property
+    def is_screen(self) -> bool:
+        """Whether a person reads: the output goes to a terminal and is not JSON."""
+        return not self.is_json and sys.stdout.isatty()
+
     def rows(self, plural: str, rows: list[JsonObject], shown: Fields) -> None:
-        """Print a list: one line per row, or one JSON object."""
+        """Print a list: a table or one line per row, or one JSON object."""
         if self.is_json:
             self.write({plural: rows})
-        else:
+        elif not self.is_screen:
             for row in rows:
-                click.echo(_line(row, shown))
+                self.say(_line(row, shown))
+        elif not rows:
+            self.say(f"No {plural}.")
+        else:
+            cells = [[_short_cell(name, row.get(name)) for name in shown] for row in rows]
+            for line in table(cells, shown, shutil.get_terminal_size().columns):
+                self.say(line)
 
     def one(self, reply: JsonObject, key: str, shown: Fields | None = None) -> None:
         """Print one object: the reply as JSON, or the shown fields in one line, or one line per field."""
         if self.is_json:
             self.write(reply)
         elif shown is not None:
-            click.echo(_line(reply[key], shown))
+            self.say(self._short_line(reply[key], shown) if self.is_screen else _line(reply[key], shown))
         else:
             for name, value in reply[key].items():
                 if value not in (None, "", [], {}):
-                    click.echo(f"{name}: {cell(_said(name, value))}")
+                    self.say(f"{self.styled(f'{name}:', bold=True)} {cell(_said(name, value))}")
+
+    def _short_line(self, row: JsonObject, shown: Fields) -> str:
+        cells = [_short_cell(name, row.get(name)) for name in shown]
+        return "  ".join(self.state(text) for text in cells if text)
+
+    def say(self, line: str = "") -> None:
+        """Print a line for people. Colours are left out where there is no terminal, and with NO_COLOR."""
+        click.echo(line if has_colour() else click.unstyle(line))
+
+    def styled(self, text: str, *, fg: str | None = None, bold: bool = False) -> str:
+        return click.style(text, fg=fg, bold=bold or None) if has_colour() else text
+
+    def state(self, text: str) -> str:
+        """A state in its colour."""
+        return self.styled(text, fg=COLOUR_OF[text]) if text in COLOUR_OF else text
 
     def write(self, value: JsonObject) -> None:
         click.echo(json.dumps(value, ensure_ascii=False, indent=None if not sys.stdout.isatty() else 2))
+
+    def confirm(self, question: str) -> None:
+        """Ask a person. Raises ApiError if the answer is no."""
+        if not click.confirm(question, err=True):
+            raise ApiError("nothing was done")
+
+
+def has_colour() -> bool:
+    """Whether the output may be coloured: https://no-color.org."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _short_cell(name: str, value: object) -> str:
+    """A value in one line; empty if there is none."""
+    if value is None or value is False:
+        return ""
+    if name.endswith("Sha") and isinstance(value, str):
+        return cell(value[:12])
+    if name.endswith("At") and isinstance(value, str):
+        return time_of(value)
+    said = "yes" if value is True else _said(name, value)
+    return short_id(" ".join(cell(said).split()))
 
 
 def _line(row: JsonObject, shown: Fields) -> str:
@@ -58,9 +115,13 @@ def parking_of(parked: JsonObject) -> str:
     """Why a task waits, in words: `parked until 14:05: …`, in the time zone of this machine."""
     if parked["until"] is None:
         return f"parked: {parked['reason']}"
-    until, now = datetime.fromisoformat(parked["until"]).astimezone(), datetime.now().astimezone()
-    shown = f"{until:%H:%M}" if until.date() == now.date() else f"{until:%Y-%m-%d %H:%M}"
-    return f"parked until {shown}: {parked['reason']}"
+    return f"parked until {time_of(parked['until'])}: {parked['reason']}"
+
+
+def time_of(at: str) -> str:
+    """A time of the API in this machine's time zone: `14:05` if it is today, else with the day."""
+    then, now = datetime.fromisoformat(at).astimezone(), datetime.now().astimezone()
+    return f"{then:%H:%M}" if then.date() == now.date() else f"{then:%Y-%m-%d %H:%M}"
 
 
 def cell(value: object) -> str:

@@ -49,11 +49,12 @@ def _event(api: Api, message: JsonObject) -> str:
     return cell(f"{line_of(message)}  {now}".rstrip())
 
 
-def follow(api: Api, project_id: str | None) -> Iterator[Message]:
+def follow(api: Api, project_id: str | None, *, is_told_of_starts: bool = False) -> Iterator[Message]:
     """The events that the caller may see, of one project or of all. A lost connection is made again.
 
-    project_id: with it, events during a lost connection are delivered afterwards; without it, they are lost. Raises
-    ApiError if the token is refused or the first connection fails.
+    project_id: with it, events during a lost connection are delivered afterwards; without it, they are lost.
+    is_told_of_starts: yield `subscribed` too, from which on nothing is missed. Raises ApiError if the token is refused
+    or the first connection fails.
     """
     # A refused token or an unreachable platform is an error at the start; only later connections are tried again.
     api.call("GET", "/auth/me")
@@ -64,7 +65,7 @@ def follow(api: Api, project_id: str | None) -> Iterator[Message]:
             for message in _connected(api, project_id, after_seq):
                 wait = FIRST_WAIT_SECONDS
                 after_seq = message["seq"] if project_id is not None and "seq" in message else after_seq
-                if message["event"] not in {"auth:ok", "subscribed"}:
+                if message["event"] != "subscribed" or is_told_of_starts:
                     yield message
         time.sleep(wait)
         wait = min(wait * 2, LONGEST_WAIT_SECONDS)

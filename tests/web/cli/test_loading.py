@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import click
 import pytest
 
 from tests.servers import ROOT
-from web.cli.main import COMMANDS, cli
+from web.cli.main import COMMANDS, WITHOUT_JSON, cli
 
 HEAVY = {"alembic", "celery", "flask", "gevent", "kubernetes", "redis", "requests", "sqlalchemy", "structlog"}
 PROGRAM = """
@@ -44,17 +45,44 @@ def test_the_help_and_the_version_load_no_heavy_library(option: str) -> None:
     assert loaded & HEAVY == set()
 
 
-@pytest.mark.parametrize("words", [("task", "list"), ("project", "list"), ("group", "show", "1"), ("watch",)])
+@pytest.mark.parametrize("words", [("task", "list"), ("whoami",), ("group", "show", "12345678")])
 def test_a_command_that_calls_the_api_loads_a_client_and_no_platform(words: tuple[str, ...]) -> None:
     loaded = loaded_by("--url", "http://127.0.0.1:9", "--token", "awt_any", *words, status=1)
 
     assert loaded & HEAVY == {"requests"}
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_tab_loads_no_library(shell: str) -> None:
+    environ = {"_AIWORKER_COMPLETE": f"{shell}_complete", "COMP_WORDS": "aiworker wh", "COMP_CWORD": "1"}
+    loaded = loaded_by(before=f"import os; os.environ.update({environ})")
+
+    assert loaded & HEAVY == set()
+
+
 def test_an_agent_loads_nothing_of_the_platform_before_it_is_the_runner() -> None:
     loaded = loaded_by("agent", "--help", before="import os; os.execv = print")
 
     assert loaded & HEAVY == set()
+
+
+def _leaves(command: click.Command, *path: str) -> Iterator[tuple[str, click.Command]]:
+    yield " ".join(path), command
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            inner = command.get_command(click.Context(command), name)
+            assert inner is not None
+            yield from _leaves(inner, *path, name)
+
+
+def test_every_command_has_a_help_line_and_takes_json() -> None:
+    commands = dict(_leaves(cli))
+
+    assert len(commands) > 60
+    assert [path for path, command in commands.items() if not command.help] == []
+    takers = {path for path, command in commands.items() if any("--json" in one.opts for one in command.params)}
+    groups = {path for path, command in commands.items() if isinstance(command, click.Group)} - {"", "drivers"}
+    assert set(commands) - takers - groups == WITHOUT_JSON
 
 
 def test_the_help_has_each_commands_own_line() -> None:

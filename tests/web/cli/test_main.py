@@ -36,12 +36,20 @@ from web.cli import main
 PATIENCE_SECONDS = 60
 
 
-def aiworker(*words: str, code: int = 0, **environ: str) -> str:
-    """What the command says; its exit status must be `code`, and a failure is one line.
+class Screen(io.StringIO):
+    """A terminal that keeps what it shows."""
 
-    In this process: a new one for each of the many commands here would take longer than all that they do.
+    def isatty(self) -> bool:
+        return True
+
+
+def aiworker(*words: str, code: int = 0, is_screen: bool = False, lines: int = 1, **environ: str) -> str:
+    """What the command says; its exit status must be `code`, and a failure is one line, or as many as given.
+
+    is_screen: the output goes to a terminal. In this process: a new one for each of the many commands here would take
+    longer than all that they do.
     """
-    said, complained = io.StringIO(), io.StringIO()
+    said, complained = Screen() if is_screen else io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environ.items():
             patch.setenv(name, value)
@@ -54,7 +62,7 @@ def aiworker(*words: str, code: int = 0, **environ: str) -> str:
     forget_providers()
     assert (ended.value.code or 0) == code, f"{words}: {said.getvalue()}\n{complained.getvalue()}"
     if code == 1 and complained.getvalue():
-        assert len(complained.getvalue().strip().splitlines()) == 1, complained.getvalue()
+        assert len(complained.getvalue().strip().splitlines()) == lines, complained.getvalue()
     return (said.getvalue() + complained.getvalue()).strip()
 
 

@@ -1,0 +1,202 @@
+"""Commands for tasks, groups and releases, as people type them, against a server of this process."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import click
+import pytest
+from flask import Flask
+
+from common.models import Task, TaskGroup
+from common.providers.forge import local_forge
+from common.states import Environment, TaskState
+from tests.e2e.instance import wait_until
+from tests.providers.git_tree import WorkTree
+from tests.web.cli.test_main import aiworker, aiworker_json
+from tests.web.made import a_question, set_state
+from tests.web.world import World, all_of, forget_providers, get, put, repository_of
+from web.cli import group_waiting
+
+pytestmark = pytest.mark.usefixtures("ours")
+OLD, NEW = "b" * 40, "c" * 40
+
+
+@pytest.fixture
+def world(plain_app: Flask) -> Iterator[World]:
+    yield World(plain_app)
+    forget_providers()
+
+
+def test_a_task_is_written_and_known_by_its_last_digits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = world.project("Shop")
+    first = aiworker_json("task", "add", "Add", "a", "cart", "-l", "ui", "-p", "high")["task"]
+    assert (first["title"], first["labels"], first["priority"]) == ("Add a cart", ["ui"], "high")
+    monkeypatch.setattr("sys.stdin", io.StringIO("With a total.\n"))
+    second = aiworker_json("task", "add", "Pay", "-d", "-", "--after", first["id"][-8:], "--project", "Shop")["task"]
+    shown = aiworker_json("task", "show", second["branchName"])["task"]
+    assert (shown["description"], shown["dependsOn"]) == ("With a total.\n", [first["id"]])
+
+    assert aiworker("task", "cancel", first["id"][-8:].upper()).startswith(first["id"])
+    assert "there is no task 00000000" in aiworker("task", "show", "00000000", code=1)
+    assert "give its last 8 digits" in aiworker("task", "show", "cart", code=1)
+    twin = world.task(project, "Pay twice").id
+    put(Task, twin, id=f"{twin[:24]}0000{second['id'][-8:]}")
+    said = aiworker("task", "show", second["id"][-8:], code=1)
+    assert "is ambiguous" in said
+    assert f"0000{second['id'][-8:]} Pay twice" in said
+    assert aiworker_json("task", "show", f"0000{second['id'][-8:]}")["task"]["title"] == "Pay twice"
+
+    world.project("Blog")
+    assert "say which project" in aiworker("task", "add", "Pay", code=1)
+    assert "Missing argument" in aiworker("task", "add", code=2)
+
+
+def test_a_question_is_answered_by_the_number_of_an_option(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = world.task(world.project())
+    asked = a_question(task)
+    put(type(asked), asked.id, options=["click", "argparse"])
+    monkeypatch.setattr("sys.stdin", io.StringIO("2\n"))
+
+    said = aiworker("task", "answer", task.id[-8:])
+
+    assert "Which library?" in said
+    assert aiworker_json("task", "show", task.id)["task"]["questions"][0]["response"] == "argparse"
+
+
+def test_a_review_approves_the_commit_that_was_shown(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = world.project(has_repository=True)
+    task, other = (world.task(project, title, state="ready_to_test") for title in ("Greet", "Wave"))
+    put(Task, task.id, head_sha=None)
+    assert "no proven commit" in aiworker("task", "review", task.id, "--approve", code=1)
+    put(Task, task.id, head_sha=NEW)
+
+    assert aiworker_json("task", "review", other.id, "--reject", "Too loud")["task"]["state"] == "in_progress"
+    assert aiworker("task", "review", task.id[-8:], "--approve").split("  ")[1] == "approved"
+    assert get(Task, task.id).approved_sha == NEW
+    assert "exclude each other" in aiworker("task", "review", task.id, "--approve", "--reject", "x", code=2)
+
+
+def test_watching_ends_where_a_person_has_to_act(world: World) -> None:
+    project = world.project()
+    task, other = world.task(project), world.task(project, "Wave", state="ready_to_test")
+
+    assert aiworker("task", "watch", other.id[-8:]) == f"{other.id[-8:]}  ready_to_test  Wave"
+    set_state(task, TaskState.CANCELLED)
+    assert aiworker("task", "watch", task.id, code=1).endswith(f"task {task.id[-8:]} is cancelled")
+
+
+def test_what_an_agent_did_is_read_again(world: World) -> None:
+    task = world.task(world.project(has_repository=True))
+    assert "no agent has begun" in aiworker("task", "logs", task.id, code=1)
+    client, claim = world.claim(world.agent()[0])
+    lines = [
+        {"number": 1, "level": "info", "message": "look\x1b[2J around"},
+        {"number": 2, "level": "error", "message": "No"},
+    ]
+    assert client.post(f"/api/runner/runs/{claim['run']['id']}/logs", json={"lines": lines}).status_code < 300
+
+    said = aiworker("task", "logs", task.id[-8:])
+    assert re.search(r"^\d\d:\d\d  \w+ +look around$", said, re.MULTILINE)
+    assert "around" not in aiworker("task", "logs", task.id, "--search", "No", "--run", claim["run"]["id"][-8:])
+    assert aiworker_json("task", "logs", task.id)["entries"][-1]["message"] == "No"
+    assert aiworker("task", "diff", task.id) == ""
+    assert aiworker("task", "diff", task.id, "--stat") == "0 files changed"
+
+
+def test_a_group_is_made_staged_and_given_up(world: World) -> None:
+    project = world.project("Shop")
+    first, second = world.approved(project, "Greet", "Wave")
+    assert "name the tasks" in aiworker("group", "create", code=2)
+
+    group = aiworker_json("group", "create", first[-8:], "--name", "Sprint 1")["taskGroup"]
+    assert (group["projectId"], group["taskIds"], group["status"]) == (project.id, [first], "pending")
+    assert aiworker("deploy", "staging").startswith(group["id"])
+    assert aiworker("group", "list", "--project", "Shop") == f"{group['id']}  pending  release/sprint-1"
+    assert "no group of Shop can go to production" in aiworker("deploy", "production", code=1)
+    assert "409" in aiworker("group", "release", group["id"][-8:], code=1)
+    assert aiworker_json("group", "cancel", group["id"][-8:])["taskGroup"]["status"] == "cancelled"
+
+    again = aiworker_json("group", "create", "--approved", "--project", "Shop")["taskGroup"]
+    assert sorted(again["taskIds"]) == sorted([first, second])
+    left = aiworker_json("group", "remove", again["id"][-8:], first[-8:])["taskGroup"]
+    assert left["taskIds"] == [second]
+
+
+def test_waiting_for_a_group_ends_with_what_came_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_waiting, "POLL_SECONDS", 0.02)
+    (task_id,) = world.approved(world.project("Shop"))
+    with ThreadPoolExecutor(1) as pool:
+        # The command ends as soon as the group is where the test puts it.
+        said = pool.submit(aiworker, "group", "create", task_id[-8:], "--wait", code=1, lines=2)
+        wait_until("the group", lambda: len(all_of(TaskGroup)) == 1 or said.done())
+        put(TaskGroup, all_of(TaskGroup)[0].id, state_="failed", error="The tests never ended")
+
+    assert said.result().splitlines()[0] == "pending"
+    assert said.result().endswith("is failed: The tests never ended")
+
+
+def test_a_patch_is_whole_in_a_pipe_and_harmless_on_a_terminal(world: World, tmp_path: Path) -> None:
+    project = world.project(has_repository=True)
+    task = world.task(project)
+    tree = WorkTree(tmp_path / "tree", str(local_forge().repository_path(repository_of(project))))
+    tree.commit({"a.txt": "one\n"}, on="main")
+    tree.commit({"a.txt": "two \x1b[2J\n"}, on=task.branch_name)
+    tree.push("main", task.branch_name)
+
+    assert "\n-one\n+two \x1b[2J" in aiworker("task", "diff", task.id)
+    assert aiworker("task", "diff", task.id, "--stat").splitlines() == ["modified  a.txt  +1 -1", "1 file changed"]
+    shown = aiworker("task", "diff", task.id, is_screen=True, NO_COLOR="")
+    assert click.style("-one", fg="red") in shown
+    assert click.style("+two ?[2J", fg="green") in shown
+
+
+def test_production_goes_back_after_a_look_at_what_that_takes_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = world.project("Shop")
+    assert "nothing of Shop runs in production" in aiworker("rollback", code=1)
+    old = world.deployment(project, Environment.PRODUCTION, state="superseded", is_live=False, commit_sha=OLD)
+    world.deployment(project, Environment.PRODUCTION, commit_sha=NEW)
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    said = aiworker("rollback", code=1)
+    assert said.startswith(f"Roll production back to {OLD[:12]}?")
+    assert said.endswith("nothing was done")
+    listed = aiworker_json("deployments", "--environment", "production")["deployments"]
+    assert [one["status"] for one in listed] == ["completed", "superseded"]
+
+    assert f"production goes back to {OLD[:12]}" in aiworker("rollback", "--to", old[-8:], "--yes")
+
+
+def test_a_terminal_gets_a_table_and_a_pipe_gets_whole_ids(world: World) -> None:
+    task = world.task(world.project("Shop"), "Add a cart that shows the total in every currency")
+
+    assert aiworker("task", "list") == f"{task.id}  backlog  medium  {task.title}"
+    head, line = aiworker("task", "list", is_screen=True, COLUMNS="50", NO_COLOR="").splitlines()
+    assert click.unstyle(head).split() == ["ID", "STATE", "PRIORITY", "TITLE"]
+    assert click.style("backlog", fg="bright_black") in line
+    assert click.unstyle(line).startswith(f"{task.id[-8:]}  backlog  medium")
+    assert (len(click.unstyle(line)), click.unstyle(line)[-1]) == (50, "…")
+    assert "\x1b" not in aiworker("task", "list", is_screen=True, NO_COLOR="1")
+    shown = aiworker("task", "show", task.id, is_screen=True, NO_COLOR="1").splitlines()
+    assert shown[:2] == [task.title, f"{task.id[-8:]}  backlog  medium  Shop"]
+    # For scripts, wherever the option stands.
+    assert aiworker_json("task", "list") == aiworker_json("task", "list", "--json")
+    assert aiworker("spend", "--by", "model").splitlines()[-1].startswith("total  0.00  0")
+
+
+def test_the_page_of_a_thing_is_printed_where_there_is_no_browser(
+    world: World, ours: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = world.project("Shop")
+    task = world.task(project)
+
+    assert aiworker("open") == f"{ours}/"
+    assert aiworker("open", task.id[-8:]) == f"{ours}/#/projects/{project.id}/tasks/{task.id}"
+    assert aiworker("open", "--project", project.id[-8:]) == f"{ours}/#/projects/{project.id}/tasks"
+    assert "name one of" in aiworker("open", task.id, "--project", "Shop", code=2)

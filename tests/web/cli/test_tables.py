@@ -1,0 +1,44 @@
+"""Tables on a terminal: no line is wider than it, whatever the cells hold."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from web.cli.tables import cut, short_id, table, width_of
+
+ROWS = [
+    ["0192f0c1", "ready_to_test", "Show the total of the cart in every currency that a customer may choose", ""],
+    ["0192f0c2", "backlog", "カートの合計を表示する", ""],
+]
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_lines_fit_and_columns_begin_at_one_place(width: int) -> None:
+    lines = [click.unstyle(line) for line in table(ROWS, ("id", "state", "title", "parked"), width)]
+
+    assert [len(lines), max(map(width_of, lines)) <= max(width, 22)] == [3, True]
+    # What no row has is left out.
+    assert "PARKED" not in lines[0]
+    if width == 200:
+        assert lines[1] == f"0192f0c1  ready_to_test  {ROWS[0][2]}"
+        assert lines[2] == f"0192f0c2  backlog        {ROWS[1][2]}"
+    if width == 40:
+        assert lines[1].endswith("…")
+
+
+def test_a_state_has_its_colour() -> None:
+    (_head, line, _other) = table(ROWS, ("id", "state", "title", "parked"), 80)
+
+    assert click.style("ready_to_test", fg="yellow") in line
+
+
+def test_a_wide_sign_is_not_cut_in_half() -> None:
+    assert cut("カート", 4) == "カ…"
+    assert cut("カート", 6) == "カート"
+
+
+def test_only_an_id_is_shortened() -> None:
+    assert short_id("0192f0c1-7aaa-7bbb-8ccc-0123456789ab") == "456789ab"
+    assert short_id("q-0192f0c1-7aaa-7bbb-8ccc-0123456789ab") == "456789ab"
+    assert short_id("Rewrite 0192f0c1") == "Rewrite 0192f0c1"

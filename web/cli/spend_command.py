@@ -1,0 +1,39 @@
+"""`aiworker spend`: what the models have cost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from web.cli.client import api_of
+from web.cli.terminal import JsonObject, Terminal, pass_terminal
+
+BY = ["day", "project", "person", "driver", "model"]
+COLUMNS = ("label", "costUsd", "tokens", "calls", "runs", "tasks", "minutes")
+
+
+@click.command()
+@click.option("--by", type=click.Choice(BY), default="day", show_default=True, help="What the calls are grouped by.")
+@click.option("--project", "named", help="Id, name or slug of the project. Default: the linked one, else all.")
+@click.option("--days", type=click.IntRange(1, 3650), default=30, show_default=True, help="How far back.")
+@pass_terminal
+def spend(terminal: Terminal, by: str, named: str | None, days: int) -> None:
+    """Show what the models have cost, with the total in the last line."""
+    with api_of(terminal) as api:
+        project_id = api.chosen_project_id(named)
+        since = (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        found = api.call("GET", "/spend", None, by=by, projectId=project_id, **{"from": since})
+    if terminal.is_json:
+        terminal.write(found)
+        return
+    terminal.rows("groups", [_row(one) for one in (*found["groups"], {**found["total"], "label": "total"})], COLUMNS)
+    if found["isCut"]:
+        click.echo("There are too many groups: the cheapest are not shown.", err=True)
+    if found["total"]["unpricedCalls"]:
+        click.echo(f"{found['total']['unpricedCalls']} calls have no known price.", err=True)
+
+
+def _row(group: JsonObject) -> JsonObject:
+    return {**group, "label": group["label"] or "-", "costUsd": f"{group['costUsd']:.2f}",
+            "minutes": f"{group['minutes']:.0f}"}  # fmt: skip
