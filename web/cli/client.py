@@ -180,7 +180,8 @@ class Api:
         link = read_link()
         if link is None or link.url != self.url:
             return None
-        return self.project(link.project_id)
+        project: JsonObject = self.call("GET", f"/projects/{link.project_id}")["project"]
+        return project
 
     def chosen_project_id(self, named: str | None) -> str | None:
         """The id of the chosen project."""

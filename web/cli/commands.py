@@ -10,6 +10,7 @@ from common.values.egress import Egress
 from web.cli.client import api_of
 from web.cli.json_fields import fields_of
 from web.cli.terminal import Terminal, pass_terminal
+from web.cli.waiting import wait_for_project
 
 PROJECT = ("id", "name", "status", "giteaRepoUrl")
 EGRESS = [str(egress) for egress in Egress]
@@ -37,6 +38,7 @@ def list_projects(terminal: Terminal, limit: int) -> None:
 @click.option("--test-command", help="Command that tests a commit.")
 @click.option("--egress", type=click.Choice(EGRESS), help="What agents, tests and previews may reach.")
 @click.option("--field", "fields", multiple=True, metavar="NAME=JSON", help="Another field of the API's request.")
+@click.option("--wait", "is_awaited", is_flag=True, help="Return when it can be worked in; fail if it can't.")
 @pass_terminal
 def create_project(
     terminal: Terminal,
@@ -47,13 +49,15 @@ def create_project(
     test_command: str | None,
     egress: str | None,
     fields: Sequence[str],
+    is_awaited: bool,
 ) -> None:
     """Make a project, empty or from an existing repository."""
     given = {"description": description, "importUrl": import_url, "startCommand": start_command,
              "testCommand": test_command, "egress": egress}  # fmt: skip
     body = {"name": name, **{key: value for key, value in given.items() if value is not None}}
     with api_of(terminal) as api:
-        terminal.one(api.call("POST", "/projects", body | fields_of(fields)), "project", PROJECT)
+        reply = api.call("POST", "/projects", body | fields_of(fields))
+        terminal.one(wait_for_project(api, reply) if is_awaited else reply, "project", PROJECT)
 
 
 @project.command("show")

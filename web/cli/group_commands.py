@@ -10,10 +10,11 @@ import click
 from common.states import Environment, GroupState
 from web.cli.api_error import ApiError
 from web.cli.client import Api, api_of
-from web.cli.group_waiting import wait_for_group
+from web.cli.group_reading import show_group
 from web.cli.short_ids import DEPLOYMENTS, GROUPS, MOST, TASKS, whole_id
 from web.cli.tables import short_id
 from web.cli.terminal import JsonObject, Terminal, cell, pass_terminal
+from web.cli.waiting import wait_for_deployment, wait_for_group
 
 GROUP = ("id", "status", "stagingBranch")
 DEPLOYMENT = ("id", "environment", "status", "commitSha", "createdAt", "url")
@@ -34,6 +35,9 @@ _of_project = click.option(
 @click.group()
 def group() -> None:
     """Task groups: approved tasks that are deployed together."""
+
+
+group.add_command(show_group)
 
 
 @group.command("list")
@@ -70,9 +74,7 @@ def create_group(
         body |= {key: value for key, value in (("name", name), ("notes", notes)) if value is not None}
         reply = api.call("POST", "/task-groups", body)
         if is_awaited:
-            reply = wait_for_group(
-                terminal, api, reply, {"pending", "merging"}, {"merged", "deploying_staging", "staging"}
-            )
+            reply = wait_for_group(api, reply, {"pending", "merging"}, {"merged", "deploying_staging", "staging"})
         terminal.one(reply, "taskGroup", GROUP)
 
 
@@ -99,15 +101,6 @@ def _members(api: Api, words: Sequence[str], named: str | None, *, is_all: bool)
 def _project_or_none(api: Api, named: str) -> JsonObject | None:
     known = api.every("/projects", "projects", most=MOST)
     return next((one for one in known if named in {one["id"], one["name"], one["slug"]}), None)
-
-
-@group.command("show")
-@click.argument("named", metavar="GROUP")
-@pass_terminal
-def show_group(terminal: Terminal, named: str) -> None:
-    """Show a group: its tasks, checks, problems and deployments."""
-    with api_of(terminal) as api:
-        terminal.one(api.call("GET", f"/task-groups/{whole_id(api, GROUPS, named)}"), "taskGroup")
 
 
 @group.command("stage")
@@ -149,9 +142,9 @@ def _deploy(terminal: Terminal, api: Api, group_id: str, environment: str, is_ac
     reply = api.call("POST", f"/task-groups/{group_id}/deploy-{environment}", body)
     if is_awaited and environment == "staging":
         busy = {"pending", "merging", "merged", "deploying_staging"}
-        reply = wait_for_group(terminal, api, reply, busy, {"staging", "deploying_production", "production"})
+        reply = wait_for_group(api, reply, busy, {"staging", "deploying_production", "production"})
     elif is_awaited:
-        reply = wait_for_group(terminal, api, reply, {"deploying_production"}, {"production"})
+        reply = wait_for_group(api, reply, {"deploying_production"}, {"production"})
     terminal.one(reply, "taskGroup", GROUP)
 
 
@@ -236,8 +229,11 @@ def deployments(terminal: Terminal, named: str | None, environment: str | None, 
 @_of_project
 @click.option("--to", "target", metavar="DEPLOYMENT", help="What to go back to. Default: the version before.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@_waiting
 @pass_terminal
-def rollback(terminal: Terminal, environment: str, named: str | None, target: str | None, yes: bool) -> None:
+def rollback(
+    terminal: Terminal, environment: str, named: str | None, target: str | None, yes: bool, is_awaited: bool
+) -> None:
     """Go back to an older healthy version, of production unless staging is named."""
     with api_of(terminal) as api:
         project = api.required_project(named)
@@ -253,6 +249,8 @@ def rollback(terminal: Terminal, environment: str, named: str | None, target: st
             terminal.confirm(_consequences(environment, plan))
         body = {"toDeploymentId": plan["target"]["id"]}
         reply = api.call("POST", f"/deployments/{live['id']}/rollback", body)
+        if is_awaited:
+            wait_for_deployment(api, reply["rollbackDeploymentId"], reply["job"])
         if terminal.is_json:
             terminal.write(reply)
         else:

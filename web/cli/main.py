@@ -114,8 +114,14 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         sys.exit(130)
+    except click.Abort as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            sys.exit(130)
+        # Somebody said no, or the input ended before the question.
+        click.echo("aiworker: nothing was done", err=True)
+        sys.exit(1)
     except BrokenPipeError:
         # The reader of the output has ended, as `head` does: print nothing more, not even while exiting.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -38,6 +38,11 @@ def short_id(whole: str) -> str:
     return whole[-SHORT_ID_DIGITS:] if _UUID.fullmatch(whole) else whole
 
 
+def in_words(name: str) -> str:
+    """The name of a field as people write it: `taskGroups` is `task groups`."""
+    return _WORDS.sub(" ", name).lower()
+
+
 def width_of(text: str) -> int:
     """Columns of a terminal that the text takes."""
     return sum(
@@ -64,7 +69,7 @@ def table(rows: Sequence[Sequence[str]], names: Sequence[str], width: int) -> It
     rows: cells of one line each. Columns without any content are left out. The widest columns are cut first.
     """
     filled = [number for number in range(len(names)) if any(row[number] for row in rows)]
-    heads = [_WORDS.sub(" ", names[number]).upper() for number in filled]
+    heads = [in_words(names[number]).upper() for number in filled]
     columns = [[row[number] for row in rows] for number in filled]
     widths = _fitted(
         [max(map(width_of, [head, *cells])) for head, cells in zip(heads, columns, strict=True)],

@@ -163,11 +163,18 @@ def resume_task(terminal: Terminal, named: str) -> None:
 @task.command("say")
 @click.argument("named", metavar="TASK")
 @click.argument("text")
+@click.option("--on", "place", metavar="PATH:LINE", help="The place in the task's files that it is about.")
 @pass_terminal
-def comment_on_task(terminal: Terminal, named: str, text: str) -> None:
+def comment_on_task(terminal: Terminal, named: str, text: str, place: str | None) -> None:
     """Comment on the task; its next run reads it."""
+    body: JsonObject = {"body": text}
+    if place is not None:
+        path, _colon, line = place.rpartition(":")
+        if not path or not line.isdecimal():
+            raise click.BadParameter(f"{place} is not PATH:LINE", param_hint="--on")
+        body |= {"path": path, "line": int(line)}
     with api_of(terminal) as api:
-        reply = api.call("POST", f"/tasks/{whole_id(api, TASKS, named)}/comments", {"body": text})
+        reply = api.call("POST", f"/tasks/{whole_id(api, TASKS, named)}/comments", body)
         terminal.one(reply, "comment", ("id", "author", "body"))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from web.cli.api_error import ApiError
-from web.cli.tables import COLOUR_OF, short_id, table
+from web.cli.tables import COLOUR_OF, in_words, short_id, table
 
 Fields = Sequence[str]
 
@@ -44,7 +44,7 @@ class Terminal:
             for row in rows:
                 self.say(_line(row, shown))
         elif not rows:
-            self.say(f"No {plural}.")
+            self.say(f"No {in_words(plural)}.")
         else:
             cells = [[_short_cell(name, row.get(name)) for name in shown] for row in rows]
             for line in table(cells, shown, shutil.get_terminal_size().columns):

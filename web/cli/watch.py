@@ -13,7 +13,8 @@ import simple_websocket
 
 from web.cli.api_error import ApiError
 from web.cli.client import Api, api_of
-from web.cli.terminal import JsonObject, Terminal, cell, parking_of, pass_terminal
+from web.cli.tables import in_words, short_id
+from web.cli.terminal import JsonObject, Terminal, cell, parking_of, pass_terminal, time_of
 
 ANSWER_SECONDS = 30.0
 FIRST_WAIT_SECONDS = 0.5
@@ -31,14 +32,16 @@ def watch(terminal: Terminal, named: str | None, count: int | None) -> None:
     with api_of(terminal) as api:
         project_id = api.project(named)["id"] if named else None
         for number, message in enumerate(follow(api, project_id), 1):
-            shown = json.dumps(message, ensure_ascii=False) if terminal.is_json else _event(api, message)
-            click.echo(shown)
+            if terminal.is_json:
+                click.echo(json.dumps(message, ensure_ascii=False))
+            else:
+                terminal.say(_event(api, message, terminal))
             sys.stdout.flush()
             if number == count:
                 return
 
 
-def _event(api: Api, message: JsonObject) -> str:
+def _event(api: Api, message: JsonObject, terminal: Terminal) -> str:
     """The event in one line. One that says that a task was parked, or goes on, also says what the task is now."""
     about = message.get("data", {})
     now = ""
@@ -46,7 +49,15 @@ def _event(api: Api, message: JsonObject) -> str:
         with contextlib.suppress(ApiError):  # deleted meanwhile
             found = api.call("GET", f"/tasks/{about['taskId']}")["task"]
             now = parking_of(found["parked"]) if found["parked"] else f"not parked: {found['phase'] or found['state']}"
-    return cell(f"{line_of(message)}  {now}".rstrip())
+    if not terminal.is_screen:
+        return cell(f"{line_of(message)}  {now}".rstrip())
+    facts = (
+        f"{in_words(name)} {terminal.state(cell(short_id(_word(value))))}"
+        for name, value in about.items()
+        if value is not None and name not in {"projectId", "seq"}
+    )
+    at = time_of(message["at"]) if "at" in message else "-"
+    return f"{at}  {terminal.styled(message['event'], bold=True)}  {', '.join((*facts, *([cell(now)] if now else [])))}"
 
 
 def follow(api: Api, project_id: str | None, *, is_told_of_starts: bool = False) -> Iterator[Message]:

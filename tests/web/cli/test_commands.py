@@ -12,7 +12,7 @@ import click
 import pytest
 from flask import Flask
 
-from common.models import Task, TaskGroup
+from common.models import Deployment, Job, Project, Task, TaskGroup
 from common.providers.forge import local_forge
 from common.states import Environment, TaskState
 from tests.e2e.instance import wait_until
@@ -20,7 +20,7 @@ from tests.providers.git_tree import WorkTree
 from tests.web.cli.test_main import aiworker, aiworker_json
 from tests.web.made import a_question, set_state
 from tests.web.world import World, all_of, forget_providers, get, put, repository_of
-from web.cli import group_waiting
+from web.cli import waiting
 
 pytestmark = pytest.mark.usefixtures("ours")
 OLD, NEW = "b" * 40, "c" * 40
@@ -128,7 +128,7 @@ def test_a_group_is_made_staged_and_given_up(world: World) -> None:
 
 
 def test_waiting_for_a_group_ends_with_what_came_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group_waiting, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.02)
     (task_id,) = world.approved(world.project("Shop"))
     with ThreadPoolExecutor(1) as pool:
         # The command ends as soon as the group is where the test puts it.
@@ -167,6 +167,8 @@ def test_production_goes_back_after_a_look_at_what_that_takes_back(
     said = aiworker("rollback", code=1)
     assert said.startswith(f"Roll production back to {OLD[:12]}?")
     assert said.endswith("nothing was done")
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert aiworker("rollback", code=1).endswith("nothing was done")
     listed = aiworker_json("deployments", "--environment", "production")["deployments"]
     assert [one["status"] for one in listed] == ["completed", "superseded"]
 
@@ -200,3 +202,45 @@ def test_the_page_of_a_thing_is_printed_where_there_is_no_browser(
     assert aiworker("open", task.id[-8:]) == f"{ours}/#/projects/{project.id}/tasks/{task.id}"
     assert aiworker("open", "--project", project.id[-8:]) == f"{ours}/#/projects/{project.id}/tasks"
     assert "name one of" in aiworker("open", task.id, "--project", "Shop", code=2)
+
+
+def test_a_group_is_shown_with_its_tasks_and_the_next_step(world: World) -> None:
+    project = world.project("Shop")
+    group = world.group(project, world.approved(project, "Greet"), name="Sprint 1")
+    put(TaskGroup, group["id"], state_="merged")
+
+    shown = aiworker("group", "show", group["id"][-8:], is_screen=True, NO_COLOR="1").splitlines()
+
+    assert shown[:2] == ["Sprint 1", f"{group['id'][-8:]}  merged  release/sprint-1"]
+    assert f"{group['taskIds'][0][-8:]}  Greet" in shown
+    assert shown[-1] == f"Next: aiworker group stage {group['id'][-8:]}"
+    assert "status: merged" in aiworker("group", "show", group["id"]).splitlines()
+
+
+def test_a_project_and_a_rollback_are_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.02)
+    with ThreadPoolExecutor(1) as pool:
+        said = pool.submit(aiworker, "project", "create", "Shop", "--wait", code=0)
+        wait_until("the project", lambda: len(all_of(Project)) == 1 or said.done())
+        shop = all_of(Project)[0]
+        put(Project, shop.id, state_="active")
+        assert " active " in said.result()
+
+        world.deployment(shop, Environment.PRODUCTION, state="superseded", is_live=False, commit_sha=OLD)
+        world.deployment(shop, Environment.PRODUCTION, commit_sha=NEW)
+        said = pool.submit(aiworker, "rollback", "--yes", "--wait", code=1, lines=2)
+        of_rollback = Deployment.rollback_of.is_not(None)
+        wait_until("the rollback", lambda: len(all_of(Deployment, of_rollback)) == 1 or said.done())
+        made = all_of(Deployment, of_rollback)[0]
+        put(Deployment, made.id, state_="failed", error="Never healthy")
+        put(Job, all_of(Job, Job.subject_id == made.id)[0].id, state_="done", progress_done=2, progress_total=4)
+    assert said.result().endswith(f"deployment {made.id[-8:]} is failed: Never healthy")
+
+
+def test_a_comment_names_its_place(world: World) -> None:
+    task = world.task(world.project())
+
+    made = aiworker_json("task", "say", task.id[-8:], "Use a constant", "--on", "src/a.py:12")["comment"]
+
+    assert (made["path"], made["line"], made["body"]) == ("src/a.py", 12, "Use a constant")
+    assert "is not PATH:LINE" in aiworker("task", "say", task.id, "x", "--on", "a.py", code=2)

@@ -57,9 +57,19 @@ def test_a_client_without_a_token_says_where_it_looked(
     if url is not None:
         monkeypatch.setenv("AIWORKER_URL", url)
 
-    for said in aiworker("project list", "task list", "watch", code=1):
+    for said in aiworker(
+        "project list", "task list", "watch", "task add x", "task show 12345678", "group list", "deploy staging",
+        "rollback", "spend", "deployments", "whoami", "open 12345678", code=1,
+    ):  # fmt: skip
         assert f"there is no platform here: no database at {empty}/.aiworker/aiworker.db" in said
         assert "AIWORKER_URL and AIWORKER_TOKEN" in said
+    assert list(empty.iterdir()) == []
+
+
+def test_commands_about_logins_leave_nothing_here(empty: Path) -> None:
+    assert aiworker("use", "open --print") == ["", "http://127.0.0.1:3000/\n"]
+    for said in aiworker("logout", "use work", code=1):
+        assert "log in with: aiworker login URL" in said
     assert list(empty.iterdir()) == []
 
 
