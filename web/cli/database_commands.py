@@ -32,7 +32,10 @@ def db(context: click.Context) -> None:
 
 @db.command()
 def upgrade() -> None:
-    """Upgrade the schema; with AIWORKER_ADMIN_PASSWORD, create the first administrator. Safe to repeat."""
+    """Upgrade the schema. Safe to repeat.
+
+    With AIWORKER_ADMIN_PASSWORD, create the first administrator.
+    """
     schema.upgrade()
     if settings().security.admin_password is not None:
         accounts.ensure_first_admin()
@@ -41,7 +44,7 @@ def upgrade() -> None:
 
 @db.command()
 def status() -> None:
-    """Check that the schema is this version's; exits with 1 if not."""
+    """Check that the schema is this version's; fails if not."""
     operator()
     click.echo("The schema is up to date.")
 

@@ -40,7 +40,10 @@ def drivers(context: click.Context) -> None:
 @click.argument("names", metavar="NAME…", nargs=-1, required=True)
 @click.pass_obj
 def install(terminal: Terminal, names: tuple[str, ...]) -> None:
-    """Install the programs of these drivers, at the versions that were tried. Safe to repeat."""
+    """Install the programs of these drivers. Safe to repeat.
+
+    At the versions that were tried.
+    """
     folder = drivers_folder(settings().store.data_dir)
     installed = [
         {"name": name, "path": str(install_driver(name, folder, say=lambda line: click.echo(line, err=True)))}

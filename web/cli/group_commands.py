@@ -65,7 +65,10 @@ def create_group(
     terminal: Terminal, words: Sequence[str], is_all: bool, named: str | None, name: str | None, notes: str | None,
     target: str, is_awaited: bool,
 ) -> None:  # fmt: skip
-    """Group approved tasks of one project; merging and testing them starts at once."""
+    """Group approved tasks of one project.
+
+    Merging and testing them starts at once.
+    """
     if not words and not is_all:
         raise click.UsageError("name the tasks, or take all with --approved")
     with api_of(terminal) as api:
@@ -109,7 +112,10 @@ def _project_or_none(api: Api, named: str) -> JsonObject | None:
 @_waiting
 @pass_terminal
 def stage_group(terminal: Terminal, named: str, accept_rolled_back: bool, is_awaited: bool) -> None:
-    """Deploy a group to staging: at once if it is merged, else as soon as it is."""
+    """Deploy a group to staging.
+
+    At once if it is merged, else as soon as it is.
+    """
     with api_of(terminal) as api:
         _deploy(terminal, api, whole_id(api, GROUPS, named), "staging", accept_rolled_back, is_awaited)
 
@@ -132,7 +138,7 @@ def release_group(terminal: Terminal, named: str, accept_rolled_back: bool, is_a
 @_waiting
 @pass_terminal
 def deploy_group(terminal: Terminal, named: str, environment: str, accept_rolled_back: bool, is_awaited: bool) -> None:
-    """Deploy a group; the same as `group stage` and `group release`."""
+    """Deploy a group, as `stage` and `release` do."""
     with api_of(terminal) as api:
         _deploy(terminal, api, whole_id(api, GROUPS, named), environment, accept_rolled_back, is_awaited)
 
@@ -152,7 +158,10 @@ def _deploy(terminal: Terminal, api: Api, group_id: str, environment: str, is_ac
 @click.argument("named", metavar="GROUP")
 @pass_terminal
 def cancel_group(terminal: Terminal, named: str) -> None:
-    """Give a group up; its tasks are approved again and can join another."""
+    """Give a group up.
+
+    Its tasks are approved again and can join another.
+    """
     _act(terminal, named, "cancel")
 
 
@@ -169,7 +178,10 @@ def retry_group(terminal: Terminal, named: str) -> None:
 @click.argument("task", metavar="TASK")
 @pass_terminal
 def remove_from_group(terminal: Terminal, named: str, task: str) -> None:
-    """Take a task out of a group; the others are merged and tested again."""
+    """Take a task out of a group.
+
+    The others are merged and tested again.
+    """
     _act(terminal, named, "remove", task)
 
 

@@ -41,7 +41,7 @@ _MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red")}
 @click.argument("named", metavar="TASK")
 @pass_terminal
 def show_task(terminal: Terminal, named: str) -> None:
-    """Show a task: its state, questions, checks, cost, and the next step."""
+    """Show a task with its questions, checks and next step."""
     with api_of(terminal) as api:
         reply = api.call("GET", f"/tasks/{whole_id(api, TASKS, named)}")
     if not terminal.is_screen:
@@ -93,7 +93,10 @@ def check_lines(terminal: Terminal, checks: list[JsonObject]) -> Iterator[str]:
 @click.argument("named", metavar="TASK")
 @pass_terminal
 def watch_task(terminal: Terminal, named: str) -> None:
-    """Follow a task until a person has to act or it is over; fails if the task failed or was cancelled."""
+    """Follow a task until a person has to act or it is over.
+
+    Fails if the task failed or was cancelled.
+    """
     with api_of(terminal) as api:
         task_id = whole_id(api, TASKS, named)
         project_id = api.call("GET", f"/tasks/{task_id}")["task"]["projectId"]
@@ -181,7 +184,7 @@ def shown_patch(terminal: Terminal, patch: str) -> str:
 def show_logs(
     terminal: Terminal, named: str, run_id: str | None, is_followed: bool, kind: str | None, search: str | None
 ) -> None:
-    """Print what the agent did: the transcript of the task's newest run, or of another."""
+    """Print what the agent did in the newest run, or in another."""
     with api_of(terminal) as api:
         runs = api.call("GET", f"/tasks/{whole_id(api, TASKS, named)}")["task"]["runs"]
         run = _run(runs, run_id)

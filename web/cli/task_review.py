@@ -20,7 +20,7 @@ SHOWN = ("id", "state", "priority", "title")
 @click.option("--reject", "reason", metavar="REASON", help="Send it back with this reason, without asking.")
 @pass_terminal
 def review_task(terminal: Terminal, named: str, is_approved: bool, reason: str | None) -> None:
-    """Look at a task's checks and changes, then approve it or send it back.
+    """Look at checks and changes, then approve or send back.
 
     Exactly the commit that was shown is approved: a later push is refused. Without a terminal, or with --json, it only
     shows, unless --approve or --reject is given.

@@ -80,6 +80,9 @@ def test_every_command_has_a_help_line_and_takes_json() -> None:
 
     assert len(commands) > 60
     assert [path for path, command in commands.items() if not command.help] == []
+    # A group's help has room for 60 signs beside the longest name.
+    inner = {path: command.get_short_help_str(60) for path, command in commands.items() if " " in path}
+    assert [path for path, line in inner.items() if line.endswith("...")] == []
     takers = {path for path, command in commands.items() if any("--json" in one.opts for one in command.params)}
     groups = {path for path, command in commands.items() if isinstance(command, click.Group)} - {"", "drivers"}
     assert set(commands) - takers - groups == WITHOUT_JSON
