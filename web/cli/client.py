@@ -64,10 +64,10 @@ class Api:
         Without a name it is that of the repository's link, else the current login's, else this machine's. A token that
         was given by itself is for this machine: it is never sent to where the caller did not say.
         """
-        own = look_around().internal_url.rstrip("/")
         if given:
             found = None if "://" in given else read_kept().named(given)
             return (found[1].url if found else given.rstrip("/")), True
+        own = look_around().internal_url.rstrip("/")
         if self._given_token is not None:
             return own, True
         if (link := read_link()) is not None:

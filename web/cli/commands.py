@@ -27,7 +27,7 @@ def project() -> None:
 def list_projects(terminal: Terminal, limit: int) -> None:
     """List projects, newest first."""
     with api_of(terminal) as api:
-        terminal.rows("projects", list(api.every("/projects", "projects", most=limit)), PROJECT)
+        terminal.rows("projects", list(api.every("/projects", "projects", most=limit)), PROJECT, most=limit)
 
 
 @project.command("create")

@@ -49,7 +49,9 @@ def list_groups(terminal: Terminal, named: str | None, status: str | None, limit
     """List groups, newest first."""
     with api_of(terminal) as api:
         query = {"projectId": api.chosen_project_id(named), "status": status}
-        terminal.rows("taskGroups", list(api.every("/task-groups", "taskGroups", most=limit, **query)), GROUP)
+        terminal.rows(
+            "taskGroups", list(api.every("/task-groups", "taskGroups", most=limit, **query)), GROUP, most=limit
+        )
 
 
 @group.command("create")
@@ -233,7 +235,7 @@ def deployments(terminal: Terminal, named: str | None, environment: str | None, 
     with api_of(terminal) as api:
         query = {"projectId": api.required_project(named)["id"], "environment": environment}
         found = list(api.every("/deployments", "deployments", most=limit, **query))
-        terminal.rows("deployments", found, DEPLOYMENT)
+        terminal.rows("deployments", found, DEPLOYMENT, most=limit)
 
 
 @click.command()

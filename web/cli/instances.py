@@ -73,7 +73,7 @@ def read_kept() -> Kept:
             raise Misconfigured(f"other users can read the tokens in {path}; close it with: chmod 600 {path}")
         content = json.loads(path.read_text(encoding="utf-8"))
         instances = {name: Instance(**one) for name, one in content["instances"].items()}
-        return Kept(content["current"], instances)
+        return Kept(content["current"] if content["current"] in instances else None, instances)
     except (FileNotFoundError, NotADirectoryError):
         return Kept()
     except OSError as error:

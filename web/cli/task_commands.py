@@ -44,7 +44,7 @@ def list_tasks(
     with api_of(terminal) as api:
         project_id = None if is_all else api.chosen_project_id(named)
         query = {"projectId": project_id, "state": state, "priority": priority, "q": search}
-        terminal.rows("tasks", list(api.every("/tasks", "tasks", most=limit, **query)), TASK)
+        terminal.rows("tasks", list(api.every("/tasks", "tasks", most=limit, **query)), TASK, most=limit)
 
 
 @task.command("add")

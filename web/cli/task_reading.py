@@ -228,4 +228,5 @@ def _entries(api: Api, run_id: str, *, is_followed: bool, kind: str | None, q: s
 def _entry(terminal: Terminal, entry: JsonObject) -> str:
     colour = "red" if entry["level"] == "error" else "yellow" if entry["level"] == "warning" else None
     kind = entry.get("kind", "")
-    return f"{time_of(entry['at'])}  {terminal.styled(f'{kind:<8}', fg=colour)}  {cell(entry['message'])}"
+    at = time_of(entry["at"], has_seconds=True)
+    return f"{at}  {terminal.styled(f'{kind:<8}', fg=colour)}  {cell(entry['message'])}"

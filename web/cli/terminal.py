@@ -36,8 +36,11 @@ class Terminal:
         """Whether a person reads: the output goes to a terminal and is not JSON."""
         return not self.is_json and sys.stdout.isatty()
 
-    def rows(self, plural: str, rows: list[JsonObject], shown: Fields) -> None:
-        """Print a list: a table or one line per row, or one JSON object."""
+    def rows(self, plural: str, rows: list[JsonObject], shown: Fields, *, most: int | None = None) -> None:
+        """Print a list: a table or one line per row, or one JSON object.
+
+        most: the limit of the list; a person is told if there may be more.
+        """
         if self.is_json:
             self.write({plural: rows})
         elif not self.is_screen:
@@ -49,6 +52,8 @@ class Terminal:
             cells = [[_short_cell(name, row.get(name)) for name in shown] for row in rows]
             for line in table(cells, shown, shutil.get_terminal_size().columns):
                 self.say(line)
+            if len(rows) == most:
+                click.echo(f"These are the newest {most}; see more with --limit.", err=True)
 
     def one(self, reply: JsonObject, key: str, shown: Fields | None = None) -> None:
         """Print one object: the reply as JSON, or the shown fields in one line, or one line per field."""
@@ -118,10 +123,11 @@ def parking_of(parked: JsonObject) -> str:
     return f"parked until {time_of(parked['until'])}: {parked['reason']}"
 
 
-def time_of(at: str) -> str:
+def time_of(at: str, *, has_seconds: bool = False) -> str:
     """A time of the API in this machine's time zone: `14:05` if it is today, else with the day."""
     then, now = datetime.fromisoformat(at).astimezone(), datetime.now().astimezone()
-    return f"{then:%H:%M}" if then.date() == now.date() else f"{then:%Y-%m-%d %H:%M}"
+    clock = f"{then:%H:%M:%S}" if has_seconds else f"{then:%H:%M}"
+    return clock if then.date() == now.date() else f"{then:%Y-%m-%d} {clock}"
 
 
 def cell(value: object) -> str:

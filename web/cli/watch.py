@@ -56,7 +56,7 @@ def _event(api: Api, message: JsonObject, terminal: Terminal) -> str:
         for name, value in about.items()
         if value is not None and name not in {"projectId", "seq"}
     )
-    at = time_of(message["at"]) if "at" in message else "-"
+    at = time_of(message["at"], has_seconds=True) if "at" in message else "-"
     return f"{at}  {terminal.styled(message['event'], bold=True)}  {', '.join((*facts, *([cell(now)] if now else [])))}"
 
 

@@ -101,7 +101,7 @@ def test_what_an_agent_did_is_read_again(world: World) -> None:
     assert client.post(f"/api/runner/runs/{claim['run']['id']}/logs", json={"lines": lines}).status_code < 300
 
     said = aiworker("task", "logs", task.id[-8:])
-    assert re.search(r"^\d\d:\d\d  \w+ +look around$", said, re.MULTILINE)
+    assert re.search(r"^\d\d:\d\d:\d\d  \w+ +look around$", said, re.MULTILINE)
     assert "around" not in aiworker("task", "logs", task.id, "--search", "No", "--run", claim["run"]["id"][-8:])
     assert aiworker_json("task", "logs", task.id)["entries"][-1]["message"] == "No"
     assert aiworker("task", "diff", task.id) == ""
@@ -185,6 +185,8 @@ def test_a_terminal_gets_a_table_and_a_pipe_gets_whole_ids(world: World) -> None
     assert click.unstyle(line).startswith(f"{task.id[-8:]}  backlog  medium")
     assert (len(click.unstyle(line)), click.unstyle(line)[-1]) == (50, "…")
     assert "\x1b" not in aiworker("task", "list", is_screen=True, NO_COLOR="1")
+    assert aiworker("task", "list", "--limit", "1", is_screen=True).endswith("newest 1; see more with --limit.")
+    assert aiworker("group", "list", is_screen=True) == "No task groups."
     shown = aiworker("task", "show", task.id, is_screen=True, NO_COLOR="1").splitlines()
     assert shown[:2] == [task.title, f"{task.id[-8:]}  backlog  medium  Shop"]
     # For scripts, wherever the option stands.

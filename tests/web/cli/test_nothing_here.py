@@ -77,6 +77,9 @@ def test_a_client_with_a_token_needs_nothing_here(empty: Path) -> None:
     (said,) = aiworker("--token aiw_x task list", code=1, AIWORKER_PORT="9")
 
     assert "http://127.0.0.1:9 can't be reached" in said
+    # With an address too, what this machine's platform is set to does not matter.
+    (said,) = aiworker("--token aiw_x --url http://127.0.0.1:9 task list", code=1, AIWORKER_DATABASE_URL="oracle://x")
+    assert "http://127.0.0.1:9 can't be reached" in said
     assert list(empty.iterdir()) == []
 
 
