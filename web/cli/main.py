@@ -27,6 +27,7 @@ COMMANDS = {
     "group": ("commands", "Task groups: approved tasks that are deployed together"),
     "project": ("commands", "Projects: a repository with its tasks and environments"),
     "restore": ("backup_commands", "Put a backup into the data directory and the database that the environment names"),
+    "service": ("service_commands", "The platform as a service of systemd"),
     "task": ("commands", "Tasks: written by people, done by agents"),
     "token": ("database_commands", "API tokens, directly in the database"),
     "up": ("up_command", "Run the whole platform in the foreground, until Ctrl-C"),
