@@ -235,7 +235,7 @@ def _members(
                     or not {"..", "/"}.isdisjoint(parts)
                 ):
                     raise Misconfigured(f"the backup has a part that no backup has: {member.name}")
-                progress(what, min(file.tell(), size), size)
+                progress(what, min(file.tell(), size - 1), size)
                 yield member, content
     except (tarfile.TarError, ValueError, KeyError) as error:
         raise Misconfigured(f"the backup can't be read: {error}") from error
