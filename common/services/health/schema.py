@@ -34,7 +34,7 @@ def upgrade(to: str = "head") -> None:
         with _alone() as connection:
             present = _present(connection)
             _refuse_newer(present)
-            if present == _revisions()[-1]:
+            if present == newest_revision():
                 return
             config = _config()
             config.attributes["connection"] = connection
@@ -46,7 +46,7 @@ def upgrade(to: str = "head") -> None:
 
 def is_current() -> bool:
     """Whether the schema is that of this version."""
-    return _present_revision() == _revisions()[-1]
+    return _present_revision() == newest_revision()
 
 
 def require_current() -> None:
@@ -63,18 +63,18 @@ def require_current() -> None:
     except DBAPIError as error:
         raise Misconfigured(f"the database {url} can't be used: {error.orig}; check AIWORKER_DATABASE_URL") from error
     _refuse_newer(present)
-    if present != _revisions()[-1]:
+    if present != newest_revision():
         raise Misconfigured(f"the database {url} does not have this version's schema; run: aiworker db upgrade")
 
 
 def newest_revision() -> str:
     """The revision of this version's schema."""
-    return str(_scripts(_config()).get_current_head())
+    return _revisions()[-1]
 
 
 def is_known(revision: str) -> bool:
     """Whether this version's migrations contain the revision."""
-    return revision in {script.revision for script in _scripts(_config()).walk_revisions()}
+    return revision in _revisions()
 
 
 def ping() -> None:
@@ -97,7 +97,7 @@ def _present(connection: Connection) -> str | None:
 
 def _refuse_newer(present: str | None) -> None:
     """Raise Misconfigured if this version does not know the database's revision."""
-    if present is None or present in _revisions():
+    if present is None or is_known(present):
         return
     url = database.describe_url(settings().store.database_url)
     raise Misconfigured(
