@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -60,6 +61,14 @@ def on_starting(_server: Arbiter) -> None:
 def post_fork(_server: Arbiter, _worker: Worker) -> None:
     """Have the kernel kill a worker when its arbiter dies: else it would hold the port for some seconds."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Until the worker has imported the application, which makes hardly any garbage: see common/machine/lasting.py.
+    gc.disable()
+
+
+def post_worker_init(_worker: Worker) -> None:
+    """Look for garbage from now on, and never among what the application consists of."""
+    gc.freeze()
+    gc.enable()
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:

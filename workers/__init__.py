@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import importlib
 
+from common.machine.lasting import lasting
+
 
 def __getattr__(name: str) -> object:
     if name in {"app", "celery"}:
-        return importlib.import_module("workers.registry").app
+        with lasting():
+            return importlib.import_module("workers.registry").app
     raise AttributeError(f"module {__name__} has no attribute {name}")

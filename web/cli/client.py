@@ -1,4 +1,4 @@
-"""The command line's client of the API, and the callers for commands on the platform's own machine.
+"""The command line's client of the API.
 
 The token comes from --token or AIWORKER_TOKEN. On the machine that holds the data, a token is made for the duration of
 the command and deleted after it. Errors are raised as ApiError with one line for the terminal.
@@ -10,30 +10,24 @@ import ipaddress
 import os
 import time
 import uuid
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from importlib import import_module
 from urllib.parse import urlsplit
 
 import requests
 
 from common.errors import Misconfigured
-from common.services.access import Caller
-from common.services.health.schema import require_current
-from common.services.paging import MOST, PageQuery
-from common.services.people import accounts, tokens
 from common.settings.whereabouts import look_around
-from common.states import Role
 from web.cli.api_error import ApiError
+from web.cli.terminal import JsonObject, Terminal
 
 ANSWER_SECONDS = 30.0
-LOCAL_TOKEN_SECONDS = 3600
 TRIES = 3
 LOST_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 10.0
-
-JsonObject = dict[str, Any]
-"""An object in a reply of the API, used as the server wrote it."""
+MOST_ENTRIES = 200
+"""Entries of one page of a list, which is the API's limit."""
 
 _KEYLESS = ("/auth/", "/tokens", "/users", "/agents/enrolment-tokens")
 """Routes that ignore an Idempotency-Key: their replies contain a secret."""
@@ -41,35 +35,6 @@ _KEYLESS = ("/auth/", "/tokens", "/users", "/agents/enrolment-tokens")
 
 class _Lost(Exception):
     """The answer was lost; the request may have been carried out. Its message becomes that of the ApiError."""
-
-
-def operator() -> Caller:
-    """Caller for commands that run directly on the database: has an administrator's rights and no user account.
-
-    Raises Misconfigured if there is no database with this version's schema.
-    """
-    found = look_around()
-    if not (found.data_dir.is_dir() or found.has_database):
-        raise Misconfigured(
-            f"there is no platform here: {found.data_dir} does not exist; set AIWORKER_DATA_DIR to the platform's data "
-            f"directory, or make a new platform: aiworker up, or aiworker db upgrade"
-        )
-    require_current()
-    return Caller("", "operator", Role.ADMIN)
-
-
-def first_administrator() -> Caller:
-    """The administrator whose tokens the operator uses by default. Raises Misconfigured if there is none."""
-    root = operator()
-    page = PageQuery(MOST)
-    while True:
-        found = accounts.list_users(root, page)
-        for user in found.items:
-            if user.is_active and user.role >= Role.ADMIN:
-                return Caller(user.id, user.username, Role.ADMIN)
-        if found.next_cursor is None:
-            raise Misconfigured("there is no active administrator; make one: aiworker user add NAME --role admin")
-        page = PageQuery(MOST, cursor=found.next_cursor)
 
 
 class Api:
@@ -80,8 +45,8 @@ class Api:
         self.url = (url or os.environ.get("AIWORKER_URL") or look_around().internal_url).rstrip("/")
         if urlsplit(self.url).scheme not in {"http", "https"}:
             raise Misconfigured(f"{self.url} is not an http or https address; check AIWORKER_URL")
-        self._made: tokens.NewApiToken | None = None
-        self._operator: Caller | None = None
+        self._made_token: str | None = None
+        self._at_end = ExitStack()
         self._session = requests.Session()
         # Requests to this machine must not go through a proxy.
         self._session.trust_env = not _is_loopback(urlsplit(self.url).hostname or "")
@@ -91,20 +56,19 @@ class Api:
 
     def __exit__(self, *_error: object) -> None:
         self._session.close()
-        if self._made is not None and self._operator is not None:
-            tokens.delete_api_token(self._made.row.id, by=self._operator)
-            self._made = None
+        self._made_token = None
+        self._at_end.close()
 
     def token(self) -> str:
         """The API token. Raises Misconfigured if none was given and this machine holds no platform's data."""
         if self._given_token is not None:
             return self._given_token
-        if self._made is None:
+        if self._made_token is None:
             _require_data()
-            self._operator = first_administrator()
-            expires_at = datetime.now(UTC) + timedelta(seconds=LOCAL_TOKEN_SECONDS)
-            self._made = tokens.create_api_token(by=self._operator, name="command line", expires_at=expires_at)
-        return self._made.token
+            # With a token of the caller's, a command needs none of the database's libraries.
+            own_token: Callable[[], AbstractContextManager[str]] = import_module("web.cli.operators").own_token
+            self._made_token = self._at_end.enter_context(own_token())
+        return self._made_token
 
     def call(self, method: str, path: str, body: JsonObject | None = None, **query: str | int | None) -> JsonObject:
         """The reply's JSON; empty if it has no body. query: None values are left out.
@@ -160,7 +124,7 @@ class Api:
         """The first `most` entries of a list, read page by page."""
         cursor, left = None, most
         while left > 0:
-            page = self.call("GET", path, None, **query, limit=min(left, MOST), cursor=cursor)
+            page = self.call("GET", path, None, **query, limit=min(left, MOST_ENTRIES), cursor=cursor)
             yield from page[plural]
             left -= len(page[plural])
             cursor = page["nextCursor"]
@@ -173,6 +137,11 @@ class Api:
             if named in {project["id"], project["name"], project["slug"]}:
                 return project
         raise ApiError(f"there is no project {named}; see: aiworker project list")
+
+
+def api_of(terminal: Terminal) -> Api:
+    """A client of the platform that the command's options name."""
+    return Api(terminal.url, terminal.token)
 
 
 def _fault(method: str, path: str, status: int, content: object) -> str:

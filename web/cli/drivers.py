@@ -7,7 +7,7 @@ import click
 from common.machine.program_search import find_program
 from common.settings import settings
 from common.settings.whereabouts import look_around
-from web.cli.commands import Terminal
+from web.cli.terminal import Terminal
 from web.launcher.driver_install import drivers_folder, install_driver, installable
 
 

@@ -9,25 +9,27 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from contextlib import nullcontext
 
 import click
 
 from common.errors import Busy, CallerError, Misconfigured
+from common.machine.lasting import lasting
 from web import VERSION
 from web.cli.api_error import ApiError
 
 COMMANDS = {
-    "agent": ("machine_commands", "Run an agent on this machine; see `aiworker agent --help`"),
-    "db": ("machine_commands", "The database's schema"),
-    "doctor": ("machine_commands", "Check the installation and print a remedy for each problem"),
+    "agent": ("agent_command", "Run an agent on this machine; see `aiworker agent --help`"),
+    "db": ("database_commands", "The database's schema"),
+    "doctor": ("doctor_command", "Check the installation and print a remedy for each problem"),
     "drivers": ("drivers", "List the drivers that have a program, with what is found on this machine"),
     "group": ("commands", "Task groups: approved tasks that are deployed together"),
     "project": ("commands", "Projects: a repository with its tasks and environments"),
     "task": ("commands", "Tasks: written by people, done by agents"),
-    "token": ("machine_commands", "API tokens, directly in the database"),
-    "up": ("machine_commands", "Run the whole platform in the foreground, until Ctrl-C"),
-    "user": ("machine_commands", "Users, directly in the database"),
-    "watch": ("commands", "Print events as they happen, one line each"),
+    "token": ("database_commands", "API tokens, directly in the database"),
+    "up": ("up_command", "Run the whole platform in the foreground, until Ctrl-C"),
+    "user": ("database_commands", "Users, directly in the database"),
+    "watch": ("watch", "Print events as they happen, one line each"),
 }
 """The module in web.cli of each command, where it has the same name, and its line in the help."""
 
@@ -40,7 +42,8 @@ class _LateCommands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _help = COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(f"web.cli.{module}"), cmd_name)
+        with nullcontext() if f"web.cli.{module}" in sys.modules else lasting():
+            command: click.Command = getattr(importlib.import_module(f"web.cli.{module}"), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -56,7 +59,7 @@ class _LateCommands(click.Group):
 @click.pass_context
 def cli(context: click.Context, url: str | None, token: str | None, is_json: bool) -> None:
     """AiWorker, a self-hosted control plane for AI coding agents."""
-    importlib.import_module("web.cli.machine_commands").begin(context, url, token, is_json=is_json)
+    context.obj = importlib.import_module("web.cli.terminal").Terminal(url, token, is_json=is_json)
 
 
 def main() -> None:

@@ -4,19 +4,49 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import time
 from collections.abc import Iterator
 
+import click
 import simple_websocket
 
 from web.cli.api_error import ApiError
-from web.cli.client import Api, JsonObject
+from web.cli.client import Api, api_of
+from web.cli.terminal import JsonObject, Terminal, cell, parking_of, pass_terminal
 
 ANSWER_SECONDS = 30.0
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 15.0
 
 Message = JsonObject
+
+
+@click.command()
+@click.option("--project", "named", help="Id, name or slug of the project; default: all that you may see.")
+@click.option("--count", type=click.IntRange(1), help="Stop after this number of events.")
+@pass_terminal
+def watch(terminal: Terminal, named: str | None, count: int | None) -> None:
+    """Print events as they happen, one line each."""
+    with api_of(terminal) as api:
+        project_id = api.project(named)["id"] if named else None
+        for number, message in enumerate(follow(api, project_id), 1):
+            shown = json.dumps(message, ensure_ascii=False) if terminal.is_json else _event(api, message)
+            click.echo(shown)
+            sys.stdout.flush()
+            if number == count:
+                return
+
+
+def _event(api: Api, message: JsonObject) -> str:
+    """The event in one line. One that says that a task was parked, or goes on, also says what the task is now."""
+    about = message.get("data", {})
+    now = ""
+    if "parked" in about.get("changed", ()):
+        with contextlib.suppress(ApiError):  # deleted meanwhile
+            found = api.call("GET", f"/tasks/{about['taskId']}")["task"]
+            now = parking_of(found["parked"]) if found["parked"] else f"not parked: {found['phase'] or found['state']}"
+    return cell(f"{line_of(message)}  {now}".rstrip())
 
 
 def follow(api: Api, project_id: str | None) -> Iterator[Message]:

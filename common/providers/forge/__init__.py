@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import importlib
+from typing import TYPE_CHECKING
 
 from common.errors import Misconfigured
 from common.providers.forge.bare import BareForge
@@ -19,9 +21,11 @@ from common.providers.forge.forge_protocol import (
     RepositoryState,
 )
 from common.providers.forge.git import ZERO_SHA
-from common.providers.forge.gitea import GiteaForge
 from common.providers.forge.import_address import check_import_address
 from common.settings import settings
+
+if TYPE_CHECKING:
+    from common.providers.forge.gitea import GiteaForge
 
 __all__ = [
     "ZERO_SHA",
@@ -32,7 +36,6 @@ __all__ = [
     "Entry",
     "FileDiff",
     "Forge",
-    "GiteaForge",
     "Listing",
     "MergeConflict",
     "Merged",
@@ -56,7 +59,9 @@ def gitea_forge() -> GiteaForge:
     chosen = settings()
     if chosen.forge.gitea_url is None or chosen.forge.gitea_token is None:
         raise Misconfigured("AIWORKER_FORGE=gitea needs GITEA_URL and GITEA_TOKEN")
-    return GiteaForge(
+    # Its HTTP client is imported only where Gitea is used.
+    gitea = importlib.import_module("common.providers.forge.gitea")
+    made: GiteaForge = gitea.GiteaForge(
         chosen.forge.gitea_url,
         chosen.forge.gitea_token,
         mirrors=chosen.forge.mirrors_dir,
@@ -64,6 +69,7 @@ def gitea_forge() -> GiteaForge:
         webhook_secret=webhook_secret(),
         import_allow=chosen.forge.import_allow,
     )
+    return made
 
 
 def webhook_secret() -> str:

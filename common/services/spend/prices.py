@@ -6,8 +6,7 @@ The price list is a part of the package. Nothing is fetched: only `genai_prices.
 from __future__ import annotations
 
 import contextlib
-
-from genai_prices import Usage, calc_price
+import importlib
 
 from common.values.model_provider import ModelProvider, TokenCount
 
@@ -39,7 +38,9 @@ def cost_of(count: TokenCount, provider: ModelProvider, *models: str) -> float |
 
 def _listed(count: TokenCount, model: str, provider: ModelProvider) -> float | None:
     """The price of whoever answers at the provider's address, else that of the vendor whose API it speaks."""
-    usage = Usage(
+    # Imported at the first price: it is a fifth of what a web process imports, and many processes ask for no price.
+    prices = importlib.import_module("genai_prices")
+    usage = prices.Usage(
         input_tokens=count.input + count.cached + count.cache_write,
         cache_read_tokens=count.cached or None,
         cache_write_tokens=count.cache_write or None,
@@ -48,7 +49,7 @@ def _listed(count: TokenCount, model: str, provider: ModelProvider) -> float | N
     )
     # LookupError: the list has no such vendor or model. ValueError: it has no price for one of the kinds of tokens.
     with contextlib.suppress(LookupError, ValueError):
-        return float(calc_price(usage, model, provider_api_url=provider.base_url).total_price)
+        return float(prices.calc_price(usage, model, provider_api_url=provider.base_url).total_price)
     with contextlib.suppress(LookupError, ValueError):
-        return float(calc_price(usage, model, provider_id=_LISTED[provider.api]).total_price)
+        return float(prices.calc_price(usage, model, provider_id=_LISTED[provider.api]).total_price)
     return None

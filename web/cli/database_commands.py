@@ -1,127 +1,33 @@
-"""Commands that work on the machine itself: start the platform and administer it.
+"""Commands that administer the platform directly in its database: the schema, users and tokens.
 
 They act as the local operator: access to the database needs no password.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
 import click
 
-from common import announcer
 from common.errors import Misconfigured
-from common.names import new_request_id
-from common.services.access import Caller, acting
+from common.services.access import Caller
 from common.services.health import schema
 from common.services.paging import MOST, PageQuery
 from common.services.people import accounts, tokens
 from common.settings import settings
 from common.states import Role
-from web.cli import commands
-from web.cli.client import first_administrator, operator
-from web.doctor.checks import examine
-from web.launcher.up import UpOptions, run_up
-
-PARTING_SECONDS = 10.0
-"""How long a command may take, after all it does, to tell other processes: more than a frozen Redis costs."""
+from web.cli.operators import first_administrator, operating, operator
+from web.cli.terminal import Terminal
 
 ROLES = [role.label for role in Role]
 
 
-def begin(context: click.Context, url: str | None, token: str | None, *, is_json: bool) -> None:
-    """What every command needs: the terminal, and a local operator in whose name events are recorded.
-
-    Connections are closed when the context ends: see common.announcer.close.
-    """
-    context.call_on_close(lambda: announcer.close(PARTING_SECONDS))
-    context.with_resource(acting("operator", new_request_id()))
-    context.obj = commands.Terminal(url, token, is_json=is_json)
-
-
-@click.command()
-@click.option("--port", type=click.IntRange(1, 65535), help="Web port. Default: AIWORKER_PORT, else 3000.")
-@click.option(
-    "--data-dir", type=click.Path(file_okay=False), help="Data directory. Default: AIWORKER_DATA_DIR, else .aiworker."
-)
-@click.option(
-    "--agents",
-    type=click.IntRange(0, 64),
-    default=1,
-    envvar="AIWORKER_AGENTS",
-    help="Number of local agents. Default: AIWORKER_AGENTS, else 1.",
-)
-@click.option(
-    "--slots",
-    type=click.IntRange(1, 100),
-    default=1,
-    envvar="AIWORKER_AGENT_SLOTS",
-    help="Runs of each local agent at the same time. Default: AIWORKER_AGENT_SLOTS, else 1.",
-)
-@click.option(
-    "--flower/--no-flower",
-    default=True,
-    envvar="AIWORKER_FLOWER",
-    help="Whether to run Flower. Default: AIWORKER_FLOWER, else yes.",
-)
-@click.option(
-    "--install-drivers/--no-install-drivers",
-    default=True,
-    envvar="AIWORKER_INSTALL_DRIVERS",
-    help="Whether to install the CLI of a model whose key is set. Default: AIWORKER_INSTALL_DRIVERS, else yes.",
-)
-@click.option(
-    "--install-sandbox/--no-install-sandbox",
-    default=True,
-    envvar="AIWORKER_INSTALL_SANDBOX",
-    help="Whether root installs bubblewrap and slirp4netns. Default: AIWORKER_INSTALL_SANDBOX, else yes.",
-)
-@click.pass_context
-def up(
-    context: click.Context,
-    port: int | None,
-    data_dir: str | None,
-    agents: int,
-    slots: int,
-    flower: bool,
-    install_drivers: bool,
-    install_sandbox: bool,
-) -> None:
-    """Run the whole platform in the foreground, until Ctrl-C."""
-    if port is not None:
-        os.environ["AIWORKER_PORT"] = str(port)
-    if data_dir is not None:
-        os.environ["AIWORKER_DATA_DIR"] = data_dir
-    settings.cache_clear()
-    context.exit(run_up(settings(), UpOptions(agents, slots, flower, install_drivers, install_sandbox)))
-
-
-@click.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def agent(arguments: tuple[str, ...]) -> None:
-    """Run an agent on this machine; see `aiworker agent --help`."""
-    os.execv(sys.executable, [sys.executable, "-m", "workers.runner", *arguments])  # noqa: S606 (that is its purpose)
-
-
-@click.command()
-@click.pass_context
-def doctor(context: click.Context) -> None:
-    """Check the installation and print a remedy for each problem."""
-    findings = list(examine())
-    if context.obj.is_json:
-        context.obj.write({"findings": [vars(finding) for finding in findings]})
-    else:
-        for finding in findings:
-            click.echo(f"{finding.status:<5} {finding.part:<9} {finding.says}")
-    context.exit(int(any(finding.status == "fail" for finding in findings)))
-
-
 @click.group()
-def db() -> None:
+@click.pass_context
+def db(context: click.Context) -> None:
     """The database's schema."""
+    context.with_resource(operating())
 
 
 @db.command()
@@ -141,8 +47,10 @@ def status() -> None:
 
 
 @click.group()
-def user() -> None:
+@click.pass_context
+def user(context: click.Context) -> None:
     """Users, directly in the database."""
+    context.with_resource(operating())
 
 
 @user.command("add")
@@ -156,7 +64,7 @@ def add_user(username: str, role: str, password: str) -> None:
 
 @user.command("list")
 @click.pass_obj
-def list_users(terminal: commands.Terminal) -> None:
+def list_users(terminal: Terminal) -> None:
     terminal.rows("users", list(map(dict, _users(operator()))), ("id", "username", "role", "active"))
 
 
@@ -179,8 +87,10 @@ def set_role(username: str, role: str) -> None:
 
 
 @click.group()
-def token() -> None:
+@click.pass_context
+def token(context: click.Context) -> None:
     """API tokens, directly in the database."""
+    context.with_resource(operating())
 
 
 @token.command("create")
@@ -193,9 +103,7 @@ def token() -> None:
     help="Days until the token expires; default and maximum: 366.",
 )
 @click.pass_obj
-def create_token(
-    terminal: commands.Terminal, name: str, username: str | None, role: str | None, days: float | None
-) -> None:
+def create_token(terminal: Terminal, name: str, username: str | None, role: str | None, days: float | None) -> None:
     """Create a token and print it; it can't be shown again."""
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
     made = tokens.create_api_token(
@@ -210,7 +118,7 @@ def create_token(
 @token.command("list")
 @click.option("--user", "username", help="Owner of the token; default: the first administrator.")
 @click.pass_obj
-def list_tokens(terminal: commands.Terminal, username: str | None) -> None:
+def list_tokens(terminal: Terminal, username: str | None) -> None:
     rows = [
         {
             "id": row.id,

@@ -1,0 +1,76 @@
+"""The callers of commands that run directly on the platform's database, and what such a command leaves behind.
+
+Loads the database's libraries: a command that only calls the API does not import this module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from common import announcer
+from common.errors import Misconfigured
+from common.names import new_request_id
+from common.services.access import Caller, acting
+from common.services.health.schema import require_current
+from common.services.paging import MOST, PageQuery
+from common.services.people import accounts, tokens
+from common.settings.whereabouts import look_around
+from common.states import Role
+
+LOCAL_TOKEN_SECONDS = 3600
+PARTING_SECONDS = 10.0
+"""How long a command may take, after all it does, to tell other processes: more than a frozen Redis costs."""
+
+
+@contextlib.contextmanager
+def operating() -> Iterator[None]:
+    """Record events in the name of the local operator. Leaving closes the connections: see common.announcer.close."""
+    try:
+        with acting("operator", new_request_id()):
+            yield
+    finally:
+        announcer.close(PARTING_SECONDS)
+
+
+@contextlib.contextmanager
+def own_token() -> Iterator[str]:
+    """An API token of the first administrator, for one command: it is deleted when the context is left."""
+    with operating():
+        by = first_administrator()
+        expires_at = datetime.now(UTC) + timedelta(seconds=LOCAL_TOKEN_SECONDS)
+        made = tokens.create_api_token(by=by, name="command line", expires_at=expires_at)
+        try:
+            yield made.token
+        finally:
+            tokens.delete_api_token(made.row.id, by=by)
+
+
+def operator() -> Caller:
+    """Caller for commands that run directly on the database: has an administrator's rights and no user account.
+
+    Raises Misconfigured if there is no database with this version's schema.
+    """
+    found = look_around()
+    if not (found.data_dir.is_dir() or found.has_database):
+        raise Misconfigured(
+            f"there is no platform here: {found.data_dir} does not exist; set AIWORKER_DATA_DIR to the platform's data "
+            f"directory, or make a new platform: aiworker up, or aiworker db upgrade"
+        )
+    require_current()
+    return Caller("", "operator", Role.ADMIN)
+
+
+def first_administrator() -> Caller:
+    """The administrator whose tokens the operator uses by default. Raises Misconfigured if there is none."""
+    root = operator()
+    page = PageQuery(MOST)
+    while True:
+        found = accounts.list_users(root, page)
+        for user in found.items:
+            if user.is_active and user.role >= Role.ADMIN:
+                return Caller(user.id, user.username, Role.ADMIN)
+        if found.next_cursor is None:
+            raise Misconfigured("there is no active administrator; make one: aiworker user add NAME --role admin")
+        page = PageQuery(MOST, cursor=found.next_cursor)

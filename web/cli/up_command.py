@@ -1,0 +1,67 @@
+"""`aiworker up`: the command of web/launcher/up.py."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from common.settings import settings
+from web.launcher.up import UpOptions, run_up
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), help="Web port. Default: AIWORKER_PORT, else 3000.")
+@click.option(
+    "--data-dir", type=click.Path(file_okay=False), help="Data directory. Default: AIWORKER_DATA_DIR, else .aiworker."
+)
+@click.option(
+    "--agents",
+    type=click.IntRange(0, 64),
+    default=1,
+    envvar="AIWORKER_AGENTS",
+    help="Number of local agents. Default: AIWORKER_AGENTS, else 1.",
+)
+@click.option(
+    "--slots",
+    type=click.IntRange(1, 100),
+    default=1,
+    envvar="AIWORKER_AGENT_SLOTS",
+    help="Runs of each local agent at the same time. Default: AIWORKER_AGENT_SLOTS, else 1.",
+)
+@click.option(
+    "--flower/--no-flower",
+    default=False,
+    envvar="AIWORKER_FLOWER",
+    help="Whether to run Flower. Default: AIWORKER_FLOWER, else no.",
+)
+@click.option(
+    "--install-drivers/--no-install-drivers",
+    default=True,
+    envvar="AIWORKER_INSTALL_DRIVERS",
+    help="Whether to install the CLI of a model whose key is set. Default: AIWORKER_INSTALL_DRIVERS, else yes.",
+)
+@click.option(
+    "--install-sandbox/--no-install-sandbox",
+    default=True,
+    envvar="AIWORKER_INSTALL_SANDBOX",
+    help="Whether root installs bubblewrap and slirp4netns. Default: AIWORKER_INSTALL_SANDBOX, else yes.",
+)
+@click.pass_context
+def up(
+    context: click.Context,
+    port: int | None,
+    data_dir: str | None,
+    agents: int,
+    slots: int,
+    flower: bool,
+    install_drivers: bool,
+    install_sandbox: bool,
+) -> None:
+    """Run the whole platform in the foreground, until Ctrl-C."""
+    if port is not None:
+        os.environ["AIWORKER_PORT"] = str(port)
+    if data_dir is not None:
+        os.environ["AIWORKER_DATA_DIR"] = data_dir
+    settings.cache_clear()
+    context.exit(run_up(settings(), UpOptions(agents, slots, flower, install_drivers, install_sandbox)))
