@@ -77,9 +77,11 @@ def _rendered(name: str, source: str) -> tuple[str, list[Heading]]:
     for token in tokens:
         for child in token.children or ():
             if child.type == "link_open":
-                child.attrSet("href", _address_of(str(child.attrGet("href")), name))
+                target = _address_of(str(child.attrGet("href")), name)
+                # What lies outside of docs/ is linked on a forge alone.
+                child.attrs = {"href": target} if target is not None else {}
             elif child.type == "image":
-                child.attrSet("src", _address_of(str(child.attrGet("src")), name))
+                child.attrSet("src", _address_of(str(child.attrGet("src")), name) or "")
     return markdown.renderer.render(tokens, markdown.options, {}), headings
 
 
@@ -103,12 +105,14 @@ def anchor_of(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
 
 
-def _address_of(link: str, name: str) -> str:
-    """The address here of what a document links to: a file beside it, an anchor, or another site."""
+def _address_of(link: str, name: str) -> str | None:
+    """The address here of what a document links to: a file, an anchor, another site. None: it is not served."""
     parts = urlsplit(link)
     if parts.scheme or parts.netloc or not parts.path or parts.path.startswith("/"):
         return link
     path = posixpath.normpath(posixpath.join(posixpath.dirname(name), parts.path))
+    if path.startswith(".."):
+        return None
     return address(path.removesuffix(".md")) + (f"#{parts.fragment}" if parts.fragment else "")
 
 

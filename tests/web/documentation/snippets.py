@@ -51,7 +51,7 @@ def _blocks(page: str, text: str, above: int = 0) -> Iterator[Block]:
             yield Block(f"{page}:{line}", language, frozenset(marks), token.content)
             if language == "markdown":
                 yield from _blocks(page, token.content, line)
-            elif language == "bash":
+            elif language in {"bash", "sh"}:
                 for _end, _rest, inside in _HEREDOC.findall(token.content):
                     yield from _blocks(page, inside, line)
 

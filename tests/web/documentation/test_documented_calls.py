@@ -88,7 +88,7 @@ def shell(plain_app: Flask) -> _Shell:
 def test_every_call_of_a_page_is_answered(shell: _Shell, page: str) -> None:
     """In the page's order: what one line does, the next ones find."""
     for block in BLOCKS:
-        if block.page == page and block.language == "bash":
+        if block.page == page and block.language in {"bash", "sh"}:
             for words in commands(block.text):
                 _given, command = program(words)
                 if command[:1] == ["curl"]:

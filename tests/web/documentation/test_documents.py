@@ -135,7 +135,7 @@ def test_text_of_a_document_is_shown_as_it_is(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(documents, "FOLDER", tmp_path)
     (tmp_path / "README.md").write_text("# All\n\n## Use\n\n- [One & two](one.md)\n")
     (tmp_path / "one.md").write_text(
-        "# One & two\n\n## A `b` <c>\n\n## A `b` <c>\n\n<script>x</script> [next](one.md#a-b-c-1)\n"
+        "# One & two\n\n## A `b` <c>\n\n## A `b` <c>\n\n<script>x</script> [next](one.md#a-b-c-1) [out](../x.md)\n"
     )
 
     html = documents.page("one")
@@ -143,7 +143,7 @@ def test_text_of_a_document_is_shown_as_it_is(tmp_path: Path, monkeypatch: pytes
     assert "<title>One &amp; two · AiWorker</title>" in html
     assert "&lt;script&gt;x&lt;/script&gt;" in html
     assert re.findall(r'<h2 id="([^"]+)"', html) == ["a-b-c", "a-b-c-1"]
-    assert '<a href="/docs/one#a-b-c-1">next</a>' in html
+    assert '<a href="/docs/one#a-b-c-1">next</a> <a>out</a>' in html
 
 
 def test_without_the_documents_there_is_no_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,8 @@ from workers.runner import __main__ as runner
 from workers.runner.drivers.steps import steps_for_round
 
 BLOCKS = blocks()
-LANGUAGES = {"bash", "json", "markdown", "mermaid", "python", "steps", "text"}
+SCRIPTS = {"bash", "sh"}
+LANGUAGES = {*SCRIPTS, "json", "markdown", "mermaid", "python", "steps", "text"}
 """mermaid: tests/test_states_page.py compares it with the states. text: a drawing or an output."""
 COUNTED = {"docs/install-kubernetes.md": 12, "docs/kubernetes.md": 1, "docs/operations.md": 1}
 """Blocks that nothing here can run, by page."""
@@ -62,7 +63,7 @@ def test_the_blocks_that_are_not_run_are_counted() -> None:
 
 def test_every_script_is_one_that_bash_can_read() -> None:
     for one in BLOCKS:
-        if one.language == "bash":
+        if one.language in SCRIPTS:
             read = subprocess.run(["bash", "-n"], input=one.text, capture_output=True, text=True, check=False)
             assert (read.returncode, read.stderr) == (0, ""), one.where
 
@@ -70,7 +71,7 @@ def test_every_script_is_one_that_bash_can_read() -> None:
 def test_every_command_of_a_block_exists_with_its_options() -> None:
     wrong = {}
     for one in BLOCKS:
-        if one.language != "bash":
+        if one.language not in SCRIPTS:
             continue
         for words in commands(one.text):
             try:
@@ -133,7 +134,7 @@ def _check_variables(given: dict[str, str]) -> None:
 def _check_make(words: list[str]) -> None:
     """A target, and variables; ARGS of `up` are arguments of `aiworker up`."""
     variables = dict(word.split("=", 1) for word in words if "=" in word)
-    targets = [word for word in words if "=" not in word]
+    targets = [word for word in words if "=" not in word and not word.startswith("-")]
     if not targets or not set(targets) <= TARGETS:
         raise _Wrong(f"the Makefile has no {targets}")
     if targets == ["up"] and "ARGS" in variables:
