@@ -13,7 +13,7 @@ export VENV
 BIN := $(VENV)/bin
 SECONDS_EACH ?= 600
 
-.PHONY: help up test test-real check demo pictures bench soak migration lock image clean
+.PHONY: help up test test-real check demo pictures bench soak migration lock sbom wheel image clean
 .DEFAULT_GOAL := help
 export GITEA_URL GITEA_TOKEN KUBECONFIG
 
@@ -71,6 +71,15 @@ migration: ## Write a migration from the models: MESSAGE='add x'
 lock: ## Resolve the dependencies anew, with hashes
 	@.ci/venv requirements-dev.lock
 	@.ci/lock
+
+sbom: ## Print the list of everything that is delivered (CycloneDX, JSON): make -s sbom >sbom.json
+	@.ci/venv requirements.lock
+	@$(BIN)/python .ci/sbom.py
+
+wheel: ## Build a wheel in dist/, for: pipx install dist/*.whl
+	@.ci/venv requirements.lock
+	@mkdir -p dist
+	@$(BIN)/python -c 'import sys; sys.path.insert(0, ".ci"); import build_backend; print("dist/" + build_backend.build_wheel("dist"))'
 
 image: ## Build the container image
 	docker build --tag aiworker .

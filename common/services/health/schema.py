@@ -24,8 +24,9 @@ from common.settings import settings
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 
-def upgrade() -> None:
-    """Upgrade the schema to this version. Safe to repeat. If several processes do so at once, they wait for the first.
+def upgrade(to: str = "head") -> None:
+    """Upgrade the schema to this version, or to an older revision. Safe to repeat. If several processes do so at once,
+    they wait for the first.
 
     Misconfigured if the database can't be reached, or if a newer version has upgraded it.
     """
@@ -37,7 +38,7 @@ def upgrade() -> None:
                 return
             config = _config()
             config.attributes["connection"] = connection
-            importlib.import_module("alembic.command").upgrade(config, "head")
+            importlib.import_module("alembic.command").upgrade(config, to)
     except DBAPIError as error:
         url = database.describe_url(settings().store.database_url)
         raise Misconfigured(f"the database {url} can't be used: {error.orig}; check AIWORKER_DATABASE_URL") from error
@@ -64,6 +65,16 @@ def require_current() -> None:
     _refuse_newer(present)
     if present != _revisions()[-1]:
         raise Misconfigured(f"the database {url} does not have this version's schema; run: aiworker db upgrade")
+
+
+def newest_revision() -> str:
+    """The revision of this version's schema."""
+    return str(_scripts(_config()).get_current_head())
+
+
+def is_known(revision: str) -> bool:
+    """Whether this version's migrations contain the revision."""
+    return revision in {script.revision for script in _scripts(_config()).walk_revisions()}
 
 
 def ping() -> None:
