@@ -233,6 +233,7 @@ function Sidebar() {
       ${may("admin") && html`<${Link} href="#/models" icon="models" on=${view === "models"}>Models<//>`}
       ${may("admin") && html`<${Link} href="#/admin" icon="people" on=${view === "admin"}>Users and enrolment<//>`}
       <${Link} href="#/account" icon="key" on=${view === "account"}>Account and tokens<//>
+      <a href="/docs"><${Icon} name="docs" />Documentation</a>
       <a href="/api/docs"><${Icon} name="branch" />API</a>
     </div>
     <div class="me">
