@@ -15,11 +15,6 @@ from tests import builders
 from tests.web.world import World, get, head_of, repository_of, run_jobs
 
 
-@pytest.fixture
-def world(app: Flask) -> World:
-    return World(app)
-
-
 def files_of(project: Project) -> dict[str, str]:
     """The files in the repository's root, by name."""
     at, head = repository_of(project), head_of(project)
