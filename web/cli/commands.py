@@ -14,6 +14,7 @@ from common.states import Priority, TaskState
 from common.values.egress import Egress
 from web.cli.api_error import ApiError
 from web.cli.client import Api, JsonObject
+from web.cli.project_import import import_project
 from web.cli.watch import follow, line_of
 
 Fields = Sequence[str]
@@ -90,6 +91,9 @@ pass_terminal = click.make_pass_decorator(Terminal)
 @click.group()
 def project() -> None:
     """Projects: a repository with its tasks and environments."""
+
+
+project.add_command(import_project)
 
 
 @project.command("list")
