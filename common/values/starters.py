@@ -245,7 +245,8 @@ This one asks you: its agent waits for your choice.
 - run: "python3 -m unittest"
 ```
 """,
-    "medium",
+    # An agent with one run at a time waits a while for the answer: the other tasks come first.
+    "low",
     ("asks",),
 )
 
@@ -288,7 +289,7 @@ STARTERS: Mapping[str, Starter] = {
         "python3 -m unittest",
         # It starts at once and is made to be looked at.
         {"preview": 0, "staging": 1, "production": 2},
-        (_SOUP, _COLOURS, _HOURS),
+        (_SOUP, _HOURS, _COLOURS),
     ),
 }  # fmt: skip
 """By the name that `starter` of a project has."""

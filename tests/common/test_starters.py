@@ -42,4 +42,4 @@ def test_a_page_without_its_title_is_red(tmp_path: Path) -> None:
 
 
 def test_the_sample_has_one_task_that_is_good_one_that_asks_and_one_that_conflicts() -> None:
-    assert [task.labels for task in STARTERS[SAMPLE].tasks] == [("good",), ("asks",), ("conflicts",)]
+    assert [task.labels for task in STARTERS[SAMPLE].tasks] == [("good",), ("conflicts",), ("asks",)]

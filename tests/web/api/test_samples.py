@@ -28,8 +28,8 @@ def test_a_sample_is_a_project_with_three_tasks(world: World) -> None:
     assert reply.status_code == 201, reply.json
     project, tasks = reply.json["project"], reply.json["tasks"]
     assert (project["name"], project["starter"], project["testCommand"]) == ("Sample", "sample", "python3 -m unittest")
-    assert [task["labels"] for task in tasks] == [["good"], ["asks"], ["conflicts"]]
-    assert [task["priority"] for task in tasks] == ["high", "medium", "medium"]
+    assert [task["labels"] for task in tasks] == [["good"], ["conflicts"], ["asks"]]
+    assert [task["priority"] for task in tasks] == ["high", "medium", "low"]
     listed = world.client.get(f"/api/tasks?projectId={project['id']}").json["tasks"]
     assert {task["id"] for task in listed} == {task["id"] for task in tasks}
     run_jobs(PROVISION_PROJECT)

@@ -19,7 +19,7 @@ from workers.runner.drivers import driver_named
 from workers.runner.drivers.protocol import OutcomeKind, Session
 from workers.runner.workspace import Workspace
 
-SOUP, COLOURS, HOURS = STARTERS[SAMPLE].tasks
+SOUP, HOURS, COLOURS = STARTERS[SAMPLE].tasks
 
 Commit = Callable[[str], None]
 

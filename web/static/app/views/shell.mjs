@@ -29,6 +29,7 @@ const NewProject = lazy(() => import("./new-project.mjs"), "NewProject");
 const Repository = lazy(() => import("./repository.mjs"), "Repository");
 const ProjectSettings = lazy(() => import("./settings.mjs"), "ProjectSettings");
 const Spend = lazy(() => import("./spend.mjs"), "Spend");
+const Welcome = lazy(() => import("./welcome.mjs"), "Welcome");
 
 const SAID = {
   on: "Live: changes appear by themselves",
@@ -278,18 +279,4 @@ const NotFound = () =>
         The address may be mistyped, or from an older version. <a href="#/">Back to the board</a>
       <//>
     </div>
-  <//>`;
-
-const Welcome = () =>
-  html`<${Page} title="Welcome">
-    <${Empty} title="No project yet">
-      ${
-        may("maintainer")
-          ? html`
-            A project is one repository with its tasks and
-            environments. <a href="#/projects/new">Create the first one</a>: start empty, or import a repository.
-          `
-          : "You see a project here as soon as a maintainer creates one, or makes you its member."
-      }
-    <//>
   <//>`;
