@@ -15,7 +15,11 @@ export function NewProject() {
     keepProject(project);
     go(to.project(project.id));
   });
-  return html`<${Page} title="New project" lead="One repository with its tasks, previews, staging and production.">
+  const lead = html`
+    One repository with its tasks, previews, staging and production.${" "}
+    <a href="#/welcome">Try the sample, or import from this machine</a>
+  `;
+  return html`<${Page} title="New project" lead=${lead}>
     <form class="sheet" onSubmit=${create}>
       <${TextField}
         label="Name"

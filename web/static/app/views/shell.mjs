@@ -258,7 +258,7 @@ function View() {
     return html`<main class="page"><${Trouble} error=${trouble.value} again=${loadProjects} /></main>`;
   if (!projects.value) return html`<${Loading} />`;
   if (view === "repository") return html`<${Repository} place=${route.value.place} pull=${route.value.pull} />`;
-  if (!projectId.value) return html`<${Welcome} />`;
+  if (!projectId.value || view === "welcome") return html`<${Welcome} />`;
   if (!project.value)
     return html`<${Page} title="Not found">
       <${Empty} title="There is no such project">
