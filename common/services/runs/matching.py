@@ -17,7 +17,6 @@ from common.settings import settings
 from common.values.drivers import KNOWN_DRIVERS
 
 SCRIPTED = "scripted"
-NO_PROSE_DRIVER = "No driver reads plain words here"
 
 _APIS: Mapping[str, str | None] = {driver.name: driver.api for driver in KNOWN_DRIVERS}
 _STEPS = re.compile(r"^ {0,3}(?:`{3,}|~{3,})[ \t]*steps(?:[ \t]|$)", re.MULTILINE)
@@ -120,13 +119,10 @@ class Matcher:
             return None
         waiting = sorted({name for names in usable.values() for name in names if needs_provider(name, self._apis)})
         if waiting:
-            missing = f"no provider of models is enabled for {', '.join(waiting)}: an administrator can add one"
+            remedy = f"An administrator can add a model provider for {', '.join(waiting)}"
         else:
-            missing = (
-                "no agent has a coding CLI: run `aiworker drivers install claude` where the agents run, and an "
-                "administrator can add a provider of models"
-            )
-        return f"{NO_PROSE_DRIVER}, and {missing}. Without a model, describe the work as steps."
+            remedy = "Run `aiworker drivers install claude` where the agents run, and add a model provider"
+        return f"It waits for a driver that reads plain words. {remedy}; or write it as steps."
 
     def match(self, task: Task, project: Project, free: Mapping[Candidate, int]) -> Match | None:
         """A free agent for the task, and the driver; None if there is none. Existing agents come before new ones.

@@ -18,15 +18,14 @@ def test_words_wait_for_a_driver_that_reads_them_and_say_so(world: World) -> Non
     shown = world.client.get(f"/api/tasks/{words.id}").json["task"]
     assert (shown["state"], shown["error"]) == (
         "backlog",
-        "No driver reads plain words here, and no agent has a coding CLI: run `aiworker drivers install claude` where "
-        "the agents run, and an administrator can add a provider of models. Without a model, describe the work "
-        "as steps.",
+        "It waits for a driver that reads plain words. Run `aiworker drivers install claude` where the agents run, and "
+        "add a model provider; or write it as steps.",
     )
 
     beat(agent, drivers=["claude", "scripted"], findings=[FOLLOWS_STEPS])
     world.task(project, description=STEPS)
     assert unscheduled(words)
-    assert "no provider of models is enabled for claude" in (get(Task, words.id).error or "")
+    assert "An administrator can add a model provider for claude" in (get(Task, words.id).error or "")
 
     a_provider("anthropic")
     world.task(project, description=STEPS)
