@@ -34,6 +34,8 @@ TABLE: dict[str, Row] = {
     "GET /ws": Row(PUBLIC),
     "GET /static/<path:name>": Row(PUBLIC),
     "GET /api/docs": Row(PUBLIC),
+    "GET /docs": Row(PUBLIC),
+    "GET /docs/<path:name>": Row(PUBLIC),
     "GET /api/openapi.json": Row(PUBLIC),
     "GET /api/health": Row(PUBLIC),
     "GET /api/health/live": Row(PUBLIC),

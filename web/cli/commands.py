@@ -9,6 +9,7 @@ import click
 from common.values.egress import Egress
 from web.cli.client import api_of
 from web.cli.json_fields import fields_of
+from web.cli.project_import import import_project
 from web.cli.terminal import Terminal, pass_terminal
 from web.cli.waiting import wait_for_project
 
@@ -19,6 +20,9 @@ EGRESS = [str(egress) for egress in Egress]
 @click.group()
 def project() -> None:
     """Projects: a repository with its tasks and environments."""
+
+
+project.add_command(import_project)
 
 
 @project.command("list")

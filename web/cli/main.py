@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "agent": ("agent_command", "Run an agent on this machine; see `aiworker agent --help`"),
+    "backup": ("backup_commands", "Write everything of this platform into one encrypted file, while it runs"),
     "completion": ("completion_command", "Print the script that completes commands in bash, zsh or fish"),
     "db": ("database_commands", "The database's schema"),
     "deploy": ("group_commands", "Deploy a group to staging or production"),
@@ -36,7 +37,9 @@ COMMANDS = {
     "logout": ("login_commands", "Log out: revoke the token that login made, and forget it"),
     "open": ("open_command:open_page", "Open the page of a task, a group or the project in the browser"),
     "project": ("commands", "Projects: a repository with its tasks and environments"),
+    "restore": ("backup_commands", "Put a backup into the data directory and the database that the environment names"),
     "rollback": ("group_commands", "Go back to an older healthy version, of production unless staging is named"),
+    "service": ("service_commands", "The platform as a service of systemd"),
     "spend": ("spend_command", "Show what the models have cost, with the total in the last line"),
     "task": ("task_commands", "Tasks: written by people, done by agents"),
     "token": ("database_commands", "API tokens, directly in the database"),
@@ -48,7 +51,7 @@ COMMANDS = {
 }
 """The module in web.cli of each command, where it has the same name unless another follows; its line in the help."""
 
-WITHOUT_JSON = {"agent", "completion", "up"}
+WITHOUT_JSON = {"agent", "completion", "service", "up"}
 """Commands that print nothing for programs."""
 
 

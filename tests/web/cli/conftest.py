@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask
-from werkzeug.serving import make_server
 
 from common.models import User
 from common.states import Role
 from tests import builders
+from tests.web.git.test_smart_http import served_app
 
 
 @pytest.fixture(autouse=True)
@@ -33,13 +32,8 @@ def address(plain_app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The app behind a server of this process: cheaper than a program of its own. Commands need a token for it."""
     monkeypatch.delenv("AIWORKER_TOKEN", raising=False)
     monkeypatch.delenv("AIWORKER_URL", raising=False)
-    server = make_server("127.0.0.1", 0, plain_app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served_app(plain_app) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture

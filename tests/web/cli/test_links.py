@@ -63,14 +63,6 @@ def test_a_link_leads_to_its_platform_but_takes_no_other_token_there(
     assert f"you are not logged in to {ours}; run: aiworker login {ours}" in aiworker("task", "list", code=1)
 
 
-def test_a_folder_without_a_repository_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-
-    assert "this is no git repository" in aiworker("init", "Shop", code=1)
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shell_is_told_how_to_complete(shell: str) -> None:
     script = aiworker("completion", shell)

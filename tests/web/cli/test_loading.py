@@ -85,7 +85,7 @@ def test_every_command_has_a_help_line_and_takes_json() -> None:
     assert [path for path, line in inner.items() if line.endswith("...")] == []
     takers = {path for path, command in commands.items() if any("--json" in one.opts for one in command.params)}
     groups = {path for path, command in commands.items() if isinstance(command, click.Group)} - {"", "drivers"}
-    assert set(commands) - takers - groups == WITHOUT_JSON
+    assert {path.partition(" ")[0] for path in set(commands) - takers - groups} == WITHOUT_JSON
 
 
 def test_the_help_has_each_commands_own_line() -> None:

@@ -25,13 +25,13 @@ for line in sys.argv[1:]:
 """
 
 
-def aiworker(*commands: str, code: int = 0, **environ: str) -> list[str]:
-    """What the commands say, one after the other; each must end with this exit status.
+def aiworker(folder: Path, *commands: str, code: int = 0, **environ: str) -> list[str]:
+    """What the commands say in the folder, one after the other; each must end with this exit status.
 
-    In a process of their own: threads of other tests may make folders wherever this one is.
+    In a process of their own, whose folder is not this one's: threads of other tests may make folders wherever it is.
     """
     ended = subprocess.run(
-        [sys.executable, "-c", EACH, *commands], env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+        [sys.executable, "-c", EACH, *commands], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100, check=True,
     )  # fmt: skip
     said = ended.stdout.split(f"status {code}\n")
@@ -42,12 +42,13 @@ def aiworker(*commands: str, code: int = 0, **environ: str) -> list[str]:
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The present folder, with an environment that names no platform."""
+    """An empty folder, with an environment that names no platform."""
     for name in NAMES:
         monkeypatch.delenv(f"AIWORKER_{name}", raising=False)
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    return folder
 
 
 @pytest.mark.parametrize("url", [None, "http://127.0.0.1:9"])
@@ -58,7 +59,7 @@ def test_a_client_without_a_token_says_where_it_looked(
         monkeypatch.setenv("AIWORKER_URL", url)
 
     for said in aiworker(
-        "project list", "task list", "watch", "task add x", "task show 12345678", "group list", "deploy staging",
+        empty, "project list", "task list", "watch", "task add x", "task show 12345678", "group list", "deploy staging",
         "rollback", "spend", "deployments", "whoami", "open 12345678", code=1,
     ):  # fmt: skip
         assert f"there is no platform here: no database at {empty}/.aiworker/aiworker.db" in said
@@ -66,31 +67,50 @@ def test_a_client_without_a_token_says_where_it_looked(
     assert list(empty.iterdir()) == []
 
 
+def test_a_folder_that_is_no_repository_is_not_linked(empty: Path) -> None:
+    (said,) = aiworker(empty, "init Shop", code=1, GIT_CEILING_DIRECTORIES=str(empty.parent))
+
+    assert "this is no git repository" in said
+    assert list(empty.iterdir()) == []
+
+
 def test_commands_about_logins_leave_nothing_here(empty: Path) -> None:
-    assert aiworker("use", "open --print") == ["", "http://127.0.0.1:3000/\n"]
-    for said in aiworker("logout", "use work", code=1):
+    assert aiworker(empty, "use", "open --print") == ["", "http://127.0.0.1:3000/\n"]
+    for said in aiworker(empty, "logout", "use work", code=1):
         assert "log in with: aiworker login URL" in said
     assert list(empty.iterdir()) == []
 
 
 def test_a_client_with_a_token_needs_nothing_here(empty: Path) -> None:
-    (said,) = aiworker("--token aiw_x task list", code=1, AIWORKER_PORT="9")
+    (said,) = aiworker(empty, "--token aiw_x task list", code=1, AIWORKER_PORT="9")
 
     assert "http://127.0.0.1:9 can't be reached" in said
     # With an address too, what this machine's platform is set to does not matter.
-    (said,) = aiworker("--token aiw_x --url http://127.0.0.1:9 task list", code=1, AIWORKER_DATABASE_URL="oracle://x")
+    (said,) = aiworker(
+        empty, "--token aiw_x --url http://127.0.0.1:9 task list", code=1, AIWORKER_DATABASE_URL="oracle://x"
+    )
     assert "http://127.0.0.1:9 can't be reached" in said
     assert list(empty.iterdir()) == []
 
 
 def test_an_operators_command_says_where_it_looked(empty: Path) -> None:
-    for said in aiworker("user list", "token create ci", "db status", code=1):
+    for said in aiworker(empty, "user list", "token create ci", "db status", code=1):
         assert f"there is no platform here: {empty}/.aiworker does not exist" in said
     assert list(empty.iterdir()) == []
 
 
+def test_a_backup_needs_a_platform_and_a_restore_a_backup(empty: Path) -> None:
+    (empty / "file").write_text("no backup")
+
+    (said,) = aiworker(empty, "backup new", code=1)
+    assert f"there is no platform here: {empty}/.aiworker does not exist" in said
+    (said,) = aiworker(empty, "restore file", code=1, AIWORKER_BACKUP_PASSPHRASE="a passphrase")
+    assert said == "aiworker: this is no backup of AiWorker\n"
+    assert [path.name for path in empty.iterdir()] == ["file"]
+
+
 def test_a_database_elsewhere_is_not_used_without_its_key(empty: Path) -> None:
-    (said,) = aiworker("project list", code=1, DATABASE_URL="mysql://127.0.0.1:9/another")
+    (said,) = aiworker(empty, "project list", code=1, DATABASE_URL="mysql://127.0.0.1:9/another")
 
     assert f"no secret key in {empty}/.aiworker" in said
     assert list(empty.iterdir()) == []
@@ -99,12 +119,12 @@ def test_a_database_elsewhere_is_not_used_without_its_key(empty: Path) -> None:
 def test_an_empty_data_directory_is_left_without_a_database(empty: Path) -> None:
     (empty / ".aiworker").mkdir(mode=0o700)
 
-    (said,) = aiworker("user list", code=1)
+    (said,) = aiworker(empty, "user list", code=1)
     assert "make it with: aiworker db upgrade" in said
     assert not list(empty.glob(".aiworker/*.db*"))
 
 
 def test_the_list_of_drivers_creates_nothing(empty: Path) -> None:
-    aiworker("drivers")
+    aiworker(empty, "drivers")
 
     assert list(empty.iterdir()) == []
