@@ -73,6 +73,7 @@ def test_a_wrong_password_is_said_beside_the_form(person: Person) -> None:
 
     expect(person.see("login-error")).to_have_text("The username or the password is wrong.")
     expect(person.see("login-password")).to_be_visible()
+    expect(person.page.get_by_role("link", name="Documentation")).to_have_attribute("href", "/docs")
     assert person.problems == []
 
 

@@ -38,6 +38,7 @@ export function LogIn() {
       <button class="button primary" data-testid="login-submit" disabled=${form.busy}>
         ${form.busy ? "Signing in…" : "Sign in"}
       </button>
+      <p class="muted"><a href="/docs">Documentation</a></p>
     </form>
   </main>`;
 }
