@@ -19,8 +19,9 @@ from tests.web.git.test_smart_http import served_app
 from tests.web.made import set_state
 from tests.web.world import all_of, forget_providers, repository_of
 from web.cli.api_error import ApiError
-from web.cli.commands import Terminal
+from web.cli.client import api_of
 from web.cli.project_import import import_project
+from web.cli.terminal import Terminal
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_a_folder_becomes_a_project_with_its_history(terminal: Terminal, folder:
     (project,) = all_of(Project)
     assert (project.name, project.default_branch, project.test_command) == ("web shop", "trunk", "make test")
     assert "Imported trunk of" in result.output
-    with terminal.api() as api:
+    with api_of(terminal) as api:
         url = f"{api.url.replace('//', f'//x:{api.token()}@')}/git/{project.repository_owner}/{project.slug}.git"
     clone = tmp_path / "clone"
     git("clone", "--quiet", url, str(clone))
