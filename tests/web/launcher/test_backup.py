@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,7 @@ from common.providers.forge import BareForge, repository_copies
 from common.services.health import schema
 from common.transaction import Transaction, snapshot, transactional
 from tests.providers.git_tree import git
+from tests.servers import ROOT
 from tests.web.launcher.backups import (
     PASSPHRASE,
     SHOP,
@@ -139,6 +142,12 @@ def test_the_commands_say_what_they_do(
     file = str(tmp_path / "backup")
 
     assert re.search(rf"The backup is in {file}: [\d,]+ rows, 1 repository, [\d.]+ MiB", aiworker("backup", file))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    piped = [sys.executable, "-m", "web.cli", "backup", "-"]
+    content = subprocess.run(piped, env=environment, capture_output=True, check=True).stdout
+    assert content.startswith(b"AIWORKER-BACKUP\n")
+    (tmp_path / "piped").write_bytes(content)
+    assert "The backup is whole" in aiworker("restore", "--check", str(tmp_path / "piped"))
     use("new")
     assert "The backup is whole" in aiworker("restore", "--check", file)
     assert not (tmp_path / "new").exists()
