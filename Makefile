@@ -13,7 +13,7 @@ export VENV
 BIN := $(VENV)/bin
 SECONDS_EACH ?= 600
 
-.PHONY: help up test test-real check demo bench soak migration lock sbom wheel image clean
+.PHONY: help up test test-real check demo pictures bench soak migration lock sbom wheel image clean
 .DEFAULT_GOAL := help
 export GITEA_URL GITEA_TOKEN KUBECONFIG
 
@@ -46,6 +46,10 @@ check: ## Check style, types and architecture only
 demo: ## Show one task's whole way, from a sentence to production
 	@.ci/venv requirements-dev.lock
 	@exec $(BIN)/python -m tests.e2e.story $(ARGS)
+
+pictures: ## Take the pictures of every view for docs/images, on an instance of its own
+	@.ci/venv requirements-dev.lock
+	@exec $(BIN)/python -m tests.e2e.pictures $(ARGS)
 
 bench: ## Measure this machine
 	@.ci/venv requirements-dev.lock

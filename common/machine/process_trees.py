@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import psutil
 
-from common.machine.children import kill_group
+from common.machine.children import has_ended, kill_group
 
 
 def find_processes(is_wanted: Callable[[psutil.Process], bool]) -> Iterator[psutil.Process]:
@@ -39,12 +39,14 @@ def signal_processes(processes: Iterable[psutil.Process], number: signal.Signals
 
 
 def kill_tree(pid: int) -> None:
-    """Kill the process group that `pid` leads, and all descendants in any group. Does nothing if there are none.
+    """Kill the process group that this child leads, and all descendants in any group. Does nothing if there are none.
 
     Call it only before the child has been waited for: after that, another process may get its number.
     """
     descendants: list[psutil.Process] = []
-    with contextlib.suppress(psutil.Error):
-        descendants = psutil.Process(pid).children(recursive=True)
+    with contextlib.suppress(psutil.Error, ChildProcessError):
+        # Once it has ended it has none, and to look for them takes longer the more processes the machine has.
+        if not has_ended(pid):
+            descendants = psutil.Process(pid).children(recursive=True)
     kill_group(pid)
     signal_processes(descendants, signal.SIGKILL)

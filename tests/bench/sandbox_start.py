@@ -23,10 +23,10 @@ def _plain_ms() -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def _enclosed_ms(sandboxes: Sandboxes, folder: Path, walls: Walls) -> tuple[float, float]:
+def _enclosed_ms(sandboxes: Sandboxes, folder: Path, walls: Walls, is_only_killed: bool) -> tuple[float, float]:
     """Milliseconds until the command has ended, and until its sandbox is removed, too."""
     began = time.perf_counter()
-    enclosed = sandboxes.enclose(["true"], cwd=folder, environ=os.environ, walls=walls)
+    enclosed = sandboxes.enclose(["true"], cwd=folder, environ=os.environ, walls=walls, is_only_killed=is_only_killed)
     try:
         process = subprocess.Popen(
             enclosed.argv, cwd=enclosed.cwd, env=enclosed.environ, pass_fds=enclosed.pass_fds, stdin=subprocess.DEVNULL
@@ -51,15 +51,17 @@ def figures(times: int) -> Iterator[tuple[str, str]]:
         kinds = {
             "with a proxy and a door": Walls(folder, reach=Reach.PROXY, doors=(_PLATFORM,)),
             "with nothing": Walls(folder, bounds=Bounds(processes=None)),
+            "as git's": Walls(folder),
             "with an open network": Walls(folder, reach=Reach.OUTBOUND),
         }
         try:
             for what, walls in kinds.items():
                 if walls.reach is Reach.OUTBOUND and not sandboxes.finding.has_outbound:
                     continue
-                _enclosed_ms(sandboxes, folder, walls)
+                is_gits = what == "as git's"
+                _enclosed_ms(sandboxes, folder, walls, is_gits)
                 # In turn, so that what else the machine does is in both.
-                pairs = [(_plain_ms(), *_enclosed_ms(sandboxes, folder, walls)) for _ in range(times)]
+                pairs = [(_plain_ms(), *_enclosed_ms(sandboxes, folder, walls, is_gits)) for _ in range(times)]
                 added = statistics.median(ended - plain for plain, ended, _ in pairs)
                 removing = statistics.median(removed - ended for _, ended, removed in pairs)
                 plain = statistics.median(pair[0] for pair in pairs)

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from alembic import command
+from alembic.script import ScriptDirectory
 
 from common import database
 from common.path_patterns import PathPatterns
 from common.sealing import seal
-from common.services.health.schema import _alone, _config, upgrade
+from common.services.health.schema import _alone, _config, _revisions, upgrade
 from tests.databases import sqlite_url
 
 PROOF = importlib.import_module("common.migrations.versions.0004_proof_and_approval")
@@ -235,3 +236,11 @@ def test_caps_begin_with_what_was_spent_before(empty_database: sa.Engine) -> Non
         ("task", "t", "all"): in_all, ("project", "p", "all"): in_all, ("platform", "", "all"): in_all,
         ("project", "p", today): of_today, ("platform", "", today): of_today,
     }  # fmt: skip
+
+
+def test_each_files_name_begins_with_its_revision() -> None:
+    """`schema` reads the revisions from the names."""
+    revisions = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+
+    assert _revisions() == sorted(revisions)
+    assert _revisions()[-1] == ScriptDirectory.from_config(_config()).get_current_head()

@@ -57,8 +57,6 @@ class Instance:
             "AIWORKER_DATA_DIR": str(self.folder / "data"),
             "AIWORKER_PORT": str(self.port),
             "AIWORKER_ADMIN_PASSWORD": self.password,
-            # Of a start's work it is a seventh, and no story looks at it.
-            "AIWORKER_FLOWER": "0",
             # Tests change nothing of the machine: .ci/packages installs.
             "AIWORKER_INSTALL_SANDBOX": "0",
             "AIWORKER_DISK_RESERVE_BYTES": "0",

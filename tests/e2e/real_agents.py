@@ -155,16 +155,31 @@ def _command_of(process: psutil.Process) -> str:
         return ""
 
 
+def _words_of(process: psutil.Process) -> list[str]:
+    """The values of its environment, and its arguments; empty if it has ended."""
+    words: list[str] = []
+
+    def is_read() -> bool:
+        try:
+            words[:] = [*process.environ().values(), *process.cmdline()]
+        except psutil.NoSuchProcess:
+            return True
+        except psutil.AccessDenied:
+            # Its own ordinary user may not look at bubblewrap while it makes its namespaces, and when it ends.
+            return False
+        return True
+
+    wait_until(f"the environment of {process}", is_read)
+    return words
+
+
 def no_key_below_agents(instance: Instance, key: str) -> None:
     """Neither in an environment nor in an argument of the agent, its CLI and their children."""
     looked = 0
     for process in _below_agents(instance):
-        try:
-            environment, arguments = process.environ(), process.cmdline()
-        except psutil.NoSuchProcess:
-            continue
-        looked += 1
-        assert key not in "\0".join([*environment.values(), *arguments]), process
+        words = _words_of(process)
+        looked += bool(words)
+        assert key not in "\0".join(words), process
     assert looked >= 3, "the CLI was not running"
     no_key_in_files(instance, key)
 

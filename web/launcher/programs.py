@@ -104,21 +104,21 @@ class Catalogue:
         )
 
     def worker(self) -> Program:
-        """Sweeps and quick jobs; slow jobs have a worker of their own, so that they never delay a heartbeat."""
-        return self._celery("worker", ["worker", "-Q", "sweep,quick", "-n", "quick@%h", *_POOL])
+        """Sweeps, which it starts on time itself, and quick jobs.
+
+        Slow jobs have a worker of their own, so that they never delay a heartbeat.
+        """
+        return self._worker("worker", ["-Q", "sweep,quick", "-n", "quick@%h", "--sweeps"])
 
     def worker_slow(self) -> Program:
-        return self._celery("worker-slow", ["worker", "-Q", "slow", "-n", "slow@%h", *_POOL])
-
-    def beat(self) -> Program:
-        """Starts the sweep regularly. Without a schedule file, which would hold nothing of use."""
-        return self._celery("beat", ["beat", "--scheduler", "celery.beat:Scheduler", "--pidfile="])
+        return self._worker("worker-slow", ["-Q", "slow", "-n", "slow@%h"])
 
     def flower(self) -> Program:
         """On loopback with a login, passed in the environment: every user can read argument lists."""
-        return self._celery(
+        where = ["--address=127.0.0.1", f"--port={self.flower_port}"]
+        return self._python(
             "flower",
-            ["flower", FLOWER_SETTINGS, "--address=127.0.0.1", f"--port={self.flower_port}"],
+            ["-m", "celery", "--app", "workers", "flower", FLOWER_SETTINGS, *where],
             FLOWER_BASIC_AUTH=f"{FLOWER_USER}:{self.flower_password}",
         )
 
@@ -150,8 +150,9 @@ class Catalogue:
         blocked = ",".join((*self.settings.sandbox.blocked, *_addresses_of(stores.database_url, stores.redis_url)))
         return {**_without_secrets(os.environ), **({"AIWORKER_SANDBOX_BLOCKED": blocked} if blocked else {})}
 
-    def _celery(self, name: str, arguments: list[str], **environment: str) -> Program:
-        return self._python(name, ["-m", "celery", "--app", "workers", *arguments], **environment)
+    def _worker(self, name: str, arguments: list[str]) -> Program:
+        """`celery --app workers worker …`, which starts sooner this way: see workers/__main__.py."""
+        return self._python(name, ["-m", "workers", *arguments, *_POOL])
 
     def _python(self, name: str, arguments: list[str], **environment: str) -> Program:
         everything = {

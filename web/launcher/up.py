@@ -25,14 +25,12 @@ from common.errors import Misconfigured
 from common.machine.files import replace_file
 from common.machine.git_locks import forget_locks
 from common.machine.waiting import Deadline
-from common.services.health.schema import upgrade
-from common.services.people.accounts import ensure_first_admin
-from common.services.runs.agents import create_local_enrolment
 from common.settings import Settings, socket_path
 from web.launcher import prerequisites
 from web.launcher.children import Processes
 from web.launcher.confinement import ensure_sandbox
 from web.launcher.driver_install import drivers_folder, install_driver, wanted_by_providers
+from web.launcher.preparation import prepare
 from web.launcher.programs import FLOWER_USER, Catalogue, enrolment_token_path, environment_of
 
 STORE_SECONDS = 15.0
@@ -86,7 +84,7 @@ class UpOptions:
 
     agents: int = 1
     slots: int = 1
-    has_flower: bool = True
+    has_flower: bool = False
     installs_drivers: bool = True
     installs_sandbox: bool = True
 
@@ -150,12 +148,11 @@ def _start(
     for repository in settings.forge.repositories_dir.glob("*/*.git"):
         forget_locks(repository)
     _say("Bringing the database up to date …")
-    upgrade()
-    admin_password = ensure_first_admin()
-    if options.agents:
+    prepared = prepare(has_agents=options.agents > 0, say=_say)
+    if prepared.enrolment_token is not None:
         token_path = enrolment_token_path(data_dir)
         token_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_file(token_path, f"{create_local_enrolment()}\n".encode())
+        replace_file(token_path, f"{prepared.enrolment_token}\n".encode())
     if signals.asked:
         raise _Stopped
 
@@ -167,15 +164,14 @@ def _start(
     live_url = f"{_local_url(settings)}/api/health/live"
     _wait(processes, signals, "web", lambda: _is_live(live_url), LIVE_SECONDS)
     # The other programs start later: on two cores, the web server is ready sooner that way.
-    for program in (catalogue.worker_slow(), catalogue.beat()):
-        processes.start(program)
+    processes.start(catalogue.worker_slow())
     if options.agents and options.installs_drivers:
         _install_drivers(settings, processes, signals)
     for number in range(1, options.agents + 1):
         processes.start(catalogue.agent(number, slots=options.slots))
     if options.has_flower:
         processes.start(catalogue.flower())
-    _say_addresses(settings, catalogue if options.has_flower else None, admin_password, confinement)
+    _say_addresses(settings, catalogue if options.has_flower else None, prepared.admin_password, confinement)
 
 
 def _install_drivers(settings: Settings, processes: Processes, signals: _Signals) -> None:
@@ -197,7 +193,7 @@ def _install_drivers(settings: Settings, processes: Processes, signals: _Signals
 def _stop(processes: Processes, agents: int) -> None:
     """Stop the agents first, so that they can report; then web and workers; last the programs that these use."""
     processes.stop([f"agent-{number}" for number in range(1, agents + 1)], patience_seconds=AGENT_STOP_SECONDS)
-    processes.stop(["web", "worker", "worker-slow", "beat", "flower"], patience_seconds=LONGEST_STOP_SECONDS)
+    processes.stop(["web", "worker", "worker-slow", "flower"], patience_seconds=LONGEST_STOP_SECONDS)
     for name in ("supervisor", "valkey"):
         processes.stop([name], patience_seconds=STOP_SECONDS)
 

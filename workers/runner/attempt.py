@@ -251,9 +251,9 @@ class Attempt:
             if outcome.kind not in {OutcomeKind.COMPLETED, OutcomeKind.WAITING}:
                 checkpoints.take_last(self._settings.last_checkpoint_seconds)
                 return self._without_result(outcome)
-            self._with_retries(lambda: self._workspace.commit_all(self._message(outcome)))
+            commit = self._with_retries(lambda: self._workspace.commit_all(self._message(outcome)))
             log.add("log", f"Pushing {self._claimed.clone.branch}")
-            head = self._with_retries(self._workspace.push)
+            head = self._with_retries(lambda: self._workspace.push(commit))
         except Exception:
             # The branch of a run that is over for the platform may be another run's by now.
             if self._work.why is not Why.DROPPED:

@@ -152,7 +152,8 @@ class ScriptedWork:
 
     def execute(self, cancellation: Cancellation) -> DriverOutcome:
         claimed, workspace = self._claimed, self._workspace
-        said = workspace.head_message().splitlines()
+        head, message = workspace.head_and_message()
+        said = message.splitlines()
         session = Session(
             run_id=claimed.run.id,
             round=claimed.run.round,
@@ -162,7 +163,7 @@ class ScriptedWork:
             workspace=workspace.path,
             session_dir=workspace.session_dir,
             saved=self._saved,
-            head_sha=workspace.head(),
+            head_sha=head,
             is_repeated=all(trailer in said for trailer in self._trailers),
             environ=workspace.environ,
             place=workspace.place(),

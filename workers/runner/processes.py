@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import selectors
 import signal
@@ -113,8 +114,10 @@ class Process:
         self._grace_seconds = GRACE_SECONDS
         self._is_reaped = False
         self._wake_reading, self._wake_writing = os.pipe()
+        self._end = _end_of(child.pid)
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._wake_reading, selectors.EVENT_READ)
+        for descriptor in (self._wake_reading, *self._end):
+            self._selector.register(descriptor, selectors.EVENT_READ)
         for stream in (child.stdout, child.stderr):
             if stream is not None:
                 os.set_blocking(stream.fileno(), False)
@@ -215,13 +218,15 @@ class Process:
                 with contextlib.suppress(OSError):
                     stream.close()
         with self._lock:
-            os.close(self._wake_reading)
-            os.close(self._wake_writing)
+            for descriptor in (self._wake_reading, self._wake_writing, *self._end):
+                os.close(descriptor)
             self._wake_writing = -1
 
     def _pause(self) -> float:
+        if self._end and not self._input and not self.is_stopping:
+            return math.inf
         # With both outputs closed there is nothing to wait for but the end.
-        return _POLL_SECONDS if len(self._selector.get_map()) > 1 else _POLL_SECONDS / 5
+        return _POLL_SECONDS if len(self._selector.get_map()) > 1 + len(self._end) else _POLL_SECONDS / 5
 
     def _look(self, seconds: float) -> tuple[list[Line], bool]:
         """Read what is there, waiting so long for it. Returns the lines, and whether `wake` was called."""
@@ -231,7 +236,7 @@ class Process:
             if key.fileobj == self._wake_reading:
                 with contextlib.suppress(BlockingIOError):
                     is_woken = _RETURN in os.read(self._wake_reading, 4096)
-            else:
+            elif key.fileobj not in self._end:
                 lines += self._read_from(key.fileobj)  # type: ignore[arg-type]
         return lines, is_woken
 
@@ -289,6 +294,14 @@ class Process:
             if self._closes_input:
                 with contextlib.suppress(OSError):
                     stdin.close()
+
+
+def _end_of(pid: int) -> tuple[int, ...]:
+    """A descriptor that tells the end of a child; none where the kernel, such as some of gVisor, has no such thing."""
+    try:
+        return (os.pidfd_open(pid),)
+    except OSError:
+        return ()
 
 
 def _signal_tree(pid: int, number: signal.Signals) -> None:

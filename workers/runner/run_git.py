@@ -7,6 +7,7 @@ Git in the clone is confined, since the clone's configuration may make it run co
 from __future__ import annotations
 
 import collections
+import secrets
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from workers.runner.cancellation import Cancellation
 from workers.runner.commands import TimedOut, run_command
 from workers.runner.run_walls import Place
 
+FIRST = "\0first"
+"""As a word of a command: what the first of the commands wrote to standard output, which then comes last of all."""
 _LOCAL_SECONDS = 120
 _NETWORK_SECONDS = 600
 _MOST_LINES = 5000
@@ -74,18 +77,66 @@ class RunGit:
     ) -> list[str]:
         """Run git with each of these arguments, one after the other, until one fails; returns the lines of all.
 
-        place: what confines them; None only for repositories with our own configuration. more: variables. may_fail:
-        return [] if it exits with 1. credential: pass the run's credential, and use the network's longer timeout.
+        A word may be FIRST. place: what confines them; None only for repositories with our own configuration. more:
+        variables. may_fail: return [] if it exits with 1. credential: pass the run's credential, and use
+        the network's longer timeout.
         """
+        name = commands[-1][0]
+        code, lines = self._output(_argv(commands), name, cwd, place=place, credential=credential, more=more)
+        if code == 0:
+            return lines
+        if may_fail and code == 1:
+            return []
+        raise self._failure(name, code, lines, credential=credential)
+
+    def answers(
+        self,
+        questions: Sequence[Sequence[str]],
+        cwd: Path,
+        *,
+        place: Place | None,
+        after: Sequence[Sequence[str]] = (),
+        more: Mapping[str, str] | None = None,
+    ) -> list[list[str]]:
+        """Run git with each of these arguments; returns the lines of each. One that exits with 1 has none.
+
+        after: commands that come before; if one fails, nothing else is run. Their lines come first, together. See `run`
+        for the rest.
+        """
+        mark = secrets.token_hex(8)
+        code, lines = self._output(_asking(after, questions, mark), questions[-1][0], cwd, place=place, more=more)
+        if code != 0:
+            raise self._failure("", code, lines)
+        parts: list[list[str]] = [[]]
+        for line in lines:
+            if line in {f"{mark} 0", f"{mark} 1"}:
+                parts[-1] = [] if line.endswith("1") else parts[-1]
+                parts.append([])
+            elif line:
+                parts[-1].append(line)
+        if len(parts) != len(questions) + 2:
+            raise ProviderRefused("git in the clone did not answer", code="git_failed")
+        return parts[:-1]
+
+    def _output(
+        self,
+        argv: Sequence[str],
+        name: str,
+        cwd: Path,
+        *,
+        place: Place | None,
+        credential: bool = False,
+        more: Mapping[str, str] | None = None,
+    ) -> tuple[int, list[str]]:
+        """The exit code and the lines. name: of the command, for messages."""
         # The output of these commands is short; of unexpectedly long output only the end is kept.
         lines: collections.deque[str] = collections.deque(maxlen=_MOST_LINES)
         base = dict(self.environ) | _QUIET | dict(more or {})
         environ = git_environment(base, _credential_config(self.remote) if credential else ())
         seconds = _NETWORK_SECONDS if credential else _LOCAL_SECONDS
-        name = commands[-1][0]
         try:
             code = run_command(
-                _argv(commands),
+                argv,
                 cwd=cwd,
                 environ=environ,
                 place=place,
@@ -97,18 +148,18 @@ class RunGit:
             raise CutShort(f"git {name} took longer than {seconds} s") from error
         except OSError as error:
             raise ProviderRefused(f"git can't be started: {error.strerror}", code="no_git") from error
-        if code == 0:
-            return list(lines)
-        if may_fail and code == 1:
-            return []
-        output = "\n".join(list(lines)[-20:])
+        return code, list(lines)
+
+    def _failure(self, name: str, code: int, lines: Sequence[str], *, credential: bool = False) -> Exception:
+        """What to raise for a command that exited with another code than 0."""
+        output = "\n".join(lines[-20:])
         if met_limit(code, output):
-            raise ProviderRefused(f"git {name} exceeded its resource limits: {output}", code="too_large")
+            return ProviderRefused(f"git {name} exceeded its resource limits: {output}", code="too_large")
         if why := was_cut_short(code, output):
-            raise CutShort(f"git {name} {why}: {output}")
+            return CutShort(f"git {name} {why}: {output}")
         if credential and any(word in output.lower() for word in _AWAY) and "denied" not in output.lower():
-            raise ProviderUnavailable(f"git {name}: {output}")
-        raise ProviderRefused(f"git {name} failed with exit code {code}: {output}", code="git_failed")
+            return ProviderUnavailable(f"git {name}: {output}")
+        return ProviderRefused(f"git {name} failed with exit code {code}: {output}", code="git_failed")
 
     def at_forge(self, arguments: Sequence[str], mirror: Path) -> list[str]:
         """Run git in this repository of our own with the credential. Retries if the forge rejects the credential.
@@ -141,8 +192,31 @@ class RunGit:
 
 def _argv(commands: Sequence[Sequence[str]]) -> list[str]:
     """One command for all of them: a sandbox takes longer to start than git."""
-    several = [[*limits(), "git", *_OPTIONS, *arguments] for arguments in commands]
-    return several[0] if len(several) == 1 else ["sh", "-ec", "\n".join(shlex.join(words) for words in several)]
+    if len(commands) == 1:
+        return [*limits(), "git", *_OPTIONS, *commands[0]]
+    # Each git inherits the shell's limits.
+    return [*limits(), "sh", "-ec", "\n".join(_steps(commands))]
+
+
+def _asking(after: Sequence[Sequence[str]], questions: Sequence[Sequence[str]], mark: str) -> list[str]:
+    """A command for all of them, that tells by lines with the mark where the answer of each ends."""
+    ending = f"printf '\\n{mark} %s\\n' $code"
+    steps = [*_steps(after), "code=0", ending]
+    for words in questions:
+        steps += ["code=0", f"{_words(words)} || code=$?", ending, '[ "$code" -le 1 ] || exit "$code"']
+    return [*limits(), "sh", "-ec", "\n".join(steps)]
+
+
+def _steps(commands: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a shell program that ends at the first command that fails."""
+    steps = [_words(words) for words in commands]
+    if any(FIRST in words for words in commands):
+        return [f"first=$({steps[0]})", *steps[1:], "printf '%s\\n' \"$first\""]
+    return steps
+
+
+def _words(words: Sequence[str]) -> str:
+    return " ".join('"$first"' if word == FIRST else shlex.quote(word) for word in ("git", *_OPTIONS, *words))
 
 
 _QUIET: dict[str, str] = {

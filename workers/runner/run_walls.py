@@ -38,19 +38,20 @@ _REACH = {Egress.REGISTRIES: Reach.PROXY, Egress.NONE: Reach.NOTHING, Egress.OPE
 @dataclass(frozen=True)
 class Place:
     """Where a command is started. on_refusal: see Sandboxes.enclose. on_dialer: takes what connects to the ports of
-    the command, before it is started; None: nobody will use them.
+    the command, before it is started; None: nobody will use them. is_only_killed: see Sandboxes.enclose.
     """
 
     sandboxes: Sandboxes
     walls: Walls
     on_refusal: Callable[[Refusal], None] | None = None
     on_dialer: Callable[[Dialer], None] | None = None
+    is_only_killed: bool = False
 
     def enclose(self, argv: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> Enclosed:
         """Prepare a command. Raises OSError."""
         enclosed = self.sandboxes.enclose(
             argv, cwd=cwd, environ=environ, walls=self.walls, on_refusal=self.on_refusal,
-            needs_dial=self.on_dialer is not None,
+            needs_dial=self.on_dialer is not None, is_only_killed=self.is_only_killed,
         )  # fmt: skip
         if self.on_dialer is not None:
             self.on_dialer(enclosed)
@@ -98,8 +99,8 @@ class Confinement:
         return _REACH[self.network.egress]
 
     def for_git(self, walls: Walls) -> Place:
-        """The place of git in the clone: without a network."""
-        return Place(self.sandboxes, walls)
+        """The place of git in the clone: without a network. It is not stopped but killed."""
+        return Place(self.sandboxes, walls, is_only_killed=True)
 
     @property
     def words(self) -> str:

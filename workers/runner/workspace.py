@@ -33,7 +33,7 @@ from common.values.claimed_run import Clone
 from workers.runner.cancellation import Cancellation
 from workers.runner.commands import kill_all_below
 from workers.runner.leftovers import remove_run
-from workers.runner.run_git import RunGit
+from workers.runner.run_git import FIRST, RunGit
 from workers.runner.run_walls import Confinement, Place
 from workers.runner.workspace_files import copy_out, large_files, unlink_inside
 from workers.sandbox.walls import Walls
@@ -49,6 +49,20 @@ _BROUGHT = "refs/aiworker/head"
 _LARGEST_INDEX_BYTES = 2**30
 _MOST_LEFT_ALONE = 1000
 _OBJECT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """SHAs of what a commit is made of. tree: of the files. head: None on a branch without a commit. pushed: what this
+    run pushed last. merged: what an unfinished merge merges.
+    """
+
+    tree: str
+    head: str | None
+    head_tree: str | None
+    pushed: str
+    pushed_tree: str
+    merged: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -126,9 +140,10 @@ class Workspace:
         """Return the SHA of HEAD in the working tree."""
         return _object(self._here(["rev-parse", "--verify", "HEAD^{commit}"]))
 
-    def head_message(self) -> str:
-        """Return the whole commit message of HEAD in the working tree."""
-        return "\n".join(self._here(["log", "-1", "--format=%B", "HEAD"]))
+    def head_and_message(self) -> tuple[str, str]:
+        """Return the SHA of HEAD in the working tree, and its whole commit message."""
+        (), head, message = self._answers(_verify("HEAD^{commit}"), ["log", "-1", "--format=%B", "HEAD"])
+        return _object(head), "\n".join(message)
 
     def committed_text(self, name: str) -> str:
         """Return the text of a file at HEAD of the working tree; empty if there is none. name: its path from there."""
@@ -154,15 +169,13 @@ class Workspace:
         # A killed git leaves its index lock. After kill_all_below no git of the agent is running any more.
         kill_all_below(self.home)
         unlink_inside(self.path, ".git/index.lock")
-        tree, head, pushed = self._tree(), self._own_head(), self._pushed()
-        parents = self._parents(head, pushed)
-        merged = [_object([it]) for it in self._here(["rev-parse", "--verify", "--quiet", "MERGE_HEAD"], may_fail=True)]
-        is_same = parents == [head] and tree == self._tree_of(head) and not merged
-        if is_same and UNFINISHED not in self.head_message().splitlines():
+        found = self._find()
+        parents = self._parents(found)
+        is_same = parents == [found.head] and found.tree == found.head_tree and not found.merged
+        if is_same and UNFINISHED not in self.head_and_message()[1].splitlines():
             return None
-        commit = self._commit(tree, [*parents, *(it for it in merged if it not in parents)], message)
-        self._here(["reset", "--quiet", "--mixed", commit])
-        return commit
+        parents += [it for it in found.merged if it not in parents]
+        return self._commit(found.tree, parents, message, ["reset", "--quiet", "--mixed", FIRST])
 
     def commit_aside(self, message: str, *, largest_file_bytes: int | None = None) -> str | None:
         """Commit the files as they are without moving HEAD or its index; None if the branch has all of it already.
@@ -170,13 +183,13 @@ class Workspace:
         Returns HEAD itself if it has everything. Safe while the driver works. Raises ProviderRefused or CutShort if a
         file changes at the wrong moment. largest_file_bytes: larger files are left out; None: none is.
         """
-        tree, head, pushed = self._tree(largest_file_bytes), self._own_head(), self._pushed()
-        parents = self._parents(head, pushed)
-        if parents == [pushed] and tree == self._tree_of(pushed):
+        found = self._find(largest_file_bytes)
+        parents = self._parents(found)
+        if parents == [found.pushed] and found.tree == found.pushed_tree:
             return None
-        if parents == [head] and tree == self._tree_of(head):
-            return head
-        return self._commit(tree, parents, message)
+        if parents == [found.head] and found.tree == found.head_tree:
+            return found.head
+        return self._commit(found.tree, parents, message)
 
     def push_aside(self, commit: str) -> bool:
         """Push a commit of `commit_aside`; False if somebody else moved the branch. Raises as `push`."""
@@ -192,13 +205,14 @@ class Workspace:
             self._ours(["update-ref", _CHECKPOINT, before])
             raise
 
-    def push(self) -> str:
+    def push(self, head: str | None = None) -> str:
         """Push HEAD of the working tree to the branch at the forge; returns its SHA. Safe to repeat.
 
+        head: its SHA, if that is known.
         If somebody else moved the branch, their commits are merged in once. Raises ProviderUnavailable if the forge is
         unavailable, and ProviderRefused if it refuses, if that merge conflicts, or if the branch moves again.
         """
-        head = self.head()
+        head = head or self.head()
         if self._push_head(head):
             return head
         self._fetch()
@@ -235,8 +249,20 @@ class Workspace:
         may_fail: bool = False,
     ) -> list[str]:
         """Run git in the clone, confined. See RunGit.run. writable: what it needs beside the clone."""
-        place = self.confinement.for_git(Walls(home=self.home, writable=(self.path, *writable)))
-        return self._git.run(commands, self.path, place=place, more=more, may_fail=may_fail)
+        return self._git.run(commands, self.path, place=self._place_of_git(writable), more=more, may_fail=may_fail)
+
+    def _answers(
+        self,
+        *questions: Sequence[str],
+        after: Sequence[Sequence[str]] = (),
+        writable: Sequence[Path] = (),
+        more: Mapping[str, str] | None = None,
+    ) -> list[list[str]]:
+        """Run git in the clone, confined. See RunGit.answers."""
+        return self._git.answers(questions, self.path, place=self._place_of_git(writable), after=after, more=more)
+
+    def _place_of_git(self, writable: Sequence[Path]) -> Place:
+        return self.confinement.for_git(Walls(home=self.home, writable=(self.path, *writable)))
 
     def _ours(self, arguments: Sequence[str], *, may_fail: bool = False) -> list[str]:
         """Run git in origin.git, which no confined command has seen."""
@@ -302,46 +328,59 @@ class Workspace:
 
     # Commits
 
-    def _tree(self, largest_file_bytes: int | None = None) -> str:
-        """Write the files of the working tree, without those that are ignored, as a tree; returns its SHA."""
+    def _find(self, largest_file_bytes: int | None = None) -> _Found:
+        """Write the files of the working tree, without those that are ignored, as a tree, and look at what is there.
+
+        Afterwards the working tree's repository has what this run pushed last.
+        """
+        pushed = self._pushed()
         with self._exchange() as folder:
             index = folder / "index"
             # With what git knows of the files there, only those that changed are read.
             # Its time must stay: files that changed within the same moment are found by it.
             copy_out(self.path, ".git/index", index, most_bytes=_LARGEST_INDEX_BYTES)
-            environ = {"GIT_INDEX_FILE": str(index)}
             add = ["add", "--all", "--", "."]
             if largest_file_bytes is not None:
                 add += [f":(exclude,top,literal){name}" for name in large_files(self.path, largest_file_bytes)]
-            return _object(self._here(add, ["write-tree"], writable=[folder], more=environ))
-
-    def _tree_of(self, commit: str | None) -> str:
-        return _object(self._here(["rev-parse", "--verify", f"{commit}^{{tree}}"]))
-
-    def _own_head(self) -> str | None:
-        """HEAD of the working tree; None if the driver is on a branch without a commit."""
-        found = self._here(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"], may_fail=True)
-        return _object(found) if found else None
+            tree, head, head_tree, pushed_tree, merged = self._answers(
+                _verify("HEAD^{commit}"), _verify("HEAD^{tree}"), _verify(f"{pushed}^{{tree}}"), _verify("MERGE_HEAD"),
+                after=[add, ["write-tree"]], writable=[folder], more={"GIT_INDEX_FILE": str(index)},
+            )  # fmt: skip
+        if not pushed_tree:
+            self._take(_CHECKPOINT, as_fetched=False)
+            pushed_tree = self._here(_verify(f"{pushed}^{{tree}}"))
+        return _Found(
+            _object(tree), _object(head) if head else None, _object(head_tree) if head_tree else None,
+            pushed, _object(pushed_tree), tuple(_object([it]) for it in merged),
+        )  # fmt: skip
 
     def _pushed(self) -> str:
-        """What this run pushed last. Afterwards the working tree's repository has it."""
-        (pushed,) = self._ours(["rev-parse", "--verify", _CHECKPOINT])
-        if not self._here(["rev-parse", "--verify", "--quiet", f"{pushed}^{{commit}}"], may_fail=True):
-            self._take(_CHECKPOINT, as_fetched=False)
+        """What this run pushed last."""
+        (pushed,) = self._ours(_verify(_CHECKPOINT))
         return pushed
 
-    def _parents(self, head: str | None, pushed: str) -> list[str]:
-        """The fewest parents of a commit that contains both."""
-        if head is None or self._contains(pushed, head):
-            return [pushed] if head != pushed else [head]
-        return [head] if self._contains(head, pushed) else [pushed, head]
+    def _parents(self, found: _Found) -> list[str]:
+        """The fewest parents of a commit that contains HEAD and what was pushed."""
+        head, pushed = found.head, found.pushed
+        if head is None or head == pushed:
+            return [pushed]
+        (), only_ours, only_pushed = self._answers(
+            ["rev-list", "--max-count=1", head, f"^{pushed}"], ["rev-list", "--max-count=1", pushed, f"^{head}"]
+        )
+        if not only_ours:
+            return [pushed]
+        return [pushed, head] if only_pushed else [head]
 
-    def _contains(self, commit: str, other: str) -> bool:
-        return not self._here(["rev-list", "--max-count=1", other, f"^{commit}"])
-
-    def _commit(self, tree: str, parents: Sequence[str], message: str) -> str:
+    def _commit(self, tree: str, parents: Sequence[str], message: str, *following: Sequence[str]) -> str:
+        """Returns the commit's SHA. following: further commands, in which FIRST is the commit."""
         options = [word for parent in parents for word in ("-p", parent)]
-        return _object(self._here(["commit-tree", "--no-gpg-sign", *options, "-m", message, tree]))
+        commit = ["commit-tree", "--no-gpg-sign", *options, "-m", message, tree]
+        return _object(self._here(commit, *following))
+
+
+def _verify(name: str) -> list[str]:
+    """The command that tells the SHA of this object, and exits with 1 if there is none."""
+    return ["rev-parse", "--verify", "--quiet", name]
 
 
 def _object(lines: Sequence[str]) -> str:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import resource
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.machine import bubblewrap
-from workers.sandbox.system_folders import CACHES, SYSTEM, etc, interpreter_folders, is_system, toolchains
+from workers.sandbox.system_folders import CACHES, SYSTEM, interpreter_folders, is_system, toolchains
 from workers.sandbox.walls import Walls
 
 HOSTNAME = "sandbox"
 PROGRAM_PLACE = "/run/sandbox/inside.py"
 """Where the first program lies inside."""
 SHELL = "/bin/sh"
+_OF_SHELLS = ("PATH", "LANG", "PWD", "OLDPWD", "SHLVL", "_")
+"""What the program that starts bubblewrap has, or a shell adds."""
 # The signals are ignored until the command starts, where `inside` sets them back: a signal to the process group is the
 # command's to answer, and must not end bubblewrap, which would kill the command. Entering the control groups here,
 # before bubblewrap makes a namespace of them, keeps the groups' own bounds out of the command's sight.
+_IGNORE = "trap '' HUP INT QUIT TERM USR1 USR2; "
 _PROLOGUE = (
-    "trap '' HUP INT QUIT TERM USR1 USR2; "
     'while [ "$1" != -- ]; do echo 0 >"$1" || { echo "sandbox: $1 can\'t be entered" >&2; exit 125; }; shift; done; '
     'shift; exec "$@"'
 )
@@ -29,36 +32,45 @@ _PROLOGUE = (
 class Plan:
     """What the command line is made of, beside the walls.
 
-    files: descriptors with the contents of files below /etc, by their names there. hidden: folders that nothing may
-    show, unless the walls name something in them. shares_network: the network is this machine's. lifeline: a descriptor
-    that the sandbox holds as long as it lives. groups: files of control groups to enter.
+    files: descriptors with the contents of files below /etc, by their names there. etc: what else is shown there.
+    hidden: folders that nothing may show, unless the walls name something in them. shares_network: the network is this
+    machine's. lifeline: a descriptor that the sandbox holds as long as it lives. groups: files of control groups to
+    enter. more: a descriptor of further arguments. is_only_killed: there is no first program that would set signals
+    back, so none is ignored.
     """
 
     program: Path
-    interpreter: str
     search_path: str
     cwd: Path
     lifeline: int
     shares_network: bool = False
     files: dict[str, int] = field(default_factory=dict)
+    etc: Sequence[str] = ()
     hidden: tuple[Path, ...] = ()
     groups: tuple[Path, ...] = ()
     filter_descriptor: int | None = None
+    more: int | None = None
+    is_only_killed: bool = False
 
 
 def arguments(bwrap: str, walls: Walls, plan: Plan, inner: Sequence[str]) -> list[str]:
-    """Return what to start. inner: the arguments of the first program, with the command.
+    """Return what to start. inner: the first program, with its arguments.
 
     User namespaces stay allowed inside: a repository's own tests may use bubblewrap, Chromium does, and a nested one
     has no rights over what these walls are made of.
     """
-    interpreter = ["-I", "-S", "-B", PROGRAM_PLACE, *inner]
+    prologue = _PROLOGUE if plan.is_only_killed else _IGNORE + _PROLOGUE
     return [
-        *(SHELL, "-c", _PROLOGUE, "sandbox", *map(str, plan.groups), "--", bwrap),
-        *("--unshare-all", "--die-with-parent", *bubblewrap.user_arguments(), "--hostname", HOSTNAME),
+        *(
+            []
+            if plan.is_only_killed and not plan.groups
+            else [SHELL, "-c", prologue, "sandbox", *map(str, plan.groups), "--"]
+        ),
+        *(bwrap, "--unshare-all", "--die-with-parent", *bubblewrap.user_arguments(), "--hostname", HOSTNAME),
         *(["--share-net"] if plan.shares_network else []),
         *("--sync-fd", str(plan.lifeline)),
         *(["--seccomp", str(plan.filter_descriptor)] if plan.filter_descriptor is not None else []),
+        *(["--args", str(plan.more)] if plan.more is not None else []),
         *_system(),
         *_etc(plan),
         *("--proc", "/proc", "--dev", "/dev", "--dir", "/run", "--symlink", "/run", "/var/run"),
@@ -67,8 +79,28 @@ def arguments(bwrap: str, walls: Walls, plan: Plan, inner: Sequence[str]) -> lis
         *_hidden(plan.hidden),
         *_walls(walls),
         *("--ro-bind", str(plan.program), PROGRAM_PLACE),
-        *("--remount-ro", "/", "--chdir", str(plan.cwd), "--", plan.interpreter, *interpreter),
+        *("--remount-ro", "/", "--chdir", str(plan.cwd), "--", *inner),
     ]
+
+
+def variables(environ: Mapping[str, str]) -> bytes:
+    """Arguments that make this the command's environment, as bwrap reads them from `Plan.more`.
+
+    They act on what bubblewrap starts alone, and no other user sees them. The command's shell may add its own.
+    """
+    unset = (text for name in _OF_SHELLS if name not in environ for text in ("--unsetenv", name))
+    made = (text for name, value in environ.items() for text in ("--setenv", name, value))
+    return b"".join(os.fsencode(text) + b"\0" for text in (*unset, *made))
+
+
+def limited(argv: Sequence[str], processes: int) -> list[str]:
+    """A first program that only sets a limit of processes (0: none) and becomes the command."""
+    if processes:
+        hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+        number = processes if hard == resource.RLIM_INFINITY else min(processes, hard)
+        # Shells differ in the letter: bash's -p is another limit, which can't be set.
+        return [SHELL, "-c", f'ulimit -p {number} 2>&- || ulimit -u {number} || exit 125; exec "$@"', "sandbox", *argv]
+    return [SHELL, "-c", 'exec "$@"', "sandbox", *argv]
 
 
 def _system() -> list[str]:
@@ -85,7 +117,7 @@ def _system() -> list[str]:
 
 def _etc(plan: Plan) -> list[str]:
     made: list[str] = []
-    for name in etc():
+    for name in plan.etc:
         made += ["--ro-bind", f"/etc/{name}", f"/etc/{name}"]
     for name, descriptor in plan.files.items():
         made += ["--file", str(descriptor), f"/etc/{name}"]

@@ -7,13 +7,14 @@ import grp
 import logging
 import os
 import pwd
+import re
 import select
 import signal
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.machine.bubblewrap import INSIDE_UID, SandboxFinding
@@ -27,7 +28,7 @@ from workers.sandbox.enclosed import Enclosed, Refusal
 from workers.sandbox.outbound import Outbound, nameserver, unreachable
 from workers.sandbox.proxy_environment import PROXY_PORT, proxy_variables
 from workers.sandbox.registries import REGISTRIES, own_registries
-from workers.sandbox.system_folders import bundle
+from workers.sandbox.system_folders import bundle, etc
 from workers.sandbox.walls import Door, Reach, Walls
 
 logger = logging.getLogger("workers.sandbox")
@@ -38,6 +39,10 @@ DIAL_SECONDS = 5.0
 _LAG_MS = 250
 _INSIDE = Path(__file__).with_name("inside.py")
 _FIRST_FREE_PORT = 1024
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""Of a variable that every shell passes on."""
+_MOST_VARIABLES = 1000
+"""Most that bubblewrap is given as arguments, of which it takes 9000."""
 _LAST_SIGNAL = 64
 _USER = "user"
 """Its name inside if it is root outside, or has none."""
@@ -71,6 +76,7 @@ class Confined(Enclosed):
         preparation: Preparation,
         on_refusal: Callable[[Refusal], None] | None,
         needs_dial: bool,
+        is_only_killed: bool,
     ) -> None:
         super().__init__(argv, cwd, {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"})
         self.is_confined = True
@@ -86,8 +92,7 @@ class Confined(Enclosed):
         self._guarded = Guarded(control, self._doors, bounds=walls.bounds)
         try:
             self._guarded.lifeline = f"socket:[{os.fstat(child.fileno()).st_ino}]"
-            self._given.append(child.detach())
-            self._given.append(os.dup(self._given[0]))
+            lifeline = self._give(child.detach())
             self._guarded.group = make_group(preparation.owner, preparation.name, walls.bounds)
             allowed = _allowed(walls, preparation.admin_hosts)
             proxy_port = _proxy_port(self._doors) if allowed else None
@@ -97,9 +102,15 @@ class Confined(Enclosed):
                 unreachable(walls.blocked)
                 self._guarded.outbound = lambda pid: Outbound(preparation.finding, pid, walls.blocked)
             variables = self._variables(environ, walls, proxy_port)
-            self._given.append(_memory_file("environ", _environ_text(variables)))
-            inner = self._inner(argv, walls, proxy_port, needs_dial)
-            self.argv = tuple(self._arguments(walls, variables.get("PATH", ""), inner))
+            plan = self._plan(walls, variables.get("PATH", ""), lifeline)
+            if is_only_killed and not needs_dial and _needs_little(walls, allowed, variables):
+                self._guarded.waits = False
+                made = bubblewrap_arguments.variables(variables)
+                plan = replace(plan, more=self._give(_memory_file("arguments", made)), is_only_killed=True)
+                inner = bubblewrap_arguments.limited(argv, self._most_processes(walls))
+            else:
+                inner = self._inner(argv, walls, proxy_port, needs_dial, lifeline, variables)
+            self.argv = tuple(bubblewrap_arguments.arguments(self._preparation.finding.bwrap, walls, plan, inner))
         except BaseException:
             self.close()
             raise
@@ -111,36 +122,55 @@ class Confined(Enclosed):
         made = proxy_variables(proxy_port, _names(walls.doors), bundle())
         return proxy_merged(environ, made)
 
-    def _inner(self, argv: Sequence[str], walls: Walls, proxy_port: int | None, needs_dial: bool) -> list[str]:
+    def _give(self, descriptor: int) -> int:
+        """Pass this descriptor to the sandbox. It is closed here once the sandbox has been started."""
+        self._given.append(descriptor)
+        return descriptor
+
+    def _inner(
+        self,
+        argv: Sequence[str],
+        walls: Walls,
+        proxy_port: int | None,
+        needs_dial: bool,
+        lifeline: int,
+        variables: Mapping[str, str],
+    ) -> list[str]:
+        """The first program, which opens doors and becomes the command."""
         ports = [door.inner_port or door.port for door in self._doors] + ([proxy_port] if proxy_port else [])
-        # With a group, or as root, whom it does not hold, the limit is left alone.
-        processes = 0 if self._guarded.group.processes or os.geteuid() == 0 else walls.bounds.processes or 0
+        control = self._give(os.dup(lifeline))
+        environ = self._give(_memory_file("environ", _environ_text(variables)))
         return [
-            *(str(self._given[0]), str(self._given[2]), ",".join(map(str, ports)), str(processes)),
+            *(self._preparation.interpreter, "-I", "-S", "-B", bubblewrap_arguments.PROGRAM_PLACE),
+            *(str(control), str(environ), ",".join(map(str, ports)), str(self._most_processes(walls))),
             *(str(walls.bounds.file_bytes or 0), str(int(needs_dial and not self._shares_network)), *argv),
         ]
 
-    def _arguments(self, walls: Walls, search_path: str, inner: Sequence[str]) -> list[str]:
+    def _most_processes(self, walls: Walls) -> int:
+        """Its limit of processes; 0: none. With a group, or as root, whom it does not hold, it is left alone."""
+        return 0 if self._guarded.group.processes or os.geteuid() == 0 else walls.bounds.processes or 0
+
+    def _plan(self, walls: Walls, search_path: str, lifeline: int) -> bubblewrap_arguments.Plan:
         code = system_calls.program()
-        if code is not None:
-            self._given.append(_memory_file("filter", code))
-        files = {}
-        for name, text in _files(walls, shares_network=self._shares_network).items():
-            files[name] = _memory_file(name, text.encode())
-            self._given.append(files[name])
-        plan = bubblewrap_arguments.Plan(
+        own = _files(walls, shares_network=self._shares_network)
+        small, others = etc()
+        files: dict[str, int] = {}
+        for name in small:
+            with contextlib.suppress(OSError):
+                files[name] = self._give(os.open(f"/etc/{name}", os.O_RDONLY | os.O_CLOEXEC))
+        files |= {name: self._give(_memory_file(name, text.encode())) for name, text in own.items()}
+        return bubblewrap_arguments.Plan(
             program=_INSIDE,
-            interpreter=self._preparation.interpreter,
             search_path=search_path,
             cwd=self.cwd,
-            lifeline=self._given[1],
+            lifeline=lifeline,
             shares_network=self._shares_network,
             files=files,
+            etc=others,
             hidden=self._preparation.hidden,
             groups=self._guarded.group.entrances,
-            filter_descriptor=self._given[3] if code is not None else None,
+            filter_descriptor=None if code is None else self._give(_memory_file("filter", code)),
         )
-        return bubblewrap_arguments.arguments(self._preparation.finding.bwrap, walls, plan, inner)
 
     def begin(self, pid: int) -> None:
         with self._lock:
@@ -231,6 +261,13 @@ def _doors(walls: Walls, *, shares_network: bool) -> tuple[Door, ...]:
     if low := [port for port in ports if port < _FIRST_FREE_PORT]:
         raise ValueError(f"a door's port inside is {_FIRST_FREE_PORT} or higher, not {low[0]}")
     return doors
+
+
+def _needs_little(walls: Walls, allowed: Sequence[Rule], variables: Mapping[str, str]) -> bool:
+    """Whether bubblewrap itself can do all that the first program does."""
+    has_network = walls.reach is not Reach.NOTHING or walls.doors or allowed
+    can_name = all(_NAME.fullmatch(name) for name in variables)
+    return not has_network and not walls.bounds.file_bytes and can_name and len(variables) <= _MOST_VARIABLES
 
 
 def _proxy_port(doors: Sequence[Door]) -> int:

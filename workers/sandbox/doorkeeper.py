@@ -51,7 +51,8 @@ class Guarded:
     control: the socket to its first program. doors, proxy: in the order of the listening sockets, the proxy's last.
     outbound: makes its network; called in a thread with the number of a
     process inside. Afterwards made_outbound is to be closed. lifeline: how /proc names the socket
-    that it holds. failure: why it was not let go. is_over: set at the end.
+    that it holds. waits: whether it has a first program, which waits for its doors. failure: why it was not let go.
+    is_over: set at the end.
     """
 
     control: socket.socket
@@ -63,6 +64,7 @@ class Guarded:
     pid: int = 0
     pidfd: int = -1
     lifeline: str = ""
+    waits: bool = True
     is_ready: threading.Event = field(default_factory=threading.Event)
     is_over: threading.Event = field(default_factory=threading.Event)
     failure: str | None = None
@@ -131,7 +133,7 @@ async def _guard(guarded: Guarded) -> None:
             tasks.create_task(_end(guarded))
             try:
                 async with asyncio.timeout(HANDSHAKE_SECONDS):
-                    listeners = await _let_go(guarded)
+                    listeners = await _let_go(guarded) if guarded.waits else []
             except (OSError, ValueError) as error:
                 guarded.failure = "it gave no sign" if isinstance(error, TimeoutError) else str(error)
                 logger.warning("a sandbox could not be opened", extra={"error": guarded.failure})

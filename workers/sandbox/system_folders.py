@@ -87,6 +87,8 @@ BUNDLES = (
 )
 """Where distributions keep all certificates of authorities in one file."""
 
+LARGEST_COPY_BYTES = 2**18
+
 CODE = Path(__file__).parents[2]
 """The directory of AiWorker's own code."""
 
@@ -144,7 +146,7 @@ def toolchains(search_path: str, hidden: tuple[Path, ...]) -> list[Path]:
         for place in {Path(os.path.normpath(entry)), Path(entry).resolve()}:
             tree = _tree(place)
             chosen = tree if not _contains(tree, never) else place
-            if place.is_dir() and not is_system(chosen) and not _contains(chosen, never):
+            if os.path.isdir(place) and not is_system(chosen) and not _contains(chosen, never):
                 found.add(chosen)
     rustup = Path.home() / ".rustup"
     if Path.home() / ".cargo" / "bin" in found and rustup.is_dir() and not _contains(rustup, never):
@@ -156,7 +158,9 @@ def _tree(place: Path) -> Path:
     for parent in (place, *place.parents):
         if parent.name in _TOOLCHAINS:
             return parent
-    is_installed = place.name in {"bin", "sbin"} and ((place.parent / "lib").is_dir())
+    # Not Path.is_dir, which raises an error for what lies in a folder that this user may not look into: after
+    # `su user`, PATH still names folders of root's home.
+    is_installed = place.name in {"bin", "sbin"} and os.path.isdir(place.parent / "lib")
     return place.parent if is_installed else place
 
 
@@ -169,17 +173,23 @@ def _contains_path(folders: Iterable[str], path: str) -> bool:
     return any(path == folder or path.startswith(f"{folder.rstrip('/')}/") for folder in folders)
 
 
-def etc() -> list[str]:
-    """Those of ETC that are there and that everybody may read: what only root may is not for root's commands either."""
-    found = []
+def etc() -> tuple[list[str], list[str]]:
+    """Those of ETC that are there and that everybody may read, as what only root may is not for root's commands either:
+    small files, and the others.
+
+    To copy a small file into a sandbox takes a tenth of the time that showing it there takes.
+    """
+    small: list[str] = []
+    others: list[str] = []
     for name in ETC:
         try:
-            mode = os.stat(f"/etc/{name}").st_mode
+            found = os.stat(f"/etc/{name}")
         except OSError:
             continue
-        if mode & stat.S_IROTH:
-            found.append(name)
-    return found
+        if found.st_mode & stat.S_IROTH:
+            is_small = stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST_COPY_BYTES
+            (small if is_small else others).append(name)
+    return small, others
 
 
 def bundle() -> str | None:

@@ -33,7 +33,8 @@ from workers.supervisor.overload import Overload
 from workers.supervisor.ports import Ports
 from workers.supervisor.server import Server, Verbs
 from workers.supervisor.toolbox import Tools
-from workers.supervisor.units import Processes, kill_recorded
+from workers.supervisor.unit_records import kill_recorded
+from workers.supervisor.units import Processes
 
 log = logging.getLogger("workers.supervisor")
 

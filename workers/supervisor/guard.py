@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from workers.supervisor.units import kill_recorded
+from workers.supervisor.unit_records import kill_recorded
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Upgrades and checks the database schema with alembic; its scripts are in common/migrations.
 
-Importing alembic takes 0.2 s, so it is imported only when needed.
+Importing alembic takes 0.2 s, so it is imported only for an upgrade: which revisions this version knows is in the names
+of their files.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from common import database
@@ -31,8 +32,11 @@ def upgrade(to: str = "head") -> None:
     """
     try:
         with _alone() as connection:
+            present = _present(connection)
+            _refuse_newer(present)
+            if present == newest_revision():
+                return
             config = _config()
-            _refuse_newer(config, _present(connection))
             config.attributes["connection"] = connection
             importlib.import_module("alembic.command").upgrade(config, to)
     except DBAPIError as error:
@@ -42,7 +46,7 @@ def upgrade(to: str = "head") -> None:
 
 def is_current() -> bool:
     """Whether the schema is that of this version."""
-    return bool(_present_revision() == _scripts(_config()).get_current_head())
+    return _present_revision() == newest_revision()
 
 
 def require_current() -> None:
@@ -54,24 +58,23 @@ def require_current() -> None:
     if path is not None and not path.is_file():
         raise Misconfigured(f"there is no database at {path}; make it with: aiworker db upgrade")
     url = database.describe_url(settings().store.database_url)
-    config = _config()
     try:
         present = _present_revision()
     except DBAPIError as error:
         raise Misconfigured(f"the database {url} can't be used: {error.orig}; check AIWORKER_DATABASE_URL") from error
-    _refuse_newer(config, present)
-    if present != _scripts(config).get_current_head():
+    _refuse_newer(present)
+    if present != newest_revision():
         raise Misconfigured(f"the database {url} does not have this version's schema; run: aiworker db upgrade")
 
 
 def newest_revision() -> str:
     """The revision of this version's schema."""
-    return str(_scripts(_config()).get_current_head())
+    return _revisions()[-1]
 
 
 def is_known(revision: str) -> bool:
     """Whether this version's migrations contain the revision."""
-    return revision in {script.revision for script in _scripts(_config()).walk_revisions()}
+    return revision in _revisions()
 
 
 def ping() -> None:
@@ -86,14 +89,15 @@ def _present_revision() -> str | None:
 
 def _present(connection: Connection) -> str | None:
     """The database's revision; None if it has no schema yet."""
-    context = importlib.import_module("alembic.runtime.migration").MigrationContext
-    revision: str | None = context.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
     return revision
 
 
-def _refuse_newer(config: Any, present: str | None) -> None:
+def _refuse_newer(present: str | None) -> None:
     """Raise Misconfigured if this version does not know the database's revision."""
-    if present is None or present in {script.revision for script in _scripts(config).walk_revisions()}:
+    if present is None or is_known(present):
         return
     url = database.describe_url(settings().store.database_url)
     raise Misconfigured(
@@ -102,9 +106,9 @@ def _refuse_newer(config: Any, present: str | None) -> None:
     )
 
 
-def _scripts(config: Any) -> Any:
-    """Alembic's ScriptDirectory."""
-    return importlib.import_module("alembic.script").ScriptDirectory.from_config(config)
+def _revisions() -> list[str]:
+    """The revisions that this version knows, oldest first."""
+    return sorted(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def _config() -> Any:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.e2e.instance import wait_until
 from tests.servers import ROOT, is_gone
 from web.launcher.prerequisites import free_port
 
@@ -24,18 +26,18 @@ from common.errors import Misconfigured
 from common.settings import from_env
 from web.launcher.up import UpOptions, run_up
 try:
-    sys.exit(run_up(from_env(), UpOptions(installs_sandbox=False)))
+    sys.exit(run_up(from_env(), UpOptions(has_flower="flower" in sys.argv, installs_sandbox=False)))
 except Misconfigured as error:
     sys.exit(str(error))
 """
-LOGS = {"agent-1", "beat", "flower", "supervisor", "valkey", "web", "worker", "worker-slow"}
+LOGS = {"agent-1", "flower", "supervisor", "valkey", "web", "worker", "worker-slow"}
 
 
 @contextmanager
-def launched(data_dir: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+def launched(data_dir: Path, port: int, *words: str) -> Iterator[subprocess.Popen[str]]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIWORKER_")}
     environment |= {"AIWORKER_DATA_DIR": str(data_dir), "AIWORKER_PORT": str(port)}
-    command = [sys.executable, "-c", LAUNCH]
+    command = [sys.executable, "-c", LAUNCH, *words]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as launcher:
@@ -58,11 +60,12 @@ def read_until(launcher: subprocess.Popen[str], part: str) -> str:
 
 def test_the_platform_starts_stops_and_goes_on_with_its_data(tmp_path: Path) -> None:
     port = free_port("127.0.0.1")
-    with launched(tmp_path / "data", port) as launcher:
+    with launched(tmp_path / "data", port, "flower") as launcher:
         first = read_until(launcher, "Stop it with Ctrl-C")
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health/live") as reply:
             assert reply.status == 200
         children = psutil.Process(launcher.pid).children(recursive=True)
+        _see_sweeps_go_on_after_a_lost_broker(tmp_path / "data", children)
         launcher.send_signal(signal.SIGINT)
         assert launcher.stdout is not None
         assert launcher.stdout.read().rstrip().endswith("Stopped.")
@@ -83,6 +86,22 @@ def test_the_platform_starts_stops_and_goes_on_with_its_data(tmp_path: Path) -> 
     assert "admin / " in first
     assert "  Sandbox  " in first
     assert "admin / " not in second
+
+
+def _see_sweeps_go_on_after_a_lost_broker(data_dir: Path, children: list[psutil.Process]) -> None:
+    wait_until("the first sweep", lambda: _swept_at(data_dir) is not None)
+    (valkey,) = [child for child in children if "valkey" in child.name()]
+    valkey.kill()
+    # The first one may have been under way already.
+    for _ in range(2):
+        before = _swept_at(data_dir)
+        wait_until("another sweep", lambda before=before: _swept_at(data_dir) != before)
+
+
+def _swept_at(data_dir: Path) -> str | None:
+    with closing(sqlite3.connect(data_dir / "aiworker.db")) as database:
+        found = database.execute("SELECT at FROM marks WHERE name = 'sweep'").fetchone()
+    return str(found[0]) if found else None
 
 
 def test_a_taken_port_stops_the_start_with_one_line(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -125,6 +126,22 @@ def test_nothing_is_left_of_it_after_the_block(tmp_path: Path) -> None:
     process.kill()
     process.wake()
     process.stop()
+
+
+def test_its_end_is_noticed_though_others_hold_its_output(tmp_path: Path) -> None:
+    process = begin("sleep 300 & echo out; exit 5", tmp_path)
+    assert read_all(process) == [Line("out")]
+    assert process.code == 5
+
+
+def test_its_end_is_noticed_where_the_kernel_does_not_tell_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_there(pid: int) -> int:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(os, "pidfd_open", not_there)
+    process = begin("sleep 300 & echo out; exit 5", tmp_path)
+    assert read_all(process) == [Line("out")]
+    assert process.code == 5
 
 
 def test_its_environment_is_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

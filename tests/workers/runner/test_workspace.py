@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,9 @@ from tests.workers.runner.places import confinement
 from tests.workers.runner.runner_platform import git, make_repository
 from workers.runner.cancellation import Cancellation
 from workers.runner.commands import run_command
+from workers.runner.run_walls import Confinement
 from workers.runner.workspace import Workspace
+from workers.sandbox.sandboxes import Enclosed, Sandboxes
 
 __all__ = ["broken_git"]
 
@@ -157,6 +160,39 @@ def test_nothing_changed_is_no_commit(tmp_path: Path, repository: Path) -> None:
     workspace.clone()
     assert workspace.commit_all("Nothing") is None
     assert workspace.push() == head(repository)
+
+
+def test_a_filter_of_the_clone_may_say_a_lot(tmp_path: Path, repository: Path) -> None:
+    workspace = a_workspace(tmp_path / "run", repository)
+    workspace.clone()
+    git("config", "filter.loud.clean", "seq 6000 >&2; cat", cwd=workspace.path)
+    (workspace.path / ".gitattributes").write_text("* filter=loud\n")
+    (workspace.path / "new.txt").write_text("new")
+
+    commit = workspace.commit_all("Add new")
+
+    assert commit == workspace.push(commit) == head(repository)
+    assert git("show", "task-1:new.txt", cwd=repository) == "new"
+
+
+def test_a_commit_and_its_push_confine_git_three_times(tmp_path: Path, repository: Path) -> None:
+    class Counted(Sandboxes):
+        times = 0
+
+        def enclose(self, *arguments: Any, **others: Any) -> Enclosed:
+            self.times += 1
+            return super().enclose(*arguments, **others)
+
+    sandboxes = Counted(tmp_path / "sandboxes")
+    clone = Clone(str(repository), "task-1", "main", "run", PASSWORD)
+    workspace = Workspace(tmp_path / "run", clone, Cancellation(), Confinement(sandboxes))
+    workspace.clone()
+    (workspace.path / "new.txt").write_text("new")
+
+    workspace.push(workspace.commit_all("Add new"))
+
+    # Each start costs more than what git does in it: what is there, the commit, and the bundle.
+    assert sandboxes.times == 3
 
 
 def test_the_credential_is_in_no_file_and_in_no_commands_environment(tmp_path: Path, forge_url: str) -> None:

@@ -53,6 +53,7 @@ class Starter:
     sandboxes: Sandboxes
     home: Path
     workspace: Path
+    is_only_killed: bool = False
     refusals: list[Refusal] = field(default_factory=list)
     _started: list[Started] = field(default_factory=list)
 
@@ -67,6 +68,7 @@ class Starter:
             walls=walls or self.walls(),
             on_refusal=self.refusals.append,
             needs_dial=needs_dial,
+            is_only_killed=self.is_only_killed,
         )
         try:
             process = subprocess.Popen(
@@ -122,3 +124,10 @@ def new_starter(confining: SandboxFinding, tmp_path: Path) -> Iterator[Callable[
 @pytest.fixture
 def starter(new_starter: Callable[..., Starter]) -> Starter:
     return new_starter()
+
+
+@pytest.fixture(params=[False, True], ids=["stopped", "killed"])
+def either_starter(starter: Starter, request: pytest.FixtureRequest) -> Starter:
+    """One whose commands have a first program, and one where bubblewrap does all."""
+    starter.is_only_killed = request.param
+    return starter

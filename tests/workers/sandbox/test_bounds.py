@@ -50,15 +50,15 @@ def test_memory_is_bounded_by_counting(without_groups: None, starter: Starter) -
     assert ended.broken_bound == "memory"
 
 
-def test_processes_are_bounded_by_a_group(groups: None, starter: Starter) -> None:
-    ended = starter.python(BOMB, walls=starter.walls(bounds=PROCESSES))
+def test_processes_are_bounded_by_a_group(groups: None, either_starter: Starter) -> None:
+    ended = either_starter.python(BOMB, walls=either_starter.walls(bounds=PROCESSES))
 
     assert "BlockingIOError" in ended.errors
     assert ended.broken_bound == "processes"
 
 
-def test_processes_are_bounded_by_counting(without_groups: None, starter: Starter) -> None:
-    ended = starter.python(BOMB, walls=starter.walls(bounds=PROCESSES))
+def test_processes_are_bounded_by_counting(without_groups: None, either_starter: Starter) -> None:
+    ended = either_starter.python(BOMB, walls=either_starter.walls(bounds=PROCESSES))
 
     # An ordinary user's are refused by the kernel, and root's are counted.
     assert ended.broken_bound == "processes" or "BlockingIOError" in ended.errors
@@ -73,8 +73,8 @@ def test_one_file_is_bounded(starter: Starter) -> None:
     assert (starter.workspace / "big").stat().st_size == 1000
 
 
-def test_a_group_is_not_seen_from_inside_and_gone_afterwards(groups: None, starter: Starter) -> None:
-    started = starter.start("cat", "/proc/self/cgroup", walls=starter.walls(bounds=PROCESSES))
+def test_a_group_is_not_seen_from_inside_and_gone_afterwards(groups: None, either_starter: Starter) -> None:
+    started = either_starter.start("cat", "/proc/self/cgroup", walls=either_starter.walls(bounds=PROCESSES))
     folders = list(started.enclosed._guarded.group.outer)  # type: ignore[attr-defined]
     ended = started.end()
 

@@ -33,7 +33,7 @@ def test_sockets_without_a_file_are_the_machines_alone(starter: Starter) -> None
     assert ended.output == "111\n"  # refused: there is none
 
 
-def test_what_reaches_past_namespaces_is_refused(starter: Starter) -> None:
+def test_what_reaches_past_namespaces_is_refused(either_starter: Starter) -> None:
     code = (
         "import ctypes, errno, fcntl, platform, socket, sys\n"
         "libc = ctypes.CDLL(None, use_errno=True)\n"
@@ -46,7 +46,7 @@ def test_what_reaches_past_namespaces_is_refused(starter: Starter) -> None:
         "except OSError as error: print(errno.errorcode[error.errno])\n"
     )
 
-    assert starter.python(code).output.split() == ["EAFNOSUPPORT", "ENOSYS", "ENOSYS", "EPERM"]
+    assert either_starter.python(code).output.split() == ["EAFNOSUPPORT", "ENOSYS", "ENOSYS", "EPERM"]
 
 
 def test_a_sandbox_may_have_a_sandbox_inside(starter: Starter) -> None:
@@ -57,8 +57,10 @@ def test_a_sandbox_may_have_a_sandbox_inside(starter: Starter) -> None:
     assert (ended.output, ended.errors) == ("nested\n", "")
 
 
-def test_processes_outside_are_not_there(starter: Starter) -> None:
-    ended = starter.python("import os; print(len([n for n in os.listdir('/proc') if n.isdecimal()]), os.getpid() < 10)")
+def test_processes_outside_are_not_there(either_starter: Starter) -> None:
+    ended = either_starter.python(
+        "import os; print(len([n for n in os.listdir('/proc') if n.isdecimal()]), os.getpid() < 10)"
+    )
 
     count, is_low = ended.output.split()
     assert int(count) <= 3
@@ -81,8 +83,10 @@ def test_a_signal_to_the_group_is_the_commands_to_answer(
     assert (ended.status, ended.output) == (7, "caught\n")
 
 
-def test_everything_ends_with_the_first_process(starter: Starter) -> None:
-    started = starter.start("sh", "-c", "(setsid sleep 1000 &) ; (setsid sleep 1001 &) ; echo ready; exec sleep 1002")
+def test_everything_ends_with_the_first_process(either_starter: Starter) -> None:
+    started = either_starter.start(
+        "sh", "-c", "(setsid sleep 1000 &) ; (setsid sleep 1001 &) ; echo ready; exec sleep 1002"
+    )
     assert started.process.stdout is not None
     assert started.process.stdout.readline() == "ready\n"
     inside = psutil.Process(started.process.pid).children(recursive=True)
@@ -119,8 +123,8 @@ def test_everything_ends_with_the_starter(confining: SandboxFinding, tmp_path: P
 
 
 @pytest.mark.parametrize("delay_ms", [0, 4, 8, 12, 16, 24])
-def test_a_sandbox_that_is_killed_while_it_is_made_leaves_nothing(starter: Starter, delay_ms: int) -> None:
-    started = starter.start("sleep", "1000")
+def test_a_sandbox_that_is_killed_while_it_is_made_leaves_nothing(either_starter: Starter, delay_ms: int) -> None:
+    started = either_starter.start("sleep", "1000")
     # Wherever in its beginning this finds it: each must end well, so the exact moment does not matter.
     threading.Event().wait(delay_ms / 1000)
 
@@ -128,7 +132,7 @@ def test_a_sandbox_that_is_killed_while_it_is_made_leaves_nothing(starter: Start
     ended = started.end()  # its output ends, as nobody holds it any more
 
     assert ended.status == -signal.SIGKILL
-    assert starter.left() == []
+    assert either_starter.left() == []
 
 
 def test_a_required_sandbox_that_cannot_be_made_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

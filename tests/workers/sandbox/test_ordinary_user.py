@@ -43,11 +43,22 @@ try:
     for _ in range(200): os.fork() or os.execlp("sleep", "sleep", "1000")
 except OSError as error: print(error.errno)'
 ''' % (folder, folder, port, port)
-enclosed = sandboxes.enclose(["sh", "-c", script], cwd=folder / "work", environ={"PATH": "/usr/bin:/bin"}, walls=walls)
+environ = {"PATH": f"{folder}/closed/bin:{folder}/closed:/usr/bin:/bin"}
+enclosed = sandboxes.enclose(["sh", "-c", script], cwd=folder / "work", environ=environ, walls=walls)
 process = subprocess.Popen(enclosed.argv, cwd=enclosed.cwd, env=enclosed.environ, pass_fds=enclosed.pass_fds,
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 enclosed.begin(process.pid)
 output, errors = process.communicate(timeout=50)
+enclosed.close()
+# Without a first program: the shell that becomes the command sets the limit.
+walls = Walls(folder / "home", bounds=Bounds(processes=60))
+bomb = ["sh", "-c", script[script.index("python3"):]]
+enclosed = sandboxes.enclose(bomb, cwd=folder / "home", environ={"PATH": "/usr/bin:/bin"}, walls=walls,
+                             is_only_killed=True)
+process = subprocess.Popen(enclosed.argv, cwd=enclosed.cwd, env=enclosed.environ, pass_fds=enclosed.pass_fds,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+enclosed.begin(process.pid)
+output += process.communicate(timeout=50)[0]
 enclosed.close()
 sandboxes.close()
 print(json.dumps({"finding": sandboxes.finding.says, "output": output.decode(), "errors": errors.decode(),
@@ -58,6 +69,8 @@ print(json.dumps({"finding": sandboxes.finding.says, "output": output.decode(), 
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder of the user's, with the sources, which the user may not read where they are."""
+    if os.geteuid() != 0:
+        leave_out("only root can borrow another user; the other tests have run as an ordinary one")
     folder = Path(tempfile.mkdtemp(prefix="aiw-user-"))
     try:
         for name in ("common", "workers"):
@@ -65,6 +78,9 @@ def folder() -> Iterator[Path]:
         shutil.copytree(Path(psutil_folder()), folder / "packages" / "psutil")
         for place in [folder, *folder.rglob("*")]:
             os.chown(place, USER, USER)
+        # As PATH has it after `su user`: entries in root's home, which the user may not even look at.
+        (folder / "closed" / "bin").mkdir(parents=True)
+        (folder / "closed").chmod(0o700)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -75,8 +91,6 @@ def psutil_folder() -> str:
 
 
 def test_an_ordinary_user_gets_the_same_walls(confining: SandboxFinding, folder: Path) -> None:
-    if os.geteuid() != 0:
-        leave_out("only root can borrow another user; the other tests have run as an ordinary one")
     if not Path(PYTHON).exists():
         leave_out(f"{PYTHON} is not installed, the one that another user can read")
     user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
@@ -96,7 +110,7 @@ def test_an_ordinary_user_gets_the_same_walls(confining: SandboxFinding, folder:
     lines = said["output"].splitlines()
     assert lines[:2] == [str(USER), "CapEff:\t0000000000000000"]
     assert lines[2] == f"/git/a for 127.0.0.1:4000403 /b for 127.0.0.1:{place.port}7", said
-    assert lines[3:] == ["11"]  # EAGAIN: no further process
+    assert lines[3:] == ["11", "11"]  # EAGAIN: no further process
     assert said["errors"].count("No such file") >= 1
     assert "cannot touch '/usr/x'" in said["errors"]
     assert (folder / "work" / "made").stat().st_uid == USER

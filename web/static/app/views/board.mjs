@@ -30,6 +30,8 @@ const onBoard = (state, all, ended) => {
 // What a rollback took back is beside production, which it is not in.
 const COLUMNS = TASK_STATES.flatMap((state) => (state === "production" ? [state, "rolled_back"] : [state]));
 const MOST_REASON = 200;
+// Waits for something that its error names.
+const isKept = (task) => task.error && !isParked(task) && (task.state === "backlog" || task.phase === "queued");
 const rank = (task) => BY_URGENCY.indexOf(task.priority);
 const inOrder = (a, b) => rank(a) - rank(b) || (a.id < b.id ? 1 : -1);
 
@@ -231,6 +233,12 @@ function Card({ task, on }) {
       task.state === "failed" &&
       task.error &&
       html`<span class="bad-text" title=${task.error}>${shortened(brief(task.error), MOST_REASON)}</span>`
+    }
+    ${
+      isKept(task) &&
+      html`<span class="muted" title=${task.error} data-testid="card-waits">
+        ${shortened(brief(task.error), MOST_REASON)}
+      </span>`
     }
     <span class="card-meta">
       <${Priority} of=${task.priority} />

@@ -1,0 +1,113 @@
+"""The files in which the units of a supervisor are recorded, and the processes that belong to a recorded unit.
+
+The guard of each supervisor consists of this module, so it imports no sandbox and no event loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from common.machine.process_trees import find_processes, signal_processes
+from common.machine.waiting import Deadline
+
+MARK_VARIABLE = "RUNTIME_UNIT"
+KILL_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """pid, started: of the session leader (started: psutil's create_time). None: it was just being started."""
+
+    mark: str
+    pid: int | None
+    started: float | None
+
+
+def members(records: Collection[Record], *, leader_may_be_gone: bool) -> list[psutil.Process]:
+    """Return the living processes of these units.
+
+    leader_may_be_gone: match a session id even if its leader has ended. Only safe for the leader's parent process; for
+    any other, the pid may have been reused since.
+    """
+    sessions = {record.pid for record in records if record.pid and _has_session(record, leader_may_be_gone)}
+    marks = {record.mark for record in records}
+    below = {process.pid for pid in sessions for process in _descendants(pid)}
+
+    def is_member(process: psutil.Process) -> bool:
+        pid = process.pid
+        return pid in below or os.getsid(pid) in sessions or process.environ().get(MARK_VARIABLE) in marks
+
+    return list(find_processes(is_member))
+
+
+def kill_recorded(directory: Path) -> None:
+    """Kill all units that are recorded in this directory, wait for their end, and delete the directory.
+
+    Blocks for at most KILL_SECONDS. Safe to repeat.
+    """
+    records = [_read(file) for file in directory.glob("*.json")]
+    deadline = Deadline(KILL_SECONDS)
+    while records and (alive := members(records, leader_may_be_gone=False)) and not deadline.is_over:
+        signal_processes(alive, signal.SIGKILL)
+        time.sleep(0.02)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    """All descendants of a process in every pid namespace; empty if it has ended."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def family(record: Record) -> list[psutil.Process]:
+    """The living processes of a confined unit; empty if its leader has ended, which ends the others."""
+    found = []
+    with contextlib.suppress(psutil.Error):
+        leader = psutil.Process(record.pid)
+        if _has_session(record, leader_may_be_gone=False):
+            for process in (leader, *leader.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):
+                    if process.status() != psutil.STATUS_ZOMBIE:
+                        found.append(process)
+    return found
+
+
+def _has_session(record: Record, leader_may_be_gone: bool) -> bool:
+    if record.pid is None:
+        return False
+    started = started_at(record.pid)
+    return leader_may_be_gone if started is None else record.started is None or abs(started - record.started) < 0.5
+
+
+def started_at(pid: int) -> float | None:
+    """psutil's create_time of a process; None if it has ended."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return None
+
+
+def write(file: Path, record: Record) -> None:
+    """Store a record. Its mark is the name of the file."""
+    file.write_text(json.dumps([record.pid, record.started]), encoding="utf-8")
+
+
+def _read(file: Path) -> Record:
+    try:
+        pid, started = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        # The file is incomplete, because its writer was killed. Its name, which is the mark, is valid.
+        return Record(file.stem, None, None)
+    return Record(file.stem, pid, started)
