@@ -144,9 +144,9 @@ def test_the_commands_say_what_they_do(
     file = str(tmp_path / "backup")
 
     assert re.search(rf"The backup is in {file}: [\d,]+ rows, 1 repository, [\d.]+ MiB", aiworker("backup", file))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AIWORKER_BACKUP_PASSPHRASE_FILE": "/dev/stdin"}
     piped = [sys.executable, "-m", "web.cli", "backup", "-"]
-    content = subprocess.run(piped, env=environment, capture_output=True, check=True).stdout
+    content = subprocess.run(piped, env=environment, input=PASSPHRASE.encode(), capture_output=True, check=True).stdout
     assert content.startswith(b"AIWORKER-BACKUP\n")
     (tmp_path / "piped").write_bytes(content)
     assert "The backup is whole" in aiworker("restore", "--check", str(tmp_path / "piped"))
