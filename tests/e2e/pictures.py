@@ -6,6 +6,7 @@ tasks in several states, and takes each view. Look at the pictures before you co
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import tempfile
@@ -49,6 +50,10 @@ def main() -> None:
         running(Path(temporary), AIWORKER_AGENT_SLOTS="3") as instance,
         chromium(browser_path) as browser,
     ):
+        expect.set_options(timeout=PATIENCE_MS)
+        folder.mkdir(parents=True, exist_ok=True)
+        with _signed_in(browser, instance, WIDE, "light") as page:
+            print(_picture(page, folder / "welcome.png"), flush=True)
         client = Client.login(instance.url, "admin", instance.password)
         addresses = dict(_addresses(_work(client)))
         client.close()
@@ -132,24 +137,30 @@ def _addresses(ids: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _take(browser: Browser, instance: Instance, folder: Path, addresses: Mapping[str, str]) -> Iterator[str]:
-    expect.set_options(timeout=PATIENCE_MS)
-    folder.mkdir(parents=True, exist_ok=True)
+    page = browser.new_page(viewport=WIDE, color_scheme="light")
+    page.goto(instance.url)
+    yield _picture(page, folder / "login.png")
+    page.close()
     for suffix, size, scheme in (("", WIDE, "light"), ("-dark", WIDE, "dark"), ("-phone", PHONE, "light")):
-        context = browser.new_context(viewport=size, color_scheme="dark" if scheme == "dark" else "light")
-        page = context.new_page()
-        page.goto(instance.url)
-        page.get_by_test_id("login-password").wait_for()
-        if not suffix:
-            yield _picture(page, folder / "login.png")
-        page.get_by_test_id("login-username").fill("admin")
-        page.get_by_test_id("login-password").fill(instance.password)
-        page.get_by_test_id("login-submit").click()
-        page.get_by_test_id("who").wait_for(state="attached")
-        for name, address in addresses.items():
-            if not suffix or name in ALSO:
-                page.goto(f"{instance.url}{address}")
-                yield _picture(page, folder / f"{name}{suffix}.png")
-        context.close()
+        with _signed_in(browser, instance, size, scheme) as page:
+            for name, address in addresses.items():
+                if not suffix or name in ALSO:
+                    page.goto(f"{instance.url}{address}")
+                    yield _picture(page, folder / f"{name}{suffix}.png")
+
+
+@contextlib.contextmanager
+def _signed_in(browser: Browser, instance: Instance, size: ViewportSize, scheme: str) -> Iterator[Page]:
+    """The page of the administrator, in a context of its own."""
+    context = browser.new_context(viewport=size, color_scheme="dark" if scheme == "dark" else "light")
+    page = context.new_page()
+    page.goto(instance.url)
+    page.get_by_test_id("login-username").fill("admin")
+    page.get_by_test_id("login-password").fill(instance.password)
+    page.get_by_test_id("login-submit").click()
+    page.get_by_test_id("who").wait_for(state="attached")
+    yield page
+    context.close()
 
 
 def _picture(page: Page, path: Path) -> str:

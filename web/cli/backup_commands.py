@@ -15,7 +15,7 @@ from common.settings.environment import Environment
 from common.settings.whereabouts import look_around
 from web.cli.operators import operating, operator
 from web.cli.terminal import Terminal, pass_terminal
-from web.launcher.backup import Contents, write_backup
+from web.launcher.backup import Contents, stream_backup, write_backup
 from web.launcher.backup_file import SHORTEST_PASSPHRASE, read_heading
 from web.launcher.restore import check_backup, restore_backup
 
@@ -24,7 +24,7 @@ _BETWEEN_SECONDS = 0.2
 
 
 @click.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
 @pass_terminal
 def backup(terminal: Terminal, file: Path) -> None:
     """Write everything of this platform into one encrypted file, while it runs.
@@ -33,12 +33,29 @@ def backup(terminal: Terminal, file: Path) -> None:
     at one moment. Not in it are the environment's settings, and repositories on Gitea: back those up too.
 
     The passphrase is read from AIWORKER_BACKUP_PASSPHRASE, or the file that AIWORKER_BACKUP_PASSPHRASE_FILE names, or
-    asked for. Without it, a backup can't be read by anybody.
+    asked for. Without it, a backup can't be read by anybody. With - as FILE, the backup goes to standard output.
     """
+    if str(file) == "-":
+        _to_standard_output()
+        return
     with operating():
         operator()
         contents = write_backup(file, _passphrase(is_new=True), settings(), _Shown())
     _say(terminal, contents, f"The backup is in {file}", file=str(file))
+
+
+def _to_standard_output() -> None:
+    if sys.stdout.isatty():
+        raise Misconfigured("a backup is nothing to look at; send it to a file or a program: aiworker backup - >FILE")
+    with operating():
+        operator()
+        try:
+            contents = stream_backup(sys.stdout.buffer, _passphrase(is_new=True), settings(), _Shown())
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise Misconfigured(f"the backup can't be written: {error.strerror}") from error
+    click.echo(f"Written: {_told(contents)}", err=True)
 
 
 @click.command()
@@ -89,8 +106,12 @@ def _say(terminal: Terminal, contents: Contents, what: str, *, file: str) -> Non
     if terminal.is_json:
         terminal.write({"backup": {"file": file, **vars(contents)}})
     else:
-        size, repositories = contents.bytes / 2**20, "repository" if contents.repositories == 1 else "repositories"
-        click.echo(f"{what}: {contents.rows:,} rows, {contents.repositories} {repositories}, {size:,.1f} MiB.")
+        click.echo(f"{what}: {_told(contents)}")
+
+
+def _told(contents: Contents) -> str:
+    size, repositories = contents.bytes / 2**20, "repository" if contents.repositories == 1 else "repositories"
+    return f"{contents.rows:,} rows, {contents.repositories} {repositories}, {size:,.1f} MiB."
 
 
 class _Shown:

@@ -38,7 +38,11 @@ LONGEST_ERROR = 500
 
 _QUICK = re.compile(r"\b(haiku|mini|nano|flash|small|lite)\b", re.IGNORECASE)
 """Names of models that answer quickly and cost little."""
-_NO_CHAT = re.compile(r"embed|audio|image|tts|whisper|realtime|transcribe|moderation|dall|live|search", re.IGNORECASE)
+_NO_CHAT = re.compile(
+    r"\b(embed|audio|image|tts|whisper|realtime|transcribe|moderation|dall|live|search|codex|instruct|deep-research|computer)",
+    re.IGNORECASE,
+)
+"""Names of models that answer nothing to words, or by other calls."""
 
 
 @dataclass(frozen=True)

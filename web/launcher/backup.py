@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from common.errors import Busy, Misconfigured, ProviderUnavailable
 from common.machine.files import sync_directory
@@ -56,32 +57,42 @@ def write_backup(to: Path, passphrase: str, settings: Settings, progress: Progre
 
     The file appears when it is complete. Raises Misconfigured if it exists or can't be written, and Busy.
     """
-    schema.require_current()
     if to.exists():
         raise Misconfigured(f"{to} exists; name a new file, or remove it")
     new = to.with_name(f".{to.name}.{secrets.token_hex(4)}")
-    heading = Heading(
-        VERSION, schema.newest_revision(), datetime.now(UTC).isoformat(timespec="seconds"),
-        "sqlite" if settings.store.is_sqlite else "mariadb",
-    )  # fmt: skip
     try:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            encrypted = BackupWriter(file, heading, passphrase)
-            with tarfile.open(fileobj=encrypted, mode="w|", bufsize=2**18) as tar:  # type: ignore[call-overload]
-                rows, repositories = _write(tar, settings, progress)
-            encrypted.close()
-            file.flush()
+            contents = stream_backup(file, passphrase, settings, progress)
             os.fsync(file.fileno())
         # Unlike a renamed one, a linked file replaces nothing.
         os.link(new, to)
         sync_directory(to.parent)
-        return Contents(rows, repositories, to.stat().st_size)
-    except ProviderUnavailable as error:
-        raise Busy(str(error)) from error
+        return contents
     except OSError as error:
         raise Misconfigured(f"the backup can't be written to {to}: {error.strerror or error}") from error
     finally:
         new.unlink(missing_ok=True)
+
+
+def stream_backup(file: IO[bytes], passphrase: str, settings: Settings, progress: Progress) -> Contents:
+    """Write a backup of this platform to an open file. If this raises, what was written is refused as cut.
+
+    Raises Misconfigured, Busy, and OSError if it can't be written.
+    """
+    schema.require_current()
+    heading = Heading(
+        VERSION, schema.newest_revision(), datetime.now(UTC).isoformat(timespec="seconds"),
+        "sqlite" if settings.store.is_sqlite else "mariadb",
+    )  # fmt: skip
+    encrypted = BackupWriter(file, heading, passphrase)
+    try:
+        with tarfile.open(fileobj=encrypted, mode="w|", bufsize=2**18) as tar:  # type: ignore[call-overload]
+            rows, repositories = _write(tar, settings, progress)
+    except ProviderUnavailable as error:
+        raise Busy(str(error)) from error
+    encrypted.close()
+    file.flush()
+    return Contents(rows, repositories, encrypted.size)
 
 
 def _write(tar: tarfile.TarFile, settings: Settings, progress: Progress) -> tuple[int, int]:

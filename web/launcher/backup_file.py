@@ -42,7 +42,10 @@ class Heading:
 
 
 class BackupWriter:
-    """Encrypts what is written to it. Call `close` at the end: without it, the file counts as cut."""
+    """Encrypts what is written to it. Call `close` at the end: without it, the file counts as cut.
+
+    size: how many bytes are in the file so far.
+    """
 
     def __init__(self, file: IO[bytes], heading: Heading, passphrase: str) -> None:
         salt = secrets.token_bytes(16)
@@ -51,6 +54,7 @@ class BackupWriter:
         self._first = _MAGIC + json.dumps(header).encode() + b"\n"
         self._file, self._cipher, self._number, self._waiting = file, AESGCM(key), 0, bytearray()
         file.write(self._first)
+        self.size = len(self._first)
 
     def write(self, content: bytes) -> int:
         self._waiting += content
@@ -65,6 +69,7 @@ class BackupWriter:
     def _put(self, chunk: bytes, *, is_last: bool) -> None:
         sealed = self._cipher.encrypt(_nonce(self._number, is_last=is_last), chunk, self._first)
         self._file.write(len(sealed).to_bytes(4, "big") + sealed)
+        self.size += 4 + len(sealed)
         self._number += 1
 
 

@@ -23,6 +23,7 @@ from common.machine.files import remove_tree, write_new
 from common.providers.forge import repository_copies
 from common.services.health import portable_rows, schema
 from common.services.health.portable_rows import TablePart
+from common.services.health.sweep_age import sweep_age_seconds
 from common.settings import given_key, settings
 from common.settings.environment import Environment
 from common.settings.private_files import PRIVATE_UMASK, key_path
@@ -33,6 +34,8 @@ from web.launcher.prerequisites import own_directory
 
 LEFT_ALONE = frozenset({"lock", "logs", "drivers"})
 """What may be in the data directory before, and stays there: it is no state."""
+IN_USE_SECONDS = 60.0
+"""A platform that runs sweeps every few seconds. Only a database server can be used by other machines."""
 _ASIDE = "replaced-"
 """How the names of the folders begin into which existing data is moved."""
 
@@ -125,11 +128,13 @@ def _require_no_data(place: Whereabouts, *, replaces: bool) -> None:
 
 
 def _require_empty_database(place: Whereabouts, *, replaces: bool) -> None:
-    """On a server: refuse its tables, or remove them. A file of SQLite has been moved aside."""
+    """Refuse a server's tables, unless they may be replaced. A file of SQLite has been moved aside."""
     if place.database_path is None and portable_rows.has_tables():
         if not replaces:
             raise Misconfigured("the database is not empty; name another one, or say --replace: its tables go then")
-        portable_rows.drop_tables()
+        age = sweep_age_seconds() if schema.is_current() else None
+        if age is not None and age < IN_USE_SECONDS:
+            raise Misconfigured(f"a platform used this database {age:.0f} s ago; stop it, and try again in a minute")
 
 
 def _state_in(data_dir: Path) -> list[Path]:
@@ -201,7 +206,12 @@ def _unpack_files(file: IO[bytes], passphrase: str, progress: Progress) -> None:
 
 
 def _fill_database(file: IO[bytes], passphrase: str, revision: str, progress: Progress) -> None:
-    """Make the schema that the backup was made with, put the rows in, and upgrade it to this version's."""
+    """Make the schema that the backup was made with, put the rows in, and upgrade it to this version's.
+
+    Tables that are there are removed, now that all else has succeeded.
+    """
+    if portable_rows.has_tables():
+        portable_rows.drop_tables()
     schema.upgrade(revision)
     parts = (
         _part(member.name, content.read())

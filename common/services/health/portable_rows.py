@@ -30,6 +30,7 @@ Value = str | int | float | bool | None
 PART_BYTES = 4 * 2**20
 """About how large a part of a table is. One row may be larger."""
 _FETCH_ROWS = 500
+_VERSION = "alembic_version"
 
 _KINDS: dict[
     str,
@@ -149,12 +150,19 @@ def has_tables() -> bool:
 
 
 def drop_tables() -> None:
-    """Remove every table of the database, with all rows. Safe to repeat."""
+    """Remove the platform's tables with all rows. Safe to repeat.
+
+    Misconfigured, having removed nothing, if there are tables of something else.
+    """
     with database.engine().connect() as connection, _unchecked(connection):
-        found = MetaData()
-        found.reflect(connection)
-        for table in found.tables.values():
-            connection.exec_driver_sql(f"DROP TABLE {connection.dialect.identifier_preparer.format_table(table)}")
+        found = set(inspect(connection).get_table_names())
+        foreign = sorted(found - {*table_names(), _VERSION})
+        if foreign:
+            raise Misconfigured(
+                f"the database has tables of something else, such as {foreign[0]}; name another database"
+            )
+        for name in sorted(found):
+            connection.exec_driver_sql(f"DROP TABLE {connection.dialect.identifier_preparer.quote(name)}")
         connection.commit()
 
 
@@ -192,7 +200,7 @@ def _insert(connection: Connection, part: TablePart) -> None:
 
 
 def _tables_but_version(connection: Connection) -> list[str]:
-    return [name for name in inspect(connection).get_table_names() if name != "alembic_version"]
+    return [name for name in inspect(connection).get_table_names() if name != _VERSION]
 
 
 def _require_whole(connection: Connection) -> None:

@@ -17,7 +17,7 @@ from web.gateway import provider_tests
 
 LISTED = {
     "anthropic": {"data": [{"id": "claude-opus-4-8"}, {"id": "claude-haiku-4-5"}]},
-    "openai": {"data": [{"id": "text-embedding-3"}, {"id": "gpt-5"}, {"id": "gpt-5-mini"}]},
+    "openai": {"data": [{"id": "text-embedding-3"}, {"id": "codex-mini"}, {"id": "gpt-5"}, {"id": "gpt-5-mini"}]},
     "gemini": {"models": [{"name": "models/gemini-pro"}, {"name": "models/gemini-flash"}]},
 }
 CALLS = {

@@ -31,10 +31,11 @@ def no_progress(what: str, done: int, total: int) -> None:
     assert 0 <= done <= total, what
 
 
-def filled(data_dir: Path) -> Path:
+def filled(data_dir: Path, *, has_sessions: bool = False) -> Path:
+    """has_sessions: some MiB of them."""
     builders.a_user("ada")
     shop = a_project(secret_env_vars={"KEY": "a secret value"}, env_vars={"PLAIN": "ñ 👩‍💻"})
-    add_bytes(a_task(shop, "Joined 👩‍💻").id)
+    add_bytes(a_task(shop, "Joined 👩‍💻").id, parts=3 if has_sessions else 0)
     forge = BareForge(settings().forge.repositories_dir, public_url="", internal_url="", import_allow=())
     forge.ensure_repository(SHOP, default_branch="main", description="", import_url=None)
     app = settings().runtime.supervisor_dir / "apps" / "shop" / "production"
@@ -45,9 +46,9 @@ def filled(data_dir: Path) -> Path:
 
 
 @transactional
-def add_bytes(tx: Transaction, task_id: str) -> None:
+def add_bytes(tx: Transaction, task_id: str, *, parts: int) -> None:
     whole = bytes(range(256)) * 8_000
-    for part in range(3):
+    for part in range(parts):
         tx.add(RunSession(task_id=task_id, part=part, run_id="r", driver=None, archive=whole, saved_at=tx.now()))
     tx.add(
         Attachment(

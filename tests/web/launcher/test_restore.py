@@ -8,6 +8,7 @@ import json
 import shutil
 import stat
 import tarfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from sqlalchemy import inspect
 
 from common import database
 from common.errors import Misconfigured
+from common.models import Mark
 from common.services.health import schema
 from common.settings import settings
+from common.transaction import Transaction, transactional
 from tests import builders
 from tests.providers.git_tree import git
 from tests.servers import MariaDB
@@ -40,7 +43,7 @@ def test_a_restored_platform_has_everything(
     request: pytest.FixtureRequest, use: Use, tmp_path: Path, kinds: str
 ) -> None:
     source, target = kinds.split("-")
-    old = filled(use("old", request.getfixturevalue(f"{source}_database_url")))
+    old = filled(use("old", request.getfixturevalue(f"{source}_database_url")), has_sessions=True)
     before, key = all_rows(), settings().security.secret_key
     contents = backed_up(tmp_path / "backup")
     server: MariaDB | None = request.getfixturevalue("mariadb") if target == "mariadb" else None
@@ -145,10 +148,28 @@ def test_a_servers_tables_are_replaced_only_when_told(use: Use, old: Path, tmp_p
 
     with pytest.raises(Misconfigured, match="the database is not empty"):
         restored(tmp_path / "backup")
-    assert not new.exists()
+    sweep(0)
+    with pytest.raises(Misconfigured, match="a platform used this database"):
+        restored(tmp_path / "backup", replaces=True)
+    sweep(120)
+    execute("create table of_another_program (id int)")
+    with pytest.raises(Misconfigured, match="something else, such as of_another_program"):
+        restored(tmp_path / "backup", replaces=True)
+    execute("drop table of_another_program")
+    shutil.rmtree(new)
     restored(tmp_path / "backup", replaces=True)
 
     assert all_rows() == before
+
+
+@transactional
+def sweep(tx: Transaction, seconds_ago: float) -> None:
+    tx.session.merge(Mark(name="sweep", at=tx.now() - timedelta(seconds=seconds_ago), value={}))
+
+
+def execute(statement: str) -> None:
+    with database.engine().connect() as connection:
+        connection.exec_driver_sql(statement)
 
 
 def test_a_restore_that_fails_puts_everything_back(use: Use, old: Path, tmp_path: Path) -> None:
