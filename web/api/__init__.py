@@ -8,6 +8,7 @@ from web.api.attachments import attachments
 from web.api.caps import caps
 from web.api.deployments import deployments
 from web.api.events import events
+from web.api.inbox import inbox
 from web.api.jobs import jobs
 from web.api.model_providers import model_providers
 from web.api.probes import health
@@ -30,5 +31,5 @@ ALL: list[Blueprint] = [accounts, users, tokens, jobs, events, health]
 ALL += [runner, agents, task_groups, deployments]
 ALL += [projects, tasks, runs, webhooks]
 ALL += [model_providers, spend, caps]
-ALL += [run_tools, proposals]
+ALL += [run_tools, proposals, inbox]
 ALL += [steering, attachments, run_talk]

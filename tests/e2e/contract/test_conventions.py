@@ -58,6 +58,7 @@ PATCH /model-providers/ID
 DELETE /model-providers/ID
 GET /spend
 GET /caps
+GET /inbox
 PATCH /caps
 GET /task-groups
 POST /task-groups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -12,9 +13,12 @@ from common.models import Run, Task
 from common.settings import settings
 from tests.e2e.browser import chromium
 from tests.web.api.production_line import ProductionLine
-from tests.web.made import a_live_run
+from tests.web.made import a_live_run, a_question
 from tests.web.page_reader import PageReader
 from tests.web.world import SHA, World, all_of, forget_providers, put
+
+LOAD_INBOX = "async () => (await import('/static/app/inbox.mjs')).loadInbox()"
+"""What a live message would make the page do."""
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +193,58 @@ def test_a_rollback_says_first_what_it_takes_back_and_offers_the_fix(reader: Pag
         ).status_code
         == 201
     ), "the next group goes on with it"
+
+
+def test_what_needs_a_person_is_counted_on_the_tab_and_listed(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    asking = plain_world.task(project, "Greet")
+    a_question(asking, "In which language?")
+    icon = reader.page.locator('link[rel="icon"]')
+
+    reader.open(f"#/projects/{project.id}/tasks")
+    expect(reader.page).to_have_title("(1) Demo · AiWorker")
+    expect(icon).to_have_attribute("href", re.compile("^data:image/svg"))
+    expect(reader.see("inbox-count")).to_have_text("1")
+    plain_world.task(plain_world.project("Other"), "Look at me", state="ready_to_test")
+    reader.page.get_by_role("link", name="Needs you").click()
+    expect(reader.page).to_have_title("(2) Needs you · Demo · AiWorker")
+    expect(reader.see("inbox-review")).to_contain_text("Other")
+
+    reader.see("inbox-question").get_by_text("In which language?").click()
+    reader.see("question-answer").fill("Spanish")
+    reader.see("question-submit").click()
+    expect(reader.see("question")).to_have_count(0)
+    reader.page.evaluate(LOAD_INBOX)
+    expect(reader.see("inbox-count")).to_have_text("1")
+
+
+def test_the_browser_tells_of_what_is_new_only_when_it_was_asked_to(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    told = """
+    window.told = [];
+    document.hasFocus = () => false;
+    window.Notification = class {
+      static permission = 'default';
+      static async requestPermission() { this.permission = 'granted'; }
+      constructor(title, { body, tag }) { window.told.push([title, body, tag]); }
+    };
+    """
+    reader.page.add_init_script(told)
+    reader.open("#/inbox")
+    expect(reader.page.get_by_text("Nothing waits for you")).to_be_visible()
+    plain_world.task(project, "Unheard", state="failed")
+    reader.page.evaluate(LOAD_INBOX)
+    expect(reader.see("inbox-item")).to_have_count(1)
+    assert reader.page.evaluate("told") == []
+
+    reader.see("notifications").click()
+    expect(reader.see("notifications")).to_have_attribute("aria-pressed", "true")
+    asked = a_question(plain_world.task(project, "Greet"), "In which language?")
+    reader.page.evaluate(LOAD_INBOX)
+    reader.page.evaluate(LOAD_INBOX)
+
+    wanted = ["A question · Demo", "Greet\nIn which language?", f"question:{asked.id}"]
+    assert reader.page.evaluate("told") == [wanted]
 
 
 def _approve(task_id: str) -> str:

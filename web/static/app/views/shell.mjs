@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, signOut } from "../api.mjs";
 import { html } from "../html.mjs";
+import { count, sayCount } from "../inbox.mjs";
 import { connection, listen } from "../live.mjs";
 import { LinkBanner } from "../parts/link-banner.mjs";
 import { notice } from "../notices.mjs";
@@ -11,6 +12,7 @@ import { lazy } from "../parts/lazy.mjs";
 import { keepProject, loadProjects, project, projectId, projects, trouble } from "../projects.mjs";
 import { go, route, to } from "../routes.mjs";
 import { may, signedIn, user } from "../session.mjs";
+import { nameTab } from "../titles.mjs";
 import { dismiss, failed, toasts } from "../toasts.mjs";
 import { say } from "../words.mjs";
 import { Board } from "./board.mjs";
@@ -23,6 +25,7 @@ const Agents = lazy(() => import("./agents.mjs"), "Agents");
 const Deployments = lazy(() => import("./deployments.mjs"), "Deployments");
 const Group = lazy(() => import("./group.mjs"), "Group");
 const Groups = lazy(() => import("./groups.mjs"), "Groups");
+const Inbox = lazy(() => import("./inbox.mjs"), "Inbox");
 const Jobs = lazy(() => import("./jobs.mjs"), "Jobs");
 const Models = lazy(() => import("./models.mjs"), "Models");
 const NewProject = lazy(() => import("./new-project.mjs"), "NewProject");
@@ -36,7 +39,10 @@ const SAID = {
   off: "Not connected",
 };
 
-export const App = () => html`${signedIn.value ? html`<${Frame} />` : html`<${LogIn} />`}<${Toasts} />`;
+export function App() {
+  useEffect(nameTab, []);
+  return html`${signedIn.value ? html`<${Frame} />` : html`<${LogIn} />`}<${Toasts} />`;
+}
 
 function Toasts() {
   return html`<div class="toasts" aria-live="polite">
@@ -216,6 +222,12 @@ function Sidebar() {
         </a>`
       }
     </div>
+    <div class="nav-group">
+      <${Link} href="#/inbox" icon="inbox" on=${view === "inbox"}>
+        Needs you
+        ${count.value > 0 && html`<span class="nav-count" data-testid="inbox-count">${sayCount.value}</span>`}
+      <//>
+    </div>
     ${
       id &&
       html`<div class="nav-group">
@@ -247,6 +259,7 @@ function View() {
   const { view, id } = route.value;
   if (view === "unknown") return html`<${NotFound} />`;
   if (view === "agents") return id ? html`<${Agent} key=${id} id=${id} />` : html`<${Agents} />`;
+  if (view === "inbox") return html`<${Inbox} />`;
   if (view === "jobs") return html`<${Jobs} />`;
   if (view === "admin") return html`<${Admin} />`;
   if (view === "models") return html`<${Models} />`;
