@@ -59,6 +59,7 @@ DELETE /model-providers/ID
 GET /spend
 GET /caps
 GET /inbox
+GET /board
 PATCH /caps
 GET /task-groups
 POST /task-groups

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from common.models import Run, Task
 from common.settings import settings
+from common.states import Priority
 from tests.e2e.browser import chromium
 from tests.web.api.production_line import ProductionLine
 from tests.web.made import a_live_run, a_question
@@ -216,6 +217,41 @@ def test_what_needs_a_person_is_counted_on_the_tab_and_listed(reader: PageReader
     expect(reader.see("question")).to_have_count(0)
     reader.page.evaluate(LOAD_INBOX)
     expect(reader.see("inbox-count")).to_have_text("1")
+
+
+def test_cards_say_how_tasks_stand_and_the_filter_is_in_the_address(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    first = plain_world.task(project, "Greet", labels=["ui"])
+    a_question(first, "In which language?")
+    plain_world.task(project, "Greet again", depends_on=[first.id], labels=["ui"], priority=Priority.HIGH)
+    plain_world.task(project, "Unrelated")
+    reader.open(f"#/projects/{project.id}/tasks?label=ui")
+
+    columns = reader.page.locator(".column")
+    expect(columns.first).to_have_attribute("data-testid", "board-column-needs_input")
+    expect(reader.see("task-card")).to_have_count(2)
+    expect(reader.see("card-question")).to_have_text("In which language?")
+    expect(reader.see("card-after")).to_have_text("After Greet")
+    reader.see("filter-priority").select_option("high")
+    expect(reader.see("task-card")).to_have_count(1)
+    expect(reader.page).to_have_url(re.compile(r"\?label=ui&priority=high$"))
+    reader.see("view-name").fill("Hot")
+    reader.page.keyboard.press("Enter")
+    reader.see("task-card").click()
+    expect(reader.page).to_have_url(re.compile(r"/tasks/[-0-9a-f]+\?label=ui&priority=high$"))
+    reader.page.get_by_role("button", name="Close").click()
+    expect(reader.see("task-card")).to_have_count(1)
+
+    reader.see("filter-clear").click()
+    expect(reader.see("task-card")).to_have_count(3)
+    reader.see("task-search").fill("unrel")
+    expect(reader.see("task-card")).to_have_text([re.compile("Unrelated")])
+    expect(reader.page).to_have_url(re.compile(r"\?q=unrel$"))
+    reader.see("saved-view").click()
+    expect(reader.see("task-card")).to_have_text([re.compile("Greet again")])
+    expect(reader.see("task-search")).to_have_value("")
+    reader.page.get_by_role("button", name="Forget the view Hot").click()
+    expect(reader.see("saved-view")).to_have_count(0)
 
 
 def test_the_browser_tells_of_what_is_new_only_when_it_was_asked_to(reader: PageReader, plain_world: World) -> None:

@@ -1,4 +1,5 @@
-// Routes live behind `#`, so the server serves one page. route is what the views render.
+// Routes live behind `#`, so the server serves one page. route is what the views render; its query is {} or what stands
+// after a `?`.
 import { signal } from "@preact/signals";
 
 const OF_PROJECT = ["tasks", "groups", "deployments", "settings"];
@@ -8,7 +9,12 @@ const OF_ALL = ["home", "inbox", "agents", "jobs", "admin", "models", "spend", "
 const known = (among, view) => (among.includes(view) ? view : "unknown");
 
 function parse() {
-  const parts = location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decode);
+  const [path, search = ""] = location.hash.replace(/^#\/?/, "").split(/\?(.*)/s);
+  return { ...parsePath(path), query: Object.fromEntries(new URLSearchParams(search)) };
+}
+
+function parsePath(path) {
+  const parts = path.split("/").filter(Boolean).map(decode);
   if (parts[0] === "projects" && parts[1] === "new") return { view: "project-new" };
   if (parts[0] === "projects" && parts[1]) {
     return { view: known(OF_PROJECT, parts[2] || "tasks"), projectId: parts[1], id: parts[3] || null };
@@ -36,6 +42,18 @@ window.addEventListener("hashchange", () => {
 
 export function go(hash) {
   location.hash = hash;
+}
+
+// The address with these after its `?`; what is empty is left out.
+export function withQuery(hash, query) {
+  const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value)).toString();
+  return search ? `${hash}?${search}` : hash;
+}
+
+// Changes what is after the `?` of the present address: no step to go back to.
+export function putQuery(query) {
+  history.replaceState(null, "", withQuery(location.hash.split("?")[0] || "#/", query));
+  route.value = parse();
 }
 
 export const to = {
