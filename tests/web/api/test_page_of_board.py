@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, expect
 
-from common.models import Run, Task
+from common.models import Run, Task, TaskGroup
 from common.settings import settings
 from common.states import Priority
 from tests.e2e.browser import chromium
@@ -252,6 +252,50 @@ def test_cards_say_how_tasks_stand_and_the_filter_is_in_the_address(reader: Page
     expect(reader.see("task-search")).to_have_value("")
     reader.page.get_by_role("button", name="Forget the view Hot").click()
     expect(reader.see("saved-view")).to_have_count(0)
+
+
+def test_several_tasks_are_written_and_handled_at_once(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    ready = [plain_world.task(project, f"Ready {number}", state="ready_to_test") for number in (1, 2)]
+    reader.open(f"#/projects/{project.id}/tasks")
+    reader.see("tasks-new").click()
+    reader.see("tasks-titles").fill("- First\n\n* Second\nThird")
+    reader.see("tasks-labels").fill("ui")
+    reader.see("tasks-create").click()
+    backlog = reader.see("board-column-backlog").get_by_test_id("task-card")
+    expect(backlog).to_have_count(3)
+    assert [(task.title, task.labels) for task in all_of(Task, Task.state_ == "backlog")] == [
+        (title, ["ui"]) for title in ("First", "Second", "Third")
+    ]
+
+    for title in ("First", "Second"):
+        backlog.filter(has_text=title).focus()
+        reader.page.keyboard.press("x")
+    reader.see("selection-priority").select_option("urgent")
+    expect(reader.see("selection")).to_have_count(0)
+    assert {task.title for task in all_of(Task, Task.priority == int(Priority.URGENT))} == {"First", "Second"}
+    for title in ("First", "Third"):
+        reader.page.get_by_label(f"Select {title}").check()
+    reader.see("selection-label").fill("later")
+    reader.page.keyboard.press("Enter")
+    expect(reader.see("selection")).to_have_count(0)
+    assert {task.title for task in all_of(Task) if "later" in task.labels} == {"First", "Third"}
+    reader.page.get_by_label("Select Second").check()
+    reader.see("selection-cancel").click()
+    reader.see("selection-cancel-confirm").click()
+    expect(backlog).to_have_count(2)
+
+    put(Task, ready[1].id, head_sha="b" * 40)
+    for number in (1, 2):
+        reader.page.get_by_label(f"Select Ready {number}").check()
+    reader.see("selection-approve").click()
+    expect(reader.see("toast").filter(has_text="“Ready 2”")).to_be_visible()
+    expect(reader.see("selection")).to_contain_text("1 selected")
+    reader.page.keyboard.press("Escape")
+    reader.page.get_by_label("Select Ready 1").check()
+    reader.see("selection-group").click()
+    expect(reader.see("group-status")).to_be_visible()
+    assert [group.state_ for group in all_of(TaskGroup)] == ["pending"]
 
 
 def test_the_browser_tells_of_what_is_new_only_when_it_was_asked_to(reader: PageReader, plain_world: World) -> None:

@@ -7,6 +7,7 @@ import { Badge, Button, Empty, Icon, Loading, Trouble } from "../parts/controls.
 import { lazy } from "../parts/lazy.mjs";
 import { keepProject, project } from "../projects.mjs";
 import { putQuery, route } from "../routes.mjs";
+import { selected } from "../selection.mjs";
 import { may } from "../session.mjs";
 import { TASK_STATES } from "../states.mjs";
 import { cards, cursors, further, heardOfTask, loadBoard, loadCards, loadMore, tasks, trouble } from "../tasks.mjs";
@@ -16,6 +17,9 @@ import { Card } from "./card.mjs";
 import { FirstUse } from "./first-use.mjs";
 import { NewTask } from "./new-task.mjs";
 
+const None = () => null;
+const Selection = lazy(() => import("./board-selection.mjs"), "Selection", None);
+const NewTasks = lazy(() => import("./new-tasks.mjs"), "NewTasks", None);
 const TaskPanel = lazy(
   () => import("./task.mjs"),
   "TaskPanel",
@@ -46,6 +50,7 @@ export function Board({ taskId }) {
   const [filtering, setFiltering] = useState(false);
   const [ended, setEnded] = useState(false);
   const [writing, setWriting] = useState(false);
+  const [several, setSeveral] = useState(false);
   const load = () => loadBoard(projectId, filter);
   const latest = useRef(load);
   latest.current = load;
@@ -126,6 +131,15 @@ export function Board({ taskId }) {
           ${
             may("member") &&
             html`<button
+                type="button"
+                class="button"
+                data-testid="tasks-new"
+                title="Several tasks, one on each line"
+                onClick=${() => setSeveral(true)}
+              >
+                Several
+              </button>
+              <button
               type="button"
               class="button primary"
               data-testid="task-new"
@@ -148,6 +162,8 @@ export function Board({ taskId }) {
             : html`<${Loading} />`
       }
     </main>
+    ${selected.value.size > 0 && html`<${Selection} />`}
+    ${several && html`<${NewTasks} close=${() => setSeveral(false)} />`}
     ${taskId && html`<${TaskPanel} key=${taskId} id=${taskId} />`}
     ${writing && html`<${NewTask} close=${() => setWriting(false)} />`}
   </div>`;

@@ -1,10 +1,12 @@
 // A task on the board: what it is, how it stands, and what it waits for.
 import { html } from "../html.mjs";
 import { dollars } from "../money.mjs";
-import { Icon, SentBack, Time } from "../parts/controls.mjs";
+import { cls, Icon, SentBack, Time } from "../parts/controls.mjs";
 import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
 import { route, to, withQuery } from "../routes.mjs";
+import { selected, toggle } from "../selection.mjs";
+import { may } from "../session.mjs";
 import { cards } from "../tasks.mjs";
 import { brief, say, shortened, shortId } from "../words.mjs";
 
@@ -16,7 +18,27 @@ const isKept = (task) => task.error && !isParked(task) && (task.state === "backl
 export function Card({ task, on }) {
   const said = cards.value.get(task.id);
   const busy = task.state === "in_progress";
-  return html`<a
+  const picked = selected.value.has(task.id);
+  const pressed = (event) => {
+    if (event.key !== "x" || event.ctrlKey || event.metaKey || event.altKey || !may("member")) return;
+    event.preventDefault();
+    toggle(task.id);
+  };
+  return html`<div class=${cls("card-slot", picked && "picked")}>
+    ${
+      may("member") &&
+      html`<input
+        type="checkbox"
+        class="pick"
+        aria-label=${`Select ${task.title}`}
+        title="Select (x)"
+        checked=${picked}
+        data-testid="card-select"
+        onChange=${() => toggle(task.id)}
+      />`
+    }
+    <a
+    onKeyDown=${pressed}
     class=${`card ${on ? "on" : ""}`}
     href=${withQuery(to.task(task.projectId, task.id), route.value.query)}
     data-testid="task-card"
@@ -68,7 +90,7 @@ export function Card({ task, on }) {
         </span>`
       }
     </span>
-  </a>`;
+  </a></div>`;
 }
 
 // of: {passed, failed, …}, the number of checks in each status.

@@ -107,6 +107,10 @@ function Frame() {
         <${Icon} name="menu" />
       </button>
       <strong>${project.value?.name || "AiWorker"}</strong>
+      ${
+        count.value > 0 &&
+        html`<a class="nav-count" href="#/inbox" aria-label=${`${sayCount.value} need you`}>${sayCount.value}</a>`
+      }
       <${Dot} />
     </div>
     <${Sidebar} />
