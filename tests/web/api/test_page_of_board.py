@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, expect
 
+from common.events import DURABLE
 from common.models import Run, Task, TaskGroup
 from common.settings import settings
 from common.states import Priority
@@ -296,6 +297,30 @@ def test_several_tasks_are_written_and_handled_at_once(reader: PageReader, plain
     reader.see("selection-group").click()
     expect(reader.see("group-status")).to_be_visible()
     assert [group.state_ for group in all_of(TaskGroup)] == ["pending"]
+
+
+def test_the_activity_of_a_project_is_told_and_filtered(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, "Greet", state="ready_to_test")
+    for number in range(100):
+        plain_world.client.patch(f"/api/tasks/{task.id}", json={"notes": str(number)})
+    plain_world.client.post(f"/api/tasks/{task.id}/approve", json={})
+    reader.open(f"#/projects/{project.id}/tasks")
+    reader.page.get_by_role("link", name="Activity").click()
+
+    told = reader.see("activity-event")
+    expect(told).to_have_count(100)
+    expect(told.first).to_contain_text("maxim moved it from Ready to test to Approved Greet")
+    reader.see("load-more").click()
+    expect(told.filter(has_text="created the task Greet")).to_have_count(1)
+    reader.see("activity-type").select_option("project:status_changed")
+    expect(told.first).to_contain_text("the project")
+    expect(reader.page).to_have_url(re.compile(r"activity\?type=project%3Astatus_changed$"))
+    reader.see("activity-type").select_option("task:created")
+    told.get_by_role("link", name="Greet").click()
+    expect(reader.see("task-state")).to_have_text("Approved")
+    listed = "async () => (await import('/static/app/parts/event-words.mjs')).EVENTS"
+    assert {kind.name for kind in DURABLE} == set(reader.page.evaluate(listed))
 
 
 def test_the_browser_tells_of_what_is_new_only_when_it_was_asked_to(reader: PageReader, plain_world: World) -> None:

@@ -2,7 +2,7 @@
 // after a `?`.
 import { signal } from "@preact/signals";
 
-const OF_PROJECT = ["tasks", "groups", "deployments", "settings"];
+const OF_PROJECT = ["tasks", "groups", "deployments", "activity", "settings"];
 // Without a project in the address, its views are those of the one looked at last.
 const OF_ALL = ["home", "inbox", "agents", "jobs", "admin", "models", "spend", "account", ...OF_PROJECT];
 
@@ -62,6 +62,7 @@ export const to = {
   groups: (projectId) => `#/projects/${projectId}/groups`,
   group: (projectId, id) => `#/projects/${projectId}/groups/${id}`,
   deployments: (projectId) => `#/projects/${projectId}/deployments`,
+  activity: (projectId) => `#/projects/${projectId}/activity`,
   settings: (projectId) => `#/projects/${projectId}/settings`,
   agent: (id) => `#/agents/${id}`,
 };

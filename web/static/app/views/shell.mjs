@@ -19,6 +19,7 @@ import { Board } from "./board.mjs";
 import { LogIn } from "./login.mjs";
 
 const Account = lazy(() => import("./account.mjs"), "Account");
+const Activity = lazy(() => import("./activity.mjs"), "Activity");
 const Admin = lazy(() => import("./admin.mjs"), "Admin");
 const Agent = lazy(() => import("./agents.mjs"), "Agent");
 const Agents = lazy(() => import("./agents.mjs"), "Agents");
@@ -238,6 +239,7 @@ function Sidebar() {
         <${Link} href=${to.project(id)} icon="board" on=${view === "tasks" || view === "home"}>Board<//>
         <${Link} href=${to.groups(id)} icon="groups" on=${view === "groups"}>Groups<//>
         <${Link} href=${to.deployments(id)} icon="deploy" on=${view === "deployments"}>Deployments<//>
+        <${Link} href=${to.activity(id)} icon="activity" on=${view === "activity"}>Activity<//>
         <${Link} href=${to.settings(id)} icon="settings" on=${view === "settings"}>Project settings<//>
       </div>`
     }
@@ -284,6 +286,7 @@ function View() {
   const key = projectId.value;
   if (view === "groups") return id ? html`<${Group} key=${id} id=${id} />` : html`<${Groups} key=${key} />`;
   if (view === "deployments") return html`<${Deployments} key=${key} />`;
+  if (view === "activity") return html`<${Activity} key=${key} />`;
   if (view === "settings") return html`<${ProjectSettings} key=${key} />`;
   return html`<${Board} key=${key} taskId=${view === "tasks" ? id : null} />`;
 }
