@@ -323,6 +323,31 @@ def test_the_activity_of_a_project_is_told_and_filtered(reader: PageReader, plai
     assert {kind.name for kind in DURABLE} == set(reader.page.evaluate(listed))
 
 
+def test_a_card_is_dragged_only_where_a_person_may_move_its_task(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    tasks = {
+        state: plain_world.task(project, f"Was {state}", state=state)
+        for state in ("failed", "ready_to_test", "backlog")
+    }
+    reader.open(f"#/projects/{project.id}/tasks")
+    reader.page.set_viewport_size({"width": 2400, "height": 800})
+    reader.see("board-ended").click()
+
+    def drag(title: str, state: str) -> None:
+        reader.see("task-card").filter(has_text=title).drag_to(reader.see(f"board-column-{state}"))
+
+    drag("Was backlog", "approved")
+    drag("Was ready_to_test", "approved")
+    expect(reader.see("board-column-approved").get_by_test_id("task-card")).to_have_text([re.compile("ready_to_test")])
+    drag("Was failed", "backlog")
+    expect(reader.see("board-column-backlog").get_by_test_id("task-card")).to_have_count(2)
+    drag("Was backlog", "cancelled")
+    reader.see("drop-cancel-confirm").click()
+    expect(reader.see("board-column-cancelled").get_by_test_id("task-card")).to_have_count(1)
+    states = {state: all_of(Task, Task.id == task.id)[0].state_ for state, task in tasks.items()}
+    assert states == {"failed": "backlog", "ready_to_test": "approved", "backlog": "cancelled"}
+
+
 def test_the_browser_tells_of_what_is_new_only_when_it_was_asked_to(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
     told = """

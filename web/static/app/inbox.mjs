@@ -9,6 +9,8 @@ import { shortened } from "./words.mjs";
 const WANTED = "aiworker.notifications";
 // Projects that this page does not follow are looked after this often; a project's own events are heard at once.
 const AGAIN_MS = 30_000;
+// However many events there are, this often at most.
+const SOON_MS = 1000;
 const MOST_TEXT = 120;
 const CHANGES = [
   "task:created",
@@ -66,7 +68,7 @@ const soon = () => {
   timer ||= setTimeout(() => {
     timer = 0;
     loadInbox();
-  }, 300);
+  }, SOON_MS);
 };
 
 listen(({ event }) => (event === "connected" || event === "resync" || CHANGES.includes(event)) && soon());

@@ -3,14 +3,17 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { listen } from "../live.mjs";
-import { Badge, Button, Empty, Icon, Loading, Trouble } from "../parts/controls.mjs";
+import { Badge, Button, cls, Empty, Icon, Loading, Trouble } from "../parts/controls.mjs";
+import { Confirm } from "../parts/dialogs.mjs";
 import { lazy } from "../parts/lazy.mjs";
+import { dragged, mayMove, move } from "../moves.mjs";
 import { keepProject, project } from "../projects.mjs";
 import { putQuery, route } from "../routes.mjs";
 import { selected } from "../selection.mjs";
 import { may } from "../session.mjs";
 import { TASK_STATES } from "../states.mjs";
 import { cards, cursors, further, heardOfTask, loadBoard, loadCards, loadMore, tasks, trouble } from "../tasks.mjs";
+import { failed } from "../toasts.mjs";
 import { BY_URGENCY, say, shownState, tone } from "../words.mjs";
 import { filterOf, Filters, isFiltering } from "./board-filters.mjs";
 import { Card } from "./card.mjs";
@@ -241,8 +244,20 @@ function Columns({ ended, taskId, query }) {
 
 function Column({ state, tasks: some, taskId }) {
   const more = further.value[state];
+  const [cancelling, setCancelling] = useState(null);
+  const open = mayMove(dragged.value, state);
+  const drop = (event) => {
+    const task = dragged.value;
+    if (!mayMove(task, state)) return;
+    event.preventDefault();
+    dragged.value = null;
+    if (state === "cancelled") setCancelling(task);
+    else move(task, state).catch(failed);
+  };
   return html`<section
-    class=${`column ${some.length ? "" : "none"}`}
+    class=${cls("column", !some.length && "none", open && "open")}
+    onDragOver=${(event) => open && event.preventDefault()}
+    onDrop=${drop}
     data-testid=${`board-column-${state}`}
     aria-label=${say(state)}
   >
@@ -258,5 +273,17 @@ function Column({ state, tasks: some, taskId }) {
         html`<${Button} kind="more" act=${() => loadMore(state)} testid="load-more">Load more<//>`
       }
     </div>
+    ${
+      cancelling &&
+      html`<${Confirm}
+        title=${`Cancel “${cancelling.title}”?`}
+        verb="Cancel task"
+        testid="drop-cancel-confirm"
+        act=${() => move(cancelling, state)}
+        close=${() => setCancelling(null)}
+      >
+        Its agent stops and its preview goes. The branch stays. A cancelled task can't be taken up again.
+      <//>`
+    }
   </section>`;
 }

@@ -2,6 +2,7 @@
 import { html } from "../html.mjs";
 import { dollars } from "../money.mjs";
 import { cls, Icon, SentBack, Time } from "../parts/controls.mjs";
+import { dragged, isMovable } from "../moves.mjs";
 import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
 import { route, to, withQuery } from "../routes.mjs";
@@ -39,6 +40,9 @@ export function Card({ task, on }) {
     }
     <a
     onKeyDown=${pressed}
+      draggable=${isMovable(task)}
+      onDragStart=${() => (dragged.value = task)}
+      onDragEnd=${() => (dragged.value = null)}
     class=${`card ${on ? "on" : ""}`}
     href=${withQuery(to.task(task.projectId, task.id), route.value.query)}
     data-testid="task-card"
