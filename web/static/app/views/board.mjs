@@ -70,12 +70,21 @@ export function Board({ taskId }) {
       }),
     [projectId],
   );
+  // What the search field last put into the address: anything else there came from a link, and goes into the field.
+  const sent = useRef(query.q || "");
   useEffect(() => {
-    if (typed.trim() === (query.q || "")) return undefined;
-    const timer = setTimeout(() => putQuery({ ...route.value.query, q: typed.trim() }), 200);
+    if (typed.trim() === sent.current) return undefined;
+    const timer = setTimeout(() => {
+      sent.current = typed.trim();
+      putQuery({ ...route.value.query, q: sent.current });
+    }, 200);
     return () => clearTimeout(timer);
   }, [typed]);
-  useEffect(() => setTyped((now) => (now.trim() === (query.q || "") ? now : query.q || "")), [query.q]);
+  useEffect(() => {
+    if ((query.q || "") === sent.current) return;
+    sent.current = query.q || "";
+    setTyped(sent.current);
+  }, [query.q]);
   useEffect(() => {
     const isAtWork = () => [...(tasks.value?.values() || [])].some(({ state }) => state === "in_progress");
     const timer = setInterval(() => !document.hidden && isAtWork() && loadCards().catch(() => {}), STEPS_MS);
