@@ -11,8 +11,10 @@ from playwright.sync_api import Browser, expect
 
 from common.events import DURABLE
 from common.models import Run, Task, TaskGroup
+from common.services.tasks.lifecycle import record_update
 from common.settings import settings
 from common.states import Priority
+from common.transaction import Transaction, transactional
 from tests.e2e.browser import chromium
 from tests.web.api.production_line import ProductionLine
 from tests.web.made import a_live_run, a_question
@@ -302,8 +304,7 @@ def test_several_tasks_are_written_and_handled_at_once(reader: PageReader, plain
 def test_the_activity_of_a_project_is_told_and_filtered(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
     task = plain_world.task(project, "Greet", state="ready_to_test")
-    for number in range(100):
-        plain_world.client.patch(f"/api/tasks/{task.id}", json={"notes": str(number)})
+    _change_often(task.id)
     plain_world.client.post(f"/api/tasks/{task.id}/approve", json={})
     reader.open(f"#/projects/{project.id}/tasks")
     reader.page.get_by_role("link", name="Activity").click()
@@ -380,3 +381,11 @@ def test_the_browser_tells_of_what_is_new_only_when_it_was_asked_to(reader: Page
 def _approve(task_id: str) -> str:
     put(Task, task_id, state_="approved", head_sha=SHA, approved_sha=SHA, approved_by="max")
     return task_id
+
+
+@transactional
+def _change_often(tx: Transaction, task_id: str) -> None:
+    """A hundred events, in one transaction."""
+    task = tx.lock(Task, task_id)
+    for _ in range(100):
+        record_update(tx, task, "notes")

@@ -1,5 +1,6 @@
 // What the board shows: kept in the address, so that it can be sent to somebody, and under a name in this browser.
 import { useState } from "preact/hooks";
+import { isFiltering, only } from "../filters.mjs";
 import { html } from "../html.mjs";
 import { Icon } from "../parts/controls.mjs";
 import { putQuery, route, to, withQuery } from "../routes.mjs";
@@ -7,16 +8,6 @@ import { dropView, saveView, viewsOf } from "../saved-views.mjs";
 import { TASK_STATES } from "../states.mjs";
 import { tasks } from "../tasks.mjs";
 import { BY_URGENCY, say, shortId } from "../words.mjs";
-
-const NAMES = ["q", "label", "priority", "agent", "state", "mine"];
-
-const only = (query) => Object.fromEntries(NAMES.map((name) => [name, query[name]]).filter(([, value]) => value));
-// The filter of the address as the API takes it. The state is not in it: it is a choice of columns.
-export function filterOf({ q, label, priority, agent, mine }) {
-  const filter = { q, label, priority, assignedAgentId: agent, mine: mine && "true" };
-  return Object.fromEntries(Object.entries(filter).filter(([, value]) => value));
-}
-export const isFiltering = (query) => Object.keys(only(query)).length > 0;
 
 const change = (name, value) => putQuery({ ...route.value.query, [name]: value });
 

@@ -1,6 +1,7 @@
 // A project's tasks in columns by state, moved by events, with the open task beside them.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
+import { filterOf, isFiltering } from "../filters.mjs";
 import { html } from "../html.mjs";
 import { listen } from "../live.mjs";
 import { Badge, Button, cls, Empty, Icon, Loading, Trouble } from "../parts/controls.mjs";
@@ -15,12 +16,12 @@ import { TASK_STATES } from "../states.mjs";
 import { cards, cursors, further, heardOfTask, loadBoard, loadCards, loadMore, tasks, trouble } from "../tasks.mjs";
 import { failed } from "../toasts.mjs";
 import { BY_URGENCY, say, shownState, tone } from "../words.mjs";
-import { filterOf, Filters, isFiltering } from "./board-filters.mjs";
 import { Card } from "./card.mjs";
 import { FirstUse } from "./first-use.mjs";
 import { NewTask } from "./new-task.mjs";
 
 const None = () => null;
+const Filters = lazy(() => import("./board-filters.mjs"), "Filters", None);
 const Selection = lazy(() => import("./board-selection.mjs"), "Selection", None);
 const NewTasks = lazy(() => import("./new-tasks.mjs"), "NewTasks", None);
 const TaskPanel = lazy(
