@@ -13,7 +13,7 @@ export VENV
 BIN := $(VENV)/bin
 SECONDS_EACH ?= 600
 
-.PHONY: help up test test-real check demo bench soak migration lock image clean
+.PHONY: help up test test-real check demo pictures bench soak migration lock sbom wheel image clean
 .DEFAULT_GOAL := help
 export GITEA_URL GITEA_TOKEN KUBECONFIG
 
@@ -47,6 +47,10 @@ demo: ## Show one task's whole way, from a sentence to production
 	@.ci/venv requirements-dev.lock
 	@exec $(BIN)/python -m tests.e2e.story $(ARGS)
 
+pictures: ## Take the pictures of every view for docs/images, on an instance of its own
+	@.ci/venv requirements-dev.lock
+	@exec $(BIN)/python -m tests.e2e.pictures $(ARGS)
+
 bench: ## Measure this machine
 	@.ci/venv requirements-dev.lock
 	@exec $(BIN)/python -m tests.bench $(ARGS)
@@ -67,6 +71,15 @@ migration: ## Write a migration from the models: MESSAGE='add x'
 lock: ## Resolve the dependencies anew, with hashes
 	@.ci/venv requirements-dev.lock
 	@.ci/lock
+
+sbom: ## Print the list of everything that is delivered (CycloneDX, JSON): make -s sbom >sbom.json
+	@.ci/venv requirements.lock
+	@$(BIN)/python .ci/sbom.py
+
+wheel: ## Build a wheel in dist/, for: pipx install dist/*.whl
+	@.ci/venv requirements.lock
+	@mkdir -p dist
+	@$(BIN)/python -c 'import sys; sys.path.insert(0, ".ci"); import build_backend; print("dist/" + build_backend.build_wheel("dist"))'
 
 image: ## Build the container image
 	docker build --tag aiworker .

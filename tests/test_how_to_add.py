@@ -218,7 +218,7 @@ def test_every_verb_is_called_by_a_contract(protocol: type, tests: list[str]) ->
 
 def test_every_driver_is_known_documented_and_there() -> None:
     known = [driver.name for driver in KNOWN_DRIVERS]
-    row = re.search(r"^\| `AIWORKER_AGENT_NAME`.*", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    row = re.search(r"^\| `AIWORKER_AGENT_NAME`.*", (ROOT / "docs" / "settings.md").read_text("utf-8"), re.MULTILINE)
     assert row is not None
     listed = re.findall(r"`(\w+)`", row[0].split("first:")[1].split(";")[0])
     assert sorted(listed) == sorted(known) == sorted(DRIVER_NAMES)

@@ -1,4 +1,4 @@
-"""Every setting that a process reads has a row in the documentation, and the documentation names no other one."""
+"""docs/settings.md names every setting that a process reads, and the documentation names no other one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+SETTINGS = ROOT / "docs" / "settings.md"
 OURS = re.compile(r"AIWORKER_[A-Z0-9_]*[A-Z0-9]")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FOR_TESTS = {"AIWORKER_TEST_IMAGE"}
@@ -42,9 +43,9 @@ def _read() -> set[str]:
 
 
 @functools.cache
-def _documented() -> set[str]:
+def _documented(*pages: Path) -> set[str]:
     """The names in the first cell of a table's row."""
-    rows = (line for page in PAGES for line in page.read_text("utf-8").splitlines() if line.startswith("|"))
+    rows = (line for page in pages for line in page.read_text("utf-8").splitlines() if line.startswith("|"))
     return {name for row in rows for name in re.findall(r"`([A-Z][A-Z_]+)`", row.split("|")[1])}
 
 
@@ -52,8 +53,26 @@ def test_the_reader_of_this_test_finds_settings() -> None:
     assert {"AIWORKER_PORT", "PORT", "GITEA_URL", "AIWORKER_AGENTS_MAX", "WEB_CONCURRENCY"} <= _read()
 
 
-def test_every_setting_is_documented() -> None:
-    assert sorted(_read() - _documented()) == []
+def test_the_page_of_settings_names_every_setting() -> None:
+    assert sorted(_read() - _documented(SETTINGS)) == []
+
+
+def test_every_setting_is_described_once() -> None:
+    """In the page of settings, or in the page that its last table leads to."""
+    described, _, elsewhere = SETTINGS.read_text("utf-8").partition("## Described elsewhere")
+    led = {
+        (name, page)
+        for row in elsewhere.splitlines()
+        for page in re.findall(r"\]\((\w+\.md)", row)
+        for name in re.findall(r"`([A-Z][A-Z_]+)`", row.split("|")[1])
+    }
+    here = set(
+        re.findall(r"`([A-Z][A-Z_]+)`", "".join(line.split("|")[1] for line in described.splitlines() if "|" in line))
+    )
+
+    assert len(led) > 40
+    assert {name for name, _page in led} & here == set()
+    assert [(name, page) for name, page in led if name not in _documented(ROOT / "docs" / page)] == []
 
 
 def test_the_documentation_names_no_setting_that_nothing_reads() -> None:
@@ -61,4 +80,4 @@ def test_the_documentation_names_no_setting_that_nothing_reads() -> None:
     plain = {name.removesuffix("_FILE") for name in named}
 
     assert sorted(plain - _read() - FOR_TESTS - {"AIWORKER_AGENT"}) == []
-    assert sorted(_documented() - _read() - {"FLOWER_BASIC_AUTH"}) == []
+    assert sorted(_documented(*PAGES) - _read() - {"FLOWER_BASIC_AUTH"}) == []

@@ -22,6 +22,7 @@ from web import api
 from web.api.probes import health
 from web.gateway import counters
 from web.gateway.gateway_routes import gateway
+from web.gateway.provider_tests import provider_tests
 from web.git.routes import git
 from web.http.arrival import init_arrival
 from web.http.auth import admit, check_rules, init_tokens, open_blueprints
@@ -77,7 +78,7 @@ def _patience_for(endpoint: str) -> AbstractContextManager[None]:
 def create_app() -> Flask:
     """A new application with the settings of this process: everything that AiWorker serves."""
     app = _bare_app()
-    init_openapi(app, api.ALL)
+    init_openapi(app, [*api.ALL, provider_tests])
     app.register_blueprint(page)
     if settings().forge.kind == "local":
         app.register_blueprint(git)

@@ -1,4 +1,4 @@
-"""The files of the web page, with their cache and security headers: `/`, `/static/` and `/api/docs`.
+"""The files of the web page, with their cache and security headers: `/`, `/static/`, `/api/docs` and `/docs`.
 
 It knows neither the API nor the database: the page gets its content over `/api` and `/ws` like every other client. The
 app has to be made with `static_folder=None`, or Flask's own route would answer `/static/` without these headers.
@@ -13,9 +13,11 @@ import base64
 import functools
 import gzip
 import hashlib
+import importlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from flask import Blueprint, Response, abort, request
 from flask.blueprints import BlueprintSetupState
@@ -32,6 +34,7 @@ _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".mjs": "text/javascript; charset=utf-8",
+    ".png": "image/png",
     ".svg": "image/svg+xml",
     ".woff2": "font/woff2",
 }
@@ -74,8 +77,8 @@ def _content(name: str, _changed_ns: int) -> Content:
 
 
 def _zipped(name: str, body: bytes) -> Content:
-    # A font is compressed already.
-    zipped = None if name.endswith(".woff2") else gzip.compress(body, compresslevel=9, mtime=0)
+    # Fonts and pictures are compressed already.
+    zipped = None if name.endswith((".woff2", ".png")) else gzip.compress(body, compresslevel=9, mtime=0)
     is_smaller = zipped is not None and len(zipped) < len(body)
     return Content(body, zipped if is_smaller else None, hashlib.sha256(body).hexdigest())
 
@@ -140,6 +143,24 @@ def docs() -> Response:
     return _html(_source("docs.html"))
 
 
+@page.get("/docs")
+def first_document() -> Response:
+    """The documentation's first page."""
+    return document("README")
+
+
+@page.get("/docs/<path:name>")
+def document(name: str) -> Response:
+    """A page of the documentation, or a picture that one shows."""
+    if name in _pictures():
+        return _reply(name, _zipped(name, _pictures()[name].read_bytes()), _ASKED_AGAIN)
+    if name not in _documents().names():
+        abort(404)
+    if settings().web.page_sources:
+        _rendered.cache_clear()
+    return _html(_rendered(name))
+
+
 @page.get("/static/<path:name>")
 def static_file(name: str) -> Response:
     """A file of the page. Browsers revalidate our sources (ETag) and keep what has a version or a hash in its path."""
@@ -159,6 +180,24 @@ def _source(name: str) -> Content:
 @functools.cache
 def _bundled_page() -> Content:
     return _zipped("index.html", bundled().html.encode())
+
+
+@functools.lru_cache(maxsize=256)
+def _rendered(name: str) -> Content:
+    return _zipped(f"{name}.html", _documents().page(name).encode())
+
+
+def _documents() -> ModuleType:
+    # The Markdown library costs 0.1 s at import, and most processes show no document.
+    return importlib.import_module("web.documentation.documents")
+
+
+@functools.cache
+def _pictures() -> dict[str, Path]:
+    """The files that documents show, by their path below docs/. As with _FILES, no name leads out of the folder."""
+    folder = Path(__file__).parents[1] / "docs"
+    found = [path for kind in ("*.png", "*.svg") for path in sorted(folder.glob(f"images/{kind}"))]
+    return {path.relative_to(folder).as_posix(): path for path in found}
 
 
 def _html(content: Content, framed: str = "'none'") -> Response:

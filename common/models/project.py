@@ -22,6 +22,7 @@ class Project(HasId, HasState[ProjectState], Base):
     can start. driver, model: for tasks that name none; None: the platform's. setup_command: makes a clone ready for
     work; None: nothing to do. cache_paths: folders that are kept between clones. services: databases that each run,
     test and preview gets, as the API shows them. question_rules: deadline, reminder and escalation of questions.
+    starter: what its repository starts with; None: a README.md, or the import.
     egress, egress_hosts: what its programs may reach. caps: most tokens, costUsd, minutes and runs, in `task` (of each
     task), `day` and `total`.
     """
@@ -40,6 +41,7 @@ class Project(HasId, HasState[ProjectState], Base):
     repository_url: Mapped[str] = mapped_column(String(500))
     description: Mapped[str] = mapped_column(UnicodeText, default="")
     import_url: Mapped[str | None] = mapped_column(String(2000))
+    starter: Mapped[str | None] = mapped_column(String(20))
     default_branch: Mapped[str] = mapped_column(String(100))
     docker_image: Mapped[str | None] = mapped_column(String(255))
     env_sealed: Mapped[str | None] = mapped_column(LongText)

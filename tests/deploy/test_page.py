@@ -24,7 +24,7 @@ def _names(text: str) -> list[str]:
 
 
 def test_the_pages_command_writes_every_secret_of_the_example() -> None:
-    command = PAGE[PAGE.index("<<END") : PAGE.index("\n       END\n")]
+    command = PAGE[PAGE.index("<<END") : PAGE.index("\n   END\n")]
 
     assert _names(command) == _names((EXAMPLE / "secret.env.example").read_text())
 
@@ -45,7 +45,7 @@ def test_the_page_leads_to_files_that_are_there() -> None:
 
 def test_the_uninstall_does_not_fail_for_what_went_with_its_namespace() -> None:
     # The namespace goes first: what is in it is gone, at times, before its own turn.
-    deletions = re.findall(r"^    (kubectl delete .*)$", PAGE[PAGE.index("**Uninstall.**") :], re.MULTILINE)
+    deletions = re.findall(r"^(kubectl delete .*)$", PAGE[PAGE.index("**Uninstall.**") :], re.MULTILINE)
 
     assert len(deletions) == 2
     assert all(command.endswith(" --ignore-not-found") for command in deletions)

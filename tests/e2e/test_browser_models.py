@@ -61,6 +61,33 @@ def test_a_new_platform_says_what_agents_need(reader: Person, quiet_api: Caller)
     assert reader.problems == []
 
 
+def test_the_ways_to_a_project_stay_and_a_key_is_tried_where_it_is_pasted(reader: Person, quiet_api: Caller) -> None:
+    reader.click("project-new")
+    reader.page.get_by_role("link", name="Try the sample").click()
+    expect(reader.see("import-line")).to_have_text("aiworker project import .")
+    expect(reader.wait("connect-driver", driver="claude")).to_contain_text("aiworker drivers install claude")
+
+    reader.fill("connect-secret", KEY)
+    reader.click("connect-save")
+    reader.wait("provider-test")
+    (stored,) = quiet_api.get("/model-providers")["modelProviders"]
+    quiet_api.patch(f"/model-providers/{stored['id']}", {"baseUrl": "http://127.0.0.1:9"}, 200)
+    reader.click("provider-test")
+    expect(reader.wait("provider-tested", ok="false")).to_contain_text("can't be reached")
+    assert KEY not in reader.page.content()
+    quiet_api.delete(f"/model-providers/{stored['id']}", 204)
+
+    reader.fill("blank-name", "Begun blank")
+    reader.click("blank-create")
+    expect(reader.page.get_by_role("heading", name="Begun blank")).to_be_visible()
+    reader.click("task-new")
+    reader.fill("task-description", "What it is about.")
+    reader.click("task-steps")
+    expect(reader.see("task-description")).to_have_value(re.compile("^What it is about.\n\n```steps\n- say: "))
+    reader.click("task-discard")
+    assert reader.problems == []
+
+
 def test_a_provider_is_added_changed_and_removed_and_its_key_never_shown(reader: Person, quiet_api: Caller) -> None:
     reader.go("Models")
     reader.click("provider-new")

@@ -32,6 +32,8 @@ from workers import registry
 
 SETTLE_SECONDS = 60
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.1
+STEPS = "```steps\n- say: Hello\n```\n"
+"""What the platform's own agents can do without a model."""
 PAGE = {"index.html": "<h1>first</h1>\n"}
 
 
@@ -109,7 +111,7 @@ class Platform:
         return self.get(Project, made.id)
 
     def task(self, project: Project, title: str = "Greet", **values: Any) -> Task:
-        return tasks.create_task(NewTask(project.id, title, **values), by=self.max)
+        return tasks.create_task(NewTask(project.id, title, **{"description": STEPS, **values}), by=self.max)
 
     def group(self, *members: Task, **values: Any) -> TaskGroup:
         new = NewGroup(members[0].project_id, [task.id for task in members], **values)

@@ -19,6 +19,7 @@ from web.api.run_talk import run_talk
 from web.api.run_tools import run_tools
 from web.api.runner import runner
 from web.api.runs import runs
+from web.api.samples import samples
 from web.api.spend import spend
 from web.api.steering import steering
 from web.api.task_groups import task_groups
@@ -30,7 +31,7 @@ from web.http.blueprint import Blueprint
 
 ALL: list[Blueprint] = [accounts, users, tokens, jobs, events, health]
 ALL += [runner, agents, task_groups, deployments]
-ALL += [projects, tasks, runs, webhooks]
+ALL += [projects, samples, tasks, runs, webhooks]
 ALL += [model_providers, spend, caps]
 ALL += [run_tools, proposals, inbox, board]
 ALL += [steering, attachments, run_talk]

@@ -22,6 +22,7 @@ from common.values.drivers import KNOWN_DRIVERS
 from common.values.egress import MOST_HOSTS, Egress
 from common.values.needs import MOST_CACHE_PATHS, ServiceKind, cache_path_fault, nested_path, version_fault
 from common.values.question_rules import ON_DEADLINE
+from common.values.starters import STARTERS
 from web.api.caps import CapGroupsSchema
 from web.api.deployments import StartedJobSchema
 from web.api.forbidden_paths import ForbiddenPathsSchema, match_files
@@ -145,7 +146,7 @@ class UpdateProjectSchema(Schema):
     read_only = frozenset(
         {
             "id", "slug", "giteaRepoUrl", "k8sNamespace", "status", "state", "error", "createdAt", "createdBy",
-            "importUrl", "defaultBranch",
+            "importUrl", "starter", "defaultBranch",
         }
     )  # fmt: skip
     name = Name()
@@ -189,9 +190,10 @@ class UpdateProjectSchema(Schema):
 
 
 class CreateProjectSchema(UpdateProjectSchema):
-    read_only = UpdateProjectSchema.read_only - {"importUrl", "defaultBranch"}
+    read_only = UpdateProjectSchema.read_only - {"importUrl", "starter", "defaultBranch"}
     name = Name(required=True)
     import_url = Line(2000, allow_none=True, validate=_import_address)
+    starter = Choice(tuple(STARTERS), allow_none=True)
     default_branch = Line(100, validate=refused_if(branch_fault))
 
 
@@ -201,6 +203,8 @@ class ProjectSchema(Schema):
     driver, model: for tasks that name none; null: the platform's.
 
     secretsInChecks, secretsInPreviews: the names in secretEnvVars that the tests and previews of a branch get.
+    starter: what its repository starts with: `page`, a page with its test, or `sample`; null: a README.md, or the
+    import.
     egress: what agents, tests and previews may reach. egressHosts: hosts beside the package registries, for
     `registries`.
     """
@@ -218,6 +222,7 @@ class ProjectSchema(Schema):
     created_at = Timestamp()
     created_by = fields.String()
     import_url = fields.String(allow_none=True)
+    starter = Choice(tuple(STARTERS), allow_none=True)
     default_branch = fields.String()
     docker_image = fields.String(allow_none=True)
     env_vars = fields.Dict(keys=fields.String(), values=fields.String())

@@ -12,6 +12,7 @@ from common.states import Priority, TaskState
 from common.values.egress import Egress
 from web.cli.api_error import ApiError
 from web.cli.client import api_of
+from web.cli.project_import import import_project
 from web.cli.terminal import JsonObject, Terminal, pass_terminal
 
 PROJECT = ("id", "name", "status", "giteaRepoUrl")
@@ -23,6 +24,9 @@ GROUP = ("id", "status", "stagingBranch")
 @click.group()
 def project() -> None:
     """Projects: a repository with its tasks and environments."""
+
+
+project.add_command(import_project)
 
 
 @project.command("list")

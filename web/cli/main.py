@@ -20,11 +20,14 @@ from web.cli.api_error import ApiError
 
 COMMANDS = {
     "agent": ("agent_command", "Run an agent on this machine; see `aiworker agent --help`"),
+    "backup": ("backup_commands", "Write everything of this platform into one encrypted file, while it runs"),
     "db": ("database_commands", "The database's schema"),
     "doctor": ("doctor_command", "Check the installation and print a remedy for each problem"),
     "drivers": ("drivers", "List the drivers that have a program, with what is found on this machine"),
     "group": ("commands", "Task groups: approved tasks that are deployed together"),
     "project": ("commands", "Projects: a repository with its tasks and environments"),
+    "restore": ("backup_commands", "Put a backup into the data directory and the database that the environment names"),
+    "service": ("service_commands", "The platform as a service of systemd"),
     "task": ("commands", "Tasks: written by people, done by agents"),
     "token": ("database_commands", "API tokens, directly in the database"),
     "up": ("up_command", "Run the whole platform in the foreground, until Ctrl-C"),

@@ -7,7 +7,6 @@ import os
 import click
 
 from common.settings import settings
-from web.cli.operators import operating
 from web.launcher.up import UpOptions, run_up
 
 
@@ -65,6 +64,4 @@ def up(
     if data_dir is not None:
         os.environ["AIWORKER_DATA_DIR"] = data_dir
     settings.cache_clear()
-    with operating():
-        code = run_up(settings(), UpOptions(agents, slots, flower, install_drivers, install_sandbox))
-    context.exit(code)
+    context.exit(run_up(settings(), UpOptions(agents, slots, flower, install_drivers, install_sandbox)))

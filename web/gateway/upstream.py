@@ -60,19 +60,21 @@ class Request:
     body: bytes
 
 
-def open_call(provider: ModelProvider, request: Request) -> requests.Response:
+def open_call(provider: ModelProvider, request: Request, *, silence_seconds: float | None = None) -> requests.Response:
     """Send the request with the provider's key. Returns the answer, with its body unread, once its headers are there.
 
+    silence_seconds: how long the provider may send nothing; None: as long as the settings say.
     Raises UpstreamFault if the provider can't be reached, is silent for too long or redirects.
     """
     headers = {name: value for name, value in request.headers.items() if is_passed(name)}
     # An answer that is compressed could not be read for its usage.
+    silence_seconds = silence_seconds or settings().models.silence_seconds
     headers |= {"accept-encoding": "identity", "via": own_via()} | credentials(provider, request.headers)
     url = upstream_url(provider, request.path, request.query)
     try:
         answer = _session().request(
             request.method, url, data=request.body or None, headers=headers, stream=True, allow_redirects=False,
-            timeout=(CONNECT_SECONDS, settings().models.silence_seconds), **_way_out(provider.base_url),
+            timeout=(CONNECT_SECONDS, silence_seconds), **_way_out(provider.base_url),
         )  # fmt: skip
     except requests.Timeout as error:
         raise UpstreamFault(504, f"The model provider {provider.name} did not answer in time") from error

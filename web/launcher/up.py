@@ -25,14 +25,12 @@ from common.errors import Misconfigured
 from common.machine.files import replace_file
 from common.machine.git_locks import forget_locks
 from common.machine.waiting import Deadline
-from common.services.health.schema import upgrade
-from common.services.people.accounts import ensure_first_admin
-from common.services.runs.agents import create_local_enrolment
 from common.settings import Settings, socket_path
 from web.launcher import prerequisites
 from web.launcher.children import Processes
 from web.launcher.confinement import ensure_sandbox
 from web.launcher.driver_install import drivers_folder, install_driver, wanted_by_providers
+from web.launcher.preparation import prepare
 from web.launcher.programs import FLOWER_USER, Catalogue, enrolment_token_path, environment_of
 
 STORE_SECONDS = 15.0
@@ -150,12 +148,11 @@ def _start(
     for repository in settings.forge.repositories_dir.glob("*/*.git"):
         forget_locks(repository)
     _say("Bringing the database up to date …")
-    upgrade()
-    admin_password = ensure_first_admin()
-    if options.agents:
+    prepared = prepare(has_agents=options.agents > 0, say=_say)
+    if prepared.enrolment_token is not None:
         token_path = enrolment_token_path(data_dir)
         token_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_file(token_path, f"{create_local_enrolment()}\n".encode())
+        replace_file(token_path, f"{prepared.enrolment_token}\n".encode())
     if signals.asked:
         raise _Stopped
 
@@ -174,7 +171,7 @@ def _start(
         processes.start(catalogue.agent(number, slots=options.slots))
     if options.has_flower:
         processes.start(catalogue.flower())
-    _say_addresses(settings, catalogue if options.has_flower else None, admin_password, confinement)
+    _say_addresses(settings, catalogue if options.has_flower else None, prepared.admin_password, confinement)
 
 
 def _install_drivers(settings: Settings, processes: Processes, signals: _Signals) -> None:

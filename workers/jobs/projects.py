@@ -27,6 +27,7 @@ def provision_project(job: Claimed) -> None:
             default_branch=plan.place.default_branch,
             description=plan.description,
             import_url=plan.import_url,
+            files=plan.files,
         )
         forge().ensure_protection(plan.place.repository, allows_direct_push=plan.allows_direct_push)
         forge().ensure_webhook(plan.place.repository)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from common.errors import ProviderRefused, ProviderUnavailable
@@ -51,7 +51,13 @@ class BareForge:
     # Repositories
 
     def ensure_repository(
-        self, repository: Repository, *, default_branch: str, description: str, import_url: str | None
+        self,
+        repository: Repository,
+        *,
+        default_branch: str,
+        description: str,
+        import_url: str | None,
+        files: Mapping[str, str] | None = None,
     ) -> RepositoryState:
         git.branch_ref(default_branch)
         path = self._place(repository)
@@ -66,8 +72,11 @@ class BareForge:
                         description=description,
                         import_url=import_url,
                         allow=self._import_allow,
+                        files=files,
                     )
-                repositories.complete(self._open(repository), title=repository.name, description=description)
+                repositories.complete(
+                    self._open(repository), title=repository.name, description=description, files=files
+                )
         path = self._open(repository)
         repositories.configure(path)
         default = repositories.head_ref(path).removeprefix("refs/heads/")

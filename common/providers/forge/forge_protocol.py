@@ -9,7 +9,7 @@ not exist.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -118,14 +118,20 @@ class Forge(Protocol):
         """Return if the forge is usable; raise ProviderUnavailable with the reason if not."""
 
     def ensure_repository(
-        self, repository: Repository, *, default_branch: str, description: str, import_url: str | None
+        self,
+        repository: Repository,
+        *,
+        default_branch: str,
+        description: str,
+        import_url: str | None,
+        files: Mapping[str, str] | None = None,
     ) -> RepositoryState:
         """Create the project's repository, if needed, with a default branch that has at least one commit.
 
-        import_url None: start with one commit that adds a README.md. Otherwise import all branches and tags from that
-        http(s) address; the default branch is `default_branch` if the source has it, else the branch of the source's
-        HEAD. An incomplete repository is completed. Refused: a repository that is marked as another project's
-        (`foreign`), an address that can't be cloned (`import_failed`).
+        import_url None: start with one commit that adds `files` (name in the root → text; None: a README.md). Otherwise
+        import all branches and tags from that http(s) address; the default branch is `default_branch` if the source has
+        it, else the branch of the source's HEAD. An incomplete repository is completed. Refused: a repository that is
+        marked as another project's (`foreign`), an address that can't be cloned (`import_failed`).
         """
 
     def delete_repository(self, repository: Repository) -> None:

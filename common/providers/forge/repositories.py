@@ -13,7 +13,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
@@ -97,7 +97,7 @@ def _clear(leftover: Path) -> None:
 
 
 def create(path: Path, repository: Repository, *, default_branch: str, description: str, import_url: str | None,
-           allow: tuple[str, ...]) -> None:  # fmt: skip
+           allow: tuple[str, ...], files: Mapping[str, str] | None = None) -> None:  # fmt: skip
     """Build the repository and move it to its path. The caller holds `building`."""
     # A repository's name contains no dot, so this name matches leftovers of this repository only.
     temporary = path.parent / f".{secrets.token_hex(4)}.{path.name}"
@@ -108,7 +108,7 @@ def create(path: Path, repository: Repository, *, default_branch: str, descripti
     replace_file(records / "project_id", repository.project_id.encode(), has_rivals=True)
     if import_url is not None:
         _import(temporary, import_url, allow, default_branch)
-    complete(temporary, title=repository.name, description=description)
+    complete(temporary, title=repository.name, description=description, files=files)
     if import_url is not None:
         history.require_bounded(temporary, history.required_head(temporary, head_ref(temporary)))
     os.rename(temporary, path)
@@ -146,14 +146,21 @@ def configure(path: Path) -> None:
         replace_file(config, _CONFIG.encode(), has_rivals=True)
 
 
-def complete(path: Path, *, title: str, description: str) -> None:
-    """Give the branch of HEAD a first commit with a README.md, if it has no commit."""
+def complete(path: Path, *, title: str, description: str, files: Mapping[str, str] | None = None) -> None:
+    """Give the branch of HEAD a first commit with the files (None: a README.md), if it has no commit.
+
+    files: name in the root → text.
+    """
     ref = head_ref(path)
     if git.run(path, "for-each-ref", ref).stdout:
         return
-    readme = f"# {title}\n" + (f"\n{description.strip()}\n" if description.strip() else "")
-    blob = git.run(path, "hash-object", "-w", "--stdin", stdin=storable(readme).encode()).line
-    tree = git.run(path, "mktree", stdin=f"100644 blob {blob}\tREADME.md\n".encode()).line
+    if files is None:
+        files = {"README.md": f"# {title}\n" + (f"\n{description.strip()}\n" if description.strip() else "")}
+    entries = ""
+    for name, text in files.items():
+        blob = git.run(path, "hash-object", "-w", "--stdin", stdin=storable(text).encode()).line
+        entries += f"100644 blob {blob}\t{name}\n"
+    tree = git.run(path, "mktree", stdin=entries.encode()).line
     commit = git.run(path, "commit-tree", tree, stdin=b"Start the repository\n").line
     git.run(path, "update-ref", "--no-deref", ref, commit, git.ZERO_SHA)
 

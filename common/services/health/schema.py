@@ -24,8 +24,9 @@ from common.settings import settings
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 
-def upgrade() -> None:
-    """Upgrade the schema to this version. Safe to repeat. If several processes do so at once, they wait for the first.
+def upgrade(to: str = "head") -> None:
+    """Upgrade the schema to this version, or to an older revision. Safe to repeat. If several processes do so at once,
+    they wait for the first.
 
     Misconfigured if the database can't be reached, or if a newer version has upgraded it.
     """
@@ -33,11 +34,11 @@ def upgrade() -> None:
         with _alone() as connection:
             present = _present(connection)
             _refuse_newer(present)
-            if present == _revisions()[-1]:
+            if present == newest_revision():
                 return
             config = _config()
             config.attributes["connection"] = connection
-            importlib.import_module("alembic.command").upgrade(config, "head")
+            importlib.import_module("alembic.command").upgrade(config, to)
     except DBAPIError as error:
         url = database.describe_url(settings().store.database_url)
         raise Misconfigured(f"the database {url} can't be used: {error.orig}; check AIWORKER_DATABASE_URL") from error
@@ -45,7 +46,7 @@ def upgrade() -> None:
 
 def is_current() -> bool:
     """Whether the schema is that of this version."""
-    return _present_revision() == _revisions()[-1]
+    return _present_revision() == newest_revision()
 
 
 def require_current() -> None:
@@ -62,8 +63,18 @@ def require_current() -> None:
     except DBAPIError as error:
         raise Misconfigured(f"the database {url} can't be used: {error.orig}; check AIWORKER_DATABASE_URL") from error
     _refuse_newer(present)
-    if present != _revisions()[-1]:
+    if present != newest_revision():
         raise Misconfigured(f"the database {url} does not have this version's schema; run: aiworker db upgrade")
+
+
+def newest_revision() -> str:
+    """The revision of this version's schema."""
+    return _revisions()[-1]
+
+
+def is_known(revision: str) -> bool:
+    """Whether this version's migrations contain the revision."""
+    return revision in _revisions()
 
 
 def ping() -> None:
@@ -86,7 +97,7 @@ def _present(connection: Connection) -> str | None:
 
 def _refuse_newer(present: str | None) -> None:
     """Raise Misconfigured if this version does not know the database's revision."""
-    if present is None or present in _revisions():
+    if present is None or is_known(present):
         return
     url = database.describe_url(settings().store.database_url)
     raise Misconfigured(

@@ -31,6 +31,7 @@ from common.settings import settings
 from common.states import ProjectState, Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.egress import Egress
+from common.values.starters import STARTERS
 
 DEFAULT_HEALTH_SECONDS = {"preview": 0, "staging": 10, "production": 30}
 
@@ -56,6 +57,7 @@ class ProjectValues(TypedDict, total=False):
     name: str
     description: str
     import_url: str | None
+    starter: str | None
     default_branch: str
     docker_image: str | None
     env_vars: dict[str, str]
@@ -110,9 +112,10 @@ class Member:
 def create_project(tx: Transaction, values: ProjectValues, *, by: Caller) -> ProjectView:
     """Create a project and start its provisioning. Conflict (field `name`) if the name is taken.
 
-    values: env_vars and secret_env_vars are stored encrypted.
+    values: env_vars and secret_env_vars are stored encrypted. A starter decides what they leave out.
     """
     by.require(Role.MAINTAINER)
+    values = _with_starter(values)
     check_model(tx, values.get("model"))
     _refuse_taken_name(tx, values["name"], by)
     project_id = new_id()
@@ -270,6 +273,19 @@ def _defaults() -> ProjectValues:
         "secrets_in_checks": [], "secrets_in_previews": [], "cache_paths": [], "services": [],
         "egress": Egress.REGISTRIES.value, "egress_hosts": [],
     }  # fmt: skip
+
+
+def _with_starter(values: ProjectValues) -> ProjectValues:
+    """The values with what their starter says about running and testing its files, unless they say it themselves."""
+    name = values.get("starter")
+    if name is None:
+        return values
+    if values.get("import_url") is not None:
+        raise Invalid("starter", "Must be left out with importUrl: the repository starts with what is imported")
+    starter = STARTERS[name]
+    health = {**starter.health_seconds, **values.get("health_seconds", {})}
+    commands: ProjectValues = {"start_command": starter.start_command, "test_command": starter.test_command}
+    return {**commands, **values, "health_seconds": health}
 
 
 def _apply(project: Project, values: ProjectValues) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -37,6 +38,7 @@ from common.services.runs import run_end
 from common.states import JobState, ProjectState
 from common.transaction import Transaction, transactional
 from common.values.place import Place
+from common.values.starters import STARTERS
 
 LONGEST_JOB = timedelta(seconds=jobs.HARD_LIMIT_SECONDS)
 """A job that was running when its run ended may create a credential for it up to this much later."""
@@ -44,11 +46,15 @@ LONGEST_JOB = timedelta(seconds=jobs.HARD_LIMIT_SECONDS)
 
 @dataclass(frozen=True)
 class ProvisionPlan:
-    """What a project needs at the forge and in the runtime. import_url: None: its repository starts empty."""
+    """What a project needs at the forge and in the runtime.
+
+    import_url None: its repository starts with `files` (name → text; None: a README.md).
+    """
 
     place: Place
     description: str
     import_url: str | None
+    files: Mapping[str, str] | None
     allows_direct_push: bool
 
 
@@ -66,7 +72,8 @@ def begin_provision(tx: Transaction, lease: Lease) -> ProvisionPlan | None:
     project = tx.session.get(Project, lease.subject_id)
     if project is None or project.state is not ProjectState.PROVISIONING:
         return None
-    return ProvisionPlan(place_of(project), project.description, project.import_url, project.allow_direct_push)
+    files = STARTERS[project.starter].files if project.starter else None
+    return ProvisionPlan(place_of(project), project.description, project.import_url, files, project.allow_direct_push)
 
 
 @transactional

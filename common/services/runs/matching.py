@@ -71,10 +71,14 @@ class Matcher:
         self._offered = frozenset(name for names in usable.values() for name in names if not needs_provider(name, apis))
         self._of = {
             agent: Candidate(
-                agent, frozenset(agent.capabilities), self._offered & set(names), _own_choice(names, self._offered)
+                agent,
+                frozenset(agent.capabilities),
+                self._offered & set(names),
+                _own_choice(agent, names, self._offered),
             )
             for agent, names in usable.items()
         }
+        self._prose_obstacle = self._why_no_prose(usable)
         self._named: dict[str, str | None] = {}
         self._sessions: dict[str, str] = {}
 
@@ -100,12 +104,25 @@ class Matcher:
     def obstacle(self, task: Task, project: Project) -> str | None:
         """Why no agent may do the task until a person changes something; None if an agent may."""
         wanted = self.wanted(task, project)
-        if wanted is None or not needs_provider(wanted, self._apis):
+        if wanted is None:
+            return self._prose_obstacle
+        if not needs_provider(wanted, self._apis):
             return None
         return (
             f"The driver {wanted} needs a provider of models with the API {_APIS[wanted]}, and none is enabled: "
             "an administrator can add one, or the task can be given to another driver."
         )
+
+    def _why_no_prose(self, usable: Mapping[Agent, tuple[str, ...]]) -> str | None:
+        """Why no agent may do a task without steps that no driver is named for; None if one may, or none is ready."""
+        if not usable or any(one.own_choice is not None for one in self._of.values()):
+            return None
+        waiting = sorted({name for names in usable.values() for name in names if needs_provider(name, self._apis)})
+        if waiting:
+            remedy = f"An administrator can add a model provider for {', '.join(waiting)}"
+        else:
+            remedy = "Run `aiworker drivers install claude` where the agents run, and add a model provider"
+        return f"It waits for a driver that reads plain words. {remedy}; or write it as steps."
 
     def match(self, task: Task, project: Project, free: Mapping[Candidate, int]) -> Match | None:
         """A free agent for the task, and the driver; None if there is none. Existing agents come before new ones.
@@ -126,14 +143,22 @@ class Matcher:
         return Match(best, driver) if best is not None and driver is not None else None
 
 
-def _own_choice(names: tuple[str, ...], offered: frozenset[str]) -> str | None:
+def _own_choice(agent: Agent, names: tuple[str, ...], offered: frozenset[str]) -> str | None:
     """The first of an agent's drivers that may work: those with a provider, then those that need none.
 
-    `scripted` can only follow steps, so it is chosen only if no agent offers another driver.
+    `scripted` is chosen only if no agent offers another driver, and only for a program of somebody else's that calls
+    itself so: that of AiWorker's agents can only follow steps.
     """
     real = offered - {SCRIPTED}
+    if not real and _is_ours(agent):
+        return None
     working = [name for name in names if name in (real or offered)]
     return min(working, key=lambda name: _APIS[name] is None, default=None)
+
+
+def _is_ours(agent: Agent) -> bool:
+    """Whether AiWorker's own runner works there: it is in the platform's pods, and reports on each driver it knows."""
+    return agent.is_pod or any(finding["name"] == SCRIPTED for finding in agent.findings)
 
 
 def named_driver(task: Task, project: Project) -> str | None:

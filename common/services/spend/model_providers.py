@@ -97,6 +97,17 @@ def read_provider(provider_id: str, *, by: Caller) -> ProviderView:
     return found[0]
 
 
+def open_provider(provider_id: str, *, by: Caller) -> ModelProvider:
+    """The provider with its key, also one that is not enabled. For administrators; NotFound if there is none."""
+    by.require(Role.ADMIN)
+    of_environment = (one for one in settings().models.providers if _environment_id(one) == provider_id)
+    with snapshot() as read:
+        found = read.get(ProviderRow, provider_id) or next(of_environment, None)
+    if found is None:
+        raise NotFound(f"model provider {provider_id}")
+    return opened(found)
+
+
 @transactional
 def create_provider(tx: Transaction, new: NewProvider, *, by: Caller) -> ProviderView:
     """Store a provider. Invalid for wrong values, Conflict if the name is taken."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.client
 import os
 import shutil
 import signal
@@ -30,9 +31,9 @@ from tests.doubles.kubernetes.statuses import condition, image_id
 from tests.doubles.kubernetes.store import Object, Store, now_text
 
 ROOT = Path(__file__).parents[3]
-PROBE_SECONDS = 0.1
 RESTART_SECONDS = 0.5
 LOOK_SECONDS = 0.05
+READY_LOOK_SECONDS = 0.2
 CHECKOUT = "workers.launch"
 AGENT = "workers.runner"
 GRACE_SECONDS = 10
@@ -254,7 +255,7 @@ class _Program(threading.Thread):
                 stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         try:
-            while process.poll() is None and not self._over.wait(LOOK_SECONDS):
+            while process.poll() is None and not self._over.wait(self._pause()):
                 self._probe(container)
         finally:
             if process.poll() is None and container.get("name") == "agent":
@@ -267,17 +268,22 @@ class _Program(threading.Thread):
             code = process.wait()
         return code if code >= 0 else 128 - code
 
+    def _pause(self) -> float:
+        return READY_LOOK_SECONDS if self._is_ready else LOOK_SECONDS
+
     def _probe(self, container: Object) -> None:
         probe = container.get("readinessProbe", {}).get("httpGet")
         if probe is None:
             return
+        # Asked for as often as this, a session of `requests` would take most of what the tests of a cluster need.
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)
         try:
-            with requests.Session() as session:
-                session.trust_env = False
-                answer = session.get(f"http://127.0.0.1:{self._port}{probe['path']}", timeout=5, allow_redirects=False)
-            self._is_ready = 200 <= answer.status_code < 400
-        except requests.RequestException:
+            connection.request("GET", probe["path"])
+            self._is_ready = 200 <= connection.getresponse().status < 400
+        except (OSError, http.client.HTTPException):
             self._is_ready = False
+        finally:
+            connection.close()
 
     def _led(self, text: str) -> str:
         """A path of the container's as it is here."""

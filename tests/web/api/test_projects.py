@@ -161,9 +161,9 @@ def test_a_read_only_field_is_refused(plain_maintainer: FlaskClient, name: str) 
     assert (reply.status_code, reply.json["details"]) == (400, {"field": name, "message": "Read-only field"})
 
 
-@pytest.mark.parametrize("name", ["importUrl", "defaultBranch"])
+@pytest.mark.parametrize("name", ["importUrl", "starter", "defaultBranch"])
 def test_what_a_project_began_with_stays(plain_maintainer: FlaskClient, name: str) -> None:
-    reply = plain_maintainer.patch(f"/api/projects/{a_project().id}", json={name: WHOLE[name]})
+    reply = plain_maintainer.patch(f"/api/projects/{a_project().id}", json={name: WHOLE.get(name, "page")})
 
     assert (reply.status_code, reply.json["details"]) == (400, {"field": name, "message": "Read-only field"})
 

@@ -76,6 +76,16 @@ def test_an_operators_command_says_where_it_looked(empty: Path) -> None:
     assert list(empty.iterdir()) == []
 
 
+def test_a_backup_needs_a_platform_and_a_restore_a_backup(empty: Path) -> None:
+    (empty / "file").write_text("no backup")
+
+    (said,) = aiworker("backup new", code=1)
+    assert f"there is no platform here: {empty}/.aiworker does not exist" in said
+    (said,) = aiworker("restore file", code=1, AIWORKER_BACKUP_PASSPHRASE="a passphrase")
+    assert said == "aiworker: this is no backup of AiWorker\n"
+    assert [path.name for path in empty.iterdir()] == ["file"]
+
+
 def test_a_database_elsewhere_is_not_used_without_its_key(empty: Path) -> None:
     (said,) = aiworker("project list", code=1, DATABASE_URL="mysql://127.0.0.1:9/another")
 

@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 
 const OF_PROJECT = ["tasks", "groups", "deployments", "activity", "settings"];
 // Without a project in the address, its views are those of the one looked at last.
-const OF_ALL = ["home", "inbox", "agents", "jobs", "admin", "models", "spend", "account", ...OF_PROJECT];
+const OF_ALL = ["home", "inbox", "agents", "jobs", "admin", "models", "spend", "account", "welcome", ...OF_PROJECT];
 
 const known = (among, view) => (among.includes(view) ? view : "unknown");
 

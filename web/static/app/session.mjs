@@ -3,6 +3,8 @@ import { signal } from "@preact/signals";
 import { ROLES } from "./states.mjs";
 
 const KEY = "aiworker.session";
+const NAME = "aiworker.name";
+const FIRST_NAME = "admin";
 
 // The tokens as kept: {accessToken, refreshToken, expiresAt (ms)}, or null.
 let tokens = read();
@@ -41,6 +43,10 @@ export function forget() {
   user.value = null;
   signedIn.value = false;
 }
+
+// Who signed in here last; in a browser where nobody did, the platform's first user.
+export const lastName = () => localStorage.getItem(NAME) || FIRST_NAME;
+export const keepName = (name) => localStorage.setItem(NAME, name);
 
 // True when the caller's role is at least this one. The server decides; this only hides what it would refuse.
 export const may = (role) => ROLES.indexOf(user.value?.role) >= ROLES.indexOf(role);

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -88,7 +88,13 @@ class GiteaForge:
     # Repositories
 
     def ensure_repository(
-        self, repository: Repository, *, default_branch: str, description: str, import_url: str | None
+        self,
+        repository: Repository,
+        *,
+        default_branch: str,
+        description: str,
+        import_url: str | None,
+        files: Mapping[str, str] | None = None,
     ) -> RepositoryState:
         git.branch_ref(default_branch)
         account = self._server().account
@@ -111,6 +117,7 @@ class GiteaForge:
                 description=description,
                 import_url=import_url,
                 allow=self._import_allow,
+                files=files,
             )
             if is_overlooked:
                 mirror.nudge(default)

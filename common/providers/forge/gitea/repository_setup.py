@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,8 +116,9 @@ def fill(
     description: str,
     import_url: str | None,
     allow: tuple[str, ...],
+    files: Mapping[str, str] | None,
 ) -> str:
-    """Push the first content: the whole import, or one commit. Returns the name of the default branch.
+    """Push the first content: the whole import, or one commit that adds `files`. Returns the default branch.
 
     Safe to repeat while the repository is incomplete. Errors as Forge.ensure_repository.
     """
@@ -126,8 +128,9 @@ def fill(
     with tempfile.TemporaryDirectory(prefix="making-", dir=mirror.path.parent) as folder:
         path = Path(folder) / f"{repository.name}.git"
         building.create(
-            path, repository, default_branch=default_branch, description=description, import_url=import_url, allow=allow
-        )
+            path, repository, default_branch=default_branch, description=description, import_url=import_url,
+            allow=allow, files=files,
+        )  # fmt: skip
         mirror.publish(path)
         return building.head_ref(path).removeprefix("refs/heads/")
 

@@ -26,7 +26,8 @@ const SENTENCES = {
     oldStatus ? html`moved the project to <b>${say(newStatus)}</b>` : "made the project",
 };
 
-export const sentence = ({ event, data, actor }) =>
+// of: an event as the API lists it.
+export const Sentence = ({ of: { event, data, actor } }) =>
   SENTENCES[event] ? SENTENCES[event](data || {}, actorName(actor)) : say(event.replace(":", " "));
 
 // All kinds, for a choice of them.

@@ -4,7 +4,7 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { useLive } from "../loading.mjs";
 import { Button, Empty, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
-import { EVENTS, sentence } from "../parts/event-words.mjs";
+import { EVENTS, Sentence } from "../parts/event-words.mjs";
 import { project } from "../projects.mjs";
 import { putQuery, route, to } from "../routes.mjs";
 import { useTitle } from "../titles.mjs";
@@ -119,7 +119,10 @@ function Days({ events, titles }) {
           ${some.map(
             (one) =>
               html`<li key=${one.seq} data-testid="activity-event">
-                <span><b>${actorName(one.actor)}</b> ${sentence(one)} <${About} event=${one} titles=${titles} /></span>
+                <span>
+                  <b>${actorName(one.actor)}</b> <${Sentence} of=${one} />${" "}
+                  <${About} event=${one} titles=${titles} />
+                </span>
                 <${Time} at=${one.at} />
               </li>`,
           )}

@@ -2,12 +2,13 @@
 import { signIn } from "../api.mjs";
 import { html } from "../html.mjs";
 import { Fault, TextField, useForm } from "../parts/controls.mjs";
-import { user } from "../session.mjs";
+import { keepName, lastName, user } from "../session.mjs";
 
 export function LogIn() {
-  const form = useForm({ username: "", password: "" });
+  const form = useForm({ username: lastName(), password: "" });
   const submit = form.submit(async ({ username, password }) => {
     user.value = await signIn(username.trim(), password);
+    keepName(user.value.username);
   });
   return html`<main class="login">
     <form onSubmit=${submit} class="login-box">
@@ -22,7 +23,6 @@ export function LogIn() {
         autocomplete="username"
         autocapitalize="none"
         required
-        autofocus
       />
       <${TextField}
         label="Password"
@@ -32,11 +32,13 @@ export function LogIn() {
         testid="login-password"
         autocomplete="current-password"
         required
+        autofocus
       />
       <div data-testid="login-error"><${Fault} form=${form} /></div>
       <button class="button primary" data-testid="login-submit" disabled=${form.busy}>
         ${form.busy ? "Signing in…" : "Sign in"}
       </button>
+      <p class="muted"><a href="/docs">Documentation</a></p>
     </form>
   </main>`;
 }

@@ -7,6 +7,7 @@ import { Empty, Loading, New, Page, Trouble } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
 import { providersOf } from "../parts/known.mjs";
 import { may, user } from "../session.mjs";
+import { Tested, TestButton } from "./connect-model.mjs";
 import { LOGINS, ProviderForm } from "./provider-form.mjs";
 
 const ENVIRONMENT = "environment";
@@ -82,11 +83,13 @@ function Providers() {
 function Provider({ provider, edit, remove }) {
   const { name, baseUrl, login, hasKey, models = [], enabled, source } = provider;
   const fixed = source === ENVIRONMENT;
+  const [result, tell] = useState(null);
   return html`<li class="row" data-testid="provider" data-name=${name} data-source=${source}>
     <span class="row-main">
       <b>${name}</b>
       <small>${provider.api} · ${baseUrl}</small>
       ${models.length > 0 && html`<small>${models.join(", ")}</small>`}
+      <${Tested} result=${result} />
     </span>
     ${
       fixed &&
@@ -101,6 +104,7 @@ function Provider({ provider, edit, remove }) {
     ${enabled === false && html`<span class="chip bad">${fixed ? "Replaced" : "Switched off"}</span>`}
     <span class="chip">${loginOf.get(login) || login}</span>
     ${login !== "none" && html`<span class=${hasKey ? "muted" : "bad-text"}>${hasKey ? "Key is set" : "No key"}</span>`}
+    ${enabled !== false && html`<${TestButton} id=${provider.id} tell=${tell} small />`}
     ${
       !fixed &&
       html`

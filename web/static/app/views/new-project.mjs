@@ -1,19 +1,25 @@
 // Making a project: a name is enough, everything else has a default.
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
-import { Fault, Page, TextField, useForm } from "../parts/controls.mjs";
+import { Fault, Page, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { keepProject } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { bodyOf, draftOf, MoreFields, RunFields } from "./project-form.mjs";
 
 export function NewProject() {
-  const form = useForm(draftOf());
-  const create = form.submit(async (draft) => {
-    const { project } = await api.post("/projects", bodyOf(draft, draftOf()));
+  const form = useForm({ ...draftOf(), starter: "page" });
+  const create = form.submit(async ({ starter, ...draft }) => {
+    const body = bodyOf(draft, draftOf());
+    if (starter && !body.importUrl) body.starter = starter;
+    const { project } = await api.post("/projects", body);
     keepProject(project);
     go(to.project(project.id));
   });
-  return html`<${Page} title="New project" lead="One repository with its tasks, previews, staging and production.">
+  const lead = html`
+    One repository with its tasks, previews, staging and production.${" "}
+    <a href="#/welcome">Try the sample, or import from this machine</a>
+  `;
+  return html`<${Page} title="New project" lead=${lead}>
     <form class="sheet" onSubmit=${create}>
       <${TextField}
         label="Name"
@@ -33,7 +39,7 @@ export function NewProject() {
           form=${form}
           testid="project-import-url"
           placeholder="Address of a git repository"
-          hint="Starts from its branches. Empty: a new, empty repository."
+          hint="Starts from its branches. Empty: a new repository."
         />
         <${TextField}
           label="Default branch"
@@ -43,6 +49,20 @@ export function NewProject() {
           placeholder="main"
         />
       </div>
+      ${
+        !form.draft.importUrl.trim() &&
+        html`<${SelectField}
+          label="Start with"
+          name="starter"
+          form=${form}
+          testid="project-starter"
+          options=${[
+            ["page", "A page, its server and its test, in Python"],
+            ["", "A README.md alone"],
+          ]}
+          hint="What to start and what to test come with the page, unless you say it below."
+        />`
+      }
       <${RunFields} form=${form} />
       <details><summary>More</summary><${MoreFields} form=${form} /></details>
       <${Fault} form=${form} />

@@ -14,6 +14,14 @@ import { failed, told } from "../toasts.mjs";
 import { BY_URGENCY, lines, say } from "../words.mjs";
 import { attach } from "./task-attachments.mjs";
 
+// What the built-in agent needs to be told, to begin with.
+const STEPS = `\`\`\`steps
+- say: "What I am about to do"
+- write: {path: notes.txt, content: "A first line\\n"}
+- run: "ls"
+\`\`\`
+`;
+
 const EMPTY = {
   title: "",
   description: "",
@@ -39,6 +47,8 @@ export function NewTask({ close }) {
     form.reset();
     close();
   };
+  const insertSteps = () =>
+    form.change("description", [form.draft.description.trimEnd(), STEPS].filter(Boolean).join("\n\n"));
   const create = form.submit(async (draft) => {
     const body = { projectId, title: draft.title.trim(), description: draft.description, priority: draft.priority };
     for (const name of ["labels", "requiredCapabilities"]) if (draft[name].trim()) body[name] = lines(draft[name]);
@@ -76,8 +86,11 @@ export function NewTask({ close }) {
         rows="8"
         placeholder=${"What should be different afterwards, and how would one see it?"}
         hint=${html`
-          Markdown. The scripted driver follows a fenced block that begins with <code>${"```steps"}</code>; other
-          drivers read the text.
+          Markdown. The built-in agent follows a fenced block that begins with <code>${"```steps"}</code>; other
+          drivers read the text.${" "}
+          <button type="button" class="button small ghost" data-testid="task-steps" onClick=${insertSteps}>
+            Insert example steps
+          </button>
         `}
       />
       <div class="pair">

@@ -55,7 +55,7 @@ const draftOf = (of) => ({
   enabled: of.enabled ?? true,
 });
 
-const usualAddress = (name) => `https://${APIS.find(([one]) => one === name)?.[2] || ""}`;
+export const usualAddress = (name) => `https://${APIS.find(([one]) => one === name)?.[2] || ""}`;
 
 function bodyOf(draft) {
   const body = {

@@ -33,6 +33,7 @@ const NewProject = lazy(() => import("./new-project.mjs"), "NewProject");
 const Repository = lazy(() => import("./repository.mjs"), "Repository");
 const ProjectSettings = lazy(() => import("./settings.mjs"), "ProjectSettings");
 const Spend = lazy(() => import("./spend.mjs"), "Spend");
+const Welcome = lazy(() => import("./welcome.mjs"), "Welcome");
 
 const SAID = {
   on: "Live: changes appear by themselves",
@@ -251,6 +252,7 @@ function Sidebar() {
       ${may("admin") && html`<${Link} href="#/models" icon="models" on=${view === "models"}>Models<//>`}
       ${may("admin") && html`<${Link} href="#/admin" icon="people" on=${view === "admin"}>Users and enrolment<//>`}
       <${Link} href="#/account" icon="key" on=${view === "account"}>Account and tokens<//>
+      <a href="/docs"><${Icon} name="docs" />Documentation</a>
       <a href="/api/docs"><${Icon} name="branch" />API</a>
     </div>
     <div class="me">
@@ -276,7 +278,7 @@ function View() {
     return html`<main class="page"><${Trouble} error=${trouble.value} again=${loadProjects} /></main>`;
   if (!projects.value) return html`<${Loading} />`;
   if (view === "repository") return html`<${Repository} place=${route.value.place} pull=${route.value.pull} />`;
-  if (!projectId.value) return html`<${Welcome} />`;
+  if (!projectId.value || view === "welcome") return html`<${Welcome} />`;
   if (!project.value)
     return html`<${Page} title="Not found">
       <${Empty} title="There is no such project">
@@ -298,18 +300,4 @@ const NotFound = () =>
         The address may be mistyped, or from an older version. <a href="#/">Back to the board</a>
       <//>
     </div>
-  <//>`;
-
-const Welcome = () =>
-  html`<${Page} title="Welcome">
-    <${Empty} title="No project yet">
-      ${
-        may("maintainer")
-          ? html`
-            A project is one repository with its tasks and
-            environments. <a href="#/projects/new">Create the first one</a>: start empty, or import a repository.
-          `
-          : "You see a project here as soon as a maintainer creates one, or makes you its member."
-      }
-    <//>
   <//>`;

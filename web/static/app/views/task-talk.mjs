@@ -4,10 +4,16 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { useLive } from "../loading.mjs";
 import { Fault, Loading, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
-import { sentence } from "../parts/event-words.mjs";
+import { lazy } from "../parts/lazy.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { may } from "../session.mjs";
 import { actorName } from "../words.mjs";
+
+const Sentence = lazy(
+  () => import("../parts/event-words.mjs"),
+  "Sentence",
+  () => null,
+);
 
 // What the platform hands back ends in a program's output, and that is no Markdown.
 const IS_OUTPUT = ["refusal", "group"];
@@ -130,7 +136,7 @@ export function Timeline({ task }) {
               .map(
                 (one) =>
                   html`<li key=${one.seq}>
-                  <span><b>${actorName(one.actor)}</b> ${sentence(one)}</span>
+                  <span><b>${actorName(one.actor)}</b> <${Sentence} of=${one} /></span>
                   <${Time} at=${one.at} />
                 </li>`,
               )}

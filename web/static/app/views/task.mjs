@@ -118,7 +118,10 @@ function Task({ task, reload }) {
       </div>
       <${TaskActions} task=${task} reload=${reload} review=${review} edit=${() => setEditing(true)} />
     </header>
-    ${task.error && html`<p class="banner bad" data-testid="task-error">${task.error}</p>`}
+    ${
+      task.error &&
+      html`<p class=${`banner ${task.state === "backlog" ? "ask" : "bad"}`} data-testid="task-error">${task.error}</p>`
+    }
     ${rejecting && html`<${Rejection} task=${task} review=${review} reload=${reload} />`}
     <${Parked} task=${task} reload=${reload} />
     <${Questions} task=${task} reload=${reload} />

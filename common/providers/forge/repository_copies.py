@@ -1,0 +1,106 @@
+"""Copies of the local forge's repositories, taken while they are in use.
+
+What changes in place (refs, HEAD, records) is small and read at once, by `pin`. Objects are only ever added, or packed
+anew, so they are copied afterwards without haste: whatever the refs named is still there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.errors import ProviderUnavailable
+from common.providers.forge import git
+
+CHECK_SECONDS = 600.0
+_TRIES = 20
+"""How often a repository is looked through anew because git packed it meanwhile. Each time finds larger packs."""
+_DERIVED = ("multi-pack-index", "commit-graph")
+"""Files of these names are made from others, and would refer to packs of another moment."""
+
+
+@dataclass(frozen=True)
+class PinnedRepository:
+    """A repository as it is at one moment. small_files: content of each file that is no object, by its path inside."""
+
+    path: Path
+    owner: str
+    name: str
+    small_files: dict[str, bytes]
+
+
+def pin(root: Path) -> list[PinnedRepository]:
+    """Read the refs and records of every repository of the forge at `root`. Takes a moment."""
+    pinned = []
+    for path in sorted(root.glob("[!.]*/[!.]*.git")):
+        small = _small_files(path)
+        if "HEAD" in small:  # else it has just been removed
+            pinned.append(PinnedRepository(path, path.parent.name, path.name, small))
+    return pinned
+
+
+def _small_files(path: Path) -> dict[str, bytes]:
+    # packed-refs last: git writes a ref there before it removes the ref's own file.
+    found: dict[str, bytes] = {}
+    names = sorted(_walk(path, but="objects"), key=lambda name: (name == "packed-refs", name))
+    for name in names:
+        try:
+            found[name] = (path / name).read_bytes()
+        except FileNotFoundError:
+            continue
+    if "packed-refs" not in found:
+        with contextlib.suppress(FileNotFoundError):
+            found["packed-refs"] = (path / "packed-refs").read_bytes()
+    return found
+
+
+def object_files(repository: PinnedRepository) -> Iterator[tuple[str, Path]]:
+    """Yield the path inside the repository, and the file, of all that its refs need, and perhaps newer objects.
+
+    If a file has gone when the caller opens it, the caller goes on with the next one: git has packed the repository
+    anew, and the new packs follow. Raises ProviderUnavailable if git never stops doing so, or if the repository was
+    removed meanwhile.
+    """
+    given: set[str] = set()
+    for _ in range(_TRIES):
+        names = [name for name in _walk(repository.path / "objects") if not _is_passing(name)]
+        for name in sorted(set(names) - given):
+            given.add(name)
+            yield f"objects/{name}", repository.path / "objects" / name
+        if not (repository.path / "HEAD").exists():
+            raise ProviderUnavailable(f"the repository {repository.name} was removed meanwhile")
+        if all((repository.path / "objects" / name).exists() for name in names):
+            return
+    raise ProviderUnavailable(f"{repository.name} is packed anew again and again; try again later")
+
+
+def _is_passing(name: str) -> bool:
+    """Whether it is a file that git is still writing, or one that git can make anew."""
+    parts = name.split("/")
+    return any(part.startswith(("tmp_", "incoming-", ".tmp")) for part in parts) or (
+        any(part.startswith(_DERIVED) for part in parts)
+    )
+
+
+def _walk(path: Path, *, but: str = "") -> Iterator[str]:
+    """Paths of the files below, without lock files."""
+    for place, directories, names in os.walk(path):
+        if place == str(path) and but in directories:
+            directories.remove(but)
+        inside = os.path.relpath(place, path)
+        for name in names:
+            if name != "lock" and not name.endswith(".lock"):
+                yield name if inside == "." else f"{inside}/{name}"
+
+
+def complete_copy(path: Path) -> None:
+    """Make a copied repository usable, and check that it has every object that its refs need.
+
+    Raises ProviderUnavailable or ProviderRefused if it has not.
+    """
+    for name in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
+        (path / name).mkdir(parents=True, exist_ok=True)
+    git.run(path, "fsck", "--connectivity-only", "--no-progress", "--no-dangling", timeout_seconds=CHECK_SECONDS)

@@ -1,0 +1,45 @@
+"""Sample projects: a small repository with tests and a page, and three tasks that the built-in agent does by steps."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from sqlalchemy import select
+
+from common.models.project import Project
+from common.models.task import Task
+from common.services.access import Caller
+from common.services.projects.projects import ProjectView, create_project
+from common.services.tasks.tasks import NewTask, create_task
+from common.states import Priority
+from common.transaction import Transaction, transactional
+from common.values.starters import SAMPLE, STARTERS
+
+NAME = "Sample"
+
+
+@transactional
+def create_sample(tx: Transaction, *, by: Caller) -> tuple[ProjectView, list[Task]]:
+    """Create a sample project with its tasks, in the order in which they should be done. Needs the role maintainer.
+
+    Each call creates another one: `Sample`, then `Sample 2`, and so on.
+    """
+    starter = STARTERS[SAMPLE]
+    view = create_project(
+        {"name": _free_name(tx), "description": "A small page to try AiWorker with.", "starter": SAMPLE}, by=by
+    )
+    tasks = [
+        create_task(
+            NewTask(
+                view.project.id, one.title, one.description, priority=Priority.of(one.priority), labels=list(one.labels)
+            ),
+            by=by,
+        )
+        for one in starter.tasks
+    ]
+    return view, tasks
+
+
+def _free_name(tx: Transaction) -> str:
+    names = (NAME if number == 1 else f"{NAME} {number}" for number in count(1))
+    return next(name for name in names if tx.find(select(Project).where(Project.name_key == name)) is None)

@@ -1,0 +1,101 @@
+"""The recipes for a reverse proxy fit what the product needs of one."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shutil
+import subprocess
+from pathlib import Path
+
+from common.settings import from_env
+from tests.servers import ROOT
+from web.websocket.connection import PING_SECONDS
+
+RECIPES = ROOT / "deploy" / "reverse-proxy"
+
+
+def directives(text: str) -> dict[str, list[str]]:
+    """The simple directives of a configuration of nginx, by their name."""
+    found: dict[str, list[str]] = {}
+    for line in re.sub(r"#.*", "", text).split("\n"):
+        words = line.strip().removesuffix(";").split(maxsplit=1)
+        if len(words) == 2 and line.rstrip().endswith(";"):
+            found.setdefault(words[0], []).append(words[1])
+    return found
+
+
+def seconds(value: str) -> int:
+    return int(value.removesuffix("s"))
+
+
+def keepalive() -> int:
+    found: int = runpy.run_path(str(ROOT / "web" / "gunicorn.conf.py"))["keepalive"]
+    return found
+
+
+def test_nginx_passes_sockets_pushes_and_who_asks() -> None:
+    text = (RECIPES / "nginx.conf").read_text("utf-8")
+    found = directives(text)
+
+    headers = dict(re.split(r"\s+", value, maxsplit=1) for value in found["proxy_set_header"])
+    assert headers == {
+        "Host": "$host",
+        # What a client sends must not be passed on: AiWorker believes the last proxy.
+        "X-Forwarded-For": "$remote_addr",
+        "X-Forwarded-Proto": "$scheme",
+        "X-Forwarded-Host": "$host",
+        "Upgrade": "$http_upgrade",
+        "Connection": "$aiworker_connection",
+    }
+    assert seconds(found["proxy_read_timeout"][0]) > 2 * PING_SECONDS
+    assert seconds(found["keepalive_timeout"][0]) < keepalive()
+    assert found["client_max_body_size"] == ["0"]
+    assert found["proxy_request_buffering"] == found["proxy_buffering"] == ["off"]
+    assert text.count("{") == text.count("}")
+
+
+def test_nginx_takes_the_configuration(tmp_path: Path) -> None:
+    """Where nginx is installed; elsewhere, the text alone is looked at."""
+    text = (RECIPES / "nginx.conf").read_text("utf-8")
+    certificates = re.findall(r"ssl_certificate(?:_key)?\s+(\S+);", text)
+    assert len(certificates) == 2
+    if shutil.which("nginx") is None or shutil.which("openssl") is None:
+        return
+    paths = [tmp_path / "cert.pem", tmp_path / "key.pem"]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=aiworker.example.com", "-out",
+         str(paths[0]), "-keyout", str(paths[1])], check=True, capture_output=True,
+    )  # fmt: skip
+    for name, path in zip(certificates, paths, strict=True):
+        text = text.replace(name, str(path))
+    (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{\n{text}\n}}\n")
+    checked = subprocess.run(
+        ["nginx", "-t", "-c", str(tmp_path / "nginx.conf")], capture_output=True, text=True, check=False
+    )
+    assert "syntax is ok" in checked.stderr, checked.stderr
+
+
+def test_caddy_passes_what_comes_at_once_and_gives_connections_up_first() -> None:
+    text = (RECIPES / "Caddyfile").read_text("utf-8")
+    bare = re.sub(r"#.*", "", text)
+
+    assert re.search(r"reverse_proxy 127\.0\.0\.1:3000 \{", bare)
+    assert re.search(r"flush_interval\s+-1", bare)
+    given_up = re.search(r"keepalive\s+(\d+)s", bare)
+    assert given_up is not None
+    assert int(given_up[1]) < keepalive()
+    assert bare.count("{") == bare.count("}")
+
+
+def test_the_settings_that_the_recipe_names_are_right() -> None:
+    (block,) = re.findall(
+        r"```sh\n(\s*AIWORKER_PUBLIC_URL=.*?)```", (RECIPES / "README.md").read_text("utf-8"), re.DOTALL
+    )
+    given = dict(line.strip().split("=", 1) for line in block.strip().splitlines())
+
+    chosen = from_env({**given, "AIWORKER_SECRET_KEY": "k" * 32, "AIWORKER_DATA_DIR": "/nonexistent/aiworker"})
+
+    assert chosen.web.public_url == "https://aiworker.example.com"
+    assert chosen.web.trusted_proxies == 1
+    assert chosen.web.host == "127.0.0.1"

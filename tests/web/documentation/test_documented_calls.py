@@ -1,0 +1,137 @@
+"""Every curl line of README and docs is sent to the application as it stands; every operation that is named exists."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.routing import Map
+from werkzeug.serving import make_server
+
+from common.states import ProjectState, Role
+from tests import builders
+from tests.web import made
+from tests.web.documentation.snippets import blocks, commands, inline_codes, program
+
+BLOCKS = blocks()
+PAGES = sorted({block.page for block in BLOCKS if "curl " in block.text})
+_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+
+
+@dataclass
+class _Shell:
+    """Sends curl lines with variables as a reader has them. What is made is known by its kind to the lines after it."""
+
+    client: FlaskClient
+    variables: dict[str, str]
+    sent: list[str] = field(default_factory=list)
+
+    def curl(self, words: list[str]) -> None:
+        parser = argparse.ArgumentParser()
+        parser.add_argument("url")
+        parser.add_argument("-X")
+        parser.add_argument("-H", action="append", default=[])
+        parser.add_argument("-d")
+        given = parser.parse_args([self._filled(word) for word in words])
+        address = given.url.removeprefix("http://localhost:3000")
+        headers = dict(line.split(": ", 1) for line in given.H)
+        method = given.X or ("GET" if given.d is None else "POST")
+        assert address.startswith("/api/"), given.url
+        assert given.d is None or headers["Content-Type"] == "application/json"
+
+        reply = self.client.open(address, method=method, headers=headers, data=given.d)
+
+        self.sent.append(f"{method} {address}")
+        assert reply.status_code < 400, (method, address, reply.text)
+        if "taskGroup" in reply.json and reply.status_code == 201:
+            self.variables["GROUP"] = reply.json["taskGroup"]["id"]
+
+    def _filled(self, word: str) -> str:
+        return _VARIABLE.sub(lambda found: self.variables[found[1]], word)
+
+
+@pytest.fixture
+def shell(plain_app: Flask) -> _Shell:
+    """Of an administrator with a project, two tasks that are ready to test, one that asks, and two model providers."""
+    admin = builders.a_user("admin", Role.ADMIN)
+    token = builders.a_token(admin)
+    project = made.a_project("Toys")
+    made.set_state(project, ProjectState.ACTIVE)
+    asking = made.a_task(project)
+    known = builders.client_with(plain_app, token)
+    for name in ("first", "second"):
+        provider = {"name": name, "api": "anthropic", "baseUrl": f"https://{name}.example", "key": "sk-of-tests"}
+        added = known.post("/api/model-providers", json=provider)
+        assert added.status_code == 201, added.text
+    variables = {
+        "AIWORKER_URL": "http://localhost:3000",
+        "AIWORKER_TOKEN": token,
+        "PASSWORD": builders.PASSWORD,
+        "ANTHROPIC_API_KEY": "sk-of-tests",
+        "PROJECT": project.id,
+        "TASK": made.ready_task(project).id,
+        "OTHER": made.ready_task(project).id,
+        "ASKING": asking.id,
+        "QUESTION": made.a_question(asking).id,
+        "ID": known.get("/api/model-providers").json["modelProviders"][0]["id"],
+    }
+    return _Shell(plain_app.test_client(), variables)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_call_of_a_page_is_answered(shell: _Shell, page: str) -> None:
+    """In the page's order: what one line does, the next ones find."""
+    for block in BLOCKS:
+        if block.page == page and block.language in {"bash", "sh"}:
+            for words in commands(block.text):
+                _given, command = program(words)
+                if command[:1] == ["curl"]:
+                    shell.curl(command[1:])
+
+    assert len(shell.sent) == sum(block.text.count("curl ") for block in BLOCKS if block.page == page)
+
+
+@pytest.fixture
+def served(plain_app: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, plain_app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_guides_program_prints_what_is_ready(
+    shell: _Shell, served: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (code,) = [block.text for block in BLOCKS if block.language == "python"]
+    monkeypatch.setenv("AIWORKER_URL", served)
+    monkeypatch.setenv("AIWORKER_TOKEN", shell.variables["AIWORKER_TOKEN"])
+
+    exec(code, {})
+
+    lines = capsys.readouterr().out.splitlines()
+    assert sorted(line.split()[0] for line in lines) == sorted([shell.variables["TASK"], shell.variables["OTHER"]])
+
+
+def test_every_operation_that_a_sentence_names_exists(plain_app: Flask) -> None:
+    known = {
+        f"{method} {re.sub(r'<[^>]+>', ':', rule.rule).removeprefix('/api')}"
+        for rule in Map.iter_rules(plain_app.url_map)
+        for method in rule.methods or ()
+    }
+    named = {
+        (page, code, f"{found[1]} {re.sub(r':[A-Za-z]+', ':', found[2].partition('?')[0]).removeprefix('/api')}")
+        for page, code in inline_codes()
+        if (found := re.match(r"(GET|POST|PUT|PATCH|DELETE) (/[\w/:.?=&-]+)$", code))
+    }
+
+    assert len(named) > 30
+    assert sorted((page, code) for page, code, operation in named if operation not in known) == []

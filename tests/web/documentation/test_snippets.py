@@ -1,0 +1,227 @@
+"""Every block and command that README and docs/ show is checked as far as it can be, and what can't be is counted.
+
+Calls of the API are made in test_documented_calls.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import shlex
+import subprocess
+from collections import Counter
+
+import click
+import pytest
+import yaml
+
+from common.settings import read_store, read_web
+from common.settings.environment import Environment
+from tests.web.documentation.snippets import NOT_RUN, ROOT, blocks, commands, inline_codes, program
+from web.cli.main import cli
+from workers.runner import __main__ as runner
+from workers.runner.drivers.steps import steps_for_round
+
+BLOCKS = blocks()
+SCRIPTS = {"bash", "sh"}
+LANGUAGES = {*SCRIPTS, "json", "markdown", "mermaid", "python", "steps", "text"}
+"""mermaid: tests/test_states_page.py compares it with the states. text: a drawing or an output."""
+COUNTED = {"docs/install-kubernetes.md": 12, "docs/kubernetes.md": 1}
+"""Blocks that nothing here can run, by page."""
+PLAIN = {"README.md": 1}
+"""Blocks of text, by page."""
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+
+
+class _Wrong(Exception):
+    """Why a command can't be what people should type."""
+
+
+@pytest.fixture(autouse=True)
+def _no_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(click.termui, "hidden_prompt_func", lambda _text: "a password")
+
+
+def test_every_block_says_what_it_is() -> None:
+    """What is not marked has a language that is checked."""
+    unknown = [one.where for one in BLOCKS if NOT_RUN not in one.marks and one.language not in LANGUAGES]
+
+    assert unknown == []
+    assert {mark for one in BLOCKS for mark in one.marks} == {NOT_RUN}
+    assert len(BLOCKS) > 30
+
+
+def test_the_blocks_that_are_not_run_are_counted() -> None:
+    """Whoever adds one changes the number, and so says that it can't be helped."""
+    assert Counter(one.page for one in BLOCKS if NOT_RUN in one.marks) == COUNTED
+    assert Counter(one.page for one in BLOCKS if one.language == "text") == PLAIN
+
+
+def test_every_script_is_one_that_bash_can_read() -> None:
+    for one in BLOCKS:
+        if one.language in SCRIPTS:
+            read = subprocess.run(["bash", "-n"], input=one.text, capture_output=True, text=True, check=False)
+            assert (read.returncode, read.stderr) == (0, ""), one.where
+
+
+def test_every_command_of_a_block_exists_with_its_options() -> None:
+    wrong = {}
+    for one in BLOCKS:
+        if one.language not in SCRIPTS:
+            continue
+        for words in commands(one.text):
+            try:
+                _check(words, is_run=NOT_RUN not in one.marks)
+            except _Wrong as why:
+                wrong[f"{one.where} {shlex.join(words)}"] = str(why)
+
+    assert wrong == {}
+
+
+def test_every_command_in_a_sentence_exists_with_its_options() -> None:
+    wrong = {}
+    for page, code in inline_codes():
+        code = code.removeprefix(".venv/bin/")
+        if not re.match(r"(aiworker|make) [a-z]", code) or "…" in code:
+            continue
+        try:
+            if code.startswith("make"):
+                _check(shlex.split(code), is_run=True)
+            else:
+                _check_options(shlex.split(code)[1:])
+        except _Wrong as why:
+            wrong[f"{page} {code}"] = str(why)
+
+    assert wrong == {}
+
+
+def _check(words: list[str], *, is_run: bool) -> None:
+    """Raise _Wrong for a command that does not exist, or that this test can't check though it should."""
+    given, command = program(words)
+    _check_variables(given)
+    match command:
+        case [] | ["date", *_] | ["curl", *_]:
+            return
+        case ["export", *settings]:
+            _check_variables(dict(word.split("=", 1) for word in settings))
+        case ["aiworker", *arguments]:
+            _check_arguments(arguments)
+        case ["kubectl", *others] if "--" in others and "$@" not in others:
+            inside = others[others.index("--") + 1 :]
+            if inside[0] == "aiworker":
+                _check_arguments(inside[1:])
+        case ["make", *others]:
+            _check_make(others)
+        case _ if is_run:
+            raise _Wrong(f"{command[0]} is not checked; mark the block with {NOT_RUN}")
+
+
+def _check_variables(given: dict[str, str]) -> None:
+    try:
+        environment = Environment({name: value for name, value in given.items() if "$" not in value and value != "…"})
+        read_store(environment)
+        read_web(environment)
+    except Exception as error:
+        raise _Wrong(str(error)) from error
+
+
+def _check_make(words: list[str]) -> None:
+    """A target, and variables; ARGS of `up` are arguments of `aiworker up`."""
+    variables = dict(word.split("=", 1) for word in words if "=" in word)
+    targets = [word for word in words if "=" not in word and not word.startswith("-")]
+    if not targets or not set(targets) <= TARGETS:
+        raise _Wrong(f"the Makefile has no {targets}")
+    if targets == ["up"] and "ARGS" in variables:
+        _check_arguments(["up", *shlex.split(variables["ARGS"])])
+
+
+def _check_arguments(arguments: list[str]) -> None:
+    """Read them as `aiworker` does, without doing anything."""
+    if not arguments:
+        return None
+    try:
+        context = cli.make_context("aiworker", list(arguments))
+        while isinstance(context.command, click.Group) and (rest := [*context._protected_args, *context.args]):
+            name, command, rest = context.command.resolve_command(context, rest)
+            assert command is not None
+            if name == "agent":
+                return _check_agent(rest)
+            context = command.make_context(name, rest, parent=context)
+    except click.exceptions.Exit:
+        return None
+    except click.ClickException as error:
+        is_file = isinstance(error, click.BadParameter) and error.param and isinstance(error.param.type, click.Path)
+        if not is_file:  # the reader's own files are not here
+            raise _Wrong(error.format_message()) from error
+
+
+def _check_agent(arguments: list[str]) -> None:
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            runner._parser().parse_args(arguments)
+    except SystemExit as error:
+        if error.code:
+            raise _Wrong(said.getvalue()) from error
+
+
+def _check_options(words: list[str]) -> None:
+    """That the command exists and has these options; what it needs besides may be missing."""
+    command: click.Command = cli
+    context = click.Context(cli)
+    for word in words:
+        if word.startswith("-"):
+            known = {name for parameter in command.params for name in parameter.opts + parameter.secondary_opts}
+            known |= {"--help", "-h"}
+            if command.name != "agent" and word.partition("=")[0] not in known:
+                raise _Wrong(f"{command.name} has no option {word}")
+        elif isinstance(command, click.Group):
+            found = command.get_command(context, word)
+            if found is None:
+                raise _Wrong(f"{command.name} has no command {word}")
+            command = found
+
+
+def test_every_example_of_data_can_be_read() -> None:
+    for one in BLOCKS:
+        if one.language == "json":
+            assert [json.loads(line) for line in one.text.splitlines()], one.where
+        elif one.language == "python":
+            compile(one.text, one.where, "exec")
+        elif one.language == "steps":
+            assert yaml.safe_load(one.text), one.where
+            assert steps_for_round(f"```steps\n{one.text}```\n", 1), one.where
+
+
+def test_no_example_has_a_prompt_that_would_be_copied_too() -> None:
+    assert [one.where for one in BLOCKS if re.search(r"^ *\$ ", one.text, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("aiworker tasks list", "No such command"),
+        ("aiworker task list --stat done", "No such option"),
+        ("aiworker task list --state doen", "is not one of"),
+        ("aiworker task approve", "Missing argument"),
+        ("aiworker agent --slot", "--slot"),
+        ("make dance", "no ['dance']"),
+        ("make up ARGS='--prot 4000'", "No such option"),
+        ("kubectl -n x exec deploy/worker -- aiworker doktor", "No such command"),
+        ("AIWORKER_PORT=http make up", "AIWORKER_PORT=http"),
+        ("true | frobnicate", "frobnicate is not checked"),
+    ],
+)
+def test_what_is_wrong_is_noticed(line: str, why: str) -> None:
+    *_, last = commands(line)
+
+    with pytest.raises(_Wrong, match=re.escape(why)):
+        _check(last, is_run=True)
+
+
+def test_commands_are_found_in_a_script() -> None:
+    script = "A=1 b 'c # d' \\\n  e | f $(g h) # i\nj <<END >k\nl m\nEND\nn && { o; }\n"
+
+    assert list(commands(script)) == [["A=1", "b", "c # d", "e"], ["f", "$"], ["g", "h"], ["j"], ["n"], ["o"]]

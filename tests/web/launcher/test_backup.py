@@ -1,0 +1,157 @@
+"""A backup is one consistent moment of a platform that is in use, in one private file."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from common.errors import Misconfigured, ProviderUnavailable
+from common.models import Job, Mark
+from common.providers.forge import BareForge, repository_copies
+from common.services.health import schema
+from common.transaction import Transaction, snapshot, transactional
+from tests.providers.git_tree import git
+from tests.servers import ROOT
+from tests.web.launcher.backups import (
+    PASSPHRASE,
+    SHOP,
+    Use,
+    backed_up,
+    filled,
+    no_progress,
+    restored,
+    secrets,
+)
+from web.cli import main
+from web.launcher.restore import check_backup
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+def test_it_is_one_moment_while_everything_runs(
+    request: pytest.FixtureRequest, use: Use, tmp_path: Path, kind: str
+) -> None:
+    """A writer moves a branch, and then records it: every record's commit is there, and at most one more commit."""
+    repository = filled(use("old", request.getfixturevalue(f"{kind}_database_url"))) / "repositories/aiworker/shop.git"
+    stop, recorded = threading.Event(), threading.Event()
+
+    def write() -> None:
+        sha, tree = git("rev-parse", "main", at=repository), git("rev-parse", "main^{tree}", at=repository)
+        for number in range(10_000):
+            sha = git("commit-tree", tree, "-p", sha, "-m", str(number), at=repository)
+            git("update-ref", "refs/heads/main", sha, at=repository)
+            record(f"commit-{number}", sha)
+            if number == 2:
+                recorded.set()
+            if stop.is_set():
+                return
+
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(write)
+        try:
+            while not recorded.wait(0.05):
+                assert not writer.done() or writer.result()
+            backed_up(tmp_path / "backup")
+        finally:
+            stop.set()
+        writer.result()
+
+    new = use("new")
+    restored(tmp_path / "backup")
+    with snapshot() as now:
+        named = {mark.value["sha"] for mark in now.all(select(Mark)) if "sha" in mark.value}
+    assert len(named) >= 3
+    there = set(git("rev-list", "main", at=new / "repositories/aiworker/shop.git").split())
+    assert named <= there
+    assert len(there - named) <= 2  # the repository's first commit, and one that is not recorded yet
+
+
+@transactional
+def record(tx: Transaction, name: str, sha: str) -> None:
+    """As a job does it: with its row locked."""
+    tx.session.execute(select(Job.id).where(Job.live_key.is_not(None)).with_for_update()).all()
+    tx.add(Mark(name=name, at=tx.now(), value={"sha": sha}))
+
+
+def test_objects_that_git_packs_anew_meanwhile_are_found(old: Path) -> None:
+    (pinned,) = repository_copies.pin(old / "repositories")
+    files = repository_copies.object_files(pinned)
+    copied = [next(files)[1].exists()]
+    git("repack", "-a", "-d", "-q", at=pinned.path)
+
+    copied += [path.exists() for _name, path in files]
+
+    assert any(
+        name.startswith("pack/") and name.endswith(".pack") for name in repository_copies._walk(pinned.path / "objects")
+    )
+    assert copied.count(True) >= 3
+
+
+def test_a_repository_that_is_removed_meanwhile_ends_the_backup(old: Path) -> None:
+    (pinned,) = repository_copies.pin(old / "repositories")
+    BareForge(old / "repositories", public_url="", internal_url="", import_allow=()).delete_repository(SHOP)
+
+    with pytest.raises(ProviderUnavailable, match="removed meanwhile"):
+        list(repository_copies.object_files(pinned))
+    assert repository_copies.pin(old / "repositories") == []
+
+
+def test_the_file_is_private_and_replaces_none(old: Path, tmp_path: Path) -> None:
+    backed_up(tmp_path / "backup")
+
+    assert stat.S_IMODE((tmp_path / "backup").stat().st_mode) == 0o600
+    with pytest.raises(Misconfigured, match="exists"):
+        backed_up(tmp_path / "backup")
+    with pytest.raises(Misconfigured, match="No such file"):
+        backed_up(tmp_path / "nowhere" / "backup")
+    # Long words: short ones stand in random bytes by chance.
+    content = (tmp_path / "backup").read_bytes()
+    assert not any(word in content for word in (b"password_hash", b"repositories", b"secret_key"))
+    assert [path.name for path in tmp_path.iterdir() if "backup" in path.name] == ["backup"]
+
+
+def test_a_check_tells_what_is_in_it(old: Path, tmp_path: Path) -> None:
+    contents = backed_up(tmp_path / "backup")
+
+    with (tmp_path / "backup").open("rb") as source:
+        checked = check_backup(source, PASSPHRASE, no_progress)
+
+    assert checked.contents == contents
+    assert checked.heading.schema == schema.newest_revision()
+
+
+def test_the_commands_say_what_they_do(
+    use: Use, old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def aiworker(*words: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["aiworker", *words])
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        assert not ended.value.code
+        return capsys.readouterr().out
+
+    (tmp_path / "passphrase").write_text(f"{PASSPHRASE}\n")
+    monkeypatch.setenv("AIWORKER_BACKUP_PASSPHRASE_FILE", str(tmp_path / "passphrase"))
+    file = str(tmp_path / "backup")
+
+    assert re.search(rf"The backup is in {file}: [\d,]+ rows, 1 repository, [\d.]+ MiB", aiworker("backup", file))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AIWORKER_BACKUP_PASSPHRASE_FILE": "/dev/stdin"}
+    piped = [sys.executable, "-m", "web.cli", "backup", "-"]
+    content = subprocess.run(piped, env=environment, input=PASSPHRASE.encode(), capture_output=True, check=True).stdout
+    assert content.startswith(b"AIWORKER-BACKUP\n")
+    (tmp_path / "piped").write_bytes(content)
+    assert "The backup is whole" in aiworker("restore", "--check", str(tmp_path / "piped"))
+    use("new")
+    assert "The backup is whole" in aiworker("restore", "--check", file)
+    assert not (tmp_path / "new").exists()
+    assert json.loads(aiworker("--json", "restore", file).splitlines()[-1])["backup"]["repositories"] == 1
+    assert secrets() == {"KEY": "a secret value"}

@@ -1,0 +1,53 @@
+"""Has another process make the database ready: see web/launcher/database_start.py."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from common.errors import Misconfigured
+from common.machine.children import PARENT_DEATH_COMMAND
+from web.launcher.programs import CHECKOUT
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """admin_password: of the user `admin` if it was made now and its password was not given; else None.
+
+    enrolment_token: None if none was wanted.
+    """
+
+    admin_password: str | None
+    enrolment_token: str | None
+
+
+def prepare(*, has_agents: bool, say: Callable[[str], None]) -> Prepared:
+    """Upgrade the schema, make the first administrator, and a token for local agents if there are any. Safe to repeat.
+
+    say: is given what the other process logs, line by line. Blocks until the upgrade has ended, also after Ctrl-C: in a
+    session of its own the other process does not get the terminal's. Raises Misconfigured if the database can't be
+    used.
+    """
+    module = [sys.executable, "-m", "web.launcher.database_start", *(["--enrol"] if has_agents else [])]
+    done = subprocess.run(
+        [*PARENT_DEATH_COMMAND, *module],
+        cwd=CHECKOUT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    has_answer = done.returncode == 0
+    for line in lines[:-1] if has_answer else lines:
+        say(line)
+    if not has_answer:
+        raise Misconfigured("the database could not be made ready; the reason is above")
+    answer = json.loads(lines[-1])
+    if "error" in answer:
+        raise Misconfigured(answer["error"])
+    return Prepared(answer["adminPassword"], answer["enrolmentToken"])

@@ -1,0 +1,121 @@
+// Connecting a model: which drivers there are, a key, and whether a real call with it is answered.
+import { useState } from "preact/hooks";
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { useRead } from "../loading.mjs";
+import { Button, Fault, SelectField, TextField, useForm } from "../parts/controls.mjs";
+import { providersOf } from "../parts/known.mjs";
+import { may } from "../session.mjs";
+import { APIS, usualAddress } from "./provider-form.mjs";
+
+const SUBSCRIPTION = "sk-ant-oat";
+const SCRIPTED = "scripted";
+
+// What a test said: {ok, model, latencyMs, error}.
+export const Tested = ({ result }) =>
+  result &&
+  html`<p
+    class=${result.ok ? "good-text" : "bad-text"}
+    role="status"
+    data-testid="provider-tested"
+    data-ok=${result.ok}
+  >
+    ${result.ok ? `It works: ${result.model || "it"} answered in ${result.latencyMs} ms.` : result.error}
+  </p>`;
+
+// A button that makes the call. small: in a row.
+export function TestButton({ id, tell, small }) {
+  const test = async () => {
+    tell(null);
+    tell(await api.post(`/model-providers/${id}/test`));
+  };
+  return html`<${Button} small=${small} act=${test} testid="provider-test" title="Makes one short call">Test<//>`;
+}
+
+export function ConnectModel() {
+  const drivers = useRead("/drivers").value?.drivers;
+  const known = useRead(may("admin") ? "/model-providers" : null);
+  const providers = providersOf(known.value).filter(({ enabled }) => enabled !== false);
+  if (!drivers) return null;
+  const real = drivers.filter(({ name, api: spoken }) => name !== SCRIPTED && spoken);
+  return html`<section class="connect" data-testid="connect-model">
+    <h2>Connect a model</h2>
+    <p class="muted">
+      Then agents do tasks in plain words. Without one, they follow steps that a task lists.
+    </p>
+    <ul class="rows">
+      ${real.map(
+        ({ name, title, agents, hasProvider }) =>
+          html`<li key=${name} class="row" data-testid="connect-driver" data-driver=${name}>
+            <span class="row-main">
+              <b>${title || name}</b>
+              <small>
+                ${
+                  agents > 0
+                    ? hasProvider === false
+                      ? "Installed; needs a key"
+                      : "Ready"
+                    : html`Not installed: <code>aiworker drivers install ${name}</code>`
+                }
+              </small>
+            </span>
+            <span class=${`badge ${agents > 0 && hasProvider !== false ? "good" : "quiet"}`}>
+              <i></i>${agents} ${agents === 1 ? "agent" : "agents"}
+            </span>
+          </li>`,
+      )}
+    </ul>
+    ${
+      may("admin")
+        ? html`
+          ${providers.map((one) => html`<${Known} key=${one.id} provider=${one} />`)}
+          <${Key} reload=${known.reload} />
+        `
+        : html`<p class="muted">An admin can add a provider's key.</p>`
+    }
+  </section>`;
+}
+
+function Known({ provider }) {
+  const [result, tell] = useState(null);
+  return html`<div class="row">
+    <span class="row-main"><b>${provider.name}</b><${Tested} result=${result} /></span>
+    <${TestButton} id=${provider.id} tell=${tell} small />
+  </div>`;
+}
+
+function Key({ reload }) {
+  const form = useForm({ api: APIS[0][0], key: "" });
+  const submit = form.submit(async ({ api: spoken, key }) => {
+    const login = key.startsWith(SUBSCRIPTION) ? "subscription" : "key";
+    await api.post("/model-providers", {
+      name: spoken,
+      api: spoken,
+      baseUrl: usualAddress(spoken),
+      login,
+      key: key.trim(),
+    });
+    form.reset();
+    await reload();
+  });
+  return html`<form onSubmit=${submit} autocomplete="off" data-testid="connect-key">
+    <div class="pair">
+      <${SelectField} label="Provider" name="api" form=${form} testid="connect-api" options=${APIS} />
+      <${TextField}
+        label="API key"
+        name="key"
+        type="password"
+        form=${form}
+        testid="connect-secret"
+        required
+        autocomplete="new-password"
+        hint="It is stored encrypted and never shown again."
+      />
+    </div>
+    <${Fault} form=${form} />
+    <footer class="actions">
+      <a href="#/models">All settings of models</a>
+      <button class="button" data-testid="connect-save" disabled=${form.busy}>Add key</button>
+    </footer>
+  </form>`;
+}

@@ -1,0 +1,104 @@
+// Where there is no project yet: three ways to the first one, and how to connect a model.
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { Button, Empty, Fault, Page, TextField, useForm } from "../parts/controls.mjs";
+import { CopyLine } from "../parts/copy-line.mjs";
+import { keepProject } from "../projects.mjs";
+import { go, to } from "../routes.mjs";
+import { may } from "../session.mjs";
+import { ConnectModel } from "./connect-model.mjs";
+
+const shown = (project) => {
+  keepProject(project);
+  go(to.project(project.id));
+};
+
+// What a repository is called: …/team/web-shop.git → web-shop
+const nameOf = (address) =>
+  address
+    .trim()
+    .replace(/\/+$/, "")
+    .replace(/\.git$/, "")
+    .split(/[/:]/)
+    .pop();
+
+export function Welcome() {
+  if (!may("maintainer"))
+    return html`<${Page} title="Welcome">
+      <${Empty} title="No project yet">
+        You see a project here as soon as a maintainer creates one, or makes you its member.
+      <//>
+    <//>`;
+  return html`<${Page}
+    title="Welcome"
+    lead="A project is one repository with its tasks, previews, staging and production."
+  >
+    <div class="ways">
+      <${Sample} />
+      <${Import} />
+      <${Blank} />
+    </div>
+    <${ConnectModel} />
+  <//>`;
+}
+
+function Sample() {
+  const create = async () => shown((await api.post("/projects/sample")).project);
+  return html`<section class="way" data-testid="way-sample">
+    <h2>Try the sample</h2>
+    <p>
+      A small page with tests, and three tasks: one is good, one asks you, one conflicts. No model and no key needed.
+    </p>
+    <footer><${Button} kind="primary" testid="sample-create" act=${create}>Try the sample<//></footer>
+  </section>`;
+}
+
+function Import() {
+  const form = useForm({ importUrl: "" });
+  const submit = form.submit(async ({ importUrl }) =>
+    shown((await api.post("/projects", { name: nameOf(importUrl), importUrl: importUrl.trim() })).project),
+  );
+  return html`<form class="way" onSubmit=${submit} data-testid="way-import">
+    <h2>Import</h2>
+    <${TextField}
+      label="Address of a git repository"
+      name="importUrl"
+      type="url"
+      form=${form}
+      testid="import-url"
+      required
+      placeholder="https://…"
+    />
+    <${Fault} form=${form} />
+    <div>
+      <small>Or from this machine, in the repository's folder:</small>
+      <${CopyLine} text="aiworker project import ." testid="import-line" />
+    </div>
+    <footer><button class="button" data-testid="import-create" disabled=${form.busy}>Import</button></footer>
+  </form>`;
+}
+
+function Blank() {
+  const form = useForm({ name: "" });
+  const submit = form.submit(async ({ name }) =>
+    shown((await api.post("/projects", { name: name.trim(), starter: "page" })).project),
+  );
+  return html`<form class="way" onSubmit=${submit} data-testid="way-blank">
+    <h2>Start blank</h2>
+    <p>A page, its server and its test: there is something to run and to test from the first task on.</p>
+    <${TextField}
+      label="Name"
+      name="name"
+      form=${form}
+      testid="blank-name"
+      required
+      maxlength="100"
+      placeholder="Web shop"
+    />
+    <${Fault} form=${form} />
+    <footer>
+      <a href="#/projects/new">More settings</a>
+      <button class="button" data-testid="blank-create" disabled=${form.busy}>Create</button>
+    </footer>
+  </form>`;
+}
