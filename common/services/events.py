@@ -53,16 +53,26 @@ def list_events(
     after_seq: int = 0,
     type: str | None = None,  # noqa: A002 (as the query parameter is called)
     limit: int = PAGE,
+    before_seq: int | None = None,
+    actor: str | None = None,
+    newest_first: bool = False,
 ) -> list[StoredEvent]:
-    """The events of a feed after after_seq, oldest first. type: only events of this name.
+    """The events of a feed after after_seq and before before_seq. type: only events of this name. actor: only of this
+    one. None: no matter which.
 
     NotFound if the caller may not see the project. Everybody may read the feed PLATFORM.
     """
     with snapshot() as read:
         if feed_id != PLATFORM and not by.may_see(read, feed_id):
             raise NotFound(f"project {feed_id}")
-    named = () if type is None else (EventRow.name == type,)
-    return _read(EventRow.feed_id == feed_id, EventRow.seq > after_seq, *named, limit=limit)
+    where = [EventRow.feed_id == feed_id, EventRow.seq > after_seq]
+    if type is not None:
+        where.append(EventRow.name == type)
+    if actor is not None:
+        where.append(EventRow.actor == actor)
+    if before_seq is not None:
+        where.append(EventRow.seq < before_seq)
+    return _read(*where, limit=limit, newest_first=newest_first)
 
 
 def task_events(by: Caller, task_id: str, *, after_seq: int = 0, limit: int = PAGE) -> list[StoredEvent]:
@@ -142,8 +152,8 @@ def _purge_oldest(tx: Transaction, feed_id: str, last: int) -> int:
     return database.rows_changed(tx.session, delete(EventRow).where(EventRow.feed_id == feed_id, EventRow.seq <= upto))
 
 
-def _read(*where: ColumnElement[bool], limit: int) -> list[StoredEvent]:
-    query = select(*_COLUMNS).where(*where).order_by(EventRow.seq).limit(limit)
+def _read(*where: ColumnElement[bool], limit: int, newest_first: bool = False) -> list[StoredEvent]:
+    query = select(*_COLUMNS).where(*where).order_by(EventRow.seq.desc() if newest_first else EventRow.seq).limit(limit)
     with snapshot() as read:
         return [StoredEvent(*row) for row in read.session.execute(query)]
 

@@ -82,6 +82,8 @@ TABLE: dict[str, Row] = {
     "GET /api/caps": Row(A),
     "PATCH /api/caps": Row(A, body={"day": {"tokens": 1000000}}),
     "GET /api/events": Row(V),
+    "GET /api/inbox": Row(V),
+    "GET /api/board": Row(V),
     "GET /api/jobs": Row(V),
     "GET /api/jobs/<id:job_id>": _in_project(V),
     "POST /api/jobs/<id:job_id>/retry": _in_project(X),

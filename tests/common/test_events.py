@@ -58,6 +58,20 @@ def test_events_are_read_oldest_first_after_a_seq_and_by_name(admin: Person, mem
     assert rows[0].text.startswith('{"event":"task:created","data":{')
 
 
+def test_the_newest_events_come_first_before_a_seq_and_by_actor(admin: Person, member: Caller) -> None:
+    with acting("ada"):
+        project_id = new_project(admin)
+        write_events(project_id, 2)
+    with acting("bob"):
+        write_events(project_id, 1)
+
+    newest = events.list_events(member, feed_id=project_id, newest_first=True, limit=2)
+    before = events.list_events(member, feed_id=project_id, newest_first=True, before_seq=3)
+    by_ada = events.list_events(member, feed_id=project_id, newest_first=True, actor="ada")
+
+    assert (seqs(newest), seqs(before), seqs(by_ada)) == ([4, 3], [2, 1], [3, 2, 1])
+
+
 def test_a_project_that_is_not_seen_has_no_events(admin: Person, member: Caller) -> None:
     hidden = new_project(admin, restricted=True)
     task_id = new_task(admin, hidden)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,25 @@ def test_one_click_answers_a_question(reader: Person, talk: Talk) -> None:
 
     expect(reader.see("question")).to_have_count(0)
     assert answer_of(talk, asked) == "German"
+    assert reader.problems == []
+
+
+def test_what_an_agent_asks_shows_up_where_it_needs_somebody_and_goes_when_answered(reader: Person, talk: Talk) -> None:
+    talk.look(reader)
+    reader.page.goto(f"{reader.url}/#/inbox")
+    asked = ask(talk, "Which one?", options=["This", "That"])
+    waiting = reader.see("inbox-question").get_by_test_id("inbox-item").filter(has_text=talk.task["title"])
+    expect(waiting).to_contain_text("Which one?")
+    expect(reader.page).to_have_title(re.compile(r"^\(\d+\) Needs you"))
+
+    waiting.click()
+    expect(reader.see("card-question")).to_have_text("Which one?")
+    reader.see("question-option").filter(has_text="This").click()
+    expect(reader.see("card-question")).to_have_count(0)
+    assert answer_of(talk, asked) == "This"
+    reader.page.goto(f"{reader.url}/#/inbox")
+    reader.wait("notifications")
+    expect(waiting).to_have_count(0)
     assert reader.problems == []
 
 

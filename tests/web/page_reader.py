@@ -7,11 +7,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask
-from playwright.sync_api import Browser, Locator, Page, Request, Route
+from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
 
 from tests.builders import log_in
 
 ORIGIN = "http://localhost:9"
+PATIENCE_MS = 20_000
+"""How long a busy machine may take. Nothing here measures speed."""
 _SIGN_IN = "tokens => localStorage.setItem('aiworker.session', JSON.stringify(tokens))"
 
 
@@ -21,7 +23,8 @@ class PageReader:
     def __init__(self, browser: Browser, app: Flask, username: str) -> None:
         self._client = app.test_client()
         self._context = browser.new_context(viewport={"width": 1280, "height": 800})
-        self._context.set_default_timeout(20_000)
+        self._context.set_default_timeout(PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_MS)
         self.page: Page = self._context.new_page()
         self.page.route("**/*", self._answer)
         tokens = {**log_in(self._client, username), "expiresAt": 9e15}

@@ -206,10 +206,10 @@ def test_a_hook_for_browser_tests_is_there(hook: str) -> None:
 
 
 def test_a_column_and_a_card_can_be_told_apart() -> None:
-    source = (STATIC / "app/views/board.mjs").read_text("utf-8")
+    board, card = ((STATIC / f"app/views/{name}.mjs").read_text("utf-8") for name in ("board", "card"))
 
-    assert "data-testid=${`board-column-${state}`}" in source
-    assert "data-task-id=${task.id}" in source
+    assert "data-testid=${`board-column-${state}`}" in board
+    assert "data-task-id=${task.id}" in card
 
 
 def test_our_files_are_asked_for_again_and_vendored_ones_are_kept(sources: FlaskClient) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from web.api.accounts import accounts
 from web.api.agents import agents
 from web.api.attachments import attachments
+from web.api.board import board
 from web.api.caps import caps
 from web.api.deployments import deployments
 from web.api.events import events
+from web.api.inbox import inbox
 from web.api.jobs import jobs
 from web.api.model_providers import model_providers
 from web.api.probes import health
@@ -31,5 +33,5 @@ ALL: list[Blueprint] = [accounts, users, tokens, jobs, events, health]
 ALL += [runner, agents, task_groups, deployments]
 ALL += [projects, samples, tasks, runs, webhooks]
 ALL += [model_providers, spend, caps]
-ALL += [run_tools, proposals]
+ALL += [run_tools, proposals, inbox, board]
 ALL += [steering, attachments, run_talk]

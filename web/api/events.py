@@ -11,7 +11,7 @@ from common.services import events as services
 from common.states import Role
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, QueryInteger, query, reply
-from web.http.fields import Choice, Id, Schema, Timestamp
+from web.http.fields import Choice, Id, Line, Schema, Timestamp
 from web.http.replies import Verbatim
 
 events = Blueprint("events", __name__, url_prefix="/api")
@@ -32,7 +32,7 @@ class EventSchema(Schema):
 
 
 class EventsSchema(Schema):
-    """lastSeq: the value of afterSeq for the following events."""
+    """lastSeq: the value of afterSeq for the following events; where the newest come first, of beforeSeq."""
 
     events = fields.List(fields.Nested(EventSchema))
     last_seq = fields.Integer()
@@ -43,18 +43,31 @@ class ListEventsSchema(Schema):
     after_seq = QueryInteger(0, load_default=0)
     type = Choice(_NAMES, load_default=None, attribute="name")
     limit = QueryInteger(1, MOST, load_default=100)
+    before_seq = QueryInteger(1, load_default=None)
+    actor = Line(140, load_default=None)
+    order = Choice(("oldest", "newest"), load_default="oldest")
 
 
 @events.get("/events")
 @allow(Role.VIEWER)
 @query(ListEventsSchema)
 @reply(EventsSchema)
-def list_events(project_id: str | None, after_seq: int, name: str | None, limit: int) -> Verbatim:
-    """Oldest first. Without projectId: the events that belong to no project."""
+def list_events(
+    project_id: str | None,
+    after_seq: int,
+    name: str | None,
+    limit: int,
+    before_seq: int | None,
+    actor: str | None,
+    order: str,
+) -> Verbatim:
+    """Oldest first, if `order` is not `newest`. Without projectId: the events that belong to no project."""
     feed_id = project_id or services.PLATFORM
-    return events_reply(
-        services.list_events(who(), feed_id=feed_id, after_seq=after_seq, type=name, limit=limit), after_seq
-    )
+    found = services.list_events(
+        who(), feed_id=feed_id, after_seq=after_seq, type=name, limit=limit, before_seq=before_seq, actor=actor,
+        newest_first=order == "newest",
+    )  # fmt: skip
+    return events_reply(found, after_seq)
 
 
 def events_reply(found: list[services.StoredEvent], after_seq: int) -> Verbatim:

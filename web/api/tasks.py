@@ -9,10 +9,11 @@ from marshmallow import fields, validate
 from common.names import SHA_PATTERN
 from common.services import events as event_services
 from common.services.paging import PageQuery
+from common.services.tasks import board as lists
 from common.services.tasks import questions
 from common.services.tasks import tasks as services
 from common.services.tasks.messages import shown_kind
-from common.services.tasks.tasks import NewComment, NewTask, TaskFilter
+from common.services.tasks.tasks import NewComment, NewTask
 from common.states import Priority, Role, TaskState
 from common.values.parking import Parked
 from web.api.attachments import AttachmentSchema
@@ -194,6 +195,8 @@ class ListTasksSchema(PagingSchema):
     assigned_agent_id = AgentId(load_default=None)
     priority = Choice(_PRIORITIES, load_default=None)
     q = Text(200, load_default=None)
+    label = Line(50, load_default=None)
+    mine = Choice(("true", "false"), load_default="false")
 
 
 class CreateTaskSchema(Schema):
@@ -281,17 +284,11 @@ class ListTaskEventsSchema(Schema):
 @allow(Role.VIEWER)
 @query(ListTasksSchema)
 @reply(many("tasks", TaskSchema))
-def list_tasks(
-    page: PageQuery,
-    project_id: str | None,
-    state: str | None,
-    assigned_agent_id: str | None,
-    priority: str | None,
-    q: str | None,
-) -> object:
-    """The tasks of all projects that the caller may see, newest first. q: a part of the title."""
-    wanted = TaskFilter(project_id, state, assigned_agent_id, priority, q)
-    return services.list_tasks(wanted, page, by=who())
+def list_tasks(page: PageQuery, *, mine: str, **wanted: str | None) -> object:
+    """The tasks of all projects that the caller may see, newest first. q: a part of the title. mine: written by the
+    caller."""
+    created_by_id = who().user_id if mine == "true" else None
+    return lists.list_tasks(lists.TaskFilter(**wanted, created_by_id=created_by_id), page, by=who())
 
 
 @tasks.post("/tasks")

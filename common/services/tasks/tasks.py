@@ -17,9 +17,8 @@ from common.models.run import Run
 from common.models.task import Attachment, Comment, Proposal, Question, Task, TaskCheck, TaskDependency
 from common.names import new_id, task_branch
 from common.outbox import actor
-from common.services.access import Caller, visible_projects
+from common.services.access import Caller
 from common.services.delivery.lifecycle import BEFORE_STAGING, lock_with_group, take_out
-from common.services.paging import Page, PageQuery, page_of
 from common.services.runs import run_end
 from common.services.spend.cap_settings import changed_caps
 from common.services.spend.caps import CapUse, notable_caps
@@ -57,15 +56,6 @@ class TaskView:
     spent: TaskSpend = field(default_factory=TaskSpend)
     cap_state: Sequence[CapUse] = ()
     clone_line: str | None = None
-
-
-@dataclass(frozen=True)
-class TaskFilter:
-    project_id: str | None = None
-    state: str | None = None
-    assigned_agent_id: str | None = None
-    priority: str | None = None
-    q: str | None = None
 
 
 class TaskChanges(TypedDict, total=False):
@@ -135,23 +125,6 @@ def create_task(tx: Transaction, new: NewTask, *, by: Caller) -> Task:
     )
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
     return task
-
-
-def list_tasks(wanted: TaskFilter, page: PageQuery, *, by: Caller) -> Page[Task]:
-    """The tasks of the projects that the caller may see, newest first."""
-    query = select(Task).where(Task.project_id.in_(visible_projects(by)))
-    for column, value in (
-        (Task.project_id, wanted.project_id),
-        (Task.state_, wanted.state),
-        (Task.assigned_agent_id, wanted.assigned_agent_id),
-        (Task.priority, None if wanted.priority is None else int(Priority.of(wanted.priority))),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    if wanted.q:
-        query = query.where(func.lower(Task.title).contains(wanted.q.lower(), autoescape=True))
-    with snapshot() as read:
-        return page_of(read, query, Task.created_at, Task.id, page)
 
 
 def read_task(task_id: str, *, by: Caller) -> TaskView:

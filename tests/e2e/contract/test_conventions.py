@@ -58,6 +58,8 @@ PATCH /model-providers/ID
 DELETE /model-providers/ID
 GET /spend
 GET /caps
+GET /inbox
+GET /board
 PATCH /caps
 GET /task-groups
 POST /task-groups

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, expect
 
-from common.models import Run, Task
+from common.events import DURABLE
+from common.models import Run, Task, TaskGroup
+from common.services.tasks.lifecycle import record_update
 from common.settings import settings
+from common.states import Priority
+from common.transaction import Transaction, transactional
 from tests.e2e.browser import chromium
 from tests.web.api.production_line import ProductionLine
-from tests.web.made import a_live_run
+from tests.web.made import a_live_run, a_question
 from tests.web.page_reader import PageReader
 from tests.web.world import SHA, World, all_of, forget_providers, put
+
+LOAD_INBOX = "async () => (await import('/static/app/inbox.mjs')).loadInbox()"
+"""What a live message would make the page do."""
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +199,193 @@ def test_a_rollback_says_first_what_it_takes_back_and_offers_the_fix(reader: Pag
     ), "the next group goes on with it"
 
 
+def test_what_needs_a_person_is_counted_on_the_tab_and_listed(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    asking = plain_world.task(project, "Greet")
+    a_question(asking, "In which language?")
+    icon = reader.page.locator('link[rel="icon"]')
+
+    reader.open(f"#/projects/{project.id}/tasks")
+    expect(reader.page).to_have_title("(1) Demo · AiWorker")
+    expect(icon).to_have_attribute("href", re.compile("^data:image/svg"))
+    expect(reader.see("inbox-count")).to_have_text("1")
+    plain_world.task(plain_world.project("Other"), "Look at me", state="ready_to_test")
+    reader.page.get_by_role("link", name="Needs you").click()
+    expect(reader.page).to_have_title("(2) Needs you · Demo · AiWorker")
+    expect(reader.see("inbox-review")).to_contain_text("Other")
+
+    reader.see("inbox-question").get_by_text("In which language?").click()
+    reader.see("question-answer").fill("Spanish")
+    reader.see("question-submit").click()
+    expect(reader.see("question")).to_have_count(0)
+    reader.page.evaluate(LOAD_INBOX)
+    expect(reader.see("inbox-count")).to_have_text("1")
+
+
+def test_cards_say_how_tasks_stand_and_the_filter_is_in_the_address(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    first = plain_world.task(project, "Greet", labels=["ui"])
+    a_question(first, "In which language?")
+    plain_world.task(project, "Greet again", depends_on=[first.id], labels=["ui"], priority=Priority.HIGH)
+    plain_world.task(project, "Unrelated")
+    reader.open(f"#/projects/{project.id}/tasks?label=ui")
+
+    columns = reader.page.locator(".column")
+    expect(columns.first).to_have_attribute("data-testid", "board-column-needs_input")
+    expect(reader.see("task-card")).to_have_count(2)
+    expect(reader.see("card-question")).to_have_text("In which language?")
+    expect(reader.see("card-after")).to_have_text("After Greet")
+    reader.see("filter-priority").select_option("high")
+    expect(reader.see("task-card")).to_have_count(1)
+    expect(reader.page).to_have_url(re.compile(r"\?label=ui&priority=high$"))
+    reader.see("view-name").fill("Hot")
+    reader.page.keyboard.press("Enter")
+    reader.see("task-card").click()
+    expect(reader.page).to_have_url(re.compile(r"/tasks/[-0-9a-f]+\?label=ui&priority=high$"))
+    reader.page.get_by_role("button", name="Close").click()
+    expect(reader.see("task-card")).to_have_count(1)
+
+    reader.see("filter-clear").click()
+    expect(reader.see("task-card")).to_have_count(3)
+    reader.see("task-search").fill("unrel")
+    expect(reader.see("task-card")).to_have_text([re.compile("Unrelated")])
+    expect(reader.page).to_have_url(re.compile(r"\?q=unrel$"))
+    reader.see("saved-view").click()
+    expect(reader.see("task-card")).to_have_text([re.compile("Greet again")])
+    expect(reader.see("task-search")).to_have_value("")
+    reader.page.get_by_role("button", name="Forget the view Hot").click()
+    expect(reader.see("saved-view")).to_have_count(0)
+
+
+def test_several_tasks_are_written_and_handled_at_once(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    ready = [plain_world.task(project, f"Ready {number}", state="ready_to_test") for number in (1, 2)]
+    reader.open(f"#/projects/{project.id}/tasks")
+    reader.see("tasks-new").click()
+    reader.see("tasks-titles").fill("- First\n\n* Second\nThird")
+    reader.see("tasks-labels").fill("ui")
+    reader.see("tasks-create").click()
+    backlog = reader.see("board-column-backlog").get_by_test_id("task-card")
+    expect(backlog).to_have_count(3)
+    assert [(task.title, task.labels) for task in all_of(Task, Task.state_ == "backlog")] == [
+        (title, ["ui"]) for title in ("First", "Second", "Third")
+    ]
+
+    for title in ("First", "Second"):
+        backlog.filter(has_text=title).focus()
+        reader.page.keyboard.press("x")
+    reader.see("selection-priority").select_option("urgent")
+    expect(reader.see("selection")).to_have_count(0)
+    assert {task.title for task in all_of(Task, Task.priority == int(Priority.URGENT))} == {"First", "Second"}
+    for title in ("First", "Third"):
+        reader.page.get_by_label(f"Select {title}").check()
+    reader.see("selection-label").fill("later")
+    reader.page.keyboard.press("Enter")
+    expect(reader.see("selection")).to_have_count(0)
+    assert {task.title for task in all_of(Task) if "later" in task.labels} == {"First", "Third"}
+    reader.page.get_by_label("Select Second").check()
+    reader.see("selection-cancel").click()
+    reader.see("selection-cancel-confirm").click()
+    expect(backlog).to_have_count(2)
+
+    put(Task, ready[1].id, head_sha="b" * 40)
+    for number in (1, 2):
+        reader.page.get_by_label(f"Select Ready {number}").check()
+    reader.see("selection-approve").click()
+    expect(reader.see("toast").filter(has_text="“Ready 2”")).to_be_visible()
+    expect(reader.see("selection")).to_contain_text("1 selected")
+    reader.page.keyboard.press("Escape")
+    reader.page.get_by_label("Select Ready 1").check()
+    reader.see("selection-group").click()
+    expect(reader.see("group-status")).to_be_visible()
+    assert [group.state_ for group in all_of(TaskGroup)] == ["pending"]
+
+
+def test_the_activity_of_a_project_is_told_and_filtered(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, "Greet", state="ready_to_test")
+    _change_often(task.id)
+    plain_world.client.post(f"/api/tasks/{task.id}/approve", json={})
+    reader.open(f"#/projects/{project.id}/tasks")
+    reader.page.get_by_role("link", name="Activity").click()
+
+    told = reader.see("activity-event")
+    expect(told).to_have_count(100)
+    expect(told.first).to_contain_text("maxim moved it from Ready to test to Approved Greet")
+    reader.see("load-more").click()
+    expect(told.filter(has_text="created the task Greet")).to_have_count(1)
+    reader.see("activity-type").select_option("project:status_changed")
+    expect(told.first).to_contain_text("the project")
+    expect(reader.page).to_have_url(re.compile(r"activity\?type=project%3Astatus_changed$"))
+    reader.see("activity-type").select_option("task:created")
+    told.get_by_role("link", name="Greet").click()
+    expect(reader.see("task-state")).to_have_text("Approved")
+    listed = "async () => (await import('/static/app/parts/event-words.mjs')).EVENTS"
+    assert {kind.name for kind in DURABLE} == set(reader.page.evaluate(listed))
+
+
+def test_a_card_is_dragged_only_where_a_person_may_move_its_task(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    tasks = {
+        state: plain_world.task(project, f"Was {state}", state=state)
+        for state in ("failed", "ready_to_test", "backlog")
+    }
+    reader.open(f"#/projects/{project.id}/tasks")
+    reader.page.set_viewport_size({"width": 2400, "height": 800})
+    reader.see("board-ended").click()
+
+    def drag(title: str, state: str) -> None:
+        reader.see("task-card").filter(has_text=title).drag_to(reader.see(f"board-column-{state}"))
+
+    drag("Was backlog", "approved")
+    drag("Was ready_to_test", "approved")
+    expect(reader.see("board-column-approved").get_by_test_id("task-card")).to_have_text([re.compile("ready_to_test")])
+    drag("Was failed", "backlog")
+    expect(reader.see("board-column-backlog").get_by_test_id("task-card")).to_have_count(2)
+    drag("Was backlog", "cancelled")
+    reader.see("drop-cancel-confirm").click()
+    expect(reader.see("board-column-cancelled").get_by_test_id("task-card")).to_have_count(1)
+    states = {state: all_of(Task, Task.id == task.id)[0].state_ for state, task in tasks.items()}
+    assert states == {"failed": "backlog", "ready_to_test": "approved", "backlog": "cancelled"}
+
+
+def test_the_browser_tells_of_what_is_new_only_when_it_was_asked_to(reader: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    told = """
+    window.told = [];
+    document.hasFocus = () => false;
+    window.Notification = class {
+      static permission = 'default';
+      static async requestPermission() { this.permission = 'granted'; }
+      constructor(title, { body, tag }) { window.told.push([title, body, tag]); }
+    };
+    """
+    reader.page.add_init_script(told)
+    reader.open("#/inbox")
+    expect(reader.page.get_by_text("Nothing waits for you")).to_be_visible()
+    plain_world.task(project, "Unheard", state="failed")
+    reader.page.evaluate(LOAD_INBOX)
+    expect(reader.see("inbox-item")).to_have_count(1)
+    assert reader.page.evaluate("told") == []
+
+    reader.see("notifications").click()
+    expect(reader.see("notifications")).to_have_attribute("aria-pressed", "true")
+    asked = a_question(plain_world.task(project, "Greet"), "In which language?")
+    reader.page.evaluate(LOAD_INBOX)
+    reader.page.evaluate(LOAD_INBOX)
+
+    wanted = ["A question · Demo", "Greet\nIn which language?", f"question:{asked.id}"]
+    assert reader.page.evaluate("told") == [wanted]
+
+
 def _approve(task_id: str) -> str:
     put(Task, task_id, state_="approved", head_sha=SHA, approved_sha=SHA, approved_by="max")
     return task_id
+
+
+@transactional
+def _change_often(tx: Transaction, task_id: str) -> None:
+    """A hundred events, in one transaction."""
+    task = tx.lock(Task, task_id)
+    for _ in range(100):
+        record_update(tx, task, "notes")

@@ -30,6 +30,8 @@ from web.http.fields import Schema
         ("/api/jobs?cursor=////", "cursor"),
         ("/api/events?afterSeq=-1", "afterSeq"),
         ("/api/events?type=x", "type"),
+        ("/api/events?order=last", "order"),
+        ("/api/events?beforeSeq=0", "beforeSeq"),
         ("/api/auth/me?x=1", "x"),
         ("/api/users?state[]=x", "state[]"),
     ],

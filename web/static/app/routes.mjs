@@ -1,14 +1,20 @@
-// Routes live behind `#`, so the server serves one page. route is what the views render.
+// Routes live behind `#`, so the server serves one page. route is what the views render; its query is {} or what stands
+// after a `?`.
 import { signal } from "@preact/signals";
 
-const OF_PROJECT = ["tasks", "groups", "deployments", "settings"];
+const OF_PROJECT = ["tasks", "groups", "deployments", "activity", "settings"];
 // Without a project in the address, its views are those of the one looked at last.
-const OF_ALL = ["home", "agents", "jobs", "admin", "models", "spend", "account", "welcome", ...OF_PROJECT];
+const OF_ALL = ["home", "inbox", "agents", "jobs", "admin", "models", "spend", "account", "welcome", ...OF_PROJECT];
 
 const known = (among, view) => (among.includes(view) ? view : "unknown");
 
 function parse() {
-  const parts = location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decode);
+  const [path, search = ""] = location.hash.replace(/^#\/?/, "").split(/\?(.*)/s);
+  return { ...parsePath(path), query: Object.fromEntries(new URLSearchParams(search)) };
+}
+
+function parsePath(path) {
+  const parts = path.split("/").filter(Boolean).map(decode);
   if (parts[0] === "projects" && parts[1] === "new") return { view: "project-new" };
   if (parts[0] === "projects" && parts[1]) {
     return { view: known(OF_PROJECT, parts[2] || "tasks"), projectId: parts[1], id: parts[3] || null };
@@ -38,12 +44,25 @@ export function go(hash) {
   location.hash = hash;
 }
 
+// The address with these after its `?`; what is empty is left out.
+export function withQuery(hash, query) {
+  const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value)).toString();
+  return search ? `${hash}?${search}` : hash;
+}
+
+// Changes what is after the `?` of the present address: no step to go back to.
+export function putQuery(query) {
+  history.replaceState(null, "", withQuery(location.hash.split("?")[0] || "#/", query));
+  route.value = parse();
+}
+
 export const to = {
   project: (id) => `#/projects/${id}/tasks`,
   task: (projectId, id) => `#/projects/${projectId}/tasks/${id}`,
   groups: (projectId) => `#/projects/${projectId}/groups`,
   group: (projectId, id) => `#/projects/${projectId}/groups/${id}`,
   deployments: (projectId) => `#/projects/${projectId}/deployments`,
+  activity: (projectId) => `#/projects/${projectId}/activity`,
   settings: (projectId) => `#/projects/${projectId}/settings`,
   agent: (id) => `#/agents/${id}`,
 };

@@ -1,4 +1,4 @@
-// Who is signed in. The only module that touches localStorage: no other code sees where the tokens are kept.
+// Who is signed in. No other module reads the tokens where they are kept.
 import { signal } from "@preact/signals";
 import { ROLES } from "./states.mjs";
 

@@ -1,9 +1,11 @@
-// The board's tasks: pages of each state over REST, then kept right by events. Other views read one task by themselves.
-import { signal } from "@preact/signals";
+// The board's tasks: the first page of each state in one reply, then kept right by events. Other views read one task by
+// themselves.
+import { batch, signal } from "@preact/signals";
 import { api } from "./api.mjs";
 import { failed } from "./toasts.mjs";
 
 const PAGE = 50;
+const isDelivered = ({ state }) => ["approved", "staging", "production"].includes(state);
 
 // Map of task id → task, for the project that the board shows; null until the first answer.
 export const tasks = signal(null);
@@ -13,13 +15,14 @@ export const cursors = signal({});
 // counting, and there are more.
 export const further = signal({});
 export const trouble = signal(null);
+// Task id → what its card says besides the task: {question, step, costUsd, checks, waitsFor}.
+export const cards = signal(new Map());
 
-const remaining = ({ total, totalIsCapped, tasks: page }) => ({
-  count: Math.max(0, total - page.length),
-  isCapped: Boolean(totalIsCapped),
-});
+const remaining = ({ total, tasks: page }) => ({ count: Math.max(0, total - page.length), isCapped: false });
 
-let shown = { projectId: null, q: "" };
+// filter: what GET /board and GET /tasks take alike, such as {q, label}; {} for all.
+let shown = { projectId: null, filter: {} };
+const isFiltered = () => Object.values(shown.filter).some(Boolean);
 let asked = 0;
 let loading = false;
 let dirty = new Set();
@@ -31,39 +34,65 @@ const put = (fresh) => {
   tasks.value = all;
 };
 
+const byTask = (some) => new Map(some.map(({ taskId, ...card }) => [taskId, card]));
+
 // Reads the first page of each state. Repeating it is safe: the last call wins.
-export async function loadBoard(projectId, q, states) {
+export async function loadBoard(projectId, filter) {
   const mine = ++asked;
-  if (projectId !== shown.projectId || q !== shown.q) tasks.value = null;
-  shown = { projectId, q };
+  if (projectId !== shown.projectId || JSON.stringify(filter) !== JSON.stringify(shown.filter)) tasks.value = null;
+  shown = { projectId, filter };
   dirty = new Set();
   loading = true;
   try {
-    const replies = await Promise.all(states.map((state) => api.get("/tasks", { projectId, state, q, limit: PAGE })));
+    const { columns, cards: said } = await api.get("/board", { projectId, ...filter, limit: PAGE });
     if (mine !== asked) return;
-    tasks.value = new Map(replies.flatMap((reply) => reply.tasks).map((task) => [task.id, task]));
-    cursors.value = Object.fromEntries(
-      states.map((state, at) => [state, replies[at].nextCursor]).filter(([, cursor]) => cursor),
-    );
-    further.value = Object.fromEntries(
-      states.map((state, at) => [state, remaining(replies[at])]).filter((_, at) => replies[at].nextCursor),
-    );
-    trouble.value = null;
+    const unread = columns.filter(({ nextCursor }) => nextCursor);
+    batch(() => {
+      tasks.value = new Map(columns.flatMap((column) => column.tasks).map((task) => [task.id, task]));
+      cards.value = byTask(said);
+      cursors.value = Object.fromEntries(unread.map(({ state, nextCursor }) => [state, nextCursor]));
+      further.value = Object.fromEntries(unread.map((column) => [column.state, remaining(column)]));
+      trouble.value = null;
+    });
   } catch (error) {
     if (mine === asked) trouble.value = error;
     if (mine === asked && tasks.value) failed(error);
   } finally {
     if (mine === asked) {
       loading = false;
-      if (dirty.size && tasks.value) readDirty(() => loadBoard(projectId, q, states));
+      if (dirty.size && tasks.value) readDirty(() => loadBoard(projectId, filter));
     }
   }
 }
 
+// Reads again what the cards say, such as what agents do now: nothing is heard of that.
+export async function loadCards() {
+  const mine = asked;
+  const { projectId, filter } = shown;
+  if (loading || !tasks.value) return;
+  const { cards: said } = await api.get("/board", { projectId, ...filter, limit: PAGE });
+  if (mine === asked) cards.value = new Map([...cards.value, ...byTask(said)]);
+}
+
+// What the card of a task says that was read by itself.
+function cardOf(task, before) {
+  const open = (task.questions || []).find(({ status }) => status === "pending");
+  const checks = {};
+  for (const { status } of task.checks || []) checks[status] = (checks[status] || 0) + 1;
+  const missing = (task.dependsOn || []).map((id) => tasks.value?.get(id)).filter((one) => one && !isDelivered(one));
+  return {
+    question: open?.question ?? null,
+    step: task.state === "in_progress" ? (before?.step ?? null) : null,
+    costUsd: task.spent?.costUsd ?? 0,
+    checks,
+    waitsFor: task.state === "backlog" ? missing.map(({ title }) => title) : [],
+  };
+}
+
 export async function loadMore(state) {
   const mine = asked;
-  const { projectId, q } = shown;
-  const reply = await api.get("/tasks", { projectId, state, q, limit: PAGE, cursor: cursors.value[state] });
+  const { projectId, filter } = shown;
+  const reply = await api.get("/tasks", { projectId, state, ...filter, limit: PAGE, cursor: cursors.value[state] });
   if (mine !== asked) return;
   const before = tasks.value.size;
   put(reply.tasks);
@@ -96,16 +125,24 @@ export function heardOfTask(message, again) {
 
 async function readDirty(again) {
   if (loading) return;
-  // A search's hits are the server's to say.
-  const ids = [...dirty].filter((id) => !shown.q || tasks.value.has(id));
+  const ids = [...dirty];
   dirty = new Set();
-  if (ids.length > 12) return again();
+  // What a search or a filter lets through is the server's to say.
+  if (ids.length > 12 || isFiltered()) return again();
   const mine = asked;
   try {
     const replies = await Promise.all(
       ids.map((id) => api.get(`/tasks/${id}`).catch((error) => (error.status === 404 ? null : Promise.reject(error)))),
     );
-    if (mine === asked) put(replies.filter(Boolean).map(({ task }) => task));
+    if (mine !== asked) return;
+    const fresh = replies.filter(Boolean).map(({ task }) => task);
+    batch(() => {
+      put(fresh);
+      cards.value = new Map([
+        ...cards.value,
+        ...fresh.map((task) => [task.id, cardOf(task, cards.value.get(task.id))]),
+      ]);
+    });
   } catch (error) {
     failed(error);
   }

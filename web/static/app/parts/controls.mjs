@@ -70,6 +70,8 @@ const PATHS = {
   menu: "M2 4h12M2 8h12M2 12h12",
   search: "M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9ZM10.5 10.5 14 14",
   board: "M2.5 3h3v10h-3zM6.500 3h3v6.500h-3zM10.500 3h3v8h-3z",
+  activity: "M2 8h3l2-4.500 3 9L12 8h2",
+  inbox: "M2.500 9h3l1 2h3l1-2h3M2.500 9v4h11V9l-2-6h-7Z",
   groups: "M4 3v4a4 4 0 0 0 4 4h4M4 3v10M12 11l-2-2M12 11l-2 2",
   deploy: "M8 2c3 2 4 5 3 9H5C4 7 5 4 8 2ZM6 11l-2 2.500M10 11l2 2.500",
   settings: "M3 4h10M3 8h10M3 12h10M6 2.500v3M10.500 6.500v3M5 10.500v3",

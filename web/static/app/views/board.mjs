@@ -1,21 +1,29 @@
 // A project's tasks in columns by state, moved by events, with the open task beside them.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
+import { filterOf, isFiltering } from "../filters.mjs";
 import { html } from "../html.mjs";
 import { listen } from "../live.mjs";
-import { Badge, Button, Empty, Icon, Loading, SentBack, Time, Trouble } from "../parts/controls.mjs";
+import { Badge, Button, cls, Empty, Icon, Loading, Trouble } from "../parts/controls.mjs";
+import { Confirm } from "../parts/dialogs.mjs";
 import { lazy } from "../parts/lazy.mjs";
-import { isParked, ParkedChip } from "../parts/parked.mjs";
-import { Priority } from "../parts/priority.mjs";
+import { dragged, mayMove, move } from "../moves.mjs";
 import { keepProject, project } from "../projects.mjs";
-import { to } from "../routes.mjs";
+import { putQuery, route } from "../routes.mjs";
+import { selected } from "../selection.mjs";
 import { may } from "../session.mjs";
 import { TASK_STATES } from "../states.mjs";
-import { cursors, further, heardOfTask, loadBoard, loadMore, tasks, trouble } from "../tasks.mjs";
-import { brief, BY_URGENCY, say, shortened, shortId, shownState, tone } from "../words.mjs";
+import { cards, cursors, further, heardOfTask, loadBoard, loadCards, loadMore, tasks, trouble } from "../tasks.mjs";
+import { failed } from "../toasts.mjs";
+import { BY_URGENCY, say, shownState, tone } from "../words.mjs";
+import { Card } from "./card.mjs";
 import { FirstUse } from "./first-use.mjs";
 import { NewTask } from "./new-task.mjs";
 
+const None = () => null;
+const Filters = lazy(() => import("./board-filters.mjs"), "Filters", None);
+const Selection = lazy(() => import("./board-selection.mjs"), "Selection", None);
+const NewTasks = lazy(() => import("./new-tasks.mjs"), "NewTasks", None);
 const TaskPanel = lazy(
   () => import("./task.mjs"),
   "TaskPanel",
@@ -28,26 +36,32 @@ const onBoard = (state, all, ended) => {
   return !["failed", "rolled_back"].includes(state) || all.some((task) => shownState(task) === state);
 };
 // What a rollback took back is beside production, which it is not in.
-const COLUMNS = TASK_STATES.flatMap((state) => (state === "production" ? [state, "rolled_back"] : [state]));
-const MOST_REASON = 200;
-// Waits for something that its error names.
-const isKept = (task) => task.error && !isParked(task) && (task.state === "backlog" || task.phase === "queued");
-const rank = (task) => BY_URGENCY.indexOf(task.priority);
+const FLOW = TASK_STATES.flatMap((state) => (state === "production" ? [state, "rolled_back"] : [state]));
+// What needs a person comes first.
+const NEEDY = ["needs_input", "ready_to_test", "failed"];
+const COLUMNS = [...NEEDY, ...FLOW.filter((state) => !NEEDY.includes(state))];
+// How often what agents do is read again.
+const STEPS_MS = 20_000;
+const rank = (task) => (cards.value.get(task.id)?.question ? -1 : BY_URGENCY.indexOf(task.priority));
 const inOrder = (a, b) => rank(a) - rank(b) || (a.id < b.id ? 1 : -1);
 
 export function Board({ taskId }) {
   const { id: projectId } = project.value;
-  const [q, setQ] = useState("");
-  const [typed, setTyped] = useState("");
+  const { query } = route.value;
+  const filter = filterOf(query);
+  const wanted = JSON.stringify(filter);
+  const [typed, setTyped] = useState(query.q || "");
+  const [filtering, setFiltering] = useState(false);
   const [ended, setEnded] = useState(false);
   const [writing, setWriting] = useState(false);
-  const load = () => loadBoard(projectId, q, TASK_STATES);
+  const [several, setSeveral] = useState(false);
+  const load = () => loadBoard(projectId, filter);
   const latest = useRef(load);
   latest.current = load;
 
   useEffect(() => {
     load();
-  }, [projectId, q]);
+  }, [projectId, wanted]);
   useEffect(
     () =>
       listen((message) => {
@@ -57,10 +71,26 @@ export function Board({ taskId }) {
       }),
     [projectId],
   );
+  // What the search field last put into the address: anything else there came from a link, and goes into the field.
+  const sent = useRef(query.q || "");
   useEffect(() => {
-    const timer = setTimeout(() => setQ(typed.trim()), 200);
+    if (typed.trim() === sent.current) return undefined;
+    const timer = setTimeout(() => {
+      sent.current = typed.trim();
+      putQuery({ ...route.value.query, q: sent.current });
+    }, 200);
     return () => clearTimeout(timer);
   }, [typed]);
+  useEffect(() => {
+    if ((query.q || "") === sent.current) return;
+    sent.current = query.q || "";
+    setTyped(sent.current);
+  }, [query.q]);
+  useEffect(() => {
+    const isAtWork = () => [...(tasks.value?.values() || [])].some(({ state }) => state === "in_progress");
+    const timer = setInterval(() => !document.hidden && isAtWork() && loadCards().catch(() => {}), STEPS_MS);
+    return () => clearInterval(timer);
+  }, []);
   useEffect(() => {
     const pressed = (event) => {
       if (event.key !== "c" || event.ctrlKey || event.metaKey || event.altKey || !may("member")) return;
@@ -96,6 +126,15 @@ export function Board({ taskId }) {
           <button
             type="button"
             class="button"
+            aria-expanded=${filtering || isFiltering(query)}
+            onClick=${() => setFiltering(!filtering)}
+            data-testid="board-filter"
+          >
+            Filter
+          </button>
+          <button
+            type="button"
+            class="button"
             aria-pressed=${ended}
             onClick=${() => setEnded(!ended)}
             data-testid="board-ended"
@@ -105,6 +144,15 @@ export function Board({ taskId }) {
           ${
             may("member") &&
             html`<button
+                type="button"
+                class="button"
+                data-testid="tasks-new"
+                title="Several tasks, one on each line"
+                onClick=${() => setSeveral(true)}
+              >
+                Several
+              </button>
+              <button
               type="button"
               class="button primary"
               data-testid="task-new"
@@ -116,16 +164,19 @@ export function Board({ taskId }) {
           }
         </div>
       </header>
+      ${(filtering || isFiltering(query)) && html`<${Filters} projectId=${projectId} />`}
       <${Provisioning} />
       <${FirstUse} />
       ${
         trouble.value && !tasks.value
           ? html`<${Trouble} error=${trouble.value} again=${load} />`
           : tasks.value
-            ? html`<${Columns} ended=${ended} taskId=${taskId} q=${q} />`
+            ? html`<${Columns} ended=${ended} taskId=${taskId} query=${query} />`
             : html`<${Loading} />`
       }
     </main>
+    ${selected.value.size > 0 && html`<${Selection} />`}
+    ${several && html`<${NewTasks} close=${() => setSeveral(false)} />`}
     ${taskId && html`<${TaskPanel} key=${taskId} id=${taskId} />`}
     ${writing && html`<${NewTask} close=${() => setWriting(false)} />`}
   </div>`;
@@ -149,12 +200,15 @@ function Provisioning() {
   </div>`;
 }
 
-function Columns({ ended, taskId, q }) {
+function Columns({ ended, taskId, query }) {
   const all = [...tasks.value.values()];
-  const states = COLUMNS.filter((state) => onBoard(state, all, ended));
+  const isWanted = (state) => (query.state ? state === query.state : onBoard(state, all, ended));
+  const states = COLUMNS.filter(isWanted);
+  const filtered = isFiltering(query);
   if (!all.some((task) => states.includes(shownState(task)))) {
-    const cancelled = q ? "All that match are cancelled" : "All tasks are cancelled";
-    const nothing = all.length ? cancelled : q ? "No task matches" : "No tasks yet";
+    const cancelled = filtered ? "All that match are cancelled" : "All tasks are cancelled";
+    const hidden = all.length > 0 && !query.state;
+    const nothing = hidden ? cancelled : filtered ? "No task matches" : "No tasks yet";
     return html`
       <div class="board sr-board">
         ${states.map(
@@ -169,10 +223,12 @@ function Columns({ ended, taskId, q }) {
       </div>
       <${Empty} title=${nothing}>
         ${
-          all.length
+          hidden
             ? html`<b>Cancelled</b>, above, shows them.`
-            : q
-              ? `Nothing in this project contains “${q}”.`
+            : filtered
+              ? query.q
+                ? `Nothing in this project contains “${query.q}”.`
+                : "No task of this project has what the filter wants."
               : may("member")
                 ? html`
                 Describe something to build or fix with <b>New task</b>, or press <kbd>c</kbd>. A free agent takes it
@@ -198,8 +254,20 @@ function Columns({ ended, taskId, q }) {
 
 function Column({ state, tasks: some, taskId }) {
   const more = further.value[state];
+  const [cancelling, setCancelling] = useState(null);
+  const open = mayMove(dragged.value, state);
+  const drop = (event) => {
+    const task = dragged.value;
+    if (!mayMove(task, state)) return;
+    event.preventDefault();
+    dragged.value = null;
+    if (state === "cancelled") setCancelling(task);
+    else move(task, state).catch(failed);
+  };
   return html`<section
-    class=${`column ${some.length ? "" : "none"}`}
+    class=${cls("column", !some.length && "none", open && "open")}
+    onDragOver=${(event) => open && event.preventDefault()}
+    onDrop=${drop}
     data-testid=${`board-column-${state}`}
     aria-label=${say(state)}
   >
@@ -215,49 +283,17 @@ function Column({ state, tasks: some, taskId }) {
         html`<${Button} kind="more" act=${() => loadMore(state)} testid="load-more">Load more<//>`
       }
     </div>
+    ${
+      cancelling &&
+      html`<${Confirm}
+        title=${`Cancel “${cancelling.title}”?`}
+        verb="Cancel task"
+        testid="drop-cancel-confirm"
+        act=${() => move(cancelling, state)}
+        close=${() => setCancelling(null)}
+      >
+        Its agent stops and its preview goes. The branch stays. A cancelled task can't be taken up again.
+      <//>`
+    }
   </section>`;
-}
-
-function Card({ task, on }) {
-  const busy = task.state === "in_progress";
-  return html`<a
-    class=${`card ${on ? "on" : ""}`}
-    href=${to.task(task.projectId, task.id)}
-    data-testid="task-card"
-    data-task-id=${task.id}
-    aria-current=${on ? "true" : undefined}
-  >
-    <span class="card-top"><span>${shortId(task.id)}</span><${Time} at=${task.createdAt} /></span>
-    <span class="card-title">${task.title}</span>
-    ${
-      task.state === "failed" &&
-      task.error &&
-      html`<span class="bad-text" title=${task.error}>${shortened(brief(task.error), MOST_REASON)}</span>`
-    }
-    ${
-      isKept(task) &&
-      html`<span class="muted" title=${task.error} data-testid="card-waits">
-        ${shortened(brief(task.error), MOST_REASON)}
-      </span>`
-    }
-    <span class="card-meta">
-      <${Priority} of=${task.priority} />
-      ${isParked(task) && html`<${ParkedChip} of=${task.parked} testid="card-parked" />`}
-      ${
-        busy &&
-        task.phase &&
-        !isParked(task) &&
-        html`<span class=${`chip ${task.phase === "queued" ? "" : "busy"}`}>${say(task.phase)}</span>`
-      }
-      <${SentBack} round=${task.round} />
-      ${(task.labels || []).slice(0, 3).map((label) => html`<span key=${label} class="chip label">${label}</span>`)}
-      ${
-        task.assignedAgentId &&
-        html`<span class="chip agent" title=${task.assignedAgentId}>
-          <${Icon} name="agent" />
-          ${shortId(task.assignedAgentId).slice(-4)}
-        </span>`
-      }
-    </span>
-  </a>`;
 }

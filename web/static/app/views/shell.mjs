@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, signOut } from "../api.mjs";
 import { html } from "../html.mjs";
+import { count, sayCount } from "../inbox.mjs";
 import { connection, listen } from "../live.mjs";
 import { LinkBanner } from "../parts/link-banner.mjs";
 import { notice } from "../notices.mjs";
@@ -11,18 +12,21 @@ import { lazy } from "../parts/lazy.mjs";
 import { keepProject, loadProjects, project, projectId, projects, trouble } from "../projects.mjs";
 import { go, route, to } from "../routes.mjs";
 import { may, signedIn, user } from "../session.mjs";
+import { nameTab } from "../titles.mjs";
 import { dismiss, failed, toasts } from "../toasts.mjs";
 import { say } from "../words.mjs";
 import { Board } from "./board.mjs";
 import { LogIn } from "./login.mjs";
 
 const Account = lazy(() => import("./account.mjs"), "Account");
+const Activity = lazy(() => import("./activity.mjs"), "Activity");
 const Admin = lazy(() => import("./admin.mjs"), "Admin");
 const Agent = lazy(() => import("./agents.mjs"), "Agent");
 const Agents = lazy(() => import("./agents.mjs"), "Agents");
 const Deployments = lazy(() => import("./deployments.mjs"), "Deployments");
 const Group = lazy(() => import("./group.mjs"), "Group");
 const Groups = lazy(() => import("./groups.mjs"), "Groups");
+const Inbox = lazy(() => import("./inbox.mjs"), "Inbox");
 const Jobs = lazy(() => import("./jobs.mjs"), "Jobs");
 const Models = lazy(() => import("./models.mjs"), "Models");
 const NewProject = lazy(() => import("./new-project.mjs"), "NewProject");
@@ -37,7 +41,10 @@ const SAID = {
   off: "Not connected",
 };
 
-export const App = () => html`${signedIn.value ? html`<${Frame} />` : html`<${LogIn} />`}<${Toasts} />`;
+export function App() {
+  useEffect(nameTab, []);
+  return html`${signedIn.value ? html`<${Frame} />` : html`<${LogIn} />`}<${Toasts} />`;
+}
 
 function Toasts() {
   return html`<div class="toasts" aria-live="polite">
@@ -102,6 +109,10 @@ function Frame() {
         <${Icon} name="menu" />
       </button>
       <strong>${project.value?.name || "AiWorker"}</strong>
+      ${
+        count.value > 0 &&
+        html`<a class="nav-count" href="#/inbox" aria-label=${`${sayCount.value} need you`}>${sayCount.value}</a>`
+      }
       <${Dot} />
     </div>
     <${Sidebar} />
@@ -217,12 +228,19 @@ function Sidebar() {
         </a>`
       }
     </div>
+    <div class="nav-group">
+      <${Link} href="#/inbox" icon="inbox" on=${view === "inbox"}>
+        Needs you
+        ${count.value > 0 && html`<span class="nav-count" data-testid="inbox-count">${sayCount.value}</span>`}
+      <//>
+    </div>
     ${
       id &&
       html`<div class="nav-group">
         <${Link} href=${to.project(id)} icon="board" on=${view === "tasks" || view === "home"}>Board<//>
         <${Link} href=${to.groups(id)} icon="groups" on=${view === "groups"}>Groups<//>
         <${Link} href=${to.deployments(id)} icon="deploy" on=${view === "deployments"}>Deployments<//>
+        <${Link} href=${to.activity(id)} icon="activity" on=${view === "activity"}>Activity<//>
         <${Link} href=${to.settings(id)} icon="settings" on=${view === "settings"}>Project settings<//>
       </div>`
     }
@@ -249,6 +267,7 @@ function View() {
   const { view, id } = route.value;
   if (view === "unknown") return html`<${NotFound} />`;
   if (view === "agents") return id ? html`<${Agent} key=${id} id=${id} />` : html`<${Agents} />`;
+  if (view === "inbox") return html`<${Inbox} />`;
   if (view === "jobs") return html`<${Jobs} />`;
   if (view === "admin") return html`<${Admin} />`;
   if (view === "models") return html`<${Models} />`;
@@ -269,6 +288,7 @@ function View() {
   const key = projectId.value;
   if (view === "groups") return id ? html`<${Group} key=${id} id=${id} />` : html`<${Groups} key=${key} />`;
   if (view === "deployments") return html`<${Deployments} key=${key} />`;
+  if (view === "activity") return html`<${Activity} key=${key} />`;
   if (view === "settings") return html`<${ProjectSettings} key=${key} />`;
   return html`<${Board} key=${key} taskId=${view === "tasks" ? id : null} />`;
 }

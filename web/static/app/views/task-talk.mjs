@@ -3,11 +3,17 @@ import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { useLive } from "../loading.mjs";
-import { sayUse } from "../parts/caps.mjs";
 import { Fault, Loading, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
+import { lazy } from "../parts/lazy.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { may } from "../session.mjs";
-import { actorName, say, sayField } from "../words.mjs";
+import { actorName } from "../words.mjs";
+
+const Sentence = lazy(
+  () => import("../parts/event-words.mjs"),
+  "Sentence",
+  () => null,
+);
 
 // What the platform hands back ends in a program's output, and that is no Markdown.
 const IS_OUTPUT = ["refusal", "group"];
@@ -78,25 +84,6 @@ export function Comments({ task, reload }) {
   </section>`;
 }
 
-const SENTENCES = {
-  "task:created": () => "created the task",
-  "task:status_changed": ({ oldState, newState }) => html`moved it from ${say(oldState)} to <b>${say(newState)}</b>`,
-  "task:updated": ({ changed }) => `changed ${[...new Set((changed || []).map(sayField))].join(", ") || "it"}`,
-  "taken back": () => html`<b>rolled it back</b>: production runs a version without it`,
-  "brought back": () => "brought it back to production",
-  "task:needs_input": ({ question }) => html`asked: ${question}`,
-  "question:answered": ({ response }) => html`answered: ${response}`,
-  "question:reminded": ({ question, escalatedTo }) =>
-    html`reminded${escalatedTo ? ` and asked ${escalatedTo}` : ""}, as nobody had answered: ${question}`,
-  "agent:status": ({ agentId, status }, actor) =>
-    `${actor === agentId ? "" : `${agentId} `}is ${say(status).toLowerCase()}`,
-  "deploy:started": ({ environment }) => `started the ${environment} deployment`,
-  "deploy:completed": ({ environment }) => `finished the ${environment} deployment`,
-  "branch:pushed": ({ branch, newSha }) => `pushed ${String(newSha).slice(0, 8)} to ${branch}`,
-  "spend:warning": (data) => `tells that ${sayUse(data)} is used${data.period === "day" ? " today" : ""}`,
-  "deploy:failed": ({ environment, error }) => `the ${environment} deployment failed: ${error || "no reason given"}`,
-};
-
 // Each rollback that moves a task is on record as a change of this field: the first one took it out of production, the
 // second one brought it back, and so on.
 const MOVED = "rolledBackAt";
@@ -108,9 +95,6 @@ function withRollbacks(events) {
     return { ...one, event: isOut ? "taken back" : "brought back" };
   });
 }
-
-const sentence = ({ event, data, actor }) =>
-  SENTENCES[event] ? SENTENCES[event](data || {}, actorName(actor)) : say(event.replace(":", " "));
 
 // Everything of a task that is on record, oldest first, page after page.
 async function readTimeline(taskId) {
@@ -152,7 +136,7 @@ export function Timeline({ task }) {
               .map(
                 (one) =>
                   html`<li key=${one.seq}>
-                  <span><b>${actorName(one.actor)}</b> ${sentence(one)}</span>
+                  <span><b>${actorName(one.actor)}</b> <${Sentence} of=${one} /></span>
                   <${Time} at=${one.at} />
                 </li>`,
               )}

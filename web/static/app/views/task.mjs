@@ -11,7 +11,7 @@ import { Priority } from "../parts/priority.mjs";
 import { PreviewFrame } from "../parts/preview-frame.mjs";
 import { PreviewLink } from "../parts/visit.mjs";
 import { project } from "../projects.mjs";
-import { go, to } from "../routes.mjs";
+import { go, route, to, withQuery } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { keepTask } from "../tasks.mjs";
 import { useTitle } from "../titles.mjs";
@@ -33,7 +33,7 @@ export function TaskPanel({ id }) {
   const { value, error, reload } = useRead(`/tasks/${id}`);
   const task = value?.task;
   const [wide, setWide] = useState(false);
-  const close = () => go(to.project(project.value.id));
+  const close = () => go(withQuery(to.project(project.value.id), route.value.query));
   const mine = new Set((task?.deployments || []).map((one) => one.id));
   useLive(
     ({ event, data }) => (data?.taskId === id && !PASSING.includes(event)) || mine.has(data?.deploymentId),

@@ -1,0 +1,195 @@
+"""The list of tasks by what is asked of them, and a project's board: its tasks by state, with what their cards say."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import ColumnElement, Select, Text, func, or_, select, type_coerce
+
+from common.models.run import LogEntry, Run
+from common.models.task import Question, Task, TaskCheck, TaskDependency
+from common.services.access import Caller, visible_projects
+from common.services.paging import Page, PageQuery, page_of
+from common.services.spend.totals import spent_by_tasks
+from common.states import DELIVERABLE, Priority, QuestionState, Role, TaskState
+from common.transaction import Snapshot, snapshot
+
+WITH_CARDS = frozenset(TaskState) - {TaskState.PRODUCTION, TaskState.CANCELLED}
+"""Of tasks in the other states, nothing more than the task itself is shown."""
+
+STEPS = ("plan", "text", "tool")
+"""Kinds of transcript entries that say what an agent is doing."""
+
+LONGEST_STEP = 200
+LONGEST_QUESTION = 300
+
+
+@dataclass(frozen=True)
+class TaskFilter:
+    """None: whatever it is. q: a part of the title, in either case. label: one of its labels. created_by_id: a user."""
+
+    project_id: str | None = None
+    state: str | None = None
+    assigned_agent_id: str | None = None
+    priority: str | None = None
+    q: str | None = None
+    label: str | None = None
+    created_by_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a card says besides its task. question: the oldest open one; None: there is none. step: what its agent did
+    last; None unless one is at work. checks: of the newest run that was checked: the number in each status.
+    waits_for: the titles of the tasks that have to be approved before it starts. cost_usd: of all its runs.
+    """
+
+    task_id: str
+    question: str | None = None
+    step: str | None = None
+    cost_usd: float = 0.0
+    checks: Mapping[str, int] = field(default_factory=dict)
+    waits_for: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Column:
+    """The newest tasks in one state. total, next_cursor: as in Page."""
+
+    state: str
+    tasks: Sequence[Task]
+    total: int
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class Board:
+    """columns: of every state, in their usual order. cards: of the tasks in columns that have one."""
+
+    columns: Sequence[Column]
+    cards: Sequence[Card]
+
+
+def list_tasks(wanted: TaskFilter, page: PageQuery, *, by: Caller) -> Page[Task]:
+    """The tasks of the projects that the caller may see, newest first."""
+    with snapshot() as read:
+        return page_of(read, _query(wanted, by), Task.created_at, Task.id, page)
+
+
+def read_board(wanted: TaskFilter, page: PageQuery, *, by: Caller) -> Board:
+    """The tasks of a project, the first page of every state. NotFound if the caller may not see it."""
+    with snapshot() as read:
+        by.require_in(read, wanted.project_id, Role.VIEWER)
+        query = _query(wanted, by)
+        grouped = query.with_only_columns(Task.state_, func.count()).group_by(Task.state_)
+        counts = {str(state): int(count) for state, count in read.session.execute(grouped)}
+        columns = [_column(read, query, state, counts.get(state, 0), page.limit) for state in TaskState]
+        return Board(columns, _cards(read, [task for column in columns for task in column.tasks]))
+
+
+def _query(wanted: TaskFilter, by: Caller) -> Select[Task]:
+    query = select(Task).where(Task.project_id.in_(visible_projects(by)))
+    for column, value in (
+        (Task.project_id, wanted.project_id),
+        (Task.state_, wanted.state),
+        (Task.assigned_agent_id, wanted.assigned_agent_id),
+        (Task.priority, None if wanted.priority is None else int(Priority.of(wanted.priority))),
+        (Task.created_by_id, wanted.created_by_id),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.q:
+        query = query.where(func.lower(Task.title).contains(wanted.q.lower(), autoescape=True))
+    return query if wanted.label is None else query.where(_has_label(wanted.label))
+
+
+def _has_label(label: str) -> ColumnElement[bool]:
+    """The labels are stored as JSON, whose text MySQL writes without escapes."""
+    stored = type_coerce(Task.labels, Text)
+    forms = {json.dumps(label), json.dumps(label, ensure_ascii=False)}
+    return or_(*(func.instr(stored, form) > 0 for form in sorted(forms)))
+
+
+def _column(read: Snapshot, query: Select[Task], state: TaskState, total: int, limit: int) -> Column:
+    if not total:
+        return Column(state, (), 0)
+    found = page_of(read, query.where(Task.state_ == state), Task.created_at, Task.id, PageQuery(limit))
+    return Column(state, found.items, found.total, found.next_cursor)
+
+
+def _cards(read: Snapshot, tasks: Sequence[Task]) -> list[Card]:
+    ids = [task.id for task in tasks if task.state in WITH_CARDS]
+    if not ids:
+        return []
+    spent = spent_by_tasks(read, ids)
+    questions, steps, checks, waits_for = (
+        _questions(read, ids),
+        _steps(read, [task.id for task in tasks if task.state is TaskState.IN_PROGRESS]),
+        _checks(read, ids),
+        _waits_for(read, [task.id for task in tasks if task.state is TaskState.BACKLOG]),
+    )
+    return [
+        Card(
+            task_id, question=questions.get(task_id), step=steps.get(task_id), cost_usd=spent[task_id].cost_usd,
+            checks=checks.get(task_id, {}), waits_for=waits_for.get(task_id, ()),
+        )
+        for task_id in ids
+    ]  # fmt: skip
+
+
+def _questions(read: Snapshot, task_ids: Iterable[str]) -> dict[str, str]:
+    query = (
+        select(Question.task_id, func.substr(Question.question, 1, LONGEST_QUESTION))
+        .where(Question.task_id.in_(task_ids), Question.state == QuestionState.PENDING)
+        .order_by(Question.asked_at.desc(), Question.id.desc())
+    )
+    return {task_id: str(question) for task_id, question in read.session.execute(query)}
+
+
+def _steps(read: Snapshot, task_ids: Sequence[str]) -> dict[str, str]:
+    if not task_ids:
+        return {}
+    newest = (
+        select(func.max(LogEntry.id))
+        .join(Run, Run.id == LogEntry.run_id)
+        .where(Run.live_task_id.in_(task_ids), LogEntry.kind.in_(STEPS))
+        .group_by(LogEntry.run_id)
+    )
+    query = (
+        select(Run.task_id, func.substr(LogEntry.message, 1, LONGEST_STEP))
+        .join(Run, Run.id == LogEntry.run_id)
+        .where(LogEntry.id.in_(list(read.session.scalars(newest))))
+    )
+    return {task_id: str(step) for task_id, step in read.session.execute(query)}
+
+
+def _checks(read: Snapshot, task_ids: Iterable[str]) -> dict[str, Mapping[str, int]]:
+    query = (
+        select(TaskCheck.task_id, TaskCheck.run_id, TaskCheck.status)
+        .where(TaskCheck.task_id.in_(task_ids))
+        .order_by(TaskCheck.at, TaskCheck.id)
+    )
+    runs: dict[str, str] = {}
+    statuses: dict[str, Counter[str]] = {}
+    for task_id, run_id, status in read.session.execute(query):
+        runs[task_id] = run_id
+        statuses.setdefault(run_id, Counter())[status] += 1
+    return {task_id: statuses[run_id] for task_id, run_id in runs.items()}
+
+
+def _waits_for(read: Snapshot, task_ids: Sequence[str]) -> dict[str, list[str]]:
+    if not task_ids:
+        return {}
+    query = (
+        select(TaskDependency.task_id, Task.title)
+        .join(Task, Task.id == TaskDependency.depends_on_id)
+        .where(TaskDependency.task_id.in_(task_ids), Task.state_.not_in(DELIVERABLE))
+        .order_by(Task.id)
+    )
+    found: dict[str, list[str]] = {}
+    for task_id, title in read.session.execute(query):
+        found.setdefault(task_id, []).append(title)
+    return found

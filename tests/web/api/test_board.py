@@ -1,0 +1,115 @@
+"""A project's board in one reply: its columns, what its cards say, and what is left out when it is filtered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from common.models import Project, Run, Task
+from common.models.run import LogEntry
+from common.models.task import TaskCheck
+from common.names import new_id
+from common.states import Role
+from common.transaction import Transaction, transactional
+from tests.web.made import a_live_run, a_question
+from tests.web.world import World, put
+
+
+def _board(world: World, project: Project, **query: Any) -> dict[str, Any]:
+    reply = world.client.get("/api/board", query_string={"projectId": project.id, **query})
+    assert reply.status_code == 200, reply.json
+    board: dict[str, Any] = reply.json
+    return board
+
+
+def _titles(board: dict[str, Any]) -> dict[str, list[str]]:
+    return {
+        column["state"]: [task["title"] for task in column["tasks"]] for column in board["columns"] if column["total"]
+    }
+
+
+def test_the_board_has_every_column_and_says_what_its_cards_need(app: Flask) -> None:
+    world = World(app)
+    project = world.project()
+    working = world.task(project, "At work", state="in_progress")
+    asking = world.task(project, "Asks")
+    later = world.task(project, "Later", depends_on=[working.id])
+    world.task(project, "Over", state="production")
+    a_question(asking, "Which language?")
+    a_question(asking, "Which size?")
+    run = a_live_run(working)
+    for kind, message in (("text", "I look"), ("tool", "pytest -q"), ("result", "3 passed")):
+        _log(run, kind, message)
+    for name, status in (("head", "passed"), ("diff", "passed"), ("tests", "failed")):
+        _check(working, run.id, name, status)
+
+    board = _board(world, project)
+
+    assert [column["state"] for column in board["columns"]][:3] == ["backlog", "in_progress", "needs_input"]
+    assert _titles(board) == {
+        "backlog": ["Later"], "in_progress": ["At work"], "needs_input": ["Asks"], "production": ["Over"],
+    }  # fmt: skip
+    cards = {card.pop("taskId"): card for card in board["cards"]}
+    nothing = {"question": None, "step": None, "costUsd": 0, "checks": {}, "waitsFor": []}
+    assert cards == {
+        working.id: {**nothing, "step": "pytest -q", "checks": {"passed": 2, "failed": 1}},
+        asking.id: {**nothing, "question": "Which language?"},
+        later.id: {**nothing, "waitsFor": ["At work"]},
+    }
+
+
+def test_a_board_and_a_list_are_filtered_alike(app: Flask) -> None:
+    world = World(app)
+    project = world.project()
+    world.client_of("other", Role.MEMBER)
+    world.task(project, "Ñandú", labels=["ñ", 'a"b'])
+    put(Task, world.task(project, "Not mine", labels=["UI"]).id, created_by_id=world.users["other"].id)
+    put(Task, world.task(project, "Hot", labels=["ui"], state="failed").id, priority=4)
+    wanted: list[tuple[dict[str, str], set[str]]] = [
+        ({"label": "ñ"}, {"Ñandú"}), ({"label": 'a"b'}, {"Ñandú"}), ({"label": "ui"}, {"Hot"}), ({"label": "u"}, set()),
+        ({"mine": "true"}, {"Hot", "Ñandú"}), ({"priority": "urgent"}, {"Hot"}), ({"q": "not"}, {"Not mine"}),
+        ({"label": "ui", "mine": "true", "q": "ho"}, {"Hot"}),
+    ]  # fmt: skip
+
+    for query, titles in wanted:
+        shown = _titles(_board(world, project, **query))
+        assert {title for some in shown.values() for title in some} == titles, query
+        listed = world.client.get("/api/tasks", query_string={"projectId": project.id, **query}).json
+        assert ({task["title"] for task in listed["tasks"]}, listed["total"]) == (titles, len(titles)), query
+
+
+def test_a_column_goes_on_where_its_page_ends(plain_app: Flask) -> None:
+    world = World(plain_app)
+    project = world.project()
+    for number in range(3):
+        world.task(project, f"Task {number}", labels=["x"])
+
+    (column,) = [one for one in _board(world, project, label="x", limit=2)["columns"] if one["total"]]
+    more = {"projectId": project.id, "state": "backlog", "label": "x", "cursor": column["nextCursor"]}
+
+    assert (column["total"], [task["title"] for task in column["tasks"]]) == (3, ["Task 2", "Task 1"])
+    assert [task["title"] for task in world.client.get("/api/tasks", query_string=more).json["tasks"]] == ["Task 0"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"), [({"projectId": None}, "projectId"), ({"mine": "1"}, "mine"), ({"limit": "201"}, "limit")]
+)
+def test_a_wrong_query_is_refused(plain_app: Flask, query: dict[str, Any], field: str) -> None:
+    world = World(plain_app)
+
+    reply = world.client.get("/api/board", query_string={"projectId": new_id(), **query})
+
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
+    assert world.client.get("/api/board", query_string={"projectId": new_id()}).status_code == 404
+
+
+@transactional
+def _log(tx: Transaction, run: Run, kind: str, message: str) -> None:
+    tx.add(LogEntry(agent_id=run.agent_id, run_id=run.id, at=tx.now(), level="info", kind=kind, message=message))
+
+
+@transactional
+def _check(tx: Transaction, task: Task, run_id: str, name: str, status: str) -> None:
+    tx.add(TaskCheck(task_id=task.id, run_id=run_id, name=name, status=status, at=tx.now()))

@@ -1,0 +1,53 @@
+"""What waits for the caller."""
+
+from __future__ import annotations
+
+from marshmallow import fields
+
+from common.services.tasks import inbox as services
+from common.states import Role
+from web.http.auth import allow, who
+from web.http.blueprint import Blueprint, query, reply
+from web.http.fields import Choice, Id, Schema, Timestamp
+
+inbox = Blueprint("inbox", __name__, url_prefix="/api")
+
+
+class InboxItemSchema(Schema):
+    """taskId: null for a release; taskGroupId: null for everything else. state: the task's or the group's. questionId:
+    null unless the kind is question. detail: the question, or why it failed or waits; null if there is none.
+    """
+
+    kind = Choice(services.Need)
+    project_id = fields.String()
+    project_name = fields.String()
+    task_id = fields.String(allow_none=True)
+    task_group_id = fields.String(allow_none=True)
+    question_id = fields.String(allow_none=True)
+    title = fields.String()
+    state = fields.String()
+    detail = fields.String(allow_none=True)
+    since = Timestamp()
+
+
+class InboxSchema(Schema):
+    """isCut: there are more of a kind than are shown."""
+
+    items = fields.List(fields.Nested(InboxItemSchema))
+    total = fields.Integer()
+    is_cut = fields.Boolean()
+
+
+class ReadInboxSchema(Schema):
+    project_id = Id(load_default=None)
+
+
+@inbox.get("/inbox")
+@allow(Role.VIEWER)
+@query(ReadInboxSchema)
+@reply(InboxSchema)
+def read_inbox(project_id: str | None) -> object:
+    """What waits for a decision that the caller's role allows: questions of agents, releases, reviews, failed tasks,
+    and tasks at a cap of spending; of each kind the oldest first.
+    """
+    return services.read_inbox(by=who(), project_id=project_id)

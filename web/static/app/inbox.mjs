@@ -1,0 +1,123 @@
+// What waits for the person who is signed in, in all projects: kept fresh, and shown on the tab while nobody looks.
+import { computed, effect, signal } from "@preact/signals";
+import { api } from "./api.mjs";
+import { listen } from "./live.mjs";
+import { to } from "./routes.mjs";
+import { signedIn, user } from "./session.mjs";
+import { shortened } from "./words.mjs";
+
+const WANTED = "aiworker.notifications";
+// Projects that this page does not follow are looked after this often; a project's own events are heard at once.
+const AGAIN_MS = 30_000;
+// However many events there are, this often at most.
+const SOON_MS = 1000;
+const MOST_TEXT = 120;
+const CHANGES = [
+  "task:created",
+  "task:status_changed",
+  "task:needs_input",
+  "question:answered",
+  "task-group:status_changed",
+  "task:updated",
+];
+
+export const KINDS = {
+  question: "Questions",
+  release: "Releases",
+  review: "Ready to review",
+  failed: "Failed",
+  parked: "At a cap of spending",
+};
+const ASKED = {
+  question: "A question",
+  release: "A release waits",
+  review: "Ready to review",
+  failed: "A task failed",
+  parked: "A cap is reached",
+};
+
+// {items, total, isCut} as GET /inbox gives it; null until the first answer.
+export const inbox = signal(null);
+export const trouble = signal(null);
+export const count = computed(() => inbox.value?.total || 0);
+export const sayCount = computed(() => `${count.value}${inbox.value?.isCut ? "+" : ""}`);
+
+export const keyOf = (item) => `${item.kind}:${item.questionId || item.taskGroupId || item.taskId}`;
+export const placeOf = ({ projectId, taskId, taskGroupId }) =>
+  taskId ? to.task(projectId, taskId) : to.group(projectId, taskGroupId);
+
+let asked = 0;
+let timer = 0;
+
+export async function loadInbox() {
+  if (!user.value) return;
+  const mine = ++asked;
+  try {
+    const fresh = await api.get("/inbox");
+    if (mine !== asked) return;
+    const known = inbox.value && new Set(inbox.value.items.map(keyOf));
+    inbox.value = fresh;
+    trouble.value = null;
+    if (known) for (const item of fresh.items) if (!known.has(keyOf(item))) notify(item);
+  } catch (error) {
+    if (mine === asked) trouble.value = error;
+  }
+}
+
+const soon = () => {
+  timer ||= setTimeout(() => {
+    timer = 0;
+    loadInbox();
+  }, SOON_MS);
+};
+
+listen(({ event }) => (event === "connected" || event === "resync" || CHANGES.includes(event)) && soon());
+setInterval(loadInbox, AGAIN_MS);
+effect(() => {
+  if (user.value) soon();
+});
+signedIn.subscribe((yes) => {
+  if (yes) return;
+  asked += 1;
+  inbox.value = null;
+});
+
+// Notifications of the browser, only after somebody asked for them here.
+const offered = "Notification" in window;
+const read = () => offered && Notification.permission === "granted" && localStorage.getItem(WANTED) === "1";
+
+// "on", "off", "denied" (only the browser's own settings can change that), "missing".
+export const notifications = signal(read() ? "on" : "off");
+if (!offered) notifications.value = "missing";
+else if (Notification.permission === "denied") notifications.value = "denied";
+
+export async function wantNotifications(yes) {
+  localStorage.setItem(WANTED, yes ? "1" : "0");
+  if (yes && Notification.permission === "default") await Notification.requestPermission();
+  notifications.value = Notification.permission === "denied" ? "denied" : read() ? "on" : "off";
+}
+
+// Two tabs tell of one thing once: the browser replaces what has the same tag.
+function notify(item) {
+  if (notifications.value !== "on" || document.hasFocus()) return;
+  const body = shortened([item.title, item.detail].filter(Boolean).join("\n"), MOST_TEXT);
+  const shown = new Notification(`${ASKED[item.kind]} · ${item.projectName}`, { body, tag: keyOf(item) });
+  shown.onclick = () => {
+    window.focus();
+    location.hash = placeOf(item);
+    shown.close();
+  };
+}
+
+// The icon of the tab with a dot while something waits.
+const link = document.querySelector('link[rel="icon"]');
+const plain = link.href;
+const dotted = `data:image/svg+xml,${encodeURIComponent(
+  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#5b5bd6"/>' +
+    '<path d="M9 23 16 8l7 15M12 18h8" fill="none" stroke="#fff" stroke-width="2.6" stroke-linecap="round" ' +
+    'stroke-linejoin="round"/><circle cx="25" cy="7" r="7" fill="#e5484d" stroke="#fff" stroke-width="2"/></svg>',
+)}`;
+effect(() => {
+  const wanted = count.value ? dotted : plain;
+  if (link.href !== wanted) link.href = wanted;
+});

@@ -1,0 +1,139 @@
+// Everything that happened in a project as it is on record, the newest first.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { useLive } from "../loading.mjs";
+import { Button, Empty, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
+import { EVENTS, Sentence } from "../parts/event-words.mjs";
+import { project } from "../projects.mjs";
+import { putQuery, route, to } from "../routes.mjs";
+import { useTitle } from "../titles.mjs";
+import { failed } from "../toasts.mjs";
+import { actorName, say, shortId } from "../words.mjs";
+
+const PAGE = 100;
+const MOST_NEW = 500;
+const sayType = (type) => say(type.replace(":", " "));
+const day = new Intl.DateTimeFormat("en", { weekday: "long", month: "long", day: "numeric" });
+const dayOf = ({ at }) => day.format(new Date(at));
+
+// {events, hasMore, error, more}: the newest first. What comes live is put in front.
+function useEvents(projectId, type, actor) {
+  const [state, setState] = useState({ events: null, hasMore: false, error: null });
+  const latest = useRef();
+  const key = `${projectId} ${type} ${actor}`;
+  latest.current = { key, events: state.events };
+  const ask = (query) => api.get("/events", { projectId, type, actor, ...query });
+  const read = async (beforeSeq) => {
+    try {
+      const { events } = await ask({ order: "newest", beforeSeq, limit: PAGE });
+      if (latest.current.key !== key) return;
+      setState((old) => ({
+        events: beforeSeq ? [...old.events, ...events] : events,
+        hasMore: events.length === PAGE,
+        error: null,
+      }));
+    } catch (error) {
+      if (latest.current.key === key) setState((old) => ({ ...old, error }));
+    }
+  };
+  const renew = async () => {
+    const newest = latest.current.events?.[0];
+    if (!newest) return read();
+    const { events } = await ask({ afterSeq: newest.seq, limit: MOST_NEW });
+    if (latest.current.key !== key || latest.current.events[0] !== newest) return undefined;
+    if (events.length === MOST_NEW) return read();
+    return setState((old) => ({ ...old, events: [...events.reverse(), ...old.events] }));
+  };
+  useEffect(() => {
+    setState({ events: null, hasMore: false, error: null });
+    read();
+  }, [key]);
+  useLive(
+    ({ projectId: of, seq }) => of === projectId && Number.isInteger(seq),
+    () => renew().catch(failed),
+  );
+  return { ...state, more: () => read(state.events.at(-1).seq), again: () => read() };
+}
+
+export function Activity() {
+  const { id: projectId } = project.value;
+  const { type = "", actor = "" } = route.value.query;
+  const { events, hasMore, error, more, again } = useEvents(projectId, type, actor);
+  const [titles, setTitles] = useState(new Map());
+  useTitle("Activity");
+  useEffect(() => {
+    const read = async () => {
+      const { tasks } = await api.get("/tasks", { projectId, limit: 200 });
+      setTitles(new Map(tasks.map(({ id, title }) => [id, title])));
+    };
+    read().catch(failed);
+  }, [projectId]);
+  const actors = [...new Set([actor, ...(events || []).map((one) => one.actor)])].filter(Boolean).sort();
+  const change = (name, value) => putQuery({ ...route.value.query, [name]: value });
+  const actions = html`
+    <select
+      aria-label="What happened"
+      value=${type}
+      data-testid="activity-type"
+      onChange=${(event) => change("type", event.target.value)}
+    >
+      <option value="">Everything</option>
+      ${EVENTS.map((one) => html`<option key=${one} value=${one} selected=${one === type}>${sayType(one)}</option>`)}
+    </select>
+    <select
+      aria-label="Who did it"
+      value=${actor}
+      data-testid="activity-actor"
+      onChange=${(event) => change("actor", event.target.value)}
+    >
+      <option value="">Everybody</option>
+      ${actors.map((one) => html`<option key=${one} value=${one} selected=${one === actor}>${actorName(one)}</option>`)}
+    </select>
+  `;
+  const lead = "What happened in this project and who did it. Kept for a week.";
+  return html`<${Page} title="Activity" lead=${lead} actions=${actions}>
+    ${
+      !events
+        ? error
+          ? html`<${Trouble} error=${error} again=${again} />`
+          : html`<${Loading} />`
+        : events.length
+          ? html`<${Days} events=${events} titles=${titles} />`
+          : html`<${Empty} title="Nothing happened">
+            ${type || actor ? "Nothing on record is what the filter wants." : "What happens here shows up by itself."}
+          <//>`
+    }
+    ${hasMore && html`<${Button} act=${more} kind="more" testid="load-more">Load more<//>`}
+  <//>`;
+}
+
+function Days({ events, titles }) {
+  const days = new Map();
+  for (const one of events) days.set(dayOf(one), [...(days.get(dayOf(one)) || []), one]);
+  return [...days].map(
+    ([name, some]) =>
+      html`<section key=${name} class="timeline">
+        <h2>${name}</h2>
+        <ol>
+          ${some.map(
+            (one) =>
+              html`<li key=${one.seq} data-testid="activity-event">
+                <span>
+                  <b>${actorName(one.actor)}</b> <${Sentence} of=${one} />${" "}
+                  <${About} event=${one} titles=${titles} />
+                </span>
+                <${Time} at=${one.at} />
+              </li>`,
+          )}
+        </ol>
+      </section>`,
+  );
+}
+
+function About({ event: { projectId, data }, titles }) {
+  const { taskId, taskGroupId, lastTaskId, title } = data || {};
+  const id = taskId || lastTaskId;
+  if (id) return html`<a href=${to.task(projectId, id)}>${title || titles.get(id) || `Task ${shortId(id)}`}</a>`;
+  return taskGroupId ? html`<a href=${to.group(projectId, taskGroupId)}>Group ${shortId(taskGroupId)}</a>` : null;
+}

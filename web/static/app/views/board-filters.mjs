@@ -1,0 +1,97 @@
+// What the board shows: kept in the address, so that it can be sent to somebody, and under a name in this browser.
+import { useState } from "preact/hooks";
+import { isFiltering, only } from "../filters.mjs";
+import { html } from "../html.mjs";
+import { Icon } from "../parts/controls.mjs";
+import { putQuery, route, to, withQuery } from "../routes.mjs";
+import { dropView, saveView, viewsOf } from "../saved-views.mjs";
+import { TASK_STATES } from "../states.mjs";
+import { tasks } from "../tasks.mjs";
+import { BY_URGENCY, say, shortId } from "../words.mjs";
+
+const change = (name, value) => putQuery({ ...route.value.query, [name]: value });
+
+export function Filters({ projectId }) {
+  const { query } = route.value;
+  const [name, setName] = useState("");
+  const all = [...(tasks.value?.values() || [])];
+  const labels = [...new Set(all.flatMap((task) => task.labels || []))].sort();
+  const agents = [...new Set([query.agent, ...all.map((task) => task.assignedAgentId)])].filter(Boolean);
+  const saved = viewsOf(projectId);
+  const save = (event) => {
+    event.preventDefault();
+    if (!name.trim()) return;
+    saveView(projectId, name.trim(), only(query));
+    setName("");
+  };
+  return html`<div class="filters" role="group" aria-label="Filter" data-testid="board-filters">
+    <label>
+      <span class="sr">Label</span>
+      <input
+        list="filter-labels"
+        placeholder="Label"
+        value=${query.label || ""}
+        data-testid="filter-label"
+        onChange=${(event) => change("label", event.target.value.trim())}
+      />
+      <datalist id="filter-labels">${labels.map((one) => html`<option key=${one} value=${one}></option>`)}</datalist>
+    </label>
+    <${Choose} name="priority" any="Any priority" options=${BY_URGENCY.map((one) => [one, say(one)])} />
+    <${Choose} name="state" any="Any state" options=${TASK_STATES.map((one) => [one, say(one)])} />
+    <${Choose} name="agent" any="Any agent" options=${agents.map((one) => [one, `Agent ${shortId(one).slice(-4)}`])} />
+    <label class="check">
+      <input
+        type="checkbox"
+        checked=${Boolean(query.mine)}
+        data-testid="filter-mine"
+        onChange=${(event) => change("mine", event.target.checked ? "true" : "")}
+      />
+      <span>Mine</span>
+    </label>
+    ${
+      isFiltering(query) &&
+      html`<button type="button" class="button ghost" data-testid="filter-clear" onClick=${() => putQuery({})}>
+          Clear
+        </button>
+        <form onSubmit=${save}>
+          <label>
+            <span class="sr">Name of this view</span>
+            <input
+              placeholder="Save as…"
+              maxlength="40"
+              value=${name}
+              data-testid="view-name"
+              onInput=${(event) => setName(event.target.value)}
+            />
+          </label>
+        </form>`
+    }
+    ${saved.map(
+      (view) =>
+        html`<span key=${view.name} class="chip view">
+          <a href=${withQuery(to.project(projectId), view.query)} data-testid="saved-view">${view.name}</a>
+          <button
+            type="button"
+            class="button ghost"
+            aria-label=${`Forget the view ${view.name}`}
+            onClick=${() => dropView(projectId, view.name)}
+          >
+            <${Icon} name="close" />
+          </button>
+        </span>`,
+    )}
+  </div>`;
+}
+
+const Choose = ({ name, any, options }) => {
+  const value = route.value.query[name] || "";
+  return html`<select
+    aria-label=${any.replace("Any ", "")}
+    value=${value}
+    data-testid=${`filter-${name}`}
+    onChange=${(event) => change(name, event.target.value)}
+  >
+    <option value="">${any}</option>
+    ${options.map(([one, text]) => html`<option key=${one} value=${one} selected=${one === value}>${text}</option>`)}
+  </select>`;
+};

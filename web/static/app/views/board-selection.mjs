@@ -1,0 +1,129 @@
+// What can be done with several tasks at once. Each is an act of its own: what is refused stays selected.
+import { useEffect, useState } from "preact/hooks";
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { Button } from "../parts/controls.mjs";
+import { Confirm } from "../parts/dialogs.mjs";
+import { project } from "../projects.mjs";
+import { go, to } from "../routes.mjs";
+import { clear, selected } from "../selection.mjs";
+import { may } from "../session.mjs";
+import { CANCELLABLE_TASK_STATES, FINAL_TASK_STATES } from "../states.mjs";
+import { keepTask, tasks } from "../tasks.mjs";
+import { told, warned } from "../toasts.mjs";
+import { BY_URGENCY, say } from "../words.mjs";
+
+const counted = (number) => `${number} ${number === 1 ? "task" : "tasks"}`;
+
+// Does `act` with each task, one after the other; done: what was done, for a person.
+async function withEach(some, done, act) {
+  const refused = [];
+  const left = new Set(selected.value);
+  for (const task of some) {
+    try {
+      const { task: fresh } = await act(task);
+      keepTask(fresh);
+      left.delete(task.id);
+    } catch (error) {
+      refused.push(`“${task.title}”: ${error.message}`);
+    }
+  }
+  selected.value = refused.length ? left : new Set();
+  if (some.length > refused.length) told(`${counted(some.length - refused.length)} ${done}.`);
+  if (refused.length) warned(refused.join(" "));
+}
+
+export function Selection() {
+  const [cancelling, setCancelling] = useState(false);
+  const [label, setLabel] = useState("");
+  const chosen = [...selected.value].map((id) => tasks.value?.get(id)).filter(Boolean);
+  const among = (...states) => chosen.filter(({ state }) => states.includes(state));
+  useEffect(() => {
+    const pressed = (event) => event.key === "Escape" && !event.target.closest("dialog,.panel") && clear();
+    addEventListener("keydown", pressed);
+    return () => {
+      removeEventListener("keydown", pressed);
+      clear();
+    };
+  }, []);
+  if (!chosen.length) return null;
+  const ready = among("ready_to_test");
+  const approved = among("approved");
+  const cancellable = among(...CANCELLABLE_TASK_STATES);
+  const open = chosen.filter(({ state }) => !FINAL_TASK_STATES.includes(state));
+  const approve = () =>
+    withEach(ready, "approved", ({ id, headSha }) => api.post(`/tasks/${id}/approve`, { commitSha: headSha }));
+  const cancel = () => withEach(cancellable, "cancelled", ({ id }) => api.post(`/tasks/${id}/cancel`));
+  const group = async () => {
+    const taskIds = approved.map(({ id }) => id).sort();
+    const { taskGroup } = await api.post("/task-groups", { projectId: project.value.id, taskIds });
+    clear();
+    go(to.group(project.value.id, taskGroup.id));
+  };
+  const setPriority = (priority) => withEach(open, "changed", ({ id }) => api.patch(`/tasks/${id}`, { priority }));
+  const addLabel = (event) => {
+    event.preventDefault();
+    const fresh = label.trim();
+    if (!fresh) return;
+    setLabel("");
+    withEach(open, "changed", ({ id, labels }) =>
+      api.patch(`/tasks/${id}`, { labels: [...(labels || []).filter((one) => one !== fresh), fresh] }),
+    );
+  };
+  return html`<div class="selection" role="group" aria-label="Selected tasks" data-testid="selection">
+    <b aria-live="polite">${chosen.length} selected</b>
+    ${
+      may("maintainer") &&
+      html`
+        <${Button} kind="primary" disabled=${!ready.length} act=${approve} testid="selection-approve">
+          Approve ${ready.length || ""}
+        <//>
+        <${Button} disabled=${!approved.length} act=${group} testid="selection-group">Group ${approved.length || ""}<//>
+      `
+    }
+    <select
+      aria-label="Priority"
+      value=""
+      disabled=${!open.length}
+      data-testid="selection-priority"
+      onChange=${(event) => setPriority(event.target.value)}
+    >
+      <option value="">Priority…</option>
+      ${BY_URGENCY.map((one) => html`<option key=${one} value=${one}>${say(one)}</option>`)}
+    </select>
+    <form onSubmit=${addLabel}>
+      <input
+        aria-label="Add a label"
+        placeholder="Add a label"
+        maxlength="50"
+        value=${label}
+        disabled=${!open.length}
+        data-testid="selection-label"
+        onInput=${(event) => setLabel(event.target.value)}
+      />
+    </form>
+    <button
+      type="button"
+      class="button"
+      disabled=${!cancellable.length}
+      data-testid="selection-cancel"
+      onClick=${() => setCancelling(true)}
+    >
+      Cancel ${cancellable.length || ""}…
+    </button>
+    <button type="button" class="button ghost" data-testid="selection-clear" onClick=${clear}>Clear</button>
+    ${
+      cancelling &&
+      html`<${Confirm}
+        title=${`Cancel ${counted(cancellable.length)}?`}
+        verb=${`Cancel ${counted(cancellable.length)}`}
+        testid="selection-cancel-confirm"
+        act=${cancel}
+        close=${() => setCancelling(false)}
+      >
+        Agents stop, previews go, and groups that hold one of them are built again without it. The branches stay. A
+        cancelled task can't be taken up again.
+      <//>`
+    }
+  </div>`;
+}

@@ -1,0 +1,108 @@
+// A task on the board: what it is, how it stands, and what it waits for.
+import { html } from "../html.mjs";
+import { dollars } from "../money.mjs";
+import { cls, Icon, SentBack, Time } from "../parts/controls.mjs";
+import { dragged, isMovable } from "../moves.mjs";
+import { isParked, ParkedChip } from "../parts/parked.mjs";
+import { Priority } from "../parts/priority.mjs";
+import { route, to, withQuery } from "../routes.mjs";
+import { selected, toggle } from "../selection.mjs";
+import { may } from "../session.mjs";
+import { cards } from "../tasks.mjs";
+import { brief, say, shortened, shortId } from "../words.mjs";
+
+const MOST_REASON = 200;
+const MOST_STEP = 120;
+// Waits for something that its error names.
+const isKept = (task) => task.error && !isParked(task) && (task.state === "backlog" || task.phase === "queued");
+
+export function Card({ task, on }) {
+  const said = cards.value.get(task.id);
+  const busy = task.state === "in_progress";
+  const picked = selected.value.has(task.id);
+  const pressed = (event) => {
+    if (event.key !== "x" || event.ctrlKey || event.metaKey || event.altKey || !may("member")) return;
+    event.preventDefault();
+    toggle(task.id);
+  };
+  return html`<div class=${cls("card-slot", picked && "picked")}>
+    ${
+      may("member") &&
+      html`<input
+        type="checkbox"
+        class="pick"
+        aria-label=${`Select ${task.title}`}
+        title="Select (x)"
+        checked=${picked}
+        data-testid="card-select"
+        onChange=${() => toggle(task.id)}
+      />`
+    }
+    <a
+    onKeyDown=${pressed}
+      draggable=${isMovable(task)}
+      onDragStart=${() => (dragged.value = task)}
+      onDragEnd=${() => (dragged.value = null)}
+    class=${`card ${on ? "on" : ""}`}
+    href=${withQuery(to.task(task.projectId, task.id), route.value.query)}
+    data-testid="task-card"
+    data-task-id=${task.id}
+    aria-current=${on ? "true" : undefined}
+  >
+    <span class="card-top"><span>${shortId(task.id)}</span><${Time} at=${task.createdAt} /></span>
+    <span class="card-title">${task.title}</span>
+    ${
+      task.state === "failed" &&
+      task.error &&
+      html`<span class="bad-text" title=${task.error}>${shortened(brief(task.error), MOST_REASON)}</span>`
+    }
+    ${
+      isKept(task) &&
+      html`<span class="muted" title=${task.error} data-testid="card-waits">
+        ${shortened(brief(task.error), MOST_REASON)}
+      </span>`
+    }
+    ${
+      said?.question
+        ? html`<span class="card-note ask" data-testid="card-question">${shortened(said.question, MOST_REASON)}</span>`
+        : said?.step &&
+          busy &&
+          html`<span class="card-note" data-testid="card-step">${shortened(said.step, MOST_STEP)}</span>`
+    }
+    ${
+      said?.waitsFor.length > 0 &&
+      html`<span class="card-note" data-testid="card-after">After ${said.waitsFor.join(", ")}</span>`
+    }
+    <span class="card-meta">
+      <${Priority} of=${task.priority} />
+      ${isParked(task) && html`<${ParkedChip} of=${task.parked} testid="card-parked" />`}
+      ${
+        busy &&
+        task.phase &&
+        !isParked(task) &&
+        html`<span class=${`chip ${task.phase === "queued" ? "" : "busy"}`}>${say(task.phase)}</span>`
+      }
+      <${Checks} of=${said?.checks || {}} />
+      <${SentBack} round=${task.round} />
+      ${(task.labels || []).slice(0, 3).map((label) => html`<span key=${label} class="chip label">${label}</span>`)}
+      ${said?.costUsd > 0 && html`<span class="chip" title="Spent on models">${dollars(said.costUsd)}</span>`}
+      ${
+        task.assignedAgentId &&
+        html`<span class="chip agent" title=${task.assignedAgentId}>
+          <${Icon} name="agent" />
+          ${shortId(task.assignedAgentId).slice(-4)}
+        </span>`
+      }
+    </span>
+  </a></div>`;
+}
+
+// of: {passed, failed, …}, the number of checks in each status.
+function Checks({ of }) {
+  const { passed = 0, failed = 0, running = 0 } = of;
+  const all = passed + failed + running;
+  if (!all) return null;
+  const kind = failed ? "bad" : running ? "busy" : "good";
+  const text = failed ? `${failed} of ${all} checks failed` : `${passed}/${all} checks`;
+  return html`<span class=${`chip ${kind}`} data-testid="card-checks">${text}</span>`;
+}

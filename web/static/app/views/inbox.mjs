@@ -1,0 +1,66 @@
+// Needs you: what waits for the person who is signed in, in all projects, what blocks an agent first.
+import { useEffect } from "preact/hooks";
+import { html } from "../html.mjs";
+import { inbox, keyOf, KINDS, loadInbox, notifications, placeOf, trouble, wantNotifications } from "../inbox.mjs";
+import { Badge, Button, Empty, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
+import { useTitle } from "../titles.mjs";
+import { brief, shortened } from "../words.mjs";
+
+const MOST_DETAIL = 240;
+const LEAD = "What waits for your decision, in all projects.";
+
+export function Inbox() {
+  useTitle("Needs you");
+  useEffect(() => {
+    loadInbox();
+  }, []);
+  const items = inbox.value?.items;
+  return html`<${Page} title="Needs you" lead=${LEAD} actions=${html`<${Notify} />`}>
+    ${
+      !items
+        ? trouble.value
+          ? html`<${Trouble} error=${trouble.value} again=${loadInbox} />`
+          : html`<${Loading} />`
+        : items.length
+          ? Object.keys(KINDS).map((kind) => html`<${Kind} key=${kind} kind=${kind} items=${items} />`)
+          : html`<${Empty} title="Nothing waits for you">
+              Questions of agents, work to review, failed tasks and releases show up here as they come.
+            <//>`
+    }
+    ${inbox.value?.isCut && html`<p class="muted">There are more. The oldest are shown.</p>`}
+  <//>`;
+}
+
+function Kind({ kind, items }) {
+  const mine = items.filter((item) => item.kind === kind);
+  if (!mine.length) return null;
+  return html`<section aria-label=${KINDS[kind]} data-testid=${`inbox-${kind}`}>
+    <h2>${KINDS[kind]} <span class="muted">${mine.length}</span></h2>
+    <ul class="rows">
+      ${mine.map(
+        (item) =>
+          html`<li key=${keyOf(item)}>
+            <a class="row" href=${placeOf(item)} data-testid="inbox-item">
+              <span class="row-main">
+                <b>${item.title}</b>
+                ${item.detail && html`<small>${shortened(brief(item.detail), MOST_DETAIL)}</small>`}
+              </span>
+              <${Badge} word=${item.state} />
+              <span class="muted">${item.projectName}</span>
+              <${Time} at=${item.since} />
+            </a>
+          </li>`,
+      )}
+    </ul>
+  </section>`;
+}
+
+const Notify = () => {
+  if (notifications.value === "missing") return null;
+  if (notifications.value === "denied")
+    return html`<span class="muted">Your browser blocks notifications of this site.</span>`;
+  const on = notifications.value === "on";
+  return html`<${Button} testid="notifications" aria-pressed=${on} act=${() => wantNotifications(!on)}>
+    ${on ? "Notifications are on" : "Notify me in this browser"}
+  <//>`;
+};

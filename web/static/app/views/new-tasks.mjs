@@ -1,0 +1,74 @@
+// Writing several tasks at once: a title on each line.
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { Fault, SelectField, TextField, useForm } from "../parts/controls.mjs";
+import { Dialog } from "../parts/dialogs.mjs";
+import { project } from "../projects.mjs";
+import { keepTask } from "../tasks.mjs";
+import { told } from "../toasts.mjs";
+import { BY_URGENCY, lines, say } from "../words.mjs";
+
+const EMPTY = { titles: "", priority: "medium", labels: "" };
+
+const titlesOf = (text) =>
+  text
+    .split("\n")
+    .map((line) => line.replace(/^\s*[-*]\s+/, "").trim())
+    .filter(Boolean);
+
+export function NewTasks({ close }) {
+  const { id: projectId } = project.value;
+  const form = useForm(EMPTY, `new-tasks.${projectId}`);
+  const titles = titlesOf(form.draft.titles);
+  const create = form.submit(async ({ priority, labels }) => {
+    for (const [at, title] of titles.entries()) {
+      try {
+        const { task } = await api.post("/tasks", { projectId, title, priority, labels: lines(labels) });
+        keepTask(task);
+      } catch (error) {
+        // What is there by now is not made again.
+        form.change("titles", titles.slice(at).join("\n"));
+        throw error;
+      }
+    }
+    told(`${titles.length} ${titles.length === 1 ? "task" : "tasks"} created.`);
+    form.reset();
+    close();
+  });
+  return html`<${Dialog} title="New tasks" close=${close} wide>
+    <form onSubmit=${create}>
+      <${TextField}
+        label="One task on each line"
+        name="titles"
+        form=${form}
+        testid="tasks-titles"
+        rows="8"
+        required
+        placeholder=${"Add a password reset page\nSay hello in Spanish"}
+      />
+      <div class="pair">
+        <${SelectField}
+          label="Priority of all"
+          name="priority"
+          form=${form}
+          options=${BY_URGENCY.map((one) => [one, say(one)])}
+        />
+        <${TextField}
+          label="Labels of all"
+          name="labels"
+          form=${form}
+          testid="tasks-labels"
+          placeholder="ui, bug"
+          hint="Separated by commas."
+        />
+      </div>
+      <${Fault} form=${form} />
+      <footer>
+        <button type="button" class="button" onClick=${close}>Close</button>
+        <button class="button primary" data-testid="tasks-create" disabled=${form.busy || !titles.length}>
+          ${titles.length > 1 ? `Create ${titles.length} tasks` : "Create task"}
+        </button>
+      </footer>
+    </form>
+  <//>`;
+}
