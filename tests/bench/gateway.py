@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -143,12 +143,31 @@ def _ready(folder: Path) -> Iterator[tuple[str, str, str, psutil.Process]]:
         put(Run, run.id, model_digest=digest(token))
         new = NewProvider("measured", "anthropic", provider, key="sk-of-the-bench")
         model_providers.create_provider(new, by=somebody())
-        stack.enter_context(_child("tests.bench.gateway", "--provide", str(its.fileno()), descriptor=its.fileno()))
+        provide = ("tests.bench.gateway", "--provide", str(its.fileno()))
+        provides = stack.enter_context(_child(*provide, descriptor=its.fileno()))
         served = ("gunicorn", "-c", "web/gunicorn.conf.py", "-b", f"fd://{own.fileno()}", "web.app:create_gateway()")
         arbiter = stack.enter_context(_child(*served, descriptor=own.fileno()))
         url = f"http://127.0.0.1:{own.getsockname()[1]}/gateway/measured"
         asyncio.run(call(url, token, 1, 100))
-        yield url, provider, token, arbiter.children()[0]
+        (gateway,) = arbiter.children()
+        with _cores_apart(gateway, [provides, psutil.Process()]):
+            yield url, provider, token, gateway
+
+
+@contextlib.contextmanager
+def _cores_apart(gateway: psutil.Process, others: Sequence[psutil.Process]) -> Iterator[None]:
+    """Give the gateway a core that those who put it under load do not use, where there is more than one."""
+    cores = psutil.Process().cpu_affinity()
+    if len(cores) == 1:
+        yield
+        return
+    gateway.cpu_affinity(cores[:1])
+    for other in others:
+        other.cpu_affinity(cores[1:])
+    try:
+        yield
+    finally:
+        psutil.Process().cpu_affinity(cores)
 
 
 @contextlib.contextmanager
