@@ -30,7 +30,7 @@ from tests.providers.git_tree import WorkTree, git
 from tests.providers.runtime_supervisor import Supervisor
 from workers import registry
 
-SETTLE_SECONDS = 60
+SETTLE_SECONDS = 120
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.1
 STEPS = "```steps\n- say: Hello\n```\n"
 """What the platform's own agents can do without a model."""
