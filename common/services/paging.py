@@ -47,9 +47,11 @@ def page_of(
     at: InstrumentedAttribute[datetime],
     key: InstrumentedAttribute[str],
     page: PageQuery,
+    total: int | None = None,
 ) -> Page[M]:
-    """One page of `query`, ordered by `at`, then by `key`, both descending."""
-    total = read.session.execute(select(func.count()).select_from(query.order_by(None).subquery())).scalar_one()
+    """One page of `query`, ordered by `at`, then by `key`, both descending. total: if the caller has counted it."""
+    if total is None:
+        total = read.session.execute(select(func.count()).select_from(query.order_by(None).subquery())).scalar_one()
     ordered = query.order_by(at.desc(), key.desc()).limit(page.limit + 1)
     if page.cursor is not None:
         before, before_id = _decode(page.cursor)

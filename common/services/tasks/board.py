@@ -116,8 +116,8 @@ def _has_label(label: str) -> ColumnElement[bool]:
 def _column(read: Snapshot, query: Select[Task], state: TaskState, total: int, limit: int) -> Column:
     if not total:
         return Column(state, (), 0)
-    found = page_of(read, query.where(Task.state_ == state), Task.created_at, Task.id, PageQuery(limit))
-    return Column(state, found.items, found.total, found.next_cursor)
+    found = page_of(read, query.where(Task.state_ == state), Task.created_at, Task.id, PageQuery(limit), total)
+    return Column(state, found.items, total, found.next_cursor)
 
 
 def _cards(read: Snapshot, tasks: Sequence[Task]) -> list[Card]:
