@@ -66,9 +66,9 @@ def open_call(provider: ModelProvider, request: Request, *, silence_seconds: flo
     silence_seconds: how long the provider may send nothing; None: as long as the settings say.
     Raises UpstreamFault if the provider can't be reached, is silent for too long or redirects.
     """
+    silence_seconds = silence_seconds or settings().models.silence_seconds
     headers = {name: value for name, value in request.headers.items() if is_passed(name)}
     # An answer that is compressed could not be read for its usage.
-    silence_seconds = silence_seconds or settings().models.silence_seconds
     headers |= {"accept-encoding": "identity", "via": own_via()} | credentials(provider, request.headers)
     url = upstream_url(provider, request.path, request.query)
     try:

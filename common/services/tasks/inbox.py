@@ -87,13 +87,11 @@ def _where(by: Caller, role: Role, project_id: str | None) -> ColumnElement[bool
     """Query condition on Project: the caller has at least this role in it."""
     if by.role < role:
         return false()
-    holds = sees_project(by)
-    if not by.is_admin:
-        member = select(ProjectMember.project_id).where(
-            ProjectMember.user_id == by.user_id, ProjectMember.role >= int(role)
-        )
-        holds = or_(Project.is_restricted.is_(False), Project.id.in_(member))
-    holds = and_(holds, Project.state_ != ProjectState.DELETING)
+    member = select(ProjectMember.project_id).where(
+        ProjectMember.user_id == by.user_id, ProjectMember.role >= int(role)
+    )
+    reaches = sees_project(by) if by.is_admin else or_(Project.is_restricted.is_(False), Project.id.in_(member))
+    holds = and_(reaches, Project.state_ != ProjectState.DELETING)
     return holds if project_id is None else and_(holds, Project.id == project_id)
 
 
