@@ -86,14 +86,15 @@ function Known({ provider }) {
 
 function Key({ reload }) {
   const form = useForm({ api: APIS[0][0], key: "" });
-  const submit = form.submit(async ({ api: spoken, key }) => {
+  const submit = form.submit(async ({ api: spoken, key: pasted }) => {
+    const key = pasted.trim();
     const login = key.startsWith(SUBSCRIPTION) ? "subscription" : "key";
     await api.post("/model-providers", {
       name: spoken,
       api: spoken,
       baseUrl: usualAddress(spoken),
       login,
-      key: key.trim(),
+      key,
     });
     form.reset();
     await reload();
