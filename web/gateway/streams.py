@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import gevent
-import gevent.monkey
 import requests
 import structlog
 import urllib3
@@ -21,20 +20,22 @@ from common.names import new_id
 from common.services.spend.model_calls import MadeCall
 from common.services.spend.model_tokens import ModelAccess
 from common.services.spend.prices import cost_of
+from common.settings import settings
 from common.values.model_provider import ModelProvider, TokenCount
 from web.gateway import counters
+from web.gateway.bodies import body_of, is_gevent
 from web.gateway.call_log import call_log
 from web.gateway.usage_readers import Reader, Usage
 from web.http.slow_heads import before_kill
 
 log = structlog.get_logger()
 
-CHUNK_BYTES = 2**16
 LONGEST_ERROR = 500
 BYTES_PER_TOKEN = 4
 """For estimates: about what a token of English text or code has."""
 ESTIMATED = "the answer named no usage, so its tokens are estimated from its size"
 
+_SILENT = "the provider was silent for too long"
 _READABLE = 1
 
 
@@ -117,13 +118,14 @@ class Answer:
         self._is_over = False
         self._stopped: str | None = None
         _open.add(self)
-        self._watch = _Watch(client, answer) if client is not None and _is_gevent() else None
+        self._watch = _Watch(client, answer) if client is not None and is_gevent() else None
+        self._body = body_of(answer, settings().models.silence_seconds, lambda: gevent.spawn(self.stop, _SILENT))
 
     def __iter__(self) -> Iterator[bytes]:
-        read, feed = self._answer.raw.read1, self._reader.feed
+        read, feed = self._body.read, self._reader.feed
         held, is_held = b"", self._call.is_counted_first
         try:
-            chunk = read(CHUNK_BYTES, False)
+            chunk = read()
             self._call.first_byte_ms = _milliseconds(self._call.began)
             while chunk:
                 feed(chunk)
@@ -132,10 +134,9 @@ class Answer:
                     chunk, held = held + chunk[:-1], chunk[-1:]
                 if chunk:
                     yield chunk
-                chunk = read(CHUNK_BYTES, False)
-            # A body that is shorter than its Content-Length ends like a whole one.
-            fault = "the provider ended the answer too early" if self._answer.raw.length_remaining else None
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                chunk = read()
+            fault = None
+        except (urllib3.exceptions.HTTPError, OSError, ValueError, EOFError) as error:
             fault = self._fault_of(error)
         if fault is None:
             self._finish(None)
@@ -162,7 +163,7 @@ class Answer:
         if self._watch is not None and self._watch.is_client_gone:
             return "the caller closed the connection"
         if isinstance(error, urllib3.exceptions.ReadTimeoutError | TimeoutError):
-            return "the provider was silent for too long"
+            return _SILENT
         return f"the provider ended the answer too early ({type(error).__name__})"
 
     def _finish(self, fault: str | None) -> None:
@@ -172,8 +173,9 @@ class Answer:
         _open.discard(self)
         if self._watch is not None:
             self._watch.stop()
+        self._body.close()
         if fault is None:
-            self._answer.raw.release_conn()
+            self._body.release()
         else:
             # Not `Response.close` alone: it would first read a short rest.
             _cut(self._answer)
@@ -239,10 +241,6 @@ def _cut(answer: requests.Response) -> None:
         answer.raw.shutdown()
     with suppress(OSError, ValueError):
         answer.raw.close()
-
-
-def _is_gevent() -> bool:
-    return bool(gevent.monkey.is_module_patched("socket"))
 
 
 def _milliseconds(since: float) -> int:

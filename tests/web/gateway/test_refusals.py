@@ -234,6 +234,18 @@ def test_half_a_stream_ends_without_the_mark_of_the_end(plain_agent: RunningAgen
     assert "the provider ended the answer too early" in str(call.error)
 
 
+def test_malformed_chunks_are_no_whole_answer(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = Script(SONNET.stream[:4], content_type=SSE, fault="malformed")
+
+    with pytest.raises(ConnectionResetError):
+        plain_agent.call(SONNET)
+
+    (call,) = plain_agent.calls()
+    assert (call.input_tokens, call.cached_tokens) == (120, 4000)
+    assert "the provider ended the answer too early" in str(call.error)
+
+
 def test_a_short_body_is_noticed(plain_agent: RunningAgent) -> None:
     plain_agent.provider("anthropic")
     plain_agent.upstream.script = Script([SONNET.whole[:50]], length=len(SONNET.whole), fault="half")

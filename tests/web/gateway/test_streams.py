@@ -141,6 +141,18 @@ def test_a_connection_serves_one_call_after_another(plain_agent: RunningAgent) -
     assert plain_agent.upstream.connections == 1
 
 
+def test_a_stream_that_arrives_byte_by_byte_is_whole(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE, is_bytewise=True)
+    with serving() as server:
+        for _ in range(2):
+            with server.called(plain_agent) as answer:
+                assert answer.read() == WHOLE
+        wait_until("two recorded calls", lambda: len(all_of(ModelCall)) == 2, seconds=20)
+    assert [call.output_tokens for call in all_of(ModelCall)] == [77, 77]
+    assert plain_agent.upstream.connections == 1
+
+
 def test_calls_are_recorded_before_the_process_ends(agent: RunningAgent) -> None:
     agent.provider("anthropic")
     agent.upstream.script = Script(SONNET.stream, content_type=SSE)

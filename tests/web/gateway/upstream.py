@@ -24,8 +24,8 @@ class Asked:
 @dataclass
 class Script:
     """How the next requests are answered. pieces: each is sent as a chunk of its own. gate: waited for after the first
-    piece. fault: `half`: the connection ends in the middle; `silence`: nothing more comes. length: announced, instead
-    of sending chunks.
+    piece. fault: `half`: the connection ends in the middle; `silence`: nothing more comes; `malformed`: a chunk
+    without a length. length: announced, instead of sending chunks. is_bytewise: each byte is sent by itself.
     """
 
     pieces: Sequence[bytes] = (b"{}",)
@@ -35,6 +35,7 @@ class Script:
     gate: threading.Event | None = None
     fault: str = ""
     length: int | None = None
+    is_bytewise: bool = False
 
 
 class Upstream:
@@ -80,13 +81,15 @@ class Upstream:
         for number, piece in enumerate(script.pieces):
             if number == 1 and script.gate is not None and not self._wait(client, script.gate):
                 return False
-            client.sendall(piece if script.length is not None else b"%x\r\n%b\r\n" % (len(piece), piece))
+            _send(client, piece if script.length is not None else b"%x\r\n%b\r\n" % (len(piece), piece), script)
+        if script.fault == "malformed":
+            client.sendall(b"no length\r\n")
         if script.fault == "silence":
             self._wait(client, self.is_over)
         if script.fault:
             return False
         if script.length is None:
-            client.sendall(b"0\r\n\r\n")
+            _send(client, b"0\r\n\r\n", script)
         return True
 
     def _wait(self, client: socket.socket, for_: threading.Event) -> bool:
@@ -99,6 +102,15 @@ class Upstream:
                     return False
         client.settimeout(None)
         return True
+
+
+def _send(client: socket.socket, content: bytes, script: Script) -> None:
+    if not script.is_bytewise:
+        client.sendall(content)
+        return
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for byte in content:
+        client.sendall(bytes([byte]))
 
 
 @contextlib.contextmanager
