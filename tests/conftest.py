@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import pytest
 
 from common.machine.bubblewrap import SandboxFinding, find_sandbox
+from tests import compiled
 from tests.databases import ReusedDatabase, create_schema, sqlite_url
 from tests.servers import MariaDB, NotInstalled, redis_server, run_folder, shared_mariadb
 from tests.spreading import ByUnit, rank
@@ -29,6 +30,7 @@ _RUN = pytest.StashKey[ExitStack]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    compiled.share()
     worker_input = getattr(config, "workerinput", None)
     if worker_input is not None:
         config.stash[_RUN_FOLDER] = Path(worker_input["run_folder"])
