@@ -4,6 +4,7 @@
 #   REQUIRE_ALL=1       a test that is left out is a failure
 #   GITEA_URL=… GITEA_TOKEN=…   the server that `make test-real` tests against (a site administrator's token)
 #   KUBECONFIG=…        the cluster that `make test-real` tests against
+#   ONLY=page           what `make bench` measures alone: start, api, ws, gateway, sandbox or page
 #   SECONDS_EACH=600    how long each of the two measurements of `make soak` takes
 #   ARGS='…'            more arguments for pytest, the benchmark, the demonstration or `aiworker up`
 
@@ -53,7 +54,7 @@ pictures: ## Take the pictures of every view for docs/images, on an instance of 
 
 bench: ## Measure this machine
 	@.ci/venv requirements-dev.lock
-	@exec $(BIN)/python -m tests.bench $(ARGS)
+	@exec $(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 soak: ## Run what takes long: ten minutes of the model gateway, of ten runs at once, and the real CLIs in more trouble
 	@.ci/venv requirements-dev.lock

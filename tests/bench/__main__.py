@@ -17,11 +17,12 @@ from typing import Any
 
 from websockets.sync.client import connect
 
-from tests.bench import gateway, sandbox_start
+from tests.bench import gateway, page, sandbox_start
 from tests.e2e.client import Client, Listener
 from tests.e2e.instance import Instance, running
 
 CLIENTS = 8
+ONLY = ("start", "api", "ws", "gateway", "sandbox", "page")
 UNLIMITED = {"AIWORKER_WRITES_PER_MINUTE": "1000000"}
 """One person's clients are what is measured."""
 
@@ -90,13 +91,8 @@ def measure_feed(instance: Instance, api: Client, project_id: str, sockets: int,
         show(f"POST to event, {sockets} more sockets listening", f"p50 {statistics.median(delays):6.1f} ms")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--times", type=int, default=400)
-    parser.add_argument("--sockets", type=int, default=200)
-    parser.add_argument("--streams", type=int, default=200)
-    chosen = parser.parse_args()
-    show("Machine", f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}")
+def _instance(chosen: argparse.Namespace) -> None:
+    """What an instance does over HTTP and WebSocket: start, api, ws."""
     began = time.perf_counter()
     with (
         tempfile.TemporaryDirectory(prefix="aiworker-bench-") as folder,
@@ -106,12 +102,35 @@ def main() -> None:
         login = Client.login(instance.url, "admin", instance.password)
         api = Client(instance.url, login.api_token())
         project = api.post("/projects", {"name": "Measured"}, 201)["project"]
-        measure_api(instance, api.token, project["id"], chosen.times)
-        measure_feed(instance, api, project["id"], chosen.sockets, 30)
-    for what, figure in gateway.figures(chosen.streams, rate=100, seconds=10):
-        show(what, figure)
-    for what, figure in sandbox_start.figures(times=40):
-        show(what, figure)
+        if is_wanted(chosen, "api"):
+            measure_api(instance, api.token, project["id"], chosen.times)
+        if is_wanted(chosen, "ws"):
+            measure_feed(instance, api, project["id"], chosen.sockets, 30)
+
+
+def is_wanted(chosen: argparse.Namespace, *names: str) -> bool:
+    return chosen.only is None or chosen.only in names
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", choices=ONLY, help="measure this alone")
+    parser.add_argument("--times", type=int, default=400)
+    parser.add_argument("--sockets", type=int, default=200)
+    parser.add_argument("--streams", type=int, default=200)
+    chosen = parser.parse_args()
+    show("Machine", f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}")
+    if is_wanted(chosen, "start", "api", "ws"):
+        _instance(chosen)
+    if is_wanted(chosen, "gateway"):
+        for what, figure in gateway.figures(chosen.streams, rate=100, seconds=10):
+            show(what, figure)
+    if is_wanted(chosen, "sandbox"):
+        for what, figure in sandbox_start.figures(times=40):
+            show(what, figure)
+    if is_wanted(chosen, "page"):
+        for what, figure in page.figures():
+            show(what, figure)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,257 @@
+"""Measures the page in a real Chromium: what a visit costs, and how fast it answers while much happens.
+
+`python -m tests.bench.page` measures this alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import shutil
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import requests
+from playwright.sync_api import Browser, CDPSession, Page
+
+from tests.e2e.browser import Person, chromium
+from tests.e2e.client import Client
+from tests.e2e.contract.caller import Caller
+from tests.e2e.instance import Instance, running, wait_until
+from tests.e2e.talk import Talk
+
+UNLIMITED = {"AIWORKER_WRITES_PER_MINUTE": "1000000"}
+TASKS = 500
+EVENTS_A_SECOND = 50
+CLIENTS = 4
+DIFF_LINES = 5_000
+TRANSCRIPT_BYTES = 10 * 2**20
+KEYS = 60
+BETWEEN_KEYS_MS = 80
+
+_WATCH_KEYS = """
+window.painted = [];
+addEventListener("keydown", (event) => {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => window.painted.push(performance.now() - event.timeStamp);
+  requestAnimationFrame(() => port2.postMessage(0));
+}, true);
+"""
+"""Takes the milliseconds from a key to the end of the frame that shows what it did."""
+
+_FIRST = """
+([selector, text]) => new Promise((resolve) => {
+  const began = performance.now();
+  const look = () => {
+    const found = [...document.querySelectorAll(selector)].some((one) => one.textContent.includes(text));
+    if (!found) return requestAnimationFrame(look);
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => resolve(performance.now() - began);
+    requestAnimationFrame(() => port2.postMessage(0));
+  };
+  look();
+})
+"""
+"""The milliseconds until something with this text is drawn."""
+
+
+class Wire:
+    """The bytes and requests that a page needs, as they pass over the wire."""
+
+    def __init__(self, page: Page) -> None:
+        self._session: CDPSession = page.context.new_cdp_session(page)
+        self._session.send("Network.enable")
+        self._session.on("Network.responseReceived", self._began)
+        self._session.on("Network.loadingFinished", self._ended)
+        self.bytes, self.requests = 0, 0
+        self._of_cache: set[str] = set()
+
+    def _began(self, event: dict[str, object]) -> None:
+        reply = event["response"]
+        if isinstance(reply, dict) and (reply.get("fromDiskCache") or str(reply["url"]).startswith(("data:", "blob:"))):
+            self._of_cache.add(str(event["requestId"]))
+
+    def _ended(self, event: dict[str, object]) -> None:
+        if event["requestId"] not in self._of_cache:
+            self.requests += 1
+            self.bytes += int(float(str(event["encodedDataLength"])))
+
+    def said(self) -> str:
+        """What has passed since this was asked last."""
+        said = f"{self.bytes / 1000:.0f} KB in {self.requests} requests"
+        self.bytes, self.requests = 0, 0
+        return said
+
+
+def figures() -> Iterator[tuple[str, str]]:
+    """Each figure with its name."""
+    browser_path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser_path is None:
+        yield "Page", "not measured: Chromium is not installed"
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="aiworker-bench-") as folder,
+        running(Path(folder), **UNLIMITED) as instance,
+        chromium(browser_path) as browser,
+    ):
+        login = Client.login(instance.url, "admin", instance.password)
+        api = Client(instance.url, login.api_token())
+        yield from _visits(instance, browser)
+        yield from _board(instance, browser, api)
+        yield from _diff(instance, browser, api)
+        yield from _transcript(instance, browser, api, Path(folder))
+
+
+def _visits(instance: Instance, browser: Browser) -> Iterator[tuple[str, str]]:
+    person = Person(browser, instance.url)
+    wire = Wire(person.page)
+    person.log_in("admin", instance.password)
+    person.wait("who")
+    person.page.wait_for_load_state("networkidle")
+    yield "Page: first load, with the login and what the API is asked", wire.said()
+    person.page.reload()
+    person.wait("who")
+    person.page.wait_for_load_state("networkidle")
+    yield "Page: second visit, with what the API is asked", wire.said()
+    person.close()
+
+
+def _board(instance: Instance, browser: Browser, api: Client) -> Iterator[tuple[str, str]]:
+    project = _project(api, "Measured board")
+    body = {"projectId": project, "requiredCapabilities": ["none has this"]}
+    tasks = [api.post("/tasks", {**body, "title": f"Task {number}"}, 201)["task"]["id"] for number in range(TASKS)]
+    with _at_the_page(browser, instance) as person, _at_the_page(browser, instance) as other:
+        for one in (person, other):
+            one.page.goto(f"{instance.url}/#/projects/{project}/tasks")
+            one.wait("task-search")
+        with _changing(instance, api.token, tasks) as changed:
+            wait_until("changes", lambda: len(changed) > EVENTS_A_SECOND)
+            began, before = time.monotonic(), len(changed)
+            yield f"Page: board of {TASKS} tasks, key to paint", _typed(person, "task-search")
+            rate = (len(changed) - before) / (time.monotonic() - began)
+        yield "Page: events a second meanwhile", f"{rate:.0f}"
+        yield "Page: a change shows in another window", _heard(other, api, tasks[-1])
+
+
+def _typed(person: Person, testid: str) -> str:
+    """Type into a field, key by key. The milliseconds from each key to the paint that shows it."""
+    person.page.evaluate(_WATCH_KEYS)
+    person.see(testid).focus()
+    for number in range(KEYS):
+        person.page.keyboard.press("t" if number % 2 == 0 else "Backspace")
+        person.page.wait_for_timeout(BETWEEN_KEYS_MS)
+    person.page.wait_for_function(f"window.painted.length >= {KEYS}")
+    return _line(person.page.evaluate("window.painted"))
+
+
+def _heard(person: Person, api: Client, task: str) -> str:
+    """A task's title is changed: from sending the change to the moment when another window has drawn it."""
+    taken = []
+    for number in range(10):
+        title = f"Changed {number} times"
+        began = time.perf_counter()
+        api.patch(f"/tasks/{task}", {"title": title})
+        person.page.evaluate(_FIRST, ["[data-testid=task-card]", title])
+        taken.append((time.perf_counter() - began) * 1000)
+    return _line(taken)
+
+
+@contextlib.contextmanager
+def _changing(instance: Instance, token: str, tasks: list[str]) -> Iterator[list[float]]:
+    """Change a task's priority, EVENTS_A_SECOND times a second, until the block ends."""
+    ended, changed = threading.Event(), list[float]()
+    began, numbers = time.monotonic(), itertools.count()
+
+    def change() -> None:
+        client = Client(instance.url, token)
+        for number in numbers:
+            if ended.wait(max(0.0, began + number / EVENTS_A_SECOND - time.monotonic())):
+                break
+            priority = "high" if number // len(tasks) % 2 == 0 else "low"
+            client.patch(f"/tasks/{tasks[number % len(tasks)]}", {"priority": priority})
+            changed.append(time.monotonic())
+        client.close()
+
+    threads = [threading.Thread(target=change) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield changed
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
+def _diff(instance: Instance, browser: Browser, api: Client) -> Iterator[tuple[str, str]]:
+    writes = f"seq {DIFF_LINES} | sed 's/.*/value_& = compute(&, some, words)/' >made.py"
+    steps = f'```steps\n- run: "{writes}"\n```'
+    project = _project(api, "Measured diff", testCommand="true")
+    task = api.post("/tasks", {"projectId": project, "title": "Write much", "description": steps}, 201)["task"]["id"]
+    _until(api, task, "ready_to_test")
+    with _at_the_page(browser, instance) as person:
+        first, typed = [], ""
+        for _ in range(5):
+            person.page.goto(f"{instance.url}/#/projects/{project}/tasks")
+            person.wait("task-card")
+            person.page.evaluate(f"location.hash = '#/projects/{project}/tasks/{task}'")
+            first.append(person.page.evaluate(_FIRST, ["[data-testid=task-diff]", "value_1 ="]))
+        person.page.locator("[data-testid=task-diff] tr[data-line='2'] td").first.click()
+        typed = _typed(person, "diff-comment")
+    yield f"Page: first screen of a diff of {DIFF_LINES} lines", _line(first)
+    yield "Page: key to paint in a comment there", typed
+
+
+def _transcript(instance: Instance, browser: Browser, api: Client, folder: Path) -> Iterator[tuple[str, str]]:
+    talk = Talk(Caller(requests.Session(), instance.url, api.token), folder, "Measured transcript")
+    entry = "\n".join(f"line {number} of what a command printed, some words long" for number in range(150))
+    size = 0
+    while size < TRANSCRIPT_BYTES:
+        talk.say(*[{"kind": "text", "message": entry} for _ in range(20)])
+        size += 20 * len(entry)
+    talk.say({"kind": "text", "message": "The very end"})
+    with _at_the_page(browser, instance) as person:
+        taken = []
+        for _ in range(5):
+            person.page.goto(f"{instance.url}/#/projects/{talk.task['projectId']}/tasks")
+            person.wait("task-card")
+            person.page.evaluate(f"location.hash = '#/projects/{talk.task['projectId']}/tasks/{talk.task['id']}'")
+            taken.append(person.page.evaluate(_FIRST, ["[data-testid=transcript-entry]", "The very end"]))
+    yield f"Page: end of a transcript of {size / 2**20:.0f} MiB", _line(taken)
+
+
+def _project(api: Client, name: str, **fields: str) -> str:
+    project = str(api.post("/projects", {"name": name, **fields}, 201)["project"]["id"])
+    wait_until("an active project", lambda: api.get(f"/projects/{project}")["project"]["status"] == "active")
+    return project
+
+
+def _until(api: Client, task: str, state: str) -> None:
+    wait_until(f"the task to be {state}", lambda: api.get(f"/tasks/{task}")["task"]["state"] == state)
+
+
+@contextlib.contextmanager
+def _at_the_page(browser: Browser, instance: Instance) -> Iterator[Person]:
+    person = Person(browser, instance.url)
+    person.log_in("admin", instance.password)
+    person.wait("who")
+    yield person
+    person.close()
+
+
+def _line(taken: list[float]) -> str:
+    ordered = sorted(taken)
+    return f"p50 {statistics.median(ordered):.0f} ms, most {ordered[-1]:.0f} ms of {len(ordered)}"
+
+
+def main() -> None:
+    for what, figure in figures():
+        print(f"{what:<62} {figure}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
