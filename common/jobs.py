@@ -109,3 +109,6 @@ TAKE_DOWN = _kind("deployment.take_down", "deployment", Queue.SLOW)
 
 RESTORE_RUNTIME = _kind("runtime.restore", "platform", Queue.SLOW)
 """Start live deployments that do not run, and remove apps that no deployment accounts for."""
+
+SEND_WEBHOOK = _kind("webhook.send", "platform", Queue.SLOW)
+"""Send the next message that is due to the outgoing webhook. One at a time, so a slow receiver delays only these."""
