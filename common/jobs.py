@@ -39,6 +39,7 @@ class Lease:
 
     project_id: None for jobs of the platform. fence: the number of this claim; the queue refuses writes with an older
     one. generation: how often the job had been enqueued when it was claimed. attempts: includes this attempt.
+    trace_parent: of what enqueued it; None: of no trace.
     """
 
     job_id: str
@@ -48,6 +49,7 @@ class Lease:
     fence: int
     generation: int
     attempts: int
+    trace_parent: str | None = None
 
 
 LEASE_SECONDS = 30

@@ -1,4 +1,4 @@
-"""the outgoing webhook: its deliveries, and how far it has read"""
+"""the outgoing webhook: its deliveries, and how far it has read; the traces of jobs and tasks"""
 
 from __future__ import annotations
 
@@ -44,8 +44,15 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger(), nullable=False),
         **_OPTIONS,
     )
+    # What is queued already belongs to no trace.
+    for table in ("jobs", "tasks"):
+        with op.batch_alter_table(table, recreate="never") as batch:
+            batch.add_column(sa.Column("trace_parent", sa.String(55)))
 
 
 def downgrade() -> None:
+    # What alembic calls a batch would make the table anew on SQLite, with all that refers to it.
+    for table in ("jobs", "tasks"):
+        op.drop_column(table, "trace_parent")
     op.drop_table("webhook_positions")
     op.drop_table("webhook_deliveries")
