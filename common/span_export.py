@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
+
+# See common/__init__.py.
+if sys.modules.get("opentelemetry.sdk.metrics", sys) is None:
+    del sys.modules["opentelemetry.sdk.metrics"]
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource

@@ -14,6 +14,7 @@ from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import Rule
 
+from common.error_reports import start_error_reports
 from common.logs import configure_logs
 from common.machine import patience
 from common.services.access import acting
@@ -90,6 +91,7 @@ def create_app() -> Flask:
     """A new application with the settings of this process: everything that AiWorker serves."""
     app = _bare_app()
     start_tracing("web")
+    start_error_reports("web")
     init_openapi(app, [*api.ALL, provider_tests])
     app.register_blueprint(page)
     if settings().forge.kind == "local":
@@ -103,6 +105,7 @@ def create_gateway() -> Flask:
     """An application that serves the model gateway, /api/health and the metrics, and nothing else."""
     app = _bare_app()
     start_tracing("gateway")
+    start_error_reports("gateway")
     init_openapi(app, [health])
     return _finished(app)
 

@@ -20,6 +20,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
 from common.broker import celery_app
+from common.error_reports import flush_error_reports, start_error_reports
 from common.errors import (
     MOST_RETRIES,
     NO_ROOM,
@@ -183,11 +184,13 @@ def _traced(lease: Lease) -> Iterator[None]:
 def _after_fork(**_arguments: object) -> None:
     forget_connections()
     start_tracing("worker")
+    start_error_reports("worker")
 
 
 def _before_exit(**_arguments: object) -> None:
     # A process of the pool ends without running what is registered for its exit.
     stop_tracing()
+    flush_error_reports()
 
 
 def _set_up_logs(**_arguments: object) -> None:

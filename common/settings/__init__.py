@@ -22,6 +22,7 @@ from common.settings.kubernetes import MOST_PREVIEWS, FleetSettings, KubernetesS
 from common.settings.models import ModelSettings, ProviderSettings, read_models
 from common.settings.private_files import SHORTEST_KEY_BYTES, close_to_others, kept_secret
 from common.settings.sandbox import SandboxSettings
+from common.settings.telemetry import TelemetrySettings
 
 __all__ = [
     "MOST_PREVIEWS",
@@ -206,6 +207,7 @@ class Settings:
     log_level: str
     """LOG_LEVEL or AIWORKER_LOG_LEVEL, INFO by default."""
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
 
 def from_env(environ: Mapping[str, str] | None = None) -> Settings:
@@ -229,6 +231,7 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
         instance=instance,
         log_level=env.string("AIWORKER_LOG_LEVEL", "LOG_LEVEL", default="INFO").upper(),
         sandbox=SandboxSettings.from_env(environ),
+        telemetry=TelemetrySettings.from_env(environ),
     )
 
 

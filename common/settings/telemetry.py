@@ -29,14 +29,13 @@ class TelemetrySettings:
         """Read from the environment; None: this process's. Raises Misconfigured, one line that names the variable."""
         env = Environment(os.environ if environ is None else environ)
         return cls(
-            otlp_endpoint=_address(env, "OTEL_EXPORTER_OTLP_ENDPOINT"),
-            sentry_dsn=_address(env, "SENTRY_DSN"),
+            otlp_endpoint=_address("OTEL_EXPORTER_OTLP_ENDPOINT", env.text("OTEL_EXPORTER_OTLP_ENDPOINT")),
+            sentry_dsn=_address("SENTRY_DSN", env.text("SENTRY_DSN")),
             sentry_environment=env.text("SENTRY_ENVIRONMENT"),
         )
 
 
-def _address(env: Environment, name: str) -> str | None:
-    value = env.text(name)
+def _address(name: str, value: str | None) -> str | None:
     if value is not None and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
         raise Misconfigured(f"{name} is not an http or https address")
     return value

@@ -1,12 +1,26 @@
-"""What an operator's own tools are told of: traces of requests, jobs and runs."""
+"""What an operator's own tools are told of: traces of requests, jobs and runs, and errors of every process."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from common.settings import socket_path
 from tests.doubles.otlp_receiver import OtlpReceiver
+from tests.doubles.sentry_receiver import SentryReceiver
+from tests.doubles.webhook_receiver import WebhookReceiver
 from tests.e2e.client import Client
-from tests.e2e.instance import running, wait_until
+from tests.e2e.instance import ROOT, Instance, running, wait_until
 
 TRACE_ID, OURS = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 STEPS = "```steps\n- run: echo $TRACEPARENT > trace.txt\n```\n"
@@ -20,19 +34,37 @@ CHAIN = [
 ]
 
 
-def test_a_trace_goes_from_the_request_over_its_jobs_to_the_run_and_what_follows(tmp_path: Path) -> None:
-    with (
-        OtlpReceiver() as receiver,
-        running(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url, OTEL_BSP_SCHEDULE_DELAY="200") as instance,
-    ):
-        client = Client.login(instance.url, "admin", instance.password)
-        project = client.post("/projects", {"name": "Traced", "starter": "page"}, 201)["project"]
-        traced = Client(instance.url, client.token)
-        traced._session.headers["traceparent"] = f"00-{TRACE_ID}-{OURS}-01"
-        task = traced.post("/tasks", {"projectId": project["id"], "title": "Trace", "description": STEPS}, 201)["task"]
-        wait_until("the task to be ready", lambda: _state(client, task["id"]) == "ready_to_test", 180)
-        wait_until("all spans", lambda: set(CHAIN) <= set(receiver.of_trace(TRACE_ID)), 30)
-        diff = str(client.get(f"/tasks/{task['id']}/diff"))
+@dataclass(frozen=True)
+class Watched:
+    instance: Instance
+    client: Client
+    traces: OtlpReceiver
+    errors: SentryReceiver
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    with OtlpReceiver() as traces, SentryReceiver() as errors:
+        environ = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": traces.url,
+            "OTEL_BSP_SCHEDULE_DELAY": "200",
+            "SENTRY_DSN": errors.dsn,
+        }
+        with running(tmp_path_factory.mktemp("instance"), **environ) as instance:
+            client = Client.login(instance.url, "admin", instance.password)
+            yield Watched(instance, client, traces, errors)
+            client.close()
+
+
+def test_a_trace_goes_from_the_request_over_its_jobs_to_the_run_and_what_follows(watched: Watched) -> None:
+    client, receiver = watched.client, watched.traces
+    project = client.post("/projects", {"name": "Traced", "starter": "page"}, 201)["project"]
+    traced = Client(watched.instance.url, client.token)
+    traced._session.headers["traceparent"] = f"00-{TRACE_ID}-{OURS}-01"
+    task = traced.post("/tasks", {"projectId": project["id"], "title": "Trace", "description": STEPS}, 201)["task"]
+    wait_until("the task to be ready", lambda: _state(client, task["id"]) == "ready_to_test", 180)
+    wait_until("all spans", lambda: set(CHAIN) <= set(receiver.of_trace(TRACE_ID)), 30)
+    diff = str(client.get(f"/tasks/{task['id']}/diff"))
 
     spans = receiver.of_trace(TRACE_ID)
     posted, prepared, run, finished, verified, published = (spans[name] for name in CHAIN)
@@ -49,9 +81,53 @@ def test_a_trace_goes_from_the_request_over_its_jobs_to_the_run_and_what_follows
     told = str([one.attributes for one in receiver.spans])
     assert client.token not in told
     assert "Trace" not in told
-    client.close()
     traced.close()
+    assert watched.errors.events == []
 
 
 def _state(client: Client, task_id: str) -> str:
     return str(client.get(f"/tasks/{task_id}")["task"]["state"])
+
+
+def test_errors_of_web_workers_and_the_supervisor_are_reported(watched: Watched) -> None:
+    client, errors = watched.client, watched.errors
+    data_dir = watched.instance.folder / "data"
+    project = client.post("/projects", {"name": "Broken", "starter": "page"}, 201)["project"]
+    path = f"/projects/{project['id']}"
+    wait_until("the project", lambda: client.get(path)["project"]["status"] == "active")
+    with closing(sqlite3.connect(data_dir / "aiworker.db", timeout=30)) as database, database:
+        database.execute("UPDATE projects SET egress_hosts = '{', services = '{' WHERE id = ?", (project["id"],))
+    client.get(path, 500)
+    with socket.socket(socket.AF_UNIX) as supervisor:
+        supervisor.settimeout(30)
+        supervisor.connect(str(socket_path(data_dir, "supervisor")))
+        # More than its reader of JSON can take.
+        supervisor.sendall(b"[" * 200_000 + b"\n")
+        assert supervisor.recv(1) == b""
+
+    wait_until("the reports", lambda: bool(errors.of("web") and errors.of("supervisor")), 30)
+    (of_web,) = errors.of("web")
+    assert of_web["exception"]["values"][-1]["type"] == "JSONDecodeError"
+    assert of_web["tags"]["request_id"].startswith("req-")
+    assert errors.of("supervisor")[0]["exception"]["values"][-1]["type"] == "RecursionError"
+    wait_until("the worker's report", lambda: bool(errors.of("worker")), 60)
+    assert errors.of("worker")[0]["tags"]["job"]
+
+
+def test_an_error_of_an_agent_is_reported(watched: Watched, tmp_path: Path) -> None:
+    """Its directory goes away while it registers."""
+    token, work_dir = tmp_path / "token", tmp_path / "work"
+    token.write_text("awe_token")
+    with WebhookReceiver() as platform:
+        platform.status, platform.said = 201, b'{"agent": {"id": "agent-00000000abcd"}, "token": "awt_token"}'
+        platform.may_answer.clear()
+        url = platform.url.partition("/hook")[0]
+        command = ["-m", "workers.runner", "--url", url, "--token-file", str(token), "--work-dir", str(work_dir)]
+        environ = {**os.environ, "SENTRY_DSN": watched.errors.dsn, "AIWORKER_SANDBOX": "off"}
+        with subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environ, stderr=subprocess.DEVNULL) as agent:
+            wait_until("the agent to register", lambda: bool(platform.received), 30)
+            shutil.rmtree(work_dir)
+            platform.may_answer.set()
+            assert agent.wait(60) == 1
+
+    assert {event["exception"]["values"][-1]["type"] for event in watched.errors.of("agent")} == {"FileNotFoundError"}

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from common.error_reports import start_error_reports
 from common.errors import Misconfigured
 from common.machine.locks import locked
 from common.settings.private_files import PRIVATE_UMASK
@@ -53,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         with _only_one(settings.work_dir):
             _log_to_stderr()
             start_tracing("agent")
+            start_error_reports("agent")
             runner = Runner(settings)
             _stop_on_signals(runner)
             runner.serve()
