@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import cast
 
 import structlog
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
+from common import database, jobs
 from common.errors import Conflict, Invalid
 from common.models.journal import Feed
 from common.models.spend import PlatformSetting
-from common.models.webhook import WebhookPosition
+from common.models.webhook import WebhookDelivery, WebhookPosition
 from common.outbox import actor
 from common.sealing import seal, unseal
 from common.services.access import Caller
@@ -68,7 +69,7 @@ def update_webhook(tx: Transaction, changes: Mapping[str, object], *, by: Caller
     """Change these fields of `url`, `enabled`, `kinds` and `secret`. The first URL switches the webhook on, and makes a
     secret if none is given. Invalid for a wrong secret; Conflict if it is switched on without a URL.
 
-    A webhook that is switched on begins with what happens from then on.
+    A webhook that is switched on begins with what happens from then on. What waits is tried at a new address at once.
     """
     by.require(Role.ADMIN)
     row = _locked(tx)
@@ -87,6 +88,8 @@ def update_webhook(tx: Transaction, changes: Mapping[str, object], *, by: Caller
     if value.get("enabled") and not before.get("enabled"):
         _begin_here(tx)
     _store(tx, row, value)
+    if (value.get("url"), value.get("enabled")) != (before.get("url"), before.get("enabled")):
+        _look_again(tx)
     log.info("outgoing webhook changed", fields=sorted(changes), by=by.name)
     return _view(row)
 
@@ -141,6 +144,13 @@ def _begin_here(tx: Transaction) -> None:
     for feed_id, seq in tx.session.execute(select(Feed.id, Feed.seq)).all():
         tx.session.add(WebhookPosition(feed_id=feed_id, seq=seq))
     tx.session.flush()
+
+
+def _look_again(tx: Transaction) -> None:
+    """What waits is tried at the new address, or given up, now."""
+    waiting = update(WebhookDelivery).where(WebhookDelivery.next_at.is_not(None)).values(next_at=tx.now())
+    if database.rows_changed(tx.session, waiting.execution_options(synchronize_session=False)):
+        tx.enqueue(jobs.SEND_WEBHOOK, "platform", project_id=None)
 
 
 def _new_secret() -> str:

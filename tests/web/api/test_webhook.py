@@ -27,7 +27,7 @@ from common.values.notice import CHOSEN
 from common.values.parking import Parked
 from tests.doubles.webhook_receiver import Received, WebhookReceiver
 from tests.web.made import somebody
-from tests.web.world import World, all_of, get, put, run_jobs
+from tests.web.world import World, all_of, at_once, get, put, run_jobs
 
 BY = somebody()
 
@@ -230,6 +230,35 @@ def test_a_message_that_fails_does_not_hold_up_the_next(
 
     assert [one.json["data"]["title"] for one in receiver.received] == ["First", "Second"]
     assert [one["state"] for one in deliveries(plain_admin)] == ["delivered", "waiting"]
+
+
+def test_what_waits_is_tried_at_a_new_address_at_once(
+    plain_world: World, plain_admin: FlaskClient, receiver: WebhookReceiver
+) -> None:
+    patch(plain_admin, url=receiver.url.replace("/hook", "/wrong"))
+    receiver.status = 404
+    reach(plain_world.task(plain_world.project(), state="in_progress").id, "make_ready")
+    collect_notices()
+    run_jobs(SEND_WEBHOOK)
+    receiver.status = 200
+    patch(plain_admin, url=receiver.url)
+    run_jobs(SEND_WEBHOOK)
+
+    assert [one.path.partition("?")[0] for one in receiver.received] == ["/wrong", "/hook"]
+    assert [one["state"] for one in deliveries(plain_admin)] == ["delivered"]
+
+
+def test_processes_that_look_at_once_make_each_message_once(
+    world: World, admin: FlaskClient, receiver: WebhookReceiver
+) -> None:
+    patch(admin, url=receiver.url)
+    for name in ("One", "Two"):
+        project = world.project(name)
+        for _ in range(3):
+            reach(world.task(project, state="in_progress").id, "make_ready")
+
+    assert sum(at_once(*[collect_notices] * 4)) == 6
+    assert len(all_of(WebhookDelivery)) == 6
 
 
 def test_a_test_is_sent_once_and_says_how_it_ended(

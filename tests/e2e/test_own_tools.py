@@ -1,4 +1,4 @@
-"""What an operator's own tools are told of: traces of requests, jobs and runs, and errors of every process."""
+"""What an operator's own tools are told of: traces, errors of every process, and what needs a person."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             "OTEL_EXPORTER_OTLP_ENDPOINT": traces.url,
             "OTEL_BSP_SCHEDULE_DELAY": "200",
             "SENTRY_DSN": errors.dsn,
+            "AIWORKER_OUTGOING_ALLOW": "127.0.0.1",
         }
         with running(tmp_path_factory.mktemp("instance"), **environ) as instance:
             client = Client.login(instance.url, "admin", instance.password)
@@ -87,6 +88,18 @@ def test_a_trace_goes_from_the_request_over_its_jobs_to_the_run_and_what_follows
 
 def _state(client: Client, task_id: str) -> str:
     return str(client.get(f"/tasks/{task_id}")["task"]["state"])
+
+
+def test_a_chat_is_told_of_a_task_that_needs_a_review(watched: Watched) -> None:
+    client = watched.client
+    project = client.post("/projects", {"name": "Told", "starter": "page"}, 201)["project"]
+    with WebhookReceiver() as chat:
+        client.patch("/webhook", {"url": chat.url, "kinds": ["review"]})
+        client.post("/tasks", {"projectId": project["id"], "title": "Greet", "description": STEPS}, 201)
+        wait_until("the message", lambda: bool(chat.received), 180)
+        client.patch("/webhook", {"url": None})
+
+    assert chat.received[0].json["text"].startswith("Told: “Greet” is ready to test\nhttp://")
 
 
 def test_errors_of_web_workers_and_the_supervisor_are_reported(watched: Watched) -> None:
