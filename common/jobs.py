@@ -39,6 +39,7 @@ class Lease:
 
     project_id: None for jobs of the platform. fence: the number of this claim; the queue refuses writes with an older
     one. generation: how often the job had been enqueued when it was claimed. attempts: includes this attempt.
+    trace_parent: of what enqueued it; None: of no trace.
     """
 
     job_id: str
@@ -48,6 +49,7 @@ class Lease:
     fence: int
     generation: int
     attempts: int
+    trace_parent: str | None = None
 
 
 LEASE_SECONDS = 30
@@ -109,3 +111,6 @@ TAKE_DOWN = _kind("deployment.take_down", "deployment", Queue.SLOW)
 
 RESTORE_RUNTIME = _kind("runtime.restore", "platform", Queue.SLOW)
 """Start live deployments that do not run, and remove apps that no deployment accounts for."""
+
+SEND_WEBHOOK = _kind("webhook.send", "platform", Queue.SLOW)
+"""Send the next message that is due to the outgoing webhook. One at a time, so a slow receiver delays only these."""

@@ -23,6 +23,7 @@ from common.machine.waiting import growing_delay
 from common.models.journal import Job
 from common.names import new_id
 from common.states import JOB_EDGES, LIVE_JOB, By, JobState, sources
+from common.tracing import trace_parent
 
 MOST_SWEPT = 200
 NO_FAILURES: dict[str, Any] = {"attempts": 0, "waits": 0, "unavailable_since": None, "waits_for": None}
@@ -78,7 +79,7 @@ class JobQueue:
         values = {
             "id": new_id(), "kind": kind.name, "subject_id": subject_id, "project_id": project_id,
             "live_key": _live_key(kind.name, subject_id), "state_": JobState.QUEUED, "generation": 1, "next_at": due,
-            "attempts": 0, "fence": 0, "waits": 0, "created_at": self._now(),
+            "attempts": 0, "fence": 0, "waits": 0, "created_at": self._now(), "trace_parent": trace_parent(),
         }  # fmt: skip
         self._session.flush()
         if database.is_sqlite():
@@ -108,7 +109,9 @@ class JobQueue:
         if not is_claimed:
             return None
         job = self._session.get_one(Job, job_id, populate_existing=True)
-        return Lease(job.id, job.kind, job.subject_id, job.project_id, job.fence, job.generation, job.attempts)
+        return Lease(
+            job.id, job.kind, job.subject_id, job.project_id, job.fence, job.generation, job.attempts, job.trace_parent
+        )
 
     def renew(self, lease: Lease) -> bool:
         """Extend the claim to LEASE_SECONDS from now. Returns False if another worker has the job or it is over."""

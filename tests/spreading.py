@@ -62,6 +62,7 @@ APART = (
 TOGETHER = (
     "tests/e2e/test_browser_",
     "tests/e2e/test_browser.py",
+    "tests/e2e/test_own_tools.py",
     "tests/e2e/test_real_agents.py::test_a_task",
 )
 """What shares an instance that takes long to start."""

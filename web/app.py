@@ -14,10 +14,12 @@ from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import Rule
 
+from common.error_reports import start_error_reports
 from common.logs import configure_logs
 from common.machine import patience
 from common.services.access import acting
 from common.settings import settings
+from common.tracing import start_tracing
 from web import api
 from web.api.probes import health
 from web.gateway import counters
@@ -31,6 +33,7 @@ from web.http.errors import register_error_handlers
 from web.http.openapi import init_openapi
 from web.http.paths import require_plain
 from web.http.request_id import request_id
+from web.http.traces import traced_request
 from web.metrics import init_metrics
 from web.page import page
 from web.websocket.protocol import init_feed
@@ -56,6 +59,15 @@ class Application(Flask):
 
     url_rule_class = MatchedRule
 
+    def full_dispatch_request(self) -> Response:
+        """As Flask's: all that happens for a request, with the reply to an error. It is a span where there are any."""
+        with traced_request(request) as traced:
+            reply = super().full_dispatch_request()
+            traced.note("http.response.status_code", reply.status_code)
+            if reply.status_code >= 500:
+                traced.fail(str(reply.status_code))
+            return reply
+
     def dispatch_request(self) -> Response:
         """Authenticate the caller, then run the view in the caller's name."""
         require_plain(request.path)
@@ -78,6 +90,8 @@ def _patience_for(endpoint: str) -> AbstractContextManager[None]:
 def create_app() -> Flask:
     """A new application with the settings of this process: everything that AiWorker serves."""
     app = _bare_app()
+    start_tracing("web")
+    start_error_reports("web")
     init_openapi(app, [*api.ALL, provider_tests])
     app.register_blueprint(page)
     if settings().forge.kind == "local":
@@ -90,6 +104,8 @@ def create_app() -> Flask:
 def create_gateway() -> Flask:
     """An application that serves the model gateway, /api/health and the metrics, and nothing else."""
     app = _bare_app()
+    start_tracing("gateway")
+    start_error_reports("gateway")
     init_openapi(app, [health])
     return _finished(app)
 

@@ -17,9 +17,10 @@ from typing import Any
 
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
 from common.broker import celery_app
+from common.error_reports import flush_error_reports, start_error_reports
 from common.errors import (
     MOST_RETRIES,
     NO_ROOM,
@@ -35,6 +36,7 @@ from common.logs import configure_logs
 from common.services import jobs as rows
 from common.services.access import acting
 from common.services.health.schema import forget_connections
+from common.tracing import span, start_tracing, stop_tracing, under
 from workers.disk_room import has_room
 
 log = structlog.get_logger()
@@ -90,9 +92,13 @@ def run_job(job_id: str, work: Work, parked: rows.Parked | None) -> None:
     lease = rows.claim_job(job_id, parked)
     if lease is None:
         return
-    with structlog.contextvars.bound_contextvars(job=lease.kind, subject=lease.subject_id), _renewed(lease):
+    with (
+        structlog.contextvars.bound_contextvars(job=lease.kind, subject=lease.subject_id),
+        _renewed(lease),
+        under(lease.trace_parent),
+    ):
         try:
-            with acting("platform"):
+            with acting("platform"), _traced(lease):
                 work(Claimed(lease))
                 rows.finish_if_held(lease)
         except LeaseLost:
@@ -160,8 +166,31 @@ def _renewed(lease: Lease) -> Iterator[None]:
         thread.join()
 
 
+@contextmanager
+def _traced(lease: Lease) -> Iterator[None]:
+    """A span of the trace that the job belongs to. One of no trace, such as the sweep's, has none."""
+    if lease.trace_parent is None:
+        yield
+        return
+    about: dict[str, str | int | bool | None] = {
+        "aiworker.job": lease.kind,
+        "aiworker.subject": lease.subject_id,
+        "aiworker.attempt": lease.attempts,
+    }
+    with span(f"job {lease.kind}", "consumer", about):
+        yield
+
+
 def _after_fork(**_arguments: object) -> None:
     forget_connections()
+    start_tracing("worker")
+    start_error_reports("worker")
+
+
+def _before_exit(**_arguments: object) -> None:
+    # A process of the pool ends without running what is registered for its exit.
+    stop_tracing()
+    flush_error_reports()
 
 
 def _set_up_logs(**_arguments: object) -> None:
@@ -172,4 +201,5 @@ def _set_up_logs(**_arguments: object) -> None:
 
 
 worker_process_init.connect(_after_fork, weak=False)
+worker_process_shutdown.connect(_before_exit, weak=False)
 setup_logging.connect(_set_up_logs, weak=False)

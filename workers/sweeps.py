@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from common.services import jobs, sweeping
 from common.services.access import acting
+from common.services.outgoing import collecting
 from common.services.runs import agents
 from common.services.tasks import parked
 from workers.job import celery
@@ -19,12 +20,14 @@ def sweep() -> None:
 
 def sweep_agents() -> None:
     """Every 5 s: expire silent agents and their runs; let parked tasks go on whose time has come; wake the jobs that
-    schedule tasks and restore the runtime.
+    schedule tasks and restore the runtime; collect what the outgoing webhook tells of.
     """
     with acting("platform"):
         agents.expire_agents()
         parked.resume_due()
         sweeping.enqueue_periodic_jobs()
+        # Last: whatever is wrong with it keeps nothing else from its time.
+        collecting.collect_notices()
 
 
 def sweep_slowly() -> None:

@@ -11,6 +11,7 @@ from common.models.project import Project, ProjectMember, Push
 from common.models.run import LogEntry, Run, RunSession
 from common.models.spend import ModelCall, ModelProvider
 from common.models.task import Attachment, Comment, Proposal, Question, Task, TaskCheck, TaskDependency
+from common.models.webhook import WebhookDelivery, WebhookPosition
 
 __all__ = [
     "Agent",
@@ -43,4 +44,6 @@ __all__ = [
     "TaskDependency",
     "TaskGroup",
     "User",
+    "WebhookDelivery",
+    "WebhookPosition",
 ]

@@ -46,7 +46,7 @@ class Job(HasId, HasState[JobState], Base):
     generation: raised by every enqueue; if it rises while the job runs, the job runs again. fence: raised by every
     claim; writes of an older claim are refused. attempts: counted at the claim, so a job that kills its process is
     counted. waits: waits in a row. unavailable_since: since when it waits for a provider. waits_for: `access` if the
-    provider denies our account access.
+    provider denies our account access. trace_parent: the traceparent of the request or job that first enqueued it.
     """
 
     __tablename__ = "jobs"
@@ -77,6 +77,7 @@ class Job(HasId, HasState[JobState], Base):
     progress_total: Mapped[int | None]
     progress_message: Mapped[str | None] = mapped_column(String(500))
     error: Mapped[str | None] = mapped_column(UnicodeText)
+    trace_parent: Mapped[str | None] = mapped_column(String(55))
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

@@ -33,7 +33,8 @@ class Task(HasId, HasState[TaskState], Base):
     stopped. refusals: failed verifications since a person last acted. head_sha: the commit that was last verified.
     approved_sha: the approved commit. later_push: the head of its branch that its group left out, because the group was
     already on its way to staging. error: why it failed, or why its last run could not begin. queued_at: since when it
-    waits for an agent; its priority rises with this time. edited_by_ids: people other than its creator who changed its
+    waits for an agent; its priority rises with this time. trace_parent: the trace that its next run belongs to.
+    edited_by_ids: people other than its creator who changed its
     title or description. needs_other_approver: the project had `separate_approver` when head_sha was verified.
     rolled_back_at: since when a rollback keeps it out of production; None: none does. model: None: the project's.
     held_by: the person who works on its branch by hand, in the phase `held`; else None. caps: its most tokens, costUsd,
@@ -91,6 +92,7 @@ class Task(HasId, HasState[TaskState], Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     queued_at: Mapped[datetime]
+    trace_parent: Mapped[str | None] = mapped_column(String(55))
     rolled_back_at: Mapped[datetime | None]
 
     @property

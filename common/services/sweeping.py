@@ -12,6 +12,7 @@ from common.services.delivery.rollouts import take_expired_previews_down
 from common.services.events import purge_events
 from common.services.idempotency import purge_idempotency_keys
 from common.services.jobs import set_mark
+from common.services.outgoing import collecting, delivering
 from common.services.people.accounts import purge_logins
 from common.services.runs.agents import forget_agents
 from common.services.runs.fleet import fleet_settings
@@ -52,6 +53,8 @@ def sweep_old() -> None:
         purge_logins()
         purge_transcripts()
         purge_jobs()
+        delivering.purge_deliveries()
+        collecting.purge_positions()
         forget_agents()
 
 

@@ -22,6 +22,7 @@ from common.settings.kubernetes import MOST_PREVIEWS, FleetSettings, KubernetesS
 from common.settings.models import ModelSettings, ProviderSettings, read_models
 from common.settings.private_files import SHORTEST_KEY_BYTES, close_to_others, kept_secret
 from common.settings.sandbox import SandboxSettings
+from common.settings.telemetry import TelemetrySettings
 
 __all__ = [
     "MOST_PREVIEWS",
@@ -77,6 +78,9 @@ class WebSettings:
     head_seconds: int
     """How long a request's headers may take to arrive, from their first byte (AIWORKER_HEAD_SECONDS), 10 by default. A
     slow connection needs about 1 s; a client that sends single bytes must not keep a connection open for longer."""
+    outgoing_allow: tuple[str, ...]
+    """Private hosts (or host:port) that the outgoing webhook may name (AIWORKER_OUTGOING_ALLOW, comma-separated).
+    Default: none. Apart from AIWORKER_IMPORT_ALLOW, as everybody who makes projects can have those read."""
     trusted_proxies: int
     """Number of proxies in front of the API that set X-Forwarded-* (AIWORKER_TRUSTED_PROXIES), 0 by default: these
     headers are ignored."""
@@ -203,6 +207,7 @@ class Settings:
     log_level: str
     """LOG_LEVEL or AIWORKER_LOG_LEVEL, INFO by default."""
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
 
 def from_env(environ: Mapping[str, str] | None = None) -> Settings:
@@ -226,6 +231,7 @@ def from_env(environ: Mapping[str, str] | None = None) -> Settings:
         instance=instance,
         log_level=env.string("AIWORKER_LOG_LEVEL", "LOG_LEVEL", default="INFO").upper(),
         sandbox=SandboxSettings.from_env(environ),
+        telemetry=TelemetrySettings.from_env(environ),
     )
 
 
@@ -275,6 +281,7 @@ def read_web(env: Environment) -> WebSettings:
         git_max_file_bytes=env.number("AIWORKER_GIT_MAX_FILE_BYTES", default=2**28, least=2**20, most=2**40),
         writes_per_minute=env.number("AIWORKER_WRITES_PER_MINUTE", default=600, least=1),
         head_seconds=env.number("AIWORKER_HEAD_SECONDS", default=10, least=1, most=3600),
+        outgoing_allow=tuple(host.lower() for host in env.names("AIWORKER_OUTGOING_ALLOW")),
         trusted_proxies=env.number("AIWORKER_TRUSTED_PROXIES", default=0, most=10),
         allowed_hosts=env.names("AIWORKER_ALLOWED_HOSTS"),
         page_sources=env.flag("AIWORKER_PAGE_SOURCES"),

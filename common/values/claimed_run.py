@@ -11,11 +11,15 @@ from common.values.repository import Repository
 
 @dataclass(frozen=True)
 class RunPass:
-    """A run, and the token with which its agent reports on it. round: starts at 1, rises with every rejection."""
+    """A run, and the token with which its agent reports on it. round: starts at 1, rises with every rejection.
+
+    trace_parent: the traceparent of what led to it; None: it belongs to no trace.
+    """
 
     id: str
     round: int
     token: str = field(repr=False)
+    trace_parent: str | None = None
 
 
 @dataclass(frozen=True)

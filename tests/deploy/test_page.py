@@ -30,7 +30,11 @@ def test_the_pages_command_writes_every_secret_of_the_example() -> None:
 
 
 def test_what_the_page_asks_of_the_cluster_is_there(example: Manifests) -> None:
-    named = set(re.findall(r"\b(deploy|job)/([a-z-]+)", PAGE)) - {("deploy", "overlays"), ("deploy", "base")}
+    named = set(re.findall(r"\b(deploy|job)/([a-z-]+)", PAGE)) - {
+        ("deploy", "overlays"),
+        ("deploy", "base"),
+        ("deploy", "helm"),
+    }
 
     assert named
     assert {name for _kind, name in named} <= {one["metadata"]["name"] for one in example.workloads()}

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from common.errors import ProviderRefused
 from common.jobs import CATALOGUE, RELEASE_RUN, RESTORE_RUNTIME, RUN_AGENT, SWEEP_AGENTS, TAKE_DOWN, WATCH_REPOSITORY
-from common.models import Deployment, Job, Project, Run, Task
+from common.models import Deployment, Job, Project, Run, Task, WebhookDelivery
 from common.providers.forge import local_forge
 from common.providers.runtime import runtime
+from common.services.outgoing import collecting, webhook_settings
 from common.services.projects import projects
+from common.settings import settings
 from common.states import JobState
 from common.transaction import Transaction, transactional
 from common.values.pull_request import PullState
+from tests.doubles.webhook_receiver import WebhookReceiver
 from tests.providers.runtime_supervisor import get
+from tests.web.made import somebody
 from tests.workers.platform import Platform
 from workers import registry
+
+
+@pytest.fixture
+def receiver(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookReceiver]:
+    with WebhookReceiver() as started:
+        monkeypatch.setenv("AIWORKER_OUTGOING_ALLOW", started.host)
+        settings.cache_clear()
+        yield started
+    settings.cache_clear()
 
 
 @transactional
@@ -27,14 +40,18 @@ def _again(tx: Transaction, kind: str, subject_id: str, project_id: str | None) 
     return tx.enqueue(CATALOGUE[kind], subject_id, project_id=project_id)
 
 
-def _walk(platform: Platform) -> None:
+def _walk(platform: Platform, receiver: WebhookReceiver) -> None:
     """A story in which every kind of job has something to do; what must be there once is counted."""
+    webhook_settings.update_webhook({"url": receiver.url}, by=somebody())
     project = platform.project(test_command="test -f index.html")
     repository = platform.repository(project.id)
     delivered = platform.approved(project, "Delivered", {"index.html": "<h1>out</h1>\n"})
     waiting = platform.ready(project, "Waiting", {"other.html": "<h1>other</h1>\n"})
     group = platform.to_production(platform.staged(delivered))
     assert group.state == "production"
+    collecting.collect_notices()
+    platform.run_jobs()
+    assert len({one.headers["webhook-id"] for one in receiver.received}) == len(platform.all(WebhookDelivery)) == 4
 
     preview = platform.all(Deployment, Deployment.task_id == waiting.id)[0]
     _again(TAKE_DOWN.name, preview.id, project.id)
@@ -83,7 +100,9 @@ def test_every_job_of_the_catalogue_is_registered() -> None:
     assert set(registry.registered) == set(CATALOGUE)
 
 
-def test_every_job_may_run_twice(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_job_may_run_twice(
+    platform: Platform, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     doubled: Counter[str] = Counter()
 
     def twice(kind: str, run: Callable[[str], None], job_id: str) -> None:
@@ -94,11 +113,13 @@ def test_every_job_may_run_twice(platform: Platform, monkeypatch: pytest.MonkeyP
             run(_again(kind, job.subject_id, job.project_id))
 
     _wrap(monkeypatch, twice)
-    _walk(platform)
+    _walk(platform, receiver)
     assert set(doubled) == set(CATALOGUE) - FLEET
 
 
-def test_every_job_survives_dying_between_act_and_record(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_job_survives_dying_between_act_and_record(
+    platform: Platform, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first record of each job is lost, as if its worker had been killed right before it."""
     cut: Counter[str] = Counter()
     spared: set[str] = set()
@@ -115,5 +136,5 @@ def test_every_job_survives_dying_between_act_and_record(platform: Platform, mon
 
     monkeypatch.setattr(Transaction, "finish", dying(Transaction.finish))
     monkeypatch.setattr(Transaction, "again", dying(Transaction.again))
-    _walk(platform)
+    _walk(platform, receiver)
     assert set(cut) == set(CATALOGUE) - FLEET

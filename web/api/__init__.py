@@ -26,12 +26,13 @@ from web.api.task_groups import task_groups
 from web.api.tasks import tasks
 from web.api.tokens import tokens
 from web.api.users import users
+from web.api.webhook import webhook
 from web.api.webhooks import webhooks
 from web.http.blueprint import Blueprint
 
 ALL: list[Blueprint] = [accounts, users, tokens, jobs, events, health]
 ALL += [runner, agents, task_groups, deployments]
 ALL += [projects, samples, tasks, runs, webhooks]
-ALL += [model_providers, spend, caps]
+ALL += [model_providers, spend, caps, webhook]
 ALL += [run_tools, proposals, inbox, board]
 ALL += [steering, attachments, run_talk]

@@ -16,10 +16,13 @@ from web.http.fields import Choice, Itself, Schema
 
 
 class RunnerRunSchema(Schema):
+    """traceParent: of the request that led to the run (W3C Trace Context); null unless the platform traces."""
+
     shows = "run"
     id = fields.String()
     round = fields.Integer()
     token = fields.String()
+    trace_parent = fields.String(allow_none=True)
 
 
 class RunnerTaskSchema(Schema):

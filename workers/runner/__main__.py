@@ -16,10 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from common.error_reports import start_error_reports
 from common.errors import Misconfigured
 from common.machine.locks import locked
 from common.settings.private_files import PRIVATE_UMASK
 from common.settings.sandbox import SandboxSettings
+from common.tracing import start_tracing
 from workers.runner.disk_watch import RUN_DISK_BYTES
 from workers.runner.drivers.offer import DriverOffer, wanted_names
 from workers.runner.loop import Runner, RunnerSettings
@@ -51,6 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
         settings = _settings(_parser().parse_args(arguments))
         with _only_one(settings.work_dir):
             _log_to_stderr()
+            start_tracing("agent")
+            start_error_reports("agent")
             runner = Runner(settings)
             _stop_on_signals(runner)
             runner.serve()

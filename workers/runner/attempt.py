@@ -26,6 +26,7 @@ from common.errors import (
     ProviderUnavailable,
 )
 from common.machine.waiting import Deadline
+from common.tracing import Span, span, trace_variables, under
 from common.values.claimed_run import ClaimedRun
 from workers.runner import sessions
 from workers.runner.attachments import download
@@ -146,6 +147,11 @@ class Attempt:
 
     def execute(self) -> None:
         """Do the run and report its end. On return its processes and files are gone from this machine."""
+        about = {"aiworker.run": self.id, "aiworker.task": self._claimed.task.id}
+        with under(self._claimed.run.trace_parent), span("agent run", "internal", about) as traced:
+            self._execute(traced)
+
+    def _execute(self, traced: Span) -> None:
         is_confined = self._workspace.confinement.sandboxes.is_confining
         facts = {"run_id": self.id, "task_id": self._claimed.task.id, "is_confined": is_confined}
         logger.log(logging.INFO if is_confined else logging.WARNING, "run started", extra=facts)
@@ -160,6 +166,7 @@ class Attempt:
                 report.outcome, commit_sha=report.commit_sha, summary=report.summary, reason=report.reason,
                 cut_short=report.is_cut_short,
             )  # fmt: skip
+            traced.note("aiworker.outcome", report.outcome)
             logger.info("run ended", extra={"run_id": self.id, "outcome": report.outcome})
         except RunOver as error:
             self.drop(str(error))
@@ -224,7 +231,9 @@ class Attempt:
             hide=log.hide,
         )  # fmt: skip
         confinement = replace(self._workspace.confinement, databases=prepared.doors)
-        self._workspace = replace(self._workspace, variables=prepared.environ, confinement=confinement)
+        self._workspace = replace(
+            self._workspace, variables=dict(prepared.environ) | trace_variables(), confinement=confinement
+        )
         if prepared.failure:
             both = (claimed.prompt, claimed.fresh_prompt or claimed.prompt)
             prompt, fresh = (f"{text}\n\n{prepared.failure}" for text in both)

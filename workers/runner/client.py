@@ -18,6 +18,7 @@ import requests
 from common.errors import Invalid, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
 from common.machine.text import camel_case, storable
 from common.machine.waiting import growing_delay
+from common.tracing import trace_headers
 from common.values.claimed_run import AskedQuestion, ClaimedRun, Directive
 from common.values.json_codec import Malformed, decode
 from workers.runner.cancellation import Cancellation
@@ -91,7 +92,7 @@ class Wire:
         wait_seconds: how long the platform may hold the reply. query: more parameters. Raises ProviderUnavailable (no
         connection, 5xx, 429), Unauthenticated (401), NotFound (404), RunOver (409) and ProviderRefused (any other).
         """
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", **trace_headers()}
         if content is not None:
             headers["Content-Type"] = "application/octet-stream"
         try:

@@ -17,6 +17,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from common.error_reports import start_error_reports
 from common.errors import Misconfigured
 from common.machine.children import exit_words
 from common.machine.locks import locked
@@ -49,6 +50,7 @@ def main() -> int:
     socket: Path = (arguments.socket or directory / "supervisor.sock").absolute()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
+        start_error_reports("supervisor")
         sandbox = SandboxSettings.from_env()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(directory / "lock", wait=False):

@@ -14,18 +14,13 @@ import socket
 from dataclasses import dataclass
 
 from common.errors import Invalid, ProviderRefused, ProviderUnavailable
+from common.machine.addresses import Address, is_local_name, is_public, literal_address
 
 # Parsed with this strict pattern, not with a lenient parser: git's HTTP library must read every match the same way.
 _ADDRESS = re.compile(
     r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?P<path>/[!-~]*)?"
 )
-_NUMERIC_LABEL = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _LONGEST = 2000
-# Azure's host agent answers on this address, which looks public.
-_METADATA = frozenset({ipaddress.ip_address("168.63.129.16")})
-
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,7 @@ class _Parts:
 
     host: str
     port: int
-    literal: _Address | None
+    literal: Address | None
     is_allowed: bool
 
 
@@ -67,7 +62,7 @@ def resolve_import_address(url: str, allow: tuple[str, ...]) -> str | None:
     except UnicodeError as error:
         raise ProviderRefused(f"{parts.host} is not a valid host name", code="import_failed") from error
     addresses = sorted({str(entry[4][0]) for entry in found})
-    if any(not _is_public(ipaddress.ip_address(address.partition("%")[0])) for address in addresses):
+    if any(not is_public(ipaddress.ip_address(address.partition("%")[0])) for address in addresses):
         raise ProviderRefused(
             f"{parts.host} resolves to a private address; the operator can allow it in AIWORKER_IMPORT_ALLOW",
             code="import_failed",
@@ -88,40 +83,11 @@ def _parse(url: str, allow: tuple[str, ...]) -> _Parts:
     if not 0 < port < 65536:
         raise Invalid("importUrl", f"{port} is not a valid port")
     host = match["host"].lower()
-    literal = _literal(host)
+    try:
+        literal = literal_address(host)
+    except ValueError as error:
+        raise Invalid("importUrl", str(error)) from error
     is_allowed = host in allow or f"{host}:{port}" in allow
-    bare_host = host.rstrip(".")
-    is_local_name = bare_host == "localhost" or bare_host.endswith(".localhost")
-    if not is_allowed and (is_local_name or (literal is not None and not _is_public(literal))):
+    if not is_allowed and (is_local_name(host) or (literal is not None and not is_public(literal))):
         raise Invalid("importUrl", f"{host} is a private address; the operator can allow it in AIWORKER_IMPORT_ALLOW")
     return _Parts(host, port, literal, is_allowed)
-
-
-def _literal(host: str) -> _Address | None:
-    """Return the host's IP address; None for a name. Raises Invalid for unusual notations such as `0x7f.1`."""
-    try:
-        if host.startswith("["):
-            return ipaddress.IPv6Address(host[1:-1])
-        # The rule of URL parsers (WHATWG): a host whose last label is a number is an IPv4 address.
-        if not _NUMERIC_LABEL.fullmatch(host.rstrip(".").rpartition(".")[2]):
-            return None
-        return ipaddress.IPv4Address(host)
-    except ValueError as error:
-        raise Invalid("importUrl", f"{host} is not an IP address in the usual notation") from error
-
-
-def _is_public(address: _Address) -> bool:
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo and address.teredo[1])
-        if address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        # Some systems still treat the deprecated form `::a.b.c.d` as the IPv4 address itself.
-        if inner is None and int(address) < 2**32:
-            return False
-        if inner is not None and not _is_public(inner):
-            return False
-        if address.ipv4_mapped is not None:
-            return True
-        if address.is_site_local:
-            return False
-    return address.is_global and not address.is_multicast and address not in _METADATA

@@ -50,7 +50,7 @@ def claimed(tx: Transaction, task: Task, run: Run) -> ClaimedRun:
     was_limited = last is not None and last.limited_until is not None
     fresh = whole_prompt(Brief(task, project, attachments, last is not None, was_limited), everything)
     return ClaimedRun(
-        RunPass(run.id, run.round, secrets["token"]),
+        RunPass(run.id, run.round, secrets["token"], task.trace_parent),
         ClaimedTask(
             task.id, task.title, task.description, task.branch_name, Priority(task.priority).label, tuple(task.labels)
         ),

@@ -36,6 +36,7 @@ from common.services.spend.model_offers import provider_apis
 from common.services.spend.model_tokens import new_model_token
 from common.services.tasks.lifecycle import begin_work, show_obstacle
 from common.states import DELIVERABLE, UNDER_WAY, AgentState, Outcome, Phase, ProjectState, RunState, TaskState
+from common.tracing import under
 from common.transaction import Transaction, transactional
 
 BATCH = 200
@@ -271,4 +272,5 @@ def _start_run(tx: Transaction, task: Task, agent: Agent, driver: str) -> None:
     )  # fmt: skip
     begin_work(tx, task, agent.id)
     occupy_agent(tx, agent, task_id=task.id, project_id=task.project_id)
-    tx.enqueue(jobs.PREPARE_RUN, run.id, project_id=task.project_id)
+    with under(task.trace_parent):
+        tx.enqueue(jobs.PREPARE_RUN, run.id, project_id=task.project_id)

@@ -17,6 +17,7 @@ from common.machine.text import camel_case
 from common.models.task import Question, Task
 from common.services.spend.caps import reached_cap
 from common.states import By, Phase, QuestionState, TaskState
+from common.tracing import trace_parent
 from common.transaction import Transaction
 from common.values.parking import Parked
 
@@ -74,13 +75,20 @@ def resume(tx: Transaction, task: Task, *, by: By) -> None:
 
 def queue_again(tx: Transaction, task: Task, *, by: By) -> None:
     """The task waits for an agent in in_progress, ahead of tasks in the backlog."""
-    task.assigned_agent_id, task.queued_at, task.updated_at = None, tx.now(), tx.now()
+    task.assigned_agent_id = None
+    _join_queue(tx, task)
     _forget_parking(task)
     if task.state is TaskState.IN_PROGRESS:
         task.enter_phase(Phase.QUEUED)
     else:
         tx.record(task.move_to(TaskState.IN_PROGRESS, by, phase=Phase.QUEUED))
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+
+
+def _join_queue(tx: Transaction, task: Task) -> None:
+    """From now on it waits for an agent. Its next run belongs to the trace of what led to this."""
+    task.queued_at, task.updated_at = tx.now(), tx.now()
+    task.trace_parent = trace_parent() or task.trace_parent
 
 
 def send_back(tx: Transaction, task: Task, *, by: By) -> None:
@@ -107,7 +115,8 @@ def requeue(tx: Transaction, task: Task, *, reason: str | None, counts: bool, is
     """
     if task.phase is Phase.HELD:
         return
-    task.assigned_agent_id, task.queued_at, task.updated_at = None, tx.now(), tx.now()
+    task.assigned_agent_id = None
+    _join_queue(tx, task)
     if counts:
         task.attempts += 1
     if is_loss:
@@ -130,7 +139,7 @@ def fail(tx: Transaction, task: Task, reason: str) -> None:
 def retry(tx: Transaction, task: Task) -> None:
     """Put a failed task back into the backlog, with all counters at zero."""
     task.attempts, task.losses, task.refusals, task.error = 0, 0, 0, None
-    task.queued_at, task.updated_at = tx.now(), tx.now()
+    _join_queue(tx, task)
     tx.record(task.move_to(TaskState.BACKLOG, By.PERSON))
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
 

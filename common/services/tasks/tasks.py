@@ -28,6 +28,7 @@ from common.services.tasks import lifecycle
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.pushes import has_pushed
 from common.states import By, Outcome, Phase, Priority, ProjectState, ProposalState, Role, TaskState
+from common.tracing import trace_parent
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 
 MOST_OPEN_DEPENDENCIES = 50
@@ -115,7 +116,7 @@ def create_task(tx: Transaction, new: NewTask, *, by: Caller) -> Task:
         priority=int(new.priority), labels=new.labels, required_capabilities=new.required_capabilities,
         driver=new.driver, model=new.model, limits=new.limits, caps=changed_caps({}, new.caps),
         branch_name=task_branch(task_id, new.title), created_by=actor(), created_by_id=by.user_id, edited_by_ids=[],
-        created_at=tx.now(), updated_at=tx.now(), queued_at=tx.now(),
+        created_at=tx.now(), updated_at=tx.now(), queued_at=tx.now(), trace_parent=trace_parent(),
     )  # fmt: skip
     tx.add(task)
     for depends_on_id in dict.fromkeys(new.depends_on):

@@ -61,6 +61,13 @@ GET /caps
 GET /inbox
 GET /board
 PATCH /caps
+GET /webhook
+PATCH /webhook
+POST /webhook/secret
+POST /webhook/test
+GET /webhook/deliveries
+GET /webhook/deliveries/ID
+POST /webhook/deliveries/ID/retry
 GET /task-groups
 POST /task-groups
 GET /task-groups/ID

@@ -17,11 +17,15 @@ import {
   useForm,
 } from "../parts/controls.mjs";
 import { Confirm, Dialog } from "../parts/dialogs.mjs";
+import { lazy } from "../parts/lazy.mjs";
 import { may, user } from "../session.mjs";
 import { ROLES } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { exact, say } from "../words.mjs";
 import { lastUse, Secret } from "./account.mjs";
+
+const Section = ({ children }) => html`<section>${children}</section>`;
+const Webhook = lazy(() => import("./webhook.mjs"), "Webhook", Section);
 
 export const ROLE_OPTIONS = ROLES.map((one) => [one, say(one)]);
 
@@ -68,6 +72,7 @@ function Users() {
       </ul>
     <//>
     <${Enrolment} />
+    <${Webhook} />
     ${adding && html`<${UserForm} close=${() => setAdding(false)} reload=${pages.reload} />`}
     ${editing && html`<${UserForm} of=${editing} close=${() => setEditing(null)} reload=${pages.reload} />`}
     ${

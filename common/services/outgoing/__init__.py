@@ -1,0 +1,1 @@
+"""The outgoing webhook: its settings, the messages that events make, and their delivery."""

@@ -1,0 +1,187 @@
+"""The outgoing webhook's deliveries: which is tried next, what a try's end means, and what people see of them.
+
+A delivery is tried until the receiver accepts it or the last of DELAYS_SECONDS is over. It is tried at least once, and
+again if the platform did not learn how a try ended, always with the same id.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from sqlalchemy import delete, select
+
+from common import jobs
+from common.errors import Conflict, NotFound
+from common.jobs import Lease
+from common.models.webhook import WebhookDelivery
+from common.names import new_id
+from common.services.access import Caller
+from common.services.outgoing.notices import chat_text
+from common.services.outgoing.webhook_settings import open_webhook
+from common.services.paging import Page, PageQuery, page_of
+from common.settings import settings
+from common.states import Role
+from common.transaction import Transaction, snapshot, transactional
+from common.values.notice import Dispatch, DispatchAnswer, NoticeKind
+
+log = structlog.get_logger()
+
+DELAYS_SECONDS = (5, 30, 120, 600, 1800, 3600, 7200, 14400)
+"""The pauses after failed tries: nine tries in about eight hours, more than a chat's upgrade takes."""
+LONGEST_PAUSE_SECONDS = 14400
+KEPT_DAYS = 7
+SWITCHED_OFF = "the webhook was switched off before this was delivered"
+
+
+@dataclass(frozen=True)
+class DeliveryView:
+    """A delivery, with what its body says. state: `waiting`, `delivered` or `given_up`. next_at: None unless it waits.
+    finished_at: None while it waits.
+    """
+
+    id: str
+    kind: str
+    state: str
+    text: str
+    link: str | None
+    project_id: str | None
+    attempts: int
+    status: int | None
+    answer: str | None
+    error: str | None
+    created_at: datetime
+    next_at: datetime | None
+    finished_at: datetime | None
+
+
+@transactional
+def begin_delivery(tx: Transaction, lease: Lease) -> Dispatch | None:
+    """The delivery that is due first. None: none is; the job is put off until one will be."""
+    webhook = open_webhook(tx)
+    if webhook is None:
+        for waiting in tx.all(select(WebhookDelivery).where(WebhookDelivery.next_at.is_not(None))):
+            _end(tx, waiting, error=SWITCHED_OFF)
+        return None
+    delivery = _first(tx)
+    if delivery is None:
+        return None
+    if delivery.next_at is not None and delivery.next_at > tx.now():
+        _go_on(tx, lease)
+        return None
+    return Dispatch(delivery.id, webhook.url, webhook.secret, delivery.body.encode(), tx.now())
+
+
+@transactional
+def record_delivery(tx: Transaction, lease: Lease, delivery_id: str, answer: DispatchAnswer) -> None:
+    """Record how a try ended: the delivery is over, or is tried again later. The job goes on with the next one."""
+    delivery = tx.lock(WebhookDelivery, delivery_id)
+    delivery.attempts += 1
+    delivery.last_status, delivery.last_answer = answer.status, answer.said or None
+    tries = 1 if delivery.kind == NoticeKind.TEST else len(DELAYS_SECONDS) + 1
+    if answer.error is None:
+        _end(tx, delivery, error=None)
+    elif delivery.attempts >= tries:
+        _end(tx, delivery, error=answer.error)
+        log.warning("webhook delivery given up", delivery=delivery.id, attempts=delivery.attempts, reason=answer.error)
+    else:
+        pause = max(DELAYS_SECONDS[delivery.attempts - 1], min(answer.retry_after_seconds or 0, LONGEST_PAUSE_SECONDS))
+        delivery.error, delivery.next_at = answer.error, tx.now() + timedelta(seconds=pause)
+    tx.session.flush()
+    _go_on(tx, lease)
+
+
+def list_deliveries(page: PageQuery, *, by: Caller) -> Page[DeliveryView]:
+    """Deliveries of the last days, newest first."""
+    by.require(Role.ADMIN)
+    with snapshot() as read:
+        found = page_of(read, select(WebhookDelivery), WebhookDelivery.created_at, WebhookDelivery.id, page)
+    return Page([_view(row) for row in found.items], found.total, found.limit, found.offset, found.next_cursor)
+
+
+def read_delivery(delivery_id: str, *, by: Caller) -> DeliveryView:
+    by.require(Role.ADMIN)
+    with snapshot() as read:
+        row = read.get(WebhookDelivery, delivery_id)
+    if row is None:
+        raise NotFound(f"webhook delivery {delivery_id}")
+    return _view(row)
+
+
+@transactional
+def retry_delivery(tx: Transaction, delivery_id: str, *, by: Caller) -> DeliveryView:
+    """Try a delivery again that was given up, with all tries. Conflict for any other, or without a webhook."""
+    by.require(Role.ADMIN)
+    delivery = tx.lock(WebhookDelivery, delivery_id)
+    if delivery.given_up_at is None:
+        raise Conflict(f"delivery {delivery.id} was not given up")
+    _require_webhook(tx)
+    delivery.attempts, delivery.given_up_at, delivery.next_at = 0, None, tx.now()
+    _ring(tx)
+    return _view(delivery)
+
+
+@transactional
+def test_webhook(tx: Transaction, *, by: Caller) -> DeliveryView:
+    """Send a message that says so, by the same way as all others, but only once. Conflict without a webhook."""
+    by.require(Role.ADMIN)
+    _require_webhook(tx)
+    link = settings().web.public_url
+    at = tx.now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    text = chat_text("AiWorker: this is a test of the webhook", f"Asked for by {by.name}", link)
+    body = {"type": "aiworker.test", "timestamp": at, "text": text, "data": {"kind": NoticeKind.TEST, "link": link}}
+    delivery = tx.add(
+        WebhookDelivery(
+            id=new_id(), kind=NoticeKind.TEST, body=json.dumps(body), next_at=tx.now(), created_at=tx.now()
+        )
+    )  # fmt: skip
+    _ring(tx)
+    return _view(delivery)
+
+
+@transactional
+def purge_deliveries(tx: Transaction) -> None:
+    """Delete deliveries that ended KEPT_DAYS ago."""
+    old = tx.now() - timedelta(days=KEPT_DAYS)
+    ended = WebhookDelivery.next_at.is_(None), WebhookDelivery.created_at < old
+    tx.session.execute(delete(WebhookDelivery).where(*ended).execution_options(synchronize_session=False))
+
+
+def _first(tx: Transaction) -> WebhookDelivery | None:
+    waiting = select(WebhookDelivery).where(WebhookDelivery.next_at.is_not(None))
+    return tx.find(waiting.order_by(WebhookDelivery.next_at, WebhookDelivery.id).limit(1))
+
+
+def _go_on(tx: Transaction, lease: Lease) -> None:
+    """Run the job again when the next delivery is due; end it if there is none."""
+    following = _first(tx)
+    if following is None or following.next_at is None:
+        tx.finish(lease)
+    else:
+        tx.again(lease, after_seconds=max(0.0, (following.next_at - tx.now()).total_seconds()))
+
+
+def _end(tx: Transaction, delivery: WebhookDelivery, *, error: str | None) -> None:
+    delivery.next_at, delivery.error = None, error
+    delivery.delivered_at, delivery.given_up_at = (tx.now(), None) if error is None else (None, tx.now())
+
+
+def _require_webhook(tx: Transaction) -> None:
+    if open_webhook(tx) is None:
+        raise Conflict("the webhook is switched off; give it a url and switch it on", field="enabled")
+
+
+def _ring(tx: Transaction) -> None:
+    tx.session.flush()
+    tx.enqueue(jobs.SEND_WEBHOOK, "platform", project_id=None)
+
+
+def _view(row: WebhookDelivery) -> DeliveryView:
+    body = json.loads(row.body)
+    state = "delivered" if row.delivered_at else "given_up" if row.given_up_at else "waiting"
+    return DeliveryView(
+        row.id, row.kind, state, body["text"], body["data"].get("link"), row.project_id, row.attempts, row.last_status,
+        row.last_answer, row.error, row.created_at, row.next_at, row.delivered_at or row.given_up_at,
+    )  # fmt: skip

@@ -1,0 +1,153 @@
+"""Which events the outgoing webhook tells of, and in which words."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from common.models.delivery import Deployment, TaskGroup
+from common.models.journal import EventRow
+from common.models.project import Project
+from common.models.task import Task
+from common.settings import settings
+from common.states import Environment, GroupState, Phase, TaskState
+from common.transaction import Transaction
+from common.values.notice import NoticeKind
+from common.values.parking import Parked
+
+LONGEST_DETAIL = 1000
+"""Characters of a question or reason: chat programs cut longer messages off, or refuse them."""
+
+_AT_NAME = re.compile(r"@(?=\w)")
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What one event says to people. sentence: without the project and the link. detail: the question or reason."""
+
+    kind: NoticeKind
+    sentence: str
+    title: str
+    path: str
+    detail: str | None = None
+    about: Mapping[str, str] = field(default_factory=dict)
+
+
+Data = Mapping[str, str]
+Reader = Callable[[Transaction, Data], Notice | None]
+
+
+def notice_of(tx: Transaction, event: EventRow) -> Notice | None:
+    """What the event says to people; None if nobody has to do anything, or what it is about is gone."""
+    return READERS[event.name](tx, json.loads(event.data)["data"])
+
+
+def body_of(notice: Notice, event: EventRow, project: Project) -> str:
+    """The JSON text to send: `type`, `timestamp` and `data` as Standard Webhooks has them, and `text` for chats."""
+    link = settings().web.public_url + notice.path.format(project=quote(project.id))
+    at = event.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    data = {
+        "kind": notice.kind, "projectId": project.id, "projectName": project.name, "title": notice.title,
+        "detail": notice.detail, "link": link, "event": event.name, "seq": event.seq, **notice.about,
+    }  # fmt: skip
+    text = chat_text(f"{project.name}: {notice.sentence}", notice.detail, link)
+    return json.dumps({"type": f"aiworker.{notice.kind}", "timestamp": at, "text": text, "data": data})
+
+
+def chat_text(sentence: str, detail: str | None, link: str) -> str:
+    """The message for people. What agents and people wrote can neither call everybody nor hide a link in it."""
+    lines = [sentence] if not detail else [sentence, detail]
+    return "\n".join([*(_harmless(line) for line in lines), link])
+
+
+def _harmless(text: str) -> str:
+    # Slack reads <!channel> and <address|words>, Mattermost @all and @channel.
+    return _AT_NAME.sub("@\u200b", text.replace("<", "‹").replace(">", "›"))
+
+
+def _question(tx: Transaction, data: Data) -> Notice | None:
+    return _of_task(tx, data, NoticeKind.QUESTION, "“{title}” asks", data["question"], questionId=data["questionId"])
+
+
+def _reminder(tx: Transaction, data: Data) -> Notice | None:
+    sentence = "“{title}” still waits for an answer"
+    return _of_task(tx, data, NoticeKind.QUESTION, sentence, data["question"], questionId=data["questionId"])
+
+
+def _task_moved(tx: Transaction, data: Data) -> Notice | None:
+    if data["newState"] == TaskState.READY_TO_TEST:
+        return _of_task(tx, data, NoticeKind.REVIEW, "“{title}” is ready to test", None)
+    if data["newState"] == TaskState.FAILED:
+        task = tx.session.get(Task, data["taskId"])
+        return _of_task(tx, data, NoticeKind.FAILED, "“{title}” failed", task.error if task else None)
+    return None
+
+
+def _task_parked(tx: Transaction, data: Data) -> Notice | None:
+    if "parked" not in data["changed"]:
+        return None
+    task = tx.session.get(Task, data["taskId"])
+    if task is None or task.phase is not Phase.PARKED or task.parked_code != Parked.CAP:
+        return None
+    return _of_task(tx, data, NoticeKind.PARKED, "“{title}” reached a cap of spending", task.parked_reason)
+
+
+def _of_task(
+    tx: Transaction, data: Data, kind: NoticeKind, sentence: str, detail: str | None, **about: str
+) -> Notice | None:
+    task = tx.session.get(Task, data["taskId"])
+    if task is None:
+        return None
+    path = f"/#/projects/{{project}}/tasks/{quote(task.id)}"
+    said = sentence.replace("{title}", task.title)
+    return Notice(kind, said, task.title, path, _cut(detail), {"taskId": task.id, **about})
+
+
+def _group_moved(tx: Transaction, data: Data) -> Notice | None:
+    group = tx.session.get(TaskGroup, data["taskGroupId"])
+    if group is None:
+        return None
+    new, waits_for_production = data["newStatus"], group.target_branch == Environment.PRODUCTION
+    if new in {GroupState.FAILED, GroupState.CONFLICT}:
+        kind, said = NoticeKind.RELEASE, "the release “{title}” failed"
+    elif new == GroupState.STAGING and waits_for_production:
+        kind, said = NoticeKind.RELEASE, "the release “{title}” runs on staging and waits for production"
+    elif new == GroupState.PRODUCTION:
+        kind, said = NoticeKind.FINISHED, "the release “{title}” runs in production"
+    else:
+        return None
+    title = group.name or group.branch.removeprefix("release/")
+    detail = group.error if new in {GroupState.FAILED, GroupState.CONFLICT} else None
+    path = f"/#/projects/{{project}}/groups/{quote(group.id)}"
+    return Notice(kind, said.replace("{title}", title), title, path, _cut(detail), {"taskGroupId": group.id})
+
+
+def _deployment_failed(tx: Transaction, data: Data) -> Notice | None:
+    """A rollback that failed. A group's own deployment is told of as its group, and a preview concerns nobody else."""
+    deployment = tx.session.get(Deployment, data["deploymentId"])
+    if deployment is None or not deployment.rollback_of:
+        return None
+    title = f"rollback of {data['environment']}"
+    path = "/#/projects/{project}/deployments"
+    about = {"deploymentId": deployment.id}
+    return Notice(NoticeKind.RELEASE, f"the {title} failed", title, path, _cut(data["error"]), about)
+
+
+def _cut(text: str | None) -> str | None:
+    if not text:
+        return None
+    return text if len(text) <= LONGEST_DETAIL else f"{text[: LONGEST_DETAIL - 1]}…"
+
+
+READERS: dict[str, Reader] = {
+    "task:needs_input": _question,
+    "question:reminded": _reminder,
+    "task:status_changed": _task_moved,
+    "task:updated": _task_parked,
+    "task-group:status_changed": _group_moved,
+    "deploy:failed": _deployment_failed,
+}
+"""By the event's name. Other events ask nothing of anybody."""

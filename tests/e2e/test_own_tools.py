@@ -1,0 +1,146 @@
+"""What an operator's own tools are told of: traces, errors of every process, and what needs a person."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from common.settings import socket_path
+from tests.doubles.otlp_receiver import OtlpReceiver
+from tests.doubles.sentry_receiver import SentryReceiver
+from tests.doubles.webhook_receiver import WebhookReceiver
+from tests.e2e.client import Client
+from tests.e2e.instance import ROOT, Instance, running, wait_until
+
+TRACE_ID, OURS = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+STEPS = "```steps\n- run: echo $TRACEPARENT > trace.txt\n```\n"
+CHAIN = [
+    "aiworker-web: POST /api/tasks",
+    "aiworker-worker: job run.prepare",
+    "aiworker-agent: agent run",
+    "aiworker-web: POST /api/runner/runs/<id:run_id>/finish",
+    "aiworker-worker: job run.verify",
+    "aiworker-worker: job task.publish",
+]
+
+
+@dataclass(frozen=True)
+class Watched:
+    instance: Instance
+    client: Client
+    traces: OtlpReceiver
+    errors: SentryReceiver
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    with OtlpReceiver() as traces, SentryReceiver() as errors:
+        environ = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": traces.url,
+            "OTEL_BSP_SCHEDULE_DELAY": "200",
+            "SENTRY_DSN": errors.dsn,
+            "AIWORKER_OUTGOING_ALLOW": "127.0.0.1",
+        }
+        with running(tmp_path_factory.mktemp("instance"), **environ) as instance:
+            client = Client.login(instance.url, "admin", instance.password)
+            yield Watched(instance, client, traces, errors)
+            client.close()
+
+
+def test_a_trace_goes_from_the_request_over_its_jobs_to_the_run_and_what_follows(watched: Watched) -> None:
+    client, receiver = watched.client, watched.traces
+    project = client.post("/projects", {"name": "Traced", "starter": "page"}, 201)["project"]
+    traced = Client(watched.instance.url, client.token)
+    traced._session.headers["traceparent"] = f"00-{TRACE_ID}-{OURS}-01"
+    task = traced.post("/tasks", {"projectId": project["id"], "title": "Trace", "description": STEPS}, 201)["task"]
+    wait_until("the task to be ready", lambda: _state(client, task["id"]) == "ready_to_test", 180)
+    wait_until("all spans", lambda: set(CHAIN) <= set(receiver.of_trace(TRACE_ID)), 30)
+    diff = str(client.get(f"/tasks/{task['id']}/diff"))
+
+    spans = receiver.of_trace(TRACE_ID)
+    posted, prepared, run, finished, verified, published = (spans[name] for name in CHAIN)
+    assert posted.parent_id == OURS
+    assert (prepared.parent_id, run.parent_id) == (posted.span_id, posted.span_id)
+    assert (finished.parent_id, verified.parent_id) == (run.span_id, finished.span_id)
+    assert published.parent_id == verified.span_id
+    assert posted.attributes["http.response.status_code"] == 201
+    assert (run.attributes["aiworker.task"], run.attributes["aiworker.outcome"]) == (task["id"], "completed")
+    assert verified.attributes["aiworker.subject"] == run.attributes["aiworker.run"]
+    # The agent's programs go on with it.
+    assert f"00-{TRACE_ID}-{run.span_id}-01" in diff
+    assert [one.name for one in spans.values() if one.is_failed] == []
+    told = str([one.attributes for one in receiver.spans])
+    assert client.token not in told
+    assert "Trace" not in told
+    traced.close()
+    assert watched.errors.events == []
+
+
+def _state(client: Client, task_id: str) -> str:
+    return str(client.get(f"/tasks/{task_id}")["task"]["state"])
+
+
+def test_a_chat_is_told_of_a_task_that_needs_a_review(watched: Watched) -> None:
+    client = watched.client
+    project = client.post("/projects", {"name": "Told", "starter": "page"}, 201)["project"]
+    with WebhookReceiver() as chat:
+        client.patch("/webhook", {"url": chat.url, "kinds": ["review"]})
+        client.post("/tasks", {"projectId": project["id"], "title": "Greet", "description": STEPS}, 201)
+        wait_until("the message", lambda: bool(chat.received), 180)
+        client.patch("/webhook", {"url": None})
+
+    assert chat.received[0].json["text"].startswith("Told: “Greet” is ready to test\nhttp://")
+
+
+def test_errors_of_web_workers_and_the_supervisor_are_reported(watched: Watched) -> None:
+    client, errors = watched.client, watched.errors
+    data_dir = watched.instance.folder / "data"
+    project = client.post("/projects", {"name": "Broken", "starter": "page"}, 201)["project"]
+    path = f"/projects/{project['id']}"
+    wait_until("the project", lambda: client.get(path)["project"]["status"] == "active")
+    with closing(sqlite3.connect(data_dir / "aiworker.db", timeout=30)) as database, database:
+        database.execute("UPDATE projects SET egress_hosts = '{', services = '{' WHERE id = ?", (project["id"],))
+    client.get(path, 500)
+    with socket.socket(socket.AF_UNIX) as supervisor:
+        supervisor.settimeout(30)
+        supervisor.connect(str(socket_path(data_dir, "supervisor")))
+        # More than its reader of JSON can take.
+        supervisor.sendall(b"[" * 200_000 + b"\n")
+        assert supervisor.recv(1) == b""
+
+    wait_until("the reports", lambda: bool(errors.of("web") and errors.of("supervisor")), 30)
+    (of_web,) = errors.of("web")
+    assert of_web["exception"]["values"][-1]["type"] == "JSONDecodeError"
+    assert of_web["tags"]["request_id"].startswith("req-")
+    assert errors.of("supervisor")[0]["exception"]["values"][-1]["type"] == "RecursionError"
+    wait_until("the worker's report", lambda: bool(errors.of("worker")), 60)
+    assert errors.of("worker")[0]["tags"]["job"]
+
+
+def test_an_error_of_an_agent_is_reported(watched: Watched, tmp_path: Path) -> None:
+    """Its directory goes away while it registers."""
+    token, work_dir = tmp_path / "token", tmp_path / "work"
+    token.write_text("awe_token")
+    with WebhookReceiver() as platform:
+        platform.status, platform.said = 201, b'{"agent": {"id": "agent-00000000abcd"}, "token": "awt_token"}'
+        platform.may_answer.clear()
+        url = platform.url.partition("/hook")[0]
+        command = ["-m", "workers.runner", "--url", url, "--token-file", str(token), "--work-dir", str(work_dir)]
+        environ = {**os.environ, "SENTRY_DSN": watched.errors.dsn, "AIWORKER_SANDBOX": "off"}
+        with subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environ, stderr=subprocess.DEVNULL) as agent:
+            wait_until("the agent to register", lambda: bool(platform.received), 30)
+            shutil.rmtree(work_dir)
+            platform.may_answer.set()
+            assert agent.wait(60) == 1
+
+    assert {event["exception"]["values"][-1]["type"] for event in watched.errors.of("agent")} == {"FileNotFoundError"}

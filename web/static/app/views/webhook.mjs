@@ -1,0 +1,135 @@
+// The outgoing webhook: where it goes, what it tells of, whether it works. For admins.
+import { useEffect, useState } from "preact/hooks";
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { t } from "../language.mjs";
+import { usePages, useRead } from "../loading.mjs";
+import { Button, CheckField, Fault, Listing, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
+import { told } from "../toasts.mjs";
+import { Secret } from "./account.mjs";
+
+const LOOK_AGAIN_MS = 1000;
+
+// Read when it is shown, so that it is in the language of then.
+const kinds = () => [
+  ["question", t("Questions"), t("An agent asks, or nobody has answered for a while.")],
+  ["review", t("Reviews"), t("A task is ready to test.")],
+  ["failed", t("Failures"), t("A task was given up: its runs failed or were refused.")],
+  ["parked", t("Caps"), t("A task waits because it reached a cap of spending.")],
+  ["release", t("Releases"), t("A release failed, or waits on staging for production.")],
+  ["finished", t("Finished"), t("A release runs in production.")],
+];
+
+// Its tone, and what is said of it.
+const endOf = ({ finishedAt, error }) =>
+  !finishedAt ? ["busy", t("Waiting")] : error ? ["bad", t("Given up")] : ["good", t("Delivered")];
+
+export function Webhook() {
+  const { value, error, reload } = useRead("/webhook");
+  const pages = usePages("/webhook/deliveries", "webhookDeliveries");
+  if (error && !value) return html`<${Trouble} error=${error} again=${reload} />`;
+  if (!value) return null;
+  const { webhook } = value;
+  return html`<section data-testid="webhook">
+    <h2>${t("Outgoing webhook")}</h2>
+    <p class="muted">
+      ${t("Tells a chat, a phone or a program of yours what needs a person.")}
+      ${" "}${t("Each message is signed, and tried for about eight hours.")}
+    </p>
+    <${Form} key=${webhook.changedAt} webhook=${webhook} saved=${reload} />
+    ${webhook.hasSecret && html`<${Signing} changed=${reload} />`}
+    ${webhook.url && html`<${Deliveries} webhook=${webhook} pages=${pages} />`}
+  </section>`;
+}
+
+function Form({ webhook, saved }) {
+  const chosen = Object.fromEntries(kinds().map(([kind]) => [kind, webhook.kinds.includes(kind)]));
+  const form = useForm({ url: webhook.url || "", enabled: webhook.enabled, ...chosen });
+  const save = form.submit(async ({ url, enabled, ...ticked }) => {
+    const address = url.trim() || null;
+    await api.patch("/webhook", {
+      url: address,
+      kinds: kinds()
+        .map(([kind]) => kind)
+        .filter((kind) => ticked[kind]),
+      // The first address switches it on.
+      ...(webhook.url && address && { enabled }),
+    });
+    told(t("Saved."));
+    await saved();
+  });
+  return html`<form class="sheet" onSubmit=${save}>
+    <${TextField}
+      label=${t("Address")}
+      name="url"
+      type="url"
+      form=${form}
+      testid="webhook-url"
+      hint=${t("https://… of an incoming webhook of your chat. Empty: none. Whoever reads it is told of all projects.")}
+    />
+    ${webhook.url && html`<${CheckField} label=${t("Switched on")} name="enabled" form=${form} />`}
+    <fieldset class="caps">
+      <legend>${t("What it tells of")}</legend>
+      ${kinds().map(
+        ([kind, label, hint]) =>
+          html`<${CheckField} key=${kind} label=${label} hint=${hint} name=${kind} form=${form} />`,
+      )}
+    </fieldset>
+    <${Fault} form=${form} />
+    <footer>
+      <button class="button primary" data-testid="webhook-save" disabled=${form.busy}>${t("Save webhook")}</button>
+    </footer>
+  </form>`;
+}
+
+function Signing({ changed }) {
+  const [secret, setSecret] = useState(null);
+  const make = async () => {
+    setSecret((await api.post("/webhook/secret")).secret);
+    await changed();
+  };
+  return html`<p class="muted">
+      ${t("A program that receives the messages checks their signature with the secret (Standard Webhooks).")}
+      ${" "}${t("A new one replaces the old one at once.")}
+    </p>
+    <p><${Button} act=${make} testid="webhook-secret-new">${t("Make a new secret")}<//></p>
+    ${secret && html`<${Secret} value=${secret} />`}`;
+}
+
+function Deliveries({ webhook, pages }) {
+  // What waits for its next try is told by no event.
+  const waits = pages.items?.some(({ finishedAt, attempts }) => !finishedAt && attempts === 0);
+  useEffect(() => {
+    const timer = waits ? setInterval(pages.reload, LOOK_AGAIN_MS) : 0;
+    return () => clearInterval(timer);
+  }, [waits, pages.reload]);
+  const test = async () => {
+    await api.post("/webhook/test");
+    await pages.reload();
+  };
+  return html`<h3>${t("Messages of the last seven days")}</h3>
+    <p><${Button} act=${test} disabled=${!webhook.enabled} testid="webhook-test">${t("Send a test")}<//></p>
+    <${Listing} pages=${pages} empty=${html`<p class="muted">${t("There is none.")}</p>`}>
+      <ul class="rows">
+        ${pages.items?.map((one) => html`<${Delivery} key=${one.id} one=${one} reload=${pages.reload} />`)}
+      </ul>
+    <//>`;
+}
+
+function Delivery({ one, reload }) {
+  const again = async () => {
+    await api.post(`/webhook/deliveries/${one.id}/retry`);
+    await reload();
+  };
+  const [tone, said] = endOf(one);
+  return html`<li class="row" data-testid="webhook-delivery" data-state=${one.state}>
+    <span class="row-main">
+      <b>${one.text.split("\n")[0]}</b>
+      ${one.error && html`<small class="error">${one.error}${one.answer && `: ${one.answer}`}</small>`}
+      ${one.attempts > 1 && html`<small>${t("Tried {count} times", { count: one.attempts })}</small>`}
+    </span>
+    <span class=${`chip ${tone}`}>${said}</span>
+    <${Time} at=${one.createdAt} />
+    ${one.finishedAt && one.error && html`<${Button} small act=${again} testid="webhook-again">${t("Try again")}<//>`}
+  </li>`;
+}
