@@ -79,7 +79,7 @@ class Recorder:
         ):
             return
         example: Json = {"parameters": {**parameters, **dict(parse_qsl(target.query))}}
-        if "requestBody" in operation:
+        if "application/json" in operation.get("requestBody", {}).get("content", {}):
             example["request"] = json.loads(reply.request.body or b"{}")
         example["status"] = reply.status_code
         if is_json:

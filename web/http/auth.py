@@ -41,11 +41,12 @@ class Rule:
     """How an endpoint identifies its caller: from the token to the name in events and the principal.
 
     None: anybody may call, or the view checks a proof such as a signature itself. caller: a sentence that says who may
-    call, for the API's description.
+    call, for the API's description. is_for_people: whether the caller is a person.
     """
 
     authenticate: Callable[[str], tuple[str, Principal]] | None
     caller: str
+    is_for_people: bool = False
 
 
 def allow(least: Role) -> Callable[[View], View]:
@@ -57,7 +58,7 @@ def allow(least: Role) -> Callable[[View], View]:
         caller.require(least)
         return caller.name, caller
 
-    return _ruled(Rule(authenticate, f"Needs a token of the role `{least.label}` or above."))
+    return _ruled(Rule(authenticate, f"Needs a token of the role `{least.label}` or above.", is_for_people=True))
 
 
 def allow_agent(view: View) -> View:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable
 from typing import Any
 
 import flask_smorest
@@ -87,18 +88,22 @@ class _Api(flask_smorest.Api):  # type: ignore[misc]
         """Nothing: web/http/errors.py handles all errors."""
 
 
-def init_openapi(app: Flask, blueprints: list[ApiBlueprint]) -> None:
-    """Register the blueprints and serve their description.
+def init_openapi(app: Flask, blueprints: list[ApiBlueprint]) -> Callable[[], dict[str, Any]]:
+    """Register the blueprints and serve their description. Returns a function that returns it.
 
-    The document is made at its first request: making it takes longer than the rest of the start.
+    The document is made when it is first asked for: making it takes longer than the rest of the start.
     """
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     described = Blueprint("openapi", __name__)
 
     @functools.cache
+    def description() -> dict[str, Any]:
+        return describe(blueprints)
+
+    @functools.cache
     def document() -> bytes:
-        return json.dumps(_describe(blueprints), ensure_ascii=False).encode()
+        return json.dumps(description(), ensure_ascii=False).encode()
 
     @described.get("/api/openapi.json")
     @public
@@ -106,9 +111,11 @@ def init_openapi(app: Flask, blueprints: list[ApiBlueprint]) -> None:
         return Response(document(), content_type="application/json")
 
     app.register_blueprint(described)
+    return description
 
 
-def _describe(blueprints: list[ApiBlueprint]) -> JsonObject:
+def describe(blueprints: list[ApiBlueprint]) -> dict[str, Any]:
+    """The description of the blueprints' routes."""
     # A separate app: the served one accepts no blueprint after its first request.
     app = Flask("described", static_folder=None)
     app.config.update(

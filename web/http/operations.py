@@ -17,10 +17,18 @@ from typing import Any, NotRequired, TypedDict
 
 from flask import Flask
 
+from common.services.idempotency import LONGEST_KEY
 from web.http.auth import Rule
 
 _API = Path(__file__).parents[1] / "api"
 EXAMPLES = _API / "examples"
+_IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "description": "The same key and body give the first reply again for 24 hours.",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]+$"},
+}
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
@@ -70,7 +78,9 @@ def add_words(paths: dict[str, Any], app: Flask) -> None:
             continue
         name = view.__name__
         words = written_words().get(name, Words(summary=name.replace("_", " ").capitalize()))
-        operation.update(operationId=name, summary=words["summary"], description=_description(view, method, words))
+        operation.update(operationId=name, summary=words["summary"], description=_description(view, words))
+        if _is_replayed(view, method):
+            operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
         example = read_example(name)
         if example is not None:
             _add_example(operation, [*paths[path].get("parameters", []), *operation.get("parameters", [])], example)
@@ -82,23 +92,25 @@ def _views(app: Flask) -> Iterable[tuple[str, str, Any]]:
             yield _PARAMETER.sub(r"{\1}", rule.rule), method.lower(), app.view_functions[rule.endpoint]
 
 
-def _description(view: object, method: str, words: Words) -> str:
+def _description(view: object, words: Words) -> str:
     said = [" ".join(part.split()) for part in (inspect.getdoc(view) or "").split("\n\n")]
     rule = getattr(view, "rule", None)
     if isinstance(rule, Rule):
-        said.append(rule.caller + (" `Idempotency-Key` works." if _is_replayed(view, method, rule) else ""))
+        said.append(rule.caller)
     return "\n\n".join(part for part in [words.get("description", "").strip(), *said] if part)
 
 
-def _is_replayed(view: object, method: str, rule: Rule) -> bool:
-    return method == "post" and "role" in rule.caller and getattr(view, "is_replayed", True)
+def _is_replayed(view: object, method: str) -> bool:
+    """Whether the operation takes an Idempotency-Key: a POST by people, unless it is marked otherwise."""
+    rule = getattr(view, "rule", None)
+    return method == "post" and isinstance(rule, Rule) and rule.is_for_people and getattr(view, "is_replayed", True)
 
 
 def _add_example(operation: dict[str, Any], parameters: list[dict[str, Any]], example: Example) -> None:
     for parameter in parameters:
         if parameter["name"] in example["parameters"]:
             parameter["example"] = _typed(example["parameters"][parameter["name"]], parameter["schema"])
-    if "request" in example and "requestBody" in operation:
+    if "request" in example:
         operation["requestBody"]["content"]["application/json"]["example"] = example["request"]
     reply = operation["responses"].get(str(example["status"]), {}).get("content", {})
     if "reply" in example and "application/json" in reply:

@@ -37,8 +37,9 @@ def operations(description: Json) -> Iterator[tuple[str, Json]]:
 
 def bodies(operation: Json) -> Iterator[tuple[str, Json]]:
     """Each request and reply in JSON, by what it is."""
-    if "requestBody" in operation:
-        yield "request", operation["requestBody"]["content"]["application/json"]
+    request = operation.get("requestBody", {}).get("content", {})
+    if "application/json" in request:
+        yield "request", request["application/json"]
     for status, reply in operation["responses"].items():
         if status != "default" and "application/json" in reply.get("content", {}):
             yield f"reply {status}", reply["content"]["application/json"]
