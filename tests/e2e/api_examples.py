@@ -182,6 +182,11 @@ class Teller:
         run.complete({"greeting.txt": "hola\n"})
         self.platform.wait_task(task["id"], "ready_to_test")
         self.look(path, run)
+        rival = self.new_task("Greet louder")
+        self.claim(rival).complete({"greeting.txt": "HELLO\n"})
+        self.platform.wait_task(rival["id"], "ready_to_test")
+        me.get("/board", projectId=self.project["id"])
+        self.platform.admin.post(f"/tasks/{rival['id']}/cancel")
         comment = {"path": "greeting.txt", "line": 1, "body": "Welcome them, too"}
         me.post(f"{path}/reject", {"reason": "A little short", "comments": [comment]})
         again = self.claim(task)
@@ -233,7 +238,6 @@ class Teller:
             201,
         )["question"]  # fmt: skip
         me.get("/inbox", projectId=self.project["id"])
-        me.get("/board", projectId=self.project["id"])
         me.post(f"{path}/respond", {"questionId": asked["id"], "response": "familiar"})
         run.api.get(f"{run.path}/questions/{asked['id']}", wait=5)
         run.api.call(
