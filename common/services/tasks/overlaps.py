@@ -58,7 +58,7 @@ def read_overlaps(read: Snapshot, project_id: str) -> dict[str, list[Overlap]]:
     return {task_id: _most(others, titles) for task_id, others in shared.items() if others}
 
 
-def _query(project_id: str) -> Select[tuple[str, str, datetime, str]]:
+def _query(project_id: str) -> Select[str, str, datetime, str]:
     # In a table of its own: MySQL accepts no LIMIT in a subquery of IN.
     tasks = (
         select(Task.id, Task.title)
