@@ -22,7 +22,7 @@ _METAVARS = {"TASK": TASKS, "GROUP": GROUPS, "PROJECT": _PROJECTS}
 _OPTIONS = {"--group": GROUPS, "--project": _PROJECTS}
 
 
-class _Named(click.ParamType):
+class _Named(click.ParamType[str]):
     """A text that names one thing of a sort."""
 
     name = "text"
