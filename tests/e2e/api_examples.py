@@ -111,6 +111,7 @@ class Teller:
         me.patch(path, {"description": "What customers see", "maxParallelTasks": 3})
         me.get(path)
         me.get("/projects", limit=2)
+        me.get("/forge/repositories", q="shop")
         me.get(f"{path}/forbidden-paths", pattern="test_*.py")
         me.put(f"{path}/members/{self.user['id']}", {"role": "member"})
         me.get(f"{path}/members")

@@ -2,6 +2,7 @@
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { Fault, Page, SelectField, TextField, useForm } from "../parts/controls.mjs";
+import { ForgeRepositories } from "../parts/forge-repositories.mjs";
 import { keepProject } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { bodyOf, draftOf, MoreFields, RunFields } from "./project-form.mjs";
@@ -15,6 +16,11 @@ export function NewProject() {
     keepProject(project);
     go(to.project(project.id));
   });
+  const choose = ({ name, url, defaultBranch }) => {
+    form.change("importUrl", url);
+    form.change("defaultBranch", defaultBranch);
+    if (!form.draft.name.trim()) form.change("name", name.split("/").pop());
+  };
   const lead = html`
     One repository with its tasks, previews, staging and production.${" "}
     <a href="#/welcome">Try the sample, or import from this machine</a>
@@ -31,6 +37,7 @@ export function NewProject() {
         placeholder="Web shop"
       />
       <${TextField} label="Description" name="description" form=${form} testid="project-description" rows="2" />
+      <${ForgeRepositories} chosen=${form.draft.importUrl} onChoose=${choose} />
       <div class="pair">
         <${TextField}
           label="Import from"

@@ -3,6 +3,7 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { Button, Empty, Fault, Page, TextField, useForm } from "../parts/controls.mjs";
 import { CopyLine } from "../parts/copy-line.mjs";
+import { ForgeRepositories } from "../parts/forge-repositories.mjs";
 import { keepProject } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { may } from "../session.mjs";
@@ -69,6 +70,7 @@ function Import() {
       required
       placeholder="https://…"
     />
+    <${ForgeRepositories} chosen=${form.draft.importUrl} onChoose=${({ url }) => form.change("importUrl", url)} />
     <${Fault} form=${form} />
     <div>
       <small>Or from this machine, in the repository's folder:</small>
