@@ -1,9 +1,8 @@
-// The repositories of the platform's Gitea that can be imported, to choose one. Nothing where there are none to choose.
+// The repositories of the platform's Gitea that administrators can import, to choose one. Nothing without a Gitea.
 import { useEffect, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { useRead } from "../loading.mjs";
-import { may } from "../session.mjs";
 import { Button, Field, Trouble } from "./controls.mjs";
 
 const PAUSE_MS = 250;
@@ -13,7 +12,7 @@ export function ForgeRepositories({ chosen, onChoose }) {
   const [typed, setTyped] = useState("");
   const [asked, setAsked] = useState({ q: "", page: 1 });
   const [before, setBefore] = useState([]);
-  const { value, error, reload } = useRead(may("admin") ? "/forge/repositories" : null, asked);
+  const { value, error, reload } = useRead("/forge/repositories", asked);
   useEffect(() => {
     if (typed.trim() === asked.q) return undefined;
     const timer = setTimeout(() => {
@@ -22,7 +21,7 @@ export function ForgeRepositories({ chosen, onChoose }) {
     }, PAUSE_MS);
     return () => clearTimeout(timer);
   }, [typed, asked.q]);
-  if (!may("admin") || value?.reason || (!value && !error && !asked.q && asked.page === 1)) return null;
+  if (value?.reason || (!value && !error && !asked.q && asked.page === 1)) return null;
   const found = [...before, ...(value?.repositories || [])];
   const more = () => {
     setBefore(found);
@@ -57,14 +56,19 @@ export function ForgeRepositories({ chosen, onChoose }) {
                 data-testid="forge-repository"
                 onClick=${() => onChoose(one)}
               >
-                <span class="row-main"><b>${one.name}</b>${one.description && html`<small>${one.description}</small>`}</span>
+                <span class="row-main">
+                  <b>${one.name}</b>
+                  ${one.description && html`<small>${one.description}</small>`}
+                </span>
                 ${one.private && html`<span class="chip">${t("private")}</span>`}
               </button>
             </li>`,
         )}
       </ul>`
     }
-    ${value && !found.length && html`<p class="muted" data-testid="forge-none">${t("No repository has that name.")}</p>`}
+    ${
+      value && !found.length && html`<p class="muted" data-testid="forge-none">${t("No repository has that name.")}</p>`
+    }
     ${value?.nextPage && html`<${Button} act=${more} kind="more" testid="forge-more">${t("Load more")}<//>`}
   </section>`;
 }

@@ -1,9 +1,9 @@
 // A task on the board: what it is, how it stands, and what it waits for.
 import { html } from "../html.mjs";
-import { tn } from "../language.mjs";
 import { dollars } from "../money.mjs";
 import { cls, Icon, SentBack, Time } from "../parts/controls.mjs";
 import { dragged, isMovable } from "../moves.mjs";
+import { lazy } from "../parts/lazy.mjs";
 import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
 import { route, to, withQuery } from "../routes.mjs";
@@ -14,7 +14,11 @@ import { brief, say, shortened, shortId } from "../words.mjs";
 
 const MOST_REASON = 200;
 const MOST_STEP = 120;
-const MOST_TITLE = 20;
+const Overlap = lazy(
+  () => import("../parts/overlap.mjs"),
+  "Overlap",
+  () => null,
+);
 // Waits for something that its error names.
 const isKept = (task) => task.error && !isParked(task) && (task.state === "backlog" || task.phase === "queued");
 
@@ -85,7 +89,7 @@ export function Card({ task, on }) {
         html`<span class=${`chip ${task.phase === "queued" ? "" : "busy"}`}>${say(task.phase)}</span>`
       }
       <${Checks} of=${said?.checks || {}} />
-      <${Overlap} of=${said?.overlaps || []} />
+      ${said?.overlaps.length > 0 && html`<${Overlap} of=${said.overlaps} />`}
       <${SentBack} round=${task.round} />
       ${(task.labels || []).slice(0, 3).map((label) => html`<span key=${label} class="chip label">${label}</span>`)}
       ${said?.costUsd > 0 && html`<span class="chip" title="Spent on models">${dollars(said.costUsd)}</span>`}
@@ -98,20 +102,6 @@ export function Card({ task, on }) {
       }
     </span>
   </a></div>`;
-}
-
-// of: [{title, files}], open tasks that change the same files; those with the most of them first.
-function Overlap({ of }) {
-  if (!of.length) return null;
-  const one = ({ title, files }) =>
-    tn(files, "Changes {count} file that “{title}” changes, too", "Changes {count} files that “{title}” changes, too", {
-      title,
-    });
-  const [{ title, files }] = of;
-  const text = tn(files, "Touches {count} file of “{title}”", "Touches {count} files of “{title}”", {
-    title: shortened(title, MOST_TITLE),
-  });
-  return html`<span class="chip ask" title=${of.map(one).join("\n")} data-testid="card-overlap">${text}</span>`;
 }
 
 // of: {passed, failed, …}, the number of checks in each status.

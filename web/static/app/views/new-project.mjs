@@ -2,10 +2,15 @@
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { Fault, Page, SelectField, TextField, useForm } from "../parts/controls.mjs";
-import { ForgeRepositories } from "../parts/forge-repositories.mjs";
+import { lazy } from "../parts/lazy.mjs";
 import { keepProject } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
+import { may } from "../session.mjs";
 import { bodyOf, draftOf, MoreFields, RunFields } from "./project-form.mjs";
+
+// For administrators of a platform with a Gitea.
+const Nothing = () => null;
+const ForgeRepositories = lazy(() => import("../parts/forge-repositories.mjs"), "ForgeRepositories", Nothing);
 
 export function NewProject() {
   const form = useForm({ ...draftOf(), starter: "page" });
@@ -37,7 +42,7 @@ export function NewProject() {
         placeholder="Web shop"
       />
       <${TextField} label="Description" name="description" form=${form} testid="project-description" rows="2" />
-      <${ForgeRepositories} chosen=${form.draft.importUrl} onChoose=${choose} />
+      ${may("admin") && html`<${ForgeRepositories} chosen=${form.draft.importUrl} onChoose=${choose} />`}
       <div class="pair">
         <${TextField}
           label="Import from"
