@@ -14,7 +14,7 @@ export VENV
 BIN := $(VENV)/bin
 SECONDS_EACH ?= 600
 
-.PHONY: help up test test-real check demo pictures bench soak migration lock sbom wheel image clean
+.PHONY: help up test test-real check demo pictures examples client bench soak migration lock sbom wheel image clean
 .DEFAULT_GOAL := help
 export GITEA_URL GITEA_TOKEN KUBECONFIG
 
@@ -51,6 +51,14 @@ demo: ## Show one task's whole way, from a sentence to production
 pictures: ## Take the pictures of every view for docs/images, on an instance of its own
 	@.ci/venv requirements-dev.lock
 	@exec $(BIN)/python -m tests.e2e.pictures $(ARGS)
+
+client: ## Build a wheel of the client for Python in dist/; every instance serves it, too
+	@.ci/venv requirements.lock
+	@$(BIN)/python .ci/client.py
+
+examples: ## Record the examples of the API's description, from a run of every operation
+	@.ci/venv requirements-dev.lock
+	@exec $(BIN)/python -m tests.e2e.api_examples
 
 bench: ## Measure this machine
 	@.ci/venv requirements-dev.lock

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -22,6 +23,7 @@ from common.settings import settings
 from common.tracing import start_tracing
 from web import api
 from web.api.probes import health
+from web.client.client_routes import init_client
 from web.gateway import counters
 from web.gateway.gateway_routes import gateway
 from web.gateway.provider_tests import provider_tests
@@ -30,13 +32,15 @@ from web.http.arrival import init_arrival
 from web.http.auth import admit, check_rules, init_tokens, open_blueprints
 from web.http.blueprint import CONVERTERS, answer, refuse_unread
 from web.http.errors import register_error_handlers
-from web.http.openapi import init_openapi
+from web.http.openapi import describe, init_openapi
 from web.http.paths import require_plain
 from web.http.request_id import request_id
 from web.http.traces import traced_request
 from web.metrics import init_metrics
 from web.page import page
 from web.websocket.protocol import init_feed
+
+_API = [*api.ALL, provider_tests]
 
 
 class MatchedRule(Rule):
@@ -92,13 +96,18 @@ def create_app() -> Flask:
     app = _bare_app()
     start_tracing("web")
     start_error_reports("web")
-    init_openapi(app, [*api.ALL, provider_tests])
+    init_client(app, init_openapi(app, _API))
     app.register_blueprint(page)
     if settings().forge.kind == "local":
         app.register_blueprint(git)
     init_feed(app)
     open_blueprints(app, "page", "feed")
     return _finished(app)
+
+
+def description() -> dict[str, Any]:
+    """The description of the API, as /api/openapi.json has it."""
+    return describe(_API)
 
 
 def create_gateway() -> Flask:

@@ -190,7 +190,10 @@ class Comment(HasId, Base):
 
 
 class TaskCheck(HasId, Base):
-    """One check of a run's result. status: running, passed, failed, skipped."""
+    """One check of a run's result. status: running, passed, failed, skipped.
+
+    log: the end of what the tests printed; of the check `diff`, the paths that are changed, one on a line.
+    """
 
     __tablename__ = "task_checks"
     __table_args__ = (UniqueConstraint("run_id", "name", name="uq_task_checks_once"), TABLE_OPTIONS)
@@ -204,6 +207,11 @@ class TaskCheck(HasId, Base):
     message: Mapped[str | None] = mapped_column(LongText)
     log: Mapped[str | None] = mapped_column(LongText)
     at: Mapped[datetime]
+
+    @property
+    def output(self) -> str | None:
+        """What the tests printed; None for a check that runs nothing."""
+        return None if self.name == "diff" else self.log
 
 
 class Attachment(HasId, Base):

@@ -37,6 +37,8 @@ TABLE: dict[str, Row] = {
     "GET /docs": Row(PUBLIC),
     "GET /docs/<path:name>": Row(PUBLIC),
     "GET /api/openapi.json": Row(PUBLIC),
+    "GET /api/client/<name>": Row(PUBLIC),
+    "GET /api/forge/repositories": Row(A),
     "GET /api/health": Row(PUBLIC),
     "GET /api/health/live": Row(PUBLIC),
     "GET /api/health/ready": Row(PUBLIC),

@@ -49,6 +49,11 @@ class ForgeContract:
         assert forge.read_head(repository, "main") == state.default_head
         assert b"A shop" in (forge.read_file(repository, commit=state.default_head, path="README.md") or b"")
 
+    def test_what_belongs_to_a_project_is_not_offered(self, forge: Forge, repository: Repository) -> None:
+        found = twice(lambda: forge.read_importable("", page=1))
+
+        assert found is None or f"{repository.owner}/{repository.name}" not in {offer.name for offer in found.offers}
+
     def test_a_repository_of_another_project_is_refused(self, forge: Forge, repository: Repository) -> None:
         foreign = Repository(repository.owner, repository.name, "another-project")
 

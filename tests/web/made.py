@@ -7,7 +7,7 @@ from typing import Any
 from common.models import TaskGroup
 from common.models.project import Project
 from common.models.run import Run
-from common.models.task import Proposal, Question, Task
+from common.models.task import Proposal, Question, Task, TaskCheck
 from common.names import new_id, new_question_id
 from common.services.access import Caller
 from common.services.projects import projects
@@ -51,6 +51,13 @@ def ready_task(project: Project, *, by: Caller | None = None) -> Task:
     task = a_task(project, by=by)
     set_state(task, TaskState.READY_TO_TEST, head_sha=SHA)
     return task
+
+
+@transactional
+def changes_files(tx: Transaction, task: Task, *paths: str) -> None:
+    """The task's newest run was proven to change these paths."""
+    log = "\n".join(paths)
+    tx.add(TaskCheck(task_id=task.id, run_id=new_id(), name="diff", status="passed", log=log, at=tx.now()))
 
 
 @transactional

@@ -9,6 +9,7 @@ from web.api.board import board
 from web.api.caps import caps
 from web.api.deployments import deployments
 from web.api.events import events
+from web.api.forge_repositories import forge_repositories
 from web.api.inbox import inbox
 from web.api.jobs import jobs
 from web.api.model_providers import model_providers
@@ -36,3 +37,4 @@ ALL += [projects, samples, tasks, runs, webhooks]
 ALL += [model_providers, spend, caps, webhook]
 ALL += [run_tools, proposals, inbox, board]
 ALL += [steering, attachments, run_talk]
+ALL += [forge_repositories]

@@ -25,9 +25,18 @@ class ColumnSchema(Schema):
     next_cursor = fields.String(allow_none=True)
 
 
+class OverlapSchema(Schema):
+    """Another open task. files: how many files both change."""
+
+    task_id = fields.String()
+    title = fields.String()
+    files = fields.Integer()
+
+
 class CardSchema(Schema):
     """question: the beginning of the oldest open one. step: what the agent at work did last. checks: of the newest run
     that was checked, how many are in each status. waitsFor: titles of the tasks that must be approved first.
+    overlaps: open tasks that change the same files, those with the most of them first; at most 3.
     """
 
     task_id = fields.String()
@@ -36,6 +45,7 @@ class CardSchema(Schema):
     cost_usd = fields.Float()
     checks = fields.Dict(keys=fields.String(), values=fields.Integer())
     waits_for = fields.List(fields.String())
+    overlaps = fields.List(fields.Nested(OverlapSchema))
 
 
 class BoardSchema(Schema):

@@ -11,7 +11,7 @@ from marshmallow import fields, validate
 from common.errors import Invalid
 from common.machine.host_patterns import LONGEST_NAME, host_pattern
 from common.path_patterns import why_refused
-from common.providers.forge import check_import_address
+from common.providers.forge import check_import_address, is_of_forge
 from common.services.paging import PageQuery
 from common.services.projects import projects as services
 from common.services.projects.places import branch_fault, place_of
@@ -60,6 +60,8 @@ IS_MODEL = validate.Regexp(r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*\Z", error="Not a mo
 
 
 def _import_address(text: str) -> None:
+    if is_of_forge(text):
+        return  # the operator chose that server; the view lets administrators alone import from it
     try:
         check_import_address(text, settings().forge.import_allow)
     except Invalid as error:
@@ -298,6 +300,9 @@ def list_projects(page: PageQuery) -> object:
 @reply(one("project", ProjectSchema), 201)
 def create_project(**values: Unpack[services.ProjectValues]) -> object:
     """Create a project. The job project.provision creates its repository and its space: see `status`."""
+    import_url = values.get("import_url")
+    if import_url and is_of_forge(import_url) and not who().is_admin:
+        raise Invalid("importUrl", "Only an administrator may import from the platform's own forge server")
     return services.create_project(values, by=who())
 
 

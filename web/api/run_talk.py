@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import fields
 
 from common.services.runs import steering
-from common.services.tasks.attachments import read_attachment_of_run
+from common.services.tasks.attachments import read_attachment_of_run as stored_attachment
 from common.services.tasks.messages import PersonMessage
 from web.api.attachments import sent
 from web.api.steering import MessageSchema
@@ -61,6 +61,6 @@ def _messages(after: int, wait_seconds: int) -> list[PersonMessage]:
 @run_talk.get("/runs/<id:run_id>/attachments/<id:attachment_id>")
 @allow_run()
 @reply(None)
-def read_attachment(run_id: str, attachment_id: str) -> Verbatim:
+def read_attachment_of_run(run_id: str, attachment_id: str) -> Verbatim:
     """The content of a file that people added to the task."""
-    return sent(read_attachment_of_run(run().task_id, attachment_id))
+    return sent(stored_attachment(run().task_id, attachment_id))

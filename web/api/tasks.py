@@ -148,7 +148,7 @@ class TaskCheckSchema(Schema):
     message = fields.String(allow_none=True)
     commit_sha = fields.String(allow_none=True)
     at = Timestamp()
-    log = fields.String(allow_none=True)
+    log = fields.String(attribute="output", allow_none=True)
 
 
 class CommentSchema(Schema):

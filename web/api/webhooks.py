@@ -40,7 +40,7 @@ _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 
 @webhooks.post("/webhooks/gitea")
 @public
-@raw_body(MOST_BODY_BYTES)
+@raw_body(MOST_BODY_BYTES, media_type=None)
 @reply(None, 204)
 def receive_gitea(body: bytes) -> None:
     """Take a delivery: 204 whether or not it is of use, 401 if the signature is wrong."""

@@ -137,6 +137,21 @@ class Api:
         except requests.RequestException as error:
             raise _Lost(f"{self.url} can't be reached; start it with `aiworker up`, or set AIWORKER_URL") from error
 
+    def ask_briefly(self, path: str, seconds: float, **query: str | int | None) -> JsonObject:
+        """What a GET answers; empty if that takes longer or fails, or if no token was given and nobody is logged in."""
+        if self._given_token is None:
+            return {}
+        asked = {name: value for name, value in query.items() if value is not None}
+        headers = {"Authorization": f"Bearer {self._given_token}"}
+        try:
+            reply = self._session.get(
+                f"{self.url}/api{path}", params=asked, headers=headers, timeout=seconds, allow_redirects=False
+            )
+            content: JsonObject = reply.json() if reply.ok else {}
+        except requests.RequestException:
+            return {}
+        return content
+
     def _content(self, method: str, path: str, reply: requests.Response) -> JsonObject:
         try:
             content: JsonObject = reply.json() if reply.content else {}

@@ -1,6 +1,7 @@
 """`aiworker completion SHELL`: what a shell needs to complete commands and options.
 
-The script asks `aiworker` itself at each Tab, so it knows every command of the installed version.
+The script asks `aiworker` itself at each Tab, so it knows every command of the installed version,
+and what the platform has (id_completion.py).
 """
 
 from __future__ import annotations
@@ -9,8 +10,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from web.cli.api_error import ApiError
-
-VARIABLE = "_AIWORKER_COMPLETE"
+from web.cli.main import COMPLETES
 
 
 @click.command()
@@ -27,6 +27,6 @@ def completion(context: click.Context, shell: str) -> None:
     found = get_completion_class(shell)
     if found is None:
         raise ApiError(f"there is no completion for {shell}")
-    maker = found(context.find_root().command, {}, "aiworker", VARIABLE)
+    maker = found(context.find_root().command, {}, "aiworker", COMPLETES)
     # Not source(): for bash it starts bash to learn its version, which is not needed to print the script.
     click.echo(maker.source_template % maker.source_vars())

@@ -51,6 +51,9 @@ COMMANDS = {
 }
 """The module in web.cli of each command, where it has the same name unless another follows; its line in the help."""
 
+COMPLETES = "_AIWORKER_COMPLETE"
+"""The variable that a shell sets when it asks for completions."""
+
 WITHOUT_JSON = {"agent", "completion", "service", "up"}
 """Commands that print nothing for programs."""
 
@@ -67,6 +70,8 @@ class _LateCommands(click.Group):
             command: click.Command = getattr(importlib.import_module(f"web.cli.{module}"), name or cmd_name)
         if cmd_name not in WITHOUT_JSON:
             _take_json(command)
+        if COMPLETES in os.environ:
+            importlib.import_module("web.cli.id_completion").complete_ids(command)
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

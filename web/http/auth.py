@@ -40,10 +40,13 @@ Principal = Caller | AgentPrincipal | RunPrincipal | None
 class Rule:
     """How an endpoint identifies its caller: from the token to the name in events and the principal.
 
-    None: anybody may call, or the view checks a proof such as a signature itself.
+    None: anybody may call, or the view checks a proof such as a signature itself. caller: a sentence that says who may
+    call, for the API's description. is_for_people: whether the caller is a person.
     """
 
     authenticate: Callable[[str], tuple[str, Principal]] | None
+    caller: str
+    is_for_people: bool = False
 
 
 def allow(least: Role) -> Callable[[View], View]:
@@ -55,7 +58,7 @@ def allow(least: Role) -> Callable[[View], View]:
         caller.require(least)
         return caller.name, caller
 
-    return _ruled(Rule(authenticate))
+    return _ruled(Rule(authenticate, f"Needs a token of the role `{least.label}` or above.", is_for_people=True))
 
 
 def allow_agent(view: View) -> View:
@@ -65,7 +68,7 @@ def allow_agent(view: View) -> View:
         principal = runners.authenticate_agent(token)
         return f"agent:{principal.agent_id}", principal
 
-    return _ruled(Rule(authenticate))(view)
+    return _ruled(Rule(authenticate, "For agents: needs the token of a registration."))(view)
 
 
 def allow_run(*, even_over: bool = False) -> Callable[[View], View]:
@@ -83,7 +86,7 @@ def allow_run(*, even_over: bool = False) -> Callable[[View], View]:
             raise Conflict(f"run {principal.run_id} is over", field="run")
         return f"agent:{principal.agent_id}", principal
 
-    return _ruled(Rule(authenticate))
+    return _ruled(Rule(authenticate, "For agents: needs the token of the run."))
 
 
 def allow_enrolment(view: View) -> View:
@@ -92,7 +95,7 @@ def allow_enrolment(view: View) -> View:
     def authenticate(token: str) -> tuple[str, Principal]:
         return f"enrolment:{tokens.authenticate_enrolment(token)}", None
 
-    return _ruled(Rule(authenticate))(view)
+    return _ruled(Rule(authenticate, "For agents: needs an enrolment token."))(view)
 
 
 def _refuse_agents(token: str) -> None:
@@ -105,7 +108,7 @@ def _refuse_agents(token: str) -> None:
 
 def public(view: View) -> View:
     """Anybody. The view may still check a proof such as a signature or a password itself."""
-    return _ruled(Rule(None))(view)
+    return _ruled(Rule(None, "Needs no token."))(view)
 
 
 def _ruled(rule: Rule) -> Callable[[View], View]:

@@ -169,8 +169,11 @@ def body(schema: type[Schema], *, most_bytes: int | None = None) -> Callable[[Vi
     return decorate
 
 
-def raw_body(most_bytes: int) -> Callable[[View], View]:
-    """The view gets the body as `body`, as bytes; 413 above this size."""
+def raw_body(most_bytes: int, *, media_type: str | None = "application/octet-stream") -> Callable[[View], View]:
+    """The view gets the body as `body`, as bytes; 413 above this size.
+
+    media_type: how the API's description names it; None: not at all.
+    """
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
@@ -178,6 +181,9 @@ def raw_body(most_bytes: int) -> Callable[[View], View]:
             request.max_content_length = most_bytes
             return view(*args, body=_body_bytes(), **kwargs)
 
+        if media_type is not None:
+            content = {media_type: {"schema": {"type": "string", "format": "binary"}}}
+            _described(read, "manual_doc")["requestBody"] = {"required": True, "content": content}
         return _marked(read, view, takes_body=True)
 
     return decorate

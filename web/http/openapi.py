@@ -1,12 +1,15 @@
 """The API's OpenAPI 3.1 document at /api/openapi.json, made from the schemas that validate requests.
 
-It describes every route with a @reply; a test compares it with the routes that are served.
+It describes every route with a @reply; a test compares it with the routes that are served. What it says in words and
+shows as examples comes from web/http/operations.py.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable
+from typing import Any
 
 import flask_smorest
 from flask import Blueprint, Flask, Response
@@ -19,6 +22,7 @@ from web.http.blueprint import CONVERTERS, AgentIdConverter, IdConverter, Questi
 from web.http.blueprint import Blueprint as ApiBlueprint
 from web.http.fields import Schema
 from web.http.json_strict import JsonObject
+from web.http.operations import add_words
 
 _SPEC = {
     "info": {
@@ -30,8 +34,36 @@ _SPEC = {
 
 
 _METRICS: JsonObject = {
-    "summary": "Metrics in Prometheus' text format; a token unless AIWORKER_METRICS_PUBLIC is set.",
-    "responses": {"200": {"description": "OK", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+    "operationId": "read_metrics",
+    "summary": "Read the metrics",
+    "description": "In the text format of Prometheus. Needs a token of the role `viewer` or above, or none if the"
+    " setting AIWORKER_METRICS_PUBLIC is on.",
+    "tags": ["health"],
+    "responses": {
+        "200": {
+            "description": "OK",
+            "content": {
+                "text/plain": {
+                    "schema": {"type": "string"},
+                    "example": "# TYPE aiworker_database_up gauge\naiworker_database_up 1.0\n",
+                }
+            },
+        }
+    },
+}
+_ERRORS: JsonObject = {
+    "invalid": {
+        "summary": "400: something in the request is wrong; `details` is the first fault",
+        "value": {"error": "Validation error", "details": {"field": "title", "message": "Required"}},
+    },
+    "unknown": {"summary": "404: it does not exist, or not for you", "value": {"error": "Resource not found"}},
+    "conflict": {
+        "summary": "409: not possible in the present state",
+        "value": {
+            "error": "Conflict",
+            "details": {"field": "state", "message": "task 019aa2f1-… is backlog; only ready_to_test can be approved"},
+        },
+    },
 }
 
 
@@ -56,18 +88,22 @@ class _Api(flask_smorest.Api):  # type: ignore[misc]
         """Nothing: web/http/errors.py handles all errors."""
 
 
-def init_openapi(app: Flask, blueprints: list[ApiBlueprint]) -> None:
-    """Register the blueprints and serve their description.
+def init_openapi(app: Flask, blueprints: list[ApiBlueprint]) -> Callable[[], dict[str, Any]]:
+    """Register the blueprints and serve their description. Returns a function that returns it.
 
-    The document is made at its first request: making it takes longer than the rest of the start.
+    The document is made when it is first asked for: making it takes longer than the rest of the start.
     """
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     described = Blueprint("openapi", __name__)
 
     @functools.cache
+    def description() -> dict[str, Any]:
+        return describe(blueprints)
+
+    @functools.cache
     def document() -> bytes:
-        return json.dumps(_describe(blueprints), ensure_ascii=False).encode()
+        return json.dumps(description(), ensure_ascii=False).encode()
 
     @described.get("/api/openapi.json")
     @public
@@ -75,9 +111,11 @@ def init_openapi(app: Flask, blueprints: list[ApiBlueprint]) -> None:
         return Response(document(), content_type="application/json")
 
     app.register_blueprint(described)
+    return description
 
 
-def _describe(blueprints: list[ApiBlueprint]) -> JsonObject:
+def describe(blueprints: list[ApiBlueprint]) -> dict[str, Any]:
+    """The description of the blueprints' routes."""
     # A separate app: the served one accepts no blueprint after its first request.
     app = Flask("described", static_folder=None)
     app.config.update(
@@ -94,8 +132,9 @@ def _describe(blueprints: list[ApiBlueprint]) -> JsonObject:
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
     # The reply is not JSON, so no schema describes it.
-    described: JsonObject = api.spec.to_dict()
+    described: dict[str, Any] = api.spec.to_dict()
     paths = described["paths"]
-    assert isinstance(paths, dict)
+    add_words(paths, app)
     paths["/api/metrics"] = {"get": _METRICS}
+    described["components"]["responses"]["DEFAULT_ERROR"]["content"]["application/json"]["examples"] = _ERRORS
     return described

@@ -27,6 +27,7 @@ _TEST_DEFINITION = re.compile(
 )
 _SNIFFED_BYTES = 8000
 _MOST_NAMED = 20
+MOST_PATHS = 1000
 _REFUSALS = {"unrelated": "unrelated_history", "diff_too_large": "diff_too_large", "too_large": "too_large"}
 """The forge's error code → the check's code, for errors that are caused by the pushed commit."""
 
@@ -90,7 +91,13 @@ def _head(forge: Forge, repository: Repository, plan: ProofPlan) -> CheckResult:
 def _diff(changes: Sequence[Change]) -> CheckResult:
     if not changes:
         return CheckResult("diff", "failed", "The commit changes nothing.", code="empty_diff")
-    return CheckResult("diff", "passed", f"{len(changes)} file(s) changed.")
+    return CheckResult("diff", "passed", f"{len(changes)} file(s) changed.", log=_changed_paths(changes))
+
+
+def _changed_paths(changes: Sequence[Change]) -> str:
+    """The paths that are changed, one on a line, sorted; both of a rename. At most MOST_PATHS."""
+    paths = {entry.path for change in changes for entry in (change.before, change.after) if entry is not None}
+    return "\n".join(path_text(path).replace("\n", "\\n") for path in sorted(paths)[:MOST_PATHS])
 
 
 def _merge(forge: Forge, repository: Repository, plan: ProofPlan, base: str) -> CheckResult:

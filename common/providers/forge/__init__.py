@@ -15,6 +15,7 @@ from common.providers.forge.forge_protocol import (
     Entry,
     FileDiff,
     Forge,
+    Importable,
     Listing,
     MergeConflict,
     Merged,
@@ -36,6 +37,7 @@ __all__ = [
     "Entry",
     "FileDiff",
     "Forge",
+    "Importable",
     "Listing",
     "MergeConflict",
     "Merged",
@@ -43,6 +45,7 @@ __all__ = [
     "check_import_address",
     "forge",
     "gitea_forge",
+    "is_of_forge",
     "local_forge",
     "webhook_secret",
 ]
@@ -51,6 +54,12 @@ __all__ = [
 def forge() -> Forge:
     """Return the forge that the settings choose, created once per process. Raises Misconfigured if they are wrong."""
     return gitea_forge() if settings().forge.kind == "gitea" else local_forge()
+
+
+def is_of_forge(url: str) -> bool:
+    """Whether the address is of the server that the platform's forge is on. The local forge has none."""
+    server = settings().forge.gitea_url if settings().forge.kind == "gitea" else None
+    return server is not None and url.startswith(f"{server}/")
 
 
 @functools.cache

@@ -16,7 +16,16 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.names import OWNER_PATTERN
 from common.providers.forge import changes, credentials, git, history, pulls, repositories
 from common.providers.forge.diffs import read_diff
-from common.providers.forge.forge_protocol import Blob, Change, Diff, Listing, MergeConflict, Merged, RepositoryState
+from common.providers.forge.forge_protocol import (
+    Blob,
+    Change,
+    Diff,
+    Importable,
+    Listing,
+    MergeConflict,
+    Merged,
+    RepositoryState,
+)
 from common.values.pull_request import PullComment, PullRequest, PullState
 from common.values.repository import Credential, Repository, Source
 
@@ -84,6 +93,9 @@ class BareForge:
         if head is None:
             raise ProviderUnavailable(f"the branch {default} of {repository.name} was deleted in the meantime")
         return RepositoryState(url=self._page(repository), default_branch=default, default_head=head)
+
+    def read_importable(self, q: str, *, page: int) -> Importable | None:
+        return None
 
     def delete_repository(self, repository: Repository) -> None:
         path = self._place(repository)

@@ -98,6 +98,25 @@ class Blob:
 
 
 @dataclass(frozen=True)
+class Offer:
+    """A repository of the forge that can be imported. name: `owner/name`. url: what to import from."""
+
+    name: str
+    description: str
+    url: str
+    default_branch: str
+    is_private: bool
+
+
+@dataclass(frozen=True)
+class Importable:
+    """A page of offers, those first that changed last. next_page: None if this is surely the last."""
+
+    offers: tuple[Offer, ...]
+    next_page: int | None
+
+
+@dataclass(frozen=True)
 class Merged:
     """commit is the new head of the target branch, or its old head if that contained the commit already."""
 
@@ -132,6 +151,14 @@ class Forge(Protocol):
         import all branches and tags from that http(s) address; the default branch is `default_branch` if the source has
         it, else the branch of the source's HEAD. An incomplete repository is completed. Refused: a repository that is
         marked as another project's (`foreign`), an address that can't be cloned (`import_failed`).
+        An address of the forge's own server is read with the platform's account: callers let administrators alone
+        choose one.
+        """
+
+    def read_importable(self, q: str, *, page: int) -> Importable | None:
+        """Return repositories that are no project's and whose names have `q` (in either case; empty: all of them).
+
+        page: from 1. None: all repositories of this forge are projects'.
         """
 
     def delete_repository(self, repository: Repository) -> None:

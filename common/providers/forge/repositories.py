@@ -13,7 +13,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
@@ -97,8 +97,12 @@ def _clear(leftover: Path) -> None:
 
 
 def create(path: Path, repository: Repository, *, default_branch: str, description: str, import_url: str | None,
-           allow: tuple[str, ...], files: Mapping[str, str] | None = None) -> None:  # fmt: skip
-    """Build the repository and move it to its path. The caller holds `building`."""
+           allow: tuple[str, ...], files: Mapping[str, str] | None = None,
+           login: Sequence[tuple[str, str]] = ()) -> None:  # fmt: skip
+    """Build the repository and move it to its path. The caller holds `building`.
+
+    login: git's configuration for reading import_url; with one, its address is trusted as the operator chose it.
+    """
     # A repository's name contains no dot, so this name matches leftovers of this repository only.
     temporary = path.parent / f".{secrets.token_hex(4)}.{path.name}"
     git.run(None, "init", "--quiet", "--bare", "--template=", f"--initial-branch={default_branch}", str(temporary))
@@ -107,7 +111,7 @@ def create(path: Path, repository: Repository, *, default_branch: str, descripti
     (records / "statuses").mkdir(parents=True)
     replace_file(records / "project_id", repository.project_id.encode(), has_rivals=True)
     if import_url is not None:
-        _import(temporary, import_url, allow, default_branch)
+        _import(temporary, import_url, allow, default_branch, login)
     complete(temporary, title=repository.name, description=description, files=files)
     if import_url is not None:
         history.require_bounded(temporary, history.required_head(temporary, head_ref(temporary)))
@@ -182,11 +186,14 @@ def remove(path: Path) -> None:
     forget_lock(path)
 
 
-def _import(path: Path, url: str, allow: tuple[str, ...], default_branch: str) -> None:
+def _import(
+    path: Path, url: str, allow: tuple[str, ...], default_branch: str, login: Sequence[tuple[str, str]]
+) -> None:
     """Fetch all branches and tags of the address. HEAD is default_branch if it was fetched, else the source's HEAD."""
     deadline = Deadline(IMPORT_SECONDS)
-    pin = resolve_import_address(url, allow)
+    pin = None if login else resolve_import_address(url, allow)
     config = [
+        *login,
         ("protocol.allow", "never"),
         ("protocol.http.allow", "always"),
         ("protocol.https.allow", "always"),

@@ -14,6 +14,7 @@ from common.models.task import Question, Task, TaskCheck, TaskDependency
 from common.services.access import Caller, visible_projects
 from common.services.paging import Page, PageQuery, page_of
 from common.services.spend.totals import spent_by_tasks
+from common.services.tasks.overlaps import Overlap, read_overlaps
 from common.states import DELIVERABLE, Priority, QuestionState, Role, TaskState
 from common.transaction import Snapshot, snapshot
 
@@ -44,7 +45,8 @@ class TaskFilter:
 class Card:
     """What a card says besides its task. question: the oldest open one; None: there is none. step: what its agent did
     last; None unless one is at work. checks: of the newest run that was checked: the number in each status.
-    waits_for: the titles of the tasks that have to be approved before it starts. cost_usd: of all its runs.
+    waits_for: the titles of the tasks that have to be approved before it starts. overlaps: open tasks that change the
+    same files. cost_usd: of all its runs.
     """
 
     task_id: str
@@ -53,6 +55,7 @@ class Card:
     cost_usd: float = 0.0
     checks: Mapping[str, int] = field(default_factory=dict)
     waits_for: Sequence[str] = ()
+    overlaps: Sequence[Overlap] = ()
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ def _cards(read: Snapshot, tasks: Sequence[Task]) -> list[Card]:
     ids = [task.id for task in tasks if task.state in WITH_CARDS]
     if not ids:
         return []
+    overlaps = read_overlaps(read, tasks[0].project_id)
     spent = spent_by_tasks(read, ids)
     questions, steps, checks, waits_for = (
         _questions(read, ids),
@@ -135,6 +139,7 @@ def _cards(read: Snapshot, tasks: Sequence[Task]) -> list[Card]:
         Card(
             task_id, question=questions.get(task_id), step=steps.get(task_id), cost_usd=spent[task_id].cost_usd,
             checks=checks.get(task_id, {}), waits_for=waits_for.get(task_id, ()),
+            overlaps=overlaps.get(task_id, ()),
         )
         for task_id in ids
     ]  # fmt: skip

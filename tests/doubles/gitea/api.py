@@ -207,6 +207,14 @@ def _create(call: Call, owner: str) -> _Answer:
     return 201, call.model.add_repo(owner, body["name"], fields).json()
 
 
+@route("GET", "/repos/search")
+def search_repos(call: Call) -> _Answer:
+    wanted = call.query.get("q", "").lower()
+    found = [repo for repo in call.model.repos.values() if call.model.may(call.user, repo, "read")]
+    named = [repo.json() for repo in found if wanted in repo.name.lower()]
+    return 200, {"ok": True, "data": call.page(named[::-1])}
+
+
 @route("GET", _REPO)
 def read_repo(call: Call, repo: Repo) -> _Answer:
     return 200, repo.json()

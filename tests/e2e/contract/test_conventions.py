@@ -51,6 +51,7 @@ POST /tasks/ID/proposals/ID/dismiss
 GET /tasks/ID/events
 GET /runs/ID
 GET /runs/ID/transcript
+GET /forge/repositories
 GET /model-providers
 POST /model-providers
 GET /model-providers/ID

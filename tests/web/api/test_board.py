@@ -52,12 +52,40 @@ def test_the_board_has_every_column_and_says_what_its_cards_need(app: Flask) -> 
         "backlog": ["Later"], "in_progress": ["At work"], "needs_input": ["Asks"], "production": ["Over"],
     }  # fmt: skip
     cards = {card.pop("taskId"): card for card in board["cards"]}
-    nothing = {"question": None, "step": None, "costUsd": 0, "checks": {}, "waitsFor": []}
+    nothing = {"question": None, "step": None, "costUsd": 0, "checks": {}, "waitsFor": [], "overlaps": []}
     assert cards == {
         working.id: {**nothing, "step": "pytest -q", "checks": {"passed": 2, "failed": 1}},
         asking.id: {**nothing, "question": "Which language?"},
         later.id: {**nothing, "waitsFor": ["At work"]},
     }
+
+
+def test_a_card_says_which_open_tasks_change_the_same_files(app: Flask) -> None:
+    world = World(app)
+    project = world.project()
+    mine = world.task(project, "Mine", state="ready_to_test", labels=["x"])
+    one = world.task(project, "One", state="approved")
+    two = world.task(project, "Two", state="in_progress")
+    over = world.task(project, "Over", state="production")
+    given_up = world.task(project, "Given up", state="cancelled")
+    elsewhere = world.task(world.project("Elsewhere"), "Elsewhere", state="ready_to_test")
+    _check(mine, new_id(), "diff", "passed", "old.py")
+    _check(mine, new_id(), "diff", "passed", "a.py\nb.py\nc.py")
+    _check(one, new_id(), "diff", "passed", "c.py")
+    _check(two, new_id(), "diff", "passed", "a.py\nb.py\nold.py")
+    for other in (over, given_up, elsewhere):
+        _check(other, new_id(), "diff", "passed", "a.py")
+    _check(one, new_id(), "diff", "failed", "a.py\nb.py")
+
+    cards = {card["taskId"]: card["overlaps"] for card in _board(world, project)["cards"]}
+
+    assert cards == {
+        mine.id: [{"taskId": two.id, "title": "Two", "files": 2}, {"taskId": one.id, "title": "One", "files": 1}],
+        one.id: [{"taskId": mine.id, "title": "Mine", "files": 1}],
+        two.id: [{"taskId": mine.id, "title": "Mine", "files": 2}],
+    }
+    (filtered,) = _board(world, project, label="x")["cards"]
+    assert filtered["overlaps"] == cards[mine.id]
 
 
 def test_a_board_and_a_list_are_filtered_alike(app: Flask) -> None:
@@ -111,5 +139,5 @@ def _log(tx: Transaction, run: Run, kind: str, message: str) -> None:
 
 
 @transactional
-def _check(tx: Transaction, task: Task, run_id: str, name: str, status: str) -> None:
-    tx.add(TaskCheck(task_id=task.id, run_id=run_id, name=name, status=status, at=tx.now()))
+def _check(tx: Transaction, task: Task, run_id: str, name: str, status: str, log: str | None = None) -> None:
+    tx.add(TaskCheck(task_id=task.id, run_id=run_id, name=name, status=status, log=log, at=tx.now()))

@@ -17,7 +17,7 @@ from common.states import Priority
 from common.transaction import Transaction, transactional
 from tests.e2e.browser import chromium
 from tests.web.api.production_line import ProductionLine
-from tests.web.made import a_live_run, a_question
+from tests.web.made import a_live_run, a_question, changes_files
 from tests.web.page_reader import PageReader
 from tests.web.world import SHA, World, all_of, forget_providers, put
 
@@ -227,7 +227,9 @@ def test_cards_say_how_tasks_stand_and_the_filter_is_in_the_address(reader: Page
     first = plain_world.task(project, "Greet", labels=["ui"])
     a_question(first, "In which language?")
     plain_world.task(project, "Greet again", depends_on=[first.id], labels=["ui"], priority=Priority.HIGH)
-    plain_world.task(project, "Unrelated")
+    other = plain_world.task(project, "Unrelated, by its words", state="approved")
+    for task in (first, other):
+        changes_files(task, "a.py", "b.py")
     reader.open(f"#/projects/{project.id}/tasks?label=ui")
 
     columns = reader.page.locator(".column")
@@ -235,6 +237,9 @@ def test_cards_say_how_tasks_stand_and_the_filter_is_in_the_address(reader: Page
     expect(reader.see("task-card")).to_have_count(2)
     expect(reader.see("card-question")).to_have_text("In which language?")
     expect(reader.see("card-after")).to_have_text("After Greet")
+    expect(reader.see("card-overlap")).to_have_text("Touches 2 files of “Unrelated, by its w…”")
+    whole = "Changes 2 files that “Unrelated, by its words” changes, too"
+    expect(reader.see("card-overlap")).to_have_attribute("title", whole)
     reader.see("filter-priority").select_option("high")
     expect(reader.see("task-card")).to_have_count(1)
     expect(reader.page).to_have_url(re.compile(r"\?label=ui&priority=high$"))

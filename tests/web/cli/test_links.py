@@ -72,10 +72,43 @@ def test_a_shell_is_told_how_to_complete(shell: str) -> None:
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
 
 
-def test_commands_and_options_are_completed() -> None:
-    def completed(*words: str) -> list[str]:
+def completed(*words: str) -> list[str]:
+    """What Tab offers for the last word."""
+    with pytest.MonkeyPatch.context() as shell:
+        shell.setenv("_AIWORKER_COMPLETE", "bash_complete")
         return [item.value for item in BashComplete(cli, {}, "aiworker", "").get_completions([*words[:-1]], words[-1])]
 
+
+@pytest.mark.usefixtures("ours")
+def test_ids_and_names_are_completed_from_the_platform(clone: Path) -> None:
+    shop, blog = a_project("Shop"), a_project("Blog")
+    sell, write = a_task(shop, "Sell"), a_task(blog, "Write")
+
+    assert completed("project", "show", "") == ["blog", "shop"]
+    assert completed("task", "list", "--project", "sh") == ["shop"]
+    assert completed("task", "show", "") == [write.id[-8:], sell.id[-8:]]
+    assert completed("task", "show", sell.id[-8:][:6]) == [sell.id[-8:]]
+    assert completed("group", "create", write.id[-8:]) == [write.id[-8:]]
+    assert completed("group", "show", "") == []
+    aiworker("init", "Shop")
+    assert completed("task", "approve", "") == [sell.id[-8:]]
+
+
+def test_nothing_is_completed_or_said_where_nobody_answers(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AIWORKER_URL", "http://127.0.0.1:9")
+
+    for token in ("", "aiw_x"):
+        monkeypatch.setenv("AIWORKER_TOKEN", token)
+        assert completed("task", "show", "") == []
+    monkeypatch.setenv("AIWORKER_URL", "ftp://nowhere")
+    assert completed("task", "show", "") == []
+    assert capfd.readouterr() == ("", "")
+    assert [path.name for path in clone.iterdir()] == [".git"]
+
+
+def test_commands_and_options_are_completed() -> None:
     assert completed("lo") == ["login", "logout"]
     assert completed("task", "re") == ["reject", "resume", "retry", "review"]
     assert completed("deploy", "st") == ["staging"]

@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -109,15 +110,21 @@ def served(plain_app: Flask) -> Iterator[str]:
 
 
 def test_the_guides_program_prints_what_is_ready(
-    shell: _Shell, served: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shell: _Shell, served: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (code,) = [block.text for block in BLOCKS if block.language == "python"]
+    (line,) = [block.text for block in BLOCKS if "pip install" in block.text and "api/client" in block.text]
+    address = line.partition("$AIWORKER_URL")[2].strip().strip('"')
+    (tmp_path / "client.whl").write_bytes(shell.client.get(address).data)
+    monkeypatch.syspath_prepend(str(tmp_path / "client.whl"))
     monkeypatch.setenv("AIWORKER_URL", served)
     monkeypatch.setenv("AIWORKER_TOKEN", shell.variables["AIWORKER_TOKEN"])
 
     exec(code, {})
 
-    lines = capsys.readouterr().out.splitlines()
+    *lines, refused = capsys.readouterr().out.splitlines()
+    assert refused.startswith("409 ")
+    assert "only ready_to_test can be approved" in refused
     assert sorted(line.split()[0] for line in lines) == sorted([shell.variables["TASK"], shell.variables["OTHER"]])
 
 

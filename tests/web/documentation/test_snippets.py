@@ -104,6 +104,8 @@ def _check(words: list[str], *, is_run: bool) -> None:
     match command:
         case [] | ["date", *_] | ["curl", *_]:
             return
+        case ["pip", "install", address] if address.startswith("$AIWORKER_URL/api/client/"):
+            return  # test_documented_calls.py uses what is there
         case ["export", *settings]:
             _check_variables(dict(word.split("=", 1) for word in settings))
         case ["aiworker", *arguments]:

@@ -25,7 +25,7 @@ INVALID = {"error": "Invalid or expired token"}
 
 PUBLIC = {
     "accounts.log_in", "accounts.refresh", "health.read_health", "health.read_liveness", "health.read_readiness",
-    "openapi.openapi", "feed.root", "feed.ws",  # a socket authenticates by its first message
+    "openapi.openapi", "client.client", "feed.root", "feed.ws",  # a socket authenticates by its first message
     "git.serve", "git.show",  # git sends Basic; the view checks the password
     "gateway.pass_on",  # the CLIs send the token in headers of their own; the view checks it
     "webhooks.receive_gitea",  # Gitea signs; the view checks the signature

@@ -123,6 +123,8 @@ def test_a_lie_is_refused_with_its_code_and_the_honest_run_passes(
     platform.run_jobs()
     proven = platform.get(Task, task.id)
     assert (proven.state, proven.head_sha) == ("ready_to_test", sha)
+    (diff,) = platform.all(TaskCheck, TaskCheck.run_id == again.run.id, TaskCheck.name == "diff")
+    assert (diff.log, diff.output) == ("index.html", None)
 
 
 def test_a_project_may_let_tests_be_deleted(plain_platform: Platform) -> None:

@@ -15,7 +15,7 @@ export const cursors = signal({});
 // counting, and there are more.
 export const further = signal({});
 export const trouble = signal(null);
-// Task id → what its card says besides the task: {question, step, costUsd, checks, waitsFor}.
+// Task id → what its card says besides the task: {question, step, costUsd, checks, waitsFor, overlaps}.
 export const cards = signal(new Map());
 
 const remaining = ({ total, tasks: page }) => ({ count: Math.max(0, total - page.length), isCapped: false });
@@ -86,6 +86,7 @@ function cardOf(task, before) {
     costUsd: task.spent?.costUsd ?? 0,
     checks,
     waitsFor: task.state === "backlog" ? missing.map(({ title }) => title) : [],
+    overlaps: before?.overlaps ?? [],
   };
 }
 

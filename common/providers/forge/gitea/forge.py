@@ -18,8 +18,17 @@ import structlog
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.names import is_platform_branch
 from common.providers.forge import git, history
-from common.providers.forge.forge_protocol import Blob, Change, Diff, Listing, MergeConflict, Merged, RepositoryState
-from common.providers.forge.gitea import repository_setup, run_users, webhooks
+from common.providers.forge.forge_protocol import (
+    Blob,
+    Change,
+    Diff,
+    Importable,
+    Listing,
+    MergeConflict,
+    Merged,
+    RepositoryState,
+)
+from common.providers.forge.gitea import importing, repository_setup, run_users, webhooks
 from common.providers.forge.gitea.client import TIMEOUT, Client
 from common.providers.forge.gitea.code import Code
 from common.providers.forge.gitea.features import Features, read_features, read_version
@@ -118,6 +127,7 @@ class GiteaForge:
                 import_url=import_url,
                 allow=self._import_allow,
                 files=files,
+                login=importing.login_for(self._client, account, import_url or ""),
             )
             if is_overlooked:
                 mirror.nudge(default)
@@ -129,6 +139,9 @@ class GiteaForge:
                 f"the branch {found.default_branch} of {repository.name} was deleted in the meantime"
             )
         return RepositoryState(url=found.page, default_branch=found.default_branch, default_head=head)
+
+    def read_importable(self, q: str, *, page: int) -> Importable | None:
+        return importing.list_importable(self._client, q, page)
 
     def delete_repository(self, repository: Repository) -> None:
         found = repository_setup.find(self._client, repository, self._server().account)

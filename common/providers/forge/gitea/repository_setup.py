@@ -17,7 +17,7 @@ from pathlib import Path
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.names import OWNER_PATTERN
 from common.providers.forge import repositories as building
-from common.providers.forge.gitea.client import Client, at
+from common.providers.forge.gitea.client import Client, Json, at
 from common.providers.forge.gitea.mirror import Mirror
 from common.values.repository import Repository
 
@@ -80,6 +80,11 @@ def find(client: Client, repository: Repository, account: Account) -> Found | No
     )
 
 
+def is_of_project(row: Json) -> bool:
+    """Whether a repository, as the server describes it, is marked as a project's of the platform."""
+    return _MARK.search(row.get("description") or "") is not None
+
+
 def create(client: Client, repository: Repository, account: Account, *, default_branch: str) -> None:
     """Create an empty repository, marked as this project's and incomplete. No-op if the name exists already."""
     place = "/user/repos"
@@ -117,8 +122,11 @@ def fill(
     import_url: str | None,
     allow: tuple[str, ...],
     files: Mapping[str, str] | None,
+    login: list[tuple[str, str]],
 ) -> str:
     """Push the first content: the whole import, or one commit that adds `files`. Returns the default branch.
+
+    login: git's configuration for reading import_url; with one, the address is the server's and may be private.
 
     Safe to repeat while the repository is incomplete. Errors as Forge.ensure_repository.
     """
@@ -129,7 +137,7 @@ def fill(
         path = Path(folder) / f"{repository.name}.git"
         building.create(
             path, repository, default_branch=default_branch, description=description, import_url=import_url,
-            allow=allow, files=files,
+            allow=allow, files=files, login=login,
         )  # fmt: skip
         mirror.publish(path)
         return building.head_ref(path).removeprefix("refs/heads/")

@@ -3,6 +3,7 @@ import { html } from "../html.mjs";
 import { dollars } from "../money.mjs";
 import { cls, Icon, SentBack, Time } from "../parts/controls.mjs";
 import { dragged, isMovable } from "../moves.mjs";
+import { lazy } from "../parts/lazy.mjs";
 import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
 import { route, to, withQuery } from "../routes.mjs";
@@ -13,6 +14,11 @@ import { brief, say, shortened, shortId } from "../words.mjs";
 
 const MOST_REASON = 200;
 const MOST_STEP = 120;
+const Overlap = lazy(
+  () => import("../parts/overlap.mjs"),
+  "Overlap",
+  () => null,
+);
 // Waits for something that its error names.
 const isKept = (task) => task.error && !isParked(task) && (task.state === "backlog" || task.phase === "queued");
 
@@ -83,6 +89,7 @@ export function Card({ task, on }) {
         html`<span class=${`chip ${task.phase === "queued" ? "" : "busy"}`}>${say(task.phase)}</span>`
       }
       <${Checks} of=${said?.checks || {}} />
+      ${said?.overlaps.length > 0 && html`<${Overlap} of=${said.overlaps} />`}
       <${SentBack} round=${task.round} />
       ${(task.labels || []).slice(0, 3).map((label) => html`<span key=${label} class="chip label">${label}</span>`)}
       ${said?.costUsd > 0 && html`<span class="chip" title="Spent on models">${dollars(said.costUsd)}</span>`}

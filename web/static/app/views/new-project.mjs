@@ -2,9 +2,15 @@
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { Fault, Page, SelectField, TextField, useForm } from "../parts/controls.mjs";
+import { lazy } from "../parts/lazy.mjs";
 import { keepProject } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
+import { may } from "../session.mjs";
 import { bodyOf, draftOf, MoreFields, RunFields } from "./project-form.mjs";
+
+// For administrators of a platform with a Gitea.
+const Nothing = () => null;
+const ForgeRepositories = lazy(() => import("../parts/forge-repositories.mjs"), "ForgeRepositories", Nothing);
 
 export function NewProject() {
   const form = useForm({ ...draftOf(), starter: "page" });
@@ -15,6 +21,11 @@ export function NewProject() {
     keepProject(project);
     go(to.project(project.id));
   });
+  const choose = ({ name, url, defaultBranch }) => {
+    form.change("importUrl", url);
+    form.change("defaultBranch", defaultBranch);
+    if (!form.draft.name.trim()) form.change("name", name.split("/").pop());
+  };
   const lead = html`
     One repository with its tasks, previews, staging and production.${" "}
     <a href="#/welcome">Try the sample, or import from this machine</a>
@@ -31,6 +42,7 @@ export function NewProject() {
         placeholder="Web shop"
       />
       <${TextField} label="Description" name="description" form=${form} testid="project-description" rows="2" />
+      ${may("admin") && html`<${ForgeRepositories} chosen=${form.draft.importUrl} onChoose=${choose} />`}
       <div class="pair">
         <${TextField}
           label="Import from"

@@ -3,10 +3,15 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { Button, Empty, Fault, Page, TextField, useForm } from "../parts/controls.mjs";
 import { CopyLine } from "../parts/copy-line.mjs";
+import { lazy } from "../parts/lazy.mjs";
 import { keepProject } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { ConnectModel } from "./connect-model.mjs";
+
+// For administrators of a platform with a Gitea.
+const Nothing = () => null;
+const ForgeRepositories = lazy(() => import("../parts/forge-repositories.mjs"), "ForgeRepositories", Nothing);
 
 const shown = (project) => {
   keepProject(project);
@@ -58,6 +63,7 @@ function Import() {
   const submit = form.submit(async ({ importUrl }) =>
     shown((await api.post("/projects", { name: nameOf(importUrl), importUrl: importUrl.trim() })).project),
   );
+  const choose = ({ url }) => form.change("importUrl", url);
   return html`<form class="way" onSubmit=${submit} data-testid="way-import">
     <h2>Import</h2>
     <${TextField}
@@ -69,6 +75,7 @@ function Import() {
       required
       placeholder="https://…"
     />
+    ${may("admin") && html`<${ForgeRepositories} chosen=${form.draft.importUrl} onChoose=${choose} />`}
     <${Fault} form=${form} />
     <div>
       <small>Or from this machine, in the repository's folder:</small>

@@ -1,0 +1,111 @@
+"""Choosing a repository of the platform's Gitea to import, over the API and on the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from playwright.sync_api import expect
+
+from common.providers.forge import gitea_forge
+from common.states import Role
+from tests.doubles.gitea import GiteaDouble
+from tests.e2e.browser import chromium
+from tests.providers.git_tree import git
+from tests.web.conftest import AppOn
+from tests.web.page_reader import PageReader
+from tests.web.world import World
+
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GiteaDouble]:
+    """The platform's forge, with three repositories of people and one of a project."""
+    double = GiteaDouble(tmp_path)
+    for name, value in {"AIWORKER_FORGE": "gitea", "GITEA_URL": double.url, "GITEA_TOKEN": double.token}.items():
+        monkeypatch.setenv(name, value)
+    gitea_forge.cache_clear()
+    for name, description in (("tea", "A tea house"), ("coffee", ""), ("toys", "(AiWorker project x)")):
+        fields = {"description": description, "default_branch": "trunk", "private": name == "tea"}
+        repo = double.model.add_repo("ada", name, fields)
+        commit = git("commit-tree", "-m", "Open", EMPTY_TREE, at=repo.path)
+        git("update-ref", "refs/heads/trunk", commit, at=repo.path)
+    yield double
+    gitea_forge().close()
+    gitea_forge.cache_clear()
+    double.close()
+    assert double.violations == []
+
+
+@pytest.fixture
+def world(server: GiteaDouble, app_on: AppOn, sqlite_database_url: str) -> World:
+    return World(app_on(sqlite_database_url))
+
+
+def test_an_administrator_is_shown_what_is_no_projects(world: World, server: GiteaDouble) -> None:
+    ada = world.client_of("ada", Role.ADMIN)
+
+    reply = ada.get("/api/forge/repositories?q=TE")
+
+    assert reply.status_code == 200, reply.json
+    tea = {
+        "name": "ada/tea", "description": "A tea house", "url": f"{server.url}/ada/tea.git", "defaultBranch": "trunk",
+        "private": True,
+    }  # fmt: skip
+    assert reply.json == {"repositories": [tea], "nextPage": None, "reason": None}
+    names = [one["name"] for one in ada.get("/api/forge/repositories").json["repositories"]]
+    assert names == ["ada/coffee", "ada/tea"]
+    for query, field in (("page=0", "page"), ("page=x", "page"), ("q=" + "x" * 101, "q"), ("limit=5", "limit")):
+        wrong = ada.get(f"/api/forge/repositories?{query}")
+        assert (wrong.status_code, wrong.json["details"]["field"]) == (400, field)
+
+
+def test_others_neither_see_nor_import_them(world: World, server: GiteaDouble) -> None:
+    body = {"name": "Tea", "importUrl": f"{server.url}/ada/tea.git"}
+
+    assert world.client.get("/api/forge/repositories").status_code == 403
+    refused = world.client.post("/api/projects", json=body)
+    assert (refused.status_code, refused.json["details"]["field"]) == (400, "importUrl")
+    assert "Only an administrator" in refused.json["details"]["message"]
+    assert world.client.get("/api/projects").json["total"] == 0
+    assert world.client_of("ada", Role.ADMIN).post("/api/projects", json=body).status_code == 201
+
+
+def test_the_built_in_forge_has_none_and_says_why(plain_app: Flask) -> None:
+    reply = World(plain_app).client_of("ada", Role.ADMIN).get("/api/forge/repositories")
+
+    assert (reply.status_code, reply.json["repositories"], reply.json["nextPage"]) == (200, [], None)
+    assert "belongs to a project" in reply.json["reason"]
+
+
+def test_one_is_chosen_on_the_page(world: World, server: GiteaDouble, chromium_path: str) -> None:
+    world.client_of("ada", Role.ADMIN)
+    with chromium(chromium_path) as browser:
+        ada = PageReader(browser, world.app, "ada")
+        ada.open("#/projects/new")
+        expect(ada.see("forge-repository")).to_have_count(2)
+        ada.see("forge-search").fill("tea")
+        expect(ada.see("forge-repository")).to_have_text([re.compile("ada/tea.*A tea house.*private")])
+        ada.see("forge-repository").focus()
+        ada.page.keyboard.press("Enter")
+        expect(ada.see("forge-repository")).to_have_attribute("aria-pressed", "true")
+        expect(ada.see("project-import-url")).to_have_value(f"{server.url}/ada/tea.git")
+        expect(ada.see("project-default-branch")).to_have_value("trunk")
+        expect(ada.see("project-name")).to_have_value("tea")
+        ada.see("forge-search").fill("cocoa")
+        expect(ada.see("forge-none")).to_be_visible()
+        ada.open("#/welcome")
+        ada.see("forge-repository").first.click()
+        expect(ada.see("import-url")).to_have_value(f"{server.url}/ada/coffee.git")
+        ada.see("import-create").click()
+        expect(ada.page).to_have_url(re.compile("#/projects/"))
+        maxim = PageReader(browser, world.app, world.max.username)
+        maxim.open("#/welcome")
+        expect(maxim.see("way-import")).to_be_visible()
+        expect(maxim.see("forge-repositories")).to_have_count(0)
+        maxim.close()
+        ada.close()

@@ -1,0 +1,212 @@
+"""What the generated methods of the client stand on: requests, replies, errors, logins.
+
+This file is in the client as it stands here, so it imports nothing of the platform.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+DEFAULT_TIMEOUT_SECONDS = 60.0
+_RETRIES = Retry(
+    3, backoff_factor=0.5, status_forcelist=(429, 503), allowed_methods={"GET"}, raise_on_status=False,
+    respect_retry_after_header=True,
+)  # fmt: skip
+
+
+class Unset:
+    """The type of UNSET."""
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset()
+"""Stands for an argument that is not sent. None is sent, as null."""
+
+
+class AiWorkerError(Exception):
+    """The platform refused a request.
+
+    status: of HTTP. field: what was wrong, such as `title`; None if the reply names none. faults: the message for each
+    field. request_id: for the platform's operator, after a fault of its own; else None.
+    """
+
+    def __init__(self, status: int, reply: Mapping[str, Any], retry_after_seconds: float | None = None) -> None:
+        details = reply.get("details") or {}
+        self.status = status
+        self.error = str(reply.get("error", "Unknown error"))
+        self.field: str | None = details.get("field")
+        self.message = str(details.get("message", self.error))
+        self.faults: dict[str, str] = {
+            fault["field"]: fault["message"] for fault in reply.get("errors") or ([details] if details else [])
+        }
+        self.request_id: str | None = reply.get("requestId")
+        self.retry_after_seconds = retry_after_seconds
+        place = f"{self.field}: " if self.field else ""
+        super().__init__(f"{status} {place}{self.message}")
+
+
+class Invalid(AiWorkerError):
+    """400: something in the request is wrong; `faults` says what."""
+
+
+class Unauthenticated(AiWorkerError):
+    """401: no valid token, or a wrong password."""
+
+
+class Forbidden(AiWorkerError):
+    """403: the caller's role does not allow it."""
+
+
+class NotFound(AiWorkerError):
+    """404: it does not exist, or not for this caller."""
+
+
+class Conflict(AiWorkerError):
+    """409: it is not possible in the present state."""
+
+
+class TooManyRequests(AiWorkerError):
+    """429: try again after `retry_after_seconds`."""
+
+
+class Unavailable(AiWorkerError):
+    """503: a part of the platform is away; try again after `retry_after_seconds`."""
+
+
+_ERRORS: dict[int, type[AiWorkerError]] = {
+    400: Invalid, 401: Unauthenticated, 403: Forbidden, 404: NotFound, 409: Conflict, 429: TooManyRequests,
+    503: Unavailable,
+}  # fmt: skip
+
+
+class Transport:
+    """One caller of one platform. Not to be shared by threads.
+
+    token: an API token (`aiw_…`) or the access token of a login; None for what needs none.
+    """
+
+    def __init__(self, url: str, token: str | None = None, *, timeout: float = DEFAULT_TIMEOUT_SECONDS) -> None:
+        self.url = url.rstrip("/")
+        self.timeout = timeout
+        self._token = token
+        self._refresh_token: str | None = None
+        self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=_RETRIES))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """The client of AIWORKER_URL with the token AIWORKER_TOKEN. KeyError if one is not set."""
+        return cls(os.environ["AIWORKER_URL"], os.environ["AIWORKER_TOKEN"])
+
+    @classmethod
+    def with_password(cls, url: str, username: str, password: str) -> Self:
+        """A client that logs in, and renews its login when it expires. Raises Unauthenticated for a wrong password."""
+        client = cls(url)
+        client._keep(client._call("POST", "/api/auth/login", body={"username": username, "password": password}))
+        return client
+
+    def watch(self, project_id: str, *, after_seq: int = 0, every_seconds: float = 1.0) -> Iterator[dict[str, Any]]:
+        """The project's events after after_seq, in order and each once, as they happen. It never ends by itself."""
+        while True:
+            query = {"projectId": project_id, "afterSeq": after_seq}
+            for event in self._call("GET", "/api/events", query=query)["events"]:
+                after_seq = event["seq"]
+                yield event
+            time.sleep(every_seconds)
+
+    def wait_for_task(self, task_id: str, *states: str, seconds: float = 3600) -> dict[str, Any]:
+        """The task, once it is in one of the states. TimeoutError if it is not within that time."""
+        return self._wait(f"/api/tasks/{quote(task_id, safe='')}", "task", "state", states, seconds)
+
+    def wait_for_task_group(self, group_id: str, *statuses: str, seconds: float = 3600) -> dict[str, Any]:
+        """The group, once it has one of the statuses. TimeoutError if it has not within that time."""
+        return self._wait(f"/api/task-groups/{quote(group_id, safe='')}", "taskGroup", "status", statuses, seconds)
+
+    def _wait(self, path: str, key: str, field: str, wanted: Iterable[str], seconds: float) -> dict[str, Any]:
+        deadline = time.monotonic() + seconds
+        while True:
+            found: dict[str, Any] = self._call("GET", path)[key]
+            if found[field] in wanted:
+                return found
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{path} is {found[field]} after {seconds:g} s, not {' or '.join(wanted)}")
+            time.sleep(0.5)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, object] | None = None,
+        body: Mapping[str, object] | bytes | None = None,
+        headers: Mapping[str, object] | None = None,
+        is_again: bool = False,
+    ) -> Any:
+        """The reply: read from JSON, else its bytes; None without a body. Raises a kind of AiWorkerError."""
+        options: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": _sent(body)}
+        given = {name: str(value) for name, value in _sent(headers or {}).items()}
+        if isinstance(body, bytes):
+            given.setdefault("Content-Type", "application/octet-stream")
+        if self._token is not None:
+            given["Authorization"] = f"Bearer {self._token}"
+        params = {name: _text(value) for name, value in _sent(query or {}).items() if value is not None}
+        reply = self._session.request(
+            method, self.url + path, params=params, headers=given, timeout=self.timeout, **options
+        )
+        if reply.status_code == 401 and self._refresh_token is not None and not is_again:
+            self._renew()
+            return self._call(method, path, query=query, body=body, headers=headers, is_again=True)
+        if not reply.ok:
+            raise _error_of(reply)
+        if reply.headers.get("Content-Type", "").partition(";")[0] == "application/json":
+            return reply.json()
+        return None if reply.status_code == 204 else reply.content
+
+    def _renew(self) -> None:
+        refresh_token, self._refresh_token, self._token = self._refresh_token, None, None
+        self._keep(self._call("POST", "/api/auth/refresh", body={"refreshToken": refresh_token}))
+
+    def _keep(self, login: Mapping[str, Any]) -> None:
+        self._token, self._refresh_token = login["accessToken"], login["refreshToken"]
+
+
+def _sent(values: Any) -> Any:
+    """The values without those that are UNSET."""
+    if isinstance(values, Mapping):
+        return {name: value for name, value in values.items() if not isinstance(value, Unset)}
+    return values
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _error_of(reply: requests.Response) -> AiWorkerError:
+    try:
+        said = reply.json()
+    except ValueError:
+        said = {"error": reply.reason}
+    after = reply.headers.get("Retry-After", "")
+    kind = _ERRORS.get(reply.status_code, AiWorkerError)
+    return kind(reply.status_code, said if isinstance(said, dict) else {}, float(after) if after.isdigit() else None)
