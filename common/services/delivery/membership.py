@@ -44,3 +44,10 @@ def holding_group_id(tx: Transaction, task_id: str) -> str | None:
     """The id of the live group that holds the task; None if no group does."""
     query = select(GroupMember.group_id).where(GroupMember.live_task_id == task_id)
     return tx.session.execute(query).scalar_one_or_none()
+
+
+def commit_at(tx: Transaction, group: TaskGroup, position: int) -> str:
+    """The commit that holds the first `position` members; 0: the default branch's head below them."""
+    commit = group.base_sha if position == 0 else members_of(tx, group)[position - 1].merged_sha
+    assert commit is not None, f"group {group.id} has no commit with {position} members"
+    return commit
