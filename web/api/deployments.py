@@ -9,6 +9,7 @@ from common.services.delivery import deployments as services
 from common.services.delivery.deployments import Placed
 from common.services.paging import PageQuery
 from common.states import DeploymentState, Environment, Role
+from common.values.log_line import LogLine
 from web.api.release_reads import count_commits
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, body, many, never_replayed, one, query, reply
@@ -61,10 +62,18 @@ class ListDeploymentsSchema(PagingSchema):
     status = Choice(DeploymentState, load_default=None)
 
 
+class LogLineSchema(Schema):
+    """at: when it was written; null for a line that an older AiWorker kept."""
+
+    at = fields.String(allow_none=True)
+    text = fields.String()
+
+
 class DeploymentLogsSchema(Schema):
-    """The last lines, oldest first."""
+    """The last lines, oldest first. entries: the same lines with their times."""
 
     lines = fields.List(fields.String())
+    entries = fields.List(fields.Nested(LogLineSchema))
 
 
 class VisitSchema(Schema):
@@ -130,7 +139,9 @@ def read_deployment(deployment_id: str) -> object:
 def read_deployment_logs(deployment_id: str) -> object:
     """The output of its processes; empty if none is kept."""
     placed = services.read_deployment(deployment_id, by=who())
-    return {"lines": look(lambda: _lines_of(placed), f"the log of deployment {deployment_id}")}
+    found = look(lambda: _lines_of(placed), f"the log of deployment {deployment_id}")
+    texts = placed.mask.lines([line.text for line in found])
+    return {"lines": texts, "entries": [{"at": line.at, "text": text} for line, text in zip(found, texts, strict=True)]}
 
 
 @deployments.post("/deployments/<id:deployment_id>/visit")
@@ -168,8 +179,8 @@ def rollback_deployment(deployment_id: str, to_deployment_id: str | None) -> obj
     return {"success": True, "rollback_deployment_id": made.id, "job": job, "takes_back": task_ids}
 
 
-def _lines_of(placed: Placed) -> list[str]:
-    return placed.mask.lines(runtime().app_logs(placed.app, placed.deployment.id, limit=MOST_LINES))
+def _lines_of(placed: Placed) -> list[LogLine]:
+    return runtime().app_logs(placed.app, placed.deployment.id, limit=MOST_LINES)
 
 
 def _entry_to(placed: Placed) -> str:

@@ -7,7 +7,7 @@ from marshmallow import fields
 from common.services.delivery import environments, releases, trains
 from common.services.delivery.releases import DeploymentPlan
 from common.services.delivery.trains import Train
-from common.states import Environment, Role
+from common.states import Environment, Role, TaskState
 from common.values.health_look import HealthState
 from common.values.place import Place
 from web.api.deployments import DeploymentSchema
@@ -97,12 +97,16 @@ class ReleasePlanSchema(Schema):
 
 
 class CarSchema(Schema):
-    """A task that is in the group or was taken out. mergedSha: the release branch's head after it was merged; null
-    before. removedReason: the kind of its problem, or `removed` for one that a person took out; null while it is in.
+    """A task that is in the group or was taken out, and its state now. mergedSha: the release branch's head after the
+    merge; null before. removedReason: the kind of its problem, or `removed` for one that a person took out; null while
+    it is in. laterPush: a SHA that was pushed too late and is not in it. rolledBackAt: as a task's.
     """
 
     task_id = fields.String(attribute="task.id")
     title = fields.String(attribute="task.title")
+    state = Choice(TaskState, attribute="task.state")
+    later_push = fields.String(attribute="task.later_push", allow_none=True)
+    rolled_back_at = Timestamp(attribute="task.rolled_back_at", allow_none=True)
     approved_sha = fields.String(attribute="member.approved_sha")
     merged_sha = fields.String(attribute="member.merged_sha", allow_none=True)
     removed_reason = fields.String(attribute="member.removed_reason", allow_none=True)

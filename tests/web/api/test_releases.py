@@ -171,6 +171,9 @@ def test_a_train_shows_what_was_taken_out_and_a_log_of_another_group_is_a_404(li
     assert [(one["taskId"], one["title"], one["removedReason"]) for one in train["tasks"]] == [
         (first, "One", None), (second, "Two", "removed"),
     ]  # fmt: skip
+    assert [(one["state"], one["laterPush"], one["rolledBackAt"]) for one in train["tasks"]] == [
+        ("approved", None, None)
+    ] * 2
     assert (train["step"], train["attempt"]) == ({"step": "start", "taskId": None, "position": None, "run": None}, 2)
     assert [(one["id"], "log" in one) for one in train["tests"]] == [(test_id, False)]
     shown = read(line, f"/task-groups/{group_id}/tests/{test_id}")["test"]
