@@ -75,6 +75,7 @@ class DeploymentPlanSchema(Schema):
     live: what serves there; null if nothing does. version: the number that the group's version would get. commitSha:
     null until the group is merged and tested. commitCount: how many commits it brings; null if that is not known.
     missing: why it can't be done now; empty if it can. accepts: what acceptRolledBack would accept; null if nothing.
+    bringsBack: how many tasks that were rolled back return to production with it.
     """
 
     environment = Choice(Environment)
@@ -84,6 +85,7 @@ class DeploymentPlanSchema(Schema):
     commit_count = fields.Integer(allow_none=True)
     missing = fields.List(fields.Nested(MissingSchema))
     accepts = fields.String(allow_none=True)
+    brings_back = fields.Integer()
 
 
 class ReleasePlanSchema(Schema):
@@ -258,5 +260,6 @@ def _planned(place: Place, plan: DeploymentPlan) -> object:
     base = plan.live.commit_sha if plan.live else None
     return {
         "environment": plan.environment, "live": plan.live, "version": plan.version, "commit_sha": plan.commit_sha,
-        "missing": plan.missing, "accepts": plan.accepts, "commit_count": count_commits(place, base, plan.commit_sha),
+        "missing": plan.missing, "accepts": plan.accepts,
+        "brings_back": plan.brings_back, "commit_count": count_commits(place, base, plan.commit_sha),
     }  # fmt: skip

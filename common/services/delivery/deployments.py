@@ -102,7 +102,8 @@ def new_deployment(
     under_way = tx.find(select(Deployment).where(Deployment.active_key == deployment.place))
     if under_way is not None:
         raise Conflict(
-            f"deployment {under_way.id} to {environment} is {under_way.state}; wait for it to end", field="environment"
+            f"the deployment of {under_way.commit_sha[:12]} to {environment} is {under_way.state}; wait for it to end",
+            field="environment",
         )
     tx.add(deployment)
     tx.enqueue(jobs.DEPLOY, deployment.id, project_id=project.id)
@@ -156,7 +157,9 @@ def read_visited(deployment_id: str, *, by: Caller) -> Placed:
     placed = read_deployment(deployment_id, by=by)
     deployment = placed.deployment
     if deployment.live_key is None or deployment.url is None:
-        raise Conflict(f"deployment {deployment.id} is {deployment.state}; only a live one can be visited")
+        raise Conflict(
+            f"the deployment of {deployment.commit_sha[:12]} is {deployment.state}; only a live one can be visited"
+        )
     return placed
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import func, select
+
 from common.errors import Conflict, NotFound
-from common.models.delivery import Deployment, TaskGroup
+from common.models.delivery import Deployment, GroupMember, TaskGroup
 from common.models.project import Project
 from common.models.task import Task
 from common.services.access import Caller
@@ -56,7 +58,8 @@ class DeploymentPlan:
 
     live: what serves there; None if nothing does. version: the number that this one would get. commit_sha: None until
     the group is merged and tested. missing: empty if it can be done now. accepts: what a person has to accept
-    (acceptRolledBack) for it; None if nothing.
+    (acceptRolledBack) for it; None if nothing. brings_back: how many tasks that were rolled back return to production
+    with it.
     """
 
     environment: Environment
@@ -65,6 +68,7 @@ class DeploymentPlan:
     commit_sha: str | None
     missing: Sequence[Missing]
     accepts: str | None
+    brings_back: int = 0
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,23 @@ def _plan(
 ) -> DeploymentPlan:
     live = deployments.live_deployment(tx, group.project_id, environment)
     number = versions.highest_number(tx, group.project_id, environment.value) + 1
-    return DeploymentPlan(environment, live, number, group.tested_sha, missing, accepts)
+    back = _brought_back(tx, group, accepts) if environment is Environment.PRODUCTION else 0
+    return DeploymentPlan(environment, live, number, group.tested_sha, missing, accepts, back)
+
+
+def _brought_back(tx: Transaction, group: TaskGroup, accepts: str | None) -> int:
+    """How many tasks that production does not run now it runs again, if the group is deployed there."""
+    behind = versions.taken_back(tx, group.project_id)
+    if behind is None or (accepts is None and not delivery_rules.brings_back(tx, group, behind)):
+        return 0
+    query = (
+        select(func.count(GroupMember.task_id.distinct()))
+        .join(TaskGroup, TaskGroup.id == GroupMember.group_id)
+        .where(
+            TaskGroup.id.in_(behind.group_ids), TaskGroup.reverted_at.is_(None), GroupMember.removed_reason.is_(None)
+        )
+    )
+    return tx.session.scalars(query).one()
 
 
 def _rules(tx: Transaction, group: TaskGroup) -> tuple[list[Missing], str | None]:

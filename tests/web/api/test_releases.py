@@ -157,6 +157,9 @@ def test_a_plan_names_what_has_to_be_accepted_after_a_rollback(plain_line: Produ
 
     assert bad.commit_sha[:12] in plan["accepts"]
     assert (missing(plan), plan["live"]["version"], plan["version"], plan["commitCount"]) == ([], 1, 3, 2)
+    assert plan["bringsBack"] == 1
+    revert = line.merged(line.task("Undo it", labels=["revert"]))
+    assert [(each["bringsBack"], each["accepts"]) for each in plan_of(line, revert).values()] == [(0, None)] * 2
     assert plan_of(line, str(bad.task_group_id)) == {}
 
 

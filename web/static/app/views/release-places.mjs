@@ -67,7 +67,10 @@ function Place({ environment, group, latest, plan, tasks, mayAct, progress, act 
       latest
         ? html`
           <p class="place-line">
-            <${Badge} word=${latest.status} />
+            <${Badge}
+              word=${latest.status}
+              label=${latest.status === "completed" ? t("Live") : say(latest.status)}
+            />
             ${latest.version && html`<b>${versionName(latest)}</b>`}
             <code>${sha(latest.commitSha)}</code>
             <${Time} at=${latest.finishedAt || latest.startedAt} />

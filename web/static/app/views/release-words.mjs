@@ -7,9 +7,10 @@ export const versionName = (deployment) =>
   deployment.version ? t("v{number}", { number: deployment.version }) : sha(deployment.commitSha);
 
 // tasks, commits: how many; commits is null where that is not known.
-function amount(tasks, commits) {
+function amount(tasks, commits, back = 0) {
   const parts = [tn(tasks, "{count} task", "{count} tasks")];
   if (commits !== null && commits !== undefined) parts.push(tn(commits, "{count} commit", "{count} commits"));
+  if (back) parts.push(tn(back, "{count} task that was rolled back", "{count} tasks that were rolled back"));
   return parts.join(", ");
 }
 
@@ -18,7 +19,7 @@ export function whatDeployingDoes(plan, tasks) {
   const values = {
     environment: say(plan.environment),
     to: t("v{number}", { number: plan.version }),
-    amount: amount(tasks, plan.commitCount),
+    amount: amount(tasks, plan.commitCount, plan.bringsBack),
   };
   if (!plan.live) return t("{environment} gets its first version, {to}: {amount}.", values);
   return t("{environment} goes from {from} to {to}: brings {amount}.", { ...values, from: versionName(plan.live) });
