@@ -41,7 +41,14 @@ function TimedLines({ entries, testid }) {
   useLayoutEffect(() => {
     box.current.scrollTop = box.current.scrollHeight;
   }, [entries]);
-  return html`<div class="lines timed" ref=${box} tabindex="0" role="log" aria-label=${t("Output")} data-testid=${testid}>
+  return html`<div
+    class="lines timed"
+    ref=${box}
+    tabindex="0"
+    role="group"
+    aria-label=${t("Output")}
+    data-testid=${testid}
+  >
     ${!entries.length && html`<span class="muted">${t("It has written nothing.")}</span>`}
     ${entries.map(
       ({ at, text }, index) =>

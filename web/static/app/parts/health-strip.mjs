@@ -1,4 +1,4 @@
-// How healthy a version was over the last day, as one strip: a block for each span of looks, nothing where nobody looked.
+// How healthy an environment was over the last day: a block for each span of looks, nothing where nobody looked.
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
 import { ago, clock, now } from "../words.mjs";
@@ -37,13 +37,19 @@ export function HealthStrip({ spans, testid }) {
       )}
       ${restartsOf(spans).map(
         (span) =>
-          html`<rect key=${`r${span.since}`} class="restart" x=${x(span.since)} width=${LEAST} y="0" height="20" />`,
+          html`<rect key=${`r${span.since}`} class="ask" x=${x(span.since)} width=${LEAST} y="0" height="20" />`,
       )}
     </svg>
     <figcaption>
       <span>${t("24 hours")}</span>
       ${newest?.state === "failing" && newest.reason && html`<span class="bad-text">${newest.reason}</span>`}
-      <span>${newest ? t("{state}, looked at {time}", { state: STATES[newest.state](), time: ago(newest.until) }) : t("Not looked at yet")}</span>
+      <span>
+        ${
+          newest
+            ? t("{state}, looked at {time}", { state: STATES[newest.state](), time: ago(newest.until) })
+            : t("Not looked at yet")
+        }
+      </span>
     </figcaption>
   </figure>`;
 }

@@ -51,7 +51,8 @@ export function Groups() {
       pages=${pages}
       empty=${html`<${Empty} title=${t("No groups yet")}>
         ${t(
-          "Once tasks are approved, put them into a group: the platform merges and tests them together, and takes them to staging and to production.",
+          "Once tasks are approved, put them into a group: the platform merges and tests them together, and " +
+            "takes them to staging and to production.",
         )}
       <//>`}
     >
@@ -127,7 +128,12 @@ function NewGroup({ projectId, close }) {
                     )
                   : html`<p class="muted">${t("No task is approved. Approve some on the board first.")}</p>`
             }
-            ${pages.hasMore && html`<button type="button" class="button more" onClick=${pages.more}>${t("Load more")}</button>`}
+            ${
+              pages.hasMore &&
+              html`<button type="button" class="button more" onClick=${pages.more}>
+                ${t("Load more")}
+              </button>`
+            }
           </div>`}
       />
       <div class="pair">
@@ -154,7 +160,11 @@ function NewGroup({ projectId, close }) {
       <${TextField} label=${t("Notes")} name="notes" form=${form} testid="group-notes" rows="3" />
       ${
         (form.fault?.field === "acceptRolledBack" || form.draft.acceptRolledBack) &&
-        html`<${CheckField} label=${t("Deliver what was rolled back all the same")} name="acceptRolledBack" form=${form} />`
+        html`<${CheckField}
+          label=${t("Deliver what was rolled back all the same")}
+          name="acceptRolledBack"
+          form=${form}
+        />`
       }
       <${Fault} form=${form} />
       <footer>

@@ -4,9 +4,15 @@ import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 import { Button, Loading, Time, Trouble } from "../parts/controls.mjs";
-import { Diff } from "../parts/diff.mjs";
+import { lazy } from "../parts/lazy.mjs";
 import { told } from "../toasts.mjs";
 import { sha } from "../words.mjs";
+
+const Diff = lazy(
+  () => import("../parts/diff.mjs"),
+  "Diff",
+  ({ children }) => children,
+);
 
 export function Contents({ group }) {
   const { value, error, reload } = useRead(`/task-groups/${group.id}/release`);
@@ -89,6 +95,11 @@ function Changelog({ text }) {
   };
   return html`<${Fold} title=${t("Changelog")} testid="release-changelog">
     <pre class="lines" tabindex="0" role="group" aria-label=${t("Changelog")}>${text}</pre>
-    ${navigator.clipboard && html`<p><${Button} small testid="changelog-copy" act=${copy}>${t("Copy as Markdown")}<//></p>`}
+    ${
+      navigator.clipboard &&
+      html`<p>
+        <${Button} small testid="changelog-copy" act=${copy}>${t("Copy as Markdown")}<//>
+      </p>`
+    }
   <//>`;
 }

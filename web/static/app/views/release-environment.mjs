@@ -133,7 +133,9 @@ function Head({ environment, live, known, shown, progress, stuck, leave, project
         </button>
         ${
           stuck &&
-          html`<small data-testid="rollback-impossible">${t("It can't be rolled back: {reason}", { reason: stuck })}</small>`
+          html`<small data-testid="rollback-impossible">
+            ${t("It can't be rolled back: {reason}", { reason: stuck })}
+          </small>`
         }
       </p>`
     }
@@ -156,7 +158,10 @@ function Row({ one, isLive, environment, items, show }) {
         <span class="muted">${one.branch}</span>
       </span>
       ${one.error && html`<small class="bad-text">${one.error}</small>`}
-      ${one.rollbackOf && html`<small>${t("Rolls back {version}", { version: versionOf(one.rollbackOf, items) })}</small>`}
+      ${
+        one.rollbackOf &&
+        html`<small>${t("Rolls back {version}", { version: versionOf(one.rollbackOf, items) })}</small>`
+      }
     </span>
     <span class="row-acts">
       ${one.taskId && html`<a href=${to.task(one.projectId, one.taskId)}>${t("Task")}</a>`}

@@ -85,7 +85,14 @@ function Place({ environment, group, latest, plan, tasks, mayAct, progress, act 
     }
     ${
       plan &&
-      html`<${Next} environment=${environment} group=${group} plan=${plan} tasks=${tasks} mayAct=${mayAct} act=${act} />`
+      html`<${Next}
+        environment=${environment}
+        group=${group}
+        plan=${plan}
+        tasks=${tasks}
+        mayAct=${mayAct}
+        act=${act}
+      />`
     }
   </div>`;
 }
@@ -93,25 +100,25 @@ function Place({ environment, group, latest, plan, tasks, mayAct, progress, act 
 function Next({ environment, group, plan, tasks, mayAct, act }) {
   const [missing] = plan.missing;
   if (missing?.kind === "under_way") return null;
+  const about = { kind: missing ? "" : "primary", disabled: !!missing, act };
   return html`<div class="place-next">
     <p data-testid=${`plan-${environment}`}>
       ${whatDeployingDoes(plan, tasks)} ${" "}
       ${!missing && BEING_BUILT.includes(group.status) && t("As soon as it is merged and tested.")}
     </p>
     ${missing && html`<p class="muted" data-testid=${`missing-${environment}`}>${whatIsMissing(missing)}</p>`}
-    ${!missing && plan.accepts && html`<p class="ask-text">${t("It brings back what was rolled back: you are asked to accept that.")}</p>`}
+    ${
+      !missing &&
+      plan.accepts &&
+      html`<p class="bad-text">${t("It brings back what was rolled back: you are asked to accept that.")}</p>`
+    }
     ${
       mayAct
-        ? html`<p>
-          <${Button}
-            kind=${missing ? "" : "primary"}
-            testid=${`group-deploy-${environment}`}
-            disabled=${!!missing}
-            act=${act}
-          >
-            ${environment === "production" ? t("Deploy to production") : t("Deploy to staging")}
-          <//>
-        </p>`
+        ? html`<p>${
+            environment === "production"
+              ? html`<${Button} ...${about} testid="group-deploy-production">${t("Deploy to production")}<//>`
+              : html`<${Button} ...${about} testid="group-deploy-staging">${t("Deploy to staging")}<//>`
+          }</p>`
         : html`<p class="muted">${t("Maintainers of the project and administrators may deploy it.")}</p>`
     }
   </div>`;
@@ -140,7 +147,9 @@ function Asked({ asking, group, plan, deploy, close }) {
   >
     ${planned && html`<p><b>${whatDeployingDoes(planned, plan.taskCount)}</b></p>`}
     <p>
-      ${t("Exactly the commit that runs on staging, {commit}, goes to production and takes over once it is healthy.", { commit: sha(group.headSha) })}
+      ${t("Exactly the commit that runs on staging, {commit}, goes there and takes over once it is healthy.", {
+        commit: sha(group.headSha),
+      })}
     </p>
   <//>`;
 }

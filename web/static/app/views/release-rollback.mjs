@@ -29,7 +29,7 @@ function Consequences({ deployment, plan }) {
   const { target, reason, tasks } = plan;
   if (reason)
     return html`<p class="bad-text" data-testid="rollback-plan">${t("This can't be done: {reason}", { reason })}</p>`;
-  return html`<div class="prose" data-testid="rollback-plan">
+  return html`<div class="prose md" data-testid="rollback-plan">
     <p><b>${whatRollingBackDoes(deployment, plan)}</b></p>
     <p>
       ${t("Version {commit} takes over once it is healthy. It was deployed", { commit: sha(target.commitSha) })}
@@ -38,7 +38,7 @@ function Consequences({ deployment, plan }) {
     </p>
     ${
       tasks.length > 0 &&
-      html`<ul class="taken-back">
+      html`<ul>
         ${tasks.map(
           (one) => html`<li key=${one.id}><a href=${to.task(deployment.projectId, one.id)}>${one.title}</a></li>`,
         )}
@@ -115,7 +115,8 @@ export function Rollback({ deployment, items, reload, close }) {
       html`
         <p>
           ${t(
-            "What is taken back stays in the branch: groups are refused until one holds a task, written after this and labelled fix or revert, or a person says that it may come back.",
+            "What is taken back stays in the branch: groups are refused until one holds a task, written after " +
+              "this and labelled fix or revert, or a person says that it may come back.",
           )}
         </p>
         <${CheckField} label=${t("Write the task that fixes it, labelled fix")} name="writesFix" form=${form} />

@@ -41,7 +41,9 @@ export function Train({ group, train, removable, remove }) {
         html`<li class="row base">
           <span class="car">0</span>
           <span class="row-main">
-            <span class="muted">${t("The default branch, {branch}", { branch: project.value?.defaultBranch || "main" })}</span>
+            <span class="muted">
+              ${t("The default branch, {branch}", { branch: project.value?.defaultBranch || "main" })}
+            </span>
             ${group.baseSha && html`<code>${sha(group.baseSha)}</code>`}
           </span>
           ${lane(0)}
@@ -50,7 +52,7 @@ export function Train({ group, train, removable, remove }) {
       ${inside.map(
         (one, index) =>
           html`<li key=${one.taskId} class="row" data-testid="train-task" data-task-id=${one.taskId}>
-            <span class=${one.mergedSha ? "car merged" : "car"}>${index + 1}</span>
+            <span class=${one.mergedSha ? "car good" : "car"}>${index + 1}</span>
             <${Car} one=${one} projectId=${group.projectId} />
             ${lane(index + 1)}
             <${Badge} word=${one.state} shown=${shownState(one)} />
@@ -98,7 +100,7 @@ const whatOf = (train, { position, taskId }) =>
 const Car = ({ one, projectId }) =>
   html`<a class="row-main" href=${to.task(projectId, one.taskId)}>
   <b>${one.title}</b>
-  <span class="car-facts">
+  <span class="place-line">
     <code>${sha(one.mergedSha || one.approvedSha)}</code>
     ${
       one.laterPush &&
@@ -121,14 +123,18 @@ const Runs = ({ runs, step, show, train }) =>
           class=${`run-mark ${run.passed ? "good" : "bad"}`}
           data-testid="train-run"
           data-passed=${String(run.passed)}
-          aria-label=${t("Run {number} of {what}: {result}. Show its log", { number: index + 1, what: whatOf(train, run), result: resultOf(run) })}
+          aria-label=${t("Run {number} of {what}: {result}. Show its log", {
+            number: index + 1,
+            what: whatOf(train, run),
+            result: resultOf(run),
+          })}
           title=${t("Run {number}: {result}", { number: index + 1, result: resultOf(run) })}
           onClick=${() => show(run)}
         >
           ${run.passed ? "✓" : "✕"}
         </button>`,
     )}
-    ${step && html`<span class="run-mark now" title=${t("It runs now")}><i class="pulse"></i></span>`}
+    ${step && html`<span class="run-mark" title=${t("It runs now")}><i class="pulse"></i></span>`}
   </span>`;
 
 const resultOf = ({ passed, isKnown }) =>
@@ -141,9 +147,11 @@ const resultOf = ({ passed, isKnown }) =>
       : t("failed");
 
 function AllRuns({ train, show }) {
-  return html`<details class="all-runs" data-testid="train-runs">
-    <summary>${tn(train.tests.length, "{count} test run, with its log", "All {count} test runs, with their logs")}</summary>
-    <ol class="rows">
+  return html`<details class="fold" data-testid="train-runs">
+    <summary>
+      ${tn(train.tests.length, "{count} test run, with its log", "All {count} test runs, with their logs")}
+    </summary>
+    <ol class="rows all-runs">
       ${train.tests.map(
         (run) =>
           html`<li key=${run.id} class="row">
