@@ -104,7 +104,7 @@ function Next({ environment, group, plan, tasks, mayAct, act }) {
   return html`<div class="place-next">
     <p data-testid=${`plan-${environment}`}>
       ${whatDeployingDoes(plan, tasks)} ${" "}
-      ${!missing && BEING_BUILT.includes(group.status) && t("As soon as it is merged and tested.")}
+      ${!missing && BEING_BUILT.includes(group.status) && t("That begins as soon as it is merged and tested.")}
     </p>
     ${missing && html`<p class="muted" data-testid=${`missing-${environment}`}>${whatIsMissing(missing)}</p>`}
     ${
