@@ -14,7 +14,6 @@ branch_labels = None
 depends_on = None
 
 _LONG = sa.UnicodeText().with_variant(mysql.MEDIUMTEXT(), "mariadb").with_variant(mysql.MEDIUMTEXT(), "mysql")
-_OPTIONS = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
 _DEPLOYMENTS = sa.table(
     "deployments",
     sa.column("id", sa.String),
@@ -45,7 +44,9 @@ def upgrade() -> None:
         sa.Column("reason", sa.UnicodeText(), nullable=True),
         sa.Column("log", _LONG, nullable=False),
         sa.Column("at", database.UtcDateTime(), nullable=False),
-        **_OPTIONS,
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+        mysql_engine="InnoDB",
     )
     op.create_index("ix_group_tests_group", "group_tests", ["group_id", "id"])
     op.create_table(
@@ -59,7 +60,9 @@ def upgrade() -> None:
         sa.Column("restarts", sa.Integer(), nullable=False),
         sa.Column("since", database.UtcDateTime(), nullable=False),
         sa.Column("until", database.UtcDateTime(), nullable=False),
-        **_OPTIONS,
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+        mysql_engine="InnoDB",
     )
     op.create_index("ix_health_spans_app", "health_spans", ["project_id", "app_name", "id"])
     with op.batch_alter_table("deployments", recreate="never") as batch:
@@ -79,10 +82,8 @@ def _number_versions() -> None:
     for row in rows.all():
         app = (row.project_id, row.app_name)
         if row.rollback_of is None:
-            highest[app] = number = highest.get(app, 0) + 1
-            of_commit[*app, row.commit_sha] = number
-        else:
-            number = of_commit.get((*app, row.commit_sha))
+            highest[app] = of_commit[*app, row.commit_sha] = highest.get(app, 0) + 1
+        number = of_commit.get((*app, row.commit_sha))
         op.execute(_DEPLOYMENTS.update().where(_DEPLOYMENTS.c.id == row.id).values(version=number))
 
 
