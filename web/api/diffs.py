@@ -34,7 +34,7 @@ class DiffSchema(Schema):
     truncated = fields.Boolean(attribute="is_truncated")
 
 
-EMPTY: dict[str, object] = {"base_sha": None, "head_sha": None, "files": [], "patch": "", "is_truncated": False}
+_EMPTY: dict[str, object] = {"base_sha": None, "head_sha": None, "files": [], "patch": "", "is_truncated": False}
 
 
 def read_diff(view: TaskView) -> object:
@@ -45,7 +45,7 @@ def read_diff(view: TaskView) -> object:
     found = look(
         lambda: _diff(forge(), place, view.task.branch_name, proven, started_at), f"the diff of task {view.task.id}"
     )
-    return EMPTY if found is None else found
+    return _EMPTY if found is None else found
 
 
 def _diff(at: Forge, place: Place, branch: str, proven: str | None, started_at: str | None) -> forges.Diff | None:

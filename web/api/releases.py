@@ -11,7 +11,7 @@ from common.states import Environment, Role, TaskState
 from common.values.health_look import HealthState
 from common.values.place import Place
 from web.api.deployments import DeploymentSchema
-from web.api.diffs import EMPTY, DiffSchema
+from web.api.diffs import DiffSchema
 from web.api.release_reads import count_commits, read_commits, read_default_head, read_diff
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, one, reply
@@ -20,6 +20,7 @@ from web.http.fields import Choice, Schema, Timestamp
 release_views = Blueprint("releases", __name__, url_prefix="/api")
 
 AGAINST = ("production", "base")
+_NO_DIFF: dict[str, object] = {"base_sha": None, "head_sha": None, "files": (), "patch": "", "is_truncated": False}
 
 
 class CommitSchema(Schema):
@@ -217,7 +218,7 @@ def read_release_diff(group_id: str) -> object:
     """What the group changes in what production serves. Empty until it is merged."""
     found = releases.read_release(group_id, by=who())
     diff = read_diff(found.place, found.base_sha, found.head_sha)
-    shown = EMPTY if diff is None else {name: getattr(diff, name) for name in EMPTY}
+    shown = _NO_DIFF if diff is None else {name: getattr(diff, name) for name in _NO_DIFF}
     return {**shown, "against": found.against}
 
 

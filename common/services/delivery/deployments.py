@@ -271,9 +271,9 @@ def _target(tx: Transaction, live: Deployment, wanted: str | None) -> Deployment
     return target
 
 
-def live_deployment(tx: Transaction, project_id: str, environment: Environment) -> Deployment | None:
+def live_deployment(at: Transaction | Snapshot, project_id: str, environment: Environment) -> Deployment | None:
     """The deployment that serves in the environment now; None if none does."""
-    return tx.find(select(Deployment).where(Deployment.live_key == f"{project_id}:{environment.value}"))
+    return at.find(select(Deployment).where(Deployment.live_key == f"{project_id}:{environment.value}"))
 
 
 def is_busy(tx: Transaction, project_id: str, environment: Environment) -> bool:

@@ -6,9 +6,21 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
+from common.errors import NotFound
 from common.models.delivery import GroupMember, TaskGroup
+from common.models.project import Project
 from common.models.task import Task
+from common.services.access import Caller
+from common.states import Role
 from common.transaction import Snapshot, Transaction
+
+
+def group_seen_by(at: Transaction | Snapshot, group_id: str, by: Caller) -> tuple[TaskGroup, Project]:
+    """The group and its project. NotFound if the caller can't see it."""
+    group = at.session.get(TaskGroup, group_id)
+    if group is None:
+        raise NotFound(f"task group {group_id}")
+    return group, by.require_in(at, group.project_id, Role.VIEWER)
 
 
 def member_task_ids(at: Transaction | Snapshot, group_id: str) -> Sequence[str]:
@@ -30,9 +42,9 @@ def members_of(tx: Transaction, group: TaskGroup) -> list[GroupMember]:
     )
 
 
-def member_tasks(tx: Transaction, group: TaskGroup) -> list[Task]:
+def member_tasks(at: Transaction | Snapshot, group: TaskGroup) -> Sequence[Task]:
     """These tasks themselves, in the order of merging. Takes no lock."""
-    return tx.all(
+    return at.all(
         select(Task)
         .join(GroupMember, GroupMember.task_id == Task.id)
         .where(GroupMember.group_id == group.id, GroupMember.removed_reason.is_(None))

@@ -10,18 +10,17 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from common.errors import Conflict, NotFound
+from common.errors import Conflict
 from common.models.delivery import Deployment, GroupMember, TaskGroup
-from common.models.project import Project
 from common.models.task import Task
 from common.services.access import Caller
 from common.services.delivery import delivery_rules, deployments, versions
 from common.services.delivery.changelog import Entry, write_changelog
-from common.services.delivery.membership import member_tasks
+from common.services.delivery.membership import group_seen_by, member_tasks
 from common.services.delivery.task_groups import STAGEABLE
 from common.services.projects.places import place_of
 from common.states import Environment, GroupState, Role
-from common.transaction import Transaction, transactional
+from common.transaction import Transaction, snapshot, transactional
 from common.values.place import Place
 
 OVER = frozenset({GroupState.PRODUCTION, GroupState.CANCELLED, GroupState.CONFLICT})
@@ -83,24 +82,17 @@ class ReleasePlan:
     may_act: bool
 
 
-@transactional
-def read_release(tx: Transaction, group_id: str, *, by: Caller) -> Release:
+def read_release(group_id: str, *, by: Caller) -> Release:
     """What is in the group. NotFound if the caller can't see it."""
-    group, project = _group(tx, group_id, by)
-    live = deployments.live_deployment(tx, project.id, Environment.PRODUCTION)
+    with snapshot() as read:
+        group, project = group_seen_by(read, group_id, by)
+        live = deployments.live_deployment(read, project.id, Environment.PRODUCTION)
+        tasks = member_tasks(read, group)
     is_delivered = group.state is GroupState.PRODUCTION
     against = "base" if is_delivered or live is None else "production"
     base = live.commit_sha if live is not None and against == "production" else group.base_sha
-    tasks = member_tasks(tx, group)
     head = group.tested_sha or group.head_sha
     return Release(group, place_of(project), against, base, head, tasks, _changelog(group, tasks))
-
-
-def _group(tx: Transaction, group_id: str, by: Caller) -> tuple[TaskGroup, Project]:
-    group = tx.session.get(TaskGroup, group_id)
-    if group is None:
-        raise NotFound(f"task group {group_id}")
-    return group, by.require_in(tx, group.project_id, Role.VIEWER)
 
 
 def _changelog(group: TaskGroup, tasks: Sequence[Task]) -> str:
@@ -114,7 +106,7 @@ def plan_release(tx: Transaction, group_id: str, *, default_head: str | None, by
 
     default_head: where the default branch is now; None if that is not known, and is not judged then.
     """
-    group, project = _group(tx, group_id, by)
+    group, project = group_seen_by(tx, group_id, by)
     plans: list[DeploymentPlan] = []
     if group.state not in OVER:
         rules, accepts = _rules(tx, group)

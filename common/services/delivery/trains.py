@@ -13,9 +13,10 @@ from common.models.project import Project
 from common.models.task import Task
 from common.services.access import Caller
 from common.services.delivery.bisection import RunNext, Tally, decide
+from common.services.delivery.membership import group_seen_by
 from common.services.delivery.merging import Step
-from common.states import GroupState, Role
-from common.transaction import Snapshot, snapshot
+from common.states import GroupState
+from common.transaction import snapshot
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Train:
 def read_train(group_id: str, *, by: Caller) -> Train:
     """NotFound if the caller can't see the group."""
     with snapshot() as read:
-        group, project = _group(read, group_id, by)
+        group, project = group_seen_by(read, group_id, by)
         rows = read.session.execute(
             select(Task, GroupMember)
             .join(GroupMember, GroupMember.task_id == Task.id)
@@ -73,18 +74,11 @@ def read_train(group_id: str, *, by: Caller) -> Train:
 def read_test(group_id: str, test_id: str, *, by: Caller) -> GroupTest:
     """One test with its log. NotFound if the caller can't see it."""
     with snapshot() as read:
-        _group(read, group_id, by)
+        group_seen_by(read, group_id, by)
         found = read.get(GroupTest, test_id)
         if found is None or found.group_id != group_id:
             raise NotFound(f"test {test_id} of task group {group_id}")
         return found
-
-
-def _group(read: Snapshot, group_id: str, by: Caller) -> tuple[TaskGroup, Project]:
-    group = read.get(TaskGroup, group_id)
-    if group is None:
-        raise NotFound(f"task group {group_id}")
-    return group, by.require_in(read, group.project_id, Role.VIEWER)
 
 
 def _car(group: TaskGroup, task: Task, member: GroupMember) -> Car:

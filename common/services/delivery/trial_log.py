@@ -4,15 +4,18 @@ decide anything.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy import delete, select
 
 from common.models.delivery import GroupTest, TaskGroup
 from common.services.delivery.membership import commit_at, members_of
-from common.transaction import Transaction
+from common.transaction import Transaction, transactional
 
 MOST_TESTS = 100
 """Test runs kept for each group: the search in a group of 100 tasks takes fewer than 25."""
 LONGEST_LOG = 30_000
+KEPT_DAYS = 90
 
 
 def keep(
@@ -44,3 +47,10 @@ def keep(
             .where(GroupTest.group_id == group.id, GroupTest.id <= oldest)
             .execution_options(synchronize_session=False)
         )
+
+
+@transactional
+def purge_tests(tx: Transaction) -> None:
+    """Delete the runs that ended KEPT_DAYS ago."""
+    old = tx.now() - timedelta(days=KEPT_DAYS)
+    tx.session.execute(delete(GroupTest).where(GroupTest.at < old).execution_options(synchronize_session=False))

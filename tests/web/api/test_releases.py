@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 
-from common.models import Deployment, HealthSpan, Task, TaskGroup
+from common.models import Deployment, GroupTest, HealthSpan, Task, TaskGroup
 from common.services.delivery import health_history
 from common.services.delivery.changelog import Entry, write_changelog
+from common.services.delivery.trial_log import purge_tests
 from common.states import Environment, Role
 from common.transaction import Transaction, transactional
 from common.values.health_look import HealthState, Look
@@ -183,6 +184,11 @@ def test_a_train_shows_what_was_taken_out_and_a_log_of_another_group_is_a_404(li
     assert (shown["log"], shown["taskId"], shown["passed"]) == ("said red", first, False)
     for path in (f"{other}/tests/{test_id}", f"{group_id}/tests/{made.MISSING_ID}"):
         assert line.world.client.get(f"/api/task-groups/{path}").status_code == 404
+    purge_tests()
+    assert len(read(line, f"/task-groups/{group_id}/train")["train"]["tests"]) == 1
+    put(GroupTest, test_id, at=datetime.now(UTC) - timedelta(days=91))
+    purge_tests()
+    assert read(line, f"/task-groups/{group_id}/train")["train"]["tests"] == []
 
 
 @transactional
