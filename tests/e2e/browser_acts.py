@@ -83,6 +83,14 @@ def look_at_release(person: Person, task: str, change: str) -> None:
         expect(person.see(part).locator(".row, tr, pre").filter(has_text=text or "").first).to_be_visible()
 
 
+def find_no_way_back(person: Person) -> None:
+    """The first version of all can't be rolled back, and the page says why."""
+    person.go("Deployments")
+    production = person.see("environment-production")
+    expect(production.get_by_test_id("rollback-impossible")).to_contain_text("nothing healthy ran in production before")
+    expect(production.get_by_test_id("deployment-rollback")).to_be_disabled()
+
+
 def read_deployments(person: Person) -> None:
     """Production and staging side by side: versions, health, and logs with their times."""
     person.go("Deployments")

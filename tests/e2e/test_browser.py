@@ -15,6 +15,7 @@ from tests.e2e.browser_acts import (
     check_ready,
     create_project,
     deliver,
+    find_no_way_back,
     look_at_release,
     read_deployments,
     write_task,
@@ -160,6 +161,7 @@ def test_a_whole_task_is_done_by_hand(admin: Person, origin: str) -> None:
     check_ready(admin, "hola, bienvenida")
     approve(admin)
     deliver(admin, "Sprint 1", "Greet in Spanish", "hola, bienvenida", "Production gets its first version, v1: 1 task")
+    find_no_way_back(admin)
 
     write_task(admin, "Be formal", SECOND.steps)
     check_ready(admin, "buenos dias")

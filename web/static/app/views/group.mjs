@@ -86,7 +86,7 @@ export function Group({ id }) {
 // Test runs end without an event.
 function useWatch(isWatched, act) {
   useEffect(() => {
-    const timer = isWatched ? setInterval(act, WATCH_MS) : 0;
+    const timer = isWatched ? setInterval(() => !document.hidden && act(), WATCH_MS) : 0;
     return () => clearInterval(timer);
   }, [isWatched, act]);
 }
