@@ -5,7 +5,7 @@ from __future__ import annotations
 from common.models.account import ApiToken, EnrolmentToken, Login, User
 from common.models.agent import Agent
 from common.models.base import Base
-from common.models.delivery import CommitVerdict, Deployment, GroupMember, TaskGroup
+from common.models.delivery import CommitVerdict, Deployment, GroupMember, GroupTest, HealthSpan, TaskGroup
 from common.models.journal import EventRow, Feed, IdempotencyKey, Job, Mark
 from common.models.project import Project, ProjectMember, Push
 from common.models.run import LogEntry, Run, RunSession
@@ -25,6 +25,8 @@ __all__ = [
     "EventRow",
     "Feed",
     "GroupMember",
+    "GroupTest",
+    "HealthSpan",
     "IdempotencyKey",
     "Job",
     "LogEntry",

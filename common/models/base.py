@@ -63,13 +63,18 @@ class HasState(Generic[S]):
     def state(self) -> S:
         return cast("S", self.state_type(self.state_))
 
+    @property
+    def label(self) -> str:
+        """What messages to people call it."""
+        return self.id
+
     def may_move_to(self, new: S, by: By) -> bool:
         return by in self.edges.get((self.state, new), frozenset())
 
     def change_state(self, new: S, by: By) -> S:
         """Move along an edge. Returns the old state. Raises IllegalTransition (a 409) if there is no such edge."""
         if not self.may_move_to(new, by):
-            raise IllegalTransition(f"{self.thing} {self.id} is {self.state}; it can't become {new} now")
+            raise IllegalTransition(f"{self.thing} {self.label} is {self.state}; it can't become {new} now")
         old = self.state
         self.state_ = str(new)
         return old

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from common.database import StoredValue
 from common.events import DeployCompleted, DeployFailed, DeployStarted, Event, TaskGroupStatusChanged
 from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
+from common.names import RELEASE_PREFIX
 from common.states import (
     ACTIVE_DEPLOYMENT,
     DEPLOYMENT_EDGES,
@@ -64,6 +65,11 @@ class TaskGroup(HasId, HasState[GroupState], Base):
     created_by: Mapped[str] = mapped_column(String(140))
     created_at: Mapped[datetime]
 
+    @property
+    def label(self) -> str:
+        """What people call the group: its name, else that of its branch."""
+        return self.name or self.branch.removeprefix(RELEASE_PREFIX)
+
     def move_to(self, new: GroupState, by: By) -> Event:
         old = self.change_state(new, by)
         return TaskGroupStatusChanged(feed=self.project_id, task_group_id=self.id, old_status=old, new_status=new)
@@ -105,6 +111,49 @@ class CommitVerdict(Base):
     at: Mapped[datetime]
 
 
+class GroupTest(HasId, Base):
+    """One run of the tests on a group's branch, kept for people. What follows is decided by `TaskGroup.build` alone.
+
+    attempt: the group's attempt that it belongs to. position: how many members the commit holds; 0 is the default
+    branch. task_id: the last of these members; None at position 0. is_known: an earlier group's result for the same
+    commit, used again. reason: why it failed; None if it passed. log: the end of its output, masked.
+    """
+
+    __tablename__ = "group_tests"
+    __table_args__ = (Index("ix_group_tests_group", "group_id", "id"), TABLE_OPTIONS)
+
+    group_id: Mapped[str] = mapped_column(ForeignKey("task_groups.id", ondelete="CASCADE"))
+    attempt: Mapped[int]
+    position: Mapped[int]
+    task_id: Mapped[str | None] = mapped_column(String(40))
+    commit_sha: Mapped[str] = mapped_column(String(40))
+    passed: Mapped[bool]
+    is_known: Mapped[bool] = mapped_column(default=False)
+    reason: Mapped[str | None] = mapped_column(UnicodeText)
+    log: Mapped[str] = mapped_column(LongText)
+    at: Mapped[datetime]
+
+
+class HealthSpan(HasId, Base):
+    """A time in which a live version was in one state whenever the runtime was looked at.
+
+    state: a HealthState. since, until: the first and the last of these looks; nobody looked between two spans that do
+    not touch. restarts: how often its process had been restarted by then. reason: why it fails, masked; None otherwise.
+    """
+
+    __tablename__ = "health_spans"
+    __table_args__ = (Index("ix_health_spans_app", "project_id", "app_name", "id"), TABLE_OPTIONS)
+
+    project_id: Mapped[str] = mapped_column(String(40), ForeignKey("projects.id"))
+    app_name: Mapped[str] = mapped_column(String(63))
+    deployment_id: Mapped[str] = mapped_column(String(40))
+    state: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(UnicodeText)
+    restarts: Mapped[int] = mapped_column(default=0)
+    since: Mapped[datetime]
+    until: Mapped[datetime]
+
+
 class Deployment(HasId, HasState[DeploymentState], Base):
     """One version in one environment.
 
@@ -112,7 +161,8 @@ class Deployment(HasId, HasState[DeploymentState], Base):
     while it serves; unique. spec_sealed: everything that the runtime was told, so that a rollback runs exactly the
     version that was healthy. was_healthy: it once passed its health check, so a rollback may return to it. barrier: the
     rollbacks that the version rules out; None if it declares none. taken_back_at: since when production is rolled back
-    to before this version; None if it is not.
+    to before this version; None if it is not. version: which one of its environment it is, counted from 1 as they go
+    live; a rollback has that of the version it brings back. None for a preview, and until it is healthy.
     """
 
     __tablename__ = "deployments"
@@ -140,6 +190,7 @@ class Deployment(HasId, HasState[DeploymentState], Base):
     live_key: Mapped[str | None] = mapped_column(String(120), unique=True)
     spec_sealed: Mapped[str] = mapped_column(LongText)
     was_healthy: Mapped[bool] = mapped_column(default=False)
+    version: Mapped[int | None]
     barrier: Mapped[Barrier | None] = mapped_column(StoredValue(partial(decode, Barrier)))
     taken_back_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from common import jobs
 from common.models.journal import Job, Mark
 from common.services.delivery.rollouts import take_expired_previews_down
+from common.services.delivery.trial_log import purge_tests
 from common.services.events import purge_events
 from common.services.idempotency import purge_idempotency_keys
 from common.services.jobs import set_mark
@@ -52,6 +53,7 @@ def sweep_old() -> None:
         purge_idempotency_keys()
         purge_logins()
         purge_transcripts()
+        purge_tests()
         purge_jobs()
         delivering.purge_deliveries()
         collecting.purge_positions()

@@ -55,7 +55,7 @@ class House(World):
         attached = self._as_admin.post(f"/api/tasks/{task.id}/attachments?name=secret.txt", data=b"Secret plan")
         return {
             "project_id": self.secret.id, "task_id": task.id, "question_id": question.id, "group_id": group["id"],
-            "proposal_id": proposal.id,
+            "proposal_id": proposal.id, "test_id": made.a_group_test(group["id"]).id,
             "deployment_id": self.deployment(self.secret, Environment.STAGING), "run_id": run.id,
             "job_id": _a_job(self.secret.id), "user_id": somebody.id, "agent_id": "agent-00000000abcd",
             "token_id": new_id(), "owner": self.secret.repository_owner, "name": self.secret.slug, "number": "1",

@@ -128,3 +128,23 @@ def test_live_versions_that_failed_together_get_a_code(empty_database: None) -> 
     with database.engine().begin() as connection:
         found = {row.id: row.error_code for row in connection.execute(sa.text("SELECT * FROM deployments"))}
     assert found == {"together": "machine", "alone": None, "over": None}
+
+
+def test_versions_so_far_get_their_numbers_and_a_rollback_that_of_its_version(empty_database: None) -> None:
+    _alembic("upgrade", "0015")
+    with database.engine().begin() as connection:
+        _insert(connection, "projects", *({"id": one, "name": one, "slug": one, "namespace": one} for one in "pq"))
+        preview, failed = _deployments()[0], _deployments()[1]
+        preview.update(id="preview", environment="preview", app_name="task-1", live_key=None)
+        failed.update(id="failed", was_healthy=False, created_at=START.replace(tzinfo=None))
+        _insert(connection, "deployments", *_deployments(), preview, failed)
+
+    _alembic("upgrade", "0017")
+
+    with database.engine().begin() as connection:
+        numbers = {row.id: row.version for row in connection.execute(sa.text("SELECT id, version FROM deployments"))}
+    assert numbers == {
+        "0-a": 1, "1-b": 2, "2-c": 3, "3-a": 1, "4-d": 4, "5-e": 5, "6-d": 4, "other": 1, "preview": None,
+        "failed": None,
+    }  # fmt: skip
+    _alembic("downgrade", "0015")

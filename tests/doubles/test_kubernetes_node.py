@@ -82,7 +82,7 @@ def test_an_app_that_ends_is_started_again_and_fails(runtime: KubernetesRuntime,
 
     assert (state.phase, state.code) == (AppPhase.FAILED, "exited")
     assert "it exited with 3" in (state.reason or "")
-    assert set(runtime.app_logs(STAGING, "v1")) == {"no"}
+    assert {line.text for line in runtime.app_logs(STAGING, "v1")} == {"no"}
 
 
 def test_a_commit_that_is_not_there_fails_the_checkout(runtime: KubernetesRuntime, origin: tuple[Source, str]) -> None:

@@ -10,7 +10,16 @@ import pytest
 from playwright.sync_api import APIResponse, Browser, Route, expect
 
 from tests.e2e.browser import PATIENCE_MS, Person, chromium
-from tests.e2e.browser_acts import approve, check_ready, create_project, deliver, write_task
+from tests.e2e.browser_acts import (
+    approve,
+    check_ready,
+    create_project,
+    deliver,
+    find_no_way_back,
+    look_at_release,
+    read_deployments,
+    write_task,
+)
 from tests.e2e.client import Client
 from tests.e2e.instance import Instance, running
 from tests.e2e.origin import served_repository
@@ -151,17 +160,20 @@ def test_a_whole_task_is_done_by_hand(admin: Person, origin: str) -> None:
     expect(admin.see("task-diff")).to_contain_text("hola, bienvenida", timeout=PATIENCE_MS)
     check_ready(admin, "hola, bienvenida")
     approve(admin)
-    deliver(admin, "Sprint 1", "Greet in Spanish", "hola, bienvenida")
+    deliver(admin, "Sprint 1", "Greet in Spanish", "hola, bienvenida", "Production gets its first version, v1: 1 task")
+    find_no_way_back(admin)
 
     write_task(admin, "Be formal", SECOND.steps)
     check_ready(admin, "buenos dias")
     approve(admin)
-    deliver(admin, "Sprint 2", "Be formal", "buenos dias")
+    deliver(admin, "Sprint 2", "Be formal", "buenos dias", "Production goes from v1 to v2: brings 1 task, ")
+    look_at_release(admin, "Be formal", "buenos dias")
 
-    admin.go("Deployments")
+    read_deployments(admin)
     production = admin.see("environment-production")
     expect(production.get_by_test_id("deployment-row")).to_have_count(2)
     production.get_by_test_id("deployment-rollback").click()
+    expect(admin.see("rollback-plan")).to_contain_text("Production goes from v2 to v1: takes back 1 task, 1 commit.")
     admin.click("rollback-confirm")
     expect(production.get_by_text("Rolls back")).to_be_visible()
     admin.wait("deployment-row", environment="production", status="rolled_back")
@@ -170,6 +182,9 @@ def test_a_whole_task_is_done_by_hand(admin: Person, origin: str) -> None:
     admin.go("Groups")
     expect(admin.see("group-row").filter(has_text="Sprint 2")).to_contain_text("Rolled back")
     expect(admin.see("group-row").filter(has_text="Sprint 1")).not_to_contain_text("Rolled back")
+    admin.see("group-row").filter(has_text="Sprint 2").click()
+    admin.wait("group-rolled-back")
+    expect(admin.see("train-task")).to_contain_text("Rolled back")
     assert admin.problems == []
 
 

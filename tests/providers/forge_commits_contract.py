@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from common.errors import ProviderRefused
@@ -97,6 +99,32 @@ class CommitsContract:
         diff = forge.diff(repository, base=head, head=head)
 
         assert (diff.files, diff.patch) == ((), "")
+
+    def test_the_commits_of_a_head_are_those_that_the_base_lacks_without_merges(
+        self, forge: Forge, repository: Repository, work: WorkTree
+    ) -> None:
+        base = forge.read_head(repository, "main") or ""
+        first = work.commit({"a": "a"}, on="task-1")
+        second = work.commit({"b": "b"}, on="task-1")
+        work.push("task-1")
+        forge.ensure_branch(repository, "release/x", at=base)
+        made = forge.merge(repository, into="release/x", commit=second, expected_head=base, message="Merge: A task")
+        assert isinstance(made, Merged)
+
+        found = twice(lambda: forge.read_commits(repository, base=base, head=made.commit))
+
+        assert ([one.sha for one in found.commits], found.total) == ([second, first], 2)
+        newest = found.commits[0]
+        assert (newest.subject, newest.author, newest.at.utcoffset()) == (
+            "Change task-1",
+            "ada@example.org",
+            timedelta(0),
+        )
+        cut = forge.read_commits(repository, base=base, head=made.commit, limit=1)
+        assert ([one.sha for one in cut.commits], cut.total) == ([second], 2)
+        assert forge.read_commits(repository, base=second, head=first).commits == ()
+        with refused("no_commit"):
+            forge.read_commits(repository, base=NOWHERE, head=base)
 
     def test_changes_are_read_with_what_is_in_them(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
         base = work.commit({"kept": "1\n2\n3\n4\n5\n", "gone": "x\n", "ours\nodd": "old"}, on="main")

@@ -335,8 +335,10 @@ def test_logs_are_those_of_one_version(runtime: Runtime, cluster: ClusterDouble)
     runtime.ensure_app(STAGING, version("v1"))
     settled(runtime, STAGING, "v1")
 
-    assert runtime.app_logs(STAGING, "v1") == ["one", "two", "three"]
-    assert runtime.app_logs(STAGING, "v1", limit=2) == ["two", "three"]
+    lines = runtime.app_logs(STAGING, "v1")
+    assert [line.text for line in lines] == ["one", "two", "three"]
+    assert all(line.at for line in lines)
+    assert [line.text for line in runtime.app_logs(STAGING, "v1", limit=2)] == ["two", "three"]
     assert runtime.app_logs(STAGING, "v0") == []
 
 

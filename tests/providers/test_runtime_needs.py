@@ -81,7 +81,7 @@ class NeedsContract:
 
         assert (state.phase, state.code) == (AppPhase.FAILED, "setup_failed")
         assert state.reason == "the setup command failed: it exited with 4: no such package"
-        assert any("no such package" in line for line in runtime.app_logs(APP, "v1"))
+        assert any("no such package" in line.text for line in runtime.app_logs(APP, "v1"))
 
 
 class TestOneMachine(NeedsContract):

@@ -7,6 +7,7 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -258,7 +259,7 @@ def test_a_process_tree_over_its_memory_is_killed(runtime: ProcessRuntime, repos
     get(url, "/eat")
 
     wait_until_gone(pid)
-    until(lambda: any("its limit is 100 MiB" in line for line in runtime.app_logs(APP, "v1")))
+    until(lambda: any("its limit is 100 MiB" in line.text for line in runtime.app_logs(APP, "v1")))
 
 
 def test_a_candidate_over_its_memory_fails(runtime: ProcessRuntime, repository: Repository) -> None:
@@ -307,15 +308,20 @@ def test_a_fixed_port_that_is_taken_is_told_otherwise_in_PORT(runtime: ProcessRu
 def test_logs_are_plain_capped_and_tell_what_the_supervisor_did(
     runtime: ProcessRuntime, repository: Repository, tmp_path: Path
 ) -> None:
+    began = datetime.now(UTC) - timedelta(seconds=1)
     url = runtime.ensure_app(APP, repository.web_app("v1")).url
     settled(runtime, APP, "v1")
-    lines = runtime.app_logs(APP, "v1")
+    kept = runtime.app_logs(APP, "v1")
+    lines = [line.text for line in kept]
+    times = [datetime.fromisoformat(line.at or "") for line in kept]
+    seen = [began, *times, datetime.now(UTC)]
+    assert seen == sorted(seen)
     assert "hello from v1" in lines
     assert lines[0].startswith("[runtime] started as process")
     for _ in range(2):
         get(url, "/talk")
 
-    until(lambda: runtime.app_logs(APP, "v1", limit=1)[0].startswith("line 59"))
+    until(lambda: runtime.app_logs(APP, "v1", limit=1)[0].text.startswith("line 59"))
     assert len(runtime.app_logs(APP, "v1", limit=7)) == 7
     files = list((tmp_path / "runtime/apps").glob("*/*/logs/*"))
     assert len(files) == 2

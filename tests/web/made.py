@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.models import TaskGroup
+from common.models import GroupTest, TaskGroup
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Proposal, Question, Task, TaskCheck
@@ -81,6 +81,16 @@ def a_proposal(tx: Transaction, task: Task, title: str = "Secret plan, part two"
             created_at=tx.now(),
         )
     )  # fmt: skip
+
+
+@transactional
+def a_group_test(tx: Transaction, group_id: str, **values: Any) -> GroupTest:
+    """A red run of the group's tests on the default branch."""
+    about = {
+        "attempt": 1, "position": 0, "task_id": None, "commit_sha": SHA, "passed": False, "is_known": False,
+        "reason": "it exited with 1", "log": "Secret plan",
+    }  # fmt: skip
+    return tx.add(GroupTest(group_id=group_id, at=tx.now(), **{**about, **values}))
 
 
 @transactional

@@ -11,6 +11,7 @@ import pytest
 from common import states
 from common.events import Event
 from common.states import By
+from common.values.health_look import HealthState
 from tests.web.page_states import PATH, module, words
 from web.page import STATIC
 
@@ -23,7 +24,7 @@ WITHOUT_TONE = {"Role", "Priority", "Environment"}
 LIVE_EVENTS = {"task:log", "task:progress", "deploy:progress", "auth:ok"}
 MODULES = {path.relative_to(STATIC).as_posix(): path.read_text("utf-8") for path in sorted(STATIC.glob("app/**/*.mjs"))}
 OTHERS = {name: text for name, text in MODULES.items() if STATIC / name != PATH}
-WORDS = {word for of in ENUMS.values() for word in words(of)}
+WORDS = {word for of in [*ENUMS.values(), HealthState] for word in words(of)}
 
 
 def _toned() -> Counter[str]:
@@ -69,7 +70,7 @@ def test_every_word_can_be_read_as_its_own_label() -> None:
 
 
 def test_every_environment_has_a_text_for_no_deployments() -> None:
-    table = re.findall(r"const NOTHING = \{(.*?)\n\};", MODULES["app/views/deployments.mjs"], re.DOTALL)[0]
+    table = re.findall(r"const NOTHING = \{(.*?)\n\};", MODULES["app/views/release-environment.mjs"], re.DOTALL)[0]
 
     assert set(re.findall(r"^  (\w+):", table, re.MULTILINE)) == set(words(states.Environment))
 

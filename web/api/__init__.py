@@ -16,6 +16,7 @@ from web.api.model_providers import model_providers
 from web.api.probes import health
 from web.api.projects import projects
 from web.api.proposals import proposals
+from web.api.releases import release_views
 from web.api.run_talk import run_talk
 from web.api.run_tools import run_tools
 from web.api.runner import runner
@@ -32,7 +33,7 @@ from web.api.webhooks import webhooks
 from web.http.blueprint import Blueprint
 
 ALL: list[Blueprint] = [accounts, users, tokens, jobs, events, health]
-ALL += [runner, agents, task_groups, deployments]
+ALL += [runner, agents, task_groups, release_views, deployments]
 ALL += [projects, samples, tasks, runs, webhooks]
 ALL += [model_providers, spend, caps, webhook]
 ALL += [run_tools, proposals, inbox, board]

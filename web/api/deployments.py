@@ -9,6 +9,8 @@ from common.services.delivery import deployments as services
 from common.services.delivery.deployments import Placed
 from common.services.paging import PageQuery
 from common.states import DeploymentState, Environment, Role
+from common.values.log_line import LogLine
+from web.api.release_reads import count_commits
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, body, many, never_replayed, one, query, reply
 from web.http.fields import Choice, Id, Schema, Timestamp
@@ -21,7 +23,11 @@ MOST_LINES = 500
 
 
 class DeploymentSchema(SparseSchema):
-    """url: its address, null until it is known. rollbackOf: the deployment that this one replaces in a rollback."""
+    """url: its address, null until it is known. rollbackOf: the deployment that this one replaces in a rollback.
+
+    version: which version of its environment it is, counted from 1; a rollback has that of the version it brings back.
+    null for a preview, and until it is healthy.
+    """
 
     optional = frozenset({"taskId", "taskGroupId", "rollbackOf", "error"})
     id = fields.String()
@@ -30,6 +36,7 @@ class DeploymentSchema(SparseSchema):
     status = Choice(DeploymentState, attribute="state")
     commit_sha = fields.String()
     branch = fields.String()
+    version = fields.Integer(allow_none=True)
     task_id = fields.String()
     task_group_id = fields.String()
     url = fields.String(allow_none=True)
@@ -55,10 +62,18 @@ class ListDeploymentsSchema(PagingSchema):
     status = Choice(DeploymentState, load_default=None)
 
 
+class LogLineSchema(Schema):
+    """at: when it was written; null for a line that an older AiWorker kept."""
+
+    at = fields.String(allow_none=True)
+    text = fields.String()
+
+
 class DeploymentLogsSchema(Schema):
-    """The last lines, oldest first."""
+    """The last lines, oldest first. entries: the same lines with their times."""
 
     lines = fields.List(fields.String())
+    entries = fields.List(fields.Nested(LogLineSchema))
 
 
 class VisitSchema(Schema):
@@ -81,12 +96,14 @@ class TakenBackTaskSchema(Schema):
 
 class RollbackPlanSchema(Schema):
     """target: the deployment whose version would serve; null if there is none. reason: why it can't be done now; null
-    if it can. commits, tasks: what it takes back, in the order of delivery.
+    if it can. commits, tasks: what it takes back, in the order of delivery; the commits are those of the versions.
+    commitCount: how many commits of people it takes back in all; null if that is not known.
     """
 
     target = fields.Nested(DeploymentSchema, allow_none=True)
     reason = fields.String(allow_none=True)
     commits = fields.List(fields.String())
+    commit_count = fields.Integer(allow_none=True)
     tasks = fields.List(fields.Nested(TakenBackTaskSchema))
 
 
@@ -122,7 +139,9 @@ def read_deployment(deployment_id: str) -> object:
 def read_deployment_logs(deployment_id: str) -> object:
     """The output of its processes; empty if none is kept."""
     placed = services.read_deployment(deployment_id, by=who())
-    return {"lines": look(lambda: _lines_of(placed), f"the log of deployment {deployment_id}")}
+    found = look(lambda: _lines_of(placed), f"the log of deployment {deployment_id}")
+    texts = placed.mask.lines([line.text for line in found])
+    return {"lines": texts, "entries": [{"at": line.at, "text": text} for line, text in zip(found, texts, strict=True)]}
 
 
 @deployments.post("/deployments/<id:deployment_id>/visit")
@@ -141,7 +160,12 @@ def visit_deployment(deployment_id: str) -> object:
 @reply(one("rollback", RollbackPlanSchema))
 def plan_rollback(deployment_id: str, to_deployment_id: str | None) -> object:
     """What a rollback of the deployment would do, to look at before it is started."""
-    return services.plan_rollback(deployment_id, to_deployment_id=to_deployment_id, by=who())
+    plan = services.plan_rollback(deployment_id, to_deployment_id=to_deployment_id, by=who())
+    target = plan.target.commit_sha if plan.target else None
+    return {
+        "target": plan.target, "reason": plan.reason, "commits": plan.commits, "tasks": plan.tasks,
+        "commit_count": count_commits(plan.place, target, plan.live.commit_sha),
+    }  # fmt: skip
 
 
 @deployments.post("/deployments/<id:deployment_id>/rollback")
@@ -155,8 +179,8 @@ def rollback_deployment(deployment_id: str, to_deployment_id: str | None) -> obj
     return {"success": True, "rollback_deployment_id": made.id, "job": job, "takes_back": task_ids}
 
 
-def _lines_of(placed: Placed) -> list[str]:
-    return placed.mask.lines(runtime().app_logs(placed.app, placed.deployment.id, limit=MOST_LINES))
+def _lines_of(placed: Placed) -> list[LogLine]:
+    return runtime().app_logs(placed.app, placed.deployment.id, limit=MOST_LINES)
 
 
 def _entry_to(placed: Placed) -> str:

@@ -18,6 +18,7 @@ from common.services.delivery.rollouts import RolloutPlan
 from common.states import Environment
 from common.values.app import MACHINE, AppPhase, AppState
 from common.values.check import CheckPhase
+from common.values.health_look import HealthState, Look
 from workers.job import Claimed, job
 from workers.jobs.rollback_barrier import read_barrier
 from workers.runtime_calls import forget_check, make_room, run_check, with_source
@@ -26,6 +27,12 @@ log = structlog.get_logger()
 
 LOOK_AGAIN_SECONDS = 0.5
 """How often to poll a starting version or a running test."""
+
+SEEN = {
+    AppPhase.LIVE: HealthState.HEALTHY,
+    AppPhase.STARTING: HealthState.STARTING,
+    AppPhase.FAILED: HealthState.FAILING,
+}
 
 
 @job(jobs.MERGE_GROUP, parked=merging.fail_merge)
@@ -204,7 +211,7 @@ def restore_runtime(job: Claimed) -> None:
     plan = restoring.begin_restore(job.lease, set(running))
     for orphan in plan.orphans:
         runtime().delete_app(orphan)
-    dying = []
+    seen = []
     for live in plan.live:
         try:
             state = _restored(live, running.get((live.app.space.namespace, live.app.name)))
@@ -212,11 +219,21 @@ def restore_runtime(job: Claimed) -> None:
             # The repository is broken, so an older version can't be cloned either. Other apps are not affected.
             log.warning("a live version can't be restored", deployment=live.version.version_id, reason=error.message)
             continue
-        if state.phase is AppPhase.FAILED:
-            dying.append(restoring.Dying(live.version.version_id, state.reason or "it keeps crashing", state.code))
-        elif state.phase is AppPhase.STARTING and live.is_held:
-            dying.append(restoring.Dying(live.version.version_id, "it is being restarted", MACHINE))
-    restoring.record_restored(job.lease, dying)
+        seen.append((live, state))
+    dying = [each for live, state in seen if (each := _dying(live, state)) is not None]
+    restoring.record_restored(job.lease, dying, [_look(live, state) for live, state in seen])
+
+
+def _dying(live: LiveApp, state: AppState) -> restoring.Dying | None:
+    if state.phase is AppPhase.FAILED:
+        return restoring.Dying(live.version.version_id, state.reason or "it keeps crashing", state.code)
+    if state.phase is AppPhase.STARTING and live.is_held:
+        return restoring.Dying(live.version.version_id, "it is being restarted", MACHINE)
+    return None
+
+
+def _look(live: LiveApp, state: AppState) -> Look:
+    return Look(live.version.version_id, SEEN[state.phase], state.restarts, state.reason)
 
 
 def _restored(live: LiveApp, running: str | None) -> AppState:

@@ -19,6 +19,7 @@ from pathlib import Path
 from common.machine.files import replace_file
 from common.values.app import App, AppPhase, AppState, Space, Version
 from common.values.json_codec import decode, encode
+from common.values.log_line import LogLine
 from workers.supervisor.forward import Forwarder
 from workers.supervisor.gate import Gate
 from workers.supervisor.logs import LogFile, last_lines
@@ -132,7 +133,7 @@ class RunningApp:
             is_guarded=self._is_guarded,
         )
 
-    def log_lines(self, version_id: str, limit: int) -> list[str]:
+    def log_lines(self, version_id: str, limit: int) -> list[LogLine]:
         return last_lines(self._log_path(version_id), limit)
 
     async def close(self) -> None:

@@ -8,6 +8,8 @@ stored (`Masked`).
 from __future__ import annotations
 
 import asyncio
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +17,7 @@ from common.key_formats import load
 from common.machine.log_files import OutputTail, RotatedLog, read_rotated
 from common.machine.text import plain
 from common.masking import Mask, without_plain_words
+from common.values.log_line import LogLine
 from common.values.variable_set import Variables
 
 FILE_BYTES = 2**20
@@ -23,6 +26,8 @@ LINE_CHARACTERS = 4000
 WAITED_BYTES = 64 * 1024
 MARGIN = 16 * 1024
 """The length of the longest secret that is still found where an over-long line is split."""
+
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ")
 
 
 class Sink(Protocol):
@@ -92,7 +97,7 @@ async def masked(sink: Sink, variables: Variables, password: str | None) -> Mask
 
 
 class LogFile:
-    """A version's log, rotated at FILE_BYTES."""
+    """A version's log, rotated at FILE_BYTES. Each line begins with the time at which it came, and a space."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -101,7 +106,13 @@ class LogFile:
         self._at_line_start = True
 
     def write(self, chunk: bytes) -> None:
-        self._log.write(chunk)
+        if not chunk:
+            return
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
+        stamp = f"{now}Z ".encode()
+        body = chunk.removesuffix(b"\n")
+        lines = body.replace(b"\n", b"\n" + stamp) + chunk[len(body) :]
+        self._log.write((stamp if self._at_line_start else b"") + lines)
         self._at_line_start = chunk.endswith(b"\n")
 
     def end(self) -> None:
@@ -112,7 +123,8 @@ class LogFile:
         self.write(f"{'' if self._at_line_start else chr(10)}[runtime] {text}\n".encode())
 
     def last_lines(self, limit: int) -> list[str]:
-        return last_lines(self._path, limit)
+        """The texts of the last lines, oldest first."""
+        return [line.text for line in last_lines(self._path, limit)]
 
     def close(self) -> None:
         self._log.close()
@@ -134,9 +146,15 @@ class Tail:
         return plain(self._tail.content())
 
 
-def last_lines(path: Path, limit: int) -> list[str]:
+def last_lines(path: Path, limit: int) -> list[LogLine]:
     """Return the last lines of a log, oldest first, each cut to LINE_CHARACTERS. Empty if there is no log."""
     lines = plain(read_rotated(path)).split("\n")
     if lines and not lines[-1]:
         lines.pop()
-    return [line[:LINE_CHARACTERS] for line in lines[len(lines) - min(limit, len(lines)) :]]
+    return [_line(line) for line in lines[len(lines) - min(limit, len(lines)) :]]
+
+
+def _line(stored: str) -> LogLine:
+    found = _STAMP.match(stored)
+    text = stored[found.end() :] if found else stored
+    return LogLine(found[1] if found else None, text[:LINE_CHARACTERS])

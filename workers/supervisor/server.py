@@ -22,6 +22,7 @@ from common.values.check import Check, CheckState
 from common.values.confinement import Confinement
 from common.values.constraints import Count, Identity
 from common.values.json_codec import SOCKET_VERSION, Json, Malformed, decode_arguments, encode
+from common.values.log_line import LogLine
 from workers.supervisor.apps import Apps, NoPort
 from workers.supervisor.checks import Checks
 
@@ -80,7 +81,7 @@ class Verbs:
     async def list_apps(self) -> list[tuple[str, str, str | None]]:
         return self._apps.listed()
 
-    async def app_logs(self, app: App, version_id: Identity, limit: Count) -> list[str]:
+    async def app_logs(self, app: App, version_id: Identity, limit: Count) -> list[LogLine]:
         running = self._apps.find(app)
         return running.log_lines(version_id, min(limit, MOST_LOG_LINES)) if running else []
 

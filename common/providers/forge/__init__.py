@@ -11,6 +11,8 @@ from common.providers.forge.bare import BareForge
 from common.providers.forge.forge_protocol import (
     Blob,
     Change,
+    Commit,
+    Commits,
     Diff,
     Entry,
     FileDiff,
@@ -33,6 +35,8 @@ __all__ = [
     "BareForge",
     "Blob",
     "Change",
+    "Commit",
+    "Commits",
     "Diff",
     "Entry",
     "FileDiff",

@@ -19,6 +19,7 @@ from common.providers.forge.diffs import read_diff
 from common.providers.forge.forge_protocol import (
     Blob,
     Change,
+    Commits,
     Diff,
     Importable,
     Listing,
@@ -156,6 +157,11 @@ class BareForge:
         base, head = history.commit_at(path, base), history.commit_at(path, head)
         left_at = history.merge_base(path, base, head)
         return read_diff(path, merge_base=left_at, base=base, head=head, max_bytes=max_bytes)
+
+    def read_commits(self, repository: Repository, *, base: str, head: str, limit: int = 200) -> Commits:
+        path = self._open(repository)
+        base, head = history.commit_at(path, base), history.commit_at(path, head)
+        return history.read_commits(path, base=base, head=head, limit=limit)
 
     def read_changes(self, repository: Repository, *, base: str, head: str) -> tuple[Change, ...]:
         path = self._open(repository)

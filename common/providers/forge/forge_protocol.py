@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from common.values.pull_request import PullComment, PullRequest
@@ -49,6 +50,24 @@ class Diff:
     files: tuple[FileDiff, ...]
     patch: str
     is_truncated: bool = False
+
+
+@dataclass(frozen=True)
+class Commit:
+    """author: the name that the commit gives, with no promise that it is true. at: aware UTC, when it was committed."""
+
+    sha: str
+    subject: str
+    author: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Commits:
+    """commits: the newest ones, newest first, without merges. total: how many there are."""
+
+    commits: tuple[Commit, ...]
+    total: int
 
 
 @dataclass(frozen=True)
@@ -175,6 +194,12 @@ class Forge(Protocol):
 
     def diff(self, repository: Repository, *, base: str, head: str, max_bytes: int = 2_000_000) -> Diff:
         """Return what `head` changed since its merge base with `base`, for display; use read_changes for decisions."""
+
+    def read_commits(self, repository: Repository, *, base: str, head: str, limit: int = 200) -> Commits:
+        """Return the commits that `head` contains and `base` does not (both are SHAs), merges left out.
+
+        At most `limit` of them; `total` counts all.
+        """
 
     def read_changes(self, repository: Repository, *, base: str, head: str) -> tuple[Change, ...]:
         """Return every tree entry that differs between `head` and its merge base with `base`; both are SHAs.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
@@ -16,7 +17,12 @@ from common.machine.git_limits import leash
 from common.machine.text import storable
 from common.names import SHA_PATTERN
 from common.providers.forge import git
-from common.providers.forge.forge_protocol import MergeConflict, Merged
+from common.providers.forge.forge_protocol import Commit, Commits, MergeConflict, Merged
+
+LONGEST_SUBJECT = 300
+LONGEST_AUTHOR = 100
+LATEST_SECONDS = 253_402_300_799
+"""The end of the year 9999."""
 
 
 def commit_at(path: Path, sha: str) -> str:
@@ -140,6 +146,30 @@ def head_moved(branch: str, found: str | None, expected: str | None) -> Provider
     actual = f"is at {found}" if found else "does not exist"
     wanted = f"at {expected}" if expected else "not to exist"
     return ProviderRefused(f"the branch {branch} {actual}; it was expected {wanted}", code="head_moved")
+
+
+def read_commits(path: Path, *, base: str, head: str, limit: int) -> Commits:
+    """As Forge.read_commits; both commits exist."""
+    span = ("--no-merges", head, f"^{base}")
+    total = int(git.run(path, "rev-list", "--count", *span).line)
+    listed = git.run(
+        path, "log", "-z", "--no-color", f"--max-count={limit}", "--format=%H%n%ct%n%an%n%s", *span,
+        config=(("log.showSignature", "false"),),
+    )  # fmt: skip
+    found = [record.split("\n", 3) for record in listed.stdout.decode("utf-8", "replace").split("\0")]
+    return Commits(
+        tuple(
+            Commit(record[0], record[3][:LONGEST_SUBJECT], record[2][:LONGEST_AUTHOR], _time_of(record[1]))
+            for record in found
+            if len(record) == 4
+        ),
+        total,
+    )
+
+
+def _time_of(seconds: str) -> datetime:
+    """A commit names its own time: one that no clock can show becomes the nearest that can."""
+    return datetime.fromtimestamp(min(max(int(seconds), 0), LATEST_SECONDS), UTC)
 
 
 def read_file(path: Path, *, commit: str, name: str, max_bytes: int) -> bytes | None:

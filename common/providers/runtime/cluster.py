@@ -23,6 +23,7 @@ from common.providers.runtime.reasons import Judgement
 from common.settings import KubernetesSettings
 from common.values.app import App, AppPhase, AppState, Space, Version
 from common.values.check import Check, CheckPhase, CheckState
+from common.values.log_line import LogLine
 
 LOG_CHARACTERS = 64 * 1024
 CHECK_LOG_LINES = 20_000
@@ -128,7 +129,7 @@ class KubernetesRuntime:
             if found["metadata"]["namespace"] not in going and not _is_going(found)
         ]
 
-    def app_logs(self, app: App, version_id: str, *, limit: int = 500) -> list[str]:
+    def app_logs(self, app: App, version_id: str, *, limit: int = 500) -> list[LogLine]:
         lines: list[str] = []
         for pod in self._pods(app, version_id):
             for container in _with_logs(pod):
@@ -137,7 +138,8 @@ class KubernetesRuntime:
                     text = self._log(pod, container, lines=limit, previous="true")
                 lines += text.splitlines()
         # Every line begins with a timestamp, by which the lines of several pods are merged.
-        return [line.partition(" ")[2] for line in sorted(lines, key=lambda line: line.partition(" ")[0])][-limit:]
+        parts = sorted((line.partition(" ") for line in lines), key=lambda part: part[0])
+        return [LogLine(at or None, text) for at, _space, text in parts[-limit:]]
 
     def ensure_check(self, check: Check) -> CheckState:
         found = self.read_check(check.space, check.check_id)

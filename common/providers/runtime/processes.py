@@ -17,6 +17,7 @@ from common.values.app import App, AppState, Space, Version
 from common.values.check import Check, CheckState
 from common.values.confinement import Confinement
 from common.values.json_codec import SOCKET_VERSION, Json, decode, encode
+from common.values.log_line import LogLine
 
 T = TypeVar("T")
 
@@ -54,8 +55,8 @@ class ProcessRuntime:
     def list_apps(self) -> list[tuple[str, str, str | None]]:
         return list(decode(tuple[tuple[str, str, str | None], ...], self._ask("list_apps")))
 
-    def app_logs(self, app: App, version_id: str, *, limit: int = 500) -> list[str]:
-        return list(decode(tuple[str, ...], self._ask("app_logs", app=app, version_id=version_id, limit=limit)))
+    def app_logs(self, app: App, version_id: str, *, limit: int = 500) -> list[LogLine]:
+        return list(decode(tuple[LogLine, ...], self._ask("app_logs", app=app, version_id=version_id, limit=limit)))
 
     def ensure_check(self, check: Check) -> CheckState:
         return decode(CheckState, self._ask("ensure_check", check=check))

@@ -14,6 +14,7 @@ from common.values.agent_pod import AgentPod, PodState
 from common.values.app import App, AppState, Space, Version
 from common.values.check import Check, CheckState
 from common.values.confinement import Confinement
+from common.values.log_line import LogLine
 
 
 class Runtime(Protocol):
@@ -54,8 +55,8 @@ class Runtime(Protocol):
     def list_apps(self) -> list[tuple[str, str, str | None]]:
         """Return (namespace, app name, wanted version id) of all our apps, to find orphans."""
 
-    def app_logs(self, app: App, version_id: str, *, limit: int = 500) -> list[str]:
-        """Return the last lines of this version's output, oldest first. Empty if there are none."""
+    def app_logs(self, app: App, version_id: str, *, limit: int = 500) -> list[LogLine]:
+        """Return the last lines of this version's output with their times, oldest first. Empty if there are none."""
 
     def ensure_check(self, check: Check) -> CheckState:
         """Start the check. No-op if it runs or has run, as long as the runtime remembers its id."""

@@ -48,14 +48,15 @@ def check_delivery(tx: Transaction, project: Project, tasks: Sequence[Task], acc
                 else "put it into the same group, or deliver it first"
             )
             raise Conflict(
-                f"task {task.id} depends on task {needed.id}, which is {needed.state}: {remedy}", field="taskIds"
+                f"task {task.title!r} depends on task {needed.title!r}, which is {needed.state}: {remedy}",
+                field="taskIds",
             )
         since = needed.rolled_back_at
         is_accepted = since is not None and accepted_at is not None and accepted_at > since
         if since is not None and not is_accepted and not _comes_with(tx, needed, tasks, behind):
             raise Conflict(
-                f"task {task.id} depends on task {needed.id}, which was rolled back from production: remove "
-                f"{task.id}, or set acceptRolledBack if what it needs is in place",
+                f"task {task.title!r} depends on task {needed.title!r}, which was rolled back from production: remove "
+                f"{task.title!r}, or set acceptRolledBack if what it needs is in place",
                 field="acceptRolledBack",
             )
 

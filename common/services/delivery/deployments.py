@@ -32,6 +32,7 @@ from common.states import DeploymentState, Environment, Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.app import App, Health, Spec, Version
 from common.values.egress import Network
+from common.values.place import Place
 from common.values.stored_spec import read_spec, write_spec
 
 HEALTHY_BELOW = 400
@@ -101,7 +102,8 @@ def new_deployment(
     under_way = tx.find(select(Deployment).where(Deployment.active_key == deployment.place))
     if under_way is not None:
         raise Conflict(
-            f"deployment {under_way.id} to {environment} is {under_way.state}; wait for it to end", field="environment"
+            f"the deployment of {under_way.commit_sha[:12]} to {environment} is {under_way.state}; wait for it to end",
+            field="environment",
         )
     tx.add(deployment)
     tx.enqueue(jobs.DEPLOY, deployment.id, project_id=project.id)
@@ -155,7 +157,9 @@ def read_visited(deployment_id: str, *, by: Caller) -> Placed:
     placed = read_deployment(deployment_id, by=by)
     deployment = placed.deployment
     if deployment.live_key is None or deployment.url is None:
-        raise Conflict(f"deployment {deployment.id} is {deployment.state}; only a live one can be visited")
+        raise Conflict(
+            f"the deployment of {deployment.commit_sha[:12]} is {deployment.state}; only a live one can be visited"
+        )
     return placed
 
 
@@ -164,9 +168,11 @@ class RollbackPlan:
     """What a rollback would do. target: the deployment whose version would serve; None if there is none.
 
     reason: why it can't be done now; None if it can. commits: the versions that it would take back, oldest first.
-    tasks: those whose changes would leave the environment, in the order of delivery.
+    tasks: those whose changes would leave the environment, in the order of delivery. live: what serves now.
     """
 
+    place: Place
+    live: Deployment
     target: Deployment | None
     reason: str | None
     commits: Sequence[str]
@@ -177,18 +183,19 @@ class RollbackPlan:
 def plan_rollback(tx: Transaction, deployment_id: str, *, to_deployment_id: str | None, by: Caller) -> RollbackPlan:
     """What `rollback_deployment` would do with the same arguments. Changes nothing."""
     live = tx.session.get(Deployment, deployment_id)
-    by.require_in(tx, live.project_id if live else None, Role.MAINTAINER)
+    place = place_of(by.require_in(tx, live.project_id if live else None, Role.MAINTAINER))
     if live is None:
         raise NotFound(f"deployment {deployment_id}")
     try:
         target = _target(tx, _rolled_back(live), to_deployment_id)
     except Conflict as refused:
-        return RollbackPlan(None, refused.message, [], [])
+        return RollbackPlan(place, live, None, refused.message, [], [])
     ids = versions.tasks_between(tx, target, live)
     found = {task.id: task for task in tx.all(select(Task).where(Task.id.in_(ids)))}
     blocked = versions.blocked(tx, target)
     reason = None if blocked is None else _is_blocked(live, target, blocked)
-    return RollbackPlan(target, reason, versions.commits_between(tx, target, live), [found[id_] for id_ in ids])
+    commits = versions.commits_between(tx, target, live)
+    return RollbackPlan(place, live, target, reason, commits, [found[id_] for id_ in ids])
 
 
 @transactional
@@ -264,9 +271,9 @@ def _target(tx: Transaction, live: Deployment, wanted: str | None) -> Deployment
     return target
 
 
-def live_deployment(tx: Transaction, project_id: str, environment: Environment) -> Deployment | None:
+def live_deployment(at: Transaction | Snapshot, project_id: str, environment: Environment) -> Deployment | None:
     """The deployment that serves in the environment now; None if none does."""
-    return tx.find(select(Deployment).where(Deployment.live_key == f"{project_id}:{environment.value}"))
+    return at.find(select(Deployment).where(Deployment.live_key == f"{project_id}:{environment.value}"))
 
 
 def is_busy(tx: Transaction, project_id: str, environment: Environment) -> bool:

@@ -16,7 +16,7 @@ from common.jobs import Lease
 from common.models.delivery import CommitVerdict, TaskGroup
 from common.models.project import Project
 from common.models.task import Task
-from common.services.delivery import lifecycle
+from common.services.delivery import lifecycle, trial_log
 from common.services.delivery.bisection import (
     BASE_RUNS,
     BaseIsRed,
@@ -30,7 +30,7 @@ from common.services.delivery.bisection import (
     decide,
 )
 from common.services.delivery.lifecycle import forget_problem, lock_with_tasks, note_problem
-from common.services.delivery.membership import members_of
+from common.services.delivery.membership import commit_at, members_of
 from common.services.projects.places import check_of
 from common.services.projects.variables import mask_of_project
 from common.services.tasks.lifecycle import send_back
@@ -73,7 +73,7 @@ def next_trial(tx: Transaction, group: TaskGroup, project: Project) -> Trial:
     number = Tally(group.build.runs).total(position) + 1
     # Only a name: nothing is read out of it again.
     check_id = f"{group.id}-{group.attempt}-{position}-{number}"
-    check = check_of(project, check_id, _commit(tx, group, position), is_approved=True)
+    check = check_of(project, check_id, commit_at(tx, group, position), is_approved=True)
     return Trial(group.attempt, position, check)
 
 
@@ -107,7 +107,9 @@ def record_tested(
         tx.again(lease, after_seconds=0)
         return
     mask = mask_of_project(tx, group.project_id)
-    _add_runs(group, [TrialRun(trial.position, passed)], mask(reason), mask.end_of(log))
+    reason, log = mask(reason), mask.end_of(log)
+    _add_runs(group, [TrialRun(trial.position, passed)], reason, log)
+    trial_log.keep(tx, group, trial.position, passed=passed, reason=reason, log=log)
     decision = _decide(tx, group)
     _remember(tx, group, trial, decision)
     if isinstance(decision, Passed):
@@ -145,6 +147,7 @@ def _decide(tx: Transaction, group: TaskGroup) -> Decision:
         if known is not None:
             times = 1 if known.passed else BASE_RUNS
             _add_runs(group, [TrialRun(0, known.passed)] * times, known.reason, known.log)
+            trial_log.keep(tx, group, 0, passed=known.passed, reason=known.reason, log=known.log, is_known=True)
             decision = decide(count, group.build.runs)
     return decision
 
@@ -158,7 +161,7 @@ def _remember(tx: Transaction, group: TaskGroup, trial: Trial, decision: Decisio
     becomes the default branch on delivery. Results of a commit that was both red and green are deleted.
     """
     if isinstance(decision, Flaky):
-        known = tx.session.get(CommitVerdict, _key(group, _commit(tx, group, decision.position)))
+        known = tx.session.get(CommitVerdict, _key(group, commit_at(tx, group, decision.position)))
         if known is not None:
             tx.session.delete(known)
     elif isinstance(decision, BaseIsRed):
@@ -258,13 +261,6 @@ def hand_back(
     tx.session.flush()
 
 
-def _commit(tx: Transaction, group: TaskGroup, position: int) -> str:
-    """The commit that holds the first `position` members."""
-    commit = group.base_sha if position == 0 else members_of(tx, group)[position - 1].merged_sha
-    assert commit is not None, f"group {group.id} has no commit with {position} members"
-    return commit
-
-
 def _result(tx: Transaction, group: TaskGroup, position: int) -> str:
     """A phrase such as `the tests failed in 2 of 3 runs at 0123456789ab (main)`."""
     tally = Tally(group.build.runs)
@@ -272,4 +268,4 @@ def _result(tx: Transaction, group: TaskGroup, position: int) -> str:
     how = f"failed in {failed}" if failed else f"passed in {total}"
     branch = group.branch if position else tx.get(Project, group.project_id).default_branch
     runs = "run" if total == 1 else "runs"
-    return f"the tests {how} of {total} {runs} at {_commit(tx, group, position)[:12]} ({branch})"
+    return f"the tests {how} of {total} {runs} at {commit_at(tx, group, position)[:12]} ({branch})"

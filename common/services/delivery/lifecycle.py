@@ -47,7 +47,7 @@ def lock_with_group(tx: Transaction, task_id: str) -> TaskGroup | None:
     # A task enters or leaves a group only under the task's lock, so from here on the holder does not change.
     holder = holding_group_id(tx, task_id)
     if holder not in {None, group_id}:
-        raise Conflict(f"task {task_id} was put into group {holder} just now; try again")
+        raise Conflict("the task was put into another group just now; try again")
     return group if holder is not None else None
 
 

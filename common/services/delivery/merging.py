@@ -91,8 +91,8 @@ def _take_waiting_out(tx: Transaction, group: TaskGroup) -> None:
             member = tx.session.get(GroupMember, (group.id, task_id))
             was_merged = was_merged or (member is not None and member.merged_sha is not None)
             lifecycle.remove_member(tx, group, task_id, "dependency")
-            why = f"depends on task {needed.id}, which is {needed.state} and not in this group: deliver them together"
-            lifecycle.note_problem(group, task_id, "dependency", why)
+            which = f"depends on task {needed.title!r}, which is {needed.state} and not in this group"
+            lifecycle.note_problem(group, task_id, "dependency", f"{which}: deliver them together")
     if not lifecycle.end_if_empty(tx, group, by=By.PLATFORM) and was_merged:
         lifecycle.restart_merge(tx, group, By.PLATFORM)
 

@@ -13,13 +13,14 @@ from sqlalchemy import select
 from common.jobs import Lease
 from common.models.delivery import Deployment
 from common.models.project import Project
-from common.services.delivery import deployments, versions
+from common.services.delivery import deployments, health_history, versions
 from common.services.delivery.deployments import version_of, without_gate
 from common.services.projects.places import app_of, place_of
 from common.services.projects.variables import mask_of_deployment
 from common.states import Environment, ProjectState
 from common.transaction import Transaction, transactional
 from common.values.app import MACHINE, App, Version
+from common.values.health_look import Look
 from common.values.place import Place
 
 MANY_PROJECTS = 3
@@ -94,12 +95,13 @@ def _live_app(project: Project, row: Deployment, *, is_held: bool) -> LiveApp:
 
 
 @transactional
-def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying]) -> None:
-    """Roll back each version that does not stay up, previews excepted.
+def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying], looks: Sequence[Look] = ()) -> None:
+    """Roll back each version that does not stay up, previews excepted. looks: what was seen, kept as its health.
 
     Versions of many projects that fail together are not rolled back, as the machine is at fault. Their error says so
     until they are well again or fewer fail.
     """
+    health_history.record_looks(tx, looks)
     found = {each.deployment_id: tx.session.get(Deployment, each.deployment_id) for each in dying}
     held = _failed_together(dying, found)
     _clear_recovered(tx, set(found))

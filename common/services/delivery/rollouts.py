@@ -14,7 +14,7 @@ from common.models.delivery import Deployment, TaskGroup
 from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
-from common.services.delivery import lifecycle
+from common.services.delivery import lifecycle, versions
 from common.services.delivery.deployments import version_of
 from common.services.delivery.membership import member_task_ids
 from common.services.delivery.publishing import forget_preview, preview_ended
@@ -132,6 +132,7 @@ def record_live(tx: Transaction, lease: Lease, *, url: str, barrier: Barrier | N
     if deployment is None or deployment.state not in ACTIVE_DEPLOYMENT:
         tx.finish(lease)
         return
+    deployment.version = versions.next_number(tx, deployment)
     lifecycle.complete_deployment(tx, deployment, url=url, barrier=barrier)
     record_moved(tx, deployment, moved)
     _apply_outcome(tx, deployment)

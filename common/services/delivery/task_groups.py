@@ -123,10 +123,11 @@ def _check_member(tx: Transaction, task: Task | None, task_id: str, project: Pro
     if task is None or task.project_id != project.id:
         raise Invalid("taskIds", f"There is no task {task_id} in this project")
     if task.state is not TaskState.APPROVED:
-        raise Conflict(f"task {task.id} is {task.state}; only approved tasks can be grouped", field="taskIds")
+        raise Conflict(f"task {task.title!r} is {task.state}; only approved tasks can be grouped", field="taskIds")
     held = tx.find(select(GroupMember).where(GroupMember.live_task_id == task.id))
     if held is not None:
-        raise Conflict(f"task {task.id} is in group {held.group_id} already", field="taskIds")
+        holder = tx.get(TaskGroup, held.group_id)
+        raise Conflict(f"task {task.title!r} is in group {holder.label} already", field="taskIds")
 
 
 def _free_branch(tx: Transaction, project_id: str, wanted: str) -> str:
@@ -204,7 +205,7 @@ def deploy_to_staging(
     elif group.state is GroupState.MERGED:
         job_id = tx.enqueue(jobs.DEPLOY, deploy_merged(tx, group).id, project_id=group.project_id)
     else:
-        raise Conflict(f"task group {group.id} is {group.state}; it can't be deployed to staging")
+        raise Conflict(f"task group {group.label} is {group.state}; it can't be deployed to staging")
     return view(tx, group), tx.get(Job, job_id)
 
 
@@ -236,17 +237,17 @@ def deploy_to_production(
     """
     group = lock_group(tx, group_id, by)
     if group.state is not GroupState.STAGING:
-        raise Conflict(f"task group {group.id} is {group.state}; only staging can go to production")
+        raise Conflict(f"task group {group.label} is {group.state}; only staging can go to production")
     _check_group(tx, group, accept_rolled_back)
     if default_head not in {group.base_sha, group.tested_sha}:
         raise Conflict(
-            f"task group {group.id} was {group.state}, but the default branch has moved to {default_head}: "
+            f"task group {group.label} was {group.state}, but the default branch has moved to {default_head}: "
             f"it is being merged and tested anew",
             follow_up=functools.partial(_rebuild, group_id, by=by),
         )
     staged = deployments.live_deployment(tx, group.project_id, Environment.STAGING)
     if staged is None or staged.commit_sha != group.tested_sha:
-        raise Conflict(f"task group {group.id} is {group.state}, but staging runs another version now: retry it")
+        raise Conflict(f"task group {group.label} is {group.state}, but staging runs another version now: retry it")
     deployment = deployments.new_deployment(
         tx, tx.get(Project, group.project_id), Environment.PRODUCTION, commit_sha=staged.commit_sha,
         branch=group.branch, app_name=Environment.PRODUCTION.value, task_group_id=group.id,
@@ -271,7 +272,7 @@ def retry_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView
     """Merge and test a failed, merged or staged group again, from the default branch as it is now."""
     group = lock_group(tx, group_id, by)
     if group.state not in {GroupState.FAILED, GroupState.STAGING, GroupState.MERGED}:
-        raise Conflict(f"task group {group.id} is {group.state}; it can't be retried")
+        raise Conflict(f"task group {group.label} is {group.state}; it can't be retried")
     forget_red_base(tx, group)
     lifecycle.restart_merge(tx, group, By.PERSON, is_retry=True)
     return view(tx, group)
@@ -295,7 +296,7 @@ def remove_from_group(tx: Transaction, group_id: str, task_id: str, *, by: Calle
     group = lock_group(tx, group_id, by)
     removable = {GroupState.PENDING, GroupState.MERGING, GroupState.MERGED, GroupState.STAGING, GroupState.FAILED}
     if group.state not in removable:
-        raise Conflict(f"task group {group.id} is {group.state}; tasks can't be taken out now")
+        raise Conflict(f"task group {group.label} is {group.state}; tasks can't be taken out now")
     if not lifecycle.take_out(tx, group, task_id, "removed", by=By.PERSON):
         raise NotFound(f"task {task_id} in group {group.id}")
     # Pushes that were ignored while the group held the task count from now on.

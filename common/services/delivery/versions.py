@@ -53,6 +53,29 @@ def point_of(tx: Transaction, version: Deployment) -> Point:
     return Point(version.created_at, version.id) if found is None else Point(found.created_at, found.id)
 
 
+def next_number(tx: Transaction, version: Deployment) -> int | None:
+    """Which version of its environment this one is, now that it goes live. None for a preview.
+
+    A rollback has the number of the version that it brings back; any other is one more than the highest so far.
+    """
+    if version.environment is Environment.PREVIEW:
+        return None
+    if version.rollback_of is None:
+        return highest_number(tx, version.project_id, version.app_name) + 1
+    earlier = _numbers(version.project_id, version.app_name).where(Deployment.commit_sha == version.commit_sha)
+    return tx.session.scalars(earlier.order_by(Deployment.created_at.desc(), Deployment.id.desc()).limit(1)).first()
+
+
+def highest_number(tx: Transaction, project_id: str, app_name: str) -> int:
+    """The number of the newest version that the environment ever had; 0 if it had none."""
+    numbers = _numbers(project_id, app_name).order_by(Deployment.version.desc())
+    return tx.session.scalars(numbers.limit(1)).first() or 0
+
+
+def _numbers(project_id: str, app_name: str) -> Select[int | None]:
+    return select(Deployment.version).where(*_healthy(project_id, app_name), Deployment.version.is_not(None))
+
+
 def default_target(tx: Transaction, live: Deployment) -> Deployment | None:
     """The newest healthy version, other than the live one, that was not taken back; None if there is none."""
     return tx.find(

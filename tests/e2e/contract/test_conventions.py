@@ -77,6 +77,12 @@ POST /task-groups/ID/deploy-production
 POST /task-groups/ID/cancel
 POST /task-groups/ID/remove
 POST /task-groups/ID/retry
+GET /task-groups/ID/release
+GET /task-groups/ID/diff
+GET /task-groups/ID/plan
+GET /task-groups/ID/train
+GET /task-groups/ID/tests/ID
+GET /projects/ID/environments
 GET /agents
 GET /drivers
 GET /agents/agent-000000000000

@@ -89,11 +89,11 @@ def test_a_task_of_another_project_is_a_400(world: World) -> None:
 def test_a_task_is_in_one_live_group_at_most(world: World) -> None:
     project = world.project()
     task_ids = world.approved(project)
-    first = world.group(project, task_ids)
+    first = world.group(project, task_ids, name="Sprint 1")
 
     reply = world.client.post("/api/task-groups", json={"projectId": project.id, "taskIds": task_ids})
     assert (reply.status_code, reply.json["details"]["field"]) == (409, "taskIds")
-    assert first["id"] in reply.json["details"]["message"]
+    assert reply.json["details"]["message"] == "task 'Greet' is in group Sprint 1 already"
 
     assert world.post_group(first["id"], "cancel").json["taskGroup"]["status"] == "cancelled"
     assert world.group(project, task_ids)["status"] == "pending"

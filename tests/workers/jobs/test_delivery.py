@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from common.errors import Conflict
-from common.models import Deployment, GroupMember, Job, Project, Task, TaskCheck, TaskGroup
+from common.models import Deployment, GroupMember, HealthSpan, Job, Project, Task, TaskCheck, TaskGroup
 from common.providers.forge import local_forge
 from common.providers.runtime import runtime
 from common.services import jobs
@@ -173,8 +173,7 @@ def test_work_that_came_back_waits_for_what_it_would_clash_with_again(plain_plat
 
 def test_a_live_version_that_keeps_dying_is_taken_back(plain_platform: Platform) -> None:
     platform = plain_platform
-    seconds = {"preview": 0, "staging": 0, "production": 1}
-    project = platform.project(APP, start_command=START, health_seconds=seconds)
+    project = platform.project(APP, start_command=START, health_seconds={"preview": 0, "staging": 0, "production": 1})
     platform.to_production(platform.staged(platform.approved(project, "Good", {"says": "good\n"})))
     bad = WEB_APP.replace('os.environ.get("TURNS_BAD_AFTER", "1000")', '"2"')
     platform.to_production(platform.staged(platform.approved(project, "Bad", {"app.py": bad, "says": "bad\n"})))
@@ -189,6 +188,7 @@ def test_a_live_version_that_keeps_dying_is_taken_back(plain_platform: Platform)
     assert platform.get(Deployment, dying.id).state == "rolled_back"
     back = _live(platform, project.id, "production")
     assert get(back.url) == (200, "good\n")
+    assert "500" in platform.all(HealthSpan, HealthSpan.state == "failing")[0].reason
     # It was healthy before: while errors are shown, nobody waits for its gate again.
     assert deployments.version_of(back).spec.health.seconds == 0
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common.models import CommitVerdict, EventRow, GroupMember, Project, Task, TaskGroup
-from common.services.delivery import task_groups
+from common.services.delivery import task_groups, trains
 from common.services.delivery.bisection import CONFIRMING_RUNS
 from common.services.projects import projects
 from common.services.tasks import tasks
@@ -195,8 +195,29 @@ def test_a_culprit_is_told_what_was_run_with_it_and_without_it(plain_platform: P
     assert [platform.get(Task, task.id).state for task in (first, second)] == ["staging", "in_progress"]
     held = platform.all(GroupMember, GroupMember.live_task_id.is_not(None))
     assert [member.task_id for member in held] == [first.id]
+    _shows_every_run(platform, group, first, second)
     # What was green as a whole is known when it is the default branch.
     assert {row.commit_sha for row in platform.all(CommitVerdict)} == {group.base_sha, group.tested_sha}
+
+
+def _shows_every_run(platform: Platform, group: TaskGroup, first: Task, second: Task) -> None:
+    """The order, who was taken out and why, and each run with its log, also after the group was rebuilt."""
+    train = trains.read_train(group.id, by=platform.max)
+    assert [(car.task.id, car.member.removed_reason) for car in train.cars] == [
+        (first.id, None), (second.id, "tests_failed"),
+    ]  # fmt: skip
+    assert train.cars[1].detail == group.problems[0]["detail"]
+    search, rebuilt = train.tests[:-1], train.tests[-1]
+    seen = Counter((test.position, test.task_id, test.passed) for test in search)
+    assert seen == {
+        (2, second.id, False): CONFIRMING_RUNS, (1, first.id, True): CONFIRMING_RUNS, (0, None, True): 1,
+    }  # fmt: skip
+    assert (rebuilt.position, rebuilt.passed, rebuilt.commit_sha) == (1, True, group.tested_sha)
+    assert rebuilt.attempt == search[0].attempt + 1
+    logs = {test.position: trains.read_test(group.id, test.id, by=platform.max) for test in search}
+    assert (logs[2].log.strip(), logs[1].log.strip(), logs[0].log.strip()) == ("1\n1", "1", "")
+    assert (bool(logs[2].reason), logs[1].reason) == (True, None)
+    assert train.step is None
 
 
 def test_another_test_command_makes_the_results_so_far_worthless(plain_platform: Platform) -> None:
@@ -210,6 +231,9 @@ def test_another_test_command_makes_the_results_so_far_worthless(plain_platform:
         return bool(platform.get(TaskGroup, group.id).build.runs)
 
     platform.run_jobs(until=has_run)
+    step = trains.read_train(group.id, by=platform.max).step
+    assert step is not None
+    assert (step.step, step.task_id, step.position, step.run) == ("test", members[1].id, 2, 2)
     _test_with(platform, project, "true")
     platform.run_jobs()
 

@@ -208,7 +208,7 @@ def test_a_refused_host_is_named_in_the_output_of_a_check_and_in_an_apps_log(
     state = finished(supervisor.runtime, check)
 
     assert settled(supervisor.runtime, app, "v1").phase is AppPhase.LIVE
-    for lines in (state.log.splitlines(), supervisor.runtime.app_logs(app, "v1")):
+    for lines in (state.log.splitlines(), [line.text for line in supervisor.runtime.app_logs(app, "v1")]):
         refused = [line for line in lines if line.startswith("[runtime] refused.example is not reachable: ")]
         assert len(refused) == 1, lines
 

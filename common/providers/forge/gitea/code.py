@@ -8,7 +8,7 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.names import is_platform_branch
 from common.providers.forge import changes, history
 from common.providers.forge.diffs import read_diff
-from common.providers.forge.forge_protocol import Blob, Change, Diff, Listing, MergeConflict, Merged
+from common.providers.forge.forge_protocol import Blob, Change, Commits, Diff, Listing, MergeConflict, Merged
 from common.providers.forge.gitea.mirror import Mirror
 from common.providers.forge.gitea.protection import Protection
 
@@ -71,6 +71,10 @@ class Code:
         base, head = self._mirror.commit(base), self._mirror.commit(head)
         left_at = history.merge_base(self._mirror.path, base, head)
         return read_diff(self._mirror.path, merge_base=left_at, base=base, head=head, max_bytes=max_bytes)
+
+    def read_commits(self, *, base: str, head: str, limit: int) -> Commits:
+        base, head = self._mirror.commit(base), self._mirror.commit(head)
+        return history.read_commits(self._mirror.path, base=base, head=head, limit=limit)
 
     def read_changes(self, *, base: str, head: str) -> tuple[Change, ...]:
         path, base, head = self._mirror.path, self._mirror.commit(base), self._mirror.commit(head)

@@ -21,6 +21,7 @@ from common.providers.forge import git, history
 from common.providers.forge.forge_protocol import (
     Blob,
     Change,
+    Commits,
     Diff,
     Importable,
     Listing,
@@ -173,6 +174,9 @@ class GiteaForge:
 
     def diff(self, repository: Repository, *, base: str, head: str, max_bytes: int = 2_000_000) -> Diff:
         return self._code(repository).diff(base=base, head=head, max_bytes=max_bytes)
+
+    def read_commits(self, repository: Repository, *, base: str, head: str, limit: int = 200) -> Commits:
+        return self._code(repository).read_commits(base=base, head=head, limit=limit)
 
     def read_changes(self, repository: Repository, *, base: str, head: str) -> tuple[Change, ...]:
         return self._code(repository).read_changes(base=base, head=head)

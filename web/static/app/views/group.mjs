@@ -1,9 +1,10 @@
-// One task group: how far it is, what was taken out of it and why, and its two deployments.
-import { useState } from "preact/hooks";
+// One task group as a release: how far it is, where it runs and goes next, how it was built, and what is in it.
+import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { useLive, useRead } from "../loading.mjs";
-import { Badge, Button, Empty, Loading, OutLink, Page, Time, Trouble } from "../parts/controls.mjs";
+import { Badge, Button, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { project } from "../projects.mjs";
@@ -11,10 +12,12 @@ import { to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { CANCELLABLE_GROUP_STATES } from "../states.mjs";
 import { useTitle } from "../titles.mjs";
-import { actorName, brief, idOf, say, sha, shortId, shownState } from "../words.mjs";
+import { actorName, brief, say, sha, shortId, shownState } from "../words.mjs";
 import { groupTitle, isTakenOut } from "./groups.mjs";
+import { Contents } from "./release-contents.mjs";
+import { Places } from "./release-places.mjs";
+import { Train } from "./release-train.mjs";
 
-const STAGEABLE = ["pending", "merging", "merged"];
 const RETRYABLE = ["merged", "staging", "failed"];
 const REMOVABLE = ["pending", "merging", "merged", "staging", "failed"];
 const TOLD = ["task:status_changed", "task:updated"];
@@ -31,25 +34,30 @@ const REACHED = {
 };
 // Nothing goes on in these.
 const AT_REST = ["merged", "staging", "rolled_back"];
+const WATCH_MS = 2000;
 
 export function Group({ id }) {
-  const { value, error, reload } = useRead(`/task-groups/${id}`);
+  const { value, error, reload: readGroup } = useRead(`/task-groups/${id}`);
+  const plan = useRead(`/task-groups/${id}/plan`);
+  const train = useRead(`/task-groups/${id}/train`);
   const group = value?.taskGroup;
+  const reload = () => Promise.all([readGroup(), plan.reload(), train.reload()]);
   useTitle(group && groupTitle(group));
   const inside = new Set([...(group?.taskIds || []), id]);
   useLive(
     ({ event, data }) =>
       inside.has(data?.taskGroupId) ||
-      event.startsWith("deploy:") ||
+      (event.startsWith("deploy:") && event !== "deploy:progress") ||
       (TOLD.includes(event) && inside.has(data?.taskId)),
     reload,
   );
-  if (error && !group) return html`<${Page} title="Group"><${Trouble} error=${error} again=${reload} /><//>`;
+  useWatch(group?.status === "merging", train.reload);
+  if (error && !group) return html`<${Page} title=${t("Group")}><${Trouble} error=${error} again=${readGroup} /><//>`;
   if (!group) return html`<${Loading} />`;
   const lead = html`
-    <a href=${to.groups(project.value.id)}>Groups</a> · <code>${group.stagingBranch}</code> ·${" "}
+    <a href=${to.groups(project.value.id)}>${t("Groups")}</a> · <code>${group.stagingBranch}</code> ·${" "}
     <${Time} at=${group.createdAt} />
-    ${group.createdBy && html` by ${actorName(group.createdBy)}`}
+    ${group.createdBy && html` ${t("by {name}", { name: actorName(group.createdBy) })}`}
   `;
   return html`<${Page}
     title=${html`
@@ -62,16 +70,25 @@ export function Group({ id }) {
     ${
       group.rolledBackAt &&
       html`<p class="banner ask" data-testid="group-rolled-back">
-        It was rolled back <${Time} at=${group.rolledBackAt} />: production runs a version without it.
+        ${t("It was rolled back: production runs a version without it.")} <${Time} at=${group.rolledBackAt} />
       </p>`
     }
     ${group.error && html`<p class="banner bad">${group.error}</p>`}
     ${group.notes && html`<${Markdown} text=${group.notes} />`}
+    <${Places} group=${group} plan=${plan.value?.plan} reload=${reload} />
     <${Problems} group=${group} />
-    <${Stages} group=${group} />
-    <${Members} group=${group} reload=${reload} />
+    <${Built} group=${group} train=${train} reload=${reload} />
+    <${Contents} key=${`${group.headSha} ${group.taskIds.length}`} group=${group} />
     <${Checks} checks=${group.checks || []} />
   <//>`;
+}
+
+// Test runs end without an event.
+function useWatch(isWatched, act) {
+  useEffect(() => {
+    const timer = isWatched ? setInterval(() => !document.hidden && act(), WATCH_MS) : 0;
+    return () => clearInterval(timer);
+  }, [isWatched, act]);
 }
 
 function Steps({ status }) {
@@ -92,95 +109,42 @@ function Steps({ status }) {
 }
 
 function Actions({ group, reload }) {
-  const [asking, setAsking] = useState(null);
-  const post = async (verb, body) => {
+  const [cancelling, setCancelling] = useState(false);
+  const post = async (verb) => {
     try {
-      await api.post(`/task-groups/${group.id}/${verb}`, body);
+      await api.post(`/task-groups/${group.id}/${verb}`);
     } finally {
       await reload();
     }
   };
-  const close = () => setAsking(null);
-  // What a rollback took back goes out again only if a person says so, at each step anew.
-  const deploy = (verb) =>
-    post(verb).catch((error) => {
-      if (error.field !== "acceptRolledBack") throw error;
-      setAsking({ verb, why: error.message });
-    });
   return html`
-    ${
-      STAGEABLE.includes(group.status) &&
-      html`<${Button} kind="primary" testid="group-deploy-staging" act=${() => deploy("deploy-staging")}>
-        Deploy to staging
-      <//>`
-    }
-    ${
-      group.status === "staging" &&
-      html`<button
-        type="button"
-        class="button primary"
-        data-testid="group-deploy-production"
-        onClick=${() => setAsking("production")}
-      >
-        Deploy to production
-      </button>`
-    }
     ${
       RETRYABLE.includes(group.status) &&
       html`<${Button}
         kind=${group.status === "failed" ? "primary" : ""}
         testid="group-retry"
         act=${() => post("retry")}
-        title="Merge and test it again, from the default branch as it is now"
+        title=${t("Merge and test it again, from the default branch as it is now")}
       >
-        Build again
+        ${t("Build again")}
       <//>`
     }
     ${
       CANCELLABLE_GROUP_STATES.includes(group.status) &&
-      html`<button type="button" class="button ghost" data-testid="group-cancel" onClick=${() => setAsking("cancel")}>
-        Cancel group
+      html`<button type="button" class="button ghost" data-testid="group-cancel" onClick=${() => setCancelling(true)}>
+        ${t("Cancel group")}
       </button>`
     }
     ${
-      asking === "cancel" &&
+      cancelling &&
       html`<${Confirm}
-        title="Cancel this group?"
-        verb="Cancel group"
+        title=${t("Cancel this group?")}
+        verb=${t("Cancel group")}
         testid="group-cancel-confirm"
         act=${() => post("cancel")}
-        close=${close}
+        close=${() => setCancelling(false)}
       >
-        Its tasks go back to approved and can be put into another group.
-      <//>`
-    }
-    ${
-      asking === "production" &&
-      html`<${Confirm}
-        title="Deploy to production?"
-        verb="Deploy"
-        kind="primary"
-        testid="group-deploy-production-confirm"
-        act=${() => deploy("deploy-production")}
-        close=${() => setAsking((now) => (now === "production" ? null : now))}
-      >
-        <p>
-          Exactly the commit that runs on
-          staging${group.headSha ? html`, <code>${sha(group.headSha)}</code>,` : ""} goes to production, and takes over
-          once it is healthy.
-        </p>
-      <//>`
-    }
-    ${
-      asking?.verb &&
-      html`<${Confirm}
-        title="Bring back what was rolled back?"
-        verb="Deploy all the same"
-        testid="group-accept-rolled-back"
-        act=${() => post(asking.verb, { acceptRolledBack: true })}
-        close=${close}
-      >
-        <p>${asking.why}</p>
+        ${t("Its tasks go back to approved and can be put into another group.")}
       <//>`
     }
   `;
@@ -189,7 +153,7 @@ function Actions({ group, reload }) {
 function Problems({ group }) {
   if (!group.problems?.length) return null;
   return html`<section>
-    <h2>Problems</h2>
+    <h2>${t("Problems")}</h2>
     <ul class="problems" data-testid="group-problems">
       ${group.problems.map(
         (one) =>
@@ -197,10 +161,13 @@ function Problems({ group }) {
             <p>
               <b>${say(one.kind)}</b> ${one.taskId && html`<${TaskLink} group=${group} id=${one.taskId} />`}
               ${" "}
-              ${isTakenOut(one) && html`<span class="muted">Taken out</span>`}
+              ${isTakenOut(one) && html`<span class="muted">${t("Taken out")}</span>`}
             </p>
             ${one.files?.length > 0 && html`<p>${one.files.map((file) => html`<code key=${file}>${file}</code> `)}</p>`}
-            ${one.detail && html`<pre class="lines" tabindex="0" role="group" aria-label="Details">${one.detail}</pre>`}
+            ${
+              one.detail &&
+              html`<pre class="lines" tabindex="0" role="group" aria-label=${t("Details")}>${one.detail}</pre>`
+            }
           </li>`,
       )}
     </ul>
@@ -211,106 +178,47 @@ function Problems({ group }) {
 function TaskLink({ group, id }) {
   const known = (group.tasks || []).find((task) => task.id === id);
   const { value } = useRead(known ? null : `/tasks/${id}`);
-  return html`<a href=${to.task(group.projectId, id)}>${(known || value?.task)?.title || `Task ${shortId(id)}`}</a>`;
+  return html`<a href=${to.task(group.projectId, id)}>
+    ${(known || value?.task)?.title || t("Task {id}", { id: shortId(id) })}
+  </a>`;
 }
 
-function Stages({ group }) {
-  const all = [...(group.deployments || [])].sort((a, b) => (a.id < b.id ? 1 : -1));
-  return html`<section>
-    <h2>Where it runs</h2>
-    <div class="places">
-      ${["staging", "production"].map((environment) => {
-        const latest = all.find((one) => one.environment === environment);
-        return html`<div key=${environment} class="place" data-testid=${`group-${environment}`}>
-          <h3>${say(environment)}</h3>
-          ${
-            latest
-              ? html`
-                <p>
-                  <${Badge} word=${latest.status} /> <code>${sha(latest.commitSha)}</code>
-                  ${" "}
-                  <${Time} at=${latest.finishedAt || latest.startedAt} />
-                </p>
-                ${latest.error && html`<p class="bad-text">${latest.error}</p>`}
-                ${
-                  latest.url &&
-                  latest.status === "completed" &&
-                  html`<p><${OutLink} href=${latest.url}>${latest.url}<//></p>`
-                }
-              `
-              : html`<p class="muted">Not deployed yet.</p>`
-          }
-        </div>`;
-      })}
-    </div>
-  </section>`;
-}
-
-function Members({ group, reload }) {
+function Built({ group, train, reload }) {
   const [removing, setRemoving] = useState(null);
-  const removable = may("maintainer") && REMOVABLE.includes(group.status);
-  if (!group.taskIds.length)
-    return html`<${Empty} title="No task is left in it">
-      All were taken out. They are handed back to their agents with the facts.
-    <//>`;
-  return html`<section>
-    <h2>Tasks</h2>
-    <ul class="rows">
-      ${group.taskIds.map(
-        (id) =>
-          html`<li key=${id} class="row">
-            <${TaskRow}
-              id=${id}
-              known=${(group.tasks || []).find((task) => task.id === id)}
-              projectId=${group.projectId}
-            />
-            ${
-              removable &&
-              html`<button type="button" class="button small ghost" onClick=${() => setRemoving(id)}>
-                Take out
-              </button>`
-            }
-          </li>`,
-      )}
-    </ul>
+  if (train.error && !train.value)
+    return html`<section>
+      <h2>${t("Merge and tests")}</h2>
+      <${Trouble} error=${train.error} again=${train.reload} />
+    </section>`;
+  if (!train.value) return html`<${Loading} />`;
+  return html`
+    <${Train}
+      group=${group}
+      train=${train.value.train}
+      removable=${may("maintainer") && REMOVABLE.includes(group.status)}
+      remove=${setRemoving}
+    />
     ${
       removing &&
       html`<${Confirm}
-        title="Take this task out?"
-        verb="Take out"
+        title=${t("Take this task out?")}
+        verb=${t("Take out")}
         act=${async () => {
-          await api.post(`/task-groups/${group.id}/remove`, { taskId: idOf(removing) });
+          await api.post(`/task-groups/${group.id}/remove`, { taskId: removing });
           await reload();
         }}
         close=${() => setRemoving(null)}
       >
-        The group is merged and tested again without it. The task stays approved.
+        ${t("The group is merged and tested again without it. The task stays approved.")}
       <//>`
     }
-  </section>`;
-}
-
-function TaskRow({ id, known, projectId }) {
-  const { value, error, reload } = useRead(known ? null : `/tasks/${id}`);
-  useLive(({ data }) => !known && data?.taskId === id, reload);
-  const task = known || value?.task;
-  if (!task) return html`<span class="row-main">${error ? error.message : shortId(id)}</span>`;
-  return html`
-    <a class="row-main" href=${to.task(projectId, id)}><b>${task.title}</b><code>${task.branchName}</code></a>
-    ${
-      task.laterPush &&
-      html`<span class="chip" title=${`${task.laterPush} was pushed too late and is left out`}>
-        Later push left out
-      </span>`
-    }
-    ${task.state && html`<${Badge} word=${task.state} shown=${shownState(task)} />`}
   `;
 }
 
 const Checks = ({ checks }) =>
   checks.length
     ? html`<section>
-      <h2>Proven by the platform</h2>
+      <h2>${t("Proven by the platform")}</h2>
       <ul class="checks">
         ${checks.map(
           (check) =>

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t, tn } from "../language.mjs";
 import { useLive, usePages } from "../loading.mjs";
 import {
   Badge,
@@ -25,7 +26,7 @@ import { go, to } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { say, sha, shownState } from "../words.mjs";
 
-export const groupTitle = (group) => group.name || group.stagingBranch?.replace(/^release\//, "") || "Group";
+export const groupTitle = (group) => group.name || group.stagingBranch?.replace(/^release\//, "") || t("Group");
 
 // What a group says of itself or of a task that stays in it takes nothing out.
 const STAYS = ["flaky", "base_is_red", "later_push"];
@@ -39,18 +40,20 @@ export function Groups() {
   const actions =
     may("maintainer") &&
     html`<button type="button" class="button primary" data-testid="group-new" onClick=${() => setMaking(true)}>
-      <${Icon} name="plus" />New group
+      <${Icon} name="plus" />${t("New group")}
     </button>`;
   return html`<${Page}
-    title="Groups"
-    lead="Approved tasks that are merged, tested and delivered together."
+    title=${t("Groups")}
+    lead=${t("Approved tasks that are merged, tested and delivered together.")}
     actions=${actions}
   >
     <${Listing}
       pages=${pages}
-      empty=${html`<${Empty} title="No groups yet">
-        Once tasks are approved, put them into a group: the platform merges and tests them together, and takes them to
-        staging and to production.
+      empty=${html`<${Empty} title=${t("No groups yet")}>
+        ${t(
+          "Once tasks are approved, put them into a group: the platform merges and tests them together, and " +
+            "takes them to staging and to production.",
+        )}
       <//>`}
     >
       <ul class="rows">
@@ -62,12 +65,14 @@ export function Groups() {
                 <${Badge} word=${group.status} shown=${shownState(group)} />
                 ${
                   group.problems?.some(isTakenOut) &&
-                  html`<span class="chip bad">${group.problems.filter(isTakenOut).length} taken out</span>`
+                  html`<span class="chip bad">
+                    ${t("{count} taken out", { count: group.problems.filter(isTakenOut).length })}
+                  </span>`
                 }
                 ${group.problems
                   ?.filter((one) => !isTakenOut(one))
                   .map((one) => html`<span key=${`${one.taskId}:${one.kind}`} class="chip">${say(one.kind)}</span>`)}
-                <span class="muted">${group.taskIds.length} ${group.taskIds.length === 1 ? "task" : "tasks"}</span>
+                <span class="muted">${tn(group.taskIds.length, "{count} task", "{count} tasks")}</span>
                 <code>${sha(group.headSha)}</code>
                 <${Time} at=${group.createdAt} />
               </a>
@@ -100,16 +105,16 @@ function NewGroup({ projectId, close }) {
     go(to.group(projectId, taskGroup.id));
   });
   if (pages.error)
-    return html`<${Dialog} title="New group" close=${close}>
+    return html`<${Dialog} title=${t("New group")} close=${close}>
       <${Trouble} error=${pages.error} again=${pages.reload} />
     <//>`;
-  return html`<${Dialog} title="New group" close=${close} wide>
+  return html`<${Dialog} title=${t("New group")} close=${close} wide>
     <form onSubmit=${create}>
       <${Field}
-        label="Approved tasks"
-        hint="Merged in this order, oldest first. One that is in another group is refused."
+        label=${t("Approved tasks")}
+        hint=${t("Merged in this order, oldest first. One that is in another group is refused.")}
         control=${(id) =>
-          html`<div class="choices" id=${id} role="group" aria-label="Approved tasks">
+          html`<div class="choices" id=${id} role="group" aria-label=${t("Approved tasks")}>
             ${
               !pages.items
                 ? html`<${Loading} />`
@@ -121,42 +126,51 @@ function NewGroup({ projectId, close }) {
                           <span>${task.title}<small>${task.branchName}</small></span>
                         </label>`,
                     )
-                  : html`<p class="muted">No task is approved. Approve some on the board first.</p>`
+                  : html`<p class="muted">${t("No task is approved. Approve some on the board first.")}</p>`
             }
-            ${pages.hasMore && html`<button type="button" class="button more" onClick=${pages.more}>Load more</button>`}
+            ${
+              pages.hasMore &&
+              html`<button type="button" class="button more" onClick=${pages.more}>
+                ${t("Load more")}
+              </button>`
+            }
           </div>`}
       />
       <div class="pair">
         <${TextField}
-          label="Name"
+          label=${t("Name")}
           name="name"
           form=${form}
           testid="group-name"
-          placeholder="Sprint 12"
-          hint="Names the release branch."
+          placeholder=${t("Sprint 12")}
+          hint=${t("Names the release branch.")}
         />
         <${SelectField}
-          label="Take it to"
+          label=${t("Take it to")}
           name="targetBranch"
           form=${form}
           testid="group-target"
           options=${[
-            ["staging", "Staging: I say when"],
-            ["production", "Production: to staging by itself"],
+            ["staging", t("Staging: I say when")],
+            ["production", t("Production: to staging by itself")],
           ]}
-          hint="Production is always a person's call."
+          hint=${t("Production is always a person's call.")}
         />
       </div>
-      <${TextField} label="Notes" name="notes" form=${form} testid="group-notes" rows="3" />
+      <${TextField} label=${t("Notes")} name="notes" form=${form} testid="group-notes" rows="3" />
       ${
         (form.fault?.field === "acceptRolledBack" || form.draft.acceptRolledBack) &&
-        html`<${CheckField} label="Deliver what was rolled back all the same" name="acceptRolledBack" form=${form} />`
+        html`<${CheckField}
+          label=${t("Deliver what was rolled back all the same")}
+          name="acceptRolledBack"
+          form=${form}
+        />`
       }
       <${Fault} form=${form} />
       <footer>
-        <button type="button" class="button" onClick=${close}>Cancel</button>
+        <button type="button" class="button" onClick=${close}>${t("Cancel")}</button>
         <button class="button primary" data-testid="group-create" disabled=${form.busy || !chosen.length}>
-          Create group of ${chosen.length}
+          ${t("Create group of {count}", { count: chosen.length })}
         </button>
       </footer>
     </form>

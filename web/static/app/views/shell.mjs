@@ -23,13 +23,11 @@ const Activity = lazy(() => import("./activity.mjs"), "Activity");
 const Admin = lazy(() => import("./admin.mjs"), "Admin");
 const Agent = lazy(() => import("./agents.mjs"), "Agent");
 const Agents = lazy(() => import("./agents.mjs"), "Agents");
-const Deployments = lazy(() => import("./deployments.mjs"), "Deployments");
-const Group = lazy(() => import("./group.mjs"), "Group");
-const Groups = lazy(() => import("./groups.mjs"), "Groups");
 const Inbox = lazy(() => import("./inbox.mjs"), "Inbox");
 const Jobs = lazy(() => import("./jobs.mjs"), "Jobs");
 const Models = lazy(() => import("./models.mjs"), "Models");
 const NewProject = lazy(() => import("./new-project.mjs"), "NewProject");
+const Releases = lazy(() => import("./releases.mjs"), "Releases");
 const Repository = lazy(() => import("./repository.mjs"), "Repository");
 const ProjectSettings = lazy(() => import("./settings.mjs"), "ProjectSettings");
 const Spend = lazy(() => import("./spend.mjs"), "Spend");
@@ -286,8 +284,7 @@ function View() {
       <//>
     <//>`;
   const key = projectId.value;
-  if (view === "groups") return id ? html`<${Group} key=${id} id=${id} />` : html`<${Groups} key=${key} />`;
-  if (view === "deployments") return html`<${Deployments} key=${key} />`;
+  if (view === "groups" || view === "deployments") return html`<${Releases} view=${view} id=${id} projectId=${key} />`;
   if (view === "activity") return html`<${Activity} key=${key} />`;
   if (view === "settings") return html`<${ProjectSettings} key=${key} />`;
   return html`<${Board} key=${key} taskId=${view === "tasks" ? id : null} />`;

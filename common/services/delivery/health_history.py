@@ -1,0 +1,83 @@
+"""The health of staging and production over time: what the looks at the runtime found, as spans.
+
+A look that finds what the one before found makes the newest span longer; any other begins a span. Bounded for each app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+
+from common.models.delivery import Deployment, HealthSpan
+from common.services.projects.variables import mask_of_deployment
+from common.states import Environment
+from common.transaction import Snapshot, Transaction
+from common.values.health_look import Look
+
+SHOWN_HOURS = 24
+MOST_SPANS = 300
+"""Spans kept for each app: a version that is restarted at every look fills them in less than an hour."""
+EXTEND_SECONDS = 30
+"""How far a span's end may lag behind the looks, so that not every look is a write."""
+GAP_SECONDS = 120
+"""After so long without a look, nobody knows what was in between: a new span begins."""
+LONGEST_REASON = 1000
+
+
+def record_looks(tx: Transaction, looks: Sequence[Look]) -> None:
+    """Keep what was seen just now. Previews are left out."""
+    now = tx.now()
+    for look in looks:
+        deployment = tx.session.get(Deployment, look.deployment_id)
+        if deployment is None or deployment.environment is Environment.PREVIEW or deployment.live_key is None:
+            continue
+        last = _newest(tx, deployment)
+        if last is not None and now - last.until <= timedelta(seconds=GAP_SECONDS):
+            goes_on = (last.deployment_id, last.state, last.restarts) == (deployment.id, look.state, look.restarts)
+            if not goes_on or now - last.until >= timedelta(seconds=EXTEND_SECONDS):
+                last.until = now
+            if goes_on:
+                continue
+        _begin(tx, deployment, look)
+
+
+def _newest(tx: Transaction, deployment: Deployment) -> HealthSpan | None:
+    return tx.find(
+        select(HealthSpan)
+        .where(HealthSpan.project_id == deployment.project_id, HealthSpan.app_name == deployment.app_name)
+        .order_by(HealthSpan.id.desc())
+        .limit(1)
+    )
+
+
+def _begin(tx: Transaction, deployment: Deployment, look: Look) -> None:
+    now = tx.now()
+    reason = None if look.reason is None else mask_of_deployment(tx, deployment)(look.reason)[:LONGEST_REASON]
+    tx.add(
+        HealthSpan(
+            project_id=deployment.project_id, app_name=deployment.app_name, deployment_id=deployment.id,
+            state=look.state.value, reason=reason, restarts=look.restarts, since=now, until=now,
+        )
+    )  # fmt: skip
+    tx.session.flush()
+    of_app = (HealthSpan.project_id == deployment.project_id, HealthSpan.app_name == deployment.app_name)
+    oldest = tx.session.scalars(
+        select(HealthSpan.id).where(*of_app).order_by(HealthSpan.id.desc()).offset(MOST_SPANS).limit(1)
+    ).first()
+    if oldest is not None:
+        tx.session.execute(
+            delete(HealthSpan).where(*of_app, HealthSpan.id <= oldest).execution_options(synchronize_session=False)
+        )
+
+
+def spans_of(read: Snapshot, project_id: str, app_name: str) -> list[HealthSpan]:
+    """The spans that reach into the last SHOWN_HOURS, oldest first."""
+    since = read.now() - timedelta(hours=SHOWN_HOURS)
+    query = (
+        select(HealthSpan)
+        .where(HealthSpan.project_id == project_id, HealthSpan.app_name == app_name, HealthSpan.until >= since)
+        .order_by(HealthSpan.id)
+    )
+    return list(read.all(query))

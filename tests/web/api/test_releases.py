@@ -1,0 +1,272 @@
+"""A group as a release at the API: its contents against production, its plan, versions, and health over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from common.models import Deployment, GroupTest, HealthSpan, Task, TaskGroup
+from common.services.delivery import health_history
+from common.services.delivery.changelog import Entry, write_changelog
+from common.services.delivery.trial_log import purge_tests
+from common.states import Environment, Role
+from common.transaction import Transaction, transactional
+from common.values.health_look import HealthState, Look
+from tests.providers.git_tree import WorkTree, git
+from tests.web import made
+from tests.web.api.production_line import ProductionLine
+from tests.web.world import World, all_of, forget_providers, get, head_of, put
+
+
+@pytest.fixture
+def line(app: Flask) -> Iterator[ProductionLine]:
+    yield ProductionLine(World(app))
+    forget_providers()
+
+
+@pytest.fixture
+def plain_line(plain_app: Flask) -> Iterator[ProductionLine]:
+    yield ProductionLine(World(plain_app))
+    forget_providers()
+
+
+def read(line: ProductionLine, path: str) -> Any:
+    reply = line.world.client.get(f"/api{path}")
+    assert reply.status_code == 200, reply.json
+    return reply.json
+
+
+def release_of(line: ProductionLine, group_id: str) -> Any:
+    return read(line, f"/task-groups/{group_id}/release")["release"]
+
+
+def plan_of(line: ProductionLine, group_id: str) -> dict[str, Any]:
+    """Environment → its plan."""
+    plan = read(line, f"/task-groups/{group_id}/plan")["plan"]
+    return {each["environment"]: each for each in plan["environments"]}
+
+
+def missing(plan: dict[str, Any]) -> list[str]:
+    return [each["kind"] for each in plan["missing"]]
+
+
+def changed(line: ProductionLine, group_id: str, files: dict[str, str], folder: Path) -> str:
+    """The group's tested commit is one on the default branch that adds these files."""
+    tree = WorkTree(folder, str(line.path))
+    commit = tree.commit(files, on="work", start=f"origin/{line.project.default_branch}")
+    tree.push("work")
+    put(TaskGroup, group_id, head_sha=commit, tested_sha=commit)
+    return commit
+
+
+def test_a_release_says_what_it_brings_to_production(line: ProductionLine, tmp_path: Path) -> None:
+    before = line.deliver()
+    feature, fix = line.task("Greet *loudly*", labels=["feature", "shop"]), line.task("Mend the door", labels=["fix"])
+    put(Task, fix, pr_number=7, pr_url="https://git.example.org/shop/pulls/7")
+    group_id = line.merged(feature, fix, name="Sprint 2", notes="For the fair.")
+    commit = changed(line, group_id, {"hello.txt": "hello\n"}, tmp_path / "tree")
+
+    release = release_of(line, group_id)
+
+    assert (release["against"], release["baseSha"], release["headSha"]) == ("production", before.commit_sha, commit)
+    assert [task["title"] for task in release["tasks"]] == ["Greet *loudly*", "Mend the door"]
+    assert ([one["subject"] for one in release["commits"]], release["commitCount"]) == (["Change work"], 1)
+    assert release["changelog"] == (
+        "## Sprint 2\n\nFor the fair.\n\n### Added\n\n- Greet \\*loudly\\* (shop)\n\n"
+        "### Fixed\n\n- Mend the door ([#7](https://git.example.org/shop/pulls/7))\n"
+    )
+    diff = read(line, f"/task-groups/{group_id}/diff")
+    assert [(one["path"], one["additions"]) for one in diff["files"]] == [("hello.txt", 1)]
+    assert (diff["against"], diff["baseSha"], diff["truncated"]) == ("production", before.commit_sha, False)
+
+
+def test_a_group_that_is_not_merged_yet_has_neither_commits_nor_changes(plain_line: ProductionLine) -> None:
+    group_id = plain_line.world.group(plain_line.project, [plain_line.task()])["id"]
+
+    release = release_of(plain_line, group_id)
+
+    assert (release["baseSha"], release["commits"], release["commitCount"]) == (None, [], None)
+    diff = read(plain_line, f"/task-groups/{group_id}/diff")
+    assert (diff["files"], diff["patch"], diff["headSha"]) == ([], "", None)
+
+
+def test_a_delivered_group_is_measured_from_what_it_was_built_on(plain_line: ProductionLine) -> None:
+    before = head_of(plain_line.project)
+    delivered = plain_line.deliver()
+    plain_line.deliver()
+
+    release = release_of(plain_line, str(delivered.task_group_id))
+
+    assert (release["against"], release["baseSha"], release["commitCount"]) == ("base", before, 1)
+
+
+def test_versions_are_counted_as_they_go_live_and_a_rollback_brings_its_number_back(line: ProductionLine) -> None:
+    first, second = line.deliver(), line.deliver()
+    assert [first.version, second.version] == [1, 2]
+    plan = read(line, f"/deployments/{second.id}/rollback")["rollback"]
+    assert (plan["target"]["version"], plan["commitCount"], len(plan["tasks"])) == (1, 1, 1)
+
+    assert line.roll_back().version == 1
+    fixed = line.deliver(line.task("Mend", labels=["fix"]))
+
+    assert fixed.version == 3
+    rows = read(line, f"/deployments?projectId={line.project.id}&environment=production")["deployments"]
+    assert [row["version"] for row in rows] == [3, 1, 2, 1]
+    staged = all_of(Deployment, Deployment.environment_ == "staging", Deployment.project_id == line.project.id)
+    assert sorted(row.version for row in staged) == [1, 2, 3]
+
+
+def test_a_plan_says_what_is_still_missing_at_each_step(line: ProductionLine) -> None:
+    line.deliver()
+    before = line.deliver()
+    group_id = line.merged()
+    plans = plan_of(line, group_id)
+    assert (missing(plans["staging"]), missing(plans["production"])) == ([], ["not_staged"])
+    assert (plans["staging"]["version"], plans["staging"]["commitCount"]) == (3, 1)
+    assert line.act(group_id, "deploy-staging").status_code == 202
+    assert missing(plan_of(line, group_id)["staging"]) == ["under_way"]
+    line.go_live(line.under_way(Environment.STAGING).id)
+
+    (plan,) = plan_of(line, group_id).values()
+
+    assert (plan["environment"], missing(plan), plan["accepts"]) == ("production", [], None)
+    assert (plan["live"]["version"], plan["version"], plan["commitCount"]) == (2, 3, 1)
+    assert plan["commitSha"] == get(TaskGroup, group_id).tested_sha
+    viewer = line.world.client_of("vera", Role.VIEWER).get(f"/api/task-groups/{group_id}/plan").json["plan"]
+    assert (viewer["mayAct"], viewer["taskCount"], len(viewer["environments"])) == (False, 1, 1)
+    newer = get(TaskGroup, line.merged()).tested_sha
+    git("update-ref", f"refs/heads/{line.project.default_branch}", newer, at=line.path)
+    assert missing(plan_of(line, group_id)["production"]) == ["moved"]
+    git("update-ref", f"refs/heads/{line.project.default_branch}", before.commit_sha, at=line.path)
+    line.staged()
+    assert missing(plan_of(line, group_id)["production"]) == ["other_version"]
+
+
+def test_a_plan_names_what_has_to_be_accepted_after_a_rollback(plain_line: ProductionLine) -> None:
+    line = plain_line
+    line.deliver()
+    bad = line.deliver()
+    group_id = line.staged()
+    line.roll_back()
+
+    plan = plan_of(line, group_id)["production"]
+
+    assert bad.commit_sha[:12] in plan["accepts"]
+    assert (missing(plan), plan["live"]["version"], plan["version"], plan["commitCount"]) == ([], 1, 3, 2)
+    assert plan["bringsBack"] == 1
+    revert = line.merged(line.task("Undo it", labels=["revert"]))
+    assert [(each["bringsBack"], each["accepts"]) for each in plan_of(line, revert).values()] == [(0, None)] * 2
+    assert plan_of(line, str(bad.task_group_id)) == {}
+
+
+def test_a_train_shows_what_was_taken_out_and_a_log_of_another_group_is_a_404(line: ProductionLine) -> None:
+    first, second = line.task("One"), line.task("Two")
+    group_id, other = line.merged(first, second), line.merged()
+    assert line.act(group_id, "remove", taskId=second).status_code == 200
+    test_id = made.a_group_test(group_id, position=1, task_id=first, log="said red").id
+
+    train = read(line, f"/task-groups/{group_id}/train")["train"]
+
+    assert [(one["taskId"], one["title"], one["removedReason"]) for one in train["tasks"]] == [
+        (first, "One", None), (second, "Two", "removed"),
+    ]  # fmt: skip
+    assert [(one["state"], one["laterPush"], one["rolledBackAt"]) for one in train["tasks"]] == [
+        ("approved", None, None)
+    ] * 2
+    assert (train["step"], train["attempt"]) == ({"step": "start", "taskId": None, "position": None, "run": None}, 2)
+    assert [(one["id"], "log" in one) for one in train["tests"]] == [(test_id, False)]
+    shown = read(line, f"/task-groups/{group_id}/tests/{test_id}")["test"]
+    assert (shown["log"], shown["taskId"], shown["passed"]) == ("said red", first, False)
+    for path in (f"{other}/tests/{test_id}", f"{group_id}/tests/{made.MISSING_ID}"):
+        assert line.world.client.get(f"/api/task-groups/{path}").status_code == 404
+    purge_tests()
+    assert len(read(line, f"/task-groups/{group_id}/train")["train"]["tests"]) == 1
+    put(GroupTest, test_id, at=datetime.now(UTC) - timedelta(days=91))
+    purge_tests()
+    assert read(line, f"/task-groups/{group_id}/train")["train"]["tests"] == []
+
+
+@transactional
+def look(tx: Transaction, *looks: Look) -> None:
+    health_history.record_looks(tx, looks)
+
+
+def spans(line: ProductionLine) -> list[Any]:
+    shown = read(line, f"/projects/{line.project.id}/environments")["environments"]
+    assert [one["environment"] for one in shown] == ["production", "staging"]
+    health: list[Any] = shown[0]["health"]
+    return health
+
+
+def _seen_before(minutes: float) -> None:
+    """Every span so far was seen that much earlier."""
+    for span in all_of(HealthSpan):
+        earlier = timedelta(minutes=minutes)
+        put(HealthSpan, span.id, since=span.since - earlier, until=span.until - earlier)
+
+
+def test_looks_become_spans_of_health_with_gaps_where_nobody_looked(line: ProductionLine) -> None:
+    live = line.deliver()
+    preview = line.world.deployment(line.project, Environment.PREVIEW)
+    look(Look(live.id, HealthState.HEALTHY), Look(preview, HealthState.HEALTHY))
+    _seen_before(1)
+    look(Look(live.id, HealthState.HEALTHY))
+    (span,) = spans(line)
+    assert (span["state"], span["deploymentId"], span["reason"]) == ("healthy", live.id, None)
+    assert span["until"] > span["since"]
+
+    look(Look(live.id, HealthState.FAILING, 3, "it answered GET / with 500"))
+    healthy, failing = spans(line)
+    assert healthy["until"] == failing["since"]
+    assert (failing["state"], failing["restarts"], failing["reason"]) == ("failing", 3, "it answered GET / with 500")
+
+    _seen_before(10)
+    look(Look(live.id, HealthState.FAILING, 3, "it answered GET / with 500"))
+    _healthy, before, after = spans(line)
+    assert before["until"] < after["since"]
+    # Older than a day: not shown any more.
+    _seen_before(24 * 60)
+    assert spans(line) == []
+
+
+def test_a_version_that_flaps_fills_a_bounded_history(
+    plain_line: ProductionLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health_history, "MOST_SPANS", 3)
+    live = plain_line.deliver()
+
+    for restarts in range(6):
+        look(Look(live.id, HealthState.HEALTHY, restarts))
+
+    assert [span["restarts"] for span in spans(plain_line)] == [3, 4, 5]
+
+
+def test_environments_show_what_serves_and_what_is_on_its_way(plain_line: ProductionLine) -> None:
+    live = plain_line.deliver(name="Sprint 1")
+    group_id = plain_line.merged()
+    assert plain_line.act(group_id, "deploy-staging").status_code == 202
+
+    production, staging = read(plain_line, f"/projects/{plain_line.project.id}/environments")["environments"]
+
+    assert (production["live"]["id"], production["live"]["version"], production["underWay"]) == (live.id, 1, None)
+    assert production["taskGroup"] == {"id": live.task_group_id, "name": "Sprint 1"}
+    assert (staging["underWay"]["status"], staging["underWay"]["version"]) == ("pending", None)
+
+
+@pytest.mark.parametrize(
+    ("entries", "lines"),
+    [
+        ((), ["## Sprint", "", "Nothing is in it."]),
+        ((Entry("A [b](c) `d`\n# e"),), ["## Sprint", "", "### Changed", "", "- A \\[b\\](c) \\`d\\` \\# e"]),
+        ((Entry("Local", (), 3, None),), ["## Sprint", "", "### Changed", "", "- Local (#3)"]),
+        ((Entry("Odd", (), 3, "javascript:x"),), ["## Sprint", "", "### Changed", "", "- Odd (#3)"]),
+        ((Entry("Both", ("feature", "security")),), ["## Sprint", "", "### Security", "", "- Both (feature)"]),
+    ],
+)
+def test_a_changelog_takes_titles_as_text(entries: Sequence[Entry], lines: list[str]) -> None:
+    assert write_changelog("Sprint", None, entries) == "\n".join(lines) + "\n"

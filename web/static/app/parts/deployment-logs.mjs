@@ -1,0 +1,61 @@
+// The output of a deployment's processes.
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { html } from "../html.mjs";
+import { t } from "../language.mjs";
+import { useLive, useRead } from "../loading.mjs";
+import { clock, exact, say, sha, shortId } from "../words.mjs";
+import { Loading, Trouble } from "./controls.mjs";
+import { Dialog } from "./dialogs.mjs";
+
+export function DeploymentLogs({ deployment, close }) {
+  const { value, error, reload } = useRead(`/deployments/${deployment.id}/logs`);
+  const [progress, setProgress] = useState(null);
+  useLive(({ event, data }) => {
+    if (data?.deploymentId !== deployment.id) return false;
+    if (event === "deploy:progress") setProgress(data.message);
+    return true;
+  }, reload);
+  return html`<${Dialog}
+    title=${t("Logs of {version} on {environment}", {
+      version: sha(deployment.commitSha) || shortId(deployment.id),
+      environment: say(deployment.environment).toLowerCase(),
+    })}
+    close=${close}
+    wide
+  >
+    ${progress && html`<p class="muted">${progress}</p>`}
+    ${
+      error
+        ? html`<${Trouble} error=${error} again=${reload} />`
+        : value
+          ? html`<${TimedLines} entries=${value.entries} testid="deployment-logs" />`
+          : html`<${Loading} />`
+    }
+    <footer><button type="button" class="button" onClick=${reload}>${t("Read again")}</button></footer>
+  <//>`;
+}
+
+// entries: [{at, text}], opened at their end.
+function TimedLines({ entries, testid }) {
+  const box = useRef();
+  useLayoutEffect(() => {
+    box.current.scrollTop = box.current.scrollHeight;
+  }, [entries]);
+  return html`<div
+    class="lines timed"
+    ref=${box}
+    tabindex="0"
+    role="group"
+    aria-label=${t("Output")}
+    data-testid=${testid}
+  >
+    ${!entries.length && html`<span class="muted">${t("It has written nothing.")}</span>`}
+    ${entries.map(
+      ({ at, text }, index) =>
+        html`<div key=${index}>
+          <time datetime=${at} title=${exact(at)}>${clock(at)}</time>
+          <code>${text}</code>
+        </div>`,
+    )}
+  </div>`;
+}

@@ -1,0 +1,105 @@
+// What a group brings: its commits, its changes against what production serves, and a changelog to copy.
+import { useState } from "preact/hooks";
+import { html } from "../html.mjs";
+import { t, tn } from "../language.mjs";
+import { useRead } from "../loading.mjs";
+import { Button, Loading, Time, Trouble } from "../parts/controls.mjs";
+import { lazy } from "../parts/lazy.mjs";
+import { told } from "../toasts.mjs";
+import { sha } from "../words.mjs";
+
+const Diff = lazy(
+  () => import("../parts/diff.mjs"),
+  "Diff",
+  ({ children }) => children,
+);
+
+export function Contents({ group }) {
+  const { value, error, reload } = useRead(`/task-groups/${group.id}/release`);
+  const release = value?.release;
+  if (error)
+    return html`<section><h2>${t("What it brings")}</h2><${Trouble} error=${error} again=${reload} /></section>`;
+  if (!release) return html`<section><h2>${t("What it brings")}</h2><${Loading} /></section>`;
+  return html`<section data-testid="release-contents">
+    <div class="section-head">
+      <h2>${t("What it brings")}</h2>
+      <span class="muted">
+        ${
+          release.against === "production"
+            ? t("Compared with what production serves, {commit}", { commit: sha(release.baseSha) })
+            : release.baseSha &&
+              t("Compared with the default branch that it was built on, {commit}", { commit: sha(release.baseSha) })
+        }
+      </span>
+    </div>
+    <${Commits} release=${release} />
+    ${release.headSha && release.baseSha && html`<${Changes} group=${group} />`}
+    <${Changelog} text=${release.changelog} />
+  </section>`;
+}
+
+// Reads and draws what is inside only once it is opened.
+function Fold({ title, testid, children }) {
+  const [open, setOpen] = useState(false);
+  return html`<details class="fold" data-testid=${testid} onToggle=${(event) => setOpen(event.currentTarget.open)}>
+    <summary>${title}</summary>
+    ${open && children}
+  </details>`;
+}
+
+function Commits({ release }) {
+  const { commits, commitCount } = release;
+  if (commitCount === null) return html`<p class="muted">${t("Its commits are known once it is merged.")}</p>`;
+  return html`<${Fold} title=${tn(commitCount, "{count} commit", "{count} commits")} testid="release-commits">
+    <ul class="rows">
+      ${commits.map(
+        (one) =>
+          html`<li key=${one.sha} class="row">
+            <code>${sha(one.sha)}</code>
+            <span class="row-main">${one.subject}</span>
+            <span class="muted">${one.author}</span>
+            <${Time} at=${one.at} />
+          </li>`,
+      )}
+    </ul>
+    ${
+      commits.length < commitCount &&
+      html`<p class="muted">${t("The newest {count} are shown.", { count: commits.length })}</p>`
+    }
+  <//>`;
+}
+
+const Changes = ({ group }) =>
+  html`<${Fold} title=${t("Changes")} testid="release-diff"><${Patch} group=${group} /><//>`;
+
+function Patch({ group }) {
+  const { value, error, reload } = useRead(`/task-groups/${group.id}/diff`);
+  if (error) return html`<${Trouble} error=${error} again=${reload} />`;
+  if (!value) return html`<${Loading} />`;
+  if (!value.files.length) return html`<p class="muted">${t("It changes nothing.")}</p>`;
+  const sum = (name) => value.files.reduce((all, file) => all + (file[name] || 0), 0);
+  return html`
+    <p class="place-line">
+      ${tn(value.files.length, "{count} file", "{count} files")}
+      <span class="plus">+${sum("additions")}</span> <span class="minus">−${sum("deletions")}</span>
+      ${value.truncated && html`<span class="muted">${t("The end is left out: it is too long.")}</span>`}
+    </p>
+    <${Diff} patch=${value.patch} comments=${[]} drafts=${[]} setDrafts=${null} />
+  `;
+}
+
+function Changelog({ text }) {
+  const copy = async () => {
+    await navigator.clipboard.writeText(text);
+    told(t("Copied."));
+  };
+  return html`<${Fold} title=${t("Changelog")} testid="release-changelog">
+    <pre class="lines" tabindex="0" role="group" aria-label=${t("Changelog")}>${text}</pre>
+    ${
+      navigator.clipboard &&
+      html`<p>
+        <${Button} small testid="changelog-copy" act=${copy}>${t("Copy as Markdown")}<//>
+      </p>`
+    }
+  <//>`;
+}
