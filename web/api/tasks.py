@@ -14,7 +14,7 @@ from common.services.tasks import questions
 from common.services.tasks import tasks as services
 from common.services.tasks.messages import shown_kind
 from common.services.tasks.tasks import NewComment, NewTask
-from common.states import Priority, Role, TaskState
+from common.states import GroupState, Priority, Role, TaskState
 from common.values.parking import Parked
 from web.api.attachments import AttachmentSchema
 from web.api.caps import CapsSchema, CapUseSchema
@@ -165,12 +165,23 @@ class CommentSchema(Schema):
     delivered_at = Timestamp(allow_none=True)
 
 
+class GroupOfTaskSchema(Schema):
+    """deliveredAt: when production first ran it; null until then."""
+
+    id = fields.String()
+    name = fields.String(allow_none=True)
+    staging_branch = fields.String(attribute="branch")
+    status = Choice(GroupState, attribute="state")
+    delivered_at = Timestamp(allow_none=True)
+
+
 class TaskDetailsSchema(WrittenTaskSchema):
     """A task with everything that belongs to it. checks: those of the newest run that was checked.
 
     proposals: how many follow-up tasks that its agents proposed wait for a decision. caps: its own; those that it lacks
     are the project's, then the platform's. capState: the caps that hold for it of which at least 80 % is used.
-    cloneLine: how its holder gets the branch; null for viewers, and unless somebody holds it.
+    cloneLine: how its holder gets the branch; null for viewers, and unless somebody holds it. taskGroup: the group that
+    delivers it; null if none does.
     """
 
     shows = "task"
@@ -187,6 +198,7 @@ class TaskDetailsSchema(WrittenTaskSchema):
     spent = fields.Nested(TaskSpendSchema)
     cap_state = fields.List(fields.Nested(CapUseSchema))
     clone_line = fields.String(allow_none=True)
+    task_group = fields.Nested(GroupOfTaskSchema, allow_none=True)
 
 
 class ListTasksSchema(PagingSchema):
