@@ -73,7 +73,8 @@ class Kinds(fields.String):
 
 
 class ReadTranscriptSchema(Schema):
-    """q: a part of the message or of a text in the details, in either case. before: the last entries before this seq."""
+    """q: a part of the message or of a text in the details, in either case. before: read the last entries before this
+    seq."""
 
     makes = Wanted
     after = QueryInteger(0, load_default=0)

@@ -4,6 +4,7 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { Button, Fault, TextField, Time, useForm } from "../parts/controls.mjs";
 import { Markdown } from "../parts/markdown.mjs";
+import { useTakePictures } from "../parts/pictures.mjs";
 import { project } from "../projects.mjs";
 import { may } from "../session.mjs";
 import { failed } from "../toasts.mjs";
@@ -48,6 +49,7 @@ const by = (person) => (person === "default" ? "by default, as nobody answered i
 
 function Question({ question, task, reload }) {
   const form = useForm({ response: "" }, `answer.${question.id}`);
+  const pictures = useTakePictures();
   const [answering, setAnswering] = useState(false);
   const answer = async (response) => {
     setAnswering(true);
@@ -102,6 +104,7 @@ function Question({ question, task, reload }) {
             form=${form}
             rows="2"
             testid="question-answer"
+            ...${pictures}
             required
           />
           <${Fault} form=${form} />

@@ -14,7 +14,7 @@ const dollars = (cost) => `$${cost < 1 ? cost.toFixed(4).replace(/0{1,2}$/, "") 
 const count = (tokens) => `${tokens.toLocaleString()} tokens`;
 
 // What a run or a task has used: {inputTokens, cachedTokens, outputTokens, tokens, costUsd}; each may be absent.
-function Usage({ of, testid }) {
+export function Usage({ of, testid }) {
   const { inputTokens = 0, outputTokens = 0, cachedTokens = 0, costUsd = 0 } = of || {};
   const tokens = of?.tokens ?? inputTokens + cachedTokens + outputTokens;
   if (!tokens && !costUsd) return null;
@@ -24,7 +24,7 @@ function Usage({ of, testid }) {
   </span>`;
 }
 
-function Spent({ of }) {
+export function Spent({ of }) {
   if (!of?.runs) return null;
   return html`<span class="muted" data-testid="task-spent">
     All runs: <${Usage} of=${of} />
@@ -32,7 +32,7 @@ function Spent({ of }) {
   </span>`;
 }
 
-const stateOf = (run) => run.outcome || run.state;
+export const stateOf = (run) => run.outcome || run.state;
 
 // A run is claimed and its usage rises without an event: while it is live, the run is read every few seconds.
 function useLiveRun(run) {
@@ -54,11 +54,25 @@ function useLiveRun(run) {
   return live && read?.id === run.id ? read : null;
 }
 
+// How far a run is, by whom and with what, kept fresh while it is live.
+export function RunLine({ run }) {
+  const read = useLiveRun(run);
+  return html`
+    <p class="run-line">
+      <${Badge} word=${stateOf(read || run)} testid="run-state" />
+      ${run.agentId && html`<a href=${to.agent(run.agentId)}>${run.agentId}</a>`}
+      <${Time} at=${run.startedAt} />
+      ${(run.driver || run.model) && html`<span>${[run.driver, run.model].filter(Boolean).join(" · ")}</span>`}
+      <${Usage} of=${read?.usage || run.usage} testid="run-usage" />
+    </p>
+    ${(run.reason || run.summary) && html`<p class="summary">${run.reason || run.summary}</p>`}
+  `;
+}
+
 export function Runs({ task }) {
   const runs = [...(task.runs || [])].sort((a, b) => (a.id < b.id ? 1 : -1));
   const [chosen, setChosen] = useState(null);
   const run = runs.find(({ id }) => id === chosen) || runs[0];
-  const read = useLiveRun(run);
   return html`<section data-testid="task-log">
     <div class="section-head">
       <h2>Agent log</h2>
@@ -75,7 +89,7 @@ export function Runs({ task }) {
               (one, at) =>
                 html`<option key=${one.id} value=${one.id}>
                   ${at === 0 ? "Latest run" : `Run ${runs.length - at}`} ·
-                  round ${one.round} · ${say(stateOf(one.id === read?.id ? read : one))}
+                  round ${one.round} · ${say(stateOf(one))}
                 </option>`,
             )}
           </select>
@@ -85,14 +99,7 @@ export function Runs({ task }) {
     ${
       run
         ? html`
-          <p class="run-line">
-            <${Badge} word=${stateOf(read || run)} testid="run-state" />
-            ${run.agentId && html`<a href=${to.agent(run.agentId)}>${run.agentId}</a>`}
-            <${Time} at=${run.startedAt} />
-            ${(run.driver || run.model) && html`<span>${[run.driver, run.model].filter(Boolean).join(" · ")}</span>`}
-            <${Usage} of=${read?.usage || run.usage} testid="run-usage" />
-          </p>
-          ${(run.reason || run.summary) && html`<p class="summary">${run.reason || run.summary}</p>`}
+          <${RunLine} run=${run} />
           <${Transcript} key=${run.id} taskId=${task.id} runId=${run.id} />
         `
         : html`<p class="muted">${waitsFor(task)}</p>`
@@ -100,7 +107,7 @@ export function Runs({ task }) {
   </section>`;
 }
 
-function waitsFor({ state, dependsOn, requiredCapabilities: needs }) {
+export function waitsFor({ state, dependsOn, requiredCapabilities: needs }) {
   if (state !== "backlog" && state !== "in_progress") return "No agent has worked on it.";
   const most = project.value?.maxParallelTasks;
   return [

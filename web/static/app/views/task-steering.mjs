@@ -4,6 +4,7 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { Button, Fault, TextField, useForm } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
+import { useTakePictures } from "../parts/pictures.mjs";
 import { may, user } from "../session.mjs";
 import { told } from "../toasts.mjs";
 import { actorName } from "../words.mjs";
@@ -12,7 +13,7 @@ import { actorName } from "../words.mjs";
 const TAKEN_FROM = ["in_progress", "needs_input", "ready_to_test", "failed"];
 
 // An agent that waits for an answer is there, too.
-const isWorking = ({ runs }) => (runs || []).some(({ state }) => state === "running");
+export const isWorking = ({ runs }) => (runs || []).some(({ state }) => state === "running");
 export function Steering({ task, reload }) {
   if (task.heldBy) return html`<${Held} task=${task} reload=${reload} />`;
   if (!isWorking(task) || !may("member")) return null;
@@ -21,6 +22,7 @@ export function Steering({ task, reload }) {
 
 function Message({ task, reload }) {
   const form = useForm({ text: "" }, `message.${task.id}`);
+  const pictures = useTakePictures();
   const send = (interrupt) =>
     form.submit(async ({ text }) => {
       try {
@@ -39,6 +41,7 @@ function Message({ task, reload }) {
       form=${form}
       rows="2"
       testid="message-text"
+      ...${pictures}
       required
       readonly=${form.busy}
       maxlength="10000"

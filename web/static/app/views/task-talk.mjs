@@ -6,6 +6,7 @@ import { useLive } from "../loading.mjs";
 import { Fault, Loading, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
 import { lazy } from "../parts/lazy.mjs";
 import { Markdown } from "../parts/markdown.mjs";
+import { useTakePictures } from "../parts/pictures.mjs";
 import { may } from "../session.mjs";
 import { actorName } from "../words.mjs";
 
@@ -35,50 +36,56 @@ function Output({ text, open }) {
   </details>`;
 }
 
-export function Comments({ task, reload }) {
+// One comment: who said it, where, whether the agent has it, and what it says. open: its output, if it has some.
+export const Said = ({ of: one, open }) => html`
+  <p class="comment-head">
+    <b>${actorName(one.author)}</b>
+    <${Time} at=${one.createdAt} />
+    ${KINDS[one.kind] && html`<span class="chip">${KINDS[one.kind]}</span>`}
+    ${one.path && html`<code>${one.path}${one.line ? `:${one.line}` : ""}</code>`}
+    <span class="muted">${one.deliveredAt ? "Read by the agent" : "Waits for the agent's next run"}</span>
+  </p>
+  ${
+    IS_OUTPUT.includes(one.kind)
+      ? html`<${Output} text=${one.body} open=${open} />`
+      : html`<${Markdown} text=${one.body} />`
+  }
+`;
+
+export function CommentForm({ task, reload }) {
   const form = useForm({ body: "" }, `comment.${task.id}`);
+  const pictures = useTakePictures();
   const submit = form.submit(async ({ body }) => {
     await api.post(`/tasks/${task.id}/comments`, { body: body.trim() });
     form.reset();
     await reload();
   });
+  return html`<form onSubmit=${submit}>
+    <${TextField}
+      label="Add a comment"
+      name="body"
+      form=${form}
+      rows="2"
+      testid="comment-body"
+      ...${pictures}
+      required
+      hint="The agent is given it with its next run."
+    />
+    <${Fault} form=${form} />
+    <footer><button class="button" data-testid="comment-submit" disabled=${form.busy}>Comment</button></footer>
+  </form>`;
+}
+
+export function Comments({ task, reload }) {
   const comments = task.comments || [];
   return html`<section>
     <h2>Comments</h2>
     <ul class="comments" data-testid="task-comments">
-      ${comments.map(
-        (one) =>
-          html`<li key=${one.id}>
-            <p class="comment-head">
-              <b>${actorName(one.author)}</b>
-              <${Time} at=${one.createdAt} />
-              ${KINDS[one.kind] && html`<span class="chip">${KINDS[one.kind]}</span>`}
-              ${one.path && html`<code>${one.path}${one.line ? `:${one.line}` : ""}</code>`}
-              <span class="muted">${one.deliveredAt ? "Read by the agent" : "Waits for the agent's next run"}</span>
-            </p>
-            ${
-              IS_OUTPUT.includes(one.kind)
-                ? html`<${Output} text=${one.body} open=${one === comments.at(-1)} />`
-                : html`<${Markdown} text=${one.body} />`
-            }
-          </li>`,
-      )}
+      ${comments.map((one) => html`<li key=${one.id}><${Said} of=${one} open=${one === comments.at(-1)} /></li>`)}
     </ul>
     ${
       may("member")
-        ? html`<form onSubmit=${submit}>
-          <${TextField}
-            label="Add a comment"
-            name="body"
-            form=${form}
-            rows="2"
-            testid="comment-body"
-            required
-            hint="The agent is given it with its next run."
-          />
-          <${Fault} form=${form} />
-          <footer><button class="button" data-testid="comment-submit" disabled=${form.busy}>Comment</button></footer>
-        </form>`
+        ? html`<${CommentForm} task=${task} reload=${reload} />`
         : !comments.length && html`<p class="muted">Nobody has commented.</p>`
     }
   </section>`;
@@ -107,8 +114,8 @@ async function readTimeline(taskId) {
   return events;
 }
 
-export function Timeline({ task }) {
-  const [open, setOpen] = useState(false);
+export function Timeline({ task, begin = false }) {
+  const [open, setOpen] = useState(begin);
   const [state, setState] = useState({ events: null, error: null });
   const read = async () => {
     if (!open) return;
@@ -123,7 +130,7 @@ export function Timeline({ task }) {
   }, [open, task.id]);
   useLive(({ event, data }) => data?.taskId === task.id && event !== "task:log" && event !== "task:progress", read);
   const { events, error } = state;
-  return html`<details class="timeline" onToggle=${(event) => setOpen(event.currentTarget.open)}>
+  return html`<details class="timeline" open=${open} onToggle=${(event) => setOpen(event.currentTarget.open)}>
     <summary>Timeline</summary>
     ${
       error && !events

@@ -1,6 +1,6 @@
 // One row of a transcript, by its kind. Text goes through Markdown's sanitizer; all else is text as it is.
 import { Component } from "preact";
-import { useMemo, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useState } from "preact/hooks";
 import { html } from "../../html.mjs";
 import { actorName, clock, exact } from "../../words.mjs";
 import { cls, Icon } from "../controls.mjs";
@@ -11,9 +11,12 @@ const LINES_SHOWN = 14;
 const CHARACTERS_SHOWN = 4000;
 const MOST_PATCH_LINES_OPEN = 40;
 
-// Folded content, drawn only while it is open. `draw` is a function.
-function Fold({ summary, begin = false, draw, ...rest }) {
-  const [open, setOpen] = useState(begin);
+// Folded content, drawn only while it is open. `draw` is a function. wanted: it opens once this is true.
+function Fold({ summary, begin = false, draw, wanted = false, ...rest }) {
+  const [open, setOpen] = useState(begin || wanted);
+  useLayoutEffect(() => {
+    if (wanted) setOpen(true);
+  }, [wanted]);
   return html`<details open=${open} onToggle=${(event) => setOpen(event.currentTarget.open)} ...${rest}>
     <summary>${summary}</summary>
     ${open && draw()}
@@ -65,7 +68,7 @@ function mark(result, live) {
   return result.details?.ok === false || result.level === "error" ? ["bad", "Failed", "✕"] : ["good", "Done", "✓"];
 }
 
-function Call({ row, live }) {
+function Call({ row, live, isFound }) {
   const { entry, result } = row;
   const command = commandOf(entry);
   const diff = typeof entry.details?.diff === "string" ? entry.details.diff : null;
@@ -102,7 +105,7 @@ function Call({ row, live }) {
     </div>`;
   };
   return html`
-    <${Fold} class="call" summary=${summary} draw=${draw} />
+    <${Fold} class="call" summary=${summary} draw=${draw} wanted=${isFound} />
     ${diff && html`<${Edit} patch=${diff} />`}
   `;
 }
@@ -140,14 +143,15 @@ function Thinking({ entry }) {
   />`;
 }
 
-function body({ row, live }) {
+function body({ row, live, isFound }) {
   const { entry, kind } = row;
   if (kind === "text") return html`<${Markdown} text=${entry.message} />`;
   if (kind === "thinking") return html`<${Thinking} entry=${entry} />`;
   if (kind === "message") return html`<${Message} entry=${entry} />`;
   if (kind === "plan" && stepsOf(entry)) return html`<${Plan} steps=${stepsOf(entry)} />`;
   // Calls of older runners have neither an id nor details.
-  if (entry.kind === "tool" && (entry.callId || entry.details)) return html`<${Call} row=${row} live=${live} />`;
+  if (entry.kind === "tool" && (entry.callId || entry.details))
+    return html`<${Call} row=${row} live=${live} isFound=${isFound} />`;
   if (entry.kind === "result") return html`<pre tabindex="0" role="group" aria-label="Output">${entry.message}</pre>`;
   return html`<pre>${entry.message}</pre>`;
 }
@@ -156,22 +160,23 @@ const LEVELS = { error: "erro", warn: "warn", warning: "warn" };
 
 // Drawn again only if it is another entry or has got its result: a stretch has hundreds of them.
 export class Row extends Component {
-  shouldComponentUpdate({ row, live }) {
+  shouldComponentUpdate({ row, live, isFound }) {
     const before = this.props;
-    return row.entry !== before.row.entry || row.result !== before.row.result || live !== before.live;
+    if (isFound !== before.isFound || live !== before.live) return true;
+    return row.entry !== before.row.entry || row.result !== before.row.result;
   }
 
-  render({ row, live }) {
+  render({ row, live, isFound }) {
     const { entry } = row;
     const kind = entry.kind || "log";
     return html`<li
-      class=${cls("entry", kind, LEVELS[entry.level], (entry.callId || entry.details) && "told")}
+      class=${cls("entry", kind, LEVELS[entry.level], (entry.callId || entry.details) && "told", isFound && "found")}
       data-seq=${entry.seq}
       data-kind=${kind}
       data-testid="transcript-entry"
     >
       <time datetime=${entry.at} title=${exact(entry.at)}>${clock(entry.at)}</time>
-      <div class="entry-body">${body({ row, live })}</div>
+      <div class="entry-body">${body({ row, live, isFound })}</div>
     </li>`;
   }
 }

@@ -47,6 +47,10 @@ export function rowsOf(entries) {
   return { rows, plan };
 }
 
+// Whether something went wrong: a call that failed, or an entry that says so.
+export const isError = ({ entry, result }) =>
+  result?.details?.ok === false || result?.level === "error" || entry.level === "error";
+
 // Results of calls that a search has left out are found in the whole transcript.
 export function joined(rows, whole) {
   const calls = new Map(whole.filter(({ result }) => result).map((row) => [row.seq, row.result]));

@@ -1,10 +1,11 @@
 // The transcript of a run: live at its end, searchable, filtered by kind, with the agent's plan above it.
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { html } from "../../html.mjs";
+import { t, tn } from "../../language.mjs";
 import { Icon, Loading, Trouble } from "../controls.mjs";
 import { Plan, Row } from "./entries.mjs";
 import { useTranscript } from "./feed.mjs";
-import { joined, KINDS, rowsOf } from "./rows.mjs";
+import { isError, joined, KINDS, rowsOf } from "./rows.mjs";
 import { useStretch } from "./window.mjs";
 
 const NOTHING = [];
@@ -83,8 +84,24 @@ function Rows({ rows: all, kind, q, live, reading, progress }) {
     () => all.filter((row) => (kind ? row.kind === kind : q || row.kind !== "plan" || !row.entry.details?.steps)),
     [all, kind, q],
   );
-  const { box, from, to, atEnd, onScroll, onClick, showEarlier, jump } = useStretch(rows.length);
+  const { box, from, to, atEnd, onScroll, onClick, showEarlier, jump, reveal } = useStretch(rows);
+  const [at, setAt] = useState(null);
+  const errors = useMemo(() => rows.filter(isError), [rows]);
+  const next = errors.find(({ seq }) => seq > (at ?? -1)) || errors[0];
+  const toError = () => {
+    setAt(next.seq);
+    reveal(next.seq);
+  };
   return html`<div class="log-frame">
+    ${
+      next &&
+      html`<p class="log-errors">
+        <span>${tn(errors.length, "{count} error", "{count} errors")}</span>
+        <button type="button" class="button small" data-testid="transcript-next-error" onClick=${toError}>
+          ${at === null ? t("Show the first one") : t("Next error")}
+        </button>
+      </p>`
+    }
     <div
       class="log-box"
       ref=${box}
@@ -100,7 +117,7 @@ function Rows({ rows: all, kind, q, live, reading, progress }) {
           Show earlier (${from.toLocaleString()})
         </button>`
       }
-      <ol class="log">${rows.slice(from, to).map((row) => html`<${Row} key=${row.seq} row=${row} live=${live} />`)}</ol>
+      <ol class="log">${rows.slice(from, to).map((row) => html`<${Row} key=${row.seq} row=${row} live=${live} isFound=${row.seq === at} />`)}</ol>
       ${!rows.length && html`<p class="muted">${nothing({ q, kind, live, reading })}</p>`}
       ${reading && html`<${Loading} />`}
       ${live && to === rows.length && html`<${Live} progress=${progress} />`}
