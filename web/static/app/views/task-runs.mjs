@@ -25,7 +25,7 @@ export function Usage({ of, testid }) {
 }
 
 export function Spent({ of }) {
-  if (!of?.runs) return null;
+  if (!of?.runs || !(of.tokens || of.costUsd || of.minutes)) return null;
   return html`<span class="muted" data-testid="task-spent">
     All runs: <${Usage} of=${of} />
     ${of.minutes > 0 && ` · ${Math.ceil(of.minutes).toLocaleString()} min`}

@@ -42,7 +42,7 @@ function Chapter({ task, chapter, isLast }) {
     <summary>
       <h2>${t("Round {number}", { number: round })}</h2>
       ${latest && html`<${Badge} word=${stateOf(latest)} />`}
-      <span class="muted">${tn(runs.length, "{count} run", "{count} runs")}</span>
+      ${runs.length > 0 && html`<span class="muted">${tn(runs.length, "{count} run", "{count} runs")}</span>`}
       <${Time} at=${runs[0]?.startedAt || asked[0]?.at} />
     </summary>
     ${

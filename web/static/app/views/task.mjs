@@ -93,18 +93,46 @@ function Glance({ task, reload }) {
       <h2>${t("Description")}</h2>
       ${
         task.description
-          ? html`<${Markdown} text=${task.description} />`
+          ? html`<${Beginning}><${Markdown} text=${task.description} /><//>`
           : html`<p class="muted">${t("None was written.")}</p>`
       }
-      ${task.notes && html`<h3>${t("Notes")}</h3><${Markdown} text=${task.notes} />`}
+      ${task.notes && html`<h3>${t("Notes")}</h3><${Beginning}><${Markdown} text=${task.notes} /><//>`}
     </section>
-    ${task.attachments?.length > 0 && html`<${Attachments} task=${task} reload=${reload} />`}
     <${Proposals} task=${task} reload=${reload} />
     <${Review} task=${task} reload=${reload} />
     <${Runs} task=${task} />
     ${!task.heldBy && html`<${Steering} task=${task} reload=${reload} />`}
+    ${task.attachments?.length > 0 && html`<${Attachments} task=${task} reload=${reload} />`}
     <${Comments} task=${task} reload=${reload} />
   </div>`;
+}
+
+// What is long is cut, and shown whole on request: what changed and what the agent did stand below it.
+function Beginning({ children }) {
+  const [whole, setWhole] = useState(false);
+  const [isLong, setLong] = useState(false);
+  const box = useRef();
+  const content = useRef();
+  useEffect(() => {
+    const look = new ResizeObserver(() => setLong(content.current.offsetHeight > box.current.clientHeight + 4));
+    look.observe(content.current);
+    return () => look.disconnect();
+  }, []);
+  return html`
+    <div class=${whole ? "" : "beginning"} ref=${box}><div ref=${content}>${children}</div></div>
+    ${
+      (isLong || whole) &&
+      html`<button
+        type="button"
+        class="button small ghost"
+        aria-expanded=${whole}
+        data-testid="description-whole"
+        onClick=${() => setWhole(!whole)}
+      >
+        ${whole ? t("Show less") : t("Show all of it")}
+      </button>`
+    }
+  `;
 }
 
 const VERY_END = Number.MAX_SAFE_INTEGER;
