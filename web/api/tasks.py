@@ -14,7 +14,7 @@ from common.services.tasks import questions
 from common.services.tasks import tasks as services
 from common.services.tasks.messages import shown_kind
 from common.services.tasks.tasks import NewComment, NewTask
-from common.states import GroupState, Priority, Role, TaskState
+from common.states import Priority, Role, TaskState
 from common.values.parking import Parked
 from web.api.attachments import AttachmentSchema
 from web.api.caps import CapsSchema, CapUseSchema
@@ -25,6 +25,7 @@ from web.api.kept import Kept
 from web.api.projects import DRIVER_NAMES, IS_MODEL, LimitsSchema
 from web.api.runs import RunSchema
 from web.api.spend import TaskSpendSchema
+from web.api.task_groups import GroupOfTaskSchema
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, QueryInteger, body, many, one, query, reply
 from web.http.fields import (
@@ -162,16 +163,6 @@ class CommentSchema(Schema):
     path = fields.String(allow_none=True)
     line = fields.Integer(allow_none=True)
     created_at = Timestamp()
-    delivered_at = Timestamp(allow_none=True)
-
-
-class GroupOfTaskSchema(Schema):
-    """deliveredAt: when production first ran it; null until then."""
-
-    id = fields.String()
-    name = fields.String(allow_none=True)
-    staging_branch = fields.String(attribute="branch")
-    status = Choice(GroupState, attribute="state")
     delivered_at = Timestamp(allow_none=True)
 
 

@@ -1,8 +1,8 @@
 // Markdown that people and agents wrote. One of two places that set HTML; all of it goes through DOMPurify.
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useContext, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { webUrl } from "../words.mjs";
-import { usePictures } from "./pictures.mjs";
+import { OfTask } from "./pictures.mjs";
 
 const ALLOWED = {
   ALLOWED_TAGS: [
@@ -108,7 +108,17 @@ export function Markdown({ text }) {
     };
   }, []);
   const safe = useMemo(() => toHtml?.(text || ""), [text, toHtml]);
-  const box = usePictures(safe);
+  const task = useContext(OfTask);
+  const box = useRef();
+  const files = (task?.attachments || []).map(({ id }) => id).join(" ");
+  useEffect(() => {
+    const images = box.current?.querySelectorAll("img:not([src])");
+    if (files && images?.length)
+      import("./shown-pictures.mjs").then(
+        ({ showPictures }) => showPictures(images, task),
+        () => {}, // Each says its name.
+      );
+  }, [safe, files]);
   if (safe === undefined) return html`<div class="md"><p class="unread">${text}</p></div>`;
   return html`<div class="md" ref=${box} dangerouslySetInnerHTML=${{ __html: safe }}></div>`;
 }

@@ -5,7 +5,7 @@ import { useRef, useState } from "preact/hooks";
 import { CapFields, capsDraft, capsOf } from "../parts/caps.mjs";
 import { Fault, Field, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { Dialog } from "../parts/dialogs.mjs";
-import { ChooseFiles, size } from "../parts/files.mjs";
+import { attach, ChooseFiles, size } from "../parts/files.mjs";
 import { DriverFields, hasDrivers } from "../parts/known.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
 import { project } from "../projects.mjs";
@@ -13,7 +13,6 @@ import { to } from "../routes.mjs";
 import { keepTask, tasks } from "../tasks.mjs";
 import { failed, told } from "../toasts.mjs";
 import { BY_URGENCY, lines, say } from "../words.mjs";
-import { attach } from "./task-attachments.mjs";
 
 // What the built-in agent needs to be told, to begin with.
 const STEPS = `\`\`\`steps

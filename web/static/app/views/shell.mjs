@@ -33,7 +33,7 @@ const NewProject = lazy(() => import("./new-project.mjs"), "NewProject");
 const Repository = lazy(() => import("./repository.mjs"), "Repository");
 const ProjectSettings = lazy(() => import("./settings.mjs"), "ProjectSettings");
 const Spend = lazy(() => import("./spend.mjs"), "Spend");
-const TaskPage = lazy(() => import("./task-page.mjs"), "TaskPage");
+const TaskPage = lazy(() => import("./task.mjs"), "TaskPage");
 const Welcome = lazy(() => import("./welcome.mjs"), "Welcome");
 
 const SAID = {

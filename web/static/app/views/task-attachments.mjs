@@ -3,24 +3,12 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { useAct } from "../loading.mjs";
 import { Button } from "../parts/controls.mjs";
-import { ChooseFiles, saveAs, size } from "../parts/files.mjs";
-import { isPicture, Picture } from "../parts/pictures.mjs";
+import { attach, ChooseFiles, saveAs, size } from "../parts/files.mjs";
+import { isPicture, Picture } from "../parts/shown-pictures.mjs";
 import { may } from "../session.mjs";
 import { FINAL_TASK_STATES } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { actorName } from "../words.mjs";
-
-// Sends the files one after the other. Throws at the first that is refused; its message names the file.
-export async function attach(taskId, files) {
-  for (const file of files) {
-    try {
-      await api.upload(`/tasks/${taskId}/attachments`, file, { name: file.name });
-    } catch (error) {
-      error.message = `${file.name}: ${error.message}`;
-      throw error;
-    }
-  }
-}
 
 const download = async (path, name) => saveAs(await api.blob(path), name);
 

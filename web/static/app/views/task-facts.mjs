@@ -104,7 +104,9 @@ export function Facts({ task }) {
     ${
       task.taskGroup &&
       html`<${Fact} name=${t("Group")}>
-        <a href=${to.group(task.projectId, task.taskGroup.id)}>${task.taskGroup.name || task.taskGroup.stagingBranch}</a>
+        <a href=${to.group(task.projectId, task.taskGroup.id)}>
+          ${task.taskGroup.name || task.taskGroup.stagingBranch}
+        </a>
         <${Badge} word=${task.taskGroup.status} />
       <//>`
     }

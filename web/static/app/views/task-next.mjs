@@ -101,7 +101,9 @@ export function NextStep({ task, reload }) {
     ${href && html`<a class=${`button ${kind}`} href=${href} data-testid="next-step-go">${label}</a>`}
     ${
       FIELDS[does] &&
-      html`<button type="button" class=${`button ${kind}`} data-testid="next-step-go" onClick=${focus}>${label}</button>`
+      html`<button type="button" class=${`button ${kind}`} data-testid="next-step-go" onClick=${focus}>
+        ${label}
+      </button>`
     }
     ${
       acts[does] &&

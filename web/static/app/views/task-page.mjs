@@ -15,7 +15,7 @@ import { Work } from "./task-work.mjs";
 const BODIES = { review: Review, work: Work, details: Details };
 const names = () => ({ review: t("Review"), work: t("Work"), details: t("Details") });
 
-export function TaskPage({ id, tab }) {
+export function WholeTask({ id, tab }) {
   const { task, error, reload } = useTask(id);
   const panel = to.task(project.value.id, id);
   useEffect(() => {
@@ -31,7 +31,7 @@ export function TaskPage({ id, tab }) {
     </nav>
     ${
       task
-        ? html`<${Pictures} of=${task}><${Whole} task=${task} reload=${reload} tab=${tab} /><//>`
+        ? html`<${Pictures} of=${task}><${Tabs} task=${task} reload=${reload} tab=${tab} /><//>`
         : error
           ? html`<${Trouble} error=${error} again=${reload} />`
           : html`<${Loading} />`
@@ -39,7 +39,7 @@ export function TaskPage({ id, tab }) {
   </main>`;
 }
 
-function Whole({ task, reload, tab }) {
+function Tabs({ task, reload, tab }) {
   const Body = BODIES[tab];
   return html`
     <${TaskHead} task=${task} reload=${reload} title=${task.title} />

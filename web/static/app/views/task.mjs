@@ -15,11 +15,15 @@ import { Review } from "./task-changes.mjs";
 import { CheckLine } from "./task-checks.mjs";
 import { ShortFacts } from "./task-facts.mjs";
 import { TaskHead, useTask } from "./task-head.mjs";
+import { WholeTask } from "./task-page.mjs";
 import { TaskCaps } from "./task-parked.mjs";
 import { Proposals } from "./task-proposals.mjs";
 import { Runs } from "./task-runs.mjs";
 import { Steering } from "./task-steering.mjs";
 import { Comments } from "./task-talk.mjs";
+
+// Panel and page are loaded together: they share most of their parts.
+export const TaskPage = WholeTask;
 
 export function TaskPanel({ id }) {
   const { task, error, reload } = useTask(id);
@@ -54,7 +58,12 @@ export function TaskPanel({ id }) {
       <span class="grow"></span>
       ${
         task &&
-        html`<a class="button small" href=${to.taskPage(task)} title=${`${t("Open its page")} (o)`} data-testid="task-open">
+        html`<a
+          class="button small"
+          href=${to.taskPage(task)}
+          title=${`${t("Open its page")} (o)`}
+          data-testid="task-open"
+        >
           ${t("Open")}
         </a>`
       }
@@ -111,15 +120,16 @@ function Glance({ task, reload }) {
 function Beginning({ children }) {
   const [whole, setWhole] = useState(false);
   const [isLong, setLong] = useState(false);
-  const box = useRef();
   const content = useRef();
   useEffect(() => {
-    const look = new ResizeObserver(() => setLong(content.current.offsetHeight > box.current.clientHeight + 4));
+    const look = new ResizeObserver(([{ target }]) =>
+      setLong(target.offsetHeight > target.parentElement.clientHeight + 4),
+    );
     look.observe(content.current);
     return () => look.disconnect();
   }, []);
   return html`
-    <div class=${whole ? "" : "beginning"} ref=${box}><div ref=${content}>${children}</div></div>
+    <div class=${whole ? "" : "beginning"}><div ref=${content}>${children}</div></div>
     ${
       (isLong || whole) &&
       html`<button

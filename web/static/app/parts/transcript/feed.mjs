@@ -1,5 +1,5 @@
-// A run's transcript: read over REST from its end to its beginning, then kept growing by task:log. In order by seq, each
-// entry once.
+// A run's transcript: read over REST from its end to its beginning, then kept growing by task:log. In order by seq,
+// each entry once.
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../api.mjs";
 import { listen } from "../../live.mjs";

@@ -117,7 +117,11 @@ function Rows({ rows: all, kind, q, live, reading, progress }) {
           Show earlier (${from.toLocaleString()})
         </button>`
       }
-      <ol class="log">${rows.slice(from, to).map((row) => html`<${Row} key=${row.seq} row=${row} live=${live} isFound=${row.seq === at} />`)}</ol>
+      <ol class="log">
+        ${rows
+          .slice(from, to)
+          .map((row) => html`<${Row} key=${row.seq} row=${row} live=${live} isFound=${row.seq === at} />`)}
+      </ol>
       ${!rows.length && html`<p class="muted">${nothing({ q, kind, live, reading })}</p>`}
       ${reading && html`<${Loading} />`}
       ${live && to === rows.length && html`<${Live} progress=${progress} />`}
