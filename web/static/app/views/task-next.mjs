@@ -1,9 +1,9 @@
 // The next step of a task: reads what it depends on besides the task, shows it, and does it.
-import { useEffect, useState } from "preact/hooks";
+import { useCallback, useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
-import { useRead } from "../loading.mjs";
+import { useLive, useRead } from "../loading.mjs";
 import { nextStep } from "../next-steps.mjs";
 import { Button } from "../parts/controls.mjs";
 import { lazy } from "../parts/lazy.mjs";
@@ -20,8 +20,17 @@ const APPROVED = ["approved", "staging", "production"];
 const isLive = ({ status }) => !["production", "cancelled", "conflict"].includes(status);
 const isWaiting = ({ state, phase }) => state === "backlog" || phase === "queued";
 
+// What was read, read again with every higher number of `times`; null until the first answer.
+function useAgain(path, query, times) {
+  const { value, reload } = useRead(path, query);
+  useEffect(() => {
+    if (times) reload();
+  }, [times]);
+  return value;
+}
+
 // Tasks that this one depends on and that are not approved yet.
-function useUnmet(task) {
+function useUnmet(task, times) {
   const [unmet, setUnmet] = useState([]);
   const ids = isWaiting(task) ? (task.dependsOn || []).map(idOf) : [];
   useEffect(() => {
@@ -33,36 +42,55 @@ function useUnmet(task) {
     return () => {
       gone = true;
     };
-  }, [ids.join(" "), task.updatedAt]);
+  }, [ids.join(" "), times]);
   return unmet;
 }
 
 // How many approved tasks no group holds; null while it is not known, and where it does not matter.
-function useApproved({ projectId, state, taskGroup }) {
+function useApproved({ projectId, state, taskGroup }, times) {
   const asks = state === "approved" && !taskGroup && may("maintainer");
-  const tasks = useRead(asks ? "/tasks" : null, { projectId, state: "approved", limit: MOST }).value?.tasks;
-  const groups = useRead(asks ? "/task-groups" : null, { projectId, limit: MOST }).value?.taskGroups;
+  const tasks = useAgain(asks ? "/tasks" : null, { projectId, state: "approved", limit: MOST }, times)?.tasks;
+  const groups = useAgain(asks ? "/task-groups" : null, { projectId, limit: MOST }, times)?.taskGroups;
   if (!tasks || !groups) return null;
   const held = new Set(groups.filter(isLive).flatMap(({ taskIds }) => taskIds));
   return tasks.filter(({ id }) => !held.has(id)).length;
 }
 
-function useFix({ projectId, state, rolledBackAt }) {
+function useFix({ projectId, state, rolledBackAt }, times) {
   const asks = state === "production" && rolledBackAt;
-  const found = useRead(asks ? "/tasks" : null, { projectId, label: "fix" }).value?.tasks || [];
+  const found = useAgain(asks ? "/tasks" : null, { projectId, label: "fix" }, times)?.tasks || [];
   return found.find((one) => one.createdAt > rolledBackAt && one.state !== "cancelled") ?? null;
+}
+
+// What is said of agents, groups and other tasks is read again when one of them changes. Nothing is heard of agents that
+// work for no project yet.
+const CHANGES = ["task:status_changed", "task:created", "task-group:status_changed", "agent:status"];
+const AGAIN_MS = 20_000;
+
+function useFresh(task, reload) {
+  useLive(({ event, data }) => CHANGES.includes(event) && data?.taskId !== task.id, reload);
+  const waits = isWaiting(task);
+  useEffect(() => {
+    const timer = waits ? setInterval(() => !document.hidden && reload(), AGAIN_MS) : 0;
+    return () => clearInterval(timer);
+  }, [waits, reload]);
 }
 
 function useAround(task) {
   const { separateApprover } = project.value || {};
+  const [times, setTimes] = useState(0);
+  useFresh(
+    task,
+    useCallback(() => setTimes((before) => before + 1), []),
+  );
   return {
     may,
     isOwn: separateApprover && [user.value.id, user.value.username].includes(idOf(task.createdBy)),
     project: project.value,
-    drivers: useRead(isWaiting(task) ? "/drivers" : null).value?.drivers ?? null,
-    unmet: useUnmet(task),
-    approved: useApproved(task),
-    fix: useFix(task),
+    drivers: useAgain(isWaiting(task) ? "/drivers" : null, {}, times)?.drivers ?? null,
+    unmet: useUnmet(task, times),
+    approved: useApproved(task, times),
+    fix: useFix(task, times),
   };
 }
 
