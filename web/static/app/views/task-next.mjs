@@ -62,8 +62,8 @@ function useFix({ projectId, state, rolledBackAt }, times) {
   return found.find((one) => one.createdAt > rolledBackAt && one.state !== "cancelled") ?? null;
 }
 
-// What is said of agents, groups and other tasks is read again when one of them changes. Nothing is heard of agents that
-// work for no project yet.
+// What is said of agents, groups and other tasks is read again when one of them changes. Nothing is heard of agents
+// that work for no project yet.
 const CHANGES = ["task:status_changed", "task:created", "task-group:status_changed", "agent:status"];
 const AGAIN_MS = 20_000;
 

@@ -27,8 +27,9 @@ export function Usage({ of, testid }) {
 export function Spent({ of }) {
   if (!of?.runs || !(of.tokens || of.costUsd || of.minutes)) return null;
   return html`<span class="muted" data-testid="task-spent">
-    All runs: <${Usage} of=${of} />
-    ${of.minutes > 0 && ` · ${Math.ceil(of.minutes).toLocaleString()} min`}
+    All runs:${" "}
+    ${of.minutes > 0 && `${Math.ceil(of.minutes).toLocaleString()} min `}
+    <${Usage} of=${of} />
   </span>`;
 }
 
