@@ -10,7 +10,7 @@ import { may } from "../session.mjs";
 import { failed } from "../toasts.mjs";
 import { actorName, exact, say } from "../words.mjs";
 
-export function Questions({ task, reload }) {
+export function Questions({ task, reload, answered }) {
   const questions = [...(task.questions || [])].sort((a, b) => (a.askedAt < b.askedAt ? 1 : -1));
   if (!questions.length) return null;
   const over = questions.filter(({ status }) => status !== "pending");
@@ -19,6 +19,7 @@ export function Questions({ task, reload }) {
       .filter(({ status }) => status === "pending")
       .map((one) => html`<${Question} key=${one.id} question=${one} task=${task} reload=${reload} />`)}
     ${
+      answered &&
       over.length > 0 &&
       html`<details class="answered">
         <summary>Earlier questions</summary>

@@ -93,7 +93,7 @@ export function TaskPanel({ id }) {
 function Glance({ task, reload }) {
   const title = html`<a href=${to.taskPage(task)}>${task.title}</a>`;
   return html`<div class="panel-body">
-    <${TaskHead} task=${task} reload=${reload} title=${title} />
+    <${TaskHead} task=${task} reload=${reload} title=${title} answered />
     <${LastWords} task=${task} />
     <${CheckLine} task=${task} />
     <${ShortFacts} task=${task} />
