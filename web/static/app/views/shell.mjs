@@ -31,6 +31,7 @@ const Releases = lazy(() => import("./releases.mjs"), "Releases");
 const Repository = lazy(() => import("./repository.mjs"), "Repository");
 const ProjectSettings = lazy(() => import("./settings.mjs"), "ProjectSettings");
 const Spend = lazy(() => import("./spend.mjs"), "Spend");
+const TaskPage = lazy(() => import("./task.mjs"), "TaskPage");
 const Welcome = lazy(() => import("./welcome.mjs"), "Welcome");
 
 const SAID = {
@@ -262,7 +263,7 @@ function Sidebar() {
 }
 
 function View() {
-  const { view, id } = route.value;
+  const { view, id, tab } = route.value;
   if (view === "unknown") return html`<${NotFound} />`;
   if (view === "agents") return id ? html`<${Agent} key=${id} id=${id} />` : html`<${Agents} />`;
   if (view === "inbox") return html`<${Inbox} />`;
@@ -287,6 +288,7 @@ function View() {
   if (view === "groups" || view === "deployments") return html`<${Releases} view=${view} id=${id} projectId=${key} />`;
   if (view === "activity") return html`<${Activity} key=${key} />`;
   if (view === "settings") return html`<${ProjectSettings} key=${key} />`;
+  if (view === "tasks" && tab) return html`<${TaskPage} key=${id} id=${id} tab=${tab} />`;
   return html`<${Board} key=${key} taskId=${view === "tasks" ? id : null} />`;
 }
 
