@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t, tn } from "../language.mjs";
 import { capChanges, CapFields, capsDraft } from "../parts/caps.mjs";
 import { Button, Fault, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { Confirm, Dialog } from "../parts/dialogs.mjs";
@@ -50,7 +51,7 @@ export function TaskActions({ task, reload, review, edit }) {
           aria-expanded=${review.rejecting}
           onClick=${() => review.setRejecting(!review.rejecting)}
         >
-          Reject${review.drafts.length ? ` (${review.drafts.length})` : ""}…
+          Reject${review.review.count.value ? ` (${review.review.count.value})` : ""}…
         </button>
       `
     }
@@ -91,14 +92,10 @@ export function TaskActions({ task, reload, review, edit }) {
 
 export function Rejection({ task, review, reload }) {
   const form = useForm({ reason: "" }, `rejection.${task.id}`);
-  const comments = review.drafts
-    .map(({ path, line, body }) => ({ path, line, body: body.value.trim() }))
-    .filter(({ body }) => body);
+  const { review: written } = review;
+  const count = written.count.value;
   const submit = form.submit(async ({ reason }) => {
-    const body = { reason: reason.trim() };
-    if (comments.length) body.comments = comments;
-    await api.post(`/tasks/${task.id}/reject`, body);
-    review.setDrafts([]);
+    await written.submit("reject", reason.trim());
     review.setRejecting(false);
     told("Sent back to the agent.");
     await reload();
@@ -113,19 +110,11 @@ export function Rejection({ task, review, reload }) {
       required
       hint="The agent goes on from here on the same branch, with this and the comments on lines below."
     />
-    ${
-      comments.length > 0 &&
-      html`<ul class="draft-list">
-        ${comments.map(
-          (one) => html`<li key=${`${one.path}:${one.line}`}><code>${one.path}:${one.line}</code> ${one.body}</li>`,
-        )}
-      </ul>`
-    }
     <${Fault} form=${form} />
     <footer>
       <button type="button" class="button" onClick=${() => review.setRejecting(false)}>Not now</button>
       <button class="button danger" data-testid="reject-submit" disabled=${form.busy}>
-        Send back${comments.length ? ` with ${comments.length} ${comments.length === 1 ? "comment" : "comments"}` : ""}
+        ${count ? tn(count, "Send back with {count} comment", "Send back with {count} comments") : t("Send back")}
       </button>
     </footer>
   </form>`;

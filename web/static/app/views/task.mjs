@@ -1,21 +1,20 @@
 // One task, whole: what is wanted, what the agent asks and does, what was proven, and a person's answer to it.
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { lineDrafts } from "../drafts.mjs";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { useLive, useRead } from "../loading.mjs";
 import { Badge, Icon, Loading, OutLink, SentBack, Time, Trouble } from "../parts/controls.mjs";
-import { Diff } from "../parts/diff.mjs";
+import { lazy } from "../parts/lazy.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
-import { PreviewFrame } from "../parts/preview-frame.mjs";
 import { PreviewLink } from "../parts/visit.mjs";
 import { project } from "../projects.mjs";
+import { useReview } from "../reviews.mjs";
 import { go, route, to, withQuery } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { keepTask } from "../tasks.mjs";
 import { useTitle } from "../titles.mjs";
-import { actorName, brief, idOf, isOwnForge, say, sha, shortId, shownState } from "../words.mjs";
+import { actorName, idOf, isOwnForge, say, sha, shortId, shownState } from "../words.mjs";
 import { EditTask, Rejection, TaskActions } from "./task-actions.mjs";
 import { Attachments } from "./task-attachments.mjs";
 import { Parked, TaskCaps } from "./task-parked.mjs";
@@ -27,7 +26,11 @@ import { Comments, Timeline } from "./task-talk.mjs";
 
 // What passes by and changes nothing of the task.
 const PASSING = ["task:log", "task:progress"];
-const HAS_DIFF = ["ready_to_test", "approved", "staging", "production", "in_progress", "needs_input", "failed"];
+const Review = lazy(
+  () => import("./review.mjs"),
+  "Review",
+  ({ children }) => children,
+);
 
 export function TaskPanel({ id }) {
   const { value, error, reload } = useRead(`/tasks/${id}`);
@@ -86,20 +89,14 @@ export function TaskPanel({ id }) {
 }
 
 function Task({ task, reload }) {
-  const lines = useMemo(() => lineDrafts(task.id), [task.id]);
-  useEffect(() => lines.end, [lines]);
-  const drafts = lines.drafts.value;
-  const setDrafts = (fresh) => (lines.drafts.value = fresh);
+  const review = useReview(task.id);
   const [rejecting, setRejecting] = useState(false);
   const [editing, setEditing] = useState(false);
-  const reviewing = task.state === "ready_to_test" && may("maintainer");
-  const review = { drafts, setDrafts, rejecting, setRejecting };
+  const isOpen = task.state === "ready_to_test" && may("maintainer");
   useEffect(() => {
-    if (!reviewing) {
-      setDrafts([]);
-      setRejecting(false);
-    }
-  }, [reviewing]);
+    if (!isOpen) setRejecting(false);
+  }, [isOpen]);
+  const rejection = { review, rejecting, setRejecting };
   return html`<div class="panel-body">
     <header class="task-head">
       <h1>${task.title}</h1>
@@ -116,13 +113,13 @@ function Task({ task, reload }) {
         <${Priority} of=${task.priority} />
         <span class="muted">${say(task.priority)}</span>
       </div>
-      <${TaskActions} task=${task} reload=${reload} review=${review} edit=${() => setEditing(true)} />
+      <${TaskActions} task=${task} reload=${reload} review=${rejection} edit=${() => setEditing(true)} />
     </header>
     ${
       task.error &&
       html`<p class=${`banner ${task.state === "backlog" ? "ask" : "bad"}`} data-testid="task-error">${task.error}</p>`
     }
-    ${rejecting && html`<${Rejection} task=${task} review=${review} reload=${reload} />`}
+    ${rejecting && html`<${Rejection} task=${task} review=${rejection} reload=${reload} />`}
     <${Parked} task=${task} reload=${reload} />
     <${Questions} task=${task} reload=${reload} />
     ${task.heldBy && html`<${Steering} task=${task} reload=${reload} />`}
@@ -137,10 +134,9 @@ function Task({ task, reload }) {
     </section>
     <${Attachments} task=${task} reload=${reload} />
     <${Proposals} task=${task} reload=${reload} />
-    <${Checks} checks=${task.checks || []} headSha=${task.headSha} />
     <${Runs} task=${task} />
     ${!task.heldBy && html`<${Steering} task=${task} reload=${reload} />`}
-    <${Changes} task=${task} review=${reviewing ? review : null} />
+    <${Review} task=${task} reload=${reload} />
     <${Comments} task=${task} reload=${reload} />
     <${Timeline} task=${task} />
     ${editing && html`<${EditTask} task=${task} reload=${reload} close=${() => setEditing(false)} />`}
@@ -170,7 +166,6 @@ function Facts({ task }) {
           }
           ${preview && preview.status !== "superseded" && html`<${Badge} word=${preview.status} />`}
           ${preview?.error && html`<span class="bad-text">${preview.error}</span>`}
-          ${task.previewUrl && html`<${PreviewFrame} deploymentId=${liveId} href=${task.previewUrl} />`}
         </dd>
       `
     }
@@ -251,81 +246,4 @@ function Facts({ task }) {
     <dt>Created</dt>
     <dd><${Time} at=${task.createdAt} />${task.createdBy && html` by ${actorName(task.createdBy)}`}</dd>
   </dl>`;
-}
-
-function Checks({ checks, headSha }) {
-  if (!checks.length) return null;
-  return html`<section>
-    <h2>Proven by the platform</h2>
-    <ul class="checks" data-testid="task-checks">
-      ${checks.map(
-        (check) =>
-          html`<li key=${check.name} class=${check.commitSha && headSha && check.commitSha !== headSha ? "old" : ""}>
-            <${Badge} word=${check.status} label=${say(check.name)} />
-            <span>${brief(check.message) || say(check.status)}</span>
-            <code>${sha(check.commitSha)}</code>
-            <${Time} at=${check.at} />
-          </li>`,
-      )}
-    </ul>
-    ${checks
-      .filter(({ log }) => log)
-      .map(
-        (check) =>
-          html`<details key=${check.name}>
-            <summary>What the ${say(check.name)} printed</summary>
-            <pre class="lines" tabindex="0" role="group" aria-label="Output">${check.log}</pre>
-          </details>`,
-      )}
-  </section>`;
-}
-
-function Changes({ task, review }) {
-  const path = task.branchName && HAS_DIFF.includes(task.state) ? `/tasks/${task.id}/diff` : null;
-  const { value: diff, error, reload } = useRead(path);
-  useEffect(() => {
-    if (diff && diff.headSha !== task.headSha) reload();
-  }, [task.headSha, task.state]);
-  if (!path) return null;
-  const files = diff?.files || [];
-  return html`<section data-testid="task-diff">
-    <div class="section-head">
-      <h2>Changes</h2>
-      ${
-        files.length > 0 &&
-        html`<span class="muted">
-          ${files.length} ${files.length === 1 ? "file" : "files"}
-          ${" "}
-          <b class="plus">+${files.reduce((sum, file) => sum + (file.additions || 0), 0)}</b>
-          ${" "}
-          <b class="minus">−${files.reduce((sum, file) => sum + (file.deletions || 0), 0)}</b>
-        </span>`
-      }
-    </div>
-    ${
-      error && error.status === 404
-        ? html`<p class="muted">Nothing has been pushed yet.</p>`
-        : error
-          ? html`<${Trouble} error=${error} again=${reload} />`
-          : !diff
-            ? html`<${Loading} />`
-            : !diff.patch
-              ? html`<p class="muted">Nothing has been pushed yet.</p>`
-              : html`
-                ${
-                  review && html`<p class="muted">Choose a line to comment on it; the comments go with a rejection.</p>`
-                }
-                ${
-                  diff.truncated &&
-                  html`<p class="banner ask">This diff is too long to show whole. The rest is in the branch.</p>`
-                }
-                <${Diff}
-                  patch=${diff.patch}
-                  comments=${task.comments || []}
-                  drafts=${review?.drafts || []}
-                  setDrafts=${review?.setDrafts || null}
-                />
-              `
-    }
-  </section>`;
 }
