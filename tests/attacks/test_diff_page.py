@@ -102,6 +102,18 @@ def test_a_comment_on_a_long_diff_keeps_every_letter_and_draws_nothing_else(chro
         expect(page.get_by_test_id("diff-comment")).to_have_value(text, timeout=PATIENCE_MS)
 
 
+def test_of_a_long_diff_only_what_is_near_the_screen_is_drawn(chromium_path: str) -> None:
+    with chromium(chromium_path) as browser:
+        page = _page_with_diff(browser)
+        rows = page.locator("tr[data-row]")
+        assert 0 < rows.count() < 500
+        # What is not drawn has its height, so that the scroll bar is right.
+        assert page.evaluate("document.querySelector('.diff-body').offsetHeight") >= 5000 * 20
+
+        _scroll_to(page, 2500)
+        assert rows.count() < 1000
+
+
 def test_a_long_diff_is_one_stop_of_the_tab_key(chromium_path: str) -> None:
     with chromium(chromium_path) as browser:
         page = _page_with_diff(browser)

@@ -1,5 +1,5 @@
-// Which files of a task's diff a person has viewed, and how they like to see diffs. Kept in this browser only; marks are
-// for one commit: with the next one there is something new to see.
+// Which files of a task's diff a person has viewed, and how they like to see diffs. Kept in this browser only. Marks
+// are for one commit: with the next one there is something new to see.
 import { user } from "./session.mjs";
 
 const KEY = "aiworker.viewed";

@@ -57,7 +57,13 @@ const NumberCell = ({ side, number, old, fresh, stop, may }) =>
 
 const unified = (row, index, stop, may, colours) => {
   const side = row.new === null ? "old" : "new";
-  return html`<tr key=${index} class=${`row ${row.type}`} data-row=${index} data-line=${row[side]} data-side=${side}>
+  return html`<tr
+    key=${index}
+    class=${`code-row ${row.type}`}
+    data-row=${index}
+    data-line=${row[side]}
+    data-side=${side}
+  >
     <${NumberCell} side=${side} number=${row[side]} old=${row.old} fresh=${row.new} stop=${stop} may=${may} />
     <td class="code" data-sign=${SIGNS[row.type]}><${Code} row=${row} colours=${colours.get(row)} /></td>
   </tr>`;
@@ -84,7 +90,7 @@ function half(row, side, stop, may, colours) {
 }
 
 const split = ({ left, right }, index, stop, may, colours) =>
-  html`<tr key=${index} class="row" data-row=${index}>
+  html`<tr key=${index} class="code-row" data-row=${index}>
     ${half(left, "old", stop && !right, may, colours)}${half(right, "new", stop, may, colours)}
   </tr>`;
 
@@ -181,6 +187,10 @@ export function Chunk({ file, items, first, mode, notes, tools }) {
   const draw = mode === "split" ? split : unified;
   return html`<div class="chunk" ref=${box}>
     <table class=${mode}>
+      <colgroup>
+        <col class="nums" /><col />
+        ${mode === "split" && html`<col class="nums" /><col />`}
+      </colgroup>
       <tbody>
         ${items.map((item, at) => {
           const index = first + at;

@@ -1,5 +1,5 @@
-// One file of a diff: its head, its rows in chunks, and how lines are chosen for a comment: by a click, by dragging over
-// numbers or clicking another one with Shift, or by the arrow keys (with Shift for a range) and Enter.
+// One file of a diff: its head, its rows in chunks, and how lines are chosen for a comment: by a click, by dragging
+// over numbers or clicking another one with Shift, or by the arrow keys (with Shift for a range) and Enter.
 import { useMemo, useRef, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";

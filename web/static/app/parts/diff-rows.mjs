@@ -49,12 +49,13 @@ function blockOf(block) {
 export function diffFiles(parsed, files) {
   return parsed.map((one, index) => {
     const known = files[index] || {};
-    const gone = known.status ? known.status === "deleted" : one.isDeleted;
-    const added = known.status ? known.status === "added" : one.isNew;
+    const change = known.status;
+    const gone = change ? change === "deleted" : one.isDeleted;
+    const added = change ? change === "added" : one.isNew;
     return {
       path: known.path || (gone ? one.oldName : one.newName),
       oldPath: known.oldPath || (one.isRename ? one.oldName : null),
-      status: known.status || (gone ? "deleted" : added ? "added" : one.isRename ? "renamed" : "modified"),
+      status: change || (gone ? "deleted" : added ? "added" : one.isRename ? "renamed" : "modified"),
       additions: known.additions ?? one.addedLines,
       deletions: known.deletions ?? one.deletedLines,
       hasMore: !gone && !added && one.blocks.length > 0,

@@ -42,7 +42,7 @@ export function FinishReview({ task, review, headSha, reload }) {
   const box = useRef();
   const allowed = verdictsFor(task);
   const verdict = allowed.includes(review.finishing.value) ? review.finishing.value : "comment";
-  const { label, hint, done, kind } = VERDICTS[verdict];
+  const { label, done, kind } = VERDICTS[verdict];
   const written = [...review.pending.value, ...review.editors.value.filter(({ id }) => !id)];
   const count = review.count.value;
   useEffect(() => {
@@ -90,7 +90,6 @@ export function FinishReview({ task, review, headSha, reload }) {
       rows="3"
       testid="review-body"
       required=${verdict === "reject" || (verdict === "comment" && !count)}
-      hint=${hint()}
     />
     ${
       written.length > 0 &&

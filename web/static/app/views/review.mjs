@@ -151,7 +151,7 @@ function Changes({ task, diff, reload }) {
           class="button primary"
           data-testid="review-finish"
           aria-expanded=${review.finishing.value !== null}
-          onClick=${() => (review.finishing.value = review.finishing.value ? null : verdictsFor(task).at(-1))}
+          onClick=${() => (review.finishing.value = review.finishing.value ? null : "comment")}
         >
           ${t("Finish the review")}<${Count} review=${review} />
         </button>`
