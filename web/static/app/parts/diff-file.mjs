@@ -164,7 +164,7 @@ function chooser({ body, items, drawers, open, isSplit }) {
 }
 
 // index: of the file in the diff. head: the diff's head commit. read(path, first, last): lines of a file at the head;
-// null where they can't be read. notes: {said, older, pending, editors} of this file.
+// null where they can't be read. notes: {said, older, pending, waiting, editors} of it.
 export function DiffFile({ file, index, head, mode, review, may, notes, viewed, setViewed, read }) {
   const [fold, setFold] = useState(null);
   const [more, setMore] = useState({ lines: new Map(), total: null });
@@ -225,7 +225,7 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
     return { part, tools, own, vnode };
   });
   kept.current = drawn;
-  const count = notes.pending.length + notes.said.length;
+  const count = notes.pending.length + notes.waiting.length + notes.said.length;
   return html`<section class=${cls("diff-file", isFolded && "folded")} data-path=${file.path} data-index=${index}>
     <header class="diff-head">
       <button
@@ -257,7 +257,7 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
     ${
       !isFolded &&
       html`
-        <${Others} lost=${lost} older=${notes.older} review=${review} />
+        <${Others} lost=${lost} older=${notes.older} waiting=${notes.waiting} review=${review} />
         ${
           items.length
             ? html`<div
@@ -288,9 +288,9 @@ export const Counts = ({ of: { additions, deletions } }) =>
 </span>`;
 
 // Comments on lines of earlier versions of the change, and on lines that this diff does not show.
-function Others({ lost, older, review }) {
+function Others({ lost, older, waiting, review }) {
   const said = [...older, ...lost.filter(({ kind }) => kind === "said").map(({ one }) => one)];
-  const mine = lost.filter(({ kind }) => kind !== "said");
+  const mine = [...waiting.map((one) => ({ kind: "pending", one })), ...lost.filter(({ kind }) => kind !== "said")];
   if (!said.length && !mine.length) return null;
   return html`<div class="note others">
     ${
