@@ -108,6 +108,7 @@ def test_a_change_is_reviewed_and_its_agent_gets_the_suggestion_as_a_patch(
     page.keyboard.type("Twice")
     page.keyboard.press("Control+Enter")
     expect(reviewer.see("pending-comment")).to_have_count(2)
+    expect(numbers(reviewer, 12)).to_be_focused()
     api = Client.login(instance.url, "admin", instance.password)
     task_id = page.url.rsplit("/", 1)[-1]
     assert api.get(f"/tasks/{task_id}")["task"]["comments"] == []

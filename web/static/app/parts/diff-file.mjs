@@ -11,6 +11,8 @@ import { itemsOf, paired, rowAt } from "./diff-rows.mjs";
 const STEPS = { ArrowDown: 1, ArrowUp: -1, PageDown: STEP, PageUp: -STEP, Home: -Infinity, End: Infinity };
 const STATUSES = { added: () => t("New"), deleted: () => t("Deleted"), renamed: () => t("Renamed") };
 
+const NO_MORE = { of: null, lines: new Map(), total: null };
+
 // Where each note stands: by the index of the item above it; `lost` are those whose lines are not shown.
 function placed(items, { said, pending, editors }) {
   const notes = new Map();
@@ -167,7 +169,9 @@ function chooser({ body, items, drawers, open, isSplit }) {
 // null where they can't be read. notes: {said, older, pending, waiting, editors} of it.
 export function DiffFile({ file, index, head, mode, review, may, notes, viewed, setViewed, read }) {
   const [fold, setFold] = useState(null);
-  const [more, setMore] = useState({ lines: new Map(), total: null });
+  const [expanded, setMore] = useState(NO_MORE);
+  // Lines that were read for an earlier version of the file are not those of this one.
+  const more = expanded.of === file ? expanded : NO_MORE;
   const body = useRef();
   const drawers = useRef(new Map()).current;
   const kept = useRef([]);
@@ -201,7 +205,11 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
         (async (first, last) => {
           const found = await read(file.path, first, last);
           setMore((old) => ({
-            lines: new Map([...old.lines, ...found.lines.map((text, at) => [first + at, text])]),
+            of: file,
+            lines: new Map([
+              ...(old.of === file ? old.lines : []),
+              ...found.lines.map((text, at) => [first + at, text]),
+            ]),
             total: found.totalLines,
           }));
         }),
