@@ -61,6 +61,7 @@ class House(World):
             "token_id": new_id(), "owner": self.secret.repository_owner, "name": self.secret.slug, "number": "1",
             "service_path": "info/refs", "attachment_id": attached.json["attachment"]["id"], "provider_id": new_id(),
             "delivery_id": new_id(),
+            "comment_id": new_id(),
         }  # fmt: skip
 
     def _under_way(self, project: Project) -> Task:

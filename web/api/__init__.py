@@ -17,6 +17,7 @@ from web.api.probes import health
 from web.api.projects import projects
 from web.api.proposals import proposals
 from web.api.releases import release_views
+from web.api.reviews import reviews
 from web.api.run_talk import run_talk
 from web.api.run_tools import run_tools
 from web.api.runner import runner
@@ -37,5 +38,5 @@ ALL += [runner, agents, task_groups, release_views, deployments]
 ALL += [projects, samples, tasks, runs, webhooks]
 ALL += [model_providers, spend, caps, webhook]
 ALL += [run_tools, proposals, inbox, board]
-ALL += [steering, attachments, run_talk]
+ALL += [steering, attachments, run_talk, reviews]
 ALL += [forge_repositories]

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import mysql
 from common import database
 
 revision = "0017"
-down_revision = "0015"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 

@@ -84,7 +84,7 @@ function Patch({ group }) {
       <span class="plus">+${sum("additions")}</span> <span class="minus">−${sum("deletions")}</span>
       ${value.truncated && html`<span class="muted">${t("The end is left out: it is too long.")}</span>`}
     </p>
-    <${Diff} patch=${value.patch} comments=${[]} drafts=${[]} setDrafts=${null} />
+    <${PlainDiff} diff=${value} />
   `;
 }
 
