@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { cls } from "./controls.mjs";
+import { t } from "../language.mjs";
 
 export function size(bytes) {
   if (!Number.isFinite(bytes)) return "";
@@ -48,6 +49,6 @@ export function ChooseFiles({ take, testid, disabled, children }) {
         event.target.value = "";
       }}
     />
-    <span>${children || html`<b>Choose files</b> or drop them here`}</span>
+    <span>${children || html`<b>${t("Choose files")}</b> ${t("or drop them here")}`}</span>
   </label>`;
 }

@@ -1,6 +1,7 @@
 // Markdown that people and agents wrote. One of two places that set HTML; all of it goes through DOMPurify.
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { webUrl } from "../words.mjs";
 
 const ALLOWED = {
@@ -51,7 +52,7 @@ async function load() {
   purify.addHook("afterSanitizeAttributes", (node) => {
     if (node.tagName === "PRE") {
       // It scrolls, so the keyboard must reach it.
-      for (const [name, value] of Object.entries({ tabindex: "0", role: "group", "aria-label": "Code" }))
+      for (const [name, value] of Object.entries({ tabindex: "0", role: "group", "aria-label": t("Code") }))
         node.setAttribute(name, value);
     }
     if (node.tagName !== "A") return;
