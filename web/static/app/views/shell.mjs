@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { api, signOut } from "../api.mjs";
 import { html } from "../html.mjs";
 import { count, sayCount } from "../inbox.mjs";
+import { mark, t } from "../language.mjs";
 import { connection, listen } from "../live.mjs";
 import { LinkBanner } from "../parts/link-banner.mjs";
 import { notice } from "../notices.mjs";
@@ -36,9 +37,9 @@ const Spend = lazy(() => import("./spend.mjs"), "Spend");
 const Welcome = lazy(() => import("./welcome.mjs"), "Welcome");
 
 const SAID = {
-  on: "Live: changes appear by themselves",
-  connecting: "Connecting… what you see may be old",
-  off: "Not connected",
+  on: mark("Live: changes appear by themselves"),
+  connecting: mark("Connecting… what you see may be old"),
+  off: mark("Not connected"),
 };
 
 export function App() {
@@ -52,7 +53,7 @@ function Toasts() {
       ({ id, kind, text, link }) =>
         html`<div key=${id} class=${`toast ${kind}`} role=${kind === "bad" ? "alert" : "status"} data-testid="toast">
           <span>${text}${link && html` <a href=${link.href} onClick=${() => dismiss(id)}>${link.text}</a>`}</span>
-          <button type="button" class="button ghost square" aria-label="Dismiss" onClick=${() => dismiss(id)}>
+          <button type="button" class="button ghost square" aria-label=${t("Dismiss")} onClick=${() => dismiss(id)}>
             <${Icon} name="close" />
           </button>
         </div>`,
@@ -96,13 +97,13 @@ function Frame() {
         document.querySelector("main a, main button, main input")?.focus();
       }}
     >
-      Skip to content
+      ${t("Skip to content")}
     </a>
     <div class="topbar">
       <button
         type="button"
         class="button ghost square"
-        aria-label="Menu"
+        aria-label=${t("Menu")}
         aria-expanded=${open}
         onClick=${() => setOpen(!open)}
       >
@@ -111,7 +112,13 @@ function Frame() {
       <strong>${project.value?.name || "AiWorker"}</strong>
       ${
         count.value > 0 &&
-        html`<a class="nav-count" href="#/inbox" aria-label=${`${sayCount.value} need you`}>${sayCount.value}</a>`
+        html`<a
+          class="nav-count"
+          href="#/inbox"
+          aria-label=${t("{count} need you", { count: sayCount.value })}
+        >
+          ${sayCount.value}
+        </a>`
       }
       <${Dot} />
     </div>
@@ -181,11 +188,11 @@ const Dot = () =>
   html`<span
     class=${`dot ${connection.value}`}
     role="status"
-    title=${SAID[connection.value]}
+    title=${t(SAID[connection.value])}
     data-testid="live-status"
     data-state=${connection.value}
   >
-    <span class="sr">${SAID[connection.value]}</span>
+    <span class="sr">${t(SAID[connection.value])}</span>
   </span>`;
 
 function Link({ href, icon, on, children }) {
@@ -199,10 +206,10 @@ function Sidebar() {
   const id = projectId.value;
   const view = route.value.view;
   const known = projects.value || [];
-  return html`<nav class="sidebar" aria-label="Main">
+  return html`<nav class="sidebar" aria-label=${t("Main")}>
     <a class="brand" href="#/"><img src="/static/icon.svg" alt="" width="22" height="22" />AiWorker</a>
     <div class="picker">
-      <label class="sr" for="project-select">Project</label>
+      <label class="sr" for="project-select">${t("Project")}</label>
       <select
         id="project-select"
         data-testid="project-select"
@@ -210,7 +217,7 @@ function Sidebar() {
         onFocus=${loadProjects}
         onChange=${(event) => go(to.project(event.target.value))}
       >
-        ${!known.length && html`<option value="">No project yet</option>`}
+        ${!known.length && html`<option value="">${t("No project yet")}</option>`}
         ${known.map(
           (one) => html`<option key=${one.id} value=${one.id} selected=${one.id === id}>${one.name}</option>`,
         )}
@@ -221,8 +228,8 @@ function Sidebar() {
           class="button square"
           href="#/projects/new"
           data-testid="project-new"
-          aria-label="New project"
-          title="New project"
+          aria-label=${t("New project")}
+          title=${t("New project")}
         >
           <${Icon} name="plus" />
         </a>`
@@ -230,35 +237,38 @@ function Sidebar() {
     </div>
     <div class="nav-group">
       <${Link} href="#/inbox" icon="inbox" on=${view === "inbox"}>
-        Needs you
+        ${t("Needs you")}
         ${count.value > 0 && html`<span class="nav-count" data-testid="inbox-count">${sayCount.value}</span>`}
       <//>
     </div>
     ${
       id &&
       html`<div class="nav-group">
-        <${Link} href=${to.project(id)} icon="board" on=${view === "tasks" || view === "home"}>Board<//>
-        <${Link} href=${to.groups(id)} icon="groups" on=${view === "groups"}>Groups<//>
-        <${Link} href=${to.deployments(id)} icon="deploy" on=${view === "deployments"}>Deployments<//>
-        <${Link} href=${to.activity(id)} icon="activity" on=${view === "activity"}>Activity<//>
-        <${Link} href=${to.settings(id)} icon="settings" on=${view === "settings"}>Project settings<//>
+        <${Link} href=${to.project(id)} icon="board" on=${view === "tasks" || view === "home"}>${t("Board")}<//>
+        <${Link} href=${to.groups(id)} icon="groups" on=${view === "groups"}>${t("Groups")}<//>
+        <${Link} href=${to.deployments(id)} icon="deploy" on=${view === "deployments"}>${t("Deployments")}<//>
+        <${Link} href=${to.activity(id)} icon="activity" on=${view === "activity"}>${t("Activity")}<//>
+        <${Link} href=${to.settings(id)} icon="settings" on=${view === "settings"}>${t("Project settings")}<//>
       </div>`
     }
     <div class="nav-group">
-      <h2>Platform</h2>
-      <${Link} href="#/agents" icon="agent" on=${view === "agents"}>Agents<//>
-      <${Link} href="#/jobs" icon="jobs" on=${view === "jobs"}>Jobs<//>
-      <${Link} href="#/spend" icon="spend" on=${view === "spend"}>Spend<//>
-      ${may("admin") && html`<${Link} href="#/models" icon="models" on=${view === "models"}>Models<//>`}
-      ${may("admin") && html`<${Link} href="#/admin" icon="people" on=${view === "admin"}>Users and enrolment<//>`}
-      <${Link} href="#/account" icon="key" on=${view === "account"}>Account and tokens<//>
-      <a href="/docs"><${Icon} name="docs" />Documentation</a>
+      <h2>${t("Platform")}</h2>
+      <${Link} href="#/agents" icon="agent" on=${view === "agents"}>${t("Agents")}<//>
+      <${Link} href="#/jobs" icon="jobs" on=${view === "jobs"}>${t("Jobs")}<//>
+      <${Link} href="#/spend" icon="spend" on=${view === "spend"}>${t("Spend")}<//>
+      ${may("admin") && html`<${Link} href="#/models" icon="models" on=${view === "models"}>${t("Models")}<//>`}
+      ${
+        may("admin") &&
+        html`<${Link} href="#/admin" icon="people" on=${view === "admin"}>${t("Users and enrolment")}<//>`
+      }
+      <${Link} href="#/account" icon="key" on=${view === "account"}>${t("Account and tokens")}<//>
+      <a href="/docs"><${Icon} name="docs" />${t("Documentation")}</a>
       <a href="/api/docs"><${Icon} name="branch" />API</a>
     </div>
     <div class="me">
       <${Dot} />
       <span data-testid="who"><b>${user.value.username}</b><small>${say(user.value.role)}</small></span>
-      <${Button} small kind="ghost" testid="logout" act=${signOut}>Log out<//>
+      <${Button} small kind="ghost" testid="logout" act=${signOut}>${t("Log out")}<//>
     </div>
   </nav>`;
 }
@@ -280,9 +290,9 @@ function View() {
   if (view === "repository") return html`<${Repository} place=${route.value.place} pull=${route.value.pull} />`;
   if (!projectId.value || view === "welcome") return html`<${Welcome} />`;
   if (!project.value)
-    return html`<${Page} title="Not found">
-      <${Empty} title="There is no such project">
-        It was deleted, or you may not see it. Choose another one on the left.
+    return html`<${Page} title=${t("Not found")}>
+      <${Empty} title=${t("There is no such project")}>
+        ${t("It was deleted, or you may not see it. Choose another one on the left.")}
       <//>
     <//>`;
   const key = projectId.value;
@@ -294,10 +304,10 @@ function View() {
 }
 
 const NotFound = () =>
-  html`<${Page} title="Not found">
+  html`<${Page} title=${t("Not found")}>
     <div data-testid="not-found">
-      <${Empty} title="There is no such page">
-        The address may be mistyped, or from an older version. <a href="#/">Back to the board</a>
+      <${Empty} title=${t("There is no such page")}>
+        ${t("The address may be mistyped, or from an older version.")} <a href="#/">${t("Back to the board")}</a>
       <//>
     </div>
   <//>`;
