@@ -57,6 +57,7 @@ SAME = {
     *{"1Gi", "aiworker.draft.", "allow-scripts allow-forms allow-same-origin", "anthropic", "claude"},
     *{"claude-sonnet-4-5", "claude-sonnet-4-5 3 15 0.3", "git clone {}", "main", "node:20-alpine", "node_modules"},
     *{"noopener noreferrer", "npm ci", "packages.example.com", "postgresql:16, redis", "python, node"},
+    *{"Android", "Chrome", "Edge", "Enter", "Esc", "Firefox", "Linux", "Mac OS X", "Opera", "Safari", "Tab", "Windows"},
     *{"python3 -m http.server $PORT", "python3 -m unittest", "ui, bug"},
 }
 

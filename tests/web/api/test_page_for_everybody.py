@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, expect
 
 from common.models import Task
 from common.states import Environment, Role
+from tests.builders import log_in
 from tests.e2e.browser import chromium
 from tests.web.made import a_live_run, a_proposal, a_question
 from tests.web.page_reader import PageReader
@@ -21,6 +22,7 @@ SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height
 # Colours that are on their way to others are not those that people read.
 _IS_STILL = """() => document.getAnimations().every(
   (one) => one.playState !== "running" || one.effect.getComputedTiming().iterations === Infinity)"""
+_CATALOGUES = "performance.getEntriesByType('resource').filter(({ name }) => /es-\\w+\\.mjs/.test(name))"
 GRAVE = {"serious", "critical"}
 
 
@@ -124,3 +126,114 @@ def test_axe_finds_nothing_serious_on_any_view(ada: PageReader, plain_world: Wor
     faults |= _faults_of_view(ada, "login")
 
     assert faults == {}
+
+
+def test_the_page_speaks_the_language_that_was_chosen(ada: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    plain_world.task(project, state="needs_input")
+    page = ada.page
+    ada.open(f"#/projects/{project.id}/tasks")
+    expect(ada.see("board-column-needs_input").locator("h2")).to_contain_text("Needs input")
+    assert page.evaluate(_CATALOGUES) == []
+
+    ada.open("#/account")
+    ada.see("language").select_option("es")
+
+    expect(page.get_by_role("heading", name="Cuenta")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("lang", "es")
+    ada.open(f"#/projects/{project.id}/tasks")
+    expect(ada.see("board-column-needs_input").locator("h2")).to_contain_text("Espera respuesta")
+    page.reload()
+    expect(ada.see("board-column-needs_input").locator("h2")).to_contain_text("Espera respuesta")
+    expect(ada.see("task-card").locator("time")).to_have_text("ahora mismo")
+    ada.see("logout").click()
+    expect(ada.see("login-submit")).to_have_text("Iniciar sesión")
+    ada.see("language").select_option("en")
+    expect(ada.see("login-submit")).to_have_text("Sign in")
+
+
+def test_colours_are_those_that_were_chosen(ada: PageReader) -> None:
+    page = ada.page
+    colours = "getComputedStyle(document.documentElement).colorScheme"
+    page.emulate_media(color_scheme="light")
+    ada.open("#/account")
+    expect(ada.see("scheme")).to_have_value("system")
+    assert page.evaluate(colours) == "light dark"
+
+    ada.see("scheme").select_option("dark")
+
+    assert page.evaluate(colours) == "dark"
+    page.reload()
+    expect(ada.see("scheme")).to_have_value("dark")
+    assert page.evaluate(colours) == "dark"
+
+
+def _ask(reader: PageReader, text: str) -> None:
+    """Type this into the palette."""
+    reader.page.keyboard.press("Control+k")
+    expect(reader.see("palette-input")).to_be_focused()
+    reader.page.keyboard.type(text)
+
+
+def test_everything_is_reached_by_the_keyboard_alone(ada: PageReader, plain_world: World) -> None:
+    project, other = plain_world.project("Shop"), plain_world.project("Blog")
+    far = plain_world.task(project, "Reset the password")
+    page = ada.page
+    ada.open(f"#/projects/{project.id}/groups")
+    expect(page.get_by_role("heading", name="Groups")).to_be_visible()
+
+    _ask(ada, "board")
+    page.keyboard.press("Enter")
+    expect(ada.see("task-card")).to_have_count(1)
+    for wanted in ("the pass", far.id[-8:]):
+        _ask(ada, wanted)
+        expect(ada.see("palette-item")).to_have_count(1)
+        expect(ada.see("palette-item")).to_contain_text("Reset the password")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("complementary").get_by_text("Reset the password")).to_be_visible()
+        page.keyboard.press("Escape")
+    _ask(ada, "blog")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Blog")).to_be_visible()
+    assert other.id in page.url
+
+    page.keyboard.press("?")
+    expect(ada.see("keys").first).to_contain_text("New task")
+    assert _faults(ada) == []
+    page.keyboard.press("Escape")
+    _ask(ada, "new task")
+    assert _faults(ada) == []
+    page.keyboard.press("Enter")
+    expect(ada.see("task-title")).to_be_focused()
+    page.keyboard.type("Written by keys")
+    assert _faults(ada) == []
+    page.keyboard.press("Enter")
+    expect(ada.see("task-card")).to_contain_text("Written by keys")
+    _ask(ada, "idioma espanol")
+    expect(page.get_by_text("Nothing is called that.")).to_be_visible()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("language")
+    page.keyboard.press("Enter")
+    expect(ada.see("task-new")).to_have_text("Nueva tarea")
+    _ask(ada, "sesion")
+    page.keyboard.press("Enter")
+    expect(ada.see("login-submit")).to_be_visible()
+
+
+def test_a_session_elsewhere_is_ended_from_the_account(ada: PageReader, plain_world: World) -> None:
+    there = plain_world.app.test_client()
+    there.environ_base["HTTP_USER_AGENT"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+    login = log_in(there, "ada")
+    log_in(plain_world.app.test_client(), "ada")
+
+    ada.open("#/account")
+
+    expect(ada.see("session")).to_have_count(3)
+    row = ada.see("session").filter(has_text="Firefox on Linux")
+    row.get_by_test_id("session-end").click()
+    expect(ada.see("session")).to_have_count(2)
+    assert there.post("/api/auth/refresh", json={"refreshToken": login["refreshToken"]}).status_code == 401
+    ada.see("sessions-end").click()
+    ada.see("sessions-end-confirm").click()
+    expect(ada.see("session")).to_have_count(1)
+    expect(ada.see("session")).to_contain_text("This one")

@@ -11,6 +11,7 @@ import { user } from "../session.mjs";
 import { ROLES } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { exact, say } from "../words.mjs";
+import { Sessions } from "./sessions.mjs";
 
 export function Secret({ value, expiresAt }) {
   const copy = async () => {
@@ -31,6 +32,8 @@ export function Account() {
   const [making, setMaking] = useState(false);
   const [made, setMade] = useState(null);
   const [ending, setEnding] = useState(null);
+  // Of the password: each ends all sessions but a new one.
+  const [changes, setChanges] = useState(0);
   const actions = html`<${New} testid="token-new" open=${() => setMaking(true)}>${t("New token")}<//>`;
   return html`<${Page}
     title=${t("Account")}
@@ -91,7 +94,13 @@ export function Account() {
         ${t("Whatever uses it is refused from now on, and so is every token that was made with it.")}
       <//>`
     }
-    <${Password} done=${pages.reload} />
+    <${Password}
+      done=${() => {
+        setChanges(changes + 1);
+        return pages.reload();
+      }}
+    />
+    <${Sessions} key=${changes} />
     <section>
       <h2>${t("Appearance")}</h2>
       <div class="pair"><${LanguageChoice} /><${SchemeChoice} /></div>

@@ -3,7 +3,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { filterOf, isFiltering } from "../filters.mjs";
 import { html } from "../html.mjs";
-import { t, th } from "../language.mjs";
+import { isPlain, isTyping, useKeyList, writing } from "../keys.mjs";
+import { mark, t, th } from "../language.mjs";
 import { listen } from "../live.mjs";
 import { Badge, Button, cls, Empty, Icon, Loading, Trouble } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
@@ -42,6 +43,12 @@ const FLOW = TASK_STATES.flatMap((state) => (state === "production" ? [state, "r
 const NEEDY = ["needs_input", "ready_to_test", "failed"];
 const COLUMNS = [...NEEDY, ...FLOW.filter((state) => !NEEDY.includes(state))];
 // How often what agents do is read again.
+const KEYS = [
+  ["c", mark("New task")],
+  ["Tab", mark("From card to card")],
+  ["Enter", mark("Open the task")],
+  ["x", mark("Select the card")],
+];
 const STEPS_MS = 20_000;
 const rank = (task) => (cards.value.get(task.id)?.question ? -1 : BY_URGENCY.indexOf(task.priority));
 const inOrder = (a, b) => rank(a) - rank(b) || (a.id < b.id ? 1 : -1);
@@ -54,7 +61,6 @@ export function Board({ taskId }) {
   const [typed, setTyped] = useState(query.q || "");
   const [filtering, setFiltering] = useState(false);
   const [ended, setEnded] = useState(false);
-  const [writing, setWriting] = useState(false);
   const [several, setSeveral] = useState(false);
   const load = () => loadBoard(projectId, filter);
   const latest = useRef(load);
@@ -92,16 +98,18 @@ export function Board({ taskId }) {
     const timer = setInterval(() => !document.hidden && isAtWork() && loadCards().catch(() => {}), STEPS_MS);
     return () => clearInterval(timer);
   }, []);
+  useKeyList(KEYS);
   useEffect(() => {
     const pressed = (event) => {
-      if (event.key !== "c" || event.ctrlKey || event.metaKey || event.altKey || !may("member")) return;
-      if (!event.target.closest("input,textarea,select,dialog")) {
-        event.preventDefault();
-        setWriting(true);
-      }
+      if (event.key !== "c" || !isPlain(event) || isTyping(event) || !may("member")) return;
+      event.preventDefault();
+      writing.value = true;
     };
     addEventListener("keydown", pressed);
-    return () => removeEventListener("keydown", pressed);
+    return () => {
+      removeEventListener("keydown", pressed);
+      writing.value = false;
+    };
   }, []);
 
   return html`<div class=${`work ${taskId ? "has-panel" : ""}`}>
@@ -158,7 +166,7 @@ export function Board({ taskId }) {
               class="button primary"
               data-testid="task-new"
               title=${t("New task (c)")}
-              onClick=${() => setWriting(true)}
+              onClick=${() => (writing.value = true)}
             >
               <${Icon} name="plus" />${t("New task")}
             </button>`
@@ -179,7 +187,7 @@ export function Board({ taskId }) {
     ${selected.value.size > 0 && html`<${Selection} />`}
     ${several && html`<${NewTasks} close=${() => setSeveral(false)} />`}
     ${taskId && html`<${TaskPanel} key=${taskId} id=${taskId} />`}
-    ${writing && html`<${NewTask} close=${() => setWriting(false)} />`}
+    ${writing.value && html`<${NewTask} close=${() => (writing.value = false)} />`}
   </div>`;
 }
 

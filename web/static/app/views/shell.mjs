@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { api, signOut } from "../api.mjs";
 import { html } from "../html.mjs";
 import { count, sayCount } from "../inbox.mjs";
+import { overlay, useKeysOfPage } from "../keys.mjs";
 import { mark, t } from "../language.mjs";
 import { connection, listen } from "../live.mjs";
 import { LinkBanner } from "../parts/link-banner.mjs";
@@ -19,6 +20,7 @@ import { say } from "../words.mjs";
 import { Board } from "./board.mjs";
 import { LogIn } from "./login.mjs";
 
+const Nothing = () => null;
 const Account = lazy(() => import("./account.mjs"), "Account");
 const Activity = lazy(() => import("./activity.mjs"), "Activity");
 const Admin = lazy(() => import("./admin.mjs"), "Admin");
@@ -28,10 +30,12 @@ const Deployments = lazy(() => import("./deployments.mjs"), "Deployments");
 const Group = lazy(() => import("./group.mjs"), "Group");
 const Groups = lazy(() => import("./groups.mjs"), "Groups");
 const Inbox = lazy(() => import("./inbox.mjs"), "Inbox");
+const Keys = lazy(() => import("./palette.mjs"), "Keys", Nothing);
 const Jobs = lazy(() => import("./jobs.mjs"), "Jobs");
 const Models = lazy(() => import("./models.mjs"), "Models");
 const NewProject = lazy(() => import("./new-project.mjs"), "NewProject");
 const Repository = lazy(() => import("./repository.mjs"), "Repository");
+const Palette = lazy(() => import("./palette.mjs"), "Palette", Nothing);
 const ProjectSettings = lazy(() => import("./settings.mjs"), "ProjectSettings");
 const Spend = lazy(() => import("./spend.mjs"), "Spend");
 const Welcome = lazy(() => import("./welcome.mjs"), "Welcome");
@@ -78,7 +82,7 @@ function Frame() {
   useProjectFeed(projectId.value);
   useLive(({ event }) => event === "project:status_changed", refreshProject);
   useOthersProjects();
-  useSearchKey();
+  useKeysOfPage();
   useEffect(() => listen(notice), []);
   const ending = projects.value?.some(({ status }) => status === "deleting");
   useEffect(() => {
@@ -125,6 +129,7 @@ function Frame() {
     <${Sidebar} />
     <div class="scrim" onClick=${() => setOpen(false)}></div>
     <div class="content"><${View} /></div>
+    ${overlay.value === "palette" && html`<${Palette} />`} ${overlay.value === "keys" && html`<${Keys} />`}
     <${LinkBanner} />
   </div>`;
 }
@@ -166,22 +171,6 @@ function useEscape(open, close) {
     if (open) addEventListener("keydown", pressed, true);
     return () => removeEventListener("keydown", pressed, true);
   }, [open]);
-}
-
-function useSearchKey() {
-  useEffect(() => {
-    const pressed = (event) => {
-      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.target.closest("input,textarea,select,dialog,[contenteditable]")) return;
-      const search = document.querySelector("input[type=search]");
-      if (!search) return;
-      event.preventDefault();
-      search.focus();
-      search.select();
-    };
-    addEventListener("keydown", pressed);
-    return () => removeEventListener("keydown", pressed);
-  }, []);
 }
 
 const Dot = () =>
