@@ -50,7 +50,9 @@ function commands() {
       : []),
     goTo(t("Account and tokens"), "#/account", "key"),
     { key: "docs", text: t("Documentation"), icon: "docs", act: () => location.assign("/docs") },
-    ...(may("maintainer") ? [goTo(t("New project"), "#/projects/new", "plus")] : []),
+    ...(may("maintainer")
+      ? [goTo(t("New project"), "#/projects/new", "plus"), goTo(t("Welcome"), "#/welcome", "board")]
+      : []),
     ...(projects.value || [])
       .filter((one) => one.id !== id)
       .map((one) => goTo(t("Project: {name}", { name: one.name }), to.project(one.id), "board")),
