@@ -776,14 +776,15 @@ export const TEXTS = {
   "End all other sessions?": "¿Terminar todas las demás sesiones?",
   "Whoever works in one of them has to sign in again. Tokens stay.":
     "Quien trabaje en una de ellas tendrá que volver a iniciar sesión. Los tokens siguen.",
-  "A view, a project, a task's title or id, or what to do": "Una vista, un proyecto, el título o id de una tarea, o qué hacer",
+  "A view, a project, a task's title or id, or what to do":
+    "Una vista, un proyecto, el título o id de una tarea, o qué hacer",
   "Close what is open": "Cerrar lo que está abierto",
   "Colours: {name}": "Colores: {name}",
-  "Found": "Encontrado",
+  Found: "Encontrado",
   "From card to card": "De tarjeta en tarjeta",
   "Go to or do": "Ir o hacer",
   "Go to or do anything": "Ir a cualquier sitio o hacer cualquier cosa",
-  "Keys": "Teclas",
+  Keys: "Teclas",
   "Keys of this view": "Teclas de esta vista",
   "Language: {name}": "Idioma: {name}",
   "Nothing is called that.": "Nada se llama así.",
@@ -792,4 +793,7 @@ export const TEXTS = {
   "Search, where there is a search": "Buscar, donde haya un buscador",
   "Select the card": "Seleccionar la tarjeta",
   "This list": "Esta lista",
+  Undo: "Deshacer",
+  "The view {name} is forgotten.": "Se ha olvidado la vista {name}.",
+  "The draft is discarded.": "Se ha descartado el borrador.",
 };

@@ -4,6 +4,7 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { intl, t } from "../language.mjs";
 import { useLive } from "../loading.mjs";
+import { Avatar } from "../parts/avatar.mjs";
 import { Button, Empty, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
 import { EVENTS, Sentence } from "../parts/event-words.mjs";
 import { project } from "../projects.mjs";
@@ -124,6 +125,7 @@ function Days({ events, titles }) {
           ${some.map(
             (one) =>
               html`<li key=${one.seq} data-testid="activity-event">
+                <${Avatar} of=${one.actor} />
                 <span>
                   <b>${actorName(one.actor)}</b> <${Sentence} of=${one} />${" "}
                   <${About} event=${one} titles=${titles} />

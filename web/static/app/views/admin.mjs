@@ -4,6 +4,7 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { usePages } from "../loading.mjs";
+import { Avatar } from "../parts/avatar.mjs";
 import {
   Button,
   CheckField,
@@ -60,6 +61,7 @@ function Users() {
         ${pages.items?.map(
           (one) =>
             html`<li key=${one.id} class="row" data-testid="user-row">
+              <${Avatar} of=${one.username} />
               <span class="row-main"><b>${one.username}</b></span>
               ${one.isActive === false && html`<span class="chip bad">${t("Inactive")}</span>`}
               <span class="chip">${say(one.role)}</span>

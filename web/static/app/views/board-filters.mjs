@@ -8,6 +8,7 @@ import { putQuery, route, to, withQuery } from "../routes.mjs";
 import { dropView, saveView, viewsOf } from "../saved-views.mjs";
 import { TASK_STATES } from "../states.mjs";
 import { tasks } from "../tasks.mjs";
+import { toldUndoable } from "../toasts.mjs";
 import { BY_URGENCY, say, shortId } from "../words.mjs";
 
 const change = (name, value) => putQuery({ ...route.value.query, [name]: value });
@@ -24,6 +25,10 @@ export function Filters({ projectId }) {
     if (!name.trim()) return;
     saveView(projectId, name.trim(), only(query));
     setName("");
+  };
+  const forget = ({ name: gone, query: kept }) => {
+    dropView(projectId, gone);
+    toldUndoable(t("The view {name} is forgotten.", { name: gone }), () => saveView(projectId, gone, kept));
   };
   return html`<div class="filters" role="group" aria-label=${t("Filter")} data-testid="board-filters">
     <label>
@@ -90,7 +95,7 @@ export function Filters({ projectId }) {
             type="button"
             class="button ghost"
             aria-label=${t("Forget the view {name}", { name: view.name })}
-            onClick=${() => dropView(projectId, view.name)}
+            onClick=${() => forget(view)}
           >
             <${Icon} name="close" />
           </button>

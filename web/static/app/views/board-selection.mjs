@@ -11,7 +11,7 @@ import { clear, selected } from "../selection.mjs";
 import { may } from "../session.mjs";
 import { CANCELLABLE_TASK_STATES, FINAL_TASK_STATES } from "../states.mjs";
 import { keepTask, tasks } from "../tasks.mjs";
-import { told, warned } from "../toasts.mjs";
+import { told, toldUndoable, warned } from "../toasts.mjs";
 import { BY_URGENCY, say } from "../words.mjs";
 
 const DONE = {
@@ -21,20 +21,28 @@ const DONE = {
 };
 
 // Does `act` with each task, one after the other; done: what was done, for a person.
-async function withEach(some, done, act) {
+// undo: what takes back what was done to a task, given as it was before; null if nothing does.
+async function withEach(some, done, act, undo = null) {
   const refused = [];
+  const acted = [];
   const left = new Set(selected.value);
   for (const task of some) {
     try {
       const { task: fresh } = await act(task);
       keepTask(fresh);
+      acted.push(task);
       left.delete(task.id);
     } catch (error) {
       refused.push(`“${task.title}”: ${error.message}`);
     }
   }
   selected.value = refused.length ? left : new Set();
-  if (some.length > refused.length) told(tn(some.length - refused.length, ...DONE[done]));
+  const text = tn(acted.length, ...DONE[done]);
+  const takeBack = async () => {
+    for (const task of acted) keepTask((await undo(task)).task);
+  };
+  if (acted.length && undo) toldUndoable(text, takeBack);
+  else if (acted.length) told(text);
   if (refused.length) warned(refused.join(" "));
 }
 
@@ -65,15 +73,20 @@ export function Selection() {
     clear();
     go(to.group(project.value.id, taskGroup.id));
   };
-  const setPriority = (priority) => withEach(open, "changed", ({ id }) => api.patch(`/tasks/${id}`, { priority }));
+  const change = (name, valueOf) =>
+    withEach(
+      open,
+      "changed",
+      (task) => api.patch(`/tasks/${task.id}`, { [name]: valueOf(task) }),
+      (before) => api.patch(`/tasks/${before.id}`, { [name]: before[name] ?? [] }),
+    );
+  const setPriority = (priority) => change("priority", () => priority);
   const addLabel = (event) => {
     event.preventDefault();
     const fresh = label.trim();
     if (!fresh) return;
     setLabel("");
-    withEach(open, "changed", ({ id, labels }) =>
-      api.patch(`/tasks/${id}`, { labels: [...(labels || []).filter((one) => one !== fresh), fresh] }),
-    );
+    change("labels", ({ labels }) => [...(labels || []).filter((one) => one !== fresh), fresh]);
   };
   return html`<div class="selection" role="group" aria-label=${t("Selected tasks")} data-testid="selection">
     <b aria-live="polite">${t("{count} selected", { count: chosen.length })}</b>

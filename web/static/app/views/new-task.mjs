@@ -1,5 +1,6 @@
 // Writing a task. What only some tasks need is folded away.
 import { api } from "../api.mjs";
+import { keepDraft } from "../drafts.mjs";
 import { html } from "../html.mjs";
 import { useState } from "preact/hooks";
 import { CapFields, capsDraft, capsOf } from "../parts/caps.mjs";
@@ -7,11 +8,12 @@ import { Fault, Field, SelectField, TextField, useForm } from "../parts/controls
 import { Dialog } from "../parts/dialogs.mjs";
 import { ChooseFiles, size } from "../parts/files.mjs";
 import { DriverFields, hasDrivers } from "../parts/known.mjs";
+import { writing } from "../keys.mjs";
 import { t, th } from "../language.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { keepTask, tasks } from "../tasks.mjs";
-import { failed, told } from "../toasts.mjs";
+import { failed, told, toldUndoable } from "../toasts.mjs";
 import { BY_URGENCY, lines, say } from "../words.mjs";
 import { attach } from "./task-attachments.mjs";
 
@@ -37,16 +39,26 @@ const EMPTY = {
 
 export function NewTask({ close }) {
   const { id: projectId } = project.value;
-  const form = useForm(EMPTY, `new-task.${projectId}`);
+  const draftKey = `new-task.${projectId}`;
+  const form = useForm(EMPTY, draftKey);
   const [files, setFiles] = useState([]);
   const written = JSON.stringify(form.draft) !== JSON.stringify(EMPTY);
   const leave = () => {
     if (written) told(t("Kept as a draft: “New task” opens with it."));
     close();
   };
-  const discard = () => {
+  const finish = () => {
     form.reset();
     close();
+  };
+  const discard = () => {
+    const { draft } = form;
+    finish();
+    if (!written) return;
+    toldUndoable(t("The draft is discarded."), () => {
+      keepDraft(draftKey, draft);
+      writing.value = true;
+    });
   };
   const insertSteps = () =>
     form.change("description", [form.draft.description.trimEnd(), STEPS].filter(Boolean).join("\n\n"));
@@ -61,7 +73,7 @@ export function NewTask({ close }) {
     keepTask(task);
     const link = { href: to.task(projectId, task.id), text: t("Open") };
     told(t("Task created."), link);
-    discard();
+    finish();
     // The task is there by now: a file that is refused can be added to it later.
     await attach(task.id, files).catch(failed);
   });

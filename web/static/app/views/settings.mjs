@@ -4,6 +4,7 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t, th } from "../language.mjs";
 import { useLive, usePages, useRead } from "../loading.mjs";
+import { Avatar } from "../parts/avatar.mjs";
 import {
   Badge,
   Button,
@@ -180,6 +181,7 @@ function Members({ id, restricted }) {
               ${members.map(
                 (one) =>
                   html`<li key=${one.userId} class="row">
+                    <${Avatar} of=${one.username} />
                     <span class="row-main"><b>${one.username}</b></span>
                     <span class="chip">${say(one.role)}</span>
                     <${Button} small kind="ghost" act=${drop(one.userId)}>${t("Remove")}<//>

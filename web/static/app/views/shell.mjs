@@ -9,6 +9,7 @@ import { connection, listen } from "../live.mjs";
 import { LinkBanner } from "../parts/link-banner.mjs";
 import { notice } from "../notices.mjs";
 import { useLive, useProjectFeed } from "../loading.mjs";
+import { Avatar } from "../parts/avatar.mjs";
 import { Button, Empty, Icon, Loading, Page, Trouble } from "../parts/controls.mjs";
 import { lazy } from "../parts/lazy.mjs";
 import { keepProject, loadProjects, project, projectId, projects, trouble } from "../projects.mjs";
@@ -51,12 +52,30 @@ export function App() {
   return html`${signedIn.value ? html`<${Frame} />` : html`<${LogIn} />`}<${Toasts} />`;
 }
 
+const undo = (id, act) => async () => {
+  dismiss(id);
+  try {
+    await act();
+  } catch (error) {
+    failed(error);
+  }
+};
+
 function Toasts() {
   return html`<div class="toasts" aria-live="polite">
     ${toasts.value.map(
       ({ id, kind, text, link }) =>
         html`<div key=${id} class=${`toast ${kind}`} role=${kind === "bad" ? "alert" : "status"} data-testid="toast">
-          <span>${text}${link && html` <a href=${link.href} onClick=${() => dismiss(id)}>${link.text}</a>`}</span>
+          <span>
+            ${text}${" "}
+            ${
+              link?.act
+                ? html`<button type="button" class="button small" data-testid="undo" onClick=${undo(id, link.act)}>
+                  ${link.text}
+                </button>`
+                : link && html`<a href=${link.href} onClick=${() => dismiss(id)}>${link.text}</a>`
+            }
+          </span>
           <button type="button" class="button ghost square" aria-label=${t("Dismiss")} onClick=${() => dismiss(id)}>
             <${Icon} name="close" />
           </button>
@@ -256,6 +275,7 @@ function Sidebar() {
     </div>
     <div class="me">
       <${Dot} />
+      <${Avatar} of=${user.value.username} />
       <span data-testid="who"><b>${user.value.username}</b><small>${say(user.value.role)}</small></span>
       <${Button} small kind="ghost" testid="logout" act=${signOut}>${t("Log out")}<//>
     </div>
