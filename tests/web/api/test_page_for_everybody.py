@@ -215,7 +215,7 @@ def test_everything_is_reached_by_the_keyboard_alone(ada: PageReader, plain_worl
     page.keyboard.type("language")
     page.keyboard.press("Enter")
     expect(ada.see("task-new")).to_have_text("Nueva tarea")
-    _ask(ada, "sesion")
+    _ask(ada, "salir")
     page.keyboard.press("Enter")
     expect(ada.see("login-submit")).to_be_visible()
 

@@ -64,7 +64,7 @@ export const TEXTS = {
   Waiting: "Esperando",
   Withdrawn: "Retirado",
   Working: "Trabajando",
-  "Your role doesn't allow this.": "Su rol no permite esto.",
+  "Your role doesn't allow this.": "El rol actual no permite esto.",
   "There is no such thing, or you may not see it.": "No existe, o no se tiene acceso.",
   "That is too large.": "Es demasiado grande.",
   "Too many requests. Try again in {seconds} s.": "Demasiadas peticiones. Volver a intentarlo en {seconds} s.",
@@ -229,9 +229,9 @@ export const TEXTS = {
   "Group {id}": "Grupo {id}",
   Users: "Usuarios",
   "For admins": "Para administradores",
-  "Your role is {role}. An admin can change it.": "Su rol es {role}. Un administrador puede cambiarlo.",
+  "Your role is {role}. An admin can change it.": "El rol actual es {role}. Un administrador puede cambiarlo.",
   "New user": "Nuevo usuario",
-  "Users and enrolment": "Usuarios y alta de agentes",
+  "Users and enrolment": "Usuarios y altas",
   "Viewers read; members write tasks and answer; maintainers approve and deliver; admins also manage users.":
     "Los lectores leen; los miembros escriben tareas y responden; los mantenedores aprueban y entregan; los administradores también gestionan usuarios.",
   "Nobody else yet": "Nadie más todavía",
@@ -411,8 +411,8 @@ export const TEXTS = {
   "Try a pattern": "Probar un patrón",
   Look: "Mirar",
   "The repository has more files than were looked at.": "El repositorio tiene más archivos de los que se miraron.",
-  "Needs you": "Pendiente de usted",
-  "What waits for your decision, in all projects.": "Lo que espera una decisión suya, en todos los proyectos.",
+  "Needs you": "Por atender",
+  "What waits for your decision, in all projects.": "Lo que espera una decisión, en todos los proyectos.",
   "Nothing waits for you": "Nada espera",
   "Questions of agents, work to review, failed tasks and releases show up here as they come.":
     "Las preguntas de los agentes, el trabajo por revisar, las tareas fallidas y las versiones aparecen aquí según llegan.",
@@ -680,7 +680,7 @@ export const TEXTS = {
   Platform: "Plataforma",
   Spend: "Gasto",
   "Account and tokens": "Cuenta y tokens",
-  "Log out": "Cerrar sesión",
+  "Log out": "Salir",
   "There is no such project": "No existe ese proyecto",
   "It was deleted, or you may not see it. Choose another one on the left.":
     "Se eliminó, o no se tiene acceso. Elegir otro a la izquierda.",
@@ -736,7 +736,7 @@ export const TEXTS = {
     "{calls} llamadas usaron modelos sin precio conocido: cuentan como tokens y no como coste. Un administrador puede dar precios en Modelos.",
   Welcome: "Bienvenida",
   "You see a project here as soon as a maintainer creates one, or makes you its member.":
-    "Aquí aparece un proyecto en cuanto un mantenedor crea uno, o le hace miembro.",
+    "Aquí aparece un proyecto en cuanto un mantenedor crea uno o da acceso a él.",
   "A project is one repository with its tasks, previews, staging and production.":
     "Un proyecto es un repositorio con sus tareas, vistas previas, staging y producción.",
   "Try the sample": "Probar el ejemplo",
