@@ -54,8 +54,17 @@ SAME = {
         "NAME, NAME",
         "NAME=value",
     },
-    *{"1Gi", "aiworker.draft.", "allow-scripts allow-forms allow-same-origin", "anthropic", "claude"},
-    *{"claude-sonnet-4-5", "claude-sonnet-4-5 3 15 0.3", "git clone {}", "main", "node:20-alpine", "node_modules"},
+    *{
+        "1Gi",
+        "aiworker.draft.",
+        "brought back",
+        "chip label",
+        "taken back",
+        "allow-scripts allow-forms allow-same-origin",
+        "anthropic",
+        "claude",
+    },
+    *{"claude-sonnet-4-5", "claude-sonnet-4-5 3 15 0.3", "main", "node:20-alpine", "node_modules"},
     *{"noopener noreferrer", "npm ci", "packages.example.com", "postgresql:16, redis", "python, node"},
     *{"Android", "Chrome", "Edge", "Enter", "Esc", "Firefox", "Linux", "Mac OS X", "Opera", "Safari", "Tab", "Windows"},
     *{"python3 -m http.server $PORT", "python3 -m unittest", "ui, bug"},
@@ -65,6 +74,8 @@ _REGEX_BEFORE = re.compile(r"(?:[(,=:\[!&|?{};+]|=>|\breturn|^)\s*$")
 _CALLED = re.compile(r"([A-Za-z_$][\w$]*)\s*$")
 _COMPARED = re.compile(r"(?:[=!]==|\bcase|\bfrom|\bimport|\bin)\s*$")
 _ATTRIBUTE = re.compile(r"([\w:.-]+)\s*=\s*$")
+# Selectors, elements and commands.
+_CODE = ("[", "<", "git clone ")
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
 _ENTITY = re.compile(r"&\w+;")
 _PROSE = re.compile(r"[^\W\d_]{2,},? \S|^[A-Z][a-z]+[.…!?]?$|\w[.…!?]$|^ ?[a-z]+ \{|\} [a-z]{2,}")
@@ -281,7 +292,7 @@ def read_texts(source: str) -> list[Text]:
 
 def is_shown(text: Text) -> bool:
     """Whether a person would read this text, and it goes through no function of language.mjs."""
-    if " ".join(text.value.split()) in SAME:
+    if " ".join(text.value.split()) in SAME or text.value.startswith(_CODE):
         return False
     if text.kind == "between":
         if text.element in LITERAL:
