@@ -47,7 +47,7 @@ export async function chooseLanguage(code) {
 }
 
 const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
-const found = (text) => (language.value === "en" ? text : (catalogue[text] ?? text));
+const found = (text) => (language.value !== "en" && Object.hasOwn(catalogue, text) ? catalogue[text] : text);
 
 // t("{name} was added", { name }): each {name} is replaced by its value, a text or a number.
 export const t = (text, values = {}) => filled(found(text), values);
