@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, WebSocketRoute, expect
 
 from common.models import Task
 from common.states import Environment, Role
@@ -267,3 +268,42 @@ def test_what_was_done_in_a_hurry_is_undone(ada: PageReader, plain_world: World)
     expect(ada.see("task-title")).to_have_count(0)
     ada.see("undo").click()
     expect(ada.see("task-title")).to_have_value("Half a thought")
+
+
+_WATCH_SHIFTS = """() => {
+  window.shifts = [];
+  new PerformanceObserver((list) => window.shifts.push(...list.getEntries()
+    .map(({ value, sources }) => [value, ...sources.map(({ node }) => node?.outerHTML?.slice(0, 80))])))
+    .observe({ type: "layout-shift" });
+}"""
+
+
+def test_nothing_moves_when_a_live_message_makes_a_view_read_again(ada: PageReader, plain_world: World) -> None:
+    sockets: list[WebSocketRoute] = []
+
+    def answer(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        socket.on_message(lambda text: "auth" in text and socket.send(json.dumps({"event": "auth:ok", "data": {}})))
+
+    ada.page.route_web_socket("**/ws", answer)
+    views = _views(plain_world)
+    project_id, failed = views["failed task"].split("/")[2::2]
+    moved = {}
+
+    for name in ("board", "groups", "deployments", "activity", "inbox", "agents", "agent", "jobs", "account"):
+        ada.open(views[name])
+        expect(ada.see("live-status").first).to_have_attribute("data-state", "on")
+        _settled(ada, name)
+        ada.page.evaluate(_WATCH_SHIFTS)
+        # The number of what needs the person is read last, a second later.
+        with ada.page.expect_response("**/api/inbox"):
+            for event in ("task:updated", "task-group:status_changed", "deploy:completed", "agent:status"):
+                data = {"taskId": failed, "changed": ["title"]}
+                sockets[-1].send(json.dumps({"event": event, "projectId": project_id, "data": data}))
+        _settled(ada, name)
+        if shifts := ada.page.evaluate("window.shifts"):
+            moved[name] = shifts
+
+    assert moved == {}
+    ada.page.evaluate("document.querySelector('main').prepend('Something that pushes all else down')")
+    ada.page.wait_for_function("window.shifts.length > 0")
