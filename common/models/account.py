@@ -26,7 +26,9 @@ class User(HasId, Base):
 class Login(HasId, Base):
     """One login. Its access tokens contain its id; each refresh token can be used once.
 
-    refresh_id: the id of the valid refresh token. ended_at: set at logout, or when a refresh token is used twice.
+    refresh_id: the id of the valid refresh token. ended_at: set at logout, when a refresh token is used twice, and when
+    its owner ends it or changes the password. last_used_at: when tokens were last issued for it, from the IP address
+    and to the client (User-Agent) noted beside it; None: not since an older version.
     """
 
     __tablename__ = "logins"
@@ -36,6 +38,9 @@ class Login(HasId, Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    address: Mapped[str | None] = mapped_column(String(45))
+    client: Mapped[str | None] = mapped_column(String(200))
+    last_used_at: Mapped[datetime | None]
 
 
 class ApiToken(HasId, Base):

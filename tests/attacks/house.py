@@ -62,6 +62,7 @@ class House(World):
             "service_path": "info/refs", "attachment_id": attached.json["attachment"]["id"], "provider_id": new_id(),
             "delivery_id": new_id(),
             "comment_id": new_id(),
+            "session_id": new_id(),
         }  # fmt: skip
 
     def _under_way(self, project: Project) -> Task:

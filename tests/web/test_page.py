@@ -185,6 +185,8 @@ def test_no_line_is_longer_than_the_formatter_allows() -> None:
     lines = [
         (path.name, number, len(line))
         for path in OURS
+        # A text of a catalogue and its translation stand on two lines at most.
+        if path.parent.name != "languages"
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
     ]
 

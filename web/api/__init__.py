@@ -23,6 +23,7 @@ from web.api.run_tools import run_tools
 from web.api.runner import runner
 from web.api.runs import runs
 from web.api.samples import samples
+from web.api.sessions import sessions
 from web.api.spend import spend
 from web.api.steering import steering
 from web.api.task_groups import task_groups
@@ -33,7 +34,7 @@ from web.api.webhook import webhook
 from web.api.webhooks import webhooks
 from web.http.blueprint import Blueprint
 
-ALL: list[Blueprint] = [accounts, users, tokens, jobs, events, health]
+ALL: list[Blueprint] = [accounts, users, tokens, sessions, jobs, events, health]
 ALL += [runner, agents, task_groups, release_views, deployments]
 ALL += [projects, samples, tasks, runs, webhooks]
 ALL += [model_providers, spend, caps, webhook]

@@ -9,6 +9,7 @@ from flask import request
 from marshmallow import fields
 
 from common.services.people import accounts as services
+from common.services.people.sessions import Device
 from common.states import Role
 from web.http.auth import IssuedTokens, allow, issue_tokens, public, who
 from web.http.blueprint import Blueprint, body, never_replayed, one, reply
@@ -54,7 +55,11 @@ class SessionSchema(Schema):
 def log_in(username: str, password: str) -> IssuedTokens:
     """Log in. 429 after ten failures a minute for a name from one address, or sixty from all addresses."""
     with _counted_attempt(username):
-        return issue_tokens(services.log_in(username, password))
+        return issue_tokens(services.log_in(username, password, _device()))
+
+
+def _device() -> Device:
+    return Device(request.remote_addr, request.user_agent.string or None)
 
 
 @contextlib.contextmanager
@@ -81,7 +86,7 @@ def _counted_attempt(username: str) -> Iterator[None]:
 def change_password(current: str, new: str) -> IssuedTokens:
     """Change the caller's own password. All their logins and tokens end; the reply is a new login."""
     with _counted_attempt(who().username):
-        return issue_tokens(services.change_password(current=current, new=new, by=who()))
+        return issue_tokens(services.change_password(current=current, new=new, by=who(), device=_device()))
 
 
 @accounts.post("/auth/refresh")
@@ -91,7 +96,7 @@ def change_password(current: str, new: str) -> IssuedTokens:
 @reply(SessionSchema)
 def refresh(refresh_token: str) -> IssuedTokens:
     """Exchange a refresh token for a new pair. A second use of the same token ends the login."""
-    return issue_tokens(services.refresh(refresh_token))
+    return issue_tokens(services.refresh(refresh_token, _device()))
 
 
 @accounts.post("/auth/logout")

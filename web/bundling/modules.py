@@ -21,6 +21,7 @@ _LIST = re.compile(r"export(?<=[;}\n]export)\s*(\{[^{}]*\});?")
 _DEFAULT = re.compile(r"export(?<=[;}\n]export) default (?=function\()")
 _DECLARED = re.compile(rf"export(?<=\nexport) (?=(?:const|function|async function|class) ({_NAME})\b)")
 _LATER = re.compile(r'import\("([^"\n]+)"\)')
+_COMMENT = re.compile(r"^[ \t]*// .*\n", re.MULTILINE)
 _SOURCE_MAP = re.compile(r"//# sourceMappingURL=\S+")
 _WORD = re.compile(r"\b(?:import|export)\b(?!\$)")
 _CALLED = re.compile(r"import\s*\(|import\.meta\b")
@@ -47,8 +48,11 @@ class Module:
     def joined(self) -> str:
         """Statement for a bundled file, in which the modules of `imports` are already defined or imported."""
         folder = "/".join(self.name.split("/")[:2])
-        said = f"{self.name}; licence: /static/{folder}/" if self.name.startswith(VENDORED) else self.name
-        return f"// {said}\nconst {variable(self.name)} = (() => {{\n{self.text}\n}})();\n"
+        is_vendored = self.name.startswith(VENDORED)
+        said = f"{self.name}; licence: /static/{folder}/" if is_vendored else self.name
+        # Comments are for who reads the sources.
+        text = self.text if is_vendored else _COMMENT.sub("", self.text)
+        return f"// {said}\nconst {variable(self.name)} = (() => {{\n{text}\n}})();\n"
 
 
 def variable(name: str) -> str:

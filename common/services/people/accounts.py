@@ -23,6 +23,7 @@ from common.services.access import Caller
 from common.services.paging import Page, PageQuery, page_of
 from common.services.people import passwords
 from common.services.people.passwords import LONGEST_PASSWORD as LONGEST_PASSWORD
+from common.services.people.sessions import UNKNOWN, Device, end_login, lock_logins, note_use
 from common.services.people.tokens import API_TOKEN_PREFIX as API_TOKEN_PREFIX
 from common.services.people.tokens import authenticate_api_token
 from common.settings import settings
@@ -126,54 +127,57 @@ def _longest_seconds(kind: str) -> int:
     return security.access_token_seconds if kind == "access" else security.refresh_token_seconds
 
 
-def log_in(username: str, password: str) -> OpenLogin:
+def log_in(username: str, password: str, device: Device = UNKNOWN) -> OpenLogin:
     """Open a login. Unauthenticated (`Invalid credentials`) takes equally long for unknown and known user names."""
     with snapshot() as read:
         user = read.find(select(User).where(User.username == username))
     is_right = passwords.matches(user.password_hash if user is not None and user.is_active else None, password)
     if user is None or not is_right:
         raise Unauthenticated("Invalid credentials")
-    return _open_login(user.id, user.token_epoch)
+    return _open_login(user.id, user.token_epoch, device)
 
 
 @transactional
-def _open_login(tx: Transaction, user_id: str, epoch: int) -> OpenLogin:
+def _open_login(tx: Transaction, user_id: str, epoch: int, device: Device) -> OpenLogin:
     user = tx.lock(User, user_id)
     if not user.is_active or user.token_epoch != epoch:
         raise Unauthenticated("Invalid credentials")
     now = tx.now()
     expires_at = now + timedelta(seconds=settings().security.refresh_token_seconds)
-    login = tx.add(Login(user_id=user.id, refresh_id=new_id(), created_at=now, expires_at=expires_at))
+    login = Login(user_id=user.id, refresh_id=new_id(), created_at=now, expires_at=expires_at)
+    note_use(tx, login, device)
+    tx.add(login)
     return OpenLogin(login.id, login.refresh_id, user.token_epoch, user)
 
 
-def refresh(token: str) -> OpenLogin:
+def refresh(token: str, device: Device = UNKNOWN) -> OpenLogin:
     """Exchange a refresh token for a new one. Each can be used once: a second use means theft and ends the login.
 
     Access tokens that were issued before stay valid until they expire.
     """
     claims = _verify(token, "refresh")
-    login = _rotate(claims.login_id, claims.user_id, claims.token_id, claims.epoch)
+    login = _rotate(claims, device)
     if login is None:
         raise Unauthenticated
     return login
 
 
 @transactional
-def _rotate(tx: Transaction, login_id: str, user_id: str, refresh_id: str, epoch: int) -> OpenLogin | None:
+def _rotate(tx: Transaction, claims: _Claims, device: Device) -> OpenLogin | None:
     # Returns None instead of raising, because ending a login whose token was used twice has to be committed.
-    locked = tx.lock_all(Login, [login_id])
+    locked = tx.lock_all(Login, [claims.login_id])
     login = locked[0] if locked else None
     user = None if login is None else tx.session.get(User, login.user_id)
-    if login is None or user is None or login.user_id != user_id:
+    if login is None or user is None or login.user_id != claims.user_id:
         return None
-    is_good = login.ended_at is None and login.expires_at > tx.now() and user.is_active and user.token_epoch == epoch
-    if not is_good:
+    is_open = login.ended_at is None and login.expires_at > tx.now()
+    if not is_open or not user.is_active or user.token_epoch != claims.epoch:
         return None
-    if login.refresh_id != refresh_id:
-        _end(tx, login)
+    if login.refresh_id != claims.token_id:
+        end_login(tx, login)
         return None
     login.refresh_id = new_id()
+    note_use(tx, login, device)
     return OpenLogin(login.id, login.refresh_id, user.token_epoch, user)
 
 
@@ -183,12 +187,7 @@ def log_out(tx: Transaction, *, by: Caller) -> None:
     locked = tx.lock_all(Login, [by.token_id])
     if not locked:
         raise Conflict("an API token can't be logged out; delete it with DELETE /api/tokens/:id", field="token")
-    _end(tx, locked[0])
-
-
-def _end(tx: Transaction, login: Login) -> None:
-    login.ended_at = login.ended_at or tx.now()
-    tx.access_changed(login.user_id)
+    end_login(tx, locked[0])
 
 
 def read_user(user_id: str) -> User:
@@ -258,7 +257,7 @@ def _update_user(
     if password_hash is not None:
         _replace_password(tx, user, password_hash)
     elif is_active is False:
-        user.token_epoch += 1
+        _end_logins(tx, user)
     tx.access_changed(user.id)
     return user
 
@@ -266,13 +265,20 @@ def _update_user(
 def _replace_password(tx: Transaction, user: User, password_hash: str) -> None:
     """Set the password of a locked user, and end all logins and tokens of the user."""
     user.password_hash = password_hash
-    user.token_epoch += 1
+    _end_logins(tx, user)
     tx.session.execute(delete(ApiToken).where(ApiToken.user_id == user.id))
     tx.session.execute(delete(EnrolmentToken).where(EnrolmentToken.created_by_id == user.id))
     tx.access_changed(user.id)
 
 
-def change_password(*, current: str, new: str, by: Caller) -> OpenLogin:
+def _end_logins(tx: Transaction, user: User) -> None:
+    # Raising the epoch ends also a login that is opened at this moment with the old password.
+    user.token_epoch += 1
+    for login in lock_logins(tx, user.id):
+        end_login(tx, login)
+
+
+def change_password(*, current: str, new: str, by: Caller, device: Device = UNKNOWN) -> OpenLogin:
     """Change the caller's own password, end all of their logins and tokens, and open a new login for them.
 
     Invalid (`current`) if that is not the present password, (`new`) if it is too easy to guess. Conflict with an API
@@ -281,11 +287,11 @@ def change_password(*, current: str, new: str, by: Caller) -> OpenLogin:
     user = read_user(by.user_id)
     if not passwords.matches(user.password_hash, current):
         raise Invalid("current", "Is not your password")
-    return _change_password(user, passwords.hash_new(new, about=[user.username], field="new"), by=by)
+    return _change_password(user, passwords.hash_new(new, about=[user.username], field="new"), device, by=by)
 
 
 @transactional
-def _change_password(tx: Transaction, seen: User, password_hash: str, *, by: Caller) -> OpenLogin:
+def _change_password(tx: Transaction, seen: User, password_hash: str, device: Device, *, by: Caller) -> OpenLogin:
     user = tx.lock(User, seen.id)
     if not tx.lock_all(Login, [by.token_id]):
         raise Conflict("an API token can't change the password; log in with it", field="token")
@@ -293,7 +299,7 @@ def _change_password(tx: Transaction, seen: User, password_hash: str, *, by: Cal
         raise Conflict("the password was changed by another request just now", field="current")
     _replace_password(tx, user, password_hash)
     tx.session.flush()
-    return _open_login(user.id, user.token_epoch)
+    return _open_login(user.id, user.token_epoch, device)
 
 
 def set_password(username: str, password: str, *, by: Caller) -> User:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,13 +25,16 @@ WITH_CARDS = frozenset(TaskState) - {TaskState.PRODUCTION, TaskState.CANCELLED}
 STEPS = ("plan", "text", "tool")
 """Kinds of transcript entries that say what an agent is doing."""
 
+_END_OF_ID = re.compile(r"[0-9a-f]{4,12}")
 LONGEST_STEP = 200
 LONGEST_QUESTION = 300
 
 
 @dataclass(frozen=True)
 class TaskFilter:
-    """None: whatever it is. q: a part of the title, in either case. label: one of its labels. created_by_id: a user."""
+    """None: whatever it is. q: a part of the title, in either case, or the last 4 to 12 digits of the id. label: one of
+    its labels. created_by_id: a user.
+    """
 
     project_id: str | None = None
     state: str | None = None
@@ -105,8 +109,14 @@ def _query(wanted: TaskFilter, by: Caller) -> Select[Task]:
         if value is not None:
             query = query.where(column == value)
     if wanted.q:
-        query = query.where(func.lower(Task.title).contains(wanted.q.lower(), autoescape=True))
+        query = query.where(_names(wanted.q.lower()))
     return query if wanted.label is None else query.where(_has_label(wanted.label))
+
+
+def _names(text: str) -> ColumnElement[bool]:
+    """Whether a task's title contains the text, or its short id is or ends with it."""
+    in_title = func.lower(Task.title).contains(text, autoescape=True)
+    return or_(in_title, Task.id.endswith(text)) if _END_OF_ID.fullmatch(text) else in_title
 
 
 def _has_label(label: str) -> ColumnElement[bool]:

@@ -88,6 +88,8 @@ def test_lists_are_filtered_by_what_is_asked(member: FlaskClient) -> None:
 
     assert titles(projectId=shop.id) == titles(q="100%") == titles(state="backlog") == ["Add a 100% discount"]
     assert titles(priority="urgent") == titles(assignedAgentId="agent-0123456789ab") == ["Write about it"]
+    assert titles(q=urgent.id[-8:]) == titles(q=urgent.id[-4:].upper()) == ["Write about it"]
+    assert titles(q=urgent.id[:8]) == titles(q=urgent.id[-3:]) == []
     assert titles(q="10%1") == titles(projectId=MISSING_ID) == []
     for asked in ("state=done", "priority=1", "projectId=x", "assignedAgentId=x", "limit=201", "limit=0", "order=id"):
         assert member.get(f"/api/tasks?{asked}").status_code == 400

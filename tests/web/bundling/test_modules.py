@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.web.page_texts import modules, read_texts
 from web.bundling.modules import UnknownForm, read_module
 
 NAMES = {"preact": "vendor/preact-1/preact.mjs"}
@@ -97,3 +98,24 @@ def test_a_vendored_module_names_its_licence() -> None:
     module = read_module("vendor/some-1/some.mjs", "var x;", {})
 
     assert module.joined.startswith("// vendor/some-1/some.mjs; licence: /static/vendor/some-1/\n")
+
+
+def test_comments_stay_in_the_sources() -> None:
+    joined = read_module("app/one.mjs", "// Why.\nconst a = 1; // How.\n  // What.\nconst b = 2;\n", {}).joined
+
+    assert "\nconst a = 1; // How.\nconst b = 2;\n" in joined
+    assert not any(word in joined for word in ("Why", "What"))
+
+
+def test_no_text_of_the_page_would_be_taken_for_a_comment() -> None:
+    lines = [
+        (name, line)
+        for name, source in modules().items()
+        for text in read_texts(source)
+        for part in text.parts
+        if isinstance(part, str)
+        for line in part.splitlines()
+    ]
+
+    assert len(lines) > 1000
+    assert [(name, line) for name, line in lines if line.lstrip().startswith("// ")] == []

@@ -1,5 +1,6 @@
 // The only way to the REST API: Bearer token, one refresh on 401, errors as sentences.
 import { dropDrafts } from "./drafts.mjs";
+import { t } from "./language.mjs";
 import { current, forget, keep, reread } from "./session.mjs";
 
 // What a failed call throws. `message` is for a person, `status` 0 means that the server wasn't reached,
@@ -30,13 +31,20 @@ function sentence(status, body, headers) {
     return faults.map((fault) => `${words(fault.field)}: ${fault.message}`).join(" · ");
   }
   if (details?.message) return details.message;
-  if (status === 403) return "Your role doesn't allow this.";
-  if (status === 404) return "There is no such thing, or you may not see it.";
-  if (status === 413) return "That is too large.";
-  if (status === 429) return `Too many requests. Try again${again ? ` in ${again} s` : " shortly"}.`;
-  if (status === 503) return `The server can't answer this now. Try again${again ? ` in ${again} s` : " shortly"}.`;
-  if (status >= 500) return `The server failed${body?.requestId ? ` (request ${body.requestId})` : ""}.`;
-  return body?.error || `The server answered ${status}.`;
+  if (status === 403) return t("Your role doesn't allow this.");
+  if (status === 404) return t("There is no such thing, or you may not see it.");
+  if (status === 413) return t("That is too large.");
+  if (status === 429)
+    return again
+      ? t("Too many requests. Try again in {seconds} s.", { seconds: again })
+      : t("Too many requests. Try again shortly.");
+  if (status === 503)
+    return again
+      ? t("The server can't answer this now. Try again in {seconds} s.", { seconds: again })
+      : t("The server can't answer this now. Try again shortly.");
+  if (status >= 500)
+    return body?.requestId ? t("The server failed (request {id}).", { id: body.requestId }) : t("The server failed.");
+  return body?.error || t("The server answered {status}.", { status });
 }
 
 // raw: a Blob that is the body; asBlob: the reply's content as a Blob, whatever it is.
@@ -59,7 +67,7 @@ async function send(method, path, { body, raw, asBlob, query, key, token } = {})
       cache: "no-store",
     });
   } catch {
-    throw new ApiError(0, "The server can't be reached. Check that it is running and try again.");
+    throw new ApiError(0, t("The server can't be reached. Check that it is running and try again."));
   }
   if (reply.ok && asBlob) return reply.blob();
   const text = await reply.text();
@@ -83,14 +91,14 @@ let refreshing = null;
 export function refresh(stale) {
   refreshing ??= alone(async () => {
     const kept = reread();
-    if (!kept) throw new ApiError(401, "Please sign in again.");
+    if (!kept) throw new ApiError(401, t("Please sign in again."));
     if (kept.accessToken !== stale) return;
     try {
       keep(await send("POST", "/auth/refresh", { body: { refreshToken: kept.refreshToken } }));
     } catch (error) {
       if (error.status === 401 || error.status === 400) {
         forget();
-        throw new ApiError(401, "Your session has ended. Please sign in again.");
+        throw new ApiError(401, t("Your session has ended. Please sign in again."));
       }
       throw error;
     }
@@ -104,7 +112,7 @@ export function refresh(stale) {
 export async function replaceLogin(path, body) {
   while (refreshing) await refreshing.catch(() => {});
   const held = current();
-  if (!held) throw new ApiError(401, "Please sign in again.");
+  if (!held) throw new ApiError(401, t("Please sign in again."));
   if (held.expiresAt < Date.now() + 10_000) await refresh(held.accessToken);
   const replaced = alone(async () => keep(await send("POST", path, { body, token: reread()?.accessToken })));
   refreshing = replaced
@@ -177,7 +185,7 @@ export async function signIn(username, password) {
     reply = await send("POST", "/auth/login", { body: { username, password } });
   } catch (error) {
     if (error.status !== 401) throw error;
-    throw new ApiError(401, "The username or the password is wrong.");
+    throw new ApiError(401, t("The username or the password is wrong."));
   }
   keep(reply);
   return reply.user;

@@ -1,6 +1,7 @@
 // What waits for the person who is signed in, in all projects: kept fresh, and shown on the tab while nobody looks.
 import { computed, effect, signal } from "@preact/signals";
 import { api } from "./api.mjs";
+import { mark, t } from "./language.mjs";
 import { listen } from "./live.mjs";
 import { to } from "./routes.mjs";
 import { signedIn, user } from "./session.mjs";
@@ -22,18 +23,18 @@ const CHANGES = [
 ];
 
 export const KINDS = {
-  question: "Questions",
-  release: "Releases",
-  review: "Ready to review",
-  failed: "Failed",
-  parked: "At a cap of spending",
+  question: mark("Questions"),
+  release: mark("Releases"),
+  review: mark("Ready to review"),
+  failed: mark("Failed"),
+  parked: mark("At a cap of spending"),
 };
 const ASKED = {
-  question: "A question",
-  release: "A release waits",
-  review: "Ready to review",
-  failed: "A task failed",
-  parked: "A cap is reached",
+  question: mark("A question"),
+  release: mark("A release waits"),
+  review: mark("Ready to review"),
+  failed: mark("A task failed"),
+  parked: mark("A cap is reached"),
 };
 
 // {items, total, isCut} as GET /inbox gives it; null until the first answer.
@@ -101,7 +102,7 @@ export async function wantNotifications(yes) {
 function notify(item) {
   if (notifications.value !== "on" || document.hasFocus()) return;
   const body = shortened([item.title, item.detail].filter(Boolean).join("\n"), MOST_TEXT);
-  const shown = new Notification(`${ASKED[item.kind]} · ${item.projectName}`, { body, tag: keyOf(item) });
+  const shown = new Notification(`${t(ASKED[item.kind])} · ${item.projectName}`, { body, tag: keyOf(item) });
   shown.onclick = () => {
     window.focus();
     location.hash = placeOf(item);

@@ -1,8 +1,13 @@
 // Starts the page: draws the shell once, everything else follows the signals.
 import { render } from "preact";
 import { html } from "./html.mjs";
+import { beginLanguage } from "./language.mjs";
+import { beginScheme } from "./scheme.mjs";
 import { App } from "./views/shell.mjs";
 
-const root = document.getElementById("app");
-root.replaceChildren();
-render(html`<${App} />`, root);
+beginScheme();
+beginLanguage().then(() => {
+  const root = document.getElementById("app");
+  root.replaceChildren();
+  render(html`<${App} />`, root);
+});

@@ -1,12 +1,17 @@
 // How money and tokens are said.
+import { intl } from "./language.mjs";
+
+const CENTS = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
+const SMALL = { minimumFractionDigits: 2, maximumFractionDigits: 4 };
 
 export function dollars(cost) {
   const value = cost ?? 0;
-  if (value === 0 || value >= 1)
-    return `$${value.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
-  return value < 0.0001 ? "<$0.0001" : `$${value.toFixed(4).replace(/0{1,2}$/, "")}`;
+  if (value === 0 || value >= 1) return `$${intl("NumberFormat", CENTS).format(value)}`;
+  return value < 0.0001
+    ? `<$${intl("NumberFormat", SMALL).format(0.0001)}`
+    : `$${intl("NumberFormat", SMALL).format(value)}`;
 }
 
-const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
-export const compact = (number) => short.format(number ?? 0);
-export const whole = (number) => (number ?? 0).toLocaleString("en");
+const SHORT = { notation: "compact", maximumFractionDigits: 1 };
+export const compact = (number) => intl("NumberFormat", SHORT).format(number ?? 0);
+export const whole = (number) => intl("NumberFormat").format(number ?? 0);

@@ -2,6 +2,7 @@
 import { api } from "./api.mjs";
 import { sayUse, sayWhose } from "./parts/caps.mjs";
 import { isParked, sayParked } from "./parts/parked.mjs";
+import { t } from "./language.mjs";
 import { project } from "./projects.mjs";
 import { to } from "./routes.mjs";
 import { alarmed, failed, told, warned } from "./toasts.mjs";
@@ -13,21 +14,23 @@ const MOST_REASON = 300;
 // A task was parked, or goes on: which of the two is read, as is what the task is called.
 async function tellOfParking({ projectId, data }) {
   const { task } = await api.get(`/tasks/${data.taskId}`);
-  const link = { href: to.task(projectId, task.id), text: "Open" };
-  if (isParked(task)) warned(`“${task.title}”: ${sayParked(task.parked)}.`, link);
-  else if (task.state === "in_progress") told(`“${task.title}” goes on.`, link);
+  const link = { href: to.task(projectId, task.id), text: t("Open") };
+  if (isParked(task)) warned(t("“{title}”: {parked}.", { title: task.title, parked: sayParked(task.parked) }), link);
+  else if (task.state === "in_progress") told(t("“{title}” goes on.", { title: task.title }), link);
 }
 
 async function tellOfFailure({ projectId, data }) {
   const { task } = await api.get(`/tasks/${data.taskId}`);
   if (task.state !== "failed") return;
-  const link = { href: to.task(projectId, task.id), text: "Open" };
-  alarmed(`“${task.title}” failed: ${shortened(brief(task.error || "no reason was given"), MOST_REASON)}`, link);
+  const link = { href: to.task(projectId, task.id), text: t("Open") };
+  const reason = shortened(brief(task.error || t("no reason was given")), MOST_REASON);
+  alarmed(t("“{title}” failed: {reason}", { title: task.title, reason }), link);
 }
 
 function tellOfCap({ projectId, data }) {
-  const link = data.taskId ? { href: to.task(projectId, data.taskId), text: "Open" } : null;
-  warned(`${data.scope === "task" ? "A task" : sayWhose(data)} has used ${sayUse(data)}.`, link);
+  const link = data.taskId ? { href: to.task(projectId, data.taskId), text: t("Open") } : null;
+  const whose = data.scope === "task" ? t("A task") : sayWhose(data);
+  warned(t("{whose} has used {use}.", { whose, use: sayUse(data) }), link);
 }
 
 // For `listen`: takes what is of the project that is looked at, or of the platform.

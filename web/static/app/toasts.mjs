@@ -1,5 +1,6 @@
 // Short messages at the edge of the page: what failed, in the server's words, and what was done.
 import { signal } from "@preact/signals";
+import { t } from "./language.mjs";
 
 export const toasts = signal([]);
 let next = 1;
@@ -8,12 +9,15 @@ export function dismiss(id) {
   toasts.value = toasts.value.filter((toast) => toast.id !== id);
 }
 
+// link: {text, href}, or {text, act} for what may take back what was done.
 function show(kind, text, link = null) {
   const id = next++;
   toasts.value = [...toasts.value.filter((toast) => toast.text !== text).slice(-3), { id, kind, text, link }];
-  setTimeout(() => dismiss(id), kind === "good" ? 4000 : 9000);
+  setTimeout(() => dismiss(id), kind === "good" && !link?.act ? 4000 : 9000);
 }
 
+// Something was done that `undo` (async) takes back.
+export const toldUndoable = (text, undo) => show("good", text, { text: t("Undo"), act: undo });
 export const told = (text, link) => show("good", text, link);
 // Not a failure, but somebody may want to do something about it.
 export const warned = (text, link) => show("ask", text, link);

@@ -1,5 +1,6 @@
 // How the API's words, times and ids are said to a person. No state but the clock.
 import { signal } from "@preact/signals";
+import { intl, locale, mark, t } from "./language.mjs";
 import { PRIORITIES } from "./states.mjs";
 
 // The most urgent first, as the page shows them.
@@ -8,20 +9,20 @@ export const BY_URGENCY = [...PRIORITIES].reverse();
 export function say(word) {
   if (!word) return "";
   const text = String(word).replace(/[_-]/g, " ");
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return t(text.charAt(0).toUpperCase() + text.slice(1));
 }
 
 // A field as the API names it, for the middle of a sentence.
 const FIELDS = {
-  prNumber: "pull request",
-  prUrl: "pull request",
-  headSha: "commit",
-  assignedAgentId: "agent",
-  previewUrl: "preview",
-  branchName: "branch",
-  heldBy: "holder",
+  prNumber: mark("pull request"),
+  prUrl: mark("pull request"),
+  headSha: mark("commit"),
+  assignedAgentId: mark("agent"),
+  previewUrl: mark("preview"),
+  branchName: mark("branch"),
+  heldBy: mark("holder"),
 };
-export const sayField = (name) => FIELDS[name] || name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+export const sayField = (name) => t(FIELDS[name] || name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase());
 
 // The state of a task or a group as a person reads it: what a rollback took back is not in production any more.
 export function shownState({ state, status, rolledBackAt }) {
@@ -73,7 +74,6 @@ setInterval(() => {
   now.value = Date.now();
 }, 15_000);
 
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "narrow" });
 const STEPS = [
   ["year", 31_536_000],
   ["month", 2_592_000],
@@ -85,14 +85,15 @@ const STEPS = [
 export function ago(at) {
   const seconds = Math.round((Date.parse(at) - Math.max(now.value, Date.now())) / 1000);
   if (Number.isNaN(seconds)) return "";
+  const relative = intl("RelativeTimeFormat", { numeric: "auto", style: "narrow" });
   for (const [unit, size] of STEPS) {
     if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
   }
-  return seconds > 5 ? relative.format(seconds, "second") : "just now";
+  return seconds > 5 ? relative.format(seconds, "second") : t("just now");
 }
 
-export const exact = (at) => (at ? new Date(at).toLocaleString() : "");
-export const clock = (at) => (at ? new Date(at).toLocaleTimeString([], { hour12: false }) : "");
+export const exact = (at) => (at ? new Date(at).toLocaleString(locale()) : "");
+export const clock = (at) => (at ? new Date(at).toLocaleTimeString(locale(), { hour12: false }) : "");
 // The last 8 hex digits of an id: the first ones are a clock and look alike.
 export const shortId = (id) => (id ? String(id).replaceAll("-", "").slice(-8) : "");
 export const sha = (commit) => (commit ? commit.slice(0, 8) : "");
@@ -107,8 +108,8 @@ export const lines = (text) =>
     .filter(Boolean);
 
 export function actorName(actor) {
-  if (!actor) return "the platform";
-  if (typeof actor === "object") return actor.username || actor.name || actor.id || "the platform";
+  if (!actor) return t("the platform");
+  if (typeof actor === "object") return actor.username || actor.name || actor.id || t("the platform");
   if (actor.startsWith("agent:")) return actor.slice("agent:".length);
   return /^[0-9a-f]{8}-/.test(actor) ? shortId(actor) : actor;
 }

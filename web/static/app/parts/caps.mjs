@@ -1,17 +1,18 @@
 // Caps of spending: their fields in a form, and bars that show how much of each is used.
 // A cap is {costUsd?, tokens?, minutes?, runs?}; what it does not name has no bound.
 import { html } from "../html.mjs";
+import { mark, t } from "../language.mjs";
 import { dollars, whole } from "../money.mjs";
 import { cls, TextField } from "./controls.mjs";
 
 const NAMES = [
-  ["costUsd", "US dollars", "any"],
-  ["tokens", "Tokens", "1"],
-  ["minutes", "Minutes", "any"],
-  ["runs", "Runs", "1"],
+  ["costUsd", mark("US dollars"), "any"],
+  ["tokens", mark("Tokens"), "1"],
+  ["minutes", mark("Minutes"), "any"],
+  ["runs", mark("Runs"), "1"],
 ];
 const NEAR = 0.8;
-const WHOSE = { task: "This task", project: "Its project", platform: "The platform" };
+const WHOSE = { task: mark("This task"), project: mark("Its project"), platform: mark("The platform") };
 
 export const capsDraft = (prefix, caps) =>
   Object.fromEntries(NAMES.map(([name]) => [`${prefix}.${name}`, caps?.[name] ?? ""]));
@@ -46,14 +47,14 @@ export const CapFields = ({ form, prefix, legend, hint, testid }) => html`
         ([name, label, step]) =>
           html`<${TextField}
             key=${name}
-            label=${label}
+            label=${t(label)}
             name=${`${prefix}.${name}`}
             type="number"
             min="0"
             step=${step}
             inputmode="decimal"
             form=${form}
-            placeholder="No cap"
+            placeholder=${t("No cap")}
             testid=${testid && `${testid}-${name}`}
           />`,
       )}
@@ -64,18 +65,26 @@ export const CapFields = ({ form, prefix, legend, hint, testid }) => html`
 const said = {
   costUsd: dollars,
   tokens: whole,
-  minutes: (value) => `${whole(Math.ceil(value))} min`,
+  minutes: (value) => t("{minutes} min", { minutes: whole(Math.ceil(value)) }),
   runs: whole,
 };
-const noun = { costUsd: "", tokens: " tokens", minutes: "", runs: " runs" };
+const OF = {
+  costUsd: mark("{used} of {limit}"),
+  tokens: mark("{used} of {limit} tokens"),
+  minutes: mark("{used} of {limit}"),
+  runs: mark("{used} of {limit} runs"),
+};
 export const sayAmount = (cap, value) => (said[cap] || whole)(value);
 export const sayUse = ({ cap, used, limit }) =>
-  `${sayAmount(cap, used)} of ${sayAmount(cap, limit)}${noun[cap] ?? ` ${cap}`}`;
-export const sayWhose = ({ scope, period }) => `${WHOSE[scope] || scope}${period === "day" ? ", today" : ""}`;
+  t(OF[cap] || "{used} of {limit} {cap}", { used: sayAmount(cap, used), limit: sayAmount(cap, limit), cap });
+export const sayWhose = ({ scope, period }) => {
+  const whose = t(WHOSE[scope] || scope);
+  return period === "day" ? t("{whose}, today", { whose }) : whose;
+};
 export const isReached = ({ used, limit }) => used >= limit;
 
 const tone = ({ used, limit }) => (used >= limit ? "bad" : used >= NEAR * limit ? "ask" : "good");
-const note = { bad: ": reached", ask: ": almost reached", good: "" };
+const NOTES = { bad: mark("{use}: reached"), ask: mark("{use}: almost reached"), good: "{use}" };
 
 // uses: [{scope, period, cap, limit, used}].
 export function CapBars({ uses, testid }) {
@@ -90,7 +99,7 @@ export function CapBars({ uses, testid }) {
           value=${Math.min(use.used, use.limit)}
           aria-label=${`${sayWhose(use)}: ${sayUse(use)}`}
         ></progress>
-        <span class="figure">${sayUse(use)}${note[how]}</span>
+        <span class="figure">${t(NOTES[how], { use: sayUse(use) })}</span>
       </li>`;
     })}
   </ul>`;

@@ -1,6 +1,7 @@
 // Stacked bars, one for each day, drawn as SVG. The figures are in a table beside it; here they are said day by day.
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { html } from "../html.mjs";
+import { intl, t } from "../language.mjs";
 
 const HEIGHT = 200;
 const AXIS = { left: 58, bottom: 22, top: 8 };
@@ -26,8 +27,8 @@ function useWidth() {
   return [box, width];
 }
 
-const monthDay = new Intl.DateTimeFormat("en", { month: "short", day: "numeric", timeZone: "UTC" });
-export const sayDay = (day) => monthDay.format(new Date(`${day}T00:00:00Z`));
+const MONTH_DAY = { month: "short", day: "numeric", timeZone: "UTC" };
+export const sayDay = (day) => intl("DateTimeFormat", MONTH_DAY).format(new Date(`${day}T00:00:00Z`));
 
 // days: [{day, total, values}], values in the order of `series`: [{key, label, tone}]. say(value): for people.
 // Arrow keys choose a day, as the pointer does; what was used on it is said below the bars.
@@ -63,7 +64,7 @@ export function DayBars({ title, days, series, say, testid }) {
       class="chart-box"
       role="group"
       tabindex="0"
-      aria-label=${`${title}. Arrow keys choose a day.`}
+      aria-label=${t("{title}. Arrow keys choose a day.", { title })}
       aria-describedby=${id}
       onKeyDown=${pressed}
       onPointerMove=${pointed}

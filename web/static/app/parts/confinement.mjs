@@ -1,5 +1,6 @@
 // Whether what an agent or the runtime starts is in a sandbox: in words, and loud where it is not.
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 
 // of: {isConfining, says}, or null where nothing was reported: "confined", "open" or null.
@@ -14,7 +15,7 @@ export function Confinement({ of }) {
     data-testid="confinement"
     data-how=${how}
   >
-    <i></i>${how === "open" ? "Unconfined" : "Confined"}
+    <i></i>${how === "open" ? t("Unconfined") : t("Confined")}
   </span>`;
 }
 
@@ -23,6 +24,6 @@ export function RuntimeConfinement() {
   const { sandbox } = useRead("/health").value || {};
   if (confinementOf(sandbox) !== "open") return null;
   return html`<p class="banner bad" data-testid="runtime-unconfined">
-    <span><b>Checks and previews run unconfined.</b> ${sandbox.says}</span>
+    <span><b>${t("Checks and previews run unconfined.")}</b> ${sandbox.says}</span>
   </p>`;
 }

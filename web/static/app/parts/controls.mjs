@@ -2,6 +2,7 @@
 import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { keepDraft, keptDraft } from "../drafts.mjs";
 import { html } from "../html.mjs";
+import { t, tn } from "../language.mjs";
 import { failed, told } from "../toasts.mjs";
 import { useAct } from "../loading.mjs";
 import { ago, exact, isOwnForge, say, tone, webUrl } from "../words.mjs";
@@ -34,8 +35,8 @@ export const Badge = ({ word, testid, label, shown = word }) =>
 // round: 1, and one more for each time its work was sent back by a person or the platform, run or not.
 export const SentBack = ({ round }) =>
   round > 1 &&
-  html`<span class="chip" title="How often its work was sent back to an agent" data-testid="sent-back">
-    Sent back ${round === 2 ? "once" : `${round - 1} times`}
+  html`<span class="chip" title=${t("How often its work was sent back to an agent")} data-testid="sent-back">
+    ${tn(round - 1, "Sent back once", "Sent back {count} times")}
   </span>`;
 
 export const Time = ({ at }) => (at ? html`<time datetime=${at} title=${exact(at)}>${ago(at)}</time>` : null);
@@ -55,11 +56,11 @@ export function CloneAddress({ url }) {
   if (!isOwnForge(url)) return html`<${OutLink} href=${url}>${url}<//>`;
   const copy = async () => {
     await navigator.clipboard.writeText(`git clone ${url}`);
-    told("Copied. The password is an API token of yours.");
+    told(t("Copied. The password is an API token of yours."));
   };
   return html`
     <code>git clone ${url}</code>
-    ${navigator.clipboard && html`<${Button} small kind="ghost" act=${copy}>Copy<//>`}
+    ${navigator.clipboard && html`<${Button} small kind="ghost" act=${copy}>${t("Copy")}<//>`}
   `;
 }
 
@@ -102,12 +103,13 @@ export const New = ({ open, testid, children }) => html`
 export const Empty = ({ title, children }) =>
   html`<div class="empty"><strong>${title}</strong><p>${children}</p></div>`;
 
-export const Loading = () => html`<div class="loading" role="status"><span class="spinner"></span>Loading…</div>`;
+export const Loading = () =>
+  html`<div class="loading" role="status"><span class="spinner"></span>${t("Loading…")}</div>`;
 
 export const Trouble = ({ error, again }) =>
   html`<div class="trouble" role="alert">
     <p>${error.message}</p>
-    ${again && html`<${Button} act=${again} small>Try again<//>`}
+    ${again && html`<${Button} act=${again} small>${t("Try again")}<//>`}
   </div>`;
 
 // One labelled control: `control` is a function of the id that ties it to its label and hint.
@@ -217,7 +219,7 @@ export function useForm(initial, keepAs) {
 export const Fault = ({ form }) => (form.fault ? html`<p class="fault" role="alert">${form.fault.message}</p>` : null);
 
 export const More = ({ pages }) =>
-  pages.hasMore ? html`<${Button} act=${pages.more} kind="more" testid="load-more">Load more<//>` : null;
+  pages.hasMore ? html`<${Button} act=${pages.more} kind="more" testid="load-more">${t("Load more")}<//>` : null;
 
 // The three ways a list can look before it has rows, then its rows.
 export function Listing({ pages, empty, children }) {
@@ -242,7 +244,7 @@ export function Lines({ lines, empty, testid }) {
   useLayoutEffect(() => {
     box.current.scrollTop = box.current.scrollHeight;
   }, [lines]);
-  return html`<pre class="lines" ref=${box} tabindex="0" role="group" aria-label="Output" data-testid=${testid}>
+  return html`<pre class="lines" ref=${box} tabindex="0" role="group" aria-label=${t("Output")} data-testid=${testid}>
     ${lines?.length ? lines.join("\n") : html`<span class="muted">${empty}</span>`}
   </pre>`;
 }

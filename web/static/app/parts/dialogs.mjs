@@ -2,6 +2,7 @@
 import { useEffect, useId, useRef } from "preact/hooks";
 import { html } from "../html.mjs";
 import { cls, Fault, Icon, TextField, useForm } from "./controls.mjs";
+import { t } from "../language.mjs";
 
 // A modal dialog; the browser keeps the focus in it and Escape closes it.
 export function Dialog({ title, close, children, wide }) {
@@ -25,7 +26,7 @@ export function Dialog({ title, close, children, wide }) {
   >
     <header>
       <h2 id=${id}>${title}</h2>
-      <button type="button" class="button ghost square" aria-label="Close" onClick=${close}>
+      <button type="button" class="button ghost square" aria-label=${t("Close")} onClick=${close}>
         <${Icon} name="close" />
       </button>
     </header>
@@ -45,11 +46,16 @@ export function Confirm({ title, children, verb, act, close, typed, testid, kind
       <div class="prose">${children}</div>
       ${
         typed &&
-        html`<${TextField} label=${`Type “${typed}” to confirm`} name="word" form=${form} testid="confirm-word" />`
+        html`<${TextField}
+          label=${t("Type “{typed}” to confirm", { typed })}
+          name="word"
+          form=${form}
+          testid="confirm-word"
+        />`
       }
       <${Fault} form=${form} />
       <footer>
-        <button type="button" class="button" onClick=${close}>Keep it</button>
+        <button type="button" class="button" onClick=${close}>${t("Keep it")}</button>
         <button
           class=${`button ${kind}`}
           data-testid=${testid}

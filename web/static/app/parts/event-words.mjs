@@ -1,31 +1,46 @@
 // What happened, in the words of a timeline: the actor's name goes before.
 import { html } from "../html.mjs";
-import { t, tn } from "../language.mjs";
+import { t, th, tn } from "../language.mjs";
 import { actorName, say, sayField } from "../words.mjs";
 import { sayUse } from "./caps.mjs";
 
+const bold = (word) => html`<b>${say(word)}</b>`;
+
 const SENTENCES = {
-  "task:created": () => "created the task",
-  "task:status_changed": ({ oldState, newState }) => html`moved it from ${say(oldState)} to <b>${say(newState)}</b>`,
-  "task:updated": ({ changed }) => `changed ${[...new Set((changed || []).map(sayField))].join(", ") || "it"}`,
-  "taken back": () => html`<b>rolled it back</b>: production runs a version without it`,
-  "brought back": () => "brought it back to production",
+  "task:created": () => t("created the task"),
+  "task:status_changed": ({ oldState, newState }) =>
+    th("moved it from {old} to {new}", { old: say(oldState), new: bold(newState) }),
+  "task:updated": ({ changed }) =>
+    t("changed {fields}", { fields: [...new Set((changed || []).map(sayField))].join(", ") || t("it") }),
+  "taken back": () => th("{act}: production runs a version without it", { act: html`<b>${t("rolled it back")}</b>` }),
+  "brought back": () => t("brought it back to production"),
   "task:reviewed": ({ verdict, comments }) => sayReview(verdict, comments),
-  "task:needs_input": ({ question }) => html`asked: ${question}`,
-  "question:answered": ({ response }) => html`answered: ${response}`,
-  "question:reminded": ({ question, escalatedTo }) =>
-    html`reminded${escalatedTo ? ` and asked ${escalatedTo}` : ""}, as nobody had answered: ${question}`,
-  "agent:status": ({ agentId, status }, actor) =>
-    `${actor === agentId ? "" : `${agentId} `}is ${say(status).toLowerCase()}`,
-  "deploy:started": ({ environment }) => `started the ${environment} deployment`,
-  "deploy:completed": ({ environment }) => `finished the ${environment} deployment`,
-  "branch:pushed": ({ branch, newSha }) => `pushed ${String(newSha).slice(0, 8)} to ${branch}`,
-  "spend:warning": (data) => `tells that ${sayUse(data)} is used${data.period === "day" ? " today" : ""}`,
-  "deploy:failed": ({ environment, error }) => `the ${environment} deployment failed: ${error || "no reason given"}`,
+  "task:needs_input": ({ question }) => t("asked: {question}", { question }),
+  "question:answered": ({ response }) => t("answered: {response}", { response }),
+  "question:reminded": ({ question, escalatedTo: other }) =>
+    other
+      ? t("reminded and asked {other}, as nobody had answered: {question}", { other, question })
+      : t("reminded, as nobody had answered: {question}", { question }),
+  "agent:status": ({ agentId, status }, actor) => {
+    const state = say(status).toLowerCase();
+    return actor === agentId ? t("is {state}", { state }) : t("{agent} is {state}", { agent: agentId, state });
+  },
+  "deploy:started": ({ environment }) => t("started the {environment} deployment", { environment }),
+  "deploy:completed": ({ environment }) => t("finished the {environment} deployment", { environment }),
+  "branch:pushed": ({ branch, newSha }) =>
+    t("pushed {commit} to {branch}", { commit: String(newSha).slice(0, 8), branch }),
+  "spend:warning": (data) =>
+    data.period === "day"
+      ? t("tells that {use} is used today", { use: sayUse(data) })
+      : t("tells that {use} is used", { use: sayUse(data) }),
+  "deploy:failed": ({ environment, error }) =>
+    t("the {environment} deployment failed: {error}", { environment, error: error || t("no reason given") }),
   "task-group:status_changed": ({ oldStatus, newStatus }) =>
-    oldStatus ? html`moved a group from ${say(oldStatus)} to <b>${say(newStatus)}</b>` : "made a group",
+    oldStatus
+      ? th("moved a group from {old} to {new}", { old: say(oldStatus), new: bold(newStatus) })
+      : t("made a group"),
   "project:status_changed": ({ oldStatus, newStatus }) =>
-    oldStatus ? html`moved the project to <b>${say(newStatus)}</b>` : "made the project",
+    oldStatus ? th("moved the project to {new}", { new: bold(newStatus) }) : t("made the project"),
 };
 
 function sayReview(verdict, comments) {

@@ -1,6 +1,7 @@
 // Drivers and models that the platform knows, offered where one is typed. Any other text may be typed, too.
 import { useMemo } from "preact/hooks";
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 import { project } from "../projects.mjs";
 import { may } from "../session.mjs";
@@ -28,22 +29,22 @@ export function DriverFields({ form, usual }) {
   const models = useMemo(() => modelsOf(providersOf(value)), [value]);
   return html`<div class="pair">
     <${TextField}
-      label="Driver"
+      label=${t("Driver")}
       name="driver"
       form=${form}
       testid="driver"
       list="known-drivers"
       placeholder="claude"
-      hint=${`Which program does the work. Empty: ${usual}.`}
+      hint=${t("Which program does the work. Empty: {usual}.", { usual })}
       spellcheck=${false}
     />
     <${TextField}
-      label="Model"
+      label=${t("Model")}
       name="model"
       form=${form}
       testid="model"
       list="known-models"
-      hint=${`Empty: ${usual}, else the driver's own choice.`}
+      hint=${t("Empty: {usual}, else the driver's own choice.", { usual })}
       spellcheck=${false}
     />
     <${Options} id="known-drivers" of=${(drivers || []).map(({ name, title }) => [name, title])} />

@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { Loading, Trouble } from "./controls.mjs";
+import { t } from "../language.mjs";
 
 const Plain = ({ children }) => html`<main class="page">${children}</main>`;
 
@@ -24,5 +25,8 @@ export function lazy(load, name, Around = Plain) {
 }
 
 // Mostly because the server has a newer version of the page.
-const missing = new Error("This part of the page could not be loaded.");
-const Missing = () => html`<${Trouble} error=${missing} again=${() => location.reload()} />`;
+const Missing = () =>
+  html`<${Trouble}
+    error=${new Error(t("This part of the page could not be loaded."))}
+    again=${() => location.reload()}
+  />`;

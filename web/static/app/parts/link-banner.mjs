@@ -1,6 +1,7 @@
 // Says that the page is not live, once that is more than a blink. It lies above the page: nothing moves.
 import { useEffect, useState } from "preact/hooks";
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { connection, connectNow } from "../live.mjs";
 
 const BLINK_MS = 1000;
@@ -19,8 +20,8 @@ export function LinkBanner() {
       away &&
       told &&
       html`<p class="banner ask" data-testid="link-lost">
-        <span>No connection to the server. What you see may be old; what you write stays here.</span>
-        <button type="button" class="button small" onClick=${connectNow}>Try now</button>
+        <span>${t("No connection to the server. What you see may be old; what you write stays here.")}</span>
+        <button type="button" class="button small" onClick=${connectNow}>${t("Try now")}</button>
       </p>`
     }
   </div>`;

@@ -1,6 +1,7 @@
 // Markdown that people and agents wrote. The one place that sets HTML; all of it goes through DOMPurify.
 import { useContext, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { webUrl } from "../words.mjs";
 import { OfTask } from "./pictures.mjs";
 
@@ -68,7 +69,7 @@ async function load() {
   purify.addHook("afterSanitizeAttributes", (node) => {
     if (node.tagName === "PRE") {
       // It scrolls, so the keyboard must reach it.
-      for (const [name, value] of Object.entries({ tabindex: "0", role: "group", "aria-label": "Code" }))
+      for (const [name, value] of Object.entries({ tabindex: "0", role: "group", "aria-label": t("Code") }))
         node.setAttribute(name, value);
     }
     if (node.tagName === "IMG") return node.setAttribute("data-testid", "inline-picture");

@@ -1,29 +1,24 @@
 // A task that waits by itself: until when, and what it says on the board and in its panel.
 import { useEffect, useState } from "preact/hooks";
 import { html } from "../html.mjs";
+import { intl, t } from "../language.mjs";
 
-const time = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", hour12: false });
-const dayAndTime = new Intl.DateTimeFormat("en", {
-  month: "short",
-  day: "numeric",
-  hour: "2-digit",
-  minute: "2-digit",
-  hour12: false,
-});
+const TIME = { hour: "2-digit", minute: "2-digit", hour12: false };
+const DAY_AND_TIME = { month: "short", day: "numeric", ...TIME };
 
 // "14:05", or with the day if it is another one.
 export function sayUntil(until) {
   const at = new Date(until);
-  return (at.toDateString() === new Date().toDateString() ? time : dayAndTime).format(at);
+  return intl("DateTimeFormat", at.toDateString() === new Date().toDateString() ? TIME : DAY_AND_TIME).format(at);
 }
 
 export const isParked = (task) => Boolean(task.parked) && task.state === "in_progress";
 
 // of: {code, reason, until}. until: null if only a person ends it.
 export function sayParked({ code, until }) {
-  const tail = until ? ` until ${sayUntil(until)}` : "";
-  if (code === "cap") return `At its cap${tail}`;
-  return `Parked${tail}`;
+  const at = until && sayUntil(until);
+  if (code === "cap") return at ? t("At its cap until {at}", { at }) : t("At its cap");
+  return at ? t("Parked until {at}", { at }) : t("Parked");
 }
 
 export const ParkedChip = ({ of, testid }) =>
@@ -33,9 +28,9 @@ export const ParkedChip = ({ of, testid }) =>
 export function sayLeft(seconds) {
   const [days, hours, minutes] = [86_400, 3600, 60].map((size) => Math.floor(seconds / size));
   if (days) return `${days} d ${hours % 24} h`;
-  if (hours) return `${hours} h ${minutes % 60} min`;
+  if (hours) return t("{hours} h {minutes} min", { hours, minutes: minutes % 60 });
   const rest = String(seconds % 60);
-  return minutes ? `${minutes} min ${rest.padStart(2, "0")} s` : `${rest} s`;
+  return minutes ? t("{minutes} min {seconds} s", { minutes, seconds: rest.padStart(2, "0") }) : `${rest} s`;
 }
 
 // Counts down by the browser's clock; nothing is asked of the server.
@@ -48,6 +43,6 @@ export function Countdown({ until }) {
     return () => clearInterval(timer);
   }, [until]);
   return html`<span role="timer" data-testid="parked-left">
-    ${seconds > 0 ? `in ${sayLeft(seconds)}` : "any moment now"}
+    ${seconds > 0 ? t("in {time}", { time: sayLeft(seconds) }) : t("any moment now")}
   </span>`;
 }

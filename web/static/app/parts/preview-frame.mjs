@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { project } from "../projects.mjs";
 import { Button } from "./controls.mjs";
 import { isApart } from "./visit.mjs";
@@ -18,17 +19,17 @@ export function PreviewFrame({ deploymentId, href }) {
   const open = async () => {
     // One of a restricted project lets in only a browser that comes by an address made for it.
     const url = project.value?.restricted ? (await api.post(`/deployments/${deploymentId}/visit`)).url : href;
-    if (!canFrame(url)) throw new Error("This preview can't be shown here; open it in a tab of its own.");
+    if (!canFrame(url)) throw new Error(t("This preview can't be shown here; open it in a tab of its own."));
     setShown((before) => ({ url, times: (before?.times || 0) + 1 }));
   };
-  if (!shown) return html`<${Button} small act=${open} testid="preview-show">Show here<//>`;
+  if (!shown) return html`<${Button} small act=${open} testid="preview-show">${t("Show here")}<//>`;
   return html`
-    <${Button} small act=${open} testid="preview-reload">Reload<//>
-    <${Button} small kind="ghost" act=${() => setShown(null)} testid="preview-hide">Hide<//>
+    <${Button} small act=${open} testid="preview-reload">${t("Reload")}<//>
+    <${Button} small kind="ghost" act=${() => setShown(null)} testid="preview-hide">${t("Hide")}<//>
     <iframe
       key=${shown.times}
       class="preview-frame"
-      title="Preview of this task"
+      title=${t("Preview of this task")}
       sandbox=${SANDBOX}
       allow=""
       referrerpolicy="no-referrer"

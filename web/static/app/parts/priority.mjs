@@ -1,11 +1,12 @@
 // A task's priority as three bars; read aloud as words.
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { say } from "../words.mjs";
 
 export const Priority = ({ of }) =>
-  html`<span class=${`priority ${of}`} title=${`${say(of)} priority`}>
+  html`<span class=${`priority ${of}`} title=${t("{priority} priority", { priority: say(of) })}>
     <i></i>
     <i></i>
     <i></i>
-    <span class="sr">${say(of)} priority</span>
+    <span class="sr">${t("{priority} priority", { priority: say(of) })}</span>
   </span>`;

@@ -2,23 +2,28 @@
 import { useState } from "preact/hooks";
 import { api, replaceLogin } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t, th } from "../language.mjs";
 import { usePages } from "../loading.mjs";
+import { LanguageChoice, SchemeChoice } from "../parts/appearance.mjs";
 import { Button, Empty, Fault, Listing, New, Page, SelectField, TextField, Time, useForm } from "../parts/controls.mjs";
 import { Confirm, Dialog } from "../parts/dialogs.mjs";
 import { user } from "../session.mjs";
 import { ROLES } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { exact, say } from "../words.mjs";
+import { Sessions } from "./sessions.mjs";
 
 export function Secret({ value, expiresAt }) {
   const copy = async () => {
     await navigator.clipboard.writeText(value);
-    told("Copied.");
+    told(t("Copied."));
   };
   return html`<div class="callout ask" data-testid="secret">
-    <p class="callout-head">Keep this now: it isn't shown again.</p>
-    <p class="secret"><code>${value}</code>${navigator.clipboard && html`<${Button} small act=${copy}>Copy<//>`}</p>
-    ${expiresAt && html`<p class="muted">Good until ${exact(expiresAt)}.</p>`}
+    <p class="callout-head">${t("Keep this now: it isn't shown again.")}</p>
+    <p class="secret">
+      <code>${value}</code>${navigator.clipboard && html`<${Button} small act=${copy}>${t("Copy")}<//>`}
+    </p>
+    ${expiresAt && html`<p class="muted">${t("Good until {time}.", { time: exact(expiresAt) })}</p>`}
   </div>`;
 }
 
@@ -27,17 +32,21 @@ export function Account() {
   const [making, setMaking] = useState(false);
   const [made, setMade] = useState(null);
   const [ending, setEnding] = useState(null);
-  const actions = html`<${New} testid="token-new" open=${() => setMaking(true)}>New token<//>`;
+  // Of the password: each ends all sessions but a new one.
+  const [changes, setChanges] = useState(0);
+  const actions = html`<${New} testid="token-new" open=${() => setMaking(true)}>${t("New token")}<//>`;
   return html`<${Page}
-    title="Account"
-    lead="Yours, for scripts and for git. A token does what its role may do, never more than you."
+    title=${t("Account")}
+    lead=${t("Yours, for scripts and for git. A token does what its role may do, never more than you.")}
     actions=${actions}
   >
     ${made && html`<${Secret} value=${made.token} expiresAt=${made.expiresAt} />`}
     <${Listing}
       pages=${pages}
-      empty=${html`<${Empty} title="No tokens">
-        Make one to call the API from a script, or as the password for <code>git clone</code>.
+      empty=${html`<${Empty} title=${t("No tokens")}>
+        ${th("Make one to call the API from a script, or as the password for {command}.", {
+          command: html`<code>git clone</code>`,
+        })}
       <//>`}
     >
       <ul class="rows">
@@ -46,11 +55,15 @@ export function Account() {
             html`<li key=${one.id} class="row">
               <span class="row-main">
                 <b>${one.name}</b>
-                <small>${lastUse(one)}${one.parentId && `, made with ${nameOf(pages.items, one.parentId)}`}</small>
+                <small>
+                  ${lastUse(one)}${
+                    one.parentId && t(", made with {token}", { token: nameOf(pages.items, one.parentId) })
+                  }
+                </small>
               </span>
               <span class="chip">${say(one.role)}</span>
-              <span class="muted">${one.expiresAt ? `Until ${exact(one.expiresAt)}` : "Doesn't expire"}</span>
-              <button type="button" class="button small ghost" onClick=${() => setEnding(one)}>Revoke</button>
+              <span class="muted">${sayEnd(one)}</span>
+              <button type="button" class="button small ghost" onClick=${() => setEnding(one)}>${t("Revoke")}</button>
             </li>`,
         )}
       </ul>
@@ -69,8 +82,8 @@ export function Account() {
     ${
       ending &&
       html`<${Confirm}
-        title=${`Revoke ${ending.name}?`}
-        verb="Revoke"
+        title=${t("Revoke {name}?", { name: ending.name })}
+        verb=${t("Revoke")}
         act=${async () => {
           await api.remove(`/tokens/${ending.id}`);
           if (made?.id === ending.id) setMade(null);
@@ -78,32 +91,45 @@ export function Account() {
         }}
         close=${() => setEnding(null)}
       >
-        Whatever uses it is refused from now on, and so is every token that was made with it.
+        ${t("Whatever uses it is refused from now on, and so is every token that was made with it.")}
       <//>`
     }
-    <${Password} done=${pages.reload} />
+    <${Password}
+      done=${() => {
+        setChanges(changes + 1);
+        return pages.reload();
+      }}
+    />
+    <${Sessions} key=${changes} />
+    <section>
+      <h2>${t("Appearance")}</h2>
+      <div class="pair"><${LanguageChoice} /><${SchemeChoice} /></div>
+    </section>
   <//>`;
 }
 
-export const lastUse = (one) => (one.lastUsedAt ? html`Last used <${Time} at=${one.lastUsedAt} />` : "Never used");
+export const lastUse = (one) =>
+  one.lastUsedAt ? th("Last used {time}", { time: html`<${Time} at=${one.lastUsedAt} />` }) : t("Never used");
+export const sayEnd = ({ expiresAt }) =>
+  expiresAt ? t("Until {time}", { time: exact(expiresAt) }) : t("Doesn't expire");
 
-const nameOf = (items, id) => items.find((one) => one.id === id)?.name || "another token";
+const nameOf = (items, id) => items.find((one) => one.id === id)?.name || t("another token");
 
 function Password({ done }) {
   const form = useForm({ current: "", new: "" });
   const change = form.submit(async (values) => {
     await replaceLogin("/auth/password", values);
-    told("Password changed.");
+    told(t("Password changed."));
     form.reset();
     await done();
   });
   return html`<section>
-    <h2>Password</h2>
-    <p class="muted">A new password ends your other sessions and every token of yours.</p>
+    <h2>${t("Password")}</h2>
+    <p class="muted">${t("A new password ends your other sessions and every token of yours.")}</p>
     <form onSubmit=${change} data-testid="password-form">
       <div class="pair">
         <${TextField}
-          label="Present password"
+          label=${t("Present password")}
           name="current"
           type="password"
           form=${form}
@@ -112,7 +138,7 @@ function Password({ done }) {
           testid="password-current"
         />
         <${TextField}
-          label="New password"
+          label=${t("New password")}
           name="new"
           type="password"
           form=${form}
@@ -123,7 +149,7 @@ function Password({ done }) {
       </div>
       <${Fault} form=${form} />
       <footer>
-        <button class="button" data-testid="password-change" disabled=${form.busy}>Change password</button>
+        <button class="button" data-testid="password-change" disabled=${form.busy}>${t("Change password")}</button>
       </footer>
     </form>
   </section>`;
@@ -137,25 +163,25 @@ function NewToken({ close, done }) {
     done((await api.post("/tokens", body)).token);
   });
   const options = ROLES.slice(0, ROLES.indexOf(user.value.role) + 1).map((one) => [one, say(one)]);
-  return html`<${Dialog} title="New API token" close=${close}>
+  return html`<${Dialog} title=${t("New API token")} close=${close}>
     <form onSubmit=${create}>
       <${TextField}
-        label="Name"
+        label=${t("Name")}
         name="name"
         form=${form}
         required
         maxlength="100"
-        placeholder="Nightly script"
+        placeholder=${t("Nightly script")}
         testid="token-name"
       />
       <div class="pair">
-        <${SelectField} label="Role" name="role" form=${form} options=${options} />
-        <${TextField} label="Expires" name="expires" type="date" form=${form} hint="Empty: in a year." />
+        <${SelectField} label=${t("Role")} name="role" form=${form} options=${options} />
+        <${TextField} label=${t("Expires")} name="expires" type="date" form=${form} hint=${t("Empty: in a year.")} />
       </div>
       <${Fault} form=${form} />
       <footer>
-        <button type="button" class="button" onClick=${close}>Cancel</button>
-        <button class="button primary" data-testid="token-create" disabled=${form.busy}>Create token</button>
+        <button type="button" class="button" onClick=${close}>${t("Cancel")}</button>
+        <button class="button primary" data-testid="token-create" disabled=${form.busy}>${t("Create token")}</button>
       </footer>
     </form>
   <//>`;

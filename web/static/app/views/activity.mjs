@@ -2,7 +2,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { intl, t } from "../language.mjs";
 import { useLive } from "../loading.mjs";
+import { Avatar } from "../parts/avatar.mjs";
 import { Button, Empty, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
 import { EVENTS, Sentence } from "../parts/event-words.mjs";
 import { project } from "../projects.mjs";
@@ -14,8 +16,8 @@ import { actorName, say, shortId } from "../words.mjs";
 const PAGE = 100;
 const MOST_NEW = 500;
 const sayType = (type) => say(type.replace(":", " "));
-const day = new Intl.DateTimeFormat("en", { weekday: "long", month: "long", day: "numeric" });
-const dayOf = ({ at }) => day.format(new Date(at));
+const DAY = { weekday: "long", month: "long", day: "numeric" };
+const dayOf = ({ at }) => intl("DateTimeFormat", DAY).format(new Date(at));
 
 // {events, hasMore, error, more}: the newest first. What comes live is put in front.
 function useEvents(projectId, type, actor) {
@@ -61,7 +63,7 @@ export function Activity() {
   const { type = "", actor = "" } = route.value.query;
   const { events, hasMore, error, more, again } = useEvents(projectId, type, actor);
   const [titles, setTitles] = useState(new Map());
-  useTitle("Activity");
+  useTitle(t("Activity"));
   useEffect(() => {
     const read = async () => {
       const { tasks } = await api.get("/tasks", { projectId, limit: 200 });
@@ -73,26 +75,26 @@ export function Activity() {
   const change = (name, value) => putQuery({ ...route.value.query, [name]: value });
   const actions = html`
     <select
-      aria-label="What happened"
+      aria-label=${t("What happened")}
       value=${type}
       data-testid="activity-type"
       onChange=${(event) => change("type", event.target.value)}
     >
-      <option value="">Everything</option>
+      <option value="">${t("Everything")}</option>
       ${EVENTS.map((one) => html`<option key=${one} value=${one} selected=${one === type}>${sayType(one)}</option>`)}
     </select>
     <select
-      aria-label="Who did it"
+      aria-label=${t("Who did it")}
       value=${actor}
       data-testid="activity-actor"
       onChange=${(event) => change("actor", event.target.value)}
     >
-      <option value="">Everybody</option>
+      <option value="">${t("Everybody")}</option>
       ${actors.map((one) => html`<option key=${one} value=${one} selected=${one === actor}>${actorName(one)}</option>`)}
     </select>
   `;
-  const lead = "What happened in this project and who did it. Kept for a week.";
-  return html`<${Page} title="Activity" lead=${lead} actions=${actions}>
+  const lead = t("What happened in this project and who did it. Kept for a week.");
+  return html`<${Page} title=${t("Activity")} lead=${lead} actions=${actions}>
     ${
       !events
         ? error
@@ -100,11 +102,15 @@ export function Activity() {
           : html`<${Loading} />`
         : events.length
           ? html`<${Days} events=${events} titles=${titles} />`
-          : html`<${Empty} title="Nothing happened">
-            ${type || actor ? "Nothing on record is what the filter wants." : "What happens here shows up by itself."}
+          : html`<${Empty} title=${t("Nothing happened")}>
+            ${
+              type || actor
+                ? t("Nothing on record is what the filter wants.")
+                : t("What happens here shows up by itself.")
+            }
           <//>`
     }
-    ${hasMore && html`<${Button} act=${more} kind="more" testid="load-more">Load more<//>`}
+    ${hasMore && html`<${Button} act=${more} kind="more" testid="load-more">${t("Load more")}<//>`}
   <//>`;
 }
 
@@ -119,6 +125,7 @@ function Days({ events, titles }) {
           ${some.map(
             (one) =>
               html`<li key=${one.seq} data-testid="activity-event">
+                <${Avatar} of=${one.actor} />
                 <span>
                   <b>${actorName(one.actor)}</b> <${Sentence} of=${one} />${" "}
                   <${About} event=${one} titles=${titles} />
@@ -134,6 +141,11 @@ function Days({ events, titles }) {
 function About({ event: { projectId, data }, titles }) {
   const { taskId, taskGroupId, lastTaskId, title } = data || {};
   const id = taskId || lastTaskId;
-  if (id) return html`<a href=${to.task(projectId, id)}>${title || titles.get(id) || `Task ${shortId(id)}`}</a>`;
-  return taskGroupId ? html`<a href=${to.group(projectId, taskGroupId)}>Group ${shortId(taskGroupId)}</a>` : null;
+  if (id)
+    return html`<a href=${to.task(projectId, id)}>
+      ${title || titles.get(id) || t("Task {id}", { id: shortId(id) })}
+    </a>`;
+  return taskGroupId
+    ? html`<a href=${to.group(projectId, taskGroupId)}>${t("Group {id}", { id: shortId(taskGroupId) })}</a>`
+    : null;
 }

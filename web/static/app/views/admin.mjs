@@ -2,7 +2,9 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { usePages } from "../loading.mjs";
+import { Avatar } from "../parts/avatar.mjs";
 import {
   Button,
   CheckField,
@@ -21,50 +23,58 @@ import { lazy } from "../parts/lazy.mjs";
 import { may, user } from "../session.mjs";
 import { ROLES } from "../states.mjs";
 import { told } from "../toasts.mjs";
-import { exact, say } from "../words.mjs";
-import { lastUse, Secret } from "./account.mjs";
+import { say } from "../words.mjs";
+import { lastUse, sayEnd, Secret } from "./account.mjs";
 
 const Section = ({ children }) => html`<section>${children}</section>`;
 const Webhook = lazy(() => import("./webhook.mjs"), "Webhook", Section);
 
-export const ROLE_OPTIONS = ROLES.map((one) => [one, say(one)]);
+export const roleOptions = () => ROLES.map((one) => [one, say(one)]);
 
 export function Admin() {
   if (!may("admin"))
-    return html`<${Page} title="Users">
-      <${Empty} title="For admins">Your role is ${user.value.role}. An admin can change it.<//>
+    return html`<${Page} title=${t("Users")}>
+      <${ForAdmins} />
     <//>`;
   return html`<${Users} />`;
 }
+
+export const ForAdmins = () =>
+  html`<${Empty} title=${t("For admins")}>
+    ${t("Your role is {role}. An admin can change it.", { role: say(user.value.role) })}
+  <//>`;
 
 function Users() {
   const pages = usePages("/users", "users");
   const [adding, setAdding] = useState(false);
   const [editing, setEditing] = useState(null);
   const [removing, setRemoving] = useState(null);
-  const actions = html`<${New} testid="user-new" open=${() => setAdding(true)}>New user<//>`;
+  const actions = html`<${New} testid="user-new" open=${() => setAdding(true)}>${t("New user")}<//>`;
   return html`<${Page}
-    title="Users and enrolment"
-    lead="Viewers read; members write tasks and answer; maintainers approve and deliver; admins also manage users."
+    title=${t("Users and enrolment")}
+    lead=${t(
+      "Viewers read; members write tasks and answer; maintainers approve and deliver; admins also manage users.",
+    )}
     actions=${actions}
   >
     <${Listing}
       pages=${pages}
-      empty=${html`<${Empty} title="Nobody else yet">Add the people who shall work with the agents.<//>`}
+      empty=${html`<${Empty} title=${t("Nobody else yet")}>${t("Add the people who shall work with the agents.")}<//>`}
     >
       <ul class="rows">
         ${pages.items?.map(
           (one) =>
             html`<li key=${one.id} class="row" data-testid="user-row">
+              <${Avatar} of=${one.username} />
               <span class="row-main"><b>${one.username}</b></span>
-              ${one.isActive === false && html`<span class="chip bad">Inactive</span>`}
+              ${one.isActive === false && html`<span class="chip bad">${t("Inactive")}</span>`}
               <span class="chip">${say(one.role)}</span>
               <${Time} at=${one.createdAt} />
-              <button type="button" class="button small" onClick=${() => setEditing(one)}>Edit</button>
+              <button type="button" class="button small" onClick=${() => setEditing(one)}>${t("Edit")}</button>
               ${
                 one.id !== user.value.id &&
                 html`<button type="button" class="button small ghost" onClick=${() => setRemoving(one)}>
-                  Remove
+                  ${t("Remove")}
                 </button>`
               }
             </li>`,
@@ -78,8 +88,8 @@ function Users() {
     ${
       removing &&
       html`<${Confirm}
-        title=${`Remove ${removing.username}?`}
-        verb="Remove"
+        title=${t("Remove {username}?", { username: removing.username })}
+        verb=${t("Remove")}
         typed=${removing.username}
         act=${async () => {
           await api.remove(`/users/${removing.id}`);
@@ -87,7 +97,7 @@ function Users() {
         }}
         close=${() => setRemoving(null)}
       >
-        Their sessions and API tokens end within seconds. What they did stays on record.
+        ${t("Their sessions and API tokens end within seconds. What they did stays on record.")}
       <//>`
     }
   <//>`;
@@ -108,16 +118,16 @@ function UserForm({ of, close, reload }) {
         ...(isActive !== (of.isActive ?? true) && { isActive }),
       });
     else await api.post("/users", { username: username.trim(), password, role });
-    told(of ? "Saved." : "User added.");
+    told(of ? t("Saved.") : t("User added."));
     await reload();
     close();
   });
-  return html`<${Dialog} title=${of ? `Edit ${of.username}` : "New user"} close=${close}>
+  return html`<${Dialog} title=${of ? t("Edit {username}", { username: of.username }) : t("New user")} close=${close}>
     <form onSubmit=${save}>
       ${
         !of &&
         html`<${TextField}
-          label="Username"
+          label=${t("Username")}
           name="username"
           form=${form}
           testid="user-username"
@@ -126,30 +136,30 @@ function UserForm({ of, close, reload }) {
         />`
       }
       <${TextField}
-        label=${of ? "New password" : "Password"}
+        label=${of ? t("New password") : t("Password")}
         name="password"
         type="password"
         form=${form}
         testid="user-password"
         required=${!of}
         autocomplete="new-password"
-        hint=${of ? "Empty: it stays." : null}
+        hint=${of ? t("Empty: it stays.") : null}
       />
-      <${SelectField} label="Role" name="role" form=${form} options=${ROLE_OPTIONS} testid="user-role" />
+      <${SelectField} label=${t("Role")} name="role" form=${form} options=${roleOptions()} testid="user-role" />
       ${
         of &&
         of.id !== user.value.id &&
         html`<${CheckField}
-          label="Active"
-          hint="Without it nobody can sign in as this user; their sessions end at once."
+          label=${t("Active")}
+          hint=${t("Without it nobody can sign in as this user; their sessions end at once.")}
           name="isActive"
           form=${form}
         />`
       }
       <${Fault} form=${form} />
       <footer>
-        <button type="button" class="button" onClick=${close}>Cancel</button>
-        <button class="button primary" data-testid="user-save" disabled=${form.busy}>Save</button>
+        <button type="button" class="button" onClick=${close}>${t("Cancel")}</button>
+        <button class="button primary" data-testid="user-save" disabled=${form.busy}>${t("Save")}</button>
       </footer>
     </form>
   <//>`;
@@ -164,19 +174,21 @@ function Enrolment() {
     await pages.reload();
   };
   return html`<section>
-    <h2>Enrolment of agents</h2>
-    <p class="muted">An agent on another machine registers with an enrolment token. It is shown once.</p>
-    <p><${Button} act=${make} testid="enrolment-new">Make an enrolment token<//></p>
+    <h2>${t("Enrolment of agents")}</h2>
+    <p class="muted">${t("An agent on another machine registers with an enrolment token. It is shown once.")}</p>
+    <p><${Button} act=${make} testid="enrolment-new">${t("Make an enrolment token")}<//></p>
     ${token && html`<${Secret} value=${token.token} expiresAt=${token.expiresAt} />`}
-    <${Listing} pages=${pages} empty=${html`<p class="muted">There is none.</p>`}>
+    <${Listing} pages=${pages} empty=${html`<p class="muted">${t("There is none.")}</p>`}>
       <ul class="rows">
         ${pages.items?.map(
           (one) =>
             html`<li key=${one.id} class="row" data-testid="enrolment-row">
-              <span class="row-main"><b>Made by ${one.createdBy}</b><small>${lastUse(one)}</small></span>
+              <span class="row-main">
+                <b>${t("Made by {name}", { name: one.createdBy })}</b><small>${lastUse(one)}</small>
+              </span>
               <${Time} at=${one.createdAt} />
-              <span class="muted">${one.expiresAt ? `Until ${exact(one.expiresAt)}` : "Doesn't expire"}</span>
-              <button type="button" class="button small ghost" onClick=${() => setEnding(one)}>Revoke</button>
+              <span class="muted">${sayEnd(one)}</span>
+              <button type="button" class="button small ghost" onClick=${() => setEnding(one)}>${t("Revoke")}</button>
             </li>`,
         )}
       </ul>
@@ -184,8 +196,8 @@ function Enrolment() {
     ${
       ending &&
       html`<${Confirm}
-        title="Revoke this enrolment token?"
-        verb="Revoke"
+        title=${t("Revoke this enrolment token?")}
+        verb=${t("Revoke")}
         act=${async () => {
           await api.remove(`/enrolment-tokens/${ending.id}`);
           if (token?.id === ending.id) setToken(null);
@@ -193,7 +205,7 @@ function Enrolment() {
         }}
         close=${() => setEnding(null)}
       >
-        No agent registers with it from now on. Agents that did so stay.
+        ${t("No agent registers with it from now on. Agents that did so stay.")}
       <//>`
     }
   </section>`;

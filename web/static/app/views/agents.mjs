@@ -2,6 +2,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t, th } from "../language.mjs";
 import { useLive, usePages, useRead } from "../loading.mjs";
 import { Badge, Button, Empty, Listing, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
@@ -21,7 +22,7 @@ const isAgentStatus = ({ event }) => event === "agent:status";
 const Capabilities = ({ of }) =>
   of?.length
     ? of.map((one) => html`<span key=${one} class="chip">${one}</span>`)
-    : html`<span class="muted">None</span>`;
+    : html`<span class="muted">${t("None")}</span>`;
 const openTask = async (id) => {
   const { task } = await api.get(`/tasks/${id}`);
   go(to.task(task.projectId, id));
@@ -32,14 +33,14 @@ export function Agents() {
   const pages = usePages("/agents", "agents", { status });
   useLive(isAgentStatus, pages.reload);
   const actions = html`<label>
-    <span class="sr">Status</span>
+    <span class="sr">${t("Status")}</span>
     <select value=${status} data-testid="agents-status" onChange=${(event) => setStatus(event.target.value)}>
-      ${STATUSES.map((one) => html`<option key=${one} value=${one}>${one ? say(one) : "Every status"}</option>`)}
+      ${STATUSES.map((one) => html`<option key=${one} value=${one}>${one ? say(one) : t("Every status")}</option>`)}
     </select>
   </label>`;
   return html`<${Page}
-    title="Agents"
-    lead="Who does the work. Each takes up the tasks whose required capabilities it has."
+    title=${t("Agents")}
+    lead=${t("Who does the work. Each takes up the tasks whose required capabilities it has.")}
     actions=${actions}
   >
     <${FirstUse} />
@@ -48,11 +49,17 @@ export function Agents() {
       pages=${pages}
       empty=${
         status
-          ? html`<${Empty} title="No agent has this status" />`
-          : html`<${Empty} title="No agent has registered">
-            Start one on this machine, or make an enrolment
-            token${may("admin") ? html` under <a href="#/admin">Users and enrolment</a>` : ""} and let one register from
-            elsewhere.
+          ? html`<${Empty} title=${t("No agent has this status")} />`
+          : html`<${Empty} title=${t("No agent has registered")}>
+            ${
+              may("admin")
+                ? th(
+                    "Start one on this machine, or make an enrolment token under {place} " +
+                      "and let one register from elsewhere.",
+                    { place: html`<a href="#/admin">${t("Users and enrolment")}</a>` },
+                  )
+                : t("Start one on this machine, or make an enrolment token and let one register from elsewhere.")
+            }
           <//>`
       }
     >
@@ -60,13 +67,13 @@ export function Agents() {
         <table>
           <thead>
             <tr>
-              <th>Agent</th>
-              <th>Status</th>
-              <th>Drivers</th>
-              <th>Capabilities</th>
-              <th>Current task</th>
-              <th>Done</th>
-              <th>Last heartbeat</th>
+              <th>${t("Agent")}</th>
+              <th>${t("Status")}</th>
+              <th>${t("Drivers")}</th>
+              <th>${t("Capabilities")}</th>
+              <th>${t("Current task")}</th>
+              <th>${t("Done")}</th>
+              <th>${t("Last heartbeat")}</th>
             </tr>
           </thead>
           <tbody>
@@ -88,7 +95,7 @@ export function Agents() {
                         ? html`<${Button} small kind="ghost" act=${() => openTask(agent.currentTaskId)}>
                           ${shortId(agent.currentTaskId)}
                         <//>`
-                        : html`<span class="muted">None</span>`
+                        : html`<span class="muted">${t("None")}</span>`
                     }
                   </td>
                   <td>${agent.tasksCompleted}</td>
@@ -121,7 +128,7 @@ export function Agent({ id }) {
     return () => clearInterval(timer);
   }, [logs.reload]);
   const agent = value?.agent;
-  if (error && !agent) return html`<${Page} title="Agent"><${Trouble} error=${error} again=${reload} /><//>`;
+  if (error && !agent) return html`<${Page} title=${t("Agent")}><${Trouble} error=${error} again=${reload} /><//>`;
   if (!agent) return html`<${Loading} />`;
   const drain = async () => {
     await api.post(`/agents/${id}/drain`);
@@ -131,67 +138,76 @@ export function Agent({ id }) {
     ${
       may("maintainer") &&
       DRAINABLE_AGENT_STATES.includes(agent.status) &&
-      html`<${Button} act=${drain} testid="agent-drain" title="It finishes what it has and takes nothing more">
-        Drain
+      html`<${Button} act=${drain} testid="agent-drain" title=${t("It finishes what it has and takes nothing more")}>
+        ${t("Drain")}
       <//>`
     }
     ${
       may("admin") &&
-      html`<button type="button" class="button ghost" onClick=${() => setRemoving(true)}>Remove</button>`
+      html`<button type="button" class="button ghost" onClick=${() => setRemoving(true)}>${t("Remove")}</button>`
     }
   `;
   return html`<${Page}
     title=${html`${agent.podName} <${Badge} word=${agent.status} />`}
-    lead=${html`<a href="#/agents">Agents</a> · ${agent.id}`}
+    lead=${html`<a href="#/agents">${t("Agents")}</a> · ${agent.id}`}
     actions=${actions}
   >
     ${agent.error && html`<p class="banner bad" data-testid="agent-error">${agent.error}</p>`}
     ${
       confinementOf(agent.sandbox) === "open" &&
       html`<p class="banner bad" data-testid="agent-unconfined">
-        <span><b>Runs unconfined.</b> What it starts can read whatever its user can read. ${agent.sandbox.says}</span>
+        <span>
+          <b>${t("Runs unconfined.")}</b>${" "}
+          ${t("What it starts can read whatever its user can read.")} ${agent.sandbox.says}
+        </span>
       </p>`
     }
     <dl class="facts">
       ${
         agent.sandbox &&
         html`
-          <dt>Sandbox</dt>
+          <dt>${t("Sandbox")}</dt>
           <dd><${Confinement} of=${agent.sandbox} /> <span class="muted">${agent.sandbox.says}</span></dd>
         `
       }
-      <dt>Drivers</dt>
-      <dd><${DriverChips} agent=${agent} /> <span class="muted">Runner ${agent.version}</span></dd>
-      <dt>Capabilities</dt>
+      <dt>${t("Drivers")}</dt>
+      <dd>
+        <${DriverChips} agent=${agent} />${" "}
+        <span class="muted">${t("Runner {version}", { version: agent.version })}</span>
+      </dd>
+      <dt>${t("Capabilities")}</dt>
       <dd><${Capabilities} of=${agent.capabilities} /></dd>
-      <dt>Current task</dt>
+      <dt>${t("Current task")}</dt>
       <dd>
         ${
           agent.currentTaskId
             ? html`<${Button} small act=${() => openTask(agent.currentTaskId)}>
-              Open ${shortId(agent.currentTaskId)}
+              ${t("Open {id}", { id: shortId(agent.currentTaskId) })}
             <//>`
-            : html`<span class="muted">None</span>`
+            : html`<span class="muted">${t("None")}</span>`
         }
       </dd>
-      <dt>Tasks done</dt>
+      <dt>${t("Tasks done")}</dt>
       <dd>${agent.tasksCompleted}</dd>
-      <dt>Last heartbeat</dt>
+      <dt>${t("Last heartbeat")}</dt>
       <dd><${Time} at=${agent.lastHeartbeat} /></dd>
     </dl>
-    ${agent.findings && html`<section><h2>What it found</h2><${Findings} findings=${agent.findings} /></section>`}
+    ${
+      agent.findings &&
+      html`<section><h2>${t("What it found")}</h2><${Findings} findings=${agent.findings} /></section>`
+    }
     <section>
       <div class="section-head">
-        <h2>Log</h2>
+        <h2>${t("Log")}</h2>
         <span class="actions">
           <label>
-            <span class="sr">Level</span>
+            <span class="sr">${t("Level")}</span>
             <select value=${level} onChange=${(event) => setLevel(event.target.value)}>
-              <option value="">Every level</option>
+              <option value="">${t("Every level")}</option>
               ${["debug", "info", "warn", "error"].map((one) => html`<option key=${one} value=${one}>${one}</option>`)}
             </select>
           </label>
-          <${Button} small act=${logs.reload}>Read again<//>
+          <${Button} small act=${logs.reload}>${t("Read again")}<//>
         </span>
       </div>
       ${
@@ -201,21 +217,23 @@ export function Agent({ id }) {
             ? html`<${Loading} />`
             : logs.value.logs.length
               ? html`<${Log} entries=${logs.value.logs} />`
-              : html`<p class="muted">It has logged nothing${level ? " at this level" : ""}.</p>`
+              : html`<p class="muted">
+                ${level ? t("It has logged nothing at this level.") : t("It has logged nothing.")}
+              </p>`
       }
     </section>
     ${
       removing &&
       html`<${Confirm}
-        title="Remove this agent?"
-        verb="Remove"
+        title=${t("Remove this agent?")}
+        verb=${t("Remove")}
         act=${async () => {
           await api.remove(`/agents/${id}`);
           if (route.value.view === "agents") go("#/agents");
         }}
         close=${() => setRemoving(false)}
       >
-        Its token is good for nothing from then on. While it has a live run it is refused: drain it first.
+        ${t("Its token is good for nothing from then on. While it has a live run it is refused: drain it first.")}
       <//>`
     }
   <//>`;
@@ -233,7 +251,7 @@ function Log({ entries }) {
     ref=${box}
     tabindex="0"
     role="log"
-    aria-label="Agent log"
+    aria-label=${t("Agent log")}
     data-testid="agent-log"
     onScroll=${({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
       atEnd.current = scrollHeight - scrollTop - clientHeight < 40;

@@ -3,10 +3,12 @@ import { useState } from "preact/hooks";
 import { isFiltering, only } from "../filters.mjs";
 import { html } from "../html.mjs";
 import { Icon } from "../parts/controls.mjs";
+import { t } from "../language.mjs";
 import { putQuery, route, to, withQuery } from "../routes.mjs";
 import { dropView, saveView, viewsOf } from "../saved-views.mjs";
 import { TASK_STATES } from "../states.mjs";
 import { tasks } from "../tasks.mjs";
+import { toldUndoable } from "../toasts.mjs";
 import { BY_URGENCY, say, shortId } from "../words.mjs";
 
 const change = (name, value) => putQuery({ ...route.value.query, [name]: value });
@@ -24,21 +26,40 @@ export function Filters({ projectId }) {
     saveView(projectId, name.trim(), only(query));
     setName("");
   };
-  return html`<div class="filters" role="group" aria-label="Filter" data-testid="board-filters">
+  const forget = ({ name: gone, query: kept }) => {
+    dropView(projectId, gone);
+    toldUndoable(t("The view {name} is forgotten.", { name: gone }), () => saveView(projectId, gone, kept));
+  };
+  return html`<div class="filters" role="group" aria-label=${t("Filter")} data-testid="board-filters">
     <label>
-      <span class="sr">Label</span>
+      <span class="sr">${t("Label")}</span>
       <input
         list="filter-labels"
-        placeholder="Label"
+        placeholder=${t("Label")}
         value=${query.label || ""}
         data-testid="filter-label"
         onChange=${(event) => change("label", event.target.value.trim())}
       />
       <datalist id="filter-labels">${labels.map((one) => html`<option key=${one} value=${one}></option>`)}</datalist>
     </label>
-    <${Choose} name="priority" any="Any priority" options=${BY_URGENCY.map((one) => [one, say(one)])} />
-    <${Choose} name="state" any="Any state" options=${TASK_STATES.map((one) => [one, say(one)])} />
-    <${Choose} name="agent" any="Any agent" options=${agents.map((one) => [one, `Agent ${shortId(one).slice(-4)}`])} />
+    <${Choose}
+      name="priority"
+      label=${t("Priority")}
+      any=${t("Any priority")}
+      options=${BY_URGENCY.map((one) => [one, say(one)])}
+    />
+    <${Choose}
+      name="state"
+      label=${t("State")}
+      any=${t("Any state")}
+      options=${TASK_STATES.map((one) => [one, say(one)])}
+    />
+    <${Choose}
+      name="agent"
+      label=${t("Agent")}
+      any=${t("Any agent")}
+      options=${agents.map((one) => [one, t("Agent {id}", { id: shortId(one).slice(-4) })])}
+    />
     <label class="check">
       <input
         type="checkbox"
@@ -46,18 +67,18 @@ export function Filters({ projectId }) {
         data-testid="filter-mine"
         onChange=${(event) => change("mine", event.target.checked ? "true" : "")}
       />
-      <span>Mine</span>
+      <span>${t("Mine")}</span>
     </label>
     ${
       isFiltering(query) &&
       html`<button type="button" class="button ghost" data-testid="filter-clear" onClick=${() => putQuery({})}>
-          Clear
+          ${t("Clear")}
         </button>
         <form onSubmit=${save}>
           <label>
-            <span class="sr">Name of this view</span>
+            <span class="sr">${t("Name of this view")}</span>
             <input
-              placeholder="Save as…"
+              placeholder=${t("Save as…")}
               maxlength="40"
               value=${name}
               data-testid="view-name"
@@ -73,8 +94,8 @@ export function Filters({ projectId }) {
           <button
             type="button"
             class="button ghost"
-            aria-label=${`Forget the view ${view.name}`}
-            onClick=${() => dropView(projectId, view.name)}
+            aria-label=${t("Forget the view {name}", { name: view.name })}
+            onClick=${() => forget(view)}
           >
             <${Icon} name="close" />
           </button>
@@ -83,10 +104,10 @@ export function Filters({ projectId }) {
   </div>`;
 }
 
-const Choose = ({ name, any, options }) => {
+const Choose = ({ name, label, any, options }) => {
   const value = route.value.query[name] || "";
   return html`<select
-    aria-label=${any.replace("Any ", "")}
+    aria-label=${label}
     value=${value}
     data-testid=${`filter-${name}`}
     onChange=${(event) => change(name, event.target.value)}

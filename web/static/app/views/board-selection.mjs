@@ -4,32 +4,45 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { Button } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
+import { mark, t, tn } from "../language.mjs";
 import { project } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { clear, selected } from "../selection.mjs";
 import { may } from "../session.mjs";
 import { CANCELLABLE_TASK_STATES, FINAL_TASK_STATES } from "../states.mjs";
 import { keepTask, tasks } from "../tasks.mjs";
-import { told, warned } from "../toasts.mjs";
+import { told, toldUndoable, warned } from "../toasts.mjs";
 import { BY_URGENCY, say } from "../words.mjs";
 
-const counted = (number) => `${number} ${number === 1 ? "task" : "tasks"}`;
+const DONE = {
+  approved: [mark("{count} task approved."), mark("{count} tasks approved.")],
+  cancelled: [mark("{count} task cancelled."), mark("{count} tasks cancelled.")],
+  changed: [mark("{count} task changed."), mark("{count} tasks changed.")],
+};
 
 // Does `act` with each task, one after the other; done: what was done, for a person.
-async function withEach(some, done, act) {
+// undo: what takes back what was done to a task, given as it was before; null if nothing does.
+async function withEach(some, done, act, undo = null) {
   const refused = [];
+  const acted = [];
   const left = new Set(selected.value);
   for (const task of some) {
     try {
       const { task: fresh } = await act(task);
       keepTask(fresh);
+      acted.push(task);
       left.delete(task.id);
     } catch (error) {
       refused.push(`“${task.title}”: ${error.message}`);
     }
   }
   selected.value = refused.length ? left : new Set();
-  if (some.length > refused.length) told(`${counted(some.length - refused.length)} ${done}.`);
+  const text = tn(acted.length, ...DONE[done]);
+  const takeBack = async () => {
+    for (const task of acted) keepTask((await undo(task)).task);
+  };
+  if (acted.length && undo) toldUndoable(text, takeBack);
+  else if (acted.length) told(text);
   if (refused.length) warned(refused.join(" "));
 }
 
@@ -60,41 +73,48 @@ export function Selection() {
     clear();
     go(to.group(project.value.id, taskGroup.id));
   };
-  const setPriority = (priority) => withEach(open, "changed", ({ id }) => api.patch(`/tasks/${id}`, { priority }));
+  const change = (name, valueOf) =>
+    withEach(
+      open,
+      "changed",
+      (task) => api.patch(`/tasks/${task.id}`, { [name]: valueOf(task) }),
+      (before) => api.patch(`/tasks/${before.id}`, { [name]: before[name] ?? [] }),
+    );
+  const setPriority = (priority) => change("priority", () => priority);
   const addLabel = (event) => {
     event.preventDefault();
     const fresh = label.trim();
     if (!fresh) return;
     setLabel("");
-    withEach(open, "changed", ({ id, labels }) =>
-      api.patch(`/tasks/${id}`, { labels: [...(labels || []).filter((one) => one !== fresh), fresh] }),
-    );
+    change("labels", ({ labels }) => [...(labels || []).filter((one) => one !== fresh), fresh]);
   };
-  return html`<div class="selection" role="group" aria-label="Selected tasks" data-testid="selection">
-    <b aria-live="polite">${chosen.length} selected</b>
+  return html`<div class="selection" role="group" aria-label=${t("Selected tasks")} data-testid="selection">
+    <b aria-live="polite">${t("{count} selected", { count: chosen.length })}</b>
     ${
       may("maintainer") &&
       html`
         <${Button} kind="primary" disabled=${!ready.length} act=${approve} testid="selection-approve">
-          Approve ${ready.length || ""}
+          ${t("Approve")} ${ready.length || ""}
         <//>
-        <${Button} disabled=${!approved.length} act=${group} testid="selection-group">Group ${approved.length || ""}<//>
+        <${Button} disabled=${!approved.length} act=${group} testid="selection-group">
+          ${t("Group {count}", { count: approved.length || "" })}
+        <//>
       `
     }
     <select
-      aria-label="Priority"
+      aria-label=${t("Priority")}
       value=""
       disabled=${!open.length}
       data-testid="selection-priority"
       onChange=${(event) => setPriority(event.target.value)}
     >
-      <option value="">Priority…</option>
+      <option value="">${t("Priority…")}</option>
       ${BY_URGENCY.map((one) => html`<option key=${one} value=${one}>${say(one)}</option>`)}
     </select>
     <form onSubmit=${addLabel}>
       <input
-        aria-label="Add a label"
-        placeholder="Add a label"
+        aria-label=${t("Add a label")}
+        placeholder=${t("Add a label")}
         maxlength="50"
         value=${label}
         disabled=${!open.length}
@@ -109,20 +129,22 @@ export function Selection() {
       data-testid="selection-cancel"
       onClick=${() => setCancelling(true)}
     >
-      Cancel ${cancellable.length || ""}…
+      ${t("Cancel {count}…", { count: cancellable.length || "" })}
     </button>
-    <button type="button" class="button ghost" data-testid="selection-clear" onClick=${clear}>Clear</button>
+    <button type="button" class="button ghost" data-testid="selection-clear" onClick=${clear}>${t("Clear")}</button>
     ${
       cancelling &&
       html`<${Confirm}
-        title=${`Cancel ${counted(cancellable.length)}?`}
-        verb=${`Cancel ${counted(cancellable.length)}`}
+        title=${tn(cancellable.length, "Cancel {count} task?", "Cancel {count} tasks?")}
+        verb=${tn(cancellable.length, "Cancel {count} task", "Cancel {count} tasks")}
         testid="selection-cancel-confirm"
         act=${cancel}
         close=${() => setCancelling(false)}
       >
-        Agents stop, previews go, and groups that hold one of them are built again without it. The branches stay. A
-        cancelled task can't be taken up again.
+        ${t(
+          "Agents stop, previews go, and groups that hold one of them are built again without " +
+            "it. The branches stay. A cancelled task can't be taken up again.",
+        )}
       <//>`
     }
   </div>`;

@@ -3,6 +3,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { filterOf, isFiltering } from "../filters.mjs";
 import { html } from "../html.mjs";
+import { isPlain, isTyping, useKeyList, writing } from "../keys.mjs";
+import { mark, t, th } from "../language.mjs";
 import { listen } from "../live.mjs";
 import { Badge, Button, cls, Empty, Icon, Loading, Trouble } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
@@ -27,7 +29,7 @@ const NewTasks = lazy(() => import("./new-tasks.mjs"), "NewTasks", None);
 const TaskPanel = lazy(
   () => import("./task.mjs"),
   "TaskPanel",
-  ({ children }) => html`<aside class="panel" aria-label="Task">${children}</aside>`,
+  ({ children }) => html`<aside class="panel" aria-label=${t("Task")}>${children}</aside>`,
 );
 
 // What is over and needs nobody is shown on request; what failed, whenever there is some.
@@ -41,6 +43,12 @@ const FLOW = TASK_STATES.flatMap((state) => (state === "production" ? [state, "r
 const NEEDY = ["needs_input", "ready_to_test", "failed"];
 const COLUMNS = [...NEEDY, ...FLOW.filter((state) => !NEEDY.includes(state))];
 // How often what agents do is read again.
+const KEYS = [
+  ["c", mark("New task")],
+  ["Tab", mark("From card to card")],
+  ["Enter", mark("Open the task")],
+  ["x", mark("Select the card")],
+];
 const STEPS_MS = 20_000;
 const rank = (task) => (cards.value.get(task.id)?.question ? -1 : BY_URGENCY.indexOf(task.priority));
 const inOrder = (a, b) => rank(a) - rank(b) || (a.id < b.id ? 1 : -1);
@@ -53,7 +61,6 @@ export function Board({ taskId }) {
   const [typed, setTyped] = useState(query.q || "");
   const [filtering, setFiltering] = useState(false);
   const [ended, setEnded] = useState(false);
-  const [writing, setWriting] = useState(false);
   const [several, setSeveral] = useState(false);
   const load = () => loadBoard(projectId, filter);
   const latest = useRef(load);
@@ -91,16 +98,18 @@ export function Board({ taskId }) {
     const timer = setInterval(() => !document.hidden && isAtWork() && loadCards().catch(() => {}), STEPS_MS);
     return () => clearInterval(timer);
   }, []);
+  useKeyList(KEYS);
   useEffect(() => {
     const pressed = (event) => {
-      if (event.key !== "c" || event.ctrlKey || event.metaKey || event.altKey || !may("member")) return;
-      if (!event.target.closest("input,textarea,select,dialog")) {
-        event.preventDefault();
-        setWriting(true);
-      }
+      if (event.key !== "c" || !isPlain(event) || isTyping(event) || !may("member")) return;
+      event.preventDefault();
+      writing.value = true;
     };
     addEventListener("keydown", pressed);
-    return () => removeEventListener("keydown", pressed);
+    return () => {
+      removeEventListener("keydown", pressed);
+      writing.value = false;
+    };
   }, []);
 
   return html`<div class=${`work ${taskId ? "has-panel" : ""}`}>
@@ -113,10 +122,10 @@ export function Board({ taskId }) {
         <div class="actions">
           <label class="search">
             <${Icon} name="search" />
-            <span class="sr">Search tasks</span>
+            <span class="sr">${t("Search tasks")}</span>
             <input
               type="search"
-              placeholder="Search  /"
+              placeholder=${t("Search /")}
               value=${typed}
               data-testid="task-search"
               onInput=${(event) => setTyped(event.target.value)}
@@ -130,7 +139,7 @@ export function Board({ taskId }) {
             onClick=${() => setFiltering(!filtering)}
             data-testid="board-filter"
           >
-            Filter
+            ${t("Filter")}
           </button>
           <button
             type="button"
@@ -139,7 +148,7 @@ export function Board({ taskId }) {
             onClick=${() => setEnded(!ended)}
             data-testid="board-ended"
           >
-            Cancelled
+            ${t("Cancelled")}
           </button>
           ${
             may("member") &&
@@ -147,19 +156,19 @@ export function Board({ taskId }) {
                 type="button"
                 class="button"
                 data-testid="tasks-new"
-                title="Several tasks, one on each line"
+                title=${t("Several tasks, one on each line")}
                 onClick=${() => setSeveral(true)}
               >
-                Several
+                ${t("Several")}
               </button>
               <button
               type="button"
               class="button primary"
               data-testid="task-new"
-              title="New task (c)"
-              onClick=${() => setWriting(true)}
+              title=${t("New task (c)")}
+              onClick=${() => (writing.value = true)}
             >
-              <${Icon} name="plus" />New task
+              <${Icon} name="plus" />${t("New task")}
             </button>`
           }
         </div>
@@ -178,7 +187,7 @@ export function Board({ taskId }) {
     ${selected.value.size > 0 && html`<${Selection} />`}
     ${several && html`<${NewTasks} close=${() => setSeveral(false)} />`}
     ${taskId && html`<${TaskPanel} key=${taskId} id=${taskId} />`}
-    ${writing && html`<${NewTask} close=${() => setWriting(false)} />`}
+    ${writing.value && html`<${NewTask} close=${() => (writing.value = false)} />`}
   </div>`;
 }
 
@@ -186,17 +195,21 @@ function Provisioning() {
   const { id, status, error } = project.value;
   if (status === "provisioning")
     return html`<p class="banner busy">
-      <span class="pulse"></span>Its repository and environments are being made. Tasks can be written already; agents
-      start when it is ready.
+      <span class="pulse"></span>${t(
+        "Its repository and environments are being made. " +
+          "Tasks can be written already; agents start when it is ready.",
+      )}
     </p>`;
-  if (status === "deleting") return html`<p class="banner bad">This project is being deleted.</p>`;
+  if (status === "deleting") return html`<p class="banner bad">${t("This project is being deleted.")}</p>`;
   if (status === "active" && error)
-    return html`<p class="banner bad" data-testid="project-error">In this project ${error}</p>`;
+    return html`<p class="banner bad" data-testid="project-error">${t("In this project {error}", { error })}</p>`;
   if (status !== "failed") return null;
   const retry = async () => keepProject((await api.post(`/projects/${id}/retry`)).project);
   return html`<div class="banner bad">
-    <span>This project could not be set up${error ? `: ${error}` : "."}</span>
-    ${may("maintainer") && html`<${Button} small act=${retry} testid="project-retry">Try again<//>`}
+    <span>
+      ${error ? t("This project could not be set up: {error}", { error }) : t("This project could not be set up.")}
+    </span>
+    ${may("maintainer") && html`<${Button} small act=${retry} testid="project-retry">${t("Try again")}<//>`}
   </div>`;
 }
 
@@ -206,9 +219,9 @@ function Columns({ ended, taskId, query }) {
   const states = COLUMNS.filter(isWanted);
   const filtered = isFiltering(query);
   if (!all.some((task) => states.includes(shownState(task)))) {
-    const cancelled = filtered ? "All that match are cancelled" : "All tasks are cancelled";
+    const cancelled = filtered ? t("All that match are cancelled") : t("All tasks are cancelled");
     const hidden = all.length > 0 && !query.state;
-    const nothing = hidden ? cancelled : filtered ? "No task matches" : "No tasks yet";
+    const nothing = hidden ? cancelled : filtered ? t("No task matches") : t("No tasks yet");
     return html`
       <div class="board sr-board">
         ${states.map(
@@ -224,17 +237,18 @@ function Columns({ ended, taskId, query }) {
       <${Empty} title=${nothing}>
         ${
           hidden
-            ? html`<b>Cancelled</b>, above, shows them.`
+            ? th("{button}, above, shows them.", { button: html`<b>${t("Cancelled")}</b>` })
             : filtered
               ? query.q
-                ? `Nothing in this project contains “${query.q}”.`
-                : "No task of this project has what the filter wants."
+                ? t("Nothing in this project contains “{q}”.", { q: query.q })
+                : t("No task of this project has what the filter wants.")
               : may("member")
-                ? html`
-                Describe something to build or fix with <b>New task</b>, or press <kbd>c</kbd>. A free agent takes it
-                up, and it moves along this board by itself.
-              `
-                : "Members of this project can write tasks; they show up here."
+                ? th(
+                    "Describe something to build or fix with {button}, or press {key}. " +
+                      "A free agent takes it up, and it moves along this board by itself.",
+                    { button: html`<b>${t("New task")}</b>`, key: html`<kbd>c</kbd>` },
+                  )
+                : t("Members of this project can write tasks; they show up here.")
         }
       <//>
     `;
@@ -280,19 +294,19 @@ function Column({ state, tasks: some, taskId }) {
       ${some.map((task) => html`<${Card} key=${task.id} task=${task} on=${task.id === taskId} />`)}
       ${
         cursors.value[state] &&
-        html`<${Button} kind="more" act=${() => loadMore(state)} testid="load-more">Load more<//>`
+        html`<${Button} kind="more" act=${() => loadMore(state)} testid="load-more">${t("Load more")}<//>`
       }
     </div>
     ${
       cancelling &&
       html`<${Confirm}
-        title=${`Cancel “${cancelling.title}”?`}
-        verb="Cancel task"
+        title=${t("Cancel “{title}”?", { title: cancelling.title })}
+        verb=${t("Cancel task")}
         testid="drop-cancel-confirm"
         act=${() => move(cancelling, state)}
         close=${() => setCancelling(null)}
       >
-        Its agent stops and its preview goes. The branch stays. A cancelled task can't be taken up again.
+        ${t("Its agent stops and its preview goes. The branch stays. A cancelled task can't be taken up again.")}
       <//>`
     }
   </section>`;

@@ -1,5 +1,6 @@
 // A task on the board: what it is, how it stands, and what it waits for.
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { dollars } from "../money.mjs";
 import { cls, Icon, SentBack, Time } from "../parts/controls.mjs";
 import { dragged, isMovable } from "../moves.mjs";
@@ -39,8 +40,8 @@ export function Card({ task, on }) {
       html`<input
         type="checkbox"
         class="pick"
-        aria-label=${`Select ${task.title}`}
-        title="Select (x)"
+        aria-label=${t("Select {title}", { title: task.title })}
+        title=${t("Select (x)")}
         checked=${picked}
         data-testid="card-select"
         onChange=${() => toggle(task.id)}
@@ -79,7 +80,9 @@ export function Card({ task, on }) {
     }
     ${
       said?.waitsFor.length > 0 &&
-      html`<span class="card-note" data-testid="card-after">After ${said.waitsFor.join(", ")}</span>`
+      html`<span class="card-note" data-testid="card-after">
+        ${t("After {tasks}", { tasks: said.waitsFor.join(", ") })}
+      </span>`
     }
     <span class="card-meta">
       <${Priority} of=${task.priority} />
@@ -94,7 +97,7 @@ export function Card({ task, on }) {
       ${said?.overlaps.length > 0 && html`<${Overlap} of=${said.overlaps} />`}
       <${SentBack} round=${task.round} />
       ${(task.labels || []).slice(0, 3).map((label) => html`<span key=${label} class="chip label">${label}</span>`)}
-      ${said?.costUsd > 0 && html`<span class="chip" title="Spent on models">${dollars(said.costUsd)}</span>`}
+      ${said?.costUsd > 0 && html`<span class="chip" title=${t("Spent on models")}>${dollars(said.costUsd)}</span>`}
       ${
         task.assignedAgentId &&
         html`<span class="chip agent" title=${task.assignedAgentId}>
@@ -112,6 +115,8 @@ function Checks({ of }) {
   const all = passed + failed + running;
   if (!all) return null;
   const kind = failed ? "bad" : running ? "busy" : "good";
-  const text = failed ? `${failed} of ${all} checks failed` : `${passed}/${all} checks`;
+  const text = failed
+    ? t("{failed} of {all} checks failed", { failed, all })
+    : t("{passed}/{all} checks", { passed, all });
   return html`<span class=${`chip ${kind}`} data-testid="card-checks">${text}</span>`;
 }

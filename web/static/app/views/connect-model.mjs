@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t, th, tn, tPairs } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 import { Button, Fault, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { providersOf } from "../parts/known.mjs";
@@ -10,6 +11,11 @@ import { APIS, usualAddress } from "./provider-form.mjs";
 
 const SUBSCRIPTION = "sk-ant-oat";
 const SCRIPTED = "scripted";
+
+const sayAnswer = ({ model, latencyMs }) =>
+  model
+    ? t("It works: {model} answered in {latencyMs} ms.", { model, latencyMs })
+    : t("It works: answered in {latencyMs} ms.", { latencyMs });
 
 // What a test said: {ok, model, latencyMs, error}.
 export const Tested = ({ result }) =>
@@ -20,7 +26,7 @@ export const Tested = ({ result }) =>
     data-testid="provider-tested"
     data-ok=${result.ok}
   >
-    ${result.ok ? `It works: ${result.model || "it"} answered in ${result.latencyMs} ms.` : result.error}
+    ${result.ok ? sayAnswer(result) : result.error}
   </p>`;
 
 // A button that makes the call. small: in a row.
@@ -29,7 +35,9 @@ export function TestButton({ id, tell, small }) {
     tell(null);
     tell(await api.post(`/model-providers/${id}/test`));
   };
-  return html`<${Button} small=${small} act=${test} testid="provider-test" title="Makes one short call">Test<//>`;
+  return html`<${Button} small=${small} act=${test} testid="provider-test" title=${t("Makes one short call")}>
+    ${t("Test")}
+  <//>`;
 }
 
 export function ConnectModel() {
@@ -39,9 +47,9 @@ export function ConnectModel() {
   if (!drivers) return null;
   const real = drivers.filter(({ name, api: spoken }) => name !== SCRIPTED && spoken);
   return html`<section class="connect" data-testid="connect-model">
-    <h2>Connect a model</h2>
+    <h2>${t("Connect a model")}</h2>
     <p class="muted">
-      Then agents do tasks in plain words. Without one, they follow steps that a task lists.
+      ${t("Then agents do tasks in plain words. Without one, they follow steps that a task lists.")}
     </p>
     <ul class="rows">
       ${real.map(
@@ -53,14 +61,16 @@ export function ConnectModel() {
                 ${
                   agents > 0
                     ? hasProvider === false
-                      ? "Installed; needs a key"
-                      : "Ready"
-                    : html`Not installed: <code>aiworker drivers install ${name}</code>`
+                      ? t("Installed; needs a key")
+                      : t("Ready")
+                    : th("Not installed: {command}", {
+                        command: html`<code>aiworker drivers install ${name}</code>`,
+                      })
                 }
               </small>
             </span>
             <span class=${`badge ${agents > 0 && hasProvider !== false ? "good" : "quiet"}`}>
-              <i></i>${agents} ${agents === 1 ? "agent" : "agents"}
+              <i></i>${tn(agents, "{count} agent", "{count} agents")}
             </span>
           </li>`,
       )}
@@ -71,7 +81,7 @@ export function ConnectModel() {
           ${providers.map((one) => html`<${Known} key=${one.id} provider=${one} />`)}
           <${Key} reload=${known.reload} />
         `
-        : html`<p class="muted">An admin can add a provider's key.</p>`
+        : html`<p class="muted">${t("An admin can add a provider's key.")}</p>`
     }
   </section>`;
 }
@@ -101,22 +111,22 @@ function Key({ reload }) {
   });
   return html`<form onSubmit=${submit} autocomplete="off" data-testid="connect-key">
     <div class="pair">
-      <${SelectField} label="Provider" name="api" form=${form} testid="connect-api" options=${APIS} />
+      <${SelectField} label=${t("Provider")} name="api" form=${form} testid="connect-api" options=${tPairs(APIS)} />
       <${TextField}
-        label="API key"
+        label=${t("API key")}
         name="key"
         type="password"
         form=${form}
         testid="connect-secret"
         required
         autocomplete="new-password"
-        hint="It is stored encrypted and never shown again."
+        hint=${t("It is stored encrypted and never shown again.")}
       />
     </div>
     <${Fault} form=${form} />
     <footer class="actions">
-      <a href="#/models">All settings of models</a>
-      <button class="button" data-testid="connect-save" disabled=${form.busy}>Add key</button>
+      <a href="#/models">${t("All settings of models")}</a>
+      <button class="button" data-testid="connect-save" disabled=${form.busy}>${t("Add key")}</button>
     </footer>
   </form>`;
 }

@@ -1,10 +1,12 @@
 // Drivers: what each agent can work with, what is missing and how to get it.
 import { html } from "../html.mjs";
+import { t, tn } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 import { Loading, Trouble } from "../parts/controls.mjs";
 import { to } from "../routes.mjs";
 
-const said = ({ canWork, says, version }) => says || (canWork ? `Works${version ? `, version ${version}` : ""}` : "");
+const said = ({ canWork, says, version }) =>
+  says || (canWork ? (version ? t("Works, version {version}", { version }) : t("Works")) : "");
 
 // An agent's drivers as chips; those that don't work say why.
 export function DriverChips({ agent }) {
@@ -17,20 +19,20 @@ export function DriverChips({ agent }) {
     .map(
       (one) =>
         html`<span key=${one.name} class=${`chip ${one.canWork ? "" : "bad"}`} title=${said(one)}>
-          ${one.name}<span class="sr">${one.canWork ? " works" : " does not work"}</span>
+          ${one.name}<span class="sr">${" "}${one.canWork ? t("works") : t("does not work")}</span>
         </span>`,
     );
 }
 
 // Everything that an agent found out, one line a driver.
 export function Findings({ findings }) {
-  if (!findings?.length) return html`<p class="muted">It has reported nothing about its drivers.</p>`;
+  if (!findings?.length) return html`<p class="muted">${t("It has reported nothing about its drivers.")}</p>`;
   return html`<ul class="rows" data-testid="agent-findings">
     ${findings.map(
       (one) =>
         html`<li key=${one.name} class="row" data-testid="finding" data-driver=${one.name} data-works=${one.canWork}>
           <span class=${`badge ${one.canWork ? "good" : "bad"}`}>
-            <i></i>${one.canWork ? "Can work" : "Cannot work"}
+            <i></i>${one.canWork ? t("Can work") : t("Cannot work")}
           </span>
           <span class="row-main">
             <b>${one.name} ${one.version || ""}</b>
@@ -46,8 +48,8 @@ export function Drivers({ ask }) {
   const { value, error, reload } = useRead(ask ? "/drivers" : null);
   if (!ask) return null;
   return html`<section data-testid="drivers">
-    <h2>Drivers</h2>
-    <p class="muted">The programs that do the work. A task goes only to an agent that has its driver.</p>
+    <h2>${t("Drivers")}</h2>
+    <p class="muted">${t("The programs that do the work. A task goes only to an agent that has its driver.")}</p>
     ${
       error && !value
         ? html`<${Trouble} error=${error} again=${reload} />`
@@ -66,27 +68,29 @@ function Driver({ driver }) {
   return html`<li class="row" data-testid="driver-row" data-driver=${name}>
     <span class="row-main">
       <b>${title || name}</b>
-      <small>${name}${api && ` · speaks the ${api} API`}</small>
+      <small>${name}${api && ` · ${t("speaks the {api} API", { api })}`}</small>
       ${
         api &&
         hasProvider === false &&
-        html`<small class="bad-text">No model provider speaks the ${api} API yet.</small>`
+        html`<small class="bad-text">${t("No model provider speaks the {api} API yet.", { api })}</small>`
       }
       ${
         broken.length > 0 &&
         html`<details>
-          <summary>${broken.length} ${broken.length === 1 ? "agent" : "agents"} can't work with it</summary>
+          <summary>
+            ${tn(broken.length, "{count} agent can't work with it", "{count} agents can't work with it")}
+          </summary>
           ${broken.map(
             (one) =>
               html`<p key=${one.agentId}>
-                <a href=${to.agent(one.agentId)}>${one.podName || one.agentId}</a>: ${one.says || "no reason given"}
+                <a href=${to.agent(one.agentId)}>${one.podName || one.agentId}</a>: ${one.says || t("no reason given")}
               </p>`,
           )}
         </details>`
       }
     </span>
     <span class=${`badge ${agents > 0 ? "good" : "quiet"}`}>
-      <i></i>${agents} ${agents === 1 ? "agent" : "agents"}
+      <i></i>${tn(agents, "{count} agent", "{count} agents")}
     </span>
   </li>`;
 }

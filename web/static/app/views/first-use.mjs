@@ -1,6 +1,7 @@
 // What is missing until agents can use a real driver: one line, gone as soon as one of them can.
 import { html } from "../html.mjs";
 import { useDrivers } from "../parts/known.mjs";
+import { t, th } from "../language.mjs";
 import { may } from "../session.mjs";
 
 const SCRIPTED = "scripted";
@@ -22,14 +23,20 @@ export function FirstUse() {
     <span>
       ${
         what === "provider"
-          ? html`${
-              may("admin") ? html`<a href="#/models">Add a model provider</a>` : "Ask an admin to add a model provider"
-            }${" "}
-            or set <code>ANTHROPIC_API_KEY</code>, then agents can use Claude Code.`
-          : html`
-            No agent has a driver that works yet: run <code>aiworker drivers install claude</code> where the agents
-            run. <a href="#/agents">Agents</a> shows what each of them found.
-          `
+          ? th("{addProvider} or set {variable}, then agents can use Claude Code.", {
+              addProvider: may("admin")
+                ? html`<a href="#/models">${t("Add a model provider")}</a>`
+                : t("Ask an admin to add a model provider"),
+              variable: html`<code>ANTHROPIC_API_KEY</code>`,
+            })
+          : th(
+              "No agent has a driver that works yet: run {command} where the agents run. " +
+                "{agents} shows what each of them found.",
+              {
+                command: html`<code>aiworker drivers install claude</code>`,
+                agents: html`<a href="#/agents">${t("Agents")}</a>`,
+              },
+            )
       }
     </span>
   </p>`;

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t, th, tn } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 import { Fault, Loading, TextField, Trouble, useForm } from "../parts/controls.mjs";
 
@@ -12,14 +13,14 @@ const Matches = ({ found }) =>
       ${
         found.total
           ? html`<details>
-            <summary>${found.total} ${found.total === 1 ? "file" : "files"}</summary>
+            <summary>${tn(found.total, "{count} file", "{count} files")}</summary>
             ${found.files.map((path) => html`<div key=${path}><code>${path}</code></div>`)}
             ${
               found.total > found.files.length &&
-              html`<div class="muted">and ${found.total - found.files.length} more</div>`
+              html`<div class="muted">${t("and {count} more", { count: found.total - found.files.length })}</div>`
             }
           </details>`
-          : html`<span class="muted">no file today</span>`
+          : html`<span class="muted">${t("no file today")}</span>`
       }
     </span>
   </li>`;
@@ -32,14 +33,23 @@ export function ForbiddenPathsToday({ id, patterns }) {
   const attempt = form.submit(async ({ pattern }) => setTried(await api.get(path, { pattern: pattern.trim() })));
   const shown = [...(tried?.patterns || []), ...(value?.patterns || [])];
   return html`<section>
-    <h2>Forbidden paths today</h2>
+    <h2>${t("Forbidden paths today")}</h2>
     <p class="muted">
-      Which files of the default branch each pattern keeps agents from touching. Patterns as in <code>.gitignore</code>,
-      without exceptions.
+      ${th(
+        "Which files of the default branch each pattern keeps agents from touching. " +
+          "Patterns as in {file}, without exceptions.",
+        { file: html`<code>.gitignore</code>` },
+      )}
     </p>
     <form class="inline" onSubmit=${attempt}>
-      <${TextField} label="Try a pattern" name="pattern" form=${form} testid="forbidden-try" spellcheck=${false} />
-      <button class="button" disabled=${form.busy || !form.draft.pattern.trim()}>Look</button>
+      <${TextField}
+        label=${t("Try a pattern")}
+        name="pattern"
+        form=${form}
+        testid="forbidden-try"
+        spellcheck=${false}
+      />
+      <button class="button" disabled=${form.busy || !form.draft.pattern.trim()}>${t("Look")}</button>
     </form>
     <${Fault} form=${form} />
     ${
@@ -53,7 +63,7 @@ export function ForbiddenPathsToday({ id, patterns }) {
     }
     ${
       (value?.truncated || tried?.truncated) &&
-      html`<p class="muted">The repository has more files than were looked at.</p>`
+      html`<p class="muted">${t("The repository has more files than were looked at.")}</p>`
     }
   </section>`;
 }

@@ -3,19 +3,20 @@ import { useEffect } from "preact/hooks";
 import { html } from "../html.mjs";
 import { inbox, keyOf, KINDS, loadInbox, notifications, placeOf, trouble, wantNotifications } from "../inbox.mjs";
 import { Badge, Button, Empty, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
+import { t } from "../language.mjs";
 import { useTitle } from "../titles.mjs";
 import { brief, shortened } from "../words.mjs";
 
 const MOST_DETAIL = 240;
-const LEAD = "What waits for your decision, in all projects.";
 
 export function Inbox() {
-  useTitle("Needs you");
+  useTitle(t("Needs you"));
   useEffect(() => {
     loadInbox();
   }, []);
   const items = inbox.value?.items;
-  return html`<${Page} title="Needs you" lead=${LEAD} actions=${html`<${Notify} />`}>
+  const lead = t("What waits for your decision, in all projects.");
+  return html`<${Page} title=${t("Needs you")} lead=${lead} actions=${html`<${Notify} />`}>
     ${
       !items
         ? trouble.value
@@ -23,19 +24,19 @@ export function Inbox() {
           : html`<${Loading} />`
         : items.length
           ? Object.keys(KINDS).map((kind) => html`<${Kind} key=${kind} kind=${kind} items=${items} />`)
-          : html`<${Empty} title="Nothing waits for you">
-              Questions of agents, work to review, failed tasks and releases show up here as they come.
+          : html`<${Empty} title=${t("Nothing waits for you")}>
+              ${t("Questions of agents, work to review, failed tasks and releases show up here as they come.")}
             <//>`
     }
-    ${inbox.value?.isCut && html`<p class="muted">There are more. The oldest are shown.</p>`}
+    ${inbox.value?.isCut && html`<p class="muted">${t("There are more. The oldest are shown.")}</p>`}
   <//>`;
 }
 
 function Kind({ kind, items }) {
   const mine = items.filter((item) => item.kind === kind);
   if (!mine.length) return null;
-  return html`<section aria-label=${KINDS[kind]} data-testid=${`inbox-${kind}`}>
-    <h2>${KINDS[kind]} <span class="muted">${mine.length}</span></h2>
+  return html`<section aria-label=${t(KINDS[kind])} data-testid=${`inbox-${kind}`}>
+    <h2>${t(KINDS[kind])} <span class="muted">${mine.length}</span></h2>
     <ul class="rows">
       ${mine.map(
         (item) =>
@@ -58,9 +59,9 @@ function Kind({ kind, items }) {
 const Notify = () => {
   if (notifications.value === "missing") return null;
   if (notifications.value === "denied")
-    return html`<span class="muted">Your browser blocks notifications of this site.</span>`;
+    return html`<span class="muted">${t("Your browser blocks notifications of this site.")}</span>`;
   const on = notifications.value === "on";
   return html`<${Button} testid="notifications" aria-pressed=${on} act=${() => wantNotifications(!on)}>
-    ${on ? "Notifications are on" : "Notify me in this browser"}
+    ${on ? t("Notifications are on") : t("Notify me in this browser")}
   <//>`;
 };

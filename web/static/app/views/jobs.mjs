@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t, tn } from "../language.mjs";
 import { useLive, usePages } from "../loading.mjs";
 import { Badge, Button, Empty, Listing, Page, Time } from "../parts/controls.mjs";
 import { project } from "../projects.mjs";
@@ -37,34 +38,34 @@ export function Jobs() {
     ${
       project.value &&
       html`<label>
-        <span class="sr">Of what</span>
+        <span class="sr">${t("Of what")}</span>
         <select
           value=${everywhere ? "all" : "one"}
           data-testid="jobs-scope"
           onChange=${(event) => setEverywhere(event.target.value === "all")}
         >
           <option value="one">${project.value.name}</option>
-          <option value="all">Everything</option>
+          <option value="all">${t("Everything")}</option>
         </select>
       </label>`
     }
     <label>
-      <span class="sr">State</span>
+      <span class="sr">${t("State")}</span>
       <select value=${state} data-testid="jobs-state" onChange=${(event) => setState(event.target.value)}>
-        ${STATES.map((one) => html`<option key=${one} value=${one}>${one ? say(one) : "Every state"}</option>`)}
+        ${STATES.map((one) => html`<option key=${one} value=${one}>${one ? say(one) : t("Every state")}</option>`)}
       </select>
     </label>
-    <${Button} act=${pages.reload}>Read again<//>
+    <${Button} act=${pages.reload}>${t("Read again")}<//>
   `;
   return html`<${Page}
-    title="Jobs"
-    lead="What the platform does behind the scenes. A failed one waits here for a person."
+    title=${t("Jobs")}
+    lead=${t("What the platform does behind the scenes. A failed one waits here for a person.")}
     actions=${actions}
   >
     <${Listing}
       pages=${pages}
-      empty=${html`<${Empty} title=${state ? `No ${state} jobs` : "No jobs yet"}>
-        They appear when projects, tasks and groups need something done.
+      empty=${html`<${Empty} title=${state ? t("No jobs in this state") : t("No jobs yet")}>
+        ${t("They appear when projects, tasks and groups need something done.")}
       <//>`}
     >
       <ul class="rows">
@@ -75,7 +76,7 @@ export function Jobs() {
               <span class="row-main">
                 <span>
                   <b>${job.kind}</b> <code title=${job.subjectId}>${shortId(job.subjectId)}</code>
-                  ${times > 1 && html` <span class="muted">${times} times</span>`}
+                  ${times > 1 && html` <span class="muted">${t("{times} times", { times })}</span>`}
                 </span>
                 ${
                   job.error
@@ -90,13 +91,13 @@ export function Jobs() {
               </span>
               ${
                 job.attempts > 0 &&
-                html`<span class="muted">${job.attempts} ${job.attempts === 1 ? "attempt" : "attempts"}</span>`
+                html`<span class="muted">${tn(job.attempts, "{count} attempt", "{count} attempts")}</span>`
               }
               <${Time} at=${job.finishedAt || job.startedAt || job.createdAt} />
               ${
                 job.state === "failed" &&
                 may("maintainer") &&
-                html`<${Button} small act=${retry(job.id)} testid="job-retry">Try again<//>`
+                html`<${Button} small act=${retry(job.id)} testid="job-retry">${t("Try again")}<//>`
               }
             </li>`,
         )}

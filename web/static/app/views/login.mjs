@@ -1,7 +1,9 @@
 // Sign-in. What went wrong is said beside the form, in the server's words.
 import { signIn } from "../api.mjs";
 import { html } from "../html.mjs";
+import { LanguageChoice } from "../parts/appearance.mjs";
 import { Fault, TextField, useForm } from "../parts/controls.mjs";
+import { t } from "../language.mjs";
 import { keepName, lastName, user } from "../session.mjs";
 
 export function LogIn() {
@@ -14,9 +16,9 @@ export function LogIn() {
     <form onSubmit=${submit} class="login-box">
       <img src="/static/icon.svg" alt="" width="40" height="40" />
       <h1>AiWorker</h1>
-      <p class="muted">Sign in to see your projects.</p>
+      <p class="muted">${t("Sign in to see your projects.")}</p>
       <${TextField}
-        label="Username"
+        label=${t("Username")}
         name="username"
         form=${form}
         testid="login-username"
@@ -25,7 +27,7 @@ export function LogIn() {
         required
       />
       <${TextField}
-        label="Password"
+        label=${t("Password")}
         name="password"
         type="password"
         form=${form}
@@ -36,9 +38,12 @@ export function LogIn() {
       />
       <div data-testid="login-error"><${Fault} form=${form} /></div>
       <button class="button primary" data-testid="login-submit" disabled=${form.busy}>
-        ${form.busy ? "Signing in…" : "Sign in"}
+        ${form.busy ? t("Signing in…") : t("Sign in")}
       </button>
-      <p class="muted"><a href="/docs">Documentation</a></p>
+      <footer>
+        <a href="/docs">${t("Documentation")}</a>
+        <${LanguageChoice} />
+      </footer>
     </form>
   </main>`;
 }

@@ -2,11 +2,13 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t, th } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 import { Empty, Loading, New, Page, Trouble } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
 import { providersOf } from "../parts/known.mjs";
-import { may, user } from "../session.mjs";
+import { may } from "../session.mjs";
+import { ForAdmins } from "./admin.mjs";
 import { Tested, TestButton } from "./connect-model.mjs";
 import { LOGINS, ProviderForm } from "./provider-form.mjs";
 
@@ -15,8 +17,8 @@ const loginOf = new Map(LOGINS);
 
 export function Models() {
   if (!may("admin"))
-    return html`<${Page} title="Models">
-      <${Empty} title="For admins">Your role is ${user.value.role}. An admin can change it.<//>
+    return html`<${Page} title=${t("Models")}>
+      <${ForAdmins} />
     <//>`;
   return html`<${Providers} />`;
 }
@@ -26,10 +28,12 @@ function Providers() {
   const [editing, setEditing] = useState(null);
   const [removing, setRemoving] = useState(null);
   const providers = providersOf(value);
-  const actions = html`<${New} testid="provider-new" open=${() => setEditing({})}>Add a provider<//>`;
+  const actions = html`<${New} testid="provider-new" open=${() => setEditing({})}>${t("Add a provider")}<//>`;
   return html`<${Page}
-    title="Models"
-    lead="Where agents get their models. Keys stay with the platform: agents call its gateway, which counts their use."
+    title=${t("Models")}
+    lead=${t(
+      "Where agents get their models. Keys stay with the platform: agents call its gateway, which counts their use.",
+    )}
     actions=${actions}
   >
     ${
@@ -38,9 +42,12 @@ function Providers() {
         : !value
           ? html`<${Loading} />`
           : !providers.length
-            ? html`<${Empty} title="No model provider">
-              Add one, or set <code>ANTHROPIC_API_KEY</code>, <code>OPENAI_API_KEY</code> or
-              <code>GEMINI_API_KEY</code> before the platform starts.
+            ? html`<${Empty} title=${t("No model provider")}>
+              ${th("Add one, or set {anthropic}, {openai} or {gemini} before the platform starts.", {
+                anthropic: html`<code>ANTHROPIC_API_KEY</code>`,
+                openai: html`<code>OPENAI_API_KEY</code>`,
+                gemini: html`<code>GEMINI_API_KEY</code>`,
+              })}
             <//>`
             : html`<ul class="rows">
               ${providers.map(
@@ -65,8 +72,8 @@ function Providers() {
     ${
       removing &&
       html`<${Confirm}
-        title=${`Remove ${removing.name}?`}
-        verb="Remove"
+        title=${t("Remove {name}?", { name: removing.name })}
+        verb=${t("Remove")}
         testid="provider-remove-confirm"
         act=${async () => {
           await api.remove(`/model-providers/${removing.id}`);
@@ -74,7 +81,7 @@ function Providers() {
         }}
         close=${() => setRemoving(null)}
       >
-        Its key is deleted. Agents that use its models fail at their next call.
+        ${t("Its key is deleted. Agents that use its models fail at their next call.")}
       <//>`
     }
   <//>`;
@@ -93,23 +100,32 @@ function Provider({ provider, edit, remove }) {
     </span>
     ${
       fixed &&
-      html`<span class="chip" title="A variable of the environment names it; change it there">Environment</span>`
+      html`<span class="chip" title=${t("A variable of the environment names it; change it there")}>
+        ${t("Environment")}
+      </span>`
     }
     ${
       provider.fallback &&
-      html`<span class="chip" title="Takes the calls while this one is at a limit">
-        Then ${provider.fallback}${provider.fallbackModel && `: ${provider.fallbackModel}`}
+      html`<span class="chip" title=${t("Takes the calls while this one is at a limit")}>
+        ${t("Then {provider}", { provider: provider.fallback })}${
+          provider.fallbackModel && `: ${provider.fallbackModel}`
+        }
       </span>`
     }
-    ${enabled === false && html`<span class="chip bad">${fixed ? "Replaced" : "Switched off"}</span>`}
-    <span class="chip">${loginOf.get(login) || login}</span>
-    ${login !== "none" && html`<span class=${hasKey ? "muted" : "bad-text"}>${hasKey ? "Key is set" : "No key"}</span>`}
+    ${enabled === false && html`<span class="chip bad">${fixed ? t("Replaced") : t("Switched off")}</span>`}
+    <span class="chip">${t(loginOf.get(login) || login)}</span>
+    ${
+      login !== "none" &&
+      html`<span class=${hasKey ? "muted" : "bad-text"}>${hasKey ? t("Key is set") : t("No key")}</span>`
+    }
     ${enabled !== false && html`<${TestButton} id=${provider.id} tell=${tell} small />`}
     ${
       !fixed &&
       html`
-        <button type="button" class="button small" data-testid="provider-edit" onClick=${edit}>Edit</button>
-        <button type="button" class="button small ghost" data-testid="provider-remove" onClick=${remove}>Remove</button>
+        <button type="button" class="button small" data-testid="provider-edit" onClick=${edit}>${t("Edit")}</button>
+        <button type="button" class="button small ghost" data-testid="provider-remove" onClick=${remove}>
+          ${t("Remove")}
+        </button>
       `
     }
   </li>`;

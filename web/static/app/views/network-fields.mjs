@@ -1,15 +1,24 @@
 // What a project's programs may reach over the network. Shown only where the platform knows the choice.
 import { html } from "../html.mjs";
 import { SelectField, TextField } from "../parts/controls.mjs";
+import { mark, t, tPairs } from "../language.mjs";
 
 export const EGRESS = [
   [
     "registries",
-    "Package registries",
-    "The platform, its forge, package registries and the further hosts, through a proxy.",
+    mark("Package registries"),
+    mark("The platform, its forge, package registries and the further hosts, through a proxy."),
   ],
-  ["none", "Nothing", "Only the platform and its forge: nothing is installed from the internet, and nothing leaves."],
-  ["open", "Everything", "Every public and private address: what an agent reads, it can also send anywhere."],
+  [
+    "none",
+    mark("Nothing"),
+    mark("Only the platform and its forge: nothing is installed from the internet, and nothing leaves."),
+  ],
+  [
+    "open",
+    mark("Everything"),
+    mark("Every public and private address: what an agent reads, it can also send anywhere."),
+  ],
 ];
 const sentences = new Map(EGRESS.map(([value, , sentence]) => [value, sentence]));
 
@@ -18,23 +27,23 @@ export function NetworkFields({ form }) {
   if (egress === undefined) return null;
   return html`<div class="pair">
     <${SelectField}
-      label="Network of agents, tests and previews"
+      label=${t("Network of agents, tests and previews")}
       name="egress"
       form=${form}
       testid="project-egress"
-      options=${EGRESS.map(([value, text]) => [value, text])}
-      hint=${sentences.get(egress)}
+      options=${tPairs(EGRESS)}
+      hint=${t(sentences.get(egress))}
     />
     ${
       egress === "registries" &&
       html`<${TextField}
-        label="Further hosts"
+        label=${t("Further hosts")}
         name="egressHosts"
         form=${form}
         testid="project-egress-hosts"
         rows="2"
         placeholder="packages.example.com"
-        hint="One a line; *.example.com for all names below. Staging and production reach every public address."
+        hint=${t("One a line; *.example.com for all names below. Staging and production reach every public address.")}
         spellcheck=${false}
       />`
     }

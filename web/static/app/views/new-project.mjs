@@ -3,6 +3,7 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { Fault, Page, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { lazy } from "../parts/lazy.mjs";
+import { t } from "../language.mjs";
 import { keepProject } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { may } from "../session.mjs";
@@ -27,34 +28,34 @@ export function NewProject() {
     if (!form.draft.name.trim()) form.change("name", name.split("/").pop());
   };
   const lead = html`
-    One repository with its tasks, previews, staging and production.${" "}
-    <a href="#/welcome">Try the sample, or import from this machine</a>
+    ${t("One repository with its tasks, previews, staging and production.")}${" "}
+    <a href="#/welcome">${t("Try the sample, or import from this machine")}</a>
   `;
-  return html`<${Page} title="New project" lead=${lead}>
+  return html`<${Page} title=${t("New project")} lead=${lead}>
     <form class="sheet" onSubmit=${create}>
       <${TextField}
-        label="Name"
+        label=${t("Name")}
         name="name"
         form=${form}
         testid="project-name"
         required
         maxlength="100"
-        placeholder="Web shop"
+        placeholder=${t("Web shop")}
       />
-      <${TextField} label="Description" name="description" form=${form} testid="project-description" rows="2" />
+      <${TextField} label=${t("Description")} name="description" form=${form} testid="project-description" rows="2" />
       ${may("admin") && html`<${ForgeRepositories} chosen=${form.draft.importUrl} onChoose=${choose} />`}
       <div class="pair">
         <${TextField}
-          label="Import from"
+          label=${t("Import from")}
           name="importUrl"
           type="url"
           form=${form}
           testid="project-import-url"
-          placeholder="Address of a git repository"
-          hint="Starts from its branches. Empty: a new repository."
+          placeholder=${t("Address of a git repository")}
+          hint=${t("Starts from its branches. Empty: a new repository.")}
         />
         <${TextField}
-          label="Default branch"
+          label=${t("Default branch")}
           name="defaultBranch"
           form=${form}
           testid="project-default-branch"
@@ -64,23 +65,25 @@ export function NewProject() {
       ${
         !form.draft.importUrl.trim() &&
         html`<${SelectField}
-          label="Start with"
+          label=${t("Start with")}
           name="starter"
           form=${form}
           testid="project-starter"
           options=${[
-            ["page", "A page, its server and its test, in Python"],
-            ["", "A README.md alone"],
+            ["page", t("A page, its server and its test, in Python")],
+            ["", t("A README.md alone")],
           ]}
-          hint="What to start and what to test come with the page, unless you say it below."
+          hint=${t("What to start and what to test come with the page, unless you say it below.")}
         />`
       }
       <${RunFields} form=${form} />
-      <details><summary>More</summary><${MoreFields} form=${form} /></details>
+      <details><summary>${t("More")}</summary><${MoreFields} form=${form} /></details>
       <${Fault} form=${form} />
       <footer>
-        <a class="button" href="#/">Cancel</a>
-        <button class="button primary" data-testid="project-create" disabled=${form.busy}>Create project</button>
+        <a class="button" href="#/">${t("Cancel")}</a>
+        <button class="button primary" data-testid="project-create" disabled=${form.busy}>
+          ${t("Create project")}
+        </button>
       </footer>
     </form>
   <//>`;

@@ -1,5 +1,6 @@
 // Writing a task. What only some tasks need is folded away.
 import { api } from "../api.mjs";
+import { keepDraft } from "../drafts.mjs";
 import { html } from "../html.mjs";
 import { useRef, useState } from "preact/hooks";
 import { CapFields, capsDraft, capsOf } from "../parts/caps.mjs";
@@ -8,10 +9,12 @@ import { Dialog } from "../parts/dialogs.mjs";
 import { attach, ChooseFiles, size } from "../parts/files.mjs";
 import { DriverFields, hasDrivers } from "../parts/known.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
+import { writing } from "../keys.mjs";
+import { t, th } from "../language.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { keepTask, tasks } from "../tasks.mjs";
-import { failed, told } from "../toasts.mjs";
+import { failed, told, toldUndoable } from "../toasts.mjs";
 import { BY_URGENCY, lines, say } from "../words.mjs";
 
 // What the built-in agent needs to be told, to begin with.
@@ -36,7 +39,8 @@ const EMPTY = {
 
 export function NewTask({ close }) {
   const { id: projectId } = project.value;
-  const form = useForm(EMPTY, `new-task.${projectId}`);
+  const draftKey = `new-task.${projectId}`;
+  const form = useForm(EMPTY, draftKey);
   const [files, setFiles] = useState([]);
   const kept = useRef([]);
   kept.current = files;
@@ -47,12 +51,21 @@ export function NewTask({ close }) {
   });
   const written = JSON.stringify(form.draft) !== JSON.stringify(EMPTY);
   const leave = () => {
-    if (written) told("Kept as a draft: “New task” opens with it.");
+    if (written) told(t("Kept as a draft: “New task” opens with it."));
+    close();
+  };
+  const finish = () => {
+    form.reset();
     close();
   };
   const discard = () => {
-    form.reset();
-    close();
+    const { draft } = form;
+    finish();
+    if (!written) return;
+    toldUndoable(t("The draft is discarded."), () => {
+      keepDraft(draftKey, draft);
+      writing.value = true;
+    });
   };
   const insertSteps = () =>
     form.change("description", [form.draft.description.trimEnd(), STEPS].filter(Boolean).join("\n\n"));
@@ -65,87 +78,94 @@ export function NewTask({ close }) {
     if (draft.dependsOn.length) body.dependsOn = draft.dependsOn;
     const { task } = await api.post("/tasks", body);
     keepTask(task);
-    const link = { href: to.task(projectId, task.id), text: "Open" };
-    told("Task created.", link);
-    discard();
+    const link = { href: to.task(projectId, task.id), text: t("Open") };
+    told(t("Task created."), link);
+    finish();
     // The task is there by now: a file that is refused can be added to it later.
     await attach(task.id, files).catch(failed);
   });
   const others = [...(tasks.value?.values() || [])].filter(({ state }) => state !== "cancelled");
   const toggle = (id, yes) =>
     form.change("dependsOn", yes ? [...form.draft.dependsOn, id] : form.draft.dependsOn.filter((one) => one !== id));
-  return html`<${Dialog} title="New task" close=${leave} wide>
+  return html`<${Dialog} title=${t("New task")} close=${leave} wide>
     <form onSubmit=${create}>
       <${TextField}
-        label="Title"
+        label=${t("Title")}
         name="title"
         form=${form}
         testid="task-title"
         required
         maxlength="200"
-        placeholder="Add a password reset page"
+        placeholder=${t("Add a password reset page")}
       />
       <${TextField}
-        label="Description"
+        label=${t("Description")}
         name="description"
         form=${form}
         testid="task-description"
         ...${pictures}
         rows="8"
-        placeholder=${"What should be different afterwards, and how would one see it?"}
+        placeholder=${t("What should be different afterwards, and how would one see it?")}
         hint=${html`
-          Markdown. The built-in agent follows a fenced block that begins with <code>${"```steps"}</code>; other
-          drivers read the text.${" "}
+          ${th(
+            "Markdown. The built-in agent follows a fenced block that begins with {fence}; " +
+              "other drivers read the text.",
+            {
+              fence: html`<code>${"```steps"}</code>`,
+            },
+          )}${" "}
           <button type="button" class="button small ghost" data-testid="task-steps" onClick=${insertSteps}>
-            Insert example steps
+            ${t("Insert example steps")}
           </button>
         `}
       />
       <div class="pair">
         <${SelectField}
-          label="Priority"
+          label=${t("Priority")}
           name="priority"
           form=${form}
           testid="task-priority"
           options=${BY_URGENCY.map((one) => [one, say(one)])}
         />
         <${TextField}
-          label="Labels"
+          label=${t("Labels")}
           name="labels"
           form=${form}
           testid="task-labels"
           placeholder="ui, bug"
-          hint="Separated by commas."
+          hint=${t("Separated by commas.")}
         />
       </div>
       ${hasDrivers() && html`<${Files} files=${files} setFiles=${setFiles} />`}
       <details>
-        <summary>More</summary>
-        <${DriverFields} form=${form} usual="the project's" />
+        <summary>${t("More")}</summary>
+        <${DriverFields} form=${form} usual=${t("the project's")} />
         <${TextField}
-          label="Required capabilities"
+          label=${t("Required capabilities")}
           name="requiredCapabilities"
           form=${form}
           placeholder="python, node"
-          hint="Only an agent that has all of them takes it."
+          hint=${t("Only an agent that has all of them takes it.")}
         />
         ${
           project.value.caps &&
           html`<${CapFields}
             form=${form}
             prefix="caps"
-            legend="Caps of this task"
-            hint="Over all its runs. Once one is reached, the task is parked with its work kept. Empty: the project's."
+            legend=${t("Caps of this task")}
+            hint=${t(
+              "Over all its runs. Once one is reached, the task is parked with its work kept. Empty: the project's.",
+            )}
             testid="task-cap"
           />`
         }
         ${
           others.length > 0 &&
           html`<${Field}
-            label="Depends on"
-            hint="It waits until these are approved."
+            label=${t("Depends on")}
+            hint=${t("It waits until these are approved.")}
             control=${(id) =>
-              html`<div class="choices" id=${id} role="group" aria-label="Depends on">
+              html`<div class="choices" id=${id} role="group" aria-label=${t("Depends on")}>
                 ${others.map(
                   (task) =>
                     html`<label key=${task.id} class="check">
@@ -164,9 +184,9 @@ export function NewTask({ close }) {
       <${Fault} form=${form} />
       <footer>
         <button type="button" class="button" data-testid="task-discard" onClick=${discard}>
-          ${written ? "Discard" : "Cancel"}
+          ${written ? t("Discard") : t("Cancel")}
         </button>
-        <button class="button primary" data-testid="task-create" disabled=${form.busy}>Create task</button>
+        <button class="button primary" data-testid="task-create" disabled=${form.busy}>${t("Create task")}</button>
       </footer>
     </form>
   <//>`;
@@ -196,14 +216,14 @@ function Files({ files, setFiles }) {
                 class="button small ghost"
                 onClick=${() => setFiles(files.filter((one) => one !== file))}
               >
-                Remove
+                ${t("Remove")}
               </button>
             </li>`,
         )}
       </ul>`
     }
     <${ChooseFiles} take=${take} testid="task-files">
-      <b>Add files</b> or drop them here: the agent gets them with the task.
+      <b>${t("Add files")}</b> ${t("or drop them here: the agent gets them with the task.")}
     <//>
   </div>`;
 }

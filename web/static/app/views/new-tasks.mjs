@@ -3,6 +3,7 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { Fault, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { Dialog } from "../parts/dialogs.mjs";
+import { t, tn } from "../language.mjs";
 import { project } from "../projects.mjs";
 import { keepTask } from "../tasks.mjs";
 import { told } from "../toasts.mjs";
@@ -31,42 +32,42 @@ export function NewTasks({ close }) {
         throw error;
       }
     }
-    told(`${titles.length} ${titles.length === 1 ? "task" : "tasks"} created.`);
+    told(tn(titles.length, "{count} task created.", "{count} tasks created."));
     form.reset();
     close();
   });
-  return html`<${Dialog} title="New tasks" close=${close} wide>
+  return html`<${Dialog} title=${t("New tasks")} close=${close} wide>
     <form onSubmit=${create}>
       <${TextField}
-        label="One task on each line"
+        label=${t("One task on each line")}
         name="titles"
         form=${form}
         testid="tasks-titles"
         rows="8"
         required
-        placeholder=${"Add a password reset page\nSay hello in Spanish"}
+        placeholder=${t("Add a password reset page\nSay hello in Spanish")}
       />
       <div class="pair">
         <${SelectField}
-          label="Priority of all"
+          label=${t("Priority of all")}
           name="priority"
           form=${form}
           options=${BY_URGENCY.map((one) => [one, say(one)])}
         />
         <${TextField}
-          label="Labels of all"
+          label=${t("Labels of all")}
           name="labels"
           form=${form}
           testid="tasks-labels"
           placeholder="ui, bug"
-          hint="Separated by commas."
+          hint=${t("Separated by commas.")}
         />
       </div>
       <${Fault} form=${form} />
       <footer>
-        <button type="button" class="button" onClick=${close}>Close</button>
+        <button type="button" class="button" onClick=${close}>${t("Close")}</button>
         <button class="button primary" data-testid="tasks-create" disabled=${form.busy || !titles.length}>
-          ${titles.length > 1 ? `Create ${titles.length} tasks` : "Create task"}
+          ${titles.length > 1 ? t("Create {count} tasks", { count: titles.length }) : t("Create task")}
         </button>
       </footer>
     </form>

@@ -1,15 +1,16 @@
 // What the whole platform may spend: for admins. A platform without such caps shows nothing here.
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { mark, t } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 import { CapBars, CapFields, capsDraft, setChanges } from "../parts/caps.mjs";
 import { Fault, Trouble, useForm } from "../parts/controls.mjs";
 import { told } from "../toasts.mjs";
 
 const SETS = [
-  ["day", "Per day", "Of all projects together, from midnight to midnight UTC."],
-  ["total", "Altogether", "Since the platform began to count."],
-  ["task", "Each task", "Of tasks whose project and whose own caps say nothing else."],
+  ["day", mark("Per day"), mark("Of all projects together, from midnight to midnight UTC.")],
+  ["total", mark("Altogether"), mark("Since the platform began to count.")],
+  ["task", mark("Each task"), mark("Of tasks whose project and whose own caps say nothing else.")],
 ];
 
 export function PlatformCaps() {
@@ -27,16 +28,18 @@ function Form({ caps, uses, saved }) {
   const save = form.submit(async (draft) => {
     const names = SETS.map(([name]) => name);
     const changes = setChanges(names, draft, before, (name) => name);
-    if (!changes) return told("Nothing has changed.");
+    if (!changes) return told(t("Nothing has changed."));
     await api.patch("/caps", changes);
-    told("Saved. It holds from the next call.");
+    told(t("Saved. It holds from the next call."));
     return saved();
   });
   return html`<section data-testid="platform-caps">
-    <h2>Caps of the platform</h2>
+    <h2>${t("Caps of the platform")}</h2>
     <p class="muted">
-      Once a cap is reached, the gateway refuses the next call: runs stop with their work kept, and go on when the cap
-      is raised.
+      ${t(
+        "Once a cap is reached, the gateway refuses the next call: " +
+          "runs stop with their work kept, and go on when the cap is raised.",
+      )}
     </p>
     <${CapBars} uses=${uses} testid="platform-cap-uses" />
     <form class="sheet" onSubmit=${save}>
@@ -46,13 +49,15 @@ function Form({ caps, uses, saved }) {
             key=${name}
             form=${form}
             prefix=${name}
-            legend=${legend}
-            hint=${hint}
+            legend=${t(legend)}
+            hint=${t(hint)}
             testid=${`cap-${name}`}
           />`,
       )}
       <${Fault} form=${form} />
-      <footer><button class="button primary" data-testid="caps-save" disabled=${form.busy}>Save caps</button></footer>
+      <footer>
+        <button class="button primary" data-testid="caps-save" disabled=${form.busy}>${t("Save caps")}</button>
+      </footer>
     </form>
   </section>`;
 }

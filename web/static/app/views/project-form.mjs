@@ -3,7 +3,9 @@ import { html } from "../html.mjs";
 import { CapFields, capsDraft, setChanges } from "../parts/caps.mjs";
 import { CheckField, TextField } from "../parts/controls.mjs";
 import { DriverFields } from "../parts/known.mjs";
+import { mark, t } from "../language.mjs";
 import { ENVIRONMENTS } from "../states.mjs";
+import { say } from "../words.mjs";
 import { NetworkFields } from "./network-fields.mjs";
 import { QuestionFields, questionDraft, questionRules } from "./question-rules.mjs";
 
@@ -27,9 +29,13 @@ const FLAGS = ["restricted", "separateApprover", "allowDirectPush", "keepTests"]
 const GIVEN = ["secretsInChecks", "secretsInPreviews"];
 const LIMITS = ["maxCostUsd", "maxTokens", "maxMinutes"];
 const CAPS = [
-  ["task", "Caps of each task", "Over all its runs; a task may have its own."],
-  ["day", "Caps of the project per day", "From midnight to midnight UTC, over all its tasks."],
-  ["total", "Caps of the project altogether", "Once one is reached, its tasks are parked with their work kept."],
+  ["task", mark("Caps of each task"), mark("Over all its runs; a task may have its own.")],
+  ["day", mark("Caps of the project per day"), mark("From midnight to midnight UTC, over all its tasks.")],
+  [
+    "total",
+    mark("Caps of the project altogether"),
+    mark("Once one is reached, its tasks are parked with their work kept."),
+  ],
 ];
 
 const variables = (text) =>
@@ -137,29 +143,29 @@ const Count = (props) => html`<${TextField} type="number" min="0" ...${props} />
 
 export const RunFields = ({ form }) => html`
   <${TextField}
-    label="Setup command"
+    label=${t("Setup command")}
     name="setupCommand"
     form=${form}
     testid="project-setup-command"
     placeholder="npm ci"
-    hint="Makes a clone ready: run before agents, tests and versions start."
+    hint=${t("Makes a clone ready: run before agents, tests and versions start.")}
   />
   <div class="pair">
     <${TextField}
-      label="Start command"
+      label=${t("Start command")}
       name="startCommand"
       form=${form}
       testid="project-start-command"
       placeholder="python3 -m http.server $PORT"
-      hint="Runs a version; PORT says where to listen."
+      hint=${t("Runs a version; PORT says where to listen.")}
     />
     <${TextField}
-      label="Test command"
+      label=${t("Test command")}
       name="testCommand"
       form=${form}
       testid="project-test-command"
       placeholder="python3 -m unittest"
-      hint="Run by the platform on every commit an agent finishes."
+      hint=${t("Run by the platform on every commit an agent finishes.")}
     />
   </div>
   <div class="triple">
@@ -167,12 +173,12 @@ export const RunFields = ({ form }) => html`
       (place) =>
         html`<${Count}
           key=${place}
-          label=${`Healthy for, ${place}`}
+          label=${t("Healthy for, {place}", { place: say(place).toLowerCase() })}
           name=${`healthSeconds.${place}`}
           form=${form}
           testid=${`project-health-${place}`}
           placeholder=${{ preview: "0", staging: "10", production: "30" }[place]}
-          hint="Seconds"
+          hint=${t("Seconds")}
         />`,
     )}
   </div>
@@ -181,16 +187,16 @@ export const RunFields = ({ form }) => html`
 export const MoreFields = ({ form, secrets = [] }) => html`
   <div class="pair">
     <${TextField}
-      label="Environment variables"
+      label=${t("Environment variables")}
       name="envVars"
       form=${form}
       rows="4"
       placeholder="NAME=value"
-      hint="One a line."
+      hint=${t("One a line.")}
       spellcheck=${false}
     />
     <${TextField}
-      label="Secret variables"
+      label=${t("Secret variables")}
       name="secretEnvVars"
       form=${form}
       rows="4"
@@ -198,80 +204,91 @@ export const MoreFields = ({ form, secrets = [] }) => html`
       spellcheck=${false}
       hint=${
         secrets.length
-          ? `Set: ${secrets.join(", ")}. What is written here replaces them.`
-          : "One a line. Never shown again."
+          ? t("Set: {names}. What is written here replaces them.", { names: secrets.join(", ") })
+          : t("One a line. Never shown again.")
       }
     />
   </div>
   <div class="pair">
     <${TextField}
-      label="Services"
+      label=${t("Services")}
       name="services"
       form=${form}
       placeholder="postgresql:16, redis"
-      hint="Each run, test and preview gets its own: postgresql, mariadb, redis."
+      hint=${t("Each run, test and preview gets its own: postgresql, mariadb, redis.")}
       spellcheck=${false}
     />
     <${TextField}
-      label="Cached folders"
+      label=${t("Cached folders")}
       name="cachePaths"
       form=${form}
       rows="2"
       placeholder="node_modules"
-      hint="One a line: what the setup command fills. Kept until a lock file changes."
+      hint=${t("One a line: what the setup command fills. Kept until a lock file changes.")}
       spellcheck=${false}
     />
   </div>
   <div class="pair">
     <${TextField}
-      label="Secrets in checks"
+      label=${t("Secrets in checks")}
       name="secretsInChecks"
       form=${form}
       placeholder="NAME, NAME"
-      hint="Secret variables that the tests of unreviewed work get. Staging and production get all."
+      hint=${t("Secret variables that the tests of unreviewed work get. Staging and production get all.")}
       spellcheck=${false}
     />
     <${TextField}
-      label="Secrets in previews"
+      label=${t("Secrets in previews")}
       name="secretsInPreviews"
       form=${form}
       placeholder="NAME, NAME"
-      hint="Secret variables that previews of unreviewed work get."
+      hint=${t("Secret variables that previews of unreviewed work get.")}
       spellcheck=${false}
     />
   </div>
   <div class="pair">
     <${TextField}
-      label="Health path"
+      label=${t("Health path")}
       name="healthPath"
       form=${form}
       placeholder="/"
-      hint="A healthy version answers below 400."
+      hint=${t("A healthy version answers below 400.")}
     />
     <${TextField}
-      label="Health text"
+      label=${t("Health text")}
       name="healthContains"
       form=${form}
-      hint="What its answer has to contain. Empty: anything."
+      hint=${t("What its answer has to contain. Empty: anything.")}
     />
   </div>
   <div class="pair">
-    <${Count} label="Port" name="port" form=${form} />
-    <${Count} label="Replicas" name="replicas" form=${form} placeholder="1" />
+    <${Count} label=${t("Port")} name="port" form=${form} />
+    <${Count} label=${t("Replicas")} name="replicas" form=${form} placeholder="1" />
   </div>
   <div class="triple">
-    <${TextField} label="Image" name="dockerImage" form=${form} placeholder="node:20-alpine" />
-    <${TextField} label="CPU limit" name="cpuLimit" form=${form} placeholder="1000m" />
-    <${TextField} label="Memory limit" name="memoryLimit" form=${form} placeholder="1Gi" />
+    <${TextField} label=${t("Image")} name="dockerImage" form=${form} placeholder="node:20-alpine" />
+    <${TextField} label=${t("CPU limit")} name="cpuLimit" form=${form} placeholder="1000m" />
+    <${TextField} label=${t("Memory limit")} name="memoryLimit" form=${form} placeholder="1Gi" />
   </div>
   <div class="pair">
-    <${Count} label="Tasks at once" name="maxParallelTasks" form=${form} hint="Empty: as many as there are agents." />
-    <${Count} label="Previews live for" name="previewTtlHours" form=${form} placeholder="72" hint="Hours" />
+    <${Count}
+      label=${t("Tasks at once")}
+      name="maxParallelTasks"
+      form=${form}
+      hint=${t("Empty: as many as there are agents.")}
+    />
+    <${Count} label=${t("Previews live for")} name="previewTtlHours" form=${form} placeholder="72" hint=${t("Hours")} />
   </div>
   <div class="triple">
-    <${Count} label="Most cost a task" name="limits.maxCostUsd" form=${form} step="0.01" hint="US dollars" />
-    <${Count} label="Most tokens a task" name="limits.maxTokens" form=${form} />
-    <${Count} label="Most minutes a task" name="limits.maxMinutes" form=${form} />
+    <${Count}
+      label=${t("Most cost a task")}
+      name="limits.maxCostUsd"
+      form=${form}
+      step="0.01"
+      hint=${t("US dollars")}
+    />
+    <${Count} label=${t("Most tokens a task")} name="limits.maxTokens" form=${form} />
+    <${Count} label=${t("Most minutes a task")} name="limits.maxMinutes" form=${form} />
   </div>
   ${
     form.draft.hasCaps &&
@@ -281,45 +298,55 @@ export const MoreFields = ({ form, secrets = [] }) => html`
           key=${set}
           form=${form}
           prefix=${`caps.${set}`}
-          legend=${legend}
-          hint=${hint}
+          legend=${t(legend)}
+          hint=${t(hint)}
           testid=${`project-cap-${set}`}
         />`,
     )
   }
   <${NetworkFields} form=${form} />
-  <${DriverFields} form=${form} usual="the platform's" />
+  <${DriverFields} form=${form} usual=${t("the platform's")} />
   <${TextField}
-    label="Instructions for the agents"
+    label=${t("Instructions for the agents")}
     name="agentInstructions"
     form=${form}
     rows="4"
-    hint="Given with every task of this project."
+    hint=${t("Given with every task of this project.")}
   />
   <${QuestionFields} form=${form} />
   <${TextField}
-    label="Forbidden paths"
+    label=${t("Forbidden paths")}
     name="forbiddenPaths"
     form=${form}
     rows="3"
-    hint="One a line, as in .gitignore. Work that touches them is refused."
+    hint=${t("One a line, as in .gitignore. Work that touches them is refused.")}
     spellcheck=${false}
   />
-  <${CheckField} label="Restricted" hint="Only its members and admins see it." name="restricted" form=${form} />
   <${CheckField}
-    label="Separate approver"
-    hint=${
+    label=${t("Restricted")}
+    hint=${t("Only its members and admins see it.")}
+    name="restricted"
+    form=${form}
+  />
+  <${CheckField}
+    label=${t("Separate approver")}
+    hint=${t(
       "Whoever wrote a task or pushed to its branch may not approve it. " +
-      "Only an admin switches this off, for later proofs."
-    }
+        "Only an admin switches this off, for later proofs.",
+    )}
     name="separateApprover"
     form=${form}
   />
   <${CheckField}
-    label="Direct pushes"
-    hint="Maintainers may push to the default branch, past proof and approval; never by force."
+    label=${t("Direct pushes")}
+    hint=${t("Maintainers may push to the default branch, past proof and approval; never by force.")}
     name="allowDirectPush"
     form=${form}
   />
-  <${CheckField} label="Keep tests" hint="Work that deletes tests is refused." name="keepTests" form=${form} />
+  <${CheckField}
+    label=${t("Keep tests")}
+    hint=${t("Work that deletes tests is refused.")}
+    name="keepTests"
+    form=${form}
+  />
 `;

@@ -3,17 +3,18 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { CheckField, Fault, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { Dialog } from "../parts/dialogs.mjs";
+import { mark, t, tPairs } from "../language.mjs";
 import { told } from "../toasts.mjs";
 
 export const APIS = [
   ["anthropic", "Anthropic Messages", "api.anthropic.com"],
-  ["openai", "OpenAI Responses and Chat Completions", "api.openai.com/v1"],
+  ["openai", mark("OpenAI Responses and Chat Completions"), "api.openai.com/v1"],
   ["gemini", "Gemini generateContent", "generativelanguage.googleapis.com"],
 ];
 export const LOGINS = [
-  ["key", "API key"],
-  ["subscription", "Claude subscription"],
-  ["none", "No login"],
+  ["key", mark("API key")],
+  ["subscription", mark("Claude subscription")],
+  ["none", mark("No login")],
 ];
 const PRICE_NAMES = ["input", "output", "cached", "cacheWrite"];
 
@@ -83,21 +84,21 @@ function FallbackFields({ form, others }) {
   if (!names.length) return null;
   return html`<div class="pair">
     <${SelectField}
-      label="Fallback"
+      label=${t("Fallback")}
       name="fallback"
       form=${form}
       testid="provider-fallback"
-      options=${[["", "None: the task is parked"], ...names.map((name) => [name, name])]}
-      hint="Takes the calls while this one is at a limit."
+      options=${[["", t("None: the task is parked")], ...names.map((name) => [name, name])]}
+      hint=${t("Takes the calls while this one is at a limit.")}
     />
     ${
       fallback &&
       html`<${TextField}
-        label="Fallback model"
+        label=${t("Fallback model")}
         name="fallbackModel"
         form=${form}
         testid="provider-fallback-model"
-        hint="Asked for there. Empty: the same model."
+        hint=${t("Asked for there. Empty: the same model.")}
         spellcheck=${false}
       />`
     }
@@ -117,16 +118,17 @@ export function ProviderForm({ of, others = [], close, saved }) {
       const { fallback, fallbackModel, ...rest } = body;
       await api.post("/model-providers", fallback ? { ...rest, fallback, fallbackModel } : rest);
     }
-    told(of.id ? "Saved." : "Provider added.");
+    told(of.id ? t("Saved.") : t("Provider added."));
     await saved();
     close();
   });
   const { draft } = form;
-  return html`<${Dialog} title=${of.id ? `Edit ${of.name}` : "Add a model provider"} close=${close} wide>
+  const title = of.id ? t("Edit {name}", { name: of.name }) : t("Add a model provider");
+  return html`<${Dialog} title=${title} close=${close} wide>
     <form onSubmit=${save} autocomplete="off">
       <div class="pair">
         <${TextField}
-          label="Name"
+          label=${t("Name")}
           name="name"
           form=${form}
           testid="provider-name"
@@ -134,25 +136,31 @@ export function ProviderForm({ of, others = [], close, saved }) {
           maxlength="40"
           placeholder="anthropic"
           autocapitalize="none"
-          hint="Lower-case letters, digits and hyphens."
+          hint=${t("Lower-case letters, digits and hyphens.")}
         />
-        <${SelectField} label="API" name="api" form=${form} testid="provider-api" options=${APIS} />
+        <${SelectField} label="API" name="api" form=${form} testid="provider-api" options=${tPairs(APIS)} />
       </div>
       <${TextField}
-        label="Base URL"
+        label=${t("Base URL")}
         name="baseUrl"
         form=${form}
         testid="provider-base-url"
         placeholder=${usualAddress(draft.api)}
-        hint="Empty: the provider's own. A local model server has another."
+        hint=${t("Empty: the provider's own. A local model server has another.")}
         spellcheck=${false}
       />
       <div class="pair">
-        <${SelectField} label="Login" name="login" form=${form} testid="provider-login" options=${LOGINS} />
+        <${SelectField}
+          label=${t("Login")}
+          name="login"
+          form=${form}
+          testid="provider-login"
+          options=${tPairs(LOGINS)}
+        />
         ${
           draft.login !== "none" &&
           html`<${TextField}
-            label=${draft.login === "subscription" ? "Subscription token" : "API key"}
+            label=${draft.login === "subscription" ? t("Subscription token") : t("API key")}
             name="key"
             type="password"
             form=${form}
@@ -164,40 +172,50 @@ export function ProviderForm({ of, others = [], close, saved }) {
         }
       </div>
       <${TextField}
-        label="Models"
+        label=${t("Models")}
         name="models"
         form=${form}
         testid="provider-models"
         rows="3"
         placeholder="claude-sonnet-4-5"
-        hint="One a line. Empty: all that it has."
+        hint=${t("One a line. Empty: all that it has.")}
         spellcheck=${false}
       />
       <${TextField}
-        label="Prices"
+        label=${t("Prices")}
         name="prices"
         form=${form}
         testid="provider-prices"
         rows="2"
         placeholder="claude-sonnet-4-5 3 15 0.3"
-        hint=${
+        hint=${t(
           "One model a line: its name, then US dollars per million tokens of input, output and, if you like, " +
-          "read from the cache and written to it. They override the price list."
-        }
+            "read from the cache and written to it. They override the price list.",
+        )}
         spellcheck=${false}
       />
       <${FallbackFields} form=${form} others=${others} />
-      <${CheckField} label="Enabled" hint="Without it no run uses this provider." name="enabled" form=${form} />
+      <${CheckField}
+        label=${t("Enabled")}
+        hint=${t("Without it no run uses this provider.")}
+        name="enabled"
+        form=${form}
+      />
       <${Fault} form=${form} />
       <footer>
-        <button type="button" class="button" onClick=${close}>Cancel</button>
-        <button class="button primary" data-testid="provider-save" disabled=${form.busy}>Save</button>
+        <button type="button" class="button" onClick=${close}>${t("Cancel")}</button>
+        <button class="button primary" data-testid="provider-save" disabled=${form.busy}>${t("Save")}</button>
       </footer>
     </form>
   <//>`;
 }
 
 function keyHint(login, of) {
-  const whatItIs = login === "subscription" ? "What `claude setup-token` prints. " : "";
-  return `${whatItIs}${of.hasKey ? "Empty: the present one stays. " : ""}It is never shown again.`;
+  return [
+    login === "subscription" && t("What `claude setup-token` prints."),
+    of.hasKey && t("Empty: the present one stays."),
+    t("It is never shown again."),
+  ]
+    .filter(Boolean)
+    .join(" ");
 }

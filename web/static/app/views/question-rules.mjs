@@ -1,11 +1,12 @@
 // What happens to an agent's question that nobody answers: reminder, another person, deadline. For a project's form.
 import { html } from "../html.mjs";
 import { SelectField, TextField } from "../parts/controls.mjs";
+import { mark, t, tPairs } from "../language.mjs";
 
 const NUMBERS = ["remindMinutes", "deadlineMinutes"];
 const AT_DEADLINE = [
-  ["", "The task fails"],
-  ["default", "The agent's default answer counts"],
+  ["", mark("The task fails")],
+  ["default", mark("The agent's default answer counts")],
 ];
 
 export function questionDraft(rules) {
@@ -31,29 +32,34 @@ export function questionRules(draft) {
 export const QuestionFields = ({ form }) => html`
   <div class="pair">
     <${TextField}
-      label="Remind after"
+      label=${t("Remind after")}
       name="questionRules.remindMinutes"
       type="number"
       min="1"
       form=${form}
-      hint="Minutes without an answer to a question. Empty: never."
+      hint=${t("Minutes without an answer to a question. Empty: never.")}
     />
     <${TextField}
-      label="Then ask"
+      label=${t("Then ask")}
       name="questionRules.escalateTo"
       form=${form}
-      hint="User name of the person who is asked, too. Empty: nobody."
+      hint=${t("User name of the person who is asked, too. Empty: nobody.")}
     />
   </div>
   <div class="pair">
     <${TextField}
-      label="Deadline for answers"
+      label=${t("Deadline for answers")}
       name="questionRules.deadlineMinutes"
       type="number"
       min="1"
       form=${form}
-      hint="Minutes. Empty: questions wait as long as it takes."
+      hint=${t("Minutes. Empty: questions wait as long as it takes.")}
     />
-    <${SelectField} label="At the deadline" name="questionRules.onDeadline" form=${form} options=${AT_DEADLINE} />
+    <${SelectField}
+      label=${t("At the deadline")}
+      name="questionRules.onDeadline"
+      form=${form}
+      options=${tPairs(AT_DEADLINE)}
+    />
   </div>
 `;

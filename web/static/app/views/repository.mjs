@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { Empty, Loading, Page, Trouble } from "../parts/controls.mjs";
+import { t } from "../language.mjs";
 import { projects } from "../projects.mjs";
 import { to } from "../routes.mjs";
 
@@ -35,11 +36,11 @@ export function Repository({ place, pull }) {
   useEffect(() => {
     find();
   }, [place, pull, one?.id]);
-  if (state.error) return html`<${Page} title="Repository"><${Trouble} error=${state.error} again=${find} /><//>`;
+  if (state.error) return html`<${Page} title=${t("Repository")}><${Trouble} error=${state.error} again=${find} /><//>`;
   if (!state.missing) return html`<${Loading} />`;
-  return html`<${Page} title="Not found">
-    <${Empty} title=${pull ? "There is no such pull request" : "There is no such repository"}>
-      It was deleted, or you may not see it.
+  return html`<${Page} title=${t("Not found")}>
+    <${Empty} title=${pull ? t("There is no such pull request") : t("There is no such repository")}>
+      ${t("It was deleted, or you may not see it.")}
     <//>
   <//>`;
 }

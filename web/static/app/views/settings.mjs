@@ -2,7 +2,9 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t, th } from "../language.mjs";
 import { useLive, usePages, useRead } from "../loading.mjs";
+import { Avatar } from "../parts/avatar.mjs";
 import {
   Badge,
   Button,
@@ -23,7 +25,7 @@ import { go } from "../routes.mjs";
 import { may } from "../session.mjs";
 import { told } from "../toasts.mjs";
 import { say } from "../words.mjs";
-import { ROLE_OPTIONS } from "./admin.mjs";
+import { roleOptions } from "./admin.mjs";
 import { ForbiddenPathsToday } from "./forbidden-paths.mjs";
 import { bodyOf, draftOf, MoreFields, RunFields } from "./project-form.mjs";
 
@@ -32,44 +34,51 @@ export function ProjectSettings() {
   const [ending, setEnding] = useState(false);
   useLive(({ event }) => event === "project:status_changed", reload);
   const one = value?.project;
-  if (error && !one) return html`<${Page} title="Settings"><${Trouble} error=${error} again=${reload} /><//>`;
+  if (error && !one) return html`<${Page} title=${t("Settings")}><${Trouble} error=${error} again=${reload} /><//>`;
   if (!one) return html`<${Loading} />`;
   const status = project.value.status || one.status;
   const retry = async () => keepProject((await api.post(`/projects/${one.id}/retry`)).project);
   const remove = async () => {
     await api.remove(`/projects/${one.id}`);
-    told("The project is being deleted.");
+    told(t("The project is being deleted."));
     await loadProjects();
     go("#/");
   };
   return html`<${Page}
     title=${html`${one.name} <${Badge} word=${status} testid="project-status" />`}
-    lead="Settings take effect with the next deployment."
-    actions=${status === "failed" && may("maintainer") && html`<${Button} kind="primary" act=${retry}>Try again<//>`}
+    lead=${t("Settings take effect with the next deployment.")}
+    actions=${
+      status === "failed" && may("maintainer") && html`<${Button} kind="primary" act=${retry}>${t("Try again")}<//>`
+    }
   >
-    ${one.error && html`<p class="banner bad">${status === "failed" ? "It could not be set up: " : ""}${one.error}</p>`}
+    ${
+      one.error &&
+      html`<p class="banner bad">
+        ${status === "failed" ? t("It could not be set up: {error}", { error: one.error }) : one.error}
+      </p>`
+    }
     <dl class="facts">
-      <dt>Repository</dt>
+      <dt>${t("Repository")}</dt>
       <dd><${CloneAddress} url=${one.giteaRepoUrl} /></dd>
-      <dt>Namespace</dt>
+      <dt>${t("Namespace")}</dt>
       <dd><code>${one.k8sNamespace}</code></dd>
-      <dt>Default branch</dt>
+      <dt>${t("Default branch")}</dt>
       <dd><code>${one.defaultBranch}</code></dd>
-      <dt>Direct pushes</dt>
+      <dt>${t("Direct pushes")}</dt>
       <dd data-testid="project-direct-push">
         ${
           one.allowDirectPush
-            ? html`
-              Maintainers may push to <code>${one.defaultBranch}</code>, past proof and approval, but never by force.
-              The audit has each push.
-            `
-            : html`
-              Nobody pushes to <code>${one.defaultBranch}</code>, but for a first push into a new project: work comes by
-              tasks.
-            `
+            ? th(
+                "Maintainers may push to {branch}, past proof and approval, but never by force. " +
+                  "The audit has each push.",
+                { branch: html`<code>${one.defaultBranch}</code>` },
+              )
+            : th("Nobody pushes to {branch}, but for a first push into a new project: work comes by tasks.", {
+                branch: html`<code>${one.defaultBranch}</code>`,
+              })
         }
       </dd>
-      <dt>Created</dt>
+      <dt>${t("Created")}</dt>
       <dd><${Time} at=${one.createdAt} /></dd>
     </dl>
     ${
@@ -83,26 +92,26 @@ export function ProjectSettings() {
           />
           <${Members} id=${one.id} restricted=${one.restricted} />
           <section class="danger-zone">
-            <h2>Delete</h2>
-            <p class="muted">Removes its repository, previews, staging and production, and every task.</p>
+            <h2>${t("Delete")}</h2>
+            <p class="muted">${t("Removes its repository, previews, staging and production, and every task.")}</p>
             <button type="button" class="button danger" data-testid="project-delete" onClick=${() => setEnding(true)}>
-              Delete project…
+              ${t("Delete project…")}
             </button>
           </section>
         `
-        : html`<${Empty} title="Only maintainers change these">Ask a maintainer or an admin.<//>`
+        : html`<${Empty} title=${t("Only maintainers change these")}>${t("Ask a maintainer or an admin.")}<//>`
     }
     ${
       ending &&
       html`<${Confirm}
-        title=${`Delete ${one.name}?`}
-        verb="Delete for good"
+        title=${t("Delete {name}?", { name: one.name })}
+        verb=${t("Delete for good")}
         typed=${one.name}
         testid="project-delete-confirm"
         act=${remove}
         close=${() => setEnding(false)}
       >
-        Its repository, its deployments and everything written in it go. This can't be undone.
+        ${t("Its repository, its deployments and everything written in it go. This can't be undone.")}
       <//>`
     }
   <//>`;
@@ -113,24 +122,26 @@ function Form({ of, saved }) {
   const form = useForm(before);
   const save = form.submit(async (draft) => {
     const body = bodyOf({ ...draft, importUrl: "", defaultBranch: before.defaultBranch }, before);
-    if (!Object.keys(body).length) return told("Nothing has changed.");
+    if (!Object.keys(body).length) return told(t("Nothing has changed."));
     const { project: fresh } = await api.patch(`/projects/${of.id}`, body);
     keepProject(fresh);
     setBefore({ ...draft, secretEnvVars: "" });
     form.change("secretEnvVars", "");
-    told("Saved.");
+    told(t("Saved."));
     await saved();
   });
   const secrets = Array.isArray(of.secretEnvVars) ? of.secretEnvVars : Object.keys(of.secretEnvVars || {});
   return html`<section>
-    <h2>Settings</h2>
+    <h2>${t("Settings")}</h2>
     <form class="sheet" onSubmit=${save}>
-      <${TextField} label="Name" name="name" form=${form} required maxlength="100" />
-      <${TextField} label="Description" name="description" form=${form} rows="2" />
+      <${TextField} label=${t("Name")} name="name" form=${form} required maxlength="100" />
+      <${TextField} label=${t("Description")} name="description" form=${form} rows="2" />
       <${RunFields} form=${form} />
       <${MoreFields} form=${form} secrets=${secrets} />
       <${Fault} form=${form} />
-      <footer><button class="button primary" data-testid="project-save" disabled=${form.busy}>Save</button></footer>
+      <footer>
+        <button class="button primary" data-testid="project-save" disabled=${form.busy}>${t("Save")}</button>
+      </footer>
     </form>
   </section>`;
 }
@@ -152,12 +163,12 @@ function Members({ id, restricted }) {
     await reload();
   };
   return html`<section>
-    <h2>Members</h2>
+    <h2>${t("Members")}</h2>
     <p class="muted">
       ${
         restricted
-          ? "Only these and admins see this project."
-          : "Everybody sees this project. A member's role here counts when it is restricted."
+          ? t("Only these and admins see this project.")
+          : t("Everybody sees this project. A member's role here counts when it is restricted.")
       }
     </p>
     ${
@@ -170,9 +181,10 @@ function Members({ id, restricted }) {
               ${members.map(
                 (one) =>
                   html`<li key=${one.userId} class="row">
+                    <${Avatar} of=${one.username} />
                     <span class="row-main"><b>${one.username}</b></span>
                     <span class="chip">${say(one.role)}</span>
-                    <${Button} small kind="ghost" act=${drop(one.userId)}>Remove<//>
+                    <${Button} small kind="ghost" act=${drop(one.userId)}>${t("Remove")}<//>
                   </li>`,
               )}
             </ul>
@@ -180,16 +192,16 @@ function Members({ id, restricted }) {
               ${
                 may("admin")
                   ? html`<${SelectField}
-                    label="User"
+                    label=${t("User")}
                     name="userId"
                     form=${form}
                     required
-                    options=${[["", "Choose…"], ...others.map((one) => [one.id, one.username])]}
+                    options=${[["", t("Choose…")], ...others.map((one) => [one.id, one.username])]}
                   />`
-                  : html`<${TextField} label="User id" name="userId" form=${form} required />`
+                  : html`<${TextField} label=${t("User id")} name="userId" form=${form} required />`
               }
-              <${SelectField} label="Role" name="role" form=${form} options=${ROLE_OPTIONS.slice(0, -1)} />
-              <button class="button" disabled=${form.busy || !form.draft.userId}>Add</button>
+              <${SelectField} label=${t("Role")} name="role" form=${form} options=${roleOptions().slice(0, -1)} />
+              <button class="button" disabled=${form.busy || !form.draft.userId}>${t("Add")}</button>
             </form>
             <${Fault} form=${form} />
           `

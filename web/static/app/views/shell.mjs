@@ -3,10 +3,13 @@ import { useEffect, useState } from "preact/hooks";
 import { api, signOut } from "../api.mjs";
 import { html } from "../html.mjs";
 import { count, sayCount } from "../inbox.mjs";
+import { overlay, useKeysOfPage } from "../keys.mjs";
+import { mark, t } from "../language.mjs";
 import { connection, listen } from "../live.mjs";
 import { LinkBanner } from "../parts/link-banner.mjs";
 import { notice } from "../notices.mjs";
 import { useLive, useProjectFeed } from "../loading.mjs";
+import { Avatar } from "../parts/avatar.mjs";
 import { Button, Empty, Icon, Loading, Page, Trouble } from "../parts/controls.mjs";
 import { lazy } from "../parts/lazy.mjs";
 import { keepProject, loadProjects, project, projectId, projects, trouble } from "../projects.mjs";
@@ -18,26 +21,29 @@ import { say } from "../words.mjs";
 import { Board } from "./board.mjs";
 import { LogIn } from "./login.mjs";
 
+const Nothing = () => null;
 const Account = lazy(() => import("./account.mjs"), "Account");
 const Activity = lazy(() => import("./activity.mjs"), "Activity");
 const Admin = lazy(() => import("./admin.mjs"), "Admin");
 const Agent = lazy(() => import("./agents.mjs"), "Agent");
 const Agents = lazy(() => import("./agents.mjs"), "Agents");
 const Inbox = lazy(() => import("./inbox.mjs"), "Inbox");
+const Keys = lazy(() => import("./palette.mjs"), "Keys", Nothing);
 const Jobs = lazy(() => import("./jobs.mjs"), "Jobs");
 const Models = lazy(() => import("./models.mjs"), "Models");
 const NewProject = lazy(() => import("./new-project.mjs"), "NewProject");
 const Releases = lazy(() => import("./releases.mjs"), "Releases");
 const Repository = lazy(() => import("./repository.mjs"), "Repository");
+const Palette = lazy(() => import("./palette.mjs"), "Palette", Nothing);
 const ProjectSettings = lazy(() => import("./settings.mjs"), "ProjectSettings");
 const Spend = lazy(() => import("./spend.mjs"), "Spend");
 const TaskPage = lazy(() => import("./task.mjs"), "TaskPage");
 const Welcome = lazy(() => import("./welcome.mjs"), "Welcome");
 
 const SAID = {
-  on: "Live: changes appear by themselves",
-  connecting: "Connecting… what you see may be old",
-  off: "Not connected",
+  on: mark("Live: changes appear by themselves"),
+  connecting: mark("Connecting… what you see may be old"),
+  off: mark("Not connected"),
 };
 
 export function App() {
@@ -45,13 +51,31 @@ export function App() {
   return html`${signedIn.value ? html`<${Frame} />` : html`<${LogIn} />`}<${Toasts} />`;
 }
 
+const undo = (id, act) => async () => {
+  dismiss(id);
+  try {
+    await act();
+  } catch (error) {
+    failed(error);
+  }
+};
+
 function Toasts() {
   return html`<div class="toasts" aria-live="polite">
     ${toasts.value.map(
       ({ id, kind, text, link }) =>
         html`<div key=${id} class=${`toast ${kind}`} role=${kind === "bad" ? "alert" : "status"} data-testid="toast">
-          <span>${text}${link && html` <a href=${link.href} onClick=${() => dismiss(id)}>${link.text}</a>`}</span>
-          <button type="button" class="button ghost square" aria-label="Dismiss" onClick=${() => dismiss(id)}>
+          <span>
+            ${text}${" "}
+            ${
+              link?.act
+                ? html`<button type="button" class="button small" data-testid="undo" onClick=${undo(id, link.act)}>
+                  ${link.text}
+                </button>`
+                : link && html`<a href=${link.href} onClick=${() => dismiss(id)}>${link.text}</a>`
+            }
+          </span>
+          <button type="button" class="button ghost square" aria-label=${t("Dismiss")} onClick=${() => dismiss(id)}>
             <${Icon} name="close" />
           </button>
         </div>`,
@@ -76,7 +100,7 @@ function Frame() {
   useProjectFeed(projectId.value);
   useLive(({ event }) => event === "project:status_changed", refreshProject);
   useOthersProjects();
-  useSearchKey();
+  useKeysOfPage();
   useEffect(() => listen(notice), []);
   const ending = projects.value?.some(({ status }) => status === "deleting");
   useEffect(() => {
@@ -95,13 +119,13 @@ function Frame() {
         document.querySelector("main a, main button, main input")?.focus();
       }}
     >
-      Skip to content
+      ${t("Skip to content")}
     </a>
     <div class="topbar">
       <button
         type="button"
         class="button ghost square"
-        aria-label="Menu"
+        aria-label=${t("Menu")}
         aria-expanded=${open}
         onClick=${() => setOpen(!open)}
       >
@@ -110,13 +134,20 @@ function Frame() {
       <strong>${project.value?.name || "AiWorker"}</strong>
       ${
         count.value > 0 &&
-        html`<a class="nav-count" href="#/inbox" aria-label=${`${sayCount.value} need you`}>${sayCount.value}</a>`
+        html`<a
+          class="nav-count"
+          href="#/inbox"
+          aria-label=${t("{count} need you", { count: sayCount.value })}
+        >
+          ${sayCount.value}
+        </a>`
       }
       <${Dot} />
     </div>
     <${Sidebar} />
     <div class="scrim" onClick=${() => setOpen(false)}></div>
     <div class="content"><${View} /></div>
+    ${overlay.value === "palette" && html`<${Palette} />`} ${overlay.value === "keys" && html`<${Keys} />`}
     <${LinkBanner} />
   </div>`;
 }
@@ -160,31 +191,15 @@ function useEscape(open, close) {
   }, [open]);
 }
 
-function useSearchKey() {
-  useEffect(() => {
-    const pressed = (event) => {
-      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.target.closest("input,textarea,select,dialog,[contenteditable]")) return;
-      const search = document.querySelector("input[type=search]");
-      if (!search) return;
-      event.preventDefault();
-      search.focus();
-      search.select();
-    };
-    addEventListener("keydown", pressed);
-    return () => removeEventListener("keydown", pressed);
-  }, []);
-}
-
 const Dot = () =>
   html`<span
     class=${`dot ${connection.value}`}
     role="status"
-    title=${SAID[connection.value]}
+    title=${t(SAID[connection.value])}
     data-testid="live-status"
     data-state=${connection.value}
   >
-    <span class="sr">${SAID[connection.value]}</span>
+    <span class="sr">${t(SAID[connection.value])}</span>
   </span>`;
 
 function Link({ href, icon, on, children }) {
@@ -198,10 +213,10 @@ function Sidebar() {
   const id = projectId.value;
   const view = route.value.view;
   const known = projects.value || [];
-  return html`<nav class="sidebar" aria-label="Main">
+  return html`<nav class="sidebar" aria-label=${t("Main")}>
     <a class="brand" href="#/"><img src="/static/icon.svg" alt="" width="22" height="22" />AiWorker</a>
     <div class="picker">
-      <label class="sr" for="project-select">Project</label>
+      <label class="sr" for="project-select">${t("Project")}</label>
       <select
         id="project-select"
         data-testid="project-select"
@@ -209,7 +224,7 @@ function Sidebar() {
         onFocus=${loadProjects}
         onChange=${(event) => go(to.project(event.target.value))}
       >
-        ${!known.length && html`<option value="">No project yet</option>`}
+        ${!known.length && html`<option value="">${t("No project yet")}</option>`}
         ${known.map(
           (one) => html`<option key=${one.id} value=${one.id} selected=${one.id === id}>${one.name}</option>`,
         )}
@@ -220,8 +235,8 @@ function Sidebar() {
           class="button square"
           href="#/projects/new"
           data-testid="project-new"
-          aria-label="New project"
-          title="New project"
+          aria-label=${t("New project")}
+          title=${t("New project")}
         >
           <${Icon} name="plus" />
         </a>`
@@ -229,35 +244,39 @@ function Sidebar() {
     </div>
     <div class="nav-group">
       <${Link} href="#/inbox" icon="inbox" on=${view === "inbox"}>
-        Needs you
+        ${t("Needs you")}
         ${count.value > 0 && html`<span class="nav-count" data-testid="inbox-count">${sayCount.value}</span>`}
       <//>
     </div>
     ${
       id &&
       html`<div class="nav-group">
-        <${Link} href=${to.project(id)} icon="board" on=${view === "tasks" || view === "home"}>Board<//>
-        <${Link} href=${to.groups(id)} icon="groups" on=${view === "groups"}>Groups<//>
-        <${Link} href=${to.deployments(id)} icon="deploy" on=${view === "deployments"}>Deployments<//>
-        <${Link} href=${to.activity(id)} icon="activity" on=${view === "activity"}>Activity<//>
-        <${Link} href=${to.settings(id)} icon="settings" on=${view === "settings"}>Project settings<//>
+        <${Link} href=${to.project(id)} icon="board" on=${view === "tasks" || view === "home"}>${t("Board")}<//>
+        <${Link} href=${to.groups(id)} icon="groups" on=${view === "groups"}>${t("Groups")}<//>
+        <${Link} href=${to.deployments(id)} icon="deploy" on=${view === "deployments"}>${t("Deployments")}<//>
+        <${Link} href=${to.activity(id)} icon="activity" on=${view === "activity"}>${t("Activity")}<//>
+        <${Link} href=${to.settings(id)} icon="settings" on=${view === "settings"}>${t("Project settings")}<//>
       </div>`
     }
     <div class="nav-group">
-      <h2>Platform</h2>
-      <${Link} href="#/agents" icon="agent" on=${view === "agents"}>Agents<//>
-      <${Link} href="#/jobs" icon="jobs" on=${view === "jobs"}>Jobs<//>
-      <${Link} href="#/spend" icon="spend" on=${view === "spend"}>Spend<//>
-      ${may("admin") && html`<${Link} href="#/models" icon="models" on=${view === "models"}>Models<//>`}
-      ${may("admin") && html`<${Link} href="#/admin" icon="people" on=${view === "admin"}>Users and enrolment<//>`}
-      <${Link} href="#/account" icon="key" on=${view === "account"}>Account and tokens<//>
-      <a href="/docs"><${Icon} name="docs" />Documentation</a>
+      <h2>${t("Platform")}</h2>
+      <${Link} href="#/agents" icon="agent" on=${view === "agents"}>${t("Agents")}<//>
+      <${Link} href="#/jobs" icon="jobs" on=${view === "jobs"}>${t("Jobs")}<//>
+      <${Link} href="#/spend" icon="spend" on=${view === "spend"}>${t("Spend")}<//>
+      ${may("admin") && html`<${Link} href="#/models" icon="models" on=${view === "models"}>${t("Models")}<//>`}
+      ${
+        may("admin") &&
+        html`<${Link} href="#/admin" icon="people" on=${view === "admin"}>${t("Users and enrolment")}<//>`
+      }
+      <${Link} href="#/account" icon="key" on=${view === "account"}>${t("Account and tokens")}<//>
+      <a href="/docs"><${Icon} name="docs" />${t("Documentation")}</a>
       <a href="/api/docs"><${Icon} name="branch" />API</a>
     </div>
     <div class="me">
       <${Dot} />
+      <${Avatar} of=${user.value.username} />
       <span data-testid="who"><b>${user.value.username}</b><small>${say(user.value.role)}</small></span>
-      <${Button} small kind="ghost" testid="logout" act=${signOut}>Log out<//>
+      <${Button} small kind="ghost" testid="logout" act=${signOut}>${t("Log out")}<//>
     </div>
   </nav>`;
 }
@@ -279,9 +298,9 @@ function View() {
   if (view === "repository") return html`<${Repository} place=${route.value.place} pull=${route.value.pull} />`;
   if (!projectId.value || view === "welcome") return html`<${Welcome} />`;
   if (!project.value)
-    return html`<${Page} title="Not found">
-      <${Empty} title="There is no such project">
-        It was deleted, or you may not see it. Choose another one on the left.
+    return html`<${Page} title=${t("Not found")}>
+      <${Empty} title=${t("There is no such project")}>
+        ${t("It was deleted, or you may not see it. Choose another one on the left.")}
       <//>
     <//>`;
   const key = projectId.value;
@@ -293,10 +312,10 @@ function View() {
 }
 
 const NotFound = () =>
-  html`<${Page} title="Not found">
+  html`<${Page} title=${t("Not found")}>
     <div data-testid="not-found">
-      <${Empty} title="There is no such page">
-        The address may be mistyped, or from an older version. <a href="#/">Back to the board</a>
+      <${Empty} title=${t("There is no such page")}>
+        ${t("The address may be mistyped, or from an older version.")} <a href="#/">${t("Back to the board")}</a>
       <//>
     </div>
   <//>`;

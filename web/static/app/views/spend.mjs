@@ -2,6 +2,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { mark, t, tn, tPairs } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 import { compact, dollars, whole } from "../money.mjs";
 import { Button, cls, Empty, Loading, Page, Trouble } from "../parts/controls.mjs";
@@ -14,23 +15,23 @@ import { now } from "../words.mjs";
 import { PlatformCaps } from "./platform-caps.mjs";
 
 const GROUPS = [
-  ["day", "By day"],
-  ["project", "By project"],
-  ["person", "By person"],
-  ["driver", "By driver"],
-  ["model", "By model"],
+  ["day", mark("By day"), mark("Day")],
+  ["project", mark("By project"), mark("Project")],
+  ["person", mark("By person"), mark("Person")],
+  ["driver", mark("By driver"), mark("Driver")],
+  ["model", mark("By model"), mark("Model")],
 ];
 const PERIODS = [
-  ["7", "Last 7 days"],
-  ["30", "Last 30 days"],
-  ["90", "Last 90 days"],
-  ["month", "This month"],
-  ["last-month", "Last month"],
-  ["dates", "From … to …"],
+  ["7", mark("Last 7 days")],
+  ["30", mark("Last 30 days")],
+  ["90", mark("Last 90 days")],
+  ["month", mark("This month")],
+  ["last-month", mark("Last month")],
+  ["dates", mark("From … to …")],
 ];
 const MEASURES = [
-  ["costUsd", "Cost"],
-  ["tokens", "Tokens"],
+  ["costUsd", mark("Cost")],
+  ["tokens", mark("Tokens")],
 ];
 const MOST_SERIES = 5;
 const DAY_MS = 86_400_000;
@@ -74,24 +75,36 @@ export function Spend() {
   const shown = measure ?? (total.costUsd > 0 || !total.tokens ? "costUsd" : "tokens");
   const span = `${query.from || "start"}-to-${query.to || "now"}`;
   return html`<${Page}
-    title="Spend"
-    lead="What agents used of the models, as the gateway counted it. Days are those of UTC."
+    title=${t("Spend")}
+    lead=${t("What agents used of the models, as the gateway counted it. Days are those of UTC.")}
     actions=${html`
-      <${Choice} label="Period" value=${period} choose=${choose(setPeriod)} options=${PERIODS} testid="spend-period" />
+      <${Choice}
+        label=${t("Period")}
+        value=${period}
+        choose=${choose(setPeriod)}
+        options=${tPairs(PERIODS)}
+        testid="spend-period"
+      />
       ${
         period === "dates" &&
         html`
-          <${Day} label="From" value=${typed.from} set=${(from) => setTyped({ ...typed, from })} />
-          <${Day} label="To" value=${typed.to} set=${(until) => setTyped({ ...typed, to: until })} />
+          <${Day} label=${t("From")} value=${typed.from} set=${(from) => setTyped({ ...typed, from })} />
+          <${Day} label=${t("To")} value=${typed.to} set=${(until) => setTyped({ ...typed, to: until })} />
         `
       }
       <${Choice}
-        label="Project"
+        label=${t("Project")}
         value=${projectId}
         choose=${choose(setProjectId)}
-        options=${[["", "Every project"], ...(projects.value || []).map((one) => [one.id, one.name])]}
+        options=${[["", t("Every project")], ...(projects.value || []).map((one) => [one.id, one.name])]}
       />
-      <${Choice} label="Grouped by" value=${by} choose=${choose(setBy)} options=${GROUPS} testid="spend-by" />
+      <${Choice}
+        label=${t("Grouped by")}
+        value=${by}
+        choose=${choose(setBy)}
+        options=${tPairs(GROUPS)}
+        testid="spend-by"
+      />
     `}
   >
     ${
@@ -100,20 +113,20 @@ export function Spend() {
         : !value || !days
           ? html`<${Loading} />`
           : !total.calls
-            ? html`<${Empty} title="Nothing was used in this time.">
-              Agents call models through the gateway of this platform; each call is counted here.
+            ? html`<${Empty} title=${t("Nothing was used in this time.")}>
+              ${t("Agents call models through the gateway of this platform; each call is counted here.")}
             <//>`
             : html`
               <${Cards} total=${total} />
               <section>
                 <div class="section-head">
-                  <h2>Per day</h2>
+                  <h2>${t("Per day")}</h2>
                   <span class="actions">
                     <${Choice}
-                      label="Shown"
+                      label=${t("Shown")}
                       value=${shown}
                       choose=${choose(setMeasure)}
-                      options=${MEASURES}
+                      options=${tPairs(MEASURES)}
                       testid="spend-measure"
                     />
                     <${Button}
@@ -121,7 +134,7 @@ export function Spend() {
                       testid="spend-csv-days"
                       act=${save({ ...query, by: "day", split: isSplit ? by : "" }, `spend-per-day-${span}.csv`)}
                     >
-                      Days as CSV
+                      ${t("Days as CSV")}
                     <//>
                   </span>
                 </div>
@@ -129,9 +142,9 @@ export function Spend() {
               </section>
               <section>
                 <div class="section-head">
-                  <h2>${GROUPS.find(([name]) => name === by)[1]}</h2>
+                  <h2>${t(GROUPS.find(([name]) => name === by)[1])}</h2>
                   <${Button} small testid="spend-csv" act=${save({ ...query, by }, `spend-by-${by}-${span}.csv`)}>
-                    Table as CSV
+                    ${t("Table as CSV")}
                   <//>
                 </div>
                 <${Table} rows=${value.groups} by=${by} total=${total} measure=${shown} />
@@ -162,10 +175,14 @@ const share = (part, all) => `${Math.round((100 * part) / all)} %`;
 function Cards({ total }) {
   const { costUsd, tokens, cachedTokens, calls, failedCalls, runs, tasks } = total;
   const cards = [
-    ["Cost", dollars(costUsd), tasks > 0 && `${dollars(costUsd / tasks)} a task`],
-    ["Tokens", compact(tokens), tokens > 0 && `${share(cachedTokens, tokens)} from a cache`],
-    ["Calls", whole(calls), failedCalls > 0 ? `${whole(failedCalls)} without a whole answer` : "All answered"],
-    ["Tasks", whole(tasks), `${whole(runs)} ${runs === 1 ? "run" : "runs"}`],
+    [t("Cost"), dollars(costUsd), tasks > 0 && t("{cost} a task", { cost: dollars(costUsd / tasks) })],
+    [t("Tokens"), compact(tokens), tokens > 0 && t("{share} from a cache", { share: share(cachedTokens, tokens) })],
+    [
+      t("Calls"),
+      whole(calls),
+      failedCalls > 0 ? t("{calls} without a whole answer", { calls: whole(failedCalls) }) : t("All answered"),
+    ],
+    [t("Tasks"), whole(tasks), tn(runs, "{runs} run", "{runs} runs", { runs: whole(runs) })],
   ];
   return html`<dl class="cards-row" data-testid="spend-cards">
     ${cards.map(
@@ -183,15 +200,15 @@ function Cards({ total }) {
 function seriesOf(days, measure) {
   const sums = new Map();
   for (const { key, label, [measure]: value } of days.parts || []) {
-    const known = sums.get(key) || { key, label: label || "None", sum: 0 };
+    const known = sums.get(key) || { key, label: label || t("None"), sum: 0 };
     sums.set(key, { ...known, sum: known.sum + value });
   }
   const all = [...sums.values()].sort((a, b) => b.sum - a.sum);
   const named = all.slice(0, all.length > MOST_SERIES + 1 ? MOST_SERIES : MOST_SERIES + 1);
   const series = named.map((one, at) => ({ ...one, tone: `series-${at + 1}` }));
   if (series.length < all.length)
-    series.push({ key: null, label: `${all.length - series.length} others`, tone: "rest" });
-  return series.length ? series : [{ key: null, label: "All", tone: "series-1" }];
+    series.push({ key: null, label: t("{count} others", { count: all.length - series.length }), tone: "rest" });
+  return series.length ? series : [{ key: null, label: t("All"), tone: "series-1" }];
 }
 
 function Chart({ days, measure }) {
@@ -207,8 +224,9 @@ function Chart({ days, measure }) {
     });
     return [found, rows];
   }, [days, measure]);
-  const what = measure === "tokens" ? "Tokens" : "Cost";
-  const title = `${what} per day, ${sayDay(bars[0].day)} to ${sayDay(bars.at(-1).day)}`;
+  const span = { first: sayDay(bars[0].day), last: sayDay(bars.at(-1).day) };
+  const title =
+    measure === "tokens" ? t("Tokens per day, {first} to {last}", span) : t("Cost per day, {first} to {last}", span);
   const say = measure === "tokens" ? compact : dollars;
   return html`<${DayBars} title=${title} days=${bars} series=${series} say=${say} testid="spend-chart" />`;
 }
@@ -224,19 +242,17 @@ function Table({ rows, by, total, measure }) {
     <td class="figure">${whole(row.runs)}</td>
   `;
   const name = (row) =>
-    by === "project" ? html`<a href=${to.project(row.key)}>${row.label}</a>` : row.label || "None";
+    by === "project" ? html`<a href=${to.project(row.key)}>${row.label}</a>` : row.label || t("None");
   return html`<div class="table-wrap">
     <table data-testid="spend">
       <thead>
         <tr>
-          <th scope="col">${GROUPS.find(([one]) => one === by)[1]
-            .replace("By ", "")
-            .replace(/^./, (c) => c.toUpperCase())}</th>
-          <th scope="col" class="figure">Cost</th>
-          <th scope="col" class="figure">Tokens</th>
-          <th scope="col" class="figure">Calls</th>
-          <th scope="col" class="figure">Runs</th>
-          <th scope="col"><span class="sr">Share</span></th>
+          <th scope="col">${t(GROUPS.find(([one]) => one === by)[2])}</th>
+          <th scope="col" class="figure">${t("Cost")}</th>
+          <th scope="col" class="figure">${t("Tokens")}</th>
+          <th scope="col" class="figure">${t("Calls")}</th>
+          <th scope="col" class="figure">${t("Runs")}</th>
+          <th scope="col"><span class="sr">${t("Share")}</span></th>
         </tr>
       </thead>
       <tbody>
@@ -251,7 +267,7 @@ function Table({ rows, by, total, measure }) {
         )}
       </tbody>
       <tfoot>
-        <tr data-testid="spend-total">${line(total, "Total")}<td></td></tr>
+        <tr data-testid="spend-total">${line(total, t("Total"))}<td></td></tr>
       </tfoot>
     </table>
   </div>`;
@@ -260,12 +276,18 @@ function Table({ rows, by, total, measure }) {
 function Remarks({ total, cut }) {
   const unpriced = total.unpricedCalls || 0;
   return html`
-    ${cut && html`<p class="muted">Only the most expensive are listed; the total has all.</p>`}
+    ${cut && html`<p class="muted">${t("Only the most expensive are listed; the total has all.")}</p>`}
     ${
       unpriced > 0 &&
       html`<p class="banner ask" data-testid="spend-unpriced">
-        ${whole(unpriced)} ${unpriced === 1 ? "call used a model" : "calls used models"} without a known price: they
-        count as tokens and not as cost. An admin can give prices under Models.
+        ${tn(
+          unpriced,
+          "{calls} call used a model without a known price: it counts as tokens and not as cost. " +
+            "An admin can give prices under Models.",
+          "{calls} calls used models without a known price: they count as tokens and not as cost. " +
+            "An admin can give prices under Models.",
+          { calls: whole(unpriced) },
+        )}
       </p>`
     }
   `;

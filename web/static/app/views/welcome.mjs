@@ -4,6 +4,7 @@ import { html } from "../html.mjs";
 import { Button, Empty, Fault, Page, TextField, useForm } from "../parts/controls.mjs";
 import { CopyLine } from "../parts/copy-line.mjs";
 import { lazy } from "../parts/lazy.mjs";
+import { t } from "../language.mjs";
 import { keepProject } from "../projects.mjs";
 import { go, to } from "../routes.mjs";
 import { may } from "../session.mjs";
@@ -29,14 +30,14 @@ const nameOf = (address) =>
 
 export function Welcome() {
   if (!may("maintainer"))
-    return html`<${Page} title="Welcome">
-      <${Empty} title="No project yet">
-        You see a project here as soon as a maintainer creates one, or makes you its member.
+    return html`<${Page} title=${t("Welcome")}>
+      <${Empty} title=${t("No project yet")}>
+        ${t("You see a project here as soon as a maintainer creates one, or makes you its member.")}
       <//>
     <//>`;
   return html`<${Page}
-    title="Welcome"
-    lead="A project is one repository with its tasks, previews, staging and production."
+    title=${t("Welcome")}
+    lead=${t("A project is one repository with its tasks, previews, staging and production.")}
   >
     <div class="ways">
       <${Sample} />
@@ -50,11 +51,14 @@ export function Welcome() {
 function Sample() {
   const create = async () => shown((await api.post("/projects/sample")).project);
   return html`<section class="way" data-testid="way-sample">
-    <h2>Try the sample</h2>
+    <h2>${t("Try the sample")}</h2>
     <p>
-      A small page with tests, and three tasks: one is good, one asks you, one conflicts. No model and no key needed.
+      ${t(
+        "A small page with tests, and three tasks: one is good, one asks you, one conflicts. " +
+          "No model and no key needed.",
+      )}
     </p>
-    <footer><${Button} kind="primary" testid="sample-create" act=${create}>Try the sample<//></footer>
+    <footer><${Button} kind="primary" testid="sample-create" act=${create}>${t("Try the sample")}<//></footer>
   </section>`;
 }
 
@@ -65,9 +69,9 @@ function Import() {
   );
   const choose = ({ url }) => form.change("importUrl", url);
   return html`<form class="way" onSubmit=${submit} data-testid="way-import">
-    <h2>Import</h2>
+    <h2>${t("Import")}</h2>
     <${TextField}
-      label="Address of a git repository"
+      label=${t("Address of a git repository")}
       name="importUrl"
       type="url"
       form=${form}
@@ -78,10 +82,10 @@ function Import() {
     ${may("admin") && html`<${ForgeRepositories} chosen=${form.draft.importUrl} onChoose=${choose} />`}
     <${Fault} form=${form} />
     <div>
-      <small>Or from this machine, in the repository's folder:</small>
+      <small>${t("Or from this machine, in the repository's folder:")}</small>
       <${CopyLine} text="aiworker project import ." testid="import-line" />
     </div>
-    <footer><button class="button" data-testid="import-create" disabled=${form.busy}>Import</button></footer>
+    <footer><button class="button" data-testid="import-create" disabled=${form.busy}>${t("Import")}</button></footer>
   </form>`;
 }
 
@@ -91,21 +95,21 @@ function Blank() {
     shown((await api.post("/projects", { name: name.trim(), starter: "page" })).project),
   );
   return html`<form class="way" onSubmit=${submit} data-testid="way-blank">
-    <h2>Start blank</h2>
-    <p>A page, its server and its test: there is something to run and to test from the first task on.</p>
+    <h2>${t("Start blank")}</h2>
+    <p>${t("A page, its server and its test: there is something to run and to test from the first task on.")}</p>
     <${TextField}
-      label="Name"
+      label=${t("Name")}
       name="name"
       form=${form}
       testid="blank-name"
       required
       maxlength="100"
-      placeholder="Web shop"
+      placeholder=${t("Web shop")}
     />
     <${Fault} form=${form} />
     <footer>
-      <a href="#/projects/new">More settings</a>
-      <button class="button" data-testid="blank-create" disabled=${form.busy}>Create</button>
+      <a href="#/projects/new">${t("More settings")}</a>
+      <button class="button" data-testid="blank-create" disabled=${form.busy}>${t("Create")}</button>
     </footer>
   </form>`;
 }

@@ -10,8 +10,8 @@ from sqlalchemy.dialects import mysql
 
 from common import database
 
-revision = "0018"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 

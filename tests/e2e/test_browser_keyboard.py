@@ -1,0 +1,112 @@
+"""The way from the first login to production by the keyboard alone, in both schemes, on a wide and a narrow screen.
+
+Nothing here touches the mouse: keys are pressed on what has the focus, and the focus is moved by Tab or the palette.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.e2e.browser import PATIENCE_MS, Person, chromium
+from tests.e2e.instance import Instance, running
+
+MOST_TABS = 150
+"""More than the most crowded view has."""
+_HAS_FOCUS = "element => element === document.activeElement || element.contains(document.activeElement)"
+_LEAVE = "() => document.activeElement?.blur()"
+_COUNT_POINTERS = """
+window.pointed = 0;
+addEventListener("pointerdown", () => { window.pointed += 1; }, true);
+"""
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    with running(tmp_path_factory.mktemp("instance")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    with chromium(chromium_path) as started:
+        yield started
+
+
+class Typist:
+    """A person without a mouse."""
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
+        self.keys = person.page.keyboard
+        person.page.add_init_script(_COUNT_POINTERS)
+
+    def reach(self, target: Locator) -> None:
+        """Press Tab until this, or something in it, has the focus."""
+        expect(target).to_be_visible(timeout=PATIENCE_MS)
+        for _press in range(MOST_TABS):
+            if target.count() == 1 and target.evaluate(_HAS_FOCUS):
+                return
+            self.keys.press("Tab")
+        raise AssertionError(f"{MOST_TABS} times Tab did not lead to {target}")
+
+    def press(self, testid: str, text: str | None = None) -> None:
+        """Reach the one with this text, once it can be pressed, and press it."""
+        target = self.person.see(testid)
+        target = target if text is None else target.filter(has_text=text)
+        expect(target).to_be_enabled(timeout=PATIENCE_MS)
+        self.reach(target)
+        self.keys.press("Enter")
+
+    def ask(self, text: str) -> None:
+        """What Ctrl-K finds first for this text."""
+        self.person.page.evaluate(_LEAVE)
+        self.keys.press("Control+k")
+        expect(self.person.see("palette-input")).to_be_focused()
+        self.keys.type(text)
+        expect(self.person.see("palette-item").first).to_contain_text(text, ignore_case=True)
+        self.keys.press("Enter")
+
+
+def _released(typist: Typist) -> None:
+    """Put what is approved into a group, and take it to production."""
+    typist.ask("Groups")
+    typist.press("group-new")
+    typist.press("group-create")
+    typist.press("group-deploy-staging")
+    typist.press("group-deploy-production")
+    typist.press("group-deploy-production-confirm")
+    typist.person.wait("group-status", state="production")
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 390)])
+def test_the_sample_is_taken_to_production_by_keys(
+    browser: Browser, instance: Instance, scheme: str, width: int
+) -> None:
+    person = Person(browser, instance.url)
+    typist = Typist(person)
+    person.page.set_viewport_size({"width": width, "height": 900})
+    person.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    person.open()
+    expect(person.see("login-password")).to_be_focused()
+    typist.keys.type(instance.password)
+    typist.keys.press("Enter")
+
+    person.wait("live-status", state="on")
+    typist.ask("Welcome")
+    typist.press("sample-create")
+    typist.press("task-card", "Announce the soup")
+    person.wait("task-state", state="ready_to_test")
+    typist.press("task-approve")
+    person.wait("task-state", state="approved")
+    _released(typist)
+    typist.ask("Board")
+    typist.press("task-card", "Choose the colours")
+    typist.press("question-option", "Warm")
+    person.wait("task-state", state="ready_to_test")
+
+    assert person.page.evaluate("window.pointed") == 0
+    assert person.problems == []
+    person.close()

@@ -1,0 +1,309 @@
+"""The page for people who read another language, use the keyboard alone, or have a screen reader."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from flask import Flask
+from playwright.sync_api import Browser, WebSocketRoute, expect
+
+from common.models import Task
+from common.states import Environment, Role
+from tests.builders import log_in
+from tests.e2e.browser import chromium
+from tests.web.made import a_live_run, a_proposal, a_question
+from tests.web.page_reader import PageReader
+from tests.web.world import World, forget_providers, get, head_of, put
+
+SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
+# Colours that are on their way to others are not those that people read.
+_IS_STILL = """() => document.getAnimations().every(
+  (one) => one.playState !== "running" || one.effect.getComputedTiming().iterations === Infinity)"""
+_CATALOGUES = "performance.getEntriesByType('resource').filter(({ name }) => /es-\\w+\\.mjs/.test(name))"
+GRAVE = {"serious", "critical"}
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    with chromium(chromium_path) as started:
+        yield started
+
+
+@pytest.fixture
+def plain_world(plain_app: Flask) -> Iterator[World]:
+    yield World(plain_app)
+    forget_providers()
+
+
+@pytest.fixture
+def ada(browser: Browser, plain_world: World) -> Iterator[PageReader]:
+    """An administrator at the page."""
+    plain_world.client_of("ada", Role.ADMIN)
+    someone = PageReader(browser, plain_world.app, "ada")
+    yield someone
+    someone.close()
+
+
+def _views(world: World) -> dict[str, str]:
+    """The address of every view, with something in each."""
+    project = world.project(has_repository=True, description="A shop")
+    _agent, agent_id = world.agent()
+    running, asking, failed = (world.task(project, title) for title in ("Write", "Ask", "Fail"))
+    put(Task, running.id, state_="in_progress", phase_="working")
+    a_live_run(running)
+    a_question(asking)
+    put(Task, failed.id, state_="failed", error="given up after 3 lost runs")
+    description = "# Say it\n\n```\nhello\n```"
+    proven = world.task(project, "Greet", state="ready_to_test", labels=["ui"], description=description)
+    put(Task, proven.id, head_sha=head_of(project))
+    a_proposal(proven)
+    group = world.group(project, world.approved(project))["id"]
+    world.deployment(project, Environment.STAGING)
+    world.deployment(project, Environment.PRODUCTION)
+    of_project = f"#/projects/{project.id}"
+    return {
+        "board": f"{of_project}/tasks",
+        "filtered": f"{of_project}/tasks?priority=medium",
+        "running task": f"{of_project}/tasks/{running.id}",
+        "asking task": f"{of_project}/tasks/{asking.id}",
+        "proven task": f"{of_project}/tasks/{proven.id}",
+        "failed task": f"{of_project}/tasks/{failed.id}",
+        "groups": f"{of_project}/groups",
+        "group": f"{of_project}/groups/{group}",
+        "deployments": f"{of_project}/deployments",
+        "activity": f"{of_project}/activity",
+        "settings": f"{of_project}/settings",
+        "agent": f"#/agents/{agent_id}",
+        **{name: f"#/{name}" for name in ("inbox", "agents", "jobs", "admin", "models", "spend", "account", "welcome")},
+        "new project": "#/projects/new",
+        "nowhere": "#/nonsense",
+    }
+
+
+def _settled(reader: PageReader, name: str) -> None:
+    reader.page.wait_for_load_state("networkidle")
+    expect(reader.page.locator("main .loading"), name).to_have_count(0)
+    reader.page.wait_for_function(_IS_STILL)
+
+
+def _faults(reader: PageReader) -> list[str]:
+    """What axe calls serious or critical."""
+    found: list[dict[str, Any]] = Axe().run(reader.page).response["violations"]
+    return [
+        f"{one['id']}: {node['target']} {node['failureSummary']}"
+        for one in found
+        if one["impact"] in GRAVE
+        for node in one["nodes"]
+    ]
+
+
+def _faults_of_view(reader: PageReader, name: str) -> dict[str, list[str]]:
+    """What is grave on the view that is open, by size and scheme."""
+    found = {}
+    for size in SIZES:
+        reader.page.set_viewport_size(SIZES[size])
+        for scheme in ("light", "dark"):
+            reader.page.emulate_media(color_scheme=scheme)
+            _settled(reader, name)
+            found[f"{name}, {size}, {scheme}"] = _faults(reader)
+    return {where: faults for where, faults in found.items() if faults}
+
+
+def test_axe_finds_nothing_serious_on_any_view(ada: PageReader, plain_world: World) -> None:
+    faults: dict[str, list[str]] = {}
+    views = _views(plain_world)
+
+    for name, address in views.items():
+        ada.page.set_viewport_size(SIZES["wide"])
+        ada.open(address)
+        faults |= _faults_of_view(ada, name)
+    ada.page.set_viewport_size(SIZES["wide"])
+    ada.see("logout").click()
+    expect(ada.see("login-submit")).to_be_visible()
+    faults |= _faults_of_view(ada, "login")
+
+    assert faults == {}
+
+
+def test_the_page_speaks_the_language_that_was_chosen(ada: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    plain_world.task(project, state="needs_input")
+    page = ada.page
+    ada.open(f"#/projects/{project.id}/tasks")
+    expect(ada.see("board-column-needs_input").locator("h2")).to_contain_text("Needs input")
+    assert page.evaluate(_CATALOGUES) == []
+
+    ada.open("#/account")
+    ada.see("language").select_option("es")
+
+    expect(page.get_by_role("heading", name="Cuenta")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("lang", "es")
+    ada.open(f"#/projects/{project.id}/tasks")
+    expect(ada.see("board-column-needs_input").locator("h2")).to_contain_text("Espera respuesta")
+    page.reload()
+    expect(ada.see("board-column-needs_input").locator("h2")).to_contain_text("Espera respuesta")
+    expect(ada.see("task-card").locator("time")).to_have_text("ahora mismo")
+    ada.see("logout").click()
+    expect(ada.see("login-submit")).to_have_text("Iniciar sesión")
+    ada.see("language").select_option("en")
+    expect(ada.see("login-submit")).to_have_text("Sign in")
+
+
+def test_colours_are_those_that_were_chosen(ada: PageReader) -> None:
+    page = ada.page
+    colours = "getComputedStyle(document.documentElement).colorScheme"
+    page.emulate_media(color_scheme="light")
+    ada.open("#/account")
+    expect(ada.see("scheme")).to_have_value("system")
+    assert page.evaluate(colours) == "light dark"
+
+    ada.see("scheme").select_option("dark")
+
+    assert page.evaluate(colours) == "dark"
+    page.reload()
+    expect(ada.see("scheme")).to_have_value("dark")
+    assert page.evaluate(colours) == "dark"
+
+
+def _ask(reader: PageReader, text: str) -> None:
+    """Type this into the palette."""
+    reader.page.keyboard.press("Control+k")
+    expect(reader.see("palette-input")).to_be_focused()
+    reader.page.keyboard.type(text)
+
+
+def test_everything_is_reached_by_the_keyboard_alone(ada: PageReader, plain_world: World) -> None:
+    project, other = plain_world.project("Shop"), plain_world.project("Blog")
+    far = plain_world.task(project, "Reset the password")
+    page = ada.page
+    ada.open(f"#/projects/{project.id}/groups")
+    expect(page.get_by_role("heading", name="Groups")).to_be_visible()
+
+    _ask(ada, "board")
+    page.keyboard.press("Enter")
+    expect(ada.see("task-card")).to_have_count(1)
+    for wanted in ("the pass", far.id[-8:]):
+        _ask(ada, wanted)
+        expect(ada.see("palette-item")).to_have_count(1)
+        expect(ada.see("palette-item")).to_contain_text("Reset the password")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("complementary").get_by_text("Reset the password")).to_be_visible()
+        page.keyboard.press("Escape")
+    _ask(ada, "blog")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Blog")).to_be_visible()
+    assert other.id in page.url
+
+    page.keyboard.press("?")
+    expect(ada.see("keys").first).to_contain_text("New task")
+    assert _faults(ada) == []
+    page.keyboard.press("Escape")
+    _ask(ada, "new task")
+    assert _faults(ada) == []
+    page.keyboard.press("Enter")
+    expect(ada.see("task-title")).to_be_focused()
+    page.keyboard.type("Written by keys")
+    assert _faults(ada) == []
+    page.keyboard.press("Enter")
+    expect(ada.see("task-card")).to_contain_text("Written by keys")
+    _ask(ada, "idioma espanol")
+    expect(page.get_by_text("Nothing is called that.")).to_be_visible()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("language")
+    page.keyboard.press("Enter")
+    expect(ada.see("task-new")).to_have_text("Nueva tarea")
+    _ask(ada, "salir")
+    page.keyboard.press("Enter")
+    expect(ada.see("login-submit")).to_be_visible()
+
+
+def test_a_session_elsewhere_is_ended_from_the_account(ada: PageReader, plain_world: World) -> None:
+    there = plain_world.app.test_client()
+    there.environ_base["HTTP_USER_AGENT"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+    login = log_in(there, "ada")
+    log_in(plain_world.app.test_client(), "ada")
+
+    ada.open("#/account")
+
+    expect(ada.see("session")).to_have_count(3)
+    row = ada.see("session").filter(has_text="Firefox on Linux")
+    row.get_by_test_id("session-end").click()
+    expect(ada.see("session")).to_have_count(2)
+    assert there.post("/api/auth/refresh", json={"refreshToken": login["refreshToken"]}).status_code == 401
+    ada.see("sessions-end").click()
+    ada.see("sessions-end-confirm").click()
+    expect(ada.see("session")).to_have_count(1)
+    expect(ada.see("session")).to_contain_text("This one")
+
+
+def test_what_was_done_in_a_hurry_is_undone(ada: PageReader, plain_world: World) -> None:
+    project = plain_world.project()
+    task = plain_world.task(project, "Greet", labels=["ui"])
+    page = ada.page
+    ada.open(f"#/projects/{project.id}/tasks?priority=medium")
+
+    ada.see("view-name").fill("Middling")
+    ada.see("view-name").press("Enter")
+    page.get_by_role("button", name="Forget the view Middling").click()
+    expect(ada.see("saved-view")).to_have_count(0)
+    ada.see("undo").click()
+    expect(ada.see("saved-view")).to_have_text("Middling")
+
+    ada.open(f"#/projects/{project.id}/tasks")
+    ada.see("card-select").check()
+    page.get_by_placeholder("Add a label").fill("later")
+    page.get_by_placeholder("Add a label").press("Enter")
+    expect(ada.see("task-card")).to_contain_text("later")
+    ada.see("undo").click()
+    expect(ada.see("task-card")).not_to_contain_text("later")
+    assert get(Task, task.id).labels == ["ui"]
+
+    page.keyboard.press("c")
+    ada.see("task-title").fill("Half a thought")
+    ada.see("task-discard").click()
+    expect(ada.see("task-title")).to_have_count(0)
+    ada.see("undo").click()
+    expect(ada.see("task-title")).to_have_value("Half a thought")
+
+
+_WATCH_SHIFTS = """() => {
+  window.shifts = [];
+  new PerformanceObserver((list) => window.shifts.push(...list.getEntries()
+    .map(({ value, sources }) => [value, ...sources.map(({ node }) => node?.outerHTML?.slice(0, 80))])))
+    .observe({ type: "layout-shift" });
+}"""
+
+
+def test_nothing_moves_when_a_live_message_makes_a_view_read_again(ada: PageReader, plain_world: World) -> None:
+    sockets: list[WebSocketRoute] = []
+
+    def answer(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        socket.on_message(lambda text: "auth" in text and socket.send(json.dumps({"event": "auth:ok", "data": {}})))
+
+    ada.page.route_web_socket("**/ws", answer)
+    views = _views(plain_world)
+    project_id, failed = views["failed task"].split("/")[2::2]
+    moved = {}
+
+    for name in ("board", "groups", "deployments", "activity", "inbox", "agents", "agent", "jobs", "account"):
+        ada.open(views[name])
+        expect(ada.see("live-status").first).to_have_attribute("data-state", "on")
+        _settled(ada, name)
+        ada.page.evaluate(_WATCH_SHIFTS)
+        # The number of what needs the person is read last, a second later.
+        with ada.page.expect_response("**/api/inbox"):
+            for event in ("task:updated", "task-group:status_changed", "deploy:completed", "agent:status"):
+                data = {"taskId": failed, "changed": ["title"]}
+                sockets[-1].send(json.dumps({"event": event, "projectId": project_id, "data": data}))
+        _settled(ada, name)
+        if shifts := ada.page.evaluate("window.shifts"):
+            moved[name] = shifts
+
+    assert moved == {}
+    ada.page.evaluate("document.querySelector('main').prepend('Something that pushes all else down')")
+    ada.page.wait_for_function("window.shifts.length > 0")

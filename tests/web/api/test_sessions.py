@@ -1,0 +1,115 @@
+"""A person sees where they are logged in, and ends what they do not know; on both databases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from common.models.account import User
+from tests import builders
+from tests.builders import log_in
+from tests.web.made import MISSING_ID
+
+PHONE = {"HTTP_USER_AGENT": "Phone/1.0", "REMOTE_ADDR": "192.0.2.7"}
+
+
+def _client(app: Flask, login: dict[str, Any]) -> FlaskClient:
+    return builders.client_with(app, login["accessToken"])
+
+
+def _is_open(app: Flask, login: dict[str, Any]) -> bool:
+    """Whether access token and refresh token are both good; that one is and the other is not fails."""
+    access = _client(app, login).get("/api/auth/me").status_code
+    refreshed = app.test_client().post("/api/auth/refresh", json={"refreshToken": login["refreshToken"]}).status_code
+    assert (access, refreshed) in {(200, 200), (401, 401)}
+    return access == 200
+
+
+def _listed(client: FlaskClient) -> list[dict[str, Any]]:
+    reply = client.get("/api/sessions")
+    assert reply.status_code == 200
+    sessions: list[dict[str, Any]] = reply.json["sessions"]
+    return sessions
+
+
+def test_the_own_sessions_say_where_and_when_each_was_used(app: Flask, admin_user: User) -> None:
+    here = log_in(app.test_client())
+    phone = app.test_client()
+    phone.environ_base.update(PHONE)
+    there = log_in(phone)
+    builders.a_user("bob")
+    log_in(app.test_client(), "bob")
+
+    first, second = sorted(_listed(_client(app, here)), key=lambda one: not one["isCurrent"])
+
+    assert (first["isCurrent"], second["isCurrent"]) == (True, False)
+    assert (second["client"], second["address"]) == ("Phone/1.0", "192.0.2.7")
+    assert first["createdAt"] <= first["lastUsedAt"] < first["expiresAt"]
+    assert set(first) == {"id", "address", "client", "createdAt", "lastUsedAt", "expiresAt", "isCurrent"}
+    moved = app.test_client()
+    moved.environ_base.update(PHONE, REMOTE_ADDR="192.0.2.8", HTTP_USER_AGENT="x" * 500)
+    assert moved.post("/api/auth/refresh", json={"refreshToken": there["refreshToken"]}).status_code == 200
+    (used,) = (one for one in _listed(_client(app, here)) if not one["isCurrent"])
+    assert (used["id"], used["address"], len(used["client"])) == (second["id"], "192.0.2.8", 200)
+    assert used["lastUsedAt"] >= second["lastUsedAt"]
+
+
+def test_a_session_that_is_ended_is_refused_at_once_and_no_other(app: Flask, admin_user: User) -> None:
+    here, there, elsewhere = (log_in(app.test_client()) for _one in range(3))
+    client = _client(app, here)
+    (ended,) = (one["id"] for one in _listed(_client(app, there)) if one["isCurrent"])
+
+    assert client.delete(f"/api/sessions/{ended}").status_code == 204
+    assert client.delete(f"/api/sessions/{ended}").status_code == 204
+
+    assert not _is_open(app, there)
+    assert ended not in {one["id"] for one in _listed(client)}
+    assert _is_open(app, elsewhere)
+    assert _is_open(app, here)
+
+
+def test_all_other_sessions_end_together(app: Flask, admin_user: User) -> None:
+    here, *others = (log_in(app.test_client()) for _one in range(3))
+    builders.a_user("bob")
+    bob = log_in(app.test_client(), "bob")
+
+    assert _client(app, here).delete("/api/sessions").status_code == 204
+
+    assert [_is_open(app, one) for one in others] == [False, False]
+    assert [one["isCurrent"] for one in _listed(_client(app, here))] == [True]
+    assert _is_open(app, bob)
+    assert _is_open(app, here)
+
+
+def test_the_session_of_somebody_else_is_not_there(app: Flask, admin_user: User) -> None:
+    builders.a_user("bob")
+    bob = log_in(app.test_client(), "bob")
+    (his,) = (one["id"] for one in _listed(_client(app, bob)))
+    client = _client(app, log_in(app.test_client()))
+
+    for wrong in (his, MISSING_ID):
+        assert client.delete(f"/api/sessions/{wrong}").status_code == 404
+    assert _is_open(app, bob)
+
+
+def test_an_api_token_sees_sessions_and_ends_none(app: Flask, admin: FlaskClient) -> None:
+    login = log_in(app.test_client())
+    (one,) = _listed(admin)
+
+    assert one["isCurrent"] is False
+    for path in (f"/api/sessions/{one['id']}", "/api/sessions"):
+        reply = admin.delete(path)
+        assert (reply.status_code, reply.json["details"]["field"]) == (409, "token")
+    assert _is_open(app, login)
+
+
+def test_a_new_password_leaves_the_present_session_alone(app: Flask, admin_user: User) -> None:
+    here, there = log_in(app.test_client()), log_in(app.test_client())
+
+    body = {"current": builders.PASSWORD, "new": "a better password"}
+    reply = _client(app, here).post("/api/auth/password", json=body)
+
+    assert [one["isCurrent"] for one in _listed(_client(app, reply.json))] == [True]
+    assert not _is_open(app, there)

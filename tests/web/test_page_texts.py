@@ -1,0 +1,104 @@
+"""Every text of the page goes through the catalogue, and the catalogue is whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.web.page_texts import (
+    CATALOGUE,
+    catalogue,
+    modules,
+    placeholders,
+    said_at_load,
+    shown_texts,
+    used_keys,
+    wanted_keys,
+)
+
+PAIRS = catalogue(CATALOGUE.read_text("utf-8"))
+# What the built-in agent reads, not a person.
+NO_TEXT = {"views/new-task.mjs": r"\`\`\`steps"}
+# Views that do not go through the catalogue yet.
+NOT_YET = ("parts/diff", "parts/transcript/", "views/deployments", "views/group", "views/task")
+
+
+def _found(source: str) -> list[str]:
+    return [text for _line, text in shown_texts(source)]
+
+
+def test_every_text_is_translated() -> None:
+    keys = {key for key, _text in PAIRS}
+
+    assert sorted(wanted_keys() - keys) == [], "python -m tests.web.page_texts lists what is missing"
+    assert sorted(keys - wanted_keys()) == [], "nothing uses these any more"
+    assert [key for key, count in Counter(key for key, _text in PAIRS).items() if count > 1] == []
+
+
+def test_a_translation_has_the_placeholders_of_its_text() -> None:
+    assert [key for key, text in PAIRS if placeholders(key) != placeholders(text) or not text] == []
+
+
+def test_no_text_for_a_person_passes_the_catalogue_by() -> None:
+    found = [
+        f"{name}:{line}: {text}"
+        for name, source in modules().items()
+        for line, text in shown_texts(source)
+        if not name.startswith(NOT_YET) and not text.startswith(NO_TEXT.get(name, "\0"))
+    ]
+
+    assert found == []
+
+
+def test_no_text_is_translated_when_its_module_is_loaded() -> None:
+    assert said_at_load('const A = { b: t("One"), c: mark("Two") };\nconst d = () => t("Three");') == ["One"]
+    assert {name: said_at_load(source) for name, source in modules().items() if said_at_load(source)} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "texts"),
+    [
+        ("html`<p>Hello there</p>`", ["Hello there"]),
+        ("html`<p>${t('Hello there')}</p>`", []),
+        ("html`<p>${name} · ${age}</p>`", []),
+        ("html`<p>${a && html`<b>Deep</b>`}</p>`", ["Deep"]),
+        ("html`<p>Hello <b>${name}</b>, you</p>`", ["Hello", ", you"]),
+        ('html`<${Page} title="A page" name="page" />`', ["A page"]),
+        ("html`<${Page} title=${`${n} pages`} class=${`page ${kind} wide`} />`", ["{} pages"]),
+        ("html`<code>git clone</code>`", []),
+        ('html`<p title="${x}">&nbsp;×</p>`', []),
+        ('told("It is done.");', ["It is done."]),
+        ('const A = { b: "Some words" };', ["Some words"]),
+        ('const A = { b: mark("Some words") };', []),
+        ('cls("button small", on && "on")', []),
+        ('if (event.key === "Escape") go("#/inbox");', []),
+        ('import { a } from "./a b.mjs"; // Not a text', []),
+        ("t(`${n} pages`)", ["{} pages"]),
+        ('t("Some " + "words")', []),
+        ("text.replace(/[\"'`] Some words/g, x)", []),
+    ],
+)
+def test_what_a_person_reads_is_found(source: str, texts: list[str]) -> None:
+    assert _found(source) == texts
+
+
+@pytest.mark.parametrize(
+    ("source", "keys"),
+    [
+        ('t("One")', ["One"]),
+        ('t("One " +\n  "two", { three: "four" })', ["One two"]),
+        ('tn(count, "{count} one", "{count} many", { of: "x" })', ["{count} one", "{count} many"]),
+        ('t(yes ? "One" : "Two")', ["One", "Two"]),
+        ('th("In {place}", { place: html`<b>${t("Here")}</b>` })', ["In {place}", "Here"]),
+        ('const A = [["a", mark("One")]]; list("Two")', ["One"]),
+        (r't("Say \"hello\"")', ['Say "hello"']),
+    ],
+)
+def test_what_is_looked_up_is_found(source: str, keys: list[str]) -> None:
+    assert list(used_keys(source)) == keys
+
+
+def test_a_line_that_is_no_pair_is_refused() -> None:
+    with pytest.raises(ValueError, match="no pair of texts"):
+        catalogue('export const TEXTS = {\n  "One": other,\n};\n')

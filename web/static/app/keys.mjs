@@ -1,0 +1,60 @@
+// Which keys do what: views say theirs, and `?` lists them. Also what Ctrl-K and `?` have opened.
+import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { mark } from "./language.mjs";
+
+// What stands over the page: "palette", "keys" or null.
+export const overlay = signal(null);
+// Whether the board's form for a new task is open.
+export const writing = signal(false);
+
+const EVERYWHERE = [
+  ["Ctrl-K", mark("Go to or do anything")],
+  ["?", mark("This list")],
+  ["/", mark("Search, where there is a search")],
+  ["Esc", mark("Close what is open")],
+];
+
+// The lists of the views that are open: [key, text].
+const listed = signal([]);
+export const keyLists = () => [...listed.value, EVERYWHERE];
+
+// While a view is open, its keys are in the list. keys: [key, text]; a text is marked, and translated when it is shown.
+export function useKeyList(keys) {
+  useEffect(() => {
+    listed.value = [...listed.value, keys];
+    return () => {
+      listed.value = listed.value.filter((one) => one !== keys);
+    };
+  }, []);
+}
+
+// Whether a key pressed here is a letter of a text, or meant for a dialog.
+export const isTyping = ({ target }) => Boolean(target.closest("input,textarea,select,dialog,[contenteditable]"));
+export const isPlain = (event) => !event.ctrlKey && !event.metaKey && !event.altKey;
+
+function search(event) {
+  const field = document.querySelector("input[type=search]");
+  if (!field) return;
+  event.preventDefault();
+  field.focus();
+  field.select();
+}
+
+// The keys that work on every view.
+export function useKeysOfPage() {
+  useEffect(() => {
+    const pressed = (event) => {
+      const isPalette = event.key?.toLowerCase() === "k" && (event.ctrlKey || event.metaKey);
+      if (isPalette && !event.altKey && !event.shiftKey) {
+        event.preventDefault();
+        overlay.value = overlay.value === "palette" ? null : "palette";
+      } else if (isPlain(event) && !isTyping(event)) {
+        if (event.key === "/") search(event);
+        if (event.key === "?") overlay.value = "keys";
+      }
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, []);
+}
