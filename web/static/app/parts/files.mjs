@@ -4,7 +4,6 @@ import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { cls } from "./controls.mjs";
-import { t } from "../language.mjs";
 
 export function size(bytes) {
   if (!Number.isFinite(bytes)) return "";

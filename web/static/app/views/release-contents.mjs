@@ -8,9 +8,9 @@ import { lazy } from "../parts/lazy.mjs";
 import { told } from "../toasts.mjs";
 import { sha } from "../words.mjs";
 
-const Diff = lazy(
+const PlainDiff = lazy(
   () => import("../parts/diff.mjs"),
-  "Diff",
+  "PlainDiff",
   ({ children }) => children,
 );
 
