@@ -6,7 +6,7 @@ import { t } from "../language.mjs";
 import { useLive, useRead } from "../loading.mjs";
 import { Badge, Button, Loading, Page, Time, Trouble } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
-import { Markdown } from "../parts/markdown.mjs";
+import { lazy } from "../parts/lazy.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { may } from "../session.mjs";
@@ -17,6 +17,12 @@ import { groupTitle, isTakenOut } from "./groups.mjs";
 import { Contents } from "./release-contents.mjs";
 import { Places } from "./release-places.mjs";
 import { Train } from "./release-train.mjs";
+
+const Markdown = lazy(
+  () => import("../parts/markdown.mjs"),
+  "Markdown",
+  () => null,
+);
 
 const RETRYABLE = ["merged", "staging", "failed"];
 const REMOVABLE = ["pending", "merging", "merged", "staging", "failed"];
