@@ -11,7 +11,7 @@ from common.errors import ProviderRefused
 from common.machine.git_environment import basic_authorization
 from common.providers.forge.forge_protocol import Importable, Offer
 from common.providers.forge.gitea.client import Client, Json, at
-from common.providers.forge.gitea.repository_setup import Account, is_of_project
+from common.providers.forge.gitea.repository_setup import MOVED, Account, is_of_project
 
 PAGE = 30
 _PATH = re.compile(r"/(?P<owner>\w[\w.-]*)/(?P<name>\w[\w.-]*?)(?:\.git)?/?", re.ASCII)
@@ -48,15 +48,10 @@ def login_for(client: Client, account: Account, url: str) -> list[tuple[str, str
 
     Raises ProviderRefused (`import_failed`) for a repository of this server that does not exist or is a project's.
     """
-    if not is_of_server(client.url, url):
+    if not url.startswith(f"{client.url}/"):
         return []
     path = _PATH.fullmatch(url.removeprefix(client.url))
-    row = None if path is None else client.get(at("repos", path["owner"], path["name"]), accept=(404,))
+    row = None if path is None else client.get(at("repos", path["owner"], path["name"]), accept=(404, *MOVED))
     if row is None or not row.is_there or is_of_project(row.body):
         raise ProviderRefused(f"{url} can't be imported: the server has no such repository", code="import_failed")
     return [(f"http.{url}.extraHeader", basic_authorization(account.login, client.token))]
-
-
-def is_of_server(server: str, url: str) -> bool:
-    """Whether the address is one below the server's."""
-    return url.startswith(f"{server.rstrip('/')}/")
