@@ -57,6 +57,16 @@ class TaskUpdated(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TaskReviewed(Event):
+    """A person submitted a review. verdict: comment, approve or reject. comments: how many came with it."""
+
+    name: ClassVar[str] = "task:reviewed"
+    task_id: str
+    verdict: str
+    comments: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskNeedsInput(Event):
     name: ClassVar[str] = "task:needs_input"
     task_id: str

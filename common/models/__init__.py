@@ -10,7 +10,7 @@ from common.models.journal import EventRow, Feed, IdempotencyKey, Job, Mark
 from common.models.project import Project, ProjectMember, Push
 from common.models.run import LogEntry, Run, RunSession
 from common.models.spend import ModelCall, ModelProvider
-from common.models.task import Attachment, Comment, Proposal, Question, Task, TaskCheck, TaskDependency
+from common.models.task import Attachment, Comment, PendingComment, Proposal, Question, Task, TaskCheck, TaskDependency
 
 __all__ = [
     "Agent",
@@ -31,6 +31,7 @@ __all__ = [
     "Mark",
     "ModelCall",
     "ModelProvider",
+    "PendingComment",
     "Project",
     "ProjectMember",
     "Proposal",

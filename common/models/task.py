@@ -169,8 +169,11 @@ class Question(Base):
 class Comment(HasId, Base):
     """Feedback for the next run.
 
-    kind: comment, rejection, refusal, group, message, note. parent_id: the rejection that a line comment belongs to.
-    delivered_run_id: the run that received it; None until then. Each comment is delivered to one run.
+    kind: comment, rejection, refusal, group, message, note. parent_id: the rejection or review that a line comment
+    belongs to. delivered_run_id: the run that received it; None until then. Each comment is delivered to one run.
+    line: the last one that it is about; start_line: the first, None for a single line. side: `new` or `old`, the
+    version whose lines are counted; None in rows from before sides, which means `new`. commit_sha: the head of the
+    diff that it was written on; None: unknown.
     """
 
     __tablename__ = "comments"
@@ -182,9 +185,33 @@ class Comment(HasId, Base):
     body: Mapped[str] = mapped_column(LongText)
     path: Mapped[str | None] = mapped_column(String(1000))
     line: Mapped[int | None]
+    start_line: Mapped[int | None]
+    side: Mapped[str | None] = mapped_column(String(3))
+    commit_sha: Mapped[str | None] = mapped_column(String(40))
     created_at: Mapped[datetime]
     delivered_run_id: Mapped[str | None] = mapped_column(String(40))
     delivered_at: Mapped[datetime | None]
+
+
+class PendingComment(HasId, Base):
+    """A comment of somebody's draft review of a task. Nobody else sees it; submitting the review makes it a Comment.
+
+    path, line, start_line, side, commit_sha: as in Comment.
+    """
+
+    __tablename__ = "pending_comments"
+    __table_args__ = (Index("ix_pending_comments_draft", "task_id", "user_id"), TABLE_OPTIONS)
+
+    task_id: Mapped[str] = mapped_column(String(40), ForeignKey("tasks.id", ondelete="CASCADE"))
+    user_id: Mapped[str] = mapped_column(String(40), ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    body: Mapped[str] = mapped_column(LongText)
+    path: Mapped[str | None] = mapped_column(String(1000))
+    line: Mapped[int | None]
+    start_line: Mapped[int | None]
+    side: Mapped[str | None] = mapped_column(String(3))
+    commit_sha: Mapped[str | None] = mapped_column(String(40))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
 
 
 class TaskCheck(HasId, Base):

@@ -57,12 +57,19 @@ class Clone:
 
 @dataclass(frozen=True)
 class FeedbackComment:
-    """A person's comment on a line. path, line: None for a general comment."""
+    """A person's comment on lines. path, line: None for a general comment.
+
+    start_line: the first line of a range that ends at line; None: that line alone. side: `old` for the version before
+    the change; None: the new one. commit_sha: the commit that it was written on; None: unknown.
+    """
 
     id: str
     body: str
     path: str | None = None
     line: int | None = None
+    start_line: int | None = None
+    side: str | None = None
+    commit_sha: str | None = None
 
 
 @dataclass(frozen=True)

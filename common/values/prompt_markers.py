@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from common.values.constraints import Matches
+from common.values.json_codec import encode
+
+_SHA = Matches(re.compile("[0-9a-f]{40}"), "a commit's 40 digits")
 
 REPOSITORY_INSTRUCTIONS = "{repository-instructions}"
 """The whole line: replaced by the text of the repository's instruction files, such as AGENTS.md."""
@@ -10,9 +18,30 @@ REPOSITORY_INSTRUCTIONS = "{repository-instructions}"
 ATTACHMENTS = "- {attachments}/"
 """The beginning of a line: `{attachments}` is replaced by the folder with the task's files."""
 
-CODE_LINE = re.compile(r"\{code-around ([^\n]+):([0-9]{1,8})\}")
-"""The whole line: replaced by the lines of a file of the clone around this one."""
+CODE_LINE = re.compile(r"\{code-around ([^\n]+?):(?:([0-9]{1,8})-)?([0-9]{1,8})\}")
+"""The whole line: replaced by the lines of a file of the clone around this one, or around this range."""
+
+SUGGESTION = re.compile(r"\{suggested-change (\{[^\n]*\})\}")
+"""The whole line: replaced by the patch that makes the change. Its JSON is that of a Suggestion."""
 
 
-def code_marker(path: str, line: int) -> str:
-    return f"{{code-around {path}:{line}}}"
+@dataclass(frozen=True)
+class Suggestion:
+    """Lines of a file, first to last, that are to be replaced by this text, which is empty or ends with a line end.
+
+    commit_sha: the commit whose lines are counted; None: that of the clone.
+    """
+
+    path: str
+    first: int
+    last: int
+    text: str
+    commit_sha: Annotated[str, _SHA] | None = None
+
+
+def code_marker(path: str, line: int, start_line: int | None = None) -> str:
+    return f"{{code-around {path}:{line}}}" if start_line is None else f"{{code-around {path}:{start_line}-{line}}}"
+
+
+def suggestion_marker(suggestion: Suggestion) -> str:
+    return f"{{suggested-change {json.dumps(encode(suggestion))}}}"

@@ -56,14 +56,17 @@ LONG = "--- a/long.txt\n+++ b/long.txt\n@@ -0,0 +1,5000 @@\n" + "".join(
 )
 
 SHOW = """async (patch) => {
-  const [{ h, render }, { Diff }, { lineDrafts }] = await Promise.all([
-    import("preact"), import("/static/app/parts/diff.mjs"), import("/static/app/drafts.mjs"),
+  const [{ h, render }, { Diff, useDiffFiles }, { beginReview }] = await Promise.all([
+    import("preact"), import("/static/app/parts/diff.mjs"), import("/static/app/reviews.mjs"),
   ]);
-  const { drafts } = lineDrafts("a task");
-  const setDrafts = (fresh) => (drafts.value = fresh);
+  const review = beginReview("a task");
+  const Page = () => h(Diff, {
+    ...useDiffFiles({ patch, files: [] }), headSha: "a".repeat(40), mode: "unified", review, may: true, comments: [],
+    viewed: new Set(), setViewed: () => {}, read: null,
+  });
   document.getElementById("app").remove();
-  const place = document.body.appendChild(document.createElement("main"));
-  render(h(() => h(Diff, { patch, comments: [], drafts: drafts.value, setDrafts })), place);
+  window.began = performance.now();
+  render(h(Page), document.body.appendChild(document.createElement("main")));
 }"""
 
 TYPE = """async (text) => {
@@ -85,6 +88,7 @@ TYPE = """async (text) => {
 def test_a_comment_on_a_long_diff_keeps_every_letter_and_draws_nothing_else(chromium_path: str) -> None:
     with chromium(chromium_path) as browser:
         page = _page_with_diff(browser)
+        _scroll_to(page, 4000)
         page.locator('tr[data-line="4000"] td').first.click()
         text = "typed in one go, faster than anything is drawn " * 2
         touched = page.evaluate(TYPE, text)
@@ -96,6 +100,18 @@ def test_a_comment_on_a_long_diff_keeps_every_letter_and_draws_nothing_else(chro
         page.reload()
         page.evaluate(SHOW, LONG)
         expect(page.get_by_test_id("diff-comment")).to_have_value(text, timeout=PATIENCE_MS)
+
+
+def test_of_a_long_diff_only_what_is_near_the_screen_is_drawn(chromium_path: str) -> None:
+    with chromium(chromium_path) as browser:
+        page = _page_with_diff(browser)
+        rows = page.locator("tr[data-row]")
+        assert 0 < rows.count() < 500
+        # What is not drawn has its height, so that the scroll bar is right.
+        assert page.evaluate("document.querySelector('.diff-body').offsetHeight") >= 5000 * 20
+
+        _scroll_to(page, 2500)
+        assert rows.count() < 1000
 
 
 def test_a_long_diff_is_one_stop_of_the_tab_key(chromium_path: str) -> None:
@@ -120,8 +136,14 @@ def _page_with_diff(browser: Browser) -> Page:
     page.route("http://page.test/**", _serve)
     page.goto("http://page.test/")
     page.evaluate(SHOW, LONG)
-    expect(page.locator('tr[data-line="5000"]')).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator('tr[data-line="1"]')).to_be_visible(timeout=PATIENCE_MS)
     return page
+
+
+def _scroll_to(page: Page, line: int) -> None:
+    """Scroll until the line, which is drawn only near the screen, is in its middle."""
+    page.evaluate("(line) => scrollTo(0, line * 20 - innerHeight / 2)", line)
+    expect(page.locator(f'tr[data-line="{line}"]')).to_be_visible(timeout=PATIENCE_MS)
 
 
 def _serve(route: Route) -> None:

@@ -20,7 +20,10 @@ Colour = tuple[float, float, float]
 
 def _colour(name: str, scheme: str) -> Colour:
     """The custom property --name in one scheme; red, green and blue from 0 to 1."""
-    code = PAIRS[name].split(", ")[SCHEMES.index(scheme)]
+    return _rgb(PAIRS[name].split(", ")[SCHEMES.index(scheme)])
+
+
+def _rgb(code: str) -> Colour:
     red, green, blue = (int(code[at : at + 2], 16) / 255 for at in (1, 3, 5))
     return red, green, blue
 
@@ -52,6 +55,20 @@ def _rule(selector: str) -> str:
 def test_the_contrast_is_that_of_wcag() -> None:
     assert _contrast((0, 0, 0), (1, 1, 1)) == pytest.approx(21)
     assert _contrast((0x76 / 255,) * 3, (1, 1, 1)) == pytest.approx(4.54, abs=0.01)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_code_in_a_diff_can_be_read_in_all_its_colours(scheme: str) -> None:
+    changed = re.findall(
+        r"td\.code\.(?:insert|delete) \{\s*background: color-mix\(in srgb, var\(--(\w+)\) (\d+)%", STYLES
+    )
+    own = re.findall(r"\.hljs-[\w-]+ \{\s*color: light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)", STYLES)
+    assert (len(changed), len(own)) == (2, 4)
+    panel = _colour("panel", scheme)
+    surfaces = [panel, *(_mixed(_colour(tone, scheme), float(percent), panel) for tone, percent in changed)]
+    colours = [_rgb(pair[SCHEMES.index(scheme)]) for pair in own] + [_colour("ink", scheme), _colour("mute", scheme)]
+
+    assert [ratio for one in colours for surface in surfaces if (ratio := _contrast(one, surface)) < AA] == []
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

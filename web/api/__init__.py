@@ -15,6 +15,7 @@ from web.api.model_providers import model_providers
 from web.api.probes import health
 from web.api.projects import projects
 from web.api.proposals import proposals
+from web.api.reviews import reviews
 from web.api.run_talk import run_talk
 from web.api.run_tools import run_tools
 from web.api.runner import runner
@@ -34,4 +35,4 @@ ALL += [runner, agents, task_groups, deployments]
 ALL += [projects, samples, tasks, runs, webhooks]
 ALL += [model_providers, spend, caps]
 ALL += [run_tools, proposals, inbox, board]
-ALL += [steering, attachments, run_talk]
+ALL += [steering, attachments, run_talk, reviews]

@@ -12,6 +12,7 @@ from common.states import Priority
 from common.values.claimed_run import ClaimedRun, Clone
 from common.values.egress import Egress
 from common.values.json_codec import Json, encode
+from web.api.comments import PlaceSchema
 from web.http.fields import Choice, Itself, Schema
 
 
@@ -47,10 +48,8 @@ class RunnerCloneSchema(Schema):
     base_branch = fields.String()
 
 
-class FeedbackCommentSchema(Schema):
+class FeedbackCommentSchema(PlaceSchema):
     id = fields.String()
-    path = fields.String(allow_none=True)
-    line = fields.Integer(allow_none=True)
     body = fields.String()
 
 

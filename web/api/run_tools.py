@@ -48,9 +48,11 @@ class TaskOfRunSchema(Schema):
 
 
 class GivenCommentSchema(SparseSchema):
-    optional = frozenset({"path", "line"})
+    optional = frozenset({"path", "line", "startLine", "side"})
     path = fields.String()
     line = fields.Integer()
+    start_line = fields.Integer()
+    side = fields.String()
     body = fields.String()
 
 

@@ -6,18 +6,17 @@ from typing import Unpack
 
 from marshmallow import fields, validate
 
-from common.names import SHA_PATTERN
 from common.services import events as event_services
 from common.services.paging import PageQuery
 from common.services.tasks import board as lists
 from common.services.tasks import questions
 from common.services.tasks import tasks as services
-from common.services.tasks.messages import shown_kind
 from common.services.tasks.tasks import NewComment, NewTask
 from common.states import Priority, Role, TaskState
 from common.values.parking import Parked
 from web.api.attachments import AttachmentSchema
 from web.api.caps import CapsSchema, CapUseSchema
+from web.api.comments import MOST_COMMENTS, CommentSchema, WriteCommentSchema, is_commit
 from web.api.deployments import DeploymentSchema
 from web.api.diffs import DiffSchema, read_diff
 from web.api.events import MOST, EventsSchema, events_reply
@@ -33,7 +32,6 @@ from web.http.fields import (
     Choice,
     FieldOptions,
     Id,
-    Integer,
     Label,
     Line,
     QuestionId,
@@ -152,20 +150,6 @@ class TaskCheckSchema(Schema):
     log = fields.String(allow_none=True)
 
 
-class CommentSchema(Schema):
-    """kind: comment, rejection, refusal, group, message, note. deliveredAt: null until a run has received it."""
-
-    id = fields.String()
-    kind = fields.Function(lambda row: shown_kind(row.kind))
-    parent_id = fields.String(allow_none=True)
-    author = fields.String()
-    body = fields.String()
-    path = fields.String(allow_none=True)
-    line = fields.Integer(allow_none=True)
-    created_at = Timestamp()
-    delivered_at = Timestamp(allow_none=True)
-
-
 class TaskDetailsSchema(WrittenTaskSchema):
     """A task with everything that belongs to it. checks: those of the newest run that was checked.
 
@@ -256,25 +240,15 @@ class RespondedSchema(Schema):
 class ApproveTaskSchema(Schema):
     """commitSha: the reviewed commit; the task is approved only if it is still the proven one."""
 
-    commit_sha = fields.String(
-        load_default=None, validate=validate.Regexp(rf"^{SHA_PATTERN.pattern}\Z", error="Not a commit's 40 digits")
-    )
-
-
-class WriteCommentSchema(Schema):
-    """path and line: the place in the task's files; neither for a comment on the whole task."""
-
-    makes = NewComment
-
-    body = Text(10_000, required=True, validate=not_blank)
-    path = Line(1000, allow_none=True)
-    line = Integer(1, 10_000_000, allow_none=True)
+    commit_sha = fields.String(load_default=None, validate=is_commit())
 
 
 class RejectTaskSchema(Schema):
     reason = Text(10_000, required=True, validate=not_blank)
     comments = fields.List(
-        fields.Nested(WriteCommentSchema), load_default=list, validate=validate.Length(max=100, error="At most 100")
+        fields.Nested(WriteCommentSchema),
+        load_default=list,
+        validate=validate.Length(max=MOST_COMMENTS, error=f"At most {MOST_COMMENTS}"),
     )
 
 

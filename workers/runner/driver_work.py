@@ -116,8 +116,7 @@ class ProgramWork:
 
     def _filled(self, prompt: str) -> str:
         """The prompt, completed from the clone. A resumed session knows another path, that of its former clone."""
-        filled = fill(prompt, self._workspace.path, attachments=self._workspace.attachments_dir)
-        return f"Working directory: {self._workspace.path}\n\n{filled}"
+        return f"Working directory: {self._workspace.path}\n\n{_completed(prompt, self._workspace)}"
 
     def pack(self, head_sha: str) -> bytes | None:
         session = self._run and self._run.session
@@ -158,7 +157,7 @@ class ScriptedWork:
             run_id=claimed.run.id,
             round=claimed.run.round,
             task=claimed.task,
-            prompt=claimed.prompt,
+            prompt=_completed(claimed.prompt, workspace),
             feedback=claimed.feedback,
             workspace=workspace.path,
             session_dir=workspace.session_dir,
@@ -177,3 +176,14 @@ class ScriptedWork:
         if not any(directory.iterdir()):
             return None
         return sessions.pack(directory, driver=self.name, round_number=self._claimed.run.round, head_sha=head_sha)
+
+
+def _completed(prompt: str, workspace: Workspace) -> str:
+    """The prompt, completed from the clone."""
+    head = workspace.head() if "{suggested-change" in prompt else None
+    return fill(
+        prompt,
+        workspace.path,
+        attachments=workspace.attachments_dir,
+        committed=lambda commit, path: None if commit == head else workspace.committed_text(path, commit=commit),
+    )

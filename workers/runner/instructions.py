@@ -5,11 +5,14 @@ Everything is read from the work tree. Nothing outside of it is read, whatever i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from common.machine.text import plain
-from common.values.prompt_markers import ATTACHMENTS, CODE_LINE, REPOSITORY_INSTRUCTIONS
+from common.values.json_codec import decode
+from common.values.prompt_markers import ATTACHMENTS, CODE_LINE, REPOSITORY_INSTRUCTIONS, SUGGESTION, Suggestion
+from workers.runner.suggestions import as_text, longest_run
 from workers.runner.workspace_files import list_inside, read_inside
 
 INSTRUCTION_FILES = (
@@ -32,21 +35,29 @@ MOST_INSTRUCTION_BYTES = 64 * 2**10
 MOST_SOURCE_BYTES = 4 * 2**20
 """A larger file is not searched for a line."""
 LINES_AROUND = 5
+MOST_MARKED = 60
+"""Lines of a range that are shown."""
 LONGEST_LINE = 300
 
 
-def fill(prompt: str, workspace: Path, *, attachments: Path | None = None) -> str:
+Committed = Callable[[str, str], str | None]
+"""From a commit and a path to the text of the file there; None: the work tree is at this commit."""
+
+
+def fill(
+    prompt: str, workspace: Path, *, attachments: Path | None = None, committed: Committed = lambda _commit, _path: None
+) -> str:
     """Return the prompt with its marked lines replaced. attachments: the folder of the task's files; None: none is
     there, and their lines are left out.
 
     Lines are read from the work tree, so it must be at the commit that the prompt is about. Never raises for what the
     repository contains.
     """
-    filled = (_filled(line, workspace, attachments) for line in prompt.split("\n"))
+    filled = (_filled(line, workspace, attachments, committed) for line in prompt.split("\n"))
     return "\n".join(line for line in filled if line is not None)
 
 
-def _filled(line: str, workspace: Path, attachments: Path | None) -> str | None:
+def _filled(line: str, workspace: Path, attachments: Path | None, committed: Committed) -> str | None:
     """What takes the place of the line; None: nothing does."""
     if line == REPOSITORY_INSTRUCTIONS:
         return repository_instructions(workspace) or None
@@ -54,8 +65,30 @@ def _filled(line: str, workspace: Path, attachments: Path | None) -> str | None:
         return None if attachments is None else f"- {attachments}/{line.removeprefix(ATTACHMENTS)}"
     marked = CODE_LINE.fullmatch(line)
     if marked is not None:
-        return code_around(workspace, marked[1], int(marked[2])) or None
+        first = None if marked[2] is None else int(marked[2])
+        return code_around(workspace, marked[1], int(marked[3]), first=first) or None
+    suggested = SUGGESTION.fullmatch(line)
+    if suggested is not None:
+        try:
+            return _change(decode(Suggestion, json.loads(suggested[1])), workspace, committed)
+        except (ValueError, RecursionError):
+            return line
     return line
+
+
+def _change(suggestion: Suggestion, workspace: Path, committed: Committed) -> str:
+    """The suggested change as a patch; if there are no such lines, as it was written."""
+    text = committed(suggestion.commit_sha, suggestion.path) if suggestion.commit_sha is not None else None
+    if text is None:
+        content = _read(workspace, suggestion.path, MOST_SOURCE_BYTES + 1) or b""
+        text = "" if len(content) > MOST_SOURCE_BYTES else content.decode("utf-8", "replace")
+    return as_text(suggestion, [f"{line}\n" for line in text.split("\n")[:-1]] + _rest(text))
+
+
+def _rest(text: str) -> list[str]:
+    """The last line, if it has no end."""
+    last = text.split("\n")[-1]
+    return [last] if last else []
 
 
 def repository_instructions(workspace: Path) -> str:
@@ -82,8 +115,11 @@ def _cursor_rules(workspace: Path) -> Iterator[str]:
     yield from [f"{CURSOR_RULES}/{name}" for name in names if name.endswith((".mdc", ".md"))][:MOST_RULES]
 
 
-def code_around(workspace: Path, path: str, line: int) -> str:
-    """The lines of a file around this one (counted from 1), as a code block; empty if there is no such line."""
+def code_around(workspace: Path, path: str, line: int, *, first: int | None = None) -> str:
+    """The lines of a file around this one (counted from 1), as a code block; empty if there is no such line.
+
+    first: the first line of a range that ends at `line`; of a long one, the first MOST_MARKED are shown.
+    """
     content = _read(workspace, path, MOST_SOURCE_BYTES + 1)
     if content is None or len(content) > MOST_SOURCE_BYTES:
         return ""
@@ -92,23 +128,16 @@ def code_around(workspace: Path, path: str, line: int) -> str:
         lines.pop()
     if not 1 <= line <= len(lines):
         return ""
-    first, last = max(1, line - LINES_AROUND), min(len(lines), line + LINES_AROUND)
+    begin = line if first is None else min(max(1, first), line)
+    end = min(line, begin + MOST_MARKED - 1)
+    last = min(len(lines), end + LINES_AROUND)
     width = len(str(last))
     shown = [
-        f"{'>' if number == line else ' '} {number:>{width}} {lines[number - 1][:LONGEST_LINE]}".rstrip()
-        for number in range(first, last + 1)
+        f"{'>' if begin <= number <= end else ' '} {number:>{width}} {lines[number - 1][:LONGEST_LINE]}".rstrip()
+        for number in range(max(1, begin - LINES_AROUND), last + 1)
     ]
-    fence = "`" * max(3, 1 + max(_longest_run(text) for text in shown))
+    fence = "`" * max(3, 1 + max(longest_run(text) for text in shown))
     return "\n".join([fence, *shown, fence])
-
-
-def _longest_run(text: str) -> int:
-    """The number of backticks in the longest row of them."""
-    longest = present = 0
-    for character in text:
-        present = present + 1 if character == "`" else 0
-        longest = max(longest, present)
-    return longest
 
 
 def _read(workspace: Path, path: str, most_bytes: int) -> bytes | None:

@@ -145,10 +145,10 @@ class Workspace:
         (), head, message = self._answers(_verify("HEAD^{commit}"), ["log", "-1", "--format=%B", "HEAD"])
         return _object(head), "\n".join(message)
 
-    def committed_text(self, name: str) -> str:
-        """Return the text of a file at HEAD of the working tree; empty if there is none. name: its path from there."""
+    def committed_text(self, name: str, *, commit: str = "HEAD") -> str:
+        """Return the text of a file at a commit; empty if there is none. name: its path in the working tree."""
         try:
-            return "".join(f"{line}\n" for line in self._here(["show", f"HEAD:{name}"]))
+            return "".join(f"{line}\n" for line in self._here(["show", f"{commit}:{name}"]))
         except (CutShort, ProviderRefused):
             return ""
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from common.models.project import Project
 from common.models.task import Task
+from common.services.runs.suggestions import OLD_SIDE, with_suggestions
 from common.services.tasks.feedback import AllFeedback
-from common.values.claimed_run import ClaimedAttachment, Feedback
+from common.values.claimed_run import ClaimedAttachment, Feedback, FeedbackComment
 from common.values.prompt_markers import ATTACHMENTS, REPOSITORY_INSTRUCTIONS, code_marker
 
 RULES = """\
@@ -105,15 +106,23 @@ def _attachments(brief: Brief) -> list[str]:
 def _told(feedback: Sequence[Feedback]) -> list[str]:
     parts: list[str] = []
     for item in feedback:
-        parts += [f"# {HEADINGS.get(item.kind, item.kind)}", item.body]
+        itself = next((comment for comment in item.comments if comment.body == item.body), None)
+        parts += [f"# {HEADINGS.get(item.kind, item.kind)}", with_suggestions(item.body, itself)]
         for comment in item.comments:
-            is_own = comment.body != item.body
+            body = "" if comment is itself else with_suggestions(comment.body, comment)
             if comment.path is None or comment.line is None:
-                parts.append(f"{comment.path or 'In general'}: {comment.body}" if is_own else f"In {comment.path}")
-            else:
-                place = f"{comment.path}:{comment.line}"
-                parts += [f"{place}: {comment.body}" if is_own else place, code_marker(comment.path, comment.line)]
+                parts.append(f"{comment.path or 'In general'}: {body}" if body else f"In {comment.path}")
+                continue
+            place = _place(comment.path, comment.line, comment)
+            parts.append(f"{place}: {body}" if body else place)
+            if comment.side != OLD_SIDE:
+                parts.append(code_marker(comment.path, comment.line, comment.start_line))
     return parts
+
+
+def _place(path: str, line: int, comment: FeedbackComment) -> str:
+    lines = str(line) if comment.start_line is None else f"{comment.start_line}-{line}"
+    return f"{path}:{lines} (as it was before your change)" if comment.side == OLD_SIDE else f"{path}:{lines}"
 
 
 def _earlier(item: Feedback) -> str:

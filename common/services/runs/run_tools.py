@@ -44,6 +44,8 @@ class GivenFeedback:
     body: str
     path: str | None = None
     line: int | None = None
+    start_line: int | None = None
+    side: str | None = None
     comments: Sequence[Comment] = ()
 
 
@@ -65,7 +67,7 @@ def read_feedback_of(run: RunPrincipal) -> list[GivenFeedback]:
         found = [
             GivenFeedback(
                 shown_kind(top.kind), top.author, top.created_at, top.body, top.path, top.line,
-                [comment for comment in comments if comment.parent_id == top.id],
+                top.start_line, top.side, [comment for comment in comments if comment.parent_id == top.id],
             )
             for top in comments
             if top.parent_id is None

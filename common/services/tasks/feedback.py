@@ -80,7 +80,7 @@ def _of_comments(rows: Sequence[Comment]) -> list[tuple[datetime, Feedback]]:
                 shown_kind(top.kind),
                 top.body,
                 tuple(
-                    FeedbackComment(row.id, row.body, row.path, row.line)
+                    FeedbackComment(row.id, row.body, row.path, row.line, row.start_line, row.side, row.commit_sha)
                     for row in rows
                     if row.parent_id == top.id or (row is top and row.path is not None)
                 ),

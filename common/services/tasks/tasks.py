@@ -77,15 +77,31 @@ class TaskChanges(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class NewComment:
-    """path, line: None for a general comment. Invalid (path) for a line without a path."""
+    """path, line: None for a general comment. start_line: the first line of a range that ends at line.
+
+    side: `new`, or `old` for the version before the change; None for a comment without a line. commit_sha: the head of
+    the diff that it is written on; None: the task's verified commit. Invalid (path, line, startLine) for a place that
+    is none.
+    """
 
     body: str
     path: str | None = None
     line: int | None = None
+    start_line: int | None = None
+    side: str | None = None
+    commit_sha: str | None = None
 
     def __post_init__(self) -> None:
         if self.line is not None and self.path is None:
             raise Invalid("path", "Required")
+        if self.line is None and (self.start_line is not None or self.side is not None):
+            raise Invalid("line", "Required")
+        if self.line is not None and self.start_line is not None and self.start_line > self.line:
+            raise Invalid("startLine", "Must not be after line")
+
+    @property
+    def shown_side(self) -> str | None:
+        return None if self.line is None else self.side or "new"
 
 
 @dataclass(frozen=True)
@@ -314,24 +330,26 @@ def retry_task(tx: Transaction, task_id: str, *, by: Caller) -> Task:
 def comment_on_task(tx: Transaction, task_id: str, comment: NewComment, *, by: Caller) -> Comment:
     """Add a comment for the next run of the task."""
     task = lock_task(tx, task_id, by, Role.MEMBER)
-    row = _comment(tx, task, "comment", comment, parent_id=None)
+    row = add_comment(tx, task, "comment", comment, parent_id=None)
     record_update(tx, task, "comments")
     return row
 
 
 def add_feedback(tx: Transaction, task: Task, kind: str, body: str, comments: Sequence[NewComment] = ()) -> Comment:
     """Add feedback for the next run. kind: rejection, refusal, group or note. comments: belong to the feedback."""
-    parent = _comment(tx, task, kind, NewComment(body), parent_id=None)
+    parent = add_comment(tx, task, kind, NewComment(body), parent_id=None)
     for comment in comments:
-        _comment(tx, task, "comment", comment, parent_id=parent.id)
+        add_comment(tx, task, "comment", comment, parent_id=parent.id)
     return parent
 
 
-def _comment(tx: Transaction, task: Task, kind: str, new: NewComment, *, parent_id: str | None) -> Comment:
+def add_comment(tx: Transaction, task: Task, kind: str, new: NewComment, *, parent_id: str | None) -> Comment:
+    """Add one comment, by who acts. parent_id: what it belongs to. The caller records the event."""
     return tx.add(
         Comment(
             task_id=task.id, parent_id=parent_id, kind=kind, author=actor(), body=new.body, path=new.path,
-            line=new.line, created_at=tx.now(),
+            line=new.line, start_line=None if new.start_line == new.line else new.start_line, side=new.shown_side,
+            commit_sha=None if new.path is None else new.commit_sha or task.head_sha, created_at=tx.now(),
         )
     )  # fmt: skip
 

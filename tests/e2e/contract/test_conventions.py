@@ -38,6 +38,12 @@ POST /tasks/ID/cancel
 POST /tasks/ID/retry
 POST /tasks/ID/resume
 POST /tasks/ID/comments
+GET /tasks/ID/review
+DELETE /tasks/ID/review
+POST /tasks/ID/review/comments
+PATCH /tasks/ID/review/comments/ID
+DELETE /tasks/ID/review/comments/ID
+POST /tasks/ID/review/submit
 POST /tasks/ID/messages
 POST /tasks/ID/take-over
 POST /tasks/ID/hand-back
@@ -107,6 +113,8 @@ BODIES = {
     "/respond": {"questionId": f"q-{NOWHERE}", "response": "x"},
     "/reject": {"reason": "x"},
     "/comments": {"body": "x"},
+    f"/comments/{NOWHERE}": {"body": "x"},
+    "/submit": {"verdict": "comment", "body": "x"},
     "/messages": {"text": "x"},
     "/remove": {"taskId": NOWHERE},
     f"/members/{NOWHERE}": {"role": "member"},

@@ -14,11 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.values.claimed_run import ClaimedTask, Clone
+from common.values.prompt_markers import Suggestion, suggestion_marker
 from tests.workers.runner.places import confinement
 from tests.workers.runner.runner_platform import eventually, make_repository
 from workers.runner.cancellation import Cancellation, Cancelled, Why
 from workers.runner.drivers import driver_named
 from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind, SavedSession, Session
+from workers.runner.instructions import fill
 from workers.runner.workspace import Workspace
 
 
@@ -94,6 +96,22 @@ def test_edits_are_made_in_the_workspace(session: Session) -> None:
     assert (session.workspace / "new/deep.txt").read_text(encoding="utf-8") == "hé"
     assert (session.workspace / "app.txt").read_text() == "one 2\nthree"
     assert not (session.workspace / "README.md").exists()
+
+
+def test_what_a_review_suggests_is_applied_once(session: Session) -> None:
+    markers = [
+        suggestion_marker(Suggestion("app.txt", 1, 1, "uno\n$HOME `date` 'quoted'\n")),
+        suggestion_marker(Suggestion("README.md", 1, 1, "")),
+    ]
+    (session.workspace / "README.md").write_text("first\nsecond\n")
+    told = replace(session, prompt=fill("\n".join(markers), session.workspace))
+    for is_repeated in (False, True):
+        outcome = work(replace(told, is_repeated=is_repeated), "- apply: suggestions")
+        assert outcome.kind is OutcomeKind.COMPLETED, outcome.reason
+        assert (session.workspace / "app.txt").read_text() == "uno\n$HOME `date` 'quoted'\n"
+        assert (session.workspace / "README.md").read_text() == "second\n"
+    assert work(told, "- apply: suggestions").kind is OutcomeKind.FAILED
+    assert work(session, "- apply: suggestions").kind is OutcomeKind.COMPLETED
 
 
 def test_a_commands_environment_is_scrubbed(

@@ -96,6 +96,7 @@ def test_a_description_without_a_block_is_refused_with_a_sentence(description: s
         ("- write: {path: '', content: b}", "path is empty"),
         ('- run: "a\\0b"', "contains a character"),
         ("- replace: {path: a, old: '', new: b}", "old is empty"),
+        ("- apply: everything", r"Step 1 \(apply\): can only apply `suggestions`"),
         ("- sleep: -1", "must be from 0"),
         ("- sleep: .nan", "needs a number"),
         ("- sleep: true", "needs a number"),

@@ -30,16 +30,17 @@ export function dropDrafts() {
   for (const name of Object.keys(sessionStorage)) if (name.startsWith(PREFIX)) sessionStorage.removeItem(name);
 }
 
-// A comment on a line that is being written. `body` is a signal: a letter draws nothing but its own field again.
-export const lineDraft = (path, line, body = "") => ({ path, line, body: signal(body) });
+// A comment on lines that is being written. `body` is a signal: a letter draws nothing but its own field again.
+// place: {path, line, startLine, side, commitSha}; with `id` too if it changes a pending comment.
+export const lineDraft = (place, body = "") => ({ ...place, body: signal(body) });
 
-// The comments on lines of a task that are not sent yet: a signal of a list of line drafts.
+// The comments on lines of a task that are being written: a signal of a list of line drafts.
 // `end` stops keeping them; what is kept by then stays.
 export function lineDrafts(taskId) {
   const key = `lines.${taskId}`;
-  const drafts = signal((keptDraft(key) || []).map(({ path, line, body }) => lineDraft(path, line, body)));
+  const drafts = signal((keptDraft(key) || []).map(({ body, ...place }) => lineDraft(place, body)));
   const end = effect(() => {
-    const written = drafts.value.map(({ path, line, body }) => ({ path, line, body: body.value }));
+    const written = drafts.value.map((draft) => ({ ...draft, body: draft.body.value }));
     keepDraft(key, written.length ? written : null);
   });
   return { drafts, end };

@@ -1,4 +1,4 @@
-// htm bound to preact. Text put between tags is always text: only parts/markdown.mjs and parts/diff.mjs set HTML.
+// htm bound to preact. Text put between tags is always text: only parts/markdown.mjs sets HTML.
 import { h } from "preact";
 import htm from "htm";
 

@@ -21,6 +21,7 @@ from workers.runner.commands import run_command
 from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind, Session
 from workers.runner.drivers.steps import (
     Append,
+    ApplySuggestions,
     Ask,
     Delete,
     Fail,
@@ -33,6 +34,7 @@ from workers.runner.drivers.steps import (
     Write,
     steps_for_round,
 )
+from workers.runner.suggestions import patches_of
 
 _PLACE_FILE = "scripted.json"
 _LAST_LINES = 10
@@ -132,6 +134,9 @@ def _do(step: Step, session: Session, place: _Place) -> bool:
             raise StepFailed(reason)
         case RunCommand(command):
             _run(command, session)
+        case ApplySuggestions():
+            for patch in patches_of(session.prompt):
+                _apply(patch, session)
         case Write() | Append() | Replace() | Delete():
             platform.tool(f"{type(step).__name__.lower()} {step.path}")
             try:
@@ -141,6 +146,14 @@ def _do(step: Step, session: Session, place: _Place) -> bool:
                 raise StepFailed(f"{step.path}: {why}") from error
             platform.result("done")
     return True
+
+
+def _apply(patch: str, session: Session) -> None:
+    """Apply a patch with git. One that an earlier run of this round has applied counts as done."""
+    # Every line of a patch begins with one of a few characters, so none can end the shell's document.
+    text = f"--whitespace=nowarn - <<'END OF PATCH'\n{patch}END OF PATCH\n"
+    is_done = f"git apply --reverse --check {text}" if session.is_repeated else "false\n"
+    _run(f"if ! {is_done}then git apply {text}fi", session)
 
 
 def _run(command: str, session: Session) -> None:

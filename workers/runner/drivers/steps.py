@@ -1,8 +1,8 @@
 """The language of the scripted driver: fenced blocks tagged `steps` in a task's description.
 
 Each block is a YAML list of steps; block n is for round n, and the last block for every later round. A step is a
-mapping with one key: write, append, replace, delete, run, say, ask, sleep or fail. Parsing is pure; every error is a
-StepError whose message contains the step's number, counted from 1.
+mapping with one key: write, append, replace, delete, run, apply, say, ask, sleep or fail. Parsing is pure; every error
+is a StepError whose message contains the step's number, counted from 1.
 """
 
 from __future__ import annotations
@@ -56,6 +56,11 @@ class RunCommand:
 
 
 @dataclass(frozen=True)
+class ApplySuggestions:
+    """Apply the changes that the review suggested; without any, nothing is done."""
+
+
+@dataclass(frozen=True)
 class Say:
     text: str
 
@@ -77,7 +82,7 @@ class Fail:
     reason: str
 
 
-Step = Write | Append | Replace | Delete | RunCommand | Say | Ask | Sleep | Fail
+Step = Write | Append | Replace | Delete | RunCommand | ApplySuggestions | Say | Ask | Sleep | Fail
 
 
 def steps_for_round(description: str, round_number: int) -> list[Step]:
@@ -191,6 +196,12 @@ def _replace(value: _Value) -> Step:
     return Replace(value.field("path"), value.field("old"), value.field("new", may_be_empty=True))
 
 
+def _apply(value: _Value) -> Step:
+    if value.text() != "suggestions":
+        raise value.wrong("can only apply `suggestions`")
+    return ApplySuggestions()
+
+
 def _ask(value: _Value) -> Step:
     if isinstance(value.value, str):
         return Ask(value.text())
@@ -217,6 +228,7 @@ _PARSERS: dict[str, Callable[[_Value], Step]] = {
     "replace": _replace,
     "delete": lambda value: Delete(value.text()),
     "run": lambda value: RunCommand(value.text()),
+    "apply": _apply,
     "say": lambda value: Say(value.text()),
     "ask": _ask,
     "sleep": _sleep,

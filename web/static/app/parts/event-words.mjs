@@ -1,5 +1,6 @@
 // What happened, in the words of a timeline: the actor's name goes before.
 import { html } from "../html.mjs";
+import { t, tn } from "../language.mjs";
 import { actorName, say, sayField } from "../words.mjs";
 import { sayUse } from "./caps.mjs";
 
@@ -9,6 +10,7 @@ const SENTENCES = {
   "task:updated": ({ changed }) => `changed ${[...new Set((changed || []).map(sayField))].join(", ") || "it"}`,
   "taken back": () => html`<b>rolled it back</b>: production runs a version without it`,
   "brought back": () => "brought it back to production",
+  "task:reviewed": ({ verdict, comments }) => sayReview(verdict, comments),
   "task:needs_input": ({ question }) => html`asked: ${question}`,
   "question:answered": ({ response }) => html`answered: ${response}`,
   "question:reminded": ({ question, escalatedTo }) =>
@@ -25,6 +27,13 @@ const SENTENCES = {
   "project:status_changed": ({ oldStatus, newStatus }) =>
     oldStatus ? html`moved the project to <b>${say(newStatus)}</b>` : "made the project",
 };
+
+function sayReview(verdict, comments) {
+  if (!comments) return t("finished a review");
+  return verdict === "comment"
+    ? tn(comments, "reviewed it with {count} comment", "reviewed it with {count} comments")
+    : tn(comments, "finished a review with {count} comment", "finished a review with {count} comments");
+}
 
 // of: an event as the API lists it.
 export const Sentence = ({ of: { event, data, actor } }) =>

@@ -1,4 +1,4 @@
-// Markdown that people and agents wrote. One of two places that set HTML; all of it goes through DOMPurify.
+// Markdown that people and agents wrote. The one place that sets HTML; all of it goes through DOMPurify.
 import { useContext, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { webUrl } from "../words.mjs";

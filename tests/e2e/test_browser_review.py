@@ -1,0 +1,147 @@
+"""A person reviews a real change on the page: reads, comments, suggests, sends it back, and sees what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.e2e.browser import PATIENCE_MS, Person, chromium
+from tests.e2e.browser_acts import create_project, write_task
+from tests.e2e.client import Client
+from tests.e2e.instance import Instance, running
+from tests.e2e.origin import served_repository
+
+PAGE = "".join(f"line {number}\n" for number in range(1, 61))
+STEPS = """```steps
+- write: {path: greeting.txt, content: "hola\\n"}
+- replace: {path: docs/page.py, old: "line 30\\n", new: "print('line 30')\\n"}
+```
+
+```steps
+- apply: suggestions
+```"""
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served_repository(tmp_path_factory.mktemp("origin"), {"docs/page.py": PAGE}) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory, origin: str) -> Iterator[Instance]:
+    folder: Path = tmp_path_factory.mktemp("instance")
+    with running(folder, AIWORKER_IMPORT_ALLOW=urlsplit(origin).netloc) as started:
+        yield started
+
+
+@pytest.fixture
+def reviewer(chromium_path: str, instance: Instance) -> Iterator[Person]:
+    with chromium(chromium_path) as browser:
+        someone = Person(browser, instance.url)
+        someone.log_in("admin", instance.password)
+        someone.wait("live-status", state="on")
+        yield someone
+        someone.close()
+
+
+def file_of(person: Person, path: str) -> Locator:
+    return person.page.locator(f'[data-testid="task-diff"] [data-path="{path}"]')
+
+
+def numbers(person: Person, line: int) -> Locator:
+    return file_of(person, "docs/page.py").get_by_role("button", name=f"Comment on line {line}", exact=True)
+
+
+def test_a_change_is_reviewed_and_its_agent_gets_the_suggestion_as_a_patch(
+    reviewer: Person, instance: Instance, origin: str
+) -> None:
+    page = reviewer.page
+    create_project(reviewer, "Reviewed", origin)
+    write_task(reviewer, "Greet and print", STEPS)
+    reviewer.wait("task-state", state="ready_to_test")
+    page.locator(".wide-toggle").click()
+    code = file_of(reviewer, "docs/page.py")
+
+    # Both ways to show it; the choice is kept.
+    reviewer.click("diff-split")
+    expect(code.locator("table.split")).to_be_visible()
+    expect(code.locator("td.code.delete")).to_have_text("line 30")
+    expect(code.locator("td.code.insert .hljs-string")).to_have_text("'line 30'")
+    page.reload()
+    page.locator(".wide-toggle").click()
+    expect(code.locator("table.split")).to_be_visible()
+    reviewer.click("diff-unified")
+
+    # More of the file: 26 lines are left out before the change, which begins at 27.
+    expect(code.get_by_text("line 26", exact=True)).to_have_count(0)
+    code.get_by_test_id("diff-expand").first.click()
+    expect(code.get_by_text("line 26", exact=True)).to_be_visible()
+    expect(code.get_by_text("line 6", exact=True)).to_have_count(0)
+    code.get_by_test_id("diff-expand").first.click()
+    expect(code.get_by_text("line 1", exact=True)).to_be_visible()
+
+    # A range, by the mouse; its letters go into the comment at once.
+    numbers(reviewer, 29).hover()
+    page.mouse.down()
+    numbers(reviewer, 31).hover()
+    page.mouse.up()
+    page.keyboard.type("Louder: r and a are only letters here")
+    reviewer.click("diff-suggest")
+    field = reviewer.see("diff-comment")
+    expect(field).to_have_value(
+        "Louder: r and a are only letters here\n\n```suggestion\nline 29\nprint('line 30')\nline 31\n```\n"
+    )
+    field.fill(field.input_value().replace("'line 30'", "'LINE 30'"))
+    field.press("Control+Enter")
+    pending = reviewer.see("pending-comment")
+    expect(pending).to_contain_text("lines 29 to 31")
+    expect(pending.get_by_test_id("suggestion").locator("ins").nth(1)).to_have_text("print('LINE 30')")
+
+    # Another range by keys alone. Pending comments are the person's own, and outlast the page.
+    numbers(reviewer, 10).focus()
+    for key in ("Shift+ArrowDown", "ArrowDown", "Shift+ArrowUp", "Enter"):
+        page.keyboard.press(key)
+    page.keyboard.type("Twice")
+    page.keyboard.press("Control+Enter")
+    expect(reviewer.see("pending-comment")).to_have_count(2)
+    api = Client.login(instance.url, "admin", instance.password)
+    task_id = page.url.rsplit("/", 1)[-1]
+    assert api.get(f"/tasks/{task_id}")["task"]["comments"] == []
+    assert [(one["startLine"], one["line"]) for one in api.get(f"/tasks/{task_id}/review")["review"]["comments"]] == [
+        (29, 31), (11, 12),
+    ]  # fmt: skip
+
+    # Keys go from file to file, and mark what was viewed.
+    page.locator("body").press("j")
+    expect(page.locator(":focus")).to_have_attribute("aria-expanded", "true")
+    focused = page.locator(".diff-file:focus-within")
+    first = focused.get_attribute("data-path")
+    page.keyboard.press("v")
+    expect(page.locator(f'[data-path="{first}"]').get_by_test_id("file-viewed")).to_be_checked()
+    expect(page.locator(f'[data-path="{first}"] table')).to_have_count(0)
+    page.reload()
+    expect(reviewer.see("pending-comment").or_(page.locator(".diff-file.folded")).first).to_be_visible()
+    expect(page.locator(f'[data-path="{first}"]').get_by_test_id("file-viewed")).to_be_checked()
+
+    # The verdict.
+    page.locator("body").press("r")
+    expect(reviewer.see("review-verdict-reject")).to_be_checked()
+    page.keyboard.type("Not loud enough")
+    reviewer.click("review-submit")
+    expect(reviewer.see("task-comments")).to_contain_text("Not loud enough")
+
+    # The agent applied the patch in its next round.
+    reviewer.wait("task-state", state="ready_to_test")
+    expect(code.locator("tr.insert")).to_have_text("print('LINE 30')", timeout=PATIENCE_MS)
+    expect(code.get_by_text("2 comments on other versions")).to_be_visible()
+    comments = api.get(f"/tasks/{task_id}")["task"]["comments"]
+    assert [(one["kind"], one["startLine"], one["line"]) for one in comments] == [
+        ("rejection", None, None), ("comment", 29, 31), ("comment", 11, 12),
+    ]  # fmt: skip
+    api.close()
+    assert reviewer.problems == []

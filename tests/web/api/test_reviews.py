@@ -1,0 +1,215 @@
+"""Reviews: comments on lines and ranges at any time, a draft of one's own, a verdict, and suggestions as patches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from common.models import PendingComment, Task
+from common.providers.forge import local_forge
+from common.states import Role
+from tests.providers.git_tree import WorkTree
+from tests.web.world import SHA, World, all_of, events, get, put, repository_of
+from workers.runner.instructions import fill
+from workers.runner.suggestions import patches_of
+
+SUGGESTED = "Shorter:\n\n```suggestion\nprint('hello')\n```\n"
+
+
+@pytest.fixture
+def task(world: World) -> Task:
+    return world.task(world.project(), state="ready_to_test")
+
+
+def at(task: Task, path: str = "") -> str:
+    return f"/api/tasks/{task.id}/review{path}"
+
+
+def pending(client: FlaskClient, task: Task) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.get(at(task)).json["review"]["comments"]
+    return found
+
+
+def said(world: World, task: Task) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = world.client.get(f"/api/tasks/{task.id}").json["task"]["comments"]
+    return found
+
+
+def test_a_comment_stands_on_a_range_of_either_side(world: World, task: Task) -> None:
+    place = {"path": "app.py", "line": 9, "startLine": 7, "side": "old", "commitSha": "b" * 40}
+    made = world.client.post(f"/api/tasks/{task.id}/comments", json={"body": "Why?", **place})
+    plain = world.client.post(f"/api/tasks/{task.id}/comments", json={"body": "Here", "path": "app.py", "line": 3})
+    put(Task, task.id, state_="production")
+    late = world.client.post(f"/api/tasks/{task.id}/comments", json={"body": "Late", "path": "a", "line": 1})
+
+    assert made.status_code == plain.status_code == late.status_code == 201
+    assert made.json["comment"].items() >= place.items()
+    assert plain.json["comment"].items() >= {"startLine": None, "side": "new", "commitSha": SHA}.items()
+    assert [(one["body"], one["startLine"], one["line"]) for one in said(world, task)] == [
+        ("Why?", 7, 9), ("Here", None, 3), ("Late", None, 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("place", "field"),
+    [({"path": "a", "line": 3, "startLine": 4}, "startLine"), ({"path": "a", "startLine": 4}, "line"),
+     ({"path": "a", "side": "new"}, "line"), ({"line": 3}, "path"), ({"path": "a", "line": 0}, "line"),
+     ({"path": "a", "line": 3, "side": "left"}, "side"), ({"path": "a", "commitSha": "HEAD"}, "commitSha")],
+)  # fmt: skip
+def test_a_place_that_is_none_is_refused_by_name(world: World, task: Task, place: dict[str, Any], field: str) -> None:
+    for path in (f"/api/tasks/{task.id}/comments", at(task, "/comments")):
+        reply = world.client.post(path, json={"body": "x", **place})
+        assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
+    assert said(world, task) == pending(world.client, task) == []
+
+
+def test_a_draft_is_its_authors_until_it_is_submitted(world: World, task: Task) -> None:
+    other = world.client_of("mel", Role.MAINTAINER)
+    begun = events("task:updated")
+    first = world.client.post(at(task, "/comments"), json={"body": "Too loud", "path": "app.py", "line": 2}).json
+    second = world.client.post(at(task, "/comments"), json={"body": "And", "path": "app.py", "line": 5}).json
+    own = at(task, f"/comments/{first['comment']['id']}")
+    for method in (other.patch, other.delete):
+        assert method(own, **({"json": {"body": "Mine"}} if method == other.patch else {})).status_code == 404
+    assert pending(other, task) == said(world, task) == []
+    assert events("task:updated") == begun
+
+    changed = world.client.patch(own, json={"body": "Too loud, here"})
+    removed = world.client.delete(at(task, f"/comments/{second['comment']['id']}"))
+    assert (changed.status_code, removed.status_code) == (200, 204)
+    assert [one["body"] for one in pending(world.client, task)] == ["Too loud, here"]
+    assert world.client.patch(own, json={"body": " "}).status_code == 400
+
+    assert world.client.delete(at(task)).status_code == 204
+    assert world.client.delete(at(task)).status_code == 204
+    assert pending(world.client, task) == []
+
+
+def test_a_mere_comment_changes_no_state(world: World, task: Task) -> None:
+    member = world.client_of("mia", Role.MEMBER)
+    empty = member.post(at(task, "/submit"), json={"verdict": "comment", "body": " \n"})
+    assert (empty.status_code, empty.json["details"]["field"]) == (400, "body")
+    for line in (2, 4):
+        member.post(at(task, "/comments"), json={"body": f"line {line}", "path": "app.py", "line": line})
+    for verdict in ("approve", "reject"):
+        assert member.post(at(task, "/submit"), json={"verdict": verdict, "body": "x"}).status_code == 403
+    assert len(pending(member, task)) == 2
+
+    headers = {"Idempotency-Key": "once"}
+    replies = [member.post(at(task, "/submit"), json={"verdict": "comment"}, headers=headers) for _ in range(2)]
+
+    assert [reply.json["task"]["state"] for reply in replies] == ["ready_to_test"] * 2
+    assert [(one["kind"], one["body"], one["parentId"]) for one in said(world, task)] == [
+        ("comment", "line 2", None), ("comment", "line 4", None),
+    ]  # fmt: skip
+    (event,) = events("task:reviewed")
+    assert '"verdict":"comment"' in event.data.replace(" ", "")
+    assert all_of(PendingComment) == []
+
+
+def test_a_rejection_takes_the_draft_along(world: World, task: Task) -> None:
+    place = {"path": "app.py", "line": 4, "startLine": 2}
+    world.client.post(at(task, "/comments"), json={"body": SUGGESTED, **place})
+    reply = world.client.post(at(task, "/submit"), json={"verdict": "reject"})
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, "body")
+    moved = world.client.post(at(task, "/submit"), json={"verdict": "reject", "body": "x", "commitSha": "b" * 40})
+    assert (moved.status_code, moved.json["details"]["field"]) == (409, "commitSha")
+    assert len(pending(world.client, task)) == 1
+
+    done = world.client.post(at(task, "/submit"), json={"verdict": "reject", "body": "Not yet", "commitSha": SHA})
+
+    assert (done.json["task"]["state"], done.json["task"]["round"]) == ("in_progress", 2)
+    reason, comment = said(world, task)
+    assert (reason["kind"], reason["body"], comment["parentId"]) == ("rejection", "Not yet", reason["id"])
+    assert comment.items() >= place.items()
+    assert pending(world.client, task) == []
+    assert world.client.post(at(task, "/submit"), json={"verdict": "reject", "body": "x"}).status_code == 409
+
+
+def test_an_approval_is_for_the_commit_that_was_shown(world: World, task: Task) -> None:
+    world.client.post(at(task, "/comments"), json={"body": "Nice", "path": "app.py", "line": 1})
+    moved = world.client.post(at(task, "/submit"), json={"verdict": "approve", "commitSha": "b" * 40})
+    assert (moved.status_code, moved.json["details"]["field"]) == (409, "commitSha")
+    assert (said(world, task), len(pending(world.client, task))) == ([], 1)
+
+    done = world.client.post(at(task, "/submit"), json={"verdict": "approve", "body": "Good", "commitSha": SHA})
+
+    assert (done.json["task"]["state"], done.json["task"]["approvedSha"]) == ("approved", SHA)
+    assert [one["body"] for one in said(world, task)] == ["Good", "Nice"]
+
+
+def test_who_wrote_a_task_may_not_approve_it_by_a_review(world: World) -> None:
+    task = world.task(world.project(separate_approver=True), state="ready_to_test")
+    reply = world.client.post(at(task, "/submit"), json={"verdict": "approve", "body": "Good", "commitSha": SHA})
+    assert (reply.status_code, get(Task, task.id).state_) == (403, "ready_to_test")
+    other = world.client_of("mel", Role.MAINTAINER)
+    assert other.post(at(task, "/submit"), json={"verdict": "approve", "commitSha": SHA}).status_code == 200
+
+
+def test_a_draft_holds_at_most_a_hundred_comments(world: World, task: Task) -> None:
+    replies = [world.client.post(at(task, "/comments"), json={"body": "x"}).status_code for _ in range(101)]
+    assert replies == [201] * 100 + [409]
+
+
+def test_the_next_run_gets_suggestions_as_patches(world: World, tmp_path: Path) -> None:
+    task = world.task(world.project(has_repository=True))
+    agent, _agent_id = world.agent()
+    run, claim = world.claim(agent)
+    finish = {"outcome": "completed", "summary": "", "commitSha": SHA}
+    assert run.post(f"/api/runner/runs/{claim['run']['id']}/finish", json=finish).status_code == 200
+    put(Task, task.id, state_="ready_to_test", phase_=None, head_sha=SHA)
+    lines = [f"line {number}\n" for number in range(1, 9)]
+    place = {"path": "app.py", "line": 5, "startLine": 4}
+    world.client.post(at(task, "/comments"), json={"body": SUGGESTED, **place})
+    world.client.post(at(task, "/comments"), json={"body": SUGGESTED, "path": "app.py", "line": 2, "side": "old"})
+    world.client.post(at(task, "/submit"), json={"verdict": "reject", "body": "Not yet", "commitSha": SHA})
+
+    run, claim = world.claim(agent)
+
+    (given,) = claim["feedback"]
+    assert [(one["startLine"], one["line"], one["side"], one["commitSha"]) for one in given["comments"]] == [
+        (4, 5, "new", SHA), (None, 2, "old", SHA),
+    ]  # fmt: skip
+    (tmp_path / "app.py").write_text("".join(lines))
+    told = fill(claim["prompt"], tmp_path)
+    assert "app.py:4-5: Shorter:" in told
+    assert "app.py:2 (as it was before your change): Shorter:" in told
+    assert patches_of(told) == [
+        "--- a/app.py\n+++ b/app.py\n@@ -1,8 +1,7 @@\n line 1\n line 2\n line 3\n-line 4\n-line 5\n+print('hello')\n"
+        " line 6\n line 7\n line 8\n"
+    ]
+    read = run.get(f"/api/runner/runs/{claim['run']['id']}/feedback").json["feedback"][0]["comments"]
+    assert read[0].items() >= {**place, "side": "new"}.items()
+
+
+def test_lines_of_a_file_are_read_at_a_commit_of_the_task(world: World, tmp_path: Path) -> None:
+    project = world.project(has_repository=True)
+    task = world.task(project)
+    tree = WorkTree(tmp_path / "tree", str(local_forge().repository_path(repository_of(project))))
+    base = tree.commit({"a b.txt": "one\ntwo\rtwo\nthree\nfour", "bytes": "a\0b", "big": "x" * 2_000_001}, on="main")
+    head = tree.commit({"a b.txt": "one\n"}, on=task.branch_name, start="main")
+    other = tree.commit({"secret": "x\n"}, on="task-other", start="main")
+    for branch in ("main", task.branch_name, "task-other"):
+        tree.push(branch)
+    viewer = world.client_of("vic", Role.VIEWER)
+
+    def read(path: str, commit: str, **more: int) -> Any:
+        query = {"path": path, "commitSha": commit, **more}
+        return viewer.get(f"/api/tasks/{task.id}/file", query_string=query)
+
+    assert read("a b.txt", base, firstLine=2, lastLine=3).json == {
+        "path": "a b.txt", "commitSha": base, "firstLine": 2, "totalLines": 4, "lines": ["two\rtwo", "three"],
+    }  # fmt: skip
+    assert read("a b.txt", head).json["lines"] == ["one"]
+    assert viewer.get(f"/api/tasks/{task.id}/file?path=a%20b.txt").json["commitSha"] == head
+    assert viewer.get(f"/api/tasks/{task.id}/file").json["details"] == {"field": "path", "message": "Required"}
+    assert read("a b.txt", head, firstLine=9).json["lines"] == []
+    for path, commit, field in (
+        ("gone", head, "path"), ("../x", head, "path"), ("bytes", head, "path"), ("big", head, "path"),
+        ("secret", other, "commitSha"), ("a b.txt", "f" * 40, "commitSha"), ("a b.txt", "main", "commitSha"),
+    ):  # fmt: skip
+        reply = read(path, commit)
+        assert (reply.status_code, reply.json["details"]["field"]) == (400, field), path

@@ -1,0 +1,170 @@
+// What stands below a line of a diff: what was said there, pending comments, and the ones that are being written.
+import { useLayoutEffect, useRef } from "preact/hooks";
+import { html } from "../html.mjs";
+import { t } from "../language.mjs";
+import { actorName } from "../words.mjs";
+import { Button, Time } from "./controls.mjs";
+import { Markdown } from "./markdown.mjs";
+import { useTakePictures } from "./pictures.mjs";
+
+const FENCE = /^ {0,3}(`{3,}|~{3,})([^`]*)$/;
+
+// The text of a comment as parts: {text}, and {suggestion} for each fenced block of that name.
+export function partsOf(body) {
+  const parts = [];
+  let plain = [];
+  let fence = "";
+  let block = null;
+  const say = () => {
+    const text = plain.join("\n").trim();
+    if (text) parts.push({ text });
+    plain = [];
+  };
+  for (const line of body.replace(/\r\n/g, "\n").split("\n")) {
+    const found = FENCE.exec(line);
+    if (!fence && found) {
+      fence = found[1];
+      block = found[2].trim().split(/\s+/)[0] === "suggestion" ? [] : null;
+      plain.push(line);
+    } else if (fence && found && found[1].startsWith(fence) && !found[2].trim()) {
+      fence = "";
+      if (block) {
+        plain.length -= block.length + 1;
+        say();
+        parts.push({ suggestion: block });
+        block = null;
+      } else plain.push(line);
+    } else {
+      block?.push(line);
+      plain.push(line);
+    }
+  }
+  say();
+  return parts;
+}
+
+// The lines that a suggestion replaces and those it puts there: a small diff.
+const Suggestion = ({ before, after }) =>
+  html`<div class="suggestion" data-testid="suggestion">
+  <span class="suggestion-head">${t("Suggested change")}</span>
+  <pre tabindex="0" role="group" aria-label=${t("Suggested change")}>
+    ${before.map((line, index) => html`<del key=${`-${index}`}>${line || " "}</del>`)}
+    ${after.map((line, index) => html`<ins key=${`+${index}`}>${line || " "}</ins>`)}
+  </pre>
+</div>`;
+
+// before: the lines of the new version that the comment is about.
+const Body = ({ body, before }) =>
+  partsOf(body).map((part, index) =>
+    part.suggestion
+      ? html`<${Suggestion} key=${index} before=${before} after=${part.suggestion} />`
+      : html`<${Markdown} key=${index} text=${part.text} />`,
+  );
+
+// "line 3" or "lines 3 to 5".
+export const sayLines = ({ line, startLine, side }) => {
+  const values = { line, startLine };
+  if (side === "old") return startLine ? t("old lines {startLine} to {line}", values) : t("old line {line}", values);
+  return startLine ? t("lines {startLine} to {line}", values) : t("line {line}", values);
+};
+
+// shows: whether its lines are named, where it does not stand below them.
+export const Said = ({ comment, before = [], shows = false }) =>
+  html`<article class="note-said">
+  <p class="note-head">
+    <b>${actorName(comment.author) || t("Someone")}</b>
+    <${Time} at=${comment.createdAt} />
+    ${(shows || comment.startLine) && comment.line && html`<span class="muted">${sayLines(comment)}</span>`}
+  </p>
+  <${Body} body=${comment.body} before=${before} />
+</article>`;
+
+const Pending = ({ comment, before, review }) =>
+  html`<article class="note-said pending" data-testid="pending-comment">
+  <p class="note-head">
+    <span class="chip ask">${t("Pending")}</span>
+    ${comment.startLine && html`<span class="muted">${sayLines(comment)}</span>`}
+    <span class="grow"></span>
+    <button type="button" class="button small ghost" onClick=${() => review.change(comment)}>${t("Edit")}</button>
+    <${Button} small kind="ghost" act=${() => review.remove(comment)}>${t("Remove")}<//>
+  </p>
+  <${Body} body=${comment.body} before=${before} />
+</article>`;
+
+// before: the lines it is about; a suggestion begins with them.
+function Editor({ draft, before, review }) {
+  const field = useRef();
+  const pictures = useTakePictures();
+  useLayoutEffect(() => {
+    review.fields.set(draft, field.current);
+    if (review.begun !== draft) return;
+    // Before the next key: what is typed right after choosing a line is meant for its comment.
+    review.begun = null;
+    field.current.focus();
+  }, [draft]);
+  const suggest = () => {
+    const block = ["```suggestion", ...before, "```", ""].join("\n");
+    draft.body.value = draft.body.value.trim() ? `${draft.body.value.trimEnd()}\n\n${block}` : block;
+    field.current.focus();
+  };
+  const pressed = (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      event.currentTarget.closest(".note-write").querySelector("[data-testid='diff-comment-add']").click();
+    }
+    if (event.key === "Escape" && !draft.body.value.trim()) review.drop(draft);
+  };
+  const place = draft.line ? sayLines(draft) : "";
+  return html`<div class="note-write">
+    <label>
+      <span class="sr">${t("Comment on {place} of {path}", { place, path: draft.path })}</span>
+      <textarea
+        ref=${field}
+        rows="3"
+        data-testid="diff-comment"
+        ...${pictures}
+        value=${draft.body.value}
+        placeholder=${t("What should change here?")}
+        onInput=${(event) => (draft.body.value = event.target.value)}
+        onKeyDown=${pressed}
+      ></textarea>
+    </label>
+    <p class="note-acts">
+      <${Button} small act=${() => review.save(draft)} testid="diff-comment-add" title="Ctrl+Enter">
+        ${draft.id ? t("Save") : t("Add to the review")}
+      <//>
+      ${
+        before.length > 0 &&
+        draft.side !== "old" &&
+        html`<button type="button" class="button small" data-testid="diff-suggest" onClick=${suggest}>
+          ${t("Suggest a change")}
+        </button>`
+      }
+      <button type="button" class="button small ghost" onClick=${() => review.drop(draft)}>
+        ${draft.id ? t("Cancel") : t("Remove")}
+      </button>
+      ${draft.startLine && html`<span class="muted">${sayLines(draft)}</span>`}
+    </p>
+  </div>`;
+}
+
+// of: {said, pending, editors}, all at one line; before(place) gives the lines of the new version.
+export function Notes({ of, before, review }) {
+  const linesOf = (place) => (place.side === "old" ? [] : before(place));
+  const rewritten = new Set(of.editors.map(({ id }) => id).filter(Boolean));
+  return html`<div class="note">
+    ${of.said.map((one) => html`<${Said} key=${one.id} comment=${one} before=${linesOf(one)} />`)}
+    ${of.pending
+      .filter(({ id }) => !rewritten.has(id))
+      .map((one) => html`<${Pending} key=${one.id} comment=${one} before=${linesOf(one)} review=${review} />`)}
+    ${of.editors.map(
+      (one) =>
+        html`<${Editor}
+          key=${`${one.id} ${one.side} ${one.startLine}`}
+          draft=${one}
+          before=${linesOf(one)}
+          review=${review}
+        />`,
+    )}
+  </div>`;
+}

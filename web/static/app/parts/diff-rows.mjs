@@ -1,0 +1,128 @@
+// A diff as files and rows, without anything of the page. A row is {type, old, new, text, mark}: type is "context",
+// "delete" or "insert"; old and new are line numbers, null on the side where it is not; mark is what changed within it.
+
+const TYPES = { insert: "insert", delete: "delete", context: "context" };
+
+function rowOf(line) {
+  const type = TYPES[line.type] || "context";
+  return {
+    type,
+    old: type === "insert" ? null : line.oldNumber,
+    new: type === "delete" ? null : line.newNumber,
+    text: line.content.slice(1),
+    mark: null,
+  };
+}
+
+// What differs between two lines, if they have enough in common: everything between equal beginnings and ends.
+function markPair(one, other) {
+  const shorter = Math.min(one.text.length, other.text.length);
+  let first = 0;
+  while (first < shorter && one.text[first] === other.text[first]) first += 1;
+  let last = 0;
+  while (last < shorter - first && one.text.at(-1 - last) === other.text.at(-1 - last)) last += 1;
+  if (first + last < 0.4 * Math.max(one.text.length, other.text.length)) return;
+  for (const row of [one, other]) if (row.text.length > first + last) row.mark = [first, row.text.length - last];
+}
+
+// The runs of deleted lines, each with the inserted ones that follow it.
+function* runsOf(rows) {
+  for (let at = 0; at < rows.length;) {
+    const start = at;
+    while (rows[at]?.type === "delete") at += 1;
+    const middle = at;
+    while (rows[at]?.type === "insert") at += 1;
+    if (at === start) at += 1;
+    else yield [rows.slice(start, middle), rows.slice(middle, at), start];
+  }
+}
+
+function blockOf(block) {
+  const rows = block.lines.map(rowOf);
+  for (const [deleted, inserted] of runsOf(rows)) {
+    if (deleted.length === inserted.length) deleted.forEach((row, index) => markPair(row, inserted[index]));
+  }
+  return { rows, header: block.header, oldStart: block.oldStartLine, newStart: block.newStartLine };
+}
+
+// parsed: by parsePatch; files: as the API counts them, in the same order.
+export function diffFiles(parsed, files) {
+  return parsed.map((one, index) => {
+    const known = files[index] || {};
+    const change = known.status;
+    const gone = change ? change === "deleted" : one.isDeleted;
+    const added = change ? change === "added" : one.isNew;
+    return {
+      path: known.path || (gone ? one.oldName : one.newName),
+      oldPath: known.oldPath || (one.isRename ? one.oldName : null),
+      status: change || (gone ? "deleted" : added ? "added" : one.isRename ? "renamed" : "modified"),
+      additions: known.additions ?? one.addedLines,
+      deletions: known.deletions ?? one.deletedLines,
+      hasMore: !gone && !added && one.blocks.length > 0,
+      blocks: one.blocks.map(blockOf),
+    };
+  });
+}
+
+// Lines from `from` to `to` (null: to an end that isn't known) that the diff leaves out: those that were read by now as
+// rows, the others as gaps {gap, from, to, header}.
+function between(context, from, to, delta, header) {
+  const items = [];
+  let missing = null;
+  const close = (end) => {
+    if (missing !== null) items.push({ gap: true, from: missing, to: end, header: null });
+    missing = null;
+  };
+  let number = from;
+  for (; to === null ? context.has(number) : number <= to; number += 1) {
+    const text = context.get(number);
+    if (text === undefined) missing ??= number;
+    else {
+      close(number - 1);
+      items.push({ type: "context", old: number + delta, new: number, text, mark: null });
+    }
+  }
+  if (to === null) missing ??= number;
+  close(to);
+  if (items.at(-1)?.gap) items.at(-1).header = header;
+  return items;
+}
+
+// All rows and gaps of a file. context: the text of lines of the new version by number; total: how many there are, null
+// while that is not known.
+export function itemsOf(file, context, total) {
+  const items = [];
+  let old = 1;
+  let fresh = 1;
+  for (const { rows, header, newStart } of file.blocks) {
+    if (file.hasMore) items.push(...between(context, fresh, newStart - 1, old - fresh, header));
+    items.push(...rows);
+    // Where a part has no line of one side, its start names the line before.
+    old = (rows.findLast((row) => row.old !== null)?.old ?? old - 1) + 1;
+    fresh = (rows.findLast((row) => row.new !== null)?.new ?? fresh - 1) + 1;
+  }
+  if (file.hasMore && (total === null || fresh <= total))
+    items.push(...between(context, fresh, total, old - fresh, null));
+  return items;
+}
+
+// The same for two columns: a row is {left, right}, either of them null.
+export function paired(items) {
+  const pairs = items.map((row) => (row.gap ? row : { left: row, right: row }));
+  for (const [deleted, inserted, start] of [...runsOf(items)].reverse()) {
+    const length = Math.max(deleted.length, inserted.length);
+    const rows = Array.from({ length }, (_, index) => ({
+      left: deleted[index] || null,
+      right: inserted[index] || null,
+    }));
+    pairs.splice(start, deleted.length + inserted.length, ...rows);
+  }
+  return pairs;
+}
+
+// The row of one side of an item, whichever columns it has.
+export function rowAt(item, side) {
+  if (!item || item.gap) return null;
+  const row = "left" in item ? item[side === "old" ? "left" : "right"] : item;
+  return row && row[side] !== null ? row : null;
+}

@@ -1,0 +1,87 @@
+// A person's review of a task until it is submitted: comments that are being written are kept in this tab, pending ones
+// on the server, where nobody else sees them.
+import { useEffect, useMemo } from "preact/hooks";
+import { computed, signal } from "@preact/signals";
+import { api } from "./api.mjs";
+import { lineDraft, lineDrafts } from "./drafts.mjs";
+import { may, user } from "./session.mjs";
+import { failed } from "./toasts.mjs";
+
+const open = new Map();
+
+const PLACE = ["id", "path", "line", "startLine", "side"];
+const isAt = (one, place) => PLACE.every((name) => (one[name] ?? null) === (place[name] ?? null));
+
+// {editors, pending, finishing, count, …}: signals. editors: line drafts; pending: comments as the API has them;
+// finishing: the verdict that is about to be given, or null.
+export function beginReview(taskId) {
+  const { drafts: editors, end } = lineDrafts(taskId);
+  const pending = signal([]);
+  const finishing = signal(null);
+  const path = `/tasks/${taskId}/review`;
+  const without = (draft) => editors.value.filter((one) => one !== draft);
+  // How many comments would be submitted.
+  const count = computed(
+    () => pending.value.length + editors.value.filter(({ id, body }) => !id && body.value.trim()).length,
+  );
+  const review = { editors, pending, finishing, count, end, users: 0, begun: null, fields: new WeakMap() };
+  review.load = async () => {
+    if (may("member")) pending.value = (await api.get(path)).review.comments;
+  };
+  // Begins a comment, or goes on with the one that is being written at this place.
+  review.write = (place, body = "") => {
+    const known = editors.value.find((one) => isAt(one, place));
+    if (known) return review.fields.get(known)?.focus();
+    review.begun = lineDraft(place, body);
+    editors.value = [...editors.value, review.begun];
+  };
+  review.change = ({ id, path: file, line, startLine, side, commitSha, body }) =>
+    review.write({ id, path: file, line, startLine, side, commitSha }, body);
+  review.drop = (draft) => {
+    editors.value = without(draft);
+  };
+  // Makes what is written a pending comment.
+  review.save = async (draft) => {
+    const { body: text, id, ...place } = draft;
+    const body = text.value.trim();
+    if (body && id) {
+      const { comment } = await api.patch(`${path}/comments/${id}`, { body });
+      pending.value = pending.value.map((one) => (one.id === id ? comment : one));
+    } else if (body) {
+      const { comment } = await api.post(`${path}/comments`, { ...place, body });
+      pending.value = [...pending.value, comment];
+    }
+    editors.value = without(draft);
+  };
+  review.remove = async ({ id }) => {
+    await api.remove(`${path}/comments/${id}`);
+    pending.value = pending.value.filter((one) => one.id !== id);
+  };
+  // Everything that is written goes along, pending or not.
+  review.submit = async (verdict, body, commitSha) => {
+    for (const draft of editors.value) await review.save(draft);
+    await api.post(`${path}/submit`, { verdict, body, ...(commitSha && { commitSha }) });
+    pending.value = [];
+    finishing.value = null;
+  };
+  return review;
+}
+
+// The review of this task, shared by all views that show it at the same time.
+export function useReview(taskId) {
+  const key = `${user.value?.id} ${taskId}`;
+  const review = useMemo(() => {
+    if (!open.has(key)) open.set(key, beginReview(taskId));
+    return open.get(key);
+  }, [key]);
+  useEffect(() => {
+    open.set(key, review);
+    if (++review.users === 1) review.load().catch(failed);
+    return () => {
+      if (--review.users) return;
+      review.end();
+      open.delete(key);
+    };
+  }, [review]);
+  return review;
+}
