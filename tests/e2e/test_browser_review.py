@@ -61,10 +61,10 @@ def test_a_change_is_reviewed_and_its_agent_gets_the_suggestion_as_a_patch(
     reviewer: Person, instance: Instance, origin: str
 ) -> None:
     page = reviewer.page
+    page.set_viewport_size({"width": 2000, "height": 1000})
     create_project(reviewer, "Reviewed", origin)
     write_task(reviewer, "Greet and print", STEPS)
     reviewer.wait("task-state", state="ready_to_test")
-    page.locator(".wide-toggle").click()
     code = file_of(reviewer, "docs/page.py")
 
     # Both ways to show it; the choice is kept.
@@ -73,7 +73,6 @@ def test_a_change_is_reviewed_and_its_agent_gets_the_suggestion_as_a_patch(
     expect(code.locator("td.code.delete")).to_have_text("line 30")
     expect(code.locator("td.code.insert .hljs-string")).to_have_text("'line 30'")
     page.reload()
-    page.locator(".wide-toggle").click()
     expect(code.locator("table.split")).to_be_visible()
     reviewer.click("diff-unified")
 
@@ -109,6 +108,7 @@ def test_a_change_is_reviewed_and_its_agent_gets_the_suggestion_as_a_patch(
     page.keyboard.type("Twice")
     page.keyboard.press("Control+Enter")
     expect(reviewer.see("pending-comment")).to_have_count(2)
+    expect(numbers(reviewer, 12)).to_be_focused()
     api = Client.login(instance.url, "admin", instance.password)
     task_id = page.url.rsplit("/", 1)[-1]
     assert api.get(f"/tasks/{task_id}")["task"]["comments"] == []
@@ -143,5 +143,21 @@ def test_a_change_is_reviewed_and_its_agent_gets_the_suggestion_as_a_patch(
     assert [(one["kind"], one["startLine"], one["line"]) for one in comments] == [
         ("rejection", None, None), ("comment", 29, 31), ("comment", 11, 12),
     ]  # fmt: skip
+
+    # A comment on the old side in a review that changes nothing; then an approval by keys alone.
+    reviewer.click("diff-split")
+    code.get_by_role("button", name="Comment on old line 30").click()
+    page.keyboard.type("Good riddance")
+    reviewer.click("review-finish")
+    reviewer.click("review-submit")
+    expect(reviewer.see("task-comments")).to_contain_text("Good riddance")
+    expect(code.locator("tr .note-said").filter(has_text="Good riddance")).to_be_visible()
+    last = api.get(f"/tasks/{task_id}")["task"]
+    assert (last["state"], last["comments"][-1]["side"], last["comments"][-1]["line"]) == ("ready_to_test", "old", 30)
+    page.locator("body").press("a")
+    expect(reviewer.see("review-verdict-approve")).to_be_checked()
+    page.keyboard.press("Enter")
+    reviewer.wait("task-state", state="approved")
+    assert api.get(f"/tasks/{task_id}")["task"]["approvedSha"] == last["headSha"]
     api.close()
     assert reviewer.problems == []

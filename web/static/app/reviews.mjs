@@ -76,7 +76,7 @@ export function useReview(taskId) {
   }, [key]);
   useEffect(() => {
     open.set(key, review);
-    if (++review.users === 1) review.load().catch(failed);
+    if (++review.users === 1) review.load().catch((error) => error.status !== 403 && failed(error));
     return () => {
       if (--review.users) return;
       review.end();

@@ -11,6 +11,8 @@ import { itemsOf, paired, rowAt } from "./diff-rows.mjs";
 const STEPS = { ArrowDown: 1, ArrowUp: -1, PageDown: STEP, PageUp: -STEP, Home: -Infinity, End: Infinity };
 const STATUSES = { added: () => t("New"), deleted: () => t("Deleted"), renamed: () => t("Renamed") };
 
+const NO_MORE = { of: null, lines: new Map(), total: null };
+
 // Where each note stands: by the index of the item above it; `lost` are those whose lines are not shown.
 function placed(items, { said, pending, editors }) {
   const notes = new Map();
@@ -164,10 +166,12 @@ function chooser({ body, items, drawers, open, isSplit }) {
 }
 
 // index: of the file in the diff. head: the diff's head commit. read(path, first, last): lines of a file at the head;
-// null where they can't be read. notes: {said, older, pending, editors} of this file.
+// null where they can't be read. notes: {said, older, pending, waiting, editors} of it.
 export function DiffFile({ file, index, head, mode, review, may, notes, viewed, setViewed, read }) {
   const [fold, setFold] = useState(null);
-  const [more, setMore] = useState({ lines: new Map(), total: null });
+  const [expanded, setMore] = useState(NO_MORE);
+  // Lines that were read for an earlier version of the file are not those of this one.
+  const more = expanded.of === file ? expanded : NO_MORE;
   const body = useRef();
   const drawers = useRef(new Map()).current;
   const kept = useRef([]);
@@ -201,7 +205,11 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
         (async (first, last) => {
           const found = await read(file.path, first, last);
           setMore((old) => ({
-            lines: new Map([...old.lines, ...found.lines.map((text, at) => [first + at, text])]),
+            of: file,
+            lines: new Map([
+              ...(old.of === file ? old.lines : []),
+              ...found.lines.map((text, at) => [first + at, text]),
+            ]),
             total: found.totalLines,
           }));
         }),
@@ -225,7 +233,7 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
     return { part, tools, own, vnode };
   });
   kept.current = drawn;
-  const count = notes.pending.length + notes.said.length;
+  const count = notes.pending.length + notes.waiting.length + notes.said.length;
   return html`<section class=${cls("diff-file", isFolded && "folded")} data-path=${file.path} data-index=${index}>
     <header class="diff-head">
       <button
@@ -257,7 +265,7 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
     ${
       !isFolded &&
       html`
-        <${Others} lost=${lost} older=${notes.older} review=${review} />
+        <${Others} lost=${lost} older=${notes.older} waiting=${notes.waiting} review=${review} />
         ${
           items.length
             ? html`<div
@@ -288,9 +296,9 @@ export const Counts = ({ of: { additions, deletions } }) =>
 </span>`;
 
 // Comments on lines of earlier versions of the change, and on lines that this diff does not show.
-function Others({ lost, older, review }) {
+function Others({ lost, older, waiting, review }) {
   const said = [...older, ...lost.filter(({ kind }) => kind === "said").map(({ one }) => one)];
-  const mine = lost.filter(({ kind }) => kind !== "said");
+  const mine = [...waiting.map((one) => ({ kind: "pending", one })), ...lost.filter(({ kind }) => kind !== "said")];
   if (!said.length && !mine.length) return null;
   return html`<div class="note others">
     ${

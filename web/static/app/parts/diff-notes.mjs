@@ -107,12 +107,18 @@ function Editor({ draft, before, review }) {
     draft.body.value = draft.body.value.trim() ? `${draft.body.value.trimEnd()}\n\n${block}` : block;
     field.current.focus();
   };
+  // The line that the comment is about has the focus again.
+  const leaving = (act) => async () => {
+    const cell = field.current.closest("tr")?.previousElementSibling?.querySelector("td.nums[tabindex]");
+    await act(draft);
+    cell?.focus({ preventScroll: true });
+  };
   const pressed = (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       event.currentTarget.closest(".note-write").querySelector("[data-testid='diff-comment-add']").click();
     }
-    if (event.key === "Escape" && !draft.body.value.trim()) review.drop(draft);
+    if (event.key === "Escape" && !draft.body.value.trim()) leaving(review.drop)();
   };
   const place = draft.line ? sayLines(draft) : "";
   return html`<div class="note-write">
@@ -130,7 +136,7 @@ function Editor({ draft, before, review }) {
       ></textarea>
     </label>
     <p class="note-acts">
-      <${Button} small act=${() => review.save(draft)} testid="diff-comment-add" title="Ctrl+Enter">
+      <${Button} small act=${leaving(review.save)} testid="diff-comment-add" title="Ctrl+Enter">
         ${draft.id ? t("Save") : t("Add to the review")}
       <//>
       ${
@@ -140,7 +146,7 @@ function Editor({ draft, before, review }) {
           ${t("Suggest a change")}
         </button>`
       }
-      <button type="button" class="button small ghost" onClick=${() => review.drop(draft)}>
+      <button type="button" class="button small ghost" onClick=${leaving(review.drop)}>
         ${draft.id ? t("Cancel") : t("Remove")}
       </button>
       ${draft.startLine && html`<span class="muted">${sayLines(draft)}</span>`}

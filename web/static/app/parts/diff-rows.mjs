@@ -45,10 +45,11 @@ function blockOf(block) {
   return { rows, header: block.header, oldStart: block.oldStartLine, newStart: block.newStartLine };
 }
 
-// parsed: by parsePatch; files: as the API counts them, in the same order.
-export function diffFiles(parsed, files) {
+// parsed: by parsePatch; files: as the API counts them, in the same order. isCut: the end of the patch is missing.
+export function diffFiles(parsed, files, { isCut = false } = {}) {
+  const isAligned = isCut ? parsed.length <= files.length : parsed.length === files.length;
   return parsed.map((one, index) => {
-    const known = files[index] || {};
+    const known = (isAligned ? files[index] : files.find(({ path }) => path === one.newName)) || {};
     const change = known.status;
     const gone = change ? change === "deleted" : one.isDeleted;
     const added = change ? change === "added" : one.isNew;
@@ -58,7 +59,7 @@ export function diffFiles(parsed, files) {
       status: change || (gone ? "deleted" : added ? "added" : one.isRename ? "renamed" : "modified"),
       additions: known.additions ?? one.addedLines,
       deletions: known.deletions ?? one.deletedLines,
-      hasMore: !gone && !added && one.blocks.length > 0,
+      hasMore: !gone && !added && one.blocks.length > 0 && !(isCut && index === parsed.length - 1),
       blocks: one.blocks.map(blockOf),
     };
   });

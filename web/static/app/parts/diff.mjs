@@ -6,19 +6,20 @@ import { DiffFile } from "./diff-file.mjs";
 import { diffFiles } from "./diff-rows.mjs";
 import { parsePatch } from "./patch.mjs";
 import { diff2html } from "./scripts.mjs";
+import { loadStyle } from "./styles.mjs";
 
-const NOTHING = { said: [], older: [], pending: [], editors: [] };
+const NOTHING = { said: [], older: [], pending: [], waiting: [], editors: [] };
 
-// What was said and is being said, by the path of the file.
+// What was said and is being said, by the path of the file. older, waiting: said and pending on other versions.
 function notesByFile(comments, pending, editors, headSha) {
   const files = new Map();
   const put = (kind, one) => {
-    if (!files.has(one.path)) files.set(one.path, { said: [], older: [], pending: [], editors: [] });
+    if (!files.has(one.path)) files.set(one.path, { said: [], older: [], pending: [], waiting: [], editors: [] });
     files.get(one.path)[kind].push(one);
   };
   for (const one of comments)
     if (one.path) put(one.line && (!one.commitSha || one.commitSha === headSha) ? "said" : "older", one);
-  for (const one of pending) if (one.path) put("pending", one);
+  for (const one of pending) if (one.path) put(one.commitSha === headSha ? "pending" : "waiting", one);
   for (const one of editors) put("editors", one);
   return files;
 }
@@ -28,10 +29,16 @@ export function useDiffFiles(diff) {
   const [library, setLibrary] = useState(null);
   const [error, setError] = useState(null);
   useEffect(() => {
-    diff2html().then((loaded) => setLibrary(() => loaded), setError);
+    Promise.all([diff2html(), loadStyle("/static/css/diff.css")]).then(
+      ([loaded]) => setLibrary(() => loaded),
+      setError,
+    );
   }, []);
   const files = useMemo(
-    () => (library && diff ? diffFiles(parsePatch(library, diff.patch, {}), diff.files || []) : null),
+    () =>
+      library && diff
+        ? diffFiles(parsePatch(library, diff.patch, {}), diff.files || [], { isCut: diff.truncated })
+        : null,
     [library, diff?.patch],
   );
   return { files, error };

@@ -52,6 +52,14 @@ export function FinishReview({ task, review, headSha, reload }) {
     field.focus({ preventScroll: true });
     box.current.scrollIntoView({ block: "nearest" });
   }, [verdict]);
+  useEffect(
+    () => () =>
+      setTimeout(() => {
+        if (document.activeElement === document.body)
+          document.querySelector("[data-testid='review-finish']")?.focus({ preventScroll: true });
+      }),
+    [],
+  );
   const submit = form.submit(async ({ body }) => {
     try {
       await review.submit(verdict, body.trim(), headSha);

@@ -7,6 +7,7 @@ import { useRead } from "../loading.mjs";
 import { cls, Loading, Trouble } from "../parts/controls.mjs";
 import { Diff, useDiffFiles } from "../parts/diff.mjs";
 import { PreviewFrame } from "../parts/preview-frame.mjs";
+import { loadStyle } from "../parts/styles.mjs";
 import { useReview } from "../reviews.mjs";
 import { may } from "../session.mjs";
 import { keepMode, keepViewed, keptMode, viewedPaths } from "../viewed.mjs";
@@ -24,6 +25,11 @@ export function Review({ task, reload }) {
   useEffect(() => {
     if (diff && diff.headSha !== task.headSha) readAgain();
   }, [task.headSha, task.state]);
+  const [isStyled, setStyled] = useState(false);
+  useEffect(() => {
+    loadStyle("/static/css/review.css").then(() => setStyled(true));
+  }, []);
+  if (!isStyled) return html`<${Loading} />`;
   const failed = error && error.status !== 404 && !diff;
   return html`<div class="review">
     <${Checks} checks=${task.checks || []} headSha=${task.headSha} />
@@ -106,6 +112,10 @@ function useKeys(acts) {
 
 function Changes({ task, diff, reload }) {
   const review = useReview(task.id);
+  useEffect(() => {
+    // Another window of the same person may have submitted it.
+    review.load().catch(() => {});
+  }, [task.state, task.comments?.length]);
   const { files, error } = useDiffFiles(diff);
   const [mode, setMode] = useState(keptMode);
   const [viewed, setViewed] = useViewed(task, diff.headSha);
