@@ -152,6 +152,8 @@ def test_the_next_step_is_done_where_it_is_said(reader: PageReader, plain_world:
     reader.open(f"#/projects/{project.id}/tasks/{table.task('ready_to_test').id}/details")
     reader.see("next-step-go").click()
     expect(reader.page).to_have_url(re.compile("/review$"))
+    expect(reader.see("next-step")).to_have_text("Review it", use_inner_text=True)
+    expect(reader.see("next-step-go")).to_have_count(0)
     expect(reader.see("task-reject")).to_be_visible()
     reader.see("task-approve").click()
     expect(reader.see("next-step-go")).to_have_text("Add to a group (1 approved)")

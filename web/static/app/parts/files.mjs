@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { cls } from "./controls.mjs";
 
 export function size(bytes) {
@@ -61,6 +62,6 @@ export function ChooseFiles({ take, testid, disabled, children }) {
         event.target.value = "";
       }}
     />
-    <span>${children || html`<b>Choose files</b> or drop them here`}</span>
+    <span>${children || html`<b>${t("Choose files")}</b> ${t("or drop them here")}`}</span>
   </label>`;
 }

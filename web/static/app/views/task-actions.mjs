@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { capChanges, CapFields, capsDraft } from "../parts/caps.mjs";
 import { Fault, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { Confirm, Dialog } from "../parts/dialogs.mjs";
@@ -10,8 +11,6 @@ import { may } from "../session.mjs";
 import { CANCELLABLE_TASK_STATES, FINAL_TASK_STATES } from "../states.mjs";
 import { BY_URGENCY, lines, say } from "../words.mjs";
 import { TakeOver } from "./task-steering.mjs";
-
-const TAKEN_OUT_OF_GROUP = "If a group holds it, it is taken out, and the rest is merged and tested again. ";
 
 export function TaskActions({ task, reload, edit }) {
   const [cancelling, setCancelling] = useState(false);
@@ -28,27 +27,30 @@ export function TaskActions({ task, reload, edit }) {
     ${
       !FINAL_TASK_STATES.includes(task.state) &&
       may("member") &&
-      html`<button type="button" class="button" data-testid="task-edit" onClick=${edit}>Edit</button>`
+      html`<button type="button" class="button" data-testid="task-edit" onClick=${edit}>${t("Edit")}</button>`
     }
     ${
       CANCELLABLE_TASK_STATES.includes(task.state) &&
       may("member") &&
       html`<button type="button" class="button ghost" data-testid="task-cancel" onClick=${() => setCancelling(true)}>
-        Cancel task
+        ${t("Cancel task")}
       </button>`
     }
     ${
       cancelling &&
       html`<${Confirm}
-        title="Cancel this task?"
-        verb="Cancel task"
+        title=${t("Cancel this task?")}
+        verb=${t("Cancel task")}
         testid="task-cancel-confirm"
         act=${act("cancel")}
         close=${() => setCancelling(false)}
       >
-        Its agent stops and its preview goes.${" "}
-        ${task.state === "approved" && TAKEN_OUT_OF_GROUP}
-        The branch stays. A cancelled task can't be taken up again.
+        ${t("Its agent stops and its preview goes.")}${" "}
+        ${
+          task.state === "approved" &&
+          `${t("If a group holds it, it is taken out, and the rest is merged and tested again.")} `
+        }
+        ${t("The branch stays. A cancelled task can't be taken up again.")}
       <//>`
     }
   </div>`;
@@ -83,34 +85,47 @@ export function EditTask({ task, reload, close }) {
     await reload();
     close();
   });
-  return html`<${Dialog} title="Edit task" close=${close} wide>
+  return html`<${Dialog} title=${t("Edit task")} close=${close} wide>
     <form onSubmit=${save}>
-      <${TextField} label="Title" name="title" form=${form} required maxlength="200" />
-      <${TextField} label="Description" name="description" form=${form} rows="9" hint="Markdown." ...${pictures} />
-      <${TextField} label="Notes" name="notes" form=${form} rows="3" hint="For the people who look after it." />
+      <${TextField} label=${t("Title")} name="title" form=${form} required maxlength="200" />
+      <${TextField}
+        label=${t("Description")}
+        name="description"
+        form=${form}
+        rows="9"
+        hint=${t("Markdown.")}
+        ...${pictures}
+      />
+      <${TextField}
+        label=${t("Notes")}
+        name="notes"
+        form=${form}
+        rows="3"
+        hint=${t("For the people who look after it.")}
+      />
       <div class="pair">
         <${SelectField}
-          label="Priority"
+          label=${t("Priority")}
           name="priority"
           form=${form}
           options=${BY_URGENCY.map((one) => [one, say(one)])}
         />
-        <${TextField} label="Labels" name="labels" form=${form} />
+        <${TextField} label=${t("Labels")} name="labels" form=${form} />
       </div>
       ${
         task.caps &&
         html`<${CapFields}
           form=${form}
           prefix="caps"
-          legend="Caps of this task"
-          hint="Over all its runs. Empty: the project's."
+          legend=${t("Caps of this task")}
+          hint=${t("Over all its runs. Empty: the project's.")}
           testid="task-cap"
         />`
       }
       <${Fault} form=${form} />
       <footer>
-        <button type="button" class="button" onClick=${close}>Cancel</button>
-        <button class="button primary" disabled=${form.busy}>Save</button>
+        <button type="button" class="button" onClick=${close}>${t("Cancel")}</button>
+        <button class="button primary" disabled=${form.busy}>${t("Save")}</button>
       </footer>
     </form>
   <//>`;

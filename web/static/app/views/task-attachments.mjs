@@ -1,6 +1,7 @@
 // The files of a task: its agent gets them as files. Pictures are shown; their content is read with the caller's token.
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t, tn } from "../language.mjs";
 import { useAct } from "../loading.mjs";
 import { Button } from "../parts/controls.mjs";
 import { attach, ChooseFiles, saveAs, size } from "../parts/files.mjs";
@@ -21,7 +22,7 @@ export function Attachments({ task, reload }) {
     run(async () => {
       try {
         await attach(task.id, files);
-        told(files.length === 1 ? "File added." : `${files.length} files added.`);
+        told(tn(files.length, "File added.", "{count} files added."));
       } finally {
         await reload();
       }
@@ -31,7 +32,7 @@ export function Attachments({ task, reload }) {
     await reload();
   };
   return html`<section data-testid="task-attachments">
-    <h2>Files</h2>
+    <h2>${t("Files")}</h2>
     ${
       attachments.length > 0 &&
       html`<ul class="rows">
@@ -41,12 +42,15 @@ export function Attachments({ task, reload }) {
             <span class="row-main">
               <b>${one.name}</b>
               <small>
-                ${size(one.sizeBytes)}${one.addedBy && `, by ${actorName(one.addedBy)}`}
+                ${size(one.sizeBytes)}${one.addedBy && `, ${t("by {name}", { name: actorName(one.addedBy) })}`}
               </small>
               ${isPicture(one) && html`<${Picture} taskId=${task.id} of=${one} />`}
             </span>
-            <${Button} small testid="attachment-download" act=${() => download(path, one.name)}>Download<//>
-            ${mayAdd && html`<${Button} small kind="ghost" testid="attachment-remove" act=${remove(one)}>Remove<//>`}
+            <${Button} small testid="attachment-download" act=${() => download(path, one.name)}>${t("Download")}<//>
+            ${
+              mayAdd &&
+              html`<${Button} small kind="ghost" testid="attachment-remove" act=${remove(one)}>${t("Remove")}<//>`
+            }
           </li>`;
         })}
       </ul>`
@@ -54,7 +58,11 @@ export function Attachments({ task, reload }) {
     ${
       mayAdd &&
       html`<${ChooseFiles} take=${take} disabled=${busy} testid="attachment-add">
-        ${busy ? "Adding…" : html`<b>Add files</b> or drop them here: the agent gets them with its next run.`}
+        ${
+          busy
+            ? t("Adding…")
+            : html`<b>${t("Add files")}</b> ${t("or drop them here: the agent gets them with its next run.")}`
+        }
       <//>`
     }
   </section>`;

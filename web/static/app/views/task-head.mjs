@@ -35,8 +35,8 @@ export function useTask(id) {
   return { task, error, reload };
 }
 
-// title: what the heading holds.
-export function TaskHead({ task, reload, title }) {
+// title: what the heading holds. answered: whether questions that are answered are shown, too.
+export function TaskHead({ task, reload, title, answered = false }) {
   const [editing, setEditing] = useState(false);
   return html`
     <header class="task-head">
@@ -64,7 +64,7 @@ export function TaskHead({ task, reload, title }) {
       html`<p class=${`banner ${task.state === "backlog" ? "ask" : "bad"}`} data-testid="task-error">${task.error}</p>`
     }
     <${Parked} task=${task} reload=${reload} />
-    <${Questions} task=${task} reload=${reload} />
+    <${Questions} task=${task} reload=${reload} answered=${answered} />
     ${task.heldBy && html`<${Steering} task=${task} reload=${reload} />`}
     ${editing && html`<${EditTask} task=${task} reload=${reload} close=${() => setEditing(false)} />`}
   `;

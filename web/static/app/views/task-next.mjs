@@ -8,7 +8,7 @@ import { nextStep } from "../next-steps.mjs";
 import { Button } from "../parts/controls.mjs";
 import { lazy } from "../parts/lazy.mjs";
 import { project } from "../projects.mjs";
-import { go, to } from "../routes.mjs";
+import { go, route, to } from "../routes.mjs";
 import { may, user } from "../session.mjs";
 import { idOf } from "../words.mjs";
 
@@ -109,7 +109,10 @@ const fixOf = ({ projectId, title }) => ({
 });
 
 export function NextStep({ task, reload }) {
-  const { key, text, href, does, verb } = nextStep(task, useAround(task));
+  const { key, text, href: place, does, verb } = nextStep(task, useAround(task));
+  const { projectId, id, tab } = route.value;
+  // Who is there already is told what to do, and led nowhere.
+  const href = tab && place === to.taskPage({ projectId, id }, tab) ? null : place;
   const [grouping, setGrouping] = useState(false);
   if (!text) return null;
   const acts = {

@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { useLive } from "../loading.mjs";
 import { Fault, Loading, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
 import { lazy } from "../parts/lazy.mjs";
@@ -18,13 +19,13 @@ const Sentence = lazy(
 
 // What the platform hands back ends in a program's output, and that is no Markdown.
 const IS_OUTPUT = ["refusal", "group"];
-const KINDS = {
-  rejection: "Rejection",
-  refusal: "Refused by the platform",
-  group: "Taken out of its group",
-  message: "To the agent",
-  note: "Handed back",
-};
+const kinds = () => ({
+  rejection: t("Rejection"),
+  refusal: t("Refused by the platform"),
+  group: t("Taken out of its group"),
+  message: t("To the agent"),
+  note: t("Handed back"),
+});
 
 function Output({ text, open }) {
   const [first, ...rest] = text.replace(/^[a-z]+(_[a-z]+)*: /, "").split("\n");
@@ -32,7 +33,7 @@ function Output({ text, open }) {
   if (!output) return html`<p>${first}</p>`;
   return html`<details open=${open}>
     <summary>${first}</summary>
-    <pre class="lines" tabindex="0" role="group" aria-label="Output">${output}</pre>
+    <pre class="lines" tabindex="0" role="group" aria-label=${t("Output")}>${output}</pre>
   </details>`;
 }
 
@@ -41,9 +42,9 @@ export const Said = ({ of: one, open }) => html`
   <p class="comment-head">
     <b>${actorName(one.author)}</b>
     <${Time} at=${one.createdAt} />
-    ${KINDS[one.kind] && html`<span class="chip">${KINDS[one.kind]}</span>`}
+    ${kinds()[one.kind] && html`<span class="chip">${kinds()[one.kind]}</span>`}
     ${one.path && html`<code>${one.path}${one.line ? `:${one.line}` : ""}</code>`}
-    <span class="muted">${one.deliveredAt ? "Read by the agent" : "Waits for the agent's next run"}</span>
+    <span class="muted">${one.deliveredAt ? t("Read by the agent") : t("Waits for the agent's next run")}</span>
   </p>
   ${
     IS_OUTPUT.includes(one.kind)
@@ -62,31 +63,31 @@ export function CommentForm({ task, reload }) {
   });
   return html`<form onSubmit=${submit}>
     <${TextField}
-      label="Add a comment"
+      label=${t("Add a comment")}
       name="body"
       form=${form}
       rows="2"
       testid="comment-body"
       ...${pictures}
       required
-      hint="The agent is given it with its next run."
+      hint=${t("The agent is given it with its next run.")}
     />
     <${Fault} form=${form} />
-    <footer><button class="button" data-testid="comment-submit" disabled=${form.busy}>Comment</button></footer>
+    <footer><button class="button" data-testid="comment-submit" disabled=${form.busy}>${t("Comment")}</button></footer>
   </form>`;
 }
 
 export function Comments({ task, reload }) {
   const comments = task.comments || [];
   return html`<section>
-    <h2>Comments</h2>
+    <h2>${t("Comments")}</h2>
     <ul class="comments" data-testid="task-comments">
       ${comments.map((one) => html`<li key=${one.id}><${Said} of=${one} open=${one === comments.at(-1)} /></li>`)}
     </ul>
     ${
       may("member")
         ? html`<${CommentForm} task=${task} reload=${reload} />`
-        : !comments.length && html`<p class="muted">Nobody has commented.</p>`
+        : !comments.length && html`<p class="muted">${t("Nobody has commented.")}</p>`
     }
   </section>`;
 }
@@ -131,7 +132,7 @@ export function Timeline({ task, begin = false }) {
   useLive(({ event, data }) => data?.taskId === task.id && event !== "task:log" && event !== "task:progress", read);
   const { events, error } = state;
   return html`<details class="timeline" open=${open} onToggle=${(event) => setOpen(event.currentTarget.open)}>
-    <summary>Timeline</summary>
+    <summary>${t("Timeline")}</summary>
     ${
       error && !events
         ? html`<${Trouble} error=${error} again=${read} />`

@@ -2,6 +2,7 @@
 import { Component } from "preact";
 import { useLayoutEffect, useMemo, useState } from "preact/hooks";
 import { html } from "../../html.mjs";
+import { t } from "../../language.mjs";
 import { actorName, clock, exact } from "../../words.mjs";
 import { cls, Icon } from "../controls.mjs";
 import { Markdown } from "../markdown.mjs";
@@ -33,15 +34,15 @@ function Output({ text, testid }) {
     ${
       long &&
       html`<button type="button" class="button small ghost" aria-expanded=${all} onClick=${() => setAll(!all)}>
-        ${all ? "Show the end only" : `Show all ${lines.length} lines`}
+        ${all ? t("Show the end only") : t("Show all {count} lines", { count: lines.length })}
       </button>`
     }
-    <pre class="output" tabindex="0" role="group" aria-label="Output" data-testid=${testid}>${shown}</pre>
+    <pre class="output" tabindex="0" role="group" aria-label=${t("Output")} data-testid=${testid}>${shown}</pre>
   `;
 }
 
 function Patch({ lines }) {
-  return html`<pre class="patch" tabindex="0" role="group" aria-label="Changes" data-testid="transcript-diff">
+  return html`<pre class="patch" tabindex="0" role="group" aria-label=${t("Changes")} data-testid="transcript-diff">
     ${lines.map(({ kind, text }, at) => html`<span key=${at} class=${kind}>${text || " "}</span>`)}
   </pre>`;
 }
@@ -52,7 +53,7 @@ function Edit({ patch }) {
   const lines = useMemo(() => patchLines(patch), [patch]);
   const changed = countOf(lines, "plus") + countOf(lines, "minus");
   const summary = html`
-    Changes <b class="plus">+${countOf(lines, "plus")}</b> <b class="minus">−${countOf(lines, "minus")}</b>
+    ${t("Changes")} <b class="plus">+${countOf(lines, "plus")}</b> <b class="minus">−${countOf(lines, "minus")}</b>
   `;
   return html`<${Fold}
     class="call-part"
@@ -64,8 +65,10 @@ function Edit({ patch }) {
 
 // How a call ended: [class, what a screen reader says, sign].
 function mark(result, live) {
-  if (!result) return live ? ["busy", "Running", null] : ["quiet", "No result was reported", "–"];
-  return result.details?.ok === false || result.level === "error" ? ["bad", "Failed", "✕"] : ["good", "Done", "✓"];
+  if (!result) return live ? ["busy", t("Running"), null] : ["quiet", t("No result was reported"), "–"];
+  return result.details?.ok === false || result.level === "error"
+    ? ["bad", t("Failed"), "✕"]
+    : ["good", t("Done"), "✓"];
 }
 
 function Call({ row, live, isFound }) {
@@ -80,25 +83,25 @@ function Call({ row, live, isFound }) {
     </span>
     <b>${toolName(entry)}</b>
     <code class="gist">${gist(entry)}</code>
-    ${Number.isInteger(exit) && exit !== 0 && html`<span class="chip bad">exit ${exit}</span>`}
+    ${Number.isInteger(exit) && exit !== 0 && html`<span class="chip bad">${t("exit {code}", { code: exit })}</span>`}
     <small>${duration(result?.details?.durationMs)}</small>
   `;
   const draw = () => {
     const input = inputText(entry);
     return html`<div class="call-body">
-      ${command && html`<pre class="command" tabindex="0" role="group" aria-label="Command">$ ${command}</pre>`}
+      ${command && html`<pre class="command" tabindex="0" role="group" aria-label=${t("Command")}>$ ${command}</pre>`}
       ${
         input &&
-        html`<pre class="output" tabindex="0" role="group" aria-label="Input" data-testid="call-input">
+        html`<pre class="output" tabindex="0" role="group" aria-label=${t("Input")} data-testid="call-input">
         ${input}
       </pre>`
       }
       ${
         result
           ? html`
-            ${Number.isInteger(exit) && html`<p class="muted">Exit code ${exit}</p>`}
+            ${Number.isInteger(exit) && html`<p class="muted">${t("Exit code {code}", { code: exit })}</p>`}
             ${result.message ? html`<${Output} text=${result.message} testid="call-output" />` : null}
-            ${!result.message && html`<p class="muted">It printed nothing.</p>`}
+            ${!result.message && html`<p class="muted">${t("It printed nothing.")}</p>`}
           `
           : html`<p class="muted">${said}.</p>`
       }
@@ -116,7 +119,7 @@ export function Plan({ steps }) {
       ({ text, done }, at) =>
         html`<li key=${at} class=${done ? "done-step" : ""}>
           <span class="box">${done && html`<${Icon} name="check" />`}</span>
-          <span>${text}<span class="sr">${done ? " (done)" : " (to do)"}</span></span>
+          <span>${text}<span class="sr">${" "}${done ? t("(done)") : t("(to do)")}</span></span>
         </li>`,
     )}
   </ol>`;
@@ -126,8 +129,8 @@ function Message({ entry }) {
   const author = entry.details?.author;
   return html`<div class="said">
     <p class="comment-head">
-      <b>${author ? actorName(author) : "A person"}</b>
-      ${entry.details?.interrupts && html`<span class="chip">Interrupts</span>`}
+      <b>${author ? actorName(author) : t("A person")}</b>
+      ${entry.details?.interrupts && html`<span class="chip">${t("Interrupts")}</span>`}
     </p>
     <${Markdown} text=${entry.message} />
   </div>`;
@@ -135,7 +138,7 @@ function Message({ entry }) {
 
 function Thinking({ entry }) {
   const line = entry.message.trim().split("\n")[0];
-  const summary = html`<span class="muted">Thinking</span> <span class="gist muted">${line}</span>`;
+  const summary = html`<span class="muted">${t("Thinking")}</span> <span class="gist muted">${line}</span>`;
   return html`<${Fold}
     class="thinking"
     summary=${summary}
@@ -152,7 +155,8 @@ function body({ row, live, isFound }) {
   // Calls of older runners have neither an id nor details.
   if (entry.kind === "tool" && (entry.callId || entry.details))
     return html`<${Call} row=${row} live=${live} isFound=${isFound} />`;
-  if (entry.kind === "result") return html`<pre tabindex="0" role="group" aria-label="Output">${entry.message}</pre>`;
+  if (entry.kind === "result")
+    return html`<pre tabindex="0" role="group" aria-label=${t("Output")}>${entry.message}</pre>`;
   return html`<pre>${entry.message}</pre>`;
 }
 
