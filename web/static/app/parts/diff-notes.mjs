@@ -5,6 +5,7 @@ import { t } from "../language.mjs";
 import { actorName } from "../words.mjs";
 import { Button, Time } from "./controls.mjs";
 import { Markdown } from "./markdown.mjs";
+import { useTakePictures } from "./pictures.mjs";
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})([^`]*)$/;
 
@@ -93,6 +94,7 @@ const Pending = ({ comment, before, review }) =>
 // before: the lines it is about; a suggestion begins with them.
 function Editor({ draft, before, review }) {
   const field = useRef();
+  const pictures = useTakePictures();
   useLayoutEffect(() => {
     review.fields.set(draft, field.current);
     if (review.begun !== draft) return;
@@ -126,6 +128,7 @@ function Editor({ draft, before, review }) {
         ref=${field}
         rows="3"
         data-testid="diff-comment"
+        ...${pictures}
         value=${draft.body.value}
         placeholder=${t("What should change here?")}
         onInput=${(event) => (draft.body.value = event.target.value)}

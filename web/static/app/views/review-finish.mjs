@@ -4,6 +4,7 @@ import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
 import { Fault, TextField, useForm } from "../parts/controls.mjs";
 import { sayLines } from "../parts/diff-notes.mjs";
+import { useTakePictures } from "../parts/pictures.mjs";
 import { project } from "../projects.mjs";
 import { may, user } from "../session.mjs";
 import { told } from "../toasts.mjs";
@@ -39,6 +40,7 @@ export function verdictsFor(task) {
 
 export function FinishReview({ task, review, headSha, reload }) {
   const form = useForm({ body: "" }, `review.${task.id}`);
+  const pictures = useTakePictures();
   const box = useRef();
   const allowed = verdictsFor(task);
   const verdict = allowed.includes(review.finishing.value) ? review.finishing.value : "comment";
@@ -97,6 +99,7 @@ export function FinishReview({ task, review, headSha, reload }) {
       form=${form}
       rows="3"
       testid="review-body"
+      ...${pictures}
       required=${verdict === "reject" || (verdict === "comment" && !count)}
     />
     ${

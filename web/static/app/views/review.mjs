@@ -19,8 +19,7 @@ const HAS_DIFF = ["ready_to_test", "approved", "staging", "production", "in_prog
 const NARROWEST_SPLIT = 720;
 const TYPED = "input,textarea,select,dialog,[contenteditable]";
 
-// short: without the checks.
-export function Review({ task, reload, short = false }) {
+export function Review({ task, reload }) {
   const path = task.branchName && HAS_DIFF.includes(task.state) ? `/tasks/${task.id}/diff` : null;
   const { value: diff, error, reload: readAgain } = useRead(path);
   useEffect(() => {
@@ -33,7 +32,7 @@ export function Review({ task, reload, short = false }) {
   if (!isStyled) return html`<${Loading} />`;
   const failed = error && error.status !== 404 && !diff;
   return html`<div class="review">
-    ${!short && html`<${Checks} checks=${task.checks || []} headSha=${task.headSha} />`}
+    <${Checks} checks=${task.checks || []} headSha=${task.headSha} />
     ${
       path &&
       html`<section data-testid="task-diff" class="review-changes" aria-label=${t("Changes")}>

@@ -1,42 +1,35 @@
-// The review of a task in its panel and on its page: a maintainer's answer, and what it is an answer to.
+// The review of a task with the quick answers to it: one click approves, a reason sends it back.
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
 import { Button, Fault, TextField, useForm } from "../parts/controls.mjs";
-import { lazy } from "../parts/lazy.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
 import { project } from "../projects.mjs";
 import { useReview } from "../reviews.mjs";
 import { may, user } from "../session.mjs";
 import { told } from "../toasts.mjs";
 import { idOf } from "../words.mjs";
+import { Review as Changes } from "./review.mjs";
 
-const Changes = lazy(
-  () => import("./review.mjs"),
-  "Review",
-  ({ children }) => children,
-);
-
-// short: without the checks, which the panel has elsewhere.
-export function Review({ task, reload, short = false }) {
+export function Review({ task, reload }) {
   const review = useReview(task.id);
   const [rejecting, setRejecting] = useState(false);
   const isOpen = task.state === "ready_to_test" && may("maintainer");
   useEffect(() => {
     if (!isOpen) setRejecting(false);
   }, [isOpen]);
-  const verdict = { review, rejecting, setRejecting };
+  const answer = { review, rejecting, setRejecting };
   return html`
-    ${isOpen && html`<${Decision} task=${task} verdict=${verdict} reload=${reload} />`}
-    ${rejecting && html`<${Rejection} task=${task} verdict=${verdict} reload=${reload} />`}
-    <${Changes} task=${task} reload=${reload} short=${short} />
+    ${isOpen && html`<${Decision} task=${task} answer=${answer} reload=${reload} />`}
+    ${rejecting && html`<${Rejection} task=${task} answer=${answer} reload=${reload} />`}
+    <${Changes} task=${task} reload=${reload} />
   `;
 }
 
-function Decision({ task, verdict, reload }) {
+function Decision({ task, answer, reload }) {
   const own = project.value?.separateApprover && [user.value.id, user.value.username].includes(idOf(task.createdBy));
-  const count = verdict.review.count.value;
+  const count = answer.review.count.value;
   // A 409 says that the state is another one by now, so the task is read again whatever the answer is.
   const approve = () => api.post(`/tasks/${task.id}/approve`, { commitSha: task.headSha }).finally(reload);
   return html`<div class="actions decision">
@@ -57,18 +50,18 @@ function Decision({ task, verdict, reload }) {
       type="button"
       class="button"
       data-testid="task-reject"
-      aria-expanded=${verdict.rejecting}
-      onClick=${() => verdict.setRejecting(!verdict.rejecting)}
+      aria-expanded=${answer.rejecting}
+      onClick=${() => answer.setRejecting(!answer.rejecting)}
     >
       ${count ? t("Reject ({count})…", { count }) : t("Reject…")}
     </button>
   </div>`;
 }
 
-function Rejection({ task, verdict, reload }) {
+function Rejection({ task, answer, reload }) {
   const form = useForm({ reason: "" }, `rejection.${task.id}`);
   const pictures = useTakePictures();
-  const { review, setRejecting } = verdict;
+  const { review, setRejecting } = answer;
   const count = review.count.value;
   const submit = form.submit(async ({ reason }) => {
     await review.submit("reject", reason.trim());

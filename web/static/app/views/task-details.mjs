@@ -7,7 +7,6 @@ import { duration } from "../parts/transcript/rows.mjs";
 import { to } from "../routes.mjs";
 import { shortId } from "../words.mjs";
 import { Attachments } from "./task-attachments.mjs";
-import { Checks } from "./task-checks.mjs";
 import { Facts } from "./task-facts.mjs";
 import { TaskCaps } from "./task-parked.mjs";
 import { Proposals } from "./task-proposals.mjs";
@@ -29,7 +28,6 @@ export const Details = ({ task, reload }) =>
   <${TaskCaps} task=${task} />
   <${Attachments} task=${task} reload=${reload} />
   <${Proposals} task=${task} reload=${reload} />
-  <${Checks} task=${task} />
   <${RunTable} task=${task} />
   <${Timeline} task=${task} begin />
 </div>`;

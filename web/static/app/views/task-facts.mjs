@@ -2,7 +2,6 @@
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { Badge, OutLink, Time } from "../parts/controls.mjs";
-import { PreviewFrame } from "../parts/preview-frame.mjs";
 import { PreviewLink } from "../parts/visit.mjs";
 import { to } from "../routes.mjs";
 import { actorName, idOf, isOwnForge, sha, shortId } from "../words.mjs";
@@ -21,7 +20,6 @@ function Preview({ task }) {
     ${task.previewUrl ? link : html`<span class="muted" data-testid="task-preview">${t("Not running")}</span>`}
     ${preview && preview.status !== "superseded" && html`<${Badge} word=${preview.status} />`}
     ${preview?.error && html`<span class="bad-text">${preview.error}</span>`}
-    ${task.previewUrl && html`<${PreviewFrame} deploymentId=${liveId} href=${task.previewUrl} />`}
   <//>`;
 }
 

@@ -109,7 +109,7 @@ function Glance({ task, reload }) {
       ${task.notes && html`<h3>${t("Notes")}</h3><${Beginning}><${Markdown} text=${task.notes} /><//>`}
     </section>
     <${Proposals} task=${task} reload=${reload} />
-    <${Review} task=${task} reload=${reload} short />
+    <${Review} task=${task} reload=${reload} />
     <${Runs} task=${task} />
     ${!task.heldBy && html`<${Steering} task=${task} reload=${reload} />`}
     ${task.attachments?.length > 0 && html`<${Attachments} task=${task} reload=${reload} />`}
