@@ -121,6 +121,8 @@ def _addresses(ids: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     project = f"/#/projects/{ids['project']}"
     yield "board", f"{project}/tasks"
     yield "task", f"{project}/tasks/{ids['task']}"
+    yield "task-review", f"{project}/tasks/{ids['task']}/review"
+    yield "task-work", f"{project}/tasks/{ids['done']}/work"
     yield "question", f"{project}/tasks/{ids['asks']}"
     yield "task-in-production", f"{project}/tasks/{ids['done']}"
     yield "groups", f"{project}/groups"

@@ -151,6 +151,8 @@ def test_files_of_a_task_are_added_shown_and_removed(
     (tmp_path / "what I see.png").write_bytes(PICTURE)
     (tmp_path / "words.txt").write_text("hola")
     talk.look(reader)
+    reader.click("task-open")
+    reader.click("task-tab-details")
     reader.page.get_by_test_id("attachment-add").set_input_files([tmp_path / "what I see.png", tmp_path / "words.txt"])
 
     expect(reader.see("attachment")).to_have_count(2)

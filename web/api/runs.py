@@ -73,10 +73,12 @@ class Kinds(fields.String):
 
 
 class ReadTranscriptSchema(Schema):
-    """q: a part of the message or of a text in the details, in either case."""
+    """q: a part of the message or of a text in the details, in either case. before: read the last entries before this
+    seq."""
 
     makes = Wanted
     after = QueryInteger(0, load_default=0)
+    before = QueryInteger(1, 2**63 - 1, load_default=None)
     limit = QueryInteger(1, MOST_ENTRIES, load_default=500)
     q = Text(LONGEST_SEARCH, least=1, load_default=None, attribute="words")
     kind = Kinds(load_default=(), attribute="kinds")
@@ -94,7 +96,8 @@ def read_run(run_id: str) -> object:
 @query(ReadTranscriptSchema)
 @reply(TranscriptSchema)
 def read_transcript(run_id: str, query: Wanted) -> object:
-    """The entries of the run's transcript, oldest first. kind: only these kinds, joined by commas."""
+    """The entries of the run's transcript, oldest first. kind: only these kinds, joined by commas. before: the end of
+    the transcript up to this seq, such as 9007199254740991 for its very end."""
     found = services.read_transcript(run_id, query, by=who())
     entries = [entry_body(entry) for entry in found.entries]
     left_out = {"left_out": found.left_out} if found.left_out else {}

@@ -75,6 +75,16 @@ class TaskGroupSchema(ListedTaskGroupSchema):
     deployments = fields.List(fields.Nested(DeploymentSchema))
 
 
+class GroupOfTaskSchema(Schema):
+    """The group that delivers a task. deliveredAt: when production first ran it; null until then."""
+
+    id = fields.String()
+    name = fields.String(allow_none=True)
+    staging_branch = fields.String(attribute="branch")
+    status = Choice(GroupState, attribute="state")
+    delivered_at = Timestamp(allow_none=True)
+
+
 class StartedDeploymentSchema(Schema):
     task_group = fields.Nested(TaskGroupSchema)
     job = fields.Nested(StartedJobSchema)

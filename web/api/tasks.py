@@ -25,6 +25,7 @@ from web.api.kept import Kept
 from web.api.projects import DRIVER_NAMES, IS_MODEL, LimitsSchema
 from web.api.runs import RunSchema
 from web.api.spend import TaskSpendSchema
+from web.api.task_groups import GroupOfTaskSchema
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, QueryInteger, body, many, one, query, reply
 from web.http.fields import (
@@ -170,7 +171,8 @@ class TaskDetailsSchema(WrittenTaskSchema):
 
     proposals: how many follow-up tasks that its agents proposed wait for a decision. caps: its own; those that it lacks
     are the project's, then the platform's. capState: the caps that hold for it of which at least 80 % is used.
-    cloneLine: how its holder gets the branch; null for viewers, and unless somebody holds it.
+    cloneLine: how its holder gets the branch; null for viewers, and unless somebody holds it. taskGroup: the group that
+    delivers it; null if none does.
     """
 
     shows = "task"
@@ -187,6 +189,7 @@ class TaskDetailsSchema(WrittenTaskSchema):
     spent = fields.Nested(TaskSpendSchema)
     cap_state = fields.List(fields.Nested(CapUseSchema))
     clone_line = fields.String(allow_none=True)
+    task_group = fields.Nested(GroupOfTaskSchema, allow_none=True)
 
 
 class ListTasksSchema(PagingSchema):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, select
 
-from common.errors import Conflict, NotFound
+from common.errors import Conflict, Invalid, NotFound
 from common.machine.text import without_controls
 from common.models.run import LogEntry, Run
 from common.services.access import Caller
@@ -63,10 +63,12 @@ class Appended:
 @dataclass(frozen=True)
 class Wanted:
     """Which entries of a transcript to read: those with a seq greater than `after`. words: a part of the message or of
-    a text in the details, in either case; None: all. kinds: empty: all.
+    a text in the details, in either case; None: all. kinds: empty: all. before: read the last entries with a smaller
+    seq instead of the first ones; None: the first ones. Not together with words.
     """
 
     after: int = 0
+    before: int | None = None
     limit: int = 500
     words: str | None = None
     kinds: tuple[str, ...] = ()
@@ -230,7 +232,9 @@ def read_run(run_id: str, *, by: Caller) -> Run:
 
 
 def read_transcript(run_id: str, wanted: Wanted, *, by: Caller) -> Transcript:
-    """The wanted entries, oldest first."""
+    """The wanted entries, oldest first. Invalid if it is to search backwards."""
+    if wanted.before is not None and wanted.words is not None:
+        raise Invalid("before", "Not together with q")
     run = read_run(run_id, by=by)
     with snapshot() as read:
         entries = _found(read, run.id, wanted)
@@ -242,6 +246,9 @@ def _found(read: Snapshot, run_id: str, wanted: Wanted) -> list[LogEntry]:
     query = select(LogEntry).where(LogEntry.run_id == run_id)
     if wanted.kinds:
         query = query.where(LogEntry.kind.in_(wanted.kinds))
+    if wanted.before is not None:
+        query = query.where(LogEntry.id > wanted.after, LogEntry.id < wanted.before)
+        return list(read.all(query.order_by(LogEntry.id.desc()).limit(wanted.limit)))[::-1]
     if wanted.words is None:
         return list(read.all(query.where(LogEntry.id > wanted.after).order_by(LogEntry.id).limit(wanted.limit)))
     query = query.where(may_have_words(wanted.words))

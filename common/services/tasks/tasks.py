@@ -25,6 +25,7 @@ from common.services.spend.caps import CapUse, notable_caps
 from common.services.spend.model_offers import check_model
 from common.services.spend.totals import TaskSpend, spent_by_tasks
 from common.services.tasks import lifecycle
+from common.services.tasks.delivered_by import DeliveringGroup, delivering_group
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.pushes import has_pushed
 from common.states import By, Outcome, Phase, Priority, ProjectState, ProposalState, Role, TaskState
@@ -41,7 +42,10 @@ CHECKS = ("head", "diff", "merge", "paths", "kept_tests", "tests", "preview")
 
 @dataclass(frozen=True)
 class TaskView:
-    """A task with everything that its page shows. clone_line: how its holder gets its branch; None: nobody holds it."""
+    """A task with everything that its page shows. clone_line: how its holder gets its branch; None: nobody holds it.
+
+    task_group: the group that delivers it; None: none does.
+    """
 
     task: Task
     project: Project
@@ -56,6 +60,7 @@ class TaskView:
     spent: TaskSpend = field(default_factory=TaskSpend)
     cap_state: Sequence[CapUse] = ()
     clone_line: str | None = None
+    task_group: DeliveringGroup | None = None
 
 
 class TaskChanges(TypedDict, total=False):
@@ -167,6 +172,7 @@ def _view(read: Snapshot, task: Task, project: Project, *, may_write: bool) -> T
         clone_line=f"git clone -b {task.branch_name} {project.repository_url}.git"
         if may_write and task.phase is Phase.HELD
         else None,
+        task_group=delivering_group(read, task.id),
     )
 
 

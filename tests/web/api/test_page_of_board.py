@@ -95,7 +95,7 @@ def test_what_a_rollback_took_back_does_not_read_production(reader: PageReader, 
     expect(reader.see("board-column-rolled_back").get_by_test_id("task-card")).to_contain_text("Taken back")
     expect(reader.see("task-state")).to_have_text("Rolled back")
     expect(reader.see("task-state")).to_have_attribute("data-state", "production")
-    reader.page.get_by_text("Timeline", exact=True).click()
+    reader.open(f"#/projects/{line.project.id}/tasks/{taken}/details")
     expect(reader.page.locator(".timeline")).to_contain_text("rolled it back")
 
     reader.open(f"#/projects/{line.project.id}/groups/{group_id}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from common.models import Job, Project, Task, TaskGroup
+from common.models import Deployment, Job, Project, Task, TaskGroup
 from common.states import Role
 from tests import builders
+from tests.web.api.production_line import ProductionLine
 from tests.web.world import World, all_of, at_once, events, get, put
 
 VERBS = ("deploy-staging", "deploy-production", "cancel", "remove", "retry")
@@ -188,3 +190,33 @@ def test_a_push_that_a_group_left_out_stands_on_the_task(world: World) -> None:
     assert world.client.get(f"/api/tasks/{one}").json["task"]["laterPush"] == "b" * 40
     reply = world.client.patch(f"/api/tasks/{one}", json={"laterPush": None})
     assert reply.json["details"] == {"field": "laterPush", "message": "Read-only field"}
+
+
+def test_a_task_names_the_group_that_delivers_it(world: World) -> None:
+    project = world.project(has_repository=True)
+    one, other = world.approved(project, "One", "Other")
+
+    def named() -> Any:
+        return world.client.get(f"/api/tasks/{one}").json["task"]["taskGroup"]
+
+    assert named() is None
+    world.post_group(world.group(project, [one])["id"], "cancel")
+    assert named() is None
+    group = world.group(project, [one, other], name="Sprint 1")
+    assert named() == {
+        "id": group["id"], "name": "Sprint 1", "stagingBranch": group["stagingBranch"], "status": "pending",
+        "deliveredAt": None,
+    }  # fmt: skip
+    world.post_group(group["id"], "remove", taskId=one)
+    assert named() is None
+
+
+def test_a_delivered_task_says_since_when(world: World) -> None:
+    line = ProductionLine(world)
+    kept, taken = line.task("Kept"), line.task("Taken back")
+    line.deliver(kept)
+    live = line.deliver(taken)
+
+    group = world.client.get(f"/api/tasks/{taken}").json["task"]["taskGroup"]
+    assert (group["status"], group["id"]) == ("production", live.task_group_id)
+    assert datetime.fromisoformat(group["deliveredAt"]) == get(Deployment, live.id).finished_at

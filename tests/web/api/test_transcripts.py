@@ -253,6 +253,27 @@ def test_a_transcript_is_read_by_kinds_and_page_by_page(run: Talking) -> None:
     assert run.messages(f"kind=text&q=entry&limit=2&after={first['next']}") == ["entry 5"]
 
 
+def test_a_transcript_is_read_backwards_from_its_end(run: Talking) -> None:
+    run.say(*range(1, 7))
+
+    last = run.read("before=9007199254740991&limit=2")
+    assert [entry["number"] for entry in last["entries"]] == [5, 6]
+    earlier = run.read(f"before={last['entries'][0]['seq']}&limit=3")
+    assert [entry["number"] for entry in earlier["entries"]] == [2, 3, 4]
+    assert run.messages(f"before={earlier['entries'][0]['seq']}") == ["entry 1"]
+    run.say(7)
+    assert run.messages(f"after={last['next']}") == ["entry 7"]
+    assert run.messages(f"before=9007199254740991&after={last['entries'][0]['seq']}") == ["entry 6", "entry 7"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"), [("before=0", "before"), ("before=9&q=x", "before"), (f"before={2**63}", "before")]
+)
+def test_an_end_that_can_not_be_meant_is_refused(run: Talking, query: str, field: str) -> None:
+    reply = run.viewer.get(f"/api/runs/{run.id}/transcript?{query}")
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
+
+
 @pytest.mark.parametrize(
     ("query", "field"), [("kind=poem", "kind"), ("kind=", "kind"), ("q=", "q"), ("limit=0", "limit")]
 )

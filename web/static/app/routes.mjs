@@ -6,6 +6,17 @@ const OF_PROJECT = ["tasks", "groups", "deployments", "activity", "settings"];
 // Without a project in the address, its views are those of the one looked at last.
 const OF_ALL = ["home", "inbox", "agents", "jobs", "admin", "models", "spend", "account", "welcome", ...OF_PROJECT];
 
+// The tabs of a task's page, and which one follows from its state; where nothing is said, the agent's work.
+export const TASK_TABS = ["review", "work", "details"];
+const FIRST_TABS = {
+  backlog: "details",
+  ready_to_test: "review",
+  approved: "review",
+  staging: "review",
+  production: "review",
+  cancelled: "details",
+};
+
 const known = (among, view) => (among.includes(view) ? view : "unknown");
 
 function parse() {
@@ -17,7 +28,9 @@ function parsePath(path) {
   const parts = path.split("/").filter(Boolean).map(decode);
   if (parts[0] === "projects" && parts[1] === "new") return { view: "project-new" };
   if (parts[0] === "projects" && parts[1]) {
-    return { view: known(OF_PROJECT, parts[2] || "tasks"), projectId: parts[1], id: parts[3] || null };
+    const [view, id, tab] = [known(OF_PROJECT, parts[2] || "tasks"), parts[3] || null, parts[4] || null];
+    if (view === "tasks" && tab && !TASK_TABS.includes(tab)) return { view: "unknown", projectId: parts[1] };
+    return { view, projectId: parts[1], id, tab };
   }
   // Where the platform's forge leads a browser: #/repositories/<owner>/<slug>[/pulls/<number>]
   if (parts[0] === "repositories")
@@ -59,6 +72,7 @@ export function putQuery(query) {
 export const to = {
   project: (id) => `#/projects/${id}/tasks`,
   task: (projectId, id) => `#/projects/${projectId}/tasks/${id}`,
+  taskPage: ({ projectId, id, state }, tab = FIRST_TABS[state] || "work") => `${to.task(projectId, id)}/${tab}`,
   groups: (projectId) => `#/projects/${projectId}/groups`,
   group: (projectId, id) => `#/projects/${projectId}/groups/${id}`,
   deployments: (projectId) => `#/projects/${projectId}/deployments`,

@@ -1,6 +1,8 @@
-// Saving a file, and choosing files by a button, by dropping or by pasting. What becomes of them is the caller's.
+// Saving a file, sending files to a task, and choosing files by a button, by dropping or by pasting.
 import { useState } from "preact/hooks";
+import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { cls } from "./controls.mjs";
 import { t } from "../language.mjs";
 
@@ -18,6 +20,18 @@ export function saveAs(blob, name) {
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+// Sends the files one after the other. Throws at the first that is refused; its message names the file.
+export async function attach(taskId, files) {
+  for (const file of files) {
+    try {
+      await api.upload(`/tasks/${taskId}/attachments`, file, { name: file.name });
+    } catch (error) {
+      error.message = `${file.name}: ${error.message}`;
+      throw error;
+    }
+  }
 }
 
 // take: called with an array of File. It may return a promise.

@@ -1,8 +1,9 @@
 // Markdown that people and agents wrote. One of two places that set HTML; all of it goes through DOMPurify.
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useContext, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { webUrl } from "../words.mjs";
+import { OfTask } from "./pictures.mjs";
 
 const ALLOWED = {
   ALLOWED_TAGS: [
@@ -31,13 +32,29 @@ const ALLOWED = {
     "tr",
     "th",
     "td",
+    "img",
   ],
-  ALLOWED_ATTR: ["href", "title", "start"],
+  // Without src: a picture's content is put in by parts/pictures.mjs, and nothing else is loaded.
+  ALLOWED_ATTR: ["href", "title", "start", "alt"],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
 };
 
 const ESCAPES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+
+const escaped = (text) => text.replace(/[&<>"']/g, (one) => ESCAPES[one]);
+
+// A picture among the task's files is named; one of the web becomes a link to it.
+function image({ href, text }) {
+  if (webUrl(href)) return `<a href="${escaped(href)}">${escaped(text || href)}</a>`;
+  let name = href;
+  try {
+    name = decodeURIComponent(href);
+  } catch {
+    // It is a name as it is.
+  }
+  return `<img class="preview" alt="${escaped(text || name)}" title="${escaped(name)}">`;
+}
 
 async function load() {
   const [{ default: DOMPurify }, { Marked }] = await Promise.all([import("dompurify"), import("marked")]);
@@ -46,7 +63,7 @@ async function load() {
     gfm: true,
     breaks: true,
     async: false,
-    renderer: { html: ({ text }) => text.replace(/[&<>"']/g, (one) => ESCAPES[one]) },
+    renderer: { html: ({ text }) => escaped(text), image },
   });
   const purify = DOMPurify(window);
   purify.addHook("afterSanitizeAttributes", (node) => {
@@ -55,6 +72,7 @@ async function load() {
       for (const [name, value] of Object.entries({ tabindex: "0", role: "group", "aria-label": t("Code") }))
         node.setAttribute(name, value);
     }
+    if (node.tagName === "IMG") return node.setAttribute("data-testid", "inline-picture");
     if (node.tagName !== "A") return;
     const url = webUrl(node.getAttribute("href"));
     if (!url) return node.removeAttribute("href");
@@ -91,6 +109,17 @@ export function Markdown({ text }) {
     };
   }, []);
   const safe = useMemo(() => toHtml?.(text || ""), [text, toHtml]);
+  const task = useContext(OfTask);
+  const box = useRef();
+  const files = (task?.attachments || []).map(({ id }) => id).join(" ");
+  useEffect(() => {
+    const images = box.current?.querySelectorAll("img:not([src])");
+    if (files && images?.length)
+      import("./shown-pictures.mjs").then(
+        ({ showPictures }) => showPictures(images, task),
+        () => {}, // Each says its name.
+      );
+  }, [safe, files]);
   if (safe === undefined) return html`<div class="md"><p class="unread">${text}</p></div>`;
-  return html`<div class="md" dangerouslySetInnerHTML=${{ __html: safe }}></div>`;
+  return html`<div class="md" ref=${box} dangerouslySetInnerHTML=${{ __html: safe }}></div>`;
 }

@@ -6,7 +6,7 @@ import { cls, Icon, SentBack, Time } from "../parts/controls.mjs";
 import { dragged, isMovable } from "../moves.mjs";
 import { isParked, ParkedChip } from "../parts/parked.mjs";
 import { Priority } from "../parts/priority.mjs";
-import { route, to, withQuery } from "../routes.mjs";
+import { go, route, to, withQuery } from "../routes.mjs";
 import { selected, toggle } from "../selection.mjs";
 import { may } from "../session.mjs";
 import { cards } from "../tasks.mjs";
@@ -22,7 +22,9 @@ export function Card({ task, on }) {
   const busy = task.state === "in_progress";
   const picked = selected.value.has(task.id);
   const pressed = (event) => {
-    if (event.key !== "x" || event.ctrlKey || event.metaKey || event.altKey || !may("member")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "o") go(to.taskPage(task));
+    if (event.key !== "x" || !may("member")) return;
     event.preventDefault();
     toggle(task.id);
   };

@@ -5,7 +5,7 @@ import { html } from "../html.mjs";
 import { useLive, useRead } from "../loading.mjs";
 import { Badge, Button, Empty, Loading, OutLink, Page, Time, Trouble } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
-import { Markdown } from "../parts/markdown.mjs";
+import { lazy } from "../parts/lazy.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { may } from "../session.mjs";
@@ -13,6 +13,12 @@ import { CANCELLABLE_GROUP_STATES } from "../states.mjs";
 import { useTitle } from "../titles.mjs";
 import { actorName, brief, idOf, say, sha, shortId, shownState } from "../words.mjs";
 import { groupTitle, isTakenOut } from "./groups.mjs";
+
+const Markdown = lazy(
+  () => import("../parts/markdown.mjs"),
+  "Markdown",
+  () => null,
+);
 
 const STAGEABLE = ["pending", "merging", "merged"];
 const RETRYABLE = ["merged", "staging", "failed"];

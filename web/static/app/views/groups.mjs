@@ -79,7 +79,7 @@ export function Groups() {
   <//>`;
 }
 
-function NewGroup({ projectId, close }) {
+export function NewGroup({ projectId, close }) {
   const pages = usePages("/tasks", "tasks", { projectId, state: "approved" });
   const [left, setLeft] = useState(new Set());
   const form = useForm({ name: "", notes: "", targetBranch: "staging", acceptRolledBack: false });

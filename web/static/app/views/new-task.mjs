@@ -2,20 +2,20 @@
 import { api } from "../api.mjs";
 import { keepDraft } from "../drafts.mjs";
 import { html } from "../html.mjs";
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { CapFields, capsDraft, capsOf } from "../parts/caps.mjs";
 import { Fault, Field, SelectField, TextField, useForm } from "../parts/controls.mjs";
 import { Dialog } from "../parts/dialogs.mjs";
-import { ChooseFiles, size } from "../parts/files.mjs";
+import { attach, ChooseFiles, size } from "../parts/files.mjs";
 import { DriverFields, hasDrivers } from "../parts/known.mjs";
 import { writing } from "../keys.mjs";
 import { t, th } from "../language.mjs";
+import { useTakePictures } from "../parts/pictures.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { keepTask, tasks } from "../tasks.mjs";
 import { failed, told, toldUndoable } from "../toasts.mjs";
 import { BY_URGENCY, lines, say } from "../words.mjs";
-import { attach } from "./task-attachments.mjs";
 
 // What the built-in agent needs to be told, to begin with.
 const STEPS = `\`\`\`steps
@@ -42,6 +42,13 @@ export function NewTask({ close }) {
   const draftKey = `new-task.${projectId}`;
   const form = useForm(EMPTY, draftKey);
   const [files, setFiles] = useState([]);
+  const kept = useRef([]);
+  kept.current = files;
+  const pictures = useTakePictures(async (file) => {
+    const named = renamed(file, kept.current);
+    setFiles((kept.current = [...kept.current, named]));
+    return named.name;
+  });
   const written = JSON.stringify(form.draft) !== JSON.stringify(EMPTY);
   const leave = () => {
     if (written) told(t("Kept as a draft: “New task” opens with it."));
@@ -96,6 +103,7 @@ export function NewTask({ close }) {
         name="description"
         form=${form}
         testid="task-description"
+        ...${pictures}
         rows="8"
         placeholder=${t("What should be different afterwards, and how would one see it?")}
         hint=${html`
@@ -182,6 +190,14 @@ export function NewTask({ close }) {
       </footer>
     </form>
   <//>`;
+}
+
+// What is pasted has the same name each time: another one of its name gets a number.
+function renamed(file, others) {
+  const [, stem, ending] = /^(.*?)(\.[^.]*)?$/s.exec(file.name);
+  let name = file.name;
+  for (let number = 2; others.some((one) => one.name === name); number += 1) name = `${stem}-${number}${ending || ""}`;
+  return new File([file], name, { type: file.type });
 }
 
 // Files to send once the task is there; one with the name of another takes its place.

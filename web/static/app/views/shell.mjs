@@ -39,6 +39,7 @@ const Repository = lazy(() => import("./repository.mjs"), "Repository");
 const Palette = lazy(() => import("./palette.mjs"), "Palette", Nothing);
 const ProjectSettings = lazy(() => import("./settings.mjs"), "ProjectSettings");
 const Spend = lazy(() => import("./spend.mjs"), "Spend");
+const TaskPage = lazy(() => import("./task.mjs"), "TaskPage");
 const Welcome = lazy(() => import("./welcome.mjs"), "Welcome");
 
 const SAID = {
@@ -283,7 +284,7 @@ function Sidebar() {
 }
 
 function View() {
-  const { view, id } = route.value;
+  const { view, id, tab } = route.value;
   if (view === "unknown") return html`<${NotFound} />`;
   if (view === "agents") return id ? html`<${Agent} key=${id} id=${id} />` : html`<${Agents} />`;
   if (view === "inbox") return html`<${Inbox} />`;
@@ -309,6 +310,7 @@ function View() {
   if (view === "deployments") return html`<${Deployments} key=${key} />`;
   if (view === "activity") return html`<${Activity} key=${key} />`;
   if (view === "settings") return html`<${ProjectSettings} key=${key} />`;
+  if (view === "tasks" && tab) return html`<${TaskPage} key=${id} id=${id} tab=${tab} />`;
   return html`<${Board} key=${key} taskId=${view === "tasks" ? id : null} />`;
 }
 

@@ -1,57 +1,15 @@
 // The files of a task: its agent gets them as files. Pictures are shown; their content is read with the caller's token.
-import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t, tn } from "../language.mjs";
 import { useAct } from "../loading.mjs";
 import { Button } from "../parts/controls.mjs";
-import { ChooseFiles, saveAs, size } from "../parts/files.mjs";
+import { attach, ChooseFiles, saveAs, size } from "../parts/files.mjs";
+import { isPicture, Picture } from "../parts/shown-pictures.mjs";
 import { may } from "../session.mjs";
 import { FINAL_TASK_STATES } from "../states.mjs";
 import { told } from "../toasts.mjs";
 import { actorName } from "../words.mjs";
-
-// SVG is left out: it may hold more than a picture.
-const PICTURES = /^image\/(png|jpeg|gif|webp|avif)$/;
-const LARGEST_PREVIEW_BYTES = 8 * 2 ** 20;
-
-// Sends the files one after the other. Throws at the first that is refused; its message names the file.
-export async function attach(taskId, files) {
-  for (const file of files) {
-    try {
-      await api.upload(`/tasks/${taskId}/attachments`, file, { name: file.name });
-    } catch (error) {
-      error.message = `${file.name}: ${error.message}`;
-      throw error;
-    }
-  }
-}
-
-const dataUrl = (blob) =>
-  new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result);
-    reader.onerror = () => reject(reader.error);
-    reader.readAsDataURL(blob);
-  });
-
-function Picture({ path, name }) {
-  const [url, setUrl] = useState(null);
-  useEffect(() => {
-    let gone = false;
-    // The policy of the page lets data: pictures in, and no blob: ones.
-    api
-      .blob(path)
-      .then(dataUrl)
-      .then(
-        (read) => !gone && setUrl(read),
-        () => {}, // The row says what the file is, and downloading it tells what is wrong.
-      );
-    return () => {
-      gone = true;
-    };
-  }, [path]);
-  return url && html`<img class="preview" src=${url} alt=${name} loading="lazy" data-testid="attachment-picture" />`;
-}
 
 const download = async (path, name) => saveAs(await api.blob(path), name);
 
@@ -64,7 +22,7 @@ export function Attachments({ task, reload }) {
     run(async () => {
       try {
         await attach(task.id, files);
-        told(files.length === 1 ? "File added." : `${files.length} files added.`);
+        told(tn(files.length, "File added.", "{count} files added."));
       } finally {
         await reload();
       }
@@ -74,7 +32,7 @@ export function Attachments({ task, reload }) {
     await reload();
   };
   return html`<section data-testid="task-attachments">
-    <h2>Files</h2>
+    <h2>${t("Files")}</h2>
     ${
       attachments.length > 0 &&
       html`<ul class="rows">
@@ -84,16 +42,15 @@ export function Attachments({ task, reload }) {
             <span class="row-main">
               <b>${one.name}</b>
               <small>
-                ${size(one.sizeBytes)}${one.addedBy && `, by ${actorName(one.addedBy)}`}
+                ${size(one.sizeBytes)}${one.addedBy && `, ${t("by {name}", { name: actorName(one.addedBy) })}`}
               </small>
-              ${
-                PICTURES.test(one.mediaType) &&
-                one.sizeBytes <= LARGEST_PREVIEW_BYTES &&
-                html`<${Picture} path=${path} name=${one.name} />`
-              }
+              ${isPicture(one) && html`<${Picture} taskId=${task.id} of=${one} />`}
             </span>
-            <${Button} small testid="attachment-download" act=${() => download(path, one.name)}>Download<//>
-            ${mayAdd && html`<${Button} small kind="ghost" testid="attachment-remove" act=${remove(one)}>Remove<//>`}
+            <${Button} small testid="attachment-download" act=${() => download(path, one.name)}>${t("Download")}<//>
+            ${
+              mayAdd &&
+              html`<${Button} small kind="ghost" testid="attachment-remove" act=${remove(one)}>${t("Remove")}<//>`
+            }
           </li>`;
         })}
       </ul>`
@@ -101,7 +58,11 @@ export function Attachments({ task, reload }) {
     ${
       mayAdd &&
       html`<${ChooseFiles} take=${take} disabled=${busy} testid="attachment-add">
-        ${busy ? "Adding…" : html`<b>Add files</b> or drop them here: the agent gets them with its next run.`}
+        ${
+          busy
+            ? t("Adding…")
+            : html`<b>${t("Add files")}</b> ${t("or drop them here: the agent gets them with its next run.")}`
+        }
       <//>`
     }
   </section>`;

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { useAct } from "../loading.mjs";
 import { CapBars, isReached, sayAmount, sayUse, sayWhose } from "../parts/caps.mjs";
 import { Button } from "../parts/controls.mjs";
@@ -13,6 +14,12 @@ import { told } from "../toasts.mjs";
 const WAITING = ["backlog", "in_progress", "needs_input"];
 const IS_WHOLE = ["tokens", "runs"];
 const RAISED_BY = { task: "member", project: "maintainer", platform: "admin" };
+
+const whoRaises = () => ({
+  admin: t("An admin can raise this cap."),
+  maintainer: t("A maintainer can raise this cap."),
+  member: t("A member can raise this cap."),
+});
 
 export function Parked({ task, reload }) {
   const reached = (task.capState || []).filter(isReached);
@@ -29,7 +36,7 @@ export function Parked({ task, reload }) {
   if (!isParked(task)) {
     if (!reached.length || !WAITING.includes(task.state)) return null;
     return html`<section class="callout ask parked" data-testid="task-at-cap">
-      <p class="callout-head">A cap is reached</p>
+      <p class="callout-head">${t("A cap is reached")}</p>
       ${raises}
     </section>`;
   }
@@ -50,15 +57,17 @@ export function Parked({ task, reload }) {
     <p class="muted">
       ${
         code === "cap"
-          ? "Its work and its session are kept; its agent does other tasks meanwhile."
-          : "It goes on by itself then, in the same session. Its agent does other tasks meanwhile."
+          ? t("Its work and its session are kept; its agent does other tasks meanwhile.")
+          : t("It goes on by itself then, in the same session. Its agent does other tasks meanwhile.")
       }
     </p>
     ${raises}
     ${
       may("member") &&
       html`<div class="actions">
-        <${Button} kind=${code === "cap" ? undefined : "primary"} testid="task-resume" act=${resume}>Go on now<//>
+        <${Button} kind=${code === "cap" ? undefined : "primary"} testid="task-resume" act=${resume}>
+          ${t("Go on now")}
+        <//>
       </div>`
     }
   </section>`;
@@ -90,7 +99,7 @@ function Raise({ task, use, isLast, reload }) {
   const role = RAISED_BY[use.scope];
   if (!may(role)) {
     return html`<p>
-      ${sayWhose(use)}: ${sayUse(use)}. ${role === "admin" ? "An admin" : `A ${role}`} can raise this cap.
+      ${sayWhose(use)}: ${sayUse(use)}. ${whoRaises()[role]}
     </p>`;
   }
   const submit = (event) => {
@@ -98,7 +107,7 @@ function Raise({ task, use, isLast, reload }) {
     run(async () => {
       try {
         await raise(task, use, Number(typed));
-        told("The cap is raised.");
+        told(t("The cap is raised."));
       } finally {
         await reload();
       }
@@ -107,7 +116,7 @@ function Raise({ task, use, isLast, reload }) {
   const id = `raise-${use.scope}-${use.period}-${use.cap}`;
   const value = Number(typed);
   return html`<form class="raise" onSubmit=${submit} data-testid="cap-raise">
-    <label for=${id}>${sayWhose(use)}: ${sayUse(use)}. Raise it to</label>
+    <label for=${id}>${sayWhose(use)}: ${sayUse(use)}. ${t("Raise it to")}</label>
     <span class="actions">
     <input
       id=${id}
@@ -120,7 +129,11 @@ function Raise({ task, use, isLast, reload }) {
       onInput=${(event) => setTyped(event.target.value)}
     />
     <button class="button primary" data-testid="cap-raise-submit" disabled=${busy || !(value > use.used)}>
-      Raise to ${sayAmount(use.cap, value)}${isLast && " and go on"}
+      ${
+        isLast
+          ? t("Raise to {amount} and go on", { amount: sayAmount(use.cap, value) })
+          : t("Raise to {amount}", { amount: sayAmount(use.cap, value) })
+      }
     </button>
     </span>
   </form>`;

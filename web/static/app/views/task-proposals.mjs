@@ -1,6 +1,7 @@
 // Follow-up tasks that an agent proposes. A person accepts one, which creates it, or dismisses it.
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { useRead } from "../loading.mjs";
 import { Badge, Button, Trouble } from "../parts/controls.mjs";
 import { Markdown } from "../parts/markdown.mjs";
@@ -26,13 +27,13 @@ export function Proposals({ task, reload }) {
       const reply = await api.post(`/tasks/${task.id}/proposals/${one.id}/${verb}`);
       const id = reply?.proposal?.createdTaskId;
       if (verb === "accept")
-        told("Task created.", id ? { href: to.task(task.projectId, id), text: "Open" } : undefined);
+        told(t("Task created."), id ? { href: to.task(task.projectId, id), text: t("Open") } : undefined);
     } finally {
       await Promise.all([again(), reload()]);
     }
   };
   return html`<section data-testid="task-proposals">
-    <h2>Proposed by the agent</h2>
+    <h2>${t("Proposed by the agent")}</h2>
     <ul class="rows">
       ${proposals.map(
         (one) =>
@@ -45,12 +46,17 @@ export function Proposals({ task, reload }) {
               one.state !== OPEN
                 ? html`
                   <${Badge} word=${one.state} />
-                  ${one.createdTaskId && html`<a href=${to.task(task.projectId, one.createdTaskId)}>Open task</a>`}
+                  ${
+                    one.createdTaskId &&
+                    html`<a href=${to.task(task.projectId, one.createdTaskId)}>${t("Open task")}</a>`
+                  }
                 `
                 : may("member") &&
                   html`
-                    <${Button} small testid="proposal-accept" act=${decide(one, "accept")}>Accept<//>
-                    <${Button} small kind="ghost" testid="proposal-dismiss" act=${decide(one, "dismiss")}>Dismiss<//>
+                    <${Button} small testid="proposal-accept" act=${decide(one, "accept")}>${t("Accept")}<//>
+                    <${Button} small kind="ghost" testid="proposal-dismiss" act=${decide(one, "dismiss")}>
+                      ${t("Dismiss")}
+                    <//>
                   `
             }
           </li>`,

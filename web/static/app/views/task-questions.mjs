@@ -2,14 +2,16 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { Button, Fault, TextField, Time, useForm } from "../parts/controls.mjs";
 import { Markdown } from "../parts/markdown.mjs";
+import { useTakePictures } from "../parts/pictures.mjs";
 import { project } from "../projects.mjs";
 import { may } from "../session.mjs";
 import { failed } from "../toasts.mjs";
 import { actorName, exact, say } from "../words.mjs";
 
-export function Questions({ task, reload }) {
+export function Questions({ task, reload, answered }) {
   const questions = [...(task.questions || [])].sort((a, b) => (a.askedAt < b.askedAt ? 1 : -1));
   if (!questions.length) return null;
   const over = questions.filter(({ status }) => status !== "pending");
@@ -18,9 +20,10 @@ export function Questions({ task, reload }) {
       .filter(({ status }) => status === "pending")
       .map((one) => html`<${Question} key=${one.id} question=${one} task=${task} reload=${reload} />`)}
     ${
+      answered &&
       over.length > 0 &&
       html`<details class="answered">
-        <summary>Earlier questions</summary>
+        <summary>${t("Earlier questions")}</summary>
         ${over.map(
           (one) =>
             html`<div key=${one.id}>
@@ -28,7 +31,7 @@ export function Questions({ task, reload }) {
               <p>
                 ${
                   one.response
-                    ? html`<b>Answer:</b> ${one.response}`
+                    ? html`<b>${t("Answer:")}</b> ${one.response}`
                     : html`<span class="muted">${say(one.status)}</span>`
                 }
                 ${one.respondedBy && html` <span class="muted">${by(one.respondedBy)}</span>`}
@@ -44,10 +47,12 @@ export function Questions({ task, reload }) {
 // A reason that the platform gives is one word with underscores; all else is what the agent wrote.
 const contextOf = ({ context }) => (/^[a-z]+(_[a-z]+)+$/.test(context) ? say(context) : context);
 const isBlocking = (question) => question.blocking ?? true;
-const by = (person) => (person === "default" ? "by default, as nobody answered in time" : `by ${actorName(person)}`);
+const by = (person) =>
+  person === "default" ? t("by default, as nobody answered in time") : t("by {name}", { name: actorName(person) });
 
 function Question({ question, task, reload }) {
   const form = useForm({ response: "" }, `answer.${question.id}`);
+  const pictures = useTakePictures();
   const [answering, setAnswering] = useState(false);
   const answer = async (response) => {
     setAnswering(true);
@@ -56,7 +61,7 @@ function Question({ question, task, reload }) {
     } catch (error) {
       if (error.status !== 409) throw error;
       // The question goes with the next reading, and what is said beside it too.
-      failed({ status: 409, message: `Your answer came too late and does not count. ${error.message}` });
+      failed({ status: 409, message: `${t("Your answer came too late and does not count.")} ${error.message}` });
     } finally {
       setAnswering(false);
       await reload();
@@ -72,7 +77,7 @@ function Question({ question, task, reload }) {
     data-blocking=${blocking}
   >
     <p class="callout-head">
-      ${blocking ? "Your answer is needed" : "A question"} <${Time} at=${question.askedAt} />
+      ${blocking ? t("Your answer is needed") : t("A question")} <${Time} at=${question.askedAt} />
     </p>
     <div class="asked"><${Markdown} text=${question.question} /></div>
     ${question.context && html`<${Markdown} text=${contextOf(question)} />`}
@@ -82,7 +87,7 @@ function Question({ question, task, reload }) {
         ? html`
           ${
             question.options?.length > 0 &&
-            html`<div class="options" role="group" aria-label="Answers">
+            html`<div class="options" role="group" aria-label=${t("Answers")}>
               ${question.options.map(
                 (option) =>
                   html`<${Button}
@@ -97,21 +102,22 @@ function Question({ question, task, reload }) {
             </div>`
           }
           <${TextField}
-            label=${question.options?.length ? "Or another answer" : "Your answer"}
+            label=${question.options?.length ? t("Or another answer") : t("Your answer")}
             name="response"
             form=${form}
             rows="2"
             testid="question-answer"
+            ...${pictures}
             required
           />
           <${Fault} form=${form} />
           <footer>
             <button class="button primary" data-testid="question-submit" disabled=${form.busy || answering}>
-              Answer
+              ${t("Answer")}
             </button>
           </footer>
         `
-        : html`<p class="muted">A member of the project can answer this.</p>`
+        : html`<p class="muted">${t("A member of the project can answer this.")}</p>`
     }
   </form>`;
 }
@@ -120,13 +126,15 @@ function Question({ question, task, reload }) {
 function Terms({ question, blocking }) {
   const { deadlineAt, remindAt, escalatedTo, defaultResponse } = question;
   const said = [
-    blocking ? "The agent waits for the answer." : "The agent goes on meanwhile, and reads the answer when it comes.",
-    escalatedTo && `${actorName(escalatedTo)} was asked, too, because nobody had answered.`,
-    remindAt && `A reminder follows ${exact(remindAt)}.`,
+    blocking
+      ? t("The agent waits for the answer.")
+      : t("The agent goes on meanwhile, and reads the answer when it comes."),
+    escalatedTo && t("{name} was asked, too, because nobody had answered.", { name: actorName(escalatedTo) }),
+    remindAt && t("A reminder follows {time}.", { time: exact(remindAt) }),
     deadlineAt &&
       (defaultResponse && project.value?.questionRules?.onDeadline === "default"
-        ? `Without an answer by ${exact(deadlineAt)}, “${defaultResponse}” counts.`
-        : `Without an answer by ${exact(deadlineAt)}, the task fails.`),
+        ? t("Without an answer by {time}, “{answer}” counts.", { time: exact(deadlineAt), answer: defaultResponse })
+        : t("Without an answer by {time}, the task fails.", { time: exact(deadlineAt) })),
   ];
   return html`<p class="muted" data-testid="question-terms">${said.filter(Boolean).join(" ")}</p>`;
 }

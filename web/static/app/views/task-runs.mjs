@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t, tn } from "../language.mjs";
 import { Badge, Time } from "../parts/controls.mjs";
 import { Transcript } from "../parts/transcript/transcript.mjs";
 import { project } from "../projects.mjs";
@@ -11,28 +12,33 @@ import { say } from "../words.mjs";
 const LIVE_READ_MS = 4000;
 
 const dollars = (cost) => `$${cost < 1 ? cost.toFixed(4).replace(/0{1,2}$/, "") : cost.toFixed(2)}`;
-const count = (tokens) => `${tokens.toLocaleString()} tokens`;
+const count = (tokens) => t("{number} tokens", { number: tokens.toLocaleString() });
 
 // What a run or a task has used: {inputTokens, cachedTokens, outputTokens, tokens, costUsd}; each may be absent.
-function Usage({ of, testid }) {
+export function Usage({ of, testid }) {
   const { inputTokens = 0, outputTokens = 0, cachedTokens = 0, costUsd = 0 } = of || {};
   const tokens = of?.tokens ?? inputTokens + cachedTokens + outputTokens;
   if (!tokens && !costUsd) return null;
-  const parts = `${count(inputTokens)} in, ${count(cachedTokens)} from a cache, ${count(outputTokens)} out`;
+  const parts = t("{input} in, {cached} from a cache, {output} out", {
+    input: count(inputTokens),
+    cached: count(cachedTokens),
+    output: count(outputTokens),
+  });
   return html`<span data-testid=${testid} title=${parts}>
     ${count(tokens)}${costUsd > 0 ? ` · ${dollars(costUsd)}` : ""}
   </span>`;
 }
 
-function Spent({ of }) {
-  if (!of?.runs) return null;
+export function Spent({ of }) {
+  if (!of?.runs || !(of.tokens || of.costUsd || of.minutes)) return null;
   return html`<span class="muted" data-testid="task-spent">
-    All runs: <${Usage} of=${of} />
-    ${of.minutes > 0 && ` · ${Math.ceil(of.minutes).toLocaleString()} min`}
+    ${t("All runs:")}${" "}
+    ${of.minutes > 0 && `${t("{number} min", { number: Math.ceil(of.minutes).toLocaleString() })} `}
+    <${Usage} of=${of} />
   </span>`;
 }
 
-const stateOf = (run) => run.outcome || run.state;
+export const stateOf = (run) => run.outcome || run.state;
 
 // A run is claimed and its usage rises without an event: while it is live, the run is read every few seconds.
 function useLiveRun(run) {
@@ -54,19 +60,33 @@ function useLiveRun(run) {
   return live && read?.id === run.id ? read : null;
 }
 
+// How far a run is, by whom and with what, kept fresh while it is live.
+export function RunLine({ run }) {
+  const read = useLiveRun(run);
+  return html`
+    <p class="run-line">
+      <${Badge} word=${stateOf(read || run)} testid="run-state" />
+      ${run.agentId && html`<a href=${to.agent(run.agentId)}>${run.agentId}</a>`}
+      <${Time} at=${run.startedAt} />
+      ${(run.driver || run.model) && html`<span>${[run.driver, run.model].filter(Boolean).join(" · ")}</span>`}
+      <${Usage} of=${read?.usage || run.usage} testid="run-usage" />
+    </p>
+    ${(run.reason || run.summary) && html`<p class="summary">${run.reason || run.summary}</p>`}
+  `;
+}
+
 export function Runs({ task }) {
   const runs = [...(task.runs || [])].sort((a, b) => (a.id < b.id ? 1 : -1));
   const [chosen, setChosen] = useState(null);
   const run = runs.find(({ id }) => id === chosen) || runs[0];
-  const read = useLiveRun(run);
   return html`<section data-testid="task-log">
     <div class="section-head">
-      <h2>Agent log</h2>
+      <h2>${t("Agent log")}</h2>
       <${Spent} of=${task.spent} />
       ${
         runs.length > 1 &&
         html`<label>
-          <span class="sr">Run</span>
+          <span class="sr">${t("Run")}</span>
           <select
             value=${run.id}
             onChange=${(event) => setChosen(event.target.value === runs[0].id ? null : event.target.value)}
@@ -74,8 +94,8 @@ export function Runs({ task }) {
             ${runs.map(
               (one, at) =>
                 html`<option key=${one.id} value=${one.id}>
-                  ${at === 0 ? "Latest run" : `Run ${runs.length - at}`} ·
-                  round ${one.round} · ${say(stateOf(one.id === read?.id ? read : one))}
+                  ${at === 0 ? t("Latest run") : t("Run {number}", { number: runs.length - at })} ·${" "}
+                  ${t("Round {number}", { number: one.round })} · ${say(stateOf(one))}
                 </option>`,
             )}
           </select>
@@ -85,14 +105,7 @@ export function Runs({ task }) {
     ${
       run
         ? html`
-          <p class="run-line">
-            <${Badge} word=${stateOf(read || run)} testid="run-state" />
-            ${run.agentId && html`<a href=${to.agent(run.agentId)}>${run.agentId}</a>`}
-            <${Time} at=${run.startedAt} />
-            ${(run.driver || run.model) && html`<span>${[run.driver, run.model].filter(Boolean).join(" · ")}</span>`}
-            <${Usage} of=${read?.usage || run.usage} testid="run-usage" />
-          </p>
-          ${(run.reason || run.summary) && html`<p class="summary">${run.reason || run.summary}</p>`}
+          <${RunLine} run=${run} />
           <${Transcript} key=${run.id} taskId=${task.id} runId=${run.id} />
         `
         : html`<p class="muted">${waitsFor(task)}</p>`
@@ -100,16 +113,15 @@ export function Runs({ task }) {
   </section>`;
 }
 
-function waitsFor({ state, dependsOn, requiredCapabilities: needs }) {
-  if (state !== "backlog" && state !== "in_progress") return "No agent has worked on it.";
+export function waitsFor({ state, dependsOn, requiredCapabilities: needs }) {
+  if (state !== "backlog" && state !== "in_progress") return t("No agent has worked on it.");
   const most = project.value?.maxParallelTasks;
   return [
-    "No agent has started yet. It waits for a free agent",
-    needs?.length && ` that has ${needs.join(", ")}`,
-    dependsOn?.length && ", for the tasks it depends on",
-    most && `, for a place among the ${most} ${most === 1 ? "task" : "tasks"} that this project allows at once`,
-    ".",
+    t("No agent has started yet. It waits for a free agent."),
+    needs?.length && t("It needs one that has {needs}.", { needs: needs.join(", ") }),
+    dependsOn?.length && t("It waits for the tasks it depends on."),
+    most && tn(most, "This project allows {count} task at once.", "This project allows {count} tasks at once."),
   ]
     .filter(Boolean)
-    .join("");
+    .join(" ");
 }

@@ -2,8 +2,10 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { Button, Fault, TextField, useForm } from "../parts/controls.mjs";
 import { Confirm } from "../parts/dialogs.mjs";
+import { useTakePictures } from "../parts/pictures.mjs";
 import { may, user } from "../session.mjs";
 import { told } from "../toasts.mjs";
 import { actorName } from "../words.mjs";
@@ -12,7 +14,7 @@ import { actorName } from "../words.mjs";
 const TAKEN_FROM = ["in_progress", "needs_input", "ready_to_test", "failed"];
 
 // An agent that waits for an answer is there, too.
-const isWorking = ({ runs }) => (runs || []).some(({ state }) => state === "running");
+export const isWorking = ({ runs }) => (runs || []).some(({ state }) => state === "running");
 export function Steering({ task, reload }) {
   if (task.heldBy) return html`<${Held} task=${task} reload=${reload} />`;
   if (!isWorking(task) || !may("member")) return null;
@@ -21,12 +23,15 @@ export function Steering({ task, reload }) {
 
 function Message({ task, reload }) {
   const form = useForm({ text: "" }, `message.${task.id}`);
+  const pictures = useTakePictures();
   const send = (interrupt) =>
     form.submit(async ({ text }) => {
       try {
         await api.post(`/tasks/${task.id}/messages`, { text: text.trim(), ...(interrupt && { interrupt: true }) });
         form.reset();
-        told(interrupt ? "The agent is interrupted and reads this." : "Sent. The agent reads it at its next turn.");
+        told(
+          interrupt ? t("The agent is interrupted and reads this.") : t("Sent. The agent reads it at its next turn."),
+        );
       } finally {
         await reload();
       }
@@ -34,15 +39,16 @@ function Message({ task, reload }) {
   const empty = !form.draft.text.trim();
   return html`<form class="steering" onSubmit=${send(false)} data-testid="steering">
     <${TextField}
-      label="Write to the agent"
+      label=${t("Write to the agent")}
       name="text"
       form=${form}
       rows="2"
       testid="message-text"
+      ...${pictures}
       required
       readonly=${form.busy}
       maxlength="10000"
-      hint="The agent reads it at its next turn. Interrupt stops what it is doing and makes it read this at once."
+      hint=${t("The agent reads it at its next turn. Interrupt stops what it is doing and makes it read this at once.")}
     />
     <${Fault} form=${form} />
     <footer>
@@ -53,9 +59,11 @@ function Message({ task, reload }) {
         disabled=${form.busy || empty}
         onClick=${send(true)}
       >
-        Interrupt
+        ${t("Interrupt")}
       </button>
-      <button class="button primary" data-testid="message-send" disabled=${form.busy || empty}>Send</button>
+      <button class="button primary" data-testid="message-send" disabled=${form.busy || empty}>
+        ${t("Send")}
+      </button>
     </footer>
   </form>`;
 }
@@ -68,13 +76,13 @@ export function TakeOver({ task, reload }) {
   if (task.heldBy !== null || !started || !allowed || !TAKEN_FROM.includes(task.state)) return null;
   return html`
     <button type="button" class="button" data-testid="task-take-over" onClick=${() => setTaking(true)}>
-      Take over…
+      ${t("Take over…")}
     </button>
     ${
       taking &&
       html`<${Confirm}
-        title="Take this task over?"
-        verb="Take over"
+        title=${t("Take this task over?")}
+        verb=${t("Take over")}
         kind="primary"
         testid="task-take-over-confirm"
         act=${async () => {
@@ -88,12 +96,12 @@ export function TakeOver({ task, reload }) {
       >
         ${
           isWorking(task)
-            ? "The agent puts what it has done on the branch and stops. "
+            ? `${t("The agent puts what it has done on the branch and stops.")} `
             : task.state === "ready_to_test"
-              ? "What was proven counts no more. "
+              ? `${t("What was proven counts no more.")} `
               : ""
         }
-        You work on its branch by hand until you hand the task back.
+        ${t("You work on its branch by hand until you hand the task back.")}
       <//>`
     }
   `;
@@ -106,47 +114,51 @@ function Held({ task, reload }) {
   const line = task.cloneLine || `git clone --branch ${task.branchName} ${address}`;
   const copy = async () => {
     await navigator.clipboard.writeText(line);
-    told("Copied. The password is an API token of yours.");
+    told(t("Copied. The password is an API token of yours."));
   };
   const handBack = form.submit(async ({ note }) => {
     try {
       await api.post(`/tasks/${task.id}/hand-back`, { note: note.trim() });
-      told("Handed back. An agent goes on from what is on the branch.");
+      told(t("Handed back. An agent goes on from what is on the branch."));
     } finally {
       await reload();
     }
   });
   return html`<form class="callout busy" onSubmit=${handBack} data-testid="task-held">
-    <p class="callout-head">Held by ${holder === user.value.username ? "you" : holder}</p>
+    <p class="callout-head">
+      ${holder === user.value.username ? t("Held by you") : t("Held by {name}", { name: holder })}
+    </p>
     <p>
       ${
         isWorking(task)
-          ? "The agent still puts what it has done on the branch, for half a minute at most."
-          : "No agent works on this task: work on its branch, push, and hand it back."
+          ? t("The agent still puts what it has done on the branch, for half a minute at most.")
+          : t("No agent works on this task: work on its branch, push, and hand it back.")
       }
     </p>
     ${
       address &&
       html`<p class="secret">
         <code data-testid="task-clone">${line}</code>
-        ${navigator.clipboard && html`<${Button} small kind="ghost" act=${copy}>Copy<//>`}
+        ${navigator.clipboard && html`<${Button} small kind="ghost" act=${copy}>${t("Copy")}<//>`}
       </p>`
     }
     ${
       may("member") &&
       html`
         <${TextField}
-          label="Note for the agent"
+          label=${t("Note for the agent")}
           name="note"
           form=${form}
           rows="2"
           testid="hand-back-note"
           maxlength="10000"
-          hint="What you did, and what it should do next."
+          hint=${t("What you did, and what it should do next.")}
         />
         <${Fault} form=${form} />
         <footer>
-          <button class="button primary" data-testid="task-hand-back" disabled=${form.busy}>Hand back</button>
+          <button class="button primary" data-testid="task-hand-back" disabled=${form.busy}>
+            ${t("Hand back")}
+          </button>
         </footer>
       `
     }

@@ -2,10 +2,12 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
+import { t } from "../language.mjs";
 import { useLive } from "../loading.mjs";
 import { Fault, Loading, TextField, Time, Trouble, useForm } from "../parts/controls.mjs";
 import { lazy } from "../parts/lazy.mjs";
 import { Markdown } from "../parts/markdown.mjs";
+import { useTakePictures } from "../parts/pictures.mjs";
 import { may } from "../session.mjs";
 import { actorName } from "../words.mjs";
 
@@ -17,13 +19,13 @@ const Sentence = lazy(
 
 // What the platform hands back ends in a program's output, and that is no Markdown.
 const IS_OUTPUT = ["refusal", "group"];
-const KINDS = {
-  rejection: "Rejection",
-  refusal: "Refused by the platform",
-  group: "Taken out of its group",
-  message: "To the agent",
-  note: "Handed back",
-};
+const kinds = () => ({
+  rejection: t("Rejection"),
+  refusal: t("Refused by the platform"),
+  group: t("Taken out of its group"),
+  message: t("To the agent"),
+  note: t("Handed back"),
+});
 
 function Output({ text, open }) {
   const [first, ...rest] = text.replace(/^[a-z]+(_[a-z]+)*: /, "").split("\n");
@@ -31,55 +33,61 @@ function Output({ text, open }) {
   if (!output) return html`<p>${first}</p>`;
   return html`<details open=${open}>
     <summary>${first}</summary>
-    <pre class="lines" tabindex="0" role="group" aria-label="Output">${output}</pre>
+    <pre class="lines" tabindex="0" role="group" aria-label=${t("Output")}>${output}</pre>
   </details>`;
 }
 
-export function Comments({ task, reload }) {
+// One comment: who said it, where, whether the agent has it, and what it says. open: its output, if it has some.
+export const Said = ({ of: one, open }) => html`
+  <p class="comment-head">
+    <b>${actorName(one.author)}</b>
+    <${Time} at=${one.createdAt} />
+    ${kinds()[one.kind] && html`<span class="chip">${kinds()[one.kind]}</span>`}
+    ${one.path && html`<code>${one.path}${one.line ? `:${one.line}` : ""}</code>`}
+    <span class="muted">${one.deliveredAt ? t("Read by the agent") : t("Waits for the agent's next run")}</span>
+  </p>
+  ${
+    IS_OUTPUT.includes(one.kind)
+      ? html`<${Output} text=${one.body} open=${open} />`
+      : html`<${Markdown} text=${one.body} />`
+  }
+`;
+
+export function CommentForm({ task, reload }) {
   const form = useForm({ body: "" }, `comment.${task.id}`);
+  const pictures = useTakePictures();
   const submit = form.submit(async ({ body }) => {
     await api.post(`/tasks/${task.id}/comments`, { body: body.trim() });
     form.reset();
     await reload();
   });
+  return html`<form onSubmit=${submit}>
+    <${TextField}
+      label=${t("Add a comment")}
+      name="body"
+      form=${form}
+      rows="2"
+      testid="comment-body"
+      ...${pictures}
+      required
+      hint=${t("The agent is given it with its next run.")}
+    />
+    <${Fault} form=${form} />
+    <footer><button class="button" data-testid="comment-submit" disabled=${form.busy}>${t("Comment")}</button></footer>
+  </form>`;
+}
+
+export function Comments({ task, reload }) {
   const comments = task.comments || [];
   return html`<section>
-    <h2>Comments</h2>
+    <h2>${t("Comments")}</h2>
     <ul class="comments" data-testid="task-comments">
-      ${comments.map(
-        (one) =>
-          html`<li key=${one.id}>
-            <p class="comment-head">
-              <b>${actorName(one.author)}</b>
-              <${Time} at=${one.createdAt} />
-              ${KINDS[one.kind] && html`<span class="chip">${KINDS[one.kind]}</span>`}
-              ${one.path && html`<code>${one.path}${one.line ? `:${one.line}` : ""}</code>`}
-              <span class="muted">${one.deliveredAt ? "Read by the agent" : "Waits for the agent's next run"}</span>
-            </p>
-            ${
-              IS_OUTPUT.includes(one.kind)
-                ? html`<${Output} text=${one.body} open=${one === comments.at(-1)} />`
-                : html`<${Markdown} text=${one.body} />`
-            }
-          </li>`,
-      )}
+      ${comments.map((one) => html`<li key=${one.id}><${Said} of=${one} open=${one === comments.at(-1)} /></li>`)}
     </ul>
     ${
       may("member")
-        ? html`<form onSubmit=${submit}>
-          <${TextField}
-            label="Add a comment"
-            name="body"
-            form=${form}
-            rows="2"
-            testid="comment-body"
-            required
-            hint="The agent is given it with its next run."
-          />
-          <${Fault} form=${form} />
-          <footer><button class="button" data-testid="comment-submit" disabled=${form.busy}>Comment</button></footer>
-        </form>`
-        : !comments.length && html`<p class="muted">Nobody has commented.</p>`
+        ? html`<${CommentForm} task=${task} reload=${reload} />`
+        : !comments.length && html`<p class="muted">${t("Nobody has commented.")}</p>`
     }
   </section>`;
 }
@@ -107,8 +115,8 @@ async function readTimeline(taskId) {
   return events;
 }
 
-export function Timeline({ task }) {
-  const [open, setOpen] = useState(false);
+export function Timeline({ task, begin = false }) {
+  const [open, setOpen] = useState(begin);
   const [state, setState] = useState({ events: null, error: null });
   const read = async () => {
     if (!open) return;
@@ -123,8 +131,8 @@ export function Timeline({ task }) {
   }, [open, task.id]);
   useLive(({ event, data }) => data?.taskId === task.id && event !== "task:log" && event !== "task:progress", read);
   const { events, error } = state;
-  return html`<details class="timeline" onToggle=${(event) => setOpen(event.currentTarget.open)}>
-    <summary>Timeline</summary>
+  return html`<details class="timeline" open=${open} onToggle=${(event) => setOpen(event.currentTarget.open)}>
+    <summary>${t("Timeline")}</summary>
     ${
       error && !events
         ? html`<${Trouble} error=${error} again=${read} />`

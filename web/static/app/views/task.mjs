@@ -1,51 +1,45 @@
-// One task, whole: what is wanted, what the agent asks and does, what was proven, and a person's answer to it.
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { lineDrafts } from "../drafts.mjs";
+// A task at a glance, beside the board: how it stands, what it needs, and what the agent did last.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { api } from "../api.mjs";
 import { html } from "../html.mjs";
-import { useLive, useRead } from "../loading.mjs";
-import { Badge, Icon, Loading, OutLink, SentBack, Time, Trouble } from "../parts/controls.mjs";
-import { Diff } from "../parts/diff.mjs";
+import { t } from "../language.mjs";
+import { listen } from "../live.mjs";
+import { Icon, Loading, Trouble } from "../parts/controls.mjs";
 import { Markdown } from "../parts/markdown.mjs";
-import { isParked, ParkedChip } from "../parts/parked.mjs";
-import { Priority } from "../parts/priority.mjs";
-import { PreviewFrame } from "../parts/preview-frame.mjs";
-import { PreviewLink } from "../parts/visit.mjs";
+import { Pictures } from "../parts/pictures.mjs";
 import { project } from "../projects.mjs";
 import { go, route, to, withQuery } from "../routes.mjs";
-import { may } from "../session.mjs";
-import { keepTask } from "../tasks.mjs";
-import { useTitle } from "../titles.mjs";
-import { actorName, brief, idOf, isOwnForge, say, sha, shortId, shownState } from "../words.mjs";
-import { EditTask, Rejection, TaskActions } from "./task-actions.mjs";
+import { shortId } from "../words.mjs";
 import { Attachments } from "./task-attachments.mjs";
-import { Parked, TaskCaps } from "./task-parked.mjs";
+import { Review } from "./task-changes.mjs";
+import { CheckLine } from "./task-checks.mjs";
+import { ShortFacts } from "./task-facts.mjs";
+import { TaskHead, useTask } from "./task-head.mjs";
+import { WholeTask } from "./task-page.mjs";
+import { TaskCaps } from "./task-parked.mjs";
 import { Proposals } from "./task-proposals.mjs";
-import { Questions } from "./task-questions.mjs";
 import { Runs } from "./task-runs.mjs";
 import { Steering } from "./task-steering.mjs";
-import { Comments, Timeline } from "./task-talk.mjs";
+import { Comments } from "./task-talk.mjs";
 
-// What passes by and changes nothing of the task.
-const PASSING = ["task:log", "task:progress"];
-const HAS_DIFF = ["ready_to_test", "approved", "staging", "production", "in_progress", "needs_input", "failed"];
+// Panel and page are loaded together: they share most of their parts.
+export const TaskPage = WholeTask;
 
 export function TaskPanel({ id }) {
-  const { value, error, reload } = useRead(`/tasks/${id}`);
-  const task = value?.task;
+  const { task, error, reload } = useTask(id);
   const [wide, setWide] = useState(false);
   const close = () => go(withQuery(to.project(project.value.id), route.value.query));
-  const mine = new Set((task?.deployments || []).map((one) => one.id));
-  useLive(
-    ({ event, data }) => (data?.taskId === id && !PASSING.includes(event)) || mine.has(data?.deploymentId),
-    reload,
-  );
+  const latest = useRef();
+  latest.current = { task, close };
   useEffect(() => {
-    if (task) keepTask(task);
-  }, [task]);
-  useTitle(task?.title);
-  useEffect(() => {
-    const pressed = (event) =>
-      event.key === "Escape" && !event.target.closest("input,textarea,select,dialog") && close();
+    const pressed = (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.target.closest("input,textarea,select,dialog")) return;
+      if (event.key === "Escape") latest.current.close();
+      // On another card, it is that one's.
+      if (event.key === "o" && latest.current.task && !event.target.closest(".card"))
+        go(to.taskPage(latest.current.task));
+    };
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   }, []);
@@ -58,26 +52,37 @@ export function TaskPanel({ id }) {
         if (document.activeElement === document.body) document.querySelector(`.card[data-task-id="${id}"]`)?.focus();
       });
   }, []);
-  return html`<aside class=${`panel ${wide ? "wide" : ""}`} aria-label="Task" tabindex="-1" ref=${panel}>
+  return html`<aside class=${`panel ${wide ? "wide" : ""}`} aria-label=${t("Task")} tabindex="-1" ref=${panel}>
     <div class="panel-bar">
       <span class="muted">${shortId(id)}</span>
       <span class="grow"></span>
+      ${
+        task &&
+        html`<a
+          class="button small"
+          href=${to.taskPage(task)}
+          title=${`${t("Open its page")} (o)`}
+          data-testid="task-open"
+        >
+          ${t("Open")}
+        </a>`
+      }
       <button
         type="button"
         class="button ghost square wide-toggle"
-        aria-label="Wider"
+        aria-label=${t("Wider")}
         aria-pressed=${wide}
         onClick=${() => setWide(!wide)}
       >
         <${Icon} name="wide" />
       </button>
-      <button type="button" class="button ghost square" aria-label="Close" onClick=${close}>
+      <button type="button" class="button ghost square" aria-label=${t("Close")} onClick=${close}>
         <${Icon} name="close" />
       </button>
     </div>
     ${
       task
-        ? html`<${Task} task=${task} reload=${reload} />`
+        ? html`<${Pictures} of=${task}><${Glance} task=${task} reload=${reload} /><//>`
         : error
           ? html`<${Trouble} error=${error} again=${reload} />`
           : html`<${Loading} />`
@@ -85,247 +90,101 @@ export function TaskPanel({ id }) {
   </aside>`;
 }
 
-function Task({ task, reload }) {
-  const lines = useMemo(() => lineDrafts(task.id), [task.id]);
-  useEffect(() => lines.end, [lines]);
-  const drafts = lines.drafts.value;
-  const setDrafts = (fresh) => (lines.drafts.value = fresh);
-  const [rejecting, setRejecting] = useState(false);
-  const [editing, setEditing] = useState(false);
-  const reviewing = task.state === "ready_to_test" && may("maintainer");
-  const review = { drafts, setDrafts, rejecting, setRejecting };
-  useEffect(() => {
-    if (!reviewing) {
-      setDrafts([]);
-      setRejecting(false);
-    }
-  }, [reviewing]);
+function Glance({ task, reload }) {
+  const title = html`<a href=${to.taskPage(task)}>${task.title}</a>`;
   return html`<div class="panel-body">
-    <header class="task-head">
-      <h1>${task.title}</h1>
-      <div class="task-line">
-        <${Badge} word=${task.state} shown=${shownState(task)} testid="task-state" />
-        ${isParked(task) && html`<${ParkedChip} of=${task.parked} testid="task-parked-chip" />`}
-        ${
-          task.state === "in_progress" &&
-          task.phase &&
-          !isParked(task) &&
-          html`<span class="chip busy" data-testid="task-phase">${say(task.phase)}</span>`
-        }
-        <${SentBack} round=${task.round} />
-        <${Priority} of=${task.priority} />
-        <span class="muted">${say(task.priority)}</span>
-      </div>
-      <${TaskActions} task=${task} reload=${reload} review=${review} edit=${() => setEditing(true)} />
-    </header>
-    ${
-      task.error &&
-      html`<p class=${`banner ${task.state === "backlog" ? "ask" : "bad"}`} data-testid="task-error">${task.error}</p>`
-    }
-    ${rejecting && html`<${Rejection} task=${task} review=${review} reload=${reload} />`}
-    <${Parked} task=${task} reload=${reload} />
-    <${Questions} task=${task} reload=${reload} />
-    ${task.heldBy && html`<${Steering} task=${task} reload=${reload} />`}
-    <${Facts} task=${task} />
+    <${TaskHead} task=${task} reload=${reload} title=${title} answered />
+    <${LastWords} task=${task} />
+    <${CheckLine} task=${task} />
+    <${ShortFacts} task=${task} />
     <${TaskCaps} task=${task} />
     <section>
-      <h2>Description</h2>
+      <h2>${t("Description")}</h2>
       ${
-        task.description ? html`<${Markdown} text=${task.description} />` : html`<p class="muted">None was written.</p>`
+        task.description
+          ? html`<${Beginning}><${Markdown} text=${task.description} /><//>`
+          : html`<p class="muted">${t("None was written.")}</p>`
       }
-      ${task.notes && html`<h3>Notes</h3><${Markdown} text=${task.notes} />`}
+      ${task.notes && html`<h3>${t("Notes")}</h3><${Beginning}><${Markdown} text=${task.notes} /><//>`}
     </section>
-    <${Attachments} task=${task} reload=${reload} />
     <${Proposals} task=${task} reload=${reload} />
-    <${Checks} checks=${task.checks || []} headSha=${task.headSha} />
+    <${Review} task=${task} reload=${reload} />
     <${Runs} task=${task} />
     ${!task.heldBy && html`<${Steering} task=${task} reload=${reload} />`}
-    <${Changes} task=${task} review=${reviewing ? review : null} />
+    ${task.attachments?.length > 0 && html`<${Attachments} task=${task} reload=${reload} />`}
     <${Comments} task=${task} reload=${reload} />
-    <${Timeline} task=${task} />
-    ${editing && html`<${EditTask} task=${task} reload=${reload} close=${() => setEditing(false)} />`}
   </div>`;
 }
 
-function Facts({ task }) {
-  const previews = (task.deployments || []).filter(({ environment }) => environment === "preview");
-  const preview = previews.sort((a, b) => (a.id < b.id ? 1 : -1))[0];
-  const liveId = previews.find(({ status }) => status === "completed")?.id;
-  return html`<dl class="facts">
-    ${
-      (task.previewUrl || preview) &&
-      html`
-        <dt>Preview</dt>
-        <dd>
-          ${
-            task.previewUrl
-              ? html`<${PreviewLink}
-                deploymentId=${liveId}
-                href=${task.previewUrl}
-                testid="task-preview"
-              >
-                ${task.previewUrl}
-              <//>`
-              : html`<span class="muted" data-testid="task-preview">Not running</span>`
-          }
-          ${preview && preview.status !== "superseded" && html`<${Badge} word=${preview.status} />`}
-          ${preview?.error && html`<span class="bad-text">${preview.error}</span>`}
-          ${task.previewUrl && html`<${PreviewFrame} deploymentId=${liveId} href=${task.previewUrl} />`}
-        </dd>
-      `
-    }
-    ${
-      task.branchName &&
-      html`
-        <dt>Branch</dt>
-        <dd>
-          <code>${task.branchName}</code>
-          ${task.headSha && html`<code title=${task.headSha}>${sha(task.headSha)}</code>`}
-        </dd>
-      `
-    }
-    ${
-      task.laterPush &&
-      html`
-        <dt>Left out</dt>
-        <dd data-testid="task-later-push">
-          <code title=${task.laterPush}>${sha(task.laterPush)}</code> was pushed too late: its group goes on
-          with <code title=${task.approvedSha}>${sha(task.approvedSha)}</code>, which was approved.
-        </dd>
-      `
-    }
-    ${
-      task.prUrl &&
-      html`
-        <dt>Pull request</dt>
-        <dd>
-          ${isOwnForge(task.prUrl) ? `#${task.prNumber}` : html`<${OutLink} href=${task.prUrl}>#${task.prNumber}<//>`}
-        </dd>
-      `
-    }
-    ${
-      task.assignedAgentId &&
-      html`<dt>Agent</dt><dd><a href=${to.agent(task.assignedAgentId)}>${task.assignedAgentId}</a></dd>`
-    }
-    ${
-      (task.driver || task.model) &&
-      html`<dt>Driver</dt><dd>${[task.driver, task.model].filter(Boolean).join(" · ")}</dd>`
-    }
-    ${
-      task.labels?.length > 0 &&
-      html`
-        <dt>Labels</dt>
-        <dd>${task.labels.map((label) => html`<span key=${label} class="chip label">${label}</span>`)}</dd>
-      `
-    }
-    ${
-      task.requiredCapabilities?.length > 0 &&
-      html`
-        <dt>Needs</dt>
-        <dd>${task.requiredCapabilities.map((one) => html`<span key=${one} class="chip">${one}</span>`)}</dd>
-      `
-    }
-    ${
-      task.dependsOn?.length > 0 &&
-      html`
-        <dt>Depends on</dt>
-        <dd>
-          ${task.dependsOn.map(
-            (one) =>
-              html`<a key=${idOf(one)} href=${to.task(task.projectId, idOf(one))}>
-                ${one.title || shortId(idOf(one))}
-              </a>`,
-          )}
-        </dd>
-      `
-    }
-    ${
-      task.rolledBackAt &&
-      html`
-        <dt>Rolled back</dt>
-        <dd data-testid="task-rolled-back">
-          <${Time} at=${task.rolledBackAt} /> <span class="muted">Production runs a version without it.</span>
-        </dd>
-      `
-    }
-    <dt>Created</dt>
-    <dd><${Time} at=${task.createdAt} />${task.createdBy && html` by ${actorName(task.createdBy)}`}</dd>
-  </dl>`;
-}
-
-function Checks({ checks, headSha }) {
-  if (!checks.length) return null;
-  return html`<section>
-    <h2>Proven by the platform</h2>
-    <ul class="checks" data-testid="task-checks">
-      ${checks.map(
-        (check) =>
-          html`<li key=${check.name} class=${check.commitSha && headSha && check.commitSha !== headSha ? "old" : ""}>
-            <${Badge} word=${check.status} label=${say(check.name)} />
-            <span>${brief(check.message) || say(check.status)}</span>
-            <code>${sha(check.commitSha)}</code>
-            <${Time} at=${check.at} />
-          </li>`,
-      )}
-    </ul>
-    ${checks
-      .filter(({ log }) => log)
-      .map(
-        (check) =>
-          html`<details key=${check.name}>
-            <summary>What the ${say(check.name)} printed</summary>
-            <pre class="lines" tabindex="0" role="group" aria-label="Output">${check.log}</pre>
-          </details>`,
-      )}
-  </section>`;
-}
-
-function Changes({ task, review }) {
-  const path = task.branchName && HAS_DIFF.includes(task.state) ? `/tasks/${task.id}/diff` : null;
-  const { value: diff, error, reload } = useRead(path);
+// What is long is cut, and shown whole on request: what changed and what the agent did stand below it.
+function Beginning({ children }) {
+  const [whole, setWhole] = useState(false);
+  const [isLong, setLong] = useState(false);
+  const content = useRef();
   useEffect(() => {
-    if (diff && diff.headSha !== task.headSha) reload();
-  }, [task.headSha, task.state]);
-  if (!path) return null;
-  const files = diff?.files || [];
-  return html`<section data-testid="task-diff">
-    <div class="section-head">
-      <h2>Changes</h2>
-      ${
-        files.length > 0 &&
-        html`<span class="muted">
-          ${files.length} ${files.length === 1 ? "file" : "files"}
-          ${" "}
-          <b class="plus">+${files.reduce((sum, file) => sum + (file.additions || 0), 0)}</b>
-          ${" "}
-          <b class="minus">−${files.reduce((sum, file) => sum + (file.deletions || 0), 0)}</b>
-        </span>`
-      }
-    </div>
+    const look = new ResizeObserver(([{ target }]) =>
+      setLong(target.offsetHeight > target.parentElement.clientHeight + 4),
+    );
+    look.observe(content.current);
+    return () => look.disconnect();
+  }, []);
+  return html`
+    <div class=${whole ? "" : "beginning"}><div ref=${content}>${children}</div></div>
     ${
-      error && error.status === 404
-        ? html`<p class="muted">Nothing has been pushed yet.</p>`
-        : error
-          ? html`<${Trouble} error=${error} again=${reload} />`
-          : !diff
-            ? html`<${Loading} />`
-            : !diff.patch
-              ? html`<p class="muted">Nothing has been pushed yet.</p>`
-              : html`
-                ${
-                  review && html`<p class="muted">Choose a line to comment on it; the comments go with a rejection.</p>`
-                }
-                ${
-                  diff.truncated &&
-                  html`<p class="banner ask">This diff is too long to show whole. The rest is in the branch.</p>`
-                }
-                <${Diff}
-                  patch=${diff.patch}
-                  comments=${task.comments || []}
-                  drafts=${review?.drafts || []}
-                  setDrafts=${review?.setDrafts || null}
-                />
-              `
+      (isLong || whole) &&
+      html`<button
+        type="button"
+        class="button small ghost"
+        aria-expanded=${whole}
+        data-testid="description-whole"
+        onClick=${() => setWhole(!whole)}
+      >
+        ${whole ? t("Show less") : t("Show all of it")}
+      </button>`
     }
-  </section>`;
+  `;
+}
+
+const VERY_END = Number.MAX_SAFE_INTEGER;
+
+// What the agent said last: the summary of a run that is over, else the end of what it says now.
+function LastWords({ task }) {
+  const run = (task.runs || []).reduce((newest, one) => (newest && newest.id > one.id ? newest : one), null);
+  const runId = run?.id;
+  const [said, setSaid] = useState(null);
+  useEffect(() => {
+    let gone = false;
+    const read = () =>
+      api.get(`/runs/${runId}/transcript`, { before: VERY_END, kind: "text", limit: 1 }).then(
+        ({ entries }) => !gone && setSaid(entries[0]?.message ?? null),
+        () => {}, // The transcript below tells what is wrong.
+      );
+    if (!runId || run.summary) return undefined;
+    read();
+    const end = listen(({ event, data }) => {
+      if (event === "connected" || event === "resync") return read();
+      if (event !== "task:log" || data.runId !== runId) return undefined;
+      const last = data.entries.findLast(({ kind }) => kind === "text");
+      return last && setSaid(last.message);
+    });
+    return () => {
+      gone = true;
+      end();
+    };
+  }, [runId, run?.summary]);
+  const words = run?.summary || said;
+  if (!words) return null;
+  return html`<blockquote class="last-words" data-testid="task-last-words">${lastSentence(words)}</blockquote>`;
+}
+
+const LONGEST = 280;
+
+// The last paragraph, cut from its beginning where it is long.
+function lastSentence(text) {
+  const last = text
+    .trim()
+    .split(/\n\s*\n/)
+    .at(-1)
+    .trim();
+  return last.length > LONGEST ? `…${last.slice(-LONGEST)}` : last;
 }

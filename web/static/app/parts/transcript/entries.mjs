@@ -1,7 +1,8 @@
 // One row of a transcript, by its kind. Text goes through Markdown's sanitizer; all else is text as it is.
 import { Component } from "preact";
-import { useMemo, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useState } from "preact/hooks";
 import { html } from "../../html.mjs";
+import { t } from "../../language.mjs";
 import { actorName, clock, exact } from "../../words.mjs";
 import { cls, Icon } from "../controls.mjs";
 import { Markdown } from "../markdown.mjs";
@@ -11,9 +12,12 @@ const LINES_SHOWN = 14;
 const CHARACTERS_SHOWN = 4000;
 const MOST_PATCH_LINES_OPEN = 40;
 
-// Folded content, drawn only while it is open. `draw` is a function.
-function Fold({ summary, begin = false, draw, ...rest }) {
-  const [open, setOpen] = useState(begin);
+// Folded content, drawn only while it is open. `draw` is a function. wanted: it opens once this is true.
+function Fold({ summary, begin = false, draw, wanted = false, ...rest }) {
+  const [open, setOpen] = useState(begin || wanted);
+  useLayoutEffect(() => {
+    if (wanted) setOpen(true);
+  }, [wanted]);
   return html`<details open=${open} onToggle=${(event) => setOpen(event.currentTarget.open)} ...${rest}>
     <summary>${summary}</summary>
     ${open && draw()}
@@ -30,15 +34,15 @@ function Output({ text, testid }) {
     ${
       long &&
       html`<button type="button" class="button small ghost" aria-expanded=${all} onClick=${() => setAll(!all)}>
-        ${all ? "Show the end only" : `Show all ${lines.length} lines`}
+        ${all ? t("Show the end only") : t("Show all {count} lines", { count: lines.length })}
       </button>`
     }
-    <pre class="output" tabindex="0" role="group" aria-label="Output" data-testid=${testid}>${shown}</pre>
+    <pre class="output" tabindex="0" role="group" aria-label=${t("Output")} data-testid=${testid}>${shown}</pre>
   `;
 }
 
 function Patch({ lines }) {
-  return html`<pre class="patch" tabindex="0" role="group" aria-label="Changes" data-testid="transcript-diff">
+  return html`<pre class="patch" tabindex="0" role="group" aria-label=${t("Changes")} data-testid="transcript-diff">
     ${lines.map(({ kind, text }, at) => html`<span key=${at} class=${kind}>${text || " "}</span>`)}
   </pre>`;
 }
@@ -49,7 +53,7 @@ function Edit({ patch }) {
   const lines = useMemo(() => patchLines(patch), [patch]);
   const changed = countOf(lines, "plus") + countOf(lines, "minus");
   const summary = html`
-    Changes <b class="plus">+${countOf(lines, "plus")}</b> <b class="minus">−${countOf(lines, "minus")}</b>
+    ${t("Changes")} <b class="plus">+${countOf(lines, "plus")}</b> <b class="minus">−${countOf(lines, "minus")}</b>
   `;
   return html`<${Fold}
     class="call-part"
@@ -61,11 +65,13 @@ function Edit({ patch }) {
 
 // How a call ended: [class, what a screen reader says, sign].
 function mark(result, live) {
-  if (!result) return live ? ["busy", "Running", null] : ["quiet", "No result was reported", "–"];
-  return result.details?.ok === false || result.level === "error" ? ["bad", "Failed", "✕"] : ["good", "Done", "✓"];
+  if (!result) return live ? ["busy", t("Running"), null] : ["quiet", t("No result was reported"), "–"];
+  return result.details?.ok === false || result.level === "error"
+    ? ["bad", t("Failed"), "✕"]
+    : ["good", t("Done"), "✓"];
 }
 
-function Call({ row, live }) {
+function Call({ row, live, isFound }) {
   const { entry, result } = row;
   const command = commandOf(entry);
   const diff = typeof entry.details?.diff === "string" ? entry.details.diff : null;
@@ -77,32 +83,32 @@ function Call({ row, live }) {
     </span>
     <b>${toolName(entry)}</b>
     <code class="gist">${gist(entry)}</code>
-    ${Number.isInteger(exit) && exit !== 0 && html`<span class="chip bad">exit ${exit}</span>`}
+    ${Number.isInteger(exit) && exit !== 0 && html`<span class="chip bad">${t("exit {code}", { code: exit })}</span>`}
     <small>${duration(result?.details?.durationMs)}</small>
   `;
   const draw = () => {
     const input = inputText(entry);
     return html`<div class="call-body">
-      ${command && html`<pre class="command" tabindex="0" role="group" aria-label="Command">$ ${command}</pre>`}
+      ${command && html`<pre class="command" tabindex="0" role="group" aria-label=${t("Command")}>$ ${command}</pre>`}
       ${
         input &&
-        html`<pre class="output" tabindex="0" role="group" aria-label="Input" data-testid="call-input">
+        html`<pre class="output" tabindex="0" role="group" aria-label=${t("Input")} data-testid="call-input">
         ${input}
       </pre>`
       }
       ${
         result
           ? html`
-            ${Number.isInteger(exit) && html`<p class="muted">Exit code ${exit}</p>`}
+            ${Number.isInteger(exit) && html`<p class="muted">${t("Exit code {code}", { code: exit })}</p>`}
             ${result.message ? html`<${Output} text=${result.message} testid="call-output" />` : null}
-            ${!result.message && html`<p class="muted">It printed nothing.</p>`}
+            ${!result.message && html`<p class="muted">${t("It printed nothing.")}</p>`}
           `
           : html`<p class="muted">${said}.</p>`
       }
     </div>`;
   };
   return html`
-    <${Fold} class="call" summary=${summary} draw=${draw} />
+    <${Fold} class="call" summary=${summary} draw=${draw} wanted=${isFound} />
     ${diff && html`<${Edit} patch=${diff} />`}
   `;
 }
@@ -113,7 +119,7 @@ export function Plan({ steps }) {
       ({ text, done }, at) =>
         html`<li key=${at} class=${done ? "done-step" : ""}>
           <span class="box">${done && html`<${Icon} name="check" />`}</span>
-          <span>${text}<span class="sr">${done ? " (done)" : " (to do)"}</span></span>
+          <span>${text}<span class="sr">${" "}${done ? t("(done)") : t("(to do)")}</span></span>
         </li>`,
     )}
   </ol>`;
@@ -123,8 +129,8 @@ function Message({ entry }) {
   const author = entry.details?.author;
   return html`<div class="said">
     <p class="comment-head">
-      <b>${author ? actorName(author) : "A person"}</b>
-      ${entry.details?.interrupts && html`<span class="chip">Interrupts</span>`}
+      <b>${author ? actorName(author) : t("A person")}</b>
+      ${entry.details?.interrupts && html`<span class="chip">${t("Interrupts")}</span>`}
     </p>
     <${Markdown} text=${entry.message} />
   </div>`;
@@ -132,7 +138,7 @@ function Message({ entry }) {
 
 function Thinking({ entry }) {
   const line = entry.message.trim().split("\n")[0];
-  const summary = html`<span class="muted">Thinking</span> <span class="gist muted">${line}</span>`;
+  const summary = html`<span class="muted">${t("Thinking")}</span> <span class="gist muted">${line}</span>`;
   return html`<${Fold}
     class="thinking"
     summary=${summary}
@@ -140,15 +146,17 @@ function Thinking({ entry }) {
   />`;
 }
 
-function body({ row, live }) {
+function body({ row, live, isFound }) {
   const { entry, kind } = row;
   if (kind === "text") return html`<${Markdown} text=${entry.message} />`;
   if (kind === "thinking") return html`<${Thinking} entry=${entry} />`;
   if (kind === "message") return html`<${Message} entry=${entry} />`;
   if (kind === "plan" && stepsOf(entry)) return html`<${Plan} steps=${stepsOf(entry)} />`;
   // Calls of older runners have neither an id nor details.
-  if (entry.kind === "tool" && (entry.callId || entry.details)) return html`<${Call} row=${row} live=${live} />`;
-  if (entry.kind === "result") return html`<pre tabindex="0" role="group" aria-label="Output">${entry.message}</pre>`;
+  if (entry.kind === "tool" && (entry.callId || entry.details))
+    return html`<${Call} row=${row} live=${live} isFound=${isFound} />`;
+  if (entry.kind === "result")
+    return html`<pre tabindex="0" role="group" aria-label=${t("Output")}>${entry.message}</pre>`;
   return html`<pre>${entry.message}</pre>`;
 }
 
@@ -156,22 +164,23 @@ const LEVELS = { error: "erro", warn: "warn", warning: "warn" };
 
 // Drawn again only if it is another entry or has got its result: a stretch has hundreds of them.
 export class Row extends Component {
-  shouldComponentUpdate({ row, live }) {
+  shouldComponentUpdate({ row, live, isFound }) {
     const before = this.props;
-    return row.entry !== before.row.entry || row.result !== before.row.result || live !== before.live;
+    if (isFound !== before.isFound || live !== before.live) return true;
+    return row.entry !== before.row.entry || row.result !== before.row.result;
   }
 
-  render({ row, live }) {
+  render({ row, live, isFound }) {
     const { entry } = row;
     const kind = entry.kind || "log";
     return html`<li
-      class=${cls("entry", kind, LEVELS[entry.level], (entry.callId || entry.details) && "told")}
+      class=${cls("entry", kind, LEVELS[entry.level], (entry.callId || entry.details) && "told", isFound && "found")}
       data-seq=${entry.seq}
       data-kind=${kind}
       data-testid="transcript-entry"
     >
       <time datetime=${entry.at} title=${exact(entry.at)}>${clock(entry.at)}</time>
-      <div class="entry-body">${body({ row, live })}</div>
+      <div class="entry-body">${body({ row, live, isFound })}</div>
     </li>`;
   }
 }

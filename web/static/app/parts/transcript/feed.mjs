@@ -1,10 +1,14 @@
-// A run's transcript: read over REST page by page, then kept growing by task:log. In order by seq, each entry once.
+// A run's transcript: read over REST from its end to its beginning, then kept growing by task:log. In order by seq,
+// each entry once.
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../api.mjs";
 import { listen } from "../../live.mjs";
 import { useTaskLogs } from "../../loading.mjs";
 
+// What is read first is shown at once, so it is little.
+const FIRST_PAGE = 250;
 const PAGE = 1000;
+const VERY_END = Number.MAX_SAFE_INTEGER;
 const MOST_PAGES = 500;
 const SHOWN_EVERY_MS = 1500;
 
@@ -12,6 +16,7 @@ const SHOWN_EVERY_MS = 1500;
 export function merged(old, fresh) {
   if (!fresh.length) return old;
   if (fresh[0].seq > (old.at(-1)?.seq ?? -1)) return [...old, ...fresh];
+  if (fresh.at(-1).seq < old[0].seq) return [...fresh, ...old];
   const known = new Set(old.map(({ seq }) => seq));
   const added = fresh.filter(({ seq }) => !known.has(seq));
   return added.length ? [...old, ...added].sort((a, b) => a.seq - b.seq) : old;
@@ -39,6 +44,8 @@ export function useTranscript(taskId, runId, q = "") {
     if (!runId) return undefined;
     let entries = [];
     let after = 0;
+    // A search is read from the beginning, all else from the end; null: the beginning is here.
+    let before = q ? null : VERY_END;
     let reading = false;
     let again = false;
     let gone = false;
@@ -49,24 +56,38 @@ export function useTranscript(taskId, runId, q = "") {
       entries = merged(entries, fresh);
       after = Math.max(after, entries.at(-1)?.seq ?? 0);
     };
+    // A long one is shown when its first page is here, then now and then, and when all of it is.
+    const showPage = ({ live, leftOut }, isFirst, more) => {
+      if (more && !isFirst && Date.now() < nextShow) return;
+      nextShow = Date.now() + SHOWN_EVERY_MS;
+      show({ entries, error: null, live, leftOut: leftOut || 0, reading: more });
+    };
+    const readBack = async () => {
+      for (let page = 0; page < MOST_PAGES && before !== null && !gone; page += 1) {
+        const isFirst = before === VERY_END;
+        const limit = isFirst ? FIRST_PAGE : PAGE;
+        const reply = await api.get(`/runs/${runId}/transcript`, { before, limit });
+        add(reply.entries);
+        before = reply.entries.length === limit ? reply.entries[0].seq : null;
+        showPage(reply, isFirst, before !== null);
+      }
+    };
+    const readOn = async () => {
+      for (let page = 0; page < MOST_PAGES && !gone; page += 1) {
+        const last = after;
+        const reply = await api.get(`/runs/${runId}/transcript`, { after, limit: PAGE, q });
+        add(reply.entries);
+        // A search may have looked through many entries and found none.
+        after = Math.max(after, reply.next ?? 0);
+        showPage(reply, !page, after > last);
+        if (after <= last) break;
+      }
+    };
     const read = async () => {
       if (reading) return (again = true);
       reading = true;
       try {
-        for (let page = 0; page < MOST_PAGES && !gone; page += 1) {
-          const before = after;
-          const reply = await api.get(`/runs/${runId}/transcript`, { after, limit: PAGE, q });
-          add(reply.entries);
-          after = Math.max(after, reply.next ?? 0);
-          // A search may have looked through many entries and found none.
-          const more = after > before;
-          // A long one is shown when its first page is here, then now and then, and when all of it is.
-          if (!page || !more || Date.now() > nextShow) {
-            nextShow = Date.now() + SHOWN_EVERY_MS;
-            show({ entries, error: null, live: reply.live, leftOut: reply.leftOut || 0, reading: more });
-          }
-          if (!more) break;
-        }
+        await (before === null ? readOn() : readBack());
       } catch (error) {
         show({ error, reading: false });
       } finally {
@@ -91,7 +112,7 @@ export function useTranscript(taskId, runId, q = "") {
       if (event === "task:progress") return show({ progress: data });
       if (event !== "task:log") return undefined;
       // Which entries a search finds is the server's to say.
-      if (reading || q || !follows(entries, data.entries)) return soon();
+      if ((reading && before === null) || q || !follows(entries, data.entries)) return soon();
       add(data.entries);
       return show({ entries, live: true });
     });

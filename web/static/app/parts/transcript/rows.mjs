@@ -1,14 +1,15 @@
 // What the entries of a transcript are shown as: a call joined with its result, the newest plan apart. No drawing here.
+import { t } from "../../language.mjs";
 
 // The kinds to choose from, as rows have them: a result belongs to its call.
-export const KINDS = [
-  ["", "Everything"],
-  ["text", "What it says"],
-  ["thinking", "Thinking"],
-  ["tool", "Tool calls"],
-  ["message", "Messages"],
-  ["plan", "Plans"],
-  ["log", "Log"],
+export const kinds = () => [
+  ["", t("Everything")],
+  ["text", t("What it says")],
+  ["thinking", t("Thinking")],
+  ["tool", t("Tool calls")],
+  ["message", t("Messages")],
+  ["plan", t("Plans")],
+  ["log", t("Log")],
 ];
 
 const LONGEST_GIST = 160;
@@ -47,6 +48,10 @@ export function rowsOf(entries) {
   return { rows, plan };
 }
 
+// Whether something went wrong: a call that failed, or an entry that says so.
+export const isError = ({ entry, result }) =>
+  result?.details?.ok === false || result?.level === "error" || entry.level === "error";
+
 // Results of calls that a search has left out are found in the whole transcript.
 export function joined(rows, whole) {
   const calls = new Map(whole.filter(({ result }) => result).map((row) => [row.seq, row.result]));
@@ -61,7 +66,7 @@ export function stepsOf(entry) {
 
 // The tool's own name: "ask_user_question" of "mcp__aiworker__ask_user_question".
 export const toolName = (entry) =>
-  String(entry.details?.name || "Tool")
+  String(entry.details?.name || t("Tool"))
     .split("__")
     .at(-1);
 
@@ -94,9 +99,12 @@ export function inputText({ details }) {
 
 export function duration(ms) {
   if (!Number.isFinite(ms)) return "";
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
-  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+  if (ms < 1000) return t("{number} ms", { number: Math.round(ms) });
+  if (ms < 60_000) return t("{number} s", { number: (ms / 1000).toFixed(1) });
+  return t("{minutes} min {seconds} s", {
+    minutes: Math.floor(ms / 60_000),
+    seconds: Math.round((ms % 60_000) / 1000),
+  });
 }
 
 // The lines of a unified diff as {kind, text}; kind: head, hunk, plus, minus or same.

@@ -1,10 +1,11 @@
 // The transcript of a run: live at its end, searchable, filtered by kind, with the agent's plan above it.
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { html } from "../../html.mjs";
+import { t, tn } from "../../language.mjs";
 import { Icon, Loading, Trouble } from "../controls.mjs";
 import { Plan, Row } from "./entries.mjs";
 import { useTranscript } from "./feed.mjs";
-import { joined, KINDS, rowsOf } from "./rows.mjs";
+import { isError, joined, kinds, rowsOf } from "./rows.mjs";
 import { useStretch } from "./window.mjs";
 
 const NOTHING = [];
@@ -27,7 +28,9 @@ export function Transcript({ taskId, runId }) {
     ${
       plan &&
       html`<details class="plan-now" open>
-        <summary>Plan · ${plan.filter(({ done }) => done).length} of ${plan.length} done</summary>
+        <summary>
+          ${t("Plan · {done} of {all} done", { done: plan.filter((one) => one.done).length, all: plan.length })}
+        </summary>
         <${Plan} steps=${plan} />
       </details>`
     }
@@ -45,10 +48,10 @@ function Tools({ typed, setTyped, kind, setKind, whole }) {
   return html`<div class="transcript-tools">
     <label class="search">
       <${Icon} name="search" />
-      <span class="sr">Search the transcript</span>
+      <span class="sr">${t("Search the transcript")}</span>
       <input
         type="search"
-        placeholder="Search the transcript"
+        placeholder=${t("Search the transcript")}
         value=${typed}
         maxlength="200"
         data-testid="transcript-search"
@@ -56,14 +59,14 @@ function Tools({ typed, setTyped, kind, setKind, whole }) {
       />
     </label>
     <label>
-      <span class="sr">Kind of entry</span>
+      <span class="sr">${t("Kind of entry")}</span>
       <select value=${kind} data-testid="transcript-kind" onChange=${(event) => setKind(event.target.value)}>
-        ${KINDS.map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
+        ${kinds().map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
       </select>
     </label>
     <small data-testid="transcript-count">
-      ${count.toLocaleString()} ${count === 1 ? "entry" : "entries"}
-      ${leftOut > 0 && `, ${leftOut.toLocaleString()} more were left out`}
+      ${tn(count, "{number} entry", "{number} entries", { number: count.toLocaleString() })}
+      ${leftOut > 0 && `, ${t("{number} more were left out", { number: leftOut.toLocaleString() })}`}
     </small>
   </div>`;
 }
@@ -83,24 +86,44 @@ function Rows({ rows: all, kind, q, live, reading, progress }) {
     () => all.filter((row) => (kind ? row.kind === kind : q || row.kind !== "plan" || !row.entry.details?.steps)),
     [all, kind, q],
   );
-  const { box, from, to, atEnd, onScroll, onClick, showEarlier, jump } = useStretch(rows.length);
+  const { box, from, to, atEnd, onScroll, onClick, showEarlier, jump, reveal } = useStretch(rows);
+  const [at, setAt] = useState(null);
+  const errors = useMemo(() => rows.filter(isError), [rows]);
+  const next = errors.find(({ seq }) => seq > (at ?? -1)) || errors[0];
+  const toError = () => {
+    setAt(next.seq);
+    reveal(next.seq);
+  };
   return html`<div class="log-frame">
+    ${
+      next &&
+      html`<p class="log-errors">
+        <span>${tn(errors.length, "{count} error", "{count} errors")}</span>
+        <button type="button" class="button small" data-testid="transcript-next-error" onClick=${toError}>
+          ${at === null ? t("Show the first one") : t("Next error")}
+        </button>
+      </p>`
+    }
     <div
       class="log-box"
       ref=${box}
       tabindex="0"
       role="log"
-      aria-label="Agent log"
+      aria-label=${t("Agent log")}
       onScroll=${onScroll}
       onClick=${onClick}
     >
       ${
         from > 0 &&
         html`<button type="button" class="button small ghost" data-testid="transcript-earlier" onClick=${showEarlier}>
-          Show earlier (${from.toLocaleString()})
+          ${t("Show earlier ({number})", { number: from.toLocaleString() })}
         </button>`
       }
-      <ol class="log">${rows.slice(from, to).map((row) => html`<${Row} key=${row.seq} row=${row} live=${live} />`)}</ol>
+      <ol class="log">
+        ${rows
+          .slice(from, to)
+          .map((row) => html`<${Row} key=${row.seq} row=${row} live=${live} isFound=${row.seq === at} />`)}
+      </ol>
       ${!rows.length && html`<p class="muted">${nothing({ q, kind, live, reading })}</p>`}
       ${reading && html`<${Loading} />`}
       ${live && to === rows.length && html`<${Live} progress=${progress} />`}
@@ -108,7 +131,11 @@ function Rows({ rows: all, kind, q, live, reading, progress }) {
     ${
       !atEnd &&
       html`<button type="button" class="button small jump" data-testid="transcript-jump" onClick=${jump}>
-        Jump to latest${to < rows.length ? ` (${(rows.length - to).toLocaleString()} more)` : ""}
+        ${
+          to < rows.length
+            ? t("Jump to latest ({number} more)", { number: (rows.length - to).toLocaleString() })
+            : t("Jump to latest")
+        }
       </button>`
     }
   </div>`;
@@ -116,14 +143,16 @@ function Rows({ rows: all, kind, q, live, reading, progress }) {
 
 function nothing({ q, kind, live, reading }) {
   if (reading) return "";
-  if (q) return `Nothing in this run contains “${q}”.`;
-  if (kind) return "This run has no entries of this kind.";
-  return live ? "The agent has said nothing yet. What it does appears here as it happens." : "This run left no log.";
+  if (q) return t("Nothing in this run contains “{words}”.", { words: q });
+  if (kind) return t("This run has no entries of this kind.");
+  return live
+    ? t("The agent has said nothing yet. What it does appears here as it happens.")
+    : t("This run left no log.");
 }
 
 const Live = ({ progress }) =>
   html`<p class="log-live">
     <span class="pulse"></span>
-    ${progress?.message || "Live"}
-    ${progress?.total > 0 && ` · ${progress.done ?? 0} of ${progress.total}`}
+    ${progress?.message || t("Live")}
+    ${progress?.total > 0 && ` · ${t("{done} of {all}", { done: progress.done ?? 0, all: progress.total })}`}
   </p>`;

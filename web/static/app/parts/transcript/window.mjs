@@ -1,4 +1,5 @@
 // Which rows of a long list are drawn: the end while the reader is there, else a stretch that moves with the reader.
+// Rows may come at both ends: what is held is told by seq, which rises from row to row.
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 const STEP = 80;
@@ -6,10 +7,22 @@ const MOST = 240;
 const NEAR_PIXELS = 240;
 const AT_END_PIXELS = 40;
 
-// The rows from `from` to before `to`. held: null while the reader is at the end, else the stretch that was drawn last.
-export function stretch(held, count) {
-  if (!held) return { from: Math.max(0, count - STEP), to: count };
-  return { from: Math.min(held.from, count), to: Math.min(held.to, count) };
+// The index of the first row whose seq is at least this one.
+function indexOf(rows, seq) {
+  let [low, high] = [0, rows.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (rows[middle].seq < seq) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+// The rows from `from` to before `to`. held: null while the reader is at the end, else {first, last}: the seqs of the
+// stretch that was drawn last.
+export function stretch(held, rows) {
+  if (!held) return { from: Math.max(0, rows.length - STEP), to: rows.length };
+  return { from: indexOf(rows, held.first), to: indexOf(rows, held.last + 1) };
 }
 
 export function earlier({ from, to }) {
@@ -22,24 +35,33 @@ export function later({ from, to }, count) {
   return { from: Math.max(from, end - MOST), to: end };
 }
 
-// {box, from, to, atEnd, onScroll, onClick, showEarlier, jump}: box is a ref for the element that scrolls. The rows in
-// it have a data-seq, by which what the reader looks at stays in its place.
-export function useStretch(count) {
+const around = (at, count) => ({ from: Math.max(0, at - STEP / 2), to: Math.min(count, at + STEP / 2) });
+
+// {box, from, to, atEnd, onScroll, onClick, showEarlier, jump, reveal}: box is a ref for the element that scrolls. The
+// rows in it have a data-seq, by which what the reader looks at stays in its place. reveal(seq) leads to that row.
+export function useStretch(rows) {
+  const count = rows.length;
   const [held, setHeld] = useState(null);
   const box = useRef();
   const anchor = useRef(null);
-  const now = stretch(held, count);
+  const wanted = useRef(null);
+  const now = stretch(held, rows);
+  const drawn = (seq) => box.current.querySelector(`[data-seq="${seq}"]`);
 
   useLayoutEffect(() => {
     const { current: scrolled } = box;
     if (!scrolled) return;
-    if (!held) scrolled.scrollTop = scrolled.scrollHeight;
+    if (wanted.current !== null) drawn(wanted.current)?.scrollIntoView({ block: "center" });
+    else if (!held) scrolled.scrollTop = scrolled.scrollHeight;
     else if (anchor.current) {
-      const row = scrolled.querySelector(`[data-seq="${anchor.current.seq}"]`);
+      const row = drawn(anchor.current.seq);
       if (row) scrolled.scrollTop += row.getBoundingClientRect().top - anchor.current.top;
     }
     anchor.current = null;
+    wanted.current = null;
   });
+
+  const hold = ({ from, to }) => to > from && setHeld({ first: rows[from].seq, last: rows[to - 1].seq });
 
   const move = (next) => {
     const { top, bottom } = box.current.getBoundingClientRect();
@@ -48,7 +70,7 @@ export function useStretch(count) {
       return place.bottom > top && place.top < bottom;
     });
     if (kept) anchor.current = { seq: kept.dataset.seq, top: kept.getBoundingClientRect().top };
-    setHeld(next);
+    hold(next);
   };
 
   const onScroll = () => {
@@ -58,7 +80,7 @@ export function useStretch(count) {
       if (held) setHeld(null);
     } else if (scrollTop < NEAR_PIXELS && now.from > 0) move(earlier(now));
     else if (left < NEAR_PIXELS && now.to < count) move(later(now, count));
-    else if (!held) setHeld(now);
+    else if (!held) hold(now);
   };
 
   return {
@@ -70,5 +92,9 @@ export function useStretch(count) {
     onClick: () => requestAnimationFrame(() => box.current && onScroll()),
     showEarlier: () => move(earlier(now)),
     jump: () => setHeld(null),
+    reveal: (seq) => {
+      wanted.current = seq;
+      hold(around(indexOf(rows, seq), count));
+    },
   };
 }

@@ -1,0 +1,55 @@
+// Pictures among a task's files, shown: by themselves, and where a text refers to them by name. Their content is read
+// with the caller's token.
+import { useEffect, useState } from "preact/hooks";
+import { api } from "../api.mjs";
+import { html } from "../html.mjs";
+import { PICTURES } from "./pictures.mjs";
+
+const LARGEST_BYTES = 8 * 2 ** 20;
+
+export const isPicture = ({ mediaType, sizeBytes }) => PICTURES.test(mediaType) && sizeBytes <= LARGEST_BYTES;
+
+const dataUrl = (blob) =>
+  new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(blob);
+  });
+
+const read = new Map();
+
+// The content of a task's file as a data: address, which the policy of the page lets in. Read once; null: it can't be.
+function contentOf(path) {
+  if (!read.has(path)) {
+    const reading = api.blob(path).then(dataUrl);
+    read.set(
+      path,
+      reading.catch(() => (read.delete(path), null)),
+    );
+  }
+  return read.get(path);
+}
+
+const pathOf = (taskId, { id }) => `/tasks/${taskId}/attachments/${id}`;
+
+export function Picture({ taskId, of }) {
+  const [url, setUrl] = useState(null);
+  const path = pathOf(taskId, of);
+  useEffect(() => {
+    let gone = false;
+    contentOf(path).then((content) => !gone && setUrl(content));
+    return () => {
+      gone = true;
+    };
+  }, [path]);
+  return url && html`<img class="preview" src=${url} alt=${of.name} loading="lazy" data-testid="attachment-picture" />`;
+}
+
+// Gives images, which have a name in `title` and no address, the content of the task's file of that name.
+export function showPictures(images, task) {
+  for (const image of images) {
+    const file = task.attachments?.find(({ name }) => name === image.title);
+    if (file && isPicture(file)) contentOf(pathOf(task.id, file)).then((url) => url && (image.src = url));
+  }
+}

@@ -1,0 +1,71 @@
+// What stands at the top of a task, in its panel and on its page: how it stands, what follows, and what waits for
+// somebody.
+import { useEffect, useState } from "preact/hooks";
+import { html } from "../html.mjs";
+import { useLive, useRead } from "../loading.mjs";
+import { Badge, SentBack } from "../parts/controls.mjs";
+import { isParked, ParkedChip } from "../parts/parked.mjs";
+import { Priority } from "../parts/priority.mjs";
+import { keepTask } from "../tasks.mjs";
+import { useTitle } from "../titles.mjs";
+import { say, shownState } from "../words.mjs";
+import { EditTask, TaskActions } from "./task-actions.mjs";
+import { NextStep } from "./task-next.mjs";
+import { Parked } from "./task-parked.mjs";
+import { Questions } from "./task-questions.mjs";
+import { Steering } from "./task-steering.mjs";
+
+// What passes by and changes nothing of the task.
+const PASSING = ["task:log", "task:progress"];
+
+// {task, error, reload}: the task, kept fresh; task is undefined until it is here. The tab is named after it.
+export function useTask(id) {
+  const { value, error, reload } = useRead(`/tasks/${id}`);
+  const task = value?.task;
+  const mine = new Set((task?.deployments || []).map((one) => one.id));
+  const isOf = (data) =>
+    data?.taskId === id ||
+    mine.has(data?.deploymentId) ||
+    (data?.taskGroupId && data.taskGroupId === task?.taskGroup?.id);
+  useLive(({ event, data }) => isOf(data) && !PASSING.includes(event), reload);
+  useEffect(() => {
+    if (task) keepTask(task);
+  }, [task]);
+  useTitle(task?.title);
+  return { task, error, reload };
+}
+
+// title: what the heading holds. answered: whether questions that are answered are shown, too.
+export function TaskHead({ task, reload, title, answered = false }) {
+  const [editing, setEditing] = useState(false);
+  return html`
+    <header class="task-head">
+      <h1>${title}</h1>
+      <div class="task-line">
+        <${Badge} word=${task.state} shown=${shownState(task)} testid="task-state" />
+        ${isParked(task) && html`<${ParkedChip} of=${task.parked} testid="task-parked-chip" />`}
+        ${
+          task.state === "in_progress" &&
+          task.phase &&
+          !isParked(task) &&
+          html`<span class="chip busy" data-testid="task-phase">${say(task.phase)}</span>`
+        }
+        <${SentBack} round=${task.round} />
+        <${Priority} of=${task.priority} />
+        <span class="muted">${say(task.priority)}</span>
+      </div>
+      <div class="task-moves">
+        <${NextStep} task=${task} reload=${reload} />
+        <${TaskActions} task=${task} reload=${reload} edit=${() => setEditing(true)} />
+      </div>
+    </header>
+    ${
+      task.error &&
+      html`<p class=${`banner ${task.state === "backlog" ? "ask" : "bad"}`} data-testid="task-error">${task.error}</p>`
+    }
+    <${Parked} task=${task} reload=${reload} />
+    <${Questions} task=${task} reload=${reload} answered=${answered} />
+    ${task.heldBy && html`<${Steering} task=${task} reload=${reload} />`}
+    ${editing && html`<${EditTask} task=${task} reload=${reload} close=${() => setEditing(false)} />`}
+  `;
+}

@@ -1,0 +1,61 @@
+// One task on a page of its own, in three tabs: its review, the work on it, and all that is on record of it.
+import { useEffect } from "preact/hooks";
+import { html } from "../html.mjs";
+import { t } from "../language.mjs";
+import { Loading, Trouble } from "../parts/controls.mjs";
+import { Pictures } from "../parts/pictures.mjs";
+import { go, TASK_TABS, to } from "../routes.mjs";
+import { project } from "../projects.mjs";
+import { shortId } from "../words.mjs";
+import { Review } from "./task-changes.mjs";
+import { Details } from "./task-details.mjs";
+import { TaskHead, useTask } from "./task-head.mjs";
+import { Work } from "./task-work.mjs";
+
+const BODIES = { review: Review, work: Work, details: Details };
+const names = () => ({ review: t("Review"), work: t("Work"), details: t("Details") });
+
+export function WholeTask({ id, tab }) {
+  const { task, error, reload } = useTask(id);
+  const panel = to.task(project.value.id, id);
+  useEffect(() => {
+    const pressed = (event) => {
+      if (event.key === "Escape" && !event.target.closest("input,textarea,select,dialog")) go(panel);
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, [panel]);
+  return html`<main class="page task-page" id="main">
+    <nav class="crumbs" aria-label=${t("Where this task is")}>
+      <a href=${panel} data-testid="task-board">${t("Board")}</a> <span class="muted">${shortId(id)}</span>
+    </nav>
+    ${
+      task
+        ? html`<${Pictures} of=${task}><${Tabs} task=${task} reload=${reload} tab=${tab} /><//>`
+        : error
+          ? html`<${Trouble} error=${error} again=${reload} />`
+          : html`<${Loading} />`
+    }
+  </main>`;
+}
+
+function Tabs({ task, reload, tab }) {
+  const Body = BODIES[tab];
+  return html`
+    <${TaskHead} task=${task} reload=${reload} title=${task.title} />
+    <nav class="tabs" aria-label=${t("Parts of this task")}>
+      ${TASK_TABS.map(
+        (one) =>
+          html`<a
+            key=${one}
+            href=${to.taskPage(task, one)}
+            aria-current=${one === tab ? "page" : undefined}
+            data-testid=${`task-tab-${one}`}
+          >
+            ${names()[one]}
+          </a>`,
+      )}
+    </nav>
+    <div class="tab-body"><${Body} task=${task} reload=${reload} /></div>
+  `;
+}
