@@ -37,38 +37,19 @@ LITERAL = {"code", "kbd", "pre", "samp"}
 TRANSLATES = {"t", "tn", "th", "mark"}
 # Their arguments are names of classes, keys and the like, never sentences.
 NEVER_SHOWN = {
-    *{"cls", "closest", "encodeURIComponent", "getItem", "lazy", "matchMedia", "querySelector", "querySelectorAll"},
-    *{"replace", "setDrawing", "setItem", "startsWith"},
-}
+    "closest", "cls", "encodeURIComponent", "getItem", "lazy", "matchMedia", "querySelector", "querySelectorAll",
+    "replace", "setDrawing", "setItem", "startsWith",
+}  # fmt: skip
 # The same in every language, or shown to nobody.
 SAME = {
-    *{
-        "API",
-        "English",
-        "Notification",
-        "https://…",
-        "AiWorker",
-        "Anthropic Messages",
-        "Bearer {}",
-        "Gemini generateContent",
-        "NAME, NAME",
-        "NAME=value",
-    },
-    *{
-        "1Gi",
-        "aiworker.draft.",
-        "brought back",
-        "chip label",
-        "taken back",
-        "allow-scripts allow-forms allow-same-origin",
-        "anthropic",
-        "claude",
-    },
-    *{"claude-sonnet-4-5", "claude-sonnet-4-5 3 15 0.3", "main", "node:20-alpine", "node_modules"},
-    *{"noopener noreferrer", "npm ci", "packages.example.com", "postgresql:16, redis", "python, node"},
-    *{"Android", "Chrome", "Edge", "Enter", "Esc", "Firefox", "Linux", "Mac OS X", "Opera", "Safari", "Tab", "Windows"},
-    *{"python3 -m http.server $PORT", "python3 -m unittest", "ui, bug"},
-}
+    "1Gi", "AiWorker", "aiworker.draft.", "allow-scripts allow-forms allow-same-origin", "Android", "anthropic",
+    "Anthropic Messages", "API", "Bearer {}", "brought back", "chip label", "Chrome", "claude", "claude-sonnet-4-5",
+    "claude-sonnet-4-5 3 15 0.3", "Ctrl+Enter", "Edge", "English", "Enter", "Esc", "Firefox",
+    "Gemini generateContent", "https://…", "Linux", "Mac OS X", "main", "NAME, NAME", "NAME=value", "node:20-alpine",
+    "node_modules", "noopener noreferrer", "Notification", "npm ci", "old {}", "Opera", "packages.example.com",
+    "postgresql:16, redis", "python, node", "python3 -m http.server $PORT", "python3 -m unittest", "Safari", "Tab",
+    "taken back", "ui, bug", "Windows",
+}  # fmt: skip
 
 _REGEX_BEFORE = re.compile(r"(?:[(,=:\[!&|?{};+]|=>|\breturn|^)\s*$")
 _CALLED = re.compile(r"([A-Za-z_$][\w$]*)\s*$")
