@@ -80,7 +80,7 @@ function matching(all, typed) {
   const words = plain(typed).split(/\s+/).filter(Boolean);
   const found = all.filter(({ text }) => words.every((word) => plain(text).includes(word)));
   const begins = ({ text }) => (words.length && plain(text).startsWith(words[0]) ? 0 : 1);
-  return found.toSorted((a, b) => begins(a) - begins(b));
+  return [...found].sort((a, b) => begins(a) - begins(b));
 }
 
 // The tasks of the present project whose title has the text, or whose short id ends with it.

@@ -1,5 +1,5 @@
 // A task at a glance, beside the board: how it stands, what it needs, and what the agent did last.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t } from "../language.mjs";
@@ -44,7 +44,8 @@ export function TaskPanel({ id }) {
     return () => removeEventListener("keydown", pressed);
   }, []);
   const panel = useRef();
-  useEffect(() => {
+  // At once: a card that is drawn anew meanwhile would have lost the focus.
+  useLayoutEffect(() => {
     if (!document.activeElement?.closest(".card")) return undefined;
     panel.current.focus({ preventScroll: true });
     return () =>
