@@ -8,9 +8,9 @@ import { Fault, Field, SelectField, TextField, useForm } from "../parts/controls
 import { Dialog } from "../parts/dialogs.mjs";
 import { attach, ChooseFiles, size } from "../parts/files.mjs";
 import { DriverFields, hasDrivers } from "../parts/known.mjs";
-import { useTakePictures } from "../parts/pictures.mjs";
 import { writing } from "../keys.mjs";
 import { t, th } from "../language.mjs";
+import { useTakePictures } from "../parts/pictures.mjs";
 import { project } from "../projects.mjs";
 import { to } from "../routes.mjs";
 import { keepTask, tasks } from "../tasks.mjs";
