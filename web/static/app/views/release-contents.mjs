@@ -8,9 +8,9 @@ import { lazy } from "../parts/lazy.mjs";
 import { told } from "../toasts.mjs";
 import { sha } from "../words.mjs";
 
-const PlainDiff = lazy(
-  () => import("../parts/diff.mjs"),
-  "PlainDiff",
+const ReadDiff = lazy(
+  () => import("./task.mjs"),
+  "ReadDiff",
   ({ children }) => children,
 );
 
@@ -84,7 +84,7 @@ function Patch({ group }) {
       <span class="plus">+${sum("additions")}</span> <span class="minus">−${sum("deletions")}</span>
       ${value.truncated && html`<span class="muted">${t("The end is left out: it is too long.")}</span>`}
     </p>
-    <${PlainDiff} diff=${value} />
+    <${ReadDiff} diff=${value} />
   `;
 }
 

@@ -5,6 +5,7 @@ import { html } from "../html.mjs";
 import { t } from "../language.mjs";
 import { listen } from "../live.mjs";
 import { Icon, Loading, Trouble } from "../parts/controls.mjs";
+import { PlainDiff } from "../parts/diff.mjs";
 import { Markdown } from "../parts/markdown.mjs";
 import { Pictures } from "../parts/pictures.mjs";
 import { project } from "../projects.mjs";
@@ -22,8 +23,9 @@ import { Runs } from "./task-runs.mjs";
 import { Steering } from "./task-steering.mjs";
 import { Comments } from "./task-talk.mjs";
 
-// Panel and page are loaded together: they share most of their parts.
+// Panel and page are loaded together: they share most of their parts. So is what a release needs of them.
 export const TaskPage = WholeTask;
+export const ReadDiff = PlainDiff;
 
 export function TaskPanel({ id }) {
   const { task, error, reload } = useTask(id);
