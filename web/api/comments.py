@@ -29,7 +29,9 @@ class PlaceSchema(Schema):
     path = fields.String(allow_none=True)
     line = fields.Integer(allow_none=True)
     start_line = fields.Integer(allow_none=True)
-    side = fields.Function(lambda row: None if row.line is None else row.side or "new", metadata={"enum": SIDES})
+    side = fields.Function(
+        lambda row: None if row.line is None else row.side or "new", metadata={"enum": [*SIDES, None]}
+    )
     commit_sha = fields.String(allow_none=True)
 
 

@@ -244,7 +244,7 @@ def read_train(group_id: str) -> Train:
 @release_views.get("/task-groups/<id:group_id>/tests/<id:test_id>")
 @allow(Role.VIEWER)
 @reply(one("test", GroupTestSchema))
-def read_test(group_id: str, test_id: str) -> object:
+def read_group_test(group_id: str, test_id: str) -> object:
     """One test run of the group with its log."""
     return trains.read_test(group_id, test_id, by=who())
 

@@ -18,7 +18,8 @@ LONGEST_SUMMARY = 70
 NO_EXAMPLE = {"receive_gitea"}
 """Called by another program, with a body that is that program's."""
 SELDOM = {
-    "Deployment.error", "GivenFeedback.line", "GivenFeedback.path", "Question.escalatedTo", "Transcript.leftOut",
+    "Deployment.error", "GivenFeedback.line", "GivenFeedback.path", "GivenFeedback.side", "GivenFeedback.startLine",
+    "Question.escalatedTo", "Transcript.leftOut",
 }  # fmt: skip
 """Fields of replies that no example shows, because they are absent where nothing went wrong."""
 
