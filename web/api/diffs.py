@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from marshmallow import fields
 
 from common.errors import Invalid, ProviderRefused
@@ -10,6 +12,7 @@ from common.providers.forge import Forge, forge
 from common.services.projects.places import place_of
 from common.services.tasks.tasks import TaskView
 from common.values.place import Place
+from common.values.repository import Repository
 from web.http.fields import Schema
 from web.http.provider_read import look
 
@@ -75,6 +78,13 @@ def _diff(at: Forge, place: Place, branch: str, proven: str | None, started_at: 
         raise
     if base is None or head is None:
         return None
+    return _between(repository, base, head, started_at)
+
+
+# A page that is open on a task asks again after each event, and commits never change. At most 2 MB each.
+@functools.lru_cache(maxsize=16)
+def _between(repository: Repository, base: str, head: str, started_at: str | None) -> forges.Diff:
+    at = forge()
     if started_at is not None and at.contains(repository, ancestor=head, head=base):
         base = started_at
     return at.diff(repository, base=base, head=head)
