@@ -1,4 +1,4 @@
-"""The way from the first login to production by the keyboard alone, in both schemes, on a wide and a narrow screen.
+"""The way from the first login to a rollback by the keyboard alone, in both schemes, on a wide and a narrow screen.
 
 Nothing here touches the mouse: keys are pressed on what has the focus, and the focus is moved by Tab or the palette.
 """
@@ -52,9 +52,9 @@ class Typist:
             self.keys.press("Tab")
         raise AssertionError(f"{MOST_TABS} times Tab did not lead to {target}")
 
-    def press(self, testid: str, text: str | None = None) -> None:
-        """Reach the one with this text, once it can be pressed, and press it."""
-        target = self.person.see(testid)
+    def press(self, testid: str, text: str | None = None, *, within: Locator | None = None) -> None:
+        """Reach the one with this text, once it can be pressed, and press it. within: looked for only there."""
+        target = self.person.see(testid) if within is None else within.get_by_test_id(testid)
         target = target if text is None else target.filter(has_text=text)
         expect(target).to_be_enabled(timeout=PATIENCE_MS)
         self.reach(target)
@@ -82,7 +82,7 @@ def _released(typist: Typist) -> None:
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 390)])
-def test_the_sample_is_taken_to_production_by_keys(
+def test_the_sample_is_taken_to_production_and_back_by_keys(
     browser: Browser, instance: Instance, scheme: str, width: int
 ) -> None:
     person = Person(browser, instance.url)
@@ -106,6 +106,14 @@ def test_the_sample_is_taken_to_production_by_keys(
     typist.press("task-card", "Choose the colours")
     typist.press("question-option", "Warm")
     person.wait("task-state", state="ready_to_test")
+    typist.press("task-approve")
+    person.wait("task-state", state="approved")
+    _released(typist)
+    typist.ask("Deployments")
+    typist.press("deployment-rollback", within=person.see("environment-production"))
+    expect(person.see("rollback-plan")).to_contain_text("Production goes from v2 to v1")
+    typist.press("rollback-confirm")
+    person.wait("deployment-row", environment="production", status="rolled_back")
 
     assert person.page.evaluate("window.pointed") == 0
     assert person.problems == []
