@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -31,6 +30,7 @@ from web.git.routes import git
 from web.http.arrival import init_arrival
 from web.http.auth import admit, check_rules, init_tokens, open_blueprints
 from web.http.blueprint import CONVERTERS, answer, refuse_unread
+from web.http.document import Document
 from web.http.errors import register_error_handlers
 from web.http.openapi import describe, init_openapi
 from web.http.paths import require_plain
@@ -105,7 +105,7 @@ def create_app() -> Flask:
     return _finished(app)
 
 
-def description() -> dict[str, Any]:
+def description() -> Document:
     """The description of the API, as /api/openapi.json has it."""
     return describe(_API)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -236,7 +237,7 @@ def given_to(platform: Platform, environment: str) -> list[str]:
     """What the newest version there says that it has."""
     deployment = platform.all(Deployment, Deployment.environment_ == environment)[-1]
     file = next(platform.supervisor.directory.rglob(f"{deployment.id}.log"))
-    return [line.removeprefix("has ") for line in file.read_text().splitlines() if line.startswith("has ")]
+    return re.findall(r"^\S+ has (\w+)$", file.read_text(), re.MULTILINE)
 
 
 def test_a_secret_that_the_program_was_not_given_is_masked_all_the_same(plain_platform: Platform) -> None:

@@ -56,8 +56,8 @@ def _pairs(model: type[Any]) -> list[tuple[StrEnum, StrEnum, By]]:
 
 
 def _row(model: type[Any], state: StrEnum) -> Any:
-    columns = {"app_name": "preview", "environment_": "preview"} if model is Deployment else {}
-    return model(id="x", state_=state, **columns)
+    columns = {Deployment: {"app_name": "preview", "environment_": "preview"}, TaskGroup: {"name": "x"}}
+    return model(id="x", state_=state, **columns.get(model, {}))
 
 
 def _move(row: Any, new: StrEnum, by: By) -> None:

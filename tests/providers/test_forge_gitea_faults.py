@@ -200,7 +200,8 @@ def test_a_half_made_repository_is_completed(server: GiteaDouble, forge: GiteaFo
 def test_a_history_is_imported_whole_also_when_cut_off(server: GiteaDouble, forge: GiteaForge, work: WorkTree) -> None:
     commit = pushed(work)
     forge.ensure_tag(SHOP, "v1", at=commit)
-    server.repo("aiworker", "shop").fields["private"] = False
+    # A repository of somebody's, not of a project.
+    server.repo("aiworker", "shop").fields |= {"private": False, "description": ""}
     copy, url = Repository("aiworker", "copy", "project-2"), forge.read_clone_url(SHOP)
     server.faults.append(Fault("aiworker/copy.git/git-receive-pack", "apply_then_500"))
 

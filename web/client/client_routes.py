@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 from flask import Blueprint, Flask, Response, abort
 
 from web import VERSION
 from web.client.wheel import file_name, wheel_of
 from web.http.auth import public
+from web.http.document import Document
 
 
-def init_client(app: Flask, description: Callable[[], dict[str, Any]]) -> None:
+def init_client(app: Flask, description: Callable[[], Document]) -> None:
     """Serve the client of the API that is described. It is made at the first request for it."""
     blueprint = Blueprint("client", __name__)
 

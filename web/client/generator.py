@@ -11,7 +11,8 @@ import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+from web.http.document import Document
 
 NAME = "aiworker_client"
 _LEFT_OUT = ("/api/runner/", "/api/webhooks/", "/api/metrics")
@@ -75,9 +76,9 @@ from typing import Any, Literal, TypedDict
 '''
 
 
-def files_of(description: dict[str, Any]) -> dict[str, str]:
+def files_of(description: Document) -> dict[str, str]:
     """The files of the package by their paths. description: the API's, of OpenAPI 3.1."""
-    schemas: dict[str, Any] = description["components"]["schemas"]
+    schemas: Document = description["components"]["schemas"]
     operations = "\n".join(_method(path, method, one, schemas) for path, method, one in _operations(description))
     return {
         f"{NAME}/__init__.py": _INIT.replace("{version}", description["info"]["version"]),
@@ -88,7 +89,7 @@ def files_of(description: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _operations(description: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _operations(description: Document) -> Iterator[tuple[str, str, Document]]:
     for path, methods in description["paths"].items():
         for method, operation in methods.items():
             if method != "parameters" and not path.startswith(_LEFT_OUT):
@@ -96,7 +97,7 @@ def _operations(description: dict[str, Any]) -> Iterator[tuple[str, str, dict[st
                 yield path, method, {**operation, "parameters": [*of_path, *operation.get("parameters", [])]}
 
 
-def _type(name: str, schemas: dict[str, Any]) -> str:
+def _type(name: str, schemas: Document) -> str:
     fields = {field: _hint(schema) for field, schema in schemas[name].get("properties", {}).items()}
     if all(field.isidentifier() and not keyword.iskeyword(field) for field in fields):
         lines = [f"    {field}: {hint}" for field, hint in fields.items()]
@@ -106,7 +107,7 @@ def _type(name: str, schemas: dict[str, Any]) -> str:
     return f'{name} = TypedDict("{name}", {{\n{listed}}}, total=False)\n'
 
 
-def _hint(schema: dict[str, Any], prefix: str = "") -> str:
+def _hint(schema: Document, prefix: str = "") -> str:
     """The type of what the schema accepts. prefix: of the names of TypedDicts."""
     if "$ref" in schema:
         return prefix + _referred(schema)
@@ -121,7 +122,7 @@ def _hint(schema: dict[str, Any], prefix: str = "") -> str:
     return " | ".join(_plain_hint(kind, schema, prefix) for kind in listed)
 
 
-def _plain_hint(kind: str, schema: dict[str, Any], prefix: str) -> str:
+def _plain_hint(kind: str, schema: Document, prefix: str) -> str:
     if kind == "array":
         return f"list[{_hint(schema.get('items', {}), prefix)}]"
     if kind == "object":
@@ -130,11 +131,11 @@ def _plain_hint(kind: str, schema: dict[str, Any], prefix: str) -> str:
     return _KINDS.get(kind, "Any")
 
 
-def _referred(schema: dict[str, Any]) -> str:
+def _referred(schema: Document) -> str:
     return str(schema["$ref"]).rpartition("/")[2]
 
 
-def _method(path: str, method: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
+def _method(path: str, method: str, operation: Document, schemas: Document) -> str:
     """The method for an operation, and one that goes through all pages if its replies are pages."""
     given = _Arguments(operation, schemas)
     hint, key = _returned(operation, schemas)
@@ -171,7 +172,7 @@ def _every(name: str, given: _Arguments, key: str, hint: str) -> str:
 class _Arguments:
     """declared: how the method takes them. passed: how they go to the transport. names: those of the keywords."""
 
-    def __init__(self, operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    def __init__(self, operation: Document, schemas: Document) -> None:
         places: dict[str, list[str]] = {"query": [], "header": []}
         self.names: set[str] = set()
         positional: list[str] = []
@@ -210,7 +211,7 @@ class _Arguments:
 _PLACES = (("query", "query"), ("header", "headers"))
 
 
-def _optional(schema: dict[str, Any]) -> str:
+def _optional(schema: Document) -> str:
     return f"{_hint(schema, 't.')} | Unset = UNSET"
 
 
@@ -219,15 +220,15 @@ def _python_name(name: str) -> str:
     return f"{spelt}_" if keyword.iskeyword(spelt) else spelt
 
 
-def _reply_schema(operation: dict[str, Any]) -> dict[str, Any] | None:
+def _reply_schema(operation: Document) -> Document | None:
     for status, reply in operation["responses"].items():
         if status != "default" and "application/json" in reply.get("content", {}):
-            schema: dict[str, Any] = reply["content"]["application/json"]["schema"]
+            schema: Document = reply["content"]["application/json"]["schema"]
             return schema
     return None
 
 
-def _returned(operation: dict[str, Any], schemas: dict[str, Any]) -> tuple[str, str | None]:
+def _returned(operation: Document, schemas: Document) -> tuple[str, str | None]:
     """The type of what the method returns, and the key of the reply where it stands; None for the reply itself."""
     schema = _reply_schema(operation)
     if schema is None:
@@ -242,7 +243,7 @@ def _returned(operation: dict[str, Any], schemas: dict[str, Any]) -> tuple[str, 
     return _hint(schema, "t."), None
 
 
-def _listed(operation: dict[str, Any], schemas: dict[str, Any]) -> tuple[str, str] | None:
+def _listed(operation: Document, schemas: Document) -> tuple[str, str] | None:
     """The key and the type of the entries of a page; None if the replies are no pages."""
     schema = _reply_schema(operation)
     properties = {} if schema is None or "$ref" not in schema else schemas[_referred(schema)].get("properties", {})
@@ -252,7 +253,7 @@ def _listed(operation: dict[str, Any], schemas: dict[str, Any]) -> tuple[str, st
     return key, _hint(part["items"], "t.")
 
 
-def _docstring(operation: dict[str, Any]) -> str:
+def _docstring(operation: Document) -> str:
     said = f"{operation['summary']}.\n\n{operation.get('description', _NO_WORDS)}".replace("\\", "\\\\")
     parts = [textwrap.fill(part, 110) for part in said.replace('"""', "'''").split("\n\n")]
     return textwrap.indent(f'"""{(chr(10) * 2).join(parts)}\n"""\n', "        ", lambda line: bool(line.strip()))

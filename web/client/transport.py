@@ -15,6 +15,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
+Json = Any
+
 DEFAULT_TIMEOUT_SECONDS = 60.0
 _RETRIES = Retry(
     3, backoff_factor=0.5, status_forcelist=(429, 503), allowed_methods={"GET"}, raise_on_status=False,
@@ -40,7 +42,7 @@ class AiWorkerError(Exception):
     field. request_id: for the platform's operator, after a fault of its own; else None.
     """
 
-    def __init__(self, status: int, reply: Mapping[str, Any], retry_after_seconds: float | None = None) -> None:
+    def __init__(self, status: int, reply: Mapping[str, Json], retry_after_seconds: float | None = None) -> None:
         details = reply.get("details") or {}
         self.status = status
         self.error = str(reply.get("error", "Unknown error"))
@@ -126,7 +128,7 @@ class Transport:
         client._keep(client._call("POST", "/api/auth/login", body={"username": username, "password": password}))
         return client
 
-    def watch(self, project_id: str, *, after_seq: int = 0, every_seconds: float = 1.0) -> Iterator[dict[str, Any]]:
+    def watch(self, project_id: str, *, after_seq: int = 0, every_seconds: float = 1.0) -> Iterator[dict[str, Json]]:
         """The project's events after after_seq, in order and each once, as they happen. It never ends by itself."""
         while True:
             query = {"projectId": project_id, "afterSeq": after_seq}
@@ -135,18 +137,18 @@ class Transport:
                 yield event
             time.sleep(every_seconds)
 
-    def wait_for_task(self, task_id: str, *states: str, seconds: float = 3600) -> dict[str, Any]:
+    def wait_for_task(self, task_id: str, *states: str, seconds: float = 3600) -> dict[str, Json]:
         """The task, once it is in one of the states. TimeoutError if it is not within that time."""
         return self._wait(f"/api/tasks/{quote(task_id, safe='')}", "task", "state", states, seconds)
 
-    def wait_for_task_group(self, group_id: str, *statuses: str, seconds: float = 3600) -> dict[str, Any]:
+    def wait_for_task_group(self, group_id: str, *statuses: str, seconds: float = 3600) -> dict[str, Json]:
         """The group, once it has one of the statuses. TimeoutError if it has not within that time."""
         return self._wait(f"/api/task-groups/{quote(group_id, safe='')}", "taskGroup", "status", statuses, seconds)
 
-    def _wait(self, path: str, key: str, field: str, wanted: Iterable[str], seconds: float) -> dict[str, Any]:
+    def _wait(self, path: str, key: str, field: str, wanted: Iterable[str], seconds: float) -> dict[str, Json]:
         deadline = time.monotonic() + seconds
         while True:
-            found: dict[str, Any] = self._call("GET", path)[key]
+            found: dict[str, Json] = self._call("GET", path)[key]
             if found[field] in wanted:
                 return found
             if time.monotonic() > deadline:
@@ -162,9 +164,9 @@ class Transport:
         body: Mapping[str, object] | bytes | None = None,
         headers: Mapping[str, object] | None = None,
         is_again: bool = False,
-    ) -> Any:
+    ) -> Json:
         """The reply: read from JSON, else its bytes; None without a body. Raises a kind of AiWorkerError."""
-        options: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": _sent(body)}
+        options: dict[str, Json] = {"data": body} if isinstance(body, bytes) else {"json": _sent(body)}
         given = {name: str(value) for name, value in _sent(headers or {}).items()}
         if isinstance(body, bytes):
             given.setdefault("Content-Type", "application/octet-stream")
@@ -187,11 +189,11 @@ class Transport:
         refresh_token, self._refresh_token, self._token = self._refresh_token, None, None
         self._keep(self._call("POST", "/api/auth/refresh", body={"refreshToken": refresh_token}))
 
-    def _keep(self, login: Mapping[str, Any]) -> None:
+    def _keep(self, login: Mapping[str, Json]) -> None:
         self._token, self._refresh_token = login["accessToken"], login["refreshToken"]
 
 
-def _sent(values: Any) -> Any:
+def _sent(values: Json) -> Json:
     """The values without those that are UNSET."""
     if isinstance(values, Mapping):
         return {name: value for name, value in values.items() if not isinstance(value, Unset)}

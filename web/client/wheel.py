@@ -6,9 +6,9 @@ import base64
 import hashlib
 import io
 import zipfile
-from typing import Any
 
 from web.client.generator import NAME, files_of
+from web.http.document import Document
 
 _TAG = "py3-none-any"
 _FIRST_DAY = (1980, 1, 1, 0, 0, 0)
@@ -28,7 +28,7 @@ def file_name(version: str) -> str:
     return f"{NAME}-{version}-{_TAG}.whl"
 
 
-def wheel_of(description: dict[str, Any]) -> bytes:
+def wheel_of(description: Document) -> bytes:
     """The wheel of the client for the API that is described."""
     version: str = description["info"]["version"]
     information = f"{NAME}-{version}.dist-info"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
-from typing import Any
 
 import flask_smorest
 from flask import Blueprint, Flask, Response
@@ -20,6 +19,7 @@ from web.http import fields as own_fields
 from web.http.auth import public
 from web.http.blueprint import CONVERTERS, AgentIdConverter, IdConverter, QuestionIdConverter
 from web.http.blueprint import Blueprint as ApiBlueprint
+from web.http.document import Document
 from web.http.fields import Schema
 from web.http.json_strict import JsonObject
 from web.http.operations import add_words
@@ -88,7 +88,7 @@ class _Api(flask_smorest.Api):  # type: ignore[misc]
         """Nothing: web/http/errors.py handles all errors."""
 
 
-def init_openapi(app: Flask, blueprints: list[ApiBlueprint]) -> Callable[[], dict[str, Any]]:
+def init_openapi(app: Flask, blueprints: list[ApiBlueprint]) -> Callable[[], Document]:
     """Register the blueprints and serve their description. Returns a function that returns it.
 
     The document is made when it is first asked for: making it takes longer than the rest of the start.
@@ -98,7 +98,7 @@ def init_openapi(app: Flask, blueprints: list[ApiBlueprint]) -> Callable[[], dic
     described = Blueprint("openapi", __name__)
 
     @functools.cache
-    def description() -> dict[str, Any]:
+    def description() -> Document:
         return describe(blueprints)
 
     @functools.cache
@@ -114,7 +114,7 @@ def init_openapi(app: Flask, blueprints: list[ApiBlueprint]) -> Callable[[], dic
     return description
 
 
-def describe(blueprints: list[ApiBlueprint]) -> dict[str, Any]:
+def describe(blueprints: list[ApiBlueprint]) -> Document:
     """The description of the blueprints' routes."""
     # A separate app: the served one accepts no blueprint after its first request.
     app = Flask("described", static_folder=None)
@@ -132,7 +132,7 @@ def describe(blueprints: list[ApiBlueprint]) -> dict[str, Any]:
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
     # The reply is not JSON, so no schema describes it.
-    described: dict[str, Any] = api.spec.to_dict()
+    described: Document = api.spec.to_dict()
     paths = described["paths"]
     add_words(paths, app)
     paths["/api/metrics"] = {"get": _METRICS}

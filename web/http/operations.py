@@ -19,6 +19,7 @@ from flask import Flask
 
 from common.services.idempotency import LONGEST_KEY
 from web.http.auth import Rule
+from web.http.document import Document
 
 _API = Path(__file__).parents[1] / "api"
 EXAMPLES = _API / "examples"
@@ -67,7 +68,7 @@ def read_example(name: str) -> Example | None:
     return example
 
 
-def add_words(paths: dict[str, Any], app: Flask) -> None:
+def add_words(paths: Document, app: Flask) -> None:
     """Give each operation of the app's views its operationId, summary, description and examples.
 
     paths: of the description, changed in place; what it lacks is left out.
@@ -106,7 +107,7 @@ def _is_replayed(view: object, method: str) -> bool:
     return method == "post" and isinstance(rule, Rule) and rule.is_for_people and getattr(view, "is_replayed", True)
 
 
-def _add_example(operation: dict[str, Any], parameters: list[dict[str, Any]], example: Example) -> None:
+def _add_example(operation: Document, parameters: list[Document], example: Example) -> None:
     for parameter in parameters:
         if parameter["name"] in example["parameters"]:
             parameter["example"] = _typed(example["parameters"][parameter["name"]], parameter["schema"])
@@ -117,6 +118,6 @@ def _add_example(operation: dict[str, Any], parameters: list[dict[str, Any]], ex
         reply["application/json"]["example"] = example["reply"]
 
 
-def _typed(text: str, schema: dict[str, Any]) -> str | int:
+def _typed(text: str, schema: Document) -> str | int:
     kind = schema.get("type", "string")
     return int(text) if kind == "integer" or "integer" in kind else text

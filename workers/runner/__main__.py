@@ -28,6 +28,8 @@ from workers.runner.loop import Runner, RunnerSettings
 from workers.sandbox.sandboxes import SandboxMode
 from workers.sandbox.walls import Bounds
 
+logger = logging.getLogger("workers.runner")
+
 _PLAIN_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
 
@@ -166,6 +168,7 @@ def _stop_on_signals(runner: Runner) -> None:
 
     def stop_and_kill() -> None:
         os.read(reading, 1)
+        logger.info("told to stop; a second signal ends everything at once")
         runner.stop()
         os.read(reading, 1)
         runner.kill()

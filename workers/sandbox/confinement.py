@@ -21,7 +21,7 @@ from common.machine.bubblewrap import INSIDE_UID, SandboxFinding
 from common.machine.waiting import Deadline
 from workers.sandbox import bubblewrap_arguments, system_calls
 from workers.sandbox.control_groups import make_group
-from workers.sandbox.doorkeeper import Doorkeeper, Guarded, kill_holders, receive_sockets
+from workers.sandbox.doorkeeper import Doorkeeper, Guarded, control_pair, kill_holders, receive_sockets
 from workers.sandbox.egress_proxy import Proxy
 from workers.sandbox.egress_rules import Rule, rules
 from workers.sandbox.enclosed import Enclosed, Refusal
@@ -88,7 +88,7 @@ class Confined(Enclosed):
         self._future: Future[None] | None = None
         self._is_closed = False
         self._given: list[int] = []
-        control, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        control, child = control_pair()
         self._guarded = Guarded(control, self._doors, bounds=walls.bounds)
         try:
             self._guarded.lifeline = f"socket:[{os.fstat(child.fileno()).st_ino}]"

@@ -158,7 +158,6 @@ async def _let_go(guarded: Guarded) -> list[socket.socket]:
     """Take the listening sockets, make the network, and tell the first program to go on. Raises OSError."""
     loop = asyncio.get_running_loop()
     guarded.control.setblocking(False)
-    guarded.control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     await _readable(loop, guarded.control.fileno())
     message, sockets, pid = receive_sockets(guarded.control)
     for one in sockets:
@@ -202,6 +201,15 @@ async def _readable(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
         await seen
     finally:
         loop.remove_reader(descriptor)
+
+
+def control_pair() -> tuple[socket.socket, socket.socket]:
+    """The doorkeeper's end and that of a sandbox. The first is told who sends: the kernel notes it at the sending, so
+    it has to be asked to before there is a sender.
+    """
+    control, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    return control, child
 
 
 def receive_sockets(control: socket.socket) -> tuple[bytes, list[socket.socket], int]:

@@ -108,10 +108,11 @@ def test_sigterm_is_a_drain_with_a_bound_and_a_second_one_ends_it(
     process = start(AIWORKER_DRAIN_SECONDS=drain_seconds)
     eventually(lambda: "started" in run.log, "the run works")
 
-    for _ in range(signals):
+    process.send_signal(signal.SIGTERM)
+    # Two signals at once are one: the second must come after the first was taken.
+    eventually(lambda: "told to stop" in (tmp_path / "agent.log").read_text(), "the signal is taken")
+    if signals == 2:
         process.send_signal(signal.SIGTERM)
-        # Two signals at once are one for the kernel: the second must come after the first was taken.
-        eventually(lambda: process.poll() is not None or _has_no_pending(process.pid), "the signal is taken")
 
     assert process.wait(30) == code
     eventually(lambda: not psutil.pid_exists(int(pid.read_text())), "the command is killed")
@@ -132,11 +133,6 @@ def test_an_agent_that_is_told_to_stop_pushes_unfinished_work_at_once(
     assert git("show", "task-1:half", cwd=repository) == "done"
     assert git("log", "-1", "--format=%s", "task-1", cwd=repository) == "Unfinished: Do it"
     assert run.finish is None
-
-
-def _has_no_pending(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return all(int(line.split()[1], 16) == 0 for line in status.splitlines() if line.startswith(("SigPnd", "ShdPnd")))
 
 
 def test_a_killed_agents_commands_are_killed_by_the_next_one(

@@ -15,6 +15,7 @@ from tests.conftest import leave_out
 from tests.workers.sandbox.conftest import SECONDS, Starter
 from tests.workers.sandbox.places import web_server
 from workers.sandbox import sandboxes
+from workers.sandbox.doorkeeper import control_pair, receive_sockets
 from workers.sandbox.egress_rules import own_addresses
 from workers.sandbox.outbound import unreachable
 from workers.sandbox.walls import Door, Reach
@@ -127,3 +128,11 @@ def test_what_is_unreachable() -> None:
     assert not any(":" in one or one.startswith("127.") for one in networks)
     with pytest.raises(ValueError, match="nonsense"):
         unreachable(["nonsense"])
+
+
+def test_a_sandbox_that_speaks_before_it_is_listened_to_is_known_by_its_process() -> None:
+    control, child = control_pair()
+    with control, child:
+        child.send(b"+")
+
+        assert receive_sockets(control) == (b"+", [], os.getpid())
