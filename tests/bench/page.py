@@ -27,7 +27,7 @@ from tests.e2e.talk import Talk
 UNLIMITED = {"AIWORKER_WRITES_PER_MINUTE": "1000000"}
 TASKS = 500
 EVENTS_A_SECOND = 50
-CLIENTS = 4
+CLIENTS = 8
 DIFF_LINES = 5_000
 TRANSCRIPT_BYTES = int(7.5 * 2**20)
 """A transcript has at most 8 MiB."""

@@ -147,7 +147,7 @@ const resultOf = ({ passed, isKnown }) =>
       : t("failed");
 
 function AllRuns({ train, show }) {
-  return html`<details class="fold" data-testid="train-runs">
+  return html`<details class="release-fold" data-testid="train-runs">
     <summary>
       ${tn(train.tests.length, "{count} test run, with its log", "All {count} test runs, with their logs")}
     </summary>
