@@ -77,7 +77,14 @@ class Person:
 
     def go(self, link: str) -> None:
         """Follow a link of the side bar."""
+        self.open_side_bar()
         self.page.get_by_role("navigation").get_by_role("link", name=link, exact=True).click()
+
+    def open_side_bar(self) -> None:
+        """On a narrow screen it is behind a button; elsewhere it is there."""
+        menu = self.page.get_by_role("button", name="Menu", exact=True)
+        if menu.is_visible() and menu.get_attribute("aria-expanded") == "false":
+            menu.click()
 
     def wait(self, testid: str, **data: str) -> Locator:
         """Wait, without touching the page, until it shows this."""

@@ -11,6 +11,7 @@ from tests.e2e.browser import PATIENCE_MS, Person
 
 def create_project(person: Person, name: str, import_url: str) -> None:
     """Make a project and stay until it is active, without reloading."""
+    person.open_side_bar()
     person.click("project-new")
     person.fill("project-name", name)
     person.fill("project-import-url", import_url)

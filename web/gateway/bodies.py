@@ -96,6 +96,7 @@ class _Chunks:
         self._receive: Callable[[int], bytes] = self._http.fp.read1
         self._pieces: list[bytes] = []
         self._is_over = False
+        self._fault: ValueError | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._parser.feed_data(_HEAD)
         self._silence_seconds = silence_seconds
@@ -110,6 +111,8 @@ class _Chunks:
 
     def read(self) -> bytes:
         while not self._is_over:
+            if self._fault is not None:
+                raise self._fault
             self._waits_since = time.monotonic()
             received = self._receive(CHUNK_BYTES)
             self._waits_since = None
@@ -119,7 +122,8 @@ class _Chunks:
             try:
                 self._parser.feed_data(received)
             except httptools.HttpParserError as error:
-                raise ValueError(f"the body's chunks are malformed: {error}") from error
+                # What came before is the caller's.
+                self._fault = ValueError(f"the body's chunks are malformed: {error}")
             if self._pieces:
                 pieces, self._pieces = self._pieces, []
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)

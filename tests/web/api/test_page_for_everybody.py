@@ -72,6 +72,7 @@ def _views(world: World) -> dict[str, str]:
         "asking task": f"{of_project}/tasks/{asking.id}",
         "proven task": f"{of_project}/tasks/{proven.id}",
         "failed task": f"{of_project}/tasks/{failed.id}",
+        **{f"page: {tab}": f"{of_project}/tasks/{proven.id}/{tab}" for tab in ("review", "work", "details")},
         "groups": f"{of_project}/groups",
         "group": f"{of_project}/groups/{group}",
         "deployments": f"{of_project}/deployments",

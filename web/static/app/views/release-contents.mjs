@@ -41,7 +41,11 @@ export function Contents({ group }) {
 // Reads and draws what is inside only once it is opened.
 function Fold({ title, testid, children }) {
   const [open, setOpen] = useState(false);
-  return html`<details class="release-fold" data-testid=${testid} onToggle=${(event) => setOpen(event.currentTarget.open)}>
+  return html`<details
+    class="release-fold"
+    data-testid=${testid}
+    onToggle=${(event) => setOpen(event.currentTarget.open)}
+  >
     <summary>${title}</summary>
     ${open && children}
   </details>`;

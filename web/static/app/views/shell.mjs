@@ -144,7 +144,7 @@ function Frame() {
       }
       <${Dot} />
     </div>
-    <${Sidebar} />
+    <${Sidebar} leave=${() => setOpen(false)} />
     <div class="scrim" onClick=${() => setOpen(false)}></div>
     <div class="content"><${View} /></div>
     ${overlay.value === "palette" && html`<${Palette} />`} ${overlay.value === "keys" && html`<${Keys} />`}
@@ -209,11 +209,16 @@ function Link({ href, icon, on, children }) {
   </a>`;
 }
 
-function Sidebar() {
+// leave: closes it where it lies over the page, also when the page that is shown is chosen again.
+function Sidebar({ leave }) {
   const id = projectId.value;
   const view = route.value.view;
   const known = projects.value || [];
-  return html`<nav class="sidebar" aria-label=${t("Main")}>
+  return html`<nav
+    class="sidebar"
+    aria-label=${t("Main")}
+    onClick=${(event) => event.target.closest("a") && leave()}
+  >
     <a class="brand" href="#/"><img src="/static/icon.svg" alt="" width="22" height="22" />AiWorker</a>
     <div class="picker">
       <label class="sr" for="project-select">${t("Project")}</label>

@@ -1,0 +1,50 @@
+"""The whole story by hand, by the mouse, in both schemes and on a wide and a narrow screen, on one instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.e2e import test_browser as by_hand
+from tests.e2e.browser import Person, chromium
+from tests.e2e.instance import Instance, running
+from tests.e2e.origin import served_repository
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served_repository(tmp_path_factory.mktemp("origin")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory, origin: str) -> Iterator[Instance]:
+    folder: Path = tmp_path_factory.mktemp("instance")
+    with running(folder, AIWORKER_IMPORT_ALLOW=urlsplit(origin).netloc) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    with chromium(chromium_path) as started:
+        yield started
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_whole_task_is_done_by_hand(
+    browser: Browser, instance: Instance, origin: str, scheme: str, width: int
+) -> None:
+    person = Person(browser, instance.url)
+    person.page.set_viewport_size({"width": width, "height": 900})
+    person.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    person.log_in("admin", instance.password)
+    person.wait("live-status", state="on")
+
+    by_hand.test_a_whole_task_is_done_by_hand(person, origin)
+    person.close()
