@@ -1,4 +1,4 @@
-"""The whole story by hand, by the mouse, in both schemes and on a wide and a narrow screen, on one instance."""
+"""The whole story by hand, by the mouse, in both schemes and on a wide and a narrow screen."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory, origin: str) -> Iterator[Instance]:
-    folder: Path = tmp_path_factory.mktemp("instance")
-    with running(folder, AIWORKER_IMPORT_ALLOW=urlsplit(origin).netloc) as started:
+@pytest.fixture
+def instance(tmp_path: Path, origin: str) -> Iterator[Instance]:
+    with running(tmp_path, AIWORKER_IMPORT_ALLOW=urlsplit(origin).netloc) as started:
         yield started
 
 

@@ -136,8 +136,9 @@ def test_the_commands_say_what_they_do(
         monkeypatch.setattr(sys, "argv", ["aiworker", *words])
         with pytest.raises(SystemExit) as ended:
             main.main()
-        assert not ended.value.code
-        return capsys.readouterr().out
+        said = capsys.readouterr()
+        assert not ended.value.code, said.err
+        return said.out
 
     (tmp_path / "passphrase").write_text(f"{PASSPHRASE}\n")
     monkeypatch.setenv("AIWORKER_BACKUP_PASSPHRASE_FILE", str(tmp_path / "passphrase"))
