@@ -130,6 +130,10 @@ class _Chunks:
         return b""
 
     def release(self) -> None:
+        if self._fault is not None:
+            # More came than the answer: nobody knows what comes next on this connection.
+            self._raw.close()
+            return
         # http.client has not seen the end that httptools has.
         self._http.close()
         self._raw.release_conn()
@@ -140,9 +144,15 @@ class _Chunks:
             self._timer.close()
             self._timer = None
 
+    def on_message_begin(self) -> None:
+        """Called by httptools for the answer, and for one that nobody asked for."""
+        if self._is_over:
+            self._fault = ValueError("a second answer follows the first")
+
     def on_body(self, piece: bytes) -> None:
         """Called by httptools for what is in a chunk."""
-        self._pieces.append(piece)
+        if not self._is_over:
+            self._pieces.append(piece)
 
     def on_message_complete(self) -> None:
         """Called by httptools after the last chunk."""

@@ -246,6 +246,16 @@ def test_malformed_chunks_are_no_whole_answer(plain_agent: RunningAgent) -> None
     assert "the provider ended the answer too early" in str(call.error)
 
 
+def test_what_follows_an_answer_is_no_part_of_it_and_ends_its_connection(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic")
+    plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE, fault="two")
+
+    replies = [plain_agent.call(SONNET).data for _ in range(2)]
+
+    assert replies == [b"".join(SONNET.stream)] * 2
+    assert plain_agent.upstream.connections == 2
+
+
 def test_a_short_body_is_noticed(plain_agent: RunningAgent) -> None:
     plain_agent.provider("anthropic")
     plain_agent.upstream.script = Script([SONNET.whole[:50]], length=len(SONNET.whole), fault="half")

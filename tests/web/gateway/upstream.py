@@ -25,7 +25,8 @@ class Asked:
 class Script:
     """How the next requests are answered. pieces: each is sent as a chunk of its own. gate: waited for after the first
     piece. fault: `half`: the connection ends in the middle; `silence`: nothing more comes; `malformed`: a chunk
-    without a length. length: announced, instead of sending chunks. is_bytewise: each byte is sent by itself.
+    without a length; `two`: a second answer follows. length: announced, instead of sending chunks. is_bytewise: each
+    byte is sent by itself.
     """
 
     pieces: Sequence[bytes] = (b"{}",)
@@ -86,6 +87,9 @@ class Upstream:
             client.sendall(b"no length\r\n")
         if script.fault == "silence":
             self._wait(client, self.is_over)
+        if script.fault == "two":
+            client.sendall(b"0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother")
+            return True
         if script.fault:
             return False
         if script.length is None:
