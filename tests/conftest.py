@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from playwright.sync_api import Browser
 
 from common.machine.bubblewrap import SandboxFinding, find_sandbox
 from tests import compiled
 from tests.databases import ReusedDatabase, create_schema, sqlite_url
+from tests.e2e.browser import chromium
 from tests.servers import MariaDB, NotInstalled, redis_server, run_folder, shared_mariadb
 from tests.spreading import ByUnit, rank
 
@@ -119,6 +121,13 @@ def chromium_path() -> str:
     if found is None:
         leave_out("Chromium is not installed (on Debian: apt-get install chromium)")
     return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    """Chromium with a new profile, for all tests of a file."""
+    with chromium(chromium_path) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.doubles.post_receiver import Answer, PostReceiver
 
 
 @dataclass(frozen=True)
@@ -25,37 +23,17 @@ class ReceivedSpan:
     is_failed: bool
 
 
-class OtlpReceiver:
-    """Listens on a port of loopback from `__enter__` to `__exit__`."""
-
+class OtlpReceiver(PostReceiver):
     def __init__(self) -> None:
         self.spans: list[ReceivedSpan] = []
 
-    def __enter__(self) -> Self:
-        outer = self
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}"
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers["Content-Encoding"] == "gzip":
-                    body = gzip.decompress(body)
-                outer.spans += _read(ExportTraceServiceRequest.FromString(body))
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_arguments: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        self.spans += _read(ExportTraceServiceRequest.FromString(body))
+        return Answer()
 
     def of_trace(self, trace_id: str) -> dict[str, ReceivedSpan]:
         """The spans of one trace by `service: name`; of several, the last."""

@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any
+
+from tests.doubles.post_receiver import Answer, PostReceiver
 
 
-class SentryReceiver:
-    """Listens on a port of loopback from `__enter__` to `__exit__`. raw: the bodies, unpacked."""
+class SentryReceiver(PostReceiver):
+    """raw: the bodies, unpacked."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
         self.raw: list[bytes] = []
 
-    def __enter__(self) -> Self:
-        outer = self
+    @property
+    def dsn(self) -> str:
+        return f"http://abcdef0123456789@{self.host}/1"
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers["Content-Encoding"] == "gzip":
-                    body = gzip.decompress(body)
-                outer.raw.append(body)
-                outer.events += _events(body)
-                self.send_response(200)
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"{}")
-
-            def log_message(self, *_arguments: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.dsn = f"http://abcdef0123456789@127.0.0.1:{self._server.server_port}/1"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        self.raw.append(body)
+        self.events += _events(body)
+        return Answer(body=b"{}")
 
     def of(self, service: str) -> list[dict[str, Any]]:
         return [event for event in list(self.events) if event["tags"]["service"] == service]

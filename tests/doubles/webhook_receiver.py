@@ -6,8 +6,9 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
+
+from tests.doubles.post_receiver import Answer, PostReceiver
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Received:
         return json.loads(self.body)
 
 
-class WebhookReceiver:
-    """Listens on a port of loopback from `__enter__` to `__exit__`. status, headers, said: of every answer from now on.
+class WebhookReceiver(PostReceiver):
+    """status, headers, said: of every answer from now on.
 
     may_answer: waited for before each answer; set at first.
     """
@@ -36,31 +37,15 @@ class WebhookReceiver:
         self.may_answer = threading.Event()
         self.may_answer.set()
 
-    def __enter__(self) -> Self:
-        outer = self
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}/hook?token=1"
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.received.append(Received(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-                outer.may_answer.wait(60)
-                self.send_response(outer.status)
-                for name, value in outer.headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(outer.said)
+    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        self.received.append(Received(path, headers, body))
+        self.may_answer.wait(60)
+        return Answer(self.status, self.said, self.headers)
 
-            def log_message(self, *_arguments: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.host = f"127.0.0.1:{self._server.server_port}"
-        self.url = f"http://{self.host}/hook?token=1"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, *error: object) -> None:
         self.may_answer.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__(*error)

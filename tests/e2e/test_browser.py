@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import APIResponse, Browser, Route, expect
 
-from tests.e2e.browser import PATIENCE_MS, Person, chromium
+from tests.e2e.browser import PATIENCE_MS, Person
 from tests.e2e.browser_acts import (
     approve,
     check_ready,
@@ -46,12 +46,6 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def instance(tmp_path_factory: pytest.TempPathFactory, origin: str) -> Iterator[Instance]:
     folder: Path = tmp_path_factory.mktemp("instance")
     with running(folder, AIWORKER_IMPORT_ALLOW=urlsplit(origin).netloc) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    with chromium(chromium_path) as started:
         yield started
 
 

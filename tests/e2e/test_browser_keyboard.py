@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.e2e.browser import PATIENCE_MS, Person, chromium
+from tests.e2e.browser import PATIENCE_MS, Person
 from tests.e2e.instance import Instance, running
 
 MOST_TABS = 150
@@ -26,12 +26,6 @@ addEventListener("pointerdown", () => { window.pointed += 1; }, true);
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     with running(tmp_path_factory.mktemp("instance")) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    with chromium(chromium_path) as started:
         yield started
 
 

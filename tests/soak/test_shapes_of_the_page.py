@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.e2e import test_browser as by_hand
-from tests.e2e.browser import Person, chromium
+from tests.e2e.browser import Person
 from tests.e2e.instance import Instance, running
 from tests.e2e.origin import served_repository
 
@@ -24,12 +24,6 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def instance(tmp_path: Path, origin: str) -> Iterator[Instance]:
     with running(tmp_path, AIWORKER_IMPORT_ALLOW=urlsplit(origin).netloc) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    with chromium(chromium_path) as started:
         yield started
 
 

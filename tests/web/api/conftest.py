@@ -15,3 +15,10 @@ def world(app: Flask) -> Iterator[World]:
     """Once on SQLite and once on MariaDB."""
     yield World(app)
     forget_providers()
+
+
+@pytest.fixture
+def plain_world(plain_app: Flask) -> Iterator[World]:
+    """On SQLite alone: for what is decided without a database."""
+    yield World(plain_app)
+    forget_providers()

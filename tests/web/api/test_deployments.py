@@ -6,11 +6,9 @@ import shlex
 import socket
 import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
 
 from common.jobs import RESTORE_RUNTIME
 from common.models import Deployment, Job, Project
@@ -24,17 +22,11 @@ from common.values.app import App, Space, Spec, Version
 from tests.e2e.instance import wait_until
 from tests.providers.runtime_contract import settled
 from tests.providers.runtime_supervisor import Supervisor
-from tests.web.world import World, all_of, at_once, forget_providers, get, head_of, put, repository_of, run_jobs
+from tests.web.world import World, all_of, at_once, get, head_of, put, repository_of, run_jobs
 from web.http import provider_read
 
 OLD, NEW = "a" * 40, "b" * 40
 MISSING = "00000000-0000-7000-8000-000000000000"
-
-
-@pytest.fixture
-def plain_world(plain_app: Flask) -> Iterator[World]:
-    yield World(plain_app)
-    forget_providers()
 
 
 def production(world: World, project: Project, *commits: str) -> list[str]:

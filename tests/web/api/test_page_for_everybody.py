@@ -8,16 +8,14 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from flask import Flask
 from playwright.sync_api import Browser, WebSocketRoute, expect
 
 from common.models import Task
 from common.states import Environment, Role
 from tests.builders import log_in
-from tests.e2e.browser import chromium
 from tests.web.made import a_live_run, a_proposal, a_question
 from tests.web.page_reader import PageReader
-from tests.web.world import World, forget_providers, get, head_of, put
+from tests.web.world import World, get, head_of, put
 
 SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 # Colours that are on their way to others are not those that people read.
@@ -25,18 +23,6 @@ _IS_STILL = """() => document.getAnimations().every(
   (one) => one.playState !== "running" || one.effect.getComputedTiming().iterations === Infinity)"""
 _CATALOGUES = "performance.getEntriesByType('resource').filter(({ name }) => /es-\\w+\\.mjs/.test(name))"
 GRAVE = {"serious", "critical"}
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    with chromium(chromium_path) as started:
-        yield started
-
-
-@pytest.fixture
-def plain_world(plain_app: Flask) -> Iterator[World]:
-    yield World(plain_app)
-    forget_providers()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from flask import Flask
 from playwright.sync_api import Browser, expect
 
 from common.events import DURABLE
@@ -15,26 +14,13 @@ from common.services.tasks.lifecycle import record_update
 from common.settings import settings
 from common.states import Priority
 from common.transaction import Transaction, transactional
-from tests.e2e.browser import chromium
 from tests.web.api.production_line import ProductionLine
 from tests.web.made import a_live_run, a_question, changes_files
 from tests.web.page_reader import PageReader
-from tests.web.world import SHA, World, all_of, forget_providers, put
+from tests.web.world import SHA, World, all_of, put
 
 LOAD_INBOX = "async () => (await import('/static/app/inbox.mjs')).loadInbox()"
 """What a live message would make the page do."""
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    with chromium(chromium_path) as started:
-        yield started
-
-
-@pytest.fixture
-def plain_world(plain_app: Flask) -> Iterator[World]:
-    yield World(plain_app)
-    forget_providers()
 
 
 @pytest.fixture

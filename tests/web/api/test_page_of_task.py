@@ -8,15 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from flask import Flask
 from playwright.sync_api import Browser, Locator, expect
 
 from common.models import Deployment, Run, Task, TaskGroup
 from common.states import Environment, Role
-from tests.e2e.browser import chromium
 from tests.web.made import a_question
 from tests.web.page_reader import PageReader
-from tests.web.world import SHA, World, all_of, forget_providers, put
+from tests.web.world import SHA, World, all_of, put
 
 # A PNG of 16 by 16 pixels of one colour.
 PICTURE = bytes.fromhex(
@@ -28,18 +26,6 @@ PASTE = """(field, bytes) => {
   data.items.add(new File([new Uint8Array(bytes)], "image.png", { type: "image/png" }));
   field.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    with chromium(chromium_path) as started:
-        yield started
-
-
-@pytest.fixture
-def plain_world(plain_app: Flask) -> Iterator[World]:
-    yield World(plain_app)
-    forget_providers()
 
 
 @pytest.fixture

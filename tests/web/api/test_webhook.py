@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
 from common.errors import Conflict
@@ -44,11 +43,6 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookReceiver]:
 @pytest.fixture
 def admin(world: World) -> FlaskClient:
     return world.client_of("root", Role.ADMIN)
-
-
-@pytest.fixture
-def plain_world(plain_app: Flask) -> World:
-    return World(plain_app)
 
 
 @pytest.fixture
