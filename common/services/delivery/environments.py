@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from common.models.delivery import Deployment, HealthSpan, TaskGroup
 from common.services.access import Caller
+from common.services.delivery.deployments import live_deployment
 from common.services.delivery.health_history import spans_of
 from common.states import Environment, Role
 from common.transaction import Snapshot, snapshot
@@ -37,7 +38,7 @@ def read_environments(project_id: str, *, by: Caller) -> list[EnvironmentView]:
 
 def _view(read: Snapshot, project_id: str, environment: Environment) -> EnvironmentView:
     place = f"{project_id}:{environment.value}"
-    live = read.find(select(Deployment).where(Deployment.live_key == place))
+    live = live_deployment(read, project_id, environment)
     under_way = read.find(select(Deployment).where(Deployment.active_key == place))
     group = read.get(TaskGroup, live.task_group_id) if live is not None and live.task_group_id else None
     return EnvironmentView(environment, live, under_way, group, spans_of(read, project_id, environment.value))

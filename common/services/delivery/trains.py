@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
+from sqlalchemy.orm import defer
 
 from common.errors import NotFound
 from common.models.delivery import GroupMember, GroupTest, TaskGroup
@@ -67,7 +68,8 @@ def read_train(group_id: str, *, by: Caller) -> Train:
             .order_by(GroupMember.position)
         )
         cars = [_car(group, task, member) for task, member in rows]
-        tests = read.all(select(GroupTest).where(GroupTest.group_id == group_id).order_by(GroupTest.id))
+        runs = select(GroupTest).where(GroupTest.group_id == group_id).options(defer(GroupTest.log, raiseload=True))
+        tests = read.all(runs.order_by(GroupTest.id))
         return Train(group, cars, tests, _present_step(group, project, [one.member for one in cars]))
 
 
