@@ -70,12 +70,18 @@ def provider() -> Iterator[Upstream]:
 
 
 @pytest.fixture
-def agent(app: Flask, provider: Upstream) -> RunningAgent:
+def agent(app: Flask, provider: Upstream) -> Iterator[RunningAgent]:
     """On both databases."""
-    return RunningAgent(app, provider)
+    yield from _running(app, provider)
 
 
 @pytest.fixture
-def plain_agent(plain_app: Flask, provider: Upstream) -> RunningAgent:
+def plain_agent(plain_app: Flask, provider: Upstream) -> Iterator[RunningAgent]:
     """On SQLite alone: for what is decided without a database."""
-    return RunningAgent(plain_app, provider)
+    yield from _running(plain_app, provider)
+
+
+def _running(app: Flask, provider: Upstream) -> Iterator[RunningAgent]:
+    yield RunningAgent(app, provider)
+    # A call that is recorded later would stand in the database of the next test.
+    assert call_log().flush(10)

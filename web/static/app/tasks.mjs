@@ -2,6 +2,7 @@
 // themselves.
 import { batch, signal } from "@preact/signals";
 import { api } from "./api.mjs";
+import { isPressed, released } from "./pressed.mjs";
 import { failed } from "./toasts.mjs";
 
 const PAGE = 50;
@@ -45,6 +46,7 @@ export async function loadBoard(projectId, filter) {
   loading = true;
   try {
     const { columns, cards: said } = await api.get("/board", { projectId, ...filter, limit: PAGE });
+    await released();
     if (mine !== asked) return;
     const unread = columns.filter(({ nextCursor }) => nextCursor);
     batch(() => {
@@ -71,6 +73,7 @@ export async function loadCards() {
   const { projectId, filter } = shown;
   if (loading || !tasks.value) return;
   const { cards: said } = await api.get("/board", { projectId, ...filter, limit: PAGE });
+  await released();
   if (mine === asked) cards.value = new Map([...cards.value, ...byTask(said)]);
 }
 
@@ -108,7 +111,8 @@ export function keepTask(task) {
   if (task.projectId === shown.projectId && tasks.value) put([task]);
 }
 
-// Takes one live message: moves the card at once, then reads what else changed. `again` reads the whole board.
+// Takes one live message: moves the card at once, unless a pointer is down, then reads what else changed. `again` reads
+// the whole board.
 export function heardOfTask(message, again) {
   const id = message.data?.taskId;
   if (!id || message.projectId !== shown.projectId) return;
@@ -116,7 +120,7 @@ export function heardOfTask(message, again) {
   if (loading) return void dirty.add(id);
   if (!tasks.value) return;
   const known = tasks.value.get(id);
-  if (message.event === "task:status_changed" && known) put([{ id, state: message.data.newState }]);
+  if (message.event === "task:status_changed" && known && !isPressed()) put([{ id, state: message.data.newState }]);
   dirty.add(id);
   timer ||= setTimeout(() => {
     timer = 0;
@@ -135,6 +139,7 @@ async function readDirty(again) {
     const replies = await Promise.all(
       ids.map((id) => api.get(`/tasks/${id}`).catch((error) => (error.status === 404 ? null : Promise.reject(error)))),
     );
+    await released();
     if (mine !== asked) return;
     const fresh = replies.filter(Boolean).map(({ task }) => task);
     batch(() => {

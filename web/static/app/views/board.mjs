@@ -10,6 +10,7 @@ import { Badge, Button, cls, Empty, Icon, Loading, Trouble } from "../parts/cont
 import { Confirm } from "../parts/dialogs.mjs";
 import { lazy } from "../parts/lazy.mjs";
 import { dragged, mayMove, move } from "../moves.mjs";
+import { press } from "../pressed.mjs";
 import { keepProject, project } from "../projects.mjs";
 import { putQuery, route } from "../routes.mjs";
 import { selected } from "../selection.mjs";
@@ -253,7 +254,7 @@ function Columns({ ended, taskId, query }) {
       <//>
     `;
   }
-  return html`<div class="board">
+  return html`<div class="board" onPointerDown=${press}>
     ${states.map(
       (state) =>
         html`<${Column}

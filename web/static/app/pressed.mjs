@@ -1,0 +1,27 @@
+// While a pointer is down on the board, its cards stay where they are. Else it would come up over another card or none,
+// and the click be lost.
+
+// Resolved when the pointer is up again; null when none is down.
+let up = null;
+
+export const isPressed = () => up !== null;
+
+// Awaited before cards move.
+export const released = () => up;
+
+// For the board's pointerdown.
+export function press(event) {
+  if (!event.isPrimary || event.button !== 0 || up) return;
+  up = new Promise((resolve) => {
+    const stop = new AbortController();
+    const end = () => {
+      stop.abort();
+      // After the click, which follows.
+      setTimeout(() => {
+        up = null;
+        resolve();
+      });
+    };
+    for (const name of ["pointerup", "pointercancel"]) addEventListener(name, end, { signal: stop.signal });
+  });
+}
