@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import requests
-from playwright.sync_api import Browser, CDPSession, Page
+from playwright.sync_api import Browser, CDPSession, Page, WebSocketRoute
 
 from tests.e2e.browser import Person, chromium
 from tests.e2e.client import Client
@@ -45,11 +45,11 @@ addEventListener("keydown", (event) => {
 """Takes the milliseconds from a key to the end of the frame that shows what it did."""
 
 _FIRST = """
-([selector, text]) => new Promise((resolve) => {
+([selector, text, count]) => new Promise((resolve) => {
   const began = performance.now();
   const look = () => {
-    const found = [...document.querySelectorAll(selector)].some((one) => one.textContent.includes(text));
-    if (!found) return requestAnimationFrame(look);
+    const found = [...document.querySelectorAll(selector)].filter((one) => one.textContent.includes(text));
+    if (found.length < count) return requestAnimationFrame(look);
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => resolve(performance.now() - began);
     requestAnimationFrame(() => port2.postMessage(0));
@@ -57,7 +57,7 @@ _FIRST = """
   look();
 })
 """
-"""The milliseconds until something with this text is drawn."""
+"""The milliseconds until so many with this text are drawn."""
 
 
 class Wire:
@@ -136,6 +136,7 @@ def _board(instance: Instance, browser: Browser, api: Client) -> Iterator[tuple[
             rate = (len(changed) - before) / (time.monotonic() - began)
         yield "Page: events a second meanwhile", f"{rate:.0f}"
         yield "Page: a change shows in another window", _heard(other, api, tasks[-1])
+    yield from _frozen(instance, browser, api, project, tasks)
 
 
 def _typed(person: Person, testid: str) -> str:
@@ -156,9 +157,45 @@ def _heard(person: Person, api: Client, task: str) -> str:
         title = f"Changed {number} times"
         began = time.perf_counter()
         api.patch(f"/tasks/{task}", {"title": title})
-        person.page.evaluate(_FIRST, ["[data-testid=task-card]", title])
+        person.page.evaluate(_FIRST, ["[data-testid=task-card]", title, 1])
         taken.append((time.perf_counter() - began) * 1000)
     return _line(taken)
+
+
+def _frozen(
+    instance: Instance, browser: Browser, api: Client, project: str, tasks: list[str]
+) -> Iterator[tuple[str, str]]:
+    """The link of a page freezes: nothing comes or goes. From then until the page says so, and from the moment when the
+    link is back until the page shows what changed meanwhile.
+    """
+    frozen: list[bool] = []
+
+    def through(page: WebSocketRoute) -> None:
+        server = page.connect_to_server()
+        page.on_message(lambda message: None if frozen else server.send(message))
+        server.on_message(lambda message: None if frozen else page.send(message))
+
+    told, back = [], []
+    with _at_the_page(browser, instance) as person:
+        person.page.route_web_socket("**/ws", through)
+        for number in range(5):
+            person.page.goto(f"{instance.url}/#/projects/{project}/tasks")
+            person.page.reload()
+            person.wait("live-status", state="on")
+            person.page.evaluate(_FIRST, ["[data-testid=task-card]", "", 20])
+            frozen.append(True)
+            began = time.perf_counter()
+            person.wait("link-lost")
+            told.append((time.perf_counter() - began) * 1000)
+            for task in tasks[-20:]:
+                api.patch(f"/tasks/{task}", {"title": f"Meanwhile {number}"})
+            person.page.wait_for_timeout(1_000 + 700 * number)
+            frozen.clear()
+            began = time.perf_counter()
+            person.page.evaluate(_FIRST, ["[data-testid=task-card]", f"Meanwhile {number}", 20])
+            back.append((time.perf_counter() - began) * 1000)
+    yield "Page: a frozen link is told", _line(told)
+    yield "Page: what changed while it was frozen shows", _line(back)
 
 
 @contextlib.contextmanager
@@ -200,7 +237,7 @@ def _diff(instance: Instance, browser: Browser, api: Client) -> Iterator[tuple[s
             person.page.goto(f"{instance.url}/#/projects/{project}/tasks")
             person.wait("task-card")
             person.page.evaluate(f"location.hash = '#/projects/{project}/tasks/{task}'")
-            first.append(person.page.evaluate(_FIRST, ["[data-testid=task-diff]", "value_1 ="]))
+            first.append(person.page.evaluate(_FIRST, ["[data-testid=task-diff]", "value_1 =", 1]))
         person.page.locator("[data-testid=task-diff] td.nums[tabindex]").nth(1).click()
         typed = _typed(person, "diff-comment")
     yield f"Page: first screen of a diff of {DIFF_LINES} lines", _line(first)
@@ -221,7 +258,7 @@ def _transcript(instance: Instance, browser: Browser, api: Client, folder: Path)
             person.page.goto(f"{instance.url}/#/projects/{talk.task['projectId']}/tasks")
             person.wait("task-card")
             person.page.evaluate(f"location.hash = '#/projects/{talk.task['projectId']}/tasks/{talk.task['id']}'")
-            taken.append(person.page.evaluate(_FIRST, ["[data-testid=transcript-entry]", "The very end"]))
+            taken.append(person.page.evaluate(_FIRST, ["[data-testid=transcript-entry]", "The very end", 1]))
     yield f"Page: end of a transcript of {size / 2**20:.0f} MiB", _line(taken)
 
 

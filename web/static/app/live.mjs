@@ -10,6 +10,9 @@ const PLATFORM = "platform";
 // A link that froze says nothing: it is asked this often, and given up when nothing at all is heard for so long.
 const PING_MS = 15_000;
 const SILENCE_MS = 10_000;
+// While somebody looks, a new connection is given up sooner: what froze under it may come back at any moment. It has
+// this many times what the last one took, and at least as long as the pause between two tries is.
+const PATIENCE = 5;
 // The longest pause between two tries: while somebody looks, and when nobody does or the server asked for patience.
 const LOOKED_AT_MS = 2000;
 const LONGEST_MS = 30_000;
@@ -24,6 +27,8 @@ let retry = 0;
 let renewal = 0;
 let pinging = 0;
 let silence = 0;
+let begun = 0;
+let took = LONGEST_MS;
 
 // Calls listener({event, data, projectId, seq, at}) for each message. `resync` means: read the state again over REST.
 export function listen(listener) {
@@ -72,8 +77,13 @@ export const followTask = (id) =>
   );
 
 // Gives the socket up unless something is heard in time.
-function awaitWord() {
-  silence ||= setTimeout(drop, SILENCE_MS);
+function awaitWord(ms = SILENCE_MS) {
+  silence ||= setTimeout(drop, ms);
+}
+
+function awaitFirstWord() {
+  if (document.hidden) return awaitWord();
+  awaitWord(Math.min(SILENCE_MS, Math.max(LOOKED_AT_MS, PATIENCE * took)));
 }
 
 function ping() {
@@ -111,6 +121,7 @@ function heard(text) {
 function ready() {
   const again = connection.value === "on";
   connection.value = "on";
+  if (!again) took = performance.now() - begun;
   tries = 0;
   scheduleRenewal();
   if (again) return;
@@ -146,7 +157,8 @@ function connect() {
   const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
   const mine = new WebSocket(url);
   socket = mine;
-  awaitWord();
+  begun = performance.now();
+  awaitFirstWord();
   mine.onopen = () => send("auth", { token: current()?.accessToken });
   mine.onmessage = (event) => mine === socket && heard(event.data);
   mine.onclose = (event) => mine === socket && lost(event.code);
@@ -156,8 +168,11 @@ function connect() {
 function drop() {
   const old = socket;
   if (!old) return;
+  const waited = connection.value === "connecting" && performance.now() - begun >= LOOKED_AT_MS;
   lost(0);
   old.close();
+  // That was the pause.
+  if (waited && !document.hidden && navigator.onLine) connect();
 }
 
 function stopTimers() {
