@@ -128,8 +128,19 @@ def test_a_change_is_reviewed_and_its_agent_gets_the_suggestion_as_a_patch(
     expect(reviewer.see("pending-comment").or_(page.locator(".diff-file.folded")).first).to_be_visible()
     expect(page.locator(f'[data-path="{first}"]').get_by_test_id("file-viewed")).to_be_checked()
 
-    # The verdict.
+    # Thrown away, and brought back.
     page.locator("body").press("r")
+    reviewer.click("review-discard")
+    expect(reviewer.see("pending-comment")).to_have_count(0)
+    assert api.get(f"/tasks/{task_id}/review")["review"]["comments"] == []
+    reviewer.see("toast").get_by_role("button", name="Undo").click()
+    page.locator("body").press("r")
+    expect(reviewer.see("review-submit")).to_contain_text("2 comments")
+    assert [(one["startLine"], one["line"]) for one in api.get(f"/tasks/{task_id}/review")["review"]["comments"]] == [
+        (29, 31), (11, 12),
+    ]  # fmt: skip
+
+    # The verdict.
     expect(reviewer.see("review-verdict-reject")).to_be_checked()
     page.keyboard.type("Not loud enough")
     reviewer.click("review-submit")

@@ -1,7 +1,7 @@
 // A person's review of a task until it is submitted: comments that are being written are kept in this tab, pending ones
 // on the server, where nobody else sees them.
 import { useEffect, useMemo } from "preact/hooks";
-import { computed, signal } from "@preact/signals";
+import { batch, computed, signal } from "@preact/signals";
 import { api } from "./api.mjs";
 import { lineDraft, lineDrafts } from "./drafts.mjs";
 import { may, user } from "./session.mjs";
@@ -56,6 +56,25 @@ export function beginReview(taskId) {
   review.remove = async ({ id }) => {
     await api.remove(`${path}/comments/${id}`);
     pending.value = pending.value.filter((one) => one.id !== id);
+  };
+  // Throws away everything that is written. Returns what brings it back.
+  review.discard = async () => {
+    const [thrown, written] = [pending.value, editors.value];
+    await api.remove(path);
+    batch(() => {
+      pending.value = [];
+      editors.value = [];
+      finishing.value = null;
+    });
+    return async () => {
+      editors.value = [...written, ...editors.value];
+      for (const comment of thrown) {
+        const given = [...PLACE, "commitSha", "body"].filter((name) => name !== "id" && comment[name] !== null);
+        const body = Object.fromEntries(given.map((name) => [name, comment[name]]));
+        const reply = await api.post(`${path}/comments`, body);
+        pending.value = [...pending.value, reply.comment];
+      }
+    };
   };
   // Everything that is written goes along, pending or not.
   review.submit = async (verdict, body, commitSha) => {

@@ -796,6 +796,8 @@ export const TEXTS = {
   Undo: "Deshacer",
   "The view {name} is forgotten.": "Se ha olvidado la vista {name}.",
   "The draft is discarded.": "Se ha descartado el borrador.",
+  "The review is discarded.": "Se ha descartado la revisión.",
+  "Discard the review": "Descartar la revisión",
   "(done)": "(hecho)",
   "(to do)": "(por hacer)",
   "A cap is reached: raise it, or go on later": "Se ha alcanzado un límite: subirlo, o continuar más tarde",

@@ -2,12 +2,12 @@
 import { useEffect, useRef } from "preact/hooks";
 import { html } from "../html.mjs";
 import { t, tn } from "../language.mjs";
-import { Fault, TextField, useForm } from "../parts/controls.mjs";
+import { Button, Fault, TextField, useForm } from "../parts/controls.mjs";
 import { sayLines } from "../parts/diff-notes.mjs";
 import { useTakePictures } from "../parts/pictures.mjs";
 import { project } from "../projects.mjs";
 import { may, user } from "../session.mjs";
-import { told } from "../toasts.mjs";
+import { failed, told, toldUndoable } from "../toasts.mjs";
 import { idOf } from "../words.mjs";
 
 const VERDICTS = {
@@ -69,6 +69,10 @@ export function FinishReview({ task, review, headSha, reload }) {
       await reload();
     }
   });
+  const discard = async () => {
+    const bringBack = await review.discard();
+    toldUndoable(t("The review is discarded."), () => bringBack().catch(failed));
+  };
   const pressed = (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event);
     if (event.key !== "Escape") return;
@@ -116,6 +120,11 @@ export function FinishReview({ task, review, headSha, reload }) {
     }
     <${Fault} form=${form} />
     <footer>
+      ${
+        count > 0 &&
+        html`<${Button} kind="ghost" act=${discard} testid="review-discard">${t("Discard the review")}<//>
+          <span class="grow"></span>`
+      }
       <button type="button" class="button" onClick=${() => (review.finishing.value = null)}>${t("Not now")}</button>
       <button class=${`button ${kind}`} data-testid="review-submit" disabled=${form.busy}>
         ${label()}${count > 0 && ` · ${tn(count, "{count} comment", "{count} comments")}`}
