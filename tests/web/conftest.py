@@ -18,6 +18,7 @@ from common.settings import settings
 from common.states import Role
 from tests import builders
 from web.app import create_app
+from web.websocket.hub import end_hub
 
 SECRET_KEY = "a secret key that only tests use, 32 characters and more"
 
@@ -38,6 +39,8 @@ def made_apps(folder: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> 
         return create_app()
 
     yield make
+    # It would read the stream and the database of whatever the next test is.
+    assert end_hub(10)
     announcer().flush(5)
     database.dispose_engines()
     settings.cache_clear()

@@ -81,6 +81,16 @@ class Hub:
         """Close every socket with 1001 and end every long poll soon. May be called from a signal handler."""
         self.is_stopping = True
 
+    def end(self, seconds: float) -> bool:
+        """Stop, and wait for the threads. Returns False if one is still at work after `seconds`."""
+        self.stop()
+        with contextlib.suppress(redis.RedisError):
+            feed.publish([Entry("wake", "")])  # the stream's reader looks whether it is to stop after each entry
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
     def _start(self) -> None:
         if self._threads:
             return
@@ -199,3 +209,12 @@ def hub() -> Hub:
     if pid not in _hubs:
         _hubs[pid] = Hub()
     return _hubs[pid]
+
+
+def end_hub(seconds: float) -> bool:
+    """End the hub of this process with its threads. Safe to repeat; a later socket or long poll begins a new one.
+
+    Returns False if a thread is still at work after `seconds`.
+    """
+    ending = _hubs.pop(os.getpid(), None)
+    return ending is None or ending.end(seconds)
