@@ -26,6 +26,7 @@ from web.websocket.topics import Topics
 
 CHECK_SECONDS = 3.0
 _PAUSE_SECONDS = 0.5
+"""Checks are this much apart. So one comes before what was read at the one before has become too old to be used."""
 ACCESS_ENDED = "access ended"
 
 
@@ -145,7 +146,7 @@ class Authority:
             for session in list(self._sessions.values()):
                 if session.has_expired():
                     expired.append(session)
-                elif now - session.checked_at >= CHECK_SECONDS:
+                elif now - session.checked_at >= CHECK_SECONDS - _PAUSE_SECONDS:
                     if session.subscribers:
                         # Set before the check, so that a request for a check from here on causes another one.
                         session.checked_at = now

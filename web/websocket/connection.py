@@ -284,8 +284,7 @@ class Connection:
         try:
             while text is not None:
                 self._listener.hear(text)
-                self.flush()
-                text = self._next()
+                text = self._next()  # which writes the answers once there is no message left
         except Exception as error:
             # A bug. This socket ends; the others are served.
             log.error("a socket's message failed", exc_info=error)

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import re
 import time
 from datetime import UTC, datetime
+from typing import cast
 from urllib.parse import urlsplit
 
 import flask_sock
 from flask import Blueprint, Flask, Response, request
 
-from common.errors import Busy, NotFound, Unauthenticated
+from common.errors import Busy, CallerError, NotFound, Unauthenticated
 from common.services import events
 from common.settings import settings
 from web.http.errors import error
@@ -34,6 +36,7 @@ NOT_FOUND = "Resource not found"
 """Also the answer for a thing that the caller may not see."""
 NOT_AUTHENTICATED = "Invalid or expired token"
 
+_ENDPOINTS = frozenset({"feed.root", "feed.ws"})
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -47,6 +50,21 @@ def init_feed(app: Flask) -> None:
     sock.route("/", bp=blueprint, endpoint="root")(_serve)
     sock.route("/ws", bp=blueprint, endpoint="ws")(_serve)
     app.register_blueprint(blueprint)
+
+
+def open_socket(app: Flask) -> Response | None:
+    """Open the socket that the request asks for; None: it asks for none, or for one that is refused.
+
+    The reply is none that anybody receives, so nothing of what Flask does with a reply happens to it: that would be a
+    third of what a socket costs. The checks before a request are made as for every other; what they refuse goes Flask's
+    way, and is refused again there.
+    """
+    if request.endpoint not in _ENDPOINTS:
+        return None
+    with contextlib.suppress(CallerError):
+        if app.preprocess_request() is None:
+            return cast("Response", app.view_functions[request.endpoint]())
+    return None
 
 
 def _refuse_bad_handshake() -> Response | None:
