@@ -36,6 +36,8 @@ EVENT_BYTES = 300
 RATE = 100
 _SECONDS = 1.5
 _READERS, _STALLED = 300, 10
+_TO_STALL = 120
+"""Turns of eight events that fill what the kernel holds for a socket: from then on it is one that reads nothing."""
 _PEERS = Path(__file__).with_name("ws_peers")
 Publish = Callable[[list[bytes]], None]
 
@@ -185,6 +187,8 @@ def _stalled(own: Platform, times: int) -> Iterator[Found]:
                 set(parts),
                 lambda descriptor, data, parts=parts: parts[descriptor].append(data),
             )
+            for _ in range(_TO_STALL):
+                _publish_and_gather(side, crowd, [_event("stall")] * 8)
             beside.append(_fan_out(side, crowd, 8)[0])
             broken += sum(_is_broken(b"".join(part), is_whole=True) for part in parts.values())
             broken += sum(_is_broken(_rest_of(sock), is_whole=False) for sock in stalled)

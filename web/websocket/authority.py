@@ -4,9 +4,9 @@ Every token is checked at least every CHECK_SECONDS, and at once when the stream
 sockets of an invalid token are closed with 4401; subscriptions to a project that the user may no longer see are ended.
 While the database is unavailable nothing changes; no new events can be delivered then either.
 
-What was read for one socket serves the next socket of the same token: until the stream reports a change of the user or
-the project, for at most CHECK_SECONDS, and only while the stream can be read. So it is never older than what open
-sockets rely on.
+Which projects the caller may see is read for one socket and serves the next socket of the same token: until the stream
+reports a change of the user or the project, for at most CHECK_SECONDS, and only while the stream can be read. So it is
+never older than what open sockets rely on.
 """
 
 from __future__ import annotations
@@ -44,18 +44,20 @@ class Authority:
     # What a socket asks for
 
     def admit(self, token: str) -> Session:
-        """The session of a token. Unauthenticated if it is invalid, Busy if the database is unavailable."""
-        session = self._sessions.get(token)
-        if session is not None and self._is_fresh(session.checked_at) and not _is_past(session.expires_at):
-            return session
+        """The session of a token. Unauthenticated if it is invalid, Busy if the database is unavailable.
+
+        The database is asked for every socket, as for every request: a token that was ended is refused at once.
+        """
         changes, began = self._changes, time.monotonic()
-        caller, expires_at = accounts.authenticate(token), _expiry(token)
-        if _is_past(expires_at):
+        caller, session = accounts.authenticate(token), self._sessions.get(token)
+        expires_at = _expiry(token) if session is None else session.expires_at
+        if expires_at is not None and expires_at <= time.time():
             raise Unauthenticated
         with self._lock:
             session = self._sessions.setdefault(token, Session(token, caller, expires_at, began))
+            session.caller = caller
             if not session.subscribers:  # else its next check must not be put off: it is more than this
-                session.caller, session.checked_at = caller, began if changes == self._changes else 0.0
+                session.checked_at = began if changes == self._changes else 0.0
         return session
 
     def require_feed(self, session: Session, feed_id: str) -> None:
@@ -201,7 +203,3 @@ def _expiry(token: str) -> float | None:
     if token.startswith(API_TOKEN_PREFIX):
         return None
     return float(jwt.decode(token, options={"verify_signature": False})["exp"])
-
-
-def _is_past(expires_at: float | None) -> bool:
-    return expires_at is not None and expires_at <= time.time()

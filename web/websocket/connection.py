@@ -94,8 +94,12 @@ class Connection:
 
     def listen(self, listener: Listener) -> None:
         """Begin to read. Call it once."""
-        self._listener = listener
-        self._poll.add(self._descriptor, self)
+        with LOCK:
+            self._listener = listener
+            if self._is_over:
+                self._tell_end()
+            else:
+                self._poll.add(self._descriptor, self)
 
     @property
     def is_open(self) -> bool:
@@ -160,13 +164,15 @@ class Connection:
             if now - self._closing_at > CLOSE_SECONDS:
                 with LOCK:
                     self._end()
-        elif self.deadline is not None and now >= self.deadline:
-            self.close(frames.UNAUTHENTICATED, "no authentication in time")
         elif self._is_stalled and now - self._progress_at > STALL_SECONDS:
             with LOCK:
                 if self._is_stalled and self.is_open:
                     self._give_up("nothing was read for too long")
-        elif not self._is_busy and now - self._heard_at >= PING_SECONDS:
+        elif self._is_busy:
+            pass  # nothing is read meanwhile: the client is not who is slow
+        elif self.deadline is not None and now >= self.deadline:
+            self.close(frames.UNAUTHENTICATED, "no authentication in time")
+        elif now - self._heard_at >= PING_SECONDS:
             self._notice_silence(now)
 
     def _append(self, data: bytes, count: int = 1) -> None:

@@ -55,37 +55,52 @@ def counting() -> Iterator[list[str]]:
         event.remove(Engine, "before_cursor_execute", note)
 
 
-def test_the_second_socket_of_a_token_asks_the_database_for_nothing(admin: Person, authority: Authority) -> None:
+def test_the_second_socket_of_a_token_asks_only_whether_it_still_counts(admin: Person, authority: Authority) -> None:
     project_id = new_project(admin)
-    first = authority.admit(admin.token)
+    person = new_person(admin, Role.MEMBER)
+    first = authority.admit(person.token)
     authority.require_feed(first, project_id)
     authority.read_visible(first)
     with counting() as statements:
-        second = authority.admit(admin.token)
+        second = authority.admit(person.token)
+    with counting() as more:
         authority.require_feed(second, project_id)
         authority.read_visible(second)
 
     assert second is first
-    assert statements == []
+    assert len([statement for statement in statements if statement.startswith("SELECT")]) == 1
+    assert more == []
+
+
+def test_a_login_that_ended_is_refused_without_the_stream_saying_so(admin: Person, authority: Authority) -> None:
+    other = log_in(admin.caller.username)
+    authority.admit(other.token)
+    accounts.log_out(by=other.caller)
+
+    with pytest.raises(Unauthenticated):
+        authority.admit(other.token)
 
 
 def test_without_the_stream_everything_is_asked_again(admin: Person, authority: Authority) -> None:
     project_id = new_project(admin)
     authority.hears_stream = False
+    session = authority.admit(admin.token)
     for _ in range(2):
         with counting() as statements:
-            authority.require_feed(authority.admit(admin.token), project_id)
-        assert len([statement for statement in statements if statement.startswith("SELECT")]) >= 2
+            authority.require_feed(session, project_id)
+        assert statements
 
 
 def test_what_was_read_is_old_after_a_while(
     admin: Person, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    authority.admit(admin.token)
+    project_id = new_project(admin)
+    session = authority.admit(admin.token)
+    authority.require_feed(session, project_id)
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + CHECK_SECONDS)
     with counting() as statements:
-        authority.admit(admin.token)
+        authority.require_feed(session, project_id)
 
     assert statements
 
@@ -94,19 +109,13 @@ def test_a_change_of_the_user_counts_at_once(admin: Person, authority: Authority
     person = new_person(admin, Role.MEMBER)
     hidden = new_project(admin, restricted=True)
     projects.put_member(hidden, person.caller.user_id, Role.MEMBER, by=admin.caller)
-    other = log_in(person.caller.username)
     session = authority.admit(person.token)
     authority.require_feed(session, hidden)
-    authority.admit(other.token)
     projects.delete_member(hidden, person.caller.user_id, by=admin.caller)
-    accounts.log_out(by=other.caller)
     authority.ask_again(person.caller.user_id)
 
     with pytest.raises(NotFound):
         authority.require_feed(session, hidden)
-    with pytest.raises(Unauthenticated):
-        authority.admit(other.token)
-    assert authority.admit(person.token) is session
 
 
 def test_a_change_of_the_project_counts_at_once(admin: Person, authority: Authority) -> None:
