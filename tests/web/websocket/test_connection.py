@@ -171,3 +171,22 @@ def test_nothing_is_heard_of_a_client_that_is_being_closed(pair: Pair) -> None:
     pair.read_all()
 
     assert pair.heard == ["hello"]
+
+
+def test_a_socket_that_ended_before_anybody_listened_says_so() -> None:
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    connection = Connection(ours.detach(), Poll())
+    connection.close(1001, "nobody hears this")
+    ended = threading.Event()
+
+    class Listening:
+        def hear(self, text: str) -> None:
+            raise AssertionError(text)
+
+        def ended(self) -> None:
+            ended.set()
+
+    connection.listen(Listening())
+
+    assert ended.wait(20)
