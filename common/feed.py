@@ -147,9 +147,11 @@ def follow(*, block_seconds: float = 5.0) -> Iterator[list[Entry]]:
         last = newest[0][0] if newest else "0-0"
         yield []
         while True:
-            answer = cast("Any", connection.xread({stream_name(): last}, count=500, block=int(block_seconds * 1000)))
-            rows = _rows(answer)
+            rows = _read(connection, last, block=int(block_seconds * 1000))
             if rows:
+                # What waits is answered by the first entry of many that come at once. The others are there by now, and
+                # a batch costs its readers little more than an entry does.
+                rows += _read(connection, rows[-1][0])
                 last = rows[-1][0]
             yield [_entry(fields) for _id, fields in rows]
     finally:
@@ -159,6 +161,11 @@ def follow(*, block_seconds: float = 5.0) -> Iterator[list[Entry]]:
 def ping() -> None:
     """One round trip; raises redis.RedisError."""
     client().ping()
+
+
+def _read(connection: redis.Redis, after: str, *, block: int | None = None) -> list[tuple[str, dict[str, str]]]:
+    """Entries after an id. block: milliseconds to wait for one; None: do not wait."""
+    return _rows(cast("Any", connection.xread({stream_name(): after}, count=500, block=block)))
 
 
 def _rows(answer: Any) -> list[tuple[str, dict[str, str]]]:

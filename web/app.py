@@ -38,7 +38,7 @@ from web.http.request_id import request_id
 from web.http.traces import traced_request
 from web.metrics import init_metrics
 from web.page import page
-from web.websocket.protocol import init_feed
+from web.websocket.protocol import init_feed, open_socket
 
 _API = [*api.ALL, provider_tests]
 
@@ -65,6 +65,8 @@ class Application(Flask):
 
     def full_dispatch_request(self) -> Response:
         """As Flask's: all that happens for a request, with the reply to an error. It is a span where there are any."""
+        if (opened := open_socket(self)) is not None:
+            return opened
         with traced_request(request) as traced:
             reply = super().full_dispatch_request()
             traced.note("http.response.status_code", reply.status_code)

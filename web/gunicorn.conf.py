@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -34,9 +35,9 @@ if _metrics and not _is_in_memory(Path(_metrics)):
 from prometheus_client import multiprocess  # noqa: E402 (it reads the variable when it is loaded)
 
 worker_class = "web.http.slow_heads.Worker"  # gevent, with a time limit for receiving a head
-worker_connections = 10_000  # sockets stay open: the default would refuse the 1,001st page
+worker_connections = 10_000  # requests at once; sockets do not count once they are open
 keepalive = 75
-graceful_timeout = 5  # open sockets use it up
+graceful_timeout = 5
 timeout = 60
 backlog = 2048
 accesslog = None
@@ -45,6 +46,13 @@ control_socket_disable = True  # it would be in the home directory, which may be
 forwarded_allow_ips = "127.0.0.1,::1"
 
 _PR_SET_PDEATHSIG = 1
+_MOST_FILES = 65_536
+
+# Every socket is a file; the usual limit of 1,024 is far below what one process serves.
+_hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+_files = _MOST_FILES if _hard == resource.RLIM_INFINITY else min(_hard, _MOST_FILES)
+if _files > resource.getrlimit(resource.RLIMIT_NOFILE)[0]:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _hard))
 
 
 def on_starting(_server: Arbiter) -> None:

@@ -26,6 +26,9 @@ _RECORDING_SECONDS = 2.0
 before_kill: list[Callable[[], None]] = []
 """Called in a process that was told to stop, shortly before gunicorn kills it with the requests that are still open."""
 
+before_exit: list[Callable[[], None]] = []
+"""Called in a process that was told to stop, when no request is open any more. May take some seconds."""
+
 _client: contextvars.ContextVar[socket.socket] = contextvars.ContextVar("client")
 
 
@@ -46,6 +49,12 @@ class Watcher(Protocol):
 
 class Worker(GeventWorker):  # type: ignore[misc]
     """The worker class that gunicorn.conf.py names."""
+
+    def run(self) -> None:
+        """Serve until the process is told to stop, and then what is still open."""
+        super().run()
+        for act in before_exit:
+            act()
 
     def handle(self, listener: object, client: socket.socket, addr: object) -> None:
         """Serve one connection, in a greenlet of its own."""

@@ -1,24 +1,31 @@
 """One open WebSocket: reading, writing and closing it. Knows no projects or events.
 
-Frames are queued in one buffer. `flush` writes as much as the kernel accepts without waiting; a thread writes the rest
-and ends when the buffer is empty. So a client that does not read delays no other client, and uses at most the buffer's
-memory before it is closed. (`simple_websocket`'s own `send` may write half a frame under gevent.) Only the thread that
-serves the request reads.
+What is written goes through one backlog. Writing never waits: what the kernel does not accept stays in the backlog, and
+the poll (web/websocket/poll.py) reports when there is room. So a client that does not read delays no other client, and
+uses at most the backlog's memory before it is closed. (`simple_websocket`'s own `send` may write half a frame under
+gevent.)
+
+Reading never waits either. Each of the client's messages is handled in a thread that lives as long as that takes;
+meanwhile nothing more is read of this client.
 """
 
 from __future__ import annotations
 
-import contextlib
+import _thread
 import os
-import select
-import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from itertools import islice
+from typing import Protocol
+
+import structlog
 
 from web.websocket import frames
-from web.websocket.frames import Refused
+from web.websocket.frames import Messages, Refused
+from web.websocket.poll import ENDING, WRITABLE, Poll, spawn
+
+log = structlog.get_logger()
 
 MOST_PENDING = 1_000
 MOST_PENDING_BYTES = 4 * 2**20
@@ -32,31 +39,67 @@ BURST = 120
 """Frames a client may send at once: a login, all its subscriptions and all its follows."""
 FRAMES_PER_SECOND = 10.0
 
-_SEND_BUFFER_BYTES = 256 * 1024
-_WRITE_BYTES = 256 * 1024
+_READ_BYTES = 16 * 1024
+_MOST_PARTS = 64
+
+LOCK = _thread.allocate_lock()
+"""Guards the state of every connection. One lock serves all: nobody waits for anything while holding it."""
+
+
+class Listener(Protocol):
+    """What a connection tells about its client."""
+
+    def hear(self, text: str) -> None:
+        """Handle a message. May take long; the next message comes after it."""
+
+    def ended(self) -> None:
+        """Called once, when the socket is closed and `hear` has returned. May take long."""
 
 
 class Connection:
-    """A socket after the handshake. deadline: when it is closed (monotonic); None for no deadline."""
+    """A socket after the handshake, which this object owns. deadline: when it is closed (monotonic); None: never."""
 
-    def __init__(self, sock: socket.socket, *, deadline: float | None = None) -> None:
+    __slots__ = (
+        "_backlog", "_buffer", "_closing_at", "_descriptor", "_heard_at", "_is_answered", "_is_busy", "_is_ending",
+        "_is_over", "_is_pinged", "_is_readable", "_is_stalled", "_listener", "_messages", "_offset", "_pending",
+        "_pending_bytes", "_poll", "_progress_at", "_tokens", "_tokens_at", "_written", "deadline",
+    )  # fmt: skip
+
+    def __init__(self, descriptor: int, poll: Poll, *, deadline: float | None = None) -> None:
         self.deadline = deadline
-        self._sock = sock
-        self._lock = threading.Lock()
-        self._pending: deque[bytes] = deque()
+        self._descriptor = descriptor
+        self._poll = poll
+        self._listener: Listener | None = None
+        # The backlog: chunks of whole frames, and how many frames each has. Of the first, _offset bytes are written.
+        self._backlog: deque[tuple[bytes, int]] | None = None
+        self._offset = 0
+        self._pending = 0
         self._pending_bytes = 0
-        self._is_partial = False  # the first of _pending is the rest of a partly written frame
+        self._is_stalled = False  # the kernel accepts no more: the poll reports when it does
         self._progress_at = 0.0
-        self._writer: threading.Thread | None = None
+        self._written: threading.Event | None = None
         self._closing_at: float | None = None
+        self._is_answered = False  # both sides have sent a close frame, or ours is queued
         self._is_over = False
-        self._heard_at = time.monotonic()
+        # Reading. Buffers exist only while a message is incomplete.
+        self._buffer: bytearray | None = None
+        self._messages: Messages | None = None
+        self._is_readable = False
+        self._is_ending = False
+        self._is_busy = False  # a thread reads, or handles a message
+        self._is_pinged = False
+        self._heard_at = self._tokens_at = time.monotonic()
         self._tokens = float(BURST)
-        self._tokens_at = self._heard_at
-        with contextlib.suppress(OSError):
-            # The kernel's default buffer holds some megabytes for a client that does not read.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-        sock.settimeout(PING_SECONDS)  # the file descriptor does not block from here on
+        os.set_blocking(descriptor, False)
+
+    def listen(self, listener: Listener) -> None:
+        """Begin to read. Call it once."""
+        with LOCK:
+            self._listener = listener
+            if self._is_over:
+                self._tell_end()
+            else:
+                self._poll.add(self._descriptor, self)
 
     @property
     def is_open(self) -> bool:
@@ -65,179 +108,277 @@ class Connection:
 
     # Writing
 
-    def queue(self, frame: bytes) -> None:
-        """Queue a whole frame for the next flush. A client with too many queued frames is closed with 1013."""
-        with self._lock:
-            if not self.is_open:
-                return
-            self._append(frame)
-            if len(self._pending) > MOST_PENDING or self._pending_bytes > MOST_PENDING_BYTES:
-                self._give_up("too much waits to be read")
+    def queue(self, data: bytes, count: int = 1) -> None:
+        """Queue whole frames for the next flush. A client with too many queued frames is closed with 1013."""
+        with LOCK:
+            if self.is_open:
+                self._append(data, count)
 
     def flush(self) -> None:
         """Write queued frames as far as the kernel accepts them at once. Never waits."""
-        with self._lock:
-            if self._pending and self._writer is None and not self._is_over and not self._write():
-                writer = threading.Thread(target=self._write_slowly, name="slow socket", daemon=True)
-                writer.start()
-                self._writer = writer  # set after its start: another thread may join it
+        if self._backlog:
+            with LOCK:
+                self._write()
+
+    def deliver(self, data: bytes, count: int) -> None:
+        """Queue and flush. Call it with LOCK held, which is taken once for many connections."""
+        if self._closing_at is not None or self._is_over:
+            return
+        if self._backlog:
+            self._append(data, count)
+            self._write()
+            return
+        try:
+            # Not the socket's send, which waits under gevent.
+            written = os.write(self._descriptor, data)
+        except BlockingIOError:
+            written = 0
+        except OSError:
+            self._end()
+            return
+        if written < len(data):
+            self._append(data, count)
+            self._offset = written
+            self._stall()
 
     def wait_until_written(self) -> None:
         """Wait until all queued frames are written, or the socket is closing."""
-        while self.is_open and (writer := self._writer) is not None:
-            writer.join(0.5)
+        while True:
+            with LOCK:
+                if not self._backlog or not self.is_open:
+                    return
+                written = self._written = self._written or threading.Event()
+            written.wait()
 
     def close(self, code: int, reason: str = "") -> None:
         """Queue a close frame. The socket ends when the client answers it, or after CLOSE_SECONDS."""
-        with self._lock:
+        with LOCK:
             if self.is_open:
                 self._append(frames.build_close(code, reason))
-                self._closing_at = time.monotonic()
-        self.flush()
+                self._begin_to_close()
+                self._write()
 
     def check(self, now: float) -> None:
         """Enforce the time limits. Call it about once a second with the monotonic time. Never waits."""
-        with self._lock:
-            overdue = self._closing_at is not None and now - self._closing_at > CLOSE_SECONDS
-            if self.is_open and self._writer is not None and now - self._progress_at > STALL_SECONDS:
-                self._give_up("nothing was read for too long")
-        if overdue:
-            self._cut()
+        if self._closing_at is not None:
+            if now - self._closing_at > CLOSE_SECONDS:
+                with LOCK:
+                    self._end()
+        elif self._is_stalled and now - self._progress_at > STALL_SECONDS:
+            with LOCK:
+                if self._is_stalled and self.is_open:
+                    self._give_up("nothing was read for too long")
+        elif self._is_busy:
+            pass  # nothing is read meanwhile: the client is not who is slow
+        elif self.deadline is not None and now >= self.deadline:
+            self.close(frames.UNAUTHENTICATED, "no authentication in time")
+        elif now - self._heard_at >= PING_SECONDS:
+            self._notice_silence(now)
 
-    def end(self) -> None:
-        """Stop reading and writing. Call it from the reading thread before the socket is closed."""
-        if (writer := self._writer) is not None:
-            writer.join(CLOSE_SECONDS)
-        with self._lock:
-            self._is_over = True
-            self._pending.clear()
-        self._cut()
-        if (writer := self._writer) is not None:
-            writer.join()
-
-    def _append(self, frame: bytes) -> None:
-        if not self._pending:
+    def _append(self, data: bytes, count: int = 1) -> None:
+        if self._backlog is None:
+            self._backlog = deque()
+        if not self._backlog:
             self._progress_at = time.monotonic()
-        self._pending.append(frame)
-        self._pending_bytes += len(frame)
+        self._backlog.append((data, count))
+        self._pending += count
+        self._pending_bytes += len(data)
+        if self._pending > MOST_PENDING or self._pending_bytes > MOST_PENDING_BYTES:
+            self._give_up("too much waits to be read")
 
     def _give_up(self, reason: str) -> None:
         # A partly written frame has to be completed before the close frame. The others can be dropped: the client
         # connects again with the seq of the last event that it got.
-        begun = self._pending[0] if self._is_partial else None
-        self._pending.clear()
-        self._pending_bytes = 0
-        if begun is not None:
-            self._append(begun)
-        self._append(frames.build_close(frames.TRY_AGAIN_LATER, reason))
+        begun = b""
+        if self._offset and self._backlog:
+            first = self._backlog[0][0]
+            begun = first[self._offset : frames.end_of(first, self._offset)]
+        self._drop()
+        last = begun + frames.build_close(frames.TRY_AGAIN_LATER, reason)
+        self._backlog = deque([(last, 1)])
+        self._pending, self._pending_bytes = 1, len(last)
+        self._begin_to_close()
+
+    def _begin_to_close(self) -> None:
         self._closing_at = time.monotonic()
+        self._note_written()
 
-    def _write(self) -> bool:
-        """Write queued frames; False if some are left because the kernel accepts no more. Call with the lock held."""
-        while self._pending:
-            batch, size = [], 0
-            while self._pending and size < _WRITE_BYTES:
-                batch.append(self._pending.popleft())
-                size += len(batch[-1])
+    def _drop(self) -> None:
+        self._backlog = None
+        self._offset = self._pending = self._pending_bytes = 0
+
+    def _write(self) -> None:
+        """Write the backlog as far as the kernel accepts it. Call with LOCK held, as what follows."""
+        while self._backlog and not self._is_stalled and not self._is_over:
+            parts: list[bytes | memoryview] = [data for data, _count in islice(self._backlog, _MOST_PARTS)]
+            if self._offset:
+                parts[0] = memoryview(parts[0])[self._offset :]
             try:
-                # Not the socket's send, which waits under gevent.
-                written = os.write(self._sock.fileno(), b"".join(batch))
+                written = os.writev(self._descriptor, parts)
             except BlockingIOError:
-                written = 0
+                self._stall()
+                return
             except OSError:
-                self._is_over = True  # the reading thread gets an error too
-                self._pending.clear()
-                self._pending_bytes = 0
-                return True
-            self._pending_bytes -= written
-            if written:
-                self._progress_at = time.monotonic()
-            if written < size:
-                self._put_back(batch, written)
-                return False
-            self._is_partial = False
-        return True
+                self._end()
+                return
+            self._progress_at = time.monotonic()
+            self._take_off(written)
+        if not self._backlog and not self._is_over:
+            self._drop()
+            self._note_written()
+            if self._is_answered:
+                self._end()
 
-    def _put_back(self, batch: list[bytes], written: int) -> None:
-        done = 0
-        while written >= len(batch[done]):
-            written -= len(batch[done])
-            done += 1
-            self._is_partial = False
-        self._is_partial = self._is_partial or written > 0
-        self._pending.extendleft(reversed(batch[done + 1 :]))
-        self._pending.appendleft(batch[done][written:])
+    def _take_off(self, written: int) -> None:
+        """Remove the bytes that were written from the backlog."""
+        assert self._backlog is not None
+        written += self._offset
+        while self._backlog and written >= len(self._backlog[0][0]):
+            data, count = self._backlog.popleft()
+            written -= len(data)
+            self._pending -= count
+            self._pending_bytes -= len(data)
+        self._offset = written
 
-    def _write_slowly(self) -> None:
-        poll = select.poll()
-        poll.register(self._sock.fileno(), select.POLLOUT)
-        while True:
-            poll.poll(500)
-            with self._lock:
-                if self._is_over or self._write():
-                    self._writer = None
-                    return
+    def _stall(self) -> None:
+        self._is_stalled = True
+        self._poll.report_room(self._descriptor)
 
-    def _cut(self) -> None:
-        """Shut the socket down, which ends the reading and the writing thread."""
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
+    def _note_written(self) -> None:
+        if self._written is not None:
+            self._written.set()
+            self._written = None
+
+    def _end(self) -> None:
+        """Close the socket. Call with LOCK held, so that nobody uses a descriptor that means another file by now."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._drop()
+        self._note_written()
+        self._poll.remove(self._descriptor)
+        os.close(self._descriptor)
+        if not self._is_busy:
+            self._tell_end()
+
+    def _tell_end(self) -> None:
+        if self._listener is not None:
+            spawn(self._listener.ended)
 
     # Reading
 
-    def messages(self) -> Iterator[str]:
-        """The client's messages until the socket ends. Answers pings and close frames; closes on a protocol error."""
-        buffer, whole = bytearray(), frames.Messages()
-        while chunk := self._receive():
-            if not self.is_open:
-                if _answers_close(buffer, chunk):
-                    return
-                continue  # read and dropped while closing: unread bytes would reset the connection
-            buffer += chunk
-            try:
-                while self.is_open and (frame := frames.take(buffer)) is not None:
-                    self._count()
-                    if frame.opcode == frames.CLOSE:
-                        self._answer_close(frame.payload)
-                        return
-                    if frame.opcode == frames.PING:
-                        self.queue(frames.build(frames.PONG, frame.payload))
-                    elif frame.opcode != frames.PONG and (text := whole.add(frame)) is not None:
-                        yield text
-                self.flush()
-            except Refused as refused:
-                self.close(refused.code, refused.reason)
-                buffer.clear()
+    def on_event(self, events: int) -> None:
+        """See Poll."""
+        with LOCK:
+            if self._is_over:
+                return
+            if events & WRITABLE and self._is_stalled:
+                self._is_stalled = False
+                self._write()
+            if not events & ~WRITABLE:
+                return
+            self._is_readable = True
+            self._is_ending = self._is_ending or bool(events & ENDING)
+            if self._is_busy or self._is_over:
+                return
+            self._is_busy = True
+        if (text := self._next()) is not None:
+            spawn(self._converse, text)
 
-    def _receive(self) -> bytes:
-        """Received bytes; empty when the socket has ended. Pings a silent client and closes it if it stays silent."""
+    def _converse(self, text: str | None) -> None:
+        assert self._listener is not None
+        try:
+            while text is not None:
+                self._listener.hear(text)
+                text = self._next()  # which writes the answers once there is no message left
+        except Exception as error:
+            # A bug. This socket ends; the others are served.
+            log.error("a socket's message failed", exc_info=error)
+            self.close(frames.INTERNAL_ERROR, "internal error")
+            self._next()  # what comes while closing is no message
+
+    def _next(self) -> str | None:
+        """The client's next message. None if none has arrived: then another thread may read. Never waits.
+
+        Answers pings and close frames; closes on a protocol error.
+        """
         while True:
-            now = time.monotonic()
-            if self.deadline is not None and now >= self.deadline:
-                self.deadline = None  # applies to a client that sends byte by byte too
-                self.close(frames.UNAUTHENTICATED, "no authentication in time")
-            until = self._heard_at + PING_SECONDS
-            if now >= until:
-                until += PING_SECONDS
-            if not self.is_open:
-                until = now + CLOSE_SECONDS
-            elif self.deadline is not None:
-                until = min(until, self.deadline)
             try:
-                self._sock.settimeout(max(0.01, until - now))
-                chunk = self._sock.recv(16 * 1024)
-            except TimeoutError:
-                self._notice_silence(time.monotonic())
-            except OSError:
-                return b""
+                text = self._parse() if self._buffer else None
+            except Refused as refused:
+                self._buffer = self._messages = None
+                self.close(refused.code, refused.reason)
+                text = None
+            if text is not None:
+                return text
+            self.flush()
+            if (chunk := self._receive()) is None:
+                return None
+            if self._buffer is None:
+                self._buffer = bytearray(chunk)
             else:
-                self._heard_at = time.monotonic()
-                return chunk
+                self._buffer += chunk
+
+    def _receive(self) -> bytes | None:
+        with LOCK:
+            chunk = b""
+            if self._is_readable and not self._is_over:
+                try:
+                    chunk = os.read(self._descriptor, _READ_BYTES)
+                except BlockingIOError:
+                    self._is_readable = False
+                except OSError:
+                    self._end()
+                else:
+                    # After less than was asked for, there is nothing more until the next report, except the end.
+                    self._is_readable = self._is_ending or len(chunk) == _READ_BYTES
+                    if not chunk:
+                        self._end()
+            if not chunk:
+                self._is_busy = False
+                if self._is_over:
+                    self._tell_end()
+                return None
+        self._heard_at = time.monotonic()
+        self._is_pinged = False
+        return chunk
+
+    def _parse(self) -> str | None:
+        assert self._buffer is not None
+        while (frame := frames.take(self._buffer)) is not None:
+            if not self.is_open:
+                # Read and dropped while closing: unread bytes would reset the connection.
+                if frame.opcode == frames.CLOSE:
+                    self._answer()
+                continue
+            self._count()
+            if frame.opcode == frames.CLOSE:
+                self.close(frames.answer_to_close(frame.payload))
+                self._answer()
+            elif frame.opcode == frames.PING:
+                self.queue(frames.build(frames.PONG, frame.payload))
+            elif frame.opcode != frames.PONG:
+                messages = self._messages or Messages()
+                text = messages.add(frame)
+                self._messages = None if frame.is_last else messages
+                if text is not None:
+                    return text
+        if not self._buffer:
+            self._buffer = None
+        return None
+
+    def _answer(self) -> None:
+        """End the socket when our close frame is written."""
+        with LOCK:
+            self._is_answered = True
+            if not self._backlog:
+                self._end()
 
     def _notice_silence(self, now: float) -> None:
         if now - self._heard_at >= 2 * PING_SECONDS:
             self.close(frames.POLICY, "no answer to a ping")
-        elif now - self._heard_at >= PING_SECONDS:
+        elif not self._is_pinged:
+            self._is_pinged = True
             self.queue(frames.build(frames.PING, b""))
             self.flush()
 
@@ -247,19 +388,3 @@ class Connection:
         self._tokens_at = now
         if self._tokens < 0:
             raise Refused(frames.POLICY, "too many messages")
-
-    def _answer_close(self, payload: bytes) -> None:
-        code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else frames.NORMAL
-        self.close(code if 1000 <= code < 5000 and code not in {1005, 1006, 1015} else frames.PROTOCOL_ERROR)
-
-
-def _answers_close(buffer: bytearray, chunk: bytes) -> bool:
-    """Whether the bytes received while closing contain the client's close frame. Other frames are dropped."""
-    buffer += chunk
-    try:
-        while (frame := frames.take(buffer)) is not None:
-            if frame.opcode == frames.CLOSE:
-                return True
-    except Refused:
-        buffer.clear()  # the bytes are no frames: the close times out instead
-    return False

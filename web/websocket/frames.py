@@ -13,7 +13,10 @@ LARGEST_MESSAGE = 16 * 1024
 """The most bytes of a client's message, all its fragments together."""
 
 NORMAL, GOING_AWAY, PROTOCOL_ERROR, NOT_TEXT, NOT_UTF8 = 1000, 1001, 1002, 1003, 1007
-POLICY, TOO_BIG, TRY_AGAIN_LATER, UNAUTHENTICATED = 1008, 1009, 1013, 4401
+POLICY, TOO_BIG, INTERNAL_ERROR, TRY_AGAIN_LATER, UNAUTHENTICATED = 1008, 1009, 1011, 1013, 4401
+
+_DEFINED = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
+"""The codes below 3000 that a close frame may have (RFC 6455, 7.4, and the IANA registry)."""
 
 
 class Refused(Exception):
@@ -52,6 +55,33 @@ def build_close(code: int, reason: str) -> bytes:
     return build(CLOSE, struct.pack("!H", code) + reason.encode()[:120])
 
 
+def end_of(data: bytes, position: int) -> int:
+    """Where the frame ends that the byte before `position` belongs to. data: whole frames that `build` made."""
+    end = 0
+    while end < position:
+        size, head = data[end + 1], 2
+        if size == 126:
+            size, head = int.from_bytes(data[end + 2 : end + 4], "big"), 4
+        elif size == 127:
+            size, head = int.from_bytes(data[end + 2 : end + 10], "big"), 10
+        end += head + size
+    return end
+
+
+def answer_to_close(payload: bytes) -> int:
+    """The code that answers a client's close frame: its own; NORMAL for none; for an invalid one, what is wrong."""
+    if not payload:
+        return NORMAL
+    code = int.from_bytes(payload[:2], "big")
+    if len(payload) < 2 or not (code in _DEFINED or 3000 <= code < 5000):
+        return PROTOCOL_ERROR
+    try:
+        payload[2:].decode()
+    except UnicodeDecodeError:
+        return NOT_UTF8
+    return code
+
+
 def take(buffer: bytearray) -> Frame | None:
     """Take the first frame off the buffer; None if it is incomplete. Raises Refused for an invalid frame."""
     if len(buffer) < 2:
@@ -68,7 +98,10 @@ def take(buffer: bytearray) -> Frame | None:
         form = "!H" if size == 126 else "!Q"
         if len(buffer) < at + struct.calcsize(form):
             return None
+        is_short = size == 126
         (size,) = struct.unpack_from(form, buffer, at)
+        if size < 126 or (size < 2**16 and not is_short) or size >= 2**63:
+            raise Refused(PROTOCOL_ERROR, "a length has the shortest form")
         at += struct.calcsize(form)
     if size > LARGEST_MESSAGE:
         raise Refused(TOO_BIG, f"a message has at most {LARGEST_MESSAGE} bytes")
@@ -81,6 +114,8 @@ def take(buffer: bytearray) -> Frame | None:
 
 def _unmask(body: bytes, mask: bytes) -> bytes:
     size = len(body)
+    if not size:
+        return b""
     key = (mask * (size // 4 + 1))[:size]
     return (int.from_bytes(body, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
 

@@ -2,13 +2,15 @@
 
 The threads start with the first socket or long poll, never before a fork. One reads the stream. One asks the database
 once a second whether a feed has events that were not delivered; it delivers what the stream lost, and everything while
-Redis is unavailable. One checks that subscribers still have access. One closes sockets that exceed a time limit.
+Redis is unavailable. One checks that subscribers still have access. One closes sockets that exceed a time limit. One
+waits for all clients at once (web/websocket/poll.py).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import threading
 import time
@@ -20,18 +22,26 @@ import structlog
 
 from common import feed
 from common.errors import Busy
+from common.events import ProjectStatusChanged
 from common.feed import Entry
+from web.http.slow_heads import before_exit
 from web.websocket import frames
 from web.websocket.authority import Authority
-from web.websocket.connection import Connection
+from web.websocket.connection import CLOSE_SECONDS, Connection, Listener
+from web.websocket.poll import Poll
 from web.websocket.subscribers import Subscriber
 from web.websocket.topics import Topics
 
 log = structlog.get_logger()
 
 LOOK_SECONDS = 1.0
+_PROJECT_CHANGED = f'{{"event":"{ProjectStatusChanged.name}"'
+"""How the message of every change of a project begins; it may have become restricted."""
 _TICK_SECONDS = 0.25
 _RECONNECT_SECONDS = 0.5
+_CHECK_SECONDS = 1.0
+_SPARE_FILES = 200
+"""Files that sockets leave to requests, the database and Redis."""
 
 
 class Hub:
@@ -40,6 +50,7 @@ class Hub:
     def __init__(self) -> None:
         self.topics = Topics()
         self.authority = Authority(self.topics)
+        self.poll = Poll()
         self.is_stopping = False
         self._lock = threading.Lock()
         self._connections: set[Connection] = set()
@@ -48,13 +59,19 @@ class Hub:
         self._look_now = threading.Event()
         self._is_redis_heard = True
 
-    def admit(self, connection: Connection) -> None:
-        """Serve the socket until `discharge`."""
+    @property
+    def is_full(self) -> bool:
+        """Whether another socket would leave this process too few files for everything else."""
+        return len(self._connections) + _SPARE_FILES > resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+    def admit(self, connection: Connection, listener: Listener) -> None:
+        """Serve the socket until `discharge`, which the listener calls when it has ended."""
         with self._lock:
             self._connections.add(connection)
             self._start()
         if self.is_stopping:
             connection.close(frames.GOING_AWAY, "the server stops")
+        connection.listen(listener)
 
     def discharge(self, connection: Connection, subscriber: Subscriber | None) -> None:
         """Remove the socket and its subscriptions."""
@@ -81,11 +98,20 @@ class Hub:
         """Close every socket with 1001 and end every long poll soon. May be called from a signal handler."""
         self.is_stopping = True
 
+    def drain(self) -> None:
+        """Wait until every socket is closed after `stop`, at most a little longer than a client may take to answer."""
+        deadline = time.monotonic() + CLOSE_SECONDS + 1.0
+        while self._connections and time.monotonic() < deadline:
+            time.sleep(0.05)
+
     def end(self, seconds: float) -> bool:
         """Stop, and wait for the threads. Returns False if one is still at work after `seconds`."""
         self.stop()
+        self.poll.close()
         with contextlib.suppress(redis.RedisError):
             feed.publish([Entry("wake", "")])  # the stream's reader looks whether it is to stop after each entry
+        with contextlib.suppress(ValueError):
+            before_exit.remove(self.drain)
         deadline = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -95,7 +121,10 @@ class Hub:
         if self._threads:
             return
         _call_on_sigterm(self.stop)
-        bodies = (self._read_stream, self._look_at_database, self._check_authority, self._tend_sockets)
+        before_exit.append(self.drain)
+        bodies = (
+            self._read_stream, self._look_at_database, self._check_authority, self._tend_sockets, self.poll.run,
+        )  # fmt: skip
         self._threads = [threading.Thread(target=self._run, args=(body,), name="hub", daemon=True) for body in bodies]
         for thread in self._threads:
             thread.start()
@@ -128,6 +157,8 @@ class Hub:
                 self._wake(entry.feed)
             elif entry.kind == "access":
                 self.authority.ask_again(entry.feed)
+            elif entry.kind == "event" and entry.message.startswith(_PROJECT_CHANGED):
+                self.authority.forget_feed(entry.feed)
         if not batch or not self.topics.deliver(batch):
             self._look_now.set()  # a new connection may have missed entries, and no later entry has to show it
 
@@ -141,7 +172,7 @@ class Hub:
             log.warning("the stream can't be read; sockets follow the database", error=type(error).__name__)
         elif error is None and not self._is_redis_heard:
             log.info("the stream can be read again")
-        self._is_redis_heard = error is None
+        self._is_redis_heard = self.authority.hears_stream = error is None
 
     def _look_at_database(self) -> None:
         looked_at = 0.0
@@ -165,13 +196,17 @@ class Hub:
                 log.warning("the database can't be reached; open sockets keep their rights until it is back")
 
     def _tend_sockets(self) -> None:
+        checked_at = 0.0
         while not self.is_stopping or self._connections:
-            for connection in self._snapshot():
-                if self.is_stopping:
-                    connection.close(frames.GOING_AWAY, "the server stops")
-                connection.check(time.monotonic())
+            now = time.monotonic()
             if self.is_stopping:
+                for connection in self._snapshot():
+                    connection.close(frames.GOING_AWAY, "the server stops")
                 self._wake_all()
+            if now - checked_at >= _CHECK_SECONDS:
+                checked_at = now
+                for connection in self._snapshot():
+                    connection.check(now)
             time.sleep(_TICK_SECONDS)
 
     def _wake_all(self) -> None:

@@ -8,29 +8,26 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import re
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import cast
 from urllib.parse import urlsplit
 
-import jwt
+import flask_sock
 from flask import Blueprint, Flask, Response, request
-from flask_sock import Sock
-from simple_websocket import Server
 
-from common.errors import Busy, NotFound, Unauthenticated
+from common.errors import Busy, CallerError, NotFound, Unauthenticated
 from common.services import events
-from common.services.access import Caller
-from common.services.people import accounts
-from common.services.people.tokens import API_TOKEN_PREFIX
 from common.settings import settings
 from web.http.errors import error
 from web.websocket import frames
 from web.websocket.connection import Connection
 from web.websocket.hub import Hub, hub
-from web.websocket.subscribers import Subscriber, say
+from web.websocket.subscribers import Session, Subscriber, say
+from web.websocket.upgrade import Upgrade
 
 AUTH_SECONDS = 10.0
 MOST_SUBSCRIPTIONS = 50
@@ -39,30 +36,35 @@ NOT_FOUND = "Resource not found"
 """Also the answer for a thing that the caller may not see."""
 NOT_AUTHENTICATED = "Invalid or expired token"
 
+_ENDPOINTS = frozenset({"feed.root", "feed.ws"})
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
-
-
-class _NoThread:
-    """Replaces the thread that simple-websocket would start: this module reads and writes the socket itself."""
-
-    name = ""
-
-    def __init__(self, target: Callable[[], None]) -> None:
-        self.target = target
-
-    def start(self) -> None:
-        """Do nothing: the route's own thread reads."""
 
 
 def init_feed(app: Flask) -> None:
     """Serve the WebSocket at `/` and `/ws`, as endpoints `feed.root` and `feed.ws`. Clients authenticate by message."""
-    app.config["SOCK_SERVER_OPTIONS"] = {"thread_class": _NoThread}
+    # flask-sock makes its connections with this name of its module; it has no other way to choose their class.
+    flask_sock.Server = Upgrade
     blueprint = Blueprint("feed", __name__)
     blueprint.before_request(_refuse_bad_handshake)
-    sock = Sock(app)
+    sock = flask_sock.Sock(app)
     sock.route("/", bp=blueprint, endpoint="root")(_serve)
     sock.route("/ws", bp=blueprint, endpoint="ws")(_serve)
     app.register_blueprint(blueprint)
+
+
+def open_socket(app: Flask) -> Response | None:
+    """Open the socket that the request asks for; None: it asks for none, or for one that is refused.
+
+    The reply is none that anybody receives, so nothing of what Flask does with a reply happens to it: that would be a
+    third of what a socket costs. The checks before a request are made as for every other; what they refuse goes Flask's
+    way, and is refused again there.
+    """
+    if request.endpoint not in _ENDPOINTS:
+        return None
+    with contextlib.suppress(CallerError):
+        if app.preprocess_request() is None:
+            return cast("Response", app.view_functions[request.endpoint]())
+    return None
 
 
 def _refuse_bad_handshake() -> Response | None:
@@ -78,39 +80,30 @@ def _refuse_bad_handshake() -> Response | None:
         key = b""
     if len(key) != 16:
         return error(400, "Sec-WebSocket-Key is missing or invalid")
-    # No permessage-deflate: it costs 130 KB per socket and fifteen times the work of a plain frame.
-    request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+    if hub().is_full:
+        return error(503, headers={"Retry-After": "30"})
     return None
 
 
-def _serve(ws: Server) -> None:
-    connection = Connection(ws.sock, deadline=time.monotonic() + AUTH_SECONDS)
-    conversation = Conversation(connection, hub())
-    conversation.hub.admit(connection)
-    try:
-        for text in connection.messages():
-            conversation.hear(text)
-            connection.flush()
-    finally:
-        conversation.hub.discharge(connection, conversation.subscriber)
-        connection.end()
-        ws.connected = False  # else flask-sock would write a close frame of its own
+def _serve(ws: Upgrade) -> None:
+    """Give the socket to the hub. The request ends here; the socket goes on without it."""
+    connection = Connection(ws.detach(), hub().poll, deadline=time.monotonic() + AUTH_SECONDS)
+    hub().admit(connection, Conversation(connection, hub()))
 
 
 class Conversation:
     """The messages of one client. `subscriber` is None until the client has authenticated."""
 
+    __slots__ = ("_connection", "hub", "subscriber")
+
     def __init__(self, connection: Connection, to: Hub) -> None:
         self.hub = to
         self.subscriber: Subscriber | None = None
         self._connection = connection
-        self._heard: dict[str, Callable[[Subscriber, dict[str, object]], None]] = {
-            "subscribe": self._subscribe,
-            "unsubscribe": self._unsubscribe,
-            "follow": self._follow,
-            "unfollow": self._unfollow,
-            "ping": self._ping,
-        }
+
+    def ended(self) -> None:
+        """See Listener."""
+        self.hub.discharge(self._connection, self.subscriber)
 
     def hear(self, text: str) -> None:
         """Handle one message and queue the answers to it."""
@@ -121,11 +114,11 @@ class Conversation:
             self._refuse_token("Authenticate first")
         elif event is None or body is None:
             self._complain('A message is {"event": "…", "data": {…}}')
-        elif event not in self._heard:
+        elif event not in _HANDLERS:
             self._complain(f"Unknown event {event[:40]}")
         else:
             try:
-                self._heard[event](self.subscriber, body)
+                _HANDLERS[event](self, self.subscriber, body)
             except NotFound:
                 self._complain(NOT_FOUND)
             except Busy:
@@ -136,28 +129,26 @@ class Conversation:
         try:
             if not isinstance(token, str) or not token.isascii():
                 raise Unauthenticated
-            caller, expires_at = accounts.authenticate(token), _expiry(token)
-            if expires_at is not None and expires_at <= time.time():
-                raise Unauthenticated
+            session = self.hub.authority.admit(token)
         except Unauthenticated:
             self._refuse_token(NOT_AUTHENTICATED)
         except Busy:
             self._connection.close(frames.TRY_AGAIN_LATER, "the database can't be reached")
         else:
-            self._accept(caller, token, expires_at)
+            self._accept(session)
 
-    def _accept(self, caller: Caller, token: str, expires_at: float | None) -> None:
+    def _accept(self, session: Session) -> None:
         self._connection.deadline = None
+        caller, expires_at = session.caller, session.expires_at
         if self.subscriber is None:
-            self.subscriber = Subscriber(self._connection, caller, token, expires_at)
+            self.subscriber = Subscriber(self._connection, session)
             self.hub.authority.watch(self.subscriber)
         elif self.subscriber.caller.user_id != caller.user_id:
             # The subscriptions of this socket were granted to another user.
             self._refuse_token("Another user's token: open another socket")
             return
         else:
-            self.subscriber.token, self.subscriber.expires_at = token, expires_at
-            self.subscriber.caller, self.subscriber.checked_at = caller, 0.0
+            self.hub.authority.renew(self.subscriber, session)
         body = {"userId": caller.user_id, "username": caller.username, "role": caller.role.label}
         if expires_at is not None:
             body["expiresAt"] = datetime.fromtimestamp(expires_at, UTC).isoformat().replace("+00:00", "Z")
@@ -169,14 +160,14 @@ class Conversation:
         if "afterSeq" in body and (seq is None or "projectId" not in body):
             self._complain("afterSeq is a whole number, and goes with a projectId")
         elif "projectId" not in body:
+            self.hub.authority.read_visible(subscriber.session)
             self.hub.topics.follow_all(subscriber)
         else:
             feed_id = _id(body["projectId"])
             if feed_id not in subscriber.subscriptions and len(subscriber.subscriptions) >= MOST_SUBSCRIPTIONS:
                 self._complain(f"At most {MOST_SUBSCRIPTIONS} subscriptions")
-            elif feed_id not in events.visible_among(subscriber.caller, [feed_id]):
-                raise NotFound(f"project {feed_id}")
             else:
+                self.hub.authority.require_feed(subscriber.session, feed_id)
                 self.hub.topics.subscribe(subscriber, feed_id, seq)
 
     def _unsubscribe(self, subscriber: Subscriber, body: dict[str, object]) -> None:
@@ -210,6 +201,15 @@ class Conversation:
         self._connection.queue(say(event, **body))
 
 
+_HANDLERS = {
+    "subscribe": Conversation._subscribe,
+    "unsubscribe": Conversation._unsubscribe,
+    "follow": Conversation._follow,
+    "unfollow": Conversation._unfollow,
+    "ping": Conversation._ping,
+}
+
+
 def _parse(text: str) -> tuple[str | None, dict[str, object] | None]:
     """The message's event and data, each None if it is malformed. Absent data is empty data."""
     try:
@@ -227,10 +227,3 @@ def _id(value: object) -> str:
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise NotFound("not an id")
     return value
-
-
-def _expiry(token: str) -> float | None:
-    """When a login's token, verified before, expires (Unix time); None for an API token."""
-    if token.startswith(API_TOKEN_PREFIX):
-        return None
-    return float(jwt.decode(token, options={"verify_signature": False})["exp"])

@@ -1,6 +1,6 @@
-"""Authenticated sockets, their subscriptions, and the topics they subscribe to.
+"""Authenticated sockets, the sessions that they share, their subscriptions, and the topics that they subscribe to.
 
-Plain state that the hub changes under its lock. Nothing here reads a database or a stream.
+Plain state that the hub changes under its locks. Nothing here reads a database or a stream.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from web.websocket.connection import Connection
 EXPIRY_GRACE_SECONDS = 1.0
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Subscription:
     """A socket's subscription to one feed. seq: the last event queued. is_live: gets new events, not a replay."""
 
@@ -24,71 +24,82 @@ class Subscription:
     is_live: bool = False
 
 
-@dataclass(eq=False)
-class Subscriber:
-    """An authenticated socket.
+@dataclass(eq=False, slots=True)
+class Session:
+    """A valid token, and what its caller was last found to be allowed. All sockets with the token share it.
 
-    token: its token. expires_at: when the token expires (Unix time); None for an API token. follows_all: gets every
-    feed in `visible` too (None: every feed). tasks: the project of each followed task. checked_at: when the token was
-    last found valid (monotonic); 0 requests a check at once.
+    expires_at: when the token expires (Unix time); None for an API token. checked_at: when the token was last found
+    valid (monotonic); 0 requests a check at once. granted: feeds that the caller may follow → when that was read.
+    visible: all of them (None: every feed), which is read only for sockets that follow everything. visible_at: when.
     """
 
-    connection: Connection
-    caller: Caller
     token: str
+    caller: Caller
     expires_at: float | None
-    subscriptions: dict[str, Subscription] = field(default_factory=dict)
-    tasks: dict[str, str] = field(default_factory=dict)
-    follows_all: bool = False
+    checked_at: float
+    subscribers: set[Subscriber] = field(default_factory=set)
+    granted: dict[str, float] = field(default_factory=dict)
     visible: set[str] | None = field(default_factory=set)
-    checked_at: float = field(default_factory=time.monotonic)
-
-    def hears_by_all(self, feed_id: str) -> bool:
-        """Whether it gets this feed by following all; False if it has a subscription to the feed."""
-        return feed_id not in self.subscriptions and (self.visible is None or feed_id in self.visible)
+    visible_at: float = 0.0
 
     def has_expired(self) -> bool:
         """Whether the token's own expiry has passed. The check is less strict: it allows for clock differences."""
         return self.expires_at is not None and time.time() > self.expires_at + EXPIRY_GRACE_SECONDS
 
 
+@dataclass(eq=False, slots=True)
+class Subscriber:
+    """An authenticated socket.
+
+    subscriptions: by feed; None: it has all that its topic has, and gets the next. tasks: the project of each followed
+    task. follows_all: gets every feed that is visible for its session too.
+    """
+
+    connection: Connection
+    session: Session
+    subscriptions: dict[str, Subscription | None] = field(default_factory=dict)
+    tasks: dict[str, str] = field(default_factory=dict)
+    follows_all: bool = False
+
+    @property
+    def caller(self) -> Caller:
+        return self.session.caller
+
+    def hears_by_all(self, feed_id: str) -> bool:
+        """Whether it gets this feed by following all; False if it has a subscription to the feed."""
+        visible = self.session.visible
+        return feed_id not in self.subscriptions and (visible is None or feed_id in visible)
+
+
 class Topic:
-    """A feed with subscribers. seq: the last event given to its live subscriptions."""
+    """A feed with subscribers. seq: the last event given to its live subscriptions.
+
+    in_step: the sockets that have all events up to seq. apart: the others: replayed now, or already past seq.
+    """
 
     def __init__(self, seq: int) -> None:
         self.seq = seq
-        self.subscribers: dict[Subscriber, Subscription] = {}
+        self.in_step: set[Connection] = set()
+        self.apart: dict[Subscriber, Subscription] = {}
 
+    def place(self, feed_id: str, subscriber: Subscriber, subscription: Subscription) -> None:
+        """Add the subscriber, or note how far its subscription is now."""
+        if subscription.is_live and subscription.seq == self.seq:
+            self.apart.pop(subscriber, None)
+            self.in_step.add(subscriber.connection)
+            subscriber.subscriptions[feed_id] = None
+        else:
+            self.in_step.discard(subscriber.connection)
+            self.apart[subscriber] = subscriber.subscriptions[feed_id] = subscription
 
-class Outgoing:
-    """Frames queued for sockets and flushed together: each socket gets one write for many events.
+    def remove(self, subscriber: Subscriber) -> None:
+        self.in_step.discard(subscriber.connection)
+        self.apart.pop(subscriber, None)
 
-    Leaving the context flushes.
-    """
-
-    def __init__(self) -> None:
-        self._touched: dict[Connection, None] = {}
-        self._count = 0
-
-    def __enter__(self) -> Outgoing:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.flush()
-
-    def queue(self, subscriber: Subscriber, frame: bytes) -> None:
-        subscriber.connection.queue(frame)
-        self._touched[subscriber.connection] = None
-        self._count += 1
-        if self._count % 1_000 == 0:
-            time.sleep(0)  # under gevent, lets other greenlets run during a long fan-out
-
-    def flush(self) -> None:
-        for number, connection in enumerate(self._touched, start=1):
-            connection.flush()
-            if number % 50 == 0:
-                time.sleep(0)
-        self._touched = {}
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has no subscribers."""
+        return not self.in_step and not self.apart
 
 
 def say(event: str, **body: str | int) -> bytes:

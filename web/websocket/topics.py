@@ -3,18 +3,23 @@
 A topic stores the last seq that its live subscriptions got. A subscription that is replayed reads rows until it has
 caught up with its topic, and then becomes live. Both happen under one lock, so no event is lost in between. If rows
 have been purged, the subscriber is told to read the current state (`resync`).
+
+A turn is written under the same lock: what the stream brings and what the database brings never overtake each other.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 from common.errors import Busy
 from common.feed import Entry
 from common.services import events
 from common.services.access import Caller
 from web.websocket import frames
-from web.websocket.subscribers import Outgoing, Subscriber, Subscription, Topic, say
+from web.websocket.connection import Connection
+from web.websocket.subscribers import Subscriber, Subscription, Topic, say
+from web.websocket.turns import Turn
 
 
 class Topics:
@@ -24,7 +29,7 @@ class Topics:
         self._turn = threading.Lock()
         self._topics: dict[str, Topic] = {}
         self._all_followers: set[Subscriber] = set()
-        self._tasks: dict[str, set[Subscriber]] = {}
+        self._tasks: dict[str, set[Connection]] = {}
 
     def forget(self, subscriber: Subscriber) -> None:
         """End all its subscriptions without a message."""
@@ -42,25 +47,49 @@ class Topics:
         unavailable at the start. If it becomes unavailable during the replay, the socket is closed: it would miss
         events.
         """
-        head = events.feed_heads([feed_id]).get(feed_id, 0)
+        head = self._head_for(feed_id, after_seq)
         with self._turn:
-            topic = self._topics.setdefault(feed_id, Topic(head))
-            subscription = subscriber.subscriptions.get(feed_id)
-            if subscription is None or after_seq is not None:
-                subscription = Subscription(topic.seq if after_seq is None else after_seq, is_live=after_seq is None)
-            subscriber.subscriptions[feed_id] = topic.subscribers[subscriber] = subscription
-            is_ahead = subscription.seq > max(head, topic.seq)
-            start = topic.seq if is_ahead else subscription.seq
-            subscriber.connection.queue(say("subscribed", projectId=feed_id, seq=start))
-            if is_ahead:
-                _resync(subscriber, subscription, feed_id, topic.seq)
-        while self._replay_page(subscriber, subscription, topic, feed_id):
+            topic = self._topics.get(feed_id)
+            if topic is None:
+                # Without a head, the topic's last subscriber has gone since the look: rare enough to wait here.
+                topic = Topic(events.feed_heads([feed_id]).get(feed_id, 0) if head is None else head)
+                self._topics[feed_id] = topic
+            subscription = self._begin(subscriber, feed_id, topic, after_seq, max(head or 0, topic.seq))
+        while subscription is not None and self._replay_page(subscriber, subscription, topic, feed_id):
             subscriber.connection.flush()
             subscriber.connection.wait_until_written()
 
+    def _head_for(self, feed_id: str, after_seq: int | None) -> int | None:
+        """The feed's newest seq; None if the topic knows enough: it has all up to its own seq, and gets the rest."""
+        topic = self._topics.get(feed_id)
+        if topic is not None and (after_seq or 0) <= topic.seq:
+            return None
+        return events.feed_heads([feed_id]).get(feed_id, 0)
+
+    def _begin(
+        self, subscriber: Subscriber, feed_id: str, topic: Topic, after_seq: int | None, head: int
+    ) -> Subscription | None:
+        """Queue `subscribed` and place the subscription. Returns it if it needs a replay."""
+        if after_seq is None:
+            start = topic.seq
+            if feed_id not in subscriber.subscriptions:
+                topic.place(feed_id, subscriber, Subscription(start, is_live=True))
+            elif (present := subscriber.subscriptions[feed_id]) is not None:
+                start = present.seq
+            subscriber.connection.queue(say("subscribed", projectId=feed_id, seq=start))
+            return None
+        if after_seq > head:
+            subscriber.connection.queue(say("subscribed", projectId=feed_id, seq=topic.seq))
+            _resync(subscriber, topic, feed_id, topic.seq)
+            return None
+        subscription = Subscription(after_seq, is_live=after_seq == topic.seq)
+        topic.place(feed_id, subscriber, subscription)
+        subscriber.connection.queue(say("subscribed", projectId=feed_id, seq=after_seq))
+        return None if subscription.is_live else subscription
+
     def _replay_page(self, subscriber: Subscriber, subscription: Subscription, topic: Topic, feed_id: str) -> bool:
         """Queue the next rows, or make the subscription live. False when there is nothing more to replay."""
-        if subscription.is_live or not subscriber.connection.is_open:
+        if not subscriber.connection.is_open:
             return False
         try:
             rows = events.events_after(feed_id, subscription.seq, events.PAGE)
@@ -72,30 +101,31 @@ class Topics:
                 return False
             has_gap = rows[0].seq != subscription.seq + 1 if rows else subscription.seq < topic.seq
             if has_gap:
-                _resync(subscriber, subscription, feed_id, max(topic.seq, rows[-1].seq if rows else 0))
+                _resync(subscriber, topic, feed_id, max(topic.seq, rows[-1].seq if rows else 0))
                 return False
-            for row in rows:
-                subscriber.connection.queue(frames.build_text(row.text))
-                subscription.seq = row.seq
+            if rows:
+                subscriber.connection.queue(b"".join([frames.build_text(row.text) for row in rows]), len(rows))
+                subscription.seq = rows[-1].seq
             subscription.is_live = subscription.seq >= topic.seq and len(rows) < events.PAGE
+            topic.place(feed_id, subscriber, subscription)
             return not subscription.is_live
 
     def follow_all(self, subscriber: Subscriber) -> None:
-        """Deliver new events of every feed that the caller may see. Busy, with nothing changed, if the database is
+        """Deliver new events of every feed that its session sees. Busy, with nothing changed, if the database is
         unavailable."""
-        heads, visible = events.feed_heads(None), events.visible_feeds(subscriber.caller)
+        heads = None if self._all_followers else events.feed_heads(None)
         with self._turn:
             if not self._all_followers:
-                for feed_id, seq in heads.items():
+                for feed_id, seq in (events.feed_heads(None) if heads is None else heads).items():
                     self._topics.setdefault(feed_id, Topic(seq))
-            subscriber.follows_all, subscriber.visible = True, visible
+            subscriber.follows_all = True
             self._all_followers.add(subscriber)
             subscriber.connection.queue(say("subscribed"))
 
     def follow(self, subscriber: Subscriber, task_id: str, project_id: str) -> None:
         with self._turn:
             subscriber.tasks[task_id] = project_id
-            self._tasks.setdefault(task_id, set()).add(subscriber)
+            self._tasks.setdefault(task_id, set()).add(subscriber.connection)
 
     def unfollow(self, subscriber: Subscriber, task_id: str) -> None:
         with self._turn:
@@ -117,13 +147,13 @@ class Topics:
         subscriber.subscriptions.pop(feed_id, None)
         topic = self._topics.get(feed_id)
         if topic is not None:
-            topic.subscribers.pop(subscriber, None)
+            topic.remove(subscriber)
             self._drop_if_idle(feed_id, topic)
 
     def _unfollow(self, subscriber: Subscriber, task_id: str) -> None:
         subscriber.tasks.pop(task_id, None)
         followers = self._tasks.get(task_id, set())
-        followers.discard(subscriber)
+        followers.discard(subscriber.connection)
         if not followers:
             self._tasks.pop(task_id, None)
 
@@ -135,86 +165,107 @@ class Topics:
                 self._drop_if_idle(feed_id, topic)
 
     def _drop_if_idle(self, feed_id: str, topic: Topic) -> None:
-        if not topic.subscribers and not self._all_followers:
+        if topic.is_idle and not self._all_followers:
             self._topics.pop(feed_id, None)
 
     # Delivery from the stream and the database
 
     def deliver(self, batch: list[Entry]) -> bool:
         """Deliver entries of the stream. False if the database was needed and unavailable: `look` catches up later."""
-        with Outgoing() as outgoing, self._turn:
+        with self._turn:
+            turn, is_whole = Turn(), True
             for entry in batch:
                 try:
                     if entry.kind == "event":
-                        self._deliver_event(entry, outgoing)
+                        self._deliver_event(entry, turn)
                     elif entry.kind == "ephemeral":
-                        self._deliver_ephemeral(entry, outgoing)
+                        self._deliver_ephemeral(entry, turn)
                 except Busy:
-                    return False  # stop here: each further entry might wait as long
-        return True
+                    is_whole = False
+                    break  # each further entry might wait as long
+            self._end(turn, {entry.feed for entry in batch})
+        return is_whole
 
-    def _deliver_event(self, entry: Entry, outgoing: Outgoing) -> None:
+    def _end(self, turn: Turn, feed_ids: Iterable[str]) -> None:
+        """Write the turn. Subscriptions that have reached their topic are in step only then: the turn's groups must not
+        change before it ends."""
+        turn.end()
+        for feed_id in feed_ids:
+            topic = self._topics.get(feed_id)
+            if topic is not None and topic.apart:
+                for subscriber, subscription in list(topic.apart.items()):
+                    topic.place(feed_id, subscriber, subscription)
+
+    def _add(self, turn: Turn, topic: Topic | None, feed_id: str, frame: bytes) -> None:
+        """Add a frame for who is in step with the topic, and who follows all."""
+
+        def members() -> list[Connection]:
+            found = [] if topic is None else list(topic.in_step)
+            return found + [one.connection for one in self._all_followers if one.hears_by_all(feed_id)]
+
+        turn.add(feed_id, members, frame)
+
+    def _deliver_event(self, entry: Entry, turn: Turn) -> None:
         topic = self._topics.get(entry.feed)
         if topic is None:
             if not self._all_followers:
                 return
             topic = self._new_topic(entry.feed)
         if entry.seq == topic.seq + 1:
-            self._hand_on(topic, entry.feed, entry.seq, frames.build_text(entry.message), outgoing)
+            self._hand_on(topic, entry.feed, entry.seq, frames.build_text(entry.message), turn)
         elif entry.seq > topic.seq:
-            self._catch_up(topic, entry.feed, entry.seq, outgoing)
+            self._catch_up(topic, entry.feed, entry.seq, turn)
 
-    def _deliver_ephemeral(self, entry: Entry, outgoing: Outgoing) -> None:
+    def _deliver_ephemeral(self, entry: Entry, turn: Turn) -> None:
         if entry.task_id:
-            hearers = list(self._tasks.get(entry.task_id, ()))
-        else:
-            topic = self._topics.get(entry.feed)
-            hearers = [] if topic is None else list(topic.subscribers)
-            hearers += [one for one in self._all_followers if one.hears_by_all(entry.feed)]
-        if hearers:
-            frame = frames.build_text(entry.message)
-            for subscriber in hearers:
-                outgoing.queue(subscriber, frame)
+            if followers := self._tasks.get(entry.task_id):
+                turn.add(("task", entry.task_id), lambda: followers, frames.build_text(entry.message))
+            return
+        topic = self._topics.get(entry.feed)
+        if topic is None and not self._all_followers:
+            return
+        frame = frames.build_text(entry.message)
+        self._add(turn, topic, entry.feed, frame)
+        for subscriber in topic.apart if topic is not None else ():
+            turn.add_for(subscriber.connection, frame)
 
-    def _hand_on(self, topic: Topic, feed_id: str, seq: int, frame: bytes, outgoing: Outgoing) -> None:
+    def _hand_on(self, topic: Topic, feed_id: str, seq: int, frame: bytes, turn: Turn) -> None:
         topic.seq = seq
-        for subscriber, subscription in topic.subscribers.items():
+        self._add(turn, topic, feed_id, frame)
+        for subscriber, subscription in topic.apart.items():
             if subscription.is_live and subscription.seq < seq:
                 subscription.seq = seq
-                outgoing.queue(subscriber, frame)
-        for subscriber in self._all_followers:
-            if subscriber.hears_by_all(feed_id):
-                outgoing.queue(subscriber, frame)
+                turn.add_for(subscriber.connection, frame)
 
-    def _catch_up(self, topic: Topic, feed_id: str, head: int, outgoing: Outgoing) -> None:
+    def _catch_up(self, topic: Topic, feed_id: str, head: int, turn: Turn) -> None:
         """Deliver the rows up to the head. If some have been purged, tell the subscribers to read the state."""
         while topic.seq < head:
             rows = events.events_after(feed_id, topic.seq, events.PAGE)
             if not rows or rows[0].seq != topic.seq + 1:
-                self._start_anew(topic, feed_id, max(head, rows[-1].seq if rows else 0), outgoing)
+                self._start_anew(topic, feed_id, max(head, rows[-1].seq if rows else 0), turn)
                 return
             for row in rows:
-                self._hand_on(topic, feed_id, row.seq, frames.build_text(row.text), outgoing)
-            outgoing.flush()
+                self._hand_on(topic, feed_id, row.seq, frames.build_text(row.text), turn)
+            self._end(turn, [feed_id])
 
-    def _start_anew(self, topic: Topic, feed_id: str, head: int, outgoing: Outgoing) -> None:
+    def _start_anew(self, topic: Topic, feed_id: str, head: int, turn: Turn) -> None:
         topic.seq = head
-        for subscriber, subscription in topic.subscribers.items():
+        frame = say("resync", projectId=feed_id, seq=head)
+        self._add(turn, topic, feed_id, frame)
+        for subscriber, subscription in topic.apart.items():
             if subscription.is_live and subscription.seq != head:
                 subscription.seq = head
-                outgoing.queue(subscriber, say("resync", projectId=feed_id, seq=head))
-        for subscriber in self._all_followers:
-            if subscriber.hears_by_all(feed_id):
-                outgoing.queue(subscriber, say("resync", projectId=feed_id, seq=head))
+                turn.add_for(subscriber.connection, frame)
 
     def _new_topic(self, feed_id: str) -> Topic:
         """Add a feed that is newer than the subscriptions to all feeds. Busy, with nothing changed."""
         seen: dict[Caller, set[str] | None] = {}
-        for subscriber in self._all_followers:
-            if subscriber.caller not in seen:
-                seen[subscriber.caller] = events.visible_feeds(subscriber.caller)
-        for subscriber in self._all_followers:
-            subscriber.visible = seen[subscriber.caller]
+        sessions = {subscriber.session for subscriber in self._all_followers}
+        for session in sessions:
+            if session.caller not in seen:
+                seen[session.caller] = events.visible_feeds(session.caller)
+        for session in sessions:
+            session.visible = seen[session.caller]
         return self._topics.setdefault(feed_id, Topic(0))
 
     def look(self) -> None:
@@ -225,18 +276,22 @@ class Topics:
         if not known and not follows_all:
             return
         heads = events.feed_heads(None if follows_all else known)
-        with Outgoing() as outgoing, self._turn:
-            for feed_id, head in heads.items():
-                topic = self._topics.get(feed_id)
-                if topic is None and self._all_followers and feed_id not in known:
-                    topic = self._new_topic(feed_id)
-                if topic is not None and topic.seq < head:
-                    self._catch_up(topic, feed_id, head, outgoing)
-                elif topic is not None and head < known.get(feed_id, 0) == topic.seq:
-                    self._start_anew(topic, feed_id, head, outgoing)  # the database was restored from a backup
+        with self._turn:
+            turn = Turn()
+            try:
+                for feed_id, head in heads.items():
+                    topic = self._topics.get(feed_id)
+                    if topic is None and self._all_followers and feed_id not in known:
+                        topic = self._new_topic(feed_id)
+                    if topic is not None and topic.seq < head:
+                        self._catch_up(topic, feed_id, head, turn)
+                    elif topic is not None and head < known.get(feed_id, 0) == topic.seq:
+                        self._start_anew(topic, feed_id, head, turn)  # the database was restored from a backup
+            finally:
+                self._end(turn, heads)
 
 
-def _resync(subscriber: Subscriber, subscription: Subscription, feed_id: str, seq: int) -> None:
+def _resync(subscriber: Subscriber, topic: Topic, feed_id: str, seq: int) -> None:
     """Tell the client to read the state, since missed events have been purged; new events follow after seq."""
-    subscription.seq, subscription.is_live = seq, True
+    topic.place(feed_id, subscriber, Subscription(seq, is_live=True))
     subscriber.connection.queue(say("resync", projectId=feed_id, seq=seq))

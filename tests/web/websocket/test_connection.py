@@ -1,4 +1,4 @@
-"""One writer per socket, on a real pair of sockets: what a slow client gets, and what it costs."""
+"""One backlog per socket, on a real pair of sockets: what a slow client gets, and what it costs."""
 
 from __future__ import annotations
 
@@ -13,28 +13,32 @@ import pytest
 from tests.e2e.instance import wait_until
 from web.websocket import frames
 from web.websocket.connection import MOST_PENDING, STALL_SECONDS, Connection
+from web.websocket.poll import Poll
 
 CLOSING = bytes([0x88, 0x80, 0, 0, 0, 0])
 FRAME = frames.build_text("x" * 10_000)
 
 
 class Pair:
-    """Our side of a socket, as a connection that a thread reads, and the client's."""
+    """Our side of a socket, as a connection of a poll in a thread, and the client's."""
 
     def __init__(self, deadline: float | None = None) -> None:
         ours, self.client = socket.socketpair()
         self.client.settimeout(20)
-        self.connection = Connection(ours, deadline=deadline)
+        self._poll = Poll()
+        self.connection = Connection(ours.detach(), self._poll, deadline=deadline)
         self.heard: list[str] = []
-        self._ours = ours
-        self._thread = threading.Thread(target=self._serve)
+        self._has_ended = threading.Event()
+        self._thread = threading.Thread(target=self._poll.run)
         self._thread.start()
+        self.connection.listen(self)
 
-    def _serve(self) -> None:
-        for text in self.connection.messages():
-            self.heard.append(text)
-        self.connection.end()
-        self._ours.close()
+    def hear(self, text: str) -> None:
+        self.heard.append(text)
+
+    def ended(self) -> None:
+        assert not self._has_ended.is_set()
+        self._has_ended.set()
 
     def read_all(self) -> bytes:
         """All that the client gets, to the end, which it agrees to."""
@@ -49,7 +53,7 @@ class Pair:
     def fill(self) -> int:
         """Send until something waits; how many frames that took."""
         count = 0
-        while self.connection._writer is None:
+        while not self.connection._is_stalled:
             self.connection.queue(FRAME)
             self.connection.flush()
             count += 1
@@ -57,6 +61,8 @@ class Pair:
 
     def close(self) -> None:
         self.client.close()
+        assert self._has_ended.wait(20)
+        self._poll.close()
         self._thread.join(20)
         assert not self._thread.is_alive()
 
@@ -93,7 +99,7 @@ def test_what_waits_is_bounded_in_number_too(pair: Pair) -> None:
         pair.connection.queue(frames.build_text("."))
 
     assert not pair.connection.is_open
-    assert len(pair.connection._pending) <= 2
+    assert len(pair.connection._backlog or ()) <= 2
 
 
 def test_a_client_that_takes_nothing_for_too_long_is_closed(pair: Pair) -> None:
@@ -127,7 +133,7 @@ def test_a_client_that_reads_late_gets_all_in_order(pair: Pair) -> None:
         received += pair.client.recv(65_536)
 
     assert received == sent
-    wait_until("the writing thread to end with its work", lambda: pair.connection._writer is None)
+    wait_until("the backlog to be given up with its work", lambda: pair.connection._backlog is None)
 
 
 def test_a_client_that_is_closed_and_does_not_answer_is_cut_off(pair: Pair) -> None:
@@ -145,6 +151,7 @@ def test_bytes_that_never_make_a_message_do_not_put_off_the_deadline() -> None:
         def is_closed_at_last() -> bool:
             with contextlib.suppress(BrokenPipeError):
                 pair.client.send(b"x")
+            pair.connection.check(time.monotonic())
             return not pair.connection.is_open
 
         wait_until("the deadline to have its effect", is_closed_at_last)
@@ -164,3 +171,22 @@ def test_nothing_is_heard_of_a_client_that_is_being_closed(pair: Pair) -> None:
     pair.read_all()
 
     assert pair.heard == ["hello"]
+
+
+def test_a_socket_that_ended_before_anybody_listened_says_so() -> None:
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    connection = Connection(ours.detach(), Poll())
+    connection.close(1001, "nobody hears this")
+    ended = threading.Event()
+
+    class Listening:
+        def hear(self, text: str) -> None:
+            raise AssertionError(text)
+
+        def ended(self) -> None:
+            ended.set()
+
+    connection.listen(Listening())
+
+    assert ended.wait(20)

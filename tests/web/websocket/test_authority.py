@@ -1,0 +1,151 @@
+"""What sockets of one token share, and when it is read again; on a real database, without a server."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, event
+
+from common.errors import NotFound, Unauthenticated
+from common.services.people import accounts
+from common.services.projects import projects
+from common.states import Role
+from tests.databases import sqlite_url
+from tests.web.websocket.feed_server import Person, instance, log_in, new_admin, new_person, new_project
+from web.websocket.authority import CHECK_SECONDS, Authority
+from web.websocket.hub import Hub
+from web.websocket.topics import Topics
+
+pytestmark = pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def admin(sqlite_template: Path, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    data_dir = tmp_path_factory.mktemp("authority")
+    shutil.copy(sqlite_template, data_dir / "aiworker.db")
+    with instance(sqlite_url(data_dir / "aiworker.db"), redis_url, data_dir):
+        yield new_admin()
+
+
+@pytest.fixture
+def authority() -> Authority:
+    made = Authority(Topics())
+    made.hears_stream = True
+    return made
+
+
+@contextlib.contextmanager
+def counting() -> Iterator[list[str]]:
+    """The statements that are executed inside."""
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def test_the_second_socket_of_a_token_asks_only_whether_it_still_counts(admin: Person, authority: Authority) -> None:
+    project_id = new_project(admin)
+    person = new_person(admin, Role.MEMBER)
+    first = authority.admit(person.token)
+    authority.require_feed(first, project_id)
+    authority.read_visible(first)
+    with counting() as statements:
+        second = authority.admit(person.token)
+    with counting() as more:
+        authority.require_feed(second, project_id)
+        authority.read_visible(second)
+
+    assert second is first
+    assert len([statement for statement in statements if statement.startswith("SELECT")]) == 1
+    assert more == []
+
+
+def test_a_login_that_ended_is_refused_without_the_stream_saying_so(admin: Person, authority: Authority) -> None:
+    other = log_in(admin.caller.username)
+    authority.admit(other.token)
+    accounts.log_out(by=other.caller)
+
+    with pytest.raises(Unauthenticated):
+        authority.admit(other.token)
+
+
+def test_without_the_stream_everything_is_asked_again(admin: Person, authority: Authority) -> None:
+    project_id = new_project(admin)
+    authority.hears_stream = False
+    session = authority.admit(admin.token)
+    for _ in range(2):
+        with counting() as statements:
+            authority.require_feed(session, project_id)
+        assert statements
+
+
+def test_what_was_read_is_old_after_a_while(
+    admin: Person, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project_id = new_project(admin)
+    session = authority.admit(admin.token)
+    authority.require_feed(session, project_id)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + CHECK_SECONDS)
+    with counting() as statements:
+        authority.require_feed(session, project_id)
+
+    assert statements
+
+
+def test_a_change_of_the_user_counts_at_once(admin: Person, authority: Authority) -> None:
+    person = new_person(admin, Role.MEMBER)
+    hidden = new_project(admin, restricted=True)
+    projects.put_member(hidden, person.caller.user_id, Role.MEMBER, by=admin.caller)
+    session = authority.admit(person.token)
+    authority.require_feed(session, hidden)
+    projects.delete_member(hidden, person.caller.user_id, by=admin.caller)
+    authority.ask_again(person.caller.user_id)
+
+    with pytest.raises(NotFound):
+        authority.require_feed(session, hidden)
+
+
+def test_a_change_of_the_project_counts_at_once(admin: Person, authority: Authority) -> None:
+    person = new_person(admin, Role.MEMBER)
+    project_id = new_project(admin)
+    session = authority.admit(person.token)
+    authority.require_feed(session, project_id)
+    projects.update_project(project_id, {"is_restricted": True}, by=admin.caller)
+    authority.forget_feed(project_id)
+
+    with pytest.raises(NotFound):
+        authority.require_feed(session, project_id)
+
+
+def test_a_project_that_may_not_be_seen_is_never_remembered_as_one_that_may(
+    admin: Person, authority: Authority
+) -> None:
+    person = new_person(admin, Role.MEMBER)
+    hidden = new_project(admin, restricted=True)
+    session = authority.admit(person.token)
+    for _ in range(2):
+        with pytest.raises(NotFound):
+            authority.require_feed(session, hidden)
+
+
+def test_a_process_with_too_few_files_left_is_full() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert not Hub().is_full
+    resource.setrlimit(resource.RLIMIT_NOFILE, (150, hard))
+    try:
+        assert Hub().is_full
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,0 +1,62 @@
+"""Clients that people use: a browser, and the `websockets` library where it does what is rare."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import Browser
+
+from common.services import events
+from tests.web.websocket.feed_server import Client, Person, Server, write_events
+
+pytestmark = pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDeprecationWarning")
+
+LISTEN = """([token, projectId, until]) => new Promise((done) => {
+  const socket = new WebSocket(location.href.replace("http", "ws"));
+  const heard = [];
+  const say = (event, data) => socket.send(JSON.stringify({event, data}));
+  socket.onopen = () => { say("auth", {token}); say("subscribe", {projectId, afterSeq: 0}); };
+  socket.onmessage = ({data}) => {
+    heard.push(JSON.parse(data));
+    if (heard.at(-1).seq === until) say("auth", {token: "wrong"});
+  };
+  socket.onclose = ({code, wasClean}) => done({heard, code, wasClean, extensions: socket.extensions});
+})"""
+
+
+def test_a_browser_hears_everything_and_is_closed_cleanly(
+    server: Server, member: Person, project_id: str, browser: Browser
+) -> None:
+    write_events(project_id, 700, size=200)
+    head = events.feed_heads([project_id])[project_id]
+    page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{server.port}/")
+    told = page.evaluate(LISTEN, [member.token, project_id, head])
+    page.close()
+
+    assert [message["event"] for message in told["heard"][:2]] == ["auth:ok", "subscribed"]
+    assert [message["seq"] for message in told["heard"] if "seq" in message] == list(range(1, head + 1))
+    assert told["heard"][-1]["event"] == "auth:error"
+    assert (told["code"], told["wasClean"], told["extensions"]) == (4401, True, "")
+
+
+def test_the_library_sends_fragments_with_a_ping_between_them(server: Server, member: Person) -> None:
+    with Client(server.url, member.token) as client:
+        pongs = []
+
+        def parts() -> object:
+            for part in ('{"event":', '"ping"', ', "data": {"of": "κόσμε"}', "}"):
+                yield part
+                pongs.append(client.socket.ping())
+
+        client.socket.send(parts())  # type: ignore[arg-type]
+        assert client.receive() == {"event": "pong", "data": {}}
+        assert all(pong.wait(20) for pong in pongs)
+
+
+def test_the_library_offers_compression_and_goes_without(server: Server, member: Person) -> None:
+    with Client(server.url, member.token, compression="deflate") as client:
+        assert client.socket.protocol.extensions == []
+        client.socket.send(json.dumps({"event": "ping", "data": {"long": "x" * 10_000}}))
+        assert client.receive()["event"] == "pong"
