@@ -23,6 +23,7 @@ from common.errors import Misconfigured
 from common.machine.children import PARENT_DEATH_COMMAND, has_ended, kill_group, signal_name
 from common.machine.log_files import RotatedLog
 from common.machine.waiting import Deadline, growing_delay
+from web.launcher.forks import Fork, Module, fork_module
 
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 10.0
@@ -44,19 +45,23 @@ _IMPORTANT = re.compile(
 
 @dataclass(frozen=True)
 class Program:
-    """A program to run. name: also the name of its log. environment: the process's whole environment."""
+    """A program to run. name: also the name of its log. environment: the process's whole environment.
+
+    entry: None, or the module that `argv` names as `python -m MODULE …`: its `main` is run by a fork of this process.
+    """
 
     name: str
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     directory: Path
+    entry: str | None = None
 
 
 @dataclass
 class _Child:
     program: Program
     log: RotatedLog
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | Fork | None = None
     started_at: float = 0.0
     start_again_at: float | None = None
     quick_failures: int = 0
@@ -144,22 +149,7 @@ class Processes:
 
     def _spawn(self, child: _Child) -> None:
         child.start_again_at = None
-        program = child.program
-        try:
-            # A child dies with this process, even after kill -9. In a session of its own it does not get the
-            # terminal's Ctrl-C, so that this process decides the order of stopping.
-            process = subprocess.Popen(
-                [*PARENT_DEATH_COMMAND, *program.argv],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                bufsize=0,
-                cwd=program.directory,
-                env=dict(program.environment),
-                start_new_session=True,
-            )
-        except FileNotFoundError as error:
-            raise Misconfigured(f"{error.filename} is not installed (on Debian: apt-get install util-linux)") from error
+        process = _forked(child.program) if child.program.entry is not None else _executed(child.program)
         assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)
         self._selector.register(process.stdout, selectors.EVENT_READ, child)
@@ -206,7 +196,7 @@ class Processes:
             if not has_ended(process.pid):
                 return
             kill_group(process.pid)
-            process.wait()
+        returncode = process.wait()
         self._read(child)
         if process.stdout is not None and not process.stdout.closed:
             self._selector.unregister(process.stdout)
@@ -216,7 +206,7 @@ class Processes:
             child.partial_line = b""
         child.process = None
         if not child.stopping:
-            self._plan_restart(child, process.returncode)
+            self._plan_restart(child, returncode)
 
     def _plan_restart(self, child: _Child, returncode: int) -> None:
         now = time.monotonic()
@@ -232,3 +222,27 @@ class Processes:
             self._say(f"{child.program.name} does not start. The end of {child.log.path}:")
             for line in self.tail(child.program.name):
                 self._say(f"    {line}")
+
+
+def _executed(program: Program) -> subprocess.Popen[bytes]:
+    try:
+        # A child dies with this process, even after kill -9. In a session of its own it does not get the terminal's
+        # Ctrl-C, so that this process decides the order of stopping.
+        return subprocess.Popen(
+            [*PARENT_DEATH_COMMAND, *program.argv],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            cwd=program.directory,
+            env=dict(program.environment),
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise Misconfigured(f"{error.filename} is not installed (on Debian: apt-get install util-linux)") from error
+
+
+def _forked(program: Program) -> Fork:
+    assert program.entry is not None
+    _python, _m, _module, *arguments = program.argv
+    return fork_module(Module(program.entry, arguments, program.name), program.environment, program.directory)

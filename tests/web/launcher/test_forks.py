@@ -1,0 +1,136 @@
+"""Programs that are forks of the launcher, each in a launcher of its own: a process of tests has several threads."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.e2e.instance import wait_until
+from tests.servers import ROOT
+
+LAUNCHER = """
+import json, sys, threading
+from pathlib import Path
+from common.machine.locks import locked
+from web.launcher.children import Processes, Program
+from web.launcher.forks import preload
+
+folder = Path(sys.argv[1])
+sys.path.insert(0, str(folder))
+preload(["loaded_once"])
+argv = (sys.executable, "-m", "forked", *sys.argv[2:])
+program = Program("program", argv, {"PATH": "/bin", "OWN": "yes"}, folder, entry="forked")
+with locked(folder / "lock"):
+    processes = Processes(folder / "logs", lambda line: print(line, flush=True))
+    processes.start(program)
+    print(processes.pid("program"), flush=True)
+    while True:
+        processes.step()
+"""
+LOADED = "import os\npid = os.getpid()\n"
+FORKED = """
+import json, os, signal, sys, threading
+from pathlib import Path
+import loaded_once
+
+def main():
+    if "fails" in sys.argv:
+        sys.exit("it can't start")
+    about = {
+        "arguments": sys.argv[1:],
+        "environment": dict(os.environ),
+        "directory": os.getcwd(),
+        "loaded_by": loaded_once.pid,
+        "leads_its_session": os.getsid(0) == os.getpid(),
+        "name": Path("/proc/self/comm").read_text().strip(),
+        "files": sorted(map(int, os.listdir("/proc/self/fd")))[:-1],
+        "ends_at": signal.getsignal(signal.SIGTERM) is signal.SIG_DFL,
+    }
+    print(json.dumps(about), file=sys.stderr)
+    signal.pause()
+"""
+
+
+@contextmanager
+def launched(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
+    """A launcher with one forked program, and the lines that it prints."""
+    (folder / "loaded_once.py").write_text(LOADED)
+    (folder / "forked.py").write_text(FORKED)
+    command = [sys.executable, "-c", LAUNCHER, str(folder), *words]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as launcher:
+        assert launcher.stdout is not None
+        try:
+            yield launcher, map(str.rstrip, launcher.stdout)
+        finally:
+            launcher.kill()
+
+
+def told(folder: Path) -> dict[str, Any]:
+    """What the fork wrote about itself, which is in its log."""
+    log = folder / "logs" / "program.log"
+    wait_until("the fork's line", lambda: log.exists() and log.read_text().endswith("\n"))
+    about: dict[str, Any] = json.loads(log.read_text().splitlines()[-1])
+    return about
+
+
+def test_a_fork_shares_what_is_loaded_and_nothing_else(tmp_path: Path) -> None:
+    with launched(tmp_path, "--one", "two") as (launcher, _lines):
+        assert told(tmp_path) == {
+            "arguments": ["--one", "two"],
+            "environment": {"PATH": "/bin", "OWN": "yes"},
+            "directory": str(tmp_path),
+            "loaded_by": launcher.pid,
+            "leads_its_session": True,
+            "name": "program",
+            "files": [0, 1, 2],
+            "ends_at": True,
+        }
+
+
+def test_a_fork_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    with launched(tmp_path) as (_launcher, lines):
+        told(tmp_path)
+
+        os.kill(int(next(lines)), signal.SIGKILL)
+
+        assert next(lines) == "program ended by signal SIGKILL; it is started again in 0.5 s"
+        wait_until("the second start", lambda: (tmp_path / "logs" / "program.log").read_text().count("loaded_by") == 2)
+
+
+def test_a_fork_that_cannot_start_shows_why(tmp_path: Path) -> None:
+    with launched(tmp_path, "fails") as (_launcher, lines):
+        assert next(lines).isdigit()
+        assert next(lines) == "program ended with code 1; it is started again in 0.5 s"
+        assert "    it can't start" in lines
+
+
+def test_a_fork_dies_with_its_launcher(tmp_path: Path) -> None:
+    with launched(tmp_path) as (launcher, lines):
+        told(tmp_path)
+        fork = psutil.Process(int(next(lines)))
+
+        launcher.kill()
+
+        wait_until("the fork to end", lambda: not fork.is_running() or fork.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_launcher_with_a_second_thread_forks_nothing() -> None:
+    program = (
+        "import threading\n"
+        "from pathlib import Path\n"
+        "from web.launcher.forks import Module, fork_module\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "fork_module(Module('any', [], 'any'), {}, Path('/'))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert "a process with several threads can't be forked" in ended.stderr
