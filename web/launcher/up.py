@@ -150,9 +150,7 @@ def _start(
         processes.start(catalogue.web())
         if settings.store.redis_embedded:
             processes.start(catalogue.store())
-        if settings.runtime.kind == "local":
-            processes.start(catalogue.supervisor())
-        preload((DATABASE_START, WORKERS))
+        preload([DATABASE_START])
         if settings.store.redis_embedded:
             redis = socket_path(data_dir, "redis")
             _wait(processes, signals, "valkey", lambda: _answers_at(redis), STORE_SECONDS)
@@ -162,6 +160,9 @@ def _start(
     live_url = f"{_local_url(settings)}/api/health/live"
     _wait(processes, signals, "web", lambda: _is_live(live_url), LIVE_SECONDS)
     # The other programs start later: on two cores, the web server is ready sooner that way.
+    if settings.runtime.kind == "local":
+        processes.start(catalogue.supervisor())
+    preload([WORKERS])
     processes.start(catalogue.worker())
     processes.start(catalogue.worker_slow())
     if options.agents and options.installs_drivers:
