@@ -1,7 +1,7 @@
 """`python -m workers …`: the command `celery --app workers worker …`, with the same options.
 
-Celery's command loads all its others, too, with a terminal toolkit and Flower: a fifth of a worker's start. `aiworker
-up` imports this module once, and each of its workers is a fork that runs `main`.
+Celery's command loads all its others, too, with a terminal toolkit and Flower: a fifth of a worker's start. The workers
+of `aiworker up` are forks of a process that has imported this module, and run `main`.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from common.errors import Misconfigured
 from common.machine.children import PARENT_DEATH_COMMAND, has_ended, kill_group, signal_name
 from common.machine.log_files import RotatedLog
 from common.machine.waiting import Deadline, growing_delay
-from web.launcher.forks import Fork, Module, fork_module
+from web.launcher.forks import Fork, Module, fork_modules
 
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 10.0
@@ -47,7 +47,7 @@ _IMPORTANT = re.compile(
 class Program:
     """A program to run. name: also the name of its log. environment: the process's whole environment.
 
-    entry: None, or the module that `argv` names as `python -m MODULE …`: its `main` is run by a fork of this process.
+    entry: None, or the module that `argv` names as `python -m MODULE …`: its `main` is run by a fork.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Program:
     entry: str | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Child:
     program: Program
     log: RotatedLog
@@ -82,13 +82,19 @@ class Processes:
         self._children: dict[str, _Child] = {}
         self._selector = selectors.DefaultSelector()
 
-    def start(self, program: Program) -> None:
-        """Start a program and keep it running. Raises Misconfigured if its binary can't be executed."""
-        # Each start of the platform begins the log anew; the previous one is kept beside it.
-        path = self._log_dir / f"{program.name}.log"
-        child = _Child(program, RotatedLog(path, most_bytes=LOG_LIMIT_BYTES, begins_anew=True))
-        self._children[program.name] = child
-        self._spawn(child)
+    def start(self, *programs: Program) -> None:
+        """Start programs and keep them running. Forks that are started together share memory.
+
+        Raises Misconfigured if a binary can't be executed.
+        """
+        children = []
+        for program in programs:
+            # Each start of the platform begins the log anew; the previous one is kept beside it.
+            path = self._log_dir / f"{program.name}.log"
+            child = _Child(program, RotatedLog(path, most_bytes=LOG_LIMIT_BYTES, begins_anew=True))
+            self._children[program.name] = child
+            children.append(child)
+        self._spawn(*children)
 
     def pid(self, name: str) -> int | None:
         """The process id of a program; None while it is down."""
@@ -147,9 +153,17 @@ class Processes:
         self.stop(list(self._children), patience_seconds=2)
         self._selector.close()
 
-    def _spawn(self, child: _Child) -> None:
-        child.start_again_at = None
-        process = _forked(child.program) if child.program.entry is not None else _executed(child.program)
+    def _spawn(self, *children: _Child) -> None:
+        forked = [child for child in children if child.program.entry is not None]
+        for child in children:
+            child.start_again_at = None
+            if child not in forked:
+                self._watch(child, _executed(child.program))
+        if forked:
+            for child, fork in zip(forked, fork_modules([_module(child.program) for child in forked]), strict=True):
+                self._watch(child, fork)
+
+    def _watch(self, child: _Child, process: subprocess.Popen[bytes] | Fork) -> None:
         assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)
         self._selector.register(process.stdout, selectors.EVENT_READ, child)
@@ -242,7 +256,7 @@ def _executed(program: Program) -> subprocess.Popen[bytes]:
         raise Misconfigured(f"{error.filename} is not installed (on Debian: apt-get install util-linux)") from error
 
 
-def _forked(program: Program) -> Fork:
+def _module(program: Program) -> Module:
     assert program.entry is not None
     _python, _m, _module, *arguments = program.argv
-    return fork_module(Module(program.entry, arguments, program.name), program.environment, program.directory)
+    return Module(program.entry, arguments, program.environment, program.directory, program.name)

@@ -1,7 +1,7 @@
 """Makes the database ready for a start of the platform, in a process of its own.
 
-The launcher, which forks all workers, must have no connection and no thread. `prepare` is its side, in
-web/launcher/preparation.py. Prints one JSON object as its last line.
+A process of its own, so that the launcher, which lives as long as the platform, does not hold the database's libraries:
+70 MB. `prepare` is the launcher's side, in web/launcher/preparation.py. Prints one JSON object as its last line.
 """
 
 from __future__ import annotations

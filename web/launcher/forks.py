@@ -1,8 +1,11 @@
-"""Starts a Python program as a fork of this process, which shares the memory of what this process has imported.
+"""Starts Python programs as forks, which share the memory of the modules that they load.
 
-A fork has its own session, environment, directory and output, and dies with the thread that started it, as the programs
-have that are executed. It differs from those in what the machine shows of it: `ps` shows this process's arguments and
-the fork's own name. The process must have one thread: a lock that another thread holds would stay locked in the fork.
+`fork_modules` starts a template, a fork of this process that loads the modules, forks each program from itself and
+ends. So this process stays small, and each program is its child all the same. A program has its own session,
+environment, directory and output, and dies with this process, as executed programs do. The machine shows it otherwise:
+`ps` has this process's arguments and the program's own name.
+
+This process must have one thread: a lock that another thread holds would stay locked in the fork.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +30,7 @@ from common.settings import settings
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
 # Loaded before the first fork: afterwards a fork needs no import.
 _prctl = ctypes.CDLL(None).prctl
 
@@ -57,46 +62,104 @@ class Fork:
 class Module:
     """What a fork runs: the function `main` of the module `name`, with these arguments in sys.argv.
 
-    title: the process's name, of which the kernel keeps 15 bytes.
+    environment: its whole environment. title: the process's name, of which the kernel keeps 15 bytes.
     """
 
     name: str
     arguments: Sequence[str]
+    environment: Mapping[str, str]
+    directory: Path
     title: str
 
 
-def preload(modules: Sequence[str]) -> None:
-    """Import what the forks will need, so that they share it. Safe to repeat."""
-    with lasting():
-        for module in modules:
-            importlib.import_module(module)
-
-
-def fork_module(module: Module, environment: Mapping[str, str], directory: Path) -> Fork:
-    """Start the module in a fork. environment: the whole environment of the fork. Call it from the main thread."""
-    if threading.active_count() != 1:
-        raise RuntimeError(f"a process with several threads can't be forked: {threading.enumerate()}")
-    sys.stdout.flush()
-    sys.stderr.flush()
+def fork_module(module: Module) -> Fork:
+    """Start a program that ends soon, without a template. Call it from the main thread."""
+    _prepare_to_fork()
     reading, writing = os.pipe()
-    parent = os.getpid()
+    launcher = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _become(module, environment, directory, writing, parent)
+        _become(module, writing, launcher, template=None)
     os.close(writing)
     return Fork(pid, os.fdopen(reading, "rb", buffering=0))
 
 
-def _become(module: Module, environment: Mapping[str, str], directory: Path, output: int, parent: int) -> NoReturn:
+def fork_modules(modules: Sequence[Module]) -> list[Fork]:
+    """Start these programs, which share their memory. Call it from the main thread; it waits for the loading.
+
+    A program that could not be started has ended with status 1 already; the reason is in the output of the first one.
+    """
+    _prepare_to_fork()
+    outputs = [os.pipe() for _ in modules]
+    reading, writing = os.pipe()
+    launcher = os.getpid()
+    # The template's children become this process's when the template ends.
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    template = os.fork()
+    if template == 0:
+        _be_template(modules, [output for _, output in outputs], writing, launcher)
+    for descriptor in (writing, *(output for _, output in outputs)):
+        os.close(descriptor)
+    with os.fdopen(reading) as report:
+        pids = [int(pid) for pid in report.read().split()]
+    os.waitpid(template, 0)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    pids += [_ended_child() for _ in modules[len(pids) :]]
+    return [Fork(pid, os.fdopen(output, "rb", buffering=0)) for pid, (output, _) in zip(pids, outputs, strict=True)]
+
+
+def _prepare_to_fork() -> None:
+    if threading.active_count() != 1:
+        raise RuntimeError(f"a process with several threads can't be forked: {threading.enumerate()}")
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def _ended_child() -> int:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(1)
+    return pid
+
+
+def _be_template(modules: Sequence[Module], outputs: Sequence[int], report: int, launcher: int) -> NoReturn:
+    """Load the modules, fork a program for each, write their process ids to `report`, and end."""
+    try:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        for number in (1, 2):
+            os.dup2(outputs[0], number)
+        template = os.getpid()
+        with lasting():
+            for module in modules:
+                importlib.import_module(module.name)
+        for module, output in zip(modules, outputs, strict=True):
+            pid = os.fork()
+            if pid == 0:
+                _become(module, output, launcher, template)
+            os.write(report, f"{pid}\n".encode())
+    except BaseException:  # noqa: BLE001 (the end of a process)
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _become(module: Module, output: int, launcher: int, template: int | None) -> NoReturn:
     """Run the module as this process, and end. Never returns to what the launcher was doing, nor unwinds it."""
     status = 1
     try:
-        _leave_launcher(output, parent)
+        _leave_launcher(output)
+        while os.getppid() == template:
+            time.sleep(0.001)
+        # It is for the end of the present parent, which the template no longer is.
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != launcher:
+            os._exit(1)
         _prctl(_PR_SET_NAME, module.title.encode(), 0, 0, 0)
         os.environ.clear()
-        os.environ.update(environment)
+        os.environ.update(module.environment)
         settings.cache_clear()
-        os.chdir(directory)
+        os.chdir(module.directory)
         sys.argv = [module.name, *module.arguments]
         importlib.import_module(module.name).main()
         status = 0
@@ -108,12 +171,9 @@ def _become(module: Module, environment: Mapping[str, str], directory: Path, out
         _end(status)
 
 
-def _leave_launcher(output: int, parent: int) -> None:
+def _leave_launcher(output: int) -> None:
     """Drop what belongs to the launcher alone: its session, its signal handlers, and its files with their locks."""
     os.setsid()
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(source, target)

@@ -32,8 +32,8 @@ def prepare(*, has_agents: bool, say: Callable[[str], None]) -> Prepared:
     session of its own the other process does not get the terminal's. Raises Misconfigured if the database can't be
     used.
     """
-    module = Module(DATABASE_START, ["--enrol"] if has_agents else [], "database-start")
-    fork = fork_module(module, dict(os.environ), CHECKOUT)
+    arguments = ["--enrol"] if has_agents else []
+    fork = fork_module(Module(DATABASE_START, arguments, dict(os.environ), CHECKOUT, "database-start"))
     with fork.stdout:
         lines = fork.stdout.read().decode(errors="replace").splitlines()
     has_answer = fork.wait() == 0

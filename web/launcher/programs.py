@@ -26,7 +26,7 @@ CHECKOUT = Path(web.__file__).resolve().parents[1]
 """The directory of common, web and workers, in which every program runs."""
 
 WORKERS = "workers.__main__"
-"""The module whose `main` is a worker. The launcher imports it once, by its name: web imports nothing of workers."""
+"""The module whose `main` is a worker, by its name: web imports nothing of workers."""
 
 FLOWER_USER = "aiworker"
 FLOWER_SETTINGS = "--conf=workers/flower_settings.py"
@@ -107,7 +107,7 @@ class Catalogue:
         """Sweeps, which it starts on time itself, and quick jobs.
 
         Slow jobs have a worker of their own, so that they never delay a heartbeat. Each of the two is one process with
-        two threads, forked from the launcher: see workers/thread_pool.py.
+        two threads: see workers/thread_pool.py. Started together, they share memory: see web/launcher/forks.py.
         """
         return self._worker("worker", ["-Q", "sweep,quick", "-n", "quick@%h", "--sweeps"])
 

@@ -31,9 +31,8 @@ from web.launcher import prerequisites
 from web.launcher.children import Processes
 from web.launcher.confinement import ensure_sandbox
 from web.launcher.driver_install import drivers_folder, install_driver, wanted_by_providers
-from web.launcher.forks import preload
-from web.launcher.preparation import DATABASE_START, Prepared, prepare
-from web.launcher.programs import FLOWER_USER, WORKERS, Catalogue, enrolment_token_path, environment_of
+from web.launcher.preparation import Prepared, prepare
+from web.launcher.programs import FLOWER_USER, Catalogue, enrolment_token_path, environment_of
 
 STORE_SECONDS = 15.0
 LIVE_SECONDS = 90.0
@@ -150,7 +149,6 @@ def _start(
         processes.start(catalogue.web())
         if settings.store.redis_embedded:
             processes.start(catalogue.store())
-        preload([DATABASE_START])
         if settings.store.redis_embedded:
             redis = socket_path(data_dir, "redis")
             _wait(processes, signals, "valkey", lambda: _answers_at(redis), STORE_SECONDS)
@@ -162,9 +160,7 @@ def _start(
     # The other programs start later: on two cores, the web server is ready sooner that way.
     if settings.runtime.kind == "local":
         processes.start(catalogue.supervisor())
-    preload([WORKERS])
-    processes.start(catalogue.worker())
-    processes.start(catalogue.worker_slow())
+    processes.start(catalogue.worker(), catalogue.worker_slow())
     if options.agents and options.installs_drivers:
         _install_drivers(settings, processes, signals)
     for number in range(1, options.agents + 1):

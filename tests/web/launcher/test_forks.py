@@ -22,16 +22,16 @@ import json, sys, threading
 from pathlib import Path
 from common.machine.locks import locked
 from web.launcher.children import Processes, Program
-from web.launcher.forks import preload
 
 folder = Path(sys.argv[1])
 sys.path.insert(0, str(folder))
-preload(["loaded_once"])
 argv = (sys.executable, "-m", "forked", *sys.argv[2:])
-program = Program("program", argv, {"PATH": "/bin", "OWN": "yes"}, folder, entry="forked")
+program, other = (
+    Program(name, argv, {"PATH": "/bin", "OWN": "yes"}, folder, entry="forked") for name in ("program", "other")
+)
 with locked(folder / "lock"):
     processes = Processes(folder / "logs", lambda line: print(line, flush=True))
-    processes.start(program)
+    processes.start(program, other)
     print(processes.pid("program"), flush=True)
     while True:
         processes.step()
@@ -50,6 +50,7 @@ def main():
         "environment": dict(os.environ),
         "directory": os.getcwd(),
         "loaded_by": loaded_once.pid,
+        "parent": os.getppid(),
         "leads_its_session": os.getsid(0) == os.getpid(),
         "name": Path("/proc/self/comm").read_text().strip(),
         "files": sorted(map(int, os.listdir("/proc/self/fd")))[:-1],
@@ -61,9 +62,9 @@ def main():
 
 
 @contextmanager
-def launched(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
+def launched(folder: Path, *words: str, loaded: str = LOADED) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
     """A launcher with one forked program, and the lines that it prints."""
-    (folder / "loaded_once.py").write_text(LOADED)
+    (folder / "loaded_once.py").write_text(loaded)
     (folder / "forked.py").write_text(FORKED)
     command = [sys.executable, "-c", LAUNCHER, str(folder), *words]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as launcher:
@@ -74,26 +75,31 @@ def launched(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str],
             launcher.kill()
 
 
-def told(folder: Path) -> dict[str, Any]:
+def told(folder: Path, name: str = "program") -> dict[str, Any]:
     """What the fork wrote about itself, which is in its log."""
-    log = folder / "logs" / "program.log"
+    log = folder / "logs" / f"{name}.log"
     wait_until("the fork's line", lambda: log.exists() and log.read_text().endswith("\n"))
     about: dict[str, Any] = json.loads(log.read_text().splitlines()[-1])
     return about
 
 
-def test_a_fork_shares_what_is_loaded_and_nothing_else(tmp_path: Path) -> None:
+def test_forks_share_what_is_loaded_and_nothing_else(tmp_path: Path) -> None:
     with launched(tmp_path, "--one", "two") as (launcher, _lines):
-        assert told(tmp_path) == {
+        about = told(tmp_path)
+        template = about.pop("loaded_by")
+        assert about == {
             "arguments": ["--one", "two"],
             "environment": {"PATH": "/bin", "OWN": "yes"},
             "directory": str(tmp_path),
-            "loaded_by": launcher.pid,
+            "parent": launcher.pid,
             "leads_its_session": True,
             "name": "program",
             "files": [0, 1, 2],
             "ends_at": True,
         }
+        assert told(tmp_path, "other") == {**about, "name": "other", "loaded_by": template}
+        assert template != launcher.pid
+        assert not psutil.pid_exists(template)
 
 
 def test_a_fork_that_is_killed_is_started_again(tmp_path: Path) -> None:
@@ -113,6 +119,14 @@ def test_a_fork_that_cannot_start_shows_why(tmp_path: Path) -> None:
         assert "    it can't start" in lines
 
 
+def test_a_module_that_cannot_be_loaded_is_tried_again(tmp_path: Path) -> None:
+    with launched(tmp_path, loaded="raise ImportError('gone')") as (_launcher, lines):
+        assert next(lines).isdigit()
+        assert "program ended with code 1; it is started again in 0.5 s" in lines
+        assert "other ended with code 1; it is started again in 0.5 s" in lines
+        assert "    ImportError: gone" in lines
+
+
 def test_a_fork_dies_with_its_launcher(tmp_path: Path) -> None:
     with launched(tmp_path) as (launcher, lines):
         told(tmp_path)
@@ -127,9 +141,9 @@ def test_a_launcher_with_a_second_thread_forks_nothing() -> None:
     program = (
         "import threading\n"
         "from pathlib import Path\n"
-        "from web.launcher.forks import Module, fork_module\n"
+        "from web.launcher.forks import Module, fork_modules\n"
         "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
-        "fork_module(Module('any', [], 'any'), {}, Path('/'))\n"
+        "fork_modules([Module('any', [], {}, Path('/'), 'any')])\n"
     )
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
 
