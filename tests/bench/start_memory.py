@@ -116,7 +116,7 @@ def _memory(family: Sequence[psutil.Process]) -> dict[str, float]:
     """The proportional set size of each process by its name, in MB of 2**20 bytes."""
     found: dict[str, float] = {}
     for process in family:
-        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
+        with contextlib.suppress(psutil.NoSuchProcess, OSError):
             rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
             kibibytes = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
             name = _name(process)

@@ -23,7 +23,7 @@ from common.errors import Misconfigured
 from common.machine.children import PARENT_DEATH_COMMAND, has_ended, kill_group, signal_name
 from common.machine.log_files import RotatedLog
 from common.machine.waiting import Deadline, growing_delay
-from web.launcher.forks import Fork, Module, fork_modules
+from web.launcher.forks import Fork, Module, fork_modules, reap_adopted
 
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 10.0
@@ -116,6 +116,7 @@ class Processes:
                 self._read(key.data)
         else:
             time.sleep(timeout_seconds)
+        reap_adopted()
         for child in self._children.values():
             self._reap(child)
             if child.start_again_at is not None and time.monotonic() >= child.start_again_at:

@@ -11,6 +11,7 @@ This process must have one thread: a lock that another thread holds would stay l
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -33,6 +34,9 @@ _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 # Loaded before the first fork: afterwards a fork needs no import.
 _prctl = ctypes.CDLL(None).prctl
+
+
+_adopted: set[int] = set()
 
 
 class Fork:
@@ -92,7 +96,7 @@ def fork_modules(modules: Sequence[Module]) -> list[Fork]:
     _prepare_to_fork()
     outputs = [os.pipe() for _ in modules]
     reading, writing = os.pipe()
-    launcher = os.getpid()
+    launcher, before = os.getpid(), _children()
     # The template's children become this process's when the template ends.
     _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     template = os.fork()
@@ -104,8 +108,26 @@ def fork_modules(modules: Sequence[Module]) -> list[Fork]:
         pids = [int(pid) for pid in report.read().split()]
     os.waitpid(template, 0)
     _prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    _adopted.update(_children() - before - set(pids))
     pids += [_ended_child() for _ in modules[len(pids) :]]
     return [Fork(pid, os.fdopen(output, "rb", buffering=0)) for pid, (output, _) in zip(pids, outputs, strict=True)]
+
+
+def reap_adopted() -> None:
+    """Collect ended processes of others whose parents ended while a template was loading. Safe to repeat."""
+    for pid in list(_adopted):
+        with contextlib.suppress(ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                continue
+        _adopted.discard(pid)
+
+
+def _children() -> set[int]:
+    """This process's children, ended ones too. Empty where the kernel does not tell: then they stay uncollected."""
+    try:
+        return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
+    except OSError:
+        return set()
 
 
 def _prepare_to_fork() -> None:

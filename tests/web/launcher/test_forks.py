@@ -148,3 +148,14 @@ def test_a_launcher_with_a_second_thread_forks_nothing() -> None:
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert "a process with several threads can't be forked" in ended.stderr
+
+
+def test_orphans_that_the_launcher_was_given_are_collected(tmp_path: Path) -> None:
+    # What is loaded starts a process and leaves it to whoever is there: here that is the launcher.
+    leave = "import subprocess\nsubprocess.run(['sh', '-c', 'sleep 1 & echo $! >>orphans'], check=True)\n" + LOADED
+    with launched(tmp_path, loaded=leave.replace("orphans", str(tmp_path / "orphans"))) as (_launcher, lines):
+        told(tmp_path)
+        assert next(lines).isdigit()
+        orphan = int((tmp_path / "orphans").read_text().split()[0])
+
+        wait_until("the orphan to be collected", lambda: not psutil.pid_exists(orphan))
