@@ -5,16 +5,20 @@ the sweep sends it again.
 from __future__ import annotations
 
 import functools
-
-from celery import Celery
+import importlib
+from typing import TYPE_CHECKING
 
 from common.jobs import CATALOGUE
+
+if TYPE_CHECKING:
+    # Loading it takes a tenth of a web server's start, in which nothing is sent yet.
+    from celery import Celery
 
 
 @functools.cache
 def celery_app() -> Celery:
     """This process's Celery app. Web processes only send messages with it; workers register the jobs on it."""
-    app = Celery("aiworker")
+    app: Celery = importlib.import_module("celery").Celery("aiworker")
     app.config_from_object("celeryconfig")
     return app
 
@@ -22,7 +26,7 @@ def celery_app() -> Celery:
 @functools.cache
 def _sender() -> Celery:
     # Sending must fail within a second if Redis is frozen, so the sender has shorter timeouts than the workers' app.
-    app = Celery("aiworker-doorbell", set_as_current=False)
+    app: Celery = importlib.import_module("celery").Celery("aiworker-doorbell", set_as_current=False)
     app.config_from_object("celeryconfig")
     options = {**app.conf.broker_transport_options, "socket_timeout": 1, "socket_connect_timeout": 1}
     app.conf.broker_transport_options = options

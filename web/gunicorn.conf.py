@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
 import os
 import resource
 import signal
 import sys
+import time
 from pathlib import Path
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
+
+from common.machine.locks import STARTING, is_locked
+from common.settings import settings
 
 
 def _is_in_memory(directory: Path) -> bool:
@@ -32,8 +37,6 @@ if _metrics and not _is_in_memory(Path(_metrics)):
     print(f"PROMETHEUS_MULTIPROC_DIR={_metrics} is not in memory; each process counts for itself", file=sys.stderr)
     del os.environ["PROMETHEUS_MULTIPROC_DIR"]
 
-from prometheus_client import multiprocess  # noqa: E402 (it reads the variable when it is loaded)
-
 worker_class = "web.http.slow_heads.Worker"  # gevent, with a time limit for receiving a head
 worker_connections = 10_000  # requests at once; sockets do not count once they are open
 keepalive = 75
@@ -47,6 +50,7 @@ forwarded_allow_ips = "127.0.0.1,::1"
 
 _PR_SET_PDEATHSIG = 1
 _MOST_FILES = 65_536
+_LOOK_SECONDS = 0.01
 
 # Every socket is a file; the usual limit of 1,024 is far below what one process serves.
 _hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -73,13 +77,21 @@ def post_fork(_server: Arbiter, _worker: Worker) -> None:
     gc.disable()
 
 
-def post_worker_init(_worker: Worker) -> None:
-    """Look for garbage from now on, and never among what the application consists of."""
+def post_worker_init(worker: Worker) -> None:
+    """Look for garbage from now on, and never among what the application consists of.
+
+    Under `aiworker up`, wait until the database is ready: the launcher makes it so while the application is loaded.
+    Requests wait in the socket's queue meanwhile.
+    """
     gc.freeze()
     gc.enable()
+    while is_locked(settings().store.data_dir / STARTING):
+        worker.notify()
+        time.sleep(_LOOK_SECONDS)
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:
     """Remove a dead worker's live gauges from /metrics."""
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+        # Loaded here, as it reads the variable when it is loaded and most masters need no counters.
+        importlib.import_module("prometheus_client.multiprocess").mark_process_dead(worker.pid)

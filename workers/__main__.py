@@ -1,17 +1,40 @@
 """`python -m workers …`: the command `celery --app workers worker …`, with the same options.
 
-Celery's command loads all its others, too, with a terminal toolkit and Flower: a fifth of a worker's start.
+Celery's command loads all its others, too, with a terminal toolkit and Flower: a fifth of a worker's start. The workers
+of `aiworker up` are forks of a process that has imported this module, and run `main`.
 """
 
 from __future__ import annotations
 
+import importlib
+
 from common.machine.lasting import lasting
 
+_LATER = (
+    *("billiard.pool", "celery.app.amqp", "celery.app.control", "celery.app.events", "celery.app.log"),
+    *("celery.app.task", "celery.app.trace", "celery.apps.worker", "celery.backends.base", "celery.loaders.app"),
+    *("celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer", "celery.worker.control"),
+    *("celery.worker.loops", "celery.worker.strategy", "kombu.transport.redis", "kombu.utils.scheduling"),
+)
+"""What Celery imports when a worker starts: imported here, it is shared by all forks."""
+
 with lasting():
+    from celery import concurrency
+
+    # Celery's command reads the names of the pools when it is imported.
+    concurrency.ALIASES["timed-threads"] = "workers.thread_pool:TimedThreads"
+
     from celery.bin.base import CLIContext
     from celery.bin.worker import worker
 
+    from common.services.health.schema import prepare_models
+    from workers import thread_pool as thread_pool
     from workers.registry import app
+
+    for _module in _LATER:
+        importlib.import_module(_module)
+    app.finalize()
+    prepare_models()
 
 
 def main() -> None:

@@ -137,8 +137,8 @@ class Traces:
         self._instance.family()[0].suspend()
 
     def kill(self, *programs: str) -> None:
-        """kill -9 of every process of it that has one of these among its arguments."""
-        doomed = [process for process in self.processes() if not set(programs).isdisjoint(_arguments(process))]
+        """kill -9 of every process of it that has one of these as its name or among its arguments."""
+        doomed = [process for process in self.processes() if not set(programs).isdisjoint(_names(process))]
         assert len(doomed) >= len(programs), doomed
         for process in doomed:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -174,9 +174,10 @@ class Traces:
         return False
 
 
-def _arguments(process: psutil.Process) -> list[str]:
+def _names(process: psutil.Process) -> list[str]:
     with contextlib.suppress(psutil.Error):
-        return process.cmdline()
+        # A fork of `aiworker up` has the arguments of that, and a name of its own.
+        return [process.name(), *process.cmdline()]
     return []
 
 

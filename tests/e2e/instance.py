@@ -66,6 +66,11 @@ class Instance:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
+        self.launch()
+        wait_until("the instance to answer", self.answers, START_SECONDS)
+
+    def launch(self) -> None:
+        """Start it, and wait for nothing."""
         with (self.folder / "up.log").open("ab") as log:
             self._process = subprocess.Popen(
                 # It must not outlive tests that are cut off: they leave no chance to stop it.
@@ -76,7 +81,6 @@ class Instance:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        wait_until("the instance to answer", self.answers, START_SECONDS)
 
     def answers(self) -> bool:
         assert self._process is None or self._process.poll() is None, self.said()

@@ -66,7 +66,7 @@ def test_of_twenty_previews_only_the_wanted_ten_outlive_a_kill(tmp_path: Path) -
 def _cancel_while_down(story: Story, traces: Traces, task_ids: list[str]) -> None:
     """Nothing but the API runs when they are cancelled; right after it, that is killed, too."""
     traces.freeze()
-    traces.kill("workers", "workers.supervisor")
+    traces.kill("worker", "worker-slow", "workers.supervisor")
     wait_until("the previews to die with their supervisor", lambda: not traces.deployed())
     for task_id in task_ids:
         assert story.api.post(f"/tasks/{task_id}/cancel")["task"]["state"] == "cancelled"

@@ -23,6 +23,7 @@ from common.errors import Misconfigured
 from common.machine.children import PARENT_DEATH_COMMAND, has_ended, kill_group, signal_name
 from common.machine.log_files import RotatedLog
 from common.machine.waiting import Deadline, growing_delay
+from web.launcher.forks import Fork, Module, fork_modules, reap_adopted
 
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 10.0
@@ -44,19 +45,23 @@ _IMPORTANT = re.compile(
 
 @dataclass(frozen=True)
 class Program:
-    """A program to run. name: also the name of its log. environment: the process's whole environment."""
+    """A program to run. name: also the name of its log. environment: the process's whole environment.
+
+    entry: None, or the module that `argv` names as `python -m MODULE …`: its `main` is run by a fork.
+    """
 
     name: str
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     directory: Path
+    entry: str | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Child:
     program: Program
     log: RotatedLog
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | Fork | None = None
     started_at: float = 0.0
     start_again_at: float | None = None
     quick_failures: int = 0
@@ -77,13 +82,19 @@ class Processes:
         self._children: dict[str, _Child] = {}
         self._selector = selectors.DefaultSelector()
 
-    def start(self, program: Program) -> None:
-        """Start a program and keep it running. Raises Misconfigured if its binary can't be executed."""
-        # Each start of the platform begins the log anew; the previous one is kept beside it.
-        path = self._log_dir / f"{program.name}.log"
-        child = _Child(program, RotatedLog(path, most_bytes=LOG_LIMIT_BYTES, begins_anew=True))
-        self._children[program.name] = child
-        self._spawn(child)
+    def start(self, *programs: Program) -> None:
+        """Start programs and keep them running. Forks that are started together share memory.
+
+        Raises Misconfigured if a binary can't be executed.
+        """
+        children = []
+        for program in programs:
+            # Each start of the platform begins the log anew; the previous one is kept beside it.
+            path = self._log_dir / f"{program.name}.log"
+            child = _Child(program, RotatedLog(path, most_bytes=LOG_LIMIT_BYTES, begins_anew=True))
+            self._children[program.name] = child
+            children.append(child)
+        self._spawn(*children)
 
     def pid(self, name: str) -> int | None:
         """The process id of a program; None while it is down."""
@@ -105,6 +116,7 @@ class Processes:
                 self._read(key.data)
         else:
             time.sleep(timeout_seconds)
+        reap_adopted()
         for child in self._children.values():
             self._reap(child)
             if child.start_again_at is not None and time.monotonic() >= child.start_again_at:
@@ -142,24 +154,17 @@ class Processes:
         self.stop(list(self._children), patience_seconds=2)
         self._selector.close()
 
-    def _spawn(self, child: _Child) -> None:
-        child.start_again_at = None
-        program = child.program
-        try:
-            # A child dies with this process, even after kill -9. In a session of its own it does not get the
-            # terminal's Ctrl-C, so that this process decides the order of stopping.
-            process = subprocess.Popen(
-                [*PARENT_DEATH_COMMAND, *program.argv],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                bufsize=0,
-                cwd=program.directory,
-                env=dict(program.environment),
-                start_new_session=True,
-            )
-        except FileNotFoundError as error:
-            raise Misconfigured(f"{error.filename} is not installed (on Debian: apt-get install util-linux)") from error
+    def _spawn(self, *children: _Child) -> None:
+        forked = [child for child in children if child.program.entry is not None]
+        for child in children:
+            child.start_again_at = None
+            if child not in forked:
+                self._watch(child, _executed(child.program))
+        if forked:
+            for child, fork in zip(forked, fork_modules([_module(child.program) for child in forked]), strict=True):
+                self._watch(child, fork)
+
+    def _watch(self, child: _Child, process: subprocess.Popen[bytes] | Fork) -> None:
         assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)
         self._selector.register(process.stdout, selectors.EVENT_READ, child)
@@ -206,7 +211,7 @@ class Processes:
             if not has_ended(process.pid):
                 return
             kill_group(process.pid)
-            process.wait()
+        returncode = process.wait()
         self._read(child)
         if process.stdout is not None and not process.stdout.closed:
             self._selector.unregister(process.stdout)
@@ -216,7 +221,7 @@ class Processes:
             child.partial_line = b""
         child.process = None
         if not child.stopping:
-            self._plan_restart(child, process.returncode)
+            self._plan_restart(child, returncode)
 
     def _plan_restart(self, child: _Child, returncode: int) -> None:
         now = time.monotonic()
@@ -232,3 +237,27 @@ class Processes:
             self._say(f"{child.program.name} does not start. The end of {child.log.path}:")
             for line in self.tail(child.program.name):
                 self._say(f"    {line}")
+
+
+def _executed(program: Program) -> subprocess.Popen[bytes]:
+    try:
+        # A child dies with this process, even after kill -9. In a session of its own it does not get the terminal's
+        # Ctrl-C, so that this process decides the order of stopping.
+        return subprocess.Popen(
+            [*PARENT_DEATH_COMMAND, *program.argv],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            cwd=program.directory,
+            env=dict(program.environment),
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise Misconfigured(f"{error.filename} is not installed (on Debian: apt-get install util-linux)") from error
+
+
+def _module(program: Program) -> Module:
+    assert program.entry is not None
+    _python, _m, _module, *arguments = program.argv
+    return Module(program.entry, arguments, program.environment, program.directory, program.name)

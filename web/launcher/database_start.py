@@ -1,4 +1,4 @@
-"""`python -m web.launcher.database_start`: makes the database ready for a start of the platform.
+"""Makes the database ready for a start of the platform, in a process of its own.
 
 A process of its own, so that the launcher, which lives as long as the platform, does not hold the database's libraries:
 70 MB. `prepare` is the launcher's side, in web/launcher/preparation.py. Prints one JSON object as its last line.
@@ -36,7 +36,3 @@ def main() -> None:
     finally:
         announcer.close(PARTING_SECONDS)
     print(json.dumps(answer), flush=True)
-
-
-if __name__ == "__main__":
-    main()

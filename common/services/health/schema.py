@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import configure_mappers
 
 from common import database
 from common.errors import Misconfigured
@@ -42,6 +43,11 @@ def upgrade(to: str = "head") -> None:
     except DBAPIError as error:
         url = database.describe_url(settings().store.database_url)
         raise Misconfigured(f"the database {url} can't be used: {error.orig}; check AIWORKER_DATABASE_URL") from error
+
+
+def prepare_models() -> None:
+    """Do what SQLAlchemy would do for the first query: before a fork, the forks share the result. Safe to repeat."""
+    configure_mappers()
 
 
 def is_current() -> bool:

