@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -18,8 +19,9 @@ from pymysql.protocol import MysqlPacket
 from sqlalchemy import Connection, CursorResult, DateTime, Engine, Executable, create_engine, event, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import JSON, TypeDecorator
 
 from common.errors import Busy, CommitUnknown, DiskFull
@@ -34,6 +36,8 @@ ROW_WAIT_SECONDS = 3
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 30.0
 POOL_SECONDS = 3
+UNCHECKED_SECONDS = 1.0
+"""A connection that was returned to the pool this long ago is pinged before it is used again."""
 
 # 1020 record changed, 1205 lock wait, 1213 deadlock, 2006/2013 connection gone, 4031 idle disconnect,
 # 1290/1836 read-only (a failover): the whole transaction may be run again.
@@ -124,7 +128,8 @@ def _make(url: str, *, reads: bool) -> Engine:
     made = create_engine(
         url,
         isolation_level="AUTOCOMMIT" if reads else "READ COMMITTED",
-        pool_pre_ping=True,
+        # Under AUTOCOMMIT there is nothing to roll back: without this, each return to the pool is a round trip.
+        pool_reset_on_return=None if reads else "rollback",
         hide_parameters=True,
         pool_recycle=1800,
         pool_timeout=POOL_SECONDS,
@@ -141,6 +146,21 @@ def _make(url: str, *, reads: bool) -> Engine:
     @event.listens_for(made, "do_connect")
     def _connect(_dialect: object, _record: object, arguments: Any, options: Any) -> PatientConnection:
         return PatientConnection(*arguments, **options)
+
+    @event.listens_for(made, "checkin")
+    def _returned(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["returned_at"] = time.monotonic()
+
+    @event.listens_for(made, "checkout")
+    def _ping(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+        # A round trip for each request: left out while the connection was in use a moment ago.
+        if time.monotonic() - record.info.get("returned_at", -UNCHECKED_SECONDS) < UNCHECKED_SECONDS:
+            return
+        try:
+            connection.ping(reconnect=False)
+        except made.dialect.loaded_dbapi.Error as error:
+            # The pool discards the connection and takes another.
+            raise DisconnectionError from error
 
     return made
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Select, or_, select, true
 
@@ -18,7 +18,7 @@ from common.outbox import acting
 from common.states import Role
 from common.transaction import Snapshot, Transaction
 
-__all__ = ["Caller", "Grants", "acting", "noting_grants", "sees_project", "visible_projects"]
+__all__ = ["Caller", "Grants", "Standing", "acting", "noting_grants", "sees_project", "visible_projects"]
 
 Grants = dict[str, int]
 """The access checks that a caller passed: project id → the highest role that was required. The key "": outside of
@@ -46,13 +46,30 @@ def _note(project_id: str, role: Role) -> None:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """What a caller is in a project, read in the same statement as the caller.
+
+    role: None: they may not see it, or there is none. version: differs from that of every earlier state of the
+    project's tasks; None: there is no project, or nothing has happened in it.
+    """
+
+    project_id: str
+    role: Role | None
+    version: str | None
+
+
+@dataclass(frozen=True)
 class Caller:
-    """A person who calls the API. role: limited by the token. token_id: the API token or login that was used."""
+    """A person who calls the API. role: limited by the token. token_id: the API token or login that was used.
+
+    standing: in the project that the request names; None: it names none, or its view does not ask for it.
+    """
 
     user_id: str
     username: str
     role: Role
     token_id: str = ""
+    standing: Standing | None = field(default=None, compare=False)
 
     @property
     def is_admin(self) -> bool:

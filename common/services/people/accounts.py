@@ -6,14 +6,16 @@ the next request.
 
 from __future__ import annotations
 
+import functools
 import re
 import secrets
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import jwt
 import structlog
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import Select, bindparam, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
@@ -23,10 +25,12 @@ from common.services.access import Caller
 from common.services.paging import Page, PageQuery, page_of
 from common.services.people import passwords
 from common.services.people.passwords import LONGEST_PASSWORD as LONGEST_PASSWORD
+from common.services.people.standing import read_one, standing_caller, with_standing
 from common.services.people.sessions import UNKNOWN, Device, end_login, lock_logins, note_use
 from common.services.people.tokens import API_TOKEN_PREFIX as API_TOKEN_PREFIX
 from common.services.people.tokens import authenticate_api_token
-from common.settings import settings
+from common.settings import SecuritySettings, settings
+from common.statements import Statement
 from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
 
@@ -54,54 +58,90 @@ class OpenLogin:
 
 def signing_key() -> str:
     """The key that signs tokens, derived from the secret key for this purpose alone."""
-    return settings().security.key_for("jwt").hex()
+    return _signing_key(settings().security)
 
 
-def authenticate(token: str) -> Caller:
+@functools.lru_cache(maxsize=8)
+def _signing_key(security: SecuritySettings) -> str:
+    return security.key_for("jwt").hex()
+
+
+def authenticate(token: str, project_id: str | None = None) -> Caller:
     """The caller who owns this access token or API token. Takes one query, so open sockets may repeat it.
 
-    Unauthenticated if the token is malformed, expired or revoked, or the user is deleted or inactive.
+    project_id: the same query reads the caller's standing in this project. Unauthenticated if the token is malformed,
+    expired or revoked, or the user is deleted or inactive.
     """
     if len(token) > LONGEST_TOKEN:
         raise Unauthenticated
     if token.startswith(API_TOKEN_PREFIX):
-        return authenticate_api_token(token)
+        return authenticate_api_token(token, project_id)
     claims = _verify(token, "access")
-    with snapshot() as read:
-        row = read.session.execute(
-            select(User.id, User.username, User.role)
-            .join(Login, Login.user_id == User.id)
-            .where(
-                Login.id == claims.login_id,
-                User.id == claims.user_id,
-                User.is_active.is_(True),
-                User.token_epoch == claims.epoch,
-                Login.ended_at.is_(None),
-                Login.expires_at > datetime.now(UTC),
-            )
-        ).first()
-    if row is None:
+    # Read with every request: a token that was verified before says nothing about what was ended since.
+    found = read_one(
+        _LOGIN if project_id is None else _LOGIN_AT_PROJECT,
+        login=claims.login_id, user=claims.user_id, epoch=claims.epoch, now=datetime.now(UTC), project=project_id,
+    )  # fmt: skip
+    if found is None:
         raise Unauthenticated
-    return Caller(row.id, row.username, Role(row.role), claims.login_id)
+    user_id, username, role, *of_project = found
+    return standing_caller(Caller(user_id, username, Role(role), claims.login_id), project_id, of_project)
+
+
+def _login() -> Select[str, str, int]:
+    return (
+        select(User.id, User.username, User.role)
+        .select_from(Login)
+        .join(User, User.id == Login.user_id)
+        .where(
+            Login.id == bindparam("login"),
+            User.id == bindparam("user"),
+            User.is_active.is_(True),
+            User.token_epoch == bindparam("epoch"),
+            Login.ended_at.is_(None),
+            Login.expires_at > bindparam("now"),
+        )
+    )
+
+
+_LOGIN = Statement(_login)
+_LOGIN_AT_PROJECT = Statement(lambda: with_standing(_login()))
 
 
 @dataclass(frozen=True)
 class _Claims:
-    """The claims of a login's token. token_id: its jti. epoch: the user's token_epoch when it was issued."""
+    """The claims of a login's token. token_id: its jti. epoch: the user's token_epoch when it was issued.
+
+    ends_at: its `exp`, in seconds since 1970.
+    """
 
     user_id: str
     login_id: str
     token_id: str
     epoch: int
+    ends_at: float
 
 
 def _verify(token: str, kind: str) -> _Claims:
-    """Verify a login's token and return its claims. The header is not trusted: algorithm and key are fixed."""
+    """Verify a login's token and return its claims. A token that has expired since it was last verified is refused."""
+    claims = _verified(token, kind, signing_key(), _longest_seconds(kind))
+    if claims.ends_at <= time.time() - LEEWAY_SECONDS:
+        raise Unauthenticated
+    return claims
+
+
+@functools.lru_cache(maxsize=4096)
+def _verified(token: str, kind: str, key: str, longest_seconds: int) -> _Claims:
+    """The claims of a token with a valid signature. The header is not trusted: algorithm and key are fixed.
+
+    Remembered, as all that is checked here stays true but the expiry, which `_verify` checks each time. Whether its
+    login and its user still count is read from the database with every request. Refusals are not remembered.
+    """
     try:
         header = jwt.get_unverified_header(token)
         claims = jwt.decode(
             token,
-            signing_key(),
+            key,
             algorithms=[ALGORITHM],
             audience=AUDIENCE,
             issuer=ISSUER,
@@ -116,10 +156,10 @@ def _verify(token: str, kind: str) -> _Claims:
         or claims.get("type") != kind
         or not all(isinstance(text, str) and len(text) <= 40 for text in texts)
         or type(claims.get("epoch")) is not int
-        or claims["exp"] - claims["iat"] > _longest_seconds(kind)
+        or claims["exp"] - claims["iat"] > longest_seconds
     ):
         raise Unauthenticated
-    return _Claims(claims["sub"], claims["sid"], claims["jti"], claims["epoch"])
+    return _Claims(claims["sub"], claims["sid"], claims["jti"], claims["epoch"], claims["exp"])
 
 
 def _longest_seconds(kind: str) -> int:
