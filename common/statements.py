@@ -11,13 +11,36 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import ClauseElement, Connection, Dialect
+from sqlalchemy import ClauseElement, Connection, Dialect, String, TypeDecorator
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from common import database
+
+
+class IsoTime(TypeDecorator[str]):
+    """A time as the API writes it, such as `2026-01-31T09:00:00.000000Z`, for columns that are only shown."""
+
+    impl = String
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        """SQLite stores `2026-01-31 09:00:00.000000`; the driver of MariaDB makes a datetime without a zone."""
+        if value is None:
+            return None
+        if isinstance(value, str):
+            return f"{value[:10]}T{value[11:]}Z"
+        return f"{value.isoformat(timespec='microseconds')}Z"
+
+
+class StoredText(TypeDecorator[str]):
+    """A column as the database holds it, such as JSON that is sent as it is stored."""
+
+    impl = String
+    cache_ok = True
+
 
 Row = tuple[Any, ...]
 Convert = Callable[[Any], Any]
@@ -140,4 +163,4 @@ def _converted(row: Row, reads: Sequence[tuple[int, Convert]]) -> Row:
     return tuple(values)
 
 
-__all__ = ["Row", "Statement"]
+__all__ = ["IsoTime", "Row", "Statement", "StoredText"]

@@ -19,7 +19,7 @@ from common.logs import configure_logs
 from common.machine import patience
 from common.services.access import acting
 from common.settings import settings
-from common.tracing import start_tracing
+from common.tracing import is_tracing, start_tracing
 from web import api
 from web.api.probes import health
 from web.client.client_routes import init_client
@@ -65,6 +65,8 @@ class Application(Flask):
 
     def full_dispatch_request(self) -> Response:
         """As Flask's: all that happens for a request, with the reply to an error. It is a span where there are any."""
+        if not is_tracing():
+            return super().full_dispatch_request()
         with traced_request(request) as traced:
             reply = super().full_dispatch_request()
             traced.note("http.response.status_code", reply.status_code)

@@ -194,9 +194,15 @@ def measure(server: Server, make: Callable[[int], bytes], status: int, seconds: 
     return Measured(done.rate, used / done.requests * 1e6, statistics.median(done.taken_ms))
 
 
-def _of_database(name: str, url: str, tasks: int, seconds: float, times: int, only: str | None) -> Iterator[tuple[str, str]]:
+def _of_database(
+    name: str, url: str, tasks: int, seconds: float, times: int, only: str | None
+) -> Iterator[tuple[str, str]]:
     bare_line = procfile_line("web").replace("web.app:create_app()", "tests.bench.bare_app:create_app()")
-    with filled(url, tasks) as (project_id, _folder), served(procfile_line("web")) as product, served(bare_line) as bare:
+    with (
+        filled(url, tasks) as (project_id, _folder),
+        served(procfile_line("web")) as product,
+        served(bare_line) as bare,
+    ):
         for kind in kinds(product, project_id):
             if only is not None and only not in kind.what:
                 continue
@@ -222,7 +228,11 @@ def _compared(ours: list[Measured], bare: list[Measured]) -> str:
 
 
 def figures(
-    tasks: int = 100_000, seconds: float = 2.0, times: int = 5, only: str | None = None, databases: str = "sqlite mariadb"
+    tasks: int = 100_000,
+    seconds: float = 2.0,
+    times: int = 5,
+    only: str | None = None,
+    databases: str = "sqlite mariadb",
 ) -> Iterator[tuple[str, str]]:
     """Each figure with its name. only: a part of a kind's name. A database that is not installed is named."""
     if "sqlite" in databases:

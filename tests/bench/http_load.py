@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import selectors
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-import os
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -43,11 +42,8 @@ def request_bytes(method: str, path: str, headers: dict[str, str], body: bytes =
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def load(
-    port: int, make: Callable[[int], bytes], *, seconds: float, connections: int, status: int = 200
-) -> Load:
-    """Send requests for that long. make: the bytes of the request with this number. AssertionError for another status.
-    """
+def load(port: int, make: Callable[[int], bytes], *, seconds: float, connections: int, status: int = 200) -> Load:
+    """Send requests for that long. make: the bytes of the request with this number. AssertionError for another status."""
     expected = f"HTTP/1.1 {status} ".encode()
     selector = selectors.DefaultSelector()
     pending: dict[socket.socket, tuple[float, bytearray]] = {}

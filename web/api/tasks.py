@@ -11,6 +11,7 @@ from common.services.paging import PageQuery
 from common.services.tasks import board as lists
 from common.services.tasks import questions
 from common.services.tasks import tasks as services
+from common.services.tasks.task_lists import list_project_tasks
 from common.services.tasks.tasks import NewComment, NewTask
 from common.states import Priority, Role, TaskState
 from common.values.parking import Parked
@@ -25,6 +26,7 @@ from web.api.projects import DRIVER_NAMES, IS_MODEL, LimitsSchema
 from web.api.runs import RunSchema
 from web.api.spend import TaskSpendSchema
 from web.api.task_groups import GroupOfTaskSchema
+from web.api.task_rows import write_tasks
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, QueryInteger, body, many, one, query, reply
 from web.http.fields import (
@@ -42,6 +44,7 @@ from web.http.fields import (
 )
 from web.http.replies import Verbatim
 from web.http.sparse import SparseSchema
+from web.http.versions import versioned
 
 tasks = Blueprint("tasks", __name__, url_prefix="/api")
 
@@ -258,14 +261,21 @@ class ListTaskEventsSchema(Schema):
 
 
 @tasks.get("/tasks")
-@allow(Role.VIEWER)
+@allow(Role.VIEWER, project_in_query=True)
 @query(ListTasksSchema)
 @reply(many("tasks", TaskSchema))
 def list_tasks(page: PageQuery, *, mine: str, **wanted: str | None) -> object:
     """The tasks of all projects that the caller may see, newest first. q: a part of the title, or the last 4 to 12
-    digits of the id. mine: written by the caller."""
-    created_by_id = who().user_id if mine == "true" else None
-    return lists.list_tasks(lists.TaskFilter(**wanted, created_by_id=created_by_id), page, by=who())
+    digits of the id. mine: written by the caller. The list of one project has an ETag."""
+    caller = who()
+    created_by_id = caller.user_id if mine == "true" else None
+    chosen = lists.TaskFilter(**wanted, created_by_id=created_by_id)
+    standing = caller.standing
+    if standing is None or standing.role is None or chosen.q is not None or chosen.label is not None:
+        return lists.list_tasks(chosen, page, by=caller)
+    return versioned(
+        standing.version, lambda: write_tasks(list_project_tasks(chosen, page)), of_user=created_by_id or ""
+    )
 
 
 @tasks.post("/tasks")

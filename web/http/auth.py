@@ -23,6 +23,7 @@ from common.services.runs import runners
 from common.services.runs.runners import AgentPrincipal, RunPrincipal
 from common.settings import settings
 from common.states import Role
+from web.http.fields import UUID_PATTERN
 from web.http.rate_limits import spend, writes
 
 View = TypeVar("View", bound=Callable[..., object])
@@ -31,6 +32,9 @@ P = TypeVar("P")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = re.compile(r"Bearer ([A-Za-z0-9._~+/=-]{1,2048})", re.IGNORECASE)
 
+
+_PROJECT = re.compile(rf"(?:^|&)projectId=({UUID_PATTERN})(?:&|$)")
+"""A `projectId` in a query string. One that is written otherwise is read by the view alone."""
 
 Principal = Caller | AgentPrincipal | RunPrincipal | None
 """The caller. None: the holder of an enrolment token, who is not an agent yet."""
@@ -49,16 +53,24 @@ class Rule:
     is_for_people: bool = False
 
 
-def allow(least: Role) -> Callable[[View], View]:
-    """People of this role or above. The services decide what they may see and do in a project."""
+def allow(least: Role, *, project_in_query: bool = False) -> Callable[[View], View]:
+    """People of this role or above. The services decide what they may see and do in a project.
+
+    project_in_query: read the caller's standing in the project of `projectId` along with the caller.
+    """
 
     def authenticate(token: str) -> tuple[str, Principal]:
         _refuse_agents(token)
-        caller = accounts.authenticate(token)
+        caller = accounts.authenticate(token, _project_in_query() if project_in_query else None)
         caller.require(least)
         return caller.name, caller
 
     return _ruled(Rule(authenticate, f"Needs a token of the role `{least.label}` or above.", is_for_people=True))
+
+
+def _project_in_query() -> str | None:
+    found = _PROJECT.search(request.environ.get("QUERY_STRING", ""))
+    return None if found is None else found[1]
 
 
 def allow_agent(view: View) -> View:

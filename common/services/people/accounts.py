@@ -25,8 +25,8 @@ from common.services.access import Caller
 from common.services.paging import Page, PageQuery, page_of
 from common.services.people import passwords
 from common.services.people.passwords import LONGEST_PASSWORD as LONGEST_PASSWORD
-from common.services.people.standing import read_one, standing_caller, with_standing
 from common.services.people.sessions import UNKNOWN, Device, end_login, lock_logins, note_use
+from common.services.people.standing import read_one, standing_caller, with_standing
 from common.services.people.tokens import API_TOKEN_PREFIX as API_TOKEN_PREFIX
 from common.services.people.tokens import authenticate_api_token
 from common.settings import SecuritySettings, settings
