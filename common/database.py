@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import pymysql.connections
-from pymysql.protocol import MysqlPacket
+from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 from sqlalchemy import Connection, CursorResult, DateTime, Engine, Executable, create_engine, event, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, make_url
@@ -168,15 +168,44 @@ def _make(url: str, *, reads: bool) -> Engine:
 class PatientConnection(pymysql.connections.Connection):
     """A connection whose waits count towards the caller's bound (common/machine/patience.py)."""
 
+    _is_reading_result = False
+
     def connect(self, sock: Any = None) -> None:
         self.connect_timeout = patience.bounded(CONNECT_SECONDS)
         self._read_timeout = patience.bounded(READ_SECONDS)
         super().connect(sock)
 
+    def _read_query_result(self, unbuffered: bool = False) -> Any:
+        # A result is a packet for each column and row: counted once for all of them. Of a server that stops in the
+        # midst of a result, the one wait that follows has the bound.
+        self._read_timeout = patience.bounded(READ_SECONDS)
+        self._is_reading_result = True
+        try:
+            with patience.waiting():
+                return super()._read_query_result(unbuffered)  # type: ignore[no-untyped-call]
+        finally:
+            self._is_reading_result = False
+
     def _read_packet(self, packet_type: Any = MysqlPacket) -> Any:
+        if self._is_reading_result:
+            return self._described() if packet_type is FieldDescriptorPacket else super()._read_packet(packet_type)  # type: ignore[no-untyped-call]
         self._read_timeout = patience.bounded(READ_SECONDS)
         with patience.waiting():
             return super()._read_packet(packet_type)  # type: ignore[no-untyped-call]
+
+    def _described(self) -> Any:
+        """The description of a column. The same bytes describe the same column, and are read into parts once."""
+        data = super()._read_packet()._data  # type: ignore[no-untyped-call]
+        known = _columns.get(data)
+        if known is None:
+            if len(_columns) > _MOST_COLUMNS:
+                _columns.clear()
+            known = _columns[data] = FieldDescriptorPacket(data, self.encoding)  # type: ignore[no-untyped-call]
+        return known
+
+
+_columns: dict[bytes, Any] = {}
+_MOST_COLUMNS = 5_000
 
 
 def _make_sqlite(url: str, *, reads: bool) -> Engine:

@@ -59,11 +59,13 @@ def init_arrival(app: Flask) -> None:
     allows = functools.lru_cache(maxsize=256)(hosts.allow)
 
     def refuse() -> None:
+        current = request._get_current_object()  # type: ignore[attr-defined]
+        environ = current.environ
         # werkzeug reads `//api` as `/api`; a proxy that restricts paths may not.
-        if request.environ["PATH_INFO"].startswith("//"):
-            raise NotFound(request.environ["PATH_INFO"])
+        if environ["PATH_INFO"].startswith("//"):
+            raise NotFound(environ["PATH_INFO"])
         # A request without a Host (HTTP/1.0) does not come from a browser; the server's own address stands in for it.
-        if "HTTP_HOST" in request.environ and not request.path.startswith(_EXEMPT) and not allows(request.host):
-            raise Misdirected(request.host)
+        if "HTTP_HOST" in environ and not current.path.startswith(_EXEMPT) and not allows(current.host):
+            raise Misdirected(current.host)
 
     app.before_request(refuse)

@@ -160,15 +160,16 @@ def admit(app: Flask, endpoint: str) -> str:
         raise Forbidden(f"{endpoint} has no rule")
     if rule.authenticate is None:
         return "anonymous"
-    name, g.principal = rule.authenticate(bearer_token())
-    if isinstance(g.principal, Caller) and request.method not in SAFE_METHODS:
-        spend(writes(), g.principal.user_id)
+    name, principal = rule.authenticate(bearer_token())
+    g.principal = principal
+    if isinstance(principal, Caller) and request.method not in SAFE_METHODS:
+        spend(writes(), principal.user_id)
     return name
 
 
 def bearer_token() -> str:
     """The token of the request. Raises Unauthenticated for none, and for several: they arrive joined by a comma."""
-    match = _BEARER.fullmatch(request.headers.get("Authorization", ""))
+    match = _BEARER.fullmatch(request.environ.get("HTTP_AUTHORIZATION", ""))
     if match is None:
         raise Unauthenticated
     return match[1]

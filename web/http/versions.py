@@ -52,12 +52,13 @@ def versioned(version: str | None, write: Callable[[], bytes], *, of_user: str =
     """
     if version is None:
         return Response(write(), content_type="application/json")
+    current = request._get_current_object()  # type: ignore[attr-defined]
     tag = f"{VERSION}-{version}-{of_user}"
     headers = {"ETag": f'W/"{tag}"'}
-    given = request.environ.get("HTTP_IF_NONE_MATCH")
+    given = current.environ.get("HTTP_IF_NONE_MATCH")
     if given is not None and parse_etags(given).contains_weak(tag):
         return Response(status=304, headers=headers)
-    key = request.path, request.query_string, of_user
+    key = current.path, current.query_string, of_user
     content = _kept.find(key, tag)
     if content is None:
         content = write()
