@@ -94,14 +94,21 @@ class Statement:
         """The rows, as part of the connection's transaction."""
         return self._fetched(connection.connection, connection.dialect, values)
 
-    def run(self, connection: Connection, **values: object) -> Any:
-        """Execute it as part of the connection's transaction. Returns the cursor's `rowcount` and `lastrowid`."""
+    def run(self, connection: Connection, **values: object) -> tuple[int, int]:
+        """Execute it as part of the connection's transaction. Returns how many rows it changed, and the last id that
+        the server made or was told by LAST_INSERT_ID.
+        """
         compiled = self._for(connection.dialect)
         cursor = self._execute(connection.connection, connection.dialect, compiled, values)
         try:
             return cursor.rowcount, cast("Any", cursor).lastrowid
         finally:
             cursor.close()
+
+    def run_each(self, connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+        """Execute it for each of the rows, as part of the connection's transaction: an INSERT is sent once for all."""
+        if rows:
+            self._execute(connection.connection, connection.dialect, self._for(connection.dialect), *rows).close()
 
     def _fetched(self, borrowed: PoolProxiedConnection, dialect: Dialect, values: Mapping[str, object]) -> list[Row]:
         compiled = self._for(dialect)
@@ -113,19 +120,18 @@ class Statement:
         return [_converted(row, compiled.reads) for row in rows] if compiled.reads else list(rows)
 
     def _execute(
-        self, borrowed: PoolProxiedConnection, dialect: Dialect, compiled: _Compiled, values: Mapping[str, object]
+        self, borrowed: PoolProxiedConnection, dialect: Dialect, compiled: _Compiled, *rows: Mapping[str, object]
     ) -> DBAPICursor:
-        given = {**compiled.given, **values}
-        bound = {name: given[name] if convert is None else convert(given[name]) for name, convert in compiled.binds}
-        parameters: Any = bound
-        if compiled.is_positional:
-            parameters = tuple([bound[name] for name, _convert in compiled.binds])
+        parameters = [_bound(compiled, values) for values in rows]
         cursor = cast("DBAPIConnection", borrowed.dbapi_connection).cursor()
         try:
-            cursor.execute(compiled.text, parameters)
+            if len(parameters) == 1:
+                cursor.execute(compiled.text, parameters[0])
+            else:
+                cursor.executemany(compiled.text, parameters)
         except dialect.loaded_dbapi.Error as error:
             cursor.close()
-            is_lost = dialect.is_disconnect(error, borrowed, cursor)  # type: ignore[arg-type]
+            is_lost = dialect.is_disconnect(error, borrowed, cursor)
             if is_lost:
                 borrowed.invalidate(error)
             raise DBAPIError.instance(
@@ -139,6 +145,12 @@ class Statement:
         if compiled is None:
             compiled = self._compiled[dialect.name] = _compile(self._make(), dialect)
         return compiled
+
+
+def _bound(compiled: _Compiled, values: Mapping[str, object]) -> Any:
+    given = {**compiled.given, **values}
+    bound = {name: given[name] if convert is None else convert(given[name]) for name, convert in compiled.binds}
+    return tuple([bound[name] for name, _convert in compiled.binds]) if compiled.is_positional else bound
 
 
 def _compile(statement: ClauseElement, dialect: Dialect) -> _Compiled:

@@ -10,6 +10,7 @@ import functools
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import cast
 
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -110,7 +111,7 @@ class Application(Flask):
             view = self.view_functions[endpoint]
             refuse_unread(view)
             with acting(name, request_id()):
-                return answer(view, lambda: self.make_response(view(**current.view_args)))
+                return answer(view, lambda: self.make_response(cast("Response", view(**current.view_args))))
 
 
 def _patience_for(endpoint: str) -> AbstractContextManager[None]:

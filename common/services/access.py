@@ -86,6 +86,12 @@ class Caller:
             raise Forbidden(f"the role {role.label} is required")
         _note("", role)
 
+    def role_by(self, *, is_restricted: bool, member_role: int | None) -> Role | None:
+        """As role_in, by columns: of the project, and of the caller's membership; None: there is none."""
+        if self.is_admin or not is_restricted:
+            return self.role
+        return None if member_role is None else min(self.role, Role(member_role))
+
     def role_in(self, at: Snapshot | Transaction, project: Project) -> Role | None:
         """The caller's role in a project; None if they may not see it."""
         if self.is_admin or not project.is_restricted:
@@ -104,12 +110,17 @@ class Caller:
         """The project. NotFound if the caller may not see it, Forbidden below the role."""
         project = None if project_id is None else at.session.get(Project, project_id)
         held = None if project is None else self.role_in(at, project)
-        if project is None or held is None:
+        self.require_held(project_id, held, role)
+        assert project is not None
+        return project
+
+    def require_held(self, project_id: str | None, held: Role | None, role: Role) -> None:
+        """As require_in, by the role that was read before. held: None: the caller may not see the project."""
+        if project_id is None or held is None:
             raise NotFound(f"project {project_id}")
         if held < role:
             raise Forbidden(f"the role {role.label} is required")
-        _note(project.id, role)
-        return project
+        _note(project_id, role)
 
     def require_again(self, at: Snapshot | Transaction, grants: Grants) -> None:
         """Make the same checks again. NotFound or Forbidden if the caller does not pass them any more."""

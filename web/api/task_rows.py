@@ -1,12 +1,14 @@
-"""Lists of tasks, written from rows straight to bytes: what TaskSchema makes of the same tasks."""
+"""Tasks, written from rows straight to bytes: what TaskSchema and TaskDetailsSchema make of the same tasks."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from common.services.paging import Page
+from common.services.tasks.task_details import TaskDetails
 from common.states import Phase, Priority
 
 Row = tuple[Any, ...]
@@ -17,6 +19,11 @@ _KEYS = (
     "branchName", "headSha", "prNumber", "prUrl", "previewUrl", "error", "labels", "createdAt", "rolledBackAt",
 )  # fmt: skip
 """The fields of TaskSchema; tests/web/api/test_list_versions.py compares both ways of writing."""
+_OWN_KEYS = (
+    "notes", "requiredCapabilities", "driver", "model", "limits", "caps", "approvedSha", "approvedBy", "laterPush",
+    "heldBy", "createdBy", "updatedAt",
+)  # fmt: skip
+"""The fields that WrittenTaskSchema adds, in its order."""
 _LABELS = {int(priority): priority.label for priority in Priority}
 
 
@@ -31,6 +38,18 @@ def write_tasks(page: Page[Row]) -> bytes:
             "nextCursor": page.next_cursor,
         }
     )
+
+
+def write_details(found: TaskDetails, parts: Mapping[str, object]) -> bytes:
+    """The reply of `GET /tasks/:id`. parts: what belongs to the task, as its schema writes it."""
+    task = _task(found.columns)
+    task.update(zip(_OWN_KEYS, found.own, strict=True))
+    for key, place in (("requiredCapabilities", 1), ("limits", 4), ("caps", 5)):
+        task[key] = orjson.Fragment(found.own[place])
+    project_id, name, url = found.project
+    task.update(parts)
+    task["project"] = {"id": project_id, "name": name, "giteaRepoUrl": url}
+    return orjson.dumps({"task": task})
 
 
 def _task(row: Row) -> dict[str, object]:

@@ -1,11 +1,13 @@
 """Replies with an ETag: a client that still has the present version gets a 304 without a body, and nothing is read.
 
-The version comes with the caller (common/services/people/standing.py), so it is older than what is read after it, or the
-same. A reply that is newer than its ETag is asked for once more; one that is older would be shown too long.
+The version comes with the caller (common/services/people/standing.py), so it is as old as what is read after it, or
+older.
+A reply that is newer than its ETag is asked for once more; one that is older would be shown too long.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -44,6 +46,23 @@ class _Kept:
 _kept = _Kept()
 
 
+def tagged(content: bytes) -> Response:
+    """The content with an ETag that is made from it: a client that has it already gets a 304 without a body.
+
+    For replies that depend on more than one version tells of, such as the time that a run has taken until now.
+    """
+    tag = hashlib.blake2b(content, digest_size=12).hexdigest()
+    return _unchanged(tag) or Response(content, headers={"ETag": f'W/"{tag}"'}, content_type="application/json")
+
+
+def _unchanged(tag: str) -> Response | None:
+    """The reply to a client that names this tag; None if it does not."""
+    given = request.environ.get("HTTP_IF_NONE_MATCH")
+    if given is None or not parse_etags(given).contains_weak(tag):
+        return None
+    return Response(status=304, headers={"ETag": f'W/"{tag}"'})
+
+
 def versioned(version: str | None, write: Callable[[], bytes], *, of_user: str = "") -> Response:
     """The reply to this request, which depends on its path, its query and the version alone.
 
@@ -54,13 +73,12 @@ def versioned(version: str | None, write: Callable[[], bytes], *, of_user: str =
         return Response(write(), content_type="application/json")
     current = request._get_current_object()  # type: ignore[attr-defined]
     tag = f"{VERSION}-{version}-{of_user}"
-    headers = {"ETag": f'W/"{tag}"'}
-    given = current.environ.get("HTTP_IF_NONE_MATCH")
-    if given is not None and parse_etags(given).contains_weak(tag):
-        return Response(status=304, headers=headers)
+    unchanged = _unchanged(tag)
+    if unchanged is not None:
+        return unchanged
     key = current.path, current.query_string, of_user
     content = _kept.find(key, tag)
     if content is None:
         content = write()
         _kept.put(key, tag, content)
-    return Response(content, headers=headers, content_type="application/json")
+    return Response(content, headers={"ETag": f'W/"{tag}"'}, content_type="application/json")

@@ -12,6 +12,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import jwt
 import structlog
@@ -88,7 +89,7 @@ def authenticate(token: str, project_id: str | None = None) -> Caller:
     return standing_caller(Caller(user_id, username, Role(role), claims.login_id), project_id, of_project)
 
 
-def _login() -> Select[str, str, int]:
+def _login() -> Select[*tuple[Any, ...]]:
     return (
         select(User.id, User.username, User.role)
         .select_from(Login)

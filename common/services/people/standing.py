@@ -1,7 +1,7 @@
 """A caller's standing in a project, read by the statement that reads the caller.
 
 The version is the number and the time of the newest event in the project's feed. It serves as a version of the
-project's tasks because every transaction that changes one records an event (tests/web/api/test_list_versions.py tries
+project's tasks because every transaction that changes one records an event (tests/version_guard.py watches the tests of the API and of
 all jobs), and because the numbers of a feed follow the order of commits. The time tells a database that was restored
 from a backup from what it was before.
 """
@@ -22,10 +22,9 @@ from common.models.journal import EventRow, Feed
 from common.models.project import Project, ProjectMember
 from common.services.access import Caller, Standing
 from common.statements import Row, Statement
-from common.states import Role
 
 
-def with_standing(query: Select[Any]) -> Select[Any]:
+def with_standing(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
     """The query for a user, with the columns that `standing_caller` reads. Its parameter `project` is an id."""
     return (
         query.outerjoin(Project, Project.id == bindparam("project"))
@@ -41,11 +40,7 @@ def standing_caller(caller: Caller, project_id: str | None, of_project: Sequence
     if project_id is None:
         return caller
     is_restricted, member_role, seq, at = of_project
-    role: Role | None = caller.role
-    if is_restricted is None:
-        role = None
-    elif is_restricted and not caller.is_admin:
-        role = None if member_role is None else min(caller.role, Role(member_role))
+    role = None if is_restricted is None else caller.role_by(is_restricted=is_restricted, member_role=member_role)
     version = None if seq is None or at is None else f"{seq:x}.{int(at.timestamp() * 1_000_000):x}"
     standing = Standing(project_id, role, version)
     return Caller(caller.user_id, caller.username, caller.role, caller.token_id, standing)

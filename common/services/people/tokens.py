@@ -67,7 +67,7 @@ def authenticate_api_token(token: str, project_id: str | None = None) -> Caller:
     return standing_caller(caller, project_id, of_project)
 
 
-def _token() -> Select[Any]:
+def _token() -> Select[*tuple[Any, ...]]:
     return (
         select(
             ApiToken.id, ApiToken.role, ApiToken.expires_at, ApiToken.last_used_at, User.id, User.username, User.role

@@ -74,7 +74,7 @@ def list_project_tasks(wanted: TaskFilter, page: PageQuery) -> Page[Row]:
 def _rows(names: frozenset[str], has_cursor: bool) -> Statement:
     """The statement for lists with these conditions."""
 
-    def make() -> Select[Any]:
+    def make() -> Select[*tuple[Any, ...]]:
         query = _chosen(select(*COLUMNS), names).order_by(Task.created_at.desc(), Task.id.desc())
         if has_cursor:
             earlier = or_(Task.created_at < bindparam("before"), Task.id < bindparam("before_id"))
@@ -89,7 +89,7 @@ def _count(names: frozenset[str]) -> Statement:
     return Statement(lambda: _chosen(select(func.count()).select_from(Task), names))
 
 
-def _chosen(query: Select[Any], names: frozenset[str]) -> Select[Any]:
+def _chosen(query: Select[*tuple[Any, ...]], names: frozenset[str]) -> Select[*tuple[Any, ...]]:
     query = query.where(Task.project_id == bindparam("project_id"))
     for name in sorted(names):
         query = query.where(_CONDITIONS[name] == bindparam(name))
