@@ -43,7 +43,7 @@ def request_bytes(method: str, path: str, headers: dict[str, str], body: bytes =
 
 
 def load(port: int, make: Callable[[int], bytes], *, seconds: float, connections: int, status: int = 200) -> Load:
-    """Send requests for that long. make: the bytes of the request with this number. AssertionError for another status."""
+    """Send requests for that long. make: the bytes of a request, by its number. AssertionError for another status."""
     expected = f"HTTP/1.1 {status} ".encode()
     selector = selectors.DefaultSelector()
     pending: dict[socket.socket, tuple[float, bytearray]] = {}

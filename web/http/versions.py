@@ -1,8 +1,7 @@
 """Replies with an ETag: a client that still has the present version gets a 304 without a body, and nothing is read.
 
-The version comes with the caller (common/services/people/standing.py), so it is as old as what is read after it, or
-older.
-A reply that is newer than its ETag is asked for once more; one that is older would be shown too long.
+The version is read with the caller (common/services/people/standing.py), before the rows. So a reply may be newer than
+its ETag, which costs one more request, and is never older, which would be shown too long.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A caller's standing in a project, read by the statement that reads the caller.
 
 The version is the number and the time of the newest event in the project's feed. It serves as a version of the
-project's tasks because every transaction that changes one records an event (tests/version_guard.py watches the tests of the API and of
-all jobs), and because the numbers of a feed follow the order of commits. The time tells a database that was restored
-from a backup from what it was before.
+project's tasks because every transaction that changes what a list shows records an event there, and because the numbers
+of a feed follow the order of commits. tests/version_guard.py watches the tests of the API and of all jobs for one that
+does not. The time tells a database that was restored from a backup from what it was before.
 """
 
 from __future__ import annotations
