@@ -33,7 +33,7 @@ from common.services.people.accounts import ensure_first_admin
 from common.settings import settings
 from common.states import ProjectState, TaskState
 from common.transaction import Transaction, transactional
-from tests.bench.http_load import Load, cpu_seconds, load, request_bytes
+from tests.bench.api_load import Load, cpu_seconds, load, request_bytes
 from tests.databases import create_schema, sqlite_url
 from tests.servers import ROOT, NotInstalled, mariadb_server, redis_server
 from tests.web.made import a_project, set_state
@@ -165,8 +165,14 @@ def kinds(server: Server, project_id: str) -> list[Asked]:
     hello = request_bytes("GET", "/hello", {})
     listed, one = (request_bytes("GET", of, token) for of in (path, f"/api/tasks/{task_id}"))
     created, echo = request_bytes("POST", "/api/tasks", token, new), request_bytes("POST", "/echo", {}, new)
+
+    def pages(number: int) -> bytes:
+        return request_bytes("GET", f"{path}&offset={number % (TASKS_OF_PROJECT - 50)}", token)
+
     found = [
         Asked("GET /tasks, 50 rows", lambda _: listed, lambda _: hello),
+        # More pages than a process keeps, so each is read from the database.
+        Asked("GET /tasks, 50 rows, another page each time", pages, lambda _: hello),
         Asked("GET one task", lambda _: one, lambda _: hello),
         Asked("POST /tasks", lambda _: created, lambda _: echo, 201),
     ]
