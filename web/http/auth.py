@@ -2,7 +2,7 @@
 
 Access is denied by default: the app does not start with an endpoint that has no rule. A token is accepted in one
 Authorization header of scheme Bearer only, never in a query string or a cookie. Flask-JWT-Extended issues the tokens of
-a login; common.services.people.accounts verifies them, for sockets too.
+a login; common.services.people.login_tokens verifies them, for sockets too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from flask_jwt_extended import JWTManager, create_access_token, create_refresh_t
 
 from common.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from common.services.access import Caller
-from common.services.people import accounts, tokens
+from common.services.people import accounts, login_tokens, tokens
 from common.services.runs import runners
 from common.services.runs.runners import AgentPrincipal, RunPrincipal
 from common.settings import settings
@@ -198,12 +198,12 @@ def _principal(kind: type[P]) -> P:
 
 
 def init_tokens(app: Flask) -> None:
-    """Set up Flask-JWT-Extended to issue tokens that common.services.people.accounts accepts."""
+    """Set up Flask-JWT-Extended to issue tokens that common.services.people.login_tokens accepts."""
     app.config.update(
-        JWT_SECRET_KEY=accounts.signing_key(),
-        JWT_ALGORITHM=accounts.ALGORITHM,
-        JWT_ENCODE_AUDIENCE=accounts.AUDIENCE,
-        JWT_ENCODE_ISSUER=accounts.ISSUER,
+        JWT_SECRET_KEY=login_tokens.signing_key(),
+        JWT_ALGORITHM=login_tokens.ALGORITHM,
+        JWT_ENCODE_AUDIENCE=login_tokens.AUDIENCE,
+        JWT_ENCODE_ISSUER=login_tokens.ISSUER,
         JWT_TOKEN_LOCATION=["headers"],
         JWT_COOKIE_CSRF_PROTECT=False,
     )

@@ -1,20 +1,17 @@
 """User accounts and logins, and the authentication of every request and open socket.
 
-This module verifies tokens; the web layer issues them. A password change, a deactivation or a logout takes effect with
-the next request.
+login_tokens.py verifies tokens; the web layer issues them. A password change, a deactivation or a logout takes effect
+with the next request.
 """
 
 from __future__ import annotations
 
-import functools
 import re
 import secrets
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import jwt
 import structlog
 from sqlalchemy import Select, bindparam, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
@@ -25,21 +22,16 @@ from common.names import new_id
 from common.services.access import Caller
 from common.services.paging import Page, PageQuery, page_of
 from common.services.people import passwords
+from common.services.people.login_tokens import LONGEST_TOKEN, Claims, verify
 from common.services.people.passwords import LONGEST_PASSWORD as LONGEST_PASSWORD
 from common.services.people.sessions import UNKNOWN, Device, end_login, lock_logins, note_use
 from common.services.people.standing import read_one, standing_caller, with_standing
 from common.services.people.tokens import API_TOKEN_PREFIX as API_TOKEN_PREFIX
 from common.services.people.tokens import authenticate_api_token
-from common.settings import SecuritySettings, settings
+from common.settings import settings
 from common.statements import Statement
 from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
-
-ISSUER = "aiworker"
-AUDIENCE = "aiworker-api"
-ALGORITHM = "HS256"
-LEEWAY_SECONDS = 10
-LONGEST_TOKEN = 2048
 
 USERNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 _RESERVED = frozenset({"platform", "agent", "system"})
@@ -57,16 +49,6 @@ class OpenLogin:
     user: User
 
 
-def signing_key() -> str:
-    """The key that signs tokens, derived from the secret key for this purpose alone."""
-    return _signing_key(settings().security)
-
-
-@functools.lru_cache(maxsize=8)
-def _signing_key(security: SecuritySettings) -> str:
-    return security.key_for("jwt").hex()
-
-
 def authenticate(token: str, project_id: str | None = None) -> Caller:
     """The caller who owns this access token or API token. Takes one query, so open sockets may repeat it.
 
@@ -77,7 +59,7 @@ def authenticate(token: str, project_id: str | None = None) -> Caller:
         raise Unauthenticated
     if token.startswith(API_TOKEN_PREFIX):
         return authenticate_api_token(token, project_id)
-    claims = _verify(token, "access")
+    claims = verify(token, "access")
     # Read with every request: a token that was verified before says nothing about what was ended since.
     found = read_one(
         _LOGIN if project_id is None else _LOGIN_AT_PROJECT,
@@ -109,65 +91,6 @@ _LOGIN = Statement(_login)
 _LOGIN_AT_PROJECT = Statement(lambda: with_standing(_login()))
 
 
-@dataclass(frozen=True)
-class _Claims:
-    """The claims of a login's token. token_id: its jti. epoch: the user's token_epoch when it was issued.
-
-    ends_at: its `exp`, in seconds since 1970.
-    """
-
-    user_id: str
-    login_id: str
-    token_id: str
-    epoch: int
-    ends_at: float
-
-
-def _verify(token: str, kind: str) -> _Claims:
-    """Verify a login's token and return its claims. A token that has expired since it was last verified is refused."""
-    claims = _verified(token, kind, signing_key(), _longest_seconds(kind))
-    if claims.ends_at <= time.time() - LEEWAY_SECONDS:
-        raise Unauthenticated
-    return claims
-
-
-@functools.lru_cache(maxsize=4096)
-def _verified(token: str, kind: str, key: str, longest_seconds: int) -> _Claims:
-    """The claims of a token with a valid signature. The header is not trusted: algorithm and key are fixed.
-
-    Remembered, as all that is checked here stays true but the expiry, which `_verify` checks each time. Whether its
-    login and its user still count is read from the database with every request. Refusals are not remembered.
-    """
-    try:
-        header = jwt.get_unverified_header(token)
-        claims = jwt.decode(
-            token,
-            key,
-            algorithms=[ALGORITHM],
-            audience=AUDIENCE,
-            issuer=ISSUER,
-            leeway=LEEWAY_SECONDS,
-            options={"require": ["exp", "iat", "nbf", "sub", "jti", "aud", "iss"]},
-        )
-    except (jwt.PyJWTError, ValueError, UnicodeError, RecursionError) as error:
-        raise Unauthenticated from error
-    texts = (claims["sub"], claims["jti"], claims.get("sid"))
-    if (
-        set(header) != {"alg", "typ"}
-        or claims.get("type") != kind
-        or not all(isinstance(text, str) and len(text) <= 40 for text in texts)
-        or type(claims.get("epoch")) is not int
-        or claims["exp"] - claims["iat"] > longest_seconds
-    ):
-        raise Unauthenticated
-    return _Claims(claims["sub"], claims["sid"], claims["jti"], claims["epoch"], claims["exp"])
-
-
-def _longest_seconds(kind: str) -> int:
-    security = settings().security
-    return security.access_token_seconds if kind == "access" else security.refresh_token_seconds
-
-
 def log_in(username: str, password: str, device: Device = UNKNOWN) -> OpenLogin:
     """Open a login. Unauthenticated (`Invalid credentials`) takes equally long for unknown and known user names."""
     with snapshot() as read:
@@ -196,7 +119,7 @@ def refresh(token: str, device: Device = UNKNOWN) -> OpenLogin:
 
     Access tokens that were issued before stay valid until they expire.
     """
-    claims = _verify(token, "refresh")
+    claims = verify(token, "refresh")
     login = _rotate(claims, device)
     if login is None:
         raise Unauthenticated
@@ -204,7 +127,7 @@ def refresh(token: str, device: Device = UNKNOWN) -> OpenLogin:
 
 
 @transactional
-def _rotate(tx: Transaction, claims: _Claims, device: Device) -> OpenLogin | None:
+def _rotate(tx: Transaction, claims: Claims, device: Device) -> OpenLogin | None:
     # Returns None instead of raising, because ending a login whose token was used twice has to be committed.
     locked = tx.lock_all(Login, [claims.login_id])
     login = locked[0] if locked else None
