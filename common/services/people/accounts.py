@@ -22,7 +22,8 @@ from common.names import new_id
 from common.services.access import Caller
 from common.services.paging import Page, PageQuery, page_of
 from common.services.people import passwords
-from common.services.people.login_tokens import LONGEST_TOKEN, Claims, verify
+from common.services.people.login_tokens import LONGEST_TOKEN as LONGEST_TOKEN
+from common.services.people.login_tokens import Claims, verify
 from common.services.people.passwords import LONGEST_PASSWORD as LONGEST_PASSWORD
 from common.services.people.sessions import UNKNOWN, Device, end_login, lock_logins, note_use
 from common.services.people.standing import read_one, standing_caller, with_standing
