@@ -273,8 +273,8 @@ class ListTaskEventsSchema(Schema):
 @reply(many("tasks", TaskSchema))
 def list_tasks(page: PageQuery, *, mine: str, **wanted: str | None) -> object:
     """The tasks of all projects that the caller may see, newest first. q: a part of the title, or the last 4 to 12
-    digits of the id. mine: written by the caller. With projectId: the `ETag` of an earlier reply in `If-None-Match` makes
-    the reply a 304 while nothing has changed."""
+    digits of the id. mine: written by the caller. With projectId: the `ETag` of an earlier reply in `If-None-Match`
+    makes the reply a 304 while nothing has changed."""
     caller = who()
     created_by_id = caller.user_id if mine == "true" else None
     chosen = lists.TaskFilter(**wanted, created_by_id=created_by_id)
