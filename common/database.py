@@ -9,17 +9,19 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import pymysql.connections
-from pymysql.protocol import MysqlPacket
+from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 from sqlalchemy import Connection, CursorResult, DateTime, Engine, Executable, create_engine, event, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import JSON, TypeDecorator
 
 from common.errors import Busy, CommitUnknown, DiskFull
@@ -34,6 +36,8 @@ ROW_WAIT_SECONDS = 3
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 30.0
 POOL_SECONDS = 3
+UNCHECKED_SECONDS = 1.0
+"""A connection that was returned to the pool this long ago is pinged before it is used again."""
 
 # 1020 record changed, 1205 lock wait, 1213 deadlock, 2006/2013 connection gone, 4031 idle disconnect,
 # 1290/1836 read-only (a failover): the whole transaction may be run again.
@@ -124,7 +128,8 @@ def _make(url: str, *, reads: bool) -> Engine:
     made = create_engine(
         url,
         isolation_level="AUTOCOMMIT" if reads else "READ COMMITTED",
-        pool_pre_ping=True,
+        # Under AUTOCOMMIT there is nothing to roll back: without this, each return to the pool is a round trip.
+        pool_reset_on_return=None if reads else "rollback",
         hide_parameters=True,
         pool_recycle=1800,
         pool_timeout=POOL_SECONDS,
@@ -142,21 +147,67 @@ def _make(url: str, *, reads: bool) -> Engine:
     def _connect(_dialect: object, _record: object, arguments: Any, options: Any) -> PatientConnection:
         return PatientConnection(*arguments, **options)
 
+    @event.listens_for(made, "checkin")
+    def _returned(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["returned_at"] = time.monotonic()
+
+    @event.listens_for(made, "checkout")
+    def _ping(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+        # A round trip for each request: left out while the connection was in use a moment ago.
+        if time.monotonic() - record.info.get("returned_at", -UNCHECKED_SECONDS) < UNCHECKED_SECONDS:
+            return
+        try:
+            connection.ping(reconnect=False)
+        except made.dialect.loaded_dbapi.Error as error:
+            # The pool discards the connection and takes another.
+            raise DisconnectionError from error
+
     return made
 
 
 class PatientConnection(pymysql.connections.Connection):
     """A connection whose waits count towards the caller's bound (common/machine/patience.py)."""
 
+    _is_reading_result = False
+
     def connect(self, sock: Any = None) -> None:
         self.connect_timeout = patience.bounded(CONNECT_SECONDS)
         self._read_timeout = patience.bounded(READ_SECONDS)
         super().connect(sock)
 
+    def _read_query_result(self, unbuffered: bool = False) -> Any:
+        # A result is a packet for each column and row: counted once for all of them. Of a server that stops in the
+        # midst of a result, the one wait that follows has the bound.
+        self._read_timeout = patience.bounded(READ_SECONDS)
+        self._is_reading_result = True
+        try:
+            with patience.waiting():
+                return super()._read_query_result(unbuffered)  # type: ignore[misc]
+        finally:
+            self._is_reading_result = False
+
     def _read_packet(self, packet_type: Any = MysqlPacket) -> Any:
+        if self._is_reading_result:
+            if packet_type is FieldDescriptorPacket:
+                return self._described()
+            return super()._read_packet(packet_type)  # type: ignore[no-untyped-call]
         self._read_timeout = patience.bounded(READ_SECONDS)
         with patience.waiting():
             return super()._read_packet(packet_type)  # type: ignore[no-untyped-call]
+
+    def _described(self) -> Any:
+        """The description of a column. The same bytes describe the same column, and are read into parts once."""
+        data = super()._read_packet()._data  # type: ignore[no-untyped-call]
+        known = _columns.get(data)
+        if known is None:
+            if len(_columns) > _MOST_COLUMNS:
+                _columns.clear()
+            known = _columns[data] = FieldDescriptorPacket(data, self.encoding)
+        return known
+
+
+_columns: dict[bytes, Any] = {}
+_MOST_COLUMNS = 5_000
 
 
 def _make_sqlite(url: str, *, reads: bool) -> Engine:
@@ -174,8 +225,16 @@ def _make_sqlite(url: str, *, reads: bool) -> Engine:
 
     @event.listens_for(made, "begin")
     def _begin(connection: Connection) -> None:
-        if not reads:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if reads:
+            return
+        # On the driver's cursor: SQLAlchemy's own way to a result costs ten times the statement.
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            raise OperationalError("BEGIN IMMEDIATE", None, error) from error
+        finally:
+            cursor.close()
 
     return made
 
@@ -197,11 +256,12 @@ def is_sqlite() -> bool:
 
 
 def read_now(connection: Connection) -> datetime:
-    """The database's clock, aware UTC. Leases are measured by it, never by a process's own clock."""
+    """The database's clock, aware UTC. Leases are measured by it, never by the clock of another machine."""
     if is_sqlite():
-        value = cast("str", connection.execute(text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")).scalar_one())
-        return datetime.fromisoformat(value).replace(tzinfo=UTC)
-    return cast("datetime", connection.execute(text("SELECT UTC_TIMESTAMP(6)")).scalar_one()).replace(tzinfo=UTC)
+        # SQLite is a library: its `now` is the clock of this machine, on which all of its processes run.
+        now = datetime.now(UTC)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+    return cast("datetime", connection.exec_driver_sql("SELECT UTC_TIMESTAMP(6)").scalar_one()).replace(tzinfo=UTC)
 
 
 def commit(session: Session) -> None:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import BigInteger, ClauseElement, ColumnElement, bindparam, func, insert, select, update
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.orm import Session
 
@@ -22,6 +22,7 @@ from common.announcer import Announcement, announcer
 from common.events import Event
 from common.feed import Entry, message
 from common.models.journal import EventRow, Feed
+from common.statements import Statement
 
 log = structlog.get_logger()
 
@@ -66,14 +67,18 @@ class Outbox:
 
     def write(self) -> None:
         """Number and insert the events. Call it last: it locks feed rows, which come last in the order of locks."""
+        self._session.flush()
+        if not self._events:
+            return
         by_feed: dict[str, list[Event]] = defaultdict(list)
         for event in self._events:
             by_feed[event.feed].append(event)
+        rows: list[dict[str, object]] = []
         # Events are sent before the other messages of the transaction.
         self._announcement.entries[:0] = [
-            entry for feed_id in sorted(by_feed) for entry in self._write_feed(feed_id, by_feed[feed_id])
+            entry for feed_id in sorted(by_feed) for entry in self._numbered(feed_id, by_feed[feed_id], rows)
         ]
-        self._session.flush()
+        _INSERT_EVENT.run_each(self._session.connection(), rows)
 
     def send(self) -> None:
         """Log the events and publish everything in the background. Call it after the commit."""
@@ -83,29 +88,52 @@ class Outbox:
             log.info(event.name, feed=event.feed, actor=who, request_id=request_id, **logged)
         announcer().announce(self._announcement)
 
-    def _write_feed(self, feed_id: str, events: Sequence[Event]) -> Iterator[Entry]:
+    def _numbered(self, feed_id: str, events: Sequence[Event], rows: list[dict[str, object]]) -> Iterator[Entry]:
+        """Number the feed's events. Adds their rows to `rows`."""
         who, request_id = _actor.get()
         first = self._raise_seq(feed_id, len(events)) - len(events) + 1
         at = self._now().isoformat(timespec="microseconds").replace("+00:00", "Z")
         for seq, event in enumerate(events, start=first):
             text = message(event.name, event.body(), projectId=feed_id, seq=seq, at=at)
-            self._session.add(
-                EventRow(
-                    feed_id=feed_id, seq=seq, name=event.name, task_id=event.subject_task_id, data=text, actor=who,
-                    request_id=request_id, at=self._now(),
-                )
+            rows.append(
+                {
+                    "feed_id": feed_id, "seq": seq, "name": event.name, "task_id": event.subject_task_id, "data": text,
+                    "actor": who, "request_id": request_id, "at": self._now(),
+                }
             )  # fmt: skip
             yield Entry("event", feed_id, text, seq=seq)
 
     def _raise_seq(self, feed_id: str, by: int) -> int:
         """Raise the feed's counter, creating the feed if needed. Returns the new value."""
-        raised = update(Feed).where(Feed.id == feed_id).values(seq=Feed.seq + by)
-        if not database.rows_changed(self._session, raised.execution_options(synchronize_session=False)):
-            insert: Any = sqlite.insert(Feed) if database.is_sqlite() else mysql.insert(Feed)
-            row = insert.values(id=feed_id, seq=by)
-            if database.is_sqlite():
-                row = row.on_conflict_do_update(index_elements=["id"], set_={"seq": Feed.seq + by})
-            else:
-                row = row.on_duplicate_key_update(seq=Feed.seq + by)
-            self._session.execute(row)
+        connection = self._session.connection()
+        if database.is_sqlite():
+            raised = _RAISE.rows(connection, feed=feed_id, by=by)
+            if raised:
+                return int(raised[0][0])
+        else:
+            changed, new = _RAISE.run(connection, feed=feed_id, by=by)
+            if changed:
+                return new
+        upsert: Any = sqlite.insert(Feed) if database.is_sqlite() else mysql.insert(Feed)
+        row = upsert.values(id=feed_id, seq=by)
+        if database.is_sqlite():
+            row = row.on_conflict_do_update(index_elements=["id"], set_={"seq": Feed.seq + by})
+        else:
+            row = row.on_duplicate_key_update(seq=Feed.seq + by)
+        self._session.execute(row)
         return self._session.execute(select(Feed.seq).where(Feed.id == feed_id)).scalar_one()
+
+
+def _raise() -> ClauseElement:
+    """Raises a feed's counter and says its new value: SQLite by RETURNING, MariaDB and MySQL in the reply itself."""
+    new: ColumnElement[int] = Feed.seq + bindparam("by", type_=BigInteger())
+    raised = update(Feed).where(Feed.id == bindparam("feed"))
+    if database.is_sqlite():
+        return raised.values(seq=new).returning(Feed.seq)
+    return raised.values(seq=func.last_insert_id(new))
+
+
+_RAISE = Statement(_raise)
+_INSERT_EVENT = Statement(
+    lambda: insert(EventRow).values({name: bindparam(name) for name in EventRow.__table__.columns.keys()})  # noqa: SIM118
+)

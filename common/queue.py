@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
+from sqlalchemy import ClauseElement, ColumnElement, Select, Table, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.orm import Session
 
@@ -22,6 +22,7 @@ from common.jobs import LEASE_SECONDS, Kind, Lease
 from common.machine.waiting import growing_delay
 from common.models.journal import Job
 from common.names import new_id
+from common.statements import Statement
 from common.states import JOB_EDGES, LIVE_JOB, By, JobState, sources
 from common.tracing import trace_parent
 
@@ -76,22 +77,19 @@ class JobQueue:
     def enqueue(self, kind: Kind, subject_id: str, *, project_id: str | None, after_seconds: float = 0) -> str:
         """Insert the job, or have the live one for the same subject run once more. Returns the job's id."""
         due = self._now() + timedelta(seconds=after_seconds)
-        values = {
+        live_key = _live_key(kind.name, subject_id)
+        values: dict[str, object] = {
             "id": new_id(), "kind": kind.name, "subject_id": subject_id, "project_id": project_id,
-            "live_key": _live_key(kind.name, subject_id), "state_": JobState.QUEUED, "generation": 1, "next_at": due,
+            "live_key": live_key, "state": JobState.QUEUED, "generation": 1, "next_at": due,
             "attempts": 0, "fence": 0, "waits": 0, "created_at": self._now(), "trace_parent": trace_parent(),
         }  # fmt: skip
         self._session.flush()
+        connection = self._session.connection()
         if database.is_sqlite():
-            insert = sqlite.insert(Job).values(values)
-            earlier = {"generation": Job.generation + 1, "next_at": func.min(Job.next_at, insert.excluded.next_at)}
-            self._session.execute(insert.on_conflict_do_update(index_elements=["live_key"], set_=earlier))
+            job_id = str(_ENQUEUE.rows(connection, **values)[0][0])
         else:
-            insert_mysql = mysql.insert(Job).values(values)
-            next_at = func.least(Job.next_at, insert_mysql.inserted.next_at)
-            self._session.execute(insert_mysql.on_duplicate_key_update(generation=Job.generation + 1, next_at=next_at))
-        live = select(Job.id).where(Job.live_key == _live_key(kind.name, subject_id))
-        job_id = self._session.execute(live).scalar_one()
+            _ENQUEUE.run(connection, **values)
+            job_id = str(_LIVE.rows(connection, live_key=live_key)[0][0])
         self._announcement.ring(kind.name, job_id, after_seconds)
         return job_id
 
@@ -252,6 +250,30 @@ class JobQueue:
     def _delete(self, *where: ColumnElement[bool]) -> None:
         self._session.flush()
         self._session.execute(delete(Job).where(*where).execution_options(synchronize_session=False))
+
+
+_NEW = (
+    "id", "kind", "subject_id", "project_id", "live_key", "state", "generation", "next_at", "attempts", "fence",
+    "waits", "created_at", "trace_parent",
+)  # fmt: skip
+"""The columns of a new job that are not NULL, or may be set."""
+
+
+def _enqueue() -> ClauseElement:
+    """Inserts a job, or has the live one run once more; on SQLite it returns the id."""
+    table = cast("Table", Job.__table__)
+    values: dict[str, Any] = {name: bindparam(name) for name in _NEW}
+    if database.is_sqlite():
+        new = sqlite.insert(table).values(values)
+        earlier = {"generation": Job.generation + 1, "next_at": func.min(Job.next_at, new.excluded.next_at)}
+        return new.on_conflict_do_update(index_elements=["live_key"], set_=earlier).returning(Job.id)
+    new_mysql = mysql.insert(table).values(values)
+    next_at = func.least(Job.next_at, new_mysql.inserted.next_at)
+    return new_mysql.on_duplicate_key_update(generation=Job.generation + 1, next_at=next_at)
+
+
+_ENQUEUE = Statement(_enqueue)
+_LIVE = Statement(lambda: select(Job.id).where(Job.live_key == bindparam("live_key")))
 
 
 def _others(project_id: str, except_for: Lease) -> tuple[ColumnElement[bool], ...]:

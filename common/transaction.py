@@ -29,6 +29,7 @@ from common.events import Event
 from common.jobs import Kind, Lease
 from common.machine import patience
 from common.models.base import Base
+from common.models.insertion import insert_row
 from common.outbox import Outbox
 from common.queue import JobQueue
 
@@ -100,6 +101,11 @@ class Transaction:
         """Insert the row at once, so that a violated constraint raises here."""
         self.session.add(row)
         self.session.flush()
+        return row
+
+    def insert(self, row: M) -> M:
+        """As `add`, in a quarter of the time, for a row that depends on no other pending one."""
+        insert_row(self.session, row)
         return row
 
     def record(self, event: Event | None) -> None:

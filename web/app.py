@@ -7,8 +7,10 @@ undeclared input (web/http/blueprint.py), the stored reply to its Idempotency-Ke
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import cast
 
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -19,7 +21,7 @@ from common.logs import configure_logs
 from common.machine import patience
 from common.services.access import acting
 from common.settings import settings
-from common.tracing import start_tracing
+from common.tracing import is_tracing, start_tracing
 from web import api
 from web.api.probes import health
 from web.client.client_routes import init_client
@@ -34,11 +36,23 @@ from web.http.document import Document
 from web.http.errors import register_error_handlers
 from web.http.openapi import describe, init_openapi
 from web.http.paths import require_plain
+from web.http.request_counts import RequestCounts
 from web.http.request_id import request_id
 from web.http.traces import traced_request
 from web.metrics import init_metrics
 from web.page import page
 from web.websocket.protocol import init_feed, open_socket
+
+_FOR_ALL = [
+    (name, name.lower(), value)
+    for name, value in (
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "no-referrer"),
+        ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    )
+]
+_FOR_API = [*_FOR_ALL, ("Cache-Control", "cache-control", "no-store")]
+"""Headers of replies: name, name in lower case, value."""
 
 _API = [*api.ALL, provider_tests]
 
@@ -62,11 +76,23 @@ class Application(Flask):
     """Flask with one check in front of all views."""
 
     url_rule_class = MatchedRule
+    counts: RequestCounts
 
     def full_dispatch_request(self) -> Response:
         """As Flask's: all that happens for a request, with the reply to an error. It is a span where there are any."""
         if (opened := open_socket(self)) is not None:
             return opened
+        current = request._get_current_object()  # type: ignore[attr-defined]
+        began = time.perf_counter()
+        try:
+            reply = self._traced_dispatch() if is_tracing() else super().full_dispatch_request()
+        except Exception:
+            self.counts.count_exception(current, time.perf_counter() - began)
+            raise
+        self.counts.count(current, reply.status_code, time.perf_counter() - began)
+        return reply
+
+    def _traced_dispatch(self) -> Response:
         with traced_request(request) as traced:
             reply = super().full_dispatch_request()
             traced.note("http.response.status_code", reply.status_code)
@@ -76,16 +102,18 @@ class Application(Flask):
 
     def dispatch_request(self) -> Response:
         """Authenticate the caller, then run the view in the caller's name."""
-        require_plain(request.path)
-        if request.routing_exception is not None:
-            self.raise_routing_exception(request)
-        endpoint = str(request.endpoint)
+        # The proxy `request` is looked up again at each use, which adds up in what every request passes.
+        current = request._get_current_object()  # type: ignore[attr-defined]
+        require_plain(current.path)
+        if current.routing_exception is not None:
+            self.raise_routing_exception(current)
+        endpoint = str(current.endpoint)
         with _patience_for(endpoint):
             name = admit(self, endpoint)
             view = self.view_functions[endpoint]
             refuse_unread(view)
             with acting(name, request_id()):
-                return answer(view, lambda: self.make_response(super(Application, self).dispatch_request()))
+                return answer(view, lambda: self.make_response(cast("Response", view(**current.view_args))))
 
 
 def _patience_for(endpoint: str) -> AbstractContextManager[None]:
@@ -133,7 +161,7 @@ def _bare_app() -> Application:
     init_arrival(app)
     init_tokens(app)
     register_error_handlers(app)
-    init_metrics(app, *counters.ALL)
+    app.counts = init_metrics(app, *counters.ALL)
     app.register_blueprint(gateway)
     return app
 
@@ -148,11 +176,12 @@ def _finished(app: Application) -> Flask:
 
 
 def _add_headers(reply: Response) -> Response:
-    # An answer of a model provider has the provider's own.
-    reply.headers.setdefault("X-Request-ID", request_id())
-    reply.headers.setdefault("X-Content-Type-Options", "nosniff")
-    reply.headers.setdefault("Referrer-Policy", "no-referrer")
-    reply.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-    if request.path.startswith("/api/"):
-        reply.headers.setdefault("Cache-Control", "no-store")
+    is_api = request.path.startswith("/api/")
+    # An answer of a model provider, a file of the page and an attachment have some of their own.
+    own = {name.lower() for name in reply.headers.keys()}  # noqa: SIM118 (iterating yields pairs)
+    for name, lower, value in _FOR_API if is_api else _FOR_ALL:
+        if lower not in own:
+            reply.headers.add(name, value)
+    if "x-request-id" not in own:
+        reply.headers.add("X-Request-ID", request_id())
     return reply

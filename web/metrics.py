@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from flask import Blueprint, Flask, Request, Response, g
+from flask import Blueprint, Flask, Response, g
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -25,20 +25,22 @@ from common.settings import settings
 from common.states import Role
 from web.health import look_at_disk
 from web.http.auth import allow, public
+from web.http.request_counts import RequestCounts
 
-_UNTRACKED = ["/api/health", "/api/metrics$", "/metrics$", "/ws$"]
 
-
-def init_metrics(app: Flask, *counters: Collector) -> None:
-    """Count every request by its route, not by its path: each id would become a series of its own.
+def init_metrics(app: Flask, *counters: Collector) -> RequestCounts:
+    """Serve the metrics. Returns what counts requests: by route, not by path, or each id would become a series.
 
     counters: those of this process that are shown, too.
     """
     registry = CollectorRegistry()
     for counter in counters:
         registry.register(counter)
-    exporter = PrometheusMetrics(app=None, path=None, group_by=route, registry=registry, excluded_paths=_UNTRACKED)
+    exporter = PrometheusMetrics(app=None, path=None, export_defaults=False, registry=registry)
     exporter.init_app(app)
+    about = "Information about the Prometheus Flask exporter"
+    exporter.info("flask_exporter_info", about, version=exporter.version)
+    counts = RequestCounts(registry)
     blueprint = Blueprint("metrics", __name__)
 
     def read_metrics() -> Response:
@@ -51,6 +53,7 @@ def init_metrics(app: Flask, *counters: Collector) -> None:
     blueprint.add_url_rule("/api/metrics", "api_metrics", ruled)
     blueprint.add_url_rule("/metrics", "metrics", ruled)
     app.register_blueprint(blueprint)
+    return counts
 
 
 class PlatformCollector(Collector):
@@ -123,8 +126,3 @@ def _by_state(found: Measures) -> Iterator[GaugeMetricFamily]:
         for state, number in sorted(counts.items()):
             family.add_metric([state], number)
         yield family
-
-
-def route(of: Request) -> str:
-    """The label of a request: the rule that it matched, or `none`."""
-    return "none" if of.url_rule is None else of.url_rule.rule

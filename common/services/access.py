@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Select, or_, select, true
 
@@ -18,7 +18,7 @@ from common.outbox import acting
 from common.states import Role
 from common.transaction import Snapshot, Transaction
 
-__all__ = ["Caller", "Grants", "acting", "noting_grants", "sees_project", "visible_projects"]
+__all__ = ["Caller", "Grants", "Standing", "acting", "noting_grants", "sees_project", "visible_projects"]
 
 Grants = dict[str, int]
 """The access checks that a caller passed: project id → the highest role that was required. The key "": outside of
@@ -46,13 +46,30 @@ def _note(project_id: str, role: Role) -> None:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """What a caller is in a project, read in the same statement as the caller.
+
+    role: None: they may not see it, or there is none. version: differs from that of every earlier state of the
+    project's tasks; None: there is no project, or nothing has happened in it.
+    """
+
+    project_id: str
+    role: Role | None
+    version: str | None
+
+
+@dataclass(frozen=True)
 class Caller:
-    """A person who calls the API. role: limited by the token. token_id: the API token or login that was used."""
+    """A person who calls the API. role: limited by the token. token_id: the API token or login that was used.
+
+    standing: in the project that the request names; None: it names none, or its view does not ask for it.
+    """
 
     user_id: str
     username: str
     role: Role
     token_id: str = ""
+    standing: Standing | None = field(default=None, compare=False)
 
     @property
     def is_admin(self) -> bool:
@@ -68,6 +85,12 @@ class Caller:
         if self.role < role:
             raise Forbidden(f"the role {role.label} is required")
         _note("", role)
+
+    def role_by(self, *, is_restricted: bool, member_role: int | None) -> Role | None:
+        """As role_in, by columns: of the project, and of the caller's membership; None: there is none."""
+        if self.is_admin or not is_restricted:
+            return self.role
+        return None if member_role is None else min(self.role, Role(member_role))
 
     def role_in(self, at: Snapshot | Transaction, project: Project) -> Role | None:
         """The caller's role in a project; None if they may not see it."""
@@ -87,12 +110,17 @@ class Caller:
         """The project. NotFound if the caller may not see it, Forbidden below the role."""
         project = None if project_id is None else at.session.get(Project, project_id)
         held = None if project is None else self.role_in(at, project)
-        if project is None or held is None:
+        self.require_held(project_id, held, role)
+        assert project is not None
+        return project
+
+    def require_held(self, project_id: str | None, held: Role | None, role: Role) -> None:
+        """As require_in, by the role that was read before. held: None: the caller may not see the project."""
+        if project_id is None or held is None:
             raise NotFound(f"project {project_id}")
         if held < role:
             raise Forbidden(f"the role {role.label} is required")
-        _note(project.id, role)
-        return project
+        _note(project_id, role)
 
     def require_again(self, at: Snapshot | Transaction, grants: Grants) -> None:
         """Make the same checks again. NotFound or Forbidden if the caller does not pass them any more."""

@@ -54,7 +54,7 @@ def page_of(
         total = read.session.execute(select(func.count()).select_from(query.order_by(None).subquery())).scalar_one()
     ordered = query.order_by(at.desc(), key.desc()).limit(page.limit + 1)
     if page.cursor is not None:
-        before, before_id = _decode(page.cursor)
+        before, before_id = decode_cursor(page.cursor)
         # Not written as (at, id) < (x, i), because MariaDB reads the whole index for row values.
         ordered = ordered.where(and_(at <= before, or_(at < before, key < before_id)))
     else:
@@ -62,15 +62,15 @@ def page_of(
     rows = list(read.session.scalars(ordered))
     more = len(rows) > page.limit
     rows = rows[: page.limit]
-    cursor = _encode(getattr(rows[-1], at.key), getattr(rows[-1], key.key)) if more else None
+    cursor = encode_cursor(getattr(rows[-1], at.key), getattr(rows[-1], key.key)) if more else None
     return Page(rows, total, page.limit, page.offset, cursor)
 
 
-def _encode(at: datetime, key: str) -> str:
+def encode_cursor(at: datetime, key: str) -> str:
     return base64.urlsafe_b64encode(f"{at.astimezone(UTC).isoformat()}|{key}".encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str) -> tuple[datetime, str]:
+def decode_cursor(cursor: str) -> tuple[datetime, str]:
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
         at, _bar, key = text.partition("|")

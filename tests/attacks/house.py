@@ -18,7 +18,7 @@ from common.models import Job, Project, Run, Task
 from common.models.account import ApiToken
 from common.names import new_id
 from common.sealing import digest, new_token
-from common.services.people import accounts, tokens
+from common.services.people import login_tokens, tokens
 from common.services.projects import projects
 from common.services.runs import agents
 from common.states import Environment, Role
@@ -103,7 +103,7 @@ class House(World):
         yield _with(expired.token, "expired token")
         yield _with(revoked.token, "revoked token")
         forged = {"sub": owner.id, "sid": new_id(), "epoch": 0, "type": "access", "jti": new_id()}
-        times = {"exp": 2**33, "iat": 1, "nbf": 1, "aud": accounts.AUDIENCE, "iss": accounts.ISSUER}
+        times = {"exp": 2**33, "iat": 1, "nbf": 1, "aud": login_tokens.AUDIENCE, "iss": login_tokens.ISSUER}
         yield _with(jwt.encode({**forged, **times}, None, algorithm="none"), "token without a signature")
         yield _with(jwt.encode({**forged, **times}, "k" * 32, algorithm="HS256"), "token of another key")
 

@@ -13,8 +13,11 @@ from common.logs import configure_logs
 from common.providers.forge import forge, local_forge
 from common.providers.runtime import runtime
 from common.settings import settings, socket_path
+from tests import version_guard
 from tests.providers.runtime_supervisor import Supervisor
 from tests.workers.platform import Platform
+
+version_guard.watch()
 
 SECRET_KEY = "a secret key that only tests use, 32 characters and more"
 

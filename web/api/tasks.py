@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from collections.abc import Mapping
+from typing import Unpack, cast
 
 from marshmallow import fields, validate
 
@@ -11,6 +12,8 @@ from common.services.paging import PageQuery
 from common.services.tasks import board as lists
 from common.services.tasks import questions
 from common.services.tasks import tasks as services
+from common.services.tasks.task_details import TaskParts, read_details
+from common.services.tasks.task_lists import list_project_tasks
 from common.services.tasks.tasks import NewComment, NewTask
 from common.states import Priority, Role, TaskState
 from common.values.parking import Parked
@@ -25,6 +28,7 @@ from web.api.projects import DRIVER_NAMES, IS_MODEL, LimitsSchema
 from web.api.runs import RunSchema
 from web.api.spend import TaskSpendSchema
 from web.api.task_groups import GroupOfTaskSchema
+from web.api.task_rows import write_details, write_tasks
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, QueryInteger, body, many, one, query, reply
 from web.http.fields import (
@@ -40,8 +44,9 @@ from web.http.fields import (
     Timestamp,
     not_blank,
 )
-from web.http.replies import Verbatim
+from web.http.replies import Verbatim, writer_of
 from web.http.sparse import SparseSchema
+from web.http.versions import tagged, versioned
 
 tasks = Blueprint("tasks", __name__, url_prefix="/api")
 
@@ -176,6 +181,11 @@ class TaskDetailsSchema(WrittenTaskSchema):
     task_group = fields.Nested(GroupOfTaskSchema, allow_none=True)
 
 
+_write_parts = writer_of(
+    TaskDetailsSchema(only=[name for name in TaskDetailsSchema._declared_fields if name in vars(TaskParts())])
+)
+
+
 class ListTasksSchema(PagingSchema):
     project_id = Id(load_default=None)
     state = Choice(TaskState, load_default=None)
@@ -258,14 +268,22 @@ class ListTaskEventsSchema(Schema):
 
 
 @tasks.get("/tasks")
-@allow(Role.VIEWER)
+@allow(Role.VIEWER, project_in_query=True)
 @query(ListTasksSchema)
 @reply(many("tasks", TaskSchema))
 def list_tasks(page: PageQuery, *, mine: str, **wanted: str | None) -> object:
     """The tasks of all projects that the caller may see, newest first. q: a part of the title, or the last 4 to 12
-    digits of the id. mine: written by the caller."""
-    created_by_id = who().user_id if mine == "true" else None
-    return lists.list_tasks(lists.TaskFilter(**wanted, created_by_id=created_by_id), page, by=who())
+    digits of the id. mine: written by the caller. With projectId: the `ETag` of an earlier reply in `If-None-Match`
+    makes the reply a 304 while nothing has changed."""
+    caller = who()
+    created_by_id = caller.user_id if mine == "true" else None
+    chosen = lists.TaskFilter(**wanted, created_by_id=created_by_id)
+    standing = caller.standing
+    if standing is None or standing.role is None or chosen.q is not None or chosen.label is not None:
+        return lists.list_tasks(chosen, page, by=caller)
+    return versioned(
+        standing.version, lambda: write_tasks(list_project_tasks(chosen, page)), of_user=created_by_id or ""
+    )
 
 
 @tasks.post("/tasks")
@@ -281,7 +299,8 @@ def create_task(body: NewTask) -> object:
 @allow(Role.VIEWER)
 @reply(one("task", TaskDetailsSchema))
 def read_task(task_id: str) -> object:
-    return services.read_task(task_id, by=who())
+    found = read_details(task_id, by=who())
+    return tagged(write_details(found, cast("Mapping[str, object]", _write_parts(found.parts))))
 
 
 @tasks.patch("/tasks/<id:task_id>")

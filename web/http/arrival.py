@@ -7,6 +7,7 @@ names, IP addresses, the hosts of the settings' URLs, and AIWORKER_ALLOWED_HOSTS
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from urllib.parse import urlsplit
@@ -55,13 +56,16 @@ def _is_address(name: str) -> bool:
 def init_arrival(app: Flask) -> None:
     """Refuse such requests. Call it before other modules register their before_request functions."""
     hosts = Hosts(settings())
+    allows = functools.lru_cache(maxsize=256)(hosts.allow)
 
     def refuse() -> None:
+        current = request._get_current_object()  # type: ignore[attr-defined]
+        environ = current.environ
         # werkzeug reads `//api` as `/api`; a proxy that restricts paths may not.
-        if request.environ["PATH_INFO"].startswith("//"):
-            raise NotFound(request.environ["PATH_INFO"])
+        if environ["PATH_INFO"].startswith("//"):
+            raise NotFound(environ["PATH_INFO"])
         # A request without a Host (HTTP/1.0) does not come from a browser; the server's own address stands in for it.
-        if "HTTP_HOST" in request.environ and not request.path.startswith(_EXEMPT) and not hosts.allow(request.host):
-            raise Misdirected(request.host)
+        if "HTTP_HOST" in environ and not current.path.startswith(_EXEMPT) and not allows(current.host):
+            raise Misdirected(current.host)
 
     app.before_request(refuse)

@@ -2,7 +2,7 @@
 
 Access is denied by default: the app does not start with an endpoint that has no rule. A token is accepted in one
 Authorization header of scheme Bearer only, never in a query string or a cookie. Flask-JWT-Extended issues the tokens of
-a login; common.services.people.accounts verifies them, for sockets too.
+a login; common.services.people.login_tokens verifies them, for sockets too.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from flask_jwt_extended import JWTManager, create_access_token, create_refresh_t
 
 from common.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from common.services.access import Caller
-from common.services.people import accounts, tokens
+from common.services.people import accounts, login_tokens, tokens
 from common.services.runs import runners
 from common.services.runs.runners import AgentPrincipal, RunPrincipal
 from common.settings import settings
 from common.states import Role
+from web.http.fields import UUID_PATTERN
 from web.http.rate_limits import spend, writes
 
 View = TypeVar("View", bound=Callable[..., object])
@@ -31,6 +32,9 @@ P = TypeVar("P")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = re.compile(r"Bearer ([A-Za-z0-9._~+/=-]{1,2048})", re.IGNORECASE)
 
+
+_PROJECT = re.compile(rf"(?:^|&)projectId=({UUID_PATTERN})(?:&|$)")
+"""A `projectId` in a query string. One that is written otherwise is read by the view alone."""
 
 Principal = Caller | AgentPrincipal | RunPrincipal | None
 """The caller. None: the holder of an enrolment token, who is not an agent yet."""
@@ -49,16 +53,24 @@ class Rule:
     is_for_people: bool = False
 
 
-def allow(least: Role) -> Callable[[View], View]:
-    """People of this role or above. The services decide what they may see and do in a project."""
+def allow(least: Role, *, project_in_query: bool = False) -> Callable[[View], View]:
+    """People of this role or above. The services decide what they may see and do in a project.
+
+    project_in_query: read the caller's standing in the project of `projectId` along with the caller.
+    """
 
     def authenticate(token: str) -> tuple[str, Principal]:
         _refuse_agents(token)
-        caller = accounts.authenticate(token)
+        caller = accounts.authenticate(token, _project_in_query() if project_in_query else None)
         caller.require(least)
         return caller.name, caller
 
     return _ruled(Rule(authenticate, f"Needs a token of the role `{least.label}` or above.", is_for_people=True))
+
+
+def _project_in_query() -> str | None:
+    found = _PROJECT.search(request.environ.get("QUERY_STRING", ""))
+    return None if found is None else found[1]
 
 
 def allow_agent(view: View) -> View:
@@ -148,15 +160,16 @@ def admit(app: Flask, endpoint: str) -> str:
         raise Forbidden(f"{endpoint} has no rule")
     if rule.authenticate is None:
         return "anonymous"
-    name, g.principal = rule.authenticate(bearer_token())
-    if isinstance(g.principal, Caller) and request.method not in SAFE_METHODS:
-        spend(writes(), g.principal.user_id)
+    name, principal = rule.authenticate(bearer_token())
+    g.principal = principal
+    if isinstance(principal, Caller) and request.method not in SAFE_METHODS:
+        spend(writes(), principal.user_id)
     return name
 
 
 def bearer_token() -> str:
     """The token of the request. Raises Unauthenticated for none, and for several: they arrive joined by a comma."""
-    match = _BEARER.fullmatch(request.headers.get("Authorization", ""))
+    match = _BEARER.fullmatch(request.environ.get("HTTP_AUTHORIZATION", ""))
     if match is None:
         raise Unauthenticated
     return match[1]
@@ -185,12 +198,12 @@ def _principal(kind: type[P]) -> P:
 
 
 def init_tokens(app: Flask) -> None:
-    """Set up Flask-JWT-Extended to issue tokens that common.services.people.accounts accepts."""
+    """Set up Flask-JWT-Extended to issue tokens that common.services.people.login_tokens accepts."""
     app.config.update(
-        JWT_SECRET_KEY=accounts.signing_key(),
-        JWT_ALGORITHM=accounts.ALGORITHM,
-        JWT_ENCODE_AUDIENCE=accounts.AUDIENCE,
-        JWT_ENCODE_ISSUER=accounts.ISSUER,
+        JWT_SECRET_KEY=login_tokens.signing_key(),
+        JWT_ALGORITHM=login_tokens.ALGORITHM,
+        JWT_ENCODE_AUDIENCE=login_tokens.AUDIENCE,
+        JWT_ENCODE_ISSUER=login_tokens.ISSUER,
         JWT_TOKEN_LOCATION=["headers"],
         JWT_COOKIE_CSRF_PROTECT=False,
     )

@@ -194,9 +194,13 @@ def query(schema: type[Schema]) -> Callable[[View], View]:
     reader = schema()
 
     def decorate(view: View) -> View:
+        read_again = functools.lru_cache(maxsize=64)(lambda _query_string: _load(reader, _query_parameters()))
+
         @functools.wraps(view)
         def read(*args: object, **kwargs: object) -> object:
-            return view(*args, **_parameters("query", _load(reader, _query_parameters())), **kwargs)
+            # Reading depends on the query string alone, and makes nothing that a view could change but the dict, of
+            # which `_parameters` and the call make a copy. Faults are raised, so they are not remembered.
+            return view(*args, **_parameters("query", read_again(request.query_string)), **kwargs)
 
         _described(read, "arguments").setdefault("parameters", []).append({"in": "query", "schema": schema})
         return _marked(read, view, takes_query=True)
@@ -346,9 +350,10 @@ def refuse_unread(view: object) -> None:
     """Reject a body or query parameters that a view with @reply does not declare."""
     if not getattr(view, "is_strict", False):
         return
-    if not getattr(view, "takes_query", False) and request.args:
+    environ = request.environ
+    if not getattr(view, "takes_query", False) and environ.get("QUERY_STRING") and request.args:
         _load(Nothing(), _query_parameters())
-    if not hasattr(view, "takes_body") and request.method in {"POST", "PUT", "PATCH", "DELETE"}:
+    if not hasattr(view, "takes_body") and environ["REQUEST_METHOD"] in {"POST", "PUT", "PATCH", "DELETE"}:
         _load(Nothing(), _json_body())
 
 
@@ -357,9 +362,11 @@ def answer(view: object, act: Callable[[], Response]) -> Response:
     look = getattr(view, "look", None)
     if look is not None:
         g.seen = look(**(request.view_args or {}))
-    key = request.headers.get("Idempotency-Key")
+    key = request.environ.get("HTTP_IDEMPOTENCY_KEY")
+    if key is None or request.method != "POST":
+        return act()
     caller = g.get("principal")
-    if key is None or request.method != "POST" or not isinstance(caller, Caller):
+    if not isinstance(caller, Caller):
         return act()
     if not getattr(view, "is_replayed", True):
         return act()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import marshmallow as ma
+import orjson
 from flask import Response
 from marshmallow import fields
 
@@ -38,17 +39,23 @@ class Verbatim:
 
 def json_response(payload: object, status: int = 200) -> Response:
     """The payload as JSON in UTF-8. Half of a surrogate pair is sent as `?`."""
-    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode("utf-8", "replace"), status, content_type="application/json")
+    try:
+        content = orjson.dumps(payload)
+    except TypeError:
+        # A half of a surrogate pair, a whole number beyond 64 bits, or a key that is no text.
+        content = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return Response(content, status, content_type="application/json")
 
 
 def respond(value: object, writer: Write | None, status: int) -> Response:
-    """The response for what a view returned: a value, a value with a status of its own, or Verbatim.
+    """The response for what a view returned: a value, a value with a status of its own, Verbatim or a Response.
 
     writer: None for a reply without a body. A status of 204 never has one.
     """
     if isinstance(value, tuple):
         value, status = value
+    if isinstance(value, Response):
+        return value
     if isinstance(value, Verbatim):
         return Response(value.content, status, content_type=value.content_type)
     return Response(status=status) if writer is None or status == 204 else json_response(writer(value), status)

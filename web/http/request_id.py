@@ -14,7 +14,8 @@ _FIT = re.compile(r"[\x21-\x7e]{1,100}")
 
 def request_id() -> str:
     """The id of the current request. Repeated calls return the same id."""
-    if "request_id" not in g:
-        given = request.headers.get("X-Request-ID", "")
-        g.request_id = given if _FIT.fullmatch(given) else new_request_id()
-    return str(g.request_id)
+    known: str | None = g.get("request_id")
+    if known is None:
+        given = request.environ.get("HTTP_X_REQUEST_ID", "")
+        known = g.request_id = given if given and _FIT.fullmatch(given) else new_request_id()
+    return known

@@ -1,7 +1,7 @@
 """User accounts and logins, and the authentication of every request and open socket.
 
-This module verifies tokens; the web layer issues them. A password change, a deactivation or a logout takes effect with
-the next request.
+login_tokens.py verifies tokens; the web layer issues them. A password change, a deactivation or a logout takes effect
+with the next request.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-import jwt
 import structlog
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import Select, bindparam, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
@@ -22,19 +22,17 @@ from common.names import new_id
 from common.services.access import Caller
 from common.services.paging import Page, PageQuery, page_of
 from common.services.people import passwords
+from common.services.people.login_tokens import LONGEST_TOKEN as LONGEST_TOKEN
+from common.services.people.login_tokens import Claims, verify
 from common.services.people.passwords import LONGEST_PASSWORD as LONGEST_PASSWORD
 from common.services.people.sessions import UNKNOWN, Device, end_login, lock_logins, note_use
+from common.services.people.standing import read_one, standing_caller, with_standing
 from common.services.people.tokens import API_TOKEN_PREFIX as API_TOKEN_PREFIX
 from common.services.people.tokens import authenticate_api_token
 from common.settings import settings
+from common.statements import Statement
 from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
-
-ISSUER = "aiworker"
-AUDIENCE = "aiworker-api"
-ALGORITHM = "HS256"
-LEEWAY_SECONDS = 10
-LONGEST_TOKEN = 2048
 
 USERNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 _RESERVED = frozenset({"platform", "agent", "system"})
@@ -52,79 +50,46 @@ class OpenLogin:
     user: User
 
 
-def signing_key() -> str:
-    """The key that signs tokens, derived from the secret key for this purpose alone."""
-    return settings().security.key_for("jwt").hex()
-
-
-def authenticate(token: str) -> Caller:
+def authenticate(token: str, project_id: str | None = None) -> Caller:
     """The caller who owns this access token or API token. Takes one query, so open sockets may repeat it.
 
-    Unauthenticated if the token is malformed, expired or revoked, or the user is deleted or inactive.
+    project_id: the same query reads the caller's standing in this project. Unauthenticated if the token is malformed,
+    expired or revoked, or the user is deleted or inactive.
     """
     if len(token) > LONGEST_TOKEN:
         raise Unauthenticated
     if token.startswith(API_TOKEN_PREFIX):
-        return authenticate_api_token(token)
-    claims = _verify(token, "access")
-    with snapshot() as read:
-        row = read.session.execute(
-            select(User.id, User.username, User.role)
-            .join(Login, Login.user_id == User.id)
-            .where(
-                Login.id == claims.login_id,
-                User.id == claims.user_id,
-                User.is_active.is_(True),
-                User.token_epoch == claims.epoch,
-                Login.ended_at.is_(None),
-                Login.expires_at > datetime.now(UTC),
-            )
-        ).first()
-    if row is None:
+        return authenticate_api_token(token, project_id)
+    claims = verify(token, "access")
+    # Read with every request: a token that was verified before says nothing about what was ended since.
+    found = read_one(
+        _LOGIN if project_id is None else _LOGIN_AT_PROJECT,
+        login=claims.login_id, user=claims.user_id, epoch=claims.epoch, now=datetime.now(UTC), project=project_id,
+    )  # fmt: skip
+    if found is None:
         raise Unauthenticated
-    return Caller(row.id, row.username, Role(row.role), claims.login_id)
+    user_id, username, role, *of_project = found
+    return standing_caller(Caller(user_id, username, Role(role), claims.login_id), project_id, of_project)
 
 
-@dataclass(frozen=True)
-class _Claims:
-    """The claims of a login's token. token_id: its jti. epoch: the user's token_epoch when it was issued."""
-
-    user_id: str
-    login_id: str
-    token_id: str
-    epoch: int
-
-
-def _verify(token: str, kind: str) -> _Claims:
-    """Verify a login's token and return its claims. The header is not trusted: algorithm and key are fixed."""
-    try:
-        header = jwt.get_unverified_header(token)
-        claims = jwt.decode(
-            token,
-            signing_key(),
-            algorithms=[ALGORITHM],
-            audience=AUDIENCE,
-            issuer=ISSUER,
-            leeway=LEEWAY_SECONDS,
-            options={"require": ["exp", "iat", "nbf", "sub", "jti", "aud", "iss"]},
+def _login() -> Select[*tuple[Any, ...]]:
+    return (
+        select(User.id, User.username, User.role)
+        .select_from(Login)
+        .join(User, User.id == Login.user_id)
+        .where(
+            Login.id == bindparam("login"),
+            User.id == bindparam("user"),
+            User.is_active.is_(True),
+            User.token_epoch == bindparam("epoch"),
+            Login.ended_at.is_(None),
+            Login.expires_at > bindparam("now"),
         )
-    except (jwt.PyJWTError, ValueError, UnicodeError, RecursionError) as error:
-        raise Unauthenticated from error
-    texts = (claims["sub"], claims["jti"], claims.get("sid"))
-    if (
-        set(header) != {"alg", "typ"}
-        or claims.get("type") != kind
-        or not all(isinstance(text, str) and len(text) <= 40 for text in texts)
-        or type(claims.get("epoch")) is not int
-        or claims["exp"] - claims["iat"] > _longest_seconds(kind)
-    ):
-        raise Unauthenticated
-    return _Claims(claims["sub"], claims["sid"], claims["jti"], claims["epoch"])
+    )
 
 
-def _longest_seconds(kind: str) -> int:
-    security = settings().security
-    return security.access_token_seconds if kind == "access" else security.refresh_token_seconds
+_LOGIN = Statement(_login)
+_LOGIN_AT_PROJECT = Statement(lambda: with_standing(_login()))
 
 
 def log_in(username: str, password: str, device: Device = UNKNOWN) -> OpenLogin:
@@ -155,7 +120,7 @@ def refresh(token: str, device: Device = UNKNOWN) -> OpenLogin:
 
     Access tokens that were issued before stay valid until they expire.
     """
-    claims = _verify(token, "refresh")
+    claims = verify(token, "refresh")
     login = _rotate(claims, device)
     if login is None:
         raise Unauthenticated
@@ -163,7 +128,7 @@ def refresh(token: str, device: Device = UNKNOWN) -> OpenLogin:
 
 
 @transactional
-def _rotate(tx: Transaction, claims: _Claims, device: Device) -> OpenLogin | None:
+def _rotate(tx: Transaction, claims: Claims, device: Device) -> OpenLogin | None:
     # Returns None instead of raising, because ending a login whose token was used twice has to be committed.
     locked = tx.lock_all(Login, [claims.login_id])
     login = locked[0] if locked else None

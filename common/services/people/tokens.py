@@ -9,14 +9,17 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, bindparam, delete, select, update
 
 from common.errors import Busy, Forbidden, Invalid, NotFound, Unauthenticated
 from common.models.account import ApiToken, EnrolmentToken, Login, User
 from common.sealing import digest, new_token
 from common.services.access import Caller
 from common.services.paging import Page, PageQuery, page_of
+from common.services.people.standing import read_one, standing_caller, with_standing
+from common.statements import Statement
 from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
 
@@ -43,28 +46,40 @@ class NewEnrolmentToken:
     token: str
 
 
-def authenticate_api_token(token: str) -> Caller:
+def authenticate_api_token(token: str, project_id: str | None = None) -> Caller:
     """The caller who owns this API token, with the lower of the token's and the user's role.
 
-    Unauthenticated if the token is unknown or expired, or the user is inactive.
+    project_id: see accounts.authenticate. Unauthenticated if the token is unknown or expired, or the user is inactive.
     """
     now = datetime.now(UTC)
-    with snapshot() as read:
-        row = read.session.execute(
-            select(
-                ApiToken.id, ApiToken.role.label("token_role"), ApiToken.expires_at, ApiToken.last_used_at,
-                User.id.label("user_id"), User.username, User.role,
-            )
-            .join(User, User.id == ApiToken.user_id)
-            .where(ApiToken.digest == digest(token), User.is_active.is_(True))
-        ).first()  # fmt: skip
-    if row is None or (row.expires_at is not None and row.expires_at <= now):
+    statement = _TOKEN if project_id is None else _TOKEN_AT_PROJECT
+    found = read_one(statement, digest=digest(token), project=project_id)
+    if found is None:
         raise Unauthenticated
-    if row.last_used_at is None or now - row.last_used_at > timedelta(seconds=USE_NOTED_SECONDS):
+    token_id, token_role, expires_at, last_used_at, user_id, username, role, *of_project = found
+    if expires_at is not None and expires_at <= now:
+        raise Unauthenticated
+    if last_used_at is None or now - last_used_at > timedelta(seconds=USE_NOTED_SECONDS):
         # If the database is busy, accept the token all the same; its next use is noted instead.
         with contextlib.suppress(Busy):
-            _note_use(row.id)
-    return Caller(row.user_id, row.username, Role(min(row.role, row.token_role)), row.id)
+            _note_use(token_id)
+    caller = Caller(user_id, username, Role(min(role, token_role)), token_id)
+    return standing_caller(caller, project_id, of_project)
+
+
+def _token() -> Select[*tuple[Any, ...]]:
+    return (
+        select(
+            ApiToken.id, ApiToken.role, ApiToken.expires_at, ApiToken.last_used_at, User.id, User.username, User.role
+        )
+        .select_from(ApiToken)
+        .join(User, User.id == ApiToken.user_id)
+        .where(ApiToken.digest == bindparam("digest"), User.is_active.is_(True))
+    )
+
+
+_TOKEN = Statement(_token)
+_TOKEN_AT_PROJECT = Statement(lambda: with_standing(_token()))
 
 
 @transactional

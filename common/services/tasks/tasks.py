@@ -6,29 +6,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, bindparam, select
 
 from common import jobs
 from common.errors import Conflict, Forbidden, Invalid, NotFound
 from common.events import TaskCreated
-from common.models.delivery import Deployment
-from common.models.project import Project
-from common.models.run import Run
-from common.models.task import Attachment, Comment, Proposal, Question, Task, TaskCheck, TaskDependency
+from common.models.project import Project, ProjectMember
+from common.models.task import Comment, Task, TaskDependency
 from common.names import new_id, task_branch
 from common.outbox import actor
 from common.services.access import Caller
 from common.services.delivery.lifecycle import BEFORE_STAGING, lock_with_group, take_out
 from common.services.runs import run_end
 from common.services.spend.cap_settings import changed_caps
-from common.services.spend.caps import CapUse, notable_caps
+from common.services.spend.caps import notable_caps
 from common.services.spend.model_offers import check_model
-from common.services.spend.totals import TaskSpend, spent_by_tasks
 from common.services.tasks import lifecycle
-from common.services.tasks.delivered_by import DeliveringGroup, delivering_group
 from common.services.tasks.lifecycle import record_update
 from common.services.tasks.pushes import has_pushed
-from common.states import By, Outcome, Phase, Priority, ProjectState, ProposalState, Role, TaskState
+from common.services.tasks.task_details import TaskParts, clone_line, read_parts
+from common.statements import Statement
+from common.states import By, Outcome, Phase, Priority, ProjectState, Role, TaskState
 from common.tracing import trace_parent
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 
@@ -37,31 +35,13 @@ MOST_OPEN_DEPENDENCIES = 50
 FOR_MAINTAINERS = frozenset({TaskState.APPROVED, TaskState.IN_PROGRESS})
 """States that only a maintainer may set, as they mean approving or rejecting."""
 
-CHECKS = ("head", "diff", "merge", "paths", "kept_tests", "tests", "preview")
-"""The checks of a run's result, in their order."""
-
 
 @dataclass(frozen=True)
-class TaskView:
-    """A task with everything that its page shows. clone_line: how its holder gets its branch; None: nobody holds it.
+class TaskView(TaskParts):
+    """A task with everything that its page shows."""
 
-    task_group: the group that delivers it; None: none does.
-    """
-
-    task: Task
-    project: Project
-    questions: Sequence[Question] = ()
-    runs: Sequence[Run] = ()
-    deployments: Sequence[Deployment] = ()
-    checks: Sequence[TaskCheck] = ()
-    comments: Sequence[Comment] = ()
-    depends_on: Sequence[str] = ()
-    proposals: int = 0
-    attachments: Sequence[Attachment] = ()
-    spent: TaskSpend = field(default_factory=TaskSpend)
-    cap_state: Sequence[CapUse] = ()
-    clone_line: str | None = None
-    task_group: DeliveringGroup | None = None
+    task: Task = field(kw_only=True)
+    project: Project = field(kw_only=True)
 
 
 class TaskChanges(TypedDict, total=False):
@@ -126,24 +106,24 @@ def create_task(tx: Transaction, new: NewTask, *, by: Caller) -> Task:
 
     Invalid (projectId, dependsOn) for ids that the caller may not see, and (model) for one that no provider has.
     """
-    project = _project_for(tx, new.project_id, by)
-    if project.state is ProjectState.DELETING:
-        raise Conflict(f"project {project.id} is deleting")
-    _check_dependencies(tx, project.id, new.depends_on)
+    _require_place(tx, new.project_id, by)
+    _check_dependencies(tx, new.project_id, new.depends_on)
     check_model(tx, new.model)
     task_id = new_id()
     task = Task(
-        id=task_id, state_=TaskState.BACKLOG, project_id=project.id, title=new.title, description=new.description,
+        id=task_id, state_=TaskState.BACKLOG, project_id=new.project_id, title=new.title, description=new.description,
         priority=int(new.priority), labels=new.labels, required_capabilities=new.required_capabilities,
         driver=new.driver, model=new.model, limits=new.limits, caps=changed_caps({}, new.caps),
         branch_name=task_branch(task_id, new.title), created_by=actor(), created_by_id=by.user_id, edited_by_ids=[],
         created_at=tx.now(), updated_at=tx.now(), queued_at=tx.now(), trace_parent=trace_parent(),
     )  # fmt: skip
-    tx.add(task)
+    tx.insert(task)
     for depends_on_id in dict.fromkeys(new.depends_on):
         tx.add(TaskDependency(task_id=task_id, depends_on_id=depends_on_id))
     tx.record(
-        TaskCreated(feed=project.id, subject_task_id=task_id, task_id=task_id, project_id=project.id, title=new.title)
+        TaskCreated(
+            feed=new.project_id, subject_task_id=task_id, task_id=task_id, project_id=new.project_id, title=new.title
+        )
     )
     tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
     return task
@@ -160,55 +140,14 @@ def read_task(task_id: str, *, by: Caller) -> TaskView:
 
 
 def _view(read: Snapshot, task: Task, project: Project, *, may_write: bool) -> TaskView:
+    is_held = may_write and task.phase is Phase.HELD
     return TaskView(
-        task,
-        project,
-        questions=read.all(
-            select(Question).where(Question.task_id == task.id).order_by(Question.asked_at, Question.id)
-        ),
-        runs=read.all(
-            select(Run).where(Run.task_id == task.id).order_by(Run.created_at.desc(), Run.id.desc()).limit(50)
-        ),
-        deployments=read.all(
-            select(Deployment)
-            .where(Deployment.task_id == task.id)
-            .order_by(Deployment.created_at.desc(), Deployment.id.desc())
-            .limit(20)
-        ),
-        checks=_latest_checks(read, task.id),
-        comments=read.all(select(Comment).where(Comment.task_id == task.id).order_by(Comment.created_at, Comment.id)),
-        depends_on=list(
-            read.session.scalars(select(TaskDependency.depends_on_id).where(TaskDependency.task_id == task.id))
-        ),
-        proposals=_open_proposals(read, task.id),
-        attachments=read.all(
-            select(Attachment).where(Attachment.task_id == task.id).order_by(Attachment.added_at, Attachment.id)
-        ),
-        spent=spent_by_tasks(read, [task.id])[task.id],
+        **read_parts(read, task.id),
         cap_state=notable_caps(read, task, project),
-        clone_line=f"git clone -b {task.branch_name} {project.repository_url}.git"
-        if may_write and task.phase is Phase.HELD
-        else None,
-        task_group=delivering_group(read, task.id),
+        clone_line=clone_line(task.branch_name, project.repository_url) if is_held else None,
+        task=task,
+        project=project,
     )
-
-
-def _open_proposals(read: Snapshot, task_id: str) -> int:
-    """The number of the task's proposals that wait for a decision."""
-    query = select(func.count()).select_from(Proposal)
-    query = query.where(Proposal.task_id == task_id, Proposal.state == ProposalState.PROPOSED)
-    return read.session.execute(query).scalar_one()
-
-
-def _latest_checks(read: Snapshot, task_id: str) -> Sequence[TaskCheck]:
-    """The checks of the newest run that has any, in the order of CHECKS."""
-    newest = read.find(
-        select(TaskCheck).where(TaskCheck.task_id == task_id).order_by(TaskCheck.at.desc(), TaskCheck.id.desc())
-    )
-    if newest is None:
-        return ()
-    checks = read.all(select(TaskCheck).where(TaskCheck.run_id == newest.run_id))
-    return sorted(checks, key=lambda check: CHECKS.index(check.name))
 
 
 @transactional
@@ -366,11 +305,28 @@ def _check_role(tx: Transaction, task_id: str, by: Caller, role: Role) -> None:
     by.require_in(tx, project_id, role)
 
 
-def _project_for(tx: Transaction, project_id: str, by: Caller) -> Project:
+_PLACE = Statement(
+    lambda: (
+        select(Project.state_, Project.is_restricted, ProjectMember.role)
+        .outerjoin(
+            ProjectMember, and_(ProjectMember.project_id == Project.id, ProjectMember.user_id == bindparam("user"))
+        )
+        .where(Project.id == bindparam("project"))
+    )
+)
+
+
+def _require_place(tx: Transaction, project_id: str, by: Caller) -> None:
+    """Raise unless the caller may create a task in the project, and the project takes any."""
+    rows = _PLACE.rows(tx.session.connection(), project=project_id, user=by.user_id)
+    state, is_restricted, member_role = rows[0] if rows else (None, True, None)
+    held = None if state is None else by.role_by(is_restricted=is_restricted, member_role=member_role)
     try:
-        return by.require_in(tx, project_id, Role.MEMBER)
+        by.require_held(project_id, held, Role.MEMBER)
     except NotFound as error:
         raise Invalid("projectId", "No such project") from error
+    if state == ProjectState.DELETING:
+        raise Conflict(f"project {project_id} is deleting")
 
 
 def _check_dependencies(tx: Transaction, project_id: str, ids: Sequence[str]) -> None:

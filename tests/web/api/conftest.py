@@ -7,7 +7,10 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
+from tests import version_guard
 from tests.web.world import World, forget_providers
+
+version_guard.watch()
 
 
 @pytest.fixture

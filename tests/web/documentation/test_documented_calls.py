@@ -76,6 +76,7 @@ def shell(plain_app: Flask) -> _Shell:
         "PASSWORD": builders.PASSWORD,
         "ANTHROPIC_API_KEY": "sk-of-tests",
         "PROJECT": project.id,
+        "ETAG": 'W/"of an earlier reply"',
         "TASK": made.ready_task(project).id,
         "OTHER": made.ready_task(project).id,
         "ASKING": asking.id,

@@ -15,10 +15,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from common.models.account import User
-from common.services.people import accounts
+from common.services.people import login_tokens
 from common.services.runs.runners import register_agent
 from common.states import Role
 from tests import builders
+from tests.e2e.instance import wait_until
 from web.http.auth import check_rules, rule_of
 
 INVALID = {"error": "Invalid or expired token"}
@@ -127,7 +128,7 @@ def _claims(token: str) -> dict[str, Any]:
 
 
 def _signed(claims: dict[str, Any], **headers: Any) -> str:
-    return jwt.encode(claims, accounts.signing_key(), "HS256", headers=headers or None)
+    return jwt.encode(claims, login_tokens.signing_key(), "HS256", headers=headers or None)
 
 
 def _raw(header: dict[str, Any], claims: dict[str, Any], signature: str = "") -> str:
@@ -141,7 +142,7 @@ FORGED: dict[str, Forge] = {
     "alg none": lambda claims: _raw({"alg": "none", "typ": "JWT"}, claims),
     "alg None": lambda claims: _raw({"alg": "None", "typ": "JWT"}, claims),
     "another key": lambda claims: jwt.encode(claims, "x" * 64, "HS256"),
-    "another algorithm": lambda claims: jwt.encode(claims, accounts.signing_key(), "HS512"),
+    "another algorithm": lambda claims: jwt.encode(claims, login_tokens.signing_key(), "HS512"),
     "a key id": lambda claims: _signed(claims, kid="../../dev/null"),
     "a key address": lambda claims: _signed(claims, jku="https://evil.example/keys"),
     "a certificate address": lambda claims: _signed(claims, x5u="https://evil.example/cert"),
@@ -172,6 +173,17 @@ def test_a_forged_token_is_a_401(plain_app: Flask, session: dict[str, Any], forg
     reply = builders.client_with(plain_app, token).get("/api/auth/me")
 
     assert (reply.status_code, reply.json) == (401, INVALID)
+
+
+def test_a_token_that_was_accepted_is_refused_once_it_has_expired(plain_app: Flask, session: dict[str, Any]) -> None:
+    ends_at = int(time.time()) - login_tokens.LEEWAY_SECONDS + 2
+    token = _signed({**_claims(session["accessToken"]), "exp": ends_at, "iat": ends_at - 60, "nbf": ends_at - 60})
+    client = builders.client_with(plain_app, token)
+    assert client.get("/api/auth/me").status_code == 200
+
+    wait_until("the token has expired", lambda: client.get("/api/auth/me").status_code == 401, seconds=10)
+
+    assert client.get("/api/auth/me").json == INVALID
 
 
 def test_the_token_that_the_forgeries_are_made_from_is_good(plain_app: Flask, session: dict[str, Any]) -> None:

@@ -29,7 +29,8 @@ from common.models.project import Project
 from common.names import new_id
 from common.services.access import Caller
 from common.services.people import accounts
-from common.services.people.accounts import AUDIENCE, ISSUER, OpenLogin, signing_key
+from common.services.people.accounts import OpenLogin
+from common.services.people.login_tokens import AUDIENCE, ISSUER, signing_key
 from common.services.projects import projects
 from common.services.tasks import tasks
 from common.settings import settings

@@ -1,0 +1,193 @@
+"""A task with everything that its page shows, read for one reply.
+
+The first statement reads the task, its project, what the caller is there, and which tables have rows of the task. Only
+those are then read: most tasks of a project have no question, no attachment and no proposal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, select, type_coerce
+from sqlalchemy.orm import InstrumentedAttribute
+
+from common.errors import NotFound
+from common.models.delivery import Deployment, GroupMember
+from common.models.project import Project, ProjectMember
+from common.models.run import Run
+from common.models.spend import ModelCall, PlatformSetting
+from common.models.task import Attachment, Comment, Proposal, Question, Task, TaskCheck, TaskDependency
+from common.services.access import Caller
+from common.services.people.standing import read_one
+from common.services.spend.caps import PLATFORM_CAPS, WARNED_FROM, CapUse, cap_uses, caps_in_force
+from common.services.spend.totals import TaskSpend, spent_by_tasks
+from common.services.tasks.delivered_by import DeliveringGroup, delivering_group
+from common.services.tasks.task_lists import COLUMNS
+from common.statements import IsoTime, Row, Statement, StoredText
+from common.states import Phase, ProposalState, Role
+from common.transaction import Snapshot, snapshot
+
+CHECKS = ("head", "diff", "merge", "paths", "kept_tests", "tests", "preview")
+"""The checks of a run's result, in their order."""
+
+OWN_COLUMNS = (
+    Task.notes, type_coerce(Task.required_capabilities, StoredText), Task.driver, Task.model,
+    type_coerce(Task.limits, StoredText), type_coerce(Task.caps, StoredText), Task.approved_sha, Task.approved_by,
+    Task.later_push, Task.held_by, Task.created_by, type_coerce(Task.updated_at, IsoTime),
+)  # fmt: skip
+"""What the row of one task holds beyond that of a list: JSON as text, times as text."""
+
+
+@dataclass(frozen=True)
+class TaskParts:
+    """What belongs to a task. proposals: how many wait for a decision. clone_line: how its holder gets its branch;
+    None: nobody holds it. task_group: the group that delivers it; None: none does.
+    """
+
+    depends_on: Sequence[str] = ()
+    questions: Sequence[Question] = ()
+    runs: Sequence[Run] = ()
+    deployments: Sequence[Deployment] = ()
+    checks: Sequence[TaskCheck] = ()
+    comments: Sequence[Comment] = ()
+    proposals: int = 0
+    attachments: Sequence[Attachment] = ()
+    spent: TaskSpend = field(default_factory=TaskSpend)
+    cap_state: Sequence[CapUse] = ()
+    clone_line: str | None = None
+    task_group: DeliveringGroup | None = None
+
+
+@dataclass(frozen=True)
+class TaskDetails:
+    """columns: as task_lists.COLUMNS. own: as OWN_COLUMNS. project: id, name, URL of the repository."""
+
+    columns: Row
+    own: Row
+    project: tuple[str, str, str]
+    parts: TaskParts
+
+
+_PARTS: dict[str, InstrumentedAttribute[Any]] = {
+    "depends_on": TaskDependency.task_id,
+    "questions": Question.task_id,
+    "runs": Run.task_id,
+    "deployments": Deployment.task_id,
+    "checks": TaskCheck.task_id,
+    "comments": Comment.task_id,
+    "proposals": Proposal.task_id,
+    "attachments": Attachment.task_id,
+    "calls": ModelCall.task_id,
+    "task_group": GroupMember.task_id,
+}
+EVERY_PART = frozenset(_PARTS)
+
+
+def _has(column: ColumnElement[Any] | InstrumentedAttribute[Any]) -> ColumnElement[bool]:
+    return exists(select(1).where(column == Task.id)).label(None)
+
+
+def _overview() -> Select[*tuple[Any, ...]]:
+    platform_caps = select(type_coerce(PlatformSetting.value, StoredText)).where(PlatformSetting.name == PLATFORM_CAPS)
+    return (
+        select(
+            *COLUMNS, *OWN_COLUMNS, Project.name, Project.repository_url, Project.is_restricted, ProjectMember.role,
+            type_coerce(Project.caps, StoredText), platform_caps.scalar_subquery(), *map(_has, _PARTS.values()),
+        )
+        .select_from(Task)
+        .join(Project, Project.id == Task.project_id)
+        .outerjoin(
+            ProjectMember, and_(ProjectMember.project_id == Project.id, ProjectMember.user_id == bindparam("user"))
+        )
+        .where(Task.id == bindparam("task"))
+    )  # fmt: skip
+
+
+_OVERVIEW = Statement(_overview)
+
+
+def read_details(task_id: str, *, by: Caller) -> TaskDetails:
+    """The task. NotFound if there is none, or the caller may not see it."""
+    row = read_one(_OVERVIEW, task=task_id, user=by.user_id)
+    if row is None:
+        raise NotFound(f"task {task_id}")
+    columns, rest = row[: len(COLUMNS)], row[len(COLUMNS) :]
+    own, rest = rest[: len(OWN_COLUMNS)], rest[len(OWN_COLUMNS) :]
+    name, url, is_restricted, member_role, project_caps, platform_caps, *has = rest
+    role = by.role_by(is_restricted=is_restricted, member_role=member_role)
+    if role is None:
+        raise NotFound(f"task {task_id}")
+    found = {part for part, is_there in zip(_PARTS, has, strict=True) if is_there}
+    cap_texts = own[5], project_caps, platform_caps
+    has_caps = any(text not in {None, "{}", "null"} for text in cap_texts)
+    _id, project_id, _title, _description, _state, phase, *_more = columns
+    parts = TaskParts()
+    if found or has_caps:
+        with snapshot() as read:
+            uses = _notable(read, task_id, project_id, cap_texts) if has_caps else ()
+            parts = TaskParts(**read_parts(read, task_id, found), cap_state=uses)
+    if phase == Phase.HELD and role >= Role.MEMBER:
+        parts = TaskParts(**{**vars(parts), "clone_line": clone_line(columns[10], url)})
+    return TaskDetails(columns, own, (project_id, name, url), parts)
+
+
+def clone_line(branch: str, repository_url: str) -> str:
+    """The command with which a person gets a task's branch."""
+    return f"git clone -b {branch} {repository_url}.git"
+
+
+def _notable(read: Snapshot, task_id: str, project_id: str, texts: Sequence[str | None]) -> list[CapUse]:
+    """The caps that hold for the task of which most is used. texts: those of the task, its project, the platform."""
+    of_task, of_project, of_platform = (json.loads(text or "{}") or {} for text in texts)
+    sets = caps_in_force(task_id, project_id, of_task, of_project, of_platform, read.now())
+    return [use for use in cap_uses(read, sets) if use.used >= WARNED_FROM * use.limit]
+
+
+def read_parts(read: Snapshot, task_id: str, found: Container[str] = EVERY_PART) -> dict[str, Any]:
+    """The fields of TaskParts that are read by the task's id. found: the names in _PARTS that have rows."""
+    parts: dict[str, Any] = {}
+    if "depends_on" in found:
+        of_task = TaskDependency.task_id == task_id
+        parts["depends_on"] = list(read.session.scalars(select(TaskDependency.depends_on_id).where(of_task)))
+    if "questions" in found:
+        of_task = Question.task_id == task_id
+        parts["questions"] = read.all(select(Question).where(of_task).order_by(Question.asked_at, Question.id))
+    if "runs" in found:
+        of_task = Run.task_id == task_id
+        newest = Run.created_at.desc(), Run.id.desc()
+        parts["runs"] = read.all(select(Run).where(of_task).order_by(*newest).limit(50))
+    if "deployments" in found:
+        of_task = Deployment.task_id == task_id
+        newest = Deployment.created_at.desc(), Deployment.id.desc()
+        parts["deployments"] = read.all(select(Deployment).where(of_task).order_by(*newest).limit(20))
+    if "checks" in found:
+        parts["checks"] = _latest_checks(read, task_id)
+    if "comments" in found:
+        of_task = Comment.task_id == task_id
+        parts["comments"] = read.all(select(Comment).where(of_task).order_by(Comment.created_at, Comment.id))
+    if "proposals" in found:
+        open_ones = Proposal.task_id == task_id, Proposal.state == ProposalState.PROPOSED
+        query = select(func.count()).select_from(Proposal).where(*open_ones)
+        parts["proposals"] = read.session.execute(query).scalar_one()
+    if "attachments" in found:
+        of_task = Attachment.task_id == task_id
+        parts["attachments"] = read.all(select(Attachment).where(of_task).order_by(Attachment.added_at, Attachment.id))
+    if "calls" in found or "runs" in found:
+        parts["spent"] = spent_by_tasks(read, [task_id])[task_id]
+    if "task_group" in found:
+        parts["task_group"] = delivering_group(read, task_id)
+    return parts
+
+
+def _latest_checks(read: Snapshot, task_id: str) -> Sequence[TaskCheck]:
+    """The checks of the newest run that has any, in the order of CHECKS."""
+    newest = read.find(
+        select(TaskCheck).where(TaskCheck.task_id == task_id).order_by(TaskCheck.at.desc(), TaskCheck.id.desc())
+    )
+    if newest is None:
+        return ()
+    checks = read.all(select(TaskCheck).where(TaskCheck.run_id == newest.run_id))
+    return sorted(checks, key=lambda check: CHECKS.index(check.name))

@@ -1,0 +1,83 @@
+"""Replies with an ETag: a client that still has the present version gets a 304 without a body, and nothing is read.
+
+The version is read with the caller (common/services/people/standing.py), before the rows. So a reply may be newer than
+its ETag, which costs one more request, and is never older, which would be shown too long.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+
+from flask import Response, request
+from werkzeug.http import parse_etags
+
+from web import VERSION
+
+_MOST_BYTES = 4 * 2**20
+"""Bytes of replies that a process keeps."""
+
+
+class _Kept:
+    """The replies of this process to the same request, as long as the version is the same. The oldest go first."""
+
+    def __init__(self) -> None:
+        self._replies: OrderedDict[object, tuple[str, bytes]] = OrderedDict()
+        self._bytes = 0
+
+    def find(self, key: object, tag: str) -> bytes | None:
+        kept = self._replies.get(key)
+        return kept[1] if kept is not None and kept[0] == tag else None
+
+    def put(self, key: object, tag: str, content: bytes) -> None:
+        self._drop(self._replies.pop(key, None))
+        self._replies[key] = tag, content
+        self._bytes += len(content)
+        while self._bytes > _MOST_BYTES:
+            self._drop(self._replies.popitem(last=False)[1])
+
+    def _drop(self, kept: tuple[str, bytes] | None) -> None:
+        if kept is not None:
+            self._bytes -= len(kept[1])
+
+
+_kept = _Kept()
+
+
+def tagged(content: bytes) -> Response:
+    """The content with an ETag that is made from it: a client that has it already gets a 304 without a body.
+
+    For replies that depend on more than one version tells of, such as the time that a run has taken until now.
+    """
+    tag = hashlib.blake2b(content, digest_size=12).hexdigest()
+    return _unchanged(tag) or Response(content, headers={"ETag": f'W/"{tag}"'}, content_type="application/json")
+
+
+def _unchanged(tag: str) -> Response | None:
+    """The reply to a client that names this tag; None if it does not."""
+    given = request.environ.get("HTTP_IF_NONE_MATCH")
+    if given is None or not parse_etags(given).contains_weak(tag):
+        return None
+    return Response(status=304, headers={"ETag": f'W/"{tag}"'})
+
+
+def versioned(version: str | None, write: Callable[[], bytes], *, of_user: str = "") -> Response:
+    """The reply to this request, which depends on its path, its query and the version alone.
+
+    version: None: the reply has no ETag. of_user: the id of the user if the reply depends on who asks. The caller has
+    checked that it may be seen: a kept reply is sent to everybody who asks for the same.
+    """
+    if version is None:
+        return Response(write(), content_type="application/json")
+    current = request._get_current_object()  # type: ignore[attr-defined]
+    tag = f"{VERSION}-{version}-{of_user}"
+    unchanged = _unchanged(tag)
+    if unchanged is not None:
+        return unchanged
+    key = current.path, current.query_string, of_user
+    content = _kept.find(key, tag)
+    if content is None:
+        content = write()
+        _kept.put(key, tag, content)
+    return Response(content, headers={"ETag": f'W/"{tag}"'}, content_type="application/json")
