@@ -39,6 +39,8 @@ class TaskGroup(HasId, HasState[GroupState], Base):
     __table_args__ = (
         UniqueConstraint("project_id", "branch", name="uq_task_groups_branch"),
         Index("ix_task_groups_created", "created_at", "id"),
+        Index("ix_task_groups_project_created", "project_id", "created_at", "id"),
+        Index("ix_task_groups_state_created", "state", "created_at", "id"),
         TABLE_OPTIONS,
     )
     lock_rank = 4
@@ -46,6 +48,7 @@ class TaskGroup(HasId, HasState[GroupState], Base):
     state_type = GroupState
     thing = "task group"
 
+    state_: Mapped[str] = mapped_column("state", String(24))
     project_id: Mapped[str] = mapped_column(String(40), ForeignKey("projects.id"))
     name: Mapped[str | None] = mapped_column(String(100))
     notes: Mapped[str | None] = mapped_column(LongText)
@@ -167,7 +170,11 @@ class Deployment(HasId, HasState[DeploymentState], Base):
 
     __tablename__ = "deployments"
     __table_args__ = (
+        Index("ix_deployments_created", "created_at", "id"),
         Index("ix_deployments_project_created", "project_id", "created_at", "id"),
+        Index("ix_deployments_state_created", "state", "created_at", "id"),
+        Index("ix_deployments_environment_created", "environment", "created_at", "id"),
+        Index("ix_deployments_project_environment", "project_id", "environment", "created_at", "id"),
         TABLE_OPTIONS,
     )
     lock_rank = 5
@@ -175,6 +182,7 @@ class Deployment(HasId, HasState[DeploymentState], Base):
     state_type = DeploymentState
     thing = "deployment"
 
+    state_: Mapped[str] = mapped_column("state", String(24))
     project_id: Mapped[str] = mapped_column(String(40), ForeignKey("projects.id"))
     environment_: Mapped[str] = mapped_column("environment", String(16))
     app_name: Mapped[str] = mapped_column(String(63))

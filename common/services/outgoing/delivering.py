@@ -98,7 +98,7 @@ def list_deliveries(page: PageQuery, *, by: Caller) -> Page[DeliveryView]:
     by.require(Role.ADMIN)
     with snapshot() as read:
         found = page_of(read, select(WebhookDelivery), WebhookDelivery.created_at, WebhookDelivery.id, page)
-    return Page([_view(row) for row in found.items], found.total, found.limit, found.offset, found.next_cursor)
+    return found.of([_view(row) for row in found.items])
 
 
 def read_delivery(delivery_id: str, *, by: Caller) -> DeliveryView:

@@ -57,7 +57,7 @@ def list_agents(page: PageQuery, *, status: str | None = None, by: Caller) -> Pa
     with snapshot() as read:
         found = page_of(read, query, Agent.created_at, Agent.id, page)
         views = _views(read, found.items, by)
-    return Page(views, found.total, found.limit, found.offset, found.next_cursor)
+    return found.of(views)
 
 
 def _views(at: Snapshot | Transaction, agents: Sequence[Agent], by: Caller) -> list[AgentView]:

@@ -1,0 +1,144 @@
+"""indexes that carry the order of every list, and an index of the words of tasks' titles"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0020"
+down_revision = "0019"
+branch_labels = None
+depends_on = None
+
+NEW = {
+    "deployments": {
+        "ix_deployments_created": ["created_at", "id"],
+        "ix_deployments_state_created": ["state", "created_at", "id"],
+        "ix_deployments_environment_created": ["environment", "created_at", "id"],
+        "ix_deployments_project_environment": ["project_id", "environment", "created_at", "id"],
+    },
+    "jobs": {
+        "ix_jobs_state_created": ["state", "created_at", "id"],
+        "ix_jobs_kind_created": ["kind", "created_at", "id"],
+        "ix_jobs_project_created": ["project_id", "created_at", "id"],
+        "ix_jobs_ended": ["state", "finished_at"],
+        "ix_jobs_subject": ["subject_id", "state", "finished_at"],
+    },
+    "projects": {"ix_projects_created": ["created_at", "id"], "ix_projects_restricted": ["is_restricted"]},
+    "task_groups": {
+        "ix_task_groups_project_created": ["project_id", "created_at", "id"],
+        "ix_task_groups_state_created": ["state", "created_at", "id"],
+    },
+    "tasks": {
+        "ix_tasks_state_created": ["state", "created_at", "id"],
+        "ix_tasks_priority_created": ["priority", "created_at", "id"],
+        "ix_tasks_state_priority": ["state", "priority", "created_at", "id"],
+        "ix_tasks_project_state_created": ["project_id", "state", "created_at", "id"],
+        "ix_tasks_project_priority": ["project_id", "priority", "created_at", "id"],
+        "ix_tasks_agent_created": ["assigned_agent_id", "created_at", "id"],
+        "ix_tasks_author_created": ["created_by_id", "created_at", "id"],
+    },
+}
+REPLACED = {
+    "deployments": {"ix_deployments_state": ["state"]},
+    "jobs": {"ix_jobs_project_id": ["project_id"]},
+    "task_groups": {"ix_task_groups_state": ["state"]},
+    "tasks": {
+        "ix_tasks_state": ["state"],
+        "ix_tasks_project_state": ["project_id", "state"],
+        "ix_tasks_assigned_agent_id": ["assigned_agent_id"],
+    },
+}
+"""Each is the beginning of a new one."""
+
+END_DIGITS = 12
+"""A text of that many digits of an id's end, or fewer, finds its task."""
+
+SQLITE_NUMBER = "(SELECT number FROM task_numbers WHERE task_id = {row}.id)"
+
+
+def upgrade() -> None:
+    for table, indexes in NEW.items():
+        for name, columns in indexes.items():
+            op.create_index(name, table, columns)
+    for table, indexes in REPLACED.items():
+        for name in indexes:
+            op.drop_index(name, table)
+    if op.get_bind().dialect.name == "sqlite":
+        _index_words_on_sqlite()
+    else:
+        _index_words_on_mariadb()
+
+
+def _index_words_on_sqlite() -> None:
+    # A number of its own for each task: SQLite's rowid of a task may change when the file is compacted.
+    op.create_table(
+        "task_numbers",
+        sa.Column("number", sa.Integer(), primary_key=True),
+        sa.Column("task_id", sa.String(40), nullable=False, unique=True),
+    )
+    op.execute("INSERT INTO task_numbers (task_id) SELECT id FROM tasks ORDER BY created_at, id")
+    op.execute(
+        "CREATE VIRTUAL TABLE task_words USING fts5(title, ends, content='', prefix='1 2 3', "
+        "tokenize='unicode61 remove_diacritics 0')"
+    )
+    op.execute(
+        f"INSERT INTO task_words (rowid, title, ends) SELECT number, title, {_sqlite_end('tasks')} "  # noqa: S608
+        "FROM task_numbers JOIN tasks ON tasks.id = task_numbers.task_id ORDER BY number"
+    )
+    # Parts of the index are joined when there are 16 of a size, instead of a little at each insert: half the cost.
+    op.execute("INSERT INTO task_words (task_words, rank) VALUES ('automerge', 0)")
+    add, remove = _sqlite_add("NEW"), _sqlite_remove("OLD")
+    number = "INSERT INTO task_numbers (task_id) VALUES (NEW.id);"
+    forget = "DELETE FROM task_numbers WHERE task_id = OLD.id;"
+    op.execute(f"CREATE TRIGGER task_words_insert AFTER INSERT ON tasks BEGIN {number} {add} END")
+    op.execute(f"CREATE TRIGGER task_words_delete AFTER DELETE ON tasks BEGIN {remove} {forget} END")
+    op.execute(
+        "CREATE TRIGGER task_words_update AFTER UPDATE OF title ON tasks WHEN OLD.title <> NEW.title "
+        f"BEGIN {remove} {add} END"
+    )
+
+
+def _sqlite_add(row: str) -> str:
+    values = f"{SQLITE_NUMBER.format(row=row)}, {row}.title, {_sqlite_end(row)}"
+    return f"INSERT INTO task_words (rowid, title, ends) VALUES ({values});"  # noqa: S608
+
+
+def _sqlite_remove(row: str) -> str:
+    # An index without contents has to be told what it holds of the row.
+    values = f"'delete', {SQLITE_NUMBER.format(row=row)}, {row}.title, {_sqlite_end(row)}"
+    return f"INSERT INTO task_words (task_words, rowid, title, ends) VALUES ({values});"  # noqa: S608
+
+
+def _sqlite_end(row: str) -> str:
+    """The end of the id, backwards. SQLite has no function for that."""
+    return " || ".join(f"substr({row}.id, -{digit}, 1)" for digit in range(1, END_DIGITS + 1))
+
+
+def _index_words_on_mariadb() -> None:
+    # In the index, U+0298 begins the word made of an id's end, so that no word of a title is taken for one.
+    op.execute(
+        "ALTER TABLE tasks ADD COLUMN title_words VARCHAR(255) GENERATED ALWAYS AS "
+        f"(CONCAT(REPLACE(LOWER(title), '_', ' '), ' \u0298', REVERSE(RIGHT(id, {END_DIGITS})))) STORED"
+    )
+    # The index keeps to this for good: words such as `about` and `how` are found like any other.
+    op.execute("SET SESSION innodb_ft_enable_stopword = OFF")
+    op.execute("CREATE FULLTEXT INDEX ft_tasks_title_words ON tasks (title_words)")
+    op.execute("SET SESSION innodb_ft_enable_stopword = ON")
+
+
+def downgrade() -> None:
+    if op.get_bind().dialect.name == "sqlite":
+        for event in ("insert", "delete", "update"):
+            op.execute(f"DROP TRIGGER task_words_{event}")
+        op.drop_table("task_words")
+        op.drop_table("task_numbers")
+    else:
+        op.drop_index("ft_tasks_title_words", "tasks")
+        op.drop_column("tasks", "title_words")
+    for table, indexes in REPLACED.items():
+        for name, columns in indexes.items():
+            op.create_index(name, table, columns)
+    for table, indexes in NEW.items():
+        for name in indexes:
+            op.drop_index(name, table)
