@@ -1,8 +1,8 @@
 """Pages of a list, newest first: by offset, or by a cursor, which stays fast for late pages.
 
-Every query here reads an index in the order of the list and stops at the page's end, so a page costs the same in a table
-of a thousand rows and of a million. That holds while the conditions of a query are equalities that come first in an
-index, before the columns of the order. A condition on who may see what is no such thing: the caller resolves it into
+Every query here reads an index in the order of the list and stops at the page's end, so a page costs the same in a
+table of a thousand rows and of a million. That holds while the conditions of a query are equalities that come first in
+an index, before the columns of the order. A condition on who may see what is no such thing: the caller resolves it into
 project ids before (`access.projects_seen`), and `page_among` merges the lists of these projects.
 """
 
@@ -172,17 +172,20 @@ def _page(
         # Everything before this page was passed over, and nothing follows it.
         total = page.offset + len(rows)
     if total is None:
-        total, is_capped = _count(read, query.order_by(None).with_only_columns(order.key), most_counted)
+        total, is_capped = _count(read, query.order_by(None), order, most_counted)
     cursor = encode_cursor(getattr(rows[-1], order.at.key), getattr(rows[-1], order.key.key)) if more else None
     return Page(rows, total, page.limit, page.offset, cursor, is_capped)
 
 
-def _count(read: Snapshot, query: Select[Any], most: int | None) -> tuple[int, bool | None]:
+def _count(read: Snapshot, query: Select[Any], order: Order, most: int | None) -> tuple[int, bool | None]:
     """How many rows there are, and True if there are more. most: count no further; None: count all."""
     # Passing over index entries is what a count does, too, and needs no table of them in between, as LIMIT in a count.
-    if most is not None and read.session.execute(query.offset(most).limit(1)).first() is not None:
+    if (
+        most is not None
+        and read.session.execute(query.with_only_columns(order.key).offset(most).limit(1)).first() is not None
+    ):
         return most, True
-    return read.session.execute(query.with_only_columns(func.count())).scalar_one(), None
+    return read.session.execute(query.with_only_columns(func.count(order.key))).scalar_one(), None
 
 
 def encode_cursor(at: datetime, key: str) -> str:

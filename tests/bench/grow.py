@@ -1,7 +1,7 @@
 """What lists of tasks cost in tables of a thousand, a hundred thousand and a million tasks.
 
-The tasks lie in 40 projects. The administrator sees all of them, the member 15: ten open ones, and five of thirty that are
-restricted. Requests go through the app in this process; the times are those until the reply is there.
+The tasks lie in 40 projects. The administrator sees all of them, the member 15: ten open ones, and five of thirty that
+are restricted. Requests go through the app in this process; the times are those until the reply is there.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Grown:
         chosen = ", ".join(new.get(name, f"`{name}`") for name in names)
         count = "WITH RECURSIVE counted(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM counted WHERE n < :last)"
         into = f"INSERT INTO tasks ({', '.join(f'`{name}`' for name in names)})"
-        select = f"SELECT {chosen} FROM tasks CROSS JOIN counted WHERE id LIKE '01900000-%'"  # noqa: S608
+        select = f"SELECT {chosen} FROM tasks CROSS JOIN counted WHERE id LIKE '01900000-%'"
         return f"{count} {into} {select}" if self._is_sqlite else f"{into} {count} {select}"
 
     def requests(self, member: FlaskClient, admin: FlaskClient) -> Iterator[tuple[str, FlaskClient, str]]:

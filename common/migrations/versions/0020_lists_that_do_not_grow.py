@@ -79,11 +79,11 @@ def _index_words_on_sqlite() -> None:
     )
     op.execute("INSERT INTO task_numbers (task_id) SELECT id FROM tasks ORDER BY created_at, id")
     op.execute(
-        "CREATE VIRTUAL TABLE task_words USING fts5(title, ends, content='', prefix='1 2 3', "
+        "CREATE VIRTUAL TABLE task_words USING fts5(title, ends, project, content='', prefix='1 2 3', "
         "tokenize='unicode61 remove_diacritics 0')"
     )
     op.execute(
-        f"INSERT INTO task_words (rowid, title, ends) SELECT number, title, {_sqlite_end('tasks')} "  # noqa: S608
+        f"INSERT INTO task_words (rowid, title, ends, project) SELECT number, title, {_sqlite_rest('tasks')} "  # noqa: S608
         "FROM task_numbers JOIN tasks ON tasks.id = task_numbers.task_id ORDER BY number"
     )
     # Parts of the index are joined when there are 16 of a size, instead of a little at each insert: half the cost.
@@ -100,31 +100,34 @@ def _index_words_on_sqlite() -> None:
 
 
 def _sqlite_add(row: str) -> str:
-    values = f"{SQLITE_NUMBER.format(row=row)}, {row}.title, {_sqlite_end(row)}"
-    return f"INSERT INTO task_words (rowid, title, ends) VALUES ({values});"  # noqa: S608
+    values = f"{SQLITE_NUMBER.format(row=row)}, {row}.title, {_sqlite_rest(row)}"
+    return f"INSERT INTO task_words (rowid, title, ends, project) VALUES ({values});"  # noqa: S608
 
 
 def _sqlite_remove(row: str) -> str:
     # An index without contents has to be told what it holds of the row.
-    values = f"'delete', {SQLITE_NUMBER.format(row=row)}, {row}.title, {_sqlite_end(row)}"
-    return f"INSERT INTO task_words (task_words, rowid, title, ends) VALUES ({values});"  # noqa: S608
+    values = f"'delete', {SQLITE_NUMBER.format(row=row)}, {row}.title, {_sqlite_rest(row)}"
+    return f"INSERT INTO task_words (task_words, rowid, title, ends, project) VALUES ({values});"  # noqa: S608
 
 
-def _sqlite_end(row: str) -> str:
-    """The end of the id, backwards. SQLite has no function for that."""
-    return " || ".join(f"substr({row}.id, -{digit}, 1)" for digit in range(1, END_DIGITS + 1))
+def _sqlite_rest(row: str) -> str:
+    """The end of the id, backwards, which SQLite has no function for; and the id of the project as one word."""
+    end = " || ".join(f"substr({row}.id, -{digit}, 1)" for digit in range(1, END_DIGITS + 1))
+    return f"{end}, replace({row}.project_id, '-', '')"
 
 
 def _index_words_on_mariadb() -> None:
-    # In the index, U+0298 begins the word made of an id's end, so that no word of a title is taken for one.
-    op.execute(
-        "ALTER TABLE tasks ADD COLUMN title_words VARCHAR(255) GENERATED ALWAYS AS "
-        f"(CONCAT(REPLACE(LOWER(title), '_', ' '), ' \u0298', REVERSE(RIGHT(id, {END_DIGITS})))) STORED"
+    # Two letters begin each word, because InnoDB leaves out words shorter than three, and words such as `about`. Others
+    # begin the word made of the id's end, so that no word of a title is taken for one.
+    words = "REPLACE(REGEXP_REPLACE(CONCAT(' ', LOWER(title)), '[^[:alnum:]]+', ' '), ' ', ' \u0298\u0298')"
+    # As it is: `op.execute` would take `:alnum` for a parameter.
+    op.get_bind().exec_driver_sql(
+        "ALTER TABLE tasks ADD COLUMN title_words VARCHAR(500) GENERATED ALWAYS AS "
+        f"(CONCAT({words}, ' \u0298i', REVERSE(RIGHT(id, {END_DIGITS})))) STORED"
     )
-    # The index keeps to this for good: words such as `about` and `how` are found like any other.
-    op.execute("SET SESSION innodb_ft_enable_stopword = OFF")
     op.execute("CREATE FULLTEXT INDEX ft_tasks_title_words ON tasks (title_words)")
-    op.execute("SET SESSION innodb_ft_enable_stopword = ON")
+    # For words that many titles have: these are found by reading, newest first.
+    op.create_index("ix_tasks_created_words", "tasks", ["created_at", "id", "title_words"])
 
 
 def downgrade() -> None:
@@ -134,6 +137,7 @@ def downgrade() -> None:
         op.drop_table("task_words")
         op.drop_table("task_numbers")
     else:
+        op.drop_index("ix_tasks_created_words", "tasks")
         op.drop_index("ft_tasks_title_words", "tasks")
         op.drop_column("tasks", "title_words")
     for table, indexes in REPLACED.items():

@@ -1,7 +1,7 @@
 """Finds tasks of all projects by the beginnings of words of their titles, through the database's text index.
 
-The text to find is split at spaces. Each part has to be in the title: its words one after the other, the last one by its
-beginning. A text that looks like the end of an id also finds the task whose id ends with it. Case does not matter.
+The text to find is split at spaces. Each part has to be in the title: its words one after the other, the last one by
+its beginning. A text that looks like the end of an id also finds the task whose id ends with it. Case does not matter.
 
 Migration 0020 makes both indexes, and the database keeps them right: SQLite by triggers on `tasks`, MariaDB because the
 indexed column is computed from the title and the id. Words of the caller reach an index only as letters and digits, so
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, String, and_, column, literal_column, or_, select, table
+from sqlalchemy import ColumnElement, Select, String, and_, column, func, literal_column, or_, select, table
 from sqlalchemy.dialects.mysql import match
 
 from common import database
@@ -27,12 +27,16 @@ from common.transaction import Snapshot
 
 MOST_WORDS = 20
 """Further words of a text are left out."""
-WINDOW = 5_000
-"""How many of the newest tasks are read on MariaDB before its text index is asked: see _MariaDb."""
-COMMON_SHARE = 0.04
-"""From this share of titles on, reading tasks until enough have the word costs less than its entries in the index."""
-END_MARK = "\u0298"
-"""Begins the word made of a task's id in MariaDB's index. A letter, so that it is part of the word, that nobody types."""
+MOST_PROJECTS = 200
+"""So many projects are looked for in SQLite's index; of more, each task that was found is looked at."""
+WINDOW = 20_000
+"""How many of the newest titles are read on MariaDB before its text index is asked: see _MariaDb."""
+COMMON_SHARE = 0.025
+"""From this share of titles on, reading titles until enough have the word costs less than its rows in the index."""
+WORD_MARK, END_MARK = "\u0298\u0298", "\u0298i"
+"""Begin the words in MariaDB's text index: those of titles, and the end of the id, backwards. So each has the three
+letters without which that index leaves it out.
+"""
 
 _END_OF_ID = re.compile(r"[0-9a-f]{4,12}")
 _WORD = re.compile(r"[^\W_]+")
@@ -70,8 +74,7 @@ def find_by_words(
     wanted = Wanted.of(text)
     if not wanted.parts or seen == []:
         return Page((), 0, page.limit, page.offset, None)
-    holds = [*conditions, *([] if seen is None else [Task.project_id.in_(seen)])]
-    search = _Sqlite(read, wanted, holds) if database.is_sqlite() else _MariaDb(read, wanted, holds)
+    search = (_Sqlite if database.is_sqlite() else _MariaDb)(read, wanted, conditions, seen)
     offset = 0 if page.cursor is not None else page.offset
     found = search.newest(page, offset + page.limit + 1)[offset:]
     ids, more = [row_id for row_id, _cursor in found[: page.limit]], len(found) > page.limit
@@ -91,30 +94,39 @@ class _Sqlite:
     _words = table("task_words", column("rowid"))
     _numbers = table("task_numbers", column("number"), column("task_id", String))
 
-    def __init__(self, read: Snapshot, wanted: Wanted, holds: Sequence[ColumnElement[bool]]) -> None:
+    def __init__(
+        self, read: Snapshot, wanted: Wanted, holds: Sequence[ColumnElement[bool]], seen: Sequence[str] | None
+    ) -> None:
         self._session = read.session
         text = " AND ".join(f'title : "{" ".join(words)}" *' for words in wanted.parts)
         if wanted.id_end is not None:
             text = f'({text}) OR ends : "{wanted.id_end[::-1]}" *'
-        self._query = (
-            select(self._words.c.rowid, self._numbers.c.task_id)
-            .join_from(self._words, self._numbers, self._numbers.c.number == self._words.c.rowid)
-            .where(literal_column("task_words").op("MATCH")(text))
-        )
+        if seen is not None and len(seen) <= MOST_PROJECTS:
+            projects = " OR ".join(project_id.replace("-", "") for project_id in seen)
+            text = f"({text}) AND project : ({projects})"
+        elif seen is not None:
+            holds = [*holds, Task.project_id.in_(seen)]
+        self._query = select(self._words.c.rowid).where(literal_column("task_words").op("MATCH")(text))
         if holds:
             # As a condition, not as a join: the index of the words has to be read first, for its order.
-            task = select(Task.id).where(Task.id == self._numbers.c.task_id, *holds)
-            self._query = self._query.where(task.exists())
+            numbered = self._numbers.c.number == self._words.c.rowid
+            task = select(Task.id).join_from(self._numbers, Task, Task.id == self._numbers.c.task_id)
+            self._query = self._query.where(task.where(numbered, *holds).exists())
 
     def newest(self, page: PageQuery, most: int) -> list[tuple[str, str]]:
         """The ids with their cursors."""
         query = self._query.order_by(self._words.c.rowid.desc()).limit(most)
         if page.cursor is not None:
             query = query.where(self._words.c.rowid < _number(page.cursor))
-        return [(task_id, _cursor_at(number)) for number, task_id in self._session.execute(query)]
+        numbers = list(self._session.scalars(query))
+        known = select(self._numbers.c.number, self._numbers.c.task_id).where(self._numbers.c.number.in_(numbers))
+        ids = {row[0]: row[1] for row in self._session.execute(known)}
+        return [(ids[number], _cursor_at(number)) for number in numbers if number in ids]
 
     def count(self) -> tuple[int, bool | None]:
-        return _counted(len(self._session.execute(self._query.limit(MOST_COUNTED + 1)).all()))
+        if self._session.execute(self._query.offset(MOST_COUNTED).limit(1)).first() is not None:
+            return MOST_COUNTED, True
+        return _counted(len(self._session.execute(self._query).all()))
 
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -133,53 +145,60 @@ def _number(cursor: str) -> int:
 
 
 class _MariaDb:
-    """InnoDB's text index gives all rows of a match, about 5 µs each and in no order, which is too slow for words that
-    many titles have. Those are found by reading the newest tasks; the index is asked for the others.
+    """InnoDB's text index gives all rows of a match, some 5 µs each and in no order: too slow for words that many
+    titles have. Those are found by reading titles, newest first, in an index that holds them (0.4 µs each); the text
+    index is asked for the others.
     """
 
-    def __init__(self, read: Snapshot, wanted: Wanted, holds: Sequence[ColumnElement[bool]]) -> None:
+    def __init__(
+        self, read: Snapshot, wanted: Wanted, holds: Sequence[ColumnElement[bool]], seen: Sequence[str] | None
+    ) -> None:
         self._session = read.session
+        holds = [*holds, *([] if seen is None else [Task.project_id.in_(seen)])]
         stored: ColumnElement[Any] = literal_column("tasks.title_words", String)
-        text = " ".join(f"+{word}*" for words in wanted.parts for word in words)
-        patterns = [rf"\b{r'[^[:alnum:]]+'.join(words)}" for words in wanted.parts]
-        reads = and_(*(stored.regexp_match(pattern) for pattern in patterns))
+        parts = [[WORD_MARK + word for word in words] for words in wanted.parts]
+        text = " ".join(f"+{word}*" for words in parts for word in words)
+        reads = and_(*(stored.like(f"% {' '.join(words)}%") for words in parts))
         if wanted.id_end is not None:
-            mark = END_MARK + wanted.id_end[::-1]
-            text = f"({text}) {mark}*"
-            reads = or_(reads, stored.regexp_match(rf"\b{mark}"))
-        self._reads = and_(reads, *holds)
-        # The index knows no words shorter than three letters, and no order of words: the pattern decides about these.
-        is_sure = all(len(words) == 1 for words in wanted.parts)
+            end = END_MARK + wanted.id_end[::-1]
+            text = f"({text}) {end}*"
+            reads = or_(reads, stored.like(f"% {end}%"))
         indexed = match(stored, against=text, in_boolean_mode=True)
-        self._indexed = and_(indexed, *holds) if is_sure else and_(indexed, self._reads)
-        self._share = 0.0
-        self._total: int | None = None
+        # The index knows no order of words: reading decides about those that have to follow each other.
+        is_sure = all(len(words) == 1 for words in parts)
+        self._indexed = and_(indexed, *holds) if is_sure else and_(indexed, reads, *holds)
+        self._reads = and_(reads, *holds)
 
     def newest(self, page: PageQuery, most: int) -> list[tuple[str, str]]:
         """The ids with their cursors."""
         after = ORDER.after(page)
-        rows = self._session.execute(self._newest_read(after)).all()
-        self._share = len(rows) / WINDOW
-        is_whole = self._session.execute(_newest().where(*after).offset(WINDOW).limit(1)).first() is None
-        if is_whole and page.cursor is None:
-            self._total = len(rows)
-        if len(rows) < most and not is_whole:
+        in_window, is_all = self._window(after)
+        rows = self._session.execute(_reading().where(self._reads, *after, *in_window).limit(most)).all()
+        if len(rows) < most and not is_all:
             rows = self._session.execute(_newest().where(self._indexed, *after).limit(most)).all()
-        return [(row_id, encode_cursor(at, row_id)) for at, row_id in rows[:most]]
+        return [(row_id, encode_cursor(at, row_id)) for at, row_id in rows]
 
     def count(self) -> tuple[int, bool | None]:
-        if self._total is not None:
-            return _counted(self._total)
-        how = self._reads if self._share >= COMMON_SHARE else self._indexed
-        if self._session.execute(_newest().where(how).offset(MOST_COUNTED).limit(1)).first() is not None:
+        in_window, is_all = self._window(())
+        near = _reading().with_only_columns(func.count(Task.id)).order_by(None).where(self._reads, *in_window)
+        found = self._session.execute(near).scalar_one()
+        if is_all:
+            return _counted(found)
+        how = _reading().where(self._reads) if found >= WINDOW * COMMON_SHARE else _newest().where(self._indexed)
+        if self._session.execute(how.offset(MOST_COUNTED).limit(1)).first() is not None:
             return MOST_COUNTED, True
-        indexed = select(Task.id).where(self._indexed).limit(MOST_COUNTED + 1)
-        return _counted(len(self._session.execute(indexed).all()))
+        all_indexed = select(func.count(Task.id)).where(self._indexed)
+        return _counted(self._session.execute(all_indexed).scalar_one())
 
-    def _newest_read(self, after: Sequence[ColumnElement[bool]]) -> Select[Any]:
-        """Those of the newest WINDOW tasks that are wanted."""
-        newest = _newest().add_columns(self._reads.label("is_wanted")).where(*after).limit(WINDOW).subquery()
-        return select(newest.c.created_at, newest.c.id).where(newest.c.is_wanted)
+    def _window(self, after: Sequence[ColumnElement[bool]]) -> tuple[Sequence[ColumnElement[bool]], bool]:
+        """The condition for the newest WINDOW tasks, and whether these are all."""
+        passed = self._session.execute(_newest().where(*after).offset(WINDOW).limit(1)).first()
+        return ((), True) if passed is None else ((Task.created_at >= passed[0],), False)
+
+
+def _reading() -> Select[Any]:
+    """The newest tasks, for conditions on their titles."""
+    return _newest().with_hint(Task, "FORCE INDEX (ix_tasks_created_words)")
 
 
 def _newest() -> Select[Any]:
