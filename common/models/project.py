@@ -121,4 +121,4 @@ class Push(HasId, Base):
     username: Mapped[str] = mapped_column(String(140))
     at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
-    settled_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None] = mapped_column(index=True)

@@ -55,6 +55,7 @@ class Task(HasId, HasState[TaskState], Base):
         Index("ix_tasks_created", "created_at", "id"),
         Index("ix_tasks_project_created", "project_id", "created_at", "id"),
         Index("ix_tasks_state_created", "state", "created_at", "id"),
+        Index("ix_tasks_state_updated", "state", "updated_at", "id"),
         Index("ix_tasks_priority_created", "priority", "created_at", "id"),
         Index("ix_tasks_state_priority", "state", "priority", "created_at", "id"),
         Index("ix_tasks_project_state_created", "project_id", "state", "created_at", "id"),
@@ -161,7 +162,11 @@ class Question(Base):
     """
 
     __tablename__ = "questions"
-    __table_args__ = (UniqueConstraint("task_id", "round", "fingerprint", name="uq_questions_same"), TABLE_OPTIONS)
+    __table_args__ = (
+        UniqueConstraint("task_id", "round", "fingerprint", name="uq_questions_same"),
+        Index("ix_questions_state_asked", "state", "asked_at", "id"),
+        TABLE_OPTIONS,
+    )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     task_id: Mapped[str] = mapped_column(String(40), ForeignKey("tasks.id", ondelete="CASCADE"), index=True)

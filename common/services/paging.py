@@ -185,6 +185,9 @@ def _count(read: Snapshot, query: Select[Any], order: Order, most: int | None) -
         and read.session.execute(query.with_only_columns(order.key).offset(most).limit(1)).first() is not None
     ):
         return most, True
+    if most is not None:
+        counted = select(func.count()).select_from(query.with_only_columns(order.key).limit(most).subquery())
+        return read.session.execute(counted).scalar_one(), None
     return read.session.execute(query.with_only_columns(func.count(order.key))).scalar_one(), None
 
 

@@ -13,6 +13,8 @@ depends_on = None
 NEW = {
     "deployments": {
         "ix_deployments_created": ["created_at", "id"],
+        "ix_deployments_task_created": ["task_id", "created_at", "id"],
+        "ix_deployments_group_created": ["task_group_id", "created_at", "id"],
         "ix_deployments_state_created": ["state", "created_at", "id"],
         "ix_deployments_environment_created": ["environment", "created_at", "id"],
         "ix_deployments_project_environment": ["project_id", "environment", "created_at", "id"],
@@ -24,6 +26,15 @@ NEW = {
         "ix_jobs_ended": ["state", "finished_at"],
         "ix_jobs_subject": ["subject_id", "state", "finished_at"],
     },
+    "group_tests": {"ix_group_tests_at": ["at"]},
+    "log_entries": {"ix_log_entries_at": ["at"]},
+    "logins": {
+        "ix_logins_user_created": ["user_id", "created_at", "id"],
+        "ix_logins_expires_at": ["expires_at"],
+        "ix_logins_ended_at": ["ended_at"],
+    },
+    "pushes": {"ix_pushes_settled_at": ["settled_at"]},
+    "questions": {"ix_questions_state_asked": ["state", "asked_at", "id"]},
     "projects": {"ix_projects_created": ["created_at", "id"], "ix_projects_restricted": ["is_restricted"]},
     "task_groups": {
         "ix_task_groups_project_created": ["project_id", "created_at", "id"],
@@ -31,6 +42,7 @@ NEW = {
     },
     "tasks": {
         "ix_tasks_state_created": ["state", "created_at", "id"],
+        "ix_tasks_state_updated": ["state", "updated_at", "id"],
         "ix_tasks_priority_created": ["priority", "created_at", "id"],
         "ix_tasks_state_priority": ["state", "priority", "created_at", "id"],
         "ix_tasks_project_state_created": ["project_id", "state", "created_at", "id"],
@@ -40,7 +52,12 @@ NEW = {
     },
 }
 REPLACED = {
-    "deployments": {"ix_deployments_state": ["state"]},
+    "deployments": {
+        "ix_deployments_state": ["state"],
+        "ix_deployments_task_id": ["task_id"],
+        "ix_deployments_task_group_id": ["task_group_id"],
+    },
+    "logins": {"ix_logins_user_id": ["user_id"]},
     "jobs": {"ix_jobs_project_id": ["project_id"]},
     "task_groups": {"ix_task_groups_state": ["state"]},
     "tasks": {
