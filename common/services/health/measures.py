@@ -53,7 +53,7 @@ def measure(by: Caller | None) -> Measures:
         return Measures(
             projects=_count(read, Project.state_, *seen.where(Project.id)),
             tasks=_count(read, Task.state_, *seen.where(Task.project_id)),
-            runs=_count_few(read, Run.state_, Run.live_task_id.is_not(None), *seen.where(Run.project_id)),
+            runs=_count_few(read, Run.state_, Run.live_task_id > "", *seen.where(Run.project_id)),
             agents=_count(read, Agent.state_),
             groups=_count(read, TaskGroup.state_, *seen.where(TaskGroup.project_id)),
             deployments=_count_few(
