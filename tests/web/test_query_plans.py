@@ -42,6 +42,8 @@ FEW = {
 KNOWN: dict[str, str] = {
     "common/queue.py:ring_due": "sorts the jobs that are due",
     "common/services/health/measures.py:_count": "metrics count all tasks and groups by state, in an index alone",
+    "common/services/spend/today.py:spent_today": "sorts the sums of the calls of one day",
+    "common/services/spend/totals.py:read_spend": "sorts the sums of the calls of the days that are asked for",
     "common/services/tasks/question_deadlines.py:watch_questions": "sorts the questions that are due",
     "common/services/tasks/word_search.py:count": "reads at most WINDOW titles, in an index alone",
 }

@@ -149,7 +149,7 @@ def purge_deliveries() -> None:
     with snapshot() as read:
         old = read.now() - timedelta(days=settings().retention.delivery_days)
     is_over = WebhookDelivery.next_at.is_(None)
-    purge(WebhookDelivery.id, WebhookDelivery.created_at < old, is_over, order=WebhookDelivery.created_at)
+    purge(WebhookDelivery.id, WebhookDelivery.created_at < old, is_over)
 
 
 def _first(tx: Transaction) -> WebhookDelivery | None:
